@@ -1,0 +1,167 @@
+//! What went wrong, of which kind, and what to do next.
+//!
+//! Errors travel as `anyhow::Error`. A [`Fault`] somewhere in the chain gives the kind, and with it the exit code, and the
+//! hints; an error without one is simply [`Kind::Failed`]. This file holds the only table from kind to exit code.
+
+use std::fmt;
+use std::io;
+
+pub type Result<T> = anyhow::Result<T>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The work was tried and did not succeed.
+    Failed,
+    /// A flag, variable or settings mistake: nothing was tried.
+    Usage,
+    /// A backup is damaged, or was not made with this key.
+    Damaged,
+    /// The named backup, object, bucket, file or database is not there.
+    NotFound,
+    /// The name is taken already.
+    Exists,
+    /// The store or server refuses these credentials or this right.
+    Denied,
+    /// Another run holds the lock.
+    Busy,
+    /// A signal of this number asked pgbk to stop.
+    Interrupted(i32),
+}
+
+impl Kind {
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Failed | Kind::Exists | Kind::Denied => 1,
+            Kind::Usage => 2,
+            Kind::Damaged => 3,
+            Kind::NotFound => 4,
+            Kind::Busy => 5,
+            Kind::Interrupted(signal) => 128u8.saturating_add(signal as u8),
+        }
+    }
+}
+
+/// An error with a kind and, where there is one, the next step for the person who reads it.
+#[derive(Debug)]
+pub struct Fault {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Fault {
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Fault { kind, message: message.into(), hint: None }
+    }
+
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::new(Kind::Damaged, message)
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Kind::NotFound, message)
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Lets a fault cross a `Read` or `Write` without losing its kind.
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        io::Error::other(fault)
+    }
+}
+
+/// Carries any error across a `Read` or `Write`; [`kind`] and [`hints`] find what is inside again.
+pub fn into_io(error: anyhow::Error) -> io::Error {
+    match error.downcast::<io::Error>() {
+        Ok(error) => error,
+        Err(error) => io::Error::other(Carried(error)),
+    }
+}
+
+/// An `anyhow::Error` is no `std::error::Error`; this one is, and shows its whole chain.
+#[derive(Debug)]
+struct Carried(anyhow::Error);
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for Carried {}
+
+/// The kind of the outermost fault in the chain.
+pub fn kind(error: &anyhow::Error) -> Kind {
+    faults(error).first().map_or(Kind::Failed, |fault| fault.kind)
+}
+
+/// Every hint in the chain, outermost first.
+pub fn hints(error: &anyhow::Error) -> Vec<&str> {
+    faults(error).iter().filter_map(|fault| fault.hint.as_deref()).collect()
+}
+
+/// `io::Error::source` skips the error it wraps, so a plain walk along the chain would lose it.
+fn faults(error: &anyhow::Error) -> Vec<&Fault> {
+    let mut found = Vec::new();
+    for cause in error.chain() {
+        collect(cause, &mut found);
+    }
+    found
+}
+
+fn collect<'a>(cause: &'a (dyn std::error::Error + 'static), found: &mut Vec<&'a Fault>) {
+    if let Some(fault) = cause.downcast_ref::<Fault>() {
+        found.push(fault);
+    } else if let Some(Carried(inner)) = cause.downcast_ref::<Carried>() {
+        found.extend(faults(inner));
+    } else if let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        collect(inner, found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn a_fault_keeps_its_kind_and_hint_through_io_and_context() {
+        let fault = Fault::damaged("chunk 3 does not match").hint("try the copy in the other bucket");
+        let carried = into_io(anyhow::Error::from(fault).context("read chunk"));
+        let error = Err::<(), _>(carried).context("restore").unwrap_err();
+        assert_eq!(kind(&error), Kind::Damaged);
+        assert_eq!(hints(&error), ["try the copy in the other bucket"]);
+        assert_eq!(format!("{error:#}"), "restore: read chunk: chunk 3 does not match");
+    }
+
+    #[test]
+    fn an_error_without_a_fault_is_a_plain_failure() {
+        assert_eq!(kind(&anyhow::anyhow!("no")).exit_code(), 1);
+        assert_eq!(Kind::Interrupted(15).exit_code(), 143);
+    }
+}

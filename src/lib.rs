@@ -1,0 +1,26 @@
+//! pgbk: backs up PostgreSQL to a store, restores it, and proves that it can.
+//!
+//! The layers, imports downwards only (`tests/architecture.rs` holds the table):
+//!
+//! ```text
+//! main → cli → commands → jobs → { postgres, stream, store } → { manifest, script, process, monitor, interrupt, error }
+//! ```
+//!
+//! The library's interface is private to the binary and its tests.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod console;
+pub mod error;
+pub mod interrupt;
+pub mod jobs;
+pub mod keys;
+pub mod manifest;
+pub mod monitor;
+pub mod postgres;
+pub mod process;
+pub mod script;
+pub mod secret;
+pub mod store;
+pub mod stream;

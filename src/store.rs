@@ -1,0 +1,113 @@
+//! Where backups live: a directory, an S3 bucket, or memory.
+//!
+//! A store holds whole objects under keys such as `shop/shop-20260822T031500Z.sql.xz.enc`. What is being written is invisible
+//! until it is committed; what is read is pinned to one version of the object, so that a swap in mid-read is an error and never
+//! a mixture. Every kind of store passes the one suite in `tests/store.rs`.
+
+pub mod directory;
+pub mod memory;
+pub mod s3;
+
+use crate::error::Result;
+use jiff::Timestamp;
+use std::fmt::Debug;
+use std::io::Write;
+use std::ops::Range;
+
+/// The verbs of a store. Keys are relative to the folder that the store was opened on and use `/` between names.
+///
+/// Errors carry a [`Kind`](crate::error::Kind): `NotFound`, `Exists`, `Denied`, else `Failed`.
+pub trait Store: Debug + Send + Sync {
+    /// For people: where this is, without a secret.
+    fn location(&self) -> String;
+    /// Starts an object. `Exists` when the key is taken, here or at commit, whichever the store can tell.
+    fn create(&self, key: &str, creation: &Creation) -> Result<Box<dyn Upload>>;
+    /// Looks the object up (that version of it, or the newest) and pins it for reading.
+    fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>>;
+    /// All committed objects whose key begins with `prefix`, in order of their keys.
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>>;
+    /// Removes an object; no error when it is not there.
+    fn remove(&self, key: &str) -> Result<()>;
+    /// Replaces the object's tags. A store without tags says so with an error.
+    fn tag(&self, key: &str, tags: &[(String, String)]) -> Result<()>;
+    /// Uploads below `prefix` that were begun and neither committed nor aborted, such as those of a killed run.
+    fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>>;
+    /// Removes one of those.
+    fn discard(&self, unfinished: &Unfinished) -> Result<()>;
+}
+
+/// What is known of an object before its first byte.
+#[derive(Debug, Clone, Default)]
+pub struct Creation {
+    /// The size to plan for, in bytes; the stream may turn out smaller or (within a factor of four) larger. 0: a small object.
+    pub expected: u64,
+}
+
+/// An object being written. Dropping it discards it: nothing is visible, nothing is left behind.
+pub trait Upload: Write + Send {
+    /// Makes the object visible, whole and durable.
+    fn commit(self: Box<Self>) -> Result<Receipt>;
+}
+
+/// What the writer knows of the object that it has just committed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    pub bytes: u64,
+    /// The ETag that an S3 host gives such an object (the MD5, or the MD5 of the parts' MD5s and their number): computed here, not
+    /// taken from the host's answer. None where the store has no such thing.
+    pub etag: Option<String>,
+    /// The version that the host gave it, in a bucket that keeps versions.
+    pub version: Option<String>,
+}
+
+/// An object pinned for reading.
+pub trait Object: Send + Sync {
+    fn info(&self) -> &Info;
+    /// Exactly these bytes, or an error. May be called from several threads at once.
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Info {
+    pub bytes: u64,
+    /// Without quotes.
+    pub etag: Option<String>,
+    pub version: Option<String>,
+    pub modified: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub key: String,
+    pub bytes: u64,
+    pub modified: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The key that the object would have had.
+    pub key: String,
+    /// What the store needs to find it again: an upload id, a temporary file's name.
+    pub token: String,
+    pub started: Option<Timestamp>,
+}
+
+/// Reads a small object whole; `limit` guards memory against an object that is not what it should be.
+pub fn read_small(store: &dyn Store, key: &str, limit: u64) -> Result<Vec<u8>> {
+    let object = store.open(key, None)?;
+    let bytes = object.info().bytes;
+    if bytes > limit {
+        return Err(crate::error::Fault::damaged(format!(
+            "\"{key}\" has {bytes} bytes, more than the {limit} that such an object may have"
+        ))
+        .into());
+    }
+    object.read(0..bytes)
+}
+
+/// Writes a small object in one go.
+pub fn write_small(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<Receipt> {
+    let mut upload = store.create(key, &Creation { expected: bytes.len() as u64 })?;
+    upload.write_all(bytes)?;
+    upload.commit()
+}
