@@ -1,1 +1,76 @@
+//! One file per subcommand: settings in, one job, a report out.
 
+mod backup;
+mod completions;
+mod doctor;
+mod download;
+mod list;
+mod restore;
+mod upload;
+mod verify;
+
+use crate::cli::{Command, Which};
+use crate::console::Console;
+use crate::error::{Fault, Result};
+use crate::manifest::BackupId;
+use crate::vault::Vault;
+
+/// Runs one command; the code is for findings that are no errors, such as damage found by `verify`.
+pub fn run(command: Command, console: &Console) -> Result<u8> {
+    match command {
+        Command::Backup(args) => backup::run(&args, console),
+        Command::Restore(args) => restore::run(&args, console),
+        Command::Download(args) => download::run(&args, console),
+        Command::Upload(args) => upload::run(&args, console),
+        Command::Verify(args) => verify::run(&args, console),
+        Command::List(args) => list::run(&args, console),
+        Command::Doctor(args) => doctor::run(&args, console),
+        Command::Completions { shell } => completions::run(shell, console),
+    }
+}
+
+pub fn wants_json(command: &Command) -> bool {
+    match command {
+        Command::Backup(args) => args.json,
+        Command::Restore(args) => args.json,
+        Command::Upload(args) => args.json,
+        Command::Verify(args) => args.json,
+        Command::List(args) => args.json,
+        Command::Doctor(args) => args.json,
+        Command::Download(_) | Command::Completions { .. } => false,
+    }
+}
+
+/// The environment variables that the command line reads.
+pub fn variables(command: &clap::Command) -> Vec<String> {
+    let own = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned));
+    let mut names: Vec<String> = own.chain(command.get_subcommands().flat_map(variables)).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The backup that the person means.
+fn resolve(which: &Which, database: Option<&str>, vault: &Vault) -> Result<BackupId> {
+    match which {
+        Which::Id(id) => Ok(id.clone()),
+        Which::Latest => vault.latest(&the_database(database, vault)?),
+    }
+}
+
+/// The named database, or the only one that has backups.
+fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
+    if let Some(database) = database {
+        return Ok(database.to_owned());
+    }
+    let mut databases: Vec<String> = vault.ids(None)?.iter().map(|id| id.database().to_owned()).collect();
+    databases.sort();
+    databases.dedup();
+    match databases.as_slice() {
+        [] => Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into()),
+        [only] => Ok(only.clone()),
+        several => Err(Fault::usage(format!("there are backups of {} databases: {}", several.len(), several.join(", ")))
+            .hint("say which with --database or DB_NAME, or name a backup id")
+            .into()),
+    }
+}

@@ -1,1 +1,237 @@
+//! The only printer. Results go to stdout; progress, logs, prompts and errors to stderr.
 
+use crate::cli::{LogArgs, LogFormat, LogLevel};
+use crate::error;
+use crate::monitor::Monitor;
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A line of progress this often where there is no terminal to draw on.
+const LINE_EVERY: Duration = Duration::from_secs(30);
+
+pub struct Console {
+    format: LogFormat,
+    level: LogLevel,
+    json: bool,
+    step: Mutex<Option<Step>>,
+    done: AtomicU64,
+    due: AtomicU64,
+    epoch: Instant,
+}
+
+struct Step {
+    name: String,
+    total: Option<u64>,
+    begun: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Console {
+    /// `json`: the result on stdout is one machine-readable document.
+    pub fn new(log: &LogArgs, json: bool) -> Console {
+        Console {
+            format: log.log_format,
+            level: log.log_level,
+            json,
+            step: Mutex::new(None),
+            done: AtomicU64::new(0),
+            due: AtomicU64::new(0),
+            epoch: Instant::now(),
+        }
+    }
+
+    /// Text for people, or the document for machines, on stdout.
+    pub fn result(&self, text: &str, document: &impl Serialize) -> error::Result<()> {
+        if self.json { self.document(document) } else { self.text(text) }
+    }
+
+    pub fn text(&self, text: &str) -> error::Result<()> {
+        write_stdout(text.as_bytes())
+    }
+
+    fn document(&self, document: &impl Serialize) -> error::Result<()> {
+        let mut text = serde_json::to_vec_pretty(document)?;
+        text.push(b'\n');
+        write_stdout(&text)
+    }
+
+    /// What failed and what to do next; with `--json` also as a document on stdout.
+    pub fn failure(&self, failure: &anyhow::Error) {
+        self.clear();
+        let message = format!("{failure:#}");
+        let hints = error::hints(failure);
+        match self.format {
+            LogFormat::Text => {
+                eprint(&format!("error: {message}"));
+                for hint in &hints {
+                    eprint(&format!("hint: {hint}"));
+                }
+            }
+            LogFormat::Json => eprint(&json!({"time": now(), "level": "error", "message": message, "hints": hints}).to_string()),
+        }
+        if self.json {
+            let code = error::kind(failure).exit_code();
+            let document = json!({"error": {"message": message, "hints": hints, "exit_code": code}});
+            // Nothing is left to tell it to when stdout is closed as well.
+            let _ = self.document(&document);
+        }
+    }
+
+    fn line(&self, level: LogLevel, message: &str) {
+        if level > self.level {
+            return;
+        }
+        let name = match level {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warning",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+        };
+        let text = match (self.format, level) {
+            (LogFormat::Json, _) => json!({"time": now(), "level": name, "message": message}).to_string(),
+            (LogFormat::Text, LogLevel::Info) => message.to_owned(),
+            (LogFormat::Text, _) => format!("{name}: {message}"),
+        };
+        match self.lock().as_ref().and_then(|step| step.bar.clone()) {
+            Some(bar) => bar.suspend(|| eprint(&text)),
+            None => eprint(&text),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Step>> {
+        self.step.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = self.lock().take().and_then(|step| step.bar) {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn draws(&self) -> bool {
+        self.format == LogFormat::Text && self.level >= LogLevel::Info && io::stderr().is_terminal()
+    }
+
+    fn elapsed(&self) -> u64 {
+        self.epoch.elapsed().as_secs()
+    }
+
+    fn progress_line(&self) {
+        let Some((name, total, seconds)) =
+            self.lock().as_ref().map(|step| (step.name.clone(), step.total, step.begun.elapsed().as_secs_f64()))
+        else {
+            return;
+        };
+        let done = self.done.load(Ordering::Relaxed);
+        self.line(LogLevel::Info, &format!("{name}: {}", progress(done, total, seconds)));
+    }
+}
+
+impl Monitor for Console {
+    fn begin(&self, name: &str, total: Option<u64>) {
+        self.line(LogLevel::Info, name);
+        self.done.store(0, Ordering::Relaxed);
+        self.due.store(self.elapsed() + LINE_EVERY.as_secs(), Ordering::Relaxed);
+        let bar = self.draws().then(|| bar(total));
+        *self.lock() = Some(Step { name: name.to_owned(), total, begun: Instant::now(), bar });
+    }
+
+    fn advance(&self, bytes: u64) {
+        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if let Some(bar) = self.lock().as_ref().and_then(|step| step.bar.as_ref()) {
+            bar.set_position(done);
+            return;
+        }
+        let due = self.due.load(Ordering::Relaxed);
+        if self.elapsed() >= due && self.due.swap(due + LINE_EVERY.as_secs(), Ordering::Relaxed) == due {
+            self.progress_line();
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        self.line(LogLevel::Warn, message);
+    }
+
+    fn note(&self, message: &str) {
+        self.line(LogLevel::Debug, message);
+    }
+
+    fn end(&self) {
+        self.clear();
+    }
+}
+
+fn bar(total: Option<u64>) -> ProgressBar {
+    let (bar, template) = match total {
+        // The total is the server's estimate: the bar may end early or late, and says so with a "~".
+        Some(total) => (ProgressBar::new(total), "{bar:30} {bytes} of ~{total_bytes} at {bytes_per_sec}, ~{eta} left"),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes} at {bytes_per_sec}"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn progress(done: u64, total: Option<u64>, seconds: f64) -> String {
+    let rate = done as f64 / seconds.max(0.001);
+    let mut text = format!("{} at {}/s", HumanBytes(done), HumanBytes(rate as u64));
+    if let Some(total) = total.filter(|total| *total > done) {
+        let left = Duration::from_secs_f64((total - done) as f64 / rate.max(1.0));
+        text.push_str(&format!(", of ~{}, ~{} left", HumanBytes(total), HumanDuration(left)));
+    }
+    text
+}
+
+pub fn bytes(count: u64) -> String {
+    HumanBytes(count).to_string()
+}
+
+fn now() -> String {
+    Timestamp::now().to_string()
+}
+
+/// A closed stderr is no reason to stop a backup.
+fn eprint(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// A reader that has seen enough (`pgbk list | head`) is no error.
+fn write_stdout(bytes: &[u8]) -> error::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a person can be asked.
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Lets the person choose one; None when they leave without choosing.
+pub fn choose(prompt: &str, items: &[String]) -> error::Result<Option<usize>> {
+    let chosen = dialoguer::Select::new().with_prompt(prompt).items(items).default(0).interact_opt();
+    chosen.map_err(asked)
+}
+
+/// Asks for a text that must be typed exactly; false when something else was typed.
+pub fn confirm_by_typing(prompt: &str, expected: &str) -> error::Result<bool> {
+    let typed: String = dialoguer::Input::new().with_prompt(prompt).allow_empty(true).interact_text().map_err(asked)?;
+    Ok(typed == expected)
+}
+
+fn asked(error: dialoguer::Error) -> anyhow::Error {
+    let dialoguer::Error::IO(error) = error;
+    match error.kind() {
+        io::ErrorKind::Interrupted => crate::interrupt::fault(signal_hook::consts::SIGINT).into(),
+        _ => anyhow::Error::from(error).context("ask on the terminal"),
+    }
+}

@@ -115,6 +115,11 @@ impl fmt::Display for Carried {
 
 impl std::error::Error for Carried {}
 
+/// Whether this error came from pgbk itself and says what it means already.
+pub fn is_ours(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Fault>() || inner.is::<Carried>())
+}
+
 /// The kind of the outermost fault in the chain.
 pub fn kind(error: &anyhow::Error) -> Kind {
     faults(error).first().map_or(Kind::Failed, |fault| fault.kind)

@@ -1,1 +1,7 @@
+//! The work itself. A job knows no flags, prints nothing, and reads no environment.
 
+pub mod backup;
+pub mod doctor;
+pub mod restore;
+pub mod transfer;
+pub mod verify;

@@ -3,7 +3,7 @@
 //! The layers, imports downwards only (`tests/architecture.rs` holds the table):
 //!
 //! ```text
-//! main → cli → commands → jobs → { postgres, stream, store } → { manifest, script, process, monitor, interrupt, error }
+//! main → cli → commands → jobs → { vault, postgres } → { stream, store } → { manifest, keys, script, process, monitor, interrupt, secret, error }
 //! ```
 //!
 //! The library's interface is private to the binary and its tests.
@@ -12,15 +12,18 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod console;
+pub mod environment;
 pub mod error;
 pub mod interrupt;
 pub mod jobs;
 pub mod keys;
 pub mod manifest;
 pub mod monitor;
+pub mod newfile;
 pub mod postgres;
 pub mod process;
 pub mod script;
 pub mod secret;
 pub mod store;
 pub mod stream;
+pub mod vault;

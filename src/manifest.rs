@@ -1,1 +1,219 @@
+//! The `.meta` document: what a backup is, and the seal over it.
+//!
+//! A backup exists if and only if its `.meta` does. The document is read in two steps: [`Sealed::parse`] takes the text apart
+//! without trusting it, [`Sealed::authenticate`] gives the [`Manifest`] once the seal holds. The README section "Format" is the
+//! specification of what is here.
 
+pub mod id;
+mod seal;
+
+pub use id::BackupId;
+pub use seal::Sealed;
+
+use crate::keys::KeyNote;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+pub const FORMAT: u32 = 1;
+/// The suffix that makes an object a backup.
+pub const META: &str = ".meta";
+/// A `.meta` larger than this is none: 16,384 tags and a hundred thousand tables stay below.
+pub const META_LIMIT: u64 = 64 << 20;
+pub const MOST_CHUNKS: u64 = 16_384;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format version, [`FORMAT`].
+    pub pgbk: u32,
+    pub id: BackupId,
+    /// The payload's key below the folder.
+    pub object: String,
+    /// The payload's version, in a bucket that keeps versions.
+    pub version_id: Option<String>,
+    pub database: String,
+    pub taken_at: Timestamp,
+    /// None for a file that `upload` brought in.
+    pub server: Option<ServerNote>,
+    pub tools: Tools,
+    pub dump: Dump,
+    pub compression: Option<Compression>,
+    /// Whose key made the seal and the tags; none: they detect accident, not attack.
+    pub key: Option<KeyNote>,
+    pub encryption: Option<Encryption>,
+    pub plain: Sum,
+    pub stored: Sum,
+    pub snapshot: Option<SnapshotNote>,
+    /// The backup of the same database before this one.
+    pub previous: Option<BackupId>,
+    /// Whether the stored object was read back after the upload.
+    pub verified: bool,
+    /// Seconds by stage.
+    pub seconds: BTreeMap<String, f64>,
+    /// What must exist on a server that this is restored to.
+    pub requires: Requires,
+    pub tables: Vec<Table>,
+    pub chunks: Chunks,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerNote {
+    pub version: String,
+    pub version_num: u32,
+    pub encoding: String,
+    pub system_identifier: Option<String>,
+    pub timeline: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tools {
+    pub pgbk: String,
+    pub pg_dump: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// An SQL script.
+    Plain,
+    /// An archive for `pg_restore`.
+    Custom,
+}
+
+impl Format {
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Plain => "sql",
+            Format::Custom => "dump",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dump {
+    pub format: Format,
+    /// What was given to `pg_dump` beside pgbk's own arguments.
+    pub arguments: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    Xz,
+    Zstd,
+    Gzip,
+}
+
+impl Method {
+    pub fn extension(self) -> &'static str {
+        match self {
+            Method::Xz => "xz",
+            Method::Zstd => "zst",
+            Method::Gzip => "gz",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compression {
+    pub method: Method,
+    pub level: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    pub cipher: String,
+    /// In raw-key mode. In password mode the IV comes out of the derivation.
+    #[serde(with = "optional_iv")]
+    pub iv: Option<[u8; 16]>,
+}
+
+pub const CIPHER: &str = "aes-256-cbc";
+
+/// Length and BLAKE2b-512, the same that `b2sum` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    pub bytes: u64,
+    #[serde(with = "hex::serde")]
+    pub blake2b: [u8; 64],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotNote {
+    /// `pg_current_snapshot()` of the transaction that the dump reads.
+    pub snapshot: String,
+    pub lsn: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requires {
+    pub roles: Vec<String>,
+    pub extensions: Vec<String>,
+}
+
+/// One COPY block of the dump, counted as it streamed by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    pub name: String,
+    pub rows: u64,
+    pub bytes: u64,
+    #[serde(with = "hex::serde")]
+    pub blake2b: [u8; 32],
+}
+
+/// One tag per `size` bytes of the stored object; the last may cover fewer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunks {
+    pub size: u64,
+    pub tags: Vec<Tag>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tag(#[serde(with = "hex::serde")] pub [u8; 32]);
+
+impl Manifest {
+    pub fn meta_key(&self) -> String {
+        self.id.meta_key()
+    }
+
+    /// The payload's file name: what `download --raw` writes.
+    pub fn file_name(&self) -> &str {
+        self.object.rsplit('/').next().unwrap_or(&self.object)
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+/// The payload's extension: `sql` or `dump`, then the codec's, then `enc`.
+pub fn extension(format: Format, compression: Option<Compression>, encrypted: bool) -> String {
+    let mut extension = format.extension().to_owned();
+    if let Some(compression) = compression {
+        extension.push('.');
+        extension.push_str(compression.method.extension());
+    }
+    if encrypted {
+        extension.push_str(".enc");
+    }
+    extension
+}
+
+mod optional_iv {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(iv: &Option<[u8; 16]>, to: S) -> Result<S::Ok, S::Error> {
+        match iv {
+            Some(iv) => to.serialize_some(&hex::encode(iv)),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<[u8; 16]>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+        let mut iv = [0; 16];
+        hex::decode_to_slice(&text, &mut iv).map_err(D::Error::custom)?;
+        Ok(Some(iv))
+    }
+}

@@ -1,0 +1,96 @@
+//! `pgbk list`
+
+use crate::cli::ListArgs;
+use crate::config;
+use crate::console::{Console, bytes};
+use crate::error::Result;
+use crate::manifest::{BackupId, Manifest, extension};
+use crate::monitor::Monitor;
+use crate::vault::Vault;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// `.meta` documents read at the same time.
+const READERS: usize = 8;
+
+pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
+    let place = config::place(&args.store, true)?;
+    let vault = Vault { store: place.store, key: None, encrypt: false, verify: true, allow_unauthenticated: true };
+    let ids = vault.ids(args.database.as_deref())?;
+    let rows: Vec<(BackupId, Result<Manifest>)> = ids.into_iter().zip(claims(&vault, args.database.as_deref())?).collect();
+    for (id, claims) in &rows {
+        if let Err(error) = claims {
+            console.warn(&format!("{id} cannot be read: {error:#}"));
+        }
+    }
+    let documents: Vec<Value> = rows.iter().map(|(id, claims)| document(id, claims.as_ref().ok())).collect();
+    console.result(&table(&rows, Timestamp::now()), &documents)?;
+    Ok(0)
+}
+
+/// What each `.meta` says of itself; nothing here is authenticated, and nothing is restored by it.
+fn claims(vault: &Vault, database: Option<&str>) -> Result<Vec<Result<Manifest>>> {
+    let ids = vault.ids(database)?;
+    let mut all = Vec::new();
+    for batch in ids.chunks(READERS) {
+        let read = std::thread::scope(|scope| {
+            let readers: Vec<_> =
+                batch.iter().map(|id| scope.spawn(move || vault.sealed(id).map(|sealed| sealed.claims().clone()))).collect();
+            readers.into_iter().map(|reader| reader.join()).collect::<Vec<_>>()
+        });
+        for result in read {
+            all.push(result.unwrap_or_else(|_| Err(anyhow::anyhow!("a reader panicked"))));
+        }
+    }
+    Ok(all)
+}
+
+fn document(id: &BackupId, manifest: Option<&Manifest>) -> Value {
+    json!({
+        "id": id,
+        "database": id.database(),
+        "taken_at": id.taken_at(),
+        "object": manifest.map(|manifest| &manifest.object),
+        "plain_bytes": manifest.map(|manifest| manifest.plain.bytes),
+        "stored_bytes": manifest.map(|manifest| manifest.stored.bytes),
+        "rows": manifest.map(Manifest::rows),
+        "server_version": manifest.and_then(|manifest| manifest.server.as_ref()).map(|server| &server.version),
+        "readable": manifest.is_some(),
+    })
+}
+
+fn table(rows: &[(BackupId, Result<Manifest>)], now: Timestamp) -> String {
+    if rows.is_empty() {
+        return "no backups\n".to_owned();
+    }
+    let width = rows.iter().map(|(id, _)| id.to_string().len()).max().unwrap_or(0);
+    let mut text = format!("{:width$}  {:>9}  {:>12}  {:>12}  {:>10}  KIND\n", "BACKUP", "AGE", "STORED", "DUMP", "ROWS");
+    for (id, claims) in rows.iter().rev() {
+        let age = age(id, now);
+        match claims {
+            Ok(manifest) => text.push_str(&format!(
+                "{:width$}  {age:>9}  {:>12}  {:>12}  {:>10}  {}\n",
+                id.to_string(),
+                bytes(manifest.stored.bytes),
+                bytes(manifest.plain.bytes),
+                manifest.rows(),
+                extension(manifest.dump.format, manifest.compression, manifest.encryption.is_some()),
+            )),
+            Err(_) => text.push_str(&format!("{:width$}  {age:>9}  unreadable\n", id.to_string())),
+        }
+    }
+    text
+}
+
+/// How long ago, in the largest unit that fits.
+pub fn age(id: &BackupId, now: Timestamp) -> String {
+    let seconds = (now.as_second() - id.taken_at().as_second()).max(0) as u64;
+    let age = Duration::from_secs(seconds);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", age.as_secs() / 60),
+        3600..172_800 => format!("{} h", age.as_secs() / 3600),
+        _ => format!("{} days", age.as_secs() / 86_400),
+    }
+}

@@ -1,0 +1,55 @@
+//! `pgbk upload`
+
+use super::backup::{report, summary};
+use crate::cli::UploadArgs;
+use crate::config;
+use crate::console::Console;
+use crate::error::{Fault, Result};
+use crate::jobs::transfer::{self, Incoming};
+use jiff::Timestamp;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
+    let vault = config::vault(&args.store, &args.keys)?;
+    let manifest = if args.raw {
+        transfer::upload_raw(&vault, &args.file, console)?
+    } else {
+        let (mut source, length) = source(&args.file)?;
+        let incoming = Incoming {
+            database: database(args)?,
+            compression: config::compression(&args.pipeline)?,
+            expected: args.pipeline.size_estimate.or(length),
+            allow_incomplete: args.allow_incomplete,
+        };
+        transfer::upload(&vault, &mut source, &incoming, Timestamp::now(), console)?
+    };
+    console.result(&summary(&manifest, &vault.store.location()), &report(&manifest, &vault.store.location())?)?;
+    Ok(0)
+}
+
+fn database(args: &UploadArgs) -> Result<String> {
+    args.database.clone().ok_or_else(|| {
+        Fault::usage("upload needs to know which database the dump is of").hint("say --database NAME, or set DB_NAME").into()
+    })
+}
+
+fn source(path: &Path) -> Result<(Box<dyn Read>, Option<u64>)> {
+    if path == Path::new("-") {
+        return Ok((Box::new(io::stdin().lock()), None));
+    }
+    let open = || -> io::Result<(File, u64)> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        Ok((file, metadata.len()))
+    };
+    let (file, length) = open().map_err(|error| {
+        let message = format!("cannot read \"{}\": {error}", path.display());
+        if error.kind() == io::ErrorKind::NotFound { Fault::not_found(message) } else { Fault::usage(message) }
+    })?;
+    Ok((Box::new(file), Some(length)))
+}

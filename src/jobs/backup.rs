@@ -1,0 +1,93 @@
+//! One database, dumped from one snapshot, through the pipeline into the vault.
+
+use crate::error::{Kind, Result, kind};
+use crate::manifest::{BackupId, Compression, Format, Manifest, ServerNote, SnapshotNote};
+use crate::monitor::Monitor;
+use crate::postgres::control::{Control, Server, Snapshot};
+use crate::postgres::dump;
+use crate::postgres::settings::Settings;
+use crate::postgres::tools;
+use crate::process::{ChildReader, Limits};
+use crate::stream::drain;
+use crate::vault::{About, Vault};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What to dump and how.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub settings: Settings,
+    pub format: Format,
+    pub compression: Option<Compression>,
+    /// `PG_DUMP_USER_ARGS`
+    pub arguments: Vec<String>,
+    pub bin_dir: Option<PathBuf>,
+    /// How long pg_dump may wait for a lock on a table.
+    pub lock_wait: Duration,
+    /// How long pg_dump may write nothing.
+    pub stall: Duration,
+    /// `DUMP_SIZE_ESTIMATE`, where the server's own figure will not do.
+    pub expected: Option<u64>,
+}
+
+pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manifest> {
+    let mut control = Control::open(&plan.settings)?;
+    control.lock()?;
+    let pg_dump = tools::find("pg_dump", control.server().major, plan.bin_dir.as_deref())?;
+    let expected = plan.expected.map_or_else(|| control.size(), Ok)?;
+    let snapshot = control.snapshot()?;
+    let (id, previous) = name(vault, plan.settings.database(), &snapshot, monitor)?;
+    let arguments = dump::arguments(plan.format, &snapshot.name, plan.lock_wait, &plan.arguments)?;
+
+    monitor.begin(&format!("backup {id}"), Some(expected));
+    let mut deposit = vault.begin(id, plan.format, plan.compression, expected)?;
+    let environment = plan.settings.child_environment()?;
+    let limits = Limits { stall: Some(plan.stall), stall_hint: "DUMP_STALL_TIMEOUT" };
+    let mut child = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, limits)?;
+    drain(&mut child, monitor, |bytes| deposit.write_all(bytes))?;
+    control.alive()?;
+
+    let about = About {
+        server: Some(server_note(control.server(), &snapshot)),
+        pg_dump: Some(pg_dump.version),
+        arguments: plan.arguments.clone(),
+        snapshot: Some(SnapshotNote { snapshot: snapshot.pg_snapshot, lsn: snapshot.lsn }),
+        previous,
+        trailer_required: true,
+    };
+    let manifest = deposit.finish(about, monitor)?;
+    monitor.end();
+    Ok(manifest)
+}
+
+/// The id by the server's clock, and the backup before it. Two backups in one second would have one name: the later one takes the
+/// next free second.
+fn name(vault: &Vault, database: &str, snapshot: &Snapshot, monitor: &dyn Monitor) -> Result<(BackupId, Option<BackupId>)> {
+    let mut id = BackupId::new(database, snapshot.taken_at);
+    match vault.ids(Some(database)) {
+        Ok(ids) => {
+            while ids.contains(&id) {
+                id = BackupId::new(database, id.taken_at() + Duration::from_secs(1));
+            }
+            let previous = ids.into_iter().rfind(|other| *other < id);
+            Ok((id, previous))
+        }
+        // A role that may only write can back up; what a look at the bucket would have told stays unknown.
+        Err(error) if kind(&error) == Kind::Denied => {
+            monitor.warn("the store does not allow listing: the previous backup is not recorded");
+            Ok((id, None))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn server_note(server: &Server, snapshot: &Snapshot) -> ServerNote {
+    ServerNote {
+        version: server.version.clone(),
+        version_num: server.version_num,
+        encoding: server.encoding.clone(),
+        system_identifier: server.system_identifier.clone(),
+        timeline: snapshot.timeline,
+    }
+}

@@ -1,0 +1,193 @@
+//! Moves backups between the vault and files: `download`, `upload`, and both `--raw`.
+
+use crate::error::{Fault, Result};
+use crate::manifest::{BackupId, Compression, Format, META, META_LIMIT, Manifest, Sealed};
+use crate::monitor::Monitor;
+use crate::newfile::NewFile;
+use crate::store::{Creation, write_small};
+use crate::stream::drain;
+use crate::stream::tally::Summer;
+use crate::vault::{About, Opened, Vault};
+use jiff::Timestamp;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where a download goes.
+#[derive(Debug, Clone)]
+pub enum Output {
+    File(PathBuf),
+    Stdout,
+}
+
+/// Writes the verified dump, ready for an editor. A file appears under its name only when it is whole.
+pub fn download(opened: Opened, output: &Output, force: bool, monitor: &dyn Monitor) -> Result<u64> {
+    let bytes = opened.manifest.plain.bytes;
+    match output {
+        Output::Stdout => {
+            let mut out = io::stdout().lock();
+            receive(opened, &mut out, monitor)?;
+            out.flush()?;
+        }
+        Output::File(path) => {
+            let mut file = NewFile::create(path, force)?;
+            receive(opened, &mut file, monitor)?;
+            file.commit()?;
+        }
+    }
+    Ok(bytes)
+}
+
+fn receive(opened: Opened, out: &mut dyn Write, monitor: &dyn Monitor) -> Result<()> {
+    monitor.begin(&format!("download {}", opened.manifest.id), Some(opened.manifest.plain.bytes));
+    drain(&mut opened.plain()?, monitor, |bytes| out.write_all(bytes))?;
+    monitor.end();
+    Ok(())
+}
+
+/// Writes the stored bytes and the `.meta` into a folder, unchanged. No key is needed: what the tags can tell is checked where the key
+/// is there, the BLAKE2b of the payload always.
+pub fn download_raw(vault: &Vault, id: &BackupId, folder: &Path, force: bool, monitor: &dyn Monitor) -> Result<PathBuf> {
+    let meta = crate::store::read_small(vault.store.as_ref(), &id.meta_key(), META_LIMIT)?;
+    let manifest = Sealed::parse(&id.meta_key(), &meta)?.claims().clone();
+    if vault.key.is_some() || manifest.key.is_none() {
+        vault.manifest(id)?;
+    }
+    let object = vault.payload(&manifest)?;
+    let path = folder.join(manifest.file_name());
+    let mut file = NewFile::create(&path, force)?;
+    monitor.begin(&format!("download {id}"), Some(manifest.stored.bytes));
+    let mut summer = Summer::default();
+    const PIECE: u64 = 8 << 20;
+    for start in (0..manifest.stored.bytes).step_by(PIECE as usize) {
+        crate::interrupt::check()?;
+        let bytes = object.read(start..(start + PIECE).min(manifest.stored.bytes))?;
+        summer.update(&bytes);
+        file.write_all(&bytes)?;
+        monitor.advance(bytes.len() as u64);
+    }
+    monitor.end();
+    if summer.finish() != manifest.stored {
+        return Err(Fault::damaged(format!("\"{}\" does not have the BLAKE2b that its .meta states", manifest.object)).into());
+    }
+    let mut meta_file = NewFile::create(&folder.join(format!("{id}{META}")), force)?;
+    meta_file.write_all(&meta)?;
+    file.commit()?;
+    meta_file.commit()?;
+    Ok(path)
+}
+
+/// What `upload` is told about the file.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    pub database: String,
+    pub compression: Option<Compression>,
+    pub expected: Option<u64>,
+    /// Accept a script without pg_dump's last line.
+    pub allow_incomplete: bool,
+}
+
+/// A dump from a file or stdin becomes a backup, through the same pipeline.
+pub fn upload(vault: &Vault, source: &mut dyn Read, incoming: &Incoming, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
+    let mut head = Vec::new();
+    source.take(16).read_to_end(&mut head)?;
+    let format = recognise(&head)?;
+    let (id, previous) = free_name(vault, &incoming.database, now)?;
+    let expected = incoming.expected.unwrap_or(0);
+    monitor.begin(&format!("upload {id}"), incoming.expected);
+    let mut deposit = vault.begin(id, format, incoming.compression, expected)?;
+    drain(&mut head.chain(source), monitor, |bytes| deposit.write_all(bytes))?;
+    let about = About {
+        server: None,
+        pg_dump: None,
+        arguments: Vec::new(),
+        snapshot: None,
+        previous,
+        trailer_required: !incoming.allow_incomplete,
+    };
+    let manifest = deposit.finish(about, monitor)?;
+    monitor.end();
+    Ok(manifest)
+}
+
+fn free_name(vault: &Vault, database: &str, now: Timestamp) -> Result<(BackupId, Option<BackupId>)> {
+    let ids = vault.ids(Some(database))?;
+    let mut id = BackupId::new(database, now);
+    while ids.contains(&id) {
+        id = BackupId::new(database, id.taken_at() + Duration::from_secs(1));
+    }
+    let previous = ids.into_iter().rfind(|other| *other < id);
+    Ok((id, previous))
+}
+
+/// Plain script or archive; what is packed already would be packed twice and never restore.
+fn recognise(head: &[u8]) -> Result<Format> {
+    let packed: [(&[u8], &str); 4] = [
+        (b"\xfd7zXZ\0", "xz -d"),
+        (b"\x28\xb5\x2f\xfd", "zstd -d"),
+        (b"\x1f\x8b", "gunzip"),
+        (b"Salted__", "openssl enc -d"),
+    ];
+    if head.is_empty() {
+        return Err(Fault::usage("the file is empty").into());
+    }
+    if head.starts_with(b"PGDMP") {
+        return Ok(Format::Custom);
+    }
+    match packed.iter().find(|(magic, _)| head.starts_with(magic)) {
+        None => Ok(Format::Plain),
+        Some((_, tool)) => Err(Fault::usage("the file is compressed or encrypted; upload takes the dump itself")
+            .hint(format!("unpack it first ({tool}), or say --raw if it is a backup of pgbk with its .meta beside it"))
+            .into()),
+    }
+}
+
+/// Puts stored bytes and their `.meta`, as `download --raw` wrote them, into this vault unchanged.
+pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<Manifest> {
+    let (payload, meta_path) = pair(path)?;
+    let meta = std::fs::read(&meta_path).map_err(|error| unreadable(&meta_path, &error))?;
+    let sealed = Sealed::parse(&meta_path.display().to_string(), &meta)?;
+    let manifest = sealed.claims().clone();
+    if vault.key.is_some() || manifest.key.is_none() {
+        sealed.authenticate(vault.key.as_ref(), vault.allow_unauthenticated)?;
+    }
+    let payload = payload.unwrap_or_else(|| meta_path.with_file_name(manifest.file_name()));
+    let mut file = File::open(&payload).map_err(|error| unreadable(&payload, &error))?;
+    let mut object = vault.store.create(&manifest.object, &Creation { expected: manifest.stored.bytes })?;
+    monitor.begin(&format!("upload {}", manifest.id), Some(manifest.stored.bytes));
+    let mut summer = Summer::default();
+    drain(&mut file, monitor, |bytes| {
+        summer.update(bytes);
+        object.write_all(bytes)
+    })?;
+    monitor.end();
+    if summer.finish() != manifest.stored {
+        return Err(Fault::damaged(format!("\"{}\" is not the payload that its .meta states", payload.display())).into());
+    }
+    object.commit()?;
+    if let Err(error) = write_small(vault.store.as_ref(), &manifest.meta_key(), &meta) {
+        vault.store.remove(&manifest.object)?;
+        return Err(error);
+    }
+    Ok(manifest)
+}
+
+/// The payload and its `.meta`, whichever of the two was named.
+fn pair(path: &Path) -> Result<(Option<PathBuf>, PathBuf)> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if name.ends_with(META) {
+        return Ok((None, path.to_owned()));
+    }
+    let id = name.find("Z.").and_then(|end| name.get(..=end)).and_then(|id| id.parse::<BackupId>().ok());
+    let id = id.ok_or_else(|| {
+        Fault::usage(format!("\"{name}\" is not the name of a stored backup"))
+            .hint("--raw takes a file that \"pgbk download --raw\" wrote, with its .meta beside it")
+    })?;
+    Ok((Some(path.to_owned()), path.with_file_name(format!("{id}{META}"))))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Fault {
+    let message = format!("cannot read \"{}\": {error}", path.display());
+    if error.kind() == io::ErrorKind::NotFound { Fault::not_found(message) } else { Fault::failed(message) }
+}

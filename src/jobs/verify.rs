@@ -1,0 +1,124 @@
+//! Whether a stored backup is what its `.meta` says, as deep as asked.
+
+use crate::error::{Fault, Kind, Result, kind};
+use crate::manifest::{BackupId, Format, Manifest};
+use crate::monitor::Monitor;
+use crate::stream::drain;
+use crate::stream::tables::Tables;
+use crate::stream::tally::{Summer, Tagger};
+use crate::stream::verified::VerifiedReader;
+use crate::vault::{Opened, Vault};
+use serde::Serialize;
+
+/// How deep to look; each level includes the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The .meta is authentic and the payload is there in its full size
+    Meta,
+    /// Every stored byte is read and compared
+    Stored,
+    /// Decrypted and decompressed to the end: the dump's hash, its tables and its trailer
+    Content,
+}
+
+/// What was found of one backup.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    pub id: BackupId,
+    pub level: Level,
+    pub ok: bool,
+    pub stored_bytes: Option<u64>,
+    pub plain_bytes: Option<u64>,
+    pub tables: Option<usize>,
+    pub rows: Option<u64>,
+    pub error: Option<String>,
+    #[serde(skip)]
+    pub kind: Option<Kind>,
+}
+
+/// Looks at one backup. Damage is a finding; an error is what kept the look from happening.
+pub fn verify(vault: &Vault, id: &BackupId, level: Level, monitor: &dyn Monitor) -> Result<Finding> {
+    let mut finding = Finding {
+        id: id.clone(),
+        level,
+        ok: true,
+        stored_bytes: None,
+        plain_bytes: None,
+        tables: None,
+        rows: None,
+        error: None,
+        kind: None,
+    };
+    let looked = vault.open(id).and_then(|opened| {
+        let manifest = opened.manifest.clone();
+        finding.stored_bytes = Some(manifest.stored.bytes);
+        finding.plain_bytes = Some(manifest.plain.bytes);
+        finding.tables = (manifest.dump.format == Format::Plain).then_some(manifest.tables.len());
+        finding.rows = (manifest.dump.format == Format::Plain).then(|| manifest.rows());
+        deeper(opened, &manifest, level, monitor)
+    });
+    match looked {
+        Ok(()) => Ok(finding),
+        Err(error) if matches!(kind(&error), Kind::Damaged) => {
+            finding.ok = false;
+            finding.error = Some(format!("{error:#}"));
+            finding.kind = Some(Kind::Damaged);
+            Ok(finding)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn deeper(opened: Opened, manifest: &Manifest, level: Level, monitor: &dyn Monitor) -> Result<()> {
+    match level {
+        Level::Meta => Ok(()),
+        Level::Stored => stored(opened, monitor),
+        Level::Content => content(opened, manifest, monitor),
+    }
+}
+
+fn stored(opened: Opened, monitor: &dyn Monitor) -> Result<()> {
+    let Opened { manifest, working, object } = opened;
+    let tagger = Tagger::new(working.map(|working| working.mac.clone()));
+    monitor.begin(&format!("verify {}", manifest.id), Some(manifest.stored.bytes));
+    let mut reader = VerifiedReader::new(object, manifest.chunks.clone(), tagger, &manifest.object)?;
+    let mut summer = Summer::default();
+    drain(&mut reader, monitor, |bytes| {
+        summer.update(bytes);
+        Ok(())
+    })?;
+    monitor.end();
+    if summer.finish() != manifest.stored {
+        return Err(Fault::damaged(format!("\"{}\" does not have the BLAKE2b that its .meta states", manifest.object)).into());
+    }
+    Ok(())
+}
+
+fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result<()> {
+    monitor.begin(&format!("verify {}", manifest.id), Some(manifest.plain.bytes));
+    let mut reader = opened.plain()?;
+    if manifest.dump.format == Format::Custom {
+        drain(&mut reader, monitor, |_| Ok(()))?;
+        monitor.end();
+        return Ok(());
+    }
+    let mut tables = Tables::default();
+    drain(&mut reader, monitor, |bytes| {
+        tables.update(bytes);
+        Ok(())
+    })?;
+    monitor.end();
+    let seen = tables.finish();
+    let same = seen.tables.len() == manifest.tables.len()
+        && seen.tables.iter().zip(&manifest.tables).all(|(seen, stated)| {
+            (&seen.name, seen.rows, seen.bytes, seen.blake2b) == (&stated.name, stated.rows, stated.bytes, stated.blake2b)
+        });
+    if !same {
+        return Err(Fault::damaged(format!("the tables in {} are not those that its .meta states", manifest.id)).into());
+    }
+    if manifest.tools.pg_dump.is_some() && !seen.complete {
+        return Err(Fault::damaged(format!("the dump in {} is cut short: its last line is missing", manifest.id)).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! The two pipelines, put together: `Pack` on the way to the store, `unpack` on the way back.
+
+use super::checked::CheckedReader;
+use super::cipher::{Decryptor, Encryptor};
+use super::codec::{Compressor, decompressor};
+use super::relay::Relay;
+use super::tables::{Outcome, Tables};
+use super::tally::{StoredTally, Summer, Tagger, chunk_size};
+use super::verified::VerifiedReader;
+use super::Stage;
+use crate::error::Result;
+use crate::keys::Working;
+use crate::manifest::{Chunks, Compression, Format, Manifest, Sum};
+use crate::store::Object;
+use std::io::{self, Read, Write};
+
+/// How an object is made.
+pub struct Recipe<'a> {
+    pub format: Format,
+    pub compression: Option<Compression>,
+    /// The keys of this backup, where the user has one.
+    pub working: Option<&'a Working>,
+    /// Whether to encrypt with it; without, it only seals.
+    pub encrypt: bool,
+    /// The size of the dump to plan for.
+    pub expected: u64,
+}
+
+type Stored<W> = Encryptor<StoredTally<W>>;
+
+/// Write the dump here; compressed and encrypted bytes reach the writer beneath, each stage on its own thread.
+pub struct Pack<W: Write + Send + 'static> {
+    plain: Summer,
+    /// What only an SQL script has: COPY blocks and a trailer.
+    tables: Option<Tables>,
+    next: Relay<Compressor<Relay<Stored<W>>>>,
+}
+
+/// What was seen on the way, and the writer beneath.
+pub struct Packed<W> {
+    pub plain: Sum,
+    pub script: Option<Outcome>,
+    pub stored: Sum,
+    pub chunks: Chunks,
+    pub writer: W,
+}
+
+impl<W> Packed<W> {
+    pub fn without_writer(self) -> (W, Packed<()>) {
+        let Packed { plain, script, stored, chunks, writer } = self;
+        (writer, Packed { plain, script, stored, chunks, writer: () })
+    }
+}
+
+impl<W: Write + Send + 'static> Pack<W> {
+    pub fn new(writer: W, recipe: &Recipe) -> Result<Self> {
+        let tagger = Tagger::new(recipe.working.map(|working| working.mac.clone()));
+        let stored = StoredTally::new(writer, tagger, chunk_size(recipe.expected));
+        let cipher = match recipe.working {
+            Some(working) if recipe.encrypt => Encryptor::new(stored, working)?,
+            _ => Encryptor::plain(stored),
+        };
+        let codec = Compressor::new(Relay::new("encrypt", cipher)?, recipe.compression)?;
+        let tables = (recipe.format == Format::Plain).then(Tables::default);
+        Ok(Pack { plain: Summer::default(), tables, next: Relay::new("compress", codec)? })
+    }
+
+    pub fn finish(self) -> Result<Packed<W>> {
+        let (writer, stored, chunks) = self.next.finish()?.finish()?.finish()?.finish()?.finish()?;
+        let script = self.tables.map(Tables::finish);
+        Ok(Packed { plain: self.plain.finish(), script, stored, chunks, writer })
+    }
+}
+
+impl<W: Write + Send + 'static> Write for Pack<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.next.write_all(bytes)?;
+        self.plain.update(bytes);
+        if let Some(tables) = &mut self.tables {
+            tables.update(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The dump of an authenticated backup. Every byte is verified before it is decrypted, and the end is an end only if the whole is
+/// what the manifest states.
+pub fn unpack(object: Box<dyn Object>, manifest: &Manifest, working: Option<&Working>) -> Result<Box<dyn Read + Send>> {
+    let tagger = Tagger::new(working.map(|working| working.mac.clone()));
+    let verified = VerifiedReader::new(object, manifest.chunks.clone(), tagger, &manifest.object)?;
+    let compressed: Box<dyn Read + Send> = match (working, &manifest.encryption) {
+        (Some(working), Some(_)) => Box::new(Decryptor::new(verified, working)?),
+        _ => Box::new(verified),
+    };
+    let plain = decompressor(compressed, manifest.compression.map(|compression| compression.method))?;
+    Ok(Box::new(CheckedReader::new(plain, manifest.plain)))
+}

@@ -1,0 +1,206 @@
+//! Counts and hashes what passes: the plain side for [`Sum`] alone, the stored side with a tag for every chunk.
+
+use super::Stage;
+use crate::keys::{KeyedHash, hasher};
+use crate::manifest::{Chunks, MOST_CHUNKS, Sum, Tag};
+use blake2::digest::{Digest, FixedOutput, Update, consts::U32};
+use blake2::{Blake2b, Blake2b512};
+use std::io::{self, Write};
+use zeroize::Zeroizing;
+
+/// Length and BLAKE2b-512 of what was seen.
+#[derive(Clone)]
+pub struct Summer {
+    bytes: u64,
+    hash: Blake2b512,
+}
+
+impl Default for Summer {
+    fn default() -> Self {
+        Summer { bytes: 0, hash: Blake2b512::new() }
+    }
+}
+
+impl Summer {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        Update::update(&mut self.hash, bytes);
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub fn finish(self) -> Sum {
+        Sum { bytes: self.bytes, blake2b: self.hash.finalize_fixed().into() }
+    }
+}
+
+/// The key of the tags; without one they detect accident only.
+pub type TagKey = Option<Zeroizing<[u8; 32]>>;
+
+/// BLAKE2b-256, keyed where there is a key, over the chunk's bytes, its index (8 bytes, big-endian) and 1 for the last chunk, else 0.
+pub struct Tagger {
+    key: TagKey,
+}
+
+enum TagHash {
+    Keyed(Box<KeyedHash>),
+    Unkeyed(Box<Blake2b<U32>>),
+}
+
+impl Tagger {
+    pub fn new(key: TagKey) -> Self {
+        Tagger { key }
+    }
+
+    fn begin(&self) -> TagHash {
+        match &self.key {
+            Some(key) => TagHash::Keyed(Box::new(hasher(key))),
+            None => TagHash::Unkeyed(Box::new(Blake2b::new())),
+        }
+    }
+
+    pub fn tag(&self, chunk: &[u8], index: u64, last: bool) -> Tag {
+        let mut hash = self.begin();
+        hash.update(chunk);
+        hash.finish(index, last)
+    }
+}
+
+impl TagHash {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            TagHash::Keyed(hash) => hash.update(bytes),
+            TagHash::Unkeyed(hash) => Update::update(hash.as_mut(), bytes),
+        }
+    }
+
+    fn finish(mut self, index: u64, last: bool) -> Tag {
+        self.update(&index.to_be_bytes());
+        self.update(&[u8::from(last)]);
+        Tag(match self {
+            TagHash::Keyed(hash) => hash.finalize_fixed().into(),
+            TagHash::Unkeyed(hash) => hash.finalize_fixed().into(),
+        })
+    }
+}
+
+/// Passes bytes on to the store and takes their sum and chunk tags.
+pub struct StoredTally<W> {
+    inner: W,
+    sum: Summer,
+    tagger: Tagger,
+    /// Bytes of the open chunk so far.
+    filled: u64,
+    open: TagHash,
+    chunks: Chunks,
+}
+
+impl<W: Write> StoredTally<W> {
+    pub fn new(inner: W, tagger: Tagger, chunk_size: u64) -> Self {
+        let open = tagger.begin();
+        let chunks = Chunks { size: chunk_size, tags: Vec::new() };
+        StoredTally { inner, sum: Summer::default(), tagger, filled: 0, open, chunks }
+    }
+
+    /// A full chunk is closed only when another byte comes: until then it may be the last.
+    fn close_full_chunk(&mut self) -> io::Result<()> {
+        let index = self.chunks.tags.len() as u64;
+        if index + 1 >= MOST_CHUNKS {
+            return Err(outgrown(self.sum.bytes()).into());
+        }
+        let closed = std::mem::replace(&mut self.open, self.tagger.begin());
+        self.chunks.tags.push(closed.finish(index, false));
+        self.filled = 0;
+        Ok(())
+    }
+
+    /// The writer beneath, what it was given, and the tags.
+    pub fn into_parts(self) -> (W, Sum, Chunks) {
+        let mut chunks = self.chunks;
+        let index = chunks.tags.len() as u64;
+        chunks.tags.push(self.open.finish(index, true));
+        (self.inner, self.sum.finish(), chunks)
+    }
+}
+
+fn outgrown(bytes: u64) -> crate::error::Fault {
+    crate::error::Fault::failed(format!("the backup has outgrown the size that was planned for, at {bytes} bytes"))
+        .hint("set DUMP_SIZE_ESTIMATE to what the dump really needs, such as 500G")
+}
+
+impl<W: Write> Write for StoredTally<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write_all(bytes)?;
+        self.sum.update(bytes);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.filled == self.chunks.size {
+                self.close_full_chunk()?;
+            }
+            let room = (self.chunks.size - self.filled).min(rest.len() as u64);
+            let (now, later) = rest.split_at(room as usize);
+            self.open.update(now);
+            self.filled += room;
+            rest = later;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<W: Write> Stage for StoredTally<W> {
+    type Inner = (W, Sum, Chunks);
+
+    fn finish(self) -> io::Result<Self::Inner> {
+        Ok(self.into_parts())
+    }
+}
+
+/// The chunk size for an object of about this many bytes: a power of two from 1 MiB, with room for four times as many.
+pub fn chunk_size(expected: u64) -> u64 {
+    const SMALLEST: u64 = 1 << 20;
+    expected.saturating_mul(4).div_ceil(MOST_CHUNKS).max(SMALLEST).checked_next_power_of_two().unwrap_or(1 << 30).min(1 << 30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_tags_of_a_stream_are_the_tags_of_its_chunks(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 1usize..50, keyed in any::<bool>()
+        ) {
+            let key = || keyed.then(|| Zeroizing::new([7; 32]));
+            let mut tally = StoredTally::new(Vec::new(), Tagger::new(key()), 16);
+            for piece in bytes.chunks(cut) {
+                tally.write_all(piece).unwrap();
+            }
+            let (out, sum, chunks) = tally.into_parts();
+            prop_assert_eq!(&out, &bytes);
+            prop_assert_eq!(sum.bytes, bytes.len() as u64);
+            let tagger = Tagger::new(key());
+            let pieces: Vec<&[u8]> = if bytes.is_empty() { vec![&[]] } else { bytes.chunks(16).collect() };
+            let last = pieces.len() - 1;
+            let expected: Vec<Tag> =
+                pieces.iter().enumerate().map(|(n, piece)| tagger.tag(piece, n as u64, n == last)).collect();
+            prop_assert_eq!(chunks.tags, expected);
+        }
+    }
+
+    #[test]
+    fn chunks_grow_with_the_object_so_that_their_number_stays_bounded() {
+        assert_eq!(chunk_size(0), 1 << 20);
+        assert_eq!(chunk_size(4 << 30), 1 << 20);
+        assert_eq!(chunk_size(40 << 30), 16 << 20);
+        for expected in [1u64 << 30, 1 << 40, u64::MAX] {
+            assert!(chunk_size(expected).is_power_of_two());
+        }
+    }
+}

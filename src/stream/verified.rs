@@ -1,0 +1,94 @@
+//! Reads an object chunk by chunk, several at once, and gives out nothing whose tag does not hold.
+
+use super::tally::Tagger;
+use crate::error::{Fault, Result, into_io};
+use crate::manifest::Chunks;
+use crate::store::Object;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+/// Chunks fetched and checked at the same time. Each fetcher holds two at most, so this bounds the memory.
+const FETCHERS: u64 = 4;
+
+/// The bytes of an object in order, each verified against the chunk tags before it is seen.
+pub struct VerifiedReader {
+    /// Fetcher `n` delivers chunks n, n + FETCHERS, …, so taking turns gives them in order.
+    lanes: Vec<Receiver<Result<Vec<u8>>>>,
+    next: u64,
+    count: u64,
+    chunk: Vec<u8>,
+    given: usize,
+}
+
+impl VerifiedReader {
+    pub fn new(object: Box<dyn Object>, chunks: Chunks, tagger: Tagger, name: &str) -> Result<Self> {
+        let count = chunks.tags.len() as u64;
+        let checker = Arc::new(Checker { object, chunks, tagger, name: name.to_owned() });
+        let mut lanes = Vec::new();
+        for first in 0..FETCHERS.min(count) {
+            let (to, lane) = sync_channel(1);
+            let checker = Arc::clone(&checker);
+            std::thread::Builder::new().name("fetch".into()).spawn(move || {
+                for index in (first..count).step_by(FETCHERS as usize) {
+                    let chunk = checker.fetch(index);
+                    let failed = chunk.is_err();
+                    // Nobody listens any more: the reader was dropped.
+                    if to.send(chunk).is_err() || failed {
+                        return;
+                    }
+                }
+            })?;
+            lanes.push(lane);
+        }
+        Ok(VerifiedReader { lanes, next: 0, count, chunk: Vec::new(), given: 0 })
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        let lane = &self.lanes[(self.next % FETCHERS) as usize];
+        self.chunk = lane.recv().unwrap_or_else(|_| Err(Fault::failed("a reading thread ended early").into()))?;
+        self.given = 0;
+        self.next += 1;
+        Ok(())
+    }
+}
+
+impl Read for VerifiedReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.given == self.chunk.len() {
+            if self.next == self.count {
+                return Ok(0);
+            }
+            self.advance().map_err(into_io)?;
+        }
+        let count = buffer.len().min(self.chunk.len() - self.given);
+        buffer[..count].copy_from_slice(&self.chunk[self.given..self.given + count]);
+        self.given += count;
+        Ok(count)
+    }
+}
+
+/// One object and what its chunks must be.
+pub struct Checker {
+    object: Box<dyn Object>,
+    chunks: Chunks,
+    tagger: Tagger,
+    name: String,
+}
+
+impl Checker {
+    fn fetch(&self, index: u64) -> Result<Vec<u8>> {
+        let last = index + 1 == self.chunks.tags.len() as u64;
+        let start = index * self.chunks.size;
+        let end = if last { self.object.info().bytes } else { start + self.chunks.size };
+        let bytes = self.object.read(start..end)?;
+        let tag = self.tagger.tag(&bytes, index, last);
+        if openssl::memcmp::eq(&tag.0, &self.chunks.tags[index as usize].0) {
+            return Ok(bytes);
+        }
+        let name = &self.name;
+        Err(Fault::damaged(format!("\"{name}\" is damaged: chunk {index}, bytes {start} to {end}, does not match its tag"))
+            .hint("restore an older backup (pgbk list), or fetch another copy of this one")
+            .into())
+    }
+}

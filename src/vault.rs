@@ -1,0 +1,268 @@
+//! A store together with the user's key: where whole backups are put and found.
+//!
+//! Payload first, `.meta` last, and only a `.meta` makes a backup; what is read back is authenticated before it is believed.
+
+use crate::error::{Fault, Kind, Result, kind};
+use crate::keys::{Key, Working};
+use crate::manifest::{
+    BackupId, CIPHER, Compression, Dump, Encryption, FORMAT, Format, META_LIMIT, Manifest, Requires, Sealed, ServerNote,
+    SnapshotNote, Table, Tools, extension, id::folder,
+};
+use crate::monitor::Monitor;
+use crate::store::{Creation, Object, Receipt, Store, Upload, read_small, write_small};
+use crate::stream::tally::Summer;
+use crate::stream::{Pack, Packed, Recipe, unpack};
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a read-back asks for at a time.
+const READ_BACK: u64 = 8 << 20;
+
+#[derive(Debug, Clone)]
+pub struct Vault {
+    pub store: Arc<dyn Store>,
+    pub key: Option<Key>,
+    /// `NO_ENCRYPT`: keys still seal and decrypt, new backups are not encrypted.
+    pub encrypt: bool,
+    /// `DB_BACKUP_VERIFY`
+    pub verify: bool,
+    pub allow_unauthenticated: bool,
+}
+
+/// An authenticated backup whose payload is there in its full size.
+pub struct Opened {
+    pub manifest: Manifest,
+    pub working: Option<Working>,
+    pub object: Box<dyn Object>,
+}
+
+impl Opened {
+    /// The dump itself, verified as it is read.
+    pub fn plain(self) -> Result<Box<dyn Read + Send>> {
+        unpack(self.object, &self.manifest, self.working.as_ref())
+    }
+}
+
+impl Vault {
+    /// The backups of one database or of all, oldest first.
+    pub fn ids(&self, database: Option<&str>) -> Result<Vec<BackupId>> {
+        let prefix = database.map(folder).unwrap_or_default();
+        let mut ids: Vec<BackupId> =
+            self.store.list(&prefix)?.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect();
+        ids.sort_by_key(|id| (id.taken_at(), id.database().to_owned()));
+        Ok(ids)
+    }
+
+    pub fn latest(&self, database: &str) -> Result<BackupId> {
+        self.ids(Some(database))?.pop().ok_or_else(|| {
+            Fault::not_found(format!("there is no backup of \"{database}\" in {}", self.store.location()))
+                .hint("\"pgbk list\" shows what is stored; DB_NAME or --database chooses the database")
+                .into()
+        })
+    }
+
+    /// The `.meta`, taken apart but not believed.
+    pub fn sealed(&self, id: &BackupId) -> Result<Sealed> {
+        let key = id.meta_key();
+        let bytes = read_small(self.store.as_ref(), &key, META_LIMIT).map_err(|error| match kind(&error) {
+            Kind::NotFound => Fault::not_found(format!("there is no backup {id} in {}", self.store.location()))
+                .hint("\"pgbk list\" shows what is stored")
+                .into(),
+            _ => error,
+        })?;
+        let sealed = Sealed::parse(&key, &bytes)?;
+        if sealed.claims().id != *id {
+            return Err(Fault::damaged(format!("\"{key}\" is the .meta of {}", sealed.claims().id)).into());
+        }
+        Ok(sealed)
+    }
+
+    pub fn manifest(&self, id: &BackupId) -> Result<(Manifest, Option<Working>)> {
+        self.sealed(id)?.authenticate(self.key.as_ref(), self.allow_unauthenticated)
+    }
+
+    pub fn open(&self, id: &BackupId) -> Result<Opened> {
+        let (manifest, working) = self.manifest(id)?;
+        let object = self.payload(&manifest)?;
+        Ok(Opened { manifest, working, object })
+    }
+
+    /// The payload of an authenticated manifest; missing or of another size, it is damage.
+    pub fn payload(&self, manifest: &Manifest) -> Result<Box<dyn Object>> {
+        let key = &manifest.object;
+        let object = self.store.open(key, manifest.version_id.as_deref()).map_err(|error| match kind(&error) {
+            Kind::NotFound => Fault::damaged(format!("the payload \"{key}\" of {} is missing", manifest.id)).into(),
+            _ => error,
+        })?;
+        let (found, stated) = (object.info().bytes, manifest.stored.bytes);
+        if found != stated {
+            return Err(Fault::damaged(format!("\"{key}\" has {found} bytes; its .meta states {stated}"))
+                .hint("restore an older backup (pgbk list), or fetch another copy of this one")
+                .into());
+        }
+        Ok(object)
+    }
+
+    /// Starts a backup; nothing is visible until its `.meta` is written.
+    pub fn begin(&self, id: BackupId, format: Format, compression: Option<Compression>, expected: u64) -> Result<Deposit<'_>> {
+        let working = self.key.as_ref().map(Key::begin).transpose()?;
+        let encrypted = self.encrypt && working.is_some();
+        let object = id.object_key(&extension(format, compression, encrypted));
+        let upload = self.store.create(&object, &Creation { expected })?;
+        let recipe = Recipe { format, compression, working: working.as_ref(), encrypt: encrypted, expected };
+        let pack = Pack::new(upload, &recipe)?;
+        Ok(Deposit { vault: self, id, object, format, compression, encrypted, working, pack, begun: Instant::now() })
+    }
+
+    /// Whether the store has what was written: by the ETag where the host has such a thing, else by reading it back.
+    fn check(&self, key: &str, receipt: &Receipt, packed: &Packed<()>) -> Result<()> {
+        let object = self.store.open(key, receipt.version.as_deref())?;
+        let info = object.info();
+        if info.bytes != packed.stored.bytes {
+            let (found, sent) = (info.bytes, packed.stored.bytes);
+            return Err(Fault::failed(format!("the store has {found} bytes of \"{key}\"; {sent} were sent")).into());
+        }
+        match (&receipt.etag, &info.etag) {
+            // A store without checksums is a local one, whose bytes were synced a moment ago.
+            (_, None) => return Ok(()),
+            (Some(ours), Some(theirs)) if ours == theirs => return Ok(()),
+            _ => {}
+        }
+        let mut summer = Summer::default();
+        for start in (0..info.bytes).step_by(READ_BACK as usize) {
+            summer.update(&object.read(start..(start + READ_BACK).min(info.bytes))?);
+        }
+        if summer.finish() == packed.stored {
+            return Ok(());
+        }
+        Err(Fault::failed(format!("the store gives back other bytes of \"{key}\" than were sent")).into())
+    }
+
+    fn take_back(&self, keys: &[&str], monitor: &dyn Monitor) {
+        for key in keys {
+            if let Err(error) = self.store.remove(key) {
+                monitor.warn(&format!("\"{key}\" is left behind and could not be removed: {error:#}"));
+            }
+        }
+    }
+}
+
+/// A backup being written.
+pub struct Deposit<'a> {
+    vault: &'a Vault,
+    id: BackupId,
+    object: String,
+    format: Format,
+    compression: Option<Compression>,
+    encrypted: bool,
+    working: Option<Working>,
+    pack: Pack<Box<dyn Upload>>,
+    begun: Instant,
+}
+
+/// What the manifest says beyond the bytes themselves.
+pub struct About {
+    pub server: Option<ServerNote>,
+    pub pg_dump: Option<String>,
+    pub arguments: Vec<String>,
+    pub snapshot: Option<SnapshotNote>,
+    pub previous: Option<BackupId>,
+    /// Whether a script without pg_dump's trailer is an error.
+    pub trailer_required: bool,
+}
+
+impl Write for Deposit<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pack.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pack.flush()
+    }
+}
+
+impl Deposit<'_> {
+    /// Makes it a backup: commits the payload, looks at what the store has, writes the `.meta`.
+    pub fn finish(self, about: About, monitor: &dyn Monitor) -> Result<Manifest> {
+        let Deposit { vault, id, object, format, compression, encrypted, working, pack, begun } = self;
+        let packed = pack.finish()?;
+        let complete = packed.script.as_ref().is_none_or(|script| script.complete);
+        if about.trailer_required && !complete {
+            return Err(cut_short(&id).into());
+        }
+        let mut seconds = BTreeMap::new();
+        seconds.insert("dump".to_owned(), begun.elapsed().as_secs_f64());
+        let (upload, packed) = packed.without_writer();
+        let receipt = timed(&mut seconds, "commit", || upload.commit())?;
+        if vault.verify {
+            let checked = timed(&mut seconds, "check", || vault.check(&object, &receipt, &packed));
+            if let Err(error) = checked {
+                vault.take_back(&[&object], monitor);
+                return Err(error);
+            }
+        }
+        let encryption = encrypted.then(|| encryption(working.as_ref()));
+        let script = packed.script.unwrap_or_default();
+        let manifest = Manifest {
+            pgbk: FORMAT,
+            database: id.database().to_owned(),
+            taken_at: id.taken_at(),
+            id,
+            object,
+            version_id: receipt.version,
+            server: about.server,
+            tools: Tools { pgbk: env!("CARGO_PKG_VERSION").to_owned(), pg_dump: about.pg_dump },
+            dump: Dump { format, arguments: about.arguments },
+            compression,
+            key: working.as_ref().map(|working| working.note.clone()),
+            encryption,
+            plain: packed.plain,
+            stored: packed.stored,
+            snapshot: about.snapshot,
+            previous: about.previous,
+            verified: vault.verify,
+            seconds,
+            requires: Requires {
+                roles: script.requirements.roles.into_iter().collect(),
+                extensions: script.requirements.extensions.into_iter().collect(),
+            },
+            tables: script
+                .tables
+                .into_iter()
+                .map(|table| Table { name: table.name, rows: table.rows, bytes: table.bytes, blake2b: table.blake2b })
+                .collect(),
+            chunks: packed.chunks,
+        };
+        let meta = manifest.seal(working.as_ref())?;
+        if let Err(error) = write_small(vault.store.as_ref(), &manifest.meta_key(), &meta) {
+            // The request may have arrived although its answer did not: the .meta goes first, so that no backup is left without payload.
+            vault.take_back(&[&manifest.meta_key(), &manifest.object], monitor);
+            return Err(error.context(format!("write the .meta of {}", manifest.id)));
+        }
+        Ok(manifest)
+    }
+}
+
+fn encryption(working: Option<&Working>) -> Encryption {
+    let iv = working.and_then(|working| match working.note {
+        crate::keys::KeyNote::Raw { .. } => Some(working.iv),
+        crate::keys::KeyNote::Password { .. } => None,
+    });
+    Encryption { cipher: CIPHER.to_owned(), iv }
+}
+
+fn cut_short(id: &BackupId) -> Fault {
+    Fault::failed(format!(
+        "the dump of \"{}\" is cut short: the line \"PostgreSQL database dump complete\" is missing at its end",
+        id.database()
+    ))
+}
+
+fn timed<T>(seconds: &mut BTreeMap<String, f64>, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    let result = work();
+    seconds.insert(stage.to_owned(), start.elapsed().as_secs_f64());
+    result
+}
