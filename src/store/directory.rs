@@ -1,1 +1,310 @@
+//! A store in a directory: one file per object.
+//!
+//! An object is written to a temporary file beside its final place and published by a rename that never overwrites, after the
+//! file and before the folder is flushed to disk. Files are 0600 and folders 0700; symbolic links below the root are not
+//! followed, so that nobody who can write one of the folders can lead a backup elsewhere.
 
+mod folder;
+
+use super::{Creation, Info, Listed, Object, Receipt, Store, Unfinished, Upload};
+use crate::error::{Fault, Kind, Result};
+use folder::Folder;
+use jiff::Timestamp;
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug)]
+pub struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    /// The root need not exist yet: the first object makes it.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Directory> {
+        let root = root.into();
+        match std::fs::metadata(&root) {
+            Ok(found) if !found.is_dir() => {
+                Err(Fault::usage(format!("\"{}\" is not a directory", root.display())).into())
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cause("open", &root, error).into()),
+            _ => Ok(Directory { root }),
+        }
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        self.root.join(key)
+    }
+
+    /// The folder of a key, unless it does not exist.
+    fn folder(&self, key: &str) -> Result<Option<Folder>> {
+        Folder::open(&self.root, parent(key))
+            .map_err(|error| cause("open the folder of", &self.path(key), error).into())
+    }
+}
+
+impl Store for Directory {
+    fn location(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn create(&self, key: &str, _creation: &Creation) -> Result<Box<dyn Upload>> {
+        check(key)?;
+        let path = self.path(key);
+        let folder = Folder::create(&self.root, parent(key)).map_err(|error| cause("create", &path, error))?;
+        if folder.stat(name(key)).map_err(|error| cause("create", &path, error))?.is_some() {
+            return Err(taken(&path).into());
+        }
+        let partial = Partial::name_for(name(key))?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let file = folder.file(&partial, flags).map_err(|error| cause("create", &path, error))?;
+        let file = Some(BufWriter::with_capacity(1 << 16, file));
+        Ok(Box::new(Partial { folder, path, partial, name: name(key).to_owned(), file, bytes: 0 }))
+    }
+
+    fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
+        check(key)?;
+        refuse_version(version)?;
+        let path = self.path(key);
+        let missing = || Fault::not_found(format!("\"{}\" does not exist", path.display()));
+        let folder = self.folder(key)?.ok_or_else(missing)?;
+        let file = folder.file(name(key), OFlags::RDONLY | OFlags::NONBLOCK).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => missing(),
+            _ => cause("open", &path, error),
+        })?;
+        let stat = rustix::fs::fstat(&file).map_err(|error| cause("open", &path, error.into()))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Fault::failed(format!("\"{}\" is not a regular file", path.display())).into());
+        }
+        let info = Info { bytes: stat.st_size as u64, etag: None, version: None, modified: modified(&stat) };
+        Ok(Box::new(Pinned { file, path, info }))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        let mut found = self.walk(prefix, |key, stat| {
+            let listed = Listed { key: key.to_owned(), bytes: stat.st_size as u64, modified: modified(stat) };
+            (Partial::final_name(name(key)).is_none() && key.starts_with(prefix)).then_some(listed)
+        })?;
+        found.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(found)
+    }
+
+    fn remove(&self, key: &str) -> Result<()> {
+        check(key)?;
+        let Some(folder) = self.folder(key)? else { return Ok(()) };
+        folder.unlink(name(key)).map_err(|error| cause("remove", &self.path(key), error).into())
+    }
+
+    fn tag(&self, _key: &str, _tags: &[(String, String)]) -> Result<()> {
+        Err(Fault::failed("a directory store has no tags").into())
+    }
+
+    fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
+        let mut found = self.walk(prefix, |token, stat| {
+            let key = format!("{}{}", &token[..token.len() - name(token).len()], Partial::final_name(name(token))?);
+            let started = modified(stat);
+            key.starts_with(prefix).then_some(Unfinished { key, token: token.to_owned(), started })
+        })?;
+        found.sort_by(|a, b| (&a.key, &a.token).cmp(&(&b.key, &b.token)));
+        Ok(found)
+    }
+
+    fn discard(&self, unfinished: &Unfinished) -> Result<()> {
+        let Unfinished { key, token, .. } = unfinished;
+        check(key)?;
+        if parent(token) != parent(key) || Partial::final_name(name(token)) != Some(name(key)) {
+            return Err(Fault::failed(format!("\"{token}\" is not an unfinished upload of \"{key}\"")).into());
+        }
+        let Some(folder) = self.folder(key)? else { return Ok(()) };
+        folder.unlink(name(token)).map_err(|error| cause("remove", &self.path(token), error).into())
+    }
+}
+
+impl Directory {
+    /// Hands every regular file that can lie under the prefix to `pick`, and collects what that picks.
+    fn walk<T>(&self, prefix: &str, mut pick: impl FnMut(&str, &Stat) -> Option<T>) -> Result<Vec<T>> {
+        if prefix.split('/').any(|name| name == "..") {
+            return Err(Fault::usage(format!("prefix \"{prefix}\" has a \"..\"")).into());
+        }
+        let mut found = Vec::new();
+        let mut folders = vec![parent(prefix).to_owned()];
+        while let Some(at) = folders.pop() {
+            let read = |error| cause("list", &self.path(&at), error);
+            let Some(folder) = Folder::open(&self.root, &at).map_err(read)? else { continue };
+            for (name, stat) in folder.entries().map_err(read)? {
+                let key = if at.is_empty() { name } else { format!("{at}/{name}") };
+                match FileType::from_raw_mode(stat.st_mode) {
+                    FileType::Directory => folders.push(key),
+                    FileType::RegularFile => found.extend(pick(&key, &stat)),
+                    _ => {}
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A file being written under a name that no listing shows.
+struct Partial {
+    folder: Folder,
+    path: PathBuf,
+    partial: String,
+    name: String,
+    /// None once it is published.
+    file: Option<BufWriter<File>>,
+    bytes: u64,
+}
+
+impl Partial {
+    fn name_for(name: &str) -> Result<String> {
+        let mut random = [0; 6];
+        openssl::rand::rand_bytes(&mut random)?;
+        Ok(format!(".{name}.{}.partial", hex::encode(random)))
+    }
+
+    /// The name that the finished file would have had; None for any other file.
+    fn final_name(partial: &str) -> Option<&str> {
+        let (name, random) = partial.strip_prefix('.')?.strip_suffix(".partial")?.rsplit_once('.')?;
+        (!name.is_empty() && random.len() == 12).then_some(name)
+    }
+
+    fn cause(&self, error: io::Error) -> io::Error {
+        cause("write", &self.path, error).into()
+    }
+}
+
+impl Write for Partial {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let file = self.file.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        let written = file.write(bytes).map_err(|error| cause("write", &self.path, error))?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Upload for Partial {
+    fn commit(mut self: Box<Self>) -> Result<Receipt> {
+        let file = self.file.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        let flushed = file.flush().and_then(|()| file.get_ref().sync_all());
+        flushed.map_err(|error| self.cause(error))?;
+        match self.folder.publish(&self.partial, &self.name) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(&self.path).into()),
+            Err(error) => return Err(self.cause(error).into()),
+        }
+        // Published: what follows must not make `drop` look for the temporary file.
+        self.file = None;
+        self.folder.sync().map_err(|error| self.cause(error))?;
+        Ok(Receipt { bytes: self.bytes, etag: None, version: None })
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            // Taken apart so that the buffer is not written out first.
+            drop(file.into_parts());
+            // Nobody is left to tell; `unfinished` will show it.
+            self.folder.unlink(&self.partial).ok();
+        }
+    }
+}
+
+/// The open file keeps the object as it was, whatever happens to its name.
+struct Pinned {
+    file: File,
+    path: PathBuf,
+    info: Info,
+}
+
+impl Object for Pinned {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        check_range(&self.path.display().to_string(), &range, self.info.bytes)?;
+        let mut bytes = vec![0; (range.end - range.start) as usize];
+        self.file.read_exact_at(&mut bytes, range.start).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                Fault::damaged(format!("\"{}\" became shorter while being read", self.path.display()))
+            }
+            _ => cause("read", &self.path, error),
+        })?;
+        Ok(bytes)
+    }
+}
+
+/// Refuses a key that a store cannot hold, or that would mean another place than the one it names.
+pub(super) fn check(key: &str) -> Result<()> {
+    let wrong = if key.is_empty() {
+        "is empty"
+    } else if key.contains(char::is_control) {
+        "has a control character"
+    } else if key.starts_with('/') {
+        "is absolute"
+    } else if key.split('/').any(|name| name.is_empty() || name == "." || name == "..") {
+        "has an empty, \".\" or \"..\" component"
+    } else if Partial::final_name(name(key)).is_some() {
+        "is the name of an unfinished upload"
+    } else {
+        return Ok(());
+    };
+    Err(Fault::usage(format!("key {key:?} {wrong}")).into())
+}
+
+/// Refuses a range that is not within the object.
+pub(super) fn check_range(name: &str, range: &Range<u64>, bytes: u64) -> Result<()> {
+    if range.start <= range.end && range.end <= bytes {
+        return Ok(());
+    }
+    let Range { start, end } = range;
+    Err(Fault::damaged(format!("\"{name}\" has {bytes} bytes: bytes {start} to {end} are not all in it")).into())
+}
+
+/// For stores that keep one version of everything.
+pub(super) fn refuse_version(version: Option<&str>) -> Result<()> {
+    match version {
+        None => Ok(()),
+        Some(version) => Err(Fault::not_found(format!("version \"{version}\": this store keeps no versions")).into()),
+    }
+}
+
+fn name(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or(key)
+}
+
+fn parent(key: &str) -> &str {
+    key.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+fn modified(stat: &Stat) -> Option<Timestamp> {
+    Timestamp::new(stat.st_mtime, stat.st_mtime_nsec as i32).ok()
+}
+
+fn taken(path: &Path) -> Fault {
+    Fault::new(Kind::Exists, format!("\"{}\" exists already", path.display()))
+}
+
+fn cause(doing: &str, path: &Path, error: io::Error) -> Fault {
+    let message = format!("cannot {doing} \"{}\": {error}", path.display());
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Fault::failed(message).hint("free some space there, or set STORE_DIR to a place with more")
+        }
+        io::ErrorKind::PermissionDenied => Fault::new(Kind::Denied, message)
+            .hint(format!("let the user that runs pgbk (uid {}) write there", rustix::process::getuid().as_raw())),
+        io::ErrorKind::NotFound => Fault::not_found(message),
+        _ => Fault::failed(message),
+    }
+}
+
+/// For files that hold backups: nobody else may read them.
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);

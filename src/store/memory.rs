@@ -1,1 +1,167 @@
+//! A store in memory, for tests. Clones share their contents.
 
+use super::directory::{check, check_range, refuse_version};
+use super::{Creation, Info, Listed, Object, Receipt, Store, Unfinished, Upload};
+use crate::error::{Fault, Kind, Result};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+#[derive(Debug, Clone, Default)]
+pub struct Memory(Arc<Mutex<Contents>>);
+
+#[derive(Debug, Default)]
+struct Contents {
+    objects: BTreeMap<String, Kept>,
+    /// What is being written, by token: a leak stays here for a test to see.
+    unfinished: BTreeMap<u64, Unfinished>,
+    begun: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    bytes: Arc<[u8]>,
+    modified: Timestamp,
+    tags: Vec<(String, String)>,
+}
+
+impl Memory {
+    /// The tags that an object was given last.
+    pub fn tags(&self, key: &str) -> Vec<(String, String)> {
+        self.contents().objects.get(key).map(|kept| kept.tags.clone()).unwrap_or_default()
+    }
+
+    /// A test that panicked while holding the lock has failed already; the others may go on.
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for Memory {
+    fn location(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn create(&self, key: &str, _creation: &Creation) -> Result<Box<dyn Upload>> {
+        check(key)?;
+        let mut contents = self.contents();
+        if contents.objects.contains_key(key) {
+            return Err(taken(key).into());
+        }
+        contents.begun += 1;
+        let token = contents.begun;
+        let unfinished = Unfinished { key: key.to_owned(), token: token.to_string(), started: Some(Timestamp::now()) };
+        contents.unfinished.insert(token, unfinished);
+        Ok(Box::new(Begun { memory: self.clone(), key: key.to_owned(), token, bytes: Vec::new() }))
+    }
+
+    fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
+        check(key)?;
+        refuse_version(version)?;
+        let contents = self.contents();
+        let Some(kept) = contents.objects.get(key) else { return Err(missing(key).into()) };
+        let bytes = Arc::clone(&kept.bytes);
+        let info = Info { bytes: bytes.len() as u64, etag: None, version: None, modified: Some(kept.modified) };
+        Ok(Box::new(Pinned { key: key.to_owned(), bytes, info }))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        let contents = self.contents();
+        let found = contents.objects.iter().filter(|(key, _)| key.starts_with(prefix));
+        Ok(found
+            .map(|(key, kept)| Listed {
+                key: key.clone(),
+                bytes: kept.bytes.len() as u64,
+                modified: Some(kept.modified),
+            })
+            .collect())
+    }
+
+    fn remove(&self, key: &str) -> Result<()> {
+        check(key)?;
+        self.contents().objects.remove(key);
+        Ok(())
+    }
+
+    fn tag(&self, key: &str, tags: &[(String, String)]) -> Result<()> {
+        check(key)?;
+        let mut contents = self.contents();
+        let Some(kept) = contents.objects.get_mut(key) else { return Err(missing(key).into()) };
+        kept.tags = tags.to_vec();
+        Ok(())
+    }
+
+    fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
+        let contents = self.contents();
+        Ok(contents.unfinished.values().filter(|begun| begun.key.starts_with(prefix)).cloned().collect())
+    }
+
+    fn discard(&self, unfinished: &Unfinished) -> Result<()> {
+        self.contents().unfinished.retain(|_, begun| begun.token != unfinished.token);
+        Ok(())
+    }
+}
+
+struct Begun {
+    memory: Memory,
+    key: String,
+    token: u64,
+    bytes: Vec<u8>,
+}
+
+impl Write for Begun {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Upload for Begun {
+    fn commit(mut self: Box<Self>) -> Result<Receipt> {
+        let bytes: Arc<[u8]> = std::mem::take(&mut self.bytes).into();
+        let mut contents = self.memory.contents();
+        if contents.objects.contains_key(&self.key) {
+            return Err(taken(&self.key).into());
+        }
+        let receipt = Receipt { bytes: bytes.len() as u64, etag: None, version: None };
+        contents.objects.insert(self.key.clone(), Kept { bytes, modified: Timestamp::now(), tags: Vec::new() });
+        Ok(receipt)
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.memory.contents().unfinished.remove(&self.token);
+    }
+}
+
+struct Pinned {
+    key: String,
+    bytes: Arc<[u8]>,
+    info: Info,
+}
+
+impl Object for Pinned {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        check_range(&self.key, &range, self.info.bytes)?;
+        Ok(self.bytes[range.start as usize..range.end as usize].to_vec())
+    }
+}
+
+fn taken(key: &str) -> Fault {
+    Fault::new(Kind::Exists, format!("\"{key}\" exists already"))
+}
+
+fn missing(key: &str) -> Fault {
+    Fault::not_found(format!("\"{key}\" does not exist"))
+}

@@ -1,1 +1,191 @@
+//! A store in a bucket of an S3 host, whichever: AWS, Ceph, SeaweedFS, and the many others.
+//!
+//! Only what is below here knows of tokio and the AWS SDK: [`S3`] owns a runtime and everything above it blocks. Every wait
+//! ends soon after a signal, and every request has a deadline. What the host is asked for is what all hosts know: path-style
+//! addresses, `Content-MD5`, parts of one size, and looking first where `If-None-Match` may be ignored.
 
+mod client;
+mod date;
+mod fault;
+mod host;
+mod listing;
+mod object;
+mod parts;
+mod sum;
+mod upload;
+
+use super::directory::check;
+use super::{Creation, Listed, Object, Store, Unfinished, Upload};
+use crate::error::{Fault, Result};
+use crate::secret::Secret;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::types::{Tag, Tagging};
+use fault::status;
+use host::Host;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that the store needs to know; the names are those of the variables.
+#[derive(Debug, Clone)]
+pub struct S3Settings {
+    /// `S3_HOST_BASE`: a bare host (https), or a URL. None: AWS.
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub bucket: String,
+    pub folder: String,
+    /// None, with the secret key: the AWS chain.
+    pub access_key: Option<String>,
+    pub secret_key: Option<Secret>,
+    pub session_token: Option<Secret>,
+    /// PEM certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Sends `Content-MD5` with every object and part.
+    pub content_md5: bool,
+    /// `S3_REQUEST_HEADERS`, for the requests that make objects.
+    pub headers: Vec<(String, String)>,
+    pub parts_in_flight: usize,
+    /// The most parts that the host takes for one object.
+    pub part_limit: u32,
+    /// None: chosen from the expected size.
+    pub part_size: Option<u64>,
+    /// For one call with all its tries.
+    pub timeout: Duration,
+    pub attempts: u32,
+}
+
+impl Default for S3Settings {
+    fn default() -> Self {
+        S3Settings {
+            endpoint: None,
+            region: None,
+            bucket: String::new(),
+            folder: String::new(),
+            access_key: None,
+            secret_key: None,
+            session_token: None,
+            ca_file: None,
+            content_md5: true,
+            headers: Vec::new(),
+            parts_in_flight: 4,
+            part_limit: 10_000,
+            part_size: None,
+            timeout: Duration::from_secs(600),
+            attempts: 5,
+        }
+    }
+}
+
+impl S3Settings {
+    fn check(&self) -> Result<()> {
+        if self.bucket.is_empty() || self.bucket.contains(['/', '?', '#']) || self.bucket.contains(char::is_whitespace)
+        {
+            return Err(Fault::usage(format!("S3_BUCKET {:?} is not the name of a bucket", self.bucket)).into());
+        }
+        let folder = self.folder.trim_matches('/');
+        if !folder.is_empty() {
+            check(folder).map_err(|error| error.context("S3_FOLDER"))?;
+        }
+        if self.part_size.is_some_and(|size| !upload::PART_SIZES.contains(&size)) {
+            return Err(Fault::usage("S3_PART_SIZE is not between 5 MiB and 5 GiB").into());
+        }
+        if !(1..=10_000).contains(&self.part_limit) {
+            return Err(Fault::usage("the number of parts must be between 1 and 10000").into());
+        }
+        // Values may be secrets, such as the keys of server-side encryption.
+        match self.headers.iter().find(|(name, value)| !is_header(name, value)) {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Fault::usage(format!("S3_REQUEST_HEADERS: {name:?} is not a header, or its value is none")).into())
+            }
+        }
+    }
+}
+
+fn is_header(name: &str, value: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    !name.is_empty() && name.chars().all(is_name) && value.chars().all(|c| c == '\t' || (' '..='~').contains(&c))
+}
+
+#[derive(Debug)]
+pub struct S3(Arc<Host>);
+
+impl S3 {
+    /// Reads the settings and finds the credentials; asks nothing of the host yet.
+    pub fn open(settings: S3Settings) -> Result<S3> {
+        settings.check()?;
+        Ok(S3(Arc::new(Host::open(settings)?)))
+    }
+
+    /// By how many seconds the host's clock is ahead of ours; None when it does not tell its time.
+    pub fn clock_skew(&self) -> Result<Option<i64>> {
+        date::skew(&self.0)
+    }
+
+    pub fn get_tags(&self, key: &str) -> Result<Vec<(String, String)>> {
+        check(key)?;
+        let host = &self.0;
+        let request = host.client.get_object_tagging().bucket(host.bucket()).key(host.full(key));
+        let answer = host.wait(request.send())?;
+        let answer = answer.map_err(|error| host.fault(&format!("read the tags of \"{key}\""), error))?;
+        Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
+    }
+}
+
+impl Store for S3 {
+    fn location(&self) -> String {
+        self.0.location()
+    }
+
+    fn create(&self, key: &str, creation: &Creation) -> Result<Box<dyn Upload>> {
+        check(key)?;
+        Ok(Box::new(upload::S3Upload::begin(&self.0, key, creation)?))
+    }
+
+    fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
+        check(key)?;
+        Ok(Box::new(object::Pinned::open(&self.0, key, version)?))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        listing::objects(&self.0, prefix)
+    }
+
+    fn remove(&self, key: &str) -> Result<()> {
+        check(key)?;
+        let host = &self.0;
+        let request = host.client.delete_object().bucket(host.bucket()).key(host.full(key));
+        match host.wait(request.send())? {
+            Ok(_) => Ok(()),
+            // Some hosts say that it was not there; a missing bucket is told apart by its code.
+            Err(error) if error.code() == Some("NoSuchKey") => Ok(()),
+            Err(error) => Err(host.fault(&format!("remove \"{key}\""), error).into()),
+        }
+    }
+
+    fn tag(&self, key: &str, tags: &[(String, String)]) -> Result<()> {
+        check(key)?;
+        let host = &self.0;
+        let tags: std::result::Result<Vec<Tag>, _> =
+            tags.iter().map(|(name, value)| Tag::builder().key(name).value(value).build()).collect();
+        let tags = Tagging::builder().set_tag_set(Some(tags?)).build()?;
+        let request = host.client.put_object_tagging().bucket(host.bucket()).key(host.full(key)).tagging(tags);
+        let answer = host.wait(request.send())?;
+        answer.map(|_| ()).map_err(|error| host.fault(&format!("tag \"{key}\""), error).into())
+    }
+
+    fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
+        listing::unfinished(&self.0, prefix)
+    }
+
+    fn discard(&self, unfinished: &Unfinished) -> Result<()> {
+        let Unfinished { key, token, .. } = unfinished;
+        check(key)?;
+        match self.0.wait(parts::abort(&self.0, key, token))? {
+            Ok(()) => Ok(()),
+            // Some hosts say NoSuchKey for an upload that is not there.
+            Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => Ok(()),
+            Err(error) => Err(self.0.fault(&format!("abort the upload of \"{key}\""), error).into()),
+        }
+    }
+}

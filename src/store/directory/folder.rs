@@ -1,0 +1,146 @@
+//! A folder held open, so that what happens in it cannot be led astray by a swapped name.
+
+use super::FILE_MODE;
+use rustix::fs::{self, AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, Stat};
+use rustix::io::Errno;
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+pub(super) struct Folder(OwnedFd);
+
+impl Folder {
+    /// The folder `below` the root; None when one on the way does not exist.
+    pub fn open(root: &Path, below: &str) -> io::Result<Option<Folder>> {
+        let steps = below.split('/').filter(|name| !name.is_empty());
+        let found = fs::openat(CWD, root, FLAGS, Mode::empty())
+            .and_then(|root| steps.into_iter().try_fold(root, |at, name| step(&at, name)));
+        match found {
+            Ok(folder) => Ok(Some(Folder(folder))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The folder `below` the root, made where it is missing.
+    pub fn create(root: &Path, below: &str) -> io::Result<Folder> {
+        create_root(root)?;
+        let mut at = fs::openat(CWD, root, FLAGS, Mode::empty())?;
+        for name in below.split('/').filter(|name| !name.is_empty()) {
+            match fs::mkdirat(&at, name, Mode::RWXU) {
+                // A folder that is lost in a power cut takes the object in it along.
+                Ok(()) => fs::fsync(&at)?,
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            at = step(&at, name)?;
+        }
+        Ok(Folder(at))
+    }
+
+    pub fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(fs::openat(&self.0, name, flags, FILE_MODE)?))
+    }
+
+    pub fn stat(&self, name: &str) -> io::Result<Option<Stat>> {
+        self.stat_at(&CString::new(name)?)
+    }
+
+    fn stat_at(&self, name: &std::ffi::CStr) -> io::Result<Option<Stat>> {
+        match fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Everything in it whose name is UTF-8, as every key is.
+    pub fn entries(&self) -> io::Result<Vec<(String, Stat)>> {
+        let mut found = Vec::new();
+        for entry in Dir::read_from(&self.0)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if name == "." || name == ".." {
+                continue;
+            }
+            // None: removed since.
+            if let Some(stat) = self.stat_at(entry.file_name())? {
+                found.push((name.to_owned(), stat));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Gives the file its final name, unless that is taken.
+    pub fn publish(&self, partial: &str, name: &str) -> io::Result<()> {
+        match fs::renameat_with(&self.0, partial, &self.0, name, RenameFlags::NOREPLACE) {
+            // Kernels and file systems (NFS, some FUSE) that do not know the flag.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.link(partial, name),
+            renamed => Ok(renamed?),
+        }
+    }
+
+    fn link(&self, partial: &str, name: &str) -> io::Result<()> {
+        fs::linkat(&self.0, partial, &self.0, name, AtFlags::empty())?;
+        // The object is there; a second name that cannot be removed is litter, not a failure.
+        fs::unlinkat(&self.0, partial, AtFlags::empty()).ok();
+        Ok(())
+    }
+
+    /// No error when it is not there.
+    pub fn unlink(&self, name: &str) -> io::Result<()> {
+        match fs::unlinkat(&self.0, name, AtFlags::empty()) {
+            Ok(()) => self.sync(),
+            Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(fs::fsync(&self.0)?)
+    }
+}
+
+fn step(at: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
+    fs::openat(at, name, FLAGS | OFlags::NOFOLLOW, Mode::empty())
+}
+
+/// Makes the root and its parents; each parent that gains a folder is flushed.
+fn create_root(root: &Path) -> io::Result<()> {
+    if root.is_dir() {
+        return Ok(());
+    }
+    let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_root(parent)?;
+    match fs::mkdir(root, Mode::RWXU) {
+        Ok(()) => File::open(parent)?.sync_all(),
+        Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn publishing_by_link_does_not_overwrite_either() -> io::Result<()> {
+        let place = tempfile::tempdir()?;
+        let folder = Folder::create(place.path(), "a")?;
+        for (name, text) in [("one", "1"), ("two", "2")] {
+            std::fs::write(place.path().join("a").join(name), text)?;
+        }
+        let refused = folder.link("two", "one").map_err(|error| error.kind());
+        assert_eq!(refused, Err(io::ErrorKind::AlreadyExists));
+        folder.link("two", "three")?;
+        assert_eq!(std::fs::read_to_string(place.path().join("a/one"))?, "1");
+        assert_eq!(std::fs::read_to_string(place.path().join("a/three"))?, "2");
+        assert!(folder.stat("two")?.is_none());
+        Ok(())
+    }
+}

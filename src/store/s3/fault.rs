@@ -1,0 +1,133 @@
+//! From the SDK's errors to ours: what, on what, why, and what to do next. Nothing here shows a secret or a signed URL: the
+//! SDK's own texts are used only where they come from the host's answer or from the network.
+
+use super::host::Host;
+use crate::error::{Fault, Kind};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use std::error::Error;
+
+/// What a request comes to.
+pub(super) type Answer<T, E> = std::result::Result<T, SdkError<E>>;
+
+pub(super) fn fault<E>(host: &Host, doing: &str, error: SdkError<E>) -> Fault
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let why = match &error {
+        SdkError::ServiceError(answer) => {
+            let code = answer.err().code().unwrap_or_default();
+            return answered(host, doing, code, answer.err().message(), answer.raw().status().as_u16());
+        }
+        SdkError::TimeoutError(_) => {
+            let seconds = host.settings.timeout.as_secs_f32();
+            return Fault::failed(format!("cannot {doing}: {} gave no answer within {seconds} seconds", host.name))
+                .hint("check the network, or whether S3_HOST_BASE names the right host");
+        }
+        SdkError::DispatchFailure(failure) => {
+            let why = root(failure.as_connector_error().map_or(&error as &dyn Error, |error| error));
+            return unreachable(host, doing, &why, failure.is_user());
+        }
+        SdkError::ResponseError(answer) => {
+            let status = answer.raw().status().as_u16();
+            format!("{} answered {status} with something that is not S3's: {}", host.name, root(&error))
+        }
+        _ => return unsent(doing, &root(&error)),
+    };
+    Fault::failed(format!("cannot {doing}: {why}")).hint("check that S3_HOST_BASE names an S3 host, not its console")
+}
+
+/// The host answered, and the answer is no. HEAD requests have a status only.
+fn answered(host: &Host, doing: &str, code: &str, message: Option<&str>, status: u16) -> Fault {
+    let name = &host.name;
+    let said = match (code, message) {
+        ("", _) => format!("{name} answered {status}"),
+        (code, None | Some("")) => format!("{name} answered {status} {code}"),
+        (code, Some(message)) => format!("{name} answered {status} {code}: {}", message.trim_end_matches('.')),
+    };
+    let text = format!("cannot {doing}: {said}");
+    match (code, status) {
+        ("NoSuchBucket", _) => no_bucket(host),
+        ("RequestTimeTooSkewed", _) => {
+            Fault::new(Kind::Denied, text).hint("this machine's clock and the host's differ: set the clock (NTP)")
+        }
+        ("SignatureDoesNotMatch", _) => {
+            Fault::new(Kind::Denied, text).hint("check S3_SECRET_ACCESS_KEY, and S3_REGION where the host has several")
+        }
+        (
+            "InvalidAccessKeyId" | "InvalidToken" | "ExpiredToken" | "TokenRefreshRequired" | "InvalidClientTokenId",
+            _,
+        ) => Fault::new(Kind::Denied, text).hint("check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"),
+        ("AuthorizationHeaderMalformed" | "PermanentRedirect" | "IllegalLocationConstraintException", _)
+        | (_, 301 | 307) => Fault::failed(text).hint("the bucket is in another region: set S3_REGION to it"),
+        ("PreconditionFailed" | "ConditionalRequestConflict", _) | (_, 412) => Fault::new(Kind::Exists, text),
+        (_, 401 | 403) => Fault::new(Kind::Denied, text).hint(format!(
+            "the key of S3_ACCESS_KEY_ID needs the right to {doing}, or is not the key that {name} knows"
+        )),
+        (_, 404) => Fault::not_found(text),
+        (_, 500 | 502 | 503 | 504 | 429) => {
+            Fault::failed(text).hint("the host is in trouble or overloaded; it was asked several times")
+        }
+        _ => Fault::failed(text),
+    }
+}
+
+pub(super) fn no_bucket(host: &Host) -> Fault {
+    Fault::not_found(format!("bucket \"{}\" does not exist on {}", host.bucket(), host.name))
+        .hint("check S3_BUCKET and S3_REGION; pgbk does not make buckets")
+}
+
+fn unreachable(host: &Host, doing: &str, why: &str, ours: bool) -> Fault {
+    let name = &host.name;
+    let fault = Fault::failed(format!("cannot {doing}: cannot reach {name}: {why}"));
+    let said = why.to_ascii_lowercase();
+    let https = host.settings.endpoint.as_deref().is_none_or(|base| !base.trim().starts_with("http://"));
+    if said.contains("unknownissuer") || said.contains("certificate") {
+        fault.hint("if the host has a certificate of its own authority, set S3_CA_FILE to that authority's certificate")
+    } else if https && (said.contains("corrupt message") || said.contains("invalid message")) {
+        fault.hint(format!("the host seems to speak http: try S3_HOST_BASE=http://{name}"))
+    } else if !https && (said.contains("parse") || said.contains("incomplete") || said.contains("version")) {
+        fault.hint(format!("the host seems to speak https: try S3_HOST_BASE=https://{name}"))
+    } else if ours {
+        fault
+    } else {
+        fault.hint("check S3_HOST_BASE (http:// or https://, and the port) and the network")
+    }
+}
+
+/// The request was never made: no credentials, or a setting that the SDK refuses.
+fn unsent(doing: &str, why: &str) -> Fault {
+    let fault = Fault::failed(format!("cannot {doing}: {why}"));
+    if why.to_ascii_lowercase().contains("credential") || why.contains("IMDS") {
+        return Fault::new(Kind::Denied, format!("cannot {doing}: no S3 credentials were found: {why}"))
+            .hint("set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or run where AWS gives a role");
+    }
+    fault
+}
+
+/// The last cause that says something: the outer ones are "dispatch failure", "client error (Connect)" and the like.
+pub(super) fn root(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
+    let mut text = error.to_string();
+    while let Some(next) = last.source() {
+        let said = next.to_string();
+        if !said.is_empty() {
+            text = said;
+        }
+        last = next;
+    }
+    text.trim_end_matches('.').to_owned()
+}
+
+/// Whether it cannot be known if the host did what was asked: the answer was lost, or is not one.
+pub(super) fn uncertain<E>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::ServiceError(answer) => answer.raw().status().is_server_error(),
+        SdkError::ConstructionFailure(_) => false,
+        _ => true,
+    }
+}
+
+/// The status that the host answered with, if it answered.
+pub(super) fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|answer| answer.status().as_u16())
+}

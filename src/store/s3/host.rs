@@ -1,0 +1,127 @@
+//! The host: the client, the runtime it works on, and how everything else waits for it.
+
+use super::client::{self, Endpoint};
+use super::{S3Settings, fault};
+use crate::error::{Fault, Result};
+use crate::interrupt::{self, TICK};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpRequest;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::runtime::{Handle, Runtime};
+use tokio::time::timeout;
+
+/// How long a request that must not be cut in two may go on after a signal, and how long parts may take to end before an
+/// abort.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) struct Host {
+    pub settings: S3Settings,
+    pub client: Client,
+    pub name: String,
+    folder: String,
+    /// Taken only by `drop`.
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
+
+impl Host {
+    pub fn open(settings: S3Settings) -> Result<Host> {
+        let endpoint = Endpoint::parse(settings.endpoint.as_deref(), settings.region.as_deref())?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("s3").enable_all().build()?;
+        let client = runtime.block_on(client::build(&settings, &endpoint))?;
+        let folder = settings.folder.trim_matches('/').to_owned();
+        let handle = runtime.handle().clone();
+        Ok(Host { settings, client, name: endpoint.host, folder, runtime: Some(runtime), handle })
+    }
+
+    pub fn bucket(&self) -> &str {
+        &self.settings.bucket
+    }
+
+    /// The name that the host knows a key by.
+    pub fn full(&self, key: &str) -> String {
+        if self.folder.is_empty() { key.to_owned() } else { format!("{}/{key}", self.folder) }
+    }
+
+    /// The key of one of the host's names; None when that is not in the folder.
+    pub fn key<'a>(&self, full: &'a str) -> Option<&'a str> {
+        if self.folder.is_empty() { Some(full) } else { full.strip_prefix(&self.folder)?.strip_prefix('/') }
+    }
+
+    pub fn location(&self) -> String {
+        format!("s3://{}/{} on {}", self.bucket(), self.folder, self.name)
+    }
+
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Waits, but not beyond a signal.
+    pub fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        self.until(work, Duration::ZERO)
+    }
+
+    /// Waits; a signal leaves the work a little time to end, because nobody could tell afterwards whether it had been done.
+    pub fn wait_out<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        self.until(work, GRACE)
+    }
+
+    /// Waits, whatever signals come: for cleaning up, with a limit of its own.
+    pub fn clean_up<T>(&self, work: impl Future<Output = T>, limit: Duration) -> Option<T> {
+        self.handle.block_on(async { timeout(limit, work).await.ok() })
+    }
+
+    fn until<T>(&self, work: impl Future<Output = T>, grace: Duration) -> Result<T> {
+        interrupt::check()?;
+        self.handle.block_on(async {
+            let mut work = pin!(work);
+            loop {
+                if let Ok(done) = timeout(TICK, &mut work).await {
+                    return Ok(done);
+                }
+                if let Err(interrupted) = interrupt::check() {
+                    return timeout(grace, work).await.map_err(|_| interrupted);
+                }
+            }
+        })
+    }
+
+    /// Tells what failed, at which host, and why.
+    pub fn fault<E>(&self, doing: &str, error: SdkError<E>) -> Fault
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        fault::fault(self, doing, error)
+    }
+
+    /// `S3_REQUEST_HEADERS`, put in before the request is signed.
+    pub fn add_headers(&self) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
+        let headers = self.settings.headers.clone();
+        move |request| {
+            for (name, value) in &headers {
+                // Checked when the store was opened.
+                let _ = request.headers_mut().try_insert(name.to_ascii_lowercase(), value.clone());
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.location())
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A name that takes long to look up must not hold up the exit.
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Reading: an object pinned by its ETag and version, in ranges, each of which comes whole or not at all.
+
+use super::fault::{no_bucket, root, status};
+use super::host::Host;
+use crate::error::{Fault, Result};
+use crate::store::directory::check_range;
+use crate::store::{Info, Object};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use jiff::Timestamp;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) struct Pinned {
+    host: Arc<Host>,
+    key: String,
+    info: Info,
+}
+
+/// Why a range did not come.
+enum Trouble {
+    /// The same request may succeed.
+    Broken(String),
+    Final(Fault),
+}
+
+impl Pinned {
+    pub fn open(host: &Arc<Host>, key: &str, version: Option<&str>) -> Result<Pinned> {
+        let info = match host.wait(head(host, key, version))?? {
+            Some(info) => info,
+            None => {
+                // HEAD says 404 for a missing bucket too, and does not say which.
+                host.wait(bucket_exists(host))??;
+                let version = version.map(|version| format!(" in version \"{version}\"")).unwrap_or_default();
+                let text = format!("\"{key}\" does not exist{version} in {}", host.location());
+                return Err(Fault::not_found(text).into());
+            }
+        };
+        Ok(Pinned { host: Arc::clone(host), key: key.to_owned(), info })
+    }
+
+    async fn get(&self, range: &Range<u64>) -> std::result::Result<Vec<u8>, Trouble> {
+        let request = self
+            .host
+            .client
+            .get_object()
+            .bucket(self.host.bucket())
+            .key(self.host.full(&self.key))
+            .set_version_id(self.info.version.clone())
+            .set_if_match(self.info.etag.as_ref().map(|etag| format!("\"{etag}\"")))
+            .range(format!("bytes={}-{}", range.start, range.end - 1));
+        let answer = request.send().await.map_err(|error| match status(&error) {
+            Some(412) => Trouble::Final(self.changed()),
+            _ => Trouble::Final(self.host.fault(&format!("read \"{}\"", self.key), error)),
+        })?;
+        self.check(&answer, range)?;
+        collect(answer.body, (range.end - range.start) as usize).await
+    }
+
+    /// Hosts that do not know If-Match or ranges answer with something else than was asked for.
+    fn check(&self, answer: &GetObjectOutput, range: &Range<u64>) -> std::result::Result<(), Trouble> {
+        let expected = format!("bytes {}-{}/{}", range.start, range.end - 1, self.info.bytes);
+        let etag = answer.e_tag().map(unquoted);
+        if etag.is_some() && etag != self.info.etag {
+            return Err(Trouble::Final(self.changed()));
+        }
+        match answer.content_range() {
+            Some(found) if found == expected => Ok(()),
+            Some(found) if !found.ends_with(&format!("/{}", self.info.bytes)) => Err(Trouble::Final(self.changed())),
+            found => Err(Trouble::Final(Fault::failed(format!(
+                "cannot read \"{}\": {} was asked for \"{expected}\" and answered with \"{}\"",
+                self.key,
+                self.host.name,
+                found.unwrap_or("no range")
+            )))),
+        }
+    }
+
+    fn changed(&self) -> Fault {
+        Fault::damaged(format!("\"{}\" changed while being read", self.key)).hint("another program writes this key")
+    }
+}
+
+impl Object for Pinned {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        check_range(&self.key, &range, self.info.bytes)?;
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let limit = self.host.settings.timeout;
+        let mut attempt = 1;
+        loop {
+            // The SDK's limits and retries end where the body begins.
+            let trouble = match self.host.wait(tokio::time::timeout(limit, self.get(&range)))? {
+                Ok(Ok(bytes)) => return Ok(bytes),
+                Ok(Err(Trouble::Final(fault))) => return Err(fault.into()),
+                Ok(Err(Trouble::Broken(why))) => why,
+                Err(_) => format!("no more came within {} seconds", limit.as_secs_f32()),
+            };
+            if attempt >= self.host.settings.attempts {
+                let text =
+                    format!("cannot read \"{}\": the answer of {} broke off: {trouble}", self.key, self.host.name);
+                return Err(Fault::failed(text).into());
+            }
+            self.host.wait(tokio::time::sleep(pause(attempt)))?;
+            attempt += 1;
+        }
+    }
+}
+
+async fn collect(mut body: ByteStream, expected: usize) -> std::result::Result<Vec<u8>, Trouble> {
+    let mut bytes = Vec::with_capacity(expected);
+    while let Some(piece) = body.next().await {
+        bytes.extend_from_slice(&piece.map_err(|error| Trouble::Broken(root(&error)))?);
+        if bytes.len() > expected {
+            break;
+        }
+    }
+    if bytes.len() != expected {
+        return Err(Trouble::Broken(format!("{} bytes came where {expected} were asked for", bytes.len())));
+    }
+    Ok(bytes)
+}
+
+/// What the host knows of the object; None when it is not there.
+pub(super) async fn head(host: &Host, key: &str, version: Option<&str>) -> std::result::Result<Option<Info>, Fault> {
+    let request =
+        host.client.head_object().bucket(host.bucket()).key(host.full(key)).set_version_id(version.map(str::to_owned));
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) if status(&error) == Some(404) => return Ok(None),
+        Err(error) => return Err(host.fault(&format!("look up \"{key}\""), error)),
+    };
+    let Some(bytes) = answer.content_length().and_then(|bytes| u64::try_from(bytes).ok()) else {
+        return Err(Fault::failed(format!("cannot look up \"{key}\": {} does not tell its size", host.name)));
+    };
+    Ok(Some(Info {
+        bytes,
+        etag: answer.e_tag().map(unquoted),
+        version: answer.version_id().and_then(real_version),
+        modified: answer.last_modified().and_then(timestamp),
+    }))
+}
+
+async fn bucket_exists(host: &Host) -> std::result::Result<(), Fault> {
+    match host.client.head_bucket().bucket(host.bucket()).send().await {
+        Err(error) if status(&error) == Some(404) => Err(no_bucket(host)),
+        // Whoever may not ask for the bucket learns only that the object is not there.
+        _ => Ok(()),
+    }
+}
+
+/// Hosts call what a bucket without versions holds the version "null".
+pub(super) fn real_version(id: &str) -> Option<String> {
+    (!id.is_empty() && id != "null").then(|| id.to_owned())
+}
+
+pub(super) fn unquoted(etag: &str) -> String {
+    etag.trim_start_matches("W/").trim_matches('"').to_owned()
+}
+
+pub(super) fn timestamp(time: &DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), time.subsec_nanos() as i32).ok()
+}
+
+/// Doubles from 100 ms to 5 s, with a random half, so that many readers do not come back as one.
+fn pause(attempt: u32) -> Duration {
+    let full = Duration::from_millis(100).saturating_mul(1 << attempt.clamp(1, 10)).min(Duration::from_secs(5)) / 2;
+    let mut random = [0];
+    openssl::rand::rand_bytes(&mut random).ok();
+    full + full.mul_f32(f32::from(random[0]) / 255.0)
+}

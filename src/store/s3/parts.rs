@@ -1,0 +1,224 @@
+//! A multipart upload: parts on their way, and what ends them. Dropped before it is complete, it is aborted.
+
+use super::fault::{Answer, status, uncertain};
+use super::host::{GRACE, Host};
+use super::object::real_version;
+use super::sum::Sum;
+use super::upload::{is_taken, look_up, refuse_taken, taken};
+use crate::error::{Fault, Result};
+use crate::store::Receipt;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::abort_multipart_upload::AbortMultipartUploadError;
+use aws_sdk_s3::operation::complete_multipart_upload::{CompleteMultipartUploadError, CompleteMultipartUploadOutput};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::task::{JoinError, JoinSet};
+
+/// Buffers on their way together, unless two parts alone are more.
+const IN_FLIGHT_BYTES: usize = 64 << 20;
+/// For the abort with all its tries: the program is on its way out.
+const ABORT_LIMIT: Duration = Duration::from_secs(15);
+
+pub(super) struct Parts {
+    host: Arc<Host>,
+    key: String,
+    id: String,
+    in_flight: usize,
+    tasks: JoinSet<Result<Part>>,
+    done: Vec<Part>,
+    begun: u32,
+    /// Until it is complete.
+    open: bool,
+}
+
+struct Part {
+    number: i32,
+    sum: Sum,
+    /// As the host gave it, for hosts whose ETags are not MD5.
+    etag: Option<String>,
+}
+
+impl Parts {
+    pub fn begin(host: &Arc<Host>, key: &str, part_size: usize) -> Result<Parts> {
+        let create = host
+            .client
+            .create_multipart_upload()
+            .bucket(host.bucket())
+            .key(host.full(key))
+            .customize()
+            .mutate_request(host.add_headers());
+        // Cut short, it could leave an upload behind whose id nobody knows.
+        let begun = host.wait_out(create.send())?;
+        let begun = begun.map_err(|error| host.fault(&format!("begin the upload of \"{key}\""), error))?;
+        let Some(id) = begun.upload_id.filter(|id| !id.is_empty()) else {
+            return Err(Fault::failed(format!("{} gave no id for the upload of \"{key}\"", host.name)).into());
+        };
+        let in_flight = host.settings.parts_in_flight.min((IN_FLIGHT_BYTES / part_size.max(1)).max(2)).max(1);
+        let (host, key) = (Arc::clone(host), key.to_owned());
+        Ok(Parts { host, key, id, in_flight, tasks: JoinSet::new(), done: Vec::new(), begun: 0, open: true })
+    }
+
+    /// Waits until another part may be sent. A part that has failed is an error here.
+    pub fn make_room(&mut self) -> Result<()> {
+        while let Some(ended) = self.tasks.try_join_next() {
+            self.end(ended)?;
+        }
+        while self.tasks.len() >= self.in_flight {
+            self.wait_for_one()?;
+        }
+        Ok(())
+    }
+
+    pub fn send(&mut self, bytes: Vec<u8>) -> Result<()> {
+        let limit = self.host.settings.part_limit;
+        if self.begun >= limit {
+            return Err(Fault::failed(format!(
+                "\"{}\" needs more than {limit} parts of {} bytes",
+                self.key,
+                bytes.len()
+            ))
+            .hint("set S3_PART_SIZE to a larger size, or DUMP_SIZE_ESTIMATE to the size of the dump")
+            .into());
+        }
+        self.begun += 1;
+        let number = self.begun as i32;
+        let work = send_part(Arc::clone(&self.host), self.key.clone(), self.id.clone(), number, bytes);
+        self.tasks.spawn_on(work, self.host.handle());
+        Ok(())
+    }
+
+    pub fn complete(&mut self, bytes: u64) -> Result<Receipt> {
+        while !self.tasks.is_empty() {
+            self.wait_for_one()?;
+        }
+        self.done.sort_by_key(|part| part.number);
+        let sums: Vec<Sum> = self.done.iter().map(|part| part.sum).collect();
+        let mut receipt = Receipt { bytes, etag: Some(Sum::of_parts(&sums)?), version: None };
+        // Some hosts honour the condition for whole objects only.
+        refuse_taken(&self.host, &self.key)?;
+        let mut condition = Some("*".to_owned());
+        loop {
+            let tries = Arc::new(AtomicU32::new(0));
+            let error = match self.host.wait_out(self.request_completion(condition.clone(), &tries))? {
+                Ok(answer) => {
+                    self.open = false;
+                    receipt.version = answer.version_id().and_then(real_version);
+                    return Ok(receipt);
+                }
+                Err(error) => error,
+            };
+            if condition.is_some() && status(&error) == Some(501) {
+                condition = None;
+                continue;
+            }
+            return self.settle(error, receipt, tries.load(Ordering::Relaxed));
+        }
+    }
+
+    /// A completion that failed, or that succeeded with its answer lost: then a second try finds no upload any more, or the
+    /// key taken.
+    fn settle(&mut self, error: SdkError<CompleteMultipartUploadError>, sent: Receipt, tries: u32) -> Result<Receipt> {
+        let refused = is_taken(&error);
+        let may_be_done = uncertain(&error) || matches!(status(&error), Some(200 | 404)) || refused && tries > 1;
+        if may_be_done && let Some(found) = look_up(&self.host, &self.key, &sent)? {
+            self.open = false;
+            return Ok(found);
+        }
+        let doing = format!("complete the upload of \"{}\"", self.key);
+        Err(if refused { taken(&self.host, &self.key) } else { self.host.fault(&doing, error) }.into())
+    }
+
+    async fn request_completion(
+        &self,
+        condition: Option<String>,
+        tries: &Arc<AtomicU32>,
+    ) -> Answer<CompleteMultipartUploadOutput, CompleteMultipartUploadError> {
+        let parts = self.done.iter().map(|part| {
+            let etag = part.etag.clone().unwrap_or_else(|| format!("\"{}\"", part.sum.hex()));
+            CompletedPart::builder().part_number(part.number).e_tag(etag).build()
+        });
+        let tries = Arc::clone(tries);
+        self.host
+            .client
+            .complete_multipart_upload()
+            .bucket(self.host.bucket())
+            .key(self.host.full(&self.key))
+            .upload_id(&self.id)
+            .set_if_none_match(condition)
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
+            .customize()
+            .mutate_request(move |_| drop(tries.fetch_add(1, Ordering::Relaxed)))
+            .send()
+            .await
+    }
+
+    fn wait_for_one(&mut self) -> Result<()> {
+        let host = Arc::clone(&self.host);
+        match host.wait(self.tasks.join_next())? {
+            Some(ended) => self.end(ended),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self, ended: std::result::Result<Result<Part>, JoinError>) -> Result<()> {
+        self.done.push(ended??);
+        Ok(())
+    }
+
+    /// The host may store a part that comes after the abort, and keep it for ever: what is on its way ends first.
+    fn abort(&mut self) {
+        let host = Arc::clone(&self.host);
+        let all_ended = host.clean_up(async { while self.tasks.join_next().await.is_some() {} }, GRACE).is_some();
+        self.tasks.abort_all();
+        host.clean_up(
+            async {
+                for attempt in 0..3 {
+                    match abort(&host, &self.key, &self.id).await {
+                        Ok(()) if all_ended => return,
+                        Err(error) if status(&error) == Some(404) => return,
+                        _ => tokio::time::sleep(Duration::from_millis(300 << attempt)).await,
+                    }
+                }
+            },
+            ABORT_LIMIT,
+        );
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        if self.open {
+            self.abort();
+        }
+    }
+}
+
+pub(super) async fn abort(host: &Host, key: &str, id: &str) -> Answer<(), AbortMultipartUploadError> {
+    let request = host.client.abort_multipart_upload().bucket(host.bucket()).key(host.full(key)).upload_id(id);
+    request.send().await.map(|_| ())
+}
+
+async fn send_part(host: Arc<Host>, key: String, id: String, number: i32, bytes: Vec<u8>) -> Result<Part> {
+    // Not on the runtime's own threads, which have the network to serve.
+    let (bytes, sum) = tokio::task::spawn_blocking(move || {
+        let sum = Sum::of(&bytes);
+        (bytes, sum)
+    })
+    .await?;
+    let sum = sum?;
+    let request = host
+        .client
+        .upload_part()
+        .bucket(host.bucket())
+        .key(host.full(&key))
+        .upload_id(id)
+        .part_number(number)
+        .set_content_md5(host.settings.content_md5.then(|| sum.base64()))
+        .body(ByteStream::from(bytes));
+    let answer =
+        request.send().await.map_err(|error| host.fault(&format!("write part {number} of \"{key}\""), error))?;
+    Ok(Part { number, sum, etag: answer.e_tag })
+}
