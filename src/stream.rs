@@ -1,1 +1,3 @@
+//! What bytes pass through on their way.
 
+pub mod tables;
