@@ -1,1 +1,18 @@
+//! Reads the plain scripts that `pg_dump` writes: which statements, which rows, whether whole.
+//!
+//! [`Splitter`] takes the text in pieces of any size and tells it as events, cut where `psql` would cut it. What differs from
+//! `psql` by design: nothing here runs a meta-command, and a `COPY … FROM stdin` is known by its text alone.
 
+mod copy;
+mod lexer;
+mod requirements;
+mod routine;
+mod splitter;
+mod tokens;
+
+pub use requirements::Requirements;
+pub use splitter::{Cut, Ending, Event, Keep, Splitter};
+pub use tokens::{Token, Tokens};
+
+#[cfg(test)]
+mod tests;

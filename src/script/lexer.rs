@@ -1,0 +1,277 @@
+//! Finds where statements begin and end in SQL text that comes in pieces.
+
+mod quoted;
+
+use super::routine::Routine;
+
+/// The comment that `pg_dump` writes when nothing is missing.
+const TRAILER: &[u8] = b" PostgreSQL database dump complete";
+/// No dollar quote that a person or `pg_dump` wrote has a longer tag; it bounds what is remembered.
+const LONGEST_TAG: usize = 4096;
+
+/// Why the lexer paused.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Stop {
+    /// The next byte is the first of a statement, but for the one that an earlier look-ahead took.
+    Begin(Option<u8>),
+    /// The byte before was the `;` that ends the statement.
+    End,
+    /// The next byte is a backslash outside every quote and comment.
+    Backslash,
+    /// A comment between statements said that the dump is complete.
+    Trailer,
+    Exhausted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Plain,
+    Word,
+    /// In `'…'`.
+    Literal {
+        escapes: bool,
+    },
+    Escaped,
+    /// Behind a closing quote: another one, at once or after a line break, goes on with the same literal.
+    Closed {
+        escapes: bool,
+        gap: Gap,
+    },
+    /// In `"…"`.
+    Name,
+    /// In the opening `$tag$`.
+    Tag,
+    Dollar {
+        matched: usize,
+    },
+    Dash,
+    Slash,
+    Line,
+    Block,
+    BlockStar,
+    BlockSlash,
+}
+
+/// What stands between a closing quote and the next one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Gap {
+    Nothing,
+    Blank,
+    LineBreak,
+}
+
+/// A short beginning of something longer.
+#[derive(Debug)]
+struct Head<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Head<N> {
+    const EMPTY: Self = Head { bytes: [0; N], len: 0 };
+
+    fn extend(&mut self, more: &[u8]) {
+        let room = N.saturating_sub(self.len).min(more.len());
+        if room > 0 {
+            self.bytes[self.len..self.len + room].copy_from_slice(&more[..room]);
+        }
+        self.len += more.len();
+    }
+
+    /// Whole, or nothing at all when it was longer than the room.
+    fn get(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+pub(super) struct Lexer {
+    state: State,
+    in_statement: bool,
+    parens: u32,
+    comments: u32,
+    routine: Routine,
+    word: Head<16>,
+    comment: Head<64>,
+    tag: Vec<u8>,
+    /// `standard_conforming_strings = off`: a backslash escapes in every literal.
+    pub backslash_escapes: bool,
+}
+
+impl Lexer {
+    pub fn new() -> Self {
+        Lexer {
+            state: State::Plain,
+            in_statement: false,
+            parens: 0,
+            comments: 0,
+            routine: Routine::default(),
+            word: Head::EMPTY,
+            comment: Head::EMPTY,
+            tag: Vec::new(),
+            backslash_escapes: false,
+        }
+    }
+
+    /// Goes on from `at` to the next stop.
+    pub fn run(&mut self, bytes: &[u8], at: &mut usize) -> Stop {
+        while *at < bytes.len() {
+            if let Some(stop) = self.step(bytes, at) {
+                return stop;
+            }
+        }
+        Stop::Exhausted
+    }
+
+    /// Whether the end of the text here leaves a comment open.
+    pub fn in_comment(&self) -> bool {
+        matches!(self.state, State::Block | State::BlockStar | State::BlockSlash)
+    }
+
+    /// A last line without a line break may still be the trailer.
+    pub fn ends_with_trailer(&self) -> bool {
+        !self.in_statement && self.state == State::Line && self.comment_is_trailer()
+    }
+
+    fn step(&mut self, bytes: &[u8], at: &mut usize) -> Option<Stop> {
+        let rest = &bytes[*at..];
+        match self.state {
+            State::Plain => return self.plain(rest, at),
+            State::Word => self.in_word(rest, at),
+            State::Literal { escapes } => self.in_literal(rest, at, escapes),
+            State::Escaped => {
+                *at += 1;
+                self.state = State::Literal { escapes: true };
+            }
+            State::Closed { escapes, gap } => self.behind_literal(rest, at, escapes, gap),
+            State::Name => self.in_name(rest, at),
+            State::Tag => self.in_tag(rest, at),
+            State::Dollar { matched } => self.in_dollar(rest, at, matched),
+            State::Dash if rest[0] == b'-' => self.enter(at, State::Line),
+            State::Slash if rest[0] == b'*' => {
+                self.comments = 1;
+                self.enter(at, State::Block);
+            }
+            State::Dash => return self.not_a_comment(b'-'),
+            State::Slash => return self.not_a_comment(b'/'),
+            State::Line => return self.in_line_comment(rest, at),
+            State::Block | State::BlockStar | State::BlockSlash => self.in_block_comment(rest, at),
+        }
+        None
+    }
+
+    fn enter(&mut self, at: &mut usize, state: State) {
+        *at += 1;
+        self.state = state;
+    }
+
+    fn begin(&mut self) {
+        self.in_statement = true;
+        self.parens = 0;
+        self.routine = Routine::default();
+    }
+
+    fn not_a_comment(&mut self, held: u8) -> Option<Stop> {
+        self.state = State::Plain;
+        if self.in_statement {
+            return None;
+        }
+        self.begin();
+        Some(Stop::Begin(Some(held)))
+    }
+
+    fn plain(&mut self, rest: &[u8], at: &mut usize) -> Option<Stop> {
+        let dull = if self.in_statement { is_dull } else { is_space };
+        let skipped = rest.iter().position(|byte| !dull(*byte)).unwrap_or(rest.len());
+        *at += skipped;
+        let byte = *rest.get(skipped)?;
+        match byte {
+            b'\\' => return Some(Stop::Backslash),
+            b'-' => self.comment_may_follow(at, State::Dash),
+            b'/' => self.comment_may_follow(at, State::Slash),
+            _ if !self.in_statement => {
+                self.begin();
+                return Some(Stop::Begin(None));
+            }
+            b'\'' => self.enter(at, State::Literal { escapes: self.backslash_escapes }),
+            b'"' => self.enter(at, State::Name),
+            b'$' => {
+                self.tag.clear();
+                self.tag.push(b'$');
+                self.enter(at, State::Tag);
+            }
+            b';' => {
+                *at += 1;
+                return self.semicolon();
+            }
+            b'(' | b')' => {
+                *at += 1;
+                self.parens = if byte == b'(' { self.parens + 1 } else { self.parens.saturating_sub(1) };
+            }
+            _ => {
+                self.word = Head::EMPTY;
+                self.state = State::Word;
+            }
+        }
+        None
+    }
+
+    fn comment_may_follow(&mut self, at: &mut usize, state: State) {
+        self.comment = Head::EMPTY;
+        self.enter(at, state);
+    }
+
+    fn semicolon(&mut self) -> Option<Stop> {
+        if self.parens > 0 || self.routine.inside_body() {
+            return None;
+        }
+        self.in_statement = false;
+        Some(Stop::End)
+    }
+
+    fn in_word(&mut self, rest: &[u8], at: &mut usize) {
+        let end = rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len());
+        self.word.extend(&rest[..end]);
+        *at += end;
+        let Some(next) = rest.get(end) else { return };
+        self.state = State::Plain;
+        if *next == b'\'' && self.word.get().eq_ignore_ascii_case(b"e") {
+            self.enter(at, State::Literal { escapes: true });
+        } else if self.routine.listens() {
+            self.routine.word(self.word.get(), self.parens == 0);
+        }
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
+}
+
+/// What a statement may hold without any meaning for where it ends.
+fn is_dull(byte: u8) -> bool {
+    DULL[usize::from(byte)]
+}
+
+fn starts_word(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
+}
+
+/// `$` goes on with a name, so `a$b$` opens no dollar quote.
+fn is_word(byte: u8) -> bool {
+    WORD[usize::from(byte)]
+}
+
+const DULL: [bool; 256] = table(false);
+const WORD: [bool; 256] = table(true);
+
+const fn table(word: bool) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        let starts = b.is_ascii_alphabetic() || b == b'_' || b >= 0x80;
+        let marks = matches!(b, b'\\' | b'-' | b'/' | b'\'' | b'"' | b'$' | b';' | b'(' | b')');
+        table[byte] = if word { starts || b.is_ascii_digit() || b == b'$' } else { !starts && !marks };
+        byte += 1;
+    }
+    table
+}

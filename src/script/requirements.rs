@@ -1,0 +1,95 @@
+//! What a script takes for granted: roles and extensions.
+
+use super::tokens::{Token, Tokens};
+use std::collections::BTreeSet;
+
+/// Roles and extensions that the statements name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requirements {
+    pub roles: BTreeSet<String>,
+    pub extensions: BTreeSet<String>,
+}
+
+impl Requirements {
+    /// Takes one complete statement. A statement that names nothing costs a look at its first word.
+    pub fn scan(&mut self, statement: &[u8]) {
+        let mut tokens = Tokens::new(statement);
+        let Some(Token::Word(verb)) = tokens.next() else { return };
+        match verb.to_ascii_lowercase().as_slice() {
+            b"alter" => self.alter(tokens),
+            b"grant" => self.behind("to", tokens),
+            b"revoke" => self.behind("from", tokens),
+            b"create" => self.create(tokens),
+            b"set" if tokens.accept(&["session", "authorization"]) => self.role(tokens.next()),
+            _ => {}
+        }
+    }
+
+    fn alter(&mut self, mut tokens: Tokens<'_>) {
+        if tokens.accept(&["default", "privileges"]) {
+            while let Some(token) = tokens.next() {
+                match token {
+                    _ if token.is("role") => self.role(tokens.next()),
+                    _ if token.is("grant") => return self.behind("to", tokens),
+                    _ if token.is("revoke") => return self.behind("from", tokens),
+                    _ => {}
+                }
+            }
+        } else if let Some(owner) = owner(tokens) {
+            self.role(Some(owner));
+        }
+    }
+
+    fn create(&mut self, mut tokens: Tokens<'_>) {
+        if tokens.accept(&["extension"]) {
+            tokens.accept(&["if", "not", "exists"]);
+            self.extensions.extend(tokens.next().as_ref().and_then(Token::name));
+        } else if tokens.accept(&["policy"]) {
+            self.behind("to", tokens);
+        } else if tokens.accept(&["user", "mapping", "for"]) {
+            self.role(tokens.next());
+        } else if tokens.accept(&["schema"]) {
+            while let Some(token) = tokens.next() {
+                if token.is("authorization") {
+                    self.role(tokens.next());
+                }
+            }
+        }
+    }
+
+    /// The list of roles behind the first such keyword outside parentheses.
+    fn behind(&mut self, keyword: &str, mut tokens: Tokens<'_>) {
+        let mut depth = 0;
+        while let Some(token) = tokens.next() {
+            match token {
+                Token::Mark(b'(') => depth += 1,
+                Token::Mark(b')') => depth -= 1,
+                _ if depth == 0 && token.is(keyword) => break,
+                _ => {}
+            }
+        }
+        loop {
+            tokens.accept(&["group"]);
+            self.role(tokens.next());
+            if tokens.next() != Some(Token::Mark(b',')) {
+                return;
+            }
+        }
+    }
+
+    fn role(&mut self, token: Option<Token<'_>>) {
+        let reserved = ["public", "current_user", "current_role", "session_user", "default"];
+        let Some(token) = token.filter(|token| !reserved.iter().any(|word| token.is(word))) else { return };
+        self.roles.extend(token.name());
+    }
+}
+
+/// The role of `ALTER … OWNER TO role`, given what comes after the first word.
+pub fn owner(mut tokens: Tokens<'_>) -> Option<Token<'_>> {
+    while let Some(token) = tokens.next() {
+        if token.is("owner") && tokens.accept(&["to"]) {
+            return tokens.next();
+        }
+    }
+    None
+}
