@@ -1,0 +1,201 @@
+//! What a child writes, as a reader.
+
+use super::Environment;
+use super::child::{Child, enlarge};
+use crate::error::{Fault, Result, into_io};
+use crate::interrupt;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+/// Reads a child's stdout. End of file means that the child ended with exit status 0; every other end is a read error, and
+/// stays one however often it is read again. A signal ends a read within [`interrupt::TICK`].
+pub struct ChildReader {
+    child: Child,
+    stdout: ChildStdout,
+    stall: Duration,
+    state: State,
+}
+
+enum State {
+    Running,
+    Done,
+    Failed(String),
+}
+
+impl ChildReader {
+    /// Starts `program`; a read that waits longer than `stall` for a byte kills it and fails.
+    pub fn spawn(program: &Path, arguments: &[String], environment: &Environment, stall: Duration) -> Result<ChildReader> {
+        let mut child = Child::spawn(program, arguments, environment, Stdio::null(), Stdio::piped())?;
+        let stdout = child.process().stdout.take();
+        let stdout = stdout.ok_or_else(|| Fault::failed(format!("{} has no stdout", child.name())))?;
+        enlarge(&stdout);
+        Ok(ChildReader { child, stdout, stall, state: State::Running })
+    }
+
+    /// The child's process id, which is also its group's.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The last part of what the child said on stderr: warnings, once it ended well.
+    pub fn remarks(&self) -> String {
+        self.child.remarks()
+    }
+
+    /// Waits until there is something to read.
+    fn wait(&self) -> Result<()> {
+        let begun = Instant::now();
+        let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(interrupt::TICK.subsec_nanos()) };
+        loop {
+            interrupt::check()?;
+            match rustix::event::poll(&mut [PollFd::new(&self.stdout, PollFlags::IN)], Some(&tick)) {
+                Ok(0) if begun.elapsed() >= self.stall => return Err(self.stalled().into()),
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(io::Error::from(error).into()),
+            }
+        }
+    }
+
+    fn stalled(&self) -> Fault {
+        let name = self.child.name();
+        Fault::failed(format!("{name} wrote nothing for {} s", self.stall.as_secs_f64()))
+            .hint("the server may wait for a lock or be very slow; DUMP_STALL_TIMEOUT sets how long to wait")
+    }
+
+    fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        self.wait()?;
+        match self.stdout.read(buffer)? {
+            0 => self.child.conclude(Some(self.stall)).map(|()| 0),
+            length => Ok(length),
+        }
+    }
+}
+
+impl Read for ChildReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.state {
+            State::Running if buffer.is_empty() => return Ok(0),
+            State::Running => {}
+            State::Done => return Ok(0),
+            State::Failed(why) => return Err(Fault::failed(why.as_str()).into()),
+        }
+        let outcome = self.next(buffer);
+        match &outcome {
+            Ok(0) => self.state = State::Done,
+            Ok(_) => {}
+            Err(error) => {
+                self.child.kill();
+                self.state = State::Failed(format!("{error:#}"));
+            }
+        }
+        outcome.map_err(into_io)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Kind, hints, kind};
+    use std::path::PathBuf;
+
+    fn shell(script: &str, stall: Duration) -> ChildReader {
+        let path = [("PATH".to_owned(), "/usr/bin:/bin".into())];
+        ChildReader::spawn(&PathBuf::from("/bin/sh"), &["-c".to_owned(), script.to_owned()], &path, stall).unwrap()
+    }
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    fn failure(mut reader: ChildReader) -> (Vec<u8>, anyhow::Error) {
+        let mut bytes = Vec::new();
+        let error = reader.read_to_end(&mut bytes).unwrap_err();
+        assert!(reader.read(&mut [0; 8]).is_err(), "a failed child must not turn into an end of file later");
+        (bytes, error.into())
+    }
+
+    #[test]
+    fn a_child_that_ends_well_is_read_to_its_end() {
+        let mut reader = shell("echo half; echo careful >&2; echo whole", LONG);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), reader.remarks().as_str()), ("half\nwhole\n", "careful"));
+    }
+
+    #[test]
+    fn a_child_that_exits_3_half_way_is_a_read_error() {
+        let (bytes, error) = failure(shell("echo half; echo 'connection lost' >&2; exit 3", LONG));
+        assert_eq!(bytes, b"half\n");
+        assert_eq!(format!("{error:#}"), "sh failed with exit status 3: connection lost");
+    }
+
+    #[test]
+    fn a_child_killed_by_a_signal_is_a_read_error_that_names_it() {
+        let (_, error) = failure(shell("echo half; kill -9 $$", LONG));
+        assert!(format!("{error:#}").contains("was killed by signal 9"), "{error:#}");
+        let (_, error) = failure(shell("kill -TERM $$", LONG));
+        assert!(format!("{error:#}").contains("was killed by signal 15"), "{error:#}");
+    }
+
+    #[test]
+    fn a_flood_on_stderr_neither_blocks_nor_fills_memory() {
+        let script = "head -c 10000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo the end >&2; echo data; exit 1";
+        let (bytes, error) = failure(shell(script, LONG));
+        let message = format!("{error:#}");
+        assert_eq!(bytes, b"data\n");
+        assert!(message.ends_with("the end") && message.contains("bytes before this are not shown"), "{message}");
+        assert!(message.len() < 9000);
+    }
+
+    #[test]
+    fn a_child_that_hangs_is_killed_after_the_stall_timeout() {
+        let begun = Instant::now();
+        let (bytes, error) = failure(shell("echo half; sleep 60", Duration::from_millis(300)));
+        assert_eq!(bytes, b"half\n");
+        assert!(format!("{error:#}").contains("sh wrote nothing for 0.3 s"), "{error:#}");
+        assert!(hints(&error)[0].contains("DUMP_STALL_TIMEOUT"));
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_child_that_closes_its_output_and_stays_is_killed_too() {
+        let (_, error) = failure(shell("exec >&-; sleep 60", Duration::from_millis(300)));
+        assert!(format!("{error:#}").contains("did not end"), "{error:#}");
+    }
+
+    #[test]
+    fn dropping_the_reader_kills_the_whole_group() {
+        let mut reader = shell("sleep 300 & echo $!; wait", LONG);
+        let mut line = [0; 16];
+        let length = reader.read(&mut line).unwrap();
+        let grandchild = String::from_utf8_lossy(&line[..length]).trim().to_owned();
+        assert!(runs(&grandchild));
+        drop(reader);
+        let deadline = Instant::now() + LONG;
+        while runs(&grandchild) {
+            assert!(Instant::now() < deadline, "process {grandchild} survived");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A zombie that its new parent has not reaped yet does not run.
+    fn runs(process: &str) -> bool {
+        std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+    }
+
+    #[test]
+    fn a_missing_program_is_a_settings_mistake() {
+        let error = ChildReader::spawn(&PathBuf::from("/nonexistent/pg_dump"), &[], &[], LONG).err().unwrap();
+        assert_eq!(kind(&error), Kind::Usage);
+        assert!(format!("{error:#}").starts_with("cannot run \"/nonexistent/pg_dump\""));
+    }
+
+    #[test]
+    fn a_child_sees_only_the_environment_it_is_given() {
+        let mut text = String::new();
+        shell("env", LONG).read_to_string(&mut text).unwrap();
+        assert!(!text.contains("CARGO"), "{text}");
+    }
+}
