@@ -76,7 +76,8 @@ fn headers(text: &str) -> Result<Vec<(String, String)>> {
             if good {
                 return Ok((name.to_owned(), value.to_owned()));
             }
-            Err(Fault::usage(format!("S3_REQUEST_HEADERS: \"{pair}\" is not a key:value pair"))
+            // The value may be a secret, such as a key of server-side encryption.
+            Err(Fault::usage(format!("S3_REQUEST_HEADERS: what begins with \"{name}\" is not a key:value pair"))
                 .hint("for example x-amz-object-lock-mode:GOVERNANCE\\x-amz-meta-team:db")
                 .into())
         })

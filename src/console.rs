@@ -55,6 +55,11 @@ impl Console {
         write_stdout(text.as_bytes())
     }
 
+    /// For the person at the terminal, whatever the log level.
+    pub fn say(&self, text: &str) {
+        eprint(text);
+    }
+
     fn document(&self, document: &impl Serialize) -> error::Result<()> {
         let mut text = serde_json::to_vec_pretty(document)?;
         text.push(b'\n');

@@ -7,7 +7,7 @@ use crate::postgres::control::{Control, Server, Snapshot};
 use crate::postgres::dump;
 use crate::postgres::settings::Settings;
 use crate::postgres::tools;
-use crate::process::{ChildReader, Limits};
+use crate::process::ChildReader;
 use crate::stream::drain;
 use crate::vault::{About, Vault};
 use std::io::Write;
@@ -43,8 +43,7 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     monitor.begin(&format!("backup {id}"), Some(expected));
     let mut deposit = vault.begin(id, plan.format, plan.compression, expected)?;
     let environment = plan.settings.child_environment()?;
-    let limits = Limits { stall: Some(plan.stall), stall_hint: "DUMP_STALL_TIMEOUT" };
-    let mut child = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, limits)?;
+    let mut child = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, plan.stall)?;
     drain(&mut child, monitor, |bytes| deposit.write_all(bytes))?;
     control.alive()?;
 

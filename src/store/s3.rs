@@ -122,6 +122,17 @@ impl S3 {
         date::skew(&self.0)
     }
 
+    /// Whether the bucket keeps objects under Object Lock; an error where the host does not tell.
+    pub fn object_lock(&self) -> Result<bool> {
+        let host = &self.0;
+        let answer = host.wait(host.client.get_object_lock_configuration().bucket(host.bucket()).send())?;
+        match answer {
+            Ok(answer) => Ok(answer.object_lock_configuration.and_then(|lock| lock.object_lock_enabled).is_some()),
+            Err(error) if error.code() == Some("ObjectLockConfigurationNotFoundError") => Ok(false),
+            Err(error) => Err(host.fault("read the bucket's Object Lock settings", error).into()),
+        }
+    }
+
     pub fn get_tags(&self, key: &str) -> Result<Vec<(String, String)>> {
         check(key)?;
         let host = &self.0;

@@ -1,0 +1,81 @@
+//! `pgbk doctor`
+
+use crate::cli::DoctorArgs;
+use crate::config;
+use crate::console::Console;
+use crate::error::Result;
+use crate::jobs::doctor::{Finding, Status, clean, look_at_server, look_at_store};
+use crate::keys::Key;
+use jiff::Timestamp;
+use serde_json::json;
+
+pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
+    let mut findings = vec![keys(args)];
+    match config::place(&args.store, args.keys.check) {
+        Ok(place) => {
+            let now = Timestamp::now();
+            if args.clean {
+                let removed = clean(place.store.as_ref(), args.older_than, now, console)?;
+                findings.push(Finding::ok("clean", format!("{removed} leftovers removed")));
+            }
+            findings.extend(look_at_store(place.store.as_ref(), place.s3.as_deref(), now));
+        }
+        Err(error) => findings.push(Finding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
+    }
+    findings.extend(servers(args));
+    let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
+    console.result(&table(&findings, failed), &json!({"failed": failed, "findings": findings}))?;
+    Ok(u8::from(failed > 0))
+}
+
+fn servers(args: &DoctorArgs) -> Vec<Finding> {
+    let server = match config::server(&args.server) {
+        Ok(server) => server,
+        Err(error) => return vec![Finding::error("server", &error, "check the DB_ and PG variables")],
+    };
+    let named = args.databases.clone();
+    let databases = if named.is_empty() { vec![server.database().to_owned()] } else { named };
+    let bin_dir = args.server.pg_bin_dir.as_deref();
+    databases.iter().flat_map(|database| look_at_server(&server.for_database(database), bin_dir)).collect()
+}
+
+fn keys(args: &DoctorArgs) -> Finding {
+    match config::key() {
+        Err(error) => Finding::error("key", &error, "openssl rand -hex 32"),
+        Ok(None) => Finding::note(
+            "key",
+            "none: backups are neither encrypted nor safe from forgery",
+            "set DB_BACKUP_ENCRYPT_KEY (openssl rand -hex 32) or ENC_PASSWORD, and keep a copy of it elsewhere",
+        ),
+        Ok(Some(Key::Raw { iv: Some(_), .. })) => Finding::note(
+            "key",
+            "a raw key with a fixed IV: it shows which backups share a beginning",
+            "unset DB_BACKUP_ENCRYPT_IV",
+        ),
+        Ok(Some(_)) if args.keys.no_encrypt => {
+            Finding::note("key", "set, but NO_ENCRYPT=1: backups are sealed and not encrypted", "unset NO_ENCRYPT")
+        }
+        Ok(Some(_)) => Finding::ok("key", "set; keep a copy of it elsewhere, no backup opens without it"),
+    }
+}
+
+fn table(findings: &[Finding], failed: usize) -> String {
+    let width = findings.iter().map(|finding| finding.what.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for finding in findings {
+        let status = match finding.status {
+            Status::Ok => "ok  ",
+            Status::Note => "note",
+            Status::Fail => "FAIL",
+        };
+        text.push_str(&format!("{status}  {:width$}  {}\n", finding.what, finding.detail));
+        if let Some(remedy) = &finding.remedy {
+            text.push_str(&format!("      {:width$}  → {remedy}\n", ""));
+        }
+    }
+    match failed {
+        0 => text.push_str("nothing stands in the way of a backup\n"),
+        count => text.push_str(&format!("{count} findings stand in the way of a backup\n")),
+    }
+    text
+}

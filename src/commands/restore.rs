@@ -1,0 +1,133 @@
+//! `pgbk restore`
+
+use super::{resolve, the_database};
+use crate::cli::{RestoreArgs, Which};
+use crate::commands::list::age;
+use crate::config;
+use crate::console::{Console, bytes, can_ask, choose, confirm_by_typing};
+use crate::error::{Fault, Result};
+use crate::jobs::restore::{Plan, Report, admit, is_source, restore};
+use crate::manifest::{BackupId, Manifest};
+use crate::monitor::Monitor;
+use crate::postgres::settings::Settings;
+use crate::postgres::target::{State, Target};
+use crate::vault::Vault;
+use jiff::Timestamp;
+
+/// As many backups are offered to choose from.
+const OFFERED: usize = 20;
+
+pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
+    if !args.yes && !can_ask() {
+        return Err(Fault::usage("a restore asks before it starts, and there is no terminal to ask on")
+            .hint("say --yes, with the backup's id or \"latest\"")
+            .into());
+    }
+    let vault = config::vault(&args.store, &args.keys)?;
+    let server = config::server(&args.server)?;
+    let Some(id) = which(args, &vault)? else { return Err(declined()) };
+    let opened = vault.open(&id)?;
+    let mut plan = Plan {
+        settings: server.clone(),
+        database: args.to.clone().unwrap_or_else(|| opened.manifest.database.clone()),
+        clean: args.clean,
+        over_source: args.over_source,
+        no_owner: args.no_owner,
+        no_privileges: args.no_privileges,
+        jobs: args.jobs,
+        bin_dir: args.server.pg_bin_dir.clone(),
+    };
+    if !args.yes {
+        // On a terminal the source is said twice by typing it twice.
+        plan.over_source = true;
+    }
+    let target = admit(&opened.manifest, &plan)?;
+    console.note(&outline(&opened.manifest, &server, &target, &vault));
+    if !args.yes && !agreed(&opened.manifest, &server, &target, &vault, console)? {
+        return Err(declined());
+    }
+    let report = restore(opened, &plan, &target, console)?;
+    for skipped in &report.skipped {
+        console.warn(&format!("skipped: {skipped}"));
+    }
+    console.result(&summary(&report), &report)?;
+    Ok(0)
+}
+
+fn declined() -> anyhow::Error {
+    Fault::failed("not confirmed: nothing was restored").into()
+}
+
+fn which(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
+    match &args.which {
+        Some(which) => resolve(which, args.database.as_deref(), vault).map(Some),
+        None if args.yes => resolve(&Which::Latest, args.database.as_deref(), vault).map(Some),
+        None => pick(args, vault),
+    }
+}
+
+fn pick(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
+    let mut ids = match &args.database {
+        Some(database) => vault.ids(Some(database))?,
+        None => vault.ids(None)?,
+    };
+    if ids.is_empty() {
+        // Says what is missing, and where.
+        vault.latest(&the_database(args.database.as_deref(), vault)?)?;
+    }
+    ids.reverse();
+    ids.truncate(OFFERED);
+    let now = Timestamp::now();
+    let width = ids.iter().map(|id| id.to_string().len()).max().unwrap_or(0);
+    let items: Vec<String> = ids
+        .iter()
+        .map(|id| {
+            let size = match vault.sealed(id) {
+                Ok(sealed) => format!("{} stored, {} dump", bytes(sealed.claims().stored.bytes), bytes(sealed.claims().plain.bytes)),
+                Err(_) => "unreadable".to_owned(),
+            };
+            format!("{:width$}  {:>8} ago  {size}", id.to_string(), age(id, now))
+        })
+        .collect();
+    Ok(choose("Which backup?", &items)?.and_then(|chosen| ids.into_iter().nth(chosen)))
+}
+
+/// What goes where, before anything happens.
+fn outline(manifest: &Manifest, server: &Settings, target: &Target, vault: &Vault) -> String {
+    let state = match target.state {
+        State::Missing => "does not exist and will be created".to_owned(),
+        State::Empty => "is empty".to_owned(),
+        State::Holds(count) => format!("holds {count} objects, ALL OF WHICH WILL BE REPLACED"),
+    };
+    format!(
+        "  backup    {} from {}\n  dump      {} in {} tables, {} rows\n  server    {}\n  database  \"{}\" {state}",
+        manifest.id,
+        vault.store.location(),
+        bytes(manifest.plain.bytes),
+        manifest.tables.len(),
+        manifest.rows(),
+        server.describe(),
+        target.database,
+    )
+}
+
+fn agreed(manifest: &Manifest, server: &Settings, target: &Target, vault: &Vault, console: &Console) -> Result<bool> {
+    console.say(&outline(manifest, server, target, vault));
+    let name = &target.database;
+    if !confirm_by_typing(&format!("Type the database's name ({name}) to restore"), name)? {
+        return Ok(false);
+    }
+    let replaced = matches!(target.state, State::Holds(_)) && is_source(manifest, target);
+    if !replaced {
+        return Ok(true);
+    }
+    confirm_by_typing(&format!("This is the backup's own source. Type {name} again to replace it"), name)
+}
+
+fn summary(report: &Report) -> String {
+    let made = if report.created { " (created)" } else { "" };
+    format!(
+        "restored {} into \"{}\"{made}: {} tables, {} rows in {:.1} s\n",
+        report.id, report.database, report.tables, report.rows, report.seconds
+    )
+}

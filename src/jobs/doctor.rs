@@ -1,0 +1,47 @@
+//! Looks at everything a backup depends on, and says what to do about each finding.
+
+mod server;
+mod store;
+
+pub use server::look_at_server;
+pub use store::{clean, look_at_store};
+
+use crate::error::hints;
+use serde::Serialize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Ok,
+    /// It works, but a person should know.
+    Note,
+    Fail,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    pub what: String,
+    pub status: Status,
+    pub detail: String,
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    pub fn ok(what: &str, detail: impl Into<String>) -> Finding {
+        Finding { what: what.to_owned(), status: Status::Ok, detail: detail.into(), remedy: None }
+    }
+
+    pub fn note(what: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { what: what.to_owned(), status: Status::Note, detail: detail.into(), remedy: Some(remedy.into()) }
+    }
+
+    pub fn fail(what: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { what: what.to_owned(), status: Status::Fail, detail: detail.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// An error with its own hint, or this remedy.
+    pub fn error(what: &str, error: &anyhow::Error, remedy: &str) -> Finding {
+        let remedy = hints(error).first().map_or(remedy, |hint| *hint).to_owned();
+        Finding { what: what.to_owned(), status: Status::Fail, detail: format!("{error:#}"), remedy: Some(remedy) }
+    }
+}

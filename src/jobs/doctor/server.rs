@@ -1,0 +1,56 @@
+//! The server's side: connection, rights, and the programs that fit it.
+
+use super::Finding;
+use crate::postgres::control::Control;
+use crate::postgres::settings::Settings;
+use crate::postgres::tools;
+use std::path::Path;
+
+/// Names of unreadable tables are listed up to this many.
+const LISTED: usize = 10;
+
+pub fn look_at_server(settings: &Settings, bin_dir: Option<&Path>) -> Vec<Finding> {
+    let what = format!("database \"{}\"", settings.database());
+    let mut control = match Control::open(settings) {
+        Ok(control) => control,
+        Err(error) => return vec![Finding::error(&what, &error, "check DB_HOST, DB_PORT, DB_USER, DB_NAME and DB_PASSWORD")],
+    };
+    let mut findings = vec![Finding::ok(&what, format!("PostgreSQL {} at {}", control.server().version, settings.describe()))];
+    findings.push(client(control.server().major, bin_dir));
+    findings.push(rights(&mut control));
+    findings.push(match control.lock() {
+        Ok(()) => Finding::ok("backup lock", "free"),
+        Err(error) => Finding::error("backup lock", &error, "wait until the other run has ended"),
+    });
+    findings.push(match control.snapshot() {
+        Ok(snapshot) => Finding::ok("snapshot", snapshot.pg_snapshot),
+        Err(error) => Finding::error("snapshot", &error, "the role must be able to begin a REPEATABLE READ transaction"),
+    });
+    findings
+}
+
+fn client(server_major: u32, bin_dir: Option<&Path>) -> Finding {
+    match tools::find("pg_dump", server_major, bin_dir) {
+        Ok(tool) => Finding::ok("pg_dump", format!("{} in {}", tool.version, tool.path.display())),
+        Err(error) => Finding::error("pg_dump", &error, "install a PostgreSQL client as new as the server, or set PG_BIN_DIR"),
+    }
+}
+
+fn rights(control: &mut Control) -> Finding {
+    let unreadable = match control.unreadable() {
+        Ok(unreadable) => unreadable,
+        Err(error) => return Finding::error("rights", &error, "the role must be able to read the catalog"),
+    };
+    if unreadable.is_empty() {
+        return Finding::ok("rights", "every table and sequence can be read");
+    }
+    let mut names: Vec<String> = unreadable.iter().take(LISTED).map(ToString::to_string).collect();
+    if unreadable.len() > LISTED {
+        names.push(format!("and {} more", unreadable.len() - LISTED));
+    }
+    Finding::fail(
+        "rights",
+        names.join(", "),
+        "GRANT pg_read_all_data TO the role (PostgreSQL 14 and later), and ALTER ROLE … BYPASSRLS where row security is on",
+    )
+}

@@ -1,0 +1,210 @@
+//! A backup, verified as it comes, into a database: in one transaction, or not at all.
+
+use crate::error::{Fault, Result};
+use crate::interrupt;
+use crate::manifest::{Format, Manifest, Requires};
+use crate::monitor::Monitor;
+use crate::postgres::load::{self, Loaded};
+use crate::postgres::settings::Settings;
+use crate::postgres::target::{self, State, Target};
+use crate::postgres::tools;
+use crate::process::{self, ChildReader};
+use crate::stream::drain;
+use crate::vault::Opened;
+use serde::Serialize;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
+
+/// What was decided before the restore starts.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub settings: Settings,
+    pub database: String,
+    pub clean: bool,
+    /// With `clean`: the target may be the database that the backup was taken from.
+    pub over_source: bool,
+    pub no_owner: bool,
+    pub no_privileges: bool,
+    pub jobs: u32,
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub id: String,
+    pub database: String,
+    pub created: bool,
+    pub statements: u64,
+    pub tables: usize,
+    pub rows: u64,
+    pub skipped: Vec<String>,
+    pub seconds: f64,
+}
+
+/// pg_restore prints archives quickly; building an index happens elsewhere.
+const ARCHIVE_STALL: Duration = Duration::from_secs(3600);
+
+/// Whether this restore may start at all. Nothing has been touched when it says no.
+pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
+    let target = Target::look(&plan.settings, &plan.database)?;
+    if let State::Holds(count) = target.state {
+        if !plan.clean {
+            return Err(Fault::failed(format!("database \"{}\" is not empty: it holds {count} objects", plan.database))
+                .hint("restore into another database with --to, or say --clean to replace what is there")
+                .into());
+        }
+        if is_source(manifest, &target) && !plan.over_source {
+            return Err(Fault::failed(format!("\"{}\" is the database that {} was taken from", plan.database, manifest.id))
+                .hint("restore into another database with --to, or say --clean --over-source to replace the source itself")
+                .into());
+        }
+        if plan.jobs > 1 {
+            return Err(Fault::usage("--jobs cannot empty its target in the same transaction")
+                .hint("leave out --jobs, or restore into a new database with --to")
+                .into());
+        }
+    }
+    if plan.jobs > 1 && manifest.dump.format == Format::Plain {
+        return Err(Fault::usage("--jobs is for archives; this backup is an SQL script").hint("leave out --jobs").into());
+    }
+    lacking(&manifest.requires, plan)?;
+    Ok(target)
+}
+
+/// The same name on the same cluster; where the cluster cannot be told, the name alone.
+pub fn is_source(manifest: &Manifest, target: &Target) -> bool {
+    let theirs = manifest.server.as_ref().and_then(|server| server.system_identifier.as_ref());
+    let same_cluster = match (theirs, &target.system_identifier) {
+        (Some(source), Some(target)) => source == target,
+        _ => true,
+    };
+    same_cluster && target.database == manifest.database
+}
+
+fn lacking(requires: &Requires, plan: &Plan) -> Result<()> {
+    let mut wanted = requires.clone();
+    if plan.no_owner && plan.no_privileges {
+        wanted.roles.clear();
+    }
+    let missing = target::missing(&plan.settings, &wanted)?;
+    let mut lists = Vec::new();
+    if !missing.roles.is_empty() {
+        lists.push(format!("roles {}", missing.roles.join(", ")));
+    }
+    if !missing.extensions.is_empty() {
+        lists.push(format!("extensions {}", missing.extensions.join(", ")));
+    }
+    if lists.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::failed(format!("the server lacks what the dump needs: {}", lists.join("; ")))
+        .hint("create the roles and install the extensions, or leave out roles with --no-owner --no-privileges")
+        .into())
+}
+
+/// Restores into an admitted target. On any error the target is as it was; a database made here is gone again.
+pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Report> {
+    let begun = Instant::now();
+    let manifest = opened.manifest.clone();
+    let created = target.state == State::Missing;
+    if created {
+        target.create(&plan.settings, manifest.server.as_ref().map(|server| server.encoding.as_str()))?;
+    }
+    monitor.begin(&format!("restore {} into {}", manifest.id, plan.database), Some(manifest.plain.bytes));
+    let loaded = fill(opened, &manifest, plan, target, monitor);
+    monitor.end();
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            if created && let Err(left) = target.drop_created(&plan.settings) {
+                monitor.warn(&format!("the new database \"{}\" could not be removed again: {left:#}", plan.database));
+            }
+            return Err(error);
+        }
+    };
+    Ok(Report {
+        id: manifest.id.to_string(),
+        database: plan.database.clone(),
+        created,
+        statements: loaded.statements,
+        tables: loaded.tables.len(),
+        rows: loaded.tables.iter().map(|(_, rows)| rows).sum(),
+        skipped: loaded.skipped,
+        seconds: begun.elapsed().as_secs_f64(),
+    })
+}
+
+fn fill(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Loaded> {
+    match manifest.dump.format {
+        Format::Plain => {
+            let mut script = Watched { inner: opened.plain()?, monitor };
+            execute(&mut script, plan, target, monitor)
+        }
+        Format::Custom => archive(opened, manifest, plan, target, monitor),
+    }
+}
+
+fn execute(script: &mut dyn Read, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Loaded> {
+    let mut client = plan.settings.for_database(&plan.database).connect("pgbk restore")?;
+    let prelude = matches!(target.state, State::Holds(_)).then(|| target::wipe(target.server_major));
+    let options = load::Options { no_owner: plan.no_owner, no_privileges: plan.no_privileges, prelude };
+    load::load(&mut client, script, &options, monitor)
+}
+
+/// Archives are first verified whole into a private temporary file. Without `--jobs`, pg_restore only turns it into SQL, which
+/// then takes the same way as a script: one transaction, nothing run but SQL.
+fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Loaded> {
+    let spool = spool(opened, monitor)?;
+    let made_by = manifest.tools.pg_dump.as_deref().and_then(|version| version.split('.').next()?.parse().ok());
+    let major = target.server_major.max(made_by.unwrap_or(0));
+    let pg_restore = tools::find("pg_restore", major, plan.bin_dir.as_deref())?;
+    let environment = plan.settings.for_database(&plan.database).child_environment()?;
+    if plan.jobs > 1 {
+        return parallel(&pg_restore.path, spool.path(), plan, &environment.variables);
+    }
+    let mut arguments = vec!["--file=-".to_owned()];
+    arguments.push(spool.path().display().to_string());
+    let mut script = ChildReader::spawn(&pg_restore.path, &arguments, &environment.variables, ARCHIVE_STALL)?;
+    execute(&mut script, plan, target, monitor)
+}
+
+fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
+    let mut spool = tempfile::Builder::new().prefix("pgbk-").suffix(".dump").tempfile()?;
+    drain(&mut opened.plain()?, monitor, |bytes| spool.write_all(bytes)).map_err(|error| {
+        error.context(format!("write the archive to a temporary file in \"{}\" (TMPDIR)", std::env::temp_dir().display()))
+    })?;
+    Ok(spool)
+}
+
+fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, environment: &process::Environment) -> Result<Loaded> {
+    let mut arguments = vec!["--exit-on-error".to_owned(), "--no-password".to_owned(), format!("--jobs={}", plan.jobs)];
+    arguments.push(format!("--dbname={}", plan.database));
+    if plan.no_owner {
+        arguments.push("--no-owner".to_owned());
+    }
+    if plan.no_privileges {
+        arguments.push("--no-privileges".to_owned());
+    }
+    arguments.push(spool.display().to_string());
+    let mut child = ChildReader::spawn(pg_restore, &arguments, environment, Duration::MAX)?;
+    child.read_to_end(&mut Vec::new())?;
+    Ok(Loaded { skipped: vec![], statements: 0, tables: vec![] })
+}
+
+/// Tells the monitor what has been read, and stops at a signal.
+struct Watched<'a, R> {
+    inner: R,
+    monitor: &'a dyn Monitor,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        interrupt::check().map_err(crate::error::into_io)?;
+        let count = self.inner.read(buffer)?;
+        self.monitor.advance(count as u64);
+        Ok(count)
+    }
+}
