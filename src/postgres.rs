@@ -1,1 +1,3 @@
+//! The server and its tools.
 
+pub mod load;

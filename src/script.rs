@@ -10,7 +10,7 @@ mod routine;
 mod splitter;
 mod tokens;
 
-pub use requirements::Requirements;
+pub use requirements::{Requirements, owner};
 pub use splitter::{Cut, Ending, Event, Keep, Splitter};
 pub use tokens::{Token, Tokens};
 

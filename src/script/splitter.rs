@@ -97,18 +97,23 @@ impl Splitter {
         }
     }
 
-    /// Takes the next piece. An error of `sink` ends the work; with [`Keep::Head`] there is no other.
-    pub fn feed(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    /// Takes the next piece and says how much of it: all, or up to where rows begin or end, so that another `sink` can go on.
+    /// An error of `sink` ends the work; with [`Keep::Head`] there is no other.
+    pub fn feed(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<usize> {
         let mut at = 0;
         while at < bytes.len() {
+            let before = self.place;
             match self.place {
                 Place::Sql => self.sql(bytes, &mut at, sink)?,
                 Place::Header => self.header(bytes[at], &mut at)?,
                 Place::Rows => self.rows(&bytes[at..], &mut at, sink)?,
                 Place::Meta => self.meta(&bytes[at..], &mut at, sink)?,
             }
+            if matches!((before, self.place), (Place::Sql, Place::Header) | (Place::Rows, Place::Sql)) {
+                break;
+            }
         }
-        Ok(())
+        Ok(at)
     }
 
     /// The script is at its end.

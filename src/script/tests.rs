@@ -21,7 +21,10 @@ fn told(pieces: &[&[u8]], keep: Keep) -> Result<(Vec<String>, Ending)> {
     };
     let mut splitter = Splitter::new(keep);
     for piece in pieces {
-        splitter.feed(piece, &mut sink)?;
+        let mut taken = 0;
+        while taken < piece.len() {
+            taken += splitter.feed(&piece[taken..], &mut sink)?;
+        }
     }
     let ending = splitter.finish(&mut sink)?;
     Ok((events, ending))

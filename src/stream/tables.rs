@@ -50,13 +50,16 @@ impl Tables {
     }
 
     /// Takes the next bytes of the dump.
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub fn update(&mut self, mut bytes: &[u8]) {
         let seen = &mut self.seen;
-        let fed = self.splitter.feed(bytes, &mut |event| {
+        let mut sink = |event: Event<'_>| {
             seen.take(event);
             Ok(())
-        });
-        debug_assert!(fed.is_ok(), "neither the sink nor a splitter that keeps heads fails");
+        };
+        // Neither the sink nor a splitter that keeps heads can fail.
+        while let Ok(taken @ 1..) = self.splitter.feed(bytes, &mut sink) {
+            bytes = &bytes[taken..];
+        }
     }
 
     pub fn finish(self) -> Outcome {
@@ -144,8 +147,10 @@ mod tests {
             tables.finish();
             let start = Instant::now();
             let mut splitter = Splitter::new(Keep::Whole { limit: 1 << 30 });
-            for piece in text.as_bytes().chunks(1 << 20) {
-                splitter.feed(piece, &mut |_| Ok(())).unwrap();
+            for mut piece in text.as_bytes().chunks(1 << 20) {
+                while !piece.is_empty() {
+                    piece = &piece[splitter.feed(piece, &mut |_| Ok(())).unwrap()..];
+                }
             }
             let split = text.len() as f64 / start.elapsed().as_secs_f64() / 1e6;
             eprintln!("{name}: tables {hashed:.0} MB/s, splitter alone {split:.0} MB/s");

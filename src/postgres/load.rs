@@ -1,0 +1,189 @@
+//! Runs a plain dump on a server over the wire: no `psql`, so nothing in a dump can run on this host.
+//!
+//! The connection's encoding stays UTF-8, which is what the driver can read. A dump in another encoding keeps its bytes all the
+//! same: rows are sent as they are with `COPY … (ENCODING …)`, and a statement that is not plain ASCII is sent as bytes which
+//! the server itself converts and runs.
+
+mod encoding;
+mod failure;
+mod missing;
+mod rows;
+mod script;
+mod verdict;
+
+use crate::error::{Fault, Result};
+use crate::monitor::Monitor;
+use crate::script::{Cut, Ending, Event};
+use encoding::Encoding;
+use postgres::{Client, Transaction};
+use std::collections::HashSet;
+use std::io::Read;
+use verdict::Verdict;
+
+pub use missing::{Missing, missing};
+
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Leaves everything to the connected role: no `ALTER … OWNER TO`, no `SET SESSION AUTHORIZATION`.
+    pub no_owner: bool,
+    /// Leaves out `GRANT`, `REVOKE` and `ALTER DEFAULT PRIVILEGES`.
+    pub no_privileges: bool,
+    /// Refuses, before the commit, a script that does not end as `pg_dump` ends it.
+    pub require_trailer: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Statements sent, COPY included.
+    pub statements: u64,
+    /// Rows per COPY block, in the script's order, as the server counted them.
+    pub tables: Vec<(String, u64)>,
+    /// What was left out because the server does not know it.
+    pub skipped: Vec<String>,
+}
+
+/// Runs the script in one transaction: all of it, or nothing.
+///
+/// The first error rolls everything back. The session keeps the settings that the script made, so the connection serves for
+/// nothing else afterwards.
+pub fn load(client: &mut Client, script: &mut dyn Read, options: &Options, monitor: &dyn Monitor) -> Result<Loaded> {
+    let mut script = script::Script::new(script, monitor);
+    let mut loader = Loader::begin(client, options)?;
+    while let Some(header) = loader.statements(&mut script)? {
+        loader.rows(&header, &mut script)?;
+    }
+    let ending = script.finish(&mut |event| loader.take(event).map(drop))?;
+    check_ending(ending, options)?;
+    loader.commit()
+}
+
+fn check_ending(ending: Ending, options: &Options) -> Result<()> {
+    let message = match ending.cut {
+        Some(Cut::Statement { line }) => format!("the dump ends inside the statement that begins at line {line}"),
+        Some(Cut::Rows { line }) => format!("the dump ends inside the rows of the COPY at line {line}"),
+        Some(Cut::Comment { line }) => format!("the dump ends inside a comment, at line {line}"),
+        None if options.require_trailer && !ending.complete => {
+            "the dump does not end with pg_dump's closing comment; its end may be missing".into()
+        }
+        None => return Ok(()),
+    };
+    Err(Fault::failed(message).into())
+}
+
+/// A `COPY … FROM stdin;` whose rows come next.
+struct Header {
+    line: u64,
+    text: Vec<u8>,
+    table: String,
+}
+
+struct Loader<'a> {
+    transaction: Transaction<'a>,
+    options: &'a Options,
+    settings: HashSet<String>,
+    encoding: Encoding,
+    loaded: Loaded,
+}
+
+impl<'a> Loader<'a> {
+    fn begin(client: &'a mut Client, options: &'a Options) -> Result<Self> {
+        let mut transaction = client.transaction().map_err(|error| failure::plain("cannot begin a transaction", &error))?;
+        let settings = known_settings(&mut transaction)?;
+        Ok(Loader { transaction, options, settings, encoding: Encoding::default(), loaded: Loaded::default() })
+    }
+
+    /// Runs statements up to the next COPY, which it gives, or to the end.
+    fn statements(&mut self, script: &mut script::Script<'_>) -> Result<Option<Header>> {
+        let mut header = None;
+        while header.is_none() {
+            let more = script.feed(&mut |event| {
+                header = self.take(event)?;
+                Ok(())
+            })?;
+            if !more {
+                break;
+            }
+        }
+        Ok(header)
+    }
+
+    fn take(&mut self, event: Event<'_>) -> Result<Option<Header>> {
+        match event {
+            Event::Statement { line, text, .. } => self.statement(line, text)?,
+            Event::Meta { line, text } => check_meta(line, text)?,
+            Event::CopyStart { line, header, table } => {
+                return Ok(Some(Header { line, text: header.to_vec(), table }));
+            }
+            Event::CopyData(_) | Event::CopyEnd { .. } => {}
+        }
+        Ok(None)
+    }
+
+    fn statement(&mut self, line: u64, text: &[u8]) -> Result<()> {
+        match verdict::of(text, self.options) {
+            Verdict::Send => self.send(line, text),
+            Verdict::Drop => Ok(()),
+            Verdict::Encoding(name) => {
+                self.encoding = Encoding::named(&name, line)?;
+                Ok(())
+            }
+            Verdict::Setting(name) if self.settings.contains(&name) || name.contains('.') => self.send(line, text),
+            Verdict::Setting(name) => {
+                let skipped = format!("setting \"{name}\"");
+                if !self.loaded.skipped.contains(&skipped) {
+                    self.loaded.skipped.push(skipped);
+                }
+                Ok(())
+            }
+            Verdict::Refuse(why) => Err(why.at(line)),
+        }
+    }
+
+    fn send(&mut self, line: u64, text: &[u8]) -> Result<()> {
+        let query = self.encoding.statement(text);
+        self.transaction.batch_execute(&query).map_err(|error| failure::of_statement(line, text, &error))?;
+        self.loaded.statements += 1;
+        Ok(())
+    }
+
+    fn rows(&mut self, header: &Header, script: &mut script::Script<'_>) -> Result<()> {
+        let query = self.encoding.copy(&mut self.transaction, header)?;
+        let rows = rows::send(&mut self.transaction, &query, header, script)?;
+        self.loaded.statements += 1;
+        self.loaded.tables.push((header.table.clone(), rows));
+        Ok(())
+    }
+
+    fn commit(self) -> Result<Loaded> {
+        self.transaction.commit().map_err(|error| failure::plain("cannot commit what was restored", &error))?;
+        Ok(self.loaded)
+    }
+}
+
+/// Asked before anything is sent: inside the transaction an unknown name would undo everything.
+fn known_settings(transaction: &mut Transaction<'_>) -> Result<HashSet<String>> {
+    // The view leaves these out although servers take them; `default_with_oids = false` is in every dump of old.
+    let hidden = ["role", "session_authorization", "default_with_oids", "seed"].map(String::from);
+    let rows = transaction
+        .query("SELECT pg_catalog.lower(name) FROM pg_catalog.pg_settings", &[])
+        .map_err(|error| failure::plain("cannot read the server's settings", &error))?;
+    Ok(rows.iter().map(|row| row.get(0)).chain(hidden).collect())
+}
+
+/// `\restrict` and `\unrestrict` only bind `psql`; whatever else stands behind a backslash is refused.
+fn check_meta(line: u64, text: &[u8]) -> Result<()> {
+    let text = String::from_utf8_lossy(text);
+    let mut words = text.split_ascii_whitespace();
+    let command = words.next().unwrap_or_default();
+    let mut keys = words;
+    let key = keys.next().is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    if matches!(command, "\\restrict" | "\\unrestrict") && key && keys.next().is_none() {
+        return Ok(());
+    }
+    let fault = Fault::failed(format!("the dump holds the psql meta-command \"{command}\" at line {line}, which pgbk never runs"));
+    Err(match command {
+        "\\connect" | "\\c" => fault.hint("a backup holds one database: dump it without --create"),
+        _ => fault.hint("no dump that pg_dump wrote holds it: find out who changed the file"),
+    }
+    .into())
+}

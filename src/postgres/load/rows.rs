@@ -1,0 +1,106 @@
+//! Sends the rows of one COPY block.
+
+use super::script::Script;
+use super::{Header, failure};
+use crate::error::{Fault, Result};
+use crate::script::Event;
+use postgres::{CopyInWriter, Transaction};
+use std::io::Write;
+
+/// Small messages cost more than they carry.
+const MESSAGE: usize = 256 << 10;
+/// The driver tells of an error only when a COPY ends, so a large table is sent in several.
+const STRETCH: u64 = 256 << 20;
+
+/// Sends everything up to the end of the rows; gives how many the server took, which are as many as the script held.
+pub(super) fn send(
+    transaction: &mut Transaction<'_>,
+    query: &str,
+    header: &Header,
+    script: &mut Script<'_>,
+) -> Result<u64> {
+    let mut total = 0;
+    let mut held = Vec::with_capacity(2 * MESSAGE);
+    loop {
+        let mut stretch = Stretch::open(transaction, query, header, std::mem::take(&mut held))?;
+        let ended = stretch.run(script)?;
+        let (rows, rest) = stretch.finish(ended)?;
+        total += rows;
+        held = rest;
+        if ended {
+            return Ok(total);
+        }
+    }
+}
+
+/// A part of the rows that is one COPY for the server.
+struct Stretch<'a> {
+    header: &'a Header,
+    writer: CopyInWriter<'a>,
+    held: Vec<u8>,
+    lines: u64,
+    bytes: u64,
+}
+
+impl<'a> Stretch<'a> {
+    fn open(transaction: &'a mut Transaction<'_>, query: &str, header: &'a Header, held: Vec<u8>) -> Result<Self> {
+        let writer =
+            transaction.copy_in(query).map_err(|error| failure::of_statement(header.line, &header.text, &error))?;
+        Ok(Stretch { header, writer, held, lines: 0, bytes: 0 })
+    }
+
+    /// Sends rows until they end (true) or are enough for one COPY (false).
+    fn run(&mut self, script: &mut Script<'_>) -> Result<bool> {
+        let mut ended = false;
+        while !ended && !(self.bytes >= STRETCH && self.held.contains(&b'\n')) {
+            let mut sink = |event: Event<'_>| match event {
+                Event::CopyData(data) => self.take(data),
+                Event::CopyEnd { .. } => {
+                    ended = true;
+                    Ok(())
+                }
+                _ => Ok(()),
+            };
+            if !script.feed(&mut sink)? {
+                script.end_line(&mut sink)?;
+                if !ended {
+                    return Err(cut(self.header));
+                }
+            }
+        }
+        Ok(ended)
+    }
+
+    fn take(&mut self, data: &[u8]) -> Result<()> {
+        self.held.extend_from_slice(data);
+        // Beyond the stretch the rows are held until a line ends, which is where the next COPY can begin.
+        let enough = self.bytes >= STRETCH && data.contains(&b'\n');
+        if self.held.len() >= MESSAGE && !enough { self.flush(self.held.len()) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, length: usize) -> Result<()> {
+        let piece = &self.held[..length];
+        self.lines += memchr::memchr_iter(b'\n', piece).count() as u64;
+        self.bytes += length as u64;
+        self.writer.write_all(piece).map_err(|error| failure::of_rows(self.header, &error))?;
+        self.held.drain(..length);
+        Ok(())
+    }
+
+    /// Ends the COPY behind the last whole row; what comes after it is for the next.
+    fn finish(mut self, ended: bool) -> Result<(u64, Vec<u8>)> {
+        let whole = if ended { self.held.len() } else { memchr::memrchr(b'\n', &self.held).map_or(0, |last| last + 1) };
+        self.flush(whole)?;
+        let Stretch { header, writer, held, lines, .. } = self;
+        let rows = writer.finish().map_err(|error| failure::of_statement(header.line, &header.text, &error))?;
+        if rows != lines {
+            let message = format!("the server took {rows} of the {lines} rows of table {} (line {})", header.table, header.line);
+            return Err(Fault::failed(message).hint("a trigger or rule of the target may drop rows").into());
+        }
+        Ok((rows, held))
+    }
+}
+
+fn cut(header: &Header) -> anyhow::Error {
+    Fault::failed(format!("the dump ends inside the rows of the COPY at line {}", header.line)).into()
+}

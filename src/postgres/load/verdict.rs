@@ -1,0 +1,75 @@
+//! What becomes of a statement: sent, left out, or refused.
+
+use super::Options;
+use crate::error::Fault;
+use crate::script::{Token, Tokens, owner};
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Verdict {
+    Send,
+    Drop,
+    /// `SET name = …`, for a server that may not know it.
+    Setting(String),
+    /// The script changes to this encoding.
+    Encoding(String),
+    Refuse(Refusal),
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Refusal {
+    Database,
+    Transaction,
+}
+
+impl Refusal {
+    pub fn at(&self, line: u64) -> anyhow::Error {
+        match self {
+            Refusal::Database => Fault::failed(format!("the dump creates or changes a database at line {line}"))
+                .hint("a backup holds one database: dump it without --create"),
+            Refusal::Transaction => {
+                Fault::failed(format!("the dump begins or ends a transaction of its own at line {line}"))
+                    .hint("pgbk restores in one transaction: remove BEGIN, COMMIT and their like from the dump")
+            }
+        }
+        .into()
+    }
+}
+
+pub(super) fn of(statement: &[u8], options: &Options) -> Verdict {
+    let mut tokens = Tokens::new(statement);
+    let Some(Token::Word(verb)) = tokens.next() else { return Verdict::Send };
+    let drop_if = |unwanted| if unwanted { Verdict::Drop } else { Verdict::Send };
+    match verb.to_ascii_lowercase().as_slice() {
+        b"set" => set(tokens, options),
+        b"grant" | b"revoke" => drop_if(options.no_privileges),
+        b"alter" if tokens.accept(&["default", "privileges"]) => drop_if(options.no_privileges),
+        b"create" | b"alter" | b"drop" if tokens.accept(&["database"]) => Verdict::Refuse(Refusal::Database),
+        b"alter" => drop_if(options.no_owner && owner(tokens).is_some()),
+        b"begin" | b"start" | b"commit" | b"end" | b"rollback" | b"abort" | b"savepoint" | b"release" => {
+            Verdict::Refuse(Refusal::Transaction)
+        }
+        b"prepare" if tokens.accept(&["transaction"]) => Verdict::Refuse(Refusal::Transaction),
+        _ => Verdict::Send,
+    }
+}
+
+fn set(mut tokens: Tokens<'_>, options: &Options) -> Verdict {
+    if tokens.accept(&["session", "authorization"]) {
+        return if options.no_owner { Verdict::Drop } else { Verdict::Send };
+    }
+    if !tokens.accept(&["session"]) {
+        tokens.accept(&["local"]);
+    }
+    if tokens.accept(&["names"]) {
+        return tokens.next().as_ref().and_then(Token::name).map_or(Verdict::Send, Verdict::Encoding);
+    }
+    let Some(name) = tokens.take_name() else { return Verdict::Send };
+    let name = String::from_utf8_lossy(name).to_lowercase().replace('"', "");
+    let assigns = tokens.next().is_some_and(|token| token == Token::Mark(b'=') || token.is("to"));
+    match (assigns, tokens.next()) {
+        (true, Some(value)) if name == "client_encoding" => value.name().map_or(Verdict::Send, Verdict::Encoding),
+        (true, _) => Verdict::Setting(name),
+        // `SET TIME ZONE`, `SET TRANSACTION` and others that are no settings by name.
+        (false, _) => Verdict::Send,
+    }
+}
