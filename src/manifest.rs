@@ -11,6 +11,7 @@ pub use id::BackupId;
 pub use seal::Sealed;
 
 use crate::keys::KeyNote;
+use crate::script::Requirements;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ pub struct Manifest {
     /// Seconds by stage.
     pub seconds: BTreeMap<String, f64>,
     /// What must exist on a server that this is restored to.
-    pub requires: Requires,
+    pub requires: Requirements,
     pub tables: Vec<Table>,
     pub chunks: Chunks,
 }
@@ -145,15 +146,10 @@ pub struct SnapshotNote {
     pub lsn: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Requires {
-    pub roles: Vec<String>,
-    pub extensions: Vec<String>,
-}
-
-/// One COPY block of the dump, counted as it streamed by.
+/// The rows of one COPY block, without the line `\.` that ends it, counted as the dump streamed by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
+    /// As the dump writes it: `public."My Table"`.
     pub name: String,
     pub rows: u64,
     pub bytes: u64,

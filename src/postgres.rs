@@ -1,3 +1,23 @@
-//! The server and its tools.
+//! PostgreSQL: where the server is and how to get in, the control connection of a backup, the server's own tools, and the target of
+//! a restore.
 
+mod attempt;
+mod child;
+pub mod control;
+pub mod dump;
 pub mod load;
+mod parameters;
+mod passfile;
+mod pool;
+mod privileges;
+mod refusal;
+mod service;
+pub mod settings;
+pub mod target;
+mod tls;
+pub mod tools;
+
+pub use child::ChildEnvironment;
+pub use control::{Control, Server, Snapshot, Unreadable, Why};
+pub use settings::{Given, Settings};
+pub use tools::Tool;

@@ -5,8 +5,8 @@
 use crate::error::{Fault, Kind, Result, kind};
 use crate::keys::{Key, Working};
 use crate::manifest::{
-    BackupId, CIPHER, Compression, Dump, Encryption, FORMAT, Format, META_LIMIT, Manifest, Requires, Sealed, ServerNote,
-    SnapshotNote, Table, Tools, extension, id::folder,
+    BackupId, CIPHER, Compression, Dump, Encryption, FORMAT, Format, META_LIMIT, Manifest, Sealed, ServerNote,
+    SnapshotNote, Tools, extension, id::folder,
 };
 use crate::monitor::Monitor;
 use crate::store::{Creation, Object, Receipt, Store, Upload, read_small, write_small};
@@ -224,15 +224,8 @@ impl Deposit<'_> {
             previous: about.previous,
             verified: vault.verify,
             seconds,
-            requires: Requires {
-                roles: script.requirements.roles.into_iter().collect(),
-                extensions: script.requirements.extensions.into_iter().collect(),
-            },
-            tables: script
-                .tables
-                .into_iter()
-                .map(|table| Table { name: table.name, rows: table.rows, bytes: table.bytes, blake2b: table.blake2b })
-                .collect(),
+            requires: script.requirements,
+            tables: script.tables,
             chunks: packed.chunks,
         };
         let meta = manifest.seal(working.as_ref())?;

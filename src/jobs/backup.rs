@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// What to dump and how.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Plan {
     pub settings: Settings,
     pub format: Format,

@@ -1,24 +1,25 @@
 //! A backup, verified as it comes, into a database: in one transaction, or not at all.
 
 use crate::error::{Fault, Result};
-use crate::interrupt;
-use crate::manifest::{Format, Manifest, Requires};
+use crate::manifest::{Format, Manifest};
 use crate::monitor::Monitor;
 use crate::postgres::load::{self, Loaded};
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{self, State, Target};
 use crate::postgres::tools;
 use crate::process::{self, ChildReader};
+use crate::script::Requirements;
 use crate::stream::drain;
 use crate::vault::Opened;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
 
 /// What was decided before the restore starts.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Plan {
     pub settings: Settings,
     pub database: String,
@@ -84,19 +85,17 @@ pub fn is_source(manifest: &Manifest, target: &Target) -> bool {
     same_cluster && target.database == manifest.database
 }
 
-fn lacking(requires: &Requires, plan: &Plan) -> Result<()> {
+fn lacking(requires: &Requirements, plan: &Plan) -> Result<()> {
     let mut wanted = requires.clone();
     if plan.no_owner && plan.no_privileges {
         wanted.roles.clear();
     }
-    let missing = target::missing(&plan.settings, &wanted)?;
-    let mut lists = Vec::new();
-    if !missing.roles.is_empty() {
-        lists.push(format!("roles {}", missing.roles.join(", ")));
-    }
-    if !missing.extensions.is_empty() {
-        lists.push(format!("extensions {}", missing.extensions.join(", ")));
-    }
+    let missing = load::missing(&mut target::maintenance(&plan.settings)?, &wanted)?;
+    let list = |what: &str, names: &BTreeSet<String>| {
+        (!names.is_empty()).then(|| format!("{what} {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")))
+    };
+    let lists: Vec<String> =
+        [list("roles", &missing.roles), list("extensions", &missing.extensions)].into_iter().flatten().collect();
     if lists.is_empty() {
         return Ok(());
     }
@@ -140,17 +139,21 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
 fn fill(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Loaded> {
     match manifest.dump.format {
         Format::Plain => {
-            let mut script = Watched { inner: opened.plain()?, monitor };
-            execute(&mut script, plan, target, monitor)
+            execute(&mut opened.plain()?, plan, target, manifest, monitor)
         }
         Format::Custom => archive(opened, manifest, plan, target, monitor),
     }
 }
 
-fn execute(script: &mut dyn Read, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Loaded> {
+fn execute(script: &mut dyn Read, plan: &Plan, target: &Target, manifest: &Manifest, monitor: &dyn Monitor) -> Result<Loaded> {
     let mut client = plan.settings.for_database(&plan.database).connect("pgbk restore")?;
     let prelude = matches!(target.state, State::Holds(_)).then(|| target::wipe(target.server_major));
-    let options = load::Options { no_owner: plan.no_owner, no_privileges: plan.no_privileges, prelude };
+    let options = load::Options {
+        no_owner: plan.no_owner,
+        no_privileges: plan.no_privileges,
+        require_trailer: manifest.tools.pg_dump.is_some(),
+        prelude,
+    };
     load::load(&mut client, script, &options, monitor)
 }
 
@@ -168,7 +171,7 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
     let mut arguments = vec!["--file=-".to_owned()];
     arguments.push(spool.path().display().to_string());
     let mut script = ChildReader::spawn(&pg_restore.path, &arguments, &environment.variables, ARCHIVE_STALL)?;
-    execute(&mut script, plan, target, monitor)
+    execute(&mut script, plan, target, manifest, monitor)
 }
 
 fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
@@ -192,19 +195,4 @@ fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, environment: &process:
     let mut child = ChildReader::spawn(pg_restore, &arguments, environment, Duration::MAX)?;
     child.read_to_end(&mut Vec::new())?;
     Ok(Loaded { skipped: vec![], statements: 0, tables: vec![] })
-}
-
-/// Tells the monitor what has been read, and stops at a signal.
-struct Watched<'a, R> {
-    inner: R,
-    monitor: &'a dyn Monitor,
-}
-
-impl<R: Read> Read for Watched<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        interrupt::check().map_err(crate::error::into_io)?;
-        let count = self.inner.read(buffer)?;
-        self.monitor.advance(count as u64);
-        Ok(count)
-    }
 }

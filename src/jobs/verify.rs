@@ -110,11 +110,7 @@ fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result
     })?;
     monitor.end();
     let seen = tables.finish();
-    let same = seen.tables.len() == manifest.tables.len()
-        && seen.tables.iter().zip(&manifest.tables).all(|(seen, stated)| {
-            (&seen.name, seen.rows, seen.bytes, seen.blake2b) == (&stated.name, stated.rows, stated.bytes, stated.blake2b)
-        });
-    if !same {
+    if seen.tables != manifest.tables {
         return Err(Fault::damaged(format!("the tables in {} are not those that its .meta states", manifest.id)).into());
     }
     if manifest.tools.pg_dump.is_some() && !seen.complete {

@@ -30,6 +30,8 @@ pub struct Options {
     pub no_privileges: bool,
     /// Refuses, before the commit, a script that does not end as `pg_dump` ends it.
     pub require_trailer: bool,
+    /// Run first, in the same transaction: what empties a target that is not empty.
+    pub prelude: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,6 +90,9 @@ struct Loader<'a> {
 impl<'a> Loader<'a> {
     fn begin(client: &'a mut Client, options: &'a Options) -> Result<Self> {
         let mut transaction = client.transaction().map_err(|error| failure::plain("cannot begin a transaction", &error))?;
+        if let Some(prelude) = &options.prelude {
+            transaction.batch_execute(prelude).map_err(|error| failure::plain("cannot empty the target", &error))?;
+        }
         let settings = known_settings(&mut transaction)?;
         Ok(Loader { transaction, options, settings, encoding: Encoding::default(), loaded: Loaded::default() })
     }

@@ -2,7 +2,6 @@
 
 use super::settings::Settings;
 use crate::error::{Fault, Kind, Result, kind};
-use crate::manifest::Requires;
 use ::postgres::{Client, SimpleQueryMessage};
 
 /// Databases that every server has, to ask about others.
@@ -72,20 +71,8 @@ impl Target {
     }
 }
 
-/// Roles and extensions that a dump names and this server does not have.
-pub fn missing(settings: &Settings, requires: &Requires) -> Result<Requires> {
-    let mut client = maintenance(settings)?;
-    let mut without = |wanted: &[String], query: &str| -> Result<Vec<String>> {
-        let there = column(&mut client, query)?;
-        Ok(wanted.iter().filter(|name| !there.contains(name)).cloned().collect())
-    };
-    Ok(Requires {
-        roles: without(&requires.roles, "SELECT rolname FROM pg_catalog.pg_roles")?,
-        extensions: without(&requires.extensions, "SELECT name FROM pg_catalog.pg_available_extensions")?,
-    })
-}
-
-fn maintenance(settings: &Settings) -> Result<Client> {
+/// A connection to a database that every server has.
+pub fn maintenance(settings: &Settings) -> Result<Client> {
     let mut last = None;
     for database in MAINTENANCE {
         match settings.for_database(database).connect("pgbk restore") {

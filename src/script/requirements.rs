@@ -1,10 +1,11 @@
 //! What a script takes for granted: roles and extensions.
 
 use super::tokens::{Token, Tokens};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Roles and extensions that the statements name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirements {
     pub roles: BTreeSet<String>,
     pub extensions: BTreeSet<String>,

@@ -133,6 +133,18 @@ impl S3 {
         }
     }
 
+    /// Whether the host itself refuses a second object under a taken key, asked with `key`, which must exist.
+    pub fn refuses_taken(&self, key: &str) -> Result<bool> {
+        let host = &self.0;
+        let body = aws_sdk_s3::primitives::ByteStream::from_static(b"");
+        let request = host.client.put_object().bucket(host.bucket()).key(host.full(key)).if_none_match("*").body(body);
+        match host.wait(request.send())? {
+            Ok(_) => Ok(false),
+            Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(true),
+            Err(error) => Err(host.fault(&format!("try to overwrite \"{key}\""), error).into()),
+        }
+    }
+
     pub fn get_tags(&self, key: &str) -> Result<Vec<(String, String)>> {
         check(key)?;
         let host = &self.0;

@@ -1,22 +1,13 @@
 //! Counts and hashes the rows of a plain dump as it streams by, at no cost to the server.
 
+use crate::manifest::Table;
 use crate::script::{Event, Keep, Requirements, Splitter};
 use blake2::{Blake2b256, Digest};
 
 /// Enough for the longest COPY header that the server's limits allow: 1,600 columns with names of 63 quotes each.
 const HEAD: usize = 256 << 10;
 
-/// The rows of one COPY block, without the line `\.` that ends it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table {
-    /// As the dump writes it: `public."My Table"`.
-    pub name: String,
-    pub rows: u64,
-    pub bytes: u64,
-    pub blake2b: [u8; 32],
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// One entry per COPY block, in the dump's order.
     pub tables: Vec<Table>,

@@ -25,10 +25,9 @@ pub fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<
     }
     findings.push(Finding::ok("store: write", store.location()));
     findings.push(read(store, &key));
-    findings.push(conditional(store, &key));
     findings.push(listing(store, &key));
     if let Some(s3) = s3 {
-        findings.extend([tags(store, s3, &key), lock(s3), skew(s3)]);
+        findings.extend([tags(store, s3, &key), lock(s3), conditional(s3, &key), skew(s3)]);
     }
     findings.push(match store.remove(&key) {
         Ok(()) => Finding::ok("store: delete", "allowed"),
@@ -52,16 +51,15 @@ fn read(store: &dyn Store, key: &str) -> Finding {
     }
 }
 
-/// The store looks before it writes; whether the host itself refuses is another question, and only the race tells.
-fn conditional(store: &dyn Store, key: &str) -> Finding {
-    match write_small(store, key, b"other\n") {
-        Err(error) if kind(&error) == Kind::Exists => Finding::ok("store: taken names", "are refused"),
-        Err(error) => Finding::error("store: taken names", &error, "a taken name must be refused as such"),
-        Ok(_) => Finding::note(
-            "store: taken names",
-            "the host lets an object be overwritten",
-            "names hold the time, so this takes two backups in one second; keep versions in the bucket",
+fn conditional(s3: &S3, key: &str) -> Finding {
+    match s3.refuses_taken(key) {
+        Ok(true) => Finding::ok("store: conditional write", "a taken name is refused by the host"),
+        Ok(false) => Finding::note(
+            "store: conditional write",
+            "the host ignores If-None-Match",
+            "pgbk looks before it writes; only two runs in the same second could meet. Keep versions in the bucket",
         ),
+        Err(error) => Finding::note("store: conditional write", format!("{error:#}"), "pgbk looks before it writes"),
     }
 }
 
