@@ -53,11 +53,13 @@ impl Control {
         let (mut client, settings) = settings.connect_pinned(APPLICATION)?;
         // First of all: a role's statement_timeout may be shorter than what comes next.
         client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").with_context(|| settings.describe())?;
-        pool::refuse(&mut client, &settings)?;
-        let server = Server::ask(&mut client).with_context(|| format!("ask {} what it is", settings.describe()))?;
-        for setting in patience(server.version_num) {
+        let version_num = text(&mut client, "SHOW server_version_num")?.parse()?;
+        for setting in patience(version_num) {
             client.batch_execute(&format!("SET {setting}"))?;
         }
+        pool::refuse(&mut client, &settings)?;
+        let server = Server::ask(&mut client, version_num);
+        let server = server.with_context(|| format!("ask {} what it is", settings.describe()))?;
         Ok(Control { client, settings, server, snapshot: None })
     }
 
@@ -168,9 +170,8 @@ fn patience(version_num: u32) -> impl Iterator<Item = &'static str> {
 }
 
 impl Server {
-    fn ask(client: &mut Client) -> Result<Server> {
+    fn ask(client: &mut Client, version_num: u32) -> Result<Server> {
         let version = text(client, "SHOW server_version")?;
-        let version_num: u32 = text(client, "SHOW server_version_num")?.parse()?;
         let in_recovery = text(client, "SELECT pg_is_in_recovery()")? == "t";
         let timeline = match (in_recovery, version_num >= 100_000) {
             // A segment's name begins with its timeline.

@@ -164,8 +164,8 @@ fn identity(builder: &mut SslConnectorBuilder, files: &Files) -> Result<()> {
     builder.set_certificate_chain_file(&certificate).map_err(|error| bad(&error))?;
     let key = files.find("sslkey", "postgresql.key").ok_or_else(|| bad(&"its key is missing (PGSSLKEY)"))?;
     let key = private_key(&key, files.parameters.get("sslpassword"))?;
-    builder.set_private_key(&key).map_err(|error| bad(&error))?;
-    builder.check_private_key().map_err(|_| bad(&"its key is another one's"))?;
+    let pair = builder.set_private_key(&key).and_then(|()| builder.check_private_key());
+    pair.map_err(|_| bad(&"its key is another one's"))?;
     Ok(())
 }
 
