@@ -27,7 +27,12 @@ enum State {
 
 impl ChildReader {
     /// Starts `program`; a read that waits longer than `stall` for a byte kills it and fails.
-    pub fn spawn(program: &Path, arguments: &[String], environment: &Environment, stall: Duration) -> Result<ChildReader> {
+    pub fn spawn(
+        program: &Path,
+        arguments: &[String],
+        environment: &Environment,
+        stall: Duration,
+    ) -> Result<ChildReader> {
         let mut child = Child::spawn(program, arguments, environment, Stdio::null(), Stdio::piped())?;
         let stdout = child.process().stdout.take();
         let stdout = stdout.ok_or_else(|| Fault::failed(format!("{} has no stdout", child.name())))?;

@@ -1,0 +1,286 @@
+//! Connecting: every place, address and kind of transport that libpq would try, in its order.
+
+use super::child::CONNECT_TIMEOUT;
+use super::parameters::variable;
+use super::passfile::Found;
+use super::refusal::{self, Place};
+use super::settings::{Endpoint, Settings};
+use super::tls::{self, Mode};
+use crate::error::{Fault, Result};
+use crate::interrupt;
+use postgres::config::{ChannelBinding, SslMode, SslNegotiation};
+use postgres::error::SqlState;
+use postgres::{Client, Config, SimpleQueryMessage};
+use postgres_openssl::MakeTlsConnector;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+pub(super) fn connect(settings: &Settings, application: &str) -> Result<(Client, Endpoint)> {
+    supported(settings)?;
+    let plan = Plan::of(settings, application)?;
+    let mut faults = Vec::new();
+    for wanted in wanted(settings)? {
+        for endpoint in places(settings)? {
+            match plan.visit(&endpoint, wanted)? {
+                Visit::Open(client, endpoint) => return Ok((*client, endpoint)),
+                Visit::Refused(fault) => return Err(merge(faults, Some(fault)).into()),
+                Visit::Next(mut failed) => faults.append(&mut failed),
+            }
+        }
+    }
+    Err(merge(faults, None).into())
+}
+
+/// What the connection on pgbk's side cannot do is refused: to go on without it would be less safe than was asked for.
+fn supported(settings: &Settings) -> Result<()> {
+    let parameters = &settings.parameters;
+    let refuse = |keyword: &str, instead: &str| {
+        let value = parameters.get(keyword).unwrap_or_default();
+        Err(Fault::usage(format!("{}={value} is more than pgbk's own connection can do", variable(keyword)))
+            .hint(instead)
+            .into())
+    };
+    match parameters {
+        _ if parameters.get("gssencmode") == Some("require") => refuse("gssencmode", "use TLS: PGSSLMODE=verify-full"),
+        _ if parameters.get("sslcertmode") == Some("require") => refuse("sslcertmode", "use PGSSLCERTMODE=allow"),
+        _ if parameters.get("require_auth").is_some() => {
+            refuse("require_auth", "unset it, and use PGSSLMODE=verify-full or PGCHANNELBINDING=require")
+        }
+        _ if parameters.get("requirepeer").is_some() => {
+            refuse("requirepeer", "unset it, and protect the socket's directory")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a session must be for each pass over the list of hosts.
+fn wanted(settings: &Settings) -> Result<Vec<&'static str>> {
+    let words = ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"];
+    Ok(match settings.parameters.word("target_session_attrs", &words)? {
+        "prefer-standby" => vec!["standby", "any"],
+        word => vec![word],
+    })
+}
+
+fn places(settings: &Settings) -> Result<Vec<Endpoint>> {
+    let mut endpoints = settings.endpoints()?;
+    if settings.parameters.word("load_balance_hosts", &["disable", "random"])? == "random" {
+        let state = RandomState::new();
+        endpoints.sort_by_cached_key(|endpoint| state.hash_one(endpoint.to_string()));
+    }
+    Ok(endpoints)
+}
+
+enum Visit {
+    Open(Box<Client>, Endpoint),
+    /// The server was reached and said no: other places are not tried.
+    Refused(Fault),
+    Next(Vec<Fault>),
+}
+
+struct Plan<'a> {
+    settings: &'a Settings,
+    config: Config,
+    mode: Mode,
+    tls: MakeTlsConnector,
+    limit: Option<Duration>,
+}
+
+impl Plan<'_> {
+    fn of<'a>(settings: &'a Settings, application: &str) -> Result<Plan<'a>> {
+        let parameters = &settings.parameters;
+        let seconds = parameters.number("connect_timeout")?.unwrap_or(CONNECT_TIMEOUT);
+        Ok(Plan {
+            settings,
+            config: config(settings, application)?,
+            mode: tls::mode(parameters)?,
+            tls: tls::connector(parameters, settings.home())?,
+            // libpq takes 1 for 2, because its clock is coarse.
+            limit: (seconds > 0).then(|| Duration::from_secs(u64::from(seconds.max(2)))),
+        })
+    }
+
+    fn visit(&self, endpoint: &Endpoint, wanted: &str) -> Result<Visit> {
+        let mut failed = Vec::new();
+        let addresses = match addresses(endpoint) {
+            Ok(addresses) => addresses,
+            Err(fault) => return Ok(Visit::Next(vec![fault])),
+        };
+        for address in addresses {
+            let pinned = Endpoint { address, ..endpoint.clone() };
+            match self.reach(&pinned)? {
+                Ok(mut client) => match unfit(&mut client, wanted) {
+                    Ok(None) => return Ok(Visit::Open(Box::new(client), pinned)),
+                    Ok(Some(what)) => failed.push(Fault::failed(format!("{pinned} {what}"))),
+                    Err(error) => failed.push(self.fault(&pinned, &Failure::Server(error))),
+                },
+                Err(failures) => {
+                    let last = failures.iter().any(Failure::is_final);
+                    let fault = merge(failures.iter().map(|failure| self.fault(&pinned, failure)).collect(), None);
+                    if last {
+                        return Ok(Visit::Refused(fault));
+                    }
+                    failed.push(fault);
+                }
+            }
+        }
+        Ok(Visit::Next(failed))
+    }
+
+    /// One address, with or without TLS as the mode says. The outer error is a signal.
+    fn reach(&self, endpoint: &Endpoint) -> Result<std::result::Result<Client, Vec<Failure>>> {
+        let transports: &[SslMode] = match self.mode {
+            _ if endpoint.socket().is_some() => &[SslMode::Disable],
+            Mode::Disable => &[SslMode::Disable],
+            Mode::Allow => &[SslMode::Disable, SslMode::Require],
+            Mode::Prefer => &[SslMode::Prefer, SslMode::Disable],
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => &[SslMode::Require],
+        };
+        let mut failures = Vec::new();
+        for transport in transports {
+            match self.open(endpoint, *transport)? {
+                Ok(client) => return Ok(Ok(client)),
+                Err(failure) => {
+                    let other = failure.is_about_transport();
+                    failures.push(failure);
+                    if !other {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(Err(failures))
+    }
+
+    fn open(&self, endpoint: &Endpoint, transport: SslMode) -> Result<std::result::Result<Client, Failure>> {
+        let mut config = self.config.clone();
+        config.host(&endpoint.host).port(endpoint.port).ssl_mode(transport);
+        if let Some(address) = endpoint.address {
+            config.hostaddr(address);
+        }
+        if let Found::Password(password) = self.settings.password(endpoint) {
+            config.password(password.reveal());
+        }
+        // The limit is for the whole way in, not for the first packet only; and a signal must end the wait.
+        let (sender, receiver) = mpsc::channel();
+        let tls = self.tls.clone();
+        std::thread::spawn(move || sender.send(config.connect(tls)));
+        let begun = Instant::now();
+        loop {
+            match receiver.recv_timeout(interrupt::TICK) {
+                Ok(Ok(client)) => return Ok(Ok(client)),
+                Ok(Err(error)) => return Ok(Err(Failure::Server(error))),
+                Err(RecvTimeoutError::Disconnected) => return Err(Fault::failed("the connecting thread died").into()),
+                Err(RecvTimeoutError::Timeout) => interrupt::check()?,
+            }
+            if let Some(limit) = self.limit.filter(|limit| begun.elapsed() >= *limit) {
+                return Ok(Err(Failure::Silent(limit)));
+            }
+        }
+    }
+
+    fn fault(&self, endpoint: &Endpoint, failure: &Failure) -> Fault {
+        let place = Place { at: endpoint.to_string(), database: self.settings.database(), user: self.settings.user() };
+        match failure {
+            Failure::Silent(limit) => refusal::silent(&place, *limit),
+            Failure::Server(error) => {
+                let ignored = match self.settings.password(endpoint) {
+                    Found::Ignored(why) => Some(why),
+                    Found::Password(_) | Found::Nothing => None,
+                };
+                refusal::fault(&place, error, ignored)
+            }
+        }
+    }
+}
+
+enum Failure {
+    Server(postgres::Error),
+    /// No answer within the time limit.
+    Silent(Duration),
+}
+
+impl Failure {
+    /// Whether the same server may accept the other transport.
+    fn is_about_transport(&self) -> bool {
+        let Failure::Server(error) = self else { return false };
+        let refused = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+        refused || refusal::is_tls(error)
+    }
+
+    /// libpq goes on to the next place only when the server is not there or not ready.
+    fn is_final(&self) -> bool {
+        let Failure::Server(error) = self else { return false };
+        error.code().is_some_and(|code| *code != SqlState::CANNOT_CONNECT_NOW)
+    }
+}
+
+fn config(settings: &Settings, application: &str) -> Result<Config> {
+    let parameters = &settings.parameters;
+    let mut config = Config::new();
+    config.user(settings.user()).dbname(settings.database());
+    config.application_name(parameters.get("application_name").unwrap_or(application));
+    if let Some(options) = parameters.get("options") {
+        config.options(options);
+    }
+    config.channel_binding(match parameters.word("channel_binding", &["prefer", "disable", "require"])? {
+        "disable" => ChannelBinding::Disable,
+        "require" => ChannelBinding::Require,
+        _ => ChannelBinding::Prefer,
+    });
+    if parameters.word("sslnegotiation", &["postgres", "direct"])? == "direct" {
+        config.ssl_negotiation(SslNegotiation::Direct);
+    }
+    // The control connection is idle for as long as the dump takes; firewalls forget such connections within minutes.
+    let seconds =
+        |keyword, default| Ok::<_, anyhow::Error>(parameters.number(keyword)?.unwrap_or(default).max(1).into());
+    config.keepalives(parameters.number("keepalives")?.unwrap_or(1) != 0);
+    config.keepalives_idle(Duration::from_secs(seconds("keepalives_idle", 60)?));
+    config.keepalives_interval(Duration::from_secs(seconds("keepalives_interval", 15)?));
+    config.keepalives_retries(parameters.number("keepalives_count")?.unwrap_or(8).max(1));
+    config.notice_callback(|_| {});
+    Ok(config)
+}
+
+/// Every address of a host; none for a socket.
+fn addresses(endpoint: &Endpoint) -> std::result::Result<Vec<Option<IpAddr>>, Fault> {
+    if endpoint.socket().is_some() || endpoint.address.is_some() {
+        return Ok(vec![endpoint.address]);
+    }
+    let found = (endpoint.host.as_str(), endpoint.port).to_socket_addrs();
+    let found = found.map_err(|error| refusal::unknown_host(&endpoint.host, &error))?;
+    Ok(found.map(|address| Some(address.ip())).collect())
+}
+
+/// What about the session is not as wanted.
+fn unfit(client: &mut Client, wanted: &str) -> std::result::Result<Option<&'static str>, postgres::Error> {
+    let (query, bad, what) = match wanted {
+        "read-write" => ("SHOW transaction_read_only", "on", "does not accept writes"),
+        "read-only" => ("SHOW transaction_read_only", "off", "is not read-only"),
+        "primary" => ("SELECT pg_is_in_recovery()", "t", "is a standby"),
+        "standby" => ("SELECT pg_is_in_recovery()", "f", "is not a standby"),
+        _ => return Ok(None),
+    };
+    let messages = client.simple_query(query)?;
+    let found = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    Ok((found == Some(bad)).then_some(what))
+}
+
+/// One fault for everything that was tried. The kind and hint are the last one's, which is the one that was decisive.
+fn merge(mut faults: Vec<Fault>, last: Option<Fault>) -> Fault {
+    faults.extend(last);
+    let Some(last) = faults.pop() else { return Fault::failed("no server to connect to") };
+    let mut before: Vec<String> = Vec::new();
+    for fault in faults {
+        let text = fault.to_string();
+        if !before.contains(&text) && text != last.to_string() {
+            before.push(text);
+        }
+    }
+    refusal::after(before, last)
+}

@@ -1,0 +1,141 @@
+//! The environment of PostgreSQL's own programs.
+
+use super::parameters::Environment;
+use super::passfile::{self, Found};
+use super::settings::Settings;
+use crate::error::{Fault, Result};
+use crate::secret::Secret;
+use std::ffi::OsString;
+use std::io::Write;
+use tempfile::NamedTempFile;
+
+/// Everything a child sees. The password is in a file that only this user can read and that goes with this value, so keep it
+/// as long as the child runs.
+pub struct ChildEnvironment {
+    pub variables: Vec<(String, OsString)>,
+    _files: Vec<NamedTempFile>,
+}
+
+/// What has nothing to do with PostgreSQL. Nothing of the store's or of the encryption's is among them.
+const INHERITED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "OPENSSL_CONF",
+    "KRB5CCNAME",
+    "KRB5_CONFIG",
+    "KRB5_KTNAME",
+    "KRB5_CLIENT_KTNAME",
+];
+
+const SERVICE: &str = "pgbk";
+
+/// A server that accepts and then says nothing must not hold a run for ever; `PGCONNECT_TIMEOUT=0` waits as libpq does.
+pub(super) const CONNECT_TIMEOUT: u32 = 30;
+
+pub(super) fn inherited(environment: Environment) -> Vec<(String, OsString)> {
+    let found = INHERITED.iter().filter_map(|name| environment(name).map(|value| ((*name).to_owned(), value.into())));
+    found.collect()
+}
+
+pub(super) fn environment(settings: &Settings) -> Result<ChildEnvironment> {
+    let endpoints = settings.endpoints()?;
+    let mut variables = settings.inherited().to_vec();
+    let mut set = |name: &str, value: OsString| {
+        variables.retain(|(known, _)| known != name);
+        variables.push((name.to_owned(), value));
+    };
+    set("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.to_string().into());
+    for (name, value) in settings.parameters.variables() {
+        set(name, value.into());
+    }
+    let join = |parts: Vec<String>| OsString::from(parts.join(","));
+    set("PGHOST", join(endpoints.iter().map(|endpoint| endpoint.host.clone()).collect()));
+    set("PGPORT", join(endpoints.iter().map(|endpoint| endpoint.port.to_string()).collect()));
+    set("PGUSER", settings.user().into());
+    set("PGDATABASE", settings.database().into());
+
+    let mut files = Vec::new();
+    if let Some(file) = passwords(settings)? {
+        set("PGPASSFILE", file.path().into());
+        files.push(file);
+    }
+    if let Some(file) = service(settings)? {
+        set("PGSERVICEFILE", file.path().into());
+        set("PGSERVICE", SERVICE.into());
+        files.push(file);
+    }
+    Ok(ChildEnvironment { variables, _files: files })
+}
+
+fn passwords(settings: &Settings) -> Result<Option<NamedTempFile>> {
+    let endpoints = settings.endpoints()?;
+    let mut found = Vec::new();
+    for endpoint in &endpoints {
+        if let Found::Password(password) = settings.password(endpoint) {
+            found.push((endpoint, one_line(password)?));
+        }
+    }
+    let logins: Vec<_> = found.iter().map(|(endpoint, password)| (settings.login(endpoint), password)).collect();
+    if logins.is_empty() { Ok(None) } else { passfile::write(&logins).map(Some) }
+}
+
+fn one_line(password: Secret) -> Result<Secret> {
+    match password.reveal().contains(['\n', '\r', '\0']) {
+        true => Err(Fault::usage("the password holds a line break, which no password file can")
+            .hint("look for a stray line break in DB_PASSWORD")
+            .into()),
+        false => Ok(password),
+    }
+}
+
+/// What libpq takes from no variable goes by a service of our own.
+fn service(settings: &Settings) -> Result<Option<NamedTempFile>> {
+    let rest: Vec<_> = settings.parameters.without_variable().collect();
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let mut file = tempfile::Builder::new().prefix(".pgbk-").tempfile()?;
+    writeln!(file, "[{SERVICE}]")?;
+    for (keyword, value) in rest {
+        writeln!(file, "{keyword}={value}")?;
+    }
+    file.flush()?;
+    Ok(Some(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::Given;
+
+    #[test]
+    fn a_child_gets_no_secret_and_nothing_of_the_store() {
+        let given = Given { password: Some(Secret::new("hunter2")), host: Some("db".into()), ..Given::default() };
+        let all = |name: &str| match name {
+            "PGPASSWORD" | "S3_SECRET_ACCESS_KEY" | "AWS_SECRET_ACCESS_KEY" | "DB_BACKUP_ENCRYPT_KEY" => {
+                Some("hunter2".into())
+            }
+            "PGUSER" => Some("u".into()),
+            "PATH" => Some("/bin".into()),
+            _ => None,
+        };
+        let made = Settings::resolve(given, &all).unwrap().for_database("a=b").child_environment().unwrap();
+        let text = format!("{:?}", made.variables);
+        assert!(!text.contains("hunter2") && !text.contains("S3_") && !text.contains("AWS_"), "{text}");
+        let get = |name: &str| made.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        assert_eq!(get("PGDATABASE"), Some("a=b".into()));
+        let file = get("PGPASSFILE").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "db:5432:*:u:hunter2\n");
+        drop(made);
+        assert!(!std::path::Path::new(&file).exists());
+    }
+}

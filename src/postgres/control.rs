@@ -1,0 +1,237 @@
+//! The control connection of a backup: it knows the server, holds the lock, and keeps the snapshot to the end.
+
+use super::settings::Settings;
+use super::{pool, privileges};
+use crate::error::{Fault, Kind, Result};
+use anyhow::Context;
+use jiff::Timestamp;
+use postgres::error::SqlState;
+use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+
+pub use super::privileges::{Unreadable, Why};
+
+pub struct Control {
+    client: Client,
+    settings: Settings,
+    server: Server,
+    snapshot: Option<Snapshot>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// `15.18`, without the packager's additions.
+    pub version: String,
+    pub version_num: u32,
+    pub major: u32,
+    pub encoding: String,
+    /// None when the role may not ask.
+    pub system_identifier: Option<String>,
+    pub in_recovery: bool,
+    /// None when the role may not ask.
+    pub timeline: Option<u32>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// For `pg_dump --snapshot`.
+    pub name: String,
+    pub pg_snapshot: String,
+    pub lsn: Option<String>,
+    pub timeline: Option<u32>,
+    /// By the server's clock.
+    pub taken_at: Timestamp,
+}
+
+/// The advisory lock of pgbk, in both halves of its key: "pgbk" in ASCII, and one for "backup".
+const LOCK: (u32, u32) = (0x7067_626b, 1);
+
+const APPLICATION: &str = "pgbk";
+
+impl Control {
+    /// Connects. Refuses a connection pool that shares server connections, on which neither lock nor snapshot would hold.
+    pub fn open(settings: &Settings) -> Result<Control> {
+        let (mut client, settings) = settings.connect_pinned(APPLICATION)?;
+        // First of all: a role's statement_timeout may be shorter than what comes next.
+        client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").with_context(|| settings.describe())?;
+        let version_num = text(&mut client, "SHOW server_version_num")?.parse()?;
+        for setting in patience(version_num) {
+            client.batch_execute(&format!("SET {setting}"))?;
+        }
+        pool::refuse(&mut client, &settings)?;
+        let server = Server::ask(&mut client, version_num);
+        let server = server.with_context(|| format!("ask {} what it is", settings.describe()))?;
+        Ok(Control { client, settings, server, snapshot: None })
+    }
+
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The settings that lead to the very server of this connection. A dump must use these: a snapshot is known nowhere else.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The database's size on the server's disk, in bytes.
+    pub fn size(&mut self) -> Result<u64> {
+        let size = text(&mut self.client, "SELECT pg_database_size(current_database())")?;
+        Ok(size.parse()?)
+    }
+
+    /// Takes the lock that keeps a second run away from this database, until the connection ends.
+    pub fn lock(&mut self) -> Result<()> {
+        let (class, object) = LOCK;
+        match text(&mut self.client, &format!("SELECT pg_try_advisory_lock({class}, {object})"))?.as_str() {
+            "t" => Ok(()),
+            _ => {
+                let holder = self.holder()?.unwrap_or_else(|| "another run that has just ended".to_owned());
+                let message = format!("database \"{}\" is being backed up by {holder}", self.settings.database());
+                Err(Fault::new(Kind::Busy, message)
+                    .hint("wait for it to end, or end it with pg_terminate_backend")
+                    .into())
+            }
+        }
+    }
+
+    /// Who holds the lock; the server shows less about other roles' sessions.
+    fn holder(&mut self) -> Result<Option<String>> {
+        let (class, object) = LOCK;
+        let query = format!(
+            "SELECT l.pid, a.application_name, date_trunc('second', a.backend_start), host(a.client_addr), a.usename
+             FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+             WHERE l.locktype = 'advisory' AND l.classid = {class} AND l.objid = {object} AND l.objsubid = 2 AND l.granted
+               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1"
+        );
+        Ok(first(&mut self.client, &query)?.map(|row| {
+            let part = |index, before: &str| match row.get(index) {
+                Some(value) if !value.is_empty() => format!("{before}{value}"),
+                _ => String::new(),
+            };
+            let process = row.get(0).unwrap_or("?");
+            let (name, role) = (part(1, ", application "), part(4, ", role "));
+            format!("server process {process}{name}{role}{}{}", part(2, ", since "), part(3, ", from "))
+        }))
+    }
+
+    /// Begins the transaction that every part of the dump sees, and that stays open until the connection ends.
+    pub fn snapshot(&mut self) -> Result<Snapshot> {
+        let Server { version_num, in_recovery, timeline, .. } = self.server;
+        let lsn = match (in_recovery, version_num >= 100_000) {
+            (false, true) => "pg_current_wal_lsn()",
+            (false, false) => "pg_current_xlog_location()",
+            (true, true) => "pg_last_wal_replay_lsn()",
+            (true, false) => "pg_last_xlog_replay_location()",
+        };
+        let current = if version_num >= 130_000 { "pg_current_snapshot()" } else { "txid_current_snapshot()" };
+        self.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").context("begin the snapshot")?;
+        let query = format!("SELECT pg_export_snapshot(), {current}, {lsn}, {MICROSECONDS}");
+        let row = first(&mut self.client, &query).context("export a snapshot")?;
+        let value = |index: usize| row.as_ref().and_then(|row| row.get(index)).map(str::to_owned);
+        let wanted = |index| value(index).ok_or_else(|| Fault::failed("the server exported no snapshot"));
+        let taken_at = Timestamp::from_microsecond(wanted(3)?.parse()?)?;
+        let snapshot = Snapshot { name: wanted(0)?, pg_snapshot: wanted(1)?, lsn: value(2), timeline, taken_at };
+        self.snapshot = Some(snapshot.clone());
+        Ok(snapshot)
+    }
+
+    /// Fails unless the transaction of [`Control::snapshot`] is still the one of this connection. A transaction's `now()` is
+    /// the time at which it began, so another one would give another time.
+    pub fn alive(&mut self) -> Result<()> {
+        let begun = text(&mut self.client, &format!("SELECT {MICROSECONDS}"));
+        let lost = || {
+            Fault::failed("the transaction that held the dump's snapshot is gone")
+                .hint("the server's log says who ended it")
+        };
+        let begun = begun.map_err(|error| error.context(lost()))?;
+        let held = self.snapshot.as_ref().map(|snapshot| snapshot.taken_at.as_microsecond().to_string());
+        if held.as_deref() == Some(begun.as_str()) { Ok(()) } else { Err(lost().into()) }
+    }
+
+    /// What a dump by this role would fail on.
+    pub fn unreadable(&mut self) -> Result<Vec<Unreadable>> {
+        privileges::unreadable(&mut self.client)
+    }
+}
+
+const MICROSECONDS: &str = "(extract(epoch FROM now()) * 1000000)::bigint";
+
+/// Time limits and idle limits that would end a long backup, and the other way round: a lock whose holder's host is gone
+/// is free again after two minutes.
+fn patience(version_num: u32) -> impl Iterator<Item = &'static str> {
+    let known = [
+        (0, "tcp_keepalives_idle = 60"),
+        (0, "tcp_keepalives_interval = 15"),
+        (0, "tcp_keepalives_count = 4"),
+        (90_600, "idle_in_transaction_session_timeout = 0"),
+        (140_000, "idle_session_timeout = 0"),
+        (170_000, "transaction_timeout = 0"),
+    ];
+    known.into_iter().filter(move |(since, _)| version_num >= *since).map(|(_, setting)| setting)
+}
+
+impl Server {
+    fn ask(client: &mut Client, version_num: u32) -> Result<Server> {
+        let version = text(client, "SHOW server_version")?;
+        let in_recovery = text(client, "SELECT pg_is_in_recovery()")? == "t";
+        let timeline = match (in_recovery, version_num >= 100_000) {
+            // A segment's name begins with its timeline.
+            (false, true) => permitted(client, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")?
+                .and_then(|digits| u32::from_str_radix(&digits, 16).ok()),
+            _ => permitted(client, "SELECT timeline_id FROM pg_control_checkpoint()")?
+                .and_then(|number| number.parse().ok()),
+        };
+        Ok(Server {
+            version: version.split_whitespace().next().unwrap_or_default().to_owned(),
+            version_num,
+            major: version_num / 10_000,
+            encoding: text(client, "SHOW server_encoding")?,
+            system_identifier: permitted(client, "SELECT system_identifier FROM pg_control_system()")?,
+            in_recovery,
+            timeline,
+        })
+    }
+}
+
+/// The first row of a query. Simple queries only: this connection prepares nothing.
+pub(super) fn first(client: &mut Client, query: &str) -> Result<Option<SimpleQueryRow>> {
+    Ok(rows(client, query)?.into_iter().next())
+}
+
+pub(super) fn rows(client: &mut Client, query: &str) -> Result<Vec<SimpleQueryRow>> {
+    let messages = client.simple_query(query).map_err(explain)?;
+    let rows = messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    Ok(rows.collect())
+}
+
+/// The client library says only "db error" by itself.
+fn explain(error: postgres::Error) -> anyhow::Error {
+    match error.as_db_error() {
+        Some(answer) => Fault::failed(format!("the server says: {}", answer.message())).into(),
+        None => error.into(),
+    }
+}
+
+pub(super) fn text(client: &mut Client, query: &str) -> Result<String> {
+    let row = first(client, query)?;
+    let value = row.as_ref().and_then(|row| row.get(0)).map(str::to_owned);
+    value.ok_or_else(|| Fault::failed(format!("the server gave no answer to \"{query}\"")).into())
+}
+
+/// None when the role may not ask, or an old server does not know the function.
+fn permitted(client: &mut Client, query: &str) -> Result<Option<String>> {
+    match client.simple_query(query) {
+        Ok(messages) => Ok(messages.into_iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })),
+        Err(error)
+            if matches!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE | &SqlState::UNDEFINED_FUNCTION)) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(explain(error)),
+    }
+}

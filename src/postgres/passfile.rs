@@ -1,0 +1,154 @@
+//! Password files, read and written as libpq does.
+
+use crate::error::Result;
+use crate::secret::Secret;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
+
+/// For whom a password is wanted.
+pub struct Login<'a> {
+    pub host: &'a str,
+    pub port: u16,
+    pub database: &'a str,
+    pub user: &'a str,
+}
+
+/// What a password file has for a login.
+pub enum Found {
+    Password(Secret),
+    Nothing,
+    /// The file was not used, and why; libpq goes on without a password, and so does pgbk.
+    Ignored(String),
+}
+
+/// The directories that stand for `localhost` in a password file.
+const SOCKETS: &[&str] = &["/var/run/postgresql", "/run/postgresql", "/tmp"];
+
+pub fn look_up(path: &Path, login: &Login) -> Found {
+    match read(path) {
+        Ok(Ok(text)) => text.lines().find_map(|line| password(line, login)).map_or(Found::Nothing, Found::Password),
+        Ok(Err(why)) => Found::Ignored(format!("password file \"{}\" was not used: {why}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
+        Err(error) => Found::Ignored(format!("cannot read password file \"{}\": {error}", path.display())),
+    }
+}
+
+/// The inner error is a reason to pass the file over.
+fn read(path: &Path) -> io::Result<std::result::Result<Zeroizing<String>, &'static str>> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Ok(Err("it is no plain file"));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Ok(Err("its group or others may read it (chmod 600)"));
+    }
+    Ok(Ok(Zeroizing::new(std::fs::read_to_string(path)?)))
+}
+
+fn password(line: &str, login: &Login) -> Option<Secret> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let host = if login.host.is_empty() || SOCKETS.contains(&login.host) { "localhost" } else { login.host };
+    let port = login.port.to_string();
+    let mut rest = line;
+    for wanted in [host, &port, login.database, login.user] {
+        let (given, length) = field(rest);
+        if rest.as_bytes().get(length) != Some(&b':') {
+            return None;
+        }
+        // An escaped star is a star, not a wildcard.
+        if &rest[..length] != "*" && given != wanted {
+            return None;
+        }
+        rest = &rest[length + 1..];
+    }
+    Some(Secret::new(field(rest).0))
+}
+
+/// The text up to the next plain `:`, without its escapes, and its length in the line.
+fn field(text: &str) -> (String, usize) {
+    let mut value = String::new();
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            ':' => return (value, at),
+            '\\' => value.push(letters.next().map_or('\\', |(_, escaped)| escaped)),
+            _ => value.push(letter),
+        }
+    }
+    (value, text.len())
+}
+
+fn escape(text: &str) -> String {
+    match text {
+        "*" => "\\*".to_owned(),
+        _ => text.replace('\\', "\\\\").replace(':', "\\:"),
+    }
+}
+
+/// Writes a password file for these logins, whatever the database, readable by its owner only and removed on drop.
+pub fn write(logins: &[(Login, &Secret)]) -> Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix(".pgbk-").tempfile()?;
+    for (login, secret) in logins {
+        let host = if SOCKETS.contains(&login.host) { "localhost" } else { login.host };
+        let password = Zeroizing::new(escape(secret.reveal()));
+        writeln!(file, "{}:{}:*:{}:{}", escape(host), login.port, escape(login.user), *password)?;
+        if host != login.host {
+            // Which directory libpq calls its default depends on how it was built.
+            writeln!(file, "{}:{}:*:{}:{}", escape(login.host), login.port, escape(login.user), *password)?;
+        }
+    }
+    file.flush()?;
+    Ok(file)
+}
+
+/// The file in force: the one that is set, else `~/.pgpass`.
+pub fn path(set: Option<&str>, home: Option<&Path>) -> Option<PathBuf> {
+    set.map(PathBuf::from).or_else(|| home.map(|home| home.join(".pgpass")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(host: &str) -> Login<'_> {
+        Login { host, port: 5432, database: "shop", user: "a:b\\c" }
+    }
+
+    fn found(line: &str, host: &str) -> Option<String> {
+        password(line, &login(host)).map(|secret| secret.reveal().to_owned())
+    }
+
+    #[test]
+    fn escapes_and_wildcards_are_libpqs() {
+        assert_eq!(found("db:5432:shop:a\\:b\\\\c:p\\:w\\\\d", "db").as_deref(), Some("p:w\\d"));
+        assert_eq!(found("*:*:*:*:any", "db").as_deref(), Some("any"));
+        assert_eq!(found("*:*:*:*:cut:here", "db").as_deref(), Some("cut"));
+        assert_eq!(found("\\*:*:*:*:any", "db"), None);
+        assert_eq!(found("# *:*:*:*:any", "db"), None);
+        assert_eq!(found("db:5432:shop:a", "db"), None);
+        assert_eq!(found("db:5433:*:*:other", "db"), None);
+    }
+
+    #[test]
+    fn a_default_socket_is_localhost_and_another_directory_is_itself() {
+        assert_eq!(found("localhost:*:*:*:any", "/var/run/postgresql").as_deref(), Some("any"));
+        assert_eq!(found("localhost:*:*:*:any", "/srv/socket"), None);
+        assert_eq!(found("/srv/socket:*:*:*:any", "/srv/socket").as_deref(), Some("any"));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_private() {
+        let secret = Secret::new("p:a\\ss*");
+        for host in ["*", "db", "::1", "/tmp", "/srv/a:b"] {
+            let file = write(&[(login(host), &secret)]).unwrap();
+            assert_eq!(file.as_file().metadata().unwrap().mode() & 0o777, 0o600);
+            let Found::Password(read) = look_up(file.path(), &login(host)) else { panic!("{host}") };
+            assert_eq!(read.reveal(), secret.reveal());
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What a role may not read, so that a dump by it would fail.
+
+use super::control::rows;
+use crate::error::Result;
+use postgres::Client;
+use std::fmt;
+
+/// A relation that stops a dump by this role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    pub schema: String,
+    pub name: String,
+    pub why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    NoUsageOnSchema,
+    NoSelect,
+    /// Row-level security would hide rows from this role.
+    RowSecurity,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unreadable { schema, name, why } = self;
+        match why {
+            Why::NoUsageOnSchema => write!(f, "no USAGE on schema \"{schema}\" of \"{schema}\".\"{name}\""),
+            Why::NoSelect => write!(f, "no SELECT on \"{schema}\".\"{name}\""),
+            Why::RowSecurity => write!(f, "row-level security hides rows of \"{schema}\".\"{name}\""),
+        }
+    }
+}
+
+/// Tables, partitioned tables and sequences, without the system's and without those that an extension brings along.
+const QUERY: &str = "
+    SELECT n.nspname, c.relname, CASE
+        WHEN NOT has_schema_privilege(n.oid, 'USAGE') THEN 'usage'
+        WHEN c.relkind = 'S' AND NOT has_sequence_privilege(c.oid, 'SELECT') THEN 'select'
+        WHEN c.relkind <> 'S' AND NOT has_table_privilege(c.oid, 'SELECT') THEN 'select'
+        ELSE 'rows' END
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
+      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+      AND (NOT has_schema_privilege(n.oid, 'USAGE')
+        OR CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'SELECT')
+                ELSE NOT has_table_privilege(c.oid, 'SELECT') OR row_security_active(c.oid) END)
+    ORDER BY 1, 2";
+
+pub(super) fn unreadable(client: &mut Client) -> Result<Vec<Unreadable>> {
+    let found = rows(client, QUERY)?;
+    let read = found.iter().map(|row| {
+        let value = |index: usize| row.get(index).unwrap_or_default().to_owned();
+        let why = match row.get(2) {
+            Some("usage") => Why::NoUsageOnSchema,
+            Some("select") => Why::NoSelect,
+            _ => Why::RowSecurity,
+        };
+        Unreadable { schema: value(0), name: value(1), why }
+    });
+    Ok(read.collect())
+}

@@ -1,0 +1,127 @@
+//! Why a connection was not made, in words that say what to change.
+
+use crate::error::{self, Fault};
+use postgres::error::{DbError, SqlState};
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+/// On what a connection failed.
+pub struct Place<'a> {
+    pub at: String,
+    pub database: &'a str,
+    pub user: &'a str,
+}
+
+const PASSWORD: &str = "set DB_PASSWORD, or DB_PASSWORD_FILE, or a line in the password file (PGPASSFILE, ~/.pgpass)";
+const PLACE: &str = "is the server running there, and do DB_HOST and DB_PORT name it?";
+const TLS: &str = "PGSSLMODE says how much TLS is asked for, PGSSLROOTCERT which authority is trusted";
+
+pub fn fault(place: &Place, error: &postgres::Error, ignored: Option<String>) -> Fault {
+    if let Some(answer) = error.as_db_error() {
+        return refused(place, answer);
+    }
+    let at = &place.at;
+    let cause = error.source().map_or_else(|| error.to_string(), chain);
+    if cause.contains("password missing") {
+        let why = ignored.map(|why| format!(" ({why})")).unwrap_or_default();
+        let message = format!("{at} asks for the password of user \"{}\", and none is set{why}", place.user);
+        return Fault::failed(message).hint(PASSWORD);
+    }
+    if is_tls(error) {
+        return Fault::failed(format!("no TLS with {at}: {cause}")).hint(TLS);
+    }
+    let io = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    match io.map(io::Error::kind) {
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+            Fault::failed(format!("{at} closed the connection: {cause}"))
+                .hint("is this a PostgreSQL server? its log may say more")
+        }
+        Some(_) => Fault::failed(format!("cannot connect to {at}: {cause}")).hint(PLACE),
+        None => Fault::failed(format!("cannot connect to {at} as \"{}\": {cause}", place.user)),
+    }
+}
+
+pub fn silent(place: &Place, limit: Duration) -> Fault {
+    Fault::failed(format!("{} did not answer within {} s", place.at, limit.as_secs()))
+        .hint("a firewall may drop the packets; PGCONNECT_TIMEOUT sets how long to wait")
+}
+
+pub fn unknown_host(host: &str, error: &io::Error) -> Fault {
+    Fault::failed(format!("cannot find host \"{host}\": {error}")).hint("DB_HOST names the server")
+}
+
+/// The decisive fault, with what was tried before it.
+pub fn after(before: Vec<String>, last: Fault) -> Fault {
+    if before.is_empty() {
+        return last;
+    }
+    let fault = Fault::new(last.kind(), format!("{last} (before that: {})", before.join("; ")));
+    match error::hints(&last.into()).first() {
+        Some(hint) => fault.hint(*hint),
+        None => fault,
+    }
+}
+
+/// The client library keeps the kind of its errors to itself.
+pub fn is_tls(error: &postgres::Error) -> bool {
+    error.to_string().contains("TLS") || error.source().is_some_and(|cause| cause.to_string().contains("TLS"))
+}
+
+fn refused(place: &Place, answer: &DbError) -> Fault {
+    let Place { at, database, user } = place;
+    let said = answer.message();
+    if let Some(fault) = pooler(place, said) {
+        return fault;
+    }
+    match answer.code() {
+        &SqlState::INVALID_CATALOG_NAME => Fault::not_found(format!("database \"{database}\" does not exist on {at}"))
+            .hint("DB_NAME names the database; psql -l lists them"),
+        &SqlState::INVALID_PASSWORD => {
+            Fault::failed(format!("{at} refused the password of user \"{user}\"")).hint(PASSWORD)
+        }
+        &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            Fault::failed(format!("{at} refused user \"{user}\" for database \"{database}\": {said}"))
+                .hint("DB_USER names the role; the server's pg_hba.conf says who may come from where, and whether with TLS (PGSSLMODE)")
+        }
+        &SqlState::TOO_MANY_CONNECTIONS => Fault::failed(format!("{at} has no free connection: {said}"))
+            .hint("a backup needs two or three; raise max_connections or the role's connection limit"),
+        _ => Fault::failed(format!("{at} refused user \"{user}\" for database \"{database}\": {said}")),
+    }
+}
+
+/// PgBouncer answers before any server does, in its own words.
+fn pooler(place: &Place, said: &str) -> Option<Fault> {
+    let Place { at, database, user } = place;
+    let direct = "connect to the server itself in DB_HOST and DB_PORT";
+    if said.starts_with("no such database") {
+        let message = format!("the connection pool at {at} knows no database \"{database}\"");
+        return Some(Fault::not_found(message).hint(format!("add it to the pool's [databases], or {direct}")));
+    }
+    if said.starts_with("no such user") || said.starts_with("SASL authentication failed") {
+        let message = format!("the connection pool at {at} refused the password of user \"{user}\": {said}");
+        return Some(Fault::failed(message).hint(PASSWORD));
+    }
+    if said.contains("unsupported startup parameter") {
+        let message = format!("the connection pool at {at} refused a setting: {said}");
+        return Some(Fault::usage(message).hint(format!("unset PGOPTIONS, or {direct}")));
+    }
+    let own = ["bouncer config error", "server_login_retry", "server login has been failing", "query_wait_timeout"];
+    own.iter().any(|text| said.contains(text)).then(|| {
+        Fault::failed(format!("the connection pool at {at} has no server for database \"{database}\": {said}"))
+            .hint(format!("look at the pool's log, or {direct}"))
+    })
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,286 @@
+//! Where the server is and how to get in, by libpq's rules.
+
+use super::attempt;
+use super::child::{self, ChildEnvironment};
+use super::parameters::{Environment, Parameters, variable};
+use super::passfile::{self, Found, Login};
+use crate::error::{Fault, Result};
+use crate::secret::Secret;
+use std::ffi::OsString;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// What pgbk's own flags and variables say; it wins over everything that libpq would find by itself.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// A name, an address, a socket directory, or a list of these.
+    pub host: Option<String>,
+    pub port: Option<u16>,
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+}
+
+/// How to connect: everything that is decided before the first packet.
+#[derive(Clone)]
+pub struct Settings {
+    pub(super) parameters: Parameters,
+    password: Option<Secret>,
+    home: Option<PathBuf>,
+    /// What children need and which has nothing to do with PostgreSQL.
+    inherited: Vec<(String, OsString)>,
+}
+
+/// One place where the server may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// As it was given: a name, an address or a socket directory.
+    pub host: String,
+    pub address: Option<IpAddr>,
+    pub port: u16,
+}
+
+const SOCKETS: &[&str] = &["/var/run/postgresql", "/tmp"];
+
+impl Settings {
+    /// Order: `given`, then the service, then the `PG*` variables, then libpq's defaults.
+    pub fn resolve(given: Given, environment: Environment) -> Result<Settings> {
+        let mut parameters = Parameters::default();
+        if let Some(host) = given.host {
+            parameters.set("host", host);
+            // Else a PGHOSTADDR meant for another server would win over the host that was asked for.
+            parameters.set("hostaddr", "");
+        }
+        if let Some(port) = given.port {
+            parameters.set("port", port.to_string());
+        }
+        if let Some(user) = given.user {
+            parameters.set("user", user);
+        }
+        let mut parameters = parameters.complete(environment)?;
+        let found = parameters.take("password").filter(|password| !password.is_empty()).map(Secret::new);
+        if parameters.get("user").is_none() {
+            parameters.set("user", account(environment)?);
+        }
+        let home = environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let inherited = child::inherited(environment);
+        let settings = Settings { parameters, password: given.password.or(found), home, inherited };
+        settings.endpoints()?;
+        Ok(settings)
+    }
+
+    pub fn for_database(&self, name: &str) -> Settings {
+        let mut settings = self.clone();
+        settings.parameters.set("dbname", name);
+        settings
+    }
+
+    /// The database, which is the user's name when nothing else is said.
+    pub fn database(&self) -> &str {
+        self.parameters.get("dbname").unwrap_or(self.user())
+    }
+
+    pub fn user(&self) -> &str {
+        self.parameters.get("user").unwrap_or_default()
+    }
+
+    /// The servers and the user, for messages: `db.example.org:5432 as postgres`.
+    pub fn describe(&self) -> String {
+        let places = self.endpoints().unwrap_or_default();
+        let places: Vec<String> = places.iter().map(Endpoint::to_string).collect();
+        format!("{} as {}", places.join(", "), self.user())
+    }
+
+    /// Connects to the first server that answers and fits; the errors say what was tried and what to change.
+    pub fn connect(&self, application: &str) -> Result<postgres::Client> {
+        attempt::connect(self, application).map(|(client, _)| client)
+    }
+
+    /// Connects, and gives with the connection the settings that lead to this very server, where a list of hosts or a name
+    /// with several addresses might lead a second connection to another one.
+    pub fn connect_pinned(&self, application: &str) -> Result<(postgres::Client, Settings)> {
+        let (client, endpoint) = attempt::connect(self, application)?;
+        Ok((client, self.at(&endpoint)))
+    }
+
+    /// What `pg_dump`, `pg_restore` and `psql` get: these settings, and no secret in a variable.
+    pub fn child_environment(&self) -> Result<ChildEnvironment> {
+        child::environment(self)
+    }
+
+    fn at(&self, endpoint: &Endpoint) -> Settings {
+        let mut settings = self.clone();
+        settings.parameters.set("host", endpoint.host.as_str());
+        settings.parameters.set("hostaddr", endpoint.address.map(|address| address.to_string()).unwrap_or_default());
+        settings.parameters.set("port", endpoint.port.to_string());
+        settings.parameters.take("target_session_attrs");
+        settings.parameters.take("load_balance_hosts");
+        settings
+    }
+
+    pub(super) fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
+    pub(super) fn inherited(&self) -> &[(String, OsString)] {
+        &self.inherited
+    }
+
+    /// The password for one server: the one that is set, else the password file's.
+    pub(super) fn password(&self, endpoint: &Endpoint) -> Found {
+        if let Some(password) = &self.password {
+            return Found::Password(password.clone());
+        }
+        match passfile::path(self.parameters.get("passfile"), self.home()) {
+            Some(path) => passfile::look_up(&path, &self.login(endpoint)),
+            None => Found::Nothing,
+        }
+    }
+
+    pub(super) fn login<'a>(&'a self, endpoint: &'a Endpoint) -> Login<'a> {
+        Login { host: &endpoint.host, port: endpoint.port, database: self.database(), user: self.user() }
+    }
+
+    /// Every place to try, in order.
+    pub(super) fn endpoints(&self) -> Result<Vec<Endpoint>> {
+        let list =
+            |keyword| self.parameters.get(keyword).map(|text| text.split(',').map(str::trim).collect::<Vec<_>>());
+        let (hosts, addresses) = (list("host").unwrap_or_default(), list("hostaddr").unwrap_or_default());
+        let ports = list("port").unwrap_or_default();
+        let count = hosts.len().max(addresses.len()).max(1);
+        if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
+            return Err(
+                Fault::usage(format!("PGHOST has {} entries, PGHOSTADDR {}", hosts.len(), addresses.len())).into()
+            );
+        }
+        if ports.len() > 1 && ports.len() != count {
+            return Err(Fault::usage(format!("PGPORT has {} entries for {count} hosts", ports.len())).into());
+        }
+        let place = |index: usize| {
+            let port =
+                port(ports.get(index).or(ports.first().filter(|_| ports.len() == 1)).copied().unwrap_or_default())?;
+            let address = addresses.get(index).filter(|text| !text.is_empty()).map(|text| address(text)).transpose()?;
+            let host = hosts.get(index).copied().unwrap_or_default();
+            endpoint(host, address, port)
+        };
+        (0..count).map(place).collect()
+    }
+}
+
+impl Endpoint {
+    /// The socket directory, if this is one.
+    pub fn socket(&self) -> Option<&str> {
+        (self.address.is_none() && self.host.starts_with('/')).then_some(self.host.as_str())
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Endpoint { host, port, .. } = self;
+        match (self.socket(), host.contains(':')) {
+            (Some(directory), _) => write!(f, "socket {directory}/.s.PGSQL.{port}"),
+            (None, true) => write!(f, "[{host}]:{port}"),
+            (None, false) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+fn endpoint(host: &str, address: Option<IpAddr>, port: u16) -> Result<Endpoint> {
+    if host.starts_with('@') {
+        return Err(Fault::usage(format!("host \"{host}\" is an abstract socket, which pgbk cannot reach"))
+            .hint("give the socket's directory or a host name in DB_HOST")
+            .into());
+    }
+    let host = match (host, address) {
+        ("", Some(address)) => address.to_string(),
+        ("", None) => default_socket(port).to_owned(),
+        (host, _) => host.to_owned(),
+    };
+    Ok(Endpoint { host, address, port })
+}
+
+/// The directory that holds a socket for this port; libpq knows its server's directory from its build, pgbk looks.
+fn default_socket(port: u16) -> &'static str {
+    let holds = |directory: &&str| Path::new(directory).join(format!(".s.PGSQL.{port}")).exists();
+    SOCKETS.iter().find(|directory| holds(directory)).copied().unwrap_or(SOCKETS[0])
+}
+
+fn port(text: &str) -> Result<u16> {
+    match text {
+        "" => Ok(5432),
+        _ => match text.parse() {
+            Ok(port) if port > 0 => Ok(port),
+            _ => Err(Fault::usage(format!("PGPORT is \"{text}\", which is no port")).into()),
+        },
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr> {
+    let bad = || Fault::usage(format!("{} is \"{text}\", which is no address", variable("hostaddr")));
+    text.parse().map_err(|_| bad().into())
+}
+
+/// The account's name, as libpq takes it for the user.
+fn account(environment: Environment) -> Result<String> {
+    let id = rustix::process::geteuid().as_raw().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let own =
+        accounts.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|line| line.get(2) == Some(&id.as_str()));
+    let own = own.and_then(|line| line.first().map(|name| (*name).to_owned()));
+    own.or_else(|| environment("USER").filter(|name| !name.is_empty()))
+        .ok_or_else(|| Fault::usage(format!("no user is set, and account {id} has no name")).hint("set DB_USER").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(given: Given, variables: &[(&str, &str)]) -> Result<Settings> {
+        let found =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        Settings::resolve(given, &found)
+    }
+
+    #[test]
+    fn lists_of_hosts_addresses_and_ports_pair_up() {
+        let read = settings(Given::default(), &[("PGHOST", "a,b"), ("PGPORT", "1,2"), ("PGUSER", "u")]).unwrap();
+        assert_eq!(read.describe(), "a:1, b:2 as u");
+        let read = settings(Given::default(), &[("PGHOST", "a,/s"), ("PGPORT", "7"), ("PGUSER", "u")]).unwrap();
+        assert_eq!(read.describe(), "a:7, socket /s/.s.PGSQL.7 as u");
+        let read = settings(Given::default(), &[("PGHOSTADDR", "::1"), ("PGUSER", "u")]).unwrap();
+        assert_eq!(read.describe(), "[::1]:5432 as u");
+    }
+
+    #[test]
+    fn lists_that_do_not_pair_up_are_refused() {
+        for variables in [[("PGHOST", "a,b,c"), ("PGPORT", "1,2")], [("PGHOST", "a,b"), ("PGHOSTADDR", "::1")]] {
+            assert_eq!(
+                crate::error::kind(&settings(Given::default(), &variables).err().unwrap()),
+                crate::error::Kind::Usage
+            );
+        }
+        assert!(settings(Given::default(), &[("PGPORT", "70000")]).is_err());
+    }
+
+    #[test]
+    fn what_is_given_wins_and_an_address_for_another_host_does_not_interfere() {
+        let given = Given { host: Some("db".into()), port: Some(6000), user: Some("u".into()), password: None };
+        let read =
+            settings(given, &[("PGHOST", "x"), ("PGHOSTADDR", "10.0.0.1"), ("PGPORT", "1"), ("PGUSER", "y")]).unwrap();
+        assert_eq!(read.describe(), "db:6000 as u");
+        assert_eq!(read.database(), "u");
+        assert_eq!(read.for_database("shop").database(), "shop");
+    }
+
+    #[test]
+    fn the_service_wins_over_plain_variables() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("pg_service.conf"), "[shop]\nhost=b\nuser=s\ndbname=d\n").unwrap();
+        let directory = directory.path().to_str().unwrap();
+        let variables = [("PGSERVICE", "shop"), ("PGSYSCONFDIR", directory), ("PGHOST", "x"), ("PGPORT", "9")];
+        let read = settings(Given::default(), &variables).unwrap();
+        assert_eq!((read.describe().as_str(), read.database()), ("b:9 as s", "d"));
+        let missing = [("PGSERVICE", "none"), ("PGSYSCONFDIR", directory)];
+        assert!(settings(Given::default(), &missing).err().unwrap().to_string().contains("\"none\""));
+    }
+}

@@ -1,0 +1,123 @@
+//! The server's own programs: where they are, and which of them is new enough.
+
+use crate::error::{Fault, Result};
+use crate::process;
+use std::cmp::Reverse;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// `pg_dump`, `pg_restore` or `psql`, with the version it says it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    pub path: PathBuf,
+    pub version: String,
+    pub major: u32,
+}
+
+/// Directories with one subdirectory per version, by what comes before and after it.
+const VERSIONED: &[(&str, &str, &str)] = &[
+    ("/usr/lib/postgresql", "", "bin"),
+    ("/usr", "pgsql-", "bin"),
+    ("/usr/libexec", "postgresql", ""),
+    ("/opt/homebrew/opt", "postgresql@", "bin"),
+    ("/usr/local/opt", "postgresql@", "bin"),
+];
+
+const PLAIN: &[&str] =
+    &["/usr/local/pgsql/bin", "/opt/homebrew/opt/libpq/bin", "/usr/local/opt/libpq/bin", "/usr/local/bin", "/usr/bin"];
+
+/// The newest tool of this name that is not older than the server. `bin_dir`, when given, is the only place to look.
+pub fn find(name: &str, server_major: u32, bin_dir: Option<&Path>) -> Result<Tool> {
+    let found = all(name, bin_dir);
+    if let Some(tool) = found.iter().find(|tool| tool.major >= server_major) {
+        return Ok(tool.clone());
+    }
+    let place = bin_dir.map(|directory| format!(" in \"{}\"", directory.display())).unwrap_or_default();
+    let message = if found.is_empty() {
+        format!(
+            "no {name} that runs was found{place}; a server of version {server_major} needs {name} {server_major} or newer"
+        )
+    } else {
+        let list: Vec<_> =
+            found.iter().map(|tool| format!("{} at \"{}\"", tool.version, tool.path.display())).collect();
+        format!("the server has version {server_major}, and {name} must not be older; found: {}", list.join(", "))
+    };
+    let hint = format!(
+        "install the package postgresql-client-{server_major}, or let PG_BIN_DIR name the directory of a newer {name}"
+    );
+    Err(Fault::usage(message).hint(hint).into())
+}
+
+/// Every tool of this name that runs, newest first.
+pub fn all(name: &str, bin_dir: Option<&Path>) -> Vec<Tool> {
+    let directories = bin_dir.map_or_else(directories, |directory| vec![directory.to_owned()]);
+    let mut seen = Vec::new();
+    let mut tools = Vec::new();
+    for path in directories.into_iter().map(|directory| directory.join(name)) {
+        let Ok(real) = path.canonicalize() else { continue };
+        // Debian's wrapper is one script for all tools; it picks a version that may not be the newest. The tools that it
+        // picks from stand in their versioned directories.
+        if seen.contains(&real) || real.ends_with("pg_wrapper") {
+            continue;
+        }
+        tools.extend(ask(&path));
+        seen.push(real);
+    }
+    // A stable order: of two with the same version the one that was found first.
+    tools.sort_by_key(|tool: &Tool| Reverse(number(&tool.version)));
+    tools
+}
+
+fn directories() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    for (parent, prefix, inside) in VERSIONED {
+        let Ok(entries) = std::fs::read_dir(parent) else { continue };
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                found.push(if inside.is_empty() { entry.path() } else { entry.path().join(inside) });
+            }
+        }
+    }
+    found.extend(PLAIN.iter().map(PathBuf::from));
+    found
+}
+
+/// None when it does not run or says something else: then it is no candidate.
+fn ask(path: &Path) -> Option<Tool> {
+    let inherited = ["PATH", "HOME", "LD_LIBRARY_PATH"];
+    let environment: Vec<(String, OsString)> =
+        inherited.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?))).collect();
+    let output = process::run(path, &["--version".to_owned()], &environment).ok()?;
+    let version = version(&output.stdout)?;
+    let major = number(&version).first().copied()?;
+    Some(Tool { path: path.to_owned(), version, major })
+}
+
+/// `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` → `15.18`
+fn version(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("(PostgreSQL) ")?;
+    let version = rest.split_whitespace().next()?;
+    version.starts_with(|letter: char| letter.is_ascii_digit()).then(|| version.to_owned())
+}
+
+/// `15.18` → `[15, 18]`; `19beta1` → `[19]`.
+fn number(version: &str) -> Vec<u32> {
+    let digits =
+        |part: &str| part.split(|letter: char| !letter.is_ascii_digit()).next().and_then(|digits| digits.parse().ok());
+    version.split('.').map_while(digits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_with_and_without_the_packagers_additions() {
+        assert_eq!(version("pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n").as_deref(), Some("15.18"));
+        assert_eq!(version("pg_dump (PostgreSQL) 19beta1\n").as_deref(), Some("19beta1"));
+        assert_eq!(version("command not found"), None);
+        assert_eq!((number("15.18"), number("19beta1"), number("9.6.1")), (vec![15, 18], vec![19], vec![9, 6, 1]));
+        assert!(number("15.18") > number("15.9"));
+    }
+}

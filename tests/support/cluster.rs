@@ -1,0 +1,229 @@
+//! A throw-away PostgreSQL server, one per test process, and poolers before it.
+#![allow(dead_code)]
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+pub const USER: &str = "postgres";
+pub const PASSWORD: &str = "cluster:pass\\word";
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Cluster {
+    /// Holds `data`, `socket` and `tls`.
+    pub directory: PathBuf,
+    /// The server's programs.
+    pub bin: PathBuf,
+    pub port: u16,
+}
+
+/// The server of this test process; it ends, and its files go, with the process.
+pub fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(Cluster::start)
+}
+
+/// Who may come from where: roles named after the transport that they are let in by.
+const HBA: &str = "
+local   all all                      scram-sha-256
+hostssl all only_certificate all     cert
+hostnossl all only_tls       all     reject
+hostssl all only_plain       all     reject
+host    all all              all     scram-sha-256
+";
+
+impl Cluster {
+    fn start() -> Cluster {
+        let directory = tempfile::Builder::new().prefix("pgbk-cluster-").tempdir().unwrap().keep();
+        let bin = newest_bin();
+        fs::write(directory.join("password"), PASSWORD).unwrap();
+        for name in ["socket", "tls"] {
+            fs::create_dir(directory.join(name)).unwrap();
+        }
+        certificates(&directory.join("tls"));
+        fs::write(directory.join("pg_hba.conf"), HBA).unwrap();
+        give_away(&directory);
+
+        let data = directory.join("data");
+        let initdb = as_postgres(bin.join("initdb"))
+            .args(["-A", "scram-sha-256", "-U", USER, "-E", "UTF8", "--locale=C.UTF-8", "-N", "--pwfile"])
+            .arg(directory.join("password"))
+            .arg("-D")
+            .arg(&data)
+            .output()
+            .unwrap();
+        succeeded("initdb", &initdb);
+        let port = free_port();
+        let settings = [
+            format!("port={port}"),
+            "listen_addresses=127.0.0.1".into(),
+            format!("unix_socket_directories={}", directory.join("socket").display()),
+            format!("hba_file={}", directory.join("pg_hba.conf").display()),
+            "fsync=off".into(),
+            "ssl=on".into(),
+            format!("ssl_cert_file={}", directory.join("tls/server.crt").display()),
+            format!("ssl_key_file={}", directory.join("tls/server.key").display()),
+            format!("ssl_ca_file={}", directory.join("tls/ca.crt").display()),
+        ];
+        let mut command = vec![bin.join("postgres").display().to_string(), "-D".into(), data.display().to_string()];
+        command.extend(settings.iter().flat_map(|setting| ["-c".to_owned(), setting.clone()]));
+        run_until_exit(command, "QUIT", Some(&directory), &directory.join("log"));
+        let cluster = Cluster { directory, bin, port };
+        let begun = Instant::now();
+        while !cluster.try_psql("postgres", "SELECT 1").status.success() {
+            let log = || fs::read_to_string(cluster.directory.join("log")).unwrap_or_default();
+            assert!(begun.elapsed() < PATIENCE, "the server did not start: {}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        cluster
+    }
+
+    pub fn socket(&self) -> String {
+        self.directory.join("socket").display().to_string()
+    }
+
+    pub fn tls(&self, file: &str) -> String {
+        self.directory.join("tls").join(file).display().to_string()
+    }
+
+    /// A new, empty database.
+    pub fn database(&self, hint: &str) -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let name = format!("{hint}_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.psql("postgres", &format!("CREATE DATABASE \"{name}\""));
+        name
+    }
+
+    /// What a query gives: rows on lines, columns between `|`.
+    pub fn psql(&self, database: &str, sql: &str) -> String {
+        let output = self.try_psql(database, sql);
+        succeeded(sql, &output);
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    fn try_psql(&self, database: &str, sql: &str) -> Output {
+        Command::new(self.bin.join("psql"))
+            .args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-h", &self.socket(), "-p", &self.port.to_string()])
+            .args(["-U", USER, "-d", database, "-c", sql])
+            .env("PGPASSWORD", PASSWORD)
+            .output()
+            .unwrap()
+    }
+
+    /// pgbk's own variables for this server.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let port = self.port.to_string();
+        let pairs = [("DB_HOST", "127.0.0.1"), ("DB_PORT", &port), ("DB_USER", USER), ("DB_PASSWORD", PASSWORD)];
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// Starts PgBouncer before this server and gives its port.
+    pub fn pooler(&self, mode: &str) -> u16 {
+        let port = free_port();
+        let path = |end: &str| self.directory.join(format!("bouncer-{port}.{end}"));
+        fs::write(path("users"), format!("\"{USER}\" \"{PASSWORD}\"\n")).unwrap();
+        let text = format!(
+            "[databases]\npostgres = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = plain\nauth_file = {}\npool_mode = {mode}\n",
+            self.port,
+            path("users").display()
+        );
+        fs::write(path("ini"), text).unwrap();
+        give_away(&self.directory);
+        let command = vec!["/usr/sbin/pgbouncer".to_owned(), path("ini").display().to_string()];
+        run_until_exit(command, "TERM", None, &path("log"));
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "no pgbouncer: {}",
+                fs::read_to_string(path("log")).unwrap_or_default()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        port
+    }
+}
+
+/// A port on which nobody listens.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn newest_bin() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").expect("no PostgreSQL server in /usr/lib/postgresql");
+    let numbers = versions.flatten().filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok());
+    Path::new("/usr/lib/postgresql").join(numbers.max().expect("no server version").to_string()).join("bin")
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0)
+}
+
+/// The server refuses to run as root.
+fn as_postgres(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--"]).arg(program).current_dir("/");
+    command
+}
+
+fn give_away(directory: &Path) {
+    if is_root() {
+        succeeded("chown", &Command::new("chown").args(["-R", "postgres:postgres"]).arg(directory).output().unwrap());
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Runs a server that is ended by `signal` when this process ends, however it ends, and then removes `remove`.
+fn run_until_exit(command: Vec<String>, signal: &'static str, remove: Option<&Path>, log: &Path) {
+    let script = format!(
+        "trap 'kill -{signal} $server; wait $server; test -z \"$0\" || rm -rf \"$0\"' TERM; \"$@\" & server=$!; wait $server"
+    );
+    let remove = remove.map(|path| path.display().to_string()).unwrap_or_default();
+    let log = fs::File::create(log).unwrap();
+    // The kernel sends the signal when the *thread* that started the child ends, so this one stays.
+    std::thread::spawn(move || {
+        let mut server = Command::new("setpriv");
+        if is_root() {
+            server.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
+        }
+        server.args(["--pdeathsig", "TERM", "sh", "-c", &script, &remove]).args(command).current_dir("/");
+        server.process_group(0).stdout(log.try_clone().unwrap()).stderr(log);
+        let status = server.spawn().unwrap().wait();
+        eprintln!("a server of the tests ended: {status:?}");
+    });
+}
+
+/// An authority, a server certificate for 127.0.0.1 and localhost, a client certificate, and another authority.
+fn certificates(directory: &Path) {
+    let script = r#"
+        set -e
+        for ca in ca other; do
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=pgbk test $ca" \
+                -addext basicConstraints=critical,CA:TRUE -keyout $ca.key -out $ca.crt
+        done
+        sign() {
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" -keyout $1.key -out $1.csr
+            printf '%s\n' "$3" > $1.ext
+            openssl x509 -req -in $1.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile $1.ext -out $1.crt
+            chmod 600 $1.key
+        }
+        sign server localhost subjectAltName=DNS:localhost,IP:127.0.0.1
+        sign client only_certificate extendedKeyUsage=clientAuth
+        cp client.key open.key; chmod 644 open.key
+    "#;
+    succeeded("openssl", &Command::new("sh").args(["-c", script]).current_dir(directory).output().unwrap());
+}
+
+fn succeeded(what: &str, output: &Output) {
+    assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+}
