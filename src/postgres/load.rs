@@ -18,7 +18,7 @@ use encoding::Encoding;
 use postgres::{Client, Transaction};
 use std::collections::HashSet;
 use std::io::Read;
-use verdict::Verdict;
+use verdict::{Refusal, Verdict};
 
 pub use missing::{Missing, missing};
 
@@ -84,6 +84,8 @@ struct Loader<'a> {
     options: &'a Options,
     settings: HashSet<String>,
     encoding: Encoding,
+    /// Where the script began a transaction of its own, which is one with ours.
+    inner: Option<u64>,
     loaded: Loaded,
 }
 
@@ -94,7 +96,14 @@ impl<'a> Loader<'a> {
             transaction.batch_execute(prelude).map_err(|error| failure::plain("cannot empty the target", &error))?;
         }
         let settings = known_settings(&mut transaction)?;
-        Ok(Loader { transaction, options, settings, encoding: Encoding::default(), loaded: Loaded::default() })
+        Ok(Loader {
+            transaction,
+            options,
+            settings,
+            encoding: Encoding::default(),
+            inner: None,
+            loaded: Loaded::default(),
+        })
     }
 
     /// Runs statements up to the next COPY, which it gives, or to the end.
@@ -140,6 +149,13 @@ impl<'a> Loader<'a> {
                 }
                 Ok(())
             }
+            // Sent, the COMMIT would end the restore's own transaction, as it does under `psql -1`.
+            Verdict::Begin if self.inner.is_none() => {
+                self.inner = Some(line);
+                Ok(())
+            }
+            Verdict::Commit if self.inner.take().is_some() => Ok(()),
+            Verdict::Begin | Verdict::Commit => Err(Refusal::Transaction.at(line)),
             Verdict::Refuse(why) => Err(why.at(line)),
         }
     }
@@ -160,6 +176,11 @@ impl<'a> Loader<'a> {
     }
 
     fn commit(self) -> Result<Loaded> {
+        if let Some(line) = self.inner {
+            return Err(
+                Fault::failed(format!("the dump does not end the transaction that it begins at line {line}")).into()
+            );
+        }
         self.transaction.commit().map_err(|error| failure::plain("cannot commit what was restored", &error))?;
         Ok(self.loaded)
     }
@@ -185,7 +206,9 @@ fn check_meta(line: u64, text: &[u8]) -> Result<()> {
     if matches!(command, "\\restrict" | "\\unrestrict") && key && keys.next().is_none() {
         return Ok(());
     }
-    let fault = Fault::failed(format!("the dump holds the psql meta-command \"{command}\" at line {line}, which pgbk never runs"));
+    let fault = Fault::failed(format!(
+        "the dump holds the psql meta-command \"{command}\" at line {line}, which pgbk never runs"
+    ));
     Err(match command {
         "\\connect" | "\\c" => fault.hint("a backup holds one database: dump it without --create"),
         _ => fault.hint("no dump that pg_dump wrote holds it: find out who changed the file"),

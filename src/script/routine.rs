@@ -37,7 +37,11 @@ impl Routine {
             Head::Create if is("or") => Head::Or,
             Head::Or if is("replace") => Head::Replace,
             Head::Create | Head::Replace if is("function") || is("procedure") => Head::Routine,
-            Head::Routine => return if top { self.body(word) },
+            Head::Routine => {
+                return if top {
+                    self.body(word)
+                };
+            }
             _ => Head::Other,
         };
     }

@@ -119,11 +119,10 @@ fn a_copy_that_is_text_is_none() {
 #[test]
 fn a_backslash_outside_quotes_is_a_meta_command() {
     assert_eq!(events("\\restrict abc\n"), ["1 meta \\restrict abc"]);
-    assert_eq!(events("SELECT 1; \\! touch x\nSELECT 2;"), [
-        "1 true SELECT 1;",
-        "1 meta \\! touch x",
-        "2 true SELECT 2;"
-    ]);
+    assert_eq!(
+        events("SELECT 1; \\! touch x\nSELECT 2;"),
+        ["1 true SELECT 1;", "1 meta \\! touch x", "2 true SELECT 2;"]
+    );
     assert_eq!(events("SELECT\n1 \\gset a\n;"), ["2 meta \\gset a", "1 true SELECT\n1 \n;"]);
     assert_eq!(events("SELECT 'a'\\g x"), ["1 meta \\g x"]);
     assert_eq!(events("-\\! x\n;"), ["1 meta \\! x", "1 true -\n;"]);
@@ -197,9 +196,39 @@ fn requirements_are_collected() {
 /// Fragments that matter to the lexer, so that random scripts meet its corners often.
 fn script() -> impl Strategy<Value = String> {
     let fragment = prop::sample::select(vec![
-        "'", "''", "\"", "$$", "$a$", "$", "E'", "\\", "\\.", "\n\\.\n", "\n", "--", "-", "/*", "*/", "/", "*", ";", "(", ")",
-        " ", "x", "1", "é", "COPY t (a) FROM stdin;\n", "CREATE FUNCTION f() ", "BEGIN ATOMIC ", "CASE ", "END", "\r",
-        "-- PostgreSQL database dump complete\n", "SET standard_conforming_strings = off;", "\\N\t",
+        "'",
+        "''",
+        "\"",
+        "$$",
+        "$a$",
+        "$",
+        "E'",
+        "\\",
+        "\\.",
+        "\n\\.\n",
+        "\n",
+        "--",
+        "-",
+        "/*",
+        "*/",
+        "/",
+        "*",
+        ";",
+        "(",
+        ")",
+        " ",
+        "x",
+        "1",
+        "é",
+        "COPY t (a) FROM stdin;\n",
+        "CREATE FUNCTION f() ",
+        "BEGIN ATOMIC ",
+        "CASE ",
+        "END",
+        "\r",
+        "-- PostgreSQL database dump complete\n",
+        "SET standard_conforming_strings = off;",
+        "\\N\t",
     ]);
     prop::collection::vec(fragment, 0..40).prop_map(|parts| parts.concat())
 }

@@ -106,7 +106,8 @@ mod tests {
             }
             let outcome = tables.finish();
             assert!(outcome.complete);
-            let counted: Vec<_> = outcome.tables.iter().map(|table| (table.name.as_str(), table.rows, table.bytes)).collect();
+            let counted: Vec<_> =
+                outcome.tables.iter().map(|table| (table.name.as_str(), table.rows, table.bytes)).collect();
             assert_eq!(counted, [("public.a", 2, 5), ("public.\"B\"", 0, 0), ("public.a", 1, 2)]);
             assert_eq!(outcome.tables[0].blake2b, <[u8; 32]>::from(Blake2b256::digest(b"1\n\\N\n")));
             assert_eq!(outcome.tables[1].blake2b, <[u8; 32]>::from(Blake2b256::digest(b"")));
@@ -125,9 +126,11 @@ mod tests {
     #[test]
     #[ignore = "a measurement"]
     fn speed() {
-        let row = "123456\tsome name of a customer\t2026-01-01 00:00:00+00\t\\N\t12.50\tf\tmore text to make it a row\n";
+        let row =
+            "123456\tsome name of a customer\t2026-01-01 00:00:00+00\t\\N\t12.50\tf\tmore text to make it a row\n";
         let rows = format!("COPY t (a) FROM stdin;\n{}\\.\n", row.repeat(2_000_000));
-        let insert = "INSERT INTO public.t VALUES (123456, 'some name of a customer', '2026-01-01 00:00:00', NULL, 12.50);\n";
+        let insert =
+            "INSERT INTO public.t VALUES (123456, 'some name of a customer', '2026-01-01 00:00:00', NULL, 12.50);\n";
         let inserts = insert.repeat(2_000_000);
         let literal = format!("SELECT '{}';", "some text with a ''quote'' and no end ".repeat(5_000_000));
         for (name, text) in [("rows", &rows), ("inserts", &inserts), ("literal", &literal)] {

@@ -10,8 +10,22 @@ use std::str;
 /// In these a backslash or quote may be half of a character, so that statements cannot be told apart byte by byte. No
 /// database can be stored in them; a dump is only if somebody asked `pg_dump` for it.
 const CLIENT_ONLY: [&str; 16] = [
-    "SJIS", "SHIFTJIS", "MSKANJI", "WIN932", "WINDOWS932", "SHIFTJIS2004", "BIG5", "WIN950", "WINDOWS950", "GBK", "WIN936",
-    "WINDOWS936", "UHC", "WIN949", "GB18030", "JOHAB",
+    "SJIS",
+    "SHIFTJIS",
+    "MSKANJI",
+    "WIN932",
+    "WINDOWS932",
+    "SHIFTJIS2004",
+    "BIG5",
+    "WIN950",
+    "WINDOWS950",
+    "GBK",
+    "WIN936",
+    "WINDOWS936",
+    "UHC",
+    "WIN949",
+    "GB18030",
+    "JOHAB",
 ];
 
 /// `None` is UTF-8.
@@ -23,7 +37,8 @@ impl Encoding {
     pub fn named(name: &str, line: u64) -> Result<Self> {
         let canonical: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_uppercase();
         if CLIENT_ONLY.contains(&canonical.as_str()) {
-            let fault = Fault::failed(format!("the dump is written in {name} (line {line}), which pgbk cannot restore"));
+            let fault =
+                Fault::failed(format!("the dump is written in {name} (line {line}), which pgbk cannot restore"));
             return Err(fault.hint("dump the database with --encoding=UTF8").into());
         }
         let utf8 = matches!(canonical.as_str(), "UTF8" | "UNICODE");

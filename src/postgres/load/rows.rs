@@ -94,7 +94,8 @@ impl<'a> Stretch<'a> {
         let Stretch { header, writer, held, lines, .. } = self;
         let rows = writer.finish().map_err(|error| failure::of_statement(header.line, &header.text, &error))?;
         if rows != lines {
-            let message = format!("the server took {rows} of the {lines} rows of table {} (line {})", header.table, header.line);
+            let message =
+                format!("the server took {rows} of the {lines} rows of table {} (line {})", header.table, header.line);
             return Err(Fault::failed(message).hint("a trigger or rule of the target may drop rows").into());
         }
         Ok((rows, held))

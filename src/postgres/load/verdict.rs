@@ -12,6 +12,9 @@ pub(super) enum Verdict {
     Setting(String),
     /// The script changes to this encoding.
     Encoding(String),
+    /// `BEGIN;` and `COMMIT;`, which `pg_dump` puts around every large object.
+    Begin,
+    Commit,
     Refuse(Refusal),
 }
 
@@ -45,6 +48,8 @@ pub(super) fn of(statement: &[u8], options: &Options) -> Verdict {
         b"alter" if tokens.accept(&["default", "privileges"]) => drop_if(options.no_privileges),
         b"create" | b"alter" | b"drop" if tokens.accept(&["database"]) => Verdict::Refuse(Refusal::Database),
         b"alter" => drop_if(options.no_owner && owner(tokens).is_some()),
+        b"begin" if tokens.next() == Some(Token::Mark(b';')) => Verdict::Begin,
+        b"commit" if tokens.next() == Some(Token::Mark(b';')) => Verdict::Commit,
         b"begin" | b"start" | b"commit" | b"end" | b"rollback" | b"abort" | b"savepoint" | b"release" => {
             Verdict::Refuse(Refusal::Transaction)
         }
