@@ -196,8 +196,7 @@ mod every {
     }
 
     pub fn keys_may_hold_what_names_of_databases_hold(store: &dyn Store) {
-        let mut odd =
-            ["app/Grüße 数据", "app/it's \"q\"", "app/a b+c", "app/100%", "app/%0A", "app/back\\slash", "app/a&b<c>"];
+        let mut odd = ["app/Grüße 数据", "app/it's \"q\"", "app/a b+c", "app/100%", "app/%0A", "app/a&b<c>"];
         odd.sort();
         for key in odd {
             put(store, key, key.as_bytes()).unwrap_or_else(|error| panic!("{key}: {error:#}"));
@@ -316,6 +315,56 @@ suite! {
     an_object_swapped_after_opening_is_never_mixed
 }
 
+#[test]
+fn keys_may_hold_a_backslash_where_the_host_does_not_take_it_for_a_slash() {
+    let place = tempfile::tempdir().expect("temp dir");
+    let directory = Directory::open(place.path()).expect("open");
+    // SeaweedFS lists it as a slash.
+    for store in [&directory as &dyn Store, &on_s3(radosgw()), &on_s3(moto())] {
+        put(store, "app/back\\slash", b"x").expect("put");
+        assert_eq!(keys(store, ""), ["app/back\\slash"]);
+    }
+}
+
+#[test]
+fn files_and_folders_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().expect("temp dir");
+    let root = place.path().join("new");
+    put(&Directory::open(&root).expect("open"), "app/x", b"x").expect("put");
+    for (name, mode) in [("", 0o700), ("app", 0o700), ("app/x", 0o600)] {
+        let found = std::fs::metadata(root.join(name)).expect("stat").permissions().mode();
+        assert_eq!(found & 0o777, mode, "{name}");
+    }
+}
+
+#[test]
+fn a_directory_store_follows_no_symbolic_links() {
+    let place = tempfile::tempdir().expect("temp dir");
+    let outside = tempfile::tempdir().expect("temp dir");
+    std::fs::write(outside.path().join("x"), "outside").expect("write");
+    let store = Directory::open(place.path()).expect("open");
+    put(&store, "app/y", b"y").expect("put");
+    std::os::unix::fs::symlink(outside.path().join("x"), place.path().join("app/x")).expect("link");
+    std::os::unix::fs::symlink(outside.path(), place.path().join("led")).expect("link");
+    for key in ["app/x", "led/x"] {
+        assert!(store.open(key, None).is_err(), "{key}");
+        assert!(put(&store, key, b"z").is_err(), "{key}");
+    }
+    assert!(put(&store, "led/new", b"z").is_err());
+    assert_eq!(keys(&store, ""), ["app/y"]);
+    assert_eq!(std::fs::read_dir(outside.path()).expect("list").count(), 1);
+}
+
+#[test]
+fn a_directory_has_no_tags_and_no_versions() {
+    let place = tempfile::tempdir().expect("temp dir");
+    let store = Directory::open(place.path()).expect("open");
+    put(&store, "x", b"x").expect("put");
+    assert!(format!("{:#}", store.tag("x", &[]).unwrap_err()).contains("a directory store has no tags"));
+    assert_eq!(kind(&store.open("x", Some("1")).map(|_| ()).unwrap_err()), Kind::NotFound);
+}
+
 fn every_host(check: fn(&S3, &Server)) {
     for server in [seaweedfs(), radosgw(), moto()] {
         check(&on_s3(server), server);
@@ -335,6 +384,32 @@ fn every_host_replaces_tags() {
 #[test]
 fn every_host_tells_its_time() {
     every_host(|store, _| hosted::the_hosts_clock_is_known(store));
+}
+
+#[test]
+fn every_host_keeps_versions_where_the_bucket_does() {
+    use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+    for server in [seaweedfs(), radosgw(), moto()] {
+        let bucket = server.bucket("versions");
+        let (client, runtime) = server.client();
+        let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let request = client.put_bucket_versioning().bucket(&bucket).versioning_configuration(on);
+        runtime.block_on(request.send()).expect("versioning");
+        let settings = S3Settings { part_size: Some(PART as u64), ..server.settings(&bucket) };
+        let store = S3::open(settings).expect("open");
+        for size in [10, PART + 1] {
+            let first = put(&store, "backup.sql", &vec![1; size]).expect("put").version.expect("a version");
+            store.remove("backup.sql").expect("remove");
+            let second = put(&store, "backup.sql", &vec![2; size]).expect("put").version.expect("a version");
+            assert_ne!(first, second, "{}", server.name);
+            for (version, byte) in [(first, 1), (second, 2)] {
+                let object = store.open("backup.sql", Some(&version)).expect("open");
+                assert_eq!(object.read(0..3).expect("read"), [byte; 3], "{}", server.name);
+                assert_eq!(object.info().version.as_ref(), Some(&version), "{}", server.name);
+            }
+            store.remove("backup.sql").expect("remove");
+        }
+    }
 }
 
 #[test]
@@ -638,4 +713,36 @@ fn http_and_https_mixed_up_are_told_apart() {
     let endpoint = Some(tls.endpoint.replace("https://", "http://"));
     let error = S3::open(S3Settings { endpoint, ..tls.settings() }).expect("open").list("").unwrap_err();
     assert!(hints(&error).join(" ").contains("http"), "{error:#} {:?}", hints(&error));
+}
+
+const INTERRUPTED: &str = "PGBK_TEST_INTERRUPTED_AT";
+
+/// The part of the next test that has to be a process of its own: signals come to all threads.
+#[test]
+fn interrupted() {
+    let Some(endpoint) = std::env::var_os(INTERRUPTED) else { return };
+    pgbk::interrupt::install().expect("install");
+    let settings = S3Settings { endpoint: endpoint.into_string().ok(), ..Faulty::start(|_, _| None).settings() };
+    let store = S3::open(settings).expect("open");
+    let error = put(&store, "app/x", &bytes(40 * PART)).unwrap_err();
+    assert!(matches!(kind(&error), Kind::Interrupted(15)), "{error:#}");
+}
+
+#[test]
+fn a_signal_ends_a_waiting_upload_and_aborts_it() {
+    let host = Faulty::start(|request, _| (request.call() == "part").then_some(Fault::Hang(Duration::from_secs(60))));
+    let child = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "interrupted", "--nocapture"])
+        .env(INTERRUPTED, &host.endpoint)
+        .spawn()
+        .expect("start");
+    assert!(support::process::until(Duration::from_secs(30), || host.count("part") >= 4));
+    let start = Instant::now();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("kill");
+    let output = child.wait_with_output().expect("wait");
+    assert!(output.status.success());
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+    assert_eq!(host.open_uploads(), 0);
+    assert!(host.objects().is_empty());
 }
