@@ -8,7 +8,6 @@ use pgbk::store::memory::Memory;
 use pgbk::store::s3::{S3, S3Settings};
 use pgbk::store::{Creation, Receipt, Store, read_small, write_small};
 use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::faulty::{Fault, Faulty, Request};
 use support::s3::{Server, WRITER, moto, radosgw, seaweedfs};
@@ -497,17 +496,7 @@ fn a_lost_answer_to_what_succeeded_is_a_success() {
 
 #[test]
 fn a_lost_completion_of_another_object_is_no_success() {
-    let swapped: Arc<Mutex<bool>> = Arc::default();
-    let host = Faulty::start(move |request, count| match (request.call(), count) {
-        ("complete", 1) => Some(Fault::DoneButSilent),
-        // After the loss, somebody else's object is at that place.
-        ("head", _) if *swapped.lock().unwrap() => Some(Fault::Answer(404, "")),
-        ("complete", _) => {
-            *swapped.lock().unwrap() = true;
-            None
-        }
-        _ => None,
-    });
+    let host = fail("complete", 1, Fault::DoneByAnother);
     let error = large(&host.store()).unwrap_err();
     assert!(format!("{error:#}").contains("NoSuchUpload"), "{error:#}");
 }

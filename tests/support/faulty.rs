@@ -53,6 +53,8 @@ pub enum Fault {
     ErrorIn200,
     /// Does what was asked, and hangs up instead of answering.
     DoneButSilent,
+    /// Puts something else in the object's place, drops the upload, and hangs up.
+    DoneByAnother,
     /// Hangs up before the body's last bytes.
     Short,
     /// Leaves out that the answer is a range.
@@ -164,6 +166,12 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
             }
             Some(Fault::DoneButSilent) => {
                 answer(&mut state.lock().unwrap(), &request);
+                return Ok(());
+            }
+            Some(Fault::DoneByAnother) => {
+                let mut state = state.lock().unwrap();
+                state.uploads.clear();
+                store(&mut state, &request, b"another".to_vec(), "another".to_owned());
                 return Ok(());
             }
             Some(Fault::Short) => {
