@@ -308,3 +308,16 @@ fn cause(doing: &str, path: &Path, error: io::Error) -> Fault {
 
 /// For files that hold backups: nobody else may read them.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::hints;
+
+    #[test]
+    fn a_full_disk_says_which_and_what_to_do() {
+        let error = cause("write", Path::new("/backups/x"), io::Error::from_raw_os_error(28)).into();
+        assert!(format!("{error:#}").starts_with("cannot write \"/backups/x\": No space left"), "{error:#}");
+        assert!(hints(&error)[0].contains("STORE_DIR"));
+    }
+}

@@ -1,1 +1,9 @@
+//! What several test files need. Each of them is a program of its own and uses a part of it.
+
+#![allow(dead_code)]
+
+pub mod ceph;
 pub mod cluster;
+pub mod faulty;
+pub mod process;
+pub mod s3;

@@ -21,7 +21,7 @@ impl Folder {
             .and_then(|root| steps.into_iter().try_fold(root, |at, name| step(&at, name)));
         match found {
             Ok(folder) => Ok(Some(Folder(folder))),
-            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

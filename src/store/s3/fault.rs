@@ -83,7 +83,7 @@ fn unreachable(host: &Host, doing: &str, why: &str, ours: bool) -> Fault {
     let https = host.settings.endpoint.as_deref().is_none_or(|base| !base.trim().starts_with("http://"));
     if said.contains("unknownissuer") || said.contains("certificate") {
         fault.hint("if the host has a certificate of its own authority, set S3_CA_FILE to that authority's certificate")
-    } else if https && (said.contains("corrupt message") || said.contains("invalid message")) {
+    } else if https && ["corrupt message", "invalid message", "handshake eof"].iter().any(|sign| said.contains(sign)) {
         fault.hint(format!("the host seems to speak http: try S3_HOST_BASE=http://{name}"))
     } else if !https && (said.contains("parse") || said.contains("incomplete") || said.contains("version")) {
         fault.hint(format!("the host seems to speak https: try S3_HOST_BASE=https://{name}"))

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 pub(super) struct Pinned {
     host: Arc<Host>,
@@ -96,7 +97,7 @@ impl Object for Pinned {
         let mut attempt = 1;
         loop {
             // The SDK's limits and retries end where the body begins.
-            let trouble = match self.host.wait(tokio::time::timeout(limit, self.get(&range)))? {
+            let trouble = match self.host.wait(async { timeout(limit, self.get(&range)).await })? {
                 Ok(Ok(bytes)) => return Ok(bytes),
                 Ok(Err(Trouble::Final(fault))) => return Err(fault.into()),
                 Ok(Err(Trouble::Broken(why))) => why,
@@ -107,7 +108,7 @@ impl Object for Pinned {
                     format!("cannot read \"{}\": the answer of {} broke off: {trouble}", self.key, self.host.name);
                 return Err(Fault::failed(text).into());
             }
-            self.host.wait(tokio::time::sleep(pause(attempt)))?;
+            self.host.wait(async { sleep(pause(attempt)).await })?;
             attempt += 1;
         }
     }

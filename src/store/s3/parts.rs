@@ -150,7 +150,9 @@ impl Parts {
             .set_if_none_match(condition)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
             .customize()
-            .mutate_request(move |_| drop(tries.fetch_add(1, Ordering::Relaxed)))
+            .mutate_request(move |_| {
+                tries.fetch_add(1, Ordering::Relaxed);
+            })
             .send()
             .await
     }

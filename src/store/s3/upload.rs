@@ -168,7 +168,9 @@ async fn put_object(
         .body(ByteStream::from(bytes.to_vec()))
         .customize()
         .mutate_request(headers)
-        .mutate_request(move |_| drop(tries.fetch_add(1, Ordering::Relaxed)))
+        .mutate_request(move |_| {
+            tries.fetch_add(1, Ordering::Relaxed);
+        })
         .send()
         .await
 }

@@ -1,0 +1,737 @@
+//! One suite for every kind of store, and what S3 hosts can do wrong.
+
+mod support;
+
+use pgbk::error::{Kind, Result, hints, kind};
+use pgbk::store::directory::Directory;
+use pgbk::store::memory::Memory;
+use pgbk::store::s3::{S3, S3Settings};
+use pgbk::store::{Creation, Receipt, Store, read_small, write_small};
+use std::io::Write;
+use std::time::{Duration, Instant};
+use support::faulty::{Fault, Faulty, Request};
+use support::s3::{Server, WRITER, moto, radosgw, seaweedfs};
+
+const PART: usize = 5 << 20;
+
+/// Bytes that repeat nowhere near a part's size.
+fn bytes(count: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn put(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<Receipt> {
+    let mut upload = store.create(key, &Creation { expected: bytes.len() as u64 })?;
+    // Neither whole parts nor a divisor of one.
+    for piece in bytes.chunks(777_777) {
+        upload.write_all(piece)?;
+    }
+    upload.commit()
+}
+
+fn keys(store: &dyn Store, prefix: &str) -> Vec<String> {
+    store.list(prefix).expect("list").into_iter().map(|listed| listed.key).collect()
+}
+
+/// What every store promises.
+mod every {
+    use super::*;
+
+    pub fn an_object_comes_back_whole_and_in_ranges(store: &dyn Store) {
+        let sent = bytes(300_000);
+        let receipt = put(store, "app/one.sql", &sent).expect("put");
+        assert_eq!(receipt.bytes, 300_000);
+        let object = store.open("app/one.sql", None).expect("open");
+        assert_eq!(object.info().bytes, 300_000);
+        assert!(object.info().modified.is_some());
+        for range in [0..300_000, 0..1, 299_999..300_000, 4_095..70_001, 5..5, 300_000..300_000] {
+            let got = object.read(range.clone()).expect("read");
+            assert_eq!(got, sent[range.start as usize..range.end as usize], "{range:?}");
+        }
+        assert!(object.read(299_999..300_001).is_err());
+        assert_eq!(read_small(store, "app/one.sql", 300_000).expect("read"), sent);
+        assert_eq!(kind(&read_small(store, "app/one.sql", 299_999).unwrap_err()), Kind::Damaged);
+    }
+
+    pub fn an_object_may_be_empty(store: &dyn Store) {
+        assert_eq!(put(store, "empty", b"").expect("put").bytes, 0);
+        let object = store.open("empty", None).expect("open");
+        assert_eq!(object.info().bytes, 0);
+        assert!(object.read(0..0).expect("read").is_empty());
+        assert_eq!(keys(store, ""), ["empty"]);
+    }
+
+    pub fn sizes_around_the_part_boundaries_come_back(store: &dyn Store) {
+        let sent = bytes(3 * PART);
+        for count in [PART - 1, PART, PART + 1, 2 * PART, 3 * PART - 1, 3 * PART] {
+            let key = format!("size/{count}");
+            assert_eq!(put(store, &key, &sent[..count]).expect("put").bytes, count as u64);
+            let object = store.open(&key, None).expect("open");
+            assert!(object.read(0..count as u64).expect("read") == sent[..count], "{count}");
+        }
+        assert!(store.unfinished("").expect("unfinished").is_empty());
+    }
+
+    pub fn a_second_create_is_refused_and_leaves_the_first_unharmed(store: &dyn Store) {
+        put(store, "app/x", b"first").expect("put");
+        assert_eq!(kind(&put(store, "app/x", b"second").unwrap_err()), Kind::Exists);
+        let large = put(store, "app/x", &bytes(PART + 1)).unwrap_err();
+        assert_eq!(kind(&large), Kind::Exists);
+        assert_eq!(read_small(store, "app/x", 100).expect("read"), b"first");
+        assert!(store.unfinished("").expect("unfinished").is_empty());
+    }
+
+    pub fn of_two_who_create_at_once_one_wins(store: &dyn Store) {
+        for size in [10, PART + 10] {
+            let key = format!("race/{size}");
+            let (mut one, mut two) = (vec![1; size], vec![2; size]);
+            let expected = Creation { expected: size as u64 };
+            let mut first = store.create(&key, &expected).expect("create");
+            let mut second = store.create(&key, &expected).expect("create");
+            first.write_all(&one).expect("write");
+            second.write_all(&two).expect("write");
+            first.commit().expect("commit");
+            assert_eq!(kind(&second.commit().map(|_| ()).unwrap_err()), Kind::Exists);
+            two.clear();
+            one.truncate(20);
+            let object = store.open(&key, None).expect("open");
+            assert_eq!(object.read(0..one.len() as u64).expect("read"), one);
+            assert!(store.unfinished("race").expect("unfinished").is_empty());
+        }
+    }
+
+    pub fn an_object_is_invisible_until_it_is_committed(store: &dyn Store) {
+        let mut upload = store.create("app/slow", &Creation { expected: 1 }).expect("create");
+        upload.write_all(&bytes(PART + 1)).expect("write");
+        assert!(keys(store, "").is_empty());
+        assert_eq!(kind(&store.open("app/slow", None).map(|_| ()).unwrap_err()), Kind::NotFound);
+        upload.commit().expect("commit");
+        assert_eq!(keys(store, ""), ["app/slow"]);
+    }
+
+    pub fn a_dropped_upload_leaves_nothing(store: &dyn Store) {
+        for size in [0, 10, PART + 1, 3 * PART + 1] {
+            let mut upload = store.create("app/dropped", &Creation::default()).expect("create");
+            upload.write_all(&bytes(size)).expect("write");
+            drop(upload);
+            assert!(keys(store, "").is_empty(), "{size}");
+            assert!(store.unfinished("").expect("unfinished").is_empty(), "{size}");
+        }
+    }
+
+    pub fn a_panic_in_mid_upload_leaves_nothing(store: &dyn Store) {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut upload = store.create("app/panic", &Creation::default()).expect("create");
+            upload.write_all(&bytes(2 * PART)).expect("write");
+            std::panic::resume_unwind(Box::new("as planned"));
+        }));
+        assert!(caught.is_err());
+        assert!(keys(store, "").is_empty());
+        assert!(store.unfinished("").expect("unfinished").is_empty());
+    }
+
+    pub fn an_unfinished_upload_is_listed_and_can_be_discarded(store: &dyn Store) {
+        let mut upload = store.create("app/left", &Creation::default()).expect("create");
+        upload.write_all(&bytes(2 * PART)).expect("write");
+        let found = store.unfinished("app/").expect("unfinished");
+        assert_eq!(found.iter().map(|left| left.key.as_str()).collect::<Vec<_>>(), ["app/left"]);
+        assert!(found[0].started.is_some());
+        assert!(store.unfinished("other/").expect("unfinished").is_empty());
+        // As after a kill: nobody drops the upload.
+        std::mem::forget(upload);
+        store.discard(&found[0]).expect("discard");
+        assert!(store.unfinished("").expect("unfinished").is_empty());
+        store.discard(&found[0]).expect("discard again");
+    }
+
+    pub fn a_list_is_in_order_and_knows_the_prefix_by_its_bytes(store: &dyn Store) {
+        for key in ["b", "app_staging/1", "app/2", "app/10", "app-x/1", "app/sub/deep", "a"] {
+            put(store, key, key.as_bytes()).expect("put");
+        }
+        assert_eq!(keys(store, ""), ["a", "app-x/1", "app/10", "app/2", "app/sub/deep", "app_staging/1", "b"]);
+        assert_eq!(keys(store, "app/"), ["app/10", "app/2", "app/sub/deep"]);
+        assert_eq!(keys(store, "app"), ["app-x/1", "app/10", "app/2", "app/sub/deep", "app_staging/1"]);
+        assert_eq!(keys(store, "app/1"), ["app/10"]);
+        assert!(keys(store, "nowhere/").is_empty());
+        let listed = &store.list("app_staging/").expect("list")[0];
+        assert_eq!((listed.bytes, listed.modified.is_some()), (13, true));
+    }
+
+    pub fn more_keys_than_a_page_holds_are_all_listed(store: &dyn Store) {
+        let keys: Vec<String> = (0..1050).map(|number| format!("many/{number:04}")).collect();
+        std::thread::scope(|scope| {
+            for some in keys.chunks(132) {
+                scope.spawn(move || {
+                    for key in some {
+                        write_small(store, key, b"x").expect("put");
+                    }
+                });
+            }
+        });
+        assert_eq!(super::keys(store, "many/"), keys);
+    }
+
+    pub fn what_is_missing_is_not_found(store: &dyn Store) {
+        put(store, "app/there", b"x").expect("put");
+        for key in ["app/missing", "missing/app", "app/ther", "app/there/not"] {
+            let error = store.open(key, None).map(|_| ()).unwrap_err();
+            assert_eq!(kind(&error), Kind::NotFound, "{key}: {error:#}");
+        }
+    }
+
+    pub fn removing_twice_is_no_error(store: &dyn Store) {
+        put(store, "app/gone", b"x").expect("put");
+        store.remove("app/gone").expect("remove");
+        store.remove("app/gone").expect("remove again");
+        store.remove("never/there").expect("remove");
+        assert!(keys(store, "").is_empty());
+        put(store, "app/gone", b"y").expect("put again");
+    }
+
+    pub fn keys_may_hold_what_names_of_databases_hold(store: &dyn Store) {
+        let mut odd = ["app/Grüße 数据", "app/it's \"q\"", "app/a b+c", "app/100%", "app/%0A", "app/a&b<c>"];
+        odd.sort();
+        for key in odd {
+            put(store, key, key.as_bytes()).unwrap_or_else(|error| panic!("{key}: {error:#}"));
+            assert_eq!(read_small(store, key, 100).expect("read"), key.as_bytes(), "{key}");
+        }
+        assert_eq!(keys(store, "app/"), odd);
+        for key in odd {
+            assert_eq!(keys(store, key), [key]);
+            store.remove(key).expect("remove");
+        }
+        assert!(keys(store, "").is_empty());
+    }
+
+    pub fn unsafe_keys_are_refused(store: &dyn Store) {
+        for key in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "a/./b", "nul\0", "line\n"] {
+            assert_eq!(kind(&store.create(key, &Creation::default()).map(|_| ()).unwrap_err()), Kind::Usage, "{key:?}");
+            assert_eq!(kind(&store.open(key, None).map(|_| ()).unwrap_err()), Kind::Usage, "{key:?}");
+            assert_eq!(kind(&store.remove(key).unwrap_err()), Kind::Usage, "{key:?}");
+        }
+    }
+
+    pub fn an_object_swapped_after_opening_is_never_mixed(store: &dyn Store) {
+        put(store, "app/swap", &[1; 1000]).expect("put");
+        let object = store.open("app/swap", None).expect("open");
+        assert_eq!(object.read(0..10).expect("read"), [1; 10]);
+        store.remove("app/swap").expect("remove");
+        put(store, "app/swap", &[2; 1000]).expect("put");
+        match object.read(10..20) {
+            Ok(old) => assert_eq!(old, [1; 10]),
+            Err(error) => assert_eq!(kind(&error), Kind::Damaged, "{error:#}"),
+        }
+    }
+}
+
+/// What S3 hosts add.
+mod hosted {
+    use super::*;
+
+    pub fn the_receipt_has_the_etag_that_the_host_gives(store: &S3) {
+        for size in [0, 10, PART, PART + 1, 2 * PART] {
+            let key = format!("etag/{size}");
+            let receipt = put(store, &key, &bytes(size)).expect("put");
+            assert!(receipt.etag.is_some());
+            assert_eq!(receipt.etag, store.open(&key, None).expect("open").info().etag, "{size}");
+        }
+    }
+
+    pub fn tags_are_replaced(store: &S3) {
+        put(store, "app/tagged", b"x").expect("put");
+        assert!(store.get_tags("app/tagged").expect("tags").is_empty());
+        for value in ["hourly", "monthly"] {
+            let tags = [("lifecycle".to_owned(), value.to_owned())];
+            store.tag("app/tagged", &tags).expect("tag");
+            assert_eq!(store.get_tags("app/tagged").expect("tags"), tags);
+        }
+    }
+
+    pub fn the_hosts_clock_is_known(store: &S3) {
+        let skew = store.clock_skew().expect("ask").expect("a date");
+        assert!(skew.abs() < 5, "{skew}");
+    }
+
+    pub fn a_missing_bucket_is_named(store: &S3, server: &Server) {
+        drop(store.location());
+        let store = S3::open(server.settings("no-such-bucket-here")).expect("open");
+        for error in [
+            store.list("").map(|_| ()).unwrap_err(),
+            store.open("x", None).map(|_| ()).unwrap_err(),
+            write_small(&store, "x", b"x").map(|_| ()).unwrap_err(),
+            put(&store, "x", &bytes(9 << 20)).map(|_| ()).unwrap_err(),
+        ] {
+            assert_eq!(kind(&error), Kind::NotFound, "{error:#}");
+            assert!(format!("{error:#}").contains("bucket \"no-such-bucket-here\" does not exist"), "{error:#}");
+        }
+    }
+}
+
+fn on_s3(server: &Server) -> S3 {
+    let settings = S3Settings {
+        folder: "/backups/all".to_owned(),
+        part_size: Some(PART as u64),
+        ..server.settings(&server.bucket("suite"))
+    };
+    S3::open(settings).expect("open")
+}
+
+macro_rules! suite {
+    ($($name:ident)*) => {
+        mod in_memory { $(#[test] fn $name() { super::every::$name(&super::Memory::default()) })* }
+        mod in_a_directory { $(#[test] fn $name() {
+            let place = tempfile::tempdir().expect("temp dir");
+            super::every::$name(&super::Directory::open(place.path().join("new/store")).expect("open"))
+        })* }
+        mod on_seaweedfs { $(#[test] fn $name() { super::every::$name(&super::on_s3(super::seaweedfs())) })* }
+        mod on_radosgw { $(#[test] fn $name() { super::every::$name(&super::on_s3(super::radosgw())) })* }
+        mod on_moto { $(#[test] fn $name() { super::every::$name(&super::on_s3(super::moto())) })* }
+    };
+}
+
+suite! {
+    an_object_comes_back_whole_and_in_ranges
+    an_object_may_be_empty
+    sizes_around_the_part_boundaries_come_back
+    a_second_create_is_refused_and_leaves_the_first_unharmed
+    of_two_who_create_at_once_one_wins
+    an_object_is_invisible_until_it_is_committed
+    a_dropped_upload_leaves_nothing
+    a_panic_in_mid_upload_leaves_nothing
+    an_unfinished_upload_is_listed_and_can_be_discarded
+    a_list_is_in_order_and_knows_the_prefix_by_its_bytes
+    more_keys_than_a_page_holds_are_all_listed
+    what_is_missing_is_not_found
+    removing_twice_is_no_error
+    keys_may_hold_what_names_of_databases_hold
+    unsafe_keys_are_refused
+    an_object_swapped_after_opening_is_never_mixed
+}
+
+#[test]
+fn keys_may_hold_a_backslash_where_the_host_does_not_take_it_for_a_slash() {
+    let place = tempfile::tempdir().expect("temp dir");
+    let directory = Directory::open(place.path()).expect("open");
+    // SeaweedFS lists it as a slash.
+    for store in [&directory as &dyn Store, &on_s3(radosgw()), &on_s3(moto())] {
+        put(store, "app/back\\slash", b"x").expect("put");
+        assert_eq!(keys(store, ""), ["app/back\\slash"]);
+    }
+}
+
+#[test]
+fn files_and_folders_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().expect("temp dir");
+    let root = place.path().join("new");
+    put(&Directory::open(&root).expect("open"), "app/x", b"x").expect("put");
+    for (name, mode) in [("", 0o700), ("app", 0o700), ("app/x", 0o600)] {
+        let found = std::fs::metadata(root.join(name)).expect("stat").permissions().mode();
+        assert_eq!(found & 0o777, mode, "{name}");
+    }
+}
+
+#[test]
+fn a_directory_store_follows_no_symbolic_links() {
+    let place = tempfile::tempdir().expect("temp dir");
+    let outside = tempfile::tempdir().expect("temp dir");
+    std::fs::write(outside.path().join("x"), "outside").expect("write");
+    let store = Directory::open(place.path()).expect("open");
+    put(&store, "app/y", b"y").expect("put");
+    std::os::unix::fs::symlink(outside.path().join("x"), place.path().join("app/x")).expect("link");
+    std::os::unix::fs::symlink(outside.path(), place.path().join("led")).expect("link");
+    for key in ["app/x", "led/x"] {
+        assert!(store.open(key, None).is_err(), "{key}");
+        assert!(put(&store, key, b"z").is_err(), "{key}");
+    }
+    assert!(put(&store, "led/new", b"z").is_err());
+    assert_eq!(keys(&store, ""), ["app/y"]);
+    assert_eq!(std::fs::read_dir(outside.path()).expect("list").count(), 1);
+}
+
+#[test]
+fn a_directory_has_no_tags_and_no_versions() {
+    let place = tempfile::tempdir().expect("temp dir");
+    let store = Directory::open(place.path()).expect("open");
+    put(&store, "x", b"x").expect("put");
+    assert!(format!("{:#}", store.tag("x", &[]).unwrap_err()).contains("a directory store has no tags"));
+    assert_eq!(kind(&store.open("x", Some("1")).map(|_| ()).unwrap_err()), Kind::NotFound);
+}
+
+fn every_host(check: fn(&S3, &Server)) {
+    for server in [seaweedfs(), radosgw(), moto()] {
+        check(&on_s3(server), server);
+    }
+}
+
+#[test]
+fn every_host_gives_the_etag_that_the_receipt_has() {
+    every_host(|store, _| hosted::the_receipt_has_the_etag_that_the_host_gives(store));
+}
+
+#[test]
+fn every_host_replaces_tags() {
+    every_host(|store, _| hosted::tags_are_replaced(store));
+}
+
+#[test]
+fn every_host_tells_its_time() {
+    every_host(|store, _| hosted::the_hosts_clock_is_known(store));
+}
+
+#[test]
+fn every_host_keeps_versions_where_the_bucket_does() {
+    use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+    for server in [seaweedfs(), radosgw(), moto()] {
+        let bucket = server.bucket("versions");
+        let (client, runtime) = server.client();
+        let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let request = client.put_bucket_versioning().bucket(&bucket).versioning_configuration(on);
+        runtime.block_on(request.send()).expect("versioning");
+        let settings = S3Settings { part_size: Some(PART as u64), ..server.settings(&bucket) };
+        let store = S3::open(settings).expect("open");
+        for size in [10, PART + 1] {
+            let first = put(&store, "backup.sql", &vec![1; size]).expect("put").version.expect("a version");
+            store.remove("backup.sql").expect("remove");
+            let second = put(&store, "backup.sql", &vec![2; size]).expect("put").version.expect("a version");
+            assert_ne!(first, second, "{}", server.name);
+            for (version, byte) in [(first, 1), (second, 2)] {
+                let object = store.open("backup.sql", Some(&version)).expect("open");
+                assert_eq!(object.read(0..3).expect("read"), [byte; 3], "{}", server.name);
+                assert_eq!(object.info().version.as_ref(), Some(&version), "{}", server.name);
+            }
+            store.remove("backup.sql").expect("remove");
+        }
+    }
+}
+
+#[test]
+fn on_every_host_a_missing_bucket_is_named() {
+    every_host(hosted::a_missing_bucket_is_named);
+}
+
+fn large(store: &dyn Store) -> Result<Receipt> {
+    put(store, "app/large", &bytes(2 * PART + 1))
+}
+
+/// Fails these calls until that many of them have been made.
+fn fail(call: &'static str, times: usize, fault: Fault) -> Faulty {
+    Faulty::start(move |request, count| (request.call() == call && count <= times).then(|| fault.clone()))
+}
+
+#[test]
+fn a_host_in_trouble_is_asked_again_and_gets_one_object() {
+    for call in ["put", "begin", "part", "complete"] {
+        for fault in [Fault::Answer(503, "SlowDown"), Fault::Answer(500, "InternalError"), Fault::ErrorIn200] {
+            if matches!(fault, Fault::ErrorIn200) && call != "complete" {
+                continue;
+            }
+            let host = fail(call, 2, fault.clone());
+            let sent = bytes(if call == "put" { 10 } else { 2 * PART + 1 });
+            put(&host.store(), "app/x", &sent).unwrap_or_else(|error| panic!("{call} {fault:?}: {error:#}"));
+            assert!(host.objects() == [sent], "{call} {fault:?}");
+            assert_eq!(host.open_uploads(), 0);
+        }
+    }
+}
+
+#[test]
+fn when_every_try_fails_the_upload_is_aborted() {
+    for call in ["part", "complete"] {
+        let host = fail(call, usize::MAX, Fault::Answer(503, "SlowDown"));
+        let error = large(&host.store()).unwrap_err();
+        assert!(format!("{error:#}").contains("503 SlowDown"), "{error:#}");
+        assert!(host.objects().is_empty() && host.open_uploads() == 0, "{call}");
+        assert!(host.count("abort") >= 1, "{call}");
+    }
+}
+
+#[test]
+fn an_abort_is_tried_again() {
+    let host = Faulty::start(|request, count| match request.call() {
+        "part" => Some(Fault::Answer(403, "AccessDenied")),
+        "abort" if count <= 4 => Some(Fault::Answer(503, "SlowDown")),
+        _ => None,
+    });
+    large(&host.store()).unwrap_err();
+    assert_eq!(host.open_uploads(), 0);
+}
+
+#[test]
+fn an_upload_that_failed_stays_failed() {
+    let host = fail("part", usize::MAX, Fault::Answer(403, "AccessDenied"));
+    let store = host.store();
+    let mut upload = store.create("app/x", &Creation::default()).expect("create");
+    upload.write_all(&bytes(20 * PART)).unwrap_err();
+    upload.write_all(b"more").unwrap_err();
+    upload.commit().unwrap_err();
+    assert!(host.objects().is_empty() && host.open_uploads() == 0);
+}
+
+#[test]
+fn an_error_within_a_200_is_a_failure() {
+    let host = fail("complete", usize::MAX, Fault::ErrorIn200);
+    let error = large(&host.store()).unwrap_err();
+    assert!(format!("{error:#}").contains("InternalError"), "{error:#}");
+    assert!(host.objects().is_empty() && host.open_uploads() == 0);
+}
+
+#[test]
+fn a_lost_answer_to_what_succeeded_is_a_success() {
+    for call in ["put", "part", "complete"] {
+        let host = fail(call, 1, Fault::DoneButSilent);
+        let sent = bytes(if call == "put" { 10 } else { 2 * PART + 1 });
+        let receipt = put(&host.store(), "app/x", &sent).unwrap_or_else(|error| panic!("{call}: {error:#}"));
+        assert_eq!(receipt.bytes, sent.len() as u64);
+        assert!(host.objects() == [sent], "{call}");
+        assert_eq!(host.open_uploads(), 0);
+    }
+}
+
+#[test]
+fn a_lost_completion_of_another_object_is_no_success() {
+    let host = fail("complete", 1, Fault::DoneByAnother);
+    let error = large(&host.store()).unwrap_err();
+    assert!(format!("{error:#}").contains("NoSuchUpload"), "{error:#}");
+}
+
+#[test]
+fn a_condition_that_fails_on_the_second_try_because_the_first_succeeded_is_a_success() {
+    let host = Faulty::start(|request, count| match (request.call(), count) {
+        ("put", 1) => Some(Fault::DoneButSilent),
+        ("put", _) => Some(Fault::Answer(412, "PreconditionFailed")),
+        _ => None,
+    });
+    write_small(&host.store(), "app/x", b"text").expect("put");
+    let host = fail("put", usize::MAX, Fault::Answer(412, "PreconditionFailed"));
+    assert_eq!(kind(&write_small(&host.store(), "app/x", b"text").unwrap_err()), Kind::Exists);
+}
+
+#[test]
+fn a_host_without_conditional_writes_is_written_to_without_them() {
+    let host = Faulty::start(|request: &Request, _| {
+        request.headers.contains_key("if-none-match").then_some(Fault::Answer(501, "NotImplemented"))
+    });
+    write_small(&host.store(), "app/small", b"text").expect("put");
+    large(&host.store()).expect("put");
+    assert_eq!(host.objects().len(), 2);
+}
+
+#[test]
+fn bodies_carry_their_md5_and_no_checksum_that_only_some_hosts_know() {
+    let host = Faulty::start(|_, _| None);
+    let store = host.store();
+    write_small(&store, "app/small", b"text").expect("put");
+    large(&store).expect("put");
+    let seen = host.seen();
+    let bodies: Vec<&Request> = seen.iter().filter(|request| ["put", "part"].contains(&request.call())).collect();
+    assert_eq!(bodies.len(), 4);
+    for request in bodies {
+        let sum = openssl::hash::hash(openssl::hash::MessageDigest::md5(), &request.body).expect("md5");
+        assert_eq!(request.headers.get("content-md5"), Some(&openssl::base64::encode_block(&sum)));
+    }
+    for request in seen {
+        let odd =
+            |name: &str| name.starts_with("x-amz-checksum") || name.contains("trailer") || name == "transfer-encoding";
+        assert!(!request.headers.keys().any(|name| odd(name)), "{:?}", request.headers);
+        assert!(!request.headers.get("content-encoding").is_some_and(|value| value.contains("chunked")));
+    }
+}
+
+#[test]
+fn the_md5_is_left_out_where_it_is_not_wanted_and_the_receipt_has_the_etag_all_the_same() {
+    let host = Faulty::start(|_, _| None);
+    let store = S3::open(S3Settings { content_md5: false, ..host.settings() }).expect("open");
+    assert!(large(&store).expect("put").etag.is_some_and(|etag| etag.ends_with("-3")));
+    assert!(!host.seen().iter().any(|request| request.headers.contains_key("content-md5")));
+}
+
+#[test]
+fn extra_headers_are_signed_and_go_with_what_makes_an_object_only() {
+    let host = Faulty::start(|_, _| None);
+    let headers = vec![("X-Amz-Storage-Class".to_owned(), "STANDARD_IA".to_owned())];
+    let store = S3::open(S3Settings { headers, ..host.settings() }).expect("open");
+    write_small(&store, "app/small", b"text").expect("put");
+    large(&store).expect("put");
+    read_small(&store, "app/small", 9).expect("read");
+    for request in host.seen() {
+        let wanted = ["put", "begin"].contains(&request.call());
+        assert_eq!(request.headers.contains_key("x-amz-storage-class"), wanted, "{}", request.call());
+        assert_eq!(request.headers["authorization"].contains("x-amz-storage-class"), wanted);
+    }
+    let bad = S3Settings { headers: vec![("a b".to_owned(), "hidden".to_owned())], ..host.settings() };
+    let error = S3::open(bad).map(|_| ()).unwrap_err();
+    assert!(kind(&error) == Kind::Usage && !format!("{error:#}").contains("hidden"));
+}
+
+#[test]
+fn a_stream_that_outgrows_the_parts_fails_early_and_names_the_settings() {
+    let host = Faulty::start(|_, _| None);
+    let store = S3::open(S3Settings { part_limit: 2, ..host.settings() }).expect("open");
+    put(&store, "app/fits", &bytes(2 * PART)).expect("put");
+    let error = put(&store, "app/x", &bytes(2 * PART + 1)).unwrap_err();
+    let hints = hints(&error).join(" ");
+    assert!(hints.contains("S3_PART_SIZE") && hints.contains("DUMP_SIZE_ESTIMATE"), "{error:#} {hints}");
+    assert_eq!((host.objects().len(), host.open_uploads()), (1, 0));
+}
+
+#[test]
+fn a_short_answer_is_asked_for_again_and_never_taken_for_whole() {
+    let host = fail("get", 2, Fault::Short);
+    let store = host.store();
+    write_small(&store, "app/x", &bytes(100_000)).expect("put");
+    let object = store.open("app/x", None).expect("open");
+    assert!(object.read(0..100_000).expect("read") == bytes(100_000));
+    assert_eq!(host.count("get"), 3);
+
+    let host = fail("get", usize::MAX, Fault::Short);
+    let store = host.store();
+    write_small(&store, "app/x", &bytes(100_000)).expect("put");
+    let error = store.open("app/x", None).expect("open").read(0..100_000).unwrap_err();
+    assert!(format!("{error:#}").contains("broke off"), "{error:#}");
+}
+
+#[test]
+fn an_answer_without_its_range_is_refused() {
+    let host = fail("get", usize::MAX, Fault::NoRange);
+    let store = host.store();
+    write_small(&store, "app/x", &bytes(1000)).expect("put");
+    let error = store.open("app/x", None).expect("open").read(0..1000).unwrap_err();
+    assert!(format!("{error:#}").contains("answered with \"no range\""), "{error:#}");
+}
+
+#[test]
+fn a_refused_connection_says_which_host_and_what_to_check() {
+    let port = support::process::free_ports(1);
+    let settings =
+        S3Settings { endpoint: Some(format!("http://127.0.0.1:{port}")), ..Faulty::start(|_, _| None).settings() };
+    let error = S3::open(settings).expect("open").list("").unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.contains(&format!("cannot reach 127.0.0.1:{port}")) && text.contains("onnection refused"), "{text}");
+    assert!(hints(&error).join(" ").contains("S3_HOST_BASE"));
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_given_up_at_the_deadline() {
+    let host = Faulty::start(|_, _| Some(Fault::Hang(Duration::from_secs(60))));
+    let store = S3::open(S3Settings { timeout: Duration::from_secs(3), ..host.settings() }).expect("open");
+    let start = Instant::now();
+    let error = store.list("").unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    assert!(format!("{error:#}").contains("no answer within"), "{error:#}");
+
+    let host = Faulty::start(|request, _| (request.call() == "part").then_some(Fault::Hang(Duration::from_secs(60))));
+    let store = S3::open(S3Settings { timeout: Duration::from_secs(3), ..host.settings() }).expect("open");
+    let start = Instant::now();
+    large(&store).unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    assert_eq!(host.open_uploads(), 0);
+}
+
+#[test]
+fn wrong_keys_are_denied_with_the_setting_to_check() {
+    for server in [seaweedfs(), radosgw()] {
+        let bucket = server.bucket("keys");
+        let wrong_secret = S3Settings { secret_key: Some("wrongsecret".to_owned().into()), ..server.settings(&bucket) };
+        let wrong_key = S3Settings { access_key: Some("nobody".to_owned()), ..server.settings(&bucket) };
+        for (settings, named) in [(wrong_secret, "S3_SECRET_ACCESS_KEY"), (wrong_key, "S3_ACCESS_KEY_ID")] {
+            let store = S3::open(settings).expect("open");
+            for error in
+                [store.list("").map(|_| ()).unwrap_err(), write_small(&store, "x", b"x").map(|_| ()).unwrap_err()]
+            {
+                assert_eq!(kind(&error), Kind::Denied, "{error:#}");
+                assert!(hints(&error).join(" ").contains(named), "{}: {error:#} {:?}", server.name, hints(&error));
+                assert!(!format!("{error:#} {error:?}").contains("wrongsecret"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_role_that_may_only_write_can_write() {
+    let server = seaweedfs();
+    let bucket = server.bucket("writeonly");
+    let (access, secret) = WRITER;
+    let settings = S3Settings {
+        access_key: Some(access.to_owned()),
+        secret_key: Some(secret.to_owned().into()),
+        part_size: Some(PART as u64),
+        ..server.settings(&bucket)
+    };
+    let store = S3::open(settings).expect("open");
+    assert_eq!(kind(&store.open("app/x", None).map(|_| ()).unwrap_err()), Kind::Denied);
+    write_small(&store, "app/x", b"text").expect("put");
+    large(&store).expect("put");
+    assert_eq!(kind(&write_small(&store, "app/x", b"other").unwrap_err()), Kind::Exists);
+    let reader = S3::open(server.settings(&bucket)).expect("open");
+    assert_eq!(keys(&reader, ""), ["app/large", "app/x"]);
+    assert_eq!(read_small(&reader, "app/x", 9).expect("read"), b"text");
+}
+
+#[test]
+fn a_host_with_its_own_authority_needs_s3_ca_file() {
+    let host = Faulty::start_tls();
+    let place = tempfile::tempdir().expect("temp dir");
+    let ca_file = place.path().join("ca.pem");
+    std::fs::write(&ca_file, host.ca.as_ref().expect("ca")).expect("write");
+    let trusting = S3Settings { ca_file: Some(ca_file.clone()), ..host.settings() };
+    let store = S3::open(trusting.clone()).expect("open");
+    large(&store).expect("put");
+    assert!(store.open("app/large", None).expect("open").read(0..10).expect("read") == bytes(10));
+
+    let error = host.store().list("").unwrap_err();
+    assert!(hints(&error).join(" ").contains("S3_CA_FILE"), "{error:#} {:?}", hints(&error));
+
+    std::fs::write(&ca_file, "no certificate").expect("write");
+    assert_eq!(kind(&S3::open(trusting).map(|_| ()).unwrap_err()), Kind::Usage);
+}
+
+#[test]
+fn http_and_https_mixed_up_are_told_apart() {
+    let plain = Faulty::start(|_, _| None);
+    let endpoint = Some(plain.endpoint.replace("http://", ""));
+    let error = S3::open(S3Settings { endpoint, ..plain.settings() }).expect("open").list("").unwrap_err();
+    assert!(hints(&error).join(" ").contains("http://127.0.0.1"), "{error:#} {:?}", hints(&error));
+    let tls = Faulty::start_tls();
+    let endpoint = Some(tls.endpoint.replace("https://", "http://"));
+    let error = S3::open(S3Settings { endpoint, ..tls.settings() }).expect("open").list("").unwrap_err();
+    assert!(hints(&error).join(" ").contains("http"), "{error:#} {:?}", hints(&error));
+}
+
+const INTERRUPTED: &str = "PGBK_TEST_INTERRUPTED_AT";
+
+/// The part of the next test that has to be a process of its own: signals come to all threads.
+#[test]
+fn interrupted() {
+    let Some(endpoint) = std::env::var_os(INTERRUPTED) else { return };
+    pgbk::interrupt::install().expect("install");
+    let settings = S3Settings { endpoint: endpoint.into_string().ok(), ..Faulty::start(|_, _| None).settings() };
+    let store = S3::open(settings).expect("open");
+    let error = put(&store, "app/x", &bytes(40 * PART)).unwrap_err();
+    assert!(matches!(kind(&error), Kind::Interrupted(15)), "{error:#}");
+}
+
+#[test]
+fn a_signal_ends_a_waiting_upload_and_aborts_it() {
+    let host = Faulty::start(|request, _| (request.call() == "part").then_some(Fault::Hang(Duration::from_secs(60))));
+    let child = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "interrupted", "--nocapture"])
+        .env(INTERRUPTED, &host.endpoint)
+        .spawn()
+        .expect("start");
+    assert!(support::process::until(Duration::from_secs(30), || host.count("part") >= 4));
+    let start = Instant::now();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("kill");
+    let output = child.wait_with_output().expect("wait");
+    assert!(output.status.success());
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+    assert_eq!(host.open_uploads(), 0);
+    assert!(host.objects().is_empty());
+}

@@ -1,0 +1,345 @@
+//! A small S3 host of our own whose only purpose is to fail on demand, and to show what it was asked.
+
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::hash::{MessageDigest, hash};
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
+use openssl::ssl::{SslAcceptor, SslMethod};
+use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
+use openssl::x509::{X509, X509Name, X509Ref};
+use pgbk::secret::Secret;
+use pgbk::store::s3::{S3, S3Settings};
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The S3 call that this is.
+    pub fn call(&self) -> &'static str {
+        let has = |name: &str| self.query.split('&').any(|part| part.split('=').next() == Some(name));
+        match self.method.as_str() {
+            "HEAD" => "head",
+            "GET" if has("tagging") => "get-tags",
+            "GET" => "get",
+            "PUT" if has("partNumber") => "part",
+            "PUT" if has("tagging") => "tag",
+            "PUT" => "put",
+            "POST" if has("uploads") => "begin",
+            "POST" => "complete",
+            "DELETE" if has("uploadId") => "abort",
+            "DELETE" => "delete",
+            _ => "other",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// Answers this instead of doing what was asked.
+    Answer(u16, &'static str),
+    /// A success by its status, a failure by its text.
+    ErrorIn200,
+    /// Does what was asked, and hangs up instead of answering.
+    DoneButSilent,
+    /// Puts something else in the object's place, drops the upload, and hangs up.
+    DoneByAnother,
+    /// Hangs up before the body's last bytes.
+    Short,
+    /// Leaves out that the answer is a range.
+    NoRange,
+    /// Says nothing for so long.
+    Hang(Duration),
+}
+
+type Plan = dyn Fn(&Request, usize) -> Option<Fault> + Send + Sync;
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<String, Vec<u8>>,
+    etags: BTreeMap<String, String>,
+    uploads: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
+    begun: usize,
+    seen: Vec<Request>,
+    calls: BTreeMap<&'static str, usize>,
+}
+
+pub struct Faulty {
+    pub endpoint: String,
+    pub ca: Option<Vec<u8>>,
+    state: Arc<Mutex<State>>,
+}
+
+impl Faulty {
+    /// The plan gets each request with the number of its like so far, from 1, and may spoil it.
+    pub fn start(plan: impl Fn(&Request, usize) -> Option<Fault> + Send + Sync + 'static) -> Faulty {
+        Self::serve(Arc::new(plan), None)
+    }
+
+    /// Speaks TLS with a certificate of an authority of its own.
+    pub fn start_tls() -> Faulty {
+        let (acceptor, ca) = authority();
+        Faulty { ca: Some(ca), ..Self::serve(Arc::new(|_: &Request, _| None), Some(acceptor)) }
+    }
+
+    fn serve(plan: Arc<Plan>, tls: Option<SslAcceptor>) -> Faulty {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let port = listener.local_addr().expect("address").port();
+        let state = Arc::new(Mutex::new(State::default()));
+        let endpoint = format!("{}://127.0.0.1:{port}", if tls.is_some() { "https" } else { "http" });
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (state, plan, tls) = (Arc::clone(&shared), Arc::clone(&plan), tls.clone());
+                std::thread::spawn(move || {
+                    match tls {
+                        None => serve(stream, &state, &*plan).ok(),
+                        Some(tls) => tls.accept(stream).ok().and_then(|stream| serve(stream, &state, &*plan).ok()),
+                    };
+                });
+            }
+        });
+        Faulty { endpoint, ca: None, state }
+    }
+
+    pub fn settings(&self) -> S3Settings {
+        S3Settings {
+            endpoint: Some(self.endpoint.clone()),
+            bucket: "bucket".to_owned(),
+            access_key: Some("key".to_owned()),
+            secret_key: Some(Secret::new("topsecret")),
+            part_size: Some(5 << 20),
+            timeout: Duration::from_secs(20),
+            attempts: 3,
+            ..S3Settings::default()
+        }
+    }
+
+    pub fn store(&self) -> S3 {
+        S3::open(self.settings()).expect("open the store")
+    }
+
+    pub fn count(&self, call: &str) -> usize {
+        self.seen().iter().filter(|request| request.call() == call).count()
+    }
+
+    pub fn seen(&self) -> Vec<Request> {
+        self.state.lock().unwrap().seen.clone()
+    }
+
+    pub fn objects(&self) -> Vec<Vec<u8>> {
+        self.state.lock().unwrap().objects.values().cloned().collect()
+    }
+
+    pub fn open_uploads(&self) -> usize {
+        self.state.lock().unwrap().uploads.len()
+    }
+}
+
+fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = read_request(&mut stream)? {
+        let call = request.call();
+        let fault = {
+            let mut state = state.lock().unwrap();
+            state.seen.push(request.clone());
+            let count = state.calls.entry(call).or_default();
+            *count += 1;
+            plan(&request, *count)
+        };
+        let out = stream.get_mut();
+        match fault {
+            Some(Fault::Answer(status, code)) => write_answer(out, call, &error(status, code), None)?,
+            Some(Fault::ErrorIn200) => {
+                write_answer(out, call, &Answer { status: 200, ..error(500, "InternalError") }, None)?
+            }
+            Some(Fault::DoneButSilent) => {
+                answer(&mut state.lock().unwrap(), &request);
+                return Ok(());
+            }
+            Some(Fault::DoneByAnother) => {
+                let mut state = state.lock().unwrap();
+                state.uploads.clear();
+                store(&mut state, &request, b"another".to_vec(), "another".to_owned());
+                return Ok(());
+            }
+            Some(Fault::Short) => {
+                let full = answer(&mut state.lock().unwrap(), &request);
+                return write_answer(out, call, &full, Some(full.body.len() / 2));
+            }
+            Some(Fault::NoRange) => {
+                let mut full = answer(&mut state.lock().unwrap(), &request);
+                full.status = 200;
+                full.headers.retain(|(name, _)| *name != "Content-Range");
+                write_answer(out, call, &full, None)?;
+            }
+            Some(Fault::Hang(time)) => {
+                std::thread::sleep(time);
+                return Ok(());
+            }
+            None => {
+                let full = answer(&mut state.lock().unwrap(), &request);
+                write_answer(out, call, &full, None)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_request(stream: &mut BufReader<impl Read + Write>) -> io::Result<Option<Request>> {
+    let mut line = String::new();
+    if stream.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    if headers.get("expect").is_some_and(|value| value == "100-continue") {
+        stream.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+    }
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    Ok(Some(Request { method, path: path.to_owned(), query: query.to_owned(), headers, body }))
+}
+
+struct Answer {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+fn ok(headers: Vec<(&'static str, String)>, body: impl Into<Vec<u8>>) -> Answer {
+    Answer { status: 200, headers, body: body.into() }
+}
+
+fn error(status: u16, code: &str) -> Answer {
+    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as planned</Message></Error>");
+    Answer { status, headers: Vec::new(), body: body.into() }
+}
+
+fn write_answer(out: &mut impl Write, call: &str, answer: &Answer, cut: Option<usize>) -> io::Result<()> {
+    let mut head = format!("HTTP/1.1 {} -\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+    for (name, value) in &answer.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    out.write_all(format!("{head}\r\n").as_bytes())?;
+    if call != "head" {
+        out.write_all(&answer.body[..cut.unwrap_or(answer.body.len())])?;
+    }
+    out.flush()
+}
+
+fn md5(bytes: &[u8]) -> Vec<u8> {
+    hash(MessageDigest::md5(), bytes).expect("md5").to_vec()
+}
+
+fn answer(state: &mut State, request: &Request) -> Answer {
+    let upload = || {
+        let id = request.query.split('&').find_map(|part| part.strip_prefix("uploadId="));
+        id.unwrap_or_default().to_owned()
+    };
+    match request.call() {
+        "put" => store(state, request, request.body.clone(), hex::encode(md5(&request.body))),
+        "begin" => {
+            state.begun += 1;
+            let id = format!("upload{}", state.begun);
+            state.uploads.insert(id.clone(), BTreeMap::new());
+            let body =
+                format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
+            ok(Vec::new(), body)
+        }
+        "part" => {
+            let number = request.query.split('&').find_map(|part| part.strip_prefix("partNumber="));
+            let number = number.and_then(|number| number.parse().ok()).expect("part number");
+            let Some(parts) = state.uploads.get_mut(&upload()) else { return error(404, "NoSuchUpload") };
+            parts.insert(number, request.body.clone());
+            ok(vec![("ETag", format!("\"{}\"", hex::encode(md5(&request.body))))], "")
+        }
+        "complete" => {
+            let Some(parts) = state.uploads.remove(&upload()) else { return error(404, "NoSuchUpload") };
+            let sums: Vec<u8> = parts.values().flat_map(|part| md5(part)).collect();
+            let etag = format!("{}-{}", hex::encode(md5(&sums)), parts.len());
+            let body =
+                format!("<CompleteMultipartUploadResult><ETag>\"{etag}\"</ETag></CompleteMultipartUploadResult>");
+            let stored = store(state, request, parts.into_values().flatten().collect(), etag);
+            Answer { body: body.into(), ..stored }
+        }
+        "abort" => match state.uploads.remove(&upload()) {
+            Some(_) => Answer { status: 204, ..ok(Vec::new(), "") },
+            None => error(404, "NoSuchUpload"),
+        },
+        "head" | "get" => read(state, request),
+        _ => error(501, "NotImplemented"),
+    }
+}
+
+fn store(state: &mut State, request: &Request, bytes: Vec<u8>, etag: String) -> Answer {
+    state.objects.insert(request.path.clone(), bytes);
+    state.etags.insert(request.path.clone(), etag.clone());
+    ok(vec![("ETag", format!("\"{etag}\""))], "")
+}
+
+fn read(state: &State, request: &Request) -> Answer {
+    let Some(bytes) = state.objects.get(&request.path) else { return error(404, "NoSuchKey") };
+    let mut headers = vec![("ETag", format!("\"{}\"", state.etags[&request.path]))];
+    let range = request.headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+    let Some((first, last)) = range else { return ok(headers, bytes.clone()) };
+    let (first, last): (usize, usize) = (first.parse().expect("range"), last.parse().expect("range"));
+    headers.push(("Content-Range", format!("bytes {first}-{last}/{}", bytes.len())));
+    Answer { status: 206, ..ok(headers, &bytes[first..=last]) }
+}
+
+/// A certificate authority and a server certificate of it for 127.0.0.1.
+fn authority() -> (SslAcceptor, Vec<u8>) {
+    let key = || PKey::from_rsa(Rsa::generate(2048).expect("rsa")).expect("key");
+    let (ca_key, server_key) = (key(), key());
+    let ca = certificate("pgbk test authority", &ca_key, None);
+    let server = certificate("pgbk test server", &server_key, Some((&ca, &ca_key)));
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("acceptor");
+    acceptor.set_private_key(&server_key).expect("key");
+    acceptor.set_certificate(&server).expect("certificate");
+    (acceptor.build(), ca.to_pem().expect("pem"))
+}
+
+fn certificate(name: &str, key: &PKey<Private>, issuer: Option<(&X509Ref, &PKey<Private>)>) -> X509 {
+    let mut subject = X509Name::builder().expect("name");
+    subject.append_entry_by_text("CN", name).expect("name");
+    let subject = subject.build();
+    let mut made = X509::builder().expect("builder");
+    made.set_version(2).expect("version");
+    let serial = BigNum::from_u32(if issuer.is_some() { 2 } else { 1 }).and_then(|n| n.to_asn1_integer());
+    made.set_serial_number(&serial.expect("serial")).expect("serial");
+    made.set_subject_name(&subject).expect("subject");
+    made.set_issuer_name(issuer.map_or(&*subject, |(issuer, _)| issuer.subject_name())).expect("issuer");
+    made.set_pubkey(key).expect("key");
+    made.set_not_before(&Asn1Time::days_from_now(0).expect("time")).expect("time");
+    made.set_not_after(&Asn1Time::days_from_now(2).expect("time")).expect("time");
+    if issuer.is_none() {
+        made.append_extension(BasicConstraints::new().critical().ca().build().expect("ca")).expect("ca");
+    } else {
+        let context = made.x509v3_context(None, None);
+        let names = SubjectAlternativeName::new().ip("127.0.0.1").build(&context).expect("names");
+        made.append_extension(names).expect("names");
+    }
+    made.sign(issuer.map_or(key, |(_, key)| key), MessageDigest::sha256()).expect("sign");
+    made.build()
+}
