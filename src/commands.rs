@@ -69,8 +69,10 @@ fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
     match databases.as_slice() {
         [] => Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into()),
         [only] => Ok(only.clone()),
-        several => Err(Fault::usage(format!("there are backups of {} databases: {}", several.len(), several.join(", ")))
-            .hint("say which with --database or DB_NAME, or name a backup id")
-            .into()),
+        several => {
+            Err(Fault::usage(format!("there are backups of {} databases: {}", several.len(), several.join(", ")))
+                .hint("say which with --database or DB_NAME, or name a backup id")
+                .into())
+        }
     }
 }

@@ -72,7 +72,10 @@ fn headers(text: &str) -> Result<Vec<(String, String)>> {
             let (name, value) = pair.split_once(':').unwrap_or((pair, ""));
             let (name, value) = (name.trim(), value.trim());
             let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            let good = !name.is_empty() && name.bytes().all(token) && !value.is_empty() && value.bytes().all(|b| b >= b' ' && b != 127);
+            let good = !name.is_empty()
+                && name.bytes().all(token)
+                && !value.is_empty()
+                && value.bytes().all(|b| b >= b' ' && b != 127);
             if good {
                 return Ok((name.to_owned(), value.to_owned()));
             }
@@ -160,7 +163,8 @@ mod tests {
 
     #[test]
     fn headers_split_at_one_or_two_backslashes_and_values_hold_colons() {
-        let text = r#""x-amz-object-lock-retain-until-date:2027-12-31T00:00:00Z\\x-amz-object-lock-mode:GOVERNANCE\x-a:b""#;
+        let text =
+            r#""x-amz-object-lock-retain-until-date:2027-12-31T00:00:00Z\\x-amz-object-lock-mode:GOVERNANCE\x-a:b""#;
         let expected = [
             ("x-amz-object-lock-retain-until-date", "2027-12-31T00:00:00Z"),
             ("x-amz-object-lock-mode", "GOVERNANCE"),

@@ -78,7 +78,9 @@ impl Console {
                     eprint(&format!("hint: {hint}"));
                 }
             }
-            LogFormat::Json => eprint(&json!({"time": now(), "level": "error", "message": message, "hints": hints}).to_string()),
+            LogFormat::Json => {
+                eprint(&json!({"time": now(), "level": "error", "message": message, "hints": hints}).to_string())
+            }
         }
         if self.json {
             let code = error::kind(failure).exit_code();

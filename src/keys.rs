@@ -60,7 +60,8 @@ impl Key {
     /// Reads `DB_BACKUP_ENCRYPT_KEY` and `DB_BACKUP_ENCRYPT_IV`: 64 and 32 hexadecimal digits.
     pub fn raw(key: &Secret, iv: Option<&str>) -> Result<Key> {
         digits::<32>("DB_BACKUP_ENCRYPT_KEY", key.reveal(), "openssl rand -hex 32")?;
-        let iv = iv.map(|iv| digits::<16>("DB_BACKUP_ENCRYPT_IV", iv, "openssl rand -hex 16").map(|iv| *iv)).transpose()?;
+        let iv =
+            iv.map(|iv| digits::<16>("DB_BACKUP_ENCRYPT_IV", iv, "openssl rand -hex 16").map(|iv| *iv)).transpose()?;
         Ok(Key::Raw { key: key.clone(), iv })
     }
 
@@ -93,7 +94,10 @@ impl Key {
             }
             (Key::Password(password), KeyNote::Password { kdf, iterations, salt, check }) => {
                 if kdf != KDF || !(ITERATIONS..=MOST_ITERATIONS).contains(iterations) {
-                    return Err(Fault::damaged(format!("refusing key derivation \"{kdf}\" with {iterations} iterations")).into());
+                    return Err(Fault::damaged(format!(
+                        "refusing key derivation \"{kdf}\" with {iterations} iterations"
+                    ))
+                    .into());
                 }
                 let (cipher, iv) = stretch(password, salt, *iterations)?;
                 let mac = purpose(&cipher, MAC_PURPOSE);
@@ -146,13 +150,7 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 /// Key and IV exactly as `openssl enc -pbkdf2` cuts them from one derivation.
 fn stretch(password: &Secret, salt: &[u8], iterations: u32) -> Result<(Zeroizing<[u8; 32]>, [u8; 16])> {
     let mut derived = Zeroizing::new([0; 48]);
-    pbkdf2_hmac(
-        password.reveal().as_bytes(),
-        salt,
-        iterations as usize,
-        MessageDigest::sha256(),
-        derived.as_mut(),
-    )?;
+    pbkdf2_hmac(password.reveal().as_bytes(), salt, iterations as usize, MessageDigest::sha256(), derived.as_mut())?;
     let mut cipher = Zeroizing::new([0; 32]);
     let mut iv = [0; 16];
     cipher.copy_from_slice(&derived[..32]);

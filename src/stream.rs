@@ -26,7 +26,11 @@ pub trait Stage: Write {
 }
 
 /// Reads to the end and hands on every piece; stops when a signal has come.
-pub fn drain(reader: &mut dyn Read, monitor: &dyn Monitor, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<()> {
+pub fn drain(
+    reader: &mut dyn Read,
+    monitor: &dyn Monitor,
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         interrupt::check()?;

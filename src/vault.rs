@@ -106,7 +106,13 @@ impl Vault {
     }
 
     /// Starts a backup; nothing is visible until its `.meta` is written.
-    pub fn begin(&self, id: BackupId, format: Format, compression: Option<Compression>, expected: u64) -> Result<Deposit<'_>> {
+    pub fn begin(
+        &self,
+        id: BackupId,
+        format: Format,
+        compression: Option<Compression>,
+        expected: u64,
+    ) -> Result<Deposit<'_>> {
         let working = self.key.as_ref().map(Key::begin).transpose()?;
         let encrypted = self.encrypt && working.is_some();
         let object = id.object_key(&extension(format, compression, encrypted));

@@ -3,7 +3,8 @@
 mod support;
 
 use pgbk::error::{Kind, hints, kind};
-use pgbk::postgres::dump::{self, Format};
+use pgbk::manifest::Format;
+use pgbk::postgres::dump;
 use pgbk::postgres::{Control, Given, Settings, Why, tools};
 use pgbk::process::ChildReader;
 use pgbk::secret::Secret;

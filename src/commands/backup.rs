@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
     let vault = config::vault(&args.store, &args.keys)?;
     if vault.encrypt && matches!(vault.key, Some(Key::Raw { iv: Some(_), .. })) {
-        console.warn("a fixed DB_BACKUP_ENCRYPT_IV shows which backups share a beginning; unset it to get a fresh IV for each");
+        console.warn(
+            "a fixed DB_BACKUP_ENCRYPT_IV shows which backups share a beginning; unset it to get a fresh IV for each",
+        );
     }
     if !vault.verify {
         console.warn("DB_BACKUP_VERIFY=0: what is stored is not read back");
@@ -60,7 +62,8 @@ pub fn summary(manifest: &Manifest, location: &str) -> String {
     });
     let cipher = if manifest.encryption.is_some() { "encrypted" } else { "not encrypted" };
     let checked = if manifest.verified { "read back" } else { "NOT read back" };
-    let stages: Vec<String> = manifest.seconds.iter().map(|(stage, seconds)| format!("{stage} {seconds:.1} s")).collect();
+    let stages: Vec<String> =
+        manifest.seconds.iter().map(|(stage, seconds)| format!("{stage} {seconds:.1} s")).collect();
     let mut text = format!(
         "{}\n  dump    {} in {} tables, {} rows\n  stored  {} ({method}, {cipher}, {checked})\n  time    {seconds:.1} s ({})\n  place   {location}/{}\n",
         manifest.id,

@@ -26,7 +26,9 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
     let extension = opened.manifest.dump.format.extension();
     if to_stdout {
         if extension == "dump" && io::stdout().is_terminal() {
-            return Err(Fault::usage("an archive is no text for a terminal").hint("write it to a file with --output").into());
+            return Err(Fault::usage("an archive is no text for a terminal")
+                .hint("write it to a file with --output")
+                .into());
         }
         transfer::download(opened, &Output::Stdout, args.force, console)?;
         return Ok(0);

@@ -18,7 +18,8 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
     let place = config::place(&args.store, true)?;
     let vault = Vault { store: place.store, key: None, encrypt: false, verify: true, allow_unauthenticated: true };
     let ids = vault.ids(args.database.as_deref())?;
-    let rows: Vec<(BackupId, Result<Manifest>)> = ids.into_iter().zip(claims(&vault, args.database.as_deref())?).collect();
+    let rows: Vec<(BackupId, Result<Manifest>)> =
+        ids.into_iter().zip(claims(&vault, args.database.as_deref())?).collect();
     for (id, claims) in &rows {
         if let Err(error) = claims {
             console.warn(&format!("{id} cannot be read: {error:#}"));
@@ -35,8 +36,10 @@ fn claims(vault: &Vault, database: Option<&str>) -> Result<Vec<Result<Manifest>>
     let mut all = Vec::new();
     for batch in ids.chunks(READERS) {
         let read = std::thread::scope(|scope| {
-            let readers: Vec<_> =
-                batch.iter().map(|id| scope.spawn(move || vault.sealed(id).map(|sealed| sealed.claims().clone()))).collect();
+            let readers: Vec<_> = batch
+                .iter()
+                .map(|id| scope.spawn(move || vault.sealed(id).map(|sealed| sealed.claims().clone())))
+                .collect();
             readers.into_iter().map(|reader| reader.join()).collect::<Vec<_>>()
         });
         for result in read {
@@ -65,7 +68,8 @@ fn table(rows: &[(BackupId, Result<Manifest>)], now: Timestamp) -> String {
         return "no backups\n".to_owned();
     }
     let width = rows.iter().map(|(id, _)| id.to_string().len()).max().unwrap_or(0);
-    let mut text = format!("{:width$}  {:>9}  {:>12}  {:>12}  {:>10}  KIND\n", "BACKUP", "AGE", "STORED", "DUMP", "ROWS");
+    let mut text =
+        format!("{:width$}  {:>9}  {:>12}  {:>12}  {:>10}  KIND\n", "BACKUP", "AGE", "STORED", "DUMP", "ROWS");
     for (id, claims) in rows.iter().rev() {
         let age = age(id, now);
         match claims {

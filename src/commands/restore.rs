@@ -83,7 +83,11 @@ fn pick(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
         .iter()
         .map(|id| {
             let size = match vault.sealed(id) {
-                Ok(sealed) => format!("{} stored, {} dump", bytes(sealed.claims().stored.bytes), bytes(sealed.claims().plain.bytes)),
+                Ok(sealed) => format!(
+                    "{} stored, {} dump",
+                    bytes(sealed.claims().stored.bytes),
+                    bytes(sealed.claims().plain.bytes)
+                ),
                 Err(_) => "unreadable".to_owned(),
             };
             format!("{:width$}  {:>8} ago  {size}", id.to_string(), age(id, now))

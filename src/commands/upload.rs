@@ -31,7 +31,9 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
 
 fn database(args: &UploadArgs) -> Result<String> {
     args.database.clone().ok_or_else(|| {
-        Fault::usage("upload needs to know which database the dump is of").hint("say --database NAME, or set DB_NAME").into()
+        Fault::usage("upload needs to know which database the dump is of")
+            .hint("say --database NAME, or set DB_NAME")
+            .into()
     })
 }
 

@@ -62,7 +62,12 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
 
 /// The id by the server's clock, and the backup before it. Two backups in one second would have one name: the later one takes the
 /// next free second.
-fn name(vault: &Vault, database: &str, snapshot: &Snapshot, monitor: &dyn Monitor) -> Result<(BackupId, Option<BackupId>)> {
+fn name(
+    vault: &Vault,
+    database: &str,
+    snapshot: &Snapshot,
+    monitor: &dyn Monitor,
+) -> Result<(BackupId, Option<BackupId>)> {
     let mut id = BackupId::new(database, snapshot.taken_at);
     match vault.ids(Some(database)) {
         Ok(ids) => {

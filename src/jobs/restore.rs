@@ -53,14 +53,20 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
     let target = Target::look(&plan.settings, &plan.database)?;
     if let State::Holds(count) = target.state {
         if !plan.clean {
-            return Err(Fault::failed(format!("database \"{}\" is not empty: it holds {count} objects", plan.database))
-                .hint("restore into another database with --to, or say --clean to replace what is there")
-                .into());
+            return Err(Fault::failed(format!(
+                "database \"{}\" is not empty: it holds {count} objects",
+                plan.database
+            ))
+            .hint("restore into another database with --to, or say --clean to replace what is there")
+            .into());
         }
         if is_source(manifest, &target) && !plan.over_source {
-            return Err(Fault::failed(format!("\"{}\" is the database that {} was taken from", plan.database, manifest.id))
-                .hint("restore into another database with --to, or say --clean --over-source to replace the source itself")
-                .into());
+            return Err(Fault::failed(format!(
+                "\"{}\" is the database that {} was taken from",
+                plan.database, manifest.id
+            ))
+            .hint("restore into another database with --to, or say --clean --over-source to replace the source itself")
+            .into());
         }
         if plan.jobs > 1 {
             return Err(Fault::usage("--jobs cannot empty its target in the same transaction")
@@ -69,7 +75,9 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
         }
     }
     if plan.jobs > 1 && manifest.dump.format == Format::Plain {
-        return Err(Fault::usage("--jobs is for archives; this backup is an SQL script").hint("leave out --jobs").into());
+        return Err(Fault::usage("--jobs is for archives; this backup is an SQL script")
+            .hint("leave out --jobs")
+            .into());
     }
     lacking(&manifest.requires, plan)?;
     Ok(target)
@@ -92,7 +100,8 @@ fn lacking(requires: &Requirements, plan: &Plan) -> Result<()> {
     }
     let missing = load::missing(&mut target::maintenance(&plan.settings)?, &wanted)?;
     let list = |what: &str, names: &BTreeSet<String>| {
-        (!names.is_empty()).then(|| format!("{what} {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")))
+        (!names.is_empty())
+            .then(|| format!("{what} {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")))
     };
     let lists: Vec<String> =
         [list("roles", &missing.roles), list("extensions", &missing.extensions)].into_iter().flatten().collect();
@@ -138,14 +147,18 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
 
 fn fill(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Loaded> {
     match manifest.dump.format {
-        Format::Plain => {
-            execute(&mut opened.plain()?, plan, target, manifest, monitor)
-        }
+        Format::Plain => execute(&mut opened.plain()?, plan, target, manifest, monitor),
         Format::Custom => archive(opened, manifest, plan, target, monitor),
     }
 }
 
-fn execute(script: &mut dyn Read, plan: &Plan, target: &Target, manifest: &Manifest, monitor: &dyn Monitor) -> Result<Loaded> {
+fn execute(
+    script: &mut dyn Read,
+    plan: &Plan,
+    target: &Target,
+    manifest: &Manifest,
+    monitor: &dyn Monitor,
+) -> Result<Loaded> {
     let mut client = plan.settings.for_database(&plan.database).connect("pgbk restore")?;
     let prelude = matches!(target.state, State::Holds(_)).then(|| target::wipe(target.server_major));
     let options = load::Options {
@@ -177,7 +190,10 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
 fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
     let mut spool = tempfile::Builder::new().prefix("pgbk-").suffix(".dump").tempfile()?;
     drain(&mut opened.plain()?, monitor, |bytes| spool.write_all(bytes)).map_err(|error| {
-        error.context(format!("write the archive to a temporary file in \"{}\" (TMPDIR)", std::env::temp_dir().display()))
+        error.context(format!(
+            "write the archive to a temporary file in \"{}\" (TMPDIR)",
+            std::env::temp_dir().display()
+        ))
     })?;
     Ok(spool)
 }

@@ -48,7 +48,13 @@ fn receive(opened: Opened, out: &mut dyn Write, monitor: &dyn Monitor) -> Result
 
 /// Writes the stored bytes and the `.meta` into a folder, unchanged. No key is needed: what the tags can tell is checked where the key
 /// is there, the BLAKE2b of the payload always.
-pub fn download_raw(vault: &Vault, id: &BackupId, folder: &Path, force: bool, monitor: &dyn Monitor) -> Result<PathBuf> {
+pub fn download_raw(
+    vault: &Vault,
+    id: &BackupId,
+    folder: &Path,
+    force: bool,
+    monitor: &dyn Monitor,
+) -> Result<PathBuf> {
     let meta = crate::store::read_small(vault.store.as_ref(), &id.meta_key(), META_LIMIT)?;
     let manifest = Sealed::parse(&id.meta_key(), &meta)?.claims().clone();
     if vault.key.is_some() || manifest.key.is_none() {
@@ -69,7 +75,9 @@ pub fn download_raw(vault: &Vault, id: &BackupId, folder: &Path, force: bool, mo
     }
     monitor.end();
     if summer.finish() != manifest.stored {
-        return Err(Fault::damaged(format!("\"{}\" does not have the BLAKE2b that its .meta states", manifest.object)).into());
+        return Err(
+            Fault::damaged(format!("\"{}\" does not have the BLAKE2b that its .meta states", manifest.object)).into()
+        );
     }
     let mut meta_file = NewFile::create(&folder.join(format!("{id}{META}")), force)?;
     meta_file.write_all(&meta)?;
@@ -89,7 +97,13 @@ pub struct Incoming {
 }
 
 /// A dump from a file or stdin becomes a backup, through the same pipeline.
-pub fn upload(vault: &Vault, source: &mut dyn Read, incoming: &Incoming, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
+pub fn upload(
+    vault: &Vault,
+    source: &mut dyn Read,
+    incoming: &Incoming,
+    now: Timestamp,
+    monitor: &dyn Monitor,
+) -> Result<Manifest> {
     let mut head = Vec::new();
     source.take(16).read_to_end(&mut head)?;
     let format = recognise(&head)?;
@@ -163,7 +177,9 @@ pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<M
     })?;
     monitor.end();
     if summer.finish() != manifest.stored {
-        return Err(Fault::damaged(format!("\"{}\" is not the payload that its .meta states", payload.display())).into());
+        return Err(
+            Fault::damaged(format!("\"{}\" is not the payload that its .meta states", payload.display())).into()
+        );
     }
     object.commit()?;
     if let Err(error) = write_small(vault.store.as_ref(), &manifest.meta_key(), &meta) {

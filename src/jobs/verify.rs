@@ -90,7 +90,9 @@ fn stored(opened: Opened, monitor: &dyn Monitor) -> Result<()> {
     })?;
     monitor.end();
     if summer.finish() != manifest.stored {
-        return Err(Fault::damaged(format!("\"{}\" does not have the BLAKE2b that its .meta states", manifest.object)).into());
+        return Err(
+            Fault::damaged(format!("\"{}\" does not have the BLAKE2b that its .meta states", manifest.object)).into()
+        );
     }
     Ok(())
 }
@@ -114,7 +116,9 @@ fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result
         return Err(Fault::damaged(format!("the tables in {} are not those that its .meta states", manifest.id)).into());
     }
     if manifest.tools.pg_dump.is_some() && !seen.complete {
-        return Err(Fault::damaged(format!("the dump in {} is cut short: its last line is missing", manifest.id)).into());
+        return Err(
+            Fault::damaged(format!("the dump in {} is cut short: its last line is missing", manifest.id)).into()
+        );
     }
     Ok(())
 }

@@ -99,7 +99,8 @@ impl Sealed {
 impl Manifest {
     /// What the rest of pgbk relies on, checked once.
     fn consistent(&self) -> Result<()> {
-        let wrong = |what: &str| Err(Fault::damaged(format!("the .meta of {} is inconsistent: {what}", self.id)).into());
+        let wrong =
+            |what: &str| Err(Fault::damaged(format!("the .meta of {} is inconsistent: {what}", self.id)).into());
         let cipher_known = self.encryption.as_ref().is_none_or(|encryption| encryption.cipher == super::CIPHER);
         if !cipher_known {
             return wrong("its cipher is unknown");
@@ -137,9 +138,11 @@ fn key_missing(id: &super::BackupId) -> anyhow::Error {
 }
 
 fn unauthenticated(id: &super::BackupId) -> anyhow::Error {
-    Fault::damaged(format!("{id} is not authenticated, but a key is set: anyone who can write to the store could have made it"))
-        .hint("if it is a backup from before the key was set, say --allow-unauthenticated")
-        .into()
+    Fault::damaged(format!(
+        "{id} is not authenticated, but a key is set: anyone who can write to the store could have made it"
+    ))
+    .hint("if it is a backup from before the key was set, say --allow-unauthenticated")
+    .into()
 }
 
 fn split(text: &str) -> Option<(&str, [u8; 32], bool)> {

@@ -91,7 +91,8 @@ struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     fn begin(client: &'a mut Client, options: &'a Options) -> Result<Self> {
-        let mut transaction = client.transaction().map_err(|error| failure::plain("cannot begin a transaction", &error))?;
+        let mut transaction =
+            client.transaction().map_err(|error| failure::plain("cannot begin a transaction", &error))?;
         if let Some(prelude) = &options.prelude {
             transaction.batch_execute(prelude).map_err(|error| failure::plain("cannot empty the target", &error))?;
         }

@@ -33,7 +33,8 @@ impl Target {
         };
         let number: u32 = one(&mut client, "SHOW server_version_num")?.unwrap_or_default().parse()?;
         // Managed servers may refuse it; then the name alone decides.
-        let system_identifier = one(&mut client, "SELECT system_identifier FROM pg_catalog.pg_control_system()").unwrap_or(None);
+        let system_identifier =
+            one(&mut client, "SELECT system_identifier FROM pg_catalog.pg_control_system()").unwrap_or(None);
         let state = match missing {
             true => State::Missing,
             false => match one(&mut client, OBJECTS)?.unwrap_or_default().parse()? {
@@ -59,7 +60,9 @@ impl Target {
             ),
             _ => format!("CREATE DATABASE {name} TEMPLATE template0"),
         };
-        client.batch_execute(&statement).map_err(|error| refused(&format!("create database \"{}\"", self.database), &error))
+        client
+            .batch_execute(&statement)
+            .map_err(|error| refused(&format!("create database \"{}\"", self.database), &error))
     }
 
     /// Removes the database that [`create`](Target::create) made, after a failure.

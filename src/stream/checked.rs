@@ -25,7 +25,9 @@ impl<R: Read> Read for CheckedReader<R> {
         seen.update(&buffer[..count]);
         let stated = self.expected.bytes;
         if seen.bytes() > stated {
-            return Err(Fault::damaged(format!("the dump is longer than the {stated} bytes that its .meta states")).into());
+            return Err(
+                Fault::damaged(format!("the dump is longer than the {stated} bytes that its .meta states")).into()
+            );
         }
         if count == 0 && !buffer.is_empty() {
             let found = self.seen.take().unwrap_or_default().finish();

@@ -89,7 +89,8 @@ impl<R: Read> Decryptor<R> {
         let made = if count > 0 {
             crypter.update(&self.fetched[..count], &mut self.out)?
         } else {
-            let made = crypter.finalize(&mut self.out).map_err(|_| Fault::damaged("the padding of the cipher is wrong"))?;
+            let made =
+                crypter.finalize(&mut self.out).map_err(|_| Fault::damaged("the padding of the cipher is wrong"))?;
             self.crypter = None;
             made
         };

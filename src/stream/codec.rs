@@ -212,7 +212,8 @@ mod tests {
     #[test]
     fn a_file_that_claims_a_huge_dictionary_is_refused() {
         let packed = xz_with_dictionary(1536 << 20);
-        let error = decompressor(packed.as_slice(), Some(Method::Xz)).unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+        let error =
+            decompressor(packed.as_slice(), Some(Method::Xz)).unwrap().read_to_end(&mut Vec::new()).unwrap_err();
         assert!(error.to_string().contains("xz cannot decode"), "{error}");
     }
 

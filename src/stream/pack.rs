@@ -1,5 +1,6 @@
 //! The two pipelines, put together: `Pack` on the way to the store, `unpack` on the way back.
 
+use super::Stage;
 use super::checked::CheckedReader;
 use super::cipher::{Decryptor, Encryptor};
 use super::codec::{Compressor, decompressor};
@@ -7,7 +8,6 @@ use super::relay::Relay;
 use super::tables::{Outcome, Tables};
 use super::tally::{StoredTally, Summer, Tagger, chunk_size};
 use super::verified::VerifiedReader;
-use super::Stage;
 use crate::error::Result;
 use crate::keys::Working;
 use crate::manifest::{Chunks, Compression, Format, Manifest, Sum};

@@ -164,7 +164,13 @@ impl<W: Write> Stage for StoredTally<W> {
 /// The chunk size for an object of about this many bytes: a power of two from 1 MiB, with room for four times as many.
 pub fn chunk_size(expected: u64) -> u64 {
     const SMALLEST: u64 = 1 << 20;
-    expected.saturating_mul(4).div_ceil(MOST_CHUNKS).max(SMALLEST).checked_next_power_of_two().unwrap_or(1 << 30).min(1 << 30)
+    expected
+        .saturating_mul(4)
+        .div_ceil(MOST_CHUNKS)
+        .max(SMALLEST)
+        .checked_next_power_of_two()
+        .unwrap_or(1 << 30)
+        .min(1 << 30)
 }
 
 #[cfg(test)]

@@ -87,8 +87,10 @@ impl Checker {
             return Ok(bytes);
         }
         let name = &self.name;
-        Err(Fault::damaged(format!("\"{name}\" is damaged: chunk {index}, bytes {start} to {end}, does not match its tag"))
-            .hint("restore an older backup (pgbk list), or fetch another copy of this one")
-            .into())
+        Err(Fault::damaged(format!(
+            "\"{name}\" is damaged: chunk {index}, bytes {start} to {end}, does not match its tag"
+        ))
+        .hint("restore an older backup (pgbk list), or fetch another copy of this one")
+        .into())
     }
 }

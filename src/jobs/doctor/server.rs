@@ -13,9 +13,12 @@ pub fn look_at_server(settings: &Settings, bin_dir: Option<&Path>) -> Vec<Findin
     let what = format!("database \"{}\"", settings.database());
     let mut control = match Control::open(settings) {
         Ok(control) => control,
-        Err(error) => return vec![Finding::error(&what, &error, "check DB_HOST, DB_PORT, DB_USER, DB_NAME and DB_PASSWORD")],
+        Err(error) => {
+            return vec![Finding::error(&what, &error, "check DB_HOST, DB_PORT, DB_USER, DB_NAME and DB_PASSWORD")];
+        }
     };
-    let mut findings = vec![Finding::ok(&what, format!("PostgreSQL {} at {}", control.server().version, settings.describe()))];
+    let mut findings =
+        vec![Finding::ok(&what, format!("PostgreSQL {} at {}", control.server().version, settings.describe()))];
     findings.push(client(control.server().major, bin_dir));
     findings.push(rights(&mut control));
     findings.push(match control.lock() {
@@ -24,7 +27,9 @@ pub fn look_at_server(settings: &Settings, bin_dir: Option<&Path>) -> Vec<Findin
     });
     findings.push(match control.snapshot() {
         Ok(snapshot) => Finding::ok("snapshot", snapshot.pg_snapshot),
-        Err(error) => Finding::error("snapshot", &error, "the role must be able to begin a REPEATABLE READ transaction"),
+        Err(error) => {
+            Finding::error("snapshot", &error, "the role must be able to begin a REPEATABLE READ transaction")
+        }
     });
     findings
 }
@@ -32,7 +37,9 @@ pub fn look_at_server(settings: &Settings, bin_dir: Option<&Path>) -> Vec<Findin
 fn client(server_major: u32, bin_dir: Option<&Path>) -> Finding {
     match tools::find("pg_dump", server_major, bin_dir) {
         Ok(tool) => Finding::ok("pg_dump", format!("{} in {}", tool.version, tool.path.display())),
-        Err(error) => Finding::error("pg_dump", &error, "install a PostgreSQL client as new as the server, or set PG_BIN_DIR"),
+        Err(error) => {
+            Finding::error("pg_dump", &error, "install a PostgreSQL client as new as the server, or set PG_BIN_DIR")
+        }
     }
 }
 

@@ -33,7 +33,11 @@ pub fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<
         Ok(()) => Finding::ok("store: delete", "allowed"),
         Err(error) => {
             let detail = format!("not possible, and not needed for backups: {error:#}");
-            Finding::note("store: delete", detail, format!("\"{key}\" is left behind; retention needs a role that may delete"))
+            Finding::note(
+                "store: delete",
+                detail,
+                format!("\"{key}\" is left behind; retention needs a role that may delete"),
+            )
         }
     });
     findings.push(leftovers(store));
@@ -44,9 +48,11 @@ fn read(store: &dyn Store, key: &str) -> Finding {
     match read_small(store, key, 1024) {
         Ok(bytes) if bytes == PROBE => Finding::ok("store: read", "what was written comes back"),
         Ok(_) => Finding::fail("store: read", "other bytes came back than were written", "do not trust this store"),
-        Err(error) if kind(&error) == Kind::Denied => {
-            Finding::note("store: read", format!("{error:#}"), "backups work; restore and verify need the right to get objects")
-        }
+        Err(error) if kind(&error) == Kind::Denied => Finding::note(
+            "store: read",
+            format!("{error:#}"),
+            "backups work; restore and verify need the right to get objects",
+        ),
         Err(error) => Finding::error("store: read", &error, "restore and verify need to get objects"),
     }
 }
@@ -65,9 +71,13 @@ fn conditional(s3: &S3, key: &str) -> Finding {
 
 fn listing(store: &dyn Store, key: &str) -> Finding {
     match store.list(key) {
-        Ok(found) if found.iter().any(|object| object.key == key) => Finding::ok("store: list", "shows what was written"),
+        Ok(found) if found.iter().any(|object| object.key == key) => {
+            Finding::ok("store: list", "shows what was written")
+        }
         Ok(_) => Finding::note("store: list", "does not show what was written yet", "list and latest may lag behind"),
-        Err(error) => Finding::note("store: list", format!("{error:#}"), "backups work; list, latest and verify --all need it"),
+        Err(error) => {
+            Finding::note("store: list", format!("{error:#}"), "backups work; list, latest and verify --all need it")
+        }
     }
 }
 
@@ -98,8 +108,12 @@ fn skew(s3: &S3) -> Finding {
     let remedy = "set the clock (NTP); requests that are 15 minutes off are refused";
     match s3.clock_skew() {
         Ok(None) => Finding::note("clock", "the host does not tell its time", "compare by hand"),
-        Ok(Some(seconds)) if seconds.abs() >= MOST_SKEW => Finding::fail("clock", format!("{seconds} s off the host's"), remedy),
-        Ok(Some(seconds)) if seconds.abs() >= SOME_SKEW => Finding::note("clock", format!("{seconds} s off the host's"), remedy),
+        Ok(Some(seconds)) if seconds.abs() >= MOST_SKEW => {
+            Finding::fail("clock", format!("{seconds} s off the host's"), remedy)
+        }
+        Ok(Some(seconds)) if seconds.abs() >= SOME_SKEW => {
+            Finding::note("clock", format!("{seconds} s off the host's"), remedy)
+        }
         Ok(Some(seconds)) => Finding::ok("clock", format!("{} s off the host's", seconds.abs())),
         Err(error) => Finding::error("clock", &error, remedy),
     }
@@ -141,7 +155,11 @@ fn leftovers(store: &dyn Store) -> Finding {
                 found.orphans.len(),
                 names.join(", ")
             );
-            Finding::note("leftovers", detail, "of killed runs, or of one that is running now; remove them with: pgbk doctor --clean")
+            Finding::note(
+                "leftovers",
+                detail,
+                "of killed runs, or of one that is running now; remove them with: pgbk doctor --clean",
+            )
         }
     }
 }
