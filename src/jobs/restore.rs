@@ -200,7 +200,8 @@ fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
 
 fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, environment: &process::Environment) -> Result<Loaded> {
     let mut arguments = vec!["--exit-on-error".to_owned(), "--no-password".to_owned(), format!("--jobs={}", plan.jobs)];
-    arguments.push(format!("--dbname={}", plan.database));
+    // Empty: the database comes with the environment, where no name is taken for a connection string.
+    arguments.push("--dbname=".to_owned());
     if plan.no_owner {
         arguments.push("--no-owner".to_owned());
     }
