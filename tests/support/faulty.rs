@@ -57,6 +57,8 @@ pub enum Fault {
     DoneByAnother,
     /// Hangs up before the body's last bytes.
     Short,
+    /// Sends fewer bytes than were asked for, as if they were all.
+    Less,
     /// Leaves out that the answer is a range.
     NoRange,
     /// Says nothing for so long.
@@ -177,6 +179,11 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
             Some(Fault::Short) => {
                 let full = answer(&mut state.lock().unwrap(), &request);
                 return write_answer(out, call, &full, Some(full.body.len() / 2));
+            }
+            Some(Fault::Less) => {
+                let mut full = answer(&mut state.lock().unwrap(), &request);
+                full.body.truncate(full.body.len() / 2);
+                write_answer(out, call, &full, None)?;
             }
             Some(Fault::NoRange) => {
                 let mut full = answer(&mut state.lock().unwrap(), &request);
