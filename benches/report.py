@@ -1,0 +1,123 @@
+"""The table of ratios, from the rows that measure.py wrote: report.py ROWS SIZES MACHINE RESULTS.
+
+Ratios are medians of the ratios of each round, where both sides ran one after the other. RESULTS gets everything as JSON.
+"""
+
+import json
+import sys
+from statistics import median
+
+# row, side of pgbk, side of the peer, what is compared, the bar
+PAIRS = [
+    ("plain", "dir", "peer", "backup, not compressed, encrypted, to a directory / `pg_dump > /dev/null`", 1.3),
+    ("plain", "s3", "peer", "backup, not compressed, encrypted, to S3 / `pg_dump > /dev/null`", 1.6),
+    ("zstd", "dir", "peer", "backup, zstd:3, encrypted, to a directory / `pg_dump > /dev/null`", 1.2),
+    ("zstd", "s3", "peer", "backup, zstd:3, encrypted, to S3 / `pg_dump > /dev/null`", 1.3),
+    ("xz", "dir", "peer", "backup, xz:4, encrypted, to a directory / `pg_dump \\| xz -T0 -4 > /dev/null`", 1.03),
+    ("shell", "s3", "peer", "backup, xz:4, encrypted, to S3 / `pg_dump \\| xz -T0 -4 \\| openssl \\| aws s3 cp -`", None),
+    ("staging", "xz-s3", "xz-peer", "the same / dump to disk, b2sum, xz -T0 -4, openssl, aws s3 cp", 0.6),
+    ("staging", "plain-s3", "plain-peer", "backup, not compressed, to S3 / dump to disk, b2sum, openssl, aws s3 cp", 0.6),
+    ("restore", "dir", "peer", "restore from a directory / `psql -1 -f` of the local file", 1.1),
+]
+
+
+class Rows:
+    def __init__(self, path):
+        self.all = []
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                row, side, turn, *figures = line.rstrip("\n").split("\t")
+                seconds, tree, own, written = map(float, figures)
+                self.all.append({"row": row, "side": side, "round": int(turn), "seconds": seconds, "tree_kib": int(tree),
+                                 "own_kib": int(own), "written": int(written)})
+
+    def of(self, row, side, figure):
+        return {each["round"]: each[figure] for each in self.all if each["row"] == row and each["side"] == side}
+
+
+def sizes_of(path):
+    with open(path, encoding="utf-8") as file:
+        return {name: int(size) for name, size in (line.split("\t") for line in file)}
+
+
+def entry(work, peer, ours, theirs, ratio, bar, met):
+    return {"work": work, "pgbk": ours, "peer": theirs, "ratio": ratio, "bar": bar, "met": met, "peer_name": peer}
+
+
+def speed(rows):
+    for row, ours, theirs, text, bar in PAIRS:
+        mine, other = rows.of(row, ours, "seconds"), rows.of(row, theirs, "seconds")
+        both = sorted(mine.keys() & other.keys())
+        if both:
+            ratio = median(mine[turn] / other[turn] for turn in both)
+            work, peer = text.split(" / ")
+            yield entry(work, peer, f"{median(mine.values()):.2f} s", f"{median(other.values()):.2f} s", ratio,
+                        bar and f"≤ {bar}", bar and ratio <= bar)
+
+
+def disk(rows):
+    for side, text in [("xz", "the same, xz:4"), ("plain", "the same, not compressed")]:
+        mine, other = rows.of("staging", f"{side}-s3", "written"), rows.of("staging", f"{side}-peer", "written")
+        if mine and other:
+            ours = max(mine.values())
+            # A log line is not a temporary file.
+            yield entry(f"written to disk, {text}", "staging", f"{ours / 1e6:.1f} MB",
+                        f"{max(other.values()) / 1e6:.0f} MB", None, "no disk", ours < 1e6)
+
+
+def stored(sizes):
+    if "xz pgbk" in sizes and "xz peer" in sizes:
+        ratio = sizes["xz pgbk"] / sizes["xz peer"]
+        yield entry("stored size, xz:4", "`pg_dump \\| xz -T0 -4`", f"{sizes['xz pgbk'] / 1e6:.2f} MB",
+                    f"{sizes['xz peer'] / 1e6:.2f} MB", ratio, "within 1 %", abs(ratio - 1) <= 0.01)
+
+
+def memory(rows):
+    for kind, text in [("plain", "not compressed"), ("zstd", "zstd:3")]:
+        full, quarter = (rows.of("memory", f"{kind}-{part}", "own_kib") for part in ("full", "quarter"))
+        if not full or not quarter:
+            continue
+        codec = median(rows.of("memory", f"{kind}-codec", "own_kib").values() or [0])
+        large, small = median(full.values()), median(quarter.values())
+        beyond = (large - codec) / 1024
+        yield entry(f"peak memory, backup to S3, {text}", f"codec alone {codec / 1024:.0f} MiB" if codec else "no codec",
+                    f"{large / 1024:.0f} MiB", "", None, "≤ 96 MiB beyond the codec", beyond <= 96)
+        yield entry("the same, the whole database / a quarter of it", "a quarter of it", f"{large / 1024:.0f} MiB",
+                    f"{small / 1024:.0f} MiB", large / small, "± 10 %", abs(large / small - 1) <= 0.1)
+    own = rows.of("restore", "dir", "own_kib")
+    if own:
+        largest = max(own.values()) / 1024
+        yield entry("peak memory, restore, not compressed", "no codec", f"{largest:.0f} MiB", "", None, "≤ 96 MiB", largest <= 96)
+
+
+def start(rows):
+    mine, other = (rows.of("startup", side, "seconds") for side in ("help", "peer"))
+    if mine:
+        ours = median(mine.values()) * 1000
+        yield entry("start-up, `pgbk --help`", "`true`", f"{ours:.1f} ms", f"{median(other.values()) * 1000:.1f} ms",
+                    None, "≤ 10 ms", ours <= 10)
+
+
+def store(rows, sizes):
+    put = rows.of("store", "put", "seconds")
+    if put:
+        rate = sizes["store put"] / median(put.values()) / 1e6
+        yield entry(f"the store itself: `aws s3 cp` of a file of {sizes['store put'] / 1e6:.0f} MB", "", "",
+                    f"{median(put.values()):.2f} s ({rate:.0f} MB/s)", None, None, None)
+
+
+def main():
+    rows_path, sizes_path, machine, results = sys.argv[1:]
+    rows, sizes = Rows(rows_path), sizes_of(sizes_path)
+    table = [*speed(rows), *disk(rows), *stored(sizes), *memory(rows), *start(rows), *store(rows, sizes)]
+    with open(results, "w", encoding="utf-8") as file:
+        json.dump({"machine": machine, "sizes": sizes, "table": table, "rows": rows.all}, file, indent=1, ensure_ascii=False)
+    print(f"\n{machine}\n")
+    print("| work | peer | pgbk | peer | ratio | bar | met |\n|---|---|---|---|---|---|---|")
+    for each in table:
+        ratio = f"{each['ratio']:.3f}" if each["ratio"] is not None else ""
+        met = {True: "yes", False: "**no**", None: ""}[each["met"]]
+        print(f"| {each['work']} | {each['peer_name']} | {each['pgbk']} | {each['peer']} | {ratio} | {each['bar'] or ''} | {met} |")
+
+
+main()
