@@ -127,9 +127,7 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
-            if created && let Err(left) = target.drop_created(&plan.settings) {
-                monitor.warn(&format!("the new database \"{}\" could not be removed again: {left:#}", plan.database));
-            }
+            undo(plan, target, monitor);
             return Err(error);
         }
     };
@@ -143,6 +141,20 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
         skipped: loaded.skipped,
         seconds: begun.elapsed().as_secs_f64(),
     })
+}
+
+/// Makes the target what it was, where the transaction has not done so already: a database made here goes, and one that parallel
+/// jobs were filling is emptied again.
+fn undo(plan: &Plan, target: &Target, monitor: &dyn Monitor) {
+    let undone = match target.state {
+        State::Missing => target.drop_created(&plan.settings),
+        State::Empty if plan.jobs > 1 => target.empty(&plan.settings),
+        _ => Ok(()),
+    };
+    if let Err(left) = undone {
+        monitor
+            .warn(&format!("database \"{}\" is left half restored, and could not be reset: {left:#}", plan.database));
+    }
 }
 
 fn fill(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Loaded> {

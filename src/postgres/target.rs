@@ -65,6 +65,14 @@ impl Target {
             .map_err(|error| refused(&format!("create database \"{}\"", self.database), &error))
     }
 
+    /// Removes everything in the database.
+    pub fn empty(&self, settings: &Settings) -> Result<()> {
+        let mut client = settings.for_database(&self.database).connect("pgbk restore")?;
+        client
+            .batch_execute(&wipe(self.server_major))
+            .map_err(|error| refused(&format!("empty database \"{}\"", self.database), &error))
+    }
+
     /// Removes the database that [`create`](Target::create) made, after a failure.
     pub fn drop_created(&self, settings: &Settings) -> Result<()> {
         let statement = format!("DROP DATABASE IF EXISTS {}", identifier(&self.database));
