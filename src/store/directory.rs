@@ -5,14 +5,16 @@
 //! followed, so that nobody who can write one of the folders can lead a backup elsewhere.
 
 mod folder;
+mod partial;
 
-use super::{Creation, Info, Listed, Object, Receipt, Store, Unfinished, Upload};
+use super::{Creation, Info, Listed, Object, Store, Unfinished, Upload};
 use crate::error::{Fault, Kind, Result};
 use folder::Folder;
 use jiff::Timestamp;
+use partial::Partial;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -58,11 +60,7 @@ impl Store for Directory {
         if folder.stat(name(key)).map_err(|error| cause("create", &path, error))?.is_some() {
             return Err(taken(&path).into());
         }
-        let partial = Partial::name_for(name(key))?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let file = folder.file(&partial, flags).map_err(|error| cause("create", &path, error))?;
-        let file = Some(BufWriter::with_capacity(1 << 16, file));
-        Ok(Box::new(Partial { folder, path, partial, name: name(key).to_owned(), file, bytes: 0 }))
+        Ok(Box::new(Partial::create(folder, path, name(key))?))
     }
 
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
@@ -144,76 +142,6 @@ impl Directory {
             }
         }
         Ok(found)
-    }
-}
-
-/// A file being written under a name that no listing shows.
-struct Partial {
-    folder: Folder,
-    path: PathBuf,
-    partial: String,
-    name: String,
-    /// None once it is published.
-    file: Option<BufWriter<File>>,
-    bytes: u64,
-}
-
-impl Partial {
-    fn name_for(name: &str) -> Result<String> {
-        let mut random = [0; 6];
-        openssl::rand::rand_bytes(&mut random)?;
-        Ok(format!(".{name}.{}.partial", hex::encode(random)))
-    }
-
-    /// The name that the finished file would have had; None for any other file.
-    fn final_name(partial: &str) -> Option<&str> {
-        let (name, random) = partial.strip_prefix('.')?.strip_suffix(".partial")?.rsplit_once('.')?;
-        (!name.is_empty() && random.len() == 12).then_some(name)
-    }
-
-    fn cause(&self, error: io::Error) -> io::Error {
-        cause("write", &self.path, error).into()
-    }
-}
-
-impl Write for Partial {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let file = self.file.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        let written = file.write(bytes).map_err(|error| cause("write", &self.path, error))?;
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Upload for Partial {
-    fn commit(mut self: Box<Self>) -> Result<Receipt> {
-        let file = self.file.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        let flushed = file.flush().and_then(|()| file.get_ref().sync_all());
-        flushed.map_err(|error| self.cause(error))?;
-        match self.folder.publish(&self.partial, &self.name) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(&self.path).into()),
-            Err(error) => return Err(self.cause(error).into()),
-        }
-        // Published: what follows must not make `drop` look for the temporary file.
-        self.file = None;
-        self.folder.sync().map_err(|error| self.cause(error))?;
-        Ok(Receipt { bytes: self.bytes, etag: None, version: None })
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        if let Some(file) = self.file.take() {
-            // Taken apart so that the buffer is not written out first.
-            drop(file.into_parts());
-            // Nobody is left to tell; `unfinished` will show it.
-            self.folder.unlink(&self.partial).ok();
-        }
     }
 }
 

@@ -1,0 +1,88 @@
+//! A file on its way to be an object.
+
+use super::folder::Folder;
+use super::{cause, taken};
+use crate::error::Result;
+use crate::store::{Receipt, Upload};
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+/// A file being written under a name that no listing shows.
+pub(super) struct Partial {
+    folder: Folder,
+    path: PathBuf,
+    partial: String,
+    name: String,
+    /// None once it is published.
+    file: Option<BufWriter<File>>,
+    bytes: u64,
+}
+
+impl Partial {
+    pub fn create(folder: Folder, path: PathBuf, name: &str) -> Result<Partial> {
+        let partial = Partial::name_for(name)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let file = folder.file(&partial, flags).map_err(|error| cause("create", &path, error))?;
+        let file = Some(BufWriter::with_capacity(1 << 16, file));
+        Ok(Partial { folder, path, partial, name: name.to_owned(), file, bytes: 0 })
+    }
+
+    fn name_for(name: &str) -> Result<String> {
+        let mut random = [0; 6];
+        openssl::rand::rand_bytes(&mut random)?;
+        Ok(format!(".{name}.{}.partial", hex::encode(random)))
+    }
+
+    /// The name that the finished file would have had; None for any other file.
+    pub fn final_name(partial: &str) -> Option<&str> {
+        let (name, random) = partial.strip_prefix('.')?.strip_suffix(".partial")?.rsplit_once('.')?;
+        (!name.is_empty() && random.len() == 12).then_some(name)
+    }
+
+    fn cause(&self, error: io::Error) -> io::Error {
+        cause("write", &self.path, error).into()
+    }
+}
+
+impl Write for Partial {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let file = self.file.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        let written = file.write(bytes).map_err(|error| cause("write", &self.path, error))?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Upload for Partial {
+    fn commit(mut self: Box<Self>) -> Result<Receipt> {
+        let file = self.file.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        let flushed = file.flush().and_then(|()| file.get_ref().sync_all());
+        flushed.map_err(|error| self.cause(error))?;
+        match self.folder.publish(&self.partial, &self.name) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(&self.path).into()),
+            Err(error) => return Err(self.cause(error).into()),
+        }
+        // Published: what follows must not make `drop` look for the temporary file.
+        self.file = None;
+        self.folder.sync().map_err(|error| self.cause(error))?;
+        Ok(Receipt { bytes: self.bytes, etag: None, version: None })
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            // Taken apart so that the buffer is not written out first.
+            drop(file.into_parts());
+            // Nobody is left to tell; `unfinished` will show it.
+            self.folder.unlink(&self.partial).ok();
+        }
+    }
+}
