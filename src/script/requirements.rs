@@ -61,7 +61,7 @@ impl Requirements {
     /// The list of roles behind the first such keyword outside parentheses.
     fn behind(&mut self, keyword: &str, mut tokens: Tokens<'_>) {
         let mut depth = 0;
-        while let Some(token) = tokens.next() {
+        for token in tokens.by_ref() {
             match token {
                 Token::Mark(b'(') => depth += 1,
                 Token::Mark(b')') => depth -= 1,

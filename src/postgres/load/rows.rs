@@ -52,7 +52,7 @@ impl<'a> Stretch<'a> {
     /// Sends rows until they end (true) or are enough for one COPY (false).
     fn run(&mut self, script: &mut Script<'_>) -> Result<bool> {
         let mut ended = false;
-        while !ended && !(self.bytes >= STRETCH && self.held.contains(&b'\n')) {
+        while !(ended || self.is_full()) {
             let mut sink = |event: Event<'_>| match event {
                 Event::CopyData(data) => self.take(data),
                 Event::CopyEnd { .. } => {
@@ -71,20 +71,29 @@ impl<'a> Stretch<'a> {
         Ok(ended)
     }
 
+    /// The next COPY can begin only where a line ends.
+    fn is_full(&self) -> bool {
+        self.bytes >= STRETCH && self.held.contains(&b'\n')
+    }
+
     fn take(&mut self, data: &[u8]) -> Result<()> {
+        if self.held.is_empty() && data.len() >= MESSAGE && self.bytes < STRETCH {
+            return self.send(data);
+        }
         self.held.extend_from_slice(data);
-        // Beyond the stretch the rows are held until a line ends, which is where the next COPY can begin.
-        let enough = self.bytes >= STRETCH && data.contains(&b'\n');
-        if self.held.len() >= MESSAGE && !enough { self.flush(self.held.len()) } else { Ok(()) }
+        if self.held.len() >= MESSAGE && !self.is_full() { self.flush(self.held.len()) } else { Ok(()) }
     }
 
     fn flush(&mut self, length: usize) -> Result<()> {
-        let piece = &self.held[..length];
+        let rest = self.held.split_off(length);
+        let piece = std::mem::replace(&mut self.held, rest);
+        self.send(&piece)
+    }
+
+    fn send(&mut self, piece: &[u8]) -> Result<()> {
         self.lines += memchr::memchr_iter(b'\n', piece).count() as u64;
-        self.bytes += length as u64;
-        self.writer.write_all(piece).map_err(|error| failure::of_rows(self.header, &error))?;
-        self.held.drain(..length);
-        Ok(())
+        self.bytes += piece.len() as u64;
+        self.writer.write_all(piece).map_err(|error| failure::of_rows(self.header, &error))
     }
 
     /// Ends the COPY behind the last whole row; what comes after it is for the next.
