@@ -21,6 +21,8 @@ pub struct Console {
     json: bool,
     step: Mutex<Option<Step>>,
     done: AtomicU64,
+    /// Bytes handed to the store; 0 where the step stores none.
+    stored: AtomicU64,
     due: AtomicU64,
     epoch: Instant,
 }
@@ -41,6 +43,7 @@ impl Console {
             json,
             step: Mutex::new(None),
             done: AtomicU64::new(0),
+            stored: AtomicU64::new(0),
             due: AtomicU64::new(0),
             epoch: Instant::now(),
         }
@@ -136,7 +139,11 @@ impl Console {
             return;
         };
         let done = self.done.load(Ordering::Relaxed);
-        self.line(LogLevel::Info, &format!("{name}: {}", progress(done, total, seconds)));
+        let stored = match self.stored.load(Ordering::Relaxed) {
+            0 => String::new(),
+            stored => format!(", {} stored", HumanBytes(stored)),
+        };
+        self.line(LogLevel::Info, &format!("{name}: {}{stored}", progress(done, total, seconds)));
     }
 }
 
@@ -144,6 +151,7 @@ impl Monitor for Console {
     fn begin(&self, name: &str, total: Option<u64>) {
         self.line(LogLevel::Info, name);
         self.done.store(0, Ordering::Relaxed);
+        self.stored.store(0, Ordering::Relaxed);
         self.due.store(self.elapsed() + LINE_EVERY.as_secs(), Ordering::Relaxed);
         let bar = self.draws().then(|| bar(total));
         *self.lock() = Some(Step { name: name.to_owned(), total, begun: Instant::now(), bar });
@@ -158,6 +166,13 @@ impl Monitor for Console {
         let due = self.due.load(Ordering::Relaxed);
         if self.elapsed() >= due && self.due.swap(due + LINE_EVERY.as_secs(), Ordering::Relaxed) == due {
             self.progress_line();
+        }
+    }
+
+    fn stored(&self, bytes: u64) {
+        self.stored.store(bytes, Ordering::Relaxed);
+        if let Some(bar) = self.lock().as_ref().and_then(|step| step.bar.as_ref()) {
+            bar.set_message(format!(", {} stored", HumanBytes(bytes)));
         }
     }
 
@@ -177,8 +192,10 @@ impl Monitor for Console {
 fn bar(total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
         // The total is the server's estimate: the bar may end early or late, and says so with a "~".
-        Some(total) => (ProgressBar::new(total), "{bar:30} {bytes} of ~{total_bytes} at {bytes_per_sec}, ~{eta} left"),
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes} at {bytes_per_sec}"),
+        Some(total) => {
+            (ProgressBar::new(total), "{bar:30} {bytes} of ~{total_bytes} at {bytes_per_sec}{msg}, ~{eta} left")
+        }
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes} at {bytes_per_sec}{msg}"),
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

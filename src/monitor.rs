@@ -6,7 +6,7 @@ pub trait Monitor: Send + Sync {
     fn begin(&self, step: &str, total: Option<u64>);
     /// So many more plain bytes went through.
     fn advance(&self, bytes: u64);
-    /// So many more bytes were stored or fetched.
+    /// So many bytes have been handed to the store in all.
     fn stored(&self, _bytes: u64) {}
     /// Something a person should know although the work goes on.
     fn warn(&self, message: &str);

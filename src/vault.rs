@@ -190,6 +190,11 @@ impl Write for Deposit<'_> {
 }
 
 impl Deposit<'_> {
+    /// Bytes handed to the store so far.
+    pub fn stored(&self) -> u64 {
+        self.pack.stored()
+    }
+
     /// Makes it a backup: commits the payload, looks at what the store has, writes the `.meta`.
     pub fn finish(self, about: About, monitor: &dyn Monitor) -> Result<Manifest> {
         let Deposit { vault, id, object, format, compression, encrypted, working, pack, begun } = self;

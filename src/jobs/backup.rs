@@ -45,7 +45,11 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     // Pinned to the server that knows the snapshot: a host name may stand for several.
     let environment = control.settings().child_environment()?;
     let mut child = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, plan.stall)?;
-    drain(&mut child, monitor, |bytes| deposit.write_all(bytes))?;
+    drain(&mut child, monitor, |bytes| {
+        deposit.write_all(bytes)?;
+        monitor.stored(deposit.stored());
+        Ok(())
+    })?;
     control.alive()?;
 
     let about = About {

@@ -111,7 +111,11 @@ pub fn upload(
     let expected = incoming.expected.unwrap_or(0);
     monitor.begin(&format!("upload {id}"), incoming.expected);
     let mut deposit = vault.begin(id, format, incoming.compression, expected)?;
-    drain(&mut head.chain(source), monitor, |bytes| deposit.write_all(bytes))?;
+    drain(&mut head.chain(source), monitor, |bytes| {
+        deposit.write_all(bytes)?;
+        monitor.stored(deposit.stored());
+        Ok(())
+    })?;
     let about = About {
         server: None,
         pg_dump: None,

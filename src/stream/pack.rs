@@ -13,6 +13,8 @@ use crate::keys::Working;
 use crate::manifest::{Chunks, Compression, Format, Manifest, Sum};
 use crate::store::Object;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How an object is made.
 pub struct Recipe<'a> {
@@ -31,6 +33,7 @@ type Stored<W> = Encryptor<StoredTally<W>>;
 /// Write the dump here; compressed and encrypted bytes reach the writer beneath, each stage on its own thread.
 pub struct Pack<W: Write + Send + 'static> {
     plain: Summer,
+    stored: Arc<AtomicU64>,
     /// What only an SQL script has: COPY blocks and a trailer.
     tables: Option<Tables>,
     next: Relay<Compressor<Relay<Stored<W>>>>,
@@ -56,13 +59,19 @@ impl<W: Write + Send + 'static> Pack<W> {
     pub fn new(writer: W, recipe: &Recipe) -> Result<Self> {
         let tagger = Tagger::new(recipe.working.map(|working| working.mac.clone()));
         let stored = StoredTally::new(writer, tagger, chunk_size(recipe.expected));
+        let passed = stored.passed();
         let cipher = match recipe.working {
             Some(working) if recipe.encrypt => Encryptor::new(stored, working)?,
             _ => Encryptor::plain(stored),
         };
         let codec = Compressor::new(Relay::new("encrypt", cipher)?, recipe.compression)?;
         let tables = (recipe.format == Format::Plain).then(Tables::default);
-        Ok(Pack { plain: Summer::default(), tables, next: Relay::new("compress", codec)? })
+        Ok(Pack { plain: Summer::default(), stored: passed, tables, next: Relay::new("compress", codec)? })
+    }
+
+    /// Bytes that have reached the writer beneath.
+    pub fn stored(&self) -> u64 {
+        self.stored.load(Ordering::Relaxed)
     }
 
     pub fn finish(self) -> Result<Packed<W>> {

@@ -6,6 +6,8 @@ use crate::manifest::{Chunks, MOST_CHUNKS, Sum, Tag};
 use blake2::digest::{Digest, FixedOutput, Update, consts::U32};
 use blake2::{Blake2b, Blake2b512};
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
 /// Length and BLAKE2b-512 of what was seen.
@@ -89,6 +91,8 @@ impl TagHash {
 /// Passes bytes on to the store and takes their sum and chunk tags.
 pub struct StoredTally<W> {
     inner: W,
+    /// Bytes so far, for whoever shows progress.
+    passed: Arc<AtomicU64>,
     sum: Summer,
     tagger: Tagger,
     /// Bytes of the open chunk so far.
@@ -101,7 +105,11 @@ impl<W: Write> StoredTally<W> {
     pub fn new(inner: W, tagger: Tagger, chunk_size: u64) -> Self {
         let open = tagger.begin();
         let chunks = Chunks { size: chunk_size, tags: Vec::new() };
-        StoredTally { inner, sum: Summer::default(), tagger, filled: 0, open, chunks }
+        StoredTally { inner, passed: Arc::default(), sum: Summer::default(), tagger, filled: 0, open, chunks }
+    }
+
+    pub fn passed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.passed)
     }
 
     /// A full chunk is closed only when another byte comes: until then it may be the last.
@@ -133,6 +141,7 @@ fn outgrown(bytes: u64) -> crate::error::Fault {
 impl<W: Write> Write for StoredTally<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.inner.write_all(bytes)?;
+        self.passed.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.sum.update(bytes);
         let mut rest = bytes;
         while !rest.is_empty() {
