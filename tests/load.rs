@@ -1,5 +1,7 @@
 //! Dumps of a real server, restored over the wire.
 
+mod support;
+
 #[path = "load/scratch.rs"]
 mod scratch;
 

@@ -141,8 +141,9 @@ SELECT (SELECT count(*) FROM own JOIN pg_catalog.pg_namespace n ON n.oid = own.n
      + (SELECT count(*) FROM pg_catalog.pg_largeobject_metadata)
      + (SELECT count(*) FROM pg_catalog.pg_publication)";
 
-/// Empties the database that the connection is in, as one statement for the restore's own transaction.
+/// Empties the database that the connection is in, as statements for the restore's own transaction.
 ///
+/// Whoever uses the target holds locks on it: after a minute it is an error rather than a silent wait.
 /// `public` is made anew as `initdb` makes it for this major version.
 pub fn wipe(server_major: u32) -> String {
     let (owner, rights) = match server_major {
@@ -150,7 +151,8 @@ pub fn wipe(server_major: u32) -> String {
         _ => ("CURRENT_USER", "USAGE, CREATE"),
     };
     format!(
-        "DO $pgbk$
+        "SET LOCAL lock_timeout = '60s';
+DO $pgbk$
 DECLARE r record;
 BEGIN
     FOR r IN SELECT pubname AS name FROM pg_catalog.pg_publication LOOP

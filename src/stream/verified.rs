@@ -8,12 +8,13 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-/// Chunks fetched and checked at the same time. Each fetcher holds two at most, so this bounds the memory.
-const FETCHERS: u64 = 4;
+/// Chunks fetched and checked at the same time, and the memory that they may take together: large chunks are fetched one by one.
+const MOST_FETCHERS: u64 = 4;
+const IN_FLIGHT: u64 = 32 << 20;
 
 /// The bytes of an object in order, each verified against the chunk tags before it is seen.
 pub struct VerifiedReader {
-    /// Fetcher `n` delivers chunks n, n + FETCHERS, …, so taking turns gives them in order.
+    /// Of `f` fetchers, number `n` delivers chunks n, n + f, n + 2f, …, so taking turns gives them in order.
     lanes: Vec<Receiver<Result<Vec<u8>>>>,
     next: u64,
     count: u64,
@@ -24,13 +25,15 @@ pub struct VerifiedReader {
 impl VerifiedReader {
     pub fn new(object: Box<dyn Object>, chunks: Chunks, tagger: Tagger, name: &str) -> Result<Self> {
         let count = chunks.tags.len() as u64;
+        let fetchers = (IN_FLIGHT / chunks.size).clamp(1, MOST_FETCHERS).min(count);
         let checker = Arc::new(Checker { object, chunks, tagger, name: name.to_owned() });
         let mut lanes = Vec::new();
-        for first in 0..FETCHERS.min(count) {
-            let (to, lane) = sync_channel(1);
+        for first in 0..fetchers {
+            // A fetcher hands its chunk over before it fetches the next.
+            let (to, lane) = sync_channel(0);
             let checker = Arc::clone(&checker);
             std::thread::Builder::new().name("fetch".into()).spawn(move || {
-                for index in (first..count).step_by(FETCHERS as usize) {
+                for index in (first..count).step_by(fetchers as usize) {
                     let chunk = checker.fetch(index);
                     let failed = chunk.is_err();
                     // Nobody listens any more: the reader was dropped.
@@ -45,7 +48,7 @@ impl VerifiedReader {
     }
 
     fn advance(&mut self) -> Result<()> {
-        let lane = &self.lanes[(self.next % FETCHERS) as usize];
+        let lane = &self.lanes[(self.next % self.lanes.len() as u64) as usize];
         self.chunk = lane.recv().unwrap_or_else(|_| Err(Fault::failed("a reading thread ended early").into()))?;
         self.given = 0;
         self.next += 1;
