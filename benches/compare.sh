@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Measures pgbk side by side with what people use otherwise, all in one run on two cores, and prints a table of ratios.
-#   SIZE_GB=2     the database, as pg_dump writes it        XZ_MB=200   the one for the rows with xz, which is slow
+#   SIZE_GB=2     the database, as pg_dump writes it        XZ_MB=200   the one for the rows with xz: at 1.5 to 12 MB/s
+#                                                           each of its 6 runs a round takes minutes
 #   RUNS=3        rounds of each row, both sides in turn    PART_MB=16  part size of `aws s3 cp`
 #   ROWS="plain zstd xz shell staging restore memory startup store"
 #   BENCH_DIR=/var/tmp   where the databases and the stores are; a real disk with six times SIZE_GB free
-#   PGBK=…        an installed pgbk instead of a release build
+#   BENCH_PGBK=…         an installed pgbk instead of a release build
 # Results as JSON: target/bench/results.json; every single run: target/bench/rows.tsv.
 # shellcheck disable=SC2329  # the rows' functions are called by name
 set -euo pipefail
@@ -86,12 +87,12 @@ enough_disk() {
 }
 
 build() {
-    if [ -z "${PGBK:-}" ]; then
+    if [ -z "${BENCH_PGBK:-}" ]; then
         say "building pgbk"
         cargo build --release --locked >>"$log" 2>&1 || { tail -n 40 "$log" >&2; exit 1; }
-        PGBK=${CARGO_TARGET_DIR:-$here/target}/release/pgbk
+        BENCH_PGBK=${CARGO_TARGET_DIR:-$here/target}/release/pgbk
     fi
-    "$PGBK" --version >&2
+    "$BENCH_PGBK" --version >&2
 }
 
 machine() {
@@ -226,11 +227,11 @@ backup() {
     if [ "$to" = dir ]; then
         rm -rf "$work/store"
         mkdir "$work/store"
-        measure "$row" "$side" "${pgbk_dir[@]}" DB_NAME="$name" DB_BACKUP_COMPRESS="$compression" "$PGBK" backup
+        measure "$row" "$side" "${pgbk_dir[@]}" DB_NAME="$name" DB_BACKUP_COMPRESS="$compression" "$BENCH_PGBK" backup
         kept=$(find "$work/store" -name '*.meta' | wc -l)
     else
         fresh_bucket
-        measure "$row" "$side" "${pgbk_s3[@]}" S3_BUCKET="$bucket" DB_NAME="$name" DB_BACKUP_COMPRESS="$compression" "$PGBK" backup
+        measure "$row" "$side" "${pgbk_s3[@]}" S3_BUCKET="$bucket" DB_NAME="$name" DB_BACKUP_COMPRESS="$compression" "$BENCH_PGBK" backup
         kept=$(aws s3 ls --recursive "s3://$bucket" | grep -c '\.meta$' || true)
     fi
     [ "$kept" -eq 1 ] || { echo "$row, $side: $kept backups are stored, not 1" >&2; exit 1; }
@@ -243,7 +244,7 @@ backup() {
 prove() {
     local how=("${pgbk_dir[@]}")
     [ "$1" = dir ] || how=("${pgbk_s3[@]}" S3_BUCKET="$bucket")
-    "${how[@]}" DB_NAME="$2" "$PGBK" verify latest --level content >>"$log" 2>&1 ||
+    "${how[@]}" DB_NAME="$2" "$BENCH_PGBK" verify latest --level content >>"$log" 2>&1 ||
         { tail -n 20 "$log" >&2; echo "what was stored does not verify" >&2; exit 1; }
 }
 
@@ -328,7 +329,7 @@ row_restore() {
     }
     restore_dir() {
         empty
-        measure restore dir "${pgbk_dir[@]}" DB_NAME=full "$PGBK" restore latest --to target --yes
+        measure restore dir "${pgbk_dir[@]}" DB_NAME=full "$BENCH_PGBK" restore latest --to target --yes
         if [ "$round" -eq 1 ]; then
             same_as_dump
         fi
@@ -362,7 +363,7 @@ row_memory() {
 }
 
 row_startup() {
-    startup_help() { measure startup help "$PGBK" --help; }
+    startup_help() { measure startup help "$BENCH_PGBK" --help; }
     startup_true() { measure startup peer true; }
     RUNS=20 in_turn startup_true startup_help 2>>"$log"
 }

@@ -53,8 +53,11 @@ install_packages() (
     trap 'exit 143' TERM
 
     held=1
-    [ ! -e "$policy" ] || as_root mv "$policy" "$policy.before-pgbk"
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    # One of ours, from a run that was killed, is not worth keeping.
+    if [ -e "$policy" ] && ! grep -q 'for the time that pgbk installs packages' "$policy"; then
+        as_root mv "$policy" "$policy.before-pgbk"
+    fi
+    printf '#!/bin/sh\n# Only for the time that pgbk installs packages.\nexit 101\n' | as_root tee "$policy" >/dev/null
     as_root chmod 755 "$policy"
     as_root mkdir -p "${cluster%/*}"
     echo 'create_main_cluster = false' | as_root tee "$cluster" >/dev/null
