@@ -5,6 +5,7 @@ use crate::environment;
 use crate::error::{Fault, Result};
 use crate::keys::Key;
 use crate::manifest::{Compression, Method};
+use crate::postgres::dump;
 use crate::postgres::settings::{Given, Settings};
 use crate::store::Store;
 use crate::store::directory::Directory;
@@ -152,14 +153,17 @@ pub fn server(args: &ServerArgs) -> Result<Settings> {
 
 /// `PG_DUMP_USER_ARGS` split as a shell would, and never given to one.
 pub fn pg_dump_arguments(text: Option<&str>) -> Result<Vec<String>> {
-    shlex::split(text.unwrap_or_default()).ok_or_else(|| {
-        Fault::usage("PG_DUMP_USER_ARGS has a quote that is not closed").hint("quote it as for a shell").into()
-    })
+    let arguments = shlex::split(text.unwrap_or_default()).ok_or_else(|| {
+        Fault::usage("PG_DUMP_USER_ARGS has a quote that is not closed").hint("quote it as for a shell")
+    })?;
+    dump::check(&arguments)?;
+    Ok(arguments)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn headers_split_at_one_or_two_backslashes_and_values_hold_colons() {
@@ -175,6 +179,16 @@ mod tests {
         assert!(headers("").unwrap().is_empty());
         for wrong in ["novalue", "a b:c", ":x", "x:", "x:a\r\nb:c"] {
             assert!(headers(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_text_panics_or_breaks_out_of_its_line(text in "([a-z:\\\\ \"\r\n]|\\PC){0,40}") {
+            for (name, value) in headers(&text).unwrap_or_default() {
+                prop_assert!(!name.is_empty() && !value.is_empty());
+                prop_assert!(!format!("{name}{value}").contains(['\r', '\n', '\\']));
+            }
         }
     }
 }

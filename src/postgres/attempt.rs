@@ -166,7 +166,10 @@ impl Plan<'_> {
         // The limit is for the whole way in, not for the first packet only; and a signal must end the wait.
         let (sender, receiver) = mpsc::channel();
         let tls = self.tls.clone();
-        std::thread::spawn(move || sender.send(config.connect(tls)));
+        std::thread::spawn(move || {
+            // Nobody listens any more once the wait has been interrupted.
+            let _ = sender.send(config.connect(tls));
+        });
         let begun = Instant::now();
         loop {
             match receiver.recv_timeout(interrupt::TICK) {

@@ -74,17 +74,17 @@ fn refused(place: &Place, answer: &DbError) -> Fault {
     if let Some(fault) = pooler(place, said) {
         return fault;
     }
-    match answer.code() {
-        &SqlState::INVALID_CATALOG_NAME => Fault::not_found(format!("database \"{database}\" does not exist on {at}"))
+    match *answer.code() {
+        SqlState::INVALID_CATALOG_NAME => Fault::not_found(format!("database \"{database}\" does not exist on {at}"))
             .hint("DB_NAME names the database; psql -l lists them"),
-        &SqlState::INVALID_PASSWORD => {
+        SqlState::INVALID_PASSWORD => {
             Fault::failed(format!("{at} refused the password of user \"{user}\"")).hint(PASSWORD)
         }
-        &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             Fault::failed(format!("{at} refused user \"{user}\" for database \"{database}\": {said}"))
                 .hint("DB_USER names the role; the server's pg_hba.conf says who may come from where, and whether with TLS (PGSSLMODE)")
         }
-        &SqlState::TOO_MANY_CONNECTIONS => Fault::failed(format!("{at} has no free connection: {said}"))
+        SqlState::TOO_MANY_CONNECTIONS => Fault::failed(format!("{at} has no free connection: {said}"))
             .hint("a backup needs two or three; raise max_connections or the role's connection limit"),
         _ => Fault::failed(format!("{at} refused user \"{user}\" for database \"{database}\": {said}")),
     }

@@ -28,7 +28,7 @@ impl Requirements {
 
     fn alter(&mut self, mut tokens: Tokens<'_>) {
         if tokens.accept(&["default", "privileges"]) {
-            while let Some(token) = tokens.next() {
+            for token in tokens.by_ref() {
                 match token {
                     _ if token.is("role") => self.role(tokens.next()),
                     _ if token.is("grant") => return self.behind("to", tokens),

@@ -52,7 +52,7 @@ impl<'a> Stretch<'a> {
     /// Sends rows until they end (true) or are enough for one COPY (false).
     fn run(&mut self, script: &mut Script<'_>) -> Result<bool> {
         let mut ended = false;
-        while !ended && !(self.bytes >= STRETCH && self.held.contains(&b'\n')) {
+        while !ended && (self.bytes < STRETCH || !self.held.contains(&b'\n')) {
             let mut sink = |event: Event<'_>| match event {
                 Event::CopyData(data) => self.take(data),
                 Event::CopyEnd { .. } => {

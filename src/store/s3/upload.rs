@@ -141,10 +141,10 @@ fn put(host: &Host, key: &str, bytes: Vec<u8>) -> Result<Receipt> {
             continue;
         }
         let refused = is_taken(&error);
-        if uncertain(&error) || refused && tries.load(Ordering::Relaxed) > 1 {
-            if let Some(found) = look_up(host, key, &receipt)? {
-                return Ok(found);
-            }
+        if (uncertain(&error) || refused && tries.load(Ordering::Relaxed) > 1)
+            && let Some(found) = look_up(host, key, &receipt)?
+        {
+            return Ok(found);
         }
         return Err(if refused { taken(host, key) } else { host.fault(&doing, error) }.into());
     }
