@@ -69,7 +69,8 @@ fn headers(text: &str) -> Result<Vec<(String, String)>> {
     text.split('\\')
         .map(str::trim)
         .filter(|pair| !pair.is_empty())
-        .map(|pair| {
+        .enumerate()
+        .map(|(at, pair)| {
             let (name, value) = pair.split_once(':').unwrap_or((pair, ""));
             let (name, value) = (name.trim(), value.trim());
             let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -80,8 +81,8 @@ fn headers(text: &str) -> Result<Vec<(String, String)>> {
             if good {
                 return Ok((name.to_owned(), value.to_owned()));
             }
-            // The value may be a secret, such as a key of server-side encryption.
-            Err(Fault::usage(format!("S3_REQUEST_HEADERS: what begins with \"{name}\" is not a key:value pair"))
+            // Nothing of it is shown: it may be a secret, such as a key of server-side encryption.
+            Err(Fault::usage(format!("S3_REQUEST_HEADERS: number {} is not a key:value pair", at + 1))
                 .hint("for example x-amz-object-lock-mode:GOVERNANCE\\x-amz-meta-team:db")
                 .into())
         })
@@ -134,7 +135,7 @@ pub fn compression(args: &PipelineArgs) -> Result<Option<Compression>> {
     if !(lowest..=highest).contains(&level) {
         return Err(Fault::usage(format!(
             "DB_BACKUP_COMPRESS_LEVEL: {level} is out of range for {}: {lowest} to {highest}",
-            method.extension()
+            method.name()
         ))
         .into());
     }

@@ -201,7 +201,7 @@ pub fn bytes(count: u64) -> String {
 }
 
 fn now() -> String {
-    Timestamp::now().to_string()
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// A closed stderr is no reason to stop a backup.

@@ -5,13 +5,14 @@ use super::value::{Which, duration, limit, wait};
 use crate::level::Level;
 use crate::manifest::Format;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub struct BackupArgs {
     /// Databases to back up
-    #[arg(value_name = "DB", env = "DB_NAME")]
+    #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
     pub databases: Vec<String>,
     /// plain: an SQL script; custom: an archive for pg_restore
     #[arg(long, env = "DUMP_FORMAT", value_enum, default_value = "plain")]
@@ -44,10 +45,10 @@ pub struct RestoreArgs {
     #[arg(value_name = "ID|latest")]
     pub which: Option<Which>,
     /// Database that "latest" and the list are about
-    #[arg(long, env = "DB_NAME", value_name = "DB")]
+    #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
     /// Restore into this database, created when missing; when unset, the backup's own
-    #[arg(long, value_name = "DB")]
+    #[arg(long, value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub to: Option<String>,
     /// Ask nothing
     #[arg(long, short)]
@@ -84,7 +85,7 @@ pub struct DownloadArgs {
     #[arg(value_name = "ID|latest", default_value = "latest")]
     pub which: Which,
     /// Database that "latest" is about
-    #[arg(long, env = "DB_NAME", value_name = "DB")]
+    #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
     /// File, folder (with --raw), or - for stdout; when unset, the id with .sql or .dump
     #[arg(long, short, value_name = "FILE")]
@@ -107,7 +108,7 @@ pub struct UploadArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Database that the dump is of
-    #[arg(long, env = "DB_NAME", value_name = "DB")]
+    #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
     /// FILE is a stored payload or .meta, written by "download --raw"
     #[arg(long)]
@@ -138,7 +139,7 @@ pub struct VerifyArgs {
     #[arg(long, value_enum, default_value = "content")]
     pub level: Level,
     /// Database that "latest" and --all are about
-    #[arg(long, env = "DB_NAME", value_name = "DB")]
+    #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
     /// One JSON document on stdout
     #[arg(long)]
@@ -152,7 +153,7 @@ pub struct VerifyArgs {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only this database's
-    #[arg(long, value_name = "DB")]
+    #[arg(long, value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
     /// One JSON document on stdout
     #[arg(long)]
@@ -164,7 +165,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Databases to look at
-    #[arg(value_name = "DB", env = "DB_NAME")]
+    #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
     pub databases: Vec<String>,
     /// Remove what killed runs left behind, where it is older than --older-than
     #[arg(long)]

@@ -12,7 +12,7 @@ pub struct ServerArgs {
     /// Host name, address or socket directory
     #[arg(long, env = "DB_HOST", value_name = "HOST")]
     pub host: Option<String>,
-    #[arg(long, env = "DB_PORT", value_name = "PORT", help = "Port; 5432 when unset")]
+    #[arg(long, env = "DB_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help = "Port; 5432 when unset")]
     pub port: Option<u16>,
     /// User name
     #[arg(long, env = "DB_USER", value_name = "USER")]

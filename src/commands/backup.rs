@@ -61,7 +61,7 @@ pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
 pub fn summary(manifest: &Manifest, location: &str) -> String {
     let seconds: f64 = manifest.seconds.values().sum();
     let method = manifest.compression.map_or("not compressed".to_owned(), |compression| {
-        format!("{} {}", compression.method.extension(), compression.level)
+        format!("{} {}", compression.method.name(), compression.level)
     });
     let cipher = if manifest.encryption.is_some() { "encrypted" } else { "not encrypted" };
     let checked = if manifest.verified { "read back" } else { "NOT read back" };

@@ -28,7 +28,7 @@ impl Requirements {
 
     fn alter(&mut self, mut tokens: Tokens<'_>) {
         if tokens.accept(&["default", "privileges"]) {
-            for token in tokens.by_ref() {
+            while let Some(token) = tokens.next() {
                 match token {
                     _ if token.is("role") => self.role(tokens.next()),
                     _ if token.is("grant") => return self.behind("to", tokens),
@@ -61,7 +61,7 @@ impl Requirements {
     /// The list of roles behind the first such keyword outside parentheses.
     fn behind(&mut self, keyword: &str, mut tokens: Tokens<'_>) {
         let mut depth = 0;
-        while let Some(token) = tokens.next() {
+        for token in tokens.by_ref() {
             match token {
                 Token::Mark(b'(') => depth += 1,
                 Token::Mark(b')') => depth -= 1,
