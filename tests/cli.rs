@@ -72,7 +72,11 @@ fn run(command: &str, folder: &Path) -> Output {
 }
 
 fn shown(output: &Output, folder: &Path) -> String {
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut text = String::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
     for line in String::from_utf8_lossy(&output.stderr).lines() {
         text.push_str(format!("! {line}").trim_end());
         text.push('\n');

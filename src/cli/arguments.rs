@@ -14,7 +14,7 @@ pub struct BackupArgs {
     /// Databases to back up
     #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
     pub databases: Vec<String>,
-    /// plain: an SQL script; custom: an archive for pg_restore
+    /// What pg_dump writes
     #[arg(long, env = "DUMP_FORMAT", value_enum, default_value = "plain")]
     pub format: Format,
     /// More arguments for pg_dump, split as a shell would
