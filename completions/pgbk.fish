@@ -41,7 +41,7 @@ complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "list" -d 'Show what is st
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l format -d 'plain: an SQL script; custom: an archive for pg_restore' -r -f -a "plain\t'An SQL script'
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l format -d 'What pg_dump writes' -r -f -a "plain\t'An SQL script'
 custom\t'An archive for `pg_restore`'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l lock-timeout -d 'How long pg_dump may wait for a locked table; 0 waits for ever' -r
