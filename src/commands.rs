@@ -11,9 +11,12 @@ mod verify;
 
 use crate::cli::{Command, Which};
 use crate::console::Console;
+use crate::environment;
 use crate::error::{Fault, Result};
 use crate::manifest::BackupId;
 use crate::vault::Vault;
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
 
 /// Runs one command; the code is for findings that are no errors, such as damage found by `verify`.
 pub fn run(command: Command, console: &Console) -> Result<u8> {
@@ -48,6 +51,32 @@ pub fn variables(command: &clap::Command) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// Clap names the flag of a wrong value; who set a variable knows only that.
+pub fn naming_the_variable(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let flag = text(ContextKind::InvalidArg).split(' ').next().unwrap_or_default();
+    let value = text(ContextKind::InvalidValue);
+    let guilty = |name: &String| environment::plain(name).is_some_and(|set| set == value);
+    if let Some(name) = variable_of(flag, command).filter(guilty) {
+        let tip = StyledStr::from(format!("the value comes from the variable {name}"));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
+}
+
+fn variable_of(flag: &str, command: &clap::Command) -> Option<String> {
+    let named = command.get_arguments().find(|argument| {
+        argument.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)) && argument.get_env().is_some()
+    });
+    match named {
+        Some(argument) => argument.get_env()?.to_str().map(str::to_owned),
+        None => command.get_subcommands().find_map(|command| variable_of(flag, command)),
+    }
 }
 
 /// The backup that the person means.

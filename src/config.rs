@@ -5,6 +5,7 @@ use crate::environment;
 use crate::error::{Fault, Result};
 use crate::keys::Key;
 use crate::manifest::{Compression, Method};
+use crate::postgres::dump;
 use crate::postgres::settings::{Given, Settings};
 use crate::store::Store;
 use crate::store::directory::Directory;
@@ -68,7 +69,8 @@ fn headers(text: &str) -> Result<Vec<(String, String)>> {
     text.split('\\')
         .map(str::trim)
         .filter(|pair| !pair.is_empty())
-        .map(|pair| {
+        .enumerate()
+        .map(|(at, pair)| {
             let (name, value) = pair.split_once(':').unwrap_or((pair, ""));
             let (name, value) = (name.trim(), value.trim());
             let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -79,8 +81,8 @@ fn headers(text: &str) -> Result<Vec<(String, String)>> {
             if good {
                 return Ok((name.to_owned(), value.to_owned()));
             }
-            // The value may be a secret, such as a key of server-side encryption.
-            Err(Fault::usage(format!("S3_REQUEST_HEADERS: what begins with \"{name}\" is not a key:value pair"))
+            // Nothing of it is shown: it may be a secret, such as a key of server-side encryption.
+            Err(Fault::usage(format!("S3_REQUEST_HEADERS: number {} is not a key:value pair", at + 1))
                 .hint("for example x-amz-object-lock-mode:GOVERNANCE\\x-amz-meta-team:db")
                 .into())
         })
@@ -133,7 +135,7 @@ pub fn compression(args: &PipelineArgs) -> Result<Option<Compression>> {
     if !(lowest..=highest).contains(&level) {
         return Err(Fault::usage(format!(
             "DB_BACKUP_COMPRESS_LEVEL: {level} is out of range for {}: {lowest} to {highest}",
-            method.extension()
+            method.name()
         ))
         .into());
     }
@@ -152,14 +154,17 @@ pub fn server(args: &ServerArgs) -> Result<Settings> {
 
 /// `PG_DUMP_USER_ARGS` split as a shell would, and never given to one.
 pub fn pg_dump_arguments(text: Option<&str>) -> Result<Vec<String>> {
-    shlex::split(text.unwrap_or_default()).ok_or_else(|| {
-        Fault::usage("PG_DUMP_USER_ARGS has a quote that is not closed").hint("quote it as for a shell").into()
-    })
+    let arguments = shlex::split(text.unwrap_or_default()).ok_or_else(|| {
+        Fault::usage("PG_DUMP_USER_ARGS has a quote that is not closed").hint("quote it as for a shell")
+    })?;
+    dump::check(&arguments)?;
+    Ok(arguments)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn headers_split_at_one_or_two_backslashes_and_values_hold_colons() {
@@ -175,6 +180,17 @@ mod tests {
         assert!(headers("").unwrap().is_empty());
         for wrong in ["novalue", "a b:c", ":x", "x:", "x:a\r\nb:c"] {
             assert!(headers(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_text_panics_or_breaks_out_of_its_line(text in "([a-z:\\\\ \"\r\n]|\\PC){0,40}") {
+            for (name, value) in headers(&text).unwrap_or_default() {
+                prop_assert!(!name.is_empty() && !value.is_empty());
+                let together = name + &value;
+                prop_assert!(!together.contains(['\r', '\n', '\\']));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The only printer. Results go to stdout; progress, logs, prompts and errors to stderr.
 
 use crate::cli::{LogArgs, LogFormat, LogLevel};
-use crate::error;
+use crate::error::{self, Fault};
 use crate::monitor::Monitor;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -218,7 +218,7 @@ pub fn bytes(count: u64) -> String {
 }
 
 fn now() -> String {
-    Timestamp::now().to_string()
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// A closed stderr is no reason to stop a backup.
@@ -232,6 +232,36 @@ fn write_stdout(bytes: &[u8]) -> error::Result<()> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// Where a dump goes with `--output -`. Here a reader that leaves early is an error: not all of the dump has arrived.
+pub struct Stdout(io::StdoutLock<'static>);
+
+impl Stdout {
+    pub fn lock() -> Stdout {
+        Stdout(io::stdout().lock())
+    }
+
+    pub fn is_terminal(&self) -> bool {
+        self.0.is_terminal()
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(left_early)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(left_early)
+    }
+}
+
+fn left_early(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Fault::failed("the reader of stdout left before the end of the dump").into(),
+        _ => error,
     }
 }
 

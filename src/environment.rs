@@ -2,7 +2,9 @@
 
 use crate::error::{Fault, Result};
 use crate::secret::Secret;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
+use zeroize::Zeroizing;
 
 const DOCKER_SECRETS: &str = "/run/secrets";
 
@@ -36,9 +38,11 @@ fn set(name: &str, value: Option<&str>) {
 
 /// A variable for this process alone, such as a secret, which is no flag.
 pub fn secret(name: &str) -> Result<Option<Secret>> {
-    match plain(name) {
-        Some(value) => Ok(Some(Secret::new(value))),
-        None => file_form(name),
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(Some(Secret::new(value))),
+        // To take it for unset would store backups without their key.
+        Err(std::env::VarError::NotUnicode(_)) => Err(Fault::usage(format!("{name} is not UTF-8 text")).into()),
+        _ => file_form(name),
     }
 }
 
@@ -49,22 +53,35 @@ pub fn plain(name: &str) -> Option<String> {
 
 fn file_form(name: &str) -> Result<Option<Secret>> {
     let variable = format!("{name}_FILE");
-    if let Some(path) = plain(&variable) {
-        return read(&PathBuf::from(&path))
-            .map(Some)
-            .map_err(|error| Fault::usage(format!("cannot read \"{path}\" named by {variable}: {error}")).into());
+    if let Some(path) = std::env::var_os(&variable).filter(|path| !path.is_empty()) {
+        let path = Path::new(&path);
+        return read(path).map(Some).map_err(|why| {
+            Fault::usage(format!("cannot read \"{}\" named by {variable}: {why}", path.display())).into()
+        });
     }
     let path = Path::new(DOCKER_SECRETS).join(name.to_ascii_lowercase());
-    if !path.is_file() {
+    if !there(&path) {
         return Ok(None);
     }
     read(&path)
         .map(Some)
-        .map_err(|error| Fault::usage(format!("cannot read the secret \"{}\": {error}", path.display())).into())
+        .map_err(|why| Fault::usage(format!("cannot read the secret \"{}\": {why}", path.display())).into())
 }
 
-/// Editors and `echo` end a file with a line break that is not part of the value.
+/// A folder that may not be looked into counts as there, and reading tells why not: it may hold the key.
+fn there(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(metadata) => metadata.is_file(),
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    }
+}
+
+/// Editors and `echo` end a file with a line break that is not part of the value. An empty file is a mistake: with an empty
+/// password everything would seem encrypted.
 fn read(path: &Path) -> std::io::Result<Secret> {
-    let text = std::fs::read_to_string(path)?;
-    Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+    let text = Zeroizing::new(std::fs::read_to_string(path)?);
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(std::io::Error::other("it is empty")),
+        value => Ok(Secret::new(value)),
+    }
 }

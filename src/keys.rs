@@ -20,6 +20,8 @@ const CHECK_PURPOSE: &[u8] = b"pgbk key check v1";
 
 pub type KeyedHash = Blake2bMac<U32>;
 
+type Bytes32 = Zeroizing<[u8; 32]>;
+
 /// What the user gave.
 #[derive(Debug, Clone)]
 pub enum Key {
@@ -114,7 +116,8 @@ impl Key {
         Ok(Working { cipher, mac, iv, note: note.clone() })
     }
 
-    fn raw_keys(&self) -> Result<(Zeroizing<[u8; 32]>, Zeroizing<[u8; 32]>)> {
+    /// The cipher key and the authentication key.
+    fn raw_keys(&self) -> Result<(Bytes32, Bytes32)> {
         let Key::Raw { key, .. } = self else { return Err(needs("a raw key", "DB_BACKUP_ENCRYPT_KEY")) };
         let cipher = digits::<32>("DB_BACKUP_ENCRYPT_KEY", key.reveal(), "openssl rand -hex 32")?;
         let mac = purpose(&cipher, MAC_PURPOSE);

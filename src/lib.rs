@@ -3,10 +3,21 @@
 //! The layers, imports downwards only (`tests/architecture.rs` holds the table):
 //!
 //! ```text
-//! main → cli → commands → jobs → { vault, postgres } → { stream, store } → { manifest, keys, script, process, monitor, interrupt, secret, error }
+//! main → commands → { config, console } → { cli, environment } → jobs → { vault, postgres } → stream → { store, process }
+//!      → { manifest, keys, script, newfile, level, monitor, interrupt, secret, error }
 //! ```
 //!
 //! The library's interface is private to the binary and its tests.
+
+#![deny(
+    clippy::dbg_macro,
+    clippy::exit,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::todo,
+    clippy::unwrap_used
+)]
 
 pub mod cli;
 pub mod commands;
@@ -17,6 +28,7 @@ pub mod error;
 pub mod interrupt;
 pub mod jobs;
 pub mod keys;
+pub mod level;
 pub mod manifest;
 pub mod monitor;
 pub mod newfile;

@@ -1,27 +1,32 @@
 //! Parses, runs one command, and turns its outcome into an exit code.
 
-use clap::{CommandFactory, FromArgMatches};
-use pgbk::cli::Cli;
+use clap::FromArgMatches;
+use pgbk::cli::{self, Cli, LogArgs};
 use pgbk::console::Console;
 use pgbk::{commands, environment, error, interrupt};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Err(failure) = environment::prepare(&commands::variables(&Cli::command())) {
-        eprintln!("error: {failure:#}");
-        return ExitCode::from(error::kind(&failure).exit_code());
+    let prepared = environment::prepare(&commands::variables(&cli::command()));
+    // Made anew: clap reads the variables when it is told of them.
+    let parsed = cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = parsed.map_err(|error| commands::naming_the_variable(error, &cli::command()));
+    // clap prints help to stdout with 0 and mistakes to stderr with 2. Help comes even where a file of settings is missing.
+    if let Err(error) = &parsed
+        && (prepared.is_ok() || !error.use_stderr())
+    {
+        error.exit();
     }
-    let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
-        // clap prints help to stdout with 0 and mistakes to stderr with 2.
-        Err(error) => error.exit(),
+    let console = match &parsed {
+        Ok(cli) => Console::new(&cli.log, commands::wants_json(&cli.command)),
+        Err(_) => Console::new(&LogArgs::default(), false),
     };
-    let console = Console::new(&cli.log, commands::wants_json(&cli.command));
-    match interrupt::install().and_then(|()| commands::run(cli.command, &console)) {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
+    let outcome = prepared.and_then(|()| interrupt::install()).and_then(|()| commands::run(parsed?.command, &console));
+    outcome.map_or_else(
+        |failure| {
             console.failure(&failure);
             ExitCode::from(error::kind(&failure).exit_code())
-        }
-    }
+        },
+        ExitCode::from,
+    )
 }

@@ -106,6 +106,15 @@ pub enum Method {
 }
 
 impl Method {
+    /// As people and `DB_BACKUP_COMPRESS` call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Xz => "xz",
+            Method::Zstd => "zstd",
+            Method::Gzip => "gzip",
+        }
+    }
+
     pub fn extension(self) -> &'static str {
         match self {
             Method::Xz => "xz",

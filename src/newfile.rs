@@ -17,6 +17,9 @@ pub struct NewFile {
 impl NewFile {
     /// An existing file is refused before any work is done, unless `replace`.
     pub fn create(path: &Path, replace: bool) -> Result<NewFile> {
+        if path.is_dir() {
+            return Err(Fault::usage(format!("\"{}\" is a folder", path.display())).hint("name a file in it").into());
+        }
         if !replace && path.symlink_metadata().is_ok() {
             return Err(taken(path).into());
         }
@@ -24,6 +27,9 @@ impl NewFile {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
+        if !folder.exists() {
+            return Err(Fault::not_found(format!("there is no folder \"{}\"", folder.display())).into());
+        }
         let temporary = tempfile::Builder::new()
             .prefix(".pgbk-")
             .suffix(".partial")

@@ -11,6 +11,9 @@ use crate::monitor::Monitor;
 use serde_json::{Value, json};
 
 pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
+    // All settings first: a mistake is told before any network is touched.
+    let compression = config::compression(&args.pipeline)?;
+    let arguments = config::pg_dump_arguments(args.pg_dump_args.as_deref())?;
     let vault = config::vault(&args.store, &args.keys)?;
     if vault.encrypt && matches!(vault.key, Some(Key::Raw { iv: Some(_), .. })) {
         console.warn(
@@ -31,8 +34,8 @@ pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
         let plan = Plan {
             settings: server.for_database(database),
             format: args.format,
-            compression: config::compression(&args.pipeline)?,
-            arguments: config::pg_dump_arguments(args.pg_dump_args.as_deref())?,
+            compression,
+            arguments: arguments.clone(),
             bin_dir: args.server.pg_bin_dir.clone(),
             lock_wait: args.lock_timeout,
             stall: args.stall_timeout,
@@ -58,7 +61,7 @@ pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
 pub fn summary(manifest: &Manifest, location: &str) -> String {
     let seconds: f64 = manifest.seconds.values().sum();
     let method = manifest.compression.map_or("not compressed".to_owned(), |compression| {
-        format!("{} {}", compression.method.extension(), compression.level)
+        format!("{} {}", compression.method.name(), compression.level)
     });
     let cipher = if manifest.encryption.is_some() { "encrypted" } else { "not encrypted" };
     let checked = if manifest.verified { "read back" } else { "NOT read back" };

@@ -1,14 +1,13 @@
 //! `pgbk completions`: the files under `completions/` are its output.
 
-use crate::cli::Cli;
+use crate::cli;
 use crate::console::Console;
 use crate::error::Result;
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 pub fn run(shell: Shell, console: &Console) -> Result<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "pgbk", &mut script);
+    clap_complete::generate(shell, &mut cli::command(), "pgbk", &mut script);
     console.text(&String::from_utf8(script)?)?;
     Ok(0)
 }

@@ -3,20 +3,19 @@
 use super::resolve;
 use crate::cli::DownloadArgs;
 use crate::config;
-use crate::console::{Console, bytes};
+use crate::console::{Console, Stdout, bytes};
 use crate::error::{Fault, Result};
 use crate::jobs::transfer::{self, Output};
-use std::io::{self, IsTerminal};
 use std::path::Path;
 
 pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
+    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    if args.raw && to_stdout {
+        return Err(Fault::usage("--raw writes two files, which stdout cannot hold").hint("name a folder").into());
+    }
     let vault = config::vault(&args.store, &args.keys)?;
     let id = resolve(&args.which, args.database.as_deref(), &vault)?;
-    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
     if args.raw {
-        if to_stdout {
-            return Err(Fault::usage("--raw writes two files, which stdout cannot hold").hint("name a folder").into());
-        }
         let folder = args.output.as_deref().unwrap_or(Path::new("."));
         let path = transfer::download_raw(&vault, &id, folder, args.force, console)?;
         console.text(&format!("{}\n", path.display()))?;
@@ -25,16 +24,17 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
     let opened = vault.open(&id)?;
     let extension = opened.manifest.dump.format.extension();
     if to_stdout {
-        if extension == "dump" && io::stdout().is_terminal() {
+        let mut out = Stdout::lock();
+        if extension == "dump" && out.is_terminal() {
             return Err(Fault::usage("an archive is no text for a terminal")
                 .hint("write it to a file with --output")
                 .into());
         }
-        transfer::download(opened, &Output::Stdout, args.force, console)?;
+        transfer::download(opened, Output::Writer(&mut out), args.force, console)?;
         return Ok(0);
     }
     let path = args.output.clone().unwrap_or_else(|| format!("{id}.{extension}").into());
-    let count = transfer::download(opened, &Output::File(path.clone()), args.force, console)?;
+    let count = transfer::download(opened, Output::File(&path), args.force, console)?;
     console.text(&format!("{} ({})\n", path.display(), bytes(count)))?;
     Ok(0)
 }

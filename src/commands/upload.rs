@@ -12,6 +12,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
+    let compression = config::compression(&args.pipeline)?;
     let vault = config::vault(&args.store, &args.keys)?;
     let manifest = if args.raw {
         transfer::upload_raw(&vault, &args.file, console)?
@@ -19,7 +20,7 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
         let (mut source, length) = source(&args.file)?;
         let incoming = Incoming {
             database: database(args)?,
-            compression: config::compression(&args.pipeline)?,
+            compression,
             expected: args.pipeline.size_estimate.or(length),
             allow_incomplete: args.allow_incomplete,
         };

@@ -15,19 +15,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where a download goes.
-#[derive(Debug, Clone)]
-pub enum Output {
-    File(PathBuf),
-    Stdout,
+pub enum Output<'a> {
+    File(&'a Path),
+    Writer(&'a mut dyn Write),
 }
 
 /// Writes the verified dump, ready for an editor. A file appears under its name only when it is whole.
-pub fn download(opened: Opened, output: &Output, force: bool, monitor: &dyn Monitor) -> Result<u64> {
+pub fn download(opened: Opened, output: Output, force: bool, monitor: &dyn Monitor) -> Result<u64> {
     let bytes = opened.manifest.plain.bytes;
     match output {
-        Output::Stdout => {
-            let mut out = io::stdout().lock();
-            receive(opened, &mut out, monitor)?;
+        Output::Writer(out) => {
+            receive(opened, out, monitor)?;
             out.flush()?;
         }
         Output::File(path) => {

@@ -1,6 +1,7 @@
 //! Whether a stored backup is what its `.meta` says, as deep as asked.
 
 use crate::error::{Fault, Kind, Result, kind};
+use crate::level::Level;
 use crate::manifest::{BackupId, Format, Manifest};
 use crate::monitor::Monitor;
 use crate::stream::drain;
@@ -9,18 +10,6 @@ use crate::stream::tally::{Summer, Tagger};
 use crate::stream::verified::VerifiedReader;
 use crate::vault::{Opened, Vault};
 use serde::Serialize;
-
-/// How deep to look; each level includes the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// The .meta is authentic and the payload is there in its full size
-    Meta,
-    /// Every stored byte is read and compared
-    Stored,
-    /// Decrypted and decompressed to the end: the dump's hash, its tables and its trailer
-    Content,
-}
 
 /// What was found of one backup.
 #[derive(Debug, Clone, Serialize)]

@@ -64,7 +64,8 @@ const VALUED_LONG: &[&str] = &[
     "table-and-children",
 ];
 
-fn check(extra: &[String]) -> Result<()> {
+/// Refuses what would break the contract between pgbk and `pg_dump`.
+pub fn check(extra: &[String]) -> Result<()> {
     let mut arguments = extra.iter();
     while let Some(argument) = arguments.next() {
         let takes_next = match (argument.strip_prefix("--"), argument.strip_prefix('-')) {

@@ -1,0 +1,288 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_pgbk_global_optspecs
+    string join \n log-format= log-level= h/help V/version
+end
+
+function __fish_pgbk_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_pgbk_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_pgbk_using_subcommand
+    set -l cmd (__fish_pgbk_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c pgbk -n "__fish_pgbk_needs_command" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_needs_command" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_needs_command" -s V -l version -d 'Print version'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "backup" -d 'Dump databases into the store'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "restore" -d 'Restore a backup into a database'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "upload" -d 'Make a backup of an existing dump'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "verify" -d 'Prove that stored backups are whole'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "list" -d 'Show what is stored'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l format -d 'What pg_dump writes' -r -f -a "plain\t'An SQL script'
+custom\t'An archive for `pg_restore`'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l lock-timeout -d 'How long pg_dump may wait for a locked table; 0 waits for ever' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l stall-timeout -d 'How long pg_dump may write nothing before it is stopped' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l compress -d 'Compression: 0 (none), 1 (xz), xz, zstd or gzip' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l compress-level -d 'Compression level; when unset xz 4, zstd 3, gzip 6' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l size-estimate -d 'Size of the dump to plan for, such as 500G, where the server\'s figure is too small' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l host -d 'Host name, address or socket directory' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l port -d 'Port; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l user -d 'User name' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l database -d 'Database that "latest" and the list are about' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore into this database, created when missing; when unset, the backup\'s own' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l jobs -d 'Archives only: restore in parallel from a temporary file' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l host -d 'Host name, address or socket directory' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l port -d 'Port; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l user -d 'User name' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s y -l yes -d 'Ask nothing'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l clean -d 'Empty the target first, in the same transaction'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l over-source -d 'With --clean: the target is the database that the backup was taken from, and that is meant'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-owner -d 'Leave out ownership'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-privileges -d 'Leave out GRANT and REVOKE'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l database -d 'Database that "latest" is about' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -s o -l output -d 'File, folder (with --raw), or - for stdout; when unset, the id with .sql or .dump' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l raw -d 'The stored bytes and the .meta, unchanged'
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l force -d 'Replace an existing file'
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l database -d 'Database that the dump is of' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l compress -d 'Compression: 0 (none), 1 (xz), xz, zstd or gzip' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l compress-level -d 'Compression level; when unset xz 4, zstd 3, gzip 6' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l size-estimate -d 'Size of the dump to plan for, such as 500G, where the server\'s figure is too small' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l raw -d 'FILE is a stored payload or .meta, written by "download --raw"'
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-incomplete -d 'Accept a script without pg_dump\'s last line'
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l level -d 'How deep to look' -r -f -a "meta\t'The .meta is authentic and the payload is there in its full size'
+stored\t'Every stored byte is read and compared'
+content\t'Decrypted and decompressed to the end: the dump\'s hash, its tables and its trailer'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l database -d 'Database that "latest" and --all are about' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l all -d 'Every backup, or every one of --database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l database -d 'Only this database\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l older-than -d 'See --clean' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l host -d 'Host name, address or socket directory' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l port -d 'Port; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l user -d 'User name' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l clean -d 'Remove what killed runs left behind, where it is older than --older-than'
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand completions" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand completions" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "backup" -d 'Dump databases into the store'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "restore" -d 'Restore a backup into a database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "upload" -d 'Make a backup of an existing dump'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "verify" -d 'Prove that stored backups are whole'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "list" -d 'Show what is stored'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,104 @@
+//! The values that need more than clap's own parsers.
+
+use crate::error::Fault;
+use crate::manifest::BackupId;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What PostgreSQL can count in milliseconds, in whole days.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 86_400);
+/// Far beyond every use, and short enough to be added to any clock.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+
+/// Which backup is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    Latest,
+    Id(BackupId),
+}
+
+impl FromStr for Which {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "latest" { Ok(Which::Latest) } else { text.parse().map(Which::Id) }
+    }
+}
+
+/// A number with an optional K, M, G or T (powers of 1,024), also written KB or KiB.
+pub fn size(text: &str) -> Result<u64, String> {
+    let form = || "a size looks like 64M, 500G or 1T".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(form()),
+    };
+    let number: u64 = digits.parse().map_err(|_| form())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "too large".to_owned())
+}
+
+/// A number of seconds, or with a unit such as 90s, 15m, 24h.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let signed: jiff::SignedDuration =
+                text.parse().map_err(|_| "a time looks like 90s, 15m or 24h".to_owned())?;
+            signed.try_into().map_err(|_| "a time cannot be negative".to_owned())?
+        }
+    };
+    if parsed > LONGEST { Err("a time is ten years at most".to_owned()) } else { Ok(parsed) }
+}
+
+/// A time that PostgreSQL is told too; 0 is for ever.
+pub fn wait(text: &str) -> Result<Duration, String> {
+    let parsed = duration(text)?;
+    if parsed > LONGEST_WAIT { Err("such a time is 24 days (576h) at most".to_owned()) } else { Ok(parsed) }
+}
+
+/// A time after which something is given up; 0 would give up at once.
+pub fn limit(text: &str) -> Result<Duration, String> {
+    let parsed = wait(text)?;
+    if parsed < Duration::from_secs(1) { Err("such a time is 1s at least".to_owned()) } else { Ok(parsed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("64M"), Ok(64 << 20));
+        assert_eq!(size("1TiB"), Ok(1 << 40));
+        for wrong in ["many", "99999999T", "5X", "5bb", "", "M", "-1", "1.5G"] {
+            assert!(size(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn times_have_units_and_bounds() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert!(duration("-1s").is_err() && duration("soon").is_err());
+        assert!(duration("18446744073709551615").is_err());
+        assert!(wait("0").is_ok() && wait("576h").is_ok() && wait("577h").is_err());
+        assert!(limit("0").is_err() && limit("1s").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_parser_panic(text in "\\PC{0,20}", number in any::<u64>(), unit in "[a-zA-Z]{0,3}") {
+            for text in [text, format!("{number}{unit}")] {
+                let _ = (size(&text), limit(&text), Which::from_str(&text));
+                if let Ok(time) = duration(&text) {
+                    prop_assert!(std::time::Instant::now().checked_add(time).is_some());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! How deep a look at a stored backup goes.
+
+use serde::Serialize;
+
+/// Each level includes the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The .meta is authentic and the payload is there in its full size
+    Meta,
+    /// Every stored byte is read and compared
+    Stored,
+    /// Decrypted and decompressed to the end: the dump's hash, its tables and its trailer
+    Content,
+}
