@@ -23,7 +23,7 @@ meta=$1
 # A value one level deep (encryption iv), or at the top (object). The document is always printed the same way, one member to a line.
 value() {
     if [ $# -eq 1 ]; then
-        sed -n "s/^  \"$1\": \"\{0,1\}\([^\"]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$meta"
+        sed -n "s/^  \"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$meta"
     else
         sed -n "/^  \"$1\": {\$/,/^  }/s/^    \"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$meta"
     fi

@@ -186,6 +186,8 @@ fn what_is_only_sealed_needs_no_key_to_be_read() {
 fn psql_restores_what_stock_tools_decoded() {
     let (folder, pgbk) = place("raw");
     features("by_hand");
+    // psql takes this name for the beginning of a body and never finds its end; pgbk restores it.
+    sql("by_hand", "DROP PROCEDURE begin(integer)");
     let stored = Stored::find(folder.path(), &pgbk.backup("by_hand", &["--compress", "xz"]));
     create("by_hand_copy", "");
     let file = folder.path().join("by_hand.sql");

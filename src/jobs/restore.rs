@@ -2,7 +2,7 @@
 
 use crate::error::{Fault, Result};
 use crate::manifest::{Format, Manifest};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Silent};
 use crate::postgres::load::{self, Loaded};
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{self, State, Target};
@@ -10,6 +10,7 @@ use crate::postgres::tools;
 use crate::process::{self, ChildReader};
 use crate::script::Requirements;
 use crate::stream::drain;
+use crate::stream::tables::Tables;
 use crate::vault::Opened;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -50,6 +51,11 @@ const ARCHIVE_STALL: Duration = Duration::from_secs(3600);
 
 /// Whether this restore may start at all. Nothing has been touched when it says no.
 pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
+    if plan.jobs > 1 && manifest.dump.format == Format::Plain {
+        return Err(Fault::usage("--jobs is for archives; this backup is an SQL script")
+            .hint("leave out --jobs")
+            .into());
+    }
     let target = Target::look(&plan.settings, &plan.database)?;
     if let State::Holds(count) = target.state {
         if !plan.clean {
@@ -73,11 +79,6 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
                 .hint("leave out --jobs, or restore into a new database with --to")
                 .into());
         }
-    }
-    if plan.jobs > 1 && manifest.dump.format == Format::Plain {
-        return Err(Fault::usage("--jobs is for archives; this backup is an SQL script")
-            .hint("leave out --jobs")
-            .into());
     }
     lacking(&manifest.requires, plan)?;
     Ok(target)
@@ -178,6 +179,8 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
     let major = target.server_major.max(made_by.unwrap_or(0));
     let pg_restore = tools::find("pg_restore", major, plan.bin_dir.as_deref())?;
     let environment = plan.settings.for_database(&plan.database).child_environment()?;
+    let requires = requirements(&pg_restore.path, spool.path(), &environment.variables)?;
+    lacking(&requires, plan)?;
     if plan.jobs > 1 {
         return parallel(&pg_restore.path, spool.path(), plan, &environment.variables);
     }
@@ -185,6 +188,18 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
     arguments.push(spool.path().display().to_string());
     let mut script = ChildReader::spawn(&pg_restore.path, &arguments, &environment.variables, ARCHIVE_STALL)?;
     execute(&mut script, plan, target, manifest, monitor)
+}
+
+/// Only pg_restore can tell what an archive needs.
+fn requirements(pg_restore: &Path, spool: &Path, environment: &process::Environment) -> Result<Requirements> {
+    let arguments = ["--schema-only".to_owned(), "--file=-".to_owned(), spool.display().to_string()];
+    let mut script = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
+    let mut tables = Tables::default();
+    drain(&mut script, &Silent, |bytes| {
+        tables.update(bytes);
+        Ok(())
+    })?;
+    Ok(tables.finish().requirements)
 }
 
 fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
@@ -200,7 +215,9 @@ fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
 
 fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, environment: &process::Environment) -> Result<Loaded> {
     let mut arguments = vec!["--exit-on-error".to_owned(), "--no-password".to_owned(), format!("--jobs={}", plan.jobs)];
-    arguments.push(format!("--dbname={}", plan.database));
+    // The bare name would be taken for connection settings where it looks like such.
+    let name = plan.database.replace('\\', "\\\\").replace('\'', "\\'");
+    arguments.push(format!("--dbname=dbname='{name}'"));
     if plan.no_owner {
         arguments.push("--no-owner".to_owned());
     }

@@ -221,7 +221,8 @@ fn any_database_name_can_be_backed_up_and_restored() {
         small(name, &["here"]);
         let id = pgbk.backup(name, &["--compress", "zstd"]);
         assert!(!id.contains('/') && id.is_ascii(), "{id}");
-        let latest = pgbk.json(&["restore", "latest", "--database", name, "--yes", "--to", &format!("{name} copy")]);
+        let latest =
+            pgbk.json(&["restore", "latest", "--yes", &format!("--database={name}"), &format!("--to={name} copy")]);
         assert_eq!(latest["id"], id.as_str());
         assert_same(&dump(name), &dump(&format!("{name} copy")));
     }

@@ -156,7 +156,7 @@ fn a_script_that_is_cut_short_is_accepted_only_when_that_is_said() {
     let cut = "CREATE TABLE t (v text);\n";
     let upload = ["upload", "-", "--database", "cut"];
     pgbk.run_with(&upload, cut.as_bytes()).ended(1).says("--allow-incomplete");
-    assert_eq!(files(&folder.path().join("store")), [""; 0]);
+    assert_eq!(files(&folder.path().join("store/cut")), [""; 0]);
     let id = pgbk
         .run_with(&[&upload[..], &["--allow-incomplete", "--json"]].concat(), cut.as_bytes())
         .succeeded()
