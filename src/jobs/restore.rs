@@ -40,8 +40,9 @@ pub struct Report {
     pub database: String,
     pub created: bool,
     pub statements: u64,
-    pub tables: usize,
-    pub rows: u64,
+    /// Not known where pg_restore did it, with `--jobs`.
+    pub tables: Option<usize>,
+    pub rows: Option<u64>,
     pub skipped: Vec<String>,
     pub seconds: f64,
 }
@@ -134,13 +135,14 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
             return Err(error);
         }
     };
+    let counted = plan.jobs == 1;
     Ok(Report {
         id: manifest.id.to_string(),
         database: plan.database.clone(),
         created,
         statements: loaded.statements,
-        tables: loaded.tables.len(),
-        rows: loaded.tables.iter().map(|(_, rows)| rows).sum(),
+        tables: counted.then_some(loaded.tables.len()),
+        rows: counted.then(|| loaded.tables.iter().map(|(_, rows)| rows).sum()),
         skipped: loaded.skipped,
         seconds: begun.elapsed().as_secs_f64(),
     })

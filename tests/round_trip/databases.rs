@@ -4,9 +4,9 @@ use super::sealed_text;
 use super::support::cluster::cluster;
 use super::support::pgbk::{Pgbk, Ran, assert_same, create, dump, exists, pgbk, script, small, sql, stdout_of};
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
 use tempfile::TempDir;
 
 fn directory() -> (TempDir, Pgbk) {
@@ -143,7 +143,8 @@ fn an_archive_is_restored_by_several_jobs() {
     let (_folder, pgbk) = directory();
     super::features("jobs_source");
     let id = pgbk.backup("jobs_source", &["--format", "custom", "--compress", "zstd"]);
-    restore(&pgbk, &id, "jobs_copy", &["--jobs", "3"]).succeeded();
+    let ran = restore(&pgbk, &id, "jobs_copy", &["--jobs", "3"]);
+    assert!(!ran.succeeded().text().contains(" 0 rows"), "{}", ran.text());
     assert_same(&dump("jobs_source"), &dump("jobs_copy"));
     // As an argument of pg_restore, this name would be connection settings.
     restore(&pgbk, &id, "dbname=jobs 'copy", &["--jobs", "2"]).succeeded();
@@ -284,18 +285,43 @@ fn a_second_that_is_taken_gives_way_to_the_next_free_one() {
     assert_eq!(first["previous"], taken.last().unwrap().as_str());
 }
 
-/// A `pg_dump` that says "here" in one pipe, waits for a word from another, and then is the real one.
-fn held_pg_dump(place: &Path) {
-    let real = cluster().bin.join("pg_dump");
-    let script = format!(
-        "#!/bin/sh\ncase $1 in --version) ;; *) echo here >'{0}/ready'; read -r word <'{0}/go' ;; esac\nexec '{1}' \"$@\"\n",
-        place.display(),
-        real.display()
-    );
-    let path = place.join("pg_dump");
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    stdout_of(Command::new("mkfifo").arg(place.join("ready")).arg(place.join("go")));
+/// A backup whose `pg_dump` says "here" in one pipe, waits for a word from another, and then is the real one.
+struct Held {
+    backup: Child,
+    tools: TempDir,
+}
+
+impl Held {
+    fn start(pgbk: &Pgbk, database: &str) -> Held {
+        let tools = tempfile::tempdir().unwrap();
+        let path = tools.path().join("pg_dump");
+        let script = format!(
+            "#!/bin/sh\ncase $1 in --version) ;; *) echo here >'{0}/ready'; read -r word <'{0}/go' ;; esac\nexec '{1}' \"$@\"\n",
+            tools.path().display(),
+            cluster().bin.join("pg_dump").display()
+        );
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        stdout_of(Command::new("mkfifo").arg(tools.path().join("ready")).arg(tools.path().join("go")));
+        let backup = pgbk.env("PG_BIN_DIR", tools.path()).command(&["backup", database]).spawn().unwrap();
+        assert_eq!(fs::read_to_string(tools.path().join("ready")).unwrap(), "here\n");
+        Held { backup, tools }
+    }
+
+    /// Lets it go on, and waits for its end.
+    fn release(&mut self) -> io::Result<ExitStatus> {
+        // Opened both ways, a pipe can be written to although nobody reads it any more.
+        let mut go = fs::OpenOptions::new().read(true).write(true).open(self.tools.path().join("go"))?;
+        go.write_all(b"go\n")?;
+        self.backup.wait()
+    }
+}
+
+impl Drop for Held {
+    /// A test that fails must not leave it waiting for ever.
+    fn drop(&mut self) {
+        self.release().ok();
+    }
 }
 
 #[test]
@@ -303,16 +329,12 @@ fn a_second_backup_while_one_runs_is_told_who_is_first() {
     let (_folder, pgbk) = directory();
     small("busy", &["x"]);
     small("free", &["x"]);
-    let tools = tempfile::tempdir().unwrap();
-    held_pg_dump(tools.path());
-    let mut first = pgbk.env("PG_BIN_DIR", tools.path()).command(&["backup", "busy"]).spawn().unwrap();
-    assert_eq!(fs::read_to_string(tools.path().join("ready")).unwrap(), "here\n");
+    let mut first = Held::start(&pgbk, "busy");
 
     pgbk.run(&["backup", "busy"]).ended(5).says("is being backed up by server process");
     pgbk.run(&["backup", "free"]).succeeded();
 
-    fs::write(tools.path().join("go"), "go\n").unwrap();
-    assert!(first.wait().unwrap().success());
+    assert!(first.release().unwrap().success());
     let listed = pgbk.json(&["list", "--database", "busy"]);
     assert_eq!(listed.as_array().unwrap().len(), 1);
     pgbk.run(&["backup", "busy"]).succeeded();
