@@ -7,8 +7,18 @@ mod files;
 mod support;
 
 use std::path::Path;
+use std::sync::Once;
 use support::pgbk::{ENC_PASSWORD, IV, KEY, Pgbk, assert_same, dump, exists, features, pgbk, small, sql};
 use support::s3::{radosgw, seaweedfs};
+
+/// Starts the stores while tests run that need none: Ceph takes its time.
+fn warm_up() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        std::thread::spawn(radosgw);
+        std::thread::spawn(seaweedfs);
+    });
+}
 
 const FORMS: [(&str, &str, &str); 6] = [
     ("plain", "0", "sql"),

@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitStatus};
 use tempfile::TempDir;
 
 fn directory() -> (TempDir, Pgbk) {
+    super::warm_up();
     let folder = tempfile::tempdir().unwrap();
     let pgbk = pgbk().directory(folder.path());
     (folder, pgbk)
