@@ -283,6 +283,8 @@ pub fn confirm_by_typing(prompt: &str, expected: &str) -> error::Result<bool> {
 }
 
 fn asked(error: dialoguer::Error) -> anyhow::Error {
+    // A list hides the cursor and does not give it back when it is broken off.
+    let _ = dialoguer::console::Term::stderr().show_cursor();
     let dialoguer::Error::IO(error) = error;
     match error.kind() {
         io::ErrorKind::Interrupted => crate::interrupt::fault(signal_hook::consts::SIGINT).into(),

@@ -201,7 +201,13 @@ impl Deposit<'_> {
         let packed = pack.finish()?;
         let complete = packed.script.as_ref().is_none_or(|script| script.complete);
         if about.trailer_required && !complete {
-            return Err(cut_short(&id).into());
+            let fault = cut_short(&id);
+            return Err(match about.pg_dump {
+                Some(_) => fault.into(),
+                None => fault
+                    .hint("if the script is whole although pg_dump did not write it, say --allow-incomplete")
+                    .into(),
+            });
         }
         let mut seconds = BTreeMap::new();
         seconds.insert("dump".to_owned(), begun.elapsed().as_secs_f64());

@@ -130,8 +130,9 @@ fn agreed(manifest: &Manifest, server: &Settings, target: &Target, vault: &Vault
 
 fn summary(report: &Report) -> String {
     let made = if report.created { " (created)" } else { "" };
-    format!(
-        "restored {} into \"{}\"{made}: {} tables, {} rows in {:.1} s\n",
-        report.id, report.database, report.tables, report.rows, report.seconds
-    )
+    let counts = match (report.tables, report.rows) {
+        (Some(tables), Some(rows)) => format!(": {tables} tables, {rows} rows"),
+        _ => String::new(),
+    };
+    format!("restored {} into \"{}\"{made}{counts} in {:.1} s\n", report.id, report.database, report.seconds)
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Fault, Result};
 use crate::manifest::{Format, Manifest};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Silent};
 use crate::postgres::load::{self, Loaded};
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{self, State, Target};
@@ -10,6 +10,7 @@ use crate::postgres::tools;
 use crate::process::{self, ChildReader};
 use crate::script::Requirements;
 use crate::stream::drain;
+use crate::stream::tables::Tables;
 use crate::vault::Opened;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -39,8 +40,9 @@ pub struct Report {
     pub database: String,
     pub created: bool,
     pub statements: u64,
-    pub tables: usize,
-    pub rows: u64,
+    /// Not known where pg_restore did it, with `--jobs`.
+    pub tables: Option<usize>,
+    pub rows: Option<u64>,
     pub skipped: Vec<String>,
     pub seconds: f64,
 }
@@ -50,6 +52,11 @@ const ARCHIVE_STALL: Duration = Duration::from_secs(3600);
 
 /// Whether this restore may start at all. Nothing has been touched when it says no.
 pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
+    if plan.jobs > 1 && manifest.dump.format == Format::Plain {
+        return Err(Fault::usage("--jobs is for archives; this backup is an SQL script")
+            .hint("leave out --jobs")
+            .into());
+    }
     let target = Target::look(&plan.settings, &plan.database)?;
     if let State::Holds(count) = target.state {
         if !plan.clean {
@@ -73,11 +80,6 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
                 .hint("leave out --jobs, or restore into a new database with --to")
                 .into());
         }
-    }
-    if plan.jobs > 1 && manifest.dump.format == Format::Plain {
-        return Err(Fault::usage("--jobs is for archives; this backup is an SQL script")
-            .hint("leave out --jobs")
-            .into());
     }
     lacking(&manifest.requires, plan)?;
     Ok(target)
@@ -131,13 +133,14 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
             return Err(error);
         }
     };
+    let counted = plan.jobs == 1;
     Ok(Report {
         id: manifest.id.to_string(),
         database: plan.database.clone(),
         created,
         statements: loaded.statements,
-        tables: loaded.tables.len(),
-        rows: loaded.tables.iter().map(|(_, rows)| rows).sum(),
+        tables: counted.then_some(loaded.tables.len()),
+        rows: counted.then(|| loaded.tables.iter().map(|(_, rows)| rows).sum()),
         skipped: loaded.skipped,
         seconds: begun.elapsed().as_secs_f64(),
     })
@@ -190,6 +193,8 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
     let major = target.server_major.max(made_by.unwrap_or(0));
     let pg_restore = tools::find("pg_restore", major, plan.bin_dir.as_deref())?;
     let environment = plan.settings.for_database(&plan.database).child_environment()?;
+    let requires = requirements(&pg_restore.path, spool.path(), &environment.variables)?;
+    lacking(&requires, plan)?;
     if plan.jobs > 1 {
         return parallel(&pg_restore.path, spool.path(), plan, &environment.variables);
     }
@@ -197,6 +202,18 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
     arguments.push(spool.path().display().to_string());
     let mut script = ChildReader::spawn(&pg_restore.path, &arguments, &environment.variables, ARCHIVE_STALL)?;
     execute(&mut script, plan, target, manifest, monitor)
+}
+
+/// Only pg_restore can tell what an archive needs.
+fn requirements(pg_restore: &Path, spool: &Path, environment: &process::Environment) -> Result<Requirements> {
+    let arguments = ["--schema-only".to_owned(), "--file=-".to_owned(), spool.display().to_string()];
+    let mut script = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
+    let mut tables = Tables::default();
+    drain(&mut script, &Silent, |bytes| {
+        tables.update(bytes);
+        Ok(())
+    })?;
+    Ok(tables.finish().requirements)
 }
 
 fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
@@ -212,8 +229,9 @@ fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
 
 fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, environment: &process::Environment) -> Result<Loaded> {
     let mut arguments = vec!["--exit-on-error".to_owned(), "--no-password".to_owned(), format!("--jobs={}", plan.jobs)];
-    // Empty: the database comes with the environment, where no name is taken for a connection string.
-    arguments.push("--dbname=".to_owned());
+    // The bare name would be taken for connection settings where it looks like such.
+    let name = plan.database.replace('\\', "\\\\").replace('\'', "\\'");
+    arguments.push(format!("--dbname=dbname='{name}'"));
     if plan.no_owner {
         arguments.push("--no-owner".to_owned());
     }

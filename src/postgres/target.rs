@@ -153,7 +153,9 @@ pub fn wipe(server_major: u32) -> String {
     format!(
         "SET LOCAL lock_timeout = '60s';
 DO $pgbk$
-DECLARE r record;
+DECLARE
+    r record;
+    grantee text;
 BEGIN
     FOR r IN SELECT pubname AS name FROM pg_catalog.pg_publication LOOP
         EXECUTE pg_catalog.format('DROP PUBLICATION %I', r.name);
@@ -170,6 +172,20 @@ BEGIN
     END LOOP;
     FOR r IN SELECT nspname AS name FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
         EXECUTE pg_catalog.format('DROP SCHEMA IF EXISTS %I CASCADE', r.name);
+    END LOOP;
+    FOR r IN SELECT a.rolname AS role, d.defaclacl AS acl,
+            CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES'
+                WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END AS kind
+            FROM pg_catalog.pg_default_acl d JOIN pg_catalog.pg_roles a ON a.oid = d.defaclrole WHERE d.defaclnamespace = 0 LOOP
+        FOR grantee IN SELECT DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END
+                FROM pg_catalog.aclexplode(r.acl) x LOOP
+            EXECUTE pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE %I REVOKE ALL ON %s FROM %s', r.role, r.kind, grantee);
+        END LOOP;
+        -- Once they are what a server begins with, it forgets them.
+        EXECUTE pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT ALL ON %s TO %I', r.role, r.kind, r.role);
+        IF r.kind IN ('FUNCTIONS', 'TYPES') THEN
+            EXECUTE pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT ALL ON %s TO PUBLIC', r.role, r.kind);
+        END IF;
     END LOOP;
     PERFORM pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata;
     CREATE SCHEMA public AUTHORIZATION {owner};

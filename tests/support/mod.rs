@@ -5,5 +5,6 @@
 pub mod ceph;
 pub mod cluster;
 pub mod faulty;
+pub mod pgbk;
 pub mod process;
 pub mod s3;

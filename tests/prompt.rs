@@ -1,0 +1,191 @@
+//! What a person at a real terminal sees and can do.
+
+mod support;
+
+use rexpect::process::WaitStatus;
+use rexpect::reader::Options;
+use rexpect::session::{PtySession, spawn_with_options};
+use std::fs;
+use std::process::Stdio;
+use support::pgbk::{Pgbk, assert_same, dump, exists, features, pgbk, small, sql};
+use tempfile::TempDir;
+
+/// For what a person has to wait for; a dump, at most.
+const PATIENCE: u64 = 60_000;
+const DOWN: &str = "\x1b[B";
+const HIDE_CURSOR: &str = "\x1b[?25l";
+const SHOW_CURSOR: &str = "\x1b[?25h";
+
+fn directory() -> (TempDir, Pgbk) {
+    let folder = tempfile::tempdir().unwrap();
+    let pgbk = pgbk().directory(folder.path()).env("TERM", "xterm");
+    (folder, pgbk)
+}
+
+/// The same run, on a terminal of its own. Escape sequences stay in what is read.
+fn at_a_terminal(pgbk: &Pgbk, arguments: &[&str]) -> PtySession {
+    let mut command = pgbk.command(arguments);
+    command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    spawn_with_options(command, Options::new().timeout_ms(Some(PATIENCE))).unwrap()
+}
+
+/// Reads to the end, and gives what was read and the exit code.
+fn end(mut session: PtySession) -> (String, i32) {
+    let text = session.exp_eof().unwrap();
+    match session.process().wait().unwrap() {
+        WaitStatus::Exited(_, code) => (text, code),
+        other => panic!("{other:?}: {text}"),
+    }
+}
+
+#[test]
+fn the_newest_twenty_are_offered_and_one_is_restored_once_its_target_is_typed() {
+    let (folder, pgbk) = directory();
+    small("offered", &["old"]);
+    let first = pgbk.backup("offered", &[]);
+    sql("offered", "UPDATE t SET v = 'new'");
+    let second = pgbk.backup("offered", &[]);
+    // Older ones, which nobody can read but which count.
+    for month in 1..=12 {
+        for day in [1, 2] {
+            let id = format!("offered-2020{month:02}{day:02}T000000Z");
+            fs::write(folder.path().join("offered").join(format!("{id}.meta")), "{}").unwrap();
+        }
+    }
+    let mut session = at_a_terminal(&pgbk, &["restore", "--to", "offered_copy"]);
+    let mut list = session.exp_string(&second).unwrap();
+    list += &session.exp_string(&first).unwrap();
+    assert!(list.contains("Which backup?"), "{list}");
+    let rest = session.exp_string("offered-20200401T000000Z").unwrap();
+    assert!(rest.contains(" ago") && rest.contains(" stored, ") && rest.contains(" dump"), "{rest}");
+    session.send(DOWN).unwrap();
+    session.send("\r").unwrap();
+    session.flush().unwrap();
+    let shown = session.exp_string("Type the database's name (offered_copy) to restore").unwrap();
+    assert!(!shown.contains("offered-20200302"), "more than twenty are offered: {shown}");
+    for part in [first.as_str(), "1 rows", "127.0.0.1", "\"offered_copy\" does not exist and will be created"] {
+        assert!(shown.contains(part), "\"{part}\" is not in: {shown}");
+    }
+    assert!(!exists("offered_copy"));
+    session.send("offered_copy\r").unwrap();
+    session.flush().unwrap();
+    let (text, code) = end(session);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("restored"), "{text}");
+    assert_eq!(sql("offered_copy", "SELECT v FROM t"), "old");
+}
+
+#[test]
+fn a_wrong_name_restores_nothing() {
+    let (_folder, pgbk) = directory();
+    small("mistyped", &["x"]);
+    let id = pgbk.backup("mistyped", &[]);
+    for typed in ["mistyped", "Mistyped_copy", ""] {
+        let mut session = at_a_terminal(&pgbk, &["restore", &id, "--to", "mistyped_copy"]);
+        session.exp_string("to restore").unwrap();
+        session.send(&format!("{typed}\r")).unwrap();
+        session.flush().unwrap();
+        let (text, code) = end(session);
+        assert_eq!(code, 1, "{text}");
+        assert!(text.contains("nothing was restored"), "{text}");
+        assert!(!exists("mistyped_copy"));
+    }
+}
+
+#[test]
+fn leaving_the_list_restores_nothing() {
+    let (_folder, pgbk) = directory();
+    small("left", &["x"]);
+    pgbk.backup("left", &[]);
+    let mut session = at_a_terminal(&pgbk, &["restore", "--to", "left_copy"]);
+    session.exp_string("Which backup?").unwrap();
+    session.exp_string(" dump").unwrap();
+    session.send("q").unwrap();
+    session.flush().unwrap();
+    let (text, code) = end(session);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("nothing was restored") && !exists("left_copy"), "{text}");
+}
+
+#[test]
+fn control_c_at_a_prompt_changes_nothing_and_gives_the_cursor_back() {
+    let (_folder, pgbk) = directory();
+    small("broken_off", &["x"]);
+    let id = pgbk.backup("broken_off", &[]);
+    for (arguments, prompt) in [(&["restore"][..], " dump"), (&["restore", &id, "--to", "off_copy"], "to restore")] {
+        let mut session = at_a_terminal(&pgbk, arguments);
+        let mut text = session.exp_string(prompt).unwrap();
+        session.send_control('c').unwrap();
+        session.flush().unwrap();
+        let (rest, code) = end(session);
+        text += &rest;
+        assert_eq!(code, 130, "{text}");
+        assert!(text.rfind(HIDE_CURSOR) <= text.rfind(SHOW_CURSOR), "the cursor stays hidden: {text:?}");
+    }
+    assert!(!exists("off_copy"));
+}
+
+#[test]
+fn the_source_is_replaced_only_when_its_name_is_typed_twice() {
+    let (_folder, pgbk) = directory();
+    small("beloved", &["first"]);
+    let id = pgbk.backup("beloved", &[]);
+    sql("beloved", "UPDATE t SET v = 'second'");
+    let before = dump("beloved");
+    for (again, code_due) in [("belove", 1), ("beloved", 0)] {
+        let mut session = at_a_terminal(&pgbk, &["restore", &id, "--clean"]);
+        let shown = session.exp_string("to restore").unwrap();
+        assert!(shown.contains("ALL OF WHICH WILL BE REPLACED"), "{shown}");
+        session.send("beloved\r").unwrap();
+        session.flush().unwrap();
+        session.exp_string("again to replace it").unwrap();
+        assert_same(&before, &dump("beloved"));
+        session.send(&format!("{again}\r")).unwrap();
+        session.flush().unwrap();
+        let (text, code) = end(session);
+        assert_eq!(code, code_due, "{text}");
+    }
+    assert_eq!(sql("beloved", "SELECT v FROM t"), "first");
+}
+
+#[test]
+fn what_is_not_empty_is_refused_before_anything_is_asked() {
+    let (_folder, pgbk) = directory();
+    small("occupied", &["x"]);
+    let id = pgbk.backup("occupied", &[]);
+    let (text, code) = end(at_a_terminal(&pgbk, &["restore", &id]));
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("is not empty") && !text.contains("Type the database"), "{text}");
+}
+
+#[test]
+fn without_a_terminal_a_restore_has_to_be_told_yes() {
+    let (_folder, pgbk) = directory();
+    small("unasked", &["x"]);
+    let id = pgbk.backup("unasked", &[]);
+    for arguments in [&["restore"][..], &["restore", &id, "--to", "unasked_copy"]] {
+        pgbk.run_with(arguments, b"unasked_copy\n").ended(2).says("--yes");
+    }
+    assert!(!exists("unasked_copy"));
+}
+
+#[test]
+fn progress_is_drawn_on_a_terminal_and_nowhere_else() {
+    let (_folder, pgbk) = directory();
+    features("drawn");
+    let (text, code) = end(at_a_terminal(&pgbk, &["backup", "drawn"]));
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("backup drawn-") && text.contains(" of ~") && text.contains("left"), "{text:?}");
+
+    let ran = pgbk.run(&["backup", "drawn"]);
+    ran.succeeded().says("backup drawn-");
+    for drawn in ["\x1b", " of ~", "\r"] {
+        assert!(!ran.stderr.contains(drawn) && !ran.text().contains(drawn), "{:?}", ran.stderr);
+    }
+    // The result is what a pipe is for.
+    assert!(ran.text().contains("rows"), "{}", ran.text());
+
+    let (text, code) = end(at_a_terminal(&pgbk, &["backup", "drawn", "--log-format", "json"]));
+    assert_eq!(code, 0);
+    assert!(!text.contains('\x1b'), "{text:?}");
+}

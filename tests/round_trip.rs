@@ -1,0 +1,128 @@
+//! The binary, a real server and real stores: what goes in comes out.
+
+#[path = "round_trip/databases.rs"]
+mod databases;
+#[path = "round_trip/files.rs"]
+mod files;
+mod support;
+
+use std::path::Path;
+use std::sync::Once;
+use support::pgbk::{ENC_PASSWORD, IV, KEY, Pgbk, assert_same, dump, exists, features, pgbk, small, sql};
+use support::s3::{radosgw, seaweedfs};
+
+/// Starts the stores while tests run that need none: Ceph takes its time.
+fn warm_up() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        std::thread::spawn(radosgw);
+        std::thread::spawn(seaweedfs);
+    });
+}
+
+const FORMS: [(&str, &str, &str); 6] = [
+    ("plain", "0", "sql"),
+    ("plain", "xz", "sql.xz"),
+    ("plain", "zstd", "sql.zst"),
+    ("plain", "gzip", "sql.gz"),
+    ("custom", "none", "dump"),
+    ("custom", "1", "dump.xz"),
+];
+
+/// What a key can do to a dump depends on its bytes, not on its objects; two of the keys get all of these, the others this.
+fn awkward(name: &str) {
+    small(name, &["\\.", "it''s", "žluť 🐘", "COPY t (v) FROM stdin;"]);
+    sql(name, "INSERT INTO t VALUES (NULL), (''), (E'\\n\\t\\r\\\\'), (repeat('long ', 300000))");
+}
+
+/// Every form through this key, each time into the next kind of store, and back into a new database.
+fn every_form_comes_back(name: &str, make: fn(&str), key: &dyn Fn(Pgbk) -> Pgbk, encrypted: bool) {
+    make(name);
+    let original = dump(name);
+    let folder = tempfile::tempdir().unwrap();
+    let stores = [
+        pgbk().s3(seaweedfs(), &seaweedfs().bucket("matrix"), "deep/er"),
+        pgbk().s3(radosgw(), &radosgw().bucket("matrix"), ""),
+        pgbk().directory(folder.path()),
+    ];
+    // Another start for each key, so that over the five tests every form meets every kind of store.
+    for ((format, compress, extension), store) in FORMS.iter().zip(stores.iter().cycle().skip(name.len() % 3)) {
+        eprintln!("--- {name}: {format} {compress}");
+        let pgbk = key(store.clone());
+        let backup = pgbk.json(&["backup", name, "--format", format, "--compress", compress]);
+        let id = backup["id"].as_str().unwrap();
+        let extension = if encrypted { format!("{extension}.enc") } else { (*extension).to_owned() };
+        assert_eq!(backup["object"], format!("{name}/{id}.{extension}"));
+        assert_eq!(backup["encryption"].is_null(), !encrypted);
+
+        let verified = pgbk.json(&["verify", id, "--level", "content"]);
+        assert_eq!((&verified["checked"], &verified["damaged"]), (&1.into(), &0.into()));
+
+        let copy = format!("{name}_{format}_{compress}");
+        let restored = pgbk.json(&["restore", id, "--yes", "--to", &copy]);
+        assert_eq!((&restored["created"], &restored["database"]), (&true.into(), &copy.as_str().into()));
+        assert_same(&original, &dump(&copy));
+    }
+}
+
+#[test]
+fn every_form_comes_back_through_a_raw_key() {
+    every_form_comes_back("key_raw", features, &|pgbk| pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY), true);
+}
+
+#[test]
+fn every_form_comes_back_through_a_raw_key_with_a_fixed_iv() {
+    let key = |pgbk: Pgbk| pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY).env("DB_BACKUP_ENCRYPT_IV", IV);
+    every_form_comes_back("key_fixed", awkward, &key, true);
+}
+
+#[test]
+fn every_form_comes_back_through_a_password() {
+    every_form_comes_back("key_passwd", features, &|pgbk| pgbk.env("ENC_PASSWORD", ENC_PASSWORD), true);
+}
+
+#[test]
+fn every_form_comes_back_without_a_key() {
+    every_form_comes_back("key_none", awkward, &|pgbk| pgbk, false);
+}
+
+#[test]
+fn every_form_comes_back_signed_but_not_encrypted() {
+    let key = |pgbk: Pgbk| pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY).env("NO_ENCRYPT", "1");
+    every_form_comes_back("key_signed", awkward, &key, false);
+}
+
+#[test]
+fn a_key_reads_backups_from_before_encryption_was_switched_off() {
+    let folder = tempfile::tempdir().unwrap();
+    small("switched", &["kept"]);
+    let keyed = pgbk().directory(folder.path()).env("DB_BACKUP_ENCRYPT_KEY", KEY);
+    let old = keyed.backup("switched", &[]);
+    let off = keyed.env("NO_ENCRYPT", "1");
+    let new = off.backup("switched", &[]);
+    assert!(!sealed_text(folder.path(), &new).contains("kept"));
+    for (at, id) in [old, new].iter().enumerate() {
+        let copy = format!("switched_copy_{at}");
+        off.run(&["restore", id, "--yes", "--to", &copy]).succeeded();
+        assert_eq!(sql(&copy, "SELECT v FROM t"), "kept");
+    }
+    pgbk().directory(folder.path()).run(&["verify", "--all"]).ended(2).says("none is set");
+}
+
+#[test]
+fn a_backup_without_a_seal_is_refused_where_a_key_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    small("unsealed", &["x"]);
+    let id = pgbk().directory(folder.path()).backup("unsealed", &[]);
+    let keyed = pgbk().directory(folder.path()).env("DB_BACKUP_ENCRYPT_KEY", KEY);
+    keyed.run(&["restore", &id, "--yes", "--to", "unsealed_copy"]).ended(3).says("--allow-unauthenticated");
+    assert!(!exists("unsealed_copy"));
+    keyed.run(&["restore", &id, "--yes", "--to", "unsealed_copy", "--allow-unauthenticated"]).succeeded();
+    assert_same(&dump("unsealed"), &dump("unsealed_copy"));
+}
+
+/// The `.meta` in a directory store.
+fn sealed_text(store: &Path, id: &str) -> String {
+    let database = id.rsplit_once('-').unwrap().0;
+    std::fs::read_to_string(store.join(database).join(format!("{id}.meta"))).unwrap()
+}

@@ -1,0 +1,359 @@
+//! Into which database, and in what state it is left.
+
+use super::sealed_text;
+use super::support::cluster::cluster;
+use super::support::pgbk::{Pgbk, Ran, assert_same, create, dump, exists, pgbk, script, small, sql, stdout_of};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, ExitStatus};
+use tempfile::TempDir;
+
+fn directory() -> (TempDir, Pgbk) {
+    super::warm_up();
+    let folder = tempfile::tempdir().unwrap();
+    let pgbk = pgbk().directory(folder.path());
+    (folder, pgbk)
+}
+
+/// Makes a backup of a script that nobody's `pg_dump` wrote.
+fn upload(pgbk: &Pgbk, database: &str, body: &str) -> String {
+    let ran = pgbk.run_with(&["upload", "-", "--database", database, "--json"], script(body).as_bytes());
+    ran.succeeded().document()["id"].as_str().unwrap().to_owned()
+}
+
+fn restore(pgbk: &Pgbk, id: &str, to: &str, more: &[&str]) -> Ran {
+    pgbk.run(&[&["restore", id, "--yes", "--to", to], more].concat())
+}
+
+#[test]
+fn a_target_that_is_not_empty_is_refused_and_stays_as_it_was() {
+    let (_folder, pgbk) = directory();
+    small("taken_source", &["new"]);
+    small("taken", &["old"]);
+    let before = dump("taken");
+    let id = pgbk.backup("taken_source", &[]);
+    restore(&pgbk, &id, "taken", &[]).ended(1).says("\"taken\" is not empty").says("hint: ");
+    assert_same(&before, &dump("taken"));
+
+    restore(&pgbk, &id, "taken", &["--clean"]).succeeded();
+    assert_same(&dump("taken_source"), &dump("taken"));
+}
+
+#[test]
+fn an_empty_database_that_is_there_is_filled() {
+    let (_folder, pgbk) = directory();
+    small("filler", &["one", "two"]);
+    create("filled", "");
+    let id = pgbk.backup("filler", &[]);
+    let document = pgbk.json(&["restore", &id, "--yes", "--to", "filled"]);
+    assert_eq!((&document["created"], &document["rows"]), (&false.into(), &2.into()));
+    assert_same(&dump("filler"), &dump("filled"));
+}
+
+#[test]
+fn clean_replaces_everything_that_a_database_can_hold() {
+    let (_folder, pgbk) = directory();
+    super::features("cluttered");
+    small("plain_source", &["only"]);
+    let id = pgbk.backup("plain_source", &[]);
+    restore(&pgbk, &id, "cluttered", &["--clean"]).succeeded();
+    assert_same(&dump("plain_source"), &dump("cluttered"));
+}
+
+#[test]
+fn an_error_at_the_last_statement_leaves_the_target_exactly_as_it_was() {
+    let (_folder, pgbk) = directory();
+    super::features("intact");
+    let before = dump("intact");
+    let id = upload(&pgbk, "broken", "CREATE TABLE fresh (v text);\nCOPY fresh (v) FROM stdin;\na\n\\.\nSELECT 1/0;");
+    restore(&pgbk, &id, "intact", &["--clean"]).ended(1).says("division by zero").says("line 9");
+    assert_same(&before, &dump("intact"));
+
+    create("still_empty", "");
+    restore(&pgbk, &id, "still_empty", &[]).ended(1);
+    assert_eq!(sql("still_empty", "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
+
+    restore(&pgbk, &id, "never_made", &[]).ended(1);
+    assert!(!exists("never_made"), "the database that was made for a restore that failed is still there");
+}
+
+#[test]
+fn the_source_itself_is_replaced_only_when_that_is_said_twice() {
+    let (_folder, pgbk) = directory();
+    small("itself", &["first"]);
+    let id = pgbk.backup("itself", &[]);
+    sql("itself", "UPDATE t SET v = 'second'");
+    pgbk.run(&["restore", &id, "--yes", "--clean"]).ended(1).says("--over-source");
+    assert_eq!(sql("itself", "SELECT v FROM t"), "second");
+    pgbk.run(&["restore", &id, "--yes", "--over-source"]).ended(2);
+    pgbk.run(&["restore", &id, "--yes", "--clean", "--over-source"]).succeeded();
+    assert_eq!(sql("itself", "SELECT v FROM t"), "first");
+}
+
+#[test]
+fn an_empty_database_comes_back_empty() {
+    let (_folder, pgbk) = directory();
+    create("nothing", "");
+    for (format, copy) in [("plain", "nothing_plain"), ("custom", "nothing_custom")] {
+        let id = pgbk.backup("nothing", &["--format", format]);
+        pgbk.run(&["verify", &id]).succeeded();
+        restore(&pgbk, &id, copy, &[]).succeeded();
+        assert_same(&dump("nothing"), &dump(copy));
+    }
+}
+
+#[test]
+fn missing_roles_are_listed_before_anything_starts() {
+    let (_folder, pgbk) = directory();
+    small("owned", &["x"]);
+    sql("postgres", "CREATE ROLE \"Gone, soon\"; CREATE ROLE gone_too");
+    sql("owned", "ALTER TABLE t OWNER TO \"Gone, soon\"; GRANT SELECT ON t TO gone_too");
+    let ids = ["plain", "custom"].map(|format| pgbk.backup("owned", &["--format", format]));
+    sql("postgres", "ALTER ROLE \"Gone, soon\" RENAME TO other; ALTER ROLE gone_too RENAME TO another");
+    for (at, id) in ids.iter().enumerate() {
+        let copy = format!("owned_copy_{at}");
+        restore(&pgbk, id, &copy, &[]).ended(1).says("Gone, soon").says("gone_too").says("--no-owner");
+        assert!(!exists(&copy));
+        restore(&pgbk, id, &copy, &["--no-owner", "--no-privileges"]).succeeded();
+        assert_eq!(sql(&copy, "SELECT v FROM t"), "x");
+        assert_eq!(sql(&copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), "postgres");
+    }
+}
+
+#[test]
+fn a_missing_extension_is_listed_before_anything_starts() {
+    let (_folder, pgbk) = directory();
+    let id = upload(&pgbk, "extended", "CREATE EXTENSION IF NOT EXISTS no_such_thing WITH SCHEMA public;");
+    restore(&pgbk, &id, "extended_copy", &[]).ended(1).says("extensions no_such_thing");
+    assert!(!exists("extended_copy"));
+}
+
+#[test]
+fn a_setting_of_a_newer_server_is_left_out_and_reported() {
+    let (_folder, pgbk) = directory();
+    let id = upload(&pgbk, "newer", "SET transaction_timeout = 0;\nSET from_the_future = 1;\nCREATE TABLE t (v text);");
+    let ran = restore(&pgbk, &id, "newer_copy", &["--json"]);
+    let document = ran.succeeded().says("from_the_future").document();
+    assert!(document["skipped"].as_array().unwrap().contains(&"setting \"from_the_future\"".into()), "{document}");
+    assert_eq!(sql("newer_copy", "SELECT count(*) FROM t"), "0");
+}
+
+#[test]
+fn an_archive_is_restored_by_several_jobs() {
+    let (_folder, pgbk) = directory();
+    super::features("jobs_source");
+    let id = pgbk.backup("jobs_source", &["--format", "custom", "--compress", "zstd"]);
+    let ran = restore(&pgbk, &id, "jobs_copy", &["--jobs", "3"]);
+    assert!(!ran.succeeded().text().contains(" 0 rows"), "{}", ran.text());
+    assert_same(&dump("jobs_source"), &dump("jobs_copy"));
+    // As an argument of pg_restore, this name would be connection settings.
+    restore(&pgbk, &id, "dbname=jobs 'copy", &["--jobs", "2"]).succeeded();
+    assert_same(&dump("jobs_source"), &dump("dbname=jobs 'copy"));
+}
+
+#[test]
+fn several_jobs_for_a_script_are_a_usage_error() {
+    let (_folder, pgbk) = directory();
+    small("jobs_script", &["x"]);
+    let id = pgbk.backup("jobs_script", &[]);
+    restore(&pgbk, &id, "jobs_script_copy", &["--jobs", "3"]).ended(2).says("--jobs is for archives");
+    // Whatever the target looks like.
+    restore(&pgbk, &id, "jobs_script", &["--jobs", "3"]).ended(2).says("--jobs is for archives");
+    assert!(!exists("jobs_script_copy"));
+}
+
+#[test]
+fn an_id_means_that_backup_and_latest_the_newest() {
+    let (_folder, pgbk) = directory();
+    small("twice", &["old"]);
+    let first = pgbk.backup("twice", &[]);
+    sql("twice", "UPDATE t SET v = 'new'");
+    let second = pgbk.json(&["backup", "twice"]);
+    assert_eq!(second["previous"], first.as_str());
+    restore(&pgbk, &first, "twice_first", &[]).succeeded();
+    restore(&pgbk, "latest", "twice_latest", &[]).succeeded();
+    assert_eq!(
+        (sql("twice_first", "SELECT v FROM t"), sql("twice_latest", "SELECT v FROM t")),
+        ("old".into(), "new".into())
+    );
+    pgbk.run(&["restore", "twice-20200101T000000Z", "--yes"]).ended(4);
+    pgbk.run(&["restore", "twice", "--yes"]).ended(2).says("is not a backup id");
+}
+
+#[test]
+fn a_database_is_never_taken_for_one_whose_name_begins_like_it() {
+    let (_folder, pgbk) = directory();
+    small("app", &["app"]);
+    small("app_staging", &["staging"]);
+    small("app-staging", &["dashed"]);
+    let id = pgbk.backup("app", &[]);
+    pgbk.backup("app_staging", &[]);
+    pgbk.backup("app-staging", &[]);
+    let restored = pgbk.json(&["restore", "latest", "--database", "app", "--yes", "--to", "app_copy"]);
+    assert_eq!(restored["id"], id.as_str());
+    assert_eq!(sql("app_copy", "SELECT v FROM t"), "app");
+    let listed = pgbk.json(&["list", "--database", "app"]);
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    restore(&pgbk, "latest", "nowhere", &[]).ended(2).says("app, app-staging, app_staging");
+    pgbk.run(&["restore", "latest", "--database", "ap", "--yes"]).ended(4);
+}
+
+#[test]
+fn any_database_name_can_be_backed_up_and_restored() {
+    let (_folder, pgbk) = directory();
+    let names = [
+        "q\"uo\"te",
+        "it's",
+        "sp ace ",
+        "new\nline",
+        "žluť🐘",
+        "back\\slash",
+        "per%41cent",
+        "a=b",
+        "-dash",
+        "a.b/c",
+        "..",
+        "postgres://x/y",
+        "UPPER",
+        "$(x)`y`",
+    ];
+    for name in names {
+        eprintln!("--- {name:?}");
+        small(name, &["here"]);
+        let id = pgbk.backup(name, &["--compress", "zstd"]);
+        assert!(!id.contains('/') && id.is_ascii(), "{id}");
+        let latest =
+            pgbk.json(&["restore", "latest", "--yes", &format!("--database={name}"), &format!("--to={name} copy")]);
+        assert_eq!(latest["id"], id.as_str());
+        assert_same(&dump(name), &dump(&format!("{name} copy")));
+    }
+    let all = pgbk.json(&["verify", "--all"]);
+    assert_eq!(all["checked"], names.len());
+}
+
+#[test]
+fn rows_keep_their_bytes_in_any_encoding() {
+    let (_folder, pgbk) = directory();
+    create("latin", "TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+    sql(
+        "latin",
+        "SET client_encoding = 'UTF8'; CREATE TABLE \"tâble\" (\"cölumn\" text); INSERT INTO \"tâble\" VALUES ('ÿ é £')",
+    );
+    create("raw_bytes", "TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'");
+    sql("raw_bytes", "CREATE TABLE t (v text); INSERT INTO t VALUES (E'\\xff\\xfe\\xc3'), ('plain')");
+    for (name, encoding) in [("latin", "LATIN1"), ("raw_bytes", "SQL_ASCII")] {
+        for format in ["plain", "custom"] {
+            let id = pgbk.backup(name, &["--format", format]);
+            let copy = format!("{name}_{format}");
+            restore(&pgbk, &id, &copy, &[]).succeeded();
+            assert_same(&dump(name), &dump(&copy));
+            assert_eq!(sql(&copy, "SHOW server_encoding"), encoding);
+        }
+    }
+}
+
+#[test]
+fn a_backup_that_was_not_read_back_says_so() {
+    let (folder, pgbk) = directory();
+    small("unchecked", &["x"]);
+    let ran = pgbk.env("DB_BACKUP_VERIFY", "0").run(&["backup", "unchecked", "--json"]);
+    let document = ran.succeeded().says("DB_BACKUP_VERIFY=0").document();
+    assert_eq!(document["verified"], false);
+    let id = document["id"].as_str().unwrap();
+    assert!(sealed_text(folder.path(), id).contains("\n  \"verified\": false,\n"));
+    assert!(sealed_text(folder.path(), &pgbk.backup("unchecked", &[])).contains("\n  \"verified\": true,\n"));
+}
+
+#[test]
+fn a_second_that_is_taken_gives_way_to_the_next_free_one() {
+    let (folder, pgbk) = directory();
+    small("hasty", &["x"]);
+    let inside = folder.path().join("hasty");
+    fs::create_dir(&inside).unwrap();
+    // Every second of the next minute has a backup already.
+    let now = jiff::Timestamp::now();
+    let taken: Vec<String> = (-5..60)
+        .map(|offset| (now + jiff::SignedDuration::from_secs(offset)).strftime("hasty-%Y%m%dT%H%M%SZ").to_string())
+        .collect();
+    for id in &taken {
+        fs::write(inside.join(format!("{id}.meta")), "{}").unwrap();
+    }
+    let first = pgbk.json(&["backup", "hasty"]);
+    let second = pgbk.backup("hasty", &[]);
+    let first_id = first["id"].as_str().unwrap();
+    assert!(taken.iter().all(|id| id.as_str() < first_id) && *first_id < *second, "{first_id} {second}");
+    assert_eq!(first["previous"], taken.last().unwrap().as_str());
+}
+
+/// A backup whose `pg_dump` says "here" in one pipe, waits for a word from another, and then is the real one.
+struct Held {
+    backup: Child,
+    tools: TempDir,
+}
+
+impl Held {
+    fn start(pgbk: &Pgbk, database: &str) -> Held {
+        let tools = tempfile::tempdir().unwrap();
+        let path = tools.path().join("pg_dump");
+        let script = format!(
+            "#!/bin/sh\ncase $1 in --version) ;; *) echo here >'{0}/ready'; read -r word <'{0}/go' ;; esac\nexec '{1}' \"$@\"\n",
+            tools.path().display(),
+            cluster().bin.join("pg_dump").display()
+        );
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        stdout_of(Command::new("mkfifo").arg(tools.path().join("ready")).arg(tools.path().join("go")));
+        let backup = pgbk.env("PG_BIN_DIR", tools.path()).command(&["backup", database]).spawn().unwrap();
+        assert_eq!(fs::read_to_string(tools.path().join("ready")).unwrap(), "here\n");
+        Held { backup, tools }
+    }
+
+    /// Lets it go on, and waits for its end.
+    fn release(&mut self) -> io::Result<ExitStatus> {
+        // Opened both ways, a pipe can be written to although nobody reads it any more.
+        let mut go = fs::OpenOptions::new().read(true).write(true).open(self.tools.path().join("go"))?;
+        go.write_all(b"go\n")?;
+        self.backup.wait()
+    }
+}
+
+impl Drop for Held {
+    /// A test that fails must not leave it waiting for ever.
+    fn drop(&mut self) {
+        self.release().ok();
+    }
+}
+
+#[test]
+fn a_second_backup_while_one_runs_is_told_who_is_first() {
+    let (_folder, pgbk) = directory();
+    small("busy", &["x"]);
+    small("free", &["x"]);
+    let mut first = Held::start(&pgbk, "busy");
+
+    pgbk.run(&["backup", "busy"]).ended(5).says("is being backed up by server process");
+    pgbk.run(&["backup", "free"]).succeeded();
+
+    assert!(first.release().unwrap().success());
+    let listed = pgbk.json(&["list", "--database", "busy"]);
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    pgbk.run(&["backup", "busy"]).succeeded();
+}
+
+#[test]
+fn several_databases_are_backed_up_in_one_run() {
+    let (_folder, pgbk) = directory();
+    small("several_a", &["a"]);
+    small("several_b", &["b"]);
+    let documents = pgbk.json(&["backup", "several_a", "several_b"]);
+    let names: Vec<_> = documents.as_array().unwrap().iter().map(|one| one["database"].as_str().unwrap()).collect();
+    assert_eq!(names, ["several_a", "several_b"]);
+}
+
+#[test]
+fn a_server_without_the_database_makes_no_backup() {
+    let (folder, pgbk) = directory();
+    pgbk.run(&["backup", "not_there"]).ended(4).says("not_there");
+    assert_eq!(fs::read_dir(folder.path()).map(Iterator::count).unwrap_or(0), 0);
+}

@@ -1,0 +1,190 @@
+//! Backups as files: download, edit, upload, and from one store to another.
+
+use super::support::pgbk::{KEY, Pgbk, assert_same, comparable, dump, pgbk, script, small, sql, stdout_of, tool};
+use super::support::s3::{Server, radosgw, seaweedfs};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+fn directory() -> (TempDir, Pgbk) {
+    let folder = tempfile::tempdir().unwrap();
+    let pgbk = pgbk().directory(&folder.path().join("store"));
+    (folder, pgbk)
+}
+
+#[test]
+fn a_download_is_the_dump_itself_and_private() {
+    let (folder, pgbk) = directory();
+    let pgbk = pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY);
+    super::features("downloaded");
+    for (format, compress) in [("plain", "xz"), ("plain", "0"), ("custom", "zstd")] {
+        let id = pgbk.backup("downloaded", &["--format", format, "--compress", compress]);
+        let file = folder.path().join(&id);
+        pgbk.run(&["download", &id, "-o", file.to_str().unwrap()]).succeeded();
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+        let text = match format {
+            "custom" => stdout_of(tool("pg_restore", "").args(["-f", "-"]).arg(&file)),
+            _ => fs::read(&file).unwrap(),
+        };
+        let expected = match format {
+            // The comments say which format they come from.
+            "custom" => without_comments(&stdout_of(&mut tool("pg_dump", "downloaded"))),
+            _ => dump("downloaded"),
+        };
+        let found = if format == "custom" { without_comments(&text) } else { comparable(&text) };
+        assert_same(&expected, &found);
+        let ran = pgbk.run(&["download", &id, "-o", "-"]);
+        assert_same(&fs::read(&file).unwrap(), &ran.succeeded().stdout);
+    }
+}
+
+/// Without the lines that name versions and dump formats.
+fn without_comments(dump: &[u8]) -> Vec<u8> {
+    let dump = comparable(dump);
+    dump.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"--")).flatten().copied().collect()
+}
+
+#[test]
+fn a_file_that_is_there_is_replaced_only_by_force() {
+    let (folder, pgbk) = directory();
+    small("forced", &["x"]);
+    let id = pgbk.backup("forced", &[]);
+    let file = folder.path().join("mine.sql");
+    fs::write(&file, "mine").unwrap();
+    let path = file.to_str().unwrap();
+    pgbk.run(&["download", &id, "-o", path]).ended(1).says("--force");
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+    pgbk.run(&["download", &id, "-o", path, "--force"]).succeeded();
+    assert_same(&dump("forced"), &comparable(&fs::read(&file).unwrap()));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(files(folder.path()), ["mine.sql", "store"]);
+}
+
+#[test]
+fn a_download_without_a_name_is_called_like_the_backup() {
+    let (folder, pgbk) = directory();
+    small("named", &["x"]);
+    let id = pgbk.backup("named", &["--compress", "gzip"]);
+    let ran = pgbk.command(&["download"]).current_dir(folder.path()).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(files(folder.path()), [format!("{id}.sql"), "store".into()]);
+}
+
+#[test]
+fn an_edited_dump_becomes_a_backup_of_its_own() {
+    let (folder, pgbk) = directory();
+    let pgbk = pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY).env("DB_BACKUP_COMPRESS", "zstd").env("DB_NAME", "edited");
+    small("edited", &["before"]);
+    let original = pgbk.backup("edited", &[]);
+    let file = folder.path().join("edited.sql");
+    let path = file.to_str().unwrap();
+    pgbk.run(&["download", "-o", path]).succeeded();
+    stdout_of(Command::new("sed").args(["-i", "s/^before$/after/", path]));
+    let uploaded = pgbk.json(&["upload", path]);
+    assert_eq!(uploaded["previous"], original.as_str());
+    assert_ne!(uploaded["id"], original.as_str());
+    assert_eq!(uploaded["tables"][0]["rows"], 1);
+
+    pgbk.run(&["verify", "--all"]).succeeded();
+    pgbk.run(&["restore", "latest", "--yes", "--to", "edited_copy"]).succeeded();
+    assert_eq!(sql("edited_copy", "SELECT v FROM t"), "after");
+    pgbk.run(&["restore", &original, "--yes", "--to", "edited_original"]).succeeded();
+    assert_eq!(sql("edited_original", "SELECT v FROM t"), "before");
+}
+
+#[test]
+fn raw_files_carry_a_backup_from_one_store_to_another() {
+    let (from, to) = (seaweedfs(), radosgw());
+    let (from_bucket, to_bucket) = (from.bucket("raw"), to.bucket("raw"));
+    let keyless_here = pgbk().s3(from, &from_bucket, "one");
+    let here = keyless_here.env("DB_BACKUP_ENCRYPT_KEY", KEY);
+    let keyless_there = pgbk().s3(to, &to_bucket, "an/other");
+    let there = keyless_there.env("DB_BACKUP_ENCRYPT_KEY", KEY);
+    super::features("carried");
+    let backup = here.json(&["backup", "carried", "--compress", "xz"]);
+    let (id, object) = (backup["id"].as_str().unwrap(), backup["object"].as_str().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let folder_name = folder.path().to_str().unwrap();
+
+    // Neither way needs the key.
+    keyless_here.run(&["download", id, "--raw", "-o", folder_name]).succeeded();
+    let payload = object.rsplit('/').next().unwrap().to_owned();
+    assert_eq!(files(folder.path()), [format!("{id}.meta"), payload.clone()]);
+    keyless_there.run(&["upload", "--raw", folder.path().join(format!("{id}.meta")).to_str().unwrap()]).succeeded();
+    let meta = format!("carried/{id}.meta");
+    for key in [object, &meta] {
+        let original = object_in(from, &from_bucket, &format!("one/{key}"));
+        assert!(original == object_in(to, &to_bucket, &format!("an/other/{key}")), "{key} differs");
+        assert!(original == fs::read(folder.path().join(key.rsplit('/').next().unwrap())).unwrap());
+    }
+    there.run(&["restore", id, "--yes", "--to", "carried_copy"]).succeeded();
+    assert_same(&dump("carried"), &dump("carried_copy"));
+
+    // A name that is taken is never written to again.
+    there.run(&["upload", "--raw", folder.path().join(&payload).to_str().unwrap()]).ended(1);
+    there.run(&["verify", id]).succeeded();
+}
+
+fn object_in(server: &Server, bucket: &str, key: &str) -> Vec<u8> {
+    let (client, runtime) = server.client();
+    runtime.block_on(async {
+        let object = client.get_object().bucket(bucket).key(key).send().await.unwrap();
+        object.body.collect().await.unwrap().into_bytes().to_vec()
+    })
+}
+
+#[test]
+fn a_dump_from_a_pipe_becomes_a_backup() {
+    let (_folder, pgbk) = directory();
+    small("piped", &["x"]);
+    for format in ["plain", "custom"] {
+        let made = stdout_of(tool("pg_dump", "piped").arg(format!("--format={format}")));
+        let ran = pgbk.run_with(&["upload", "-", "--database", "piped", "--json"], &made);
+        let id = ran.succeeded().document()["id"].as_str().unwrap().to_owned();
+        let copy = format!("piped_{format}");
+        pgbk.run(&["restore", &id, "--yes", "--to", &copy]).succeeded();
+        assert_same(&dump("piped"), &dump(&copy));
+        assert_same(&made, &pgbk.run(&["download", &id, "-o", "-"]).stdout);
+    }
+}
+
+#[test]
+fn a_script_that_is_cut_short_is_accepted_only_when_that_is_said() {
+    let (folder, pgbk) = directory();
+    let cut = "CREATE TABLE t (v text);\n";
+    let upload = ["upload", "-", "--database", "cut"];
+    pgbk.run_with(&upload, cut.as_bytes()).ended(1).says("--allow-incomplete");
+    assert_eq!(files(&folder.path().join("store/cut")), [""; 0]);
+    let id = pgbk
+        .run_with(&[&upload[..], &["--allow-incomplete", "--json"]].concat(), cut.as_bytes())
+        .succeeded()
+        .document();
+    pgbk.run(&["verify", "--all"]).succeeded();
+    pgbk.run(&["restore", id["id"].as_str().unwrap(), "--yes", "--to", "cut_copy"]).succeeded();
+    assert_eq!(sql("cut_copy", "SELECT count(*) FROM t"), "0");
+}
+
+#[test]
+fn what_is_packed_already_is_refused_with_the_way_to_unpack_it() {
+    let (folder, pgbk) = directory();
+    for (packer, extension, unpacker) in [("gzip", "gz", "gunzip"), ("xz", "xz", "xz -d"), ("zstd", "zst", "zstd -d")] {
+        let file = folder.path().join("packed.sql");
+        fs::write(&file, script("CREATE TABLE t (v text);")).unwrap();
+        stdout_of(Command::new(packer).args(["-q", "-f"]).arg(&file));
+        let packed = format!("{}.{extension}", file.display());
+        pgbk.run(&["upload", &packed, "--database", "packed"]).ended(2).says(unpacker);
+    }
+    pgbk.run_with(&["upload", "-", "--database", "packed"], b"").ended(2).says("empty");
+    pgbk.run(&["upload", "/nonexistent/x.sql", "--database", "packed"]).ended(4);
+    assert!(!folder.path().join("store/packed").exists());
+}
+
+/// Names in a folder, sorted; none where the folder is missing.
+fn files(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
