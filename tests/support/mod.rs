@@ -6,4 +6,5 @@ pub mod ceph;
 pub mod cluster;
 pub mod faulty;
 pub mod process;
+pub mod run;
 pub mod s3;
