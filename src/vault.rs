@@ -65,6 +65,11 @@ impl Vault {
 
     /// The `.meta`, taken apart but not believed.
     pub fn sealed(&self, id: &BackupId) -> Result<Sealed> {
+        self.document(id).map(|(sealed, _)| sealed)
+    }
+
+    /// The `.meta`, with its bytes as they are stored.
+    pub fn document(&self, id: &BackupId) -> Result<(Sealed, Vec<u8>)> {
         let key = id.meta_key();
         let bytes = read_small(self.store.as_ref(), &key, META_LIMIT).map_err(|error| match kind(&error) {
             Kind::NotFound => Fault::not_found(format!("there is no backup {id} in {}", self.store.location()))
@@ -76,7 +81,7 @@ impl Vault {
         if sealed.claims().id != *id {
             return Err(Fault::damaged(format!("\"{key}\" is the .meta of {}", sealed.claims().id)).into());
         }
-        Ok(sealed)
+        Ok((sealed, bytes))
     }
 
     pub fn manifest(&self, id: &BackupId) -> Result<(Manifest, Option<Working>)> {

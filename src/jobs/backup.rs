@@ -42,7 +42,7 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
 
     monitor.begin(&format!("backup {id}"), Some(expected));
     let mut deposit = vault.begin(id, plan.format, plan.compression, expected)?;
-    let environment = plan.settings.child_environment()?;
+    let environment = control.settings().child_environment()?;
     let mut child = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, plan.stall)?;
     drain(&mut child, monitor, |bytes| deposit.write_all(bytes))?;
     control.alive()?;

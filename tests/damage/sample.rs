@@ -7,14 +7,14 @@ use pgbk::keys::{Key, Working};
 use pgbk::manifest::{BackupId, Manifest};
 use pgbk::secret::Secret;
 use pgbk::store::memory::Memory;
-use pgbk::store::{Store, read_small, write_small};
+use pgbk::store::write_small;
 use pgbk::vault::Vault;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub const ROWS: &str = "CREATE TABLE client (id int PRIMARY KEY, name text, note text);
-    INSERT INTO client SELECT n, 'client ' || n, md5(n::text) FROM generate_series(1, 400) n;";
+    INSERT INTO client SELECT n, 'client ' || n, md5(n::text) FROM generate_series(1, 1000) n;";
 /// Three chunks of it do not compress.
 pub const MANY_ROWS: &str = "CREATE TABLE big AS SELECT n AS id, md5(n::text) || md5((-n)::text) AS noise
     FROM generate_series(1, 40000) n;";
@@ -163,12 +163,4 @@ pub fn read(vault: &Vault, id: &BackupId) -> (Vec<u8>, Result<()>) {
         Ok(())
     });
     (plain, outcome)
-}
-
-/// A copy of every object of a store.
-pub fn copy(from: &Memory, to: &Memory) {
-    for listed in from.list("").expect("list") {
-        let bytes = read_small(from, &listed.key, u64::MAX).expect("read");
-        write_small(to, &listed.key, &bytes).expect("put");
-    }
 }
