@@ -295,7 +295,7 @@ fn packed(bytes: &[u8], method: Method, stated: u64) -> Sample {
     let key = raw_key(KEY);
     let id: BackupId = "bomb-20260822T031500Z".parse().unwrap();
     let ours = vault(&store, Some(&key));
-    let mut deposit = ours.begin(id.clone(), Format::Custom, None, 0).unwrap();
+    let mut deposit = ours.begin(id.clone(), Format::Plain, None, 0).unwrap();
     deposit.write_all(bytes).unwrap();
     let manifest = deposit.finish(about(), &Silent).unwrap();
     let get = |key: &str| pgbk::store::read_small(&store, key, u64::MAX).unwrap();
@@ -309,7 +309,7 @@ fn packed(bytes: &[u8], method: Method, stated: u64) -> Sample {
     };
     sample.resealed(|manifest| {
         manifest.compression = Some(Compression { method, level: 4 });
-        manifest.object = manifest.id.object_key(&format!("dump.{}.enc", method.extension()));
+        manifest.object = manifest.id.object_key(&format!("sql.{}.enc", method.extension()));
         manifest.plain.bytes = stated;
     })
 }
@@ -350,7 +350,7 @@ fn a_bomb_stops_at_the_stated_size_and_takes_no_memory() {
         bomb.put_into_folder(folder.path());
         let kib = largest(&pgbk(["verify", &bomb.id.to_string()]).key().directory(folder.path()), 3);
         assert!(kib < 128 << 10, "{method:?}: {kib} KiB");
-        let file = folder.path().join("out.dump");
+        let file = folder.path().join("out.sql");
         let download = ["download", &bomb.id.to_string(), "-o", file.to_str().unwrap()].map(str::to_owned);
         pgbk(download.iter().map(String::as_str)).key().directory(folder.path()).says(3, "longer than");
         assert!(!file.exists());
@@ -384,7 +384,10 @@ fn an_xz_stream_that_claims_a_huge_dictionary_is_refused() {
 }
 
 fn databases() -> String {
-    cluster().psql("postgres", "SELECT string_agg(datname, ',' ORDER BY datname) FROM pg_database WHERE datname LIKE 'lost%'")
+    cluster().psql(
+        "postgres",
+        "SELECT string_agg(datname, ',' ORDER BY datname) FROM pg_database WHERE datname LIKE 'lost%'",
+    )
 }
 
 fn restore(sample: &Sample, folder: &Path, target: &str, more: &[&str]) -> Outcome {
