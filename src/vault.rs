@@ -19,6 +19,8 @@ use std::time::Instant;
 
 /// What a read-back asks for at a time.
 const READ_BACK: u64 = 8 << 20;
+/// What an archive of `pg_dump` begins with.
+const ARCHIVE: &[u8] = b"PGDMP";
 
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -65,6 +67,11 @@ impl Vault {
 
     /// The `.meta`, taken apart but not believed.
     pub fn sealed(&self, id: &BackupId) -> Result<Sealed> {
+        self.document(id).map(|(sealed, _)| sealed)
+    }
+
+    /// The `.meta`, with its bytes as they are stored.
+    pub fn document(&self, id: &BackupId) -> Result<(Sealed, Vec<u8>)> {
         let key = id.meta_key();
         let bytes = read_small(self.store.as_ref(), &key, META_LIMIT).map_err(|error| match kind(&error) {
             Kind::NotFound => Fault::not_found(format!("there is no backup {id} in {}", self.store.location()))
@@ -76,7 +83,7 @@ impl Vault {
         if sealed.claims().id != *id {
             return Err(Fault::damaged(format!("\"{key}\" is the .meta of {}", sealed.claims().id)).into());
         }
-        Ok(sealed)
+        Ok((sealed, bytes))
     }
 
     pub fn manifest(&self, id: &BackupId) -> Result<(Manifest, Option<Working>)> {
@@ -119,7 +126,8 @@ impl Vault {
         let upload = self.store.create(&object, &Creation { expected })?;
         let recipe = Recipe { format, compression, working: working.as_ref(), encrypt: encrypted, expected };
         let pack = Pack::new(upload, &recipe)?;
-        Ok(Deposit { vault: self, id, object, format, compression, encrypted, working, pack, begun: Instant::now() })
+        let (head, begun) = (Vec::with_capacity(ARCHIVE.len()), Instant::now());
+        Ok(Deposit { vault: self, id, object, format, compression, encrypted, working, pack, head, begun })
     }
 
     /// Whether the store has what was written: by the ETag where the host has such a thing, else by reading it back.
@@ -165,6 +173,8 @@ pub struct Deposit<'a> {
     encrypted: bool,
     working: Option<Working>,
     pack: Pack<Box<dyn Upload>>,
+    /// The first bytes of the dump, which tell whether it is what it should be.
+    head: Vec<u8>,
     begun: Instant,
 }
 
@@ -181,7 +191,10 @@ pub struct About {
 
 impl Write for Deposit<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.pack.write(bytes)
+        let taken = self.pack.write(bytes)?;
+        let missing = ARCHIVE.len() - self.head.len();
+        self.head.extend_from_slice(&bytes[..taken.min(missing)]);
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -197,8 +210,11 @@ impl Deposit<'_> {
 
     /// Makes it a backup: commits the payload, looks at what the store has, writes the `.meta`.
     pub fn finish(self, about: About, monitor: &dyn Monitor) -> Result<Manifest> {
-        let Deposit { vault, id, object, format, compression, encrypted, working, pack, begun } = self;
+        let Deposit { vault, id, object, format, compression, encrypted, working, pack, head, begun } = self;
         let packed = pack.finish()?;
+        if format == Format::Custom && head != ARCHIVE {
+            return Err(no_archive(&id).into());
+        }
         let complete = packed.script.as_ref().is_none_or(|script| script.complete);
         if about.trailer_required && !complete {
             let fault = cut_short(&id);
@@ -261,6 +277,10 @@ fn encryption(working: Option<&Working>) -> Encryption {
         crate::keys::KeyNote::Password { .. } => None,
     });
     Encryption { cipher: CIPHER.to_owned(), iv }
+}
+
+fn no_archive(id: &BackupId) -> Fault {
+    Fault::failed(format!("pg_dump gave no archive of \"{}\": its output does not begin as one", id.database()))
 }
 
 fn cut_short(id: &BackupId) -> Fault {

@@ -5,27 +5,29 @@ use crate::cli::VerifyArgs;
 use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::{Fault, Kind, Result};
-use crate::jobs::verify::{Finding, verify};
+use crate::jobs::verify::{Finding, verify, verify_all};
 use serde_json::json;
 
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let vault = config::vault(&args.store, &args.keys)?;
-    let ids = if args.all {
-        vault.ids(args.database.as_deref())?
+    let findings = if args.all {
+        let ids = vault.ids(args.database.as_deref())?;
+        if ids.is_empty() {
+            return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
+        }
+        verify_all(&vault, &ids, args.level, console)?
     } else {
-        vec![resolve(&args.which, args.database.as_deref(), &vault)?]
+        let id = resolve(&args.which, args.database.as_deref(), &vault)?;
+        vec![verify(&vault, &id, args.level, console)?]
     };
-    if ids.is_empty() {
-        return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
-    }
-    let findings = ids.iter().map(|id| verify(&vault, id, args.level, console)).collect::<Result<Vec<_>>>()?;
-    let damaged = findings.iter().filter(|finding| !finding.ok).count();
-    let document = json!({"checked": findings.len(), "damaged": damaged, "backups": findings});
+    let kinds: Vec<Kind> = findings.iter().filter_map(|finding| finding.kind).collect();
+    let damaged = kinds.iter().filter(|kind| **kind == Kind::Damaged).count();
+    let unread = kinds.len() - damaged;
+    let document = json!({"checked": findings.len(), "damaged": damaged, "unread": unread, "backups": findings});
     console.result(&table(&findings), &document)?;
-    if damaged == 0 {
-        return Ok(0);
-    }
-    Ok(Kind::Damaged.exit_code())
+    // Damage is the worse news of the two.
+    let worst = if damaged > 0 { Some(Kind::Damaged) } else { kinds.first().copied() };
+    Ok(worst.map_or(0, Kind::exit_code))
 }
 
 fn table(findings: &[Finding]) -> String {
@@ -34,7 +36,11 @@ fn table(findings: &[Finding]) -> String {
     let size = |number: Option<u64>| number.map_or("-".to_owned(), bytes);
     let mut text = format!("{:width$}  {:7}  {:>12}  {:>12}  {:>10}\n", "BACKUP", "RESULT", "STORED", "DUMP", "ROWS");
     for finding in findings {
-        let result = if finding.ok { "ok" } else { "DAMAGED" };
+        let result = match finding.kind {
+            None => "ok",
+            Some(Kind::Damaged) => "DAMAGED",
+            Some(_) => "UNREAD",
+        };
         text.push_str(&format!(
             "{:width$}  {result:7}  {:>12}  {:>12}  {:>10}\n",
             finding.id.to_string(),

@@ -1,7 +1,7 @@
 //! Moves backups between the vault and files: `download`, `upload`, and both `--raw`.
 
 use crate::error::{Fault, Result};
-use crate::manifest::{BackupId, Compression, Format, META, META_LIMIT, Manifest, Sealed};
+use crate::manifest::{BackupId, Compression, Format, META, Manifest, Sealed};
 use crate::monitor::Monitor;
 use crate::newfile::NewFile;
 use crate::store::{Creation, write_small};
@@ -53,11 +53,8 @@ pub fn download_raw(
     force: bool,
     monitor: &dyn Monitor,
 ) -> Result<PathBuf> {
-    let meta = crate::store::read_small(vault.store.as_ref(), &id.meta_key(), META_LIMIT)?;
-    let manifest = Sealed::parse(&id.meta_key(), &meta)?.claims().clone();
-    if vault.key.is_some() || manifest.key.is_none() {
-        vault.manifest(id)?;
-    }
+    let (sealed, meta) = vault.document(id)?;
+    let manifest = carried(vault, sealed)?;
     let object = vault.payload(&manifest)?;
     let path = folder.join(manifest.file_name());
     let mut file = NewFile::create(&path, force)?;
@@ -82,6 +79,14 @@ pub fn download_raw(
     file.commit()?;
     meta_file.commit()?;
     Ok(path)
+}
+
+/// Authenticated where the key is there; a backup with a key may also be carried by who does not have it.
+fn carried(vault: &Vault, sealed: Sealed) -> Result<Manifest> {
+    if vault.key.is_none() && sealed.claims().key.is_some() {
+        return sealed.unauthenticated();
+    }
+    sealed.authenticate(vault.key.as_ref(), vault.allow_unauthenticated).map(|(manifest, _)| manifest)
 }
 
 /// What `upload` is told about the file.
@@ -163,11 +168,7 @@ fn recognise(head: &[u8]) -> Result<Format> {
 pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<Manifest> {
     let (payload, meta_path) = pair(path)?;
     let meta = std::fs::read(&meta_path).map_err(|error| unreadable(&meta_path, &error))?;
-    let sealed = Sealed::parse(&meta_path.display().to_string(), &meta)?;
-    let manifest = sealed.claims().clone();
-    if vault.key.is_some() || manifest.key.is_none() {
-        sealed.authenticate(vault.key.as_ref(), vault.allow_unauthenticated)?;
-    }
+    let manifest = carried(vault, Sealed::parse(&meta_path.display().to_string(), &meta)?)?;
     let payload = payload.unwrap_or_else(|| meta_path.with_file_name(manifest.file_name()));
     let mut file = File::open(&payload).map_err(|error| unreadable(&payload, &error))?;
     let mut object = vault.store.create(&manifest.object, &Creation { expected: manifest.stored.bytes })?;

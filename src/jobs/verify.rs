@@ -22,23 +22,31 @@ pub struct Finding {
     pub tables: Option<usize>,
     pub rows: Option<u64>,
     pub error: Option<String>,
+    /// Why not: damage, or what kept the look from happening.
     #[serde(skip)]
     pub kind: Option<Kind>,
 }
 
+impl Finding {
+    /// Before anything is known.
+    fn of(id: &BackupId, level: Level) -> Finding {
+        Finding {
+            id: id.clone(),
+            level,
+            ok: false,
+            stored_bytes: None,
+            plain_bytes: None,
+            tables: None,
+            rows: None,
+            error: None,
+            kind: None,
+        }
+    }
+}
+
 /// Looks at one backup. Damage is a finding; an error is what kept the look from happening.
 pub fn verify(vault: &Vault, id: &BackupId, level: Level, monitor: &dyn Monitor) -> Result<Finding> {
-    let mut finding = Finding {
-        id: id.clone(),
-        level,
-        ok: true,
-        stored_bytes: None,
-        plain_bytes: None,
-        tables: None,
-        rows: None,
-        error: None,
-        kind: None,
-    };
+    let mut finding = Finding::of(id, level);
     let looked = vault.open(id).and_then(|opened| {
         let manifest = opened.manifest.clone();
         finding.stored_bytes = Some(manifest.stored.bytes);
@@ -48,15 +56,26 @@ pub fn verify(vault: &Vault, id: &BackupId, level: Level, monitor: &dyn Monitor)
         deeper(opened, &manifest, level, monitor)
     });
     match looked {
-        Ok(()) => Ok(finding),
+        Ok(()) => Ok(Finding { ok: true, ..finding }),
         Err(error) if matches!(kind(&error), Kind::Damaged) => {
-            finding.ok = false;
             finding.error = Some(format!("{error:#}"));
             finding.kind = Some(Kind::Damaged);
             Ok(finding)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Looks at each of several backups. One that could not be looked at is a finding too, so that it does not hide the others.
+pub fn verify_all(vault: &Vault, ids: &[BackupId], level: Level, monitor: &dyn Monitor) -> Result<Vec<Finding>> {
+    ids.iter()
+        .map(|id| match verify(vault, id, level, monitor) {
+            Err(error) if !matches!(kind(&error), Kind::Interrupted(_)) => {
+                Ok(Finding { error: Some(format!("{error:#}")), kind: Some(kind(&error)), ..Finding::of(id, level) })
+            }
+            looked => looked,
+        })
+        .collect()
 }
 
 fn deeper(opened: Opened, manifest: &Manifest, level: Level, monitor: &dyn Monitor) -> Result<()> {

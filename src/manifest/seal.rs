@@ -62,6 +62,13 @@ impl Sealed {
         &self.manifest
     }
 
+    /// The manifest for whoever only carries the stored bytes and has no key: nothing vouches for it, but it is consistent in
+    /// itself and names no other object than its own.
+    pub fn unauthenticated(self) -> Result<Manifest> {
+        self.manifest.consistent()?;
+        Ok(self.manifest)
+    }
+
     /// Checks the seal with the user's key and gives the manifest, with the working keys where a key made it.
     ///
     /// A document without a keyed seal is refused when a key is set, unless `unkeyed` allows it: anyone who can write to the

@@ -39,7 +39,8 @@ host    all all              all     scram-sha-256
 ";
 
 impl Cluster {
-    fn start() -> Cluster {
+    /// Another server than [`cluster`], for tests that stop it.
+    pub fn start() -> Cluster {
         let directory = tempfile::Builder::new().prefix("pgbk-cluster-").tempdir().unwrap().keep();
         let bin = newest_bin();
         fs::write(directory.join("password"), PASSWORD).unwrap();
@@ -121,6 +122,13 @@ impl Cluster {
         let port = self.port.to_string();
         let pairs = [("DB_HOST", "127.0.0.1"), ("DB_PORT", &port), ("DB_USER", USER), ("DB_PASSWORD", PASSWORD)];
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// Stops the server as a crash would.
+    pub fn stop_immediately(&self) {
+        let mut stop = as_postgres(self.bin.join("pg_ctl"));
+        stop.args(["stop", "-m", "immediate", "-D"]).arg(self.directory.join("data"));
+        succeeded("pg_ctl stop", &stop.output().unwrap());
     }
 
     /// Starts PgBouncer before this server and gives its port.

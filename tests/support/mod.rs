@@ -7,4 +7,5 @@ pub mod cluster;
 pub mod faulty;
 pub mod pgbk;
 pub mod process;
+pub mod run;
 pub mod s3;

@@ -1,0 +1,621 @@
+//! Bad input and bad luck: each ends with its exit code and a message, and leaves nothing behind.
+
+mod support;
+
+use pgbk::store::Store;
+use pgbk::store::s3::S3;
+use rustix::process::Signal;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use support::cluster::{Cluster, PASSWORD, cluster};
+use support::faulty::{Fault, Faulty, Request};
+use support::process::until;
+use support::run::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Run, json, pgbk};
+use support::s3::{WRITER, seaweedfs};
+use tempfile::TempDir;
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// Some 25 MB that do not compress much, so that a dump is long enough to be stopped in the middle.
+const LARGE: &str = "CREATE TABLE big AS SELECT n AS id, md5(n::text) || md5((-n)::text) || md5((2*n)::text) AS noise
+    FROM generate_series(1, 250000) n;";
+
+const SMALL: &str = "CREATE TABLE client AS SELECT n AS id, md5(n::text) AS name FROM generate_series(1, 300) n";
+
+/// A database for one test alone, since two backups of one database do not run at the same time.
+fn like(template: &OnceLock<String>, hint: &str, sql: &str) -> String {
+    let template = template.get_or_init(|| {
+        let name = cluster().database("template");
+        cluster().psql(&name, sql);
+        name
+    });
+    static NUMBER: AtomicU32 = AtomicU32::new(1);
+    let name = format!("{hint}{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    cluster().psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}"));
+    name
+}
+
+fn large() -> String {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    like(&TEMPLATE, "large", LARGE)
+}
+
+fn small() -> String {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    like(&TEMPLATE, "small", SMALL)
+}
+
+fn backup(database: &str) -> Run {
+    pgbk(["backup", database]).server(cluster()).key()
+}
+
+/// Every file below a folder, those of unfinished uploads included.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.path() {
+            path if path.is_dir() => found.extend(files(&path)),
+            path => found.push(path),
+        }
+    }
+    found
+}
+
+fn assert_empty(folder: &Path) {
+    assert_eq!(files(folder), Vec::<PathBuf>::new());
+}
+
+fn assert_nothing_stored(store: &S3) {
+    assert_eq!((store.list("").unwrap(), store.unfinished("").unwrap()), (vec![], vec![]));
+}
+
+/// Runs a backup of this database into a folder and a bucket of its own; it must fail so and leave nothing in either.
+fn fails(run: &Run, code: i32, text: &str) -> Outcome {
+    let place = folder();
+    let bucket = seaweedfs().bucket("failure");
+    let store = S3::open(seaweedfs().settings(&bucket)).unwrap();
+    run.clone().s3(seaweedfs(), &bucket).set("S3_PART_SIZE", "5M").says(code, text);
+    assert_nothing_stored(&store);
+    let outcome = run.clone().directory(place.path()).says(code, text);
+    assert_empty(place.path());
+    outcome
+}
+
+/// A `pg_dump` of our own, which knows the real one as `$REAL` and a folder for notes as `$NOTES`.
+struct Fake {
+    folder: TempDir,
+}
+
+impl Fake {
+    fn new(body: &str) -> Fake {
+        Self::of(cluster(), "exec \"$REAL\" --version", body)
+    }
+
+    fn of(server: &Cluster, version: &str, body: &str) -> Fake {
+        let folder = folder();
+        let notes = folder.path().join("notes");
+        fs::create_dir(&notes).unwrap();
+        let script = format!(
+            "#!/bin/bash\nset -o pipefail\nREAL={}\nNOTES={}\nif [ \"$1\" = --version ]; then {version}; exit; fi\necho $$ > $NOTES/pid\n{body}\n",
+            server.bin.join("pg_dump").display(),
+            notes.display()
+        );
+        let path = folder.path().join("pg_dump");
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        Fake { folder }
+    }
+
+    /// Gives the first 11 MB of a real dump, then waits for the gate to open before the rest.
+    fn gated(server: &Cluster) -> Fake {
+        let body = "\"$REAL\" \"$@\" | { head -c 11000000; touch $NOTES/half; while [ ! -e $NOTES/gate ]; do sleep 0.02; done; cat; }";
+        Self::of(server, "exec \"$REAL\" --version", body)
+    }
+
+    fn bin(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn note(&self, name: &str) -> PathBuf {
+        self.folder.path().join("notes").join(name)
+    }
+
+    fn await_half(&self) {
+        assert!(until(LONG, || self.note("half").exists()), "the dump did not come to its half");
+    }
+
+    fn open_gate(&self) {
+        fs::write(self.note("gate"), "").unwrap();
+    }
+
+    fn process(&self) -> String {
+        fs::read_to_string(self.note("pid")).unwrap().trim().to_owned()
+    }
+}
+
+/// A zombie that its new parent has not reaped yet does not run.
+fn runs(process: &str) -> bool {
+    fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+fn with(run: Run, fake: &Fake) -> Run {
+    run.set("PG_BIN_DIR", fake.bin().display())
+}
+
+#[test]
+fn an_unknown_database_is_not_found() {
+    fails(&backup("no_such_database"), 4, "no_such_database");
+}
+
+#[test]
+fn a_wrong_password_is_refused_and_not_shown() {
+    let wrong = "hunter2-and-a-half";
+    let outcome = fails(&backup(&small()).set("DB_PASSWORD", wrong), 1, "password");
+    assert!(!outcome.err.contains(wrong));
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_named_with_what_to_check() {
+    let port = support::cluster::free_port();
+    let outcome = fails(&backup(&small()).set("DB_PORT", port), 1, &format!("127.0.0.1:{port}"));
+    assert!(outcome.err.contains("hint:"), "{outcome:#?}");
+}
+
+#[test]
+fn a_server_that_goes_away_in_mid_dump_leaves_no_backup() {
+    let server = Cluster::start();
+    server.psql("postgres", LARGE);
+    let fake = Fake::gated(&server);
+    let place = folder();
+    let run = with(pgbk(["backup", "postgres"]).server(&server).key(), &fake).directory(place.path());
+    let running = run.start();
+    fake.await_half();
+    server.stop_immediately();
+    fake.open_gate();
+    let outcome = running.end();
+    assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+    assert!(outcome.err.contains("pg_dump failed with exit status"), "{outcome:#?}");
+    assert_empty(place.path());
+}
+
+/// Ends the sessions of this name in the middle of a dump into S3.
+fn without_session(name: &str, text: &str) {
+    let fake = Fake::gated(cluster());
+    let database = large();
+    let bucket = seaweedfs().bucket("gone");
+    let store = S3::open(seaweedfs().settings(&bucket)).unwrap();
+    let running = with(backup(&database), &fake).s3(seaweedfs(), &bucket).set("S3_PART_SIZE", "5M").start();
+    fake.await_half();
+    let ended = cluster().psql(
+        "postgres",
+        &format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}' AND application_name = '{name}'"),
+    );
+    assert_eq!(ended, "1");
+    fake.open_gate();
+    let outcome = running.end();
+    assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+    assert!(outcome.err.contains(text), "no {text:?} in {outcome:#?}");
+    assert_nothing_stored(&store);
+}
+
+#[test]
+fn a_dump_whose_session_is_ended_by_the_server_leaves_no_backup() {
+    without_session("pg_dump", "pg_dump failed with exit status 1: pg_dump: error: Dumping the contents");
+}
+
+#[test]
+fn a_dump_whose_snapshot_is_lost_leaves_no_backup() {
+    without_session("pgbk", "the transaction that held the dump's snapshot is gone");
+}
+
+#[test]
+fn a_killed_pg_dump_leaves_no_backup_and_the_signal_is_named() {
+    let fake = Fake::new("\"$REAL\" \"$@\" | head -c 11000000; kill -9 $$");
+    fails(&with(backup(&large()), &fake), 1, "pg_dump was killed by signal 9");
+}
+
+#[test]
+fn a_pg_dump_that_hangs_is_ended_after_the_stall_timeout() {
+    let fake = Fake::new("\"$REAL\" \"$@\" | head -c 1000; sleep 600");
+    let run = with(backup(&large()), &fake).set("DUMP_STALL_TIMEOUT", "1s").set("DB_BACKUP_COMPRESS", "zstd");
+    let outcome = fails(&run, 1, "pg_dump wrote nothing for 1 s");
+    assert!(outcome.err.contains("DUMP_STALL_TIMEOUT"), "{outcome:#?}");
+    assert!(!runs(&fake.process()));
+}
+
+#[test]
+fn a_dump_without_its_last_line_is_no_backup_although_pg_dump_was_content() {
+    let fake = Fake::new("\"$REAL\" \"$@\" | head -n -8; exit 0");
+    for (compress, database) in [("0", large()), ("zstd", large()), ("xz", small()), ("gzip", small())] {
+        fails(&with(backup(&database), &fake).set("DB_BACKUP_COMPRESS", compress), 1, "cut short");
+    }
+    let silent = Fake::new("exit 0");
+    fails(&with(backup(&small()), &silent), 1, "cut short");
+}
+
+#[test]
+fn an_archive_that_is_none_is_no_backup() {
+    for body in ["exit 0", "echo not an archive", "printf PGDM"] {
+        let fake = Fake::new(body);
+        fails(&with(backup(&small()), &fake).set("DUMP_FORMAT", "custom"), 1, "pg_dump gave no archive");
+    }
+}
+
+#[test]
+fn ten_megabytes_on_stderr_block_nothing_and_fill_no_message() {
+    let flood = "head -c 10000000 /dev/zero | tr '\\0' x >&2; echo >&2;";
+    let place = folder();
+    let fake = Fake::new(&format!("{flood} exec \"$REAL\" \"$@\""));
+    with(backup(&small()), &fake).directory(place.path()).expect(0);
+    let fake = Fake::new(&format!("{flood} echo the end of it >&2; exit 1"));
+    let outcome = fails(&with(backup(&small()), &fake), 1, "the end of it");
+    assert!(outcome.err.len() < 10_000, "{} bytes", outcome.err.len());
+}
+
+#[test]
+fn a_pg_dump_older_than_the_server_is_refused_before_anything_is_stored() {
+    let fake = Fake::of(cluster(), "echo 'pg_dump (PostgreSQL) 9.6.24'", "exec \"$REAL\" \"$@\"");
+    let outcome = fails(&with(backup(&small()), &fake), 2, "9.6.24");
+    assert!(outcome.err.contains("PG_BIN_DIR"), "{outcome:#?}");
+    assert!(!fake.note("pid").exists(), "it was started");
+}
+
+#[test]
+fn keys_that_are_none_are_refused_before_anything_else() {
+    let key = |value: &str| backup(&small()).set("DB_BACKUP_ENCRYPT_KEY", value);
+    fails(&key(&KEY[1..]), 2, "has 63 characters");
+    fails(&key(&KEY.replace('a', "g")), 2, "not hexadecimal");
+    fails(&key(KEY).set("DB_BACKUP_ENCRYPT_IV", "00ff"), 2, "DB_BACKUP_ENCRYPT_IV must be 32");
+    fails(&key(KEY).set("ENC_PASSWORD", ENC_PASSWORD), 2, "both DB_BACKUP_ENCRYPT_KEY and ENC_PASSWORD");
+    let iv = backup(&small()).unset("DB_BACKUP_ENCRYPT_KEY").set("DB_BACKUP_ENCRYPT_IV", &OTHER_KEY[..32]);
+    fails(&iv, 2, "DB_BACKUP_ENCRYPT_IV is set without");
+}
+
+#[test]
+fn settings_that_cannot_be_meant_are_refused() {
+    for (name, value, text) in [
+        ("DB_BACKUP_COMPRESS", "lzma", "\"lzma\" is not known"),
+        ("DB_BACKUP_COMPRESS_LEVEL", "99", "DB_BACKUP_COMPRESS"),
+        ("PG_DUMP_USER_ARGS", "--file=/tmp/x", "PG_DUMP_USER_ARGS must not hold"),
+        ("PG_DUMP_USER_ARGS", "'open", "a quote that is not closed"),
+        ("PG_BIN_DIR", "/nonexistent", "no pg_dump that runs was found"),
+        ("DUMP_STALL_TIMEOUT", "soon", "15m"),
+        ("DB_PORT", "99999", "99999"),
+        ("DUMP_FORMAT", "tar", "tar"),
+    ] {
+        let run = backup(&small()).set("DB_BACKUP_COMPRESS", "xz").set(name, value);
+        let place = folder();
+        run.directory(place.path()).says(2, text);
+        assert_empty(place.path());
+    }
+}
+
+#[test]
+fn a_store_that_is_none_is_told_with_what_to_set() {
+    backup(&small()).says(2, "no store is set");
+    backup(&small()).set("S3_HOST_BASE", "http://127.0.0.1:1").says(2, "S3_BUCKET");
+    backup(&small()).set("S3_BUCKET", "b").set("S3_ACCESS_KEY_ID", "x").says(2, "only one of");
+    let place = folder();
+    let file = place.path().join("file");
+    fs::write(&file, "").unwrap();
+    backup(&small()).directory(&file).says(2, "is not a directory");
+}
+
+#[test]
+fn a_host_or_bucket_that_is_not_there_is_told_apart() {
+    let port = support::cluster::free_port();
+    let run = backup(&small()).at(&format!("http://127.0.0.1:{port}"), "b", "key", "a secret of the store");
+    let outcome = run.says(1, "cannot reach");
+    assert!(outcome.err.contains("hint:"), "{outcome:#?}");
+    backup(&small()).s3(seaweedfs(), "no-such-bucket").says(4, "\"no-such-bucket\" does not exist");
+}
+
+#[test]
+fn denied_rights_are_told_with_the_right_that_is_missing() {
+    let listing = |request: &Request| request.method == "GET" && request.path.trim_end_matches('/') == "/bucket";
+    let host = Faulty::start(move |request, _| match request.call() {
+        "put" | "begin" => Some(Fault::Answer(403, "AccessDenied")),
+        _ if listing(request) => Some(Fault::Answer(403, "AccessDenied")),
+        _ => None,
+    });
+    for database in [small(), large()] {
+        let outcome = backup(&database).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").expect(1);
+        assert!(outcome.err.contains("403 AccessDenied") && outcome.err.contains("needs the right to"), "{outcome:#?}");
+        assert_eq!((host.objects().len(), host.open_uploads()), (0, 0));
+    }
+    let bucket = seaweedfs().bucket("denied");
+    let writer =
+        |arguments: &[&str]| pgbk(arguments.iter().copied()).at(&seaweedfs().endpoint, &bucket, WRITER.0, WRITER.1);
+    writer(&["list"]).says(1, "needs the right to list the objects");
+    let stranger = backup(&small()).at(&seaweedfs().endpoint, &bucket, "stranger", "not a key of this host");
+    stranger.says(1, "S3_ACCESS_KEY_ID");
+    assert_nothing_stored(&S3::open(seaweedfs().settings(&bucket)).unwrap());
+}
+
+/// Runs with a disk of 1 MB at this place, seen by this run alone; gives the exit code, what was said, and the files left.
+fn on_a_full_disk(run: &Run, at: &Path) -> (i32, String, String) {
+    let script =
+        "mount -t tmpfs -o size=1m none \"$0\" || exit 99; \"$@\" >/dev/null; code=$?; find \"$0\" -type f; exit $code";
+    let output = run.wrapped("unshare", &["-m", "sh", "-c", script, at.to_str().unwrap()]);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stderr), text(&output.stdout))
+}
+
+fn may_mount() -> bool {
+    let root = rustix::process::getuid().is_root();
+    if !root {
+        eprintln!("not root: a full disk cannot be made");
+    }
+    root
+}
+
+#[test]
+fn a_full_disk_ends_a_backup_and_leaves_nothing_on_it() {
+    if !may_mount() {
+        return;
+    }
+    let place = folder();
+    let (code, said, left) = on_a_full_disk(&backup(&large()).directory(place.path()), place.path());
+    assert_eq!((code, left.as_str()), (1, ""), "{said}");
+    assert!(said.contains("No space left on device") && said.contains("hint: free some space"), "{said}");
+}
+
+#[test]
+fn a_full_disk_ends_a_download_and_leaves_nothing_on_it() {
+    if !may_mount() {
+        return;
+    }
+    let (place, disk) = (folder(), folder());
+    backup(&large()).directory(place.path()).expect(0);
+    let path = disk.path().join("out.sql").display().to_string();
+    for arguments in [vec!["download", "-o", &path], vec!["download", "--raw", "-o", disk.path().to_str().unwrap()]] {
+        let run = pgbk(arguments).key().directory(place.path());
+        let (code, said, left) = on_a_full_disk(&run, disk.path());
+        assert_eq!((code, left.as_str()), (1, ""), "{said}");
+        assert!(said.contains("No space left on device"), "{said}");
+    }
+}
+
+#[test]
+fn an_existing_output_file_is_kept_unless_it_is_said_otherwise() {
+    let place = folder();
+    backup(&small()).directory(place.path()).expect(0);
+    let file = place.path().join("mine.sql");
+    fs::write(&file, "mine").unwrap();
+    let path = file.display().to_string();
+    pgbk(["download", "-o", &path]).key().directory(place.path()).says(1, "exists already");
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+    // A link is not followed to what it names.
+    let link = place.path().join("link.sql");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let through = link.display().to_string();
+    pgbk(["download", "-o", &through]).key().directory(place.path()).says(1, "exists already");
+    pgbk(["download", "-o", &through, "--force"]).key().directory(place.path()).expect(0);
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+    pgbk(["download", "-o", &path, "--force"]).key().directory(place.path()).expect(0);
+    assert!(fs::read_to_string(&file).unwrap().contains("PostgreSQL database dump complete"));
+    pgbk(["download", "-o", "/nonexistent/x.sql"]).key().directory(place.path()).says(1, "the folder must exist");
+}
+
+#[test]
+fn an_id_that_does_not_exist_is_not_found_by_any_command() {
+    let place = folder();
+    backup(&small()).directory(place.path()).expect(0);
+    let id = "shop-20200101T000000Z";
+    for arguments in [
+        vec!["download", id, "-o", "-"],
+        vec!["download", id, "--raw"],
+        vec!["verify", id],
+        vec!["restore", id, "--yes", "--to", "nothing"],
+        vec!["restore", "latest", "--yes", "--database", "shop"],
+    ] {
+        pgbk(arguments).server(cluster()).key().directory(place.path()).says(4, "there is no backup");
+    }
+    pgbk(["upload", "/nonexistent/x.sql", "--database", "x"]).directory(place.path()).says(4, "cannot read");
+    pgbk(["verify", "not-an-id"]).directory(place.path()).expect(2);
+    assert_eq!(cluster().psql("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'nothing'"), "0");
+}
+
+#[test]
+fn the_error_is_a_document_with_json_and_shows_the_exit_code() {
+    let place = folder();
+    let outcome = pgbk(["verify", "shop-20200101T000000Z", "--json"]).directory(place.path()).expect(4);
+    assert_eq!(json(&outcome)["error"]["exit_code"], 4);
+}
+
+/// A host with one large backup, which gives the payload's beginning and then says nothing more.
+fn silent_host(database: &str) -> (Faulty, String) {
+    let host = Faulty::start(|request, _| {
+        let start = request
+            .headers
+            .get("range")
+            .and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse().ok());
+        let late = request.path.ends_with(".enc") && start.is_some_and(|start: u64| start >= 6 << 20);
+        let listing = request.path.trim_end_matches('/') == "/bucket";
+        match request.call() {
+            "get" if late => Some(Fault::Hang(Duration::from_secs(300))),
+            "get" if listing => Some(Fault::Answer(403, "AccessDenied")),
+            _ => None,
+        }
+    });
+    let run = pgbk(["backup", database, "--json"]).server(cluster()).key();
+    let made = json(&run.at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").expect(0));
+    (host, made["id"].as_str().unwrap().to_owned())
+}
+
+fn hung(host: &Faulty) -> bool {
+    host.seen().iter().any(|request| {
+        let range = request.headers.get("range").map(String::as_str).unwrap_or_default();
+        request.path.ends_with(".enc") && range.starts_with("bytes=6291456-")
+    })
+}
+
+#[test]
+fn an_interrupted_download_leaves_no_file() {
+    let (host, id) = silent_host(&large());
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let place = folder();
+        let path = place.path().join("out.sql").display().to_string();
+        let run =
+            pgbk(["download", &id, "-o", &path]).key().at(&host.endpoint, "bucket", "key", "topsecret-of-the-store");
+        let running = run.set("S3_TIMEOUT", "5m").start();
+        let begun =
+            || files(place.path()).iter().any(|file| fs::metadata(file).is_ok_and(|file| file.len() >= 5 << 20));
+        assert!(until(LONG, || hung(&host) && begun()));
+        running.signal(signal);
+        let outcome = running.end();
+        assert_eq!(outcome.code, Some(code), "{outcome:#?}");
+        assert_empty(place.path());
+    }
+}
+
+#[test]
+fn an_interrupted_restore_leaves_no_database_and_an_old_one_as_it_was() {
+    let (host, id) = silent_host(&large());
+    let count =
+        |name: &str| cluster().psql("postgres", &format!("SELECT count(*) FROM pg_database WHERE datname = '{name}'"));
+    let old = cluster().database("old");
+    cluster().psql(&old, "CREATE TABLE mine AS SELECT 1 AS one");
+    for (target, more, signal, code) in [
+        ("interrupted", "--yes", Signal::TERM, 143),
+        ("interrupted", "--yes", Signal::INT, 130),
+        (&old, "--clean", Signal::TERM, 143),
+    ] {
+        let run = pgbk(
+            ["restore", &id, "--yes", "--to", target, more]
+                .into_iter()
+                .filter(|word| *word != "--yes")
+                .chain(["--yes"]),
+        );
+        let run = run.server(cluster()).key().at(&host.endpoint, "bucket", "key", "topsecret-of-the-store");
+        let running = run.set("S3_TIMEOUT", "5m").start();
+        let copying = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{target}' AND query LIKE 'COPY%' AND state = 'active'"
+        );
+        assert!(until(LONG, || cluster().psql("postgres", &copying) == "1"), "the restore did not get to its rows");
+        running.signal(signal);
+        let outcome = running.end();
+        assert_eq!(outcome.code, Some(code), "{outcome:#?}");
+        assert!(outcome.took < LONG, "{outcome:#?}");
+        assert_eq!(count("interrupted"), "0", "{outcome:#?}");
+    }
+    assert_eq!(cluster().psql(&old, "SELECT one FROM mine"), "1");
+}
+
+#[test]
+fn an_interrupted_backup_leaves_nothing_in_the_store_and_no_pg_dump() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let fake = Fake::gated(cluster());
+        let bucket = seaweedfs().bucket("interrupted");
+        let store = S3::open(seaweedfs().settings(&bucket)).unwrap();
+        let running = with(backup(&large()), &fake).s3(seaweedfs(), &bucket).set("S3_PART_SIZE", "5M").start();
+        fake.await_half();
+        assert!(until(LONG, || !store.unfinished("").unwrap().is_empty()), "no upload was begun");
+        let sent = std::time::Instant::now();
+        running.signal(signal);
+        let outcome = running.end();
+        assert_eq!(outcome.code, Some(code), "{outcome:#?}");
+        assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
+        assert_nothing_stored(&store);
+        assert!(!runs(&fake.process()));
+
+        let (fake, place) = (Fake::gated(cluster()), folder());
+        let running = with(backup(&large()), &fake).directory(place.path()).start();
+        fake.await_half();
+        running.signal(signal);
+        assert_eq!(running.end().code, Some(code));
+        assert_empty(place.path());
+    }
+}
+
+#[test]
+fn a_backup_into_a_host_that_says_nothing_can_be_interrupted() {
+    let host = Faulty::start(|request, _| match request.call() {
+        "part" => Some(Fault::Hang(Duration::from_secs(300))),
+        "get" => Some(Fault::Answer(403, "AccessDenied")),
+        _ => None,
+    });
+    let run = backup(&large()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").set("S3_PART_SIZE", "5M");
+    let running = run.set("S3_TIMEOUT", "5m").start();
+    assert!(until(LONG, || host.count("part") > 0));
+    let sent = std::time::Instant::now();
+    running.signal(Signal::TERM);
+    let outcome = running.end();
+    assert_eq!(outcome.code, Some(143), "{outcome:#?}");
+    assert!(sent.elapsed() < Duration::from_secs(20), "{:?}", sent.elapsed());
+    assert_eq!((host.objects().len(), host.open_uploads()), (0, 0));
+}
+
+#[test]
+fn no_secret_is_in_the_command_line_or_environment_of_pg_dump() {
+    let fake = Fake::new(
+        "cat /proc/$$/cmdline /proc/$$/environ > $NOTES/seen; cat /proc/$PPID/cmdline >> $NOTES/seen
+        stat -c %a \"$PGPASSFILE\" > $NOTES/mode; echo \"$PGPASSFILE\" > $NOTES/passfile; exec \"$REAL\" \"$@\"",
+    );
+    let bucket = seaweedfs().bucket("secrets");
+    let key = KEY.to_owned();
+    let iv = OTHER_KEY[..32].to_owned();
+    let run = with(backup(&small()), &fake).s3(seaweedfs(), &bucket).set("DB_BACKUP_ENCRYPT_IV", &iv);
+    for run in [run.clone().set("LOG_LEVEL", "debug"), run.set("LOG_FORMAT", "json")] {
+        run.expect(0);
+        let seen = String::from_utf8_lossy(&fs::read(fake.note("seen")).unwrap()).into_owned();
+        for secret in [PASSWORD, &key, &iv, "adminsecret"] {
+            assert!(!seen.contains(secret), "{secret} is in {seen:?}");
+        }
+        assert!(seen.contains("PGPASSFILE=") && !seen.contains("PGPASSWORD"), "{seen:?}");
+        assert_eq!(fs::read_to_string(fake.note("mode")).unwrap().trim(), "600");
+        let passfile = fs::read_to_string(fake.note("passfile")).unwrap();
+        assert!(!Path::new(passfile.trim()).exists(), "the password file was left behind");
+    }
+    let store = S3::open(seaweedfs().settings(&bucket)).unwrap();
+    for meta in store.list("").unwrap().iter().filter(|object| object.key.ends_with(".meta")) {
+        let text = String::from_utf8(pgbk::store::read_small(&store, &meta.key, 1 << 20).unwrap()).unwrap();
+        assert!(!text.contains(PASSWORD) && !text.contains(KEY) && !text.contains("adminsecret"));
+    }
+}
+
+/// A list of hosts may lead a second connection to another server, which does not know the snapshot.
+#[test]
+fn pg_dump_is_sent_to_the_very_server_that_exported_the_snapshot() {
+    let fake = Fake::new("echo \"$PGHOST:$PGPORT\" > $NOTES/where; exec \"$REAL\" \"$@\"");
+    let (dead, alive) = (support::cluster::free_port(), cluster().port);
+    let place = folder();
+    let run = with(backup(&small()), &fake).unset("DB_HOST").unset("DB_PORT").directory(place.path());
+    run.set("PGHOST", "127.0.0.1,127.0.0.1").set("PGPORT", format!("{dead},{alive}")).expect(0);
+    assert_eq!(fs::read_to_string(fake.note("where")).unwrap().trim(), format!("127.0.0.1:{alive}"));
+}
+
+#[test]
+fn a_field_of_260_megabytes_is_carried_whole() {
+    let (name, place) = (cluster().database("field"), folder());
+    cluster()
+        .psql(&name, "CREATE TABLE huge AS SELECT repeat('0123456789abcd' || chr(9) || chr(92), 16250000) AS text");
+    backup(&name).directory(place.path()).set("DB_BACKUP_COMPRESS", "zstd").expect(0);
+    pgbk(["restore", "--yes", "--to", "field_back"]).server(cluster()).key().directory(place.path()).expect(0);
+    let sum = |name: &str| cluster().psql(name, "SELECT length(text), md5(text) FROM huge");
+    assert_eq!(sum("field_back"), sum(&name));
+    assert!(sum(&name).starts_with("260000000|"));
+}
+
+#[test]
+fn a_field_too_large_for_its_text_form_is_refused_and_not_cut() {
+    let name = cluster().database("toolarge");
+    // 520 MB of bytes are more than 1 GB of hexadecimal digits, which no server can send.
+    cluster().psql(
+        &name,
+        "CREATE TABLE huge (bytes bytea); ALTER TABLE huge ALTER bytes SET STORAGE EXTERNAL;
+        INSERT INTO huge SELECT convert_to(repeat('x', 540000000), 'UTF8')",
+    );
+    let place = folder();
+    backup(&name).directory(place.path()).says(1, "invalid memory alloc request size");
+    assert_empty(place.path());
+    cluster().psql("postgres", &format!("DROP DATABASE {name}"));
+}
