@@ -9,7 +9,7 @@ mod restore;
 mod upload;
 mod verify;
 
-use crate::cli::{Command, Which};
+use crate::cli::{self, Command, Which};
 use crate::console::Console;
 use crate::environment;
 use crate::error::{Fault, Result};
@@ -54,15 +54,18 @@ pub fn variables(command: &clap::Command) -> Vec<String> {
 }
 
 /// Clap names the flag of a wrong value; who set a variable knows only that.
-pub fn naming_the_variable(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+pub fn naming_the_variable(mut error: clap::Error) -> clap::Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
     };
     let flag = text(ContextKind::InvalidArg).split(' ').next().unwrap_or_default();
     let value = text(ContextKind::InvalidValue);
+    if flag.is_empty() || value.is_empty() {
+        return error;
+    }
     let guilty = |name: &String| environment::plain(name).is_some_and(|set| set == value);
-    if let Some(name) = variable_of(flag, command).filter(guilty) {
+    if let Some(name) = variable_of(flag, &cli::command()).filter(guilty) {
         let tip = StyledStr::from(format!("the value comes from the variable {name}"));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     }

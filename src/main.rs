@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     let prepared = environment::prepare(&commands::variables(&cli::command()));
     // Made anew: clap reads the variables when it is told of them.
     let parsed = cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let parsed = parsed.map_err(|error| commands::naming_the_variable(error, &cli::command()));
+    let parsed = parsed.map_err(commands::naming_the_variable);
     // clap prints help to stdout with 0 and mistakes to stderr with 2. Help comes even where a file of settings is missing.
     if let Err(error) = &parsed
         && (prepared.is_ok() || !error.use_stderr())
