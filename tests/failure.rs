@@ -402,7 +402,10 @@ fn an_existing_output_file_is_kept_unless_it_is_said_otherwise() {
     assert_eq!(fs::read(&file).unwrap(), b"mine");
     pgbk(["download", "-o", &path, "--force"]).key().directory(place.path()).expect(0);
     assert!(fs::read_to_string(&file).unwrap().contains("PostgreSQL database dump complete"));
-    pgbk(["download", "-o", "/nonexistent/x.sql"]).key().directory(place.path()).says(1, "the folder must exist");
+    pgbk(["download", "-o", "/nonexistent/x.sql"])
+        .key()
+        .directory(place.path())
+        .says(4, "there is no folder \"/nonexistent\"");
 }
 
 #[test]
