@@ -18,7 +18,7 @@ const MOST_ITERATIONS: u32 = 10_000_000;
 const MAC_PURPOSE: &[u8] = b"pgbk mac v1";
 const CHECK_PURPOSE: &[u8] = b"pgbk key check v1";
 
-pub type KeyedHash = Blake2bMac<U32>;
+type KeyedHash = Blake2bMac<U32>;
 
 type Bytes32 = Zeroizing<[u8; 32]>;
 
@@ -180,7 +180,7 @@ pub fn keyed(key: &[u8; 32], pieces: &[&[u8]]) -> [u8; 32] {
     hash.finalize_fixed().into()
 }
 
-pub fn hasher(key: &[u8; 32]) -> KeyedHash {
+fn hasher(key: &[u8; 32]) -> KeyedHash {
     match KeyedHash::new_from_slice(key) {
         Ok(hash) => hash,
         Err(_) => unreachable!("32 bytes are a valid BLAKE2b key"),

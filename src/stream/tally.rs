@@ -1,10 +1,8 @@
 //! Counts and hashes what passes: the plain side for [`Sum`] alone, the stored side with a tag for every chunk.
 
 use super::Stage;
-use crate::keys::{KeyedHash, hasher};
 use crate::manifest::{Chunks, MOST_CHUNKS, Sum, Tag};
-use blake2::digest::{Digest, FixedOutput, Update, consts::U32};
-use blake2::{Blake2b, Blake2b512};
+use blake2b_simd::{Params, State};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,19 +12,19 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct Summer {
     bytes: u64,
-    hash: Blake2b512,
+    hash: State,
 }
 
 impl Default for Summer {
     fn default() -> Self {
-        Summer { bytes: 0, hash: Blake2b512::new() }
+        Summer { bytes: 0, hash: State::new() }
     }
 }
 
 impl Summer {
     pub fn update(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
-        Update::update(&mut self.hash, bytes);
+        self.hash.update(bytes);
     }
 
     pub fn bytes(&self) -> u64 {
@@ -34,7 +32,7 @@ impl Summer {
     }
 
     pub fn finish(self) -> Sum {
-        Sum { bytes: self.bytes, blake2b: self.hash.finalize_fixed().into() }
+        Sum { bytes: self.bytes, blake2b: *self.hash.finalize().as_array() }
     }
 }
 
@@ -46,46 +44,33 @@ pub struct Tagger {
     key: TagKey,
 }
 
-enum TagHash {
-    Keyed(Box<KeyedHash>),
-    Unkeyed(Box<Blake2b<U32>>),
-}
-
 impl Tagger {
     pub fn new(key: TagKey) -> Self {
         Tagger { key }
     }
 
-    fn begin(&self) -> TagHash {
-        match &self.key {
-            Some(key) => TagHash::Keyed(Box::new(hasher(key))),
-            None => TagHash::Unkeyed(Box::new(Blake2b::new())),
+    fn begin(&self) -> State {
+        let mut params = Params::new();
+        params.hash_length(32);
+        if let Some(key) = &self.key {
+            params.key(&key[..]);
         }
+        params.to_state()
     }
 
     pub fn tag(&self, chunk: &[u8], index: u64, last: bool) -> Tag {
         let mut hash = self.begin();
         hash.update(chunk);
-        hash.finish(index, last)
+        end(hash, index, last)
     }
 }
 
-impl TagHash {
-    fn update(&mut self, bytes: &[u8]) {
-        match self {
-            TagHash::Keyed(hash) => hash.update(bytes),
-            TagHash::Unkeyed(hash) => Update::update(hash.as_mut(), bytes),
-        }
-    }
-
-    fn finish(mut self, index: u64, last: bool) -> Tag {
-        self.update(&index.to_be_bytes());
-        self.update(&[u8::from(last)]);
-        Tag(match self {
-            TagHash::Keyed(hash) => hash.finalize_fixed().into(),
-            TagHash::Unkeyed(hash) => hash.finalize_fixed().into(),
-        })
-    }
+fn end(mut hash: State, index: u64, last: bool) -> Tag {
+    hash.update(&index.to_be_bytes());
+    hash.update(&[u8::from(last)]);
+    let mut tag = [0; 32];
+    tag.copy_from_slice(hash.finalize().as_bytes());
+    Tag(tag)
 }
 
 /// Passes bytes on to the store and takes their sum and chunk tags.
@@ -97,7 +82,7 @@ pub struct StoredTally<W> {
     tagger: Tagger,
     /// Bytes of the open chunk so far.
     filled: u64,
-    open: TagHash,
+    open: State,
     chunks: Chunks,
 }
 
@@ -119,7 +104,7 @@ impl<W: Write> StoredTally<W> {
             return Err(outgrown(self.sum.bytes()).into());
         }
         let closed = std::mem::replace(&mut self.open, self.tagger.begin());
-        self.chunks.tags.push(closed.finish(index, false));
+        self.chunks.tags.push(end(closed, index, false));
         self.filled = 0;
         Ok(())
     }
@@ -128,7 +113,7 @@ impl<W: Write> StoredTally<W> {
     pub fn into_parts(self) -> (W, Sum, Chunks) {
         let mut chunks = self.chunks;
         let index = chunks.tags.len() as u64;
-        chunks.tags.push(self.open.finish(index, true));
+        chunks.tags.push(end(self.open, index, true));
         (self.inner, self.sum.finish(), chunks)
     }
 }
