@@ -13,7 +13,7 @@ use crate::cli::{self, Command, Which};
 use crate::console::Console;
 use crate::environment;
 use crate::error::{Fault, Result};
-use crate::manifest::BackupId;
+use crate::manifest::{BackupId, Manifest};
 use crate::vault::Vault;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
@@ -106,5 +106,13 @@ fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
                 .hint("say which with --database or DB_NAME, or name a backup id")
                 .into())
         }
+    }
+}
+
+/// What a dump holds, as far as it was counted.
+fn contents(manifest: &Manifest) -> String {
+    match manifest.rows() {
+        Some(rows) => format!("in {} tables, {rows} rows", manifest.tables.len()),
+        None => "as an archive".to_owned(),
     }
 }

@@ -187,8 +187,10 @@ impl Manifest {
         self.object.rsplit('/').next().unwrap_or(&self.object)
     }
 
-    pub fn rows(&self) -> u64 {
-        self.tables.iter().map(|table| table.rows).sum()
+    /// None for an archive, whose rows nobody counted.
+    pub fn rows(&self) -> Option<u64> {
+        let rows = || self.tables.iter().map(|table| table.rows).sum();
+        (self.dump.format == Format::Plain).then(rows)
     }
 }
 

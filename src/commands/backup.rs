@@ -1,5 +1,6 @@
 //! `pgbk backup`
 
+use super::contents;
 use crate::cli::BackupArgs;
 use crate::config;
 use crate::console::{Console, bytes};
@@ -68,11 +69,10 @@ pub fn summary(manifest: &Manifest, location: &str) -> String {
     let stages: Vec<String> =
         manifest.seconds.iter().map(|(stage, seconds)| format!("{stage} {seconds:.1} s")).collect();
     let mut text = format!(
-        "{}\n  dump    {} in {} tables, {} rows\n  stored  {} ({method}, {cipher}, {checked})\n  time    {seconds:.1} s ({})\n  place   {location}/{}\n",
+        "{}\n  dump    {} {}\n  stored  {} ({method}, {cipher}, {checked})\n  time    {seconds:.1} s ({})\n  place   {location}/{}\n",
         manifest.id,
         bytes(manifest.plain.bytes),
-        manifest.tables.len(),
-        manifest.rows(),
+        contents(manifest),
         bytes(manifest.stored.bytes),
         stages.join(", "),
         manifest.object,

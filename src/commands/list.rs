@@ -57,7 +57,7 @@ fn document(id: &BackupId, manifest: Option<&Manifest>) -> Value {
         "object": manifest.map(|manifest| &manifest.object),
         "plain_bytes": manifest.map(|manifest| manifest.plain.bytes),
         "stored_bytes": manifest.map(|manifest| manifest.stored.bytes),
-        "rows": manifest.map(Manifest::rows),
+        "rows": manifest.and_then(Manifest::rows),
         "server_version": manifest.and_then(|manifest| manifest.server.as_ref()).map(|server| &server.version),
         "readable": manifest.is_some(),
     })
@@ -78,7 +78,7 @@ fn table(rows: &[(BackupId, Result<Manifest>)], now: Timestamp) -> String {
                 id.to_string(),
                 bytes(manifest.stored.bytes),
                 bytes(manifest.plain.bytes),
-                manifest.rows(),
+                manifest.rows().map_or("-".to_owned(), |rows| rows.to_string()),
                 extension(manifest.dump.format, manifest.compression, manifest.encryption.is_some()),
             )),
             Err(_) => text.push_str(&format!("{:width$}  {age:>9}  unreadable\n", id.to_string())),

@@ -1,6 +1,6 @@
 //! `pgbk restore`
 
-use super::{resolve, the_database};
+use super::{contents, resolve, the_database};
 use crate::cli::{RestoreArgs, Which};
 use crate::commands::list::age;
 use crate::config;
@@ -104,12 +104,11 @@ fn outline(manifest: &Manifest, server: &Settings, target: &Target, vault: &Vaul
         State::Holds(count) => format!("holds {count} objects, ALL OF WHICH WILL BE REPLACED"),
     };
     format!(
-        "  backup    {} from {}\n  dump      {} in {} tables, {} rows\n  server    {}\n  database  \"{}\" {state}",
+        "  backup    {} from {}\n  dump      {} {}\n  server    {}\n  database  \"{}\" {state}",
         manifest.id,
         vault.store.location(),
         bytes(manifest.plain.bytes),
-        manifest.tables.len(),
-        manifest.rows(),
+        contents(manifest),
         server.describe(),
         target.database,
     )

@@ -52,7 +52,7 @@ pub fn verify(vault: &Vault, id: &BackupId, level: Level, monitor: &dyn Monitor)
         finding.stored_bytes = Some(manifest.stored.bytes);
         finding.plain_bytes = Some(manifest.plain.bytes);
         finding.tables = (manifest.dump.format == Format::Plain).then_some(manifest.tables.len());
-        finding.rows = (manifest.dump.format == Format::Plain).then(|| manifest.rows());
+        finding.rows = manifest.rows();
         deeper(opened, &manifest, level, monitor)
     });
     match looked {

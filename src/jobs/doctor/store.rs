@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+const PROBE_NAME: &str = ".pgbk-doctor-";
 const PROBE: &[u8] = b"pgbk doctor\n";
 /// AWS and others refuse requests whose time is further off.
 const MOST_SKEW: i64 = 15 * 60;
@@ -17,7 +18,7 @@ const MOST_SKEW: i64 = 15 * 60;
 const SOME_SKEW: i64 = 60;
 
 pub fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<Finding> {
-    let key = format!(".pgbk-doctor-{}-{}", std::process::id(), now.as_nanosecond());
+    let key = format!("{PROBE_NAME}{}-{}", std::process::id(), now.as_nanosecond());
     let mut findings = Vec::new();
     if let Err(error) = write_small(store, &key, PROBE) {
         findings.push(Finding::error("store: write", &error, "give the role the right to put objects"));
@@ -119,7 +120,7 @@ fn skew(s3: &S3) -> Finding {
     }
 }
 
-/// What killed runs left: uploads never finished, payloads without a `.meta`.
+/// What killed runs left: uploads never finished, payloads without a `.meta`, and probes of this very check.
 struct Leftovers {
     unfinished: Vec<Unfinished>,
     /// Key, bytes and age.
@@ -132,7 +133,9 @@ fn find(store: &dyn Store) -> Result<Leftovers> {
     let orphans = objects
         .into_iter()
         .filter(|object| !object.key.ends_with(META))
-        .filter(|object| BackupId::of_key(&object.key).is_some_and(|id| !backups.contains(&id)))
+        .filter(|object| {
+            object.key.starts_with(PROBE_NAME) || BackupId::of_key(&object.key).is_some_and(|id| !backups.contains(&id))
+        })
         .map(|object| (object.key, object.bytes, object.modified))
         .collect();
     Ok(Leftovers { unfinished: store.unfinished("")?, orphans })
