@@ -99,7 +99,10 @@ impl Vault {
     /// The payload of an authenticated manifest; missing or of another size, it is damage.
     pub fn payload(&self, manifest: &Manifest) -> Result<Box<dyn Object>> {
         let key = &manifest.object;
-        let object = self.store.open(key, manifest.version_id.as_deref()).map_err(|error| match kind(&error) {
+        let version = manifest.version_id.as_deref();
+        // A raw copy in another store has no such version; what the newest one holds is checked like any other.
+        let pinned = version.and_then(|version| self.store.open(key, Some(version)).ok());
+        let object = pinned.map_or_else(|| self.store.open(key, None), Ok).map_err(|error| match kind(&error) {
             Kind::NotFound => Fault::damaged(format!("the payload \"{key}\" of {} is missing", manifest.id)).into(),
             _ => error,
         })?;

@@ -2,6 +2,7 @@
 
 use super::support::pgbk::{KEY, Pgbk, assert_same, comparable, dump, pgbk, script, small, sql, stdout_of, tool};
 use super::support::s3::{Server, radosgw, seaweedfs};
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -92,6 +93,26 @@ fn an_edited_dump_becomes_a_backup_of_its_own() {
     assert_eq!(sql("edited_copy", "SELECT v FROM t"), "after");
     pgbk.run(&["restore", &original, "--yes", "--to", "edited_original"]).succeeded();
     assert_eq!(sql("edited_original", "SELECT v FROM t"), "before");
+}
+
+#[test]
+fn a_backup_from_a_bucket_with_versions_restores_from_a_copy_elsewhere() {
+    let server = seaweedfs();
+    let bucket = server.bucket("versions");
+    let (client, runtime) = server.client();
+    let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+    let request = client.put_bucket_versioning().bucket(&bucket).versioning_configuration(enabled);
+    runtime.block_on(request.send()).unwrap();
+    small("versions", &["kept"]);
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = pgbk().directory(&folder.path().join("store"));
+    let id = pgbk().s3(server, &bucket, "").backup("versions", &[]);
+    pgbk().s3(server, &bucket, "").run(&["download", &id, "--raw", "-o", folder.path().to_str().unwrap()]).succeeded();
+    let meta = folder.path().join(format!("{id}.meta"));
+    assert!(!std::fs::read_to_string(&meta).unwrap().contains("\"version_id\": null"));
+    elsewhere.run(&["upload", "--raw", meta.to_str().unwrap()]).succeeded();
+    elsewhere.run(&["restore", &id, "--yes", "--to", "versions_copy"]).succeeded();
+    assert_same(&dump("versions"), &dump("versions_copy"));
 }
 
 #[test]
