@@ -51,8 +51,10 @@ impl Sealed {
                 _ => damaged(&error.to_string()),
             }
         })?;
-        if manifest.pgbk != FORMAT {
-            return Err(newer(name, manifest.pgbk.into()).into());
+        match manifest.pgbk {
+            FORMAT => {}
+            0 => return Err(damaged("there is no format version 0").into()),
+            version => return Err(newer(name, version.into()).into()),
         }
         Ok(Sealed { manifest, covered: covered.as_bytes().to_vec(), seal, keyed })
     }
