@@ -6,6 +6,7 @@
 pub mod checked;
 pub mod cipher;
 pub mod codec;
+pub mod lanes;
 pub mod pack;
 pub mod relay;
 pub mod tables;

@@ -76,7 +76,10 @@ fn survives(what: &str, store: &dyn Store, database: &str, settings: impl Fn(Run
         await_silence(database);
         leftovers = store.unfinished("").unwrap().len() + store.list("").unwrap().len() - 2 * known.len();
     }
-    eprintln!("{what}: {killed} killed within {longest:?}, {ended} ended, {} backups, {leftovers} leftovers", known.len());
+    eprintln!(
+        "{what}: {killed} killed within {longest:?}, {ended} ended, {} backups, {leftovers} leftovers",
+        known.len()
+    );
     assert!(leftovers > 0, "none was killed in its midst");
 
     let doctor = run(&["doctor", database, "--json"]);

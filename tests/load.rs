@@ -64,7 +64,7 @@ fn a_database_with_everything_comes_back_as_it_was() {
     assert_same(&dump, &cluster().dump(&target, &[]));
     assert_eq!(loaded.skipped, [""; 0]);
 
-    let mut tables = Tables::new();
+    let mut tables = Tables::default();
     dump.chunks(1000).for_each(|piece| tables.update(piece));
     let outcome = tables.finish();
     assert!(outcome.complete);
