@@ -17,7 +17,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::cluster::cluster;
-use support::run::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Random, Run, json, pgbk};
+use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, pgbk};
+use support::random::Random;
 
 const CHUNK: usize = 1 << 20;
 
@@ -138,7 +139,7 @@ fn two_backups() -> (Sample, Sample) {
     let folder = tempfile::tempdir().unwrap();
     let name = database("pair", sample::ROWS);
     let make = || {
-        let manifest = backup(pgbk(["backup", &name, "--json"]).key(), folder.path());
+        let manifest = backup(pgbk(["backup", &name]).key(), folder.path());
         Sample {
             payload: std::fs::read(folder.path().join(&manifest.object)).unwrap(),
             meta: std::fs::read(folder.path().join(manifest.meta_key())).unwrap(),
@@ -324,7 +325,7 @@ fn xz_of_zeros(bytes: usize) -> Vec<u8> {
 }
 
 /// The largest resident size, in KiB, of a run that must end with this code.
-fn largest(run: &Run, code: i32) -> u64 {
+fn largest(run: &Pgbk, code: i32) -> u64 {
     let output = run.wrapped("/usr/bin/time", &["-f", "%M"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{said}");
@@ -352,7 +353,7 @@ fn a_bomb_stops_at_the_stated_size_and_takes_no_memory() {
         assert!(kib < 128 << 10, "{method:?}: {kib} KiB");
         let file = folder.path().join("out.sql");
         let download = ["download", &bomb.id.to_string(), "-o", file.to_str().unwrap()].map(str::to_owned);
-        pgbk(download.iter().map(String::as_str)).key().directory(folder.path()).says(3, "longer than");
+        pgbk(download.iter().map(String::as_str)).key().directory(folder.path()).expect(3).says("longer than");
         assert!(!file.exists());
     }
 }
@@ -444,7 +445,7 @@ fn verify_all_says_which_backup_is_damaged_and_where_and_that_the_others_are_wel
 
     for level in ["stored", "content"] {
         let run = pgbk(["verify", "--all", "--level", level, "--json"]).key().directory(folder.path());
-        let found = json(&run.expect(3));
+        let found = run.expect(3).json();
         let of = |id: &BackupId| {
             let id = id.to_string();
             found["backups"].as_array().unwrap().iter().find(|backup| backup["id"] == *id).expect("the backup").clone()
@@ -455,7 +456,7 @@ fn verify_all_says_which_backup_is_damaged_and_where_and_that_the_others_are_wel
         assert!(error.contains(&several.object) && error.contains("chunk 1, bytes 1048576 to 2097152"), "{error}");
         assert!(of(&two.id)["error"].as_str().unwrap().contains("format version 2"), "{found:#}");
 
-        let text = pgbk(["verify", "--all", "--level", level]).key().directory(folder.path()).expect(3).out;
+        let text = pgbk(["verify", "--all", "--level", level]).key().directory(folder.path()).expect(3).text();
         let line = text.lines().find(|line| line.contains(&several.id.to_string())).unwrap();
         assert!(line.contains("DAMAGED"), "{text}");
         assert!(text.lines().any(|line| line.contains(&one.id.to_string()) && line.contains(" ok ")), "{text}");
@@ -492,17 +493,17 @@ fn the_wrong_key_or_password_leaves_no_file_and_no_database() {
     let path = file.display().to_string();
     for (sample, name, wrong) in [
         (Sample::keyed(), "DB_BACKUP_ENCRYPT_KEY", OTHER_KEY),
-        (Sample::with_password(), "ENC_PASSWORD", "a horse, a battery & a stapler"),
+        (Sample::with_password(), "ENC_PASSWORD", "correct horse: battery\\staple %42"),
         (Sample::keyed(), "ENC_PASSWORD", ENC_PASSWORD),
         (Sample::with_password(), "DB_BACKUP_ENCRYPT_KEY", KEY),
     ] {
         sample.put_into_folder(folder.path());
         let id = sample.id.to_string();
         let run = |arguments: &[&str]| pgbk(arguments.iter().copied()).set(name, wrong).directory(folder.path());
-        run(&["download", &id, "-o", &path]).says(3, "wrong key");
+        run(&["download", &id, "-o", &path]).expect(3).says("wrong key");
         assert!(!file.exists());
-        assert_eq!(run(&["download", &id, "-o", "-"]).expect(3).out, "");
-        run(&["restore", &id, "--yes", "--to", "lost"]).server(cluster()).says(3, "wrong key");
+        assert_eq!(run(&["download", &id, "-o", "-"]).expect(3).text(), "");
+        run(&["restore", &id, "--yes", "--to", "lost"]).server(cluster()).expect(3).says("wrong key");
         assert_eq!(databases(), "");
     }
     let leftovers = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());

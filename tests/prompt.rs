@@ -6,8 +6,8 @@ use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
 use std::fs;
-use std::process::Stdio;
-use support::pgbk::{Pgbk, assert_same, dump, exists, features, pgbk, small, sql};
+use support::database::{assert_same, dump, exists, features, small, sql};
+use support::pgbk::{Pgbk, connected};
 use tempfile::TempDir;
 
 /// For what a person has to wait for; a dump, at most.
@@ -18,14 +18,13 @@ const SHOW_CURSOR: &str = "\x1b[?25h";
 
 fn directory() -> (TempDir, Pgbk) {
     let folder = tempfile::tempdir().unwrap();
-    let pgbk = pgbk().directory(folder.path()).env("TERM", "xterm");
+    let pgbk = connected().directory(folder.path()).set("TERM", "xterm");
     (folder, pgbk)
 }
 
 /// The same run, on a terminal of its own. Escape sequences stay in what is read.
 fn at_a_terminal(pgbk: &Pgbk, arguments: &[&str]) -> PtySession {
-    let mut command = pgbk.command(arguments);
-    command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    let command = pgbk.args(arguments.iter().copied()).command();
     spawn_with_options(command, Options::new().timeout_ms(Some(PATIENCE))).unwrap()
 }
 
@@ -164,7 +163,7 @@ fn without_a_terminal_a_restore_has_to_be_told_yes() {
     small("unasked", &["x"]);
     let id = pgbk.backup("unasked", &[]);
     for arguments in [&["restore"][..], &["restore", &id, "--to", "unasked_copy"]] {
-        pgbk.run_with(arguments, b"unasked_copy\n").ended(2).says("--yes");
+        pgbk.args(arguments.iter().copied()).input(b"unasked_copy\n").expect(2).says("--yes");
     }
     assert!(!exists("unasked_copy"));
 }
@@ -177,10 +176,9 @@ fn progress_is_drawn_on_a_terminal_and_nowhere_else() {
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("backup drawn-") && text.contains(" of ~") && text.contains("left"), "{text:?}");
 
-    let ran = pgbk.run(&["backup", "drawn"]);
-    ran.succeeded().says("backup drawn-");
+    let ran = pgbk.args(["backup", "drawn"]).expect(0).says("backup drawn-");
     for drawn in ["\x1b", " of ~", "\r"] {
-        assert!(!ran.stderr.contains(drawn) && !ran.text().contains(drawn), "{:?}", ran.stderr);
+        assert!(!ran.err.contains(drawn) && !ran.text().contains(drawn), "{:?}", ran.err);
     }
     // The result is what a pipe is for.
     assert!(ran.text().contains("rows"), "{}", ran.text());
