@@ -12,11 +12,14 @@ use crate::monitor::Monitor;
 use crate::store::{Creation, Object, Receipt, Store, Upload, read_small, write_small};
 use crate::stream::tally::Summer;
 use crate::stream::{Pack, Packed, Recipe, unpack};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+/// Ids tell time in whole seconds.
+const SECOND: Duration = Duration::from_secs(1);
 /// What a read-back asks for at a time.
 const READ_BACK: u64 = 8 << 20;
 /// What an archive of `pg_dump` begins with.
@@ -55,6 +58,18 @@ impl Vault {
             self.store.list(&prefix)?.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect();
         ids.sort_by_key(|id| (id.taken_at(), id.database().to_owned()));
         Ok(ids)
+    }
+
+    /// The name for a backup taken at this moment, and the backup before it. Two in one second would have one name: the later one
+    /// takes the next free second.
+    pub fn name(&self, database: &str, taken_at: Timestamp) -> Result<(BackupId, Option<BackupId>)> {
+        let ids = self.ids(Some(database))?;
+        let mut id = BackupId::new(database, taken_at);
+        while ids.contains(&id) {
+            id = BackupId::new(database, id.taken_at() + SECOND);
+        }
+        let previous = ids.into_iter().rfind(|other| *other < id);
+        Ok((id, previous))
     }
 
     pub fn latest(&self, database: &str) -> Result<BackupId> {
@@ -182,6 +197,7 @@ pub struct Deposit<'a> {
 }
 
 /// What the manifest says beyond the bytes themselves.
+#[derive(Debug, Default)]
 pub struct About {
     pub server: Option<ServerNote>,
     pub pg_dump: Option<String>,

@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Where a download goes.
 pub enum Output<'a> {
@@ -110,7 +109,7 @@ pub fn upload(
     let mut head = Vec::new();
     source.take(16).read_to_end(&mut head)?;
     let format = recognise(&head)?;
-    let (id, previous) = free_name(vault, &incoming.database, now)?;
+    let (id, previous) = vault.name(&incoming.database, now)?;
     let expected = incoming.expected.unwrap_or(0);
     monitor.begin(&format!("upload {id}"), incoming.expected);
     let mut deposit = vault.begin(id, format, incoming.compression, expected)?;
@@ -119,27 +118,10 @@ pub fn upload(
         monitor.stored(deposit.stored());
         Ok(())
     })?;
-    let about = About {
-        server: None,
-        pg_dump: None,
-        arguments: Vec::new(),
-        snapshot: None,
-        previous,
-        trailer_required: !incoming.allow_incomplete,
-    };
+    let about = About { previous, trailer_required: !incoming.allow_incomplete, ..About::default() };
     let manifest = deposit.finish(about, monitor)?;
     monitor.end();
     Ok(manifest)
-}
-
-fn free_name(vault: &Vault, database: &str, now: Timestamp) -> Result<(BackupId, Option<BackupId>)> {
-    let ids = vault.ids(Some(database))?;
-    let mut id = BackupId::new(database, now);
-    while ids.contains(&id) {
-        id = BackupId::new(database, id.taken_at() + Duration::from_secs(1));
-    }
-    let previous = ids.into_iter().rfind(|other| *other < id);
-    Ok((id, previous))
 }
 
 /// Plain script or archive; what is packed already would be packed twice and never restore.

@@ -4,6 +4,7 @@
 //! ends soon after a signal, and every request has a deadline. What the host is asked for is what all hosts know: path-style
 //! addresses, `Content-MD5`, parts of one size, and looking first where `If-None-Match` may be ignored.
 
+mod claim;
 mod client;
 mod date;
 mod fault;
