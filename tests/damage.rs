@@ -214,7 +214,7 @@ fn a_downgrade_to_no_key_is_refused_while_a_key_is_set() {
     let theirs = vault(&store, None);
     let mut deposit = theirs.begin(sample.id.clone(), Format::Plain, None, 0).unwrap();
     deposit.write_all(b"CREATE ROLE mallory SUPERUSER;\n").unwrap();
-    deposit.finish(about(), &Silent).unwrap();
+    deposit.finish(About::default(), &Silent).unwrap();
     let (given, outcome) = read(&vault(&store, Some(&raw_key(KEY))), &sample.id);
     let error = outcome.unwrap_err();
     assert_eq!((kind(&error), given.len()), (Kind::Damaged, 0));
@@ -279,17 +279,6 @@ fn a_deep_or_huge_document_is_refused_and_does_no_harm() {
     assert!(format!("{error:#}").contains("more than the"), "{error:#}");
 }
 
-fn about() -> About {
-    About {
-        server: None,
-        pg_dump: None,
-        arguments: Vec::new(),
-        snapshot: None,
-        previous: None,
-        trailer_required: false,
-    }
-}
-
 /// An authentic backup of these packed bytes, whatever they unpack to.
 fn packed(bytes: &[u8], method: Method, stated: u64) -> Sample {
     let store = Memory::default();
@@ -298,7 +287,7 @@ fn packed(bytes: &[u8], method: Method, stated: u64) -> Sample {
     let ours = vault(&store, Some(&key));
     let mut deposit = ours.begin(id.clone(), Format::Plain, None, 0).unwrap();
     deposit.write_all(bytes).unwrap();
-    let manifest = deposit.finish(about(), &Silent).unwrap();
+    let manifest = deposit.finish(About::default(), &Silent).unwrap();
     let get = |key: &str| pgbk::store::read_small(&store, key, u64::MAX).unwrap();
     let sample = Sample {
         payload: get(&manifest.object),

@@ -28,6 +28,11 @@ fn at_a_terminal(pgbk: &Pgbk, arguments: &[&str]) -> PtySession {
     spawn_with_options(command, Options::new().timeout_ms(Some(PATIENCE))).unwrap()
 }
 
+fn press(session: &mut PtySession, keys: &str) {
+    session.send(keys).unwrap();
+    session.flush().unwrap();
+}
+
 /// Reads to the end, and gives what was read and the exit code.
 fn end(mut session: PtySession) -> (String, i32) {
     let text = session.exp_eof().unwrap();
@@ -57,17 +62,15 @@ fn the_newest_twenty_are_offered_and_one_is_restored_once_its_target_is_typed() 
     assert!(list.contains("Which backup?"), "{list}");
     let rest = session.exp_string("offered-20200401T000000Z").unwrap();
     assert!(rest.contains(" ago") && rest.contains(" stored, ") && rest.contains(" dump"), "{rest}");
-    session.send(DOWN).unwrap();
-    session.send("\r").unwrap();
-    session.flush().unwrap();
+    press(&mut session, DOWN);
+    press(&mut session, "\r");
     let shown = session.exp_string("Type the database's name (offered_copy) to restore").unwrap();
     assert!(!shown.contains("offered-20200302"), "more than twenty are offered: {shown}");
     for part in [first.as_str(), "1 rows", "127.0.0.1", "\"offered_copy\" does not exist and will be created"] {
         assert!(shown.contains(part), "\"{part}\" is not in: {shown}");
     }
     assert!(!exists("offered_copy"));
-    session.send("offered_copy\r").unwrap();
-    session.flush().unwrap();
+    press(&mut session, "offered_copy\r");
     let (text, code) = end(session);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("restored"), "{text}");
@@ -82,8 +85,7 @@ fn a_wrong_name_restores_nothing() {
     for typed in ["mistyped", "Mistyped_copy", ""] {
         let mut session = at_a_terminal(&pgbk, &["restore", &id, "--to", "mistyped_copy"]);
         session.exp_string("to restore").unwrap();
-        session.send(&format!("{typed}\r")).unwrap();
-        session.flush().unwrap();
+        press(&mut session, &format!("{typed}\r"));
         let (text, code) = end(session);
         assert_eq!(code, 1, "{text}");
         assert!(text.contains("nothing was restored"), "{text}");
@@ -99,8 +101,7 @@ fn leaving_the_list_restores_nothing() {
     let mut session = at_a_terminal(&pgbk, &["restore", "--to", "left_copy"]);
     session.exp_string("Which backup?").unwrap();
     session.exp_string(" dump").unwrap();
-    session.send("q").unwrap();
-    session.flush().unwrap();
+    press(&mut session, "q");
     let (text, code) = end(session);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("nothing was restored") && !exists("left_copy"), "{text}");
@@ -135,12 +136,10 @@ fn the_source_is_replaced_only_when_its_name_is_typed_twice() {
         let mut session = at_a_terminal(&pgbk, &["restore", &id, "--clean"]);
         let shown = session.exp_string("to restore").unwrap();
         assert!(shown.contains("ALL OF WHICH WILL BE REPLACED"), "{shown}");
-        session.send("beloved\r").unwrap();
-        session.flush().unwrap();
+        press(&mut session, "beloved\r");
         session.exp_string("again to replace it").unwrap();
         assert_same(&before, &dump("beloved"));
-        session.send(&format!("{again}\r")).unwrap();
-        session.flush().unwrap();
+        press(&mut session, &format!("{again}\r"));
         let (text, code) = end(session);
         assert_eq!(code, code_due, "{text}");
     }

@@ -1,6 +1,7 @@
 //! Databases of the test cluster, and what its own programs say of them.
 
 use super::cluster::{PASSWORD, USER, cluster};
+use postgres::{Client, NoTls};
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
@@ -18,6 +19,13 @@ pub fn stdout_of(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
     assert!(output.status.success(), "{:?}: {}", command.get_program(), String::from_utf8_lossy(&output.stderr));
     output.stdout
+}
+
+/// For a test that speaks to the server itself.
+pub fn connect(database: &str) -> Client {
+    let mut config = postgres::Config::new();
+    config.host("127.0.0.1").port(cluster().port).user(USER).password(PASSWORD).dbname(database);
+    config.connect(NoTls).unwrap()
 }
 
 /// What `psql` prints, unaligned and without headers.
@@ -59,17 +67,14 @@ pub fn assert_same(left: &[u8], right: &[u8]) {
     panic!("they differ at byte {differs}:\n--- left\n{}\n--- right\n{}", near(left), near(right));
 }
 
-/// A copy of a database that has one of everything, plus what only a second copy would not allow.
+/// A database that has one of everything.
 pub fn features(name: &str) {
     static MADE: OnceLock<()> = OnceLock::new();
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     MADE.get_or_init(|| {
         create("features", "");
-        let script = include_str!("../load/features.sql");
-        let more = include_str!("features.sql");
-        stdout_of(tool("psql", "features").args(["-XqAt1", "-v", "ON_ERROR_STOP=1", "-c"]).arg(script));
-        stdout_of(tool("psql", "features").args(["-XqAt1", "-v", "ON_ERROR_STOP=1", "-c"]).arg(more));
+        sql("features", include_str!("features.sql"));
     });
     create(name, "TEMPLATE features");
 }
