@@ -5,7 +5,9 @@ mod sample;
 mod support;
 
 use pgbk::error::{Kind, hints, kind};
+use pgbk::jobs::verify::verify;
 use pgbk::keys::Key;
+use pgbk::level::Level;
 use pgbk::manifest::{BackupId, Compression, Format, Manifest, Method};
 use pgbk::monitor::Silent;
 use pgbk::secret::Secret;
@@ -345,6 +347,21 @@ fn a_bomb_stops_at_the_stated_size_and_takes_no_memory() {
         pgbk(download.iter().map(String::as_str)).key().directory(folder.path()).expect(3).says("longer than");
         assert!(!file.exists());
     }
+}
+
+/// Backups of archives were taken on trust once.
+#[test]
+fn an_archive_that_was_cut_short_before_it_was_stored_is_found_by_a_look_at_the_content() {
+    let store = Memory::default();
+    let ours = vault(&store, None);
+    let id: BackupId = "cut-20260822T031500Z".parse().unwrap();
+    let mut deposit = ours.begin(id.clone(), Format::Custom, None, 0).unwrap();
+    deposit.write_all(b"PGDMP\x01\x0e\x00\x04\x08\x01\x00").unwrap();
+    deposit.finish(About { pg_dump: Some("15.18".into()), ..About::default() }, &Silent).unwrap();
+    assert!(verify(&ours, &id, Level::Stored, &Silent).unwrap().ok);
+    let found = verify(&ours, &id, Level::Content, &Silent).unwrap();
+    assert_eq!((found.ok, found.kind), (false, Some(Kind::Damaged)));
+    assert!(found.error.unwrap().contains("is cut short"));
 }
 
 /// A stream whose header claims a dictionary of 4 GiB.

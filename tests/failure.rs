@@ -250,6 +250,15 @@ fn an_archive_that_is_none_is_no_backup() {
 }
 
 #[test]
+fn an_archive_without_its_end_is_no_backup_although_pg_dump_was_content() {
+    // In its table of contents, before its first row, among its rows, and before the mark behind the last of them.
+    for kept in ["-c 800", "-c -13000", "-c -6000", "-c -5"] {
+        let fake = Fake::new(&format!("\"$REAL\" \"$@\" | head {kept}; exit 0"));
+        fails(&with(backup(&small()), &fake).set("DUMP_FORMAT", "custom"), 1, "cut short");
+    }
+}
+
+#[test]
 fn ten_megabytes_on_stderr_block_nothing_and_fill_no_message() {
     let flood = "head -c 10000000 /dev/zero | tr '\\0' x >&2; echo >&2;";
     let place = folder();

@@ -58,7 +58,7 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
         arguments: plan.arguments.clone(),
         snapshot: Some(SnapshotNote { snapshot: snapshot.pg_snapshot, lsn: snapshot.lsn }),
         previous,
-        trailer_required: true,
+        must_be_whole: true,
     };
     let manifest = deposit.finish(about, monitor)?;
     monitor.end();

@@ -5,8 +5,8 @@ use crate::manifest::{BackupId, Compression, Format, META, Manifest, Sealed};
 use crate::monitor::Monitor;
 use crate::newfile::NewFile;
 use crate::store::{Creation, write_small};
-use crate::stream::drain;
 use crate::stream::tally::Summer;
+use crate::stream::{archive, drain};
 use crate::vault::{About, Opened, Vault};
 use jiff::Timestamp;
 use std::fs::File;
@@ -94,7 +94,7 @@ pub struct Incoming {
     pub database: String,
     pub compression: Option<Compression>,
     pub expected: Option<u64>,
-    /// Accept a script without pg_dump's last line.
+    /// Accept a dump that is cut short.
     pub allow_incomplete: bool,
 }
 
@@ -118,7 +118,7 @@ pub fn upload(
         monitor.stored(deposit.stored());
         Ok(())
     })?;
-    let about = About { previous, trailer_required: !incoming.allow_incomplete, ..About::default() };
+    let about = About { previous, must_be_whole: !incoming.allow_incomplete, ..About::default() };
     let manifest = deposit.finish(about, monitor)?;
     monitor.end();
     Ok(manifest)
@@ -135,7 +135,7 @@ fn recognise(head: &[u8]) -> Result<Format> {
     if head.is_empty() {
         return Err(Fault::usage("the file is empty").into());
     }
-    if head.starts_with(b"PGDMP") {
+    if head.starts_with(archive::MAGIC) {
         return Ok(Format::Custom);
     }
     match packed.iter().find(|(magic, _)| head.starts_with(magic)) {

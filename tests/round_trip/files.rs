@@ -173,6 +173,20 @@ fn a_dump_from_a_pipe_becomes_a_backup() {
 }
 
 #[test]
+fn an_archive_that_is_cut_short_is_accepted_only_when_that_is_said() {
+    let (folder, pgbk) = directory();
+    super::features("cut_archive");
+    let made = stdout_of(tool("pg_dump", "cut_archive").arg("--format=custom"));
+    let upload = |more: &[&str]| {
+        let arguments = ["upload", "-", "--database", "cut_archive"].iter().chain(more).copied();
+        pgbk.args(arguments).input(&made[..made.len() - 1])
+    };
+    upload(&[]).expect(1).says("cut short").says("--allow-incomplete");
+    assert_eq!(files(&folder.path().join("store/cut_archive")), [""; 0]);
+    upload(&["--allow-incomplete"]).expect(0);
+}
+
+#[test]
 fn a_script_that_is_cut_short_is_accepted_only_when_that_is_said() {
     let (folder, pgbk) = directory();
     let cut = "CREATE TABLE t (v text);\n";
