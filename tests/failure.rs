@@ -551,20 +551,23 @@ fn an_interrupted_backup_leaves_nothing_in_the_store_and_no_pg_dump() {
 
 #[test]
 fn a_backup_into_a_host_that_says_nothing_can_be_interrupted() {
-    let host = Faulty::start(|request, _| match request.call() {
-        "part" => Some(Fault::Hang(Duration::from_secs(300))),
-        "get" => Some(Fault::Answer(403, "AccessDenied")),
-        _ => None,
-    });
-    let run = backup(&large()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").set("S3_PART_SIZE", "5M");
-    let running = run.set("S3_TIMEOUT", "5m").start();
-    assert!(until(LONG, || host.count("part") > 0));
-    let sent = std::time::Instant::now();
-    running.signal(Signal::TERM);
-    let outcome = running.end();
-    assert_eq!(outcome.code, Some(143), "{outcome:#?}");
-    assert!(sent.elapsed() < Duration::from_secs(20), "{:?}", sent.elapsed());
-    assert_eq!((host.objects().len(), host.open_uploads()), (0, 0));
+    let long = Duration::from_secs(300);
+    for (call, fault) in [("begin", Fault::DoneButHangs(long)), ("part", Fault::Hang(long))] {
+        let host = Faulty::start(move |request, _| match request.call() {
+            hangs if hangs == call => Some(fault.clone()),
+            "get" => Some(Fault::Answer(403, "AccessDenied")),
+            _ => None,
+        });
+        let run = backup(&large()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store");
+        let running = run.set("S3_PART_SIZE", "5M").set("S3_TIMEOUT", "5m").start();
+        assert!(until(LONG, || host.count(call) > 0));
+        let sent = std::time::Instant::now();
+        running.signal(Signal::TERM);
+        let outcome = running.end();
+        assert_eq!(outcome.code, Some(143), "{outcome:#?}");
+        assert!(sent.elapsed() < Duration::from_secs(20), "{:?}", sent.elapsed());
+        assert_eq!((host.objects().len(), host.open_uploads()), (0, 0), "{call}");
+    }
 }
 
 #[test]

@@ -3,28 +3,16 @@
 use super::fault::{Answer, status, uncertain};
 use super::host::Host;
 use super::object::head;
+use super::tries::Tries;
 use crate::error::{Fault, Kind, Result};
 use crate::store::Receipt;
-use aws_sdk_s3::config::http::HttpRequest;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What the request that makes an object appear is to carry.
 pub(super) struct Claim {
     /// For `If-None-Match`; none for a host that does not know it.
     pub condition: Option<String>,
-    tries: Arc<AtomicU32>,
-}
-
-impl Claim {
-    /// For `mutate_request`, which is called for every try.
-    pub fn count(&self) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
-        let tries = Arc::clone(&self.tries);
-        move |_| {
-            tries.fetch_add(1, Ordering::Relaxed);
-        }
-    }
+    pub tries: Tries,
 }
 
 /// Makes the object appear by this request, which gives the version, unless its key is taken.
@@ -40,8 +28,8 @@ where
 {
     let mut condition = Some("*".to_owned());
     loop {
-        let tries = Arc::new(AtomicU32::new(0));
-        let claim = Claim { condition: condition.clone(), tries: Arc::clone(&tries) };
+        let tries = Tries::default();
+        let claim = Claim { condition: condition.clone(), tries: tries.clone() };
         let error = match host.wait_out(request(claim))? {
             Ok(version) => return Ok(Receipt { version, ..sent }),
             Err(error) => error,
@@ -53,9 +41,7 @@ where
         }
         let refused = is_taken(&error);
         // Done, with the answer lost: then a second try finds the key taken, or no upload any more.
-        let may_be_done = uncertain(&error)
-            || matches!(status(&error), Some(200 | 404))
-            || refused && tries.load(Ordering::Relaxed) > 1;
+        let may_be_done = uncertain(&error) || matches!(status(&error), Some(200 | 404)) || refused && tries.several();
         if may_be_done && let Some(found) = look_up(host, key, &sent)? {
             return Ok(found);
         }

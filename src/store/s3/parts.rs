@@ -1,5 +1,6 @@
 //! A multipart upload: parts on their way, and what ends them. Dropped before it is complete, it is aborted.
 
+use super::begin::begin;
 use super::claim::{Claim, claim, refuse_taken};
 use super::fault::{Answer, status};
 use super::host::{GRACE, Host};
@@ -18,7 +19,7 @@ use tokio::task::{JoinError, JoinSet};
 /// Buffers on their way together, unless two parts alone are more.
 const IN_FLIGHT_BYTES: usize = 64 << 20;
 /// For the abort with all its tries: the program is on its way out.
-const ABORT_LIMIT: Duration = Duration::from_secs(15);
+pub(super) const ABORT_LIMIT: Duration = Duration::from_secs(15);
 
 pub(super) struct Parts {
     host: Arc<Host>,
@@ -41,19 +42,7 @@ struct Part {
 
 impl Parts {
     pub fn begin(host: &Arc<Host>, key: &str, part_size: usize) -> Result<Parts> {
-        let create = host
-            .client
-            .create_multipart_upload()
-            .bucket(host.bucket())
-            .key(host.full(key))
-            .customize()
-            .mutate_request(host.add_headers());
-        // Cut short, it could leave an upload behind whose id nobody knows.
-        let begun = host.wait_out(create.send())?;
-        let begun = begun.map_err(|error| host.fault(&format!("begin the upload of \"{key}\""), error))?;
-        let Some(id) = begun.upload_id.filter(|id| !id.is_empty()) else {
-            return Err(Fault::failed(format!("{} gave no id for the upload of \"{key}\"", host.name)).into());
-        };
+        let id = begin(host, key)?;
         let in_flight = host.settings.parts_in_flight.min((IN_FLIGHT_BYTES / part_size.max(1)).max(2)).max(1);
         let (host, key) = (Arc::clone(host), key.to_owned());
         Ok(Parts { host, key, id, in_flight, tasks: JoinSet::new(), done: Vec::new(), begun: 0, open: true })
@@ -118,7 +107,7 @@ impl Parts {
             .set_if_none_match(claim.condition.clone())
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
             .customize()
-            .mutate_request(claim.count());
+            .mutate_request(claim.tries.count());
         Ok(request.send().await?.version_id().and_then(real_version))
     }
 

@@ -127,7 +127,7 @@ async fn put_object(
         .body(ByteStream::from(bytes.to_vec()))
         .customize()
         .mutate_request(host.add_headers())
-        .mutate_request(claim.count());
+        .mutate_request(claim.tries.count());
     Ok(request.send().await?.version_id().and_then(real_version))
 }
 
