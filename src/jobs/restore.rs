@@ -175,7 +175,7 @@ fn execute(
     monitor: &dyn Monitor,
 ) -> Result<Loaded> {
     let mut client = plan.settings.for_database(&plan.database).connect("pgbk restore")?;
-    let prelude = matches!(target.state, State::Holds(_)).then(|| target::wipe(target.server_major));
+    let prelude = matches!(target.state, State::Holds(_)).then(|| target.wipe());
     let options = load::Options {
         no_owner: plan.no_owner,
         no_privileges: plan.no_privileges,

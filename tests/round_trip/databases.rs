@@ -62,6 +62,69 @@ fn clean_replaces_everything_that_a_database_can_hold() {
     assert_same(&dump("plain_source"), &dump("cluttered"));
 }
 
+const SUBSCRIPTION: &str =
+    "CREATE SUBSCRIPTION taps CONNECTION 'dbname=x' PUBLICATION y WITH (connect = false, slot_name = NONE)";
+
+#[test]
+fn clean_leaves_nothing_that_the_dump_would_make_again() {
+    let (_folder, pgbk) = directory();
+    super::features("remade");
+    sql("remade", SUBSCRIPTION);
+    let before = dump("remade");
+    let id = pgbk.backup("remade", &[]);
+    pgbk.args(["restore", &id, "--yes", "--clean", "--over-source"]).expect(0);
+    assert_same(&before, &dump("remade"));
+}
+
+#[test]
+fn whatever_a_database_holds_it_is_not_empty_and_clean_removes_it() {
+    let (_folder, pgbk) = directory();
+    small("lone_source", &["x"]);
+    let id = pgbk.backup("lone_source", &[]);
+    for (at, made) in [
+        SUBSCRIPTION,
+        "CREATE PUBLICATION p FOR ALL TABLES",
+        "CREATE CAST (macaddr AS jsonb) WITH INOUT",
+        "CREATE LANGUAGE \"the other\" HANDLER plpgsql_call_handler",
+        "CREATE ACCESS METHOD tree TYPE INDEX HANDLER bthandler",
+        "CREATE FOREIGN DATA WRAPPER bare",
+        "CREATE TRANSFORM FOR integer LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal))",
+        "CREATE TEXT SEARCH CONFIGURATION searched (COPY = simple)",
+        "CREATE TEXT SEARCH DICTIONARY words (TEMPLATE = simple)",
+        "CREATE CONVERSION converted FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+        "CREATE OPERATOR FAMILY related USING btree",
+        "SELECT lo_from_bytea(0, 'x')",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        eprintln!("--- {made}");
+        let name = format!("lone_{at}");
+        create(&name, "");
+        sql(&name, made);
+        restore(&pgbk, &id, &name, &[]).expect(1).says("is not empty: it holds 1 objects");
+        restore(&pgbk, &id, &name, &["--clean"]).expect(0);
+        assert_same(&dump("lone_source"), &dump(&name));
+        // A dump says nothing of a language without functions of its own.
+        assert_eq!(sql(&name, "SELECT count(*) FROM pg_language WHERE lanname LIKE '%other'"), "0");
+    }
+}
+
+#[test]
+fn a_subscription_with_a_slot_on_another_server_is_left_to_the_person() {
+    let (_folder, pgbk) = directory();
+    small("slotted", &["kept"]);
+    sql(
+        "slotted",
+        "CREATE SUBSCRIPTION taps CONNECTION 'dbname=x' PUBLICATION y WITH (connect = false, slot_name = 'far')",
+    );
+    let before = dump("slotted");
+    let id = pgbk.backup("slotted", &[]);
+    let clean = pgbk.args(["restore", &id, "--yes", "--clean", "--over-source"]);
+    clean.expect(1).says("subscription \"taps\"").says("slot \"far\"").says("hint: ");
+    assert_same(&before, &dump("slotted"));
+}
+
 #[test]
 fn an_error_at_the_last_statement_leaves_the_target_exactly_as_it_was() {
     let (_folder, pgbk) = directory();

@@ -89,3 +89,18 @@ CREATE OPERATOR === (leftarg = integer, rightarg = integer, function = tells);
 CREATE FUNCTION watched() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 CREATE EVENT TRIGGER loud ON ddl_command_start WHEN TAG IN ('CREATE CAST') EXECUTE FUNCTION watched();
 CREATE PUBLICATION everything FOR TABLE many;
+-- What belongs to no schema, and what else a schema can hold.
+CREATE CAST (macaddr AS jsonb) WITH INOUT;
+CREATE TRANSFORM FOR integer LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal), TO SQL WITH FUNCTION int4recv(internal));
+CREATE ACCESS METHOD tree TYPE INDEX HANDLER bthandler;
+CREATE FUNCTION handles() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler';
+CREATE LANGUAGE other HANDLER handles;
+CREATE FOREIGN DATA WRAPPER bare OPTIONS (note 'it''s');
+CREATE SERVER "far; away" FOREIGN DATA WRAPPER bare;
+CREATE USER MAPPING FOR "Load Owner" SERVER "far; away" OPTIONS (password 'x');
+CREATE FOREIGN TABLE distant (v text) SERVER "far; away";
+CREATE TEXT SEARCH DICTIONARY words (TEMPLATE = simple, stopwords = english);
+CREATE TEXT SEARCH CONFIGURATION searched (COPY = simple);
+CREATE CONVERSION converted FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
+CREATE COLLATION plain_c FROM "C";
+CREATE OPERATOR CLASS backwards FOR TYPE integer USING btree AS OPERATOR 1 > , OPERATOR 3 = , OPERATOR 5 < , FUNCTION 1 btint4cmp(integer, integer);
