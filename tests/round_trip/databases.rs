@@ -186,6 +186,24 @@ fn missing_roles_are_listed_before_anything_starts() {
 }
 
 #[test]
+fn roles_that_no_flag_leaves_out_are_listed_although_ownership_is_left_out() {
+    let (_folder, pgbk) = directory();
+    small("bound", &["x"]);
+    sql("postgres", "CREATE ROLE owns; CREATE ROLE \"reads, too\"");
+    sql("bound", "ALTER TABLE t OWNER TO owns; CREATE POLICY p ON t TO \"reads, too\"");
+    let ids = ["plain", "custom"].map(|format| pgbk.backup("bound", &["--format", format]));
+    sql("postgres", "ALTER ROLE owns RENAME TO owned; ALTER ROLE \"reads, too\" RENAME TO read");
+    let without = ["--no-owner", "--no-privileges"];
+    for (at, id) in ids.iter().enumerate() {
+        let copy = format!("bound_copy_{at}");
+        let refused = restore(&pgbk, id, &copy, &without).expect(1).says("roles reads, too").says("policies");
+        assert!(!refused.err.contains("owns") && !exists(&copy), "{refused:#?}");
+    }
+    sql("postgres", "ALTER ROLE read RENAME TO \"reads, too\"");
+    restore(&pgbk, &ids[0], "bound_copy", &without).expect(0);
+}
+
+#[test]
 fn a_missing_extension_is_listed_before_anything_starts() {
     let (_folder, pgbk) = directory();
     let id = upload(&pgbk, "extended", "CREATE EXTENSION IF NOT EXISTS no_such_thing WITH SCHEMA public;");
