@@ -69,8 +69,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Without files, and without folders that one was meant to be in.
 fn assert_empty(folder: &Path) {
     assert_eq!(files(folder), Vec::<PathBuf>::new());
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "an empty folder is left behind");
 }
 
 fn assert_nothing_stored(store: &S3) {

@@ -316,6 +316,43 @@ suite! {
 }
 
 #[test]
+fn a_dropped_upload_takes_along_the_folders_that_were_made_for_it() {
+    let place = tempfile::tempdir().expect("temp dir");
+    let store = Directory::open(place.path()).expect("open");
+    let begin = |key| store.create(key, &Creation::default()).expect("create");
+    let names = || {
+        let entries = std::fs::read_dir(place.path()).expect("list").map(|entry| entry.expect("entry").file_name());
+        entries.map(|name| name.into_string().expect("name")).collect::<Vec<_>>()
+    };
+    drop(begin("shop/deep/x"));
+    assert_eq!(names(), [""; 0]);
+    // One that somebody else made, and one that another upload is in.
+    std::fs::create_dir(place.path().join("mine")).expect("mkdir");
+    drop(begin("mine/x"));
+    assert_eq!(names(), ["mine"]);
+    let (one, two) = (begin("mine/two/a"), begin("mine/two/b"));
+    drop(one);
+    two.commit().expect("commit");
+    assert_eq!(read_small(&store, "mine/two/b", 1).expect("read"), b"");
+}
+
+#[test]
+fn a_folder_that_goes_just_now_is_made_again() {
+    let place = tempfile::tempdir().expect("temp dir");
+    let store = Directory::open(place.path()).expect("open");
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for _ in 0..1000 {
+                    drop(store.create(&format!("shop/{worker}"), &Creation::default()).expect("create"));
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn keys_may_hold_a_backslash_where_the_host_does_not_take_it_for_a_slash() {
     let place = tempfile::tempdir().expect("temp dir");
     let directory = Directory::open(place.path()).expect("open");
