@@ -14,6 +14,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+const STALLED: &str = "the server may wait for a lock or be very slow; DUMP_STALL_TIMEOUT sets how long to wait";
+
 /// What to dump and how.
 #[derive(Clone)]
 pub struct Plan {
@@ -44,7 +46,8 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     let mut deposit = vault.begin(id, plan.format, plan.compression, expected)?;
     // Pinned to the server that knows the snapshot: a host name may stand for several.
     let environment = control.settings().child_environment()?;
-    let mut child = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, plan.stall)?;
+    let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, plan.stall)?;
+    let mut child = child.when_stalled(STALLED);
     drain(&mut child, monitor, |bytes| {
         deposit.write_all(bytes)?;
         monitor.stored(deposit.stored());
