@@ -484,6 +484,12 @@ fn verify_of_what_is_damaged_exits_with_3_at_every_level_that_can_see_it() {
     look(&flipped, "content", 3);
     let shorter = Sample { payload: sample.payload[1..].to_vec(), ..sample.clone() };
     look(&shorter, "meta", 3);
+    // What the .meta says is known all the same.
+    let folder = tempfile::tempdir().unwrap();
+    shorter.put_into_folder(folder.path());
+    let found = pgbk(["verify", "--json"]).key().directory(folder.path()).expect(3).json()["backups"][0].clone();
+    assert_eq!((&found["stored_bytes"], &found["rows"]), (&sample.payload.len().into(), &1000.into()), "{found:#}");
+    assert_eq!((&found["plain_bytes"], &found["tables"]), (&sample.plain.len().into(), &1.into()));
     // What only the content shows: authentic, but not what it states.
     let other = sample.resealed(|manifest| manifest.plain.blake2b[0] ^= 1);
     look(&other, "stored", 0);

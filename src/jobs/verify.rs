@@ -49,13 +49,13 @@ impl Finding {
 /// Looks at one backup. Damage is a finding; an error is what kept the look from happening.
 pub fn verify(vault: &Vault, id: &BackupId, level: Level, monitor: &dyn Monitor) -> Result<Finding> {
     let mut finding = Finding::of(id, level);
-    let looked = vault.open(id).and_then(|opened| {
-        let manifest = opened.manifest.clone();
+    let looked = vault.manifest(id).and_then(|(manifest, working)| {
         finding.stored_bytes = Some(manifest.stored.bytes);
         finding.plain_bytes = Some(manifest.plain.bytes);
         finding.tables = (manifest.dump.format == Format::Plain).then_some(manifest.tables.len());
         finding.rows = manifest.rows();
-        deeper(opened, &manifest, level, monitor)
+        let object = vault.payload(&manifest)?;
+        deeper(Opened { manifest: manifest.clone(), working, object }, &manifest, level, monitor)
     });
     match looked {
         Ok(()) => Ok(Finding { ok: true, ..finding }),
