@@ -27,9 +27,10 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The root need not exist yet: the first object makes it.
+    /// The root need not exist yet: the first object makes it. It is held and told as an absolute path.
     pub fn open(root: impl Into<PathBuf>) -> Result<Directory> {
         let root = root.into();
+        let root = std::path::absolute(&root).map_err(|error| cause("find", &root, error))?;
         match std::fs::metadata(&root) {
             Ok(found) if !found.is_dir() => {
                 Err(Fault::usage(format!("\"{}\" is not a directory", root.display())).into())
