@@ -3,6 +3,7 @@
 
 mod attempt;
 mod child;
+mod contents;
 pub mod control;
 pub mod dump;
 pub mod load;

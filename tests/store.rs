@@ -316,6 +316,43 @@ suite! {
 }
 
 #[test]
+fn a_dropped_upload_takes_along_the_folders_that_were_made_for_it() {
+    let place = tempfile::tempdir().expect("temp dir");
+    let store = Directory::open(place.path()).expect("open");
+    let begin = |key| store.create(key, &Creation::default()).expect("create");
+    let names = || {
+        let entries = std::fs::read_dir(place.path()).expect("list").map(|entry| entry.expect("entry").file_name());
+        entries.map(|name| name.into_string().expect("name")).collect::<Vec<_>>()
+    };
+    drop(begin("shop/deep/x"));
+    assert_eq!(names(), [""; 0]);
+    // One that somebody else made, and one that another upload is in.
+    std::fs::create_dir(place.path().join("mine")).expect("mkdir");
+    drop(begin("mine/x"));
+    assert_eq!(names(), ["mine"]);
+    let (one, two) = (begin("mine/two/a"), begin("mine/two/b"));
+    drop(one);
+    two.commit().expect("commit");
+    assert_eq!(read_small(&store, "mine/two/b", 1).expect("read"), b"");
+}
+
+#[test]
+fn a_folder_that_goes_just_now_is_made_again() {
+    let place = tempfile::tempdir().expect("temp dir");
+    let store = Directory::open(place.path()).expect("open");
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for _ in 0..1000 {
+                    drop(store.create(&format!("shop/{worker}"), &Creation::default()).expect("create"));
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn keys_may_hold_a_backslash_where_the_host_does_not_take_it_for_a_slash() {
     let place = tempfile::tempdir().expect("temp dir");
     let directory = Directory::open(place.path()).expect("open");
@@ -493,6 +530,28 @@ fn a_lost_answer_to_what_succeeded_is_a_success() {
         assert!(host.objects() == [sent], "{call}");
         assert_eq!(host.open_uploads(), 0);
     }
+}
+
+#[test]
+fn an_upload_whose_id_was_lost_with_the_answer_is_aborted() {
+    let hang = Fault::DoneButHangs(Duration::from_secs(60));
+    for (fault, times) in [(Fault::DoneButSilent, 2), (Fault::DoneButSilent, usize::MAX), (hang, usize::MAX)] {
+        let host = fail("begin", times, fault.clone());
+        // Its name begins like that of the one that is lost.
+        host.begin_another("app/large-too");
+        let store = S3::open(S3Settings { timeout: Duration::from_secs(4), ..host.settings() }).expect("open");
+        let stored = large(&store);
+        assert_eq!(stored.is_ok(), times == 2, "{fault:?}: {stored:?}");
+        assert!(host.count("begin") > 1, "{fault:?}");
+        assert_eq!((host.objects().len(), host.open_uploads()), (usize::from(times == 2), 1), "{fault:?} {times}");
+    }
+}
+
+#[test]
+fn a_refused_beginning_is_looked_into_no_further() {
+    let host = fail("begin", usize::MAX, Fault::Answer(403, "AccessDenied"));
+    assert_eq!(kind(&large(&host.store()).unwrap_err()), Kind::Denied);
+    assert_eq!((host.count("begin"), host.count("uploads")), (1, 0));
 }
 
 #[test]

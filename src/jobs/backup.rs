@@ -14,6 +14,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+const STALLED: &str = "the server may wait for a lock or be very slow; DUMP_STALL_TIMEOUT sets how long to wait";
+
 /// What to dump and how.
 #[derive(Clone)]
 pub struct Plan {
@@ -44,7 +46,8 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     let mut deposit = vault.begin(id, plan.format, plan.compression, expected)?;
     // Pinned to the server that knows the snapshot: a host name may stand for several.
     let environment = control.settings().child_environment()?;
-    let mut child = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, plan.stall)?;
+    let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, plan.stall)?;
+    let mut child = child.when_stalled(STALLED);
     drain(&mut child, monitor, |bytes| {
         deposit.write_all(bytes)?;
         monitor.stored(deposit.stored());
@@ -58,36 +61,27 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
         arguments: plan.arguments.clone(),
         snapshot: Some(SnapshotNote { snapshot: snapshot.pg_snapshot, lsn: snapshot.lsn }),
         previous,
-        trailer_required: true,
+        must_be_whole: true,
     };
     let manifest = deposit.finish(about, monitor)?;
     monitor.end();
     Ok(manifest)
 }
 
-/// The id by the server's clock, and the backup before it. Two backups in one second would have one name: the later one takes the
-/// next free second.
+/// The id by the server's clock, and the backup before it.
 fn name(
     vault: &Vault,
     database: &str,
     snapshot: &Snapshot,
     monitor: &dyn Monitor,
 ) -> Result<(BackupId, Option<BackupId>)> {
-    let mut id = BackupId::new(database, snapshot.taken_at);
-    match vault.ids(Some(database)) {
-        Ok(ids) => {
-            while ids.contains(&id) {
-                id = BackupId::new(database, id.taken_at() + Duration::from_secs(1));
-            }
-            let previous = ids.into_iter().rfind(|other| *other < id);
-            Ok((id, previous))
-        }
+    match vault.name(database, snapshot.taken_at) {
         // A role that may only write can back up; what a look at the bucket would have told stays unknown.
         Err(error) if kind(&error) == Kind::Denied => {
             monitor.warn("the store does not allow listing: the previous backup is not recorded");
-            Ok((id, None))
+            Ok((BackupId::new(database, snapshot.taken_at), None))
         }
-        Err(error) => Err(error),
+        named => named,
     }
 }
 

@@ -103,8 +103,10 @@ pub fn is_source(manifest: &Manifest, target: &Target) -> bool {
 
 fn lacking(requires: &Requirements, plan: &Plan) -> Result<()> {
     let mut wanted = requires.clone();
+    let mut hint = "create the roles and install the extensions, or leave out roles with --no-owner --no-privileges";
     if plan.no_owner && plan.no_privileges {
-        wanted.roles.clear();
+        wanted.roles = std::mem::take(&mut wanted.bound_roles);
+        hint = "create the roles, which policies or user mappings of the dump name, and install the extensions";
     }
     let missing = load::missing(&mut target::maintenance(&plan.settings)?, &wanted)?;
     let list = |what: &str, names: &BTreeSet<String>| {
@@ -116,9 +118,7 @@ fn lacking(requires: &Requirements, plan: &Plan) -> Result<()> {
     if lists.is_empty() {
         return Ok(());
     }
-    Err(Fault::failed(format!("the server lacks what the dump needs: {}", lists.join("; ")))
-        .hint("create the roles and install the extensions, or leave out roles with --no-owner --no-privileges")
-        .into())
+    Err(Fault::failed(format!("the server lacks what the dump needs: {}", lists.join("; "))).hint(hint).into())
 }
 
 /// Restores into an admitted target. On any error the target is as it was; a database made here is gone again.
@@ -181,7 +181,7 @@ fn execute(
     monitor: &dyn Monitor,
 ) -> Result<Loaded> {
     let mut client = plan.settings.for_database(&plan.database).connect("pgbk restore")?;
-    let prelude = matches!(target.state, State::Holds(_)).then(|| target::wipe(target.server_major));
+    let prelude = matches!(target.state, State::Holds(_)).then(|| target.wipe());
     let options = load::Options {
         no_owner: plan.no_owner,
         no_privileges: plan.no_privileges,

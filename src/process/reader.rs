@@ -16,6 +16,8 @@ pub struct ChildReader {
     child: Child,
     stdout: ChildStdout,
     stall: Duration,
+    /// What to do about a stall.
+    advice: Option<&'static str>,
     state: State,
 }
 
@@ -37,7 +39,12 @@ impl ChildReader {
         let stdout = child.process().stdout.take();
         let stdout = stdout.ok_or_else(|| Fault::failed(format!("{} has no stdout", child.name())))?;
         enlarge(&stdout);
-        Ok(ChildReader { child, stdout, stall, state: State::Running })
+        Ok(ChildReader { child, stdout, stall, advice: None, state: State::Running })
+    }
+
+    /// The same with a hint for the error when it has waited too long.
+    pub fn when_stalled(self, advice: &'static str) -> ChildReader {
+        ChildReader { advice: Some(advice), ..self }
     }
 
     /// The child's process id, which is also its group's.
@@ -67,8 +74,11 @@ impl ChildReader {
 
     fn stalled(&self) -> Fault {
         let name = self.child.name();
-        Fault::failed(format!("{name} wrote nothing for {} s", self.stall.as_secs_f64()))
-            .hint("the server may wait for a lock or be very slow; DUMP_STALL_TIMEOUT sets how long to wait")
+        let fault = Fault::failed(format!("{name} wrote nothing for {} s", self.stall.as_secs_f64()));
+        match self.advice {
+            Some(advice) => fault.hint(advice),
+            None => fault,
+        }
     }
 
     fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
@@ -160,7 +170,9 @@ mod tests {
         let (bytes, error) = failure(shell("echo half; sleep 60", Duration::from_millis(300)));
         assert_eq!(bytes, b"half\n");
         assert!(format!("{error:#}").contains("sh wrote nothing for 0.3 s"), "{error:#}");
-        assert!(hints(&error)[0].contains("DUMP_STALL_TIMEOUT"));
+        assert!(hints(&error).is_empty(), "what to do is known to who started it");
+        let (_, error) = failure(shell("sleep 60", Duration::from_millis(300)).when_stalled("wait longer"));
+        assert_eq!(hints(&error), ["wait longer"]);
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 

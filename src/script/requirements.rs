@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirements {
     pub roles: BTreeSet<String>,
+    /// Those of the roles that are named by more than ownership and privileges: by policies, user mappings and the like.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bound_roles: BTreeSet<String>,
     pub extensions: BTreeSet<String>,
 }
 
@@ -20,7 +23,13 @@ impl Requirements {
             b"alter" => self.alter(tokens),
             b"grant" => self.behind("to", tokens),
             b"revoke" => self.behind("from", tokens),
-            b"create" => self.create(tokens),
+            b"create" => {
+                let mut made = Requirements::default();
+                made.create(tokens);
+                self.bound_roles.extend(made.roles.iter().cloned());
+                self.roles.append(&mut made.roles);
+                self.extensions.append(&mut made.extensions);
+            }
             b"set" if tokens.accept(&["session", "authorization"]) => self.role(tokens.next()),
             _ => {}
         }

@@ -184,12 +184,14 @@ fn requirements_are_collected() {
         "CREATE EXTENSION IF NOT EXISTS \"uuid-ossp\" WITH SCHEMA public;",
         "SET SESSION AUTHORIZATION 'grace';",
         "CREATE SCHEMA s AUTHORIZATION heidi;",
+        "CREATE USER MAPPING FOR ivan SERVER far OPTIONS (\"user\" 'FOR mallory');",
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ ALTER TABLE x OWNER TO nobody; $$;",
     ] {
         found.scan(statement.as_bytes());
     }
-    let roles = ["Frank", "My \"Role\"", "alice", "bob", "carol", "dave", "erin", "grace", "heidi"];
+    let roles = ["Frank", "My \"Role\"", "alice", "bob", "carol", "dave", "erin", "grace", "heidi", "ivan"];
     assert_eq!(found.roles.iter().collect::<Vec<_>>(), roles);
+    assert_eq!(found.bound_roles.iter().collect::<Vec<_>>(), ["Frank", "erin", "heidi", "ivan"]);
     assert_eq!(found.extensions.iter().collect::<Vec<_>>(), ["uuid-ossp"]);
 }
 

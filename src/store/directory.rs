@@ -8,7 +8,7 @@ mod folder;
 mod partial;
 
 use super::{Creation, Info, Listed, Object, Store, Unfinished, Upload};
-use crate::error::{Fault, Kind, Result};
+use crate::error::{Fault, Kind, Result, kind};
 use folder::Folder;
 use jiff::Timestamp;
 use partial::Partial;
@@ -19,15 +19,18 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+const MOST_TRIES: u32 = 20;
+
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
 }
 
 impl Directory {
-    /// The root need not exist yet: the first object makes it.
+    /// The root need not exist yet: the first object makes it. It is held and told as an absolute path.
     pub fn open(root: impl Into<PathBuf>) -> Result<Directory> {
         let root = root.into();
+        let root = std::path::absolute(&root).map_err(|error| cause("find", &root, error))?;
         match std::fs::metadata(&root) {
             Ok(found) if !found.is_dir() => {
                 Err(Fault::usage(format!("\"{}\" is not a directory", root.display())).into())
@@ -35,6 +38,15 @@ impl Directory {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cause("open", &root, error).into()),
             _ => Ok(Directory { root }),
         }
+    }
+
+    fn begin(&self, key: &str) -> Result<Partial> {
+        let path = self.path(key);
+        let (folder, made) = Folder::create(&self.root, parent(key)).map_err(|error| cause("create", &path, error))?;
+        if folder.stat(name(key)).map_err(|error| cause("create", &path, error))?.is_some() {
+            return Err(taken(&path).into());
+        }
+        Partial::create(folder, made, path, name(key))
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -55,12 +67,15 @@ impl Store for Directory {
 
     fn create(&self, key: &str, _creation: &Creation) -> Result<Box<dyn Upload>> {
         check(key)?;
-        let path = self.path(key);
-        let folder = Folder::create(&self.root, parent(key)).map_err(|error| cause("create", &path, error))?;
-        if folder.stat(name(key)).map_err(|error| cause("create", &path, error))?.is_some() {
-            return Err(taken(&path).into());
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.begin(key) {
+                // An upload that is dropped just now takes along the folder that was made for it.
+                Err(error) if kind(&error) == Kind::NotFound && tries < MOST_TRIES => {}
+                begun => return Ok(Box::new(begun?)),
+            }
         }
-        Ok(Box::new(Partial::create(folder, path, name(key))?))
     }
 
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {

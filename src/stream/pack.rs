@@ -4,9 +4,10 @@ use super::Stage;
 use super::checked::CheckedReader;
 use super::cipher::{Decryptor, Encryptor};
 use super::codec::{Compressor, decompressor};
+use super::lanes::Lanes;
 use super::relay::Relay;
 use super::tables::{Outcome, Tables};
-use super::tally::{StoredTally, Summer, Tagger, chunk_size};
+use super::tally::{PlainTally, StoredTally, Tagger, chunk_size};
 use super::verified::VerifiedReader;
 use crate::error::Result;
 use crate::keys::Working;
@@ -29,14 +30,13 @@ pub struct Recipe<'a> {
 }
 
 type Stored<W> = Encryptor<StoredTally<W>>;
+type Compressed<W> = Relay<Compressor<Relay<Stored<W>>>>;
 
-/// Write the dump here; compressed and encrypted bytes reach the writer beneath, each stage on its own thread.
+/// Write the dump here; compressed and encrypted bytes reach the writer beneath. Only what is compressed has enough work for a
+/// thread per stage; otherwise all stages share one, and all four hashes are computed side by side.
 pub struct Pack<W: Write + Send + 'static> {
-    plain: Summer,
     stored: Arc<AtomicU64>,
-    /// What only an SQL script has: COPY blocks and a trailer.
-    tables: Option<Tables>,
-    next: Relay<Compressor<Relay<Stored<W>>>>,
+    first: Relay<PlainTally<Compressed<W>>>,
 }
 
 /// What was seen on the way, and the writer beneath.
@@ -57,16 +57,27 @@ impl<W> Packed<W> {
 
 impl<W: Write + Send + 'static> Pack<W> {
     pub fn new(writer: W, recipe: &Recipe) -> Result<Self> {
+        // Only on one thread do the hashes keep step with each other.
+        let shared = Lanes::default();
+        let lanes = || if recipe.compression.is_some() { Lanes::default() } else { shared.clone() };
         let tagger = Tagger::new(recipe.working.map(|working| working.mac.clone()));
-        let stored = StoredTally::new(writer, tagger, chunk_size(recipe.expected));
+        let stored = StoredTally::new(writer, &lanes(), tagger, chunk_size(recipe.expected));
         let passed = stored.passed();
         let cipher = match recipe.working {
             Some(working) if recipe.encrypt => Encryptor::new(stored, working)?,
             _ => Encryptor::plain(stored),
         };
-        let codec = Compressor::new(Relay::new("encrypt", cipher)?, recipe.compression)?;
-        let tables = (recipe.format == Format::Plain).then(Tables::default);
-        Ok(Pack { plain: Summer::default(), stored: passed, tables, next: Relay::new("compress", codec)? })
+        // What only an SQL script has: COPY blocks and a trailer.
+        let tables = (recipe.format == Format::Plain).then(|| Tables::within(&lanes()));
+        let plain = |inner| PlainTally::new(inner, &lanes(), tables);
+        let first = if recipe.compression.is_some() {
+            let codec = Compressor::new(Relay::there("encrypt", cipher)?, recipe.compression)?;
+            Relay::here(plain(Relay::there("compress", codec)?))
+        } else {
+            let none = Compressor::new(Relay::here(cipher), None)?;
+            Relay::there("pack", plain(Relay::here(none)))?
+        };
+        Ok(Pack { stored: passed, first })
     }
 
     /// Bytes that have reached the writer beneath.
@@ -75,20 +86,15 @@ impl<W: Write + Send + 'static> Pack<W> {
     }
 
     pub fn finish(self) -> Result<Packed<W>> {
-        let (writer, stored, chunks) = self.next.finish()?.finish()?.finish()?.finish()?.finish()?;
-        let script = self.tables.map(Tables::finish);
-        Ok(Packed { plain: self.plain.finish(), script, stored, chunks, writer })
+        let (next, plain, script) = self.first.finish()?.finish()?;
+        let (writer, stored, chunks) = next.finish()?.finish()?.finish()?.finish()?.finish()?;
+        Ok(Packed { plain, script, stored, chunks, writer })
     }
 }
 
 impl<W: Write + Send + 'static> Write for Pack<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.next.write_all(bytes)?;
-        self.plain.update(bytes);
-        if let Some(tables) = &mut self.tables {
-            tables.update(bytes);
-        }
-        Ok(bytes.len())
+        self.first.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

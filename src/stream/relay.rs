@@ -1,4 +1,4 @@
-//! A stage that does nothing but move the stages beneath it to a thread of their own.
+//! A stage that does nothing but move the stages beneath it to a thread of their own, or not.
 
 use super::Stage;
 use std::io::{self, Write};
@@ -13,7 +13,14 @@ const IN_FLIGHT: usize = 4;
 ///
 /// An error of the inner writer comes back from a later `write` or from `finish`. Dropping a relay waits for its thread, so that
 /// whatever the inner writer does when it is discarded has been done.
-pub struct Relay<W> {
+pub struct Relay<W>(Place<W>);
+
+enum Place<W> {
+    Here(W),
+    There(Other<W>),
+}
+
+struct Other<W> {
     filling: Vec<u8>,
     full: Option<SyncSender<Vec<u8>>>,
     empty: Receiver<Vec<u8>>,
@@ -21,7 +28,18 @@ pub struct Relay<W> {
 }
 
 impl<W: Write + Send + 'static> Relay<W> {
-    pub fn new(name: &str, mut inner: W) -> io::Result<Self> {
+    /// Lets the inner writer work on the thread that writes.
+    pub fn here(inner: W) -> Self {
+        Relay(Place::Here(inner))
+    }
+
+    pub fn there(name: &str, inner: W) -> io::Result<Self> {
+        Other::new(name, inner).map(|other| Relay(Place::There(other)))
+    }
+}
+
+impl<W: Write + Send + 'static> Other<W> {
+    fn new(name: &str, mut inner: W) -> io::Result<Self> {
         let (full, arriving) = sync_channel::<Vec<u8>>(IN_FLIGHT);
         let (back, empty) = channel();
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -33,7 +51,7 @@ impl<W: Write + Send + 'static> Relay<W> {
             }
             Ok(inner)
         })?;
-        Ok(Relay { filling: Vec::with_capacity(BUFFER), full: Some(full), empty, thread: Some(thread) })
+        Ok(Other { filling: Vec::with_capacity(BUFFER), full: Some(full), empty, thread: Some(thread) })
     }
 
     fn send(&mut self) -> io::Result<()> {
@@ -41,6 +59,10 @@ impl<W: Write + Send + 'static> Relay<W> {
         let buffer = std::mem::replace(&mut self.filling, next);
         let sent = self.full.as_ref().is_some_and(|full| full.send(buffer).is_ok());
         if sent { Ok(()) } else { self.join().map(|_| ()).and(Err(ended())) }
+    }
+
+    fn rest(&mut self) -> io::Result<()> {
+        if self.filling.is_empty() { Ok(()) } else { self.send() }
     }
 
     fn join(&mut self) -> io::Result<W> {
@@ -56,30 +78,42 @@ fn ended() -> io::Error {
 
 impl<W: Write + Send + 'static> Write for Relay<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(BUFFER - self.filling.len());
-        self.filling.extend_from_slice(&bytes[..taken]);
-        if self.filling.len() == BUFFER {
-            self.send()?;
+        let other = match &mut self.0 {
+            Place::Here(inner) => return inner.write(bytes),
+            Place::There(other) => other,
+        };
+        let taken = bytes.len().min(BUFFER - other.filling.len());
+        other.filling.extend_from_slice(&bytes[..taken]);
+        if other.filling.len() == BUFFER {
+            other.send()?;
         }
         Ok(taken)
     }
 
-    /// Hands on what is here; it does not wait for it to arrive.
+    /// Hands on what is here; it does not wait for it to arrive on another thread.
     fn flush(&mut self) -> io::Result<()> {
-        if self.filling.is_empty() { Ok(()) } else { self.send() }
+        match &mut self.0 {
+            Place::Here(inner) => inner.flush(),
+            Place::There(other) => other.rest(),
+        }
     }
 }
 
 impl<W: Write + Send + 'static> Stage for Relay<W> {
     type Inner = W;
 
-    fn finish(mut self) -> io::Result<W> {
-        self.flush()?;
-        self.join()
+    fn finish(self) -> io::Result<W> {
+        match self.0 {
+            Place::Here(inner) => Ok(inner),
+            Place::There(mut other) => {
+                other.rest()?;
+                other.join()
+            }
+        }
     }
 }
 
-impl<W> Drop for Relay<W> {
+impl<W> Drop for Other<W> {
     fn drop(&mut self) {
         self.full = None;
         if let Some(thread) = self.thread.take() {
@@ -97,7 +131,7 @@ mod tests {
     #[test]
     fn everything_arrives_in_order() {
         let bytes: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
-        let mut relay = Relay::new("test", Vec::new()).unwrap();
+        let mut relay = Relay::there("test", Vec::new()).unwrap();
         for piece in bytes.chunks(70_001) {
             relay.write_all(piece).unwrap();
         }
@@ -124,7 +158,7 @@ mod tests {
     #[test]
     fn the_inner_error_comes_back_and_the_inner_writer_is_dropped() {
         let dropped = Arc::new(AtomicBool::new(false));
-        let mut relay = Relay::new("test", Refuses(Arc::clone(&dropped))).unwrap();
+        let mut relay = Relay::there("test", Refuses(Arc::clone(&dropped))).unwrap();
         let error = (0..100).find_map(|_| relay.write_all(&[0; BUFFER]).err()).expect("an error");
         assert_eq!(error.to_string(), "no room");
         assert!(dropped.load(Ordering::SeqCst));
@@ -133,7 +167,7 @@ mod tests {
     #[test]
     fn a_dropped_relay_has_dropped_its_inner_writer() {
         let dropped = Arc::new(AtomicBool::new(false));
-        drop(Relay::new("test", Refuses(Arc::clone(&dropped))).unwrap());
+        drop(Relay::there("test", Refuses(Arc::clone(&dropped))).unwrap());
         assert!(dropped.load(Ordering::SeqCst));
     }
 }

@@ -1,8 +1,9 @@
 //! Counts and hashes the rows of a plain dump as it streams by, at no cost to the server.
 
+use super::lanes::{Lane, Lanes};
 use crate::manifest::Table;
 use crate::script::{Event, Keep, Requirements, Splitter};
-use blake2b_simd::{Params, State};
+use blake2b_simd::Params;
 
 /// Enough for the longest COPY header that the server's limits allow: 1,600 columns with names of 63 quotes each.
 const HEAD: usize = 256 << 10;
@@ -25,24 +26,24 @@ pub struct Tables {
 struct Seen {
     tables: Vec<Table>,
     requirements: Requirements,
-    hash: State,
-}
-
-fn hasher() -> State {
-    Params::new().hash_length(32).to_state()
+    lanes: Lanes,
+    /// Of the COPY block that is going on.
+    hash: Option<Lane>,
 }
 
 impl Default for Tables {
     fn default() -> Self {
-        Self::new()
+        Self::within(&Lanes::default())
     }
 }
 
 impl Tables {
-    pub fn new() -> Self {
+    /// Hashed beside other hashes.
+    pub fn within(lanes: &Lanes) -> Self {
+        let (tables, requirements) = (Vec::new(), Requirements::default());
         Tables {
             splitter: Splitter::new(Keep::Head { limit: HEAD }),
-            seen: Seen { tables: Vec::new(), requirements: Requirements::default(), hash: hasher() },
+            seen: Seen { tables, requirements, lanes: lanes.clone(), hash: None },
         }
     }
 
@@ -76,18 +77,18 @@ impl Seen {
             Event::Statement { text, whole: true, .. } => self.requirements.scan(text),
             Event::CopyStart { table, .. } => {
                 self.tables.push(Table { name: table, rows: 0, bytes: 0, blake2b: [0; 32] });
-                self.hash = hasher();
+                self.hash = Some(self.lanes.open(Params::new().hash_length(32)));
             }
             Event::CopyData(data) => {
-                self.hash.update(data);
-                if let Some(table) = self.tables.last_mut() {
+                if let (Some(table), Some(hash)) = (self.tables.last_mut(), &mut self.hash) {
+                    hash.update(data);
                     table.bytes += data.len() as u64;
                 }
             }
             Event::CopyEnd { rows, .. } => {
-                if let Some(table) = self.tables.last_mut() {
+                if let (Some(table), Some(hash)) = (self.tables.last_mut(), self.hash.take()) {
                     table.rows = rows;
-                    table.blake2b.copy_from_slice(self.hash.finalize().as_bytes());
+                    table.blake2b.copy_from_slice(hash.finish().as_bytes());
                 }
             }
             Event::Statement { .. } | Event::Meta { .. } => {}
@@ -112,7 +113,7 @@ mod tests {
                     COPY public.a (x) FROM stdin;\n1\n\\N\n\\.\nCOPY public.\"B\" (x) FROM stdin;\n\\.\n\
                     COPY public.a (x) FROM stdin;\n3\n\\.\n-- PostgreSQL database dump complete\n";
         for size in [1, 7, dump.len()] {
-            let mut tables = Tables::new();
+            let mut tables = Tables::default();
             for piece in dump.as_bytes().chunks(size) {
                 tables.update(piece);
             }
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_dump_that_stops_among_the_rows_is_not_complete() {
-        let mut tables = Tables::new();
+        let mut tables = Tables::default();
         tables.update(b"COPY a (x) FROM stdin;\n1\n-- PostgreSQL database dump complete\n");
         assert!(!tables.finish().complete);
     }
@@ -147,7 +148,7 @@ mod tests {
         let literal = format!("SELECT '{}';", "some text with a ''quote'' and no end ".repeat(5_000_000));
         for (name, text) in [("rows", &rows), ("inserts", &inserts), ("literal", &literal)] {
             let start = Instant::now();
-            let mut tables = Tables::new();
+            let mut tables = Tables::default();
             text.as_bytes().chunks(64 << 10).for_each(|piece| tables.update(piece));
             let hashed = text.len() as f64 / start.elapsed().as_secs_f64() / 1e6;
             tables.finish();

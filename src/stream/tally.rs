@@ -1,27 +1,33 @@
-//! Counts and hashes what passes: the plain side for [`Sum`] alone, the stored side with a tag for every chunk.
+//! Counts and hashes what passes: the plain side with its tables, the stored side with a tag for every chunk.
 
 use super::Stage;
+use super::lanes::{Lane, Lanes, STEP};
+use super::tables::{Outcome, Tables};
 use crate::manifest::{Chunks, MOST_CHUNKS, Sum, Tag};
-use blake2b_simd::{Params, State};
+use blake2b_simd::{Hash, Params};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
 /// Length and BLAKE2b-512 of what was seen.
-#[derive(Clone)]
 pub struct Summer {
     bytes: u64,
-    hash: State,
+    hash: Lane,
 }
 
 impl Default for Summer {
     fn default() -> Self {
-        Summer { bytes: 0, hash: State::new() }
+        Summer::within(&Lanes::default())
     }
 }
 
 impl Summer {
+    /// Computed beside other hashes.
+    pub fn within(lanes: &Lanes) -> Self {
+        Summer { bytes: 0, hash: lanes.open(&Params::new()) }
+    }
+
     pub fn update(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         self.hash.update(bytes);
@@ -32,7 +38,44 @@ impl Summer {
     }
 
     pub fn finish(self) -> Sum {
-        Sum { bytes: self.bytes, blake2b: *self.hash.finalize().as_array() }
+        Sum { bytes: self.bytes, blake2b: *self.hash.finish().as_array() }
+    }
+}
+
+/// Passes the dump on and takes its sum, and its tables where it is a script.
+pub struct PlainTally<W> {
+    inner: W,
+    sum: Summer,
+    tables: Option<Tables>,
+}
+
+impl<W: Write> PlainTally<W> {
+    pub fn new(inner: W, lanes: &Lanes, tables: Option<Tables>) -> Self {
+        PlainTally { inner, sum: Summer::within(lanes), tables }
+    }
+}
+
+impl<W: Write> Write for PlainTally<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let bytes = &bytes[..bytes.len().min(STEP)];
+        self.inner.write_all(bytes)?;
+        self.sum.update(bytes);
+        if let Some(tables) = &mut self.tables {
+            tables.update(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<W: Write> Stage for PlainTally<W> {
+    type Inner = (W, Sum, Option<Outcome>);
+
+    fn finish(self) -> io::Result<Self::Inner> {
+        Ok((self.inner, self.sum.finish(), self.tables.map(Tables::finish)))
     }
 }
 
@@ -49,28 +92,36 @@ impl Tagger {
         Tagger { key }
     }
 
-    fn begin(&self) -> State {
+    fn params(&self) -> Params {
         let mut params = Params::new();
         params.hash_length(32);
         if let Some(key) = &self.key {
             params.key(&key[..]);
         }
-        params.to_state()
+        params
     }
 
     pub fn tag(&self, chunk: &[u8], index: u64, last: bool) -> Tag {
-        let mut hash = self.begin();
-        hash.update(chunk);
-        end(hash, index, last)
+        tag(self.params().to_state().update(chunk).update(&position(index, last)).finalize())
     }
 }
 
-fn end(mut hash: State, index: u64, last: bool) -> Tag {
-    hash.update(&index.to_be_bytes());
-    hash.update(&[u8::from(last)]);
+/// What ends the bytes under a tag.
+fn position(index: u64, last: bool) -> [u8; 9] {
+    let mut position = [u8::from(last); 9];
+    position[..8].copy_from_slice(&index.to_be_bytes());
+    position
+}
+
+fn tag(hash: Hash) -> Tag {
     let mut tag = [0; 32];
-    tag.copy_from_slice(hash.finalize().as_bytes());
+    tag.copy_from_slice(hash.as_bytes());
     Tag(tag)
+}
+
+fn end(mut open: Lane, index: u64, last: bool) -> Tag {
+    open.update(&position(index, last));
+    tag(open.finish())
 }
 
 /// Passes bytes on to the store and takes their sum and chunk tags.
@@ -79,18 +130,19 @@ pub struct StoredTally<W> {
     /// Bytes so far, for whoever shows progress.
     passed: Arc<AtomicU64>,
     sum: Summer,
+    lanes: Lanes,
     tagger: Tagger,
     /// Bytes of the open chunk so far.
     filled: u64,
-    open: State,
+    open: Lane,
     chunks: Chunks,
 }
 
 impl<W: Write> StoredTally<W> {
-    pub fn new(inner: W, tagger: Tagger, chunk_size: u64) -> Self {
-        let open = tagger.begin();
+    pub fn new(inner: W, lanes: &Lanes, tagger: Tagger, chunk_size: u64) -> Self {
+        let (sum, open) = (Summer::within(lanes), lanes.open(&tagger.params()));
         let chunks = Chunks { size: chunk_size, tags: Vec::new() };
-        StoredTally { inner, passed: Arc::default(), sum: Summer::default(), tagger, filled: 0, open, chunks }
+        StoredTally { inner, passed: Arc::default(), sum, lanes: lanes.clone(), tagger, filled: 0, open, chunks }
     }
 
     pub fn passed(&self) -> Arc<AtomicU64> {
@@ -103,7 +155,7 @@ impl<W: Write> StoredTally<W> {
         if index + 1 >= MOST_CHUNKS {
             return Err(outgrown(self.sum.bytes()).into());
         }
-        let closed = std::mem::replace(&mut self.open, self.tagger.begin());
+        let closed = std::mem::replace(&mut self.open, self.lanes.open(&self.tagger.params()));
         self.chunks.tags.push(end(closed, index, false));
         self.filled = 0;
         Ok(())
@@ -178,7 +230,7 @@ mod tests {
             bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 1usize..50, keyed in any::<bool>()
         ) {
             let key = || keyed.then(|| Zeroizing::new([7; 32]));
-            let mut tally = StoredTally::new(Vec::new(), Tagger::new(key()), 16);
+            let mut tally = StoredTally::new(Vec::new(), &Lanes::default(), Tagger::new(key()), 16);
             for piece in bytes.chunks(cut) {
                 tally.write_all(piece).unwrap();
             }

@@ -26,20 +26,24 @@ impl Folder {
         }
     }
 
-    /// The folder `below` the root, made where it is missing.
-    pub fn create(root: &Path, below: &str) -> io::Result<Folder> {
+    /// The folder `below` the root, made where it is missing, and what was made.
+    pub fn create(root: &Path, below: &str) -> io::Result<(Folder, Made)> {
         create_root(root)?;
+        let mut made = Made(Vec::new());
         let mut at = fs::openat(CWD, root, FLAGS, Mode::empty())?;
         for name in below.split('/').filter(|name| !name.is_empty()) {
             match fs::mkdirat(&at, name, Mode::RWXU) {
-                // A folder that is lost in a power cut takes the object in it along.
-                Ok(()) => fs::fsync(&at)?,
+                Ok(()) => {
+                    // A folder that is lost in a power cut takes the object in it along.
+                    fs::fsync(&at)?;
+                    made.0.push((at.try_clone()?, name.to_owned()));
+                }
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
             at = step(&at, name)?;
         }
-        Ok(Folder(at))
+        Ok((Folder(at), made))
     }
 
     pub fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
@@ -106,6 +110,26 @@ impl Folder {
     }
 }
 
+/// Folders that were made for an upload, outermost first, each with the one that it is in. Dropped, they are removed again as far
+/// as nothing is in them.
+pub(super) struct Made(Vec<(OwnedFd, String)>);
+
+impl Made {
+    pub fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        while let Some((parent, name)) = self.0.pop() {
+            if fs::unlinkat(&parent, &name, AtFlags::REMOVEDIR).and_then(|()| fs::fsync(&parent)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
 fn step(at: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
     fs::openat(at, name, FLAGS | OFlags::NOFOLLOW, Mode::empty())
 }
@@ -131,7 +155,7 @@ mod tests {
     #[test]
     fn publishing_by_link_does_not_overwrite_either() -> io::Result<()> {
         let place = tempfile::tempdir()?;
-        let folder = Folder::create(place.path(), "a")?;
+        let (folder, _) = Folder::create(place.path(), "a")?;
         for (name, text) in [("one", "1"), ("two", "2")] {
             std::fs::write(place.path().join("a").join(name), text)?;
         }

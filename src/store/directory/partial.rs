@@ -1,6 +1,6 @@
 //! A file on its way to be an object.
 
-use super::folder::Folder;
+use super::folder::{Folder, Made};
 use super::{cause, taken};
 use crate::error::Result;
 use crate::store::{Receipt, Upload};
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 /// A file being written under a name that no listing shows.
 pub(super) struct Partial {
     folder: Folder,
+    made: Made,
     path: PathBuf,
     partial: String,
     name: String,
@@ -21,12 +22,12 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    pub fn create(folder: Folder, path: PathBuf, name: &str) -> Result<Partial> {
+    pub fn create(folder: Folder, made: Made, path: PathBuf, name: &str) -> Result<Partial> {
         let partial = Partial::name_for(name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let file = folder.file(&partial, flags).map_err(|error| cause("create", &path, error))?;
         let file = Some(BufWriter::with_capacity(1 << 16, file));
-        Ok(Partial { folder, path, partial, name: name.to_owned(), file, bytes: 0 })
+        Ok(Partial { folder, made, path, partial, name: name.to_owned(), file, bytes: 0 })
     }
 
     fn name_for(name: &str) -> Result<String> {
@@ -71,6 +72,7 @@ impl Upload for Partial {
         }
         // Published: what follows must not make `drop` look for the temporary file.
         self.file = None;
+        self.made.keep();
         self.folder.sync().map_err(|error| self.cause(error))?;
         Ok(Receipt { bytes: self.bytes, etag: None, version: None })
     }

@@ -1,0 +1,113 @@
+//! What a database holds that somebody made, and how it is emptied.
+
+/// What belongs to no schema, as `kind` and `name` of a DROP statement, in the order in which that is best done. Nothing of the
+/// system's, and nothing that belongs to an extension or another object. An event trigger would see the others go. Not everybody may read the number
+/// of a subscription.
+const LOOSE: &str = "
+SELECT made.kind, made.name FROM (
+    SELECT 1 AS turn, 'EVENT TRIGGER' AS kind, pg_catalog.quote_ident(evtname) AS name, 'pg_catalog.pg_event_trigger'::regclass AS class, oid AS object
+        FROM pg_catalog.pg_event_trigger
+    UNION ALL SELECT 2, 'SUBSCRIPTION', pg_catalog.quote_ident(subname), 'pg_catalog.pg_subscription'::regclass, 0
+        FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE d.datname = pg_catalog.current_database()
+    UNION ALL SELECT 3, 'PUBLICATION', pg_catalog.quote_ident(pubname), 'pg_catalog.pg_publication'::regclass, oid
+        FROM pg_catalog.pg_publication
+    UNION ALL SELECT 4, 'TRANSFORM', pg_catalog.format('FOR %s LANGUAGE %I', pg_catalog.format_type(trftype, NULL), lanname),
+            'pg_catalog.pg_transform'::regclass, t.oid
+        FROM pg_catalog.pg_transform t JOIN pg_catalog.pg_language l ON l.oid = t.trflang
+    UNION ALL SELECT 5, 'CAST', pg_catalog.format('(%s AS %s)', pg_catalog.format_type(castsource, NULL), pg_catalog.format_type(casttarget, NULL)),
+            'pg_catalog.pg_cast'::regclass, oid
+        FROM pg_catalog.pg_cast
+    UNION ALL SELECT 6, 'LANGUAGE', pg_catalog.quote_ident(lanname), 'pg_catalog.pg_language'::regclass, oid
+        FROM pg_catalog.pg_language
+    UNION ALL SELECT 7, 'ACCESS METHOD', pg_catalog.quote_ident(amname), 'pg_catalog.pg_am'::regclass, oid
+        FROM pg_catalog.pg_am
+    UNION ALL SELECT 8, 'FOREIGN DATA WRAPPER', pg_catalog.quote_ident(fdwname), 'pg_catalog.pg_foreign_data_wrapper'::regclass, oid
+        FROM pg_catalog.pg_foreign_data_wrapper
+) made
+WHERE (made.object = 0 OR made.object >= 16384)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                  WHERE d.classid = made.class AND d.objid = made.object AND d.deptype IN ('e', 'i'))
+ORDER BY made.turn";
+
+/// A query for the number of objects; none of the system's, none that belongs to an extension.
+pub fn count() -> String {
+    format!(
+        "{WITHIN}
+     + (SELECT count(*) FROM pg_catalog.pg_largeobject_metadata)
+     + (SELECT count(*) FROM ({LOOSE}) loose)"
+    )
+}
+
+/// What is in schemas, and those.
+const WITHIN: &str = "
+WITH own(classid, objid, nsp) AS (
+    SELECT 'pg_class'::regclass, oid, relnamespace FROM pg_catalog.pg_class WHERE relkind <> 'i' AND relkind <> 'I' AND relkind <> 't'
+    UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_catalog.pg_proc
+    UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace FROM pg_catalog.pg_type WHERE typtype IN ('d', 'e', 'r')
+    UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_catalog.pg_operator
+    UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace FROM pg_catalog.pg_collation
+    UNION ALL SELECT 'pg_conversion'::regclass, oid, connamespace FROM pg_catalog.pg_conversion
+    UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfnamespace FROM pg_catalog.pg_opfamily
+    UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgnamespace FROM pg_catalog.pg_ts_config
+    UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictnamespace FROM pg_catalog.pg_ts_dict
+    UNION ALL SELECT 'pg_ts_parser'::regclass, oid, prsnamespace FROM pg_catalog.pg_ts_parser
+    UNION ALL SELECT 'pg_ts_template'::regclass, oid, tmplnamespace FROM pg_catalog.pg_ts_template
+    UNION ALL SELECT 'pg_namespace'::regclass, oid, oid FROM pg_catalog.pg_namespace WHERE nspname <> 'public'
+)
+SELECT (SELECT count(*) FROM own JOIN pg_catalog.pg_namespace n ON n.oid = own.nsp
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                          WHERE d.classid = own.classid AND d.objid = own.objid AND d.deptype = 'e'))";
+
+/// Empties the database that the connection is in, as statements for the restore's own transaction.
+///
+/// Whoever uses the target holds locks on it: after a minute it is an error rather than a silent wait.
+/// `public` is made anew as `initdb` makes it for this major version.
+pub fn wipe(server_major: u32) -> String {
+    let (owner, rights) = match server_major {
+        15.. => ("pg_database_owner", "USAGE"),
+        _ => ("CURRENT_USER", "USAGE, CREATE"),
+    };
+    format!(
+        "SET LOCAL lock_timeout = '60s';
+DO $pgbk$
+DECLARE
+    r record;
+    grantee text;
+BEGIN
+    FOR r IN SELECT subname, subslotname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
+            WHERE d.datname = pg_catalog.current_database() AND subslotname IS NOT NULL LOOP
+        RAISE EXCEPTION 'subscription \"%\" has the replication slot \"%\" at its publisher', r.subname, r.subslotname
+            USING HINT = 'drop the subscription yourself: that takes both servers, and cannot be undone with a restore that fails';
+    END LOOP;
+    FOR r IN {LOOSE} LOOP
+        EXECUTE pg_catalog.format('DROP %s IF EXISTS %s CASCADE', r.kind, r.name);
+    END LOOP;
+    FOR r IN SELECT extname AS name FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql' LOOP
+        EXECUTE pg_catalog.format('DROP EXTENSION IF EXISTS %I CASCADE', r.name);
+    END LOOP;
+    FOR r IN SELECT nspname AS name FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+        EXECUTE pg_catalog.format('DROP SCHEMA IF EXISTS %I CASCADE', r.name);
+    END LOOP;
+    FOR r IN SELECT a.rolname AS role, d.defaclacl AS acl,
+            CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES'
+                WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END AS kind
+            FROM pg_catalog.pg_default_acl d JOIN pg_catalog.pg_roles a ON a.oid = d.defaclrole WHERE d.defaclnamespace = 0 LOOP
+        FOR grantee IN SELECT DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END
+                FROM pg_catalog.aclexplode(r.acl) x LOOP
+            EXECUTE pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE %I REVOKE ALL ON %s FROM %s', r.role, r.kind, grantee);
+        END LOOP;
+        -- Once they are what a server begins with, it forgets them.
+        EXECUTE pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT ALL ON %s TO %I', r.role, r.kind, r.role);
+        IF r.kind IN ('FUNCTIONS', 'TYPES') THEN
+            EXECUTE pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT ALL ON %s TO PUBLIC', r.role, r.kind);
+        END IF;
+    END LOOP;
+    PERFORM pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata;
+    CREATE SCHEMA public AUTHORIZATION {owner};
+    COMMENT ON SCHEMA public IS 'standard public schema';
+    GRANT {rights} ON SCHEMA public TO PUBLIC;
+END
+$pgbk$"
+    )
+}
