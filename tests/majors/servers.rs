@@ -1,7 +1,8 @@
 //! A server of every version: the distribution's own, and those that scripts/test.sh unpacks into .test/postgresql.
 
 use super::support::cluster::{Cluster, PASSWORD, USER, cluster, is_root};
-use super::support::pgbk::{Pgbk, assert_same, comparable, pgbk, stdout_of};
+use super::support::database::{assert_same, comparable, stdout_of};
+use super::support::pgbk::{Pgbk, pgbk};
 use super::support::process::Place;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -67,9 +68,7 @@ impl Server {
         let version = cluster.psql("postgres", "SELECT split_part(current_setting('server_version'), ' ', 1)");
         let major = version.split('.').next().unwrap().parse().unwrap();
         cluster.psql("postgres", "CREATE DATABASE features");
-        for script in [include_str!("../load/features.sql"), include_str!("../support/features.sql")] {
-            cluster.psql("features", script);
-        }
+        cluster.psql("features", include_str!("../support/features.sql"));
         let features = dump(cluster, "features");
         Server { cluster, version, major, features }
     }
@@ -80,7 +79,7 @@ impl Server {
 
     /// pgbk, connected to this server and with this server's own programs.
     pub fn pgbk(&self) -> Pgbk {
-        pgbk().env("DB_PORT", self.cluster.port.to_string()).env("PG_BIN_DIR", self.bin())
+        pgbk([]).server(self.cluster).set("PG_BIN_DIR", self.bin().display())
     }
 
     /// A copy of the database that has one of everything.
