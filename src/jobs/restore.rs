@@ -6,7 +6,7 @@ use crate::monitor::{Monitor, Silent};
 use crate::postgres::load::{self, Loaded};
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{self, State, Target};
-use crate::postgres::tools;
+use crate::postgres::tools::{self, Tool};
 use crate::process::{self, ChildReader};
 use crate::script::Requirements;
 use crate::stream::drain;
@@ -47,6 +47,9 @@ pub struct Report {
     pub seconds: f64,
 }
 
+/// The major version that brought this setting, which pg_restore has set first of all ever since.
+const TRANSACTION_TIMEOUT: u32 = 17;
+
 /// pg_restore prints archives quickly; building an index happens elsewhere.
 const ARCHIVE_STALL: Duration = Duration::from_secs(3600);
 
@@ -80,6 +83,9 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
                 .hint("leave out --jobs, or restore into a new database with --to")
                 .into());
         }
+    }
+    if manifest.dump.format == Format::Custom {
+        pg_restore(manifest, plan, &target)?;
     }
     lacking(&manifest.requires, plan)?;
     Ok(target)
@@ -188,10 +194,8 @@ fn execute(
 /// Archives are first verified whole into a private temporary file. Without `--jobs`, pg_restore only turns it into SQL, which
 /// then takes the same way as a script: one transaction, nothing run but SQL.
 fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Loaded> {
+    let pg_restore = pg_restore(manifest, plan, target)?;
     let spool = spool(opened, monitor)?;
-    let made_by = manifest.tools.pg_dump.as_deref().and_then(|version| version.split('.').next()?.parse().ok());
-    let major = target.server_major.max(made_by.unwrap_or(0));
-    let pg_restore = tools::find("pg_restore", major, plan.bin_dir.as_deref())?;
     let environment = plan.settings.for_database(&plan.database).child_environment()?;
     let requires = requirements(&pg_restore.path, spool.path(), &environment.variables)?;
     lacking(&requires, plan)?;
@@ -202,6 +206,21 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
     arguments.push(spool.path().display().to_string());
     let mut script = ChildReader::spawn(&pg_restore.path, &arguments, &environment.variables, ARCHIVE_STALL)?;
     execute(&mut script, plan, target, manifest, monitor)
+}
+
+/// With several jobs pg_restore talks to the server itself, and nobody leaves out what the server does not know.
+fn pg_restore(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<Tool> {
+    let made_by = manifest.tools.pg_dump.as_deref();
+    let tool = tools::for_archive(made_by, target.server_major, plan.bin_dir.as_deref())?;
+    if plan.jobs > 1 && tool.major >= TRANSACTION_TIMEOUT && target.server_major < TRANSACTION_TIMEOUT {
+        return Err(Fault::usage(format!(
+            "pg_restore {} sets transaction_timeout, which a server of version {} does not know: --jobs would fail",
+            tool.version, target.server_major
+        ))
+        .hint("leave out --jobs: pgbk then skips the setting")
+        .into());
+    }
+    Ok(tool)
 }
 
 /// Only pg_restore can tell what an archive needs.

@@ -28,22 +28,34 @@ const PLAIN: &[&str] =
 
 /// The newest tool of this name that is not older than the server. `bin_dir`, when given, is the only place to look.
 pub fn find(name: &str, server_major: u32, bin_dir: Option<&Path>) -> Result<Tool> {
+    newest(name, server_major, &format!("the server has version {server_major}"), bin_dir)
+}
+
+/// The newest `pg_restore` that is older neither than the server nor than the `pg_dump` that made the archive.
+pub fn for_archive(made_by: Option<&str>, server_major: u32, bin_dir: Option<&Path>) -> Result<Tool> {
+    match made_by.and_then(|version| Some((version, *number(version).first()?))) {
+        Some((version, major)) if major > server_major => {
+            newest("pg_restore", major, &format!("the archive was made by pg_dump {version}"), bin_dir)
+        }
+        _ => find("pg_restore", server_major, bin_dir),
+    }
+}
+
+fn newest(name: &str, least: u32, why: &str, bin_dir: Option<&Path>) -> Result<Tool> {
     let found = all(name, bin_dir);
-    if let Some(tool) = found.iter().find(|tool| tool.major >= server_major) {
+    if let Some(tool) = found.iter().find(|tool| tool.major >= least) {
         return Ok(tool.clone());
     }
     let place = bin_dir.map(|directory| format!(" in \"{}\"", directory.display())).unwrap_or_default();
     let message = if found.is_empty() {
-        format!(
-            "no {name} that runs was found{place}; a server of version {server_major} needs {name} {server_major} or newer"
-        )
+        format!("no {name} that runs was found{place}; {why}, and {name} must not be older")
     } else {
         let list: Vec<_> =
             found.iter().map(|tool| format!("{} at \"{}\"", tool.version, tool.path.display())).collect();
-        format!("the server has version {server_major}, and {name} must not be older; found: {}", list.join(", "))
+        format!("{why}, and {name} must not be older; found: {}", list.join(", "))
     };
     let hint = format!(
-        "install the package postgresql-client-{server_major}, or let PG_BIN_DIR name the directory of a newer {name}"
+        "install the package postgresql-client-{least}, or let PG_BIN_DIR name the directory of a newer {name}"
     );
     Err(Fault::usage(message).hint(hint).into())
 }

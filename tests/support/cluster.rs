@@ -1,6 +1,7 @@
-//! A throw-away PostgreSQL server, one per test process, and poolers before it.
+//! Throw-away PostgreSQL servers, one per test process and version, and poolers before them.
 #![allow(dead_code)]
 
+use super::process::free_ports;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +17,7 @@ pub const PASSWORD: &str = "cluster:pass\\word";
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Cluster {
-    /// Holds `data`, `socket` and `tls`.
+    /// Holds `data`, `socket` and, where the server offers TLS, `tls`.
     pub directory: PathBuf,
     /// The server's programs.
     pub bin: PathBuf,
@@ -41,14 +42,20 @@ host    all all              all     scram-sha-256
 impl Cluster {
     /// Another server than [`cluster`], for tests that stop it.
     pub fn start() -> Cluster {
+        Cluster::start_with(newest_bin(), encryption)
+    }
+
+    /// A server of the version that these programs have; the user postgres must be able to run them. It offers no TLS, which
+    /// not every build can.
+    pub fn start_from(bin: &Path) -> Cluster {
+        Cluster::start_with(bin.to_owned(), |_| Vec::new())
+    }
+
+    fn start_with(bin: PathBuf, more: impl FnOnce(&Path) -> Vec<String>) -> Cluster {
         let directory = tempfile::Builder::new().prefix("pgbk-cluster-").tempdir().unwrap().keep();
-        let bin = newest_bin();
         fs::write(directory.join("password"), PASSWORD).unwrap();
-        for name in ["socket", "tls"] {
-            fs::create_dir(directory.join(name)).unwrap();
-        }
-        certificates(&directory.join("tls"));
-        fs::write(directory.join("pg_hba.conf"), HBA).unwrap();
+        fs::create_dir(directory.join("socket")).unwrap();
+        let more = more(&directory);
         give_away(&directory);
 
         let data = directory.join("data");
@@ -60,20 +67,15 @@ impl Cluster {
             .output()
             .unwrap();
         succeeded("initdb", &initdb);
-        let port = free_port();
+        let port = free_ports(1);
         let settings = [
             format!("port={port}"),
             "listen_addresses=127.0.0.1".into(),
             format!("unix_socket_directories={}", directory.join("socket").display()),
-            format!("hba_file={}", directory.join("pg_hba.conf").display()),
             "fsync=off".into(),
-            "ssl=on".into(),
-            format!("ssl_cert_file={}", directory.join("tls/server.crt").display()),
-            format!("ssl_key_file={}", directory.join("tls/server.key").display()),
-            format!("ssl_ca_file={}", directory.join("tls/ca.crt").display()),
         ];
         let mut command = vec![bin.join("postgres").display().to_string(), "-D".into(), data.display().to_string()];
-        command.extend(settings.iter().flat_map(|setting| ["-c".to_owned(), setting.clone()]));
+        command.extend(settings.into_iter().chain(more).flat_map(|setting| ["-c".to_owned(), setting]));
         run_until_exit(command, "QUIT", Some(&directory), &directory.join("log"));
         let cluster = Cluster { directory, bin, port };
         let begun = Instant::now();
@@ -170,7 +172,7 @@ fn newest_bin() -> PathBuf {
     Path::new("/usr/lib/postgresql").join(numbers.max().expect("no server version").to_string()).join("bin")
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0)
 }
 
@@ -209,6 +211,22 @@ fn run_until_exit(command: Vec<String>, signal: &'static str, remove: Option<&Pa
         let status = server.spawn().unwrap().wait();
         eprintln!("a server of the tests ended: {status:?}");
     });
+}
+
+/// Makes what TLS needs, and gives the settings that switch it on.
+fn encryption(directory: &Path) -> Vec<String> {
+    let tls = directory.join("tls");
+    fs::create_dir(&tls).unwrap();
+    certificates(&tls);
+    let hba = directory.join("pg_hba.conf");
+    fs::write(&hba, HBA).unwrap();
+    vec![
+        format!("hba_file={}", hba.display()),
+        "ssl=on".into(),
+        format!("ssl_cert_file={}", tls.join("server.crt").display()),
+        format!("ssl_key_file={}", tls.join("server.key").display()),
+        format!("ssl_ca_file={}", tls.join("ca.crt").display()),
+    ]
 }
 
 /// An authority, a server certificate for 127.0.0.1 and localhost, a client certificate, and another authority.

@@ -1,0 +1,165 @@
+//! The binary against PostgreSQL of several major versions, servers and programs: each by itself, and across.
+
+#[path = "majors/servers.rs"]
+mod servers;
+mod support;
+
+use serde_json::Value;
+use servers::{Server, servers};
+use std::fs;
+use std::path::Path;
+use support::pgbk::Pgbk;
+use tempfile::TempDir;
+
+/// A store of its own, and pgbk that knows it beside this server and its programs.
+fn keeping(server: &Server) -> (TempDir, Pgbk) {
+    let folder = tempfile::tempdir().unwrap();
+    let pgbk = server.pgbk().directory(folder.path()).key();
+    (folder, pgbk)
+}
+
+fn oldest() -> &'static Server {
+    servers().first().unwrap()
+}
+
+fn newest() -> &'static Server {
+    servers().last().unwrap()
+}
+
+fn meta(folder: &TempDir, id: &str) -> Value {
+    let database = id.rsplit_once('-').unwrap().0;
+    let text = fs::read(folder.path().join(database).join(format!("{id}.meta"))).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+/// How many files and folders there are in it.
+fn entries(folder: &Path) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
+#[test]
+fn every_major_comes_back_through_its_own_programs() {
+    for server in servers() {
+        eprintln!("--- {}", server.version);
+        let (folder, pgbk) = keeping(server);
+        server.copy("own");
+        assert!(pgbk.set("DB_NAME", "own").args(["doctor"]).expect(0).text().contains(&server.version));
+        let id = pgbk.backup("own", &["--compress", "zstd"]);
+        let meta = meta(&folder, &id);
+        assert_eq!(meta["server"]["version"], server.version.as_str());
+        assert_eq!(meta["tools"]["pg_dump"], server.version.as_str());
+        let verified = pgbk.args(["verify", &id, "--level", "content"]).json();
+        assert_eq!((&verified["backups"][0]["level"], &verified["damaged"]), (&"content".into(), &0.into()));
+        let rows: u64 = meta["tables"].as_array().unwrap().iter().map(|table| table["rows"].as_u64().unwrap()).sum();
+        assert_eq!((rows > 5000, &verified["backups"][0]["rows"]), (true, &rows.into()));
+
+        pgbk.args(["restore", &id, "--yes", "--to", "own_copy"]).expect(0);
+        server.has_everything_in("own_copy");
+        // What each major has to be emptied of before it can be filled again is not the same.
+        pgbk.args(["restore", &id, "--yes", "--to", "own_copy", "--clean"]).expect(0);
+        server.has_everything_in("own_copy");
+    }
+}
+
+#[test]
+fn a_backup_restores_into_every_newer_major() {
+    for (at, old) in servers().iter().enumerate() {
+        let (folder, pgbk) = keeping(old);
+        old.copy("upwards");
+        let id = pgbk.backup("upwards", &["--compress", "zstd"]);
+        for new in &servers()[at + 1..] {
+            eprintln!("--- {} into {}", old.version, new.version);
+            let copy = format!("from_{at}");
+            let pgbk = keeping(new).1.directory(folder.path());
+            pgbk.args(["restore", &id, "--yes", "--to", &copy]).expect(0);
+            new.has_everything_in(&copy);
+        }
+    }
+}
+
+#[test]
+fn what_the_newest_pg_dump_takes_from_the_oldest_server_goes_back_there() {
+    let (folder, pgbk) = keeping(oldest());
+    let pgbk = pgbk.set("PG_BIN_DIR", newest().bin().display());
+    oldest().copy("older");
+    for (format, copy) in [("plain", "older_plain"), ("custom", "older_custom")] {
+        let id = pgbk.backup("older", &["--format", format]);
+        let meta = meta(&folder, &id);
+        assert_eq!(meta["server"]["version"], oldest().version.as_str());
+        assert_eq!(meta["tools"]["pg_dump"], newest().version.as_str());
+        let ran = pgbk.args(["restore", &id, "--yes", "--to", copy, "--json"]).expect(0);
+        let skipped = &ran.says("skipped: setting \"transaction_timeout\"").json()["skipped"];
+        assert_eq!(skipped, &serde_json::json!(["setting \"transaction_timeout\""]));
+        oldest().has_everything_in(copy);
+        if format == "plain" {
+            // A plain dump's first line for psql, which the restore went past.
+            assert!(pgbk.args(["download", &id, "-o", "-"]).expect(0).text().contains("\n\\restrict "));
+        }
+    }
+}
+
+#[test]
+fn several_jobs_are_refused_before_anything_is_made_where_pg_restore_says_what_the_server_does_not_know() {
+    let (_folder, pgbk) = keeping(oldest());
+    let pgbk = pgbk.set("PG_BIN_DIR", newest().bin().display());
+    oldest().copy("jobs");
+    let id = pgbk.backup("jobs", &["--format", "custom"]);
+    let ran = pgbk.args(["restore", &id, "--yes", "--to", "jobs_copy", "--jobs", "2"]).expect(2);
+    let ran = ran.says(&format!("pg_restore {}", newest().version)).says("hint: leave out --jobs");
+    let ran = ran.says(&format!("a server of version {} ", oldest().major));
+    assert!(!ran.err.contains(" into jobs_copy"), "it had begun: {}", ran.err);
+    assert!(!oldest().has("jobs_copy"));
+
+    let (_folder, pgbk) = keeping(newest());
+    newest().copy("jobs");
+    let id = pgbk.backup("jobs", &["--format", "custom"]);
+    pgbk.args(["restore", &id, "--yes", "--to", "jobs_copy", "--jobs", "2"]).expect(0);
+    newest().has_everything_in("jobs_copy");
+}
+
+#[test]
+fn a_pg_dump_older_than_the_server_is_refused_before_anything_is_stored() {
+    for (at, new) in servers().iter().enumerate() {
+        for old in &servers()[..at] {
+            // The distribution may have the same major as one of the others.
+            if old.major < new.major {
+                let (folder, pgbk) = keeping(new);
+                let ran =
+                    pgbk.set("PG_BIN_DIR", old.bin().display()).set("DB_NAME", "postgres").args(["backup"]).expect(2);
+                ran.says(&format!("the server has version {}", new.major)).says(&old.version).says("hint: ");
+                assert_eq!(entries(folder.path()), 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pg_restore_older_than_the_archive_is_refused_before_anything_is_made() {
+    let (_folder, pgbk) = keeping(oldest());
+    oldest().copy("archive");
+    let id = pgbk.set("PG_BIN_DIR", newest().bin().display()).backup("archive", &["--format", "custom"]);
+    let ran = pgbk.args(["restore", &id, "--yes", "--to", "archive_copy"]).expect(2);
+    let ran = ran.says(&format!("made by pg_dump {}", newest().version)).says(&oldest().version).says("hint: ");
+    assert!(!ran.err.contains(" into archive_copy"), "it had begun: {}", ran.err);
+    assert!(!oldest().has("archive_copy"));
+}
+
+#[test]
+fn the_newest_of_the_installed_clients_is_chosen_unless_a_directory_is_named() {
+    let (folder, pgbk) = keeping(oldest());
+    oldest().copy("chosen");
+    // An empty variable counts as unset. The newest is neither the first nor the last.
+    let [first, last] = [&servers()[1], &servers()[2]];
+    let path = std::env::join_paths([first.bin(), newest().bin(), last.bin()]).unwrap();
+    let along = pgbk.set("PG_BIN_DIR", "").set("PATH", path.display());
+    let named = along.set("PG_BIN_DIR", first.bin().display());
+    for (pgbk, version) in [(&along, &newest().version), (&named, &first.version)] {
+        for format in ["plain", "custom"] {
+            let id = pgbk.backup("chosen", &["--format", format]);
+            assert_eq!(meta(&folder, &id)["tools"]["pg_dump"], version.as_str());
+        }
+        // No other pg_restore reads this archive.
+        pgbk.args(["restore", "latest", "--yes", "--to", "chosen_copy", "--clean"]).expect(0);
+        oldest().has_everything_in("chosen_copy");
+    }
+}
