@@ -34,6 +34,7 @@ pub mod monitor;
 pub mod newfile;
 pub mod postgres;
 pub mod process;
+pub mod record;
 pub mod script;
 pub mod secret;
 pub mod store;

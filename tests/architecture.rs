@@ -47,6 +47,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("stream", &["store", "manifest", "keys", "script", "monitor", "interrupt", "error"]),
     ("store", &["secret", "interrupt", "error"]),
     ("process", &["interrupt", "error"]),
+    ("record", &["manifest", "error"]),
     ("manifest", &["keys", "script", "error"]),
     ("keys", &["secret", "error"]),
     ("newfile", &["error"]),
