@@ -109,6 +109,7 @@ fn unquote(text: &str) -> Option<(String, &str)> {
 }
 
 fn unclosed(text: &str) -> Fault {
+    let text = text.trim();
     Fault::usage(format!("{text} is no list of databases: a quoted name does not end as it should"))
         .hint("write shop, crm or \"a,b\", crm")
 }

@@ -7,6 +7,7 @@ use crate::error::{Fault, Result};
 use crate::monitor::Monitor;
 use crate::record::{Problem, Record, State};
 use jiff::{SignedDuration, Timestamp};
+use std::cmp::Reverse;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -68,6 +69,8 @@ impl History {
                 Err(error) => monitor.warn(&format!("{error:#}")),
             }
         }
+        // The names tell whole seconds only.
+        records.sort_by_key(|record| Reverse(record.started));
         Ok(records)
     }
 
@@ -283,6 +286,19 @@ mod tests {
         assert!(left.exists());
         history.sweep(written + SignedDuration::from_mins(61));
         assert!(!left.exists());
+    }
+
+    #[test]
+    fn runs_of_one_second_are_in_the_order_in_which_they_began() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::of(folder.path());
+        let times: Vec<Timestamp> =
+            (1..10).rev().map(|part| Timestamp::new(1_790_000_000, part * 100_000_000).unwrap()).collect();
+        for time in &times {
+            history.add(&begun(Cause::Manual, "shop", *time).unwrap()).unwrap();
+        }
+        let found: Vec<Timestamp> = history.records(&Silent).unwrap().iter().map(|record| record.started).collect();
+        assert_eq!(found, times);
     }
 
     #[test]

@@ -155,9 +155,12 @@ impl Outcome {
     }
 }
 
-/// The exit code of several outcomes: that of a signal, else 1 when one failed, else 5 when one was skipped.
+/// The exit code of one outcome is its own; that of several is a signal's, else 1 when one failed, else 5 when one was skipped.
 pub fn exit_code(outcomes: &[Outcome]) -> u8 {
     let kinds: Vec<Kind> = outcomes.iter().filter_map(|one| one.result.as_ref().err()).map(error::kind).collect();
+    if let ([_], [kind]) = (outcomes, kinds.as_slice()) {
+        return kind.exit_code();
+    }
     let signal = kinds.iter().find(|kind| matches!(kind, Kind::Interrupted(_)));
     let worst = signal.copied().or_else(|| kinds.iter().any(|kind| *kind != Kind::Busy).then_some(Kind::Failed));
     worst.or(kinds.first().copied()).map_or(0, Kind::exit_code)

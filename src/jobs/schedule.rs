@@ -95,3 +95,6 @@ impl Scheduler<'_> {
         at.to_zoned(self.zone.clone()).strftime("%F %T %:z").to_string()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 
 pub mod ceph;
 pub mod cluster;
+pub mod fake;
 pub mod faulty;
 pub mod pgbk;
 pub mod process;

@@ -119,11 +119,23 @@ impl Run {
 
     /// Another program in pgbk's place, which is given pgbk's command line.
     pub fn wrapped(&self, program: &str, before: &[&str]) -> std::process::Output {
+        let mut command = self.command_by(&[&[program], before].concat());
+        command.stdin(Stdio::null()).output().expect("run the wrapper")
+    }
+
+    /// pgbk's own command line, behind that of another program where there is one.
+    pub fn command_by(&self, wrapper: &[&str]) -> Command {
         let own = self.command();
+        let Some((program, before)) = wrapper.split_first() else { return own };
         let mut command = Command::new(program);
         command.args(before).arg(own.get_program()).args(own.get_args()).env_clear();
         command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.stdin(Stdio::null()).output().expect("run the wrapper")
+        command
+    }
+
+    pub fn argument(mut self, argument: &str) -> Run {
+        self.arguments.push(argument.to_owned());
+        self
     }
 }
 
