@@ -144,25 +144,6 @@ impl Running {
     }
 }
 
-/// A new record of a run that begins now.
-pub fn begun(cause: crate::record::Cause, database: &str, now: Timestamp) -> Result<Record> {
-    let mut random = [0; 4];
-    openssl::rand::rand_bytes(&mut random)?;
-    Ok(Record {
-        run: format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), hex::encode(random)),
-        cause,
-        database: database.to_owned(),
-        state: State::Running,
-        started: now,
-        ended: None,
-        process: std::process::id(),
-        boot: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
-        backup: None,
-        problem: None,
-        warnings: Vec::new(),
-    })
-}
-
 /// `20261121T064500Z-1a2b3c4d`
 fn is_run(name: &str) -> bool {
     let sign = |(at, sign): (usize, char)| match at {
@@ -231,7 +212,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn record(second: i64) -> Record {
-        begun(Cause::Manual, "shop", Timestamp::from_second(1_790_000_000 + second).unwrap()).unwrap()
+        Record::begun(Cause::Manual, "shop", Timestamp::from_second(1_790_000_000 + second).unwrap()).unwrap()
     }
 
     #[test]
@@ -295,7 +276,7 @@ mod tests {
         let times: Vec<Timestamp> =
             (1..10).rev().map(|part| Timestamp::new(1_790_000_000, part * 100_000_000).unwrap()).collect();
         for time in &times {
-            history.add(&begun(Cause::Manual, "shop", *time).unwrap()).unwrap();
+            history.add(&Record::begun(Cause::Manual, "shop", *time).unwrap()).unwrap();
         }
         let found: Vec<Timestamp> = history.records(&Silent).unwrap().iter().map(|record| record.started).collect();
         assert_eq!(found, times);

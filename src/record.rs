@@ -1,9 +1,11 @@
 //! What is written down of one run: the backup of one database, however it was started and however it ended.
 
+use crate::error::Result;
 use crate::manifest::BackupId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs;
 
 /// One database in one run. `pgbk history` shows it, alerts and metrics are made of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +17,7 @@ pub struct Record {
     pub state: State,
     pub started: Timestamp,
     pub ended: Option<Timestamp>,
-    /// The process that does it, and when the host was booted: whoever finds a running record can tell whether it still runs.
+    /// The process that does it, as it is called in its container, and which boot of the host it belongs to.
     pub process: u32,
     pub boot: String,
     /// What became of it, once it is done.
@@ -77,6 +79,25 @@ pub struct Problem {
 }
 
 impl Record {
+    /// A run of this process that begins now.
+    pub fn begun(cause: Cause, database: &str, now: Timestamp) -> Result<Record> {
+        let mut random = [0; 4];
+        openssl::rand::rand_bytes(&mut random)?;
+        Ok(Record {
+            run: format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), hex::encode(random)),
+            cause,
+            database: database.to_owned(),
+            state: State::Running,
+            started: now,
+            ended: None,
+            process: std::process::id(),
+            boot: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
+            backup: None,
+            problem: None,
+            warnings: Vec::new(),
+        })
+    }
+
     pub fn seconds(&self) -> Option<f64> {
         Some((self.ended?.as_millisecond() - self.started.as_millisecond()) as f64 / 1e3)
     }

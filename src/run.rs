@@ -2,7 +2,7 @@
 
 use crate::databases::Databases;
 use crate::error::{self, Kind, Result};
-use crate::history::{self, History};
+use crate::history::History;
 use crate::interrupt;
 use crate::jobs::backup::{Plan, backup};
 use crate::manifest::Manifest;
@@ -84,7 +84,7 @@ impl Run<'_> {
         work: impl FnOnce(&dyn Monitor) -> Result<Manifest>,
     ) -> Result<Outcome> {
         let monitor = Noting::new(self.monitor);
-        let mut record = history::begun(cause, database, (self.clock)())?;
+        let mut record = Record::begun(cause, database, (self.clock)())?;
         let running = self.history.and_then(|history| self.told(history.begin(&record)));
         let result = work(&monitor);
         // A step that failed is over as well.
@@ -125,7 +125,7 @@ impl Run<'_> {
                 state: State::Skipped,
                 ended: Some(now),
                 problem: Some(problem),
-                ..history::begun(cause, &name, now)?
+                ..Record::begun(cause, &name, now)?
             };
             if let Some(history) = self.history {
                 self.told(history.add(&record));

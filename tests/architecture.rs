@@ -80,7 +80,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("stream", &["store", "manifest", "keys", "script", "monitor", "interrupt", "error"]),
     ("store", &["secret", "interrupt", "error"]),
     ("process", &["interrupt", "error"]),
-    ("record", &["manifest"]),
+    ("record", &["manifest", "error"]),
     ("manifest", &["keys", "script", "error"]),
     ("databases", &["error"]),
     ("keys", &["secret", "error"]),

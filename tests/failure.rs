@@ -6,7 +6,6 @@ use pgbk::store::Store;
 use pgbk::store::s3::S3;
 use rustix::process::Signal;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -35,16 +35,8 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
         return init::supervise(&program, &arguments);
     }
     let prepared = Prepared::new(&args.run, console)?;
-    let default = config::databases(&args.run, &prepared.plan.settings)?;
-    let now = Timestamp::now();
-    let jobs = jobs(&timetable, &default, now)?;
-    let options = Options { catch_up: args.catch_up, jitter: args.jitter, retry: args.retry };
-    let records = match &prepared.history {
-        Some(history) if args.catch_up => history.records(console)?,
-        _ => Vec::new(),
-    };
     let mut scheduler = Scheduler {
-        agenda: Agenda::new(jobs, options, &records, now),
+        agenda: agenda(args, &timetable, &prepared, console)?,
         once: args.once,
         zone: timetable.zone.clone(),
         clock: &Timestamp::now,
@@ -54,10 +46,10 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     let mut work = Backups { run: prepared.run(console), console, skipped: 0 };
     let over = AtomicBool::new(false);
     let end = std::thread::scope(|scope| {
+        // However this ends, the watch ends with it: it would be waited for.
+        let _guard = Guard(&over);
         scope.spawn(|| insist(&over, console));
-        let end = scheduler.run(&mut work);
-        over.store(true, Ordering::Relaxed);
-        end
+        scheduler.run(&mut work)
     })?;
     Ok(match end {
         End::Once(code) => code,
@@ -70,6 +62,19 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
             interrupt::fault(signal).kind().exit_code()
         }
     })
+}
+
+fn agenda(args: &ScheduleArgs, timetable: &Timetable, prepared: &Prepared, console: &Console) -> Result<Agenda> {
+    let default = config::databases(&args.run, &prepared.plan.settings)?;
+    let now = Timestamp::now();
+    let records = match &prepared.history {
+        Some(history) if args.catch_up => history.records(console),
+        _ => Ok(Vec::new()),
+    };
+    // What was missed is not worth missing more.
+    let records = records.inspect_err(|error| console.warn(&format!("{error:#}"))).unwrap_or_default();
+    let options = Options { catch_up: args.catch_up, jitter: args.jitter, retry: args.retry };
+    Ok(Agenda::new(jobs(timetable, &default, now)?, options, &records, now))
 }
 
 /// What each schedule is for. One that never comes is a mistake.
@@ -139,6 +144,14 @@ fn line(manifest: &Manifest) -> String {
     let seconds: f64 = manifest.seconds.values().sum();
     let (plain, stored) = (bytes(manifest.plain.bytes), bytes(manifest.stored.bytes));
     format!("{} is stored: {plain} dumped, {stored} stored in {seconds:.1} s", manifest.id)
+}
+
+struct Guard<'a>(&'a AtomicBool);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Ends the process where the ordinary way out hangs: on a server or store that does not answer.

@@ -1,6 +1,5 @@
 use super::*;
 use crate::cron::Schedule;
-use crate::history::begun;
 use crate::monitor::Silent;
 use crate::record::{Cause, Record, State};
 use std::cell::{Cell, RefCell};
@@ -25,7 +24,7 @@ fn agenda(jobs: Vec<Job>, records: &[Record], now: &str) -> Agenda {
 }
 
 fn record(database: &str, state: State, started: &str) -> Record {
-    Record { state, ..begun(Cause::Schedule, database, at(started)).unwrap() }
+    Record { state, ..Record::begun(Cause::Schedule, database, at(started)).unwrap() }
 }
 
 #[track_caller]
