@@ -4,8 +4,10 @@ pub mod arguments;
 pub mod settings;
 pub mod value;
 
-pub use arguments::{BackupArgs, DoctorArgs, DownloadArgs, ListArgs, RestoreArgs, UploadArgs, VerifyArgs};
-pub use settings::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
+pub use arguments::{
+    BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, RestoreArgs, ScheduleArgs, UploadArgs, VerifyArgs,
+};
+pub use settings::{KeyArgs, PipelineArgs, RunArgs, ServerArgs, StateArgs, StoreArgs};
 pub use value::Which;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -114,7 +116,7 @@ pub enum Command {
     /// Dump databases into the store
     #[command(after_help = "  \
   pgbk backup
-  pgbk backup shop --compress zstd
+  pgbk backup shop crm --compress zstd
   docker exec backups pgbk backup")]
     Backup(BackupArgs),
     /// Restore a backup into a database
@@ -145,6 +147,18 @@ pub enum Command {
   pgbk list
   pgbk list --database shop --json")]
     List(ListArgs),
+    /// Back up whenever it is due, until told to stop
+    #[command(after_help = "  \
+  CRON_SCHEDULE='0 3 * * *' TZ=Europe/Berlin pgbk schedule
+  CRON_SCHEDULE='@hourly = shop; 0 3 * * * = *' pgbk schedule
+  pgbk schedule --next 5")]
+    Schedule(Box<ScheduleArgs>),
+    /// Show what ran: done, failed, running
+    #[command(after_help = "  \
+  pgbk history
+  pgbk history --failed --json
+  pgbk history 20261121T064500Z-1a2b3c4d")]
+    History(HistoryArgs),
     /// Check settings, server, tools and store, with a remedy for each finding
     #[command(after_help = "  \
   pgbk doctor

@@ -4,13 +4,17 @@ mod backup;
 mod completions;
 mod doctor;
 mod download;
+mod history;
 mod list;
 mod restore;
+mod schedule;
+mod table;
 mod upload;
 mod verify;
 
 use crate::cli::{self, Command, Which};
 use crate::console::Console;
+use crate::databases::Databases;
 use crate::environment;
 use crate::error::{Fault, Result};
 use crate::manifest::{BackupId, Manifest};
@@ -27,6 +31,8 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
         Command::Upload(args) => upload::run(&args, console),
         Command::Verify(args) => verify::run(&args, console),
         Command::List(args) => list::run(&args, console),
+        Command::Schedule(args) => schedule::run(&args, console),
+        Command::History(args) => history::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Completions { shell } => completions::run(shell, console),
     }
@@ -39,6 +45,8 @@ pub fn wants_json(command: &Command) -> bool {
         Command::Upload(args) => args.json,
         Command::Verify(args) => args.json,
         Command::List(args) => args.json,
+        Command::Schedule(args) => args.json,
+        Command::History(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Download(_) | Command::Completions { .. } => false,
     }
@@ -90,10 +98,16 @@ fn resolve(which: &Which, database: Option<&str>, vault: &Vault) -> Result<Backu
     }
 }
 
+/// The database that one command is about. `DB_NAME` may be a list, for the sake of others; then none is named.
+fn named(database: Option<&str>) -> Result<Option<String>> {
+    let databases = Databases::of(database.map(str::to_owned).as_slice())?;
+    Ok(databases.and_then(|databases| databases.only().map(str::to_owned)))
+}
+
 /// The named database, or the only one that has backups.
 fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
-    if let Some(database) = database {
-        return Ok(database.to_owned());
+    if let Some(database) = named(database)? {
+        return Ok(database);
     }
     let mut databases: Vec<String> = vault.ids(None)?.iter().map(|id| id.database().to_owned()).collect();
     databases.sort();

@@ -1,5 +1,9 @@
 //! Flags and environment, made into checked values once. Defaults that are not on the command line live here.
 
+mod runs;
+
+pub use runs::{databases, history, plan, timetable};
+
 use crate::cli::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
 use crate::environment;
 use crate::error::{Fault, Result};
@@ -63,10 +67,17 @@ fn s3_settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
     })
 }
 
-/// `key:value` pairs split at `\` or `\\`; a value may hold colons. An env file hands its quotes on as part of the value.
+/// An env file hands the quotes around a value on as part of it.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    let within = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+    within('"').or_else(|| within('\'')).map_or(text, str::trim)
+}
+
+/// `key:value` pairs split at `\` or `\\`; a value may hold colons.
 fn headers(text: &str) -> Result<Vec<(String, String)>> {
-    let text = text.trim().trim_matches(['"', '\'']);
-    text.split('\\')
+    unquoted(text)
+        .split('\\')
         .map(str::trim)
         .filter(|pair| !pair.is_empty())
         .enumerate()

@@ -3,5 +3,6 @@
 pub mod backup;
 pub mod doctor;
 pub mod restore;
+pub mod schedule;
 pub mod transfer;
 pub mod verify;

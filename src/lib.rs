@@ -3,8 +3,8 @@
 //! The layers, imports downwards only (`tests/architecture.rs` holds the table):
 //!
 //! ```text
-//! main → commands → { config, console } → { cli, environment } → jobs → { vault, postgres } → stream → { store, process }
-//!      → { manifest, keys, script, newfile, level, monitor, interrupt, secret, error }
+//! main → commands → { config, console } → { cli, environment } → run → jobs → { cron, history, vault, postgres } → stream
+//!      → { store, process } → { record, manifest, databases, keys, script, newfile, level, monitor, interrupt, secret, error }
 //! ```
 //!
 //! The library's interface is private to the binary and its tests.
@@ -23,8 +23,11 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod console;
+pub mod cron;
+pub mod databases;
 pub mod environment;
 pub mod error;
+pub mod history;
 pub mod interrupt;
 pub mod jobs;
 pub mod keys;
@@ -34,6 +37,8 @@ pub mod monitor;
 pub mod newfile;
 pub mod postgres;
 pub mod process;
+pub mod record;
+pub mod run;
 pub mod script;
 pub mod secret;
 pub mod store;

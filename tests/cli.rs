@@ -11,7 +11,8 @@ use std::process::{Command, Output, Stdio};
 const PGBK: &str = env!("CARGO_BIN_EXE_pgbk");
 /// Stands in every secret of the sessions; never in what they print.
 const SENTINEL: &str = "5EC2E7";
-const COMMANDS: [&str; 9] = ["", "backup", "restore", "download", "upload", "verify", "list", "doctor", "completions"];
+const COMMANDS: [&str; 11] =
+    ["", "backup", "restore", "download", "upload", "verify", "list", "schedule", "history", "doctor", "completions"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -156,6 +157,7 @@ sessions! {
     files_become_backups_and_files_again "files";
     several_databases_are_told_apart "several";
     variables_come_by_file_and_flags_win "variables";
+    mistakes_in_a_schedule_are_told_before_anything_is_waited_for "schedule";
     failures_are_documents_where_machines_read "machines";
 }
 
@@ -211,6 +213,9 @@ fn no_value_from_the_environment_is_in_any_help_or_completion() {
             "DB_BACKUP_COMPRESS",
             "PG_BIN_DIR",
             "S3_CA_FILE",
+            "STATE_DIR",
+            "CRON_SCHEDULE",
+            "TZ",
         ] {
             command.env(name, SENTINEL);
         }

@@ -1,10 +1,52 @@
 //! The flags that several commands share: where the server and the store are, keys, and the pipeline.
 
-use super::value::{limit, size};
+use super::value::{limit, size, wait};
+use crate::manifest::Format;
 use clap::Args;
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// How databases are backed up, by hand and by schedule.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Databases to back up, also as a list a,b; "*" is all of them
+    #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
+    pub databases: Vec<String>,
+    /// What pg_dump writes
+    #[arg(long, env = "DUMP_FORMAT", value_enum, default_value = "plain")]
+    pub format: Format,
+    /// More arguments for pg_dump, split as a shell would
+    #[arg(long, env = "PG_DUMP_USER_ARGS", value_name = "ARGS", allow_hyphen_values = true)]
+    pub pg_dump_args: Option<String>,
+    /// How long pg_dump may wait for a locked table; 0 waits for ever
+    #[arg(long, hide_short_help = true, env = "DUMP_LOCK_TIMEOUT", value_name = "TIME", default_value = "10m", value_parser = wait)]
+    pub lock_timeout: Duration,
+    /// How long pg_dump may write nothing before it is stopped
+    #[arg(long, hide_short_help = true, env = "DUMP_STALL_TIMEOUT", value_name = "TIME", default_value = "15m", value_parser = limit)]
+    pub stall_timeout: Duration,
+    /// How long the backup of one database may take before it is stopped; no limit when unset
+    #[arg(long, hide_short_help = true, env = "RUN_TIMEOUT", value_name = "TIME", value_parser = limit)]
+    pub run_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub pipeline: PipelineArgs,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "State")]
+pub struct StateArgs {
+    /// Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk
+    #[arg(long, env = "STATE_DIR", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]

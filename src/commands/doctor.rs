@@ -3,9 +3,11 @@
 use crate::cli::DoctorArgs;
 use crate::config;
 use crate::console::Console;
+use crate::databases::Databases;
 use crate::error::Result;
 use crate::jobs::doctor::{Finding, Status, clean, look_at_server, look_at_store};
 use crate::keys::Key;
+use crate::postgres::{Settings, control};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -33,10 +35,20 @@ fn servers(args: &DoctorArgs) -> Vec<Finding> {
         Ok(server) => server,
         Err(error) => return vec![Finding::error("server", &error, "check the DB_ and PG variables")],
     };
-    let named = args.databases.clone();
-    let databases = if named.is_empty() { vec![server.database().to_owned()] } else { named };
+    let databases = match databases(args, &server) {
+        Ok(databases) => databases,
+        Err(error) => return vec![Finding::error("databases", &error, "check DB_NAME")],
+    };
     let bin_dir = args.server.pg_bin_dir.as_deref();
     databases.iter().flat_map(|database| look_at_server(&server.for_database(database), bin_dir)).collect()
+}
+
+fn databases(args: &DoctorArgs, server: &Settings) -> Result<Vec<String>> {
+    match Databases::of(&args.databases)? {
+        Some(Databases::Named(names)) => Ok(names),
+        Some(Databases::All) => control::databases(server),
+        None => Ok(vec![server.database().to_owned()]),
+    }
 }
 
 fn keys(args: &DoctorArgs) -> Finding {

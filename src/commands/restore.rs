@@ -1,6 +1,6 @@
 //! `pgbk restore`
 
-use super::{contents, resolve, the_database};
+use super::{contents, named, resolve, the_database};
 use crate::cli::{RestoreArgs, Which};
 use crate::commands::list::age;
 use crate::config;
@@ -67,10 +67,7 @@ fn which(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
 }
 
 fn pick(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
-    let mut ids = match &args.database {
-        Some(database) => vault.ids(Some(database))?,
-        None => vault.ids(None)?,
-    };
+    let mut ids = vault.ids(named(args.database.as_deref())?.as_deref())?;
     if ids.is_empty() {
         // Says what is missing, and where.
         vault.latest(&the_database(args.database.as_deref(), vault)?)?;

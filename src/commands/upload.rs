@@ -1,6 +1,7 @@
 //! `pgbk upload`
 
 use super::backup::{report, summary};
+use super::named;
 use crate::cli::UploadArgs;
 use crate::config;
 use crate::console::Console;
@@ -31,7 +32,7 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
 }
 
 fn database(args: &UploadArgs) -> Result<String> {
-    args.database.clone().ok_or_else(|| {
+    named(args.database.as_deref())?.ok_or_else(|| {
         Fault::usage("upload needs to know which database the dump is of")
             .hint("say --database NAME, or set DB_NAME")
             .into()

@@ -1,6 +1,6 @@
 //! `pgbk verify`
 
-use super::resolve;
+use super::{named, resolve};
 use crate::cli::VerifyArgs;
 use crate::config;
 use crate::console::{Console, bytes};
@@ -11,7 +11,7 @@ use serde_json::json;
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let vault = config::vault(&args.store, &args.keys)?;
     let findings = if args.all {
-        let ids = vault.ids(args.database.as_deref())?;
+        let ids = vault.ids(named(args.database.as_deref())?.as_deref())?;
         if ids.is_empty() {
             return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
         }

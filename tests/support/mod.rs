@@ -5,6 +5,7 @@
 pub mod ceph;
 pub mod cluster;
 pub mod database;
+pub mod fake;
 pub mod faulty;
 pub mod pgbk;
 pub mod process;
