@@ -178,7 +178,7 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l raw -d 'FILE is a stored payload or .meta, written by "download --raw"'
-complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-incomplete -d 'Accept a script without pg_dump\'s last line'
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-incomplete -d 'Accept a dump that seems to be cut short'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -3,6 +3,7 @@
 //! Writing: [`Pack`] takes the dump and hands compressed, encrypted bytes to whatever writer is beneath. Reading: [`unpack`] is the
 //! mirror, over an object whose chunks are checked before anything else sees them.
 
+pub mod archive;
 pub mod checked;
 pub mod cipher;
 pub mod codec;

@@ -10,17 +10,19 @@ use crate::manifest::{
 };
 use crate::monitor::Monitor;
 use crate::store::{Creation, Object, Receipt, Store, Upload, read_small, write_small};
+use crate::stream::archive::{Archive, Verdict};
 use crate::stream::tally::Summer;
 use crate::stream::{Pack, Packed, Recipe, unpack};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+/// Ids tell time in whole seconds.
+const SECOND: Duration = Duration::from_secs(1);
 /// What a read-back asks for at a time.
 const READ_BACK: u64 = 8 << 20;
-/// What an archive of `pg_dump` begins with.
-const ARCHIVE: &[u8] = b"PGDMP";
 
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -55,6 +57,18 @@ impl Vault {
             self.store.list(&prefix)?.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect();
         ids.sort_by_key(|id| (id.taken_at(), id.database().to_owned()));
         Ok(ids)
+    }
+
+    /// The name for a backup taken at this moment, and the backup before it. Two in one second would have one name: the later one
+    /// takes the next free second.
+    pub fn name(&self, database: &str, taken_at: Timestamp) -> Result<(BackupId, Option<BackupId>)> {
+        let ids = self.ids(Some(database))?;
+        let mut id = BackupId::new(database, taken_at);
+        while ids.contains(&id) {
+            id = BackupId::new(database, id.taken_at() + SECOND);
+        }
+        let previous = ids.into_iter().rfind(|other| *other < id);
+        Ok((id, previous))
     }
 
     pub fn latest(&self, database: &str) -> Result<BackupId> {
@@ -129,8 +143,9 @@ impl Vault {
         let upload = self.store.create(&object, &Creation { expected })?;
         let recipe = Recipe { format, compression, working: working.as_ref(), encrypt: encrypted, expected };
         let pack = Pack::new(upload, &recipe)?;
-        let (head, begun) = (Vec::with_capacity(ARCHIVE.len()), Instant::now());
-        Ok(Deposit { vault: self, id, object, format, compression, encrypted, working, pack, head, begun })
+        let archive = (format == Format::Custom).then(Archive::default);
+        let begun = Instant::now();
+        Ok(Deposit { vault: self, id, object, format, compression, encrypted, working, pack, archive, begun })
     }
 
     /// Whether the store has what was written: by the ETag where the host has such a thing, else by reading it back.
@@ -176,27 +191,29 @@ pub struct Deposit<'a> {
     encrypted: bool,
     working: Option<Working>,
     pack: Pack<Box<dyn Upload>>,
-    /// The first bytes of the dump, which tell whether it is what it should be.
-    head: Vec<u8>,
+    /// Follows an archive, whose end cannot be told from its last bytes.
+    archive: Option<Archive>,
     begun: Instant,
 }
 
 /// What the manifest says beyond the bytes themselves.
+#[derive(Debug, Default)]
 pub struct About {
     pub server: Option<ServerNote>,
     pub pg_dump: Option<String>,
     pub arguments: Vec<String>,
     pub snapshot: Option<SnapshotNote>,
     pub previous: Option<BackupId>,
-    /// Whether a script without pg_dump's trailer is an error.
-    pub trailer_required: bool,
+    /// Whether a script without pg_dump's trailer, or an archive without all of its data, is an error.
+    pub must_be_whole: bool,
 }
 
 impl Write for Deposit<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.pack.write(bytes)?;
-        let missing = ARCHIVE.len() - self.head.len();
-        self.head.extend_from_slice(&bytes[..taken.min(missing)]);
+        if let Some(archive) = &mut self.archive {
+            archive.update(&bytes[..taken]);
+        }
         Ok(taken)
     }
 
@@ -213,20 +230,16 @@ impl Deposit<'_> {
 
     /// Makes it a backup: commits the payload, looks at what the store has, writes the `.meta`.
     pub fn finish(self, about: About, monitor: &dyn Monitor) -> Result<Manifest> {
-        let Deposit { vault, id, object, format, compression, encrypted, working, pack, head, begun } = self;
+        let Deposit { vault, id, object, format, compression, encrypted, working, pack, archive, begun } = self;
         let packed = pack.finish()?;
-        if format == Format::Custom && head != ARCHIVE {
-            return Err(no_archive(&id).into());
-        }
-        let complete = packed.script.as_ref().is_none_or(|script| script.complete);
-        if about.trailer_required && !complete {
-            let fault = cut_short(&id);
-            return Err(match about.pg_dump {
-                Some(_) => fault.into(),
-                None => fault
-                    .hint("if the script is whole although pg_dump did not write it, say --allow-incomplete")
-                    .into(),
-            });
+        let verdict = archive.map(|archive| archive.verdict());
+        let trailer = packed.script.as_ref().is_none_or(|script| script.complete);
+        match verdict {
+            Some(Verdict::Foreign) => return Err(no_archive(&id).into()),
+            Some(Verdict::Cut) if about.must_be_whole => return Err(cut_short(&id, &about, DATA).into()),
+            Some(Verdict::Unknown(major, minor)) => monitor.warn(&unknown_archive(&id, major, minor)),
+            _ if about.must_be_whole && !trailer => return Err(cut_short(&id, &about, TRAILER).into()),
+            _ => {}
         }
         let mut seconds = BTreeMap::new();
         seconds.insert("dump".to_owned(), begun.elapsed().as_secs_f64());
@@ -286,11 +299,22 @@ fn no_archive(id: &BackupId) -> Fault {
     Fault::failed(format!("pg_dump gave no archive of \"{}\": its output does not begin as one", id.database()))
 }
 
-fn cut_short(id: &BackupId) -> Fault {
-    Fault::failed(format!(
-        "the dump of \"{}\" is cut short: the line \"PostgreSQL database dump complete\" is missing at its end",
-        id.database()
-    ))
+/// What a dump that is cut short lacks.
+const TRAILER: &str = "the line \"PostgreSQL database dump complete\" is missing at its end";
+const DATA: &str = "data that the archive's table of contents names are not in it";
+
+fn cut_short(id: &BackupId, about: &About, lacks: &str) -> Fault {
+    let fault = Fault::failed(format!("the dump of \"{}\" is cut short: {lacks}", id.database()));
+    match about.pg_dump {
+        Some(_) => fault,
+        None => fault.hint("if it is whole although pg_dump did not write it, say --allow-incomplete"),
+    }
+}
+
+pub fn unknown_archive(id: &BackupId, major: u8, minor: u8) -> String {
+    format!(
+        "{id} is an archive of version {major}.{minor}, which pgbk does not know: whether it is whole was not checked"
+    )
 }
 
 fn timed<T>(seconds: &mut BTreeMap<String, f64>, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -5,7 +5,9 @@ mod sample;
 mod support;
 
 use pgbk::error::{Kind, hints, kind};
+use pgbk::jobs::verify::verify;
 use pgbk::keys::Key;
+use pgbk::level::Level;
 use pgbk::manifest::{BackupId, Compression, Format, Manifest, Method};
 use pgbk::monitor::Silent;
 use pgbk::secret::Secret;
@@ -17,7 +19,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::cluster::cluster;
-use support::run::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Random, Run, json, pgbk};
+use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, pgbk};
+use support::random::Random;
 
 const CHUNK: usize = 1 << 20;
 
@@ -138,7 +141,7 @@ fn two_backups() -> (Sample, Sample) {
     let folder = tempfile::tempdir().unwrap();
     let name = database("pair", sample::ROWS);
     let make = || {
-        let manifest = backup(pgbk(["backup", &name, "--json"]).key(), folder.path());
+        let manifest = backup(pgbk(["backup", &name]).key(), folder.path());
         Sample {
             payload: std::fs::read(folder.path().join(&manifest.object)).unwrap(),
             meta: std::fs::read(folder.path().join(manifest.meta_key())).unwrap(),
@@ -213,7 +216,7 @@ fn a_downgrade_to_no_key_is_refused_while_a_key_is_set() {
     let theirs = vault(&store, None);
     let mut deposit = theirs.begin(sample.id.clone(), Format::Plain, None, 0).unwrap();
     deposit.write_all(b"CREATE ROLE mallory SUPERUSER;\n").unwrap();
-    deposit.finish(about(), &Silent).unwrap();
+    deposit.finish(About::default(), &Silent).unwrap();
     let (given, outcome) = read(&vault(&store, Some(&raw_key(KEY))), &sample.id);
     let error = outcome.unwrap_err();
     assert_eq!((kind(&error), given.len()), (Kind::Damaged, 0));
@@ -278,17 +281,6 @@ fn a_deep_or_huge_document_is_refused_and_does_no_harm() {
     assert!(format!("{error:#}").contains("more than the"), "{error:#}");
 }
 
-fn about() -> About {
-    About {
-        server: None,
-        pg_dump: None,
-        arguments: Vec::new(),
-        snapshot: None,
-        previous: None,
-        trailer_required: false,
-    }
-}
-
 /// An authentic backup of these packed bytes, whatever they unpack to.
 fn packed(bytes: &[u8], method: Method, stated: u64) -> Sample {
     let store = Memory::default();
@@ -297,7 +289,7 @@ fn packed(bytes: &[u8], method: Method, stated: u64) -> Sample {
     let ours = vault(&store, Some(&key));
     let mut deposit = ours.begin(id.clone(), Format::Plain, None, 0).unwrap();
     deposit.write_all(bytes).unwrap();
-    let manifest = deposit.finish(about(), &Silent).unwrap();
+    let manifest = deposit.finish(About::default(), &Silent).unwrap();
     let get = |key: &str| pgbk::store::read_small(&store, key, u64::MAX).unwrap();
     let sample = Sample {
         payload: get(&manifest.object),
@@ -324,7 +316,7 @@ fn xz_of_zeros(bytes: usize) -> Vec<u8> {
 }
 
 /// The largest resident size, in KiB, of a run that must end with this code.
-fn largest(run: &Run, code: i32) -> u64 {
+fn largest(run: &Pgbk, code: i32) -> u64 {
     let output = run.wrapped("/usr/bin/time", &["-f", "%M"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{said}");
@@ -352,9 +344,24 @@ fn a_bomb_stops_at_the_stated_size_and_takes_no_memory() {
         assert!(kib < 128 << 10, "{method:?}: {kib} KiB");
         let file = folder.path().join("out.sql");
         let download = ["download", &bomb.id.to_string(), "-o", file.to_str().unwrap()].map(str::to_owned);
-        pgbk(download.iter().map(String::as_str)).key().directory(folder.path()).says(3, "longer than");
+        pgbk(download.iter().map(String::as_str)).key().directory(folder.path()).expect(3).says("longer than");
         assert!(!file.exists());
     }
+}
+
+/// Backups of archives were taken on trust once.
+#[test]
+fn an_archive_that_was_cut_short_before_it_was_stored_is_found_by_a_look_at_the_content() {
+    let store = Memory::default();
+    let ours = vault(&store, None);
+    let id: BackupId = "cut-20260822T031500Z".parse().unwrap();
+    let mut deposit = ours.begin(id.clone(), Format::Custom, None, 0).unwrap();
+    deposit.write_all(b"PGDMP\x01\x0e\x00\x04\x08\x01\x00").unwrap();
+    deposit.finish(About { pg_dump: Some("15.18".into()), ..About::default() }, &Silent).unwrap();
+    assert!(verify(&ours, &id, Level::Stored, &Silent).unwrap().ok);
+    let found = verify(&ours, &id, Level::Content, &Silent).unwrap();
+    assert_eq!((found.ok, found.kind), (false, Some(Kind::Damaged)));
+    assert!(found.error.unwrap().contains("is cut short"));
 }
 
 /// A stream whose header claims a dictionary of 4 GiB.
@@ -444,7 +451,7 @@ fn verify_all_says_which_backup_is_damaged_and_where_and_that_the_others_are_wel
 
     for level in ["stored", "content"] {
         let run = pgbk(["verify", "--all", "--level", level, "--json"]).key().directory(folder.path());
-        let found = json(&run.expect(3));
+        let found = run.expect(3).json();
         let of = |id: &BackupId| {
             let id = id.to_string();
             found["backups"].as_array().unwrap().iter().find(|backup| backup["id"] == *id).expect("the backup").clone()
@@ -455,7 +462,7 @@ fn verify_all_says_which_backup_is_damaged_and_where_and_that_the_others_are_wel
         assert!(error.contains(&several.object) && error.contains("chunk 1, bytes 1048576 to 2097152"), "{error}");
         assert!(of(&two.id)["error"].as_str().unwrap().contains("format version 2"), "{found:#}");
 
-        let text = pgbk(["verify", "--all", "--level", level]).key().directory(folder.path()).expect(3).out;
+        let text = pgbk(["verify", "--all", "--level", level]).key().directory(folder.path()).expect(3).text();
         let line = text.lines().find(|line| line.contains(&several.id.to_string())).unwrap();
         assert!(line.contains("DAMAGED"), "{text}");
         assert!(text.lines().any(|line| line.contains(&one.id.to_string()) && line.contains(" ok ")), "{text}");
@@ -492,17 +499,17 @@ fn the_wrong_key_or_password_leaves_no_file_and_no_database() {
     let path = file.display().to_string();
     for (sample, name, wrong) in [
         (Sample::keyed(), "DB_BACKUP_ENCRYPT_KEY", OTHER_KEY),
-        (Sample::with_password(), "ENC_PASSWORD", "a horse, a battery & a stapler"),
+        (Sample::with_password(), "ENC_PASSWORD", "correct horse: battery\\staple %42"),
         (Sample::keyed(), "ENC_PASSWORD", ENC_PASSWORD),
         (Sample::with_password(), "DB_BACKUP_ENCRYPT_KEY", KEY),
     ] {
         sample.put_into_folder(folder.path());
         let id = sample.id.to_string();
         let run = |arguments: &[&str]| pgbk(arguments.iter().copied()).set(name, wrong).directory(folder.path());
-        run(&["download", &id, "-o", &path]).says(3, "wrong key");
+        run(&["download", &id, "-o", &path]).expect(3).says("wrong key");
         assert!(!file.exists());
-        assert_eq!(run(&["download", &id, "-o", "-"]).expect(3).out, "");
-        run(&["restore", &id, "--yes", "--to", "lost"]).server(cluster()).says(3, "wrong key");
+        assert_eq!(run(&["download", &id, "-o", "-"]).expect(3).text(), "");
+        run(&["restore", &id, "--yes", "--to", "lost"]).server(cluster()).expect(3).says("wrong key");
         assert_eq!(databases(), "");
     }
     let leftovers = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use support::cluster::{Cluster, PASSWORD, cluster};
 use support::faulty::{Fault, Faulty, Request};
+use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, pgbk};
 use support::process::until;
-use support::run::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Run, json, pgbk};
 use support::s3::{WRITER, seaweedfs};
 use tempfile::TempDir;
 
@@ -53,7 +53,7 @@ fn small() -> String {
     like(&TEMPLATE, "small", SMALL)
 }
 
-fn backup(database: &str) -> Run {
+fn backup(database: &str) -> Pgbk {
     pgbk(["backup", database]).server(cluster()).key()
 }
 
@@ -78,13 +78,13 @@ fn assert_nothing_stored(store: &S3) {
 }
 
 /// Runs a backup of this database into a folder and a bucket of its own; it must fail so and leave nothing in either.
-fn fails(run: &Run, code: i32, text: &str) -> Outcome {
+fn fails(run: &Pgbk, code: i32, text: &str) -> Outcome {
     let place = folder();
     let bucket = seaweedfs().bucket("failure");
     let store = S3::open(seaweedfs().settings(&bucket)).unwrap();
-    run.clone().s3(seaweedfs(), &bucket).set("S3_PART_SIZE", "5M").says(code, text);
+    run.s3(seaweedfs(), &bucket).set("S3_PART_SIZE", "5M").expect(code).says(text);
     assert_nothing_stored(&store);
-    let outcome = run.clone().directory(place.path()).says(code, text);
+    let outcome = run.directory(place.path()).expect(code).says(text);
     assert_empty(place.path());
     outcome
 }
@@ -146,7 +146,7 @@ fn runs(process: &str) -> bool {
     fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-fn with(run: Run, fake: &Fake) -> Run {
+fn with(run: Pgbk, fake: &Fake) -> Pgbk {
     run.set("PG_BIN_DIR", fake.bin().display())
 }
 
@@ -250,6 +250,15 @@ fn an_archive_that_is_none_is_no_backup() {
 }
 
 #[test]
+fn an_archive_without_its_end_is_no_backup_although_pg_dump_was_content() {
+    // In its table of contents, before its first row, among its rows, and before the mark behind the last of them.
+    for kept in ["-c 800", "-c -13000", "-c -6000", "-c -5"] {
+        let fake = Fake::new(&format!("\"$REAL\" \"$@\" | head {kept}; exit 0"));
+        fails(&with(backup(&small()), &fake).set("DUMP_FORMAT", "custom"), 1, "cut short");
+    }
+}
+
+#[test]
 fn ten_megabytes_on_stderr_block_nothing_and_fill_no_message() {
     let flood = "head -c 10000000 /dev/zero | tr '\\0' x >&2; echo >&2;";
     let place = folder();
@@ -293,29 +302,29 @@ fn settings_that_cannot_be_meant_are_refused() {
     ] {
         let run = backup(&small()).set("DB_BACKUP_COMPRESS", "xz").set(name, value);
         let place = folder();
-        run.directory(place.path()).says(2, text);
+        run.directory(place.path()).expect(2).says(text);
         assert_empty(place.path());
     }
 }
 
 #[test]
 fn a_store_that_is_none_is_told_with_what_to_set() {
-    backup(&small()).says(2, "no store is set");
-    backup(&small()).set("S3_HOST_BASE", "http://127.0.0.1:1").says(2, "S3_BUCKET");
-    backup(&small()).set("S3_BUCKET", "b").set("S3_ACCESS_KEY_ID", "x").says(2, "only one of");
+    backup(&small()).expect(2).says("no store is set");
+    backup(&small()).set("S3_HOST_BASE", "http://127.0.0.1:1").expect(2).says("S3_BUCKET");
+    backup(&small()).set("S3_BUCKET", "b").set("S3_ACCESS_KEY_ID", "x").expect(2).says("only one of");
     let place = folder();
     let file = place.path().join("file");
     fs::write(&file, "").unwrap();
-    backup(&small()).directory(&file).says(2, "is not a directory");
+    backup(&small()).directory(&file).expect(2).says("is not a directory");
 }
 
 #[test]
 fn a_host_or_bucket_that_is_not_there_is_told_apart() {
     let port = support::cluster::free_port();
     let run = backup(&small()).at(&format!("http://127.0.0.1:{port}"), "b", "key", "a secret of the store");
-    let outcome = run.says(1, "cannot reach");
+    let outcome = run.expect(1).says("cannot reach");
     assert!(outcome.err.contains("hint:"), "{outcome:#?}");
-    backup(&small()).s3(seaweedfs(), "no-such-bucket").says(4, "\"no-such-bucket\" does not exist");
+    backup(&small()).s3(seaweedfs(), "no-such-bucket").expect(4).says("\"no-such-bucket\" does not exist");
 }
 
 #[test]
@@ -334,14 +343,14 @@ fn denied_rights_are_told_with_the_right_that_is_missing() {
     let bucket = seaweedfs().bucket("denied");
     let writer =
         |arguments: &[&str]| pgbk(arguments.iter().copied()).at(&seaweedfs().endpoint, &bucket, WRITER.0, WRITER.1);
-    writer(&["list"]).says(1, "needs the right to list the objects");
+    writer(&["list"]).expect(1).says("needs the right to list the objects");
     let stranger = backup(&small()).at(&seaweedfs().endpoint, &bucket, "stranger", "not a key of this host");
-    stranger.says(1, "S3_ACCESS_KEY_ID");
+    stranger.expect(1).says("S3_ACCESS_KEY_ID");
     assert_nothing_stored(&S3::open(seaweedfs().settings(&bucket)).unwrap());
 }
 
 /// Runs with a disk of 1 MB at this place, seen by this run alone; gives the exit code, what was said, and the files left.
-fn on_a_full_disk(run: &Run, at: &Path) -> (i32, String, String) {
+fn on_a_full_disk(run: &Pgbk, at: &Path) -> (i32, String, String) {
     let script =
         "mount -t tmpfs -o size=1m none \"$0\" || exit 99; \"$@\" >/dev/null; code=$?; find \"$0\" -type f; exit $code";
     let output = run.wrapped("unshare", &["-m", "sh", "-c", script, at.to_str().unwrap()]);
@@ -391,13 +400,13 @@ fn an_existing_output_file_is_kept_unless_it_is_said_otherwise() {
     let file = place.path().join("mine.sql");
     fs::write(&file, "mine").unwrap();
     let path = file.display().to_string();
-    pgbk(["download", "-o", &path]).key().directory(place.path()).says(1, "exists already");
+    pgbk(["download", "-o", &path]).key().directory(place.path()).expect(1).says("exists already");
     assert_eq!(fs::read(&file).unwrap(), b"mine");
     // A link is not followed to what it names.
     let link = place.path().join("link.sql");
     std::os::unix::fs::symlink(&file, &link).unwrap();
     let through = link.display().to_string();
-    pgbk(["download", "-o", &through]).key().directory(place.path()).says(1, "exists already");
+    pgbk(["download", "-o", &through]).key().directory(place.path()).expect(1).says("exists already");
     pgbk(["download", "-o", &through, "--force"]).key().directory(place.path()).expect(0);
     assert_eq!(fs::read(&file).unwrap(), b"mine");
     pgbk(["download", "-o", &path, "--force"]).key().directory(place.path()).expect(0);
@@ -405,7 +414,8 @@ fn an_existing_output_file_is_kept_unless_it_is_said_otherwise() {
     pgbk(["download", "-o", "/nonexistent/x.sql"])
         .key()
         .directory(place.path())
-        .says(4, "there is no folder \"/nonexistent\"");
+        .expect(4)
+        .says("there is no folder \"/nonexistent\"");
 }
 
 #[test]
@@ -420,9 +430,9 @@ fn an_id_that_does_not_exist_is_not_found_by_any_command() {
         vec!["restore", id, "--yes", "--to", "nothing"],
         vec!["restore", "latest", "--yes", "--database", "shop"],
     ] {
-        pgbk(arguments).server(cluster()).key().directory(place.path()).says(4, "there is no backup");
+        pgbk(arguments).server(cluster()).key().directory(place.path()).expect(4).says("there is no backup");
     }
-    pgbk(["upload", "/nonexistent/x.sql", "--database", "x"]).directory(place.path()).says(4, "cannot read");
+    pgbk(["upload", "/nonexistent/x.sql", "--database", "x"]).directory(place.path()).expect(4).says("cannot read");
     pgbk(["verify", "not-an-id"]).directory(place.path()).expect(2);
     assert_eq!(cluster().psql("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'nothing'"), "0");
 }
@@ -431,7 +441,7 @@ fn an_id_that_does_not_exist_is_not_found_by_any_command() {
 fn the_error_is_a_document_with_json_and_shows_the_exit_code() {
     let place = folder();
     let outcome = pgbk(["verify", "shop-20200101T000000Z", "--json"]).directory(place.path()).expect(4);
-    assert_eq!(json(&outcome)["error"]["exit_code"], 4);
+    assert_eq!(outcome.json()["error"]["exit_code"], 4);
 }
 
 /// A host with one large backup, which gives the payload's beginning and then says nothing more.
@@ -449,8 +459,8 @@ fn silent_host(database: &str) -> (Faulty, String) {
             _ => None,
         }
     });
-    let run = pgbk(["backup", database, "--json"]).server(cluster()).key();
-    let made = json(&run.at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").expect(0));
+    let run = pgbk(["backup", database]).server(cluster()).key();
+    let made = run.at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").json();
     (host, made["id"].as_str().unwrap().to_owned())
 }
 
@@ -541,20 +551,23 @@ fn an_interrupted_backup_leaves_nothing_in_the_store_and_no_pg_dump() {
 
 #[test]
 fn a_backup_into_a_host_that_says_nothing_can_be_interrupted() {
-    let host = Faulty::start(|request, _| match request.call() {
-        "part" => Some(Fault::Hang(Duration::from_secs(300))),
-        "get" => Some(Fault::Answer(403, "AccessDenied")),
-        _ => None,
-    });
-    let run = backup(&large()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").set("S3_PART_SIZE", "5M");
-    let running = run.set("S3_TIMEOUT", "5m").start();
-    assert!(until(LONG, || host.count("part") > 0));
-    let sent = std::time::Instant::now();
-    running.signal(Signal::TERM);
-    let outcome = running.end();
-    assert_eq!(outcome.code, Some(143), "{outcome:#?}");
-    assert!(sent.elapsed() < Duration::from_secs(20), "{:?}", sent.elapsed());
-    assert_eq!((host.objects().len(), host.open_uploads()), (0, 0));
+    let long = Duration::from_secs(300);
+    for (call, fault) in [("begin", Fault::DoneButHangs(long)), ("part", Fault::Hang(long))] {
+        let host = Faulty::start(move |request, _| match request.call() {
+            hangs if hangs == call => Some(fault.clone()),
+            "get" => Some(Fault::Answer(403, "AccessDenied")),
+            _ => None,
+        });
+        let run = backup(&large()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store");
+        let running = run.set("S3_PART_SIZE", "5M").set("S3_TIMEOUT", "5m").start();
+        assert!(until(LONG, || host.count(call) > 0));
+        let sent = std::time::Instant::now();
+        running.signal(Signal::TERM);
+        let outcome = running.end();
+        assert_eq!(outcome.code, Some(143), "{outcome:#?}");
+        assert!(sent.elapsed() < Duration::from_secs(20), "{:?}", sent.elapsed());
+        assert_eq!((host.objects().len(), host.open_uploads()), (0, 0), "{call}");
+    }
 }
 
 #[test]
@@ -567,7 +580,7 @@ fn no_secret_is_in_the_command_line_or_environment_of_pg_dump() {
     let key = KEY.to_owned();
     let iv = OTHER_KEY[..32].to_owned();
     let run = with(backup(&small()), &fake).s3(seaweedfs(), &bucket).set("DB_BACKUP_ENCRYPT_IV", &iv);
-    for run in [run.clone().set("LOG_LEVEL", "debug"), run.set("LOG_FORMAT", "json")] {
+    for run in [run.set("LOG_LEVEL", "debug"), run.set("LOG_FORMAT", "json")] {
         run.expect(0);
         let seen = String::from_utf8_lossy(&fs::read(fake.note("seen")).unwrap()).into_owned();
         for secret in [PASSWORD, &key, &iv, "adminsecret"] {
@@ -618,7 +631,7 @@ fn a_field_too_large_for_its_text_form_is_refused_and_not_cut() {
         INSERT INTO huge SELECT convert_to(repeat('x', 540000000), 'UTF8')",
     );
     let place = folder();
-    backup(&name).directory(place.path()).says(1, "invalid memory alloc request size");
+    backup(&name).directory(place.path()).expect(1).says("invalid memory alloc request size");
     assert_empty(place.path());
     cluster().psql("postgres", &format!("DROP DATABASE {name}"));
 }

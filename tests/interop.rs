@@ -7,10 +7,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use support::pgbk::{
-    ENC_PASSWORD, IV, KEY, Pgbk, Ran, assert_same, comparable, create, dump, features, pgbk, script, sql, stdout_of,
-    tool,
-};
+use support::database::{assert_same, comparable, create, dump, features, script, sql, stdout_of, tool};
+use support::pgbk::{ENC_PASSWORD, IV, KEY, Pgbk, connected};
 use tempfile::TempDir;
 
 const MODES: [&str; 5] = ["raw", "fixed", "password", "none", "signed"];
@@ -20,12 +18,12 @@ const COMPRESSIONS: [&str; 4] = ["none", "xz", "zstd", "gzip"];
 fn place(mode: &str) -> (TempDir, Pgbk) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("password"), ENC_PASSWORD).unwrap();
-    let pgbk = pgbk().directory(&folder.path().join("store"));
+    let pgbk = connected().directory(&folder.path().join("store"));
     let keyed = match mode {
-        "raw" => pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY),
-        "fixed" => pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY).env("DB_BACKUP_ENCRYPT_IV", IV),
-        "password" => pgbk.env("ENC_PASSWORD_FILE", folder.path().join("password")),
-        "signed" => pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY).env("NO_ENCRYPT", "1"),
+        "raw" => pgbk.key(),
+        "fixed" => pgbk.key().set("DB_BACKUP_ENCRYPT_IV", IV),
+        "password" => pgbk.set("ENC_PASSWORD_FILE", folder.path().join("password").display()),
+        "signed" => pgbk.key().set("NO_ENCRYPT", "1"),
         _ => pgbk,
     };
     (folder, keyed)
@@ -126,7 +124,7 @@ fn b2sum(bits: u32, data: &[u8]) -> String {
 }
 
 /// `scripts/decode.sh`, with nothing but what it needs.
-fn decode_script(stored: &Stored) -> Ran {
+fn decode_script(stored: &Stored) -> Command {
     let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/decode.sh"));
     command.arg(&stored.meta).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
     match stored.text(["key", "mode"]).as_str() {
@@ -134,7 +132,7 @@ fn decode_script(stored: &Stored) -> Ran {
         "password" => command.env("ENC_PASSWORD_FILE", &stored.password),
         _ => &mut command,
     };
-    Ran::from(command.output().unwrap())
+    command
 }
 
 /// Every way of compressing, decoded by hand and by the script, in one mode of encryption.
@@ -152,8 +150,7 @@ fn stock_tools_decode_everything(mode: &str) {
         assert_eq!(b2sum(512, &fs::read(&stored.payload).unwrap()), stored.text(["stored", "blake2b"]));
         assert_eq!(b2sum(512, &plain), stored.text(["plain", "blake2b"]));
         assert_eq!(plain.len().to_string(), stored.text(["plain", "bytes"]));
-        let decoded = decode_script(&stored);
-        assert_same(&plain, &decoded.succeeded().stdout);
+        assert_same(&plain, &stdout_of(&mut decode_script(&stored)));
     }
 }
 
@@ -204,8 +201,7 @@ fn pg_restore_restores_an_archive_that_stock_tools_decoded() {
     let stored = Stored::find(folder.path(), &id);
     create("archive_copy", "");
     let file = folder.path().join("archive.dump");
-    let decoded = decode_script(&stored);
-    fs::write(&file, &decoded.succeeded().stdout).unwrap();
+    fs::write(&file, stdout_of(&mut decode_script(&stored))).unwrap();
     let mut pg_restore = tool("pg_restore", "archive_copy");
     stdout_of(pg_restore.args(["--exit-on-error", "--single-transaction", "--dbname=archive_copy"]).arg(&file));
     assert_same(&dump("archive"), &dump("archive_copy"));
@@ -266,15 +262,15 @@ fn a_large_xz_has_many_blocks_so_that_stock_xz_decodes_it_on_many_cores() {
     let rows: String = (0..400_000).map(|row| format!("{row} {:032x}\n", row * 7_777_777_777_u64)).collect();
     let input = script(&format!("COPY t (v) FROM stdin;\n{rows}\\.\n"));
     assert!(input.len() > 12 << 20);
-    let ran = pgbk.run_with(&["upload", "-", "--database", "large", "--compress", "xz", "--json"], input.as_bytes());
-    let stored = Stored::find(folder.path(), ran.succeeded().document()["id"].as_str().unwrap());
+    let upload = pgbk.args(["upload", "-", "--database", "large", "--compress", "xz"]).input(input.as_bytes());
+    let stored = Stored::find(folder.path(), upload.json()["id"].as_str().unwrap());
     let listed = shell(&format!("xz --robot --list '{}' | grep ^file", stored.payload.display()), b"");
     let listed = String::from_utf8(listed).unwrap();
     let columns: Vec<&str> = listed.trim().split('\t').collect();
     let (streams, blocks) = (columns[1], columns[2].parse::<u32>().unwrap());
     assert!(streams == "1" && blocks > 1, "{listed}");
     assert_same(input.as_bytes(), &stored.decode());
-    assert_same(input.as_bytes(), &decode_script(&stored).succeeded().stdout);
+    assert_same(input.as_bytes(), &stdout_of(&mut decode_script(&stored)));
 }
 
 #[test]
@@ -289,10 +285,10 @@ fn the_script_refuses_damage_and_a_missing_key() {
     let mut payload = fs::read(&stored.payload).unwrap();
     payload[40] ^= 1;
     fs::write(&stored.payload, &payload).unwrap();
-    let ran = decode_script(&stored);
-    assert!(ran.code != Some(0) && ran.stdout.is_empty(), "{}", ran.stderr);
-    ran.says("is damaged");
+    let decoded = decode_script(&stored).output().unwrap();
+    let said = String::from_utf8_lossy(&decoded.stderr);
+    assert!(!decoded.status.success() && decoded.stdout.is_empty() && said.contains("is damaged"), "{said}");
 
     fs::remove_file(&stored.payload).unwrap();
-    assert_ne!(decode_script(&stored).code, Some(0));
+    assert!(!decode_script(&stored).status().unwrap().success());
 }

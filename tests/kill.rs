@@ -10,8 +10,9 @@ use rustix::process::Signal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::cluster::cluster;
+use support::pgbk::{Pgbk, pgbk};
 use support::process::until;
-use support::run::{Random, Run, json, pgbk};
+use support::random::Random;
 use support::s3::seaweedfs;
 
 const KILLS: usize = 25;
@@ -33,8 +34,8 @@ fn await_silence(database: &str) {
 }
 
 /// What the doctor says about this.
-fn finding(doctor: &Run, what: &str) -> (String, String) {
-    let found = json(&doctor.expect(0));
+fn finding(doctor: &Pgbk, what: &str) -> (String, String) {
+    let found = doctor.json();
     let finding = found["findings"].as_array().unwrap().iter().find(|finding| finding["what"] == what).unwrap().clone();
     (finding["status"].as_str().unwrap().to_owned(), finding["detail"].as_str().unwrap().to_owned())
 }
@@ -44,7 +45,7 @@ fn backups(store: &dyn Store) -> Vec<BackupId> {
 }
 
 /// Kills runs at moments spread over the length of a whole one, and looks at the store after each.
-fn survives(what: &str, store: &dyn Store, database: &str, settings: impl Fn(Run) -> Run) {
+fn survives(what: &str, store: &dyn Store, database: &str, settings: impl Fn(Pgbk) -> Pgbk) {
     let mut random = Random::new(what);
     let run = |arguments: &[&str]| settings(pgbk(arguments.iter().copied()).server(cluster()).key());
     let backup = run(&["backup", database]);
@@ -82,14 +83,14 @@ fn survives(what: &str, store: &dyn Store, database: &str, settings: impl Fn(Run
     );
     assert!(leftovers > 0, "none was killed in its midst");
 
-    let doctor = run(&["doctor", database, "--json"]);
+    let doctor = run(&["doctor", database]);
     let (status, detail) = finding(&doctor, "leftovers");
     assert!(status == "note" && detail.contains("unfinished uploads"), "{detail}");
     let told: usize = detail.split(' ').filter_map(|word| word.parse::<usize>().ok()).sum();
     assert_eq!(told, leftovers, "{detail}");
     // What is younger may belong to a run that goes on.
-    assert_eq!(finding(&run(&["doctor", database, "--json", "--clean"]), "clean").1, "0 leftovers removed");
-    let clean = run(&["doctor", database, "--json", "--clean", "--older-than", "0s"]);
+    assert_eq!(finding(&run(&["doctor", database, "--clean"]), "clean").1, "0 leftovers removed");
+    let clean = run(&["doctor", database, "--clean", "--older-than", "0s"]);
     assert_eq!(finding(&clean, "clean").1, format!("{leftovers} leftovers removed"));
     assert_eq!(finding(&doctor, "leftovers"), ("ok".to_owned(), "none".to_owned()));
     assert_eq!(finding(&doctor, "backup lock").0, "ok");

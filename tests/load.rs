@@ -2,70 +2,67 @@
 
 mod support;
 
-#[path = "load/scratch.rs"]
-mod scratch;
-
 use pgbk::error::{self, Result};
 use pgbk::monitor::Silent;
 use pgbk::postgres::load::{self, Loaded, Options};
 use pgbk::script::Requirements;
 use pgbk::stream::tables::Tables;
-use scratch::cluster;
 use std::fs::File;
 use std::io::Read;
-use std::sync::OnceLock;
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+use support::database::{self, comparable, connect, create, sql, stdout_of, tool};
 
 fn restore(database: &str, script: &[u8]) -> Result<Loaded> {
     restore_with(database, script, &Options::default())
 }
 
 fn restore_with(database: &str, mut script: &[u8], options: &Options) -> Result<Loaded> {
-    load::load(&mut cluster().connect(database), &mut script, options, &Silent)
+    load::load(&mut connect(database), &mut script, options, &Silent)
 }
 
 fn message(error: &anyhow::Error) -> String {
     format!("{error:#}")
 }
 
-/// Without the lines that differ from run to run.
-fn comparable(dump: &[u8]) -> Vec<u8> {
-    let restricts = |line: &&[u8]| line.starts_with(b"\\restrict ") || line.starts_with(b"\\unrestrict ");
-    dump.split_inclusive(|byte| *byte == b'\n').filter(|line| !restricts(line)).flatten().copied().collect()
+/// A new, empty database of this encoding.
+fn database_in(encoding: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("load_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    create(&name, &format!("TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"));
+    name
 }
 
-fn assert_same(left: &[u8], right: &[u8]) {
-    let (left, right) = (comparable(left), comparable(right));
-    if left != right {
-        let differs =
-            left.iter().zip(&right).position(|(one, other)| one != other).unwrap_or(left.len().min(right.len()));
-        let near = |text: &[u8]| {
-            String::from_utf8_lossy(&text[differs.saturating_sub(200)..(differs + 200).min(text.len())]).into_owned()
-        };
-        panic!("the dumps differ:\n--- left\n{}\n--- right\n{}", near(&left), near(&right));
-    }
+fn database() -> String {
+    database_in("UTF8")
 }
 
 /// A database with one of everything.
 fn features() -> &'static str {
-    static NAME: OnceLock<String> = OnceLock::new();
-    NAME.get_or_init(|| {
-        let name = cluster().database();
-        cluster().connect(&name).batch_execute(include_str!("load/features.sql")).unwrap();
-        name
-    })
+    static MADE: Once = Once::new();
+    MADE.call_once(|| database::features("load"));
+    "load"
+}
+
+fn dump(database: &str, arguments: &[&str]) -> Vec<u8> {
+    stdout_of(tool("pg_dump", database).args(arguments))
+}
+
+fn assert_same(left: &[u8], right: &[u8]) {
+    database::assert_same(&comparable(left), &comparable(right));
 }
 
 #[test]
 fn a_database_with_everything_comes_back_as_it_was() {
-    let dump = cluster().dump(features(), &[]);
-    let target = cluster().database();
-    let loaded = restore_with(&target, &dump, &Options { require_trailer: true, ..Options::default() }).unwrap();
-    assert_same(&dump, &cluster().dump(&target, &[]));
+    let script = dump(features(), &[]);
+    let target = database();
+    let loaded = restore_with(&target, &script, &Options { require_trailer: true, ..Options::default() }).unwrap();
+    assert_same(&script, &dump(&target, &[]));
     assert_eq!(loaded.skipped, [""; 0]);
 
     let mut tables = Tables::default();
-    dump.chunks(1000).for_each(|piece| tables.update(piece));
+    script.chunks(1000).for_each(|piece| tables.update(piece));
     let outcome = tables.finish();
     assert!(outcome.complete);
     let counted: Vec<_> = outcome.tables.iter().map(|table| (table.name.clone(), table.rows)).collect();
@@ -77,10 +74,10 @@ fn a_database_with_everything_comes_back_as_it_was() {
 #[test]
 fn a_dump_of_inserts_comes_back_too() {
     for arguments in [&["--inserts"][..], &["--column-inserts", "--rows-per-insert=3"], &["--quote-all-identifiers"]] {
-        let dump = cluster().dump(features(), arguments);
-        let target = cluster().database();
-        restore(&target, &dump).unwrap();
-        assert_same(&dump, &cluster().dump(&target, arguments));
+        let script = dump(features(), arguments);
+        let target = database();
+        restore(&target, &script).unwrap();
+        assert_same(&script, &dump(&target, arguments));
     }
 }
 
@@ -93,53 +90,56 @@ fn any_pieces_of_the_script_restore_the_same() {
             self.0.read(&mut buffer[..length])
         }
     }
-    let dump = cluster().dump(features(), &[]);
-    let target = cluster().database();
-    load::load(&mut cluster().connect(&target), &mut Slow(&dump), &Options::default(), &Silent).unwrap();
-    assert_same(&dump, &cluster().dump(&target, &[]));
+    let script = dump(features(), &[]);
+    let target = database();
+    load::load(&mut connect(&target), &mut Slow(&script), &Options::default(), &Silent).unwrap();
+    assert_same(&script, &dump(&target, &[]));
 }
 
 #[test]
 fn bytes_of_other_encodings_are_kept() {
     for (encoding, text) in [("LATIN1", r"\xe9e8fc"), ("SQL_ASCII", r"\xe9ff80c3a9"), ("EUC_JP", r"\xc6fccbdc")] {
-        let source = cluster().database_in(encoding);
+        let source = database_in(encoding);
         let create = format!(
             "CREATE TABLE t (c text, d text DEFAULT 'x'); DO $$BEGIN
              INSERT INTO t VALUES (convert_from('{text}', '{encoding}'), E'\\\\.\\n');
              EXECUTE 'COMMENT ON TABLE t IS ' || quote_literal(convert_from('{text}', '{encoding}') || '''\\');
              EXECUTE 'CREATE FUNCTION f() RETURNS text LANGUAGE sql AS ' || quote_literal('SELECT ''' || convert_from('{text}', '{encoding}') || '''::text'); END$$"
         );
-        cluster().psql(&source, &create);
+        sql(&source, &create);
         if encoding != "SQL_ASCII" {
-            cluster().psql(&source, &format!(
-                "DO $$BEGIN EXECUTE 'CREATE TABLE ' || quote_ident(convert_from('{text}', '{encoding}')) || ' AS SELECT 1 AS a'; END$$"
-            ));
+            sql(
+                &source,
+                format!(
+                    "DO $$BEGIN EXECUTE 'CREATE TABLE ' || quote_ident(convert_from('{text}', '{encoding}')) || ' AS SELECT 1 AS a'; END$$"
+                ),
+            );
         }
-        let dump = cluster().dump(&source, &[]);
-        assert!(std::str::from_utf8(&dump).is_err());
-        let same = cluster().database_in(encoding);
-        restore(&same, &dump).unwrap();
-        assert_same(&dump, &cluster().dump(&same, &[]));
+        let script = dump(&source, &[]);
+        assert!(std::str::from_utf8(&script).is_err());
+        let same = database_in(encoding);
+        restore(&same, &script).unwrap();
+        assert_same(&script, &dump(&same, &[]));
         if encoding != "SQL_ASCII" {
-            let other = cluster().database();
-            restore(&other, &dump).unwrap();
-            assert_same(&dump, &cluster().dump(&other, &["--encoding", encoding]));
+            let other = database();
+            restore(&other, &script).unwrap();
+            assert_same(&script, &dump(&other, &["--encoding", encoding]));
         }
     }
 }
 
 #[test]
 fn an_encoding_that_hides_quotes_is_refused() {
-    let target = cluster().database();
+    let target = database();
     let error = restore(&target, b"SET client_encoding = 'SJIS';\n").unwrap_err();
     assert_eq!(message(&error), "the dump is written in SJIS (line 1), which pgbk cannot restore");
 }
 
 #[test]
 fn an_error_leaves_the_target_as_it_was() {
-    let target = cluster().database();
-    cluster().psql(&target, "CREATE TABLE before (a int); INSERT INTO before VALUES (1)");
-    let before = cluster().dump(&target, &[]);
+    let target = database();
+    sql(&target, "CREATE TABLE before (a int); INSERT INTO before VALUES (1)");
+    let before = dump(&target, &[]);
     for (script, expected) in [
         (
             "CREATE TABLE a (x int);\nCOPY a (x) FROM stdin;\n1\n\\.\n\nSELECT\n  1,\n  nothing;\n",
@@ -174,18 +174,18 @@ fn an_error_leaves_the_target_as_it_was() {
     ] {
         let error = restore(&target, script.as_bytes()).unwrap_err();
         assert_eq!(message(&error), expected);
-        assert_same(&before, &cluster().dump(&target, &[]));
+        assert_same(&before, &dump(&target, &[]));
     }
     let whole = Options { require_trailer: true, ..Options::default() };
     let error = restore_with(&target, b"DROP TABLE before;\n", &whole).unwrap_err();
     assert!(message(&error).starts_with("the dump does not end with pg_dump's closing comment"));
-    assert_same(&before, &cluster().dump(&target, &[]));
+    assert_same(&before, &dump(&target, &[]));
 }
 
 #[test]
 fn every_meta_command_is_refused_and_none_runs() {
-    let target = cluster().database();
-    let before = cluster().dump(&target, &[]);
+    let target = database();
+    let before = dump(&target, &[]);
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("x");
     let path = file.display();
@@ -212,17 +212,17 @@ fn every_meta_command_is_refused_and_none_runs() {
         assert_eq!(error::kind(&error), error::Kind::Failed);
         assert!(!file.exists());
     }
-    assert_same(&before, &cluster().dump(&target, &[]));
+    assert_same(&before, &dump(&target, &[]));
 
     let script = "\\restrict abc\nCREATE TABLE made (x text);\nCOPY made (x) FROM stdin;\n\\\\! id\n\\.\n\
                   INSERT INTO made VALUES ('\\! id'), ($$\\q$$); -- \\! id\n/* \\! id */\n\\unrestrict abc\n";
     restore(&target, script.as_bytes()).unwrap();
-    assert_eq!(cluster().psql(&target, "SELECT * FROM made"), b"\\! id\n\\! id\n\\q\n");
+    assert_eq!(sql(&target, "SELECT * FROM made"), "\\! id\n\\! id\n\\q");
 }
 
 #[test]
 fn a_setting_that_the_server_does_not_know_is_skipped_and_told() {
-    let target = cluster().database();
+    let target = database();
     let script = "SET transaction_timeout = 0;\nSET statement_timeout = 0;\nSET SESSION AUTHORIZATION postgres;\nSET time zone 'UTC';\n\
                   SET transaction_timeout = 0;\nSET default_with_oids = false;\nSET my.own = 'x';\nSET xmloption = content;\n\
                   SET SESSION no_such TO 1;\nCREATE TABLE made ();\n";
@@ -236,7 +236,7 @@ fn owners_and_privileges_can_be_left_out() {
     let script = b"CREATE TABLE made (a int);\nALTER TABLE public.made OWNER TO nobody_here;\nGRANT SELECT ON made TO nobody_here;\n\
         REVOKE ALL ON made FROM nobody_here;\nALTER DEFAULT PRIVILEGES FOR ROLE nobody_here GRANT SELECT ON TABLES TO PUBLIC;\n\
         SET SESSION AUTHORIZATION 'nobody_here';\nALTER TABLE made ADD COLUMN b int;\n";
-    let target = cluster().database();
+    let target = database();
     let error = restore(&target, script).unwrap_err();
     assert!(message(&error).contains("role \"nobody_here\" does not exist (SQLSTATE 42704)"));
     let options = Options { no_owner: true, no_privileges: true, ..Options::default() };
@@ -250,26 +250,26 @@ fn what_is_missing_is_known_before() {
     requirements.scan(b"ALTER TABLE t OWNER TO \"No One\";");
     requirements.scan(b"CREATE EXTENSION IF NOT EXISTS plpgsql;");
     requirements.scan(b"CREATE EXTENSION no_such;");
-    let missing = load::missing(&mut cluster().connect("postgres"), &requirements).unwrap();
+    let missing = load::missing(&mut connect("postgres"), &requirements).unwrap();
     assert_eq!(missing.roles.into_iter().collect::<Vec<_>>(), ["No One"]);
     assert_eq!(missing.extensions.into_iter().collect::<Vec<_>>(), ["no_such"]);
 }
 
 #[test]
 fn a_field_of_many_megabytes_and_a_large_statement_pass() {
-    let source = cluster().database();
-    cluster().psql(&source, "CREATE TABLE big (a text); INSERT INTO big SELECT repeat(E'x\\n\\\\y''', 2000000)");
+    let source = database();
+    sql(&source, "CREATE TABLE big (a text); INSERT INTO big SELECT repeat(E'x\\n\\\\y''', 2000000)");
     for arguments in [&[][..], &["--inserts"]] {
-        let dump = cluster().dump(&source, arguments);
-        let target = cluster().database();
-        restore(&target, &dump).unwrap();
-        assert_same(&dump, &cluster().dump(&target, arguments));
+        let script = dump(&source, arguments);
+        let target = database();
+        restore(&target, &script).unwrap();
+        assert_same(&script, &dump(&target, arguments));
     }
 }
 
 #[test]
 fn rows_that_the_server_drops_are_an_error() {
-    let target = cluster().database();
+    let target = database();
     let script = "CREATE TABLE made (a int);\nCREATE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';\n\
                   CREATE TRIGGER t BEFORE INSERT ON made FOR EACH ROW WHEN (NEW.a = 2) EXECUTE FUNCTION drop_it();\n\
                   COPY made (a) FROM stdin;\n1\n2\n3\n\\.\n";
@@ -285,32 +285,32 @@ fn a_restore_that_is_interrupted_leaves_nothing() {
             if self.0.is_empty() { (self.1)() } else { self.0.read(buffer) }
         }
     }
-    let target = cluster().database();
-    let before = cluster().dump(&target, &[]);
+    let target = database();
+    let before = dump(&target, &[]);
     let script = format!("CREATE TABLE made (a int);\nCOPY made (a) FROM stdin;\n{}", "12345\n".repeat(500_000));
     let lost = || Err(std::io::Error::other("the store is gone"));
     let mut broken = Broken(script.as_bytes(), Box::new(lost));
-    let error = load::load(&mut cluster().connect(&target), &mut broken, &Options::default(), &Silent).unwrap_err();
+    let error = load::load(&mut connect(&target), &mut broken, &Options::default(), &Silent).unwrap_err();
     assert_eq!(message(&error), "the store is gone");
-    assert_same(&before, &cluster().dump(&target, &[]));
+    assert_same(&before, &dump(&target, &[]));
 
     let name = target.clone();
     let killed = move || {
         let kill = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-        cluster().psql("postgres", &kill);
+        sql("postgres", &kill);
         Ok(0)
     };
     let mut broken = Broken(script.as_bytes(), Box::new(killed));
-    load::load(&mut cluster().connect(&target), &mut broken, &Options::default(), &Silent).unwrap_err();
-    assert_same(&before, &cluster().dump(&target, &[]));
+    load::load(&mut connect(&target), &mut broken, &Options::default(), &Silent).unwrap_err();
+    assert_same(&before, &dump(&target, &[]));
 }
 
 /// `cargo test --release --test load -- --ignored --nocapture speed`
 #[test]
 #[ignore = "a measurement"]
 fn speed() {
-    let source = cluster().database();
-    cluster().psql(
+    let source = database();
+    sql(
         &source,
         "CREATE TABLE t (id bigint PRIMARY KEY, name text, at timestamptz, amount numeric, note text);
          INSERT INTO t SELECT i, md5(i::text), now() + i * interval '1 second', i / 100.0, repeat(md5((i * 7)::text), 2) FROM generate_series(1, 2200000) i",
@@ -318,12 +318,12 @@ fn speed() {
     for arguments in [&[][..], &["--inserts", "--rows-per-insert=100"]] {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("dump.sql");
-        std::fs::write(&file, cluster().dump(&source, arguments)).unwrap();
+        std::fs::write(&file, dump(&source, arguments)).unwrap();
         let size = file.metadata().unwrap().len() as f64 / 1e6;
         for round in 0..2 {
-            let target = cluster().database();
+            let target = database();
             let start = Instant::now();
-            let mut psql = cluster().tool("psql", &target);
+            let mut psql = tool("psql", &target);
             assert!(
                 psql.args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", "-f"])
                     .arg(&file)
@@ -332,13 +332,12 @@ fn speed() {
                     .success()
             );
             let psql = start.elapsed().as_secs_f64();
-            cluster().psql("postgres", &format!("DROP DATABASE {target}"));
-            let target = cluster().database();
+            sql("postgres", format!("DROP DATABASE {target}"));
+            let target = database();
             let start = Instant::now();
-            load::load(&mut cluster().connect(&target), &mut File::open(&file).unwrap(), &Options::default(), &Silent)
-                .unwrap();
+            load::load(&mut connect(&target), &mut File::open(&file).unwrap(), &Options::default(), &Silent).unwrap();
             let ours = start.elapsed().as_secs_f64();
-            cluster().psql("postgres", &format!("DROP DATABASE {target}"));
+            sql("postgres", format!("DROP DATABASE {target}"));
             eprintln!(
                 "{arguments:?} {round}: {size:.0} MB, psql {psql:.2} s, pgbk {ours:.2} s, ratio {:.2}",
                 ours / psql

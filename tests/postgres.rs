@@ -259,17 +259,13 @@ fn a_second_lock_is_busy_and_names_the_holder() {
     elsewhere.lock().unwrap();
 }
 
-/// Dumps `database` from the control connection's snapshot.
-fn dump(control: &Control, name: &str, extra: &[&str]) -> String {
+/// A dump of the control connection's database from its snapshot, with the password file that lives as long.
+fn dump(control: &Control, snapshot: &str, format: Format) -> (ChildReader, impl Sized + use<>) {
     let tool = tools::find("pg_dump", control.server().major, None).unwrap();
-    let extra: Vec<String> = extra.iter().map(|argument| (*argument).to_owned()).collect();
-    let arguments = dump::arguments(Format::Plain, name, Duration::from_secs(60), &extra).unwrap();
+    let arguments = dump::arguments(format, snapshot, Duration::from_secs(60), &[]).unwrap();
     let environment = control.settings().child_environment().unwrap();
     let stall = Duration::from_secs(60);
-    let mut reader = ChildReader::spawn(&tool.path, &arguments, &environment.variables, stall).unwrap();
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    text
+    (ChildReader::spawn(&tool.path, &arguments, &environment.variables, stall).unwrap(), environment)
 }
 
 #[test]
@@ -279,7 +275,9 @@ fn a_snapshot_holds_while_rows_are_added() {
     let mut control = Control::open(&server(&[]).for_database(&database)).unwrap();
     let snapshot = control.snapshot().unwrap();
     cluster().psql(&database, "INSERT INTO t VALUES ('later')");
-    let text = dump(&control, &snapshot.name, &[]);
+    let (mut reader, _environment) = dump(&control, &snapshot.name, Format::Plain);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
     assert!(text.contains("before") && !text.contains("later"), "{text}");
     control.alive().unwrap();
     assert!(snapshot.lsn.unwrap().contains('/') && snapshot.pg_snapshot.contains(':') && snapshot.timeline == Some(1));
@@ -387,11 +385,7 @@ fn a_running_dump_shows_no_secret() {
     cluster().psql(&database, "CREATE TABLE t AS SELECT repeat('x', 1000) AS word FROM generate_series(1, 10000)");
     let mut control = Control::open(&server(&[]).for_database(&database)).unwrap();
     let name = control.snapshot().unwrap().name;
-    let tool = tools::find("pg_dump", control.server().major, None).unwrap();
-    let arguments = dump::arguments(Format::Plain, &name, Duration::ZERO, &[]).unwrap();
-    let environment = control.settings().child_environment().unwrap();
-    let stall = Duration::from_secs(60);
-    let mut reader = ChildReader::spawn(&tool.path, &arguments, &environment.variables, stall).unwrap();
+    let (mut reader, _environment) = dump(&control, &name, Format::Plain);
     // The dump is bigger than the pipe, so after the first byte pg_dump still runs.
     reader.read_exact(&mut [0]).unwrap();
     for file in ["cmdline", "environ"] {
@@ -409,11 +403,7 @@ fn a_dump_whose_server_process_is_ended_is_a_read_error() {
     cluster().psql(&database, "CREATE TABLE t AS SELECT repeat('x', 1000) AS word FROM generate_series(1, 20000)");
     let mut control = Control::open(&server(&[]).for_database(&database)).unwrap();
     let name = control.snapshot().unwrap().name;
-    let tool = tools::find("pg_dump", control.server().major, None).unwrap();
-    let arguments = dump::arguments(Format::Custom, &name, Duration::ZERO, &[]).unwrap();
-    let environment = control.settings().child_environment().unwrap();
-    let stall = Duration::from_secs(60);
-    let mut reader = ChildReader::spawn(&tool.path, &arguments, &environment.variables, stall).unwrap();
+    let (mut reader, _environment) = dump(&control, &name, Format::Custom);
     reader.read_exact(&mut [0]).unwrap();
     let end = format!(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}' AND application_name = 'pg_dump'"

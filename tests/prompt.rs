@@ -6,8 +6,8 @@ use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
 use std::fs;
-use std::process::Stdio;
-use support::pgbk::{Pgbk, assert_same, dump, exists, features, pgbk, small, sql};
+use support::database::{assert_same, dump, exists, features, small, sql};
+use support::pgbk::{Pgbk, connected};
 use tempfile::TempDir;
 
 /// For what a person has to wait for; a dump, at most.
@@ -18,15 +18,19 @@ const SHOW_CURSOR: &str = "\x1b[?25h";
 
 fn directory() -> (TempDir, Pgbk) {
     let folder = tempfile::tempdir().unwrap();
-    let pgbk = pgbk().directory(folder.path()).env("TERM", "xterm");
+    let pgbk = connected().directory(folder.path()).set("TERM", "xterm");
     (folder, pgbk)
 }
 
 /// The same run, on a terminal of its own. Escape sequences stay in what is read.
 fn at_a_terminal(pgbk: &Pgbk, arguments: &[&str]) -> PtySession {
-    let mut command = pgbk.command(arguments);
-    command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    let command = pgbk.args(arguments.iter().copied()).command();
     spawn_with_options(command, Options::new().timeout_ms(Some(PATIENCE))).unwrap()
+}
+
+fn press(session: &mut PtySession, keys: &str) {
+    session.send(keys).unwrap();
+    session.flush().unwrap();
 }
 
 /// Reads to the end, and gives what was read and the exit code.
@@ -58,17 +62,15 @@ fn the_newest_twenty_are_offered_and_one_is_restored_once_its_target_is_typed() 
     assert!(list.contains("Which backup?"), "{list}");
     let rest = session.exp_string("offered-20200401T000000Z").unwrap();
     assert!(rest.contains(" ago") && rest.contains(" stored, ") && rest.contains(" dump"), "{rest}");
-    session.send(DOWN).unwrap();
-    session.send("\r").unwrap();
-    session.flush().unwrap();
+    press(&mut session, DOWN);
+    press(&mut session, "\r");
     let shown = session.exp_string("Type the database's name (offered_copy) to restore").unwrap();
     assert!(!shown.contains("offered-20200302"), "more than twenty are offered: {shown}");
     for part in [first.as_str(), "1 rows", "127.0.0.1", "\"offered_copy\" does not exist and will be created"] {
         assert!(shown.contains(part), "\"{part}\" is not in: {shown}");
     }
     assert!(!exists("offered_copy"));
-    session.send("offered_copy\r").unwrap();
-    session.flush().unwrap();
+    press(&mut session, "offered_copy\r");
     let (text, code) = end(session);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("restored"), "{text}");
@@ -83,8 +85,7 @@ fn a_wrong_name_restores_nothing() {
     for typed in ["mistyped", "Mistyped_copy", ""] {
         let mut session = at_a_terminal(&pgbk, &["restore", &id, "--to", "mistyped_copy"]);
         session.exp_string("to restore").unwrap();
-        session.send(&format!("{typed}\r")).unwrap();
-        session.flush().unwrap();
+        press(&mut session, &format!("{typed}\r"));
         let (text, code) = end(session);
         assert_eq!(code, 1, "{text}");
         assert!(text.contains("nothing was restored"), "{text}");
@@ -100,8 +101,7 @@ fn leaving_the_list_restores_nothing() {
     let mut session = at_a_terminal(&pgbk, &["restore", "--to", "left_copy"]);
     session.exp_string("Which backup?").unwrap();
     session.exp_string(" dump").unwrap();
-    session.send("q").unwrap();
-    session.flush().unwrap();
+    press(&mut session, "q");
     let (text, code) = end(session);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("nothing was restored") && !exists("left_copy"), "{text}");
@@ -136,12 +136,10 @@ fn the_source_is_replaced_only_when_its_name_is_typed_twice() {
         let mut session = at_a_terminal(&pgbk, &["restore", &id, "--clean"]);
         let shown = session.exp_string("to restore").unwrap();
         assert!(shown.contains("ALL OF WHICH WILL BE REPLACED"), "{shown}");
-        session.send("beloved\r").unwrap();
-        session.flush().unwrap();
+        press(&mut session, "beloved\r");
         session.exp_string("again to replace it").unwrap();
         assert_same(&before, &dump("beloved"));
-        session.send(&format!("{again}\r")).unwrap();
-        session.flush().unwrap();
+        press(&mut session, &format!("{again}\r"));
         let (text, code) = end(session);
         assert_eq!(code, code_due, "{text}");
     }
@@ -164,7 +162,7 @@ fn without_a_terminal_a_restore_has_to_be_told_yes() {
     small("unasked", &["x"]);
     let id = pgbk.backup("unasked", &[]);
     for arguments in [&["restore"][..], &["restore", &id, "--to", "unasked_copy"]] {
-        pgbk.run_with(arguments, b"unasked_copy\n").ended(2).says("--yes");
+        pgbk.args(arguments.iter().copied()).input(b"unasked_copy\n").expect(2).says("--yes");
     }
     assert!(!exists("unasked_copy"));
 }
@@ -177,10 +175,9 @@ fn progress_is_drawn_on_a_terminal_and_nowhere_else() {
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("backup drawn-") && text.contains(" of ~") && text.contains("left"), "{text:?}");
 
-    let ran = pgbk.run(&["backup", "drawn"]);
-    ran.succeeded().says("backup drawn-");
+    let ran = pgbk.args(["backup", "drawn"]).expect(0).says("backup drawn-");
     for drawn in ["\x1b", " of ~", "\r"] {
-        assert!(!ran.stderr.contains(drawn) && !ran.text().contains(drawn), "{:?}", ran.stderr);
+        assert!(!ran.err.contains(drawn) && !ran.text().contains(drawn), "{:?}", ran.err);
     }
     // The result is what a pipe is for.
     assert!(ran.text().contains("rows"), "{}", ran.text());

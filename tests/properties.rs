@@ -34,15 +34,7 @@ fn store(vault: &Vault, bytes: &[u8], pieces: &[usize], format: Format, compress
         deposit.write_all(piece).unwrap();
         rest = after;
     }
-    let about = About {
-        server: None,
-        pg_dump: None,
-        arguments: Vec::new(),
-        snapshot: None,
-        previous: None,
-        trailer_required: false,
-    };
-    deposit.finish(about, &Silent).unwrap()
+    deposit.finish(About::default(), &Silent).unwrap()
 }
 
 fn fetch(vault: &Vault, id: &BackupId) -> Vec<u8> {

@@ -8,7 +8,8 @@ mod support;
 
 use std::path::Path;
 use std::sync::Once;
-use support::pgbk::{ENC_PASSWORD, IV, KEY, Pgbk, assert_same, dump, exists, features, pgbk, small, sql};
+use support::database::{assert_same, dump, exists, features, small, sql};
+use support::pgbk::{ENC_PASSWORD, IV, Pgbk, connected};
 use support::s3::{radosgw, seaweedfs};
 
 /// Starts the stores while tests run that need none: Ceph takes its time.
@@ -36,30 +37,30 @@ fn awkward(name: &str) {
 }
 
 /// Every form through this key, each time into the next kind of store, and back into a new database.
-fn every_form_comes_back(name: &str, make: fn(&str), key: &dyn Fn(Pgbk) -> Pgbk, encrypted: bool) {
+fn every_form_comes_back(name: &str, make: fn(&str), key: &dyn Fn(&Pgbk) -> Pgbk, encrypted: bool) {
     make(name);
     let original = dump(name);
     let folder = tempfile::tempdir().unwrap();
     let stores = [
-        pgbk().s3(seaweedfs(), &seaweedfs().bucket("matrix"), "deep/er"),
-        pgbk().s3(radosgw(), &radosgw().bucket("matrix"), ""),
-        pgbk().directory(folder.path()),
+        connected().s3(seaweedfs(), &seaweedfs().bucket("matrix")).set("S3_FOLDER", "deep/er"),
+        connected().s3(radosgw(), &radosgw().bucket("matrix")),
+        connected().directory(folder.path()),
     ];
     // Another start for each key, so that over the five tests every form meets every kind of store.
     for ((format, compress, extension), store) in FORMS.iter().zip(stores.iter().cycle().skip(name.len() % 3)) {
         eprintln!("--- {name}: {format} {compress}");
-        let pgbk = key(store.clone());
-        let backup = pgbk.json(&["backup", name, "--format", format, "--compress", compress]);
+        let pgbk = key(store);
+        let backup = pgbk.args(["backup", name, "--format", format, "--compress", compress]).json();
         let id = backup["id"].as_str().unwrap();
         let extension = if encrypted { format!("{extension}.enc") } else { (*extension).to_owned() };
         assert_eq!(backup["object"], format!("{name}/{id}.{extension}"));
         assert_eq!(backup["encryption"].is_null(), !encrypted);
 
-        let verified = pgbk.json(&["verify", id, "--level", "content"]);
+        let verified = pgbk.args(["verify", id, "--level", "content"]).json();
         assert_eq!((&verified["checked"], &verified["damaged"]), (&1.into(), &0.into()));
 
         let copy = format!("{name}_{format}_{compress}");
-        let restored = pgbk.json(&["restore", id, "--yes", "--to", &copy]);
+        let restored = pgbk.args(["restore", id, "--yes", "--to", &copy]).json();
         assert_eq!((&restored["created"], &restored["database"]), (&true.into(), &copy.as_str().into()));
         assert_same(&original, &dump(&copy));
     }
@@ -67,28 +68,28 @@ fn every_form_comes_back(name: &str, make: fn(&str), key: &dyn Fn(Pgbk) -> Pgbk,
 
 #[test]
 fn every_form_comes_back_through_a_raw_key() {
-    every_form_comes_back("key_raw", features, &|pgbk| pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY), true);
+    every_form_comes_back("key_raw", features, &Pgbk::key, true);
 }
 
 #[test]
 fn every_form_comes_back_through_a_raw_key_with_a_fixed_iv() {
-    let key = |pgbk: Pgbk| pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY).env("DB_BACKUP_ENCRYPT_IV", IV);
+    let key = |pgbk: &Pgbk| pgbk.key().set("DB_BACKUP_ENCRYPT_IV", IV);
     every_form_comes_back("key_fixed", awkward, &key, true);
 }
 
 #[test]
 fn every_form_comes_back_through_a_password() {
-    every_form_comes_back("key_passwd", features, &|pgbk| pgbk.env("ENC_PASSWORD", ENC_PASSWORD), true);
+    every_form_comes_back("key_passwd", features, &|pgbk| pgbk.set("ENC_PASSWORD", ENC_PASSWORD), true);
 }
 
 #[test]
 fn every_form_comes_back_without_a_key() {
-    every_form_comes_back("key_none", awkward, &|pgbk| pgbk, false);
+    every_form_comes_back("key_none", awkward, &Pgbk::clone, false);
 }
 
 #[test]
 fn every_form_comes_back_signed_but_not_encrypted() {
-    let key = |pgbk: Pgbk| pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY).env("NO_ENCRYPT", "1");
+    let key = |pgbk: &Pgbk| pgbk.key().set("NO_ENCRYPT", "1");
     every_form_comes_back("key_signed", awkward, &key, false);
 }
 
@@ -96,29 +97,29 @@ fn every_form_comes_back_signed_but_not_encrypted() {
 fn a_key_reads_backups_from_before_encryption_was_switched_off() {
     let folder = tempfile::tempdir().unwrap();
     small("switched", &["kept"]);
-    let keyed = pgbk().directory(folder.path()).env("DB_BACKUP_ENCRYPT_KEY", KEY);
+    let keyed = connected().directory(folder.path()).key();
     let old = keyed.backup("switched", &[]);
-    let off = keyed.env("NO_ENCRYPT", "1");
+    let off = keyed.set("NO_ENCRYPT", "1");
     let new = off.backup("switched", &[]);
     assert!(!sealed_text(folder.path(), &new).contains("kept"));
     for (at, id) in [old, new].iter().enumerate() {
         let copy = format!("switched_copy_{at}");
-        off.run(&["restore", id, "--yes", "--to", &copy]).succeeded();
+        off.args(["restore", id, "--yes", "--to", &copy]).expect(0);
         assert_eq!(sql(&copy, "SELECT v FROM t"), "kept");
     }
-    let blind = pgbk().directory(folder.path()).run(&["verify", "--all"]);
-    assert!(blind.ended(2).text().contains("none is set"), "{}", blind.text());
+    let blind = connected().directory(folder.path()).args(["verify", "--all"]).expect(2);
+    assert!(blind.text().contains("none is set"), "{}", blind.text());
 }
 
 #[test]
 fn a_backup_without_a_seal_is_refused_where_a_key_is_set() {
     let folder = tempfile::tempdir().unwrap();
     small("unsealed", &["x"]);
-    let id = pgbk().directory(folder.path()).backup("unsealed", &[]);
-    let keyed = pgbk().directory(folder.path()).env("DB_BACKUP_ENCRYPT_KEY", KEY);
-    keyed.run(&["restore", &id, "--yes", "--to", "unsealed_copy"]).ended(3).says("--allow-unauthenticated");
+    let id = connected().directory(folder.path()).backup("unsealed", &[]);
+    let keyed = connected().directory(folder.path()).key();
+    keyed.args(["restore", &id, "--yes", "--to", "unsealed_copy"]).expect(3).says("--allow-unauthenticated");
     assert!(!exists("unsealed_copy"));
-    keyed.run(&["restore", &id, "--yes", "--to", "unsealed_copy", "--allow-unauthenticated"]).succeeded();
+    keyed.args(["restore", &id, "--yes", "--to", "unsealed_copy", "--allow-unauthenticated"]).expect(0);
     assert_same(&dump("unsealed"), &dump("unsealed_copy"));
 }
 

@@ -496,6 +496,28 @@ fn a_lost_answer_to_what_succeeded_is_a_success() {
 }
 
 #[test]
+fn an_upload_whose_id_was_lost_with_the_answer_is_aborted() {
+    let hang = Fault::DoneButHangs(Duration::from_secs(60));
+    for (fault, times) in [(Fault::DoneButSilent, 2), (Fault::DoneButSilent, usize::MAX), (hang, usize::MAX)] {
+        let host = fail("begin", times, fault.clone());
+        // Its name begins like that of the one that is lost.
+        host.begin_another("app/large-too");
+        let store = S3::open(S3Settings { timeout: Duration::from_secs(4), ..host.settings() }).expect("open");
+        let stored = large(&store);
+        assert_eq!(stored.is_ok(), times == 2, "{fault:?}: {stored:?}");
+        assert!(host.count("begin") > 1, "{fault:?}");
+        assert_eq!((host.objects().len(), host.open_uploads()), (usize::from(times == 2), 1), "{fault:?} {times}");
+    }
+}
+
+#[test]
+fn a_refused_beginning_is_looked_into_no_further() {
+    let host = fail("begin", usize::MAX, Fault::Answer(403, "AccessDenied"));
+    assert_eq!(kind(&large(&host.store()).unwrap_err()), Kind::Denied);
+    assert_eq!((host.count("begin"), host.count("uploads")), (1, 0));
+}
+
+#[test]
 fn a_lost_completion_of_another_object_is_no_success() {
     let host = fail("complete", 1, Fault::DoneByAnother);
     let error = large(&host.store()).unwrap_err();

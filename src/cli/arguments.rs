@@ -113,7 +113,7 @@ pub struct UploadArgs {
     /// FILE is a stored payload or .meta, written by "download --raw"
     #[arg(long)]
     pub raw: bool,
-    /// Accept a script without pg_dump's last line
+    /// Accept a dump that seems to be cut short
     #[arg(long)]
     pub allow_incomplete: bool,
     /// One JSON document on stdout

@@ -58,36 +58,27 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
         arguments: plan.arguments.clone(),
         snapshot: Some(SnapshotNote { snapshot: snapshot.pg_snapshot, lsn: snapshot.lsn }),
         previous,
-        trailer_required: true,
+        must_be_whole: true,
     };
     let manifest = deposit.finish(about, monitor)?;
     monitor.end();
     Ok(manifest)
 }
 
-/// The id by the server's clock, and the backup before it. Two backups in one second would have one name: the later one takes the
-/// next free second.
+/// The id by the server's clock, and the backup before it.
 fn name(
     vault: &Vault,
     database: &str,
     snapshot: &Snapshot,
     monitor: &dyn Monitor,
 ) -> Result<(BackupId, Option<BackupId>)> {
-    let mut id = BackupId::new(database, snapshot.taken_at);
-    match vault.ids(Some(database)) {
-        Ok(ids) => {
-            while ids.contains(&id) {
-                id = BackupId::new(database, id.taken_at() + Duration::from_secs(1));
-            }
-            let previous = ids.into_iter().rfind(|other| *other < id);
-            Ok((id, previous))
-        }
+    match vault.name(database, snapshot.taken_at) {
         // A role that may only write can back up; what a look at the bucket would have told stays unknown.
         Err(error) if kind(&error) == Kind::Denied => {
             monitor.warn("the store does not allow listing: the previous backup is not recorded");
-            Ok((id, None))
+            Ok((BackupId::new(database, snapshot.taken_at), None))
         }
-        Err(error) => Err(error),
+        named => named,
     }
 }
 

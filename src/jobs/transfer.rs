@@ -5,14 +5,13 @@ use crate::manifest::{BackupId, Compression, Format, META, Manifest, Sealed};
 use crate::monitor::Monitor;
 use crate::newfile::NewFile;
 use crate::store::{Creation, write_small};
-use crate::stream::drain;
 use crate::stream::tally::Summer;
+use crate::stream::{archive, drain};
 use crate::vault::{About, Opened, Vault};
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Where a download goes.
 pub enum Output<'a> {
@@ -95,7 +94,7 @@ pub struct Incoming {
     pub database: String,
     pub compression: Option<Compression>,
     pub expected: Option<u64>,
-    /// Accept a script without pg_dump's last line.
+    /// Accept a dump that is cut short.
     pub allow_incomplete: bool,
 }
 
@@ -110,7 +109,7 @@ pub fn upload(
     let mut head = Vec::new();
     source.take(16).read_to_end(&mut head)?;
     let format = recognise(&head)?;
-    let (id, previous) = free_name(vault, &incoming.database, now)?;
+    let (id, previous) = vault.name(&incoming.database, now)?;
     let expected = incoming.expected.unwrap_or(0);
     monitor.begin(&format!("upload {id}"), incoming.expected);
     let mut deposit = vault.begin(id, format, incoming.compression, expected)?;
@@ -119,27 +118,10 @@ pub fn upload(
         monitor.stored(deposit.stored());
         Ok(())
     })?;
-    let about = About {
-        server: None,
-        pg_dump: None,
-        arguments: Vec::new(),
-        snapshot: None,
-        previous,
-        trailer_required: !incoming.allow_incomplete,
-    };
+    let about = About { previous, must_be_whole: !incoming.allow_incomplete, ..About::default() };
     let manifest = deposit.finish(about, monitor)?;
     monitor.end();
     Ok(manifest)
-}
-
-fn free_name(vault: &Vault, database: &str, now: Timestamp) -> Result<(BackupId, Option<BackupId>)> {
-    let ids = vault.ids(Some(database))?;
-    let mut id = BackupId::new(database, now);
-    while ids.contains(&id) {
-        id = BackupId::new(database, id.taken_at() + Duration::from_secs(1));
-    }
-    let previous = ids.into_iter().rfind(|other| *other < id);
-    Ok((id, previous))
 }
 
 /// Plain script or archive; what is packed already would be packed twice and never restore.
@@ -153,7 +135,7 @@ fn recognise(head: &[u8]) -> Result<Format> {
     if head.is_empty() {
         return Err(Fault::usage("the file is empty").into());
     }
-    if head.starts_with(b"PGDMP") {
+    if head.starts_with(archive::MAGIC) {
         return Ok(Format::Custom);
     }
     match packed.iter().find(|(magic, _)| head.starts_with(magic)) {

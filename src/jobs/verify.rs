@@ -4,12 +4,14 @@ use crate::error::{Fault, Kind, Result, kind};
 use crate::level::Level;
 use crate::manifest::{BackupId, Format, Manifest};
 use crate::monitor::Monitor;
+use crate::stream::archive::{Archive, Verdict};
 use crate::stream::drain;
 use crate::stream::tables::Tables;
 use crate::stream::tally::{Summer, Tagger};
 use crate::stream::verified::VerifiedReader;
-use crate::vault::{Opened, Vault};
+use crate::vault::{Opened, Vault, unknown_archive};
 use serde::Serialize;
+use std::io::Read;
 
 /// What was found of one backup.
 #[derive(Debug, Clone, Serialize)]
@@ -109,9 +111,7 @@ fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result
     monitor.begin(&format!("verify {}", manifest.id), Some(manifest.plain.bytes));
     let mut reader = opened.plain()?;
     if manifest.dump.format == Format::Custom {
-        drain(&mut reader, monitor, |_| Ok(()))?;
-        monitor.end();
-        return Ok(());
+        return archive(&mut reader, manifest, monitor);
     }
     let mut tables = Tables::default();
     drain(&mut reader, monitor, |bytes| {
@@ -127,6 +127,23 @@ fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result
         return Err(
             Fault::damaged(format!("the dump in {} is cut short: its last line is missing", manifest.id)).into()
         );
+    }
+    Ok(())
+}
+
+fn archive(reader: &mut dyn Read, manifest: &Manifest, monitor: &dyn Monitor) -> Result<()> {
+    let mut archive = Archive::default();
+    drain(reader, monitor, |bytes| {
+        archive.update(bytes);
+        Ok(())
+    })?;
+    monitor.end();
+    match archive.verdict() {
+        Verdict::Unknown(major, minor) => monitor.warn(&unknown_archive(&manifest.id, major, minor)),
+        Verdict::Cut | Verdict::Foreign if manifest.tools.pg_dump.is_some() => {
+            return Err(Fault::damaged(format!("the archive in {} is cut short: it lacks data", manifest.id)).into());
+        }
+        _ => {}
     }
     Ok(())
 }

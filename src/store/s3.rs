@@ -4,6 +4,8 @@
 //! ends soon after a signal, and every request has a deadline. What the host is asked for is what all hosts know: path-style
 //! addresses, `Content-MD5`, parts of one size, and looking first where `If-None-Match` may be ignored.
 
+mod begin;
+mod claim;
 mod client;
 mod date;
 mod fault;
@@ -12,6 +14,7 @@ mod listing;
 mod object;
 mod parts;
 mod sum;
+mod tries;
 mod upload;
 
 use super::directory::check;
@@ -198,7 +201,7 @@ impl Store for S3 {
     }
 
     fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
-        listing::unfinished(&self.0, prefix)
+        self.0.wait(listing::unfinished(&self.0, prefix))?
     }
 
     fn discard(&self, unfinished: &Unfinished) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Backups made by the real binary from a real server, and copies of them to spoil.
 
 use crate::support::cluster::cluster;
-use crate::support::run::{ENC_PASSWORD, KEY, Run, json, pgbk};
+use crate::support::pgbk::{ENC_PASSWORD, KEY, Pgbk, pgbk};
 use pgbk::error::Result;
 use pgbk::keys::{Key, Working};
 use pgbk::manifest::{BackupId, Manifest};
@@ -51,8 +51,8 @@ pub fn database(hint: &str, sql: &str) -> String {
     name
 }
 
-pub fn backup(run: Run, folder: &Path) -> Manifest {
-    let made = json(&run.server(cluster()).directory(folder).expect(0));
+pub fn backup(run: Pgbk, folder: &Path) -> Manifest {
+    let made = run.server(cluster()).directory(folder).json();
     let id: BackupId = made["id"].as_str().expect("an id").parse().expect("an id");
     let meta = std::fs::read(folder.join(id.meta_key())).expect("the .meta");
     serde_json::from_slice(&without_seal(&meta)).expect("a manifest")
@@ -71,7 +71,7 @@ impl Sample {
     fn make(hint: &str, sql: &str, compress: &str, secret: Option<(&str, &str)>, key: Option<Key>) -> Sample {
         let folder = tempfile::tempdir().expect("a folder");
         let name = database(hint, sql);
-        let run = pgbk(["backup", &name, "--json", "--compress", compress]);
+        let run = pgbk(["backup", &name, "--compress", compress]);
         let run = secret.into_iter().fold(run, |run, (name, value)| run.set(name, value));
         let manifest = backup(run, folder.path());
         let read = |key: &str| std::fs::read(folder.path().join(key)).expect("a stored file");

@@ -2,28 +2,29 @@
 
 use super::sealed_text;
 use super::support::cluster::cluster;
-use super::support::pgbk::{Pgbk, Ran, assert_same, create, dump, exists, pgbk, script, small, sql, stdout_of};
+use super::support::database::{assert_same, create, dump, exists, script, small, sql, stdout_of};
+use super::support::pgbk::{Outcome, Pgbk, Running, connected};
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::Command;
 use tempfile::TempDir;
 
 fn directory() -> (TempDir, Pgbk) {
     super::warm_up();
     let folder = tempfile::tempdir().unwrap();
-    let pgbk = pgbk().directory(folder.path());
+    let pgbk = connected().directory(folder.path());
     (folder, pgbk)
 }
 
 /// Makes a backup of a script that nobody's `pg_dump` wrote.
 fn upload(pgbk: &Pgbk, database: &str, body: &str) -> String {
-    let ran = pgbk.run_with(&["upload", "-", "--database", database, "--json"], script(body).as_bytes());
-    ran.succeeded().document()["id"].as_str().unwrap().to_owned()
+    let upload = pgbk.args(["upload", "-", "--database", database]).input(script(body).as_bytes());
+    upload.json()["id"].as_str().unwrap().to_owned()
 }
 
-fn restore(pgbk: &Pgbk, id: &str, to: &str, more: &[&str]) -> Ran {
-    pgbk.run(&[&["restore", id, "--yes", "--to", to], more].concat())
+fn restore(pgbk: &Pgbk, id: &str, to: &str, more: &[&str]) -> Pgbk {
+    pgbk.args(["restore", id, "--yes", "--to", to].iter().chain(more).copied())
 }
 
 #[test]
@@ -33,10 +34,10 @@ fn a_target_that_is_not_empty_is_refused_and_stays_as_it_was() {
     small("taken", &["old"]);
     let before = dump("taken");
     let id = pgbk.backup("taken_source", &[]);
-    restore(&pgbk, &id, "taken", &[]).ended(1).says("\"taken\" is not empty").says("hint: ");
+    restore(&pgbk, &id, "taken", &[]).expect(1).says("\"taken\" is not empty").says("hint: ");
     assert_same(&before, &dump("taken"));
 
-    restore(&pgbk, &id, "taken", &["--clean"]).succeeded();
+    restore(&pgbk, &id, "taken", &["--clean"]).expect(0);
     assert_same(&dump("taken_source"), &dump("taken"));
 }
 
@@ -46,7 +47,7 @@ fn an_empty_database_that_is_there_is_filled() {
     small("filler", &["one", "two"]);
     create("filled", "");
     let id = pgbk.backup("filler", &[]);
-    let document = pgbk.json(&["restore", &id, "--yes", "--to", "filled"]);
+    let document = pgbk.args(["restore", &id, "--yes", "--to", "filled"]).json();
     assert_eq!((&document["created"], &document["rows"]), (&false.into(), &2.into()));
     assert_same(&dump("filler"), &dump("filled"));
 }
@@ -57,7 +58,7 @@ fn clean_replaces_everything_that_a_database_can_hold() {
     super::features("cluttered");
     small("plain_source", &["only"]);
     let id = pgbk.backup("plain_source", &[]);
-    restore(&pgbk, &id, "cluttered", &["--clean"]).succeeded();
+    restore(&pgbk, &id, "cluttered", &["--clean"]).expect(0);
     assert_same(&dump("plain_source"), &dump("cluttered"));
 }
 
@@ -67,14 +68,14 @@ fn an_error_at_the_last_statement_leaves_the_target_exactly_as_it_was() {
     super::features("intact");
     let before = dump("intact");
     let id = upload(&pgbk, "broken", "CREATE TABLE fresh (v text);\nCOPY fresh (v) FROM stdin;\na\n\\.\nSELECT 1/0;");
-    restore(&pgbk, &id, "intact", &["--clean"]).ended(1).says("division by zero").says("line 9");
+    restore(&pgbk, &id, "intact", &["--clean"]).expect(1).says("division by zero").says("line 9");
     assert_same(&before, &dump("intact"));
 
     create("still_empty", "");
-    restore(&pgbk, &id, "still_empty", &[]).ended(1);
+    restore(&pgbk, &id, "still_empty", &[]).expect(1);
     assert_eq!(sql("still_empty", "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
 
-    restore(&pgbk, &id, "never_made", &[]).ended(1);
+    restore(&pgbk, &id, "never_made", &[]).expect(1);
     assert!(!exists("never_made"), "the database that was made for a restore that failed is still there");
 }
 
@@ -84,10 +85,10 @@ fn the_source_itself_is_replaced_only_when_that_is_said_twice() {
     small("itself", &["first"]);
     let id = pgbk.backup("itself", &[]);
     sql("itself", "UPDATE t SET v = 'second'");
-    pgbk.run(&["restore", &id, "--yes", "--clean"]).ended(1).says("--over-source");
+    pgbk.args(["restore", &id, "--yes", "--clean"]).expect(1).says("--over-source");
     assert_eq!(sql("itself", "SELECT v FROM t"), "second");
-    pgbk.run(&["restore", &id, "--yes", "--over-source"]).ended(2);
-    pgbk.run(&["restore", &id, "--yes", "--clean", "--over-source"]).succeeded();
+    pgbk.args(["restore", &id, "--yes", "--over-source"]).expect(2);
+    pgbk.args(["restore", &id, "--yes", "--clean", "--over-source"]).expect(0);
     assert_eq!(sql("itself", "SELECT v FROM t"), "first");
 }
 
@@ -97,8 +98,8 @@ fn an_empty_database_comes_back_empty() {
     create("nothing", "");
     for (format, copy) in [("plain", "nothing_plain"), ("custom", "nothing_custom")] {
         let id = pgbk.backup("nothing", &["--format", format]);
-        pgbk.run(&["verify", &id]).succeeded();
-        restore(&pgbk, &id, copy, &[]).succeeded();
+        pgbk.args(["verify", &id]).expect(0);
+        restore(&pgbk, &id, copy, &[]).expect(0);
         assert_same(&dump("nothing"), &dump(copy));
     }
 }
@@ -113,9 +114,9 @@ fn missing_roles_are_listed_before_anything_starts() {
     sql("postgres", "ALTER ROLE \"Gone, soon\" RENAME TO other; ALTER ROLE gone_too RENAME TO another");
     for (at, id) in ids.iter().enumerate() {
         let copy = format!("owned_copy_{at}");
-        restore(&pgbk, id, &copy, &[]).ended(1).says("Gone, soon").says("gone_too").says("--no-owner");
+        restore(&pgbk, id, &copy, &[]).expect(1).says("Gone, soon").says("gone_too").says("--no-owner");
         assert!(!exists(&copy));
-        restore(&pgbk, id, &copy, &["--no-owner", "--no-privileges"]).succeeded();
+        restore(&pgbk, id, &copy, &["--no-owner", "--no-privileges"]).expect(0);
         assert_eq!(sql(&copy, "SELECT v FROM t"), "x");
         assert_eq!(sql(&copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), "postgres");
     }
@@ -125,7 +126,7 @@ fn missing_roles_are_listed_before_anything_starts() {
 fn a_missing_extension_is_listed_before_anything_starts() {
     let (_folder, pgbk) = directory();
     let id = upload(&pgbk, "extended", "CREATE EXTENSION IF NOT EXISTS no_such_thing WITH SCHEMA public;");
-    restore(&pgbk, &id, "extended_copy", &[]).ended(1).says("extensions no_such_thing");
+    restore(&pgbk, &id, "extended_copy", &[]).expect(1).says("extensions no_such_thing");
     assert!(!exists("extended_copy"));
 }
 
@@ -133,8 +134,7 @@ fn a_missing_extension_is_listed_before_anything_starts() {
 fn a_setting_of_a_newer_server_is_left_out_and_reported() {
     let (_folder, pgbk) = directory();
     let id = upload(&pgbk, "newer", "SET transaction_timeout = 0;\nSET from_the_future = 1;\nCREATE TABLE t (v text);");
-    let ran = restore(&pgbk, &id, "newer_copy", &["--json"]);
-    let document = ran.succeeded().says("from_the_future").document();
+    let document = restore(&pgbk, &id, "newer_copy", &["--json"]).expect(0).says("from_the_future").json();
     assert!(document["skipped"].as_array().unwrap().contains(&"setting \"from_the_future\"".into()), "{document}");
     assert_eq!(sql("newer_copy", "SELECT count(*) FROM t"), "0");
 }
@@ -144,11 +144,11 @@ fn an_archive_is_restored_by_several_jobs() {
     let (_folder, pgbk) = directory();
     super::features("jobs_source");
     let id = pgbk.backup("jobs_source", &["--format", "custom", "--compress", "zstd"]);
-    let ran = restore(&pgbk, &id, "jobs_copy", &["--jobs", "3"]);
-    assert!(!ran.succeeded().text().contains(" 0 rows"), "{}", ran.text());
+    let ran = restore(&pgbk, &id, "jobs_copy", &["--jobs", "3"]).expect(0);
+    assert!(!ran.text().contains(" 0 rows"), "{}", ran.text());
     assert_same(&dump("jobs_source"), &dump("jobs_copy"));
     // As an argument of pg_restore, this name would be connection settings.
-    restore(&pgbk, &id, "dbname=jobs 'copy", &["--jobs", "2"]).succeeded();
+    restore(&pgbk, &id, "dbname=jobs 'copy", &["--jobs", "2"]).expect(0);
     assert_same(&dump("jobs_source"), &dump("dbname=jobs 'copy"));
 }
 
@@ -157,9 +157,9 @@ fn several_jobs_for_a_script_are_a_usage_error() {
     let (_folder, pgbk) = directory();
     small("jobs_script", &["x"]);
     let id = pgbk.backup("jobs_script", &[]);
-    restore(&pgbk, &id, "jobs_script_copy", &["--jobs", "3"]).ended(2).says("--jobs is for archives");
+    restore(&pgbk, &id, "jobs_script_copy", &["--jobs", "3"]).expect(2).says("--jobs is for archives");
     // Whatever the target looks like.
-    restore(&pgbk, &id, "jobs_script", &["--jobs", "3"]).ended(2).says("--jobs is for archives");
+    restore(&pgbk, &id, "jobs_script", &["--jobs", "3"]).expect(2).says("--jobs is for archives");
     assert!(!exists("jobs_script_copy"));
 }
 
@@ -169,16 +169,16 @@ fn an_id_means_that_backup_and_latest_the_newest() {
     small("twice", &["old"]);
     let first = pgbk.backup("twice", &[]);
     sql("twice", "UPDATE t SET v = 'new'");
-    let second = pgbk.json(&["backup", "twice"]);
+    let second = pgbk.args(["backup", "twice"]).json();
     assert_eq!(second["previous"], first.as_str());
-    restore(&pgbk, &first, "twice_first", &[]).succeeded();
-    restore(&pgbk, "latest", "twice_latest", &[]).succeeded();
+    restore(&pgbk, &first, "twice_first", &[]).expect(0);
+    restore(&pgbk, "latest", "twice_latest", &[]).expect(0);
     assert_eq!(
         (sql("twice_first", "SELECT v FROM t"), sql("twice_latest", "SELECT v FROM t")),
         ("old".into(), "new".into())
     );
-    pgbk.run(&["restore", "twice-20200101T000000Z", "--yes"]).ended(4);
-    pgbk.run(&["restore", "twice", "--yes"]).ended(2).says("is not a backup id");
+    pgbk.args(["restore", "twice-20200101T000000Z", "--yes"]).expect(4);
+    pgbk.args(["restore", "twice", "--yes"]).expect(2).says("is not a backup id");
 }
 
 #[test]
@@ -190,13 +190,13 @@ fn a_database_is_never_taken_for_one_whose_name_begins_like_it() {
     let id = pgbk.backup("app", &[]);
     pgbk.backup("app_staging", &[]);
     pgbk.backup("app-staging", &[]);
-    let restored = pgbk.json(&["restore", "latest", "--database", "app", "--yes", "--to", "app_copy"]);
+    let restored = pgbk.args(["restore", "latest", "--database", "app", "--yes", "--to", "app_copy"]).json();
     assert_eq!(restored["id"], id.as_str());
     assert_eq!(sql("app_copy", "SELECT v FROM t"), "app");
-    let listed = pgbk.json(&["list", "--database", "app"]);
+    let listed = pgbk.args(["list", "--database", "app"]).json();
     assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
-    restore(&pgbk, "latest", "nowhere", &[]).ended(2).says("app, app-staging, app_staging");
-    pgbk.run(&["restore", "latest", "--database", "ap", "--yes"]).ended(4);
+    restore(&pgbk, "latest", "nowhere", &[]).expect(2).says("app, app-staging, app_staging");
+    pgbk.args(["restore", "latest", "--database", "ap", "--yes"]).expect(4);
 }
 
 #[test]
@@ -223,12 +223,13 @@ fn any_database_name_can_be_backed_up_and_restored() {
         small(name, &["here"]);
         let id = pgbk.backup(name, &["--compress", "zstd"]);
         assert!(!id.contains('/') && id.is_ascii(), "{id}");
-        let latest =
-            pgbk.json(&["restore", "latest", "--yes", &format!("--database={name}"), &format!("--to={name} copy")]);
+        let latest = pgbk
+            .args(["restore", "latest", "--yes", &format!("--database={name}"), &format!("--to={name} copy")])
+            .json();
         assert_eq!(latest["id"], id.as_str());
         assert_same(&dump(name), &dump(&format!("{name} copy")));
     }
-    let all = pgbk.json(&["verify", "--all"]);
+    let all = pgbk.args(["verify", "--all"]).json();
     assert_eq!(all["checked"], names.len());
 }
 
@@ -246,7 +247,7 @@ fn rows_keep_their_bytes_in_any_encoding() {
         for format in ["plain", "custom"] {
             let id = pgbk.backup(name, &["--format", format]);
             let copy = format!("{name}_{format}");
-            restore(&pgbk, &id, &copy, &[]).succeeded();
+            restore(&pgbk, &id, &copy, &[]).expect(0);
             assert_same(&dump(name), &dump(&copy));
             assert_eq!(sql(&copy, "SHOW server_encoding"), encoding);
         }
@@ -257,8 +258,8 @@ fn rows_keep_their_bytes_in_any_encoding() {
 fn a_backup_that_was_not_read_back_says_so() {
     let (folder, pgbk) = directory();
     small("unchecked", &["x"]);
-    let ran = pgbk.env("DB_BACKUP_VERIFY", "0").run(&["backup", "unchecked", "--json"]);
-    let document = ran.succeeded().says("DB_BACKUP_VERIFY=0").document();
+    let unchecked = pgbk.set("DB_BACKUP_VERIFY", "0").args(["backup", "unchecked", "--json"]);
+    let document = unchecked.expect(0).says("DB_BACKUP_VERIFY=0").json();
     assert_eq!(document["verified"], false);
     let id = document["id"].as_str().unwrap();
     assert!(sealed_text(folder.path(), id).contains("\n  \"verified\": false,\n"));
@@ -279,7 +280,7 @@ fn a_second_that_is_taken_gives_way_to_the_next_free_one() {
     for id in &taken {
         fs::write(inside.join(format!("{id}.meta")), "{}").unwrap();
     }
-    let first = pgbk.json(&["backup", "hasty"]);
+    let first = pgbk.args(["backup", "hasty"]).json();
     let second = pgbk.backup("hasty", &[]);
     let first_id = first["id"].as_str().unwrap();
     assert!(taken.iter().all(|id| id.as_str() < first_id) && *first_id < *second, "{first_id} {second}");
@@ -288,7 +289,7 @@ fn a_second_that_is_taken_gives_way_to_the_next_free_one() {
 
 /// A backup whose `pg_dump` says "here" in one pipe, waits for a word from another, and then is the real one.
 struct Held {
-    backup: Child,
+    backup: Option<Running>,
     tools: TempDir,
 }
 
@@ -304,24 +305,24 @@ impl Held {
         fs::write(&path, script).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         stdout_of(Command::new("mkfifo").arg(tools.path().join("ready")).arg(tools.path().join("go")));
-        let backup = pgbk.env("PG_BIN_DIR", tools.path()).command(&["backup", database]).spawn().unwrap();
+        let backup = pgbk.set("PG_BIN_DIR", tools.path().display()).args(["backup", database]).start();
         assert_eq!(fs::read_to_string(tools.path().join("ready")).unwrap(), "here\n");
-        Held { backup, tools }
+        Held { backup: Some(backup), tools }
     }
 
     /// Lets it go on, and waits for its end.
-    fn release(&mut self) -> io::Result<ExitStatus> {
+    fn release(&mut self) -> Option<Outcome> {
         // Opened both ways, a pipe can be written to although nobody reads it any more.
-        let mut go = fs::OpenOptions::new().read(true).write(true).open(self.tools.path().join("go"))?;
-        go.write_all(b"go\n")?;
-        self.backup.wait()
+        let go = fs::OpenOptions::new().read(true).write(true).open(self.tools.path().join("go"));
+        go.and_then(|mut go| go.write_all(b"go\n")).ok();
+        self.backup.take().map(Running::end)
     }
 }
 
 impl Drop for Held {
     /// A test that fails must not leave it waiting for ever.
     fn drop(&mut self) {
-        self.release().ok();
+        self.release();
     }
 }
 
@@ -332,13 +333,13 @@ fn a_second_backup_while_one_runs_is_told_who_is_first() {
     small("free", &["x"]);
     let mut first = Held::start(&pgbk, "busy");
 
-    pgbk.run(&["backup", "busy"]).ended(5).says("is being backed up by server process");
-    pgbk.run(&["backup", "free"]).succeeded();
+    pgbk.args(["backup", "busy"]).expect(5).says("is being backed up by server process");
+    pgbk.args(["backup", "free"]).expect(0);
 
-    assert!(first.release().unwrap().success());
-    let listed = pgbk.json(&["list", "--database", "busy"]);
+    assert_eq!(first.release().unwrap().code, Some(0));
+    let listed = pgbk.args(["list", "--database", "busy"]).json();
     assert_eq!(listed.as_array().unwrap().len(), 1);
-    pgbk.run(&["backup", "busy"]).succeeded();
+    pgbk.args(["backup", "busy"]).expect(0);
 }
 
 #[test]
@@ -346,7 +347,7 @@ fn several_databases_are_backed_up_in_one_run() {
     let (_folder, pgbk) = directory();
     small("several_a", &["a"]);
     small("several_b", &["b"]);
-    let documents = pgbk.json(&["backup", "several_a", "several_b"]);
+    let documents = pgbk.args(["backup", "several_a", "several_b"]).json();
     let names: Vec<_> = documents.as_array().unwrap().iter().map(|one| one["database"].as_str().unwrap()).collect();
     assert_eq!(names, ["several_a", "several_b"]);
 }
@@ -354,6 +355,6 @@ fn several_databases_are_backed_up_in_one_run() {
 #[test]
 fn a_server_without_the_database_makes_no_backup() {
     let (folder, pgbk) = directory();
-    pgbk.run(&["backup", "not_there"]).ended(4).says("not_there");
+    pgbk.args(["backup", "not_there"]).expect(4).says("not_there");
     assert_eq!(fs::read_dir(folder.path()).map(Iterator::count).unwrap_or(0), 0);
 }

@@ -1,6 +1,7 @@
 //! Backups as files: download, edit, upload, and from one store to another.
 
-use super::support::pgbk::{KEY, Pgbk, assert_same, comparable, dump, pgbk, script, small, sql, stdout_of, tool};
+use super::support::database::{assert_same, comparable, dump, script, small, sql, stdout_of, tool};
+use super::support::pgbk::{Pgbk, connected};
 use super::support::s3::{Server, radosgw, seaweedfs};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use std::fs;
@@ -11,19 +12,19 @@ use tempfile::TempDir;
 
 fn directory() -> (TempDir, Pgbk) {
     let folder = tempfile::tempdir().unwrap();
-    let pgbk = pgbk().directory(&folder.path().join("store"));
+    let pgbk = connected().directory(&folder.path().join("store"));
     (folder, pgbk)
 }
 
 #[test]
 fn a_download_is_the_dump_itself_and_private() {
     let (folder, pgbk) = directory();
-    let pgbk = pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY);
+    let pgbk = pgbk.key();
     super::features("downloaded");
     for (format, compress) in [("plain", "xz"), ("plain", "0"), ("custom", "zstd")] {
         let id = pgbk.backup("downloaded", &["--format", format, "--compress", compress]);
         let file = folder.path().join(&id);
-        pgbk.run(&["download", &id, "-o", file.to_str().unwrap()]).succeeded();
+        pgbk.args(["download", &id, "-o", file.to_str().unwrap()]).expect(0);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
         let text = match format {
             "custom" => stdout_of(tool("pg_restore", "").args(["-f", "-"]).arg(&file)),
@@ -36,8 +37,8 @@ fn a_download_is_the_dump_itself_and_private() {
         };
         let found = if format == "custom" { without_comments(&text) } else { comparable(&text) };
         assert_same(&expected, &found);
-        let ran = pgbk.run(&["download", &id, "-o", "-"]);
-        assert_same(&fs::read(&file).unwrap(), &ran.succeeded().stdout);
+        let ran = pgbk.args(["download", &id, "-o", "-"]).expect(0);
+        assert_same(&fs::read(&file).unwrap(), &ran.out);
     }
 }
 
@@ -55,9 +56,9 @@ fn a_file_that_is_there_is_replaced_only_by_force() {
     let file = folder.path().join("mine.sql");
     fs::write(&file, "mine").unwrap();
     let path = file.to_str().unwrap();
-    pgbk.run(&["download", &id, "-o", path]).ended(1).says("--force");
+    pgbk.args(["download", &id, "-o", path]).expect(1).says("--force");
     assert_eq!(fs::read(&file).unwrap(), b"mine");
-    pgbk.run(&["download", &id, "-o", path, "--force"]).succeeded();
+    pgbk.args(["download", &id, "-o", path, "--force"]).expect(0);
     assert_same(&dump("forced"), &comparable(&fs::read(&file).unwrap()));
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
     assert_eq!(files(folder.path()), ["mine.sql", "store"]);
@@ -68,30 +69,29 @@ fn a_download_without_a_name_is_called_like_the_backup() {
     let (folder, pgbk) = directory();
     small("named", &["x"]);
     let id = pgbk.backup("named", &["--compress", "gzip"]);
-    let ran = pgbk.command(&["download"]).current_dir(folder.path()).output().unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    stdout_of(pgbk.args(["download"]).command().current_dir(folder.path()));
     assert_eq!(files(folder.path()), [format!("{id}.sql"), "store".into()]);
 }
 
 #[test]
 fn an_edited_dump_becomes_a_backup_of_its_own() {
     let (folder, pgbk) = directory();
-    let pgbk = pgbk.env("DB_BACKUP_ENCRYPT_KEY", KEY).env("DB_BACKUP_COMPRESS", "zstd").env("DB_NAME", "edited");
+    let pgbk = pgbk.key().set("DB_BACKUP_COMPRESS", "zstd").set("DB_NAME", "edited");
     small("edited", &["before"]);
     let original = pgbk.backup("edited", &[]);
     let file = folder.path().join("edited.sql");
     let path = file.to_str().unwrap();
-    pgbk.run(&["download", "-o", path]).succeeded();
+    pgbk.args(["download", "-o", path]).expect(0);
     stdout_of(Command::new("sed").args(["-i", "s/^before$/after/", path]));
-    let uploaded = pgbk.json(&["upload", path]);
+    let uploaded = pgbk.args(["upload", path]).json();
     assert_eq!(uploaded["previous"], original.as_str());
     assert_ne!(uploaded["id"], original.as_str());
     assert_eq!(uploaded["tables"][0]["rows"], 1);
 
-    pgbk.run(&["verify", "--all"]).succeeded();
-    pgbk.run(&["restore", "latest", "--yes", "--to", "edited_copy"]).succeeded();
+    pgbk.args(["verify", "--all"]).expect(0);
+    pgbk.args(["restore", "latest", "--yes", "--to", "edited_copy"]).expect(0);
     assert_eq!(sql("edited_copy", "SELECT v FROM t"), "after");
-    pgbk.run(&["restore", &original, "--yes", "--to", "edited_original"]).succeeded();
+    pgbk.args(["restore", &original, "--yes", "--to", "edited_original"]).expect(0);
     assert_eq!(sql("edited_original", "SELECT v FROM t"), "before");
 }
 
@@ -105,13 +105,14 @@ fn a_backup_from_a_bucket_with_versions_restores_from_a_copy_elsewhere() {
     runtime.block_on(request.send()).unwrap();
     small("versions", &["kept"]);
     let folder = tempfile::tempdir().unwrap();
-    let elsewhere = pgbk().directory(&folder.path().join("store"));
-    let id = pgbk().s3(server, &bucket, "").backup("versions", &[]);
-    pgbk().s3(server, &bucket, "").run(&["download", &id, "--raw", "-o", folder.path().to_str().unwrap()]).succeeded();
+    let elsewhere = connected().directory(&folder.path().join("store"));
+    let here = connected().s3(server, &bucket);
+    let id = here.backup("versions", &[]);
+    here.args(["download", &id, "--raw", "-o", folder.path().to_str().unwrap()]).expect(0);
     let meta = folder.path().join(format!("{id}.meta"));
     assert!(!std::fs::read_to_string(&meta).unwrap().contains("\"version_id\": null"));
-    elsewhere.run(&["upload", "--raw", meta.to_str().unwrap()]).succeeded();
-    elsewhere.run(&["restore", &id, "--yes", "--to", "versions_copy"]).succeeded();
+    elsewhere.args(["upload", "--raw", meta.to_str().unwrap()]).expect(0);
+    elsewhere.args(["restore", &id, "--yes", "--to", "versions_copy"]).expect(0);
     assert_same(&dump("versions"), &dump("versions_copy"));
 }
 
@@ -119,33 +120,33 @@ fn a_backup_from_a_bucket_with_versions_restores_from_a_copy_elsewhere() {
 fn raw_files_carry_a_backup_from_one_store_to_another() {
     let (from, to) = (seaweedfs(), radosgw());
     let (from_bucket, to_bucket) = (from.bucket("raw"), to.bucket("raw"));
-    let keyless_here = pgbk().s3(from, &from_bucket, "one");
-    let here = keyless_here.env("DB_BACKUP_ENCRYPT_KEY", KEY);
-    let keyless_there = pgbk().s3(to, &to_bucket, "an/other");
-    let there = keyless_there.env("DB_BACKUP_ENCRYPT_KEY", KEY);
+    let keyless_here = connected().s3(from, &from_bucket).set("S3_FOLDER", "one");
+    let here = keyless_here.key();
+    let keyless_there = connected().s3(to, &to_bucket).set("S3_FOLDER", "an/other");
+    let there = keyless_there.key();
     super::features("carried");
-    let backup = here.json(&["backup", "carried", "--compress", "xz"]);
+    let backup = here.args(["backup", "carried", "--compress", "xz"]).json();
     let (id, object) = (backup["id"].as_str().unwrap(), backup["object"].as_str().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let folder_name = folder.path().to_str().unwrap();
 
     // Neither way needs the key.
-    keyless_here.run(&["download", id, "--raw", "-o", folder_name]).succeeded();
+    keyless_here.args(["download", id, "--raw", "-o", folder_name]).expect(0);
     let payload = object.rsplit('/').next().unwrap().to_owned();
     assert_eq!(files(folder.path()), [format!("{id}.meta"), payload.clone()]);
-    keyless_there.run(&["upload", "--raw", folder.path().join(format!("{id}.meta")).to_str().unwrap()]).succeeded();
+    keyless_there.args(["upload", "--raw", folder.path().join(format!("{id}.meta")).to_str().unwrap()]).expect(0);
     let meta = format!("carried/{id}.meta");
     for key in [object, &meta] {
         let original = object_in(from, &from_bucket, &format!("one/{key}"));
         assert!(original == object_in(to, &to_bucket, &format!("an/other/{key}")), "{key} differs");
         assert!(original == fs::read(folder.path().join(key.rsplit('/').next().unwrap())).unwrap());
     }
-    there.run(&["restore", id, "--yes", "--to", "carried_copy"]).succeeded();
+    there.args(["restore", id, "--yes", "--to", "carried_copy"]).expect(0);
     assert_same(&dump("carried"), &dump("carried_copy"));
 
     // A name that is taken is never written to again.
-    there.run(&["upload", "--raw", folder.path().join(&payload).to_str().unwrap()]).ended(1);
-    there.run(&["verify", id]).succeeded();
+    there.args(["upload", "--raw", folder.path().join(&payload).to_str().unwrap()]).expect(1);
+    there.args(["verify", id]).expect(0);
 }
 
 fn object_in(server: &Server, bucket: &str, key: &str) -> Vec<u8> {
@@ -162,28 +163,41 @@ fn a_dump_from_a_pipe_becomes_a_backup() {
     small("piped", &["x"]);
     for format in ["plain", "custom"] {
         let made = stdout_of(tool("pg_dump", "piped").arg(format!("--format={format}")));
-        let ran = pgbk.run_with(&["upload", "-", "--database", "piped", "--json"], &made);
-        let id = ran.succeeded().document()["id"].as_str().unwrap().to_owned();
+        let uploaded = pgbk.args(["upload", "-", "--database", "piped"]).input(&made).json();
+        let id = uploaded["id"].as_str().unwrap();
         let copy = format!("piped_{format}");
-        pgbk.run(&["restore", &id, "--yes", "--to", &copy]).succeeded();
+        pgbk.args(["restore", id, "--yes", "--to", &copy]).expect(0);
         assert_same(&dump("piped"), &dump(&copy));
-        assert_same(&made, &pgbk.run(&["download", &id, "-o", "-"]).stdout);
+        assert_same(&made, &pgbk.args(["download", id, "-o", "-"]).expect(0).out);
     }
+}
+
+#[test]
+fn an_archive_that_is_cut_short_is_accepted_only_when_that_is_said() {
+    let (folder, pgbk) = directory();
+    super::features("cut_archive");
+    let made = stdout_of(tool("pg_dump", "cut_archive").arg("--format=custom"));
+    let upload = |more: &[&str]| {
+        let arguments = ["upload", "-", "--database", "cut_archive"].iter().chain(more).copied();
+        pgbk.args(arguments).input(&made[..made.len() - 1])
+    };
+    upload(&[]).expect(1).says("cut short").says("--allow-incomplete");
+    assert_eq!(files(&folder.path().join("store/cut_archive")), [""; 0]);
+    upload(&["--allow-incomplete"]).expect(0);
 }
 
 #[test]
 fn a_script_that_is_cut_short_is_accepted_only_when_that_is_said() {
     let (folder, pgbk) = directory();
     let cut = "CREATE TABLE t (v text);\n";
-    let upload = ["upload", "-", "--database", "cut"];
-    pgbk.run_with(&upload, cut.as_bytes()).ended(1).says("--allow-incomplete");
+    let upload = |more: &[&str]| {
+        pgbk.args(["upload", "-", "--database", "cut"].iter().chain(more).copied()).input(cut.as_bytes())
+    };
+    upload(&[]).expect(1).says("--allow-incomplete");
     assert_eq!(files(&folder.path().join("store/cut")), [""; 0]);
-    let id = pgbk
-        .run_with(&[&upload[..], &["--allow-incomplete", "--json"]].concat(), cut.as_bytes())
-        .succeeded()
-        .document();
-    pgbk.run(&["verify", "--all"]).succeeded();
-    pgbk.run(&["restore", id["id"].as_str().unwrap(), "--yes", "--to", "cut_copy"]).succeeded();
+    let uploaded = upload(&["--allow-incomplete"]).json();
+    pgbk.args(["verify", "--all"]).expect(0);
+    pgbk.args(["restore", uploaded["id"].as_str().unwrap(), "--yes", "--to", "cut_copy"]).expect(0);
     assert_eq!(sql("cut_copy", "SELECT count(*) FROM t"), "0");
 }
 
@@ -195,10 +209,10 @@ fn what_is_packed_already_is_refused_with_the_way_to_unpack_it() {
         fs::write(&file, script("CREATE TABLE t (v text);")).unwrap();
         stdout_of(Command::new(packer).args(["-q", "-f"]).arg(&file));
         let packed = format!("{}.{extension}", file.display());
-        pgbk.run(&["upload", &packed, "--database", "packed"]).ended(2).says(unpacker);
+        pgbk.args(["upload", &packed, "--database", "packed"]).expect(2).says(unpacker);
     }
-    pgbk.run_with(&["upload", "-", "--database", "packed"], b"").ended(2).says("empty");
-    pgbk.run(&["upload", "/nonexistent/x.sql", "--database", "packed"]).ended(4);
+    pgbk.args(["upload", "-", "--database", "packed"]).expect(2).says("empty");
+    pgbk.args(["upload", "/nonexistent/x.sql", "--database", "packed"]).expect(4);
     assert!(!folder.path().join("store/packed").exists());
 }
 

@@ -1,5 +1,6 @@
 //! A small S3 host of our own whose only purpose is to fail on demand, and to show what it was asked.
 
+use jiff::Timestamp;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::hash::{MessageDigest, hash};
@@ -32,6 +33,7 @@ impl Request {
         match self.method.as_str() {
             "HEAD" => "head",
             "GET" if has("tagging") => "get-tags",
+            "GET" if has("uploads") => "uploads",
             "GET" => "get",
             "PUT" if has("partNumber") => "part",
             "PUT" if has("tagging") => "tag",
@@ -53,6 +55,8 @@ pub enum Fault {
     ErrorIn200,
     /// Does what was asked, and hangs up instead of answering.
     DoneButSilent,
+    /// Does what was asked, and says nothing for so long.
+    DoneButHangs(Duration),
     /// Puts something else in the object's place, drops the upload, and hangs up.
     DoneByAnother,
     /// Hangs up before the body's last bytes.
@@ -72,6 +76,8 @@ struct State {
     objects: BTreeMap<String, Vec<u8>>,
     etags: BTreeMap<String, String>,
     uploads: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
+    /// The path and the begin of every upload, also of those that are over.
+    begun_for: BTreeMap<String, (String, Timestamp)>,
     begun: usize,
     seen: Vec<Request>,
     calls: BTreeMap<&'static str, usize>,
@@ -144,6 +150,14 @@ impl Faulty {
         self.state.lock().unwrap().objects.values().cloned().collect()
     }
 
+    /// Begins an upload as another program would.
+    pub fn begin_another(&self, key: &str) {
+        let mut state = self.state.lock().unwrap();
+        let (id, path) = (format!("another-{key}"), format!("/bucket/{key}"));
+        state.uploads.insert(id.clone(), BTreeMap::new());
+        state.begun_for.insert(id, (path, Timestamp::now()));
+    }
+
     pub fn open_uploads(&self) -> usize {
         self.state.lock().unwrap().uploads.len()
     }
@@ -168,6 +182,11 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
             }
             Some(Fault::DoneButSilent) => {
                 answer(&mut state.lock().unwrap(), &request);
+                return Ok(());
+            }
+            Some(Fault::DoneButHangs(time)) => {
+                answer(&mut state.lock().unwrap(), &request);
+                std::thread::sleep(time);
                 return Ok(());
             }
             Some(Fault::DoneByAnother) => {
@@ -270,6 +289,7 @@ fn answer(state: &mut State, request: &Request) -> Answer {
             state.begun += 1;
             let id = format!("upload{}", state.begun);
             state.uploads.insert(id.clone(), BTreeMap::new());
+            state.begun_for.insert(id.clone(), (request.path.clone(), Timestamp::now()));
             let body =
                 format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
             ok(Vec::new(), body)
@@ -294,9 +314,19 @@ fn answer(state: &mut State, request: &Request) -> Answer {
             Some(_) => Answer { status: 204, ..ok(Vec::new(), "") },
             None => error(404, "NoSuchUpload"),
         },
+        "uploads" => ok(Vec::new(), uploads(state)),
         "head" | "get" => read(state, request),
         _ => error(501, "NotImplemented"),
     }
+}
+
+fn uploads(state: &State) -> String {
+    let listed = state.uploads.keys().map(|id| {
+        let (path, begun) = &state.begun_for[id];
+        let key = path.strip_prefix("/bucket/").unwrap_or(path);
+        format!("<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{begun}</Initiated></Upload>")
+    });
+    format!("<ListMultipartUploadsResult>{}</ListMultipartUploadsResult>", listed.collect::<String>())
 }
 
 fn store(state: &mut State, request: &Request, bytes: Vec<u8>, etag: String) -> Answer {

@@ -4,8 +4,9 @@
 
 pub mod ceph;
 pub mod cluster;
+pub mod database;
 pub mod faulty;
 pub mod pgbk;
 pub mod process;
-pub mod run;
+pub mod random;
 pub mod s3;

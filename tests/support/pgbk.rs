@@ -1,211 +1,251 @@
-//! The real binary in a clean environment, against the real servers of this test process.
+//! The real binary, run with an environment of its own, and what it said.
 
-use super::cluster::{PASSWORD, USER, cluster};
+use super::cluster::{Cluster, PASSWORD, cluster};
 use super::s3::Server;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use std::ffi::OsStr;
+use std::fmt;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
-pub const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+pub const KEY: &str = "5ca1ab1e0ddba11c0ffee0f1a5c0ded00dabba5e7ab1e5d15c0b01d0ca5cade5";
+pub const OTHER_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 pub const IV: &str = "f0e0d0c0b0a090807060504030201000";
 pub const ENC_PASSWORD: &str = "correct horse: battery\\staple %41";
 
-/// Settings for runs of the binary. Nothing of the caller's environment comes through but `PATH`.
+/// Values that must never be seen, whatever happens. An IV is none: every `.meta` has it.
+const SECRETS: &[&str] =
+    &["DB_PASSWORD", "S3_SECRET_ACCESS_KEY", "S3_SESSION_TOKEN", "DB_BACKUP_ENCRYPT_KEY", "ENC_PASSWORD", "PGPASSWORD"];
+
+/// A run that is longer than this hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A call of pgbk. Nothing of the test's own environment reaches it but `PATH`; every method gives another call.
 #[derive(Clone)]
 pub struct Pgbk {
+    arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    input: Vec<u8>,
 }
 
-/// How one run ended.
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub fn pgbk<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Pgbk {
+    let variables = vec![("HOME".to_owned(), "/nonexistent".to_owned())];
+    Pgbk { arguments: Vec::new(), variables, input: Vec::new() }.args(arguments)
 }
 
-/// The test cluster's server, and no store yet.
-pub fn pgbk() -> Pgbk {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let variables = [("PATH".to_owned(), path), ("HOME".to_owned(), "/nonexistent".to_owned())];
-    Pgbk { variables: variables.into_iter().chain(cluster().env()).collect() }
+/// The settings of the test cluster's server, and nothing to do yet.
+pub fn connected() -> Pgbk {
+    pgbk([]).server(cluster())
 }
 
 impl Pgbk {
-    /// The same with one more variable.
-    pub fn env(&self, name: &str, value: impl AsRef<Path>) -> Pgbk {
-        let mut variables = self.variables.clone();
-        variables.retain(|(old, _)| old != name);
-        variables.push((name.to_owned(), value.as_ref().to_str().unwrap().to_owned()));
-        Pgbk { variables }
+    /// The same settings with these arguments and no other.
+    pub fn args<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Pgbk {
+        Pgbk { arguments: arguments.into_iter().map(str::to_owned).collect(), ..self.clone() }
     }
 
-    pub fn directory(&self, folder: &Path) -> Pgbk {
-        self.env("STORE_DIR", folder)
+    pub fn set(&self, name: &str, value: impl fmt::Display) -> Pgbk {
+        let mut other = self.unset(name);
+        other.variables.push((name.to_owned(), value.to_string()));
+        other
     }
 
-    pub fn s3(&self, server: &Server, bucket: &str, folder: &str) -> Pgbk {
-        self.env("S3_HOST_BASE", &server.endpoint)
-            .env("S3_BUCKET", bucket)
-            .env("S3_FOLDER", folder)
-            .env("S3_ACCESS_KEY_ID", &server.access_key)
-            .env("S3_SECRET_ACCESS_KEY", &server.secret_key)
+    pub fn unset(&self, name: &str) -> Pgbk {
+        let mut other = self.clone();
+        other.variables.retain(|(known, _)| known != name);
+        other
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    /// With this on its standard input, which else is empty.
+    pub fn input(&self, bytes: &[u8]) -> Pgbk {
+        Pgbk { input: bytes.to_vec(), ..self.clone() }
+    }
+
+    pub fn server(&self, cluster: &Cluster) -> Pgbk {
+        cluster.env().into_iter().fold(self.clone(), |pgbk, (name, value)| pgbk.set(&name, value))
+    }
+
+    pub fn key(&self) -> Pgbk {
+        self.set("DB_BACKUP_ENCRYPT_KEY", KEY)
+    }
+
+    pub fn directory(&self, path: &Path) -> Pgbk {
+        self.set("STORE_DIR", path.display())
+    }
+
+    pub fn s3(&self, server: &Server, bucket: &str) -> Pgbk {
+        self.bucket(&server.endpoint, bucket, &server.access_key, &server.secret_key)
+    }
+
+    /// A host that may not answer, or with keys that it may not know: it is not asked for long.
+    pub fn at(&self, endpoint: &str, bucket: &str, access: &str, secret: &str) -> Pgbk {
+        self.bucket(endpoint, bucket, access, secret).set("S3_ATTEMPTS", "2").set("S3_TIMEOUT", "20s")
+    }
+
+    fn bucket(&self, endpoint: &str, bucket: &str, access: &str, secret: &str) -> Pgbk {
+        self.set("S3_HOST_BASE", endpoint)
+            .set("S3_BUCKET", bucket)
+            .set("S3_ACCESS_KEY_ID", access)
+            .set("S3_SECRET_ACCESS_KEY", secret)
+    }
+
+    /// For a test that starts it in a way of its own.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pgbk"));
-        command.args(arguments).env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(&self.arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
-        self.run_with(arguments, b"")
-    }
-
-    /// A run with this on its standard input.
-    pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Ran {
-        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let ran = std::thread::scope(|scope| {
+    pub fn start(&self) -> Running {
+        let mut command = self.command();
+        command.stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() });
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start pgbk");
+        if let Some(mut stdin) = child.stdin.take() {
+            let input = self.input.clone();
             // A program that refuses its input closes it unread.
-            scope.spawn(move || stdin.write_all(input).ok());
-            Ran::from(child.wait_with_output().unwrap())
-        });
-        eprintln!("pgbk {arguments:?}: {:?}\n{}", ran.code, ran.stderr);
-        ran
+            std::thread::spawn(move || stdin.write_all(&input).ok());
+        }
+        Running { child, pgbk: self.clone(), begun: Instant::now() }
     }
 
-    /// A run that has to succeed, and its JSON document.
-    pub fn json(&self, arguments: &[&str]) -> Value {
-        let ran = self.run(&[arguments, &["--json"]].concat());
-        ran.succeeded();
-        ran.document()
+    /// Runs to the end.
+    pub fn end(&self) -> Outcome {
+        self.start().end()
+    }
+
+    /// Runs to the end, which must have this exit code.
+    #[track_caller]
+    pub fn expect(&self, code: i32) -> Outcome {
+        let outcome = self.end();
+        assert_eq!(outcome.code, Some(code), "pgbk {:?}: {outcome:#?}", self.arguments);
+        outcome
+    }
+
+    /// Runs well to the end, and gives the document that it was asked for.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let mut asked = self.clone();
+        asked.arguments.push("--json".to_owned());
+        asked.expect(0).json()
     }
 
     /// Backs up one database and gives the backup's id.
+    #[track_caller]
     pub fn backup(&self, database: &str, more: &[&str]) -> String {
-        let document = self.env("DB_NAME", database).json(&[&["backup"], more].concat());
-        document["id"].as_str().unwrap().to_owned()
+        let document = self.args(["backup"].iter().chain(more).copied()).set("DB_NAME", database).json();
+        document["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Another program in pgbk's place, which is given pgbk's command line.
+    pub fn wrapped(&self, program: &str, before: &[&str]) -> Output {
+        let own = self.command();
+        let mut command = Command::new(program);
+        command.args(before).arg(own.get_program()).args(own.get_args()).env_clear();
+        command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).output().expect("run the wrapper")
+    }
+
+    fn keeps_its_secrets(&self, text: &str) {
+        for (name, value) in &self.variables {
+            if SECRETS.contains(&name.as_str()) {
+                assert!(!text.contains(value.as_str()), "{name} is shown in: {text}");
+                // A piece of a key is a secret too.
+                let part = value.get(..value.len().min(12)).unwrap_or(value);
+                assert!(part.len() < 12 || !text.contains(part), "a part of {name} is shown in: {text}");
+            }
+        }
+        assert!(!text.contains(PASSWORD), "the server's password is shown in: {text}");
     }
 }
 
-impl Ran {
-    #[track_caller]
-    pub fn succeeded(&self) -> &Ran {
-        self.ended(0)
+pub struct Running {
+    child: Child,
+    pgbk: Pgbk,
+    begun: Instant,
+}
+
+impl Running {
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
-    #[track_caller]
-    pub fn ended(&self, code: i32) -> &Ran {
-        assert_eq!(self.code, Some(code), "stderr: {}\nstdout: {}", self.stderr, self.text());
-        self
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("send a signal to pgbk");
+    }
+
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("look at pgbk").is_none()
+    }
+
+    /// Waits for the end; kills what hangs, and fails.
+    pub fn end(self) -> Outcome {
+        let Running { child, pgbk, begun } = self;
+        let (over, hangs) = std::sync::mpsc::channel::<()>();
+        let pid = Pid::from_child(&child);
+        let guard = std::thread::spawn(move || {
+            let late = hangs.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+            if late {
+                kill_process(pid, Signal::KILL).ok();
+            }
+            late
+        });
+        let output = child.wait_with_output().expect("wait for pgbk");
+        drop(over);
+        let late = guard.join().expect("guard");
+        let outcome = Outcome::of(output, begun.elapsed());
+        assert!(!late, "pgbk {:?} hangs: {}", pgbk.arguments, outcome.err);
+        pgbk.keeps_its_secrets(&outcome.text());
+        pgbk.keeps_its_secrets(&outcome.err);
+        outcome
+    }
+}
+
+/// What a run came to.
+pub struct Outcome {
+    /// None for an end by `kill -9`.
+    pub code: Option<i32>,
+    pub out: Vec<u8>,
+    pub err: String,
+    pub took: Duration,
+}
+
+impl Outcome {
+    fn of(output: Output, took: Duration) -> Outcome {
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        Outcome { code: code(output.status), out: output.stdout, err, took }
     }
 
     /// What stderr must say.
     #[track_caller]
-    pub fn says(&self, what: &str) -> &Ran {
-        assert!(self.stderr.contains(what), "\"{what}\" is not in: {}", self.stderr);
+    pub fn says(self, text: &str) -> Outcome {
+        assert!(self.err.contains(text), "no {text:?} in {self:#?}");
         self
     }
 
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
+        String::from_utf8_lossy(&self.out).into_owned()
     }
 
-    pub fn document(&self) -> Value {
-        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
-    }
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Ran {
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        Ran { code: output.status.code(), stdout: output.stdout, stderr }
+    /// The only JSON document on stdout.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.out).unwrap_or_else(|error| panic!("{error} in {self:#?}"))
     }
 }
 
-/// One of the server's own programs. The database goes in by variable: as an argument, a name may read as connection settings.
-pub fn tool(name: &str, database: &str) -> Command {
-    let mut command = Command::new(cluster().bin.join(name));
-    command.envs([("PGHOST", "127.0.0.1"), ("PGUSER", USER), ("PGPASSWORD", PASSWORD), ("PGDATABASE", database)]);
-    command.env("PGPORT", cluster().port.to_string()).stdin(Stdio::null());
-    command
-}
-
-#[track_caller]
-pub fn stdout_of(command: &mut Command) -> Vec<u8> {
-    let output = command.output().unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
-    assert!(output.status.success(), "{:?}: {}", command.get_program(), String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
-
-/// What `psql` prints, unaligned and without headers.
-#[track_caller]
-pub fn sql(database: &str, text: impl AsRef<OsStr>) -> String {
-    let output = stdout_of(tool("psql", database).args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-c"]).arg(text));
-    String::from_utf8(output).unwrap().trim_end().to_owned()
-}
-
-pub fn exists(database: &str) -> bool {
-    let literal = format!("'{}'", database.replace('\'', "''"));
-    sql("postgres", format!("SELECT count(*) FROM pg_database WHERE datname = {literal}")) == "1"
-}
-
-pub fn create(database: &str, how: &str) {
-    sql("postgres", format!("CREATE DATABASE \"{}\" {how}", database.replace('"', "\"\"")));
-}
-
-/// What `pg_dump` writes, without the lines that differ from run to run.
-pub fn dump(database: &str) -> Vec<u8> {
-    comparable(&stdout_of(&mut tool("pg_dump", database)))
-}
-
-pub fn comparable(dump: &[u8]) -> Vec<u8> {
-    let restricts = |line: &&[u8]| line.starts_with(b"\\restrict ") || line.starts_with(b"\\unrestrict ");
-    dump.split_inclusive(|byte| *byte == b'\n').filter(|line| !restricts(line)).flatten().copied().collect()
-}
-
-#[track_caller]
-pub fn assert_same(left: &[u8], right: &[u8]) {
-    if left == right {
-        return;
-    }
-    let differs = left.iter().zip(right).position(|(one, other)| one != other).unwrap_or(left.len().min(right.len()));
-    let near = |text: &[u8]| {
-        let piece = text.get(differs.saturating_sub(200)..(differs + 200).min(text.len()));
-        String::from_utf8_lossy(piece.unwrap_or_default()).into_owned()
-    };
-    panic!("they differ at byte {differs}:\n--- left\n{}\n--- right\n{}", near(left), near(right));
-}
-
-/// A copy of a database that has one of everything, plus what only a second copy would not allow.
-pub fn features(name: &str) {
-    static MADE: OnceLock<()> = OnceLock::new();
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    MADE.get_or_init(|| {
-        create("features", "");
-        let script = include_str!("../load/features.sql");
-        let more = include_str!("features.sql");
-        stdout_of(tool("psql", "features").args(["-XqAt1", "-v", "ON_ERROR_STOP=1", "-c"]).arg(script));
-        stdout_of(tool("psql", "features").args(["-XqAt1", "-v", "ON_ERROR_STOP=1", "-c"]).arg(more));
-    });
-    create(name, "TEMPLATE features");
-}
-
-/// A small table with these rows.
-pub fn small(database: &str, rows: &[&str]) {
-    create(database, "");
-    sql(database, "CREATE TABLE t (v text)");
-    for row in rows {
-        sql(database, format!("INSERT INTO t VALUES ('{row}')"));
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outcome { code, err, took, .. } = self;
+        let (out, err) = (self.text(), err);
+        f.debug_struct("Outcome").field("code", code).field("out", &out).field("err", err).field("took", took).finish()
     }
 }
 
-/// As `pg_dump` ends a script.
-pub fn script(body: &str) -> String {
-    format!("--\n-- PostgreSQL database dump\n--\n\n{body}\n--\n-- PostgreSQL database dump complete\n--\n\n")
+fn code(status: ExitStatus) -> Option<i32> {
+    assert_eq!(status.signal().filter(|signal| *signal != 9), None, "pgbk crashed");
+    status.code()
 }

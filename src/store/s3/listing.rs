@@ -43,7 +43,7 @@ pub(super) fn objects(host: &Host, prefix: &str) -> Result<Vec<Listed>> {
     Ok(found)
 }
 
-pub(super) fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinished>> {
+pub(super) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinished>> {
     let mut found = Vec::new();
     let mut next: (Option<String>, Option<String>) = (None, None);
     loop {
@@ -55,7 +55,7 @@ pub(super) fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinished>> {
             .set_key_marker(next.0.clone())
             .set_upload_id_marker(next.1.clone());
         let doing = doing("list the unfinished uploads", prefix);
-        let page = host.wait(request.send())?.map_err(|error| host.fault(&doing, error))?;
+        let page = request.send().await.map_err(|error| host.fault(&doing, error))?;
         for upload in page.uploads() {
             let key = upload.key().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix));
             let (Some(key), Some(id)) = (key, upload.upload_id()) else { continue };

@@ -1,26 +1,25 @@
 //! A multipart upload: parts on their way, and what ends them. Dropped before it is complete, it is aborted.
 
-use super::fault::{Answer, status, uncertain};
+use super::begin::begin;
+use super::claim::{Claim, claim, refuse_taken};
+use super::fault::{Answer, status};
 use super::host::{GRACE, Host};
 use super::object::real_version;
 use super::sum::Sum;
-use super::upload::{is_taken, look_up, refuse_taken, taken};
 use crate::error::{Fault, Result};
 use crate::store::Receipt;
-use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::abort_multipart_upload::AbortMultipartUploadError;
-use aws_sdk_s3::operation::complete_multipart_upload::{CompleteMultipartUploadError, CompleteMultipartUploadOutput};
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 
 /// Buffers on their way together, unless two parts alone are more.
 const IN_FLIGHT_BYTES: usize = 64 << 20;
 /// For the abort with all its tries: the program is on its way out.
-const ABORT_LIMIT: Duration = Duration::from_secs(15);
+pub(super) const ABORT_LIMIT: Duration = Duration::from_secs(15);
 
 pub(super) struct Parts {
     host: Arc<Host>,
@@ -43,19 +42,7 @@ struct Part {
 
 impl Parts {
     pub fn begin(host: &Arc<Host>, key: &str, part_size: usize) -> Result<Parts> {
-        let create = host
-            .client
-            .create_multipart_upload()
-            .bucket(host.bucket())
-            .key(host.full(key))
-            .customize()
-            .mutate_request(host.add_headers());
-        // Cut short, it could leave an upload behind whose id nobody knows.
-        let begun = host.wait_out(create.send())?;
-        let begun = begun.map_err(|error| host.fault(&format!("begin the upload of \"{key}\""), error))?;
-        let Some(id) = begun.upload_id.filter(|id| !id.is_empty()) else {
-            return Err(Fault::failed(format!("{} gave no id for the upload of \"{key}\"", host.name)).into());
-        };
+        let id = begin(host, key)?;
         let in_flight = host.settings.parts_in_flight.min((IN_FLIGHT_BYTES / part_size.max(1)).max(2)).max(1);
         let (host, key) = (Arc::clone(host), key.to_owned());
         Ok(Parts { host, key, id, in_flight, tasks: JoinSet::new(), done: Vec::new(), begun: 0, open: true })
@@ -96,65 +83,32 @@ impl Parts {
         }
         self.done.sort_by_key(|part| part.number);
         let sums: Vec<Sum> = self.done.iter().map(|part| part.sum).collect();
-        let mut receipt = Receipt { bytes, etag: Some(Sum::of_parts(&sums)?), version: None };
+        let sent = Receipt { bytes, etag: Some(Sum::of_parts(&sums)?), version: None };
         // Some hosts honour the condition for whole objects only.
         refuse_taken(&self.host, &self.key)?;
-        let mut condition = Some("*".to_owned());
-        loop {
-            let tries = Arc::new(AtomicU32::new(0));
-            let error = match self.host.wait_out(self.request_completion(condition.clone(), &tries))? {
-                Ok(answer) => {
-                    self.open = false;
-                    receipt.version = answer.version_id().and_then(real_version);
-                    return Ok(receipt);
-                }
-                Err(error) => error,
-            };
-            if condition.is_some() && status(&error) == Some(501) {
-                condition = None;
-                continue;
-            }
-            return self.settle(error, receipt, tries.load(Ordering::Relaxed));
-        }
-    }
-
-    /// A completion that failed, or that succeeded with its answer lost: then a second try finds no upload any more, or the
-    /// key taken.
-    fn settle(&mut self, error: SdkError<CompleteMultipartUploadError>, sent: Receipt, tries: u32) -> Result<Receipt> {
-        let refused = is_taken(&error);
-        let may_be_done = uncertain(&error) || matches!(status(&error), Some(200 | 404)) || refused && tries > 1;
-        if may_be_done && let Some(found) = look_up(&self.host, &self.key, &sent)? {
-            self.open = false;
-            return Ok(found);
-        }
         let doing = format!("complete the upload of \"{}\"", self.key);
-        Err(if refused { taken(&self.host, &self.key) } else { self.host.fault(&doing, error) }.into())
+        let receipt = claim(&self.host, &self.key, &doing, sent, async |claim| self.request_completion(claim).await)?;
+        self.open = false;
+        Ok(receipt)
     }
 
-    async fn request_completion(
-        &self,
-        condition: Option<String>,
-        tries: &Arc<AtomicU32>,
-    ) -> Answer<CompleteMultipartUploadOutput, CompleteMultipartUploadError> {
+    async fn request_completion(&self, claim: Claim) -> Answer<Option<String>, CompleteMultipartUploadError> {
         let parts = self.done.iter().map(|part| {
             let etag = part.etag.clone().unwrap_or_else(|| format!("\"{}\"", part.sum.hex()));
             CompletedPart::builder().part_number(part.number).e_tag(etag).build()
         });
-        let tries = Arc::clone(tries);
-        self.host
+        let request = self
+            .host
             .client
             .complete_multipart_upload()
             .bucket(self.host.bucket())
             .key(self.host.full(&self.key))
             .upload_id(&self.id)
-            .set_if_none_match(condition)
+            .set_if_none_match(claim.condition.clone())
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
             .customize()
-            .mutate_request(move |_| {
-                tries.fetch_add(1, Ordering::Relaxed);
-            })
-            .send()
-            .await
+            .mutate_request(claim.tries.count());
+        Ok(request.send().await?.version_id().and_then(real_version))
     }
 
     fn wait_for_one(&mut self) -> Result<()> {

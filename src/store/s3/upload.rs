@@ -1,18 +1,17 @@
 //! Writing: a small object in one request, a large one in parts of one size.
 
-use super::fault::{Answer, status, uncertain};
+use super::claim::{Claim, claim, refuse_taken};
+use super::fault::Answer;
 use super::host::Host;
-use super::object::{head, real_version};
+use super::object::real_version;
 use super::parts::Parts;
 use super::sum::Sum;
-use crate::error::{Fault, Kind, Result, into_io};
+use crate::error::{Fault, Result, into_io};
 use crate::store::{Creation, Receipt, Upload};
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
+use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 const MIB: u64 = 1 << 20;
 /// Below this a part costs more in requests than it gains.
@@ -105,48 +104,10 @@ fn part_size(setting: Option<u64>, limit: u32, expected: u64) -> u64 {
     setting.unwrap_or_else(|| needed.div_ceil(MIB).saturating_mul(MIB).clamp(USUAL_PART, *PART_SIZES.end()))
 }
 
-/// Looks first: not every host honours `If-None-Match`, and a taken name should be known before the work.
-pub(super) fn refuse_taken(host: &Host, key: &str) -> Result<()> {
-    match host.wait(head(host, key, None))? {
-        Ok(None) => Ok(()),
-        Ok(Some(_)) => Err(taken(host, key).into()),
-        // Who may only write cannot look.
-        Err(fault) if fault.kind() == Kind::Denied => Ok(()),
-        Err(fault) => Err(fault.into()),
-    }
-}
-
-pub(super) fn taken(host: &Host, key: &str) -> Fault {
-    Fault::new(Kind::Exists, format!("\"{key}\" exists already in {}", host.location()))
-}
-
 fn put(host: &Host, key: &str, bytes: Vec<u8>) -> Result<Receipt> {
     let sum = Sum::of(&bytes)?;
-    let mut receipt = Receipt { bytes: bytes.len() as u64, etag: Some(sum.hex()), version: None };
-    let doing = format!("write \"{key}\"");
-    let mut condition = Some("*".to_owned());
-    loop {
-        let tries = Arc::new(AtomicU32::new(0));
-        let sent = host.wait_out(put_object(host, key, &bytes, sum, condition.clone(), &tries))?;
-        let error = match sent {
-            Ok(answer) => {
-                receipt.version = answer.version_id().and_then(real_version);
-                return Ok(receipt);
-            }
-            Err(error) => error,
-        };
-        if condition.is_some() && status(&error) == Some(501) {
-            // A host without conditional writes: looking first has to do.
-            condition = None;
-            continue;
-        }
-        let refused = is_taken(&error);
-        let may_be_done = uncertain(&error) || refused && tries.load(Ordering::Relaxed) > 1;
-        if may_be_done && let Some(found) = look_up(host, key, &receipt)? {
-            return Ok(found);
-        }
-        return Err(if refused { taken(host, key) } else { host.fault(&doing, error) }.into());
-    }
+    let sent = Receipt { bytes: bytes.len() as u64, etag: Some(sum.hex()), version: None };
+    claim(host, key, &format!("write \"{key}\""), sent, async |claim| put_object(host, key, &bytes, sum, claim).await)
 }
 
 async fn put_object(
@@ -154,40 +115,20 @@ async fn put_object(
     key: &str,
     bytes: &[u8],
     sum: Sum,
-    condition: Option<String>,
-    tries: &Arc<AtomicU32>,
-) -> Answer<PutObjectOutput, PutObjectError> {
-    let (headers, tries) = (host.add_headers(), Arc::clone(tries));
-    host.client
+    claim: Claim,
+) -> Answer<Option<String>, PutObjectError> {
+    let request = host
+        .client
         .put_object()
         .bucket(host.bucket())
         .key(host.full(key))
-        .set_if_none_match(condition)
+        .set_if_none_match(claim.condition.clone())
         .set_content_md5(host.settings.content_md5.then(|| sum.base64()))
         .body(ByteStream::from(bytes.to_vec()))
         .customize()
-        .mutate_request(headers)
-        .mutate_request(move |_| {
-            tries.fetch_add(1, Ordering::Relaxed);
-        })
-        .send()
-        .await
-}
-
-/// After an answer that was lost or says that a former try succeeded: whether the object is there and is what was sent.
-pub(super) fn look_up(host: &Host, key: &str, sent: &Receipt) -> Result<Option<Receipt>> {
-    let found = host.wait_out(head(host, key, None))?;
-    Ok(match found {
-        Ok(Some(info)) if info.bytes == sent.bytes && info.etag == sent.etag => {
-            Some(Receipt { version: info.version, ..sent.clone() })
-        }
-        _ => None,
-    })
-}
-
-/// Whether the host says that the key is taken, or is being written by another at this moment.
-pub(super) fn is_taken<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    status(error) == Some(412) || error.code() == Some("ConditionalRequestConflict")
+        .mutate_request(host.add_headers())
+        .mutate_request(claim.tries.count());
+    Ok(request.send().await?.version_id().and_then(real_version))
 }
 
 #[cfg(test)]
