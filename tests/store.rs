@@ -28,7 +28,7 @@ fn bytes(count: usize) -> Vec<u8> {
 }
 
 fn put(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<Receipt> {
-    let mut upload = store.create(key, &Creation { expected: bytes.len() as u64 })?;
+    let mut upload = store.create(key, &Creation { expected: bytes.len() as u64, ..Creation::default() })?;
     // Neither whole parts nor a divisor of one.
     for piece in bytes.chunks(777_777) {
         upload.write_all(piece)?;
@@ -92,7 +92,7 @@ mod every {
         for size in [10, PART + 10] {
             let key = format!("race/{size}");
             let (mut one, mut two) = (vec![1; size], vec![2; size]);
-            let expected = Creation { expected: size as u64 };
+            let expected = Creation { expected: size as u64, ..Creation::default() };
             let mut first = store.create(&key, &expected).expect("create");
             let mut second = store.create(&key, &expected).expect("create");
             first.write_all(&one).expect("write");
@@ -108,7 +108,7 @@ mod every {
     }
 
     pub fn an_object_is_invisible_until_it_is_committed(store: &dyn Store) {
-        let mut upload = store.create("app/slow", &Creation { expected: 1 }).expect("create");
+        let mut upload = store.create("app/slow", &Creation::default()).expect("create");
         upload.write_all(&bytes(PART + 1)).expect("write");
         assert!(keys(store, "").is_empty());
         assert_eq!(kind(&store.open("app/slow", None).map(|_| ()).unwrap_err()), Kind::NotFound);

@@ -129,7 +129,7 @@ impl Upload for Begun {
         if contents.objects.contains_key(&self.key) {
             return Err(taken(&self.key).into());
         }
-        let receipt = Receipt { bytes: bytes.len() as u64, etag: None, version: None };
+        let receipt = Receipt { bytes: bytes.len() as u64, ..Receipt::default() };
         contents.objects.insert(self.key.clone(), Kept { bytes, modified: Timestamp::now(), tags: Vec::new() });
         Ok(receipt)
     }

@@ -11,11 +11,16 @@ mod date;
 mod fault;
 mod host;
 mod listing;
+mod lock;
+mod making;
 mod object;
 mod parts;
 mod sum;
 mod tries;
 mod upload;
+
+pub use lock::{Lock, LockMode, Term};
+pub use making::Encryption;
 
 use super::directory::check;
 use super::{Creation, Listed, Object, Store, Unfinished, Upload};
@@ -25,6 +30,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{Tag, Tagging};
 use fault::status;
 use host::Host;
+use making::is_set_elsewhere;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +53,11 @@ pub struct S3Settings {
     pub content_md5: bool,
     /// `S3_REQUEST_HEADERS`, for the requests that make objects.
     pub headers: Vec<(String, String)>,
+    /// `S3_STORAGE_CLASS`, for payloads.
+    pub storage_class: Option<String>,
+    pub encryption: Option<Encryption>,
+    /// For payloads and their `.meta`.
+    pub lock: Option<Lock>,
     pub parts_in_flight: usize,
     /// The most parts that the host takes for one object.
     pub part_limit: u32,
@@ -70,6 +81,9 @@ impl Default for S3Settings {
             ca_file: None,
             content_md5: true,
             headers: Vec::new(),
+            storage_class: None,
+            encryption: None,
+            lock: None,
             parts_in_flight: 4,
             part_limit: 10_000,
             part_size: None,
@@ -95,13 +109,36 @@ impl S3Settings {
         if !(1..=10_000).contains(&self.part_limit) {
             return Err(Fault::usage("the number of parts must be between 1 and 10000").into());
         }
+        self.check_headers()
+    }
+
+    fn check_headers(&self) -> Result<()> {
         // Values may be secrets, such as the keys of server-side encryption.
-        match self.headers.iter().find(|(name, value)| !is_header(name, value)) {
-            None => Ok(()),
-            Some((name, _)) => {
-                Err(Fault::usage(format!("S3_REQUEST_HEADERS: {name:?} is not a header, or its value is none")).into())
+        for (name, value) in &self.headers {
+            if !is_header(name, value) {
+                let text = format!("S3_REQUEST_HEADERS: {name:?} is not a header, or its value is none");
+                return Err(Fault::usage(text).into());
+            }
+            if is_set_elsewhere(self, name) {
+                let text = format!("S3_REQUEST_HEADERS: {name} is set by a setting of its own too");
+                return Err(Fault::usage(text).hint("leave one of the two out").into());
             }
         }
+        let values = [self.storage_class.as_deref(), self.encryption.as_ref().and_then(Encryption::key)];
+        match values.into_iter().flatten().find(|value| value.is_empty() || !is_header("x", value)) {
+            None => Ok(()),
+            Some(value) => Err(Fault::usage(format!("{value:?} cannot be the value of a header")).into()),
+        }
+    }
+
+    /// Whether there is anything that not every host and bucket can do.
+    fn asks_for_more(&self) -> bool {
+        self.storage_class.is_some() || self.encryption.is_some() || self.lock.is_some() || !self.headers.is_empty()
+    }
+
+    /// The key service's own encryption gives objects an ETag that nobody else can compute.
+    fn etag_is_md5(&self) -> bool {
+        !matches!(self.encryption, Some(Encryption::KeyService(_)))
     }
 }
 

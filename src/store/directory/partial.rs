@@ -72,7 +72,7 @@ impl Upload for Partial {
         // Published: what follows must not make `drop` look for the temporary file.
         self.file = None;
         self.folder.sync().map_err(|error| self.cause(error))?;
-        Ok(Receipt { bytes: self.bytes, etag: None, version: None })
+        Ok(Receipt { bytes: self.bytes, ..Receipt::default() })
     }
 }
 
