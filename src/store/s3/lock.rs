@@ -4,6 +4,7 @@
 
 use super::fault::status;
 use super::host::Host;
+use super::object::timestamp;
 use crate::error::{Fault, Kind, Result, kind};
 use crate::store::Held;
 use aws_sdk_s3::primitives::DateTime;
@@ -87,34 +88,31 @@ pub(super) fn confirm(host: &Host, key: &str, version: Option<&str>, asked: Hold
     }
 }
 
+/// Two ways, because a role may be allowed one of them only, and not every host answers both.
 fn look(host: &Host, key: &str, version: Option<&str>) -> Result<Option<Hold>> {
-    let request = host
-        .client
-        .get_object_retention()
-        .bucket(host.bucket())
-        .key(host.full(key))
-        .set_version_id(version.map(str::to_owned));
+    let version = version.map(str::to_owned);
+    let request = host.client.head_object().bucket(host.bucket()).key(host.full(key)).set_version_id(version.clone());
+    if let Ok(answer) = host.wait_out(request.send())?
+        && let Some(mode) = answer.object_lock_mode()
+    {
+        return Ok(hold(mode.as_str(), answer.object_lock_retain_until_date()));
+    }
+    let request = host.client.get_object_retention().bucket(host.bucket()).key(host.full(key)).set_version_id(version);
     match host.wait_out(request.send())? {
-        Ok(answer) => Ok(answer.retention.and_then(|retention| {
-            let until = retention.retain_until_date.and_then(|date| Timestamp::from_second(date.secs()).ok())?;
-            let mode = match retention.mode? {
-                ObjectLockRetentionMode::Governance => LockMode::Governance,
-                ObjectLockRetentionMode::Compliance => LockMode::Compliance,
-                _ => return None,
-            };
-            Some(Hold { mode, until })
-        })),
+        Ok(answer) => Ok(answer.retention().and_then(|found| hold(found.mode()?.as_str(), found.retain_until_date()))),
         // Hosts say in several ways that there is none.
         Err(error) if matches!(status(&error), Some(400 | 404)) => Ok(None),
         Err(error) => Err(host.fault(&format!("read the lock of \"{key}\""), error).into()),
     }
 }
 
+fn hold(mode: &str, until: Option<&DateTime>) -> Option<Hold> {
+    let mode = [LockMode::Governance, LockMode::Compliance].into_iter().find(|known| known.name() == mode)?;
+    Some(Hold { mode, until: timestamp(until?)? })
+}
+
 fn set(host: &Host, key: &str, version: Option<&str>, asked: Hold) -> Result<()> {
-    let mode = match asked.mode {
-        LockMode::Governance => ObjectLockRetentionMode::Governance,
-        LockMode::Compliance => ObjectLockRetentionMode::Compliance,
-    };
+    let mode = ObjectLockRetentionMode::from(asked.mode.name());
     let until = DateTime::from_secs(asked.until.as_second());
     let request = host
         .client
