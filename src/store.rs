@@ -26,10 +26,13 @@ pub trait Store: Debug + Send + Sync {
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>>;
     /// All committed objects whose key begins with `prefix`, in order of their keys.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>>;
-    /// Removes an object; no error when it is not there.
-    fn remove(&self, key: &str) -> Result<()>;
-    /// Replaces the object's tags. A store without tags says so with an error.
-    fn tag(&self, key: &str, tags: &[(String, String)]) -> Result<()>;
+    /// Removes an object; no error when it is not there. Where the store keeps versions, one that is named goes for good, or is
+    /// `Denied` while a lock holds it; without a name the object is only hidden, whatever holds it.
+    fn remove(&self, key: &str, version: Option<&str>) -> Result<()>;
+    /// Replaces the tags of the object (of that version of it, or of the newest). A store without tags says so with an error.
+    fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()>;
+    /// The tags that it has.
+    fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>>;
     /// Uploads below `prefix` that were begun and neither committed nor aborted, such as those of a killed run.
     fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>>;
     /// Removes one of those.

@@ -145,7 +145,7 @@ fn a_writer_neither_reads_deletes_nor_leaves_its_folder_and_clears_up_after_itse
     write_small(&store, "shop/x", b"text").expect("put");
     denied(read_small(&store, "shop/x", 9));
     denied(store.list(""));
-    denied(store.remove("shop/x"));
+    denied(store.remove("shop/x", None));
     denied(write_small(&place.store(&role, "other"), "shop/x", b"text"));
 
     let mut upload = store.create("shop/large", &Creation::default()).expect("create");
@@ -163,6 +163,6 @@ fn a_pruner_reads_and_deletes_and_writes_no_backup() {
     assert_eq!(pruner.list("").expect("list").len(), 1);
     assert_eq!(read_small(&pruner, "shop/x", 9).expect("read"), b"text");
     denied(write_small(&pruner, "shop/y", b"text"));
-    pruner.remove("shop/x").expect("remove");
+    pruner.remove("shop/x", None).expect("remove");
     assert!(place.admin().list("").expect("list").is_empty());
 }

@@ -171,7 +171,7 @@ pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<M
     let written = match write_as(vault.store.as_ref(), &manifest.meta_key(), &meta, Purpose::Meta) {
         Ok(written) => written,
         Err(error) => {
-            vault.store.remove(&manifest.object)?;
+            vault.store.remove(&manifest.object, None)?;
             return Err(error);
         }
     };
