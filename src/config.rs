@@ -14,6 +14,7 @@ use crate::store::directory::Directory;
 use crate::store::s3::S3;
 use crate::stream::codec::levels;
 use crate::vault::Vault;
+use crate::vault::fixed_name::FixedName;
 use std::sync::Arc;
 
 /// The store, and the S3 client itself where it is one: `doctor` asks it more than a store can tell.
@@ -25,9 +26,18 @@ pub struct Place {
 pub fn place(args: &StoreArgs, check: bool) -> Result<Place> {
     if args.s3_bucket.is_some() || args.s3_host_base.is_some() {
         let s3 = Arc::new(S3::open(s3::settings(args, check)?)?);
-        return Ok(Place { store: Arc::clone(&s3) as Arc<dyn Store>, s3: Some(s3) });
+        let store: Arc<dyn Store> = match &args.s3_object_name {
+            None => Arc::clone(&s3) as Arc<dyn Store>,
+            Some(name) => Arc::new(FixedName::new(Arc::clone(&s3), name)?),
+        };
+        return Ok(Place { store, s3: Some(s3) });
     }
     match &args.store_dir {
+        Some(_) if args.s3_object_name.is_some() => {
+            Err(Fault::usage("S3_OBJECT_NAME is set, and no S3 bucket: a directory keeps no versions")
+                .hint("unset S3_OBJECT_NAME, or set S3_BUCKET")
+                .into())
+        }
         Some(folder) => Ok(Place { store: Arc::new(Directory::open(folder)?), s3: None }),
         None => Err(Fault::usage("no store is set")
             .hint("set S3_BUCKET (with S3_HOST_BASE for hosts other than AWS), or STORE_DIR for a directory")

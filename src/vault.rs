@@ -2,6 +2,8 @@
 //!
 //! Payload first, `.meta` last, and only a `.meta` makes a backup; what is read back is authenticated before it is believed.
 
+pub mod fixed_name;
+
 use crate::error::{Fault, Kind, Result, kind};
 use crate::keys::{Key, Working};
 use crate::manifest::{

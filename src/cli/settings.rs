@@ -40,6 +40,9 @@ pub struct StoreArgs {
     /// Folder in the bucket
     #[arg(long, env = "S3_FOLDER", value_name = "FOLDER")]
     pub s3_folder: Option<String>,
+    /// Keep every backup as a new version of objects of this name, in a bucket that keeps versions
+    #[arg(long, hide_short_help = true, env = "S3_OBJECT_NAME", value_name = "NAME")]
+    pub s3_object_name: Option<String>,
     /// Certificates (PEM) to trust beside the system's
     #[arg(long, hide_short_help = true, env = "S3_CA_FILE", value_name = "FILE")]
     pub s3_ca_file: Option<PathBuf>,

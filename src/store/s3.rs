@@ -18,9 +18,11 @@ mod parts;
 mod sum;
 mod tries;
 mod upload;
+mod versions;
 
 pub use lock::{Lock, LockMode, Term};
 pub use making::Encryption;
+pub use versions::Version;
 
 use super::directory::check;
 use super::{Creation, Listed, Object, Store, Unfinished, Upload};
@@ -171,6 +173,21 @@ impl S3 {
             Err(error) if error.code() == Some("ObjectLockConfigurationNotFoundError") => Ok(false),
             Err(error) => Err(host.fault("read the bucket's Object Lock settings", error).into()),
         }
+    }
+
+    /// Whether what is overwritten stays as an older version.
+    pub fn keeps_versions(&self) -> Result<bool> {
+        versions::are_kept(&self.0)
+    }
+
+    /// All versions of the objects whose key begins with `prefix`, those of one key newest first.
+    pub fn versions(&self, prefix: &str) -> Result<Vec<Version>> {
+        versions::all(&self.0, prefix)
+    }
+
+    /// Whether new backups are to be locked.
+    pub fn locks(&self) -> bool {
+        self.0.settings.lock.is_some()
     }
 
     /// Whether the host itself refuses a second object under a taken key, asked with `key`, which must exist.

@@ -28,7 +28,7 @@ pub fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<
     findings.push(read(store, &key));
     findings.push(listing(store, &key));
     if let Some(s3) = s3 {
-        findings.extend([tags(store, &key), lock(s3), conditional(s3, &key), skew(s3)]);
+        findings.extend([tags(store, &key), versions(s3), lock(s3), conditional(s3, &key), skew(s3)]);
     }
     findings.push(match store.remove(&key, None) {
         Ok(()) => Finding::ok("store: delete", "allowed"),
@@ -93,9 +93,26 @@ fn tags(store: &dyn Store, key: &str) -> Finding {
     }
 }
 
+fn versions(s3: &S3) -> Finding {
+    match s3.keeps_versions() {
+        Ok(true) => Finding::ok("store: versions", "what is overwritten or deleted stays as an older version"),
+        Ok(false) => Finding::note(
+            "store: versions",
+            "the bucket keeps none",
+            "S3_OBJECT_NAME and Object Lock need them; without them a deletion is final",
+        ),
+        Err(error) => Finding::note("store: versions", format!("unknown: {error:#}"), "S3_OBJECT_NAME needs to know"),
+    }
+}
+
 fn lock(s3: &S3) -> Finding {
     match s3.object_lock() {
         Ok(true) => Finding::ok("store: Object Lock", "the bucket has it"),
+        Ok(false) if s3.locks() => Finding::fail(
+            "store: Object Lock",
+            "the bucket does not have it, and backups are to be locked",
+            "use a bucket that was made with Object Lock, or unset S3_OBJECT_LOCK_MODE",
+        ),
         Ok(false) => Finding::note(
             "store: Object Lock",
             "the bucket does not have it",
