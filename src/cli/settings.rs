@@ -82,12 +82,30 @@ pub struct StoreArgs {
     /// Folder in the bucket
     #[arg(long, env = "S3_FOLDER", value_name = "FOLDER")]
     pub s3_folder: Option<String>,
+    /// Keep every backup as a new version of objects of this name, in a bucket that keeps versions
+    #[arg(long, hide_short_help = true, env = "S3_OBJECT_NAME", value_name = "NAME")]
+    pub s3_object_name: Option<String>,
     /// Certificates (PEM) to trust beside the system's
     #[arg(long, hide_short_help = true, env = "S3_CA_FILE", value_name = "FILE")]
     pub s3_ca_file: Option<PathBuf>,
     /// Headers for the requests that create objects: key:value pairs split at a backslash
     #[arg(long, hide_short_help = true, env = "S3_REQUEST_HEADERS", value_name = "HEADERS")]
     pub s3_request_headers: Option<String>,
+    /// Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket's usual one
+    #[arg(long, hide_short_help = true, env = "S3_STORAGE_CLASS", value_name = "CLASS")]
+    pub s3_storage_class: Option<String>,
+    /// Ask the host to encrypt what it stores
+    #[arg(long, hide_short_help = true, env = "S3_SSE", value_name = "HOW", value_parser = ["AES256", "aws:kms"])]
+    pub s3_sse: Option<String>,
+    /// With aws:kms: the key; when unset the bucket's
+    #[arg(long, hide_short_help = true, env = "S3_SSE_KMS_KEY_ID", value_name = "ID")]
+    pub s3_sse_kms_key_id: Option<String>,
+    /// Lock every backup against deletion (Object Lock)
+    #[arg(long, hide_short_help = true, env = "S3_OBJECT_LOCK_MODE", value_name = "MODE", value_parser = ["GOVERNANCE", "COMPLIANCE"], ignore_case = true)]
+    pub s3_object_lock_mode: Option<String>,
+    /// For so many days
+    #[arg(long, hide_short_help = true, env = "S3_OBJECT_LOCK_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub s3_object_lock_days: Option<u32>,
     /// Send Content-MD5 even where DB_BACKUP_VERIFY is 0
     #[arg(long, hide_short_help = true, env = "S3_MD5_REQUIRED", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0")]
     pub s3_md5_required: bool,

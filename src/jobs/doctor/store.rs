@@ -28,9 +28,9 @@ pub fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<
     findings.push(read(store, &key));
     findings.push(listing(store, &key));
     if let Some(s3) = s3 {
-        findings.extend([tags(store, s3, &key), lock(s3), conditional(s3, &key), skew(s3)]);
+        findings.extend([tags(store, &key), versions(s3), lock(s3), conditional(s3, &key), skew(s3)]);
     }
-    findings.push(match store.remove(&key) {
+    findings.push(match store.remove(&key, None) {
         Ok(()) => Finding::ok("store: delete", "allowed"),
         Err(error) => {
             let detail = format!("not possible, and not needed for backups: {error:#}");
@@ -82,9 +82,9 @@ fn listing(store: &dyn Store, key: &str) -> Finding {
     }
 }
 
-fn tags(store: &dyn Store, s3: &S3, key: &str) -> Finding {
+fn tags(store: &dyn Store, key: &str) -> Finding {
     let wanted = [("lifecycle".to_owned(), "hourly".to_owned())];
-    let found = store.tag(key, &wanted).and_then(|()| s3.get_tags(key));
+    let found = store.tag(key, None, &wanted).and_then(|()| store.tags(key, None));
     let remedy = "AUTO_LIFECYCLE_POLICY_TAGS cannot be used here; expire by prefix or by age instead";
     match found {
         Ok(tags) if tags == wanted => Finding::ok("store: tags", "are kept"),
@@ -93,9 +93,26 @@ fn tags(store: &dyn Store, s3: &S3, key: &str) -> Finding {
     }
 }
 
+fn versions(s3: &S3) -> Finding {
+    match s3.keeps_versions() {
+        Ok(true) => Finding::ok("store: versions", "what is overwritten or deleted stays as an older version"),
+        Ok(false) => Finding::note(
+            "store: versions",
+            "the bucket keeps none",
+            "S3_OBJECT_NAME and Object Lock need them; without them a deletion is final",
+        ),
+        Err(error) => Finding::note("store: versions", format!("unknown: {error:#}"), "S3_OBJECT_NAME needs to know"),
+    }
+}
+
 fn lock(s3: &S3) -> Finding {
     match s3.object_lock() {
         Ok(true) => Finding::ok("store: Object Lock", "the bucket has it"),
+        Ok(false) if s3.locks() => Finding::fail(
+            "store: Object Lock",
+            "the bucket does not have it, and backups are to be locked",
+            "use a bucket that was made with Object Lock, or unset S3_OBJECT_LOCK_MODE",
+        ),
         Ok(false) => Finding::note(
             "store: Object Lock",
             "the bucket does not have it",
@@ -180,7 +197,7 @@ pub fn clean(store: &dyn Store, older_than: Duration, now: Timestamp, monitor: &
         removed += 1;
     }
     for (key, _, modified) in found.orphans.iter().filter(|(_, _, modified)| old(*modified)) {
-        store.remove(key)?;
+        store.remove(key, None)?;
         monitor.note(&format!("removed \"{key}\", a payload without .meta, of {modified:?}"));
         removed += 1;
     }

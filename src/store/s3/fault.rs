@@ -64,6 +64,9 @@ fn answered(host: &Host, doing: &str, code: &str, message: Option<&str>, status:
             "the key of S3_ACCESS_KEY_ID needs the right to {doing}, or is not the key that {name} knows"
         )),
         (_, 404) => Fault::not_found(text),
+        (_, 400 | 500 | 501) if host.settings.asks_for_more() => Fault::failed(text).hint(
+            "it may not know what S3_STORAGE_CLASS, S3_SSE, S3_OBJECT_LOCK_MODE or S3_REQUEST_HEADERS ask for, or the bucket does not have it",
+        ),
         (_, 500 | 502 | 503 | 504 | 429) => {
             Fault::failed(text).hint("the host is in trouble or overloaded; it was asked several times")
         }
