@@ -4,8 +4,8 @@ pub mod arguments;
 pub mod settings;
 pub mod value;
 
-pub use arguments::{BackupArgs, DoctorArgs, DownloadArgs, ListArgs, RestoreArgs, UploadArgs, VerifyArgs};
-pub use settings::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
+pub use arguments::{BackupArgs, DoctorArgs, DownloadArgs, ListArgs, PruneArgs, RestoreArgs, UploadArgs, VerifyArgs};
+pub use settings::{KeyArgs, PipelineArgs, RetentionArgs, ServerArgs, StoreArgs, UpkeepArgs, ZoneArgs};
 pub use value::Which;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -145,6 +145,12 @@ pub enum Command {
   pgbk list
   pgbk list --database shop --json")]
     List(ListArgs),
+    /// Remove the backups that no rule keeps
+    #[command(after_help = "  \
+  pgbk prune --keep-daily 7 --keep-weekly 4 --dry-run
+  KEEP_WITHIN=30d pgbk prune shop
+  pgbk prune shop --keep-last 3 --force")]
+    Prune(PruneArgs),
     /// Check settings, server, tools and store, with a remedy for each finding
     #[command(after_help = "  \
   pgbk doctor

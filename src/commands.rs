@@ -5,6 +5,7 @@ mod completions;
 mod doctor;
 mod download;
 mod list;
+mod prune;
 mod restore;
 mod upload;
 mod verify;
@@ -27,6 +28,7 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
         Command::Upload(args) => upload::run(&args, console),
         Command::Verify(args) => verify::run(&args, console),
         Command::List(args) => list::run(&args, console),
+        Command::Prune(args) => prune::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Completions { shell } => completions::run(shell, console),
     }
@@ -39,6 +41,7 @@ pub fn wants_json(command: &Command) -> bool {
         Command::Upload(args) => args.json,
         Command::Verify(args) => args.json,
         Command::List(args) => args.json,
+        Command::Prune(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Download(_) | Command::Completions { .. } => false,
     }

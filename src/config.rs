@@ -1,17 +1,20 @@
 //! Flags and environment, made into checked values once. Defaults that are not on the command line live here.
 
-use crate::cli::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
+use crate::cli::{KeyArgs, PipelineArgs, RetentionArgs, ServerArgs, StoreArgs, UpkeepArgs, ZoneArgs};
 use crate::environment;
 use crate::error::{Fault, Result};
 use crate::keys::Key;
 use crate::manifest::{Compression, Method};
 use crate::postgres::dump;
 use crate::postgres::settings::{Given, Settings};
+use crate::retention::{Policy, Rules};
 use crate::store::Store;
 use crate::store::directory::Directory;
 use crate::store::s3::{S3, S3Settings};
 use crate::stream::codec::levels;
+use crate::upkeep::Upkeep;
 use crate::vault::Vault;
+use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 /// The store, and the S3 client itself where it is one: `doctor` asks it more than a store can tell.
@@ -150,6 +153,38 @@ pub fn server(args: &ServerArgs) -> Result<Settings> {
         password: environment::secret("DB_PASSWORD")?,
     };
     Settings::resolve(given, &environment::plain)
+}
+
+/// `TZ`. A zone that nobody knows is no UTC.
+pub fn zone(args: &ZoneArgs) -> Result<TimeZone> {
+    let Some(name) = &args.time_zone else { return Ok(TimeZone::UTC) };
+    TimeZone::get(name).or_else(|_| TimeZone::posix(name)).map_err(|_| {
+        Fault::usage(format!("TZ: there is no time zone \"{name}\""))
+            .hint("a zone looks like Europe/Berlin or UTC")
+            .into()
+    })
+}
+
+/// The `KEEP_` rules, of which there must be one.
+pub fn policy(args: &RetentionArgs, zone: &TimeZone) -> Result<Policy> {
+    let rules = Rules {
+        last: args.keep_last.unwrap_or(0),
+        hourly: args.keep_hourly.unwrap_or(0),
+        daily: args.keep_daily.unwrap_or(0),
+        weekly: args.keep_weekly.unwrap_or(0),
+        monthly: args.keep_monthly.unwrap_or(0),
+        yearly: args.keep_yearly.unwrap_or(0),
+        within: args.keep_within,
+        minimum: args.keep_minimum.unwrap_or(0),
+    };
+    Policy::new(rules, zone.clone())
+}
+
+/// What follows a backup. Without any `KEEP_` setting everything stays.
+pub fn upkeep(args: &UpkeepArgs, zone: &ZoneArgs) -> Result<Upkeep> {
+    let zone = self::zone(zone)?;
+    let retention = args.retention.any().then(|| policy(&args.retention, &zone)).transpose()?;
+    Ok(Upkeep { tags: args.lifecycle_tags, retention, zone })
 }
 
 /// `PG_DUMP_USER_ARGS` split as a shell would, and never given to one.

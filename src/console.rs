@@ -180,6 +180,10 @@ impl Monitor for Console {
         self.line(LogLevel::Warn, message);
     }
 
+    fn info(&self, message: &str) {
+        self.line(LogLevel::Info, message);
+    }
+
     fn note(&self, message: &str) {
         self.line(LogLevel::Debug, message);
     }

@@ -2,6 +2,8 @@
 
 pub mod backup;
 pub mod doctor;
+pub mod prune;
 pub mod restore;
+pub mod tag;
 pub mod transfer;
 pub mod verify;

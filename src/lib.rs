@@ -3,8 +3,8 @@
 //! The layers, imports downwards only (`tests/architecture.rs` holds the table):
 //!
 //! ```text
-//! main → commands → { config, console } → { cli, environment } → jobs → { vault, postgres } → stream → { store, process }
-//!      → { manifest, keys, script, newfile, level, monitor, interrupt, secret, error }
+//! main → commands → { config, console } → { cli, environment } → upkeep → jobs → { vault, postgres, leftovers } → stream → { store, process }
+//!      → { retention, lifecycle, manifest, keys, script, newfile, level, monitor, interrupt, secret, error }
 //! ```
 //!
 //! The library's interface is private to the binary and its tests.
@@ -28,15 +28,19 @@ pub mod error;
 pub mod interrupt;
 pub mod jobs;
 pub mod keys;
+pub mod leftovers;
 pub mod level;
+pub mod lifecycle;
 pub mod manifest;
 pub mod monitor;
 pub mod newfile;
 pub mod postgres;
 pub mod process;
 pub mod record;
+pub mod retention;
 pub mod script;
 pub mod secret;
 pub mod store;
 pub mod stream;
+pub mod upkeep;
 pub mod vault;

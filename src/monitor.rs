@@ -10,6 +10,8 @@ pub trait Monitor: Send + Sync {
     fn stored(&self, _bytes: u64) {}
     /// Something a person should know although the work goes on.
     fn warn(&self, message: &str);
+    /// Something that a person who looks on wants to know.
+    fn info(&self, _message: &str) {}
     /// Something worth a line in the log.
     fn note(&self, _message: &str) {}
     /// The step is over.

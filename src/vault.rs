@@ -159,7 +159,7 @@ impl Vault {
 
     fn take_back(&self, keys: &[&str], monitor: &dyn Monitor) {
         for key in keys {
-            if let Err(error) = self.store.remove(key) {
+            if let Err(error) = self.store.remove(key, None) {
                 monitor.warn(&format!("\"{key}\" is left behind and could not be removed: {error:#}"));
             }
         }

@@ -1,6 +1,6 @@
 //! What each command takes.
 
-use super::settings::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
+use super::settings::{KeyArgs, PipelineArgs, RetentionArgs, ServerArgs, StoreArgs, UpkeepArgs, ZoneArgs};
 use super::value::{Which, duration, limit, wait};
 use crate::level::Level;
 use crate::manifest::Format;
@@ -26,6 +26,8 @@ pub struct BackupArgs {
     /// How long pg_dump may write nothing before it is stopped
     #[arg(long, hide_short_help = true, env = "DUMP_STALL_TIMEOUT", value_name = "TIME", default_value = "15m", value_parser = limit)]
     pub stall_timeout: Duration,
+    #[command(flatten)]
+    pub zone: ZoneArgs,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -37,6 +39,8 @@ pub struct BackupArgs {
     pub store: StoreArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
+    #[command(flatten)]
+    pub upkeep: UpkeepArgs,
 }
 
 #[derive(Debug, Args)]
@@ -160,6 +164,33 @@ pub struct ListArgs {
     pub json: bool,
     #[command(flatten)]
     pub store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Databases whose backups are looked at
+    #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
+    pub databases: Vec<String>,
+    /// Show what would go and what stays, and why; remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on where more than half of the backups would go
+    #[arg(long)]
+    pub force: bool,
+    /// Remove what killed runs left behind, where it is older than a day
+    #[arg(long)]
+    pub orphans: bool,
+    #[command(flatten)]
+    pub zone: ZoneArgs,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
+    pub retention: RetentionArgs,
 }
 
 #[derive(Debug, Args)]

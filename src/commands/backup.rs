@@ -9,6 +9,7 @@ use crate::jobs::backup::{Plan, backup};
 use crate::keys::Key;
 use crate::manifest::Manifest;
 use crate::monitor::Monitor;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
@@ -24,6 +25,7 @@ pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
     if !vault.verify {
         console.warn("DB_BACKUP_VERIFY=0: what is stored is not read back");
     }
+    let upkeep = config::upkeep(&args.upkeep, &args.zone)?;
     let server = config::server(&args.server)?;
     let databases = match args.databases.as_slice() {
         [] if !server.database().is_empty() => vec![server.database().to_owned()],
@@ -46,6 +48,7 @@ pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
         if !args.json {
             console.text(&summary(&manifest, &vault.store.location()))?;
         }
+        upkeep.after(&vault, &manifest.id, Timestamp::now(), console)?;
         made.push(manifest);
     }
     let location = vault.store.location();

@@ -186,7 +186,7 @@ pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<M
     }
     object.commit()?;
     if let Err(error) = write_small(vault.store.as_ref(), &manifest.meta_key(), &meta) {
-        vault.store.remove(&manifest.object)?;
+        vault.store.remove(&manifest.object, None)?;
         return Err(error);
     }
     Ok(manifest)

@@ -144,15 +144,6 @@ impl S3 {
             Err(error) => Err(host.fault(&format!("try to overwrite \"{key}\""), error).into()),
         }
     }
-
-    pub fn get_tags(&self, key: &str) -> Result<Vec<(String, String)>> {
-        check(key)?;
-        let host = &self.0;
-        let request = host.client.get_object_tagging().bucket(host.bucket()).key(host.full(key));
-        let answer = host.wait(request.send())?;
-        let answer = answer.map_err(|error| host.fault(&format!("read the tags of \"{key}\""), error))?;
-        Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
-    }
 }
 
 impl Store for S3 {
@@ -174,27 +165,37 @@ impl Store for S3 {
         listing::objects(&self.0, prefix)
     }
 
-    fn remove(&self, key: &str) -> Result<()> {
+    fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
         check(key)?;
         let host = &self.0;
         let request = host.client.delete_object().bucket(host.bucket()).key(host.full(key));
+        let request = request.set_version_id(version.map(str::to_owned));
         match host.wait(request.send())? {
             Ok(_) => Ok(()),
             // Some hosts say that it was not there; a missing bucket is told apart by its code.
-            Err(error) if error.code() == Some("NoSuchKey") => Ok(()),
+            Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchVersion")) => Ok(()),
             Err(error) => Err(host.fault(&format!("remove \"{key}\""), error).into()),
         }
     }
 
-    fn tag(&self, key: &str, tags: &[(String, String)]) -> Result<()> {
+    fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()> {
         check(key)?;
         let host = &self.0;
         let tags: std::result::Result<Vec<Tag>, _> =
             tags.iter().map(|(name, value)| Tag::builder().key(name).value(value).build()).collect();
         let tags = Tagging::builder().set_tag_set(Some(tags?)).build()?;
         let request = host.client.put_object_tagging().bucket(host.bucket()).key(host.full(key)).tagging(tags);
-        let answer = host.wait(request.send())?;
+        let answer = host.wait(request.set_version_id(version.map(str::to_owned)).send())?;
         answer.map(|_| ()).map_err(|error| host.fault(&format!("tag \"{key}\""), error).into())
+    }
+
+    fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>> {
+        check(key)?;
+        let host = &self.0;
+        let request = host.client.get_object_tagging().bucket(host.bucket()).key(host.full(key));
+        let answer = host.wait(request.set_version_id(version.map(str::to_owned)).send())?;
+        let answer = answer.map_err(|error| host.fault(&format!("read the tags of \"{key}\""), error))?;
+        Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 
     fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
