@@ -5,9 +5,12 @@ pub mod settings;
 pub mod value;
 
 pub use arguments::{
-    BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, RestoreArgs, ScheduleArgs, UploadArgs, VerifyArgs,
+    BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PruneArgs, RestoreArgs, ScheduleArgs, UploadArgs,
+    VerifyArgs,
 };
-pub use settings::{KeyArgs, PipelineArgs, RunArgs, ServerArgs, StateArgs, StoreArgs};
+pub use settings::{
+    KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, UpkeepArgs, ZoneArgs,
+};
 pub use value::Which;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -159,6 +162,12 @@ pub enum Command {
   pgbk history --failed --json
   pgbk history 20261121T064500Z-1a2b3c4d")]
     History(HistoryArgs),
+    /// Remove the backups that no rule keeps
+    #[command(after_help = "  \
+  pgbk prune --keep-daily 7 --keep-weekly 4 --dry-run
+  KEEP_WITHIN=30d pgbk prune shop
+  pgbk prune shop --keep-last 3 --force")]
+    Prune(PruneArgs),
     /// Check settings, server, tools and store, with a remedy for each finding
     #[command(after_help = "  \
   pgbk doctor

@@ -6,6 +6,7 @@ mod doctor;
 mod download;
 mod history;
 mod list;
+mod prune;
 mod restore;
 mod schedule;
 mod table;
@@ -33,6 +34,7 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
         Command::List(args) => list::run(&args, console),
         Command::Schedule(args) => schedule::run(&args, console),
         Command::History(args) => history::run(&args, console),
+        Command::Prune(args) => prune::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Completions { shell } => completions::run(shell, console),
     }
@@ -47,6 +49,7 @@ pub fn wants_json(command: &Command) -> bool {
         Command::List(args) => args.json,
         Command::Schedule(args) => args.json,
         Command::History(args) => args.json,
+        Command::Prune(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Download(_) | Command::Completions { .. } => false,
     }

@@ -2,8 +2,10 @@
 
 mod runs;
 mod s3;
+mod upkeep;
 
 pub use runs::{databases, history, plan, timetable};
+pub use upkeep::{policy, upkeep, zone};
 
 use crate::cli::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
 use crate::environment;

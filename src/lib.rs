@@ -3,8 +3,9 @@
 //! The layers, imports downwards only (`tests/architecture.rs` holds the table):
 //!
 //! ```text
-//! main → commands → { config, console } → { cli, environment } → run → jobs → { cron, history, vault, postgres } → stream
-//!      → { store, process } → { record, manifest, databases, keys, script, newfile, level, monitor, interrupt, secret, error }
+//! main → commands → { config, console } → { cli, environment } → run → upkeep → jobs
+//!      → { cron, history, vault, postgres, leftovers } → stream → { store, process } 
+//!      → { record, retention, lifecycle, manifest, databases, keys, script, newfile, level, monitor, interrupt, secret, error }
 //! ```
 //!
 //! The library's interface is private to the binary and its tests.
@@ -31,7 +32,9 @@ pub mod history;
 pub mod interrupt;
 pub mod jobs;
 pub mod keys;
+pub mod leftovers;
 pub mod level;
+pub mod lifecycle;
 pub mod manifest;
 pub mod monitor;
 pub mod newfile;
@@ -39,8 +42,10 @@ pub mod postgres;
 pub mod process;
 pub mod record;
 pub mod run;
+pub mod retention;
 pub mod script;
 pub mod secret;
 pub mod store;
 pub mod stream;
+pub mod upkeep;
 pub mod vault;

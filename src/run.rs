@@ -9,6 +9,7 @@ use crate::manifest::Manifest;
 use crate::monitor::{Monitor, Noting};
 use crate::postgres::control;
 use crate::record::{Cause, Problem, Record, State, Stored};
+use crate::upkeep::Upkeep;
 use crate::vault::Vault;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub struct Run<'a> {
     pub vault: &'a Vault,
     /// For whichever database: its own settings are made from these.
     pub plan: &'a Plan,
+    /// What follows each backup that succeeds.
+    pub upkeep: &'a Upkeep,
     /// None where nothing can be written down.
     pub history: Option<&'a History>,
     /// `RUN_TIMEOUT`, for each database.
@@ -72,7 +75,7 @@ impl Run<'_> {
             let _limit = interrupt::limit(self.limit);
             let plan = Plan { settings: self.plan.settings.for_database(database), ..self.plan.clone() };
             let manifest = backup(self.vault, &plan, monitor)?;
-            // What comes after a backup that exists has its place here; what goes wrong in it is a warning.
+            self.upkeep.after(self.vault, &manifest.id, (self.clock)(), monitor);
             Ok(manifest)
         })
     }

@@ -8,7 +8,7 @@ pub mod directory;
 pub mod memory;
 pub mod s3;
 
-use crate::error::Result;
+use crate::error::{Kind, Result, kind};
 use jiff::Timestamp;
 use std::fmt::Debug;
 use std::io::Write;
@@ -144,6 +144,17 @@ pub fn read_small(store: &dyn Store, key: &str, limit: u64) -> Result<Vec<u8>> {
         .into());
     }
     object.read(0..bytes)
+}
+
+/// Removes what is there under a key, or that version of it where the store knows it. Where versions are kept, the very version
+/// goes: only so is its room given back, and only so does a lock hold it.
+pub fn remove_for_good(store: &dyn Store, key: &str, version: Option<&str>) -> Result<()> {
+    let known = version.and_then(|version| store.open(key, Some(version)).ok());
+    match known.map_or_else(|| store.open(key, None), Ok) {
+        Ok(object) => store.remove(key, object.info().version.as_deref()),
+        Err(error) if kind(&error) == Kind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes a small object in one go.

@@ -1,6 +1,6 @@
 //! What each command takes.
 
-use super::settings::{KeyArgs, PipelineArgs, RunArgs, ServerArgs, StateArgs, StoreArgs};
+use super::settings::{KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, ZoneArgs};
 use super::value::{Which, duration};
 use crate::level::Level;
 use clap::Args;
@@ -141,6 +141,33 @@ pub struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Databases whose backups are looked at
+    #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
+    pub databases: Vec<String>,
+    /// Show what would go and what stays, and why; remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on where more than half of the backups would go
+    #[arg(long)]
+    pub force: bool,
+    /// Remove what killed runs left behind, where it is older than a day
+    #[arg(long)]
+    pub orphans: bool,
+    #[command(flatten)]
+    pub zone: ZoneArgs,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
+    pub retention: RetentionArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Databases to look at, also as a list a,b; "*" is all of them
     #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
@@ -168,9 +195,6 @@ pub struct ScheduleArgs {
     /// by ";", and "EXPR = a,b" is for these databases alone
     #[arg(long, env = "CRON_SCHEDULE", value_name = "SCHEDULE", default_value = "0 */6 * * *")]
     pub schedule: String,
-    /// Time zone of the schedule; UTC when unset
-    #[arg(long, env = "TZ", value_name = "ZONE")]
-    pub time_zone: Option<String>,
     /// Run at the start what was missed while the scheduler was down
     #[arg(long, env = "SCHEDULE_CATCH_UP", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
     pub catch_up: bool,

@@ -1,9 +1,10 @@
 //! The flags that several commands share: where the server and the store are, keys, and the pipeline.
 
-use super::value::{limit, size, wait};
+use super::value::{limit, size, span, wait};
 use crate::manifest::Format;
 use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use jiff::Span;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct RunArgs {
     #[arg(long, hide_short_help = true, env = "RUN_TIMEOUT", value_name = "TIME", value_parser = limit)]
     pub run_timeout: Option<Duration>,
     #[command(flatten)]
+    pub zone: ZoneArgs,
+    #[command(flatten)]
     pub pipeline: PipelineArgs,
     #[command(flatten)]
     pub server: ServerArgs,
@@ -36,6 +39,8 @@ pub struct RunArgs {
     pub store: StoreArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
+    #[command(flatten)]
+    pub upkeep: UpkeepArgs,
     #[command(flatten)]
     pub state: StateArgs,
 }
@@ -138,6 +143,69 @@ pub struct KeyArgs {
     /// Read back what was stored, and verify before a restore
     #[arg(long = "check", env = "DB_BACKUP_VERIFY", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
     pub check: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Retention")]
+pub struct RetentionArgs {
+    /// Keep the newest N backups
+    #[arg(long, env = "KEEP_LAST", value_name = "N")]
+    pub keep_last: Option<u32>,
+    /// Keep the newest backup of each of the last N hours that have one
+    #[arg(long, env = "KEEP_HOURLY", value_name = "N")]
+    pub keep_hourly: Option<u32>,
+    /// Keep the newest of each of N days
+    #[arg(long, env = "KEEP_DAILY", value_name = "N")]
+    pub keep_daily: Option<u32>,
+    /// Keep the newest of each of N ISO weeks
+    #[arg(long, env = "KEEP_WEEKLY", value_name = "N")]
+    pub keep_weekly: Option<u32>,
+    /// Keep the newest of each of N months
+    #[arg(long, env = "KEEP_MONTHLY", value_name = "N")]
+    pub keep_monthly: Option<u32>,
+    /// Keep the newest of each of N years
+    #[arg(long, env = "KEEP_YEARLY", value_name = "N")]
+    pub keep_yearly: Option<u32>,
+    /// Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo
+    #[arg(long, env = "KEEP_WITHIN", value_name = "TIME", value_parser = span)]
+    pub keep_within: Option<Span>,
+    /// Keep N in any case, where the rules above keep fewer
+    #[arg(long, env = "KEEP_MINIMUM", value_name = "N")]
+    pub keep_minimum: Option<u32>,
+}
+
+impl RetentionArgs {
+    /// Whether anything of it is set.
+    pub fn any(&self) -> bool {
+        let counts = [
+            self.keep_last,
+            self.keep_hourly,
+            self.keep_daily,
+            self.keep_weekly,
+            self.keep_monthly,
+            self.keep_yearly,
+            self.keep_minimum,
+        ];
+        self.keep_within.is_some() || counts.iter().any(Option::is_some)
+    }
+}
+
+/// What follows a backup.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Retention")]
+pub struct UpkeepArgs {
+    #[command(flatten)]
+    pub retention: RetentionArgs,
+    /// Tag the newest backups lifecycle=monthly, weekly or hourly, for the host's own rules
+    #[arg(long, env = "AUTO_LIFECYCLE_POLICY_TAGS", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
+    pub lifecycle_tags: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ZoneArgs {
+    /// Time zone of schedules, hours, days, weeks and months; UTC when unset
+    #[arg(long, env = "TZ", value_name = "ZONE")]
+    pub time_zone: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

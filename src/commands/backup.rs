@@ -12,6 +12,7 @@ use crate::manifest::Manifest;
 use crate::monitor::Monitor;
 use crate::record::Cause;
 use crate::run::{Outcome, Run, exit_code};
+use crate::upkeep::Upkeep;
 use crate::vault::Vault;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -44,6 +45,7 @@ pub struct Prepared<'a> {
     pub args: &'a RunArgs,
     pub vault: Vault,
     pub plan: Plan,
+    pub upkeep: Upkeep,
     pub history: Option<History>,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Prepared<'a> {
     pub fn new(args: &'a RunArgs, console: &Console) -> Result<Prepared<'a>> {
         let plan = config::plan(args)?;
         let vault = config::vault(&args.store, &args.keys)?;
+        let upkeep = config::upkeep(&args.upkeep, &args.zone)?;
         if vault.encrypt && matches!(vault.key, Some(Key::Raw { iv: Some(_), .. })) {
             console.warn(
                 "a fixed DB_BACKUP_ENCRYPT_IV shows which backups share a beginning; unset it to get a fresh IV for each",
@@ -61,13 +64,14 @@ impl<'a> Prepared<'a> {
             console.warn("DB_BACKUP_VERIFY=0: what is stored is not read back");
         }
         let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
-        Ok(Prepared { args, vault, plan, history })
+        Ok(Prepared { args, vault, plan, upkeep, history })
     }
 
     pub fn run<'b>(&'b self, monitor: &'b dyn Monitor) -> Run<'b> {
         Run {
             vault: &self.vault,
             plan: &self.plan,
+            upkeep: &self.upkeep,
             history: self.history.as_ref(),
             limit: self.args.run_timeout,
             clock: Timestamp::now,

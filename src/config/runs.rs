@@ -9,7 +9,6 @@ use crate::error::{Fault, Result};
 use crate::history::History;
 use crate::jobs::backup::Plan;
 use crate::postgres::settings::Settings;
-use jiff::tz::TimeZone;
 use rustix::fs::Access;
 use std::path::{Path, PathBuf};
 
@@ -36,14 +35,9 @@ pub fn plan(args: &RunArgs) -> Result<Plan> {
     })
 }
 
-/// `CRON_SCHEDULE` in `TZ`. A zone that nobody knows is no UTC.
+/// `CRON_SCHEDULE` in `TZ`.
 pub fn timetable(args: &ScheduleArgs) -> Result<Timetable> {
-    let zone = match args.time_zone.as_deref().map(unquoted) {
-        None | Some("") => TimeZone::UTC,
-        Some(name) => TimeZone::get(name).or_else(|_| TimeZone::posix(name)).map_err(|_| {
-            Fault::usage(format!("TZ: there is no time zone \"{name}\"")).hint("a zone looks like Europe/Berlin or UTC")
-        })?,
-    };
+    let zone = super::zone(&args.run.zone)?;
     Ok(Timetable::parse(unquoted(&args.schedule), &zone)?)
 }
 
