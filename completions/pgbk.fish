@@ -71,6 +71,20 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l no-encrypt -d 'Keys
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l state-dir -d 'Remember outages and undelivered alerts in this directory; ~/.local/state/pgbk when unset' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-host -d 'Send mail through this server' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-security -d 'How mail is protected on its way to the server; starttls when unset, on port 465 tls' -r -f -a "starttls\t''
+tls\t''
+none\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-user -d 'Log in to the mail server as this user' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l mail-to -d 'Recipients of mail, with commas between them' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l mail-subject-prefix -d 'Put this before every subject' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l alert-ca-file -d 'Certificates (PEM) to trust beside the system\'s, for mail and webhooks' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l alert-timeout -d 'How long the end of a run waits for alerts to be delivered' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -260,6 +274,20 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l no-encrypt -d 'Keys
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l state-dir -d 'Remember outages and undelivered alerts in this directory; ~/.local/state/pgbk when unset' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-host -d 'Send mail through this server' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-security -d 'How mail is protected on its way to the server; starttls when unset, on port 465 tls' -r -f -a "starttls\t''
+tls\t''
+none\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-user -d 'Log in to the mail server as this user' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l mail-to -d 'Recipients of mail, with commas between them' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l mail-subject-prefix -d 'Put this before every subject' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l alert-ca-file -d 'Certificates (PEM) to trust beside the system\'s, for mail and webhooks' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l alert-timeout -d 'How long the end of a run waits for alerts to be delivered' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -267,6 +295,7 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l clean -d 'Remove what killed runs left behind, where it is older than --older-than'
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l test-alerts -d 'Send a test message by every way that alerts go'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'

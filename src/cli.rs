@@ -5,7 +5,7 @@ pub mod settings;
 pub mod value;
 
 pub use arguments::{BackupArgs, DoctorArgs, DownloadArgs, ListArgs, RestoreArgs, UploadArgs, VerifyArgs};
-pub use settings::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
+pub use settings::{AlertArgs, KeyArgs, MailSecurity, PipelineArgs, ServerArgs, StateArgs, StoreArgs};
 pub use value::Which;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -24,6 +24,8 @@ Secrets come from the environment only:
   DB_BACKUP_ENCRYPT_KEY  64 hexadecimal digits (openssl rand -hex 32)
   DB_BACKUP_ENCRYPT_IV   one IV for all backups; best left unset, for a fresh one each time
   ENC_PASSWORD           a password in place of the key
+  WEBHOOK_URL, WEBHOOK_TEMPLATE, PING_URL, SMTP_PASSWORD
+                         for alerts
 
 Every variable on this page also works as NAME_FILE, which names a file with the value, and as a
 Docker secret under /run/secrets by its lower-case name. A flag wins over its variable. PGPASSWORD,
@@ -148,6 +150,7 @@ pub enum Command {
     /// Check settings, server, tools and store, with a remedy for each finding
     #[command(after_help = "  \
   pgbk doctor
+  pgbk doctor --test-alerts
   pgbk doctor --clean")]
     Doctor(DoctorArgs),
     /// Print the completion script for a shell

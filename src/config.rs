@@ -1,6 +1,10 @@
 //! Flags and environment, made into checked values once. Defaults that are not on the command line live here.
 
-use crate::cli::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
+mod alert;
+
+pub use alert::alerts;
+
+use crate::cli::{KeyArgs, PipelineArgs, ServerArgs, StateArgs, StoreArgs};
 use crate::environment;
 use crate::error::{Fault, Result};
 use crate::keys::Key;
@@ -12,6 +16,7 @@ use crate::store::directory::Directory;
 use crate::store::s3::{S3, S3Settings};
 use crate::stream::codec::levels;
 use crate::vault::Vault;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The store, and the S3 client itself where it is one: `doctor` asks it more than a store can tell.
@@ -116,6 +121,17 @@ pub fn vault(store: &StoreArgs, keys: &KeyArgs) -> Result<Vault> {
         verify: keys.check,
         allow_unauthenticated: keys.allow_unauthenticated,
     })
+}
+
+/// Where pgbk remembers things between runs. It need not be there yet.
+pub fn state_dir(args: &StateArgs) -> PathBuf {
+    let below =
+        |variable: &str, path: &str| environment::plain(variable).map(|folder| PathBuf::from(folder).join(path));
+    args.state_dir
+        .clone()
+        .or_else(|| below("XDG_STATE_HOME", "pgbk"))
+        .or_else(|| below("HOME", ".local/state/pgbk"))
+        .unwrap_or_else(|| PathBuf::from("/var/lib/pgbk"))
 }
 
 pub fn compression(args: &PipelineArgs) -> Result<Option<Compression>> {

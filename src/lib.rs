@@ -3,8 +3,8 @@
 //! The layers, imports downwards only (`tests/architecture.rs` holds the table):
 //!
 //! ```text
-//! main → commands → { config, console } → { cli, environment } → jobs → { vault, postgres } → stream → { store, process }
-//!      → { manifest, keys, script, newfile, level, monitor, interrupt, secret, error }
+//! main → commands → { config, console } → { cli, environment } → jobs → { vault, postgres, alert } → stream
+//!      → { store, process } → { certificates, record, manifest, keys, script, newfile, level, monitor, interrupt, secret, error }
 //! ```
 //!
 //! The library's interface is private to the binary and its tests.
@@ -19,6 +19,8 @@
     clippy::unwrap_used
 )]
 
+pub mod alert;
+pub mod certificates;
 pub mod cli;
 pub mod commands;
 pub mod config;

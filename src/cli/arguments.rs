@@ -1,6 +1,6 @@
 //! What each command takes.
 
-use super::settings::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
+use super::settings::{AlertArgs, KeyArgs, PipelineArgs, ServerArgs, StateArgs, StoreArgs};
 use super::value::{Which, duration, limit, wait};
 use crate::level::Level;
 use crate::manifest::Format;
@@ -37,6 +37,10 @@ pub struct BackupArgs {
     pub store: StoreArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
+    pub alerts: AlertArgs,
 }
 
 #[derive(Debug, Args)]
@@ -173,6 +177,9 @@ pub struct DoctorArgs {
     /// See --clean
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
     pub older_than: Duration,
+    /// Send a test message by every way that alerts go
+    #[arg(long)]
+    pub test_alerts: bool,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -182,4 +189,8 @@ pub struct DoctorArgs {
     pub store: StoreArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
+    pub alerts: AlertArgs,
 }

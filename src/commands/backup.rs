@@ -1,14 +1,19 @@
 //! `pgbk backup`
 
 use super::contents;
+use crate::alert::Alerts;
 use crate::cli::BackupArgs;
 use crate::config;
 use crate::console::{Console, bytes};
-use crate::error::{Fault, Result};
+use crate::error::{self, Fault, Kind, Result};
 use crate::jobs::backup::{Plan, backup};
 use crate::keys::Key;
 use crate::manifest::Manifest;
 use crate::monitor::Monitor;
+use crate::record::{Cause, Problem, Record, State, Stored};
+use crate::vault::Vault;
+use jiff::Timestamp;
+use openssl::rand::rand_bytes;
 use serde_json::{Value, json};
 
 pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
@@ -30,32 +35,112 @@ pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
         [] => return Err(Fault::usage("no database is named").hint("name one, or set DB_NAME").into()),
         named => named.to_vec(),
     };
+    let plan = Plan {
+        settings: server.clone(),
+        format: args.format,
+        compression,
+        arguments,
+        bin_dir: args.server.pg_bin_dir.clone(),
+        lock_wait: args.lock_timeout,
+        stall: args.stall_timeout,
+        expected: args.pipeline.size_estimate,
+    };
+    let alerts = Alerts::open(&config::alerts(&args.alerts, &args.state, server.describe())?);
+    let done = all(&databases, &vault, &plan, &alerts, args.json, console);
+    let told = done.and_then(|made| tell(&made, &vault.store.location(), console));
+    alerts.close(console);
+    told.map(|()| 0)
+}
+
+/// One after the other, until one fails.
+fn all(
+    databases: &[String],
+    vault: &Vault,
+    plan: &Plan,
+    alerts: &Alerts,
+    json: bool,
+    console: &Console,
+) -> Result<Vec<Manifest>> {
+    let mut round = alerts.round(console);
     let mut made = Vec::new();
-    for database in &databases {
-        let plan = Plan {
-            settings: server.for_database(database),
-            format: args.format,
-            compression,
-            arguments: arguments.clone(),
-            bin_dir: args.server.pg_bin_dir.clone(),
-            lock_wait: args.lock_timeout,
-            stall: args.stall_timeout,
-            expected: args.pipeline.size_estimate,
-        };
-        let manifest = backup(&vault, &plan, console)?;
-        if !args.json {
-            console.text(&summary(&manifest, &vault.store.location()))?;
+    for database in databases {
+        let mut record = begun(database)?;
+        round.started(&record);
+        let plan = Plan { settings: plan.settings.for_database(database), ..plan.clone() };
+        let outcome = backup(vault, &plan, console);
+        // A step that failed is over as well.
+        console.end();
+        conclude(&mut record, &outcome, vault.store.location());
+        round.ended(&record);
+        match outcome {
+            Ok(manifest) => made.push(manifest),
+            Err(error) => {
+                round.finish();
+                return Err(error);
+            }
         }
-        made.push(manifest);
+        if let (Some(manifest), false) = (made.last(), json) {
+            console.text(&summary(manifest, &vault.store.location()))?;
+        }
     }
-    let location = vault.store.location();
-    let reports = made.iter().map(|manifest| report(manifest, &location)).collect::<Result<Vec<_>>>()?;
-    if let ([one], true) = (reports.as_slice(), args.json) {
-        console.result("", one)?;
-    } else {
-        console.result("", &reports)?;
+    round.finish();
+    Ok(made)
+}
+
+fn begun(database: &str) -> Result<Record> {
+    let now = Timestamp::now();
+    let mut random = [0; 4];
+    rand_bytes(&mut random)?;
+    Ok(Record {
+        run: format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), hex::encode(random)),
+        cause: Cause::Manual,
+        database: database.to_owned(),
+        state: State::Running,
+        started: now,
+        ended: None,
+        process: std::process::id(),
+        boot: String::new(),
+        backup: None,
+        problem: None,
+        warnings: Vec::new(),
+    })
+}
+
+fn conclude(record: &mut Record, outcome: &Result<Manifest>, location: String) {
+    record.ended = Some(Timestamp::now());
+    match outcome {
+        Ok(manifest) => {
+            record.state = State::Done;
+            record.backup = Some(Stored {
+                id: manifest.id.clone(),
+                location,
+                object: manifest.object.clone(),
+                plain_bytes: manifest.plain.bytes,
+                stored_bytes: manifest.stored.bytes,
+                tables: manifest.tables.len() as u64,
+                rows: manifest.rows(),
+                seconds: manifest.seconds.clone(),
+                encrypted: manifest.encryption.is_some(),
+                verified: manifest.verified,
+            });
+        }
+        Err(error) => {
+            record.state = if error::kind(error) == Kind::Busy { State::Skipped } else { State::Failed };
+            record.problem = Some(Problem {
+                message: format!("{error:#}"),
+                hints: error::hints(error).into_iter().map(str::to_owned).collect(),
+                exit_code: error::kind(error).exit_code(),
+            });
+        }
     }
-    Ok(0)
+}
+
+fn tell(made: &[Manifest], location: &str, console: &Console) -> Result<()> {
+    let reports = made.iter().map(|manifest| report(manifest, location)).collect::<Result<Vec<_>>>()?;
+    match reports.as_slice() {
+        [one] => console.result("", one),
+        several => console.result("", &several),
+    }
 }
 
 /// For people, after the work.
