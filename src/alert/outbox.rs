@@ -3,7 +3,7 @@
 use super::message::Message;
 use super::outage::write;
 use crate::error::Result;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +56,10 @@ impl Outbox {
     /// None where another process delivers it or has done so.
     pub fn claim(&self, path: &Path) -> Option<Claim> {
         let file = File::open(path).ok()?;
-        file.try_lock().ok()?;
+        // Where the file system knows no locks, it may be delivered twice.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return None;
+        }
         // It may have been removed between the opening and the lock.
         if file.metadata().ok()?.nlink() == 0 {
             return None;
