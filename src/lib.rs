@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! main → commands → { config, console } → { cli, environment } → run → upkeep → jobs
-//!      → { cron, history, vault, postgres, leftovers } → stream → { store, process } 
-//!      → { record, retention, lifecycle, manifest, databases, keys, script, newfile, level, monitor, interrupt, secret, error }
+//!      → { cron, history, vault, postgres, alert, leftovers } → stream → { store, process }
+//!      → { certificates, record, retention, lifecycle, manifest, databases, keys, script, newfile, level, monitor, interrupt, secret, error }
 //! ```
 //!
 //! The library's interface is private to the binary and its tests.
@@ -20,6 +20,8 @@
     clippy::unwrap_used
 )]
 
+pub mod alert;
+pub mod certificates;
 pub mod cli;
 pub mod commands;
 pub mod config;

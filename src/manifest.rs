@@ -7,7 +7,7 @@
 pub mod id;
 mod seal;
 
-pub use id::BackupId;
+pub use id::{BackupId, encode};
 pub use seal::Sealed;
 
 use crate::keys::KeyNote;

@@ -1,5 +1,6 @@
-//! One run: a database is backed up, and whatever comes of it is written down.
+//! One run: a database is backed up, whatever comes of it is written down, and people are told.
 
+use crate::alert::{Alerts, Round};
 use crate::databases::Databases;
 use crate::error::{self, Kind, Result};
 use crate::history::History;
@@ -21,6 +22,7 @@ pub struct Run<'a> {
     pub plan: &'a Plan,
     /// What follows each backup that succeeds.
     pub upkeep: &'a Upkeep,
+    pub alerts: &'a Alerts,
     /// None where nothing can be written down.
     pub history: Option<&'a History>,
     /// `RUN_TIMEOUT`, for each database.
@@ -38,17 +40,19 @@ pub struct Outcome {
 impl Run<'_> {
     /// One database after the other; one that fails does not stop the others, a signal does.
     pub fn all(&self, databases: &Databases, cause: Cause, mut each: impl FnMut(&Outcome)) -> Result<Vec<Outcome>> {
+        let mut round = self.alerts.round(self.monitor);
         let mut outcomes = Vec::new();
         let names = match self.names(databases) {
             Ok(names) => names,
             Err(error) => {
-                let outcome = self.written_down(&databases.to_string(), cause, |_| Err(error))?;
-                each(&outcome);
-                return Ok(vec![outcome]);
+                outcomes.push(self.written_down(&databases.to_string(), cause, &mut round, |_| Err(error))?);
+                outcomes.iter().for_each(each);
+                round.finish();
+                return Ok(outcomes);
             }
         };
         for name in names {
-            let outcome = self.one(&name, cause)?;
+            let outcome = self.one(&name, cause, &mut round)?;
             each(&outcome);
             let interrupted = matches!(&outcome.result, Err(error) if is_interruption(error));
             outcomes.push(outcome);
@@ -56,6 +60,7 @@ impl Run<'_> {
                 break;
             }
         }
+        round.finish();
         Ok(outcomes)
     }
 
@@ -70,8 +75,8 @@ impl Run<'_> {
     }
 
     /// An error here is one of the machine that pgbk runs on; that of the run is in the outcome.
-    fn one(&self, database: &str, cause: Cause) -> Result<Outcome> {
-        self.written_down(database, cause, |monitor| {
+    fn one(&self, database: &str, cause: Cause, round: &mut Round) -> Result<Outcome> {
+        self.written_down(database, cause, round, |monitor| {
             let _limit = interrupt::limit(self.limit);
             let plan = Plan { settings: self.plan.settings.for_database(database), ..self.plan.clone() };
             let manifest = backup(self.vault, &plan, monitor)?;
@@ -84,10 +89,12 @@ impl Run<'_> {
         &self,
         database: &str,
         cause: Cause,
+        round: &mut Round,
         work: impl FnOnce(&dyn Monitor) -> Result<Manifest>,
     ) -> Result<Outcome> {
         let monitor = Noting::new(self.monitor);
         let mut record = Record::begun(cause, database, (self.clock)())?;
+        round.started(&record);
         let running = self.history.and_then(|history| self.told(history.begin(&record)));
         let result = work(&monitor);
         // A step that failed is over as well.
@@ -97,6 +104,7 @@ impl Run<'_> {
         if let Some(running) = running {
             self.told(running.end(&record));
         }
+        round.ended(&record);
         Ok(Outcome { record, result })
     }
 

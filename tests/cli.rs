@@ -159,11 +159,23 @@ sessions! {
     variables_come_by_file_and_flags_win "variables";
     mistakes_in_a_schedule_are_told_before_anything_is_waited_for "schedule";
     failures_are_documents_where_machines_read "machines";
+    mistakes_in_the_alert_settings_are_told_before_a_backup_starts "alerts";
 }
 
 #[test]
 fn every_help_has_examples_exit_codes_and_its_groups_in_order() {
-    let order = ["Options:", "Pipeline:", "Server:", "Store:", "Keys:", "Output:", "Examples:", "Exit codes:"];
+    let order = [
+        "Options:",
+        "Pipeline:",
+        "Server:",
+        "Store:",
+        "Keys:",
+        "State:",
+        "Alerts:",
+        "Output:",
+        "Examples:",
+        "Exit codes:",
+    ];
     for command in COMMANDS {
         for flag in ["-h", "--help"] {
             let arguments: Vec<&str> = [command, flag].into_iter().filter(|word| !word.is_empty()).collect();
@@ -216,6 +228,16 @@ fn no_value_from_the_environment_is_in_any_help_or_completion() {
             "STATE_DIR",
             "CRON_SCHEDULE",
             "TZ",
+            "WEBHOOK_URL",
+            "WEBHOOK_TEMPLATE",
+            "PING_URL",
+            "SMTP_HOST",
+            "SMTP_USER",
+            "SMTP_PASSWORD",
+            "MAIL_TO",
+            "MAIL_FROM",
+            "MAIL_SUBJECT_PREFIX",
+            "ALERT_CA_FILE",
         ] {
             command.env(name, SENTINEL);
         }

@@ -1,6 +1,6 @@
 //! What each command takes.
 
-use super::settings::{KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, ZoneArgs};
+use super::settings::{AlertArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, ZoneArgs};
 use super::value::{Which, duration};
 use crate::level::Level;
 use clap::Args;
@@ -178,6 +178,9 @@ pub struct DoctorArgs {
     /// See --clean
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
     pub older_than: Duration,
+    /// Send a test message by every way that alerts go
+    #[arg(long)]
+    pub test_alerts: bool,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -187,6 +190,10 @@ pub struct DoctorArgs {
     pub store: StoreArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
+    pub alerts: AlertArgs,
 }
 
 #[derive(Debug, Args)]

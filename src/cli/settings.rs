@@ -2,8 +2,8 @@
 
 use super::value::{limit, size, span, wait};
 use crate::manifest::Format;
-use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::{Args, ValueEnum};
 use jiff::Span;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub struct RunArgs {
     pub upkeep: UpkeepArgs,
     #[command(flatten)]
     pub state: StateArgs,
+    #[command(flatten)]
+    pub alerts: AlertArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -220,4 +222,46 @@ pub struct PipelineArgs {
     /// Size of the dump to plan for, such as 500G, where the server's figure is too small
     #[arg(long, hide_short_help = true, env = "DUMP_SIZE_ESTIMATE", value_name = "SIZE", value_parser = size)]
     pub size_estimate: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Alerts")]
+pub struct AlertArgs {
+    /// Send mail through this server
+    #[arg(long, env = "SMTP_HOST", value_name = "HOST", value_parser = NonEmptyStringValueParser::new())]
+    pub smtp_host: Option<String>,
+    /// Port of the mail server; when unset 587, for tls 465, for none 25
+    #[arg(long, hide_short_help = true, env = "SMTP_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub smtp_port: Option<u16>,
+    /// How mail is protected on its way to the server; starttls when unset, on port 465 tls
+    #[arg(long, hide_short_help = true, env = "SMTP_SECURITY", value_name = "HOW", value_enum)]
+    pub smtp_security: Option<MailSecurity>,
+    /// Log in to the mail server as this user
+    #[arg(long, hide_short_help = true, env = "SMTP_USER", value_name = "USER")]
+    pub smtp_user: Option<String>,
+    /// Whether mail is sent
+    #[arg(long, hide_short_help = true, env = "SMTP_ENABLED", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
+    pub smtp_enabled: bool,
+    /// Recipients of mail, with commas between them
+    #[arg(long, env = "MAIL_TO", value_name = "ADDRESSES")]
+    pub mail_to: Option<String>,
+    /// Sender of mail; SMTP_USER when unset and an address
+    #[arg(long, hide_short_help = true, env = "MAIL_FROM", value_name = "ADDRESS")]
+    pub mail_from: Option<String>,
+    /// Put this before every subject
+    #[arg(long, hide_short_help = true, env = "MAIL_SUBJECT_PREFIX", value_name = "TEXT")]
+    pub mail_subject_prefix: Option<String>,
+    /// Certificates (PEM) to trust beside the system's, for mail and webhooks
+    #[arg(long, hide_short_help = true, env = "ALERT_CA_FILE", value_name = "FILE")]
+    pub alert_ca_file: Option<PathBuf>,
+    /// How long the end of a run waits for alerts to be delivered
+    #[arg(long, hide_short_help = true, env = "ALERT_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = limit)]
+    pub alert_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MailSecurity {
+    Starttls,
+    Tls,
+    None,
 }

@@ -1,6 +1,7 @@
 //! `pgbk backup`
 
 use super::contents;
+use crate::alert::Alerts;
 use crate::cli::{BackupArgs, RunArgs};
 use crate::config;
 use crate::console::{Console, bytes, error_document};
@@ -19,6 +20,12 @@ use serde_json::{Value, json};
 
 pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
     let prepared = Prepared::new(&args.run, console)?;
+    let done = backups(args, &prepared, console);
+    prepared.alerts.close(console);
+    done
+}
+
+fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<u8> {
     let databases = config::databases(&args.run, &prepared.plan.settings)?;
     let location = prepared.vault.store.location();
     let alone = databases.only().is_some();
@@ -46,6 +53,7 @@ pub struct Prepared<'a> {
     pub vault: Vault,
     pub plan: Plan,
     pub upkeep: Upkeep,
+    pub alerts: Alerts,
     pub history: Option<History>,
 }
 
@@ -64,7 +72,8 @@ impl<'a> Prepared<'a> {
             console.warn("DB_BACKUP_VERIFY=0: what is stored is not read back");
         }
         let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
-        Ok(Prepared { args, vault, plan, upkeep, history })
+        let alerts = Alerts::open(&config::alerts(&args.alerts, &args.state, plan.settings.describe())?);
+        Ok(Prepared { args, vault, plan, upkeep, alerts, history })
     }
 
     pub fn run<'b>(&'b self, monitor: &'b dyn Monitor) -> Run<'b> {
@@ -72,6 +81,7 @@ impl<'a> Prepared<'a> {
             vault: &self.vault,
             plan: &self.plan,
             upkeep: &self.upkeep,
+            alerts: &self.alerts,
             history: self.history.as_ref(),
             limit: self.args.run_timeout,
             clock: Timestamp::now,

@@ -5,7 +5,7 @@ use crate::config;
 use crate::console::Console;
 use crate::databases::Databases;
 use crate::error::Result;
-use crate::jobs::doctor::{Finding, Status, clean, look_at_server, look_at_store};
+use crate::jobs::doctor::{Finding, Status, clean, look_at_alerts, look_at_server, look_at_store};
 use crate::keys::Key;
 use crate::postgres::{Settings, control};
 use jiff::Timestamp;
@@ -25,6 +25,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
         Err(error) => findings.push(Finding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
     }
     findings.extend(servers(args));
+    findings.extend(alerts(args));
     let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
     console.result(&table(&findings, failed), &json!({"failed": failed, "findings": findings}))?;
     Ok(u8::from(failed > 0))
@@ -48,6 +49,15 @@ fn databases(args: &DoctorArgs, server: &Settings) -> Result<Vec<String>> {
         Some(Databases::Named(names)) => Ok(names),
         Some(Databases::All) => control::databases(server),
         None => Ok(vec![server.database().to_owned()]),
+    }
+}
+
+fn alerts(args: &DoctorArgs) -> Vec<Finding> {
+    // Where the server's settings are wrong, that is told already.
+    let server = config::server(&args.server).map(|server| server.describe()).unwrap_or_default();
+    match config::alerts(&args.alerts, &args.state, server) {
+        Ok(settings) => look_at_alerts(&settings, args.test_alerts.then(Timestamp::now)),
+        Err(error) => vec![Finding::error("alerts", &error, "check WEBHOOK_URL, PING_URL, SMTP_HOST and MAIL_TO")],
     }
 }
 

@@ -49,7 +49,9 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
         // However this ends, the watch ends with it: it would be waited for.
         let _guard = Guard(&over);
         scope.spawn(|| insist(&over, console));
-        scheduler.run(&mut work)
+        let end = scheduler.run(&mut work);
+        prepared.alerts.close(console);
+        end
     })?;
     Ok(match end {
         End::Once(code) => code,

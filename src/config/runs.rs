@@ -10,7 +10,10 @@ use crate::history::History;
 use crate::jobs::backup::Plan;
 use crate::postgres::settings::Settings;
 use rustix::fs::Access;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+/// For a service, and in the image.
+pub(super) const SYSTEM: &str = "/var/lib/pgbk";
 
 /// The databases that are named, else the one that libpq would connect to.
 pub fn databases(args: &RunArgs, server: &Settings) -> Result<Databases> {
@@ -43,14 +46,17 @@ pub fn timetable(args: &ScheduleArgs) -> Result<Timetable> {
 
 /// Where runs are written down.
 pub fn history(args: &StateArgs) -> Result<History> {
-    let system = Path::new("/var/lib/pgbk");
-    let writable = || rustix::fs::access(system, Access::WRITE_OK).is_ok();
-    let folder = match &args.state_dir {
-        Some(folder) => folder.clone(),
-        None if writable() => system.to_owned(),
-        None => personal_state()?,
-    };
-    Ok(History::of(&folder))
+    Ok(History::of(&state_dir(args)?))
+}
+
+/// Where pgbk remembers things between runs. It need not be there yet.
+pub(super) fn state_dir(args: &StateArgs) -> Result<PathBuf> {
+    let writable = || rustix::fs::access(SYSTEM, Access::WRITE_OK).is_ok();
+    match &args.state_dir {
+        Some(folder) => Ok(folder.clone()),
+        None if writable() => Ok(SYSTEM.into()),
+        None => personal_state(),
+    }
 }
 
 fn personal_state() -> Result<PathBuf> {
