@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use support::cluster::{self, cluster};
 use support::process::{free_ports, until};
-use support::run::{Outcome, Run, pgbk};
+use support::pgbk::{Outcome, Pgbk, pgbk};
 
 /// In every address and in none of what pgbk shows.
 const TOKEN: &str = "T0K3N-5ec2e7";
@@ -57,7 +57,7 @@ impl Scene {
         self.set("SMTP_USER", USER).set("SMTP_PASSWORD", PASSWORD)
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    fn run(&self, arguments: &[&str]) -> Pgbk {
         let run = pgbk(arguments.iter().copied()).server(cluster()).directory(&self.folder.path().join("store"));
         let run = run.set("STATE_DIR", self.state().display()).set("LOG_LEVEL", "debug");
         self.settings.iter().fold(run, |run, (name, value)| run.set(name, value))
@@ -87,18 +87,9 @@ impl Scene {
 #[track_caller]
 fn checked(outcome: Outcome) -> Outcome {
     for secret in [TOKEN, PASSWORD] {
-        assert!(!text(&outcome).contains(secret) && !outcome.err.contains(secret), "{outcome:#?}");
+        assert!(!outcome.text().contains(secret) && !outcome.err.contains(secret), "{outcome:#?}");
     }
     outcome
-}
-
-fn text(outcome: &Outcome) -> String {
-    outcome.out.clone()
-}
-
-#[track_caller]
-fn says(outcome: &Outcome, what: &str) {
-    assert!(outcome.err.contains(what), "no {what:?} in {outcome:#?}");
 }
 
 #[track_caller]
@@ -119,7 +110,7 @@ fn people_hear_once_of_an_outage_and_once_of_its_end_and_monitors_of_every_run()
     let scene = Scene::new("outage").webhook(&hook).ping(&monitor).mail(post_office().starttls(), to).login();
     let scene = scene.set("MAIL_SUBJECT_PREFIX", "[prod]");
     is_quiet(&scene.succeed());
-    let first = text(&scene.succeed()).lines().next().unwrap().to_owned();
+    let first = scene.succeed().text().lines().next().unwrap().to_owned();
     assert_eq!((hook.heard().len(), post_office().mails(to).len()), (0, 0));
     for _ in 0..3 {
         is_quiet(&scene.fail());
@@ -179,11 +170,11 @@ fn mail_never_goes_out_unprotected_or_to_a_stranger() {
     let to = "protected@example.org";
     let scene = |port| Scene::new("protected").mail(port, to).login();
     let unprotected = scene(office.plain());
-    says(&unprotected.fail(), "STARTTLS");
+    unprotected.fail().says("STARTTLS");
     let stranger = scene(office.starttls()).set("ALERT_CA_FILE", cluster().tls("other.crt"));
-    says(&stranger.fail(), "certificate");
+    stranger.fail().says("certificate");
     let mistaken = scene(office.tls()).set("SMTP_SECURITY", "tls").set("SMTP_PASSWORD", TOKEN);
-    says(&mistaken.fail(), "535");
+    mistaken.fail().says("535");
     assert_eq!([unprotected.kept(), stranger.kept(), mistaken.kept()], [1, 1, 1]);
     assert_eq!(office.mails(to).len(), 0);
 }
@@ -202,8 +193,8 @@ fn a_receiver_that_is_away_gets_its_messages_in_order_when_it_is_back() {
     let port = free_ports(1);
     let scene = Scene::new("away").set("WEBHOOK_URL", format!("http://127.0.0.1:{port}/{TOKEN}"));
     let outcome = scene.fail();
-    says(&outcome, &format!("no webhook at 127.0.0.1:{port}: Connection refused"));
-    says(&outcome, "the alert is kept and sent with the next run");
+    let outcome = outcome.says(&format!("no webhook at 127.0.0.1:{port}: Connection refused"));
+    outcome.says("the alert is kept and sent with the next run");
     assert_eq!(scene.kept(), 1);
     is_quiet(&Scene { settings: Vec::new(), ..Scene::new("other") }.succeed());
 
@@ -223,10 +214,10 @@ fn a_server_error_is_tried_again_in_the_same_run_and_a_refusal_is_not() {
 
     let scene = Scene::new("refusal").webhook(&hook);
     hook.always(Answer::Status(404));
-    says(&scene.fail(), "it answered 404 Not Found");
+    scene.fail().says("it answered 404 Not Found");
     assert_eq!((hook.heard().len(), scene.kept()), (1, 1));
     hook.always(Answer::Status(307));
-    says(&scene.fail(), "not sent on to another address");
+    scene.fail().says("not sent on to another address");
     hook.always(Answer::Status(204));
     is_quiet(&scene.fail());
     assert_eq!((hook.states().last().unwrap().as_str(), scene.kept()), ("failed", 0));
@@ -245,7 +236,7 @@ fn receivers_that_hang_neither_stop_a_backup_nor_change_how_it_ends() {
         // Each request would last for ever; how fast the rest is, is the machine's business.
         assert!(outcome.took < Duration::from_secs(30), "{outcome:#?}");
         for channel in ["webhook at localhost", "ping to localhost", "mail through localhost"] {
-            says(&outcome, channel);
+            assert!(outcome.err.contains(channel), "no {channel:?} in {outcome:#?}");
         }
     }
     assert_eq!(scene.kept(), 4);
@@ -291,7 +282,7 @@ fn no_name_of_a_database_breaks_a_document_or_a_header() {
 fn one_ping_address_stands_for_all_databases_and_one_with_a_name_for_each() {
     let monitor = Receiver::start();
     let scene = Scene::new("pings").ping(&monitor);
-    scene.run(&["backup", &scene.database, "missing"]).expect(4);
+    scene.run(&["backup", &scene.database, "missing"]).expect(1);
     let heard = monitor.heard();
     assert_eq!(
         heard.iter().map(|heard| heard.path.as_str()).collect::<Vec<_>>(),
@@ -302,7 +293,7 @@ fn one_ping_address_stands_for_all_databases_and_one_with_a_name_for_each() {
     assert!(heard[1].body.contains("missing: failed: "), "{}", heard[1].body);
 
     let scene = scene.set("PING_URL", monitor.url(&format!("/{TOKEN}/{{database}}?create=1")));
-    scene.run(&["backup", &scene.database, "missing"]).expect(4);
+    scene.run(&["backup", &scene.database, "missing"]).expect(1);
     let own = |database: &str, end: &str| format!("/{TOKEN}/{database}{end}?create=1");
     let expected =
         [own(&scene.database, "/start"), own(&scene.database, ""), own("missing", "/start"), own("missing", "/fail")];
@@ -350,9 +341,9 @@ fn without_a_place_to_remember_alerts_still_go_out() {
     let scene = Scene::new("forgetful").webhook(&hook);
     std::fs::write(scene.state(), "a file").unwrap();
     for _ in 0..2 {
-        says(&scene.fail(), "nothing can be remembered");
+        scene.fail().says("nothing can be remembered");
     }
-    says(&scene.succeed(), "nothing can be remembered");
+    scene.succeed().says("nothing can be remembered");
     assert_eq!(hook.states(), ["failed", "failed"]);
 }
 
@@ -360,7 +351,7 @@ fn without_a_place_to_remember_alerts_still_go_out() {
 fn a_receiver_with_a_certificate_of_ones_own_is_trusted_by_setting_only() {
     let hook = Receiver::start_tls();
     let scene = Scene::new("trust").webhook(&hook);
-    says(&scene.fail(), "certificate");
+    scene.fail().says("certificate");
     assert_eq!((hook.heard().len(), scene.kept()), (0, 1));
     is_quiet(&scene.set("ALERT_CA_FILE", cluster().tls("ca.crt")).fail());
     assert_eq!(hook.states(), ["failed"]);
@@ -373,7 +364,7 @@ fn the_doctor_reaches_out_without_telling_anybody_and_tells_when_asked_to() {
     let scene = Scene::new("doctor").webhook(&hook).ping(&monitor).mail(post_office().starttls(), to).login();
     let look = |arguments: &[&str], code| {
         let run = scene.run(&[&["doctor", &scene.database, "--json"], arguments].concat());
-        serde_json::from_str::<Value>(&text(&checked(run.expect(code)))).unwrap()
+        checked(run.expect(code)).json()
     };
     let document = look(&[], 0);
     for what in ["webhook at localhost:", "ping to localhost:", "mail through localhost:", "alert memory"] {
@@ -402,7 +393,7 @@ fn the_doctor_reaches_out_without_telling_anybody_and_tells_when_asked_to() {
 fn the_doctor_says_that_nobody_would_hear_and_what_has_not_arrived() {
     let scene = Scene::new("nobody");
     let look = |scene: &Scene, code| {
-        serde_json::from_str::<Value>(&text(&scene.run(&["doctor", &scene.database, "--json"]).expect(code))).unwrap()
+        scene.run(&["doctor", &scene.database, "--json"]).expect(code).json()
     };
     assert_eq!(finding(&look(&scene, 0), "alerts")["status"], "note");
     scene.run(&["doctor", &scene.database, "--test-alerts"]).expect(1);
