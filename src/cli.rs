@@ -9,7 +9,8 @@ pub use arguments::{
     VerifyArgs,
 };
 pub use settings::{
-    AlertArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, UpkeepArgs, ZoneArgs,
+    AlertArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs,
+    UpkeepArgs, ZoneArgs,
 };
 pub use value::Which;
 
@@ -123,13 +124,13 @@ pub enum Command {
   pgbk backup
   pgbk backup shop crm --compress zstd
   docker exec backups pgbk backup")]
-    Backup(BackupArgs),
+    Backup(Box<BackupArgs>),
     /// Restore a backup into a database
     #[command(after_help = "  \
   pgbk restore
   pgbk restore latest --to shop_copy --yes
   pgbk restore shop-20260822T031500Z --clean")]
-    Restore(RestoreArgs),
+    Restore(Box<RestoreArgs>),
     /// Write a backup's dump to a file, ready for an editor
     #[command(after_help = "  \
   pgbk download latest -o shop.sql
@@ -175,7 +176,7 @@ pub enum Command {
   pgbk doctor
   pgbk doctor --test-alerts
   pgbk doctor --clean")]
-    Doctor(DoctorArgs),
+    Doctor(Box<DoctorArgs>),
     /// Print the completion script for a shell
     #[command(after_help = "  pgbk completions bash > /etc/bash_completion.d/pgbk")]
     Completions {
