@@ -11,8 +11,10 @@ from statistics import median
 PAIRS = [
     ("plain", "dir", "peer", "backup, not compressed, encrypted, to a directory / `pg_dump > /dev/null`", 1.3),
     ("plain", "s3", "peer", "backup, not compressed, encrypted, to S3 / `pg_dump > /dev/null`", 1.6),
+    ("plain", "s3", "shell", "the same / `pg_dump \\| openssl \\| aws s3 cp -`", None),
     ("zstd", "dir", "peer", "backup, zstd:3, encrypted, to a directory / `pg_dump > /dev/null`", 1.2),
     ("zstd", "s3", "peer", "backup, zstd:3, encrypted, to S3 / `pg_dump > /dev/null`", 1.3),
+    ("zstd", "dir", "pipe", "backup, zstd:3, encrypted, to a directory / `pg_dump \\| zstd -3 > /dev/null`", None),
     ("xz", "dir", "peer", "backup, xz:4, encrypted, to a directory / `pg_dump \\| xz -T0 -4 > /dev/null`", 1.03),
     ("shell", "s3", "peer", "backup, xz:4, encrypted, to S3 / `pg_dump \\| xz -T0 -4 \\| openssl \\| aws s3 cp -`", None),
     ("staging", "xz-s3", "xz-peer", "the same / dump to disk, b2sum, xz -T0 -4, openssl, aws s3 cp", 0.6),

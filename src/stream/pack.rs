@@ -57,17 +57,19 @@ impl<W> Packed<W> {
 
 impl<W: Write + Send + 'static> Pack<W> {
     pub fn new(writer: W, recipe: &Recipe) -> Result<Self> {
-        let lanes = Lanes::default();
+        // Only on one thread do the hashes keep step with each other.
+        let shared = Lanes::default();
+        let lanes = || if recipe.compression.is_some() { Lanes::default() } else { shared.clone() };
         let tagger = Tagger::new(recipe.working.map(|working| working.mac.clone()));
-        let stored = StoredTally::new(writer, &lanes, tagger, chunk_size(recipe.expected));
+        let stored = StoredTally::new(writer, &lanes(), tagger, chunk_size(recipe.expected));
         let passed = stored.passed();
         let cipher = match recipe.working {
             Some(working) if recipe.encrypt => Encryptor::new(stored, working)?,
             _ => Encryptor::plain(stored),
         };
         // What only an SQL script has: COPY blocks and a trailer.
-        let tables = (recipe.format == Format::Plain).then(|| Tables::within(&lanes));
-        let plain = |inner| PlainTally::new(inner, &lanes, tables);
+        let tables = (recipe.format == Format::Plain).then(|| Tables::within(&lanes()));
+        let plain = |inner| PlainTally::new(inner, &lanes(), tables);
         let first = if recipe.compression.is_some() {
             let codec = Compressor::new(Relay::there("encrypt", cipher)?, recipe.compression)?;
             Relay::here(plain(Relay::there("compress", codec)?))
