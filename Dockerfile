@@ -10,6 +10,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY src src
 RUN cargo build --locked --profile dist
 
@@ -48,7 +49,7 @@ RUN apt-get update \
 COPY --from=client /client/root /
 COPY --from=build /src/target/dist/pgbk /usr/lib/pgbk/pgbk
 # Also what `docker exec … pgbk` finds: whoever comes as root goes on as PUID and PGID.
-COPY --chmod=755 entrypoint.sh /usr/local/bin/pgbk
+COPY entrypoint.sh /usr/local/bin/pgbk
 ENV STATE_DIR=/var/lib/pgbk PUID=10001 PGID=10001
 VOLUME /var/lib/pgbk
 ENTRYPOINT ["/usr/local/bin/pgbk"]
