@@ -40,13 +40,21 @@ fn tell(backups: &[Judged], monitor: &dyn Monitor) {
     for backup in backups {
         match &backup.fate {
             Fate::Removed => monitor.info(&format!("retention: removed {}", backup.id)),
-            Fate::Left(why) => monitor.warn(&format!("retention: {} is left: {why}", backup.id)),
             // No good, which its reasons tell.
             Fate::Kept(reasons) if backup.bytes.is_none() => {
                 monitor.warn(&format!("retention: {}: {}", backup.id, reasons.join(", ")));
             }
-            Fate::Kept(_) | Fate::Due => {}
+            Fate::Kept(_) | Fate::Due | Fate::Left(_) => {}
         }
+    }
+    // Where locks outlast the rules there are some after every run.
+    let mut left = backups.iter().filter_map(|backup| match &backup.fate {
+        Fate::Left(why) => Some((&backup.id, why)),
+        _ => None,
+    });
+    if let Some((id, why)) = left.next() {
+        let more = left.count();
+        monitor.warn(&format!("retention: {id} and {more} older ones are left: {why}"));
     }
 }
 
