@@ -7,8 +7,11 @@ use crate::manifest::BackupId;
 use crate::monitor::Monitor;
 use crate::retention::Policy;
 use crate::vault::Vault;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// So far ahead of ours a server's clock may be without anything being wrong.
+const AHEAD: SignedDuration = SignedDuration::from_hours(1);
 
 #[derive(Debug, Clone)]
 pub struct Upkeep {
@@ -28,12 +31,19 @@ impl Upkeep {
             warn("lifecycle tags", &error, monitor);
         }
         if let Some(policy) = &self.retention {
+            let now = present(backup, now);
             match prune(vault, backup.database(), policy, Mode::Careful, now, monitor) {
                 Ok(pruned) => tell(&pruned.backups, monitor),
                 Err(error) => warn("retention", &error, monitor),
             }
         }
     }
+}
+
+/// The server's clock has named the backup, which is not to count as one still to come because that clock is a little ahead.
+fn present(backup: &BackupId, now: Timestamp) -> Timestamp {
+    let made = backup.taken_at();
+    if made.duration_since(now) < AHEAD { now.max(made) } else { now }
 }
 
 fn tell(backups: &[Judged], monitor: &dyn Monitor) {
