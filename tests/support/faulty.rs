@@ -79,6 +79,8 @@ struct State {
     /// The path and the begin of every upload, also of those that are over.
     begun_for: BTreeMap<String, (String, Timestamp)>,
     begun: usize,
+    /// The document that each object was tagged with.
+    tags: BTreeMap<String, Vec<u8>>,
     seen: Vec<Request>,
     calls: BTreeMap<&'static str, usize>,
 }
@@ -156,6 +158,12 @@ impl Faulty {
         let (id, path) = (format!("another-{key}"), format!("/bucket/{key}"));
         state.uploads.insert(id.clone(), BTreeMap::new());
         state.begun_for.insert(id, (path, Timestamp::now()));
+    }
+
+    /// The documents that objects were tagged with.
+    pub fn tags(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state.tags.values().map(|tags| String::from_utf8_lossy(tags).into_owned()).collect()
     }
 
     pub fn open_uploads(&self) -> usize {
@@ -315,6 +323,14 @@ fn answer(state: &mut State, request: &Request) -> Answer {
             None => error(404, "NoSuchUpload"),
         },
         "uploads" => ok(Vec::new(), uploads(state)),
+        "tag" => {
+            state.tags.insert(request.path.clone(), request.body.clone());
+            ok(Vec::new(), "")
+        }
+        "get-tags" => {
+            let none = || b"<Tagging><TagSet></TagSet></Tagging>".to_vec();
+            ok(Vec::new(), state.tags.get(&request.path).cloned().unwrap_or_else(none))
+        }
         "head" | "get" => read(state, request),
         _ => error(501, "NotImplemented"),
     }
