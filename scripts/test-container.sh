@@ -94,11 +94,15 @@ build() {
 }
 
 # check NAME COMMAND
-# In a shell of its own, where the first command that fails is the end.
+# In a shell of its own, where the first command that fails is the end; as a condition it would not be.
 check() {
-    local name=$1 from=$SECONDS
+    local name=$1 from=$SECONDS code
     shift
-    if (set -euo pipefail; "$@") >>"$log" 2>&1; then
+    set +e
+    (set -euo pipefail; "$@") >>"$log" 2>&1
+    code=$?
+    set -e
+    if [ "$code" -eq 0 ]; then
         passed=$((passed + 1))
         echo "ok      $name ($((SECONDS - from)) s)"
     else
@@ -180,9 +184,10 @@ has_no_rights() {
     id=$(container backups)
     [ "$(docker exec "$id" sh -c 'grep ^Uid: /proc/1/status' | awk '{ print $2 $3 $4 $5 }')" = 10001100011000110001 ]
     [ "$(docker exec "$id" sh -c 'grep ^CapEff: /proc/1/status' | awk '{ print $2 }')" = 0000000000000000 ]
-    ! docker exec "$id" touch /usr/bin/new
+    if docker exec "$id" touch /usr/bin/new; then return 1; fi
     # What is asked for by docker exec is no root either.
-    docker exec "$id" sh -c 'pgbk history >/dev/null; find /var/lib/pgbk -not -uid 10001' | tee "$own/foreign"
+    pgbk history >/dev/null
+    docker exec --user 10001 "$id" find /var/lib/pgbk -not -uid 10001 | tee "$own/foreign"
     [ ! -s "$own/foreign" ]
 }
 
@@ -192,8 +197,8 @@ reads_secret_files() {
     printf 'change-me\n' >"$own/password"
     docker run --rm --network "${project}_default" --volume "$own/password:/run/secrets/db_password:ro" \
         --env DB_HOST=db --env DB_NAME=shop --env DB_USER=postgres --env STORE_DIR=/var/lib/pgbk/store pgbk backup
-    docker run --rm --user 4711:4711 --tmpfs /var/lib/pgbk:mode=1777 --network "${project}_default" --env DB_PASSWORD=change-me \
-        --env DB_HOST=db --env DB_NAME=shop --env DB_USER=postgres --env STORE_DIR=/var/lib/pgbk/store pgbk backup
+    docker run --rm --user 4711:4711 --read-only --tmpfs /tmp --network "${project}_default" --env DB_PASSWORD=change-me \
+        --env DB_HOST=db --env DB_NAME=shop --env DB_USER=postgres --env STATE_DIR=/tmp/state --env STORE_DIR=/tmp/store pgbk backup
 }
 
 scheduled() {
@@ -203,7 +208,7 @@ scheduled() {
 
 backs_up_when_due() {
     scheduled '*/5 * * * * *'
-    await 60 has_runs 2 done schedule
+    await 60 has_runs 2 'done' schedule
     [ "$(runs failed schedule)" -eq 0 ]
 }
 
@@ -238,22 +243,22 @@ example_settings() {
 catches_up() {
     local before
     scheduled '*/20 * * * * *'
-    await 60 has_runs 1 done schedule catch-up
+    await 60 has_runs 1 'done' schedule catch-up
     docker stop "$(container backups)"
     before=$(date +%s)
     # Until one was due that nobody began.
     await 60 passed_a_mark "$before"
     docker start "$(docker ps -aq --filter "label=com.docker.compose.project=$project" --filter 'label=com.docker.compose.service=backups')"
-    await 60 has_runs 1 done catch-up
+    await 60 has_runs 1 'done' catch-up
 }
 
 passed_a_mark() { [ $(($(date +%s) / 20)) -gt $(($1 / 20)) ]; }
 
 has_no_zombies() {
     scheduled '* * * * * *'
-    await 60 has_runs 5 done schedule
+    await 60 has_runs 5 'done' schedule
     docker exec "$(container backups)" sh -c 'for each in /proc/[0-9]*/stat; do cat $each; done' 2>/dev/null | tee "$own/processes"
-    ! grep -q ') Z ' "$own/processes"
+    if grep ') Z ' "$own/processes"; then return 1; fi
 }
 
 main "$@"
