@@ -24,6 +24,9 @@ pub struct RestoreArgs {
     /// Backup id, or "latest"; asked for on a terminal
     #[arg(value_name = "ID|latest")]
     pub which: Option<Which>,
+    /// Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed
+    #[arg(long, value_name = "KEY", conflicts_with = "which")]
+    pub object: Option<String>,
     /// Database that "latest" and the list are about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
@@ -64,6 +67,9 @@ pub struct DownloadArgs {
     /// Backup id, or "latest"
     #[arg(value_name = "ID|latest", default_value = "latest")]
     pub which: Which,
+    /// What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["which", "raw"])]
+    pub object: Option<String>,
     /// Database that "latest" is about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
@@ -115,6 +121,9 @@ pub struct VerifyArgs {
     /// Every backup, or every one of --database
     #[arg(long)]
     pub all: bool,
+    /// What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc; it is always read whole
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["which", "all", "level"])]
+    pub object: Option<String>,
     /// How deep to look
     #[arg(long, value_enum, default_value = "content")]
     pub level: Level,
