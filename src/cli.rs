@@ -9,7 +9,8 @@ pub use arguments::{
     VerifyArgs,
 };
 pub use settings::{
-    AlertArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, UpkeepArgs, ZoneArgs,
+    AlertArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs,
+    UpkeepArgs, ZoneArgs,
 };
 pub use value::Which;
 

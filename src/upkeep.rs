@@ -22,7 +22,9 @@ pub struct Upkeep {
 impl Upkeep {
     /// The backup stands whatever happens here: trouble is a warning.
     pub fn after(&self, vault: &Vault, backup: &BackupId, now: Timestamp, monitor: &dyn Monitor) {
-        if self.tags && let Err(error) = tag(vault, backup, &self.zone, monitor) {
+        if self.tags
+            && let Err(error) = tag(vault, backup, &self.zone, monitor)
+        {
             warn("lifecycle tags", &error, monitor);
         }
         if let Some(policy) = &self.retention {

@@ -15,8 +15,8 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use support::cluster::{self, cluster};
-use support::process::{free_ports, until};
 use support::pgbk::{Outcome, Pgbk, pgbk};
+use support::process::{free_ports, until};
 
 /// In every address and in none of what pgbk shows.
 const TOKEN: &str = "T0K3N-5ec2e7";
@@ -392,9 +392,7 @@ fn the_doctor_reaches_out_without_telling_anybody_and_tells_when_asked_to() {
 #[test]
 fn the_doctor_says_that_nobody_would_hear_and_what_has_not_arrived() {
     let scene = Scene::new("nobody");
-    let look = |scene: &Scene, code| {
-        scene.run(&["doctor", &scene.database, "--json"]).expect(code).json()
-    };
+    let look = |scene: &Scene, code| scene.run(&["doctor", &scene.database, "--json"]).expect(code).json();
     assert_eq!(finding(&look(&scene, 0), "alerts")["status"], "note");
     scene.run(&["doctor", &scene.database, "--test-alerts"]).expect(1);
 

@@ -11,8 +11,8 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use support::cluster::{Cluster, PATIENCE, cluster};
 use support::fake::Fake;
-use support::process::until;
 use support::pgbk::{Pgbk, pgbk};
+use support::process::until;
 use tempfile::TempDir;
 
 /// A store and a place for records, of one test alone.

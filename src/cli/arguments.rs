@@ -1,6 +1,8 @@
 //! What each command takes.
 
-use super::settings::{AlertArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, ZoneArgs};
+use super::settings::{
+    AlertArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, ZoneArgs,
+};
 use super::value::{Which, duration};
 use crate::level::Level;
 use clap::Args;
