@@ -278,6 +278,69 @@ mod tests {
         assert_eq!((mode(&history.folder), mode(&history.path(&newest.run))), (0o700, 0o600));
     }
 
+    fn fill(history: &History, from: i64, to: i64) {
+        for second in from..=to {
+            let mut record = record(second);
+            record.run = format!("{}{second:08x}", &record.run[..17]);
+            record.state = if second % 10 == 0 { State::Failed } else { State::Done };
+            record.ended = Some(record.started);
+            document::write(&history.path(&record.run), &record).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_removed_still_counts_and_none_counts_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::of(folder.path());
+        let kept = KEPT as i64;
+        fill(&history, 1, kept + 100);
+        let counts = || {
+            let records = history.records(&Silent).unwrap();
+            (records.len(), history.past().counts("shop", &records))
+        };
+        let all = Counts { done: 990, failed: 110, skipped: 0 };
+        assert_eq!(counts(), (KEPT + 100, all));
+        history.sweep(record(0).started);
+        assert_eq!(counts(), (KEPT, all));
+        assert_eq!(history.past().success("shop").map(|record| record.started), Some(record(99).started));
+
+        // One who was killed after counting has left the records.
+        fill(&history, 51, 60);
+        assert_eq!(counts(), (KEPT + 10, all));
+        history.sweep(record(0).started);
+        assert_eq!(counts(), (KEPT, all));
+
+        // What is still going is counted when it is over, and what is newer than it not before.
+        let mut going = record(101);
+        going.run = history.runs().unwrap().pop().unwrap();
+        let running = history.begin(&going).unwrap();
+        fill(&history, kept + 101, kept + 110);
+        history.sweep(record(0).started);
+        assert!(history.records(&Silent).unwrap().len() > KEPT);
+        (going.state, going.ended) = (State::Done, Some(going.started));
+        running.end(&going).unwrap();
+        history.sweep(record(0).started);
+        assert_eq!(counts(), (KEPT, Counts { done: 999, failed: 111, skipped: 0 }));
+    }
+
+    #[test]
+    fn what_is_over_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::of(folder.path());
+        fill(&history, 1, 3);
+        let running = history.begin(&record(4)).unwrap();
+        let mut known = Known::default();
+        let first = history.renewed(&mut known, &Silent).unwrap();
+        for one in &first[1..] {
+            fs::write(history.path(&one.run), "unreadable").unwrap();
+        }
+        assert_eq!(history.renewed(&mut known, &Silent).unwrap(), first);
+        drop(running);
+        assert_eq!(history.renewed(&mut known, &Silent).unwrap()[0].state, State::Failed);
+        fs::remove_file(history.path(&first[1].run)).unwrap();
+        assert_eq!(history.renewed(&mut known, &Silent).unwrap().len(), 3);
+    }
+
     #[test]
     fn what_a_killed_writer_left_is_removed_after_an_hour() {
         let folder = tempfile::tempdir().unwrap();

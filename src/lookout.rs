@@ -128,7 +128,7 @@ fn serve(addresses: &[SocketAddr], newest: Arc<Newest>, say: &Sender<Remark>) {
         };
         say.send(remark).ok();
     };
-    let served = web::serve(addresses, page::POLICY, Arc::new(answers), tell);
+    let served = web::serve(addresses, &page::policy(), Arc::new(answers), tell);
     if let Err(error) = served {
         say.send(Remark::Warned(format!("nothing is served on LISTEN: {error:#}"))).ok();
     }

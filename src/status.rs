@@ -221,3 +221,6 @@ fn next(roster: &Roster, now: Timestamp) -> Vec<Next> {
 fn zone(roster: &Roster) -> Option<TimeZone> {
     roster.entries.first().map(|entry| entry.schedule.zone().clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,8 @@ pub enum Word {
 }
 
 /// Serves for as long as the process lives, at the first of the addresses that can be had.
-pub fn serve(addresses: &[SocketAddr], policy: &'static str, answers: Arc<Answers>, tell: impl Fn(Word)) -> Result<()> {
+pub fn serve(addresses: &[SocketAddr], policy: &str, answers: Arc<Answers>, tell: impl Fn(Word)) -> Result<()> {
+    let policy = HeaderValue::from_str(policy)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = listen(addresses, &tell).await;
@@ -63,7 +64,7 @@ pub fn serve(addresses: &[SocketAddr], policy: &'static str, answers: Arc<Answer
                     {
                         oldest.abort();
                     }
-                    clients.push_back(tokio::spawn(one(stream, policy, Arc::clone(&answers))).abort_handle());
+                    clients.push_back(tokio::spawn(one(stream, policy.clone(), Arc::clone(&answers))).abort_handle());
                 }
                 // Too many open files, or a client that is gone already.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -93,9 +94,9 @@ async fn listen(addresses: &[SocketAddr], tell: &impl Fn(Word)) -> TcpListener {
 }
 
 /// One client, one request.
-async fn one(stream: TcpStream, policy: &'static str, answers: Arc<Answers>) {
+async fn one(stream: TcpStream, policy: HeaderValue, answers: Arc<Answers>) {
     let service = service_fn(move |request| {
-        let response = response(&request, policy, answers.as_ref());
+        let response = response(&request, &policy, answers.as_ref());
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -108,7 +109,7 @@ async fn one(stream: TcpStream, policy: &'static str, answers: Arc<Answers>) {
     let _ = tokio::time::timeout(TURN, connection).await;
 }
 
-fn response(request: &Request<Incoming>, policy: &'static str, answers: &Answers) -> Response<Full<Bytes>> {
+fn response(request: &Request<Incoming>, policy: &HeaderValue, answers: &Answers) -> Response<Full<Bytes>> {
     let plain = |code, body: &str| Answer { code, kind: "text/plain; charset=utf-8", body: format!("{body}\n") };
     let answer = if [Method::GET, Method::HEAD].contains(request.method()) {
         answers(request.uri().path())
@@ -118,10 +119,9 @@ fn response(request: &Request<Incoming>, policy: &'static str, answers: &Answers
     };
     let mut response = Response::new(Full::new(Bytes::from(answer.body)));
     *response.status_mut() = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers: [(HeaderName, &'static str); 6] = [
+    let headers: [(HeaderName, &'static str); 5] = [
         (CONTENT_TYPE, answer.kind),
         (CACHE_CONTROL, "no-store"),
-        (CONTENT_SECURITY_POLICY, policy),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
         (ALLOW, "GET, HEAD"),
@@ -129,5 +129,6 @@ fn response(request: &Request<Incoming>, policy: &'static str, answers: &Answers
     for (name, value) in headers {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy.clone());
     response
 }

@@ -6,11 +6,16 @@ use crate::shelf::Shelf;
 use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// What the page may load, by its own word: nothing but the style in it.
-pub const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
 const STYLE: &str = include_str!("page.css");
+
+/// What a browser may do with the page: show it in its own style. Whatever else got into it would be dead.
+pub fn policy() -> String {
+    let style = openssl::base64::encode_block(&openssl::sha::sha256(STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    )
+}
 
 pub fn html(status: &Status) -> String {
     let state = if status.healthy { "Backups are healthy" } else { "Backups are NOT healthy" };
