@@ -124,7 +124,7 @@ pub enum Command {
   pgbk backup
   pgbk backup shop crm --compress zstd
   docker exec backups pgbk backup")]
-    Backup(BackupArgs),
+    Backup(Box<BackupArgs>),
     /// Restore a backup into a database
     #[command(after_help = "  \
   pgbk restore

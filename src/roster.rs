@@ -124,7 +124,7 @@ impl Post {
         change(&mut self.roster);
         let changed = self.roster != before;
         let due = now.duration_since(self.pulse).abs() >= PULSE;
-        if !changed && !due {
+        if !changed && !due && self.file.is_some() {
             return Ok(());
         }
         self.pulse = now;

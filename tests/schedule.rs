@@ -2,12 +2,10 @@
 
 mod support;
 
-use jiff::{Timestamp, ToSpan};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use support::cluster::{Cluster, PATIENCE, cluster};
 use support::fake::Fake;

@@ -133,7 +133,7 @@ fn health_goes_red_when_the_database_is_gone_and_green_when_it_is_back() {
     assert_eq!(metrics.value("pgbk_healthy", &[]), 0.0);
     assert_eq!(metrics.value("pgbk_database_healthy", &[("database", &name)]), 0.0);
     assert_eq!(metrics.value("pgbk_last_run_succeeded", &[("database", &name)]), 0.0);
-    assert!(metrics.runs(&name, "failed") >= 2.0);
+    assert!(until(PATIENCE, || Metrics::at(address).runs(&name, "failed") >= 2.0));
     assert!(get(address, "/").body.contains("Backups are NOT healthy"));
 
     cluster().psql("postgres", &format!("ALTER DATABASE {name}_away RENAME TO {name}"));

@@ -43,8 +43,11 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     let jobs = jobs(&timetable, &default, Timestamp::now())?;
     let state_dir = config::state_dir(&args.run.state).ok();
     let post = state_dir.as_deref().map(|folder| post(args, &jobs, folder, console));
+    let mut word = Word { post, bell: None, silent: false };
+    // Before anybody looks.
+    word.leave(Timestamp::now(), console, |_| {});
     let lookout = lookout(args, &prepared, state_dir.as_deref(), console);
-    let word = Word { post, bell: lookout.as_ref().map(Lookout::bell), silent: false };
+    word.bell = lookout.as_ref().map(Lookout::bell);
     let mut work = Backups { run: prepared.run(console), console, skipped: 0, word };
     let mut scheduler = Scheduler {
         agenda: agenda(args, jobs, &prepared, console),

@@ -1,7 +1,9 @@
 //! The page for people: one document without script and without anything from elsewhere.
 
 use super::{Database, Status};
+use crate::console::bytes;
 use crate::record::{Record, State};
+use crate::roster::EVERY;
 use crate::shelf::Shelf;
 use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -39,7 +41,7 @@ pub fn html(status: &Status) -> String {
                         @for reason in &status.reasons { p { (reason) } }
                         p class="quiet" { (scheduler(status)) }
                     }
-                    (section("Databases", status.databases.is_empty(), "none yet", || databases(status)))
+                    (section("Databases", !status.databases.iter().any(is_shown), "none yet", || databases(status)))
                     (section("Next runs", status.next.is_empty(), "none", || next(status)))
                     (section("Recent runs", status.recent.is_empty(), "none yet", || recent(status)))
                     @if let Some(shelf) = &status.store { (stored(shelf, status)) }
@@ -75,17 +77,18 @@ fn section(title: &str, is_empty: bool, nothing: &str, content: impl FnOnce() ->
 fn databases(status: &Status) -> Markup {
     html! {
         table {
-            thead { tr { th { "Database" } th { "Last backup" } th { "Took" } th { "Dump" } th { "Stored" } th { "Rows" } th { "Next run" } } }
+            thead { tr { th { "Database" } th { "State" } th { "Last backup" } th { "Took" } th { "Dump" } th { "Stored" } th { "Rows" } th { "Next run" } } }
             tbody {
-                @for database in &status.databases {
+                @for database in status.databases.iter().filter(|one| is_shown(one)) {
                     tr {
-                        td data-name="Database" { (mark(database)) " " bdi { (database.name) } }
+                        td data-name="Database" class="name" { bdi { (database.name) } }
+                        td data-name="State" { (mark(database)) }
                         @match &database.success {
                             Some(last) => {
                                 td data-name="Last backup" title=(moment(last.ended, status)) { (ago(last.ended, status)) }
                                 td data-name="Took" { (took(last.seconds)) }
-                                td data-name="Dump" { (size(last.plain_bytes)) }
-                                td data-name="Stored" { (size(last.stored_bytes)) }
+                                td data-name="Dump" { (bytes(last.plain_bytes)) }
+                                td data-name="Stored" { (bytes(last.stored_bytes)) }
                                 td data-name="Rows" { (last.rows.map_or("–".to_owned(), |rows| rows.to_string())) }
                             }
                             None => {
@@ -99,6 +102,11 @@ fn databases(status: &Status) -> Markup {
             }
         }
     }
+}
+
+/// All of them together are a row of their own only where even their names are unknown.
+fn is_shown(database: &Database) -> bool {
+    database.name != EVERY || database.trouble.is_some()
 }
 
 fn mark(database: &Database) -> Markup {
@@ -119,7 +127,7 @@ fn next(status: &Status) -> Markup {
                     tr {
                         td data-name="Begins" { (moment(next.at, status)) }
                         td data-name="Schedule" { code { (next.schedule) } }
-                        td data-name="Databases" { bdi { (next.databases.join(", ")) } }
+                        td data-name="Databases" class="name" { bdi { (next.databases.join(", ")) } }
                     }
                 }
             }
@@ -135,7 +143,7 @@ fn recent(status: &Status) -> Markup {
                 @for record in &status.recent {
                     tr {
                         td data-name="Began" { (moment(record.started, status)) }
-                        td data-name="Database" { bdi { (record.database) } }
+                        td data-name="Database" class="name" { bdi { (record.database) } }
                         td data-name="State" { (outcome(record.state)) }
                         td data-name="Took" { (record.seconds().map_or("–".to_owned(), took)) }
                         td data-name="Result" class="long" { (result(record)) }
@@ -159,7 +167,7 @@ fn outcome(state: State) -> Markup {
 fn result(record: &Record) -> Markup {
     html! {
         @match (&record.backup, &record.problem) {
-            (Some(backup), _) => { (backup.id) " · " (size(backup.stored_bytes)) }
+            (Some(backup), _) => { (backup.id) " · " (bytes(backup.stored_bytes)) }
             (None, Some(problem)) => (problem.message),
             (None, None) => "–",
         }
@@ -176,7 +184,7 @@ fn stored(shelf: &Shelf, status: &Status) -> Markup {
                 p class="bad" { "The store cannot be looked into: " (problem) }
             }
             @for (name, total) in &shelf.databases {
-                p { bdi { (name) } ": " (total.backups) " in " (size(total.bytes)) }
+                p { bdi { (name) } ": " (total.backups) " in " (bytes(total.bytes)) }
             }
             @if shelf.databases.is_empty() && shelf.problem.is_none() { p class="quiet" { "none yet" } }
             @if !shelf.newest.is_empty() {
@@ -187,7 +195,7 @@ fn stored(shelf: &Shelf, status: &Status) -> Markup {
                             tr {
                                 td data-name="Backup" class="long" { (kept.id) }
                                 td data-name="Taken" { (moment(kept.id.taken_at(), status)) }
-                                td data-name="Stored" { (kept.bytes.map_or("its payload is missing".to_owned(), size)) }
+                                td data-name="Stored" { (kept.bytes.map_or("its payload is missing".to_owned(), bytes)) }
                             }
                         }
                     }
@@ -222,8 +230,4 @@ pub fn in_words(time: SignedDuration) -> String {
 
 fn took(seconds: f64) -> String {
     if seconds < 120.0 { format!("{seconds:.1} s") } else { in_words(SignedDuration::from_secs(seconds as i64)) }
-}
-
-fn size(bytes: u64) -> String {
-    crate::console::bytes(bytes)
 }

@@ -31,6 +31,10 @@ impl Browser {
         );
         let session = browser.ask("", json!({"capabilities": {"alwaysMatch": browser.wishes(width)}}));
         browser.url = format!("{}/{}", browser.url, session["sessionId"].as_str().unwrap());
+        // A new window shows a page of the browser's own, whose requests are not ours.
+        browser.open("about:blank");
+        browser.requests();
+        browser.complaints();
         browser
     }
 

@@ -29,7 +29,7 @@ pub struct Word {
 }
 
 impl Word {
-    fn leave(&mut self, now: Timestamp, console: &Console, change: impl FnOnce(&mut Roster)) {
+    pub fn leave(&mut self, now: Timestamp, console: &Console, change: impl FnOnce(&mut Roster)) {
         let Some(post) = &mut self.post else { return };
         let left = post.update(now, change);
         let told = std::mem::replace(&mut self.silent, left.is_err());
