@@ -115,11 +115,8 @@ fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
     if let Some(database) = named(database)? {
         return Ok(database);
     }
-    let mut databases: Vec<String> = vault.ids(None)?.iter().map(|id| id.database().to_owned()).collect();
-    databases.sort();
-    databases.dedup();
+    let databases = with_backups(vault)?;
     match databases.as_slice() {
-        [] => Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into()),
         [only] => Ok(only.clone()),
         several => {
             Err(Fault::usage(format!("there are backups of {} databases: {}", several.len(), several.join(", ")))
@@ -127,6 +124,17 @@ fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
                 .into())
         }
     }
+}
+
+/// The databases that have backups; there is one at least.
+fn with_backups(vault: &Vault) -> Result<Vec<String>> {
+    let mut databases: Vec<String> = vault.ids(None)?.iter().map(|id| id.database().to_owned()).collect();
+    databases.sort();
+    databases.dedup();
+    if databases.is_empty() {
+        return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
+    }
+    Ok(databases)
 }
 
 /// What a dump holds, as far as it was counted.

@@ -153,7 +153,7 @@ pub struct ListArgs {
 
 #[derive(Debug, Args)]
 pub struct PruneArgs {
-    /// Databases whose backups are looked at
+    /// Databases whose backups are looked at, also as a list a,b; "*" is all that have backups
     #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
     pub databases: Vec<String>,
     /// Show what would go and what stays, and why; remove nothing
