@@ -118,6 +118,7 @@ debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l object -d 'Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l database -d 'Database that "latest" and the list are about' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore into this database, created when missing; when unset, the backup\'s own' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l jobs -d 'Archives only: restore in parallel from a temporary file' -r
@@ -165,6 +166,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-privileges -d '
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l object -d 'What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l database -d 'Database that "latest" is about' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -s o -l output -d 'File, folder (with --raw), or - for stdout; when unset, the id with .sql or .dump' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
@@ -244,6 +246,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-incomplete -d
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l object -d 'What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc; it is always read whole' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l level -d 'How deep to look' -r -f -a "meta\t'The .meta is authentic and the payload is there in its full size'
 stored\t'Every stored byte is read and compared'
 content\t'Decrypted and decompressed to the end: the dump\'s hash, its tables and its trailer'"

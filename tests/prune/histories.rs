@@ -73,10 +73,13 @@ fn states() -> impl Strategy<Value = State> {
 
 fn rules() -> impl Strategy<Value = Rules> {
     let count = || prop_oneof![3 => Just(0u32), 4 => 1u32..6, 1 => Just(u32::MAX)];
-    let within = proptest::option::weighted(0.3, prop_oneof![
-        (1i64..100).prop_map(|hours| Span::new().hours(hours)),
-        (1i64..400).prop_map(|days| Span::new().days(days)),
-    ]);
+    let within = proptest::option::weighted(
+        0.3,
+        prop_oneof![
+            (1i64..100).prop_map(|hours| Span::new().hours(hours)),
+            (1i64..400).prop_map(|days| Span::new().days(days)),
+        ],
+    );
     ((count(), count(), count()), (count(), count(), count()), within, 0u32..5).prop_map(
         |((last, hourly, daily), (weekly, monthly, yearly), within, minimum)| {
             let nothing = within.is_none() && [last, hourly, daily, weekly, monthly, yearly] == [0; 6];
