@@ -54,5 +54,6 @@ COPY --from=build /src/target/dist/pgbk /usr/lib/pgbk/pgbk
 COPY entrypoint.sh /usr/local/bin/pgbk
 ENV STATE_DIR=/var/lib/pgbk PUID=10001 PGID=10001
 VOLUME /var/lib/pgbk
+HEALTHCHECK --interval=1m --timeout=10s --start-period=1m CMD ["/usr/local/bin/pgbk", "status"]
 ENTRYPOINT ["/usr/local/bin/pgbk"]
 CMD ["schedule"]

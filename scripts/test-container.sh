@@ -41,6 +41,7 @@ main() {
     check "docker stop in mid-dump ends it in 8 seconds and leaves nothing" stops_in_mid_dump
     check "what was missed meanwhile is caught up" catches_up
     check "no zombies" has_no_zombies
+    check "health goes red when the database is gone, and green after" turns_red_and_green
     verdict
 }
 
@@ -176,5 +177,20 @@ has_no_zombies() {
     docker exec "$(container backups)" sh -c 'for each in /proc/[0-9]*/stat; do cat $each; done' 2>/dev/null | tee "$own/processes"
     if grep ') Z ' "$own/processes"; then return 1; fi
 }
+
+turns_red_and_green() {
+    local db
+    printf 'services:\n  backups:\n    environment:\n      CRON_SCHEDULE: "*/5 * * * * *"\n      HEALTH_GRACE: 5s\n' >"$own/override.yml"
+    printf '    healthcheck:\n      interval: 2s\n      timeout: 10s\n      retries: 1\n      start_period: 1s\n' >>"$own/override.yml"
+    up_with up --detach
+    db=$(container db)
+    await 60 is_health healthy
+    docker stop "$db"
+    await 60 is_health unhealthy
+    docker start "$db"
+    await 60 is_health healthy
+}
+
+is_health() { [ "$(docker inspect --format '{{.State.Health.Status}}' "$(container backups)")" = "$1" ]; }
 
 main "$@"
