@@ -1,5 +1,6 @@
 //! What an operator and Prometheus see: the real binary, a real server, a real browser.
 
+#[cfg(feature = "browser")]
 #[path = "status/browser.rs"]
 mod browser;
 #[path = "status/metrics.rs"]
@@ -8,16 +9,16 @@ mod metrics;
 mod site;
 mod support;
 
+#[cfg(feature = "browser")]
 use browser::Browser;
 use jiff::Timestamp;
 use metrics::Metrics;
 use rustix::process::Signal;
 use serde_json::Value;
 use site::{ask, connect, get, say};
-use std::fs::{File, create_dir_all};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 use support::cluster::{PATIENCE, cluster, free_port};
 use support::fake::Fake;
@@ -311,6 +312,7 @@ fn where_nothing_can_be_written_down_backups_go_on_and_health_is_red() {
     assert_eq!(said.matches("backups go on").count(), 1, "{said}");
 }
 
+#[cfg(feature = "browser")]
 #[test]
 fn the_page_fits_every_window_in_light_and_dark_and_asks_nobody_else_for_anything() {
     let place = Place::new();
@@ -325,8 +327,8 @@ fn the_page_fits_every_window_in_light_and_dark_and_asks_nobody_else_for_anythin
     let schedule = format!("@daily; 0 0 1 1 * = {wide}, no_such_database; @hourly = *");
     let (scheduler, address) = start(&place, &place.schedule(&schedule, &name).set("TZ", "Europe/Berlin"));
     assert!(until(PATIENCE, || Metrics::at(address).find("pgbk_store_up", &[]).is_some()));
-    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("status");
-    create_dir_all(&pictures).unwrap();
+    let pictures = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("status");
+    std::fs::create_dir_all(&pictures).unwrap();
     for width in [390, 1280] {
         let browser = Browser::start(width);
         let url = format!("http://{address}/");
