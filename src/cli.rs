@@ -5,8 +5,8 @@ pub mod settings;
 pub mod value;
 
 pub use arguments::{
-    BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PruneArgs, RestoreArgs, ScheduleArgs, UploadArgs,
-    VerifyArgs,
+    BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PruneArgs, RestoreArgs, ScheduleArgs, StatusArgs,
+    UploadArgs, VerifyArgs,
 };
 pub use settings::{
     AlertArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs,
@@ -124,13 +124,13 @@ pub enum Command {
   pgbk backup
   pgbk backup shop crm --compress zstd
   docker exec backups pgbk backup")]
-    Backup(BackupArgs),
+    Backup(Box<BackupArgs>),
     /// Restore a backup into a database
     #[command(after_help = "  \
   pgbk restore
   pgbk restore latest --to shop_copy --yes
   pgbk restore shop-20260822T031500Z --clean")]
-    Restore(RestoreArgs),
+    Restore(Box<RestoreArgs>),
     /// Write a backup's dump to a file, ready for an editor
     #[command(after_help = "  \
   pgbk download latest -o shop.sql
@@ -165,6 +165,12 @@ pub enum Command {
   pgbk history --failed --json
   pgbk history 20261121T064500Z-1a2b3c4d")]
     History(HistoryArgs),
+    /// Show whether backups go as they are scheduled: exit code 0 if so, else 1
+    #[command(after_help = "  \
+  pgbk status
+  pgbk status --json
+  docker exec backups pgbk status")]
+    Status(StatusArgs),
     /// Remove the backups that no rule keeps
     #[command(after_help = "  \
   pgbk prune --keep-daily 7 --keep-weekly 4 --dry-run
@@ -176,7 +182,7 @@ pub enum Command {
   pgbk doctor
   pgbk doctor --test-alerts
   pgbk doctor --clean")]
-    Doctor(DoctorArgs),
+    Doctor(Box<DoctorArgs>),
     /// Print the completion script for a shell
     #[command(after_help = "  pgbk completions bash > /etc/bash_completion.d/pgbk")]
     Completions {

@@ -9,6 +9,7 @@ mod list;
 mod prune;
 mod restore;
 mod schedule;
+mod status;
 mod table;
 mod upload;
 mod verify;
@@ -34,6 +35,7 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
         Command::List(args) => list::run(&args, console),
         Command::Schedule(args) => schedule::run(&args, console),
         Command::History(args) => history::run(&args, console),
+        Command::Status(args) => status::run(&args, console),
         Command::Prune(args) => prune::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Completions { shell } => completions::run(shell, console),
@@ -49,6 +51,7 @@ pub fn wants_json(command: &Command) -> bool {
         Command::List(args) => args.json,
         Command::Schedule(args) => args.json,
         Command::History(args) => args.json,
+        Command::Status(args) => args.json,
         Command::Prune(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Download(_) | Command::Completions { .. } => false,
@@ -112,11 +115,8 @@ fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
     if let Some(database) = named(database)? {
         return Ok(database);
     }
-    let mut databases: Vec<String> = vault.ids(None)?.iter().map(|id| id.database().to_owned()).collect();
-    databases.sort();
-    databases.dedup();
+    let databases = with_backups(vault)?;
     match databases.as_slice() {
-        [] => Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into()),
         [only] => Ok(only.clone()),
         several => {
             Err(Fault::usage(format!("there are backups of {} databases: {}", several.len(), several.join(", ")))
@@ -124,6 +124,17 @@ fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
                 .into())
         }
     }
+}
+
+/// The databases that have backups; there is one at least.
+fn with_backups(vault: &Vault) -> Result<Vec<String>> {
+    let mut databases: Vec<String> = vault.ids(None)?.iter().map(|id| id.database().to_owned()).collect();
+    databases.sort();
+    databases.dedup();
+    if databases.is_empty() {
+        return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
+    }
+    Ok(databases)
 }
 
 /// What a dump holds, as far as it was counted.

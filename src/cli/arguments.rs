@@ -3,7 +3,7 @@
 use super::settings::{
     AlertArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, ZoneArgs,
 };
-use super::value::{Which, duration};
+use super::value::{Listen, Which, duration, listen};
 use crate::level::Level;
 use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
@@ -153,7 +153,7 @@ pub struct ListArgs {
 
 #[derive(Debug, Args)]
 pub struct PruneArgs {
-    /// Databases whose backups are looked at
+    /// Databases whose backups are looked at, also as a list a,b; "*" is all that have backups
     #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
     pub databases: Vec<String>,
     /// Show what would go and what stays, and why; remove nothing
@@ -231,6 +231,12 @@ pub struct ScheduleArgs {
     /// With --next: one JSON document on stdout
     #[arg(long, requires = "next")]
     pub json: bool,
+    /// Serve a status page, /metrics for Prometheus and /healthz at this address, such as 127.0.0.1:9187; :9187 is every address
+    #[arg(long, env = "LISTEN", value_name = "ADDR", value_parser = listen)]
+    pub listen: Option<Listen>,
+    /// How much later than it is due a backup may be done before that is unhealthy
+    #[arg(long, env = "HEALTH_GRACE", value_name = "TIME", default_value = "1h", value_parser = duration)]
+    pub health_grace: Duration,
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -249,6 +255,15 @@ pub struct HistoryArgs {
     /// As many runs, the newest
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,

@@ -1,9 +1,10 @@
 //! `pgbk prune`
 
-use super::the_database;
+use super::{the_database, with_backups};
 use crate::cli::PruneArgs;
 use crate::config;
-use crate::console::{Console, bytes};
+use crate::console::{Console, bytes, error_document};
+use crate::databases::Databases;
 use crate::error::{Fault, Kind, Result, kind};
 use crate::jobs::prune::{Fate, Judged, Mode, Pruned, leftovers, prune};
 use crate::leftovers::Leftovers;
@@ -20,25 +21,42 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     let policy = config::policy(&args.retention, &config::zone(&args.zone)?)?;
     let vault = config::vault(&args.store, &args.keys)?;
-    let databases = match args.databases.as_slice() {
-        [] => vec![the_database(None, &vault)?],
-        named => named.to_vec(),
-    };
+    let databases = databases(args, &vault)?;
     let mut documents = Vec::new();
+    let mut failed = false;
     for database in &databases {
-        let report = one(args, &vault, database, &policy, console)?;
-        if !args.json {
-            console.text(&report.text(args))?;
+        match one(args, &vault, database, &policy, console) {
+            Ok(report) => {
+                if !args.json {
+                    console.text(&report.text(args))?;
+                }
+                documents.push(report.document(args));
+            }
+            Err(error) if databases.len() == 1 || matches!(kind(&error), Kind::Interrupted(_)) => return Err(error),
+            // One that fails does not stop the others.
+            Err(error) => {
+                console.tell(&error);
+                documents.push(json!({"database": database, "error": error_document(&error)}));
+                failed = true;
+            }
         }
-        documents.push(report.document(args));
     }
     console.result("", &documents)?;
-    Ok(0)
+    Ok(u8::from(failed))
+}
+
+fn databases(args: &PruneArgs, vault: &Vault) -> Result<Vec<String>> {
+    match Databases::of(&args.databases)? {
+        Some(Databases::Named(names)) => Ok(names),
+        Some(Databases::All) => with_backups(vault),
+        None => Ok(vec![the_database(None, vault)?]),
+    }
 }
 
 /// What was found and done for one database.
 struct Report {
     pruned: Pruned,
+    /// Older than a day.
     left_behind: Leftovers,
     /// Of those.
     swept: usize,
@@ -57,7 +75,7 @@ fn one(args: &PruneArgs, vault: &Vault, database: &str, policy: &Policy, console
             console.warn(&format!("what killed runs left cannot be looked for: {error:#}"));
             Leftovers::default()
         }
-        found => found?,
+        found => found?.older_than(DAY, now),
     };
     if pruned.backups.is_empty() && left_behind.is_empty() {
         let place = vault.store.location();
@@ -65,7 +83,6 @@ fn one(args: &PruneArgs, vault: &Vault, database: &str, policy: &Policy, console
             .hint("\"pgbk list\" shows what is stored")
             .into());
     }
-    let left_behind = if args.orphans { left_behind.older_than(DAY, now) } else { left_behind };
     let sweep = args.orphans && !args.dry_run;
     let swept = if sweep { left_behind.remove(vault.store.as_ref(), console)? } else { 0 };
     Ok(Report { pruned, left_behind, swept })
@@ -108,9 +125,9 @@ impl Report {
             (0, ..) => String::new(),
             (_, true, false) => format!("{} leftovers of killed runs removed: {names}\n", self.swept),
             (count, true, true) => format!("{count} leftovers of killed runs would be removed: {names}\n"),
-            (count, false, _) => format!(
-                "{count} leftovers of killed runs, or of one that is running now: {names}\n  --orphans removes those older than a day\n"
-            ),
+            (count, false, _) => {
+                format!("{count} leftovers of killed runs, which --orphans removes: {names}\n")
+            }
         }
     }
 

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn publishing_by_link_does_not_overwrite_either() -> io::Result<()> {
         let place = tempfile::tempdir()?;
-        let (folder, _) = Folder::create(place.path(), "a")?;
+        let (folder, _made) = Folder::create(place.path(), "a")?;
         for (name, text) in [("one", "1"), ("two", "2")] {
             std::fs::write(place.path().join("a").join(name), text)?;
         }
