@@ -6,7 +6,7 @@
 
 use super::{Opened, Vault, encryption, unknown_archive};
 use crate::error::{Fault, Kind, Result, kind};
-use crate::keys::{Key, Working};
+use crate::keys::Working;
 use crate::manifest::{
     BackupId, Compression, Dump, FORMAT, META, META_LIMIT, Manifest, Method, Sealed, Tools, unpacked,
 };
@@ -58,10 +58,13 @@ impl Vault {
     }
 
     fn key_as_set(&self, key: &str) -> Result<Working> {
-        let set = self.key.as_ref().ok_or_else(|| {
-            Fault::usage("DB_BACKUP_ENCRYPT_KEY is not set").hint("set key and IV to what Doubletake had")
-        });
-        set.map_err(Into::into).and_then(Key::as_set).map_err(|error| error.context(format!("\"{key}\" is encrypted")))
+        let working = match &self.key {
+            Some(set) => set.as_set(),
+            None => Err(Fault::usage("DB_BACKUP_ENCRYPT_KEY is not set")
+                .hint("set it, and DB_BACKUP_ENCRYPT_IV, to what Doubletake had")
+                .into()),
+        };
+        working.map_err(|error| error.context(format!("\"{key}\" is encrypted")))
     }
 
     fn stated(&self, key: &str, meta_key: &str) -> Result<Option<Stated>> {
@@ -160,7 +163,8 @@ impl OldBackup {
     }
 
     fn manifest(&self, database: Option<&str>, seen: Survey) -> Manifest {
-        let level = 0;
+        // At which level it was compressed, nothing tells, and nothing needs to.
+        let compression = self.method.map(|method| Compression { method, level: 0 });
         Manifest {
             pgbk: FORMAT,
             id: self.id.clone(),
@@ -171,7 +175,7 @@ impl OldBackup {
             server: None,
             tools: Tools { pgbk: env!("CARGO_PKG_VERSION").to_owned(), pg_dump: None },
             dump: Dump { format: seen.format, arguments: Vec::new() },
-            compression: self.method.map(|method| Compression { method, level }),
+            compression,
             key: self.working.as_ref().map(|working| working.note.clone()),
             encryption: self.working.as_ref().map(|working| encryption(Some(working))),
             plain: seen.plain,
