@@ -11,8 +11,10 @@ RUN apt-get update \
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
+# What pgbk is built from in a layer of its own: it changes less often than pgbk.
+RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs && cargo build --locked --profile dist && rm -r src
 COPY src src
-RUN cargo build --locked --profile dist
+RUN touch src/lib.rs src/main.rs && cargo build --locked --profile dist
 
 # The programs out of their package: the package itself would bring Perl.
 FROM ${BASE_IMAGE} AS client
@@ -52,5 +54,6 @@ COPY --from=build /src/target/dist/pgbk /usr/lib/pgbk/pgbk
 COPY entrypoint.sh /usr/local/bin/pgbk
 ENV STATE_DIR=/var/lib/pgbk PUID=10001 PGID=10001
 VOLUME /var/lib/pgbk
+HEALTHCHECK --interval=1m --timeout=10s --start-period=1m CMD ["/usr/local/bin/pgbk", "status"]
 ENTRYPOINT ["/usr/local/bin/pgbk"]
 CMD ["schedule"]

@@ -46,6 +46,9 @@ _pgbk() {
             pgbk,schedule)
                 cmd="pgbk__subcmd__schedule"
                 ;;
+            pgbk,status)
+                cmd="pgbk__subcmd__status"
+                ;;
             pgbk,upload)
                 cmd="pgbk__subcmd__upload"
                 ;;
@@ -82,6 +85,9 @@ _pgbk() {
             pgbk__subcmd__help,schedule)
                 cmd="pgbk__subcmd__help__subcmd__schedule"
                 ;;
+            pgbk__subcmd__help,status)
+                cmd="pgbk__subcmd__help__subcmd__status"
+                ;;
             pgbk__subcmd__help,upload)
                 cmd="pgbk__subcmd__help__subcmd__upload"
                 ;;
@@ -95,7 +101,7 @@ _pgbk() {
 
     case "${cmd}" in
         pgbk)
-            opts="-h -V --log-format --log-level --help --version backup restore download upload verify list schedule history prune doctor completions help"
+            opts="-h -V --log-format --log-level --help --version backup restore download upload verify list schedule history status prune doctor completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -547,12 +553,16 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__download)
-            opts="-o -h --database --output --raw --force --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --log-format --log-level --help"
+            opts="-o -h --object --database --output --raw --force --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --object)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --database)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -665,7 +675,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__help)
-            opts="backup restore download upload verify list schedule history prune doctor completions help"
+            opts="backup restore download upload verify list schedule history status prune doctor completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -805,6 +815,20 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__help__subcmd__schedule)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pgbk__subcmd__help__subcmd__status)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1121,12 +1145,16 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__restore)
-            opts="-y -h --database --to --yes --clean --over-source --no-owner --no-privileges --jobs --json --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --log-format --log-level --help"
+            opts="-y -h --object --database --to --yes --clean --over-source --no-owner --no-privileges --jobs --json --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --object)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --database)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1255,7 +1283,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__schedule)
-            opts="-h --schedule --catch-up --jitter --retry --next --once --json --format --pg-dump-args --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
+            opts="-h --schedule --catch-up --jitter --retry --next --once --json --listen --health-grace --format --pg-dump-args --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1278,6 +1306,14 @@ _pgbk() {
                     return 0
                     ;;
                 --next)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --health-grace)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1512,6 +1548,32 @@ _pgbk() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pgbk__subcmd__status)
+            opts="-h --json --state-dir --log-format --log-level --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
+                    COMPREPLY=($(compgen -W "error warn info debug" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pgbk__subcmd__upload)
             opts="-h --database --raw --allow-incomplete --json --compress --compress-level --size-estimate --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1635,12 +1697,16 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__verify)
-            opts="-h --all --level --database --json --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --log-format --log-level --help"
+            opts="-h --all --object --level --database --json --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --object)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --level)
                     COMPREPLY=($(compgen -W "meta stored content" -- "${cur}"))
                     return 0

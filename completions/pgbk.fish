@@ -40,6 +40,7 @@ complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "verify" -d 'Prove that st
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "list" -d 'Show what is stored'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "history" -d 'Show what ran: done, failed, running'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "prune" -d 'Remove the backups that no rule keeps'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
@@ -117,6 +118,7 @@ debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l object -d 'Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l database -d 'Database that "latest" and the list are about' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore into this database, created when missing; when unset, the backup\'s own' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l jobs -d 'Archives only: restore in parallel from a temporary file' -r
@@ -164,6 +166,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-privileges -d '
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l object -d 'What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l database -d 'Database that "latest" is about' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -s o -l output -d 'File, folder (with --raw), or - for stdout; when unset, the id with .sql or .dump' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
@@ -243,6 +246,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-incomplete -d
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l object -d 'What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc; it is always read whole' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l level -d 'How deep to look' -r -f -a "meta\t'The .meta is authentic and the payload is there in its full size'
 stored\t'Every stored byte is read and compared'
 content\t'Decrypted and decompressed to the end: the dump\'s hash, its tables and its trailer'"
@@ -320,6 +324,8 @@ false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l jitter -d 'Begin each run up to so much later, at random' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l retry -d 'Pause before what failed is tried again, doubled each time up to 1h, until the next run is due; 0 never tries again' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l next -d 'Show the next N runs, and do nothing' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l listen -d 'Serve a status page, /metrics for Prometheus and /healthz at this address, such as 127.0.0.1:9187; :9187 is every address' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l health-grace -d 'How much later than it is due a backup may be done before that is unhealthy' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l format -d 'What pg_dump writes' -r -f -a "plain\t'An SQL script'
 custom\t'An archive for `pg_restore`'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
@@ -406,6 +412,15 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l failed -d 'Only ru
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l running -d 'Only runs that are going on'
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l time-zone -d 'Time zone of schedules, hours, days, weeks and months; UTC when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
@@ -516,15 +531,16 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "backup" -d 'Dump databases into the store'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "restore" -d 'Restore a backup into a database'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "upload" -d 'Make a backup of an existing dump'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "verify" -d 'Prove that stored backups are whole'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "list" -d 'Show what is stored'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "history" -d 'Show what ran: done, failed, running'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "prune" -d 'Remove the backups that no rule keeps'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history prune doctor completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "backup" -d 'Dump databases into the store'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "restore" -d 'Restore a backup into a database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "upload" -d 'Make a backup of an existing dump'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "verify" -d 'Prove that stored backups are whole'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "list" -d 'Show what is stored'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "history" -d 'Show what ran: done, failed, running'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "prune" -d 'Remove the backups that no rule keeps'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

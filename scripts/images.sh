@@ -1,6 +1,7 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Sourced by test-container.sh: the images that the Dockerfile and compose.example.yml begin with. From a registry where one can
-# be reached; else ones that do the same are made here from packages of the distribution and of Python.
+# be reached; else ones that do the same are made here from packages of the distribution and of Python. The script
+# that sources this has `own`, a folder, and `log`.
 
 # base_image NAME MAKER
 base_image() {

@@ -11,8 +11,9 @@ log=$own/log
 . "$here/scripts/packages.sh"
 # shellcheck source=scripts/images.sh
 . "$here/scripts/images.sh"
+# shellcheck source=scripts/containers.sh
+. "$here/scripts/containers.sh"
 
-project=pgbktest
 failed=()
 passed=0
 
@@ -40,65 +41,20 @@ main() {
     check "docker stop in mid-dump ends it in 8 seconds and leaves nothing" stops_in_mid_dump
     check "what was missed meanwhile is caught up" catches_up
     check "no zombies" has_no_zombies
+    check "health goes red when the database is gone, and green after" turns_red_and_green
     verdict
 }
 
-tools() {
-    local needs=()
-    mapfile -t needs < <(missing_packages debootstrap expect python3-venv)
-    command -v docker >/dev/null || needs+=(docker.io)
-    if command -v docker >/dev/null && docker compose version >/dev/null 2>&1; then
-        compose=(docker compose)
-    else
-        compose=(docker-compose)
-        command -v docker-compose >/dev/null || needs+=(docker-compose)
-    fi
-    [ ${#needs[@]} -eq 0 ] || { echo "installing ${needs[*]}"; install_packages "$log" "${needs[@]}"; }
-}
-
-# The machine's engine, else one of our own that ends with this script.
-engine() {
-    if docker info >/dev/null 2>&1; then
-        echo "the engine of this machine: $(docker version --format '{{.Server.Version}}')"
-        return
-    fi
-    command -v dockerd >/dev/null || [ -x /usr/sbin/dockerd ] || install_packages "$log" docker.io
-    export DOCKER_HOST=unix://$own/docker.sock
-    as_root env PATH="$PATH:/usr/sbin:/sbin" dockerd --data-root "$own/docker" --exec-root "$own/exec" --pidfile "$own/dockerd.pid" \
-        --host "$DOCKER_HOST" >"$own/dockerd.log" 2>&1 &
-    daemon=1
-    await 60 docker info || { tail -n 20 "$own/dockerd.log" >&2; return 1; }
-    echo "an engine of our own: $(docker version --format '{{.Server.Version}}')"
-}
-
-finish() {
-    local code=$?
-    trap - EXIT
-    if [ -n "${compose:-}" ]; then
-        up_with down --volumes --timeout 2 >>"$log" 2>&1 || true
-    fi
-    if [ -n "${daemon:-}" ]; then
-        as_root kill "$(cat "$own/dockerd.pid")" 2>/dev/null || true
-        wait || true
-    fi
-    exit "$code"
-}
-
-build() {
-    local from=$SECONDS begun
-    docker build --tag pgbk . >>"$log" 2>&1 || { tail -n 30 "$log" >&2; return 1; }
-    begun=$(date +%s%N)
-    docker run --rm pgbk --version
-    echo "built in $((SECONDS - from)) s; $(docker image inspect --format '{{.Size}}' pgbk | awk '{ printf "%.0f", $1 / 1e6 }') MB;" \
-        "\`docker run --rm pgbk --version\` takes $((($(date +%s%N) - begun) / 1000000)) ms"
-}
-
 # check NAME COMMAND
-# In a shell of its own, where the first command that fails is the end.
+# In a shell of its own, where the first command that fails is the end; as a condition it would not be.
 check() {
-    local name=$1 from=$SECONDS
+    local name=$1 from=$SECONDS code
     shift
-    if (set -euo pipefail; "$@") >>"$log" 2>&1; then
+    set +e
+    (set -euo pipefail; "$@") >>"$log" 2>&1
+    code=$?
+    set -e
+    if [ "$code" -eq 0 ]; then
         passed=$((passed + 1))
         echo "ok      $name ($((SECONDS - from)) s)"
     else
@@ -113,30 +69,6 @@ verdict() {
     echo "$passed passed, ${#failed[@]} failed"
     [ ${#failed[@]} -eq 0 ]
 }
-
-# await SECONDS COMMAND...
-await() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$end" ] || { echo "not within its time: $*"; return 1; }
-        sleep 0.2
-    done
-}
-
-# The example as it stands, and what a test changes of it.
-up_with() {
-    local files=(--file compose.example.yml)
-    [ ! -e "$own/override.yml" ] || files+=(--file "$own/override.yml")
-    "${compose[@]}" --project-name "$project" "${files[@]}" "$@"
-}
-
-container() { up_with ps -q "$1"; }
-pgbk() { docker exec "$(container backups)" pgbk "$@"; }
-sql() { docker exec --user postgres "$(container db)" psql -XqAt -v ON_ERROR_STOP=1 -d "${2:-shop}" -c "$1"; }
-runs() { pgbk history --json --limit 1000 | python3 -c 'import json, sys; print(sum(r["state"] == sys.argv[1] and r["cause"] in sys.argv[2:] for r in json.load(sys.stdin)))' "$@"; }
-has_runs() { [ "$(runs "${@:2}")" -ge "$1" ]; }
-backups() { pgbk list --json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'; }
 
 comes_up() {
     rm -f "$own/override.yml"
@@ -180,9 +112,10 @@ has_no_rights() {
     id=$(container backups)
     [ "$(docker exec "$id" sh -c 'grep ^Uid: /proc/1/status' | awk '{ print $2 $3 $4 $5 }')" = 10001100011000110001 ]
     [ "$(docker exec "$id" sh -c 'grep ^CapEff: /proc/1/status' | awk '{ print $2 }')" = 0000000000000000 ]
-    ! docker exec "$id" touch /usr/bin/new
+    if docker exec "$id" touch /usr/bin/new; then return 1; fi
     # What is asked for by docker exec is no root either.
-    docker exec "$id" sh -c 'pgbk history >/dev/null; find /var/lib/pgbk -not -uid 10001' | tee "$own/foreign"
+    pgbk history >/dev/null
+    docker exec --user 10001 "$id" find /var/lib/pgbk -not -uid 10001 | tee "$own/foreign"
     [ ! -s "$own/foreign" ]
 }
 
@@ -192,18 +125,13 @@ reads_secret_files() {
     printf 'change-me\n' >"$own/password"
     docker run --rm --network "${project}_default" --volume "$own/password:/run/secrets/db_password:ro" \
         --env DB_HOST=db --env DB_NAME=shop --env DB_USER=postgres --env STORE_DIR=/var/lib/pgbk/store pgbk backup
-    docker run --rm --user 4711:4711 --tmpfs /var/lib/pgbk:mode=1777 --network "${project}_default" --env DB_PASSWORD=change-me \
-        --env DB_HOST=db --env DB_NAME=shop --env DB_USER=postgres --env STORE_DIR=/var/lib/pgbk/store pgbk backup
-}
-
-scheduled() {
-    printf 'services:\n  backups:\n    environment:\n      CRON_SCHEDULE: "%s"\n' "$1" >"$own/override.yml"
-    up_with up --detach
+    docker run --rm --user 4711:4711 --read-only --tmpfs /tmp --network "${project}_default" --env DB_PASSWORD=change-me \
+        --env DB_HOST=db --env DB_NAME=shop --env DB_USER=postgres --env STATE_DIR=/tmp/state --env STORE_DIR=/tmp/store pgbk backup
 }
 
 backs_up_when_due() {
     scheduled '*/5 * * * * *'
-    await 60 has_runs 2 done schedule
+    await 60 has_runs 2 'done' schedule
     [ "$(runs failed schedule)" -eq 0 ]
 }
 
@@ -229,31 +157,40 @@ stops_in_mid_dump() {
 waits_for_the_table() { [ "$(sql "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'orders'::regclass")" -gt 0 ]; }
 nobody_is_connected() { [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE application_name IN ('pgbk', 'pg_dump')")" -eq 0 ]; }
 
-# Those of the example's `backups`.
-example_settings() {
-    docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$(docker ps -aq --filter "label=com.docker.compose.project=$project" --filter 'label=com.docker.compose.service=backups')" |
-        grep -E '^(DB_|S3_)'
-}
-
 catches_up() {
     local before
     scheduled '*/20 * * * * *'
-    await 60 has_runs 1 done schedule catch-up
+    await 60 has_runs 1 'done' schedule catch-up
     docker stop "$(container backups)"
     before=$(date +%s)
     # Until one was due that nobody began.
     await 60 passed_a_mark "$before"
     docker start "$(docker ps -aq --filter "label=com.docker.compose.project=$project" --filter 'label=com.docker.compose.service=backups')"
-    await 60 has_runs 1 done catch-up
+    await 60 has_runs 1 'done' catch-up
 }
 
 passed_a_mark() { [ $(($(date +%s) / 20)) -gt $(($1 / 20)) ]; }
 
 has_no_zombies() {
     scheduled '* * * * * *'
-    await 60 has_runs 5 done schedule
+    await 60 has_runs 5 'done' schedule
     docker exec "$(container backups)" sh -c 'for each in /proc/[0-9]*/stat; do cat $each; done' 2>/dev/null | tee "$own/processes"
-    ! grep -q ') Z ' "$own/processes"
+    if grep ') Z ' "$own/processes"; then return 1; fi
 }
+
+turns_red_and_green() {
+    local db
+    printf 'services:\n  backups:\n    environment:\n      CRON_SCHEDULE: "*/5 * * * * *"\n      HEALTH_GRACE: 5s\n' >"$own/override.yml"
+    printf '    healthcheck:\n      interval: 2s\n      timeout: 10s\n      retries: 1\n      start_period: 1s\n' >>"$own/override.yml"
+    up_with up --detach
+    db=$(container db)
+    await 60 is_health healthy
+    docker stop "$db"
+    await 60 is_health unhealthy
+    docker start "$db"
+    await 60 is_health healthy
+}
+
+is_health() { [ "$(docker inspect --format '{{.State.Health.Status}}' "$(container backups)")" = "$1" ]; }
 
 main "$@"

@@ -5,8 +5,8 @@ pub mod settings;
 pub mod value;
 
 pub use arguments::{
-    BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PruneArgs, RestoreArgs, ScheduleArgs, UploadArgs,
-    VerifyArgs,
+    BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PruneArgs, RestoreArgs, ScheduleArgs, StatusArgs,
+    UploadArgs, VerifyArgs,
 };
 pub use settings::{
     AlertArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs,
@@ -165,6 +165,12 @@ pub enum Command {
   pgbk history --failed --json
   pgbk history 20261121T064500Z-1a2b3c4d")]
     History(HistoryArgs),
+    /// Show whether backups go as they are scheduled: exit code 0 if so, else 1
+    #[command(after_help = "  \
+  pgbk status
+  pgbk status --json
+  docker exec backups pgbk status")]
+    Status(StatusArgs),
     /// Remove the backups that no rule keeps
     #[command(after_help = "  \
   pgbk prune --keep-daily 7 --keep-weekly 4 --dry-run

@@ -9,6 +9,7 @@ mod list;
 mod prune;
 mod restore;
 mod schedule;
+mod status;
 mod table;
 mod upload;
 mod verify;
@@ -34,6 +35,7 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
         Command::List(args) => list::run(&args, console),
         Command::Schedule(args) => schedule::run(&args, console),
         Command::History(args) => history::run(&args, console),
+        Command::Status(args) => status::run(&args, console),
         Command::Prune(args) => prune::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Completions { shell } => completions::run(shell, console),
@@ -49,6 +51,7 @@ pub fn wants_json(command: &Command) -> bool {
         Command::List(args) => args.json,
         Command::Schedule(args) => args.json,
         Command::History(args) => args.json,
+        Command::Status(args) => args.json,
         Command::Prune(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Download(_) | Command::Completions { .. } => false,

@@ -15,16 +15,46 @@ use croner::parser::CronParser;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One expression in its time zone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "Written", try_from = "Written")]
 pub struct Schedule {
     text: String,
     cron: Cron,
     zone: TimeZone,
     /// Whether it follows the real clock.
     wildcard: bool,
+}
+
+/// How it is written down.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    expression: String,
+    #[serde(with = "jiff::fmt::serde::tz::required")]
+    zone: TimeZone,
+}
+
+impl From<Schedule> for Written {
+    fn from(schedule: Schedule) -> Written {
+        Written { expression: schedule.text, zone: schedule.zone }
+    }
+}
+
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Schedule) -> bool {
+        self.text == other.text && self.zone == other.zone
+    }
+}
+
+impl TryFrom<Written> for Schedule {
+    type Error = Fault;
+
+    fn try_from(written: Written) -> Result<Schedule, Fault> {
+        Schedule::parse(&written.expression, &written.zone)
+    }
 }
 
 const NICKNAMES: &[(&str, &str)] = &[
@@ -60,6 +90,10 @@ impl Schedule {
         let parser = CronParser::builder().dom_and_dow(star(2) || star(4)).build();
         let cron = parser.parse(&fields.join(" ")).map_err(|error| wrong(&reason(&error.to_string())))?;
         Ok(Schedule { text: text.to_owned(), cron, zone: zone.clone(), wildcard: star(0) || star(1) })
+    }
+
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
     }
 
     /// The first time after `after`; None when it never comes.

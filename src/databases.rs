@@ -1,11 +1,13 @@
 //! Which databases of a server are meant: some by name, or all of them.
 
 use crate::error::Fault;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// Written `shop, crm` or `*`; a name that holds a comma, a quote or a space at its end stands in double quotes, as in SQL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Databases {
     /// Every database that accepts connections and is no template, whichever there are by then.
     All,

@@ -1,26 +1,28 @@
 //! What ran on this host: one file for each run, in `STATE_DIR`.
 //!
-//! A file appears whole or not at all, and whoever writes a running one keeps it locked: the lock goes with the process, however
-//! that ends, and tells the living from the dead even across containers. Nothing here is needed to restore a backup.
+//! Whoever writes a running one keeps it locked, which tells the living from the dead. Nothing here is needed to restore a backup.
 
+mod past;
+
+pub use past::{Counts, Past};
+
+use crate::document::{self, Found, Life, PARTIAL};
 use crate::error::{Fault, Result};
 use crate::monitor::Monitor;
 use crate::record::{Problem, Record, State};
 use jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
-use std::fs::{self, DirBuilder, File, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Older records than this many are removed.
 pub const KEPT: usize = 1000;
 
 const END: &str = ".json";
-const PARTIAL: &str = ".partial";
 /// A file on its way that is older than this was left by a process that was killed.
 const STALE: SignedDuration = SignedDuration::from_hours(1);
-const LARGEST: u64 = 1 << 20;
 
 #[derive(Debug, Clone)]
 pub struct History {
@@ -34,6 +36,10 @@ pub struct Running {
     _file: File,
 }
 
+/// Records that will not change any more, by run.
+#[derive(Debug, Default)]
+pub struct Known(BTreeMap<String, Record>);
+
 impl History {
     /// The records below this folder, which need not be there yet.
     pub fn of(state_dir: &Path) -> History {
@@ -46,9 +52,8 @@ impl History {
 
     /// Writes down that a run has begun, and removes what is too old.
     pub fn begin(&self, record: &Record) -> Result<Running> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(|why| self.unwritable(&why))?;
         let path = self.path(&record.run);
-        let file = write(&path, record).map_err(|why| self.unwritable(&why))?;
+        let file = document::write(&path, record).map_err(|why| self.unwritable(&why))?;
         self.sweep(record.started);
         Ok(Running { path, _file: file })
     }
@@ -60,15 +65,28 @@ impl History {
 
     /// Newest first. One that cannot be read is told and left out.
     pub fn records(&self, monitor: &dyn Monitor) -> Result<Vec<Record>> {
+        self.renewed(&mut Known::default(), monitor)
+    }
+
+    /// The same for who asks again and again: what is known to be over is not read once more.
+    pub fn renewed(&self, known: &mut Known, monitor: &dyn Monitor) -> Result<Vec<Record>> {
+        let mut over = Known::default();
         let mut records = Vec::new();
         for run in self.runs()? {
-            match self.find(&run) {
-                Ok(Some(record)) => records.push(record),
+            let found = known.0.remove(&run).map_or_else(|| self.find(&run), |record| Ok(Some(record)));
+            match found {
+                Ok(Some(record)) => {
+                    if record.ended.is_some() {
+                        over.0.insert(run, record.clone());
+                    }
+                    records.push(record);
+                }
                 // Removed in the meantime.
                 Ok(None) => {}
                 Err(error) => monitor.warn(&format!("{error:#}")),
             }
         }
+        *known = over;
         // The names tell whole seconds only.
         records.sort_by_key(|record| Reverse(record.started));
         Ok(records)
@@ -80,15 +98,15 @@ impl History {
             return Ok(None);
         }
         let path = self.path(run);
-        let look = || match read(&path) {
+        let look = || match document::read(&path) {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Fault::failed(format!("cannot read the record \"{}\": {error}", path.display()))),
         };
         // One that ended between the look into the file and the look at its lock has a new file by now.
         match look()? {
-            Some((_, Life::Gone)) => Ok(look()?.map(|(record, life)| judged(record, life))),
-            found => Ok(found.map(|(record, life)| judged(record, life))),
+            Some(Found { life: Life::Gone, .. }) => Ok(look()?.map(judged)),
+            found => Ok(found.map(judged)),
         }
     }
 
@@ -114,10 +132,20 @@ impl History {
         self.folder.join(format!("{run}{END}"))
     }
 
+    /// What is known of the runs whose records were removed. Ask for it after the records: whatever they lack is counted here, and
+    /// whatever is counted here [`Past::counts`] of them.
+    pub fn past(&self) -> Past {
+        document::read(&self.past_path()).map(|found| found.value).unwrap_or_default()
+    }
+
+    fn past_path(&self) -> PathBuf {
+        self.folder.join("past.json")
+    }
+
     /// Whatever cannot be removed now is removed another time.
     fn sweep(&self, now: Timestamp) {
-        for run in self.runs().unwrap_or_default().iter().skip(KEPT) {
-            let _ = fs::remove_file(self.path(run));
+        if let Some(old) = self.runs().unwrap_or_default().get(KEPT..).filter(|old| !old.is_empty()) {
+            self.forget(old);
         }
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let stale = || {
@@ -130,6 +158,31 @@ impl History {
         }
     }
 
+    /// Newest first. Counted first and removed then: who is killed in between has lost nothing and counted nothing twice.
+    fn forget(&self, runs: &[String]) {
+        let Ok(lock) = File::create(self.folder.join(".forgetting")) else { return };
+        // Another process is at it.
+        if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
+            return;
+        }
+        let mut past = self.past();
+        let mut going = Vec::new();
+        for run in runs.iter().rev() {
+            match self.find(run) {
+                // It will be counted when it is over, and those after it then too.
+                Ok(Some(record)) if record.state == State::Running => break,
+                Ok(Some(record)) => past.take(record),
+                Ok(None) | Err(_) => {}
+            }
+            going.push(self.path(run));
+        }
+        if document::write(&self.past_path(), &past).is_ok() {
+            for path in going {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
     fn unwritable(&self, why: &io::Error) -> Fault {
         Fault::failed(format!("cannot write a record in \"{}\": {why}", self.location()))
             .hint("STATE_DIR names a folder that pgbk may write to")
@@ -138,7 +191,7 @@ impl History {
 
 impl Running {
     pub fn end(self, record: &Record) -> Result<()> {
-        write(&self.path, record)
+        document::write(&self.path, record)
             .map(drop)
             .map_err(|why| Fault::failed(format!("cannot write the record \"{}\": {why}", self.path.display())).into())
     }
@@ -156,40 +209,10 @@ fn is_run(name: &str) -> bool {
     name.len() == 25 && name.chars().enumerate().all(sign)
 }
 
-/// Writes beside, locks, and renames: the file that gets the name is locked already.
-fn write(path: &Path, record: &Record) -> io::Result<File> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut partial = tempfile::Builder::new().prefix(".").suffix(PARTIAL).tempfile_in(folder)?;
-    // Where the file system knows no locks, a run counts as failed until it has ended.
-    let _ = partial.as_file().try_lock();
-    serde_json::to_writer_pretty(&mut partial, record)?;
-    partial.write_all(b"\n")?;
-    partial.as_file().sync_all()?;
-    let file = partial.persist(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()?;
-    Ok(file)
-}
-
-enum Life {
-    /// Its process holds the lock.
-    Held,
-    Gone,
-}
-
-fn read(path: &Path) -> io::Result<(Record, Life)> {
-    let file = File::open(path)?;
-    let mut text = Vec::new();
-    (&file).take(LARGEST).read_to_end(&mut text)?;
-    let record = serde_json::from_slice(&text).map_err(|error| io::Error::other(format!("it is damaged: {error}")))?;
-    let life = match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Life::Held,
-        _ => Life::Gone,
-    };
-    Ok((record, life))
-}
-
-fn judged(mut record: Record, life: Life) -> Record {
-    if record.state == State::Running && matches!(life, Life::Gone) {
+/// Where the file system knows no locks, a run counts as failed until it has ended.
+fn judged(found: Found<Record>) -> Record {
+    let Found { value: mut record, life, .. } = found;
+    if record.state == State::Running && life != Life::Held {
         record.state = State::Failed;
         record.problem = Some(Problem {
             message: "the process ended without a word".to_owned(),
@@ -253,6 +276,69 @@ mod tests {
         assert!(history.folder.join("notes.json").exists());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&history.folder), mode(&history.path(&newest.run))), (0o700, 0o600));
+    }
+
+    fn fill(history: &History, from: i64, to: i64) {
+        for second in from..=to {
+            let mut record = record(second);
+            record.run = format!("{}{second:08x}", &record.run[..17]);
+            record.state = if second % 10 == 0 { State::Failed } else { State::Done };
+            record.ended = Some(record.started);
+            document::write(&history.path(&record.run), &record).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_removed_still_counts_and_none_counts_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::of(folder.path());
+        let kept = KEPT as i64;
+        fill(&history, 1, kept + 100);
+        let counts = || {
+            let records = history.records(&Silent).unwrap();
+            (records.len(), history.past().counts("shop", &records))
+        };
+        let all = Counts { done: 990, failed: 110, skipped: 0 };
+        assert_eq!(counts(), (KEPT + 100, all));
+        history.sweep(record(0).started);
+        assert_eq!(counts(), (KEPT, all));
+        assert_eq!(history.past().success("shop").map(|record| record.started), Some(record(99).started));
+
+        // One who was killed after counting has left the records.
+        fill(&history, 51, 60);
+        assert_eq!(counts(), (KEPT + 10, all));
+        history.sweep(record(0).started);
+        assert_eq!(counts(), (KEPT, all));
+
+        // What is still going is counted when it is over, and what is newer than it not before.
+        let mut going = record(101);
+        going.run = history.runs().unwrap().pop().unwrap();
+        let running = history.begin(&going).unwrap();
+        fill(&history, kept + 101, kept + 110);
+        history.sweep(record(0).started);
+        assert!(history.records(&Silent).unwrap().len() > KEPT);
+        (going.state, going.ended) = (State::Done, Some(going.started));
+        running.end(&going).unwrap();
+        history.sweep(record(0).started);
+        assert_eq!(counts(), (KEPT, Counts { done: 999, failed: 111, skipped: 0 }));
+    }
+
+    #[test]
+    fn what_is_over_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::of(folder.path());
+        fill(&history, 1, 3);
+        let running = history.begin(&record(4)).unwrap();
+        let mut known = Known::default();
+        let first = history.renewed(&mut known, &Silent).unwrap();
+        for one in &first[1..] {
+            fs::write(history.path(&one.run), "unreadable").unwrap();
+        }
+        assert_eq!(history.renewed(&mut known, &Silent).unwrap(), first);
+        drop(running);
+        assert_eq!(history.renewed(&mut known, &Silent).unwrap()[0].state, State::Failed);
+        fs::remove_file(history.path(&first[1].run)).unwrap();
+        assert_eq!(history.renewed(&mut known, &Silent).unwrap().len(), 3);
     }
 
     #[test]

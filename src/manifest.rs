@@ -217,10 +217,15 @@ impl BackupId {
 
 /// Whether [`extension`] gives this.
 fn is_extension(text: &str) -> bool {
-    let packed = text.strip_suffix(".enc").unwrap_or(text);
-    let methods = [Method::Xz, Method::Zstd, Method::Gzip];
-    let bare = methods.iter().find_map(|method| packed.strip_suffix(method.extension())?.strip_suffix('.'));
-    [Format::Plain, Format::Custom].iter().any(|format| format.extension() == bare.unwrap_or(packed))
+    [Format::Plain, Format::Custom].iter().any(|format| format.extension() == unpacked(text).0)
+}
+
+/// What the end of a name tells: the name of what is inside, how that is compressed, and whether it is then encrypted.
+pub fn unpacked(name: &str) -> (&str, Option<Method>, bool) {
+    let packed = name.strip_suffix(".enc").unwrap_or(name);
+    let bare = |method: Method| packed.strip_suffix(method.extension())?.strip_suffix('.');
+    let method = [Method::Xz, Method::Zstd, Method::Gzip].into_iter().find(|method| bare(*method).is_some());
+    (method.and_then(bare).unwrap_or(packed), method, packed != name)
 }
 
 mod optional_iv {

@@ -15,6 +15,9 @@ pub struct Record {
     pub cause: Cause,
     pub database: String,
     pub state: State,
+    /// How many runs it stands for: several may come due in vain while one is going.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub times: u64,
     pub started: Timestamp,
     pub ended: Option<Timestamp>,
     /// The process that does it, as it is called in its container, and which boot of the host it belongs to.
@@ -88,6 +91,7 @@ impl Record {
             cause,
             database: database.to_owned(),
             state: State::Running,
+            times: once(),
             started: now,
             ended: None,
             process: std::process::id(),
@@ -101,4 +105,12 @@ impl Record {
     pub fn seconds(&self) -> Option<f64> {
         Some((self.ended?.as_millisecond() - self.started.as_millisecond()) as f64 / 1e3)
     }
+}
+
+fn once() -> u64 {
+    1
+}
+
+fn is_once(times: &u64) -> bool {
+    *times == once()
 }

@@ -123,8 +123,8 @@ impl Run<'_> {
         }
     }
 
-    /// Writes down a run that did not take place.
-    pub fn skipped(&self, databases: &Databases, cause: Cause, message: &str) -> Result<()> {
+    /// Writes down so many runs that did not take place.
+    pub fn skipped(&self, databases: &Databases, cause: Cause, times: usize, message: &str) -> Result<()> {
         let names = match databases {
             Databases::Named(names) => names.clone(),
             Databases::All => vec![databases.to_string()],
@@ -134,6 +134,7 @@ impl Run<'_> {
             let problem = Problem { message: message.to_owned(), hints: Vec::new(), exit_code: Kind::Busy.exit_code() };
             let record = Record {
                 state: State::Skipped,
+                times: times as u64,
                 ended: Some(now),
                 problem: Some(problem),
                 ..Record::begun(cause, &name, now)?

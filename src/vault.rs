@@ -2,6 +2,7 @@
 //!
 //! Payload first, `.meta` last, and only a `.meta` makes a backup; what is read back is authenticated before it is believed.
 
+pub mod doubletake;
 pub mod fixed_name;
 
 use crate::error::{Fault, Kind, Result, kind};

@@ -11,8 +11,21 @@ use std::process::{Command, Output, Stdio};
 const PGBK: &str = env!("CARGO_BIN_EXE_pgbk");
 /// Stands in every secret of the sessions; never in what they print.
 const SENTINEL: &str = "5EC2E7";
-const COMMANDS: [&str; 11] =
-    ["", "backup", "restore", "download", "upload", "verify", "list", "schedule", "history", "doctor", "completions"];
+const COMMANDS: [&str; 13] = [
+    "",
+    "backup",
+    "restore",
+    "download",
+    "upload",
+    "verify",
+    "list",
+    "schedule",
+    "history",
+    "status",
+    "prune",
+    "doctor",
+    "completions",
+];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -227,6 +240,7 @@ fn no_value_from_the_environment_is_in_any_help_or_completion() {
             "S3_CA_FILE",
             "STATE_DIR",
             "CRON_SCHEDULE",
+            "LISTEN",
             "TZ",
             "WEBHOOK_URL",
             "WEBHOOK_TEMPLATE",

@@ -11,9 +11,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use support::cluster::{Cluster, PASSWORD, cluster};
+use support::database::exists;
 use support::fake::Fake;
 use support::faulty::{Fault, Faulty, Request};
-use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, pgbk};
+use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, connected, pgbk};
 use support::process::until;
 use support::s3::{WRITER, seaweedfs};
 use tempfile::TempDir;
@@ -225,6 +226,17 @@ fn a_pg_dump_older_than_the_server_is_refused_before_anything_is_stored() {
     let outcome = fails(&with(backup(&small()), &fake), 2, "9.6.24");
     assert!(outcome.err.contains("PG_BIN_DIR"), "{outcome:#?}");
     assert!(!fake.note("pid").exists(), "it was started");
+}
+
+#[test]
+fn a_backup_needs_no_temporary_folder_and_an_archives_restore_says_that_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let pgbk = connected().directory(folder.path()).set("TMPDIR", "/proc");
+    let name = small();
+    let id = pgbk.backup(&name, &["--format", "custom"]);
+    let outcome = pgbk.args(["restore", &id, "--yes", "--to", "read_only_copy"]).expect(1);
+    outcome.says("cannot make a temporary file for the archive").says("hint: TMPDIR names a folder");
+    assert!(!exists("read_only_copy"));
 }
 
 #[test]

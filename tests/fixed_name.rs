@@ -11,8 +11,9 @@ use support::database::{small, sql};
 use support::pgbk::{Pgbk, connected};
 use support::s3::{Server, moto, radosgw, seaweedfs};
 
-fn hosts() -> [&'static Server; 3] {
-    [seaweedfs(), radosgw(), moto()]
+/// Without moto: what it says of a bucket's versioning is under a name of its own.
+fn hosts() -> [&'static Server; 2] {
+    [seaweedfs(), radosgw()]
 }
 
 fn fixed(server: &Server, bucket: &str) -> Pgbk {
@@ -74,6 +75,15 @@ fn a_bucket_without_versions_is_refused_and_nothing_is_written() {
         assert!(ran.err.contains("hint: turn on versioning"), "{}", ran.err);
         assert!(versions(server, &bucket).is_empty(), "{}", server.name);
     }
+}
+
+#[test]
+fn a_host_whose_answer_about_versions_cannot_be_read_is_refused_and_named() {
+    small("fixed_odd", &["x"]);
+    let bucket = moto().versioned_bucket("odd");
+    let ran = fixed(moto(), &bucket).args(["backup", "fixed_odd"]).expect(1);
+    assert!(ran.err.contains("answered 200 with something that is not S3's: "), "{}", ran.err);
+    assert!(versions(moto(), &bucket).is_empty());
 }
 
 #[test]

@@ -110,7 +110,8 @@ fn rules_come_by_variable_and_days_begin_in_the_time_zone() {
     let newest = "newest good one, daily 2024-07-01, monthly 2024-07";
     assert_eq!(run("UTC"), [newest, "monthly 2024-06"]);
     assert_eq!(run("Europe/Berlin"), [newest, "monthly 2024-06"]);
-    let text = prune(place.path(), &["shop", "--keep-daily", "9", "--dry-run"]).set("TZ", "Europe/Berlin").expect(0).text();
+    let text =
+        prune(place.path(), &["shop", "--keep-daily", "9", "--dry-run"]).set("TZ", "Europe/Berlin").expect(0).text();
     let days: Vec<&str> = text.lines().filter_map(|line| Some(line.split_once("daily ")?.1)).collect();
     assert_eq!(days, ["2024-07-01", "2024-06-30"]);
     assert!(text.contains("shop-20240630T223000Z  remove"), "{text}");
@@ -138,7 +139,9 @@ fn rules_that_keep_nothing_are_refused_and_so_is_a_backup_with_them() {
     daily(&folder(place.path()), "shop", "2024-03", 3);
     let before = files(place.path());
     for rules in [&[][..], &["--keep-last", "0"], &["--keep-daily", "0", "--keep-minimum", "3"]] {
-        prune(place.path(), &[&["shop", "--force"], rules].concat()).expect(2).says("no rule says which backups to keep");
+        prune(place.path(), &[&["shop", "--force"], rules].concat())
+            .expect(2)
+            .says("no rule says which backups to keep");
     }
     // Told before the server is asked, which is not there.
     let backup = pgbk(["backup", "shop"]).directory(place.path()).set("DB_HOST", "127.0.0.1").set("DB_PORT", 1);

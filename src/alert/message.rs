@@ -202,6 +202,7 @@ pub mod tests {
             run: format!("202611{number:02}T064500Z-1a2b3c4d"),
             cause: Cause::Schedule,
             database: "shop".to_owned(),
+            times: 1,
             state,
             started,
             ended: Some(ended),

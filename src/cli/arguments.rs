@@ -3,7 +3,7 @@
 use super::settings::{
     AlertArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, ZoneArgs,
 };
-use super::value::{Which, duration};
+use super::value::{Listen, Which, duration, listen};
 use crate::level::Level;
 use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
@@ -24,6 +24,9 @@ pub struct RestoreArgs {
     /// Backup id, or "latest"; asked for on a terminal
     #[arg(value_name = "ID|latest")]
     pub which: Option<Which>,
+    /// Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed
+    #[arg(long, value_name = "KEY", conflicts_with = "which")]
+    pub object: Option<String>,
     /// Database that "latest" and the list are about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
@@ -64,6 +67,9 @@ pub struct DownloadArgs {
     /// Backup id, or "latest"
     #[arg(value_name = "ID|latest", default_value = "latest")]
     pub which: Which,
+    /// What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["which", "raw"])]
+    pub object: Option<String>,
     /// Database that "latest" is about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
@@ -115,6 +121,9 @@ pub struct VerifyArgs {
     /// Every backup, or every one of --database
     #[arg(long)]
     pub all: bool,
+    /// What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc; it is always read whole
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["which", "all", "level"])]
+    pub object: Option<String>,
     /// How deep to look
     #[arg(long, value_enum, default_value = "content")]
     pub level: Level,
@@ -222,6 +231,12 @@ pub struct ScheduleArgs {
     /// With --next: one JSON document on stdout
     #[arg(long, requires = "next")]
     pub json: bool,
+    /// Serve a status page, /metrics for Prometheus and /healthz at this address, such as 127.0.0.1:9187; :9187 is every address
+    #[arg(long, env = "LISTEN", value_name = "ADDR", value_parser = listen)]
+    pub listen: Option<Listen>,
+    /// How much later than it is due a backup may be done before that is unhealthy
+    #[arg(long, env = "HEALTH_GRACE", value_name = "TIME", default_value = "1h", value_parser = duration)]
+    pub health_grace: Duration,
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -240,6 +255,15 @@ pub struct HistoryArgs {
     /// As many runs, the newest
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,

@@ -5,7 +5,7 @@ use crate::cli::VerifyArgs;
 use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::{Fault, Kind, Result};
-use crate::jobs::verify::{Finding, verify, verify_all};
+use crate::jobs::verify::{Finding, verify, verify_all, verify_old};
 use serde_json::json;
 
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
@@ -16,6 +16,8 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
             return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
         }
         verify_all(&vault, &ids, args.level, console)?
+    } else if let Some(key) = &args.object {
+        vec![verify_old(vault.old_backup(key)?, console)?]
     } else {
         let id = resolve(&args.which, args.database.as_deref(), &vault)?;
         vec![verify(&vault, &id, args.level, console)?]

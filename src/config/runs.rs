@@ -50,7 +50,7 @@ pub fn history(args: &StateArgs) -> Result<History> {
 }
 
 /// Where pgbk remembers things between runs. It need not be there yet.
-pub(super) fn state_dir(args: &StateArgs) -> Result<PathBuf> {
+pub fn state_dir(args: &StateArgs) -> Result<PathBuf> {
     let writable = || rustix::fs::access(SYSTEM, Access::WRITE_OK).is_ok();
     match &args.state_dir {
         Some(folder) => Ok(folder.clone()),

@@ -18,6 +18,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// What the scheduler starts.
 pub trait Work {
+    /// At every look at the clock: when each job begins next, in the order of the jobs.
+    fn ahead(&mut self, next: &[Option<Timestamp>], now: Timestamp);
     fn run(&mut self, start: &Start) -> Result<Worked>;
     /// So many runs came due while this one was going.
     fn skipped(&mut self, start: &Start, count: usize) -> Result<()>;
@@ -60,7 +62,9 @@ impl Scheduler<'_> {
             if let Some(back) = self.agenda.follow(now) {
                 self.monitor.warn(&format!("the clock went back by {back:#}: what is due is counted anew"));
             }
-            match self.agenda.step(now) {
+            let step = self.agenda.step(now);
+            work.ahead(&self.agenda.next(), now);
+            match step {
                 Step::Over => return Ok(End::Over),
                 Step::Wait(at) => {
                     if announced.replace(at) != Some(at) {

@@ -48,11 +48,7 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// The same without the two objects of each of these.
-pub fn without(
-    mut files: BTreeMap<PathBuf, Vec<u8>>,
-    folder: &Path,
-    gone: &[BackupId],
-) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn without(mut files: BTreeMap<PathBuf, Vec<u8>>, folder: &Path, gone: &[BackupId]) -> BTreeMap<PathBuf, Vec<u8>> {
     for id in gone {
         for key in [id.meta_key(), id.object_key("sql")] {
             assert!(files.remove(&folder.join(&key)).is_some(), "{key} was not there");

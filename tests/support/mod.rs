@@ -11,3 +11,4 @@ pub mod pgbk;
 pub mod process;
 pub mod random;
 pub mod s3;
+pub mod scheduler;

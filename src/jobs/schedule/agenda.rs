@@ -65,7 +65,8 @@ struct Again {
 /// A run to be done now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
-    slot: usize,
+    /// Which job, counted from 0.
+    pub slot: usize,
     pub databases: Databases,
     pub cause: Cause,
     /// How often it has failed before.
@@ -122,6 +123,11 @@ impl Agenda {
             Some((begins, _)) if begins > now => Step::Wait(begins),
             Some((_, at)) => self.slots[at].start(at, now).map_or(Step::Wait(now), Step::Start),
         }
+    }
+
+    /// When each job begins next, as far as that is decided.
+    pub fn next(&self) -> Vec<Option<Timestamp>> {
+        self.slots.iter().map(Slot::begins).collect()
     }
 
     /// `again`: what failed and may be tried once more, if there is time for it before the next run is due.

@@ -203,6 +203,8 @@ impl Work for Fake {
         Ok(Worked { again: failed.then(|| start.databases.clone()), code: u8::from(failed) })
     }
 
+    fn ahead(&mut self, _: &[Option<Timestamp>], _: Timestamp) {}
+
     fn skipped(&mut self, _: &Start, count: usize) -> Result<()> {
         self.log.borrow_mut().push(format!("{count} skipped"));
         Ok(())

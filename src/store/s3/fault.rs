@@ -14,7 +14,7 @@ where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     let why = match &error {
-        SdkError::ServiceError(answer) => {
+        SdkError::ServiceError(answer) if !answer.raw().status().is_success() => {
             let code = answer.err().code().unwrap_or_default();
             return answered(host, doing, code, answer.err().message(), answer.raw().status().as_u16());
         }
@@ -27,8 +27,8 @@ where
             let why = root(failure.as_connector_error().map_or(&error as &dyn Error, |error| error));
             return unreachable(host, doing, &why, failure.is_user());
         }
-        SdkError::ResponseError(answer) => {
-            let status = answer.raw().status().as_u16();
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => {
+            let status = status(&error).unwrap_or_default();
             format!("{} answered {status} with something that is not S3's: {}", host.name, root(&error))
         }
         _ => return unsent(doing, &root(&error)),
