@@ -298,6 +298,8 @@ fn any_database_name_can_be_backed_up_and_restored() {
         "postgres://x/y",
         "UPPER",
         "$(x)`y`",
+        "com,ma",
+        "*",
     ];
     for name in names {
         eprintln!("--- {name:?}");

@@ -136,7 +136,8 @@ impl Pgbk {
     /// Backs up one database and gives the backup's id.
     #[track_caller]
     pub fn backup(&self, database: &str, more: &[&str]) -> String {
-        let document = self.args(["backup"].iter().chain(more).copied()).set("DB_NAME", database).json();
+        let quoted = format!("\"{}\"", database.replace('"', "\"\""));
+        let document = self.args(["backup"].iter().chain(more).copied()).set("DB_NAME", quoted).json();
         document["id"].as_str().expect("an id").to_owned()
     }
 
