@@ -172,6 +172,7 @@ sessions! {
     variables_come_by_file_and_flags_win "variables";
     mistakes_in_a_schedule_are_told_before_anything_is_waited_for "schedule";
     failures_are_documents_where_machines_read "machines";
+    mistakes_in_the_rules_of_retention_are_told_before_anything_goes "prune";
     mistakes_in_the_alert_settings_are_told_before_a_backup_starts "alerts";
 }
 
@@ -183,6 +184,7 @@ fn every_help_has_examples_exit_codes_and_its_groups_in_order() {
         "Server:",
         "Store:",
         "Keys:",
+        "Retention:",
         "State:",
         "Alerts:",
         "Output:",

@@ -1,7 +1,11 @@
 //! The policies of the README, given to real roles on a host that enforces them.
 
+#[allow(dead_code)]
+#[path = "prune/past.rs"]
+mod past;
 mod support;
 
+use past::{daily, vault};
 use pgbk::error::{Kind, kind};
 use pgbk::secret::Secret;
 use pgbk::store::s3::{S3, S3Settings};
@@ -156,6 +160,27 @@ fn a_writer_neither_reads_deletes_nor_leaves_its_folder_and_clears_up_after_itse
 }
 
 #[test]
+fn a_writer_with_the_rights_that_tags_need_tags_and_without_them_says_so() {
+    rows("policy_tagger");
+    let place = Place::new("tagger");
+    let readme = include_str!("../README.md");
+    let named = readme.split("A role that tags needs ").nth(1).expect("the rights").split(", in a bucket").next();
+    let rights: Vec<&str> = named.expect("a list").split('`').filter(|word| word.starts_with("s3:")).collect();
+    assert_eq!(rights.len(), 4, "{rights:?}");
+    let plain = policy("Writer that lists", &place.bucket);
+    let objects = rights.iter().filter(|right| **right != "s3:ListBucket").map(|right| format!("{right:?}, "));
+    let more = plain.replacen("\"s3:PutObject\"", &format!("{}\"s3:PutObject\"", objects.collect::<String>()), 1);
+    assert_ne!(plain, more);
+    for (name, policy, tagged) in [("tagger", more, true), ("other", plain, false)] {
+        let writer = place.run(&role(place.server, name, &place.bucket, &policy)).set("AUTO_LIFECYCLE_POLICY_TAGS", 1);
+        let ran = writer.args(["backup", "policy_tagger"]).expect(0);
+        assert_eq!(!ran.err.contains("lifecycle tags"), tagged, "{ran:?}");
+        let newest = place.admin().list("").expect("list").pop().expect("an object");
+        assert_eq!(place.admin().tags(&newest.key, None).expect("tags").is_empty(), !tagged, "{}", newest.key);
+    }
+}
+
+#[test]
 fn a_pruner_reads_and_deletes_and_writes_no_backup() {
     let place = Place::new("pruner");
     write_small(&place.admin(), "shop/x", b"text").expect("put");
@@ -165,4 +190,11 @@ fn a_pruner_reads_and_deletes_and_writes_no_backup() {
     denied(write_small(&pruner, "shop/y", b"text"));
     pruner.remove("shop/x", None).expect("remove");
     assert!(place.admin().list("").expect("list").is_empty());
+
+    let ids = daily(&vault(place.admin()), "shop", "2024-03", 2);
+    let run = place.run(&place.role("Pruner")).args(["prune", "shop", "--keep-last", "1"]);
+    assert!(run.expect(0).text().contains("1 of 2 backups of \"shop\" removed"));
+    let left = place.admin().list("").expect("list");
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().all(|object| object.key.starts_with(&format!("shop/{}", ids[1]))), "{left:?}");
 }

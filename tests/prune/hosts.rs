@@ -37,7 +37,9 @@ fn versions(server: &Server, bucket: &str) -> BTreeSet<(String, String)> {
 }
 
 fn of(ids: &[BackupId], versions: &BTreeSet<(String, String)>) -> BTreeSet<(String, String)> {
-    let ours = |key: &str| ids.iter().any(|id| key == format!("prod/{}", id.meta_key()) || key == format!("prod/{}", id.object_key("sql")));
+    let ours = |key: &str| {
+        ids.iter().any(|id| key == format!("prod/{}", id.meta_key()) || key == format!("prod/{}", id.object_key("sql")))
+    };
     versions.iter().filter(|(key, _)| ours(key)).cloned().collect()
 }
 
@@ -60,7 +62,8 @@ fn a_bucket_with_versions_keeps_nothing_of_what_goes_and_all_of_what_stays() {
 
 #[test]
 fn of_versions_of_one_name_the_very_ones_go() {
-    for server in hosts() {
+    // Moto says under a name of its own whether it keeps versions.
+    for server in [seaweedfs(), radosgw()] {
         let bucket = server.versioned_bucket("fixed");
         let s3 = Arc::new(S3::open(settings(server, &bucket)).expect("open"));
         let vault = vault(FixedName::new(s3, "backup").expect("a name"));

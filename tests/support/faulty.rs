@@ -51,6 +51,8 @@ impl Request {
 pub enum Fault {
     /// Answers this instead of doing what was asked.
     Answer(u16, &'static str),
+    /// Answers as if it had done what was asked.
+    Ignored,
     /// A success by its status, a failure by its text.
     ErrorIn200,
     /// Does what was asked, and hangs up instead of answering.
@@ -185,6 +187,7 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
         let out = stream.get_mut();
         match fault {
             Some(Fault::Answer(status, code)) => write_answer(out, call, &error(status, code), None)?,
+            Some(Fault::Ignored) => write_answer(out, call, &ok(Vec::new(), ""), None)?,
             Some(Fault::ErrorIn200) => {
                 write_answer(out, call, &Answer { status: 200, ..error(500, "InternalError") }, None)?
             }
