@@ -73,7 +73,7 @@ pub fn naming_the_variable(mut error: clap::Error) -> clap::Error {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
     };
-    let flag = text(ContextKind::InvalidArg).split(' ').next().unwrap_or_default();
+    let flag = text(ContextKind::InvalidArg).split([' ', '[']).next().unwrap_or_default();
     let value = text(ContextKind::InvalidValue);
     if flag.is_empty() || value.is_empty() {
         return error;

@@ -184,7 +184,8 @@ fn a_writer_with_the_rights_that_tags_need_tags_and_without_them_says_so() {
 fn a_pruner_reads_and_deletes_and_writes_no_backup() {
     let place = Place::new("pruner");
     write_small(&place.admin(), "shop/x", b"text").expect("put");
-    let pruner = place.store(&place.role("Pruner"), "prod");
+    let role = place.role("Pruner");
+    let pruner = place.store(&role, "prod");
     assert_eq!(pruner.list("").expect("list").len(), 1);
     assert_eq!(read_small(&pruner, "shop/x", 9).expect("read"), b"text");
     denied(write_small(&pruner, "shop/y", b"text"));
@@ -192,7 +193,7 @@ fn a_pruner_reads_and_deletes_and_writes_no_backup() {
     assert!(place.admin().list("").expect("list").is_empty());
 
     let ids = daily(&vault(place.admin()), "shop", "2024-03", 2);
-    let run = place.run(&place.role("Pruner")).args(["prune", "shop", "--keep-last", "1"]);
+    let run = place.run(&role).args(["prune", "shop", "--keep-last", "1"]);
     assert!(run.expect(0).text().contains("1 of 2 backups of \"shop\" removed"));
     let left = place.admin().list("").expect("list");
     assert_eq!(left.len(), 2);

@@ -325,7 +325,7 @@ fn what_killed_runs_left_is_offered_and_removed_when_it_is_older_than_a_day() {
 fn retention_follows_a_run_that_succeeded_and_not_one_that_failed() {
     small("prune_run", &["x"]);
     let place = place();
-    daily(&folder(place.path()), "prune_run", "2024-03", 2);
+    daily(&folder(place.path()), "prune_run", "2024-03", 3);
     daily(&folder(place.path()), "prune_run_other", "2024-03", 4);
     let before = files(place.path());
     let run = connected().directory(place.path()).set("STATE_DIR", place.path().join("state").display());
@@ -336,9 +336,10 @@ fn retention_follows_a_run_that_succeeded_and_not_one_that_failed() {
     assert_eq!(files(place.path()), before);
 
     let done = run.args(["backup", "prune_run"]).expect(0).says("retention: removed prune_run-20240301T030000Z");
+    let done = done.says("retention: removed prune_run-20240302T030000Z");
     let left = listed(place.path());
     assert_eq!(left.iter().filter(|id| id.starts_with("prune_run-")).count(), 2, "{left:?}");
-    assert!(left.contains(&"prune_run-20240302T030000Z".to_owned()), "{done:?}");
+    assert!(left.contains(&"prune_run-20240303T030000Z".to_owned()), "{done:?}");
     assert_eq!(left.iter().filter(|id| id.starts_with("prune_run_other-")).count(), 4, "{left:?}");
 }
 
