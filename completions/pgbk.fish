@@ -38,6 +38,10 @@ complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "download" -d 'Write a bac
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "upload" -d 'Make a backup of an existing dump'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "verify" -d 'Prove that stored backups are whole'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "list" -d 'Show what is stored'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "history" -d 'Show what ran: done, failed, running'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "prune" -d 'Remove the backups that no rule keeps'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -46,6 +50,8 @@ custom\t'An archive for `pg_restore`'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l lock-timeout -d 'How long pg_dump may wait for a locked table; 0 waits for ever' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l stall-timeout -d 'How long pg_dump may write nothing before it is stopped' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l run-timeout -d 'How long the backup of one database may take before it is stopped; no limit when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l time-zone -d 'Time zone of schedules, hours, days, weeks and months; UTC when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l compress -d 'Compression: 0 (none), 1 (xz), xz, zstd or gzip' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l compress-level -d 'Compression level; when unset xz 4, zstd 3, gzip 6' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l size-estimate -d 'Size of the dump to plan for, such as 500G, where the server\'s figure is too small' -r
@@ -58,8 +64,16 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-host-base -d 'Ho
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-object-lock-days -d 'For so many days' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
@@ -71,6 +85,30 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l no-encrypt -d 'Keys
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-last -d 'Keep the newest N backups' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-daily -d 'Keep the newest of each of N days' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-weekly -d 'Keep the newest of each of N ISO weeks' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-monthly -d 'Keep the newest of each of N months' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-yearly -d 'Keep the newest of each of N years' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-within -d 'Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-minimum -d 'Keep N in any case, where the rules above keep fewer' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l lifecycle-tags -d 'Tag the newest backups lifecycle=monthly, weekly or hourly, for the host\'s own rules' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-host -d 'Send mail through this server' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-security -d 'How mail is protected on its way to the server; starttls when unset, on port 465 tls' -r -f -a "starttls\t''
+tls\t''
+none\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-user -d 'Log in to the mail server as this user' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l mail-to -d 'Recipients of mail, with commas between them' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l mail-subject-prefix -d 'Put this before every subject' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l alert-ca-file -d 'Certificates (PEM) to trust beside the system\'s, for mail and webhooks' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l alert-timeout -d 'How long the end of a run waits for alerts to be delivered' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -80,6 +118,7 @@ debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l object -d 'Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l database -d 'Database that "latest" and the list are about' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore into this database, created when missing; when unset, the backup\'s own' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l jobs -d 'Archives only: restore in parallel from a temporary file' -r
@@ -92,8 +131,16 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-host-base -d 'H
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-object-lock-days -d 'For so many days' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
@@ -119,6 +166,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-privileges -d '
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l object -d 'What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l database -d 'Database that "latest" is about' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -s o -l output -d 'File, folder (with --raw), or - for stdout; when unset, the id with .sql or .dump' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
@@ -126,8 +174,16 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-host-base -d '
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-object-lock-days -d 'For so many days' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
@@ -158,8 +214,16 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-host-base -d 'Ho
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-object-lock-days -d 'For so many days' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
@@ -182,6 +246,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-incomplete -d
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l object -d 'What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc; it is always read whole' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l level -d 'How deep to look' -r -f -a "meta\t'The .meta is authentic and the payload is there in its full size'
 stored\t'Every stored byte is read and compared'
 content\t'Decrypted and decompressed to the end: the dump\'s hash, its tables and its trailer'"
@@ -191,8 +256,16 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-host-base -d 'Ho
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-object-lock-days -d 'For so many days' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
@@ -220,8 +293,16 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-host-base -d 'Host
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-object-lock-days -d 'For so many days' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
@@ -237,6 +318,156 @@ info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l schedule -d 'When: as in a crontab, 6 fields with seconds, 7 with years, or @daily and the like. Several are separated by ";", and "EXPR = a,b" is for these databases alone' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l catch-up -d 'Run at the start what was missed while the scheduler was down' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l jitter -d 'Begin each run up to so much later, at random' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l retry -d 'Pause before what failed is tried again, doubled each time up to 1h, until the next run is due; 0 never tries again' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l next -d 'Show the next N runs, and do nothing' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l listen -d 'Serve a status page, /metrics for Prometheus and /healthz at this address, such as 127.0.0.1:9187; :9187 is every address' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l health-grace -d 'How much later than it is due a backup may be done before that is unhealthy' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l format -d 'What pg_dump writes' -r -f -a "plain\t'An SQL script'
+custom\t'An archive for `pg_restore`'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lock-timeout -d 'How long pg_dump may wait for a locked table; 0 waits for ever' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l stall-timeout -d 'How long pg_dump may write nothing before it is stopped' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l run-timeout -d 'How long the backup of one database may take before it is stopped; no limit when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l time-zone -d 'Time zone of schedules, hours, days, weeks and months; UTC when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l compress -d 'Compression: 0 (none), 1 (xz), xz, zstd or gzip' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l compress-level -d 'Compression level; when unset xz 4, zstd 3, gzip 6' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l size-estimate -d 'Size of the dump to plan for, such as 500G, where the server\'s figure is too small' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l host -d 'Host name, address or socket directory' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l port -d 'Port; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l user -d 'User name' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-object-lock-days -d 'For so many days' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-last -d 'Keep the newest N backups' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-daily -d 'Keep the newest of each of N days' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-weekly -d 'Keep the newest of each of N ISO weeks' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-monthly -d 'Keep the newest of each of N months' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-yearly -d 'Keep the newest of each of N years' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-within -d 'Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-minimum -d 'Keep N in any case, where the rules above keep fewer' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lifecycle-tags -d 'Tag the newest backups lifecycle=monthly, weekly or hourly, for the host\'s own rules' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-host -d 'Send mail through this server' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-security -d 'How mail is protected on its way to the server; starttls when unset, on port 465 tls' -r -f -a "starttls\t''
+tls\t''
+none\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-user -d 'Log in to the mail server as this user' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l mail-to -d 'Recipients of mail, with commas between them' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l mail-subject-prefix -d 'Put this before every subject' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l alert-ca-file -d 'Certificates (PEM) to trust beside the system\'s, for mail and webhooks' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l alert-timeout -d 'How long the end of a run waits for alerts to be delivered' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l once -d 'Wait for the first run that is due, do it, and end as "pgbk backup" would'
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l json -d 'With --next: one JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l limit -d 'As many runs, the newest' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l failed -d 'Only runs that failed'
+complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l running -d 'Only runs that are going on'
+complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l time-zone -d 'Time zone of schedules, hours, days, weeks and months; UTC when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-object-lock-days -d 'For so many days' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-last -d 'Keep the newest N backups' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-daily -d 'Keep the newest of each of N days' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-weekly -d 'Keep the newest of each of N ISO weeks' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-monthly -d 'Keep the newest of each of N months' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-yearly -d 'Keep the newest of each of N years' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-within -d 'Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-minimum -d 'Keep N in any case, where the rules above keep fewer' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l dry-run -d 'Show what would go and what stays, and why; remove nothing'
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l force -d 'Go on where more than half of the backups would go'
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l orphans -d 'Remove what killed runs left behind, where it is older than a day'
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l older-than -d 'See --clean' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l host -d 'Host name, address or socket directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l port -d 'Port; 5432 when unset' -r
@@ -247,8 +478,16 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-host-base -d 'Ho
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-object-lock-days -d 'For so many days' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
@@ -260,6 +499,20 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l no-encrypt -d 'Keys
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-host -d 'Send mail through this server' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-security -d 'How mail is protected on its way to the server; starttls when unset, on port 465 tls' -r -f -a "starttls\t''
+tls\t''
+none\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-user -d 'Log in to the mail server as this user' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l mail-to -d 'Recipients of mail, with commas between them' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l mail-subject-prefix -d 'Put this before every subject' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l alert-ca-file -d 'Certificates (PEM) to trust beside the system\'s, for mail and webhooks' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l alert-timeout -d 'How long the end of a run waits for alerts to be delivered' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -267,6 +520,7 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l clean -d 'Remove what killed runs left behind, where it is older than --older-than'
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l test-alerts -d 'Send a test message by every way that alerts go'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -277,12 +531,16 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "backup" -d 'Dump databases into the store'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "restore" -d 'Restore a backup into a database'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "upload" -d 'Make a backup of an existing dump'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "verify" -d 'Prove that stored backups are whole'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "list" -d 'Show what is stored'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list doctor completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "backup" -d 'Dump databases into the store'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "restore" -d 'Restore a backup into a database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "upload" -d 'Make a backup of an existing dump'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "verify" -d 'Prove that stored backups are whole'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "list" -d 'Show what is stored'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "history" -d 'Show what ran: done, failed, running'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "prune" -d 'Remove the backups that no rule keeps'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

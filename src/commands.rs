@@ -4,13 +4,19 @@ mod backup;
 mod completions;
 mod doctor;
 mod download;
+mod history;
 mod list;
+mod prune;
 mod restore;
+mod schedule;
+mod status;
+mod table;
 mod upload;
 mod verify;
 
 use crate::cli::{self, Command, Which};
 use crate::console::Console;
+use crate::databases::Databases;
 use crate::environment;
 use crate::error::{Fault, Result};
 use crate::manifest::{BackupId, Manifest};
@@ -27,6 +33,10 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
         Command::Upload(args) => upload::run(&args, console),
         Command::Verify(args) => verify::run(&args, console),
         Command::List(args) => list::run(&args, console),
+        Command::Schedule(args) => schedule::run(&args, console),
+        Command::History(args) => history::run(&args, console),
+        Command::Status(args) => status::run(&args, console),
+        Command::Prune(args) => prune::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Completions { shell } => completions::run(shell, console),
     }
@@ -39,6 +49,10 @@ pub fn wants_json(command: &Command) -> bool {
         Command::Upload(args) => args.json,
         Command::Verify(args) => args.json,
         Command::List(args) => args.json,
+        Command::Schedule(args) => args.json,
+        Command::History(args) => args.json,
+        Command::Status(args) => args.json,
+        Command::Prune(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Download(_) | Command::Completions { .. } => false,
     }
@@ -59,7 +73,7 @@ pub fn naming_the_variable(mut error: clap::Error) -> clap::Error {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
     };
-    let flag = text(ContextKind::InvalidArg).split(' ').next().unwrap_or_default();
+    let flag = text(ContextKind::InvalidArg).split([' ', '[']).next().unwrap_or_default();
     let value = text(ContextKind::InvalidValue);
     if flag.is_empty() || value.is_empty() {
         return error;
@@ -90,16 +104,19 @@ fn resolve(which: &Which, database: Option<&str>, vault: &Vault) -> Result<Backu
     }
 }
 
+/// The database that one command is about. `DB_NAME` may be a list, for the sake of others; then none is named.
+fn named(database: Option<&str>) -> Result<Option<String>> {
+    let databases = Databases::of(database.map(str::to_owned).as_slice())?;
+    Ok(databases.and_then(|databases| databases.only().map(str::to_owned)))
+}
+
 /// The named database, or the only one that has backups.
 fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
-    if let Some(database) = database {
-        return Ok(database.to_owned());
+    if let Some(database) = named(database)? {
+        return Ok(database);
     }
-    let mut databases: Vec<String> = vault.ids(None)?.iter().map(|id| id.database().to_owned()).collect();
-    databases.sort();
-    databases.dedup();
+    let databases = with_backups(vault)?;
     match databases.as_slice() {
-        [] => Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into()),
         [only] => Ok(only.clone()),
         several => {
             Err(Fault::usage(format!("there are backups of {} databases: {}", several.len(), several.join(", ")))
@@ -107,6 +124,17 @@ fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
                 .into())
         }
     }
+}
+
+/// The databases that have backups; there is one at least.
+fn with_backups(vault: &Vault) -> Result<Vec<String>> {
+    let mut databases: Vec<String> = vault.ids(None)?.iter().map(|id| id.database().to_owned()).collect();
+    databases.sort();
+    databases.dedup();
+    if databases.is_empty() {
+        return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
+    }
+    Ok(databases)
 }
 
 /// What a dump holds, as far as it was counted.

@@ -1,5 +1,14 @@
 //! Flags and environment, made into checked values once. Defaults that are not on the command line live here.
 
+mod alert;
+mod runs;
+mod s3;
+mod upkeep;
+
+pub use alert::alerts;
+pub use runs::{databases, history, plan, state_dir, timetable};
+pub use upkeep::{policy, upkeep, zone};
+
 use crate::cli::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
 use crate::environment;
 use crate::error::{Fault, Result};
@@ -9,9 +18,10 @@ use crate::postgres::dump;
 use crate::postgres::settings::{Given, Settings};
 use crate::store::Store;
 use crate::store::directory::Directory;
-use crate::store::s3::{S3, S3Settings};
+use crate::store::s3::S3;
 use crate::stream::codec::levels;
 use crate::vault::Vault;
+use crate::vault::fixed_name::FixedName;
 use std::sync::Arc;
 
 /// The store, and the S3 client itself where it is one: `doctor` asks it more than a store can tell.
@@ -22,10 +32,19 @@ pub struct Place {
 
 pub fn place(args: &StoreArgs, check: bool) -> Result<Place> {
     if args.s3_bucket.is_some() || args.s3_host_base.is_some() {
-        let s3 = Arc::new(S3::open(s3_settings(args, check)?)?);
-        return Ok(Place { store: Arc::clone(&s3) as Arc<dyn Store>, s3: Some(s3) });
+        let s3 = Arc::new(S3::open(s3::settings(args, check)?)?);
+        let store: Arc<dyn Store> = match &args.s3_object_name {
+            None => Arc::clone(&s3) as Arc<dyn Store>,
+            Some(name) => Arc::new(FixedName::new(Arc::clone(&s3), name)?),
+        };
+        return Ok(Place { store, s3: Some(s3) });
     }
     match &args.store_dir {
+        Some(_) if args.s3_object_name.is_some() => {
+            Err(Fault::usage("S3_OBJECT_NAME is set, and no S3 bucket: a directory keeps no versions")
+                .hint("unset S3_OBJECT_NAME, or set S3_BUCKET")
+                .into())
+        }
         Some(folder) => Ok(Place { store: Arc::new(Directory::open(folder)?), s3: None }),
         None => Err(Fault::usage("no store is set")
             .hint("set S3_BUCKET (with S3_HOST_BASE for hosts other than AWS), or STORE_DIR for a directory")
@@ -33,60 +52,11 @@ pub fn place(args: &StoreArgs, check: bool) -> Result<Place> {
     }
 }
 
-fn s3_settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
-    let bucket = args.s3_bucket.clone().ok_or_else(|| {
-        Fault::usage("S3_HOST_BASE is set, but no bucket").hint("set S3_BUCKET, or unset S3_HOST_BASE to use STORE_DIR")
-    })?;
-    let access_key = environment::secret("S3_ACCESS_KEY_ID")?;
-    let secret_key = environment::secret("S3_SECRET_ACCESS_KEY")?;
-    if access_key.is_some() != secret_key.is_some() {
-        return Err(Fault::usage("only one of S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY is set")
-            .hint("set both, or neither for the AWS chain (profile, web identity, container, instance role)")
-            .into());
-    }
-    Ok(S3Settings {
-        endpoint: args.s3_host_base.clone(),
-        region: args.s3_region.clone(),
-        bucket,
-        folder: args.s3_folder.clone().unwrap_or_default(),
-        access_key: access_key.map(|key| key.reveal().to_owned()),
-        secret_key,
-        session_token: environment::secret("S3_SESSION_TOKEN")?,
-        ca_file: args.s3_ca_file.clone(),
-        content_md5: check || args.s3_md5_required,
-        headers: headers(args.s3_request_headers.as_deref().unwrap_or_default())?,
-        parts_in_flight: usize::from(args.s3_parts_in_flight),
-        part_limit: args.s3_part_limit,
-        part_size: args.s3_part_size,
-        timeout: args.s3_timeout,
-        attempts: args.s3_attempts,
-    })
-}
-
-/// `key:value` pairs split at `\` or `\\`; a value may hold colons. An env file hands its quotes on as part of the value.
-fn headers(text: &str) -> Result<Vec<(String, String)>> {
-    let text = text.trim().trim_matches(['"', '\'']);
-    text.split('\\')
-        .map(str::trim)
-        .filter(|pair| !pair.is_empty())
-        .enumerate()
-        .map(|(at, pair)| {
-            let (name, value) = pair.split_once(':').unwrap_or((pair, ""));
-            let (name, value) = (name.trim(), value.trim());
-            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            let good = !name.is_empty()
-                && name.bytes().all(token)
-                && !value.is_empty()
-                && value.bytes().all(|b| b >= b' ' && b != 127);
-            if good {
-                return Ok((name.to_owned(), value.to_owned()));
-            }
-            // Nothing of it is shown: it may be a secret, such as a key of server-side encryption.
-            Err(Fault::usage(format!("S3_REQUEST_HEADERS: number {} is not a key:value pair", at + 1))
-                .hint("for example x-amz-object-lock-mode:GOVERNANCE\\x-amz-meta-team:db")
-                .into())
-        })
-        .collect()
+/// An env file hands the quotes around a value on as part of it.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    let within = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+    within('"').or_else(|| within('\'')).map_or(text, str::trim)
 }
 
 pub fn key() -> Result<Option<Key>> {
@@ -159,38 +129,4 @@ pub fn pg_dump_arguments(text: Option<&str>) -> Result<Vec<String>> {
     })?;
     dump::check(&arguments)?;
     Ok(arguments)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn headers_split_at_one_or_two_backslashes_and_values_hold_colons() {
-        let text =
-            r#""x-amz-object-lock-retain-until-date:2027-12-31T00:00:00Z\\x-amz-object-lock-mode:GOVERNANCE\x-a:b""#;
-        let expected = [
-            ("x-amz-object-lock-retain-until-date", "2027-12-31T00:00:00Z"),
-            ("x-amz-object-lock-mode", "GOVERNANCE"),
-            ("x-a", "b"),
-        ];
-        let found = headers(text).unwrap();
-        assert!(found.iter().map(|(k, v)| (k.as_str(), v.as_str())).eq(expected), "{found:?}");
-        assert!(headers("").unwrap().is_empty());
-        for wrong in ["novalue", "a b:c", ":x", "x:", "x:a\r\nb:c"] {
-            assert!(headers(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_header_text_panics_or_breaks_out_of_its_line(text in "([a-z:\\\\ \"\r\n]|\\PC){0,40}") {
-            for (name, value) in headers(&text).unwrap_or_default() {
-                prop_assert!(!name.is_empty() && !value.is_empty());
-                let together = name + &value;
-                prop_assert!(!together.contains(['\r', '\n', '\\']));
-            }
-        }
-    }
 }

@@ -6,7 +6,7 @@ use crate::monitor::Monitor;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,6 +71,15 @@ impl Console {
 
     /// What failed and what to do next; with `--json` also as a document on stdout.
     pub fn failure(&self, failure: &anyhow::Error) {
+        self.tell(failure);
+        if self.json {
+            // Nothing is left to tell it to when stdout is closed as well.
+            let _ = self.document(&json!({"error": error_document(failure)}));
+        }
+    }
+
+    /// What failed and what to do next, where the work goes on.
+    pub fn tell(&self, failure: &anyhow::Error) {
         self.clear();
         let message = format!("{failure:#}");
         let hints = error::hints(failure);
@@ -84,12 +93,6 @@ impl Console {
             LogFormat::Json => {
                 eprint(&json!({"time": now(), "level": "error", "message": message, "hints": hints}).to_string())
             }
-        }
-        if self.json {
-            let code = error::kind(failure).exit_code();
-            let document = json!({"error": {"message": message, "hints": hints, "exit_code": code}});
-            // Nothing is left to tell it to when stdout is closed as well.
-            let _ = self.document(&document);
         }
     }
 
@@ -180,6 +183,10 @@ impl Monitor for Console {
         self.line(LogLevel::Warn, message);
     }
 
+    fn info(&self, message: &str) {
+        self.line(LogLevel::Info, message);
+    }
+
     fn note(&self, message: &str) {
         self.line(LogLevel::Debug, message);
     }
@@ -187,6 +194,12 @@ impl Monitor for Console {
     fn end(&self) {
         self.clear();
     }
+}
+
+/// For machines: what failed, what to do next, and the exit code that it alone would have.
+pub fn error_document(failure: &anyhow::Error) -> Value {
+    let (hints, code) = (error::hints(failure), error::kind(failure).exit_code());
+    json!({"message": format!("{failure:#}"), "hints": hints, "exit_code": code})
 }
 
 fn bar(total: Option<u64>) -> ProgressBar {

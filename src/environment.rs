@@ -2,8 +2,9 @@
 
 use crate::error::{Fault, Result};
 use crate::secret::Secret;
+use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 const DOCKER_SECRETS: &str = "/run/secrets";
@@ -44,6 +45,11 @@ pub fn secret(name: &str) -> Result<Option<Secret>> {
         Err(std::env::VarError::NotUnicode(_)) => Err(Fault::usage(format!("{name} is not UTF-8 text")).into()),
         _ => file_form(name),
     }
+}
+
+/// What to start to do the same again in a process of its own: this program and its arguments.
+pub fn command_line() -> Result<(PathBuf, Vec<OsString>)> {
+    Ok((std::env::current_exe()?, std::env::args_os().skip(1).collect()))
 }
 
 /// A variable that is set and not empty.

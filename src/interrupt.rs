@@ -1,14 +1,14 @@
 //! Signals, turned into an ordinary error at the next safe point.
 //!
 //! The first SIGINT or SIGTERM asks the run to stop: children are killed and uploads aborted on the way out. The second ends
-//! the process at once.
+//! the process at once. A time limit on a run stops it the same way.
 
 use crate::error::{Fault, Kind, Result};
+use rustix::event::Timespec;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How often a blocked wait looks up to see whether it should stop.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -34,14 +34,67 @@ pub fn raised() -> Option<i32> {
     (number != 0).then_some(number as i32)
 }
 
-/// An error once a signal has come.
+/// An error once a signal has come, or the time of [`limit`] is over.
 pub fn check() -> Result<()> {
-    match raised() {
-        None => Ok(()),
-        Some(number) => Err(fault(number).into()),
+    match (raised(), *running()) {
+        (Some(number), _) => Err(fault(number).into()),
+        (None, Some(Running { begun, limit })) if begun.elapsed() >= limit => Err(too_long(limit).into()),
+        (None, _) => Ok(()),
     }
 }
 
 pub fn fault(number: i32) -> Fault {
     Fault::new(Kind::Interrupted(number), format!("interrupted by signal {number}"))
+}
+
+/// Sleeps, but not beyond a signal that this thread gets.
+pub fn wait(time: Duration) {
+    let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) };
+    // An early end is what the caller looks for itself.
+    let _ = rustix::event::poll(&mut [], Some(&time));
+}
+
+static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+
+#[derive(Clone, Copy)]
+struct Running {
+    begun: Instant,
+    limit: Duration,
+}
+
+fn running() -> MutexGuard<'static, Option<Running>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As long as this value lives, the process is in a run that may take so long. There is one at a time.
+pub struct Limit(());
+
+pub fn limit(time: Option<Duration>) -> Limit {
+    *running() = time.map(|limit| Running { begun: Instant::now(), limit });
+    Limit(())
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        *running() = None;
+    }
+}
+
+/// How long a run goes on although its limit is over.
+pub fn overdue() -> Option<Duration> {
+    running().and_then(|Running { begun, limit }| begun.elapsed().checked_sub(limit))
+}
+
+fn too_long(limit: Duration) -> Fault {
+    Fault::failed(format!("the run was stopped after its limit of {} s", limit.as_secs()))
+        .hint("RUN_TIMEOUT sets the limit")
+}
+
+/// Ends the process as a second signal would: for a run that neither a signal nor its limit can stop.
+pub fn insist() {
+    loop {
+        // The first may be the one that arms the handlers. Only a process that may not signal itself could fail here.
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+        std::thread::sleep(TICK);
+    }
 }

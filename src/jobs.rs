@@ -2,6 +2,9 @@
 
 pub mod backup;
 pub mod doctor;
+pub mod prune;
 pub mod restore;
+pub mod schedule;
+pub mod tag;
 pub mod transfer;
 pub mod verify;

@@ -87,6 +87,17 @@ impl Key {
         }
     }
 
+    /// The working keys of an object that says nothing of its key: both halves as they are set.
+    pub fn as_set(&self) -> Result<Working> {
+        match self {
+            Key::Raw { iv: Some(_), .. } => self.begin(),
+            Key::Raw { iv: None, .. } => Err(Fault::usage("DB_BACKUP_ENCRYPT_IV is not set")
+                .hint("set it to what Doubletake had: the object itself does not say it")
+                .into()),
+            Key::Password(_) => Err(Fault::usage("ENC_PASSWORD is set, and DB_BACKUP_ENCRYPT_KEY is needed").into()),
+        }
+    }
+
     /// The working keys of an existing backup. The wrong key is told here, before anything is decrypted.
     pub fn resume(&self, note: &KeyNote, iv: Option<[u8; 16]>) -> Result<Working> {
         let (cipher, mac, iv, check) = match (self, note) {

@@ -3,8 +3,9 @@
 //! The layers, imports downwards only (`tests/architecture.rs` holds the table):
 //!
 //! ```text
-//! main → commands → { config, console } → { cli, environment } → jobs → { vault, postgres } → stream → { store, process }
-//!      → { manifest, keys, script, newfile, level, monitor, interrupt, secret, error }
+//! main → commands → config → lookout → { web, status } → console → { cli, environment } → run → upkeep → jobs
+//!      → { roster, cron, history, vault, postgres, alert, leftovers } → stream → shelf → { store, process }
+//!      → { document, certificates, record, retention, lifecycle, manifest, databases, keys, script, newfile, level, monitor, interrupt, secret, error }
 //! ```
 //!
 //! The library's interface is private to the binary and its tests.
@@ -19,23 +20,40 @@
     clippy::unwrap_used
 )]
 
+pub mod alert;
+pub mod certificates;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod console;
+pub mod cron;
+pub mod databases;
+pub mod document;
 pub mod environment;
 pub mod error;
+pub mod history;
 pub mod interrupt;
 pub mod jobs;
 pub mod keys;
+pub mod leftovers;
 pub mod level;
+pub mod lifecycle;
+pub mod lookout;
 pub mod manifest;
 pub mod monitor;
 pub mod newfile;
 pub mod postgres;
 pub mod process;
+pub mod record;
+pub mod retention;
+pub mod roster;
+pub mod run;
 pub mod script;
 pub mod secret;
+pub mod shelf;
+pub mod status;
 pub mod store;
 pub mod stream;
+pub mod upkeep;
 pub mod vault;
+pub mod web;

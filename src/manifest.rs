@@ -7,7 +7,7 @@
 pub mod id;
 mod seal;
 
-pub use id::BackupId;
+pub use id::{BackupId, encode};
 pub use seal::Sealed;
 
 use crate::keys::KeyNote;
@@ -207,6 +207,27 @@ pub fn extension(format: Format, compression: Option<Compression>, encrypted: bo
     extension
 }
 
+impl BackupId {
+    /// The id whose payload this key is, if it is one that pgbk would write.
+    pub fn of_payload_key(key: &str) -> Option<BackupId> {
+        let id = BackupId::of_key(key)?;
+        is_extension(key.strip_prefix(&id.object_key(""))?).then_some(id)
+    }
+}
+
+/// Whether [`extension`] gives this.
+fn is_extension(text: &str) -> bool {
+    [Format::Plain, Format::Custom].iter().any(|format| format.extension() == unpacked(text).0)
+}
+
+/// What the end of a name tells: the name of what is inside, how that is compressed, and whether it is then encrypted.
+pub fn unpacked(name: &str) -> (&str, Option<Method>, bool) {
+    let packed = name.strip_suffix(".enc").unwrap_or(name);
+    let bare = |method: Method| packed.strip_suffix(method.extension())?.strip_suffix('.');
+    let method = [Method::Xz, Method::Zstd, Method::Gzip].into_iter().find(|method| bare(*method).is_some());
+    (method.and_then(bare).unwrap_or(packed), method, packed != name)
+}
+
 mod optional_iv {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
@@ -222,5 +243,30 @@ mod optional_iv {
         let mut iv = [0; 16];
         hex::decode_to_slice(&text, &mut iv).map_err(D::Error::custom)?;
         Ok(Some(iv))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_payload_that_pgbk_writes_is_known_by_its_key_and_no_other_file_is() {
+        let id: BackupId = "app-20260822T031500Z".parse().unwrap();
+        let methods = [None, Some(Method::Xz), Some(Method::Zstd), Some(Method::Gzip)];
+        for (format, method) in [Format::Plain, Format::Custom].iter().flat_map(|f| methods.iter().map(move |m| (f, m)))
+        {
+            for encrypted in [false, true] {
+                let compression = method.map(|method| Compression { method, level: 1 });
+                let key = id.object_key(&extension(*format, compression, encrypted));
+                assert_eq!(BackupId::of_payload_key(&key), Some(id.clone()), "{key}");
+            }
+        }
+        for extension in
+            ["", "meta", "sql.bak", "txt", "sql.enc.xz", "sql.xz.gz", "enc", "xz", ".sql", "sqlxz", "sql.xz.enc.enc"]
+        {
+            assert_eq!(BackupId::of_payload_key(&id.object_key(extension)), None, "{extension}");
+        }
+        assert_eq!(BackupId::of_payload_key("app_staging/app-20260822T031500Z.sql"), None);
     }
 }

@@ -1,5 +1,7 @@
 //! How a job tells what it is doing, without knowing who listens.
 
+use std::sync::{Mutex, PoisonError};
+
 /// Progress and remarks of one job. Implementations must be cheap: `advance` is called for every block.
 pub trait Monitor: Send + Sync {
     /// A step begins; `total` is in bytes where it is known or estimated.
@@ -10,6 +12,8 @@ pub trait Monitor: Send + Sync {
     fn stored(&self, _bytes: u64) {}
     /// Something a person should know although the work goes on.
     fn warn(&self, message: &str);
+    /// Something that a person who looks on wants to know.
+    fn info(&self, _message: &str) {}
     /// Something worth a line in the log.
     fn note(&self, _message: &str) {}
     /// The step is over.
@@ -25,4 +29,51 @@ impl Monitor for Silent {
     fn advance(&self, _: u64) {}
     fn warn(&self, _: &str) {}
     fn end(&self) {}
+}
+
+/// Passes everything on, and keeps what was warned of.
+pub struct Noting<'a> {
+    inner: &'a dyn Monitor,
+    warnings: Mutex<Vec<String>>,
+}
+
+impl<'a> Noting<'a> {
+    pub fn new(inner: &'a dyn Monitor) -> Noting<'a> {
+        Noting { inner, warnings: Mutex::default() }
+    }
+
+    pub fn warnings(self) -> Vec<String> {
+        self.warnings.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Monitor for Noting<'_> {
+    fn begin(&self, step: &str, total: Option<u64>) {
+        self.inner.begin(step, total);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.inner.advance(bytes);
+    }
+
+    fn stored(&self, bytes: u64) {
+        self.inner.stored(bytes);
+    }
+
+    fn warn(&self, message: &str) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
+        self.inner.warn(message);
+    }
+
+    fn info(&self, message: &str) {
+        self.inner.info(message);
+    }
+
+    fn note(&self, message: &str) {
+        self.inner.note(message);
+    }
+
+    fn end(&self) {
+        self.inner.end();
+    }
 }

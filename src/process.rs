@@ -5,6 +5,7 @@
 //! a child on a thread that lives as long as the child does.
 
 mod child;
+pub mod init;
 mod reader;
 mod remarks;
 mod writer;

@@ -8,7 +8,7 @@ pub mod directory;
 pub mod memory;
 pub mod s3;
 
-use crate::error::Result;
+use crate::error::{Kind, Result, kind};
 use jiff::Timestamp;
 use std::fmt::Debug;
 use std::io::Write;
@@ -26,10 +26,13 @@ pub trait Store: Debug + Send + Sync {
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>>;
     /// All committed objects whose key begins with `prefix`, in order of their keys.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>>;
-    /// Removes an object; no error when it is not there.
-    fn remove(&self, key: &str) -> Result<()>;
-    /// Replaces the object's tags. A store without tags says so with an error.
-    fn tag(&self, key: &str, tags: &[(String, String)]) -> Result<()>;
+    /// Removes an object; no error when it is not there. Where the store keeps versions, one that is named goes for good, or is
+    /// `Denied` while a lock holds it; without a name the object is only hidden, whatever holds it.
+    fn remove(&self, key: &str, version: Option<&str>) -> Result<()>;
+    /// Replaces the tags of the object (of that version of it, or of the newest). A store without tags says so with an error.
+    fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()>;
+    /// The tags that it has.
+    fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>>;
     /// Uploads below `prefix` that were begun and neither committed nor aborted, such as those of a killed run.
     fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>>;
     /// Removes one of those.
@@ -41,6 +44,30 @@ pub trait Store: Debug + Send + Sync {
 pub struct Creation {
     /// The size to plan for, in bytes; the stream may turn out smaller or (within a factor of four) larger. 0: a small object.
     pub expected: u64,
+    pub purpose: Purpose,
+    pub taken: Taken,
+}
+
+/// What an object is for, where a host keeps some longer, or in other ways, than others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// A dump: locked, and in the storage class that is asked for.
+    Payload,
+    /// What makes it a backup: locked, and always at hand.
+    Meta,
+    /// Whatever else.
+    #[default]
+    Note,
+}
+
+/// What becomes of an object that has the key already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Taken {
+    /// It stays, and the new one is refused.
+    #[default]
+    Refuse,
+    /// It becomes an older version, in a bucket that keeps versions.
+    Replace,
 }
 
 /// An object being written. Dropping it discards it: nothing is visible, nothing is left behind.
@@ -58,6 +85,20 @@ pub struct Receipt {
     pub etag: Option<String>,
     /// The version that the host gave it, in a bucket that keeps versions.
     pub version: Option<String>,
+    pub held: Held,
+}
+
+/// Whether the host keeps the object under the lock that was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Held {
+    /// None was asked for.
+    #[default]
+    Free,
+    Locked,
+    /// The host took the lock, and does not let this role read it back.
+    Unread,
+    /// Why not.
+    Unlocked(String),
 }
 
 /// An object pinned for reading.
@@ -105,9 +146,24 @@ pub fn read_small(store: &dyn Store, key: &str, limit: u64) -> Result<Vec<u8>> {
     object.read(0..bytes)
 }
 
+/// Removes what is there under a key, or that version of it where the store knows it. Where versions are kept, the very version
+/// goes: only so is its room given back, and only so does a lock hold it.
+pub fn remove_for_good(store: &dyn Store, key: &str, version: Option<&str>) -> Result<()> {
+    let known = version.and_then(|version| store.open(key, Some(version)).ok());
+    match known.map_or_else(|| store.open(key, None), Ok) {
+        Ok(object) => store.remove(key, object.info().version.as_deref()),
+        Err(error) if kind(&error) == Kind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Writes a small object in one go.
 pub fn write_small(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<Receipt> {
-    let mut upload = store.create(key, &Creation { expected: bytes.len() as u64 })?;
+    write_as(store, key, bytes, Purpose::Note)
+}
+
+pub fn write_as(store: &dyn Store, key: &str, bytes: &[u8], purpose: Purpose) -> Result<Receipt> {
+    let mut upload = store.create(key, &Creation { expected: bytes.len() as u64, purpose, ..Creation::default() })?;
     upload.write_all(bytes)?;
     upload.commit()
 }

@@ -10,6 +10,7 @@ pub mod codec;
 pub mod lanes;
 pub mod pack;
 pub mod relay;
+pub mod survey;
 pub mod tables;
 pub mod tally;
 pub mod verified;

@@ -2,6 +2,9 @@
 //!
 //! Payload first, `.meta` last, and only a `.meta` makes a backup; what is read back is authenticated before it is believed.
 
+pub mod doubletake;
+pub mod fixed_name;
+
 use crate::error::{Fault, Kind, Result, kind};
 use crate::keys::{Key, Working};
 use crate::manifest::{
@@ -9,7 +12,7 @@ use crate::manifest::{
     SnapshotNote, Tools, extension, id::folder,
 };
 use crate::monitor::Monitor;
-use crate::store::{Creation, Object, Receipt, Store, Upload, read_small, write_small};
+use crate::store::{Creation, Held, Object, Purpose, Receipt, Store, Upload, read_small, write_as};
 use crate::stream::archive::{Archive, Verdict};
 use crate::stream::tally::Summer;
 use crate::stream::{Pack, Packed, Recipe, unpack};
@@ -140,7 +143,8 @@ impl Vault {
         let working = self.key.as_ref().map(Key::begin).transpose()?;
         let encrypted = self.encrypt && working.is_some();
         let object = id.object_key(&extension(format, compression, encrypted));
-        let upload = self.store.create(&object, &Creation { expected })?;
+        let upload =
+            self.store.create(&object, &Creation { expected, purpose: Purpose::Payload, ..Creation::default() })?;
         let recipe = Recipe { format, compression, working: working.as_ref(), encrypt: encrypted, expected };
         let pack = Pack::new(upload, &recipe)?;
         let archive = (format == Format::Custom).then(Archive::default);
@@ -148,8 +152,20 @@ impl Vault {
         Ok(Deposit { vault: self, id, object, format, compression, encrypted, working, pack, archive, begun })
     }
 
-    /// Whether the store has what was written: by the ETag where the host has such a thing, else by reading it back.
-    fn check(&self, key: &str, receipt: &Receipt, packed: &Packed<()>) -> Result<()> {
+    /// Whether the store has what was written; false where it may not be looked at.
+    fn check(&self, key: &str, receipt: &Receipt, packed: &Packed<()>, monitor: &dyn Monitor) -> Result<bool> {
+        match self.compare(key, receipt, packed) {
+            Ok(()) => Ok(true),
+            Err(error) if kind(&error) == Kind::Denied => {
+                monitor.warn("the store does not allow reading: what was stored is not read back");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// By the ETag where the host has such a thing, else by reading it back.
+    fn compare(&self, key: &str, receipt: &Receipt, packed: &Packed<()>) -> Result<()> {
         let object = self.store.open(key, receipt.version.as_deref())?;
         let info = object.info();
         if info.bytes != packed.stored.bytes {
@@ -174,7 +190,7 @@ impl Vault {
 
     fn take_back(&self, keys: &[&str], monitor: &dyn Monitor) {
         for key in keys {
-            if let Err(error) = self.store.remove(key) {
+            if let Err(error) = self.store.remove(key, None) {
                 monitor.warn(&format!("\"{key}\" is left behind and could not be removed: {error:#}"));
             }
         }
@@ -245,13 +261,12 @@ impl Deposit<'_> {
         seconds.insert("dump".to_owned(), begun.elapsed().as_secs_f64());
         let (upload, packed) = packed.without_writer();
         let receipt = timed(&mut seconds, "commit", || upload.commit())?;
-        if vault.verify {
-            let checked = timed(&mut seconds, "check", || vault.check(&object, &receipt, &packed));
-            if let Err(error) = checked {
-                vault.take_back(&[&object], monitor);
-                return Err(error);
-            }
-        }
+        let checked = if vault.verify {
+            timed(&mut seconds, "check", || vault.check(&object, &receipt, &packed, monitor))
+        } else {
+            Ok(false)
+        };
+        let verified = checked.inspect_err(|_| vault.take_back(&[&object], monitor))?;
         let encryption = encrypted.then(|| encryption(working.as_ref()));
         let script = packed.script.unwrap_or_default();
         let manifest = Manifest {
@@ -271,20 +286,40 @@ impl Deposit<'_> {
             stored: packed.stored,
             snapshot: about.snapshot,
             previous: about.previous,
-            verified: vault.verify,
+            verified,
             seconds,
             requires: script.requirements,
             tables: script.tables,
             chunks: packed.chunks,
         };
         let meta = manifest.seal(working.as_ref())?;
-        if let Err(error) = write_small(vault.store.as_ref(), &manifest.meta_key(), &meta) {
+        let written = write_as(vault.store.as_ref(), &manifest.meta_key(), &meta, Purpose::Meta).map_err(|error| {
             // The request may have arrived although its answer did not: the .meta goes first, so that no backup is left without payload.
             vault.take_back(&[&manifest.meta_key(), &manifest.object], monitor);
-            return Err(error.context(format!("write the .meta of {}", manifest.id)));
-        }
+            error.context(format!("write the .meta of {}", manifest.id))
+        })?;
+        locked(&manifest, [receipt.held, written.held], monitor)?;
         Ok(manifest)
     }
+}
+
+/// A backup that is not locked though it should be stands, and is a failure all the same.
+pub fn locked(manifest: &Manifest, [payload, meta]: [Held; 2], monitor: &dyn Monitor) -> Result<()> {
+    let id = &manifest.id;
+    for (held, key) in [(payload, manifest.object.clone()), (meta, manifest.meta_key())] {
+        match held {
+            Held::Free | Held::Locked => {}
+            Held::Unread => {
+                monitor.warn(&format!("the lock of \"{key}\" may not be read: it was set, and not checked"))
+            }
+            Held::Unlocked(why) => {
+                return Err(Fault::failed(format!("{id} is stored whole, but \"{key}\" is NOT LOCKED: {why}"))
+                    .hint("the bucket needs Object Lock and the role s3:PutObjectRetention; until then anyone who may delete can delete this backup")
+                    .into());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn encryption(working: Option<&Working>) -> Encryption {

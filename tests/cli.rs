@@ -11,7 +11,21 @@ use std::process::{Command, Output, Stdio};
 const PGBK: &str = env!("CARGO_BIN_EXE_pgbk");
 /// Stands in every secret of the sessions; never in what they print.
 const SENTINEL: &str = "5EC2E7";
-const COMMANDS: [&str; 9] = ["", "backup", "restore", "download", "upload", "verify", "list", "doctor", "completions"];
+const COMMANDS: [&str; 13] = [
+    "",
+    "backup",
+    "restore",
+    "download",
+    "upload",
+    "verify",
+    "list",
+    "schedule",
+    "history",
+    "status",
+    "prune",
+    "doctor",
+    "completions",
+];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -156,12 +170,27 @@ sessions! {
     files_become_backups_and_files_again "files";
     several_databases_are_told_apart "several";
     variables_come_by_file_and_flags_win "variables";
+    mistakes_in_a_schedule_are_told_before_anything_is_waited_for "schedule";
     failures_are_documents_where_machines_read "machines";
+    mistakes_in_the_rules_of_retention_are_told_before_anything_goes "prune";
+    mistakes_in_the_alert_settings_are_told_before_a_backup_starts "alerts";
 }
 
 #[test]
 fn every_help_has_examples_exit_codes_and_its_groups_in_order() {
-    let order = ["Options:", "Pipeline:", "Server:", "Store:", "Keys:", "Output:", "Examples:", "Exit codes:"];
+    let order = [
+        "Options:",
+        "Pipeline:",
+        "Server:",
+        "Store:",
+        "Keys:",
+        "Retention:",
+        "State:",
+        "Alerts:",
+        "Output:",
+        "Examples:",
+        "Exit codes:",
+    ];
     for command in COMMANDS {
         for flag in ["-h", "--help"] {
             let arguments: Vec<&str> = [command, flag].into_iter().filter(|word| !word.is_empty()).collect();
@@ -211,6 +240,20 @@ fn no_value_from_the_environment_is_in_any_help_or_completion() {
             "DB_BACKUP_COMPRESS",
             "PG_BIN_DIR",
             "S3_CA_FILE",
+            "STATE_DIR",
+            "CRON_SCHEDULE",
+            "LISTEN",
+            "TZ",
+            "WEBHOOK_URL",
+            "WEBHOOK_TEMPLATE",
+            "PING_URL",
+            "SMTP_HOST",
+            "SMTP_USER",
+            "SMTP_PASSWORD",
+            "MAIL_TO",
+            "MAIL_FROM",
+            "MAIL_SUBJECT_PREFIX",
+            "ALERT_CA_FILE",
         ] {
             command.env(name, SENTINEL);
         }

@@ -258,7 +258,7 @@ fn another_cipher_or_kdf_is_refused() {
 fn a_missing_payload_is_damage_and_says_which() {
     let sample = Sample::keyed();
     let store = sample.store();
-    store.remove(&sample.object).unwrap();
+    store.remove(&sample.object, None).unwrap();
     let error = read(&vault(&store, sample.key.as_ref()), &sample.id).1.unwrap_err();
     assert_eq!(kind(&error), Kind::Damaged);
     assert!(format!("{error:#}").contains(&format!("the payload \"{}\"", sample.object)), "{error:#}");

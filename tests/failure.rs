@@ -6,14 +6,15 @@ use pgbk::store::Store;
 use pgbk::store::s3::S3;
 use rustix::process::Signal;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use support::cluster::{Cluster, PASSWORD, cluster};
+use support::database::exists;
+use support::fake::Fake;
 use support::faulty::{Fault, Faulty, Request};
-use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, pgbk};
+use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, connected, pgbk};
 use support::process::until;
 use support::s3::{WRITER, seaweedfs};
 use tempfile::TempDir;
@@ -89,58 +90,6 @@ fn fails(run: &Pgbk, code: i32, text: &str) -> Outcome {
     let outcome = run.directory(place.path()).expect(code).says(text);
     assert_empty(place.path());
     outcome
-}
-
-/// A `pg_dump` of our own, which knows the real one as `$REAL` and a folder for notes as `$NOTES`.
-struct Fake {
-    folder: TempDir,
-}
-
-impl Fake {
-    fn new(body: &str) -> Fake {
-        Self::of(cluster(), "exec \"$REAL\" --version", body)
-    }
-
-    fn of(server: &Cluster, version: &str, body: &str) -> Fake {
-        let folder = folder();
-        let notes = folder.path().join("notes");
-        fs::create_dir(&notes).unwrap();
-        let script = format!(
-            "#!/bin/bash\nset -o pipefail\nREAL={}\nNOTES={}\nif [ \"$1\" = --version ]; then {version}; exit; fi\necho $$ > $NOTES/pid\n{body}\n",
-            server.bin.join("pg_dump").display(),
-            notes.display()
-        );
-        let path = folder.path().join("pg_dump");
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        Fake { folder }
-    }
-
-    /// Gives the first 11 MB of a real dump, then waits for the gate to open before the rest.
-    fn gated(server: &Cluster) -> Fake {
-        let body = "\"$REAL\" \"$@\" | { head -c 11000000; touch $NOTES/half; while [ ! -e $NOTES/gate ]; do sleep 0.02; done; cat; }";
-        Self::of(server, "exec \"$REAL\" --version", body)
-    }
-
-    fn bin(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn note(&self, name: &str) -> PathBuf {
-        self.folder.path().join("notes").join(name)
-    }
-
-    fn await_half(&self) {
-        assert!(until(LONG, || self.note("half").exists()), "the dump did not come to its half");
-    }
-
-    fn open_gate(&self) {
-        fs::write(self.note("gate"), "").unwrap();
-    }
-
-    fn process(&self) -> String {
-        fs::read_to_string(self.note("pid")).unwrap().trim().to_owned()
-    }
 }
 
 /// A zombie that its new parent has not reaped yet does not run.
@@ -277,6 +226,17 @@ fn a_pg_dump_older_than_the_server_is_refused_before_anything_is_stored() {
     let outcome = fails(&with(backup(&small()), &fake), 2, "9.6.24");
     assert!(outcome.err.contains("PG_BIN_DIR"), "{outcome:#?}");
     assert!(!fake.note("pid").exists(), "it was started");
+}
+
+#[test]
+fn a_backup_needs_no_temporary_folder_and_an_archives_restore_says_that_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let pgbk = connected().directory(folder.path()).set("TMPDIR", "/proc");
+    let name = small();
+    let id = pgbk.backup(&name, &["--format", "custom"]);
+    let outcome = pgbk.args(["restore", &id, "--yes", "--to", "read_only_copy"]).expect(1);
+    outcome.says("cannot make a temporary file for the archive").says("hint: TMPDIR names a folder");
+    assert!(!exists("read_only_copy"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
 use std::fs;
-use support::database::{assert_same, dump, exists, features, small, sql};
+use support::database::{assert_same, dump, exists, features, small, sql, stdout_of, tool};
 use support::pgbk::{Pgbk, connected};
 use tempfile::TempDir;
 
@@ -91,6 +91,22 @@ fn a_wrong_name_restores_nothing() {
         assert!(text.contains("nothing was restored"), "{text}");
         assert!(!exists("mistyped_copy"));
     }
+}
+
+#[test]
+fn what_doubletake_wrote_is_restored_once_its_target_is_typed() {
+    let (folder, pgbk) = directory();
+    small("doubletake", &["x"]);
+    fs::write(folder.path().join("backup.sql"), stdout_of(&mut tool("pg_dump", "doubletake"))).unwrap();
+    for (typed, code) in [("doubletake", 1), ("doubletake_copy", 0)] {
+        let mut session = at_a_terminal(&pgbk, &["restore", "--object", "backup.sql", "--to", "doubletake_copy"]);
+        let shown = session.exp_string("Type the database's name (doubletake_copy) to restore").unwrap();
+        assert!(shown.contains("\"backup.sql\" of 2") && shown.contains("1 rows"), "{shown}");
+        assert!(!exists("doubletake_copy"));
+        press(&mut session, &format!("{typed}\r"));
+        assert_eq!(end(session).1, code);
+    }
+    assert_eq!(sql("doubletake_copy", "SELECT v FROM t"), "x");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn bytes(count: usize) -> Vec<u8> {
 }
 
 fn put(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<Receipt> {
-    let mut upload = store.create(key, &Creation { expected: bytes.len() as u64 })?;
+    let mut upload = store.create(key, &Creation { expected: bytes.len() as u64, ..Creation::default() })?;
     // Neither whole parts nor a divisor of one.
     for piece in bytes.chunks(777_777) {
         upload.write_all(piece)?;
@@ -92,7 +92,7 @@ mod every {
         for size in [10, PART + 10] {
             let key = format!("race/{size}");
             let (mut one, mut two) = (vec![1; size], vec![2; size]);
-            let expected = Creation { expected: size as u64 };
+            let expected = Creation { expected: size as u64, ..Creation::default() };
             let mut first = store.create(&key, &expected).expect("create");
             let mut second = store.create(&key, &expected).expect("create");
             first.write_all(&one).expect("write");
@@ -108,7 +108,7 @@ mod every {
     }
 
     pub fn an_object_is_invisible_until_it_is_committed(store: &dyn Store) {
-        let mut upload = store.create("app/slow", &Creation { expected: 1 }).expect("create");
+        let mut upload = store.create("app/slow", &Creation::default()).expect("create");
         upload.write_all(&bytes(PART + 1)).expect("write");
         assert!(keys(store, "").is_empty());
         assert_eq!(kind(&store.open("app/slow", None).map(|_| ()).unwrap_err()), Kind::NotFound);
@@ -188,9 +188,9 @@ mod every {
 
     pub fn removing_twice_is_no_error(store: &dyn Store) {
         put(store, "app/gone", b"x").expect("put");
-        store.remove("app/gone").expect("remove");
-        store.remove("app/gone").expect("remove again");
-        store.remove("never/there").expect("remove");
+        store.remove("app/gone", None).expect("remove");
+        store.remove("app/gone", None).expect("remove again");
+        store.remove("never/there", None).expect("remove");
         assert!(keys(store, "").is_empty());
         put(store, "app/gone", b"y").expect("put again");
     }
@@ -205,7 +205,7 @@ mod every {
         assert_eq!(keys(store, "app/"), odd);
         for key in odd {
             assert_eq!(keys(store, key), [key]);
-            store.remove(key).expect("remove");
+            store.remove(key, None).expect("remove");
         }
         assert!(keys(store, "").is_empty());
     }
@@ -214,7 +214,7 @@ mod every {
         for key in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "a/./b", "nul\0", "line\n"] {
             assert_eq!(kind(&store.create(key, &Creation::default()).map(|_| ()).unwrap_err()), Kind::Usage, "{key:?}");
             assert_eq!(kind(&store.open(key, None).map(|_| ()).unwrap_err()), Kind::Usage, "{key:?}");
-            assert_eq!(kind(&store.remove(key).unwrap_err()), Kind::Usage, "{key:?}");
+            assert_eq!(kind(&store.remove(key, None).unwrap_err()), Kind::Usage, "{key:?}");
         }
     }
 
@@ -222,7 +222,7 @@ mod every {
         put(store, "app/swap", &[1; 1000]).expect("put");
         let object = store.open("app/swap", None).expect("open");
         assert_eq!(object.read(0..10).expect("read"), [1; 10]);
-        store.remove("app/swap").expect("remove");
+        store.remove("app/swap", None).expect("remove");
         put(store, "app/swap", &[2; 1000]).expect("put");
         match object.read(10..20) {
             Ok(old) => assert_eq!(old, [1; 10]),
@@ -246,11 +246,11 @@ mod hosted {
 
     pub fn tags_are_replaced(store: &S3) {
         put(store, "app/tagged", b"x").expect("put");
-        assert!(store.get_tags("app/tagged").expect("tags").is_empty());
+        assert!(store.tags("app/tagged", None).expect("tags").is_empty());
         for value in ["hourly", "monthly"] {
             let tags = [("lifecycle".to_owned(), value.to_owned())];
-            store.tag("app/tagged", &tags).expect("tag");
-            assert_eq!(store.get_tags("app/tagged").expect("tags"), tags);
+            store.tag("app/tagged", None, &tags).expect("tag");
+            assert_eq!(store.tags("app/tagged", None).expect("tags"), tags);
         }
     }
 
@@ -398,7 +398,7 @@ fn a_directory_has_no_tags_and_no_versions() {
     let place = tempfile::tempdir().expect("temp dir");
     let store = Directory::open(place.path()).expect("open");
     put(&store, "x", b"x").expect("put");
-    assert!(format!("{:#}", store.tag("x", &[]).unwrap_err()).contains("a directory store has no tags"));
+    assert!(format!("{:#}", store.tag("x", None, &[]).unwrap_err()).contains("a directory store has no tags"));
     assert_eq!(kind(&store.open("x", Some("1")).map(|_| ()).unwrap_err()), Kind::NotFound);
 }
 
@@ -436,7 +436,7 @@ fn every_host_keeps_versions_where_the_bucket_does() {
         let store = S3::open(settings).expect("open");
         for size in [10, PART + 1] {
             let first = put(&store, "backup.sql", &vec![1; size]).expect("put").version.expect("a version");
-            store.remove("backup.sql").expect("remove");
+            store.remove("backup.sql", None).expect("remove");
             let second = put(&store, "backup.sql", &vec![2; size]).expect("put").version.expect("a version");
             assert_ne!(first, second, "{}", server.name);
             for (version, byte) in [(first, 1), (second, 2)] {
@@ -444,7 +444,7 @@ fn every_host_keeps_versions_where_the_bucket_does() {
                 assert_eq!(object.read(0..3).expect("read"), [byte; 3], "{}", server.name);
                 assert_eq!(object.info().version.as_ref(), Some(&version), "{}", server.name);
             }
-            store.remove("backup.sql").expect("remove");
+            store.remove("backup.sql", None).expect("remove");
         }
     }
 }

@@ -1,42 +1,22 @@
 //! What each command takes.
 
-use super::settings::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
-use super::value::{Which, duration, limit, wait};
+use super::settings::{
+    AlertArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, ZoneArgs,
+};
+use super::value::{Listen, Which, duration, listen};
 use crate::level::Level;
-use crate::manifest::Format;
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// Databases to back up
-    #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
-    pub databases: Vec<String>,
-    /// What pg_dump writes
-    #[arg(long, env = "DUMP_FORMAT", value_enum, default_value = "plain")]
-    pub format: Format,
-    /// More arguments for pg_dump, split as a shell would
-    #[arg(long, env = "PG_DUMP_USER_ARGS", value_name = "ARGS", allow_hyphen_values = true)]
-    pub pg_dump_args: Option<String>,
-    /// How long pg_dump may wait for a locked table; 0 waits for ever
-    #[arg(long, hide_short_help = true, env = "DUMP_LOCK_TIMEOUT", value_name = "TIME", default_value = "10m", value_parser = wait)]
-    pub lock_timeout: Duration,
-    /// How long pg_dump may write nothing before it is stopped
-    #[arg(long, hide_short_help = true, env = "DUMP_STALL_TIMEOUT", value_name = "TIME", default_value = "15m", value_parser = limit)]
-    pub stall_timeout: Duration,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub pipeline: PipelineArgs,
-    #[command(flatten)]
-    pub server: ServerArgs,
-    #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub keys: KeyArgs,
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Args)]
@@ -44,6 +24,9 @@ pub struct RestoreArgs {
     /// Backup id, or "latest"; asked for on a terminal
     #[arg(value_name = "ID|latest")]
     pub which: Option<Which>,
+    /// Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed
+    #[arg(long, value_name = "KEY", conflicts_with = "which")]
+    pub object: Option<String>,
     /// Database that "latest" and the list are about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
@@ -84,6 +67,9 @@ pub struct DownloadArgs {
     /// Backup id, or "latest"
     #[arg(value_name = "ID|latest", default_value = "latest")]
     pub which: Which,
+    /// What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["which", "raw"])]
+    pub object: Option<String>,
     /// Database that "latest" is about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
@@ -135,6 +121,9 @@ pub struct VerifyArgs {
     /// Every backup, or every one of --database
     #[arg(long)]
     pub all: bool,
+    /// What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc; it is always read whole
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["which", "all", "level"])]
+    pub object: Option<String>,
     /// How deep to look
     #[arg(long, value_enum, default_value = "content")]
     pub level: Level,
@@ -163,8 +152,35 @@ pub struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Databases whose backups are looked at, also as a list a,b; "*" is all that have backups
+    #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
+    pub databases: Vec<String>,
+    /// Show what would go and what stays, and why; remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on where more than half of the backups would go
+    #[arg(long)]
+    pub force: bool,
+    /// Remove what killed runs left behind, where it is older than a day
+    #[arg(long)]
+    pub orphans: bool,
+    #[command(flatten)]
+    pub zone: ZoneArgs,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
+    pub retention: RetentionArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Databases to look at
+    /// Databases to look at, also as a list a,b; "*" is all of them
     #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
     pub databases: Vec<String>,
     /// Remove what killed runs left behind, where it is older than --older-than
@@ -173,6 +189,9 @@ pub struct DoctorArgs {
     /// See --clean
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
     pub older_than: Duration,
+    /// Send a test message by every way that alerts go
+    #[arg(long)]
+    pub test_alerts: bool,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -182,4 +201,72 @@ pub struct DoctorArgs {
     pub store: StoreArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
+    pub alerts: AlertArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ScheduleArgs {
+    /// When: as in a crontab, 6 fields with seconds, 7 with years, or @daily and the like. Several are separated
+    /// by ";", and "EXPR = a,b" is for these databases alone
+    #[arg(long, env = "CRON_SCHEDULE", value_name = "SCHEDULE", default_value = "0 */6 * * *")]
+    pub schedule: String,
+    /// Run at the start what was missed while the scheduler was down
+    #[arg(long, env = "SCHEDULE_CATCH_UP", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
+    pub catch_up: bool,
+    /// Begin each run up to so much later, at random
+    #[arg(long, env = "SCHEDULE_JITTER", value_name = "TIME", default_value = "0", value_parser = duration)]
+    pub jitter: Duration,
+    /// Pause before what failed is tried again, doubled each time up to 1h, until the next run is due; 0 never tries again
+    #[arg(long, env = "SCHEDULE_RETRY", value_name = "TIME", default_value = "1m", value_parser = duration)]
+    pub retry: Duration,
+    /// Show the next N runs, and do nothing
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub next: Option<u16>,
+    /// Wait for the first run that is due, do it, and end as "pgbk backup" would
+    #[arg(long, conflicts_with = "next")]
+    pub once: bool,
+    /// With --next: one JSON document on stdout
+    #[arg(long, requires = "next")]
+    pub json: bool,
+    /// Serve a status page, /metrics for Prometheus and /healthz at this address, such as 127.0.0.1:9187; :9187 is every address
+    #[arg(long, env = "LISTEN", value_name = "ADDR", value_parser = listen)]
+    pub listen: Option<Listen>,
+    /// How much later than it is due a backup may be done before that is unhealthy
+    #[arg(long, env = "HEALTH_GRACE", value_name = "TIME", default_value = "1h", value_parser = duration)]
+    pub health_grace: Duration,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Show this run whole
+    #[arg(value_name = "ID", conflicts_with_all = ["failed", "running", "limit"])]
+    pub run: Option<String>,
+    /// Only runs that failed
+    #[arg(long, conflicts_with = "running")]
+    pub failed: bool,
+    /// Only runs that are going on
+    #[arg(long)]
+    pub running: bool,
+    /// As many runs, the newest
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
 }

@@ -1,10 +1,59 @@
 //! The flags that several commands share: where the server and the store are, keys, and the pipeline.
 
-use super::value::{limit, size};
-use clap::Args;
-use clap::builder::BoolishValueParser;
+use super::value::{limit, size, span, wait};
+use crate::manifest::Format;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::{Args, ValueEnum};
+use jiff::Span;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// How databases are backed up, by hand and by schedule.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Databases to back up, also as a list a,b; "*" is all of them
+    #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
+    pub databases: Vec<String>,
+    /// What pg_dump writes
+    #[arg(long, env = "DUMP_FORMAT", value_enum, default_value = "plain")]
+    pub format: Format,
+    /// More arguments for pg_dump, split as a shell would
+    #[arg(long, env = "PG_DUMP_USER_ARGS", value_name = "ARGS", allow_hyphen_values = true)]
+    pub pg_dump_args: Option<String>,
+    /// How long pg_dump may wait for a locked table; 0 waits for ever
+    #[arg(long, hide_short_help = true, env = "DUMP_LOCK_TIMEOUT", value_name = "TIME", default_value = "10m", value_parser = wait)]
+    pub lock_timeout: Duration,
+    /// How long pg_dump may write nothing before it is stopped
+    #[arg(long, hide_short_help = true, env = "DUMP_STALL_TIMEOUT", value_name = "TIME", default_value = "15m", value_parser = limit)]
+    pub stall_timeout: Duration,
+    /// How long the backup of one database may take before it is stopped; no limit when unset
+    #[arg(long, hide_short_help = true, env = "RUN_TIMEOUT", value_name = "TIME", value_parser = limit)]
+    pub run_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub zone: ZoneArgs,
+    #[command(flatten)]
+    pub pipeline: PipelineArgs,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
+    pub upkeep: UpkeepArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
+    pub alerts: AlertArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "State")]
+pub struct StateArgs {
+    /// Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk
+    #[arg(long, env = "STATE_DIR", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
@@ -40,12 +89,30 @@ pub struct StoreArgs {
     /// Folder in the bucket
     #[arg(long, env = "S3_FOLDER", value_name = "FOLDER")]
     pub s3_folder: Option<String>,
+    /// Keep every backup as a new version of objects of this name, in a bucket that keeps versions
+    #[arg(long, hide_short_help = true, env = "S3_OBJECT_NAME", value_name = "NAME")]
+    pub s3_object_name: Option<String>,
     /// Certificates (PEM) to trust beside the system's
     #[arg(long, hide_short_help = true, env = "S3_CA_FILE", value_name = "FILE")]
     pub s3_ca_file: Option<PathBuf>,
     /// Headers for the requests that create objects: key:value pairs split at a backslash
     #[arg(long, hide_short_help = true, env = "S3_REQUEST_HEADERS", value_name = "HEADERS")]
     pub s3_request_headers: Option<String>,
+    /// Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket's usual one
+    #[arg(long, hide_short_help = true, env = "S3_STORAGE_CLASS", value_name = "CLASS")]
+    pub s3_storage_class: Option<String>,
+    /// Ask the host to encrypt what it stores
+    #[arg(long, hide_short_help = true, env = "S3_SSE", value_name = "HOW", value_parser = ["AES256", "aws:kms"])]
+    pub s3_sse: Option<String>,
+    /// With aws:kms: the key; when unset the bucket's
+    #[arg(long, hide_short_help = true, env = "S3_SSE_KMS_KEY_ID", value_name = "ID")]
+    pub s3_sse_kms_key_id: Option<String>,
+    /// Lock every backup against deletion (Object Lock)
+    #[arg(long, hide_short_help = true, env = "S3_OBJECT_LOCK_MODE", value_name = "MODE", value_parser = ["GOVERNANCE", "COMPLIANCE"], ignore_case = true)]
+    pub s3_object_lock_mode: Option<String>,
+    /// For so many days
+    #[arg(long, hide_short_help = true, env = "S3_OBJECT_LOCK_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub s3_object_lock_days: Option<u32>,
     /// Send Content-MD5 even where DB_BACKUP_VERIFY is 0
     #[arg(long, hide_short_help = true, env = "S3_MD5_REQUIRED", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0")]
     pub s3_md5_required: bool,
@@ -81,6 +148,69 @@ pub struct KeyArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Retention")]
+pub struct RetentionArgs {
+    /// Keep the newest N backups
+    #[arg(long, env = "KEEP_LAST", value_name = "N")]
+    pub keep_last: Option<u32>,
+    /// Keep the newest backup of each of the last N hours that have one
+    #[arg(long, env = "KEEP_HOURLY", value_name = "N")]
+    pub keep_hourly: Option<u32>,
+    /// Keep the newest of each of N days
+    #[arg(long, env = "KEEP_DAILY", value_name = "N")]
+    pub keep_daily: Option<u32>,
+    /// Keep the newest of each of N ISO weeks
+    #[arg(long, env = "KEEP_WEEKLY", value_name = "N")]
+    pub keep_weekly: Option<u32>,
+    /// Keep the newest of each of N months
+    #[arg(long, env = "KEEP_MONTHLY", value_name = "N")]
+    pub keep_monthly: Option<u32>,
+    /// Keep the newest of each of N years
+    #[arg(long, env = "KEEP_YEARLY", value_name = "N")]
+    pub keep_yearly: Option<u32>,
+    /// Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo
+    #[arg(long, env = "KEEP_WITHIN", value_name = "TIME", value_parser = span)]
+    pub keep_within: Option<Span>,
+    /// Keep N in any case, where the rules above keep fewer
+    #[arg(long, env = "KEEP_MINIMUM", value_name = "N")]
+    pub keep_minimum: Option<u32>,
+}
+
+impl RetentionArgs {
+    /// Whether anything of it is set.
+    pub fn any(&self) -> bool {
+        let counts = [
+            self.keep_last,
+            self.keep_hourly,
+            self.keep_daily,
+            self.keep_weekly,
+            self.keep_monthly,
+            self.keep_yearly,
+            self.keep_minimum,
+        ];
+        self.keep_within.is_some() || counts.iter().any(Option::is_some)
+    }
+}
+
+/// What follows a backup.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Retention")]
+pub struct UpkeepArgs {
+    #[command(flatten)]
+    pub retention: RetentionArgs,
+    /// Tag the newest backups lifecycle=monthly, weekly or hourly, for the host's own rules
+    #[arg(long, env = "AUTO_LIFECYCLE_POLICY_TAGS", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
+    pub lifecycle_tags: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ZoneArgs {
+    /// Time zone of schedules, hours, days, weeks and months; UTC when unset
+    #[arg(long, env = "TZ", value_name = "ZONE")]
+    pub time_zone: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Pipeline")]
 pub struct PipelineArgs {
     /// Compression: 0 (none), 1 (xz), xz, zstd or gzip
@@ -92,4 +222,46 @@ pub struct PipelineArgs {
     /// Size of the dump to plan for, such as 500G, where the server's figure is too small
     #[arg(long, hide_short_help = true, env = "DUMP_SIZE_ESTIMATE", value_name = "SIZE", value_parser = size)]
     pub size_estimate: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Alerts")]
+pub struct AlertArgs {
+    /// Send mail through this server
+    #[arg(long, env = "SMTP_HOST", value_name = "HOST", value_parser = NonEmptyStringValueParser::new())]
+    pub smtp_host: Option<String>,
+    /// Port of the mail server; when unset 587, for tls 465, for none 25
+    #[arg(long, hide_short_help = true, env = "SMTP_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub smtp_port: Option<u16>,
+    /// How mail is protected on its way to the server; starttls when unset, on port 465 tls
+    #[arg(long, hide_short_help = true, env = "SMTP_SECURITY", value_name = "HOW", value_enum)]
+    pub smtp_security: Option<MailSecurity>,
+    /// Log in to the mail server as this user
+    #[arg(long, hide_short_help = true, env = "SMTP_USER", value_name = "USER")]
+    pub smtp_user: Option<String>,
+    /// Whether mail is sent
+    #[arg(long, hide_short_help = true, env = "SMTP_ENABLED", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
+    pub smtp_enabled: bool,
+    /// Recipients of mail, with commas between them
+    #[arg(long, env = "MAIL_TO", value_name = "ADDRESSES")]
+    pub mail_to: Option<String>,
+    /// Sender of mail; SMTP_USER when unset and an address
+    #[arg(long, hide_short_help = true, env = "MAIL_FROM", value_name = "ADDRESS")]
+    pub mail_from: Option<String>,
+    /// Put this before every subject
+    #[arg(long, hide_short_help = true, env = "MAIL_SUBJECT_PREFIX", value_name = "TEXT")]
+    pub mail_subject_prefix: Option<String>,
+    /// Certificates (PEM) to trust beside the system's, for mail and webhooks
+    #[arg(long, hide_short_help = true, env = "ALERT_CA_FILE", value_name = "FILE")]
+    pub alert_ca_file: Option<PathBuf>,
+    /// How long the end of a run waits for alerts to be delivered
+    #[arg(long, hide_short_help = true, env = "ALERT_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = limit)]
+    pub alert_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MailSecurity {
+    Starttls,
+    Tls,
+    None,
 }

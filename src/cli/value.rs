@@ -2,6 +2,8 @@
 
 use crate::error::Fault;
 use crate::manifest::BackupId;
+use jiff::Span;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -23,6 +25,21 @@ impl FromStr for Which {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "latest" { Ok(Which::Latest) } else { text.parse().map(Which::Id) }
     }
+}
+
+/// Where to listen: the first of these addresses that can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen(pub Vec<SocketAddr>);
+
+/// An address with its port, or a port alone, which is that of every address.
+pub fn listen(text: &str) -> Result<Listen, String> {
+    let form = || "an address looks like 127.0.0.1:9187, [::1]:9187 or :9187".to_owned();
+    let Some(port) = text.strip_prefix(':') else {
+        return text.parse().map(|address| Listen(vec![address])).map_err(|_| form());
+    };
+    let port: u16 = port.parse().map_err(|_| form())?;
+    // The first takes clients of both kinds, where the machine has both.
+    Ok(Listen(vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]))
 }
 
 /// A number with an optional K, M, G or T (powers of 1,024), also written KB or KiB.
@@ -54,6 +71,26 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     if parsed > LONGEST { Err("a time is ten years at most".to_owned()) } else { Ok(parsed) }
 }
 
+/// A time by the calendar, such as 12h, 7d, 4w, 3mo or 1y.
+pub fn span(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|_| "such a time looks like 12h, 7d, 4w, 3mo or 1y".to_owned())?;
+    let fine = [
+        span.get_minutes(),
+        span.get_seconds(),
+        span.get_milliseconds(),
+        span.get_microseconds(),
+        span.get_nanoseconds(),
+    ];
+    // Who writes 6m for six months must not be left with the backups of six minutes.
+    if fine != [0; 5] {
+        return Err("such a time has no unit below an hour (h); a month is mo".to_owned());
+    }
+    if !span.is_positive() {
+        return Err("such a time is 1h at least".to_owned());
+    }
+    Ok(span)
+}
+
 /// A time that PostgreSQL is told too; 0 is for ever.
 pub fn wait(text: &str) -> Result<Duration, String> {
     let parsed = duration(text)?;
@@ -81,6 +118,28 @@ mod tests {
     }
 
     #[test]
+    fn an_address_has_a_port_and_a_port_needs_no_address() {
+        let shown = |text| listen(text).map(|listen| listen.0.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(shown("127.0.0.1:9187").unwrap(), ["127.0.0.1:9187"]);
+        assert_eq!(shown(":9187").unwrap(), ["[::]:9187", "0.0.0.0:9187"]);
+        for wrong in ["", ":", "9187", "127.0.0.1", "localhost:9187", ":70000", "::9187"] {
+            assert!(listen(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_by_the_calendar_has_no_small_units() {
+        for (text, shown) in
+            [("12h", "12h"), ("7d", "7d"), ("4w", "4w"), ("3mo", "3mo"), ("1y 6mo", "1y 6mo"), ("P7D", "7d")]
+        {
+            assert_eq!(span(text).map(|span| format!("{span:#}")), Ok(shown.to_owned()));
+        }
+        for wrong in ["6m", "1h30m", "90s", "0d", "-7d", "7", "", "week", "7d ago", "1h1ns"] {
+            assert!(span(wrong).is_err(), "{wrong:?}: {:?}", span(wrong));
+        }
+    }
+
+    #[test]
     fn times_have_units_and_bounds() {
         assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
@@ -94,7 +153,7 @@ mod tests {
         #[test]
         fn no_text_makes_a_parser_panic(text in "\\PC{0,20}", number in any::<u64>(), unit in "[a-zA-Z]{0,3}") {
             for text in [text, format!("{number}{unit}")] {
-                let _ = (size(&text), limit(&text), Which::from_str(&text));
+                let _ = (size(&text), limit(&text), span(&text), listen(&text), Which::from_str(&text));
                 if let Ok(time) = duration(&text) {
                     prop_assert!(std::time::Instant::now().checked_add(time).is_some());
                 }

@@ -1,61 +1,93 @@
 //! `pgbk backup`
 
 use super::contents;
-use crate::cli::BackupArgs;
+use crate::alert::Alerts;
+use crate::cli::{BackupArgs, RunArgs};
 use crate::config;
-use crate::console::{Console, bytes};
-use crate::error::{Fault, Result};
-use crate::jobs::backup::{Plan, backup};
+use crate::console::{Console, bytes, error_document};
+use crate::error::Result;
+use crate::history::History;
+use crate::jobs::backup::Plan;
 use crate::keys::Key;
 use crate::manifest::Manifest;
 use crate::monitor::Monitor;
+use crate::record::Cause;
+use crate::run::{Outcome, Run, exit_code};
+use crate::upkeep::Upkeep;
+use crate::vault::Vault;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
-    // All settings first: a mistake is told before any network is touched.
-    let compression = config::compression(&args.pipeline)?;
-    let arguments = config::pg_dump_arguments(args.pg_dump_args.as_deref())?;
-    let vault = config::vault(&args.store, &args.keys)?;
-    if vault.encrypt && matches!(vault.key, Some(Key::Raw { iv: Some(_), .. })) {
-        console.warn(
-            "a fixed DB_BACKUP_ENCRYPT_IV shows which backups share a beginning; unset it to get a fresh IV for each",
-        );
+    let prepared = Prepared::new(&args.run, console)?;
+    let done = backups(args, &prepared, console);
+    prepared.alerts.close(console);
+    done
+}
+
+fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<u8> {
+    let databases = config::databases(&args.run, &prepared.plan.settings)?;
+    let location = prepared.vault.store.location();
+    let alone = databases.only().is_some();
+    let outcomes = prepared.run(console).all(&databases, Cause::Manual, |outcome| match &outcome.result {
+        // A closed stdout is told at the end.
+        Ok(manifest) if !args.json => drop(console.text(&summary(manifest, &location))),
+        Err(error) if !alone => console.tell(error),
+        _ => {}
+    })?;
+    let code = exit_code(&outcomes);
+    if !alone {
+        let documents = outcomes.iter().map(|outcome| document(outcome, &location)).collect::<Result<Vec<_>>>()?;
+        console.result("", &documents)?;
+        return Ok(code);
     }
-    if !vault.verify {
-        console.warn("DB_BACKUP_VERIFY=0: what is stored is not read back");
+    for outcome in outcomes {
+        console.result("", &report(&outcome.result?, &location)?)?;
     }
-    let server = config::server(&args.server)?;
-    let databases = match args.databases.as_slice() {
-        [] if !server.database().is_empty() => vec![server.database().to_owned()],
-        [] => return Err(Fault::usage("no database is named").hint("name one, or set DB_NAME").into()),
-        named => named.to_vec(),
-    };
-    let mut made = Vec::new();
-    for database in &databases {
-        let plan = Plan {
-            settings: server.for_database(database),
-            format: args.format,
-            compression,
-            arguments: arguments.clone(),
-            bin_dir: args.server.pg_bin_dir.clone(),
-            lock_wait: args.lock_timeout,
-            stall: args.stall_timeout,
-            expected: args.pipeline.size_estimate,
-        };
-        let manifest = backup(&vault, &plan, console)?;
-        if !args.json {
-            console.text(&summary(&manifest, &vault.store.location()))?;
+    Ok(code)
+}
+
+/// Everything that the settings say of a run.
+pub struct Prepared<'a> {
+    pub args: &'a RunArgs,
+    pub vault: Vault,
+    pub plan: Plan,
+    pub upkeep: Upkeep,
+    pub alerts: Alerts,
+    pub history: Option<History>,
+}
+
+impl<'a> Prepared<'a> {
+    /// All settings first: a mistake is told before any network is touched.
+    pub fn new(args: &'a RunArgs, console: &Console) -> Result<Prepared<'a>> {
+        let plan = config::plan(args)?;
+        let vault = config::vault(&args.store, &args.keys)?;
+        let upkeep = config::upkeep(&args.upkeep, &args.zone)?;
+        if vault.encrypt && matches!(vault.key, Some(Key::Raw { iv: Some(_), .. })) {
+            console.warn(
+                "a fixed DB_BACKUP_ENCRYPT_IV shows which backups share a beginning; unset it to get a fresh IV for each",
+            );
         }
-        made.push(manifest);
+        if !vault.verify {
+            console.warn("DB_BACKUP_VERIFY=0: what is stored is not read back");
+        }
+        let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
+        let alerts = Alerts::open(&config::alerts(&args.alerts, &args.state, plan.settings.describe())?);
+        Ok(Prepared { args, vault, plan, upkeep, alerts, history })
     }
-    let location = vault.store.location();
-    let reports = made.iter().map(|manifest| report(manifest, &location)).collect::<Result<Vec<_>>>()?;
-    if let ([one], true) = (reports.as_slice(), args.json) {
-        console.result("", one)?;
-    } else {
-        console.result("", &reports)?;
+
+    pub fn run<'b>(&'b self, monitor: &'b dyn Monitor) -> Run<'b> {
+        Run {
+            vault: &self.vault,
+            plan: &self.plan,
+            upkeep: &self.upkeep,
+            alerts: &self.alerts,
+            history: self.history.as_ref(),
+            limit: self.args.run_timeout,
+            clock: Timestamp::now,
+            monitor,
+        }
     }
-    Ok(0)
 }
 
 /// For people, after the work.
@@ -91,5 +123,16 @@ pub fn report(manifest: &Manifest, location: &str) -> Result<Value> {
         map.insert("store".to_owned(), json!(location));
         map.insert("rows".to_owned(), json!(manifest.rows()));
     }
+    Ok(value)
+}
+
+/// One database of several, done or not.
+fn document(outcome: &Outcome, location: &str) -> Result<Value> {
+    let Outcome { record, result } = outcome;
+    let mut value = match result {
+        Ok(manifest) => report(manifest, location)?,
+        Err(error) => json!({"database": record.database, "error": error_document(error)}),
+    };
+    value["state"] = json!(record.state);
     Ok(value)
 }

@@ -3,9 +3,11 @@
 use crate::cli::DoctorArgs;
 use crate::config;
 use crate::console::Console;
+use crate::databases::Databases;
 use crate::error::Result;
-use crate::jobs::doctor::{Finding, Status, clean, look_at_server, look_at_store};
+use crate::jobs::doctor::{Finding, Status, clean, look_at_alerts, look_at_server, look_at_store};
 use crate::keys::Key;
+use crate::postgres::{Settings, control};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -23,6 +25,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
         Err(error) => findings.push(Finding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
     }
     findings.extend(servers(args));
+    findings.extend(alerts(args));
     let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
     console.result(&table(&findings, failed), &json!({"failed": failed, "findings": findings}))?;
     Ok(u8::from(failed > 0))
@@ -33,10 +36,29 @@ fn servers(args: &DoctorArgs) -> Vec<Finding> {
         Ok(server) => server,
         Err(error) => return vec![Finding::error("server", &error, "check the DB_ and PG variables")],
     };
-    let named = args.databases.clone();
-    let databases = if named.is_empty() { vec![server.database().to_owned()] } else { named };
+    let databases = match databases(args, &server) {
+        Ok(databases) => databases,
+        Err(error) => return vec![Finding::error("databases", &error, "check DB_NAME")],
+    };
     let bin_dir = args.server.pg_bin_dir.as_deref();
     databases.iter().flat_map(|database| look_at_server(&server.for_database(database), bin_dir)).collect()
+}
+
+fn databases(args: &DoctorArgs, server: &Settings) -> Result<Vec<String>> {
+    match Databases::of(&args.databases)? {
+        Some(Databases::Named(names)) => Ok(names),
+        Some(Databases::All) => control::databases(server),
+        None => Ok(vec![server.database().to_owned()]),
+    }
+}
+
+fn alerts(args: &DoctorArgs) -> Vec<Finding> {
+    // Where the server's settings are wrong, that is told already.
+    let server = config::server(&args.server).map(|server| server.describe()).unwrap_or_default();
+    match config::alerts(&args.alerts, &args.state, server) {
+        Ok(settings) => look_at_alerts(&settings, args.test_alerts.then(Timestamp::now)),
+        Err(error) => vec![Finding::error("alerts", &error, "check WEBHOOK_URL, PING_URL, SMTP_HOST and MAIL_TO")],
+    }
 }
 
 fn keys(args: &DoctorArgs) -> Finding {

@@ -14,14 +14,17 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
         return Err(Fault::usage("--raw writes two files, which stdout cannot hold").hint("name a folder").into());
     }
     let vault = config::vault(&args.store, &args.keys)?;
-    let id = resolve(&args.which, args.database.as_deref(), &vault)?;
     if args.raw {
+        let id = resolve(&args.which, args.database.as_deref(), &vault)?;
         let folder = args.output.as_deref().unwrap_or(Path::new("."));
         let path = transfer::download_raw(&vault, &id, folder, args.force, console)?;
         console.text(&format!("{}\n", path.display()))?;
         return Ok(0);
     }
-    let opened = vault.open(&id)?;
+    let opened = match &args.object {
+        Some(key) => vault.old_backup(key)?.open(None, console)?,
+        None => vault.open(&resolve(&args.which, args.database.as_deref(), &vault)?)?,
+    };
     let extension = opened.manifest.dump.format.extension();
     if to_stdout {
         let mut out = Stdout::lock();
@@ -33,6 +36,7 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
         transfer::download(opened, Output::Writer(&mut out), args.force, console)?;
         return Ok(0);
     }
+    let id = &opened.manifest.id;
     let path = args.output.clone().unwrap_or_else(|| format!("{id}.{extension}").into());
     let count = transfer::download(opened, Output::File(&path), args.force, console)?;
     console.text(&format!("{} ({})\n", path.display(), bytes(count)))?;

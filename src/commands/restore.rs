@@ -1,6 +1,6 @@
 //! `pgbk restore`
 
-use super::{contents, resolve, the_database};
+use super::{contents, named, resolve, the_database};
 use crate::cli::{RestoreArgs, Which};
 use crate::commands::list::age;
 use crate::config;
@@ -11,7 +11,7 @@ use crate::manifest::{BackupId, Manifest};
 use crate::monitor::Monitor;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{State, Target};
-use crate::vault::Vault;
+use crate::vault::{Opened, Vault};
 use jiff::Timestamp;
 
 /// As many backups are offered to choose from.
@@ -25,8 +25,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     }
     let vault = config::vault(&args.store, &args.keys)?;
     let server = config::server(&args.server)?;
-    let Some(id) = which(args, &vault)? else { return Err(declined()) };
-    let opened = vault.open(&id)?;
+    let Some(opened) = open(args, &vault, console)? else { return Err(declined()) };
     let mut plan = Plan {
         settings: server.clone(),
         database: args.to.clone().unwrap_or_else(|| opened.manifest.database.clone()),
@@ -42,8 +41,9 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         plan.over_source = true;
     }
     let target = admit(&opened.manifest, &plan)?;
-    console.note(&outline(&opened.manifest, &server, &target, &vault));
-    if !args.yes && !agreed(&opened.manifest, &server, &target, &vault, console)? {
+    let outline = outline(args, &opened.manifest, &server, &target, &vault);
+    console.note(&outline);
+    if !args.yes && !agreed(&opened.manifest, &target, &outline, console)? {
         return Err(declined());
     }
     let report = restore(opened, &plan, &target, console)?;
@@ -58,6 +58,19 @@ fn declined() -> anyhow::Error {
     Fault::failed("not confirmed: nothing was restored").into()
 }
 
+/// The backup that is meant; none where the person chose none.
+fn open(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Option<Opened>> {
+    let Some(key) = &args.object else {
+        return which(args, vault)?.map(|id| vault.open(&id)).transpose();
+    };
+    // Where nobody says whose it is, the target may well be its source, and is treated so.
+    let database = named(args.database.as_deref())?.or_else(|| args.to.clone()).ok_or_else(|| {
+        Fault::usage(format!("\"{key}\" does not say which database it is of"))
+            .hint("set DB_NAME to the database that it was taken from, or say --to")
+    })?;
+    vault.old_backup(key)?.open(Some(&database), console).map(Some)
+}
+
 fn which(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
     match &args.which {
         Some(which) => resolve(which, args.database.as_deref(), vault).map(Some),
@@ -67,10 +80,7 @@ fn which(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
 }
 
 fn pick(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
-    let mut ids = match &args.database {
-        Some(database) => vault.ids(Some(database))?,
-        None => vault.ids(None)?,
-    };
+    let mut ids = vault.ids(named(args.database.as_deref())?.as_deref())?;
     if ids.is_empty() {
         // Says what is missing, and where.
         vault.latest(&the_database(args.database.as_deref(), vault)?)?;
@@ -97,15 +107,18 @@ fn pick(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
 }
 
 /// What goes where, before anything happens.
-fn outline(manifest: &Manifest, server: &Settings, target: &Target, vault: &Vault) -> String {
+fn outline(args: &RestoreArgs, manifest: &Manifest, server: &Settings, target: &Target, vault: &Vault) -> String {
+    let backup = match &args.object {
+        Some(key) => format!("\"{key}\" of {}, written by Doubletake,", manifest.taken_at),
+        None => manifest.id.to_string(),
+    };
     let state = match target.state {
         State::Missing => "does not exist and will be created".to_owned(),
         State::Empty => "is empty".to_owned(),
         State::Holds(count) => format!("holds {count} objects, ALL OF WHICH WILL BE REPLACED"),
     };
     format!(
-        "  backup    {} from {}\n  dump      {} {}\n  server    {}\n  database  \"{}\" {state}",
-        manifest.id,
+        "  backup    {backup} from {}\n  dump      {} {}\n  server    {}\n  database  \"{}\" {state}",
         vault.store.location(),
         bytes(manifest.plain.bytes),
         contents(manifest),
@@ -114,8 +127,8 @@ fn outline(manifest: &Manifest, server: &Settings, target: &Target, vault: &Vaul
     )
 }
 
-fn agreed(manifest: &Manifest, server: &Settings, target: &Target, vault: &Vault, console: &Console) -> Result<bool> {
-    console.say(&outline(manifest, server, target, vault));
+fn agreed(manifest: &Manifest, target: &Target, outline: &str, console: &Console) -> Result<bool> {
+    console.say(outline);
     let name = &target.database;
     if !confirm_by_typing(&format!("Type the database's name ({name}) to restore"), name)? {
         return Ok(false);

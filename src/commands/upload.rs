@@ -1,6 +1,7 @@
 //! `pgbk upload`
 
 use super::backup::{report, summary};
+use super::named;
 use crate::cli::UploadArgs;
 use crate::config;
 use crate::console::Console;
@@ -14,6 +15,11 @@ use std::path::Path;
 pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
     let compression = config::compression(&args.pipeline)?;
     let vault = config::vault(&args.store, &args.keys)?;
+    if args.raw && args.store.s3_object_name.is_some() {
+        return Err(Fault::usage("--raw keeps the .meta as it is, which cannot name a new version of a fixed name")
+            .hint("unset S3_OBJECT_NAME, or upload the dump itself (pgbk download without --raw)")
+            .into());
+    }
     let manifest = if args.raw {
         transfer::upload_raw(&vault, &args.file, console)?
     } else {
@@ -31,7 +37,7 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
 }
 
 fn database(args: &UploadArgs) -> Result<String> {
-    args.database.clone().ok_or_else(|| {
+    named(args.database.as_deref())?.ok_or_else(|| {
         Fault::usage("upload needs to know which database the dump is of")
             .hint("say --database NAME, or set DB_NAME")
             .into()

@@ -1,21 +1,23 @@
 //! `pgbk verify`
 
-use super::resolve;
+use super::{named, resolve};
 use crate::cli::VerifyArgs;
 use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::{Fault, Kind, Result};
-use crate::jobs::verify::{Finding, verify, verify_all};
+use crate::jobs::verify::{Finding, verify, verify_all, verify_old};
 use serde_json::json;
 
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let vault = config::vault(&args.store, &args.keys)?;
     let findings = if args.all {
-        let ids = vault.ids(args.database.as_deref())?;
+        let ids = vault.ids(named(args.database.as_deref())?.as_deref())?;
         if ids.is_empty() {
             return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
         }
         verify_all(&vault, &ids, args.level, console)?
+    } else if let Some(key) = &args.object {
+        vec![verify_old(vault.old_backup(key)?, console)?]
     } else {
         let id = resolve(&args.which, args.database.as_deref(), &vault)?;
         vec![verify(&vault, &id, args.level, console)?]

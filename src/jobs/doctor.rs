@@ -1,8 +1,10 @@
 //! Looks at everything a backup depends on, and says what to do about each finding.
 
+mod alert;
 mod server;
 mod store;
 
+pub use alert::look_at_alerts;
 pub use server::look_at_server;
 pub use store::{clean, look_at_store};
 

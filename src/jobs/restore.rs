@@ -236,12 +236,13 @@ fn requirements(pg_restore: &Path, spool: &Path, environment: &process::Environm
 }
 
 fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
-    let mut spool = tempfile::Builder::new().prefix("pgbk-").suffix(".dump").tempfile()?;
+    let place = std::env::temp_dir();
+    let mut spool = tempfile::Builder::new().prefix("pgbk-").suffix(".dump").tempfile().map_err(|error| {
+        Fault::failed(format!("cannot make a temporary file for the archive: {error}"))
+            .hint("TMPDIR names a folder with room for it, in a container a volume")
+    })?;
     drain(&mut opened.plain()?, monitor, |bytes| spool.write_all(bytes)).map_err(|error| {
-        error.context(format!(
-            "write the archive to a temporary file in \"{}\" (TMPDIR)",
-            std::env::temp_dir().display()
-        ))
+        error.context(format!("write the archive to a temporary file in \"{}\" (TMPDIR)", place.display()))
     })?;
     Ok(spool)
 }

@@ -4,10 +4,10 @@ use crate::error::{Fault, Result};
 use crate::manifest::{BackupId, Compression, Format, META, Manifest, Sealed};
 use crate::monitor::Monitor;
 use crate::newfile::NewFile;
-use crate::store::{Creation, write_small};
+use crate::store::{Creation, Purpose, write_as};
 use crate::stream::tally::Summer;
 use crate::stream::{archive, drain};
-use crate::vault::{About, Opened, Vault};
+use crate::vault::{About, Opened, Vault, locked};
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -153,7 +153,8 @@ pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<M
     let manifest = carried(vault, Sealed::parse(&meta_path.display().to_string(), &meta)?)?;
     let payload = payload.unwrap_or_else(|| meta_path.with_file_name(manifest.file_name()));
     let mut file = File::open(&payload).map_err(|error| unreadable(&payload, &error))?;
-    let mut object = vault.store.create(&manifest.object, &Creation { expected: manifest.stored.bytes })?;
+    let creation = Creation { expected: manifest.stored.bytes, purpose: Purpose::Payload, ..Creation::default() };
+    let mut object = vault.store.create(&manifest.object, &creation)?;
     monitor.begin(&format!("upload {}", manifest.id), Some(manifest.stored.bytes));
     let mut summer = Summer::default();
     drain(&mut file, monitor, |bytes| {
@@ -166,11 +167,15 @@ pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<M
             Fault::damaged(format!("\"{}\" is not the payload that its .meta states", payload.display())).into()
         );
     }
-    object.commit()?;
-    if let Err(error) = write_small(vault.store.as_ref(), &manifest.meta_key(), &meta) {
-        vault.store.remove(&manifest.object)?;
-        return Err(error);
-    }
+    let receipt = object.commit()?;
+    let written = match write_as(vault.store.as_ref(), &manifest.meta_key(), &meta, Purpose::Meta) {
+        Ok(written) => written,
+        Err(error) => {
+            vault.store.remove(&manifest.object, None)?;
+            return Err(error);
+        }
+    };
+    locked(&manifest, [receipt.held, written.held], monitor)?;
     Ok(manifest)
 }
 

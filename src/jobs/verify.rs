@@ -9,6 +9,7 @@ use crate::stream::drain;
 use crate::stream::tables::Tables;
 use crate::stream::tally::{Summer, Tagger};
 use crate::stream::verified::VerifiedReader;
+use crate::vault::doubletake::OldBackup;
 use crate::vault::{Opened, Vault, unknown_archive};
 use serde::Serialize;
 use std::io::Read;
@@ -44,28 +45,42 @@ impl Finding {
             kind: None,
         }
     }
+
+    fn describe(&mut self, manifest: &Manifest) {
+        self.stored_bytes = Some(manifest.stored.bytes);
+        self.plain_bytes = Some(manifest.plain.bytes);
+        self.tables = (manifest.dump.format == Format::Plain).then_some(manifest.tables.len());
+        self.rows = manifest.rows();
+    }
+
+    /// With what the look came to.
+    fn judged(self, looked: Result<()>) -> Result<Finding> {
+        match looked {
+            Ok(()) => Ok(Finding { ok: true, ..self }),
+            Err(error) if matches!(kind(&error), Kind::Damaged) => {
+                Ok(Finding { error: Some(format!("{error:#}")), kind: Some(Kind::Damaged), ..self })
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Looks at one backup. Damage is a finding; an error is what kept the look from happening.
 pub fn verify(vault: &Vault, id: &BackupId, level: Level, monitor: &dyn Monitor) -> Result<Finding> {
     let mut finding = Finding::of(id, level);
     let looked = vault.manifest(id).and_then(|(manifest, working)| {
-        finding.stored_bytes = Some(manifest.stored.bytes);
-        finding.plain_bytes = Some(manifest.plain.bytes);
-        finding.tables = (manifest.dump.format == Format::Plain).then_some(manifest.tables.len());
-        finding.rows = manifest.rows();
+        finding.describe(&manifest);
         let object = vault.payload(&manifest)?;
         deeper(Opened { manifest: manifest.clone(), working, object }, &manifest, level, monitor)
     });
-    match looked {
-        Ok(()) => Ok(Finding { ok: true, ..finding }),
-        Err(error) if matches!(kind(&error), Kind::Damaged) => {
-            finding.error = Some(format!("{error:#}"));
-            finding.kind = Some(Kind::Damaged);
-            Ok(finding)
-        }
-        Err(error) => Err(error),
-    }
+    finding.judged(looked)
+}
+
+/// Looks at a backup that Doubletake wrote. Only reading it whole tells anything.
+pub fn verify_old(old: OldBackup, monitor: &dyn Monitor) -> Result<Finding> {
+    let mut finding = Finding::of(&old.id, Level::Content);
+    let looked = old.open(None, monitor).map(|opened| finding.describe(&opened.manifest));
+    finding.judged(looked)
 }
 
 /// Looks at each of several backups. One that could not be looked at is a finding too, so that it does not hide the others.

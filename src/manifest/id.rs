@@ -93,7 +93,7 @@ fn parse(text: &str) -> Option<BackupId> {
 }
 
 /// Percent-encodes what a key, a file name or a URL could not hold plainly.
-fn encode(database: &str) -> String {
+pub fn encode(database: &str) -> String {
     let mut encoded = String::with_capacity(database.len());
     for (at, byte) in database.bytes().enumerate() {
         match byte {

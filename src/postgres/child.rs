@@ -103,7 +103,7 @@ fn service(settings: &Settings) -> Result<Option<NamedTempFile>> {
     if rest.is_empty() {
         return Ok(None);
     }
-    let mut file = tempfile::Builder::new().prefix(".pgbk-").tempfile()?;
+    let mut file = passfile::private()?;
     writeln!(file, "[{SERVICE}]")?;
     for (keyword, value) in rest {
         writeln!(file, "{keyword}={value}")?;

@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use super::{pool, privileges};
-use crate::error::{Fault, Kind, Result};
+use crate::error::{Fault, Kind, Result, kind};
 use anyhow::Context;
 use jiff::Timestamp;
 use postgres::error::SqlState;
@@ -151,6 +151,21 @@ impl Control {
     pub fn unreadable(&mut self) -> Result<Vec<Unreadable>> {
         privileges::unreadable(&mut self.client)
     }
+}
+
+/// The databases of a server that accept connections and are no templates, by name. One that this role may not connect to
+/// is among them: to leave it out would hide that it is not backed up.
+pub fn databases(settings: &Settings) -> Result<Vec<String>> {
+    // One of the two is on every server.
+    let control = match Control::open(&settings.for_database("postgres")) {
+        Err(error) if kind(&error) == Kind::NotFound => Control::open(&settings.for_database("template1")),
+        opened => opened,
+    };
+    // A limit of -2 marks what an interrupted DROP DATABASE has left.
+    let query = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2
+                 ORDER BY datname";
+    let rows = rows(&mut control?.client, query)?;
+    Ok(rows.iter().filter_map(|row| row.get(0)).map(str::to_owned).collect())
 }
 
 const MICROSECONDS: &str = "(extract(epoch FROM now()) * 1000000)::bigint";

@@ -1,6 +1,6 @@
 //! Password files, read and written as libpq does.
 
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::secret::Secret;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -92,7 +92,7 @@ fn escape(text: &str) -> String {
 
 /// Writes a password file for these logins, whatever the database, readable by its owner only and removed on drop.
 pub fn write(logins: &[(Login, &Secret)]) -> Result<NamedTempFile> {
-    let mut file = tempfile::Builder::new().prefix(".pgbk-").tempfile()?;
+    let mut file = private()?;
     for (login, secret) in logins {
         let host = if SOCKETS.contains(&login.host) { "localhost" } else { login.host };
         let password = Zeroizing::new(escape(secret.reveal()));
@@ -104,6 +104,16 @@ pub fn write(logins: &[(Login, &Secret)]) -> Result<NamedTempFile> {
     }
     file.flush()?;
     Ok(file)
+}
+
+/// A file that only this user can read. In memory where the system has such a place, which a read-only root leaves writable too.
+pub(super) fn private() -> Result<NamedTempFile> {
+    let named = || tempfile::Builder::new().prefix(".pgbk-").to_owned();
+    let made = named().tempfile_in("/dev/shm").or_else(|_| named().tempfile());
+    Ok(made.map_err(|error| {
+        Fault::failed(format!("cannot make a file for pg_dump's password: {error}"))
+            .hint("TMPDIR names a folder that pgbk may write to")
+    })?)
 }
 
 /// The file in force: the one that is set, else `~/.pgpass`.

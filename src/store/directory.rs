@@ -105,14 +105,22 @@ impl Store for Directory {
         Ok(found)
     }
 
-    fn remove(&self, key: &str) -> Result<()> {
+    fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
         check(key)?;
+        if version.is_some() {
+            // No version of anything is here.
+            return Ok(());
+        }
         let Some(folder) = self.folder(key)? else { return Ok(()) };
         folder.unlink(name(key)).map_err(|error| cause("remove", &self.path(key), error).into())
     }
 
-    fn tag(&self, _key: &str, _tags: &[(String, String)]) -> Result<()> {
-        Err(Fault::failed("a directory store has no tags").into())
+    fn tag(&self, _key: &str, _version: Option<&str>, _tags: &[(String, String)]) -> Result<()> {
+        Err(no_tags().into())
+    }
+
+    fn tags(&self, _key: &str, _version: Option<&str>) -> Result<Vec<(String, String)>> {
+        Err(no_tags().into())
     }
 
     fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
@@ -218,6 +226,10 @@ pub(super) fn refuse_version(version: Option<&str>) -> Result<()> {
         None => Ok(()),
         Some(version) => Err(Fault::not_found(format!("version \"{version}\": this store keeps no versions")).into()),
     }
+}
+
+fn no_tags() -> Fault {
+    Fault::failed("a directory store has no tags")
 }
 
 fn name(key: &str) -> &str {

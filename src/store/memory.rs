@@ -28,11 +28,6 @@ struct Kept {
 }
 
 impl Memory {
-    /// The tags that an object was given last.
-    pub fn tags(&self, key: &str) -> Vec<(String, String)> {
-        self.contents().objects.get(key).map(|kept| kept.tags.clone()).unwrap_or_default()
-    }
-
     /// A test that panicked while holding the lock has failed already; the others may go on.
     fn contents(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -79,18 +74,29 @@ impl Store for Memory {
             .collect())
     }
 
-    fn remove(&self, key: &str) -> Result<()> {
+    fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
         check(key)?;
-        self.contents().objects.remove(key);
+        if version.is_none() {
+            self.contents().objects.remove(key);
+        }
         Ok(())
     }
 
-    fn tag(&self, key: &str, tags: &[(String, String)]) -> Result<()> {
+    fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()> {
         check(key)?;
+        refuse_version(version)?;
         let mut contents = self.contents();
         let Some(kept) = contents.objects.get_mut(key) else { return Err(missing(key).into()) };
         kept.tags = tags.to_vec();
         Ok(())
+    }
+
+    fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>> {
+        check(key)?;
+        refuse_version(version)?;
+        let contents = self.contents();
+        let Some(kept) = contents.objects.get(key) else { return Err(missing(key).into()) };
+        Ok(kept.tags.clone())
     }
 
     fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
@@ -129,7 +135,7 @@ impl Upload for Begun {
         if contents.objects.contains_key(&self.key) {
             return Err(taken(&self.key).into());
         }
-        let receipt = Receipt { bytes: bytes.len() as u64, etag: None, version: None };
+        let receipt = Receipt { bytes: bytes.len() as u64, ..Receipt::default() };
         contents.objects.insert(self.key.clone(), Kept { bytes, modified: Timestamp::now(), tags: Vec::new() });
         Ok(receipt)
     }

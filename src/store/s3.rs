@@ -11,11 +11,18 @@ mod date;
 mod fault;
 mod host;
 mod listing;
+mod lock;
+mod making;
 mod object;
 mod parts;
 mod sum;
 mod tries;
 mod upload;
+mod versions;
+
+pub use lock::{Lock, LockMode, Term};
+pub use making::Encryption;
+pub use versions::Version;
 
 use super::directory::check;
 use super::{Creation, Listed, Object, Store, Unfinished, Upload};
@@ -25,6 +32,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{Tag, Tagging};
 use fault::status;
 use host::Host;
+use making::is_set_elsewhere;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +55,11 @@ pub struct S3Settings {
     pub content_md5: bool,
     /// `S3_REQUEST_HEADERS`, for the requests that make objects.
     pub headers: Vec<(String, String)>,
+    /// `S3_STORAGE_CLASS`, for payloads.
+    pub storage_class: Option<String>,
+    pub encryption: Option<Encryption>,
+    /// For payloads and their `.meta`.
+    pub lock: Option<Lock>,
     pub parts_in_flight: usize,
     /// The most parts that the host takes for one object.
     pub part_limit: u32,
@@ -70,6 +83,9 @@ impl Default for S3Settings {
             ca_file: None,
             content_md5: true,
             headers: Vec::new(),
+            storage_class: None,
+            encryption: None,
+            lock: None,
             parts_in_flight: 4,
             part_limit: 10_000,
             part_size: None,
@@ -95,13 +111,36 @@ impl S3Settings {
         if !(1..=10_000).contains(&self.part_limit) {
             return Err(Fault::usage("the number of parts must be between 1 and 10000").into());
         }
+        self.check_headers()
+    }
+
+    fn check_headers(&self) -> Result<()> {
         // Values may be secrets, such as the keys of server-side encryption.
-        match self.headers.iter().find(|(name, value)| !is_header(name, value)) {
-            None => Ok(()),
-            Some((name, _)) => {
-                Err(Fault::usage(format!("S3_REQUEST_HEADERS: {name:?} is not a header, or its value is none")).into())
+        for (name, value) in &self.headers {
+            if !is_header(name, value) {
+                let text = format!("S3_REQUEST_HEADERS: {name:?} is not a header, or its value is none");
+                return Err(Fault::usage(text).into());
+            }
+            if is_set_elsewhere(self, name) {
+                let text = format!("S3_REQUEST_HEADERS: {name} is set by a setting of its own too");
+                return Err(Fault::usage(text).hint("leave one of the two out").into());
             }
         }
+        let values = [self.storage_class.as_deref(), self.encryption.as_ref().and_then(Encryption::key)];
+        match values.into_iter().flatten().find(|value| value.is_empty() || !is_header("x", value)) {
+            None => Ok(()),
+            Some(value) => Err(Fault::usage(format!("{value:?} cannot be the value of a header")).into()),
+        }
+    }
+
+    /// Whether there is anything that not every host and bucket can do.
+    fn asks_for_more(&self) -> bool {
+        self.storage_class.is_some() || self.encryption.is_some() || self.lock.is_some() || !self.headers.is_empty()
+    }
+
+    /// The key service's own encryption gives objects an ETag that nobody else can compute.
+    fn etag_is_md5(&self) -> bool {
+        !matches!(self.encryption, Some(Encryption::KeyService(_)))
     }
 }
 
@@ -136,6 +175,21 @@ impl S3 {
         }
     }
 
+    /// Whether what is overwritten stays as an older version.
+    pub fn keeps_versions(&self) -> Result<bool> {
+        versions::are_kept(&self.0)
+    }
+
+    /// All versions of the objects whose key begins with `prefix`, those of one key newest first.
+    pub fn versions(&self, prefix: &str) -> Result<Vec<Version>> {
+        versions::all(&self.0, prefix)
+    }
+
+    /// Whether new backups are to be locked.
+    pub fn locks(&self) -> bool {
+        self.0.settings.lock.is_some()
+    }
+
     /// Whether the host itself refuses a second object under a taken key, asked with `key`, which must exist.
     pub fn refuses_taken(&self, key: &str) -> Result<bool> {
         let host = &self.0;
@@ -146,15 +200,6 @@ impl S3 {
             Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(true),
             Err(error) => Err(host.fault(&format!("try to overwrite \"{key}\""), error).into()),
         }
-    }
-
-    pub fn get_tags(&self, key: &str) -> Result<Vec<(String, String)>> {
-        check(key)?;
-        let host = &self.0;
-        let request = host.client.get_object_tagging().bucket(host.bucket()).key(host.full(key));
-        let answer = host.wait(request.send())?;
-        let answer = answer.map_err(|error| host.fault(&format!("read the tags of \"{key}\""), error))?;
-        Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 }
 
@@ -177,27 +222,37 @@ impl Store for S3 {
         listing::objects(&self.0, prefix)
     }
 
-    fn remove(&self, key: &str) -> Result<()> {
+    fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
         check(key)?;
         let host = &self.0;
         let request = host.client.delete_object().bucket(host.bucket()).key(host.full(key));
+        let request = request.set_version_id(version.map(str::to_owned));
         match host.wait(request.send())? {
             Ok(_) => Ok(()),
             // Some hosts say that it was not there; a missing bucket is told apart by its code.
-            Err(error) if error.code() == Some("NoSuchKey") => Ok(()),
+            Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchVersion")) => Ok(()),
             Err(error) => Err(host.fault(&format!("remove \"{key}\""), error).into()),
         }
     }
 
-    fn tag(&self, key: &str, tags: &[(String, String)]) -> Result<()> {
+    fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()> {
         check(key)?;
         let host = &self.0;
         let tags: std::result::Result<Vec<Tag>, _> =
             tags.iter().map(|(name, value)| Tag::builder().key(name).value(value).build()).collect();
         let tags = Tagging::builder().set_tag_set(Some(tags?)).build()?;
         let request = host.client.put_object_tagging().bucket(host.bucket()).key(host.full(key)).tagging(tags);
-        let answer = host.wait(request.send())?;
+        let answer = host.wait(request.set_version_id(version.map(str::to_owned)).send())?;
         answer.map(|_| ()).map_err(|error| host.fault(&format!("tag \"{key}\""), error).into())
+    }
+
+    fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>> {
+        check(key)?;
+        let host = &self.0;
+        let request = host.client.get_object_tagging().bucket(host.bucket()).key(host.full(key));
+        let answer = host.wait(request.set_version_id(version.map(str::to_owned)).send())?;
+        let answer = answer.map_err(|error| host.fault(&format!("read the tags of \"{key}\""), error))?;
+        Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 
     fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {

@@ -119,11 +119,12 @@ impl Cluster {
             .unwrap()
     }
 
-    /// pgbk's own variables for this server.
+    /// pgbk's own variables for this server; runs are written down beside it.
     pub fn env(&self) -> Vec<(String, String)> {
         let port = self.port.to_string();
         let pairs = [("DB_HOST", "127.0.0.1"), ("DB_PORT", &port), ("DB_USER", USER), ("DB_PASSWORD", PASSWORD)];
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        let state = ("STATE_DIR".to_owned(), self.directory.join("state").display().to_string());
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).chain([state]).collect()
     }
 
     /// Stops the server as a crash would.

@@ -51,6 +51,8 @@ impl Request {
 pub enum Fault {
     /// Answers this instead of doing what was asked.
     Answer(u16, &'static str),
+    /// Answers as if it had done what was asked.
+    Ignored,
     /// A success by its status, a failure by its text.
     ErrorIn200,
     /// Does what was asked, and hangs up instead of answering.
@@ -79,6 +81,8 @@ struct State {
     /// The path and the begin of every upload, also of those that are over.
     begun_for: BTreeMap<String, (String, Timestamp)>,
     begun: usize,
+    /// The document that each object was tagged with.
+    tags: BTreeMap<String, Vec<u8>>,
     seen: Vec<Request>,
     calls: BTreeMap<&'static str, usize>,
 }
@@ -158,6 +162,12 @@ impl Faulty {
         state.begun_for.insert(id, (path, Timestamp::now()));
     }
 
+    /// The documents that objects were tagged with.
+    pub fn tags(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state.tags.values().map(|tags| String::from_utf8_lossy(tags).into_owned()).collect()
+    }
+
     pub fn open_uploads(&self) -> usize {
         self.state.lock().unwrap().uploads.len()
     }
@@ -177,6 +187,7 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
         let out = stream.get_mut();
         match fault {
             Some(Fault::Answer(status, code)) => write_answer(out, call, &error(status, code), None)?,
+            Some(Fault::Ignored) => write_answer(out, call, &ok(Vec::new(), ""), None)?,
             Some(Fault::ErrorIn200) => {
                 write_answer(out, call, &Answer { status: 200, ..error(500, "InternalError") }, None)?
             }
@@ -315,6 +326,14 @@ fn answer(state: &mut State, request: &Request) -> Answer {
             None => error(404, "NoSuchUpload"),
         },
         "uploads" => ok(Vec::new(), uploads(state)),
+        "tag" => {
+            state.tags.insert(request.path.clone(), request.body.clone());
+            ok(Vec::new(), "")
+        }
+        "get-tags" => {
+            let none = || b"<Tagging><TagSet></TagSet></Tagging>".to_vec();
+            ok(Vec::new(), state.tags.get(&request.path).cloned().unwrap_or_else(none))
+        }
         "head" | "get" => read(state, request),
         _ => error(501, "NotImplemented"),
     }

@@ -5,8 +5,10 @@
 pub mod ceph;
 pub mod cluster;
 pub mod database;
+pub mod fake;
 pub mod faulty;
 pub mod pgbk;
 pub mod process;
 pub mod random;
 pub mod s3;
+pub mod scheduler;

@@ -136,17 +136,23 @@ impl Pgbk {
     /// Backs up one database and gives the backup's id.
     #[track_caller]
     pub fn backup(&self, database: &str, more: &[&str]) -> String {
-        let document = self.args(["backup"].iter().chain(more).copied()).set("DB_NAME", database).json();
+        let document = self.args(["backup"].iter().chain(more).copied()).set("DB_NAME", quoted(database)).json();
         document["id"].as_str().expect("an id").to_owned()
     }
 
     /// Another program in pgbk's place, which is given pgbk's command line.
     pub fn wrapped(&self, program: &str, before: &[&str]) -> Output {
+        self.command_by(&[&[program], before].concat()).stdin(Stdio::null()).output().expect("run the wrapper")
+    }
+
+    /// pgbk's own command line, behind that of another program where there is one.
+    pub fn command_by(&self, wrapper: &[&str]) -> Command {
         let own = self.command();
+        let Some((program, before)) = wrapper.split_first() else { return own };
         let mut command = Command::new(program);
         command.args(before).arg(own.get_program()).args(own.get_args()).env_clear();
         command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.stdin(Stdio::null()).output().expect("run the wrapper")
+        command
     }
 
     fn keeps_its_secrets(&self, text: &str) {
@@ -160,6 +166,11 @@ impl Pgbk {
         }
         assert!(!text.contains(PASSWORD), "the server's password is shown in: {text}");
     }
+}
+
+/// As `DB_NAME` takes any name.
+pub fn quoted(database: &str) -> String {
+    format!("\"{}\"", database.replace('"', "\"\""))
 }
 
 pub struct Running {

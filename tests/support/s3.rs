@@ -43,10 +43,27 @@ pub fn radosgw() -> &'static Server {
 impl Server {
     /// Makes a bucket whose name begins so, and gives its whole name.
     pub fn bucket(&self, name: &str) -> String {
-        let mut random = [0; 4];
-        openssl::rand::rand_bytes(&mut random).expect("random");
-        let name = format!("{name}-{}", hex::encode(random));
+        let name = unique(name);
         let made = self.runtime.block_on(self.client.create_bucket().bucket(&name).send());
+        made.unwrap_or_else(|error| panic!("{}: create bucket {name}: {error:?}", self.name));
+        name
+    }
+
+    /// One that keeps every version of its objects.
+    pub fn versioned_bucket(&self, name: &str) -> String {
+        use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+        let bucket = self.bucket(name);
+        let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let request = self.client.put_bucket_versioning().bucket(&bucket).versioning_configuration(on);
+        self.runtime.block_on(request.send()).expect("versioning");
+        bucket
+    }
+
+    /// One with Object Lock, and so with versions.
+    pub fn locking_bucket(&self, name: &str) -> String {
+        let name = unique(name);
+        let request = self.client.create_bucket().bucket(&name).object_lock_enabled_for_bucket(true);
+        let made = self.runtime.block_on(request.send());
         made.unwrap_or_else(|error| panic!("{}: create bucket {name}: {error:?}", self.name));
         name
     }
@@ -73,6 +90,12 @@ impl Server {
     pub fn client(&self) -> (&Client, &Runtime) {
         (&self.client, &self.runtime)
     }
+}
+
+fn unique(name: &str) -> String {
+    let mut random = [0; 4];
+    openssl::rand::rand_bytes(&mut random).expect("random");
+    format!("{name}-{}", hex::encode(random))
 }
 
 /// A port may be taken between the search and the start, and Ceph fails one start in five.
@@ -141,7 +164,8 @@ fn try_seaweedfs(place: &Place) -> Result<Host, String> {
     command.arg("server").arg(format!("-dir={}", data.display()));
     command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-s3.autoCreateBucket=false"]);
     command.args(["-master.volumeSizeLimitMB=1024", "-volume.max=200", "-master.telemetry=false"]);
-    command.arg(format!("-s3.config={}", config_file.display()));
+    command.arg(format!("-s3.config={}", config_file.display())).arg("-s3.iam.readOnly=false");
+    command.env("WEED_S3_SSE_KEK", "5e".repeat(32));
     let ports = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"];
     let more = ["s3.port", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance"];
     for (at, name) in (port..).zip(ports.into_iter().chain(more)) {

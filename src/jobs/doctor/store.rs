@@ -2,15 +2,13 @@
 
 use super::Finding;
 use crate::error::{Kind, Result, kind};
-use crate::manifest::{BackupId, META};
+use crate::leftovers::{Leftovers, PROBE as PROBE_NAME};
 use crate::monitor::Monitor;
 use crate::store::s3::S3;
-use crate::store::{Store, Unfinished, read_small, write_small};
+use crate::store::{Store, read_small, write_small};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-const PROBE_NAME: &str = ".pgbk-doctor-";
 const PROBE: &[u8] = b"pgbk doctor\n";
 /// AWS and others refuse requests whose time is further off.
 const MOST_SKEW: i64 = 15 * 60;
@@ -28,9 +26,9 @@ pub fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<
     findings.push(read(store, &key));
     findings.push(listing(store, &key));
     if let Some(s3) = s3 {
-        findings.extend([tags(store, s3, &key), lock(s3), conditional(s3, &key), skew(s3)]);
+        findings.extend([tags(store, &key), versions(s3), lock(s3), conditional(s3, &key), skew(s3)]);
     }
-    findings.push(match store.remove(&key) {
+    findings.push(match store.remove(&key, None) {
         Ok(()) => Finding::ok("store: delete", "allowed"),
         Err(error) => {
             let detail = format!("not possible, and not needed for backups: {error:#}");
@@ -82,9 +80,9 @@ fn listing(store: &dyn Store, key: &str) -> Finding {
     }
 }
 
-fn tags(store: &dyn Store, s3: &S3, key: &str) -> Finding {
+fn tags(store: &dyn Store, key: &str) -> Finding {
     let wanted = [("lifecycle".to_owned(), "hourly".to_owned())];
-    let found = store.tag(key, &wanted).and_then(|()| s3.get_tags(key));
+    let found = store.tag(key, None, &wanted).and_then(|()| store.tags(key, None));
     let remedy = "AUTO_LIFECYCLE_POLICY_TAGS cannot be used here; expire by prefix or by age instead";
     match found {
         Ok(tags) if tags == wanted => Finding::ok("store: tags", "are kept"),
@@ -93,9 +91,26 @@ fn tags(store: &dyn Store, s3: &S3, key: &str) -> Finding {
     }
 }
 
+fn versions(s3: &S3) -> Finding {
+    match s3.keeps_versions() {
+        Ok(true) => Finding::ok("store: versions", "what is overwritten or deleted stays as an older version"),
+        Ok(false) => Finding::note(
+            "store: versions",
+            "the bucket keeps none",
+            "S3_OBJECT_NAME and Object Lock need them; without them a deletion is final",
+        ),
+        Err(error) => Finding::note("store: versions", format!("unknown: {error:#}"), "S3_OBJECT_NAME needs to know"),
+    }
+}
+
 fn lock(s3: &S3) -> Finding {
     match s3.object_lock() {
         Ok(true) => Finding::ok("store: Object Lock", "the bucket has it"),
+        Ok(false) if s3.locks() => Finding::fail(
+            "store: Object Lock",
+            "the bucket does not have it, and backups are to be locked",
+            "use a bucket that was made with Object Lock, or unset S3_OBJECT_LOCK_MODE",
+        ),
         Ok(false) => Finding::note(
             "store: Object Lock",
             "the bucket does not have it",
@@ -120,43 +135,16 @@ fn skew(s3: &S3) -> Finding {
     }
 }
 
-/// What killed runs left: uploads never finished, payloads without a `.meta`, and probes of this very check.
-struct Leftovers {
-    unfinished: Vec<Unfinished>,
-    /// Key, bytes and age.
-    orphans: Vec<(String, u64, Option<Timestamp>)>,
-}
-
-fn find(store: &dyn Store) -> Result<Leftovers> {
-    let objects = store.list("")?;
-    let backups: BTreeSet<BackupId> = objects.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect();
-    let orphans = objects
-        .into_iter()
-        .filter(|object| !object.key.ends_with(META))
-        .filter(|object| {
-            object.key.starts_with(PROBE_NAME) || BackupId::of_key(&object.key).is_some_and(|id| !backups.contains(&id))
-        })
-        .map(|object| (object.key, object.bytes, object.modified))
-        .collect();
-    Ok(Leftovers { unfinished: store.unfinished("")?, orphans })
-}
-
 fn leftovers(store: &dyn Store) -> Finding {
-    match find(store) {
+    match Leftovers::find(store, "") {
         Err(error) => Finding::note("leftovers", format!("cannot be looked for: {error:#}"), "the role may not list"),
-        Ok(found) if found.unfinished.is_empty() && found.orphans.is_empty() => Finding::ok("leftovers", "none"),
+        Ok(found) if found.is_empty() => Finding::ok("leftovers", "none"),
         Ok(found) => {
-            let names: Vec<&str> = found
-                .unfinished
-                .iter()
-                .map(|upload| upload.key.as_str())
-                .chain(found.orphans.iter().map(|(key, _, _)| key.as_str()))
-                .collect();
             let detail = format!(
                 "{} unfinished uploads, {} payloads without .meta: {}",
                 found.unfinished.len(),
                 found.orphans.len(),
-                names.join(", ")
+                found.keys().join(", ")
             );
             Finding::note(
                 "leftovers",
@@ -167,22 +155,7 @@ fn leftovers(store: &dyn Store) -> Finding {
     }
 }
 
-/// Removes leftovers older than that, and only those. What a running backup has in the store is younger.
+/// Removes leftovers older than that, and only those.
 pub fn clean(store: &dyn Store, older_than: Duration, now: Timestamp, monitor: &dyn Monitor) -> Result<usize> {
-    let found = find(store)?;
-    let old = |time: Option<Timestamp>| {
-        time.is_some_and(|time| now.as_second().saturating_sub(time.as_second()) >= older_than.as_secs() as i64)
-    };
-    let mut removed = 0;
-    for upload in found.unfinished.iter().filter(|upload| old(upload.started)) {
-        store.discard(upload)?;
-        monitor.note(&format!("removed the unfinished upload of \"{}\"", upload.key));
-        removed += 1;
-    }
-    for (key, _, modified) in found.orphans.iter().filter(|(_, _, modified)| old(*modified)) {
-        store.remove(key)?;
-        monitor.note(&format!("removed \"{key}\", a payload without .meta, of {modified:?}"));
-        removed += 1;
-    }
-    Ok(removed)
+    Leftovers::find(store, "")?.older_than(older_than, now).remove(store, monitor)
 }

@@ -74,7 +74,7 @@ impl Upload for Partial {
         self.file = None;
         self.made.keep();
         self.folder.sync().map_err(|error| self.cause(error))?;
-        Ok(Receipt { bytes: self.bytes, etag: None, version: None })
+        Ok(Receipt { bytes: self.bytes, ..Receipt::default() })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::fault::uncertain;
 use super::host::Host;
 use super::listing;
+use super::making::Making;
 use super::parts::{ABORT_LIMIT, abort};
 use super::tries::Tries;
 use crate::error::{Fault, Result};
@@ -12,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 const MOST_SKEW: SignedDuration = SignedDuration::from_mins(15);
 
 /// The id of a new upload.
-pub(super) fn begin(host: &Host, key: &str) -> Result<String> {
+pub(super) fn begin(host: &Host, key: &str, making: &Making) -> Result<String> {
     let (since, tries) = (Timestamp::now(), Tries::default());
     let request = host
         .client
@@ -20,7 +21,7 @@ pub(super) fn begin(host: &Host, key: &str) -> Result<String> {
         .bucket(host.bucket())
         .key(host.full(key))
         .customize()
-        .mutate_request(host.add_headers())
+        .mutate_request(making.headers())
         .mutate_request(tries.count());
     // Not cut short by a signal at once: whether it was begun would not be known.
     let answer = host.wait_out(request.send()).inspect_err(|_| abort_lost(host, key, since, None))?;

@@ -5,7 +5,7 @@ use super::host::Host;
 use super::object::head;
 use super::tries::Tries;
 use crate::error::{Fault, Kind, Result};
-use crate::store::Receipt;
+use crate::store::{Receipt, Taken};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 /// What the request that makes an object appear is to carry.
@@ -15,18 +15,19 @@ pub(super) struct Claim {
     pub tries: Tries,
 }
 
-/// Makes the object appear by this request, which gives the version, unless its key is taken.
+/// Makes the object appear by this request, which gives the version, unless its key is taken and may not be.
 pub(super) fn claim<E>(
     host: &Host,
     key: &str,
     doing: &str,
+    taken: Taken,
     sent: Receipt,
     request: impl AsyncFn(Claim) -> Answer<Option<String>, E>,
 ) -> Result<Receipt>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let mut condition = Some("*".to_owned());
+    let mut condition = (taken == Taken::Refuse).then(|| "*".to_owned());
     loop {
         let tries = Tries::default();
         let claim = Claim { condition: condition.clone(), tries: tries.clone() };
@@ -45,7 +46,7 @@ where
         if may_be_done && let Some(found) = look_up(host, key, &sent)? {
             return Ok(found);
         }
-        return Err(if refused { taken(host, key) } else { host.fault(doing, error) }.into());
+        return Err(if refused { exists(host, key) } else { host.fault(doing, error) }.into());
     }
 }
 
@@ -53,14 +54,14 @@ where
 pub(super) fn refuse_taken(host: &Host, key: &str) -> Result<()> {
     match host.wait(head(host, key, None))? {
         Ok(None) => Ok(()),
-        Ok(Some(_)) => Err(taken(host, key).into()),
+        Ok(Some(_)) => Err(exists(host, key).into()),
         // Who may only write cannot look.
         Err(fault) if fault.kind() == Kind::Denied => Ok(()),
         Err(fault) => Err(fault.into()),
     }
 }
 
-fn taken(host: &Host, key: &str) -> Fault {
+fn exists(host: &Host, key: &str) -> Fault {
     Fault::new(Kind::Exists, format!("\"{key}\" exists already in {}", host.location()))
 }
 
@@ -68,7 +69,7 @@ fn taken(host: &Host, key: &str) -> Fault {
 fn look_up(host: &Host, key: &str, sent: &Receipt) -> Result<Option<Receipt>> {
     let found = host.wait_out(head(host, key, None))?;
     Ok(match found {
-        Ok(Some(info)) if info.bytes == sent.bytes && info.etag == sent.etag => {
+        Ok(Some(info)) if info.bytes == sent.bytes && (info.etag == sent.etag || !host.settings.etag_is_md5()) => {
             Some(Receipt { version: info.version, ..sent.clone() })
         }
         _ => None,

@@ -1,6 +1,7 @@
 //! The SDK's client, set up so that it works with every host and never waits for ever.
 
 use super::S3Settings;
+use crate::certificates;
 use crate::error::{Fault, Result};
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;
@@ -14,7 +15,6 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
-use openssl::x509::X509;
 use std::path::Path;
 use std::time::Duration;
 
@@ -139,8 +139,9 @@ fn timeouts(settings: &S3Settings) -> TimeoutConfig {
 fn http_client(ca_file: Option<&Path>) -> Result<SharedHttpClient> {
     let mut trusted = TrustStore::default();
     if let Some(path) = ca_file {
-        for pem in certificates(path)? {
-            trusted.add_pem_certificate(pem);
+        // One at a time: the trust store reads no bundles, and panics on what is none.
+        for certificate in certificates::read(path, "S3_CA_FILE")? {
+            trusted.add_pem_certificate(certificate.to_pem()?);
         }
     }
     let context = TlsContext::builder().with_trust_store(trusted).build()?;
@@ -155,20 +156,6 @@ fn http_client(ca_file: Option<&Path>) -> Result<SharedHttpClient> {
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.build()
     }))
-}
-
-/// Every certificate of the file, one PEM each: the trust store reads no bundles, and panics on what is none.
-fn certificates(path: &Path) -> Result<Vec<Vec<u8>>> {
-    let fail = |why: String| {
-        Fault::usage(format!("cannot read the certificates in \"{}\": {why}", path.display()))
-            .hint("S3_CA_FILE names a file of PEM certificates")
-    };
-    let text = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
-    let found = X509::stack_from_pem(&text).map_err(|error| fail(error.to_string()))?;
-    if found.is_empty() {
-        return Err(fail("there are none".to_owned()).into());
-    }
-    Ok(found.iter().map(|certificate| certificate.to_pem()).collect::<std::result::Result<_, _>>()?)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     let why = match &error {
-        SdkError::ServiceError(answer) => {
+        SdkError::ServiceError(answer) if !answer.raw().status().is_success() => {
             let code = answer.err().code().unwrap_or_default();
             return answered(host, doing, code, answer.err().message(), answer.raw().status().as_u16());
         }
@@ -27,8 +27,8 @@ where
             let why = root(failure.as_connector_error().map_or(&error as &dyn Error, |error| error));
             return unreachable(host, doing, &why, failure.is_user());
         }
-        SdkError::ResponseError(answer) => {
-            let status = answer.raw().status().as_u16();
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => {
+            let status = status(&error).unwrap_or_default();
             format!("{} answered {status} with something that is not S3's: {}", host.name, root(&error))
         }
         _ => return unsent(doing, &root(&error)),
@@ -64,6 +64,9 @@ fn answered(host: &Host, doing: &str, code: &str, message: Option<&str>, status:
             "the key of S3_ACCESS_KEY_ID needs the right to {doing}, or is not the key that {name} knows"
         )),
         (_, 404) => Fault::not_found(text),
+        (_, 400 | 500 | 501) if host.settings.asks_for_more() => Fault::failed(text).hint(
+            "it may not know what S3_STORAGE_CLASS, S3_SSE, S3_OBJECT_LOCK_MODE or S3_REQUEST_HEADERS ask for, or the bucket does not have it",
+        ),
         (_, 500 | 502 | 503 | 504 | 429) => {
             Fault::failed(text).hint("the host is in trouble or overloaded; it was asked several times")
         }

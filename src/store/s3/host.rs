@@ -5,7 +5,6 @@ use super::{S3Settings, fault};
 use crate::error::{Fault, Result};
 use crate::interrupt::{self, TICK};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::http::HttpRequest;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::fmt;
 use std::future::Future;
@@ -97,17 +96,6 @@ impl Host {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         fault::fault(self, doing, error)
-    }
-
-    /// `S3_REQUEST_HEADERS`, put in before the request is signed.
-    pub fn add_headers(&self) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
-        let headers = self.settings.headers.clone();
-        move |request| {
-            for (name, value) in &headers {
-                // Checked when the store was opened.
-                let _ = request.headers_mut().try_insert(name.to_ascii_lowercase(), value.clone());
-            }
-        }
     }
 }
 

@@ -78,11 +78,11 @@ pub(super) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinish
     Ok(found)
 }
 
-fn doing(what: &str, prefix: &str) -> String {
+pub(super) fn doing(what: &str, prefix: &str) -> String {
     if prefix.is_empty() { what.to_owned() } else { format!("{what} below \"{prefix}\"") }
 }
 
 /// A list that says that it goes on, but not where, would otherwise be read for ever or taken for whole.
-fn endless(host: &Host, what: &str, prefix: &str) -> Fault {
+pub(super) fn endless(host: &Host, what: &str, prefix: &str) -> Fault {
     Fault::failed(format!("cannot {}: {} says that there is more, but not where", doing(what, prefix), host.name))
 }

@@ -4,10 +4,11 @@ use super::begin::begin;
 use super::claim::{Claim, claim, refuse_taken};
 use super::fault::{Answer, status};
 use super::host::{GRACE, Host};
+use super::making::Making;
 use super::object::real_version;
 use super::sum::Sum;
 use crate::error::{Fault, Result};
-use crate::store::Receipt;
+use crate::store::{Receipt, Taken};
 use aws_sdk_s3::operation::abort_multipart_upload::AbortMultipartUploadError;
 use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::primitives::ByteStream;
@@ -25,6 +26,7 @@ pub(super) struct Parts {
     host: Arc<Host>,
     key: String,
     id: String,
+    taken: Taken,
     in_flight: usize,
     tasks: JoinSet<Result<Part>>,
     done: Vec<Part>,
@@ -41,11 +43,21 @@ struct Part {
 }
 
 impl Parts {
-    pub fn begin(host: &Arc<Host>, key: &str, part_size: usize) -> Result<Parts> {
-        let id = begin(host, key)?;
+    pub fn begin(host: &Arc<Host>, key: &str, part_size: usize, making: &Making) -> Result<Parts> {
+        let id = begin(host, key, making)?;
         let in_flight = host.settings.parts_in_flight.min((IN_FLIGHT_BYTES / part_size.max(1)).max(2)).max(1);
         let (host, key) = (Arc::clone(host), key.to_owned());
-        Ok(Parts { host, key, id, in_flight, tasks: JoinSet::new(), done: Vec::new(), begun: 0, open: true })
+        Ok(Parts {
+            host,
+            key,
+            id,
+            taken: making.taken,
+            in_flight,
+            tasks: JoinSet::new(),
+            done: Vec::new(),
+            begun: 0,
+            open: true,
+        })
     }
 
     /// Waits until another part may be sent. A part that has failed is an error here.
@@ -83,11 +95,14 @@ impl Parts {
         }
         self.done.sort_by_key(|part| part.number);
         let sums: Vec<Sum> = self.done.iter().map(|part| part.sum).collect();
-        let sent = Receipt { bytes, etag: Some(Sum::of_parts(&sums)?), version: None };
-        // Some hosts honour the condition for whole objects only.
-        refuse_taken(&self.host, &self.key)?;
+        let sent = Receipt { bytes, etag: Some(Sum::of_parts(&sums)?), ..Receipt::default() };
+        if self.taken == Taken::Refuse {
+            // Some hosts honour the condition for whole objects only.
+            refuse_taken(&self.host, &self.key)?;
+        }
         let doing = format!("complete the upload of \"{}\"", self.key);
-        let receipt = claim(&self.host, &self.key, &doing, sent, async |claim| self.request_completion(claim).await)?;
+        let receipt =
+            claim(&self.host, &self.key, &doing, self.taken, sent, async |claim| self.request_completion(claim).await)?;
         self.open = false;
         Ok(receipt)
     }

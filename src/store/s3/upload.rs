@@ -3,13 +3,16 @@
 use super::claim::{Claim, claim, refuse_taken};
 use super::fault::Answer;
 use super::host::Host;
+use super::lock::{Hold, confirm};
+use super::making::Making;
 use super::object::real_version;
 use super::parts::Parts;
 use super::sum::Sum;
 use crate::error::{Fault, Result, into_io};
-use crate::store::{Creation, Receipt, Upload};
+use crate::store::{Creation, Held, Receipt, Taken, Upload};
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
+use jiff::Timestamp;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -27,27 +30,40 @@ pub(super) struct S3Upload {
     buffer: Vec<u8>,
     bytes: u64,
     parts: Option<Parts>,
+    creation: Creation,
+    /// Once the object is being made.
+    hold: Option<Hold>,
     failed: bool,
 }
 
 impl S3Upload {
     pub fn begin(host: &Arc<Host>, key: &str, creation: &Creation) -> Result<S3Upload> {
-        refuse_taken(host, key)?;
+        if creation.taken == Taken::Refuse {
+            refuse_taken(host, key)?;
+        }
         let part_size = part_size(host.settings.part_size, host.settings.part_limit, creation.expected) as usize;
         let buffer = Vec::with_capacity(part_size.min(creation.expected as usize));
-        let (host, key) = (Arc::clone(host), key.to_owned());
-        Ok(S3Upload { host, key, part_size, buffer, bytes: 0, parts: None, failed: false })
+        let (host, key, creation) = (Arc::clone(host), key.to_owned(), creation.clone());
+        Ok(S3Upload { host, key, part_size, buffer, bytes: 0, parts: None, creation, hold: None, failed: false })
     }
 
     fn send_part(&mut self) -> Result<()> {
-        let parts = match &mut self.parts {
-            Some(parts) => parts,
-            none => none.insert(Parts::begin(&self.host, &self.key, self.part_size)?),
-        };
+        if self.parts.is_none() {
+            let making = self.making()?;
+            self.parts = Some(Parts::begin(&self.host, &self.key, self.part_size, &making)?);
+        }
+        let Some(parts) = &mut self.parts else { unreachable!("begun above") };
         // Before a new buffer is asked for, so that a full pipe holds one fewer.
         parts.make_room()?;
         let next = Vec::with_capacity(self.part_size);
         parts.send(std::mem::replace(&mut self.buffer, next))
+    }
+
+    /// A lock's days count from here, not from when the dump began.
+    fn making(&mut self) -> Result<Making> {
+        let making = Making::new(&self.host.settings, &self.creation, Timestamp::now())?;
+        self.hold = making.hold;
+        Ok(making)
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<usize> {
@@ -68,14 +84,22 @@ impl S3Upload {
             return Err(Fault::failed(format!("the upload of \"{}\" has failed before", self.key)).into());
         }
         let last = std::mem::take(&mut self.buffer);
-        match &mut self.parts {
-            None => put(&self.host, &self.key, last),
+        let receipt = match &mut self.parts {
+            None => {
+                let making = self.making()?;
+                put(&self.host, &self.key, last, &making)?
+            }
             Some(parts) => {
                 parts.make_room()?;
                 parts.send(last)?;
-                parts.complete(self.bytes)
+                parts.complete(self.bytes)?
             }
-        }
+        };
+        let held = match self.hold {
+            None => Held::Free,
+            Some(hold) => confirm(&self.host, &self.key, receipt.version.as_deref(), hold),
+        };
+        Ok(Receipt { held, ..receipt })
     }
 }
 
@@ -104,10 +128,12 @@ fn part_size(setting: Option<u64>, limit: u32, expected: u64) -> u64 {
     setting.unwrap_or_else(|| needed.div_ceil(MIB).saturating_mul(MIB).clamp(USUAL_PART, *PART_SIZES.end()))
 }
 
-fn put(host: &Host, key: &str, bytes: Vec<u8>) -> Result<Receipt> {
+fn put(host: &Host, key: &str, bytes: Vec<u8>, making: &Making) -> Result<Receipt> {
     let sum = Sum::of(&bytes)?;
-    let sent = Receipt { bytes: bytes.len() as u64, etag: Some(sum.hex()), version: None };
-    claim(host, key, &format!("write \"{key}\""), sent, async |claim| put_object(host, key, &bytes, sum, claim).await)
+    let sent = Receipt { bytes: bytes.len() as u64, etag: Some(sum.hex()), ..Receipt::default() };
+    let doing = format!("write \"{key}\"");
+    let send = async |claim| put_object(host, key, &bytes, sum, making, claim).await;
+    claim(host, key, &doing, making.taken, sent, send)
 }
 
 async fn put_object(
@@ -115,6 +141,7 @@ async fn put_object(
     key: &str,
     bytes: &[u8],
     sum: Sum,
+    making: &Making,
     claim: Claim,
 ) -> Answer<Option<String>, PutObjectError> {
     let request = host
@@ -126,7 +153,7 @@ async fn put_object(
         .set_content_md5(host.settings.content_md5.then(|| sum.base64()))
         .body(ByteStream::from(bytes.to_vec()))
         .customize()
-        .mutate_request(host.add_headers())
+        .mutate_request(making.headers())
         .mutate_request(claim.tries.count());
     Ok(request.send().await?.version_id().and_then(real_version))
 }

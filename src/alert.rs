@@ -1,0 +1,216 @@
+//! Tells people of failed backups: once when they begin to fail and once when they work again, whoever starts them.
+//!
+//! A run is never held up by it for longer than a fixed time, and never fails because of it. Every channel has a thread of its
+//! own; a message for people is written to disk before it is sent, and removed when it has arrived.
+
+mod channel;
+mod courier;
+mod http;
+mod mail;
+mod message;
+mod outage;
+mod outbox;
+mod ping;
+mod trust;
+mod webhook;
+
+pub use channel::Channel;
+pub use http::Address;
+pub use lettre::message::Mailbox;
+pub use mail::{Login, Mail, Security, mailbox, recipients};
+pub use message::{Message, Origin};
+pub use outbox::Outbox;
+pub use ping::Ping;
+pub use trust::Trust;
+pub use webhook::{Template, Webhook};
+
+use crate::error::Result;
+use crate::interrupt;
+use crate::monitor::Monitor;
+use crate::record::{Record, State};
+use courier::Courier;
+use message::Event;
+use outage::{Outage, Outages, Turn};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// After a signal alerts may hold up the end this long; what has not arrived by then is sent with the next run.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The name of all databases together.
+const EVERY: &str = "*";
+
+/// Checked settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub ping: Option<Ping>,
+    pub webhook: Option<Webhook>,
+    pub mail: Option<Mail>,
+    pub origin: Origin,
+    /// Where outages and messages that have not arrived are kept.
+    pub folder: PathBuf,
+    /// How long the end of a run waits for deliveries.
+    pub limit: Duration,
+}
+
+impl Settings {
+    pub fn channels(&self) -> Vec<Channel> {
+        let ping = self.ping.clone().map(Channel::Ping);
+        let webhook = self.webhook.clone().map(Channel::Webhook);
+        [ping, webhook, self.mail.clone().map(Channel::Mail)].into_iter().flatten().collect()
+    }
+
+    pub fn outbox(&self) -> Outbox {
+        Outbox::new(self.folder.join("unsent"))
+    }
+
+    /// Whether anything can be remembered.
+    pub fn try_memory(&self) -> Result<()> {
+        let path = self.folder.join(".try");
+        outage::write(&path, b"")?;
+        Ok(std::fs::remove_file(path)?)
+    }
+}
+
+/// The channels at work, for as long as the process lives.
+pub struct Alerts {
+    origin: Origin,
+    outages: Outages,
+    outbox: Outbox,
+    ping: Option<Courier>,
+    ping_each: bool,
+    people: Vec<Courier>,
+    limit: Duration,
+}
+
+impl Alerts {
+    /// Touches neither network nor disk.
+    pub fn open(settings: &Settings) -> Alerts {
+        let outbox = settings.outbox();
+        let start = |channel| Courier::start(channel, &outbox, settings.limit);
+        let webhook = settings.webhook.clone().map(|webhook| start(Channel::Webhook(webhook)));
+        let mail = settings.mail.clone().map(|mail| start(Channel::Mail(mail)));
+        Alerts {
+            origin: settings.origin.clone(),
+            outages: Outages::new(settings.folder.clone()),
+            ping_each: settings.ping.as_ref().is_some_and(Ping::is_by_database),
+            ping: settings.ping.clone().map(|ping| start(Channel::Ping(ping))),
+            people: webhook.into_iter().chain(mail).collect(),
+            limit: settings.limit,
+            outbox,
+        }
+    }
+
+    /// Begins a round: databases backed up one after the other for one reason. What could not be delivered before is tried
+    /// again in the meantime.
+    pub fn round<'a>(&'a self, monitor: &'a dyn Monitor) -> Round<'a> {
+        self.couriers().for_each(|courier| courier.tell(monitor));
+        self.people.iter().for_each(Courier::sweep);
+        Round { alerts: self, monitor, begun: false, ended: Vec::new() }
+    }
+
+    /// Waits for the deliveries, but not for long.
+    pub fn close(&self, monitor: &dyn Monitor) {
+        let begun = Instant::now();
+        let over = || begun.elapsed() >= if interrupt::raised().is_some() { self.limit.min(GRACE) } else { self.limit };
+        self.couriers().for_each(Courier::close);
+        self.couriers().for_each(|courier| courier.wait(&over, monitor));
+    }
+
+    fn couriers(&self) -> impl Iterator<Item = &Courier> {
+        self.ping.iter().chain(&self.people)
+    }
+}
+
+/// One round of backups. One that is dropped before `finish` has not succeeded.
+pub struct Round<'a> {
+    alerts: &'a Alerts,
+    monitor: &'a dyn Monitor,
+    begun: bool,
+    ended: Vec<Record>,
+}
+
+impl Round<'_> {
+    pub fn started(&mut self, record: &Record) {
+        if self.alerts.ping_each || !self.begun {
+            self.ping(Event::Started, std::slice::from_ref(record));
+        }
+        self.begun = true;
+    }
+
+    /// One database is done with, however it went.
+    pub fn ended(&mut self, record: &Record) {
+        if !self.alerts.people.is_empty() {
+            self.tell_people(record);
+        }
+        if self.alerts.ping_each {
+            self.ping_end(std::slice::from_ref(record));
+        } else {
+            self.ended.push(record.clone());
+        }
+    }
+
+    pub fn finish(self) {
+        self.ping_end(&self.ended);
+    }
+
+    /// One failed database makes a failed round. One that another run is at work on says nothing, for that run will.
+    fn ping_end(&self, records: &[Record]) {
+        let any = |state| records.iter().any(|record| record.state == state);
+        if any(State::Failed) {
+            self.ping(Event::Failed, records);
+        } else if any(State::Done) {
+            self.ping(Event::Done, records);
+        }
+    }
+
+    fn ping(&self, state: Event, records: &[Record]) {
+        if let (Some(ping), Some(message)) = (&self.alerts.ping, Message::of_ping(state, records, &self.alerts.origin))
+        {
+            ping.post(message);
+        }
+    }
+
+    fn tell_people(&self, record: &Record) {
+        self.tell_of(record);
+        // Where every database was meant and they could not even be listed, whatever succeeds is the end of that.
+        if record.state == State::Done && record.database != EVERY && self.outage(EVERY).failing.is_some() {
+            self.tell_of(&Record { database: EVERY.to_owned(), ..record.clone() });
+        }
+    }
+
+    fn tell_of(&self, record: &Record) {
+        let Alerts { origin, outages, .. } = self.alerts;
+        let mut outage = self.outage(&record.database);
+        let last = outage.last_success.clone();
+        match outage.turn(record) {
+            Some(Turn::Failed) => self.post(&Message::failed(record, origin, last.as_ref())),
+            Some(Turn::Recovered(failing)) => self.post(&Message::recovered(record, origin, &failing)),
+            None => {}
+        }
+        // Only now: who is killed in between hears of it twice rather than never.
+        if let Err(error) = outages.save(&outage) {
+            self.monitor.warn(&format!("alerts may come again, as nothing can be remembered: {error:#}"));
+        }
+    }
+
+    fn outage(&self, database: &str) -> Outage {
+        let Alerts { origin, outages, .. } = self.alerts;
+        outages.load(database, &origin.server).unwrap_or_else(|error| {
+            self.monitor.warn(&format!("what is known of earlier failures is lost: {error:#}"));
+            Outage::none(database, &origin.server)
+        })
+    }
+
+    fn post(&self, message: &Message) {
+        for courier in &self.alerts.people {
+            match self.alerts.outbox.put(courier.key, message) {
+                Ok(()) => courier.sweep(),
+                Err(error) => {
+                    self.monitor.warn(&format!("an alert is sent at once or never, as it cannot be kept: {error:#}"));
+                    courier.post(message.clone());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What is told, in words that every channel can send.
+
+use super::outage::{Failing, Success};
+use crate::record::{Cause, Record, State};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Whose backups these are.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Where pgbk runs.
+    pub host: String,
+    /// The PostgreSQL server, and the role that reads it.
+    pub server: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    Started,
+    Done,
+    Failed,
+    Recovered,
+    Test,
+}
+
+/// One message. As JSON it is the webhook's document, and its members are the placeholders of a template.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    pub state: Event,
+    pub database: String,
+    pub host: String,
+    pub server: String,
+    pub run: String,
+    pub time: Timestamp,
+    pub error: String,
+    pub hint: String,
+    pub last_success: String,
+    pub subject: String,
+    pub text: String,
+}
+
+impl Message {
+    pub fn failed(record: &Record, origin: &Origin, last: Option<&Success>) -> Message {
+        let name = &record.database;
+        let mut message = about(Event::Failed, record, origin);
+        message.last_success = last.map_or("none that is known here".to_owned(), Success::describe);
+        message.subject = format!("backup of {name} failed on {}", origin.host);
+        let facts = [
+            ("why", message.error.clone()),
+            ("hint", message.hint.clone()),
+            ("database", format!("{name} on {}", origin.server)),
+            ("host", origin.host.clone()),
+            ("run", run(record)),
+            ("last success", message.last_success.clone()),
+        ];
+        message.text = format!(
+            "The backup of database \"{name}\" failed.\n\n{}\nWhat to do next:\n  pgbk history {}\n{}\n\
+             Further failures of this database are not reported; its next success is.\n",
+            table(&facts),
+            record.run,
+            shlex::try_quote(name).map_or_else(|_| String::new(), |name| format!("  pgbk doctor {name}\n")),
+        );
+        message
+    }
+
+    pub fn recovered(record: &Record, origin: &Origin, outage: &Failing) -> Message {
+        let name = &record.database;
+        let mut message = about(Event::Recovered, record, origin);
+        message.last_success = Success::of(record).as_ref().map_or_else(String::new, Success::describe);
+        message.subject = format!("backup of {name} works again on {}", origin.host);
+        let times = if outage.failures == 1 { "once".to_owned() } else { format!("{} times", outage.failures) };
+        let facts = [
+            ("backup", message.last_success.clone()),
+            ("place", record.backup.as_ref().map_or_else(String::new, |stored| stored.location.clone())),
+            ("database", format!("{name} on {}", origin.server)),
+            ("host", origin.host.clone()),
+            ("run", run(record)),
+        ];
+        message.text = format!(
+            "The backup of database \"{name}\" works again. It had failed {times} since {:.0}.\n\n{}",
+            outage.since,
+            table(&facts),
+        );
+        message
+    }
+
+    /// A few lines for a monitor; of several databases where one ping stands for all.
+    pub fn of_ping(state: Event, records: &[Record], origin: &Origin) -> Option<Message> {
+        let mut message = about(state, records.last()?, origin);
+        message.text = records.iter().map(|record| format!("{}: {}\n", record.database, ending(record))).collect();
+        Some(message)
+    }
+
+    /// No other message has it. A run may end more than one outage.
+    pub fn id(&self) -> String {
+        let database = blake2b_simd::Params::new().hash_length(4).hash(self.database.as_bytes()).to_hex();
+        format!("{}-{database}", self.run)
+    }
+
+    pub fn test(origin: &Origin, now: Timestamp) -> Message {
+        Message {
+            state: Event::Test,
+            database: "test".to_owned(),
+            host: origin.host.clone(),
+            server: origin.server.clone(),
+            run: now.strftime("test-%Y%m%dT%H%M%SZ").to_string(),
+            time: now,
+            error: String::new(),
+            hint: String::new(),
+            last_success: String::new(),
+            subject: format!("test of alerts on {}", origin.host),
+            text: format!(
+                "This is a test by `pgbk doctor --test-alerts`: no backup has failed.\n\n{}",
+                table(&[("server", origin.server.clone()), ("host", origin.host.clone())]),
+            ),
+        }
+    }
+}
+
+fn about(state: Event, record: &Record, origin: &Origin) -> Message {
+    let problem = record.problem.as_ref();
+    Message {
+        state,
+        database: record.database.clone(),
+        host: origin.host.clone(),
+        server: origin.server.clone(),
+        run: record.run.clone(),
+        time: record.ended.unwrap_or(record.started),
+        error: problem.map_or_else(String::new, |problem| problem.message.clone()),
+        hint: problem.map_or_else(String::new, |problem| problem.hints.join("\n")),
+        last_success: String::new(),
+        subject: String::new(),
+        text: String::new(),
+    }
+}
+
+fn run(record: &Record) -> String {
+    let cause = match record.cause {
+        Cause::Schedule => "by schedule",
+        Cause::CatchUp => "making up for a missed one",
+        Cause::Manual => "by hand",
+    };
+    let seconds = record.seconds().map_or_else(String::new, |seconds| format!(", {seconds:.1} s"));
+    format!("{}, {cause}, begun {:.0}{seconds}", record.run, record.started)
+}
+
+fn ending(record: &Record) -> String {
+    match (record.state, &record.backup, &record.problem) {
+        (State::Running, ..) => "begun".to_owned(),
+        (State::Done, Some(stored), _) => format!("done, {}", stored.id),
+        (State::Done, None, _) => "done".to_owned(),
+        (State::Skipped, ..) => "skipped, another run is at work on it".to_owned(),
+        (State::Failed, _, problem) => {
+            format!("failed: {}", problem.as_ref().map_or("", |problem| problem.message.as_str()))
+        }
+    }
+}
+
+/// Names in one column, values in another; what is empty is left out, and more lines of a value stay in their column.
+fn table(facts: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+        let mut name = *name;
+        for line in value.lines() {
+            text.push_str(format!("  {name:12}  {line}").trim_end());
+            text.push('\n');
+            name = "";
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::record::{Problem, Stored};
+
+    pub fn origin() -> Origin {
+        Origin { host: "backups-1".to_owned(), server: "db:5432 as pgbk".to_owned() }
+    }
+
+    /// A run of this number in this state.
+    pub fn record(number: u32, state: State) -> Record {
+        let started: Timestamp = format!("2026-11-{number:02}T06:45:00Z").parse().unwrap();
+        let ended = started + jiff::SignedDuration::from_millis(12_300);
+        let stored = Stored {
+            id: crate::manifest::BackupId::new("shop", ended),
+            location: "directory /backups".to_owned(),
+            object: String::new(),
+            plain_bytes: 1,
+            stored_bytes: 1,
+            tables: 1,
+            rows: None,
+            seconds: Default::default(),
+            encrypted: true,
+            verified: true,
+        };
+        let problem =
+            Problem { message: "cannot connect:\nrefused".into(), hints: vec!["is it up?".into()], exit_code: 1 };
+        Record {
+            run: format!("202611{number:02}T064500Z-1a2b3c4d"),
+            cause: Cause::Schedule,
+            database: "shop".to_owned(),
+            times: 1,
+            state,
+            started,
+            ended: Some(ended),
+            process: 1,
+            boot: String::new(),
+            backup: (state == State::Done).then_some(stored),
+            problem: (state == State::Failed).then_some(problem),
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_where_why_and_what_next() {
+        let last = Success::of(&record(1, State::Done)).unwrap();
+        let message = Message::failed(&record(2, State::Failed), &origin(), Some(&last));
+        assert_eq!(message.subject, "backup of shop failed on backups-1");
+        assert_eq!(
+            message.text,
+            "The backup of database \"shop\" failed.\n\
+             \n\
+             \x20 why           cannot connect:\n\
+             \x20               refused\n\
+             \x20 hint          is it up?\n\
+             \x20 database      shop on db:5432 as pgbk\n\
+             \x20 host          backups-1\n\
+             \x20 run           20261102T064500Z-1a2b3c4d, by schedule, begun 2026-11-02T06:45:00Z, 12.3 s\n\
+             \x20 last success  shop-20261101T064512Z, ended 2026-11-01T06:45:12Z\n\
+             \n\
+             What to do next:\n\
+             \x20 pgbk history 20261102T064500Z-1a2b3c4d\n\
+             \x20 pgbk doctor shop\n\
+             \n\
+             Further failures of this database are not reported; its next success is.\n"
+        );
+    }
+
+    #[test]
+    fn a_recovery_says_how_long_it_took() {
+        let failing = Failing { since: record(2, State::Failed).started, failures: 3 };
+        let message = Message::recovered(&record(5, State::Done), &origin(), &failing);
+        assert_eq!(message.subject, "backup of shop works again on backups-1");
+        assert!(message.text.starts_with(
+            "The backup of database \"shop\" works again. It had failed 3 times since 2026-11-02T06:45:00Z.\n"
+        ));
+        assert!(message.text.contains("backup        shop-20261105T064512Z"), "{}", message.text);
+    }
+}

@@ -1,0 +1,133 @@
+//! Messages that have not arrived, one file each. Several processes may share the folder.
+
+use super::message::Message;
+use super::outage::write;
+use crate::error::Result;
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Of each channel the newest are kept; whoever sets a receiver right after a year has no use for all of them.
+const KEPT: usize = 20;
+
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    folder: PathBuf,
+}
+
+/// A message that this process alone delivers.
+pub struct Claim {
+    path: PathBuf,
+    /// Locked until it is dropped.
+    _file: File,
+    pub message: Message,
+}
+
+impl Outbox {
+    pub fn new(folder: PathBuf) -> Outbox {
+        Outbox { folder }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub fn put(&self, channel: &str, message: &Message) -> Result<()> {
+        // Names of runs, which they begin with, sort by time.
+        let path = self.folder.join(format!("{}{}", message.id(), suffix(channel)));
+        write(&path, &serde_json::to_vec_pretty(message)?)?;
+        for path in self.waiting(channel).iter().rev().skip(KEPT) {
+            std::fs::remove_file(path).ok();
+        }
+        Ok(())
+    }
+
+    /// Oldest first.
+    pub fn waiting(&self, channel: &str) -> Vec<PathBuf> {
+        let suffix = suffix(channel);
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let ours = |path: &PathBuf| path.to_str().is_some_and(|path| path.ends_with(&suffix));
+        let mut found: Vec<PathBuf> = paths.filter(ours).collect();
+        found.sort();
+        found
+    }
+
+    /// None where another process delivers it or has done so.
+    pub fn claim(&self, path: &Path) -> Option<Claim> {
+        let file = File::open(path).ok()?;
+        // Where the file system knows no locks, it may be delivered twice.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return None;
+        }
+        // It may have been removed between the opening and the lock.
+        if file.metadata().ok()?.nlink() == 0 {
+            return None;
+        }
+        let message = serde_json::from_reader(&file).ok()?;
+        Some(Claim { path: path.to_owned(), _file: file, message })
+    }
+}
+
+impl Claim {
+    pub fn delivered(self) -> Result<()> {
+        Ok(std::fs::remove_file(&self.path)?)
+    }
+}
+
+fn suffix(channel: &str) -> String {
+    format!(".{channel}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::tests::{origin, record};
+    use super::*;
+    use crate::record::State;
+
+    fn outbox() -> (tempfile::TempDir, Outbox) {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::new(folder.path().join("unsent"));
+        (folder, outbox)
+    }
+
+    fn message(number: u32) -> Message {
+        Message::failed(&record(number, State::Failed), &origin(), None)
+    }
+
+    #[test]
+    fn messages_wait_in_order_for_their_own_channel_until_they_are_delivered() {
+        let (_folder, outbox) = outbox();
+        for number in [2, 1] {
+            outbox.put("mail", &message(number)).unwrap();
+        }
+        assert!(outbox.waiting("webhook").is_empty());
+        let waiting = outbox.waiting("mail");
+        let first = outbox.claim(&waiting[0]).unwrap();
+        assert_eq!(first.message, message(1));
+        first.delivered().unwrap();
+        assert_eq!(outbox.waiting("mail"), waiting[1..]);
+    }
+
+    #[test]
+    fn one_that_is_being_delivered_is_nobody_elses() {
+        let (_folder, outbox) = outbox();
+        outbox.put("mail", &message(1)).unwrap();
+        let path = outbox.waiting("mail").remove(0);
+        let claim = outbox.claim(&path).unwrap();
+        assert!(outbox.claim(&path).is_none());
+        drop(claim);
+        assert!(outbox.claim(&path).is_some());
+    }
+
+    #[test]
+    fn the_newest_are_kept() {
+        let (_folder, outbox) = outbox();
+        for number in 1..=25 {
+            outbox.put("mail", &message(number)).unwrap();
+        }
+        let waiting = outbox.waiting("mail");
+        assert_eq!(waiting.len(), KEPT);
+        assert_eq!(outbox.claim(&waiting[0]).unwrap().message, message(6));
+    }
+}

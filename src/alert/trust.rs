@@ -1,0 +1,43 @@
+//! Whose certificates count.
+
+use crate::certificates;
+use crate::error::Result;
+use lettre::transport::smtp::client as smtp;
+use std::path::Path;
+use std::sync::Arc;
+use ureq::tls::{Certificate, RootCerts};
+
+/// The system's authorities, and those of a file beside them.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// DER.
+    own: Arc<Vec<Vec<u8>>>,
+}
+
+impl Trust {
+    pub fn with(file: &Path, setting: &str) -> Result<Trust> {
+        let found = certificates::read(file, setting)?;
+        let own = found.iter().map(|certificate| certificate.to_der()).collect::<std::result::Result<_, _>>()?;
+        Ok(Trust { own: Arc::new(own) })
+    }
+
+    pub(super) fn for_http(&self) -> RootCerts {
+        if self.own.is_empty() {
+            return RootCerts::PlatformVerifier;
+        }
+        let system = rustls_native_certs::load_native_certs().certs;
+        let own = self.own.iter().map(|der| Certificate::from_der(der).to_owned());
+        RootCerts::from(system.iter().map(|der| Certificate::from_der(der).to_owned()).chain(own))
+    }
+
+    pub(super) fn for_smtp(
+        &self,
+        host: &str,
+    ) -> std::result::Result<smtp::TlsParameters, lettre::transport::smtp::Error> {
+        let mut parameters = smtp::TlsParameters::builder(host.to_owned());
+        for der in self.own.iter() {
+            parameters = parameters.add_root_certificate(smtp::Certificate::from_der(der.clone())?);
+        }
+        parameters.build()
+    }
+}

@@ -1,0 +1,19 @@
+//! A file of certificates to trust.
+
+use crate::error::{Fault, Result};
+use openssl::x509::X509;
+use std::path::Path;
+
+/// Every certificate of a PEM file, and at least one; the setting named the file.
+pub fn read(path: &Path, setting: &str) -> Result<Vec<X509>> {
+    let fail = |why: String| {
+        Fault::usage(format!("cannot read the certificates in \"{}\": {why}", path.display()))
+            .hint(format!("{setting} names a file of PEM certificates"))
+    };
+    let text = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    let found = X509::stack_from_pem(&text).map_err(|error| fail(error.to_string()))?;
+    if found.is_empty() {
+        return Err(fail("there are none".to_owned()).into());
+    }
+    Ok(found)
+}

@@ -1,0 +1,127 @@
+//! `pgbk history`
+
+use super::table::Table;
+use crate::cli::HistoryArgs;
+use crate::config;
+use crate::console::{Console, bytes};
+use crate::error::{Fault, Result};
+use crate::record::{Cause, Record, State, Stored};
+use serde_json::{Value, json};
+
+pub fn run(args: &HistoryArgs, console: &Console) -> Result<u8> {
+    let history = config::history(&args.state)?;
+    if let Some(run) = &args.run {
+        let record = history.find(run)?.ok_or_else(|| {
+            Fault::not_found(format!("there is no run {run} in {}", history.location()))
+                .hint("\"pgbk history\" shows which there are; STATE_DIR says where they are written down")
+        })?;
+        console.result(&whole(&record), &document(&record)?)?;
+        return Ok(0);
+    }
+    let mut records = history.records(console)?;
+    records.retain(|record| match record.state {
+        State::Failed => !args.running,
+        State::Running => !args.failed,
+        State::Done | State::Skipped => !args.failed && !args.running,
+    });
+    records.truncate(usize::from(args.limit));
+    let documents = records.iter().map(document).collect::<Result<Vec<_>>>()?;
+    console.result(&table(&records), &documents)?;
+    Ok(0)
+}
+
+/// The record, and what can be told from it.
+fn document(record: &Record) -> Result<Value> {
+    let mut value = serde_json::to_value(record)?;
+    value["seconds"] = json!(record.seconds());
+    if let Some(backup) = &record.backup {
+        value["backup"]["file"] = json!(file(backup));
+    }
+    Ok(value)
+}
+
+fn file(backup: &Stored) -> &str {
+    backup.object.rsplit('/').next().unwrap_or(&backup.object)
+}
+
+fn table(records: &[Record]) -> String {
+    let mut table = Table::new(&["RUN", "DATABASE", "STATE", "CAUSE", "TIME", "STORED", "RESULT"]);
+    for record in records {
+        let result = match (&record.backup, &record.problem) {
+            (Some(backup), _) => backup.id.to_string(),
+            (None, Some(problem)) => problem.message.clone(),
+            (None, None) => "-".to_owned(),
+        };
+        table.row([
+            record.run.clone(),
+            record.database.clone(),
+            state(record.state).to_owned(),
+            cause(record.cause).to_owned(),
+            record.seconds().map_or("-".to_owned(), |seconds| format!("{seconds:.1} s")),
+            record.backup.as_ref().map_or("-".to_owned(), |backup| bytes(backup.stored_bytes)),
+            result,
+        ]);
+    }
+    table.text("no runs\n")
+}
+
+fn whole(record: &Record) -> String {
+    let mut text = format!(
+        "{}\n  database  {}\n  state     {}\n  cause     {}\n  started   {}\n",
+        record.run,
+        record.database,
+        state(record.state),
+        cause(record.cause),
+        record.started,
+    );
+    if let (Some(ended), Some(seconds)) = (record.ended, record.seconds()) {
+        text.push_str(&format!("  ended     {ended} after {seconds:.1} s\n"));
+    }
+    if let Some(backup) = &record.backup {
+        text.push_str(&stored(backup));
+    }
+    for warning in &record.warnings {
+        text.push_str(&format!("  warning   {warning}\n"));
+    }
+    if let Some(problem) = &record.problem {
+        text.push_str(&format!("  error     {} (exit code {})\n", problem.message, problem.exit_code));
+        for hint in &problem.hints {
+            text.push_str(&format!("  hint      {hint}\n"));
+        }
+    }
+    text
+}
+
+fn stored(backup: &Stored) -> String {
+    let rows = backup.rows.map(|rows| format!(" in {} tables, {rows} rows", backup.tables)).unwrap_or_default();
+    let cipher = if backup.encrypted { "encrypted" } else { "not encrypted" };
+    let checked = if backup.verified { "read back" } else { "NOT read back" };
+    let stages: Vec<String> = backup.seconds.iter().map(|(stage, time)| format!("{stage} {time:.1} s")).collect();
+    format!(
+        "  backup    {}\n  dump      {}{rows}\n  stored    {} ({cipher}, {checked})\n  stages    {}\n  file      {}\n  key       {}\n  store     {}\n",
+        backup.id,
+        bytes(backup.plain_bytes),
+        bytes(backup.stored_bytes),
+        stages.join(", "),
+        file(backup),
+        backup.object,
+        backup.location,
+    )
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Running => "running",
+        State::Done => "done",
+        State::Failed => "FAILED",
+        State::Skipped => "skipped",
+    }
+}
+
+fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Schedule => "schedule",
+        Cause::CatchUp => "catch-up",
+        Cause::Manual => "manual",
+    }
+}

@@ -1,0 +1,165 @@
+//! `pgbk prune`
+
+use super::{the_database, with_backups};
+use crate::cli::PruneArgs;
+use crate::config;
+use crate::console::{Console, bytes, error_document};
+use crate::databases::Databases;
+use crate::error::{Fault, Kind, Result, kind};
+use crate::jobs::prune::{Fate, Judged, Mode, Pruned, leftovers, prune};
+use crate::leftovers::Leftovers;
+use crate::monitor::Monitor;
+use crate::retention::Policy;
+use crate::vault::Vault;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What is younger may belong to a backup that is being made.
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
+    let policy = config::policy(&args.retention, &config::zone(&args.zone)?)?;
+    let vault = config::vault(&args.store, &args.keys)?;
+    let databases = databases(args, &vault)?;
+    let mut documents = Vec::new();
+    let mut failed = false;
+    for database in &databases {
+        match one(args, &vault, database, &policy, console) {
+            Ok(report) => {
+                if !args.json {
+                    console.text(&report.text(args))?;
+                }
+                documents.push(report.document(args));
+            }
+            Err(error) if databases.len() == 1 || matches!(kind(&error), Kind::Interrupted(_)) => return Err(error),
+            // One that fails does not stop the others.
+            Err(error) => {
+                console.tell(&error);
+                documents.push(json!({"database": database, "error": error_document(&error)}));
+                failed = true;
+            }
+        }
+    }
+    console.result("", &documents)?;
+    Ok(u8::from(failed))
+}
+
+fn databases(args: &PruneArgs, vault: &Vault) -> Result<Vec<String>> {
+    match Databases::of(&args.databases)? {
+        Some(Databases::Named(names)) => Ok(names),
+        Some(Databases::All) => with_backups(vault),
+        None => Ok(vec![the_database(None, vault)?]),
+    }
+}
+
+/// What was found and done for one database.
+struct Report {
+    pruned: Pruned,
+    /// Older than a day.
+    left_behind: Leftovers,
+    /// Of those.
+    swept: usize,
+}
+
+fn one(args: &PruneArgs, vault: &Vault, database: &str, policy: &Policy, console: &Console) -> Result<Report> {
+    let now = Timestamp::now();
+    let mode = match (args.dry_run, args.force) {
+        (true, _) => Mode::DryRun,
+        (false, true) => Mode::Force,
+        (false, false) => Mode::Careful,
+    };
+    let pruned = prune(vault, database, policy, mode, now, console)?;
+    let left_behind = match leftovers(vault, database) {
+        Err(error) if kind(&error) == Kind::Denied => {
+            console.warn(&format!("what killed runs left cannot be looked for: {error:#}"));
+            Leftovers::default()
+        }
+        found => found?.older_than(DAY, now),
+    };
+    if pruned.backups.is_empty() && left_behind.is_empty() {
+        let place = vault.store.location();
+        return Err(Fault::not_found(format!("there is no backup of \"{database}\" in {place}"))
+            .hint("\"pgbk list\" shows what is stored")
+            .into());
+    }
+    let sweep = args.orphans && !args.dry_run;
+    let swept = if sweep { left_behind.remove(vault.store.as_ref(), console)? } else { 0 };
+    Ok(Report { pruned, left_behind, swept })
+}
+
+impl Report {
+    fn text(&self, args: &PruneArgs) -> String {
+        let backups = &self.pruned.backups;
+        let width = backups.iter().map(|backup| backup.id.to_string().len()).max().unwrap_or(0);
+        let mut text = format!("{:width$}  WHAT     WHY\n", "BACKUP");
+        for backup in backups {
+            let (what, why) = told(&backup.fate);
+            text.push_str(&format!("{:width$}  {what:7}  {why}\n", backup.id.to_string()));
+        }
+        text.push_str(&self.removed(args));
+        let left = self.pruned.count(|fate| matches!(fate, Fate::Left(_)));
+        if left > 0 {
+            text.push_str(&format!("{left} more should go, but the store does not let them: locked, or not allowed\n"));
+        }
+        text + &self.leftovers(args)
+    }
+
+    fn removed(&self, args: &PruneArgs) -> String {
+        let Pruned { database, backups, most } = &self.pruned;
+        let gone = |backup: &&Judged| matches!(backup.fate, Fate::Removed | Fate::Due);
+        let count = backups.iter().filter(gone).count();
+        let size = bytes(backups.iter().filter(gone).filter_map(|backup| backup.bytes).sum());
+        let done = if args.dry_run { "would be removed" } else { "removed" };
+        let guard = match args.dry_run && *most && !args.force {
+            true => "; that is more than half, which needs --force",
+            false => "",
+        };
+        format!("{count} of {} backups of \"{database}\" {done} ({size}){guard}\n", backups.len())
+    }
+
+    fn leftovers(&self, args: &PruneArgs) -> String {
+        let keys = self.left_behind.keys();
+        let names = keys.join(", ");
+        match (keys.len(), args.orphans, args.dry_run) {
+            (0, ..) => String::new(),
+            (_, true, false) => format!("{} leftovers of killed runs removed: {names}\n", self.swept),
+            (count, true, true) => format!("{count} leftovers of killed runs would be removed: {names}\n"),
+            (count, false, _) => {
+                format!("{count} leftovers of killed runs, which --orphans removes: {names}\n")
+            }
+        }
+    }
+
+    fn document(&self, args: &PruneArgs) -> Value {
+        let backups: Vec<Value> = self.pruned.backups.iter().map(document).collect();
+        json!({
+            "database": self.pruned.database,
+            "dry_run": args.dry_run,
+            "more_than_half": self.pruned.most,
+            "removed": self.pruned.count(|fate| *fate == Fate::Removed),
+            "left": self.pruned.count(|fate| matches!(fate, Fate::Left(_))),
+            "backups": backups,
+            "leftovers": self.left_behind.keys(),
+            "leftovers_removed": self.swept,
+        })
+    }
+}
+
+fn told(fate: &Fate) -> (&'static str, String) {
+    match fate {
+        Fate::Kept(reasons) => ("keep", reasons.join(", ")),
+        Fate::Due => ("remove", "no rule keeps it".to_owned()),
+        Fate::Removed => ("removed", "no rule keeps it".to_owned()),
+        Fate::Left(why) => ("left", why.clone()),
+    }
+}
+
+fn document(backup: &Judged) -> Value {
+    let (what, why) = told(&backup.fate);
+    let reasons = match &backup.fate {
+        Fate::Kept(reasons) => reasons.clone(),
+        _ => vec![why],
+    };
+    json!({"id": backup.id, "what": what, "why": reasons, "good": backup.bytes.is_some(), "stored_bytes": backup.bytes})
+}

@@ -1,0 +1,161 @@
+//! `pgbk schedule`
+
+mod backups;
+mod next;
+
+use super::backup::Prepared;
+use crate::cli::ScheduleArgs;
+use crate::config;
+use crate::console::Console;
+use crate::cron::{Entry, Timetable};
+use crate::databases::Databases;
+use crate::document::Life;
+use crate::environment;
+use crate::error::{Fault, Result};
+use crate::interrupt;
+use crate::jobs::schedule::{Agenda, End, Job, Options, Scheduler};
+use crate::lookout::{self, Lookout};
+use crate::monitor::Monitor;
+use crate::process::init;
+use crate::roster::{self, Post, Roster};
+use backups::{Backups, Word};
+use jiff::{SignedDuration, Timestamp};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long a run may take to stop after a signal: docker kills after 10 s.
+const STOPPING: Duration = Duration::from_secs(6);
+/// How long a run may take to stop after its time limit.
+const OVERDUE: Duration = Duration::from_secs(60);
+
+pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
+    let timetable = config::timetable(args)?;
+    if let Some(count) = args.next {
+        return next::next(&timetable, args, usize::from(count), console);
+    }
+    if init::is_first() {
+        let (program, arguments) = environment::command_line()?;
+        return init::supervise(&program, &arguments);
+    }
+    let prepared = Prepared::new(&args.run, console)?;
+    let default = config::databases(&args.run, &prepared.plan.settings)?;
+    let jobs = jobs(&timetable, &default, Timestamp::now())?;
+    let state_dir = config::state_dir(&args.run.state).ok();
+    let post = state_dir.as_deref().map(|folder| post(args, &jobs, folder, console));
+    let mut word = Word { post, bell: None, silent: false };
+    // Before anybody looks.
+    word.leave(Timestamp::now(), console, |_| {});
+    let lookout = lookout(args, &prepared, state_dir.as_deref(), console);
+    word.bell = lookout.as_ref().map(Lookout::bell);
+    let mut work = Backups { run: prepared.run(console), console, skipped: 0, word };
+    let mut scheduler = Scheduler {
+        agenda: agenda(args, jobs, &prepared, console),
+        once: args.once,
+        zone: timetable.zone.clone(),
+        clock: &Timestamp::now,
+        wait: &interrupt::wait,
+        monitor: console,
+    };
+    let over = AtomicBool::new(false);
+    let end = std::thread::scope(|scope| {
+        // However this ends, the watch ends with it: it would be waited for.
+        let _guard = Guard(&over);
+        scope.spawn(|| watch(&over, lookout, console));
+        let end = scheduler.run(&mut work);
+        prepared.alerts.close(console);
+        end
+    })?;
+    Ok(match end {
+        End::Once(code) => code,
+        End::Over => {
+            console.info("no schedule comes again");
+            0
+        }
+        End::Signal(signal) => {
+            console.info(&format!("stopped by signal {signal}"));
+            interrupt::fault(signal).kind().exit_code()
+        }
+    })
+}
+
+fn agenda(args: &ScheduleArgs, jobs: Vec<Job>, prepared: &Prepared, console: &Console) -> Agenda {
+    let records = match &prepared.history {
+        Some(history) if args.catch_up => history.records(console),
+        _ => Ok(Vec::new()),
+    };
+    // What was missed is not worth missing more.
+    let records = records.inspect_err(|error| console.warn(&format!("{error:#}"))).unwrap_or_default();
+    let options = Options { catch_up: args.catch_up, jitter: args.jitter, retry: args.retry };
+    Agenda::new(jobs, options, &records, Timestamp::now())
+}
+
+/// Where others see what is scheduled.
+fn post(args: &ScheduleArgs, jobs: &[Job], state_dir: &Path, console: &Console) -> Post {
+    let before = roster::look(state_dir).inspect_err(|error| console.warn(&format!("{error:#}"))).ok().flatten();
+    if before.as_ref().is_some_and(|before| before.life == Life::Held) {
+        console.warn(
+            "another scheduler is at work with this STATE_DIR: give each its own, or nobody can tell how backups go",
+        );
+    }
+    let roster = Roster {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        process: std::process::id(),
+        started: Timestamp::now(),
+        grace: SignedDuration::try_from(args.health_grace + args.jitter).unwrap_or(SignedDuration::MAX),
+        entries: jobs.iter().map(|job| roster::Entry::new(job.schedule.clone(), job.databases.clone())).collect(),
+    };
+    Post::new(state_dir, roster, before.as_ref().map(|before| &before.roster))
+}
+
+fn lookout(args: &ScheduleArgs, prepared: &Prepared, state_dir: Option<&Path>, console: &Console) -> Option<Lookout> {
+    let addresses = args.listen.clone()?.0;
+    let Some(state_dir) = state_dir else {
+        console.warn("nothing is served on LISTEN: there is no STATE_DIR to tell how backups go");
+        return None;
+    };
+    let store = prepared.vault.store.clone();
+    let settings = lookout::Settings { addresses, state_dir: state_dir.to_owned(), store, clock: Timestamp::now };
+    Some(Lookout::start(settings))
+}
+
+/// What each schedule is for. One that never comes is a mistake.
+fn jobs(timetable: &Timetable, default: &Databases, now: Timestamp) -> Result<Vec<Job>> {
+    let job = |entry: &Entry| match entry.schedule.next_after(now) {
+        None => Err(Fault::usage(format!("\"{}\" never comes (again)", entry.schedule))
+            .hint("take it out of CRON_SCHEDULE")
+            .into()),
+        Some(_) => Ok(Job {
+            schedule: entry.schedule.clone(),
+            databases: entry.databases.clone().unwrap_or_else(|| default.clone()),
+        }),
+    };
+    timetable.entries.iter().map(job).collect()
+}
+
+struct Guard<'a>(&'a AtomicBool);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Ends the process where the ordinary way out hangs: on a server or store that does not answer. Tells what the lookout says.
+fn watch(over: &AtomicBool, lookout: Option<Lookout>, console: &Console) {
+    let mut asked: Option<std::time::Instant> = None;
+    while !over.load(Ordering::Relaxed) {
+        if let Some(lookout) = &lookout {
+            lookout.tell(console);
+        }
+        if interrupt::raised().is_some() && asked.get_or_insert_with(std::time::Instant::now).elapsed() > STOPPING {
+            console.warn("the run does not stop, and is ended with the scheduler");
+            interrupt::insist();
+        }
+        if interrupt::overdue().is_some_and(|overdue| overdue > OVERDUE) {
+            console.warn("the run does not stop at its RUN_TIMEOUT, and is ended with the scheduler");
+            interrupt::insist();
+        }
+        std::thread::sleep(interrupt::TICK);
+    }
+}

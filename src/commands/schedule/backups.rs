@@ -1,0 +1,127 @@
+//! What the scheduler starts: runs, and word of them for whoever asks how backups go.
+
+use crate::console::{Console, bytes};
+use crate::databases::Databases;
+use crate::error::{Kind, Result, kind};
+use crate::jobs::schedule::{Start, Work, Worked};
+use crate::manifest::Manifest;
+use crate::monitor::Monitor;
+use crate::roster::{EVERY, Entry, Post, Roster};
+use crate::run::{Outcome, Run, exit_code};
+use jiff::Timestamp;
+use std::sync::mpsc::Sender;
+
+pub struct Backups<'a> {
+    pub run: Run<'a>,
+    pub console: &'a Console,
+    /// Runs that did not take place because one of the same database was going, since the start.
+    pub skipped: usize,
+    pub word: Word,
+}
+
+/// Word of what is going on, for others. A backup does not depend on it.
+pub struct Word {
+    pub post: Option<Post>,
+    /// Rung when a run has ended.
+    pub bell: Option<Sender<()>>,
+    /// Whether it could not be left the last time.
+    pub silent: bool,
+}
+
+impl Word {
+    pub fn leave(&mut self, now: Timestamp, console: &Console, change: impl FnOnce(&mut Roster)) {
+        let Some(post) = &mut self.post else { return };
+        let left = post.update(now, change);
+        let told = std::mem::replace(&mut self.silent, left.is_err());
+        if let (Err(error), false) = (&left, told) {
+            console.warn(&format!("{error:#}; backups go on"));
+        }
+    }
+
+    fn leave_of(&mut self, start: &Start, now: Timestamp, console: &Console, change: impl FnOnce(&mut Entry)) {
+        self.leave(now, console, |roster| roster.entries.get_mut(start.slot).map(change).unwrap_or_default());
+    }
+}
+
+impl Work for Backups<'_> {
+    fn ahead(&mut self, next: &[Option<Timestamp>], now: Timestamp) {
+        self.word.leave(now, self.console, |roster| {
+            for (entry, next) in roster.entries.iter_mut().zip(next) {
+                entry.next = *next;
+            }
+        });
+    }
+
+    fn run(&mut self, start: &Start) -> Result<Worked> {
+        let begun = Timestamp::now();
+        self.word.leave_of(start, begun, self.console, |entry| entry.working = Some(begun));
+        let done = self.backups(start);
+        let found = done.as_ref().ok().and_then(|outcomes| found(start, outcomes));
+        self.word.leave_of(start, Timestamp::now(), self.console, |entry| {
+            entry.working = None;
+            entry.found = found.unwrap_or(std::mem::take(&mut entry.found));
+        });
+        if let Some(bell) = &self.word.bell {
+            // Nobody may listen.
+            bell.send(()).ok();
+        }
+        let outcomes = done?;
+        Ok(Worked { again: again(start, &outcomes), code: exit_code(&outcomes) })
+    }
+
+    fn skipped(&mut self, start: &Start, count: usize) -> Result<()> {
+        let message = format!("{count} runs came due while the one before them was going");
+        self.run.skipped(&start.databases, start.cause, count, &message)?;
+        self.console.warn(&format!("{}: {message}", start.databases));
+        self.count(count);
+        Ok(())
+    }
+}
+
+impl Backups<'_> {
+    fn backups(&mut self, start: &Start) -> Result<Vec<Outcome>> {
+        let console = self.console;
+        let outcomes = self.run.all(&start.databases, start.cause, |outcome| match &outcome.result {
+            Ok(manifest) => console.info(&line(manifest)),
+            Err(error) => console.tell(error),
+        })?;
+        let busy = outcomes.iter().filter(|outcome| outcome.is_skipped()).count();
+        self.count(busy);
+        Ok(outcomes)
+    }
+
+    fn count(&mut self, more: usize) {
+        self.skipped += more;
+        if more > 0 {
+            self.console.info(&format!("{} runs skipped since the start", self.skipped));
+        }
+    }
+}
+
+/// Of all databases, those that failed are tried again by name; where not even their names could be had, all are.
+fn again(start: &Start, outcomes: &[Outcome]) -> Option<Databases> {
+    let again = outcomes.iter().filter(|one| one.is_worth_another_try());
+    let failed: Vec<String> = again.map(|one| one.record.database.clone()).collect();
+    match failed.is_empty() {
+        true => None,
+        false if start.databases == Databases::All && unnamed(outcomes) => Some(Databases::All),
+        false => Some(Databases::Named(failed)),
+    }
+}
+
+fn unnamed(outcomes: &[Outcome]) -> bool {
+    outcomes.iter().all(|outcome| outcome.record.database == EVERY)
+}
+
+/// Which databases all of them were, where the run came to know it and to its end.
+fn found(start: &Start, outcomes: &[Outcome]) -> Option<Vec<String>> {
+    let broken_off = |one: &Outcome| matches!(one.result.as_ref().map_err(kind), Err(Kind::Interrupted(_)));
+    let known = start.databases == Databases::All && !unnamed(outcomes) && !outcomes.iter().any(broken_off);
+    known.then(|| outcomes.iter().map(|outcome| outcome.record.database.clone()).collect())
+}
+
+fn line(manifest: &Manifest) -> String {
+    let seconds: f64 = manifest.seconds.values().sum();
+    let (plain, stored) = (bytes(manifest.plain.bytes), bytes(manifest.stored.bytes));
+    format!("{} is stored: {plain} dumped, {stored} stored in {seconds:.1} s", manifest.id)
+}

@@ -1,0 +1,44 @@
+//! `pgbk schedule --next`
+
+use crate::cli::ScheduleArgs;
+use crate::commands::table::Table;
+use crate::console::Console;
+use crate::cron::{Entry, Timetable};
+use crate::databases::Databases;
+use crate::error::Result;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+pub fn next(timetable: &Timetable, args: &ScheduleArgs, count: usize, console: &Console) -> Result<u8> {
+    let now = Timestamp::now();
+    let default = Databases::of(&args.run.databases)?;
+    let databases = |entry: &Entry| entry.databases.clone().or_else(|| default.clone());
+    let mut table = Table::new(&["RUN", "IN", "SCHEDULE", "DATABASES"]);
+    let mut documents = Vec::new();
+    for (at, entry) in timetable.coming(now, count) {
+        let local = at.to_zoned(timetable.zone.clone());
+        let names = databases(entry).map_or("-".to_owned(), |databases| databases.to_string());
+        let left = in_words(at.duration_since(now));
+        table.row([local.strftime("%a %F %T %:z %Z").to_string(), left, entry.schedule.to_string(), names.clone()]);
+        documents.push(json!({
+            "at": at,
+            "local": local.strftime("%FT%T%:z").to_string(),
+            "zone": timetable.zone.iana_name(),
+            "schedule": entry.schedule.to_string(),
+            "databases": databases(entry).map(|_| names),
+        }));
+    }
+    console.result(&table.text("no schedule comes again\n"), &documents)?;
+    Ok(0)
+}
+
+/// The two largest units.
+fn in_words(left: SignedDuration) -> String {
+    let seconds = left.as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}

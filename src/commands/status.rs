@@ -1,0 +1,59 @@
+//! `pgbk status`
+
+use super::table::Table;
+use crate::cli::StatusArgs;
+use crate::config;
+use crate::console::{Console, bytes};
+use crate::error::Result;
+use crate::status::page::in_words;
+use crate::status::{Database, Source, Status};
+use jiff::Timestamp;
+
+pub fn run(args: &StatusArgs, console: &Console) -> Result<u8> {
+    let mut source = Source::new(config::state_dir(&args.state)?);
+    let status = source.status(Timestamp::now(), console)?;
+    console.result(&text(&status), &status)?;
+    Ok(u8::from(!status.healthy))
+}
+
+fn text(status: &Status) -> String {
+    let mut text = if status.healthy { "healthy\n".to_owned() } else { "NOT healthy\n".to_owned() };
+    for reason in &status.reasons {
+        text.push_str(&format!("  {reason}\n"));
+    }
+    if let Some(next) = status.next.first() {
+        let left = in_words(next.at.duration_since(status.at));
+        text.push_str(&format!("next run in {left}: {}\n", next.databases.join(", ")));
+    }
+    if let Some(shelf) = &status.store {
+        let backups: u64 = shelf.databases.values().map(|total| total.backups).sum();
+        let size = bytes(shelf.databases.values().map(|total| total.bytes).sum());
+        let looked = in_words(status.at.duration_since(shelf.looked));
+        text.push_str(&format!("{backups} backups, {size} in {} ({looked} ago)\n", shelf.location));
+        if let Some(problem) = &shelf.problem {
+            text.push_str(&format!("the store cannot be looked into: {problem}\n"));
+        }
+    }
+    text + &table(status)
+}
+
+fn table(status: &Status) -> String {
+    let mut table =
+        Table::new(&["DATABASE", "LAST BACKUP", "TIME", "DUMP", "STORED", "ROWS", "DONE", "FAILED", "SKIPPED"]);
+    let or = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    for Database { name, success, runs, .. } in &status.databases {
+        let last = success.as_ref();
+        table.row([
+            name.clone(),
+            or(last.map(|last| format!("{} ago", in_words(status.at.duration_since(last.ended))))),
+            or(last.map(|last| format!("{:.1} s", last.seconds))),
+            or(last.map(|last| bytes(last.plain_bytes))),
+            or(last.map(|last| bytes(last.stored_bytes))),
+            or(last.and_then(|last| last.rows).map(|rows| rows.to_string())),
+            runs.done.to_string(),
+            runs.failed.to_string(),
+            runs.skipped.to_string(),
+        ]);
+    }
+    table.text("")
+}

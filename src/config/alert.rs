@@ -1,0 +1,112 @@
+//! Who is told, and how.
+
+use super::runs::{SYSTEM, state_dir};
+use crate::alert::{
+    Address, Login, Mail, Mailbox, Origin, Ping, Security, Settings, Template, Trust, Webhook, mailbox, recipients,
+};
+use crate::cli::{AlertArgs, MailSecurity, StateArgs};
+use crate::environment;
+use crate::error::{Fault, Result};
+use crate::secret::Secret;
+
+/// `server` says whose backups they are.
+pub fn alerts(args: &AlertArgs, state: &StateArgs, server: String) -> Result<Settings> {
+    let trust = match &args.alert_ca_file {
+        Some(file) => Trust::with(file, "ALERT_CA_FILE")?,
+        None => Trust::default(),
+    };
+    let ping = address("PING_URL")?.map(|address| Ping { address, trust: trust.clone() });
+    Ok(Settings {
+        ping,
+        webhook: webhook(&trust)?,
+        mail: mail(args, trust)?,
+        origin: Origin { host: rustix::system::uname().nodename().to_string_lossy().into_owned(), server },
+        // Where there is none, `history` has said so, and every failure is told.
+        folder: state_dir(state).unwrap_or_else(|_| SYSTEM.into()).join("alerts"),
+        limit: args.alert_timeout,
+    })
+}
+
+fn webhook(trust: &Trust) -> Result<Option<Webhook>> {
+    let template = environment::secret("WEBHOOK_TEMPLATE")?.as_ref().map(Template::parse).transpose()?;
+    let address = address("WEBHOOK_URL")?;
+    if address.is_none() && template.is_some() {
+        return Err(Fault::usage("WEBHOOK_TEMPLATE is set without WEBHOOK_URL").hint("set both, or neither").into());
+    }
+    Ok(address.map(|address| Webhook { address, template, trust: trust.clone() }))
+}
+
+fn address(variable: &str) -> Result<Option<Address>> {
+    environment::secret(variable)?.map(|url| Address::parse(variable, &url)).transpose()
+}
+
+fn mail(args: &AlertArgs, trust: Trust) -> Result<Option<Mail>> {
+    if !args.smtp_enabled {
+        return Ok(None);
+    }
+    let (server, to) = match (&args.smtp_host, &args.mail_to) {
+        (None, None) => return Ok(None),
+        (Some(server), Some(to)) => (server.trim().to_owned(), to),
+        (Some(_), None) => return Err(one_without_the_other("SMTP_HOST", "MAIL_TO")),
+        (None, Some(_)) => return Err(one_without_the_other("MAIL_TO", "SMTP_HOST")),
+    };
+    let security = match (args.smtp_security, args.smtp_port) {
+        (Some(MailSecurity::Tls), _) | (None, Some(465)) => Security::Tls,
+        (Some(MailSecurity::Starttls) | None, _) => Security::StartTls,
+        (Some(MailSecurity::None), _) => Security::None,
+    };
+    let usual = match security {
+        Security::StartTls => 587,
+        Security::Tls => 465,
+        Security::None => 25,
+    };
+    let prefix = args.mail_subject_prefix.clone().unwrap_or_default();
+    if prefix.contains(char::is_control) {
+        return Err(Fault::usage("MAIL_SUBJECT_PREFIX holds a line break or another control character").into());
+    }
+    Ok(Some(Mail {
+        server,
+        port: args.smtp_port.unwrap_or(usual),
+        security,
+        login: login(args)?,
+        from: sender(args)?,
+        to: recipients("MAIL_TO", to)?,
+        prefix: if prefix.is_empty() || prefix.ends_with(' ') { prefix } else { prefix + " " },
+        trust,
+    }))
+}
+
+fn login(args: &AlertArgs) -> Result<Option<Login>> {
+    match (args.smtp_user.clone(), either("SMTP_PASSWORD", "SMTP_PASSWD")?) {
+        (Some(user), Some(password)) => Ok(Some(Login { user, password })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(one_without_the_other("SMTP_USER", "SMTP_PASSWORD")),
+        (None, Some(_)) => Err(one_without_the_other("SMTP_PASSWORD", "SMTP_USER")),
+    }
+}
+
+/// Many servers accept nobody but the one who has logged in.
+fn sender(args: &AlertArgs) -> Result<Mailbox> {
+    if let Some(from) = &args.mail_from {
+        return mailbox("MAIL_FROM", from);
+    }
+    if let Some(from) = environment::secret("SMTP_FROM")? {
+        return mailbox("SMTP_FROM", from.reveal());
+    }
+    match args.smtp_user.as_deref().filter(|user| user.contains('@')) {
+        Some(user) => mailbox("SMTP_USER", user),
+        None => Err(one_without_the_other("MAIL_TO", "MAIL_FROM")),
+    }
+}
+
+/// A variable, or its name in other tools.
+fn either(name: &str, other: &str) -> Result<Option<Secret>> {
+    Ok(match environment::secret(name)? {
+        Some(value) => Some(value),
+        None => environment::secret(other)?,
+    })
+}
+
+fn one_without_the_other(set: &str, missing: &str) -> anyhow::Error {
+    Fault::usage(format!("{set} is set without {missing}")).hint(format!("set {missing}, or unset {set}")).into()
+}

@@ -1,0 +1,72 @@
+//! When runs take place, of what, and where they are written down.
+
+use super::unquoted;
+use crate::cli::{RunArgs, ScheduleArgs, StateArgs};
+use crate::cron::Timetable;
+use crate::databases::Databases;
+use crate::environment;
+use crate::error::{Fault, Result};
+use crate::history::History;
+use crate::jobs::backup::Plan;
+use crate::postgres::settings::Settings;
+use rustix::fs::Access;
+use std::path::PathBuf;
+
+/// For a service, and in the image.
+pub(super) const SYSTEM: &str = "/var/lib/pgbk";
+
+/// The databases that are named, else the one that libpq would connect to.
+pub fn databases(args: &RunArgs, server: &Settings) -> Result<Databases> {
+    match Databases::of(&args.databases)? {
+        Some(databases) => Ok(databases),
+        None if !server.database().is_empty() => Ok(Databases::Named(vec![server.database().to_owned()])),
+        None => Err(Fault::usage("no database is named").hint("name one, or set DB_NAME").into()),
+    }
+}
+
+/// How any of them is dumped.
+pub fn plan(args: &RunArgs) -> Result<Plan> {
+    Ok(Plan {
+        compression: super::compression(&args.pipeline)?,
+        arguments: super::pg_dump_arguments(args.pg_dump_args.as_deref())?,
+        settings: super::server(&args.server)?,
+        format: args.format,
+        bin_dir: args.server.pg_bin_dir.clone(),
+        lock_wait: args.lock_timeout,
+        stall: args.stall_timeout,
+        expected: args.pipeline.size_estimate,
+    })
+}
+
+/// `CRON_SCHEDULE` in `TZ`.
+pub fn timetable(args: &ScheduleArgs) -> Result<Timetable> {
+    let zone = super::zone(&args.run.zone)?;
+    Ok(Timetable::parse(unquoted(&args.schedule), &zone)?)
+}
+
+/// Where runs are written down.
+pub fn history(args: &StateArgs) -> Result<History> {
+    Ok(History::of(&state_dir(args)?))
+}
+
+/// Where pgbk remembers things between runs. It need not be there yet.
+pub fn state_dir(args: &StateArgs) -> Result<PathBuf> {
+    let writable = || rustix::fs::access(SYSTEM, Access::WRITE_OK).is_ok();
+    match &args.state_dir {
+        Some(folder) => Ok(folder.clone()),
+        None if writable() => Ok(SYSTEM.into()),
+        None => personal_state(),
+    }
+}
+
+fn personal_state() -> Result<PathBuf> {
+    let set = environment::plain("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    // A home that is only a name in an account's line is not made.
+    let home = || environment::plain("HOME").map(PathBuf::from).filter(|home| home.is_dir());
+    let state = set.or_else(|| Some(home()?.join(".local/state")));
+    state.map(|state| state.join("pgbk")).ok_or_else(|| {
+        Fault::usage("there is no folder to write runs down in")
+            .hint("set STATE_DIR, or make /var/lib/pgbk writable")
+            .into()
+    })
+}

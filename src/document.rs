@@ -1,0 +1,58 @@
+//! A JSON document in a file of its own, whole or not there, that its writer keeps locked for as long as it holds the file: the
+//! lock goes with the process, however that ends, and tells the living from the dead even across containers.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+/// How the name of one ends that is being written.
+pub const PARTIAL: &str = ".partial";
+const LARGEST: u64 = 16 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// Its writer holds it.
+    Held,
+    Gone,
+    /// The file system knows no locks.
+    Unknown,
+}
+
+pub struct Found<T> {
+    pub value: T,
+    pub life: Life,
+    pub modified: Timestamp,
+}
+
+/// Writes beside, locks, and renames: the file that gets the name is locked already. A folder that is missing is made.
+pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<File> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mut partial = tempfile::Builder::new().prefix(".").suffix(PARTIAL).tempfile_in(folder)?;
+    // Not every file system knows locks.
+    let _ = partial.as_file().try_lock();
+    serde_json::to_writer_pretty(&mut partial, value)?;
+    partial.write_all(b"\n")?;
+    partial.as_file().sync_all()?;
+    let file = partial.persist(path).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()?;
+    Ok(file)
+}
+
+pub fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Found<T>> {
+    let file = File::open(path)?;
+    let mut text = Vec::new();
+    (&file).take(LARGEST).read_to_end(&mut text)?;
+    let value = serde_json::from_slice(&text).map_err(|error| io::Error::other(format!("it is damaged: {error}")))?;
+    let modified = Timestamp::try_from(file.metadata()?.modified()?).map_err(io::Error::other)?;
+    let life = match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Life::Held,
+        Err(TryLockError::Error(_)) => Life::Unknown,
+        Ok(()) => Life::Gone,
+    };
+    Ok(Found { value, life, modified })
+}

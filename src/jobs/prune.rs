@@ -1,0 +1,194 @@
+//! Retention: the backups of one database that no rule keeps go, the `.meta` first.
+
+use crate::error::{Fault, Kind, Result, kind};
+use crate::interrupt;
+use crate::leftovers::Leftovers;
+use crate::manifest::id::folder;
+use crate::manifest::{BackupId, Manifest};
+use crate::monitor::Monitor;
+use crate::retention::{Candidate, Decision, Policy, is_most};
+use crate::store::remove_for_good;
+use crate::vault::Vault;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// Backups looked at at the same time.
+const READERS: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Decides, and removes nothing.
+    DryRun,
+    /// Stops where more than half would go.
+    Careful,
+    Force,
+}
+
+/// What became of the backups of one database, newest first.
+#[derive(Debug)]
+pub struct Pruned {
+    pub database: String,
+    pub backups: Vec<Judged>,
+    /// More than half would go: only force removes them.
+    pub most: bool,
+}
+
+#[derive(Debug)]
+pub struct Judged {
+    pub id: BackupId,
+    pub fate: Fate,
+    /// The size of its payload; None where it is no good.
+    pub bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays, for these reasons.
+    Kept(Vec<String>),
+    /// It would go.
+    Due,
+    Removed,
+    /// It should go, but the store refuses: it is locked, or the role may not.
+    Left(String),
+}
+
+impl Pruned {
+    pub fn count(&self, of: impl Fn(&Fate) -> bool) -> usize {
+        self.backups.iter().filter(|backup| of(&backup.fate)).count()
+    }
+}
+
+/// One backup and what is needed to remove it.
+struct Found {
+    candidate: Candidate,
+    payload: Option<Payload>,
+}
+
+struct Payload {
+    key: String,
+    /// The version that the `.meta` names.
+    version: Option<String>,
+    bytes: u64,
+}
+
+pub fn prune(
+    vault: &Vault,
+    database: &str,
+    policy: &Policy,
+    mode: Mode,
+    now: Timestamp,
+    monitor: &dyn Monitor,
+) -> Result<Pruned> {
+    let found = survey(vault, database)?;
+    let candidates: Vec<Candidate> = found.values().map(|found| found.candidate.clone()).collect();
+    let decisions = policy.decide(&candidates, now);
+    let most = is_most(&decisions);
+    if most && mode == Mode::Careful {
+        return Err(too_many(database, &decisions));
+    }
+    let mut backups = Vec::with_capacity(decisions.len());
+    // The oldest first: what is broken off has removed what is missed least.
+    for decision in decisions.into_iter().rev() {
+        interrupt::check()?;
+        let payload = found.get(&decision.id).and_then(|found| found.payload.as_ref());
+        let bytes = payload.map(|payload| payload.bytes);
+        let fate = match payload {
+            Some(payload) if !decision.keeps() => remove(vault, &decision.id, payload, mode, monitor)?,
+            _ => Fate::Kept(decision.reasons),
+        };
+        backups.push(Judged { id: decision.id, fate, bytes });
+    }
+    backups.reverse();
+    Ok(Pruned { database: database.to_owned(), backups, most })
+}
+
+/// What killed runs of this database have left.
+pub fn leftovers(vault: &Vault, database: &str) -> Result<Leftovers> {
+    let mut found = Leftovers::find(vault.store.as_ref(), &folder(database))?;
+    found.unfinished.retain(|upload| {
+        BackupId::of_meta_key(&upload.key).or_else(|| BackupId::of_payload_key(&upload.key)).is_some()
+    });
+    Ok(found)
+}
+
+/// Every backup of the database, and what is wrong with it.
+fn survey(vault: &Vault, database: &str) -> Result<BTreeMap<BackupId, Found>> {
+    let objects = vault.store.list(&folder(database))?;
+    let sizes: BTreeMap<&str, u64> = objects.iter().map(|object| (object.key.as_str(), object.bytes)).collect();
+    let ids: Vec<BackupId> = objects.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect();
+    let mut found = BTreeMap::new();
+    for batch in ids.chunks(READERS) {
+        let looked = std::thread::scope(|scope| {
+            let readers: Vec<_> = batch.iter().map(|id| scope.spawn(|| look(vault, id, &sizes))).collect();
+            readers.into_iter().map(|reader| reader.join()).collect::<Vec<_>>()
+        });
+        for (id, looked) in batch.iter().zip(looked) {
+            let looked = looked.unwrap_or_else(|_| Err(anyhow::anyhow!("a reader panicked")))?;
+            found.extend(looked.map(|looked| (id.clone(), looked)));
+        }
+    }
+    Ok(found)
+}
+
+/// A good backup has a `.meta` that is readable, authentic where a key is set, and its payload in the stated size. Whatever else
+/// keeps this from being seen is an error. None: it is not there any more.
+fn look(vault: &Vault, id: &BackupId, sizes: &BTreeMap<&str, u64>) -> Result<Option<Found>> {
+    let manifest = match vault.sealed(id) {
+        // Without a key nobody can tell more of what a key has sealed.
+        Ok(sealed) if vault.key.is_none() && sealed.claims().key.is_some() => sealed.unauthenticated(),
+        Ok(sealed) => {
+            sealed.authenticate(vault.key.as_ref(), vault.allow_unauthenticated).map(|(manifest, _)| manifest)
+        }
+        Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
+        Err(error) if kind(&error) == Kind::Damaged => Err(error),
+        Err(error) => return Err(error),
+    };
+    let payload = manifest.and_then(|manifest| payload(&manifest, sizes));
+    let trouble = payload.as_ref().err().map(|error| format!("{error:#}"));
+    Ok(Some(Found { candidate: Candidate { id: id.clone(), trouble }, payload: payload.ok() }))
+}
+
+fn payload(manifest: &Manifest, sizes: &BTreeMap<&str, u64>) -> Result<Payload> {
+    let (key, stated) = (&manifest.object, manifest.stored.bytes);
+    match sizes.get(key.as_str()) {
+        Some(bytes) if *bytes == stated => {
+            Ok(Payload { key: key.clone(), version: manifest.version_id.clone(), bytes: stated })
+        }
+        Some(bytes) => Err(Fault::damaged(format!("its payload has {bytes} bytes, not {stated}")).into()),
+        None => Err(Fault::damaged("its payload is missing").into()),
+    }
+}
+
+/// The `.meta` first: from then on there is no backup, whatever becomes of the payload.
+fn remove(vault: &Vault, id: &BackupId, payload: &Payload, mode: Mode, monitor: &dyn Monitor) -> Result<Fate> {
+    if mode == Mode::DryRun {
+        return Ok(Fate::Due);
+    }
+    let store = vault.store.as_ref();
+    if let Err(error) = remove_for_good(store, &id.meta_key(), None) {
+        return refused(error, "");
+    }
+    if let Err(error) = remove_for_good(store, &payload.key, payload.version.as_deref()) {
+        return refused(error, "its .meta is gone, its payload is left behind: ");
+    }
+    monitor.note(&format!("removed {id}: no rule keeps it"));
+    Ok(Fate::Removed)
+}
+
+fn refused(error: anyhow::Error, so_far: &str) -> Result<Fate> {
+    match kind(&error) {
+        Kind::Denied => Ok(Fate::Left(format!("{so_far}{error:#}"))),
+        _ if so_far.is_empty() => Err(error),
+        _ => Err(error.context(so_far.trim_end_matches(": ").to_owned())),
+    }
+}
+
+fn too_many(database: &str, decisions: &[Decision]) -> anyhow::Error {
+    let going = decisions.iter().filter(|decision| !decision.keeps()).count();
+    let all = decisions.len();
+    Fault::failed(format!(
+        "{going} of {all} backups of \"{database}\" would be removed, which is more than half: none is"
+    ))
+    .hint("look at \"pgbk prune --dry-run\"; if that is what you want, say \"pgbk prune --force\" once")
+    .into()
+}

@@ -1,0 +1,229 @@
+//! What begins when, as far as it can be said at a moment: the runs that are due, those to be tried again, and those that were
+//! missed. Pure: moments come in, and nothing here waits.
+
+use crate::cron::Schedule;
+use crate::databases::Databases;
+use crate::record::{Cause, Record, State};
+use jiff::{SignedDuration, Timestamp};
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// A clock that goes back by more was wrong before; by less, and nothing that it shows again is done again.
+const CORRECTION: SignedDuration = SignedDuration::from_hours(3);
+/// Runs that came due in vain are counted up to this many.
+const COUNTED: usize = 10_000;
+
+/// A schedule and what it backs up.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub schedule: Schedule,
+    pub databases: Databases,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// `SCHEDULE_CATCH_UP`
+    pub catch_up: bool,
+    /// `SCHEDULE_JITTER`
+    pub jitter: Duration,
+    /// `SCHEDULE_RETRY`; zero never tries again.
+    pub retry: Duration,
+}
+
+pub struct Agenda {
+    slots: Vec<Slot>,
+    options: Options,
+    seen: Timestamp,
+}
+
+/// One job, and how far it has come.
+struct Slot {
+    job: Job,
+    /// Whatever was due up to here has been dealt with.
+    handled: Timestamp,
+    coming: Option<Coming>,
+    again: Option<Again>,
+}
+
+#[derive(Clone, Copy)]
+struct Coming {
+    due: Timestamp,
+    /// `due` and the jitter.
+    begins: Timestamp,
+}
+
+struct Again {
+    begins: Timestamp,
+    pause: Duration,
+    databases: Databases,
+    cause: Cause,
+    tries: u32,
+}
+
+/// A run to be done now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Which job, counted from 0.
+    pub slot: usize,
+    pub databases: Databases,
+    pub cause: Cause,
+    /// How often it has failed before.
+    pub tries: u32,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    Start(Start),
+    /// Nothing before this moment.
+    Wait(Timestamp),
+    /// Nothing ever again.
+    Over,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Runs of this job that came due while it was running.
+    pub skipped: usize,
+    pub again: Option<(Timestamp, Databases)>,
+}
+
+impl Agenda {
+    /// From `now` on; what was missed before it is told by the records of this host, newest first.
+    pub fn new(jobs: Vec<Job>, options: Options, records: &[Record], now: Timestamp) -> Agenda {
+        let slots = jobs.into_iter().map(|job| {
+            let again = if options.catch_up { missed(&job, records, options.retry, now) } else { None };
+            Slot { job, handled: now, coming: None, again }
+        });
+        Agenda { slots: slots.collect(), options, seen: now }
+    }
+
+    /// How far the clock went back, when it went so far that it must have been wrong before.
+    pub fn follow(&mut self, now: Timestamp) -> Option<SignedDuration> {
+        let back = self.seen.duration_since(now);
+        self.seen = now;
+        if back <= CORRECTION {
+            return None;
+        }
+        for slot in &mut self.slots {
+            (slot.handled, slot.coming) = (now, None);
+        }
+        Some(back)
+    }
+
+    pub fn step(&mut self, now: Timestamp) -> Step {
+        let options = self.options;
+        for slot in &mut self.slots {
+            slot.look_ahead(now, options.jitter);
+        }
+        let begins = self.slots.iter().enumerate().filter_map(|(at, slot)| Some((slot.begins()?, at)));
+        match begins.min() {
+            None => Step::Over,
+            Some((begins, _)) if begins > now => Step::Wait(begins),
+            Some((_, at)) => self.slots[at].start(at, now).map_or(Step::Wait(now), Step::Start),
+        }
+    }
+
+    /// When each job begins next, as far as that is decided.
+    pub fn next(&self) -> Vec<Option<Timestamp>> {
+        self.slots.iter().map(Slot::begins).collect()
+    }
+
+    /// `again`: what failed and may be tried once more, if there is time for it before the next run is due.
+    pub fn ended(&mut self, start: &Start, again: Option<Databases>, now: Timestamp) -> Ended {
+        let slot = &mut self.slots[start.slot];
+        // One that was about a part of the databases does not stand for the next one of all.
+        let skipped = if start.databases == slot.job.databases { slot.pass(now) } else { 0 };
+        let pause = pause(self.options.retry, start.tries);
+        let begins = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+        let time = slot.job.schedule.next_after(slot.handled).is_none_or(|next| begins < next);
+        slot.again = again.filter(|_| time && !self.options.retry.is_zero()).map(|databases| Again {
+            begins,
+            pause,
+            databases,
+            cause: start.cause,
+            tries: start.tries + 1,
+        });
+        Ended { skipped, again: slot.again.as_ref().map(|again| (again.begins, again.databases.clone())) }
+    }
+}
+
+impl Slot {
+    fn look_ahead(&mut self, now: Timestamp, jitter: Duration) {
+        if self.coming.is_none() {
+            self.coming = self.job.schedule.next_after(self.handled).map(|due| self.coming(due, jitter));
+        }
+        if self.coming.is_some_and(|coming| coming.due <= now) {
+            self.again = None;
+        }
+        if let Some(again) = &mut self.again {
+            // A clock that went back does not make the pause longer.
+            again.begins = again.begins.min(now.saturating_add(again.pause).unwrap_or(Timestamp::MAX));
+        }
+    }
+
+    /// Later by chance, but before the next one.
+    fn coming(&self, due: Timestamp, jitter: Duration) -> Coming {
+        let room = self.job.schedule.next_after(due).and_then(|next| Duration::try_from(next.duration_since(due)).ok());
+        let most = jitter.min(room.unwrap_or(jitter)).as_millis() as u64;
+        let chance = if most == 0 { 0 } else { RandomState::new().hash_one(due) % most };
+        Coming { due, begins: due.saturating_add(Duration::from_millis(chance)).unwrap_or(due) }
+    }
+
+    fn begins(&self) -> Option<Timestamp> {
+        let times = [self.coming.map(|coming| coming.begins), self.again.as_ref().map(|again| again.begins)];
+        times.into_iter().flatten().min()
+    }
+
+    fn start(&mut self, slot: usize, now: Timestamp) -> Option<Start> {
+        if let Some(again) = self.again.take_if(|again| again.begins <= now) {
+            let Again { databases, cause, tries, .. } = again;
+            return Some(Start { slot, databases, cause, tries });
+        }
+        let due = self.coming?.due;
+        // What was due in between, while the clock leapt or another job ran, is done by this one.
+        self.handled = now.max(due);
+        (self.coming, self.again) = (None, None);
+        Some(Start { slot, databases: self.job.databases.clone(), cause: Cause::Schedule, tries: 0 })
+    }
+
+    /// Lets go what came due up to now.
+    fn pass(&mut self, now: Timestamp) -> usize {
+        let passed = self.job.schedule.due(self.handled, now).take(COUNTED).count();
+        if passed > 0 {
+            (self.handled, self.coming) = (now, None);
+        }
+        passed
+    }
+}
+
+fn pause(first: Duration, tries: u32) -> Duration {
+    first.saturating_mul(1 << tries.min(16)).min(LONGEST_PAUSE.max(first))
+}
+
+/// What this host should have done before `now` and did not: a database whose last run failed, or is older than the last time
+/// that it was due. One without any run has missed nothing.
+fn missed(job: &Job, records: &[Record], retry: Duration, now: Timestamp) -> Option<Again> {
+    let newest = |name: &str| records.iter().find(|record| record.database == name && record.state != State::Skipped);
+    let late =
+        |record: &Record| record.state == State::Failed || job.schedule.due(record.started, now).next().is_some();
+    let (databases, last) = match &job.databases {
+        Databases::Named(names) => {
+            let behind = names.iter().filter(|name| newest(name).is_some_and(late));
+            let names: Vec<String> = behind.cloned().collect();
+            let last = names.iter().filter_map(|name| newest(name)).max_by_key(|record| record.started)?;
+            (Databases::Named(names), last)
+        }
+        Databases::All => {
+            let last = records.iter().find(|record| record.state != State::Skipped)?;
+            (Databases::All, Some(last).filter(|record| late(record))?)
+        }
+    };
+    // A run that brings the whole container down shall not do so all the time.
+    let failures = records.iter().filter(|record| record.database == last.database);
+    let tries = failures.take_while(|record| record.state == State::Failed).count() as u32;
+    let pause = if tries == 0 { Duration::ZERO } else { pause(retry, tries - 1) };
+    let begins = last.started.saturating_add(pause).unwrap_or(now).max(now);
+    Some(Again { begins, pause, databases, cause: Cause::CatchUp, tries })
+}

@@ -1,0 +1,71 @@
+//! Lifecycle tags on the backup that was just made and the two before it.
+
+use crate::error::{Fault, Kind, Result, kind};
+use crate::lifecycle::{LOOKED_AT, Lifecycle, TAG, lifecycles};
+use crate::manifest::BackupId;
+use crate::monitor::Monitor;
+use crate::store::Store;
+use crate::vault::Vault;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// An error leaves tags as they were, or some of them set: what is not tagged does not expire.
+pub fn tag(vault: &Vault, newest: &BackupId, zone: &TimeZone, monitor: &dyn Monitor) -> Result<()> {
+    let ids = up_to(vault, newest, monitor)?;
+    let times: Vec<Timestamp> = ids.iter().map(BackupId::taken_at).collect();
+    for (id, lifecycle) in ids.iter().zip(lifecycles(&times, zone)) {
+        match tag_backup(vault, id, lifecycle) {
+            Ok(()) => monitor.note(&format!("{id} is tagged {TAG}={}", lifecycle.name())),
+            // That is about this one, and the one before it may be whole.
+            Err(error) if id != newest && matches!(kind(&error), Kind::Damaged | Kind::NotFound) => {
+                monitor.warn(&format!("{id} is not tagged: {error:#}"));
+            }
+            Err(error) => return Err(error.context(format!("tag {id}"))),
+        }
+    }
+    Ok(())
+}
+
+/// That backup and those before it, newest first, as many as have a lifecycle. One with a later time is of a clock that was wrong.
+fn up_to(vault: &Vault, newest: &BackupId, monitor: &dyn Monitor) -> Result<Vec<BackupId>> {
+    let mut ids = match vault.ids(Some(newest.database())) {
+        Ok(ids) => ids,
+        Err(error) if kind(&error) == Kind::Denied => {
+            monitor.warn("the store does not allow listing: only the new backup is tagged");
+            return Ok(vec![newest.clone()]);
+        }
+        Err(error) => return Err(error),
+    };
+    // A list may lag behind.
+    ids.retain(|id| id < newest);
+    ids.push(newest.clone());
+    Ok(ids.into_iter().rev().take(LOOKED_AT).collect())
+}
+
+fn tag_backup(vault: &Vault, id: &BackupId, lifecycle: Lifecycle) -> Result<()> {
+    let store = vault.store.as_ref();
+    // No key is needed: a document that is consistent names no object but its own.
+    let manifest = vault.sealed(id)?.unauthenticated()?;
+    let payload = vault.payload(&manifest)?.info().version.clone();
+    let meta_key = manifest.meta_key();
+    let meta = store.open(&meta_key, None)?.info().version.clone();
+    set(store, &manifest.object, payload.as_deref(), lifecycle)?;
+    set(store, &meta_key, meta.as_deref(), lifecycle)
+}
+
+/// Leaves the object's other tags as they are, and looks whether the host kept this one.
+fn set(store: &dyn Store, key: &str, version: Option<&str>, lifecycle: Lifecycle) -> Result<()> {
+    let wanted = (TAG.to_owned(), lifecycle.name().to_owned());
+    let mut tags = store.tags(key, version)?;
+    if tags.contains(&wanted) {
+        return Ok(());
+    }
+    tags.retain(|(name, _)| name != TAG);
+    tags.push(wanted.clone());
+    store.tag(key, version, &tags)?;
+    if store.tags(key, version)?.contains(&wanted) {
+        return Ok(());
+    }
+    let text = format!("the host dropped the tag {TAG}={} of \"{key}\"", lifecycle.name());
+    Err(Fault::failed(text).hint("AUTO_LIFECYCLE_POLICY_TAGS cannot be used there; KEEP_ rules can").into())
+}

@@ -1,0 +1,116 @@
+//! What is written down of one run: the backup of one database, however it was started and however it ended.
+
+use crate::error::Result;
+use crate::manifest::BackupId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+
+/// One database in one run. `pgbk history` shows it, alerts and metrics are made of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// `20261121T064500Z-1a2b3c4d`: sorts by the time of its start, unique on this host.
+    pub run: String,
+    pub cause: Cause,
+    pub database: String,
+    pub state: State,
+    /// How many runs it stands for: several may come due in vain while one is going.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub times: u64,
+    pub started: Timestamp,
+    pub ended: Option<Timestamp>,
+    /// The process that does it, as it is called in its container, and which boot of the host it belongs to.
+    pub process: u32,
+    pub boot: String,
+    /// What became of it, once it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Stored>,
+    /// Why not, where it failed or was skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+    /// What succeeded with a reservation: a tag that the host dropped, a table that could not be counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    Schedule,
+    /// Missed while nothing ran, and made up for.
+    CatchUp,
+    Manual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    Running,
+    Done,
+    Failed,
+    /// Another run of the same database held the lock.
+    Skipped,
+}
+
+/// The backup that a run has made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    pub id: BackupId,
+    /// For people: which store.
+    pub location: String,
+    /// The payload's key in it.
+    pub object: String,
+    /// Of the dump.
+    pub plain_bytes: u64,
+    /// Of the payload.
+    pub stored_bytes: u64,
+    pub tables: u64,
+    pub rows: Option<u64>,
+    /// By stage: dump, commit, check, …
+    pub seconds: BTreeMap<String, f64>,
+    pub encrypted: bool,
+    pub verified: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
+    pub exit_code: u8,
+}
+
+impl Record {
+    /// A run of this process that begins now.
+    pub fn begun(cause: Cause, database: &str, now: Timestamp) -> Result<Record> {
+        let mut random = [0; 4];
+        openssl::rand::rand_bytes(&mut random)?;
+        Ok(Record {
+            run: format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), hex::encode(random)),
+            cause,
+            database: database.to_owned(),
+            state: State::Running,
+            times: once(),
+            started: now,
+            ended: None,
+            process: std::process::id(),
+            boot: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
+            backup: None,
+            problem: None,
+            warnings: Vec::new(),
+        })
+    }
+
+    pub fn seconds(&self) -> Option<f64> {
+        Some((self.ended?.as_millisecond() - self.started.as_millisecond()) as f64 / 1e3)
+    }
+}
+
+fn once() -> u64 {
+    1
+}
+
+fn is_once(times: &u64) -> bool {
+    *times == once()
+}

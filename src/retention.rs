@@ -1,0 +1,179 @@
+//! Which backups of one database stay: rules, the backups that there are, and the time, made into a decision for each.
+//!
+//! Only good backups count, and only those of the past: what is damaged, or has a time that is still to come, takes no place
+//! that a rule has to give, and stays. The newest good one stays whatever the rules say.
+
+use crate::error::{Fault, Result};
+use crate::manifest::BackupId;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Zoned};
+
+/// How many backups, and for how long. 0 is no rule.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    pub last: u32,
+    pub hourly: u32,
+    pub daily: u32,
+    pub weekly: u32,
+    pub monthly: u32,
+    pub yearly: u32,
+    /// Counted back from the newest good backup, so that a time without backups costs none of them.
+    pub within: Option<Span>,
+    /// What else stays, newest first, where the rules keep fewer than that.
+    pub minimum: u32,
+}
+
+/// Rules that keep something, and the zone in which days begin.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    rules: Rules,
+    zone: TimeZone,
+}
+
+/// One backup, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub id: BackupId,
+    /// What is wrong with it; None for a good one.
+    pub trouble: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub id: BackupId,
+    /// Why it stays. It goes where there is no reason.
+    pub reasons: Vec<String>,
+}
+
+impl Decision {
+    pub fn keeps(&self) -> bool {
+        !self.reasons.is_empty()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Period {
+    Hour,
+    Day,
+    Week,
+    Month,
+    Year,
+}
+
+impl Policy {
+    /// Refuses rules that would keep nothing.
+    pub fn new(rules: Rules, zone: TimeZone) -> Result<Policy> {
+        let counts = [rules.last, rules.hourly, rules.daily, rules.weekly, rules.monthly, rules.yearly];
+        if rules.within.is_none() && counts == [0; 6] {
+            return Err(Fault::usage("no rule says which backups to keep")
+                .hint("set one of KEEP_LAST, KEEP_HOURLY, KEEP_DAILY, KEEP_WEEKLY, KEEP_MONTHLY, KEEP_YEARLY to 1 or more, or KEEP_WITHIN to a time such as 30d")
+                .into());
+        }
+        Ok(Policy { rules, zone })
+    }
+
+    /// A decision for each backup of one database, newest first.
+    pub fn decide(&self, backups: &[Candidate], now: Timestamp) -> Vec<Decision> {
+        let mut sorted: Vec<&Candidate> = backups.iter().collect();
+        sorted.sort_by_key(|backup| std::cmp::Reverse(backup.id.taken_at()));
+        let mut decisions: Vec<Decision> =
+            sorted.iter().map(|backup| Decision { id: backup.id.clone(), reasons: excused(backup, now) }).collect();
+        let counted: Vec<usize> = (0..decisions.len()).filter(|at| !decisions[*at].keeps()).collect();
+        let times: Vec<Zoned> =
+            counted.iter().map(|at| sorted[*at].id.taken_at().to_zoned(self.zone.clone())).collect();
+        let reasons = self.reasons(&times);
+        for (at, reasons) in counted.into_iter().zip(reasons) {
+            decisions[at].reasons = reasons;
+        }
+        decisions
+    }
+
+    /// Why each of these stays. They are good, and the newest comes first.
+    fn reasons(&self, times: &[Zoned]) -> Vec<Vec<String>> {
+        let mut reasons = vec![Vec::new(); times.len()];
+        let Some(newest) = times.first() else { return reasons };
+        reasons[0].push("newest good one".to_owned());
+        for (at, reasons) in reasons.iter_mut().take(self.rules.last as usize).enumerate() {
+            reasons.push(format!("last {}", at + 1));
+        }
+        self.within(newest, times, &mut reasons);
+        let rules = &self.rules;
+        for (period, count) in [
+            (Period::Hour, rules.hourly),
+            (Period::Day, rules.daily),
+            (Period::Week, rules.weekly),
+            (Period::Month, rules.monthly),
+            (Period::Year, rules.yearly),
+        ] {
+            for (at, name) in firsts(times, period, count as usize) {
+                reasons[at].push(name);
+            }
+        }
+        let kept = reasons.iter().filter(|reasons| !reasons.is_empty()).count();
+        let missing = (rules.minimum as usize).saturating_sub(kept);
+        for reasons in reasons.iter_mut().filter(|reasons| reasons.is_empty()).take(missing) {
+            reasons.push(format!("minimum {}", rules.minimum));
+        }
+        reasons
+    }
+
+    fn within(&self, newest: &Zoned, times: &[Zoned], reasons: &mut [Vec<String>]) {
+        let Some(span) = self.rules.within else { return };
+        // A span that leads before the beginning of time holds everything.
+        let since = newest.checked_sub(span).ok();
+        for (time, reasons) in times.iter().zip(reasons) {
+            if since.as_ref().is_none_or(|since| time >= since) {
+                reasons.push(format!("within {span:#}"));
+            }
+        }
+    }
+}
+
+/// Why a backup stays that no rule counts.
+fn excused(backup: &Candidate, now: Timestamp) -> Vec<String> {
+    match &backup.trouble {
+        Some(trouble) => vec![format!("no good, left for you to see: {trouble}")],
+        None if backup.id.taken_at() > now => vec!["its time is still to come".to_owned()],
+        None => Vec::new(),
+    }
+}
+
+/// The newest of each period, for so many periods that have one.
+fn firsts(times: &[Zoned], period: Period, count: usize) -> Vec<(usize, String)> {
+    let mut seen = Vec::new();
+    let mut found = Vec::new();
+    for (at, time) in times.iter().enumerate() {
+        if found.len() == count {
+            break;
+        }
+        // Of the hour that comes twice when the clock is set back, each counts.
+        let offset = if matches!(period, Period::Hour) { time.offset().seconds() } else { 0 };
+        let (rule, name) = named(period, time);
+        if !seen.contains(&(offset, name.clone())) {
+            found.push((at, format!("{rule} {name}")));
+            seen.push((offset, name));
+        }
+    }
+    found
+}
+
+fn named(period: Period, time: &Zoned) -> (&'static str, String) {
+    let written = |form: &str| time.strftime(form).to_string();
+    match period {
+        Period::Hour => ("hourly", written("%Y-%m-%dT%H")),
+        Period::Day => ("daily", written("%Y-%m-%d")),
+        // The year of a week is not always that of its days.
+        Period::Week => ("weekly", written("%G-W%V")),
+        Period::Month => ("monthly", written("%Y-%m")),
+        Period::Year => ("yearly", written("%Y")),
+    }
+}
+
+/// Whether more than half of the backups would go.
+pub fn is_most(decisions: &[Decision]) -> bool {
+    let going = decisions.iter().filter(|decision| !decision.keeps()).count();
+    going * 2 > decisions.len()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! How backups go on this host, in one value: the page, the metrics, `/healthz` and `pgbk status` are made of nothing else.
+
+mod health;
+pub mod metrics;
+pub mod page;
+mod source;
+
+pub use source::Source;
+
+use crate::databases::Databases;
+use crate::document::Life;
+use crate::history::{Counts, Past};
+use crate::record::{Record, State};
+use crate::roster::{EVERY, Entry, Roster, Seen};
+use crate::shelf::Shelf;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// Runs that are shown.
+const RECENT: usize = 25;
+/// A scheduler that does not look at the clock for so long hangs.
+const HANGS: SignedDuration = SignedDuration::from_secs(60);
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    pub healthy: bool,
+    /// Why not.
+    pub reasons: Vec<String>,
+    pub at: Timestamp,
+    pub version: &'static str,
+    pub scheduler: Option<Scheduler>,
+    /// In the order of their names.
+    pub databases: Vec<Database>,
+    /// What begins next, in the order of time.
+    pub next: Vec<Next>,
+    /// Newest first.
+    pub recent: Vec<Record>,
+    /// None where nobody has looked into it.
+    pub store: Option<Shelf>,
+    /// That of the schedules.
+    #[serde(skip)]
+    pub zone: TimeZone,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Scheduler {
+    pub process: u32,
+    pub started: Timestamp,
+    pub state: Pulse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pulse {
+    Waiting,
+    Working,
+    Hangs,
+    Ended,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Database {
+    pub name: String,
+    /// What is wrong with its backups, as far as they are scheduled.
+    pub trouble: Option<String>,
+    pub next: Option<Timestamp>,
+    pub running: bool,
+    pub runs: Counts,
+    /// How the newest run that was not skipped ended.
+    pub last: Option<State>,
+    pub success: Option<Success>,
+    /// When the newest backup that was read back was done.
+    pub verified: Option<Timestamp>,
+}
+
+/// The newest backup that was made.
+#[derive(Debug, Clone, Serialize)]
+pub struct Success {
+    pub backup: String,
+    pub ended: Timestamp,
+    pub seconds: f64,
+    pub plain_bytes: u64,
+    pub stored_bytes: u64,
+    pub tables: u64,
+    pub rows: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Next {
+    pub at: Timestamp,
+    pub schedule: String,
+    pub databases: Vec<String>,
+}
+
+/// What a status is made of.
+pub struct Facts {
+    pub now: Timestamp,
+    pub seen: Option<Seen>,
+    /// Newest first.
+    pub records: Vec<Record>,
+    pub past: Past,
+    pub shelf: Option<Shelf>,
+}
+
+impl Status {
+    pub fn of(facts: Facts) -> Status {
+        let roster = facts.seen.as_ref().map(|seen| &seen.roster);
+        let mut names: BTreeSet<&str> = facts.records.iter().map(|record| record.database.as_str()).collect();
+        names.extend(roster.iter().flat_map(|roster| &roster.entries).flat_map(|entry| entry.names()));
+        let databases: Vec<Database> = names.into_iter().map(|name| Database::of(name, &facts)).collect();
+        let mut reasons: Vec<String> = health::of_scheduler(facts.seen.as_ref(), facts.now).into_iter().collect();
+        reasons.extend(databases.iter().filter_map(|database| database.trouble.clone()));
+        Status {
+            healthy: reasons.is_empty(),
+            reasons,
+            at: facts.now,
+            version: env!("CARGO_PKG_VERSION"),
+            scheduler: facts.seen.as_ref().map(|seen| Scheduler::of(seen, facts.now)),
+            next: roster.map(|roster| next(roster, facts.now)).unwrap_or_default(),
+            zone: roster.and_then(zone).unwrap_or(TimeZone::UTC),
+            databases,
+            recent: facts.records.iter().take(RECENT).cloned().collect(),
+            store: facts.shelf,
+        }
+    }
+
+    /// Where nothing could be found out.
+    pub fn unknown(now: Timestamp) -> Status {
+        Status::of(Facts { now, seen: None, records: Vec::new(), past: Past::default(), shelf: None })
+    }
+
+    /// With one more reason.
+    pub fn but(mut self, reason: String) -> Status {
+        self.healthy = false;
+        self.reasons.insert(0, reason);
+        self
+    }
+
+    /// Why not, or that it is, in one line.
+    pub fn line(&self) -> String {
+        let text = if self.healthy { "healthy".to_owned() } else { self.reasons.join("; ") };
+        text.replace(|c: char| c.is_control(), " ")
+    }
+}
+
+impl Scheduler {
+    fn of(seen: &Seen, now: Timestamp) -> Scheduler {
+        let working = seen.roster.entries.iter().any(|entry| entry.working.is_some());
+        let state = match (seen.life, working) {
+            (Life::Gone, _) => Pulse::Ended,
+            (_, true) => Pulse::Working,
+            _ if now.duration_since(seen.pulse) > HANGS => Pulse::Hangs,
+            _ => Pulse::Waiting,
+        };
+        Scheduler { process: seen.roster.process, started: seen.roster.started, state }
+    }
+}
+
+impl Database {
+    fn of(name: &str, facts: &Facts) -> Database {
+        let own = || facts.records.iter().filter(|record| record.database == name);
+        let newer = |old: Option<&Record>, new: Option<&Record>| new.or(old).cloned();
+        let success = newer(facts.past.success(name), own().find(|record| record.state == State::Done));
+        let verified = newer(facts.past.verified(name), own().find(|record| is_verified(record)));
+        let entries = facts.seen.iter().flat_map(|seen| &seen.roster.entries);
+        Database {
+            name: name.to_owned(),
+            trouble: health::of_database(name, facts),
+            next: entries
+                .filter(|entry| entry.names().any(|other| other == name))
+                .filter_map(|entry| entry.next_after(facts.now))
+                .min(),
+            running: own().any(|record| record.state == State::Running),
+            runs: facts.past.counts(name, &facts.records),
+            last: own().find(|record| is_over(record)).map(|record| record.state),
+            success: success.as_ref().and_then(Success::of),
+            verified: verified.and_then(|record| record.ended),
+        }
+    }
+}
+
+impl Success {
+    fn of(record: &Record) -> Option<Success> {
+        let backup = record.backup.as_ref()?;
+        Some(Success {
+            backup: backup.id.to_string(),
+            ended: record.ended?,
+            seconds: record.seconds()?,
+            plain_bytes: backup.plain_bytes,
+            stored_bytes: backup.stored_bytes,
+            tables: backup.tables,
+            rows: backup.rows,
+        })
+    }
+}
+
+fn is_verified(record: &Record) -> bool {
+    record.state == State::Done && record.backup.as_ref().is_some_and(|backup| backup.verified)
+}
+
+/// Whether it tells how backups go: one that was skipped does not, the run that it met does.
+fn is_over(record: &Record) -> bool {
+    matches!(record.state, State::Done | State::Failed)
+}
+
+fn next(roster: &Roster, now: Timestamp) -> Vec<Next> {
+    let of = |entry: &Entry| {
+        let databases = match &entry.databases {
+            Databases::Named(names) => names.clone(),
+            Databases::All => vec![EVERY.to_owned()],
+        };
+        Some(Next { at: entry.next_after(now)?, schedule: entry.schedule.to_string(), databases })
+    };
+    let mut next: Vec<Next> = roster.entries.iter().filter_map(of).collect();
+    next.sort_by_key(|next| next.at);
+    next
+}
+
+fn zone(roster: &Roster) -> Option<TimeZone> {
+    roster.entries.first().map(|entry| entry.schedule.zone().clone())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! The versions that a bucket keeps.
+
+use super::fault::status;
+use super::host::Host;
+use super::listing::{doing, endless};
+use super::object::{real_version, timestamp};
+use crate::error::{Kind, Result};
+use jiff::Timestamp;
+
+/// One version of an object; what only marks it as deleted is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    pub key: String,
+    pub version: String,
+    pub bytes: u64,
+    pub modified: Option<Timestamp>,
+}
+
+/// Whether what is overwritten stays as an older version.
+pub(super) fn are_kept(host: &Host) -> Result<bool> {
+    match host.wait(host.client.get_bucket_versioning().bucket(host.bucket()).send())? {
+        Ok(answer) => Ok(answer.status.is_some_and(|status| status.as_str() == "Enabled")),
+        Err(error) if matches!(status(&error), Some(405 | 501)) => Ok(false),
+        Err(error) => {
+            let fault = host.fault("ask whether the bucket keeps versions", error);
+            Err(match fault.kind() {
+                Kind::Denied => fault.hint("allow the role s3:GetBucketVersioning on the bucket"),
+                _ => fault,
+            }
+            .into())
+        }
+    }
+}
+
+/// All versions of the objects whose key begins so, those of one key newest first.
+pub(super) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
+    const WHAT: &str = "list the versions";
+    let mut found = Vec::new();
+    let mut next: (Option<String>, Option<String>) = (None, None);
+    loop {
+        let request = host
+            .client
+            .list_object_versions()
+            .bucket(host.bucket())
+            .prefix(host.full(prefix))
+            .set_key_marker(next.0.clone())
+            .set_version_id_marker(next.1.clone());
+        let page = host.wait(request.send())?.map_err(|error| host.fault(&doing(WHAT, prefix), error))?;
+        for version in page.versions() {
+            let key = version.key().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix));
+            let (Some(key), Some(id)) = (key, version.version_id().and_then(real_version)) else { continue };
+            found.push(Version {
+                key: key.to_owned(),
+                version: id,
+                bytes: version.size().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+                modified: version.last_modified().and_then(timestamp),
+            });
+        }
+        let marker = (page.next_key_marker, page.next_version_id_marker);
+        if page.is_truncated != Some(true) {
+            return Ok(found);
+        }
+        if marker.0.is_none() || marker == next {
+            return Err(endless(host, WHAT, prefix).into());
+        }
+        next = marker;
+    }
+}

@@ -1,0 +1,74 @@
+//! What follows a backup that succeeded: lifecycle tags, then retention.
+
+use crate::error::hints;
+use crate::jobs::prune::{Fate, Judged, Mode, prune};
+use crate::jobs::tag::tag;
+use crate::manifest::BackupId;
+use crate::monitor::Monitor;
+use crate::retention::Policy;
+use crate::vault::Vault;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// So far ahead of ours a server's clock may be without anything being wrong.
+const AHEAD: SignedDuration = SignedDuration::from_hours(1);
+
+#[derive(Debug, Clone)]
+pub struct Upkeep {
+    /// `AUTO_LIFECYCLE_POLICY_TAGS`
+    pub tags: bool,
+    /// None: everything stays.
+    pub retention: Option<Policy>,
+    pub zone: TimeZone,
+}
+
+impl Upkeep {
+    /// The backup stands whatever happens here: trouble is a warning.
+    pub fn after(&self, vault: &Vault, backup: &BackupId, now: Timestamp, monitor: &dyn Monitor) {
+        if self.tags
+            && let Err(error) = tag(vault, backup, &self.zone, monitor)
+        {
+            warn("lifecycle tags", &error, monitor);
+        }
+        if let Some(policy) = &self.retention {
+            let now = present(backup, now);
+            match prune(vault, backup.database(), policy, Mode::Careful, now, monitor) {
+                Ok(pruned) => tell(&pruned.backups, monitor),
+                Err(error) => warn("retention", &error, monitor),
+            }
+        }
+    }
+}
+
+/// The server's clock has named the backup, which is not to count as one still to come because that clock is a little ahead.
+fn present(backup: &BackupId, now: Timestamp) -> Timestamp {
+    let made = backup.taken_at();
+    if made.duration_since(now) < AHEAD { now.max(made) } else { now }
+}
+
+fn tell(backups: &[Judged], monitor: &dyn Monitor) {
+    for backup in backups {
+        match &backup.fate {
+            Fate::Removed => monitor.info(&format!("retention: removed {}", backup.id)),
+            // No good, which its reasons tell.
+            Fate::Kept(reasons) if backup.bytes.is_none() => {
+                monitor.warn(&format!("retention: {}: {}", backup.id, reasons.join(", ")));
+            }
+            Fate::Kept(_) | Fate::Due | Fate::Left(_) => {}
+        }
+    }
+    // Where locks outlast the rules there are some after every run.
+    let mut left = backups.iter().filter_map(|backup| match &backup.fate {
+        Fate::Left(why) => Some((&backup.id, why)),
+        _ => None,
+    });
+    if let Some((id, why)) = left.next() {
+        let more = left.count();
+        monitor.warn(&format!("retention: {id} and {more} older ones are left: {why}"));
+    }
+}
+
+fn warn(what: &str, error: &anyhow::Error, monitor: &dyn Monitor) {
+    let hints: String = hints(error).iter().map(|hint| format!(" ({hint})")).collect();
+    monitor.warn(&format!("{what}: {error:#}{hints}"));
+}

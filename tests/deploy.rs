@@ -1,0 +1,68 @@
+//! What the README shows for systemd and Kubernetes is what systemd and Kubernetes take.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// The README's blocks in this language.
+fn blocks(language: &str) -> Vec<String> {
+    let readme = include_str!("../README.md");
+    let fence = format!("```{language}\n");
+    let found: Vec<_> = readme.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect();
+    assert!(!found.is_empty(), "the README has no block of {language}");
+    found
+}
+
+/// The units under the names that their first lines give them.
+fn units(folder: &Path) -> Vec<std::path::PathBuf> {
+    let write = |text: &String| {
+        let name = text.lines().next().unwrap().rsplit('/').next().unwrap();
+        let path = folder.join(name);
+        fs::write(&path, text.replace("/usr/local/bin/pgbk", env!("CARGO_BIN_EXE_pgbk"))).unwrap();
+        path
+    };
+    blocks("ini").iter().map(write).collect()
+}
+
+fn verify(units: &[std::path::PathBuf]) -> (bool, String) {
+    let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(units).output();
+    let output = output.expect("systemd-analyze is missing: scripts/test.sh installs it");
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn systemd_takes_the_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let units = units(folder.path());
+    let names: Vec<_> = units.iter().map(|unit| unit.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["pgbk.service", "pgbk.timer"]);
+    let (good, said) = verify(&units);
+    assert!(good && said.is_empty(), "{said}");
+
+    // It would have said so.
+    let text = fs::read_to_string(&units[1]).unwrap();
+    fs::write(&units[1], text.replace("03:00:00", "25:00:00").replace("Persistent", "Persistant")).unwrap();
+    let (_, said) = verify(&units);
+    assert!(said.contains("Persistant") && said.contains("25:00:00"), "{said}");
+}
+
+fn validate(manifest: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("job.yaml");
+    fs::write(&file, manifest).unwrap();
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(".test/venv/bin/kubernetes-validate");
+    let output = Command::new(program).args(["--strict"]).arg(&file).output();
+    let output = output.expect("kubernetes-validate is missing: scripts/test.sh installs it");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn kubernetes_takes_the_cron_job() {
+    let manifest = blocks("yaml").into_iter().find(|block| block.contains("kind: CronJob")).unwrap();
+    let (good, said) = validate(&manifest);
+    assert!(good, "{said}");
+
+    let (good, said) = validate(&manifest.replace("concurrencyPolicy", "concurrentPolicy"));
+    assert!(!good && said.contains("concurrentPolicy"), "{said}");
+}
