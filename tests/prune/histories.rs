@@ -140,8 +140,11 @@ fn meta_of(id: &BackupId) -> Vec<u8> {
     format!("{covered},\n  \"checksum\": \"{}\"\n}}\n", seal.to_hex()).into_bytes()
 }
 
+/// Keys, and what is stored under them.
+type Objects = Vec<(String, Vec<u8>)>;
+
 /// What is stored of each of the others.
-static OF_OTHERS: LazyLock<Vec<Vec<(String, Vec<u8>)>>> = LazyLock::new(|| {
+static OF_OTHERS: LazyLock<Vec<Objects>> = LazyLock::new(|| {
     let bytes = |store: &Memory, listed: &Listed| store.open(&listed.key, None)?.read(0..listed.bytes);
     let objects = |other: &&str| {
         let store = Memory::default();
