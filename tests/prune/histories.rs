@@ -140,7 +140,6 @@ fn meta_of(id: &BackupId) -> Vec<u8> {
     format!("{covered},\n  \"checksum\": \"{}\"\n}}\n", seal.to_hex()).into_bytes()
 }
 
-/// Keys, and what is stored under them.
 type Objects = Vec<(String, Vec<u8>)>;
 
 /// What is stored of each of the others.

@@ -3,7 +3,7 @@
 use super::sealed_text;
 use super::support::cluster::cluster;
 use super::support::database::{assert_same, create, dump, exists, script, small, sql, stdout_of};
-use super::support::pgbk::{Outcome, Pgbk, Running, connected};
+use super::support::pgbk::{Outcome, Pgbk, Running, connected, quoted};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -298,6 +298,8 @@ fn any_database_name_can_be_backed_up_and_restored() {
         "postgres://x/y",
         "UPPER",
         "$(x)`y`",
+        "com,ma",
+        "*",
     ];
     for name in names {
         eprintln!("--- {name:?}");
@@ -305,7 +307,7 @@ fn any_database_name_can_be_backed_up_and_restored() {
         let id = pgbk.backup(name, &["--compress", "zstd"]);
         assert!(!id.contains('/') && id.is_ascii(), "{id}");
         let latest = pgbk
-            .args(["restore", "latest", "--yes", &format!("--database={name}"), &format!("--to={name} copy")])
+            .args(["restore", "latest", "--yes", &format!("--database={}", quoted(name)), &format!("--to={name} copy")])
             .json();
         assert_eq!(latest["id"], id.as_str());
         assert_same(&dump(name), &dump(&format!("{name} copy")));

@@ -136,7 +136,7 @@ impl Pgbk {
     /// Backs up one database and gives the backup's id.
     #[track_caller]
     pub fn backup(&self, database: &str, more: &[&str]) -> String {
-        let document = self.args(["backup"].iter().chain(more).copied()).set("DB_NAME", database).json();
+        let document = self.args(["backup"].iter().chain(more).copied()).set("DB_NAME", quoted(database)).json();
         document["id"].as_str().expect("an id").to_owned()
     }
 
@@ -166,6 +166,11 @@ impl Pgbk {
         }
         assert!(!text.contains(PASSWORD), "the server's password is shown in: {text}");
     }
+}
+
+/// As `DB_NAME` takes any name.
+pub fn quoted(database: &str) -> String {
+    format!("\"{}\"", database.replace('"', "\"\""))
 }
 
 pub struct Running {
