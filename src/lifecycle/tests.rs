@@ -67,7 +67,6 @@ const TABLE: &[(&str, &str, &str, Lifecycle)] = &[
     (BERLIN, "2026-03-29T00:59:59Z", "2026-03-29T01:00:00Z", Hourly),
     (BERLIN, "2026-03-28T22:59:59Z", "2026-03-28T23:00:00Z", Hourly),
     (BERLIN, "2026-03-29T21:59:59Z", "2026-03-29T22:00:00Z", Weekly),
-    (BERLIN, "2026-03-29T21:59:59Z", "2026-03-29T22:00:00Z", Weekly),
     (BERLIN, "2026-03-29T22:00:00Z", "2026-03-29T23:00:00Z", Hourly),
     // The clock is set back in Berlin.
     (BERLIN, "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", Hourly),
