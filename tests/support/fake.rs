@@ -33,7 +33,7 @@ impl Fake {
 
     /// Gives the first 11 MB of a real dump, then waits for the gate to open before the rest.
     pub fn gated(server: &Cluster) -> Fake {
-        let body = "\"$REAL\" \"$@\" | { head -c 11000000; touch $NOTES/half; while [ ! -e $NOTES/gate ]; do sleep 0.02; done; cat; }";
+        let body = "\"$REAL\" \"$@\" | { head -c 11000000; touch $NOTES/half; while [ ! -e $NOTES/gate ]; do [ -d $NOTES ] || exit 1; sleep 0.02; done; cat; }";
         Self::of(server, "exec \"$REAL\" --version", body)
     }
 
