@@ -49,7 +49,7 @@ install() {
     # Debian's ordinary users do not have it, and servers are there.
     export PATH=$PATH:/usr/sbin:/sbin
     mapfile -t needs < <(missing_packages build-essential pkg-config libssl-dev pgbouncer xz-utils zstd gzip openssl \
-        coreutils python3 python3-venv systemd radosgw ceph-mon ceph-osd ceph-common "${browser[@]}")
+        coreutils time python3 python3-venv systemd radosgw ceph-mon ceph-osd ceph-common "${browser[@]}")
     has_postgresql_server || needs+=(postgresql)
     if [ ${#needs[@]} -gt 0 ]; then
         echo "installing ${needs[*]}"
