@@ -9,6 +9,7 @@ pub mod fake;
 pub mod faulty;
 pub mod pgbk;
 pub mod process;
+pub mod proof;
 pub mod random;
 pub mod s3;
 pub mod scheduler;
