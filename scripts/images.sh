@@ -32,7 +32,8 @@ make_debian() {
     local root=$own/trixie
     as_root rm -rf "$root"
     as_root debootstrap --variant=minbase trixie "$root" || return
-    as_root rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
+    # A slim image has none of these either.
+    as_root rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale}/*
     as_root tar -C "$root" -c . | docker import - "$1" || return
     as_root rm -rf "$root"
 }
