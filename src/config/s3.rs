@@ -46,7 +46,7 @@ pub(super) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
 }
 
 /// `key:value` pairs split at `\` or `\\`; a value may hold colons.
-fn headers(text: &str) -> Result<Vec<(String, String)>> {
+pub fn headers(text: &str) -> Result<Vec<(String, String)>> {
     unquoted(text)
         .split('\\')
         .map(str::trim)

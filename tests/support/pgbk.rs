@@ -23,7 +23,7 @@ const SECRETS: &[&str] =
 /// A run that is longer than this hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A call of pgbk. Nothing of the test's own environment reaches it but `PATH`; every method gives another call.
+/// A call of pgbk. Nothing of the test's own environment reaches it but `PATH` and where to note which lines ran; every method gives another call.
 #[derive(Clone)]
 pub struct Pgbk {
     arguments: Vec<String>,
@@ -96,6 +96,7 @@ impl Pgbk {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pgbk"));
         command.args(&self.arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|path| ("LLVM_PROFILE_FILE", path)));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
