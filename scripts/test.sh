@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need, where it is missing, and runs all of them: format, lints, tests. Debian or Ubuntu, as
 # root or as somebody with sudo. No system service is started; the tests bring servers of their own up on loopback.
+#   scripts/test.sh --install     only the first of the two
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -26,6 +27,7 @@ main() {
     mkdir -p "$own"
     : >"$log"
     install
+    [ "${1:-}" != --install ] || return 0
 
     local failed=()
     check "format" cargo fmt --check || failed+=(format)

@@ -1,0 +1,143 @@
+"""PROOF.md, from what scripts/prove.sh gathered: proof.py FOLDER [FAILED STEP…]. Exit code 1 where something is missing or too little."""
+
+import datetime
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+# The file of counts, what it is about, how many there must be at least, how to repeat it.
+AREAS = [
+    ("combinations", "full backup and restore, each combination of Doubletake's release matrix", 768, "cargo test --test matrix"),
+    ("majors", "servers and programs of PostgreSQL 12 to 18: backup, restore into same, newer, older", 28, "cargo test --test majors"),
+    ("hosts", "the store's tests and a round trip on S3 servers of independent makers", 5, "cargo test --test hosts"),
+    ("parts", "multipart uploads at and around every limit", 6, "cargo test --test parts"),
+    ("cases", "cases of the list of faults, each with its tests or the reason why not", 58, "cargo test --test cases"),
+    ("faults", "one fault in one call or child process: healed, or refused without a trace", 150, "cargo test --test faults"),
+    ("network", "faults of the network, by a proxy", 7, "cargo test --test faults"),
+    ("kills", "`kill -9` in the midst of a backup", 200, "cargo test --test kill"),
+    ("flips", "flipped bits of payload and `.meta`", 10_000, "cargo test --test damage"),
+    ("forgeries", "truncations, swaps, replays, downgrades, foreign keys", 1_000, "cargo test --test damage"),
+    ("bombs", "bombs and oversized documents", 3, "cargo test --test bombs"),
+    ("commands", "commands hidden in dumps", 10, "cargo test --test commands"),
+    ("secrets", "places searched for secrets", 5, "cargo test --test secrets"),
+    ("inputs", "anything, fed to what reads foreign bytes, ten seconds each", 7_000, "cargo test --test fuzz"),
+    ("fuzz", "the same, led by libFuzzer", 7, "scripts/fuzz.sh"),
+]
+# All of which must be refused.
+REFUSED = {"flips", "forgeries", "bombs", "commands"}
+LINES = 90.0
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def version(*command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return "unknown"
+
+
+class Report:
+    def __init__(self, folder, failed):
+        self.folder = folder
+        self.wrong = [f"the step \"{step}\" failed" for step in failed]
+        self.text = []
+
+    def say(self, *text):
+        self.text += [*text, ""]
+
+    def head(self):
+        commit = version("git", "rev-parse", "--short=12", "HEAD")
+        changed = " with changes" if subprocess.run(["git", "diff", "--quiet", "HEAD"], check=False).returncode else ""
+        processor = next(iter(re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())), "unknown")
+        self.say("# The proof", "What `scripts/prove.sh` counted. It writes this page anew; nothing of it is typed by hand.")
+        self.say(f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC · pgbk at {commit}{changed} · {version('rustc', '--version')} · "
+                 f"{version('pg_dump', '--version')} · {platform.system()} {platform.release()}, {len(os.sched_getaffinity(0))} cores, {processor}")
+
+    def steps(self):
+        took = ", ".join(f"{step['step']} {step['seconds']} s" for step in lines(self.folder / "steps.jsonl"))
+        self.say(f"It took: {took}.")
+
+    def tests(self):
+        path = self.folder / "tests.log"
+        if not path.exists():
+            return
+        results = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", path.read_text(errors="replace"), re.M)
+        passed, failed, ignored = (sum(int(each[at]) for each in results) for at in range(3))
+        self.say(f"**{passed} tests passed, {failed} failed, {ignored} were left out**, in {len(results)} programs.")
+        if failed or not passed:
+            self.wrong.append(f"{failed} tests failed and {passed} passed")
+
+    def areas(self):
+        self.text += ["| what | tried | worked as it should | refused as it should be | repeat with |", "|---|--:|--:|--:|---|"]
+        for area, what, least, command in AREAS:
+            counts = lines(self.folder / f"{area}.jsonl")
+            passed, refused = (sum(count[side] for count in counts) for side in ("passed", "refused"))
+            repeat = command if command.startswith("scripts") else f"PGBK_PROVE=/tmp {command}"
+            self.text.append(f"| {what} | {passed + refused:,} | {passed:,} | {refused:,} | `{repeat}` |")
+            if passed + refused < least:
+                self.wrong.append(f"{area}: {passed + refused} were tried, and {least} are the least")
+            if area in REFUSED and passed:
+                self.wrong.append(f"{area}: {passed} were not refused")
+        self.text.append("")
+
+    def fuzz(self):
+        counts = lines(self.folder / "fuzz.jsonl")
+        if counts:
+            seconds = sum(count["seconds"] for count in counts)
+            each = ", ".join(f"{count['what']} {count['passed']:,}" for count in sorted(counts, key=lambda count: count["what"]))
+            self.say(f"libFuzzer ran for {seconds / 60:.0f} minutes in all; inputs: {each}.")
+
+    def coverage(self):
+        path = self.folder / "coverage.json"
+        if not path.exists():
+            return
+        whole = json.loads(path.read_text())["data"][0]
+        files = {file["filename"].split("/src/", 1)[-1]: file["summary"]["lines"] for file in whole["files"]}
+        percent = whole["totals"]["lines"]["percent"]
+        self.say(f"**Lines that ran: {percent:.1f} %** of {whole['totals']['lines']['count']:,} in `src`.")
+        self.text += ["| part | lines | ran |", "|---|--:|--:|"]
+        parts = {}
+        for name, summary in files.items():
+            part = parts.setdefault(name.split("/")[0].removesuffix(".rs"), [0, 0])
+            part[0] += summary["count"]
+            part[1] += summary["covered"]
+        self.text += [f"| {part} | {count:,} | {covered * 100 / max(count, 1):.1f} % |" for part, (count, covered) in sorted(parts.items())]
+        self.text.append("")
+        if percent < LINES:
+            self.wrong.append(f"{percent:.1f} % of the lines ran, and {LINES} are the least")
+
+    def speed(self):
+        path = self.folder / "bench.json"
+        if not path.exists():
+            return
+        bench = json.loads(path.read_text())
+        self.say("## Speed", bench["machine"])
+        self.text += ["| work | peer | pgbk | peer | ratio | bar | met |", "|---|---|---|---|---|---|---|"]
+        for row in bench["table"]:
+            ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+            met = {None: "", True: "yes", False: "no"}[row["met"]]
+            self.text.append(f"| {row['work']} | {row['peer_name']} | {row['pgbk']} | {row['peer']} | {ratio} | {row['bar'] or ''} | {met} |")
+        self.text.append("")
+
+    def verdict(self):
+        if self.wrong:
+            self.say("## Not good", "\n".join(f"- {each}" for each in self.wrong))
+
+
+def main():
+    folder, *failed = sys.argv[1:]
+    report = Report(Path(folder), failed)
+    for part in (report.head, report.steps, report.tests, report.areas, report.fuzz, report.coverage, report.speed, report.verdict):
+        part()
+    print("\n".join(report.text).rstrip())
+    sys.exit(1 if report.wrong else 0)
+
+
+main()

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# The whole proof: every test at its full size, with the lines that ran; libFuzzer; the benchmark. Writes PROOF.md, in which nothing is
+# typed by hand: figures come from what the tests counted (.test/proof/*.jsonl), from cargo, llvm-cov and the benchmark.
+#   PROVE_STEPS="tests coverage fuzz bench"     FUZZ_SECONDS=60     and those of benches/compare.sh
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+own=$here/.test/proof
+log=$own/log
+# shellcheck source=scripts/packages.sh
+. "$here/scripts/packages.sh"
+
+steps=${PROVE_STEPS:-tests coverage fuzz bench}
+export FUZZ_SECONDS=${FUZZ_SECONDS:-60}
+export SIZE_GB=${SIZE_GB:-0.5} XZ_MB=${XZ_MB:-24} PART_MB=${PART_MB:-8}
+
+main() {
+    cd "$here"
+    rm -rf "$own"
+    mkdir -p "$own"
+    : >"$log"
+    scripts/test.sh --install
+    coverage_tools
+
+    local step failed=()
+    for step in $steps; do
+        step "$step" "prove_$step" || failed+=("$step")
+    done
+    python3 scripts/proof.py "$own" "${failed[@]}" >PROOF.md || failed+=(figures)
+    cat PROOF.md
+    echo "$SECONDS seconds in all"
+    [ ${#failed[@]} -eq 0 ] || { echo "proof: NOT GOOD: ${failed[*]}"; return 1; }
+    echo "proof: good"
+}
+
+step() {
+    local name=$1 from=$SECONDS code=0
+    shift
+    printf '\n== %s\n' "$name"
+    "$@" || code=$?
+    printf '{"step": "%s", "seconds": %s, "code": %s}\n' "$name" $((SECONDS - from)) "$code" >>"$own/steps.jsonl"
+    echo "$name: $([ "$code" -eq 0 ] && echo ok || echo FAILED) after $((SECONDS - from)) s"
+    return "$code"
+}
+
+# What reads the profiles must be of the compiler's own LLVM.
+coverage_tools() {
+    local major
+    major=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+    if [ ! -x "/usr/lib/llvm-$major/bin/llvm-cov" ]; then
+        install_packages "$log" "llvm-$major"
+    fi
+    export LLVM_COV=/usr/lib/llvm-$major/bin/llvm-cov LLVM_PROFDATA=/usr/lib/llvm-$major/bin/llvm-profdata
+    export PATH=$here/.test/cargo/bin:$PATH
+    cargo llvm-cov --version >/dev/null 2>&1 || cargo install --quiet --locked --root "$here/.test/cargo" cargo-llvm-cov@0.9.1 >>"$log" 2>&1
+    # A test kills pgbk, which leaves half a profile.
+    export CARGO_LLVM_PROFDATA_FLAGS=--failure-mode=all
+}
+
+prove_tests() {
+    local features=()
+    ! grep -qx 'ID=debian' /etc/os-release || features=(--features browser)
+    cargo llvm-cov clean --workspace >>"$log" 2>&1
+    PGBK_PROVE=$own PATH=$PATH:/usr/sbin:/sbin cargo llvm-cov test --no-report --locked --no-fail-fast "${features[@]}" 2>&1 | tee "$own/tests.log" |
+        grep -E '^(test result|test .*FAILED|     Running|error)|panicked at'
+}
+
+prove_coverage() {
+    cargo llvm-cov report --json --summary-only --ignore-filename-regex 'tests/|tests\.rs' --output-path "$own/coverage.json" >>"$log" 2>&1
+    cargo llvm-cov report --lcov --ignore-filename-regex 'tests/|tests\.rs' --output-path "$own/lines.lcov" >>"$log" 2>&1
+}
+
+prove_fuzz() {
+    PGBK_PROVE=$own scripts/fuzz.sh
+}
+
+prove_bench() {
+    benches/compare.sh
+    cp target/bench/results.json "$own/bench.json"
+}
+
+main "$@"
