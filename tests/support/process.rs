@@ -107,6 +107,13 @@ pub fn tool(name: &str) -> PathBuf {
     path
 }
 
+/// A server that scripts/prove.sh builds.
+pub fn built(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".test/go/bin").join(name);
+    assert!(path.exists(), "{} is missing: scripts/prove.sh builds it", path.display());
+    path
+}
+
 /// The first of so many consecutive ports that are free on loopback. They lie below those that the system gives to clients,
 /// so that only another server can take one before ours does.
 pub fn free_ports(count: u16) -> u16 {

@@ -9,9 +9,13 @@ fn folder() -> Option<PathBuf> {
     std::env::var_os("PGBK_PROVE").map(PathBuf::from)
 }
 
+pub fn whole() -> bool {
+    folder().is_some()
+}
+
 /// How many of something a test does: a sample each time, the whole in a proof.
 pub fn size(sample: usize, whole: usize) -> usize {
-    if folder().is_some() { whole } else { sample }
+    if self::whole() { whole } else { sample }
 }
 
 /// Notes what a test tried, once all of it held: `passed` worked as it should, `refused` was refused as it should be.

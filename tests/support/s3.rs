@@ -1,7 +1,7 @@
 //! Throw-away S3 hosts, started once per test process, on free loopback ports.
 
 use super::ceph;
-use super::process::{Place, free_ports, tool, until};
+use super::process::{Place, built, free_ports, tool, until};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation};
 use pgbk::secret::Secret;
@@ -38,6 +38,18 @@ pub fn moto() -> &'static Server {
 pub fn radosgw() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| start("radosgw", ceph::start))
+}
+
+/// Only where scripts/prove.sh has built it: that takes minutes.
+pub fn minio() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| start("minio", try_minio))
+}
+
+/// As `minio`.
+pub fn versitygw() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| start("versitygw", try_versitygw))
 }
 
 impl Server {
@@ -179,6 +191,31 @@ fn try_moto(place: &Place) -> Result<Host, String> {
     let port = free_ports(1);
     let mut command = Command::new(tool("moto_server"));
     place.start("moto", command.args(["-H", "127.0.0.1", "-p", &port.to_string()]));
+    Ok(host(port, "admin", "adminsecret"))
+}
+
+fn try_minio(place: &Place) -> Result<Host, String> {
+    let port = free_ports(2);
+    let mut command = Command::new(built("minio"));
+    command.arg("server").arg(place.path.join("data")).args(["--quiet", "--address", &format!("127.0.0.1:{port}")]);
+    command.args(["--console-address", &format!("127.0.0.1:{}", port + 1)]);
+    command.env("MINIO_ROOT_USER", "admin").env("MINIO_ROOT_PASSWORD", "adminsecret").env("MINIO_BROWSER", "off");
+    place.start("minio", &mut command);
+    Ok(host(port, "admin", "adminsecret"))
+}
+
+fn try_versitygw(place: &Place) -> Result<Host, String> {
+    let port = free_ports(1);
+    let folders = ["data", "versions", "attributes"].map(|name| place.path.join(name));
+    for folder in &folders {
+        std::fs::create_dir(folder).map_err(|error| error.to_string())?;
+    }
+    let [data, versions, attributes] = &folders;
+    let mut command = Command::new(built("versitygw"));
+    command.args(["--access", "admin", "--secret", "adminsecret", "--region", "us-east-1"]);
+    command.args(["--port", &format!("127.0.0.1:{port}"), "posix"]);
+    command.arg("--versioning-dir").arg(versions).arg("--sidecar").arg(attributes).arg(data);
+    place.start("versitygw", &mut command);
     Ok(host(port, "admin", "adminsecret"))
 }
 

@@ -1,0 +1,116 @@
+//! S3 servers of independent makers: what each can do, as the README's table has it, and a backup and restore on each.
+//!
+//! Three of them in every run, on which `tests/store.rs` runs the whole suite too; all of them, with the suite, in a proof.
+
+#[path = "store/every.rs"]
+mod every;
+#[path = "store/objects.rs"]
+mod objects;
+mod support;
+
+use objects::{PART, put};
+use pgbk::store::s3::{Lock, LockMode, S3, S3Settings, Term};
+use pgbk::store::{Creation, Held, Purpose, Store};
+use std::io::Write;
+use support::database::{assert_same, dump, features};
+use support::pgbk::connected;
+use support::proof;
+use support::s3::{Server, minio, moto, radosgw, seaweedfs, versitygw};
+
+const SETTING: [(&str, &str); 1] = [("S3_PART_SIZE", "5M")];
+
+fn hosts() -> Vec<(&'static str, &'static Server)> {
+    let mut hosts = vec![("SeaweedFS 4.48", seaweedfs()), ("Ceph RGW 16.2", radosgw()), ("moto 5.2", moto())];
+    if proof::whole() {
+        hosts.extend([("MinIO", minio()), ("Versity S3 Gateway", versitygw())]);
+    }
+    hosts
+}
+
+/// Whether the host refuses bytes that are not those of the MD5 that comes with them.
+fn checks_md5(server: &Server) -> bool {
+    let (client, runtime) = server.client();
+    let request = client.put_object().bucket(server.bucket("md5")).key("x").body(b"x".to_vec().into());
+    runtime.block_on(request.content_md5("AAAAAAAAAAAAAAAAAAAAAA==").send()).is_err()
+}
+
+fn keeps_tags(store: &S3) -> bool {
+    put(store, "tagged", b"x").expect("put");
+    let tags = [("lifecycle".to_owned(), "hourly".to_owned())];
+    store.tag("tagged", None, &tags).is_ok() && store.tags("tagged", None).is_ok_and(|kept| kept == tags)
+}
+
+fn refuses_taken(store: &S3) -> bool {
+    put(store, "taken", b"x").expect("put");
+    store.refuses_taken("taken").expect("asked")
+}
+
+fn keeps_versions(server: &Server) -> bool {
+    let store = S3::open(server.settings(&server.versioned_bucket("versions"))).expect("open");
+    for byte in [b"1", b"2"] {
+        let replacing = Creation { taken: pgbk::store::Taken::Replace, ..Creation::default() };
+        let mut upload = store.create("x", &replacing).expect("create");
+        upload.write_all(byte).expect("write");
+        upload.commit().expect("commit");
+    }
+    store.versions("x").is_ok_and(|versions| versions.len() == 2)
+}
+
+/// After an upload in parts, of which some hosts lose the headers that pgbk then makes good.
+fn locks(server: &Server) -> bool {
+    let lock = Lock { mode: LockMode::Governance, term: Term::Days(1) };
+    let settings = S3Settings {
+        lock: Some(lock),
+        part_size: Some(PART as u64),
+        content_md5: true,
+        ..server.settings(&server.locking_bucket("lock"))
+    };
+    let store = S3::open(settings).expect("open");
+    let locked = Creation { expected: 2 * PART as u64, purpose: Purpose::Payload, ..Creation::default() };
+    let mut upload = store.create("x", &locked).expect("create");
+    upload.write_all(&objects::bytes(2 * PART)).expect("write");
+    upload.commit().is_ok_and(|receipt| receipt.held == Held::Locked)
+}
+
+#[test]
+fn each_host_can_do_what_the_readme_says() {
+    let readme = include_str!("../README.md");
+    for (name, server) in hosts() {
+        let store = S3::open(server.settings(&server.bucket("can"))).expect("open");
+        let can =
+            [refuses_taken(&store), checks_md5(server), keeps_tags(&store), keeps_versions(server), locks(server)];
+        let cells = can.map(|can| if can { "yes" } else { "no" }).join(" | ");
+        assert!(readme.contains(&format!("| {name} | {cells} |")), "the README has not | {name} | {cells} |");
+    }
+}
+
+#[test]
+fn a_database_comes_back_from_each_host() {
+    features("hosts_source");
+    let original = dump("hosts_source");
+    for (name, server) in hosts() {
+        let run =
+            SETTING.iter().fold(connected().s3(server, &server.bucket("trip")).key(), |run, (k, v)| run.set(k, v));
+        let id = run.backup("hosts_source", &["--compress", "zstd"]);
+        run.args(["verify", &id, "--level", "content"]).expect(0);
+        let copy = format!("hosts_{}", server.name);
+        run.args(["restore", &id, "--to", &copy, "--yes"]).expect(0);
+        assert_same(&dump(&copy), &original);
+        proof::counted("hosts", name, 1, 0);
+    }
+}
+
+macro_rules! list {
+    ($($name:ident)*) => { [$((stringify!($name), every::$name as fn(&dyn Store))),*] };
+}
+
+#[test]
+fn the_hosts_that_only_a_proof_has_pass_the_suite_of_all_stores() {
+    for (name, server) in hosts().into_iter().skip(3) {
+        for (test, check) in every::every_name!(list) {
+            eprintln!("{name}: {test}");
+            let settings = S3Settings { part_size: Some(PART as u64), ..server.settings(&server.bucket("suite")) };
+            check(&S3::open(settings).expect("open"));
+        }
+    }
+}
