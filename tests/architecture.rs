@@ -117,7 +117,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("history", &["document", "record", "monitor", "error"]),
     ("vault", &["stream", "store", "manifest", "keys", "series", "monitor", "error"]),
     ("postgres", &["process", "manifest", "script", "secret", "monitor", "interrupt", "error"]),
-    ("alert", &["certificates", "record", "manifest", "newfile", "secret", "monitor", "interrupt", "error"]),
+    ("alert", &["certificates", "record", "manifest", "newfile", "series", "secret", "monitor", "interrupt", "error"]),
     ("leftovers", &["store", "manifest", "monitor", "error"]),
     ("stream", &["store", "manifest", "keys", "script", "monitor", "interrupt", "error"]),
     ("shelf", &["store", "document", "manifest", "error"]),

@@ -1,7 +1,8 @@
 //! One entry of an archive, taken apart by hand: of what tar can say, pgbk writes little and believes no more.
 
 use super::What;
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Result, into_io};
+use crate::interrupt;
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -29,7 +30,7 @@ pub struct Entry {
 
 /// Reads an archive to its end and tells each entry, with a reader of its data.
 pub fn each(archive: &mut dyn Read, sink: &mut dyn FnMut(Entry, &mut dyn Read) -> Result<()>) -> Result<()> {
-    let mut archive = Archive::new(archive);
+    let mut archive = Archive::new(Watchful(archive));
     let (mut long_name, mut long_link) = (None, None);
     for entry in archive.entries().map_err(no_archive)?.raw(true) {
         let mut entry = entry.map_err(no_archive)?;
@@ -43,6 +44,16 @@ pub fn each(archive: &mut dyn Read, sink: &mut dyn FnMut(Entry, &mut dyn Read) -
         }
     }
     end(&mut archive.into_inner())
+}
+
+/// Stops when a signal has come.
+struct Watchful<'a>(&'a mut dyn Read);
+
+impl Read for Watchful<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        interrupt::check().map_err(into_io)?;
+        self.0.read(buffer)
+    }
 }
 
 /// Behind the last entry stand zeros and nothing else. Read to the end: only there is it sure that nothing is missing.

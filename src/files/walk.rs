@@ -18,6 +18,13 @@ pub struct Found {
     pub bytes: u64,
 }
 
+impl Found {
+    /// About so many bytes of an archive.
+    pub fn packed(&self) -> u64 {
+        self.bytes.next_multiple_of(512) + 1024
+    }
+}
+
 /// Everything at and below these paths, each once, sorted by name. What a path names must be there; what vanishes below it, and
 /// what is neither file, folder nor link, is told and left out.
 pub fn walk(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Found>> {

@@ -2,7 +2,7 @@
 
 use super::{Plan, name};
 use crate::error::{Fault, Result};
-use crate::files::{pack, walk};
+use crate::files::{Found, pack, walk};
 use crate::manifest::{Format, Manifest};
 use crate::monitor::Monitor;
 use crate::series::Series;
@@ -16,7 +16,7 @@ pub fn files(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) 
             .into());
     }
     let found = walk(&plan.paths, monitor)?;
-    let expected = plan.expected.unwrap_or(0).max(found.iter().map(|one| one.bytes).sum());
+    let expected = plan.expected.unwrap_or(0).max(found.iter().map(Found::packed).sum());
     let (id, previous) = name(vault, Series::Files.name(), now, monitor)?;
     monitor.begin(&format!("backup {id}"), Some(expected));
     let mut deposit = vault.begin(id, Format::Tar, plan.compression, expected)?;
