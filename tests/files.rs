@@ -78,11 +78,11 @@ impl Sample {
 
 /// Everything that can be said of what is below a folder, but when it was read.
 fn facts(folder: &Path) -> String {
-    let list = "find . -mindepth 1 -printf '%p %y %m %U %G %s %l ' \\( -type d -printf '\\n' -o -printf '%T@\\n' \\) | sed 's/[.][0-9]*$//' | sort; \
-                find . -type f -print0 | sort -z | xargs -0r sha256sum; stat -c '%n %a' .";
+    // A folder's size is its disk's business, and its time is that of the last change in it.
+    let list = "find . -mindepth 1 \\( -type d -printf '%p %y %m %U %G\\n' -o -printf '%p %y %m %U %G %s %l %T@\\n' \\) | \
+                sed 's/[.][0-9]*$//' | sort; find . -type f -print0 | sort -z | xargs -0r sha256sum; stat -c '%n %a' .";
     let output = Command::new("sh").args(["-c", list]).current_dir(folder).env("LC_ALL", "C").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // A folder's size is its disk's business.
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -112,6 +112,8 @@ fn what_was_packed_comes_back_as_it_was_from_a_folder_and_from_s3() {
         let report = pgbk.args(arguments).json();
         assert_eq!((&report["files"], &report["links"], &report["replaced"]), (&6.into(), &3.into(), &0.into()));
         assert_eq!(facts(&below(&into, &sample.conf())), expected);
+        let time = |folder: &Path| fs::metadata(folder.join("empty")).unwrap().modified().unwrap();
+        assert_eq!(time(&below(&into, &sample.conf())), time(&sample.conf()));
         // Over what is there now: the same again.
         assert_eq!(pgbk.args(arguments).json()["replaced"], 9);
         assert_eq!(facts(&below(&into, &sample.conf())), expected);

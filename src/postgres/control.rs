@@ -3,10 +3,12 @@
 use super::settings::Settings;
 use super::{pool, privileges};
 use crate::error::{Fault, Kind, Result, kind};
+use crate::interrupt;
 use anyhow::Context;
 use jiff::Timestamp;
 use postgres::error::SqlState;
 use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use std::time::{Duration, Instant};
 
 pub use super::privileges::{Unreadable, Why};
 
@@ -51,6 +53,9 @@ pub enum Lock {
     Database = 1,
     Globals = 2,
 }
+
+/// Between two looks at a lock that is waited for.
+const AGAIN: Duration = Duration::from_millis(200);
 
 const APPLICATION: &str = "pgbk";
 
@@ -100,6 +105,18 @@ impl Control {
                 Err(Fault::new(Kind::Busy, message)
                     .hint("wait for it to end, or end it with pg_terminate_backend")
                     .into())
+            }
+        }
+    }
+
+    /// The same for what takes others no time: waits for it.
+    pub fn lock_within(&mut self, lock: Lock, patience: Duration) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            interrupt::check()?;
+            match self.lock(lock) {
+                Err(error) if kind(&error) == Kind::Busy && begun.elapsed() < patience => interrupt::wait(AGAIN),
+                taken => return taken,
             }
         }
     }

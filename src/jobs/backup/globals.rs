@@ -11,15 +11,19 @@ use crate::series::Series;
 use crate::stream::drain;
 use crate::vault::{About, Vault};
 use std::io::Write;
+use std::time::Duration;
 
 const SERIES: Series = Series::Globals;
+/// Many times what pg_dumpall takes for them.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn globals(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manifest> {
     let mut control = control::of_server(&plan.settings)?;
     if control.has_database(SERIES.name())? {
         return Err(taken().into());
     }
-    control.lock(Lock::Globals)?;
+    // Runs for other databases of this server take them too.
+    control.lock_within(Lock::Globals, PATIENCE)?;
     let pg_dumpall = tools::find("pg_dumpall", control.server().major, plan.bin_dir.as_deref())?;
     let passwords = control.reads_passwords()?;
     if !passwords {
