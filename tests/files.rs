@@ -135,8 +135,9 @@ fn the_recipe_without_pgbk_unpacks_files_too() {
     let id = pgbk.args(["backup", "@files"]).json()["id"].as_str().unwrap().to_owned();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/decode.sh");
     let line = format!("'{}' '@files/{id}.meta' | tar -xp -C ..", script.display());
-    let ran = Command::new("bash").args(["-o", "pipefail", "-c", &line]).current_dir(sample.store());
-    let status = { ran }.env("DB_BACKUP_ENCRYPT_KEY", KEY).status().unwrap();
+    let mut shell = Command::new("bash");
+    shell.args(["-o", "pipefail", "-c", &line]).current_dir(sample.store()).env("DB_BACKUP_ENCRYPT_KEY", KEY);
+    let status = shell.status().unwrap();
     assert!(status.success());
     assert_eq!(facts(&below(sample.whole.path(), &sample.conf())), facts(&sample.conf()));
 }

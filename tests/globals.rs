@@ -61,7 +61,7 @@ fn facts(server: &Cluster) -> String {
         "SELECT rolname, rolcanlogin, rolsuper, rolpassword FROM pg_authid WHERE rolname IN ('an owner', 'clerk') ORDER BY 1",
         "SELECT roleid::regrole, member::regrole FROM pg_auth_members WHERE member::regrole::text !~ '^pg_' ORDER BY 1, 2",
         "SELECT setrole::regrole, setconfig FROM pg_db_role_setting WHERE setrole <> 0 ORDER BY 1",
-        "SELECT spcname, spcowner::regrole FROM pg_tablespace ORDER BY 1",
+        "SELECT spcname FROM pg_tablespace ORDER BY 1",
     ];
     queries.map(|query| server.psql("postgres", query)).join("\n")
 }

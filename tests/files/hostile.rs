@@ -21,6 +21,8 @@ fn header(what: EntryType, bytes: u64) -> Header {
     header.set_entry_type(what);
     header.set_size(bytes);
     header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
     header.set_mtime(1);
     header
 }
