@@ -123,7 +123,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__backup)
-            opts="-h --json --format --pg-dump-args --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
+            opts="-h --json --format --globals --files --pg-dump-args --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -131,6 +131,14 @@ _pgbk() {
             case "${prev}" in
                 --format)
                     COMPREPLY=($(compgen -W "plain custom" -- "${cur}"))
+                    return 0
+                    ;;
+                --globals)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --files)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --pg-dump-args)
@@ -1145,7 +1153,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__restore)
-            opts="-y -h --object --database --to --yes --clean --over-source --no-owner --no-privileges --jobs --json --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --log-format --log-level --help"
+            opts="-y -h --object --database --to --files --into --yes --clean --over-source --no-owner --no-privileges --jobs --json --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1160,6 +1168,10 @@ _pgbk() {
                     return 0
                     ;;
                 --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --into)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1283,7 +1295,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__schedule)
-            opts="-h --schedule --catch-up --jitter --retry --next --once --json --listen --health-grace --format --pg-dump-args --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
+            opts="-h --schedule --catch-up --jitter --retry --next --once --json --listen --health-grace --format --globals --files --pg-dump-args --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1319,6 +1331,14 @@ _pgbk() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "plain custom" -- "${cur}"))
+                    return 0
+                    ;;
+                --globals)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --files)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --pg-dump-args)

@@ -47,6 +47,9 @@ complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "completions" -d 'Print th
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l format -d 'What pg_dump writes' -r -f -a "plain\t'An SQL script'
 custom\t'An archive for `pg_restore`'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l files -d 'Back up these files and folders too, once in each run, with colons between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l lock-timeout -d 'How long pg_dump may wait for a locked table; 0 waits for ever' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l stall-timeout -d 'How long pg_dump may write nothing before it is stopped' -r
@@ -121,6 +124,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -s h -l help -d 'Print
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l object -d 'Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l database -d 'Database that "latest" and the list are about' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore into this database, created when missing; when unset, the backup\'s own' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l into -d 'With --files: below this folder instead, made when missing' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l jobs -d 'Archives only: restore in parallel from a temporary file' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l host -d 'Host name, address or socket directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l port -d 'Port; 5432 when unset' -r
@@ -158,6 +162,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l log-level -d 'Whic
 warn\t''
 info\t''
 debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l files -d 'Restore files that BACKUP_FILES named, to where they came from'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s y -l yes -d 'Ask nothing'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l clean -d 'Empty the target first, in the same transaction'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l over-source -d 'With --clean: the target is the database that the backup was taken from, and that is meant'
@@ -328,6 +333,9 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l listen -d 'Serve 
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l health-grace -d 'How much later than it is due a backup may be done before that is unhealthy' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l format -d 'What pg_dump writes' -r -f -a "plain\t'An SQL script'
 custom\t'An archive for `pg_restore`'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l files -d 'Back up these files and folders too, once in each run, with colons between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lock-timeout -d 'How long pg_dump may wait for a locked table; 0 waits for ever' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l stall-timeout -d 'How long pg_dump may write nothing before it is stopped' -r

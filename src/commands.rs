@@ -19,7 +19,8 @@ use crate::console::Console;
 use crate::databases::Databases;
 use crate::environment;
 use crate::error::{Fault, Result};
-use crate::manifest::{BackupId, Manifest};
+use crate::manifest::{BackupId, Format, Manifest};
+use crate::series::Series;
 use crate::vault::Vault;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
@@ -116,7 +117,9 @@ fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
         return Ok(database);
     }
     let databases = with_backups(vault)?;
-    match databases.as_slice() {
+    // What is no database is meant only where there is nothing else.
+    let real: Vec<String> = databases.iter().filter(|name| Series::of(name).is_none()).cloned().collect();
+    match if real.is_empty() { databases.as_slice() } else { real.as_slice() } {
         [only] => Ok(only.clone()),
         several => {
             Err(Fault::usage(format!("there are backups of {} databases: {}", several.len(), several.join(", ")))
@@ -139,8 +142,10 @@ fn with_backups(vault: &Vault) -> Result<Vec<String>> {
 
 /// What a dump holds, as far as it was counted.
 fn contents(manifest: &Manifest) -> String {
-    match manifest.rows() {
-        Some(rows) => format!("in {} tables, {rows} rows", manifest.tables.len()),
-        None => "as an archive".to_owned(),
+    match (manifest.rows(), manifest.dump.format) {
+        (Some(rows), _) => format!("in {} tables, {rows} rows", manifest.tables.len()),
+        (None, Format::Custom) => "as an archive".to_owned(),
+        (None, Format::Tar) => "of files".to_owned(),
+        (None, Format::Plain) => "of roles and tablespaces".to_owned(),
     }
 }

@@ -6,7 +6,7 @@ mod s3;
 mod upkeep;
 
 pub use alert::alerts;
-pub use runs::{databases, history, plan, state_dir, timetable};
+pub use runs::{beside, databases, history, plan, state_dir, timetable};
 pub use s3::headers as request_headers;
 pub use upkeep::{policy, upkeep, zone};
 

@@ -1,6 +1,7 @@
 //! Which databases of a server are meant: some by name, or all of them.
 
 use crate::error::Fault;
+use crate::series::Series;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -36,11 +37,25 @@ impl Databases {
         }
     }
 
-    /// The only one that is meant.
+    /// The only one that is meant; of several the only one that is a database.
     pub fn only(&self) -> Option<&str> {
+        let Databases::Named(names) = self else { return None };
+        let real: Vec<&String> = names.iter().filter(|name| Series::of(name).is_none()).collect();
+        match (names.as_slice(), real.as_slice()) {
+            ([only], _) => Some(only),
+            (_, [only]) => Some(only),
+            _ => None,
+        }
+    }
+
+    /// With what is backed up beside. A list that names a part of that itself stands as it is; of all databases, a run knows.
+    pub fn with(self, beside: &[Series]) -> Databases {
         match self {
-            Databases::Named(names) if names.len() == 1 => names.first().map(String::as_str),
-            Databases::Named(_) | Databases::All => None,
+            Databases::Named(mut names) if !names.iter().any(|name| Series::of(name).is_some()) => {
+                names.extend(beside.iter().map(|series| series.name().to_owned()));
+                Databases::Named(names)
+            }
+            other => other,
         }
     }
 }
@@ -136,6 +151,18 @@ mod tests {
         assert_eq!(names("\"*\""), ["*"]);
         assert_eq!(Databases::of(&[]).unwrap(), None);
         assert_eq!(Databases::of(&["a,b".into(), "c".into()]).unwrap().unwrap().to_string(), "a, b, c");
+    }
+
+    #[test]
+    fn what_is_backed_up_beside_comes_last_and_is_no_database() {
+        let with = |text: &str| text.parse::<Databases>().unwrap().with(&Series::ALL);
+        assert_eq!(with("shop").to_string(), "shop, @globals, @files");
+        assert_eq!(with("shop").only(), Some("shop"));
+        assert_eq!(with("shop, crm").only(), None);
+        assert_eq!(with("@files").to_string(), "@files");
+        assert_eq!(with("@files").only(), Some("@files"));
+        assert_eq!(with("shop, @globals").to_string(), "shop, @globals");
+        assert_eq!(with("*"), Databases::All);
     }
 
     #[test]

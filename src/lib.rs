@@ -5,7 +5,7 @@
 //! ```text
 //! main → commands → config → lookout → { web, status } → console → { cli, environment } → run → upkeep → jobs
 //!      → { roster, cron, history, vault, postgres, alert, leftovers } → stream → shelf → { store, process }
-//!      → { document, certificates, record, retention, lifecycle, manifest, databases, keys, script, newfile, level, monitor, interrupt, secret, error }
+//!      → { document, certificates, record, retention, lifecycle, manifest, databases, keys, script, files, newfile, level, series, monitor, interrupt, secret, error }
 //! ```
 //!
 //! The library's interface is private to the binary and its tests.
@@ -31,6 +31,7 @@ pub mod databases;
 pub mod document;
 pub mod environment;
 pub mod error;
+pub mod files;
 pub mod history;
 pub mod interrupt;
 pub mod jobs;
@@ -50,6 +51,7 @@ pub mod roster;
 pub mod run;
 pub mod script;
 pub mod secret;
+pub mod series;
 pub mod shelf;
 pub mod status;
 pub mod store;

@@ -12,6 +12,7 @@ pub use seal::Sealed;
 
 use crate::keys::KeyNote;
 use crate::script::Requirements;
+use crate::series::Series;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,6 +80,9 @@ pub enum Format {
     Plain,
     /// An archive for `pg_restore`.
     Custom,
+    /// Files and folders, as `tar` packs them.
+    #[value(skip)]
+    Tar,
 }
 
 impl Format {
@@ -86,6 +90,7 @@ impl Format {
         match self {
             Format::Plain => "sql",
             Format::Custom => "dump",
+            Format::Tar => "tar",
         }
     }
 }
@@ -187,10 +192,15 @@ impl Manifest {
         self.object.rsplit('/').next().unwrap_or(&self.object)
     }
 
-    /// None for an archive, whose rows nobody counted.
+    /// None for an archive, whose rows nobody counted, and for what has none.
     pub fn rows(&self) -> Option<u64> {
         let rows = || self.tables.iter().map(|table| table.rows).sum();
-        (self.dump.format == Format::Plain).then(rows)
+        (self.dump.format == Format::Plain && self.series().is_none()).then(rows)
+    }
+
+    /// None for the backup of a database.
+    pub fn series(&self) -> Option<Series> {
+        Series::of(&self.database)
     }
 }
 
@@ -217,7 +227,7 @@ impl BackupId {
 
 /// Whether [`extension`] gives this.
 fn is_extension(text: &str) -> bool {
-    [Format::Plain, Format::Custom].iter().any(|format| format.extension() == unpacked(text).0)
+    [Format::Plain, Format::Custom, Format::Tar].iter().any(|format| format.extension() == unpacked(text).0)
 }
 
 /// What the end of a name tells: the name of what is inside, how that is compressed, and whether it is then encrypted.
@@ -254,8 +264,8 @@ mod tests {
     fn every_payload_that_pgbk_writes_is_known_by_its_key_and_no_other_file_is() {
         let id: BackupId = "app-20260822T031500Z".parse().unwrap();
         let methods = [None, Some(Method::Xz), Some(Method::Zstd), Some(Method::Gzip)];
-        for (format, method) in [Format::Plain, Format::Custom].iter().flat_map(|f| methods.iter().map(move |m| (f, m)))
-        {
+        let formats = [Format::Plain, Format::Custom, Format::Tar];
+        for (format, method) in formats.iter().flat_map(|f| methods.iter().map(move |m| (f, m))) {
             for encrypted in [false, true] {
                 let compression = method.map(|method| Compression { method, level: 1 });
                 let key = id.object_key(&extension(*format, compression, encrypted));

@@ -2,14 +2,15 @@
 
 use crate::alert::{Alerts, Round};
 use crate::databases::Databases;
-use crate::error::{self, Kind, Result};
+use crate::error::{self, Fault, Kind, Result};
 use crate::history::History;
 use crate::interrupt;
-use crate::jobs::backup::{Plan, backup};
+use crate::jobs::backup::{Plan, backup, files, globals};
 use crate::manifest::Manifest;
 use crate::monitor::{Monitor, Noting};
 use crate::postgres::control;
 use crate::record::{Cause, Problem, Record, State, Stored};
+use crate::series::Series;
 use crate::upkeep::Upkeep;
 use crate::vault::Vault;
 use jiff::Timestamp;
@@ -20,6 +21,8 @@ pub struct Run<'a> {
     pub vault: &'a Vault,
     /// For whichever database: its own settings are made from these.
     pub plan: &'a Plan,
+    /// What is backed up beside all databases; a list of some names it itself.
+    pub beside: &'a [Series],
     /// What follows each backup that succeeds.
     pub upkeep: &'a Upkeep,
     pub alerts: &'a Alerts,
@@ -29,6 +32,39 @@ pub struct Run<'a> {
     pub limit: Option<Duration>,
     pub clock: fn() -> Timestamp,
     pub monitor: &'a dyn Monitor,
+}
+
+/// One thing to back up.
+enum Item {
+    Database(String),
+    Beside(Series),
+    /// A database that is called as this is.
+    Clash(Series),
+}
+
+impl Item {
+    fn named(name: &str) -> Item {
+        Series::of(name).map_or_else(|| Item::Database(name.to_owned()), Item::Beside)
+    }
+
+    /// As the server has it.
+    fn listed(name: String) -> Item {
+        Series::of(&name).map_or(Item::Database(name), Item::Clash)
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Item::Database(name) => name,
+            Item::Beside(series) | Item::Clash(series) => series.name(),
+        }
+    }
+}
+
+fn clash(series: Series) -> anyhow::Error {
+    let name = series.name();
+    Fault::failed(format!("the server has a database \"{name}\", a name that pgbk keeps for what is no database"))
+        .hint("rename that database: a backup of it could not be told from one of the other")
+        .into()
 }
 
 /// What became of one database.
@@ -42,17 +78,19 @@ impl Run<'_> {
     pub fn all(&self, databases: &Databases, cause: Cause, mut each: impl FnMut(&Outcome)) -> Result<Vec<Outcome>> {
         let mut round = self.alerts.round(self.monitor);
         let mut outcomes = Vec::new();
-        let names = match self.names(databases) {
-            Ok(names) => names,
+        let items = match self.items(databases) {
+            Ok(items) => items,
             Err(error) => {
-                outcomes.push(self.written_down(&databases.to_string(), cause, &mut round, |_| Err(error))?);
-                outcomes.iter().for_each(each);
-                round.finish();
-                return Ok(outcomes);
+                let interrupted = is_interruption(&error);
+                let outcome = self.written_down(&databases.to_string(), cause, &mut round, |_| Err(error))?;
+                each(&outcome);
+                outcomes.push(outcome);
+                // Files need no server.
+                if interrupted { Vec::new() } else { self.beside.iter().copied().map(Item::Beside).collect() }
             }
         };
-        for name in names {
-            let outcome = self.one(&name, cause, &mut round)?;
+        for item in items {
+            let outcome = self.one(&item, cause, &mut round)?;
             each(&outcome);
             let interrupted = matches!(&outcome.result, Err(error) if is_interruption(error));
             outcomes.push(outcome);
@@ -64,22 +102,36 @@ impl Run<'_> {
         Ok(outcomes)
     }
 
-    fn names(&self, databases: &Databases) -> Result<Vec<String>> {
+    fn items(&self, databases: &Databases) -> Result<Vec<Item>> {
         match databases {
-            Databases::Named(names) => Ok(names.clone()),
+            Databases::Named(names) => Ok(names.iter().map(|name| Item::named(name)).collect()),
             Databases::All => {
                 let _limit = interrupt::limit(self.limit);
-                control::databases(&self.plan.settings)
+                let listed = control::databases(&self.plan.settings)?;
+                let mut items: Vec<Item> = listed.into_iter().map(Item::listed).collect();
+                let clashes =
+                    |series: &Series| items.iter().any(|item| matches!(item, Item::Clash(other) if other == series));
+                let beside: Vec<Item> =
+                    self.beside.iter().filter(|series| !clashes(series)).copied().map(Item::Beside).collect();
+                items.extend(beside);
+                Ok(items)
             }
         }
     }
 
     /// An error here is one of the machine that pgbk runs on; that of the run is in the outcome.
-    fn one(&self, database: &str, cause: Cause, round: &mut Round) -> Result<Outcome> {
-        self.written_down(database, cause, round, |monitor| {
+    fn one(&self, item: &Item, cause: Cause, round: &mut Round) -> Result<Outcome> {
+        self.written_down(item.name(), cause, round, |monitor| {
             let _limit = interrupt::limit(self.limit);
-            let plan = Plan { settings: self.plan.settings.for_database(database), ..self.plan.clone() };
-            let manifest = backup(self.vault, &plan, monitor)?;
+            let manifest = match item {
+                Item::Database(name) => {
+                    let plan = Plan { settings: self.plan.settings.for_database(name), ..self.plan.clone() };
+                    backup(self.vault, &plan, monitor)?
+                }
+                Item::Beside(Series::Globals) => globals(self.vault, self.plan, monitor)?,
+                Item::Beside(Series::Files) => files(self.vault, self.plan, (self.clock)(), monitor)?,
+                Item::Clash(series) => return Err(clash(*series)),
+            };
             self.upkeep.after(self.vault, &manifest.id, (self.clock)(), monitor);
             Ok(manifest)
         })

@@ -12,6 +12,7 @@ use crate::manifest::{
     SnapshotNote, Tools, extension, id::folder,
 };
 use crate::monitor::Monitor;
+use crate::series::Series;
 use crate::store::{Creation, Held, Object, Purpose, Receipt, Store, Upload, read_small, write_as};
 use crate::stream::archive::{Archive, Verdict};
 use crate::stream::tally::Summer;
@@ -254,7 +255,7 @@ impl Deposit<'_> {
             Some(Verdict::Foreign) => return Err(no_archive(&id).into()),
             Some(Verdict::Cut) if about.must_be_whole => return Err(cut_short(&id, &about, DATA).into()),
             Some(Verdict::Unknown(major, minor)) => monitor.warn(&unknown_archive(&id, major, minor)),
-            _ if about.must_be_whole && !trailer => return Err(cut_short(&id, &about, TRAILER).into()),
+            _ if about.must_be_whole && !trailer => return Err(cut_short(&id, &about, trailer_of(&id)).into()),
             _ => {}
         }
         let mut seconds = BTreeMap::new();
@@ -336,7 +337,12 @@ fn no_archive(id: &BackupId) -> Fault {
 
 /// What a dump that is cut short lacks.
 const TRAILER: &str = "the line \"PostgreSQL database dump complete\" is missing at its end";
+const CLUSTER_TRAILER: &str = "the line \"PostgreSQL database cluster dump complete\" is missing at its end";
 const DATA: &str = "data that the archive's table of contents names are not in it";
+
+fn trailer_of(id: &BackupId) -> &'static str {
+    if Series::of(id.database()).is_some() { CLUSTER_TRAILER } else { TRAILER }
+}
 
 fn cut_short(id: &BackupId, about: &About, lacks: &str) -> Fault {
     let fault = Fault::failed(format!("the dump of \"{}\" is cut short: {lacks}", id.database()));

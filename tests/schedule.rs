@@ -1,5 +1,7 @@
 //! The scheduler and what it writes down: the real binary, a real server, and a real process namespace.
 
+#[path = "schedule/once.rs"]
+mod once;
 mod support;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -189,18 +191,6 @@ fn a_database_that_comes_back_is_backed_up_before_the_next_run_is_due() {
         records.len()
     };
     assert_eq!((made(&name), made(&other)), (2, 2));
-}
-
-#[test]
-fn once_waits_for_the_first_run_and_ends_as_it_does() {
-    let place = Place::new();
-    let name = database("once");
-    let (code, said) = place.start(&place.schedule("* * * * * *", &name).args(["schedule", "--once"])).end();
-    assert_eq!((code, place.count("done")), (Some(0), 1), "{said}");
-    assert!(said.contains("the next run begins at"), "{said}");
-    let missing = place.schedule("* * * * * *", "no_such_database").args(["schedule", "--once"]);
-    let (code, said) = place.start(&missing).end();
-    assert!(code == Some(4) && said.contains("no_such_database"), "{code:?} {said}");
 }
 
 #[test]

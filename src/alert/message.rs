@@ -2,6 +2,7 @@
 
 use super::outage::{Failing, Success};
 use crate::record::{Cause, Record, State};
+use crate::series::Series;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -55,11 +56,12 @@ impl Message {
             ("last success", message.last_success.clone()),
         ];
         message.text = format!(
-            "The backup of database \"{name}\" failed.\n\n{}\nWhat to do next:\n  pgbk history {}\n{}\n\
+            "The backup of {} failed.\n\n{}\nWhat to do next:\n  pgbk history {}\n{}\n\
              Further failures of this database are not reported; its next success is.\n",
+            whose(name),
             table(&facts),
             record.run,
-            shlex::try_quote(name).map_or_else(|_| String::new(), |name| format!("  pgbk doctor {name}\n")),
+            doctor(name),
         );
         message
     }
@@ -78,7 +80,8 @@ impl Message {
             ("run", run(record)),
         ];
         message.text = format!(
-            "The backup of database \"{name}\" works again. It had failed {times} since {:.0}.\n\n{}",
+            "The backup of {} works again. It had failed {times} since {:.0}.\n\n{}",
+            whose(name),
             outage.since,
             table(&facts),
         );
@@ -115,6 +118,18 @@ impl Message {
                 table(&[("server", origin.server.clone()), ("host", origin.host.clone())]),
             ),
         }
+    }
+}
+
+/// `@files` is no database.
+fn whose(name: &str) -> String {
+    if Series::of(name).is_some() { name.to_owned() } else { format!("database \"{name}\"") }
+}
+
+fn doctor(name: &str) -> String {
+    match shlex::try_quote(name) {
+        Ok(name) if Series::of(&name).is_none() => format!("  pgbk doctor {name}\n"),
+        _ => String::new(),
     }
 }
 

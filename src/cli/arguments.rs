@@ -33,6 +33,12 @@ pub struct RestoreArgs {
     /// Restore into this database, created when missing; when unset, the backup's own
     #[arg(long, value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub to: Option<String>,
+    /// Restore files that BACKUP_FILES named, to where they came from
+    #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "jobs"])]
+    pub files: bool,
+    /// With --files: below this folder instead, made when missing
+    #[arg(long, value_name = "DIR", requires = "files")]
+    pub into: Option<PathBuf>,
     /// Ask nothing
     #[arg(long, short)]
     pub yes: bool,

@@ -5,6 +5,7 @@ use crate::alert::Alerts;
 use crate::cli::{BackupArgs, RunArgs};
 use crate::config;
 use crate::console::{Console, bytes, error_document};
+use crate::databases::Databases;
 use crate::error::Result;
 use crate::history::History;
 use crate::jobs::backup::Plan;
@@ -13,6 +14,7 @@ use crate::manifest::Manifest;
 use crate::monitor::Monitor;
 use crate::record::Cause;
 use crate::run::{Outcome, Run, exit_code};
+use crate::series::Series;
 use crate::upkeep::Upkeep;
 use crate::vault::Vault;
 use jiff::Timestamp;
@@ -28,7 +30,7 @@ pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
 fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<u8> {
     let databases = config::databases(&args.run, &prepared.plan.settings)?;
     let location = prepared.vault.store.location();
-    let alone = databases.only().is_some();
+    let alone = matches!(&databases, Databases::Named(names) if names.len() == 1);
     let outcomes = prepared.run(console).all(&databases, Cause::Manual, |outcome| match &outcome.result {
         // A closed stdout is told at the end.
         Ok(manifest) if !args.json => drop(console.text(&summary(manifest, &location))),
@@ -52,6 +54,8 @@ pub struct Prepared<'a> {
     pub args: &'a RunArgs,
     pub vault: Vault,
     pub plan: Plan,
+    /// What is backed up beside databases.
+    pub beside: Vec<Series>,
     pub upkeep: Upkeep,
     pub alerts: Alerts,
     pub history: Option<History>,
@@ -73,13 +77,14 @@ impl<'a> Prepared<'a> {
         }
         let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
         let alerts = Alerts::open(&config::alerts(&args.alerts, &args.state, plan.settings.describe())?);
-        Ok(Prepared { args, vault, plan, upkeep, alerts, history })
+        Ok(Prepared { args, vault, plan, beside: config::beside(args)?, upkeep, alerts, history })
     }
 
     pub fn run<'b>(&'b self, monitor: &'b dyn Monitor) -> Run<'b> {
         Run {
             vault: &self.vault,
             plan: &self.plan,
+            beside: &self.beside,
             upkeep: &self.upkeep,
             alerts: &self.alerts,
             history: self.history.as_ref(),

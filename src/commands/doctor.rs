@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::jobs::doctor::{Finding, Status, clean, look_at_alerts, look_at_server, look_at_store};
 use crate::keys::Key;
 use crate::postgres::{Settings, control};
+use crate::series::Series;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -46,7 +47,10 @@ fn servers(args: &DoctorArgs) -> Vec<Finding> {
 
 fn databases(args: &DoctorArgs, server: &Settings) -> Result<Vec<String>> {
     match Databases::of(&args.databases)? {
-        Some(Databases::Named(names)) => Ok(names),
+        Some(Databases::Named(mut names)) => {
+            names.retain(|name| Series::of(name).is_none());
+            Ok(names)
+        }
         Some(Databases::All) => control::databases(server),
         None => Ok(vec![server.database().to_owned()]),
     }

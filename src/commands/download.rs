@@ -28,7 +28,7 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
     let extension = opened.manifest.dump.format.extension();
     if to_stdout {
         let mut out = Stdout::lock();
-        if extension == "dump" && out.is_terminal() {
+        if extension != "sql" && out.is_terminal() {
             return Err(Fault::usage("an archive is no text for a terminal")
                 .hint("write it to a file with --output")
                 .into());

@@ -1,5 +1,8 @@
 //! `pgbk restore`
 
+mod files;
+mod globals;
+
 use super::{contents, named, resolve, the_database};
 use crate::cli::{RestoreArgs, Which};
 use crate::commands::list::age;
@@ -11,6 +14,7 @@ use crate::manifest::{BackupId, Manifest};
 use crate::monitor::Monitor;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{State, Target};
+use crate::series::Series;
 use crate::vault::{Opened, Vault};
 use jiff::Timestamp;
 
@@ -23,9 +27,21 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
             .hint("say --yes, with the backup's id or \"latest\"")
             .into());
     }
+    if args.files {
+        return files::run(args, console);
+    }
     let vault = config::vault(&args.store, &args.keys)?;
     let server = config::server(&args.server)?;
     let Some(opened) = open(args, &vault, console)? else { return Err(declined()) };
+    match opened.manifest.series() {
+        Some(Series::Globals) => return globals::run(args, opened, &server, console),
+        Some(Series::Files) => {
+            return Err(Fault::usage(format!("{} is a backup of files", opened.manifest.id))
+                .hint("say --files, and --into DIR to put them elsewhere than where they came from")
+                .into());
+        }
+        None => {}
+    }
     let mut plan = Plan {
         settings: server.clone(),
         database: args.to.clone().unwrap_or_else(|| opened.manifest.database.clone()),
@@ -75,15 +91,17 @@ fn which(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
     match &args.which {
         Some(which) => resolve(which, args.database.as_deref(), vault).map(Some),
         None if args.yes => resolve(&Which::Latest, args.database.as_deref(), vault).map(Some),
-        None => pick(args, vault),
+        None => pick(named(args.database.as_deref())?.as_deref(), vault),
     }
 }
 
-fn pick(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
-    let mut ids = vault.ids(named(args.database.as_deref())?.as_deref())?;
+/// Of one database or series; of all where none is named, but for files, which no database takes.
+fn pick(database: Option<&str>, vault: &Vault) -> Result<Option<BackupId>> {
+    let mut ids = vault.ids(database)?;
+    ids.retain(|id| database.is_some() || id.database() != Series::Files.name());
     if ids.is_empty() {
         // Says what is missing, and where.
-        vault.latest(&the_database(args.database.as_deref(), vault)?)?;
+        vault.latest(&the_database(database, vault)?)?;
     }
     ids.reverse();
     ids.truncate(OFFERED);

@@ -18,6 +18,7 @@ use crate::lookout::{self, Lookout};
 use crate::monitor::Monitor;
 use crate::process::init;
 use crate::roster::{self, Post, Roster};
+use crate::series::Series;
 use backups::{Backups, Word};
 use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
@@ -40,7 +41,7 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     }
     let prepared = Prepared::new(&args.run, console)?;
     let default = config::databases(&args.run, &prepared.plan.settings)?;
-    let jobs = jobs(&timetable, &default, Timestamp::now())?;
+    let jobs = jobs(&timetable, &default, &prepared.beside, Timestamp::now())?;
     let state_dir = config::state_dir(&args.run.state).ok();
     let post = state_dir.as_deref().map(|folder| post(args, &jobs, folder, console));
     let mut word = Word { post, bell: None, silent: false };
@@ -120,14 +121,14 @@ fn lookout(args: &ScheduleArgs, prepared: &Prepared, state_dir: Option<&Path>, c
 }
 
 /// What each schedule is for. One that never comes is a mistake.
-fn jobs(timetable: &Timetable, default: &Databases, now: Timestamp) -> Result<Vec<Job>> {
+fn jobs(timetable: &Timetable, default: &Databases, beside: &[Series], now: Timestamp) -> Result<Vec<Job>> {
     let job = |entry: &Entry| match entry.schedule.next_after(now) {
         None => Err(Fault::usage(format!("\"{}\" never comes (again)", entry.schedule))
             .hint("take it out of CRON_SCHEDULE")
             .into()),
         Some(_) => Ok(Job {
             schedule: entry.schedule.clone(),
-            databases: entry.databases.clone().unwrap_or_else(|| default.clone()),
+            databases: entry.databases.clone().map_or_else(|| default.clone(), |databases| databases.with(beside)),
         }),
     };
     timetable.entries.iter().map(job).collect()

@@ -7,6 +7,7 @@ use crate::config;
 use crate::console::Console;
 use crate::error::{Fault, Result};
 use crate::jobs::transfer::{self, Incoming};
+use crate::series::Series;
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::{self, Read};
@@ -37,11 +38,15 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
 }
 
 fn database(args: &UploadArgs) -> Result<String> {
-    named(args.database.as_deref())?.ok_or_else(|| {
-        Fault::usage("upload needs to know which database the dump is of")
-            .hint("say --database NAME, or set DB_NAME")
-            .into()
-    })
+    let name = named(args.database.as_deref())?.ok_or_else(|| {
+        Fault::usage("upload needs to know which database the dump is of").hint("say --database NAME, or set DB_NAME")
+    })?;
+    match Series::of(&name) {
+        None => Ok(name),
+        Some(_) => Err(Fault::usage(format!("\"{name}\" is no database: pgbk alone makes such backups"))
+            .hint("--raw puts one back that \"download --raw\" wrote")
+            .into()),
+    }
 }
 
 fn source(path: &Path) -> Result<(Box<dyn Read>, Option<u64>)> {

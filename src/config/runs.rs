@@ -9,19 +9,58 @@ use crate::error::{Fault, Result};
 use crate::history::History;
 use crate::jobs::backup::Plan;
 use crate::postgres::settings::Settings;
+use crate::series::Series;
 use rustix::fs::Access;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// For a service, and in the image.
 pub(super) const SYSTEM: &str = "/var/lib/pgbk";
 
 /// The databases that are named, else the one that libpq would connect to.
 pub fn databases(args: &RunArgs, server: &Settings) -> Result<Databases> {
-    match Databases::of(&args.databases)? {
-        Some(databases) => Ok(databases),
-        None if !server.database().is_empty() => Ok(Databases::Named(vec![server.database().to_owned()])),
-        None => Err(Fault::usage("no database is named").hint("name one, or set DB_NAME").into()),
+    let databases = match Databases::of(&args.databases)? {
+        Some(databases) => databases,
+        None if !server.database().is_empty() => Databases::Named(vec![server.database().to_owned()]),
+        None => return Err(Fault::usage("no database is named").hint("name one, or set DB_NAME").into()),
+    };
+    Ok(databases.with(&beside(args)?))
+}
+
+/// What is backed up beside databases, once in each run.
+pub fn beside(args: &RunArgs) -> Result<Vec<Series>> {
+    let globals = args.globals.then_some(Series::Globals);
+    let files = (!paths(args)?.is_empty()).then_some(Series::Files);
+    Ok(globals.into_iter().chain(files).collect())
+}
+
+/// `BACKUP_FILES`, split at colons as `PATH` is.
+fn paths(args: &RunArgs) -> Result<Vec<PathBuf>> {
+    let text = unquoted(args.files.as_deref().unwrap_or_default());
+    let paths = text.split(':').map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let paths: Vec<PathBuf> = paths.collect();
+    for path in &paths {
+        if !path.is_absolute() || path.components().any(|step| step == Component::ParentDir) {
+            return Err(Fault::usage(format!("BACKUP_FILES: \"{}\" does not begin at /, or holds ..", path.display()))
+                .hint("name whole paths with colons between them, such as /etc/postgresql:/etc/pgbk")
+                .into());
+        }
+        // Every backup would hold all those before it.
+        if let Some(store) = args.store.store_dir.as_deref().filter(|store| within(store, path)) {
+            return Err(Fault::usage(format!(
+                "BACKUP_FILES: \"{}\" holds STORE_DIR, \"{}\"",
+                path.display(),
+                store.display()
+            ))
+            .hint("name what is beside the store, and not the store")
+            .into());
+        }
     }
+    Ok(paths)
+}
+
+fn within(store: &Path, path: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    matches!((real(store), real(path)), (Ok(store), Ok(path)) if store.starts_with(&path))
 }
 
 /// How any of them is dumped.
@@ -35,6 +74,7 @@ pub fn plan(args: &RunArgs) -> Result<Plan> {
         lock_wait: args.lock_timeout,
         stall: args.stall_timeout,
         expected: args.pipeline.size_estimate,
+        paths: paths(args)?,
     })
 }
 

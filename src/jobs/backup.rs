@@ -1,15 +1,24 @@
-//! One database, dumped from one snapshot, through the pipeline into the vault.
+//! What a run backs up: one database here, and beside it what is no database.
+//!
+//! A database is dumped from one snapshot, through the pipeline into the vault.
+
+mod files;
+mod globals;
+
+pub use files::files;
+pub use globals::globals;
 
 use crate::error::{Kind, Result, kind};
 use crate::manifest::{BackupId, Compression, Format, Manifest, ServerNote, SnapshotNote};
 use crate::monitor::Monitor;
-use crate::postgres::control::{Control, Server, Snapshot};
+use crate::postgres::control::{Control, Lock, Server};
 use crate::postgres::dump;
 use crate::postgres::settings::Settings;
 use crate::postgres::tools;
 use crate::process::ChildReader;
 use crate::stream::drain;
 use crate::vault::{About, Vault};
+use jiff::Timestamp;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,15 +40,17 @@ pub struct Plan {
     pub stall: Duration,
     /// `DUMP_SIZE_ESTIMATE`, where the server's own figure will not do.
     pub expected: Option<u64>,
+    /// `BACKUP_FILES`
+    pub paths: Vec<PathBuf>,
 }
 
 pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manifest> {
     let mut control = Control::open(&plan.settings)?;
-    control.lock()?;
+    control.lock(Lock::Database)?;
     let pg_dump = tools::find("pg_dump", control.server().major, plan.bin_dir.as_deref())?;
     let expected = plan.expected.map_or_else(|| control.size(), Ok)?;
     let snapshot = control.snapshot()?;
-    let (id, previous) = name(vault, plan.settings.database(), &snapshot, monitor)?;
+    let (id, previous) = name(vault, plan.settings.database(), snapshot.taken_at, monitor)?;
     let arguments = dump::arguments(plan.format, &snapshot.name, plan.lock_wait, &plan.arguments)?;
 
     monitor.begin(&format!("backup {id}"), Some(expected));
@@ -56,7 +67,7 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     control.alive()?;
 
     let about = About {
-        server: Some(server_note(control.server(), &snapshot)),
+        server: Some(server_note(control.server())),
         pg_dump: Some(pg_dump.version),
         arguments: plan.arguments.clone(),
         snapshot: Some(SnapshotNote { snapshot: snapshot.pg_snapshot, lsn: snapshot.lsn }),
@@ -68,29 +79,29 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     Ok(manifest)
 }
 
-/// The id by the server's clock, and the backup before it.
+/// The id for this moment, and the backup before it.
 fn name(
     vault: &Vault,
     database: &str,
-    snapshot: &Snapshot,
+    taken_at: Timestamp,
     monitor: &dyn Monitor,
 ) -> Result<(BackupId, Option<BackupId>)> {
-    match vault.name(database, snapshot.taken_at) {
+    match vault.name(database, taken_at) {
         // A role that may only write can back up; what a look at the bucket would have told stays unknown.
         Err(error) if kind(&error) == Kind::Denied => {
             monitor.warn("the store does not allow listing: the previous backup is not recorded");
-            Ok((BackupId::new(database, snapshot.taken_at), None))
+            Ok((BackupId::new(database, taken_at), None))
         }
         named => named,
     }
 }
 
-fn server_note(server: &Server, snapshot: &Snapshot) -> ServerNote {
+fn server_note(server: &Server) -> ServerNote {
     ServerNote {
         version: server.version.clone(),
         version_num: server.version_num,
         encoding: server.encoding.clone(),
         system_identifier: server.system_identifier.clone(),
-        timeline: snapshot.timeline,
+        timeline: server.timeline,
     }
 }

@@ -1,5 +1,11 @@
 //! A backup, verified as it comes, into a database: in one transaction, or not at all.
 
+mod files;
+mod globals;
+
+pub use files::{look, place};
+pub use globals::{apply_globals, read_globals};
+
 use crate::error::{Fault, Result};
 use crate::manifest::{Format, Manifest};
 use crate::monitor::{Monitor, Silent};
@@ -170,6 +176,7 @@ fn fill(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, monit
     match manifest.dump.format {
         Format::Plain => execute(&mut opened.plain()?, plan, target, manifest, monitor),
         Format::Custom => archive(opened, manifest, plan, target, monitor),
+        Format::Tar => Err(Fault::usage(format!("{} holds files, which no database takes", manifest.id)).into()),
     }
 }
 

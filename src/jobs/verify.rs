@@ -1,6 +1,7 @@
 //! Whether a stored backup is what its `.meta` says, as deep as asked.
 
 use crate::error::{Fault, Kind, Result, kind};
+use crate::files::Contents;
 use crate::level::Level;
 use crate::manifest::{BackupId, Format, Manifest};
 use crate::monitor::Monitor;
@@ -49,7 +50,7 @@ impl Finding {
     fn describe(&mut self, manifest: &Manifest) {
         self.stored_bytes = Some(manifest.stored.bytes);
         self.plain_bytes = Some(manifest.plain.bytes);
-        self.tables = (manifest.dump.format == Format::Plain).then_some(manifest.tables.len());
+        self.tables = manifest.rows().map(|_| manifest.tables.len());
         self.rows = manifest.rows();
     }
 
@@ -125,8 +126,10 @@ fn stored(opened: Opened, monitor: &dyn Monitor) -> Result<()> {
 fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result<()> {
     monitor.begin(&format!("verify {}", manifest.id), Some(manifest.plain.bytes));
     let mut reader = opened.plain()?;
-    if manifest.dump.format == Format::Custom {
-        return archive(&mut reader, manifest, monitor);
+    match manifest.dump.format {
+        Format::Plain => {}
+        Format::Custom => return archive(&mut reader, manifest, monitor),
+        Format::Tar => return Contents::read(&mut reader).map(|_| monitor.end()),
     }
     let mut tables = Tables::default();
     drain(&mut reader, monitor, |bytes| {

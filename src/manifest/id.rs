@@ -1,6 +1,7 @@
 //! A backup's name: `<database>-<YYYYMMDDTHHMMSSZ>`, and the keys made from it.
 
 use crate::error::Fault;
+use crate::series::Series;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -93,7 +94,11 @@ fn parse(text: &str) -> Option<BackupId> {
 }
 
 /// Percent-encodes what a key, a file name or a URL could not hold plainly.
+/// What is no database keeps its name, which no database's name can become.
 pub fn encode(database: &str) -> String {
+    if Series::of(database).is_some() {
+        return database.to_owned();
+    }
     let mut encoded = String::with_capacity(database.len());
     for (at, byte) in database.bytes().enumerate() {
         match byte {
@@ -162,10 +167,23 @@ mod tests {
             "app-20260822T031500Z.meta",
             "app/backup.meta",
             "%61pp/%61pp-20260822T031500Z.meta",
+            "%40files/%40files-20260822T031500Z.meta",
+            "@other/@other-20260822T031500Z.meta",
         ] {
             assert_eq!(BackupId::of_meta_key(foreign), None, "{foreign}");
         }
         assert_eq!(BackupId::of_key("app/app-20260822T031500Z.sql.xz.enc"), Some(id("app")));
+    }
+
+    #[test]
+    fn what_is_no_database_has_keys_that_no_database_has() {
+        for series in Series::ALL {
+            let id = id(series.name());
+            assert_eq!(id.meta_key(), format!("{0}/{0}-20260822T031500Z.meta", series.name()));
+            assert_eq!(BackupId::of_meta_key(&id.meta_key()), Some(id));
+        }
+        assert_eq!(encode("@global"), "%40global");
+        assert_eq!(encode("x@files"), "x%40files");
     }
 
     proptest! {

@@ -3,10 +3,12 @@
 use super::settings::Settings;
 use super::{pool, privileges};
 use crate::error::{Fault, Kind, Result, kind};
+use crate::interrupt;
 use anyhow::Context;
 use jiff::Timestamp;
 use postgres::error::SqlState;
 use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use std::time::{Duration, Instant};
 
 pub use super::privileges::{Unreadable, Why};
 
@@ -42,8 +44,18 @@ pub struct Snapshot {
     pub taken_at: Timestamp,
 }
 
-/// The advisory lock of pgbk, in both halves of its key: "pgbk" in ASCII, and one for "backup".
-const LOCK: (u32, u32) = (0x7067_626b, 1);
+/// The advisory locks of pgbk: the first half of their key is "pgbk" in ASCII, the second says what is locked.
+const LOCK: u32 = 0x7067_626b;
+
+/// What only one run at a time may back up.
+#[derive(Debug, Clone, Copy)]
+pub enum Lock {
+    Database = 1,
+    Globals = 2,
+}
+
+/// Between two looks at a lock that is waited for.
+const AGAIN: Duration = Duration::from_millis(200);
 
 const APPLICATION: &str = "pgbk";
 
@@ -79,13 +91,17 @@ impl Control {
     }
 
     /// Takes the lock that keeps a second run away from this database, until the connection ends.
-    pub fn lock(&mut self) -> Result<()> {
-        let (class, object) = LOCK;
+    pub fn lock(&mut self, lock: Lock) -> Result<()> {
+        let (class, object) = (LOCK, lock as u32);
         match text(&mut self.client, &format!("SELECT pg_try_advisory_lock({class}, {object})"))?.as_str() {
             "t" => Ok(()),
             _ => {
-                let holder = self.holder()?.unwrap_or_else(|| "another run that has just ended".to_owned());
-                let message = format!("database \"{}\" is being backed up by {holder}", self.settings.database());
+                let holder = self.holder(lock)?.unwrap_or_else(|| "another run that has just ended".to_owned());
+                let what = match lock {
+                    Lock::Database => format!("database \"{}\" is", self.settings.database()),
+                    Lock::Globals => "the globals are".to_owned(),
+                };
+                let message = format!("{what} being backed up by {holder}");
                 Err(Fault::new(Kind::Busy, message)
                     .hint("wait for it to end, or end it with pg_terminate_backend")
                     .into())
@@ -93,9 +109,21 @@ impl Control {
         }
     }
 
+    /// The same for what takes others no time: waits for it.
+    pub fn lock_within(&mut self, lock: Lock, patience: Duration) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            interrupt::check()?;
+            match self.lock(lock) {
+                Err(error) if kind(&error) == Kind::Busy && begun.elapsed() < patience => interrupt::wait(AGAIN),
+                taken => return taken,
+            }
+        }
+    }
+
     /// Who holds the lock; the server shows less about other roles' sessions.
-    fn holder(&mut self) -> Result<Option<String>> {
-        let (class, object) = LOCK;
+    fn holder(&mut self, lock: Lock) -> Result<Option<String>> {
+        let (class, object) = (LOCK, lock as u32);
         let query = format!(
             "SELECT l.pid, a.application_name, date_trunc('second', a.backend_start), host(a.client_addr), a.usename
              FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
@@ -111,6 +139,22 @@ impl Control {
             let (name, role) = (part(1, ", application "), part(4, ", role "));
             format!("server process {process}{name}{role}{}{}", part(2, ", since "), part(3, ", from "))
         }))
+    }
+
+    /// By the server's clock.
+    pub fn now(&mut self) -> Result<Timestamp> {
+        Ok(Timestamp::from_microsecond(text(&mut self.client, &format!("SELECT {MICROSECONDS}"))?.parse()?)?)
+    }
+
+    /// Whether this role may see the passwords of roles, which managed servers keep to themselves.
+    pub fn reads_passwords(&mut self) -> Result<bool> {
+        Ok(text(&mut self.client, "SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')")? == "t")
+    }
+
+    pub fn has_database(&mut self, name: &str) -> Result<bool> {
+        let literal = name.replace('\'', "''");
+        let query = format!("SELECT count(*) FROM pg_catalog.pg_database WHERE datname = '{literal}'");
+        Ok(text(&mut self.client, &query)? != "0")
     }
 
     /// Begins the transaction that every part of the dump sees, and that stays open until the connection ends.
@@ -153,18 +197,22 @@ impl Control {
     }
 }
 
+/// A connection for what belongs to no database.
+pub fn of_server(settings: &Settings) -> Result<Control> {
+    // One of the two is on every server.
+    match Control::open(&settings.for_database("postgres")) {
+        Err(error) if kind(&error) == Kind::NotFound => Control::open(&settings.for_database("template1")),
+        opened => opened,
+    }
+}
+
 /// The databases of a server that accept connections and are no templates, by name. One that this role may not connect to
 /// is among them: to leave it out would hide that it is not backed up.
 pub fn databases(settings: &Settings) -> Result<Vec<String>> {
-    // One of the two is on every server.
-    let control = match Control::open(&settings.for_database("postgres")) {
-        Err(error) if kind(&error) == Kind::NotFound => Control::open(&settings.for_database("template1")),
-        opened => opened,
-    };
     // A limit of -2 marks what an interrupted DROP DATABASE has left.
     let query = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2
                  ORDER BY datname";
-    let rows = rows(&mut control?.client, query)?;
+    let rows = rows(&mut of_server(settings)?.client, query)?;
     Ok(rows.iter().filter_map(|row| row.get(0)).map(str::to_owned).collect())
 }
 

@@ -12,6 +12,7 @@ pub fn arguments(format: Format, snapshot: &str, lock_wait: Duration, extra: &[S
     match format {
         Format::Plain => arguments.push("--format=plain".to_owned()),
         Format::Custom => arguments.extend(["--format=custom".to_owned(), "--compress=0".to_owned()]),
+        Format::Tar => return Err(Fault::usage("pg_dump writes no files").into()),
     }
     if !lock_wait.is_zero() {
         arguments.push(format!("--lock-wait-timeout={}", lock_wait.as_millis()));

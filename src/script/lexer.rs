@@ -4,8 +4,8 @@ mod quoted;
 
 use super::routine::Routine;
 
-/// The comment that `pg_dump` writes when nothing is missing.
-const TRAILER: &[u8] = b" PostgreSQL database dump complete";
+/// The comments that `pg_dump` and `pg_dumpall` write when nothing is missing.
+const TRAILERS: [&[u8]; 2] = [b" PostgreSQL database dump complete", b" PostgreSQL database cluster dump complete"];
 /// No dollar quote that a person or `pg_dump` wrote has a longer tag; it bounds what is remembered.
 const LONGEST_TAG: usize = 4096;
 

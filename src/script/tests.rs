@@ -140,6 +140,7 @@ fn the_trailer_counts_only_at_the_end_and_at_top_level() {
     assert!(ending(trailer).complete);
     assert!(ending(&format!("{trailer}\\unrestrict abc\n\n")).complete);
     assert!(ending("-- PostgreSQL database dump complete").complete);
+    assert!(ending(&trailer.replace("database", "database cluster")).complete);
     assert!(!ending(&format!("{trailer}\\! x\n")).complete);
     assert!(!ending(&format!("{trailer}SELECT 1;")).complete);
     assert!(!ending("SELECT (\n-- PostgreSQL database dump complete\n").complete);

@@ -50,7 +50,8 @@ pub fn survey(
     drain(&mut head.chain(&mut plain), monitor, |bytes| {
         match format {
             Format::Plain => tables.update(bytes),
-            Format::Custom => archive.update(bytes),
+            // All else was refused.
+            Format::Custom | Format::Tar => archive.update(bytes),
         }
         Ok(())
     })?;
@@ -61,7 +62,7 @@ pub fn survey(
     let (stored, chunks) = stored.finish();
     let script = tables.finish();
     let verdict = match format {
-        Format::Custom => archive.verdict(),
+        Format::Custom | Format::Tar => archive.verdict(),
         Format::Plain if script.complete => Verdict::Whole,
         Format::Plain => Verdict::Cut,
     };

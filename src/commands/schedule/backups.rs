@@ -110,7 +110,7 @@ fn again(start: &Start, outcomes: &[Outcome]) -> Option<Databases> {
 }
 
 fn unnamed(outcomes: &[Outcome]) -> bool {
-    outcomes.iter().all(|outcome| outcome.record.database == EVERY)
+    outcomes.iter().any(|outcome| outcome.record.database == EVERY)
 }
 
 /// Which databases all of them were, where the run came to know it and to its end.

@@ -2,6 +2,7 @@
 
 use crate::cli::ScheduleArgs;
 use crate::commands::table::Table;
+use crate::config;
 use crate::console::Console;
 use crate::cron::{Entry, Timetable};
 use crate::databases::Databases;
@@ -12,7 +13,8 @@ use serde_json::json;
 pub fn next(timetable: &Timetable, args: &ScheduleArgs, count: usize, console: &Console) -> Result<u8> {
     let now = Timestamp::now();
     let default = Databases::of(&args.run.databases)?;
-    let databases = |entry: &Entry| entry.databases.clone().or_else(|| default.clone());
+    let beside = config::beside(&args.run)?;
+    let databases = |entry: &Entry| Some(entry.databases.clone().or_else(|| default.clone())?.with(&beside));
     let mut table = Table::new(&["RUN", "IN", "SCHEDULE", "DATABASES"]);
     let mut documents = Vec::new();
     for (at, entry) in timetable.coming(now, count) {

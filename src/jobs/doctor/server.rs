@@ -1,7 +1,7 @@
 //! The server's side: connection, rights, and the programs that fit it.
 
 use super::Finding;
-use crate::postgres::control::Control;
+use crate::postgres::control::{Control, Lock};
 use crate::postgres::settings::Settings;
 use crate::postgres::tools;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub fn look_at_server(settings: &Settings, bin_dir: Option<&Path>) -> Vec<Findin
         vec![Finding::ok(&what, format!("PostgreSQL {} at {}", control.server().version, settings.describe()))];
     findings.push(client(control.server().major, bin_dir));
     findings.push(rights(&mut control));
-    findings.push(match control.lock() {
+    findings.push(match control.lock(Lock::Database) {
         Ok(()) => Finding::ok("backup lock", "free"),
         Err(error) => Finding::error("backup lock", &error, "wait until the other run has ended"),
     });

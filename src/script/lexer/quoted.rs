@@ -1,6 +1,6 @@
 //! Literals, dollar quotes and comments: where nothing has a meaning but their own end.
 
-use super::{Gap, LONGEST_TAG, Lexer, State, Stop, TRAILER, is_space, starts_word};
+use super::{Gap, LONGEST_TAG, Lexer, State, Stop, TRAILERS, is_space, starts_word};
 use memchr::{memchr, memchr2};
 
 impl Lexer {
@@ -88,7 +88,7 @@ impl Lexer {
     }
 
     pub(super) fn comment_is_trailer(&self) -> bool {
-        self.comment.get() == TRAILER
+        TRAILERS.contains(&self.comment.get())
     }
 
     pub(super) fn in_block_comment(&mut self, rest: &[u8], at: &mut usize) {

@@ -1,0 +1,61 @@
+//! What an archive holds, before any of it is written anywhere.
+
+use super::What;
+use super::entry::{Entry, each};
+use crate::error::{Fault, Result};
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The entries of an archive that has been read to its end, and in which no entry tricks another: each name stands there once, and
+/// only folders have something below them.
+#[derive(Debug)]
+pub struct Contents {
+    entries: BTreeMap<PathBuf, Entry>,
+}
+
+impl Contents {
+    pub fn read(archive: &mut dyn Read) -> Result<Contents> {
+        let mut entries: BTreeMap<PathBuf, Entry> = BTreeMap::new();
+        each(archive, &mut |entry, data| {
+            io::copy(data, &mut io::sink())?;
+            let path = entry.path.clone();
+            match entries.insert(path.clone(), entry) {
+                Some(_) => Err(trick(&path, "stands in the archive twice").into()),
+                None => Ok(()),
+            }
+        })?;
+        let contents = Contents { entries };
+        for path in contents.entries.keys() {
+            if let Some(above) = path.ancestors().skip(1).find(|above| !contents.may_be_folder(above)) {
+                return Err(trick(path, &format!("would be below \"{}\", which is no folder", above.display())).into());
+            }
+        }
+        Ok(contents)
+    }
+
+    fn may_be_folder(&self, path: &Path) -> bool {
+        self.entries.get(path).is_none_or(|entry| entry.what == What::Folder)
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    pub(super) fn get(&self, path: &Path) -> Option<&Entry> {
+        self.entries.get(path)
+    }
+
+    /// Sorted.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.entries.keys().map(PathBuf::as_path)
+    }
+
+    pub fn count(&self, what: What) -> usize {
+        self.entries.values().filter(|entry| entry.what == what).count()
+    }
+}
+
+fn trick(path: &Path, why: &str) -> Fault {
+    Fault::damaged(format!("\"{}\" {why}", path.display())).hint("pgbk writes no such archive: find out who did")
+}

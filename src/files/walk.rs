@@ -1,0 +1,94 @@
+//! Finds what is to be packed.
+
+use super::{What, unreadable};
+use crate::error::{Fault, Result};
+use crate::interrupt;
+use crate::monitor::Monitor;
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Something that was there when it was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub path: PathBuf,
+    pub what: What,
+    /// Of a file.
+    pub bytes: u64,
+}
+
+impl Found {
+    /// About so many bytes of an archive.
+    pub fn packed(&self) -> u64 {
+        self.bytes.next_multiple_of(512) + 1024
+    }
+}
+
+/// Everything at and below these paths, each once, sorted by name. What a path names must be there; what vanishes below it, and
+/// what is neither file, folder nor link, is told and left out.
+pub fn walk(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Found>> {
+    let mut found = BTreeMap::new();
+    for path in paths {
+        let real = real(path)?;
+        let metadata = fs::symlink_metadata(&real).map_err(|error| unreadable(path, &error))?;
+        if kind(&metadata).is_none() {
+            return Err(Fault::failed(format!("\"{}\" is neither a file, a folder nor a link", path.display()))
+                .hint("BACKUP_FILES cannot hold sockets, pipes and devices")
+                .into());
+        }
+        add(real, &metadata, &mut found, monitor)?;
+    }
+    Ok(found.into_values().collect())
+}
+
+/// The path without links on its way; a link at its end is what is meant.
+fn real(path: &Path) -> Result<PathBuf> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_owned()) };
+    let parent = parent.canonicalize().map_err(|error| unreadable(path, &error))?;
+    Ok(parent.join(name))
+}
+
+fn kind(metadata: &Metadata) -> Option<What> {
+    let kinds =
+        [(metadata.is_file(), What::File), (metadata.is_dir(), What::Folder), (metadata.is_symlink(), What::Link)];
+    kinds.into_iter().find_map(|(is, what)| is.then_some(what))
+}
+
+fn add(path: PathBuf, metadata: &Metadata, found: &mut BTreeMap<PathBuf, Found>, monitor: &dyn Monitor) -> Result<()> {
+    interrupt::check()?;
+    let Some(what) = kind(metadata) else {
+        monitor.warn(&format!("\"{}\" is left out: it is neither a file, a folder nor a link", path.display()));
+        return Ok(());
+    };
+    let bytes = if what == What::File { metadata.len() } else { 0 };
+    found.insert(path.clone(), Found { path: path.clone(), what, bytes });
+    if what != What::Folder {
+        return Ok(());
+    }
+    let names = match fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            monitor.warn(&vanished(&path));
+            found.remove(&path);
+            return Ok(());
+        }
+        Err(error) => return Err(unreadable(&path, &error).into()),
+    };
+    for entry in names {
+        let path = entry.path();
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) => add(path, &metadata, found, monitor)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => monitor.warn(&vanished(&path)),
+            Err(error) => return Err(unreadable(&path, &error).into()),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn vanished(path: &Path) -> String {
+    format!(
+        "\"{}\" vanished before it was read, or something else took its place: it is not in the backup",
+        path.display()
+    )
+}

@@ -1,0 +1,63 @@
+//! What belongs to the server and to no database: roles, memberships, tablespaces.
+
+use super::{Plan, STALLED, name, server_note};
+use crate::error::{Fault, Result};
+use crate::manifest::{Format, Manifest};
+use crate::monitor::Monitor;
+use crate::postgres::control::{self, Lock};
+use crate::postgres::{globals, tools};
+use crate::process::ChildReader;
+use crate::series::Series;
+use crate::stream::drain;
+use crate::vault::{About, Vault};
+use std::io::Write;
+use std::time::Duration;
+
+const SERIES: Series = Series::Globals;
+/// Many times what pg_dumpall takes for them.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn globals(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manifest> {
+    let mut control = control::of_server(&plan.settings)?;
+    if control.has_database(SERIES.name())? {
+        return Err(taken().into());
+    }
+    // Runs for other databases of this server take them too.
+    control.lock_within(Lock::Globals, PATIENCE)?;
+    let pg_dumpall = tools::find("pg_dumpall", control.server().major, plan.bin_dir.as_deref())?;
+    let passwords = control.reads_passwords()?;
+    if !passwords {
+        monitor.warn("the role may not read pg_authid: roles are backed up without their passwords");
+    }
+    let (id, previous) = name(vault, SERIES.name(), control.now()?, monitor)?;
+    let chosen = globals::choice(passwords);
+    let arguments = globals::arguments(&chosen, control.settings().database());
+
+    monitor.begin(&format!("backup {id}"), None);
+    let mut deposit = vault.begin(id, Format::Plain, plan.compression, 0)?;
+    let environment = control.settings().child_environment()?;
+    let child = ChildReader::spawn(&pg_dumpall.path, &arguments, &environment.variables, plan.stall)?;
+    drain(&mut child.when_stalled(STALLED), monitor, |bytes| {
+        deposit.write_all(bytes)?;
+        monitor.stored(deposit.stored());
+        Ok(())
+    })?;
+
+    let about = About {
+        server: Some(server_note(control.server())),
+        pg_dump: Some(pg_dumpall.version),
+        arguments: chosen,
+        snapshot: None,
+        previous,
+        must_be_whole: true,
+    };
+    let manifest = deposit.finish(about, monitor)?;
+    monitor.end();
+    Ok(manifest)
+}
+
+fn taken() -> Fault {
+    let name = SERIES.name();
+    Fault::failed(format!("the server has a database \"{name}\", which is what backups of its globals are called"))
+        .hint("rename that database: a backup of either could not be told from one of the other")
+}

@@ -1,0 +1,322 @@
+//! What `pg_dumpall --globals-only` writes, and how pgbk itself puts it back: no `psql`, and nothing that removes anything.
+
+use super::settings::Settings;
+use super::target::maintenance;
+use crate::error::{Fault, Result};
+use crate::script::{Cut, Event, Keep, Splitter, Token, Tokens};
+use postgres::Client;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::str;
+
+/// A server's globals are far smaller. They are held in memory, so that nothing is sent before all of it is known.
+pub const LARGEST: u64 = 64 << 20;
+
+/// Of the arguments those that decide what is in the script.
+pub fn choice(passwords: bool) -> Vec<String> {
+    let mut chosen = vec!["--globals-only".to_owned()];
+    if !passwords {
+        chosen.push("--no-role-passwords".to_owned());
+    }
+    chosen
+}
+
+/// The arguments of `pg_dumpall`, which by itself would look for a database to connect to.
+pub fn arguments(chosen: &[String], database: &str) -> Vec<String> {
+    let own = ["--no-password".to_owned(), "--encoding=UTF8".to_owned(), format!("--database={database}")];
+    own.into_iter().chain(chosen.iter().cloned()).collect()
+}
+
+/// A script taken apart, in its order.
+#[derive(Debug, Default, PartialEq)]
+pub struct Globals {
+    statements: Vec<Statement>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Statement {
+    line: u64,
+    text: String,
+    what: What,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum What {
+    CreateRole(String),
+    CreateTablespace(String),
+    /// About a tablespace that is there by then.
+    Tablespace,
+    Setting(String),
+    Other,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    pub statements: u64,
+    pub roles_created: Vec<String>,
+    /// Brought to what the backup says of them.
+    pub roles_kept: Vec<String>,
+    pub tablespaces_created: Vec<String>,
+    pub tablespaces_kept: Vec<String>,
+    pub skipped: Vec<String>,
+}
+
+/// What of it is on the server already.
+#[derive(Debug, Clone, Default)]
+pub struct There {
+    pub roles: BTreeSet<String>,
+    pub tablespaces: BTreeSet<String>,
+}
+
+impl Globals {
+    /// Takes a script apart, and refuses one that holds anything else than globals.
+    pub fn parse(script: &[u8]) -> Result<Globals> {
+        let mut globals = Globals::default();
+        let mut splitter = Splitter::new(Keep::Whole { limit: LARGEST as usize });
+        let mut rest = script;
+        while !rest.is_empty() {
+            let taken = splitter.feed(rest, &mut |event| globals.take(event))?;
+            rest = &rest[taken..];
+        }
+        let ending = splitter.finish(&mut |event| globals.take(event))?;
+        match ending.cut {
+            Some(Cut::Statement { line } | Cut::Rows { line } | Cut::Comment { line }) => {
+                Err(Fault::failed(format!("the script ends inside what begins at line {line}")).into())
+            }
+            None => Ok(globals),
+        }
+    }
+
+    /// The roles that it makes where they are missing.
+    pub fn roles(&self) -> BTreeSet<String> {
+        let role = |statement: &Statement| match &statement.what {
+            What::CreateRole(name) => Some(name.clone()),
+            _ => None,
+        };
+        self.statements.iter().filter_map(role).collect()
+    }
+
+    pub fn tablespaces(&self) -> BTreeSet<String> {
+        let tablespace = |statement: &Statement| match &statement.what {
+            What::CreateTablespace(name) => Some(name.clone()),
+            _ => None,
+        };
+        self.statements.iter().filter_map(tablespace).collect()
+    }
+
+    fn take(&mut self, event: Event<'_>) -> Result<()> {
+        match event {
+            Event::Statement { line, text, .. } => {
+                let what = what(text).ok_or_else(|| foreign(line, text))?;
+                let text = str::from_utf8(text)
+                    .map_err(|_| Fault::failed(format!("the statement at line {line} is not UTF-8 text")))?;
+                self.statements.push(Statement { line, text: text.to_owned(), what });
+                Ok(())
+            }
+            Event::Meta { line, text } => check_meta(line, text),
+            Event::CopyStart { line, header, .. } => Err(foreign(line, header).into()),
+            Event::CopyData(_) | Event::CopyEnd { .. } => Ok(()),
+        }
+    }
+
+    /// Applies it: roles in one transaction, all or nothing; then tablespaces one by one, because a server makes none in a
+    /// transaction.
+    pub fn apply(&self, settings: &Settings) -> Result<Applied> {
+        let mut client = maintenance(settings)?;
+        let there = There::look(&mut client)?;
+        let known = settings_of(&mut client)?;
+        let mut applied = Applied::default();
+        let mut transaction = client.transaction().map_err(|error| fault("begin a transaction", &error))?;
+        for statement in self.statements.iter().filter(|statement| !statement.about_tablespace()) {
+            match &statement.what {
+                What::CreateRole(name) if there.roles.contains(name) => applied.roles_kept.push(name.clone()),
+                What::Setting(name) if !known.contains(name) => applied.skipped.push(format!("setting \"{name}\"")),
+                what => {
+                    let sent = transaction.batch_execute(&statement.text);
+                    sent.map_err(|error| fault(&statement.describe(), &error))?;
+                    applied.statements += 1;
+                    if let What::CreateRole(name) = what {
+                        applied.roles_created.push(name.clone());
+                    }
+                }
+            }
+        }
+        transaction.commit().map_err(|error| fault("commit the roles", &error))?;
+        self.make_tablespaces(&mut client, &there, &mut applied)?;
+        Ok(applied)
+    }
+
+    fn make_tablespaces(&self, client: &mut Client, there: &There, applied: &mut Applied) -> Result<()> {
+        for statement in self.statements.iter().filter(|statement| statement.about_tablespace()) {
+            if let What::CreateTablespace(name) = &statement.what
+                && there.tablespaces.contains(name)
+            {
+                applied.tablespaces_kept.push(name.clone());
+                continue;
+            }
+            client.batch_execute(&statement.text).map_err(|error| {
+                let kept = "all roles are restored, the tablespaces from here on are not";
+                anyhow::Error::from(
+                    fault(&statement.describe(), &error)
+                        .hint("make its folder on the server's host, owned by the server's user, and restore again"),
+                )
+                .context(kept)
+            })?;
+            applied.statements += 1;
+            if let What::CreateTablespace(name) = &statement.what {
+                applied.tablespaces_created.push(name.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl There {
+    pub fn of(settings: &Settings) -> Result<There> {
+        There::look(&mut maintenance(settings)?)
+    }
+
+    fn look(client: &mut Client) -> Result<There> {
+        Ok(There {
+            roles: names(client, "SELECT rolname::text FROM pg_catalog.pg_roles")?,
+            tablespaces: names(client, "SELECT spcname::text FROM pg_catalog.pg_tablespace")?,
+        })
+    }
+}
+
+impl Statement {
+    fn about_tablespace(&self) -> bool {
+        matches!(self.what, What::CreateTablespace(_) | What::Tablespace)
+    }
+
+    /// Never the whole text: it may hold a password.
+    fn describe(&self) -> String {
+        format!("line {}, {}", self.line, beginning(self.text.as_bytes()))
+    }
+}
+
+/// The first three words.
+fn beginning(statement: &[u8]) -> String {
+    let words = Tokens::new(statement).take(3).filter_map(|token| match token {
+        Token::Word(word) | Token::Name(word) => Some(String::from_utf8_lossy(word).into_owned()),
+        Token::Literal(_) | Token::Mark(_) => None,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// What a statement does; none where `pg_dumpall --globals-only` writes no such statement.
+fn what(statement: &[u8]) -> Option<What> {
+    let mut tokens = Tokens::new(statement);
+    let verb = tokens.next()?;
+    let name = |mut tokens: Tokens<'_>| tokens.next().as_ref().and_then(Token::name);
+    let on_tablespace = |mut tokens: Tokens<'_>| {
+        while let Some(token) = tokens.next() {
+            if token.is("on") && tokens.accept(&["tablespace"]) {
+                return What::Tablespace;
+            }
+        }
+        What::Other
+    };
+    if verb.is("create") {
+        if tokens.accept(&["tablespace"]) {
+            return name(tokens).map(What::CreateTablespace);
+        }
+        let role = ["role", "user", "group"].iter().any(|word| tokens.accept(&[word]));
+        return if role { name(tokens).map(What::CreateRole) } else { None };
+    }
+    if verb.is("alter") {
+        return match tokens.next()? {
+            word if word.is("tablespace") => Some(What::Tablespace),
+            word if ["role", "user", "group"].iter().any(|known| word.is(known)) => Some(What::Other),
+            _ => None,
+        };
+    }
+    if verb.is("set") {
+        let setting = tokens.take_name()?;
+        return Some(What::Setting(String::from_utf8_lossy(setting).to_lowercase()));
+    }
+    if ["comment", "security", "grant", "revoke"].iter().any(|known| verb.is(known)) {
+        return Some(on_tablespace(tokens));
+    }
+    None
+}
+
+fn foreign(line: u64, text: &[u8]) -> Fault {
+    Fault::failed(format!("line {line}, {}: this is about no role and no tablespace", beginning(text)))
+        .hint("a backup of globals is what \"pg_dumpall --globals-only\" writes")
+}
+
+/// `\connect` only says where `psql` would send what belongs to the whole server; `\restrict` and `\unrestrict` bind `psql` alone.
+fn check_meta(line: u64, text: &[u8]) -> Result<()> {
+    let text = String::from_utf8_lossy(text);
+    let command = text.split_ascii_whitespace().next().unwrap_or_default();
+    if ["\\connect", "\\restrict", "\\unrestrict"].contains(&command) {
+        return Ok(());
+    }
+    Err(Fault::failed(format!(
+        "the script holds the psql meta-command \"{command}\" at line {line}, which pgbk never runs"
+    ))
+    .hint("no script that pg_dumpall wrote holds it: find out who changed it")
+    .into())
+}
+
+fn names(client: &mut Client, query: &str) -> Result<BTreeSet<String>> {
+    let rows = client.query(query, &[]).map_err(|error| fault("read the server's catalog", &error))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// `role` is none of the view's, and a script may set it.
+fn settings_of(client: &mut Client) -> Result<BTreeSet<String>> {
+    let mut known = names(client, "SELECT pg_catalog.lower(name) FROM pg_catalog.pg_settings")?;
+    known.insert("role".to_owned());
+    Ok(known)
+}
+
+fn fault(what: &str, error: &postgres::Error) -> Fault {
+    match error.as_db_error() {
+        Some(answer) => Fault::failed(format!("{what}: {} (SQLSTATE {})", answer.message(), answer.code().code())),
+        None => Fault::failed(format!("{what}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCRIPT: &str = "--\n-- PostgreSQL database cluster dump\n--\n\n\\restrict abc\n\nSET default_transaction_read_only = off;\n\
+        CREATE ROLE \"a b\";\nALTER ROLE \"a b\" WITH LOGIN PASSWORD 'x;y';\nGRANT a TO \"a b\" GRANTED BY postgres;\n\
+        CREATE TABLESPACE fast OWNER a LOCATION '/fast';\nGRANT ALL ON TABLESPACE fast TO a;\n\\connect template1\n\
+        \\unrestrict abc\n\n--\n-- PostgreSQL database cluster dump complete\n--\n";
+
+    #[test]
+    fn a_script_of_globals_is_taken_apart() {
+        let globals = Globals::parse(SCRIPT.as_bytes()).unwrap();
+        let roles = [What::CreateRole("a b".into()), What::Other, What::Other];
+        let tablespaces = [What::CreateTablespace("fast".into()), What::Tablespace];
+        let expected =
+            [What::Setting("default_transaction_read_only".into())].into_iter().chain(roles).chain(tablespaces);
+        assert!(globals.statements.iter().map(|statement| &statement.what).eq(&expected.collect::<Vec<_>>()));
+        assert_eq!(globals.statements[2].describe(), "line 9, ALTER ROLE a b");
+    }
+
+    #[test]
+    fn whatever_is_no_global_is_refused() {
+        for wrong in [
+            "DROP ROLE a;",
+            "CREATE DATABASE x;",
+            "ALTER DATABASE x SET work_mem = 1;",
+            "DO 'x';",
+            "INSERT INTO t VALUES (1);",
+            "SELECT pg_catalog.pg_reload_conf();",
+            "COPY t (a) FROM stdin;\n1\n\\.\n",
+            "\\! touch /tmp/x\n",
+            "\\i x\n",
+            "BEGIN;",
+            "COMMIT;",
+            "CREATE ROLE a",
+        ] {
+            assert!(Globals::parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+}
