@@ -3,10 +3,12 @@
 mod alert;
 mod runs;
 mod s3;
+mod scratch;
 mod upkeep;
 
 pub use alert::alerts;
-pub use runs::{databases, history, plan, state_dir, timetable};
+pub use runs::{databases, history, plan, state_dir, timetable, verify_timetable};
+pub use scratch::proof;
 pub use upkeep::{policy, upkeep, zone};
 
 use crate::cli::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};

@@ -14,6 +14,8 @@ pub enum Kind {
     Failed,
     /// A flag, variable or settings mistake: nothing was tried.
     Usage,
+    /// The server does not take what a dump says, or the dump says what none should.
+    Refused,
     /// A backup is damaged, or was not made with this key.
     Damaged,
     /// The named backup, object, bucket, file or database is not there.
@@ -31,7 +33,7 @@ pub enum Kind {
 impl Kind {
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::Failed | Kind::Exists | Kind::Denied => 1,
+            Kind::Failed | Kind::Refused | Kind::Exists | Kind::Denied => 1,
             Kind::Usage => 2,
             Kind::Damaged => 3,
             Kind::NotFound => 4,
@@ -60,6 +62,10 @@ impl Fault {
 
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Kind::Usage, message)
+    }
+
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(Kind::Refused, message)
     }
 
     pub fn damaged(message: impl Into<String>) -> Self {

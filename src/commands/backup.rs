@@ -12,7 +12,7 @@ use crate::keys::Key;
 use crate::manifest::Manifest;
 use crate::monitor::Monitor;
 use crate::record::Cause;
-use crate::run::{Outcome, Run, exit_code};
+use crate::run::{Backups, Ledger, Outcome, exit_code};
 use crate::upkeep::Upkeep;
 use crate::vault::Vault;
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<
     let databases = config::databases(&args.run, &prepared.plan.settings)?;
     let location = prepared.vault.store.location();
     let alone = databases.only().is_some();
-    let outcomes = prepared.run(console).all(&databases, Cause::Manual, |outcome| match &outcome.result {
+    let outcomes = prepared.backups(console).all(&databases, Cause::Manual, |outcome| match &outcome.result {
         // A closed stdout is told at the end.
         Ok(manifest) if !args.json => drop(console.text(&summary(manifest, &location))),
         Err(error) if !alone => console.tell(error),
@@ -76,11 +76,12 @@ impl<'a> Prepared<'a> {
         Ok(Prepared { args, vault, plan, upkeep, alerts, history })
     }
 
-    pub fn run<'b>(&'b self, monitor: &'b dyn Monitor) -> Run<'b> {
-        Run {
-            vault: &self.vault,
-            plan: &self.plan,
-            upkeep: &self.upkeep,
+    pub fn backups<'b>(&'b self, monitor: &'b dyn Monitor) -> Backups<'b> {
+        Backups { ledger: self.ledger(monitor), vault: &self.vault, plan: &self.plan, upkeep: &self.upkeep }
+    }
+
+    pub fn ledger<'b>(&'b self, monitor: &'b dyn Monitor) -> Ledger<'b> {
+        Ledger {
             alerts: &self.alerts,
             history: self.history.as_ref(),
             limit: self.args.run_timeout,
@@ -127,7 +128,7 @@ pub fn report(manifest: &Manifest, location: &str) -> Result<Value> {
 }
 
 /// One database of several, done or not.
-fn document(outcome: &Outcome, location: &str) -> Result<Value> {
+fn document(outcome: &Outcome<Manifest>, location: &str) -> Result<Value> {
     let Outcome { record, result } = outcome;
     let mut value = match result {
         Ok(manifest) => report(manifest, location)?,

@@ -92,5 +92,6 @@ fn server_note(server: &Server, snapshot: &Snapshot) -> ServerNote {
         encoding: server.encoding.clone(),
         system_identifier: server.system_identifier.clone(),
         timeline: snapshot.timeline,
+        session: server.session.clone(),
     }
 }
