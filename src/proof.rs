@@ -4,10 +4,10 @@ use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
 use crate::jobs::recount::recount;
 use crate::jobs::restore::{Plan as RestorePlan, admit, restore};
-use crate::jobs::verify::{Finding, Proof};
+use crate::jobs::verify::{Finding, Proof, verify};
 use crate::level::Level;
 use crate::manifest::compared::{Compared, compare};
-use crate::manifest::{BackupId, Format};
+use crate::manifest::{BackupId, Format, Manifest};
 use crate::monitor::Monitor;
 use crate::postgres::dump;
 use crate::postgres::scratch::{Place, Scratch};
@@ -28,6 +28,17 @@ pub struct Plan {
 /// That a backup is not what it should be is a finding; an error is what kept the proof from being tried.
 pub fn prove(vault: &Vault, id: &BackupId, plan: &Plan, monitor: &dyn Monitor) -> Result<Finding> {
     let mut finding = Finding::of(id, Level::Restore);
+    let (manifest, _) = match vault.manifest(id) {
+        Err(error) => return finding.judged(Err(error)),
+        Ok(read) => read,
+    };
+    if manifest.dump.format == Format::Custom {
+        // Nothing else would tell a damaged archive from a pg_restore that broke down.
+        let content = verify(vault, id, Level::Content, monitor)?;
+        if !content.ok {
+            return Ok(Finding { level: Level::Restore, ..content });
+        }
+    }
     let proven = vault.open(id).and_then(|opened| {
         finding.describe(&opened.manifest);
         // Looked at before anything is restored: such a restore would do harm.
@@ -68,11 +79,25 @@ fn filled(opened: Opened, scratch: &Scratch, plan: &Plan, monitor: &dyn Monitor)
         bin_dir: plan.bin_dir.clone(),
     };
     let target = admit(&manifest, &into)?;
+    not_older(&manifest, target.server_major)?;
     restore(opened, &into, &target, monitor).map_err(|error| not_taken(&manifest.id, error))?;
     scratch.loosen()?;
     let found = recount(&manifest, scratch.settings(), target.server_major, plan.bin_dir.as_deref(), monitor)?;
     let stated = (manifest.dump.format == Format::Plain).then_some(manifest.tables.as_slice());
     Ok(compare(stated, &found))
+}
+
+/// An older server need not take what a newer one has written, which would say nothing about the backup.
+fn not_older(manifest: &Manifest, major: u32) -> Result<()> {
+    match manifest.server.as_ref().map(|server| server.version_num / 10_000) {
+        Some(theirs) if theirs > major => Err(Fault::usage(format!(
+            "{} is from a server of version {theirs}, and the scratch database is on one of version {major}",
+            manifest.id
+        ))
+        .hint("prove it on a server that is not older: VERIFY_DB_HOST, VERIFY_SCRATCH")
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// A backup whose bytes are as they were stored and that no server takes is as lost as a damaged one.

@@ -14,7 +14,6 @@ const TABLE: &[(&str, &[&str])] = &[
             "environment",
             "run",
             "upkeep",
-            "proof",
             "jobs",
             "level",
             "cron",
