@@ -142,6 +142,12 @@ fn faults(error: &anyhow::Error) -> Vec<&Fault> {
     for cause in error.chain() {
         collect(cause, &mut found);
     }
+    // One that is the context of another error hides in the chain from whoever asks for its type.
+    if let Some(outer) = error.downcast_ref::<Fault>()
+        && !found.iter().any(|fault| std::ptr::eq(*fault, outer))
+    {
+        found.insert(0, outer);
+    }
     found
 }
 
@@ -168,6 +174,15 @@ mod tests {
         assert_eq!(kind(&error), Kind::Damaged);
         assert_eq!(hints(&error), ["try the copy in the other bucket"]);
         assert_eq!(format!("{error:#}"), "restore: read chunk: chunk 3 does not match");
+    }
+
+    #[test]
+    fn a_fault_that_is_the_context_of_another_error_counts_first() {
+        let inner = anyhow::Error::from(Fault::usage("no such setting").hint("spell it otherwise"));
+        let error = inner.context(Fault::damaged("the transaction is gone").hint("look into the log"));
+        assert_eq!((kind(&error), hints(&error)), (Kind::Damaged, vec!["look into the log", "spell it otherwise"]));
+        let plain = anyhow::Error::from(Fault::usage("alone")).context("outside");
+        assert_eq!((kind(&plain), faults(&plain).len()), (Kind::Usage, 1));
     }
 
     #[test]

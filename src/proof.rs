@@ -103,7 +103,7 @@ fn not_older(manifest: &Manifest, major: u32) -> Result<()> {
 /// A backup whose bytes are as they were stored and that no server takes is as lost as a damaged one.
 fn not_taken(id: &BackupId, error: anyhow::Error) -> anyhow::Error {
     match kind(&error) {
-        Kind::Refused => error.context(Fault::damaged(format!("{id} cannot be restored"))),
+        Kind::Refused => Fault::damaged(format!("{id} cannot be restored: {error:#}")).into(),
         _ => error,
     }
 }

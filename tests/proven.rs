@@ -24,14 +24,16 @@ use support::scheduler::Place;
 
 const SCRATCH: &str = "SELECT datname FROM pg_database WHERE datname LIKE 'pgbk\\_scratch\\_%'";
 
-/// Scratch databases on a server that belong to nobody who is at work: those of the tests beside this one do.
+/// Scratch databases on a server that belong to nobody who is at work: those of the tests beside this one do, which may end
+/// between two looks.
 fn left_on(server: &Cluster) -> Vec<String> {
     let found = server.psql("postgres", SCRATCH);
+    let stays = |name: &&str| server.psql("postgres", SCRATCH).lines().any(|line| line == *name);
     let free = |name: &&str| {
         let number = u32::from_str_radix(name.strip_prefix("pgbk_scratch_").unwrap(), 16).unwrap() as i32;
-        server.psql("postgres", &format!("SELECT pg_try_advisory_lock(1885954667, {number})")) == "t"
+        server.psql("postgres", &format!("SELECT pg_try_advisory_lock(1885823595, {number})")) == "t"
     };
-    found.lines().filter(|line| !line.is_empty()).filter(free).map(str::to_owned).collect()
+    found.lines().filter(|line| !line.is_empty()).filter(free).filter(stays).map(str::to_owned).collect()
 }
 
 /// A proof by restore, and the document of the one backup that it was about.

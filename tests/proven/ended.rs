@@ -2,6 +2,7 @@
 
 use crate::support::cluster::{Cluster, PATIENCE, cluster};
 use crate::support::database::{connect, exists, script, small};
+use crate::support::fake::Fake;
 use crate::support::pgbk::{Pgbk, Running};
 use crate::support::process::until;
 use crate::support::scheduler::Place;
@@ -106,4 +107,19 @@ fn a_role_that_may_not_make_databases_is_told_what_to_do() {
     connect("postgres").batch_execute("ALTER ROLE proven_reader CREATEDB").unwrap();
     run.set("DB_USER", "proven_reader").args(["verify", "--level", "restore"]).expect(0);
     assert!(exists("proven_role") && left_on(cluster()).is_empty());
+}
+
+#[test]
+fn a_signal_while_a_tool_is_asked_for_its_version_does_not_make_it_a_missing_one() {
+    let place = Place::new();
+    small("proven_tools", &["x"]);
+    let run = of(&place, "proven_tools");
+    run.args(["backup"]).expect(0);
+    let fake = Fake::of(cluster(), "touch $NOTES/asked; sleep 600", "");
+    let proof = run.set("PG_BIN_DIR", fake.bin().display()).args(["verify", "--level", "restore"]).start();
+    assert!(until(PATIENCE, || fake.note("asked").exists()));
+    proof.signal(Signal::TERM);
+    let outcome = proof.end();
+    assert!(outcome.code == Some(143) && !outcome.err.contains("no pg_dump"), "{outcome:#?}");
+    assert_eq!(left_on(cluster()), Vec::<String>::new());
 }
