@@ -250,10 +250,11 @@ pub struct ScheduleArgs {
     /// How much later than it is due a backup may be done before that is unhealthy
     #[arg(long, env = "HEALTH_GRACE", value_name = "TIME", default_value = "1h", value_parser = duration)]
     pub health_grace: Duration,
-    #[command(flatten)]
-    pub scratch: ScratchArgs,
+    // Its own have no heading, and would take over that of whatever stands before it.
     #[command(flatten)]
     pub run: RunArgs,
+    #[command(flatten)]
+    pub scratch: ScratchArgs,
 }
 
 #[derive(Debug, Args)]

@@ -16,13 +16,16 @@ use std::sync::Arc;
 
 /// Seals the backup's `.meta` anew with what is made of it.
 fn reseal(place: &Place, id: &str, change: impl Fn(&mut Manifest)) {
-    let store = Arc::new(Directory::open(&place.store()).unwrap());
+    let store = Arc::new(Directory::open(place.store()).unwrap());
     let key = Some(Key::raw(&Secret::new(KEY), None).unwrap());
     let vault = Vault { store, key, encrypt: true, verify: true, allow_unauthenticated: false };
     let (mut manifest, working) = vault.manifest(&id.parse().unwrap()).unwrap();
     change(&mut manifest);
     std::fs::write(place.store().join(manifest.meta_key()), manifest.seal(working.as_ref()).unwrap()).unwrap();
 }
+
+/// What is changed, the tables that are wrong then, and what is said of them.
+type Forgery<'a> = (&'a dyn Fn(&mut Manifest), &'a [(&'a str, &'a str)], &'a str);
 
 #[test]
 fn a_table_with_other_rows_or_contents_than_stated_is_named() {
@@ -38,7 +41,7 @@ fn a_table_with_other_rows_or_contents_than_stated_is_named() {
     let rename = |manifest: &mut Manifest| {
         manifest.tables.iter_mut().find(|table| table.name == "public.gone").unwrap().name = "public.other".to_owned();
     };
-    let forgeries: [(&dyn Fn(&mut Manifest), &[(&str, &str)], &str); 4] = [
+    let forgeries: [Forgery; 4] = [
         (
             &|one| table(one, |table| table.rows = 4),
             &[("public.t", "differs")],

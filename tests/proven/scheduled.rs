@@ -66,7 +66,7 @@ fn every_database_that_has_backups_is_proven_and_a_failure_makes_it_unhealthy() 
     let meta = place
         .files()
         .into_iter()
-        .find(|path| path.ends_with(&format!("{}.meta", newest(&place, "proven_two"))))
+        .find(|path| path.ends_with(format!("{}.meta", newest(&place, "proven_two"))))
         .unwrap();
     let good = std::fs::read(&meta).unwrap();
     std::fs::write(&meta, "{").unwrap();
