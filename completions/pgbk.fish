@@ -352,11 +352,6 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l retry -d 'Pause b
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l next -d 'Show the next N runs, and do nothing' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l listen -d 'Serve a status page, /metrics for Prometheus and /healthz at this address, such as 127.0.0.1:9187; :9187 is every address' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l health-grace -d 'How much later than it is due a backup may be done before that is unhealthy' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch -d 'Where --level restore makes its scratch database: on the server (another one with --scratch-host), or on one that pgbk starts itself' -r -f -a "server\t'On the server that is backed up, or that of --scratch-host'
-cluster\t'On a server of its own, in a private temporary folder (TMPDIR): needs PostgreSQL\'s server programs'"
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-host -d 'Host of another server for it; its password is in VERIFY_DB_PASSWORD' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-port -d 'Port of that server; 5432 when unset' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-user -d 'User name on that server; when unset as on the server that is backed up' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l format -d 'What pg_dump writes' -r -f -a "plain\t'An SQL script'
 custom\t'An archive for `pg_restore`'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
@@ -421,6 +416,11 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l mail-from -d 'Sen
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l mail-subject-prefix -d 'Put this before every subject' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l alert-ca-file -d 'Certificates (PEM) to trust beside the system\'s, for mail and webhooks' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l alert-timeout -d 'How long the end of a run waits for alerts to be delivered' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch -d 'Where --level restore makes its scratch database: on the server (another one with --scratch-host), or on one that pgbk starts itself' -r -f -a "server\t'On the server that is backed up, or that of --scratch-host'
+cluster\t'On a server of its own, in a private temporary folder (TMPDIR): needs PostgreSQL\'s server programs'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-host -d 'Host of another server for it; its password is in VERIFY_DB_PASSWORD' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-port -d 'Port of that server; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-user -d 'User name on that server; when unset as on the server that is backed up' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
