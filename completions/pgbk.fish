@@ -254,8 +254,18 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -s h -l help -d 'Print
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l object -d 'What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc; it is always read whole' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l level -d 'How deep to look' -r -f -a "meta\t'The .meta is authentic and the payload is there in its full size'
 stored\t'Every stored byte is read and compared'
-content\t'Decrypted and decompressed to the end: the dump\'s hash, its tables and its trailer'"
+content\t'Decrypted and decompressed to the end: the dump\'s hash, its tables and its trailer'
+restore\t'Restored into a scratch database, where every table\'s rows are compared; the scratch is dropped'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l database -d 'Database that "latest" and --all are about' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l scratch -d 'Where --level restore makes its scratch database: on the server (another one with --scratch-host), or on one that pgbk starts itself' -r -f -a "server\t'On the server that is backed up, or that of --scratch-host'
+cluster\t'On a server of its own, in a private temporary folder (TMPDIR): needs PostgreSQL\'s server programs'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l scratch-host -d 'Host of another server for it; its password is in VERIFY_DB_PASSWORD' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l scratch-port -d 'Port of that server; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l scratch-user -d 'User name on that server; when unset as on the server that is backed up' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l host -d 'Host name, address or socket directory' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l port -d 'Port; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l user -d 'User name' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-region -d 'Region of the bucket' -r
@@ -282,6 +292,20 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l no-encrypt -d 'Keys
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-host -d 'Send mail through this server' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-security -d 'How mail is protected on its way to the server; starttls when unset, on port 465 tls' -r -f -a "starttls\t''
+tls\t''
+none\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-user -d 'Log in to the mail server as this user' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l mail-to -d 'Recipients of mail, with commas between them' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l mail-subject-prefix -d 'Put this before every subject' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l alert-ca-file -d 'Certificates (PEM) to trust beside the system\'s, for mail and webhooks' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l alert-timeout -d 'How long the end of a run waits for alerts to be delivered' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -315,6 +339,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-parts-in-flight -d
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -324,6 +349,7 @@ debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l schedule -d 'When: as in a crontab, 6 fields with seconds, 7 with years, or @daily and the like. Several are separated by ";", and "EXPR = a,b" is for these databases alone' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l verify-schedule -d 'When the newest backup of each database is proven by a restore (verify --level restore), in the same form; never when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l catch-up -d 'Run at the start what was missed while the scheduler was down' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l jitter -d 'Begin each run up to so much later, at random' -r
@@ -398,6 +424,11 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l mail-from -d 'Sen
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l mail-subject-prefix -d 'Put this before every subject' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l alert-ca-file -d 'Certificates (PEM) to trust beside the system\'s, for mail and webhooks' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l alert-timeout -d 'How long the end of a run waits for alerts to be delivered' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch -d 'Where --level restore makes its scratch database: on the server (another one with --scratch-host), or on one that pgbk starts itself' -r -f -a "server\t'On the server that is backed up, or that of --scratch-host'
+cluster\t'On a server of its own, in a private temporary folder (TMPDIR): needs PostgreSQL\'s server programs'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-host -d 'Host of another server for it; its password is in VERIFY_DB_PASSWORD' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-port -d 'Port of that server; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-user -d 'User name on that server; when unset as on the server that is backed up' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''

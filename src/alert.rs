@@ -27,7 +27,7 @@ pub use webhook::{Template, Webhook};
 use crate::error::Result;
 use crate::interrupt;
 use crate::monitor::Monitor;
-use crate::record::{Record, State};
+use crate::record::{Record, State, Task};
 use courier::Courier;
 use message::Event;
 use outage::{Outage, Outages, Turn};
@@ -122,7 +122,7 @@ impl Alerts {
     }
 }
 
-/// One round of backups. One that is dropped before `finish` has not succeeded.
+/// One round of runs. One that is dropped before `finish` has not succeeded.
 pub struct Round<'a> {
     alerts: &'a Alerts,
     monitor: &'a dyn Monitor,
@@ -132,7 +132,7 @@ pub struct Round<'a> {
 
 impl Round<'_> {
     pub fn started(&mut self, record: &Record) {
-        if self.alerts.ping_each || !self.begun {
+        if record.task == Task::Backup && (self.alerts.ping_each || !self.begun) {
             self.ping(Event::Started, std::slice::from_ref(record));
         }
         self.begun = true;
@@ -154,12 +154,13 @@ impl Round<'_> {
         self.ping_end(&self.ended);
     }
 
-    /// One failed database makes a failed round. One that another run is at work on says nothing, for that run will.
+    /// One failed database makes a failed round. One that another run is at work on says nothing, for that run will. A monitor counts
+    /// on backups: that one was proven must not pass for one that was made.
     fn ping_end(&self, records: &[Record]) {
         let any = |state| records.iter().any(|record| record.state == state);
         if any(State::Failed) {
             self.ping(Event::Failed, records);
-        } else if any(State::Done) {
+        } else if records.iter().any(|record| record.state == State::Done && record.task == Task::Backup) {
             self.ping(Event::Done, records);
         }
     }
@@ -174,14 +175,15 @@ impl Round<'_> {
     fn tell_people(&self, record: &Record) {
         self.tell_of(record);
         // Where every database was meant and they could not even be listed, whatever succeeds is the end of that.
-        if record.state == State::Done && record.database != EVERY && self.outage(EVERY).failing.is_some() {
+        if record.state == State::Done && record.database != EVERY && self.outage(EVERY, record.task).failing.is_some()
+        {
             self.tell_of(&Record { database: EVERY.to_owned(), ..record.clone() });
         }
     }
 
     fn tell_of(&self, record: &Record) {
         let Alerts { origin, outages, .. } = self.alerts;
-        let mut outage = self.outage(&record.database);
+        let mut outage = self.outage(&record.database, record.task);
         let last = outage.last_success.clone();
         match outage.turn(record) {
             Some(Turn::Failed) => self.post(&Message::failed(record, origin, last.as_ref())),
@@ -194,11 +196,11 @@ impl Round<'_> {
         }
     }
 
-    fn outage(&self, database: &str) -> Outage {
+    fn outage(&self, database: &str, task: Task) -> Outage {
         let Alerts { origin, outages, .. } = self.alerts;
-        outages.load(database, &origin.server).unwrap_or_else(|error| {
+        outages.load(database, &origin.server, task).unwrap_or_else(|error| {
             self.monitor.warn(&format!("what is known of earlier failures is lost: {error:#}"));
-            Outage::none(database, &origin.server)
+            Outage::none(database, &origin.server, task)
         })
     }
 

@@ -9,8 +9,8 @@ pub use arguments::{
     UploadArgs, VerifyArgs,
 };
 pub use settings::{
-    AlertArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs,
-    UpkeepArgs, ZoneArgs,
+    AlertArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ScratchPlace, ServerArgs,
+    StateArgs, StoreArgs, UpkeepArgs, ZoneArgs,
 };
 pub use value::Which;
 
@@ -24,7 +24,7 @@ Exit codes:
 
 const SECRETS: &str = "\
 Secrets come from the environment only:
-  DB_PASSWORD            for the server
+  DB_PASSWORD            for the server; VERIFY_DB_PASSWORD for that of VERIFY_DB_HOST
   S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY, S3_SESSION_TOKEN
                          for the store; the AWS chain (profile, role, ...) when unset
   DB_BACKUP_ENCRYPT_KEY  64 hexadecimal digits (openssl rand -hex 32)
@@ -146,8 +146,9 @@ pub enum Command {
     /// Prove that stored backups are whole
     #[command(after_help = "  \
   pgbk verify latest
+  pgbk verify latest --level restore
   pgbk verify --all --level stored --json")]
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// Show what is stored
     #[command(after_help = "  \
   pgbk list

@@ -14,6 +14,8 @@ pub enum Kind {
     Failed,
     /// A flag, variable or settings mistake: nothing was tried.
     Usage,
+    /// The server does not take what a dump says, or the dump says what none should.
+    Refused,
     /// A backup is damaged, or was not made with this key.
     Damaged,
     /// The named backup, object, bucket, file or database is not there.
@@ -31,7 +33,7 @@ pub enum Kind {
 impl Kind {
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::Failed | Kind::Exists | Kind::Denied => 1,
+            Kind::Failed | Kind::Refused | Kind::Exists | Kind::Denied => 1,
             Kind::Usage => 2,
             Kind::Damaged => 3,
             Kind::NotFound => 4,
@@ -60,6 +62,10 @@ impl Fault {
 
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Kind::Usage, message)
+    }
+
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(Kind::Refused, message)
     }
 
     pub fn damaged(message: impl Into<String>) -> Self {
@@ -136,6 +142,12 @@ fn faults(error: &anyhow::Error) -> Vec<&Fault> {
     for cause in error.chain() {
         collect(cause, &mut found);
     }
+    // One that is the context of another error hides in the chain from whoever asks for its type.
+    if let Some(outer) = error.downcast_ref::<Fault>()
+        && !found.iter().any(|fault| std::ptr::eq(*fault, outer))
+    {
+        found.insert(0, outer);
+    }
     found
 }
 
@@ -162,6 +174,15 @@ mod tests {
         assert_eq!(kind(&error), Kind::Damaged);
         assert_eq!(hints(&error), ["try the copy in the other bucket"]);
         assert_eq!(format!("{error:#}"), "restore: read chunk: chunk 3 does not match");
+    }
+
+    #[test]
+    fn a_fault_that_is_the_context_of_another_error_counts_first() {
+        let inner = anyhow::Error::from(Fault::usage("no such setting").hint("spell it otherwise"));
+        let error = inner.context(Fault::damaged("the transaction is gone").hint("look into the log"));
+        assert_eq!((kind(&error), hints(&error)), (Kind::Damaged, vec!["look into the log", "spell it otherwise"]));
+        let plain = anyhow::Error::from(Fault::usage("alone")).context("outside");
+        assert_eq!((kind(&plain), faults(&plain).len()), (Kind::Usage, 1));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod doctor;
 pub mod prune;
+pub mod recount;
 pub mod restore;
 pub mod schedule;
 pub mod tag;

@@ -12,4 +12,6 @@ pub enum Level {
     Stored,
     /// Decrypted and decompressed to the end: the dump's hash, its tables and its trailer
     Content,
+    /// Restored into a scratch database, where every table's rows are compared; the scratch is dropped
+    Restore,
 }

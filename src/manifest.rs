@@ -4,6 +4,7 @@
 //! without trusting it, [`Sealed::authenticate`] gives the [`Manifest`] once the seal holds. The README section "Format" is the
 //! specification of what is here.
 
+pub mod compared;
 pub mod id;
 mod seal;
 
@@ -65,6 +66,9 @@ pub struct ServerNote {
     pub encoding: String,
     pub system_identifier: Option<String>,
     pub timeline: Option<u32>,
+    /// The settings of the session that the text of values depends on, and that pg_dump leaves as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub session: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,6 +13,7 @@ mod passfile;
 mod pool;
 mod privileges;
 mod refusal;
+pub mod scratch;
 mod service;
 pub mod settings;
 pub mod target;

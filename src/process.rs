@@ -8,9 +8,11 @@ mod child;
 pub mod init;
 mod reader;
 mod remarks;
+mod service;
 mod writer;
 
 pub use reader::ChildReader;
+pub use service::Service;
 pub use writer::ChildWriter;
 
 use crate::error::Result;
@@ -21,6 +23,13 @@ use std::time::Duration;
 
 /// A child's whole environment.
 pub type Environment = [(String, OsString)];
+
+/// Whom a child runs as, where that is somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    pub user: u32,
+    pub group: u32,
+}
 
 /// What a short-lived program wrote.
 #[derive(Debug)]

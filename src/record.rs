@@ -1,4 +1,4 @@
-//! What is written down of one run: the backup of one database, however it was started and however it ended.
+//! What is written down of one run: the backup of one database or the proof of one, however it was started and however it ended.
 
 use crate::error::Result;
 use crate::manifest::BackupId;
@@ -12,6 +12,8 @@ use std::fs;
 pub struct Record {
     /// `20261121T064500Z-1a2b3c4d`: sorts by the time of its start, unique on this host.
     pub run: String,
+    #[serde(default)]
+    pub task: Task,
     pub cause: Cause,
     pub database: String,
     pub state: State,
@@ -26,12 +28,35 @@ pub struct Record {
     /// What became of it, once it is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<Stored>,
+    /// What was proven, or was to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proven>,
     /// Why not, where it failed or was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
     /// What succeeded with a reservation: a tag that the host dropped, a table that could not be counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    #[default]
+    Backup,
+    /// A backup is restored into a scratch database and compared.
+    Verify,
+}
+
+impl Task {
+    /// In a sentence such as "the verification of shop failed".
+    pub fn noun(self) -> &'static str {
+        match self {
+            Task::Backup => "backup",
+            Task::Verify => "verification",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +98,16 @@ pub struct Stored {
     pub verified: bool,
 }
 
+/// The backup that was restored, and what was counted there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proven {
+    pub id: BackupId,
+    /// For people: which database it was restored into.
+    pub scratch: String,
+    pub tables: u64,
+    pub rows: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub message: String,
@@ -88,6 +123,7 @@ impl Record {
         openssl::rand::rand_bytes(&mut random)?;
         Ok(Record {
             run: format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), hex::encode(random)),
+            task: Task::Backup,
             cause,
             database: database.to_owned(),
             state: State::Running,
@@ -97,6 +133,7 @@ impl Record {
             process: std::process::id(),
             boot: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
             backup: None,
+            proof: None,
             problem: None,
             warnings: Vec::new(),
         })

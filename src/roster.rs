@@ -4,6 +4,7 @@ use crate::cron::Schedule;
 use crate::databases::Databases;
 use crate::document::{self, Life};
 use crate::error::{Fault, Result};
+use crate::record::Task;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -29,6 +30,8 @@ pub struct Roster {
 /// One schedule and what it is for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
+    #[serde(default)]
+    pub task: Task,
     pub schedule: Schedule,
     pub databases: Databases,
     /// Where all are meant: which there were the last time.
@@ -44,7 +47,7 @@ pub const EVERY: &str = "*";
 
 impl Entry {
     pub fn new(schedule: Schedule, databases: Databases) -> Entry {
-        Entry { schedule, databases, found: Vec::new(), next: None, working: None }
+        Entry { task: Task::Backup, schedule, databases, found: Vec::new(), next: None, working: None }
     }
 
     /// The databases that it is for; where all are meant, also [`EVERY`].

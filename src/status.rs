@@ -10,7 +10,7 @@ pub use source::Source;
 use crate::databases::Databases;
 use crate::document::Life;
 use crate::history::{Counts, Past};
-use crate::record::{Record, State};
+use crate::record::{Record, State, Task};
 use crate::roster::{EVERY, Entry, Roster, Seen};
 use crate::shelf::Shelf;
 use jiff::tz::TimeZone;
@@ -73,6 +73,19 @@ pub struct Database {
     pub success: Option<Success>,
     /// When the newest backup that was read back was done.
     pub verified: Option<Timestamp>,
+    /// The newest restore that proved a backup.
+    pub proven: Option<Proof>,
+    /// Whether the newest try to prove one did.
+    pub proof_succeeded: Option<bool>,
+}
+
+/// A backup that was restored and compared.
+#[derive(Debug, Clone, Serialize)]
+pub struct Proof {
+    pub backup: String,
+    pub ended: Timestamp,
+    pub tables: u64,
+    pub rows: u64,
 }
 
 /// The newest backup that was made.
@@ -90,6 +103,7 @@ pub struct Success {
 #[derive(Debug, Clone, Serialize)]
 pub struct Next {
     pub at: Timestamp,
+    pub task: Task,
     pub schedule: String,
     pub databases: Vec<String>,
 }
@@ -160,16 +174,18 @@ impl Scheduler {
 
 impl Database {
     fn of(name: &str, facts: &Facts) -> Database {
-        let own = || facts.records.iter().filter(|record| record.database == name);
+        let of = |task| facts.records.iter().filter(move |record| record.database == name && record.task == task);
+        let own = || of(Task::Backup);
         let newer = |old: Option<&Record>, new: Option<&Record>| new.or(old).cloned();
         let success = newer(facts.past.success(name), own().find(|record| record.state == State::Done));
         let verified = newer(facts.past.verified(name), own().find(|record| is_verified(record)));
+        let proven = newer(facts.past.proven(name), of(Task::Verify).find(|record| record.state == State::Done));
         let entries = facts.seen.iter().flat_map(|seen| &seen.roster.entries);
         Database {
             name: name.to_owned(),
             trouble: health::of_database(name, facts),
             next: entries
-                .filter(|entry| entry.names().any(|other| other == name))
+                .filter(|entry| entry.task == Task::Backup && entry.names().any(|other| other == name))
                 .filter_map(|entry| entry.next_after(facts.now))
                 .min(),
             running: own().any(|record| record.state == State::Running),
@@ -177,6 +193,8 @@ impl Database {
             last: own().find(|record| is_over(record)).map(|record| record.state),
             success: success.as_ref().and_then(Success::of),
             verified: verified.and_then(|record| record.ended),
+            proven: proven.as_ref().and_then(Proof::of),
+            proof_succeeded: of(Task::Verify).find(|record| is_over(record)).map(|record| record.state == State::Done),
         }
     }
 }
@@ -196,6 +214,13 @@ impl Success {
     }
 }
 
+impl Proof {
+    fn of(record: &Record) -> Option<Proof> {
+        let proof = record.proof.as_ref()?;
+        Some(Proof { backup: proof.id.to_string(), ended: record.ended?, tables: proof.tables, rows: proof.rows })
+    }
+}
+
 fn is_verified(record: &Record) -> bool {
     record.state == State::Done && record.backup.as_ref().is_some_and(|backup| backup.verified)
 }
@@ -211,7 +236,7 @@ fn next(roster: &Roster, now: Timestamp) -> Vec<Next> {
             Databases::Named(names) => names.clone(),
             Databases::All => vec![EVERY.to_owned()],
         };
-        Some(Next { at: entry.next_after(now)?, schedule: entry.schedule.to_string(), databases })
+        Some(Next { at: entry.next_after(now)?, task: entry.task, schedule: entry.schedule.to_string(), databases })
     };
     let mut next: Vec<Next> = roster.entries.iter().filter_map(of).collect();
     next.sort_by_key(|next| next.at);

@@ -309,7 +309,7 @@ fn bash_completes_commands_flags_and_values() {
     };
     assert_eq!(complete("pgbk ba"), "backup");
     assert_eq!(complete("pgbk restore --over"), "--over-source");
-    assert_eq!(complete("pgbk verify --level ''"), "meta stored content");
+    assert_eq!(complete("pgbk verify --level ''"), "meta stored content restore");
 }
 
 #[test]

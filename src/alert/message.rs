@@ -1,7 +1,7 @@
 //! What is told, in words that every channel can send.
 
 use super::outage::{Failing, Success};
-use crate::record::{Cause, Record, State};
+use crate::record::{Cause, Record, State, Task};
 use crate::series::Series;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,10 +43,10 @@ pub struct Message {
 
 impl Message {
     pub fn failed(record: &Record, origin: &Origin, last: Option<&Success>) -> Message {
-        let name = &record.database;
+        let (name, noun) = (&record.database, record.task.noun());
         let mut message = about(Event::Failed, record, origin);
         message.last_success = last.map_or("none that is known here".to_owned(), Success::describe);
-        message.subject = format!("backup of {name} failed on {}", origin.host);
+        message.subject = format!("{noun} of {name} failed on {}", origin.host);
         let facts = [
             ("why", message.error.clone()),
             ("hint", message.hint.clone()),
@@ -56,7 +56,7 @@ impl Message {
             ("last success", message.last_success.clone()),
         ];
         message.text = format!(
-            "The backup of {} failed.\n\n{}\nWhat to do next:\n  pgbk history {}\n{}\n\
+            "The {noun} of {} failed.\n\n{}\nWhat to do next:\n  pgbk history {}\n{}\n\
              Further failures of this database are not reported; its next success is.\n",
             whose(name),
             table(&facts),
@@ -67,20 +67,21 @@ impl Message {
     }
 
     pub fn recovered(record: &Record, origin: &Origin, outage: &Failing) -> Message {
-        let name = &record.database;
+        let (name, noun) = (&record.database, record.task.noun());
         let mut message = about(Event::Recovered, record, origin);
         message.last_success = Success::of(record).as_ref().map_or_else(String::new, Success::describe);
-        message.subject = format!("backup of {name} works again on {}", origin.host);
+        message.subject = format!("{noun} of {name} works again on {}", origin.host);
         let times = if outage.failures == 1 { "once".to_owned() } else { format!("{} times", outage.failures) };
         let facts = [
             ("backup", message.last_success.clone()),
+            ("scratch", record.proof.as_ref().map_or_else(String::new, |proof| proof.scratch.clone())),
             ("place", record.backup.as_ref().map_or_else(String::new, |stored| stored.location.clone())),
             ("database", format!("{name} on {}", origin.server)),
             ("host", origin.host.clone()),
             ("run", run(record)),
         ];
         message.text = format!(
-            "The backup of {} works again. It had failed {times} since {:.0}.\n\n{}",
+            "The {noun} of {} works again. It had failed {times} since {:.0}.\n\n{}",
             whose(name),
             outage.since,
             table(&facts),
@@ -91,7 +92,7 @@ impl Message {
     /// A few lines for a monitor; of several databases where one ping stands for all.
     pub fn of_ping(state: Event, records: &[Record], origin: &Origin) -> Option<Message> {
         let mut message = about(state, records.last()?, origin);
-        message.text = records.iter().map(|record| format!("{}: {}\n", record.database, ending(record))).collect();
+        message.text = records.iter().map(line).collect();
         Some(message)
     }
 
@@ -160,6 +161,13 @@ fn run(record: &Record) -> String {
     format!("{}, {cause}, begun {:.0}{seconds}", record.run, record.started)
 }
 
+fn line(record: &Record) -> String {
+    match record.task {
+        Task::Backup => format!("{}: {}\n", record.database, ending(record)),
+        Task::Verify => format!("verification of {}: {}\n", record.database, ending(record)),
+    }
+}
+
 fn ending(record: &Record) -> String {
     match (record.state, &record.backup, &record.problem) {
         (State::Running, ..) => "begun".to_owned(),
@@ -189,7 +197,7 @@ fn table(facts: &[(&str, String)]) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::record::{Problem, Stored};
+    use crate::record::{Problem, Stored, Task};
 
     pub fn origin() -> Origin {
         Origin { host: "backups-1".to_owned(), server: "db:5432 as pgbk".to_owned() }
@@ -215,6 +223,7 @@ pub mod tests {
             Problem { message: "cannot connect:\nrefused".into(), hints: vec!["is it up?".into()], exit_code: 1 };
         Record {
             run: format!("202611{number:02}T064500Z-1a2b3c4d"),
+            task: Task::Backup,
             cause: Cause::Schedule,
             database: "shop".to_owned(),
             times: 1,
@@ -224,6 +233,7 @@ pub mod tests {
             process: 1,
             boot: String::new(),
             backup: (state == State::Done).then_some(stored),
+            proof: None,
             problem: (state == State::Failed).then_some(problem),
             warnings: Vec::new(),
         }

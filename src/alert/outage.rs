@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::manifest;
 use crate::newfile::NewFile;
-use crate::record::{Record, State};
+use crate::record::{Record, State, Task};
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub struct Outage {
     pub database: String,
     pub server: String,
+    #[serde(default)]
+    pub task: Task,
     pub last_success: Option<Success>,
     pub failing: Option<Failing>,
 }
@@ -42,7 +44,8 @@ pub enum Turn {
 
 impl Success {
     pub fn of(record: &Record) -> Option<Success> {
-        let backup = record.backup.as_ref()?.id.to_string();
+        let made = record.backup.as_ref().map(|backup| &backup.id);
+        let backup = made.or(record.proof.as_ref().map(|proof| &proof.id))?.to_string();
         Some(Success { backup, ended: record.ended? })
     }
 
@@ -53,8 +56,8 @@ impl Success {
 
 impl Outage {
     /// Nothing is known.
-    pub fn none(database: &str, server: &str) -> Outage {
-        Outage { database: database.to_owned(), server: server.to_owned(), last_success: None, failing: None }
+    pub fn none(database: &str, server: &str, task: Task) -> Outage {
+        Outage { database: database.to_owned(), server: server.to_owned(), task, last_success: None, failing: None }
     }
 
     /// Takes one more run into account. A skipped one is neither: the run that held the lock tells how it went.
@@ -85,24 +88,28 @@ impl Outages {
         Outages { folder }
     }
 
-    pub fn load(&self, database: &str, server: &str) -> Result<Outage> {
-        let path = self.path(database, server);
+    pub fn load(&self, database: &str, server: &str, task: Task) -> Result<Outage> {
+        let path = self.path(database, server, task);
         let shown = || format!("read \"{}\"", path.display());
         match std::fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text).with_context(shown),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Outage::none(database, server)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Outage::none(database, server, task)),
             Err(error) => Err(error).with_context(shown),
         }
     }
 
     pub fn save(&self, outage: &Outage) -> Result<()> {
-        write(&self.path(&outage.database, &outage.server), &serde_json::to_vec_pretty(outage)?)
+        write(&self.path(&outage.database, &outage.server, outage.task), &serde_json::to_vec_pretty(outage)?)
     }
 
-    /// Databases of one name on two servers have nothing to do with each other.
-    fn path(&self, database: &str, server: &str) -> PathBuf {
+    /// Databases of one name on two servers have nothing to do with each other, and neither have backups and their proofs.
+    fn path(&self, database: &str, server: &str, task: Task) -> PathBuf {
         let server = blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex();
-        self.folder.join(format!("{}-{server}.json", manifest::encode(database)))
+        let end = match task {
+            Task::Backup => "",
+            Task::Verify => "-verify",
+        };
+        self.folder.join(format!("{}-{server}{end}.json", manifest::encode(database)))
     }
 }
 
@@ -123,7 +130,7 @@ mod tests {
     use super::*;
 
     fn turns(states: &[State]) -> Vec<Option<Turn>> {
-        let mut outage = Outage::none("shop", "db");
+        let mut outage = Outage::none("shop", "db", Task::Backup);
         (1..).zip(states).map(|(number, state)| outage.turn(&record(number, *state))).collect()
     }
 
@@ -143,19 +150,21 @@ mod tests {
     fn what_is_known_survives_the_process_and_is_apart_for_each_server() {
         let folder = tempfile::tempdir().unwrap();
         let outages = Outages::new(folder.path().join("new/alerts"));
-        let mut outage = outages.load("a/b", "db1").unwrap();
+        let mut outage = outages.load("a/b", "db1", Task::Backup).unwrap();
         outage.turn(&record(1, State::Done));
         outage.turn(&record(2, State::Failed));
         outages.save(&outage).unwrap();
-        assert_eq!(outages.load("a/b", "db1").unwrap(), outage);
-        assert_eq!(outages.load("a/b", "db2").unwrap(), Outage::none("a/b", "db2"));
+        assert_eq!(outages.load("a/b", "db1", Task::Backup).unwrap(), outage);
+        for (server, task) in [("db2", Task::Backup), ("db1", Task::Verify)] {
+            assert_eq!(outages.load("a/b", server, task).unwrap(), Outage::none("a/b", server, task));
+        }
     }
 
     #[test]
     fn a_damaged_file_is_an_error_and_not_a_success() {
         let folder = tempfile::tempdir().unwrap();
         let outages = Outages::new(folder.path().to_owned());
-        std::fs::write(outages.path("shop", "db"), "{").unwrap();
-        assert!(outages.load("shop", "db").is_err());
+        std::fs::write(outages.path("shop", "db", Task::Backup), "{").unwrap();
+        assert!(outages.load("shop", "db", Task::Backup).is_err());
     }
 }

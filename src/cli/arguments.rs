@@ -1,7 +1,7 @@
 //! What each command takes.
 
 use super::settings::{
-    AlertArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ServerArgs, StateArgs, StoreArgs, ZoneArgs,
+    AlertArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs, StoreArgs, ZoneArgs,
 };
 use super::value::{Listen, Which, duration, listen};
 use crate::level::Level;
@@ -140,9 +140,17 @@ pub struct VerifyArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    pub scratch: ScratchArgs,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
+    pub alerts: AlertArgs,
 }
 
 #[derive(Debug, Args)]
@@ -155,6 +163,8 @@ pub struct ListArgs {
     pub json: bool,
     #[command(flatten)]
     pub store: StoreArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
 }
 
 #[derive(Debug, Args)]
@@ -219,6 +229,9 @@ pub struct ScheduleArgs {
     /// by ";", and "EXPR = a,b" is for these databases alone
     #[arg(long, env = "CRON_SCHEDULE", value_name = "SCHEDULE", default_value = "0 */6 * * *")]
     pub schedule: String,
+    /// When the newest backup of each database is proven by a restore (verify --level restore), in the same form; never when unset
+    #[arg(long, env = "VERIFY_SCHEDULE", value_name = "SCHEDULE")]
+    pub verify_schedule: Option<String>,
     /// Run at the start what was missed while the scheduler was down
     #[arg(long, env = "SCHEDULE_CATCH_UP", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
     pub catch_up: bool,
@@ -243,8 +256,11 @@ pub struct ScheduleArgs {
     /// How much later than it is due a backup may be done before that is unhealthy
     #[arg(long, env = "HEALTH_GRACE", value_name = "TIME", default_value = "1h", value_parser = duration)]
     pub health_grace: Duration,
+    // Its own have no heading, and would take over that of whatever stands before it.
     #[command(flatten)]
     pub run: RunArgs,
+    #[command(flatten)]
+    pub scratch: ScratchArgs,
 }
 
 #[derive(Debug, Args)]

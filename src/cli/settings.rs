@@ -77,6 +77,32 @@ pub struct ServerArgs {
     pub pg_bin_dir: Option<PathBuf>,
 }
 
+/// Where a backup is restored to prove it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Scratch database")]
+pub struct ScratchArgs {
+    /// Where --level restore makes its scratch database: on the server (another one with --scratch-host), or on one that pgbk starts itself
+    #[arg(long, env = "VERIFY_SCRATCH", value_name = "WHERE", value_enum, default_value = "server")]
+    pub scratch: ScratchPlace,
+    /// Host of another server for it; its password is in VERIFY_DB_PASSWORD
+    #[arg(long, env = "VERIFY_DB_HOST", value_name = "HOST", value_parser = NonEmptyStringValueParser::new())]
+    pub scratch_host: Option<String>,
+    /// Port of that server; 5432 when unset
+    #[arg(long, hide_short_help = true, env = "VERIFY_DB_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), requires = "scratch_host")]
+    pub scratch_port: Option<u16>,
+    /// User name on that server; when unset as on the server that is backed up
+    #[arg(long, hide_short_help = true, env = "VERIFY_DB_USER", value_name = "USER", requires = "scratch_host")]
+    pub scratch_user: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScratchPlace {
+    /// On the server that is backed up, or that of --scratch-host
+    Server,
+    /// On a server of its own, in a private temporary folder (TMPDIR): needs PostgreSQL's server programs
+    Cluster,
+}
+
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Store")]
 pub struct StoreArgs {

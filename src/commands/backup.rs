@@ -13,7 +13,7 @@ use crate::keys::Key;
 use crate::manifest::Manifest;
 use crate::monitor::Monitor;
 use crate::record::Cause;
-use crate::run::{Outcome, Run, exit_code};
+use crate::run::{Backups, Ledger, Outcome, exit_code};
 use crate::series::Series;
 use crate::upkeep::Upkeep;
 use crate::vault::Vault;
@@ -31,7 +31,7 @@ fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<
     let databases = config::databases(&args.run, &prepared.plan.settings)?;
     let location = prepared.vault.store.location();
     let alone = matches!(&databases, Databases::Named(names) if names.len() == 1);
-    let outcomes = prepared.run(console).all(&databases, Cause::Manual, |outcome| match &outcome.result {
+    let outcomes = prepared.backups(console).all(&databases, Cause::Manual, |outcome| match &outcome.result {
         // A closed stdout is told at the end.
         Ok(manifest) if !args.json => drop(console.text(&summary(manifest, &location))),
         Err(error) if !alone => console.tell(error),
@@ -80,12 +80,18 @@ impl<'a> Prepared<'a> {
         Ok(Prepared { args, vault, plan, beside: config::beside(args)?, upkeep, alerts, history })
     }
 
-    pub fn run<'b>(&'b self, monitor: &'b dyn Monitor) -> Run<'b> {
-        Run {
+    pub fn backups<'b>(&'b self, monitor: &'b dyn Monitor) -> Backups<'b> {
+        Backups {
+            ledger: self.ledger(monitor),
             vault: &self.vault,
             plan: &self.plan,
             beside: &self.beside,
             upkeep: &self.upkeep,
+        }
+    }
+
+    pub fn ledger<'b>(&'b self, monitor: &'b dyn Monitor) -> Ledger<'b> {
+        Ledger {
             alerts: &self.alerts,
             history: self.history.as_ref(),
             limit: self.args.run_timeout,
@@ -132,7 +138,7 @@ pub fn report(manifest: &Manifest, location: &str) -> Result<Value> {
 }
 
 /// One database of several, done or not.
-fn document(outcome: &Outcome, location: &str) -> Result<Value> {
+fn document(outcome: &Outcome<Manifest>, location: &str) -> Result<Value> {
     let Outcome { record, result } = outcome;
     let mut value = match result {
         Ok(manifest) => report(manifest, location)?,

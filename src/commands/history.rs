@@ -5,7 +5,7 @@ use crate::cli::HistoryArgs;
 use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::{Fault, Result};
-use crate::record::{Cause, Record, State, Stored};
+use crate::record::{Cause, Proven, Record, State, Stored, Task};
 use serde_json::{Value, json};
 
 pub fn run(args: &HistoryArgs, console: &Console) -> Result<u8> {
@@ -45,15 +45,16 @@ fn file(backup: &Stored) -> &str {
 }
 
 fn table(records: &[Record]) -> String {
-    let mut table = Table::new(&["RUN", "DATABASE", "STATE", "CAUSE", "TIME", "STORED", "RESULT"]);
+    let mut table = Table::new(&["RUN", "TASK", "DATABASE", "STATE", "CAUSE", "TIME", "STORED", "RESULT"]);
     for record in records {
         let result = match (&record.backup, &record.problem) {
             (Some(backup), _) => backup.id.to_string(),
             (None, Some(problem)) => problem.message.clone(),
-            (None, None) => "-".to_owned(),
+            (None, None) => record.proof.as_ref().map_or("-".to_owned(), |proof| proof.id.to_string()),
         };
         table.row([
             record.run.clone(),
+            task(record.task).to_owned(),
             record.database.clone(),
             state(record.state).to_owned(),
             cause(record.cause).to_owned(),
@@ -67,8 +68,9 @@ fn table(records: &[Record]) -> String {
 
 fn whole(record: &Record) -> String {
     let mut text = format!(
-        "{}\n  database  {}\n  state     {}\n  cause     {}\n  started   {}\n",
+        "{}\n  task      {}\n  database  {}\n  state     {}\n  cause     {}\n  started   {}\n",
         record.run,
+        task(record.task),
         record.database,
         state(record.state),
         cause(record.cause),
@@ -79,6 +81,9 @@ fn whole(record: &Record) -> String {
     }
     if let Some(backup) = &record.backup {
         text.push_str(&stored(backup));
+    }
+    if let Some(proof) = &record.proof {
+        text.push_str(&restored(proof));
     }
     for warning in &record.warnings {
         text.push_str(&format!("  warning   {warning}\n"));
@@ -107,6 +112,18 @@ fn stored(backup: &Stored) -> String {
         backup.object,
         backup.location,
     )
+}
+
+fn restored(proof: &Proven) -> String {
+    let Proven { id, scratch, tables, rows } = proof;
+    format!("  backup    {id}\n  scratch   {scratch}\n  restored  {tables} tables, {rows} rows\n")
+}
+
+fn task(task: Task) -> &'static str {
+    match task {
+        Task::Backup => "backup",
+        Task::Verify => "verify",
+    }
 }
 
 fn state(state: State) -> &'static str {

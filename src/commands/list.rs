@@ -5,10 +5,12 @@ use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::Result;
 use crate::manifest::{BackupId, Manifest, extension};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Silent};
+use crate::record::{State, Task};
 use crate::vault::Vault;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// `.meta` documents read at the same time.
@@ -25,9 +27,24 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
             console.warn(&format!("{id} cannot be read: {error:#}"));
         }
     }
-    let documents: Vec<Value> = rows.iter().map(|(id, claims)| document(id, claims.as_ref().ok())).collect();
-    console.result(&table(&rows, Timestamp::now()), &documents)?;
+    let proofs = proofs(args);
+    let documents: Vec<Value> =
+        rows.iter().map(|(id, claims)| document(id, claims.as_ref().ok(), proofs.get(id))).collect();
+    console.result(&table(&rows, &proofs, Timestamp::now()), &documents)?;
     Ok(0)
+}
+
+/// When each backup was last proven by a restore, as far as this host's records tell; the list itself comes from the store alone.
+fn proofs(args: &ListArgs) -> BTreeMap<BackupId, Timestamp> {
+    let records = config::history(&args.state).and_then(|history| history.records(&Silent)).unwrap_or_default();
+    let mut proofs = BTreeMap::new();
+    for record in records.into_iter().filter(|record| record.task == Task::Verify && record.state == State::Done) {
+        if let (Some(proof), Some(ended)) = (record.proof, record.ended) {
+            // The newest comes first.
+            proofs.entry(proof.id).or_insert(ended);
+        }
+    }
+    proofs
 }
 
 /// What each `.meta` says of itself; nothing here is authenticated, and nothing is restored by it.
@@ -49,7 +66,7 @@ fn claims(vault: &Vault, database: Option<&str>) -> Result<Vec<Result<Manifest>>
     Ok(all)
 }
 
-fn document(id: &BackupId, manifest: Option<&Manifest>) -> Value {
+fn document(id: &BackupId, manifest: Option<&Manifest>, proven: Option<&Timestamp>) -> Value {
     json!({
         "id": id,
         "database": id.database(),
@@ -60,25 +77,29 @@ fn document(id: &BackupId, manifest: Option<&Manifest>) -> Value {
         "rows": manifest.and_then(Manifest::rows),
         "server_version": manifest.and_then(|manifest| manifest.server.as_ref()).map(|server| &server.version),
         "readable": manifest.is_some(),
+        "proven_at": proven,
     })
 }
 
-fn table(rows: &[(BackupId, Result<Manifest>)], now: Timestamp) -> String {
+fn table(rows: &[(BackupId, Result<Manifest>)], proofs: &BTreeMap<BackupId, Timestamp>, now: Timestamp) -> String {
     if rows.is_empty() {
         return "no backups\n".to_owned();
     }
     let width = rows.iter().map(|(id, _)| id.to_string().len()).max().unwrap_or(0);
-    let mut text =
-        format!("{:width$}  {:>9}  {:>12}  {:>12}  {:>10}  KIND\n", "BACKUP", "AGE", "STORED", "DUMP", "ROWS");
+    let mut text = format!(
+        "{:width$}  {:>9}  {:>12}  {:>12}  {:>10}  {:>9}  KIND\n",
+        "BACKUP", "AGE", "STORED", "DUMP", "ROWS", "PROVEN"
+    );
     for (id, claims) in rows.iter().rev() {
         let age = age(id, now);
         match claims {
             Ok(manifest) => text.push_str(&format!(
-                "{:width$}  {age:>9}  {:>12}  {:>12}  {:>10}  {}\n",
+                "{:width$}  {age:>9}  {:>12}  {:>12}  {:>10}  {:>9}  {}\n",
                 id.to_string(),
                 bytes(manifest.stored.bytes),
                 bytes(manifest.plain.bytes),
                 manifest.rows().map_or("-".to_owned(), |rows| rows.to_string()),
+                proofs.get(id).map_or("-".to_owned(), |proven| since(*proven, now)),
                 extension(manifest.dump.format, manifest.compression, manifest.encryption.is_some()),
             )),
             Err(_) => text.push_str(&format!("{:width$}  {age:>9}  unreadable\n", id.to_string())),
@@ -89,7 +110,11 @@ fn table(rows: &[(BackupId, Result<Manifest>)], now: Timestamp) -> String {
 
 /// How long ago, in the largest unit that fits.
 pub fn age(id: &BackupId, now: Timestamp) -> String {
-    let seconds = (now.as_second() - id.taken_at().as_second()).max(0) as u64;
+    since(id.taken_at(), now)
+}
+
+fn since(time: Timestamp, now: Timestamp) -> String {
+    let seconds = (now.as_second() - time.as_second()).max(0) as u64;
     let age = Duration::from_secs(seconds);
     match seconds {
         0..60 => format!("{seconds} s"),

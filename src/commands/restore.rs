@@ -49,6 +49,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         over_source: args.over_source,
         no_owner: args.no_owner,
         no_privileges: args.no_privileges,
+        make_roles: false,
         jobs: args.jobs,
         bin_dir: args.server.pg_bin_dir.clone(),
     };

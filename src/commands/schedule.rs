@@ -1,7 +1,7 @@
 //! `pgbk schedule`
 
-mod backups;
 mod next;
+mod runs;
 
 use super::backup::Prepared;
 use crate::cli::ScheduleArgs;
@@ -17,10 +17,12 @@ use crate::jobs::schedule::{Agenda, End, Job, Options, Scheduler};
 use crate::lookout::{self, Lookout};
 use crate::monitor::Monitor;
 use crate::process::init;
+use crate::record::Task;
 use crate::roster::{self, Post, Roster};
+use crate::run::Proofs;
 use crate::series::Series;
-use backups::{Backups, Word};
 use jiff::{SignedDuration, Timestamp};
+use runs::{Runs, Word};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -32,8 +34,9 @@ const OVERDUE: Duration = Duration::from_secs(60);
 
 pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     let timetable = config::timetable(args)?;
+    let proofs = config::verify_timetable(args)?;
     if let Some(count) = args.next {
-        return next::next(&timetable, args, usize::from(count), console);
+        return next::next(&timetable, proofs.as_ref(), args, usize::from(count), console);
     }
     if init::is_first() {
         let (program, arguments) = environment::command_line()?;
@@ -41,7 +44,13 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     }
     let prepared = Prepared::new(&args.run, console)?;
     let default = config::databases(&args.run, &prepared.plan.settings)?;
-    let jobs = jobs(&timetable, &default, &prepared.beside, Timestamp::now())?;
+    let now = Timestamp::now();
+    // Of what is due at the same time, backups come first.
+    let mut jobs = jobs(Task::Backup, &timetable, &default, &prepared.beside, now)?;
+    if let Some(proofs) = &proofs {
+        jobs.extend(self::jobs(Task::Verify, proofs, &default, &[], now)?);
+    }
+    let proof = proofs.map(|_| config::proof(&args.scratch, &args.run.server)).transpose()?;
     let state_dir = config::state_dir(&args.run.state).ok();
     let post = state_dir.as_deref().map(|folder| post(args, &jobs, folder, console));
     let mut word = Word { post, bell: None, silent: false };
@@ -49,7 +58,8 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     word.leave(Timestamp::now(), console, |_| {});
     let lookout = lookout(args, &prepared, state_dir.as_deref(), console);
     word.bell = lookout.as_ref().map(Lookout::bell);
-    let mut work = Backups { run: prepared.run(console), console, skipped: 0, word };
+    let proofs = proof.as_ref().map(|plan| Proofs { ledger: prepared.ledger(console), vault: &prepared.vault, plan });
+    let mut work = Runs { backups: prepared.backups(console), proofs, console, skipped: 0, word };
     let mut scheduler = Scheduler {
         agenda: agenda(args, jobs, &prepared, console),
         once: args.once,
@@ -104,7 +114,13 @@ fn post(args: &ScheduleArgs, jobs: &[Job], state_dir: &Path, console: &Console) 
         process: std::process::id(),
         started: Timestamp::now(),
         grace: SignedDuration::try_from(args.health_grace + args.jitter).unwrap_or(SignedDuration::MAX),
-        entries: jobs.iter().map(|job| roster::Entry::new(job.schedule.clone(), job.databases.clone())).collect(),
+        entries: jobs
+            .iter()
+            .map(|job| roster::Entry {
+                task: job.task,
+                ..roster::Entry::new(job.schedule.clone(), job.databases.clone())
+            })
+            .collect(),
     };
     Post::new(state_dir, roster, before.as_ref().map(|before| &before.roster))
 }
@@ -121,12 +137,16 @@ fn lookout(args: &ScheduleArgs, prepared: &Prepared, state_dir: Option<&Path>, c
 }
 
 /// What each schedule is for. One that never comes is a mistake.
-fn jobs(timetable: &Timetable, default: &Databases, beside: &[Series], now: Timestamp) -> Result<Vec<Job>> {
+fn jobs(task: Task, timetable: &Timetable, default: &Databases, beside: &[Series], now: Timestamp) -> Result<Vec<Job>> {
     let job = |entry: &Entry| match entry.schedule.next_after(now) {
         None => Err(Fault::usage(format!("\"{}\" never comes (again)", entry.schedule))
-            .hint("take it out of CRON_SCHEDULE")
+            .hint(match task {
+                Task::Backup => "take it out of CRON_SCHEDULE",
+                Task::Verify => "take it out of VERIFY_SCHEDULE",
+            })
             .into()),
         Some(_) => Ok(Job {
+            task,
             schedule: entry.schedule.clone(),
             databases: entry.databases.clone().map_or_else(|| default.clone(), |databases| databases.with(beside)),
         }),

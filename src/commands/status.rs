@@ -5,6 +5,7 @@ use crate::cli::StatusArgs;
 use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::Result;
+use crate::record::Task;
 use crate::status::page::in_words;
 use crate::status::{Database, Source, Status};
 use jiff::Timestamp;
@@ -23,7 +24,8 @@ fn text(status: &Status) -> String {
     }
     if let Some(next) = status.next.first() {
         let left = in_words(next.at.duration_since(status.at));
-        text.push_str(&format!("next run in {left}: {}\n", next.databases.join(", ")));
+        let task = if next.task == Task::Verify { "verification of " } else { "" };
+        text.push_str(&format!("next run in {left}: {task}{}\n", next.databases.join(", ")));
     }
     if let Some(shelf) = &status.store {
         let backups: u64 = shelf.databases.values().map(|total| total.backups).sum();
@@ -38,10 +40,20 @@ fn text(status: &Status) -> String {
 }
 
 fn table(status: &Status) -> String {
-    let mut table =
-        Table::new(&["DATABASE", "LAST BACKUP", "TIME", "DUMP", "STORED", "ROWS", "DONE", "FAILED", "SKIPPED"]);
+    let mut table = Table::new(&[
+        "DATABASE",
+        "LAST BACKUP",
+        "TIME",
+        "DUMP",
+        "STORED",
+        "ROWS",
+        "PROVEN",
+        "DONE",
+        "FAILED",
+        "SKIPPED",
+    ]);
     let or = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    for Database { name, success, runs, .. } in &status.databases {
+    for Database { name, success, proven, runs, .. } in &status.databases {
         let last = success.as_ref();
         table.row([
             name.clone(),
@@ -50,6 +62,7 @@ fn table(status: &Status) -> String {
             or(last.map(|last| bytes(last.plain_bytes))),
             or(last.map(|last| bytes(last.stored_bytes))),
             or(last.and_then(|last| last.rows).map(|rows| rows.to_string())),
+            or(proven.as_ref().map(|proof| format!("{} ago", in_words(status.at.duration_since(proof.ended))))),
             runs.done.to_string(),
             runs.failed.to_string(),
             runs.skipped.to_string(),

@@ -10,6 +10,7 @@ use crate::history::History;
 use crate::jobs::backup::Plan;
 use crate::postgres::settings::Settings;
 use crate::series::Series;
+use anyhow::Context;
 use rustix::fs::Access;
 use std::path::{Component, Path, PathBuf};
 
@@ -82,6 +83,13 @@ pub fn plan(args: &RunArgs) -> Result<Plan> {
 pub fn timetable(args: &ScheduleArgs) -> Result<Timetable> {
     let zone = super::zone(&args.run.zone)?;
     Ok(Timetable::parse(unquoted(&args.schedule), &zone)?)
+}
+
+/// `VERIFY_SCHEDULE` in `TZ`.
+pub fn verify_timetable(args: &ScheduleArgs) -> Result<Option<Timetable>> {
+    let zone = super::zone(&args.run.zone)?;
+    let parse = |text: &String| Timetable::parse(unquoted(text), &zone).context("VERIFY_SCHEDULE");
+    args.verify_schedule.as_ref().map(parse).transpose()
 }
 
 /// Where runs are written down.

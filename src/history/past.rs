@@ -1,6 +1,6 @@
 //! What is still known of runs whose records were removed: how many there were, and how each database last succeeded.
 
-use crate::record::{Record, State};
+use crate::record::{Record, State, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,9 +16,11 @@ struct Bygone {
     counts: Counts,
     success: Option<Record>,
     verified: Option<Record>,
+    #[serde(default)]
+    proven: Option<Record>,
 }
 
-/// How many runs of one database came to which end.
+/// How many backups of one database came to which end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub done: u64,
@@ -34,6 +36,12 @@ impl Past {
         }
         self.through.clone_from(&record.run);
         let bygone = self.databases.entry(record.database.clone()).or_default();
+        if record.task == Task::Verify {
+            if record.state == State::Done {
+                bygone.proven = Some(record);
+            }
+            return;
+        }
         bygone.counts.add(&record);
         if record.state == State::Done {
             if record.backup.as_ref().is_some_and(|backup| backup.verified) {
@@ -43,10 +51,12 @@ impl Past {
         }
     }
 
-    /// How many runs of a database there were in all: those of the past, and those of the records.
+    /// How many backups of a database were tried in all: those of the past, and those of the records.
     pub fn counts(&self, database: &str, records: &[Record]) -> Counts {
         let mut counts = self.databases.get(database).map(|bygone| bygone.counts).unwrap_or_default();
-        let newer = records.iter().filter(|record| record.database == database && record.run > self.through);
+        let newer = records
+            .iter()
+            .filter(|record| record.task == Task::Backup && record.database == database && record.run > self.through);
         newer.for_each(|record| counts.add(record));
         counts
     }
@@ -54,6 +64,11 @@ impl Past {
     /// The last success that has no record any more.
     pub fn success(&self, database: &str) -> Option<&Record> {
         self.databases.get(database)?.success.as_ref()
+    }
+
+    /// The last proof that has no record any more.
+    pub fn proven(&self, database: &str) -> Option<&Record> {
+        self.databases.get(database)?.proven.as_ref()
     }
 
     /// The last one among them whose backup was read back.

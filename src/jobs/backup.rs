@@ -103,5 +103,6 @@ fn server_note(server: &Server) -> ServerNote {
         encoding: server.encoding.clone(),
         system_identifier: server.system_identifier.clone(),
         timeline: server.timeline,
+        session: server.session.clone(),
     }
 }

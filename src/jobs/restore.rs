@@ -35,6 +35,8 @@ pub struct Plan {
     pub over_source: bool,
     pub no_owner: bool,
     pub no_privileges: bool,
+    /// Roles that the dump needs and the server lacks are made: on a server that nobody else uses.
+    pub make_roles: bool,
     pub jobs: u32,
     pub bin_dir: Option<PathBuf>,
 }
@@ -114,7 +116,11 @@ fn lacking(requires: &Requirements, plan: &Plan) -> Result<()> {
         wanted.roles = std::mem::take(&mut wanted.bound_roles);
         hint = "create the roles, which policies or user mappings of the dump name, and install the extensions";
     }
-    let missing = load::missing(&mut target::maintenance(&plan.settings)?, &wanted)?;
+    let mut client = target::maintenance(&plan.settings)?;
+    let mut missing = load::missing(&mut client, &wanted)?;
+    if plan.make_roles {
+        target::make_roles(&mut client, &std::mem::take(&mut missing.roles))?;
+    }
     let list = |what: &str, names: &BTreeSet<String>| {
         (!names.is_empty())
             .then(|| format!("{what} {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")))

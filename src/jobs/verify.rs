@@ -3,6 +3,7 @@
 use crate::error::{Fault, Kind, Result, kind};
 use crate::files::Contents;
 use crate::level::Level;
+use crate::manifest::compared::Compared;
 use crate::manifest::{BackupId, Format, Manifest};
 use crate::monitor::Monitor;
 use crate::stream::archive::{Archive, Verdict};
@@ -26,14 +27,25 @@ pub struct Finding {
     pub tables: Option<usize>,
     pub rows: Option<u64>,
     pub error: Option<String>,
+    /// With a restore: where to, and what became of each table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
     /// Why not: damage, or what kept the look from happening.
     #[serde(skip)]
     pub kind: Option<Kind>,
 }
 
+/// A restore into a scratch database, and how its tables compare.
+#[derive(Debug, Clone, Serialize)]
+pub struct Proof {
+    pub scratch: String,
+    pub seconds: f64,
+    pub tables: Vec<Compared>,
+}
+
 impl Finding {
     /// Before anything is known.
-    fn of(id: &BackupId, level: Level) -> Finding {
+    pub fn of(id: &BackupId, level: Level) -> Finding {
         Finding {
             id: id.clone(),
             level,
@@ -43,11 +55,12 @@ impl Finding {
             tables: None,
             rows: None,
             error: None,
+            proof: None,
             kind: None,
         }
     }
 
-    fn describe(&mut self, manifest: &Manifest) {
+    pub fn describe(&mut self, manifest: &Manifest) {
         self.stored_bytes = Some(manifest.stored.bytes);
         self.plain_bytes = Some(manifest.plain.bytes);
         self.tables = manifest.rows().map(|_| manifest.tables.len());
@@ -55,7 +68,7 @@ impl Finding {
     }
 
     /// With what the look came to.
-    fn judged(self, looked: Result<()>) -> Result<Finding> {
+    pub fn judged(self, looked: Result<()>) -> Result<Finding> {
         match looked {
             Ok(()) => Ok(Finding { ok: true, ..self }),
             Err(error) if matches!(kind(&error), Kind::Damaged) => {
@@ -86,21 +99,25 @@ pub fn verify_old(old: OldBackup, monitor: &dyn Monitor) -> Result<Finding> {
 
 /// Looks at each of several backups. One that could not be looked at is a finding too, so that it does not hide the others.
 pub fn verify_all(vault: &Vault, ids: &[BackupId], level: Level, monitor: &dyn Monitor) -> Result<Vec<Finding>> {
-    ids.iter()
-        .map(|id| match verify(vault, id, level, monitor) {
-            Err(error) if !matches!(kind(&error), Kind::Interrupted(_)) => {
-                Ok(Finding { error: Some(format!("{error:#}")), kind: Some(kind(&error)), ..Finding::of(id, level) })
-            }
-            looked => looked,
-        })
-        .collect()
+    ids.iter().map(|id| among_others(id, level, verify(vault, id, level, monitor))).collect()
+}
+
+/// What is an error where one backup is looked at, among several is a finding; a signal stays one.
+pub fn among_others(id: &BackupId, level: Level, looked: Result<Finding>) -> Result<Finding> {
+    match looked {
+        Err(error) if !matches!(kind(&error), Kind::Interrupted(_)) => {
+            Ok(Finding { error: Some(format!("{error:#}")), kind: Some(kind(&error)), ..Finding::of(id, level) })
+        }
+        looked => looked,
+    }
 }
 
 fn deeper(opened: Opened, manifest: &Manifest, level: Level, monitor: &dyn Monitor) -> Result<()> {
     match level {
         Level::Meta => Ok(()),
         Level::Stored => stored(opened, monitor),
-        Level::Content => content(opened, manifest, monitor),
+        // A restore needs a server as well, and is not this job's.
+        Level::Content | Level::Restore => content(opened, manifest, monitor),
     }
 }
 

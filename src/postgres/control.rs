@@ -1,5 +1,6 @@
 //! The control connection of a backup: it knows the server, holds the lock, and keeps the snapshot to the end.
 
+use super::scratch::PREFIX as SCRATCH;
 use super::settings::Settings;
 use super::{pool, privileges};
 use crate::error::{Fault, Kind, Result, kind};
@@ -8,6 +9,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use postgres::error::SqlState;
 use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 pub use super::privileges::{Unreadable, Why};
@@ -31,6 +33,8 @@ pub struct Server {
     pub in_recovery: bool,
     /// None when the role may not ask.
     pub timeline: Option<u32>,
+    /// Settings that the text of values depends on.
+    pub session: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone)]
@@ -197,6 +201,12 @@ impl Control {
     }
 }
 
+/// How this session, and with it one of `pg_dump`, writes points in time, bytes and money. `pg_dump` sets whatever else there is.
+fn session(client: &mut Client) -> Result<BTreeMap<String, String>> {
+    let names = ["TimeZone", "bytea_output", "lc_monetary"];
+    names.iter().map(|name| Ok(((*name).to_owned(), text(client, &format!("SHOW {name}"))?))).collect()
+}
+
 /// A connection for what belongs to no database.
 pub fn of_server(settings: &Settings) -> Result<Control> {
     // One of the two is on every server.
@@ -210,9 +220,12 @@ pub fn of_server(settings: &Settings) -> Result<Control> {
 /// is among them: to leave it out would hide that it is not backed up.
 pub fn databases(settings: &Settings) -> Result<Vec<String>> {
     // A limit of -2 marks what an interrupted DROP DATABASE has left.
-    let query = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2
-                 ORDER BY datname";
-    let rows = rows(&mut of_server(settings)?.client, query)?;
+    // What is being proven is no database of anybody's.
+    let query = format!(
+        "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2
+             AND datname !~ '^{SCRATCH}[0-9a-f]{{8}}$' ORDER BY datname"
+    );
+    let rows = rows(&mut of_server(settings)?.client, &query)?;
     Ok(rows.iter().filter_map(|row| row.get(0)).map(str::to_owned).collect())
 }
 
@@ -220,7 +233,7 @@ const MICROSECONDS: &str = "(extract(epoch FROM now()) * 1000000)::bigint";
 
 /// Time limits and idle limits that would end a long backup, and the other way round: a lock whose holder's host is gone
 /// is free again after two minutes.
-fn patience(version_num: u32) -> impl Iterator<Item = &'static str> {
+pub(super) fn patience(version_num: u32) -> impl Iterator<Item = &'static str> {
     let known = [
         (0, "tcp_keepalives_idle = 60"),
         (0, "tcp_keepalives_interval = 15"),
@@ -251,6 +264,7 @@ impl Server {
             system_identifier: permitted(client, "SELECT system_identifier FROM pg_control_system()")?,
             in_recovery,
             timeline,
+            session: session(client)?,
         })
     }
 }

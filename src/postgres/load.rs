@@ -69,7 +69,7 @@ fn check_ending(ending: Ending, options: &Options) -> Result<()> {
         }
         None => return Ok(()),
     };
-    Err(Fault::failed(message).into())
+    Err(Fault::refused(message).into())
 }
 
 /// A `COPY … FROM stdin;` whose rows come next.
@@ -179,7 +179,7 @@ impl<'a> Loader<'a> {
     fn commit(self) -> Result<Loaded> {
         if let Some(line) = self.inner {
             return Err(
-                Fault::failed(format!("the dump does not end the transaction that it begins at line {line}")).into()
+                Fault::refused(format!("the dump does not end the transaction that it begins at line {line}")).into()
             );
         }
         self.transaction.commit().map_err(|error| failure::plain("cannot commit what was restored", &error))?;
@@ -207,7 +207,7 @@ fn check_meta(line: u64, text: &[u8]) -> Result<()> {
     if matches!(command, "\\restrict" | "\\unrestrict") && key && keys.next().is_none() {
         return Ok(());
     }
-    let fault = Fault::failed(format!(
+    let fault = Fault::refused(format!(
         "the dump holds the psql meta-command \"{command}\" at line {line}, which pgbk never runs"
     ));
     Err(match command {

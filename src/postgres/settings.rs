@@ -6,6 +6,7 @@ use super::parameters::{Environment, Parameters, variable};
 use super::passfile::{self, Found, Login};
 use crate::error::{Fault, Result};
 use crate::secret::Secret;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
@@ -115,6 +116,23 @@ impl Settings {
         settings.parameters.set("port", endpoint.port.to_string());
         settings.parameters.take("target_session_attrs");
         settings.parameters.take("load_balance_hosts");
+        settings
+    }
+
+    /// The same server's socket in another folder: that of a server of our own.
+    pub(super) fn on_socket(&self, folder: &Path) -> Settings {
+        let mut settings = self.clone();
+        settings.parameters.set("host", folder.display().to_string());
+        settings
+    }
+
+    /// With these settings of the session, whatever the role or the database has.
+    pub fn with_session(&self, session: &BTreeMap<String, String>) -> Settings {
+        let mut options = self.parameters.get("options").map(str::to_owned).into_iter().collect::<Vec<_>>();
+        let quoted = |value: &str| value.replace('\\', "\\\\").replace(' ', "\\ ");
+        options.extend(session.iter().map(|(name, value)| format!("-c {name}={}", quoted(value))));
+        let mut settings = self.clone();
+        settings.parameters.set("options", options.join(" "));
         settings
     }
 

@@ -4,9 +4,10 @@ use super::contents;
 use super::settings::Settings;
 use crate::error::{Fault, Kind, Result, kind};
 use ::postgres::{Client, SimpleQueryMessage};
+use std::collections::BTreeSet;
 
 /// Databases that every server has, to ask about others.
-const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+pub(super) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
 /// What a look at the target told.
 #[derive(Debug, Clone)]
@@ -48,21 +49,7 @@ impl Target {
 
     pub fn create(&self, settings: &Settings, encoding: Option<&str>) -> Result<()> {
         let mut client = maintenance(settings)?;
-        let own = one(
-            &mut client,
-            "SELECT pg_catalog.pg_encoding_to_char(encoding) FROM pg_catalog.pg_database WHERE datname = 'template0'",
-        )?;
-        let name = identifier(&self.database);
-        let statement = match encoding {
-            // The server's locale may not fit another encoding; "C" fits all.
-            Some(encoding) if own.as_deref() != Some(encoding) => format!(
-                "CREATE DATABASE {name} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'",
-                literal(encoding)
-            ),
-            _ => format!("CREATE DATABASE {name} TEMPLATE template0"),
-        };
-        client
-            .batch_execute(&statement)
+        create(&mut client, &self.database, encoding)
             .map_err(|error| refused(&format!("create database \"{}\"", self.database), &error))
     }
 
@@ -88,6 +75,29 @@ impl Target {
     }
 }
 
+/// An empty database.
+pub(super) fn create(
+    client: &mut Client,
+    database: &str,
+    encoding: Option<&str>,
+) -> std::result::Result<(), ::postgres::Error> {
+    let own = "SELECT pg_catalog.pg_encoding_to_char(encoding) FROM pg_catalog.pg_database WHERE datname = 'template0'";
+    let own = client.simple_query(own)?.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    });
+    let name = identifier(database);
+    let statement = match encoding {
+        // The server's locale may not fit another encoding; "C" fits all.
+        Some(encoding) if own.as_deref() != Some(encoding) => format!(
+            "CREATE DATABASE {name} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'",
+            literal(encoding)
+        ),
+        _ => format!("CREATE DATABASE {name} TEMPLATE template0"),
+    };
+    client.batch_execute(&statement)
+}
+
 /// A connection to a database that every server has.
 pub fn maintenance(settings: &Settings) -> Result<Client> {
     let mut last = None;
@@ -98,6 +108,14 @@ pub fn maintenance(settings: &Settings) -> Result<Client> {
         }
     }
     Err(last.unwrap_or_else(|| Fault::failed("no database to connect to").into()))
+}
+
+/// Roles that nobody can log in with.
+pub fn make_roles(client: &mut Client, names: &BTreeSet<String>) -> Result<()> {
+    names.iter().try_for_each(|name| {
+        let made = client.batch_execute(&format!("CREATE ROLE {}", identifier(name)));
+        made.map_err(|error| refused(&format!("create role \"{name}\""), &error))
+    })
 }
 
 fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {

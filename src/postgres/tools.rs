@@ -1,6 +1,7 @@
 //! The server's own programs: where they are, and which of them is new enough.
 
 use crate::error::{Fault, Result};
+use crate::interrupt;
 use crate::process;
 use std::cmp::Reverse;
 use std::ffi::OsString;
@@ -46,6 +47,8 @@ fn newest(name: &str, least: u32, why: &str, bin_dir: Option<&Path>) -> Result<T
     if let Some(tool) = found.iter().find(|tool| tool.major >= least) {
         return Ok(tool.clone());
     }
+    // A tool that a signal kept from answering is not missing.
+    interrupt::check()?;
     let place = bin_dir.map(|directory| format!(" in \"{}\"", directory.display())).unwrap_or_default();
     let message = if found.is_empty() {
         format!("no {name} that runs was found{place}; {why}, and {name} must not be older")

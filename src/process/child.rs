@@ -1,7 +1,7 @@
 //! One child process: started, waited for, killed with its group.
 
-use super::Environment;
 use super::remarks::Remarks;
+use super::{Account, Environment};
 use crate::error::{Fault, Kind, Result};
 use crate::interrupt;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
@@ -28,11 +28,16 @@ impl Child {
         environment: &Environment,
         stdin: Stdio,
         stdout: Stdio,
+        account: Option<Account>,
     ) -> Result<Child> {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).process_group(0);
+        if let Some(Account { user, group }) = account {
+            // It may not be able to look at the folder that pgbk was started in.
+            command.uid(user).gid(group).current_dir("/");
+        }
         die_with_parent(&mut command);
         let mut process = command.spawn().map_err(|error| cannot_run(program, &error))?;
         let stderr = process.stderr.take().ok_or_else(|| Fault::failed(format!("{name} has no stderr")))?;
@@ -73,7 +78,7 @@ impl Child {
     }
 
     /// Looks without reaping: the process id, and with it the group's, stays ours until [`Child::end`].
-    fn is_over(&self) -> Result<bool> {
+    pub(super) fn is_over(&self) -> Result<bool> {
         if self.ended.is_some() {
             return Ok(true);
         }
@@ -83,6 +88,13 @@ impl Child {
 
     fn pid(&self) -> Pid {
         Pid::from_child(&self.process)
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        if self.ended.is_none() {
+            // Fails only when it is gone, which is what signals are for.
+            let _ = rustix::process::kill_process(self.pid(), signal);
+        }
     }
 
     pub(super) fn kill(&mut self) {

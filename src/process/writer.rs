@@ -20,7 +20,7 @@ pub struct ChildWriter {
 
 impl ChildWriter {
     pub fn spawn(program: &Path, arguments: &[String], environment: &Environment) -> Result<ChildWriter> {
-        let mut child = Child::spawn(program, arguments, environment, Stdio::piped(), Stdio::null())?;
+        let mut child = Child::spawn(program, arguments, environment, Stdio::piped(), Stdio::null(), None)?;
         let stdin = child.process().stdin.take();
         let stdin = stdin.ok_or_else(|| Fault::failed(format!("{} has no stdin", child.name())))?;
         enlarge(&stdin);

@@ -17,6 +17,7 @@ pub fn text(status: &Status) -> String {
     }
     runs(&mut page, &status.databases);
     last(&mut page, &status.databases);
+    proofs(&mut page, &status.databases);
     store(&mut page, status);
     page.0
 }
@@ -56,6 +57,16 @@ fn last(page: &mut Page, databases: &[Database]) {
     each("pgbk_last_success_rows", "Rows in it.", |last| last.rows.map(|rows| rows as f64));
     page.gauge("pgbk_last_verified_timestamp_seconds", "When the newest backup that was read back was done.", {
         by_database(databases, |one| Some(seconds(one.verified?)))
+    });
+}
+
+/// Of what was restored and compared.
+fn proofs(page: &mut Page, databases: &[Database]) {
+    page.gauge("pgbk_last_proven_timestamp_seconds", "When the newest restore that proved a backup was done.", {
+        by_database(databases, |one| Some(seconds(one.proven.as_ref()?.ended)))
+    });
+    page.gauge("pgbk_last_proof_succeeded", "Whether the newest verification by a restore proved its backup.", {
+        by_database(databases, |one| Some(f64::from(one.proof_succeeded?)))
     });
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Database, Status};
 use crate::console::bytes;
-use crate::record::{Record, State};
+use crate::record::{Proven, Record, State, Task};
 use crate::roster::EVERY;
 use crate::shelf::Shelf;
 use jiff::{SignedDuration, Timestamp};
@@ -77,7 +77,7 @@ fn section(title: &str, is_empty: bool, nothing: &str, content: impl FnOnce() ->
 fn databases(status: &Status) -> Markup {
     html! {
         table {
-            thead { tr { th { "Database" } th { "State" } th { "Last backup" } th { "Took" } th { "Dump" } th { "Stored" } th { "Rows" } th { "Next run" } } }
+            thead { tr { th { "Database" } th { "State" } th { "Last backup" } th { "Took" } th { "Dump" } th { "Stored" } th { "Rows" } th { "Proven" } th { "Next run" } } }
             tbody {
                 @for database in status.databases.iter().filter(|one| is_shown(one)) {
                     tr {
@@ -95,6 +95,12 @@ fn databases(status: &Status) -> Markup {
                                 td data-name="Last backup" { "none" }
                                 td class="none" {} td class="none" {} td class="none" {} td class="none" {}
                             }
+                        }
+                        @match &database.proven {
+                            Some(proof) => {
+                                td data-name="Proven" title=(format!("{} at {}", proof.backup, moment(proof.ended, status))) { (ago(proof.ended, status)) }
+                            }
+                            None => td data-name="Proven" { "never" },
                         }
                         td data-name="Next run" { (database.next.map_or("–".to_owned(), |next| moment(next, status))) }
                     }
@@ -126,7 +132,7 @@ fn next(status: &Status) -> Markup {
                 @for next in &status.next {
                     tr {
                         td data-name="Begins" { (moment(next.at, status)) }
-                        td data-name="Schedule" { code { (next.schedule) } }
+                        td data-name="Schedule" { code { (next.schedule) } @if next.task == Task::Verify { " verify" } }
                         td data-name="Databases" class="name" { bdi { (next.databases.join(", ")) } }
                     }
                 }
@@ -166,13 +172,19 @@ fn outcome(state: State) -> Markup {
 
 fn result(record: &Record) -> Markup {
     html! {
+        @if record.task == Task::Verify { "verification: " }
         @match (&record.backup, &record.problem) {
+            (None, None) if record.proof.is_some() => (record.proof.as_ref().map(proven).unwrap_or_default()),
             (Some(backup), _) => { (backup.id) " · " (bytes(backup.stored_bytes)) }
             (None, Some(problem)) => (problem.message),
             (None, None) => "–",
         }
         @for warning in &record.warnings { br; span class="quiet" { (warning) } }
     }
+}
+
+fn proven(proof: &Proven) -> String {
+    format!("{}, {} tables, {} rows", proof.id, proof.tables, proof.rows)
 }
 
 fn stored(shelf: &Shelf, status: &Status) -> Markup {

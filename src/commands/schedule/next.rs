@@ -7,31 +7,65 @@ use crate::console::Console;
 use crate::cron::{Entry, Timetable};
 use crate::databases::Databases;
 use crate::error::Result;
+use crate::record::Task;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-pub fn next(timetable: &Timetable, args: &ScheduleArgs, count: usize, console: &Console) -> Result<u8> {
+pub fn next(
+    timetable: &Timetable,
+    proofs: Option<&Timetable>,
+    args: &ScheduleArgs,
+    count: usize,
+    console: &Console,
+) -> Result<u8> {
     let now = Timestamp::now();
     let default = Databases::of(&args.run.databases)?;
     let beside = config::beside(&args.run)?;
-    let databases = |entry: &Entry| Some(entry.databases.clone().or_else(|| default.clone())?.with(&beside));
-    let mut table = Table::new(&["RUN", "IN", "SCHEDULE", "DATABASES"]);
+    let databases = |task: Task, entry: &Entry| {
+        let beside = if task == Task::Backup { beside.as_slice() } else { &[] };
+        Some(entry.databases.clone().or_else(|| default.clone())?.with(beside))
+    };
+    let mut table = Table::new(&["RUN", "IN", "TASK", "SCHEDULE", "DATABASES"]);
     let mut documents = Vec::new();
-    for (at, entry) in timetable.coming(now, count) {
+    for (at, task, entry) in coming(timetable, proofs, now, count) {
         let local = at.to_zoned(timetable.zone.clone());
-        let names = databases(entry).map_or("-".to_owned(), |databases| databases.to_string());
+        let names = databases(task, entry).map_or("-".to_owned(), |databases| databases.to_string());
         let left = in_words(at.duration_since(now));
-        table.row([local.strftime("%a %F %T %:z %Z").to_string(), left, entry.schedule.to_string(), names.clone()]);
+        let word = if task == Task::Verify { "verify" } else { "backup" }.to_owned();
+        table.row([
+            local.strftime("%a %F %T %:z %Z").to_string(),
+            left,
+            word,
+            entry.schedule.to_string(),
+            names.clone(),
+        ]);
         documents.push(json!({
             "at": at,
             "local": local.strftime("%FT%T%:z").to_string(),
             "zone": timetable.zone.iana_name(),
+            "task": task,
             "schedule": entry.schedule.to_string(),
-            "databases": databases(entry).map(|_| names),
+            "databases": databases(task, entry).map(|_| names),
         }));
     }
     console.result(&table.text("no schedule comes again\n"), &documents)?;
     Ok(0)
+}
+
+/// Of both, in the order of time.
+fn coming<'a>(
+    timetable: &'a Timetable,
+    proofs: Option<&'a Timetable>,
+    now: Timestamp,
+    count: usize,
+) -> Vec<(Timestamp, Task, &'a Entry)> {
+    let of =
+        |task, table: &'a Timetable| table.coming(now, count).into_iter().map(move |(at, entry)| (at, task, entry));
+    let backups = of(Task::Backup, timetable);
+    let mut coming: Vec<_> = backups.chain(proofs.into_iter().flat_map(|table| of(Task::Verify, table))).collect();
+    coming.sort_by_key(|(at, _, _)| *at);
+    coming.truncate(count);
+    coming
 }
 
 /// The two largest units.

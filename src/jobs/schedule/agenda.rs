@@ -3,7 +3,7 @@
 
 use crate::cron::Schedule;
 use crate::databases::Databases;
-use crate::record::{Cause, Record, State};
+use crate::record::{Cause, Record, State, Task};
 use jiff::{SignedDuration, Timestamp};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -15,9 +15,10 @@ const CORRECTION: SignedDuration = SignedDuration::from_hours(3);
 /// Runs that came due in vain are counted up to this many.
 const COUNTED: usize = 10_000;
 
-/// A schedule and what it backs up.
+/// A schedule and what it is for.
 #[derive(Debug, Clone)]
 pub struct Job {
+    pub task: Task,
     pub schedule: Schedule,
     pub databases: Databases,
 }
@@ -67,6 +68,7 @@ struct Again {
 pub struct Start {
     /// Which job, counted from 0.
     pub slot: usize,
+    pub task: Task,
     pub databases: Databases,
     pub cause: Cause,
     /// How often it has failed before.
@@ -179,13 +181,14 @@ impl Slot {
     fn start(&mut self, slot: usize, now: Timestamp) -> Option<Start> {
         if let Some(again) = self.again.take_if(|again| again.begins <= now) {
             let Again { databases, cause, tries, .. } = again;
-            return Some(Start { slot, databases, cause, tries });
+            return Some(Start { slot, task: self.job.task, databases, cause, tries });
         }
         let due = self.coming?.due;
         // What was due in between, while the clock leapt or another job ran, is done by this one.
         self.handled = now.max(due);
         (self.coming, self.again) = (None, None);
-        Some(Start { slot, databases: self.job.databases.clone(), cause: Cause::Schedule, tries: 0 })
+        let Job { task, databases, .. } = self.job.clone();
+        Some(Start { slot, task, databases, cause: Cause::Schedule, tries: 0 })
     }
 
     /// Lets go what came due up to now.
@@ -205,7 +208,8 @@ fn pause(first: Duration, tries: u32) -> Duration {
 /// What this host should have done before `now` and did not: a database whose last run failed, or is older than the last time
 /// that it was due. One without any run has missed nothing.
 fn missed(job: &Job, records: &[Record], retry: Duration, now: Timestamp) -> Option<Again> {
-    let newest = |name: &str| records.iter().find(|record| record.database == name && record.state != State::Skipped);
+    let records = || records.iter().filter(|record| record.task == job.task);
+    let newest = |name: &str| records().find(|record| record.database == name && record.state != State::Skipped);
     let late =
         |record: &Record| record.state == State::Failed || job.schedule.due(record.started, now).next().is_some();
     let (databases, last) = match &job.databases {
@@ -216,12 +220,12 @@ fn missed(job: &Job, records: &[Record], retry: Duration, now: Timestamp) -> Opt
             (Databases::Named(names), last)
         }
         Databases::All => {
-            let last = records.iter().find(|record| record.state != State::Skipped)?;
+            let last = records().find(|record| record.state != State::Skipped)?;
             (Databases::All, Some(last).filter(|record| late(record))?)
         }
     };
     // A run that brings the whole container down shall not do so all the time.
-    let failures = records.iter().filter(|record| record.database == last.database);
+    let failures = records().filter(|record| record.database == last.database);
     let tries = failures.take_while(|record| record.state == State::Failed).count() as u32;
     let pause = if tries == 0 { Duration::ZERO } else { pause(retry, tries - 1) };
     let begins = last.started.saturating_add(pause).unwrap_or(now).max(now);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cron::Schedule;
 use crate::monitor::Silent;
-use crate::record::{Cause, Record, State};
+use crate::record::{Cause, Record, State, Task};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ fn named(names: &[&str]) -> Databases {
 }
 
 fn job(schedule: &str, databases: Databases) -> Job {
-    Job { schedule: Schedule::parse(schedule, &TimeZone::UTC).unwrap(), databases }
+    Job { task: Task::Backup, schedule: Schedule::parse(schedule, &TimeZone::UTC).unwrap(), databases }
 }
 
 const OPTIONS: Options = Options { catch_up: true, jitter: Duration::ZERO, retry: Duration::from_secs(60) };

@@ -38,13 +38,13 @@ impl Encoding {
         let canonical: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_uppercase();
         if CLIENT_ONLY.contains(&canonical.as_str()) {
             let fault =
-                Fault::failed(format!("the dump is written in {name} (line {line}), which pgbk cannot restore"));
+                Fault::refused(format!("the dump is written in {name} (line {line}), which pgbk cannot restore"));
             return Err(fault.hint("dump the database with --encoding=UTF8").into());
         }
         let utf8 = matches!(canonical.as_str(), "UTF8" | "UNICODE");
         let plain = name.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-'));
         if !utf8 && !plain {
-            return Err(Fault::failed(format!("line {line}: \"{name}\" is no encoding")).into());
+            return Err(Fault::refused(format!("line {line}: \"{name}\" is no encoding")).into());
         }
         Ok(Encoding((!utf8).then(|| name.to_owned())))
     }
@@ -69,7 +69,7 @@ impl Encoding {
         let bare = text.trim_end_matches([';', ' ', '\n', '\r']);
         if !bare.to_ascii_lowercase().ends_with("stdin") {
             let message = format!("line {}: the COPY has options, which pgbk cannot join with {encoding}", header.line);
-            return Err(Fault::failed(message).hint("dump the database with --encoding=UTF8").into());
+            return Err(Fault::refused(message).hint("dump the database with --encoding=UTF8").into());
         }
         Ok(format!("{bare} WITH (ENCODING '{encoding}')"))
     }
@@ -84,7 +84,7 @@ impl Encoding {
         });
         let text = row.and_then(|row| row.try_get(0).ok().flatten());
         text.map(str::to_owned).ok_or_else(|| {
-            Fault::failed(format!("line {}: the name of table {} is not valid text", header.line, header.table)).into()
+            Fault::refused(format!("line {}: the name of table {} is not valid text", header.line, header.table)).into()
         })
     }
 

@@ -1,8 +1,8 @@
 //! What the server said, with the place in the script.
 
 use super::Header;
-use crate::error::Fault;
-use postgres::error::ErrorPosition;
+use crate::error::{Fault, Kind};
+use postgres::error::{ErrorPosition, SqlState};
 use std::io;
 
 const LONGEST_QUOTE: usize = 80;
@@ -47,9 +47,16 @@ fn fault(what: String, error: &postgres::Error) -> Fault {
         message.push_str("; ");
         message.push_str(more);
     }
-    let fault = Fault::failed(message);
+    let kind = if is_of_the_dump(server.code()) { Kind::Refused } else { Kind::Failed };
+    let fault = Fault::new(kind, message);
     match server.hint() {
         Some(hint) => fault.hint(hint),
         None => fault,
     }
+}
+
+/// A role without the right, or a server that has no room, is being stopped or broke down itself, says nothing about the dump.
+fn is_of_the_dump(code: &SqlState) -> bool {
+    let of_the_server = ["08", "42501", "53", "55P", "57", "58", "F0", "XX"];
+    !of_the_server.iter().any(|class| code.code().starts_with(class))
 }

@@ -105,12 +105,12 @@ impl<'a> Stretch<'a> {
         if rows != lines {
             let message =
                 format!("the server took {rows} of the {lines} rows of table {} (line {})", header.table, header.line);
-            return Err(Fault::failed(message).hint("a trigger or rule of the target may drop rows").into());
+            return Err(Fault::refused(message).hint("a trigger or rule of the target may drop rows").into());
         }
         Ok((rows, held))
     }
 }
 
 fn cut(header: &Header) -> anyhow::Error {
-    Fault::failed(format!("the dump ends inside the rows of the COPY at line {}", header.line)).into()
+    Fault::refused(format!("the dump ends inside the rows of the COPY at line {}", header.line)).into()
 }

@@ -27,10 +27,10 @@ pub(super) enum Refusal {
 impl Refusal {
     pub fn at(&self, line: u64) -> anyhow::Error {
         match self {
-            Refusal::Database => Fault::failed(format!("the dump creates or changes a database at line {line}"))
+            Refusal::Database => Fault::refused(format!("the dump creates or changes a database at line {line}"))
                 .hint("a backup holds one database: dump it without --create"),
             Refusal::Transaction => {
-                Fault::failed(format!("the dump begins or ends a transaction of its own at line {line}"))
+                Fault::refused(format!("the dump begins or ends a transaction of its own at line {line}"))
                     .hint("pgbk restores in one transaction: remove BEGIN, COMMIT and their like from the dump")
             }
         }

@@ -2,17 +2,21 @@
 
 use crate::console::{Console, bytes};
 use crate::databases::Databases;
-use crate::error::{Kind, Result, kind};
+use crate::error::{Fault, Result};
 use crate::jobs::schedule::{Start, Work, Worked};
+use crate::jobs::verify::Finding;
 use crate::manifest::Manifest;
 use crate::monitor::Monitor;
+use crate::record::Task;
 use crate::roster::{EVERY, Entry, Post, Roster};
-use crate::run::{Outcome, Run, exit_code};
+use crate::run::{Backups, Outcome, Proofs, exit_code};
 use jiff::Timestamp;
 use std::sync::mpsc::Sender;
 
-pub struct Backups<'a> {
-    pub run: Run<'a>,
+pub struct Runs<'a> {
+    pub backups: Backups<'a>,
+    /// None where nothing is scheduled for them.
+    pub proofs: Option<Proofs<'a>>,
     pub console: &'a Console,
     /// Runs that did not take place because one of the same database was going, since the start.
     pub skipped: usize,
@@ -43,7 +47,7 @@ impl Word {
     }
 }
 
-impl Work for Backups<'_> {
+impl Work for Runs<'_> {
     fn ahead(&mut self, next: &[Option<Timestamp>], now: Timestamp) {
         self.word.leave(now, self.console, |roster| {
             for (entry, next) in roster.entries.iter_mut().zip(next) {
@@ -55,8 +59,16 @@ impl Work for Backups<'_> {
     fn run(&mut self, start: &Start) -> Result<Worked> {
         let begun = Timestamp::now();
         self.word.leave_of(start, begun, self.console, |entry| entry.working = Some(begun));
-        let done = self.backups(start);
-        let found = done.as_ref().ok().and_then(|outcomes| found(start, outcomes));
+        let done = match (start.task, &self.proofs) {
+            (Task::Verify, Some(proofs)) => {
+                let console = self.console;
+                proofs
+                    .newest(&start.databases, start.cause, |outcome| tell(outcome, console))
+                    .map(|done| Done::of(start, &done))
+            }
+            _ => self.backups(start).map(|done| Done::of(start, &done)),
+        };
+        let found = done.as_ref().ok().and_then(|done| done.found.clone());
         self.word.leave_of(start, Timestamp::now(), self.console, |entry| {
             entry.working = None;
             entry.found = found.unwrap_or(std::mem::take(&mut entry.found));
@@ -65,23 +77,22 @@ impl Work for Backups<'_> {
             // Nobody may listen.
             bell.send(()).ok();
         }
-        let outcomes = done?;
-        Ok(Worked { again: again(start, &outcomes), code: exit_code(&outcomes) })
+        done.map(|done| done.worked)
     }
 
     fn skipped(&mut self, start: &Start, count: usize) -> Result<()> {
         let message = format!("{count} runs came due while the one before them was going");
-        self.run.skipped(&start.databases, start.cause, count, &message)?;
+        self.backups.ledger.skipped((start.task, start.cause), &start.databases, count, &message)?;
         self.console.warn(&format!("{}: {message}", start.databases));
         self.count(count);
         Ok(())
     }
 }
 
-impl Backups<'_> {
-    fn backups(&mut self, start: &Start) -> Result<Vec<Outcome>> {
+impl Runs<'_> {
+    fn backups(&mut self, start: &Start) -> Result<Vec<Outcome<Manifest>>> {
         let console = self.console;
-        let outcomes = self.run.all(&start.databases, start.cause, |outcome| match &outcome.result {
+        let outcomes = self.backups.all(&start.databases, start.cause, |outcome| match &outcome.result {
             Ok(manifest) => console.info(&line(manifest)),
             Err(error) => console.tell(error),
         })?;
@@ -98,8 +109,21 @@ impl Backups<'_> {
     }
 }
 
+/// What the scheduler wants to know of runs of either kind.
+struct Done {
+    worked: Worked,
+    found: Option<Vec<String>>,
+}
+
+impl Done {
+    fn of<T>(start: &Start, outcomes: &[Outcome<T>]) -> Done {
+        let worked = Worked { again: again(start, outcomes), code: exit_code(outcomes) };
+        Done { worked, found: found(start, outcomes) }
+    }
+}
+
 /// Of all databases, those that failed are tried again by name; where not even their names could be had, all are.
-fn again(start: &Start, outcomes: &[Outcome]) -> Option<Databases> {
+fn again<T>(start: &Start, outcomes: &[Outcome<T>]) -> Option<Databases> {
     let again = outcomes.iter().filter(|one| one.is_worth_another_try());
     let failed: Vec<String> = again.map(|one| one.record.database.clone()).collect();
     match failed.is_empty() {
@@ -109,15 +133,29 @@ fn again(start: &Start, outcomes: &[Outcome]) -> Option<Databases> {
     }
 }
 
-fn unnamed(outcomes: &[Outcome]) -> bool {
+fn unnamed<T>(outcomes: &[Outcome<T>]) -> bool {
     outcomes.iter().any(|outcome| outcome.record.database == EVERY)
 }
 
 /// Which databases all of them were, where the run came to know it and to its end.
-fn found(start: &Start, outcomes: &[Outcome]) -> Option<Vec<String>> {
-    let broken_off = |one: &Outcome| matches!(one.result.as_ref().map_err(kind), Err(Kind::Interrupted(_)));
-    let known = start.databases == Databases::All && !unnamed(outcomes) && !outcomes.iter().any(broken_off);
+fn found<T>(start: &Start, outcomes: &[Outcome<T>]) -> Option<Vec<String>> {
+    let known =
+        start.databases == Databases::All && !unnamed(outcomes) && !outcomes.iter().any(Outcome::is_interrupted);
     known.then(|| outcomes.iter().map(|outcome| outcome.record.database.clone()).collect())
+}
+
+fn tell(outcome: &Outcome<Finding>, console: &Console) {
+    match &outcome.result {
+        Err(error) => console.tell(error),
+        Ok(finding) => match &finding.error {
+            Some(error) => console.tell(&Fault::damaged(error.as_str()).into()),
+            None => {
+                let proof = outcome.record.proof.as_ref();
+                let (tables, rows) = proof.map_or((0, 0), |proof| (proof.tables, proof.rows));
+                console.info(&format!("{} is proven by a restore: {tables} tables, {rows} rows", finding.id));
+            }
+        },
+    }
 }
 
 fn line(manifest: &Manifest) -> String {

@@ -1,0 +1,60 @@
+//! What was found, for people.
+
+use crate::console::bytes;
+use crate::error::Kind;
+use crate::jobs::verify::{Finding, Proof};
+use crate::level::Level;
+use crate::manifest::compared::Verdict;
+
+pub fn text(findings: &[Finding]) -> String {
+    let width = findings.iter().map(|finding| finding.id.to_string().len()).max().unwrap_or(0);
+    let count = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+    let size = |number: Option<u64>| number.map_or("-".to_owned(), bytes);
+    let mut text = format!("{:width$}  {:8}  {:>12}  {:>12}  {:>10}\n", "BACKUP", "RESULT", "STORED", "DUMP", "ROWS");
+    for finding in findings {
+        text.push_str(&format!(
+            "{:width$}  {:8}  {:>12}  {:>12}  {:>10}\n",
+            finding.id.to_string(),
+            result(finding),
+            size(finding.stored_bytes),
+            size(finding.plain_bytes),
+            count(finding.rows),
+        ));
+        if let Some(proof) = &finding.proof {
+            text.push_str(&tables(proof));
+        }
+        if let Some(error) = &finding.error {
+            text.push_str(&format!("  {error}\n"));
+        }
+    }
+    text
+}
+
+fn result(finding: &Finding) -> &'static str {
+    match (finding.kind, finding.level) {
+        (None, Level::Restore) => "proven",
+        (None, _) => "ok",
+        (Some(Kind::Damaged), Level::Restore) => "UNPROVEN",
+        (Some(Kind::Damaged), _) => "DAMAGED",
+        (Some(_), _) => "UNREAD",
+    }
+}
+
+fn tables(proof: &Proof) -> String {
+    let Proof { scratch, seconds, tables } = proof;
+    let width = tables.iter().map(|table| table.name.chars().count()).max().unwrap_or(0);
+    let mut text = format!("  restored into {scratch}, which is gone again, in {seconds:.1} s\n");
+    for table in tables {
+        text.push_str(&format!("  {:width$}  {}\n", table.name, table.describe()));
+    }
+    let same = tables.iter().filter(|table| table.verdict == Verdict::Same).count();
+    let compared = tables.iter().filter(|table| table.verdict != Verdict::Unknown).count();
+    text.push_str(&match (compared, tables.len()) {
+        (0, 0) => "  restored without an error; it holds no rows of tables to compare\n".to_owned(),
+        (0, all) => {
+            format!("  restored without an error; {all} tables counted, of which an archive's .meta states nothing\n")
+        }
+        (compared, _) => format!("  {same} of {compared} tables are the same: rows, bytes and BLAKE2b\n"),
+    });
+    text
+}

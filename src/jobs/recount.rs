@@ -1,0 +1,44 @@
+//! What a database holds, told as a backup's `.meta` tells it.
+
+use crate::error::Result;
+use crate::manifest::{Manifest, Table};
+use crate::monitor::Monitor;
+use crate::postgres::dump;
+use crate::postgres::settings::Settings;
+use crate::postgres::tools;
+use crate::process::ChildReader;
+use crate::stream::drain;
+use crate::stream::tables::Tables;
+use std::path::Path;
+use std::time::Duration;
+
+/// A dump that writes nothing for so long has stopped.
+const STALL: Duration = Duration::from_secs(3600);
+
+/// Dumps the database as the backup was dumped, through the counter that counted for its `.meta`; nothing is stored.
+///
+/// That is a proof: `pg_dump` writes the rows of a table in the order in which they lie, and a restore lays them down in the order
+/// in which the backup has them, for each COPY goes into a table that the same transaction has made, whose free space nobody
+/// looks for. So the same rows give the same bytes, and one byte that did not come back as it was gives another BLAKE2b. What
+/// else the text of a value depends on is taken over: the user's arguments, the encoding, and the settings of the session.
+pub fn recount(
+    manifest: &Manifest,
+    scratch: &Settings,
+    server_major: u32,
+    bin_dir: Option<&Path>,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Table>> {
+    let pg_dump = tools::find("pg_dump", server_major, bin_dir)?;
+    let session = manifest.server.as_ref().map(|server| server.session.clone()).unwrap_or_default();
+    let environment = scratch.with_session(&session).child_environment()?;
+    let arguments = dump::again(&manifest.dump.arguments)?;
+    monitor.begin(&format!("compare {}", manifest.id), Some(manifest.plain.bytes));
+    let mut dump = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, STALL)?;
+    let mut tables = Tables::default();
+    drain(&mut dump, monitor, |bytes| {
+        tables.update(bytes);
+        Ok(())
+    })?;
+    monitor.end();
+    Ok(tables.finish().tables)
+}

@@ -1,0 +1,186 @@
+//! A server for one proof: `initdb` and `postgres` in a private folder, reached by a socket in it and by nothing else.
+
+use crate::error::{Fault, Result};
+use crate::interrupt;
+use crate::manifest::ServerNote;
+use crate::monitor::Monitor;
+use crate::postgres::settings::Settings;
+use crate::postgres::tools::{self, Tool};
+use crate::process::{Account, Service};
+use rustix::process::Signal;
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const PREFIX: &str = "pgbk-scratch-";
+/// Held for as long as the server is wanted; it tells the folders of the living from those of the dead.
+const LOCK: &str = "owner.lock";
+/// Who the server runs as when pgbk is root, which no server does.
+const ACCOUNT: &str = "postgres";
+const START: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_secs(4);
+
+/// What it writes is worth nothing after the proof: no log of changes to speak of, nothing forced to the disk, and shared memory
+/// in files of its folder, which go with it even when it is killed.
+const SETTINGS: &[&str] = &[
+    "listen_addresses=",
+    "port=5432",
+    "unix_socket_permissions=0700",
+    "fsync=off",
+    "full_page_writes=off",
+    "synchronous_commit=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_wal_size=1GB",
+    "max_connections=20",
+    "dynamic_shared_memory_type=mmap",
+    "logging_collector=off",
+    "log_destination=stderr",
+];
+
+pub(super) struct Cluster {
+    settings: Settings,
+    /// None once it is being stopped.
+    server: Option<Service>,
+    _lock: File,
+    _folder: TempDir,
+}
+
+impl Cluster {
+    pub(super) fn start(
+        settings: &Settings,
+        bin_dir: Option<&Path>,
+        source: Option<&ServerNote>,
+        monitor: &dyn Monitor,
+    ) -> Result<Cluster> {
+        sweep(monitor);
+        let postgres = program(bin_dir, source)?;
+        let account = account()?;
+        let (folder, lock) = folder(account)?;
+        let settings = settings.on_socket(folder.path());
+        let environment = environment(&settings);
+        let data = folder.path().join("data").display().to_string();
+        // Whoever may look into the folder owns the server anyway, so that nothing is asked of who connects.
+        let initdb = ["--pgdata", &data, "--username", settings.user(), "--auth=trust", "--no-sync"];
+        let initdb = initdb.into_iter().chain(["--encoding=UTF8", "--locale=C.UTF-8"]).map(str::to_owned);
+        let program = postgres.path.with_file_name("initdb");
+        Service::spawn(&program, &initdb.collect::<Vec<_>>(), &environment, account)?.finish()?;
+        let mut arguments = vec!["-D".to_owned(), data, "-k".to_owned(), folder.path().display().to_string()];
+        arguments.extend(SETTINGS.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
+        let server = Service::spawn(&postgres.path, &arguments, &environment, account)?;
+        let mut cluster = Cluster { settings, server: Some(server), _lock: lock, _folder: folder };
+        cluster.await_start()?;
+        monitor.note(&format!("started PostgreSQL {} for the proof", postgres.version));
+        Ok(cluster)
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn await_start(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let error = match self.settings.for_database("postgres").connect("pgbk verify") {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            interrupt::check()?;
+            self.server.as_mut().map_or(Ok(()), Service::check)?;
+            if begun.elapsed() > START {
+                return Err(error.context("the scratch server does not answer"));
+            }
+            interrupt::wait(interrupt::TICK / 2);
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            // At once, and without leaving anything in memory.
+            server.stop(Signal::QUIT, STOP);
+        }
+    }
+}
+
+/// The server program of the version that the backup is from, else of the next newer one.
+fn program(bin_dir: Option<&Path>, source: Option<&ServerNote>) -> Result<Tool> {
+    let least = source.map_or(0, |server| server.version_num / 10_000);
+    let mut found = tools::all("postgres", bin_dir);
+    found.retain(|tool| tool.major >= least && tool.path.with_file_name("initdb").exists());
+    let newest = found.first().cloned();
+    let nearest = found.into_iter().min_by_key(|tool| tool.major);
+    // Where nobody knows what it was, the newest takes most.
+    if least == 0 { newest } else { nearest }.ok_or_else(|| {
+        let message = match least {
+            0 => "no PostgreSQL server program was found for a scratch server".to_owned(),
+            _ => format!(
+                "no PostgreSQL server program was found for a scratch server: it must have version {least} at least"
+            ),
+        };
+        let package = if least == 0 { "postgresql".to_owned() } else { format!("postgresql-{least}") };
+        Fault::usage(message)
+            .hint(format!("install the package {package}, or name the folder of postgres and initdb in PG_BIN_DIR"))
+            .into()
+    })
+}
+
+/// Somebody else, where pgbk is root.
+fn account() -> Result<Option<Account>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let line = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|line| line[0] == ACCOUNT);
+    let number = |at: usize| line.as_ref().and_then(|line| line.get(at)?.parse().ok());
+    match (number(2), number(3)) {
+        (Some(user), Some(group)) => Ok(Some(Account { user, group })),
+        _ => Err(Fault::usage(format!("no PostgreSQL server runs as root, and there is no account \"{ACCOUNT}\""))
+            .hint("run pgbk as another user, or prove on a server: VERIFY_SCRATCH=server")
+            .into()),
+    }
+}
+
+fn folder(account: Option<Account>) -> Result<(TempDir, File)> {
+    let made = || {
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+        let lock = File::create(folder.path().join(LOCK))?;
+        lock.try_lock()?;
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700))?;
+        if let Some(Account { user, group }) = account {
+            chown(folder.path(), Some(user), Some(group))?;
+        }
+        Ok((folder, lock))
+    };
+    made().map_err(|error: std::io::Error| {
+        Fault::failed(format!("cannot make a folder for the scratch server: {error}"))
+            .hint("TMPDIR names a folder with room for it")
+            .into()
+    })
+}
+
+/// Removes the folders of those who were killed. Their servers went with them.
+fn sweep(monitor: &dyn Monitor) {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        // One without a lock is being made, or is somebody else's.
+        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+        if lock.try_lock().is_ok() && fs::remove_dir_all(entry.path()).is_ok() {
+            monitor.info(&format!("removed \"{}\", which a run that was killed had left", entry.path().display()));
+        }
+    }
+}
+
+/// Its messages are quoted, so that they should be in one language.
+fn environment(settings: &Settings) -> Vec<(String, OsString)> {
+    let mut variables = settings.inherited().to_vec();
+    variables.retain(|(name, _)| !name.starts_with("LC_") && name != "LANG" && name != "HOME");
+    variables.push(("LC_ALL".to_owned(), "C".into()));
+    variables
+}

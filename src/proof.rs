@@ -1,0 +1,126 @@
+//! A backup is proven: restored into a scratch database, which then must hold what the `.meta` states, table by table.
+
+use crate::error::{Fault, Kind, Result, kind};
+use crate::interrupt;
+use crate::jobs::recount::recount;
+use crate::jobs::restore::{Plan as RestorePlan, admit, restore};
+use crate::jobs::verify::{Finding, Proof, verify};
+use crate::level::Level;
+use crate::manifest::compared::{Compared, compare};
+use crate::manifest::{BackupId, Format, Manifest};
+use crate::monitor::Monitor;
+use crate::postgres::dump;
+use crate::postgres::scratch::{Place, Scratch};
+use crate::series::Series;
+use crate::vault::{Opened, Vault};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Names of tables in one message.
+const NAMED: usize = 5;
+
+/// Where and with which tools.
+#[derive(Clone)]
+pub struct Plan {
+    pub place: Place,
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// That a backup is not what it should be is a finding; an error is what kept the proof from being tried.
+pub fn prove(vault: &Vault, id: &BackupId, plan: &Plan, monitor: &dyn Monitor) -> Result<Finding> {
+    if Series::of(id.database()).is_some() {
+        monitor.info(&format!("{id} is of no database: it is read to its end instead of restored"));
+        return verify(vault, id, Level::Content, monitor);
+    }
+    let mut finding = Finding::of(id, Level::Restore);
+    let (manifest, _) = match vault.manifest(id) {
+        Err(error) => return finding.judged(Err(error)),
+        Ok(read) => read,
+    };
+    if manifest.dump.format == Format::Custom {
+        // Nothing else would tell a damaged archive from a pg_restore that broke down.
+        let content = verify(vault, id, Level::Content, monitor)?;
+        if !content.ok {
+            return Ok(Finding { level: Level::Restore, ..content });
+        }
+    }
+    let proven = vault.open(id).and_then(|opened| {
+        finding.describe(&opened.manifest);
+        // Looked at before anything is restored: such a restore would do harm.
+        dump::again(&opened.manifest.dump.arguments)?;
+        let proof = finding.proof.insert(restored(opened, plan, monitor)?);
+        verdict(id, &proof.tables)
+    });
+    finding.judged(proven)
+}
+
+/// The scratch is dropped however this ends.
+fn restored(opened: Opened, plan: &Plan, monitor: &dyn Monitor) -> Result<Proof> {
+    let begun = Instant::now();
+    let scratch = Scratch::make(&plan.place, opened.manifest.server.as_ref(), monitor)?;
+    let place = scratch.describe();
+    let tables = filled(opened, &scratch, plan, monitor);
+    monitor.end();
+    if let Err(left) = scratch.remove() {
+        monitor.warn(&format!("{left:#}; the next proof on this server tries again"));
+    }
+    // With a signal the database goes at once, and whatever was going on in it fails for that.
+    let tables = tables.map_err(|error| interrupt::check().err().unwrap_or(error))?;
+    Ok(Proof { scratch: place, seconds: begun.elapsed().as_secs_f64(), tables })
+}
+
+fn filled(opened: Opened, scratch: &Scratch, plan: &Plan, monitor: &dyn Monitor) -> Result<Vec<Compared>> {
+    let manifest = opened.manifest.clone();
+    let into = RestorePlan {
+        settings: scratch.settings().clone(),
+        database: scratch.name().to_owned(),
+        clean: false,
+        over_source: false,
+        // Who owns what is not among the rows, and a role that may read everything need not be able to give it away.
+        no_owner: true,
+        no_privileges: true,
+        make_roles: scratch.is_alone(),
+        jobs: 1,
+        bin_dir: plan.bin_dir.clone(),
+    };
+    let target = admit(&manifest, &into)?;
+    not_older(&manifest, target.server_major)?;
+    restore(opened, &into, &target, monitor).map_err(|error| not_taken(&manifest.id, error))?;
+    scratch.loosen()?;
+    let found = recount(&manifest, scratch.settings(), target.server_major, plan.bin_dir.as_deref(), monitor)?;
+    let stated = (manifest.dump.format == Format::Plain).then_some(manifest.tables.as_slice());
+    Ok(compare(stated, &found))
+}
+
+/// An older server need not take what a newer one has written, which would say nothing about the backup.
+fn not_older(manifest: &Manifest, major: u32) -> Result<()> {
+    match manifest.server.as_ref().map(|server| server.version_num / 10_000) {
+        Some(theirs) if theirs > major => Err(Fault::usage(format!(
+            "{} is from a server of version {theirs}, and the scratch database is on one of version {major}",
+            manifest.id
+        ))
+        .hint("prove it on a server that is not older: VERIFY_DB_HOST, VERIFY_SCRATCH")
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// A backup whose bytes are as they were stored and that no server takes is as lost as a damaged one.
+fn not_taken(id: &BackupId, error: anyhow::Error) -> anyhow::Error {
+    match kind(&error) {
+        Kind::Refused => Fault::damaged(format!("{id} cannot be restored: {error:#}")).into(),
+        _ => error,
+    }
+}
+
+fn verdict(id: &BackupId, tables: &[Compared]) -> Result<()> {
+    let wrong: Vec<&str> = tables.iter().filter(|one| one.is_wrong()).map(|one| one.name.as_str()).collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let names = wrong.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let more = if wrong.len() > NAMED { ", …" } else { "" };
+    let message =
+        format!("{} of {} tables of {id} are not as its .meta states: {names}{more}", wrong.len(), tables.len());
+    Err(Fault::damaged(message).into())
+}

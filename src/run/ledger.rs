@@ -1,0 +1,148 @@
+//! What every run has, whatever it does: a record, a time limit, and people who want to know.
+
+use crate::alert::{Alerts, Round};
+use crate::databases::Databases;
+use crate::error::{self, Kind, Result};
+use crate::history::History;
+use crate::interrupt;
+use crate::monitor::{Monitor, Noting};
+use crate::record::{Cause, Problem, Record, State, Task};
+use jiff::Timestamp;
+use std::time::Duration;
+
+#[derive(Clone, Copy)]
+pub struct Ledger<'a> {
+    pub alerts: &'a Alerts,
+    /// None where nothing can be written down.
+    pub history: Option<&'a History>,
+    /// `RUN_TIMEOUT`, for each database.
+    pub limit: Option<Duration>,
+    pub clock: fn() -> Timestamp,
+    pub monitor: &'a dyn Monitor,
+}
+
+/// What became of one database.
+pub struct Outcome<T> {
+    pub record: Record,
+    pub result: Result<T>,
+}
+
+impl Ledger<'_> {
+    /// An error here is one of the machine that pgbk runs on; that of the run is in the outcome. Work that ends well and leaves a
+    /// problem in the record has failed all the same.
+    pub fn written<T>(
+        &self,
+        (task, cause): (Task, Cause),
+        database: &str,
+        round: &mut Round,
+        work: impl FnOnce(&dyn Monitor, &mut Record) -> Result<T>,
+    ) -> Result<Outcome<T>> {
+        let monitor = Noting::new(self.monitor);
+        let mut record = Record { task, ..Record::begun(cause, database, (self.clock)())? };
+        round.started(&record);
+        let running = self.history.and_then(|history| self.told(history.begin(&record)));
+        let result = {
+            let _limit = interrupt::limit(self.limit);
+            work(&monitor, &mut record)
+        };
+        // A step that failed is over as well.
+        monitor.end();
+        self.conclude(&mut record, result.as_ref().err());
+        record.warnings = monitor.warnings();
+        if let Some(running) = running {
+            self.told(running.end(&record));
+        }
+        round.ended(&record);
+        Ok(Outcome { record, result })
+    }
+
+    fn conclude(&self, record: &mut Record, error: Option<&anyhow::Error>) {
+        record.ended = Some((self.clock)());
+        record.problem = error.map(problem).or(record.problem.take());
+        record.state = match (error.map(error::kind), &record.problem) {
+            (Some(Kind::Busy), _) => State::Skipped,
+            (Some(_), _) | (None, Some(_)) => State::Failed,
+            (None, None) => State::Done,
+        };
+    }
+
+    /// Writes down so many runs that did not take place.
+    pub fn skipped(
+        &self,
+        (task, cause): (Task, Cause),
+        databases: &Databases,
+        times: usize,
+        message: &str,
+    ) -> Result<()> {
+        let names = match databases {
+            Databases::Named(names) => names.clone(),
+            Databases::All => vec![databases.to_string()],
+        };
+        for name in names {
+            let now = (self.clock)();
+            let problem = Problem { message: message.to_owned(), hints: Vec::new(), exit_code: Kind::Busy.exit_code() };
+            let record = Record {
+                task,
+                state: State::Skipped,
+                times: times as u64,
+                ended: Some(now),
+                problem: Some(problem),
+                ..Record::begun(cause, &name, now)?
+            };
+            if let Some(history) = self.history {
+                self.told(history.add(&record));
+            }
+        }
+        Ok(())
+    }
+
+    /// A run whose record cannot be written still does its work.
+    fn told<T>(&self, written: Result<T>) -> Option<T> {
+        written.inspect_err(|error| self.monitor.warn(&format!("{error:#}"))).ok()
+    }
+}
+
+impl<T> Outcome<T> {
+    /// Whether another run of the same database was going.
+    pub fn is_skipped(&self) -> bool {
+        self.record.state == State::Skipped
+    }
+
+    /// Whether a signal ended it, and with it whatever was to come after it.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(&self.result, Err(error) if matches!(error::kind(error), Kind::Interrupted(_)))
+    }
+
+    /// Whether trying again may help.
+    pub fn is_worth_another_try(&self) -> bool {
+        match &self.result {
+            Ok(_) => false,
+            Err(error) => !matches!(error::kind(error), Kind::Busy | Kind::Usage | Kind::Interrupted(_)),
+        }
+    }
+}
+
+/// The exit code of one outcome is its own; that of several is a signal's, else 1 when one failed, else 5 when one was skipped.
+pub fn exit_code<T>(outcomes: &[Outcome<T>]) -> u8 {
+    let busy = Kind::Busy.exit_code();
+    let mut codes = outcomes.iter().filter_map(|one| one.record.problem.as_ref()).map(|problem| problem.exit_code);
+    if let [only] = outcomes {
+        return only.record.problem.as_ref().map_or(0, |problem| problem.exit_code);
+    }
+    let interrupted = outcomes.iter().find(|outcome| outcome.is_interrupted());
+    if let Some(problem) = interrupted.and_then(|outcome| outcome.record.problem.as_ref()) {
+        return problem.exit_code;
+    }
+    match codes.clone().any(|code| code != busy) {
+        true => Kind::Failed.exit_code(),
+        false => codes.next().unwrap_or(0),
+    }
+}
+
+fn problem(error: &anyhow::Error) -> Problem {
+    Problem {
+        message: format!("{error:#}"),
+        hints: error::hints(error).into_iter().map(str::to_owned).collect(),
+        exit_code: error::kind(error).exit_code(),
+    }
+}

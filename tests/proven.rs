@@ -1,0 +1,165 @@
+//! Backups are proven by restoring them: the real binary, real servers, and nothing left behind.
+
+#[path = "proven/ended.rs"]
+mod ended;
+#[path = "proven/forged.rs"]
+mod forged;
+#[path = "proven/places.rs"]
+mod places;
+#[allow(dead_code)]
+#[path = "alert/receiver.rs"]
+mod receiver;
+#[path = "proven/scheduled.rs"]
+mod scheduled;
+#[allow(dead_code)]
+#[path = "status/site.rs"]
+mod site;
+mod support;
+
+use serde_json::Value;
+use support::cluster::{Cluster, cluster};
+use support::database::{features, script, small, sql};
+use support::pgbk::{Outcome, Pgbk};
+use support::scheduler::Place;
+
+const SCRATCH: &str = "SELECT datname FROM pg_database WHERE datname LIKE 'pgbk\\_scratch\\_%'";
+
+/// Scratch databases on a server that belong to nobody who is at work: those of the tests beside this one do, which may end
+/// between two looks.
+fn left_on(server: &Cluster) -> Vec<String> {
+    let found = server.psql("postgres", SCRATCH);
+    let stays = |name: &&str| server.psql("postgres", SCRATCH).lines().any(|line| line == *name);
+    let free = |name: &&str| {
+        let number = u32::from_str_radix(name.strip_prefix("pgbk_scratch_").unwrap(), 16).unwrap() as i32;
+        server.psql("postgres", &format!("SELECT pg_try_advisory_lock(1885823595, {number})")) == "t"
+    };
+    found.lines().filter(|line| !line.is_empty()).filter(free).filter(stays).map(str::to_owned).collect()
+}
+
+/// A proof by restore, and the document of the one backup that it was about.
+#[track_caller]
+fn prove(run: &Pgbk, code: i32) -> (Outcome, Value) {
+    let outcome = run.args(["verify", "--level", "restore", "--json"]).expect(code);
+    let document = outcome.json();
+    (outcome, document["backups"][0].clone())
+}
+
+fn tables(finding: &Value) -> &Vec<Value> {
+    finding["proof"]["tables"].as_array().unwrap()
+}
+
+#[track_caller]
+fn wrong(finding: &Value) -> Vec<(&str, &str)> {
+    let wrong = tables(finding).iter().filter(|table| table["verdict"] != "same");
+    wrong.map(|table| (table["name"].as_str().unwrap(), table["verdict"].as_str().unwrap())).collect()
+}
+
+fn of(place: &Place, database: &str) -> Pgbk {
+    place.run(&[]).set("DB_NAME", database)
+}
+
+#[test]
+fn a_good_backup_is_proven_table_by_table() {
+    let place = Place::new();
+    features("proven_features");
+    let run = of(&place, "proven_features").key().set("DB_BACKUP_COMPRESS", "zstd");
+    let made = run.args(["backup"]).json();
+    let (_, finding) = prove(&run, 0);
+    assert_eq!((finding["ok"].as_bool(), wrong(&finding)), (Some(true), Vec::new()));
+    let stated = made["tables"].as_array().unwrap();
+    assert!(stated.len() > 5 && stated.len() == tables(&finding).len(), "{finding:#}");
+    for (stated, proven) in stated.iter().zip(tables(&finding)) {
+        for member in ["rows", "bytes", "blake2b"] {
+            assert_eq!(stated[member], proven["found"][member], "{proven:#}");
+        }
+    }
+    let record = &place.history(&[])[0];
+    assert_eq!(
+        (&record["task"], &record["state"], &record["cause"]),
+        (&"verify".into(), &"done".into(), &"manual".into())
+    );
+    assert_eq!((&record["proof"]["id"], record["proof"]["tables"].as_u64()), (&made["id"], Some(stated.len() as u64)));
+    let text = run.args(["verify", "--level", "restore"]).expect(0).text();
+    assert!(text.contains(&format!("{0} of {0} tables are the same", stated.len())), "{text}");
+    assert_eq!(left_on(cluster()), Vec::<String>::new());
+}
+
+#[test]
+fn what_the_text_of_a_value_depends_on_is_the_same_in_the_scratch() {
+    let place = Place::new();
+    small("proven_session", &["x"]);
+    sql("proven_session", "CREATE TABLE at AS SELECT timestamptz '2026-07-01 12:00Z' AS t, '\\x00ff'::bytea AS b");
+    sql("proven_session", "ALTER DATABASE proven_session SET timezone = 'Europe/Prague'");
+    sql("proven_session", "ALTER DATABASE proven_session SET bytea_output = 'escape'");
+    let run = of(&place, "proven_session");
+    run.args(["backup"]).expect(0);
+    let text = run.args(["download", "-o", "-"]).expect(0).text();
+    assert!(text.contains("2026-07-01 14:00:00+02\t\\\\000\\\\377"), "{text}");
+    prove(&run, 0);
+}
+
+#[test]
+fn rows_that_a_partitioned_table_takes_by_its_root_count_together() {
+    let place = Place::new();
+    features("proven_parted");
+    let run = of(&place, "proven_parted").set("PG_DUMP_USER_ARGS", "--load-via-partition-root -t parted*");
+    run.args(["backup"]).expect(0);
+    let (_, finding) = prove(&run, 0);
+    assert_eq!(tables(&finding).len(), 1);
+    assert_eq!(
+        tables(&finding)[0]["found"],
+        serde_json::json!({"rows": 20, "bytes": tables(&finding)[0]["stated"]["bytes"]})
+    );
+}
+
+#[test]
+fn an_archive_is_restored_and_says_that_nothing_was_compared() {
+    let place = Place::new();
+    features("proven_archive");
+    let run = of(&place, "proven_archive").set("DUMP_FORMAT", "custom");
+    run.args(["backup"]).expect(0);
+    let text = run.args(["verify", "--level", "restore"]).expect(0).text();
+    assert!(text.contains("proven ") && text.contains("of which an archive's .meta states nothing"), "{text}");
+    assert!(text.contains("nothing to compare with"), "{text}");
+}
+
+#[test]
+fn a_subscription_in_the_dump_does_not_keep_the_scratch_alive() {
+    let place = Place::new();
+    small("proven_subscription", &["x"]);
+    let nowhere = "CREATE SUBSCRIPTION proven_sub CONNECTION 'host=192.0.2.1 dbname=none' PUBLICATION p
+                   WITH (connect = false, slot_name = 'somebodys')";
+    sql("proven_subscription", nowhere);
+    let run = of(&place, "proven_subscription");
+    run.args(["backup"]).expect(0);
+    sql("proven_subscription", "ALTER SUBSCRIPTION proven_sub SET (slot_name = NONE)");
+    sql("proven_subscription", "DROP SUBSCRIPTION proven_sub");
+    let (outcome, _) = prove(&run, 0);
+    assert!(!outcome.err.contains("left behind"), "{}", outcome.err);
+    assert_eq!(left_on(cluster()), Vec::<String>::new());
+}
+
+#[test]
+fn rows_of_foreign_tables_are_not_written_to_their_server() {
+    let place = Place::new();
+    small("proven_foreign", &["x"]);
+    let run = of(&place, "proven_foreign").set("PG_DUMP_USER_ARGS", "--include-foreign-data=elsewhere");
+    sql("proven_foreign", "CREATE FOREIGN DATA WRAPPER none; CREATE SERVER elsewhere FOREIGN DATA WRAPPER none");
+    run.args(["backup"]).expect(0);
+    run.args(["verify", "--level", "restore"]).expect(2).says("cannot be proven by a restore");
+}
+
+#[test]
+fn a_dump_that_no_server_takes_is_a_finding() {
+    let place = Place::new();
+    let run = of(&place, "proven_edited");
+    let edited = place.folder.path().join("edited.sql");
+    std::fs::write(&edited, script("CREATE TABLE t (v integer);\nINSERT INTO t VALUES ('no number');\n")).unwrap();
+    run.args(["upload", edited.to_str().unwrap()]).expect(0);
+    let (_, finding) = prove(&run, 3);
+    let error = finding["error"].as_str().unwrap();
+    assert!(error.contains("cannot be restored") && error.contains("no number"), "{error}");
+    let record = &place.history(&[])[0];
+    assert_eq!((&record["state"], record["problem"]["exit_code"].as_u64()), (&"failed".into(), Some(3)));
+    assert_eq!(left_on(cluster()), Vec::<String>::new());
+}

@@ -1,0 +1,95 @@
+//! A `.meta` that states what the backup does not hold, made with the key.
+
+use crate::receiver::{Heard, Receiver};
+use crate::support::cluster::cluster;
+use crate::support::database::{small, sql};
+use crate::support::pgbk::KEY;
+use crate::support::scheduler::Place;
+use crate::{left_on, of, prove, wrong};
+use pgbk::keys::Key;
+use pgbk::manifest::Manifest;
+use pgbk::secret::Secret;
+use pgbk::store::directory::Directory;
+use pgbk::vault::Vault;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Seals the backup's `.meta` anew with what is made of it.
+fn reseal(place: &Place, id: &str, change: impl Fn(&mut Manifest)) {
+    let store = Arc::new(Directory::open(place.store()).unwrap());
+    let key = Some(Key::raw(&Secret::new(KEY), None).unwrap());
+    let vault = Vault { store, key, encrypt: true, verify: true, allow_unauthenticated: false };
+    let (mut manifest, working) = vault.manifest(&id.parse().unwrap()).unwrap();
+    change(&mut manifest);
+    std::fs::write(place.store().join(manifest.meta_key()), manifest.seal(working.as_ref()).unwrap()).unwrap();
+}
+
+/// What is changed, the tables that are wrong then, and what is said of them.
+type Forgery<'a> = (&'a dyn Fn(&mut Manifest), &'a [(&'a str, &'a str)], &'a str);
+
+#[test]
+fn a_table_with_other_rows_or_contents_than_stated_is_named() {
+    let place = Place::new();
+    small("proven_forged", &["a", "b", "c"]);
+    sql("proven_forged", "CREATE TABLE untouched AS SELECT 1 AS one; CREATE TABLE gone AS SELECT 2 AS two");
+    let run = of(&place, "proven_forged").key();
+    let id = run.backup("proven_forged", &[]);
+    let original = std::fs::read(place.store().join(format!("proven_forged/{id}.meta"))).unwrap();
+    let table = |manifest: &mut Manifest, change: fn(&mut pgbk::manifest::Table)| {
+        change(manifest.tables.iter_mut().find(|table| table.name == "public.t").unwrap());
+    };
+    let rename = |manifest: &mut Manifest| {
+        manifest.tables.iter_mut().find(|table| table.name == "public.gone").unwrap().name = "public.other".to_owned();
+    };
+    let forgeries: [Forgery; 4] = [
+        (
+            &|one| table(one, |table| table.rows = 4),
+            &[("public.t", "differs")],
+            "the .meta states 4 rows, 3 were restored",
+        ),
+        (&|one| table(one, |table| table.bytes += 1), &[("public.t", "differs")], "with other contents"),
+        (&|one| table(one, |table| table.blake2b[31] ^= 1), &[("public.t", "differs")], "with other contents"),
+        (&rename, &[("public.other", "missing"), ("public.gone", "extra")], "NOT STATED"),
+    ];
+    for (change, expected, words) in forgeries {
+        std::fs::write(place.store().join(format!("proven_forged/{id}.meta")), &original).unwrap();
+        reseal(&place, &id, change);
+        let (_, finding) = prove(&run, 3);
+        assert_eq!(wrong(&finding), expected);
+        let error = finding["error"].as_str().unwrap();
+        assert!(error.contains(expected[0].0) && !error.contains("untouched"), "{error}");
+        let text = run.args(["verify", "--level", "restore"]).expect(3).text();
+        assert!(text.contains("UNPROVEN") && text.contains(words), "{text}");
+        assert_eq!(left_on(cluster()), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn people_are_told_of_a_backup_that_is_not_proven_and_of_the_next_that_is() {
+    let place = Place::new();
+    small("proven_told", &["a"]);
+    let receiver = Receiver::start();
+    let run = of(&place, "proven_told")
+        .key()
+        .set("WEBHOOK_URL", receiver.url("/hook"))
+        .set("PING_URL", receiver.url("/ping"));
+    let id = run.unset("WEBHOOK_URL").unset("PING_URL").backup("proven_told", &[]);
+    let meta = place.store().join(format!("proven_told/{id}.meta"));
+    let original = std::fs::read(&meta).unwrap();
+    reseal(&place, &id, |manifest| manifest.tables[0].rows += 1);
+    prove(&run, 3);
+    prove(&run, 3);
+    std::fs::write(&meta, &original).unwrap();
+    prove(&run, 0);
+    prove(&run, 0);
+    let heard = receiver.heard();
+    let told: Vec<Value> = heard.iter().filter(|heard| heard.path == "/hook").map(Heard::json).collect();
+    let subjects: Vec<&str> = told.iter().map(|told| told["subject"].as_str().unwrap()).collect();
+    assert_eq!(subjects.len(), 2, "{subjects:?}");
+    assert!(subjects[0].starts_with("verification of proven_told failed"), "{subjects:?}");
+    assert!(subjects[1].starts_with("verification of proven_told works again"), "{subjects:?}");
+    assert!(told[0]["error"].as_str().unwrap().contains("public.t"), "{:#}", told[0]);
+    // A monitor counts backups; of proofs it hears of those that failed.
+    let pings: Vec<&str> = heard.iter().map(|heard| heard.path.as_str()).filter(|path| *path != "/hook").collect();
+    assert_eq!(pings, ["/ping/fail", "/ping/fail"]);
+}
