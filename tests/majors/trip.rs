@@ -1,9 +1,10 @@
 //! From a server, by a `pg_dump` that may, into other servers.
 
 use super::keeping;
-use super::level::newest_clients;
+use super::level::{Level, newest_clients};
 use super::servers::{MAJORS, Server, clients, complete, servers};
 use super::support::database::assert_same;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,8 +13,7 @@ pub struct Trip {
     from: &'static Server,
     client: (u32, &'static Path),
     format: &'static str,
-    /// The source holds what servers of this major version know, and newer ones.
-    level: u32,
+    level: Level,
     pub to: Vec<&'static Server>,
 }
 
@@ -28,9 +28,12 @@ pub fn all() -> Vec<Trip> {
     let mut trips = Vec::new();
     for from in servers() {
         for client in clients().into_iter().filter(|(client, _)| *client >= from.major) {
-            for level in *MAJORS.start()..=from.major {
-                let to = |to: &&Server| to.major.min(from.major) == level;
-                let to: Vec<&Server> = servers().iter().filter(to).collect();
+            // Whatever is the same for several targets is backed up once for all of them.
+            let mut levels: BTreeMap<Level, Vec<&Server>> = BTreeMap::new();
+            for to in servers() {
+                levels.entry(Level::between(from.major, to.major)).or_default().push(to);
+            }
+            for (level, to) in levels {
                 if client.0 == newest {
                     trips.push(Trip { from, client, format: "custom", level, to: to.clone() });
                 }
@@ -45,7 +48,7 @@ pub fn all() -> Vec<Trip> {
 pub fn sample() -> Vec<Trip> {
     let one = |from: u32, client: u32, to: u32, format| {
         let client = clients().into_iter().find(|(major, _)| *major >= client).unwrap();
-        Trip { from: server(from), client, format, level: from.min(to), to: vec![server(to)] }
+        Trip { from: server(from), client, format, level: Level::between(from, to), to: vec![server(to)] }
     };
     vec![one(12, 15, 18, "plain"), one(18, 18, 13, "plain"), one(14, 16, 17, "plain"), one(16, 18, 12, "custom")]
 }
@@ -65,8 +68,8 @@ impl Trip {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         // A database is backed up once at a time, and so each trip has a source of its own.
         let source = format!("trip_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let level = self.from.level(self.level);
-        self.from.cluster.psql("postgres", &format!("CREATE DATABASE {source} TEMPLATE {}", level.name));
+        let original = self.from.made(self.level);
+        self.from.cluster.psql("postgres", &format!("CREATE DATABASE {source} TEMPLATE {}", original.name));
         let (folder, pgbk) = keeping(self.from);
         let pgbk = pgbk.set("PG_BIN_DIR", self.client.1.display());
         let id = pgbk.backup(&source, &["--compress", "zstd", "--format", self.format]);
@@ -76,8 +79,8 @@ impl Trip {
             let restoring = keeping(to).1.directory(folder.path()).set("PG_BIN_DIR", newest_clients().display());
             restoring.args(["restore", &id, "--yes", "--to", &copy]).expect(0);
             // All rows as they were; and the schema as the server itself makes it of the script that made the source.
-            assert_same(&level.data, &to.data(&copy));
-            assert_same(&to.level(self.level).dump, &to.newest_dump(&copy));
+            assert_same(&original.data, &to.data(&copy));
+            assert_same(&to.made(self.level).dump, &to.newest_dump(&copy));
             to.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
         }
         self.from.cluster.psql("postgres", &format!("DROP DATABASE {source}"));
