@@ -4,7 +4,7 @@ CREATE TABLE integers (s smallint, i integer, b bigint, o oid);
 INSERT INTO integers VALUES (-32768, -2147483648, -9223372036854775808, 0), (32767, 2147483647, 9223372036854775807, 4294967295),
     (0, 0, 0, 1), (NULL, NULL, NULL, NULL);
 CREATE TABLE numbers (r real, d double precision, n numeric, p numeric(1000, 500), m money);
-INSERT INTO numbers VALUES ('NaN', 'NaN', 'NaN', 'NaN', '-92233720368547758.08'), ('Infinity', '-Infinity', 10::numeric ^ 1000, 1, '92233720368547758.07'),
+INSERT INTO numbers VALUES ('NaN', 'NaN', 'NaN', 'NaN', '-92233720368547758.08'), ('Infinity', '-Infinity', ('1' || repeat('0', 1000))::numeric, 1, '92233720368547758.07'),
     ('-0', '-0', -0.000, 0, 0), ('1e-45', '5e-324', 1e-1000, 1e-500, '0.01'), ('3.4028235e38', '1.7976931348623157e308', -123456789012345678901234567890.12, NULL, NULL),
     (0.1, 0.1, 0.10, 0.1, -0.01), (1.17549435e-38, 2.2250738585072014e-308, 1.000000000000000000, -1, NULL);
 CREATE TABLE times (d date, t time, z time with time zone, s timestamp, x timestamp with time zone, i interval, f timestamp(0), y interval year to month);
@@ -14,7 +14,7 @@ INSERT INTO times VALUES ('infinity', '24:00:00', '24:00:00-15:59', 'infinity', 
     ('5874897-12-31', NULL, NULL, '294276-12-31 23:59:59.999999', '294276-12-31 23:59:59.999999+00', '-1 mon +1 day -00:00:01', NULL, NULL),
     ('0001-01-01 BC', '12:34:56', NULL, '0001-12-31 23:59:59 BC', '1883-11-18 12:00:00-04:56:02', '0', NULL, NULL), ('2024-02-29', NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 CREATE TABLE texts (t text, v varchar(3), c char(5), n name, k "char");
-INSERT INTO texts VALUES ('', '', '', '', ''), (NULL, NULL, NULL, NULL, NULL), ('\', '\.', '\n', '\N', '\'), (E'\b\f\n\r\t\v', E'\r\n', E' \t', 'NULL', 'x'),
+INSERT INTO texts VALUES ('', '', '', '', ''), (NULL, NULL, NULL, NULL, NULL), ('\', '\.', '\n', '\N', '\'), (E'\b\f\n\r\t\x0b', E'\r\n', E' \t', 'NULL', 'x'),
     ('\\', '"', '''', '{}', NULL), (E'\x01\x02\x1f\x7f', '  a', 'a  ', repeat('n', 63), ' '), (E'\u00a0\u2028\ufeff\U0010ffff', E'e\u0301', 'é', 'ß', NULL),
     (E'a\\.\n\\.\nb', E'\n\\.', E'\\.\n', E'\\.', '.'), (repeat('\', 1000000), NULL, NULL, NULL, NULL), ('NULL', 'nul', NULL, NULL, NULL);
 -- What does not compress: it is kept apart from its row.
@@ -177,32 +177,6 @@ ALTER EVENT TRIGGER dropping ENABLE REPLICA;
 CREATE EVENT TRIGGER rewriting ON table_rewrite EXECUTE FUNCTION also_watched();
 ALTER EVENT TRIGGER rewriting DISABLE;
 
--- Rights and comments.
-GRANT SELECT (id, name), UPDATE (name) ON animal TO "Load Owner";
-GRANT USAGE ON SCHEMA "SELECT", "a.b; -- ""c""
-d" TO PUBLIC;
-REVOKE ALL ON FUNCTION copies() FROM PUBLIC;
-REVOKE ALL ON TYPE deep FROM PUBLIC;
-GRANT USAGE ON SEQUENCE top TO "Load Owner" WITH GRANT OPTION;
-GRANT SELECT, UPDATE ON LARGE OBJECT 4242 TO "Load Owner";
-GRANT USAGE ON FOREIGN SERVER "far; away" TO PUBLIC;
-REVOKE ALL ON TABLE owned FROM CURRENT_USER;
-ALTER DEFAULT PRIVILEGES IN SCHEMA "SELECT" GRANT EXECUTE ON FUNCTIONS TO "Load Owner";
-ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
-ALTER DEFAULT PRIVILEGES FOR ROLE "Load Owner" IN SCHEMA public GRANT ALL ON SEQUENCES TO PUBLIC;
-ALTER SCHEMA "SELECT" OWNER TO "Load Owner";
-ALTER LARGE OBJECT 4243 OWNER TO "Load Owner";
-ALTER TYPE deep OWNER TO "Load Owner";
-COMMENT ON COLUMN "SELECT"."table"."a""b\c" IS E'\\.\nCOPY x FROM stdin;\n';
-COMMENT ON SCHEMA "SELECT" IS '''';
-COMMENT ON INDEX "odd; index" IS 'i;';
-COMMENT ON CONSTRAINT "pk;" ON constrained IS 'c;''';
-COMMENT ON DOMAIN short IS E'\t';
-COMMENT ON POLICY none ON animal IS 'p';
-COMMENT ON EVENT TRIGGER dropping IS '$$';
-COMMENT ON STATISTICS "more;" IS 's';
-COMMENT ON TYPE unfinished IS 'shell';
-
 -- Extensions, and what lies elsewhere.
 CREATE SCHEMA extended;
 CREATE EXTENSION hstore SCHEMA extended;
@@ -229,6 +203,32 @@ CREATE USER MAPPING FOR PUBLIC SERVER other_postgres OPTIONS (user 'u', password
 CREATE FOREIGN TABLE remote (a integer OPTIONS (column_name 'A;') NOT NULL, CHECK (a > 0)) INHERITS (owned) SERVER other_postgres OPTIONS (table_name 'T "x"');
 CREATE PUBLICATION all_of_it FOR ALL TABLES WITH (publish = 'insert, truncate');
 CREATE PUBLICATION none_of_it;
+
+-- Rights and comments. Default privileges come last: they would change those of an extension's functions, of which newer versions have more.
+GRANT SELECT (id, name), UPDATE (name) ON animal TO "Load Owner";
+GRANT USAGE ON SCHEMA "SELECT", "a.b; -- ""c""
+d" TO PUBLIC;
+REVOKE ALL ON FUNCTION copies() FROM PUBLIC;
+REVOKE ALL ON TYPE deep FROM PUBLIC;
+GRANT USAGE ON SEQUENCE top TO "Load Owner" WITH GRANT OPTION;
+GRANT SELECT, UPDATE ON LARGE OBJECT 4242 TO "Load Owner";
+GRANT USAGE ON FOREIGN SERVER "far; away" TO PUBLIC;
+REVOKE ALL ON TABLE owned FROM CURRENT_USER;
+ALTER DEFAULT PRIVILEGES IN SCHEMA "SELECT" GRANT EXECUTE ON FUNCTIONS TO "Load Owner";
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE "Load Owner" IN SCHEMA public GRANT ALL ON SEQUENCES TO PUBLIC;
+ALTER SCHEMA "SELECT" OWNER TO "Load Owner";
+ALTER LARGE OBJECT 4243 OWNER TO "Load Owner";
+ALTER TYPE deep OWNER TO "Load Owner";
+COMMENT ON COLUMN "SELECT"."table"."a""b\c" IS E'\\.\nCOPY x FROM stdin;\n';
+COMMENT ON SCHEMA "SELECT" IS '''';
+COMMENT ON INDEX "odd; index" IS 'i;';
+COMMENT ON CONSTRAINT "pk;" ON constrained IS 'c;''';
+COMMENT ON DOMAIN short IS E'\t';
+COMMENT ON POLICY none ON animal IS 'p';
+COMMENT ON EVENT TRIGGER dropping IS '$$';
+COMMENT ON STATISTICS "more;" IS 's';
+COMMENT ON TYPE unfinished IS 'shell';
 
 -- As many columns as there can be, all of them full.
 DO $$BEGIN
