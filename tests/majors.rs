@@ -9,7 +9,7 @@ mod support;
 mod trip;
 
 use serde_json::Value;
-use servers::{MAJORS, Server, complete, servers};
+use servers::{Server, complete, servers};
 use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
