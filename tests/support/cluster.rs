@@ -21,6 +21,8 @@ pub struct Cluster {
     pub directory: PathBuf,
     /// The server's programs.
     pub bin: PathBuf,
+    /// `psql`, `pg_dump` and the like, which not every build of a server has beside it.
+    pub clients: PathBuf,
     pub port: u16,
 }
 
@@ -42,16 +44,16 @@ host    all all              all     scram-sha-256
 impl Cluster {
     /// Another server than [`cluster`], for tests that stop it.
     pub fn start() -> Cluster {
-        Cluster::start_with(newest_bin(), encryption)
+        Cluster::start_with(newest_bin(), newest_bin(), encryption)
     }
 
     /// A server of the version that these programs have; the user postgres must be able to run them. It offers no TLS, which
     /// not every build can.
-    pub fn start_from(bin: &Path) -> Cluster {
-        Cluster::start_with(bin.to_owned(), |_| Vec::new())
+    pub fn start_from(bin: &Path, clients: &Path) -> Cluster {
+        Cluster::start_with(bin.to_owned(), clients.to_owned(), |_| Vec::new())
     }
 
-    fn start_with(bin: PathBuf, more: impl FnOnce(&Path) -> Vec<String>) -> Cluster {
+    fn start_with(bin: PathBuf, clients: PathBuf, more: impl FnOnce(&Path) -> Vec<String>) -> Cluster {
         let directory = tempfile::Builder::new().prefix("pgbk-cluster-").tempdir().unwrap().keep();
         fs::write(directory.join("password"), PASSWORD).unwrap();
         fs::create_dir(directory.join("socket")).unwrap();
@@ -77,7 +79,7 @@ impl Cluster {
         let mut command = vec![bin.join("postgres").display().to_string(), "-D".into(), data.display().to_string()];
         command.extend(settings.into_iter().chain(more).flat_map(|setting| ["-c".to_owned(), setting]));
         run_until_exit(command, "QUIT", Some(&directory), &directory.join("log"));
-        let cluster = Cluster { directory, bin, port };
+        let cluster = Cluster { directory, bin, clients, port };
         let begun = Instant::now();
         while !cluster.try_psql("postgres", "SELECT 1").status.success() {
             let log = || fs::read_to_string(cluster.directory.join("log")).unwrap_or_default();
@@ -110,8 +112,8 @@ impl Cluster {
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
-    fn try_psql(&self, database: &str, sql: &str) -> Output {
-        Command::new(self.bin.join("psql"))
+    pub fn try_psql(&self, database: &str, sql: &str) -> Output {
+        Command::new(self.clients.join("psql"))
             .args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-h", &self.socket(), "-p", &self.port.to_string()])
             .args(["-U", USER, "-d", database, "-c", sql])
             .env("PGPASSWORD", PASSWORD)

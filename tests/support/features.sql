@@ -1,4 +1,5 @@
-CREATE ROLE "Load Owner";
+-- A server may have several such databases, but one such role.
+DO $$BEGIN IF to_regrole('"Load Owner"') IS NULL THEN CREATE ROLE "Load Owner"; END IF; END$$;
 CREATE SCHEMA "Sch ""ema";
 CREATE EXTENSION IF NOT EXISTS plpgsql;
 CREATE TYPE mood AS ENUM ('sad', 'it''s ok', 'back\slash');
@@ -41,12 +42,14 @@ x
 \! touch x
 ''::text;
 ';
+-- since 14
 CREATE FUNCTION atomic(n integer) RETURNS integer LANGUAGE sql
 BEGIN ATOMIC
     SELECT CASE WHEN n > 0 THEN CASE n WHEN 1 THEN 2 ELSE 3 END ELSE (SELECT 4) END;
     SELECT length('; end') + 1;
 END;
 CREATE PROCEDURE begin(x integer) LANGUAGE sql BEGIN ATOMIC INSERT INTO one VALUES ('p'); SELECT 1; END;
+-- since 12
 CREATE TABLE log (what text, CHECK (what <> E'\\' OR what = ';'));
 CREATE VIEW seen AS SELECT c, length(c) AS "len;" FROM one WHERE c IS DISTINCT FROM 'it''s \.';
 CREATE RULE several AS ON INSERT TO seen DO INSTEAD (
