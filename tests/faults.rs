@@ -9,6 +9,10 @@ mod fault;
 mod host;
 #[path = "faults/message.rs"]
 mod message;
+#[path = "faults/programs.rs"]
+mod programs;
+#[path = "faults/reading.rs"]
+mod reading;
 #[path = "faults/requests.rs"]
 mod requests;
 #[path = "faults/scene.rs"]

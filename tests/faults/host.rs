@@ -42,8 +42,7 @@ impl Host {
         let behind = behind.strip_prefix("http://").and_then(|host| host.parse().ok()).expect("http://address:port");
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("address");
-        let shared =
-            Arc::new(Shared { behind, nth, fault, asked: AtomicUsize::new(0), over: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { behind, nth, fault, asked: AtomicUsize::new(0), over: AtomicBool::new(false) });
         let host = Host { endpoint: format!("http://{address}"), address, shared: Arc::clone(&shared) };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -113,7 +112,9 @@ impl Wire<'_> {
         match fault {
             Fault::Rejected(status, code) => Message::error(status, code).write(self.client.get_mut(), with_body),
             Fault::Ignored => Message::ok("").write(self.client.get_mut(), with_body),
-            Fault::Page => Message::ok("<html><body>Please log in</body></html>").write(self.client.get_mut(), with_body),
+            Fault::Page => {
+                Message::ok("<html><body>Please log in</body></html>").write(self.client.get_mut(), with_body)
+            }
             Fault::ErrorIn200 => Message::error(200, "InternalError").write(self.client.get_mut(), with_body),
             Fault::DoneButLost => {
                 self.ask(request)?;

@@ -113,7 +113,18 @@ impl Message {
         }
         for (name, value) in &mut other.headers {
             if self.body.is_empty() && name.eq_ignore_ascii_case("etag") {
-                *value = value.chars().map(|c| if c == 'a' { 'b' } else if c.is_ascii_digit() { 'a' } else { c }).collect();
+                *value = value
+                    .chars()
+                    .map(|c| {
+                        if c == 'a' {
+                            'b'
+                        } else if c.is_ascii_digit() {
+                            'a'
+                        } else {
+                            c
+                        }
+                    })
+                    .collect();
             }
         }
         other

@@ -3,21 +3,21 @@
 use super::crew::{Tally, go};
 use super::fault::{ALL, Fault};
 use super::host::Host;
-use super::scene::{Ended, Scene, assert_is_a_failure, assert_nobody_works_on, database};
+use super::scene::{Ended, Scene, assert_is_a_failure, database};
 use crate::support::fake::Fake;
 use crate::support::proof;
 use crate::support::s3::seaweedfs;
 
 /// What is failed: the nth request, in this way, with so many tries.
 #[derive(Debug, Clone, Copy)]
-struct Case {
-    fault: Fault,
-    nth: usize,
-    attempts: usize,
+pub struct Case {
+    pub fault: Fault,
+    pub nth: usize,
+    pub attempts: usize,
 }
 
 /// Every fault at each of so many requests, where one try has to do and where more may heal it.
-fn cases(requests: usize) -> Vec<Case> {
+pub fn cases(requests: usize) -> Vec<Case> {
     let mut cases = Vec::new();
     for attempts in [1, 3] {
         for nth in 1..=requests {
@@ -27,7 +27,7 @@ fn cases(requests: usize) -> Vec<Case> {
     cases
 }
 
-fn count(what: &str, tally: Tally) {
+pub fn count(what: &str, tally: Tally) {
     proof::counted("faults", what, tally.healed, tally.refused);
 }
 
@@ -58,4 +58,27 @@ fn whichever_request_of_a_backup_fails_it_is_complete_or_leaves_nothing() {
     // One more than there are: nothing is left to fail.
     let host = Host::spoiling(behind, requests + 1, Fault::Reset);
     assert_eq!((backup(&worker(9), &host, 1), host.fired()), (Ended::Healed, false));
+}
+
+/// Its dump is cut short, so that what was begun has to be taken back.
+#[test]
+fn whichever_request_of_a_backup_that_fails_anyway_fails_too_nothing_is_published() {
+    let behind = &seaweedfs().endpoint;
+    let fake = Fake::new("\"$REAL\" \"$@\" | head -n -8; exit 0");
+    let failing = |database: &str, host: &Host, attempts: usize| {
+        let scene = Scene::new();
+        let run = scene.through(&host.endpoint, attempts).set("PG_BIN_DIR", fake.bin().display());
+        let outcome = run.args(["backup", database]).end();
+        assert_is_a_failure(&outcome);
+        scene.judge_backup(&outcome, database)
+    };
+    let host = Host::transparent(behind);
+    failing(&worker(9), &host, 1);
+    let tally = go(&cases(host.asked()), 4, worker, |database, case| {
+        let host = Host::spoiling(behind, case.nth, case.fault);
+        let ended = failing(database, &host, case.attempts);
+        assert!(host.fired(), "there was no such request");
+        ended
+    });
+    count("requests of a backup that fails anyway", tally);
 }
