@@ -131,6 +131,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("level", &[]),
     ("monitor", &[]),
     ("interrupt", &["error"]),
+    ("cores", &["error"]),
     ("error", &[]),
 ];
 
