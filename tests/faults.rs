@@ -1,8 +1,6 @@
 //! The fault loop: of a run, each thing that can fail is failed, one at a time and in every way there is. Afterwards there is a
 //! complete and verified backup, or a non-zero exit and nothing at all.
 
-#[path = "faults/crew.rs"]
-mod crew;
 #[path = "faults/fault.rs"]
 mod fault;
 #[path = "faults/host.rs"]
@@ -15,6 +13,4 @@ mod programs;
 mod reading;
 #[path = "faults/requests.rs"]
 mod requests;
-#[path = "faults/scene.rs"]
-mod scene;
 mod support;

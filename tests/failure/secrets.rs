@@ -47,7 +47,7 @@ fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
 
 /// What a child sees of itself and of pgbk, and what lies in the temporary folder by then.
 const LOOK: &str = "cat /proc/$$/cmdline /proc/$$/environ /proc/$PPID/cmdline > $NOTES/seen; ulimit -c > $NOTES/core
-    grep 'core file' /proc/$PPID/limits > $NOTES/limits; find \"$TMPDIR\" -type f -printf '%m %p\\n' > $NOTES/temporary
+    grep 'core file' /proc/$PPID/limits > $NOTES/limits; find \"${PGPASSFILE%/*}\" -type f -printf '%m %p\\n' > $NOTES/temporary
     exec \"$REAL\" \"$@\"";
 
 /// The folders that one run after another writes to, and what they must never show.

@@ -33,7 +33,7 @@ pub enum Fault {
     AnswerCut,
 }
 
-pub const ALL: [Fault; 18] = [
+pub const ALL: [Fault; 22] = [
     Fault::Rejected(503, "SlowDown"),
     Fault::DoneButLost,
     Fault::Held,
@@ -52,4 +52,8 @@ pub const ALL: [Fault; 18] = [
     Fault::AnswerCut,
     Fault::Rejected(404, "NoSuchKey"),
     Fault::Rejected(412, "PreconditionFailed"),
+    Fault::Rejected(409, "ConditionalRequestConflict"),
+    Fault::Rejected(400, "ExpiredToken"),
+    Fault::Rejected(403, "RequestTimeTooSkewed"),
+    Fault::Rejected(301, "PermanentRedirect"),
 ];

@@ -1,11 +1,11 @@
 //! Everything that a program can do which pgbk starts.
 
-use super::crew::go;
 use super::requests::count;
-use super::scene::{Ended, Scene, assert_is_a_failure, database};
+use crate::support::crew::go;
 use crate::support::database::{assert_same, dump, exists};
 use crate::support::fake::Fake;
 use crate::support::pgbk::Pgbk;
+use crate::support::scene::{Ended, Scene, assert_is_a_failure, database};
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -105,7 +105,7 @@ fn assert_gone(fake: &Fake) {
 
 #[test]
 fn whatever_becomes_of_pg_dump_the_backup_is_complete_or_leaves_nothing() {
-    let tally = go(&events(), 8, worker, |database, event| {
+    let tally = go(&events(), 5, worker, |database, event| {
         let (scene, fake) = (Scene::new(), Fake::new(event.body));
         let run = scene.direct().set("S3_PART_SIZE", "5M").set("DUMP_STALL_TIMEOUT", "2s");
         let run = run.set("PG_BIN_DIR", fake.bin().display()).set("DUMP_FORMAT", event.format);

@@ -1,11 +1,11 @@
 //! Every request of a download, a restore and a pruning, failed in every way.
 
-use super::crew::go;
 use super::host::Host;
 use super::requests::{Case, cases, count};
-use super::scene::{Ended, Scene, assert_is_a_failure, database};
+use crate::support::crew::go;
 use crate::support::database::{assert_same, comparable, dump, exists};
 use crate::support::s3::seaweedfs;
+use crate::support::scene::{Ended, Scene, assert_is_a_failure, database};
 use pgbk::manifest::BackupId;
 use pgbk::store::{read_small, write_small};
 use std::collections::BTreeSet;
@@ -80,12 +80,12 @@ fn each(what: &str, sample: usize, rows: usize, run: fn(&Stored, &Host, usize) -
 
 #[test]
 fn whichever_request_of_a_download_fails_the_file_is_whole_or_is_not_there() {
-    each("requests of a download", 5, 20_000, download);
+    each("requests of a download", 3, 20_000, download);
 }
 
 #[test]
 fn whichever_request_of_a_restore_fails_the_database_is_whole_or_is_not_there() {
-    each("requests of a restore", 4, 2_000, restore);
+    each("requests of a restore", 2, 2_000, restore);
 }
 
 /// Three small backups, newest last, as they are stored.

@@ -1,12 +1,12 @@
 //! Every request of a run, failed in every way.
 
-use super::crew::{Tally, go};
 use super::fault::{ALL, Fault};
 use super::host::Host;
-use super::scene::{Ended, Scene, assert_is_a_failure, database};
+use crate::support::crew::{Tally, go};
 use crate::support::fake::Fake;
 use crate::support::proof;
 use crate::support::s3::seaweedfs;
+use crate::support::scene::{Ended, Scene, assert_is_a_failure, database};
 
 /// What is failed: the nth request, in this way, with so many tries.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ fn whichever_request_of_a_backup_fails_it_is_complete_or_leaves_nothing() {
     assert_eq!(backup(&worker(9), &host, 1), Ended::Healed);
     let requests = host.asked();
     assert!(requests >= 8, "only {requests} requests");
-    let tally = go(&cases(requests), 14, worker, |database, case| {
+    let tally = go(&cases(requests), 8, worker, |database, case| {
         let host = Host::spoiling(behind, case.nth, case.fault);
         let ended = backup(database, &host, case.attempts);
         assert!(host.fired(), "there was no such request");
@@ -74,7 +74,7 @@ fn whichever_request_of_a_backup_that_fails_anyway_fails_too_nothing_is_publishe
     };
     let host = Host::transparent(behind);
     failing(&worker(9), &host, 1);
-    let tally = go(&cases(host.asked()), 4, worker, |database, case| {
+    let tally = go(&cases(host.asked()), 2, worker, |database, case| {
         let host = Host::spoiling(behind, case.nth, case.fault);
         let ended = failing(database, &host, case.attempts);
         assert!(host.fired(), "there was no such request");

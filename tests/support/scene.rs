@@ -1,9 +1,9 @@
 //! A database and a folder of a bucket for one run after another, and what must hold after each.
 
-use crate::support::cluster::cluster;
-use crate::support::pgbk::{Outcome, Pgbk, connected};
-use crate::support::process::until;
-use crate::support::s3::seaweedfs;
+use super::cluster::cluster;
+use super::pgbk::{Outcome, Pgbk, connected};
+use super::process::until;
+use super::s3::seaweedfs;
 use pgbk::manifest::BackupId;
 use pgbk::store::Store;
 use pgbk::store::s3::{S3, S3Settings};
