@@ -2,12 +2,18 @@
 
 #[path = "failure/disk.rs"]
 mod disk;
+#[path = "failure/host.rs"]
+mod host;
 #[path = "failure/interrupt.rs"]
 mod interrupt;
+#[path = "failure/memory.rs"]
+mod memory;
 #[path = "failure/program.rs"]
 mod program;
 #[path = "failure/secrets.rs"]
 mod secrets;
+#[path = "failure/server.rs"]
+mod server;
 mod support;
 
 use pgbk::store::Store;

@@ -2,9 +2,9 @@
 
 use super::Vault;
 use crate::error::{Fault, Kind, Result, kind};
-use crate::manifest::Manifest;
+use crate::manifest::{META_LIMIT, Manifest};
 use crate::monitor::Monitor;
-use crate::store::{Purpose, Receipt, write_as};
+use crate::store::{Purpose, Receipt, read_small, write_as};
 
 impl Vault {
     /// Writes the document that makes a backup of what is stored, or takes back all of it.
@@ -18,8 +18,7 @@ impl Vault {
             Ok(receipt)
         });
         written.map_err(|error| {
-            if kind(&error) == Kind::Exists {
-                // The .meta that is there is another's.
+            if kind(&error) == Kind::Exists || self.is_anothers(&key, meta) {
                 self.take_back(&[object], monitor);
             } else {
                 // The request may have arrived although its answer did not: the .meta goes first, so that no backup is left without payload.
@@ -27,6 +26,11 @@ impl Vault {
             }
             error.context(format!("write the .meta of {}", manifest.id))
         })
+    }
+
+    /// Whether somebody else's document is there: two servers may have databases of one name, and dump them in one second.
+    fn is_anothers(&self, key: &str, ours: &[u8]) -> bool {
+        read_small(self.store.as_ref(), key, META_LIMIT).is_ok_and(|found| found != ours)
     }
 
     /// Reads a document back: a host, or what stands before it, may say yes to what it does not keep. One that cannot be asked has
