@@ -26,6 +26,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod console;
+pub mod cores;
 pub mod cron;
 pub mod databases;
 pub mod document;

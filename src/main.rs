@@ -3,11 +3,11 @@
 use clap::FromArgMatches;
 use pgbk::cli::{self, Cli, LogArgs};
 use pgbk::console::Console;
-use pgbk::{commands, environment, error, interrupt};
+use pgbk::{commands, cores, environment, error, interrupt};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let prepared = environment::prepare(&commands::variables(&cli::command()));
+    let prepared = cores::forbid().and_then(|()| environment::prepare(&commands::variables(&cli::command())));
     // Made anew: clap reads the variables when it is told of them.
     let parsed = cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let parsed = parsed.map_err(commands::naming_the_variable);

@@ -4,6 +4,7 @@
 
 pub mod doubletake;
 pub mod fixed_name;
+mod publish;
 
 use crate::error::{Fault, Kind, Result, kind};
 use crate::keys::{Key, Working};
@@ -13,7 +14,7 @@ use crate::manifest::{
 };
 use crate::monitor::Monitor;
 use crate::series::Series;
-use crate::store::{Creation, Held, Object, Purpose, Receipt, Store, Upload, read_small, write_as};
+use crate::store::{Creation, Held, Object, Purpose, Receipt, Store, Upload, read_small};
 use crate::stream::archive::{Archive, Verdict};
 use crate::stream::tally::Summer;
 use crate::stream::{Pack, Packed, Recipe, unpack};
@@ -294,11 +295,7 @@ impl Deposit<'_> {
             chunks: packed.chunks,
         };
         let meta = manifest.seal(working.as_ref())?;
-        let written = write_as(vault.store.as_ref(), &manifest.meta_key(), &meta, Purpose::Meta).map_err(|error| {
-            // The request may have arrived although its answer did not: the .meta goes first, so that no backup is left without payload.
-            vault.take_back(&[&manifest.meta_key(), &manifest.object], monitor);
-            error.context(format!("write the .meta of {}", manifest.id))
-        })?;
+        let written = vault.publish(&manifest, &meta, monitor)?;
         locked(&manifest, [receipt.held, written.held], monitor)?;
         Ok(manifest)
     }

@@ -143,6 +143,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("series", &[]),
     ("monitor", &[]),
     ("interrupt", &["error"]),
+    ("cores", &["error"]),
     ("error", &[]),
 ];
 

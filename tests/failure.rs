@@ -1,5 +1,19 @@
 //! Bad input and bad luck: each ends with its exit code and a message, and leaves nothing behind.
 
+#[path = "failure/disk.rs"]
+mod disk;
+#[path = "failure/host.rs"]
+mod host;
+#[path = "failure/interrupt.rs"]
+mod interrupt;
+#[path = "failure/memory.rs"]
+mod memory;
+#[path = "failure/program.rs"]
+mod program;
+#[path = "failure/secrets.rs"]
+mod secrets;
+#[path = "failure/server.rs"]
+mod server;
 mod support;
 
 use pgbk::store::Store;
@@ -168,67 +182,6 @@ fn a_dump_whose_snapshot_is_lost_leaves_no_backup() {
 }
 
 #[test]
-fn a_killed_pg_dump_leaves_no_backup_and_the_signal_is_named() {
-    let fake = Fake::new("\"$REAL\" \"$@\" | head -c 11000000; kill -9 $$");
-    fails(&with(backup(&large()), &fake), 1, "pg_dump was killed by signal 9");
-}
-
-#[test]
-fn a_pg_dump_that_hangs_is_ended_after_the_stall_timeout() {
-    let fake = Fake::new("\"$REAL\" \"$@\" | head -c 1000; sleep 600");
-    let run = with(backup(&large()), &fake).set("DUMP_STALL_TIMEOUT", "1s").set("DB_BACKUP_COMPRESS", "zstd");
-    let outcome = fails(&run, 1, "pg_dump wrote nothing for 1 s");
-    assert!(outcome.err.contains("DUMP_STALL_TIMEOUT"), "{outcome:#?}");
-    assert!(!runs(&fake.process()));
-}
-
-#[test]
-fn a_dump_without_its_last_line_is_no_backup_although_pg_dump_was_content() {
-    let fake = Fake::new("\"$REAL\" \"$@\" | head -n -8; exit 0");
-    for (compress, database) in [("0", large()), ("zstd", large()), ("xz", small()), ("gzip", small())] {
-        fails(&with(backup(&database), &fake).set("DB_BACKUP_COMPRESS", compress), 1, "cut short");
-    }
-    let silent = Fake::new("exit 0");
-    fails(&with(backup(&small()), &silent), 1, "cut short");
-}
-
-#[test]
-fn an_archive_that_is_none_is_no_backup() {
-    for body in ["exit 0", "echo not an archive", "printf PGDM"] {
-        let fake = Fake::new(body);
-        fails(&with(backup(&small()), &fake).set("DUMP_FORMAT", "custom"), 1, "pg_dump gave no archive");
-    }
-}
-
-#[test]
-fn an_archive_without_its_end_is_no_backup_although_pg_dump_was_content() {
-    // In its table of contents, before its first row, among its rows, and before the mark behind the last of them.
-    for kept in ["-c 800", "-c -13000", "-c -6000", "-c -5"] {
-        let fake = Fake::new(&format!("\"$REAL\" \"$@\" | head {kept}; exit 0"));
-        fails(&with(backup(&small()), &fake).set("DUMP_FORMAT", "custom"), 1, "cut short");
-    }
-}
-
-#[test]
-fn ten_megabytes_on_stderr_block_nothing_and_fill_no_message() {
-    let flood = "head -c 10000000 /dev/zero | tr '\\0' x >&2; echo >&2;";
-    let place = folder();
-    let fake = Fake::new(&format!("{flood} exec \"$REAL\" \"$@\""));
-    with(backup(&small()), &fake).directory(place.path()).expect(0);
-    let fake = Fake::new(&format!("{flood} echo the end of it >&2; exit 1"));
-    let outcome = fails(&with(backup(&small()), &fake), 1, "the end of it");
-    assert!(outcome.err.len() < 10_000, "{} bytes", outcome.err.len());
-}
-
-#[test]
-fn a_pg_dump_older_than_the_server_is_refused_before_anything_is_stored() {
-    let fake = Fake::of(cluster(), "echo 'pg_dump (PostgreSQL) 9.6.24'", "exec \"$REAL\" \"$@\"");
-    let outcome = fails(&with(backup(&small()), &fake), 2, "9.6.24");
-    assert!(outcome.err.contains("PG_BIN_DIR"), "{outcome:#?}");
-    assert!(!fake.note("pid").exists(), "it was started");
-}
-
-#[test]
 fn a_backup_needs_no_temporary_folder_and_an_archives_restore_says_that_it_does() {
     let folder = tempfile::tempdir().unwrap();
     let pgbk = connected().directory(folder.path()).set("TMPDIR", "/proc");
@@ -311,50 +264,6 @@ fn denied_rights_are_told_with_the_right_that_is_missing() {
     assert_nothing_stored(&S3::open(seaweedfs().settings(&bucket)).unwrap());
 }
 
-/// Runs with a disk of 1 MB at this place, seen by this run alone; gives the exit code, what was said, and the files left.
-fn on_a_full_disk(run: &Pgbk, at: &Path) -> (i32, String, String) {
-    let script =
-        "mount -t tmpfs -o size=1m none \"$0\" || exit 99; \"$@\" >/dev/null; code=$?; find \"$0\" -type f; exit $code";
-    let output = run.wrapped("unshare", &["-m", "sh", "-c", script, at.to_str().unwrap()]);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stderr), text(&output.stdout))
-}
-
-fn may_mount() -> bool {
-    let root = rustix::process::getuid().is_root();
-    if !root {
-        eprintln!("not root: a full disk cannot be made");
-    }
-    root
-}
-
-#[test]
-fn a_full_disk_ends_a_backup_and_leaves_nothing_on_it() {
-    if !may_mount() {
-        return;
-    }
-    let place = folder();
-    let (code, said, left) = on_a_full_disk(&backup(&large()).directory(place.path()), place.path());
-    assert_eq!((code, left.as_str()), (1, ""), "{said}");
-    assert!(said.contains("No space left on device") && said.contains("hint: free some space"), "{said}");
-}
-
-#[test]
-fn a_full_disk_ends_a_download_and_leaves_nothing_on_it() {
-    if !may_mount() {
-        return;
-    }
-    let (place, disk) = (folder(), folder());
-    backup(&large()).directory(place.path()).expect(0);
-    let path = disk.path().join("out.sql").display().to_string();
-    for arguments in [vec!["download", "-o", &path], vec!["download", "--raw", "-o", disk.path().to_str().unwrap()]] {
-        let run = pgbk(arguments).key().directory(place.path());
-        let (code, said, left) = on_a_full_disk(&run, disk.path());
-        assert_eq!((code, left.as_str()), (1, ""), "{said}");
-        assert!(said.contains("No space left on device"), "{said}");
-    }
-}
-
 #[test]
 fn an_existing_output_file_is_kept_unless_it_is_said_otherwise() {
     let place = folder();
@@ -404,160 +313,6 @@ fn the_error_is_a_document_with_json_and_shows_the_exit_code() {
     let place = folder();
     let outcome = pgbk(["verify", "shop-20200101T000000Z", "--json"]).directory(place.path()).expect(4);
     assert_eq!(outcome.json()["error"]["exit_code"], 4);
-}
-
-/// A host with one large backup, which gives the payload's beginning and then says nothing more.
-fn silent_host(database: &str) -> (Faulty, String) {
-    let host = Faulty::start(|request, _| {
-        let start = request
-            .headers
-            .get("range")
-            .and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse().ok());
-        let late = request.path.ends_with(".enc") && start.is_some_and(|start: u64| start >= 6 << 20);
-        let listing = request.path.trim_end_matches('/') == "/bucket";
-        match request.call() {
-            "get" if late => Some(Fault::Hang(Duration::from_secs(300))),
-            "get" if listing => Some(Fault::Answer(403, "AccessDenied")),
-            _ => None,
-        }
-    });
-    let run = pgbk(["backup", database]).server(cluster()).key();
-    let made = run.at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").json();
-    (host, made["id"].as_str().unwrap().to_owned())
-}
-
-fn hung(host: &Faulty) -> bool {
-    host.seen().iter().any(|request| {
-        let range = request.headers.get("range").map(String::as_str).unwrap_or_default();
-        request.path.ends_with(".enc") && range.starts_with("bytes=6291456-")
-    })
-}
-
-#[test]
-fn an_interrupted_download_leaves_no_file() {
-    let (host, id) = silent_host(&large());
-    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
-        let place = folder();
-        let path = place.path().join("out.sql").display().to_string();
-        let run =
-            pgbk(["download", &id, "-o", &path]).key().at(&host.endpoint, "bucket", "key", "topsecret-of-the-store");
-        let running = run.set("S3_TIMEOUT", "5m").start();
-        let begun =
-            || files(place.path()).iter().any(|file| fs::metadata(file).is_ok_and(|file| file.len() >= 5 << 20));
-        assert!(until(LONG, || hung(&host) && begun()));
-        running.signal(signal);
-        let outcome = running.end();
-        assert_eq!(outcome.code, Some(code), "{outcome:#?}");
-        assert_empty(place.path());
-    }
-}
-
-#[test]
-fn an_interrupted_restore_leaves_no_database_and_an_old_one_as_it_was() {
-    let (host, id) = silent_host(&large());
-    let count =
-        |name: &str| cluster().psql("postgres", &format!("SELECT count(*) FROM pg_database WHERE datname = '{name}'"));
-    let old = cluster().database("old");
-    cluster().psql(&old, "CREATE TABLE mine AS SELECT 1 AS one");
-    for (target, more, signal, code) in [
-        ("interrupted", "--yes", Signal::TERM, 143),
-        ("interrupted", "--yes", Signal::INT, 130),
-        (&old, "--clean", Signal::TERM, 143),
-    ] {
-        let run = pgbk(
-            ["restore", &id, "--yes", "--to", target, more]
-                .into_iter()
-                .filter(|word| *word != "--yes")
-                .chain(["--yes"]),
-        );
-        let run = run.server(cluster()).key().at(&host.endpoint, "bucket", "key", "topsecret-of-the-store");
-        let running = run.set("S3_TIMEOUT", "5m").start();
-        let copying = format!(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{target}' AND query LIKE 'COPY%' AND state = 'active'"
-        );
-        assert!(until(LONG, || cluster().psql("postgres", &copying) == "1"), "the restore did not get to its rows");
-        running.signal(signal);
-        let outcome = running.end();
-        assert_eq!(outcome.code, Some(code), "{outcome:#?}");
-        assert!(outcome.took < LONG, "{outcome:#?}");
-        assert_eq!(count("interrupted"), "0", "{outcome:#?}");
-    }
-    assert_eq!(cluster().psql(&old, "SELECT one FROM mine"), "1");
-}
-
-#[test]
-fn an_interrupted_backup_leaves_nothing_in_the_store_and_no_pg_dump() {
-    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
-        let fake = Fake::gated(cluster());
-        let bucket = seaweedfs().bucket("interrupted");
-        let store = S3::open(seaweedfs().settings(&bucket)).unwrap();
-        let running = with(backup(&large()), &fake).s3(seaweedfs(), &bucket).set("S3_PART_SIZE", "5M").start();
-        fake.await_half();
-        assert!(until(LONG, || !store.unfinished("").unwrap().is_empty()), "no upload was begun");
-        let sent = std::time::Instant::now();
-        running.signal(signal);
-        let outcome = running.end();
-        assert_eq!(outcome.code, Some(code), "{outcome:#?}");
-        assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
-        assert_nothing_stored(&store);
-        assert!(!runs(&fake.process()));
-
-        let (fake, place) = (Fake::gated(cluster()), folder());
-        let running = with(backup(&large()), &fake).directory(place.path()).start();
-        fake.await_half();
-        running.signal(signal);
-        assert_eq!(running.end().code, Some(code));
-        assert_empty(place.path());
-    }
-}
-
-#[test]
-fn a_backup_into_a_host_that_says_nothing_can_be_interrupted() {
-    let long = Duration::from_secs(300);
-    for (call, fault) in [("begin", Fault::DoneButHangs(long)), ("part", Fault::Hang(long))] {
-        let host = Faulty::start(move |request, _| match request.call() {
-            hangs if hangs == call => Some(fault.clone()),
-            "get" => Some(Fault::Answer(403, "AccessDenied")),
-            _ => None,
-        });
-        let run = backup(&large()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store");
-        let running = run.set("S3_PART_SIZE", "5M").set("S3_TIMEOUT", "5m").start();
-        assert!(until(LONG, || host.count(call) > 0));
-        let sent = std::time::Instant::now();
-        running.signal(Signal::TERM);
-        let outcome = running.end();
-        assert_eq!(outcome.code, Some(143), "{outcome:#?}");
-        assert!(sent.elapsed() < Duration::from_secs(20), "{:?}", sent.elapsed());
-        assert_eq!((host.objects().len(), host.open_uploads()), (0, 0), "{call}");
-    }
-}
-
-#[test]
-fn no_secret_is_in_the_command_line_or_environment_of_pg_dump() {
-    let fake = Fake::new(
-        "cat /proc/$$/cmdline /proc/$$/environ > $NOTES/seen; cat /proc/$PPID/cmdline >> $NOTES/seen
-        stat -c %a \"$PGPASSFILE\" > $NOTES/mode; echo \"$PGPASSFILE\" > $NOTES/passfile; exec \"$REAL\" \"$@\"",
-    );
-    let bucket = seaweedfs().bucket("secrets");
-    let key = KEY.to_owned();
-    let iv = OTHER_KEY[..32].to_owned();
-    let run = with(backup(&small()), &fake).s3(seaweedfs(), &bucket).set("DB_BACKUP_ENCRYPT_IV", &iv);
-    for run in [run.set("LOG_LEVEL", "debug"), run.set("LOG_FORMAT", "json")] {
-        run.expect(0);
-        let seen = String::from_utf8_lossy(&fs::read(fake.note("seen")).unwrap()).into_owned();
-        for secret in [PASSWORD, &key, &iv, "adminsecret"] {
-            assert!(!seen.contains(secret), "{secret} is in {seen:?}");
-        }
-        assert!(seen.contains("PGPASSFILE=") && !seen.contains("PGPASSWORD"), "{seen:?}");
-        assert_eq!(fs::read_to_string(fake.note("mode")).unwrap().trim(), "600");
-        let passfile = fs::read_to_string(fake.note("passfile")).unwrap();
-        assert!(!Path::new(passfile.trim()).exists(), "the password file was left behind");
-    }
-    let store = S3::open(seaweedfs().settings(&bucket)).unwrap();
-    for meta in store.list("").unwrap().iter().filter(|object| object.key.ends_with(".meta")) {
-        let text = String::from_utf8(pgbk::store::read_small(&store, &meta.key, 1 << 20).unwrap()).unwrap();
-        assert!(!text.contains(PASSWORD) && !text.contains(KEY) && !text.contains("adminsecret"));
-    }
 }
 
 /// A list of hosts may lead a second connection to another server, which does not know the snapshot.

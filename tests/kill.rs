@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 use support::cluster::cluster;
 use support::pgbk::{Pgbk, pgbk};
 use support::process::until;
+use support::proof;
 use support::random::Random;
 use support::s3::seaweedfs;
-
-const KILLS: usize = 25;
 
 /// More than 20 MB that hardly compress: several parts of 5 MB.
 fn database(hint: &str) -> String {
@@ -56,7 +55,8 @@ fn survives(what: &str, store: &dyn Store, database: &str, settings: impl Fn(Pgb
     };
     let mut known = backups(store);
     let (mut killed, mut leftovers, mut ended) = (0, 0, 0);
-    while killed < KILLS {
+    let kills = proof::size(25, 100);
+    while killed < kills {
         let moment = longest.mul_f64(random.below(1000) as f64 / 1000.0);
         let mut running = backup.start();
         std::thread::sleep(moment);
@@ -67,7 +67,7 @@ fn survives(what: &str, store: &dyn Store, database: &str, settings: impl Fn(Pgb
             // The first run was a slow one: from here on the moments lie within this one.
             longest = moment;
             ended += 1;
-            assert!(ended < 2 * KILLS, "the runs end before they can be killed");
+            assert!(ended < 2 * kills, "the runs end before they can be killed");
         }
         running.end();
         for id in backups(store).into_iter().filter(|id| !known.contains(id)).collect::<Vec<_>>() {
@@ -100,6 +100,7 @@ fn survives(what: &str, store: &dyn Store, database: &str, settings: impl Fn(Pgb
     assert_eq!(backups(store).len(), known.len() + 1, "cleaning took a backup, or the next one was not made");
     run(&["verify", "--all", "--level", "stored"]).expect(0);
     assert_eq!(store.list("").unwrap().len(), 2 * (known.len() + 1));
+    proof::counted("kills", what, killed, 0);
 }
 
 #[test]

@@ -168,6 +168,12 @@ fn remove(vault: &Vault, id: &BackupId, payload: &Payload, mode: Mode, monitor: 
     if let Err(error) = remove_for_good(store, &id.meta_key(), None) {
         return refused(error, "");
     }
+    // A host, or what stands before it, may say yes to what it does not do; a .meta without its payload is a damaged backup.
+    match store.open(&id.meta_key(), None) {
+        Err(error) if kind(&error) == Kind::NotFound => {}
+        Err(error) => return refused(error, ""),
+        Ok(_) => return Ok(Fate::Left("the store was told to remove its .meta and still has it".to_owned())),
+    }
     if let Err(error) = remove_for_good(store, &payload.key, payload.version.as_deref()) {
         return refused(error, "its .meta is gone, its payload is left behind: ");
     }

@@ -2,6 +2,7 @@
 
 use super::support::database::{assert_same, comparable, dump, script, small, sql, stdout_of, tool};
 use super::support::pgbk::{Pgbk, connected};
+use super::support::proof;
 use super::support::s3::{Server, radosgw, seaweedfs};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use std::fs;
@@ -199,6 +200,22 @@ fn a_script_that_is_cut_short_is_accepted_only_when_that_is_said() {
     pgbk.args(["verify", "--all"]).expect(0);
     pgbk.args(["restore", uploaded["id"].as_str().unwrap(), "--yes", "--to", "cut_copy"]).expect(0);
     assert_eq!(sql("cut_copy", "SELECT count(*) FROM t"), "0");
+}
+
+/// psql takes such a piece for whole, and ends with 0.
+#[test]
+fn a_script_that_is_cut_behind_any_of_its_statements_is_no_backup() {
+    let (folder, pgbk) = directory();
+    super::features("cut_statements");
+    let made = stdout_of(&mut tool("pg_dump", "cut_statements"));
+    let ends: Vec<usize> = made.windows(2).enumerate().filter(|(_, end)| end == b";\n").map(|(at, _)| at + 2).collect();
+    let count = proof::size(10, 150).min(ends.len());
+    for index in 0..count {
+        let cut = &made[..ends[index * ends.len() / count]];
+        pgbk.args(["upload", "-", "--database", "cut_statements"]).input(cut).expect(1).says("--allow-incomplete");
+    }
+    assert_eq!(files(&folder.path().join("store/cut_statements")), [""; 0]);
+    proof::counted("forgeries", "scripts cut behind a statement", 0, count);
 }
 
 #[test]

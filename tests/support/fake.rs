@@ -16,16 +16,25 @@ impl Fake {
         Self::of(cluster(), "exec \"$REAL\" --version", body)
     }
 
+    /// Another program than `pg_dump`.
+    pub fn of_program(name: &str, body: &str) -> Fake {
+        Self::made(cluster(), name, "exec \"$REAL\" --version", body)
+    }
+
     pub fn of(server: &Cluster, version: &str, body: &str) -> Fake {
+        Self::made(server, "pg_dump", version, body)
+    }
+
+    fn made(server: &Cluster, name: &str, version: &str, body: &str) -> Fake {
         let folder = tempfile::tempdir().unwrap();
         let notes = folder.path().join("notes");
         fs::create_dir(&notes).unwrap();
         let script = format!(
             "#!/bin/bash\nset -o pipefail\nREAL={}\nNOTES={}\nif [ \"$1\" = --version ]; then {version}; exit; fi\necho $$ > $NOTES/pid\n{body}\n",
-            server.bin.join("pg_dump").display(),
+            server.bin.join(name).display(),
             notes.display()
         );
-        let path = folder.path().join("pg_dump");
+        let path = folder.path().join(name);
         fs::write(&path, script).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         Fake { folder }

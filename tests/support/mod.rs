@@ -4,12 +4,15 @@
 
 pub mod ceph;
 pub mod cluster;
+pub mod crew;
 pub mod database;
 pub mod fake;
 pub mod faulty;
 pub mod pgbk;
 pub mod process;
 pub mod proof;
+pub mod proxy;
 pub mod random;
 pub mod s3;
+pub mod scene;
 pub mod scheduler;

@@ -1,0 +1,36 @@
+//! What an S3 host can answer, or another program can have written to it.
+
+use super::*;
+
+/// Answers the beginning of every write so.
+fn answering(status: u16, code: &'static str) -> Outcome {
+    let host = Faulty::start(move |request, _| match request.call() {
+        "put" | "begin" => Some(Fault::Answer(status, code)),
+        "get" => Some(Fault::Answer(403, "AccessDenied")),
+        _ => None,
+    });
+    let outcome = backup(&small()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").expect(1);
+    assert_eq!((host.objects().len(), host.open_uploads()), (0, 0), "{code}");
+    outcome
+}
+
+#[test]
+fn a_wrong_clock_an_expired_key_and_another_region_are_told_with_what_to_set() {
+    answering(403, "RequestTimeTooSkewed").says("hint: this machine's clock and the host's differ");
+    answering(400, "ExpiredToken").says("hint: check S3_ACCESS_KEY_ID");
+    answering(301, "PermanentRedirect").says("hint: the bucket is in another region: set S3_REGION");
+}
+
+/// Two servers may have databases of one name, and dump them in one second.
+#[test]
+fn a_meta_that_another_program_wrote_meanwhile_is_neither_overwritten_nor_taken_back() {
+    let host = Faulty::start(|request, _| match request.call() {
+        "put" if !request.path.ends_with(".meta") => None,
+        "put" => Some(Fault::DoneByAnother),
+        "get" => Some(Fault::Answer(403, "AccessDenied")),
+        _ => None,
+    });
+    let run = backup(&small()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").set("S3_ATTEMPTS", "1");
+    run.expect(1);
+    assert_eq!(host.objects(), [b"another"], "the other's .meta alone should be there");
+}
