@@ -4,6 +4,7 @@ mod support;
 
 use pgbk::error::{Kind, hints, kind};
 use pgbk::manifest::Format;
+use pgbk::postgres::control::Lock;
 use pgbk::postgres::dump;
 use pgbk::postgres::{Control, Given, Settings, Why, tools};
 use pgbk::process::ChildReader;
@@ -241,8 +242,8 @@ fn a_second_lock_is_busy_and_names_the_holder() {
     let here = server(&[]).for_database(&cluster().database("lock"));
     let mut one = Control::open(&here).unwrap();
     let mut two = Control::open(&here).unwrap();
-    one.lock().unwrap();
-    let error = two.lock().unwrap_err();
+    one.lock(Lock::Database).unwrap();
+    let error = two.lock(Lock::Database).unwrap_err();
     assert_eq!(kind(&error), Kind::Busy);
     let message = error.to_string();
     assert!(
@@ -251,12 +252,12 @@ fn a_second_lock_is_busy_and_names_the_holder() {
     );
     drop(one);
     let begun = Instant::now();
-    while two.lock().is_err() {
+    while two.lock(Lock::Database).is_err() {
         assert!(begun.elapsed() < Duration::from_secs(10), "the lock outlived its connection");
         std::thread::sleep(Duration::from_millis(10));
     }
     let mut elsewhere = Control::open(&server(&[]).for_database(&cluster().database("lock"))).unwrap();
-    elsewhere.lock().unwrap();
+    elsewhere.lock(Lock::Database).unwrap();
 }
 
 /// A dump of the control connection's database from its snapshot, with the password file that lives as long.
@@ -348,7 +349,7 @@ fn a_session_pool_works_and_its_own_refusals_are_understood() {
     let port = cluster().pooler("session").to_string();
     let pooled = server(&[("PGPORT", &port), ("PGSSLMODE", "disable")]);
     let mut control = Control::open(&pooled).unwrap();
-    control.lock().unwrap();
+    control.lock(Lock::Database).unwrap();
     control.snapshot().unwrap();
     control.alive().unwrap();
     let error = refusal(&pooled.for_database("absent"));

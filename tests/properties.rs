@@ -74,7 +74,7 @@ fn methods() -> impl Strategy<Value = Option<Compression>> {
 }
 
 fn formats() -> impl Strategy<Value = Format> {
-    proptest::sample::select(vec![Format::Plain, Format::Custom])
+    proptest::sample::select(vec![Format::Plain, Format::Custom, Format::Tar])
 }
 
 fn pieces() -> impl Strategy<Value = Vec<usize>> {
@@ -125,7 +125,7 @@ proptest! {
 /// An archive that does not begin as one is refused.
 fn of_format(format: Format, bytes: Vec<u8>) -> Vec<u8> {
     match format {
-        Format::Plain => bytes,
+        Format::Plain | Format::Tar => bytes,
         Format::Custom => [b"PGDMP".as_slice(), &bytes].concat(),
     }
 }
