@@ -6,6 +6,7 @@ mod child;
 mod contents;
 pub mod control;
 pub mod dump;
+mod line;
 pub mod load;
 mod parameters;
 mod passfile;
