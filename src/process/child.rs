@@ -73,7 +73,7 @@ impl Child {
     }
 
     /// Looks without reaping: the process id, and with it the group's, stays ours until [`Child::end`].
-    fn is_over(&self) -> Result<bool> {
+    pub(super) fn is_over(&self) -> Result<bool> {
         if self.ended.is_some() {
             return Ok(true);
         }
