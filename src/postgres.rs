@@ -7,6 +7,7 @@ mod contents;
 pub mod control;
 pub mod dump;
 pub mod globals;
+mod line;
 pub mod load;
 mod parameters;
 mod passfile;

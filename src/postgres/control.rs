@@ -1,5 +1,6 @@
 //! The control connection of a backup: it knows the server, holds the lock, and keeps the snapshot to the end.
 
+use super::line::Line;
 use super::scratch::PREFIX as SCRATCH;
 use super::settings::Settings;
 use super::{pool, privileges};
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 pub use super::privileges::{Unreadable, Why};
 
 pub struct Control {
-    client: Client,
+    line: Line,
     settings: Settings,
     server: Server,
     snapshot: Option<Snapshot>,
@@ -66,17 +67,10 @@ const APPLICATION: &str = "pgbk";
 impl Control {
     /// Connects. Refuses a connection pool that shares server connections, on which neither lock nor snapshot would hold.
     pub fn open(settings: &Settings) -> Result<Control> {
-        let (mut client, settings) = settings.connect_pinned(APPLICATION)?;
-        // First of all: a role's statement_timeout may be shorter than what comes next.
-        client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").with_context(|| settings.describe())?;
-        let version_num = text(&mut client, "SHOW server_version_num")?.parse()?;
-        for setting in patience(version_num) {
-            client.batch_execute(&format!("SET {setting}"))?;
-        }
-        pool::refuse(&mut client, &settings)?;
-        let server = Server::ask(&mut client, version_num);
-        let server = server.with_context(|| format!("ask {} what it is", settings.describe()))?;
-        Ok(Control { client, settings, server, snapshot: None })
+        let (client, settings) = settings.connect_pinned(APPLICATION)?;
+        let (mut line, place) = (Line::new(client), settings.clone());
+        let server = line.ask(move |client| prepare(client, &place))?;
+        Ok(Control { line, settings, server, snapshot: None })
     }
 
     pub fn server(&self) -> &Server {
@@ -90,14 +84,17 @@ impl Control {
 
     /// The database's size on the server's disk, in bytes.
     pub fn size(&mut self) -> Result<u64> {
-        let size = text(&mut self.client, "SELECT pg_database_size(current_database())")?;
-        Ok(size.parse()?)
+        Ok(self.ask("SELECT pg_database_size(current_database())".to_owned())?.parse()?)
+    }
+
+    fn ask(&mut self, query: String) -> Result<String> {
+        self.line.ask(move |client| text(client, &query))
     }
 
     /// Takes the lock that keeps a second run away from this database, until the connection ends.
     pub fn lock(&mut self, lock: Lock) -> Result<()> {
         let (class, object) = (LOCK, lock as u32);
-        match text(&mut self.client, &format!("SELECT pg_try_advisory_lock({class}, {object})"))?.as_str() {
+        match self.ask(format!("SELECT pg_try_advisory_lock({class}, {object})"))?.as_str() {
             "t" => Ok(()),
             _ => {
                 let holder = self.holder(lock)?.unwrap_or_else(|| "another run that has just ended".to_owned());
@@ -134,7 +131,7 @@ impl Control {
              WHERE l.locktype = 'advisory' AND l.classid = {class} AND l.objid = {object} AND l.objsubid = 2 AND l.granted
                AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1"
         );
-        Ok(first(&mut self.client, &query)?.map(|row| {
+        Ok(self.line.ask(move |client| first(client, &query))?.map(|row| {
             let part = |index, before: &str| match row.get(index) {
                 Some(value) if !value.is_empty() => format!("{before}{value}"),
                 _ => String::new(),
@@ -147,18 +144,18 @@ impl Control {
 
     /// By the server's clock.
     pub fn now(&mut self) -> Result<Timestamp> {
-        Ok(Timestamp::from_microsecond(text(&mut self.client, &format!("SELECT {MICROSECONDS}"))?.parse()?)?)
+        Ok(Timestamp::from_microsecond(self.ask(format!("SELECT {MICROSECONDS}"))?.parse()?)?)
     }
 
     /// Whether this role may see the passwords of roles, which managed servers keep to themselves.
     pub fn reads_passwords(&mut self) -> Result<bool> {
-        Ok(text(&mut self.client, "SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')")? == "t")
+        Ok(self.ask("SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')".to_owned())? == "t")
     }
 
     pub fn has_database(&mut self, name: &str) -> Result<bool> {
         let literal = name.replace('\'', "''");
         let query = format!("SELECT count(*) FROM pg_catalog.pg_database WHERE datname = '{literal}'");
-        Ok(text(&mut self.client, &query)? != "0")
+        Ok(self.ask(query)? != "0")
     }
 
     /// Begins the transaction that every part of the dump sees, and that stays open until the connection ends.
@@ -171,9 +168,11 @@ impl Control {
             (true, false) => "pg_last_xlog_replay_location()",
         };
         let current = if version_num >= 130_000 { "pg_current_snapshot()" } else { "txid_current_snapshot()" };
-        self.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").context("begin the snapshot")?;
         let query = format!("SELECT pg_export_snapshot(), {current}, {lsn}, {MICROSECONDS}");
-        let row = first(&mut self.client, &query).context("export a snapshot")?;
+        let row = self.line.ask(move |client| {
+            client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").context("begin the snapshot")?;
+            first(client, &query).context("export a snapshot")
+        })?;
         let value = |index: usize| row.as_ref().and_then(|row| row.get(index)).map(str::to_owned);
         let wanted = |index| value(index).ok_or_else(|| Fault::failed("the server exported no snapshot"));
         let taken_at = Timestamp::from_microsecond(wanted(3)?.parse()?)?;
@@ -185,7 +184,7 @@ impl Control {
     /// Fails unless the transaction of [`Control::snapshot`] is still the one of this connection. A transaction's `now()` is
     /// the time at which it began, so another one would give another time.
     pub fn alive(&mut self) -> Result<()> {
-        let begun = text(&mut self.client, &format!("SELECT {MICROSECONDS}"));
+        let begun = self.line.ask(|client| Ok(text(client, &format!("SELECT {MICROSECONDS}"))))?;
         let lost = || {
             Fault::failed("the transaction that held the dump's snapshot is gone")
                 .hint("the server's log says who ended it")
@@ -197,7 +196,7 @@ impl Control {
 
     /// What a dump by this role would fail on.
     pub fn unreadable(&mut self) -> Result<Vec<Unreadable>> {
-        privileges::unreadable(&mut self.client)
+        self.line.ask(privileges::unreadable)
     }
 }
 
@@ -225,8 +224,20 @@ pub fn databases(settings: &Settings) -> Result<Vec<String>> {
         "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2
              AND datname !~ '^{SCRATCH}[0-9a-f]{{8}}$' ORDER BY datname"
     );
-    let rows = rows(&mut of_server(settings)?.client, &query)?;
+    let rows = of_server(settings)?.line.ask(move |client| rows(client, &query))?;
     Ok(rows.iter().filter_map(|row| row.get(0)).map(str::to_owned).collect())
+}
+
+/// What a new connection is told and asked before anything else.
+fn prepare(client: &mut Client, settings: &Settings) -> Result<Server> {
+    // First of all: a role's statement_timeout may be shorter than what comes next.
+    client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").with_context(|| settings.describe())?;
+    let version_num = text(client, "SHOW server_version_num")?.parse()?;
+    for setting in patience(version_num) {
+        client.batch_execute(&format!("SET {setting}"))?;
+    }
+    pool::refuse(client, settings)?;
+    Server::ask(client, version_num).with_context(|| format!("ask {} what it is", settings.describe()))
 }
 
 const MICROSECONDS: &str = "(extract(epoch FROM now()) * 1000000)::bigint";

@@ -57,16 +57,21 @@ impl ChildReader {
         self.child.remarks()
     }
 
-    /// Waits until there is something to read.
-    fn wait(&self) -> Result<()> {
+    /// Waits until there is something to read; false when nothing more comes of a child that has ended, although somebody else, whom it
+    /// left behind, may still hold its stdout.
+    fn wait(&self) -> Result<bool> {
         let begun = Instant::now();
+        let mut over = false;
         let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(interrupt::TICK.subsec_nanos()) };
         loop {
             interrupt::check()?;
             match rustix::event::poll(&mut [PollFd::new(&self.stdout, PollFlags::IN)], Some(&tick)) {
                 Ok(0) if begun.elapsed() >= self.stall => return Err(self.stalled().into()),
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => return Ok(()),
+                Ok(0) if over => return Ok(false),
+                // What it wrote before its end is there by the next look.
+                Ok(0) => over = self.child.is_over()?,
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(true),
                 Err(error) => return Err(io::Error::from(error).into()),
             }
         }
@@ -82,8 +87,8 @@ impl ChildReader {
     }
 
     fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        self.wait()?;
-        match self.stdout.read(buffer)? {
+        let length = if self.wait()? { self.stdout.read(buffer)? } else { 0 };
+        match length {
             0 => self.child.conclude(Some(self.stall)).map(|()| 0),
             length => Ok(length),
         }
@@ -174,6 +179,16 @@ mod tests {
         let (_, error) = failure(shell("sleep 60", Duration::from_millis(300)).when_stalled("wait longer"));
         assert_eq!(hints(&error), ["wait longer"]);
         assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn who_is_left_behind_with_the_output_is_not_waited_for() {
+        let begun = Instant::now();
+        let (bytes, error) = failure(shell("echo words; sleep 60 & exit 3", Duration::MAX));
+        assert!(bytes == b"words\n" && error.to_string().contains("exit status 3"), "{error:#}");
+        let mut text = String::new();
+        shell("sleep 60 & sleep 0.3; echo words", Duration::MAX).read_to_string(&mut text).unwrap();
+        assert!(text == "words\n" && begun.elapsed() < LONG);
     }
 
     #[test]

@@ -23,5 +23,5 @@ fn a_stream_of_any_length_takes_the_same_memory() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let made: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(made["plain_bytes"], bytes as u64, "{made:#}");
+    assert_eq!(made["plain"]["bytes"], bytes as u64, "{made:#}");
 }

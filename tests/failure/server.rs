@@ -22,7 +22,7 @@ fn a_table_that_somebody_holds_ends_the_dump_when_its_time_to_wait_is_over() {
     let database = small();
     let mut other = connect(&database);
     other.batch_execute("BEGIN; LOCK TABLE client IN ACCESS EXCLUSIVE MODE").unwrap();
-    fails(&backup(&database).set("DUMP_LOCK_TIMEOUT", "1s"), 1, "lock");
+    fails(&backup(&database).set("DUMP_LOCK_TIMEOUT", "1s"), 1, "LOCK TABLE public.client");
 }
 
 /// It was there when the snapshot was taken, and is gone when pg_dump wants to lock it.

@@ -35,7 +35,7 @@ const DUMPS: &[(&str, bool)] = &[
     ("exit 1", false),
     ("echo 'pg_dump: error: out of memory' >&2; exit 1", false),
     ("\"$REAL\" \"$@\" | head -c -1; exit 0", true),
-    ("\"$REAL\" \"$@\" | head -c -40; exit 0", false),
+    ("\"$REAL\" \"$@\" | head -c -120; exit 0", false),
     ("\"$REAL\" \"$@\" | head -c -4000; exit 0", false),
     ("\"$REAL\" \"$@\" | tail -c +40000; exit 0", false),
     ("head -c 100000 /dev/urandom; exit 0", false),
@@ -130,7 +130,9 @@ const RESTORES: &[(&str, bool)] = &[
     ("echo 'pg_restore: error: no' >&2; exit 1", false),
     ("head -c 10000000 /dev/zero | tr '\\0' x >&2; exec \"$REAL\" \"$@\"", true),
     ("head -c 10000000 /dev/zero | tr '\\0' x >&2; exit 1", false),
-    ("rm -f \"$PGPASSFILE\"; exec \"$REAL\" --no-password \"$@\"", false),
+    // It writes a script, and asks no server.
+    ("rm -f \"$PGPASSFILE\"; exec \"$REAL\" \"$@\"", true),
+    ("(sleep 600) & \"$REAL\" \"$@\"", true),
     ("ulimit -v 1000; exec \"$REAL\" \"$@\"", false),
     ("(sleep 600) & exit 1", false),
 ];

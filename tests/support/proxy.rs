@@ -119,7 +119,12 @@ impl Line {
                     from.shutdown(Shutdown::Both).ok();
                     return to.shutdown(Shutdown::Both);
                 }
-                Pass::Never => return self.hold(&from),
+                Pass::Never => {
+                    self.hold(&from);
+                    // The other direction has its own handle.
+                    from.shutdown(Shutdown::Both).ok();
+                    return to.shutdown(Shutdown::Both);
+                }
             }
         }
     }
@@ -156,18 +161,14 @@ impl Line {
     }
 
     /// Neither ends nor says anything until the test is over or the other side has left.
-    fn hold(&self, from: &TcpStream) -> io::Result<()> {
-        from.set_read_timeout(Some(Duration::from_millis(200)))?;
-        let mut from = from;
+    fn hold(&self, mut from: &TcpStream) {
+        from.set_read_timeout(Some(Duration::from_millis(200))).ok();
         while !self.over.load(Ordering::Relaxed) {
             match from.read(&mut [0; 1024]) {
-                Ok(0) => return Ok(()),
-                Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    return Ok(());
-                }
+                Ok(0) => return,
+                Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => return,
                 _ => {}
             }
         }
-        Ok(())
     }
 }
