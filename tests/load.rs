@@ -189,7 +189,7 @@ fn every_meta_command_is_refused_and_none_runs() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("x");
     let path = file.display();
-    for (meta, command) in [
+    let hidden = [
         (format!("\\! touch {path}\n"), "\\!"),
         (format!("\\copy a from program 'touch {path}'\n"), "\\copy"),
         (format!("SELECT 1 AS a \\gset\n\\! touch {path}\n"), "\\gset"),
@@ -204,7 +204,8 @@ fn every_meta_command_is_refused_and_none_runs() {
         (format!("COPY made (x) FROM stdin;\n1\n\\.\n\\! touch {path}\n"), "\\!"),
         (format!("SELECT 'a' /* b */ \\! touch {path}\n;"), "\\!"),
         (format!("SELECT $$a$$\\! touch {path}"), "\\!"),
-    ] {
+    ];
+    for (meta, command) in &hidden {
         let script = format!("CREATE TABLE made (x text);\n{meta}");
         let error = restore(&target, script.as_bytes()).unwrap_err();
         let text = message(&error);
@@ -213,6 +214,7 @@ fn every_meta_command_is_refused_and_none_runs() {
         assert!(!file.exists());
     }
     assert_same(&before, &dump(&target, &[]));
+    support::proof::counted("commands", "psql's commands in a dump", 0, hidden.len());
 
     let script = "\\restrict abc\nCREATE TABLE made (x text);\nCOPY made (x) FROM stdin;\n\\\\! id\n\\.\n\
                   INSERT INTO made VALUES ('\\! id'), ($$\\q$$); -- \\! id\n/* \\! id */\n\\unrestrict abc\n";
