@@ -113,9 +113,7 @@ fn prune(history: &[(String, Vec<u8>)], endpoint: &str, attempts: usize) -> Ende
     if outcome.code == Some(0) && ids.len() == 1 && scene.keys().len() == 2 {
         return Ended::Healed;
     }
-    // What the store would not let go is counted and said.
-    assert!(outcome.code != Some(0) || outcome.err.contains("left"), "{ids:?}: {outcome:#?}");
-    // What a run that failed has left, the next one takes.
+    // What could not be seen, or looked no good, stays; the next run takes it.
     scene.direct().args(["prune", newest.database(), "--keep-last", "1", "--force"]).expect(0);
     assert_eq!(scene.ids(), [newest]);
     Ended::Refused

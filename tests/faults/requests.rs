@@ -65,18 +65,22 @@ fn whichever_request_of_a_backup_fails_it_is_complete_or_leaves_nothing() {
 fn whichever_request_of_a_backup_that_fails_anyway_fails_too_nothing_is_published() {
     let behind = &seaweedfs().endpoint;
     let fake = Fake::new("\"$REAL\" \"$@\" | head -n -8; exit 0");
-    let failing = |database: &str, host: &Host, attempts: usize| {
+    let failing = |database: &str, host: &Host, attempts: usize, fault: Option<Fault>| {
         let scene = Scene::new();
         let run = scene.through(&host.endpoint, attempts).set("PG_BIN_DIR", fake.bin().display());
         let outcome = run.args(["backup", database]).end();
         assert_is_a_failure(&outcome);
+        // Told that the upload is gone, nobody can do more.
+        if matches!(fault, Some(Fault::Page | Fault::Ignored | Fault::Rejected(404, _))) {
+            scene.clear_by_doctor(database);
+        }
         scene.judge_backup(&outcome, database)
     };
     let host = Host::transparent(behind);
-    failing(&worker(9), &host, 1);
+    failing(&worker(9), &host, 1, None);
     let tally = go(&cases(host.asked(), &[3]), 2, worker, |database, case| {
         let host = Host::spoiling(behind, case.nth, case.fault);
-        let ended = failing(database, &host, case.attempts);
+        let ended = failing(database, &host, case.attempts, Some(case.fault));
         assert!(host.fired(), "there was no such request");
         ended
     });

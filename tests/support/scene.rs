@@ -72,6 +72,18 @@ impl Scene {
         assert_eq!(keys, Vec::<String>::new(), "a failed run has left something: {outcome:#?}");
         Ended::Refused
     }
+
+    /// What could not be cleared up by the run itself is named, counted and removed by the doctor.
+    pub fn clear_by_doctor(&self, database: &str) {
+        let orphans = self.keys().len() - 2 * self.ids().len();
+        let left = orphans + self.store.unfinished("").expect("list the uploads").len();
+        let found = self.direct().args(["doctor", database, "--clean", "--older-than", "0s"]).json();
+        let detail = |what: &str| {
+            let all = found["findings"].as_array().unwrap();
+            all.iter().find(|finding| finding["what"] == what).unwrap()["detail"].as_str().unwrap().to_owned()
+        };
+        assert_eq!((detail("clean"), detail("leftovers")), (format!("{left} leftovers removed"), "none".to_owned()));
+    }
 }
 
 impl Drop for Scene {
