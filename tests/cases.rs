@@ -42,7 +42,8 @@ fn functions(text: &str) -> Vec<String> {
     };
     let lines: Vec<&str> = text.lines().collect();
     let behind = lines.windows(2).filter(|pair| pair[0].trim() == "#[test]").filter_map(|pair| name(pair[1]));
-    let suite = lines.iter().filter(|line| line.starts_with("    pub fn ") && line.contains("(store: &dyn Store)"));
+    let suite =
+        lines.iter().filter(|line| line.trim_start().starts_with("pub fn ") && line.contains("(store: &dyn Store)"));
     behind.chain(suite.filter_map(|line| name(line))).collect()
 }
 

@@ -215,6 +215,23 @@ fn made(trips: &[Trip]) -> Vec<String> {
 }
 
 #[test]
+fn what_an_older_server_does_not_know_is_refused_by_it_and_leaves_nothing() {
+    let (folder, pgbk) = keeping(newest());
+    newest().cluster.psql("postgres", "CREATE DATABASE ranges");
+    newest().cluster.psql("ranges", "CREATE TABLE t AS SELECT 1 AS v; CREATE TYPE span AS RANGE (subtype = float8)");
+    let id = pgbk.backup("ranges", &[]);
+    let older: Vec<&Server> = servers().iter().filter(|server| server.major < 14).collect();
+    for old in &older {
+        let restoring = keeping(old).1.directory(folder.path());
+        let ran = restoring.args(["restore", &id, "--yes", "--to", "ranges_copy"]).expect(1);
+        ran.says("CREATE TYPE public.span AS RANGE").says("\"multirange_type_name\" not recognized");
+        assert!(!old.has("ranges_copy"), "{}", old.version);
+    }
+    assert_eq!(older.len(), 2);
+    proof::counted("majors", "dumps that say what the server does not know", 0, older.len());
+}
+
+#[test]
 fn no_server_of_any_major_lets_a_nul_into_a_text() {
     // And so no dump holds one: there is nothing to bring back. A bytea's are in everything.sql.
     let nuls =

@@ -43,7 +43,8 @@ fn meta(data: &[u8]) {
     }
     let Ok(manifest) = serde_json::from_slice::<Manifest>(data) else { return };
     let own = Key::begin(&RAW).expect("working keys");
-    let manifest = Manifest { key: Some(own.note.clone()), ..manifest };
+    // Seconds are for people: read and written again, they may differ in their last digit.
+    let manifest = Manifest { key: Some(own.note.clone()), seconds: Default::default(), ..manifest };
     // Of a format that this pgbk does not know, or of another key's making, it says so.
     let Ok(document) = manifest.seal(Some(&own)) else { return };
     if let Ok(sealed) = Sealed::parse("shop/shop.meta", &document)
@@ -111,7 +112,8 @@ fn told(pieces: &mut dyn Iterator<Item = &[u8]>) -> Option<(Events, String)> {
 
 fn tokens(text: &[u8]) {
     for token in Tokens::new(text) {
-        assert!(token.name().is_none_or(|name| name.len() <= text.len()));
+        // A byte that is no text becomes a mark of three.
+        assert!(token.name().is_none_or(|name| name.len() <= 3 * text.len()));
     }
 }
 

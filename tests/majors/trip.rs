@@ -93,7 +93,6 @@ impl Trip {
         pgbk.args(["verify", &id, "--level", "content"]).expect(0);
         for to in &self.to {
             let copy = format!("{source}_copy");
-            // Which also gives the server the roles.
             let made = to.made(self.level);
             let restoring = keeping(to).1.directory(folder.path()).set("PG_BIN_DIR", newest_clients().display());
             restoring.args(["restore", &id, "--yes", "--to", &copy]).expect(0);
