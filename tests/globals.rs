@@ -16,7 +16,7 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use support::cluster::{Cluster, PATIENCE, cluster};
 use support::database::{connect, small};
 use support::pgbk::{Pgbk, connected, pgbk};
@@ -45,6 +45,12 @@ fn source() -> Pgbk {
     connected().key().set("BACKUP_GLOBALS", "1")
 }
 
+/// One after the other: of the tests that back up a database of the cluster that all share.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn directory() -> (TempDir, Pgbk) {
     let folder = tempfile::tempdir().unwrap();
     let pgbk = source().directory(folder.path()).set("TERM", "xterm");
@@ -68,6 +74,7 @@ fn facts(server: &Cluster) -> String {
 
 #[test]
 fn a_run_makes_one_backup_of_the_globals_beside_its_databases() {
+    let _alone = alone();
     source();
     let folder = tempfile::tempdir().unwrap();
     let bucket = seaweedfs().bucket("globals");
@@ -165,6 +172,7 @@ fn a_role_that_may_not_read_passwords_backs_up_everything_else() {
 
 #[test]
 fn one_that_fails_does_not_stop_the_others_and_is_named() {
+    let _alone = alone();
     let (_folder, pgbk) = directory();
     let bin = tempfile::tempdir().unwrap();
     symlink(cluster().bin.join("pg_dump"), bin.path().join("pg_dump")).unwrap();
@@ -217,6 +225,7 @@ fn a_run_waits_for_another_that_is_at_the_globals() {
 
 #[test]
 fn they_are_scheduled_with_the_databases_and_shown_like_them() {
+    let _alone = alone();
     source();
     let place = Place::new();
     let files = tempfile::tempdir().unwrap();

@@ -210,7 +210,7 @@ fn every_meta_command_is_refused_and_none_runs() {
         let error = restore(&target, script.as_bytes()).unwrap_err();
         let text = message(&error);
         assert!(text.starts_with(&format!("the dump holds the psql meta-command \"{command}\" at line ")), "{text}");
-        assert_eq!(error::kind(&error), error::Kind::Failed);
+        assert_eq!(error::kind(&error), error::Kind::Refused);
         assert!(!file.exists());
     }
     assert_same(&before, &dump(&target, &[]));
