@@ -105,7 +105,7 @@ fn stuck(place: &Place, name: &str) -> (Scheduler, Pid) {
 }
 
 #[test]
-fn a_run_that_a_signal_cannot_stop_is_ended_in_time_all_the_same() {
+fn a_signal_ends_a_run_whose_server_does_not_answer() {
     let place = Place::new();
     let name = database("stuck");
     let (scheduler, backend) = stuck(&place, &name);
@@ -115,7 +115,7 @@ fn a_run_that_a_signal_cannot_stop_is_ended_in_time_all_the_same() {
     let took = begun.elapsed();
     kill_process(backend, Signal::CONT).unwrap();
     assert!(took < Duration::from_secs(8), "{took:?}: {said}");
-    assert!(code == Some(143) && said.contains("the run does not stop"), "{code:?} {said}");
+    assert!(code == Some(143) && said.contains("interrupted by signal 15"), "{code:?} {said}");
     assert_eq!((place.count("failed"), place.backups()), (1, 0));
 }
 
