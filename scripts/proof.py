@@ -31,6 +31,9 @@ AREAS = [
 # All of which must be refused.
 REFUSED = {"flips", "forgeries", "bombs", "commands"}
 LINES = 90.0
+# Where every line that makes or explains an error must have run.
+ERRORS_IN = re.compile(r"src/(store(/(?!memory)|\.rs)|stream/|manifest|keys|vault|jobs/restore|commands/restore|postgres/load)")
+ERROR = re.compile(r"\bFault::|\bErr\(|\bmap_err\(|\.hint\(|\.context\(")
 
 
 def lines(path):
@@ -42,6 +45,20 @@ def version(*command):
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
     except (OSError, subprocess.CalledProcessError, IndexError):
         return "unknown"
+
+
+def counted(path):
+    """Each file of an lcov tracefile, with how often its lines ran."""
+    name, counts = None, {}
+    for line in path.read_text().splitlines():
+        kind, _, rest = line.partition(":")
+        if kind == "SF":
+            name, counts = rest, {}
+        elif kind == "DA":
+            number, count = rest.split(",")[:2]
+            counts[int(number)] = int(count)
+        elif kind == "end_of_record":
+            yield name, counts
 
 
 class Report:
@@ -124,6 +141,25 @@ class Report:
         if percent < LINES:
             self.wrong.append(f"{percent:.1f} % of the lines ran, and {LINES} are the least")
 
+    def error_paths(self):
+        path = self.folder / "lines.lcov"
+        if not path.exists():
+            return
+        ran, missed = 0, []
+        for name, counts in counted(path):
+            if not ERRORS_IN.search(name):
+                continue
+            text = Path(name).read_text().splitlines()
+            for number, count in sorted(counts.items()):
+                if ERROR.search(text[number - 1]) and count:
+                    ran += 1
+                elif ERROR.search(text[number - 1]):
+                    missed.append(f"{Path(name).relative_to(Path.cwd())}:{number} `{text[number - 1].strip()}`")
+        self.say(f"**Error paths of store, cipher, manifest and restore: {ran} of {ran + len(missed)} lines that make or explain an error ran.**")
+        if missed:
+            self.say("Not run:", "", *(f"- {each}" for each in missed))
+            self.wrong.append(f"{len(missed)} error paths did not run")
+
     def speed(self):
         path = self.folder / "bench.json"
         if not path.exists():
@@ -145,7 +181,7 @@ class Report:
 def main():
     folder, *failed = sys.argv[1:]
     report = Report(Path(folder), failed)
-    for part in (report.head, report.steps, report.tests, report.areas, report.fuzz, report.coverage, report.speed, report.verdict):
+    for part in (report.head, report.steps, report.tests, report.areas, report.fuzz, report.coverage, report.error_paths, report.speed, report.verdict):
         part()
     print("\n".join(report.text).rstrip())
     sys.exit(1 if report.wrong else 0)

@@ -79,6 +79,10 @@ impl Schedule {
         if text.starts_with('@') && nickname.is_none() {
             return Err(wrong("there is no such name"));
         }
+        // The parser takes an empty place for nothing at all, and would look for it until the end of time.
+        if fields.iter().any(|field| field.split(',').any(str::is_empty)) {
+            return Err(wrong("a comma has nothing on one of its sides"));
+        }
         // With seconds, everything stands one further to the right.
         let first = match fields.len() {
             5 => 0,

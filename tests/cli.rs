@@ -38,8 +38,13 @@ fn updating() -> bool {
 /// pgbk in an environment that holds nothing but what a test gives it.
 fn pgbk(arguments: &[&str]) -> Command {
     let mut command = Command::new(PGBK);
-    command.args(arguments).env_clear().env("HOME", "/nonexistent").stdin(Stdio::null());
+    command.args(arguments).env_clear().envs(profile()).env("HOME", "/nonexistent").stdin(Stdio::null());
     command
+}
+
+/// Where a build that notes which lines ran leaves its notes: else it makes files in the folder that it runs in.
+fn profile() -> Option<(&'static str, std::ffi::OsString)> {
+    std::env::var_os("LLVM_PROFILE_FILE").map(|path| ("LLVM_PROFILE_FILE", path))
 }
 
 fn text(output: &Output) -> String {
@@ -78,6 +83,7 @@ fn run(command: &str, folder: &Path) -> Output {
         .args(["-c", command])
         .current_dir(folder)
         .env_clear()
+        .envs(profile())
         .env("PATH", path)
         .env("HOME", folder)
         .stdin(Stdio::null())

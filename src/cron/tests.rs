@@ -151,6 +151,9 @@ fn what_is_no_schedule_is_refused_with_the_reason() {
         ("0 22-2 * * *", "22-2"),
         ("0 0 * * someday", "illegal character"),
         ("*/0 * * * *", "0"),
+        (", 0 * * * *", "comma"),
+        ("0 0 3,,5 * *", "comma"),
+        ("0 0 * * 5,", "comma"),
         ("@reboot", "there is no such name"),
         ("@every 5m", "there is no such name"),
     ] {
