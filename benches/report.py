@@ -7,6 +7,8 @@ import json
 import sys
 from statistics import median
 
+from rows import Rows, sizes_of
+
 # row, side of pgbk, side of the peer, what is compared, the bar
 PAIRS = [
     ("plain", "dir", "peer", "backup, not compressed, encrypted, to a directory / `pg_dump > /dev/null`", 1.3),
@@ -21,25 +23,6 @@ PAIRS = [
     ("staging", "plain-s3", "plain-peer", "backup, not compressed, to S3 / dump to disk, b2sum, openssl, aws s3 cp", 0.6),
     ("restore", "dir", "peer", "restore from a directory / `psql -1 -f` of the local file", 1.1),
 ]
-
-
-class Rows:
-    def __init__(self, path):
-        self.all = []
-        with open(path, encoding="utf-8") as file:
-            for line in file:
-                row, side, turn, *figures = line.rstrip("\n").split("\t")
-                seconds, tree, own, written = map(float, figures)
-                self.all.append({"row": row, "side": side, "round": int(turn), "seconds": seconds, "tree_kib": int(tree),
-                                 "own_kib": int(own), "written": int(written)})
-
-    def of(self, row, side, figure):
-        return {each["round"]: each[figure] for each in self.all if each["row"] == row and each["side"] == side}
-
-
-def sizes_of(path):
-    with open(path, encoding="utf-8") as file:
-        return {name: int(size) for name, size in (line.split("\t") for line in file)}
 
 
 def entry(work, peer, ours, theirs, ratio, bar, met):
