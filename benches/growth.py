@@ -25,8 +25,7 @@ def medians(rows, sizes):
 
 
 def table(results):
-    yield results["machine"]
-    yield "; ".join(results["tools"]) + "."
+    yield f"{results['machine']} {'; '.join(results['tools'])}."
     yield ""
     yield "| backup of | by | time | / `pg_dump > /dev/null` | memory, all processes | the largest | written to disk | stored |"
     yield "|---|---|--:|--:|--:|--:|--:|--:|"

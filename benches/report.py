@@ -1,9 +1,11 @@
 """The table of ratios, from the rows that measure.py wrote: report.py ROWS SIZES MACHINE RESULTS.
 
 Ratios are medians of the ratios of each round, where both sides ran one after the other. RESULTS gets everything as JSON.
+report.py --table RESULTS prints the README's table from that: the rows that took time beside something else.
 """
 
 import json
+import re
 import sys
 from statistics import median
 
@@ -91,7 +93,20 @@ def store(rows, sizes):
                     f"{median(put.values()):.2f} s ({rate:.0f} MB/s)", None, None, None)
 
 
+def readme(path):
+    with open(path, encoding="utf-8") as file:
+        table = json.load(file)["table"]
+    yield "| work | beside | pgbk | it | ratio |\n|---|---|---|---|---|"
+    for each in table:
+        if re.match(r"[0-9.]+ s\b", each["peer"]):
+            ratio = "" if each["ratio"] is None else f"{each['ratio']:.2f}"
+            yield f"| {each['work']} | {each['peer_name']} | {each['pgbk']} | {each['peer']} | {ratio} |"
+
+
 def main():
+    if sys.argv[1] == "--table":
+        print("\n".join(readme(sys.argv[2])))
+        return
     rows_path, sizes_path, machine, results = sys.argv[1:]
     rows, sizes = Rows(rows_path), sizes_of(sizes_path)
     table = [*speed(rows), *disk(rows), *stored(sizes), *memory(rows), *start(rows), *store(rows, sizes)]
