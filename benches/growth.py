@@ -10,7 +10,7 @@ from statistics import median
 from rows import Rows, sizes_of
 
 FIGURES = ["seconds", "tree_kib", "largest_kib", "written"]
-AXES = {"size": "{} GB", "tables": "{} tables", "parts": "{} in flight"}
+AXES = {"size": "{} GB", "tables": "{} tables", "parts": "{} parts in flight"}
 
 
 def medians(rows, sizes):

@@ -65,5 +65,9 @@ fn a_server_with_room_for_too_few_locks_is_told_of_with_what_to_raise() {
     run.args(["upload", file.to_str().unwrap(), "--database", "other"]).expect(0);
     let restore = run.args(["restore", "latest", "--database", "other", "--to", "target", "--yes"]);
     let outcome = restore.expect(1).says("out of shared memory");
-    assert!(outcome.err.contains("hint: a restore locks every table and index until its end: raise"), "{}", outcome.err);
+    assert!(
+        outcome.err.contains("hint: a restore locks every table and index until its end: raise"),
+        "{}",
+        outcome.err
+    );
 }
