@@ -1,7 +1,7 @@
 """Draws how cost grows: plot.py RESULTS PICTURE, from the JSON of growth.sh to an SVG. The same JSON gives the same bytes.
 
-Two rows of three panels: time and memory, over size, number of tables and parts in flight. An axis whose values span more than
-one power of ten goes by powers.
+Two rows of three panels: time and memory, over size, number of tables and parts in flight. An axis goes by powers of
+ten where its values would not be told apart otherwise.
 """
 
 import json
@@ -24,7 +24,7 @@ class Scale:
     """From values to pixels."""
 
     def __init__(self, values, begin, end, from_zero=False):
-        self.powers = max(values) / min(values) > 10 if min(values) > 0 else False
+        self.powers = min(values) > 0 and max(values) / min(values) > (50 if from_zero else 10)
         self.begin, self.end = begin, end
         if self.powers:
             self.low, self.high = math.log10(min(values)), math.log10(max(values))
