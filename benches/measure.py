@@ -2,7 +2,7 @@
 
 Columns: row, side, round, seconds, peak memory of the whole process tree in KiB (the sum of every process's own peak),
 peak memory of the command's own process in KiB, bytes written to disks (what the kernel counted, also for files that were
-removed again). The command's output goes to LOG. A command that fails ends the benchmark.
+removed again), peak memory of the largest process in KiB. The command's output goes to LOG. A command that fails ends the benchmark.
 """
 
 import os
@@ -46,7 +46,8 @@ def run(command, log):
             peaks[pid] = max(peaks.get(pid, 0), peak(pid))
     seconds = time.perf_counter() - start
     _, status, usage = os.wait4(process.pid, 0)
-    return os.waitstatus_to_exitcode(status), seconds, sum(peaks.values()), peaks.get(process.pid, 0), usage.ru_oublock * 512
+    return os.waitstatus_to_exitcode(status), seconds, sum(peaks.values()), peaks.get(process.pid, 0), usage.ru_oublock * 512, \
+        max(peaks.values(), default=0)
 
 
 def main():

@@ -1,11 +1,15 @@
 """The table of ratios, from the rows that measure.py wrote: report.py ROWS SIZES MACHINE RESULTS.
 
 Ratios are medians of the ratios of each round, where both sides ran one after the other. RESULTS gets everything as JSON.
+report.py --table RESULTS prints the README's table from that: the rows that took time beside something else.
 """
 
 import json
+import re
 import sys
 from statistics import median
+
+from rows import Rows, sizes_of
 
 # row, side of pgbk, side of the peer, what is compared, the bar
 PAIRS = [
@@ -21,25 +25,6 @@ PAIRS = [
     ("staging", "plain-s3", "plain-peer", "backup, not compressed, to S3 / dump to disk, b2sum, openssl, aws s3 cp", 0.6),
     ("restore", "dir", "peer", "restore from a directory / `psql -1 -f` of the local file", 1.1),
 ]
-
-
-class Rows:
-    def __init__(self, path):
-        self.all = []
-        with open(path, encoding="utf-8") as file:
-            for line in file:
-                row, side, turn, *figures = line.rstrip("\n").split("\t")
-                seconds, tree, own, written = map(float, figures)
-                self.all.append({"row": row, "side": side, "round": int(turn), "seconds": seconds, "tree_kib": int(tree),
-                                 "own_kib": int(own), "written": int(written)})
-
-    def of(self, row, side, figure):
-        return {each["round"]: each[figure] for each in self.all if each["row"] == row and each["side"] == side}
-
-
-def sizes_of(path):
-    with open(path, encoding="utf-8") as file:
-        return {name: int(size) for name, size in (line.split("\t") for line in file)}
 
 
 def entry(work, peer, ours, theirs, ratio, bar, met):
@@ -108,7 +93,20 @@ def store(rows, sizes):
                     f"{median(put.values()):.2f} s ({rate:.0f} MB/s)", None, None, None)
 
 
+def readme(path):
+    with open(path, encoding="utf-8") as file:
+        table = json.load(file)["table"]
+    yield "| work | beside | pgbk | it | ratio |\n|---|---|---|---|---|"
+    for each in table:
+        if re.match(r"[0-9.]+ s\b", each["peer"]):
+            ratio = "" if each["ratio"] is None else f"{each['ratio']:.2f}"
+            yield f"| {each['work']} | {each['peer_name']} | {each['pgbk']} | {each['peer']} | {ratio} |"
+
+
 def main():
+    if sys.argv[1] == "--table":
+        print("\n".join(readme(sys.argv[2])))
+        return
     rows_path, sizes_path, machine, results = sys.argv[1:]
     rows, sizes = Rows(rows_path), sizes_of(sizes_path)
     table = [*speed(rows), *disk(rows), *stored(sizes), *memory(rows), *start(rows), *store(rows, sizes)]

@@ -173,6 +173,12 @@ class Report:
             self.text.append(f"| {row['work']} | {row['peer_name']} | {row['pgbk']} | {row['peer']} | {ratio} | {row['bar'] or ''} | {met} |")
         self.text.append("")
 
+    def growth(self):
+        path = self.folder / "growth.json"
+        if path.exists():
+            table = subprocess.run([sys.executable, "-B", "benches/growth.py", "--table", path], capture_output=True, text=True, check=True)
+            self.say("How the cost of a backup to S3 grows:", table.stdout.rstrip())
+
     def verdict(self):
         if self.wrong:
             self.say("## Not good", "\n".join(f"- {each}" for each in self.wrong))
@@ -181,7 +187,8 @@ class Report:
 def main():
     folder, *failed = sys.argv[1:]
     report = Report(Path(folder), failed)
-    for part in (report.head, report.steps, report.tests, report.areas, report.fuzz, report.coverage, report.error_paths, report.speed, report.verdict):
+    for part in (report.head, report.steps, report.tests, report.areas, report.fuzz, report.coverage, report.error_paths, report.speed,
+                 report.growth, report.verdict):
         part()
     print("\n".join(report.text).rstrip())
     sys.exit(1 if report.wrong else 0)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole proof: every test at its full size, with the lines that ran; libFuzzer; the benchmark. Writes PROOF.md, in which nothing is
 # typed by hand: figures come from what the tests counted (.test/proof/*.jsonl), from cargo, llvm-cov and the benchmark.
-#   PROVE_STEPS="tests coverage fuzz bench"     FUZZ_SECONDS=60     and those of benches/compare.sh
+#   PROVE_STEPS="tests coverage fuzz bench"     FUZZ_SECONDS=60     GROWTH_RUNS=1     and those of benches/*.sh
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -89,6 +89,8 @@ prove_fuzz() {
 prove_bench() {
     benches/compare.sh
     cp target/bench/results.json "$own/bench.json"
+    GROWTH_GB=${GROWTH_GB:-0.1 0.5} PARTS_GB=${PARTS_GB:-0.1} RUNS=${GROWTH_RUNS:-1} benches/growth.sh
+    cp target/bench/growth.json "$own/growth.json"
 }
 
 main "$@"

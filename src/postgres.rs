@@ -9,6 +9,7 @@ pub mod dump;
 pub mod globals;
 mod line;
 pub mod load;
+pub mod locks;
 mod parameters;
 mod passfile;
 mod pool;

@@ -1,4 +1,4 @@
-//! What the README shows for systemd and Kubernetes is what systemd and Kubernetes take.
+//! What the README shows for systemd and Kubernetes is what systemd and Kubernetes take, and its figures are those of the benchmarks.
 
 use std::fs;
 use std::path::Path;
@@ -65,4 +65,30 @@ fn kubernetes_takes_the_cron_job() {
 
     let (good, said) = validate(&manifest.replace("concurrencyPolicy", "concurrentPolicy"));
     assert!(!good && said.contains("concurrentPolicy"), "{said}");
+}
+
+/// What one of the benchmarks' programs prints, run where the project is.
+fn benches(arguments: &[&str]) -> String {
+    let output = Command::new("python3").arg("-B").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let output = output.expect("python3 is missing: scripts/test.sh installs it");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_table_of_speed_is_that_of_the_stored_results() {
+    let table = benches(&["benches/report.py", "--table", "benches/results.json"]);
+    assert!(table.lines().count() > 10, "{table}");
+    assert!(include_str!("../README.md").contains(&table), "put this into the README:\n{table}");
+}
+
+#[test]
+fn the_picture_of_growth_is_that_of_the_stored_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let drawn = folder.path().join("growth.svg");
+    benches(&["benches/plot.py", "benches/growth.json", drawn.to_str().unwrap()]);
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/growth.svg");
+    let same = fs::read(&kept).unwrap() == fs::read(&drawn).unwrap();
+    assert!(same, "draw it again: benches/plot.py benches/growth.json benches/growth.svg");
+    assert!(include_str!("../README.md").contains("](benches/growth.svg)"));
 }

@@ -4,6 +4,8 @@
 mod ended;
 #[path = "proven/forged.rs"]
 mod forged;
+#[path = "proven/many.rs"]
+mod many;
 #[path = "proven/places.rs"]
 mod places;
 #[allow(dead_code)]

@@ -13,6 +13,7 @@ use crate::manifest::{BackupId, Compression, Format, Manifest, ServerNote, Snaps
 use crate::monitor::Monitor;
 use crate::postgres::control::{Control, Lock, Server};
 use crate::postgres::dump;
+use crate::postgres::locks;
 use crate::postgres::settings::Settings;
 use crate::postgres::tools;
 use crate::process::ChildReader;
@@ -59,11 +60,12 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     let environment = control.settings().child_environment()?;
     let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, plan.stall)?;
     let mut child = child.when_stalled(STALLED);
-    drain(&mut child, monitor, |bytes| {
+    let dumped = drain(&mut child, monitor, |bytes| {
         deposit.write_all(bytes)?;
         monitor.stored(deposit.stored());
         Ok(())
-    })?;
+    });
+    dumped.map_err(locks::of_dump)?;
     control.alive()?;
 
     let about = About {

@@ -1,7 +1,7 @@
 //! What a server, and those who work on it, can do to a dump.
 
 use super::*;
-use support::database::connect;
+use support::database::{connect, script};
 
 #[test]
 fn a_role_from_whom_rows_are_hidden_makes_no_backup_of_the_others() {
@@ -44,4 +44,30 @@ fn a_table_that_is_dropped_before_it_is_dumped_is_in_the_backup_or_there_is_none
         assert_eq!(outcome.code, Some(1), "{outcome:#?}");
         assert_empty(place.path());
     }
+}
+
+#[test]
+fn a_server_with_room_for_too_few_locks_is_told_of_with_what_to_raise() {
+    let (server, place) = (Cluster::start_set(&["max_connections=10", "max_locks_per_transaction=10"]), folder());
+    let database = server.database("many");
+    let one = "EXECUTE format('CREATE TABLE t%s (id int)', n); COMMIT";
+    server.psql(&database, &format!("DO $$ BEGIN FOR n IN 1..2000 LOOP {one}; END LOOP; END $$"));
+    let run = pgbk(["backup", &database]).server(&server).key();
+    for format in ["plain", "custom"] {
+        let outcome = fails(&run.set("DUMP_FORMAT", format), 1, "out of shared memory");
+        assert!(outcome.err.contains("hint: pg_dump locks every table at once: raise"), "{}", outcome.err);
+    }
+
+    let file = place.path().join("many.sql");
+    let create: String = (0..2000).map(|n| format!("CREATE TABLE t{n} (id int);\n")).collect();
+    fs::write(&file, script(&create)).unwrap();
+    let run = run.directory(place.path());
+    run.args(["upload", file.to_str().unwrap(), "--database", "other"]).expect(0);
+    let restore = run.args(["restore", "latest", "--database", "other", "--to", "target", "--yes"]);
+    let outcome = restore.expect(1).says("out of shared memory");
+    assert!(
+        outcome.err.contains("hint: a restore locks every table and index until its end: raise"),
+        "{}",
+        outcome.err
+    );
 }

@@ -47,6 +47,15 @@ impl Cluster {
         Cluster::start_with(newest_bin(), newest_bin(), encryption)
     }
 
+    /// The same with settings of its own.
+    pub fn start_set(settings: &[&str]) -> Cluster {
+        let more = |directory: &Path| {
+            let settings = settings.iter().map(|setting| (*setting).to_owned());
+            encryption(directory).into_iter().chain(settings).collect()
+        };
+        Cluster::start_with(newest_bin(), newest_bin(), more)
+    }
+
     /// A server of the version that these programs have; the user postgres must be able to run them. It offers no TLS, which
     /// not every build can.
     pub fn start_from(bin: &Path, clients: &Path) -> Cluster {

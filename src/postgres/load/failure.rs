@@ -2,6 +2,7 @@
 
 use super::Header;
 use crate::error::{Fault, Kind};
+use crate::postgres::locks;
 use postgres::error::{ErrorPosition, SqlState};
 use std::io;
 
@@ -50,7 +51,7 @@ fn fault(what: String, error: &postgres::Error) -> Fault {
     let kind = if is_of_the_dump(server.code()) { Kind::Refused } else { Kind::Failed };
     let fault = Fault::new(kind, message);
     match server.hint() {
-        Some(hint) => fault.hint(hint),
+        Some(hint) => fault.hint(locks::of_restore(hint)),
         None => fault,
     }
 }
