@@ -1,5 +1,6 @@
 //! What `pg_dumpall --globals-only` writes, and how pgbk itself puts it back: no `psql`, and nothing that removes anything.
 
+use super::apart::{self, Apart};
 use super::settings::Settings;
 use super::target::maintenance;
 use crate::error::{Fault, Result};
@@ -122,7 +123,12 @@ impl Globals {
 
     /// Applies it: roles in one transaction, all or nothing; then tablespaces one by one, because a server makes none in a
     /// transaction.
-    pub fn apply(&self, settings: &Settings) -> Result<Applied> {
+    pub fn apply(self, settings: &Settings) -> Result<Applied> {
+        let settings = settings.clone();
+        Apart::begin(move || self.send(&settings)).end()?
+    }
+
+    fn send(&self, settings: &Settings) -> Result<Applied> {
         let mut client = maintenance(settings)?;
         let there = There::look(&mut client)?;
         let known = settings_of(&mut client)?;
@@ -174,7 +180,8 @@ impl Globals {
 
 impl There {
     pub fn of(settings: &Settings) -> Result<There> {
-        There::look(&mut maintenance(settings)?)
+        let settings = settings.clone();
+        apart::ask(move || There::look(&mut maintenance(&settings)?))?
     }
 
     fn look(client: &mut Client) -> Result<There> {

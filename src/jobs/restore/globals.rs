@@ -23,7 +23,7 @@ pub fn read_globals(opened: Opened, monitor: &dyn Monitor) -> Result<Globals> {
     Globals::parse(&script).map_err(|error| error.context(id.to_string()))
 }
 
-pub fn apply_globals(globals: &Globals, settings: &Settings) -> Result<Applied> {
+pub fn apply_globals(globals: Globals, settings: &Settings) -> Result<Applied> {
     globals.apply(settings).map_err(|error| match error.chain().count() {
         // The fault of tablespaces says how far it came.
         2.. => error,
