@@ -46,6 +46,10 @@ pub fn run(
     match loading.within(GRACE) {
         // It was past stopping.
         Ok(Some(Ok(loaded))) => Ok(loaded),
+        Ok(None) => {
+            let open = "the server gives no answer any more: the database is as it was, or restored whole where the end was reached";
+            Err(stopped.context(open))
+        }
         _ => Err(stopped),
     }
 }
