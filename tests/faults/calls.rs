@@ -4,15 +4,23 @@
 //! within the store and, in whichever thread has as many, none outside of it; that this was so is read in the log of the very run.
 
 use crate::support::crew::go;
-use crate::support::pgbk::{Pgbk, connected};
+use crate::support::pgbk::{KEY, Pgbk, connected};
 use crate::support::proof;
 use crate::support::scene::Ended;
+use pgbk::keys::Key;
+use pgbk::manifest::Format;
+use pgbk::monitor::Silent;
+use pgbk::secret::Secret;
+use pgbk::series::Series;
 use pgbk::store::Store;
 use pgbk::store::directory::Directory;
+use pgbk::vault::{About, Vault};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 const CALLS: [&str; 14] = [
@@ -72,6 +80,17 @@ impl Place {
 
     fn backup(&self) -> String {
         self.run(&["backup", "@files"]).json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A backup of nothing, of another time.
+    fn backed_up_at(&self, time: &str) {
+        let key = Key::raw(&Secret::new(KEY), None).unwrap();
+        let store = Arc::new(self.store());
+        let vault = Vault { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
+        let (id, _) = vault.name(Series::Files.name(), time.parse().unwrap()).unwrap();
+        let mut deposit = vault.begin(id, Format::Tar, None, 0).unwrap();
+        deposit.write_all(&[0; 10_240]).unwrap();
+        deposit.finish(About::default(), &Silent).unwrap();
     }
 
     fn store(&self) -> Directory {
@@ -225,9 +244,8 @@ fn whichever_call_of_a_download_fails_the_file_is_whole_or_is_not_there() {
 fn whichever_call_of_a_prune_fails_what_should_stay_stays_and_the_next_one_does_the_rest() {
     let place = || {
         let place = Place::new();
-        for _ in 0..2 {
-            place.backup();
-        }
+        place.backed_up_at("2026-01-02T03:04:05Z");
+        place.backed_up_at("2026-02-03T04:05:06Z");
         place
     };
     let run = |place: &Place| place.run(&["prune", "@files", "--keep-last", "1"]);

@@ -122,7 +122,7 @@ mod tests {
     fn a_grantor_is_left_out_and_a_name_is_none() {
         assert_eq!(
             without_grantor("GRANT \"granted by\" TO b WITH ADMIN OPTION GRANTED BY c;"),
-            Some("GRANT \"granted by\" TO b WITH ADMIN OPTION ")
+            Some("GRANT \"granted by\" TO b WITH ADMIN OPTION")
         );
         assert_eq!(without_grantor("GRANT a TO b;"), None);
     }
