@@ -229,7 +229,7 @@ fn whichever_call_of_a_download_fails_the_file_is_whole_or_is_not_there() {
         place.run(&["verify", "--all", "--level", "content"]).expect(0);
         if output.status.success() {
             let held = fs::read(place.at("out.tar")).unwrap();
-            assert!(held.len() > 1_000_000 && held.len() % 512 == 0, "{} bytes", held.len());
+            assert!(held.len() > 1_000_000 && held.len().is_multiple_of(512), "{} bytes", held.len());
             return Ended::Healed;
         }
         let names =

@@ -58,8 +58,8 @@ fn a_signal_ends_a_restore_whose_server_has_fallen_silent() {
     sql("postgres", format!("CREATE DATABASE {first}"));
     run(&proxy, &first).expect(0);
     let bytes = proxy.passed();
-    // In the midst of the rows, about the commit, and while the server is still asked what it is.
-    for at in [bytes / 2, bytes - 60, 3_000] {
+    // In the midst of the rows, shortly before the commit, and while the server is still asked what it is.
+    for at in [bytes / 2, bytes - 400, 3_000] {
         let (proxy, target) = (to_server(Toxic::Blackhole(at)), target());
         sql("postgres", format!("CREATE DATABASE {target}"));
         let running = run(&proxy, &target).start();
