@@ -508,6 +508,9 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l json -d 'One JSON do
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l older-than -d 'See --clean' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l files -d 'Back up these files and folders too, once in each run, with colons between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l host -d 'Host name, address or socket directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l port -d 'Port; 5432 when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l user -d 'User name' -r

@@ -117,6 +117,24 @@ npm_folder() (
     npm install --prefix "$1" --no-audit --no-fund --no-update-notifier "${@:2}"
 )
 
+# package_files DIR LOG PACKAGE PATH...
+# These files of a package of the distribution, below DIR, and nothing else of it: it is not installed.
+package_files() {
+    pinned "$1" "$2" "${*:3}" unpacked_package "$1" "${@:3}"
+}
+
+unpacked_package() (
+    umask 022
+    mkdir -p "$1/all" && cd "$1/all" || return 1
+    # An outdated list of packages names files that the mirror no longer has.
+    apt-get -qq download "$2" || { as_root apt-get -qq update && apt-get -qq download "$2"; } || return 1
+    dpkg -x ./*.deb . || return 1
+    for path in "${@:3}"; do
+        mkdir -p "$1/$(dirname "$path")" && mv "$path" "$1/$path" || return 1
+    done
+    rm -rf "$1/all"
+)
+
 # pinned DIR LOG PINS COMMAND...
 # DIR as the command makes it; made again when the pins differ from last time's.
 pinned() {

@@ -12,6 +12,7 @@ from pathlib import Path
 # The file of counts, what it is about, how the counts begin of which there must be at least so many, how to repeat it.
 AREAS = [
     ("combinations", "Doubletake's release matrix", "backup and restore", 768, "cargo test --test matrix"),
+    ("proofs", "proof by restore: tables counted and hashed again", "", 60, "cargo test --test proven"),
     ("majors", "PostgreSQL 12 to 18", "servers", 7, "cargo test --test majors"),
     ("hosts", "S3 servers of independent makers: the store's suite, a round trip", "", 5, "cargo test --test hosts"),
     ("parts", "uploads in parts", "", 6, "cargo test --test size"),

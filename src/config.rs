@@ -7,7 +7,7 @@ mod scratch;
 mod upkeep;
 
 pub use alert::alerts;
-pub use runs::{beside, databases, history, plan, state_dir, timetable, verify_timetable};
+pub use runs::{beside, databases, files, history, plan, state_dir, timetable, verify_timetable};
 pub use s3::headers as request_headers;
 pub use scratch::proof;
 pub use upkeep::{policy, upkeep, zone};

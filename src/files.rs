@@ -12,7 +12,7 @@ mod walk;
 pub use contents::Contents;
 pub use pack::pack;
 pub use place::{Placed, Target};
-pub use walk::{Found, walk};
+pub use walk::{Found, check, walk};
 
 use crate::error::Fault;
 use std::io;

@@ -1,12 +1,14 @@
 //! PostgreSQL: where the server is and how to get in, the control connection of a backup, the server's own tools, and the target of
 //! a restore.
 
+mod apart;
 mod attempt;
 mod child;
 mod contents;
 pub mod control;
 pub mod dump;
 pub mod globals;
+mod keepalive;
 mod line;
 pub mod load;
 pub mod locks;

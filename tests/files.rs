@@ -243,6 +243,46 @@ fn a_path_that_is_not_there_fails_the_files_and_nothing_else() {
     assert!(ran.text().contains("@files-"), "{ran:?}");
 }
 
+/// What the doctor says about the files.
+fn diagnosis(pgbk: &Pgbk, paths: &str, code: i32) -> (String, String) {
+    of_the_files(&pgbk.set("BACKUP_FILES", paths).args(["doctor", "postgres", "--json"]).expect(code).json())
+}
+
+fn of_the_files(found: &serde_json::Value) -> (String, String) {
+    let all = found["findings"].as_array().unwrap();
+    let one = all.iter().find(|finding| finding["what"] == "@files").expect("no word of the files");
+    (one["status"].as_str().unwrap().to_owned(), one["detail"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_doctor_says_whether_they_can_be_backed_up_and_what_is_left_out() {
+    let sample = Sample::new();
+    let (pgbk, conf) = (sample.pgbk(), sample.conf());
+    let path = conf.display().to_string();
+    let (status, detail) = diagnosis(&pgbk, &path, 0);
+    assert!(status == "ok" && detail.contains(" files, ") && detail.contains("3 links"), "{detail}");
+    let _socket = std::os::unix::net::UnixListener::bind(conf.join("socket")).unwrap();
+    let (status, detail) = diagnosis(&pgbk, &path, 0);
+    assert!(status == "note" && detail.contains("socket\" is left out"), "{detail}");
+    let empty = conf.join("empty").display().to_string();
+    let (status, detail) = diagnosis(&pgbk, &empty, 0);
+    assert!(status == "note" && detail.contains("nothing in it"), "{detail}");
+    for (paths, told) in [(format!("{path}/missing"), "No such file"), ("etc".to_owned(), "does not begin at /")] {
+        let (status, detail) = diagnosis(&pgbk, &paths, 1);
+        assert!(status == "fail" && detail.contains(told), "{detail}");
+    }
+    // Nobody keeps root from reading.
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    fs::set_permissions(secret.path(), Permissions::from_mode(0o000)).unwrap();
+    let run = pgbk.set("BACKUP_FILES", secret.path().display()).args(["doctor", "postgres", "--json"]);
+    let output = match rustix::process::geteuid().is_root() {
+        true => run.wrapped("setpriv", &["--reuid", "65534", "--clear-groups"]),
+        false => run.wrapped("env", &[]),
+    };
+    let (status, detail) = of_the_files(&serde_json::from_slice(&output.stdout).unwrap());
+    assert!(status == "fail" && detail.contains("Permission denied"), "{detail}");
+}
+
 #[test]
 fn mistakes_in_the_setting_are_told_before_anything_is_done() {
     let sample = Sample::new();

@@ -170,6 +170,35 @@ fn a_role_that_may_not_read_passwords_backs_up_everything_else() {
     assert!(history[0]["warnings"].to_string().contains("passwords"), "{history}");
 }
 
+/// What the doctor says about the globals.
+fn diagnosis(pgbk: &Pgbk, code: i32) -> (String, String) {
+    let found = pgbk.args(["doctor", "postgres", "--json"]).expect(code).json();
+    let all = found["findings"].as_array().unwrap();
+    let one = all.iter().find(|finding| finding["what"] == "@globals").expect("no word of the globals");
+    (one["status"].as_str().unwrap().to_owned(), one["detail"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_doctor_says_whether_they_can_be_backed_up_and_what_is_left_out() {
+    let _alone = alone();
+    let (_folder, pgbk) = directory();
+    let (status, detail) = diagnosis(&pgbk, 0);
+    assert!(
+        status == "ok" && detail.contains("pg_dumpall ") && detail.contains("with the roles' passwords"),
+        "{detail}"
+    );
+    cluster().psql("postgres", "CREATE ROLE looked_at LOGIN PASSWORD 'looked: at'");
+    let managed = pgbk.set("DB_USER", "looked_at").set("DB_PASSWORD", "looked: at");
+    let (status, detail) = diagnosis(&managed, 0);
+    assert!(status == "note" && detail.contains("without their passwords"), "{detail}");
+    let bin = tempfile::tempdir().unwrap();
+    symlink(cluster().bin.join("pg_dump"), bin.path().join("pg_dump")).unwrap();
+    let (status, detail) = diagnosis(&pgbk.set("PG_BIN_DIR", bin.path().display()), 1);
+    assert!(status == "fail" && detail.contains("no pg_dumpall that runs"), "{detail}");
+    let without = pgbk.unset("BACKUP_GLOBALS").args(["doctor", "postgres"]).expect(0).text();
+    assert!(!without.contains("@globals"), "{without}");
+}
+
 #[test]
 fn one_that_fails_does_not_stop_the_others_and_is_named() {
     let _alone = alone();

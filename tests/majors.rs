@@ -2,6 +2,8 @@
 
 #[path = "majors/level.rs"]
 mod level;
+#[path = "majors/managed.rs"]
+mod managed;
 #[path = "majors/servers.rs"]
 mod servers;
 mod support;

@@ -1,6 +1,8 @@
 //! Bad lines: to the store and to the server, while a backup is made, verified and restored. Whatever becomes of a line, a backup is
 //! complete or is none, a database is whole or is not there, and no line makes a good backup look damaged.
 
+#[path = "network/silence.rs"]
+mod silence;
 mod support;
 
 use std::net::SocketAddr;

@@ -22,6 +22,7 @@ use serde_json::Value;
 use support::cluster::{Cluster, cluster};
 use support::database::{features, script, small, sql};
 use support::pgbk::{Outcome, Pgbk};
+use support::proof;
 use support::scheduler::Place;
 
 const SCRATCH: &str = "SELECT datname FROM pg_database WHERE datname LIKE 'pgbk\\_scratch\\_%'";
@@ -84,6 +85,7 @@ fn a_good_backup_is_proven_table_by_table() {
     let text = run.args(["verify", "--level", "restore"]).expect(0).text();
     assert!(text.contains(&format!("{0} of {0} tables are the same", stated.len())), "{text}");
     assert_eq!(left_on(cluster()), Vec::<String>::new());
+    proof::counted("proofs", "tables of a backup compared with what was restored", stated.len(), 0);
 }
 
 #[test]

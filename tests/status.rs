@@ -3,6 +3,8 @@
 #[cfg(feature = "browser")]
 #[path = "status/browser.rs"]
 mod browser;
+#[path = "status/documented.rs"]
+mod documented;
 #[path = "status/metrics.rs"]
 mod metrics;
 #[path = "status/site.rs"]

@@ -1,7 +1,8 @@
 //! What each command takes.
 
 use super::settings::{
-    AlertArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs, StoreArgs, ZoneArgs,
+    AlertArgs, BesideArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs,
+    StoreArgs, ZoneArgs,
 };
 use super::value::{Listen, Which, duration, listen};
 use crate::level::Level;
@@ -211,6 +212,8 @@ pub struct DoctorArgs {
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub beside: BesideArgs,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]

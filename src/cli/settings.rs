@@ -17,12 +17,8 @@ pub struct RunArgs {
     /// What pg_dump writes
     #[arg(long, env = "DUMP_FORMAT", value_enum, default_value = "plain")]
     pub format: Format,
-    /// Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)
-    #[arg(long, env = "BACKUP_GLOBALS", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
-    pub globals: bool,
-    /// Back up these files and folders too, once in each run, with colons between them
-    #[arg(long, env = "BACKUP_FILES", value_name = "PATHS")]
-    pub files: Option<String>,
+    #[command(flatten)]
+    pub beside: BesideArgs,
     /// More arguments for pg_dump, split as a shell would
     #[arg(long, env = "PG_DUMP_USER_ARGS", value_name = "ARGS", allow_hyphen_values = true)]
     pub pg_dump_args: Option<String>,
@@ -51,6 +47,17 @@ pub struct RunArgs {
     pub state: StateArgs,
     #[command(flatten)]
     pub alerts: AlertArgs,
+}
+
+/// What is backed up beside databases.
+#[derive(Debug, Clone, Args)]
+pub struct BesideArgs {
+    /// Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)
+    #[arg(long, env = "BACKUP_GLOBALS", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
+    pub globals: bool,
+    /// Back up these files and folders too, once in each run, with colons between them
+    #[arg(long, env = "BACKUP_FILES", value_name = "PATHS")]
+    pub files: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

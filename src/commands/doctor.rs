@@ -5,7 +5,9 @@ use crate::config;
 use crate::console::Console;
 use crate::databases::Databases;
 use crate::error::Result;
-use crate::jobs::doctor::{Finding, Status, clean, look_at_alerts, look_at_server, look_at_store};
+use crate::jobs::doctor::{
+    Finding, Status, clean, look_at_alerts, look_at_files, look_at_globals, look_at_server, look_at_store,
+};
 use crate::keys::Key;
 use crate::postgres::{Settings, control};
 use crate::series::Series;
@@ -26,6 +28,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
         Err(error) => findings.push(Finding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
     }
     findings.extend(servers(args));
+    findings.extend(beside(args));
     findings.extend(alerts(args));
     let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
     console.result(&table(&findings, failed), &json!({"failed": failed, "findings": findings}))?;
@@ -54,6 +57,18 @@ fn databases(args: &DoctorArgs, server: &Settings) -> Result<Vec<String>> {
         Some(Databases::All) => control::databases(server),
         None => Ok(vec![server.database().to_owned()]),
     }
+}
+
+fn beside(args: &DoctorArgs) -> Vec<Finding> {
+    // Where the server's settings are wrong, that is told already.
+    let globals = config::server(&args.server).ok().filter(|_| args.beside.globals);
+    let globals = globals.map(|server| look_at_globals(&server, args.server.pg_bin_dir.as_deref()));
+    let files = match config::files(&args.beside, &args.store) {
+        Ok(paths) if paths.is_empty() => None,
+        Ok(paths) => Some(look_at_files(&paths)),
+        Err(error) => Some(Finding::error(Series::Files.name(), &error, "check BACKUP_FILES")),
+    };
+    globals.into_iter().chain(files).collect()
 }
 
 fn alerts(args: &DoctorArgs) -> Vec<Finding> {

@@ -1,7 +1,7 @@
 //! When runs take place, of what, and where they are written down.
 
 use super::unquoted;
-use crate::cli::{RunArgs, ScheduleArgs, StateArgs};
+use crate::cli::{BesideArgs, RunArgs, ScheduleArgs, StateArgs, StoreArgs};
 use crate::cron::Timetable;
 use crate::databases::Databases;
 use crate::environment;
@@ -29,13 +29,13 @@ pub fn databases(args: &RunArgs, server: &Settings) -> Result<Databases> {
 
 /// What is backed up beside databases, once in each run.
 pub fn beside(args: &RunArgs) -> Result<Vec<Series>> {
-    let globals = args.globals.then_some(Series::Globals);
-    let files = (!paths(args)?.is_empty()).then_some(Series::Files);
+    let globals = args.beside.globals.then_some(Series::Globals);
+    let files = (!files(&args.beside, &args.store)?.is_empty()).then_some(Series::Files);
     Ok(globals.into_iter().chain(files).collect())
 }
 
 /// `BACKUP_FILES`, split at colons as `PATH` is.
-fn paths(args: &RunArgs) -> Result<Vec<PathBuf>> {
+pub fn files(args: &BesideArgs, store: &StoreArgs) -> Result<Vec<PathBuf>> {
     let text = unquoted(args.files.as_deref().unwrap_or_default());
     let paths = text.split(':').map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from);
     let paths: Vec<PathBuf> = paths.collect();
@@ -46,7 +46,7 @@ fn paths(args: &RunArgs) -> Result<Vec<PathBuf>> {
                 .into());
         }
         // Every backup would hold all those before it.
-        if let Some(store) = args.store.store_dir.as_deref().filter(|store| within(store, path)) {
+        if let Some(store) = store.store_dir.as_deref().filter(|store| within(store, path)) {
             return Err(Fault::usage(format!(
                 "BACKUP_FILES: \"{}\" holds STORE_DIR, \"{}\"",
                 path.display(),
@@ -75,7 +75,7 @@ pub fn plan(args: &RunArgs) -> Result<Plan> {
         lock_wait: args.lock_timeout,
         stall: args.stall_timeout,
         expected: args.pipeline.size_estimate,
-        paths: paths(args)?,
+        paths: files(&args.beside, &args.store)?,
     })
 }
 

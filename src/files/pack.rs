@@ -48,16 +48,19 @@ fn gone() -> Trouble {
 }
 
 /// Or something else has taken its place: a link where a file was, a file where a link was, a socket.
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     let others = [Errno::NOTDIR, Errno::LOOP, Errno::NXIO, Errno::INVAL].map(Errno::raw_os_error);
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error().is_some_and(|code| others.contains(&code))
 }
 
-fn file(archive: &mut Builder<impl Write>, path: &Path, monitor: &dyn Monitor) -> std::result::Result<(), Trouble> {
-    // What has become a pipe since does not hold up the backup, and a link is not followed.
+/// What has become a pipe since does not hold up the backup, and a link is not followed.
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path);
-    let mut file = file.map_err(Trouble::Source)?;
+    OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
+}
+
+fn file(archive: &mut Builder<impl Write>, path: &Path, monitor: &dyn Monitor) -> std::result::Result<(), Trouble> {
+    let mut file = open(path).map_err(Trouble::Source)?;
     let metadata = file.metadata().map_err(Trouble::Source)?;
     if !metadata.is_file() {
         return Err(gone());

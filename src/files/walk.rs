@@ -42,6 +42,18 @@ pub fn walk(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Found>> {
     Ok(found.into_values().collect())
 }
 
+/// Whether what was found can be read, too. What has vanished since is none of anybody's mistakes.
+pub fn check(found: &[Found]) -> Result<()> {
+    for file in found.iter().filter(|one| one.what == What::File) {
+        interrupt::check()?;
+        match super::pack::open(&file.path) {
+            Err(error) if !super::pack::is_gone(&error) => return Err(unreadable(&file.path, &error).into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The path without links on its way; a link at its end is what is meant.
 fn real(path: &Path) -> Result<PathBuf> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_owned()) };

@@ -1,10 +1,12 @@
 //! Looks at everything a backup depends on, and says what to do about each finding.
 
 mod alert;
+mod beside;
 mod server;
 mod store;
 
 pub use alert::look_at_alerts;
+pub use beside::{look_at_files, look_at_globals};
 pub use server::look_at_server;
 pub use store::{clean, look_at_store};
 

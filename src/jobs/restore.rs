@@ -55,6 +55,9 @@ pub struct Report {
     pub seconds: f64,
 }
 
+/// What its sessions are called at the server.
+const APPLICATION: &str = "pgbk restore";
+
 /// The major version that brought this setting, which pg_restore has set first of all ever since.
 const TRANSACTION_TIMEOUT: u32 = 17;
 
@@ -116,10 +119,9 @@ fn lacking(requires: &Requirements, plan: &Plan) -> Result<()> {
         wanted.roles = std::mem::take(&mut wanted.bound_roles);
         hint = "create the roles, which policies or user mappings of the dump name, and install the extensions";
     }
-    let mut client = target::maintenance(&plan.settings)?;
-    let mut missing = load::missing(&mut client, &wanted)?;
+    let mut missing = target::lacks(&plan.settings, &wanted)?;
     if plan.make_roles {
-        target::make_roles(&mut client, &std::mem::take(&mut missing.roles))?;
+        target::make_roles(&plan.settings, &std::mem::take(&mut missing.roles))?;
     }
     let list = |what: &str, names: &BTreeSet<String>| {
         (!names.is_empty())
@@ -169,7 +171,7 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
 fn undo(plan: &Plan, target: &Target, monitor: &dyn Monitor) {
     let undone = match target.state {
         State::Missing => target.drop_created(&plan.settings),
-        State::Empty if plan.jobs > 1 => target.empty(&plan.settings),
+        State::Empty if plan.jobs > 1 => target.empty(&plan.settings, APPLICATION),
         _ => Ok(()),
     };
     if let Err(left) = undone {
@@ -193,7 +195,8 @@ fn execute(
     manifest: &Manifest,
     monitor: &dyn Monitor,
 ) -> Result<Loaded> {
-    let mut client = plan.settings.for_database(&plan.database).connect("pgbk restore")?;
+    let settings = plan.settings.for_database(&plan.database);
+    let client = settings.connect(APPLICATION)?;
     let prelude = matches!(target.state, State::Holds(_)).then(|| target.wipe());
     let options = load::Options {
         no_owner: plan.no_owner,
@@ -201,7 +204,7 @@ fn execute(
         require_trailer: manifest.tools.pg_dump.is_some(),
         prelude,
     };
-    load::load(&mut client, script, &options, monitor)
+    load::run(client, &settings, script, options, monitor)
 }
 
 /// Archives are first verified whole into a private temporary file. Without `--jobs`, pg_restore only turns it into SQL, which
@@ -272,7 +275,10 @@ fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, environment: &process:
         arguments.push("--no-privileges".to_owned());
     }
     arguments.push(spool.display().to_string());
-    let mut child = ChildReader::spawn(pg_restore, &arguments, environment, Duration::MAX)?;
+    let mut environment = environment.to_vec();
+    environment.retain(|(name, _)| name != "PGAPPNAME");
+    environment.push(("PGAPPNAME".to_owned(), APPLICATION.into()));
+    let mut child = ChildReader::spawn(pg_restore, &arguments, &environment, Duration::MAX)?;
     child.read_to_end(&mut Vec::new())?;
     Ok(Loaded { skipped: vec![], statements: 0, tables: vec![] })
 }

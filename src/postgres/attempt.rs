@@ -1,6 +1,8 @@
 //! Connecting: every place, address and kind of transport that libpq would try, in its order.
 
+use super::apart::Apart;
 use super::child::CONNECT_TIMEOUT;
+use super::keepalive;
 use super::parameters::variable;
 use super::passfile::Found;
 use super::refusal::{self, Place};
@@ -14,12 +16,25 @@ use postgres::{Client, Config, SimpleQueryMessage};
 use postgres_openssl::MakeTlsConnector;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, ToSocketAddrs};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+/// For what clears up after a signal, which leaves little time.
+const CLEARING: Duration = Duration::from_secs(3);
+
 pub(super) fn connect(settings: &Settings, application: &str) -> Result<(Client, Endpoint)> {
-    supported(settings)?;
+    by(&Plan::of(settings, application)?)
+}
+
+/// Signals that have come already do not count, and the server is not waited for as long.
+pub(super) fn connect_to_clear_up(settings: &Settings, application: &str) -> Result<(Client, Endpoint)> {
     let plan = Plan::of(settings, application)?;
+    let limit = plan.limit.map_or(CLEARING, |limit| limit.min(CLEARING));
+    by(&Plan { limit: Some(limit), regardless: true, ..plan })
+}
+
+fn by(plan: &Plan<'_>) -> Result<(Client, Endpoint)> {
+    let settings = plan.settings;
+    supported(settings)?;
     let mut faults = Vec::new();
     for wanted in wanted(settings)? {
         for endpoint in places(settings)? {
@@ -86,6 +101,8 @@ struct Plan<'a> {
     mode: Mode,
     tls: MakeTlsConnector,
     limit: Option<Duration>,
+    /// Of signals.
+    regardless: bool,
 }
 
 impl Plan<'_> {
@@ -99,6 +116,7 @@ impl Plan<'_> {
             tls: tls::connector(parameters, settings.home())?,
             // libpq takes 1 for 2, because its clock is coarse.
             limit: (seconds > 0).then(|| Duration::from_secs(u64::from(seconds.max(2)))),
+            regardless: false,
         })
     }
 
@@ -164,19 +182,14 @@ impl Plan<'_> {
             config.password(password.reveal());
         }
         // The limit is for the whole way in, not for the first packet only; and a signal must end the wait.
-        let (sender, receiver) = mpsc::channel();
         let tls = self.tls.clone();
-        std::thread::spawn(move || {
-            // Nobody waits any more after the limit or a signal.
-            let _ = sender.send(config.connect(tls));
-        });
-        let begun = Instant::now();
+        let (connecting, begun) = (Apart::begin(move || config.connect(tls)), Instant::now());
         loop {
-            match receiver.recv_timeout(interrupt::TICK) {
-                Ok(Ok(client)) => return Ok(Ok(client)),
-                Ok(Err(error)) => return Ok(Err(Failure::Server(error))),
-                Err(RecvTimeoutError::Disconnected) => return Err(Fault::failed("the connecting thread died").into()),
-                Err(RecvTimeoutError::Timeout) => interrupt::check()?,
+            if let Some(connected) = connecting.within(interrupt::TICK)? {
+                return Ok(connected.map_err(Failure::Server));
+            }
+            if !self.regardless {
+                interrupt::check()?;
             }
             if let Some(limit) = self.limit.filter(|limit| begun.elapsed() >= *limit) {
                 return Ok(Err(Failure::Silent(limit)));
@@ -236,13 +249,7 @@ fn config(settings: &Settings, application: &str) -> Result<Config> {
     if parameters.word("sslnegotiation", &["postgres", "direct"])? == "direct" {
         config.ssl_negotiation(SslNegotiation::Direct);
     }
-    // The control connection is idle for as long as the dump takes; firewalls forget such connections within minutes.
-    let seconds =
-        |keyword, default| Ok::<_, anyhow::Error>(parameters.number(keyword)?.unwrap_or(default).max(1).into());
-    config.keepalives(parameters.number("keepalives")?.unwrap_or(1) != 0);
-    config.keepalives_idle(Duration::from_secs(seconds("keepalives_idle", 60)?));
-    config.keepalives_interval(Duration::from_secs(seconds("keepalives_interval", 15)?));
-    config.keepalives_retries(parameters.number("keepalives_count")?.unwrap_or(8).max(1));
+    keepalive::set(&mut config, parameters)?;
     config.notice_callback(|_| {});
     Ok(config)
 }

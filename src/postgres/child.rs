@@ -1,5 +1,6 @@
 //! The environment of PostgreSQL's own programs.
 
+use super::keepalive;
 use super::parameters::Environment;
 use super::passfile::{self, Found};
 use super::settings::Settings;
@@ -68,11 +69,10 @@ pub(super) fn environment(settings: &Settings) -> Result<ChildEnvironment> {
         set("PGPASSFILE", file.path().into());
         files.push(file);
     }
-    if let Some(file) = service(settings)? {
-        set("PGSERVICEFILE", file.path().into());
-        set("PGSERVICE", SERVICE.into());
-        files.push(file);
-    }
+    let file = service(settings)?;
+    set("PGSERVICEFILE", file.path().into());
+    set("PGSERVICE", SERVICE.into());
+    files.push(file);
     Ok(ChildEnvironment { variables, _files: files })
 }
 
@@ -98,18 +98,17 @@ fn one_line(password: Secret) -> Result<Secret> {
 }
 
 /// What libpq takes from no variable goes by a service of our own.
-fn service(settings: &Settings) -> Result<Option<NamedTempFile>> {
-    let rest: Vec<_> = settings.parameters.without_variable().collect();
-    if rest.is_empty() {
-        return Ok(None);
-    }
+fn service(settings: &Settings) -> Result<NamedTempFile> {
     let mut file = passfile::private()?;
     writeln!(file, "[{SERVICE}]")?;
-    for (keyword, value) in rest {
+    for (keyword, value) in settings.parameters.without_variable() {
+        writeln!(file, "{keyword}={value}")?;
+    }
+    for (keyword, value) in keepalive::for_children(&settings.parameters) {
         writeln!(file, "{keyword}={value}")?;
     }
     file.flush()?;
-    Ok(Some(file))
+    Ok(file)
 }
 
 #[cfg(test)]

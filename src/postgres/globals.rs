@@ -1,10 +1,15 @@
 //! What `pg_dumpall --globals-only` writes, and how pgbk itself puts it back: no `psql`, and nothing that removes anything.
 
+mod attributes;
+
+use super::apart::{self, Apart};
 use super::settings::Settings;
 use super::target::maintenance;
 use crate::error::{Fault, Result};
 use crate::script::{Cut, Event, Keep, Splitter, Token, Tokens};
-use postgres::Client;
+use attributes::{Attributes, without_grantor};
+use postgres::error::SqlState;
+use postgres::{Client, Transaction};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::str;
@@ -47,6 +52,7 @@ enum What {
     /// About a tablespace that is there by then.
     Tablespace,
     Setting(String),
+    Attributes(Attributes),
     Other,
 }
 
@@ -122,10 +128,16 @@ impl Globals {
 
     /// Applies it: roles in one transaction, all or nothing; then tablespaces one by one, because a server makes none in a
     /// transaction.
-    pub fn apply(&self, settings: &Settings) -> Result<Applied> {
+    pub fn apply(self, settings: &Settings) -> Result<Applied> {
+        let settings = settings.clone();
+        Apart::begin(move || self.send(&settings)).end()?
+    }
+
+    fn send(&self, settings: &Settings) -> Result<Applied> {
         let mut client = maintenance(settings)?;
         let there = There::look(&mut client)?;
         let known = settings_of(&mut client)?;
+        let superuser = is_superuser(&mut client)?;
         let mut applied = Applied::default();
         let mut transaction = client.transaction().map_err(|error| fault("begin a transaction", &error))?;
         for statement in self.statements.iter().filter(|statement| !statement.about_tablespace()) {
@@ -133,8 +145,10 @@ impl Globals {
                 What::CreateRole(name) if there.roles.contains(name) => applied.roles_kept.push(name.clone()),
                 What::Setting(name) if !known.contains(name) => applied.skipped.push(format!("setting \"{name}\"")),
                 what => {
-                    let sent = transaction.batch_execute(&statement.text);
-                    sent.map_err(|error| fault(&statement.describe(), &error))?;
+                    match superuser {
+                        true => statement.send(&mut transaction)?,
+                        false => statement.send_as_admin(&mut transaction, &mut applied.skipped)?,
+                    }
                     applied.statements += 1;
                     if let What::CreateRole(name) = what {
                         applied.roles_created.push(name.clone());
@@ -174,7 +188,8 @@ impl Globals {
 
 impl There {
     pub fn of(settings: &Settings) -> Result<There> {
-        There::look(&mut maintenance(settings)?)
+        let settings = settings.clone();
+        apart::ask(move || There::look(&mut maintenance(&settings)?))?
     }
 
     fn look(client: &mut Client) -> Result<There> {
@@ -188,6 +203,31 @@ impl There {
 impl Statement {
     fn about_tablespace(&self) -> bool {
         matches!(self.what, What::CreateTablespace(_) | What::Tablespace)
+    }
+
+    fn send(&self, transaction: &mut Transaction<'_>) -> Result<()> {
+        transaction.batch_execute(&self.text).map_err(|error| self.refused(&error).into())
+    }
+
+    /// By a role that is no superuser: as much of it as there is to do.
+    fn send_as_admin(&self, transaction: &mut Transaction<'_>, skipped: &mut Vec<String>) -> Result<()> {
+        if let What::Attributes(attributes) = &self.what {
+            return attributes.set(transaction).map_err(|(attribute, error)| {
+                let what = format!("line {}, role \"{}\": {attribute} cannot be set", self.line, attributes.role());
+                hinted(fault(&what, &error), &error).into()
+            });
+        }
+        let Some(text) = without_grantor(&self.text) else { return self.send(transaction) };
+        transaction.batch_execute(text).map_err(|error| self.refused(&error))?;
+        let note = "who granted memberships, which only a superuser may say";
+        if !skipped.iter().any(|known| known == note) {
+            skipped.push(note.to_owned());
+        }
+        Ok(())
+    }
+
+    fn refused(&self, error: &postgres::Error) -> Fault {
+        hinted(fault(&self.describe(), error), error)
     }
 
     /// Never the whole text: it may hold a password.
@@ -228,7 +268,9 @@ fn what(statement: &[u8]) -> Option<What> {
     if verb.is("alter") {
         return match tokens.next()? {
             word if word.is("tablespace") => Some(What::Tablespace),
-            word if ["role", "user", "group"].iter().any(|known| word.is(known)) => Some(What::Other),
+            word if ["role", "user", "group"].iter().any(|known| word.is(known)) => {
+                Some(Attributes::of(statement).map_or(What::Other, What::Attributes))
+            }
             _ => None,
         };
     }
@@ -273,10 +315,25 @@ fn settings_of(client: &mut Client) -> Result<BTreeSet<String>> {
     Ok(known)
 }
 
+fn is_superuser(client: &mut Client) -> Result<bool> {
+    let query = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
+    let row = client.query_one(query, &[]).map_err(|error| fault("read the server's catalog", &error))?;
+    Ok(row.get(0))
+}
+
 fn fault(what: &str, error: &postgres::Error) -> Fault {
-    match error.as_db_error() {
-        Some(answer) => Fault::failed(format!("{what}: {} (SQLSTATE {})", answer.message(), answer.code().code())),
-        None => Fault::failed(format!("{what}: {error}")),
+    let Some(answer) = error.as_db_error() else { return Fault::failed(format!("{what}: {error}")) };
+    let detail = answer.detail().map(|detail| format!("; {detail}")).unwrap_or_default();
+    Fault::failed(format!("{what}: {} (SQLSTATE {}){detail}", answer.message(), answer.code().code()))
+}
+
+/// Where a right is missing, what can be done.
+fn hinted(fault: Fault, error: &postgres::Error) -> Fault {
+    match error.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => fault.hint(
+            "connect as a role that may (DB_USER); or take the script (pgbk download), leave out what this server gives to nobody, and run it with psql",
+        ),
+        _ => fault,
     }
 }
 
@@ -292,7 +349,8 @@ mod tests {
     #[test]
     fn a_script_of_globals_is_taken_apart() {
         let globals = Globals::parse(SCRIPT.as_bytes()).unwrap();
-        let roles = [What::CreateRole("a b".into()), What::Other, What::Other];
+        let login = Attributes::of(b"ALTER ROLE \"a b\" WITH LOGIN PASSWORD 'x;y'").unwrap();
+        let roles = [What::CreateRole("a b".into()), What::Attributes(login), What::Other];
         let tablespaces = [What::CreateTablespace("fast".into()), What::Tablespace];
         let expected =
             [What::Setting("default_transaction_read_only".into())].into_iter().chain(roles).chain(tablespaces);

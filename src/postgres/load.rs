@@ -6,6 +6,7 @@
 
 mod encoding;
 mod failure;
+mod handover;
 mod missing;
 mod rows;
 mod script;
@@ -20,6 +21,7 @@ use std::collections::HashSet;
 use std::io::Read;
 use verdict::{Refusal, Verdict};
 
+pub use handover::run;
 pub use missing::{Missing, missing};
 
 #[derive(Debug, Clone, Default)]

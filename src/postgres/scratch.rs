@@ -7,9 +7,10 @@
 
 mod cluster;
 
+use super::apart::Apart;
 use super::control::patience;
 use super::settings::Settings;
-use super::target::{MAINTENANCE, create, identifier};
+use super::target::{self, MAINTENANCE, create};
 use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
 use crate::manifest::ServerNote;
@@ -19,7 +20,6 @@ use cluster::Cluster;
 use postgres::error::SqlState;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 
 /// Eight hexadecimal digits follow.
 pub const PREFIX: &str = "pgbk_scratch_";
@@ -41,7 +41,7 @@ pub struct Scratch {
     settings: Settings,
     own_server: bool,
     order: Option<Sender<()>>,
-    keeper: Option<JoinHandle<Result<()>>>,
+    keeper: Option<Apart<Result<()>>>,
     /// Stopped once the database is gone.
     _cluster: Option<Cluster>,
 }
@@ -63,10 +63,10 @@ impl Scratch {
         create(&mut client, &name, encoding).map_err(|error| not_made(&settings, &error))?;
         let settings = settings.for_database(&name);
         let (order, orders) = channel();
-        let keeper = std::thread::Builder::new().name("scratch".into()).spawn({
+        let keeper = Apart::begin({
             let settings = settings.clone();
             move || keep(client, &settings, &orders)
-        })?;
+        });
         let own_server = cluster.is_some();
         Ok(Scratch { settings, own_server, order: Some(order), keeper: Some(keeper), _cluster: cluster })
     }
@@ -118,7 +118,7 @@ impl Scratch {
     fn end(&mut self) -> Result<()> {
         self.order.take();
         let Some(keeper) = self.keeper.take() else { return Ok(()) };
-        keeper.join().unwrap_or_else(|_| Err(Fault::failed("the thread that keeps it died").into()))
+        keeper.see_through()?
     }
 }
 
@@ -140,16 +140,8 @@ fn keep(mut client: Client, settings: &Settings, orders: &Receiver<()>) -> Resul
     drop_database(&mut client, settings.database())
 }
 
-/// With whoever is connected to it.
 fn drop_database(client: &mut Client, name: &str) -> Result<()> {
-    let literal = format!("'{}'", name.replace('\'', "''"));
-    // As DROP DATABASE … WITH (FORCE), which servers before version 13 do not know, and which is stopped by what it may not end.
-    let others = format!(
-        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-         WHERE datname = {literal} AND usename = current_user"
-    );
-    client.simple_query(&others).map_err(refused)?;
-    client.batch_execute(&format!("DROP DATABASE IF EXISTS {}", identifier(name))).map_err(refused)
+    target::drop_database(client, name).map_err(refused)
 }
 
 fn refused(error: ::postgres::Error) -> anyhow::Error {
@@ -224,7 +216,7 @@ fn not_made(settings: &Settings, error: &::postgres::Error) -> anyhow::Error {
     let hint = match error.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => format!(
             "let the role make databases: ALTER ROLE {} CREATEDB; or prove elsewhere: VERIFY_DB_HOST, VERIFY_SCRATCH=cluster",
-            identifier(user)
+            target::identifier(user)
         ),
         _ => "prove on another server (VERIFY_DB_HOST), or on one that pgbk starts itself (VERIFY_SCRATCH=cluster)"
             .into(),

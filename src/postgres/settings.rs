@@ -4,6 +4,7 @@ use super::attempt;
 use super::child::{self, ChildEnvironment};
 use super::parameters::{Environment, Parameters, variable};
 use super::passfile::{self, Found, Login};
+use super::tls;
 use crate::error::{Fault, Result};
 use crate::secret::Secret;
 use std::collections::BTreeMap;
@@ -102,6 +103,20 @@ impl Settings {
     pub fn connect_pinned(&self, application: &str) -> Result<(postgres::Client, Settings)> {
         let (client, endpoint) = attempt::connect(self, application)?;
         Ok((client, self.at(&endpoint)))
+    }
+
+    /// For what clears up, also after a signal: the wait for a server is short.
+    pub(super) fn connect_to_clear_up(&self, application: &str) -> Result<postgres::Client> {
+        attempt::connect_to_clear_up(self, application).map(|(client, _)| client)
+    }
+
+    /// Tells the server to break off what it does for this connection.
+    pub(super) fn canceller(&self, client: &postgres::Client) -> Result<impl FnOnce() + Send + 'static + use<>> {
+        let (token, tls) = (client.cancel_token(), tls::connector(&self.parameters, self.home())?);
+        Ok(move || {
+            // A server that does not hear it cannot be told otherwise.
+            let _ = token.cancel_query(tls);
+        })
     }
 
     /// What `pg_dump`, `pg_restore` and `psql` get: these settings, and no secret in a variable.

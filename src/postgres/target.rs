@@ -1,8 +1,11 @@
 //! The database that is restored into: whether it is there, whether it is empty, and how to make it so.
 
+use super::apart::{self, Apart};
 use super::contents;
+use super::load::{Missing, missing};
 use super::settings::Settings;
 use crate::error::{Fault, Kind, Result, kind};
+use crate::script::Requirements;
 use ::postgres::{Client, SimpleQueryMessage};
 use std::collections::BTreeSet;
 
@@ -26,9 +29,17 @@ pub enum State {
     Holds(u64),
 }
 
+/// What restores call themselves at the server.
+const APPLICATION: &str = "pgbk restore";
+
 impl Target {
     pub fn look(settings: &Settings, database: &str) -> Result<Target> {
-        let (mut client, missing) = match settings.for_database(database).connect("pgbk restore") {
+        let (settings, database) = (settings.clone(), database.to_owned());
+        apart::ask(move || Target::find(&settings, &database))?
+    }
+
+    fn find(settings: &Settings, database: &str) -> Result<Target> {
+        let (mut client, missing) = match settings.for_database(database).connect(APPLICATION) {
             Ok(client) => (client, false),
             Err(error) if kind(&error) == Kind::NotFound => (maintenance(settings)?, true),
             Err(error) => return Err(error),
@@ -48,9 +59,14 @@ impl Target {
     }
 
     pub fn create(&self, settings: &Settings, encoding: Option<&str>) -> Result<()> {
-        let mut client = maintenance(settings)?;
-        create(&mut client, &self.database, encoding)
-            .map_err(|error| refused(&format!("create database \"{}\"", self.database), &error))
+        let (settings, name, encoding) = (settings.clone(), self.database.clone(), encoding.map(str::to_owned));
+        // A signal cannot stop it, and what comes of it must be known.
+        let creating = Apart::begin(move || {
+            let mut client = maintenance(&settings)?;
+            create(&mut client, &name, encoding.as_deref())
+                .map_err(|error| refused(&format!("create database \"{name}\""), &error))
+        });
+        creating.see_through()?
     }
 
     /// Removes everything in the database, as statements for a transaction of the caller's.
@@ -58,21 +74,44 @@ impl Target {
         contents::wipe(self.server_major)
     }
 
-    /// Removes everything in the database.
-    pub fn empty(&self, settings: &Settings) -> Result<()> {
-        let mut client = settings.for_database(&self.database).connect("pgbk restore")?;
-        client
-            .batch_execute(&self.wipe())
-            .map_err(|error| refused(&format!("empty database \"{}\"", self.database), &error))
+    /// Removes everything in the database, after a failure. Sessions of this application, which pg_restore may have left at work, are ended.
+    pub fn empty(&self, settings: &Settings, application: &str) -> Result<()> {
+        let (settings, wipe) = (settings.for_database(&self.database), self.wipe());
+        let others = format!("{} AND application_name = {}", end_sessions(&self.database), literal(application));
+        let what = format!("empty database \"{}\"", self.database);
+        let emptying = Apart::begin(move || {
+            let mut client = settings.connect_to_clear_up(APPLICATION)?;
+            client.simple_query(&others).map_err(|error| refused(&what, &error))?;
+            client.batch_execute(&wipe).map_err(|error| refused(&what, &error))
+        });
+        emptying.see_through()?
     }
 
     /// Removes the database that [`create`](Target::create) made, after a failure.
     pub fn drop_created(&self, settings: &Settings) -> Result<()> {
-        let statement = format!("DROP DATABASE IF EXISTS {}", identifier(&self.database));
-        maintenance(settings)?
-            .batch_execute(&statement)
-            .map_err(|error| refused(&format!("drop database \"{}\"", self.database), &error))
+        let (settings, name) = (settings.clone(), self.database.clone());
+        let dropping = Apart::begin(move || {
+            let mut client = maintenance_to_clear_up(&settings)?;
+            drop_database(&mut client, &name).map_err(|error| refused(&format!("drop database \"{name}\""), &error))
+        });
+        dropping.see_through()?
     }
+}
+
+/// With whoever is connected to it.
+pub(super) fn drop_database(client: &mut Client, name: &str) -> std::result::Result<(), ::postgres::Error> {
+    // As DROP DATABASE … WITH (FORCE), which servers before version 13 do not know, and which is stopped by what it may not end.
+    client.simple_query(&end_sessions(name))?;
+    client.batch_execute(&format!("DROP DATABASE IF EXISTS {}", identifier(name)))
+}
+
+/// Those of this role, without the one that asks.
+fn end_sessions(database: &str) -> String {
+    format!(
+        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+         WHERE datname = {} AND usename = current_user AND pid <> pg_catalog.pg_backend_pid()",
+        literal(database)
+    )
 }
 
 /// An empty database.
@@ -98,11 +137,25 @@ pub(super) fn create(
     client.batch_execute(&statement)
 }
 
+fn maintenance_to_clear_up(settings: &Settings) -> Result<Client> {
+    let [first, second] = MAINTENANCE;
+    match settings.for_database(first).connect_to_clear_up(APPLICATION) {
+        Err(error) if kind(&error) == Kind::NotFound => settings.for_database(second).connect_to_clear_up(APPLICATION),
+        connected => connected,
+    }
+}
+
+/// What the server lacks of what a dump needs.
+pub fn lacks(settings: &Settings, requires: &Requirements) -> Result<Missing> {
+    let (settings, requires) = (settings.clone(), requires.clone());
+    apart::ask(move || missing(&mut maintenance(&settings)?, &requires))?
+}
+
 /// A connection to a database that every server has.
-pub fn maintenance(settings: &Settings) -> Result<Client> {
+pub(super) fn maintenance(settings: &Settings) -> Result<Client> {
     let mut last = None;
     for database in MAINTENANCE {
-        match settings.for_database(database).connect("pgbk restore") {
+        match settings.for_database(database).connect(APPLICATION) {
             Ok(client) => return Ok(client),
             Err(error) => last = Some(error),
         }
@@ -111,7 +164,8 @@ pub fn maintenance(settings: &Settings) -> Result<Client> {
 }
 
 /// Roles that nobody can log in with.
-pub fn make_roles(client: &mut Client, names: &BTreeSet<String>) -> Result<()> {
+pub fn make_roles(settings: &Settings, names: &BTreeSet<String>) -> Result<()> {
+    let mut client = maintenance(settings)?;
     names.iter().try_for_each(|name| {
         let made = client.batch_execute(&format!("CREATE ROLE {}", identifier(name)));
         made.map_err(|error| refused(&format!("create role \"{name}\""), &error))

@@ -64,7 +64,8 @@ impl<'a> Tokens<'a> {
         all
     }
 
-    fn rest(&self) -> &'a [u8] {
+    /// What no token has been taken of.
+    pub fn rest(&self) -> &'a [u8] {
         &self.text[self.at..]
     }
 

@@ -33,7 +33,7 @@ pub fn run(args: &RestoreArgs, opened: Opened, server: &Settings, console: &Cons
             return Err(super::declined());
         }
     }
-    let applied = apply_globals(&globals, server)?;
+    let applied = apply_globals(globals, server)?;
     for skipped in &applied.skipped {
         console.warn(&format!("skipped: {skipped}"));
     }

@@ -1,6 +1,6 @@
 //! A backup of globals onto a server: what is missing is made, what is there is brought to what the backup says, nothing is removed.
 
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Kind, Result, kind};
 use crate::monitor::Monitor;
 use crate::postgres::globals::{Applied, Globals, LARGEST};
 use crate::postgres::settings::Settings;
@@ -23,8 +23,10 @@ pub fn read_globals(opened: Opened, monitor: &dyn Monitor) -> Result<Globals> {
     Globals::parse(&script).map_err(|error| error.context(id.to_string()))
 }
 
-pub fn apply_globals(globals: &Globals, settings: &Settings) -> Result<Applied> {
+pub fn apply_globals(globals: Globals, settings: &Settings) -> Result<Applied> {
     globals.apply(settings).map_err(|error| match error.chain().count() {
+        // Nobody waited for the server's answer.
+        _ if matches!(kind(&error), Kind::Interrupted(_)) => error,
         // The fault of tablespaces says how far it came.
         2.. => error,
         _ => error.context("nothing was changed"),

@@ -72,8 +72,12 @@ impl Upload for Partial {
         }
         // Published: what follows must not make `drop` look for the temporary file.
         self.file = None;
+        if let Err(error) = self.folder.sync() {
+            // Whether the name would outlive a power cut is not known, so it is taken back.
+            self.folder.unlink(&self.name).ok();
+            return Err(self.cause(error).into());
+        }
         self.made.keep();
-        self.folder.sync().map_err(|error| self.cause(error))?;
         Ok(Receipt { bytes: self.bytes, ..Receipt::default() })
     }
 }

@@ -1,0 +1,131 @@
+//! A script that is read here and loaded by a thread of its own: that one may wait for the server as long as a statement takes, and this
+//! one sees to it that a signal or the limit of the run ends both soon.
+
+use super::{Loaded, Options, load};
+use crate::error::{Fault, Result, into_io};
+use crate::interrupt;
+use crate::monitor::{Monitor, Silent};
+use crate::postgres::apart::Apart;
+use crate::postgres::settings::Settings;
+use postgres::Client;
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+const BUFFER: usize = 256 << 10;
+/// Buffers on their way bound the memory.
+const IN_FLIGHT: usize = 4;
+/// What a signal leaves to the server to break off what it is at and to take it back.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// [`load`] on this connection, which is closed afterwards.
+pub fn run(
+    mut client: Client,
+    settings: &Settings,
+    script: &mut dyn Read,
+    options: Options,
+    monitor: &dyn Monitor,
+) -> Result<Loaded> {
+    let cancel = settings.canceller(&client)?;
+    let (full, arriving) = channel();
+    let (back, empty) = channel();
+    for _ in 0..IN_FLIGHT {
+        // The other end is right here.
+        let _ = back.send(Vec::with_capacity(BUFFER));
+    }
+    let loading = Apart::begin(move || {
+        let mut arriving = Arriving { arriving, back, piece: Vec::new(), given: 0, over: false };
+        load(&mut client, &mut arriving, &options, &Silent)
+    });
+    let stopped = match hand_over(script, &empty, &full, monitor).and_then(|()| loading.end()) {
+        Ok(loaded) => return loaded,
+        Err(stopped) => stopped,
+    };
+    drop(full);
+    let _cancelling = Apart::begin(cancel);
+    match loading.within(GRACE) {
+        // It was past stopping.
+        Ok(Some(Ok(loaded))) => Ok(loaded),
+        Ok(None) => {
+            let open = "the server gives no answer any more: the database is as it was, or restored whole where the end was reached";
+            Err(stopped.context(open))
+        }
+        _ => Err(stopped),
+    }
+}
+
+enum Message {
+    Piece(Vec<u8>),
+    Failed(io::Error),
+    /// Without it, the script was broken off.
+    End,
+}
+
+/// To the end of the script, or until nobody takes it any more; an error is a signal, or the limit of the run.
+fn hand_over(
+    script: &mut dyn Read,
+    empty: &Receiver<Vec<u8>>,
+    full: &Sender<Message>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    loop {
+        interrupt::check()?;
+        let mut buffer = match empty.recv_timeout(interrupt::TICK) {
+            Ok(buffer) => buffer,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        buffer.resize(BUFFER, 0);
+        let message = match read(script, &mut buffer) {
+            Ok(0) => Message::End,
+            Ok(length) => {
+                buffer.truncate(length);
+                monitor.advance(length as u64);
+                Message::Piece(buffer)
+            }
+            Err(error) => Message::Failed(error),
+        };
+        let last = !matches!(message, Message::Piece(_));
+        if full.send(message).is_err() || last {
+            return Ok(());
+        }
+    }
+}
+
+fn read(script: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match script.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => interrupt::check().map_err(into_io)?,
+            read => return read,
+        }
+    }
+}
+
+/// The script on the side of the loading thread.
+struct Arriving {
+    arriving: Receiver<Message>,
+    back: Sender<Vec<u8>>,
+    piece: Vec<u8>,
+    given: usize,
+    over: bool,
+}
+
+impl Read for Arriving {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given == self.piece.len() && !self.over {
+            // Where nobody reads the script any more, nobody needs the buffer.
+            let _ = self.back.send(std::mem::take(&mut self.piece));
+            self.given = 0;
+            match self.arriving.recv() {
+                Ok(Message::Piece(piece)) => self.piece = piece,
+                Ok(Message::Failed(error)) => return Err(error),
+                Ok(Message::End) => self.over = true,
+                Err(_) => return Err(Fault::failed("the script was broken off").into()),
+            }
+        }
+        let count = buffer.len().min(self.piece.len() - self.given);
+        buffer[..count].copy_from_slice(&self.piece[self.given..self.given + count]);
+        self.given += count;
+        Ok(count)
+    }
+}

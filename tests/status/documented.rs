@@ -1,0 +1,71 @@
+//! What README says of metrics and alerts, as the metrics are, and as Prometheus' own program reads both.
+
+use super::*;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const README: &str = include_str!("../../README.md");
+
+/// Prometheus' own, which scripts/test.sh fetches.
+fn promtool(arguments: &[&str], input: &str) -> Output {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".test/prometheus/usr/bin/promtool");
+    assert!(path.exists(), "{} is missing: scripts/test.sh fetches it", path.display());
+    let mut command = Command::new(path);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// `pgbk_` and what follows; after it, in the same cell of a table, `…_` stands for the last but one word's end: `pgbk_last_success_x` `…_y`.
+fn named(text: &str) -> BTreeSet<String> {
+    let (mut found, mut prefix) = (BTreeSet::new(), "");
+    let word = |text: &str| text.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
+    for (at, _) in text.match_indices(['p', '…']) {
+        let rest = &text[at..];
+        if rest.starts_with("pgbk_") && !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
+            found.insert(word(rest));
+            prefix = if rest.starts_with("pgbk_last_success_") { "pgbk_last_success" } else { "" };
+        } else if let Some(rest) = rest.strip_prefix('…').filter(|rest| rest.starts_with('_') && !prefix.is_empty()) {
+            found.insert(format!("{prefix}{}", word(rest)));
+        }
+    }
+    // What is called so and is no metric: scratch databases.
+    found.remove("pgbk_scratch_");
+    found
+}
+
+fn rules() -> &'static str {
+    let rules = README.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    rules.into_iter().find(|block| block.contains("alert:")).expect("no alert rules in README")
+}
+
+#[test]
+fn every_metric_that_readme_names_is_served_and_every_one_that_is_served_is_named() {
+    let place = Place::new();
+    let name = database("documented");
+    place.run(&["backup", &name]).expect(0);
+    place.run(&["verify", "latest", "--database", &name, "--level", "restore"]).expect(0);
+    let (scheduler, address) = start(&place, &place.schedule("@yearly", &name));
+    let looked = until(PATIENCE, || get(address, "/metrics").body.contains("pgbk_store_backups{"));
+    assert!(looked, "{}", scheduler.said());
+    let text = get(address, "/metrics").body;
+    let served: BTreeSet<String> =
+        Metrics::at(address).samples.iter().map(|sample| sample["name"].as_str().unwrap().to_owned()).collect();
+    let monitoring = README.split("\n## ").find(|section| section.starts_with("Monitoring")).unwrap();
+    assert_eq!(named(README), served);
+    assert_eq!(named(monitoring), served, "a metric is named elsewhere only");
+    let checked = promtool(&["check", "metrics"], &text);
+    assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}\n{text}");
+}
+
+#[test]
+fn prometheus_takes_the_alert_rules_of_readme() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), rules()).unwrap();
+    let checked = promtool(&["check", "rules", file.path().to_str().unwrap()], "");
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    let count = rules().matches("- alert:").count();
+    assert!(checked.status.success() && said.contains(&format!("SUCCESS: {count} rules found")), "{checked:?}");
+}
