@@ -79,9 +79,12 @@ impl Schedule {
         if text.starts_with('@') && nickname.is_none() {
             return Err(wrong("there is no such name"));
         }
-        // The parser takes an empty place for nothing at all, and would look for it until the end of time.
+        // Of neither does the parser make a time: it would look for one until the end of all time, and take a core for it.
         if fields.iter().any(|field| field.split(',').any(str::is_empty)) {
             return Err(wrong("a comma has nothing on one of its sides"));
+        }
+        if text.contains('+') {
+            return Err(wrong("it holds a \"+\""));
         }
         // With seconds, everything stands one further to the right.
         let first = match fields.len() {

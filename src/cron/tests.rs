@@ -154,6 +154,7 @@ fn what_is_no_schedule_is_refused_with_the_reason() {
         (", 0 * * * *", "comma"),
         ("0 0 3,,5 * *", "comma"),
         ("0 0 * * 5,", "comma"),
+        ("0 2 29 1 +", "+"),
         ("@reboot", "there is no such name"),
         ("@every 5m", "there is no such name"),
     ] {
