@@ -55,7 +55,7 @@ coverage_tools() {
     export PATH=$here/.test/cargo/bin:$PATH
     cargo llvm-cov --version >/dev/null 2>&1 || cargo install --quiet --locked --root "$here/.test/cargo" cargo-llvm-cov@0.9.1 >>"$log" 2>&1
     # A test kills pgbk, which leaves half a profile.
-    export CARGO_LLVM_PROFDATA_FLAGS=--failure-mode=all
+    export LLVM_PROFDATA_FLAGS=--failure-mode=all
 }
 
 # S3 servers that have to be built, which takes minutes; and the compiler that they need, out of its package for Python.
