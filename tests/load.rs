@@ -7,11 +7,9 @@ use pgbk::monitor::Silent;
 use pgbk::postgres::load::{self, Loaded, Options};
 use pgbk::script::Requirements;
 use pgbk::stream::tables::Tables;
-use std::fs::File;
 use std::io::Read;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 use support::database::{self, comparable, connect, create, sql, stdout_of, tool};
 
 fn restore(database: &str, script: &[u8]) -> Result<Loaded> {
@@ -305,45 +303,4 @@ fn a_restore_that_is_interrupted_leaves_nothing() {
     let mut broken = Broken(script.as_bytes(), Box::new(killed));
     load::load(&mut connect(&target), &mut broken, &Options::default(), &Silent).unwrap_err();
     assert_same(&before, &dump(&target, &[]));
-}
-
-/// `cargo test --release --test load -- --ignored --nocapture speed`
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    let source = database();
-    sql(
-        &source,
-        "CREATE TABLE t (id bigint PRIMARY KEY, name text, at timestamptz, amount numeric, note text);
-         INSERT INTO t SELECT i, md5(i::text), now() + i * interval '1 second', i / 100.0, repeat(md5((i * 7)::text), 2) FROM generate_series(1, 2200000) i",
-    );
-    for arguments in [&[][..], &["--inserts", "--rows-per-insert=100"]] {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("dump.sql");
-        std::fs::write(&file, dump(&source, arguments)).unwrap();
-        let size = file.metadata().unwrap().len() as f64 / 1e6;
-        for round in 0..2 {
-            let target = database();
-            let start = Instant::now();
-            let mut psql = tool("psql", &target);
-            assert!(
-                psql.args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", "-f"])
-                    .arg(&file)
-                    .status()
-                    .unwrap()
-                    .success()
-            );
-            let psql = start.elapsed().as_secs_f64();
-            sql("postgres", format!("DROP DATABASE {target}"));
-            let target = database();
-            let start = Instant::now();
-            load::load(&mut connect(&target), &mut File::open(&file).unwrap(), &Options::default(), &Silent).unwrap();
-            let ours = start.elapsed().as_secs_f64();
-            sql("postgres", format!("DROP DATABASE {target}"));
-            eprintln!(
-                "{arguments:?} {round}: {size:.0} MB, psql {psql:.2} s, pgbk {ours:.2} s, ratio {:.2}",
-                ours / psql
-            );
-        }
-    }
 }

@@ -100,7 +100,6 @@ impl Seen {
 mod tests {
     use super::*;
     use blake2::{Blake2b256, Digest};
-    use std::time::Instant;
 
     /// By the other implementation.
     fn digest(bytes: &[u8]) -> [u8; 32] {
@@ -133,34 +132,5 @@ mod tests {
         let mut tables = Tables::default();
         tables.update(b"COPY a (x) FROM stdin;\n1\n-- PostgreSQL database dump complete\n");
         assert!(!tables.finish().complete);
-    }
-
-    /// `cargo test --release --lib tables -- --ignored --nocapture` prints MB/s.
-    #[test]
-    #[ignore = "a measurement"]
-    fn speed() {
-        let row =
-            "123456\tsome name of a customer\t2026-01-01 00:00:00+00\t\\N\t12.50\tf\tmore text to make it a row\n";
-        let rows = format!("COPY t (a) FROM stdin;\n{}\\.\n", row.repeat(2_000_000));
-        let insert =
-            "INSERT INTO public.t VALUES (123456, 'some name of a customer', '2026-01-01 00:00:00', NULL, 12.50);\n";
-        let inserts = insert.repeat(2_000_000);
-        let literal = format!("SELECT '{}';", "some text with a ''quote'' and no end ".repeat(5_000_000));
-        for (name, text) in [("rows", &rows), ("inserts", &inserts), ("literal", &literal)] {
-            let start = Instant::now();
-            let mut tables = Tables::default();
-            text.as_bytes().chunks(64 << 10).for_each(|piece| tables.update(piece));
-            let hashed = text.len() as f64 / start.elapsed().as_secs_f64() / 1e6;
-            tables.finish();
-            let start = Instant::now();
-            let mut splitter = Splitter::new(Keep::Whole { limit: 1 << 30 });
-            for mut piece in text.as_bytes().chunks(1 << 20) {
-                while !piece.is_empty() {
-                    piece = &piece[splitter.feed(piece, &mut |_| Ok(())).unwrap()..];
-                }
-            }
-            let split = text.len() as f64 / start.elapsed().as_secs_f64() / 1e6;
-            eprintln!("{name}: tables {hashed:.0} MB/s, splitter alone {split:.0} MB/s");
-        }
     }
 }
