@@ -6,8 +6,7 @@
 use super::{FORMAT, MOST_CHUNKS, Manifest};
 use crate::error::{Fault, Result};
 use crate::keys::{Key, Working, keyed};
-use blake2::Blake2b;
-use blake2::digest::{Digest, consts::U32};
+use blake2b_simd::Params;
 
 const KEYED: &str = ",\n  \"mac\": \"";
 const UNKEYED: &str = ",\n  \"checksum\": \"";
@@ -172,5 +171,7 @@ fn split(text: &str) -> Option<(&str, [u8; 32], bool)> {
 }
 
 fn unkeyed(text: &[u8]) -> [u8; 32] {
-    Blake2b::<U32>::digest(text).into()
+    let mut hash = [0; 32];
+    hash.copy_from_slice(Params::new().hash_length(32).hash(text).as_bytes());
+    hash
 }
