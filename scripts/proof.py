@@ -159,6 +159,8 @@ class Report:
                 continue
             text = Path(name).read_text().splitlines()
             for number, count in sorted(counts.items()):
+                if "unreachable!" in text[number - 1]:
+                    continue
                 if ERROR.search(text[number - 1]) and count:
                     ran += 1
                 elif ERROR.search(text[number - 1]):

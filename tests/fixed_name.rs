@@ -8,7 +8,8 @@ use pgbk::vault::fixed_name::FixedName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use support::database::{small, sql};
-use support::pgbk::{Pgbk, connected};
+use support::faulty::{Fault, Faulty};
+use support::pgbk::{Pgbk, connected, pgbk};
 use support::s3::{Server, moto, radosgw, seaweedfs};
 
 /// Without moto: what it says of a bucket's versioning is under a name of its own.
@@ -166,4 +167,54 @@ fn one_backup_is_removed_and_tagged_without_touching_the_others() {
         assert_eq!(found, [&made[0]["id"], &made[2]["id"]], "{}", server.name);
         pgbk.args(["verify", "--all"]).expect(0);
     }
+}
+
+#[test]
+fn a_name_that_is_none_is_refused_before_a_host_is_asked() {
+    let host = Faulty::start(|_, _| None);
+    for name in ["a/b", "a b", "..", "jméno"] {
+        let run = pgbk(["list"]).at(&host.endpoint, "bucket", "key", "secret").set("S3_OBJECT_NAME", name).expect(2);
+        run.says(&format!("S3_OBJECT_NAME {name:?} is not a name of letters, digits, - and _"))
+            .says("hint: for example backup, which makes backup.sql and backup.meta");
+    }
+    assert!(host.seen().is_empty());
+}
+
+/// A host whose bucket keeps versions, and which tells these of them.
+fn telling(versions: &'static str) -> (Faulty, Pgbk) {
+    let host = Faulty::start(move |request, _| {
+        let asked = |name: &str| request.query.split('&').any(|part| part.split('=').next() == Some(name));
+        let says = [
+            ("versions", versions),
+            ("versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
+            ("list-type", "<ListBucketResult></ListBucketResult>"),
+        ];
+        says.into_iter().find(|(name, _)| asked(name)).map(|(_, text)| Fault::Says(text))
+    });
+    let run = connected().at(&host.endpoint, "bucket", "key", "secret").set("S3_OBJECT_NAME", "backup");
+    (host, run)
+}
+
+#[test]
+fn a_version_that_goes_while_versions_are_looked_at_is_no_error() {
+    let (host, run) = telling(
+        "<ListVersionsResult><Version><Key>backup.meta</Key><VersionId>gone</VersionId><Size>900</Size></Version></ListVersionsResult>",
+    );
+    assert_eq!(run.args(["list"]).json(), serde_json::json!([]));
+    assert!(
+        host.seen()
+            .iter()
+            .any(|request| request.path.ends_with("/backup.meta") && request.query.contains("versionId=gone"))
+    );
+}
+
+#[test]
+fn a_host_that_does_not_tell_which_version_it_has_stored_is_named_and_makes_no_backup() {
+    small("fixed_mute", &["x"]);
+    let (host, run) = telling("<ListVersionsResult></ListVersionsResult>");
+    run.args(["backup", "fixed_mute"])
+        .expect(1)
+        .says("the host does not tell the version of \"backup.sql\" that it has just stored")
+        .says("hint: unset S3_OBJECT_NAME");
+    assert!(!host.seen().iter().any(|request| request.path.ends_with(".meta") && request.call() == "put"));
 }

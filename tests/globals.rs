@@ -5,12 +5,14 @@ mod support;
 use pgbk::keys::Key;
 use pgbk::manifest::{BackupId, Format};
 use pgbk::monitor::Silent;
+use pgbk::postgres::globals::LARGEST;
 use pgbk::series::Series;
 use pgbk::store::directory::Directory;
 use pgbk::vault::{About, Vault};
 use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::spawn_with_options;
+use rustix::process::Signal;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -231,6 +233,10 @@ fn a_database_of_such_a_name_is_refused() {
     }
     let stored = pgbk.args(["list"]).json();
     assert!(stored.as_array().unwrap().iter().all(|row| row["database"] == "postgres"), "{stored}");
+    let (status, detail) = diagnosis(&pgbk, 1);
+    assert!(status == "fail" && detail.contains("the server has a database \"@globals\""), "{detail}");
+    let told = pgbk.args(["doctor", "postgres"]).expect(1).text();
+    assert!(told.contains("rename that database"), "{told}");
     fs::write(folder.path().join("dump.sql"), "SELECT 1;").unwrap();
     let dump = folder.path().join("dump.sql").display().to_string();
     pgbk.args(["upload", &dump, "--database", "@globals"]).expect(2).says("is no database");
@@ -306,6 +312,35 @@ fn a_script_that_does_anything_else_is_refused_whole() {
     assert!(ran.err.contains("nothing was changed"), "{}", ran.err);
     assert_eq!(cluster().psql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'intruder'"), "0");
     assert!(!mark.exists());
+}
+
+#[test]
+fn a_script_too_large_for_any_globals_is_refused_unread() {
+    let (folder, pgbk) = directory();
+    let id = sealed(folder.path(), &"-".repeat(LARGEST as usize + 1));
+    pgbk.args(["restore", &id, "--yes"])
+        .expect(1)
+        .says(&format!("{id} has {} bytes, which no server's globals have", LARGEST + 1))
+        .says("hint: \"pgbk download\" writes it to a file for psql");
+}
+
+#[test]
+fn a_signal_ends_it_while_another_session_is_at_the_same_role() {
+    let (folder, pgbk) = directory();
+    let id = sealed(folder.path(), "CREATE ROLE held;\n");
+    let mut holder = connect("postgres");
+    holder.batch_execute("BEGIN; CREATE ROLE held").unwrap();
+    let running = pgbk.args(["restore", &id, "--yes"]).start();
+    let waits =
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE ROLE held%' AND wait_event_type = 'Lock'";
+    assert!(until(PATIENCE, || cluster().psql("postgres", waits) == "1"));
+    running.signal(Signal::TERM);
+    let outcome = running.end();
+    assert_eq!(outcome.code, Some(143), "{outcome:#?}");
+    // The server may yet do it.
+    assert!(!outcome.err.contains("nothing was changed"), "{outcome:#?}");
+    drop(holder);
+    assert_eq!(cluster().psql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'held'"), "0");
 }
 
 #[test]

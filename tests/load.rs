@@ -127,10 +127,34 @@ fn bytes_of_other_encodings_are_kept() {
 }
 
 #[test]
-fn an_encoding_that_hides_quotes_is_refused() {
+fn text_whose_encoding_cannot_be_told_apart_joined_or_read_is_refused() {
     let target = database();
-    let error = restore(&target, b"SET client_encoding = 'SJIS';\n").unwrap_err();
-    assert_eq!(message(&error), "the dump is written in SJIS (line 1), which pgbk cannot restore");
+    let before = dump(&target, &[]);
+    let utf8 = Some("dump the database with --encoding=UTF8");
+    let made = b"SET client_encoding = 'EUC_JP';\nCREATE TABLE t (a text);\n".as_slice();
+    for (script, said, hint) in [
+        (
+            b"SET client_encoding = 'SJIS';\n".to_vec(),
+            "the dump is written in SJIS (line 1), which pgbk cannot restore",
+            utf8,
+        ),
+        (b"\nSET client_encoding = 'LATIN 1';\n".to_vec(), "line 2: \"LATIN 1\" is no encoding", None),
+        (
+            [made, b"COPY t (a) FROM stdin WITH (FORMAT text);\nx\n\\.\n"].concat(),
+            "line 3: the COPY has options, which pgbk cannot join with EUC_JP",
+            utf8,
+        ),
+        (
+            [made, b"COPY t\xff (a) FROM stdin;\nx\n\\.\n"].concat(),
+            "line 3, COPY t\u{fffd} (a) FROM stdin;: invalid byte sequence for encoding \"EUC_JP\": 0xff",
+            None,
+        ),
+    ] {
+        let error = restore(&target, &script).unwrap_err();
+        assert!(message(&error).starts_with(said), "{error:#}");
+        assert_eq!((error::kind(&error), error::hints(&error)), (error::Kind::Refused, Vec::from_iter(hint)));
+        assert_same(&before, &dump(&target, &[]));
+    }
 }
 
 #[test]

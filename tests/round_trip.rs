@@ -1,5 +1,7 @@
 //! The binary, a real server and real stores: what goes in comes out.
 
+#[path = "round_trip/archives.rs"]
+mod archives;
 #[path = "round_trip/databases.rs"]
 mod databases;
 #[path = "round_trip/files.rs"]

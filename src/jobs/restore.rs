@@ -20,7 +20,7 @@ use crate::stream::tables::Tables;
 use crate::vault::Opened;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
@@ -66,6 +66,11 @@ const ARCHIVE_STALL: Duration = Duration::from_secs(3600);
 
 /// Whether this restore may start at all. Nothing has been touched when it says no.
 pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
+    if manifest.dump.format == Format::Tar {
+        return Err(Fault::usage(format!("{} holds files, which no database takes", manifest.id))
+            .hint("\"pgbk download\" writes it to a file for tar")
+            .into());
+    }
     if plan.jobs > 1 && manifest.dump.format == Format::Plain {
         return Err(Fault::usage("--jobs is for archives; this backup is an SQL script")
             .hint("leave out --jobs")
@@ -182,9 +187,9 @@ fn undo(plan: &Plan, target: &Target, monitor: &dyn Monitor) {
 
 fn fill(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Loaded> {
     match manifest.dump.format {
-        Format::Plain => execute(&mut opened.plain()?, plan, target, manifest, monitor),
         Format::Custom => archive(opened, manifest, plan, target, monitor),
-        Format::Tar => Err(Fault::usage(format!("{} holds files, which no database takes", manifest.id)).into()),
+        // No files have been admitted; a server would take them for a script that it cannot read.
+        Format::Plain | Format::Tar => execute(&mut opened.plain()?, plan, target, manifest, monitor),
     }
 }
 
@@ -252,13 +257,14 @@ fn requirements(pg_restore: &Path, spool: &Path, environment: &process::Environm
 }
 
 fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
-    let place = std::env::temp_dir();
-    let mut spool = tempfile::Builder::new().prefix("pgbk-").suffix(".dump").tempfile().map_err(|error| {
-        Fault::failed(format!("cannot make a temporary file for the archive: {error}"))
+    let failed = |what: &str, error: &io::Error| {
+        Fault::failed(format!("cannot {what} a temporary file for the archive: {error}"))
             .hint("TMPDIR names a folder with room for it, in a container a volume")
-    })?;
-    drain(&mut opened.plain()?, monitor, |bytes| spool.write_all(bytes)).map_err(|error| {
-        error.context(format!("write the archive to a temporary file in \"{}\" (TMPDIR)", place.display()))
+    };
+    let made = tempfile::Builder::new().prefix("pgbk-").suffix(".dump").tempfile();
+    let mut spool = made.map_err(|error| failed("make", &error))?;
+    drain(&mut opened.plain()?, monitor, |bytes| {
+        spool.write_all(bytes).map_err(|error| failed("write", &error).into())
     })?;
     Ok(spool)
 }

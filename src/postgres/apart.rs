@@ -43,7 +43,21 @@ impl<T: Send + 'static> Apart<T> {
         }
     }
 
-    /// The same with time left to clear up after a signal.
+    /// Waits so long for an end that should come soon, or for a signal.
+    fn answer(&self, limit: Duration) -> Result<T> {
+        let begun = Instant::now();
+        loop {
+            if let Some(answer) = self.within(interrupt::TICK)? {
+                return Ok(answer);
+            }
+            interrupt::check()?;
+            if begun.elapsed() >= limit {
+                return Err(silent(limit));
+            }
+        }
+    }
+
+    /// The same as [`end`](Apart::end) with time left to clear up after a signal.
     pub fn see_through(&self) -> Result<T> {
         match self.end() {
             Err(_) if interrupt::check().is_err() => self.within(CLEARING)?.ok_or_else(|| silent(CLEARING)),
@@ -54,20 +68,33 @@ impl<T: Send + 'static> Apart<T> {
 
 /// A question to a server that should be answered soon.
 pub(super) fn ask<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let (asking, begun) = (Apart::begin(question), Instant::now());
-    loop {
-        if let Some(answer) = asking.within(interrupt::TICK)? {
-            return Ok(answer);
-        }
-        interrupt::check()?;
-        if begun.elapsed() >= ANSWER {
-            return Err(silent(ANSWER));
-        }
-    }
+    Apart::begin(question).answer(ANSWER)
 }
 
 fn silent(limit: Duration) -> anyhow::Error {
     Fault::failed(format!("the server gave no answer within {} seconds", limit.as_secs()))
         .hint("check the network between here and the server")
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Kind, hints, kind};
+
+    #[test]
+    fn who_gives_no_answer_is_given_up_and_named() {
+        let error = Apart::begin(std::thread::park).answer(Duration::ZERO).unwrap_err();
+        assert_eq!(
+            (kind(&error), error.to_string().as_str()),
+            (Kind::Failed, "the server gave no answer within 0 seconds")
+        );
+        assert_eq!(hints(&error), ["check the network between here and the server"]);
+    }
+
+    #[test]
+    fn a_thread_that_dies_is_a_failure_and_no_wait() {
+        let error = Apart::begin(|| panic!("as planned")).end().unwrap_err();
+        assert_eq!((kind(&error), error.to_string().as_str()), (Kind::Failed, "the thread that worked on it died"));
+    }
 }

@@ -340,6 +340,7 @@ fn hinted(fault: Fault, error: &postgres::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Kind, hints, kind};
 
     const SCRIPT: &str = "--\n-- PostgreSQL database cluster dump\n--\n\n\\restrict abc\n\nSET default_transaction_read_only = off;\n\
         CREATE ROLE \"a b\";\nALTER ROLE \"a b\" WITH LOGIN PASSWORD 'x;y';\nGRANT a TO \"a b\" GRANTED BY postgres;\n\
@@ -360,21 +361,30 @@ mod tests {
 
     #[test]
     fn whatever_is_no_global_is_refused() {
-        for wrong in [
-            "DROP ROLE a;",
-            "CREATE DATABASE x;",
-            "ALTER DATABASE x SET work_mem = 1;",
-            "DO 'x';",
-            "INSERT INTO t VALUES (1);",
-            "SELECT pg_catalog.pg_reload_conf();",
-            "COPY t (a) FROM stdin;\n1\n\\.\n",
-            "\\! touch /tmp/x\n",
-            "\\i x\n",
-            "BEGIN;",
-            "COMMIT;",
-            "CREATE ROLE a",
+        let written = "a backup of globals is what \"pg_dumpall --globals-only\" writes";
+        let changed = "no script that pg_dumpall wrote holds it: find out who changed it";
+        for (wrong, said, hint) in [
+            (&b"DROP ROLE a;"[..], "line 1, DROP ROLE a: this is about no role and no tablespace", Some(written)),
+            (b"CREATE DATABASE x;", "line 1, CREATE DATABASE x: this is", Some(written)),
+            (b"\nALTER DATABASE x SET work_mem = 1;", "line 2, ALTER DATABASE x: this is", Some(written)),
+            (b"DO 'x';", "line 1, DO: this is", Some(written)),
+            (b"INSERT INTO t VALUES (1);", "line 1, INSERT INTO t: this is", Some(written)),
+            (b"SELECT pg_catalog.pg_reload_conf();", "line 1, SELECT pg_catalog", Some(written)),
+            (b"COPY t (a) FROM stdin;\n1\n\\.\n", "line 1, COPY t", Some(written)),
+            (
+                b"\\! touch /tmp/x\n",
+                "holds the psql meta-command \"\\!\" at line 1, which pgbk never runs",
+                Some(changed),
+            ),
+            (b"\\i x\n", "holds the psql meta-command \"\\i\" at line 1", Some(changed)),
+            (b"BEGIN;", "line 1, BEGIN: this is", Some(written)),
+            (b"COMMIT;", "line 1, COMMIT: this is", Some(written)),
+            (b"CREATE ROLE a", "the script ends inside what begins at line 1", None),
+            (b"CREATE ROLE a;\nCOMMENT ON ROLE a IS '\xff';", "the statement at line 2 is not UTF-8 text", None),
         ] {
-            assert!(Globals::parse(wrong.as_bytes()).is_err(), "{wrong}");
+            let error = Globals::parse(wrong).unwrap_err();
+            assert!(error.to_string().contains(said), "{error:#}");
+            assert_eq!((kind(&error), hints(&error)), (Kind::Failed, Vec::from_iter(hint)), "{error:#}");
         }
     }
 }

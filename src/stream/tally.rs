@@ -222,6 +222,7 @@ pub fn chunk_size(expected: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Kind, hints, kind};
     use proptest::prelude::*;
 
     proptest! {
@@ -244,6 +245,17 @@ mod tests {
                 pieces.iter().enumerate().map(|(n, piece)| tagger.tag(piece, n as u64, n == last)).collect();
             prop_assert_eq!(chunks.tags, expected);
         }
+    }
+
+    #[test]
+    fn a_backup_of_more_chunks_than_a_document_may_list_is_told_with_what_to_set() {
+        let mut tally = StoredTally::new(io::sink(), &Lanes::default(), Tagger::new(None), 1);
+        tally.write_all(&vec![0; MOST_CHUNKS as usize]).unwrap();
+        let error = anyhow::Error::from(tally.write_all(&[0]).unwrap_err());
+        assert_eq!(kind(&error), Kind::Failed);
+        assert!(format!("{error:#}").contains("outgrown the size that was planned for, at 16385 bytes"), "{error:#}");
+        assert_eq!(hints(&error), ["set DUMP_SIZE_ESTIMATE to what the dump really needs, such as 500G"]);
+        assert_eq!(tally.into_parts().2.tags.len() as u64, MOST_CHUNKS);
     }
 
     #[test]

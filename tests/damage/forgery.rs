@@ -1,6 +1,7 @@
 //! Documents and payloads that somebody without the key puts in the place of others.
 
 use super::*;
+use pgbk::stream::tally::{Summer, Tagger};
 
 /// Two backups of one database, as they are stored.
 pub fn two_backups() -> (Sample, Sample) {
@@ -130,6 +131,30 @@ fn another_cipher_or_kdf_is_refused() {
     let (_, outcome) = iv.read();
     assert_eq!(kind(&outcome.unwrap_err()), Kind::Damaged, "another IV");
     tell("forgeries", "downgrades of the cipher");
+}
+
+#[test]
+fn a_format_version_that_never_was_is_damage() {
+    let error = Sample::keyed().edited("\"pgbk\": 1", "\"pgbk\": 0").read().1.unwrap_err();
+    assert_eq!(kind(&error), Kind::Damaged);
+    assert!(format!("{error:#}").contains("not a whole .meta document: there is no format version 0"), "{error:#}");
+}
+
+/// Whoever has the password can seal what they like.
+#[test]
+fn a_payload_of_another_salt_than_its_document_names_is_refused_although_its_tags_fit() {
+    let mut sample = Sample::with_password();
+    let (_, working) = vault(&sample.store(), sample.key.as_ref()).manifest(&sample.id).unwrap();
+    sample.payload[8] ^= 1;
+    let mut summer = Summer::default();
+    summer.update(&sample.payload);
+    let (stored, tagger) = (summer.finish(), Tagger::new(working.map(|working| working.mac)));
+    let tags = vec![tagger.tag(&sample.payload, 0, true)];
+    let sealed = sample.resealed(|manifest| (manifest.stored, manifest.chunks.tags) = (stored, tags));
+    let (given, outcome) = sealed.read();
+    let error = outcome.unwrap_err();
+    assert_eq!((kind(&error), given.len()), (Kind::Damaged, 0));
+    assert!(format!("{error:#}").contains("does not begin with the salt that its .meta names"), "{error:#}");
 }
 
 #[test]

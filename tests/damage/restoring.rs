@@ -174,6 +174,24 @@ fn a_damaged_pair_is_not_taken_in_by_a_raw_upload() {
     }
 }
 
+#[test]
+fn files_under_a_databases_name_make_no_database() {
+    let sample = Sample::keyed().resealed(|manifest| {
+        manifest.dump.format = Format::Tar;
+        manifest.object = manifest.object.replace(".sql", ".tar");
+    });
+    let (folder, id) = (tempfile::tempdir().unwrap(), sample.id.to_string());
+    sample.put_into_folder(folder.path());
+    pgbk(["restore", &id, "--yes", "--to", "lost"])
+        .server(cluster())
+        .key()
+        .directory(folder.path())
+        .expect(2)
+        .says("holds files, which no database takes")
+        .says("hint: \"pgbk download\" writes it to a file for tar");
+    assert_eq!(databases(), "");
+}
+
 /// Both keys may be lost from a settings file: then the message says that one is needed.
 #[test]
 fn a_backup_with_a_key_and_no_key_set_is_a_settings_mistake() {

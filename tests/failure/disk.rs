@@ -51,3 +51,16 @@ fn a_full_disk_ends_a_download_and_leaves_nothing_on_it() {
         assert!(said.contains("No space left on device"), "{said}");
     }
 }
+
+#[test]
+fn a_full_disk_ends_an_archives_restore_and_leaves_no_database() {
+    let (place, disk, name) = (folder(), folder(), large());
+    let run = backup(&name).directory(place.path());
+    run.set("DUMP_FORMAT", "custom").expect(0);
+    let restore = run.args(["restore", "latest", "--database", &name, "--to", "on_a_full_disk", "--yes"]);
+    let (code, said, left) = on_a_full_disk(&restore.set("TMPDIR", disk.path().display()), disk.path());
+    assert_eq!((code, left.as_str()), (1, ""), "{said}");
+    assert!(said.contains("cannot write a temporary file for the archive: No space left on device"), "{said}");
+    assert!(said.contains("hint: TMPDIR names a folder with room for it"), "{said}");
+    assert!(!exists("on_a_full_disk"));
+}

@@ -37,3 +37,15 @@ fn a_meta_that_another_program_wrote_meanwhile_is_neither_overwritten_nor_taken_
     assert!(removed.len() == 1 && removed[0].ends_with(".enc"), "{removed:?} instead of the payload alone");
     assert!(host.objects().iter().any(|object| object == b"another"));
 }
+
+#[test]
+fn a_host_that_keeps_other_bytes_than_it_was_sent_makes_no_backup() {
+    let host = Faulty::start(|request, _| match request.call() {
+        "put" => Some(Fault::Spoils),
+        "get" if request.path.trim_end_matches('/') == "/bucket" => Some(Fault::Answer(403, "AccessDenied")),
+        _ => None,
+    });
+    let outcome = backup(&small()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").expect(1);
+    outcome.says("the store gives back other bytes of \"").says("than were sent");
+    assert!(!host.seen().iter().any(|request| request.path.ends_with(".meta")));
+}

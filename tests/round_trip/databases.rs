@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use tempfile::TempDir;
 
-fn directory() -> (TempDir, Pgbk) {
+pub fn directory() -> (TempDir, Pgbk) {
     super::warm_up();
     let folder = tempfile::tempdir().unwrap();
     let pgbk = connected().directory(folder.path());
@@ -23,7 +23,7 @@ fn upload(pgbk: &Pgbk, database: &str, body: &str) -> String {
     upload.json()["id"].as_str().unwrap().to_owned()
 }
 
-fn restore(pgbk: &Pgbk, id: &str, to: &str, more: &[&str]) -> Pgbk {
+pub fn restore(pgbk: &Pgbk, id: &str, to: &str, more: &[&str]) -> Pgbk {
     pgbk.args(["restore", id, "--yes", "--to", to].iter().chain(more).copied())
 }
 
@@ -218,30 +218,6 @@ fn a_setting_of_a_newer_server_is_left_out_and_reported() {
     let document = restore(&pgbk, &id, "newer_copy", &["--json"]).expect(0).says("from_the_future").json();
     assert!(document["skipped"].as_array().unwrap().contains(&"setting \"from_the_future\"".into()), "{document}");
     assert_eq!(sql("newer_copy", "SELECT count(*) FROM t"), "0");
-}
-
-#[test]
-fn an_archive_is_restored_by_several_jobs() {
-    let (_folder, pgbk) = directory();
-    super::features("jobs_source");
-    let id = pgbk.backup("jobs_source", &["--format", "custom", "--compress", "zstd"]);
-    let ran = restore(&pgbk, &id, "jobs_copy", &["--jobs", "3"]).expect(0);
-    assert!(!ran.text().contains(" 0 rows"), "{}", ran.text());
-    assert_same(&dump("jobs_source"), &dump("jobs_copy"));
-    // As an argument of pg_restore, this name would be connection settings.
-    restore(&pgbk, &id, "dbname=jobs 'copy", &["--jobs", "2"]).expect(0);
-    assert_same(&dump("jobs_source"), &dump("dbname=jobs 'copy"));
-}
-
-#[test]
-fn several_jobs_for_a_script_are_a_usage_error() {
-    let (_folder, pgbk) = directory();
-    small("jobs_script", &["x"]);
-    let id = pgbk.backup("jobs_script", &[]);
-    restore(&pgbk, &id, "jobs_script_copy", &["--jobs", "3"]).expect(2).says("--jobs is for archives");
-    // Whatever the target looks like.
-    restore(&pgbk, &id, "jobs_script", &["--jobs", "3"]).expect(2).says("--jobs is for archives");
-    assert!(!exists("jobs_script_copy"));
 }
 
 #[test]

@@ -1,14 +1,9 @@
 //! A small S3 host of our own whose only purpose is to fail on demand, and to show what it was asked.
 
+use super::authority::authority;
 use jiff::Timestamp;
-use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
 use openssl::hash::{MessageDigest, hash};
-use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
-use openssl::ssl::{SslAcceptor, SslMethod};
-use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
-use openssl::x509::{X509, X509Name, X509Ref};
+use openssl::ssl::SslAcceptor;
 use pgbk::secret::Secret;
 use pgbk::store::s3::{S3, S3Settings};
 use std::collections::BTreeMap;
@@ -51,8 +46,12 @@ impl Request {
 pub enum Fault {
     /// Answers this instead of doing what was asked.
     Answer(u16, &'static str),
+    /// Answers this text instead of doing what was asked.
+    Says(&'static str),
     /// Answers as if it had done what was asked.
     Ignored,
+    /// Stores as many bytes as it was sent, of which the last is another.
+    Spoils,
     /// A success by its status, a failure by its text.
     ErrorIn200,
     /// Does what was asked, and hangs up instead of answering.
@@ -187,6 +186,13 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
         let out = stream.get_mut();
         match fault {
             Some(Fault::Answer(status, code)) => write_answer(out, call, &error(status, code), None)?,
+            Some(Fault::Says(text)) => write_answer(out, call, &ok(Vec::new(), text), None)?,
+            Some(Fault::Spoils) => {
+                let mut spoiled = request.clone();
+                spoiled.body.last_mut().into_iter().for_each(|last| *last ^= 1);
+                let full = answer(&mut state.lock().unwrap(), &spoiled);
+                write_answer(out, call, &full, None)?;
+            }
             Some(Fault::Ignored) => write_answer(out, call, &ok(Vec::new(), ""), None)?,
             Some(Fault::ErrorIn200) => {
                 write_answer(out, call, &Answer { status: 200, ..error(500, "InternalError") }, None)?
@@ -362,40 +368,4 @@ fn read(state: &State, request: &Request) -> Answer {
     let (first, last): (usize, usize) = (first.parse().expect("range"), last.parse().expect("range"));
     headers.push(("Content-Range", format!("bytes {first}-{last}/{}", bytes.len())));
     Answer { status: 206, ..ok(headers, &bytes[first..=last]) }
-}
-
-/// A certificate authority and a server certificate of it for 127.0.0.1.
-fn authority() -> (SslAcceptor, Vec<u8>) {
-    let key = || PKey::from_rsa(Rsa::generate(2048).expect("rsa")).expect("key");
-    let (ca_key, server_key) = (key(), key());
-    let ca = certificate("pgbk test authority", &ca_key, None);
-    let server = certificate("pgbk test server", &server_key, Some((&ca, &ca_key)));
-    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("acceptor");
-    acceptor.set_private_key(&server_key).expect("key");
-    acceptor.set_certificate(&server).expect("certificate");
-    (acceptor.build(), ca.to_pem().expect("pem"))
-}
-
-fn certificate(name: &str, key: &PKey<Private>, issuer: Option<(&X509Ref, &PKey<Private>)>) -> X509 {
-    let mut subject = X509Name::builder().expect("name");
-    subject.append_entry_by_text("CN", name).expect("name");
-    let subject = subject.build();
-    let mut made = X509::builder().expect("builder");
-    made.set_version(2).expect("version");
-    let serial = BigNum::from_u32(if issuer.is_some() { 2 } else { 1 }).and_then(|n| n.to_asn1_integer());
-    made.set_serial_number(&serial.expect("serial")).expect("serial");
-    made.set_subject_name(&subject).expect("subject");
-    made.set_issuer_name(issuer.map_or(&*subject, |(issuer, _)| issuer.subject_name())).expect("issuer");
-    made.set_pubkey(key).expect("key");
-    made.set_not_before(&Asn1Time::days_from_now(0).expect("time")).expect("time");
-    made.set_not_after(&Asn1Time::days_from_now(2).expect("time")).expect("time");
-    if issuer.is_none() {
-        made.append_extension(BasicConstraints::new().critical().ca().build().expect("ca")).expect("ca");
-    } else {
-        let context = made.x509v3_context(None, None);
-        let names = SubjectAlternativeName::new().ip("127.0.0.1").build(&context).expect("names");
-        made.append_extension(names).expect("names");
-    }
-    made.sign(issuer.map_or(key, |(_, key)| key), MessageDigest::sha256()).expect("sign");
-    made.build()
 }

@@ -2,7 +2,7 @@
 
 use super::{Header, failure};
 use crate::error::{Fault, Result};
-use postgres::{SimpleQueryMessage, Transaction};
+use postgres::Transaction;
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::str;
@@ -76,16 +76,8 @@ impl Encoding {
 
     /// A COPY cannot be run from within the server, so its text has to become UTF-8 here.
     fn decode(&self, transaction: &mut Transaction<'_>, header: &Header) -> Result<String> {
-        let failed = |error| failure::of_statement(header.line, &header.text, &error);
-        let answer = transaction.simple_query(&format!("SELECT {}", self.converted(&header.text))).map_err(failed)?;
-        let row = answer.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let text = row.and_then(|row| row.try_get(0).ok().flatten());
-        text.map(str::to_owned).ok_or_else(|| {
-            Fault::refused(format!("line {}: the name of table {} is not valid text", header.line, header.table)).into()
-        })
+        let asked = transaction.query_one(&format!("SELECT {}", self.converted(&header.text)), &[]);
+        asked.and_then(|row| row.try_get(0)).map_err(|error| failure::of_statement(header.line, &header.text, &error))
     }
 
     /// An expression that gives the text in the database's own encoding. It holds for either meaning of a backslash in quotes.

@@ -3,44 +3,48 @@
 use super::Header;
 use crate::error::{Fault, Kind};
 use crate::postgres::locks;
-use postgres::error::{ErrorPosition, SqlState};
+use postgres::error::{DbError, ErrorPosition, SqlState};
+use std::fmt::Display;
 use std::io;
 
 const LONGEST_QUOTE: usize = 80;
 
 /// An error that has no place in the script.
 pub(super) fn plain(what: &str, error: &postgres::Error) -> anyhow::Error {
-    fault(what.into(), error).into()
+    fault(what.into(), error.as_db_error(), error).into()
 }
 
 pub(super) fn of_statement(line: u64, text: &[u8], error: &postgres::Error) -> anyhow::Error {
+    in_statement(line, text, error.as_db_error(), error)
+}
+
+/// The driver wraps what it says of a statement.
+pub(super) fn of_rows(header: &Header, error: &io::Error) -> anyhow::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<postgres::Error>());
+    in_statement(header.line, &header.text, inner.and_then(postgres::Error::as_db_error), error)
+}
+
+fn in_statement(line: u64, text: &[u8], server: Option<&DbError>, error: &dyn Display) -> anyhow::Error {
     let text = String::from_utf8_lossy(text);
-    let line = line + lines_before(&text, error);
+    let line = line + lines_before(&text, server);
     let mut first: String = text.lines().next().unwrap_or_default().chars().take(LONGEST_QUOTE).collect();
     if first.len() < text.len() {
         first.push('…');
     }
-    fault(format!("line {line}, {first}"), error).into()
-}
-
-pub(super) fn of_rows(header: &Header, error: &io::Error) -> anyhow::Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<postgres::Error>());
-    match inner {
-        Some(inner) => of_statement(header.line, &header.text, inner),
-        None => Fault::failed(format!("line {}, COPY {}: {error}", header.line, header.table)).into(),
-    }
+    fault(format!("line {line}, {first}"), server, error).into()
 }
 
 /// The server counts characters from 1; errors that it finds late have no position.
-fn lines_before(text: &str, error: &postgres::Error) -> u64 {
-    let Some(ErrorPosition::Original(position)) = error.as_db_error().and_then(|error| error.position()) else {
+fn lines_before(text: &str, server: Option<&DbError>) -> u64 {
+    let Some(ErrorPosition::Original(position)) = server.and_then(DbError::position) else {
         return 0;
     };
     text.chars().take((*position as usize).saturating_sub(1)).filter(|character| *character == '\n').count() as u64
 }
 
-fn fault(what: String, error: &postgres::Error) -> Fault {
-    let Some(server) = error.as_db_error() else {
+/// What the server said; without it, what the driver says.
+fn fault(what: String, server: Option<&DbError>, error: &dyn Display) -> Fault {
+    let Some(server) = server else {
         return Fault::failed(format!("{what}: {error}"));
     };
     let mut message = format!("{what}: {} (SQLSTATE {})", server.message(), server.code().code());

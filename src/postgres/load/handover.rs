@@ -129,3 +129,21 @@ impl Read for Arriving {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_that_is_broken_off_does_not_look_like_one_that_has_ended() {
+        for (last, expected) in [(None, Err("the script was broken off".to_owned())), (Some(Message::End), Ok(3))] {
+            let ((full, arriving), (back, _empty)) = (channel(), channel());
+            full.send(Message::Piece(b"BEG".to_vec())).unwrap();
+            last.into_iter().for_each(|last| full.send(last).unwrap());
+            drop(full);
+            let mut script = Arriving { arriving, back, piece: Vec::new(), given: 0, over: false };
+            let read = script.read_to_end(&mut Vec::new());
+            assert_eq!(read.map_err(|error| error.to_string()), expected);
+        }
+    }
+}
