@@ -1,7 +1,11 @@
 //! One suite for every kind of store, and what S3 hosts can do wrong.
 
+#[path = "store/answers.rs"]
+mod answers;
 #[path = "store/every.rs"]
 mod every;
+#[path = "store/folder.rs"]
+mod folder;
 #[path = "store/objects.rs"]
 mod objects;
 mod support;

@@ -1,14 +1,9 @@
 //! A small S3 host of our own whose only purpose is to fail on demand, and to show what it was asked.
 
+use super::authority::authority;
 use jiff::Timestamp;
-use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
 use openssl::hash::{MessageDigest, hash};
-use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
-use openssl::ssl::{SslAcceptor, SslMethod};
-use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
-use openssl::x509::{X509, X509Name, X509Ref};
+use openssl::ssl::SslAcceptor;
 use pgbk::secret::Secret;
 use pgbk::store::s3::{S3, S3Settings};
 use std::collections::BTreeMap;
@@ -51,6 +46,8 @@ impl Request {
 pub enum Fault {
     /// Answers this instead of doing what was asked.
     Answer(u16, &'static str),
+    /// Answers this document instead of doing what was asked.
+    Says(String),
     /// Answers as if it had done what was asked.
     Ignored,
     /// A success by its status, a failure by its text.
@@ -67,9 +64,13 @@ pub enum Fault {
     Less,
     /// Leaves out that the answer is a range.
     NoRange,
+    /// Answers with other headers. A `Transfer-Encoding` takes the place of the length.
+    Headers(fn(&mut Headers)),
     /// Says nothing for so long.
     Hang(Duration),
 }
+
+pub type Headers = Vec<(&'static str, String)>;
 
 type Plan = dyn Fn(&Request, usize) -> Option<Fault> + Send + Sync;
 
@@ -187,6 +188,7 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
         let out = stream.get_mut();
         match fault {
             Some(Fault::Answer(status, code)) => write_answer(out, call, &error(status, code), None)?,
+            Some(Fault::Says(document)) => write_answer(out, call, &ok(Vec::new(), document), None)?,
             Some(Fault::Ignored) => write_answer(out, call, &ok(Vec::new(), ""), None)?,
             Some(Fault::ErrorIn200) => {
                 write_answer(out, call, &Answer { status: 200, ..error(500, "InternalError") }, None)?
@@ -219,6 +221,11 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
                 let mut full = answer(&mut state.lock().unwrap(), &request);
                 full.status = 200;
                 full.headers.retain(|(name, _)| *name != "Content-Range");
+                write_answer(out, call, &full, None)?;
+            }
+            Some(Fault::Headers(change)) => {
+                let mut full = answer(&mut state.lock().unwrap(), &request);
+                change(&mut full.headers);
                 write_answer(out, call, &full, None)?;
             }
             Some(Fault::Hang(time)) => {
@@ -260,11 +267,11 @@ fn read_request(stream: &mut BufReader<impl Read + Write>) -> io::Result<Option<
 
 struct Answer {
     status: u16,
-    headers: Vec<(&'static str, String)>,
+    headers: Headers,
     body: Vec<u8>,
 }
 
-fn ok(headers: Vec<(&'static str, String)>, body: impl Into<Vec<u8>>) -> Answer {
+fn ok(headers: Headers, body: impl Into<Vec<u8>>) -> Answer {
     Answer { status: 200, headers, body: body.into() }
 }
 
@@ -274,7 +281,10 @@ fn error(status: u16, code: &str) -> Answer {
 }
 
 fn write_answer(out: &mut impl Write, call: &str, answer: &Answer, cut: Option<usize>) -> io::Result<()> {
-    let mut head = format!("HTTP/1.1 {} -\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+    let mut head = format!("HTTP/1.1 {} -\r\n", answer.status);
+    if !answer.headers.iter().any(|(name, _)| *name == "Transfer-Encoding") {
+        head.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
+    }
     for (name, value) in &answer.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -362,40 +372,4 @@ fn read(state: &State, request: &Request) -> Answer {
     let (first, last): (usize, usize) = (first.parse().expect("range"), last.parse().expect("range"));
     headers.push(("Content-Range", format!("bytes {first}-{last}/{}", bytes.len())));
     Answer { status: 206, ..ok(headers, &bytes[first..=last]) }
-}
-
-/// A certificate authority and a server certificate of it for 127.0.0.1.
-fn authority() -> (SslAcceptor, Vec<u8>) {
-    let key = || PKey::from_rsa(Rsa::generate(2048).expect("rsa")).expect("key");
-    let (ca_key, server_key) = (key(), key());
-    let ca = certificate("pgbk test authority", &ca_key, None);
-    let server = certificate("pgbk test server", &server_key, Some((&ca, &ca_key)));
-    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("acceptor");
-    acceptor.set_private_key(&server_key).expect("key");
-    acceptor.set_certificate(&server).expect("certificate");
-    (acceptor.build(), ca.to_pem().expect("pem"))
-}
-
-fn certificate(name: &str, key: &PKey<Private>, issuer: Option<(&X509Ref, &PKey<Private>)>) -> X509 {
-    let mut subject = X509Name::builder().expect("name");
-    subject.append_entry_by_text("CN", name).expect("name");
-    let subject = subject.build();
-    let mut made = X509::builder().expect("builder");
-    made.set_version(2).expect("version");
-    let serial = BigNum::from_u32(if issuer.is_some() { 2 } else { 1 }).and_then(|n| n.to_asn1_integer());
-    made.set_serial_number(&serial.expect("serial")).expect("serial");
-    made.set_subject_name(&subject).expect("subject");
-    made.set_issuer_name(issuer.map_or(&*subject, |(issuer, _)| issuer.subject_name())).expect("issuer");
-    made.set_pubkey(key).expect("key");
-    made.set_not_before(&Asn1Time::days_from_now(0).expect("time")).expect("time");
-    made.set_not_after(&Asn1Time::days_from_now(2).expect("time")).expect("time");
-    if issuer.is_none() {
-        made.append_extension(BasicConstraints::new().critical().ca().build().expect("ca")).expect("ca");
-    } else {
-        let context = made.x509v3_context(None, None);
-        let names = SubjectAlternativeName::new().ip("127.0.0.1").build(&context).expect("names");
-        made.append_extension(names).expect("names");
-    }
-    made.sign(issuer.map_or(key, |(_, key)| key), MessageDigest::sha256()).expect("sign");
-    made.build()
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+pub mod authority;
 pub mod ceph;
 pub mod cluster;
 pub mod crew;
