@@ -7,7 +7,7 @@ use super::support::process::free_ports;
 use pgbk::error::{Kind, Result, hints, kind};
 use pgbk::store::s3::{Lock, LockMode, S3, S3Settings, Term};
 use pgbk::store::{Creation, Held, Purpose, Store, Unfinished};
-use std::io::{Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
 
 /// Fails so, says this, and to do that.
@@ -143,7 +143,7 @@ fn a_host_that_answers_plain_http_with_an_alert_is_to_be_asked_by_https() {
     let address = listener.local_addr().expect("address");
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            stream.read(&mut [0; 4096]).ok();
+            BufReader::new(&stream).lines().map_while(io::Result::ok).find(String::is_empty);
             // Fatal: protocol version.
             stream.write_all(&[21, 3, 1, 0, 2, 2, 70]).ok();
         }
