@@ -7,6 +7,8 @@ mod calls;
 mod fault;
 #[path = "faults/host.rs"]
 mod host;
+#[path = "faults/lacking.rs"]
+mod lacking;
 #[path = "faults/message.rs"]
 mod message;
 #[path = "faults/programs.rs"]

@@ -189,7 +189,7 @@ fn telling(versions: &'static str) -> (Faulty, Pgbk) {
             ("versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
             ("list-type", "<ListBucketResult></ListBucketResult>"),
         ];
-        says.into_iter().find(|(name, _)| asked(name)).map(|(_, text)| Fault::Says(text))
+        says.into_iter().find(|(name, _)| asked(name)).map(|(_, text)| Fault::Says(text.to_owned()))
     });
     let run = connected().at(&host.endpoint, "bucket", "key", "secret").set("S3_OBJECT_NAME", "backup");
     (host, run)

@@ -45,7 +45,7 @@ pub struct S3Settings {
     pub region: Option<String>,
     pub bucket: String,
     pub folder: String,
-    /// None, with the secret key: the AWS chain.
+    /// Without it or the secret key: the AWS chain.
     pub access_key: Option<String>,
     pub secret_key: Option<Secret>,
     pub session_token: Option<Secret>,
@@ -61,7 +61,7 @@ pub struct S3Settings {
     /// For payloads and their `.meta`.
     pub lock: Option<Lock>,
     pub parts_in_flight: usize,
-    /// The most parts that the host takes for one object.
+    /// The most parts that the host takes for one object; at least one.
     pub part_limit: u32,
     /// None: chosen from the expected size.
     pub part_size: Option<u64>,
@@ -108,9 +108,6 @@ impl S3Settings {
         if self.part_size.is_some_and(|size| !upload::PART_SIZES.contains(&size)) {
             return Err(Fault::usage("S3_PART_SIZE is not between 5 MiB and 5 GiB").into());
         }
-        if !(1..=10_000).contains(&self.part_limit) {
-            return Err(Fault::usage("the number of parts must be between 1 and 10000").into());
-        }
         self.check_headers()
     }
 
@@ -126,11 +123,13 @@ impl S3Settings {
                 return Err(Fault::usage(text).hint("leave one of the two out").into());
             }
         }
-        let values = [self.storage_class.as_deref(), self.encryption.as_ref().and_then(Encryption::key)];
-        match values.into_iter().flatten().find(|value| value.is_empty() || !is_header("x", value)) {
-            None => Ok(()),
-            Some(value) => Err(Fault::usage(format!("{value:?} cannot be the value of a header")).into()),
+        let key = self.encryption.as_ref().and_then(Encryption::key);
+        for (name, value) in [("S3_STORAGE_CLASS", self.storage_class.as_deref()), ("S3_SSE_KMS_KEY_ID", key)] {
+            if let Some(value) = value.filter(|value| value.is_empty() || !is_header("x", value)) {
+                return Err(Fault::usage(format!("{name} {value:?} cannot be the value of a header")).into());
+            }
         }
+        Ok(())
     }
 
     /// Whether there is anything that not every host and bucket can do.

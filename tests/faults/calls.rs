@@ -58,10 +58,10 @@ struct Call {
 }
 
 /// A store in a folder, files to back up, and whatever else a run makes.
-struct Place(TempDir);
+pub struct Place(TempDir);
 
 impl Place {
-    fn new() -> Place {
+    pub fn new() -> Place {
         let place = Place(tempfile::tempdir().unwrap());
         fs::create_dir(place.at("files")).unwrap();
         let noise: Vec<u8> = (0..1_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
@@ -69,11 +69,11 @@ impl Place {
         place
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn run(&self, arguments: &[&str]) -> Pgbk {
+    pub fn run(&self, arguments: &[&str]) -> Pgbk {
         let run = connected().key().directory(&self.at("store")).set("STATE_DIR", self.at("state").display());
         run.set("BACKUP_FILES", self.at("files").display()).args(arguments.iter().copied())
     }
@@ -93,11 +93,11 @@ impl Place {
         deposit.finish(About::default(), &Silent).unwrap();
     }
 
-    fn store(&self) -> Directory {
+    pub fn store(&self) -> Directory {
         Directory::open(self.at("store")).unwrap()
     }
 
-    fn keys(&self) -> Vec<String> {
+    pub fn keys(&self) -> Vec<String> {
         self.store().list("").unwrap().into_iter().map(|listed| listed.key).collect()
     }
 

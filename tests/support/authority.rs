@@ -1,4 +1,4 @@
-//! Who vouches for a host that speaks TLS.
+//! A certificate authority of the tests' own.
 
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;

@@ -46,8 +46,8 @@ impl Request {
 pub enum Fault {
     /// Answers this instead of doing what was asked.
     Answer(u16, &'static str),
-    /// Answers this text instead of doing what was asked.
-    Says(&'static str),
+    /// Answers this document instead of doing what was asked.
+    Says(String),
     /// Answers as if it had done what was asked.
     Ignored,
     /// Stores as many bytes as it was sent, of which the last is another.
@@ -66,9 +66,13 @@ pub enum Fault {
     Less,
     /// Leaves out that the answer is a range.
     NoRange,
+    /// Answers with other headers. A `Transfer-Encoding` takes the place of the length.
+    Headers(fn(&mut Headers)),
     /// Says nothing for so long.
     Hang(Duration),
 }
+
+pub type Headers = Vec<(&'static str, String)>;
 
 type Plan = dyn Fn(&Request, usize) -> Option<Fault> + Send + Sync;
 
@@ -186,7 +190,7 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
         let out = stream.get_mut();
         match fault {
             Some(Fault::Answer(status, code)) => write_answer(out, call, &error(status, code), None)?,
-            Some(Fault::Says(text)) => write_answer(out, call, &ok(Vec::new(), text), None)?,
+            Some(Fault::Says(document)) => write_answer(out, call, &ok(Vec::new(), document), None)?,
             Some(Fault::Spoils) => {
                 let mut spoiled = request.clone();
                 spoiled.body.last_mut().into_iter().for_each(|last| *last ^= 1);
@@ -225,6 +229,11 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
                 let mut full = answer(&mut state.lock().unwrap(), &request);
                 full.status = 200;
                 full.headers.retain(|(name, _)| *name != "Content-Range");
+                write_answer(out, call, &full, None)?;
+            }
+            Some(Fault::Headers(change)) => {
+                let mut full = answer(&mut state.lock().unwrap(), &request);
+                change(&mut full.headers);
                 write_answer(out, call, &full, None)?;
             }
             Some(Fault::Hang(time)) => {
@@ -266,11 +275,11 @@ fn read_request(stream: &mut BufReader<impl Read + Write>) -> io::Result<Option<
 
 struct Answer {
     status: u16,
-    headers: Vec<(&'static str, String)>,
+    headers: Headers,
     body: Vec<u8>,
 }
 
-fn ok(headers: Vec<(&'static str, String)>, body: impl Into<Vec<u8>>) -> Answer {
+fn ok(headers: Headers, body: impl Into<Vec<u8>>) -> Answer {
     Answer { status: 200, headers, body: body.into() }
 }
 
@@ -280,7 +289,10 @@ fn error(status: u16, code: &str) -> Answer {
 }
 
 fn write_answer(out: &mut impl Write, call: &str, answer: &Answer, cut: Option<usize>) -> io::Result<()> {
-    let mut head = format!("HTTP/1.1 {} -\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+    let mut head = format!("HTTP/1.1 {} -\r\n", answer.status);
+    if !answer.headers.iter().any(|(name, _)| *name == "Transfer-Encoding") {
+        head.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
+    }
     for (name, value) in &answer.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

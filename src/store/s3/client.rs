@@ -71,7 +71,7 @@ fn aws_region(host: &str) -> Option<Option<String>> {
 /// Builds the client; asks the AWS chain for what the settings leave out.
 pub(super) async fn build(settings: &S3Settings, endpoint: &Endpoint) -> Result<Client> {
     let http = http_client(settings.ca_file.as_deref())?;
-    let mut config = match credentials(settings)? {
+    let mut config = match credentials(settings) {
         Some(keys) => Builder::new()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .credentials_provider(keys)
@@ -95,17 +95,10 @@ pub(super) async fn build(settings: &S3Settings, endpoint: &Endpoint) -> Result<
     ))
 }
 
-fn credentials(settings: &S3Settings) -> Result<Option<SharedCredentialsProvider>> {
-    match (&settings.access_key, &settings.secret_key) {
-        (Some(access), Some(secret)) => {
-            let token = settings.session_token.as_ref().map(|token| token.reveal().to_owned());
-            let keys = Credentials::new(access, secret.reveal(), token, None, "settings");
-            Ok(Some(SharedCredentialsProvider::new(keys)))
-        }
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(Fault::usage("S3_ACCESS_KEY_ID is set, S3_SECRET_ACCESS_KEY is not").into()),
-        (None, Some(_)) => Err(Fault::usage("S3_SECRET_ACCESS_KEY is set, S3_ACCESS_KEY_ID is not").into()),
-    }
+fn credentials(settings: &S3Settings) -> Option<SharedCredentialsProvider> {
+    let (access, secret) = settings.access_key.as_ref().zip(settings.secret_key.as_ref())?;
+    let token = settings.session_token.as_ref().map(|token| token.reveal().to_owned());
+    Some(SharedCredentialsProvider::new(Credentials::new(access, secret.reveal(), token, None, "settings")))
 }
 
 /// Profile, web identity, container or instance role, as every AWS tool looks for them.

@@ -23,15 +23,14 @@ where
             return Fault::failed(format!("cannot {doing}: {} gave no answer within {seconds} seconds", host.name))
                 .hint("check the network, or whether S3_HOST_BASE names the right host");
         }
-        SdkError::DispatchFailure(failure) => {
-            let why = root(failure.as_connector_error().map_or(&error as &dyn Error, |error| error));
-            return unreachable(host, doing, &why, failure.is_user());
-        }
         SdkError::ServiceError(_) | SdkError::ResponseError(_) => {
             let status = status(&error).unwrap_or_default();
             format!("{} answered {status} with something that is not S3's: {}", host.name, root(&error))
         }
-        _ => return unsent(doing, &root(&error)),
+        _ => {
+            let ours = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_user());
+            return unreachable(host, doing, &error, ours);
+        }
     };
     Fault::failed(format!("cannot {doing}: {why}")).hint("check that S3_HOST_BASE names an S3 host, not its console")
 }
@@ -79,8 +78,13 @@ pub(super) fn no_bucket(host: &Host) -> Fault {
         .hint("check S3_BUCKET and S3_REGION; pgbk does not make buckets")
 }
 
-fn unreachable(host: &Host, doing: &str, why: &str, ours: bool) -> Fault {
-    let name = &host.name;
+/// No answer came: there is nobody who would give one, or nothing was sent for want of credentials.
+fn unreachable(host: &Host, doing: &str, error: &(dyn Error + 'static), ours: bool) -> Fault {
+    let (name, why) = (&host.name, root(error));
+    if lacks_credentials(error) {
+        return Fault::new(Kind::Denied, format!("cannot {doing}: no S3 credentials were found: {why}"))
+            .hint("set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or run where AWS gives a role");
+    }
     let fault = Fault::failed(format!("cannot {doing}: cannot reach {name}: {why}"));
     let said = why.to_ascii_lowercase();
     let https = host.settings.endpoint.as_deref().is_none_or(|base| !base.trim().starts_with("http://"));
@@ -88,7 +92,7 @@ fn unreachable(host: &Host, doing: &str, why: &str, ours: bool) -> Fault {
         fault.hint("if the host has a certificate of its own authority, set S3_CA_FILE to that authority's certificate")
     } else if https && ["corrupt message", "invalid message", "handshake eof"].iter().any(|sign| said.contains(sign)) {
         fault.hint(format!("the host seems to speak http: try S3_HOST_BASE=http://{name}"))
-    } else if !https && (said.contains("parse") || said.contains("incomplete") || said.contains("version")) {
+    } else if !https && (said.contains("parse") || said.contains("version")) {
         fault.hint(format!("the host seems to speak https: try S3_HOST_BASE=https://{name}"))
     } else if ours {
         fault
@@ -97,14 +101,12 @@ fn unreachable(host: &Host, doing: &str, why: &str, ours: bool) -> Fault {
     }
 }
 
-/// The request was never made: no credentials, or a setting that the SDK refuses.
-fn unsent(doing: &str, why: &str) -> Fault {
-    let fault = Fault::failed(format!("cannot {doing}: {why}"));
-    if why.to_ascii_lowercase().contains("credential") || why.contains("IMDS") {
-        return Fault::new(Kind::Denied, format!("cannot {doing}: no S3 credentials were found: {why}"))
-            .hint("set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or run where AWS gives a role");
-    }
-    fault
+/// The SDK has no kind of its own for that, and the last cause may be no more than a time limit: its texts have to do.
+fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
+    anyhow::Chain::new(error).any(|cause| {
+        let said = cause.to_string().to_ascii_lowercase();
+        said.contains("credential") || said.contains("identity resolver")
+    })
 }
 
 /// The last cause that says something: the outer ones are "dispatch failure", "client error (Connect)" and the like.
