@@ -73,7 +73,9 @@ class Report:
 
     def head(self):
         commit = version("git", "rev-parse", "--short=12", "HEAD")
-        changed = " with changes" if subprocess.run(["git", "diff", "--quiet", "HEAD"], check=False).returncode else ""
+        # Of all but this page, which is being written.
+        sources = ["git", "diff", "--quiet", "HEAD", "--", ".", ":!PROOF.md"]
+        changed = " with changes" if subprocess.run(sources, check=False).returncode else ""
         processor = next(iter(re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())), "unknown")
         self.say("# The proof", "What `scripts/prove.sh` counted. It writes this page anew; nothing of it is typed by hand.")
         self.say(f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC · pgbk at {commit}{changed} · {version('rustc', '--version')} · "

@@ -11,7 +11,7 @@ use crate::manifest::{Format, Manifest};
 use crate::monitor::{Monitor, Silent};
 use crate::postgres::load::{self, Loaded};
 use crate::postgres::settings::Settings;
-use crate::postgres::target::{self, State, Target};
+use crate::postgres::target::{self, APPLICATION, State, Target};
 use crate::postgres::tools::{self, Tool};
 use crate::process::{self, ChildReader};
 use crate::script::Requirements;
@@ -54,9 +54,6 @@ pub struct Report {
     pub skipped: Vec<String>,
     pub seconds: f64,
 }
-
-/// What its sessions are called at the server.
-const APPLICATION: &str = "pgbk restore";
 
 /// The major version that brought this setting, which pg_restore has set first of all ever since.
 const TRANSACTION_TIMEOUT: u32 = 17;
@@ -176,7 +173,7 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
 fn undo(plan: &Plan, target: &Target, monitor: &dyn Monitor) {
     let undone = match target.state {
         State::Missing => target.drop_created(&plan.settings),
-        State::Empty if plan.jobs > 1 => target.empty(&plan.settings, APPLICATION),
+        State::Empty if plan.jobs > 1 => target.empty(&plan.settings),
         _ => Ok(()),
     };
     if let Err(left) = undone {

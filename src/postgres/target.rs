@@ -30,7 +30,7 @@ pub enum State {
 }
 
 /// What restores call themselves at the server.
-const APPLICATION: &str = "pgbk restore";
+pub const APPLICATION: &str = "pgbk restore";
 
 impl Target {
     pub fn look(settings: &Settings, database: &str) -> Result<Target> {
@@ -74,10 +74,10 @@ impl Target {
         contents::wipe(self.server_major)
     }
 
-    /// Removes everything in the database, after a failure. Sessions of this application, which pg_restore may have left at work, are ended.
-    pub fn empty(&self, settings: &Settings, application: &str) -> Result<()> {
+    /// Removes everything in the database, after a failure. Sessions of restores, which pg_restore may have left at work, are ended.
+    pub fn empty(&self, settings: &Settings) -> Result<()> {
         let (settings, wipe) = (settings.for_database(&self.database), self.wipe());
-        let others = format!("{} AND application_name = {}", end_sessions(&self.database), literal(application));
+        let others = format!("{} AND application_name = {}", end_sessions(&self.database), literal(APPLICATION));
         let what = format!("empty database \"{}\"", self.database);
         let emptying = Apart::begin(move || {
             let mut client = settings.connect_to_clear_up(APPLICATION)?;

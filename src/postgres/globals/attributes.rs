@@ -57,9 +57,8 @@ impl Attributes {
         let is_so = |(flag, wanted): &&(usize, bool)| {
             now.as_ref().is_some_and(|row: &Row| row.get::<_, bool>(*flag) == *wanted)
         };
-        let flags = self.flags.iter().filter(|flag| !is_so(flag));
-        let mut due: Vec<(String, String)> =
-            flags.map(|(flag, wanted)| (word(*flag, *wanted), word(*flag, *wanted))).collect();
+        let flags = self.flags.iter().filter(|flag| !is_so(flag)).map(|(flag, wanted)| word(*flag, *wanted));
+        let mut due: Vec<(String, String)> = flags.map(|word| (word.clone(), word)).collect();
         if !self.values.is_empty() {
             due.push((self.named_values(), self.values.clone()));
         }
