@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole proof: every test at its full size, with the lines that ran; libFuzzer; the benchmark. Writes PROOF.md, in which nothing is
 # typed by hand: figures come from what the tests counted (.test/proof/*.jsonl), from cargo, llvm-cov and the benchmark.
-#   PROVE_STEPS="tests coverage fuzz bench"     FUZZ_SECONDS=60     GROWTH_RUNS=1     and those of benches/*.sh
+#   PROVE_STEPS="tests coverage fuzz bench"     RUST_TEST_THREADS=4     FUZZ_SECONDS=60     GROWTH_RUNS=1     and those of benches/*.sh
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -12,6 +12,8 @@ log=$own/log
 
 steps=${PROVE_STEPS:-tests coverage fuzz bench}
 export FUZZ_SECONDS=${FUZZ_SECONDS:-60}
+# Most tests wait for a server or for a fault to be over: twice as many as cores keep the cores busy.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 export SIZE_GB=${SIZE_GB:-0.5} XZ_MB=${XZ_MB:-24} PART_MB=${PART_MB:-8}
 
 main() {
