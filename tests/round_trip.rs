@@ -7,6 +7,8 @@ mod databases;
 #[path = "round_trip/files.rs"]
 mod files;
 mod support;
+#[path = "round_trip/targets.rs"]
+mod targets;
 
 use std::path::Path;
 use std::sync::Once;

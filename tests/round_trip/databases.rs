@@ -1,4 +1,4 @@
-//! Into which database, and in what state it is left.
+//! Databases of every name, size and encoding, one or several, and what a dump needs of the server.
 
 use super::sealed_text;
 use super::support::cluster::cluster;
@@ -18,141 +18,13 @@ pub fn directory() -> (TempDir, Pgbk) {
 }
 
 /// Makes a backup of a script that nobody's `pg_dump` wrote.
-fn upload(pgbk: &Pgbk, database: &str, body: &str) -> String {
+pub fn upload(pgbk: &Pgbk, database: &str, body: &str) -> String {
     let upload = pgbk.args(["upload", "-", "--database", database]).input(script(body).as_bytes());
     upload.json()["id"].as_str().unwrap().to_owned()
 }
 
 pub fn restore(pgbk: &Pgbk, id: &str, to: &str, more: &[&str]) -> Pgbk {
     pgbk.args(["restore", id, "--yes", "--to", to].iter().chain(more).copied())
-}
-
-#[test]
-fn a_target_that_is_not_empty_is_refused_and_stays_as_it_was() {
-    let (_folder, pgbk) = directory();
-    small("taken_source", &["new"]);
-    small("taken", &["old"]);
-    let before = dump("taken");
-    let id = pgbk.backup("taken_source", &[]);
-    restore(&pgbk, &id, "taken", &[]).expect(1).says("\"taken\" is not empty").says("hint: ");
-    assert_same(&before, &dump("taken"));
-
-    restore(&pgbk, &id, "taken", &["--clean"]).expect(0);
-    assert_same(&dump("taken_source"), &dump("taken"));
-}
-
-#[test]
-fn an_empty_database_that_is_there_is_filled() {
-    let (_folder, pgbk) = directory();
-    small("filler", &["one", "two"]);
-    create("filled", "");
-    let id = pgbk.backup("filler", &[]);
-    let document = pgbk.args(["restore", &id, "--yes", "--to", "filled"]).json();
-    assert_eq!((&document["created"], &document["rows"]), (&false.into(), &2.into()));
-    assert_same(&dump("filler"), &dump("filled"));
-}
-
-#[test]
-fn clean_replaces_everything_that_a_database_can_hold() {
-    let (_folder, pgbk) = directory();
-    super::features("cluttered");
-    small("plain_source", &["only"]);
-    let id = pgbk.backup("plain_source", &[]);
-    restore(&pgbk, &id, "cluttered", &["--clean"]).expect(0);
-    assert_same(&dump("plain_source"), &dump("cluttered"));
-}
-
-const SUBSCRIPTION: &str =
-    "CREATE SUBSCRIPTION taps CONNECTION 'dbname=x' PUBLICATION y WITH (connect = false, slot_name = NONE)";
-
-#[test]
-fn clean_leaves_nothing_that_the_dump_would_make_again() {
-    let (_folder, pgbk) = directory();
-    super::features("remade");
-    sql("remade", SUBSCRIPTION);
-    let before = dump("remade");
-    let id = pgbk.backup("remade", &[]);
-    pgbk.args(["restore", &id, "--yes", "--clean", "--over-source"]).expect(0);
-    assert_same(&before, &dump("remade"));
-}
-
-#[test]
-fn whatever_a_database_holds_it_is_not_empty_and_clean_removes_it() {
-    let (_folder, pgbk) = directory();
-    small("lone_source", &["x"]);
-    let id = pgbk.backup("lone_source", &[]);
-    for (at, made) in [
-        SUBSCRIPTION,
-        "CREATE PUBLICATION p FOR ALL TABLES",
-        "CREATE CAST (macaddr AS jsonb) WITH INOUT",
-        "CREATE LANGUAGE \"the other\" HANDLER plpgsql_call_handler",
-        "CREATE ACCESS METHOD tree TYPE INDEX HANDLER bthandler",
-        "CREATE FOREIGN DATA WRAPPER bare",
-        "CREATE TRANSFORM FOR integer LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal))",
-        "CREATE TEXT SEARCH CONFIGURATION searched (COPY = simple)",
-        "CREATE TEXT SEARCH DICTIONARY words (TEMPLATE = simple)",
-        "CREATE CONVERSION converted FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
-        "CREATE OPERATOR FAMILY related USING btree",
-        "SELECT lo_from_bytea(0, 'x')",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        eprintln!("--- {made}");
-        let name = format!("lone_{at}");
-        create(&name, "");
-        sql(&name, made);
-        restore(&pgbk, &id, &name, &[]).expect(1).says("is not empty: it holds 1 objects");
-        restore(&pgbk, &id, &name, &["--clean"]).expect(0);
-        assert_same(&dump("lone_source"), &dump(&name));
-        // A dump says nothing of a language without functions of its own.
-        assert_eq!(sql(&name, "SELECT count(*) FROM pg_language WHERE lanname LIKE '%other'"), "0");
-    }
-}
-
-#[test]
-fn a_subscription_with_a_slot_on_another_server_is_left_to_the_person() {
-    let (_folder, pgbk) = directory();
-    small("slotted", &["kept"]);
-    sql(
-        "slotted",
-        "CREATE SUBSCRIPTION taps CONNECTION 'dbname=x' PUBLICATION y WITH (connect = false, slot_name = 'far')",
-    );
-    let before = dump("slotted");
-    let id = pgbk.backup("slotted", &[]);
-    let clean = pgbk.args(["restore", &id, "--yes", "--clean", "--over-source"]);
-    clean.expect(1).says("subscription \"taps\"").says("slot \"far\"").says("hint: ");
-    assert_same(&before, &dump("slotted"));
-}
-
-#[test]
-fn an_error_at_the_last_statement_leaves_the_target_exactly_as_it_was() {
-    let (_folder, pgbk) = directory();
-    super::features("intact");
-    let before = dump("intact");
-    let id = upload(&pgbk, "broken", "CREATE TABLE fresh (v text);\nCOPY fresh (v) FROM stdin;\na\n\\.\nSELECT 1/0;");
-    restore(&pgbk, &id, "intact", &["--clean"]).expect(1).says("division by zero").says("line 9");
-    assert_same(&before, &dump("intact"));
-
-    create("still_empty", "");
-    restore(&pgbk, &id, "still_empty", &[]).expect(1);
-    assert_eq!(sql("still_empty", "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
-
-    restore(&pgbk, &id, "never_made", &[]).expect(1);
-    assert!(!exists("never_made"), "the database that was made for a restore that failed is still there");
-}
-
-#[test]
-fn the_source_itself_is_replaced_only_when_that_is_said_twice() {
-    let (_folder, pgbk) = directory();
-    small("itself", &["first"]);
-    let id = pgbk.backup("itself", &[]);
-    sql("itself", "UPDATE t SET v = 'second'");
-    pgbk.args(["restore", &id, "--yes", "--clean"]).expect(1).says("--over-source");
-    assert_eq!(sql("itself", "SELECT v FROM t"), "second");
-    pgbk.args(["restore", &id, "--yes", "--over-source"]).expect(2);
-    pgbk.args(["restore", &id, "--yes", "--clean", "--over-source"]).expect(0);
-    assert_eq!(sql("itself", "SELECT v FROM t"), "first");
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! What a directory store refuses or cannot do, and what it says then.
+//! What a directory store does on its own account, refuses or cannot do, and what it says then.
 
 use super::objects::{bytes, keys, put};
 use pgbk::error::{Kind, Result, hints, kind};
 use pgbk::store::directory::Directory;
-use pgbk::store::{Creation, Store, Unfinished};
+use pgbk::store::{Creation, Store, Unfinished, read_small};
 use std::fs::{self, File};
 use std::io::Write;
 use tempfile::TempDir;
@@ -100,4 +100,76 @@ fn only_an_unfinished_upload_is_discarded() {
         refuses(store.discard(&wrong), Kind::Failed, &said);
     }
     assert_eq!((keys(&store, ""), store.unfinished("").expect("unfinished")), (vec!["shop/x".to_owned()], vec![other]));
+}
+
+#[test]
+fn a_dropped_upload_takes_along_the_folders_that_were_made_for_it() {
+    let (place, store) = place();
+    let begin = |key| store.create(key, &Creation::default()).expect("create");
+    let names = || {
+        let entries = fs::read_dir(place.path()).expect("list").map(|entry| entry.expect("entry").file_name());
+        entries.map(|name| name.into_string().expect("name")).collect::<Vec<_>>()
+    };
+    drop(begin("shop/deep/x"));
+    assert_eq!(names(), [""; 0]);
+    // One that somebody else made, and one that another upload is in.
+    fs::create_dir(place.path().join("mine")).expect("mkdir");
+    drop(begin("mine/x"));
+    assert_eq!(names(), ["mine"]);
+    let (one, two) = (begin("mine/two/a"), begin("mine/two/b"));
+    drop(one);
+    two.commit().expect("commit");
+    assert_eq!(read_small(&store, "mine/two/b", 1).expect("read"), b"");
+}
+
+#[test]
+fn a_folder_that_goes_just_now_is_made_again() {
+    let (_place, store) = place();
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for _ in 0..1000 {
+                    drop(store.create(&format!("shop/{worker}"), &Creation::default()).expect("create"));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn files_and_folders_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().expect("temp dir");
+    let root = place.path().join("new");
+    put(&Directory::open(&root).expect("open"), "app/x", b"x").expect("put");
+    for (name, mode) in [("", 0o700), ("app", 0o700), ("app/x", 0o600)] {
+        let found = fs::metadata(root.join(name)).expect("stat").permissions().mode();
+        assert_eq!(found & 0o777, mode, "{name}");
+    }
+}
+
+#[test]
+fn a_directory_store_follows_no_symbolic_links() {
+    let outside = tempfile::tempdir().expect("temp dir");
+    fs::write(outside.path().join("x"), "outside").expect("write");
+    let (place, store) = place();
+    put(&store, "app/y", b"y").expect("put");
+    std::os::unix::fs::symlink(outside.path().join("x"), place.path().join("app/x")).expect("link");
+    std::os::unix::fs::symlink(outside.path(), place.path().join("led")).expect("link");
+    for key in ["app/x", "led/x"] {
+        assert!(store.open(key, None).is_err(), "{key}");
+        assert!(put(&store, key, b"z").is_err(), "{key}");
+    }
+    assert!(put(&store, "led/new", b"z").is_err());
+    assert_eq!(keys(&store, ""), ["app/y"]);
+    assert_eq!(fs::read_dir(outside.path()).expect("list").count(), 1);
+}
+
+#[test]
+fn a_directory_has_no_tags_and_no_versions() {
+    let (_place, store) = place();
+    put(&store, "x", b"x").expect("put");
+    assert!(format!("{:#}", store.tag("x", None, &[]).unwrap_err()).contains("a directory store has no tags"));
+    assert_eq!(kind(&store.open("x", Some("1")).map(|_| ()).unwrap_err()), Kind::NotFound);
 }
