@@ -62,9 +62,12 @@ impl Total {
         for table in tables.iter().filter(|table| table.name == name) {
             total = Some(match total {
                 None => Total { rows: table.rows, bytes: table.bytes, blake2b: Some(table.blake2b) },
-                Some(before) => {
-                    Total { rows: before.rows + table.rows, bytes: before.bytes + table.bytes, blake2b: None }
-                }
+                // Whoever wrote the document may have stated any figures.
+                Some(before) => Total {
+                    rows: before.rows.saturating_add(table.rows),
+                    bytes: before.bytes.saturating_add(table.bytes),
+                    blake2b: None,
+                },
             });
         }
         total

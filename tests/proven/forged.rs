@@ -101,6 +101,21 @@ fn whichever_figure_of_a_table_is_not_as_restored_that_table_alone_is_found() {
 }
 
 #[test]
+fn more_rows_than_can_be_counted_are_a_misstatement_like_any_other() {
+    let place = Place::new();
+    small("proven_countless", &["a"]);
+    sql("proven_countless", "CREATE TABLE other AS SELECT 1 AS x");
+    let run = of(&place, "proven_countless").key();
+    let id = run.backup("proven_countless", &[]);
+    reseal(&place, &id, |manifest| {
+        manifest.tables.push(manifest.tables[0].clone());
+        manifest.tables.iter_mut().for_each(|table| (table.rows, table.bytes) = (u64::MAX, u64::MAX));
+    });
+    let (_, finding) = prove(&run, 3);
+    assert_eq!(wrong(&finding), [("public.other", "differs"), ("public.t", "differs")]);
+}
+
+#[test]
 fn people_are_told_of_a_backup_that_is_not_proven_and_of_the_next_that_is() {
     let place = Place::new();
     small("proven_told", &["a"]);
