@@ -10,6 +10,7 @@ use openssl::x509::verify::X509VerifyFlags;
 use postgres_openssl::MakeTlsConnector;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -19,6 +20,13 @@ pub enum Mode {
     Require,
     VerifyCa,
     VerifyFull,
+}
+
+impl Mode {
+    /// Whether there must be authorities to trust.
+    fn is_strict(self) -> bool {
+        matches!(self, Mode::VerifyCa | Mode::VerifyFull)
+    }
 }
 
 /// The mode in force. The system's authorities sign for anybody, so with them only a checked name means something.
@@ -45,13 +53,36 @@ pub fn mode(parameters: &Parameters) -> Result<Mode> {
     })
 }
 
+/// Connectors that no file went into. OpenSSL reads all of the system's authorities for each, trusted or not, which takes
+/// longer than to connect.
+static BARE: Mutex<Vec<(Bare, MakeTlsConnector)>> = Mutex::new(Vec::new());
+
+/// What makes one of these differ from another.
+type Bare = [Option<String>; 4];
+
 pub fn connector(parameters: &Parameters, home: Option<&Path>) -> Result<MakeTlsConnector> {
-    let mode = mode(parameters)?;
     let files = Files { parameters, home };
+    let mode = mode(parameters)?;
+    if mode.is_strict() || files.find("sslrootcert", "root.crt").is_some() || files.certificate()?.is_some() {
+        return build(&files, mode);
+    }
+    let words = ["ssl_min_protocol_version", "ssl_max_protocol_version", "sslnegotiation", "sslsni"];
+    let bare = words.map(|word| parameters.get(word).map(str::to_owned));
+    let mut made = BARE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, connector)) = made.iter().find(|(one, _)| *one == bare) {
+        return Ok(connector.clone());
+    }
+    let connector = build(&files, mode)?;
+    made.push((bare, connector.clone()));
+    Ok(connector)
+}
+
+fn build(files: &Files, mode: Mode) -> Result<MakeTlsConnector> {
+    let parameters = files.parameters;
     let mut builder = SslConnector::builder(SslMethod::tls_client())?;
     versions(&mut builder, parameters)?;
-    trust(&mut builder, &files, mode)?;
-    identity(&mut builder, &files)?;
+    trust(&mut builder, files, mode)?;
+    identity(&mut builder, files)?;
     if parameters.word("sslnegotiation", &["postgres", "direct"])? == "direct" {
         postgres_openssl::set_postgresql_alpn(&mut builder)?;
     }
@@ -95,6 +126,14 @@ impl Files<'_> {
     fn default(&self, name: &str) -> Option<PathBuf> {
         self.home.map(|home| home.join(".postgresql").join(name))
     }
+
+    /// That of the client.
+    fn certificate(&self) -> Result<Option<PathBuf>> {
+        if self.parameters.word("sslcertmode", &["allow", "disable"])? == "disable" {
+            return Ok(None);
+        }
+        Ok(self.find("sslcert", "postgresql.crt").filter(|path| path.exists()))
+    }
 }
 
 /// As with libpq, a root certificate that is there is used in every mode, so `require` with one is `verify-ca`.
@@ -107,7 +146,7 @@ fn trust(builder: &mut SslConnectorBuilder, files: &Files, mode: Mode) -> Result
             builder.set_cert_store(authorities(path, files)?.build());
             builder.set_verify(SslVerifyMode::PEER);
         }
-        _ if matches!(mode, Mode::VerifyCa | Mode::VerifyFull) => {
+        _ if mode.is_strict() => {
             let path = root.or_else(|| files.default("root.crt")).unwrap_or_default();
             return Err(Fault::usage(format!("root certificate \"{}\" does not exist", path.display()))
                 .hint("PGSSLROOTCERT names it, or \"system\" for the system's authorities; PGSSLMODE=require does without")
@@ -154,10 +193,7 @@ fn revoked(store: &mut X509StoreBuilder, files: &Files) -> Result<()> {
 
 /// The certificate that is shown to a server which asks for one.
 fn identity(builder: &mut SslConnectorBuilder, files: &Files) -> Result<()> {
-    if files.parameters.word("sslcertmode", &["allow", "disable"])? == "disable" {
-        return Ok(());
-    }
-    let Some(certificate) = files.find("sslcert", "postgresql.crt").filter(|path| path.exists()) else { return Ok(()) };
+    let Some(certificate) = files.certificate()? else { return Ok(()) };
     let bad = |why: &dyn std::fmt::Display| {
         Fault::usage(format!("cannot use client certificate \"{}\": {why}", certificate.display()))
     };

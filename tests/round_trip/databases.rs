@@ -289,3 +289,17 @@ fn a_server_without_the_database_makes_no_backup() {
     pgbk.args(["backup", "not_there"]).expect(4).says("not_there");
     assert_eq!(fs::read_dir(folder.path()).map(Iterator::count).unwrap_or(0), 0);
 }
+
+#[test]
+fn however_often_a_run_connects_it_reads_the_systems_authorities_once() {
+    let (folder, pgbk) = directory();
+    small("connected", &["x"]);
+    let log = folder.path().join("calls");
+    let tracer = ["strace", "-f", "-b", "execve", "-qq", "-e", "trace=openat,connect", "-o", log.to_str().unwrap()];
+    let output = pgbk.args(["backup", "connected"]).command_by(&tracer).output().expect("strace");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let calls = fs::read_to_string(&log).unwrap();
+    let count = |sign: &str| calls.lines().filter(|line| line.contains(sign)).count();
+    assert!(count("connect(") > 1, "{calls}");
+    assert_eq!(count("/cert.pem\""), 1, "{calls}");
+}
