@@ -23,7 +23,6 @@ main() {
     : >"$log"
     scripts/test.sh --install
     coverage_tools
-    more_servers
 
     local step failed=()
     for step in $steps; do
@@ -72,9 +71,15 @@ more_servers() {
 }
 
 prove_tests() {
-    local features=()
+    local features=() servers
     ! grep -qx 'ID=debian' /etc/os-release || features=(--features browser)
+    # Mostly waits for what it fetches; the tests compile meanwhile.
+    more_servers &
+    servers=$!
     cargo llvm-cov clean --workspace >>"$log" 2>&1
+    # Only compiles: it has no --no-run.
+    cargo llvm-cov test --no-report --locked "${features[@]}" -- --list >>"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
+    wait "$servers" || return 1
     PGBK_PROVE=$own PATH=$PATH:/usr/sbin:/sbin cargo llvm-cov test --no-report --locked --no-fail-fast "${features[@]}" 2>&1 | tee "$own/tests.log" |
         grep -E '^(test result|test .*FAILED|     Running|error)|panicked at'
 }
@@ -85,7 +90,8 @@ prove_coverage() {
 }
 
 prove_fuzz() {
-    PGBK_PROVE=$own scripts/fuzz.sh
+    # Where the tests have built all but pgbk already.
+    CARGO_TARGET_DIR=$here/target/llvm-cov-target PGBK_PROVE=$own scripts/fuzz.sh
 }
 
 prove_bench() {

@@ -63,7 +63,7 @@ impl Cluster {
     }
 
     fn start_with(bin: PathBuf, clients: PathBuf, more: impl FnOnce(&Path) -> Vec<String>) -> Cluster {
-        let directory = tempfile::Builder::new().prefix("pgbk-cluster-").tempdir().unwrap().keep();
+        let directory = tempfile::Builder::new().prefix("pgbk-cluster-").tempdir_in(place()).unwrap().keep();
         fs::write(directory.join("password"), PASSWORD).unwrap();
         fs::create_dir(directory.join("socket")).unwrap();
         let more = more(&directory);
@@ -176,6 +176,15 @@ impl Cluster {
 /// A port on which nobody listens.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Memory, where there is plenty: tests make and drop databases of hundreds of files each, which costs a disk's file system more
+/// than the server.
+fn place() -> PathBuf {
+    const PLENTY: u64 = 8 << 30;
+    let memory = PathBuf::from("/dev/shm");
+    let room = rustix::fs::statvfs(&memory).map_or(0, |about| about.f_bavail * about.f_frsize);
+    if room >= PLENTY { memory } else { std::env::temp_dir() }
 }
 
 fn newest_bin() -> PathBuf {
