@@ -24,7 +24,6 @@ pub mod target;
 mod tls;
 pub mod tools;
 
-pub use child::ChildEnvironment;
 pub use control::{Control, Server, Snapshot, Unreadable, Why};
 pub use settings::{Given, Settings};
 pub use tools::Tool;

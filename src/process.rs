@@ -1,7 +1,7 @@
-//! Programs that pgbk runs: what they write is read, what they read is written, and how they end is never lost.
+//! Programs that pgbk runs: what they write is read, and how they end is never lost.
 //!
 //! A child lives in its own process group, gets exactly the environment it is given, and does not outlive pgbk: the group is
-//! killed when its reader or writer is dropped, and the kernel kills the child when the thread that started it ends. So start
+//! killed when its reader is dropped, and the kernel kills the child when the thread that started it ends. So start
 //! a child on a thread that lives as long as the child does.
 
 mod child;
@@ -9,20 +9,38 @@ pub mod init;
 mod reader;
 mod remarks;
 mod service;
-mod writer;
 
 pub use reader::ChildReader;
 pub use service::Service;
-pub use writer::ChildWriter;
 
 use crate::error::Result;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A child's whole environment.
-pub type Environment = [(String, OsString)];
+/// What a child has of pgbk's: these variables and no others, and these files beside its stdin, stdout and stderr.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    pub variables: Vec<(String, OsString)>,
+    files: Vec<Arc<File>>,
+}
+
+impl Environment {
+    pub fn of(variables: Vec<(String, OsString)>) -> Environment {
+        Environment { variables, files: Vec::new() }
+    }
+
+    /// Hands an open file on, which needs no name: the path by which the child, and whoever it starts, opens it anew.
+    pub fn hand_on(&mut self, file: File) -> PathBuf {
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
+        self.files.push(Arc::new(file));
+        path
+    }
+}
 
 /// Whom a child runs as, where that is somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -266,7 +266,7 @@ fn dump(control: &Control, snapshot: &str, format: Format) -> (ChildReader, impl
     let arguments = dump::arguments(format, snapshot, Duration::from_secs(60), &[]).unwrap();
     let environment = control.settings().child_environment().unwrap();
     let stall = Duration::from_secs(60);
-    (ChildReader::spawn(&tool.path, &arguments, &environment.variables, stall).unwrap(), environment)
+    (ChildReader::spawn(&tool.path, &arguments, &environment, stall).unwrap(), environment)
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     let mut deposit = vault.begin(id, plan.format, plan.compression, expected)?;
     // Pinned to the server that knows the snapshot: a host name may stand for several.
     let environment = control.settings().child_environment()?;
-    let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, plan.stall)?;
+    let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment, plan.stall)?;
     let mut child = child.when_stalled(STALLED);
     let dumped = drain(&mut child, monitor, |bytes| {
         deposit.write_all(bytes)?;

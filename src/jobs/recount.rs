@@ -33,7 +33,7 @@ pub fn recount(
     let environment = scratch.with_session(&session).child_environment()?;
     let arguments = dump::again(&manifest.dump.arguments)?;
     monitor.begin(&format!("compare {}", manifest.id), Some(manifest.plain.bytes));
-    let mut dump = ChildReader::spawn(&pg_dump.path, &arguments, &environment.variables, STALL)?;
+    let mut dump = ChildReader::spawn(&pg_dump.path, &arguments, &environment, STALL)?;
     let mut tables = Tables::default();
     drain(&mut dump, monitor, |bytes| {
         tables.update(bytes);

@@ -215,14 +215,14 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
     let pg_restore = pg_restore(manifest, plan, target)?;
     let spool = spool(opened, monitor)?;
     let environment = plan.settings.for_database(&plan.database).child_environment()?;
-    let requires = requirements(&pg_restore.path, spool.path(), &environment.variables)?;
+    let requires = requirements(&pg_restore.path, spool.path(), &environment)?;
     lacking(&requires, plan)?;
     if plan.jobs > 1 {
-        return parallel(&pg_restore.path, spool.path(), plan, &environment.variables);
+        return parallel(&pg_restore.path, spool.path(), plan, &environment);
     }
     let mut arguments = vec!["--file=-".to_owned()];
     arguments.push(spool.path().display().to_string());
-    let mut script = ChildReader::spawn(&pg_restore.path, &arguments, &environment.variables, ARCHIVE_STALL)?;
+    let mut script = ChildReader::spawn(&pg_restore.path, &arguments, &environment, ARCHIVE_STALL)?;
     execute(&mut script, plan, target, manifest, monitor)
 }
 
@@ -278,9 +278,9 @@ fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, environment: &process:
         arguments.push("--no-privileges".to_owned());
     }
     arguments.push(spool.display().to_string());
-    let mut environment = environment.to_vec();
-    environment.retain(|(name, _)| name != "PGAPPNAME");
-    environment.push(("PGAPPNAME".to_owned(), APPLICATION.into()));
+    let mut environment = environment.clone();
+    environment.variables.retain(|(name, _)| name != "PGAPPNAME");
+    environment.variables.push(("PGAPPNAME".to_owned(), APPLICATION.into()));
     let mut child = ChildReader::spawn(pg_restore, &arguments, &environment, Duration::MAX)?;
     child.read_to_end(&mut Vec::new())?;
     Ok(Loaded { skipped: vec![], statements: 0, tables: vec![] })

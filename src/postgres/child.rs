@@ -5,17 +5,11 @@ use super::parameters::Environment;
 use super::passfile::{self, Found};
 use super::settings::Settings;
 use crate::error::{Fault, Result};
+use crate::process;
 use crate::secret::Secret;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Write;
-use tempfile::NamedTempFile;
-
-/// Everything a child sees. The password is in a file that only this user can read and that goes with this value, so keep it
-/// as long as the child runs.
-pub struct ChildEnvironment {
-    pub variables: Vec<(String, OsString)>,
-    _files: Vec<NamedTempFile>,
-}
 
 /// What has nothing to do with PostgreSQL. Nothing of the store's or of the encryption's is among them.
 const INHERITED: &[&str] = &[
@@ -47,7 +41,8 @@ pub(super) fn inherited(environment: Environment) -> Vec<(String, OsString)> {
     found.collect()
 }
 
-pub(super) fn environment(settings: &Settings) -> Result<ChildEnvironment> {
+/// Everything a child sees. The password is in a file that has no name.
+pub(super) fn environment(settings: &Settings) -> Result<process::Environment> {
     let endpoints = settings.endpoints()?;
     let mut variables = settings.inherited().to_vec();
     let mut set = |name: &str, value: OsString| {
@@ -64,19 +59,18 @@ pub(super) fn environment(settings: &Settings) -> Result<ChildEnvironment> {
     set("PGUSER", settings.user().into());
     set("PGDATABASE", settings.database().into());
 
-    let mut files = Vec::new();
-    if let Some(file) = passwords(settings)? {
-        set("PGPASSFILE", file.path().into());
-        files.push(file);
-    }
-    let file = service(settings)?;
-    set("PGSERVICEFILE", file.path().into());
     set("PGSERVICE", SERVICE.into());
-    files.push(file);
-    Ok(ChildEnvironment { variables, _files: files })
+    variables.retain(|(name, _)| name != "PGPASSFILE" && name != "PGSERVICEFILE");
+    let mut whole = process::Environment::of(variables);
+    let passwords = passwords(settings)?.map(|file| ("PGPASSFILE", file));
+    for (name, file) in passwords.into_iter().chain([("PGSERVICEFILE", service(settings)?)]) {
+        let path = whole.hand_on(file);
+        whole.variables.push((name.to_owned(), path.into()));
+    }
+    Ok(whole)
 }
 
-fn passwords(settings: &Settings) -> Result<Option<NamedTempFile>> {
+fn passwords(settings: &Settings) -> Result<Option<File>> {
     let endpoints = settings.endpoints()?;
     let mut found = Vec::new();
     for endpoint in &endpoints {
@@ -98,7 +92,7 @@ fn one_line(password: Secret) -> Result<Secret> {
 }
 
 /// What libpq takes from no variable goes by a service of our own.
-fn service(settings: &Settings) -> Result<NamedTempFile> {
+fn service(settings: &Settings) -> Result<File> {
     let mut file = passfile::private()?;
     writeln!(file, "[{SERVICE}]")?;
     for (keyword, value) in settings.parameters.without_variable() {
@@ -107,7 +101,6 @@ fn service(settings: &Settings) -> Result<NamedTempFile> {
     for (keyword, value) in keepalive::for_children(&settings.parameters) {
         writeln!(file, "{keyword}={value}")?;
     }
-    file.flush()?;
     Ok(file)
 }
 
@@ -134,7 +127,7 @@ mod tests {
         assert_eq!(get("PGDATABASE"), Some("a=b".into()));
         let file = get("PGPASSFILE").unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "db:5432:*:u:hunter2\n");
-        drop(made);
-        assert!(!std::path::Path::new(&file).exists());
+        let named = std::fs::read_link(&file).unwrap();
+        assert!(!named.exists(), "{named:?} would outlive a killed pgbk");
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Fault, Result};
 use crate::secret::Secret;
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -90,8 +91,8 @@ fn escape(text: &str) -> String {
     }
 }
 
-/// Writes a password file for these logins, whatever the database, readable by its owner only and removed on drop.
-pub fn write(logins: &[(Login, &Secret)]) -> Result<NamedTempFile> {
+/// Writes a password file for these logins, whatever the database.
+pub fn write(logins: &[(Login, &Secret)]) -> Result<File> {
     let mut file = private()?;
     for (login, secret) in logins {
         let host = if SOCKETS.contains(&login.host) { "localhost" } else { login.host };
@@ -102,15 +103,15 @@ pub fn write(logins: &[(Login, &Secret)]) -> Result<NamedTempFile> {
             writeln!(file, "{}:{}:*:{}:{}", escape(login.host), login.port, escape(login.user), *password)?;
         }
     }
-    file.flush()?;
     Ok(file)
 }
 
-/// A file that only this user can read. In memory where the system has such a place, which a read-only root leaves writable too.
-pub(super) fn private() -> Result<NamedTempFile> {
-    let named = || tempfile::Builder::new().prefix(".pgbk-").to_owned();
-    let made = named().tempfile_in("/dev/shm").or_else(|_| named().tempfile());
-    Ok(made.map_err(|error| {
+/// A file without a name, so that not even a pgbk that is killed leaves it behind. In memory where the system has such a place,
+/// which a read-only root leaves writable too.
+pub(super) fn private() -> Result<File> {
+    let named = NamedTempFile::new_in("/dev/shm").or_else(|_| NamedTempFile::new());
+    // Its name goes before anything is in it. One that never had a name would be for whom the umask says.
+    Ok(named.map(NamedTempFile::into_file).map_err(|error| {
         Fault::failed(format!("cannot make a file for pg_dump's password: {error}"))
             .hint("TMPDIR names a folder that pgbk may write to")
     })?)
@@ -124,6 +125,7 @@ pub fn path(set: Option<&str>, home: Option<&Path>) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
 
     fn login(host: &str) -> Login<'_> {
         Login { host, port: 5432, database: "shop", user: "a:b\\c" }
@@ -156,8 +158,9 @@ mod tests {
         let secret = Secret::new("p:a\\ss*");
         for host in ["*", "db", "::1", "/tmp", "/srv/a:b"] {
             let file = write(&[(login(host), &secret)]).unwrap();
-            assert_eq!(file.as_file().metadata().unwrap().mode() & 0o777, 0o600);
-            let Found::Password(read) = look_up(file.path(), &login(host)) else { panic!("{host}") };
+            assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+            let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+            let Found::Password(read) = look_up(&path, &login(host)) else { panic!("{host}") };
             assert_eq!(read.reveal(), secret.reveal());
         }
     }

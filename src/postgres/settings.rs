@@ -1,11 +1,12 @@
 //! Where the server is and how to get in, by libpq's rules.
 
 use super::attempt;
-use super::child::{self, ChildEnvironment};
+use super::child;
 use super::parameters::{Environment, Parameters, variable};
 use super::passfile::{self, Found, Login};
 use super::tls;
 use crate::error::{Fault, Result};
+use crate::process;
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -120,7 +121,7 @@ impl Settings {
     }
 
     /// What `pg_dump`, `pg_restore` and `psql` get: these settings, and no secret in a variable.
-    pub fn child_environment(&self) -> Result<ChildEnvironment> {
+    pub fn child_environment(&self) -> Result<process::Environment> {
         child::environment(self)
     }
 

@@ -2,9 +2,8 @@
 
 use crate::error::{Fault, Result};
 use crate::interrupt;
-use crate::process;
+use crate::process::{self, Environment};
 use std::cmp::Reverse;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// `pg_dump`, `pg_restore` or `psql`, with the version it says it has.
@@ -101,8 +100,8 @@ fn directories() -> Vec<PathBuf> {
 /// None when it does not run or says something else: then it is no candidate.
 fn ask(path: &Path) -> Option<Tool> {
     let inherited = ["PATH", "HOME", "LD_LIBRARY_PATH"];
-    let environment: Vec<(String, OsString)> =
-        inherited.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?))).collect();
+    let found = inherited.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)));
+    let environment = Environment::of(found.collect());
     let output = process::run(path, &["--version".to_owned()], &environment).ok()?;
     let version = version(&output.stdout)?;
     let major = number(&version).first().copied()?;

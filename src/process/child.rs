@@ -4,6 +4,7 @@ use super::remarks::Remarks;
 use super::{Account, Environment};
 use crate::error::{Fault, Kind, Result};
 use crate::interrupt;
+use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -32,13 +33,14 @@ impl Child {
     ) -> Result<Child> {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let mut command = Command::new(program);
-        command.args(arguments).env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+        command.args(arguments).env_clear().envs(environment.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).process_group(0);
         if let Some(Account { user, group }) = account {
             // It may not be able to look at the folder that pgbk was started in.
             command.uid(user).gid(group).current_dir("/");
         }
         die_with_parent(&mut command);
+        inherit(&mut command, environment);
         let mut process = command.spawn().map_err(|error| cannot_run(program, &error))?;
         let stderr = process.stderr.take().ok_or_else(|| Fault::failed(format!("{name} has no stderr")))?;
         Ok(Child { name, process, remarks: Remarks::of(stderr), ended: None })
@@ -150,6 +152,15 @@ fn cannot_run(program: &Path, error: &io::Error) -> Fault {
 /// A bigger pipe means fewer switches between the two processes. Not being allowed one only costs a little speed.
 pub(super) fn enlarge(pipe: impl std::os::fd::AsFd) {
     let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE);
+}
+
+/// Files are closed when a program starts, but for these.
+#[allow(unsafe_code)]
+fn inherit(command: &mut Command, environment: &Environment) {
+    let files = environment.files.clone();
+    let hook = move || files.iter().try_for_each(|file| Ok(rustix::io::fcntl_setfd(file, FdFlags::empty())?));
+    // SAFETY: between fork and exec the hook makes one system call for each file; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(hook) };
 }
 
 /// Asks the kernel to kill the child with its parent, so that even a killed pgbk leaves no dump running on the server.

@@ -123,7 +123,7 @@ mod tests {
     use std::path::PathBuf;
 
     fn shell(script: &str, stall: Duration) -> ChildReader {
-        let path = [("PATH".to_owned(), "/usr/bin:/bin".into())];
+        let path = Environment::of(vec![("PATH".to_owned(), "/usr/bin:/bin".into())]);
         ChildReader::spawn(&PathBuf::from("/bin/sh"), &["-c".to_owned(), script.to_owned()], &path, stall).unwrap()
     }
 
@@ -219,7 +219,9 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_a_settings_mistake() {
-        let error = ChildReader::spawn(&PathBuf::from("/nonexistent/pg_dump"), &[], &[], LONG).err().unwrap();
+        let error = ChildReader::spawn(&PathBuf::from("/nonexistent/pg_dump"), &[], &Environment::default(), LONG)
+            .err()
+            .unwrap();
         assert_eq!(kind(&error), Kind::Usage);
         assert!(format!("{error:#}").starts_with("cannot run \"/nonexistent/pg_dump\""));
     }

@@ -56,7 +56,7 @@ const DUMPS: &[(&str, bool)] = &[
     ("(sleep 600) & \"$REAL\" \"$@\"; exit 1", false),
     ("\"$REAL\" \"$@\" | while IFS= read -r line; do printf '%s\\n' \"$line\"; done | head -c 20000; exit 9", false),
     ("unset PGPASSFILE; exec \"$REAL\" --no-password \"$@\"", false),
-    ("rm -f \"$PGPASSFILE\"; exec \"$REAL\" --no-password \"$@\"", false),
+    ("PGPASSFILE=/nowhere exec \"$REAL\" --no-password \"$@\"", false),
     ("PGDATABASE=no_such_database exec \"$REAL\" \"$@\"", false),
     ("PGPORT=1 exec \"$REAL\" \"$@\"", false),
     ("ulimit -v 1000; exec \"$REAL\" \"$@\"", false),
@@ -131,7 +131,7 @@ const RESTORES: &[(&str, bool)] = &[
     ("head -c 10000000 /dev/zero | tr '\\0' x >&2; exec \"$REAL\" \"$@\"", true),
     ("head -c 10000000 /dev/zero | tr '\\0' x >&2; exit 1", false),
     // It writes a script, and asks no server.
-    ("rm -f \"$PGPASSFILE\"; exec \"$REAL\" \"$@\"", true),
+    ("unset PGPASSFILE; exec \"$REAL\" \"$@\"", true),
     ("(sleep 600) & \"$REAL\" \"$@\"", true),
     ("ulimit -v 1000; exec \"$REAL\" \"$@\"", false),
     ("(sleep 600) & exit 1", false),

@@ -36,7 +36,7 @@ pub fn globals(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Mani
     monitor.begin(&format!("backup {id}"), None);
     let mut deposit = vault.begin(id, Format::Plain, plan.compression, 0)?;
     let environment = control.settings().child_environment()?;
-    let child = ChildReader::spawn(&pg_dumpall.path, &arguments, &environment.variables, plan.stall)?;
+    let child = ChildReader::spawn(&pg_dumpall.path, &arguments, &environment, plan.stall)?;
     drain(&mut child.when_stalled(STALLED), monitor, |bytes| {
         deposit.write_all(bytes)?;
         monitor.stored(deposit.stored());

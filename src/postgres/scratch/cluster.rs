@@ -6,9 +6,8 @@ use crate::manifest::ServerNote;
 use crate::monitor::Monitor;
 use crate::postgres::settings::Settings;
 use crate::postgres::tools::{self, Tool};
-use crate::process::{Account, Service};
+use crate::process::{Account, Environment, Service};
 use rustix::process::Signal;
-use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
@@ -180,9 +179,9 @@ fn sweep(monitor: &dyn Monitor) {
 }
 
 /// Its messages are quoted, so that they should be in one language.
-fn environment(settings: &Settings) -> Vec<(String, OsString)> {
+fn environment(settings: &Settings) -> Environment {
     let mut variables = settings.inherited().to_vec();
     variables.retain(|(name, _)| !name.starts_with("LC_") && name != "LANG" && name != "HOME");
     variables.push(("LC_ALL".to_owned(), "C".into()));
-    variables
+    Environment::of(variables)
 }
