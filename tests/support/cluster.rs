@@ -1,7 +1,7 @@
 //! Throw-away PostgreSQL servers, one per test process and version, and poolers before them.
 #![allow(dead_code)]
 
-use super::process::free_ports;
+use super::process::{Place, free_ports};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -24,6 +24,7 @@ pub struct Cluster {
     /// `psql`, `pg_dump` and the like, which not every build of a server has beside it.
     pub clients: PathBuf,
     pub port: u16,
+    _place: Place,
 }
 
 /// The server of this test process; it ends, and its files go, with the process.
@@ -63,7 +64,8 @@ impl Cluster {
     }
 
     fn start_with(bin: PathBuf, clients: PathBuf, more: impl FnOnce(&Path) -> Vec<String>) -> Cluster {
-        let directory = tempfile::Builder::new().prefix("pgbk-cluster-").tempdir_in(place()).unwrap().keep();
+        let place = Place::within(&parent(), "cluster");
+        let directory = place.path.clone();
         fs::write(directory.join("password"), PASSWORD).unwrap();
         fs::create_dir(directory.join("socket")).unwrap();
         let more = more(&directory);
@@ -87,8 +89,8 @@ impl Cluster {
         ];
         let mut command = vec![bin.join("postgres").display().to_string(), "-D".into(), data.display().to_string()];
         command.extend(settings.into_iter().chain(more).flat_map(|setting| ["-c".to_owned(), setting]));
-        run_until_exit(command, "QUIT", Some(&directory), &directory.join("log"));
-        let cluster = Cluster { directory, bin, clients, port };
+        run_until_exit(command, "QUIT", &directory.join("log"));
+        let cluster = Cluster { directory, bin, clients, port, _place: place };
         let begun = Instant::now();
         while !cluster.try_psql("postgres", "SELECT 1").status.success() {
             let log = || fs::read_to_string(cluster.directory.join("log")).unwrap_or_default();
@@ -159,7 +161,7 @@ impl Cluster {
         fs::write(path("ini"), text).unwrap();
         give_away(&self.directory);
         let command = vec!["/usr/sbin/pgbouncer".to_owned(), path("ini").display().to_string()];
-        run_until_exit(command, "TERM", None, &path("log"));
+        run_until_exit(command, "TERM", &path("log"));
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
@@ -180,7 +182,7 @@ pub fn free_port() -> u16 {
 
 /// Memory, where there is plenty: tests make and drop databases of hundreds of files each, which costs a disk's file system more
 /// than the server.
-fn place() -> PathBuf {
+fn parent() -> PathBuf {
     const PLENTY: u64 = 8 << 30;
     let memory = PathBuf::from("/dev/shm");
     let room = rustix::fs::statvfs(&memory).map_or(0, |about| about.f_bavail * about.f_frsize);
@@ -214,12 +216,9 @@ fn give_away(directory: &Path) {
     }
 }
 
-/// Runs a server that is ended by `signal` when this process ends, however it ends, and then removes `remove`.
-fn run_until_exit(command: Vec<String>, signal: &'static str, remove: Option<&Path>, log: &Path) {
-    let script = format!(
-        "trap 'kill -{signal} $server; wait $server; test -z \"$0\" || rm -rf \"$0\"' TERM; \"$@\" & server=$!; wait $server"
-    );
-    let remove = remove.map(|path| path.display().to_string()).unwrap_or_default();
+/// Runs a server that is ended by `signal` when this process ends, however it ends.
+fn run_until_exit(command: Vec<String>, signal: &'static str, log: &Path) {
+    let script = format!("trap 'kill -{signal} $server; wait $server' TERM; \"$@\" & server=$!; wait $server");
     let log = fs::File::create(log).unwrap();
     // The kernel sends the signal when the *thread* that started the child ends, so this one stays.
     std::thread::spawn(move || {
@@ -227,7 +226,7 @@ fn run_until_exit(command: Vec<String>, signal: &'static str, remove: Option<&Pa
         if is_root() {
             server.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
         }
-        server.args(["--pdeathsig", "TERM", "sh", "-c", &script, &remove]).args(command).current_dir("/");
+        server.args(["--pdeathsig", "TERM", "sh", "-c", &script, "sh"]).args(command).current_dir("/");
         server.process_group(0).stdout(log.try_clone().unwrap()).stderr(log);
         let status = server.spawn().unwrap().wait();
         eprintln!("a server of the tests ended: {status:?}");

@@ -21,12 +21,18 @@ const JANITOR: &str = r#"
 trap '' INT TERM HUP
 read -r nothing
 for pid in "$1"/pids/*; do kill -9 "${pid##*/}" 2>/dev/null; done
+postgres=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$postgres" 2>/dev/null
 for again in 1 2 3 4 5; do rm -rf "$1" 2>/dev/null && exit; sleep 0.2; done
 "#;
 
 impl Place {
     pub fn new(name: &str) -> Place {
-        let path = tempfile::Builder::new().prefix(&format!("pgbk-{name}-")).tempdir().expect("temp dir").keep();
+        Place::within(&std::env::temp_dir(), name)
+    }
+
+    pub fn within(parent: &Path, name: &str) -> Place {
+        let prefix = format!("pgbk-{name}-");
+        let path = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).expect("temp dir").keep();
         fs::create_dir(path.join("pids")).expect("create pids");
         let janitor = Command::new("sh")
             .args(["-c", JANITOR, "janitor"])

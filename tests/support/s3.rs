@@ -175,6 +175,10 @@ fn try_seaweedfs(place: &Place) -> Result<Host, String> {
     let mut command = Command::new(tool("weed"));
     command.arg("server").arg(format!("-dir={}", data.display()));
     command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-s3.autoCreateBucket=false"]);
+    // Else they are left in /tmp.
+    for part in ["filer", "s3"] {
+        command.arg(format!("-{part}.localSocket={}", place.path.join(format!("{part}.sock")).display()));
+    }
     command.args(["-master.volumeSizeLimitMB=1024", "-volume.max=200", "-master.telemetry=false"]);
     command.arg(format!("-s3.config={}", config_file.display())).arg("-s3.iam.readOnly=false");
     command.env("WEED_S3_SSE_KEK", "5e".repeat(32));
