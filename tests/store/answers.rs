@@ -138,23 +138,31 @@ fn an_object_whose_size_the_host_does_not_tell_is_not_read() {
 
 /// As servers do that speak TLS only.
 #[test]
-fn a_host_that_answers_plain_http_with_an_alert_is_to_be_asked_by_https() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    let address = listener.local_addr().expect("address");
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            BufReader::new(&stream).lines().map_while(io::Result::ok).find(String::is_empty);
-            // Fatal: protocol version.
-            stream.write_all(&[21, 3, 1, 0, 2, 2, 70]).ok();
+fn a_host_that_answers_plain_http_as_if_it_spoke_tls_only_is_to_be_asked_by_https() {
+    let go = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    let nginx = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n\
+                 <html>\r\n<body>\r\n<center>The plain HTTP request was sent to HTTPS port</center>\r\n</body>\r\n</html>\r\n";
+    // Fatal: protocol version.
+    let alert: &[u8] = &[21, 3, 1, 0, 2, 2, 70];
+    for (answer, said) in [(alert, "cannot reach "), (go.as_bytes(), ""), (nginx.as_bytes(), "")] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("address");
+        let answer = answer.to_owned();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                BufReader::new(&stream).lines().map_while(io::Result::ok).find(String::is_empty);
+                stream.write_all(&answer).ok();
+            }
+        });
+        let store = at(format!("http://{address}"));
+        for error in [store.list("").map(|_| ()).unwrap_err(), store.open("x", None).map(|_| ()).unwrap_err()] {
+            let text = format!("{error:#}");
+            assert!(text.contains(&format!(": {said}{address}")), "{text}");
+            assert_eq!(kind(&error), Kind::Failed, "{text}");
+            let hint = format!("the host seems to speak https: try S3_HOST_BASE=https://{address}");
+            assert_eq!(hints(&error), [hint], "{text}");
         }
-    });
-    let error = at(format!("http://{address}")).list("").unwrap_err();
-    assert!(
-        format!("{error:#}").starts_with(&format!("cannot list the objects: cannot reach {address}: ")),
-        "{error:#}"
-    );
-    assert_eq!(kind(&error), Kind::Failed);
-    assert_eq!(hints(&error), [format!("the host seems to speak https: try S3_HOST_BASE=https://{address}")]);
+    }
 }
 
 #[test]

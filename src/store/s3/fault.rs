@@ -63,6 +63,8 @@ fn answered(host: &Host, doing: &str, code: &str, message: Option<&str>, status:
             "the key of S3_ACCESS_KEY_ID needs the right to {doing}, or is not the key that {name} knows"
         )),
         (_, 404) => Fault::not_found(text),
+        // Go's and nginx's answer to who speaks no TLS.
+        ("", 400) if host.is_plain() => Fault::failed(text).hint(by_https(host)),
         (_, 400 | 500 | 501) if host.settings.asks_for_more() => Fault::failed(text).hint(
             "it may not know what S3_STORAGE_CLASS, S3_SSE, S3_OBJECT_LOCK_MODE or S3_REQUEST_HEADERS ask for, or the bucket does not have it",
         ),
@@ -71,6 +73,10 @@ fn answered(host: &Host, doing: &str, code: &str, message: Option<&str>, status:
         }
         _ => Fault::failed(text),
     }
+}
+
+fn by_https(host: &Host) -> String {
+    format!("the host seems to speak https: try S3_HOST_BASE=https://{}", host.name)
 }
 
 pub(super) fn no_bucket(host: &Host) -> Fault {
@@ -87,13 +93,13 @@ fn unreachable(host: &Host, doing: &str, error: &(dyn Error + 'static), ours: bo
     }
     let fault = Fault::failed(format!("cannot {doing}: cannot reach {name}: {why}"));
     let said = why.to_ascii_lowercase();
-    let https = host.settings.endpoint.as_deref().is_none_or(|base| !base.trim().starts_with("http://"));
+    let https = !host.is_plain();
     if said.contains("unknownissuer") || said.contains("certificate") {
         fault.hint("if the host has a certificate of its own authority, set S3_CA_FILE to that authority's certificate")
     } else if https && ["corrupt message", "invalid message", "handshake eof"].iter().any(|sign| said.contains(sign)) {
         fault.hint(format!("the host seems to speak http: try S3_HOST_BASE=http://{name}"))
     } else if !https && (said.contains("parse") || said.contains("version")) {
-        fault.hint(format!("the host seems to speak https: try S3_HOST_BASE=https://{name}"))
+        fault.hint(by_https(host))
     } else if ours {
         fault
     } else {

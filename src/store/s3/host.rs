@@ -52,6 +52,11 @@ impl Host {
         if self.folder.is_empty() { Some(full) } else { full.strip_prefix(&self.folder)?.strip_prefix('/') }
     }
 
+    /// Whether it is asked without TLS.
+    pub fn is_plain(&self) -> bool {
+        self.settings.endpoint.as_deref().is_some_and(|base| base.trim().starts_with("http://"))
+    }
+
     pub fn location(&self) -> String {
         format!("s3://{}/{} on {}", self.bucket(), self.folder, self.name)
     }
