@@ -68,7 +68,9 @@ impl Sample {
 
     fn pgbk(&self) -> Pgbk {
         let files = self.conf().display().to_string();
-        connected().key().directory(&self.store()).set("BACKUP_FILES", files).set("TERM", "xterm")
+        let state = self.whole.path().join("state");
+        let run = connected().key().directory(&self.store()).set("STATE_DIR", state.display());
+        run.set("BACKUP_FILES", files).set("TERM", "xterm")
     }
 
     fn backup(&self) -> String {

@@ -5,9 +5,14 @@ use crate::support::crew::go;
 use crate::support::database::{assert_same, dump, exists};
 use crate::support::fake::Fake;
 use crate::support::pgbk::Pgbk;
+use crate::support::process::until;
 use crate::support::scene::{Ended, Scene, assert_is_a_failure, database};
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How long a killed process may take to be gone.
+const DEATH: Duration = Duration::from_secs(5);
 
 /// What a `pg_dump` does in the real one's place, and whether that may end well.
 const DUMPS: &[(&str, bool)] = &[
@@ -95,12 +100,13 @@ fn assert_gone(fake: &Fake) {
         let rest: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
         rest.first() != Some(&"Z") && rest.get(2).and_then(|group| group.parse().ok()) == Some(group)
     };
-    let entries = fs::read_dir("/proc").unwrap().flatten();
-    let left: Vec<String> = entries
-        .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
-        .filter(|stat| lives(stat))
-        .collect();
-    assert_eq!(left, Vec::<String>::new(), "what pg_dump started lives on");
+    let left = || {
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+        stats.filter(|stat| lives(stat)).collect::<Vec<_>>()
+    };
+    // Who is killed lives until the kernel comes to it.
+    assert!(until(DEATH, || left().is_empty()), "what pg_dump started lives on: {:?}", left());
 }
 
 #[test]
