@@ -149,6 +149,7 @@ row_memory() {
     local kind
     full
     quarter
+    printf '%s\t%s\n' "memory quarter" $((size / 4)) >>"$sizes"
     round=1
     for kind in 0:plain zstd:zstd; do
         backup memory "${kind#*:}-quarter" s3 "${kind%:*}" quarter

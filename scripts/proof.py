@@ -184,6 +184,8 @@ class Report:
             met = {None: "", True: "yes", False: "no"}[row["met"]]
             self.text.append(f"| {row['work']} | {row['peer_name']} | {row['pgbk']} | {row['peer']} | {ratio} | {row['bar'] or ''} | {met} |")
         self.text.append("")
+        if any(row["met"] is False for row in bench["table"]):
+            self.say("What limits pgbk where a bar is not met is explained in the README, under [Speed](README.md#speed).")
 
     def growth(self):
         path = self.folder / "growth.json"

@@ -97,7 +97,7 @@ prove_fuzz() {
 prove_bench() {
     benches/compare.sh
     cp target/bench/results.json "$own/bench.json"
-    GROWTH_GB=${GROWTH_GB:-0.1 0.5} PARTS_GB=${PARTS_GB:-0.1} RUNS=${GROWTH_RUNS:-1} benches/growth.sh
+    GROWTH_GB=${GROWTH_GB:-0.1 0.5} TABLES=${TABLES:-1 100 1000} PARTS_GB=${PARTS_GB:-0.1} RUNS=${GROWTH_RUNS:-1} benches/growth.sh
     cp target/bench/growth.json "$own/growth.json"
 }
 
