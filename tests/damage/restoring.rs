@@ -2,13 +2,7 @@
 
 use super::*;
 use crate::forgery::two_backups;
-
-fn databases() -> String {
-    cluster().psql(
-        "postgres",
-        "SELECT string_agg(datname, ',' ORDER BY datname) FROM pg_database WHERE datname LIKE 'lost%'",
-    )
-}
+use crate::support::database::exists;
 
 fn restore(sample: &Sample, folder: &Path, target: &str, more: &[&str]) -> Outcome {
     let id = sample.id.to_string();
@@ -44,7 +38,7 @@ fn the_binary_restores_nothing_of_a_damaged_backup_and_says_where_the_damage_is(
             assert!(said.contains(&chunk) && said.contains(&sample.object), "no {chunk:?} in {said}");
             assert!(said.contains("hint: restore an older backup"), "{said}");
         }
-        assert_eq!(databases(), "");
+        assert!(!exists(&format!("lost_{round}")));
         assert_eq!(cluster().psql("kept", "SELECT one FROM mine"), "1");
         count_one();
     }
@@ -131,7 +125,7 @@ fn the_wrong_key_or_password_leaves_no_file_and_no_database() {
         assert!(!file.exists());
         assert_eq!(run(&["download", &id, "-o", "-"]).expect(3).text(), "");
         run(&["restore", &id, "--yes", "--to", "lost"]).server(cluster()).expect(3).says("wrong key");
-        assert_eq!(databases(), "");
+        assert!(!exists("lost"));
     }
     let leftovers = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());
     assert!(leftovers.into_iter().all(|name| !name.to_string_lossy().contains("partial")));
@@ -182,14 +176,14 @@ fn files_under_a_databases_name_make_no_database() {
     });
     let (folder, id) = (tempfile::tempdir().unwrap(), sample.id.to_string());
     sample.put_into_folder(folder.path());
-    pgbk(["restore", &id, "--yes", "--to", "lost"])
+    pgbk(["restore", &id, "--yes", "--to", "lost_files"])
         .server(cluster())
         .key()
         .directory(folder.path())
         .expect(2)
         .says("holds files, which no database takes")
         .says("hint: \"pgbk download\" writes it to a file for tar");
-    assert_eq!(databases(), "");
+    assert!(!exists("lost_files"));
 }
 
 /// Both keys may be lost from a settings file: then the message says that one is needed.

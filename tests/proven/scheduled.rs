@@ -35,7 +35,10 @@ fn a_scheduled_proof_leaves_a_record_and_its_age_wherever_people_look() {
     assert_eq!((&database["proven"]["backup"], &database["proof_succeeded"]), (&id.as_str().into(), &true.into()));
     // What proves is no backup.
     assert_eq!((database["runs"]["done"].as_u64(), &database["success"]["backup"]), (Some(1), &id.as_str().into()));
-    let metrics = get(address, "/metrics").body;
+    // The page is up before the scheduler has told it what there is.
+    let metrics = || get(address, "/metrics").body;
+    assert!(until(PATIENCE, || metrics().contains("\npgbk_last_proven_timestamp_seconds{")), "{}", metrics());
+    let metrics = metrics();
     let proven =
         metrics.lines().find(|line| line.starts_with("pgbk_last_proven_timestamp_seconds{")).unwrap().to_owned();
     let at: f64 = proven.split(' ').nth(1).unwrap().parse().unwrap();
