@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,11 +34,15 @@ impl Environment {
         Environment { variables, files: Vec::new() }
     }
 
-    /// Hands an open file on, which needs no name: the path by which the child, and whoever it starts, opens it anew.
-    pub fn hand_on(&mut self, file: File) -> PathBuf {
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.into()));
+    }
+
+    /// Hands an open file on, which needs no name: the variable has the path by which the child, and whoever it starts, opens it anew.
+    pub fn hand_on(&mut self, name: &str, file: File) {
+        self.set(name, format!("/proc/self/fd/{}", file.as_raw_fd()));
         self.files.push(Arc::new(file));
-        path
     }
 }
 

@@ -279,8 +279,7 @@ fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, environment: &process:
     }
     arguments.push(spool.display().to_string());
     let mut environment = environment.clone();
-    environment.variables.retain(|(name, _)| name != "PGAPPNAME");
-    environment.variables.push(("PGAPPNAME".to_owned(), APPLICATION.into()));
+    environment.set("PGAPPNAME", APPLICATION);
     let mut child = ChildReader::spawn(pg_restore, &arguments, &environment, Duration::MAX)?;
     child.read_to_end(&mut Vec::new())?;
     Ok(Loaded { skipped: vec![], statements: 0, tables: vec![] })

@@ -44,30 +44,22 @@ pub(super) fn inherited(environment: Environment) -> Vec<(String, OsString)> {
 /// Everything a child sees. The password is in a file that has no name.
 pub(super) fn environment(settings: &Settings) -> Result<process::Environment> {
     let endpoints = settings.endpoints()?;
-    let mut variables = settings.inherited().to_vec();
-    let mut set = |name: &str, value: OsString| {
-        variables.retain(|(known, _)| known != name);
-        variables.push((name.to_owned(), value));
-    };
-    set("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.to_string().into());
+    let mut environment = process::Environment::of(settings.inherited().to_vec());
+    environment.set("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.to_string());
     for (name, value) in settings.parameters.variables() {
-        set(name, value.into());
+        environment.set(name, value);
     }
-    let join = |parts: Vec<String>| OsString::from(parts.join(","));
-    set("PGHOST", join(endpoints.iter().map(|endpoint| endpoint.host.clone()).collect()));
-    set("PGPORT", join(endpoints.iter().map(|endpoint| endpoint.port.to_string()).collect()));
-    set("PGUSER", settings.user().into());
-    set("PGDATABASE", settings.database().into());
-
-    set("PGSERVICE", SERVICE.into());
-    variables.retain(|(name, _)| name != "PGPASSFILE" && name != "PGSERVICEFILE");
-    let mut whole = process::Environment::of(variables);
-    let passwords = passwords(settings)?.map(|file| ("PGPASSFILE", file));
-    for (name, file) in passwords.into_iter().chain([("PGSERVICEFILE", service(settings)?)]) {
-        let path = whole.hand_on(file);
-        whole.variables.push((name.to_owned(), path.into()));
+    let join = |parts: Vec<String>| parts.join(",");
+    environment.set("PGHOST", join(endpoints.iter().map(|endpoint| endpoint.host.clone()).collect()));
+    environment.set("PGPORT", join(endpoints.iter().map(|endpoint| endpoint.port.to_string()).collect()));
+    environment.set("PGUSER", settings.user());
+    environment.set("PGDATABASE", settings.database());
+    if let Some(file) = passwords(settings)? {
+        environment.hand_on("PGPASSFILE", file);
     }
-    Ok(whole)
+    environment.hand_on("PGSERVICEFILE", service(settings)?);
+    environment.set("PGSERVICE", SERVICE);
+    Ok(environment)
 }
 
 fn passwords(settings: &Settings) -> Result<Option<File>> {
@@ -129,5 +121,15 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "db:5432:*:u:hunter2\n");
         let named = std::fs::read_link(&file).unwrap();
         assert!(!named.exists(), "{named:?} would outlive a killed pgbk");
+    }
+
+    #[test]
+    fn a_password_file_that_has_nothing_for_this_server_is_left_to_the_child() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        let all = |name: &str| (name == "PGPASSFILE").then(|| path.clone());
+        let given = Given { host: Some("db".into()), user: Some("u".into()), ..Given::default() };
+        let made = Settings::resolve(given, &all).unwrap().child_environment().unwrap();
+        assert!(made.variables.contains(&("PGPASSFILE".to_owned(), path.clone().into())), "{:?}", made.variables);
     }
 }

@@ -92,7 +92,7 @@ impl Place {
 }
 
 impl Drop for Place {
-    /// For a start that failed; the servers of a test run are statics, which are never dropped.
+    /// For a start that failed, or a server of one test; those of a whole run are statics, which are never dropped.
     fn drop(&mut self) {
         for (_, child) in self.started.lock().unwrap().iter_mut() {
             child.kill().ok();

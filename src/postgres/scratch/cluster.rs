@@ -182,6 +182,7 @@ fn sweep(monitor: &dyn Monitor) {
 fn environment(settings: &Settings) -> Environment {
     let mut variables = settings.inherited().to_vec();
     variables.retain(|(name, _)| !name.starts_with("LC_") && name != "LANG" && name != "HOME");
-    variables.push(("LC_ALL".to_owned(), "C".into()));
-    Environment::of(variables)
+    let mut environment = Environment::of(variables);
+    environment.set("LC_ALL", "C");
+    environment
 }
