@@ -3,6 +3,7 @@
 use super::line::Line;
 use super::scratch::PREFIX as SCRATCH;
 use super::settings::Settings;
+use super::target::literal;
 use super::{pool, privileges};
 use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
@@ -153,8 +154,7 @@ impl Control {
     }
 
     pub fn has_database(&mut self, name: &str) -> Result<bool> {
-        let literal = name.replace('\'', "''");
-        let query = format!("SELECT count(*) FROM pg_catalog.pg_database WHERE datname = '{literal}'");
+        let query = format!("SELECT count(*) FROM pg_catalog.pg_database WHERE datname = {}", literal(name));
         Ok(self.ask(query)? != "0")
     }
 

@@ -198,6 +198,11 @@ pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+/// As libpq quotes: right whatever `standard_conforming_strings` is, which a role or database may have switched off.
+pub(super) fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    match quoted.contains('\\') {
+        true => format!(" E'{}'", quoted.replace('\\', r"\\")),
+        false => format!("'{quoted}'"),
+    }
 }

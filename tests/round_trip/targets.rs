@@ -1,6 +1,7 @@
 //! What is at the place that a restore goes to.
 
 use super::databases::{directory, restore, upload};
+use super::support::cluster::PASSWORD;
 use super::support::database::{assert_same, create, dump, exists, small, sql};
 
 #[test]
@@ -116,6 +117,21 @@ fn an_error_at_the_last_statement_leaves_the_target_exactly_as_it_was() {
 
     restore(&pgbk, &id, "never_made", &[]).expect(1);
     assert!(!exists("never_made"), "the database that was made for a restore that failed is still there");
+}
+
+#[test]
+fn a_name_with_a_backslash_is_cleared_up_after_where_old_strings_are_on() {
+    let (_folder, pgbk) = directory();
+    let role = "old_strings";
+    let password = PASSWORD.replace('\'', "''");
+    sql("postgres", format!("CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{password}'"));
+    sql("postgres", format!("ALTER ROLE {role} SET standard_conforming_strings = off"));
+    let id = upload(&pgbk, "broken", "CREATE TABLE fresh (v text);\nSELECT 1/0;");
+    let of_role = pgbk.set("DB_USER", role);
+    for name in ["half\\", "half\\' OR true --"] {
+        restore(&of_role, &id, name, &[]).expect(1).says("division by zero");
+        assert!(!exists(name), "{name}");
+    }
 }
 
 #[test]
