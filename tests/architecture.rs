@@ -283,6 +283,14 @@ fn files_and_functions_stay_short() {
     assert!(faults.is_empty(), "over {FILE_WALL} lines of file or {FUNCTION_WALL} of function:\n{}", faults.join("\n"));
 }
 
+#[test]
+fn files_of_tests_have_the_same_wall() {
+    let lines = rust_files("tests").into_iter().map(|(name, text)| (text.lines().count(), name));
+    let (long, short): (Vec<_>, Vec<_>) = lines.partition(|(lines, _)| *lines > FILE_WALL);
+    assert!(long.is_empty(), "over {FILE_WALL} lines: {long:?}");
+    assert!(short.len() > 50, "only {} files of tests", short.len());
+}
+
 struct Source {
     /// Below `src`.
     name: String,
@@ -315,7 +323,20 @@ fn names(text: &str) -> Vec<String> {
 }
 
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    for (name, text) in rust_files("src") {
+        if !name.ends_with("tests.rs") {
+            let module = name.split(['/', '.']).next().unwrap().to_owned();
+            found.push(Source { name, module, code: without_tests(&text) });
+        }
+    }
+    assert!(found.len() > 50, "only {} files below src", found.len());
+    found
+}
+
+/// Names, below this folder, and texts.
+fn rust_files(top: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(top);
     let mut found = Vec::new();
     let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {
@@ -323,17 +344,12 @@ fn sources() -> Vec<Source> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-                continue;
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                found.push((name, std::fs::read_to_string(&path).unwrap()));
             }
-            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-            if !name.ends_with(".rs") || name.ends_with("tests.rs") {
-                continue;
-            }
-            let module = name.split(['/', '.']).next().unwrap().to_owned();
-            found.push(Source { name, module, code: without_tests(&std::fs::read_to_string(&path).unwrap()) });
         }
     }
-    assert!(found.len() > 50, "only {} files below src", found.len());
     found
 }
 
