@@ -80,8 +80,6 @@ prove_tests() {
     # Only compiles: it has no --no-run.
     cargo llvm-cov test --no-report --locked "${features[@]}" -- --list >>"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
     wait "$servers" || return 1
-    # What the benchmark measures is built in the time that tests leave over: most of them wait.
-    nice -n 19 cargo build --release --locked >>"$log" 2>&1 &
     PGBK_PROVE=$own PATH=$PATH:/usr/sbin:/sbin cargo llvm-cov test --no-report --locked --no-fail-fast "${features[@]}" 2>&1 | tee "$own/tests.log" |
         grep --line-buffered -E '^(test result|test .*FAILED|     Running|error)|panicked at'
 }
@@ -92,16 +90,19 @@ prove_coverage() {
 }
 
 prove_fuzz() {
+    # What the benchmark measures is built meanwhile: fuzzing takes its time whatever it gets of the cores.
+    cargo build --release --locked >>"$log" 2>&1 &
     # Where the tests have built all but pgbk already.
     CARGO_TARGET_DIR=$here/target/llvm-cov-target PGBK_PROVE=$own scripts/fuzz.sh
 }
 
 prove_bench() {
-    # For the build that the tests began; where it failed, the benchmark's own says why.
+    # For the build that fuzzing began; where it failed, the benchmark's own says why.
     wait
     benches/compare.sh || return 1
     cp target/bench/results.json "$own/bench.json"
-    GROWTH_GB=${GROWTH_GB:-0.1 0.3} TABLES=${TABLES:-1 1000} PARTS_GB=${PARTS_GB:-0.1} RUNS=${GROWTH_RUNS:-1} benches/growth.sh &&
+    GROWTH_GB=${GROWTH_GB:-0.1 0.3} TABLES=${TABLES:-1 1000} PARTS=${PARTS:-1 4} PARTS_GB=${PARTS_GB:-0.1} RUNS=${GROWTH_RUNS:-1} \
+        benches/growth.sh &&
         cp target/bench/growth.json "$own/growth.json"
 }
 
