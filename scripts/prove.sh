@@ -91,7 +91,9 @@ prove_coverage() {
 
 prove_fuzz() {
     # What the benchmark measures is built meanwhile: fuzzing takes its time whatever it gets of the cores.
-    cargo build --release --locked >>"$log" 2>&1 &
+    if [[ " $steps " == *" bench "* ]]; then
+        cargo build --release --locked >>"$log" 2>&1 &
+    fi
     # Where the tests have built all but pgbk already.
     CARGO_TARGET_DIR=$here/target/llvm-cov-target PGBK_PROVE=$own scripts/fuzz.sh
 }

@@ -1,6 +1,6 @@
 //! Proofs that are ended before their time leave nothing, or what the next one removes.
 
-use crate::support::cluster::{Cluster, PATIENCE, cluster};
+use crate::support::cluster::{Cluster, PASSWORD, PATIENCE, cluster};
 use crate::support::database::{connect, exists, script, small};
 use crate::support::fake::Fake;
 use crate::support::pgbk::{Pgbk, Running};
@@ -95,8 +95,7 @@ fn a_role_that_may_not_make_databases_is_told_what_to_do() {
     small("proven_role", &["x"]);
     let run = of(&place, "proven_role");
     run.args(["backup"]).expect(0);
-    let password = crate::support::cluster::PASSWORD.replace('\'', "''");
-    connect("postgres").batch_execute(&format!("CREATE ROLE proven_reader LOGIN PASSWORD '{password}'")).unwrap();
+    connect("postgres").batch_execute(&format!("CREATE ROLE proven_reader LOGIN PASSWORD '{PASSWORD}'")).unwrap();
     let outcome = run.set("DB_USER", "proven_reader").args(["verify", "--level", "restore"]).expect(1);
     assert!(outcome.err.contains("permission denied to create database"), "{}", outcome.err);
     assert!(

@@ -123,8 +123,7 @@ fn an_error_at_the_last_statement_leaves_the_target_exactly_as_it_was() {
 fn a_name_with_a_backslash_is_cleared_up_after_where_old_strings_are_on() {
     let (_folder, pgbk) = directory();
     let role = "old_strings";
-    let password = PASSWORD.replace('\'', "''");
-    sql("postgres", format!("CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{password}'"));
+    sql("postgres", format!("CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{PASSWORD}'"));
     sql("postgres", format!("ALTER ROLE {role} SET standard_conforming_strings = off"));
     let id = upload(&pgbk, "broken", "CREATE TABLE fresh (v text);\nSELECT 1/0;");
     let of_role = pgbk.set("DB_USER", role);
