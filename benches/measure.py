@@ -2,7 +2,9 @@
 
 Columns: row, side, round, seconds, peak memory of the whole process tree in KiB (the sum of every process's own peak),
 peak memory of the command's own process in KiB, bytes written to disks (what the kernel counted, also for files that were
-removed again), peak memory of the largest process in KiB. The command's output goes to LOG. A command that fails ends the benchmark.
+removed again), peak memory of the largest process in KiB; processor seconds of the command's own process, of its children, and
+of the servers whose process numbers are in BENCH_SERVER (PostgreSQL) and BENCH_STORE (S3). The command's output goes to LOG. A
+command that fails ends the benchmark.
 """
 
 import os
@@ -32,8 +34,39 @@ def peak(pid):
         return 0
 
 
+def processor(pid):
+    """Seconds of a process, and of its children that were waited for."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            ticks = [int(field) for field in file.read().rpartition(")")[2].split()[11:15]]
+    except OSError:
+        ticks = [0] * 4
+    per_second = os.sysconf("SC_CLK_TCK")
+    return sum(ticks[:2]) / per_second, sum(ticks[2:]) / per_second
+
+
+class Server:
+    """One that is there for longer than the command, named by a variable."""
+
+    def __init__(self, variable):
+        self.pid = os.environ.get(variable)
+        self.began_with = set(children(self.pid))
+        self.spent = self.seconds()
+
+    def seconds(self):
+        return sum(sum(processor(pid)) for pid in [self.pid, *children(self.pid)])
+
+    def since(self):
+        # A backend that is about to end would be missed, or counted twice.
+        patience = time.monotonic() + 2
+        while not set(children(self.pid)) <= self.began_with and time.monotonic() < patience:
+            time.sleep(0.01)
+        return self.seconds() - self.spent
+
+
 def run(command, log):
     peaks = {}
+    servers = [Server("BENCH_SERVER"), Server("BENCH_STORE")]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     end = select.poll()
@@ -45,9 +78,11 @@ def run(command, log):
         for pid in [process.pid, *children(process.pid)]:
             peaks[pid] = max(peaks.get(pid, 0), peak(pid))
     seconds = time.perf_counter() - start
+    # It has ended, and what is known of it stays until somebody waits for it.
+    spent = processor(process.pid)
     _, status, usage = os.wait4(process.pid, 0)
     return os.waitstatus_to_exitcode(status), seconds, sum(peaks.values()), peaks.get(process.pid, 0), usage.ru_oublock * 512, \
-        max(peaks.values(), default=0)
+        max(peaks.values(), default=0), *(f"{each:.2f}" for each in (*spent, *(server.since() for server in servers)))
 
 
 def main():

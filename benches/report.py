@@ -1,7 +1,8 @@
 """The table of ratios, from the rows that measure.py wrote: report.py ROWS SIZES MACHINE RESULTS.
 
 Ratios are medians of the ratios of each round, where both sides ran one after the other. RESULTS gets everything as JSON.
-report.py --table RESULTS prints the README's table from that: the rows that took time beside something else.
+report.py --table RESULTS prints the README's table from that: the rows that took time beside something else; report.py --costs
+RESULTS prints whose work the cores did meanwhile.
 """
 
 import json
@@ -25,6 +26,22 @@ PAIRS = [
     ("staging", "plain-s3", "plain-peer", "backup, not compressed, to S3 / dump to disk, b2sum, openssl, aws s3 cp", 0.6),
     ("restore", "dir", "peer", "restore from a directory / `psql -1 -f` of the local file", 1.1),
 ]
+
+# row, side: whose work the cores did, which is what limits them.
+COSTS = [
+    ("plain", "peer", "`pg_dump > /dev/null`"),
+    ("plain", "dir", "backup, not compressed, to a directory"),
+    ("plain", "s3", "backup, not compressed, to S3"),
+    ("zstd", "pipe", "`pg_dump \\| zstd -3 > /dev/null`"),
+    ("zstd", "dir", "backup, zstd:3, to a directory"),
+    ("zstd", "s3", "backup, zstd:3, to S3"),
+    ("xz", "peer", "`pg_dump \\| xz -T0 -4 > /dev/null`"),
+    ("xz", "dir", "backup, xz:4, to a directory"),
+    ("shell", "s3", "backup, xz:4, to S3"),
+    ("restore", "peer", "`psql -1 -f` of the local file"),
+    ("restore", "dir", "restore from a directory"),
+]
+CORES = 2
 
 
 def entry(work, peer, ours, theirs, ratio, bar, met):
@@ -99,9 +116,27 @@ def store(rows, sizes):
                     f"{median(put.values()):.2f} s ({rate:.0f} MB/s)", None, None, None)
 
 
-def readme(path):
-    with open(path, encoding="utf-8") as file:
-        table = json.load(file)["table"]
+def costs(rows):
+    for row, side, work in COSTS:
+        took = rows.of(row, side, "seconds")
+        if took:
+            server, children, own, store_server = (median(rows.of(row, side, f"{whose}_cpu").values())
+                                                   for whose in ("server", "children", "own", "store"))
+            # Where the command is not pgbk, it is one more of those that work beside the server.
+            programs, pgbk = (children, own) if side in ("dir", "s3") else (children + own, 0)
+            yield {"work": work, "seconds": median(took.values()), "spent": [server, programs, pgbk, store_server]}
+
+
+def costs_table(results):
+    yield "| work | took | server | pg_dump, psql, zstd, xz | pgbk | S3 server | of both cores |\n|---|--:|--:|--:|--:|--:|--:|"
+    for each in results["costs"]:
+        share = sum(each["spent"]) / each["seconds"] / CORES
+        spent = " | ".join(f"{one:.1f} s" if one >= 0.05 else "" for one in each["spent"])
+        yield f"| {each['work']} | {each['seconds']:.1f} s | {spent} | {share:.0%} |"
+
+
+def readme(results):
+    table = results["table"]
     yield "| work | beside | pgbk | it | ratio |\n|---|---|---|---|---|"
     for each in table:
         if re.match(r"[0-9.]+ s\b", each["peer"]):
@@ -110,20 +145,24 @@ def readme(path):
 
 
 def main():
-    if sys.argv[1] == "--table":
-        print("\n".join(readme(sys.argv[2])))
+    if sys.argv[1] in ("--table", "--costs"):
+        with open(sys.argv[2], encoding="utf-8") as file:
+            print("\n".join({"--table": readme, "--costs": costs_table}[sys.argv[1]](json.load(file))))
         return
     rows_path, sizes_path, machine, results = sys.argv[1:]
     rows, sizes = Rows(rows_path), sizes_of(sizes_path)
     table = [*speed(rows), *disk(rows), *stored(sizes), *memory(rows, sizes), *start(rows), *store(rows, sizes)]
+    whole = {"machine": machine, "sizes": sizes, "table": table, "costs": list(costs(rows)), "rows": rows.all}
     with open(results, "w", encoding="utf-8") as file:
-        json.dump({"machine": machine, "sizes": sizes, "table": table, "rows": rows.all}, file, indent=1, ensure_ascii=False)
+        json.dump(whole, file, indent=1, ensure_ascii=False)
+        file.write("\n")
     print(f"\n{machine}\n")
     print("| work | peer | pgbk | peer | ratio | bar | met |\n|---|---|---|---|---|---|---|")
     for each in table:
         ratio = f"{each['ratio']:.3f}" if each["ratio"] is not None else ""
         met = {True: "yes", False: "**no**", None: ""}[each["met"]]
         print(f"| {each['work']} | {each['peer_name']} | {each['pgbk']} | {each['peer']} | {ratio} | {each['bar'] or ''} | {met} |")
+    print("\nProcessor seconds:\n", *costs_table(whole), sep="\n")
 
 
 main()

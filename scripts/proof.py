@@ -89,9 +89,12 @@ class Report:
         path = self.folder / "tests.log"
         if not path.exists():
             return
-        results = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", path.read_text(errors="replace"), re.M)
+        text = path.read_text(errors="replace")
+        results = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", text, re.M)
         passed, failed, ignored = (sum(int(each[at]) for each in results) for at in range(3))
-        self.say(f"**{passed} tests passed, {failed} failed, {ignored} were left out**, in {len(results)} programs.")
+        reasons = re.findall(r"^test (\S+) \.\.\. ignored, (.*)", text, re.M)
+        left_out = "".join(f"; `{name}`: {reason}" for name, reason in sorted(set(reasons)))
+        self.say(f"**{passed} tests passed, {failed} failed, {ignored} left out**{left_out}; in {len(results)} programs.")
         if failed or not passed:
             self.wrong.append(f"{failed} tests failed and {passed} passed")
 
@@ -106,7 +109,7 @@ class Report:
                 self.wrong.append(f"{title}: {passed + refused} were tried, and {least} are the least (`{command}`)")
             if area in REFUSED and any(passed for passed, _ in counts.values()):
                 self.wrong.append(f"{title}: not all were refused")
-        self.say("")
+        self.text.append("")
         self.say("Tests try all of it where `PGBK_PROVE` names a folder, for the counts; else a sample.")
 
     def details(self):
@@ -115,7 +118,7 @@ class Report:
         for area, title, *_ in AREAS:
             for at, (what, (passed, refused)) in enumerate(self.together(area).items()):
                 self.text.append(f"| {'' if at else title} | {what} | {passed:,} | {refused:,} |")
-        self.say("")
+        self.text.append("")
 
     def together(self, area):
         """What several tests count under one name is one row."""
@@ -184,6 +187,8 @@ class Report:
             met = {None: "", True: "yes", False: "no"}[row["met"]]
             self.text.append(f"| {row['work']} | {row['peer_name']} | {row['pgbk']} | {row['peer']} | {ratio} | {row['bar'] or ''} | {met} |")
         self.text.append("")
+        costs = subprocess.run([sys.executable, "-B", "benches/report.py", "--costs", path], capture_output=True, text=True, check=True)
+        self.say("Whose work the cores did, in processor seconds:", "", costs.stdout.rstrip())
         if any(row["met"] is False for row in bench["table"]):
             self.say("What limits pgbk where a bar is not met is explained in the README, under [Speed](README.md#speed).")
 

@@ -12,6 +12,8 @@ keys() {
     export STATE_DIR=$work/state
     export DB_HOST=$PGHOST DB_PORT=$PGPORT DB_USER=$PGUSER DB_PASSWORD=$PGPASSWORD DB_BACKUP_ENCRYPT_KEY=$key
     export key iv
+    BENCH_SERVER=$(head -n 1 "$cluster/data/postmaster.pid")
+    export BENCH_SERVER BENCH_STORE=$weed
 }
 
 measure() {
