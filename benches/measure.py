@@ -49,7 +49,7 @@ class Server:
     """One that is there for longer than the command, named by a variable."""
 
     def __init__(self, variable):
-        self.pid = os.environ.get(variable)
+        self.pid = os.environ[variable]
         self.began_with = set(children(self.pid))
         self.spent = self.seconds()
 

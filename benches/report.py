@@ -27,20 +27,6 @@ PAIRS = [
     ("restore", "dir", "peer", "restore from a directory / `psql -1 -f` of the local file", 1.1),
 ]
 
-# row, side: whose work the cores did, which is what limits them.
-COSTS = [
-    ("plain", "peer", "`pg_dump > /dev/null`"),
-    ("plain", "dir", "backup, not compressed, to a directory"),
-    ("plain", "s3", "backup, not compressed, to S3"),
-    ("zstd", "pipe", "`pg_dump \\| zstd -3 > /dev/null`"),
-    ("zstd", "dir", "backup, zstd:3, to a directory"),
-    ("zstd", "s3", "backup, zstd:3, to S3"),
-    ("xz", "peer", "`pg_dump \\| xz -T0 -4 > /dev/null`"),
-    ("xz", "dir", "backup, xz:4, to a directory"),
-    ("shell", "s3", "backup, xz:4, to S3"),
-    ("restore", "peer", "`psql -1 -f` of the local file"),
-    ("restore", "dir", "restore from a directory"),
-]
 CORES = 2
 
 
@@ -116,19 +102,30 @@ def store(rows, sizes):
                     f"{median(put.values()):.2f} s ({rate:.0f} MB/s)", None, None, None)
 
 
+def sides():
+    """Each side of the pairs once: row, side, its name, whether it is pgbk."""
+    seen = set()
+    for row, ours, theirs, text, _ in PAIRS:
+        for side, name in zip((theirs, ours), reversed(text.split(" / "))):
+            # "The same" has its row elsewhere.
+            if (row, side) not in seen and name != "the same":
+                seen.add((row, side))
+                yield row, side, name, side == ours
+
+
 def costs(rows):
-    for row, side, work in COSTS:
+    for row, side, work, is_pgbk in sides():
         took = rows.of(row, side, "seconds")
         if took:
             server, children, own, store_server = (median(rows.of(row, side, f"{whose}_cpu").values())
                                                    for whose in ("server", "children", "own", "store"))
             # Where the command is not pgbk, it is one more of those that work beside the server.
-            programs, pgbk = (children, own) if side in ("dir", "s3") else (children + own, 0)
+            programs, pgbk = (children, own) if is_pgbk else (children + own, 0)
             yield {"work": work, "seconds": median(took.values()), "spent": [server, programs, pgbk, store_server]}
 
 
 def costs_table(results):
-    yield "| work | took | server | pg_dump, psql, zstd, xz | pgbk | S3 server | of both cores |\n|---|--:|--:|--:|--:|--:|--:|"
+    yield "| work | took | server | pg_dump, psql, the pipe | pgbk | S3 server | of both cores |\n|---|--:|--:|--:|--:|--:|--:|"
     for each in results["costs"]:
         share = sum(each["spent"]) / each["seconds"] / CORES
         spent = " | ".join(f"{one:.1f} s" if one >= 0.05 else "" for one in each["spent"])

@@ -48,6 +48,11 @@ def version(*command):
         return "unknown"
 
 
+def printed(*program):
+    """What one of the benchmarks' programs says of its results."""
+    return subprocess.run([sys.executable, "-B", *program], capture_output=True, text=True, check=True).stdout.rstrip()
+
+
 def counted(path):
     """Each file of an lcov tracefile, with how often its lines ran."""
     name, counts = None, {}
@@ -187,16 +192,14 @@ class Report:
             met = {None: "", True: "yes", False: "no"}[row["met"]]
             self.text.append(f"| {row['work']} | {row['peer_name']} | {row['pgbk']} | {row['peer']} | {ratio} | {row['bar'] or ''} | {met} |")
         self.text.append("")
-        costs = subprocess.run([sys.executable, "-B", "benches/report.py", "--costs", path], capture_output=True, text=True, check=True)
-        self.say("Whose work the cores did, in processor seconds:", "", costs.stdout.rstrip())
+        self.say("Whose work the cores did, in processor seconds:", "", printed("benches/report.py", "--costs", path))
         if any(row["met"] is False for row in bench["table"]):
             self.say("What limits pgbk where a bar is not met is explained in the README, under [Speed](README.md#speed).")
 
     def growth(self):
         path = self.folder / "growth.json"
         if path.exists():
-            table = subprocess.run([sys.executable, "-B", "benches/growth.py", "--table", path], capture_output=True, text=True, check=True)
-            self.say("How the cost of a backup to S3 grows:", table.stdout.rstrip())
+            self.say("How the cost of a backup to S3 grows:", printed("benches/growth.py", "--table", path))
 
     def verdict(self):
         if self.wrong:
