@@ -6,8 +6,9 @@ mod container;
 mod once;
 mod support;
 
+use jiff::{Timestamp, ToSpan};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -61,6 +62,31 @@ fn a_run_beside_a_backup_of_the_same_database_is_skipped_and_counted() {
     let skipped = place.history(&[]).into_iter().find(|record| record["state"] == "skipped").unwrap();
     assert_eq!(skipped["problem"]["exit_code"], 5);
     assert_eq!(place.backups(), place.count("done"));
+}
+
+#[test]
+fn runs_that_came_due_during_a_long_one_are_written_down_together_as_skipped() {
+    let place = Place::new();
+    let name = database("long");
+    let fake = Fake::gated(cluster());
+    let scheduler = place.start(&with(place.schedule("* * * * * *", &name), &fake));
+    fake.await_half();
+    let begun: Timestamp = place.history(&["--running"])[0]["started"].as_str().unwrap().parse().unwrap();
+    // One comes due in each of them.
+    assert!(until(PATIENCE, || Timestamp::now() >= begun + 3.seconds()));
+    fake.open_gate();
+    place.await_count("skipped", 1);
+    let said = scheduler.stop();
+    let records = place.history(&[]);
+    // The later runs may take longer than a second too.
+    let skipped = records.iter().rfind(|record| record["state"] == "skipped").unwrap();
+    let times = skipped["times"].as_u64().unwrap();
+    assert!(times >= 3, "{skipped:#}");
+    assert_eq!((&skipped["database"], &skipped["cause"]), (&json!(name), &json!("schedule")));
+    let message = format!("{times} runs came due while the one before them was going");
+    assert_eq!(skipped["problem"], json!({ "message": message, "exit_code": 5 }));
+    assert!(said.contains(&format!("{name}: {message}")) && said.contains(&format!("{times} runs skipped")), "{said}");
+    assert_eq!(records.last().unwrap()["state"], "done", "{records:#?}");
 }
 
 #[test]
