@@ -28,6 +28,14 @@ fn with(run: Pgbk, fake: &Fake) -> Pgbk {
     run.set("PG_BIN_DIR", fake.bin().display())
 }
 
+/// A scheduler whose dump waits for its gate.
+fn in_mid_dump(place: &Place, name: &str) -> (Scheduler, Fake) {
+    let fake = Fake::gated(cluster());
+    let scheduler = place.start(&with(place.schedule("* * * * * *", name), &fake));
+    fake.await_half();
+    (scheduler, fake)
+}
+
 #[test]
 fn a_schedule_backs_up_again_and_again_until_it_is_told_to_stop() {
     let place = Place::new();
@@ -68,9 +76,7 @@ fn a_run_beside_a_backup_of_the_same_database_is_skipped_and_counted() {
 fn runs_that_came_due_during_a_long_one_are_written_down_together_as_skipped() {
     let place = Place::new();
     let name = database("long");
-    let fake = Fake::gated(cluster());
-    let scheduler = place.start(&with(place.schedule("* * * * * *", &name), &fake));
-    fake.await_half();
+    let (scheduler, fake) = in_mid_dump(&place, &name);
     let begun: Timestamp = place.history(&["--running"])[0]["started"].as_str().unwrap().parse().unwrap();
     // One comes due in each of them.
     assert!(until(PATIENCE, || Timestamp::now() >= begun + 3.seconds()));
@@ -93,9 +99,7 @@ fn runs_that_came_due_during_a_long_one_are_written_down_together_as_skipped() {
 fn a_signal_in_mid_dump_ends_the_scheduler_in_time_and_leaves_nothing() {
     let place = Place::new();
     let name = database("term");
-    let fake = Fake::gated(cluster());
-    let scheduler = place.start(&with(place.schedule("* * * * * *", &name), &fake));
-    fake.await_half();
+    let (scheduler, fake) = in_mid_dump(&place, &name);
     assert!(!place.files().is_empty(), "the upload was not begun");
     let begun = Instant::now();
     scheduler.stop();
@@ -120,9 +124,7 @@ fn backend(database: &str) -> Pid {
 
 /// A run whose control connection does not answer any more.
 fn stuck(place: &Place, name: &str) -> (Scheduler, Pid) {
-    let fake = Fake::gated(cluster());
-    let scheduler = place.start(&with(place.schedule("* * * * * *", name), &fake));
-    fake.await_half();
+    let (scheduler, fake) = in_mid_dump(place, name);
     let backend = backend(name);
     kill_process(backend, Signal::STOP).unwrap();
     fake.open_gate();

@@ -1,10 +1,10 @@
 //! The scheduler as the first process of a container.
 
-use super::support::cluster::{PATIENCE, cluster};
+use super::support::cluster::PATIENCE;
 use super::support::fake::Fake;
 use super::support::process::until;
 use super::support::scheduler::Place;
-use super::{database, with};
+use super::{database, in_mid_dump, with};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::time::{Duration, Instant};
@@ -49,9 +49,7 @@ fn a_command_docker_could_have_started_beside_it_is_no_second_run() {
     // The scheduler holds the lock, and a run by hand finds it.
     let place = Place::new();
     let name = database("exec");
-    let fake = Fake::gated(cluster());
-    let scheduler = place.start(&with(place.schedule("* * * * * *", &name), &fake));
-    fake.await_half();
+    let (scheduler, fake) = in_mid_dump(&place, &name);
     place.run(&["backup", &name]).expect(5).says("is being backed up by");
     assert_eq!(place.history(&[])[0]["state"], "skipped");
     fake.open_gate();
