@@ -33,7 +33,7 @@ sum() {
     b2sum | cut -d ' ' -f 1
 }
 
-[ "$(value pgbk)" = 1 ] || fail "$meta has another format than this script reads"
+case $(value pgbk) in 1 | 2) ;; *) fail "$meta has another format than this script reads" ;; esac
 object=$(value object)
 payload=$(dirname -- "$meta")/${object##*/}
 [ -r "$payload" ] || fail "cannot read $payload, the payload of $meta"

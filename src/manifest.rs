@@ -18,7 +18,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-pub const FORMAT: u32 = 1;
+/// The format that is written.
+pub const FORMAT: u32 = 2;
+/// The oldest that is read.
+pub const OLDEST: u32 = 1;
 /// The suffix that makes an object a backup.
 pub const META: &str = ".meta";
 /// A `.meta` larger than this is none: 16,384 tags and a hundred thousand tables stay below.
@@ -27,7 +30,7 @@ pub const MOST_CHUNKS: u64 = 16_384;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The format version, [`FORMAT`].
+    /// The format version, from [`OLDEST`] to [`FORMAT`]. A member that an older one has not keeps, by its default, that one's meaning.
     pub pgbk: u32,
     pub id: BackupId,
     /// The payload's key below the folder.
@@ -66,6 +69,9 @@ pub struct ServerNote {
     pub encoding: String,
     pub system_identifier: Option<String>,
     pub timeline: Option<u32>,
+    /// Whether it was a standby. Format 1 does not say, and reads as false.
+    #[serde(default)]
+    pub in_recovery: bool,
     /// The settings of the session that the text of values depends on, and that pg_dump leaves as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub session: BTreeMap<String, String>,

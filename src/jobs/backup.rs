@@ -105,6 +105,7 @@ fn server_note(server: &Server) -> ServerNote {
         encoding: server.encoding.clone(),
         system_identifier: server.system_identifier.clone(),
         timeline: server.timeline,
+        in_recovery: server.in_recovery,
         session: server.session.clone(),
     }
 }

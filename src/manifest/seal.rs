@@ -3,7 +3,7 @@
 //! With a key it is `"mac"`, a keyed BLAKE2b-256; without one it is `"checksum"`, the same unkeyed, which anyone could compute. It
 //! covers the text as it stands, so there is no canonical form to disagree about.
 
-use super::{FORMAT, MOST_CHUNKS, Manifest};
+use super::{FORMAT, MOST_CHUNKS, Manifest, OLDEST};
 use crate::error::{Fault, Result};
 use crate::keys::{Key, Working, keyed};
 use blake2::Blake2b;
@@ -52,7 +52,7 @@ impl Sealed {
             }
         })?;
         match manifest.pgbk {
-            FORMAT => {}
+            OLDEST..=FORMAT => {}
             0 => return Err(damaged("there is no format version 0").into()),
             version => return Err(newer(name, version.into()).into()),
         }
@@ -136,7 +136,7 @@ impl Manifest {
 }
 
 fn newer(name: &str, version: u64) -> Fault {
-    Fault::failed(format!("\"{name}\" has format version {version}; this pgbk reads version {FORMAT}"))
+    Fault::failed(format!("\"{name}\" has format version {version}; this pgbk reads versions {OLDEST} to {FORMAT}"))
         .hint("use a newer pgbk")
 }
 
