@@ -26,6 +26,7 @@ AREAS = [
     ("bombs", "bombs", "", 3, "cargo test --test damage"),
     ("commands", "commands hidden in dumps", "", 10, "cargo test --test load"),
     ("secrets", "where secrets could show", "", 10, "cargo test --test failure"),
+    ("values", "settings × ways of saying them: one meaning, or refused", "", 7_000, "cargo test --test values"),
     ("inputs", "anything, fed to what reads foreign bytes, ten seconds each", "", 7_000, "cargo test --test fuzz"),
     ("fuzz", "the same, led by libFuzzer", "", 7, "scripts/fuzz.sh"),
 ]

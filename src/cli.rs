@@ -37,6 +37,27 @@ Every variable on this page also works as NAME_FILE, which names a file with the
 Docker secret under /run/secrets by its lower-case name. A flag wins over its variable. PGPASSWORD,
 PGPASSFILE, PGSERVICE, PGSSLMODE and the other libpq variables work as they do for psql.";
 
+/// What comes from the environment only, and is never shown. Every name that is read as a secret is here.
+pub const SECRET_VARIABLES: &[&str] = &[
+    "DB_PASSWORD",
+    "VERIFY_DB_PASSWORD",
+    "S3_ACCESS_KEY_ID",
+    "S3_SECRET_ACCESS_KEY",
+    "S3_SESSION_TOKEN",
+    "DB_BACKUP_ENCRYPT_KEY",
+    "DB_BACKUP_ENCRYPT_IV",
+    "ENC_PASSWORD",
+    "WEBHOOK_URL",
+    "WEBHOOK_TEMPLATE",
+    "PING_URL",
+    "SMTP_PASSWORD",
+    "SMTP_PASSWD",
+    "SMTP_FROM",
+];
+
+/// What is read before the command line is, and is no flag: whom to become.
+pub const ACCOUNT_VARIABLES: &[&str] = &["PUID", "PGID"];
+
 /// Everything that pgbk understands, with the parts that every help page has.
 pub fn command() -> clap::Command {
     complete(Cli::command())

@@ -17,11 +17,12 @@ mod verify;
 use crate::cli::{self, Command, Which};
 use crate::console::Console;
 use crate::databases::Databases;
-use crate::environment;
+use crate::environment::{self, value};
 use crate::error::{Fault, Result};
 use crate::manifest::{BackupId, Format, Manifest};
 use crate::series::Series;
 use crate::vault::Vault;
+use clap::ArgMatches;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 
@@ -59,13 +60,35 @@ pub fn wants_json(command: &Command) -> bool {
     }
 }
 
-/// The environment variables that the command line reads.
-pub fn variables(command: &clap::Command) -> Vec<String> {
+/// Returns the environment variables that are settings and no secrets: those that the command line reads, and whom to become.
+pub fn variables() -> Vec<String> {
+    let account = cli::ACCOUNT_VARIABLES.iter().map(|name| (*name).to_owned());
+    account.chain(variables_of(&cli::command())).collect()
+}
+
+fn variables_of(command: &clap::Command) -> Vec<String> {
     let own = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned));
-    let mut names: Vec<String> = own.chain(command.get_subcommands().flat_map(variables)).collect();
+    let mut names: Vec<String> = own.chain(command.get_subcommands().flat_map(variables_of)).collect();
     names.sort();
     names.dedup();
     names
+}
+
+/// Refuses a control character in the value of a flag that has a variable, as in the variable. A database may be called anything.
+pub fn check_flags(matches: &ArgMatches, command: &clap::Command) -> Result<()> {
+    for argument in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
+        let Some(name) = argument.get_env().and_then(|name| name.to_str()).filter(|name| *name != "DB_NAME") else {
+            continue;
+        };
+        let values = matches.try_get_raw(argument.get_id().as_str()).ok().flatten();
+        for value in values.into_iter().flatten() {
+            value::no_control(name, &value.to_string_lossy())?;
+        }
+    }
+    match matches.subcommand() {
+        Some((name, matches)) => command.find_subcommand(name).map_or(Ok(()), |command| check_flags(matches, command)),
+        None => Ok(()),
+    }
 }
 
 /// Clap names the flag of a wrong value; who set a variable knows only that.

@@ -55,13 +55,6 @@ pub fn place(args: &StoreArgs, check: bool) -> Result<Place> {
     }
 }
 
-/// An env file hands the quotes around a value on as part of it.
-fn unquoted(text: &str) -> &str {
-    let text = text.trim();
-    let within = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
-    within('"').or_else(|| within('\'')).map_or(text, str::trim)
-}
-
 pub fn key() -> Result<Option<Key>> {
     let raw = environment::secret("DB_BACKUP_ENCRYPT_KEY")?;
     let iv = environment::secret("DB_BACKUP_ENCRYPT_IV")?;

@@ -1,26 +1,100 @@
 //! The process environment: `NAME`, else the file that `NAME_FILE` names, else the Docker secret of the same lower-case name.
+//!
+//! Whichever way a value comes, it is read once, here, and by one rule ([`value::normal`]).
+
+pub mod value;
 
 use crate::error::{Fault, Result};
 use crate::secret::Secret;
+use std::collections::BTreeMap;
+use std::env::VarError;
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 const DOCKER_SECRETS: &str = "/run/secrets";
+/// Set for a pgbk that another one starts in its own place: what it finds was read and made plain already.
+const TAKEN: &str = "PGBK_VALUES_TAKEN";
+/// What other programs read by themselves, and pgbk too: libpq's settings and the AWS chain's.
+const FOREIGN: [&str; 2] = ["PG", "AWS_"];
+/// More than any value needs; a device that never ends is none.
+const LONGEST_FILE: u64 = 1 << 20;
 
-/// Gives clap what it cannot do itself: an empty variable counts as unset, and file forms stand for the variable.
-///
-/// Must be called first of all, before any thread exists.
-pub fn prepare(names: &[String]) -> Result<()> {
-    for name in names {
-        match std::env::var_os(name) {
-            Some(value) if !value.is_empty() => continue,
-            _ => {}
+/// What was read of the secrets at the start.
+static SECRETS: OnceLock<BTreeMap<String, Secret>> = OnceLock::new();
+
+/// Where values are looked for.
+pub struct Sources<'a> {
+    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+    /// Docker's secrets.
+    pub folder: &'a Path,
+}
+
+impl Sources<'_> {
+    /// Returns the value of a setting, made plain; None where it is unset or empty. An empty file is an error.
+    pub fn value(&self, name: &str) -> Result<Option<Secret>> {
+        if let Some(set) = (self.variable)(name) {
+            let text = set.into_string().map_err(|_| Fault::usage(format!("{name} is not UTF-8 text")))?;
+            if let Some(value) = value::normal(name, &Zeroizing::new(text))? {
+                return Ok(Some(value));
+            }
         }
-        match file_form(name)? {
-            Some(value) => set(name, Some(value.reveal())),
-            None => set(name, None),
+        let variable = format!("{name}_FILE");
+        if let Some(path) = (self.variable)(&variable).filter(|path| !path.is_empty()) {
+            let path = plain_path(&variable, path)?;
+            return read(name, &path, &format!("\"{}\" named by {variable}", path.display())).map(Some);
+        }
+        let path = self.folder.join(name.to_ascii_lowercase());
+        if !there(&path) {
+            return Ok(None);
+        }
+        read(name, &path, &format!("the secret \"{}\"", path.display())).map(Some)
+    }
+}
+
+/// Reads every setting and every secret, and gives clap what it cannot do itself: an empty variable counts as unset, and file forms
+/// stand for the variable. Secrets stay out of the environment.
+///
+/// Must be called first of all, before any thread exists and before root is given up.
+pub fn prepare(settings: &[String], secrets: &[&str]) -> Result<()> {
+    let taken = std::env::var_os(TAKEN).is_some();
+    set(TAKEN, None);
+    let own = |name: &str| std::env::var_os(name);
+    let sources = Sources { variable: &own, folder: Path::new(DOCKER_SECRETS) };
+    let mut found = BTreeMap::new();
+    for name in secrets {
+        let value = if taken { plain(name).map(Secret::new) } else { sources.value(name)? };
+        found.extend(value.map(|value| ((*name).to_owned(), value)));
+        set(name, None);
+    }
+    // Of the process, and so the first to be set.
+    let _ = SECRETS.set(found);
+    if taken {
+        return Ok(());
+    }
+    foreign()?;
+    for name in settings {
+        // A path need not be text: clap tells where it must.
+        if matches!(std::env::var(name), Err(VarError::NotUnicode(_))) {
+            continue;
+        }
+        set(name, sources.value(name)?.as_ref().map(Secret::reveal));
+    }
+    Ok(())
+}
+
+/// Cures what libpq and the AWS chain find by themselves of line ends, and refuses other control characters.
+fn foreign() -> Result<()> {
+    for (name, text) in std::env::vars_os() {
+        let (Some(name), Some(text)) = (name.to_str(), text.to_str()) else { continue };
+        if FOREIGN.iter().any(|prefix| name.starts_with(prefix)) {
+            let plain = value::one_line(name, text)?;
+            if plain != text {
+                set(name, Some(plain));
+            }
         }
     }
     Ok(())
@@ -39,12 +113,11 @@ fn set(name: &str, value: Option<&str>) {
 
 /// A variable for this process alone, such as a secret, which is no flag.
 pub fn secret(name: &str) -> Result<Option<Secret>> {
-    match std::env::var(name) {
-        Ok(value) if !value.is_empty() => Ok(Some(Secret::new(value))),
-        // To take it for unset would store backups without their key.
-        Err(std::env::VarError::NotUnicode(_)) => Err(Fault::usage(format!("{name} is not UTF-8 text")).into()),
-        _ => file_form(name),
+    if let Some(secrets) = SECRETS.get() {
+        return Ok(secrets.get(name).cloned());
     }
+    let own = |name: &str| std::env::var_os(name);
+    Sources { variable: &own, folder: Path::new(DOCKER_SECRETS) }.value(name)
 }
 
 /// What to start to do the same again in a process of its own: this program and its arguments.
@@ -52,26 +125,23 @@ pub fn command_line() -> Result<(PathBuf, Vec<OsString>)> {
     Ok((std::env::current_exe()?, std::env::args_os().skip(1).collect()))
 }
 
+/// What such a process needs beside this one's variables: it may no longer be allowed to read the files of secrets.
+pub fn handed_on() -> Vec<(String, Secret)> {
+    let secrets = SECRETS.get().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
+    secrets.chain([(TAKEN.to_owned(), Secret::new("1"))]).collect()
+}
+
 /// A variable that is set and not empty.
 pub fn plain(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn file_form(name: &str) -> Result<Option<Secret>> {
-    let variable = format!("{name}_FILE");
-    if let Some(path) = std::env::var_os(&variable).filter(|path| !path.is_empty()) {
-        let path = Path::new(&path);
-        return read(path).map(Some).map_err(|why| {
-            Fault::usage(format!("cannot read \"{}\" named by {variable}: {why}", path.display())).into()
-        });
+/// The path in a `NAME_FILE` is itself a value, with the line ends and quotes of one.
+fn plain_path(variable: &str, path: OsString) -> Result<PathBuf> {
+    match path.to_str() {
+        Some(text) => Ok(value::normal(variable, text)?.map(|path| path.reveal().into()).unwrap_or_default()),
+        None => Ok(path.into()),
     }
-    let path = Path::new(DOCKER_SECRETS).join(name.to_ascii_lowercase());
-    if !there(&path) {
-        return Ok(None);
-    }
-    read(&path)
-        .map(Some)
-        .map_err(|why| Fault::usage(format!("cannot read the secret \"{}\": {why}", path.display())).into())
 }
 
 /// A folder that may not be looked into counts as there, and reading tells why not: it may hold the key.
@@ -82,12 +152,14 @@ fn there(path: &Path) -> bool {
     }
 }
 
-/// Editors and `echo` end a file with a line break that is not part of the value. An empty file is a mistake: with an empty
-/// password everything would seem encrypted.
-fn read(path: &Path) -> std::io::Result<Secret> {
-    let text = Zeroizing::new(std::fs::read_to_string(path)?);
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(std::io::Error::other("it is empty")),
-        value => Ok(Secret::new(value)),
+/// An empty file is a mistake: with an empty password everything would seem encrypted.
+fn read(name: &str, path: &Path, called: &str) -> Result<Secret> {
+    let failed = |why: &dyn std::fmt::Display| Fault::usage(format!("cannot read {called}: {why}"));
+    let mut text = Zeroizing::new(String::new());
+    let file = File::open(path).map_err(|error| failed(&error))?;
+    file.take(LONGEST_FILE + 1).read_to_string(&mut text).map_err(|error| failed(&error))?;
+    if text.len() as u64 > LONGEST_FILE {
+        return Err(failed(&"it has more than 1 MiB").into());
     }
+    value::normal(name, &text)?.ok_or_else(|| failed(&"it is empty").into())
 }

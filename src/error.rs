@@ -121,6 +121,18 @@ impl fmt::Display for Carried {
 
 impl std::error::Error for Carried {}
 
+/// Does the work; where it panics, that is a failure like others, and says that it is a bug.
+pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        Err(Fault::failed(format!("this is a bug of pgbk {}: {text}", env!("CARGO_PKG_VERSION")))
+            .hint("please report it to whoever gave you pgbk, with the line above that says \"panicked at\"; what it says may name your tables, but no secret")
+            .into())
+    })
+}
+
 /// Whether this error came from pgbk itself and says what it means already.
 pub fn is_ours(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Fault>() || inner.is::<Carried>())

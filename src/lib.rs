@@ -3,7 +3,7 @@
 //! The layers, imports downwards only (`tests/architecture.rs` holds the table):
 //!
 //! ```text
-//! main → commands → config → lookout → { web, status } → console → { cli, environment } → run → { upkeep, proof } → jobs
+//! main → commands → config → lookout → { web, status } → console → { cli, privileges } → environment → run → { upkeep, proof } → jobs
 //!      → { roster, cron, history, vault, postgres, alert, leftovers } → stream → shelf → { store, process }
 //!      → { document, certificates, record, retention, lifecycle, manifest, databases, keys, script, files, newfile, level, series, monitor, interrupt, secret, error }
 //! ```
@@ -45,6 +45,7 @@ pub mod manifest;
 pub mod monitor;
 pub mod newfile;
 pub mod postgres;
+pub mod privileges;
 pub mod process;
 pub mod proof;
 pub mod record;

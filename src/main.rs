@@ -3,13 +3,17 @@
 use clap::FromArgMatches;
 use pgbk::cli::{self, Cli, LogArgs};
 use pgbk::console::Console;
-use pgbk::{commands, cores, environment, error, interrupt};
+use pgbk::{commands, cores, environment, error, interrupt, privileges};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let prepared = cores::forbid().and_then(|()| environment::prepare(&commands::variables(&cli::command())));
+    let prepared = cores::forbid()
+        .and_then(|()| environment::prepare(&commands::variables(), cli::SECRET_VARIABLES))
+        .and_then(|()| privileges::give_up());
     // Made anew: clap reads the variables when it is told of them.
-    let parsed = cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let matches = cli::command().try_get_matches();
+    let checked = matches.as_ref().map_or(Ok(()), |matches| commands::check_flags(matches, &cli::command()));
+    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
     let parsed = parsed.map_err(commands::naming_the_variable);
     // clap prints help to stdout with 0 and mistakes to stderr with 2. Help comes even where a file of settings is missing.
     if let Err(error) = &parsed
@@ -21,7 +25,8 @@ fn main() -> ExitCode {
         Ok(cli) => Console::new(&cli.log, commands::wants_json(&cli.command)),
         Err(_) => Console::new(&LogArgs::default(), false),
     };
-    let outcome = prepared.and_then(|()| interrupt::install()).and_then(|()| commands::run(parsed?.command, &console));
+    let outcome = prepared.and(checked).and_then(|()| interrupt::install());
+    let outcome = outcome.and_then(|()| error::caught(|| commands::run(parsed?.command, &console)));
     outcome.map_or_else(
         |failure| {
             console.failure(&failure);

@@ -68,6 +68,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("status", &["console", "roster", "history", "shelf", "record", "document", "databases", "monitor", "error"]),
     ("console", &["cli", "monitor", "interrupt", "error"]),
     ("cli", &["manifest", "level", "error"]),
+    ("privileges", &["environment", "error"]),
     ("environment", &["secret", "error"]),
     (
         "run",

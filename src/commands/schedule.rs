@@ -40,7 +40,12 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     }
     if init::is_first() {
         let (program, arguments) = environment::command_line()?;
-        return init::supervise(&program, &arguments);
+        let taken = environment::handed_on().into_iter();
+        return init::supervise(
+            &program,
+            &arguments,
+            taken.map(|(name, value)| (name, value.reveal().into())).collect(),
+        );
     }
     let prepared = Prepared::new(&args.run, console)?;
     let default = config::databases(&args.run, &prepared.plan.settings)?;

@@ -61,9 +61,6 @@ fn mail(args: &AlertArgs, trust: Trust) -> Result<Option<Mail>> {
         Security::None => 25,
     };
     let prefix = args.mail_subject_prefix.clone().unwrap_or_default();
-    if prefix.contains(char::is_control) {
-        return Err(Fault::usage("MAIL_SUBJECT_PREFIX holds a line break or another control character").into());
-    }
     Ok(Some(Mail {
         server,
         port: args.smtp_port.unwrap_or(usual),

@@ -1,6 +1,5 @@
 //! When runs take place, of what, and where they are written down.
 
-use super::unquoted;
 use crate::cli::{BesideArgs, RunArgs, ScheduleArgs, StateArgs, StoreArgs};
 use crate::cron::Timetable;
 use crate::databases::Databases;
@@ -36,7 +35,7 @@ pub fn beside(args: &RunArgs) -> Result<Vec<Series>> {
 
 /// `BACKUP_FILES`, split at colons as `PATH` is.
 pub fn files(args: &BesideArgs, store: &StoreArgs) -> Result<Vec<PathBuf>> {
-    let text = unquoted(args.files.as_deref().unwrap_or_default());
+    let text = args.files.as_deref().unwrap_or_default();
     let paths = text.split(':').map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from);
     let paths: Vec<PathBuf> = paths.collect();
     for path in &paths {
@@ -82,13 +81,13 @@ pub fn plan(args: &RunArgs) -> Result<Plan> {
 /// `CRON_SCHEDULE` in `TZ`.
 pub fn timetable(args: &ScheduleArgs) -> Result<Timetable> {
     let zone = super::zone(&args.run.zone)?;
-    Ok(Timetable::parse(unquoted(&args.schedule), &zone)?)
+    Ok(Timetable::parse(&args.schedule, &zone)?)
 }
 
 /// `VERIFY_SCHEDULE` in `TZ`.
 pub fn verify_timetable(args: &ScheduleArgs) -> Result<Option<Timetable>> {
     let zone = super::zone(&args.run.zone)?;
-    let parse = |text: &String| Timetable::parse(unquoted(text), &zone).context("VERIFY_SCHEDULE");
+    let parse = |text: &String| Timetable::parse(text, &zone).context("VERIFY_SCHEDULE");
     args.verify_schedule.as_ref().map(parse).transpose()
 }
 

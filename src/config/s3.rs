@@ -1,9 +1,9 @@
 //! The settings of the S3 store.
 
-use super::unquoted;
 use crate::cli::StoreArgs;
 use crate::environment;
 use crate::error::{Fault, Result};
+use crate::secret::Secret;
 use crate::store::s3::{Encryption, Lock, LockMode, S3Settings, Term};
 
 const MODE: &str = "x-amz-object-lock-mode";
@@ -13,23 +13,26 @@ pub(super) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
     let bucket = args.s3_bucket.clone().ok_or_else(|| {
         Fault::usage("S3_HOST_BASE is set, but no bucket").hint("set S3_BUCKET, or unset S3_HOST_BASE to use STORE_DIR")
     })?;
-    let access_key = environment::secret("S3_ACCESS_KEY_ID")?;
+    let access_key = one_word("S3_ACCESS_KEY_ID", environment::secret("S3_ACCESS_KEY_ID")?)?;
     let secret_key = environment::secret("S3_SECRET_ACCESS_KEY")?;
     if access_key.is_some() != secret_key.is_some() {
         return Err(Fault::usage("only one of S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY is set")
             .hint("set both, or neither for the AWS chain (profile, web identity, container, instance role)")
             .into());
     }
+    if access_key.is_none() {
+        chain()?;
+    }
     let mut headers = headers(args.s3_request_headers.as_deref().unwrap_or_default())?;
     let lock = lock(args, &mut headers)?;
     Ok(S3Settings {
         endpoint: args.s3_host_base.clone(),
-        region: args.s3_region.clone(),
+        region: region("S3_REGION", args.s3_region.clone())?,
         bucket,
         folder: args.s3_folder.clone().unwrap_or_default(),
         access_key: access_key.map(|key| key.reveal().to_owned()),
         secret_key,
-        session_token: environment::secret("S3_SESSION_TOKEN")?,
+        session_token: one_word("S3_SESSION_TOKEN", environment::secret("S3_SESSION_TOKEN")?)?,
         ca_file: args.s3_ca_file.clone(),
         // AWS refuses what is to be locked without it.
         content_md5: check || args.s3_md5_required || lock.is_some(),
@@ -45,10 +48,44 @@ pub(super) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
     })
 }
 
+/// Checks what the AWS chain would find by itself and put into headers.
+fn chain() -> Result<()> {
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
+        one_word(name, environment::plain(name).map(Secret::new))?;
+    }
+    for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        region(name, environment::plain(name))?;
+    }
+    Ok(())
+}
+
+/// Returns what stands in a header or a signature: visible ASCII without blanks. It may be a secret, and so is not shown.
+fn one_word(name: &str, value: Option<Secret>) -> Result<Option<Secret>> {
+    match &value {
+        Some(word) if !word.reveal().bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err(Fault::usage(format!("{name} holds a blank, or a character that is not ASCII"))
+                .hint("copy it again from where it was made")
+                .into())
+        }
+        _ => Ok(value),
+    }
+}
+
+/// Returns the name of a region, which stands in host names and signatures.
+fn region(name: &str, value: Option<String>) -> Result<Option<String>> {
+    match &value {
+        Some(region) if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) => {
+            Err(Fault::usage(format!("{name} is not the name of a region"))
+                .hint("a region looks like eu-central-1")
+                .into())
+        }
+        _ => Ok(value),
+    }
+}
+
 /// `key:value` pairs split at `\` or `\\`; a value may hold colons.
 pub fn headers(text: &str) -> Result<Vec<(String, String)>> {
-    unquoted(text)
-        .split('\\')
+    text.split('\\')
         .map(str::trim)
         .filter(|pair| !pair.is_empty())
         .enumerate()
@@ -138,8 +175,7 @@ mod tests {
 
     #[test]
     fn headers_split_at_one_or_two_backslashes_and_values_hold_colons() {
-        let text =
-            r#""x-amz-object-lock-retain-until-date:2027-12-31T00:00:00Z\\x-amz-object-lock-mode:GOVERNANCE\x-a:b""#;
+        let text = r"x-amz-object-lock-retain-until-date:2027-12-31T00:00:00Z\\x-amz-object-lock-mode:GOVERNANCE\x-a:b";
         let expected = [
             ("x-amz-object-lock-retain-until-date", "2027-12-31T00:00:00Z"),
             ("x-amz-object-lock-mode", "GOVERNANCE"),

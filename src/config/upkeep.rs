@@ -1,6 +1,5 @@
 //! What follows a backup: lifecycle tags and retention.
 
-use super::unquoted;
 use crate::cli::{RetentionArgs, UpkeepArgs, ZoneArgs};
 use crate::error::{Fault, Result};
 use crate::retention::{Policy, Rules};
@@ -9,7 +8,7 @@ use jiff::tz::TimeZone;
 
 /// `TZ`, without which it is UTC. A zone that nobody knows is no UTC.
 pub fn zone(args: &ZoneArgs) -> Result<TimeZone> {
-    let name = unquoted(args.time_zone.as_deref().unwrap_or_default());
+    let name = args.time_zone.as_deref().unwrap_or_default().trim();
     if name.is_empty() {
         return Ok(TimeZone::UTC);
     }

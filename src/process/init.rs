@@ -16,11 +16,11 @@ pub fn is_first() -> bool {
     rustix::process::getpid() == Pid::INIT
 }
 
-/// Runs a program to its end and gives its exit code, as a shell would.
-pub fn supervise(program: &Path, arguments: &[OsString]) -> Result<u8> {
+/// Runs a program to its end, with these variables beside its own, and gives its exit code, as a shell would.
+pub fn supervise(program: &Path, arguments: &[OsString], variables: Vec<(String, OsString)>) -> Result<u8> {
     let mut signals = Signals::new([SIGCHLD, SIGTERM, SIGINT, SIGHUP])?;
     // In a group of its own: what a terminal sends to its whole group would arrive twice.
-    let child = Command::new(program).args(arguments).process_group(0).spawn();
+    let child = Command::new(program).args(arguments).envs(variables).process_group(0).spawn();
     let child = child.map_err(|error| Fault::failed(format!("cannot start \"{}\": {error}", program.display())))?;
     let child = Pid::from_child(&child);
     for number in signals.forever() {

@@ -43,7 +43,8 @@ impl Ledger<'_> {
         let running = self.history.and_then(|history| self.told(history.begin(&record)));
         let result = {
             let _limit = interrupt::limit(self.limit);
-            work(&monitor, &mut record)
+            // A bug must not end the scheduler, and people must hear of it.
+            error::caught(|| work(&monitor, &mut record))
         };
         // A step that failed is over as well.
         monitor.end();
@@ -144,5 +145,35 @@ fn problem(error: &anyhow::Error) -> Problem {
         message: format!("{error:#}"),
         hints: error::hints(error).into_iter().map(str::to_owned).collect(),
         exit_code: error::kind(error).exit_code(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{Origin, Settings};
+    use crate::monitor::Silent;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_bug_is_a_failed_run_that_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let origin = Origin { host: String::new(), server: String::new() };
+        let settings =
+            Settings { ping: None, webhook: None, mail: None, origin, folder: PathBuf::new(), limit: Duration::ZERO };
+        let (alerts, history) = (Alerts::open(&settings), History::of(folder.path()));
+        let clock = || Timestamp::UNIX_EPOCH;
+        let ledger = Ledger { alerts: &alerts, history: Some(&history), limit: None, clock, monitor: &Silent };
+        let mut round = alerts.round(&Silent);
+        let panics = |_: &dyn Monitor, _: &mut Record| -> Result<()> { panic!("index {} out of range", 7) };
+        let outcome = ledger.written((Task::Backup, Cause::Manual), "shop", &mut round, panics).unwrap();
+        assert!(outcome.is_worth_another_try() && outcome.record.state == State::Failed);
+        let written = history.records(&Silent).unwrap();
+        let problem = written[0].problem.as_ref().unwrap();
+        assert!(
+            problem.message.contains("a bug of pgbk") && problem.message.contains("index 7 out of range"),
+            "{problem:?}"
+        );
+        assert_eq!(problem.exit_code, 1);
     }
 }

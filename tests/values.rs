@@ -1,0 +1,309 @@
+//! Every setting and every secret means the same whichever way it is said, and what is said wrongly is refused by its name alone.
+
+mod support;
+
+use pgbk::cli::SECRET_VARIABLES;
+use pgbk::environment::Sources;
+use pgbk::error::{Kind, kind};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::{Command, Output};
+use support::proof::counted;
+
+/// Every name that has a value: settings as clap has them, and secrets.
+fn names() -> Vec<String> {
+    let mut names = pgbk::commands::variables();
+    names.extend(SECRET_VARIABLES.iter().map(|name| (*name).to_owned()));
+    assert!(names.len() > 80, "{names:?}");
+    names
+}
+
+#[derive(Debug, PartialEq)]
+enum Meant {
+    Text(String),
+    Unset,
+    Refused,
+}
+
+/// What a way of saying something means for a setting of this name.
+fn meant(name: &str, text: &str) -> Meant {
+    let password = name.ends_with("PASSWORD") || name.ends_with("PASSWD");
+    let lines = ["WEBHOOK_TEMPLATE", "CRON_SCHEDULE", "VERIFY_SCHEDULE", "PG_DUMP_USER_ARGS"].contains(&name);
+    match text {
+        "" | "\n" | "\r\n" | "\"\"" | "''\n" | "\u{feff}" => Meant::Unset,
+        "a\tb" | "a\nb" | "a\r\nb\n" if lines => Meant::Text(text.trim_end().to_owned()),
+        text if text.trim_end_matches(['\r', '\n']).contains(char::is_control) => Meant::Refused,
+        " value " if password => Meant::Text(text.to_owned()),
+        "\" value \"" if password => Meant::Text(" value ".to_owned()),
+        "\"value\"" if name == "DB_NAME" => Meant::Text(text.to_owned()),
+        "\"value\"\r\n" if name == "DB_NAME" => Meant::Text("\"value\"".to_owned()),
+        "\" value \"" if name == "DB_NAME" => Meant::Text(text.to_owned()),
+        _ => Meant::Text("value".to_owned()),
+    }
+}
+
+const TEXTS: [&str; 26] = [
+    "value",
+    "value\n",
+    "value\r\n",
+    "value\n\n",
+    "value\r",
+    "\u{feff}value\n",
+    "\"value\"",
+    "'value'",
+    "\"value\"\r\n",
+    "'value'\n",
+    " value ",
+    "\" value \"",
+    "",
+    "\n",
+    "\r\n",
+    "\"\"",
+    "''\n",
+    "\u{feff}",
+    "a\tb",
+    "a\nb",
+    "a\r\nb\n",
+    "a\u{1b}[2Jb",
+    "a\u{7f}b",
+    "a\u{85}b",
+    "a\u{0}b",
+    "a\u{7}b",
+];
+
+/// The value by variable, by a file that a variable names, and as a Docker secret.
+fn said(name: &str, text: &str, folder: &Path) -> [Meant; 3] {
+    let file = folder.join("file");
+    fs::write(&file, text).unwrap();
+    let secrets = folder.join("secrets");
+    fs::create_dir_all(&secrets).unwrap();
+    let none = folder.join("none");
+    let read =
+        |variable: &dyn Fn(&str) -> Option<OsString>, folder: &Path| match (Sources { variable, folder }).value(name) {
+            Ok(Some(value)) => Meant::Text(value.reveal().to_owned()),
+            Ok(None) => Meant::Unset,
+            Err(error) => {
+                assert_eq!(kind(&error), Kind::Usage);
+                let told = format!("{error:?}");
+                // The file may be named as the secret is.
+                assert!(told.contains(name) || told.contains(&name.to_ascii_lowercase()), "{told}");
+                assert!(!told.contains("a\tb") && !told.contains(text) || text.trim().is_empty(), "{told}");
+                Meant::Refused
+            }
+        };
+    let by_variable = read(&|asked| (asked == name).then(|| text.into()), &none);
+    let by_file = read(&|asked| (asked == format!("{name}_FILE")).then(|| file.clone().into()), &none);
+    let secret = secrets.join(name.to_ascii_lowercase());
+    fs::write(&secret, text).unwrap();
+    let as_secret = read(&|_| None, &secrets);
+    fs::remove_file(secret).unwrap();
+    [by_variable, by_file, as_secret]
+}
+
+#[test]
+fn every_setting_means_the_same_by_variable_by_file_and_as_a_docker_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut taken, mut refused) = (0, 0);
+    for name in names() {
+        for text in TEXTS {
+            let expected = meant(&name, text);
+            let [by_variable, by_file, as_secret] = said(&name, text, folder.path());
+            assert_eq!(by_file, as_secret, "{name}: {text:?}");
+            // No variable is an empty one; a file that was written empty is a secret that is not filled in yet.
+            match expected {
+                Meant::Unset => {
+                    assert_eq!((&by_variable, &by_file), (&Meant::Unset, &Meant::Refused), "{name}: {text:?}")
+                }
+                _ => assert_eq!((&by_variable, &by_file), (&expected, &expected), "{name}: {text:?}"),
+            }
+            for way in [by_variable, by_file, as_secret] {
+                if way == Meant::Refused { refused += 1 } else { taken += 1 }
+            }
+        }
+    }
+    counted("values", "every setting and secret, by variable, file and Docker secret", taken, refused);
+}
+
+#[test]
+fn every_secret_that_is_read_is_in_the_list() {
+    let mut read = BTreeSet::new();
+    for file in ["config.rs", "config/alert.rs", "config/s3.rs", "config/scratch.rs"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file)).unwrap();
+        for call in ["secret(\"", "address(\"", "either(\""] {
+            let names =
+                text.split(call).skip(1).flat_map(|rest| rest.split(')').next()).flat_map(|inner| inner.split('"'));
+            read.extend(
+                names
+                    .filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
+                    .map(str::to_owned),
+            );
+        }
+    }
+    read.remove("");
+    let listed: BTreeSet<String> = SECRET_VARIABLES.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(read, listed);
+}
+
+/// The container's entrypoint, with the program of this build.
+fn entrypoint(folder: &Path) -> std::path::PathBuf {
+    let text = include_str!("../entrypoint.sh").replace("/usr/lib/pgbk/pgbk", env!("CARGO_BIN_EXE_pgbk"));
+    let path = folder.join("entrypoint");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+const ACCOUNT: u32 = 21_234;
+
+/// A folder that anybody may go through, and the entrypoint as root would call it, with nothing else in its environment.
+fn container(folder: &Path, wrapper: &[&str], arguments: &[&str]) -> Command {
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    let script = entrypoint(folder);
+    let words: Vec<&str> = wrapper.iter().copied().chain(["sh", script.to_str().unwrap()]).collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+    command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|path| ("LLVM_PROFILE_FILE", path)));
+    command.env("HOME", "/nonexistent").env("PUID", ACCOUNT.to_string()).env("STATE_DIR", folder.join("state"));
+    fs::create_dir_all(folder.join("state")).unwrap();
+    command.env("STORE_DIR", folder.join("store"));
+    fs::create_dir_all(folder.join("store")).unwrap();
+    fs::set_permissions(folder.join("store"), Permissions::from_mode(0o777)).unwrap();
+    command
+}
+
+/// A file that only root may read.
+fn roots_own(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o400)).unwrap();
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), output.stderr.as_slice()].concat()).into_owned()
+}
+
+#[test]
+fn in_a_container_root_reads_every_secret_and_somebody_else_does_the_work() {
+    // Each as it may be, and none that needs another.
+    let fit = |name: &str| match name {
+        "WEBHOOK_URL" | "PING_URL" => "http://127.0.0.1:9/",
+        "WEBHOOK_TEMPLATE" => "{\"text\":\"{text}\"}",
+        "DB_BACKUP_ENCRYPT_KEY" => support::pgbk::KEY,
+        "DB_BACKUP_ENCRYPT_IV" => support::pgbk::IV,
+        _ => "word",
+    };
+    let mut ways = 0;
+    for end in ["", "\n", "\r\n"] {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path();
+        fs::write(folder.join("dump.sql"), "SELECT 1;\n-- PostgreSQL database dump complete\n").unwrap();
+        let mut command =
+            container(folder, &[], &["upload", folder.join("dump.sql").to_str().unwrap(), "--database", "shop"]);
+        for name in SECRET_VARIABLES.iter().filter(|name| **name != "ENC_PASSWORD") {
+            let path = folder.join(name);
+            roots_own(&path, &format!("{}{end}", fit(name)));
+            command.env(format!("{name}_FILE"), path);
+            ways += 1;
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", told(&output));
+        let stored = fs::read_dir(folder.join("store/shop")).unwrap().map(|entry| entry.unwrap());
+        let owners: Vec<(String, u32, u32)> = stored
+            .map(|entry| {
+                let made = entry.metadata().unwrap();
+                (entry.file_name().into_string().unwrap(), made.uid(), made.gid())
+            })
+            .collect();
+        assert_eq!(owners.len(), 2, "{owners:?}");
+        assert!(owners.iter().all(|(_, user, group)| (*user, *group) == (ACCOUNT, ACCOUNT)), "{owners:?}");
+        assert!(owners.iter().any(|(name, ..)| name.ends_with(".enc")), "{owners:?}");
+        assert_eq!(fs::metadata(folder.join("state")).unwrap().uid(), ACCOUNT);
+    }
+    counted("values", "every secret through the container's entrypoint", ways, 0);
+}
+
+#[test]
+fn in_a_container_an_empty_secret_is_refused_and_nothing_is_stored() {
+    let mut ways = 0;
+    for name in SECRET_VARIABLES {
+        for text in ["", "\n", "\r\n", "\"\""] {
+            let temporary = tempfile::tempdir().unwrap();
+            let folder = temporary.path();
+            fs::write(folder.join("dump.sql"), "SELECT 1;\n").unwrap();
+            let arguments =
+                ["upload", "--allow-incomplete", "--database", "shop", folder.join("dump.sql").to_str().unwrap()]
+                    .map(str::to_owned);
+            let mut command = container(folder, &[], &arguments.each_ref().map(String::as_str));
+            roots_own(&folder.join("secret"), text);
+            let output = command.env(format!("{name}_FILE"), folder.join("secret")).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{name} {text:?}: {}", told(&output));
+            assert!(told(&output).contains(&format!("{name}_FILE: it is empty")), "{}", told(&output));
+            assert!(fs::read_dir(folder.join("store")).unwrap().next().is_none());
+            ways += 1;
+        }
+    }
+    counted("values", "empty secrets through the container's entrypoint", 0, ways);
+}
+
+#[test]
+fn the_first_process_of_a_container_hands_root_s_secrets_on_and_is_no_root() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    roots_own(&folder.join("password"), "\"it's a secret\"\r\n");
+    fs::write(folder.join("file"), "content").unwrap();
+    let wrapper = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    let mut command = container(folder, &wrapper, &["schedule", "--once"]);
+    command.env("CRON_SCHEDULE", "* * * * * *").env("DB_NAME", "@files").env("BACKUP_FILES", folder.join("file"));
+    // Not a secret to be read again: with its quotes taken off, it would be another password.
+    let output = command.env("ENC_PASSWORD_FILE", folder.join("password")).env("DB_USER", "nobody").output().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    let list = |password: &str| {
+        let mut verify = container(folder, &[], &["verify", "--all"]);
+        let output = verify.env("ENC_PASSWORD", password).output().unwrap();
+        (output.status.code(), told(&output))
+    };
+    assert_eq!(list("it's a secret").0, Some(0), "{:?}", list("it's a secret"));
+    assert_eq!(list("its a secret").0, Some(3));
+}
+
+#[test]
+fn whom_to_become_is_a_number() {
+    for (name, text) in [("PUID", "pgbk"), ("PUID", "-1"), ("PUID", "4294967295"), ("PGID", "staff")] {
+        let temporary = tempfile::tempdir().unwrap();
+        let output = container(temporary.path(), &[], &["list"]).env(name, text).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+        assert!(told(&output).contains(&format!("{name} is not the number of a user or group")), "{}", told(&output));
+    }
+}
+
+#[test]
+fn what_becomes_a_header_is_checked_before_any_network() {
+    let wrong = ["AK\u{1}", "A K", "AK\u{e9}", "AK\tB"];
+    let mut refused = 0;
+    for name in [
+        "S3_ACCESS_KEY_ID",
+        "S3_SESSION_TOKEN",
+        "S3_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SESSION_TOKEN",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+    ] {
+        for text in wrong {
+            for command in ["list", "doctor"] {
+                let mut run =
+                    support::pgbk::pgbk([command]).set("S3_BUCKET", "b").set("S3_HOST_BASE", "http://127.0.0.1:9");
+                if !name.starts_with("AWS_") {
+                    run = run.set("S3_ACCESS_KEY_ID", "AK").set("S3_SECRET_ACCESS_KEY", "SK");
+                }
+                let outcome = run.set("KEEP_LAST", "3").set(name, text).end();
+                let expected = if command == "doctor" { 1..=2 } else { 2..=2 };
+                assert!(outcome.code.is_some_and(|code| expected.contains(&code)), "{outcome:#?}");
+                assert!(outcome.text().contains(name) || outcome.err.contains(name), "{outcome:#?}");
+                refused += 1;
+            }
+        }
+    }
+    counted("values", "what becomes a header, in every command", 0, refused);
+}
