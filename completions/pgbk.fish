@@ -168,6 +168,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l clean -d 'Empty th
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l over-source -d 'With --clean: the target is the database that the backup was taken from, and that is meant'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-owner -d 'Leave out ownership'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-privileges -d 'Leave out GRANT and REVOKE'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-properties -d 'Leave out what belongs to the database itself: its owner, privileges, settings, comment and limits'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l any-locale -d 'Make the database with the server\'s locale where the source\'s is not installed'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'

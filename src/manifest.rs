@@ -6,9 +6,13 @@
 
 pub mod compared;
 pub mod id;
+mod kept;
+pub mod properties;
 mod seal;
 
 pub use id::{BackupId, encode};
+pub use kept::Kept;
+pub use properties::Properties;
 pub use seal::Sealed;
 
 use crate::keys::KeyNote;
@@ -41,6 +45,9 @@ pub struct Manifest {
     pub taken_at: Timestamp,
     /// None for a file that `upload` brought in.
     pub server: Option<ServerNote>,
+    /// What belongs to the database itself. None: nothing was read, as in uploads and older backups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub properties: Option<Kept>,
     pub tools: Tools,
     pub dump: Dump,
     pub compression: Option<Compression>,

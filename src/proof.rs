@@ -3,19 +3,22 @@
 use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
 use crate::jobs::recount::recount;
-use crate::jobs::restore::{Plan as RestorePlan, admit, restore};
+use crate::jobs::restore::{Plan as RestorePlan, admit, own, restore};
 use crate::jobs::verify::{Finding, Proof, verify};
 use crate::level::Level;
 use crate::manifest::compared::{Compared, compare};
 use crate::manifest::{BackupId, Format, Manifest};
 use crate::monitor::Monitor;
 use crate::postgres::dump;
+use crate::postgres::properties::{Own, Rules};
 use crate::postgres::scratch::{Place, Scratch};
+use crate::postgres::shape::Shape;
 use crate::series::Series;
 use crate::vault::{Opened, Vault};
 use std::path::PathBuf;
 use std::time::Instant;
 
+const APPLICATION: &str = "pgbk verify";
 /// Names of tables in one message.
 const NAMED: usize = 5;
 
@@ -57,7 +60,11 @@ pub fn prove(vault: &Vault, id: &BackupId, plan: &Plan, monitor: &dyn Monitor) -
 /// The scratch is dropped however this ends.
 fn restored(opened: Opened, plan: &Plan, monitor: &dyn Monitor) -> Result<Proof> {
     let begun = Instant::now();
-    let scratch = Scratch::make(&plan.place, opened.manifest.server.as_ref(), monitor)?;
+    let held = opened.properties()?;
+    let server = opened.manifest.server.as_ref();
+    // Where the files of a database lie is not among what is proven.
+    let shape = Shape { tablespace: None, ..Shape::of(server, held.as_ref()) };
+    let scratch = Scratch::make(&plan.place, server, shape, monitor)?;
     let place = scratch.describe();
     let tables = filled(opened, &scratch, plan, monitor);
     monitor.end();
@@ -65,12 +72,19 @@ fn restored(opened: Opened, plan: &Plan, monitor: &dyn Monitor) -> Result<Proof>
         monitor.warn(&format!("{left:#}; the next proof on this server tries again"));
     }
     // With a signal the database goes at once, and whatever was going on in it fails for that.
-    let tables = tables.map_err(|error| interrupt::check().err().unwrap_or(error))?;
-    Ok(Proof { scratch: place, seconds: begun.elapsed().as_secs_f64(), tables })
+    let (tables, properties) = tables.map_err(|error| interrupt::check().err().unwrap_or(error))?;
+    Ok(Proof { scratch: place, seconds: begun.elapsed().as_secs_f64(), tables, properties })
 }
 
-fn filled(opened: Opened, scratch: &Scratch, plan: &Plan, monitor: &dyn Monitor) -> Result<Vec<Compared>> {
+fn filled(
+    opened: Opened,
+    scratch: &Scratch,
+    plan: &Plan,
+    monitor: &dyn Monitor,
+) -> Result<(Vec<Compared>, Vec<String>)> {
     let manifest = opened.manifest.clone();
+    let loads = opened.working.is_some();
+    let own = own(&opened, scratch.name(), None)?;
     let into = RestorePlan {
         settings: scratch.settings().clone(),
         database: scratch.name().to_owned(),
@@ -80,16 +94,29 @@ fn filled(opened: Opened, scratch: &Scratch, plan: &Plan, monitor: &dyn Monitor)
         no_owner: true,
         no_privileges: true,
         make_roles: scratch.is_alone(),
+        own: own.clone(),
+        any_locale: true,
         jobs: 1,
         bin_dir: plan.bin_dir.clone(),
     };
     let target = admit(&manifest, &into)?;
     not_older(&manifest, target.server_major)?;
-    restore(opened, &into, &target, monitor).map_err(|error| not_taken(&manifest.id, error))?;
+    let other_locale = scratch.lacking().locale.as_deref();
+    restore(opened, &into, &target, monitor).map_err(|error| not_taken(&manifest.id, other_locale, error))?;
     scratch.loosen()?;
     let found = recount(&manifest, scratch.settings(), target.server_major, plan.bin_dir.as_deref(), monitor)?;
     let stated = (manifest.dump.format == Format::Plain).then_some(manifest.tables.as_slice());
-    Ok(compare(stated, &found))
+    let mut properties: Vec<String> =
+        other_locale.map(|locale| format!("the server lacks the locale {locale}")).into_iter().collect();
+    if let Some(own) = own {
+        properties.extend(tried(&Own { rules: Some(Rules { owner: true, privileges: true, loads }), ..own }, scratch)?);
+    }
+    Ok((compare(stated, &found), properties))
+}
+
+/// Gives the scratch what its source has, looks at it, and takes it back: a limit or a setting must not disturb the proof itself.
+fn tried(own: &Own, scratch: &Scratch) -> Result<Vec<String>> {
+    own.rehearse(&mut scratch.settings().connect(APPLICATION)?)
 }
 
 /// An older server need not take what a newer one has written, which would say nothing about the backup.
@@ -105,9 +132,18 @@ fn not_older(manifest: &Manifest, major: u32) -> Result<()> {
     }
 }
 
-/// A backup whose bytes are as they were stored and that no server takes is as lost as a damaged one.
-fn not_taken(id: &BackupId, error: anyhow::Error) -> anyhow::Error {
+/// A backup whose bytes are as they were stored and that no server takes is as lost as a damaged one. Under another locale than its own
+/// that cannot be told.
+fn not_taken(id: &BackupId, other_locale: Option<&str>, error: anyhow::Error) -> anyhow::Error {
     match kind(&error) {
+        Kind::Refused if other_locale.is_some() => {
+            let locale = other_locale.unwrap_or_default();
+            let message =
+                format!("{id} could not be tried under its own locale, {locale}, which the server lacks: {error:#}");
+            Fault::failed(message)
+                .hint("install the locale for the server, or prove on one that has it: VERIFY_DB_HOST, VERIFY_SCRATCH")
+                .into()
+        }
         Kind::Refused => Fault::damaged(format!("{id} cannot be restored: {error:#}")).into(),
         _ => error,
     }

@@ -9,8 +9,8 @@ mod publish;
 use crate::error::{Fault, Kind, Result, kind};
 use crate::keys::{Key, Working};
 use crate::manifest::{
-    BackupId, CIPHER, Compression, Dump, Encryption, FORMAT, Format, META_LIMIT, Manifest, Sealed, ServerNote,
-    SnapshotNote, Tools, extension, id::folder,
+    BackupId, CIPHER, Compression, Dump, Encryption, FORMAT, Format, Kept, META_LIMIT, Manifest, Properties, Sealed,
+    ServerNote, SnapshotNote, Tools, extension, id::folder,
 };
 use crate::monitor::Monitor;
 use crate::series::Series;
@@ -48,6 +48,11 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Returns the database's own properties; None where the backup holds none.
+    pub fn properties(&self) -> Result<Option<Properties>> {
+        self.manifest.properties.as_ref().map(|kept| kept.open(self.working.as_ref())).transpose()
+    }
+
     /// The dump itself, verified as it is read.
     pub fn plain(self) -> Result<Box<dyn Read + Send>> {
         unpack(self.object, &self.manifest, self.working.as_ref())
@@ -218,6 +223,7 @@ pub struct Deposit<'a> {
 #[derive(Debug, Default)]
 pub struct About {
     pub server: Option<ServerNote>,
+    pub properties: Option<Properties>,
     pub pg_dump: Option<String>,
     pub arguments: Vec<String>,
     pub snapshot: Option<SnapshotNote>,
@@ -270,6 +276,8 @@ impl Deposit<'_> {
         };
         let verified = checked.inspect_err(|_| vault.take_back(&[&object], monitor))?;
         let encryption = encrypted.then(|| encryption(working.as_ref()));
+        let cipher = working.as_ref().filter(|_| encrypted);
+        let properties = about.properties.map(|properties| Kept::of(properties, cipher)).transpose()?;
         let script = packed.script.unwrap_or_default();
         let manifest = Manifest {
             pgbk: FORMAT,
@@ -279,6 +287,7 @@ impl Deposit<'_> {
             object,
             version_id: receipt.version,
             server: about.server,
+            properties,
             tools: Tools { pgbk: env!("CARGO_PKG_VERSION").to_owned(), pg_dump: about.pg_dump },
             dump: Dump { format, arguments: about.arguments },
             compression,

@@ -35,7 +35,7 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub to: Option<String>,
     /// Restore files that BACKUP_FILES named, to where they came from
-    #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "jobs"])]
+    #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "no_properties", "any_locale", "jobs"])]
     pub files: bool,
     /// With --files: below this folder instead, made when missing
     #[arg(long, value_name = "DIR", requires = "files")]
@@ -55,6 +55,12 @@ pub struct RestoreArgs {
     /// Leave out GRANT and REVOKE
     #[arg(long)]
     pub no_privileges: bool,
+    /// Leave out what belongs to the database itself: its owner, privileges, settings, comment and limits
+    #[arg(long)]
+    pub no_properties: bool,
+    /// Make the database with the server's locale where the source's is not installed
+    #[arg(long)]
+    pub any_locale: bool,
     /// Archives only: restore in parallel from a temporary file
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub jobs: u32,

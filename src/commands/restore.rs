@@ -9,9 +9,10 @@ use crate::commands::list::age;
 use crate::config;
 use crate::console::{Console, bytes, can_ask, choose, confirm_by_typing};
 use crate::error::{Fault, Result};
-use crate::jobs::restore::{Plan, Report, admit, is_source, restore};
+use crate::jobs::restore::{Outlook, Plan, Report, admit, is_source, outlook, own, restore};
 use crate::manifest::{BackupId, Manifest};
 use crate::monitor::Monitor;
+use crate::postgres::properties::Rules;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{State, Target};
 use crate::series::Series;
@@ -42,9 +43,12 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         }
         None => {}
     }
+    let database = args.to.clone().unwrap_or_else(|| opened.manifest.database.clone());
     let mut plan = Plan {
         settings: server.clone(),
-        database: args.to.clone().unwrap_or_else(|| opened.manifest.database.clone()),
+        own: own(&opened, &database, rules(args, &opened))?,
+        any_locale: args.any_locale,
+        database,
         clean: args.clean,
         over_source: args.over_source,
         no_owner: args.no_owner,
@@ -58,8 +62,10 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         plan.over_source = true;
     }
     let target = admit(&opened.manifest, &plan)?;
-    let outline = outline(args, &opened.manifest, &server, &target, &vault);
+    let outlook = outlook(&opened.manifest, &plan, &target)?;
+    let outline = outline(args, &opened.manifest, &server, &target, &outlook, &vault);
     console.note(&outline);
+    outlook.warnings.iter().for_each(|warning| console.warn(warning));
     if !args.yes && !agreed(&opened.manifest, &target, &outline, console)? {
         return Err(declined());
     }
@@ -73,6 +79,12 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
 
 fn declined() -> anyhow::Error {
     Fault::failed("not confirmed: nothing was restored").into()
+}
+
+/// What is given to the database itself; None: nothing.
+fn rules(args: &RestoreArgs, opened: &Opened) -> Option<Rules> {
+    let loads = opened.working.is_some();
+    (!args.no_properties).then_some(Rules { owner: !args.no_owner, privileges: !args.no_privileges, loads })
 }
 
 /// The backup that is meant; none where the person chose none.
@@ -126,7 +138,14 @@ fn pick(database: Option<&str>, vault: &Vault) -> Result<Option<BackupId>> {
 }
 
 /// What goes where, before anything happens.
-fn outline(args: &RestoreArgs, manifest: &Manifest, server: &Settings, target: &Target, vault: &Vault) -> String {
+fn outline(
+    args: &RestoreArgs,
+    manifest: &Manifest,
+    server: &Settings,
+    target: &Target,
+    outlook: &Outlook,
+    vault: &Vault,
+) -> String {
     let backup = match &args.object {
         Some(key) => format!("\"{key}\" of {}, written by Doubletake,", manifest.taken_at),
         None => manifest.id.to_string(),
@@ -136,8 +155,12 @@ fn outline(args: &RestoreArgs, manifest: &Manifest, server: &Settings, target: &
         State::Empty => "is empty".to_owned(),
         State::Holds(count) => format!("holds {count} objects, ALL OF WHICH WILL BE REPLACED"),
     };
+    let given = match outlook.given.as_slice() {
+        [] => String::new(),
+        given => format!("\n  it gets   {}", given.join(", ")),
+    };
     format!(
-        "  backup    {backup} from {}\n  dump      {} {}\n  server    {}\n  database  \"{}\" {state}",
+        "  backup    {backup} from {}\n  dump      {} {}\n  server    {}\n  database  \"{}\" {state}{given}",
         vault.store.location(),
         bytes(manifest.plain.bytes),
         contents(manifest),
@@ -165,5 +188,9 @@ fn summary(report: &Report) -> String {
         (Some(tables), Some(rows)) => format!(": {tables} tables, {rows} rows"),
         _ => String::new(),
     };
-    format!("restored {} into \"{}\"{made}{counts} in {:.1} s\n", report.id, report.database, report.seconds)
+    let given = match report.properties.as_slice() {
+        [] => String::new(),
+        given => format!("  the database itself was given: {}\n", given.join(", ")),
+    };
+    format!("restored {} into \"{}\"{made}{counts} in {:.1} s\n{given}", report.id, report.database, report.seconds)
 }

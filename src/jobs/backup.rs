@@ -51,6 +51,12 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     let pg_dump = tools::find("pg_dump", control.server().major, plan.bin_dir.as_deref())?;
     let expected = plan.expected.map_or_else(|| control.size(), Ok)?;
     let snapshot = control.snapshot()?;
+    let properties = control.properties();
+    if let Err(error) = &properties {
+        monitor.warn(&format!(
+            "what belongs to the database itself (owner, privileges, settings, locale) is not in the backup: {error:#}"
+        ));
+    }
     let (id, previous) = name(vault, plan.settings.database(), snapshot.taken_at, monitor)?;
     let arguments = dump::arguments(plan.format, &snapshot.name, plan.lock_wait, &plan.arguments)?;
 
@@ -70,6 +76,7 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
 
     let about = About {
         server: Some(server_note(control.server())),
+        properties: properties.ok(),
         pg_dump: Some(pg_dump.version),
         arguments: plan.arguments.clone(),
         snapshot: Some(SnapshotNote { snapshot: snapshot.pg_snapshot, lsn: snapshot.lsn }),

@@ -2,14 +2,17 @@
 
 mod files;
 mod globals;
+mod properties;
 
 pub use files::{look, place};
 pub use globals::{apply_globals, read_globals};
+pub use properties::{Outlook, outlook, own};
 
 use crate::error::{Fault, Result};
 use crate::manifest::{Format, Manifest};
 use crate::monitor::{Monitor, Silent};
 use crate::postgres::load::{self, Loaded};
+use crate::postgres::properties::Own;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{self, APPLICATION, State, Target};
 use crate::postgres::tools::{self, Tool};
@@ -37,6 +40,10 @@ pub struct Plan {
     pub no_privileges: bool,
     /// Roles that the dump needs and the server lacks are made: on a server that nobody else uses.
     pub make_roles: bool,
+    /// What the database itself is to have; None: the backup holds nothing of it.
+    pub own: Option<Own>,
+    /// The database may be made with another locale than its source has.
+    pub any_locale: bool,
     pub jobs: u32,
     pub bin_dir: Option<PathBuf>,
 }
@@ -51,6 +58,8 @@ pub struct Report {
     /// Not known where pg_restore did it, with `--jobs`.
     pub tables: Option<usize>,
     pub rows: Option<u64>,
+    /// What the database itself was given.
+    pub properties: Vec<String>,
     pub skipped: Vec<String>,
     pub seconds: f64,
 }
@@ -101,6 +110,7 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
         pg_restore(manifest, plan, &target)?;
     }
     lacking(&manifest.requires, plan)?;
+    properties::shape(manifest, plan, &target)?;
     Ok(target)
 }
 
@@ -121,6 +131,7 @@ fn lacking(requires: &Requirements, plan: &Plan) -> Result<()> {
         wanted.roles = std::mem::take(&mut wanted.bound_roles);
         hint = "create the roles, which policies or user mappings of the dump name, and install the extensions";
     }
+    wanted.roles.extend(plan.own.as_ref().map(Own::roles).unwrap_or_default());
     let mut missing = target::lacks(&plan.settings, &wanted)?;
     if plan.make_roles {
         target::make_roles(&plan.settings, &std::mem::take(&mut missing.roles))?;
@@ -143,7 +154,7 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
     let manifest = opened.manifest.clone();
     let created = target.state == State::Missing;
     if created {
-        target.create(&plan.settings, manifest.server.as_ref().map(|server| server.encoding.as_str()))?;
+        target.create(&plan.settings, &properties::shape(&manifest, plan, target)?.0)?;
     }
     monitor.begin(&format!("restore {} into {}", manifest.id, plan.database), Some(manifest.plain.bytes));
     let loaded = fill(opened, &manifest, plan, target, monitor);
@@ -163,6 +174,7 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
         statements: loaded.statements,
         tables: counted.then_some(loaded.tables.len()),
         rows: counted.then(|| loaded.tables.iter().map(|(_, rows)| rows).sum()),
+        properties: loaded.given,
         skipped: loaded.skipped,
         seconds: begun.elapsed().as_secs_f64(),
     })
@@ -205,6 +217,7 @@ fn execute(
         no_privileges: plan.no_privileges,
         require_trailer: manifest.tools.pg_dump.is_some(),
         prelude,
+        own: plan.own.clone(),
     };
     load::run(client, &settings, script, options, monitor)
 }
@@ -218,7 +231,7 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
     let requires = requirements(&pg_restore.path, spool.path(), &environment)?;
     lacking(&requires, plan)?;
     if plan.jobs > 1 {
-        return parallel(&pg_restore.path, spool.path(), plan, &environment);
+        return parallel(&pg_restore.path, spool.path(), plan);
     }
     let mut arguments = vec!["--file=-".to_owned()];
     arguments.push(spool.path().display().to_string());
@@ -266,7 +279,7 @@ fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
     Ok(spool)
 }
 
-fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, environment: &process::Environment) -> Result<Loaded> {
+fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan) -> Result<Loaded> {
     let mut arguments = vec!["--exit-on-error".to_owned(), "--no-password".to_owned(), format!("--jobs={}", plan.jobs)];
     // The bare name would be taken for connection settings where it looks like such.
     let name = plan.database.replace('\\', "\\\\").replace('\'', "\\'");
@@ -278,9 +291,12 @@ fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, environment: &process:
         arguments.push("--no-privileges".to_owned());
     }
     arguments.push(spool.display().to_string());
-    let mut environment = environment.clone();
+    let settings = plan.settings.for_database(&plan.database);
+    let session = plan.own.as_ref().map(|own| properties::attempt(own, &settings)).transpose()?.unwrap_or_default();
+    let mut environment = settings.with_session(&session).child_environment()?;
     environment.set("PGAPPNAME", APPLICATION);
     let mut child = ChildReader::spawn(pg_restore, &arguments, &environment, Duration::MAX)?;
     child.read_to_end(&mut Vec::new())?;
-    Ok(Loaded { skipped: vec![], statements: 0, tables: vec![] })
+    let done = plan.own.as_ref().map(|own| properties::give(own, &settings)).transpose()?.unwrap_or_default();
+    Ok(Loaded { skipped: done.skipped, given: done.given, statements: 0, tables: vec![] })
 }

@@ -41,6 +41,8 @@ pub struct Proof {
     pub scratch: String,
     pub seconds: f64,
     pub tables: Vec<Compared>,
+    /// What belongs to the database itself and could not be given to the copy, or was not there afterwards; nothing when all was.
+    pub properties: Vec<String>,
 }
 
 impl Finding {

@@ -4,9 +4,10 @@ use super::line::Line;
 use super::scratch::PREFIX as SCRATCH;
 use super::settings::Settings;
 use super::target::literal;
-use super::{pool, privileges};
+use super::{pool, privileges, properties};
 use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
+use crate::manifest::Properties;
 use anyhow::Context;
 use jiff::Timestamp;
 use postgres::error::SqlState;
@@ -192,6 +193,12 @@ impl Control {
         let begun = begun.map_err(|error| error.context(lost()))?;
         let held = self.snapshot.as_ref().map(|snapshot| snapshot.taken_at.as_microsecond().to_string());
         if held.as_deref() == Some(begun.as_str()) { Ok(()) } else { Err(lost().into()) }
+    }
+
+    /// What belongs to the database itself, as the snapshot of [`Control::snapshot`] sees it.
+    pub fn properties(&mut self) -> Result<Properties> {
+        let version_num = self.server.version_num;
+        self.line.ask(move |client| properties::read_within(client, version_num))
     }
 
     /// What a dump by this role would fail on.

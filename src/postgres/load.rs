@@ -14,6 +14,7 @@ mod verdict;
 
 use crate::error::{Fault, Result};
 use crate::monitor::Monitor;
+use crate::postgres::properties::Own;
 use crate::script::{Cut, Ending, Event};
 use encoding::Encoding;
 use postgres::{Client, Transaction};
@@ -34,6 +35,8 @@ pub struct Options {
     pub require_trailer: bool,
     /// Run first, in the same transaction: what empties a target that is not empty.
     pub prelude: Option<String>,
+    /// What the database itself is to have; None: nothing is known of it.
+    pub own: Option<Own>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct Loaded {
     pub tables: Vec<(String, u64)>,
     /// What was left out because the server does not know it.
     pub skipped: Vec<String>,
+    /// What the database itself was given.
+    pub given: Vec<String>,
 }
 
 /// Runs the script in one transaction: all of it, or nothing.
@@ -97,6 +102,9 @@ impl<'a> Loader<'a> {
             client.transaction().map_err(|error| failure::plain("cannot begin a transaction", &error))?;
         if let Some(prelude) = &options.prelude {
             transaction.batch_execute(prelude).map_err(|error| failure::plain("cannot empty the target", &error))?;
+        }
+        if let Some(own) = &options.own {
+            own.begin(&mut transaction)?;
         }
         let settings = known_settings(&mut transaction)?;
         Ok(Loader {
@@ -178,11 +186,16 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    fn commit(self) -> Result<Loaded> {
+    fn commit(mut self) -> Result<Loaded> {
         if let Some(line) = self.inner {
             return Err(
                 Fault::refused(format!("the dump does not end the transaction that it begins at line {line}")).into()
             );
+        }
+        if let Some(own) = &self.options.own {
+            let done = own.finish(&mut self.transaction)?;
+            self.loaded.given = done.given;
+            self.loaded.skipped.extend(done.skipped);
         }
         self.transaction.commit().map_err(|error| failure::plain("cannot commit what was restored", &error))?;
         Ok(self.loaded)

@@ -10,7 +10,8 @@ mod cluster;
 use super::apart::Apart;
 use super::control::patience;
 use super::settings::Settings;
-use super::target::{self, MAINTENANCE, create};
+use super::shape::{Lacking, Shape};
+use super::target::{self, MAINTENANCE};
 use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
 use crate::manifest::ServerNote;
@@ -42,13 +43,14 @@ pub struct Scratch {
     own_server: bool,
     order: Option<Sender<()>>,
     keeper: Option<Apart<Result<()>>>,
+    lacking: Lacking,
     /// Stopped once the database is gone.
     _cluster: Option<Cluster>,
 }
 
 impl Scratch {
-    /// An empty database, in the encoding of the server that the backup is from.
-    pub fn make(place: &Place, source: Option<&ServerNote>, monitor: &dyn Monitor) -> Result<Scratch> {
+    /// An empty database, in the encoding and locale of the one that the backup is from, as far as the server has them.
+    pub fn make(place: &Place, source: Option<&ServerNote>, shape: Shape, monitor: &dyn Monitor) -> Result<Scratch> {
         let (settings, cluster) = match place {
             Place::Server(settings) => (settings.clone(), None),
             Place::Own { settings, bin_dir } => {
@@ -59,8 +61,8 @@ impl Scratch {
         let (mut client, settings) = open(&settings)?;
         sweep(&mut client, monitor)?;
         let name = name(&mut client)?;
-        let encoding = source.map(|server| server.encoding.as_str());
-        create(&mut client, &name, encoding).map_err(|error| not_made(&settings, &error))?;
+        let (shape, lacking) = shape.fitted(&mut client).map_err(|error| not_made(&settings, &error))?;
+        shape.create(&mut client, &name).map_err(|error| not_made(&settings, &error))?;
         let settings = settings.for_database(&name);
         let (order, orders) = channel();
         let keeper = Apart::begin({
@@ -68,7 +70,7 @@ impl Scratch {
             move || keep(client, &settings, &orders)
         });
         let own_server = cluster.is_some();
-        Ok(Scratch { settings, own_server, order: Some(order), keeper: Some(keeper), _cluster: cluster })
+        Ok(Scratch { settings, own_server, order: Some(order), keeper: Some(keeper), lacking, _cluster: cluster })
     }
 
     pub fn settings(&self) -> &Settings {
@@ -77,6 +79,11 @@ impl Scratch {
 
     pub fn name(&self) -> &str {
         self.settings.database()
+    }
+
+    /// What the source has and the server lacks.
+    pub fn lacking(&self) -> &Lacking {
+        &self.lacking
     }
 
     /// Whether nobody else uses the server that it is on.

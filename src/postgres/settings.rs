@@ -145,7 +145,11 @@ impl Settings {
     /// With these settings of the session, whatever the role or the database has.
     pub fn with_session(&self, session: &BTreeMap<String, String>) -> Settings {
         let mut options = self.parameters.get("options").map(str::to_owned).into_iter().collect::<Vec<_>>();
-        let quoted = |value: &str| value.replace('\\', "\\\\").replace(' ', "\\ ");
+        // The server splits the options at any space, as C knows it.
+        let is_special = |c: char| c == '\\' || c == '\x0b' || c.is_ascii_whitespace();
+        let quoted = |value: &str| {
+            value.chars().flat_map(|c| is_special(c).then_some('\\').into_iter().chain([c])).collect::<String>()
+        };
         options.extend(session.iter().map(|(name, value)| format!("-c {name}={}", quoted(value))));
         let mut settings = self.clone();
         settings.parameters.set("options", options.join(" "));

@@ -3,8 +3,11 @@
 use super::apart::{self, Apart};
 use super::contents;
 use super::load::{Missing, missing};
+use super::properties;
 use super::settings::Settings;
+use super::shape::{Lacking, Shape};
 use crate::error::{Fault, Kind, Result, kind};
+use crate::manifest::Properties;
 use crate::script::Requirements;
 use ::postgres::{Client, SimpleQueryMessage};
 use std::collections::BTreeSet;
@@ -19,6 +22,10 @@ pub struct Target {
     pub server_major: u32,
     pub system_identifier: Option<String>,
     pub state: State,
+    /// Who the restore is to the server.
+    pub role: String,
+    /// What the database itself has; None: it is missing, or that could not be read.
+    pub properties: Option<Properties>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +55,8 @@ impl Target {
         // Managed servers may refuse it; then the name alone decides.
         let system_identifier =
             one(&mut client, "SELECT system_identifier FROM pg_catalog.pg_control_system()").unwrap_or(None);
+        let role = one(&mut client, "SELECT current_user")?.unwrap_or_default();
+        let properties = if missing { None } else { properties::read(&mut client, number).ok() };
         let state = match missing {
             true => State::Missing,
             false => match one(&mut client, &contents::count())?.unwrap_or_default().parse()? {
@@ -55,16 +64,17 @@ impl Target {
                 count => State::Holds(count),
             },
         };
-        Ok(Target { database: database.to_owned(), server_major: number / 10_000, system_identifier, state })
+        let (database, server_major) = (database.to_owned(), number / 10_000);
+        Ok(Target { database, server_major, system_identifier, state, role, properties })
     }
 
-    pub fn create(&self, settings: &Settings, encoding: Option<&str>) -> Result<()> {
-        let (settings, name, encoding) = (settings.clone(), self.database.clone(), encoding.map(str::to_owned));
+    pub fn create(&self, settings: &Settings, shape: &Shape) -> Result<()> {
+        let (settings, name, shape) = (settings.clone(), self.database.clone(), shape.clone());
         // A signal cannot stop it, and what comes of it must be known.
         let creating = Apart::begin(move || {
             let mut client = maintenance(&settings)?;
-            create(&mut client, &name, encoding.as_deref())
-                .map_err(|error| refused(&format!("create database \"{name}\""), &error))
+            let what = format!("create database \"{name}\"");
+            shape.create(&mut client, &name).map_err(|error| refused(&what, &error))
         });
         creating.see_through()?
     }
@@ -114,29 +124,6 @@ fn end_sessions(database: &str) -> String {
     )
 }
 
-/// An empty database.
-pub(super) fn create(
-    client: &mut Client,
-    database: &str,
-    encoding: Option<&str>,
-) -> std::result::Result<(), ::postgres::Error> {
-    let own = "SELECT pg_catalog.pg_encoding_to_char(encoding) FROM pg_catalog.pg_database WHERE datname = 'template0'";
-    let own = client.simple_query(own)?.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
-    });
-    let name = identifier(database);
-    let statement = match encoding {
-        // The server's locale may not fit another encoding; "C" fits all.
-        Some(encoding) if own.as_deref() != Some(encoding) => format!(
-            "CREATE DATABASE {name} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'",
-            literal(encoding)
-        ),
-        _ => format!("CREATE DATABASE {name} TEMPLATE template0"),
-    };
-    client.batch_execute(&statement)
-}
-
 fn maintenance_to_clear_up(settings: &Settings) -> Result<Client> {
     let [first, second] = MAINTENANCE;
     match settings.for_database(first).connect_to_clear_up(APPLICATION) {
@@ -149,6 +136,12 @@ fn maintenance_to_clear_up(settings: &Settings) -> Result<Client> {
 pub fn lacks(settings: &Settings, requires: &Requirements) -> Result<Missing> {
     let (settings, requires) = (settings.clone(), requires.clone());
     apart::ask(move || missing(&mut maintenance(&settings)?, &requires))?
+}
+
+/// Returns what the server has of this shape, and what it lacks.
+pub fn fitted(settings: &Settings, shape: Shape) -> Result<(Shape, Lacking)> {
+    let settings = settings.clone();
+    apart::ask(move || Ok(shape.fitted(&mut maintenance(&settings)?)?))?
 }
 
 /// A connection to a database that every server has.

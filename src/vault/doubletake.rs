@@ -173,6 +173,7 @@ impl OldBackup {
             database: database.unwrap_or(self.id.database()).to_owned(),
             taken_at: self.id.taken_at(),
             server: None,
+            properties: None,
             tools: Tools { pgbk: env!("CARGO_PKG_VERSION").to_owned(), pg_dump: None },
             dump: Dump { format: seen.format, arguments: Vec::new() },
             compression,

@@ -41,11 +41,14 @@ fn result(finding: &Finding) -> &'static str {
 }
 
 fn tables(proof: &Proof) -> String {
-    let Proof { scratch, seconds, tables } = proof;
+    let Proof { scratch, seconds, tables, properties } = proof;
     let width = tables.iter().map(|table| table.name.chars().count()).max().unwrap_or(0);
     let mut text = format!("  restored into {scratch}, which is gone again, in {seconds:.1} s\n");
     for table in tables {
         text.push_str(&format!("  {:width$}  {}\n", table.name, table.describe()));
+    }
+    for property in properties {
+        text.push_str(&format!("  the database itself: {property}\n"));
     }
     let same = tables.iter().filter(|table| table.verdict == Verdict::Same).count();
     let compared = tables.iter().filter(|table| table.verdict != Verdict::Unknown).count();

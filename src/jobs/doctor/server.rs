@@ -31,6 +31,10 @@ pub fn look_at_server(settings: &Settings, bin_dir: Option<&Path>) -> Vec<Findin
             Finding::error("snapshot", &error, "the role must be able to begin a REPEATABLE READ transaction")
         }
     });
+    if let Err(error) = control.properties() {
+        let remedy = "owner, privileges, settings and locale of the database will be in no backup until that is mended";
+        findings.push(Finding::error("database itself", &error, remedy));
+    }
     findings
 }
 

@@ -1,0 +1,266 @@
+//! What belongs to a database itself and is in no dump of it: owner, privileges, settings, comment, limits, and how it was created.
+//!
+//! Whoever wrote the document may have put anything here, and all of it ends in statements. So every value has a type that only its own
+//! check makes, and no value is larger than PostgreSQL's own limits and the ones below.
+
+use serde::{Deserialize, Serialize};
+
+/// PostgreSQL cuts names off behind these bytes.
+const LONGEST_NAME: usize = 63;
+/// Comments, labels and values of settings that are longer are not kept.
+const LONGEST_TEXT: usize = 64 << 10;
+const LONGEST_SETTING_NAME: usize = 255;
+const LONGEST_LOCALE: usize = 255;
+/// As JSON. Whoever reads a document need not reckon with more.
+pub const LARGEST: usize = 4 << 20;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Properties {
+    pub owner: Name,
+    /// Everything that is granted, what a server grants by itself included, in the server's order.
+    pub privileges: Vec<Grant>,
+    /// `ALTER DATABASE … SET`
+    pub settings: Vec<Setting>,
+    /// `ALTER ROLE … IN DATABASE … SET`
+    pub role_settings: Vec<RoleSetting>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Text>,
+    /// `SECURITY LABEL`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
+    /// -1: none.
+    pub connection_limit: i32,
+    pub is_template: bool,
+    pub tablespace: Name,
+    pub locale: Locale,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Grant {
+    pub to: Party,
+    /// Who granted it. The owner, unless somebody passed on what the owner had granted WITH GRANT OPTION.
+    pub by: Party,
+    pub privilege: Privilege,
+    pub grantable: bool,
+}
+
+/// Somebody in a grant. The owner is not named, so that the grant stays right where somebody else becomes the owner.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Party {
+    Owner,
+    Public,
+    Role(Name),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Privilege {
+    Create,
+    Connect,
+    Temporary,
+}
+
+impl Privilege {
+    /// The word in GRANT, which is also what `aclexplode` says.
+    pub fn word(self) -> &'static str {
+        match self {
+            Privilege::Create => "CREATE",
+            Privilege::Connect => "CONNECT",
+            Privilege::Temporary => "TEMPORARY",
+        }
+    }
+
+    /// None for what databases did not have when this was written.
+    pub fn named(word: &str) -> Option<Privilege> {
+        [Privilege::Create, Privilege::Connect, Privilege::Temporary].into_iter().find(|one| one.word() == word)
+    }
+}
+
+/// One setting as the server keeps it: a list is one text, its items quoted where they must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    pub name: SettingName,
+    pub value: Text,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleSetting {
+    pub role: Name,
+    pub name: SettingName,
+    pub value: Text,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    pub provider: Name,
+    pub label: Text,
+}
+
+/// How a database orders and classifies text; this is chosen when it is created and never changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locale {
+    pub provider: Provider,
+    /// `LC_COLLATE`
+    pub collate: LocaleName,
+    /// `LC_CTYPE`
+    pub ctype: LocaleName,
+    /// The ICU or builtin locale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<LocaleName>,
+    /// `ICU_RULES`, since PostgreSQL 16
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Text>,
+    /// The version that the provider had when the database was created. For people: another server has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Text>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    Libc,
+    /// Since PostgreSQL 15.
+    Icu,
+    /// Since PostgreSQL 17.
+    Builtin,
+}
+
+/// Makes a text type whose values have all passed `check`.
+macro_rules! checked {
+    ($(#[$about:meta])* $name:ident, $check:expr) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = &'static str;
+
+            fn try_from(text: String) -> Result<$name, &'static str> {
+                let check: fn(&str) -> bool = $check;
+                if check(&text) { Ok($name(text)) } else { Err(concat!("it is no ", stringify!($name), " that PostgreSQL takes")) }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+    };
+}
+
+checked!(
+    /// A role, tablespace or label provider.
+    Name,
+    |text| !text.is_empty() && text.len() <= LONGEST_NAME && !text.contains('\0')
+);
+checked!(
+    /// A comment, a label, or the value of a setting.
+    Text,
+    |text| text.len() <= LONGEST_TEXT && !text.contains('\0')
+);
+checked!(
+    /// `work_mem`, `app.tenant`
+    SettingName,
+    |text| text.len() <= LONGEST_SETTING_NAME && text.split('.').all(is_part)
+);
+checked!(
+    /// `de_DE.utf8`, `de-AT-u-co-phonebk`. A slash would make it a path.
+    LocaleName,
+    |text| text.len() <= LONGEST_LOCALE && !text.contains('/') && !text.chars().any(char::is_control)
+);
+
+fn is_part(part: &str) -> bool {
+    let inner = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '-');
+    part.chars().next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && part.chars().all(inner)
+        && part.len() <= LONGEST_NAME
+}
+
+impl SettingName {
+    /// Whether an application or an extension made it up, so that every server takes it.
+    pub fn is_custom(&self) -> bool {
+        self.0.contains('.')
+    }
+
+    /// Servers do not tell capital letters in these names from small ones.
+    pub fn is(&self, other: &str) -> bool {
+        self.0.eq_ignore_ascii_case(other)
+    }
+}
+
+impl Properties {
+    /// Returns false for what no server has, and for more than is ever kept.
+    pub fn is_bounded(&self) -> bool {
+        self.connection_limit >= -1 && serde_json::to_vec(self).is_ok_and(|text| text.len() <= LARGEST)
+    }
+}
+
+impl Locale {
+    /// For people: `de-DE (icu)`.
+    pub fn describe(&self) -> String {
+        let (collate, ctype) = (self.collate.as_str(), self.ctype.as_str());
+        match (self.provider, &self.name) {
+            (Provider::Libc, _) if collate == ctype => collate.to_owned(),
+            (Provider::Icu, Some(name)) => format!("{} (ICU)", name.as_str()),
+            (Provider::Builtin, Some(name)) => format!("{} (builtin)", name.as_str()),
+            _ => format!("{collate} with characters of {ctype}"),
+        }
+    }
+
+    /// Whether the same order and the same classes of characters are asked for. The C library writes one character set in several ways.
+    pub fn is_same(&self, other: &Locale) -> bool {
+        let plain = |name: &LocaleName| name.as_str().to_lowercase().replace("utf-8", "utf8");
+        let named = |locale: &Locale| locale.name.as_ref().map(|name| name.as_str().to_lowercase());
+        let libc = |locale: &Locale| (plain(&locale.collate), plain(&locale.ctype));
+        self.provider == other.provider
+            && named(self) == named(other)
+            && self.rules == other.rules
+            && (self.provider != Provider::Libc || libc(self) == libc(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_a_server_could_have_and_a_setting_is_named_by_its_shape() {
+        let name = |text: &str| Name::try_from(text.to_owned()).is_ok();
+        assert!(["a", "public", "a\"b", "a\nb", "ü", &"x".repeat(63)].iter().all(|text| name(text)));
+        assert!(["", "a\0b", &"x".repeat(64)].iter().all(|text| !name(text)));
+        let setting = |text: &str| SettingName::try_from(text.to_owned()).is_ok();
+        assert!(
+            ["search_path", "TimeZone", "app.tenant", "a.b.c", "my-app.x", "ä.ö", "_a.b$1"].iter().all(|t| setting(t))
+        );
+        let hostile = ["", ".", "a.", ".a", "a..b", "a b", "a=b", "a'", "a\"", "a;b", "a\n", "a\0", "1a", "a.1", "--"];
+        assert!(hostile.iter().all(|text| !setting(text)), "{hostile:?}");
+        assert!(!setting(&"a".repeat(64)) && !setting(&["a"; 200].join(".")));
+        let locale = |text: &str| LocaleName::try_from(text.to_owned()).is_ok();
+        assert!(["C", "de_DE.utf8", "German_Germany.1252", "und-u-ks-level2"].iter().all(|text| locale(text)));
+        assert!(["../../tmp/x", "a\nb", "a\0"].iter().all(|text| !locale(text)));
+    }
+
+    #[test]
+    fn what_the_c_library_writes_in_two_ways_is_one_locale() {
+        let libc = |name: &str| Locale {
+            provider: Provider::Libc,
+            collate: LocaleName::try_from(name.to_owned()).unwrap(),
+            ctype: LocaleName::try_from(name.to_owned()).unwrap(),
+            name: None,
+            rules: None,
+            version: None,
+        };
+        assert!(libc("en_US.UTF-8").is_same(&libc("en_US.utf8")));
+        assert!(!libc("en_US.UTF-8").is_same(&libc("C.UTF-8")));
+        assert!(!libc("C").is_same(&Locale { provider: Provider::Builtin, ..libc("C") }));
+    }
+}

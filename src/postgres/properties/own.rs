@@ -1,0 +1,190 @@
+//! The properties that a restore gives its target: tried before the first row is loaded, and given in the same transaction as the rows.
+
+use super::changes::{self, Change, Rules};
+use super::{read, rows, said};
+use crate::error::{Fault, Result};
+use crate::manifest::Properties;
+use crate::manifest::properties::{Name, Party, SettingName};
+use crate::postgres::target::literal;
+use postgres::{GenericClient, Transaction};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the database is to have.
+#[derive(Debug, Clone)]
+pub struct Own {
+    pub database: String,
+    pub wanted: Properties,
+    /// None: nothing is given to the database, and only the restore's session has the application's settings.
+    pub rules: Option<Rules>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// What was changed.
+    pub given: Vec<String>,
+    /// What was left out, and why.
+    pub skipped: Vec<String>,
+}
+
+impl Own {
+    /// Gives the session the application's own settings, which defaults and checks of the dump may read, and tries what
+    /// [`finish`](Own::finish) will do. All refusals are one error. Returns the settings that the session has.
+    pub fn begin(&self, transaction: &mut Transaction<'_>) -> Result<BTreeMap<String, String>> {
+        let settings = self.session(transaction)?;
+        let Some(rules) = self.rules else { return Ok(settings) };
+        let mut trial = transaction.transaction().map_err(|error| said(&error))?;
+        let (_, refused) = self.give(&mut trial, rules)?;
+        trial.rollback().map_err(|error| said(&error))?;
+        if refused.is_empty() {
+            return Ok(settings);
+        }
+        let message =
+            format!("database \"{}\" cannot be given what the source has: {}", self.database, refused.join("; "));
+        Err(Fault::failed(message)
+            .hint("connect as a role that may (DB_USER), or leave them out: --no-owner --no-privileges, or --no-properties for all of them")
+            .into())
+    }
+
+    /// Gives the database its properties.
+    pub fn finish(&self, transaction: &mut Transaction<'_>) -> Result<Done> {
+        let Some(rules) = self.rules else { return Ok(Done::default()) };
+        let (mut done, refused) = self.give(transaction, rules)?;
+        // They were tried before the rows; since then somebody has changed the server.
+        done.skipped.extend(refused);
+        Ok(done)
+    }
+
+    /// Tries on a copy that will be dropped what a restore would do, and undoes it. Returns what the server refused, and what was not
+    /// as it should be afterwards.
+    pub fn rehearse(&self, client: &mut impl GenericClient) -> Result<Vec<String>> {
+        let Some(rules) = self.rules else { return Ok(Vec::new()) };
+        let mut transaction = client.transaction().map_err(|error| said(&error))?;
+        let (done, refused) = self.give(&mut transaction, rules)?;
+        transaction.rollback().map_err(|error| said(&error))?;
+        Ok(done.skipped.into_iter().chain(refused).collect())
+    }
+
+    /// Returns what [`finish`](Own::finish) would change in a database that has these properties.
+    pub fn outlook(&self, found: &Properties) -> Vec<String> {
+        let Some(rules) = self.rules else { return Vec::new() };
+        let owner = rules.owner.then(|| changes::owner(&self.database, &self.wanted, found)).flatten();
+        let others = changes::others(&self.database, &self.wanted, found, rules);
+        owner.into_iter().chain(others).map(|change| change.what).collect()
+    }
+
+    /// Returns the roles that are named by what [`finish`](Own::finish) gives.
+    pub fn roles(&self) -> BTreeSet<String> {
+        let Some(rules) = self.rules else { return BTreeSet::new() };
+        let Properties { owner, privileges, role_settings, .. } = &self.wanted;
+        let owners = [owner].into_iter().chain(role_settings.iter().map(|one| &one.role)).filter(|_| rules.owner);
+        let granted = privileges.iter().flat_map(|one| [&one.to, &one.by]).filter_map(|party| match party {
+            Party::Role(name) if rules.privileges => Some(name),
+            _ => None,
+        });
+        owners.chain(granted).map(|name| name.as_str().to_owned()).collect()
+    }
+
+    fn session(&self, transaction: &mut Transaction<'_>) -> Result<BTreeMap<String, String>> {
+        let mut taken = BTreeMap::new();
+        for one in self.wanted.settings.iter().filter(|one| one.name.is_custom()) {
+            let (name, value) = (one.name.as_str(), one.value.as_str());
+            let query = format!("SELECT pg_catalog.set_config({}, {}, false)", literal(name), literal(value));
+            // Some are not this role's to set. Then the database may not have them either, which the trial tells.
+            if attempt(transaction, &[query])?.is_ok() {
+                taken.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Returns what was done and left out, and what the server refused.
+    fn give(&self, transaction: &mut Transaction<'_>, rules: Rules) -> Result<(Done, Vec<String>)> {
+        // The script may have ended as somebody else, and looking elsewhere.
+        let own = "RESET SESSION AUTHORIZATION; RESET ROLE; SET LOCAL search_path = ''; SET LOCAL lock_timeout = '60s'";
+        transaction.batch_execute(own).map_err(|error| said(&error))?;
+        let (wanted, skipped) = self.possible(transaction, rules)?;
+        let mut done = Done { given: Vec::new(), skipped };
+        let mut refused = Vec::new();
+        let version_num = version(transaction)?;
+        let mut found = read(transaction, version_num)?;
+        if let (true, Some(change)) = (rules.owner, changes::owner(&self.database, &wanted, &found)) {
+            make(transaction, change, &mut done, &mut refused)?;
+            found = read(transaction, version_num)?;
+        }
+        for change in changes::others(&self.database, &wanted, &found, rules) {
+            make(transaction, change, &mut done, &mut refused)?;
+        }
+        if refused.is_empty() {
+            let found = read(transaction, version_num)?;
+            let left = changes::others(&self.database, &wanted, &found, rules);
+            done.skipped.extend(left.into_iter().map(|change| format!("{} is not what it was", change.what)));
+        }
+        Ok((done, refused))
+    }
+
+    /// Leaves out what this server cannot have whoever asks, and what nobody vouches for.
+    fn possible(&self, transaction: &mut Transaction<'_>, rules: Rules) -> Result<(Properties, Vec<String>)> {
+        let mut wanted = self.wanted.clone();
+        let mut skipped = Vec::new();
+        let known = known(transaction)?;
+        let roles = names(transaction, "SELECT rolname FROM pg_catalog.pg_roles")?;
+        let mut keep = |role: Option<&Name>, name: &SettingName| {
+            let whose = role.map_or(String::new(), |role| format!(" of role \"{}\"", role.as_str()));
+            let what = format!("setting {}{whose}", name.as_str());
+            let why = if role.is_some_and(|role| !rules.owner && !roles.contains(role.as_str())) {
+                "the server has no such role"
+            } else if !rules.loads && changes::loads(name) {
+                "it decides what all sessions run, and no key vouches for the backup: set it yourself"
+            } else if !name.is_custom() && !known.contains(&name.as_str().to_ascii_lowercase()) {
+                "the server does not know it"
+            } else {
+                return true;
+            };
+            skipped.push(format!("{what}: {why}"));
+            false
+        };
+        wanted.settings.retain(|one| keep(None, &one.name));
+        wanted.role_settings.retain(|one| keep(Some(&one.role), &one.name));
+        Ok((wanted, skipped))
+    }
+}
+
+fn make(transaction: &mut Transaction<'_>, change: Change, done: &mut Done, refused: &mut Vec<String>) -> Result<()> {
+    match attempt(transaction, &change.statements)? {
+        Ok(()) => done.given.push(change.what),
+        Err(why) => refused.push(format!("{}: {why}", change.what)),
+    }
+    Ok(())
+}
+
+/// Runs statements, all of them or none. A refusal by the server leaves the transaction as it was.
+fn attempt(transaction: &mut Transaction<'_>, statements: &[String]) -> Result<std::result::Result<(), String>> {
+    let mut inner = transaction.transaction().map_err(|error| said(&error))?;
+    for statement in statements {
+        if let Err(error) = inner.batch_execute(statement) {
+            let why = error.as_db_error().map(|answer| answer.message().to_owned()).ok_or_else(|| said(&error))?;
+            inner.rollback().map_err(|error| said(&error))?;
+            return Ok(Err(why));
+        }
+    }
+    inner.commit().map_err(|error| said(&error))?;
+    Ok(Ok(()))
+}
+
+/// The view hides some that servers take.
+fn known(transaction: &mut Transaction<'_>) -> Result<BTreeSet<String>> {
+    let mut known = names(transaction, "SELECT pg_catalog.lower(name) FROM pg_catalog.pg_settings")?;
+    known.extend(["role", "session_authorization", "seed"].map(str::to_owned));
+    Ok(known)
+}
+
+fn names(transaction: &mut Transaction<'_>, query: &str) -> Result<BTreeSet<String>> {
+    let rows = rows(transaction, query)?;
+    Ok(rows.iter().filter_map(|row| row.try_get(0).ok().flatten()).map(str::to_owned).collect())
+}
+
+fn version(transaction: &mut Transaction<'_>) -> Result<u32> {
+    let rows = rows(transaction, "SHOW server_version_num")?;
+    Ok(rows.first().and_then(|row| row.get(0)).unwrap_or_default().parse()?)
+}
