@@ -7,8 +7,9 @@
 # ENC_PASSWORD_FILE names the file with the password. openssl takes a raw key as an argument only: other users of this host can see it
 # while the script runs.
 #
-# The stored bytes are compared with the .meta before anything is written, the dump while it is; whoever could change the payload
-# could change the .meta as well, which only pgbk itself would notice.
+# The stored bytes are compared with the .meta before anything is written, and without a key the dump while it is: with a key (from
+# format 2 on) the digest of the dump is keyed, and pgbk checks it. Whoever could change the payload could change the .meta as well,
+# which only pgbk itself would notice.
 set -euo pipefail
 
 fail() {
@@ -61,6 +62,10 @@ decompress() {
     esac
 }
 
+if [ "$(value pgbk)" != 1 ] && [ -n "$(value key mode)" ]; then
+    decrypt < "$payload" | decompress
+    exit
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkfifo "$work/plain"

@@ -1,10 +1,13 @@
 //! The `.meta` document: what a backup is, and the seal over it.
 //!
-//! A backup exists if and only if its `.meta` does. The document is read in two steps: [`Sealed::parse`] takes the text apart
-//! without trusting it, [`Sealed::authenticate`] gives the [`Manifest`] once the seal holds. The README section "Format" is the
+//! A backup exists if and only if its `.meta` does. The document is read in two steps: [`Sealed::parse`] looks for the seal and the
+//! key without trusting it, [`Sealed::authenticate`] parses the [`Manifest`] once the seal over the bytes holds. What is read is
+//! no more than pgbk can have written ([`bounded`]). The README section "Format" is the
 //! specification of what is here.
 
+mod bounded;
 pub mod compared;
+mod head;
 pub mod id;
 mod kept;
 pub mod properties;
@@ -19,8 +22,8 @@ use crate::keys::KeyNote;
 use crate::script::Requirements;
 use crate::series::Series;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The format that is written.
 pub const FORMAT: u32 = 2;
@@ -28,9 +31,16 @@ pub const FORMAT: u32 = 2;
 pub const OLDEST: u32 = 1;
 /// The suffix that makes an object a backup.
 pub const META: &str = ".meta";
-/// A `.meta` larger than this is none: 16,384 tags and a hundred thousand tables stay below.
+/// A `.meta` larger than this is none: 16,384 tags and [`TABLES_LIMIT`] stay below.
 pub const META_LIMIT: u64 = 64 << 20;
+/// So many bytes of a document its tables may come to: some 250,000 with names of ordinary length.
+pub const TABLES_LIMIT: u64 = 56 << 20;
+/// Shorter than the shortest entry of a table.
+const LEAST_ENTRY: usize = 96;
+const MOST_TABLES: usize = META_LIMIT as usize / LEAST_ENTRY;
 pub const MOST_CHUNKS: u64 = 16_384;
+pub const SMALLEST_CHUNK: u64 = 1 << 20;
+pub const LARGEST_CHUNK: u64 = 1 << 30;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -62,9 +72,12 @@ pub struct Manifest {
     /// Whether the stored object was read back after the upload.
     pub verified: bool,
     /// Seconds by stage.
+    #[serde(deserialize_with = "bounded::map::<_, _, 64>")]
     pub seconds: BTreeMap<String, f64>,
     /// What must exist on a server that this is restored to.
+    #[serde(deserialize_with = "requirements")]
     pub requires: Requirements,
+    #[serde(deserialize_with = "bounded::list::<_, _, MOST_TABLES>")]
     pub tables: Vec<Table>,
     pub chunks: Chunks,
 }
@@ -116,6 +129,7 @@ impl Format {
 pub struct Dump {
     pub format: Format,
     /// What was given to `pg_dump` beside pgbk's own arguments.
+    #[serde(deserialize_with = "bounded::texts")]
     pub arguments: Vec<String>,
 }
 
@@ -181,6 +195,7 @@ pub struct SnapshotNote {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// As the dump writes it: `public."My Table"`.
+    #[serde(deserialize_with = "bounded::text")]
     pub name: String,
     pub rows: u64,
     pub bytes: u64,
@@ -192,6 +207,7 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunks {
     pub size: u64,
+    #[serde(deserialize_with = "bounded::list::<_, _, { MOST_CHUNKS as usize }>")]
     pub tags: Vec<Tag>,
 }
 
@@ -254,6 +270,21 @@ pub fn unpacked(name: &str) -> (&str, Option<Method>, bool) {
     let bare = |method: Method| packed.strip_suffix(method.extension())?.strip_suffix('.');
     let method = [Method::Xz, Method::Zstd, Method::Gzip].into_iter().find(|method| bare(*method).is_some());
     (method.and_then(bare).unwrap_or(packed), method, packed != name)
+}
+
+/// No more roles and extensions than a dump may name.
+fn requirements<'de, D: Deserializer<'de>>(from: D) -> Result<Requirements, D::Error> {
+    #[derive(Deserialize)]
+    struct Stated {
+        #[serde(deserialize_with = "bounded::set")]
+        roles: BTreeSet<String>,
+        #[serde(default, deserialize_with = "bounded::set")]
+        bound_roles: BTreeSet<String>,
+        #[serde(deserialize_with = "bounded::set")]
+        extensions: BTreeSet<String>,
+    }
+    let Stated { roles, bound_roles, extensions } = Stated::deserialize(from)?;
+    Ok(Requirements { roles, bound_roles, extensions })
 }
 
 mod optional_iv {

@@ -14,6 +14,7 @@ use crate::postgres::properties::{Own, Rules};
 use crate::postgres::scratch::{Place, Scratch};
 use crate::postgres::shape::Shape;
 use crate::series::Series;
+use crate::stream::tables::Tables;
 use crate::vault::{Opened, Vault};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -85,6 +86,7 @@ fn filled(
     let manifest = opened.manifest.clone();
     let loads = opened.working.is_some();
     let own = own(&opened, scratch.name(), None)?;
+    let tables = Tables::of(opened.working.as_ref());
     let into = RestorePlan {
         settings: scratch.settings().clone(),
         database: scratch.name().to_owned(),
@@ -104,7 +106,7 @@ fn filled(
     let other_locale = scratch.lacking().locale.as_deref();
     restore(opened, &into, &target, monitor).map_err(|error| not_taken(&manifest.id, other_locale, error))?;
     scratch.loosen()?;
-    let found = recount(&manifest, scratch.settings(), target.server_major, plan.bin_dir.as_deref(), monitor)?;
+    let found = recount(&manifest, tables, scratch.settings(), target.server_major, plan.bin_dir.as_deref(), monitor)?;
     let stated = (manifest.dump.format == Format::Plain).then_some(manifest.tables.as_slice());
     let mut properties: Vec<String> =
         other_locale.map(|locale| format!("the server lacks the locale {locale}")).into_iter().collect();

@@ -135,7 +135,11 @@ pub struct Unfinished {
 
 /// Reads a small object whole; `limit` guards memory against an object that is not what it should be.
 pub fn read_small(store: &dyn Store, key: &str, limit: u64) -> Result<Vec<u8>> {
-    let object = store.open(key, None)?;
+    read_whole(store.open(key, None)?.as_ref(), key, limit)
+}
+
+/// The same of an object that is open.
+pub fn read_whole(object: &dyn Object, key: &str, limit: u64) -> Result<Vec<u8>> {
     let bytes = object.info().bytes;
     if bytes > limit {
         return Err(crate::error::Fault::damaged(format!(

@@ -2,19 +2,21 @@
 //!
 //! Payload first, `.meta` last, and only a `.meta` makes a backup; what is read back is authenticated before it is believed.
 
+mod budget;
 pub mod doubletake;
 pub mod fixed_name;
 mod publish;
+mod readers;
 
 use crate::error::{Fault, Kind, Result, kind};
-use crate::keys::{Key, Working};
+use crate::keys::{Key, KeyNote, Working};
 use crate::manifest::{
     BackupId, CIPHER, Compression, Dump, Encryption, FORMAT, Format, Kept, META_LIMIT, Manifest, Properties, Sealed,
     ServerNote, SnapshotNote, Tools, extension, id::folder,
 };
 use crate::monitor::Monitor;
 use crate::series::Series;
-use crate::store::{Creation, Held, Object, Purpose, Receipt, Store, Upload, read_small};
+use crate::store::{Creation, Held, Object, Purpose, Receipt, Store, Upload, read_whole};
 use crate::stream::archive::{Archive, Verdict};
 use crate::stream::tally::Summer;
 use crate::stream::{Pack, Packed, Recipe, unpack};
@@ -89,25 +91,23 @@ impl Vault {
         })
     }
 
-    /// The `.meta`, taken apart but not believed.
+    /// The `.meta`, read but neither parsed nor believed.
     pub fn sealed(&self, id: &BackupId) -> Result<Sealed> {
-        self.document(id).map(|(sealed, _)| sealed)
+        self.read_meta(id, self.meta(id)?.as_ref())
     }
 
-    /// The `.meta`, with its bytes as they are stored.
-    pub fn document(&self, id: &BackupId) -> Result<(Sealed, Vec<u8>)> {
-        let key = id.meta_key();
-        let bytes = read_small(self.store.as_ref(), &key, META_LIMIT).map_err(|error| match kind(&error) {
+    fn meta(&self, id: &BackupId) -> Result<Box<dyn Object>> {
+        self.store.open(&id.meta_key(), None).map_err(|error| match kind(&error) {
             Kind::NotFound => Fault::not_found(format!("there is no backup {id} in {}", self.store.location()))
                 .hint("\"pgbk list\" shows what is stored")
                 .into(),
             _ => error,
-        })?;
-        let sealed = Sealed::parse(&key, &bytes)?;
-        if sealed.claims().id != *id {
-            return Err(Fault::damaged(format!("\"{key}\" is the .meta of {}", sealed.claims().id)).into());
-        }
-        Ok((sealed, bytes))
+        })
+    }
+
+    fn read_meta(&self, id: &BackupId, object: &dyn Object) -> Result<Sealed> {
+        let key = id.meta_key();
+        Ok(Sealed::parse(&key, read_whole(object, &key, META_LIMIT)?)?.of(id))
     }
 
     pub fn manifest(&self, id: &BackupId) -> Result<(Manifest, Option<Working>)> {
@@ -331,8 +331,8 @@ pub fn locked(manifest: &Manifest, [payload, meta]: [Held; 2], monitor: &dyn Mon
 
 fn encryption(working: Option<&Working>) -> Encryption {
     let iv = working.and_then(|working| match working.note {
-        crate::keys::KeyNote::Raw { .. } => Some(working.iv),
-        crate::keys::KeyNote::Password { .. } => None,
+        KeyNote::Raw { .. } => Some(working.iv),
+        KeyNote::Password { .. } => None,
     });
     Encryption { cipher: CIPHER.to_owned(), iv }
 }

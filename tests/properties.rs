@@ -173,7 +173,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = Sealed::parse("x.meta", &bytes);
+        let _ = Sealed::parse("x.meta", bytes);
     }
 
     #[test]
@@ -182,10 +182,10 @@ proptest! {
         static DOCUMENTS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| [document(false), document(true)]);
         let document = &DOCUMENTS[usize::from(keyed)];
         let key = keyed.then(|| raw_key(None));
-        prop_assert!(Sealed::parse("x.meta", document).unwrap().authenticate(key.as_ref(), false).is_ok());
+        prop_assert!(Sealed::parse("x.meta", document.clone()).unwrap().authenticate(key.as_ref(), false).is_ok());
         let other = changed(document, at, &change);
         prop_assume!(&other != document);
-        let outcome = Sealed::parse("x.meta", &other).and_then(|sealed| sealed.authenticate(key.as_ref(), false));
+        let outcome = Sealed::parse("x.meta", other).and_then(|sealed| sealed.authenticate(key.as_ref(), false));
         match outcome {
             Ok(_) => prop_assert!(false, "accepted"),
             // A version from the future is no damage, and nothing of it was believed.

@@ -13,15 +13,35 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// `.meta` documents read at the same time.
-const READERS: usize = 8;
+/// What the list shows of a `.meta`; the rest of the document is not kept.
+struct Claim {
+    object: String,
+    plain_bytes: u64,
+    stored_bytes: u64,
+    rows: Option<u64>,
+    server_version: Option<String>,
+    extension: String,
+}
+
+impl Claim {
+    fn of(manifest: Manifest) -> Claim {
+        Claim {
+            plain_bytes: manifest.plain.bytes,
+            stored_bytes: manifest.stored.bytes,
+            rows: manifest.rows(),
+            extension: extension(manifest.dump.format, manifest.compression, manifest.encryption.is_some()),
+            server_version: manifest.server.map(|server| server.version),
+            object: manifest.object,
+        }
+    }
+}
 
 pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
     let place = config::place(&args.store, true)?;
     let vault = Vault { store: place.store, key: None, encrypt: false, verify: true, allow_unauthenticated: true };
     let ids = vault.ids(args.database.as_deref())?;
-    let rows: Vec<(BackupId, Result<Manifest>)> =
-        ids.into_iter().zip(claims(&vault, args.database.as_deref())?).collect();
+    let claims = claims(&vault, &ids)?;
+    let rows: Vec<(BackupId, Result<Claim>)> = ids.into_iter().zip(claims).collect();
     for (id, claims) in &rows {
         if let Err(error) = claims {
             console.warn(&format!("{id} cannot be read: {error:#}"));
@@ -48,40 +68,26 @@ fn proofs(args: &ListArgs) -> BTreeMap<BackupId, Timestamp> {
 }
 
 /// What each `.meta` says of itself; nothing here is authenticated, and nothing is restored by it.
-fn claims(vault: &Vault, database: Option<&str>) -> Result<Vec<Result<Manifest>>> {
-    let ids = vault.ids(database)?;
-    let mut all = Vec::new();
-    for batch in ids.chunks(READERS) {
-        let read = std::thread::scope(|scope| {
-            let readers: Vec<_> = batch
-                .iter()
-                .map(|id| scope.spawn(move || vault.sealed(id).map(|sealed| sealed.claims().clone())))
-                .collect();
-            readers.into_iter().map(|reader| reader.join()).collect::<Vec<_>>()
-        });
-        for result in read {
-            all.push(result.unwrap_or_else(|_| Err(anyhow::anyhow!("a reader panicked"))));
-        }
-    }
-    Ok(all)
+fn claims(vault: &Vault, ids: &[BackupId]) -> Result<Vec<Result<Claim>>> {
+    vault.each(ids, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(Claim::of))
 }
 
-fn document(id: &BackupId, manifest: Option<&Manifest>, proven: Option<&Timestamp>) -> Value {
+fn document(id: &BackupId, claim: Option<&Claim>, proven: Option<&Timestamp>) -> Value {
     json!({
         "id": id,
         "database": id.database(),
         "taken_at": id.taken_at(),
-        "object": manifest.map(|manifest| &manifest.object),
-        "plain_bytes": manifest.map(|manifest| manifest.plain.bytes),
-        "stored_bytes": manifest.map(|manifest| manifest.stored.bytes),
-        "rows": manifest.and_then(Manifest::rows),
-        "server_version": manifest.and_then(|manifest| manifest.server.as_ref()).map(|server| &server.version),
-        "readable": manifest.is_some(),
+        "object": claim.map(|claim| &claim.object),
+        "plain_bytes": claim.map(|claim| claim.plain_bytes),
+        "stored_bytes": claim.map(|claim| claim.stored_bytes),
+        "rows": claim.and_then(|claim| claim.rows),
+        "server_version": claim.and_then(|claim| claim.server_version.as_ref()),
+        "readable": claim.is_some(),
         "proven_at": proven,
     })
 }
 
-fn table(rows: &[(BackupId, Result<Manifest>)], proofs: &BTreeMap<BackupId, Timestamp>, now: Timestamp) -> String {
+fn table(rows: &[(BackupId, Result<Claim>)], proofs: &BTreeMap<BackupId, Timestamp>, now: Timestamp) -> String {
     if rows.is_empty() {
         return "no backups\n".to_owned();
     }
@@ -93,14 +99,14 @@ fn table(rows: &[(BackupId, Result<Manifest>)], proofs: &BTreeMap<BackupId, Time
     for (id, claims) in rows.iter().rev() {
         let age = age(id, now);
         match claims {
-            Ok(manifest) => text.push_str(&format!(
+            Ok(claim) => text.push_str(&format!(
                 "{:width$}  {age:>9}  {:>12}  {:>12}  {:>10}  {:>9}  {}\n",
                 id.to_string(),
-                bytes(manifest.stored.bytes),
-                bytes(manifest.plain.bytes),
-                manifest.rows().map_or("-".to_owned(), |rows| rows.to_string()),
+                bytes(claim.stored_bytes),
+                bytes(claim.plain_bytes),
+                claim.rows.map_or("-".to_owned(), |rows| rows.to_string()),
                 proofs.get(id).map_or("-".to_owned(), |proven| since(*proven, now)),
-                extension(manifest.dump.format, manifest.compression, manifest.encryption.is_some()),
+                claim.extension,
             )),
             Err(_) => text.push_str(&format!("{:width$}  {age:>9}  unreadable\n", id.to_string())),
         }

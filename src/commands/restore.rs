@@ -123,12 +123,8 @@ fn pick(database: Option<&str>, vault: &Vault) -> Result<Option<BackupId>> {
     let items: Vec<String> = ids
         .iter()
         .map(|id| {
-            let size = match vault.sealed(id) {
-                Ok(sealed) => format!(
-                    "{} stored, {} dump",
-                    bytes(sealed.claims().stored.bytes),
-                    bytes(sealed.claims().plain.bytes)
-                ),
+            let size = match vault.sealed(id).and_then(|sealed| sealed.claims()) {
+                Ok(claims) => format!("{} stored, {} dump", bytes(claims.stored.bytes), bytes(claims.plain.bytes)),
                 Err(_) => "unreadable".to_owned(),
             };
             format!("{:width$}  {:>8} ago  {size}", id.to_string(), age(id, now))

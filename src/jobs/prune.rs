@@ -4,16 +4,13 @@ use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
 use crate::leftovers::Leftovers;
 use crate::manifest::id::folder;
-use crate::manifest::{BackupId, Manifest};
+use crate::manifest::{BackupId, Manifest, Sealed};
 use crate::monitor::Monitor;
 use crate::retention::{Candidate, Decision, Policy, is_most};
 use crate::store::remove_for_good;
 use crate::vault::Vault;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-
-/// Backups looked at at the same time.
-const READERS: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -116,32 +113,33 @@ fn survey(vault: &Vault, database: &str) -> Result<BTreeMap<BackupId, Found>> {
     let objects = vault.store.list(&folder(database))?;
     let sizes: BTreeMap<&str, u64> = objects.iter().map(|object| (object.key.as_str(), object.bytes)).collect();
     let ids: Vec<BackupId> = objects.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect();
+    let looked = vault.each(&ids, |id, sealed| look(vault, id, sealed, &sizes))?;
     let mut found = BTreeMap::new();
-    for batch in ids.chunks(READERS) {
-        let looked = std::thread::scope(|scope| {
-            let readers: Vec<_> = batch.iter().map(|id| scope.spawn(|| look(vault, id, &sizes))).collect();
-            readers.into_iter().map(|reader| reader.join()).collect::<Vec<_>>()
-        });
-        for (id, looked) in batch.iter().zip(looked) {
-            let looked = looked.unwrap_or_else(|_| Err(anyhow::anyhow!("a reader panicked")))?;
-            found.extend(looked.map(|looked| (id.clone(), looked)));
-        }
+    for (id, looked) in ids.iter().zip(looked) {
+        found.extend(looked?.map(|looked| (id.clone(), looked)));
     }
     Ok(found)
 }
 
 /// A good backup has a `.meta` that is readable, authentic where a key is set, and its payload in the stated size. Whatever else
 /// keeps this from being seen is an error. None: it is not there any more.
-fn look(vault: &Vault, id: &BackupId, sizes: &BTreeMap<&str, u64>) -> Result<Option<Found>> {
-    let manifest = match vault.sealed(id) {
-        // Without a key nobody can tell more of what a key has sealed.
-        Ok(sealed) if vault.key.is_none() && sealed.claims().key.is_some() => sealed.unauthenticated(),
+fn look(vault: &Vault, id: &BackupId, sealed: Result<Sealed>, sizes: &BTreeMap<&str, u64>) -> Result<Option<Found>> {
+    let manifest = match sealed {
+        Ok(sealed) if vault.key.is_none() && sealed.key().is_some() => match vault.allow_unauthenticated {
+            true => sealed.unauthenticated(),
+            false => return Err(key_needed(id)),
+        },
         Ok(sealed) => {
-            sealed.authenticate(vault.key.as_ref(), vault.allow_unauthenticated).map(|(manifest, _)| manifest)
+            let read = sealed.authenticate(vault.key.as_ref(), vault.allow_unauthenticated);
+            read.map(|(manifest, _)| manifest)
         }
         Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
-        Err(error) if kind(&error) == Kind::Damaged => Err(error),
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
+    };
+    // A signal, or a password that could not be tried, is nothing that is wrong with the backup.
+    let manifest = match manifest {
+        Err(error) if kind(&error) != Kind::Damaged => return Err(error),
+        judged => judged,
     };
     let payload = manifest.and_then(|manifest| payload(&manifest, sizes));
     let trouble = payload.as_ref().err().map(|error| format!("{error:#}"));
@@ -157,6 +155,13 @@ fn payload(manifest: &Manifest, sizes: &BTreeMap<&str, u64>) -> Result<Payload> 
         Some(bytes) => Err(Fault::damaged(format!("its payload has {bytes} bytes, not {stated}")).into()),
         None => Err(Fault::damaged("its payload is missing").into()),
     }
+}
+
+/// Whoever may add objects could make newer ones than the real ones are, which a look without the key takes for good.
+fn key_needed(id: &BackupId) -> anyhow::Error {
+    Fault::usage(format!("{id} was made with a key, and none is set: which backups are real cannot be told"))
+        .hint("set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD; --allow-unauthenticated counts whatever is there, and may remove real backups for forged ones")
+        .into()
 }
 
 /// The `.meta` first: from then on there is no backup, whatever becomes of the payload.

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// A dump that writes nothing for so long has stopped.
 const STALL: Duration = Duration::from_secs(3600);
 
-/// Dumps the database as the backup was dumped, through the counter that counted for its `.meta`; nothing is stored.
+/// Dumps the database as the backup was dumped, through the counter that counted for its `.meta`, under the same key; nothing is stored.
 ///
 /// That is a proof: `pg_dump` writes the rows of a table in the order in which they lie, and a restore lays them down in the order
 /// in which the backup has them, for each COPY goes into a table that the same transaction has made, whose free space nobody
@@ -23,6 +23,7 @@ const STALL: Duration = Duration::from_secs(3600);
 /// else the text of a value depends on is taken over: the user's arguments, the encoding, and the settings of the session.
 pub fn recount(
     manifest: &Manifest,
+    mut tables: Tables,
     scratch: &Settings,
     server_major: u32,
     bin_dir: Option<&Path>,
@@ -34,7 +35,6 @@ pub fn recount(
     let arguments = dump::again(&manifest.dump.arguments)?;
     monitor.begin(&format!("compare {}", manifest.id), Some(manifest.plain.bytes));
     let mut dump = ChildReader::spawn(&pg_dump.path, &arguments, &environment, STALL)?;
-    let mut tables = Tables::default();
     drain(&mut dump, monitor, |bytes| {
         tables.update(bytes);
         Ok(())

@@ -1,7 +1,7 @@
 //! Moves backups between the vault and files: `download`, `upload`, and both `--raw`.
 
 use crate::error::{Fault, Result};
-use crate::manifest::{BackupId, Compression, Format, META, Manifest, Sealed};
+use crate::manifest::{BackupId, Compression, Format, META, META_LIMIT, Manifest, Sealed};
 use crate::monitor::Monitor;
 use crate::newfile::NewFile;
 use crate::store::{Creation, Purpose, write_as};
@@ -52,8 +52,8 @@ pub fn download_raw(
     force: bool,
     monitor: &dyn Monitor,
 ) -> Result<PathBuf> {
-    let (sealed, meta) = vault.document(id)?;
-    let manifest = carried(vault, sealed)?;
+    let sealed = vault.sealed(id)?;
+    let manifest = carried(vault, &sealed)?;
     let object = vault.payload(&manifest)?;
     let path = folder.join(manifest.file_name());
     let mut file = NewFile::create(&path, force)?;
@@ -74,15 +74,15 @@ pub fn download_raw(
         );
     }
     let mut meta_file = NewFile::create(&folder.join(format!("{id}{META}")), force)?;
-    meta_file.write_all(&meta)?;
+    meta_file.write_all(sealed.bytes())?;
     file.commit()?;
     meta_file.commit()?;
     Ok(path)
 }
 
 /// Authenticated where the key is there; a backup with a key may also be carried by who does not have it.
-fn carried(vault: &Vault, sealed: Sealed) -> Result<Manifest> {
-    if vault.key.is_none() && sealed.claims().key.is_some() {
+fn carried(vault: &Vault, sealed: &Sealed) -> Result<Manifest> {
+    if vault.key.is_none() && sealed.key().is_some() {
         return sealed.unauthenticated();
     }
     sealed.authenticate(vault.key.as_ref(), vault.allow_unauthenticated).map(|(manifest, _)| manifest)
@@ -149,8 +149,8 @@ fn recognise(head: &[u8]) -> Result<Format> {
 /// Puts stored bytes and their `.meta`, as `download --raw` wrote them, into this vault unchanged.
 pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<Manifest> {
     let (payload, meta_path) = pair(path)?;
-    let meta = std::fs::read(&meta_path).map_err(|error| unreadable(&meta_path, &error))?;
-    let manifest = carried(vault, Sealed::parse(&meta_path.display().to_string(), &meta)?)?;
+    let sealed = Sealed::parse(&meta_path.display().to_string(), read_meta(&meta_path)?)?;
+    let manifest = carried(vault, &sealed)?;
     let payload = payload.unwrap_or_else(|| meta_path.with_file_name(manifest.file_name()));
     let mut file = File::open(&payload).map_err(|error| unreadable(&payload, &error))?;
     let creation = Creation { expected: manifest.stored.bytes, purpose: Purpose::Payload, ..Creation::default() };
@@ -168,7 +168,7 @@ pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<M
         );
     }
     let receipt = object.commit()?;
-    let written = match write_as(vault.store.as_ref(), &manifest.meta_key(), &meta, Purpose::Meta) {
+    let written = match write_as(vault.store.as_ref(), &manifest.meta_key(), sealed.bytes(), Purpose::Meta) {
         Ok(written) => written,
         Err(error) => {
             vault.store.remove(&manifest.object, None)?;
@@ -191,6 +191,17 @@ fn pair(path: &Path) -> Result<(Option<PathBuf>, PathBuf)> {
             .hint("--raw takes a file that \"pgbk download --raw\" wrote, with its .meta beside it")
     })?;
     Ok((Some(path.to_owned()), path.with_file_name(format!("{id}{META}"))))
+}
+
+/// No more of it than a `.meta` may have.
+fn read_meta(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(META_LIMIT + 1).read_to_end(&mut bytes));
+    read.map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > META_LIMIT {
+        return Err(Fault::damaged(format!("\"{}\" is longer than a .meta may be", path.display())).into());
+    }
+    Ok(bytes)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Fault {

@@ -125,7 +125,7 @@ fn deeper(opened: Opened, manifest: &Manifest, level: Level, monitor: &dyn Monit
 
 fn stored(opened: Opened, monitor: &dyn Monitor) -> Result<()> {
     let Opened { manifest, working, object } = opened;
-    let tagger = Tagger::new(working.map(|working| working.mac.clone()));
+    let tagger = Tagger::of(working.as_ref());
     monitor.begin(&format!("verify {}", manifest.id), Some(manifest.stored.bytes));
     let mut reader = VerifiedReader::new(object, manifest.chunks.clone(), tagger, &manifest.object)?;
     let mut summer = Summer::default();
@@ -144,13 +144,13 @@ fn stored(opened: Opened, monitor: &dyn Monitor) -> Result<()> {
 
 fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result<()> {
     monitor.begin(&format!("verify {}", manifest.id), Some(manifest.plain.bytes));
+    let mut tables = Tables::of(opened.working.as_ref());
     let mut reader = opened.plain()?;
     match manifest.dump.format {
         Format::Plain => {}
         Format::Custom => return archive(&mut reader, manifest, monitor),
         Format::Tar => return Contents::read(&mut reader).map(|_| monitor.end()),
     }
-    let mut tables = Tables::default();
     drain(&mut reader, monitor, |bytes| {
         tables.update(bytes);
         Ok(())

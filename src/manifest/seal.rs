@@ -3,9 +3,10 @@
 //! With a key it is `"mac"`, a keyed BLAKE2b-256; without one it is `"checksum"`, the same unkeyed, which anyone could compute. It
 //! covers the text as it stands, so there is no canonical form to disagree about.
 
-use super::{FORMAT, MOST_CHUNKS, Manifest, OLDEST};
+use super::head::{Head, damaged};
+use super::{BackupId, LARGEST_CHUNK, MOST_CHUNKS, Manifest, SMALLEST_CHUNK};
 use crate::error::{Fault, Result};
-use crate::keys::{Key, Working, keyed};
+use crate::keys::{Key, KeyNote, Working};
 use blake2::Blake2b;
 use blake2::digest::{Digest, consts::U32};
 
@@ -14,11 +15,17 @@ const UNKEYED: &str = ",\n  \"checksum\": \"";
 const END: &str = "\"\n}\n";
 const DIGITS: usize = 64;
 
-/// A document whose seal has not been looked at yet.
+/// A document whose seal has not been looked at yet. Of what it says, only the format and the key are known.
 #[derive(Debug)]
 pub struct Sealed {
-    manifest: Manifest,
-    covered: Vec<u8>,
+    /// For messages.
+    name: String,
+    /// The backup that it must be of; None for whatever it says.
+    id: Option<BackupId>,
+    key: Option<KeyNote>,
+    text: String,
+    /// How many bytes of it are under the seal.
+    covered: usize,
     seal: [u8; 32],
     keyed: bool,
 }
@@ -29,7 +36,7 @@ impl Manifest {
         let mut text = serde_json::to_string_pretty(self)?;
         text.truncate(text.len() - "\n}".len());
         let (member, seal) = match working {
-            Some(working) => (KEYED, keyed(&working.mac, &[text.as_bytes()])),
+            Some(working) => (KEYED, working.seal(text.as_bytes())),
             None => (UNKEYED, unkeyed(text.as_bytes())),
         };
         text.push_str(member);
@@ -40,68 +47,94 @@ impl Manifest {
 }
 
 impl Sealed {
-    /// Takes a stored document apart. `name` is for messages.
-    pub fn parse(name: &str, bytes: &[u8]) -> Result<Sealed> {
-        let damaged = |why: &str| Fault::damaged(format!("\"{name}\" is not a whole .meta document: {why}"));
-        let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is not text"))?;
-        let (covered, seal, keyed) = split(text).ok_or_else(|| damaged("its last member is not a seal"))?;
-        let manifest: Manifest = serde_json::from_str(text).map_err(|error| {
-            match serde_json::from_str::<serde_json::Value>(text).ok().and_then(|value| value["pgbk"].as_u64()) {
-                Some(version) if version > u64::from(FORMAT) => newer(name, version),
-                _ => damaged(&error.to_string()),
-            }
-        })?;
-        match manifest.pgbk {
-            OLDEST..=FORMAT => {}
-            0 => return Err(damaged("there is no format version 0").into()),
-            version => return Err(newer(name, version.into()).into()),
+    /// Takes the bytes of a stored document. `name` is for messages.
+    pub fn parse(name: &str, bytes: Vec<u8>) -> Result<Sealed> {
+        let text = String::from_utf8(bytes).map_err(|_| damaged(name, "it is not text"))?;
+        let (covered, seal, keyed) = split(&text).ok_or_else(|| damaged(name, "its last member is not a seal"))?;
+        let key = Head::read(name, &text)?.key;
+        if key.is_some() != keyed {
+            return Err(damaged(name, "it contradicts itself about its key").into());
         }
-        Ok(Sealed { manifest, covered: covered.as_bytes().to_vec(), seal, keyed })
+        Ok(Sealed { name: name.to_owned(), id: None, key, covered: covered.len(), text, seal, keyed })
     }
 
-    /// What the document says of itself, for a listing. Nothing may be restored by it.
-    pub fn claims(&self) -> &Manifest {
-        &self.manifest
+    /// Whose it must be.
+    pub fn of(self, id: &BackupId) -> Sealed {
+        Sealed { id: Some(id.clone()), ..self }
+    }
+
+    /// The key that it says it was made with. None: it has no seal but a checksum.
+    pub fn key(&self) -> Option<&KeyNote> {
+        self.key.as_ref()
+    }
+
+    /// The document as it is stored.
+    pub fn bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// Reads what the document says of itself, for a listing. Nothing may be restored by it.
+    pub fn claims(&self) -> Result<Manifest> {
+        if !self.keyed {
+            self.holds(&unkeyed(self.covered()))?;
+        }
+        self.read()
     }
 
     /// The manifest for whoever only carries the stored bytes and has no key: nothing vouches for it, but it is consistent in
     /// itself and names no other object than its own.
-    pub fn unauthenticated(self) -> Result<Manifest> {
-        self.manifest.consistent()?;
-        Ok(self.manifest)
+    pub fn unauthenticated(&self) -> Result<Manifest> {
+        let manifest = self.claims()?;
+        manifest.consistent()?;
+        Ok(manifest)
     }
 
-    /// Checks the seal with the user's key and gives the manifest, with the working keys where a key made it.
+    /// Checks the seal with the user's key and only then reads the manifest; gives it with the working keys where a key made it.
     ///
     /// A document without a keyed seal is refused when a key is set, unless `unkeyed` allows it: anyone who can write to the
     /// store could have made it.
-    pub fn authenticate(self, key: Option<&Key>, unkeyed_allowed: bool) -> Result<(Manifest, Option<Working>)> {
-        let id = &self.manifest.id;
-        let working = match (&self.manifest.key, key) {
-            (Some(note), Some(key)) if self.keyed => {
-                let iv = self.manifest.encryption.as_ref().and_then(|encryption| encryption.iv);
-                Some(key.resume(note, iv)?)
-            }
-            (Some(_), None) if self.keyed => return Err(key_missing(id)),
-            (None, None) if !self.keyed => None,
-            (None, Some(_)) if !self.keyed => {
-                if !unkeyed_allowed {
-                    return Err(unauthenticated(id));
-                }
-                None
-            }
-            _ => return Err(Fault::damaged(format!("the .meta of {id} contradicts itself about its key")).into()),
+    pub fn authenticate(&self, key: Option<&Key>, unkeyed_allowed: bool) -> Result<(Manifest, Option<Working>)> {
+        let mut working = match (&self.key, key) {
+            (Some(note), Some(key)) => Some(key.resume(note)?),
+            (Some(_), None) => return Err(key_missing(&self.subject())),
+            (None, Some(_)) if !unkeyed_allowed => return Err(unauthenticated(&self.subject())),
+            (None, _) => None,
         };
-        let expected = match &working {
-            Some(working) => keyed(&working.mac, &[&self.covered]),
-            None => unkeyed(&self.covered),
-        };
-        if !openssl::memcmp::eq(&expected, &self.seal) {
-            let what = if self.keyed { "was changed after it was made" } else { "is damaged" };
-            return Err(Fault::damaged(format!("the .meta of {id} {what}: its seal does not hold")).into());
+        self.holds(&working.as_ref().map_or_else(|| unkeyed(self.covered()), |working| working.seal(self.covered())))?;
+        let manifest = self.read()?;
+        manifest.consistent()?;
+        if let (Some(working), Some(iv)) = (&mut working, manifest.encryption.as_ref().and_then(|how| how.iv)) {
+            working.iv = iv;
         }
-        self.manifest.consistent()?;
-        Ok((self.manifest, working))
+        Ok((manifest, working))
+    }
+
+    fn covered(&self) -> &[u8] {
+        &self.text.as_bytes()[..self.covered]
+    }
+
+    fn holds(&self, expected: &[u8; 32]) -> Result<()> {
+        if openssl::memcmp::eq(expected, &self.seal) {
+            return Ok(());
+        }
+        let what = if self.keyed { "was changed after it was made" } else { "is damaged" };
+        Err(Fault::damaged(format!("the .meta of {} {what}: its seal does not hold", self.subject())).into())
+    }
+
+    /// The one place where a document is parsed.
+    fn read(&self) -> Result<Manifest> {
+        let manifest: Manifest =
+            serde_json::from_str(&self.text).map_err(|error| damaged(&self.name, &error.to_string()))?;
+        match &self.id {
+            Some(id) if manifest.id != *id => {
+                Err(Fault::damaged(format!("\"{}\" is the .meta of {}", self.name, manifest.id)).into())
+            }
+            _ => Ok(manifest),
+        }
+    }
+
+    fn subject(&self) -> String {
+        self.id.as_ref().map_or_else(|| format!("\"{}\"", self.name), ToString::to_string)
     }
 }
 
@@ -117,6 +150,13 @@ impl Manifest {
         if self.encryption.is_some() && self.key.is_none() {
             return wrong("it is encrypted but names no key");
         }
+        let says_iv = self.encryption.as_ref().map(|encryption| encryption.iv.is_some());
+        if says_iv.is_some_and(|says| says != matches!(self.key, Some(KeyNote::Raw { .. }))) {
+            return wrong("its IV does not fit its key");
+        }
+        if self.previous.as_ref().is_some_and(|previous| previous.database() != self.database) {
+            return wrong("the backup before it is of another database");
+        }
         if self.id.database() != self.database {
             return wrong("its id names another database");
         }
@@ -124,7 +164,7 @@ impl Manifest {
         if self.object != self.id.object_key(&extension) {
             return wrong("its object is not the one that its id names");
         }
-        if self.chunks.size == 0 || self.chunks.size > 1 << 30 {
+        if !self.chunks.size.is_power_of_two() || !(SMALLEST_CHUNK..=LARGEST_CHUNK).contains(&self.chunks.size) {
             return wrong("its chunk size is out of range");
         }
         let expected = self.stored.bytes.div_ceil(self.chunks.size).max(1);
@@ -135,20 +175,15 @@ impl Manifest {
     }
 }
 
-fn newer(name: &str, version: u64) -> Fault {
-    Fault::failed(format!("\"{name}\" has format version {version}; this pgbk reads versions {OLDEST} to {FORMAT}"))
-        .hint("use a newer pgbk")
-}
-
-fn key_missing(id: &super::BackupId) -> anyhow::Error {
-    Fault::usage(format!("{id} was made with a key, and none is set"))
+fn key_missing(subject: &str) -> anyhow::Error {
+    Fault::usage(format!("{subject} was made with a key, and none is set"))
         .hint("set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD")
         .into()
 }
 
-fn unauthenticated(id: &super::BackupId) -> anyhow::Error {
+fn unauthenticated(subject: &str) -> anyhow::Error {
     Fault::damaged(format!(
-        "{id} is not authenticated, but a key is set: anyone who can write to the store could have made it"
+        "{subject} is not authenticated, but a key is set: anyone who can write to the store could have made it"
     ))
     .hint("if it is a backup from before the key was set, say --allow-unauthenticated")
     .into()

@@ -7,10 +7,10 @@ use super::codec::{Compressor, decompressor};
 use super::lanes::Lanes;
 use super::relay::Relay;
 use super::tables::{Outcome, Tables};
-use super::tally::{PlainTally, StoredTally, Tagger, chunk_size};
+use super::tally::{PlainTally, StoredTally, Summer, Tagger, chunk_size};
 use super::verified::VerifiedReader;
 use crate::error::Result;
-use crate::keys::Working;
+use crate::keys::{Purpose, Working};
 use crate::manifest::{Chunks, Compression, Format, Manifest, Sum};
 use crate::store::Object;
 use std::io::{self, Read, Write};
@@ -60,7 +60,7 @@ impl<W: Write + Send + 'static> Pack<W> {
         // Only on one thread do the hashes keep step with each other.
         let shared = Lanes::default();
         let lanes = || if recipe.compression.is_some() { Lanes::default() } else { shared.clone() };
-        let tagger = Tagger::new(recipe.working.map(|working| working.mac.clone()));
+        let tagger = Tagger::of(recipe.working);
         let stored = StoredTally::new(writer, &lanes(), tagger, chunk_size(recipe.expected));
         let passed = stored.passed();
         let cipher = match recipe.working {
@@ -68,8 +68,9 @@ impl<W: Write + Send + 'static> Pack<W> {
             _ => Encryptor::plain(stored),
         };
         // What only an SQL script has: COPY blocks and a trailer.
-        let tables = (recipe.format == Format::Plain).then(|| Tables::within(&lanes()));
-        let plain = |inner| PlainTally::new(inner, &lanes(), tables);
+        let key = |purpose| recipe.working.and_then(|working| working.key(purpose));
+        let tables = (recipe.format == Format::Plain).then(|| Tables::within(&lanes(), key(Purpose::Table)));
+        let plain = |inner| PlainTally::new(inner, Summer::within(&lanes(), key(Purpose::Plain)), tables);
         let first = if recipe.compression.is_some() {
             let codec = Compressor::new(Relay::there("encrypt", cipher)?, recipe.compression)?;
             Relay::here(plain(Relay::there("compress", codec)?))
@@ -105,12 +106,12 @@ impl<W: Write + Send + 'static> Write for Pack<W> {
 /// The dump of an authenticated backup. Every byte is verified before it is decrypted, and the end is an end only if the whole is
 /// what the manifest states.
 pub fn unpack(object: Box<dyn Object>, manifest: &Manifest, working: Option<&Working>) -> Result<Box<dyn Read + Send>> {
-    let tagger = Tagger::new(working.map(|working| working.mac.clone()));
+    let tagger = Tagger::of(working);
     let verified = VerifiedReader::new(object, manifest.chunks.clone(), tagger, &manifest.object)?;
     let compressed: Box<dyn Read + Send> = match (working, &manifest.encryption) {
         (Some(working), Some(_)) => Box::new(Decryptor::new(verified, working)?),
         _ => Box::new(verified),
     };
     let plain = decompressor(compressed, manifest.compression.map(|compression| compression.method))?;
-    Ok(Box::new(CheckedReader::new(plain, manifest.plain)))
+    Ok(Box::new(CheckedReader::new(plain, manifest.plain, Summer::of_plain(working))))
 }

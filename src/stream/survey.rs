@@ -36,7 +36,7 @@ pub fn survey(
     working: Option<&Working>,
     monitor: &dyn Monitor,
 ) -> Result<Survey> {
-    let mut stored = Tagging::new(object, Tagger::new(working.map(|working| working.mac.clone())));
+    let mut stored = Tagging::new(object, Tagger::of(working));
     let decrypted: Box<dyn Read + Send + '_> = match working {
         Some(working) => Box::new(Decryptor::new(&mut stored, working)?),
         None => Box::new(&mut stored),

@@ -1,6 +1,8 @@
 //! Counts and hashes the rows of a plain dump as it streams by, at no cost to the server.
 
 use super::lanes::{Lane, Lanes};
+use super::tally::DigestKey;
+use crate::keys::{Purpose, Working};
 use crate::manifest::Table;
 use crate::script::{Event, Keep, Requirements, Splitter};
 use blake2b_simd::Params;
@@ -27,23 +29,30 @@ struct Seen {
     tables: Vec<Table>,
     requirements: Requirements,
     lanes: Lanes,
+    /// Of the digest of each table.
+    key: DigestKey,
     /// Of the COPY block that is going on.
     hash: Option<Lane>,
 }
 
 impl Default for Tables {
     fn default() -> Self {
-        Self::within(&Lanes::default())
+        Self::within(&Lanes::default(), None)
     }
 }
 
 impl Tables {
-    /// Hashed beside other hashes.
-    pub fn within(lanes: &Lanes) -> Self {
+    /// For the dump of a backup that was made with these keys.
+    pub fn of(working: Option<&Working>) -> Self {
+        Self::within(&Lanes::default(), working.and_then(|working| working.key(Purpose::Table)))
+    }
+
+    /// Hashed beside other hashes, under a key where there is one.
+    pub fn within(lanes: &Lanes, key: DigestKey) -> Self {
         let (tables, requirements) = (Vec::new(), Requirements::default());
         Tables {
             splitter: Splitter::new(Keep::Head { limit: HEAD }),
-            seen: Seen { tables, requirements, lanes: lanes.clone(), hash: None },
+            seen: Seen { tables, requirements, lanes: lanes.clone(), key, hash: None },
         }
     }
 
@@ -77,7 +86,12 @@ impl Seen {
             Event::Statement { text, whole: true, .. } => self.requirements.scan(text),
             Event::CopyStart { table, .. } => {
                 self.tables.push(Table { name: table, rows: 0, bytes: 0, blake2b: [0; 32] });
-                self.hash = Some(self.lanes.open(Params::new().hash_length(32)));
+                let mut params = Params::new();
+                params.hash_length(32);
+                if let Some(key) = &self.key {
+                    params.key(&key[..]);
+                }
+                self.hash = Some(self.lanes.open(&params));
             }
             Event::CopyData(data) => {
                 if let (Some(table), Some(hash)) = (self.tables.last_mut(), &mut self.hash) {

@@ -3,12 +3,15 @@
 use super::Stage;
 use super::lanes::{Lane, Lanes, STEP};
 use super::tables::{Outcome, Tables};
-use crate::manifest::{Chunks, MOST_CHUNKS, Sum, Tag};
+use crate::keys::{Bytes32, Purpose, Working};
+use crate::manifest::{Chunks, LARGEST_CHUNK, MOST_CHUNKS, SMALLEST_CHUNK, Sum, Tag};
 use blake2b_simd::{Hash, Params};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use zeroize::Zeroizing;
+
+/// The key of a digest; None for one that anybody can compute.
+pub type DigestKey = Option<Bytes32>;
 
 /// Length and BLAKE2b-512 of what was seen.
 pub struct Summer {
@@ -18,14 +21,23 @@ pub struct Summer {
 
 impl Default for Summer {
     fn default() -> Self {
-        Summer::within(&Lanes::default())
+        Summer::within(&Lanes::default(), None)
     }
 }
 
 impl Summer {
-    /// Computed beside other hashes.
-    pub fn within(lanes: &Lanes) -> Self {
-        Summer { bytes: 0, hash: lanes.open(&Params::new()) }
+    /// Computed beside other hashes; under a key where there is one, so that the digest tells nothing to who does not have it.
+    pub fn within(lanes: &Lanes, key: DigestKey) -> Self {
+        let mut params = Params::new();
+        if let Some(key) = &key {
+            params.key(&key[..]);
+        }
+        Summer { bytes: 0, hash: lanes.open(&params) }
+    }
+
+    /// For the dump of a backup that was made with these keys.
+    pub fn of_plain(working: Option<&Working>) -> Self {
+        Summer::within(&Lanes::default(), working.and_then(|working| working.key(Purpose::Plain)))
     }
 
     pub fn update(&mut self, bytes: &[u8]) {
@@ -50,8 +62,8 @@ pub struct PlainTally<W> {
 }
 
 impl<W: Write> PlainTally<W> {
-    pub fn new(inner: W, lanes: &Lanes, tables: Option<Tables>) -> Self {
-        PlainTally { inner, sum: Summer::within(lanes), tables }
+    pub fn new(inner: W, sum: Summer, tables: Option<Tables>) -> Self {
+        PlainTally { inner, sum, tables }
     }
 }
 
@@ -79,17 +91,20 @@ impl<W: Write> Stage for PlainTally<W> {
     }
 }
 
-/// The key of the tags; without one they detect accident only.
-pub type TagKey = Option<Zeroizing<[u8; 32]>>;
-
 /// BLAKE2b-256, keyed where there is a key, over the chunk's bytes, its index (8 bytes, big-endian) and 1 for the last chunk, else 0.
 pub struct Tagger {
-    key: TagKey,
+    /// Without one the tags detect accident only.
+    key: DigestKey,
 }
 
 impl Tagger {
-    pub fn new(key: TagKey) -> Self {
+    pub fn new(key: DigestKey) -> Self {
         Tagger { key }
+    }
+
+    /// For the payload of a backup that was made with these keys.
+    pub fn of(working: Option<&Working>) -> Self {
+        Tagger::new(working.and_then(|working| working.key(Purpose::Chunk)))
     }
 
     fn params(&self) -> Params {
@@ -140,7 +155,7 @@ pub struct StoredTally<W> {
 
 impl<W: Write> StoredTally<W> {
     pub fn new(inner: W, lanes: &Lanes, tagger: Tagger, chunk_size: u64) -> Self {
-        let (sum, open) = (Summer::within(lanes), lanes.open(&tagger.params()));
+        let (sum, open) = (Summer::within(lanes, None), lanes.open(&tagger.params()));
         let chunks = Chunks { size: chunk_size, tags: Vec::new() };
         StoredTally { inner, passed: Arc::default(), sum, lanes: lanes.clone(), tagger, filled: 0, open, chunks }
     }
@@ -209,14 +224,13 @@ impl<W: Write> Stage for StoredTally<W> {
 
 /// The chunk size for an object of about this many bytes: a power of two from 1 MiB, with room for four times as many.
 pub fn chunk_size(expected: u64) -> u64 {
-    const SMALLEST: u64 = 1 << 20;
     expected
         .saturating_mul(4)
         .div_ceil(MOST_CHUNKS)
-        .max(SMALLEST)
+        .max(SMALLEST_CHUNK)
         .checked_next_power_of_two()
-        .unwrap_or(1 << 30)
-        .min(1 << 30)
+        .unwrap_or(LARGEST_CHUNK)
+        .min(LARGEST_CHUNK)
 }
 
 #[cfg(test)]
@@ -224,6 +238,7 @@ mod tests {
     use super::*;
     use crate::error::{Kind, hints, kind};
     use proptest::prelude::*;
+    use zeroize::Zeroizing;
 
     proptest! {
         #[test]

@@ -72,8 +72,8 @@ impl Vault {
             Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
             read => read?,
         };
-        if let Ok(sealed) = Sealed::parse(meta_key, &meta) {
-            let id = &sealed.claims().id;
+        if let Ok(manifest) = Sealed::parse(meta_key, meta.clone()).and_then(|sealed| sealed.claims()) {
+            let id = &manifest.id;
             return Err(Fault::usage(format!(
                 "\"{key}\" is no backup of Doubletake: its .meta is that of pgbk's {id}"
             ))

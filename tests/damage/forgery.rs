@@ -148,7 +148,7 @@ fn a_payload_of_another_salt_than_its_document_names_is_refused_although_its_tag
     sample.payload[8] ^= 1;
     let mut summer = Summer::default();
     summer.update(&sample.payload);
-    let (stored, tagger) = (summer.finish(), Tagger::new(working.map(|working| working.mac)));
+    let (stored, tagger) = (summer.finish(), Tagger::of(working.as_ref()));
     let tags = vec![tagger.tag(&sample.payload, 0, true)];
     let sealed = sample.resealed(|manifest| (manifest.stored, manifest.chunks.tags) = (stored, tags));
     let (given, outcome) = sealed.read();

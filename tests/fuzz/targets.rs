@@ -6,7 +6,7 @@ use pgbk::config::request_headers;
 use pgbk::cron::Timetable;
 use pgbk::databases::Databases;
 use pgbk::keys::Key;
-use pgbk::manifest::{BackupId, Manifest, Sealed, encode, unpacked};
+use pgbk::manifest::{BackupId, FORMAT, Manifest, Sealed, encode, unpacked};
 use pgbk::monitor::Silent;
 use pgbk::script::{Event, Keep, Requirements, Splitter, Tokens};
 use pgbk::secret::Secret;
@@ -37,17 +37,17 @@ const GENUINE: [&[u8]; 2] = [include_bytes!("corpus/meta/keyed.meta"), include_b
 
 /// The document of a backup: nothing that the key did not seal is taken, and what can be read can be sealed and read again.
 fn meta(data: &[u8]) {
-    if let Ok(sealed) = Sealed::parse("shop/shop.meta", data) {
+    if let Ok(sealed) = Sealed::parse("shop/shop.meta", data.to_vec()) {
         let taken = sealed.authenticate(Some(&RAW), false).is_ok();
         assert!(!taken || GENUINE.contains(&data), "a forgery was taken");
     }
     let Ok(manifest) = serde_json::from_slice::<Manifest>(data) else { return };
     let own = Key::begin(&RAW).expect("working keys");
     // Seconds are for people: read and written again, they may differ in their last digit.
-    let manifest = Manifest { key: Some(own.note.clone()), seconds: Default::default(), ..manifest };
+    let manifest = Manifest { pgbk: FORMAT, key: Some(own.note.clone()), seconds: Default::default(), ..manifest };
     // Of a format that this pgbk does not know, or of another key's making, it says so.
     let Ok(document) = manifest.seal(Some(&own)) else { return };
-    if let Ok(sealed) = Sealed::parse("shop/shop.meta", &document)
+    if let Ok(sealed) = Sealed::parse("shop/shop.meta", document.clone())
         && let Ok((read, _)) = sealed.authenticate(Some(&RAW), false)
     {
         assert_eq!(read.seal(Some(&own)).expect("sealed before"), document);
