@@ -24,6 +24,7 @@ AREAS = [
     ("flips", "flipped bits", "", 10_000, "cargo test --test damage"),
     ("forgeries", "truncations, swaps, replays, downgrades, foreign keys", "", 1_000, "cargo test --test damage"),
     ("bombs", "bombs", "", 3, "cargo test --test damage"),
+    ("traps", "traps in a database, under every name that could be looked up: set, and sprung", "", 8, "cargo test --test traps"),
     ("commands", "commands hidden in dumps", "", 10, "cargo test --test load"),
     ("secrets", "where secrets could show", "", 10, "cargo test --test failure"),
     ("values", "settings × ways of saying them: one meaning, or refused", "", 7_000, "cargo test --test values"),

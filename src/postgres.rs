@@ -15,6 +15,7 @@ pub mod locks;
 mod parameters;
 mod passfile;
 mod pool;
+mod preamble;
 mod privileges;
 pub mod properties;
 mod refusal;

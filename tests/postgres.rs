@@ -278,6 +278,15 @@ fn a_transaction_pool_is_recognised_and_named() {
     assert_eq!(kind(&error), Kind::Usage, "{error:#}");
     assert!(error.to_string().contains("transaction pooling"), "{error:#}");
     assert!(hints(&error)[0].contains("5432"));
+    // Who is lent the same server process next finds its own path.
+    let mut config = postgres::Config::new();
+    config.host("127.0.0.1").port(port.parse().unwrap()).user(USER).password(PASSWORD).dbname("postgres");
+    let path = config.connect(postgres::NoTls).unwrap().simple_query("SHOW search_path").unwrap();
+    let path = path.iter().find_map(|message| match message {
+        postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    });
+    assert_eq!(path.as_deref(), Some("\"$user\", public"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::child::CONNECT_TIMEOUT;
 use super::keepalive;
 use super::parameters::variable;
 use super::passfile::Found;
+use super::preamble::{self, Before};
 use super::refusal::{self, Place};
 use super::settings::{Endpoint, Settings};
 use super::tls::{self, Mode};
@@ -21,25 +22,33 @@ use std::time::{Duration, Instant};
 /// For what clears up after a signal, which leaves little time.
 const CLEARING: Duration = Duration::from_secs(3);
 
-pub(super) fn connect(settings: &Settings, application: &str) -> Result<(Client, Endpoint)> {
+/// A connection that has heard the preamble.
+pub(super) struct Opened {
+    pub client: Client,
+    /// Where it leads.
+    pub endpoint: Endpoint,
+    pub before: Before,
+}
+
+pub(super) fn connect(settings: &Settings, application: &str) -> Result<Opened> {
     by(&Plan::of(settings, application)?)
 }
 
 /// Signals that have come already do not count, and the server is not waited for as long.
-pub(super) fn connect_to_clear_up(settings: &Settings, application: &str) -> Result<(Client, Endpoint)> {
+pub(super) fn connect_to_clear_up(settings: &Settings, application: &str) -> Result<Opened> {
     let plan = Plan::of(settings, application)?;
     let limit = plan.limit.map_or(CLEARING, |limit| limit.min(CLEARING));
     by(&Plan { limit: Some(limit), regardless: true, ..plan })
 }
 
-fn by(plan: &Plan<'_>) -> Result<(Client, Endpoint)> {
+fn by(plan: &Plan<'_>) -> Result<Opened> {
     let settings = plan.settings;
     supported(settings)?;
     let mut faults = Vec::new();
     for wanted in wanted(settings)? {
         for endpoint in places(settings)? {
             match plan.visit(&endpoint, wanted)? {
-                Visit::Open(client, endpoint) => return Ok((*client, endpoint)),
+                Visit::Open(opened) => return Ok(*opened),
                 Visit::Refused(fault) => return Err(merge(faults, Some(fault)).into()),
                 Visit::Next(mut failed) => faults.append(&mut failed),
             }
@@ -89,7 +98,7 @@ fn places(settings: &Settings) -> Result<Vec<Endpoint>> {
 }
 
 enum Visit {
-    Open(Box<Client>, Endpoint),
+    Open(Box<Opened>),
     /// The server was reached and said no: other places are not tried.
     Refused(Fault),
     Next(Vec<Fault>),
@@ -129,8 +138,8 @@ impl Plan<'_> {
         for address in addresses {
             let pinned = Endpoint { address, ..endpoint.clone() };
             match self.reach(&pinned)? {
-                Ok(mut client) => match unfit(&mut client, wanted) {
-                    Ok(None) => return Ok(Visit::Open(Box::new(client), pinned)),
+                Ok((mut client, before)) => match unfit(&mut client, &before, wanted) {
+                    Ok(None) => return Ok(Visit::Open(Box::new(Opened { client, endpoint: pinned, before }))),
                     Ok(Some(what)) => failed.push(Fault::failed(format!("{pinned} {what}"))),
                     Err(error) => failed.push(self.fault(&pinned, &Failure::Server(error))),
                 },
@@ -148,7 +157,7 @@ impl Plan<'_> {
     }
 
     /// One address, with or without TLS as the mode says. The outer error is a signal.
-    fn reach(&self, endpoint: &Endpoint) -> Result<std::result::Result<Client, Vec<Failure>>> {
+    fn reach(&self, endpoint: &Endpoint) -> Result<std::result::Result<(Client, Before), Vec<Failure>>> {
         let transports: &[SslMode] = match self.mode {
             _ if endpoint.socket().is_some() => &[SslMode::Disable],
             Mode::Disable => &[SslMode::Disable],
@@ -159,7 +168,7 @@ impl Plan<'_> {
         let mut failures = Vec::new();
         for transport in transports {
             match self.open(endpoint, *transport)? {
-                Ok(client) => return Ok(Ok(client)),
+                Ok(reached) => return Ok(Ok(reached)),
                 Err(failure) => {
                     let other = failure.is_about_transport();
                     failures.push(failure);
@@ -172,7 +181,7 @@ impl Plan<'_> {
         Ok(Err(failures))
     }
 
-    fn open(&self, endpoint: &Endpoint, transport: SslMode) -> Result<std::result::Result<Client, Failure>> {
+    fn open(&self, endpoint: &Endpoint, transport: SslMode) -> Result<std::result::Result<(Client, Before), Failure>> {
         let mut config = self.config.clone();
         config.host(&endpoint.host).port(endpoint.port).ssl_mode(transport);
         if let Some(address) = endpoint.address {
@@ -183,7 +192,12 @@ impl Plan<'_> {
         }
         // The limit is for the whole way in, not for the first packet only; and a signal must end the wait.
         let tls = self.tls.clone();
-        let (connecting, begun) = (Apart::begin(move || config.connect(tls)), Instant::now());
+        let connecting = Apart::begin(move || {
+            let mut client = config.connect(tls)?;
+            let before = preamble::send(&mut client)?;
+            Ok((client, before))
+        });
+        let begun = Instant::now();
         loop {
             if let Some(connected) = connecting.within(interrupt::TICK)? {
                 return Ok(connected.map_err(Failure::Server));
@@ -265,20 +279,23 @@ fn addresses(endpoint: &Endpoint) -> std::result::Result<Vec<Option<IpAddr>>, Fa
 }
 
 /// What about the session is not as wanted.
-fn unfit(client: &mut Client, wanted: &str) -> std::result::Result<Option<&'static str>, postgres::Error> {
-    let (query, bad, what) = match wanted {
-        "read-write" => ("SHOW transaction_read_only", "on", "does not accept writes"),
-        "read-only" => ("SHOW transaction_read_only", "off", "is not read-only"),
-        "primary" => ("SELECT pg_is_in_recovery()", "t", "is a standby"),
-        "standby" => ("SELECT pg_is_in_recovery()", "f", "is not a standby"),
-        _ => return Ok(None),
-    };
-    let messages = client.simple_query(query)?;
-    let found = messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
+fn unfit(
+    client: &mut Client,
+    before: &Before,
+    wanted: &str,
+) -> std::result::Result<Option<&'static str>, postgres::Error> {
+    Ok(match wanted {
+        "read-write" => before.read_only.then_some("does not accept writes"),
+        "read-only" => (!before.read_only).then_some("is not read-only"),
+        "primary" => in_recovery(client)?.then_some("is a standby"),
+        "standby" => (!in_recovery(client)?).then_some("is not a standby"),
         _ => None,
-    });
-    Ok((found == Some(bad)).then_some(what))
+    })
+}
+
+fn in_recovery(client: &mut Client) -> std::result::Result<bool, postgres::Error> {
+    let messages = client.simple_query("SELECT pg_catalog.pg_is_in_recovery()")?;
+    Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"))))
 }
 
 /// One fault for everything that was tried. The kind and hint are the last one's, which is the one that was decisive.

@@ -5,23 +5,23 @@
 /// of a subscription.
 const LOOSE: &str = "
 SELECT made.kind, made.name FROM (
-    SELECT 1 AS turn, 'EVENT TRIGGER' AS kind, pg_catalog.quote_ident(evtname) AS name, 'pg_catalog.pg_event_trigger'::regclass AS class, oid AS object
+    SELECT 1 AS turn, 'EVENT TRIGGER' AS kind, pg_catalog.quote_ident(evtname) AS name, 'pg_catalog.pg_event_trigger'::pg_catalog.regclass AS class, oid AS object
         FROM pg_catalog.pg_event_trigger
-    UNION ALL SELECT 2, 'SUBSCRIPTION', pg_catalog.quote_ident(subname), 'pg_catalog.pg_subscription'::regclass, 0
+    UNION ALL SELECT 2, 'SUBSCRIPTION', pg_catalog.quote_ident(subname), 'pg_catalog.pg_subscription'::pg_catalog.regclass, 0
         FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE d.datname = pg_catalog.current_database()
-    UNION ALL SELECT 3, 'PUBLICATION', pg_catalog.quote_ident(pubname), 'pg_catalog.pg_publication'::regclass, oid
+    UNION ALL SELECT 3, 'PUBLICATION', pg_catalog.quote_ident(pubname), 'pg_catalog.pg_publication'::pg_catalog.regclass, oid
         FROM pg_catalog.pg_publication
     UNION ALL SELECT 4, 'TRANSFORM', pg_catalog.format('FOR %s LANGUAGE %I', pg_catalog.format_type(trftype, NULL), lanname),
-            'pg_catalog.pg_transform'::regclass, t.oid
+            'pg_catalog.pg_transform'::pg_catalog.regclass, t.oid
         FROM pg_catalog.pg_transform t JOIN pg_catalog.pg_language l ON l.oid = t.trflang
     UNION ALL SELECT 5, 'CAST', pg_catalog.format('(%s AS %s)', pg_catalog.format_type(castsource, NULL), pg_catalog.format_type(casttarget, NULL)),
-            'pg_catalog.pg_cast'::regclass, oid
+            'pg_catalog.pg_cast'::pg_catalog.regclass, oid
         FROM pg_catalog.pg_cast
-    UNION ALL SELECT 6, 'LANGUAGE', pg_catalog.quote_ident(lanname), 'pg_catalog.pg_language'::regclass, oid
+    UNION ALL SELECT 6, 'LANGUAGE', pg_catalog.quote_ident(lanname), 'pg_catalog.pg_language'::pg_catalog.regclass, oid
         FROM pg_catalog.pg_language
-    UNION ALL SELECT 7, 'ACCESS METHOD', pg_catalog.quote_ident(amname), 'pg_catalog.pg_am'::regclass, oid
+    UNION ALL SELECT 7, 'ACCESS METHOD', pg_catalog.quote_ident(amname), 'pg_catalog.pg_am'::pg_catalog.regclass, oid
         FROM pg_catalog.pg_am
-    UNION ALL SELECT 8, 'FOREIGN DATA WRAPPER', pg_catalog.quote_ident(fdwname), 'pg_catalog.pg_foreign_data_wrapper'::regclass, oid
+    UNION ALL SELECT 8, 'FOREIGN DATA WRAPPER', pg_catalog.quote_ident(fdwname), 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass, oid
         FROM pg_catalog.pg_foreign_data_wrapper
 ) made
 WHERE (made.object = 0 OR made.object >= 16384)
@@ -33,28 +33,28 @@ ORDER BY made.turn";
 pub fn count() -> String {
     format!(
         "{WITHIN}
-     + (SELECT count(*) FROM pg_catalog.pg_largeobject_metadata)
-     + (SELECT count(*) FROM ({LOOSE}) loose)"
+     + (SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata)
+     + (SELECT pg_catalog.count(*) FROM ({LOOSE}) loose)"
     )
 }
 
 /// What is in schemas, and those.
 const WITHIN: &str = "
 WITH own(classid, objid, nsp) AS (
-    SELECT 'pg_class'::regclass, oid, relnamespace FROM pg_catalog.pg_class WHERE relkind <> 'i' AND relkind <> 'I' AND relkind <> 't'
-    UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_catalog.pg_proc
-    UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace FROM pg_catalog.pg_type WHERE typtype IN ('d', 'e', 'r')
-    UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_catalog.pg_operator
-    UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace FROM pg_catalog.pg_collation
-    UNION ALL SELECT 'pg_conversion'::regclass, oid, connamespace FROM pg_catalog.pg_conversion
-    UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfnamespace FROM pg_catalog.pg_opfamily
-    UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgnamespace FROM pg_catalog.pg_ts_config
-    UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictnamespace FROM pg_catalog.pg_ts_dict
-    UNION ALL SELECT 'pg_ts_parser'::regclass, oid, prsnamespace FROM pg_catalog.pg_ts_parser
-    UNION ALL SELECT 'pg_ts_template'::regclass, oid, tmplnamespace FROM pg_catalog.pg_ts_template
-    UNION ALL SELECT 'pg_namespace'::regclass, oid, oid FROM pg_catalog.pg_namespace WHERE nspname <> 'public'
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, oid, relnamespace FROM pg_catalog.pg_class WHERE relkind <> 'i' AND relkind <> 'I' AND relkind <> 't'
+    UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, oid, pronamespace FROM pg_catalog.pg_proc
+    UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, oid, typnamespace FROM pg_catalog.pg_type WHERE typtype IN ('d', 'e', 'r')
+    UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, oid, oprnamespace FROM pg_catalog.pg_operator
+    UNION ALL SELECT 'pg_catalog.pg_collation'::pg_catalog.regclass, oid, collnamespace FROM pg_catalog.pg_collation
+    UNION ALL SELECT 'pg_catalog.pg_conversion'::pg_catalog.regclass, oid, connamespace FROM pg_catalog.pg_conversion
+    UNION ALL SELECT 'pg_catalog.pg_opfamily'::pg_catalog.regclass, oid, opfnamespace FROM pg_catalog.pg_opfamily
+    UNION ALL SELECT 'pg_catalog.pg_ts_config'::pg_catalog.regclass, oid, cfgnamespace FROM pg_catalog.pg_ts_config
+    UNION ALL SELECT 'pg_catalog.pg_ts_dict'::pg_catalog.regclass, oid, dictnamespace FROM pg_catalog.pg_ts_dict
+    UNION ALL SELECT 'pg_catalog.pg_ts_parser'::pg_catalog.regclass, oid, prsnamespace FROM pg_catalog.pg_ts_parser
+    UNION ALL SELECT 'pg_catalog.pg_ts_template'::pg_catalog.regclass, oid, tmplnamespace FROM pg_catalog.pg_ts_template
+    UNION ALL SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid, oid FROM pg_catalog.pg_namespace WHERE nspname <> 'public'
 )
-SELECT (SELECT count(*) FROM own JOIN pg_catalog.pg_namespace n ON n.oid = own.nsp
+SELECT (SELECT pg_catalog.count(*) FROM own JOIN pg_catalog.pg_namespace n ON n.oid = own.nsp
         WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                           WHERE d.classid = own.classid AND d.objid = own.objid AND d.deptype = 'e'))";

@@ -1,6 +1,8 @@
 //! The control connection of a backup: it knows the server, holds the lock, and keeps the snapshot to the end.
 
+use super::attempt::Opened;
 use super::line::Line;
+use super::preamble::Before;
 use super::scratch::PREFIX as SCRATCH;
 use super::settings::Settings;
 use super::target::literal;
@@ -69,9 +71,13 @@ const APPLICATION: &str = "pgbk";
 impl Control {
     /// Connects. Refuses a connection pool that shares server connections, on which neither lock nor snapshot would hold.
     pub fn open(settings: &Settings) -> Result<Control> {
-        let (client, settings) = settings.connect_pinned(APPLICATION)?;
+        let Opened { client, endpoint, before } = settings.open(APPLICATION)?;
+        let settings = settings.at(&endpoint);
         let (mut line, place) = (Line::new(client), settings.clone());
-        let server = line.ask(move |client| prepare(client, &place))?;
+        let server = line.ask(move |client| {
+            pool::refuse(client, &place)?;
+            Server::ask(client, before).with_context(|| format!("ask {} what it is", place.describe()))
+        })?;
         Ok(Control { line, settings, server, snapshot: None })
     }
 
@@ -86,7 +92,7 @@ impl Control {
 
     /// The database's size on the server's disk, in bytes.
     pub fn size(&mut self) -> Result<u64> {
-        Ok(self.ask("SELECT pg_database_size(current_database())".to_owned())?.parse()?)
+        Ok(self.ask("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())".to_owned())?.parse()?)
     }
 
     fn ask(&mut self, query: String) -> Result<String> {
@@ -96,7 +102,7 @@ impl Control {
     /// Takes the lock that keeps a second run away from this database, until the connection ends.
     pub fn lock(&mut self, lock: Lock) -> Result<()> {
         let (class, object) = (LOCK, lock as u32);
-        match self.ask(format!("SELECT pg_try_advisory_lock({class}, {object})"))?.as_str() {
+        match self.ask(format!("SELECT pg_catalog.pg_try_advisory_lock({class}, {object})"))?.as_str() {
             "t" => Ok(()),
             _ => {
                 let holder = self.holder(lock)?.unwrap_or_else(|| "another run that has just ended".to_owned());
@@ -128,10 +134,11 @@ impl Control {
     fn holder(&mut self, lock: Lock) -> Result<Option<String>> {
         let (class, object) = (LOCK, lock as u32);
         let query = format!(
-            "SELECT l.pid, a.application_name, date_trunc('second', a.backend_start), host(a.client_addr), a.usename
-             FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+            "SELECT l.pid, a.application_name, pg_catalog.date_trunc('second', a.backend_start),
+                 pg_catalog.host(a.client_addr), a.usename
+             FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
              WHERE l.locktype = 'advisory' AND l.classid = {class} AND l.objid = {object} AND l.objsubid = 2 AND l.granted
-               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1"
+               AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) LIMIT 1"
         );
         Ok(self.line.ask(move |client| first(client, &query))?.map(|row| {
             let part = |index, before: &str| match row.get(index) {
@@ -151,11 +158,11 @@ impl Control {
 
     /// Whether this role may see the passwords of roles, which managed servers keep to themselves.
     pub fn reads_passwords(&mut self) -> Result<bool> {
-        Ok(self.ask("SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')".to_owned())? == "t")
+        Ok(self.ask("SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')".to_owned())? == "t")
     }
 
     pub fn has_database(&mut self, name: &str) -> Result<bool> {
-        let query = format!("SELECT count(*) FROM pg_catalog.pg_database WHERE datname = {}", literal(name));
+        let query = format!("SELECT pg_catalog.count(*) FROM pg_catalog.pg_database WHERE datname = {}", literal(name));
         Ok(self.ask(query)? != "0")
     }
 
@@ -163,13 +170,13 @@ impl Control {
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         let Server { version_num, in_recovery, timeline, .. } = self.server;
         let lsn = match (in_recovery, version_num >= 100_000) {
-            (false, true) => "pg_current_wal_lsn()",
-            (false, false) => "pg_current_xlog_location()",
-            (true, true) => "pg_last_wal_replay_lsn()",
-            (true, false) => "pg_last_xlog_replay_location()",
+            (false, true) => "pg_catalog.pg_current_wal_lsn()",
+            (false, false) => "pg_catalog.pg_current_xlog_location()",
+            (true, true) => "pg_catalog.pg_last_wal_replay_lsn()",
+            (true, false) => "pg_catalog.pg_last_xlog_replay_location()",
         };
-        let current = if version_num >= 130_000 { "pg_current_snapshot()" } else { "txid_current_snapshot()" };
-        let query = format!("SELECT pg_export_snapshot(), {current}, {lsn}, {MICROSECONDS}");
+        let current = if version_num >= 130_000 { "pg_current_snapshot" } else { "txid_current_snapshot" };
+        let query = format!("SELECT pg_catalog.pg_export_snapshot(), pg_catalog.{current}(), {lsn}, {MICROSECONDS}");
         let row = self.line.ask(move |client| {
             client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").context("begin the snapshot")?;
             first(client, &query).context("export a snapshot")
@@ -207,12 +214,6 @@ impl Control {
     }
 }
 
-/// How this session, and with it one of `pg_dump`, writes points in time, bytes and money. `pg_dump` sets whatever else there is.
-fn session(client: &mut Client) -> Result<BTreeMap<String, String>> {
-    let names = ["TimeZone", "bytea_output", "lc_monetary"];
-    names.iter().map(|name| Ok(((*name).to_owned(), text(client, &format!("SHOW {name}"))?))).collect()
-}
-
 /// A connection for what belongs to no database.
 pub fn of_server(settings: &Settings) -> Result<Control> {
     // One of the two is on every server.
@@ -228,50 +229,27 @@ pub fn databases(settings: &Settings) -> Result<Vec<String>> {
     // A limit of -2 marks what an interrupted DROP DATABASE has left.
     // What is being proven is no database of anybody's.
     let query = format!(
-        "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2
+        "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2
              AND datname !~ '^{SCRATCH}[0-9a-f]{{8}}$' ORDER BY datname"
     );
     let rows = of_server(settings)?.line.ask(move |client| rows(client, &query))?;
     Ok(rows.iter().filter_map(|row| row.get(0)).map(str::to_owned).collect())
 }
 
-/// What a new connection is told and asked before anything else.
-fn prepare(client: &mut Client, settings: &Settings) -> Result<Server> {
-    // First of all: a role's statement_timeout may be shorter than what comes next.
-    client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").with_context(|| settings.describe())?;
-    let version_num = text(client, "SHOW server_version_num")?.parse()?;
-    for setting in patience(version_num) {
-        client.batch_execute(&format!("SET {setting}"))?;
-    }
-    pool::refuse(client, settings)?;
-    Server::ask(client, version_num).with_context(|| format!("ask {} what it is", settings.describe()))
-}
-
-const MICROSECONDS: &str = "(extract(epoch FROM now()) * 1000000)::bigint";
-
-/// Time limits and idle limits that would end a long backup, and the other way round: a lock whose holder's host is gone
-/// is free again after two minutes.
-pub(super) fn patience(version_num: u32) -> impl Iterator<Item = &'static str> {
-    let known = [
-        (0, "tcp_keepalives_idle = 60"),
-        (0, "tcp_keepalives_interval = 15"),
-        (0, "tcp_keepalives_count = 4"),
-        (90_600, "idle_in_transaction_session_timeout = 0"),
-        (140_000, "idle_session_timeout = 0"),
-        (170_000, "transaction_timeout = 0"),
-    ];
-    known.into_iter().filter(move |(since, _)| version_num >= *since).map(|(_, setting)| setting)
-}
+const MICROSECONDS: &str = "(EXTRACT(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8";
 
 impl Server {
-    fn ask(client: &mut Client, version_num: u32) -> Result<Server> {
+    fn ask(client: &mut Client, Before { version_num, session, .. }: Before) -> Result<Server> {
         let version = text(client, "SHOW server_version")?;
-        let in_recovery = text(client, "SELECT pg_is_in_recovery()")? == "t";
+        let in_recovery = text(client, "SELECT pg_catalog.pg_is_in_recovery()")? == "t";
         let timeline = match (in_recovery, version_num >= 100_000) {
             // A segment's name begins with its timeline.
-            (false, true) => permitted(client, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")?
-                .and_then(|digits| u32::from_str_radix(&digits, 16).ok()),
-            _ => permitted(client, "SELECT timeline_id FROM pg_control_checkpoint()")?
+            (false, true) => permitted(
+                client,
+                "SELECT pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)",
+            )?
+            .and_then(|digits| u32::from_str_radix(&digits, 16).ok()),
+            _ => permitted(client, "SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()")?
                 .and_then(|number| number.parse().ok()),
         };
         Ok(Server {
@@ -279,10 +257,10 @@ impl Server {
             version_num,
             major: version_num / 10_000,
             encoding: text(client, "SHOW server_encoding")?,
-            system_identifier: permitted(client, "SELECT system_identifier FROM pg_control_system()")?,
+            system_identifier: permitted(client, "SELECT system_identifier FROM pg_catalog.pg_control_system()")?,
             in_recovery,
             timeline,
-            session: session(client)?,
+            session,
         })
     }
 }

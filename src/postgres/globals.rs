@@ -194,8 +194,8 @@ impl There {
 
     fn look(client: &mut Client) -> Result<There> {
         Ok(There {
-            roles: names(client, "SELECT rolname::text FROM pg_catalog.pg_roles")?,
-            tablespaces: names(client, "SELECT spcname::text FROM pg_catalog.pg_tablespace")?,
+            roles: names(client, "SELECT rolname::pg_catalog.text FROM pg_catalog.pg_roles")?,
+            tablespaces: names(client, "SELECT spcname::pg_catalog.text FROM pg_catalog.pg_tablespace")?,
         })
     }
 }

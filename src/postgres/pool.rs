@@ -18,6 +18,10 @@ pub(super) fn refuse(client: &mut Client, settings: &Settings) -> Result<()> {
     if own == again && own.process != others.process && others.mark != mark {
         return Ok(());
     }
+    // Others are lent these next, who expect the path of their own.
+    for lent in [client, &mut other] {
+        lent.batch_execute("RESET ALL")?;
+    }
     let message = format!(
         "{} shares server connections between clients, as PgBouncer does in transaction pooling: no lock or snapshot holds there",
         settings.describe()
@@ -34,7 +38,7 @@ struct Session {
 }
 
 fn session(client: &mut Client) -> Result<Session> {
-    let row = first(client, "SELECT pg_backend_pid(), current_setting('pgbk.session', true)")?;
+    let row = first(client, "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('pgbk.session', true)")?;
     let value = |index: usize| row.as_ref().and_then(|row| row.get(index)).unwrap_or_default().to_owned();
     Ok(Session { process: value(0), mark: value(1) })
 }

@@ -35,17 +35,18 @@ impl fmt::Display for Unreadable {
 /// Tables, partitioned tables and sequences, without the system's and without those that an extension brings along.
 const QUERY: &str = "
     SELECT n.nspname, c.relname, CASE
-        WHEN NOT has_schema_privilege(n.oid, 'USAGE') THEN 'usage'
-        WHEN c.relkind = 'S' AND NOT has_sequence_privilege(c.oid, 'SELECT') THEN 'select'
-        WHEN c.relkind <> 'S' AND NOT has_table_privilege(c.oid, 'SELECT') THEN 'select'
+        WHEN NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') THEN 'usage'
+        WHEN c.relkind = 'S' AND NOT pg_catalog.has_sequence_privilege(c.oid, 'SELECT') THEN 'select'
+        WHEN c.relkind <> 'S' AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT') THEN 'select'
         ELSE 'rows' END
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-      AND (NOT has_schema_privilege(n.oid, 'USAGE')
-        OR CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'SELECT')
-                ELSE NOT has_table_privilege(c.oid, 'SELECT') OR row_security_active(c.oid) END)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')
+      AND (NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+        OR CASE WHEN c.relkind = 'S' THEN NOT pg_catalog.has_sequence_privilege(c.oid, 'SELECT')
+                ELSE NOT pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.row_security_active(c.oid) END)
     ORDER BY 1, 2";
 
 pub(super) fn unreadable(client: &mut Client) -> Result<Vec<Unreadable>> {

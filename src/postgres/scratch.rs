@@ -8,7 +8,6 @@
 mod cluster;
 
 use super::apart::Apart;
-use super::control::patience;
 use super::settings::Settings;
 use super::shape::{Lacking, Shape};
 use super::target::{self, MAINTENANCE};
@@ -165,13 +164,7 @@ fn open(settings: &Settings) -> Result<(Client, Settings)> {
             break;
         }
     }
-    let (mut client, settings) = found?;
-    client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")?;
-    let version = column(&mut client, "SHOW server_version_num")?.first().and_then(|text| text.parse().ok());
-    for setting in patience(version.unwrap_or_default()) {
-        client.batch_execute(&format!("SET {setting}"))?;
-    }
-    Ok((client, settings))
+    found
 }
 
 /// A name that nobody has, with its lock.

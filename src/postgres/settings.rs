@@ -1,6 +1,6 @@
 //! Where the server is and how to get in, by libpq's rules.
 
-use super::attempt;
+use super::attempt::{self, Opened};
 use super::child;
 use super::parameters::{Environment, Parameters, variable};
 use super::passfile::{self, Found, Login};
@@ -96,19 +96,25 @@ impl Settings {
 
     /// Connects to the first server that answers and fits; the errors say what was tried and what to change.
     pub fn connect(&self, application: &str) -> Result<postgres::Client> {
-        attempt::connect(self, application).map(|(client, _)| client)
+        attempt::connect(self, application).map(|opened| opened.client)
     }
 
     /// Connects, and gives with the connection the settings that lead to this very server, where a list of hosts or a name
     /// with several addresses might lead a second connection to another one.
     pub fn connect_pinned(&self, application: &str) -> Result<(postgres::Client, Settings)> {
-        let (client, endpoint) = attempt::connect(self, application)?;
-        Ok((client, self.at(&endpoint)))
+        let opened = self.open(application)?;
+        let settings = self.at(&opened.endpoint);
+        Ok((opened.client, settings))
+    }
+
+    /// Connects, and tells what was found there.
+    pub(super) fn open(&self, application: &str) -> Result<Opened> {
+        attempt::connect(self, application)
     }
 
     /// For what clears up, also after a signal: the wait for a server is short.
     pub(super) fn connect_to_clear_up(&self, application: &str) -> Result<postgres::Client> {
-        attempt::connect_to_clear_up(self, application).map(|(client, _)| client)
+        attempt::connect_to_clear_up(self, application).map(|opened| opened.client)
     }
 
     /// Tells the server to break off what it does for this connection.
@@ -125,7 +131,8 @@ impl Settings {
         child::environment(self)
     }
 
-    fn at(&self, endpoint: &Endpoint) -> Settings {
+    /// Leads to this very server.
+    pub(super) fn at(&self, endpoint: &Endpoint) -> Settings {
         let mut settings = self.clone();
         settings.parameters.set("host", endpoint.host.as_str());
         settings.parameters.set("hostaddr", endpoint.address.map(|address| address.to_string()).unwrap_or_default());

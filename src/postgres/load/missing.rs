@@ -21,8 +21,8 @@ impl Missing {
 
 /// Compares with the roles of the server and the extensions that its installation offers.
 pub fn missing(client: &mut Client, requirements: &Requirements) -> Result<Missing> {
-    let roles = names(client, "SELECT rolname::text FROM pg_catalog.pg_roles")?;
-    let extensions = names(client, "SELECT name::text FROM pg_catalog.pg_available_extensions")?;
+    let roles = names(client, "SELECT rolname::pg_catalog.text FROM pg_catalog.pg_roles")?;
+    let extensions = names(client, "SELECT name::pg_catalog.text FROM pg_catalog.pg_available_extensions")?;
     Ok(Missing {
         roles: requirements.roles.difference(&roles).cloned().collect(),
         extensions: requirements.extensions.difference(&extensions).cloned().collect(),

@@ -1,0 +1,106 @@
+//! What every connection is told before anything else is asked of it.
+//!
+//! A database, a role, or a role in a database brings settings of its own, and whoever owns a database fills its schemas. A name that is
+//! looked up in these would run what somebody else has put there as the role that pgbk connects as. So the path is emptied first,
+//! by a statement whose own names need no path; what comes after it means `pg_catalog` and nothing else. Then come fixed values of all
+//! that decides whether a statement is carried out, and how text is read and written.
+//!
+//! Not among them is what belongs to the database that is restored, and not to the text of its dump: `TimeZone`, `default_text_search_config`,
+//! `default_tablespace` and their like, which its own views and functions see.
+
+use postgres::error::Error;
+use postgres::{Client, SimpleQueryMessage};
+use std::collections::BTreeMap;
+
+/// What a session was before it was told.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    pub version_num: u32,
+    /// Whether it refuses writes unless it is asked otherwise, which is what `target_session_attrs` asks.
+    pub read_only: bool,
+    /// How a program that is told nothing writes text here.
+    pub session: BTreeMap<String, String>,
+}
+
+/// The settings that the text of values depends on and that `pg_dump` leaves as they are. A `.meta` states them.
+const SESSION: [&str; 3] = ["TimeZone", "bytea_output", "lc_monetary"];
+
+/// Without any name that is looked up in the path, so that it is safe whatever that is.
+const EMPTY: &str = "SELECT pg_catalog.set_config('search_path', '', false)";
+
+/// Names and values. A server takes those that it knows.
+const FIXED: &[(&str, &str)] = &[
+    // No limit but pgbk's own ends a session, and one whose host is gone ends all the same, after two minutes.
+    ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("transaction_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("tcp_keepalives_idle", "60"),
+    ("tcp_keepalives_interval", "15"),
+    ("tcp_keepalives_count", "4"),
+    // Statements do what they say, on all rows, or fail.
+    ("default_transaction_read_only", "off"),
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_deferrable", "off"),
+    ("exit_on_error", "off"),
+    ("row_security", "off"),
+    ("gin_fuzzy_search_limit", "0"),
+    ("restrict_nonsystem_relation_kind", ""),
+    ("icu_validation_level", "warning"),
+    ("client_min_messages", "warning"),
+    // Text is read as pg_dump writes it, and written so that it is read the same everywhere.
+    ("client_encoding", "UTF8"),
+    ("standard_conforming_strings", "on"),
+    ("escape_string_warning", "off"),
+    ("backslash_quote", "safe_encoding"),
+    ("quote_all_identifiers", "off"),
+    ("transform_null_equals", "off"),
+    ("array_nulls", "on"),
+    ("bytea_output", "hex"),
+    ("DateStyle", "ISO"),
+    ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "3"),
+    ("lc_monetary", "C"),
+    ("xmlbinary", "base64"),
+    ("xmloption", "content"),
+];
+
+/// The same for a superuser alone; nobody else may set these, and a value that is not theirs was given to them by one.
+const FIXED_BY_SUPERUSERS: &[(&str, &str)] = &[("session_replication_role", "origin")];
+
+/// Tells a new connection all of it, in one message: a server that does not take the whole takes nothing, and the connection fails.
+pub(super) fn send(client: &mut Client) -> Result<Before, Error> {
+    let messages = client.simple_query(&message())?;
+    let mut rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    // The first row is that of the path.
+    let row = rows.nth(1);
+    let value = |index: usize| row.and_then(|row| row.get(index)).unwrap_or_default();
+    Ok(Before {
+        version_num: value(0).parse().unwrap_or_default(),
+        read_only: value(1) == "on",
+        session: SESSION.iter().zip(2..).map(|(name, index)| ((*name).to_owned(), value(index).to_owned())).collect(),
+    })
+}
+
+fn message() -> String {
+    let asked = ["server_version_num", "transaction_read_only"].into_iter().chain(SESSION);
+    let asked: Vec<_> = asked.map(|name| format!("pg_catalog.current_setting('{name}')")).collect();
+    let before = asked.join(", ");
+    let ordinary = set(FIXED, "true");
+    let superusers = set(FIXED_BY_SUPERUSERS, "pg_catalog.current_setting('is_superuser') = 'on'");
+    format!("{EMPTY}; SELECT {before}; {ordinary}; {superusers}")
+}
+
+/// A name that the server does not know is passed over.
+fn set(fixed: &[(&str, &str)], condition: &str) -> String {
+    let values: Vec<_> = fixed.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect();
+    format!(
+        "SELECT pg_catalog.set_config(name, value, false) FROM (VALUES {}) AS fixed (name, value)
+         WHERE pg_catalog.current_setting(name, true) IS NOT NULL AND {condition}",
+        values.join(", ")
+    )
+}
