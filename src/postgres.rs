@@ -4,6 +4,7 @@
 mod apart;
 mod attempt;
 mod child;
+mod command;
 mod contents;
 pub mod control;
 pub mod dump;

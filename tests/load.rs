@@ -1,5 +1,7 @@
 //! Dumps of a real server, restored over the wire.
 
+#[path = "load/hidden.rs"]
+mod hidden;
 mod support;
 
 use pgbk::error::{self, Result};

@@ -3,6 +3,7 @@
 mod attributes;
 
 use super::apart::{self, Apart};
+use super::command;
 use super::settings::Settings;
 use super::target::maintenance;
 use crate::error::{Fault, Result};
@@ -169,7 +170,7 @@ impl Globals {
                 applied.tablespaces_kept.push(name.clone());
                 continue;
             }
-            client.batch_execute(&statement.text).map_err(|error| {
+            command::run(client, &statement.text).map_err(|error| {
                 let kept = "all roles are restored, the tablespaces from here on are not";
                 anyhow::Error::from(
                     fault(&statement.describe(), &error)
@@ -206,7 +207,7 @@ impl Statement {
     }
 
     fn send(&self, transaction: &mut Transaction<'_>) -> Result<()> {
-        transaction.batch_execute(&self.text).map_err(|error| self.refused(&error).into())
+        command::run(transaction, &self.text).map_err(|error| self.refused(&error).into())
     }
 
     /// By a role that is no superuser: as much of it as there is to do.
@@ -218,7 +219,7 @@ impl Statement {
             });
         }
         let Some(text) = without_grantor(&self.text) else { return self.send(transaction) };
-        transaction.batch_execute(text).map_err(|error| self.refused(&error))?;
+        command::run(transaction, text).map_err(|error| self.refused(&error))?;
         let note = "who granted memberships, which only a superuser may say";
         if !skipped.iter().any(|known| known == note) {
             skipped.push(note.to_owned());
@@ -250,14 +251,6 @@ fn what(statement: &[u8]) -> Option<What> {
     let mut tokens = Tokens::new(statement);
     let verb = tokens.next()?;
     let name = |mut tokens: Tokens<'_>| tokens.next().as_ref().and_then(Token::name);
-    let on_tablespace = |mut tokens: Tokens<'_>| {
-        while let Some(token) = tokens.next() {
-            if token.is("on") && tokens.accept(&["tablespace"]) {
-                return What::Tablespace;
-            }
-        }
-        What::Other
-    };
     if verb.is("create") {
         if tokens.accept(&["tablespace"]) {
             return name(tokens).map(What::CreateTablespace);
@@ -278,10 +271,23 @@ fn what(statement: &[u8]) -> Option<What> {
         let setting = tokens.take_name()?;
         return Some(What::Setting(String::from_utf8_lossy(setting).to_lowercase()));
     }
-    if ["comment", "security", "grant", "revoke"].iter().any(|known| verb.is(known)) {
-        return Some(on_tablespace(tokens));
+    let about = ["comment", "security", "grant", "revoke"].iter().any(|known| verb.is(known));
+    if about { object(tokens, verb.is("grant") || verb.is("revoke")) } else { None }
+}
+
+/// What is given, taken or described: something of the whole server's, or nothing that belongs here.
+fn object(mut tokens: Tokens<'_>, membership: bool) -> Option<What> {
+    while let Some(token) = tokens.next() {
+        if token.is("on") {
+            return match tokens.next()? {
+                kind if kind.is("tablespace") => Some(What::Tablespace),
+                kind if kind.is("role") || kind.is("parameter") => Some(What::Other),
+                _ => None,
+            };
+        }
     }
-    None
+    // Only a membership is in nothing.
+    membership.then_some(What::Other)
 }
 
 fn foreign(line: u64, text: &[u8]) -> Fault {

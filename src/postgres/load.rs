@@ -2,7 +2,9 @@
 //!
 //! The connection's encoding stays UTF-8, which is what the driver can read. A dump in another encoding keeps its bytes all the
 //! same: rows are sent as they are with `COPY … (ENCODING …)`, and a statement that is not plain ASCII is sent as bytes which
-//! the server itself converts and runs.
+//! the server itself converts.
+//!
+//! Where a statement ends, the server says: each goes by itself in a message that takes one command.
 
 mod encoding;
 mod failure;
@@ -10,6 +12,7 @@ mod handover;
 mod missing;
 mod rows;
 mod script;
+mod session;
 mod verdict;
 
 use crate::error::{Fault, Result};
@@ -18,7 +21,7 @@ use crate::postgres::properties::Own;
 use crate::script::{Cut, Ending, Event};
 use encoding::Encoding;
 use postgres::{Client, Transaction};
-use std::collections::HashSet;
+use session::Session;
 use std::io::Read;
 use verdict::{Refusal, Verdict};
 
@@ -56,8 +59,8 @@ pub struct Loaded {
 /// The first error rolls everything back. The session keeps the settings that the script made, so the connection serves for
 /// nothing else afterwards.
 pub fn load(client: &mut Client, script: &mut dyn Read, options: &Options, monitor: &dyn Monitor) -> Result<Loaded> {
-    let mut script = script::Script::new(script, monitor);
     let mut loader = Loader::begin(client, options)?;
+    let mut script = script::Script::new(script, monitor, loader.session.escapes());
     while let Some(header) = loader.statements(&mut script)? {
         loader.rows(&header, &mut script)?;
     }
@@ -89,7 +92,7 @@ struct Header {
 struct Loader<'a> {
     transaction: Transaction<'a>,
     options: &'a Options,
-    settings: HashSet<String>,
+    session: Session,
     encoding: Encoding,
     /// Where the script began a transaction of its own, which is one with ours.
     inner: Option<u64>,
@@ -106,11 +109,11 @@ impl<'a> Loader<'a> {
         if let Some(own) = &options.own {
             own.begin(&mut transaction)?;
         }
-        let settings = known_settings(&mut transaction)?;
+        let session = Session::look(&mut transaction)?;
         Ok(Loader {
             transaction,
             options,
-            settings,
+            session,
             encoding: Encoding::default(),
             inner: None,
             loaded: Loaded::default(),
@@ -152,7 +155,7 @@ impl<'a> Loader<'a> {
                 self.encoding = Encoding::named(&name, line)?;
                 Ok(())
             }
-            Verdict::Setting(name) if self.settings.contains(&name) || name.contains('.') => self.send(line, text),
+            Verdict::Setting(name) if self.session.knows(&name) => self.send(line, text),
             Verdict::Setting(name) => {
                 let skipped = format!("setting \"{name}\"");
                 if !self.loaded.skipped.contains(&skipped) {
@@ -172,8 +175,9 @@ impl<'a> Loader<'a> {
     }
 
     fn send(&mut self, line: u64, text: &[u8]) -> Result<()> {
-        let query = self.encoding.statement(text);
-        self.transaction.batch_execute(&query).map_err(|error| failure::of_statement(line, text, &error))?;
+        let in_utf8_server = self.session.in_utf8();
+        self.encoding.run(&mut self.transaction, in_utf8_server, line, text)?;
+        self.session.after(text, &mut self.transaction)?;
         self.loaded.statements += 1;
         Ok(())
     }
@@ -192,6 +196,7 @@ impl<'a> Loader<'a> {
                 Fault::refused(format!("the dump does not end the transaction that it begins at line {line}")).into()
             );
         }
+        self.session.still_in(&mut self.transaction)?;
         if let Some(own) = &self.options.own {
             let done = own.finish(&mut self.transaction)?;
             self.loaded.given = done.given;
@@ -200,16 +205,6 @@ impl<'a> Loader<'a> {
         self.transaction.commit().map_err(|error| failure::plain("cannot commit what was restored", &error))?;
         Ok(self.loaded)
     }
-}
-
-/// Asked before anything is sent: inside the transaction an unknown name would undo everything.
-fn known_settings(transaction: &mut Transaction<'_>) -> Result<HashSet<String>> {
-    // The view leaves these out although servers take them; `default_with_oids = false` is in every dump of old.
-    let hidden = ["role", "session_authorization", "default_with_oids", "seed"].map(String::from);
-    let rows = transaction
-        .query("SELECT pg_catalog.lower(name) FROM pg_catalog.pg_settings", &[])
-        .map_err(|error| failure::plain("cannot read the server's settings", &error))?;
-    Ok(rows.iter().map(|row| row.get(0)).chain(hidden).collect())
 }
 
 /// `\restrict` and `\unrestrict` only bind `psql`; whatever else stands behind a backslash is refused.

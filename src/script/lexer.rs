@@ -3,6 +3,8 @@
 mod quoted;
 
 use super::routine::Routine;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The comments that `pg_dump` and `pg_dumpall` write when nothing is missing.
 const TRAILERS: [&[u8]; 2] = [b" PostgreSQL database dump complete", b" PostgreSQL database cluster dump complete"];
@@ -36,6 +38,15 @@ enum State {
     Closed {
         escapes: bool,
         gap: Gap,
+    },
+    /// The same, and a `-` came, which may begin a comment.
+    ClosedDash {
+        escapes: bool,
+        gap: Gap,
+    },
+    /// The same, in a comment, whose end is a line break.
+    ClosedLine {
+        escapes: bool,
     },
     /// In `"…"`.
     Name,
@@ -93,8 +104,8 @@ pub(super) struct Lexer {
     word: Head<16>,
     comment: Head<64>,
     tag: Vec<u8>,
-    /// `standard_conforming_strings = off`: a backslash escapes in every literal.
-    pub backslash_escapes: bool,
+    /// `standard_conforming_strings = off`: a backslash escapes in every literal. Whoever runs the statements may share it.
+    pub backslash_escapes: Arc<AtomicBool>,
 }
 
 impl Lexer {
@@ -108,7 +119,7 @@ impl Lexer {
             word: Head::EMPTY,
             comment: Head::EMPTY,
             tag: Vec::new(),
-            backslash_escapes: false,
+            backslash_escapes: Arc::default(),
         }
     }
 
@@ -143,6 +154,10 @@ impl Lexer {
                 self.state = State::Literal { escapes: true };
             }
             State::Closed { escapes, gap } => self.behind_literal(rest, at, escapes, gap),
+            State::ClosedDash { escapes, .. } if rest[0] == b'-' => self.enter(at, State::ClosedLine { escapes }),
+            // A lone minus, which the statement goes on with.
+            State::ClosedDash { .. } => self.state = State::Plain,
+            State::ClosedLine { escapes } => self.comment_behind_literal(rest, at, escapes),
             State::Name => self.in_name(rest, at),
             State::Tag => self.in_tag(rest, at),
             State::Dollar { matched } => self.in_dollar(rest, at, matched),
@@ -192,7 +207,7 @@ impl Lexer {
                 self.begin();
                 return Some(Stop::Begin(None));
             }
-            b'\'' => self.enter(at, State::Literal { escapes: self.backslash_escapes }),
+            b'\'' => self.enter(at, State::Literal { escapes: self.backslash_escapes.load(Ordering::Relaxed) }),
             b'"' => self.enter(at, State::Name),
             b'$' => {
                 self.tag.clear();

@@ -5,6 +5,8 @@ use super::lexer::{Lexer, Stop};
 use super::tokens::{Token, Tokens};
 use crate::error::{Fault, Result};
 use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A meta-command is only ever named in a message.
 const LONGEST_META: usize = 1024;
@@ -64,6 +66,8 @@ pub struct Splitter {
     lexer: Lexer,
     marker: Marker,
     keep: Keep,
+    /// Whether the script's own SETs say what a backslash means; else who runs it does.
+    reads_settings: bool,
     place: Place,
     /// What earlier pieces held of the current statement.
     text: Vec<u8>,
@@ -84,6 +88,7 @@ impl Splitter {
             lexer: Lexer::new(),
             marker: Marker::new(),
             keep,
+            reads_settings: true,
             place: Place::Sql,
             text: Vec::new(),
             open: false,
@@ -95,6 +100,14 @@ impl Splitter {
             rows_start: 1,
             complete: false,
         }
+    }
+
+    /// The same for whoever runs the statements: while `escapes` is true, a backslash escapes in every literal. It is looked at as each
+    /// literal begins.
+    pub fn led(keep: Keep, escapes: Arc<AtomicBool>) -> Self {
+        let mut splitter = Splitter { reads_settings: false, ..Splitter::new(keep) };
+        splitter.lexer.backslash_escapes = escapes;
+        splitter
     }
 
     /// Takes the next piece and says how much of it: all, or up to where rows begin or end, so that another `sink` can go on.
@@ -213,8 +226,10 @@ impl Splitter {
             self.place = Place::Header;
             return sink(Event::CopyStart { line: self.started, header: text, table });
         }
-        if let Some(escapes) = backslash_escapes(text) {
-            self.lexer.backslash_escapes = escapes;
+        if self.reads_settings
+            && let Some(escapes) = backslash_escapes(text)
+        {
+            self.lexer.backslash_escapes.store(escapes, Ordering::Relaxed);
         }
         sink(Event::Statement { line: self.started, text, whole: self.whole })
     }

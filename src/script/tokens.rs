@@ -74,7 +74,7 @@ impl<'a> Tokens<'a> {
             let rest = self.rest();
             self.at += match rest {
                 [byte, ..] if byte.is_ascii_whitespace() || *byte == 0x0b => 1,
-                [b'-', b'-', ..] => memchr::memchr(b'\n', rest).unwrap_or(rest.len()),
+                [b'-', b'-', ..] => memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
                 [b'/', b'*', ..] => comment(rest),
                 _ => return,
             };

@@ -1,6 +1,7 @@
 //! The attributes of a role, one by one. To most of them a server lets only a superuser say anything, even that they stay as they are;
 //! so for another role those that are as they should be are left alone.
 
+use super::super::command;
 use super::super::target::identifier;
 use crate::script::{Token, Tokens};
 use postgres::{Row, Transaction};
@@ -64,7 +65,7 @@ impl Attributes {
         }
         for (attribute, text) in due {
             let statement = format!("ALTER ROLE {} WITH {text}", identifier(&self.role));
-            transaction.batch_execute(&statement).map_err(|error| (attribute, error))?;
+            command::run(transaction, &statement).map_err(|error| (attribute, error))?;
         }
         Ok(())
     }

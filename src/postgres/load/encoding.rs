@@ -2,9 +2,11 @@
 
 use super::{Header, failure};
 use crate::error::{Fault, Result};
+use crate::postgres::command;
 use postgres::Transaction;
-use std::borrow::Cow;
+use postgres::error::SqlState;
 use std::fmt::Write;
+use std::hash::{BuildHasher, RandomState};
 use std::str;
 
 /// In these a backslash or quote may be half of a character, so that statements cannot be told apart byte by byte. No
@@ -49,12 +51,22 @@ impl Encoding {
         Ok(Encoding((!utf8).then(|| name.to_owned())))
     }
 
-    /// The query that runs this statement.
-    pub fn statement<'a>(&self, text: &'a [u8]) -> Cow<'a, str> {
+    /// Runs this statement, which must be one.
+    pub fn run(&self, transaction: &mut Transaction<'_>, in_utf8: bool, line: u64, text: &[u8]) -> Result<()> {
+        let failed = |error: postgres::Error| failure::of_statement(line, text, &error);
         match (str::from_utf8(text), &self.0) {
-            (Ok(plain), None) => Cow::Borrowed(plain),
-            (Ok(plain), Some(_)) if plain.is_ascii() => Cow::Borrowed(plain),
-            _ => Cow::Owned(format!("DO 'BEGIN EXECUTE {}; END'", self.converted(text).replace('\'', "''"))),
+            (Ok(plain), None) => command::run(transaction, plain).map_err(failed),
+            (Ok(plain), Some(_)) if plain.is_ascii() => command::run(transaction, plain).map_err(failed),
+            // What the database holds can be had here.
+            _ if in_utf8 => {
+                let decoded = self.decoded(transaction, text).map_err(failed)?;
+                command::run(transaction, &decoded).map_err(failed)
+            }
+            _ => {
+                one_command(transaction, text).map_err(failed)?;
+                let within = format!("DO 'BEGIN EXECUTE {}; END'", self.converted(text).replace('\'', "''"));
+                command::run(transaction, &within).map_err(failed)
+            }
         }
     }
 
@@ -63,7 +75,9 @@ impl Encoding {
         let text = match (str::from_utf8(&header.text), &self.0) {
             (Ok(plain), None) => plain.to_owned(),
             (Ok(plain), Some(_)) if plain.is_ascii() => plain.to_owned(),
-            _ => self.decode(transaction, header)?,
+            _ => self
+                .decoded(transaction, &header.text)
+                .map_err(|error| failure::of_statement(header.line, &header.text, &error))?,
         };
         let Some(encoding) = &self.0 else { return Ok(text) };
         let bare = text.trim_end_matches([';', ' ', '\n', '\r']);
@@ -74,10 +88,10 @@ impl Encoding {
         Ok(format!("{bare} WITH (ENCODING '{encoding}')"))
     }
 
-    /// A COPY cannot be run from within the server, so its text has to become UTF-8 here.
-    fn decode(&self, transaction: &mut Transaction<'_>, header: &Header) -> Result<String> {
-        let asked = transaction.query_one(&format!("SELECT {}", self.converted(&header.text)), &[]);
-        asked.and_then(|row| row.try_get(0)).map_err(|error| failure::of_statement(header.line, &header.text, &error))
+    /// The text as UTF-8, which the server makes of it.
+    fn decoded(&self, transaction: &mut Transaction<'_>, text: &[u8]) -> std::result::Result<String, postgres::Error> {
+        let query = format!("SELECT {}", self.converted(text));
+        transaction.query_typed_one(&query, &[]).and_then(|row| row.try_get(0))
     }
 
     /// An expression that gives the text in the database's own encoding. It holds for either meaning of a backslash in quotes.
@@ -92,5 +106,28 @@ impl Encoding {
         hex.push_str(self.0.as_deref().unwrap_or("UTF8"));
         hex.push_str("')");
         hex
+    }
+}
+
+/// Asks the server whether this is one command, without running it: text that cannot come here as UTF-8 is run from within the server,
+/// where several would be taken. The server sees each byte beyond ASCII as letters, so that it cuts the text in the same places.
+fn one_command(transaction: &mut Transaction<'_>, text: &[u8]) -> std::result::Result<(), postgres::Error> {
+    // No text can hold these letters by intent.
+    let nonce = RandomState::new().hash_one(text);
+    let mut masked = String::with_capacity(2 * text.len());
+    for byte in text {
+        match byte.is_ascii() {
+            true => masked.push(char::from(*byte)),
+            // Writing to a string does not fail.
+            false => drop(write!(masked, "z{nonce:x}z{byte:02x}")),
+        }
+    }
+    transaction.batch_execute("SAVEPOINT pgbk_one_command")?;
+    let parsed = transaction.prepare(&masked);
+    transaction.batch_execute("ROLLBACK TO SAVEPOINT pgbk_one_command; RELEASE SAVEPOINT pgbk_one_command")?;
+    match parsed {
+        // A name that is not there is one that was masked.
+        Err(error) if error.code() != Some(&SqlState::SYNTAX_ERROR) && error.as_db_error().is_some() => Ok(()),
+        parsed => parsed.map(drop),
     }
 }

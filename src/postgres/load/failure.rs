@@ -54,6 +54,10 @@ fn fault(what: String, server: Option<&DbError>, error: &dyn Display) -> Fault {
     }
     let kind = if is_of_the_dump(server.code()) { Kind::Refused } else { Kind::Failed };
     let fault = Fault::new(kind, message);
+    // Of syntax errors the one that has no place in the text.
+    if *server.code() == SqlState::SYNTAX_ERROR && server.position().is_none() {
+        return fault.hint("the server reads more than one command here, and takes none: look for what hides it");
+    }
     match server.hint() {
         Some(hint) => fault.hint(locks::of_restore(hint)),
         None => fault,

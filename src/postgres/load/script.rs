@@ -5,6 +5,8 @@ use crate::interrupt;
 use crate::monitor::Monitor;
 use crate::script::{Ending, Event, Keep, Splitter};
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 const PIECE: usize = 1 << 20;
 /// The server takes no longer message either.
@@ -19,8 +21,9 @@ pub(super) struct Script<'a> {
 }
 
 impl<'a> Script<'a> {
-    pub fn new(source: &'a mut dyn Read, monitor: &'a dyn Monitor) -> Self {
-        let splitter = Splitter::new(Keep::Whole { limit: LONGEST_STATEMENT });
+    /// `escapes` says what a backslash means in literals, as [`Splitter::led`] has it.
+    pub fn new(source: &'a mut dyn Read, monitor: &'a dyn Monitor, escapes: Arc<AtomicBool>) -> Self {
+        let splitter = Splitter::led(Keep::Whole { limit: LONGEST_STATEMENT }, escapes);
         Script { source, monitor, splitter, buffer: Vec::with_capacity(PIECE), taken: 0 }
     }
 

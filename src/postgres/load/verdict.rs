@@ -22,6 +22,7 @@ pub(super) enum Verdict {
 pub(super) enum Refusal {
     Database,
     Transaction,
+    Copy,
 }
 
 impl Refusal {
@@ -32,6 +33,10 @@ impl Refusal {
             Refusal::Transaction => {
                 Fault::refused(format!("the dump begins or ends a transaction of its own at line {line}"))
                     .hint("pgbk restores in one transaction: remove BEGIN, COMMIT and their like from the dump")
+            }
+            Refusal::Copy => {
+                Fault::refused(format!("the COPY at line {line} is none that pg_dump writes, and pgbk cannot feed it"))
+                    .hint("write it as COPY table (columns) FROM stdin; with its rows from the next line on")
             }
         }
         .into()
@@ -54,6 +59,8 @@ pub(super) fn of(statement: &[u8], options: &Options) -> Verdict {
             Verdict::Refuse(Refusal::Transaction)
         }
         b"prepare" if tokens.accept(&["transaction"]) => Verdict::Refuse(Refusal::Transaction),
+        // The server would wait for rows, or send some, where nobody looks for them.
+        b"copy" if tokens.any(|token| token.is("stdin") || token.is("stdout")) => Verdict::Refuse(Refusal::Copy),
         _ => Verdict::Send,
     }
 }

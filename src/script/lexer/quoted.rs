@@ -29,7 +29,19 @@ impl Lexer {
         match rest.get(spaces) {
             None => self.state = State::Closed { escapes, gap },
             Some(b'\'') if gap != Gap::Blank => self.enter(at, State::Literal { escapes }),
+            Some(b'-') => self.enter(at, State::ClosedDash { escapes, gap }),
             Some(_) => self.state = State::Plain,
+        }
+    }
+
+    /// Comments may stand between the parts of a literal, where a line break does too.
+    pub(super) fn comment_behind_literal(&mut self, rest: &[u8], at: &mut usize, escapes: bool) {
+        match memchr2(b'\n', b'\r', rest) {
+            None => *at += rest.len(),
+            Some(end) => {
+                *at += end + 1;
+                self.state = State::Closed { escapes, gap: Gap::LineBreak };
+            }
         }
     }
 

@@ -1,0 +1,108 @@
+//! What holds in the session that a script runs in: which settings the server knows, what a backslash means, which transaction it is.
+
+use super::failure;
+use crate::error::{Fault, Result};
+use crate::script::Tokens;
+use postgres::Transaction;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Of settings whose values are needed.
+const CONFORMING: &str = "standard_conforming_strings";
+const ENCODING: &str = "server_encoding";
+
+pub(super) struct Session {
+    settings: HashSet<String>,
+    encoding: String,
+    /// What the server reported last: whether a backslash escapes in a literal without `E`.
+    escapes: Arc<AtomicBool>,
+    /// Whether any statement from here on may call what changes that.
+    watched: bool,
+    /// The number of the transaction.
+    transaction: i64,
+}
+
+impl Session {
+    /// Asks before anything is sent: inside the transaction an unknown name would undo everything.
+    pub fn look(transaction: &mut Transaction<'_>) -> Result<Session> {
+        // The view leaves these out although servers take them; `default_with_oids = false` is in every dump of old.
+        let hidden = ["role", "session_authorization", "default_with_oids", "seed"].map(String::from);
+        let query = "SELECT pg_catalog.lower(name), setting FROM pg_catalog.pg_settings";
+        let rows = transaction.query(query, &[]).map_err(|error| unread(&error))?;
+        let value = |name: &str| {
+            let row = rows.iter().find(|row| row.get::<_, &str>(0) == name);
+            row.and_then(|row| row.get::<_, Option<String>>(1)).unwrap_or_default()
+        };
+        Ok(Session {
+            encoding: value(ENCODING),
+            escapes: Arc::new(AtomicBool::new(value(CONFORMING) == "off")),
+            settings: rows.iter().map(|row| row.get(0)).chain(hidden).collect(),
+            watched: false,
+            transaction: number(transaction)?,
+        })
+    }
+
+    /// Whether the server takes a setting of this name; with a dot in it, it takes any.
+    pub fn knows(&self, setting: &str) -> bool {
+        self.settings.contains(setting) || setting.contains('.')
+    }
+
+    /// Whether the database holds UTF-8.
+    pub fn in_utf8(&self) -> bool {
+        self.encoding == "UTF8"
+    }
+
+    /// Shared with who finds the ends of literals.
+    pub fn escapes(&self) -> Arc<AtomicBool> {
+        self.escapes.clone()
+    }
+
+    /// Asks the server what a backslash means, where the statement that has just run may have changed it. Whoever hides such a change
+    /// gains a wrong cut, which the server refuses.
+    pub fn after(&mut self, text: &[u8], transaction: &mut Transaction<'_>) -> Result<()> {
+        let mut tokens = Tokens::new(text);
+        let resets = tokens.accept(&["reset"]);
+        let names = names_conforming(text);
+        if !(self.watched || resets || names) {
+            return Ok(());
+        }
+        // A function, or what calls one: it may be at work in any statement from here on.
+        self.watched |= names && !tokens.accept(&["set"]) && !tokens.accept(&["select"]);
+        let query = "SELECT pg_catalog.current_setting('standard_conforming_strings') = 'off'";
+        let row = transaction.query_typed_one(query, &[]).map_err(|error| unread(&error))?;
+        self.escapes.store(row.get(0), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether it is still the transaction that was begun; the last look before the commit.
+    pub fn still_in(&self, transaction: &mut Transaction<'_>) -> Result<()> {
+        if number(transaction)? == self.transaction {
+            return Ok(());
+        }
+        Err(Fault::refused("a statement of the dump ended the restore's transaction: what ran before it may stand")
+            .hint("look at the target before you use it")
+            .into())
+    }
+}
+
+/// Each transaction has its own.
+fn number(transaction: &mut Transaction<'_>) -> Result<i64> {
+    let row = transaction.query_typed_one("SELECT pg_catalog.txid_current()", &[]).map_err(|error| unread(&error))?;
+    Ok(row.get(0))
+}
+
+/// In whatever case, and wherever it stands.
+fn names_conforming(text: &[u8]) -> bool {
+    let name = CONFORMING.as_bytes();
+    // The first of its underscores is found fast.
+    memchr::memchr_iter(b'_', text).any(|underscore| {
+        let start = underscore.checked_sub("standard".len());
+        let found = start.and_then(|start| text.get(start..start + name.len()));
+        found.is_some_and(|found| found.eq_ignore_ascii_case(name))
+    })
+}
+
+fn unread(error: &postgres::Error) -> anyhow::Error {
+    failure::plain("cannot read the server's settings", error)
+}
