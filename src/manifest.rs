@@ -12,11 +12,13 @@ pub mod id;
 mod kept;
 pub mod properties;
 mod seal;
+mod verified;
 
 pub use id::{BackupId, encode};
 pub use kept::Kept;
 pub use properties::Properties;
 pub use seal::Sealed;
+pub use verified::Verified;
 
 use crate::keys::KeyNote;
 use crate::script::Requirements;
@@ -69,8 +71,8 @@ pub struct Manifest {
     pub snapshot: Option<SnapshotNote>,
     /// The backup of the same database before this one.
     pub previous: Option<BackupId>,
-    /// Whether the stored object was read back after the upload.
-    pub verified: bool,
+    /// How the stored object was checked after the upload.
+    pub verified: Verified,
     /// Seconds by stage.
     #[serde(deserialize_with = "bounded::map::<_, _, 64>")]
     pub seconds: BTreeMap<String, f64>,

@@ -1,7 +1,7 @@
 //! What is written down of one run: the backup of one database or the proof of one, however it was started and however it ended.
 
 use crate::error::Result;
-use crate::manifest::BackupId;
+use crate::manifest::{BackupId, Verified};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -95,7 +95,7 @@ pub struct Stored {
     /// By stage: dump, commit, check, …
     pub seconds: BTreeMap<String, f64>,
     pub encrypted: bool,
-    pub verified: bool,
+    pub verified: Verified,
 }
 
 /// The backup that was restored, and what was counted there.

@@ -71,7 +71,7 @@ pub struct Database {
     /// How the newest run that was not skipped ended.
     pub last: Option<State>,
     pub success: Option<Success>,
-    /// When the newest backup that was read back was done.
+    /// When the newest backup that was checked after its upload was done.
     pub verified: Option<Timestamp>,
     /// The newest restore that proved a backup.
     pub proven: Option<Proof>,
@@ -222,7 +222,7 @@ impl Proof {
 }
 
 fn is_verified(record: &Record) -> bool {
-    record.state == State::Done && record.backup.as_ref().is_some_and(|backup| backup.verified)
+    record.state == State::Done && record.backup.as_ref().is_some_and(|backup| backup.verified.is_checked())
 }
 
 /// Whether it tells how backups go: one that was skipped does not, the run that it met does.

@@ -20,6 +20,8 @@ use std::ops::Range;
 pub trait Store: Debug + Send + Sync {
     /// For people: where this is, without a secret.
     fn location(&self) -> String;
+    /// Says how it can be known that the store keeps what it has taken.
+    fn vouches(&self) -> Vouches;
     /// Starts an object. `Exists` when the key is taken, here or at commit, whichever the store can tell.
     fn create(&self, key: &str, creation: &Creation) -> Result<Box<dyn Upload>>;
     /// Looks the object up (that version of it, or the newest) and pins it for reading.
@@ -37,6 +39,16 @@ pub trait Store: Debug + Send + Sync {
     fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>>;
     /// Removes one of those.
     fn discard(&self, unfinished: &Unfinished) -> Result<()>;
+}
+
+/// How a store vouches for what was committed to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vouches {
+    /// The commit itself has flushed every byte to where the store keeps it.
+    BySync,
+    /// Where [`Info::etag`] is the [`Receipt::etag`], the host has summed the same bytes. Where it is another, or there is none,
+    /// nothing is known until the object is read back.
+    BySum,
 }
 
 /// What is known of an object before its first byte.
@@ -111,7 +123,7 @@ pub trait Object: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info {
     pub bytes: u64,
-    /// Without quotes.
+    /// Without quotes. A weak one keeps its `W/`, because it promises no equal bytes.
     pub etag: Option<String>,
     pub version: Option<String>,
     pub modified: Option<Timestamp>,

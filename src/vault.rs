@@ -3,6 +3,7 @@
 //! Payload first, `.meta` last, and only a `.meta` makes a backup; what is read back is authenticated before it is believed.
 
 mod budget;
+mod check;
 pub mod doubletake;
 pub mod fixed_name;
 mod publish;
@@ -12,14 +13,13 @@ use crate::error::{Fault, Kind, Result, kind};
 use crate::keys::{Key, KeyNote, Working};
 use crate::manifest::{
     BackupId, CIPHER, Compression, Dump, Encryption, FORMAT, Format, Kept, META_LIMIT, Manifest, Properties, Sealed,
-    ServerNote, SnapshotNote, Tools, extension, id::folder,
+    ServerNote, SnapshotNote, Tools, Verified, extension, id::folder,
 };
 use crate::monitor::Monitor;
 use crate::series::Series;
-use crate::store::{Creation, Held, Object, Purpose, Receipt, Store, Upload, read_whole};
+use crate::store::{Creation, Held, Object, Purpose, Store, Upload, read_whole};
 use crate::stream::archive::{Archive, Verdict};
-use crate::stream::tally::Summer;
-use crate::stream::{Pack, Packed, Recipe, unpack};
+use crate::stream::{Pack, Recipe, unpack};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -28,8 +28,6 @@ use std::time::{Duration, Instant};
 
 /// Ids tell time in whole seconds.
 const SECOND: Duration = Duration::from_secs(1);
-/// What a read-back asks for at a time.
-const READ_BACK: u64 = 8 << 20;
 
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -158,50 +156,6 @@ impl Vault {
         let begun = Instant::now();
         Ok(Deposit { vault: self, id, object, format, compression, encrypted, working, pack, archive, begun })
     }
-
-    /// Whether the store has what was written; false where it may not be looked at.
-    fn check(&self, key: &str, receipt: &Receipt, packed: &Packed<()>, monitor: &dyn Monitor) -> Result<bool> {
-        match self.compare(key, receipt, packed) {
-            Ok(()) => Ok(true),
-            Err(error) if kind(&error) == Kind::Denied => {
-                monitor.warn("the store does not allow reading: what was stored is not read back");
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// By the ETag where the host has such a thing, else by reading it back.
-    fn compare(&self, key: &str, receipt: &Receipt, packed: &Packed<()>) -> Result<()> {
-        let object = self.store.open(key, receipt.version.as_deref())?;
-        let info = object.info();
-        if info.bytes != packed.stored.bytes {
-            let (found, sent) = (info.bytes, packed.stored.bytes);
-            return Err(Fault::failed(format!("the store has {found} bytes of \"{key}\"; {sent} were sent")).into());
-        }
-        match (&receipt.etag, &info.etag) {
-            // A store without checksums is a local one, whose bytes were synced a moment ago.
-            (_, None) => return Ok(()),
-            (Some(ours), Some(theirs)) if ours == theirs => return Ok(()),
-            _ => {}
-        }
-        let mut summer = Summer::default();
-        for start in (0..info.bytes).step_by(READ_BACK as usize) {
-            summer.update(&object.read(start..(start + READ_BACK).min(info.bytes))?);
-        }
-        if summer.finish() == packed.stored {
-            return Ok(());
-        }
-        Err(Fault::failed(format!("the store gives back other bytes of \"{key}\" than were sent")).into())
-    }
-
-    fn take_back(&self, keys: &[&str], monitor: &dyn Monitor) {
-        for key in keys {
-            if let Err(error) = self.store.remove(key, None) {
-                monitor.warn(&format!("\"{key}\" is left behind and could not be removed: {error:#}"));
-            }
-        }
-    }
 }
 
 /// A backup being written.
@@ -272,9 +226,9 @@ impl Deposit<'_> {
         let checked = if vault.verify {
             timed(&mut seconds, "check", || vault.check(&object, &receipt, &packed, monitor))
         } else {
-            Ok(false)
+            Ok(Verified::No)
         };
-        let verified = checked.inspect_err(|_| vault.take_back(&[&object], monitor))?;
+        let verified = checked.inspect_err(|_| vault.take_back(&object, monitor))?;
         let encryption = encrypted.then(|| encryption(working.as_ref()));
         let cipher = working.as_ref().filter(|_| encrypted);
         let properties = about.properties.map(|properties| Kept::of(properties, cipher)).transpose()?;

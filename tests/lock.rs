@@ -187,7 +187,7 @@ fn what_the_host_encrypts_is_still_checked_after_the_upload() {
                     continue;
                 }
                 let made = store.args(["backup", database]).json();
-                assert_eq!(made["verified"], true, "{}: {sse}", server.name);
+                assert!(["md5", "read back"].iter().any(|how| made["verified"] == *how), "{}: {sse}", server.name);
                 for key in objects(server, &bucket) {
                     let found = head(server, &bucket, &key);
                     assert_eq!(found.server_side_encryption(), Some(&kind), "{}: {key}", server.name);

@@ -115,7 +115,7 @@ fn a_writer_backs_up_and_says_what_it_had_to_skip_and_a_reader_restores() {
     let ran = writer.args(["backup", "policy_writer"]).set("S3_PART_SIZE", "5M").expect(0);
     let ran = ran.says("does not allow reading: what was stored is not read back");
     let ran = ran.says("does not allow listing: the previous backup is not recorded");
-    assert!(ran.text().contains("NOT read back"), "{ran:?}");
+    assert!(ran.text().contains("NOT checked"), "{ran:?}");
     for command in [&["list"][..], &["verify", "--all"], &["restore", "latest", "--yes", "--to", "policy_stolen"]] {
         writer.args(command.iter().copied()).expect(1).says("403");
     }

@@ -209,7 +209,8 @@ fn spoiled(vault: &Vault, place: &Path, how: &str) -> String {
         "garbage" => fs::write(&meta, b"{}").expect("write"),
         "empty" => fs::write(&meta, b"").expect("write"),
         "changed" => {
-            let text = fs::read_to_string(&meta).expect("read").replace("\"verified\": true", "\"verified\": false");
+            let text =
+                fs::read_to_string(&meta).expect("read").replace("\"verified\": \"synced\"", "\"verified\": \"no\"");
             fs::write(&meta, text).expect("write");
         }
         other => panic!("{other}"),

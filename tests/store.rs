@@ -6,6 +6,8 @@ mod answers;
 mod every;
 #[path = "store/folder.rs"]
 mod folder;
+#[path = "store/lost.rs"]
+mod lost;
 #[path = "store/objects.rs"]
 mod objects;
 #[path = "store/reach.rs"]

@@ -217,7 +217,7 @@ pub mod tests {
             rows: None,
             seconds: Default::default(),
             encrypted: true,
-            verified: true,
+            verified: crate::manifest::Verified::ReadBack,
         };
         let problem =
             Problem { message: "cannot connect:\nrefused".into(), hints: vec!["is it up?".into()], exit_code: 1 };

@@ -73,7 +73,7 @@ impl<'a> Prepared<'a> {
             );
         }
         if !vault.verify {
-            console.warn("DB_BACKUP_VERIFY=0: what is stored is not read back");
+            console.warn("DB_BACKUP_VERIFY=0: what is stored is not checked");
         }
         let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
         let alerts = Alerts::open(&config::alerts(&args.alerts, &args.state, plan.settings.describe())?);
@@ -108,7 +108,7 @@ pub fn summary(manifest: &Manifest, location: &str) -> String {
         format!("{} {}", compression.method.name(), compression.level)
     });
     let cipher = if manifest.encryption.is_some() { "encrypted" } else { "not encrypted" };
-    let checked = if manifest.verified { "read back" } else { "NOT read back" };
+    let checked = manifest.verified.describe();
     let stages: Vec<String> =
         manifest.seconds.iter().map(|(stage, seconds)| format!("{stage} {seconds:.1} s")).collect();
     let mut text = format!(

@@ -100,7 +100,7 @@ fn whole(record: &Record) -> String {
 fn stored(backup: &Stored) -> String {
     let rows = backup.rows.map(|rows| format!(" in {} tables, {rows} rows", backup.tables)).unwrap_or_default();
     let cipher = if backup.encrypted { "encrypted" } else { "not encrypted" };
-    let checked = if backup.verified { "read back" } else { "NOT read back" };
+    let checked = backup.verified.describe();
     let stages: Vec<String> = backup.seconds.iter().map(|(stage, time)| format!("{stage} {time:.1} s")).collect();
     format!(
         "  backup    {}\n  dump      {}{rows}\n  stored    {} ({cipher}, {checked})\n  stages    {}\n  file      {}\n  key       {}\n  store     {}\n",

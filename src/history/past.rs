@@ -44,7 +44,7 @@ impl Past {
         }
         bygone.counts.add(&record);
         if record.state == State::Done {
-            if record.backup.as_ref().is_some_and(|backup| backup.verified) {
+            if record.backup.as_ref().is_some_and(|backup| backup.verified.is_checked()) {
                 bygone.verified = Some(record.clone());
             }
             bygone.success = Some(record);
@@ -71,7 +71,7 @@ impl Past {
         self.databases.get(database)?.proven.as_ref()
     }
 
-    /// The last one among them whose backup was read back.
+    /// The last one among them whose backup was checked after its upload.
     pub fn verified(&self, database: &str) -> Option<&Record> {
         self.databases.get(database)?.verified.as_ref()
     }

@@ -55,9 +55,11 @@ fn last(page: &mut Page, databases: &[Database]) {
     each("pgbk_last_success_stored_bytes", "Size of what is stored of it.", |last| Some(last.stored_bytes as f64));
     each("pgbk_last_success_tables", "Tables in it.", |last| last.rows.map(|_| last.tables as f64));
     each("pgbk_last_success_rows", "Rows in it.", |last| last.rows.map(|rows| rows as f64));
-    page.gauge("pgbk_last_verified_timestamp_seconds", "When the newest backup that was read back was done.", {
-        by_database(databases, |one| Some(seconds(one.verified?)))
-    });
+    page.gauge(
+        "pgbk_last_verified_timestamp_seconds",
+        "When the newest backup that was checked after its upload was done.",
+        by_database(databases, |one| Some(seconds(one.verified?))),
+    );
 }
 
 /// Of what was restored and compared.

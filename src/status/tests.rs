@@ -24,7 +24,7 @@ fn record(database: &str, state: State, began: &str, ended: Option<&str>) -> Rec
             rows: Some(30),
             seconds: Default::default(),
             encrypted: true,
-            verified: true,
+            verified: crate::manifest::Verified::ReadBack,
         });
     }
     if state == State::Failed {

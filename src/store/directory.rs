@@ -7,7 +7,7 @@
 mod folder;
 mod partial;
 
-use super::{Creation, Info, Listed, Object, Store, Unfinished, Upload};
+use super::{Creation, Info, Listed, Object, Store, Unfinished, Upload, Vouches};
 use crate::error::{Fault, Kind, Result, kind};
 use folder::Folder;
 use jiff::Timestamp;
@@ -63,6 +63,10 @@ impl Directory {
 impl Store for Directory {
     fn location(&self) -> String {
         self.root.display().to_string()
+    }
+
+    fn vouches(&self) -> Vouches {
+        Vouches::BySync
     }
 
     fn create(&self, key: &str, _creation: &Creation) -> Result<Box<dyn Upload>> {

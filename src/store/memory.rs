@@ -1,7 +1,7 @@
 //! A store in memory, for tests. Clones share their contents.
 
 use super::directory::{check, check_range, refuse_version};
-use super::{Creation, Info, Listed, Object, Receipt, Store, Unfinished, Upload};
+use super::{Creation, Info, Listed, Object, Receipt, Store, Unfinished, Upload, Vouches};
 use crate::error::{Fault, Kind, Result};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -37,6 +37,10 @@ impl Memory {
 impl Store for Memory {
     fn location(&self) -> String {
         "memory".to_owned()
+    }
+
+    fn vouches(&self) -> Vouches {
+        Vouches::BySync
     }
 
     fn create(&self, key: &str, _creation: &Creation) -> Result<Box<dyn Upload>> {

@@ -8,7 +8,7 @@ use super::{Opened, Vault, encryption, unknown_archive};
 use crate::error::{Fault, Kind, Result, kind};
 use crate::keys::Working;
 use crate::manifest::{
-    BackupId, Compression, Dump, FORMAT, META, META_LIMIT, Manifest, Method, Sealed, Tools, unpacked,
+    BackupId, Compression, Dump, FORMAT, META, META_LIMIT, Manifest, Method, Sealed, Tools, Verified, unpacked,
 };
 use crate::monitor::Monitor;
 use crate::store::{Object, read_small};
@@ -183,7 +183,7 @@ impl OldBackup {
             stored: seen.stored,
             snapshot: None,
             previous: None,
-            verified: true,
+            verified: Verified::ReadBack,
             seconds: BTreeMap::new(),
             requires: seen.script.requirements,
             tables: seen.script.tables,

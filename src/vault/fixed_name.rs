@@ -7,7 +7,7 @@
 use crate::error::{Fault, Kind, Result, kind};
 use crate::manifest::{BackupId, META};
 use crate::store::s3::{S3, Version};
-use crate::store::{Creation, Listed, Object, Receipt, Store, Taken, Unfinished, Upload};
+use crate::store::{Creation, Listed, Object, Receipt, Store, Taken, Unfinished, Upload, Vouches};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -148,6 +148,10 @@ fn parse_head(text: &str) -> Option<Head> {
 impl Store for FixedName {
     fn location(&self) -> String {
         format!("{} (versions of {})", self.s3.location(), self.name)
+    }
+
+    fn vouches(&self) -> Vouches {
+        self.s3.vouches()
     }
 
     fn create(&self, key: &str, creation: &Creation) -> Result<Box<dyn Upload>> {

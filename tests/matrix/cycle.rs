@@ -157,7 +157,7 @@ fn settings(cell: &Cell) -> Pgbk {
 fn says(cell: &Cell, text: &str, id: &str) {
     let method = if cell.compressed { "xz 4" } else { "not compressed" };
     let cipher = if cell.encrypted { "encrypted" } else { "not encrypted" };
-    let checked = if cell.validated { "read back" } else { "NOT read back" };
+    let checked = if cell.validated { "MD5 compared" } else { "NOT checked" };
     for part in [id, &format!("({method}, {cipher}, {checked})")] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }

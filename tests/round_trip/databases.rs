@@ -191,10 +191,10 @@ fn a_backup_that_was_not_read_back_says_so() {
     small("unchecked", &["x"]);
     let unchecked = pgbk.set("DB_BACKUP_VERIFY", "0").args(["backup", "unchecked", "--json"]);
     let document = unchecked.expect(0).says("DB_BACKUP_VERIFY=0").json();
-    assert_eq!(document["verified"], false);
+    assert_eq!(document["verified"], "no");
     let id = document["id"].as_str().unwrap();
-    assert!(sealed_text(folder.path(), id).contains("\n  \"verified\": false,\n"));
-    assert!(sealed_text(folder.path(), &pgbk.backup("unchecked", &[])).contains("\n  \"verified\": true,\n"));
+    assert!(sealed_text(folder.path(), id).contains("\n  \"verified\": \"no\",\n"));
+    assert!(sealed_text(folder.path(), &pgbk.backup("unchecked", &[])).contains("\n  \"verified\": \"synced\",\n"));
 }
 
 #[test]

@@ -27,6 +27,9 @@ impl Request {
         let has = |name: &str| self.query.split('&').any(|part| part.split('=').next() == Some(name));
         match self.method.as_str() {
             "HEAD" => "head",
+            "GET" if has("list-type") => "list",
+            "GET" if has("retention") => "get-retention",
+            "PUT" if has("retention") => "retain",
             "GET" if has("tagging") => "get-tags",
             "GET" if has("uploads") => "uploads",
             "GET" => "get",
@@ -52,8 +55,12 @@ pub enum Fault {
     Ignored,
     /// Stores as many bytes as it was sent, of which the last is another.
     Spoils,
+    /// As that, and hangs up instead of answering.
+    SpoilsInSilence,
     /// A success by its status, a failure by its text.
     ErrorIn200,
+    /// Does what was asked, and answers this.
+    DoneBut(u16, &'static str),
     /// Does what was asked, and hangs up instead of answering.
     DoneButSilent,
     /// Does what was asked, and says nothing for so long.
@@ -72,6 +79,34 @@ pub enum Fault {
     Hang(Duration),
 }
 
+/// What a host gives for ETags.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Etags {
+    #[default]
+    Md5,
+    /// As long as an MD5, and another: of a bucket that encrypts with a key service.
+    Foreign,
+    Absent,
+    /// The MD5, marked weak by what stands before the host.
+    Weak,
+    /// Of an object that the host has put together of parts of its own.
+    Parts,
+}
+
+impl Etags {
+    fn header(self, md5: &str) -> Option<(&'static str, String)> {
+        let other = hex::encode(self::md5(md5.as_bytes()));
+        let value = match self {
+            Etags::Md5 => format!("\"{md5}\""),
+            Etags::Foreign => format!("\"{other}\""),
+            Etags::Absent => return None,
+            Etags::Weak => format!("W/\"{md5}\""),
+            Etags::Parts => format!("\"{other}-7\""),
+        };
+        Some(("ETag", value))
+    }
+}
+
 pub type Headers = Vec<(&'static str, String)>;
 
 type Plan = dyn Fn(&Request, usize) -> Option<Fault> + Send + Sync;
@@ -80,6 +115,9 @@ type Plan = dyn Fn(&Request, usize) -> Option<Fault> + Send + Sync;
 struct State {
     objects: BTreeMap<String, Vec<u8>>,
     etags: BTreeMap<String, String>,
+    kind_of_etags: Etags,
+    /// The document that each object is locked by.
+    retained: BTreeMap<String, Vec<u8>>,
     uploads: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
     /// The path and the begin of every upload, also of those that are over.
     begun_for: BTreeMap<String, (String, Timestamp)>,
@@ -100,6 +138,11 @@ impl Faulty {
     /// The plan gets each request with the number of its like so far, from 1, and may spoil it.
     pub fn start(plan: impl Fn(&Request, usize) -> Option<Fault> + Send + Sync + 'static) -> Faulty {
         Self::serve(Arc::new(plan), None)
+    }
+
+    pub fn with_etags(self, etags: Etags) -> Faulty {
+        self.state.lock().unwrap().kind_of_etags = etags;
+        self
     }
 
     /// Speaks TLS with a certificate of an authority of its own.
@@ -153,6 +196,12 @@ impl Faulty {
         self.state.lock().unwrap().seen.clone()
     }
 
+    /// The keys of everything that is there.
+    pub fn keys(&self) -> Vec<String> {
+        let key = |path: &String| path.trim_start_matches("/bucket/").to_owned();
+        self.state.lock().unwrap().objects.keys().map(key).collect()
+    }
+
     pub fn objects(&self) -> Vec<Vec<u8>> {
         self.state.lock().unwrap().objects.values().cloned().collect()
     }
@@ -191,15 +240,22 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
         match fault {
             Some(Fault::Answer(status, code)) => write_answer(out, call, &error(status, code), None)?,
             Some(Fault::Says(document)) => write_answer(out, call, &ok(Vec::new(), document), None)?,
-            Some(Fault::Spoils) => {
+            Some(spoils @ (Fault::Spoils | Fault::SpoilsInSilence)) => {
                 let mut spoiled = request.clone();
                 spoiled.body.last_mut().into_iter().for_each(|last| *last ^= 1);
                 let full = answer(&mut state.lock().unwrap(), &spoiled);
+                if matches!(spoils, Fault::SpoilsInSilence) {
+                    return Ok(());
+                }
                 write_answer(out, call, &full, None)?;
             }
             Some(Fault::Ignored) => write_answer(out, call, &ok(Vec::new(), ""), None)?,
             Some(Fault::ErrorIn200) => {
                 write_answer(out, call, &Answer { status: 200, ..error(500, "InternalError") }, None)?
+            }
+            Some(Fault::DoneBut(status, code)) => {
+                answer(&mut state.lock().unwrap(), &request);
+                write_answer(out, call, &error(status, code), None)?;
             }
             Some(Fault::DoneButSilent) => {
                 answer(&mut state.lock().unwrap(), &request);
@@ -312,7 +368,10 @@ fn answer(state: &mut State, request: &Request) -> Answer {
         let id = request.query.split('&').find_map(|part| part.strip_prefix("uploadId="));
         id.unwrap_or_default().to_owned()
     };
+    let is_taken = request.headers.contains_key("if-none-match") && state.objects.contains_key(&request.path);
     match request.call() {
+        "put" if is_taken => error(412, "PreconditionFailed"),
+        "complete" if is_taken && state.uploads.contains_key(&upload()) => error(412, "PreconditionFailed"),
         "put" => store(state, request, request.body.clone(), hex::encode(md5(&request.body))),
         "begin" => {
             state.begun += 1;
@@ -328,7 +387,7 @@ fn answer(state: &mut State, request: &Request) -> Answer {
             let number = number.and_then(|number| number.parse().ok()).expect("part number");
             let Some(parts) = state.uploads.get_mut(&upload()) else { return error(404, "NoSuchUpload") };
             parts.insert(number, request.body.clone());
-            ok(vec![("ETag", format!("\"{}\"", hex::encode(md5(&request.body))))], "")
+            ok(state.kind_of_etags.header(&hex::encode(md5(&request.body))).into_iter().collect(), "")
         }
         "complete" => {
             let Some(parts) = state.uploads.remove(&upload()) else { return error(404, "NoSuchUpload") };
@@ -344,6 +403,19 @@ fn answer(state: &mut State, request: &Request) -> Answer {
             None => error(404, "NoSuchUpload"),
         },
         "uploads" => ok(Vec::new(), uploads(state)),
+        "list" => ok(Vec::new(), list(state, request)),
+        "delete" => {
+            state.objects.remove(&request.path);
+            Answer { status: 204, ..ok(Vec::new(), "") }
+        }
+        "retain" => {
+            state.retained.insert(request.path.clone(), request.body.clone());
+            ok(Vec::new(), "")
+        }
+        "get-retention" => match state.retained.get(&request.path) {
+            Some(document) => ok(Vec::new(), document.clone()),
+            None => error(404, "NoSuchObjectLockConfiguration"),
+        },
         "tag" => {
             state.tags.insert(request.path.clone(), request.body.clone());
             ok(Vec::new(), "")
@@ -366,15 +438,28 @@ fn uploads(state: &State) -> String {
     format!("<ListMultipartUploadsResult>{}</ListMultipartUploadsResult>", listed.collect::<String>())
 }
 
+fn list(state: &State, request: &Request) -> String {
+    let prefix = request.query.split('&').find_map(|part| part.strip_prefix("prefix=")).unwrap_or_default();
+    let prefix = format!("/bucket/{}", prefix.replace("%2F", "/").replace("%40", "@"));
+    let found = state.objects.iter().filter(|(path, _)| path.starts_with(&prefix));
+    let listed = found.map(|(path, bytes)| {
+        let (key, size, now) = (path.trim_start_matches("/bucket/"), bytes.len(), Timestamp::now());
+        format!("<Contents><Key>{key}</Key><LastModified>{now}</LastModified><Size>{size}</Size></Contents>")
+    });
+    let listed = listed.collect::<String>();
+    format!("<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>")
+}
+
 fn store(state: &mut State, request: &Request, bytes: Vec<u8>, etag: String) -> Answer {
     state.objects.insert(request.path.clone(), bytes);
-    state.etags.insert(request.path.clone(), etag.clone());
-    ok(vec![("ETag", format!("\"{etag}\""))], "")
+    let header = state.kind_of_etags.header(&etag);
+    state.etags.insert(request.path.clone(), etag);
+    ok(header.into_iter().collect(), "")
 }
 
 fn read(state: &State, request: &Request) -> Answer {
     let Some(bytes) = state.objects.get(&request.path) else { return error(404, "NoSuchKey") };
-    let mut headers = vec![("ETag", format!("\"{}\"", state.etags[&request.path]))];
+    let mut headers: Headers = state.kind_of_etags.header(&state.etags[&request.path]).into_iter().collect();
     let range = request.headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
     let Some((first, last)) = range else { return ok(headers, bytes.clone()) };
     let (first, last): (usize, usize) = (first.parse().expect("range"), last.parse().expect("range"));

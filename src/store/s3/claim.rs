@@ -3,10 +3,12 @@
 use super::fault::{Answer, status, uncertain};
 use super::host::Host;
 use super::object::head;
+use super::sent::Sent;
 use super::tries::Tries;
-use crate::error::{Fault, Kind, Result};
-use crate::store::{Receipt, Taken};
+use crate::error::{Fault, Kind, Result, kind};
+use crate::store::{Info, Receipt, Taken};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use std::sync::Arc;
 
 /// What the request that makes an object appear is to carry.
 pub(super) struct Claim {
@@ -16,12 +18,14 @@ pub(super) struct Claim {
 }
 
 /// Makes the object appear by this request, which gives the version, unless its key is taken and may not be.
+///
+/// A refused or lost answer tells nothing of what is there: whether the object is ours is decided by its bytes.
 pub(super) fn claim<E>(
-    host: &Host,
+    host: &Arc<Host>,
     key: &str,
     doing: &str,
     taken: Taken,
-    sent: Receipt,
+    sent: &Sent,
     request: impl AsyncFn(Claim) -> Answer<Option<String>, E>,
 ) -> Result<Receipt>
 where
@@ -32,7 +36,7 @@ where
         let tries = Tries::default();
         let claim = Claim { condition: condition.clone(), tries: tries.clone() };
         let error = match host.wait_out(request(claim))? {
-            Ok(version) => return Ok(Receipt { version, ..sent }),
+            Ok(version) => return Ok(sent.receipt(version)),
             Err(error) => error,
         };
         if condition.is_some() && status(&error) == Some(501) {
@@ -41,12 +45,20 @@ where
             continue;
         }
         let refused = is_taken(&error);
-        // Done, with the answer lost: then a second try finds the key taken, or no upload any more.
-        let may_be_done = uncertain(&error) || matches!(status(&error), Some(200 | 404)) || refused && tries.several();
-        if may_be_done && let Some(found) = look_up(host, key, &sent)? {
-            return Ok(found);
+        // An earlier try, ours or that of a proxy between, may have done it: then the key is taken, or the upload is no more.
+        let may_be_done = refused || tries.several() || uncertain(&error) || matches!(status(&error), Some(200 | 404));
+        if may_be_done && let Some(found) = look(host, key, sent)? {
+            return Ok(sent.receipt(found.version));
         }
         return Err(if refused { exists(host, key) } else { host.fault(doing, error) }.into());
+    }
+}
+
+/// Returns the object if it is what was sent. Where it cannot be seen, it is not known for ours.
+fn look(host: &Arc<Host>, key: &str, sent: &Sent) -> Result<Option<Info>> {
+    match sent.find(host, key) {
+        Err(error) if !matches!(kind(&error), Kind::Interrupted(_)) => Ok(None),
+        found => found,
     }
 }
 
@@ -63,17 +75,6 @@ pub(super) fn refuse_taken(host: &Host, key: &str) -> Result<()> {
 
 fn exists(host: &Host, key: &str) -> Fault {
     Fault::new(Kind::Exists, format!("\"{key}\" exists already in {}", host.location()))
-}
-
-/// Whether the object is there and is what was sent.
-fn look_up(host: &Host, key: &str, sent: &Receipt) -> Result<Option<Receipt>> {
-    let found = host.wait_out(head(host, key, None))?;
-    Ok(match found {
-        Ok(Some(info)) if info.bytes == sent.bytes && (info.etag == sent.etag || !host.settings.etag_is_md5()) => {
-            Some(Receipt { version: info.version, ..sent.clone() })
-        }
-        _ => None,
-    })
 }
 
 /// Whether the host says that the key is taken, or is being written by another at this moment.

@@ -49,7 +49,7 @@ impl Pinned {
             .bucket(self.host.bucket())
             .key(self.host.full(&self.key))
             .set_version_id(self.info.version.clone())
-            .set_if_match(self.info.etag.as_ref().map(|etag| format!("\"{etag}\"")))
+            .set_if_match(self.info.etag.as_deref().map(|etag| format!("\"{}\"", strong(etag))))
             .range(format!("bytes={}-{}", range.start, range.end - 1));
         let answer = request.send().await.map_err(|error| match status(&error) {
             Some(412) => Trouble::Final(self.changed()),
@@ -63,7 +63,7 @@ impl Pinned {
     fn check(&self, answer: &GetObjectOutput, range: &Range<u64>) -> std::result::Result<(), Trouble> {
         let expected = format!("bytes {}-{}/{}", range.start, range.end - 1, self.info.bytes);
         let etag = answer.e_tag().map(unquoted);
-        if etag.is_some() && etag != self.info.etag {
+        if etag.is_some() && etag.as_deref().map(strong) != self.info.etag.as_deref().map(strong) {
             return Err(Trouble::Final(self.changed()));
         }
         match answer.content_range() {
@@ -161,8 +161,17 @@ pub(super) fn real_version(id: &str) -> Option<String> {
     (!id.is_empty() && id != "null").then(|| id.to_owned())
 }
 
-pub(super) fn unquoted(etag: &str) -> String {
-    etag.trim_start_matches("W/").trim_matches('"').to_owned()
+/// Without quotes; a weak one keeps its `W/`.
+fn unquoted(etag: &str) -> String {
+    match etag.strip_prefix("W/") {
+        Some(weak) => format!("W/{}", weak.trim_matches('"')),
+        None => etag.trim_matches('"').to_owned(),
+    }
+}
+
+/// What stands before a host may make its ETags weak in one answer and leave them in another.
+fn strong(etag: &str) -> &str {
+    etag.trim_start_matches("W/")
 }
 
 pub(super) fn timestamp(time: &DateTime) -> Option<Timestamp> {

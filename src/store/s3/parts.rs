@@ -6,6 +6,7 @@ use super::fault::{Answer, status};
 use super::host::{GRACE, Host};
 use super::making::Making;
 use super::object::real_version;
+use super::sent::Sent;
 use super::sum::Sum;
 use crate::error::{Fault, Result};
 use crate::store::{Receipt, Taken};
@@ -27,6 +28,7 @@ pub(super) struct Parts {
     key: String,
     id: String,
     taken: Taken,
+    part_size: u64,
     in_flight: usize,
     tasks: JoinSet<Result<Part>>,
     done: Vec<Part>,
@@ -52,6 +54,7 @@ impl Parts {
             key,
             id,
             taken: making.taken,
+            part_size: part_size as u64,
             in_flight,
             tasks: JoinSet::new(),
             done: Vec::new(),
@@ -95,14 +98,15 @@ impl Parts {
         }
         self.done.sort_by_key(|part| part.number);
         let sums: Vec<Sum> = self.done.iter().map(|part| part.sum).collect();
-        let sent = Receipt { bytes, etag: Some(Sum::of_parts(&sums)?), ..Receipt::default() };
+        let sent = Sent::in_parts(bytes, self.part_size, sums)?;
         if self.taken == Taken::Refuse {
             // Some hosts honour the condition for whole objects only.
             refuse_taken(&self.host, &self.key)?;
         }
         let doing = format!("complete the upload of \"{}\"", self.key);
-        let receipt =
-            claim(&self.host, &self.key, &doing, self.taken, sent, async |claim| self.request_completion(claim).await)?;
+        let receipt = claim(&self.host, &self.key, &doing, self.taken, &sent, async |claim| {
+            self.request_completion(claim).await
+        })?;
         self.open = false;
         Ok(receipt)
     }

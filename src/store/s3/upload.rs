@@ -7,6 +7,7 @@ use super::lock::{Hold, confirm};
 use super::making::Making;
 use super::object::real_version;
 use super::parts::Parts;
+use super::sent::Sent;
 use super::sum::Sum;
 use crate::error::{Fault, Result, into_io};
 use crate::store::{Creation, Held, Receipt, Taken, Upload};
@@ -128,12 +129,12 @@ fn part_size(setting: Option<u64>, limit: u32, expected: u64) -> u64 {
     setting.unwrap_or_else(|| needed.div_ceil(MIB).saturating_mul(MIB).clamp(USUAL_PART, *PART_SIZES.end()))
 }
 
-fn put(host: &Host, key: &str, bytes: Vec<u8>, making: &Making) -> Result<Receipt> {
+fn put(host: &Arc<Host>, key: &str, bytes: Vec<u8>, making: &Making) -> Result<Receipt> {
     let sum = Sum::of(&bytes)?;
-    let sent = Receipt { bytes: bytes.len() as u64, etag: Some(sum.hex()), ..Receipt::default() };
+    let sent = Sent::whole(&bytes, sum);
     let doing = format!("write \"{key}\"");
     let send = async |claim| put_object(host, key, &bytes, sum, making, claim).await;
-    claim(host, key, &doing, making.taken, sent, send)
+    claim(host, key, &doing, making.taken, &sent, send)
 }
 
 async fn put_object(

@@ -1,0 +1,91 @@
+//! How it was seen, after the upload, that the store has what was sent.
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verified {
+    /// Nobody looked: it was not wanted, or not allowed.
+    No,
+    /// Format 1 says that it was checked, and not how.
+    Somehow,
+    /// Every byte was read again and summed.
+    ReadBack,
+    /// The host gave the MD5 of the very bytes that were sent.
+    Md5,
+    /// The directory was told to flush it, and did.
+    Synced,
+}
+
+const ALL: [Verified; 5] = [Verified::No, Verified::Somehow, Verified::ReadBack, Verified::Md5, Verified::Synced];
+
+impl Verified {
+    /// Returns the word of the `.meta`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verified::No => "no",
+            Verified::Somehow => "yes",
+            Verified::ReadBack => "read back",
+            Verified::Md5 => "md5",
+            Verified::Synced => "synced",
+        }
+    }
+
+    /// Returns what people are told.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Verified::No => "NOT checked",
+            Verified::Somehow => "checked",
+            Verified::ReadBack => "read back",
+            Verified::Md5 => "MD5 compared",
+            Verified::Synced => "synced to disk",
+        }
+    }
+
+    pub fn is_checked(self) -> bool {
+        self != Verified::No
+    }
+}
+
+impl Serialize for Verified {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.word())
+    }
+}
+
+impl<'de> Deserialize<'de> for Verified {
+    /// Reads a word, or the yes and no of format 1.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Said {
+            Flag(bool),
+            Word(String),
+        }
+        match Said::deserialize(from)? {
+            Said::Flag(false) => Ok(Verified::No),
+            Said::Flag(true) => Ok(Verified::Somehow),
+            Said::Word(word) => ALL
+                .into_iter()
+                .find(|verified| verified.word() == word)
+                .ok_or_else(|| D::Error::custom("\"verified\" is none of the words of the format")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_as_it_was_written_and_format_1_has_two_of_its_own() {
+        for verified in ALL {
+            let text = serde_json::to_string(&verified).unwrap();
+            assert_eq!(serde_json::from_str::<Verified>(&text).unwrap(), verified);
+        }
+        assert_eq!(serde_json::from_str::<Verified>("true").unwrap(), Verified::Somehow);
+        assert_eq!(serde_json::from_str::<Verified>("false").unwrap(), Verified::No);
+        assert!(serde_json::from_str::<Verified>("\"perhaps\"").is_err());
+        assert!(serde_json::from_str::<Verified>("null").is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! What was sent as one object: how much, and the sums of its parts. By them an object that is found is known for ours or not.
+
+use super::host::Host;
+use super::object::Pinned;
+use super::sum::Sum;
+use crate::error::{Kind, Result, kind};
+use crate::store::{Info, Object, Receipt};
+use std::sync::Arc;
+
+pub(super) struct Sent {
+    bytes: u64,
+    /// Of every part but the last, which may be shorter.
+    part_size: u64,
+    sums: Vec<Sum>,
+    /// The ETag of such an object on a host whose ETags are MD5.
+    etag: String,
+}
+
+impl Sent {
+    /// Describes an object that was sent in one request.
+    pub fn whole(bytes: &[u8], sum: Sum) -> Sent {
+        let length = bytes.len() as u64;
+        Sent { bytes: length, part_size: length, sums: vec![sum], etag: sum.hex() }
+    }
+
+    /// Describes an object that was sent in parts.
+    pub fn in_parts(bytes: u64, part_size: u64, sums: Vec<Sum>) -> Result<Sent> {
+        let etag = Sum::of_parts(&sums)?;
+        Ok(Sent { bytes, part_size, sums, etag })
+    }
+
+    pub fn receipt(&self, version: Option<String>) -> Receipt {
+        Receipt { bytes: self.bytes, etag: Some(self.etag.clone()), version, ..Receipt::default() }
+    }
+
+    /// Returns what the host knows of the object under the key if its bytes are those that were sent. None: nothing is there, or
+    /// something else is. An error: the host did not let it be seen.
+    pub fn find(&self, host: &Arc<Host>, key: &str) -> Result<Option<Info>> {
+        let found = match Pinned::open(host, key, None) {
+            Ok(found) => found,
+            Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let info = found.info().clone();
+        if info.bytes != self.bytes {
+            return Ok(None);
+        }
+        // Only an ETag that is the MD5 of these bytes tells anything. One that is another may be no MD5 at all: of a host that
+        // encrypts, of a proxy, of parts of another size.
+        let is_ours = info.etag.as_ref() == Some(&self.etag) || self.reads_back(&found)?;
+        Ok(is_ours.then_some(info))
+    }
+
+    fn reads_back(&self, found: &Pinned) -> Result<bool> {
+        let mut start = 0_u64;
+        for sum in &self.sums {
+            let end = start.saturating_add(self.part_size).min(self.bytes);
+            if Sum::read(start..end, |range| found.read(range))? != *sum {
+                return Ok(false);
+            }
+            start = end;
+        }
+        Ok(start == self.bytes)
+    }
+}
