@@ -14,6 +14,7 @@ AREAS = [
     ("combinations", "Doubletake's release matrix", "backup and restore", 768, "cargo test --test matrix"),
     ("proofs", "proof by restore: tables counted and hashed again", "", 60, "cargo test --test proven"),
     ("majors", "PostgreSQL 12 to 18", "servers, each", 7, "cargo test --test majors"),
+    ("properties", "What belongs to a database itself, its locale among it", "", 90, "cargo test --test majors -- itself locale"),
     ("hosts", "S3 servers of independent makers: the store's suite, a round trip", "", 5, "cargo test --test hosts"),
     ("parts", "uploads in parts", "", 6, "cargo test --test size"),
     ("memory", "memory whatever the size", "", 3, "cargo test --test size"),

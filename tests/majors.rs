@@ -1,7 +1,11 @@
 //! The binary against PostgreSQL of several major versions, servers and programs: each by itself, and across.
 
+#[path = "majors/itself.rs"]
+mod itself;
 #[path = "majors/level.rs"]
 mod level;
+#[path = "majors/locale.rs"]
+mod locale;
 #[path = "majors/managed.rs"]
 mod managed;
 #[path = "majors/servers.rs"]

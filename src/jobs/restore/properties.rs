@@ -79,7 +79,7 @@ fn instead(lacking: &Lacking) -> Vec<String> {
         format!("the server lacks the locale {locale}: text may be ordered in another way, and what depends on that may fail")
     });
     let tablespace = lacking.tablespace.as_ref().map(|name| {
-        format!("the server has no tablespace \"{name}\" for this role: the database lies in the default one")
+        format!("the server has no tablespace {name:?} for this role: the database lies in the default one")
     });
     locale.into_iter().chain(tablespace).collect()
 }

@@ -42,6 +42,14 @@ pub struct Change {
     /// For people. Values of settings are not shown: they may be secrets.
     pub what: String,
     pub statements: Vec<String>,
+    /// Whether a server that does not know such a thing goes without it: settings come and go with versions.
+    pub may_be_unknown: bool,
+}
+
+impl Change {
+    fn new(what: impl Into<String>, statements: Vec<String>) -> Change {
+        Change { what: what.into(), statements, may_be_unknown: false }
+    }
 }
 
 /// Returns whether this setting is left to people when nobody vouches for the backup.
@@ -54,7 +62,7 @@ pub fn owner(database: &str, wanted: &Properties, found: &Properties) -> Option<
     (wanted.owner != found.owner).then(|| {
         let name = wanted.owner.as_str();
         let statement = format!("ALTER DATABASE {} OWNER TO {}", identifier(database), identifier(name));
-        Change { what: format!("owner \"{name}\""), statements: vec![statement] }
+        Change::new(format!("owner {name:?}"), vec![statement])
     })
 }
 
@@ -63,13 +71,13 @@ pub fn others(database: &str, wanted: &Properties, found: &Properties, rules: Ru
     let mut changes = Vec::new();
     if rules.privileges && !same_grants(&wanted.privileges, &found.privileges) {
         let statements = privileges(database, wanted, found);
-        changes.push(Change { what: "privileges".to_owned(), statements });
+        changes.push(Change::new("privileges", statements));
     }
     changes.extend(settings(database, wanted, found, rules));
     let database = identifier(database);
     if wanted.comment != found.comment {
         let statement = format!("COMMENT ON DATABASE {database} IS {}", nullable(wanted.comment.as_ref()));
-        changes.push(Change { what: "comment".to_owned(), statements: vec![statement] });
+        changes.push(Change::new("comment", vec![statement]));
     }
     let providers = wanted.labels.iter().chain(&found.labels).map(|label| &label.provider);
     for provider in distinct(providers) {
@@ -80,17 +88,17 @@ pub fn others(database: &str, wanted: &Properties, found: &Properties, rules: Ru
             let name = identifier(provider.as_str());
             let text = nullable(of(wanted).as_ref());
             let statement = format!("SECURITY LABEL FOR {name} ON DATABASE {database} IS {text}");
-            changes.push(Change { what: format!("label of {name}"), statements: vec![statement] });
+            changes.push(Change::new(format!("label of {:?}", provider.as_str()), vec![statement]));
         }
     }
     if wanted.connection_limit != found.connection_limit {
         let limit = wanted.connection_limit;
         let statement = format!("ALTER DATABASE {database} CONNECTION LIMIT {limit}");
-        changes.push(Change { what: format!("connection limit {limit}"), statements: vec![statement] });
+        changes.push(Change::new(format!("connection limit {limit}"), vec![statement]));
     }
     if wanted.is_template != found.is_template {
         let statement = format!("ALTER DATABASE {database} IS_TEMPLATE {}", wanted.is_template);
-        changes.push(Change { what: format!("template {}", wanted.is_template), statements: vec![statement] });
+        changes.push(Change::new(format!("template {}", wanted.is_template), vec![statement]));
     }
     changes
 }
@@ -113,12 +121,12 @@ fn settings(database: &str, wanted: &Properties, found: &Properties, rules: Rule
     let mut changes = Vec::new();
     for (place, name, value) in wanted.iter().filter(|(place, _, value)| values.get(place) != Some(&value)) {
         let (whose, what) = address(database, place, name);
-        changes.push(Change { what, statements: assignment(&whose, name, value) });
+        changes.push(Change { what, statements: assignment(&whose, name, value), may_be_unknown: true });
     }
     for (place, name, _) in found.iter().filter(|(place, ..)| !places.contains(place)) {
         let (whose, what) = address(database, place, name);
         let statement = format!("{whose} RESET {}", dotted(name));
-        changes.push(Change { what: format!("{what} taken back"), statements: vec![statement] });
+        changes.push(Change::new(format!("{what} taken back"), vec![statement]));
     }
     changes
 }
@@ -129,7 +137,7 @@ fn address(database: &str, (role, _): &Place, name: &SettingName) -> (String, St
     match role.as_ref().map(Name::as_str) {
         None => (format!("ALTER DATABASE {database}"), setting),
         Some(role) => {
-            (format!("ALTER ROLE {} IN DATABASE {database}", identifier(role)), format!("{setting} of role \"{role}\""))
+            (format!("ALTER ROLE {} IN DATABASE {database}", identifier(role)), format!("{setting} of role {role:?}"))
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::error::{Fault, Result};
 use crate::manifest::Properties;
 use crate::manifest::properties::{Name, Party, SettingName};
 use crate::postgres::target::literal;
+use postgres::error::SqlState;
 use postgres::{GenericClient, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,9 @@ pub struct Own {
     /// None: nothing is given to the database, and only the restore's session has the application's settings.
     pub rules: Option<Rules>,
 }
+
+/// What the server said.
+type Refusal = (SqlState, String);
 
 /// What became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,6 +122,8 @@ impl Own {
         if refused.is_empty() {
             let found = read(transaction, version_num)?;
             let left = changes::others(&self.database, &wanted, &found, rules);
+            let told = |what: &str| done.skipped.iter().any(|skipped| skipped.starts_with(&format!("{what}: ")));
+            let left: Vec<_> = left.into_iter().filter(|change| !told(&change.what)).collect();
             done.skipped.extend(left.into_iter().map(|change| format!("{} is not what it was", change.what)));
         }
         Ok((done, refused))
@@ -127,17 +133,14 @@ impl Own {
     fn possible(&self, transaction: &mut Transaction<'_>, rules: Rules) -> Result<(Properties, Vec<String>)> {
         let mut wanted = self.wanted.clone();
         let mut skipped = Vec::new();
-        let known = known(transaction)?;
         let roles = names(transaction, "SELECT rolname FROM pg_catalog.pg_roles")?;
         let mut keep = |role: Option<&Name>, name: &SettingName| {
-            let whose = role.map_or(String::new(), |role| format!(" of role \"{}\"", role.as_str()));
+            let whose = role.map_or(String::new(), |role| format!(" of role {:?}", role.as_str()));
             let what = format!("setting {}{whose}", name.as_str());
             let why = if role.is_some_and(|role| !rules.owner && !roles.contains(role.as_str())) {
                 "the server has no such role"
             } else if !rules.loads && changes::loads(name) {
                 "it decides what all sessions run, and no key vouches for the backup: set it yourself"
-            } else if !name.is_custom() && !known.contains(&name.as_str().to_ascii_lowercase()) {
-                "the server does not know it"
             } else {
                 return true;
             };
@@ -153,30 +156,28 @@ impl Own {
 fn make(transaction: &mut Transaction<'_>, change: Change, done: &mut Done, refused: &mut Vec<String>) -> Result<()> {
     match attempt(transaction, &change.statements)? {
         Ok(()) => done.given.push(change.what),
-        Err(why) => refused.push(format!("{}: {why}", change.what)),
+        Err((SqlState::UNDEFINED_OBJECT, _)) if change.may_be_unknown => {
+            done.skipped.push(format!("{}: the server does not know it", change.what));
+        }
+        Err((_, why)) => refused.push(format!("{}: {why}", change.what)),
     }
     Ok(())
 }
 
 /// Runs statements, all of them or none. A refusal by the server leaves the transaction as it was.
-fn attempt(transaction: &mut Transaction<'_>, statements: &[String]) -> Result<std::result::Result<(), String>> {
+fn attempt(transaction: &mut Transaction<'_>, statements: &[String]) -> Result<std::result::Result<(), Refusal>> {
     let mut inner = transaction.transaction().map_err(|error| said(&error))?;
     for statement in statements {
-        if let Err(error) = inner.batch_execute(statement) {
-            let why = error.as_db_error().map(|answer| answer.message().to_owned()).ok_or_else(|| said(&error))?;
+        // As one statement, whatever the server finds in it.
+        if let Err(error) = inner.execute(statement.as_str(), &[]) {
+            let answer = error.as_db_error().ok_or_else(|| said(&error))?;
+            let refusal = (answer.code().clone(), answer.message().to_owned());
             inner.rollback().map_err(|error| said(&error))?;
-            return Ok(Err(why));
+            return Ok(Err(refusal));
         }
     }
     inner.commit().map_err(|error| said(&error))?;
     Ok(Ok(()))
-}
-
-/// The view hides some that servers take.
-fn known(transaction: &mut Transaction<'_>) -> Result<BTreeSet<String>> {
-    let mut known = names(transaction, "SELECT pg_catalog.lower(name) FROM pg_catalog.pg_settings")?;
-    known.extend(["role", "session_authorization", "seed"].map(str::to_owned));
-    Ok(known)
 }
 
 fn names(transaction: &mut Transaction<'_>, query: &str) -> Result<BTreeSet<String>> {
