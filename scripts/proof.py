@@ -13,6 +13,7 @@ from pathlib import Path
 AREAS = [
     ("combinations", "Doubletake's release matrix", "backup and restore", 768, "cargo test --test matrix"),
     ("proofs", "proof by restore: tables counted and hashed again", "", 60, "cargo test --test proven"),
+    ("rights", "functions of an owner that ran in proofs without gaining a right, and others who tried to read what was restored", "", 10, "cargo test --test proven"),
     ("majors", "PostgreSQL 12 to 18", "servers, each", 7, "cargo test --test majors"),
     ("properties", "What belongs to a database itself, its locale among it", "", 90, "cargo test --test majors -- itself locale"),
     ("hosts", "S3 servers of independent makers: the store's suite, a round trip", "", 5, "cargo test --test hosts"),

@@ -7,9 +7,10 @@ use crate::jobs::restore::{Plan as RestorePlan, admit, own, restore};
 use crate::jobs::verify::{Finding, Proof, verify};
 use crate::level::Level;
 use crate::manifest::compared::{Compared, compare};
-use crate::manifest::{BackupId, Format, Manifest};
+use crate::manifest::{BackupId, Format, Manifest, Table};
 use crate::monitor::Monitor;
 use crate::postgres::dump;
+use crate::postgres::load::Untried;
 use crate::postgres::properties::{Own, Rules};
 use crate::postgres::scratch::{Place, Scratch};
 use crate::postgres::shape::Shape;
@@ -73,8 +74,9 @@ fn restored(opened: Opened, plan: &Plan, monitor: &dyn Monitor) -> Result<Proof>
         monitor.warn(&format!("{left:#}; the next proof on this server tries again"));
     }
     // With a signal the database goes at once, and whatever was going on in it fails for that.
-    let (tables, properties) = tables.map_err(|error| interrupt::check().err().unwrap_or(error))?;
-    Ok(Proof { scratch: place, seconds: begun.elapsed().as_secs_f64(), tables, properties })
+    let (tables, properties, untried) = tables.map_err(|error| interrupt::check().err().unwrap_or(error))?;
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok(Proof { scratch: place, seconds, tables, properties, not_tried: named(untried) })
 }
 
 fn filled(
@@ -82,7 +84,7 @@ fn filled(
     scratch: &Scratch,
     plan: &Plan,
     monitor: &dyn Monitor,
-) -> Result<(Vec<Compared>, Vec<String>)> {
+) -> Result<(Vec<Compared>, Vec<String>, Untried)> {
     let manifest = opened.manifest.clone();
     let loads = opened.working.is_some();
     let own = own(&opened, scratch.name(), None)?;
@@ -92,33 +94,60 @@ fn filled(
         database: scratch.name().to_owned(),
         clean: false,
         over_source: false,
-        // Who owns what is not among the rows, and a role that may read everything need not be able to give it away.
+        // Who owns what is not among the rows. Owners would not do for safety either: checks, defaults and indexes of theirs run as
+        // whoever loads.
         no_owner: true,
         no_privileges: true,
         make_roles: scratch.is_alone(),
         own: own.clone(),
         any_locale: true,
         jobs: 1,
+        loader: Some(scratch.loader().clone()),
         bin_dir: plan.bin_dir.clone(),
     };
     let target = admit(&manifest, &into)?;
     not_older(&manifest, target.server_major)?;
     let other_locale = scratch.lacking().locale.as_deref();
-    restore(opened, &into, &target, monitor).map_err(|error| not_taken(&manifest.id, other_locale, error))?;
-    scratch.loosen()?;
-    let found = recount(&manifest, tables, scratch.settings(), target.server_major, plan.bin_dir.as_deref(), monitor)?;
-    let stated = (manifest.dump.format == Format::Plain).then_some(manifest.tables.as_slice());
     let mut properties: Vec<String> =
         other_locale.map(|locale| format!("the server lacks the locale {locale}")).into_iter().collect();
+    // First of all: once something of the dump is there, nobody who may more than it connects.
     if let Some(own) = own {
         properties.extend(tried(&Own { rules: Some(Rules { owner: true, privileges: true, loads }), ..own }, scratch)?);
     }
-    Ok((compare(stated, &found), properties))
+    let done =
+        restore(opened, &into, &target, monitor).map_err(|error| not_taken(&manifest.id, other_locale, error))?;
+    let untried = done.untried;
+    all_made(&manifest.id, &untried)?;
+    let found =
+        recount(&manifest, tables, &scratch.loader().reader()?, target.server_major, plan.bin_dir.as_deref(), monitor)?;
+    let compared =
+        |tables: Vec<Table>| tables.into_iter().filter(|table| !untried.tables.contains(&table.name)).collect();
+    let (found, stated): (Vec<Table>, Vec<Table>) = (compared(found), compared(manifest.tables));
+    let stated = (manifest.dump.format == Format::Plain).then_some(stated.as_slice());
+    Ok((compare(stated, &found), properties, untried))
 }
 
 /// Gives the scratch what its source has, looks at it, and takes it back: a limit or a setting must not disturb the proof itself.
 fn tried(own: &Own, scratch: &Scratch) -> Result<Vec<String>> {
     own.rehearse(&mut scratch.settings().connect(APPLICATION)?)
+}
+
+/// Fails where tables of the dump could not be made: then nothing is known of their rows.
+fn all_made(id: &BackupId, untried: &Untried) -> Result<()> {
+    if untried.unmade.is_empty() {
+        return Ok(());
+    }
+    let names = untried.unmade.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let why = untried.statements.first().cloned().unwrap_or_default();
+    Err(Fault::failed(format!("{id} cannot be proven here: tables could not be made ({names}); first of all: {why}"))
+        .hint("a proof restores as a role without SUPERUSER; restore it as a superuser by hand, into a server that holds nothing else")
+        .into())
+}
+
+/// For people: what was set aside, with the reasons.
+fn named(untried: Untried) -> Vec<String> {
+    let rows = untried.tables.into_iter().map(|table| format!("rows of {table}: the table is an extension's"));
+    untried.statements.into_iter().chain(rows).collect()
 }
 
 /// An older server need not take what a newer one has written, which would say nothing about the backup.

@@ -4,12 +4,14 @@
 //! `psql` by design: nothing here runs a meta-command, and a `COPY … FROM stdin` is known by its text alone.
 
 mod copy;
+mod extensions;
 mod lexer;
 mod requirements;
 mod routine;
 mod splitter;
 mod tokens;
 
+pub use extensions::{Extension, extensions};
 pub use requirements::{Requirements, owner};
 pub use splitter::{Cut, Ending, Event, Keep, Splitter};
 pub use tokens::{Token, Tokens};

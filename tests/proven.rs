@@ -11,6 +11,8 @@ mod places;
 #[allow(dead_code)]
 #[path = "alert/receiver.rs"]
 mod receiver;
+#[path = "proven/rights.rs"]
+mod rights;
 #[path = "proven/scheduled.rs"]
 mod scheduled;
 #[allow(dead_code)]

@@ -55,6 +55,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         no_privileges: args.no_privileges,
         make_roles: false,
         jobs: args.jobs,
+        loader: None,
         bin_dir: args.server.pg_bin_dir.clone(),
     };
     if !args.yes {

@@ -1,5 +1,6 @@
 //! A backup, verified as it comes, into a database: in one transaction, or not at all.
 
+mod bounded;
 mod files;
 mod globals;
 mod properties;
@@ -11,8 +12,9 @@ pub use properties::{Outlook, outlook, own};
 use crate::error::{Fault, Result};
 use crate::manifest::{Format, Manifest};
 use crate::monitor::{Monitor, Silent};
-use crate::postgres::load::{self, Loaded};
+use crate::postgres::load::{self, Loaded, Untried};
 use crate::postgres::properties::Own;
+use crate::postgres::scratch::Loader;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{self, APPLICATION, State, Target};
 use crate::postgres::tools::{self, Tool};
@@ -45,6 +47,8 @@ pub struct Plan {
     /// The database may be made with another locale than its source has.
     pub any_locale: bool,
     pub jobs: u32,
+    /// For a proof: what is restored runs with the rights of a role made for it, and what that may not do is set aside.
+    pub loader: Option<Loader>,
     pub bin_dir: Option<PathBuf>,
 }
 
@@ -61,6 +65,9 @@ pub struct Report {
     /// What the database itself was given.
     pub properties: Vec<String>,
     pub skipped: Vec<String>,
+    /// What was set aside.
+    #[serde(skip)]
+    pub untried: Untried,
     pub seconds: f64,
 }
 
@@ -176,6 +183,7 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
         rows: counted.then(|| loaded.tables.iter().map(|(_, rows)| rows).sum()),
         properties: loaded.given,
         skipped: loaded.skipped,
+        untried: loaded.untried,
         seconds: begun.elapsed().as_secs_f64(),
     })
 }
@@ -209,8 +217,6 @@ fn execute(
     manifest: &Manifest,
     monitor: &dyn Monitor,
 ) -> Result<Loaded> {
-    let settings = plan.settings.for_database(&plan.database);
-    let client = settings.connect(APPLICATION)?;
     let prelude = matches!(target.state, State::Holds(_)).then(|| target.wipe());
     let options = load::Options {
         no_owner: plan.no_owner,
@@ -218,7 +224,13 @@ fn execute(
         require_trailer: manifest.tools.pg_dump.is_some(),
         prelude,
         own: plan.own.clone(),
+        bounds: None,
     };
+    if let Some(loader) = &plan.loader {
+        return bounded::load_by(loader, script, options, monitor);
+    }
+    let settings = plan.settings.for_database(&plan.database);
+    let client = settings.connect(APPLICATION)?;
     load::run(client, &settings, script, options, monitor)
 }
 
@@ -298,5 +310,5 @@ fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan) -> Result<Loaded> {
     let mut child = ChildReader::spawn(pg_restore, &arguments, &environment, Duration::MAX)?;
     child.read_to_end(&mut Vec::new())?;
     let done = plan.own.as_ref().map(|own| properties::give(own, &settings)).transpose()?.unwrap_or_default();
-    Ok(Loaded { skipped: done.skipped, given: done.given, statements: 0, tables: vec![] })
+    Ok(Loaded { skipped: done.skipped, given: done.given, ..Loaded::default() })
 }

@@ -43,6 +43,8 @@ pub struct Proof {
     pub tables: Vec<Compared>,
     /// What belongs to the database itself and could not be given to the copy, or was not there afterwards; nothing when all was.
     pub properties: Vec<String>,
+    /// What a role without SUPERUSER could not be asked to restore, with the reasons. Owners and privileges are never tried.
+    pub not_tried: Vec<String>,
 }
 
 impl Finding {

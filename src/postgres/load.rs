@@ -6,6 +6,7 @@
 //!
 //! Where a statement ends, the server says: each goes by itself in a message that takes one command.
 
+mod aside;
 mod encoding;
 mod failure;
 mod handover;
@@ -19,12 +20,14 @@ use crate::error::{Fault, Result};
 use crate::monitor::Monitor;
 use crate::postgres::properties::Own;
 use crate::script::{Cut, Ending, Event};
+use aside::Bounds;
 use encoding::Encoding;
 use postgres::{Client, Transaction};
 use session::Session;
 use std::io::Read;
 use verdict::{Refusal, Verdict};
 
+pub use aside::{Prepared, Untried};
 pub use handover::run;
 pub use missing::{Missing, missing};
 
@@ -40,6 +43,8 @@ pub struct Options {
     pub prelude: Option<String>,
     /// What the database itself is to have; None: nothing is known of it.
     pub own: Option<Own>,
+    /// Where the role was made for a proof: what it may not do is set aside.
+    pub bounds: Option<Prepared>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,6 +57,8 @@ pub struct Loaded {
     pub skipped: Vec<String>,
     /// What the database itself was given.
     pub given: Vec<String>,
+    /// What a role made for a proof could not do.
+    pub untried: Untried,
 }
 
 /// Runs the script in one transaction: all of it, or nothing.
@@ -89,6 +96,11 @@ struct Header {
     table: String,
 }
 
+/// To go back to before a statement that is set aside. Code that a statement runs cannot end or move it.
+const MARK: &str = "SAVEPOINT pgbk";
+const NEXT_MARK: &str = "RELEASE SAVEPOINT pgbk; SAVEPOINT pgbk";
+const BACK_TO_MARK: &str = "ROLLBACK TO SAVEPOINT pgbk";
+
 struct Loader<'a> {
     transaction: Transaction<'a>,
     options: &'a Options,
@@ -96,6 +108,7 @@ struct Loader<'a> {
     encoding: Encoding,
     /// Where the script began a transaction of its own, which is one with ours.
     inner: Option<u64>,
+    bounds: Option<Bounds>,
     loaded: Loaded,
 }
 
@@ -110,12 +123,17 @@ impl<'a> Loader<'a> {
             own.begin(&mut transaction)?;
         }
         let session = Session::look(&mut transaction)?;
+        let bounds = options.bounds.clone().map(Bounds::of);
+        if bounds.is_some() {
+            transaction.batch_execute(MARK).map_err(|error| failure::plain("cannot begin a transaction", &error))?;
+        }
         Ok(Loader {
             transaction,
             options,
             session,
             encoding: Encoding::default(),
             inner: None,
+            bounds,
             loaded: Loaded::default(),
         })
     }
@@ -148,6 +166,9 @@ impl<'a> Loader<'a> {
     }
 
     fn statement(&mut self, line: u64, text: &[u8]) -> Result<()> {
+        if self.bounds.as_mut().is_some_and(|bounds| bounds.leaves_out(text)) {
+            return Ok(());
+        }
         match verdict::of(text, self.options) {
             Verdict::Send => self.send(line, text),
             Verdict::Drop => Ok(()),
@@ -176,15 +197,49 @@ impl<'a> Loader<'a> {
 
     fn send(&mut self, line: u64, text: &[u8]) -> Result<()> {
         let in_utf8_server = self.session.in_utf8();
-        self.encoding.run(&mut self.transaction, in_utf8_server, line, text)?;
+        if let Err(error) = self.encoding.run(&mut self.transaction, in_utf8_server, text) {
+            return match self.bounds.as_mut().is_some_and(|bounds| bounds.sets_aside(text, &error)) {
+                true => self.mark(BACK_TO_MARK),
+                false => Err(failure::of_statement(line, text, &error)),
+            };
+        }
         self.session.after(text, &mut self.transaction)?;
+        if self.bounds.is_some() {
+            self.mark(NEXT_MARK)?;
+        }
         self.loaded.statements += 1;
         Ok(())
     }
 
+    fn mark(&mut self, statement: &str) -> Result<()> {
+        self.transaction.batch_execute(statement).map_err(|error| failure::plain("cannot go on", &error))
+    }
+
+    /// Returns whether the rows that come next have no table to go to, or none that is for the role to fill; then they are read past.
+    fn passes_over(&mut self, header: &Header, script: &mut script::Script<'_>) -> Result<bool> {
+        let (Some(bounds), transaction) = (&mut self.bounds, &mut self.transaction) else { return Ok(false) };
+        let is_there = || {
+            let row = transaction.query_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&header.table]);
+            row.map(|row| row.get(0)).map_err(|error| failure::of_statement(header.line, &header.text, &error))
+        };
+        if !bounds.skips(&header.table, is_there)? {
+            return Ok(false);
+        }
+        if rows::skip(header, script)? > 0 {
+            bounds.untried.tables.insert(header.table.clone());
+        }
+        Ok(true)
+    }
+
     fn rows(&mut self, header: &Header, script: &mut script::Script<'_>) -> Result<()> {
+        if self.passes_over(header, script)? {
+            return Ok(());
+        }
         let query = self.encoding.copy(&mut self.transaction, header)?;
         let rows = rows::send(&mut self.transaction, &query, header, script)?;
+        if self.bounds.is_some() {
+            self.mark(NEXT_MARK)?;
+        }
         self.loaded.statements += 1;
         self.loaded.tables.push((header.table.clone(), rows));
         Ok(())
@@ -202,6 +257,7 @@ impl<'a> Loader<'a> {
             self.loaded.given = done.given;
             self.loaded.skipped.extend(done.skipped);
         }
+        self.loaded.untried = self.bounds.take().map(|bounds| bounds.untried).unwrap_or_default();
         self.transaction.commit().map_err(|error| failure::plain("cannot commit what was restored", &error))?;
         Ok(self.loaded)
     }

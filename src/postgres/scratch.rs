@@ -3,23 +3,27 @@
 //! A thread keeps the connection that made it. It drops the database, with whoever is connected to it, when it is told to, when
 //! the value goes, and as soon as a signal or a time limit stops the run: a statement that would take hours ends with it.
 //! That connection holds a lock for as long as it lives, so that a scratch database whose pgbk was killed is known by its
-//! lock being free, and the next proof removes it.
+//! lock being free, and the next proof removes it. The roles that go into it have its name, and go with it.
 
 mod cluster;
+mod loader;
 
 use super::apart::Apart;
 use super::settings::Settings;
 use super::shape::{Lacking, Shape};
-use super::target::{self, MAINTENANCE};
+use super::target::{MAINTENANCE, identifier, literal};
 use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
 use crate::manifest::ServerNote;
 use crate::monitor::Monitor;
 use ::postgres::{Client, SimpleQueryMessage};
 use cluster::Cluster;
+use loader::READER;
 use postgres::error::SqlState;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+
+pub use loader::Loader;
 
 /// Eight hexadecimal digits follow.
 pub const PREFIX: &str = "pgbk_scratch_";
@@ -37,8 +41,9 @@ pub enum Place {
 }
 
 pub struct Scratch {
-    /// That lead to the database.
+    /// Those of the role that has made the database, and that lead to it.
     settings: Settings,
+    loader: Loader,
     own_server: bool,
     order: Option<Sender<()>>,
     keeper: Option<Apart<Result<()>>>,
@@ -63,13 +68,30 @@ impl Scratch {
         let (shape, lacking) = shape.fitted(&mut client).map_err(|error| not_made(&settings, &error))?;
         shape.create(&mut client, &name).map_err(|error| not_made(&settings, &error))?;
         let settings = settings.for_database(&name);
+        let loader = match Loader::make(&mut client, &settings) {
+            Ok(loader) => loader,
+            Err(error) => {
+                if let Err(left) = drop_all(&mut client, &name) {
+                    monitor.warn(&format!("the scratch database \"{name}\" is left behind: {left:#}"));
+                }
+                return Err(error);
+            }
+        };
         let (order, orders) = channel();
         let keeper = Apart::begin({
             let settings = settings.clone();
             move || keep(client, &settings, &orders)
         });
         let own_server = cluster.is_some();
-        Ok(Scratch { settings, own_server, order: Some(order), keeper: Some(keeper), lacking, _cluster: cluster })
+        Ok(Scratch {
+            settings,
+            loader,
+            own_server,
+            order: Some(order),
+            keeper: Some(keeper),
+            lacking,
+            _cluster: cluster,
+        })
     }
 
     pub fn settings(&self) -> &Settings {
@@ -98,21 +120,9 @@ impl Scratch {
         }
     }
 
-    /// Takes subscriptions away, which would keep the database from being dropped. They were never connected to their publisher,
-    /// whose slot is another's.
-    pub fn loosen(&self) -> Result<()> {
-        let subscriptions = "DO $$
-            DECLARE name text;
-            BEGIN
-                FOR name IN SELECT subname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
-                        WHERE d.datname = pg_catalog.current_database() LOOP
-                    EXECUTE pg_catalog.format('ALTER SUBSCRIPTION %I DISABLE', name);
-                    EXECUTE pg_catalog.format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', name);
-                    EXECUTE pg_catalog.format('DROP SUBSCRIPTION %I', name);
-                END LOOP;
-            END $$";
-        self.settings.connect(APPLICATION)?.batch_execute(subscriptions)?;
-        Ok(())
+    /// The way in for what is restored.
+    pub fn loader(&self) -> &Loader {
+        &self.loader
     }
 
     /// Drops the database. Where this fails it is left for the next proof to remove.
@@ -138,16 +148,34 @@ impl Drop for Scratch {
 /// Until the other side is gone, or the run is to stop.
 fn keep(mut client: Client, settings: &Settings, orders: &Receiver<()>) -> Result<()> {
     while orders.recv_timeout(interrupt::TICK) == Err(RecvTimeoutError::Timeout) && interrupt::check().is_ok() {}
-    if drop_database(&mut client, settings.database()).is_ok() {
+    if drop_all(&mut client, settings.database()).is_ok() {
         return Ok(());
     }
     // The connection may be lost; or the first try said why not, and so does this one.
     let (mut client, _) = open(settings)?;
-    drop_database(&mut client, settings.database())
+    drop_all(&mut client, settings.database())
 }
 
-fn drop_database(client: &mut Client, name: &str) -> Result<()> {
-    target::drop_database(client, name).map_err(refused)
+/// Drops the database, with whoever is connected to it, and its roles.
+fn drop_all(client: &mut Client, name: &str) -> Result<()> {
+    let reader = format!("{name}{READER}");
+    // As DROP DATABASE … WITH (FORCE), which servers before version 13 do not know, and which is stopped by what it may not end.
+    column(
+        client,
+        &format!(
+            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+         WHERE datname = {0} AND usename IN (current_user, {0}, {1}) AND pid <> pg_catalog.pg_backend_pid()",
+            literal(name),
+            literal(&reader)
+        ),
+    )?;
+    client.batch_execute(&format!("DROP DATABASE IF EXISTS {}", identifier(name))).map_err(refused)?;
+    let roles =
+        format!("SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ({}, {})", literal(name), literal(&reader));
+    for role in column(client, &roles)? {
+        client.batch_execute(&format!("DROP ROLE {}", identifier(&role))).map_err(refused)?;
+    }
+    Ok(())
 }
 
 fn refused(error: ::postgres::Error) -> anyhow::Error {
@@ -188,12 +216,17 @@ fn claim(client: &mut Client, name: &str) -> Result<bool> {
 
 /// Removes what killed runs have left.
 fn sweep(client: &mut Client, monitor: &dyn Monitor) -> Result<()> {
-    let ours = format!("SELECT datname FROM pg_catalog.pg_database WHERE datname ~ '^{PREFIX}[0-9a-f]{{8}}$'");
+    let digits = "[0-9a-f]{8}";
+    let ours = format!(
+        "SELECT datname FROM pg_catalog.pg_database WHERE datname ~ '^{PREFIX}{digits}$'
+         UNION SELECT pg_catalog.left(rolname, {length}) FROM pg_catalog.pg_roles WHERE rolname ~ '^{PREFIX}{digits}({READER})?$'",
+        length = PREFIX.len() + 8
+    );
     for name in column(client, &ours)? {
         if !claim(client, &name)? {
             continue;
         }
-        match drop_database(client, &name) {
+        match drop_all(client, &name) {
             Ok(()) => monitor.info(&format!("dropped \"{name}\", which a run that was killed had left")),
             Err(error) => monitor.warn(&format!("\"{name}\", which a run that was killed has left: {error:#}")),
         }
@@ -216,7 +249,7 @@ fn not_made(settings: &Settings, error: &::postgres::Error) -> anyhow::Error {
     let hint = match error.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => format!(
             "let the role make databases: ALTER ROLE {} CREATEDB; or prove elsewhere: VERIFY_DB_HOST, VERIFY_SCRATCH=cluster",
-            target::identifier(user)
+            identifier(user)
         ),
         _ => "prove on another server (VERIFY_DB_HOST), or on one that pgbk starts itself (VERIFY_SCRATCH=cluster)"
             .into(),

@@ -149,6 +149,16 @@ impl Settings {
         settings
     }
 
+    /// Returns what leads to the same server as another role, which gives this password. Options of the session were meant for the
+    /// first one, and are left out.
+    pub(super) fn as_role(&self, user: &str, password: Secret) -> Settings {
+        let mut settings = self.clone();
+        settings.parameters.set("user", user);
+        settings.parameters.take("options");
+        settings.password = Some(password);
+        settings
+    }
+
     /// With these settings of the session, whatever the role or the database has.
     pub fn with_session(&self, session: &BTreeMap<String, String>) -> Settings {
         let mut options = self.parameters.get("options").map(str::to_owned).into_iter().collect::<Vec<_>>();

@@ -104,6 +104,12 @@ fn a_role_that_may_not_make_databases_is_told_what_to_do() {
         outcome.err
     );
     connect("postgres").batch_execute("ALTER ROLE proven_reader CREATEDB").unwrap();
+    // Its own rights are not lent to what a backup holds.
+    let outcome = run.set("DB_USER", "proven_reader").args(["verify", "--level", "restore"]).expect(1);
+    assert!(outcome.err.contains("permission denied to create role"), "{}", outcome.err);
+    assert!(outcome.err.contains("let it make roles: ALTER ROLE \"proven_reader\" CREATEROLE"), "{}", outcome.err);
+    assert!(!outcome.err.contains("left behind") && left_on(cluster()).is_empty(), "{}", outcome.err);
+    connect("postgres").batch_execute("ALTER ROLE proven_reader CREATEROLE").unwrap();
     run.set("DB_USER", "proven_reader").args(["verify", "--level", "restore"]).expect(0);
     assert!(exists("proven_role") && left_on(cluster()).is_empty());
 }

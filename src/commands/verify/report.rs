@@ -6,6 +6,9 @@ use crate::jobs::verify::{Finding, Proof};
 use crate::level::Level;
 use crate::manifest::compared::Verdict;
 
+/// How much of what was not tried is named.
+const NAMED: usize = 20;
+
 pub fn text(findings: &[Finding]) -> String {
     let width = findings.iter().map(|finding| finding.id.to_string().len()).max().unwrap_or(0);
     let count = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
@@ -41,9 +44,10 @@ fn result(finding: &Finding) -> &'static str {
 }
 
 fn tables(proof: &Proof) -> String {
-    let Proof { scratch, seconds, tables, properties } = proof;
+    let Proof { scratch, seconds, tables, properties, not_tried } = proof;
     let width = tables.iter().map(|table| table.name.chars().count()).max().unwrap_or(0);
-    let mut text = format!("  restored into {scratch}, which is gone again, in {seconds:.1} s\n");
+    let mut text =
+        format!("  restored without owners and privileges into {scratch}, which is gone again, in {seconds:.1} s\n");
     for table in tables {
         text.push_str(&format!("  {:width$}  {}\n", table.name, table.describe()));
     }
@@ -59,5 +63,15 @@ fn tables(proof: &Proof) -> String {
         }
         (compared, _) => format!("  {same} of {compared} tables are the same: rows, bytes and BLAKE2b\n"),
     });
+    text.push_str(&untried(not_tried));
+    text
+}
+
+/// What the role of the proof could not do.
+fn untried(not_tried: &[String]) -> String {
+    let mut text: String = not_tried.iter().take(NAMED).map(|what| format!("  not tried: {what}\n")).collect();
+    if not_tried.len() > NAMED {
+        text.push_str(&format!("  not tried: {} more, which --json names\n", not_tried.len() - NAMED));
+    }
     text
 }

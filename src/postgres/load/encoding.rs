@@ -52,20 +52,24 @@ impl Encoding {
     }
 
     /// Runs this statement, which must be one.
-    pub fn run(&self, transaction: &mut Transaction<'_>, in_utf8: bool, line: u64, text: &[u8]) -> Result<()> {
-        let failed = |error: postgres::Error| failure::of_statement(line, text, &error);
+    pub fn run(
+        &self,
+        transaction: &mut Transaction<'_>,
+        in_utf8: bool,
+        text: &[u8],
+    ) -> std::result::Result<(), postgres::Error> {
         match (str::from_utf8(text), &self.0) {
-            (Ok(plain), None) => command::run(transaction, plain).map_err(failed),
-            (Ok(plain), Some(_)) if plain.is_ascii() => command::run(transaction, plain).map_err(failed),
+            (Ok(plain), None) => command::run(transaction, plain),
+            (Ok(plain), Some(_)) if plain.is_ascii() => command::run(transaction, plain),
             // What the database holds can be had here.
             _ if in_utf8 => {
-                let decoded = self.decoded(transaction, text).map_err(failed)?;
-                command::run(transaction, &decoded).map_err(failed)
+                let decoded = self.decoded(transaction, text)?;
+                command::run(transaction, &decoded)
             }
             _ => {
-                one_command(transaction, text).map_err(failed)?;
+                one_command(transaction, text)?;
                 let within = format!("DO 'BEGIN EXECUTE {}; END'", self.converted(text).replace('\'', "''"));
-                command::run(transaction, &within).map_err(failed)
+                command::run(transaction, &within)
             }
         }
     }

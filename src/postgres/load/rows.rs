@@ -33,6 +33,24 @@ pub(super) fn send(
     }
 }
 
+/// Reads past the rows; gives how many there are.
+pub(super) fn skip(header: &Header, script: &mut Script<'_>) -> Result<u64> {
+    let mut ended = None;
+    while ended.is_none() {
+        let mut sink = |event: Event<'_>| {
+            if let Event::CopyEnd { rows, .. } = event {
+                ended = Some(rows);
+            }
+            Ok(())
+        };
+        if !script.feed(&mut sink)? {
+            script.end_line(&mut sink)?;
+            break;
+        }
+    }
+    ended.ok_or_else(|| cut(header))
+}
+
 /// A part of the rows that is one COPY for the server.
 struct Stretch<'a> {
     header: &'a Header,

@@ -1,0 +1,187 @@
+//! What a role that has been made for a proof is not asked to do, or may not do: left out, and named.
+//!
+//! Such a role owns what it makes and has no other right. What only a superuser may do would be worth nothing as a proof
+//! without one, so that it is set aside; and with it what stands on it.
+
+use crate::script::{Token, Tokens};
+use postgres::error::SqlState;
+use std::collections::{BTreeMap, BTreeSet};
+
+const LONGEST_QUOTE: usize = 100;
+
+/// What has been made in the database before the script comes, by a role that may.
+#[derive(Debug, Clone, Default)]
+pub struct Prepared {
+    /// Schemas that were made for the extensions in them.
+    pub schemas: BTreeSet<String>,
+    /// Tables of extensions, as a script names them. Their rows may tell an extension what to run and as whom.
+    pub tables: BTreeSet<String>,
+    /// Extensions that the server does not make, with its reasons.
+    pub refused: BTreeMap<String, String>,
+}
+
+/// What was set aside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Untried {
+    /// Beginnings of statements, each with the reason.
+    pub statements: Vec<String>,
+    /// Tables whose rows were left out: those of extensions, and those that are not there.
+    pub tables: BTreeSet<String>,
+    /// Tables that the script makes itself, and that could not be made.
+    pub unmade: BTreeSet<String>,
+}
+
+/// Decides what is set aside while a script runs.
+pub(super) struct Bounds {
+    prepared: Prepared,
+    pub untried: Untried,
+}
+
+impl Bounds {
+    pub fn of(prepared: Prepared) -> Bounds {
+        Bounds { prepared, untried: Untried::default() }
+    }
+
+    /// Returns whether the statement is not to be run at all.
+    pub fn leaves_out(&mut self, text: &[u8]) -> bool {
+        let mut tokens = Tokens::new(text);
+        if tokens.accept(&["comment", "on", "extension"]) {
+            return true;
+        }
+        if tokens.accept(&["create", "schema"]) {
+            return name(&mut tokens).is_some_and(|name| self.prepared.schemas.contains(&name));
+        }
+        if tokens.accept(&["set", "default_tablespace"]) {
+            let value = tokens.nth(1).as_ref().and_then(Token::name).unwrap_or_default();
+            return !value.is_empty() && self.note(text, "where files lie is left to the server");
+        }
+        if tokens.accept(&["create", "extension"]) {
+            tokens.accept(&["if", "not", "exists"]);
+            let refusal = name(&mut tokens).and_then(|name| self.prepared.refused.get(&name).cloned());
+            return refusal.is_some_and(|reason| self.note(text, &reason));
+        }
+        is_forced_security(tokens) && self.note(text, "the rows are read by their owner")
+    }
+
+    /// Returns whether the script goes on without a statement that failed, and notes it then. Once something is missing, so is
+    /// what stands on it.
+    pub fn sets_aside(&mut self, text: &[u8], error: &postgres::Error) -> bool {
+        let Some(answer) = error.as_db_error() else { return false };
+        let of_the_role = *answer.code() == SqlState::INSUFFICIENT_PRIVILEGE;
+        let missing = [
+            SqlState::UNDEFINED_OBJECT,
+            SqlState::UNDEFINED_TABLE,
+            SqlState::UNDEFINED_FUNCTION,
+            SqlState::INVALID_SCHEMA_NAME,
+        ];
+        let follows = !self.untried.statements.is_empty() && missing.contains(answer.code());
+        (of_the_role || follows) && self.note(text, answer.message())
+    }
+
+    /// Returns whether rows for this table are not to be sent; `is_there` asks the server for it.
+    pub fn skips<E>(&self, table: &str, is_there: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
+        match (self.prepared.tables.contains(table), self.untried.statements.is_empty()) {
+            (true, _) => Ok(true),
+            (false, true) => Ok(false),
+            (false, false) => Ok(!is_there()?),
+        }
+    }
+
+    fn note(&mut self, text: &[u8], reason: &str) -> bool {
+        let mut tokens = Tokens::new(text);
+        if tokens.accept(&["create"]) {
+            tokens.accept(&["unlogged"]);
+            if tokens.accept(&["table"]) {
+                self.untried.unmade.extend(tokens.take_name().map(|name| String::from_utf8_lossy(name).into_owned()));
+            }
+        }
+        self.untried.statements.push(format!("{}: {reason}", quote(text)));
+        true
+    }
+}
+
+/// Returns the beginning of a statement on one line.
+fn quote(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let line: Vec<&str> = text.trim_end_matches(';').split_whitespace().collect();
+    let line = line.join(" ");
+    match line.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+fn name(tokens: &mut Tokens<'_>) -> Option<String> {
+    tokens.next().as_ref().and_then(Token::name)
+}
+
+/// Returns whether this subjects the owner of a table to its policies, who then could not read it whole.
+fn is_forced_security(mut tokens: Tokens<'_>) -> bool {
+    if !tokens.accept(&["alter", "table"]) {
+        return false;
+    }
+    tokens.accept(&["only"]);
+    tokens.take_name().is_some() && tokens.accept(&["force", "row", "level", "security"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds() -> Bounds {
+        Bounds::of(Prepared {
+            schemas: BTreeSet::from(["A b".to_owned()]),
+            tables: BTreeSet::from(["public.spatial_ref_sys".to_owned()]),
+            refused: BTreeMap::from([("pg_cron".to_owned(), "not here".to_owned())]),
+        })
+    }
+
+    #[test]
+    fn what_is_there_already_is_left_out_without_a_word() {
+        for text in ["COMMENT ON EXTENSION hstore IS 'x';", "CREATE SCHEMA \"A b\";", "create schema \"A b\" ;"] {
+            let mut bounds = bounds();
+            assert!(bounds.leaves_out(text.as_bytes()) && bounds.untried == Untried::default(), "{text}");
+        }
+        for text in [
+            "COMMENT ON TABLE extension IS 'x';",
+            "CREATE SCHEMA a;",
+            "SET default_tablespace = '';",
+            "CREATE EXTENSION hstore;",
+            "ALTER TABLE ONLY public.t ENABLE ROW LEVEL SECURITY;",
+            "ALTER TABLE ONLY public.t NO FORCE ROW LEVEL SECURITY;",
+        ] {
+            assert!(!bounds().leaves_out(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_of_the_proof_is_named_with_the_reason() {
+        for (text, named) in [
+            ("SET default_tablespace = fast;", "SET default_tablespace = fast: where files lie"),
+            ("CREATE EXTENSION IF NOT EXISTS pg_cron WITH SCHEMA x;", "pg_cron WITH SCHEMA x: not here"),
+            ("ALTER TABLE ONLY \"s t\".t FORCE ROW LEVEL SECURITY;", "FORCE ROW LEVEL SECURITY: the rows"),
+        ] {
+            let mut bounds = bounds();
+            assert!(bounds.leaves_out(text.as_bytes()), "{text}");
+            assert!(bounds.untried.statements[0].contains(named), "{:?}", bounds.untried);
+        }
+    }
+
+    #[test]
+    fn a_long_statement_is_named_by_its_beginning_and_a_table_that_is_not_made_is_remembered() {
+        let mut bounds = bounds();
+        bounds.note(format!("CREATE UNLOGGED TABLE public.\"T\" (\n  {}\n);", "x int, ".repeat(99)).as_bytes(), "why");
+        let Untried { statements, unmade, .. } = bounds.untried;
+        assert!(statements[0].starts_with("CREATE UNLOGGED TABLE public.\"T\" ( x int,") && statements[0].len() < 120);
+        assert_eq!(unmade, BTreeSet::from(["public.\"T\"".to_owned()]));
+    }
+
+    #[test]
+    fn rows_are_skipped_for_tables_of_extensions_and_where_the_table_is_missing() {
+        let asked = |bounds: &Bounds, table, there| bounds.skips::<()>(table, || Ok(there)).unwrap();
+        let mut bounds = bounds();
+        assert!(asked(&bounds, "public.spatial_ref_sys", true) && !asked(&bounds, "public.t", false));
+        bounds.note(b"CREATE TYPE x;", "why");
+        assert!(asked(&bounds, "public.t", false) && !asked(&bounds, "public.t", true));
+    }
+}

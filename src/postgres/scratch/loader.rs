@@ -1,0 +1,179 @@
+//! The roles of a proof. What a dump holds runs as a role that owns nothing but what it makes in the scratch database.
+//!
+//! `SET ROLE` would not do: code that runs may say `RESET ROLE`. So this role connects by itself, with a password that only pgbk
+//! knows, and may not connect again from then on, nor may anybody on its behalf: what runs as it may hand on all that it has, and
+//! may give itself another password. What was restored is read by a second role that nothing of the dump ever runs as.
+
+use super::column;
+use crate::error::{Fault, Result};
+use crate::postgres::apart;
+use crate::postgres::load::Prepared;
+use crate::postgres::settings::Settings;
+use crate::postgres::target::{identifier, literal};
+use crate::script::Extension;
+use crate::secret::Secret;
+use ::postgres::Client;
+use postgres::error::SqlState;
+
+const APPLICATION: &str = "pgbk verify";
+/// What the second role is called beside the first, which has the database's name.
+pub(super) const READER: &str = "_reader";
+const ATTRIBUTES: &str = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
+
+/// Gives a dump its way into a scratch database.
+#[derive(Clone)]
+pub struct Loader {
+    /// Those of the role that has made the database, and that lead to it.
+    maker: Settings,
+    settings: Settings,
+}
+
+impl Loader {
+    /// Makes the role. The database is its own to fill, and nobody else's to connect to.
+    pub(super) fn make(client: &mut Client, maker: &Settings) -> Result<Loader> {
+        let name = maker.database();
+        let (role, database) = (identifier(name), identifier(name));
+        let password = password()?;
+        create(client, maker, name, &password)?;
+        if column(client, "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")? != ["t"] {
+            // To end its sessions, and to make schemas for it.
+            run(client, &format!("GRANT {role} TO CURRENT_USER"))?;
+        }
+        run(client, &format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC"))?;
+        run(client, &format!("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {database} TO {role}"))?;
+        Ok(Loader { maker: maker.clone(), settings: maker.as_role(name, password) })
+    }
+
+    /// Makes, before anything of a dump is there, the extensions that only a superuser makes, in schemas that are the role's.
+    pub fn prepare(&self, extensions: &[Extension]) -> Result<Prepared> {
+        let (maker, extensions) = (self.maker.clone(), extensions.to_vec());
+        apart::ask(move || prepare(&maker, &extensions))?
+    }
+
+    /// Connects as the role, and lets nobody follow.
+    pub fn connect(&self, application: &str) -> Result<Client> {
+        let client = self.settings.connect(application).map_err(|error| not_let_in(self.settings.user(), error))?;
+        let name = identifier(self.settings.user());
+        self.maintain(vec![
+            format!("ALTER ROLE {name} NOLOGIN"),
+            format!("REVOKE CONNECT ON DATABASE {name} FROM {name}"),
+        ])?;
+        Ok(client)
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Makes the role that reads what was restored.
+    pub fn reader(&self) -> Result<Settings> {
+        let (loader, password) = (self.settings.user(), password()?);
+        let reader = format!("{loader}{READER}");
+        let (name, owner) = (identifier(&reader), identifier(loader));
+        self.maintain(vec![
+            created(&reader, &password)?,
+            format!("GRANT {owner} TO {name}"),
+            format!("GRANT CONNECT ON DATABASE {owner} TO {name}"),
+        ])?;
+        Ok(self.maker.as_role(&reader, password))
+    }
+
+    /// Runs statements as the role that has made the database, from another one: nothing of the dump is seen there.
+    fn maintain(&self, statements: Vec<String>) -> Result<()> {
+        let maker = self.maker.clone();
+        apart::ask(move || {
+            let (mut client, _) = super::open(&maker)?;
+            statements.iter().try_for_each(|statement| run(&mut client, statement))
+        })?
+    }
+}
+
+fn create(client: &mut Client, maker: &Settings, name: &str, password: &Secret) -> Result<()> {
+    client.batch_execute(&created(name, password)?).map_err(|error| {
+        let why = error.as_db_error().map_or_else(|| error.to_string(), |answer| answer.message().to_owned());
+        let message = format!("cannot make a role for the proof on {}: {why}", maker.describe());
+        let fault = Fault::failed(message);
+        match error.code() {
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => fault.hint(format!(
+                "what a backup holds must not run with the rights of {0}; let it make roles: ALTER ROLE {1} CREATEROLE; or prove elsewhere: VERIFY_DB_HOST, VERIFY_SCRATCH=cluster",
+                maker.user(),
+                identifier(maker.user())
+            )),
+            _ => fault.hint("prove on another server (VERIFY_DB_HOST), or on one that pgbk starts itself (VERIFY_SCRATCH=cluster)"),
+        }
+        .into()
+    })
+}
+
+/// Returns the statement that makes a role. The server, and whoever reads its log, learns nothing to log in with.
+fn created(name: &str, password: &Secret) -> Result<String> {
+    let verifier = postgres_protocol::password::scram_sha_256(password.reveal().as_bytes());
+    Ok(format!("CREATE ROLE {} {ATTRIBUTES} PASSWORD {}", identifier(name), literal(&verifier)))
+}
+
+pub(super) fn password() -> Result<Secret> {
+    let mut random = [0; 24];
+    openssl::rand::rand_bytes(&mut random)?;
+    Ok(Secret::new(hex::encode(random)))
+}
+
+fn run(client: &mut Client, statement: &str) -> Result<()> {
+    client.batch_execute(statement).map_err(super::refused)
+}
+
+/// Never falls back to the role that has made the database.
+fn not_let_in(role: &str, error: anyhow::Error) -> anyhow::Error {
+    let message = format!("the server does not let in \"{role}\", the role that was made for the proof");
+    let hint = format!(
+        "let roles of that name log in by password from here (pg_hba.conf, before other lines: host /^{0}.* /^{0}.* <address> scram-sha-256, or all for both names before PostgreSQL 16), or prove elsewhere: VERIFY_DB_HOST, VERIFY_SCRATCH=cluster",
+        super::PREFIX
+    );
+    error.context(Fault::failed(message).hint(hint))
+}
+
+fn prepare(maker: &Settings, extensions: &[Extension]) -> Result<Prepared> {
+    let mut client = maker.connect(APPLICATION)?;
+    let role = identifier(maker.database());
+    run(&mut client, &format!("GRANT USAGE, CREATE ON SCHEMA public TO {role}"))?;
+    let mut prepared = Prepared::default();
+    for Extension { name, schema } in extensions {
+        let own = match schema {
+            Some(schema) if is_missing(&mut client, schema)? => Some(schema),
+            _ => None,
+        };
+        let made =
+            own.map(|own| format!("CREATE SCHEMA {} AUTHORIZATION {role}; ", identifier(own))).unwrap_or_default();
+        let within = schema.as_ref().map(|schema| format!(" WITH SCHEMA {}", identifier(schema))).unwrap_or_default();
+        // One transaction: without the extension its schema comes with the script.
+        let statement = format!("{made}CREATE EXTENSION IF NOT EXISTS {}{within}", identifier(name));
+        match run(&mut client, &statement) {
+            Ok(()) => prepared.schemas.extend(own.cloned()),
+            Err(error) => drop(prepared.refused.insert(name.clone(), format!("{error:#}"))),
+        }
+    }
+    show_settings_of_extensions(&mut client, &role, &mut prepared)?;
+    Ok(prepared)
+}
+
+fn is_missing(client: &mut Client, schema: &str) -> Result<bool> {
+    let query = format!("SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = {}", literal(schema));
+    Ok(column(client, &query)? == ["0"])
+}
+
+/// Lets the role read those tables of extensions whose rows `pg_dump` dumps: it could not lock them otherwise.
+fn show_settings_of_extensions(client: &mut Client, role: &str, prepared: &mut Prepared) -> Result<()> {
+    let tables = "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
+        FROM pg_catalog.pg_extension e CROSS JOIN LATERAL pg_catalog.unnest(e.extconfig) AS x(oid)
+        JOIN pg_catalog.pg_class c ON c.oid = x.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+    let schemas = "SELECT DISTINCT pg_catalog.quote_ident(n.nspname)
+        FROM pg_catalog.pg_extension e CROSS JOIN LATERAL pg_catalog.unnest(e.extconfig) AS x(oid)
+        JOIN pg_catalog.pg_class c ON c.oid = x.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+    for schema in column(client, schemas)? {
+        run(client, &format!("GRANT USAGE ON SCHEMA {schema} TO {role}"))?;
+    }
+    for table in column(client, tables)? {
+        run(client, &format!("GRANT SELECT ON {table} TO {role}"))?;
+        prepared.tables.insert(table);
+    }
+    Ok(())
+}
