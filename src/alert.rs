@@ -196,6 +196,18 @@ impl Round<'_> {
         }
     }
 
+    /// Tells people of what is no failure and needs them all the same, each of it once.
+    pub fn announce(&self, record: &Record, texts: &[String]) {
+        let Alerts { origin, outages, people, .. } = self.alerts;
+        for text in texts.iter().filter(|_| !people.is_empty()) {
+            match outages.first_time(&record.database, &origin.server, text) {
+                Ok(true) => self.post(&Message::notice(record, origin, text)),
+                Ok(false) => {}
+                Err(error) => self.monitor.warn(&format!("nobody is told, as nothing can be remembered: {error:#}")),
+            }
+        }
+    }
+
     fn outage(&self, database: &str, task: Task) -> Outage {
         let Alerts { origin, outages, .. } = self.alerts;
         outages.load(database, &origin.server, task).unwrap_or_else(|error| {

@@ -16,8 +16,10 @@ pub enum Kind {
     Usage,
     /// The server does not take what a dump says, or the dump says what none should.
     Refused,
-    /// A backup is damaged, or was not made with this key.
+    /// A backup is damaged, or nobody vouches for it.
     Damaged,
+    /// A backup was made with another key than the one that is set.
+    OtherKey,
     /// The named backup, object, bucket, file or database is not there.
     NotFound,
     /// The name is taken already.
@@ -35,7 +37,7 @@ impl Kind {
         match self {
             Kind::Failed | Kind::Refused | Kind::Exists | Kind::Denied => 1,
             Kind::Usage => 2,
-            Kind::Damaged => 3,
+            Kind::Damaged | Kind::OtherKey => 3,
             Kind::NotFound => 4,
             Kind::Busy => 5,
             Kind::Interrupted(signal) => 128u8.saturating_add(signal as u8),

@@ -10,7 +10,7 @@ mod purpose;
 pub use note::KeyNote;
 pub use purpose::Purpose;
 
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Kind, Result};
 use crate::secret::Secret;
 use blake2::Blake2bMac;
 use blake2::digest::{FixedOutput, KeyInit, Update, consts::U32};
@@ -95,10 +95,9 @@ impl Key {
             (Key::Raw { .. }, KeyNote::Password { .. }) => return Err(needs("a password", "ENC_PASSWORD")),
             (Key::Password(_), KeyNote::Raw { .. }) => return Err(needs("a raw key", "DB_BACKUP_ENCRYPT_KEY")),
         };
-        if !openssl::memcmp::eq(&check_value(&cipher, note), note.check()) {
-            return Err(Fault::damaged("wrong key or password: this backup was made with another one")
-                .hint("set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD to what was in force when the backup was made")
-                .into());
+        let ours = check_value(&cipher, note);
+        if !openssl::memcmp::eq(&ours, note.check()) {
+            return Err(other(note.check(), &ours, note));
         }
         Ok(Working { cipher, iv, note: note.clone() })
     }
@@ -110,7 +109,22 @@ impl Key {
 }
 
 fn needs(what: &str, variable: &str) -> anyhow::Error {
-    Fault::damaged(format!("wrong key: this backup was made with {what}")).hint(format!("set {variable}")).into()
+    let message = format!("wrong key: this backup was made with {what}");
+    Fault::new(Kind::OtherKey, message).hint(format!("set {variable}")).into()
+}
+
+/// Raw keys are told by their check ids; a password has none, for it gives another one with each salt.
+fn other(theirs: &[u8; 8], ours: &[u8; 8], note: &KeyNote) -> anyhow::Error {
+    let which = match note {
+        KeyNote::Raw { .. } => format!(" (with key {}, yours is {})", hex::encode(theirs), hex::encode(ours)),
+        KeyNote::Password { .. } => String::new(),
+    };
+    Fault::new(Kind::OtherKey, format!("wrong key or password: this backup was made with another one{which}"))
+        .hint(
+            "set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD to what was in force when the backup was made; quotes around a password are \
+             part of it only within quotes of the other kind",
+        )
+        .into()
 }
 
 /// The value itself never appears in the message: it may be the key with one digit too few.
@@ -163,7 +177,7 @@ fn hasher(key: &[u8; 32]) -> KeyedHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Kind, kind};
+    use crate::error::kind;
 
     const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -201,7 +215,7 @@ mod tests {
     fn another_key_is_told_apart_before_anything_is_decrypted() {
         let note = raw(HEX).unwrap().begin().unwrap().note;
         let error = raw(&HEX.replace("00", "ff")).unwrap().resume(&note).err().unwrap();
-        assert_eq!(kind(&error), Kind::Damaged);
+        assert_eq!(kind(&error), Kind::OtherKey);
         assert!(format!("{error}").starts_with("wrong key"));
     }
 }

@@ -12,6 +12,10 @@ pub trait Monitor: Send + Sync {
     fn stored(&self, _bytes: u64) {}
     /// Something a person should know although the work goes on.
     fn warn(&self, message: &str);
+    /// Something that people should hear of once, wherever they are, beside whoever looks on.
+    fn announce(&self, message: &str) {
+        self.warn(message);
+    }
     /// Something that a person who looks on wants to know.
     fn info(&self, _message: &str) {}
     /// Something worth a line in the log.
@@ -35,11 +39,17 @@ impl Monitor for Silent {
 pub struct Noting<'a> {
     inner: &'a dyn Monitor,
     warnings: Mutex<Vec<String>>,
+    announced: Mutex<Vec<String>>,
 }
 
 impl<'a> Noting<'a> {
     pub fn new(inner: &'a dyn Monitor) -> Noting<'a> {
-        Noting { inner, warnings: Mutex::default() }
+        Noting { inner, warnings: Mutex::default(), announced: Mutex::default() }
+    }
+
+    /// Returns what was announced so far.
+    pub fn announced(&self) -> Vec<String> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn warnings(self) -> Vec<String> {
@@ -63,6 +73,11 @@ impl Monitor for Noting<'_> {
     fn warn(&self, message: &str) {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
         self.inner.warn(message);
+    }
+
+    fn announce(&self, message: &str) {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
+        self.warn(message);
     }
 
     fn info(&self, message: &str) {

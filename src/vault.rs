@@ -6,6 +6,7 @@ mod budget;
 mod check;
 pub mod doubletake;
 pub mod fixed_name;
+pub mod guard;
 mod publish;
 mod readers;
 

@@ -22,6 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "postgres",
             "alert",
             "leftovers",
+            "store",
             "lookout",
             "status",
             "roster",

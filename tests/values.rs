@@ -307,3 +307,69 @@ fn what_becomes_a_header_is_checked_before_any_network() {
     }
     counted("values", "what becomes a header, in every command", 0, refused);
 }
+
+#[test]
+fn a_series_that_was_encrypted_is_never_continued_in_plain_text_by_a_slip() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    fs::write(folder.join("dump.sql"), "SELECT 1;\n-- PostgreSQL database dump complete\n").unwrap();
+    let plain =
+        support::pgbk::pgbk([]).directory(&folder.join("store")).set("STATE_DIR", folder.join("state").display());
+    let plain = plain.set("BACKUP_FILES", folder.join("dump.sql").display());
+    let dump = folder.join("dump.sql").display().to_string();
+    let files = || walk(&folder.join("store"));
+    let mut tried = 0;
+    for command in [vec!["backup", "@files"], vec!["upload", dump.as_str(), "--database", "shop"]] {
+        let plain = plain.args(command.iter().copied());
+        let first = plain.key().expect(0);
+        assert!(first.text().contains("encrypted") && !first.text().contains("not encrypted"), "{first:#?}");
+        let before = files();
+        // Every slip: unset, empty, misspelt.
+        for slip in [
+            plain.clone(),
+            plain.set("DB_BACKUP_ENCRYPT_KEY", "\"\""),
+            plain.set("DB_BACKUP_ENCRYPTION_KEY", support::pgbk::KEY),
+        ] {
+            slip.expect(2).says("no key is set: nothing is stored").says("NO_ENCRYPT=1");
+            assert_eq!(files(), before);
+            tried += 1;
+        }
+        assert!(plain.set("NO_ENCRYPT", "1").expect(0).text().contains("not encrypted"));
+        plain.expect(0);
+    }
+    counted("values", "plain backups of an encrypted series", 0, tried);
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+        if entry.path().is_dir() { found.extend(walk(&entry.path())) } else { found.push(entry.path()) }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn which_key_is_told_by_its_check_id_and_another_one_is_no_damage() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    fs::write(folder.join("file"), "content").unwrap();
+    let run = support::pgbk::pgbk(["backup", "@files"])
+        .directory(&folder.join("store"))
+        .set("STATE_DIR", folder.join("state").display());
+    let run = run.set("BACKUP_FILES", folder.join("file").display());
+    run.key().expect(0);
+    let listed = run.args(["list"]).json();
+    let check = listed[0]["key"].as_str().unwrap().to_owned();
+    assert_eq!(check.len(), 16);
+    assert!(run.args(["list"]).expect(0).text().contains(&check[..8]));
+    let other = run.set("DB_BACKUP_ENCRYPT_KEY", support::pgbk::OTHER_KEY);
+    let verified = other.args(["verify", "--all"]).expect(3);
+    assert!(verified.text().contains("OTHER KEY") && !verified.text().contains("DAMAGED"), "{verified:#?}");
+    assert!(verified.text().contains(&check), "{verified:#?}");
+    let doctor = other.args(["doctor"]).end();
+    assert!(doctor.text().contains(&format!("was made with key {}", &check[..8])), "{doctor:#?}");
+    // Loud, and the backup is made: a key may be changed.
+    other.expect(0).says(&format!("was made with key {}", &check[..8]));
+    assert!(!other.expect(0).err.contains("was made with key"));
+}

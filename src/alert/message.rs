@@ -22,6 +22,8 @@ pub enum Event {
     Done,
     Failed,
     Recovered,
+    /// Nothing failed, and people should know all the same.
+    Notice,
     Test,
 }
 
@@ -66,6 +68,16 @@ impl Message {
         message
     }
 
+    pub fn notice(record: &Record, origin: &Origin, text: &str) -> Message {
+        let (name, noun) = (&record.database, record.task.noun());
+        let mut message = about(Event::Notice, record, origin);
+        message.subject = format!("{noun} of {name} on {}: please look", origin.host);
+        let facts =
+            [("database", format!("{name} on {}", origin.server)), ("host", origin.host.clone()), ("run", run(record))];
+        message.text = format!("{text}\n\n{}\nThis is told once.\n", table(&facts));
+        message
+    }
+
     pub fn recovered(record: &Record, origin: &Origin, outage: &Failing) -> Message {
         let (name, noun) = (&record.database, record.task.noun());
         let mut message = about(Event::Recovered, record, origin);
@@ -99,7 +111,8 @@ impl Message {
     /// No other message has it. A run may end more than one outage.
     pub fn id(&self) -> String {
         let database = blake2b_simd::Params::new().hash_length(4).hash(self.database.as_bytes()).to_hex();
-        format!("{}-{database}", self.run)
+        let end = if self.state == Event::Notice { "-notice" } else { "" };
+        format!("{}-{database}{end}", self.run)
     }
 
     pub fn test(origin: &Origin, now: Timestamp) -> Message {

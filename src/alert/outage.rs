@@ -102,6 +102,16 @@ impl Outages {
         write(&self.path(&outage.database, &outage.server, outage.task), &serde_json::to_vec_pretty(outage)?)
     }
 
+    /// Returns whether people have not heard this of this database before, and remembers it.
+    pub fn first_time(&self, database: &str, server: &str, text: &str) -> Result<bool> {
+        let told = blake2b_simd::Params::new().hash_length(16).hash(format!("{database}\0{server}\0{text}").as_bytes());
+        let path = self.folder.join("told").join(told.to_hex().as_str());
+        if path.try_exists()? {
+            return Ok(false);
+        }
+        write(&path, text.as_bytes()).map(|()| true)
+    }
+
     /// Databases of one name on two servers have nothing to do with each other, and neither have backups and their proofs.
     fn path(&self, database: &str, server: &str, task: Task) -> PathBuf {
         let server = blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex();

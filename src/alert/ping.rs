@@ -42,7 +42,7 @@ fn url(base: &str, message: &Message) -> String {
         Event::Done | Event::Recovered => "",
         Event::Failed => "/fail",
         // Noted by the monitor, without a change of what it thinks of the backups.
-        Event::Test => "/log",
+        Event::Notice | Event::Test => "/log",
     };
     let base = base.replace(DATABASE, &manifest::encode(&message.database));
     match base.split_once('?') {

@@ -6,13 +6,16 @@ use crate::console::Console;
 use crate::databases::Databases;
 use crate::error::Result;
 use crate::jobs::doctor::{
-    Finding, Status, clean, look_at_alerts, look_at_files, look_at_globals, look_at_server, look_at_store,
+    Finding, Status, clean, look_at_alerts, look_at_files, look_at_globals, look_at_keys, look_at_server, look_at_store,
 };
 use crate::keys::Key;
 use crate::postgres::{Settings, control};
 use crate::series::Series;
+use crate::store::Store;
+use crate::vault::Vault;
 use jiff::Timestamp;
 use serde_json::json;
+use std::sync::Arc;
 
 pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     let mut findings = vec![keys(args)];
@@ -24,6 +27,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
                 findings.push(Finding::ok("clean", format!("{removed} leftovers removed")));
             }
             findings.extend(look_at_store(place.store.as_ref(), place.s3.as_deref(), now));
+            findings.extend(compared(args, place.store));
         }
         Err(error) => findings.push(Finding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
     }
@@ -33,6 +37,12 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
     console.result(&table(&findings, failed), &json!({"failed": failed, "findings": findings}))?;
     Ok(u8::from(failed > 0))
+}
+
+/// A mistake in the key is told already.
+fn compared(args: &DoctorArgs, store: Arc<dyn Store>) -> Vec<Finding> {
+    let Ok(key) = config::key() else { return Vec::new() };
+    look_at_keys(&Vault { store, key, encrypt: !args.keys.no_encrypt, verify: true, allow_unauthenticated: true })
 }
 
 fn servers(args: &DoctorArgs) -> Vec<Finding> {

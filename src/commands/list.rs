@@ -4,10 +4,12 @@ use crate::cli::ListArgs;
 use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::Result;
+use crate::keys::KeyNote;
 use crate::manifest::{BackupId, Manifest, extension};
 use crate::monitor::{Monitor, Silent};
 use crate::record::{State, Task};
 use crate::vault::Vault;
+use crate::vault::guard::short;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -21,6 +23,7 @@ struct Claim {
     rows: Option<u64>,
     server_version: Option<String>,
     extension: String,
+    key: Option<KeyNote>,
 }
 
 impl Claim {
@@ -32,6 +35,7 @@ impl Claim {
             extension: extension(manifest.dump.format, manifest.compression, manifest.encryption.is_some()),
             server_version: manifest.server.map(|server| server.version),
             object: manifest.object,
+            key: manifest.key,
         }
     }
 }
@@ -83,6 +87,7 @@ fn document(id: &BackupId, claim: Option<&Claim>, proven: Option<&Timestamp>) ->
         "rows": claim.and_then(|claim| claim.rows),
         "server_version": claim.and_then(|claim| claim.server_version.as_ref()),
         "readable": claim.is_some(),
+        "key": claim.and_then(|claim| claim.key.as_ref()).map(check),
         "proven_at": proven,
     })
 }
@@ -93,25 +98,39 @@ fn table(rows: &[(BackupId, Result<Claim>)], proofs: &BTreeMap<BackupId, Timesta
     }
     let width = rows.iter().map(|(id, _)| id.to_string().len()).max().unwrap_or(0);
     let mut text = format!(
-        "{:width$}  {:>9}  {:>12}  {:>12}  {:>10}  {:>9}  KIND\n",
-        "BACKUP", "AGE", "STORED", "DUMP", "ROWS", "PROVEN"
+        "{:width$}  {:>9}  {:>12}  {:>12}  {:>10}  {:>9}  {:8}  KIND\n",
+        "BACKUP", "AGE", "STORED", "DUMP", "ROWS", "PROVEN", "KEY"
     );
     for (id, claims) in rows.iter().rev() {
         let age = age(id, now);
         match claims {
             Ok(claim) => text.push_str(&format!(
-                "{:width$}  {age:>9}  {:>12}  {:>12}  {:>10}  {:>9}  {}\n",
+                "{:width$}  {age:>9}  {:>12}  {:>12}  {:>10}  {:>9}  {:8}  {}\n",
                 id.to_string(),
                 bytes(claim.stored_bytes),
                 bytes(claim.plain_bytes),
                 claim.rows.map_or("-".to_owned(), |rows| rows.to_string()),
                 proofs.get(id).map_or("-".to_owned(), |proven| since(*proven, now)),
+                claim.key.as_ref().map_or("-".to_owned(), key),
                 claim.extension,
             )),
             Err(_) => text.push_str(&format!("{:width$}  {age:>9}  unreadable\n", id.to_string())),
         }
     }
     text
+}
+
+/// The beginning of a raw key's check id, by which keys are told apart.
+fn key(note: &KeyNote) -> String {
+    match note {
+        KeyNote::Raw { check, .. } => short(check),
+        KeyNote::Password { .. } => "password".to_owned(),
+    }
+}
+
+/// The whole check id; that of a password is another one in each backup.
+fn check(note: &KeyNote) -> String {
+    hex::encode(note.check())
 }
 
 /// How long ago, in the largest unit that fits.

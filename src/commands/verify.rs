@@ -40,8 +40,11 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     };
     let kinds: Vec<Kind> = findings.iter().filter_map(|finding| finding.kind).collect();
     let damaged = kinds.iter().filter(|kind| **kind == Kind::Damaged).count();
-    let unread = kinds.len() - damaged;
-    let document = json!({"checked": findings.len(), "damaged": damaged, "unread": unread, "backups": findings});
+    let other_key = kinds.iter().filter(|kind| **kind == Kind::OtherKey).count();
+    let unread = kinds.len() - damaged - other_key;
+    let document = json!({
+        "checked": findings.len(), "damaged": damaged, "other_key": other_key, "unread": unread, "backups": findings
+    });
     console.result(&report::text(&findings), &document)?;
     // Damage is the worse news of the two.
     let worst = if damaged > 0 { Some(Kind::Damaged) } else { kinds.first().copied() };

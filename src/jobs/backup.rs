@@ -98,10 +98,13 @@ fn name(
     match vault.name(database, taken_at) {
         // A role that may only write can back up; what a look at the bucket would have told stays unknown.
         Err(error) if kind(&error) == Kind::Denied => {
-            monitor.warn("the store does not allow listing: the previous backup is not recorded");
+            monitor.warn(
+                "the store does not allow listing: the previous backup is not recorded, and its key not compared",
+            );
             Ok((BackupId::new(database, taken_at), None))
         }
-        named => named,
+        Ok((id, previous)) => vault.guard(previous.as_ref(), monitor).map(|()| (id, previous)),
+        Err(error) => Err(error),
     }
 }
 

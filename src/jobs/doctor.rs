@@ -2,11 +2,13 @@
 
 mod alert;
 mod beside;
+mod key;
 mod server;
 mod store;
 
 pub use alert::look_at_alerts;
 pub use beside::{look_at_files, look_at_globals};
+pub use key::look_at_keys;
 pub use server::look_at_server;
 pub use store::{clean, look_at_store};
 

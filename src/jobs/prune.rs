@@ -138,7 +138,7 @@ fn look(vault: &Vault, id: &BackupId, sealed: Result<Sealed>, sizes: &BTreeMap<&
     };
     // A signal, or a password that could not be tried, is nothing that is wrong with the backup.
     let manifest = match manifest {
-        Err(error) if kind(&error) != Kind::Damaged => return Err(error),
+        Err(error) if !matches!(kind(&error), Kind::Damaged | Kind::OtherKey) => return Err(error),
         judged => judged,
     };
     let payload = manifest.and_then(|manifest| payload(&manifest, sizes));

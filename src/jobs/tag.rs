@@ -17,7 +17,7 @@ pub fn tag(vault: &Vault, newest: &BackupId, zone: &TimeZone, monitor: &dyn Moni
         match tag_backup(vault, id, lifecycle) {
             Ok(()) => monitor.note(&format!("{id} is tagged {TAG}={}", lifecycle.name())),
             // That is about this one, and the one before it may be whole.
-            Err(error) if id != newest && matches!(kind(&error), Kind::Damaged | Kind::NotFound) => {
+            Err(error) if id != newest && matches!(kind(&error), Kind::Damaged | Kind::OtherKey | Kind::NotFound) => {
                 monitor.warn(&format!("{id} is not tagged: {error:#}"));
             }
             Err(error) => return Err(error.context(format!("tag {id}"))),

@@ -110,6 +110,7 @@ pub fn upload(
     source.take(16).read_to_end(&mut head)?;
     let format = recognise(&head)?;
     let (id, previous) = vault.name(&incoming.database, now)?;
+    vault.guard(previous.as_ref(), monitor)?;
     let expected = incoming.expected.unwrap_or(0);
     monitor.begin(&format!("upload {id}"), incoming.expected);
     let mut deposit = vault.begin(id, format, incoming.compression, expected)?;

@@ -75,8 +75,8 @@ impl Finding {
     pub fn judged(self, looked: Result<()>) -> Result<Finding> {
         match looked {
             Ok(()) => Ok(Finding { ok: true, ..self }),
-            Err(error) if matches!(kind(&error), Kind::Damaged) => {
-                Ok(Finding { error: Some(format!("{error:#}")), kind: Some(Kind::Damaged), ..self })
+            Err(error) if matches!(kind(&error), Kind::Damaged | Kind::OtherKey) => {
+                Ok(Finding { error: Some(format!("{error:#}")), kind: Some(kind(&error)), ..self })
             }
             Err(error) => Err(error),
         }

@@ -49,10 +49,12 @@ impl Ledger<'_> {
         // A step that failed is over as well.
         monitor.end();
         self.conclude(&mut record, result.as_ref().err());
+        let announced = monitor.announced();
         record.warnings = monitor.warnings();
         if let Some(running) = running {
             self.told(running.end(&record));
         }
+        round.announce(&record, &announced);
         round.ended(&record);
         Ok(Outcome { record, result })
     }

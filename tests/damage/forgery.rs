@@ -62,7 +62,7 @@ fn a_document_that_another_key_sealed_is_refused() {
     let sample = Sample::keyed();
     let foreign = Sample { key: Some(raw_key(OTHER_KEY)), ..sample.clone() };
     let error = foreign.read().1.unwrap_err();
-    assert_eq!((kind(&error), error.to_string().starts_with("wrong key")), (Kind::Damaged, true), "{error:#}");
+    assert_eq!((kind(&error), error.to_string().starts_with("wrong key")), (Kind::OtherKey, true), "{error:#}");
     assert!(hints(&error)[0].contains("DB_BACKUP_ENCRYPT_KEY"));
     count_one();
     // An attacker's own backup under the same name, with the check value of the right key copied into it.

@@ -193,7 +193,7 @@ fn a_backup_with_a_key_and_no_key_set_is_a_settings_mistake() {
     let error = sample.read().1.unwrap_err();
     assert_eq!(kind(&error), Kind::Usage);
     let other = Sample { key: Some(Key::Password(Secret::new("x"))), ..sample };
-    assert_eq!(kind(&other.read().1.unwrap_err()), Kind::Damaged);
+    assert_eq!(kind(&other.read().1.unwrap_err()), Kind::OtherKey);
     let store = Memory::default();
     write_small(&store, "shop/readme.txt", b"not ours").unwrap();
     assert_eq!(vault(&store, None).ids(None).unwrap(), []);

@@ -161,5 +161,6 @@ fn tell(outcome: &Outcome<Finding>, console: &Console) {
 fn line(manifest: &Manifest) -> String {
     let seconds: f64 = manifest.seconds.values().sum();
     let (plain, stored) = (bytes(manifest.plain.bytes), bytes(manifest.stored.bytes));
-    format!("{} is stored: {plain} dumped, {stored} stored in {seconds:.1} s", manifest.id)
+    let cipher = if manifest.encryption.is_some() { "encrypted" } else { "not encrypted" };
+    format!("{} is stored: {plain} dumped, {stored} stored ({cipher}) in {seconds:.1} s", manifest.id)
 }

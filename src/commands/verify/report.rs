@@ -13,10 +13,10 @@ pub fn text(findings: &[Finding]) -> String {
     let width = findings.iter().map(|finding| finding.id.to_string().len()).max().unwrap_or(0);
     let count = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
     let size = |number: Option<u64>| number.map_or("-".to_owned(), bytes);
-    let mut text = format!("{:width$}  {:8}  {:>12}  {:>12}  {:>10}\n", "BACKUP", "RESULT", "STORED", "DUMP", "ROWS");
+    let mut text = format!("{:width$}  {:9}  {:>12}  {:>12}  {:>10}\n", "BACKUP", "RESULT", "STORED", "DUMP", "ROWS");
     for finding in findings {
         text.push_str(&format!(
-            "{:width$}  {:8}  {:>12}  {:>12}  {:>10}\n",
+            "{:width$}  {:9}  {:>12}  {:>12}  {:>10}\n",
             finding.id.to_string(),
             result(finding),
             size(finding.stored_bytes),
@@ -37,6 +37,7 @@ fn result(finding: &Finding) -> &'static str {
     match (finding.kind, finding.level) {
         (None, Level::Restore) => "proven",
         (None, _) => "ok",
+        (Some(Kind::OtherKey), _) => "OTHER KEY",
         (Some(Kind::Damaged), Level::Restore) => "UNPROVEN",
         (Some(Kind::Damaged), _) => "DAMAGED",
         (Some(_), _) => "UNREAD",

@@ -1,0 +1,230 @@
+//! Who can read the next backup of a series, compared with the one before it: encryption is never lost by a slip.
+
+use super::Vault;
+use crate::error::{Fault, Kind, Result, kind};
+use crate::keys::{Key, KeyNote};
+use crate::manifest::{BackupId, Manifest};
+use crate::monitor::Monitor;
+
+/// How many older backups are asked where the newest cannot be read.
+const TRIES: usize = 5;
+
+impl Vault {
+    /// Refuses a backup in plain text where the series was encrypted, unless `NO_ENCRYPT` says that it is meant, and says aloud where
+    /// it is made with another key. `previous` is the newest backup of the series; None where there is none.
+    pub fn guard(&self, previous: Option<&BackupId>, monitor: &dyn Monitor) -> Result<()> {
+        let plain = self.encrypt && self.key.is_none();
+        let Some(previous) = previous else {
+            if plain {
+                monitor.warn(
+                    "no key is set: what is stored can be read by anyone who can read the store; set DB_BACKUP_ENCRYPT_KEY \
+                     (openssl rand -hex 32), or NO_ENCRYPT=1 if that is meant",
+                );
+            }
+            return Ok(());
+        };
+        let Some((id, before)) = self.readable(previous, monitor)? else { return Ok(()) };
+        if plain && before.encryption.is_some() {
+            return Err(plaintext(&id, &before).into());
+        }
+        match &before.key {
+            Some(note) => self.compare_keys(&id, note, monitor),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether the key that is set opens a backup; false where none is set.
+    pub fn opens(&self, manifest: &Manifest) -> Result<bool> {
+        let (Some(note), Some(key)) = (&manifest.key, &self.key) else { return Ok(manifest.key.is_none()) };
+        match key.resume(note) {
+            Ok(_) => Ok(true),
+            Err(error) if kind(&error) == Kind::OtherKey => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn compare_keys(&self, id: &BackupId, note: &KeyNote, monitor: &dyn Monitor) -> Result<()> {
+        let Some(key) = &self.key else {
+            monitor.warn(&format!("{id} was sealed with a key, and none is set: forgery will not be noticed"));
+            return Ok(());
+        };
+        match key.resume(note) {
+            Err(error) if kind(&error) == Kind::OtherKey => {
+                monitor.announce(&format!(
+                    "the newest backup of \"{}\" was made with {}, and this one is made with {}: whoever restores needs both; if that \
+                     is not meant, set the key that was in force",
+                    id.database(),
+                    name(note),
+                    own_name(key)?,
+                ));
+                Ok(())
+            }
+            resumed => resumed.map(|_| ()),
+        }
+    }
+
+    /// Returns the newest document that can be read, from this backup downward. None where there is none, which is said.
+    fn readable(&self, newest: &BackupId, monitor: &dyn Monitor) -> Result<Option<(BackupId, Manifest)>> {
+        let mut ids = vec![newest.clone()];
+        for tried in 0..TRIES {
+            let Some(id) = ids.get(tried).cloned() else { break };
+            match self.sealed(&id).and_then(|sealed| sealed.claims()) {
+                Ok(manifest) => return Ok(Some((id, manifest))),
+                Err(error) if kind(&error) == Kind::Denied => break,
+                Err(error) if matches!(kind(&error), Kind::Damaged | Kind::NotFound) => {
+                    if tried == 0 {
+                        let all = self.ids(Some(newest.database()))?;
+                        ids.extend(all.into_iter().rev().filter(|id| id < newest));
+                    }
+                }
+                // Without a key the answer decides whether anything is stored at all.
+                Err(error) if self.key.is_none() => return Err(error),
+                Err(error) => {
+                    monitor.note(&format!("{id} cannot be compared: {error:#}"));
+                    return Ok(None);
+                }
+            }
+        }
+        monitor.warn(&format!(
+            "the .meta of {newest} may not be read: whether it was encrypted, and with which key, is not compared"
+        ));
+        Ok(None)
+    }
+}
+
+/// Returns what a person calls the key of a backup: the check id of a raw key. A password has none, for each backup has a salt of its own.
+pub fn name(note: &KeyNote) -> String {
+    match note {
+        KeyNote::Raw { check, .. } => format!("key {}", short(check)),
+        KeyNote::Password { .. } => "a password".to_owned(),
+    }
+}
+
+/// Returns the same for the key that is set.
+pub fn own_name(key: &Key) -> Result<String> {
+    match key {
+        Key::Raw { .. } => Ok(name(&key.begin()?.note)),
+        Key::Password(_) => Ok("another password".to_owned()),
+    }
+}
+
+/// Returns the first half of a check id, which is enough to tell keys apart.
+pub fn short(check: &[u8]) -> String {
+    hex::encode(&check[..check.len().min(4)])
+}
+
+fn plaintext(id: &BackupId, before: &Manifest) -> Fault {
+    let with = before.key.as_ref().map_or("a key".to_owned(), name);
+    Fault::usage(format!("{id}, the newest backup of \"{}\", is encrypted with {with}, and no key is set: nothing is stored", id.database()))
+        .hint(
+            "set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD (an empty or misspelt variable counts as unset); if backups are to be plain \
+             text from now on, say NO_ENCRYPT=1",
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Format;
+    use crate::secret::Secret;
+    use crate::store::memory::Memory;
+    use crate::store::{Store, write_small};
+    use crate::vault::About;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    const KEYS: [&str; 2] = [
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+        "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+    ];
+
+    #[derive(Default)]
+    struct Said(Mutex<Vec<String>>);
+
+    impl Monitor for Said {
+        fn begin(&self, _: &str, _: Option<u64>) {}
+        fn advance(&self, _: u64) {}
+        fn warn(&self, message: &str) {
+            self.0.lock().unwrap().push(message.to_owned());
+        }
+        fn announce(&self, message: &str) {
+            self.0.lock().unwrap().push(format!("ALOUD {message}"));
+        }
+        fn end(&self) {}
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum With {
+        Nothing,
+        Raw(usize),
+        Password(&'static str),
+    }
+
+    const ALL: [With; 5] = [With::Nothing, With::Raw(0), With::Raw(1), With::Password("one"), With::Password("other")];
+
+    fn vault(store: &Arc<dyn Store>, with: With, encrypt: bool) -> Vault {
+        let key = match with {
+            With::Nothing => None,
+            With::Raw(which) => Some(Key::raw(&Secret::new(KEYS[which]), None).unwrap()),
+            With::Password(word) => Some(Key::Password(Secret::new(word))),
+        };
+        Vault { store: store.clone(), key, encrypt, verify: false, allow_unauthenticated: false }
+    }
+
+    fn store(vault: &Vault, second: i64) -> BackupId {
+        let id = BackupId::new("shop", jiff::Timestamp::from_second(1_790_000_000 + second).unwrap());
+        let mut deposit = vault.begin(id.clone(), Format::Plain, None, 0).unwrap();
+        deposit.write_all(b"SELECT 1;\n").unwrap();
+        deposit.finish(About::default(), &crate::monitor::Silent).unwrap();
+        id
+    }
+
+    #[test]
+    fn every_key_after_every_other_is_refused_told_aloud_or_silent_as_it_should_be() {
+        for before in ALL {
+            for encrypted in [true, false] {
+                let memory: Arc<dyn Store> = Arc::new(Memory::default());
+                let id = store(&vault(&memory, before, encrypted), 0);
+                let was_encrypted = encrypted && before != With::Nothing;
+                for now in ALL {
+                    for encrypt in [true, false] {
+                        let (vault, said) = (vault(&memory, now, encrypt), Said::default());
+                        let done = vault.guard(Some(&id), &said);
+                        let said = said.0.into_inner().unwrap();
+                        let case = format!("{before:?} {encrypted} then {now:?} {encrypt}: {said:?}");
+                        let refused = was_encrypted && now == With::Nothing && encrypt;
+                        assert_eq!(done.is_err(), refused, "{case}");
+                        if let Err(error) = done {
+                            assert_eq!(kind(&error), Kind::Usage);
+                        }
+                        let other = before != With::Nothing && now != With::Nothing && before != now;
+                        assert_eq!(said.iter().any(|line| line.starts_with("ALOUD")), other, "{case}");
+                        let seal_lost = before != With::Nothing && now == With::Nothing && !refused;
+                        assert_eq!(said.len(), usize::from(other) + usize::from(seal_lost), "{case}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_newest_document_that_is_no_document_does_not_hide_that_the_series_is_encrypted() {
+        let memory: Arc<dyn Store> = Arc::new(Memory::default());
+        store(&vault(&memory, With::Raw(0), true), 0);
+        let broken = BackupId::new("shop", jiff::Timestamp::from_second(1_790_000_100).unwrap());
+        write_small(memory.as_ref(), &broken.meta_key(), b"{}").unwrap();
+        let said = Said::default();
+        assert!(vault(&memory, With::Nothing, true).guard(Some(&broken), &said).is_err());
+        assert!(vault(&memory, With::Nothing, false).guard(Some(&broken), &said).is_ok());
+    }
+
+    #[test]
+    fn a_first_backup_in_plain_text_is_allowed_and_said() {
+        let memory: Arc<dyn Store> = Arc::new(Memory::default());
+        for (encrypt, lines) in [(true, 1), (false, 0)] {
+            let said = Said::default();
+            vault(&memory, With::Nothing, encrypt).guard(None, &said).unwrap();
+            assert_eq!(said.0.into_inner().unwrap().len(), lines);
+        }
+    }
+}
