@@ -25,6 +25,7 @@ AREAS = [
     ("kills", "`kill -9` in the midst of a backup", "", 200, "cargo test --test kill"),
     ("flips", "flipped bits", "", 10_000, "cargo test --test damage"),
     ("forgeries", "truncations, swaps, replays, downgrades, foreign keys", "", 1_000, "cargo test --test damage"),
+    ("documents", "forged documents by memory used, and by what they say", "", 10_000, "cargo test --test documents"),
     ("bombs", "bombs", "", 3, "cargo test --test damage"),
     ("traps", "traps in a database, under every name that could be looked up: set, and sprung", "", 8, "cargo test --test traps"),
     ("commands", "commands hidden in dumps", "", 10, "cargo test --test load"),

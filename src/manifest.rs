@@ -7,17 +7,22 @@
 
 mod bounded;
 pub mod compared;
+mod encoding;
 mod head;
 pub mod id;
 mod kept;
 pub mod properties;
 mod seal;
+mod session;
 mod verified;
 
+pub use bounded::{MOST_NAMES, fitting, is_word};
+pub use encoding::Encoding;
 pub use id::{BackupId, encode};
 pub use kept::Kept;
 pub use properties::Properties;
 pub use seal::Sealed;
+pub use session::Session;
 pub use verified::Verified;
 
 use crate::keys::KeyNote;
@@ -35,8 +40,8 @@ pub const OLDEST: u32 = 1;
 pub const META: &str = ".meta";
 /// A `.meta` larger than this is none: 16,384 tags and [`TABLES_LIMIT`] stay below.
 pub const META_LIMIT: u64 = 64 << 20;
-/// So many bytes of a document its tables may come to: some 250,000 with names of ordinary length.
-pub const TABLES_LIMIT: u64 = 56 << 20;
+/// So many bytes of a document its tables may come to: some 200,000 with names of ordinary length.
+pub const TABLES_LIMIT: usize = 48 << 20;
 /// Shorter than the shortest entry of a table.
 const LEAST_ENTRY: usize = 96;
 const MOST_TABLES: usize = META_LIMIT as usize / LEAST_ENTRY;
@@ -50,9 +55,12 @@ pub struct Manifest {
     pub pgbk: u32,
     pub id: BackupId,
     /// The payload's key below the folder.
+    #[serde(deserialize_with = "bounded::text")]
     pub object: String,
     /// The payload's version, in a bucket that keeps versions.
+    #[serde(default, deserialize_with = "bounded::maybe_word")]
     pub version_id: Option<String>,
+    #[serde(deserialize_with = "bounded::text")]
     pub database: String,
     pub taken_at: Timestamp,
     /// None for a file that `upload` brought in.
@@ -86,22 +94,26 @@ pub struct Manifest {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerNote {
+    #[serde(deserialize_with = "bounded::word")]
     pub version: String,
     pub version_num: u32,
-    pub encoding: String,
+    pub encoding: Encoding,
+    #[serde(default, deserialize_with = "bounded::maybe_word")]
     pub system_identifier: Option<String>,
     pub timeline: Option<u32>,
     /// Whether it was a standby. Format 1 does not say, and reads as false.
     #[serde(default)]
     pub in_recovery: bool,
     /// The settings of the session that the text of values depends on, and that pg_dump leaves as they are.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub session: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Session::is_empty")]
+    pub session: Session,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tools {
+    #[serde(deserialize_with = "bounded::word")]
     pub pgbk: String,
+    #[serde(default, deserialize_with = "bounded::maybe_word")]
     pub pg_dump: Option<String>,
 }
 
@@ -170,6 +182,7 @@ pub struct Compression {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encryption {
+    #[serde(deserialize_with = "bounded::word")]
     pub cipher: String,
     /// In raw-key mode. In password mode the IV comes out of the derivation.
     #[serde(with = "optional_iv")]
@@ -189,7 +202,9 @@ pub struct Sum {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotNote {
     /// `pg_current_snapshot()` of the transaction that the dump reads.
+    #[serde(deserialize_with = "bounded::text")]
     pub snapshot: String,
+    #[serde(default, deserialize_with = "bounded::maybe_word")]
     pub lsn: Option<String>,
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Fault, Kind, Result, kind};
 use crate::keys::{Key, KeyNote, Working};
 use crate::manifest::{
     BackupId, CIPHER, Compression, Dump, Encryption, FORMAT, Format, Kept, META_LIMIT, Manifest, Properties, Sealed,
-    ServerNote, SnapshotNote, Tools, Verified, extension, id::folder,
+    ServerNote, SnapshotNote, Tools, Verified, extension, id::folder, is_word,
 };
 use crate::monitor::Monitor;
 use crate::series::Series;
@@ -217,6 +217,9 @@ impl Deposit<'_> {
             Some(Verdict::Foreign) => return Err(no_archive(&id).into()),
             Some(Verdict::Cut) if about.must_be_whole => return Err(cut_short(&id, &about, DATA).into()),
             Some(Verdict::Unknown(major, minor)) => monitor.warn(&unknown_archive(&id, major, minor)),
+            _ if packed.script.as_ref().is_some_and(|script| script.more_tables) => {
+                return Err(too_many_tables(&id).into());
+            }
             _ if about.must_be_whole && !trailer => return Err(cut_short(&id, &about, trailer_of(&id)).into()),
             _ => {}
         }
@@ -240,7 +243,7 @@ impl Deposit<'_> {
             taken_at: id.taken_at(),
             id,
             object,
-            version_id: receipt.version,
+            version_id: receipt.version.filter(|version| is_word(version)),
             server: about.server,
             properties,
             tools: Tools { pgbk: env!("CARGO_PKG_VERSION").to_owned(), pg_dump: about.pg_dump },
@@ -294,6 +297,11 @@ fn encryption(working: Option<&Working>) -> Encryption {
 
 fn no_archive(id: &BackupId) -> Fault {
     Fault::failed(format!("pg_dump gave no archive of \"{}\": its output does not begin as one", id.database()))
+}
+
+fn too_many_tables(id: &BackupId) -> Fault {
+    Fault::failed(format!("the dump of \"{}\" has more tables than a .meta can list", id.database()))
+        .hint("divide them among several backups: PG_DUMP_USER_ARGS with --schema or --exclude-schema; or DUMP_FORMAT=custom, whose tables are not listed")
 }
 
 /// What a dump that is cut short lacks.

@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+/// What the entries of one archive may take, and what one takes beside its names. A small payload may unpack into very many.
+const MEMORY: usize = 256 << 20;
+const ENTRY: usize = 192;
+
 /// The entries of an archive that has been read to its end, and in which no entry tricks another: each name stands there once, and
 /// only folders have something below them.
 #[derive(Debug)]
@@ -17,7 +21,12 @@ pub struct Contents {
 impl Contents {
     pub fn read(archive: &mut dyn Read) -> Result<Contents> {
         let mut entries: BTreeMap<PathBuf, Entry> = BTreeMap::new();
+        let mut kept = 0;
         each(archive, &mut |entry, data| {
+            kept += 2 * entry.path.as_os_str().len() + entry.link.as_os_str().len() + ENTRY;
+            if kept > MEMORY {
+                return Err(too_many(entries.len()).into());
+            }
             io::copy(data, &mut io::sink())?;
             let path = entry.path.clone();
             match entries.insert(path.clone(), entry) {
@@ -54,6 +63,13 @@ impl Contents {
     pub fn count(&self, what: What) -> usize {
         self.entries.values().filter(|entry| entry.what == what).count()
     }
+}
+
+fn too_many(count: usize) -> Fault {
+    Fault::failed(format!(
+        "the archive holds more than {count} files and folders, for which pgbk has no room in memory"
+    ))
+    .hint("\"pgbk download\" gives the archive itself, which tar unpacks")
 }
 
 fn trick(path: &Path, why: &str) -> Fault {

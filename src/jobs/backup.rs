@@ -8,8 +8,8 @@ mod globals;
 pub use files::files;
 pub use globals::globals;
 
-use crate::error::{Kind, Result, kind};
-use crate::manifest::{BackupId, Compression, Format, Manifest, ServerNote, SnapshotNote};
+use crate::error::{Fault, Kind, Result, kind};
+use crate::manifest::{BackupId, Compression, Encoding, Format, Manifest, ServerNote, Session, SnapshotNote};
 use crate::monitor::Monitor;
 use crate::postgres::control::{Control, Lock, Server};
 use crate::postgres::dump;
@@ -75,7 +75,7 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     control.alive()?;
 
     let about = About {
-        server: Some(server_note(control.server())),
+        server: Some(server_note(control.server())?),
         properties: properties.ok(),
         pg_dump: Some(pg_dump.version),
         arguments: plan.arguments.clone(),
@@ -108,14 +108,17 @@ fn name(
     }
 }
 
-fn server_note(server: &Server) -> ServerNote {
-    ServerNote {
+fn server_note(server: &Server) -> Result<ServerNote> {
+    let encoding = Encoding::named(&server.encoding).ok_or_else(|| {
+        Fault::failed(format!("the server has an encoding that pgbk does not know: {:?}", server.encoding))
+    })?;
+    Ok(ServerNote {
         version: server.version.clone(),
         version_num: server.version_num,
-        encoding: server.encoding.clone(),
+        encoding,
         system_identifier: server.system_identifier.clone(),
         timeline: server.timeline,
         in_recovery: server.in_recovery,
-        session: server.session.clone(),
-    }
+        session: Session::of(server.session.clone()),
+    })
 }

@@ -1,6 +1,6 @@
 //! What a database holds, told as a backup's `.meta` tells it.
 
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::manifest::{Manifest, Table};
 use crate::monitor::Monitor;
 use crate::postgres::dump;
@@ -40,5 +40,13 @@ pub fn recount(
         Ok(())
     })?;
     monitor.end();
-    Ok(tables.finish().tables)
+    let found = tables.finish();
+    if found.more_tables {
+        return Err(Fault::failed(format!(
+            "what {} was restored to has more tables than a .meta can list",
+            manifest.id
+        ))
+        .into());
+    }
+    Ok(found.tables)
 }

@@ -159,7 +159,7 @@ fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result
     })?;
     monitor.end();
     let seen = tables.finish();
-    if seen.tables != manifest.tables {
+    if seen.tables != manifest.tables || seen.more_tables {
         return Err(Fault::damaged(format!("the tables in {} are not those that its .meta states", manifest.id)).into());
     }
     if manifest.tools.pg_dump.is_some() && !seen.complete {

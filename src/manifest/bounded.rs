@@ -8,8 +8,10 @@ use std::marker::PhantomData;
 
 /// Roles, extensions and arguments of one dump.
 pub const MOST_NAMES: usize = 100_000;
-/// Longer than any name and any argument that the system lets through in practice.
-pub const LONGEST: usize = 128 << 10;
+/// Of a host's version ids; all other words are shorter.
+pub const LONGEST_WORD: usize = 1_024;
+/// No name that is found in a dump is longer, nor any argument that the system lets through.
+pub const LONGEST: usize = 256 << 10;
 
 /// Text without NUL, which no program, path or server takes.
 pub struct Text(String);
@@ -25,8 +27,32 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// Makes it such a text: what is more than that is left out.
+pub fn fitting(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(LONGEST));
+    text.retain(|c| c != '\0');
+    text
+}
+
 pub fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Text::deserialize(from).map(|text| text.0)
+}
+
+/// Whether it is a word as versions, identifiers and the like are: short, and printable as it stands.
+pub fn is_word(text: &str) -> bool {
+    text.len() <= LONGEST_WORD && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+pub fn word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if is_word(&text) { Ok(text) } else { Err(D::Error::custom("a word that is too long, or not printable")) }
+}
+
+pub fn maybe_word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    match Option::<String>::deserialize(from)? {
+        Some(text) if !is_word(&text) => Err(D::Error::custom("a word that is too long, or not printable")),
+        text => Ok(text),
+    }
 }
 
 pub fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {

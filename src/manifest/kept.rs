@@ -1,13 +1,15 @@
 //! The database's own properties as the document holds them: encrypted where the dump is. A value of `ALTER DATABASE … SET` may well be
 //! a secret of the application's.
 
-use super::properties::{LARGEST, Properties};
+use super::bounded;
+use super::properties::{Grant, LARGEST, Label, Locale, Name, Properties, RoleSetting, Setting, Text};
 use crate::error::{Fault, Result};
 use crate::keys::Working;
 use openssl::symm::{Cipher, decrypt, encrypt};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Kept {
     Encrypted(Encrypted),
@@ -15,13 +17,76 @@ pub enum Kept {
 }
 
 /// The JSON of [`Properties`], by the payload's cipher and key, with an IV of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Encrypted {
     #[serde(with = "hex::serde")]
     iv: [u8; 16],
     #[serde(with = "hex::serde")]
     data: Vec<u8>,
+}
+
+/// The members of both. Told apart by what is there: to try one after the other, serde would first keep a copy of whatever stands there.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Either {
+    iv: Option<Bytes>,
+    data: Option<Bytes>,
+    owner: Option<Name>,
+    #[serde(deserialize_with = "bounded::list::<_, _, { bounded::MOST_NAMES }>")]
+    privileges: Vec<Grant>,
+    #[serde(deserialize_with = "bounded::list::<_, _, { bounded::MOST_NAMES }>")]
+    settings: Vec<Setting>,
+    #[serde(deserialize_with = "bounded::list::<_, _, { bounded::MOST_NAMES }>")]
+    role_settings: Vec<RoleSetting>,
+    comment: Option<Text>,
+    #[serde(deserialize_with = "bounded::list::<_, _, { bounded::MOST_NAMES }>")]
+    labels: Vec<Label>,
+    connection_limit: i32,
+    is_template: bool,
+    tablespace: Option<Name>,
+    locale: Option<Locale>,
+}
+
+/// In hexadecimal digits.
+#[derive(Deserialize)]
+struct Bytes(#[serde(with = "hex::serde")] Vec<u8>);
+
+impl<'de> Deserialize<'de> for Kept {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        let wrong = || D::Error::custom("properties that pgbk does not write");
+        match Either::deserialize(from)? {
+            Either { iv: Some(iv), data: Some(data), owner: None, tablespace: None, locale: None, .. } => {
+                let iv = iv.0.try_into().map_err(|_| wrong())?;
+                Ok(Kept::Encrypted(Encrypted { iv, data: data.0 }))
+            }
+            Either {
+                iv: None,
+                data: None,
+                owner: Some(owner),
+                tablespace: Some(tablespace),
+                locale: Some(locale),
+                privileges,
+                settings,
+                role_settings,
+                comment,
+                labels,
+                connection_limit,
+                is_template,
+            } => Ok(Kept::Plain(Box::new(Properties {
+                owner,
+                privileges,
+                settings,
+                role_settings,
+                comment,
+                labels,
+                connection_limit,
+                is_template,
+                tablespace,
+                locale,
+            }))),
+            _ => Err(wrong()),
+        }
+    }
 }
 
 const BLOCK: usize = 16;

@@ -4,7 +4,7 @@
 //! covers the text as it stands, so there is no canonical form to disagree about.
 
 use super::head::{Head, damaged};
-use super::{BackupId, LARGEST_CHUNK, MOST_CHUNKS, Manifest, SMALLEST_CHUNK};
+use super::{BackupId, LARGEST_CHUNK, META_LIMIT, MOST_CHUNKS, Manifest, SMALLEST_CHUNK};
 use crate::error::{Fault, Result};
 use crate::keys::{Key, KeyNote, Working};
 use blake2::Blake2b;
@@ -42,6 +42,12 @@ impl Manifest {
         text.push_str(member);
         text.push_str(&hex::encode(seal));
         text.push_str(END);
+        if text.len() as u64 > META_LIMIT {
+            let (id, bytes) = (&self.id, text.len());
+            return Err(
+                Fault::failed(format!("the .meta of {id} would have {bytes} bytes, more than one may have")).into()
+            );
+        }
         Ok(text.into_bytes())
     }
 }
@@ -159,6 +165,9 @@ impl Manifest {
         }
         if self.id.database() != self.database {
             return wrong("its id names another database");
+        }
+        if self.taken_at != self.id.taken_at() {
+            return wrong("its id names another time");
         }
         let extension = super::extension(self.dump.format, self.compression, self.encryption.is_some());
         if self.object != self.id.object_key(&extension) {

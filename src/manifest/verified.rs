@@ -1,7 +1,8 @@
 //! How it was seen, after the upload, that the store has what was sent.
 
-use serde::de::Error;
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verified {
@@ -56,20 +57,27 @@ impl Serialize for Verified {
 impl<'de> Deserialize<'de> for Verified {
     /// Reads a word, or the yes and no of format 1.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Said {
-            Flag(bool),
-            Word(String),
-        }
-        match Said::deserialize(from)? {
-            Said::Flag(false) => Ok(Verified::No),
-            Said::Flag(true) => Ok(Verified::Somehow),
-            Said::Word(word) => ALL
-                .into_iter()
-                .find(|verified| verified.word() == word)
-                .ok_or_else(|| D::Error::custom("\"verified\" is none of the words of the format")),
-        }
+        from.deserialize_any(Said)
+    }
+}
+
+/// Takes what is said as it comes: to try one kind after the other, serde would first keep a copy of whatever stands there.
+struct Said;
+
+impl Visitor<'_> for Said {
+    type Value = Verified;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one of the words of the format, or true or false")
+    }
+
+    fn visit_bool<E: Error>(self, checked: bool) -> Result<Verified, E> {
+        Ok(if checked { Verified::Somehow } else { Verified::No })
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<Verified, E> {
+        let known = ALL.into_iter().find(|verified| verified.word() == word);
+        known.ok_or_else(|| E::custom("\"verified\" is none of the words of the format"))
     }
 }
 

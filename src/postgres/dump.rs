@@ -1,5 +1,9 @@
 //! What `pg_dump` is asked for.
 
+mod again;
+
+pub use again::again;
+
 use crate::error::{Fault, Result};
 use crate::manifest::Format;
 use std::time::Duration;
@@ -19,32 +23,6 @@ pub fn arguments(format: Format, snapshot: &str, lock_wait: Duration, extra: &[S
     }
     arguments.extend_from_slice(extra);
     Ok(arguments)
-}
-
-/// The arguments for a dump of what a backup was restored to, from one that was made with these of the user's. A role of the
-/// source need not be able to read there.
-pub fn again(extra: &[String]) -> Result<Vec<String>> {
-    if let Some(argument) = extra.iter().find(|argument| is_long(argument, "include-foreign-data", "inc")) {
-        return Err(Fault::usage(format!("a backup made with {argument} cannot be proven by a restore"))
-            .hint("the restore would write its rows to the foreign server; --level content reads it to its end")
-            .into());
-    }
-    let mut arguments = vec!["--no-password".to_owned(), "--format=plain".to_owned()];
-    let mut rest = extra.iter();
-    while let Some(argument) = rest.next() {
-        match is_long(argument, "role", "rol") {
-            true if argument.contains('=') => {}
-            true => drop(rest.next()),
-            false => arguments.push(argument.clone()),
-        }
-    }
-    Ok(arguments)
-}
-
-/// Whether it is this option, by any beginning of it that is none of another's; `least` is the shortest.
-fn is_long(argument: &str, name: &str, least: &str) -> bool {
-    let given = argument.strip_prefix("--").map(|long| long.split('=').next().unwrap_or_default());
-    given.is_some_and(|given| given.len() >= least.len() && name.starts_with(given))
 }
 
 /// Short form, long form, and what to use instead.

@@ -32,7 +32,7 @@ impl Shape {
     pub fn of(server: Option<&ServerNote>, properties: Option<&Properties>) -> Shape {
         let tablespace = properties.map(|properties| properties.tablespace.clone());
         Shape {
-            encoding: server.map(|server| server.encoding.clone()),
+            encoding: server.map(|server| server.encoding.as_str().to_owned()),
             locale: properties.map(|properties| properties.locale.clone()),
             tablespace: tablespace.filter(|name| name.as_str() != DEFAULT_TABLESPACE),
         }

@@ -15,6 +15,21 @@ pub struct Requirements {
 }
 
 impl Requirements {
+    /// Returns how many names there are.
+    pub fn count(&self) -> usize {
+        self.roles.len() + self.bound_roles.len() + self.extensions.len()
+    }
+
+    /// Leaves out what is more than so many of a kind, and what no server can have.
+    pub fn trim(&mut self, most: usize) {
+        for names in [&mut self.roles, &mut self.bound_roles, &mut self.extensions] {
+            names.retain(|name| !name.contains('\0'));
+            while names.len() > most {
+                names.pop_last();
+            }
+        }
+    }
+
     /// Takes one complete statement. A statement that names nothing costs a look at its first word.
     pub fn scan(&mut self, statement: &[u8]) {
         let mut tokens = Tokens::new(statement);

@@ -3,12 +3,32 @@
 use super::lanes::{Lane, Lanes};
 use super::tally::DigestKey;
 use crate::keys::{Purpose, Working};
-use crate::manifest::Table;
+use crate::manifest::{MOST_NAMES, TABLES_LIMIT, Table, fitting};
 use crate::script::{Event, Keep, Requirements, Splitter};
 use blake2b_simd::Params;
 
 /// Enough for the longest COPY header that the server's limits allow: 1,600 columns with names of 63 quotes each.
 const HEAD: usize = 256 << 10;
+
+/// What an entry takes in a document beside its name, with figures of any length.
+const ENTRY: usize = 192;
+/// The statements that name a role or an extension for the first time: of some 100,000.
+const NAMING_LIMIT: usize = 4 << 20;
+
+/// How long a name is as JSON writes it.
+fn written(name: &str) -> usize {
+    name.bytes()
+        .map(|byte| {
+            if byte < b' ' {
+                6
+            } else if matches!(byte, b'"' | b'\\') {
+                2
+            } else {
+                1
+            }
+        })
+        .sum()
+}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -16,6 +36,8 @@ pub struct Outcome {
     pub tables: Vec<Table>,
     /// The dump ends as `pg_dump` ends it.
     pub complete: bool,
+    /// There are more tables than a document may list, and these are but the first of them.
+    pub more_tables: bool,
     pub requirements: Requirements,
 }
 
@@ -27,7 +49,12 @@ pub struct Tables {
 
 struct Seen {
     tables: Vec<Table>,
+    /// What the tables come to in a document.
+    listed: usize,
+    more_tables: bool,
     requirements: Requirements,
+    /// The length of the statements that named something new.
+    naming: usize,
     lanes: Lanes,
     /// Of the digest of each table.
     key: DigestKey,
@@ -52,7 +79,16 @@ impl Tables {
         let (tables, requirements) = (Vec::new(), Requirements::default());
         Tables {
             splitter: Splitter::new(Keep::Head { limit: HEAD }),
-            seen: Seen { tables, requirements, lanes: lanes.clone(), key, hash: None },
+            seen: Seen {
+                tables,
+                listed: 0,
+                more_tables: false,
+                requirements,
+                naming: 0,
+                lanes: lanes.clone(),
+                key,
+                hash: None,
+            },
         }
     }
 
@@ -76,15 +112,35 @@ impl Tables {
             Ok(())
         });
         let complete = ending.is_ok_and(|ending| ending.complete);
-        Outcome { tables: seen.tables, complete, requirements: seen.requirements }
+        let Seen { tables, more_tables, mut requirements, .. } = seen;
+        requirements.trim(MOST_NAMES);
+        Outcome { tables, complete, more_tables, requirements }
     }
 }
 
 impl Seen {
+    /// Takes what a statement names, as long as that is not more than any dump has.
+    fn name(&mut self, statement: &[u8]) {
+        if self.naming > NAMING_LIMIT {
+            return;
+        }
+        let before = self.requirements.count();
+        self.requirements.scan(statement);
+        if self.requirements.count() > before {
+            self.naming += statement.len();
+        }
+    }
+
     fn take(&mut self, event: Event<'_>) {
         match event {
-            Event::Statement { text, whole: true, .. } => self.requirements.scan(text),
+            Event::Statement { text, whole: true, .. } => self.name(text),
             Event::CopyStart { table, .. } => {
+                let table = fitting(table);
+                self.listed += ENTRY + written(&table);
+                if self.listed > TABLES_LIMIT {
+                    self.more_tables = true;
+                    return;
+                }
                 self.tables.push(Table { name: table, rows: 0, bytes: 0, blake2b: [0; 32] });
                 let mut params = Params::new();
                 params.hash_length(32);
@@ -139,6 +195,20 @@ mod tests {
             assert_eq!(outcome.tables[1].blake2b, digest(b""));
             assert!(outcome.requirements.roles.contains("me") && outcome.requirements.extensions.contains("hstore"));
         }
+    }
+
+    #[test]
+    fn of_more_tables_and_names_than_a_document_may_list_no_more_are_kept() {
+        let mut tables = Tables::default();
+        let (table, grant) = ("COPY a (x) FROM stdin;\n\\.\n", |n: usize| format!("GRANT a TO role{n};\n"));
+        tables.update(table.repeat(TABLES_LIMIT / ENTRY + 10).as_bytes());
+        (0..MOST_NAMES + 1000).for_each(|n| tables.update(grant(n).as_bytes()));
+        let outcome = tables.finish();
+        assert!(outcome.more_tables && outcome.tables.len() * (ENTRY + 1) <= TABLES_LIMIT);
+        assert_eq!(outcome.requirements.roles.len(), MOST_NAMES);
+        let entry = Table { name: "\"\u{1}é".into(), rows: u64::MAX, bytes: u64::MAX, blake2b: [0; 32] };
+        let pretty = serde_json::to_string_pretty(&entry).unwrap();
+        assert!(pretty.len() + 4 * pretty.lines().count() + 2 <= ENTRY + written(&entry.name), "{pretty}");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub fn globals(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Mani
     })?;
 
     let about = About {
-        server: Some(server_note(control.server())),
+        server: Some(server_note(control.server())?),
         properties: None,
         pg_dump: Some(pg_dumpall.version),
         arguments: chosen,
