@@ -256,7 +256,9 @@ fn every_tables_hash_is_that_of_its_rows() {
         let start = format!("\nCOPY {} (v) FROM stdin;\n", table["name"].as_str().unwrap());
         let (_, after) = plain.split_once(&start).unwrap();
         let rows = if after.starts_with("\\.\n") { "" } else { &after[..=after.find("\n\\.\n").unwrap()] };
-        assert_eq!(table["blake2b"], stored.digest("pgbk table 2", 256, rows.as_bytes()));
+        let name = table["name"].as_str().unwrap();
+        let named = [rows.as_bytes(), name.as_bytes(), &(name.len() as u64).to_be_bytes()].concat();
+        assert_eq!(table["blake2b"], stored.digest("pgbk table 2", 256, &named));
         assert_eq!((&table["rows"], &table["bytes"]), (&rows.lines().count().into(), &rows.len().into()));
         seen += rows.lines().count();
     }

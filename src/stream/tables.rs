@@ -156,7 +156,12 @@ impl Seen {
                 }
             }
             Event::CopyEnd { rows, .. } => {
-                if let (Some(table), Some(hash)) = (self.tables.last_mut(), self.hash.take()) {
+                if let (Some(table), Some(mut hash)) = (self.tables.last_mut(), self.hash.take()) {
+                    if self.key.is_some() {
+                        // Else tables that hold the same would show it.
+                        hash.update(table.name.as_bytes());
+                        hash.update(&(table.name.len() as u64).to_be_bytes());
+                    }
                     table.rows = rows;
                     table.blake2b.copy_from_slice(hash.finish().as_bytes());
                 }
