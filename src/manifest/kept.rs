@@ -125,3 +125,88 @@ impl Kept {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn sample() -> Value {
+        json!({
+            "owner": "app", "privileges": [{"to": {"role": "r"}, "by": "owner", "privilege": "CONNECT", "grantable": false}],
+            "settings": [{"name": "app.x", "value": "1"}], "role_settings": [{"role": "r", "name": "work_mem", "value": "1MB"}],
+            "comment": "c", "labels": [{"provider": "p", "label": "l"}], "connection_limit": 3, "is_template": false,
+            "tablespace": "pg_default", "locale": {"provider": "libc", "collate": "C", "ctype": "C"}
+        })
+    }
+
+    fn read(value: Value) -> bool {
+        serde_json::from_value::<Kept>(value).is_ok_and(|kept| kept.open(None).is_ok())
+    }
+
+    #[test]
+    fn every_member_is_refused_where_it_is_none_that_a_server_has() {
+        assert!(read(sample()));
+        let long = "x".repeat(70_000);
+        let hostile =
+            [json!(""), json!("a\0b"), json!(long), json!(7), json!(null), json!([]), json!({"iv": "00"}), json!(-2)];
+        let places = [
+            "/owner",
+            "/privileges",
+            "/privileges/0/to",
+            "/privileges/0/to/role",
+            "/privileges/0/by",
+            "/privileges/0/privilege",
+            "/privileges/0/grantable",
+            "/settings",
+            "/settings/0/name",
+            "/role_settings/0/role",
+            "/role_settings/0/name",
+            "/labels/0/provider",
+            "/connection_limit",
+            "/is_template",
+            "/tablespace",
+            "/locale",
+            "/locale/provider",
+        ];
+        for place in places {
+            for value in &hostile {
+                let fine = match place {
+                    "/connection_limit" => value == &json!(7),
+                    "/privileges" | "/settings" => value == &json!([]),
+                    _ => false,
+                };
+                let mut document = sample();
+                *document.pointer_mut(place).unwrap() = value.clone();
+                assert_eq!(read(document), fine, "{place}: {}", value.to_string().chars().take(80).collect::<String>());
+            }
+        }
+        for (place, value) in [
+            ("/locale/collate", "../x"),
+            ("/locale/ctype", "a\nb"),
+            ("/settings/0/name", "a'; DROP"),
+            ("/comment", "\0"),
+        ] {
+            let mut document = sample();
+            *document.pointer_mut(place).unwrap() = json!(value);
+            assert!(!read(document), "{place}");
+        }
+        let mut many = sample();
+        many["settings"] = Value::Array(vec![json!({"name": "app.x", "value": "x".repeat(60_000)}); 80]);
+        assert!(!read(many));
+    }
+
+    #[test]
+    fn what_is_encrypted_is_read_with_its_key_alone() {
+        let key = |digit: &str| {
+            crate::keys::Key::raw(&crate::secret::Secret::new(digit.repeat(64)), None).unwrap().begin().unwrap()
+        };
+        let properties: Properties = serde_json::from_value(sample()).unwrap();
+        let kept = Kept::of(properties.clone(), Some(&key("a"))).unwrap();
+        let text = serde_json::to_string(&kept).unwrap();
+        assert!(!text.contains("app"), "{text}");
+        let kept: Kept = serde_json::from_str(&text).unwrap();
+        assert_eq!(kept.open(Some(&key("a"))).unwrap(), properties);
+        assert!(kept.open(Some(&key("b"))).is_err() && kept.open(None).is_err());
+    }
+}

@@ -43,6 +43,11 @@ SET ROLE "PUBLIC";
 GRANT CONNECT ON DATABASE "%d" TO %l;
 "#;
 
+/// Some are tried on every major. The rest is, beside the proof, for the oldest, the newest and those that brought something.
+pub fn is_tried(server: &Server, always: bool) -> bool {
+    always || proof::whole() || [12, 15, 17, 18].contains(&server.major)
+}
+
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -111,7 +116,7 @@ fn a_restored_database_has_every_property_of_its_source_however_it_is_restored()
                 let (_folder, pgbk) = keeping(server);
                 let ids = ["plain", "custom"].map(|format| (format, pgbk.backup(name, &["--format", format])));
                 let due = facts(server, name);
-                for (copy, format, more, before) in WAYS {
+                for (copy, format, more, before) in WAYS.into_iter().filter(|way| is_tried(server, way.0 == "new")) {
                     let copy = format!("itself_{copy}");
                     if let Some(sql) = before {
                         server.cluster.psql("postgres", &format!("CREATE DATABASE {copy}"));
@@ -134,7 +139,8 @@ fn a_restored_database_has_every_property_of_its_source_however_it_is_restored()
         }
     });
     let restored = restored.into_inner().unwrap();
-    assert_eq!(restored, servers().len() * WAYS.len());
+    let tried = servers().iter().map(|server| if is_tried(server, false) { WAYS.len() } else { 1 });
+    assert_eq!(restored, tried.sum::<usize>());
     proof::counted("properties", "ways of restoring all that belongs to a database, on each major", restored, 0);
 }
 
@@ -149,8 +155,7 @@ fn plain_role(server: &Server) -> Pgbk {
 
 #[test]
 fn what_a_role_may_not_set_is_one_error_before_the_first_row_and_can_be_left_out() {
-    let some: Vec<_> =
-        servers().iter().filter(|server| proof::whole() || [12, 15, 18].contains(&server.major)).collect();
+    let some: Vec<_> = servers().iter().filter(|server| is_tried(server, false)).collect();
     for server in &some {
         source(server, "it_rights");
         let (folder, pgbk) = keeping(server);
@@ -181,7 +186,9 @@ fn what_a_role_may_not_set_is_one_error_before_the_first_row_and_can_be_left_out
         let (due, found) = (facts(server, "it_rights"), facts(server, "it_rights_copy"));
         let own = |facts: &str| {
             let mut facts: serde_json::Value = serde_json::from_str(facts).unwrap();
-            ["datacl", "owner"].map(|left_out| facts[left_out].take());
+            for left_out in ["datacl", "owner"] {
+                facts[left_out].take();
+            }
             facts
         };
         assert_eq!(own(&due), own(&found), "{}", server.version);
