@@ -510,6 +510,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l json -d 'One JSON do
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l older-than -d 'See --clean' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l remove-meta -d 'Remove this .meta, whose payload is missing; doctor names such' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l files -d 'Back up these files and folders too, once in each run, with colons between them' -r
@@ -564,6 +565,7 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l clean -d 'Remove what killed runs left behind, where it is older than --older-than'
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l make-store -d 'Make STORE_DIR with everything that it is in, and let it hold no backups yet: a new place, not a share that is not mounted'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l test-alerts -d 'Send a test message by every way that alerts go'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'

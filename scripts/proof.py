@@ -21,6 +21,8 @@ AREAS = [
     ("memory", "memory whatever the size", "", 3, "cargo test --test size"),
     ("cases", "the list of faults", "", 58, "cargo test --test cases"),
     ("faults", "one fault in one request or child: healed, or refused without a trace", "", 150, "cargo test --test faults"),
+    ("lost", "answers lost at every request of a backup, by kind of ETag: done, or told with nothing half there", "", 300, "cargo test --test store"),
+    ("endless", "answers of a store without an end, in bounded memory", "", 18, "cargo test --test store"),
     ("network", "bad lines, by a proxy: healed, or refused without a trace", "", 7, "cargo test --test network"),
     ("kills", "`kill -9` in the midst of a backup", "", 200, "cargo test --test kill"),
     ("flips", "flipped bits", "", 10_000, "cargo test --test damage"),

@@ -55,6 +55,16 @@ pub fn place(args: &StoreArgs, check: bool) -> Result<Place> {
     }
 }
 
+/// Makes the folder of `STORE_DIR` with everything that it is in, and marks it as one that may be empty.
+pub fn make_store(args: &StoreArgs) -> Result<()> {
+    match (&args.store_dir, &args.s3_bucket, &args.s3_host_base) {
+        (Some(folder), None, None) => Directory::open(folder)?.make(),
+        _ => Err(Fault::usage("--make-store makes a folder, and STORE_DIR names none")
+            .hint("set STORE_DIR; pgbk does not make buckets")
+            .into()),
+    }
+}
+
 pub fn key() -> Result<Option<Key>> {
     let raw = environment::secret("DB_BACKUP_ENCRYPT_KEY")?;
     let iv = environment::secret("DB_BACKUP_ENCRYPT_IV")?;

@@ -3,6 +3,7 @@
 //! Whoever writes a running one keeps it locked, which tells the living from the dead. Nothing here is needed to restore a backup.
 
 mod past;
+pub mod share;
 
 pub use past::{Counts, Past};
 

@@ -1,10 +1,11 @@
 //! What killed runs leave in a store: uploads never finished, and payloads without a `.meta`.
 
-use crate::error::{Kind, Result, kind};
-use crate::manifest::BackupId;
+use crate::error::{Fault, Kind, Result, kind};
+use crate::manifest::{BackupId, META_LIMIT};
 use crate::monitor::Monitor;
-use crate::store::{Listed, Store, Unfinished, remove_for_good};
+use crate::store::{Listed, Store, Unfinished, read_small, remove_for_good};
 use jiff::Timestamp;
+use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -16,18 +17,32 @@ pub struct Leftovers {
     pub unfinished: Vec<Unfinished>,
     /// Payloads without a `.meta`, and probes that stayed.
     pub orphans: Vec<Listed>,
+    /// Each `.meta` without a payload. No run leaves one: something else has removed the payload, and nothing here removes such a
+    /// document unless its key is named.
+    pub bare: Vec<Listed>,
+}
+
+/// The members of a `.meta` that tell where its payload is.
+#[derive(Deserialize)]
+struct Names {
+    object: String,
+    version_id: Option<String>,
 }
 
 impl Leftovers {
     pub fn find(store: &dyn Store, prefix: &str) -> Result<Leftovers> {
         let mut orphans = store.list(prefix)?;
+        let payloads: BTreeSet<BackupId> =
+            orphans.iter().filter_map(|object| BackupId::of_payload_key(&object.key)).collect();
+        let is_bare = |object: &&Listed| BackupId::of_meta_key(&object.key).is_some_and(|id| !payloads.contains(&id));
+        let bare = orphans.iter().filter(is_bare).cloned().collect();
         let backups: BTreeSet<BackupId> =
             orphans.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect();
         orphans.retain(|object| {
             object.key.starts_with(PROBE)
                 || BackupId::of_payload_key(&object.key).is_some_and(|id| !backups.contains(&id))
         });
-        Ok(Leftovers { unfinished: store.unfinished(prefix)?, orphans })
+        Ok(Leftovers { unfinished: store.unfinished(prefix)?, orphans, bare })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -39,34 +54,69 @@ impl Leftovers {
         unfinished.chain(self.orphans.iter().map(|object| object.key.as_str())).collect()
     }
 
+    pub fn count(&self) -> usize {
+        self.unfinished.len() + self.orphans.len()
+    }
+
     /// Without what is younger than that, or of unknown age: a backup that is being made has such things in the store too.
-    pub fn older_than(mut self, age: Duration, now: Timestamp) -> Leftovers {
+    pub fn older_than(self, age: Duration, now: Timestamp) -> Leftovers {
+        self.by_age(age, now).0
+    }
+
+    /// Takes apart what is as old as that, and what is younger or of unknown age.
+    pub fn by_age(self, age: Duration, now: Timestamp) -> (Leftovers, Leftovers) {
         let old = |time: Option<Timestamp>| {
             time.is_some_and(|time| now.as_second().saturating_sub(time.as_second()) >= age.as_secs() as i64)
         };
-        self.unfinished.retain(|upload| old(upload.started));
-        self.orphans.retain(|object| old(object.modified));
-        self
+        let (unfinished, begun) = self.unfinished.into_iter().partition(|upload| old(upload.started));
+        let (orphans, made) = self.orphans.into_iter().partition(|object| old(object.modified));
+        let (bare, fresh) = self.bare.into_iter().partition(|object| old(object.modified));
+        (Leftovers { unfinished, orphans, bare }, Leftovers { unfinished: begun, orphans: made, bare: fresh })
     }
 
-    /// Removes them and gives the number of those that are gone. One that the store does not let go is left.
-    pub fn remove(&self, store: &dyn Store, monitor: &dyn Monitor) -> Result<usize> {
+    /// Removes uploads and payloads, and returns those that the store does not let go.
+    pub fn remove(&self, store: &dyn Store, monitor: &dyn Monitor) -> Result<Vec<Listed>> {
         for upload in &self.unfinished {
             store.discard(upload)?;
             monitor.note(&format!("removed the unfinished upload of \"{}\"", upload.key));
         }
-        let mut removed = self.unfinished.len();
+        let mut left = Vec::new();
         for object in &self.orphans {
             let modified = object.modified.map_or("an unknown time".to_owned(), |time| time.to_string());
             match remove_for_good(store, &object.key, None) {
                 Ok(()) => {
                     monitor.note(&format!("removed \"{}\", a payload without .meta, of {modified}", object.key));
-                    removed += 1;
                 }
-                Err(error) if kind(&error) == Kind::Denied => monitor.warn(&format!("{error:#}")),
+                Err(error) if kind(&error) == Kind::Denied => {
+                    monitor.warn(&format!("{error:#}"));
+                    left.push(object.clone());
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(removed)
+        Ok(left)
+    }
+
+    /// Removes the `.meta` of that key, which must be among those without a payload.
+    pub fn remove_bare(&mut self, store: &dyn Store, key: &str) -> Result<()> {
+        let Some(at) = self.bare.iter().position(|object| object.key == key) else {
+            return Err(Fault::usage(format!("\"{key}\" is not a .meta whose payload is missing"))
+                .hint("\"pgbk doctor\" names those; a backup that is whole goes by \"pgbk prune\"")
+                .into());
+        };
+        // A payload that is hidden, not removed, can still be restored by the version that the document names.
+        let names = serde_json::from_slice::<Names>(&read_small(store, key, META_LIMIT)?).ok();
+        if let Some(Names { object, version_id }) = names
+            && store.open(&object, version_id.as_deref()).is_ok()
+        {
+            return Err(Fault::failed(format!(
+                "the payload of \"{key}\" is still there as a version: nothing is removed"
+            ))
+            .hint("\"pgbk verify\" and \"pgbk restore\" find it by its version")
+            .into());
+        }
+        remove_for_good(store, key, None)?;
+        self.bare.remove(at);
+        Ok(())
     }
 }

@@ -22,6 +22,10 @@ pub trait Store: Debug + Send + Sync {
     fn location(&self) -> String;
     /// Says how it can be known that the store keeps what it has taken.
     fn vouches(&self) -> Vouches;
+    /// Whether it is a folder of this host, over which a share or a disk may be mounted, or not be mounted today.
+    fn is_folder(&self) -> bool {
+        false
+    }
     /// Starts an object. `Exists` when the key is taken, here or at commit, whichever the store can tell.
     fn create(&self, key: &str, creation: &Creation) -> Result<Box<dyn Upload>>;
     /// Looks the object up (that version of it, or the newest) and pins it for reading.

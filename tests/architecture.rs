@@ -120,7 +120,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("roster", &["cron", "document", "record", "databases", "error"]),
     ("cron", &["databases", "error"]),
-    ("history", &["document", "record", "monitor", "error"]),
+    ("history", &["store", "document", "record", "manifest", "monitor", "error"]),
     ("vault", &["stream", "store", "manifest", "keys", "series", "monitor", "interrupt", "error"]),
     ("postgres", &["process", "manifest", "script", "secret", "monitor", "interrupt", "error"]),
     ("alert", &["certificates", "record", "manifest", "newfile", "series", "secret", "monitor", "interrupt", "error"]),
@@ -153,14 +153,13 @@ const TABLE: &[(&str, &[&str])] = &[
 const RESERVED: &[(&str, &[&str], &[&str])] = &[
     ("talks to the AWS SDK", &["aws_config::", "aws_sdk_s3::", "aws_smithy"], &["store/s3.rs", "store/s3/"]),
     ("talks to tokio", &["tokio::"], &["store/s3.rs", "store/s3/", "web.rs"]),
-    ("serves HTTP", &["hyper::", "hyper_util::", "http_body_util::"], &["web.rs"]),
+    ("serves HTTP", &["hyper::", "hyper_util::", "http_body_util::Full"], &["web.rs"]),
     ("listens for clients", &["TcpListener", "UnixListener"], &["web.rs"]),
     ("writes to or looks at stdout or stderr", &["println!", "print!(", "io::stdout", "io::stderr"], &["console.rs"]),
     ("asks on the terminal", &["dialoguer::", "indicatif::"], &["console.rs"]),
     ("ends the process", &["process::exit", "process::abort", ".exit()"], &["main.rs"]),
-    // `tools` looks along PATH, as every program that starts another does.
     (
-        "reads the environment",
+        "reads the environment, of which tools looks along PATH",
         &["env::var", "env::set_var", "env::remove_var", "env::args"],
         &["environment.rs", "postgres/tools.rs"],
     ),

@@ -14,6 +14,8 @@ mod program;
 mod secrets;
 #[path = "failure/server.rs"]
 mod server;
+#[path = "failure/share.rs"]
+mod share;
 mod support;
 
 use pgbk::store::Store;

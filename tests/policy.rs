@@ -135,7 +135,7 @@ fn a_writer_that_may_list_records_the_previous_backup() {
     let place = Place::new("lister");
     let writer = place.run(&place.role("Writer that lists"));
     let first = writer.args(["backup", "policy_lister"]).json();
-    assert_eq!(first["verified"], false);
+    assert_eq!(first["verified"], "no");
     let ran = writer.args(["backup", "policy_lister", "--json"]).expect(0);
     assert_eq!(ran.json()["previous"], first["id"]);
     assert!(!ran.err.contains("listing"), "{}", ran.err);

@@ -2,10 +2,14 @@
 
 #[path = "store/answers.rs"]
 mod answers;
+#[path = "store/endless.rs"]
+mod endless;
 #[path = "store/every.rs"]
 mod every;
 #[path = "store/folder.rs"]
 mod folder;
+#[path = "store/left.rs"]
+mod left;
 #[path = "store/lost.rs"]
 mod lost;
 #[path = "store/objects.rs"]
@@ -81,7 +85,7 @@ macro_rules! suite {
         mod in_memory { $(#[test] fn $name() { super::every::$name(&super::Memory::default()) })* }
         mod in_a_directory { $(#[test] fn $name() {
             let place = tempfile::tempdir().expect("temp dir");
-            super::every::$name(&super::Directory::open(place.path().join("new/store")).expect("open"))
+            super::every::$name(&super::Directory::open(place.path().join("new")).expect("open"))
         })* }
         mod on_seaweedfs { $(#[test] fn $name() { super::every::$name(&super::on_s3(super::seaweedfs())) })* }
         mod on_radosgw { $(#[test] fn $name() { super::every::$name(&super::on_s3(super::radosgw())) })* }

@@ -212,6 +212,12 @@ pub struct DoctorArgs {
     /// See --clean
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
     pub older_than: Duration,
+    /// Remove this .meta, whose payload is missing; doctor names such
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
+    pub remove_meta: Vec<String>,
+    /// Make STORE_DIR with everything that it is in, and let it hold no backups yet: a new place, not a share that is not mounted
+    #[arg(long)]
+    pub make_store: bool,
     /// Send a test message by every way that alerts go
     #[arg(long)]
     pub test_alerts: bool,

@@ -1,14 +1,17 @@
 //! `pgbk doctor`
 
 use crate::cli::DoctorArgs;
-use crate::config;
+use crate::config::{self, Place};
 use crate::console::Console;
 use crate::databases::Databases;
 use crate::error::Result;
+use crate::history::share;
 use crate::jobs::doctor::{
-    Finding, Status, clean, look_at_alerts, look_at_files, look_at_globals, look_at_keys, look_at_server, look_at_store,
+    Cleaning, Finding, Status, look_at_alerts, look_at_files, look_at_globals, look_at_keys, look_at_leftovers,
+    look_at_server, look_at_store,
 };
 use crate::keys::Key;
+use crate::monitor::Silent;
 use crate::postgres::{Settings, control};
 use crate::series::Series;
 use crate::store::Store;
@@ -19,16 +22,11 @@ use std::sync::Arc;
 
 pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     let mut findings = vec![keys(args)];
+    if args.make_store {
+        config::make_store(&args.store)?;
+    }
     match config::place(&args.store, args.keys.check) {
-        Ok(place) => {
-            let now = Timestamp::now();
-            if args.clean {
-                let removed = clean(place.store.as_ref(), args.older_than, now, console)?;
-                findings.push(Finding::ok("clean", format!("{removed} leftovers removed")));
-            }
-            findings.extend(look_at_store(place.store.as_ref(), place.s3.as_deref(), now));
-            findings.extend(compared(args, place.store));
-        }
+        Ok(place) => findings.extend(store(args, &place, console)?),
         Err(error) => findings.push(Finding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
     }
     findings.extend(servers(args));
@@ -37,6 +35,20 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
     console.result(&table(&findings, failed), &json!({"failed": failed, "findings": findings}))?;
     Ok(u8::from(failed > 0))
+}
+
+fn store(args: &DoctorArgs, place: &Place, console: &Console) -> Result<Vec<Finding>> {
+    let (store, now) = (place.store.as_ref(), Timestamp::now());
+    let records = config::history(&args.state).and_then(|history| history.records(&Silent)).unwrap_or_default();
+    if let Err(error) = share::look(store, &records) {
+        // Nothing is tried there: what is no store must not become one.
+        return Ok(vec![Finding::error("store", &error, "mount it")]);
+    }
+    let mut findings = look_at_store(store, place.s3.as_deref(), now);
+    let cleaning = Cleaning { older_than: args.clean.then_some(args.older_than), metas: args.remove_meta.clone() };
+    findings.extend(look_at_leftovers(store, &cleaning, now, console)?);
+    findings.extend(compared(args, Arc::clone(&place.store)));
+    Ok(findings)
 }
 
 /// A mistake in the key is told already.

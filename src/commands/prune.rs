@@ -84,7 +84,8 @@ fn one(args: &PruneArgs, vault: &Vault, database: &str, policy: &Policy, console
             .into());
     }
     let sweep = args.orphans && !args.dry_run;
-    let swept = if sweep { left_behind.remove(vault.store.as_ref(), console)? } else { 0 };
+    let kept = if sweep { left_behind.remove(vault.store.as_ref(), console)?.len() } else { left_behind.count() };
+    let swept = left_behind.count() - kept;
     Ok(Report { pruned, left_behind, swept })
 }
 

@@ -10,7 +10,7 @@ pub use alert::look_at_alerts;
 pub use beside::{look_at_files, look_at_globals};
 pub use key::look_at_keys;
 pub use server::look_at_server;
-pub use store::{clean, look_at_store};
+pub use store::{Cleaning, look_at_leftovers, look_at_store};
 
 use crate::error::hints;
 use serde::Serialize;

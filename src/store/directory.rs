@@ -9,7 +9,7 @@ mod partial;
 
 use super::{Creation, Info, Listed, Object, Store, Unfinished, Upload, Vouches};
 use crate::error::{Fault, Kind, Result, kind};
-use folder::Folder;
+use folder::{Folder, create_root_whole};
 use jiff::Timestamp;
 use partial::Partial;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
@@ -21,13 +21,21 @@ use std::path::{Path, PathBuf};
 
 const MOST_TRIES: u32 = 20;
 
+/// Says that the folder is meant to hold backups though it may hold none: `doctor --make-store` puts it there.
+pub const MARK: &str = ".pgbk-store";
+const MARK_TEXT: &str = "pgbk keeps backups in this folder, also when there are none in it yet.\n";
+
+/// What to do about a folder that is not the one that it was.
+pub const NOT_MOUNTED: &str =
+    "is the share or disk mounted? If this is a new place on purpose, say so once: pgbk doctor --make-store";
+
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
 }
 
 impl Directory {
-    /// The root need not exist yet: the first object makes it. It is held and told as an absolute path.
+    /// The root need not exist yet: the first object makes it, but not what it is in. It is held and told as an absolute path.
     pub fn open(root: impl Into<PathBuf>) -> Result<Directory> {
         let root = root.into();
         let root = std::path::absolute(&root).map_err(|error| cause("find", &root, error))?;
@@ -40,8 +48,21 @@ impl Directory {
         }
     }
 
+    /// Makes the folder and everything that it is in, and marks it as one that may be empty.
+    pub fn make(&self) -> Result<()> {
+        create_root_whole(&self.root).map_err(|error| cause("create", &self.root, error))?;
+        match super::write_small(self, MARK, MARK_TEXT.as_bytes()) {
+            Err(error) if kind(&error) != Kind::Exists => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn begin(&self, key: &str) -> Result<Partial> {
         let path = self.path(key);
+        if let Some(missing) = self.root.parent().filter(|parent| !parent.is_dir()) {
+            let text = format!("the folder \"{}\" of STORE_DIR does not exist", missing.display());
+            return Err(Fault::failed(text).hint(NOT_MOUNTED).into());
+        }
         let (folder, made) = Folder::create(&self.root, parent(key)).map_err(|error| cause("create", &path, error))?;
         if folder.stat(name(key)).map_err(|error| cause("create", &path, error))?.is_some() {
             return Err(taken(&path).into());
@@ -67,6 +88,10 @@ impl Store for Directory {
 
     fn vouches(&self) -> Vouches {
         Vouches::BySync
+    }
+
+    fn is_folder(&self) -> bool {
+        true
     }
 
     fn create(&self, key: &str, _creation: &Creation) -> Result<Box<dyn Upload>> {

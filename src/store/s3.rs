@@ -5,6 +5,7 @@
 //! addresses, `Content-MD5`, parts of one size, and looking first where `If-None-Match` may be ignored.
 
 mod begin;
+mod capped;
 mod claim;
 mod client;
 mod date;
@@ -14,6 +15,7 @@ mod listing;
 mod lock;
 mod making;
 mod object;
+mod pages;
 mod parts;
 mod sent;
 mod sum;

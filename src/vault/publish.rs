@@ -69,7 +69,7 @@ impl Vault {
     /// said yes all the same.
     fn confirm(&self, key: &str, receipt: &Receipt, sent: &[u8], monitor: &dyn Monitor) -> Result<()> {
         let limit = sent.len() as u64;
-        let found = self.store.open(key, receipt.version.as_deref()).and_then(|object| match object.info().bytes {
+        let found = self.open_new(key, receipt).and_then(|object| match object.info().bytes {
             bytes if bytes == limit => object.read(0..limit),
             _ => Ok(Vec::new()),
         });

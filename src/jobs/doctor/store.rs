@@ -15,6 +15,15 @@ const MOST_SKEW: i64 = 15 * 60;
 /// From here on it is worth a remark.
 const SOME_SKEW: i64 = 60;
 
+/// What is to be removed of what is found.
+#[derive(Debug, Clone, Default)]
+pub struct Cleaning {
+    /// Leftovers of that age; None: none.
+    pub older_than: Option<Duration>,
+    /// The keys of `.meta` documents whose payload is missing.
+    pub metas: Vec<String>,
+}
+
 pub fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<Finding> {
     let key = format!("{PROBE_NAME}{}-{}", std::process::id(), now.as_nanosecond());
     let mut findings = Vec::new();
@@ -39,8 +48,41 @@ pub fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<
             )
         }
     });
-    findings.push(leftovers(store));
     findings
+}
+
+/// Looks for what is left behind, by one listing, and removes of it what is to go. An error: something could not be removed.
+pub fn look_at_leftovers(
+    store: &dyn Store,
+    cleaning: &Cleaning,
+    now: Timestamp,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Finding>> {
+    let mut found = match Leftovers::find(store, "") {
+        Ok(found) => found,
+        Err(error) if cleaning.older_than.is_some() || !cleaning.metas.is_empty() => return Err(error),
+        Err(error) => {
+            let detail = format!("cannot be looked for: {error:#}");
+            return Ok(vec![Finding::note("leftovers", detail, "the role may not list")]);
+        }
+    };
+    let mut findings = Vec::new();
+    for key in &cleaning.metas {
+        found.remove_bare(store, key)?;
+        monitor.note(&format!("removed \"{key}\", a .meta without payload"));
+        findings.push(Finding::ok("clean", format!("\"{key}\" removed")));
+    }
+    if let Some(age) = cleaning.older_than {
+        let (old, young) = found.by_age(age, now);
+        let left = old.remove(store, monitor)?;
+        let removed = old.count() - left.len();
+        findings.push(Finding::ok("clean", format!("{removed} leftovers removed")));
+        found = Leftovers { orphans: left.into_iter().chain(young.orphans).collect(), ..young };
+        found.bare.extend(old.bare);
+    }
+    findings.push(leftovers(&found));
+    findings.extend(bare(&found));
+    Ok(findings)
 }
 
 fn read(store: &dyn Store, key: &str) -> Finding {
@@ -135,27 +177,25 @@ fn skew(s3: &S3) -> Finding {
     }
 }
 
-fn leftovers(store: &dyn Store) -> Finding {
-    match Leftovers::find(store, "") {
-        Err(error) => Finding::note("leftovers", format!("cannot be looked for: {error:#}"), "the role may not list"),
-        Ok(found) if found.is_empty() => Finding::ok("leftovers", "none"),
-        Ok(found) => {
-            let detail = format!(
-                "{} unfinished uploads, {} payloads without .meta: {}",
-                found.unfinished.len(),
-                found.orphans.len(),
-                found.keys().join(", ")
-            );
-            Finding::note(
-                "leftovers",
-                detail,
-                "of killed runs, or of one that is running now; remove them with: pgbk doctor --clean",
-            )
-        }
+fn leftovers(found: &Leftovers) -> Finding {
+    if found.is_empty() {
+        return Finding::ok("leftovers", "none");
     }
+    let detail = format!(
+        "{} unfinished uploads, {} payloads without .meta: {}",
+        found.unfinished.len(),
+        found.orphans.len(),
+        found.keys().join(", ")
+    );
+    let remedy = "of killed runs, or of one that is running now; remove them with: pgbk doctor --clean";
+    Finding::note("leftovers", detail, remedy)
 }
 
-/// Removes leftovers older than that, and only those.
-pub fn clean(store: &dyn Store, older_than: Duration, now: Timestamp, monitor: &dyn Monitor) -> Result<usize> {
-    Leftovers::find(store, "")?.older_than(older_than, now).remove(store, monitor)
+/// Backups that cannot be restored, because nothing but their `.meta` is there.
+fn bare(found: &Leftovers) -> Option<Finding> {
+    let keys: Vec<&str> = found.bare.iter().map(|object| object.key.as_str()).collect();
+    let first = keys.first()?;
+    let detail = format!("{} whose payload is missing, which cannot be restored: {}", keys.len(), keys.join(", "));
+    let remedy = format!("bring the payload back, or remove the .meta with: pgbk doctor --remove-meta {first}");
+    Some(Finding::note("damaged backups", detail, remedy))
 }

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -26,7 +26,8 @@ impl Folder {
         }
     }
 
-    /// The folder `below` the root, made where it is missing, and what was made.
+    /// The folder `below` the root, made where it is missing, and what was made. `NotFound` when what the root is in is missing: of a
+    /// share that is not mounted nothing is to be made on the local disk.
     pub fn create(root: &Path, below: &str) -> io::Result<(Folder, Made)> {
         create_root(root)?;
         let mut made = Made(Vec::new());
@@ -35,7 +36,7 @@ impl Folder {
             match fs::mkdirat(&at, name, Mode::RWXU) {
                 Ok(()) => {
                     // A folder that is lost in a power cut takes the object in it along.
-                    fs::fsync(&at)?;
+                    flush(&at)?;
                     made.0.push((at.try_clone()?, name.to_owned()));
                 }
                 Err(Errno::EXIST) => {}
@@ -90,10 +91,23 @@ impl Folder {
     }
 
     fn link(&self, partial: &str, name: &str) -> io::Result<()> {
-        fs::linkat(&self.0, partial, &self.0, name, AtFlags::empty())?;
+        match fs::linkat(&self.0, partial, &self.0, name, AtFlags::empty()) {
+            // Some FUSE file systems know no second names either.
+            Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP) => return self.reserve(partial, name),
+            linked => linked?,
+        }
         // The object is there; a second name that cannot be removed is litter, not a failure.
         fs::unlinkat(&self.0, partial, AtFlags::empty()).ok();
         Ok(())
+    }
+
+    /// Takes the name with an empty file, which only one of several can do, and puts the whole file in its place.
+    fn reserve(&self, partial: &str, name: &str) -> io::Result<()> {
+        drop(self.file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?);
+        fs::renameat(&self.0, partial, &self.0, name).map_err(|error| {
+            fs::unlinkat(&self.0, name, AtFlags::empty()).ok();
+            error.into()
+        })
     }
 
     /// No error when it is not there.
@@ -106,7 +120,7 @@ impl Folder {
     }
 
     pub fn sync(&self) -> io::Result<()> {
-        Ok(fs::fsync(&self.0)?)
+        Ok(flush(&self.0)?)
     }
 }
 
@@ -123,10 +137,18 @@ impl Made {
 impl Drop for Made {
     fn drop(&mut self) {
         while let Some((parent, name)) = self.0.pop() {
-            if fs::unlinkat(&parent, &name, AtFlags::REMOVEDIR).and_then(|()| fs::fsync(&parent)).is_err() {
+            if fs::unlinkat(&parent, &name, AtFlags::REMOVEDIR).and_then(|()| flush(&parent)).is_err() {
                 return;
             }
         }
+    }
+}
+
+/// Flushes a folder to disk. Some file systems, such as shares of Windows, flush files and know no flushing of folders.
+fn flush(folder: impl AsFd) -> rustix::io::Result<()> {
+    match fs::fsync(folder) {
+        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        flushed => flushed,
     }
 }
 
@@ -134,15 +156,22 @@ fn step(at: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
     fs::openat(at, name, FLAGS | OFlags::NOFOLLOW, Mode::empty())
 }
 
-/// Makes the root and its parents; each parent that gains a folder is flushed.
+/// Makes the root and everything that it is in.
+pub(super) fn create_root_whole(root: &Path) -> io::Result<()> {
+    if let Some(parent) = root.parent().filter(|parent| !parent.is_dir()) {
+        create_root_whole(parent)?;
+    }
+    create_root(root)
+}
+
+/// Makes the root, and flushes the folder that gains it.
 fn create_root(root: &Path) -> io::Result<()> {
     if root.is_dir() {
         return Ok(());
     }
     let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_root(parent)?;
     match fs::mkdir(root, Mode::RWXU) {
-        Ok(()) => File::open(parent)?.sync_all(),
+        Ok(()) => Ok(flush(File::open(parent)?)?),
         Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -162,6 +191,23 @@ mod tests {
         let refused = folder.link("two", "one").map_err(|error| error.kind());
         assert_eq!(refused, Err(io::ErrorKind::AlreadyExists));
         folder.link("two", "three")?;
+        assert_eq!(std::fs::read_to_string(place.path().join("a/one"))?, "1");
+        assert_eq!(std::fs::read_to_string(place.path().join("a/three"))?, "2");
+        assert!(folder.stat("two")?.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn publishing_by_a_reserved_name_does_not_overwrite_either() -> io::Result<()> {
+        let place = tempfile::tempdir()?;
+        let (folder, _made) = Folder::create(place.path(), "a")?;
+        for (name, text) in [("one", "1"), ("two", "2")] {
+            std::fs::write(place.path().join("a").join(name), text)?;
+        }
+        let refused = folder.reserve("two", "one").map_err(|error| error.kind());
+        assert_eq!(refused, Err(io::ErrorKind::AlreadyExists));
+        assert!(folder.reserve("missing", "four").is_err() && folder.stat("four")?.is_none());
+        folder.reserve("two", "three")?;
         assert_eq!(std::fs::read_to_string(place.path().join("a/one"))?, "1");
         assert_eq!(std::fs::read_to_string(place.path().join("a/three"))?, "2");
         assert!(folder.stat("two")?.is_none());

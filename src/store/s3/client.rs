@@ -1,6 +1,7 @@
 //! The SDK's client, set up so that it works with every host and never waits for ever.
 
 use super::S3Settings;
+use super::capped::Capped;
 use crate::certificates;
 use crate::error::{Fault, Result};
 use aws_config::BehaviorVersion;
@@ -140,7 +141,7 @@ fn http_client(ca_file: Option<&Path>) -> Result<SharedHttpClient> {
     let context = TlsContext::builder().with_trust_store(trusted).build()?;
     // The plain builder has no proxies; HTTPS_PROXY and NO_PROXY are how many networks let a backup out.
     let proxy = ProxyConfig::from_env();
-    Ok(HttpBuilder::new().build_with_connector_fn(move |settings, components| {
+    let client = HttpBuilder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(context.clone())
@@ -148,7 +149,8 @@ fn http_client(ca_file: Option<&Path>) -> Result<SharedHttpClient> {
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.build()
-    }))
+    });
+    Ok(SharedHttpClient::new(Capped(client)))
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! From the SDK's errors to ours: what, on what, why, and what to do next. Nothing here shows a secret or a signed URL: the
 //! SDK's own texts are used only where they come from the host's answer or from the network.
 
+use super::capped;
 use super::host::Host;
 use crate::error::{Fault, Kind};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
+
+/// What `http_body_util::LengthLimitError` says.
+const TOO_LONG: &str = "length limit exceeded";
 
 /// What a request comes to.
 pub(super) type Answer<T, E> = std::result::Result<T, SdkError<E>>;
@@ -16,7 +20,16 @@ where
     let why = match &error {
         SdkError::ServiceError(answer) if !answer.raw().status().is_success() => {
             let code = answer.err().code().unwrap_or_default();
-            return answered(host, doing, code, answer.err().message(), answer.raw().status().as_u16());
+            let fault = answered(host, doing, code, answer.err().message(), answer.raw().status().as_u16());
+            return match region(answer.raw().headers().get("x-amz-bucket-region")) {
+                Some(region)
+                    if Some(region) != host.settings.region.as_deref()
+                        && [301, 307, 400].contains(&answer.raw().status().as_u16()) =>
+                {
+                    fault.hint(format!("the bucket is in another region: set S3_REGION={region}"))
+                }
+                _ => fault,
+            };
         }
         SdkError::TimeoutError(_) => {
             let seconds = host.settings.timeout.as_secs_f32();
@@ -25,7 +38,11 @@ where
         }
         SdkError::ServiceError(_) | SdkError::ResponseError(_) => {
             let status = status(&error).unwrap_or_default();
-            format!("{} answered {status} with something that is not S3's: {}", host.name, root(&error))
+            let why = match root(&error) {
+                why if why == TOO_LONG => format!("it is longer than {} MiB", capped::LONGEST >> 20),
+                why => why,
+            };
+            format!("{} answered {status} with something that is not S3's: {why}", host.name)
         }
         _ => {
             let ours = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_user());
@@ -33,6 +50,11 @@ where
         }
     };
     Fault::failed(format!("cannot {doing}: {why}")).hint("check that S3_HOST_BASE names an S3 host, not its console")
+}
+
+/// The region that the host names, if that is one: it is shown to people, who are to type it.
+fn region(named: Option<&str>) -> Option<&str> {
+    named.filter(|name| (1..=32).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
 }
 
 /// The host answered, and the answer is no. HEAD requests have a status only.

@@ -2,12 +2,14 @@
 
 use super::host::Host;
 use super::object::timestamp;
-use crate::error::{Fault, Result};
+use super::pages::Pages;
+use crate::error::Result;
 use crate::store::{Listed, Unfinished};
 
 pub(super) fn objects(host: &Host, prefix: &str) -> Result<Vec<Listed>> {
     let mut found = Vec::new();
     let mut next: Option<String> = None;
+    let mut pages = Pages::new(&host.name, "list the objects", prefix);
     loop {
         let request = host
             .client
@@ -15,7 +17,8 @@ pub(super) fn objects(host: &Host, prefix: &str) -> Result<Vec<Listed>> {
             .bucket(host.bucket())
             .prefix(host.full(prefix))
             .set_continuation_token(next.clone());
-        let page = host.wait(request.send())?.map_err(|error| host.fault(&doing("list the objects", prefix), error))?;
+        let page = host.wait(request.send())?.map_err(|error| host.fault(pages.doing(), error))?;
+        pages.count(page.contents().iter().map(|object| (object.key(), None)))?;
         for object in page.contents() {
             let Some(key) = object.key().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix)) else {
                 continue;
@@ -35,7 +38,7 @@ pub(super) fn objects(host: &Host, prefix: &str) -> Result<Vec<Listed>> {
             break;
         }
         if token.is_none() || token == next {
-            return Err(endless(host, "list the objects", prefix).into());
+            return Err(pages.endless().into());
         }
         next = token;
     }
@@ -46,6 +49,7 @@ pub(super) fn objects(host: &Host, prefix: &str) -> Result<Vec<Listed>> {
 pub(super) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinished>> {
     let mut found = Vec::new();
     let mut next: (Option<String>, Option<String>) = (None, None);
+    let mut pages = Pages::new(&host.name, "list the unfinished uploads", prefix);
     loop {
         let request = host
             .client
@@ -54,8 +58,8 @@ pub(super) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinish
             .prefix(host.full(prefix))
             .set_key_marker(next.0.clone())
             .set_upload_id_marker(next.1.clone());
-        let doing = doing("list the unfinished uploads", prefix);
-        let page = request.send().await.map_err(|error| host.fault(&doing, error))?;
+        let page = request.send().await.map_err(|error| host.fault(pages.doing(), error))?;
+        pages.count(page.uploads().iter().map(|upload| (upload.key(), upload.upload_id())))?;
         for upload in page.uploads() {
             let key = upload.key().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix));
             let (Some(key), Some(id)) = (key, upload.upload_id()) else { continue };
@@ -70,19 +74,10 @@ pub(super) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinish
             break;
         }
         if marker.0.is_none() || marker == next {
-            return Err(endless(host, "list the unfinished uploads", prefix).into());
+            return Err(pages.endless().into());
         }
         next = marker;
     }
     found.sort_by(|a, b| (&a.key, &a.token).cmp(&(&b.key, &b.token)));
     Ok(found)
-}
-
-pub(super) fn doing(what: &str, prefix: &str) -> String {
-    if prefix.is_empty() { what.to_owned() } else { format!("{what} below \"{prefix}\"") }
-}
-
-/// A list that says that it goes on, but not where, would otherwise be read for ever or taken for whole.
-pub(super) fn endless(host: &Host, what: &str, prefix: &str) -> Fault {
-    Fault::failed(format!("cannot {}: {} says that there is more, but not where", doing(what, prefix), host.name))
 }

@@ -2,8 +2,8 @@
 
 use super::fault::status;
 use super::host::Host;
-use super::listing::{doing, endless};
 use super::object::{real_version, timestamp};
+use super::pages::Pages;
 use crate::error::{Kind, Result};
 use jiff::Timestamp;
 
@@ -34,9 +34,9 @@ pub(super) fn are_kept(host: &Host) -> Result<bool> {
 
 /// All versions of the objects whose key begins so, those of one key newest first.
 pub(super) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
-    const WHAT: &str = "list the versions";
     let mut found = Vec::new();
     let mut next: (Option<String>, Option<String>) = (None, None);
+    let mut pages = Pages::new(&host.name, "list the versions", prefix);
     loop {
         let request = host
             .client
@@ -45,7 +45,9 @@ pub(super) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
             .prefix(host.full(prefix))
             .set_key_marker(next.0.clone())
             .set_version_id_marker(next.1.clone());
-        let page = host.wait(request.send())?.map_err(|error| host.fault(&doing(WHAT, prefix), error))?;
+        let page = host.wait(request.send())?.map_err(|error| host.fault(pages.doing(), error))?;
+        let marks = page.delete_markers().iter().map(|mark| (mark.key(), mark.version_id()));
+        pages.count(page.versions().iter().map(|version| (version.key(), version.version_id())).chain(marks))?;
         for version in page.versions() {
             let key = version.key().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix));
             let (Some(key), Some(id)) = (key, version.version_id().and_then(real_version)) else { continue };
@@ -61,7 +63,7 @@ pub(super) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
             return Ok(found);
         }
         if marker.0.is_none() || marker == next {
-            return Err(endless(host, WHAT, prefix).into());
+            return Err(pages.endless().into());
         }
         next = marker;
     }

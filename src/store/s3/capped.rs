@@ -1,0 +1,52 @@
+//! Answers of a bounded length: whoever answers may mean harm, and the SDK reads every answer but an object's bytes into memory.
+
+use aws_sdk_s3::config::http::HttpRequest;
+use aws_sdk_s3::config::{ConfigBag, HttpClient, RuntimeComponents, SharedHttpClient};
+use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::primitives::SdkBody;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use http_body_util::Limited;
+
+/// The longest page of a listing, a thousand keys of 1,024 characters each written as six, is less than half of it.
+pub(super) const LONGEST: usize = 16 << 20;
+
+/// A client that hands on no more of an answer than that.
+#[derive(Debug)]
+pub(super) struct Capped(pub SharedHttpClient);
+
+#[derive(Debug)]
+struct Connection(SharedHttpConnector);
+
+impl HttpClient for Capped {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(Connection(self.0.http_connector(settings, components)))
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        config: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.validate_base_client_config(components, config)
+    }
+
+    fn validate_final_config(&self, components: &RuntimeComponents, config: &ConfigBag) -> Result<(), BoxError> {
+        self.0.validate_final_config(components, config)
+    }
+}
+
+impl HttpConnector for Connection {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        // Only an object is asked for by ranges, and its reader counts what comes.
+        let of_object = request.headers().contains_key("range");
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await?;
+            let is_object = of_object && answer.status().is_success();
+            Ok(if is_object { answer } else { answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, LONGEST))) })
+        })
+    }
+}
