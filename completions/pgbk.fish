@@ -38,6 +38,8 @@ complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "download" -d 'Write a bac
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "upload" -d 'Make a backup of an existing dump'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "verify" -d 'Prove that stored backups are whole'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "list" -d 'Show what is stored'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "pin" -d 'Keep a backup whatever the rules of retention say'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "unpin" -d 'Let the rules of retention count for a backup again'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "history" -d 'Show what ran: done, failed, running'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
@@ -45,6 +47,8 @@ complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "prune" -d 'Remove the bac
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l adopt -d 'Go on with the backups that another server made of the same database, after a move or pg_upgrade; =IDENTIFIER where several did' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l note -d 'Words that stand beside it in the list' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l format -d 'What pg_dump writes' -r -f -a "plain\t'An SQL script'
 custom\t'An archive for `pg_restore`'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "true\t''
@@ -123,6 +127,9 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l allow-unauthenticat
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l object -d 'Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l database -d 'Database that "latest" and the list are about' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l origin -d 'What "latest" is chosen among' -r -f -a "backup\t'Those that were taken from a server'
+upload\t'Those that were made of a file'
+any\t'All of them, whichever is the newest by its date'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore into this database, created when missing; when unset, the backup\'s own' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l into -d 'With --files: below this folder instead, made when missing' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l jobs -d 'Archives only: restore in parallel from a temporary file' -r
@@ -175,7 +182,14 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l allow-unauthentica
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l object -d 'What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l database -d 'Database that "latest" is about' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l origin -d 'What "latest" is chosen among' -r -f -a "backup\t'Those that were taken from a server'
+upload\t'Those that were made of a file'
+any\t'All of them, whichever is the newest by its date'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -s o -l output -d 'File, folder (with --raw), or - for stdout; when unset, the id with .sql or .dump' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l host -d 'Host name, address or socket directory' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l port -d 'Port; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l user -d 'User name' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-region -d 'Region of the bucket' -r
@@ -213,6 +227,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l force -d 'Replace
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l database -d 'Database that the dump is of' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l note -d 'Words that stand beside it in the list' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l compress -d 'Compression: 0 (none), 1 (xz), xz, zstd or gzip' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l compress-level -d 'Compression level; when unset xz 4, zstd 3, gzip 6' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l size-estimate -d 'Size of the dump to plan for, such as 500G, where the server\'s figure is too small' -r
@@ -259,6 +274,9 @@ stored\t'Every stored byte is read and compared'
 content\t'Decrypted and decompressed to the end: the dump\'s hash, its tables and its trailer'
 restore\t'Restored into a scratch database, where every table\'s rows are compared; the scratch is dropped'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l database -d 'Database that "latest" and --all are about' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l origin -d 'What "latest" is chosen among' -r -f -a "backup\t'Those that were taken from a server'
+upload\t'Those that were made of a file'
+any\t'All of them, whichever is the newest by its date'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l scratch -d 'Where --level restore makes its scratch database: on the server (another one with --scratch-host), or on one that pgbk starts itself' -r -f -a "server\t'On the server that is backed up, or that of --scratch-host'
 cluster\t'On a server of its own, in a private temporary folder (TMPDIR): needs PostgreSQL\'s server programs'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l scratch-host -d 'Host of another server for it; its password is in VERIFY_DB_PASSWORD' -r
@@ -350,6 +368,66 @@ info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-object-lock-days -d 'For so many days' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-object-lock-days -d 'For so many days' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l schedule -d 'When: as in a crontab, 6 fields with seconds, 7 with years, or @daily and the like. Several are separated by ";", and "EXPR = a,b" is for these databases alone' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l verify-schedule -d 'When the newest backup of each database is proven by a restore (verify --level restore), in the same form; never when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l catch-up -d 'Run at the start what was missed while the scheduler was down' -r -f -a "true\t''
@@ -462,7 +540,12 @@ info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l server -d 'Prune the backups of this server, by its system identifier, instead of those of DB_HOST; "all" is every server\'s, each by itself, "none" what names no server' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l time-zone -d 'Time zone of schedules, hours, days, weeks and months; UTC when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l host -d 'Host name, address or socket directory' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l port -d 'Port; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l user -d 'User name' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-region -d 'Region of the bucket' -r
@@ -577,16 +660,18 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "backup" -d 'Dump databases into the store'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "restore" -d 'Restore a backup into a database'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "upload" -d 'Make a backup of an existing dump'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "verify" -d 'Prove that stored backups are whole'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "list" -d 'Show what is stored'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "history" -d 'Show what ran: done, failed, running'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "prune" -d 'Remove the backups that no rule keeps'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list schedule history status prune doctor completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "backup" -d 'Dump databases into the store'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "restore" -d 'Restore a backup into a database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "upload" -d 'Make a backup of an existing dump'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "verify" -d 'Prove that stored backups are whole'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "list" -d 'Show what is stored'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "pin" -d 'Keep a backup whatever the rules of retention say'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "unpin" -d 'Let the rules of retention count for a backup again'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "history" -d 'Show what ran: done, failed, running'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "prune" -d 'Remove the backups that no rule keeps'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

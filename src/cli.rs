@@ -5,8 +5,8 @@ pub mod settings;
 pub mod value;
 
 pub use arguments::{
-    BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PruneArgs, RestoreArgs, ScheduleArgs, StatusArgs,
-    UploadArgs, VerifyArgs,
+    BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PinArgs, PruneArgs, RestoreArgs, ScheduleArgs,
+    StatusArgs, UploadArgs, VerifyArgs,
 };
 pub use settings::{
     AlertArgs, BesideArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ScratchPlace,
@@ -175,6 +175,12 @@ pub enum Command {
   pgbk list
   pgbk list --database shop --json")]
     List(ListArgs),
+    /// Keep a backup whatever the rules of retention say
+    #[command(after_help = "  pgbk pin shop-20260822T031500Z")]
+    Pin(PinArgs),
+    /// Let the rules of retention count for a backup again
+    #[command(after_help = "  pgbk unpin shop-20260822T031500Z")]
+    Unpin(PinArgs),
     /// Back up whenever it is due, until told to stop
     #[command(after_help = "  \
   CRON_SCHEDULE='0 3 * * *' TZ=Europe/Berlin pgbk schedule

@@ -6,6 +6,7 @@ mod doctor;
 mod download;
 mod history;
 mod list;
+mod pin;
 mod prune;
 mod restore;
 mod schedule;
@@ -13,15 +14,13 @@ mod status;
 mod table;
 mod upload;
 mod verify;
+mod which;
 
-use crate::cli::{self, Command, Which};
+use crate::cli::{self, Command};
 use crate::console::Console;
-use crate::databases::Databases;
 use crate::environment::{self, value};
-use crate::error::{Fault, Result};
-use crate::manifest::{BackupId, Format, Manifest};
-use crate::series::Series;
-use crate::vault::Vault;
+use crate::error::Result;
+use crate::manifest::{Format, Manifest};
 use clap::ArgMatches;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
@@ -35,6 +34,8 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
         Command::Upload(args) => upload::run(&args, console),
         Command::Verify(args) => verify::run(&args, console),
         Command::List(args) => list::run(&args, console),
+        Command::Pin(args) => pin::pin(&args, console),
+        Command::Unpin(args) => pin::unpin(&args, console),
         Command::Schedule(args) => schedule::run(&args, console),
         Command::History(args) => history::run(&args, console),
         Command::Status(args) => status::run(&args, console),
@@ -51,6 +52,7 @@ pub fn wants_json(command: &Command) -> bool {
         Command::Upload(args) => args.json,
         Command::Verify(args) => args.json,
         Command::List(args) => args.json,
+        Command::Pin(args) | Command::Unpin(args) => args.json,
         Command::Schedule(args) => args.json,
         Command::History(args) => args.json,
         Command::Status(args) => args.json,
@@ -118,49 +120,6 @@ fn variable_of(flag: &str, command: &clap::Command) -> Option<String> {
         Some(argument) => argument.get_env()?.to_str().map(str::to_owned),
         None => command.get_subcommands().find_map(|command| variable_of(flag, command)),
     }
-}
-
-/// The backup that the person means.
-fn resolve(which: &Which, database: Option<&str>, vault: &Vault) -> Result<BackupId> {
-    match which {
-        Which::Id(id) => Ok(id.clone()),
-        Which::Latest => vault.latest(&the_database(database, vault)?),
-    }
-}
-
-/// The database that one command is about. `DB_NAME` may be a list, for the sake of others; then none is named.
-fn named(database: Option<&str>) -> Result<Option<String>> {
-    let databases = Databases::of(database.map(str::to_owned).as_slice())?;
-    Ok(databases.and_then(|databases| databases.only().map(str::to_owned)))
-}
-
-/// The named database, or the only one that has backups.
-fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
-    if let Some(database) = named(database)? {
-        return Ok(database);
-    }
-    let databases = with_backups(vault)?;
-    // What is no database is meant only where there is nothing else.
-    let real: Vec<String> = databases.iter().filter(|name| Series::of(name).is_none()).cloned().collect();
-    match if real.is_empty() { databases.as_slice() } else { real.as_slice() } {
-        [only] => Ok(only.clone()),
-        several => {
-            Err(Fault::usage(format!("there are backups of {} databases: {}", several.len(), several.join(", ")))
-                .hint("say which with --database or DB_NAME, or name a backup id")
-                .into())
-        }
-    }
-}
-
-/// The databases that have backups; there is one at least.
-fn with_backups(vault: &Vault) -> Result<Vec<String>> {
-    let mut databases: Vec<String> = vault.ids(None)?.iter().map(|id| id.database().to_owned()).collect();
-    databases.sort();
-    databases.dedup();
-    if databases.is_empty() {
-        return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
-    }
-    Ok(databases)
 }
 
 /// What a dump holds, as far as it was counted.

@@ -11,6 +11,8 @@ mod encoding;
 mod head;
 pub mod id;
 mod kept;
+pub mod lineage;
+pub mod order;
 pub mod properties;
 mod seal;
 mod session;
@@ -20,6 +22,7 @@ pub use bounded::{MOST_NAMES, fitting, is_word};
 pub use encoding::Encoding;
 pub use id::{BackupId, encode};
 pub use kept::Kept;
+pub use lineage::{Claims, Lineages, Origin, Origins, Owner};
 pub use properties::Properties;
 pub use seal::Sealed;
 pub use session::Session;
@@ -77,8 +80,20 @@ pub struct Manifest {
     pub plain: Sum,
     pub stored: Sum,
     pub snapshot: Option<SnapshotNote>,
-    /// The backup of the same database before this one.
+    /// The backup of the same series before this one.
     pub previous: Option<BackupId>,
+    /// How it came into the store; None in documents of format 1, where the lack of a server tells an upload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Its place in its series, from 1 on, which no clock has given; 0 in documents of format 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sequence: u64,
+    /// The system identifiers of the servers whose series this one goes on with, as `--adopt` said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::texts")]
+    pub adopted: Vec<String>,
+    /// What a person wrote beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// How the stored object was checked after the upload.
     pub verified: Verified,
     /// Seconds by stage.
@@ -302,6 +317,10 @@ fn requirements<'de, D: Deserializer<'de>>(from: D) -> Result<Requirements, D::E
     }
     let Stated { roles, bound_roles, extensions } = Stated::deserialize(from)?;
     Ok(Requirements { roles, bound_roles, extensions })
+}
+
+fn is_zero(sequence: &u64) -> bool {
+    *sequence == 0
 }
 
 mod optional_iv {

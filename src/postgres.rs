@@ -9,6 +9,7 @@ mod contents;
 pub mod control;
 pub mod dump;
 pub mod globals;
+pub mod identity;
 mod keepalive;
 mod line;
 pub mod load;

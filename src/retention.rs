@@ -1,10 +1,11 @@
 //! Which backups of one database stay: rules, the backups that there are, and the time, made into a decision for each.
 //!
-//! Only good backups count, and only those of the past: what is damaged, or has a time that is still to come, takes no place
-//! that a rule has to give, and stays. The newest good one stays whatever the rules say.
+//! Only good backups count, and only those of the past: what is damaged, or is dated ahead of now, takes no place that a rule has to
+//! give, and stays. The newest good one stays whatever the rules say.
 
 use crate::error::{Fault, Result};
 use crate::manifest::BackupId;
+use crate::manifest::order::places;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
@@ -34,6 +35,10 @@ pub struct Policy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     pub id: BackupId,
+    /// Its place in its series; 0 where its document does not tell.
+    pub sequence: u64,
+    /// Why it stays whatever the rules say, beside taking its place among them.
+    pub held: Vec<String>,
     /// What is wrong with it; None for a good one.
     pub trouble: Option<String>,
 }
@@ -72,10 +77,12 @@ impl Policy {
         Ok(Policy { rules, zone })
     }
 
-    /// A decision for each backup of one database, newest first.
+    /// A decision for each backup of one series, newest first: in the order in which they were made, whatever clocks have dated them.
     pub fn decide(&self, backups: &[Candidate], now: Timestamp) -> Vec<Decision> {
-        let mut sorted: Vec<&Candidate> = backups.iter().collect();
-        sorted.sort_by_key(|backup| std::cmp::Reverse(backup.id.taken_at()));
+        let dated: Vec<_> = backups.iter().map(|backup| (backup.id.taken_at(), backup.sequence)).collect();
+        let mut sorted: Vec<_> = places(&dated).into_iter().zip(backups).collect();
+        sorted.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+        let sorted: Vec<&Candidate> = sorted.into_iter().map(|(_, backup)| backup).collect();
         let mut decisions: Vec<Decision> =
             sorted.iter().map(|backup| Decision { id: backup.id.clone(), reasons: excused(backup, now) }).collect();
         let counted: Vec<usize> = (0..decisions.len()).filter(|at| !decisions[*at].keeps()).collect();
@@ -83,7 +90,7 @@ impl Policy {
             counted.iter().map(|at| sorted[*at].id.taken_at().to_zoned(self.zone.clone())).collect();
         let reasons = self.reasons(&times);
         for (at, reasons) in counted.into_iter().zip(reasons) {
-            decisions[at].reasons = reasons;
+            decisions[at].reasons = [reasons, sorted[at].held.clone()].concat();
         }
         decisions
     }
@@ -133,7 +140,7 @@ impl Policy {
 fn excused(backup: &Candidate, now: Timestamp) -> Vec<String> {
     match &backup.trouble {
         Some(trouble) => vec![format!("no good, left for you to see: {trouble}")],
-        None if backup.id.taken_at() > now => vec!["its time is still to come".to_owned()],
+        None if backup.id.is_from_the_future(now) => vec!["its time is still to come".to_owned()],
         None => Vec::new(),
     }
 }

@@ -71,7 +71,7 @@ fn backups(store: &dyn Store) -> Result<Vec<Kept>> {
     for object in store.list("")? {
         if let Some(id) = BackupId::of_meta_key(&object.key) {
             metas.insert(id);
-        } else if let Some(id) = BackupId::of_key(&object.key) {
+        } else if let Some(id) = BackupId::of_payload_key(&object.key) {
             payloads.insert(id, object.bytes);
         }
     }

@@ -1,17 +1,14 @@
 //! What follows a backup that succeeded: lifecycle tags, then retention.
 
 use crate::error::hints;
-use crate::jobs::prune::{Fate, Judged, Mode, prune};
+use crate::jobs::prune::{Fate, Judged, Mode, Order, Scope, prune};
 use crate::jobs::tag::tag;
-use crate::manifest::BackupId;
+use crate::manifest::{Manifest, Owner};
 use crate::monitor::Monitor;
 use crate::retention::Policy;
-use crate::vault::Vault;
+use crate::vault::{Server, Vault};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
-
-/// So far ahead of ours a server's clock may be without anything being wrong.
-const AHEAD: SignedDuration = SignedDuration::from_hours(1);
 
 #[derive(Debug, Clone)]
 pub struct Upkeep {
@@ -24,15 +21,16 @@ pub struct Upkeep {
 
 impl Upkeep {
     /// The backup stands whatever happens here: trouble is a warning.
-    pub fn after(&self, vault: &Vault, backup: &BackupId, now: Timestamp, monitor: &dyn Monitor) {
+    pub fn after(&self, vault: &Vault, made: &Manifest, now: Timestamp, monitor: &dyn Monitor) {
         if self.tags
-            && let Err(error) = tag(vault, backup, &self.zone, monitor)
+            && let Err(error) = tag(vault, made, &self.zone, monitor)
         {
             warn("lifecycle tags", &error, monitor);
         }
         if let Some(policy) = &self.retention {
-            let now = present(backup, now);
-            match prune(vault, backup.database(), policy, Mode::Careful, now, monitor) {
+            let scope = Scope::Of(server_of(made));
+            let order = Order { policy, mode: Mode::Careful, scope, made: Some(&made.id), now };
+            match prune(vault, &made.database, &order, monitor) {
                 Ok(pruned) => tell(&pruned.backups, monitor),
                 Err(error) => warn("retention", &error, monitor),
             }
@@ -40,10 +38,12 @@ impl Upkeep {
     }
 }
 
-/// The server's clock has named the backup, which is not to count as one still to come because that clock is a little ahead.
-fn present(backup: &BackupId, now: Timestamp) -> Timestamp {
-    let made = backup.taken_at();
-    if made.duration_since(now) < AHEAD { now.max(made) } else { now }
+/// The server that made it, whose series alone is looked after.
+fn server_of(made: &Manifest) -> Server {
+    match made.owner() {
+        Owner::Server(identifier) => Server::Named(identifier),
+        _ => Server::Unnamed,
+    }
 }
 
 fn tell(backups: &[Judged], monitor: &dyn Monitor) {

@@ -3,18 +3,26 @@
 //! Payload first, `.meta` last, and only a `.meta` makes a backup; what is read back is authenticated before it is believed.
 
 mod budget;
+pub mod catalog;
 mod check;
 pub mod doubletake;
 pub mod fixed_name;
 pub mod guard;
+pub mod name;
+pub mod newest;
+mod pin;
 mod publish;
 mod readers;
+
+pub use catalog::{Catalog, Entry};
+pub use name::{Adopt, Name, Taking};
+pub use newest::{Asker, Latest, Server, server_of};
 
 use crate::error::{Fault, Kind, Result, kind};
 use crate::keys::{Key, KeyNote, Working};
 use crate::manifest::{
-    BackupId, CIPHER, Compression, Dump, Encryption, FORMAT, Format, Kept, META_LIMIT, Manifest, Properties, Sealed,
-    ServerNote, SnapshotNote, Tools, Verified, extension, id::folder, is_word,
+    BackupId, CIPHER, Compression, Dump, Encryption, FORMAT, Format, Kept, META_LIMIT, Manifest, Origin, Properties,
+    Sealed, ServerNote, SnapshotNote, Tools, Verified, extension, is_word,
 };
 use crate::monitor::Monitor;
 use crate::series::Series;
@@ -25,10 +33,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// Ids tell time in whole seconds.
-const SECOND: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -61,35 +66,6 @@ impl Opened {
 }
 
 impl Vault {
-    /// The backups of one database or of all, oldest first.
-    pub fn ids(&self, database: Option<&str>) -> Result<Vec<BackupId>> {
-        let prefix = database.map(folder).unwrap_or_default();
-        let mut ids: Vec<BackupId> =
-            self.store.list(&prefix)?.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect();
-        ids.sort_by_key(|id| (id.taken_at(), id.database().to_owned()));
-        Ok(ids)
-    }
-
-    /// The name for a backup taken at this moment, and the backup before it. Two in one second would have one name: the later one
-    /// takes the next free second.
-    pub fn name(&self, database: &str, taken_at: Timestamp) -> Result<(BackupId, Option<BackupId>)> {
-        let ids = self.ids(Some(database))?;
-        let mut id = BackupId::new(database, taken_at);
-        while ids.contains(&id) {
-            id = BackupId::new(database, id.taken_at() + SECOND);
-        }
-        let previous = ids.into_iter().rfind(|other| *other < id);
-        Ok((id, previous))
-    }
-
-    pub fn latest(&self, database: &str) -> Result<BackupId> {
-        self.ids(Some(database))?.pop().ok_or_else(|| {
-            Fault::not_found(format!("there is no backup of \"{database}\" in {}", self.store.location()))
-                .hint("\"pgbk list\" shows what is stored; DB_NAME or --database chooses the database")
-                .into()
-        })
-    }
-
     /// The `.meta`, read but neither parsed nor believed.
     pub fn sealed(&self, id: &BackupId) -> Result<Sealed> {
         self.read_meta(id, self.meta(id)?.as_ref())
@@ -141,11 +117,12 @@ impl Vault {
     /// Starts a backup; nothing is visible until its `.meta` is written.
     pub fn begin(
         &self,
-        id: BackupId,
+        name: Name,
         format: Format,
         compression: Option<Compression>,
         expected: u64,
     ) -> Result<Deposit<'_>> {
+        let id = &name.id;
         let working = self.key.as_ref().map(Key::begin).transpose()?;
         let encrypted = self.encrypt && working.is_some();
         let object = id.object_key(&extension(format, compression, encrypted));
@@ -155,14 +132,14 @@ impl Vault {
         let pack = Pack::new(upload, &recipe)?;
         let archive = (format == Format::Custom).then(Archive::default);
         let begun = Instant::now();
-        Ok(Deposit { vault: self, id, object, format, compression, encrypted, working, pack, archive, begun })
+        Ok(Deposit { vault: self, name, object, format, compression, encrypted, working, pack, archive, begun })
     }
 }
 
 /// A backup being written.
 pub struct Deposit<'a> {
     vault: &'a Vault,
-    id: BackupId,
+    name: Name,
     object: String,
     format: Format,
     compression: Option<Compression>,
@@ -182,7 +159,11 @@ pub struct About {
     pub pg_dump: Option<String>,
     pub arguments: Vec<String>,
     pub snapshot: Option<SnapshotNote>,
-    pub previous: Option<BackupId>,
+    /// By the clock of where it comes from; None: the time that its name tells.
+    pub taken_at: Option<Timestamp>,
+    pub origin: Option<Origin>,
+    /// What a person wrote beside it.
+    pub note: Option<String>,
     /// Whether a script without pg_dump's trailer, or an archive without all of its data, is an error.
     pub must_be_whole: bool,
 }
@@ -209,7 +190,8 @@ impl Deposit<'_> {
 
     /// Makes it a backup: commits the payload, looks at what the store has, writes the `.meta`.
     pub fn finish(self, about: About, monitor: &dyn Monitor) -> Result<Manifest> {
-        let Deposit { vault, id, object, format, compression, encrypted, working, pack, archive, begun } = self;
+        let Deposit { vault, name, object, format, compression, encrypted, working, pack, archive, begun } = self;
+        let Name { id, previous, sequence, adopted } = name;
         let packed = pack.finish()?;
         let verdict = archive.map(|archive| archive.verdict());
         let trailer = packed.script.as_ref().is_none_or(|script| script.complete);
@@ -240,7 +222,7 @@ impl Deposit<'_> {
         let manifest = Manifest {
             pgbk: FORMAT,
             database: id.database().to_owned(),
-            taken_at: id.taken_at(),
+            taken_at: about.taken_at.unwrap_or(id.taken_at()),
             id,
             object,
             version_id: receipt.version.filter(|version| is_word(version)),
@@ -254,7 +236,11 @@ impl Deposit<'_> {
             plain: packed.plain,
             stored: packed.stored,
             snapshot: about.snapshot,
-            previous: about.previous,
+            previous,
+            origin: about.origin,
+            sequence,
+            adopted,
+            note: about.note,
             verified,
             seconds,
             requires: script.requirements,

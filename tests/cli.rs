@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 const PGBK: &str = env!("CARGO_BIN_EXE_pgbk");
 /// Stands in every secret of the sessions; never in what they print.
 const SENTINEL: &str = "5EC2E7";
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
     "",
     "backup",
     "restore",
@@ -19,6 +19,8 @@ const COMMANDS: [&str; 13] = [
     "upload",
     "verify",
     "list",
+    "pin",
+    "unpin",
     "schedule",
     "history",
     "status",

@@ -287,8 +287,8 @@ fn sealed(folder: &Path, script: &str) -> String {
     let store = Arc::new(Directory::open(folder).unwrap());
     let key = Key::raw(&pgbk::secret::Secret::new(support::pgbk::KEY), None).unwrap();
     let vault = Vault { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
-    let (id, _) = vault.name(Series::Globals.name(), jiff::Timestamp::now()).unwrap();
-    let mut deposit = vault.begin(id, Format::Plain, None, 0).unwrap();
+    let id = BackupId::new(Series::Globals.name(), jiff::Timestamp::now());
+    let mut deposit = vault.begin(id.into(), Format::Plain, None, 0).unwrap();
     deposit.write_all(script.as_bytes()).unwrap();
     let id: BackupId = deposit.finish(About::default(), &Silent).unwrap().id;
     id.to_string()

@@ -24,7 +24,7 @@ fn vault(key: Option<Key>, encrypt: bool) -> Vault {
 /// Writes the bytes in pieces of these lengths, over and over.
 fn store(vault: &Vault, bytes: &[u8], pieces: &[usize], format: Format, compression: Option<Compression>) -> Manifest {
     let id: BackupId = "shop-20260822T031500Z".parse().unwrap();
-    let mut deposit = vault.begin(id, format, compression, 0).unwrap();
+    let mut deposit = vault.begin(id.into(), format, compression, 0).unwrap();
     let mut rest = bytes;
     for length in pieces.iter().cycle() {
         if rest.is_empty() {

@@ -4,8 +4,9 @@ use super::settings::{
     AlertArgs, BesideArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs,
     StoreArgs, ZoneArgs,
 };
-use super::value::{Listen, Which, duration, listen};
+use super::value::{Listen, Which, duration, listen, note};
 use crate::level::Level;
+use crate::manifest::{BackupId, Origins};
 use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use std::path::PathBuf;
@@ -13,6 +14,12 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub struct BackupArgs {
+    /// Go on with the backups that another server made of the same database, after a move or pg_upgrade; =IDENTIFIER where several did
+    #[arg(long, value_name = "IDENTIFIER", num_args = 0..=1, default_missing_value = "", require_equals = true)]
+    pub adopt: Option<String>,
+    /// Words that stand beside it in the list
+    #[arg(long, value_name = "TEXT", value_parser = note)]
+    pub note: Option<String>,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -31,6 +38,9 @@ pub struct RestoreArgs {
     /// Database that "latest" and the list are about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
+    /// What "latest" is chosen among
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "backup")]
+    pub origin: Origins,
     /// Restore into this database, created when missing; when unset, the backup's own
     #[arg(long, value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub to: Option<String>,
@@ -86,6 +96,9 @@ pub struct DownloadArgs {
     /// Database that "latest" is about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
+    /// What "latest" is chosen among
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "backup")]
+    pub origin: Origins,
     /// File, folder (with --raw), or - for stdout; when unset, the id with .sql or .dump
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -95,6 +108,8 @@ pub struct DownloadArgs {
     /// Replace an existing file
     #[arg(long)]
     pub force: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
     #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
@@ -115,6 +130,9 @@ pub struct UploadArgs {
     /// Accept a dump that seems to be cut short
     #[arg(long)]
     pub allow_incomplete: bool,
+    /// Words that stand beside it in the list
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw", value_parser = note)]
+    pub note: Option<String>,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -143,6 +161,9 @@ pub struct VerifyArgs {
     /// Database that "latest" and --all are about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
+    /// What "latest" is chosen among
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "backup")]
+    pub origin: Origins,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -175,6 +196,18 @@ pub struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct PinArgs {
+    /// Backup id
+    #[arg(value_name = "ID")]
+    pub id: BackupId,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct PruneArgs {
     /// Databases whose backups are looked at, also as a list a,b; "*" is all that have backups
     #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
@@ -188,11 +221,17 @@ pub struct PruneArgs {
     /// Remove what killed runs left behind, where it is older than a day
     #[arg(long)]
     pub orphans: bool,
+    /// Prune the backups of this server, by its system identifier, instead of those of DB_HOST; "all" is every server's, each by itself,
+    /// "none" what names no server
+    #[arg(long = "server", value_name = "IDENTIFIER|all|none", value_parser = NonEmptyStringValueParser::new())]
+    pub whose: Option<String>,
     #[command(flatten)]
     pub zone: ZoneArgs,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
     #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]

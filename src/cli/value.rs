@@ -42,6 +42,23 @@ pub fn listen(text: &str) -> Result<Listen, String> {
     Ok(Listen(vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]))
 }
 
+/// What stands beside a backup: one line of at most so many characters, which a terminal can show.
+pub fn note(text: &str) -> Result<String, String> {
+    const LONGEST: usize = 200;
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > LONGEST {
+        return Err(format!("a note has 1 to {LONGEST} characters"));
+    }
+    let odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    if text.chars().any(odd) {
+        return Err("a note is one line of plain characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// A number with an optional K, M, G or T (powers of 1,024), also written KB or KiB.
 pub fn size(text: &str) -> Result<u64, String> {
     let form = || "a size looks like 64M, 500G or 1T".to_owned();

@@ -16,15 +16,25 @@ use crate::record::Cause;
 use crate::run::{Backups, Ledger, Outcome, exit_code};
 use crate::series::Series;
 use crate::upkeep::Upkeep;
-use crate::vault::Vault;
+use crate::vault::{Adopt, Vault};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
-    let prepared = Prepared::new(&args.run, console)?;
+    let mut prepared = Prepared::new(&args.run, console)?;
+    prepared.plan.adopt = adopt(args);
+    prepared.plan.note.clone_from(&args.note);
     let done = backups(args, &prepared, console);
     prepared.alerts.close(console);
     done
+}
+
+fn adopt(args: &BackupArgs) -> Adopt {
+    match args.adopt.as_deref() {
+        None => Adopt::No,
+        Some("") => Adopt::Only,
+        Some(identifier) => Adopt::This(identifier.to_owned()),
+    }
 }
 
 fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<u8> {
@@ -120,6 +130,12 @@ pub fn summary(manifest: &Manifest, location: &str) -> String {
         stages.join(", "),
         manifest.object,
     );
+    if manifest.is_upload() {
+        text.push_str(&format!(
+            "  restore pgbk restore {}; \"latest\" means backups that were taken from a server\n",
+            manifest.id
+        ));
+    }
     if manifest.key.is_none() {
         text.push_str("  note    no key is set: damage will be noticed, but not forgery\n");
     }

@@ -1,6 +1,6 @@
 //! `pgbk download`
 
-use super::resolve;
+use super::which::{asker, resolve};
 use crate::cli::DownloadArgs;
 use crate::config;
 use crate::console::{Console, Stdout, bytes};
@@ -14,8 +14,12 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
         return Err(Fault::usage("--raw writes two files, which stdout cannot hold").hint("name a folder").into());
     }
     let vault = config::vault(&args.store, &args.keys)?;
+    let chosen = || {
+        let asker = || asker(&args.server, args.origin, console);
+        resolve(&args.which, args.database.as_deref(), &vault, asker, console)
+    };
     if args.raw {
-        let id = resolve(&args.which, args.database.as_deref(), &vault)?;
+        let id = chosen()?;
         let folder = args.output.as_deref().unwrap_or(Path::new("."));
         let path = transfer::download_raw(&vault, &id, folder, args.force, console)?;
         console.text(&format!("{}\n", path.display()))?;
@@ -23,7 +27,7 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
     }
     let opened = match &args.object {
         Some(key) => vault.old_backup(key)?.open(None, console)?,
-        None => vault.open(&resolve(&args.which, args.database.as_deref(), &vault)?)?,
+        None => vault.open(&chosen()?)?,
     };
     let extension = opened.manifest.dump.format.extension();
     if to_stdout {

@@ -3,17 +3,27 @@
 use crate::cli::ListArgs;
 use crate::config;
 use crate::console::{Console, bytes};
-use crate::error::Result;
+use crate::error::{Kind, Result, kind};
 use crate::keys::KeyNote;
-use crate::manifest::{BackupId, Manifest, extension};
+use crate::manifest::lineage::short;
+use crate::manifest::{BackupId, Manifest, Origin, extension};
 use crate::monitor::{Monitor, Silent};
 use crate::record::{State, Task};
-use crate::vault::Vault;
-use crate::vault::guard::short;
+use crate::vault::{Entry, Vault, guard};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// As many characters of a note are shown.
+const NOTE: usize = 200;
+
+/// A backup as the list shows it, by its entry in the one listing.
+struct Row {
+    entry: Entry,
+    claim: Result<Claim>,
+    proven: Option<Timestamp>,
+}
 
 /// What the list shows of a `.meta`; the rest of the document is not kept.
 struct Claim {
@@ -21,7 +31,11 @@ struct Claim {
     plain_bytes: u64,
     stored_bytes: u64,
     rows: Option<u64>,
+    server: Option<String>,
     server_version: Option<String>,
+    origin: Origin,
+    sequence: u64,
+    note: Option<String>,
     extension: String,
     key: Option<KeyNote>,
 }
@@ -33,7 +47,11 @@ impl Claim {
             stored_bytes: manifest.stored.bytes,
             rows: manifest.rows(),
             extension: extension(manifest.dump.format, manifest.compression, manifest.encryption.is_some()),
+            server: manifest.system_identifier().map(str::to_owned),
+            origin: if manifest.is_upload() { Origin::Upload } else { Origin::Backup },
+            sequence: manifest.sequence,
             server_version: manifest.server.map(|server| server.version),
+            note: manifest.note,
             object: manifest.object,
             key: manifest.key,
         }
@@ -43,19 +61,33 @@ impl Claim {
 pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
     let place = config::place(&args.store, true)?;
     let vault = Vault { store: place.store, key: None, encrypt: false, verify: true, allow_unauthenticated: true };
-    let ids = vault.ids(args.database.as_deref())?;
-    let claims = claims(&vault, &ids)?;
-    let rows: Vec<(BackupId, Result<Claim>)> = ids.into_iter().zip(claims).collect();
-    for (id, claims) in &rows {
-        if let Err(error) = claims {
-            console.warn(&format!("{id} cannot be read: {error:#}"));
+    let rows = rows(&vault, args)?;
+    for row in &rows {
+        if let Err(error) = &row.claim {
+            console.warn(&format!("{} cannot be read: {error:#}", row.entry.id));
         }
     }
-    let proofs = proofs(args);
-    let documents: Vec<Value> =
-        rows.iter().map(|(id, claims)| document(id, claims.as_ref().ok(), proofs.get(id))).collect();
-    console.result(&table(&rows, &proofs, Timestamp::now()), &documents)?;
+    let now = Timestamp::now();
+    let documents: Vec<Value> = rows.iter().map(|row| document(row, now)).collect();
+    console.result(&table(&rows, now), &documents)?;
     Ok(0)
+}
+
+/// What each `.meta` says of itself; nothing here is authenticated, and nothing is restored by it. One that is gone since it was
+/// listed is left out.
+fn rows(vault: &Vault, args: &ListArgs) -> Result<Vec<Row>> {
+    let catalog = vault.catalog(args.database.as_deref())?;
+    let ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
+    let proofs = proofs(args);
+    let mut rows = Vec::with_capacity(ids.len());
+    let claims = vault.each(&ids, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(Claim::of))?;
+    for (entry, claim) in catalog.entries().iter().zip(claims) {
+        if claim.as_ref().is_err_and(|error| kind(error) == Kind::NotFound) {
+            continue;
+        }
+        rows.push(Row { proven: proofs.get(&entry.id).copied(), entry: entry.clone(), claim });
+    }
+    Ok(rows)
 }
 
 /// When each backup was last proven by a restore, as far as this host's records tell; the list itself comes from the store alone.
@@ -71,50 +103,54 @@ fn proofs(args: &ListArgs) -> BTreeMap<BackupId, Timestamp> {
     proofs
 }
 
-/// What each `.meta` says of itself; nothing here is authenticated, and nothing is restored by it.
-fn claims(vault: &Vault, ids: &[BackupId]) -> Result<Vec<Result<Claim>>> {
-    vault.each(ids, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(Claim::of))
-}
-
-fn document(id: &BackupId, claim: Option<&Claim>, proven: Option<&Timestamp>) -> Value {
+fn document(row: &Row, now: Timestamp) -> Value {
+    let (id, claim) = (&row.entry.id, row.claim.as_ref().ok());
     json!({
         "id": id,
         "database": id.database(),
         "taken_at": id.taken_at(),
+        "in_the_future": id.is_from_the_future(now),
         "object": claim.map(|claim| &claim.object),
         "plain_bytes": claim.map(|claim| claim.plain_bytes),
         "stored_bytes": claim.map(|claim| claim.stored_bytes),
         "rows": claim.and_then(|claim| claim.rows),
+        "server": claim.and_then(|claim| claim.server.as_ref()),
         "server_version": claim.and_then(|claim| claim.server_version.as_ref()),
+        "origin": claim.map(|claim| claim.origin),
+        "sequence": claim.map(|claim| claim.sequence),
+        "pinned": row.entry.pinned,
+        "note": claim.and_then(|claim| claim.note.as_ref()),
         "readable": claim.is_some(),
         "key": claim.and_then(|claim| claim.key.as_ref()).map(check),
-        "proven_at": proven,
+        "proven_at": row.proven,
     })
 }
 
-fn table(rows: &[(BackupId, Result<Claim>)], proofs: &BTreeMap<BackupId, Timestamp>, now: Timestamp) -> String {
+fn table(rows: &[Row], now: Timestamp) -> String {
     if rows.is_empty() {
         return "no backups\n".to_owned();
     }
-    let width = rows.iter().map(|(id, _)| id.to_string().len()).max().unwrap_or(0);
+    let width = rows.iter().map(|row| row.entry.id.to_string().len()).max().unwrap_or(0);
     let mut text = format!(
-        "{:width$}  {:>9}  {:>12}  {:>12}  {:>10}  {:>9}  {:8}  KIND\n",
-        "BACKUP", "AGE", "STORED", "DUMP", "ROWS", "PROVEN", "KEY"
+        "{:width$}  {:>13}  {:>12}  {:>12}  {:>10}  {:>9}  {:8}  {:6}  {:6}  KIND\n",
+        "BACKUP", "AGE", "STORED", "DUMP", "ROWS", "PROVEN", "KEY", "SERVER", "ORIGIN"
     );
-    for (id, claims) in rows.iter().rev() {
-        let age = age(id, now);
-        match claims {
+    for row in rows.iter().rev() {
+        let (id, age) = (row.entry.id.to_string(), age(&row.entry.id, now));
+        match &row.claim {
             Ok(claim) => text.push_str(&format!(
-                "{:width$}  {age:>9}  {:>12}  {:>12}  {:>10}  {:>9}  {:8}  {}\n",
-                id.to_string(),
+                "{id:width$}  {age:>13}  {:>12}  {:>12}  {:>10}  {:>9}  {:8}  {:6}  {:6}  {}{}\n",
                 bytes(claim.stored_bytes),
                 bytes(claim.plain_bytes),
                 claim.rows.map_or("-".to_owned(), |rows| rows.to_string()),
-                proofs.get(id).map_or("-".to_owned(), |proven| since(*proven, now)),
+                row.proven.map_or("-".to_owned(), |proven| since(proven, now)),
                 claim.key.as_ref().map_or("-".to_owned(), key),
+                claim.server.as_deref().map_or("-", short),
+                if claim.origin == Origin::Upload { "upload" } else { "backup" },
                 claim.extension,
+                remarks(row, claim),
             )),
-            Err(_) => text.push_str(&format!("{:width$}  {age:>9}  unreadable\n", id.to_string())),
+            Err(_) => text.push_str(&format!("{id:width$}  {age:>13}  unreadable\n")),
         }
     }
     text
@@ -123,7 +159,7 @@ fn table(rows: &[(BackupId, Result<Claim>)], proofs: &BTreeMap<BackupId, Timesta
 /// The beginning of a raw key's check id, by which keys are told apart.
 fn key(note: &KeyNote) -> String {
     match note {
-        KeyNote::Raw { check, .. } => short(check),
+        KeyNote::Raw { check, .. } => guard::short(check),
         KeyNote::Password { .. } => "password".to_owned(),
     }
 }
@@ -133,9 +169,21 @@ fn check(note: &KeyNote) -> String {
     hex::encode(note.check())
 }
 
+/// What a person has said of it.
+fn remarks(row: &Row, claim: &Claim) -> String {
+    let pinned = if row.entry.pinned { "  pinned" } else { "" };
+    // Whoever wrote the document may have written anything.
+    let plain = |note: &String| note.chars().filter(|c| !c.is_control()).take(NOTE).collect::<String>();
+    let note = claim.note.as_ref().map(plain).map_or_else(String::new, |note| format!("  \"{note}\""));
+    format!("{pinned}{note}")
+}
+
 /// How long ago, in the largest unit that fits.
 pub fn age(id: &BackupId, now: Timestamp) -> String {
-    since(id.taken_at(), now)
+    match id.is_from_the_future(now) {
+        true => "in the future".to_owned(),
+        false => since(id.taken_at(), now),
+    }
 }
 
 fn since(time: Timestamp, now: Timestamp) -> String {

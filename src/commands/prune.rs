@@ -1,16 +1,16 @@
 //! `pgbk prune`
 
-use super::{the_database, with_backups};
+use super::which::{server, the_database, with_backups};
 use crate::cli::PruneArgs;
 use crate::config;
 use crate::console::{Console, bytes, error_document};
 use crate::databases::Databases;
 use crate::error::{Fault, Kind, Result, kind};
-use crate::jobs::prune::{Fate, Judged, Mode, Pruned, leftovers, prune};
+use crate::jobs::prune::{Fate, Judged, Mode, Order, Pruned, Scope, leftovers, prune};
 use crate::leftovers::Leftovers;
 use crate::monitor::Monitor;
 use crate::retention::Policy;
-use crate::vault::Vault;
+use crate::vault::{Server, Vault};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -22,10 +22,11 @@ pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     let policy = config::policy(&args.retention, &config::zone(&args.zone)?)?;
     let vault = config::vault(&args.store, &args.keys)?;
     let databases = databases(args, &vault)?;
+    let scope = scope(args, console);
     let mut documents = Vec::new();
     let mut failed = false;
     for database in &databases {
-        match one(args, &vault, database, &policy, console) {
+        match one(args, &vault, database, (&policy, &scope), console) {
             Ok(report) => {
                 if !args.json {
                     console.text(&report.text(args))?;
@@ -62,14 +63,31 @@ struct Report {
     swept: usize,
 }
 
-fn one(args: &PruneArgs, vault: &Vault, database: &str, policy: &Policy, console: &Console) -> Result<Report> {
+/// Whose backups are pruned: those of the server that the settings lead to, unless others are named.
+fn scope(args: &PruneArgs, console: &Console) -> Scope {
+    match args.whose.as_deref() {
+        None => Scope::Of(server(&args.server, console)),
+        Some("all") => Scope::Of(Server::Unasked),
+        Some("none") => Scope::Nobody,
+        Some(identifier) => Scope::Of(Server::Named(identifier.to_owned())),
+    }
+}
+
+fn one(
+    args: &PruneArgs,
+    vault: &Vault,
+    database: &str,
+    (policy, scope): (&Policy, &Scope),
+    console: &Console,
+) -> Result<Report> {
     let now = Timestamp::now();
     let mode = match (args.dry_run, args.force) {
         (true, _) => Mode::DryRun,
         (false, true) => Mode::Force,
         (false, false) => Mode::Careful,
     };
-    let pruned = prune(vault, database, policy, mode, now, console)?;
+    let order = Order { policy, mode, scope: scope.clone(), made: None, now };
+    let pruned = prune(vault, database, &order, console)?;
     let left_behind = match leftovers(vault, database) {
         Err(error) if kind(&error) == Kind::Denied => {
             console.warn(&format!("what killed runs left cannot be looked for: {error:#}"));

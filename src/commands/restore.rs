@@ -3,20 +3,22 @@
 mod files;
 mod globals;
 
-use super::{contents, named, resolve, the_database};
+use super::contents;
+use super::which::{asker, latest, named, resolve, the_database};
 use crate::cli::{RestoreArgs, Which};
 use crate::commands::list::age;
 use crate::config;
 use crate::console::{Console, bytes, can_ask, choose, confirm_by_typing};
 use crate::error::{Fault, Result};
 use crate::jobs::restore::{Outlook, Plan, Report, admit, is_source, outlook, own, restore};
-use crate::manifest::{BackupId, Manifest};
+use crate::manifest::lineage::short;
+use crate::manifest::{BackupId, Manifest, Owner};
 use crate::monitor::Monitor;
 use crate::postgres::properties::Rules;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{State, Target};
 use crate::series::Series;
-use crate::vault::{Opened, Vault};
+use crate::vault::{Opened, Vault, server_of};
 use jiff::Timestamp;
 
 /// As many backups are offered to choose from.
@@ -91,7 +93,7 @@ fn rules(args: &RestoreArgs, opened: &Opened) -> Option<Rules> {
 /// The backup that is meant; none where the person chose none.
 fn open(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Option<Opened>> {
     let Some(key) = &args.object else {
-        return which(args, vault)?.map(|id| vault.open(&id)).transpose();
+        return which(args, vault, console)?.map(|id| vault.open(&id)).transpose();
     };
     // Where nobody says whose it is, the target may well be its source, and is treated so.
     let database = named(args.database.as_deref())?.or_else(|| args.to.clone()).ok_or_else(|| {
@@ -101,21 +103,22 @@ fn open(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Option<O
     vault.old_backup(key)?.open(Some(&database), console).map(Some)
 }
 
-fn which(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
+fn which(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Option<BackupId>> {
+    let asker = || asker(&args.server, args.origin, console);
     match &args.which {
-        Some(which) => resolve(which, args.database.as_deref(), vault).map(Some),
-        None if args.yes => resolve(&Which::Latest, args.database.as_deref(), vault).map(Some),
-        None => pick(named(args.database.as_deref())?.as_deref(), vault),
+        Some(which) => resolve(which, args.database.as_deref(), vault, asker, console).map(Some),
+        None if args.yes => resolve(&Which::Latest, args.database.as_deref(), vault, asker, console).map(Some),
+        None => pick(args, named(args.database.as_deref())?.as_deref(), vault, console),
     }
 }
 
 /// Of one database or series; of all where none is named, but for files, which no database takes.
-fn pick(database: Option<&str>, vault: &Vault) -> Result<Option<BackupId>> {
+fn pick(args: &RestoreArgs, database: Option<&str>, vault: &Vault, console: &Console) -> Result<Option<BackupId>> {
     let mut ids = vault.ids(database)?;
     ids.retain(|id| database.is_some() || id.database() != Series::Files.name());
     if ids.is_empty() {
         // Says what is missing, and where.
-        vault.latest(&the_database(database, vault)?)?;
+        latest(&the_database(database, vault)?, vault, &asker(&args.server, args.origin, console), console)?;
     }
     ids.reverse();
     ids.truncate(OFFERED);
@@ -125,13 +128,23 @@ fn pick(database: Option<&str>, vault: &Vault) -> Result<Option<BackupId>> {
         .iter()
         .map(|id| {
             let size = match vault.sealed(id).and_then(|sealed| sealed.claims()) {
-                Ok(claims) => format!("{} stored, {} dump", bytes(claims.stored.bytes), bytes(claims.plain.bytes)),
+                Ok(claims) => offered(&claims),
                 Err(_) => "unreadable".to_owned(),
             };
             format!("{:width$}  {:>8} ago  {size}", id.to_string(), age(id, now))
         })
         .collect();
     Ok(choose("Which backup?", &items)?.and_then(|chosen| ids.into_iter().nth(chosen)))
+}
+
+/// What a person chooses by.
+fn offered(claims: &Manifest) -> String {
+    let whose = match claims.owner() {
+        Owner::Upload => ", an upload".to_owned(),
+        Owner::Server(server) => format!(", server …{}", short(&server)),
+        Owner::Unnamed | Owner::Anyone => String::new(),
+    };
+    format!("{} stored, {} dump{whose}", bytes(claims.stored.bytes), bytes(claims.plain.bytes))
 }
 
 /// What goes where, before anything happens.
@@ -156,8 +169,13 @@ fn outline(
         [] => String::new(),
         given => format!("\n  it gets   {}", given.join(", ")),
     };
+    let whose = match manifest.is_upload() {
+        true => "nobody: it was made of a file".to_owned(),
+        false if manifest.system_identifier() == target.system_identifier.as_deref() => "this server".to_owned(),
+        false => server_of(manifest.system_identifier()),
+    };
     format!(
-        "  backup    {backup} from {}\n  dump      {} {}\n  server    {}\n  database  \"{}\" {state}{given}",
+        "  backup    {backup} from {}\n  source    {whose}\n  dump      {} {}\n  server    {}\n  database  \"{}\" {state}{given}",
         vault.store.location(),
         bytes(manifest.plain.bytes),
         contents(manifest),

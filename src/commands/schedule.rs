@@ -63,7 +63,12 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     word.leave(Timestamp::now(), console, |_| {});
     let lookout = lookout(args, &prepared, state_dir.as_deref(), console);
     word.bell = lookout.as_ref().map(Lookout::bell);
-    let proofs = proof.as_ref().map(|plan| Proofs { ledger: prepared.ledger(console), vault: &prepared.vault, plan });
+    let proofs = proof.as_ref().map(|plan| Proofs {
+        ledger: prepared.ledger(console),
+        vault: &prepared.vault,
+        plan,
+        server: &prepared.plan.settings,
+    });
     let mut work = Runs { backups: prepared.backups(console), proofs, console, skipped: 0, word };
     let mut scheduler = Scheduler {
         agenda: agenda(args, jobs, &prepared, console),

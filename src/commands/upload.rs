@@ -1,7 +1,7 @@
 //! `pgbk upload`
 
 use super::backup::{report, summary};
-use super::named;
+use super::which::named;
 use crate::cli::UploadArgs;
 use crate::config;
 use crate::console::Console;
@@ -30,6 +30,7 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
             compression,
             expected: args.pipeline.size_estimate.or(length),
             allow_incomplete: args.allow_incomplete,
+            note: args.note.clone(),
         };
         transfer::upload(&vault, &mut source, &incoming, Timestamp::now(), console)?
     };

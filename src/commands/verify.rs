@@ -2,7 +2,7 @@
 
 mod report;
 
-use super::{named, resolve};
+use super::which::{asker, named, resolve};
 use crate::alert::Alerts;
 use crate::cli::VerifyArgs;
 use crate::config;
@@ -32,7 +32,8 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     } else if let Some(key) = &args.object {
         vec![verify_old(vault.old_backup(key)?, console)?]
     } else {
-        let id = resolve(&args.which, args.database.as_deref(), &vault)?;
+        let asker = || asker(&args.server, args.origin, console);
+        let id = resolve(&args.which, args.database.as_deref(), &vault, asker, console)?;
         match args.level {
             Level::Restore => proofs(args, &vault, &[id], console)?,
             level => vec![verify(&vault, &id, level, console)?],
@@ -55,11 +56,11 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
 fn proofs(args: &VerifyArgs, vault: &Vault, ids: &[BackupId], console: &Console) -> Result<Vec<Finding>> {
     let plan = config::proof(&args.scratch, &args.server)?;
     let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
-    let server = config::server(&args.server)?.describe();
-    let alerts = Alerts::open(&config::alerts(&args.alerts, &args.state, server)?);
+    let server = config::server(&args.server)?;
+    let alerts = Alerts::open(&config::alerts(&args.alerts, &args.state, server.describe())?);
     let ledger =
         Ledger { alerts: &alerts, history: history.as_ref(), limit: None, clock: Timestamp::now, monitor: console };
-    let done = Proofs { ledger, vault, plan: &plan }.of(ids, Cause::Manual, |_| {});
+    let done = Proofs { ledger, vault, plan: &plan, server: &server }.of(ids, Cause::Manual, |_| {});
     alerts.close(console);
     let found = ids.iter().zip(done?);
     match ids {

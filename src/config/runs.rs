@@ -9,6 +9,7 @@ use crate::history::History;
 use crate::jobs::backup::Plan;
 use crate::postgres::settings::Settings;
 use crate::series::Series;
+use crate::vault::Adopt;
 use anyhow::Context;
 use rustix::fs::Access;
 use std::path::{Component, Path, PathBuf};
@@ -75,6 +76,8 @@ pub fn plan(args: &RunArgs) -> Result<Plan> {
         stall: args.stall_timeout,
         expected: args.pipeline.size_estimate,
         paths: files(&args.beside, &args.store)?,
+        adopt: Adopt::No,
+        note: None,
     })
 }
 

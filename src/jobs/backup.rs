@@ -8,8 +8,8 @@ mod globals;
 pub use files::files;
 pub use globals::globals;
 
-use crate::error::{Fault, Kind, Result, kind};
-use crate::manifest::{BackupId, Compression, Encoding, Format, Manifest, ServerNote, Session, SnapshotNote};
+use crate::error::{Fault, Result};
+use crate::manifest::{Compression, Encoding, Format, Manifest, Origin, ServerNote, Session, SnapshotNote};
 use crate::monitor::Monitor;
 use crate::postgres::control::{Control, Lock, Server};
 use crate::postgres::dump;
@@ -18,7 +18,7 @@ use crate::postgres::settings::Settings;
 use crate::postgres::tools;
 use crate::process::ChildReader;
 use crate::stream::drain;
-use crate::vault::{About, Vault};
+use crate::vault::{About, Adopt, Taking, Vault};
 use jiff::Timestamp;
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,9 +43,14 @@ pub struct Plan {
     pub expected: Option<u64>,
     /// `BACKUP_FILES`
     pub paths: Vec<PathBuf>,
+    /// `--adopt`
+    pub adopt: Adopt,
+    /// `--note`
+    pub note: Option<String>,
 }
 
-pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manifest> {
+/// Backs up one database. `now` is by this host's clock.
+pub fn backup(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
     let mut control = Control::open(&plan.settings)?;
     control.lock(Lock::Database)?;
     let pg_dump = tools::find("pg_dump", control.server().major, plan.bin_dir.as_deref())?;
@@ -57,11 +62,13 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
             "what belongs to the database itself (owner, privileges, settings, locale) is not in the backup: {error:#}"
         ));
     }
-    let (id, previous) = name(vault, plan.settings.database(), snapshot.taken_at, monitor)?;
+    let server = server_note(control.server())?;
+    let taking = taking(plan, plan.settings.database(), Some(&server), snapshot.taken_at, now);
+    let name = vault.name(&taking, monitor)?;
     let arguments = dump::arguments(plan.format, &snapshot.name, plan.lock_wait, &plan.arguments)?;
 
-    monitor.begin(&format!("backup {id}"), Some(expected));
-    let mut deposit = vault.begin(id, plan.format, plan.compression, expected)?;
+    monitor.begin(&format!("backup {}", name.id), Some(expected));
+    let mut deposit = vault.begin(name, plan.format, plan.compression, expected)?;
     // Pinned to the server that knows the snapshot: a host name may stand for several.
     let environment = control.settings().child_environment()?;
     let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment, plan.stall)?;
@@ -75,12 +82,14 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     control.alive()?;
 
     let about = About {
-        server: Some(server_note(control.server())?),
+        server: Some(server),
         properties: properties.ok(),
         pg_dump: Some(pg_dump.version),
         arguments: plan.arguments.clone(),
         snapshot: Some(SnapshotNote { snapshot: snapshot.pg_snapshot, lsn: snapshot.lsn }),
-        previous,
+        taken_at: Some(snapshot.taken_at),
+        origin: Some(Origin::Backup),
+        note: plan.note.clone(),
         must_be_whole: true,
     };
     let manifest = deposit.finish(about, monitor)?;
@@ -88,24 +97,16 @@ pub fn backup(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manif
     Ok(manifest)
 }
 
-/// The id for this moment, and the backup before it.
-fn name(
-    vault: &Vault,
-    database: &str,
+/// What names a backup and gives it its place in its series.
+fn taking<'a>(
+    plan: &'a Plan,
+    database: &'a str,
+    server: Option<&'a ServerNote>,
     taken_at: Timestamp,
-    monitor: &dyn Monitor,
-) -> Result<(BackupId, Option<BackupId>)> {
-    match vault.name(database, taken_at) {
-        // A role that may only write can back up; what a look at the bucket would have told stays unknown.
-        Err(error) if kind(&error) == Kind::Denied => {
-            monitor.warn(
-                "the store does not allow listing: the previous backup is not recorded, and its key not compared",
-            );
-            Ok((BackupId::new(database, taken_at), None))
-        }
-        Ok((id, previous)) => vault.guard(previous.as_ref(), monitor).map(|()| (id, previous)),
-        Err(error) => Err(error),
-    }
+    now: Timestamp,
+) -> Taking<'a> {
+    let server = server.and_then(|server| server.system_identifier.as_deref());
+    Taking { database, origin: Origin::Backup, server, taken_at, now, adopt: &plan.adopt }
 }
 
 fn server_note(server: &Server) -> Result<ServerNote> {

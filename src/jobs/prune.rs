@@ -1,4 +1,8 @@
-//! Retention: the backups of one database that no rule keeps go, the `.meta` first.
+//! Retention: the backups of one series that no rule keeps go, the `.meta` first.
+
+mod scope;
+
+pub use scope::{Belongs, Scope};
 
 use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
@@ -8,9 +12,20 @@ use crate::manifest::{BackupId, Manifest, Sealed};
 use crate::monitor::Monitor;
 use crate::retention::{Candidate, Decision, Policy, is_most};
 use crate::store::remove_for_good;
-use crate::vault::Vault;
+use crate::vault::{Catalog, Vault};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+
+/// Which rules, for whom, and how.
+#[derive(Debug, Clone)]
+pub struct Order<'a> {
+    pub policy: &'a Policy,
+    pub mode: Mode,
+    pub scope: Scope,
+    /// What the run has just made that asks for this: it stays, whatever the rules say.
+    pub made: Option<&'a BackupId>,
+    pub now: Timestamp,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -21,7 +36,7 @@ pub enum Mode {
     Force,
 }
 
-/// What became of the backups of one database, newest first.
+/// What became of the backups of one database, of each series newest first.
 #[derive(Debug)]
 pub struct Pruned {
     pub database: String,
@@ -59,6 +74,8 @@ impl Pruned {
 struct Found {
     candidate: Candidate,
     payload: Option<Payload>,
+    /// None where its document cannot be believed.
+    belongs: Option<Belongs>,
 }
 
 struct Payload {
@@ -68,21 +85,40 @@ struct Payload {
     bytes: u64,
 }
 
-pub fn prune(
-    vault: &Vault,
-    database: &str,
-    policy: &Policy,
-    mode: Mode,
-    now: Timestamp,
-    monitor: &dyn Monitor,
-) -> Result<Pruned> {
-    let found = survey(vault, database)?;
-    let candidates: Vec<Candidate> = found.values().map(|found| found.candidate.clone()).collect();
-    let decisions = policy.decide(&candidates, now);
-    let most = is_most(&decisions);
-    if most && mode == Mode::Careful {
-        return Err(too_many(database, &decisions));
+pub fn prune(vault: &Vault, database: &str, order: &Order, monitor: &dyn Monitor) -> Result<Pruned> {
+    let mut found = survey(vault, database)?;
+    for (id, found) in &mut found {
+        if order.made == Some(id) {
+            found.candidate.held.push("made by this run".to_owned());
+        }
     }
+    let backups = found.values().map(|found| (found.candidate.clone(), found.belongs.clone())).collect();
+    let sorted = scope::sort(backups, &order.scope);
+    let groups: Vec<Vec<Decision>> = sorted.groups.iter().map(|group| order.policy.decide(group, order.now)).collect();
+    let most = groups.iter().find(|decisions| is_most(decisions));
+    if let (Some(decisions), Mode::Careful) = (most, order.mode) {
+        return Err(too_many(database, decisions));
+    }
+    let most = most.is_some();
+    let mut backups = Vec::with_capacity(found.len());
+    for decisions in groups {
+        backups.extend(carry_out(vault, decisions, &found, order.mode, monitor)?);
+    }
+    backups.extend(sorted.others.into_iter().rev().map(|(id, why)| {
+        let bytes = found.get(&id).and_then(|found| found.payload.as_ref()).map(|payload| payload.bytes);
+        Judged { id, fate: Fate::Kept(vec![why]), bytes }
+    }));
+    Ok(Pruned { database: database.to_owned(), backups, most })
+}
+
+/// Does what was decided for one series.
+fn carry_out(
+    vault: &Vault,
+    decisions: Vec<Decision>,
+    found: &BTreeMap<BackupId, Found>,
+    mode: Mode,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Judged>> {
     let mut backups = Vec::with_capacity(decisions.len());
     // The oldest first: what is broken off has removed what is missed least.
     for decision in decisions.into_iter().rev() {
@@ -96,7 +132,7 @@ pub fn prune(
         backups.push(Judged { id: decision.id, fate, bytes });
     }
     backups.reverse();
-    Ok(Pruned { database: database.to_owned(), backups, most })
+    Ok(backups)
 }
 
 /// What killed runs of this database have left.
@@ -110,20 +146,24 @@ pub fn leftovers(vault: &Vault, database: &str) -> Result<Leftovers> {
 
 /// Every backup of the database, and what is wrong with it.
 fn survey(vault: &Vault, database: &str) -> Result<BTreeMap<BackupId, Found>> {
-    let objects = vault.store.list(&folder(database))?;
-    let sizes: BTreeMap<&str, u64> = objects.iter().map(|object| (object.key.as_str(), object.bytes)).collect();
-    let ids: Vec<BackupId> = objects.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect();
-    let looked = vault.each(&ids, |id, sealed| look(vault, id, sealed, &sizes))?;
+    let catalog = vault.catalog(Some(database))?;
+    let ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
+    let looked = vault.each(&ids, |id, sealed| look(vault, id, sealed, &catalog))?;
     let mut found = BTreeMap::new();
-    for (id, looked) in ids.iter().zip(looked) {
-        found.extend(looked?.map(|looked| (id.clone(), looked)));
+    for (entry, looked) in catalog.entries().iter().zip(looked) {
+        if let Some(mut looked) = looked? {
+            if entry.pinned {
+                looked.candidate.held.push("pinned".to_owned());
+            }
+            found.insert(entry.id.clone(), looked);
+        }
     }
     Ok(found)
 }
 
 /// A good backup has a `.meta` that is readable, authentic where a key is set, and its payload in the stated size. Whatever else
 /// keeps this from being seen is an error. None: it is not there any more.
-fn look(vault: &Vault, id: &BackupId, sealed: Result<Sealed>, sizes: &BTreeMap<&str, u64>) -> Result<Option<Found>> {
+fn look(vault: &Vault, id: &BackupId, sealed: Result<Sealed>, catalog: &Catalog) -> Result<Option<Found>> {
     let manifest = match sealed {
         Ok(sealed) if vault.key.is_none() && sealed.key().is_some() => match vault.allow_unauthenticated {
             true => sealed.unauthenticated(),
@@ -141,15 +181,18 @@ fn look(vault: &Vault, id: &BackupId, sealed: Result<Sealed>, sizes: &BTreeMap<&
         Err(error) if !matches!(kind(&error), Kind::Damaged | Kind::OtherKey) => return Err(error),
         judged => judged,
     };
-    let payload = manifest.and_then(|manifest| payload(&manifest, sizes));
+    let belongs = manifest.as_ref().ok().map(Belongs::of);
+    let sequence = manifest.as_ref().map_or(0, |manifest| manifest.sequence);
+    let payload = manifest.and_then(|manifest| payload(&manifest, catalog));
     let trouble = payload.as_ref().err().map(|error| format!("{error:#}"));
-    Ok(Some(Found { candidate: Candidate { id: id.clone(), trouble }, payload: payload.ok() }))
+    let candidate = Candidate { id: id.clone(), sequence, held: Vec::new(), trouble };
+    Ok(Some(Found { candidate, payload: payload.ok(), belongs }))
 }
 
-fn payload(manifest: &Manifest, sizes: &BTreeMap<&str, u64>) -> Result<Payload> {
+fn payload(manifest: &Manifest, catalog: &Catalog) -> Result<Payload> {
     let (key, stated) = (&manifest.object, manifest.stored.bytes);
-    match sizes.get(key.as_str()) {
-        Some(bytes) if *bytes == stated => {
+    match catalog.bytes(key) {
+        Some(bytes) if bytes == stated => {
             Ok(Payload { key: key.clone(), version: manifest.version_id.clone(), bytes: stated })
         }
         Some(bytes) => Err(Fault::damaged(format!("its payload has {bytes} bytes, not {stated}")).into()),

@@ -100,12 +100,7 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
             .into());
         }
         if is_source(manifest, &target) && !plan.over_source {
-            return Err(Fault::failed(format!(
-                "\"{}\" is the database that {} was taken from",
-                plan.database, manifest.id
-            ))
-            .hint("restore into another database with --to, or say --clean --over-source to replace the source itself")
-            .into());
+            return Err(over_source(manifest, &target).into());
         }
         if plan.jobs > 1 {
             return Err(Fault::usage("--jobs cannot empty its target in the same transaction")
@@ -121,14 +116,24 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
     Ok(target)
 }
 
-/// The same name on the same cluster; where the cluster cannot be told, the name alone.
+/// The same name, on whichever server: what would be replaced is the source itself, or what bears its name elsewhere, such as
+/// production where the backup is staging's.
 pub fn is_source(manifest: &Manifest, target: &Target) -> bool {
-    let theirs = manifest.server.as_ref().and_then(|server| server.system_identifier.as_ref());
-    let same_cluster = match (theirs, &target.system_identifier) {
-        (Some(source), Some(target)) => source == target,
-        _ => true,
+    target.database == manifest.database
+}
+
+fn over_source(manifest: &Manifest, target: &Target) -> Fault {
+    let (name, id) = (&target.database, &manifest.id);
+    let elsewhere = match (manifest.system_identifier(), &target.system_identifier) {
+        (Some(source), Some(target)) if source != target => {
+            format!(
+                "\"{name}\" has the name of the database that {id} was taken from, on another server than server {source}"
+            )
+        }
+        _ => format!("\"{name}\" is the database that {id} was taken from"),
     };
-    same_cluster && target.database == manifest.database
+    Fault::failed(elsewhere)
+        .hint("restore into another database with --to, or say --clean --over-source to replace what is there")
 }
 
 fn lacking(requires: &Requirements, plan: &Plan) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::error::{Fault, Kind, Result, kind};
 use crate::lifecycle::{LOOKED_AT, Lifecycle, TAG, lifecycles};
-use crate::manifest::BackupId;
+use crate::manifest::{BackupId, Manifest};
 use crate::monitor::Monitor;
 use crate::store::Store;
 use crate::vault::Vault;
@@ -10,14 +10,16 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// An error leaves tags as they were, or some of them set: what is not tagged does not expire.
-pub fn tag(vault: &Vault, newest: &BackupId, zone: &TimeZone, monitor: &dyn Monitor) -> Result<()> {
+pub fn tag(vault: &Vault, newest: &Manifest, zone: &TimeZone, monitor: &dyn Monitor) -> Result<()> {
     let ids = up_to(vault, newest, monitor)?;
     let times: Vec<Timestamp> = ids.iter().map(BackupId::taken_at).collect();
     for (id, lifecycle) in ids.iter().zip(lifecycles(&times, zone)) {
         match tag_backup(vault, id, lifecycle) {
             Ok(()) => monitor.note(&format!("{id} is tagged {TAG}={}", lifecycle.name())),
             // That is about this one, and the one before it may be whole.
-            Err(error) if id != newest && matches!(kind(&error), Kind::Damaged | Kind::OtherKey | Kind::NotFound) => {
+            Err(error)
+                if *id != newest.id && matches!(kind(&error), Kind::Damaged | Kind::OtherKey | Kind::NotFound) =>
+            {
                 monitor.warn(&format!("{id} is not tagged: {error:#}"));
             }
             Err(error) => return Err(error.context(format!("tag {id}"))),
@@ -26,20 +28,17 @@ pub fn tag(vault: &Vault, newest: &BackupId, zone: &TimeZone, monitor: &dyn Moni
     Ok(())
 }
 
-/// That backup and those before it, newest first, as many as have a lifecycle. One with a later time is of a clock that was wrong.
-fn up_to(vault: &Vault, newest: &BackupId, monitor: &dyn Monitor) -> Result<Vec<BackupId>> {
-    let mut ids = match vault.ids(Some(newest.database())) {
-        Ok(ids) => ids,
+/// That backup and those of its series before it, newest first, as many as have a lifecycle.
+fn up_to(vault: &Vault, newest: &Manifest, monitor: &dyn Monitor) -> Result<Vec<BackupId>> {
+    let before = match vault.before(newest, LOOKED_AT - 1) {
+        Ok(before) => before,
         Err(error) if kind(&error) == Kind::Denied => {
             monitor.warn("the store does not allow listing: only the new backup is tagged");
-            return Ok(vec![newest.clone()]);
+            Vec::new()
         }
         Err(error) => return Err(error),
     };
-    // A list may lag behind.
-    ids.retain(|id| id < newest);
-    ids.push(newest.clone());
-    Ok(ids.into_iter().rev().take(LOOKED_AT).collect())
+    Ok([vec![newest.id.clone()], before].concat())
 }
 
 fn tag_backup(vault: &Vault, id: &BackupId, lifecycle: Lifecycle) -> Result<()> {

@@ -1,13 +1,13 @@
 //! Moves backups between the vault and files: `download`, `upload`, and both `--raw`.
 
 use crate::error::{Fault, Result};
-use crate::manifest::{BackupId, Compression, Format, META, META_LIMIT, Manifest, Sealed};
+use crate::manifest::{BackupId, Compression, Format, META, META_LIMIT, Manifest, Origin, Sealed};
 use crate::monitor::Monitor;
 use crate::newfile::NewFile;
 use crate::store::{Creation, Purpose, write_as};
 use crate::stream::tally::Summer;
 use crate::stream::{archive, drain};
-use crate::vault::{About, Opened, Vault, locked};
+use crate::vault::{About, Adopt, Opened, Taking, Vault, locked};
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -96,6 +96,8 @@ pub struct Incoming {
     pub expected: Option<u64>,
     /// Accept a dump that is cut short.
     pub allow_incomplete: bool,
+    /// What a person wrote beside it.
+    pub note: Option<String>,
 }
 
 /// A dump from a file or stdin becomes a backup, through the same pipeline.
@@ -109,17 +111,23 @@ pub fn upload(
     let mut head = Vec::new();
     source.take(16).read_to_end(&mut head)?;
     let format = recognise(&head)?;
-    let (id, previous) = vault.name(&incoming.database, now)?;
-    vault.guard(previous.as_ref(), monitor)?;
+    let (database, adopt) = (incoming.database.as_str(), &Adopt::No);
+    let taking = Taking { database, origin: Origin::Upload, server: None, taken_at: now, now, adopt };
+    let name = vault.name(&taking, monitor)?;
     let expected = incoming.expected.unwrap_or(0);
-    monitor.begin(&format!("upload {id}"), incoming.expected);
-    let mut deposit = vault.begin(id, format, incoming.compression, expected)?;
+    monitor.begin(&format!("upload {}", name.id), incoming.expected);
+    let mut deposit = vault.begin(name, format, incoming.compression, expected)?;
     drain(&mut head.chain(source), monitor, |bytes| {
         deposit.write_all(bytes)?;
         monitor.stored(deposit.stored());
         Ok(())
     })?;
-    let about = About { previous, must_be_whole: !incoming.allow_incomplete, ..About::default() };
+    let about = About {
+        origin: Some(Origin::Upload),
+        note: incoming.note.clone(),
+        must_be_whole: !incoming.allow_incomplete,
+        ..About::default()
+    };
     let manifest = deposit.finish(about, monitor)?;
     monitor.end();
     Ok(manifest)

@@ -2,8 +2,8 @@
 
 use crate::error::Fault;
 use crate::series::Series;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +11,9 @@ use std::str::FromStr;
 const STAMP: &str = "%Y%m%dT%H%M%SZ";
 /// `YYYYMMDDTHHMMSSZ`
 const STAMP_LENGTH: usize = 16;
+
+/// What is dated further ahead of a clock than this was not made under that clock.
+const AHEAD: SignedDuration = SignedDuration::from_hours(1);
 
 /// Sorts by database, then by time. Parsed whole, never matched by prefix: `app` and `app_staging` do not meet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +37,12 @@ impl BackupId {
         self.taken_at
     }
 
+    /// Whether it is dated more than an hour ahead of this clock: one of the two clocks was wrong. Such a backup is never the newest,
+    /// and no rule removes it.
+    pub fn is_from_the_future(&self, now: Timestamp) -> bool {
+        is_ahead(self.taken_at, now)
+    }
+
     /// `shop/shop-20260822T031500Z.sql.xz`
     pub fn object_key(&self, extension: &str) -> String {
         format!("{}{self}.{extension}", folder(&self.database))
@@ -49,6 +58,16 @@ impl BackupId {
         Self::of_key(key).filter(|id| id.meta_key() == key)
     }
 
+    /// `shop/shop-20260822T031500Z.pin`: while it is there, no rule removes the backup.
+    pub fn pin_key(&self) -> String {
+        self.object_key("pin")
+    }
+
+    /// The id whose pin this key is.
+    pub fn of_pin_key(key: &str) -> Option<BackupId> {
+        Self::of_key(key).filter(|id| id.pin_key() == key)
+    }
+
     /// The id of a payload or `.meta` key.
     pub fn of_key(key: &str) -> Option<BackupId> {
         let (folder_name, name) = key.split_once('/')?;
@@ -57,6 +76,11 @@ impl BackupId {
         let id: BackupId = stem.parse().ok()?;
         (rest.starts_with('.') && folder(&id.database).strip_suffix('/') == Some(folder_name)).then_some(id)
     }
+}
+
+/// Whether one clock is more than an hour ahead of another.
+pub fn is_ahead(one: Timestamp, other: Timestamp) -> bool {
+    one.duration_since(other) > AHEAD
 }
 
 /// The folder of one database, with the slash that keeps `app` and `app_staging` apart.

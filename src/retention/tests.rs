@@ -4,7 +4,7 @@ use crate::error::{Kind, kind};
 const NOW: &str = "2026-11-21T12:00:00Z";
 
 fn good(time: &str) -> Candidate {
-    Candidate { id: BackupId::new("shop", time.parse().unwrap()), trouble: None }
+    Candidate { id: BackupId::new("shop", time.parse().unwrap()), sequence: 0, held: Vec::new(), trouble: None }
 }
 
 fn bad(time: &str) -> Candidate {
@@ -169,7 +169,7 @@ fn what_is_no_good_stays_and_takes_nobodys_place() {
 
 #[test]
 fn a_time_still_to_come_costs_nobody_its_place() {
-    let step = [good("2027-06-01T03:00:00Z"), good("2027-05-31T03:00:00Z"), good("2026-11-21T12:00:01Z")];
+    let step = [good("2027-06-01T03:00:00Z"), good("2027-05-31T03:00:00Z"), good("2026-11-21T13:00:01Z")];
     let past = daily(three(21), 30);
     let rules =
         Rules { last: 2, daily: 3, monthly: 2, within: Some("4d".parse().unwrap()), minimum: 6, ..Rules::default() };
@@ -177,6 +177,36 @@ fn a_time_still_to_come_costs_nobody_its_place() {
     let together = kept(&policy(rules), &[step.to_vec(), past].concat());
     assert_eq!(together[3..], alone);
     assert!(together[..3].iter().all(|(_, why)| why == "its time is still to come"), "{together:?}");
+}
+
+#[test]
+fn the_order_is_that_of_the_series_whatever_a_clock_has_dated() {
+    let made = |time: &str, sequence| Candidate { sequence, ..good(time) };
+    // A clock fell back by a year before the third, and was right again for the fourth.
+    let backups = [
+        made("2026-11-20T03:00:00Z", 1),
+        made("2026-11-21T03:00:00Z", 2),
+        made("2025-11-21T03:00:00Z", 3),
+        made("2026-11-21T04:00:00Z", 4),
+    ];
+    let decide =
+        |backups: &[Candidate]| policy(Rules { last: 1, ..Rules::default() }).decide(backups, NOW.parse().unwrap());
+    let keeps = |backups: &[Candidate]| {
+        let decisions = decide(backups);
+        decisions.into_iter().filter(Decision::keeps).map(|one| one.id.taken_at().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(keeps(&backups[..3]), ["2025-11-21T03:00:00Z"]);
+    assert_eq!(keeps(&backups), ["2026-11-21T04:00:00Z"]);
+}
+
+#[test]
+fn what_is_held_stays_and_takes_the_place_that_a_rule_gives_it() {
+    let mut backups = daily(three(21), 4);
+    backups[0].held.push("pinned".to_owned());
+    backups[2].held.push("pinned".to_owned());
+    let kept = kept(&policy(Rules { last: 1, ..Rules::default() }), &backups);
+    let expected = [("2026-11-21T03:00:00Z", "newest good one, last 1, pinned"), ("2026-11-19T03:00:00Z", "pinned")];
+    assert_eq!(kept, pairs(&expected));
 }
 
 #[test]

@@ -89,13 +89,13 @@ impl Backups<'_> {
             let manifest = match item {
                 Item::Database(name) => {
                     let plan = Plan { settings: self.plan.settings.for_database(name), ..self.plan.clone() };
-                    backup(self.vault, &plan, monitor)?
+                    backup(self.vault, &plan, clock(), monitor)?
                 }
-                Item::Beside(Series::Globals) => globals(self.vault, self.plan, monitor)?,
+                Item::Beside(Series::Globals) => globals(self.vault, self.plan, clock(), monitor)?,
                 Item::Beside(Series::Files) => files(self.vault, self.plan, clock(), monitor)?,
                 Item::Clash(series) => return Err(clash(*series)),
             };
-            self.upkeep.after(self.vault, &manifest.id, clock(), monitor);
+            self.upkeep.after(self.vault, &manifest, clock(), monitor);
             record.backup = Some(stored(&manifest, self.vault.store.location()));
             Ok(manifest)
         })

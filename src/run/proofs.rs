@@ -4,12 +4,12 @@ use super::{Ledger, Outcome};
 use crate::databases::Databases;
 use crate::error::{Kind, Result};
 use crate::jobs::verify::Finding;
-use crate::manifest::BackupId;
+use crate::manifest::{BackupId, Origins};
 use crate::monitor::Monitor;
+use crate::postgres::{Settings, identity};
 use crate::proof::{Plan, prove};
 use crate::record::{Cause, Problem, Proven, Record, Task};
-use crate::vault::Vault;
-use std::collections::BTreeSet;
+use crate::vault::{Asker, Server, Vault};
 
 /// How often a proof begins anew because its backup was removed meanwhile.
 const TRIES: usize = 3;
@@ -18,6 +18,8 @@ pub struct Proofs<'a> {
     pub ledger: Ledger<'a>,
     pub vault: &'a Vault,
     pub plan: &'a Plan,
+    /// The server whose backups are proven.
+    pub server: &'a Settings,
 }
 
 impl Proofs<'_> {
@@ -51,10 +53,7 @@ impl Proofs<'_> {
     fn names(&self, databases: &Databases) -> Result<Vec<String>> {
         match databases {
             Databases::Named(names) => Ok(names.clone()),
-            Databases::All => {
-                let names: BTreeSet<String> = self.vault.ids(None)?.iter().map(|id| id.database().to_owned()).collect();
-                Ok(names.into_iter().collect())
-            }
+            Databases::All => Ok(self.vault.catalog(None)?.databases().into_iter().map(str::to_owned).collect()),
         }
     }
 
@@ -62,7 +61,11 @@ impl Proofs<'_> {
     fn newest_of(&self, database: &str, monitor: &dyn Monitor) -> Result<Finding> {
         let mut tries = 1;
         loop {
-            let id = self.vault.latest(database)?;
+            let latest = self.vault.latest(database, &self.asker())?;
+            if let Some(remark) = &latest.remark {
+                monitor.info(remark);
+            }
+            let id = latest.id;
             let found = prove(self.vault, &id, self.plan, monitor);
             let well = found.as_ref().is_ok_and(|finding| finding.ok);
             let gone = || self.vault.ids(Some(database)).is_ok_and(|ids| !ids.is_empty() && !ids.contains(&id));
@@ -72,6 +75,12 @@ impl Proofs<'_> {
             monitor.info(&format!("{id} was removed while it was proven, and a newer one takes its place"));
             tries += 1;
         }
+    }
+
+    /// Asked anew each time: the server may have been replaced.
+    fn asker(&self) -> Asker {
+        let server = identity::of_server(self.server).map_or(Server::Unasked, Server::of);
+        Asker { server, origins: Origins::Backup, now: (self.ledger.clock)() }
     }
 
     fn one_by_one<T>(

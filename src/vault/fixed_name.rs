@@ -58,7 +58,8 @@ impl FixedName {
 
     /// The fixed name of a backup's object: `backup.sql.xz` of `shop/shop-20260822T031500Z.sql.xz`.
     fn name_of(&self, key: &str) -> Option<String> {
-        let id = BackupId::of_key(key)?;
+        // A pin stands beside the versions under its own name.
+        let id = BackupId::of_key(key).filter(|id| id.pin_key() != key)?;
         let extension = key.strip_prefix(&id.object_key(""))?;
         Some(format!("{}.{extension}", self.name))
     }

@@ -173,7 +173,7 @@ mod tests {
 
     fn store(vault: &Vault, second: i64) -> BackupId {
         let id = BackupId::new("shop", jiff::Timestamp::from_second(1_790_000_000 + second).unwrap());
-        let mut deposit = vault.begin(id.clone(), Format::Plain, None, 0).unwrap();
+        let mut deposit = vault.begin(id.clone().into(), Format::Plain, None, 0).unwrap();
         deposit.write_all(b"SELECT 1;\n").unwrap();
         deposit.finish(About::default(), &crate::monitor::Silent).unwrap();
         id

@@ -8,7 +8,7 @@ fn packed(bytes: &[u8], method: Method, stated: u64) -> Sample {
     let key = raw_key(KEY);
     let id: BackupId = "bomb-20260822T031500Z".parse().unwrap();
     let ours = vault(&store, Some(&key));
-    let mut deposit = ours.begin(id.clone(), Format::Plain, None, 0).unwrap();
+    let mut deposit = ours.begin(id.clone().into(), Format::Plain, None, 0).unwrap();
     deposit.write_all(bytes).unwrap();
     let manifest = deposit.finish(About::default(), &Silent).unwrap();
     let get = |key: &str| pgbk::store::read_small(&store, key, u64::MAX).unwrap();
@@ -79,7 +79,7 @@ fn an_archive_that_was_cut_short_before_it_was_stored_is_found_by_a_look_at_the_
     let store = Memory::default();
     let ours = vault(&store, None);
     let id: BackupId = "cut-20260822T031500Z".parse().unwrap();
-    let mut deposit = ours.begin(id.clone(), Format::Custom, None, 0).unwrap();
+    let mut deposit = ours.begin(id.clone().into(), Format::Custom, None, 0).unwrap();
     deposit.write_all(b"PGDMP\x01\x0e\x00\x04\x08\x01\x00").unwrap();
     deposit.finish(About { pg_dump: Some("15.18".into()), ..About::default() }, &Silent).unwrap();
     assert!(verify(&ours, &id, Level::Stored, &Silent).unwrap().ok);

@@ -87,7 +87,7 @@ fn a_downgrade_to_no_key_is_refused_while_a_key_is_set() {
     // Everything: a plain, unkeyed backup of the attacker's own, whole in itself.
     let store = Memory::default();
     let theirs = vault(&store, None);
-    let mut deposit = theirs.begin(sample.id.clone(), Format::Plain, None, 0).unwrap();
+    let mut deposit = theirs.begin(sample.id.clone().into(), Format::Plain, None, 0).unwrap();
     deposit.write_all(b"CREATE ROLE mallory SUPERUSER;\n").unwrap();
     deposit.finish(About::default(), &Silent).unwrap();
     let (given, outcome) = read(&vault(&store, Some(&raw_key(KEY))), &sample.id);

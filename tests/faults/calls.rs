@@ -8,6 +8,7 @@ use crate::support::pgbk::{KEY, Pgbk, connected};
 use crate::support::proof;
 use crate::support::scene::Ended;
 use pgbk::keys::Key;
+use pgbk::manifest::BackupId;
 use pgbk::manifest::Format;
 use pgbk::monitor::Silent;
 use pgbk::secret::Secret;
@@ -87,8 +88,8 @@ impl Place {
         let key = Key::raw(&Secret::new(KEY), None).unwrap();
         let store = Arc::new(self.store());
         let vault = Vault { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
-        let (id, _) = vault.name(Series::Files.name(), time.parse().unwrap()).unwrap();
-        let mut deposit = vault.begin(id, Format::Tar, None, 0).unwrap();
+        let id = BackupId::new(Series::Files.name(), time.parse().unwrap());
+        let mut deposit = vault.begin(id.into(), Format::Tar, None, 0).unwrap();
         deposit.write_all(&[0; 10_240]).unwrap();
         deposit.finish(About::default(), &Silent).unwrap();
     }

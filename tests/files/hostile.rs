@@ -2,6 +2,7 @@
 
 use super::support::pgbk::{KEY, Pgbk, connected};
 use pgbk::keys::Key;
+use pgbk::manifest::BackupId;
 use pgbk::manifest::Format;
 use pgbk::monitor::Silent;
 use pgbk::secret::Secret;
@@ -51,8 +52,8 @@ fn sealed(folder: &Path, archive: &[u8]) -> String {
     let store = Arc::new(Directory::open(folder).unwrap());
     let key = Key::raw(&Secret::new(KEY), None).unwrap();
     let vault = Vault { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
-    let (id, _) = vault.name(Series::Files.name(), jiff::Timestamp::now()).unwrap();
-    let mut deposit = vault.begin(id, Format::Tar, None, 0).unwrap();
+    let id = BackupId::new(Series::Files.name(), jiff::Timestamp::now());
+    let mut deposit = vault.begin(id.into(), Format::Tar, None, 0).unwrap();
     deposit.write_all(archive).unwrap();
     deposit.finish(About::default(), &Silent).unwrap().id.to_string()
 }

@@ -5,13 +5,13 @@ use crate::support::random::Random;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
-use pgbk::jobs::prune::{Fate, Mode, prune};
+use pgbk::jobs::prune::{Fate, Mode, Order, Scope, prune};
 use pgbk::manifest::BackupId;
 use pgbk::monitor::Silent;
 use pgbk::retention::{Policy, Rules};
 use pgbk::store::memory::Memory;
 use pgbk::store::{Listed, Store, write_small};
-use pgbk::vault::Vault;
+use pgbk::vault::{Server, Vault};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -190,7 +190,7 @@ impl History {
     /// The good ones of the past, newest first.
     fn good(&self) -> Vec<BackupId> {
         let now = now();
-        let good = |(id, state): &(BackupId, State)| *state == State::Good && id.taken_at() <= now;
+        let good = |(id, state): &(BackupId, State)| *state == State::Good && !id.is_from_the_future(now);
         self.ids().into_iter().filter(good).map(|(id, _)| id).collect()
     }
 
@@ -261,7 +261,9 @@ fn holds(history: &History) {
     let due: Vec<&BackupId> = good.iter().filter(|id| !stay.contains(id)).collect();
     let stops = history.mode == Mode::Careful && due.len() * 2 > history.backups.len();
 
-    let outcome = prune(&vault, "app", &policy, history.mode, now(), &Silent);
+    let scope = Scope::Of(Server::Unasked);
+    let order = Order { policy: &policy, mode: history.mode, scope, made: None, now: now() };
+    let outcome = prune(&vault, "app", &order, &Silent);
     let after = store.list("").expect("list");
     let gone: BTreeSet<String> = keys(&before).difference(&keys(&after)).cloned().collect();
     // Nothing that is left was written anew, and nothing came.

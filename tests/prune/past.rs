@@ -1,12 +1,12 @@
 //! Backups as other times have made them.
 
-use pgbk::jobs::transfer::{Incoming, upload};
-use pgbk::manifest::BackupId;
+use pgbk::manifest::{BackupId, Encoding, Format, ServerNote, Session};
 use pgbk::monitor::Silent;
 use pgbk::store::Store;
 use pgbk::store::directory::Directory;
-use pgbk::vault::Vault;
+use pgbk::vault::{About, Vault};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,13 +18,21 @@ pub fn folder(path: &Path) -> Vault {
     vault(Directory::open(path).expect("open the folder"))
 }
 
-/// A backup of this database that was made then.
+/// A backup of this database that was made then, by a pgbk that wrote no identity down.
 pub fn made(vault: &Vault, database: &str, time: &str) -> BackupId {
-    let incoming =
-        Incoming { database: database.to_owned(), compression: None, expected: None, allow_incomplete: true };
-    let dump = format!("SELECT '{time}';\n");
-    let now = time.parse().expect("a time");
-    upload(vault, &mut dump.as_bytes(), &incoming, now, &Silent).expect("upload").id
+    let id = BackupId::new(database, time.parse().expect("a time"));
+    let mut deposit = vault.begin(id.into(), Format::Plain, None, 0).expect("begin");
+    deposit.write_all(format!("SELECT '{time}';\n").as_bytes()).expect("write");
+    let server = ServerNote {
+        version: "15.18".to_owned(),
+        version_num: 150_018,
+        encoding: Encoding::named("UTF8").expect("an encoding"),
+        system_identifier: None,
+        timeline: None,
+        in_recovery: false,
+        session: Session::default(),
+    };
+    deposit.finish(About { server: Some(server), ..About::default() }, &Silent).expect("finish").id
 }
 
 /// One each day at three, from the first of that month on.

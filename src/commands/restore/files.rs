@@ -1,6 +1,7 @@
 //! `pgbk restore --files`
 
 use crate::cli::{RestoreArgs, Which};
+use crate::commands::which::{asker, latest};
 use crate::config;
 use crate::console::{Console, confirm_by_typing};
 use crate::error::{Fault, Result};
@@ -18,7 +19,7 @@ const NAMED: usize = 50;
 
 pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     let vault = config::vault(&args.store, &args.keys)?;
-    let Some(id) = which(args, &vault)? else { return Err(super::declined()) };
+    let Some(id) = which(args, &vault, console)? else { return Err(super::declined()) };
     if id.database() != Series::Files.name() {
         return Err(Fault::usage(format!("{id} is no backup of files")).hint("leave out --files").into());
     }
@@ -45,11 +46,14 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     Ok(0)
 }
 
-fn which(args: &RestoreArgs, vault: &Vault) -> Result<Option<BackupId>> {
+fn which(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Option<BackupId>> {
     match &args.which {
         Some(Which::Id(id)) => Ok(Some(id.clone())),
-        None if !args.yes => super::pick(Some(Series::Files.name()), vault),
-        Some(Which::Latest) | None => vault.latest(Series::Files.name()).map(Some),
+        None if !args.yes => super::pick(args, Some(Series::Files.name()), vault, console),
+        Some(Which::Latest) | None => {
+            let asker = asker(&args.server, args.origin, console);
+            latest(Series::Files.name(), vault, &asker, console).map(Some)
+        }
     }
 }
 

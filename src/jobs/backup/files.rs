@@ -1,10 +1,11 @@
 //! Files and folders of this host, as one archive.
 
-use super::{Plan, name};
+use super::{Plan, server_note, taking};
 use crate::error::{Fault, Result};
 use crate::files::{Found, pack, walk};
-use crate::manifest::{Format, Manifest};
+use crate::manifest::{Format, Manifest, Origin};
 use crate::monitor::Monitor;
+use crate::postgres::control;
 use crate::series::Series;
 use crate::vault::{About, Vault};
 use jiff::Timestamp;
@@ -17,12 +18,16 @@ pub fn files(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) 
     }
     let found = walk(&plan.paths, monitor)?;
     let expected = plan.expected.unwrap_or(0).max(found.iter().map(Found::packed).sum());
-    let (id, previous) = name(vault, Series::Files.name(), now, monitor)?;
-    monitor.begin(&format!("backup {id}"), Some(expected));
-    let mut deposit = vault.begin(id, Format::Tar, plan.compression, expected)?;
+    // Files are told apart by the server that this host backs up, and need none.
+    let server = control::of_server(&plan.settings).ok().and_then(|control| server_note(control.server()).ok());
+    let name = vault.name(&taking(plan, Series::Files.name(), server.as_ref(), now, now), monitor)?;
+    monitor.begin(&format!("backup {}", name.id), Some(expected));
+    let mut deposit = vault.begin(name, Format::Tar, plan.compression, expected)?;
     pack(&found, &mut deposit, monitor)?;
     let arguments = plan.paths.iter().map(|path| path.display().to_string()).collect();
-    let manifest = deposit.finish(About { arguments, previous, ..About::default() }, monitor)?;
+    let origin = Some(Origin::Backup);
+    let about = About { server, arguments, origin, note: plan.note.clone(), ..About::default() };
+    let manifest = deposit.finish(about, monitor)?;
     monitor.end();
     Ok(manifest)
 }

@@ -1,8 +1,8 @@
 //! What belongs to the server and to no database: roles, memberships, tablespaces.
 
-use super::{Plan, STALLED, name, server_note};
+use super::{Plan, STALLED, server_note, taking};
 use crate::error::{Fault, Result};
-use crate::manifest::{Format, Manifest};
+use crate::manifest::{Format, Manifest, Origin};
 use crate::monitor::Monitor;
 use crate::postgres::control::{self, Lock};
 use crate::postgres::{globals, tools};
@@ -10,6 +10,7 @@ use crate::process::ChildReader;
 use crate::series::Series;
 use crate::stream::drain;
 use crate::vault::{About, Vault};
+use jiff::Timestamp;
 use std::io::Write;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ const SERIES: Series = Series::Globals;
 /// Many times what pg_dumpall takes for them.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub fn globals(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Manifest> {
+pub fn globals(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
     let mut control = control::of_server(&plan.settings)?;
     if control.has_database(SERIES.name())? {
         return Err(taken().into());
@@ -29,12 +30,14 @@ pub fn globals(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Mani
     if !passwords {
         monitor.warn("the role may not read pg_authid: roles are backed up without their passwords");
     }
-    let (id, previous) = name(vault, SERIES.name(), control.now()?, monitor)?;
+    let server = server_note(control.server())?;
+    let taken_at = control.now()?;
+    let name = vault.name(&taking(plan, SERIES.name(), Some(&server), taken_at, now), monitor)?;
     let chosen = globals::choice(passwords);
     let arguments = globals::arguments(&chosen, control.settings().database());
 
-    monitor.begin(&format!("backup {id}"), None);
-    let mut deposit = vault.begin(id, Format::Plain, plan.compression, 0)?;
+    monitor.begin(&format!("backup {}", name.id), None);
+    let mut deposit = vault.begin(name, Format::Plain, plan.compression, 0)?;
     let environment = control.settings().child_environment()?;
     let child = ChildReader::spawn(&pg_dumpall.path, &arguments, &environment, plan.stall)?;
     drain(&mut child.when_stalled(STALLED), monitor, |bytes| {
@@ -44,12 +47,14 @@ pub fn globals(vault: &Vault, plan: &Plan, monitor: &dyn Monitor) -> Result<Mani
     })?;
 
     let about = About {
-        server: Some(server_note(control.server())?),
+        server: Some(server),
         properties: None,
         pg_dump: Some(pg_dumpall.version),
         arguments: chosen,
         snapshot: None,
-        previous,
+        taken_at: Some(taken_at),
+        origin: Some(Origin::Backup),
+        note: plan.note.clone(),
         must_be_whole: true,
     };
     let manifest = deposit.finish(about, monitor)?;

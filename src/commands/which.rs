@@ -1,0 +1,82 @@
+//! Which backup a person means, and which server is asked whose it is.
+
+use crate::cli::{ServerArgs, Which};
+use crate::config;
+use crate::databases::Databases;
+use crate::error::{Fault, Result};
+use crate::manifest::{BackupId, Origins};
+use crate::monitor::Monitor;
+use crate::postgres::identity;
+use crate::series::Series;
+use crate::vault::{Asker, Server, Vault};
+use jiff::Timestamp;
+
+/// Returns the server that the settings lead to. One that cannot be asked is no error: backups can be chosen by id.
+pub fn server(args: &ServerArgs, monitor: &dyn Monitor) -> Server {
+    match config::server(args).and_then(|settings| identity::of_server(&settings)) {
+        Ok(identifier) => Server::of(identifier),
+        Err(error) => {
+            monitor.note(&format!("no server could be asked whose backups are its own: {error:#}"));
+            Server::Unasked
+        }
+    }
+}
+
+pub fn asker(args: &ServerArgs, origins: Origins, monitor: &dyn Monitor) -> Asker {
+    Asker { server: server(args, monitor), origins, now: Timestamp::now() }
+}
+
+/// Returns the backup that the person means. Of what is not their own server's they are told.
+pub fn resolve(
+    which: &Which,
+    database: Option<&str>,
+    vault: &Vault,
+    asker: impl FnOnce() -> Asker,
+    monitor: &dyn Monitor,
+) -> Result<BackupId> {
+    match which {
+        Which::Id(id) => Ok(id.clone()),
+        Which::Latest => latest(&the_database(database, vault)?, vault, &asker(), monitor),
+    }
+}
+
+pub fn latest(database: &str, vault: &Vault, asker: &Asker, monitor: &dyn Monitor) -> Result<BackupId> {
+    let latest = vault.latest(database, asker)?;
+    if let Some(remark) = &latest.remark {
+        monitor.warn(remark);
+    }
+    Ok(latest.id)
+}
+
+/// The database that one command is about. `DB_NAME` may be a list, for the sake of others; then none is named.
+pub fn named(database: Option<&str>) -> Result<Option<String>> {
+    let databases = Databases::of(database.map(str::to_owned).as_slice())?;
+    Ok(databases.and_then(|databases| databases.only().map(str::to_owned)))
+}
+
+/// The named database, or the only one that has backups.
+pub fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
+    if let Some(database) = named(database)? {
+        return Ok(database);
+    }
+    let databases = with_backups(vault)?;
+    // What is no database is meant only where there is nothing else.
+    let real: Vec<String> = databases.iter().filter(|name| Series::of(name).is_none()).cloned().collect();
+    match if real.is_empty() { databases.as_slice() } else { real.as_slice() } {
+        [only] => Ok(only.clone()),
+        several => {
+            Err(Fault::usage(format!("there are backups of {} databases: {}", several.len(), several.join(", ")))
+                .hint("say which with --database or DB_NAME, or name a backup id")
+                .into())
+        }
+    }
+}
+
+/// The databases that have backups; there is one at least.
+pub fn with_backups(vault: &Vault) -> Result<Vec<String>> {
+    let databases: Vec<String> = vault.catalog(None)?.databases().into_iter().map(str::to_owned).collect();
+    if databases.is_empty() {
+        return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
+    }
+    Ok(databases)
+}

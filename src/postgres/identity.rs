@@ -1,0 +1,33 @@
+//! Which server it is that the settings lead to.
+
+use super::apart;
+use super::settings::Settings;
+use super::target::MAINTENANCE;
+use crate::error::{Fault, Result};
+use ::postgres::{Client, SimpleQueryMessage};
+
+const APPLICATION: &str = "pgbk";
+
+/// Returns the server's system identifier. None: this role may not ask for it. An error: no server answers.
+pub fn of_server(settings: &Settings) -> Result<Option<String>> {
+    let settings = settings.clone();
+    apart::ask(move || {
+        let mut last = None;
+        // The database itself need not be there yet.
+        for database in MAINTENANCE.into_iter().chain([settings.database()]) {
+            match settings.for_database(database).connect(APPLICATION) {
+                Ok(mut client) => return Ok(identifier(&mut client)),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Fault::failed("no database to connect to").into()))
+    })?
+}
+
+fn identifier(client: &mut Client) -> Option<String> {
+    let answer = client.simple_query("SELECT system_identifier FROM pg_catalog.pg_control_system()").ok()?;
+    answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    })
+}

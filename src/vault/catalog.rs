@@ -1,0 +1,69 @@
+//! What is stored, as one listing shows it, and what the documents in it say of themselves.
+
+use super::Vault;
+use crate::error::Result;
+use crate::manifest::id::folder;
+use crate::manifest::{BackupId, Claims};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Holds the backups that one listing shows, oldest first.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    entries: Vec<Entry>,
+    /// The bytes of every object in it, backup or not.
+    sizes: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub id: BackupId,
+    /// When its document was written, by the store's clock; None where the store does not tell.
+    pub modified: Option<Timestamp>,
+    /// Whether no rule may remove it.
+    pub pinned: bool,
+}
+
+impl Vault {
+    /// Lists the backups of one database, or of all.
+    pub fn catalog(&self, database: Option<&str>) -> Result<Catalog> {
+        let objects = self.store.list(&database.map(folder).unwrap_or_default())?;
+        let pins: BTreeSet<BackupId> = objects.iter().filter_map(|object| BackupId::of_pin_key(&object.key)).collect();
+        let mut entries: Vec<Entry> = objects
+            .iter()
+            .filter_map(|object| {
+                let id = BackupId::of_meta_key(&object.key)?;
+                Some(Entry { modified: object.modified, pinned: pins.contains(&id), id })
+            })
+            .collect();
+        entries.sort_by_key(|entry| (entry.id.taken_at(), entry.id.database().to_owned()));
+        let sizes = objects.into_iter().map(|object| (object.key, object.bytes)).collect();
+        Ok(Catalog { entries, sizes })
+    }
+
+    /// Returns the backups of one database or of all, oldest first by their names.
+    pub fn ids(&self, database: Option<&str>) -> Result<Vec<BackupId>> {
+        Ok(self.catalog(database)?.entries.into_iter().map(|entry| entry.id).collect())
+    }
+
+    /// Reads of each `.meta` whose it says it is, several at a time, in the same order. Nothing here is authenticated.
+    pub fn claims(&self, ids: &[BackupId]) -> Result<Vec<Result<Claims>>> {
+        self.each(ids, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(|manifest| Claims::of(&manifest)))
+    }
+}
+
+impl Catalog {
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Returns the size of an object. None: it was not there.
+    pub fn bytes(&self, key: &str) -> Option<u64> {
+        self.sizes.get(key).copied()
+    }
+
+    /// Returns the databases that have backups here, each once.
+    pub fn databases(&self) -> BTreeSet<&str> {
+        self.entries.iter().map(|entry| entry.id.database()).collect()
+    }
+}
