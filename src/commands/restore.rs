@@ -68,6 +68,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     let outlook = outlook(&opened.manifest, &plan, &target)?;
     let outline = outline(args, &opened.manifest, &server, &target, &outlook, &vault);
     console.note(&outline);
+    outlook.unknown.iter().for_each(|unknown| console.note(unknown));
     outlook.warnings.iter().for_each(|warning| console.warn(warning));
     if !args.yes && !agreed(&opened.manifest, &target, &outline, console)? {
         return Err(declined());

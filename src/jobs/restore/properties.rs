@@ -24,12 +24,14 @@ pub struct Outlook {
     pub given: Vec<String>,
     /// What will not be as it was.
     pub warnings: Vec<String>,
+    /// That the backup knows nothing of it, as uploads and older ones do.
+    pub unknown: Option<&'static str>,
 }
 
 pub fn outlook(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<Outlook> {
     let Some(own) = &plan.own else {
         let none = "the backup does not hold what belongs to the database itself: owner, privileges, settings, comment and locale stay the server's";
-        return Ok(Outlook { given: Vec::new(), warnings: vec![none.to_owned()] });
+        return Ok(Outlook { unknown: Some(none), ..Outlook::default() });
     };
     let fresh = || Name::try_from(target.role.clone()).ok().map(|role| of_new(role, &own.wanted));
     let found = target.properties.clone().or_else(fresh);
@@ -46,7 +48,7 @@ pub fn outlook(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<Outl
         Some(_) => {}
         None => warnings.extend(instead(&shape(manifest, plan, target)?.1)),
     }
-    Ok(Outlook { given, warnings })
+    Ok(Outlook { given, warnings, unknown: None })
 }
 
 /// What the server has of the source's shape. A locale that it lacks is refused unless any will do: order decides which rows are unique, and
