@@ -5,7 +5,7 @@ mod answers;
 pub use answers::Etags;
 
 use super::authority::authority;
-use answers::{Answer, answer, error, ok, write_answer};
+use answers::{Answer, answer, error, ok, store, write_answer};
 use jiff::Timestamp;
 use openssl::ssl::SslAcceptor;
 use pgbk::secret::Secret;

@@ -3,6 +3,7 @@
 use super::{Headers, Request, State};
 use jiff::Timestamp;
 use openssl::hash::{MessageDigest, hash};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// What a host gives for ETags.
@@ -154,7 +155,7 @@ fn list(state: &State, request: &Request) -> String {
     format!("<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>")
 }
 
-fn store(state: &mut State, request: &Request, bytes: Vec<u8>, etag: String) -> Answer {
+pub(super) fn store(state: &mut State, request: &Request, bytes: Vec<u8>, etag: String) -> Answer {
     state.objects.insert(request.path.clone(), bytes);
     let header = state.kind_of_etags.header(&etag);
     state.etags.insert(request.path.clone(), etag);
