@@ -5,11 +5,13 @@
 //! a child on a thread that lives as long as the child does.
 
 mod child;
+mod fence;
 pub mod init;
 mod reader;
 mod remarks;
 mod service;
 
+pub use fence::Fence;
 pub use reader::ChildReader;
 pub use service::Service;
 

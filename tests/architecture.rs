@@ -154,6 +154,7 @@ const RESERVED: &[(&str, &[&str], &[&str])] = &[
     ("talks to the AWS SDK", &["aws_config::", "aws_sdk_s3::", "aws_smithy"], &["store/s3.rs", "store/s3/"]),
     ("talks to tokio", &["tokio::"], &["store/s3.rs", "store/s3/", "web.rs"]),
     ("serves HTTP", &["hyper::", "hyper_util::", "http_body_util::Full"], &["web.rs"]),
+    ("fences a child in", &["landlock::"], &["process/fence.rs"]),
     ("listens for clients", &["TcpListener", "UnixListener"], &["web.rs"]),
     ("writes to or looks at stdout or stderr", &["println!", "print!(", "io::stdout", "io::stderr"], &["console.rs"]),
     ("asks on the terminal", &["dialoguer::", "indicatif::"], &["console.rs"]),

@@ -6,6 +6,7 @@ use crate::error::{Fault, Result};
 use crate::postgres::scratch::Place;
 use crate::postgres::settings::{Given, Settings};
 use crate::proof::Plan;
+use std::path::PathBuf;
 
 /// The role of a server that pgbk starts itself.
 const OWNER: &str = "postgres";
@@ -15,7 +16,7 @@ pub fn proof(args: &ScratchArgs, server: &ServerArgs) -> Result<Plan> {
     let place = match (args.scratch, &args.scratch_host) {
         (ScratchPlace::Server, None) => Place::Server(super::server(server)?),
         (ScratchPlace::Server, Some(host)) => Place::Server(other(args, host, server)?),
-        (ScratchPlace::Cluster, None) => Place::Own { settings: own()?, bin_dir: bin_dir.clone() },
+        (ScratchPlace::Cluster, None) => Place::Own { settings: own()?, bin_dir: bin_dir.clone(), hidden: hidden() },
         (ScratchPlace::Cluster, Some(_)) => {
             return Err(Fault::usage("VERIFY_SCRATCH=cluster starts a server, and VERIFY_DB_HOST names one")
                 .hint("unset one of them")
@@ -35,6 +36,23 @@ fn other(args: &ScratchArgs, host: &str, server: &ServerArgs) -> Result<Settings
     };
     let theirs = ["PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGPASSWORD", "PGDATABASE", "PGTARGETSESSIONATTRS"];
     Settings::resolve(given, &|name| (!theirs.contains(&name)).then(|| environment::plain(name)).flatten())
+}
+
+/// Where keys, passwords, backups and records lie.
+fn hidden() -> Vec<PathBuf> {
+    let names = [
+        "STORE_DIR",
+        "STATE_DIR",
+        "PGPASSFILE",
+        "PGSSLKEY",
+        "DB_BACKUP_ENCRYPT_KEY_FILE",
+        "ENC_PASSWORD_FILE",
+        "DB_PASSWORD_FILE",
+        "S3_SECRET_ACCESS_KEY_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_CONFIG_FILE",
+    ];
+    names.iter().filter_map(|name| environment::plain(name)).map(PathBuf::from).collect()
 }
 
 /// Of libpq's variables none is about a server that nobody else knows.

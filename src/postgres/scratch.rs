@@ -36,8 +36,8 @@ const APPLICATION: &str = "pgbk verify";
 pub enum Place {
     /// On this server.
     Server(Settings),
-    /// On a server that is started for it; `settings` know nothing of any other.
-    Own { settings: Settings, bin_dir: Option<PathBuf> },
+    /// On a server that is started for it; `settings` know nothing of any other. What is `hidden` it must not be able to read.
+    Own { settings: Settings, bin_dir: Option<PathBuf>, hidden: Vec<PathBuf> },
 }
 
 pub struct Scratch {
@@ -57,8 +57,8 @@ impl Scratch {
     pub fn make(place: &Place, source: Option<&ServerNote>, shape: Shape, monitor: &dyn Monitor) -> Result<Scratch> {
         let (settings, cluster) = match place {
             Place::Server(settings) => (settings.clone(), None),
-            Place::Own { settings, bin_dir } => {
-                let cluster = Cluster::start(settings, bin_dir.as_deref(), source, monitor)?;
+            Place::Own { settings, bin_dir, hidden } => {
+                let cluster = Cluster::start(settings, bin_dir.as_deref(), hidden, source, monitor)?;
                 (cluster.settings().clone(), Some(cluster))
             }
         };

@@ -1,7 +1,7 @@
 //! One child process: started, waited for, killed with its group.
 
 use super::remarks::Remarks;
-use super::{Account, Environment};
+use super::{Account, Environment, Fence};
 use crate::error::{Fault, Kind, Result};
 use crate::interrupt;
 use rustix::io::FdFlags;
@@ -30,6 +30,7 @@ impl Child {
         stdin: Stdio,
         stdout: Stdio,
         account: Option<Account>,
+        fence: Option<&Fence>,
     ) -> Result<Child> {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let mut command = Command::new(program);
@@ -41,6 +42,9 @@ impl Child {
         }
         die_with_parent(&mut command);
         inherit(&mut command, environment);
+        if let Some(fence) = fence {
+            close_in(&mut command, fence.another()?);
+        }
         let mut process = command.spawn().map_err(|error| cannot_run(program, &error))?;
         let stderr = process.stderr.take().ok_or_else(|| Fault::failed(format!("{name} has no stderr")))?;
         Ok(Child { name, process, remarks: Remarks::of(stderr), ended: None })
@@ -160,6 +164,15 @@ fn inherit(command: &mut Command, environment: &Environment) {
     let files = environment.files.clone();
     let hook = move || files.iter().try_for_each(|file| Ok(rustix::io::fcntl_setfd(file, FdFlags::empty())?));
     // SAFETY: between fork and exec the hook makes one system call for each file; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(hook) };
+}
+
+/// Last of all before the program starts, and after the change of account.
+#[allow(unsafe_code)]
+fn close_in(command: &mut Command, fence: Fence) {
+    let mut fence = Some(fence);
+    let hook = move || fence.take().map_or(Err(io::ErrorKind::Interrupted.into()), Fence::enter);
+    // SAFETY: between fork and exec the hook makes three system calls; it neither allocates nor takes a lock unless one of them fails.
     unsafe { command.pre_exec(hook) };
 }
 

@@ -35,7 +35,7 @@ impl ChildReader {
         environment: &Environment,
         stall: Duration,
     ) -> Result<ChildReader> {
-        let mut child = Child::spawn(program, arguments, environment, Stdio::null(), Stdio::piped(), None)?;
+        let mut child = Child::spawn(program, arguments, environment, Stdio::null(), Stdio::piped(), None, None)?;
         let stdout = child.process().stdout.take();
         let stdout = stdout.ok_or_else(|| Fault::failed(format!("{} has no stdout", child.name())))?;
         enlarge(&stdout);

@@ -1,7 +1,7 @@
 //! A child that is neither read nor written: it does its work, or serves until it is told to stop.
 
 use super::child::Child;
-use super::{Account, Environment};
+use super::{Account, Environment, Fence};
 use crate::error::{Fault, Result};
 use crate::interrupt::TICK;
 use rustix::process::Signal;
@@ -20,8 +20,9 @@ impl Service {
         arguments: &[String],
         environment: &Environment,
         account: Option<Account>,
+        fence: &Fence,
     ) -> Result<Service> {
-        let child = Child::spawn(program, arguments, environment, Stdio::null(), Stdio::null(), account)?;
+        let child = Child::spawn(program, arguments, environment, Stdio::null(), Stdio::null(), account, Some(fence))?;
         Ok(Service { child })
     }
 

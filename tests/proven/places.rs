@@ -2,6 +2,7 @@
 
 use crate::support::cluster::{Cluster, PASSWORD, PATIENCE, USER, cluster, is_root};
 use crate::support::database::{features, small};
+use crate::support::pgbk::Pgbk;
 use crate::support::process::until;
 use crate::support::scheduler::Place;
 use crate::{SCRATCH, of, prove, tables};
@@ -9,6 +10,7 @@ use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Output};
 
 #[test]
 fn another_server_is_used_with_settings_of_its_own() {
@@ -32,13 +34,13 @@ fn another_server_is_used_with_settings_of_its_own() {
 }
 
 /// Folders of servers that pgbk has started.
-fn folders(temporary: &Path) -> Vec<String> {
+pub fn folders(temporary: &Path) -> Vec<String> {
     let names = fs::read_dir(temporary).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with("pgbk-scratch-")).collect()
 }
 
 /// A folder for temporary files of one test, which every account may use.
-fn temporary() -> tempfile::TempDir {
+pub fn temporary() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
     folder
@@ -97,6 +99,26 @@ fn servers(temporary: &Path) -> usize {
     found
 }
 
+/// A proof by restore for an account that is nobody's, which may read the backups of this database.
+pub fn as_nobody(place: &Place, database: &str, run: &Pgbk, temporary: &Path) -> Output {
+    for path in [place.folder.path(), &place.store(), &place.store().join(database)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    for entry in fs::read_dir(place.store().join(database)).unwrap() {
+        fs::set_permissions(entry.unwrap().path(), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let program = temporary.join("pgbk");
+    fs::copy(env!("CARGO_BIN_EXE_pgbk"), &program).unwrap();
+    let state = temporary.join("state");
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]).arg(&program);
+    command.args(["verify", "--level", "restore"]).env_clear().current_dir("/");
+    command.envs(
+        run.set("STATE_DIR", state.display()).command().get_envs().filter_map(|(name, value)| Some((name, value?))),
+    );
+    command.output().unwrap()
+}
+
 #[test]
 fn who_is_not_root_runs_the_server_as_himself() {
     if !is_root() {
@@ -107,25 +129,35 @@ fn who_is_not_root_runs_the_server_as_himself() {
     let temporary = temporary();
     let run = of(&place, "proven_himself").set("VERIFY_SCRATCH", "cluster").set("TMPDIR", temporary.path().display());
     run.args(["backup"]).expect(0);
-    for path in [place.folder.path(), &place.store(), &place.store().join("proven_himself")] {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    for entry in fs::read_dir(place.store().join("proven_himself")).unwrap() {
-        fs::set_permissions(entry.unwrap().path(), fs::Permissions::from_mode(0o644)).unwrap();
-    }
-    let program = temporary.path().join("pgbk");
-    fs::copy(env!("CARGO_BIN_EXE_pgbk"), &program).unwrap();
-    let state = temporary.path().join("state");
-    let mut command = std::process::Command::new("setpriv");
-    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]).arg(&program);
-    command.args(["verify", "--level", "restore"]).env_clear().current_dir("/");
-    command.envs(
-        run.set("STATE_DIR", state.display()).command().get_envs().filter_map(|(name, value)| Some((name, value?))),
-    );
-    let output = command.output().unwrap();
+    let output = as_nobody(&place, "proven_himself", &run, temporary.path());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 of 1 tables are the same"), "{said}");
     assert_eq!(folders(temporary.path()), Vec::<String>::new());
     assert_eq!(cluster().psql("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'proven_himself'"), "1");
+}
+
+#[test]
+fn a_pipe_that_somebody_left_in_the_temporary_folder_holds_nobody_up() {
+    let place = Place::new();
+    small("proven_pipe", &["x"]);
+    let temporary = temporary();
+    let squatted = temporary.path().join("pgbk-scratch-x");
+    fs::create_dir(&squatted).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, squatted.join("owner.lock"), rustix::fs::FileType::Fifo, 0o666.into(), 0)
+        .unwrap();
+    let run = of(&place, "proven_pipe").set("VERIFY_SCRATCH", "cluster").set("TMPDIR", temporary.path().display());
+    run.args(["backup"]).expect(0);
+    prove(&run, 0);
+    assert_eq!(folders(temporary.path()), ["pgbk-scratch-x"]);
+}
+
+#[test]
+fn what_lies_among_the_programs_of_a_server_of_its_own_is_refused_as_a_place_for_keys_and_backups() {
+    let place = Place::new();
+    small("proven_among", &["x"]);
+    let run = of(&place, "proven_among").set("VERIFY_SCRATCH", "cluster");
+    run.args(["backup"]).expect(0);
+    let run = run.set("PGPASSFILE", "/usr/share/keys/pgpass");
+    run.args(["verify", "--level", "restore"]).expect(2).says("could read \"/usr/share/keys/pgpass\"");
 }

@@ -1,6 +1,7 @@
 //! Nobody gains a right by a proof: functions of a role that owns a schema run wherever a restore runs any, and try.
 
-use crate::support::cluster::{Cluster, PASSWORD};
+use crate::places::{as_nobody, folders, temporary};
+use crate::support::cluster::{Cluster, PASSWORD, is_root};
 use crate::support::pgbk::{Outcome, Pgbk};
 use crate::support::proof;
 use crate::support::scheduler::Place;
@@ -173,4 +174,25 @@ fn a_server_that_does_not_let_the_role_of_a_proof_in_is_told_of_and_no_other_rol
     assert_eq!(server.psql("postgres", SCRATCH), "");
     assert_eq!(server.psql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'pgbk%'"), "0");
     drop(hostile.place);
+}
+
+#[test]
+fn nor_does_one_gain_a_right_on_a_server_that_pgbk_starts_itself_whoever_pgbk_is() {
+    let server = Cluster::start();
+    let hostile = hostile(&server);
+    let temporary = temporary();
+    let run = hostile.run.set("VERIFY_SCRATCH", "cluster").set("TMPDIR", temporary.path().display());
+    let outcome = run.args(["verify", "--level", "restore", "--json"]).expect(0);
+    assert!(tables(&finding(&outcome)).iter().all(|table| table["verdict"] == "same"), "{outcome:#?}");
+    assert_eq!((hostile.files(), folders(temporary.path())), (vec![], vec![]));
+    if is_root() {
+        let output = as_nobody(&hostile.place, "shop", &run, temporary.path());
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("proven"),
+            "{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!((hostile.files(), folders(temporary.path())), (vec![], vec![]));
+    }
 }

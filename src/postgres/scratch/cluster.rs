@@ -1,16 +1,23 @@
 //! A server for one proof: `initdb` and `postgres` in a private folder, reached by a socket in it and by nothing else.
+//!
+//! Whatever runs there, the kernel lets it read what PostgreSQL is made of, and read and write that folder: no key, no backup, no
+//! record, also where it has pgbk's own account. Its superuser has a password that only pgbk knows, and nothing of a dump runs as that.
 
+use super::loader::password;
 use crate::error::{Fault, Result};
 use crate::interrupt;
 use crate::manifest::ServerNote;
 use crate::monitor::Monitor;
 use crate::postgres::settings::Settings;
 use crate::postgres::tools::{self, Tool};
-use crate::process::{Account, Environment, Service};
+use crate::process::{Account, Environment, Fence, Service};
+use crate::secret::Secret;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::Signal;
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::Path;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -19,6 +26,31 @@ const PREFIX: &str = "pgbk-scratch-";
 const LOCK: &str = "owner.lock";
 /// Who the server runs as when pgbk is root, which no server does.
 const ACCOUNT: &str = "postgres";
+/// What PostgreSQL is made of, and its libraries. Of `/etc` only what they read.
+const PROGRAMS: &[&str] = &[
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/nix/store",
+    "/var/cache/postgresql",
+    "/etc/alternatives",
+    "/etc/crypto-policies",
+    "/etc/group",
+    "/etc/ld.so.cache",
+    "/etc/locale.alias",
+    "/etc/localtime",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/ssl/openssl.cnf",
+    "/etc/timezone",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/zero",
+];
 const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(4);
 
@@ -54,6 +86,7 @@ impl Cluster {
     pub(super) fn start(
         settings: &Settings,
         bin_dir: Option<&Path>,
+        hidden: &[PathBuf],
         source: Option<&ServerNote>,
         monitor: &dyn Monitor,
     ) -> Result<Cluster> {
@@ -61,17 +94,30 @@ impl Cluster {
         let postgres = program(bin_dir, source)?;
         let account = account()?;
         let (folder, lock) = folder(account)?;
-        let settings = settings.on_socket(folder.path());
+        let fence = fence(folder.path(), &postgres, settings, hidden)?;
+        let password = password()?;
+        let settings = settings.on_socket(folder.path()).as_role(settings.user(), password.clone());
+        let secret = handed_over(folder.path(), &password, account)?;
         let environment = environment(&settings);
         let data = folder.path().join("data").display().to_string();
-        // Whoever may look into the folder owns the server anyway, so that nothing is asked of who connects.
-        let initdb = ["--pgdata", &data, "--username", settings.user(), "--auth=trust", "--no-sync"];
+        // What runs in the server could connect to it, too.
+        let initdb = [
+            "--pgdata",
+            &data,
+            "--username",
+            settings.user(),
+            "--auth=scram-sha-256",
+            "--pwfile",
+            &secret,
+            "--no-sync",
+        ];
         let initdb = initdb.into_iter().chain(["--encoding=UTF8", "--locale=C.UTF-8"]).map(str::to_owned);
         let program = postgres.path.with_file_name("initdb");
-        Service::spawn(&program, &initdb.collect::<Vec<_>>(), &environment, account)?.finish()?;
+        Service::spawn(&program, &initdb.collect::<Vec<_>>(), &environment, account, &fence)?.finish()?;
+        fs::remove_file(&secret)?;
         let mut arguments = vec!["-D".to_owned(), data, "-k".to_owned(), folder.path().display().to_string()];
         arguments.extend(SETTINGS.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
-        let server = Service::spawn(&postgres.path, &arguments, &environment, account)?;
+        let server = Service::spawn(&postgres.path, &arguments, &environment, account, &fence)?;
         let mut cluster = Cluster { settings, server: Some(server), _lock: lock, _folder: folder };
         cluster.await_start()?;
         monitor.note(&format!("started PostgreSQL {} for the proof", postgres.version));
@@ -164,6 +210,53 @@ fn folder(account: Option<Account>) -> Result<(TempDir, File)> {
     })
 }
 
+/// Returns the fence of a server in this folder. What is to be hidden from it must not lie where its programs do.
+fn fence(folder: &Path, postgres: &Tool, settings: &Settings, hidden: &[PathBuf]) -> Result<Fence> {
+    let mut read: Vec<PathBuf> = PROGRAMS.iter().map(PathBuf::from).collect();
+    let program = fs::canonicalize(&postgres.path)?;
+    if let Some(prefix) = program.parent().and_then(Path::parent) {
+        read.extend(["bin", "lib", "lib64", "share"].map(|part| prefix.join(part)));
+    }
+    let libraries = settings.inherited().iter().find(|(name, _)| name == "LD_LIBRARY_PATH");
+    read.extend(libraries.iter().flat_map(|(_, folders)| std::env::split_paths(folders)));
+    let seen = |path: &Path| {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let shown = |place: &PathBuf| fs::canonicalize(place).is_ok_and(|place| path.starts_with(place));
+        read.iter().any(shown) || path.starts_with(folder)
+    };
+    if let Some(path) = hidden.iter().find(|path| seen(path)) {
+        return Err(Fault::usage(format!(
+            "the scratch server could read \"{}\", which lies among its programs",
+            path.display()
+        ))
+        .hint("keep keys, backups and records elsewhere; or prove on a server that holds nothing else: VERIFY_DB_HOST")
+        .into());
+    }
+    Fence::around(&read, &[folder.to_owned(), PathBuf::from("/dev/null")])
+}
+
+/// Writes the superuser's password where only the server's account reads it, and returns the path.
+fn handed_over(folder: &Path, password: &Secret, account: Option<Account>) -> Result<String> {
+    let path = folder.join("password");
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    file.write_all(password.reveal().as_bytes())?;
+    if let Some(Account { user, group }) = account {
+        chown(&path, Some(user), Some(group))?;
+    }
+    Ok(path.display().to_string())
+}
+
+/// Opens the lock in a folder of a name that anybody may use: no link is followed, and no pipe waited for. Folders of others are theirs.
+fn lock_in(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(open(folder.join(LOCK), flags, Mode::empty())?);
+    let about = file.metadata()?;
+    match about.is_file() && about.uid() == rustix::process::geteuid().as_raw() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::PermissionDenied.into()),
+    }
+}
+
 /// Removes the folders of those who were killed. Their servers went with them.
 fn sweep(monitor: &dyn Monitor) {
     for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
@@ -171,7 +264,7 @@ fn sweep(monitor: &dyn Monitor) {
             continue;
         }
         // One without a lock is being made, or is somebody else's.
-        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+        let Ok(lock) = lock_in(&entry.path()) else { continue };
         if lock.try_lock().is_ok() && fs::remove_dir_all(entry.path()).is_ok() {
             monitor.info(&format!("removed \"{}\", which a run that was killed had left", entry.path().display()));
         }
