@@ -124,7 +124,7 @@ fn filled(
         |tables: Vec<Table>| tables.into_iter().filter(|table| !untried.tables.contains(&table.name)).collect();
     let (found, stated): (Vec<Table>, Vec<Table>) = (compared(found), compared(manifest.tables));
     let stated = (manifest.dump.format == Format::Plain).then_some(stated.as_slice());
-    Ok((compare(stated, &found), properties, untried))
+    Ok((compare(stated, &found, manifest.tools.pg_dump.is_none()), properties, untried))
 }
 
 /// Gives the scratch what its source has, looks at it, and takes it back: a limit or a setting must not disturb the proof itself.

@@ -169,3 +169,40 @@ fn a_dump_that_no_server_takes_is_a_finding() {
     assert_eq!((&record["state"], record["problem"]["exit_code"].as_u64()), (&"failed".into(), Some(3)));
     assert_eq!(left_on(cluster()), Vec::<String>::new());
 }
+
+#[test]
+fn an_uploaded_dump_is_proven_as_far_as_it_states_its_rows() {
+    let place = Place::new();
+    small("proven_uploaded", &["a", "b"]);
+    sql("proven_uploaded", "CREATE TABLE logs AS SELECT 1 AS i");
+    for arguments in
+        [&["--inserts"][..], &["--exclude-table-data=logs"], &["--exclude-table-data=t", "--column-inserts"]]
+    {
+        let file = place.folder.path().join("uploaded.sql");
+        let mut tool = support::database::tool("pg_dump", "proven_uploaded");
+        std::fs::write(&file, support::database::stdout_of(tool.args(arguments))).unwrap();
+        let run = of(&place, "proven_uploaded");
+        run.args(["upload", file.to_str().unwrap()]).expect(0);
+        let (_, finding) = prove(&run, 0);
+        let unknown = tables(&finding).iter().filter(|table| table["verdict"] == "unknown").count();
+        assert_eq!(unknown, if arguments.len() == 1 && arguments[0].starts_with("--exclude") { 1 } else { 2 });
+        std::fs::remove_dir_all(place.store()).unwrap();
+        std::fs::create_dir(place.store()).unwrap();
+    }
+}
+
+#[test]
+fn a_restore_that_may_not_give_something_to_its_owner_says_how_to_do_without() {
+    let place = Place::new();
+    let file = place.folder.path().join("owned.sql");
+    std::fs::write(&file, script("CREATE TABLE public.t (v text);\nALTER TABLE public.t OWNER TO proven_demoted;\n"))
+        .unwrap();
+    let run = of(&place, "proven_owned");
+    run.args(["upload", file.to_str().unwrap()]).expect(0);
+    sql("postgres", "CREATE ROLE proven_demoted");
+    sql("postgres", &format!("CREATE ROLE proven_maker LOGIN CREATEDB PASSWORD '{}'", support::cluster::PASSWORD));
+    let restore = run.set("DB_USER", "proven_maker");
+    let restore = |more: &[&str]| restore.args([&["restore", "latest", "--yes"], more].concat());
+    restore(&[]).expect(1).says("or restore with --no-owner");
+    restore(&["--no-owner"]).expect(0);
+}

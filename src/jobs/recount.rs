@@ -32,7 +32,11 @@ pub fn recount(
     let pg_dump = tools::find("pg_dump", server_major, bin_dir)?;
     let session = manifest.server.as_ref().map(|server| server.session.clone()).unwrap_or_default();
     let environment = scratch.with_session(&session).child_environment()?;
-    let arguments = dump::again(&manifest.dump.arguments)?;
+    let mut arguments = dump::again(&manifest.dump.arguments)?;
+    if manifest.server.as_ref().is_some_and(|server| server.in_recovery) {
+        // A standby has no rows of unlogged tables, and pg_dump passes over them there.
+        arguments.push("--no-unlogged-table-data".to_owned());
+    }
     monitor.begin(&format!("compare {}", manifest.id), Some(manifest.plain.bytes));
     let mut dump = ChildReader::spawn(&pg_dump.path, &arguments, &environment, STALL)?;
     drain(&mut dump, monitor, |bytes| {

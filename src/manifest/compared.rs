@@ -14,7 +14,7 @@ pub enum Verdict {
     Missing,
     /// It is there, and not stated.
     Extra,
-    /// Nothing is stated: an archive's `.meta` knows no tables.
+    /// Nothing is stated: an archive's `.meta` knows no tables, that of an upload not all.
     Unknown,
 }
 
@@ -37,8 +37,9 @@ pub struct Total {
     pub blake2b: Option<[u8; 32]>,
 }
 
-/// Table by table, in the order in which they are stated. Of an archive nothing is stated.
-pub fn compare(stated: Option<&[Table]>, found: &[Table]) -> Vec<Compared> {
+/// Table by table, in the order in which they are stated. Of an archive nothing is stated, and of a dump that was uploaded (`foreign`)
+/// only what it has as COPY blocks: rows may stand in INSERT statements, and an empty table nowhere.
+pub fn compare(stated: Option<&[Table]>, found: &[Table], foreign: bool) -> Vec<Compared> {
     let names = stated.unwrap_or_default().iter().chain(found).map(|table| table.name.as_str());
     let mut compared: Vec<Compared> = Vec::new();
     let mut seen = std::collections::HashSet::new();
@@ -49,6 +50,7 @@ pub fn compare(stated: Option<&[Table]>, found: &[Table]) -> Vec<Compared> {
             (Some(ours), Some(theirs)) if ours == theirs => Verdict::Same,
             (Some(_), Some(_)) => Verdict::Differs,
             (Some(_), None) => Verdict::Missing,
+            (None, _) if foreign => Verdict::Unknown,
             (None, _) => Verdict::Extra,
         };
         compared.push(Compared { name: name.to_owned(), verdict, stated: ours, found: theirs });
@@ -111,7 +113,7 @@ mod tests {
     }
 
     fn verdicts(stated: &[Table], found: &[Table]) -> Vec<(String, Verdict)> {
-        compare(Some(stated), found).into_iter().map(|one| (one.name, one.verdict)).collect()
+        compare(Some(stated), found, false).into_iter().map(|one| (one.name, one.verdict)).collect()
     }
 
     #[test]
@@ -126,7 +128,9 @@ mod tests {
             ("e", Verdict::Extra),
         ];
         assert_eq!(verdicts(&stated, &found), expected.map(|(name, verdict)| (name.to_owned(), verdict)));
-        assert!(compare(None, &found).iter().all(|one| one.verdict == Verdict::Unknown && !one.is_wrong()));
+        let of_an_upload = compare(Some(&stated), &found, true);
+        assert!(of_an_upload.iter().all(|one| one.is_wrong() == ["b", "c", "d"].contains(&one.name.as_str())));
+        assert!(compare(None, &found, false).iter().all(|one| one.verdict == Verdict::Unknown && !one.is_wrong()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::Header;
 use crate::error::{Fault, Kind};
 use crate::postgres::locks;
+use crate::script::{Tokens, owner};
 use postgres::error::{DbError, ErrorPosition, SqlState};
 use std::fmt::Display;
 use std::io;
@@ -31,7 +32,26 @@ fn in_statement(line: u64, text: &[u8], server: Option<&DbError>, error: &dyn Di
     if first.len() < text.len() {
         first.push('…');
     }
-    fault(format!("line {line}, {first}"), server, error).into()
+    let fault = fault(format!("line {line}, {first}"), server, error);
+    match server
+        .filter(|server| *server.code() == SqlState::INSUFFICIENT_PRIVILEGE)
+        .and_then(|_| instead(text.as_bytes()))
+    {
+        Some(option) => fault.hint(format!("connect as a role that may (DB_USER), or restore with {option}")),
+        None => fault,
+    }
+    .into()
+}
+
+/// Returns the option that leaves out such a statement, which says who owns something or who may use it.
+fn instead(text: &[u8]) -> Option<&'static str> {
+    let mut tokens = Tokens::new(text);
+    match tokens.next()? {
+        verb if verb.is("grant") || verb.is("revoke") => Some("--no-privileges"),
+        verb if verb.is("alter") && tokens.accept(&["default", "privileges"]) => Some("--no-privileges"),
+        verb if verb.is("alter") => owner(tokens).map(|_| "--no-owner"),
+        _ => None,
+    }
 }
 
 /// The server counts characters from 1; errors that it finds late have no position.
@@ -64,8 +84,9 @@ fn fault(what: String, server: Option<&DbError>, error: &dyn Display) -> Fault {
     }
 }
 
-/// A role without the right, or a server that has no room, is being stopped or broke down itself, says nothing about the dump.
+/// A role without the right, or a server that was built without something, has no room, is being stopped or broke down itself, says nothing
+/// about the dump.
 fn is_of_the_dump(code: &SqlState) -> bool {
-    let of_the_server = ["08", "42501", "53", "55P", "57", "58", "F0", "XX"];
+    let of_the_server = ["08", "0A", "42501", "53", "55P", "57", "58", "F0", "XX"];
     !of_the_server.iter().any(|class| code.code().starts_with(class))
 }
