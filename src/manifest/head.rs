@@ -22,14 +22,8 @@ impl Head {
         if is_deep(text) {
             return Err(damaged(name, "it is nested deeper than pgbk writes"));
         }
-        // Of a later format, `key` may be anything.
-        let Version { pgbk } = serde_json::from_str(text).map_err(|error| damaged(name, &error.to_string()))?;
-        match pgbk {
-            0 => return Err(damaged(name, "there is no format version 0")),
-            version if version < u64::from(OLDEST) || version > u64::from(FORMAT) => return Err(newer(name, version)),
-            _ => {}
-        }
-        let head: Head = serde_json::from_str(text).map_err(|error| damaged(name, &error.to_string()))?;
+        let head: Head = serde_json::from_str(text).map_err(|error| otherwise(name, text, &error.to_string()))?;
+        is_read(name, head.pgbk)?;
         // Format 2 begins where each backup has keys of its own.
         let has_nonce = head.key.as_ref().is_some_and(|note| note.nonce().is_some());
         if head.key.is_some() && has_nonce != (head.pgbk > 1) {
@@ -39,9 +33,23 @@ impl Head {
     }
 }
 
-#[derive(Deserialize)]
-struct Version {
-    pgbk: u64,
+/// Of a later format, `key` may be anything: that is told first.
+fn otherwise(name: &str, text: &str, why: &str) -> Fault {
+    #[derive(Deserialize)]
+    struct Version {
+        pgbk: u64,
+    }
+    let version = serde_json::from_str(text).map(|Version { pgbk }| is_read(name, pgbk));
+    version.ok().and_then(Result::err).unwrap_or_else(|| damaged(name, why))
+}
+
+/// Whether this pgbk reads this format.
+fn is_read(name: &str, version: u64) -> Result<(), Fault> {
+    match version {
+        0 => Err(damaged(name, "there is no format version 0")),
+        version if version < u64::from(OLDEST) || version > u64::from(FORMAT) => Err(newer(name, version)),
+        _ => Ok(()),
+    }
 }
 
 /// Whether brackets that are no part of a string stand within more others than pgbk writes.
