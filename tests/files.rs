@@ -3,6 +3,8 @@
 #[path = "files/hostile.rs"]
 mod hostile;
 mod support;
+#[path = "files/swapped.rs"]
+mod swapped;
 
 use rexpect::process::WaitStatus;
 use rexpect::reader::Options;

@@ -1,6 +1,9 @@
 //! Puts the entries of an archive where they belong: first beside, then each under its name, and back again if one cannot be.
+//!
+//! Everything is written through folders that are held open ([`folder`]): no path is.
 
 mod beside;
+mod folder;
 mod undo;
 
 use super::What;
@@ -8,14 +11,18 @@ use super::contents::Contents;
 use super::entry::{Entry, each};
 use crate::error::{Fault, Result};
 use beside::Beside;
-use std::fs;
+use folder::Folder;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use undo::Undo;
+use undo::{Staged, Undo};
 
 /// Where an archive is unpacked, and what is there already.
 pub struct Target {
+    /// For messages, and to look.
     root: PathBuf,
+    /// What of it was there, and the rest of the way to it.
+    base: Folder,
+    rest: PathBuf,
     contents: Contents,
 }
 
@@ -31,7 +38,8 @@ pub struct Placed {
 impl Target {
     /// Refuses what cannot be done before anything is touched.
     pub fn look(root: &Path, contents: Contents) -> Result<Target> {
-        let target = Target { root: root.to_owned(), contents };
+        let (base, rest) = Folder::nearest(root).map_err(|error| unwritable(root, &error))?;
+        let target = Target { root: root.to_owned(), base, rest, contents };
         for entry in target.contents.entries() {
             target.admit(entry)?;
         }
@@ -50,19 +58,25 @@ impl Target {
 
     /// No link on the way, and no folder in the way of a file or the other way round.
     fn admit(&self, entry: &Entry) -> Result<()> {
-        let mut path = self.root.clone();
-        let mut steps = entry.path.components().peekable();
-        while let Some(step) = steps.next() {
-            path.push(step);
-            let Some(found) = found(&path)? else { return Ok(()) };
-            let folder = steps.peek().is_some() || entry.what == What::Folder;
-            match (folder, found.is_dir()) {
+        let (way, mut path) = (self.rest.join(&entry.path), self.root.clone());
+        let failed = |path: &Path, error: &io::Error| unwritable(path, error);
+        let mut folder = self.base.below(Path::new("")).map_err(|error| failed(&path, &error))?;
+        let given = self.rest.iter().count();
+        let mut steps = way.iter().enumerate().peekable();
+        while let Some((at, step)) = steps.next() {
+            if at >= given {
+                path.push(step);
+            }
+            let Some(found) = folder.kind(step).map_err(|error| failed(&path, &error))? else { return Ok(()) };
+            let wanted = steps.peek().is_some() || entry.what == What::Folder;
+            match (wanted, found.is_dir()) {
                 (true, false) => return Err(in_the_way(&path, found.is_symlink(), &entry.path).into()),
                 (false, true) => {
                     let text = format!("\"{}\" is a folder, and no folder in the backup", path.display());
                     return Err(Fault::failed(text).hint("move it away, or restore with --into another folder").into());
                 }
-                _ => {}
+                (true, true) => folder = folder.step(step).map_err(|error| failed(&path, &error))?,
+                (false, false) => {}
             }
         }
         Ok(())
@@ -70,65 +84,88 @@ impl Target {
 
     /// Unpacks. Everything is read, checked and written beside its place first; on an error nothing is different from before.
     pub fn place(&self, archive: &mut dyn Read) -> Result<Placed> {
-        let mut beside = Beside::new(&self.root);
+        let mut beside = Beside::new(&self.base);
         each(archive, &mut |entry, data| {
             // The archive is the one that was looked at: the same bytes by the same hash.
             if self.contents.get(&entry.path) != Some(&entry) {
                 return Err(Fault::damaged("the archive has changed since it was looked at").into());
             }
-            beside.add(&entry, data)
+            beside.add(&self.rest.join(&entry.path), &entry, data).map_err(|error| {
+                match crate::error::is_ours(&error) {
+                    true => anyhow::Error::from(error),
+                    false => unwritable(&self.root.join(&entry.path), &error).into(),
+                }
+            })
         })?;
         let mut undo = Undo::default();
-        match self.move_in(&beside, &mut undo) {
+        match self.move_in(&mut beside, &mut undo) {
             Ok(placed) => Ok(placed),
-            Err(error) => Err(match undo.run() {
+            Err(error) => Err(match undo.run(&self.base, &|way| self.shown(way)) {
                 Ok(()) => error.context("nothing was changed"),
                 Err(left) => error.context(format!("some of it stays replaced: {left:#}")),
             }),
         }
     }
 
-    fn move_in(&self, beside: &Beside, undo: &mut Undo) -> Result<Placed> {
+    fn move_in(&self, beside: &mut Beside<'_>, undo: &mut Undo) -> Result<Placed> {
         let mut placed = Placed::default();
-        let mut made = Vec::new();
+        let mut last: Option<(PathBuf, Folder)> = None;
         for entry in self.contents.entries() {
             self.admit(entry)?;
-            let path = self.root.join(&entry.path);
+            let way = self.rest.join(&entry.path);
             match entry.what {
                 What::Folder => placed.folders += 1,
                 What::File => placed.files += 1,
                 What::Link => placed.links += 1,
             }
-            let folder = if entry.what == What::Folder { Some(path.as_path()) } else { path.parent() };
-            let missing: Vec<&Path> = folder
-                .into_iter()
-                .flat_map(Path::ancestors)
-                .take_while(|folder| folder.symlink_metadata().is_err())
-                .collect();
-            for folder in missing.into_iter().rev() {
-                fs::create_dir(folder).map_err(|error| unwritable(folder, &error))?;
-                undo.made(folder);
-            }
+            let failed = |error: io::Error| unwritable(&self.root.join(&entry.path), &error);
             if entry.what == What::Folder {
-                made.push((path, entry));
+                last = Some((way.clone(), self.reach(&way, undo).map_err(failed)?));
                 continue;
             }
-            let staged = beside.of(&entry.path)?;
-            placed.replaced += usize::from(undo.replace(&staged, &path).map_err(|error| unwritable(&path, &error))?);
+            let parent = way.parent().unwrap_or(Path::new(""));
+            if last.as_ref().is_none_or(|(open, _)| open != parent) {
+                last = Some((parent.to_owned(), self.reach(parent, undo).map_err(failed)?));
+            }
+            if let (Some((_, folder)), Some(name)) = (&last, way.file_name()) {
+                let (place, known, staged) = beside.of(&way).map_err(failed)?;
+                let staged = Staged { place, known, name: staged };
+                placed.replaced += usize::from(undo.replace(&staged, folder, parent, name).map_err(failed)?);
+            }
         }
-        // The deepest first: a folder's time is that of its last change.
-        for (path, entry) in made.iter().rev().filter(|(path, _)| undo.has_made(path)) {
-            beside::dress(path, entry).map_err(|error| unwritable(path, &error))?;
-        }
+        self.dress(undo)?;
         Ok(placed)
     }
-}
 
-fn found(path: &Path) -> Result<Option<fs::Metadata>> {
-    match path.symlink_metadata() {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(unwritable(path, &error).into()),
+    /// A way as people know it.
+    fn shown(&self, way: &Path) -> PathBuf {
+        way.strip_prefix(&self.rest).map_or_else(|_| self.root.clone(), |path| self.root.join(path))
+    }
+
+    /// The folder at the end of this way; what is missing of it is made.
+    fn reach(&self, way: &Path, undo: &mut Undo) -> io::Result<Folder> {
+        let (mut folder, mut path) = (self.base.below(Path::new(""))?, PathBuf::new());
+        for name in way {
+            path.push(name);
+            folder = match folder.step(name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let made = folder.make(name)?;
+                    undo.made(&path, made.id()?);
+                    made
+                }
+                there => there?,
+            };
+        }
+        Ok(folder)
+    }
+
+    /// Gives the folders that were made what belongs to them; the deepest first: a folder's time is that of its last change.
+    fn dress(&self, undo: &Undo) -> Result<()> {
+        for made in undo.folders() {
+            let entry = made.way.strip_prefix(&self.rest).ok().and_then(|path| self.contents.get(path));
+            self.base.dress(&made, entry).map_err(|error| unwritable(&self.shown(&made.way), &error))?;
+        }
+        Ok(())
     }
 }
 

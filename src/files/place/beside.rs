@@ -1,82 +1,118 @@
 //! What has been unpacked and is not in its place yet.
 
-use super::unwritable;
-use crate::error::{Fault, Result};
+use super::folder::{Folder, Known, dress};
+use crate::error::Fault;
 use crate::files::What;
 use crate::files::entry::Entry;
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions, Permissions};
+use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// Readable by nobody else, in the folder where it goes: only there is it sure that moving it in is one step. It goes when dropped.
-pub(super) struct Beside {
-    root: PathBuf,
+pub(super) struct Beside<'a> {
+    base: &'a Folder,
     /// By the folder in which each is.
-    folders: BTreeMap<PathBuf, TempDir>,
-    staged: BTreeMap<PathBuf, PathBuf>,
+    places: BTreeMap<PathBuf, Known>,
+    /// By its way: where it is now, and its name there.
+    staged: BTreeMap<PathBuf, (PathBuf, String)>,
+    /// The last that was used.
+    open: Option<(PathBuf, Folder)>,
 }
 
-impl Beside {
-    pub fn new(root: &Path) -> Beside {
-        Beside { root: root.to_owned(), folders: BTreeMap::new(), staged: BTreeMap::new() }
+impl<'a> Beside<'a> {
+    pub fn new(base: &'a Folder) -> Beside<'a> {
+        Beside { base, places: BTreeMap::new(), staged: BTreeMap::new(), open: None }
     }
 
-    /// Writes one entry. A folder is made when it is moved in.
-    pub fn add(&mut self, entry: &Entry, data: &mut dyn Read) -> Result<()> {
+    /// Writes one entry, for this way. A folder is made when it is moved in.
+    pub fn add(&mut self, way: &Path, entry: &Entry, data: &mut dyn Read) -> io::Result<()> {
         if entry.what == What::Folder {
             return Ok(());
         }
-        let number = self.staged.len();
-        let path = self.folder(&entry.path)?.join(number.to_string());
-        write(&path, entry, data).map_err(|error| match crate::error::is_ours(&error) {
-            true => anyhow::Error::from(error),
-            false => unwritable(&self.root.join(&entry.path), &error).into(),
-        })?;
-        self.staged.insert(entry.path.clone(), path);
+        let near = self.nearest(way)?;
+        let name = self.staged.len().to_string();
+        write(self.opened(&near)?, &name, entry, data)?;
+        self.staged.insert(way.to_owned(), (near, name));
         Ok(())
     }
 
-    pub fn of(&self, path: &Path) -> Result<PathBuf> {
-        let missing = || Fault::failed(format!("\"{}\" was not unpacked", path.display()));
-        Ok(self.staged.get(path).cloned().ok_or_else(missing)?)
-    }
-
-    /// In the nearest folder that is there.
-    fn folder(&mut self, path: &Path) -> Result<&Path> {
-        let whole = self.root.join(path);
-        let near = whole.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("/")).to_owned();
-        if !self.folders.contains_key(&near) {
-            let made = tempfile::Builder::new().prefix(".pgbk-restore-").tempdir_in(&near);
-            self.folders.insert(near.clone(), made.map_err(|error| unwritable(&near, &error))?);
+    /// The place in which the entry of this way is, and its name there.
+    pub fn of(&mut self, way: &Path) -> io::Result<(&Folder, &Known, OsString)> {
+        let missing = || io::Error::from(Fault::failed(format!("\"{}\" was not unpacked", way.display())));
+        let (near, name) = self.staged.get(way).cloned().ok_or_else(missing)?;
+        self.opened(&near)?;
+        match (&self.open, self.places.get(&near)) {
+            (Some((_, folder)), Some(known)) => Ok((folder, known, name.into())),
+            _ => Err(missing()),
         }
-        Ok(self.folders.get(&near).map_or(Path::new("/"), TempDir::path))
+    }
+
+    /// The place in this folder, made where there is none yet.
+    fn opened(&mut self, near: &Path) -> io::Result<&Folder> {
+        if self.open.as_ref().is_none_or(|(open, _)| open != near) {
+            let folder = match self.places.get(near) {
+                Some(known) => self.base.again(known)?,
+                None => {
+                    let (folder, known) = make(self.base, near)?;
+                    self.places.insert(near.to_owned(), known);
+                    folder
+                }
+            };
+            self.open = Some((near.to_owned(), folder));
+        }
+        self.open.as_ref().map(|(_, folder)| folder).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// The nearest folder above it that is there.
+    fn nearest(&self, way: &Path) -> io::Result<PathBuf> {
+        let (mut folder, mut near) = (self.base.below(Path::new(""))?, PathBuf::new());
+        for name in way.parent().into_iter().flatten() {
+            match folder.step(name) {
+                Ok(next) => folder = next,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) => return Err(error),
+            }
+            near.push(name);
+        }
+        Ok(near)
     }
 }
 
-fn write(path: &Path, entry: &Entry, data: &mut dyn Read) -> io::Result<()> {
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        for known in self.places.values() {
+            // Where somebody has moved it, it stays: an empty folder, or files that only we can read.
+            let _ = self.base.again(known).and_then(|place| place.clear());
+            if let (Some(near), Some(name)) = (known.way.parent(), known.way.file_name()) {
+                let _ = self.base.below(near).and_then(|near| near.remove_folder(name));
+            }
+        }
+    }
+}
+
+fn make(base: &Folder, near: &Path) -> io::Result<(Folder, Known)> {
+    let parent = base.below(near)?;
+    loop {
+        let name = format!(".pgbk-restore-{:016x}", RandomState::new().hash_one(near));
+        match parent.make(OsStr::new(&name)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => {
+                let made = made?;
+                let known = Known { way: near.join(name), id: made.id()? };
+                return Ok((made, known));
+            }
+        }
+    }
+}
+
+fn write(place: &Folder, name: &str, entry: &Entry, data: &mut dyn Read) -> io::Result<()> {
     if entry.what == What::Link {
-        symlink(&entry.link, path)?;
-        return dress(path, entry);
+        return place.link(name, entry);
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = place.create(name)?;
     io::copy(data, &mut file)?;
-    dress(path, entry)?;
+    dress(&file, entry)?;
     file.sync_all()
-}
-
-/// Owner where this is root, then mode, then time: each undoes a part of the one before.
-pub(super) fn dress(path: &Path, entry: &Entry) -> io::Result<()> {
-    if rustix::process::geteuid().is_root() {
-        lchown(path, Some(entry.uid), Some(entry.gid))?;
-    }
-    if entry.what != What::Link {
-        fs::set_permissions(path, Permissions::from_mode(entry.mode))?;
-    }
-    let time = Timespec { tv_sec: i64::try_from(entry.modified).unwrap_or(0), tv_nsec: 0 };
-    let times = Timestamps { last_access: time, last_modification: time };
-    Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }

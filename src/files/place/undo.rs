@@ -1,58 +1,94 @@
 //! The way back, until everything is in its place.
 
+use super::folder::{Folder, Id, Known};
 use crate::error::Result;
 use anyhow::Context;
-use std::collections::BTreeSet;
-use std::fs;
+use rustix::fs::FileType;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
 #[derive(Default)]
 pub(super) struct Undo {
     done: Vec<Step>,
-    folders: BTreeSet<PathBuf>,
+    folders: BTreeMap<PathBuf, Id>,
 }
 
 enum Step {
     Folder(PathBuf),
-    New(PathBuf),
+    New(Known, OsString),
     /// What was there before, and where it is now.
-    Replaced(PathBuf, PathBuf),
+    Replaced {
+        folder: Known,
+        name: OsString,
+        beside: Known,
+        kept: OsString,
+    },
+}
+
+/// A file or link that is to be moved in.
+pub(super) struct Staged<'a> {
+    pub place: &'a Folder,
+    pub known: &'a Known,
+    pub name: OsString,
 }
 
 impl Undo {
-    pub fn made(&mut self, folder: &Path) {
+    pub fn made(&mut self, folder: &Path, id: Id) {
         self.done.push(Step::Folder(folder.to_owned()));
-        self.folders.insert(folder.to_owned());
+        self.folders.insert(folder.to_owned(), id);
     }
 
-    pub fn has_made(&self, folder: &Path) -> bool {
-        self.folders.contains(folder)
+    /// The folders that were made, the deepest first.
+    pub fn folders(&self) -> impl Iterator<Item = Known> {
+        self.folders.iter().rev().map(|(way, id)| Known { way: way.clone(), id: *id })
     }
 
     /// Moves one file or link into its place, and keeps what was there beside. Says whether there was something.
-    pub fn replace(&mut self, staged: &Path, path: &Path) -> io::Result<bool> {
-        if path.symlink_metadata().is_err() {
-            fs::rename(staged, path)?;
-            self.done.push(Step::New(path.to_owned()));
-            return Ok(false);
+    pub fn replace(&mut self, staged: &Staged<'_>, folder: &Folder, way: &Path, name: &OsStr) -> io::Result<bool> {
+        let known = Known { way: way.to_owned(), id: folder.id()? };
+        match folder.kind(name)? {
+            None => {
+                staged.place.hand(&staged.name, folder, name)?;
+                self.done.push(Step::New(known, name.to_owned()));
+                return Ok(false);
+            }
+            Some(FileType::Directory) => return Err(io::ErrorKind::IsADirectory.into()),
+            Some(_) => {}
         }
-        let kept = staged.with_extension("before");
+        let mut kept = staged.name.clone();
+        kept.push(".before");
         // A second name where the disk has such a thing: then there is a file under that name all the time.
-        if fs::hard_link(path, &kept).is_err() {
-            fs::rename(path, &kept)?;
+        if folder.double(name, staged.place, &kept).is_err() {
+            folder.hand(name, staged.place, &kept)?;
         }
-        self.done.push(Step::Replaced(path.to_owned(), kept));
-        fs::rename(staged, path)?;
+        let beside = staged.known.clone();
+        self.done.push(Step::Replaced { folder: known, name: name.to_owned(), beside, kept });
+        staged.place.hand(&staged.name, folder, name)?;
         Ok(true)
     }
 
-    pub fn run(self) -> Result<()> {
+    /// Takes everything back; `shown` gives the path of a way for people.
+    pub fn run(self, base: &Folder, shown: &dyn Fn(&Path) -> PathBuf) -> Result<()> {
         for step in self.done.into_iter().rev() {
             match &step {
-                Step::Folder(path) => fs::remove_dir(path).with_context(|| path.display().to_string())?,
-                Step::New(path) => fs::remove_file(path).with_context(|| path.display().to_string())?,
-                Step::Replaced(path, kept) => fs::rename(kept, path).with_context(|| path.display().to_string())?,
+                Step::Folder(way) => {
+                    let parent = base.below(way.parent().unwrap_or(Path::new("")));
+                    let name = way.file_name().unwrap_or_default();
+                    parent
+                        .and_then(|parent| parent.remove_folder(name))
+                        .with_context(|| shown(way).display().to_string())?;
+                }
+                Step::New(folder, name) => {
+                    let removed = base.again(folder).and_then(|folder| folder.remove(name));
+                    removed.with_context(|| shown(&folder.way.join(name)).display().to_string())?;
+                }
+                Step::Replaced { folder, name, beside, kept } => {
+                    let there = base.again(folder);
+                    let back = there.and_then(|there| base.again(beside)?.hand(kept, &there, name));
+                    back.with_context(|| shown(&folder.way.join(name)).display().to_string())?;
+                }
             }
         }
         Ok(())
