@@ -1,6 +1,7 @@
 //! A JSON document in a file of its own, whole or not there, that its writer keeps locked for as long as it holds the file: the
 //! lock goes with the process, however that ends, and tells the living from the dead even across containers.
 
+use crate::plain::{self, Whose};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,8 +45,9 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<File> {
 }
 
 pub fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Found<T>> {
-    let file = File::open(path)?;
+    let file = plain::open(path, Whose::OfItsFolder, LARGEST)?;
     let mut text = Vec::new();
+    // It may be growing.
     (&file).take(LARGEST).read_to_end(&mut text)?;
     let value = serde_json::from_slice(&text).map_err(|error| io::Error::other(format!("it is damaged: {error}")))?;
     let modified = Timestamp::try_from(file.metadata()?.modified()?).map_err(io::Error::other)?;

@@ -10,6 +10,7 @@ pub use past::{Counts, Past};
 use crate::document::{self, Found, Life, PARTIAL};
 use crate::error::{Fault, Result};
 use crate::monitor::Monitor;
+use crate::plain;
 use crate::record::{Problem, Record, State};
 use jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
@@ -161,7 +162,7 @@ impl History {
 
     /// Newest first. Counted first and removed then: who is killed in between has lost nothing and counted nothing twice.
     fn forget(&self, runs: &[String]) {
-        let Ok(lock) = File::create(self.folder.join(".forgetting")) else { return };
+        let Ok(lock) = plain::lock_file(&self.folder.join(".forgetting")) else { return };
         // Another process is at it.
         if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
             return;

@@ -5,6 +5,7 @@
 
 use crate::error::{Fault, Kind, Result};
 use rustix::event::Timespec;
+use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -19,13 +20,24 @@ static SIGNAL: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 pub fn install() -> Result<()> {
     let signal = SIGNAL.get_or_init(|| Arc::new(AtomicUsize::new(0)));
     let asked = Arc::new(AtomicBool::new(false));
-    for number in [SIGINT, SIGTERM, SIGHUP] {
+    // What is ignored at the start stays so: `nohup` means that the end of the terminal is not the end of the run.
+    for number in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|number| !is_ignored(*number)) {
         // The order matters: the shutdown is armed by the flag that the second registration sets.
         signal_hook::flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&asked))?;
         signal_hook::flag::register(number, Arc::clone(&asked))?;
         signal_hook::flag::register_usize(number, Arc::clone(signal), number as usize)?;
     }
+    // Without a handler a file that grows beyond `ulimit -f` ends the process where it stands; with one the write fails.
+    signal_hook::flag::register(Signal::XFSZ.as_raw(), Arc::default())?;
     Ok(())
+}
+
+/// Whether whoever started this process had the signal ignored. Ask before a handler is installed.
+pub fn is_ignored(number: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    number > 0 && ignored >> (number - 1) & 1 == 1
 }
 
 /// The signal that asked the run to stop, if one did.
@@ -92,9 +104,10 @@ fn too_long(limit: Duration) -> Fault {
 
 /// Ends the process as a second signal would: for a run that neither a signal nor its limit can stop.
 pub fn insist() {
+    let signal = if is_ignored(SIGTERM) { Signal::KILL } else { Signal::TERM };
     loop {
         // The first may be the one that arms the handlers. Only a process that may not signal itself could fail here.
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+        let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
         std::thread::sleep(TICK);
     }
 }

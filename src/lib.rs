@@ -44,6 +44,7 @@ pub mod lookout;
 pub mod manifest;
 pub mod monitor;
 pub mod newfile;
+pub mod plain;
 pub mod postgres;
 pub mod privileges;
 pub mod process;

@@ -99,6 +99,9 @@ pub struct Manifest {
     /// Seconds by stage.
     #[serde(deserialize_with = "bounded::map::<_, _, 64>")]
     pub seconds: BTreeMap<String, f64>,
+    /// What the program that dumped warned of, although it ended well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::few_texts")]
+    pub warnings: Vec<String>,
     /// What must exist on a server that this is restored to.
     #[serde(deserialize_with = "requirements")]
     pub requires: Requirements,

@@ -13,9 +13,11 @@ mod service;
 
 pub use fence::Fence;
 pub use reader::ChildReader;
+pub use remarks::Remarks;
 pub use service::Service;
 
 use crate::error::Result;
+use reader::Running;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
@@ -70,7 +72,7 @@ const ANSWER_BYTES: u64 = 1 << 20;
 
 /// Runs a program to its end; an exit status other than 0 is an error that quotes its stderr.
 pub fn run(program: &Path, arguments: &[String], environment: &Environment) -> Result<Output> {
-    let mut reader = ChildReader::spawn(program, arguments, environment, ANSWER)?;
+    let mut reader = Running::spawn(program, arguments, environment, ANSWER)?;
     let mut bytes = Vec::new();
     reader.by_ref().take(ANSWER_BYTES).read_to_end(&mut bytes)?;
     Ok(Output { stdout: String::from_utf8_lossy(&bytes).into_owned(), stderr: reader.remarks() })

@@ -166,6 +166,8 @@ pub struct About {
     pub note: Option<String>,
     /// Whether a script without pg_dump's trailer, or an archive without all of its data, is an error.
     pub must_be_whole: bool,
+    /// What the program that dumped warned of.
+    pub warnings: Vec<String>,
 }
 
 impl Write for Deposit<'_> {
@@ -243,6 +245,7 @@ impl Deposit<'_> {
             note: about.note,
             verified,
             seconds,
+            warnings: about.warnings,
             requires: script.requirements,
             tables: script.tables,
             chunks: packed.chunks,

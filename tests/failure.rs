@@ -2,12 +2,18 @@
 
 #[path = "failure/disk.rs"]
 mod disk;
+#[path = "failure/heard.rs"]
+mod heard;
 #[path = "failure/host.rs"]
 mod host;
+#[path = "failure/ignored.rs"]
+mod ignored;
 #[path = "failure/interrupt.rs"]
 mod interrupt;
 #[path = "failure/memory.rs"]
 mod memory;
+#[path = "failure/pipes.rs"]
+mod pipes;
 #[path = "failure/program.rs"]
 mod program;
 #[path = "failure/secrets.rs"]

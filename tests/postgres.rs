@@ -212,9 +212,9 @@ fn a_snapshot_holds_while_rows_are_added() {
     let mut control = Control::open(&server(&[]).for_database(&database)).unwrap();
     let snapshot = control.snapshot().unwrap();
     cluster().psql(&database, "INSERT INTO t VALUES ('later')");
-    let (mut reader, _environment) = dump(&control, &snapshot.name, Format::Plain);
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
+    let (reader, _environment) = dump(&control, &snapshot.name, Format::Plain);
+    let (text, remarks) = reader.through(|dump| Ok(std::io::read_to_string(dump)?)).unwrap();
+    assert_eq!(remarks.into_lines(), [""; 0]);
     assert!(text.contains("before") && !text.contains("later"), "{text}");
     control.alive().unwrap();
     assert!(snapshot.lsn.unwrap().contains('/') && snapshot.pg_snapshot.contains(':') && snapshot.timeline == Some(1));
@@ -331,16 +331,18 @@ fn a_running_dump_shows_no_secret() {
     cluster().psql(&database, "CREATE TABLE t AS SELECT repeat('x', 1000) AS word FROM generate_series(1, 10000)");
     let mut control = Control::open(&server(&[]).for_database(&database)).unwrap();
     let name = control.snapshot().unwrap().name;
-    let (mut reader, _environment) = dump(&control, &name, Format::Plain);
-    // The dump is bigger than the pipe, so after the first byte pg_dump still runs.
-    reader.read_exact(&mut [0]).unwrap();
-    for file in ["cmdline", "environ"] {
-        let text = fs::read(format!("/proc/{}/{file}", reader.id())).unwrap();
+    let (reader, _environment) = dump(&control, &name, Format::Plain);
+    let process = reader.id();
+    let look = |dump: &mut dyn Read| {
+        // The dump is bigger than the pipe, so after the first byte pg_dump still runs.
+        dump.read_exact(&mut [0]).unwrap();
+        Ok(["cmdline", "environ"].map(|file| fs::read(format!("/proc/{process}/{file}")).unwrap()))
+    };
+    for text in reader.through(look).unwrap().0 {
         let text = String::from_utf8_lossy(&text);
         assert!(text.contains("PGDATABASE") || text.contains("--snapshot"), "{text}");
         assert!(!text.contains(PASSWORD) && !text.contains("PGPASSWORD"), "{text}");
     }
-    reader.read_to_end(&mut Vec::new()).unwrap();
 }
 
 #[test]
@@ -349,12 +351,15 @@ fn a_dump_whose_server_process_is_ended_is_a_read_error() {
     cluster().psql(&database, "CREATE TABLE t AS SELECT repeat('x', 1000) AS word FROM generate_series(1, 20000)");
     let mut control = Control::open(&server(&[]).for_database(&database)).unwrap();
     let name = control.snapshot().unwrap().name;
-    let (mut reader, _environment) = dump(&control, &name, Format::Custom);
-    reader.read_exact(&mut [0]).unwrap();
+    let (reader, _environment) = dump(&control, &name, Format::Custom);
     let end = format!(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}' AND application_name = 'pg_dump'"
     );
-    cluster().psql("postgres", &end);
-    let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
+    let cut = |dump: &mut dyn Read| {
+        dump.read_exact(&mut [0]).unwrap();
+        cluster().psql("postgres", &end);
+        Ok(())
+    };
+    let error = reader.through(cut).unwrap_err();
     assert!(error.to_string().starts_with("pg_dump failed with exit status 1: "), "{error}");
 }

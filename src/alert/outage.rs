@@ -1,8 +1,10 @@
 //! When people are told: at the first failure after a success, and at the first success after a failure.
 
+use super::outbox::LARGEST;
 use crate::error::Result;
 use crate::manifest;
 use crate::newfile::NewFile;
+use crate::plain::{self, Whose};
 use crate::record::{Record, State, Task};
 use anyhow::Context;
 use jiff::Timestamp;
@@ -91,7 +93,7 @@ impl Outages {
     pub fn load(&self, database: &str, server: &str, task: Task) -> Result<Outage> {
         let path = self.path(database, server, task);
         let shown = || format!("read \"{}\"", path.display());
-        match std::fs::read(&path) {
+        match plain::read(&path, Whose::OfItsFolder, LARGEST) {
             Ok(text) => serde_json::from_slice(&text).with_context(shown),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Outage::none(database, server, task)),
             Err(error) => Err(error).with_context(shown),

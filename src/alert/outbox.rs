@@ -3,12 +3,15 @@
 use super::message::Message;
 use super::outage::write;
 use crate::error::Result;
+use crate::plain::{self, Whose};
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Of each channel the newest are kept; whoever sets a receiver right after a year has no use for all of them.
 const KEPT: usize = 20;
+/// No message is larger.
+pub(super) const LARGEST: u64 = 1 << 20;
 
 #[derive(Debug, Clone)]
 pub struct Outbox {
@@ -55,7 +58,7 @@ impl Outbox {
 
     /// None where another process delivers it or has done so.
     pub fn claim(&self, path: &Path) -> Option<Claim> {
-        let file = File::open(path).ok()?;
+        let file = plain::open(path, Whose::OfItsFolder, LARGEST).ok()?;
         // Where the file system knows no locks, it may be delivered twice.
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             return None;

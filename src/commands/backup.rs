@@ -19,6 +19,7 @@ use crate::upkeep::Upkeep;
 use crate::vault::{Adopt, Vault};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 
 pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
     let mut prepared = Prepared::new(&args.run, console)?;
@@ -41,13 +42,21 @@ fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<
     let databases = config::databases(&args.run, &prepared.plan.settings)?;
     let location = prepared.vault.store.location();
     let alone = matches!(&databases, Databases::Named(names) if names.len() == 1);
+    let untold = RefCell::new(None);
     let outcomes = prepared.backups(console).all(&databases, Cause::Manual, |outcome| match &outcome.result {
-        // A closed stdout is told at the end.
-        Ok(manifest) if !args.json => drop(console.text(&summary(manifest, &location))),
+        Ok(manifest) if !args.json => {
+            // No reason to stop; it is told at the end.
+            if let Err(error) = console.text(&summary(manifest, &location)) {
+                untold.replace(Some(error));
+            }
+        }
         Err(error) if !alone => console.tell(error),
         _ => {}
     })?;
     let code = exit_code(&outcomes);
+    if let Some(error) = untold.into_inner() {
+        return Err(error.context("the backups are made, but what came of them cannot be written to stdout"));
+    }
     if !alone {
         let documents = outcomes.iter().map(|outcome| document(outcome, &location)).collect::<Result<Vec<_>>>()?;
         console.result("", &documents)?;

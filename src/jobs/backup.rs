@@ -16,11 +16,11 @@ use crate::postgres::dump;
 use crate::postgres::locks;
 use crate::postgres::settings::Settings;
 use crate::postgres::tools;
-use crate::process::ChildReader;
+use crate::process::{ChildReader, Remarks};
 use crate::stream::drain;
-use crate::vault::{About, Adopt, Taking, Vault};
+use crate::vault::{About, Adopt, Deposit, Taking, Vault};
 use jiff::Timestamp;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,13 +72,8 @@ pub fn backup(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor)
     // Pinned to the server that knows the snapshot: a host name may stand for several.
     let environment = control.settings().child_environment()?;
     let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment, plan.stall)?;
-    let mut child = child.when_stalled(STALLED);
-    let dumped = drain(&mut child, monitor, |bytes| {
-        deposit.write_all(bytes)?;
-        monitor.stored(deposit.stored());
-        Ok(())
-    });
-    dumped.map_err(locks::of_dump)?;
+    let dumped = child.when_stalled(STALLED).through(|dump| store(dump, &mut deposit, monitor));
+    let warnings = heard(dumped.map_err(locks::of_dump)?.1, monitor);
     control.alive()?;
 
     let about = About {
@@ -91,10 +86,27 @@ pub fn backup(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor)
         origin: Some(Origin::Backup),
         note: plan.note.clone(),
         must_be_whole: true,
+        warnings,
     };
     let manifest = deposit.finish(about, monitor)?;
     monitor.end();
     Ok(manifest)
+}
+
+/// Hands the dump to the store, to its end.
+fn store(dump: &mut dyn Read, deposit: &mut Deposit<'_>, monitor: &dyn Monitor) -> Result<()> {
+    drain(dump, monitor, |bytes| {
+        deposit.write_all(bytes)?;
+        monitor.stored(deposit.stored());
+        Ok(())
+    })
+}
+
+/// Tells what the program that dumped had to say although it ended well.
+fn heard(remarks: Remarks, monitor: &dyn Monitor) -> Vec<String> {
+    let lines = remarks.into_lines();
+    lines.iter().for_each(|line| monitor.warn(line));
+    lines
 }
 
 /// What names a backup and gives it its place in its series.

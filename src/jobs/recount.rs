@@ -9,6 +9,7 @@ use crate::postgres::tools;
 use crate::process::ChildReader;
 use crate::stream::drain;
 use crate::stream::tables::Tables;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,12 +39,16 @@ pub fn recount(
         arguments.push("--no-unlogged-table-data".to_owned());
     }
     monitor.begin(&format!("compare {}", manifest.id), Some(manifest.plain.bytes));
-    let mut dump = ChildReader::spawn(&pg_dump.path, &arguments, &environment, STALL)?;
-    drain(&mut dump, monitor, |bytes| {
-        tables.update(bytes);
-        Ok(())
-    })?;
+    let dump = ChildReader::spawn(&pg_dump.path, &arguments, &environment, STALL)?;
+    let count = |dump: &mut dyn Read| {
+        drain(dump, monitor, |bytes| {
+            tables.update(bytes);
+            Ok(())
+        })
+    };
+    let ((), remarks) = dump.through(count)?;
     monitor.end();
+    remarks.into_lines().iter().for_each(|line| monitor.warn(line));
     let found = tables.finish();
     if found.more_tables {
         return Err(Fault::failed(format!(

@@ -18,7 +18,7 @@ use crate::postgres::scratch::Loader;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{self, APPLICATION, State, Target};
 use crate::postgres::tools::{self, Tool};
-use crate::process::{self, ChildReader};
+use crate::process::{self, ChildReader, Remarks};
 use crate::script::Requirements;
 use crate::stream::drain;
 use crate::stream::tables::Tables;
@@ -202,8 +202,13 @@ fn undo(plan: &Plan, target: &Target, monitor: &dyn Monitor) {
         _ => Ok(()),
     };
     if let Err(left) = undone {
-        monitor
-            .warn(&format!("database \"{}\" is left half restored, and could not be reset: {left:#}", plan.database));
+        // A transaction that did not end was taken back by the server.
+        let how = if plan.jobs > 1 {
+            "is left half restored"
+        } else {
+            "was made for this restore, holds nothing of it or all of it"
+        };
+        monitor.warn(&format!("database \"{}\" {how}, and could not be removed: {left:#}", plan.database));
     }
 }
 
@@ -248,12 +253,14 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
     let requires = requirements(&pg_restore.path, spool.path(), &environment)?;
     lacking(&requires, plan)?;
     if plan.jobs > 1 {
-        return parallel(&pg_restore.path, spool.path(), plan);
+        return parallel(&pg_restore.path, spool.path(), plan, monitor);
     }
     let mut arguments = vec!["--file=-".to_owned()];
     arguments.push(spool.path().display().to_string());
-    let mut script = ChildReader::spawn(&pg_restore.path, &arguments, &environment, ARCHIVE_STALL)?;
-    execute(&mut script, plan, target, manifest, monitor)
+    let script = ChildReader::spawn(&pg_restore.path, &arguments, &environment, ARCHIVE_STALL)?;
+    let (loaded, remarks) = script.through(|script| execute(script, plan, target, manifest, monitor))?;
+    heard(remarks, monitor);
+    Ok(loaded)
 }
 
 /// With several jobs pg_restore talks to the server itself, and nobody leaves out what the server does not know.
@@ -274,13 +281,22 @@ fn pg_restore(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<Tool>
 /// Only pg_restore can tell what an archive needs.
 fn requirements(pg_restore: &Path, spool: &Path, environment: &process::Environment) -> Result<Requirements> {
     let arguments = ["--schema-only".to_owned(), "--file=-".to_owned(), spool.display().to_string()];
-    let mut script = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
+    let script = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
     let mut tables = Tables::default();
-    drain(&mut script, &Silent, |bytes| {
-        tables.update(bytes);
-        Ok(())
-    })?;
+    let count = |script: &mut dyn Read| {
+        drain(script, &Silent, |bytes| {
+            tables.update(bytes);
+            Ok(())
+        })
+    };
+    // What it has to say, it says again when it restores.
+    let ((), _again) = script.through(count)?;
     Ok(tables.finish().requirements)
+}
+
+/// Tells what pg_restore had to say although it ended well.
+fn heard(remarks: Remarks, monitor: &dyn Monitor) {
+    remarks.into_lines().iter().for_each(|line| monitor.warn(line));
 }
 
 fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
@@ -296,7 +312,7 @@ fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
     Ok(spool)
 }
 
-fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan) -> Result<Loaded> {
+fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, monitor: &dyn Monitor) -> Result<Loaded> {
     let mut arguments = vec!["--exit-on-error".to_owned(), "--no-password".to_owned(), format!("--jobs={}", plan.jobs)];
     // The bare name would be taken for connection settings where it looks like such.
     let name = plan.database.replace('\\', "\\\\").replace('\'', "\\'");
@@ -312,8 +328,9 @@ fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan) -> Result<Loaded> {
     let session = plan.own.as_ref().map(|own| properties::attempt(own, &settings)).transpose()?.unwrap_or_default();
     let mut environment = settings.with_session(&session).child_environment()?;
     environment.set("PGAPPNAME", APPLICATION);
-    let mut child = ChildReader::spawn(pg_restore, &arguments, &environment, Duration::MAX)?;
-    child.read_to_end(&mut Vec::new())?;
+    let child = ChildReader::spawn(pg_restore, &arguments, &environment, Duration::MAX)?;
+    let ((), remarks) = child.through(|_| Ok(()))?;
+    heard(remarks, monitor);
     let done = plan.own.as_ref().map(|own| properties::give(own, &settings)).transpose()?.unwrap_or_default();
     Ok(Loaded { skipped: done.skipped, given: done.given, ..Loaded::default() })
 }

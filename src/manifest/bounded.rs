@@ -60,6 +60,12 @@ pub fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error
     Ok(texts.into_iter().map(|text| text.0).collect())
 }
 
+/// Warnings, of which a child is heard with a few.
+pub fn few_texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let texts: Vec<Text> = list::<_, _, 64>(from)?;
+    Ok(texts.into_iter().map(|text| text.0).collect())
+}
+
 pub fn set<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<String>, D::Error> {
     Ok(texts(from)?.into_iter().collect())
 }

@@ -1,9 +1,13 @@
 //! A connection on which every answer is waited for, but neither for ever nor beyond a signal or the limit of a run: a line may die
 //! without a word, and something on the way may keep it open all the same.
 
-use super::apart;
+use super::apart::{self, Apart};
 use crate::error::{Fault, Result};
 use postgres::Client;
+use std::time::Duration;
+
+/// A server that is well takes leave at once.
+const LEAVE: Duration = Duration::from_secs(2);
 
 pub(super) struct Line {
     /// None once an answer has been given up, for it may still come.
@@ -26,5 +30,14 @@ impl Line {
         })?;
         self.client = Some(client);
         answer
+    }
+}
+
+impl Drop for Line {
+    /// The driver would wait without end for a server that owes it something.
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            let _ = Apart::begin(move || drop(client)).within(LEAVE);
+        }
     }
 }

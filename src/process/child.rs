@@ -1,6 +1,6 @@
 //! One child process: started, waited for, killed with its group.
 
-use super::remarks::Remarks;
+use super::remarks::Listener;
 use super::{Account, Environment, Fence};
 use crate::error::{Fault, Kind, Result};
 use crate::interrupt;
@@ -18,7 +18,7 @@ const PIPE: usize = 1 << 20;
 pub(super) struct Child {
     name: String,
     process: std::process::Child,
-    remarks: Remarks,
+    remarks: Listener,
     ended: Option<ExitStatus>,
 }
 
@@ -47,7 +47,7 @@ impl Child {
         }
         let mut process = command.spawn().map_err(|error| cannot_run(program, &error))?;
         let stderr = process.stderr.take().ok_or_else(|| Fault::failed(format!("{name} has no stderr")))?;
-        Ok(Child { name, process, remarks: Remarks::of(stderr), ended: None })
+        Ok(Child { name, process, remarks: Listener::of(stderr), ended: None })
     }
 
     pub(super) fn name(&self) -> &str {

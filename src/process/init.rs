@@ -2,6 +2,7 @@
 //! parent. Whatever such a container runs beside, by `docker exec` or by a `pg_dump` that is a script, leaves no zombie.
 
 use crate::error::{Fault, Result};
+use crate::interrupt;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -18,7 +19,8 @@ pub fn is_first() -> bool {
 
 /// Runs a program to its end, with these variables beside its own, and gives its exit code, as a shell would.
 pub fn supervise(program: &Path, arguments: &[OsString], variables: Vec<(String, OsString)>) -> Result<u8> {
-    let mut signals = Signals::new([SIGCHLD, SIGTERM, SIGINT, SIGHUP])?;
+    let heard = [SIGTERM, SIGINT, SIGHUP].into_iter().filter(|number| !interrupt::is_ignored(*number));
+    let mut signals = Signals::new(heard.chain([SIGCHLD]))?;
     // In a group of its own: what a terminal sends to its whole group would arrive twice.
     let child = Command::new(program).args(arguments).envs(variables).process_group(0).spawn();
     let child = child.map_err(|error| Fault::failed(format!("cannot start \"{}\": {error}", program.display())))?;

@@ -2,6 +2,7 @@
 
 use super::Environment;
 use super::child::{Child, enlarge};
+use super::remarks::Remarks;
 use crate::error::{Fault, Result, into_io};
 use crate::interrupt;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -10,9 +11,12 @@ use std::path::Path;
 use std::process::{ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
-/// Reads a child's stdout. End of file means that the child ended with exit status 0; every other end is a read error, and
-/// stays one however often it is read again. A signal ends a read within [`interrupt::TICK`].
-pub struct ChildReader {
+/// A child whose stdout is read to its end, and whose warnings come with the end: nobody reads it without being handed them.
+pub struct ChildReader(Running);
+
+/// A child's stdout. End of file means that the child ended with exit status 0; every other end is a read error, and stays one however
+/// often it is read again. A signal ends a read within [`interrupt::TICK`].
+pub(super) struct Running {
     child: Child,
     stdout: ChildStdout,
     stall: Duration,
@@ -35,25 +39,44 @@ impl ChildReader {
         environment: &Environment,
         stall: Duration,
     ) -> Result<ChildReader> {
-        let mut child = Child::spawn(program, arguments, environment, Stdio::null(), Stdio::piped(), None, None)?;
-        let stdout = child.process().stdout.take();
-        let stdout = stdout.ok_or_else(|| Fault::failed(format!("{} has no stdout", child.name())))?;
-        enlarge(&stdout);
-        Ok(ChildReader { child, stdout, stall, advice: None, state: State::Running })
+        Running::spawn(program, arguments, environment, stall).map(ChildReader)
     }
 
     /// The same with a hint for the error when it has waited too long.
     pub fn when_stalled(self, advice: &'static str) -> ChildReader {
-        ChildReader { advice: Some(advice), ..self }
+        ChildReader(Running { advice: Some(advice), ..self.0 })
     }
 
     /// The child's process id, which is also its group's.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.0.child.id()
     }
 
-    /// The last part of what the child said on stderr: warnings, once it ended well.
-    pub fn remarks(&self) -> String {
+    /// Hands its output to `read`, and reads what that leaves to the end. Gives what `read` gave, and what the child had to say.
+    pub fn through<T>(mut self, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<(T, Remarks)> {
+        let value = read(&mut self.0)?;
+        io::copy(&mut self.0, &mut io::sink())?;
+        let Running { child, .. } = self.0;
+        Ok((value, Remarks::of(child.name(), &child.remarks())))
+    }
+}
+
+impl Running {
+    pub(super) fn spawn(
+        program: &Path,
+        arguments: &[String],
+        environment: &Environment,
+        stall: Duration,
+    ) -> Result<Running> {
+        let mut child = Child::spawn(program, arguments, environment, Stdio::null(), Stdio::piped(), None, None)?;
+        let stdout = child.process().stdout.take();
+        let stdout = stdout.ok_or_else(|| Fault::failed(format!("{} has no stdout", child.name())))?;
+        enlarge(&stdout);
+        Ok(Running { child, stdout, stall, advice: None, state: State::Running })
+    }
+
+    /// The last part of what the child said on stderr.
+    pub(super) fn remarks(&self) -> String {
         self.child.remarks()
     }
 
@@ -95,7 +118,7 @@ impl ChildReader {
     }
 }
 
-impl Read for ChildReader {
+impl Read for Running {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.state {
             State::Running if buffer.is_empty() => return Ok(0),
@@ -129,7 +152,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(30);
 
-    fn failure(mut reader: ChildReader) -> (Vec<u8>, anyhow::Error) {
+    fn failure(ChildReader(mut reader): ChildReader) -> (Vec<u8>, anyhow::Error) {
         let mut bytes = Vec::new();
         let error = reader.read_to_end(&mut bytes).unwrap_err();
         assert!(reader.read(&mut [0; 8]).is_err(), "a failed child must not turn into an end of file later");
@@ -138,10 +161,13 @@ mod tests {
 
     #[test]
     fn a_child_that_ends_well_is_read_to_its_end() {
-        let mut reader = shell("echo half; echo careful >&2; echo whole", LONG);
-        let mut text = String::new();
-        reader.read_to_string(&mut text).unwrap();
-        assert_eq!((text.as_str(), reader.remarks().as_str()), ("half\nwhole\n", "careful"));
+        let reader = shell("echo half; echo careful >&2; echo whole", LONG);
+        let read = reader.through(|output| Ok(io::read_to_string(output)?)).unwrap();
+        assert_eq!((read.0.as_str(), read.1.into_lines()), ("half\nwhole\n", vec!["careful".to_owned()]));
+        // Who does not read to the end learns how it ended all the same.
+        let (_, remarks) = shell("echo words; echo careful >&2", LONG).through(|_| Ok(())).unwrap();
+        assert_eq!(remarks.into_lines(), ["careful"]);
+        assert!(shell("echo words; exit 3", LONG).through(|_| Ok(())).is_err());
     }
 
     #[test]
@@ -187,7 +213,7 @@ mod tests {
         let (bytes, error) = failure(shell("echo words; sleep 60 & exit 3", Duration::MAX));
         assert!(bytes == b"words\n" && error.to_string().contains("exit status 3"), "{error:#}");
         let mut text = String::new();
-        shell("sleep 60 & sleep 0.3; echo words", Duration::MAX).read_to_string(&mut text).unwrap();
+        shell("sleep 60 & sleep 0.3; echo words", Duration::MAX).0.read_to_string(&mut text).unwrap();
         assert!(text == "words\n" && begun.elapsed() < LONG);
     }
 
@@ -199,7 +225,7 @@ mod tests {
 
     #[test]
     fn dropping_the_reader_kills_the_whole_group() {
-        let mut reader = shell("sleep 300 & echo $!; wait", LONG);
+        let ChildReader(mut reader) = shell("sleep 300 & echo $!; wait", LONG);
         let mut line = [0; 16];
         let length = reader.read(&mut line).unwrap();
         let grandchild = String::from_utf8_lossy(&line[..length]).trim().to_owned();
@@ -229,7 +255,7 @@ mod tests {
     #[test]
     fn a_child_sees_only_the_environment_it_is_given() {
         let mut text = String::new();
-        shell("env", LONG).read_to_string(&mut text).unwrap();
+        shell("env", LONG).0.read_to_string(&mut text).unwrap();
         assert!(!text.contains("CARGO"), "{text}");
     }
 }

@@ -12,20 +12,69 @@ const KEPT: usize = 8 * 1024;
 /// How long to wait for the last words of a child that has ended. Only a process that left the group can still hold the pipe.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// So many are told of one child, and so many characters of each.
+const MOST: usize = 20;
+const LONGEST: usize = 500;
+
+/// What a child that ended well had to say: warnings, without what it reports only because it was asked to be verbose.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[must_use = "a program's warnings are for people, the log and the record"]
+pub struct Remarks(Vec<String>);
+
+impl Remarks {
+    /// Takes apart what the program of this name wrote. What explains a warning stays with it.
+    pub(super) fn of(program: &str, text: &str) -> Remarks {
+        let own = format!("{program}: ");
+        let mut told: Vec<String> = Vec::new();
+        for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+            let said = line.strip_prefix(&own);
+            match (said, told.last_mut()) {
+                (Some(said), Some(last)) if said.starts_with("detail: ") || said.starts_with("hint: ") => {
+                    last.push_str("; ");
+                    last.push_str(said);
+                }
+                (Some(said), _) if !(said.starts_with("warning: ") || said.starts_with("error: ")) => {}
+                _ => told.push(line.to_owned()),
+            }
+        }
+        let more = told.len().saturating_sub(MOST);
+        told.truncate(MOST);
+        told.iter_mut().for_each(|line| shorten(line));
+        if more > 0 {
+            told.push(format!("{program}: and {more} more"));
+        }
+        Remarks(told)
+    }
+
+    /// One text each.
+    pub fn into_lines(self) -> Vec<String> {
+        self.0
+    }
+}
+
+/// Cuts what is too long, and leaves out NUL, which no document holds.
+fn shorten(line: &mut String) {
+    line.retain(|c| c != '\0');
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        line.truncate(end);
+        line.push('…');
+    }
+}
+
 #[derive(Default)]
 struct Tail {
     bytes: VecDeque<u8>,
     dropped: u64,
 }
 
-pub(super) struct Remarks {
+pub(super) struct Listener {
     tail: Arc<Mutex<Tail>>,
     ended: Receiver<()>,
 }
 
-impl Remarks {
+impl Listener {
     /// Starts the thread that reads `stderr`; it ends with the pipe.
-    pub(super) fn of(stderr: ChildStderr) -> Remarks {
+    pub(super) fn of(stderr: ChildStderr) -> Listener {
         let tail = Arc::new(Mutex::new(Tail::default()));
         let (sender, ended) = mpsc::channel();
         let kept = Arc::clone(&tail);
@@ -34,7 +83,7 @@ impl Remarks {
             // Nobody may be waiting any more.
             let _ = sender.send(());
         });
-        Remarks { tail, ended }
+        Listener { tail, ended }
     }
 
     /// Waits until everything that was said has been heard; call once the child has ended.
@@ -77,4 +126,25 @@ fn keep(tail: &mut Tail, bytes: &[u8]) {
     let over = tail.bytes.len().saturating_sub(KEPT);
     tail.bytes.drain(..over);
     tail.dropped += over as u64;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_told_from_chatter_and_keep_what_explains_them() {
+        let said = "pg_dump: last built-in OID is 16383\npg_dump: warning: there are circular constraints on this table:\n\
+                    pg_dump: detail: n\npg_dump: hint: You might not be able to restore it.\npg_dump: reading schemas\n\
+                    could not change directory\n\npg_dump: warning: two\n";
+        let told = [
+            "pg_dump: warning: there are circular constraints on this table:; detail: n; hint: You might not be able to restore it.",
+            "could not change directory",
+            "pg_dump: warning: two",
+        ];
+        assert_eq!(Remarks::of("pg_dump", said).into_lines(), told);
+        assert!(Remarks::of("pg_dump", "pg_dump: detail: of nothing\n").into_lines().is_empty());
+        let many = Remarks::of("x", &format!("{}\n", "\u{e9}".repeat(600)).repeat(30)).into_lines();
+        assert_eq!((many.len(), many[0].chars().count(), many[20].as_str()), (21, 501, "x: and 10 more"));
+    }
 }

@@ -109,12 +109,25 @@ impl Requirements {
     }
 }
 
-/// The role of `ALTER … OWNER TO role`, given what comes after the first word.
+/// The role of `ALTER … OWNER TO role`, given what comes after the first word. None where the statement does anything else too, or where
+/// `owner` is the name of what is renamed.
 pub fn owner(mut tokens: Tokens<'_>) -> Option<Token<'_>> {
+    let mut before = [None; 3];
     while let Some(token) = tokens.next() {
         if token.is("owner") && tokens.accept(&["to"]) {
-            return tokens.next();
+            let role = tokens.next();
+            let last = matches!(tokens.next(), None | Some(Token::Mark(b';')));
+            return role.filter(|_| last && !renames(before));
         }
+        before = [before[1], before[2], Some(token)];
     }
     None
+}
+
+/// Whether these three tokens begin `RENAME [COLUMN|ATTRIBUTE|CONSTRAINT] name`, or a list of actions.
+fn renames(before: [Option<Token<'_>>; 3]) -> bool {
+    let is = |at: usize, word: &str| before[at].is_some_and(|token| token.is(word));
+    let qualified = |at: usize| before[at] == Some(Token::Mark(b'.'));
+    let kind = ["column", "attribute", "constraint"].iter().any(|kind| is(2, kind));
+    is(2, "rename") && !qualified(1) || kind && is(1, "rename") && !qualified(0) || before[2] == Some(Token::Mark(b','))
 }

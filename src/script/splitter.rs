@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const LONGEST_META: usize = 1024;
 /// A statement's buffer is given back when one statement made it larger than this.
 const BUFFER_TO_KEEP: usize = 1 << 20;
+/// What some editors write before the text, and `psql` passes over.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One thing that the script says. Lines count from 1 and are those on which the thing begins.
 #[derive(Debug, PartialEq)]
@@ -68,6 +70,8 @@ pub struct Splitter {
     keep: Keep,
     /// Whether the script's own SETs say what a backslash means; else who runs it does.
     reads_settings: bool,
+    /// Whether anything has come.
+    begun: bool,
     place: Place,
     /// What earlier pieces held of the current statement.
     text: Vec<u8>,
@@ -89,6 +93,7 @@ impl Splitter {
             marker: Marker::new(),
             keep,
             reads_settings: true,
+            begun: false,
             place: Place::Sql,
             text: Vec::new(),
             open: false,
@@ -114,6 +119,9 @@ impl Splitter {
     /// An error of `sink` ends the work; with [`Keep::Head`] there is no other.
     pub fn feed(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<usize> {
         let mut at = 0;
+        if !bytes.is_empty() && !mem::replace(&mut self.begun, true) && bytes.starts_with(MARK) {
+            at = MARK.len();
+        }
         while at < bytes.len() {
             let before = self.place;
             match self.place {

@@ -172,6 +172,36 @@ fn text_behind_a_copy_header_is_an_error() {
 }
 
 #[test]
+fn an_owner_is_what_stands_last_and_no_name_of_a_column() {
+    use super::owner;
+    for (statement, role) in [
+        ("ALTER TABLE a OWNER TO b;", Some("b")),
+        ("ALTER TABLE public.rename OWNER TO b", Some("b")),
+        ("ALTER TABLE a.rename.attribute OWNER TO b", Some("b")),
+        ("ALTER FUNCTION f(owner text) OWNER TO \"B\";", Some("B")),
+        ("ALTER TABLE a RENAME COLUMN owner TO holder;", None),
+        ("ALTER TABLE a RENAME owner TO holder;", None),
+        ("ALTER TABLE a /* owner to x */ rename -- x\n column owner to holder", None),
+        ("ALTER TYPE a RENAME ATTRIBUTE owner TO holder CASCADE;", None),
+        ("ALTER TYPE a RENAME ATTRIBUTE owner TO holder;", None),
+        ("ALTER TABLE a RENAME CONSTRAINT owner TO holder;", None),
+        ("ALTER TABLE owner RENAME TO holder;", None),
+        ("ALTER TABLE a OWNER TO b, ADD c int;", None),
+        ("ALTER TABLE a ADD c int, OWNER TO b;", None),
+    ] {
+        let mut tokens = Tokens::new(statement.as_bytes());
+        tokens.next();
+        assert_eq!(owner(tokens).and_then(|role| role.name()).as_deref(), role, "{statement}");
+    }
+}
+
+#[test]
+fn a_mark_of_the_byte_order_is_passed_over_at_the_start_alone() {
+    let (events, _) = told(&[b"\xef\xbb\xbfSELECT 1;\nSELECT '\xef\xbb\xbf';"], WHOLE).unwrap();
+    assert_eq!(events, ["1 true SELECT 1;", "2 true SELECT '\u{feff}';"]);
+}
+
+#[test]
 fn requirements_are_collected() {
     let mut found = Requirements::default();
     for statement in [

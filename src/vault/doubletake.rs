@@ -189,6 +189,7 @@ impl OldBackup {
             note: None,
             verified: Verified::ReadBack,
             seconds: BTreeMap::new(),
+            warnings: Vec::new(),
             requires: seen.script.requirements,
             tables: seen.script.tables,
             chunks: seen.chunks,

@@ -79,7 +79,9 @@ fn a_signal_ends_a_restore_whose_server_has_fallen_silent() {
     let (proxy, target) = (to_server(Toxic::Blackhole(bytes / 2)), target());
     let running = run(&proxy, &target).start();
     assert!(until(PATIENCE, || proxy.passed() > bytes / 2));
-    terminated(running).says(&format!("database \"{target}\" is left half restored, and could not be reset"));
+    terminated(running).says(&format!(
+        "database \"{target}\" was made for this restore, holds nothing of it or all of it, and could not be removed"
+    ));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What belongs to the server and to no database: roles, memberships, tablespaces.
 
-use super::{Plan, STALLED, server_note, taking};
+use super::{Plan, STALLED, heard, server_note, store, taking};
 use crate::error::{Fault, Result};
 use crate::manifest::{Format, Manifest, Origin};
 use crate::monitor::Monitor;
@@ -8,10 +8,8 @@ use crate::postgres::control::{self, Lock};
 use crate::postgres::{globals, tools};
 use crate::process::ChildReader;
 use crate::series::Series;
-use crate::stream::drain;
 use crate::vault::{About, Vault};
 use jiff::Timestamp;
-use std::io::Write;
 use std::time::Duration;
 
 const SERIES: Series = Series::Globals;
@@ -40,11 +38,8 @@ pub fn globals(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor
     let mut deposit = vault.begin(name, Format::Plain, plan.compression, 0)?;
     let environment = control.settings().child_environment()?;
     let child = ChildReader::spawn(&pg_dumpall.path, &arguments, &environment, plan.stall)?;
-    drain(&mut child.when_stalled(STALLED), monitor, |bytes| {
-        deposit.write_all(bytes)?;
-        monitor.stored(deposit.stored());
-        Ok(())
-    })?;
+    let dumped = child.when_stalled(STALLED).through(|dump| store(dump, &mut deposit, monitor))?;
+    let warnings = heard(dumped.1, monitor);
 
     let about = About {
         server: Some(server),
@@ -56,6 +51,7 @@ pub fn globals(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor
         origin: Some(Origin::Backup),
         note: plan.note.clone(),
         must_be_whole: true,
+        warnings,
     };
     let manifest = deposit.finish(about, monitor)?;
     monitor.end();

@@ -8,15 +8,15 @@ use crate::error::{Fault, Result};
 use crate::interrupt;
 use crate::manifest::ServerNote;
 use crate::monitor::Monitor;
+use crate::plain::{self, Whose};
 use crate::postgres::settings::Settings;
 use crate::postgres::tools::{self, Tool};
 use crate::process::{Account, Environment, Fence, Service};
 use crate::secret::Secret;
-use rustix::fs::{Mode, OFlags, open};
 use rustix::process::Signal;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -246,17 +246,6 @@ fn handed_over(folder: &Path, password: &Secret, account: Option<Account>) -> Re
     Ok(path.display().to_string())
 }
 
-/// Opens the lock in a folder of a name that anybody may use: no link is followed, and no pipe waited for. Folders of others are theirs.
-fn lock_in(folder: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(open(folder.join(LOCK), flags, Mode::empty())?);
-    let about = file.metadata()?;
-    match about.is_file() && about.uid() == rustix::process::geteuid().as_raw() {
-        true => Ok(file),
-        false => Err(io::ErrorKind::PermissionDenied.into()),
-    }
-}
-
 /// Removes the folders of those who were killed. Their servers went with them.
 fn sweep(monitor: &dyn Monitor) {
     for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
@@ -264,7 +253,7 @@ fn sweep(monitor: &dyn Monitor) {
             continue;
         }
         // One without a lock is being made, or is somebody else's.
-        let Ok(lock) = lock_in(&entry.path()) else { continue };
+        let Ok(lock) = plain::open(&entry.path().join(LOCK), Whose::Ours, u64::MAX) else { continue };
         if lock.try_lock().is_ok() && fs::remove_dir_all(entry.path()).is_ok() {
             monitor.info(&format!("removed \"{}\", which a run that was killed had left", entry.path().display()));
         }

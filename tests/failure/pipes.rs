@@ -1,0 +1,92 @@
+//! Pipes, devices, sockets, folders and links in the place of each file that pgbk keeps for itself.
+
+use super::*;
+use rustix::fs::{CWD, Mode, mkfifoat};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+
+const KINDS: [&str; 7] = ["pipe", "socket", "folder", "link to a pipe", "link to a device", "dangling link", "device"];
+
+/// Puts a thing of this kind under the name; false where this user cannot.
+fn put(kind: &str, path: &Path) -> bool {
+    let _ = fs::remove_file(path);
+    let beside = path.with_extension("beside");
+    match kind {
+        "pipe" => mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap(),
+        "socket" => drop(UnixListener::bind(path).unwrap()),
+        "folder" => fs::create_dir(path).unwrap(),
+        "link to a pipe" => {
+            mkfifoat(CWD, &beside, Mode::RUSR | Mode::WUSR).unwrap();
+            symlink(&beside, path).unwrap();
+        }
+        "link to a device" => symlink("/dev/zero", path).unwrap(),
+        "dangling link" => symlink("/nowhere/at/all", path).unwrap(),
+        _ => {
+            return std::process::Command::new("mknod")
+                .arg(path)
+                .args(["c", "1", "5"])
+                .status()
+                .is_ok_and(|done| done.success());
+        }
+    }
+    true
+}
+
+fn copy(from: &Path, to: &Path) {
+    assert!(std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+}
+
+#[test]
+fn no_file_of_the_state_holds_up_a_command_whatever_stands_in_its_place() {
+    let (place, database) = (folder(), small());
+    let seed = place.path().join("seed");
+    let at = |state: &Path, arguments: &[&str]| {
+        let run = pgbk(arguments.iter().copied()).server(cluster()).key().directory(&place.path().join("store"));
+        let run =
+            run.set("STATE_DIR", state.display()).set("DB_NAME", &database).set("WEBHOOK_URL", "http://127.0.0.1:9/");
+        run.set("CRON_SCHEDULE", "* * * * * *").set("RUN_TIMEOUT", "30s")
+    };
+    at(&seed, &["schedule", "--once"]).expect(0);
+    at(&seed, &["backup", "no_such_database"]).set("DB_NAME", "no_such_database").expect(4);
+    let known = files(&seed);
+    assert!(known.len() >= 4, "{known:?}");
+    let mut tried = 0;
+    for file in known.iter().map(|file| file.strip_prefix(&seed).unwrap()) {
+        for kind in KINDS {
+            let state = place.path().join("state");
+            let _ = fs::remove_dir_all(&state);
+            copy(&seed, &state);
+            if !put(kind, &state.join(file)) {
+                continue;
+            }
+            for command in [&["backup"][..], &["history"], &["status"]] {
+                // What hangs is killed, and that is no exit code of these.
+                let outcome = at(&state, command).end();
+                assert!(matches!(outcome.code, Some(0 | 1)), "{command:?}, {kind} for {file:?}: {outcome:#?}");
+                assert!(command != ["backup"] || outcome.code == Some(0), "{kind} for {file:?}: {outcome:#?}");
+                assert!(!outcome.err.contains("panicked"), "{kind} for {file:?}: {outcome:#?}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 60, "{tried}");
+}
+
+#[test]
+fn nothing_in_the_folder_for_temporary_files_holds_up_a_proof() {
+    let (place, database) = (folder(), small());
+    let run = pgbk(["backup", &database]).server(cluster()).key().directory(&place.path().join("store"));
+    run.expect(0);
+    for kind in KINDS {
+        let scratch = place.path().join("tmp/pgbk-scratch-x");
+        let _ = fs::remove_dir_all(place.path().join("tmp"));
+        fs::create_dir_all(&scratch).unwrap();
+        fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::set_permissions(place.path().join("tmp"), std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
+        put(kind, &scratch.join("owner.lock"));
+        let proof = run.args(["verify", "latest", "--database", &database, "--level", "restore"]);
+        let outcome = proof.set("TMPDIR", place.path().join("tmp").display()).set("VERIFY_SCRATCH", "cluster").end();
+        assert_eq!(outcome.code, Some(0), "{kind}: {outcome:#?}");
+        assert!(scratch.exists(), "{kind}");
+    }
+}
