@@ -155,7 +155,11 @@ prepare_attack() {
     export PGBK_CASES_DIR=$work/attack
     PGBK_CASES_PORT=$(free_port)
     export PGBK_CASES_PORT
-    [ ! -e "$folder/attack/setup.sh" ] || bash "$folder/attack/setup.sh" >>"$setup" 2>&1
+    [ -e "$folder/attack/setup.sh" ] || return 0
+    bash "$folder/attack/setup.sh" >>"$setup" 2>&1
+    # One of them looks for the server's files there.
+    mkdir -p "$work/attack/data"
+    ln -sfn "$work/attack/pg" "$work/attack/data/pg15"
 }
 
 finish() {

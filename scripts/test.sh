@@ -102,6 +102,8 @@ toolchain() {
 }
 
 run_tests() {
+    # Most tests wait for a server or for a fault to be over: twice as many as cores keep the cores busy.
+    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
     cargo test --locked --no-fail-fast ${features:+"$features"} 2>&1 | tee "$own/tests.log"
 }
 
