@@ -166,7 +166,8 @@ impl Manifest {
         if self.id.database() != self.database {
             return wrong("its id names another database");
         }
-        if self.taken_at != self.id.taken_at() {
+        // Format 2 states what the server's clock said, and an id that follows the order of its series.
+        if self.pgbk == OLDEST && self.taken_at != self.id.taken_at() {
             return wrong("its id names another time");
         }
         let extension = super::extension(self.dump.format, self.compression, self.encryption.is_some());
