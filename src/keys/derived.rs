@@ -8,6 +8,7 @@ use blake2::Blake2b;
 use blake2::digest::{Digest, consts::U32};
 use openssl::{hash::MessageDigest, pkcs5::pbkdf2_hmac};
 use std::collections::HashMap;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use zeroize::Zeroizing;
 
@@ -22,19 +23,32 @@ const MOST: usize = 4_096;
 type Known = HashMap<([u8; 8], [u8; 32]), Slot>;
 static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 
-/// Returns PBKDF2-HMAC-SHA256 of the password, as `openssl enc -pbkdf2` cuts it: 32 bytes of key, 16 of IV. A signal that has
-/// come is heeded before it starts; one derivation takes a fraction of a second.
+/// Returns PBKDF2-HMAC-SHA256 of the password, as `openssl enc -pbkdf2` cuts it: 32 bytes of key, 16 of IV. With a signal it is left
+/// to itself: on a busy host even one derivation may outlast the time that a run has to end in.
 pub(super) fn derive(password: &Secret, salt: &[u8; 8]) -> Result<Zeroizing<[u8; 48]>> {
-    interrupt::check()?;
-    // Threads that want the same wait for one of them, and others go on.
     let slot = slot(password, salt);
-    let derived = slot.get_or_init(|| {
-        let (mut derived, iterations) = (Zeroizing::new([0; 48]), super::ITERATIONS as usize);
-        let bytes = password.reveal().as_bytes();
-        pbkdf2_hmac(bytes, salt, iterations, MessageDigest::sha256(), derived.as_mut()).ok()?;
-        Some(derived)
-    });
-    derived.clone().ok_or_else(|| Fault::failed("OpenSSL could not derive the key from the password").into())
+    if slot.get().is_none() {
+        interrupt::check()?;
+        let (done, ended) = sync_channel(1);
+        let (slot, password, salt) = (Arc::clone(&slot), password.clone(), *salt);
+        std::thread::Builder::new().name("derive".into()).spawn(move || {
+            // Threads that want the same wait for one of them, and others go on.
+            slot.get_or_init(|| stretched(&password, &salt));
+            done.send(()).ok();
+        })?;
+        while ended.recv_timeout(interrupt::TICK) == Err(RecvTimeoutError::Timeout) {
+            interrupt::check()?;
+        }
+    }
+    let derived = slot.get().cloned().flatten();
+    derived.ok_or_else(|| Fault::failed("OpenSSL could not derive the key from the password").into())
+}
+
+fn stretched(password: &Secret, salt: &[u8; 8]) -> Derived {
+    let (mut derived, iterations) = (Zeroizing::new([0; 48]), super::ITERATIONS as usize);
+    let bytes = password.reveal().as_bytes();
+    pbkdf2_hmac(bytes, salt, iterations, MessageDigest::sha256(), derived.as_mut()).ok()?;
+    Some(derived)
 }
 
 fn slot(password: &Secret, salt: &[u8; 8]) -> Slot {
