@@ -24,6 +24,7 @@ Exit codes:
 
 const SECRETS: &str = "\
 Secrets come from the environment only:
+  DATABASE_URL           postgresql://user:password@host/database, where DB_HOST is not set
   DB_PASSWORD            for the server; VERIFY_DB_PASSWORD for that of VERIFY_DB_HOST
   S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY, S3_SESSION_TOKEN
                          for the store; the AWS chain (profile, role, ...) when unset
@@ -39,6 +40,7 @@ PGPASSFILE, PGSERVICE, PGSSLMODE and the other libpq variables work as they do f
 
 /// What comes from the environment only, and is never shown. Every name that is read as a secret is here.
 pub const SECRET_VARIABLES: &[&str] = &[
+    "DATABASE_URL",
     "DB_PASSWORD",
     "VERIFY_DB_PASSWORD",
     "S3_ACCESS_KEY_ID",

@@ -18,15 +18,24 @@ mod which;
 
 use crate::cli::{self, Command};
 use crate::console::Console;
+use crate::environment::connection::Place;
+use crate::environment::stray::{self, Stray};
 use crate::environment::{self, value};
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::manifest::{Format, Manifest};
+use crate::monitor::Monitor;
+use crate::shown::word;
 use clap::ArgMatches;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 
 /// Runs one command; the code is for findings that are no errors, such as damage found by `verify`.
 pub fn run(command: Command, console: &Console) -> Result<u8> {
+    if does_work(&command)
+        && let Some(told) = stray::describe(&strays())
+    {
+        console.warn(&told);
+    }
     match command {
         Command::Backup(args) => backup::run(&args, console),
         Command::Restore(args) => restore::run(&args, console),
@@ -43,6 +52,18 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Completions { shell } => completions::run(shell, console),
     }
+}
+
+/// Whether it depends on what is set; `doctor` makes a finding of it.
+fn does_work(command: &Command) -> bool {
+    use Command::{Backup, Prune, Restore, Schedule, Upload, Verify};
+    matches!(command, Backup(_) | Prune(_) | Restore(_) | Schedule(_) | Upload(_) | Verify(_))
+}
+
+/// Variables that are called like settings and are none.
+fn strays() -> Vec<Stray> {
+    let secrets = cli::SECRET_VARIABLES.iter().map(|name| (*name).to_owned());
+    environment::strays(&variables().into_iter().chain(secrets).collect::<Vec<_>>())
 }
 
 pub fn wants_json(command: &Command) -> bool {
@@ -76,6 +97,27 @@ fn variables_of(command: &clap::Command) -> Vec<String> {
     names
 }
 
+/// Returns what stands behind these arguments: where a connection URL may.
+pub fn place(before: &[&str]) -> Place {
+    let command = cli::command();
+    let Some(command) = before.iter().skip(1).find_map(|word| command.find_subcommand(word)) else {
+        return Place::Elsewhere;
+    };
+    let flag = before.last().and_then(|last| last.strip_prefix("--"));
+    let flag = flag.and_then(|flag| command.get_arguments().find(|argument| argument.get_long() == Some(flag)));
+    match flag.filter(|flag| flag.get_action().takes_values() && !flag.is_require_equals_set()) {
+        Some(flag) => match flag.get_long() {
+            Some("database" | "to") => Place::Database,
+            Some("host") => Place::Server,
+            _ => Place::Elsewhere,
+        },
+        None if command.get_positionals().any(|argument| argument.get_env() == Some("DB_NAME".as_ref())) => {
+            Place::Database
+        }
+        None => Place::Elsewhere,
+    }
+}
+
 /// Refuses a control character in the value of a flag that has a variable, as in the variable. A database may be called anything.
 pub fn check_flags(matches: &ArgMatches, command: &clap::Command) -> Result<()> {
     for argument in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
@@ -91,6 +133,20 @@ pub fn check_flags(matches: &ArgMatches, command: &clap::Command) -> Result<()> 
         Some((name, matches)) => command.find_subcommand(name).map_or(Ok(()), |command| check_flags(matches, command)),
         None => Ok(()),
     }
+}
+
+/// Returns whether what clap quotes of the command line can be shown as it is.
+pub fn arguments_are_plain() -> bool {
+    environment::arguments().iter().all(|argument| {
+        let text = argument.to_string_lossy();
+        word(&text) == text
+    })
+}
+
+/// Returns clap's error as one of pgbk's own, whose text is made fit to be shown.
+pub fn told(error: clap::Error) -> anyhow::Error {
+    let text = error.render().to_string();
+    Fault::usage(text.trim_start_matches("error: ").trim_end()).into()
 }
 
 /// Clap names the flag of a wrong value; who set a variable knows only that.

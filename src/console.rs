@@ -3,6 +3,7 @@
 use crate::cli::{LogArgs, LogFormat, LogLevel};
 use crate::error::{self, Fault};
 use crate::monitor::Monitor;
+use crate::shown;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -55,18 +56,18 @@ impl Console {
     }
 
     pub fn text(&self, text: &str) -> error::Result<()> {
-        write_stdout(text.as_bytes())
+        write_stdout(shown::lines(text).as_bytes())
     }
 
     /// For the person at the terminal, whatever the log level.
     pub fn say(&self, text: &str) {
-        eprint(text);
+        eprint(&shown::lines(text));
     }
 
     fn document(&self, document: &impl Serialize) -> error::Result<()> {
-        let mut text = serde_json::to_vec_pretty(document)?;
-        text.push(b'\n');
-        write_stdout(&text)
+        let mut text = shown::json(&serde_json::to_string_pretty(document)?);
+        text.push('\n');
+        write_stdout(text.as_bytes())
     }
 
     /// What failed and what to do next; with `--json` also as a document on stdout.
@@ -85,13 +86,14 @@ impl Console {
         let hints = error::hints(failure);
         match self.format {
             LogFormat::Text => {
-                eprint(&format!("error: {message}"));
+                eprint(&format!("error: {}", shown::message(&message)));
                 for hint in &hints {
-                    eprint(&format!("hint: {hint}"));
+                    eprint(&format!("hint: {}", shown::message(hint)));
                 }
             }
             LogFormat::Json => {
-                eprint(&json!({"time": now(), "level": "error", "message": message, "hints": hints}).to_string())
+                let line = json!({"time": now(), "level": "error", "message": message, "hints": hints});
+                eprint(&shown::json(&line.to_string()));
             }
         }
     }
@@ -107,9 +109,9 @@ impl Console {
             LogLevel::Debug => "debug",
         };
         let text = match (self.format, level) {
-            (LogFormat::Json, _) => json!({"time": now(), "level": name, "message": message}).to_string(),
-            (LogFormat::Text, LogLevel::Info) => message.to_owned(),
-            (LogFormat::Text, _) => format!("{name}: {message}"),
+            (LogFormat::Json, _) => shown::json(&json!({"time": now(), "level": name, "message": message}).to_string()),
+            (LogFormat::Text, LogLevel::Info) => shown::message(message),
+            (LogFormat::Text, _) => format!("{name}: {}", shown::message(message)),
         };
         match self.lock().as_ref().and_then(|step| step.bar.clone()) {
             Some(bar) => bar.suspend(|| eprint(&text)),
@@ -285,13 +287,15 @@ pub fn can_ask() -> bool {
 
 /// Lets the person choose one; None when they leave without choosing.
 pub fn choose(prompt: &str, items: &[String]) -> error::Result<Option<usize>> {
-    let chosen = dialoguer::Select::new().with_prompt(prompt).items(items).default(0).interact_opt();
+    let items: Vec<_> = items.iter().map(|item| shown::word(item)).collect();
+    let chosen = dialoguer::Select::new().with_prompt(shown::lines(prompt)).items(&items).default(0).interact_opt();
     chosen.map_err(asked)
 }
 
 /// Asks for a text that must be typed exactly; false when something else was typed.
 pub fn confirm_by_typing(prompt: &str, expected: &str) -> error::Result<bool> {
-    let typed: String = dialoguer::Input::new().with_prompt(prompt).allow_empty(true).interact_text().map_err(asked)?;
+    let typed: String =
+        dialoguer::Input::new().with_prompt(shown::lines(prompt)).allow_empty(true).interact_text().map_err(asked)?;
     Ok(typed == expected)
 }
 

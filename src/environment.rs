@@ -2,10 +2,14 @@
 //!
 //! Whichever way a value comes, it is read once, here, and by one rule ([`value::normal`]).
 
+pub mod address;
+pub mod connection;
+pub mod stray;
 pub mod value;
 
 use crate::error::{Fault, Result};
 use crate::secret::Secret;
+use connection::Places;
 use std::collections::BTreeMap;
 use std::env::VarError;
 use std::ffi::OsString;
@@ -13,6 +17,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use stray::Stray;
 use zeroize::Zeroizing;
 
 const DOCKER_SECRETS: &str = "/run/secrets";
@@ -25,6 +30,9 @@ const LONGEST_FILE: u64 = 1 << 20;
 
 /// What was read of the secrets at the start.
 static SECRETS: OnceLock<BTreeMap<String, Secret>> = OnceLock::new();
+
+/// The arguments, without the passwords of connection URLs.
+static ARGUMENTS: OnceLock<Vec<OsString>> = OnceLock::new();
 
 /// Where values are looked for.
 pub struct Sources<'a> {
@@ -59,7 +67,7 @@ impl Sources<'_> {
 /// stand for the variable. Secrets stay out of the environment.
 ///
 /// Must be called first of all, before any thread exists and before root is given up.
-pub fn prepare(settings: &[String], secrets: &[&str]) -> Result<()> {
+pub fn prepare(settings: &[String], secrets: &[&str], places: Places) -> Result<()> {
     let taken = std::env::var_os(TAKEN).is_some();
     set(TAKEN, None);
     let own = |name: &str| std::env::var_os(name);
@@ -70,20 +78,26 @@ pub fn prepare(settings: &[String], secrets: &[&str]) -> Result<()> {
         found.extend(value.map(|value| ((*name).to_owned(), value)));
         set(name, None);
     }
-    // Of the process, and so the first to be set.
-    let _ = SECRETS.set(found);
-    if taken {
-        return Ok(());
-    }
-    foreign()?;
-    for name in settings {
-        // A path need not be text: clap tells where it must.
-        if matches!(std::env::var(name), Err(VarError::NotUnicode(_))) {
-            continue;
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if !taken {
+        foreign()?;
+        for name in settings {
+            // A path need not be text: clap tells where it must.
+            if matches!(std::env::var(name), Err(VarError::NotUnicode(_))) {
+                continue;
+            }
+            set(name, sources.value(name)?.as_ref().map(Secret::reveal));
         }
-        set(name, sources.value(name)?.as_ref().map(Secret::reveal));
+        connection::resolve(&mut arguments, places, &mut found)?;
     }
+    // Of the process, and so the first to be set.
+    let _ = (SECRETS.set(found), ARGUMENTS.set(arguments));
     Ok(())
+}
+
+/// Returns the command line, with the name of the database where a connection URL was.
+pub fn arguments() -> Vec<OsString> {
+    ARGUMENTS.get().cloned().unwrap_or_else(|| std::env::args_os().collect())
 }
 
 /// Cures what libpq and the AWS chain find by themselves of line ends, and refuses other control characters.
@@ -91,6 +105,9 @@ fn foreign() -> Result<()> {
     for (name, text) in std::env::vars_os() {
         let (Some(name), Some(text)) = (name.to_str(), text.to_str()) else { continue };
         if FOREIGN.iter().any(|prefix| name.starts_with(prefix)) {
+            if address::tells_password(text) {
+                return Err(connection::misplaced(name).into());
+            }
             let plain = value::one_line(name, text)?;
             if plain != text {
                 set(name, Some(plain));
@@ -122,13 +139,20 @@ pub fn secret(name: &str) -> Result<Option<Secret>> {
 
 /// What to start to do the same again in a process of its own: this program and its arguments.
 pub fn command_line() -> Result<(PathBuf, Vec<OsString>)> {
-    Ok((std::env::current_exe()?, std::env::args_os().skip(1).collect()))
+    Ok((std::env::current_exe()?, arguments().into_iter().skip(1).collect()))
 }
 
 /// What such a process needs beside this one's variables: it may no longer be allowed to read the files of secrets.
 pub fn handed_on() -> Vec<(String, Secret)> {
     let secrets = SECRETS.get().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
     secrets.chain([(TAKEN.to_owned(), Secret::new("1"))]).collect()
+}
+
+/// Returns the variables that begin as these settings do and are none.
+pub fn strays(known: &[String]) -> Vec<Stray> {
+    let all =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    stray::among(all, known)
 }
 
 /// A variable that is set and not empty.

@@ -5,7 +5,7 @@
 //! ```text
 //! main → commands → config → lookout → { web, status } → console → { cli, privileges } → environment → run → { upkeep, proof } → jobs
 //!      → { roster, cron, history, vault, postgres, alert, leftovers } → stream → shelf → { store, process }
-//!      → { document, certificates, record, retention, lifecycle, manifest, databases, keys, script, files, newfile, level, series, monitor, interrupt, secret, error }
+//!      → { document, certificates, record, retention, lifecycle, manifest, databases, keys, script, files, newfile, level, series, monitor, interrupt, secret, shown, error }
 //! ```
 //!
 //! The library's interface is private to the binary and its tests.
@@ -57,6 +57,7 @@ pub mod script;
 pub mod secret;
 pub mod series;
 pub mod shelf;
+pub mod shown;
 pub mod status;
 pub mod store;
 pub mod stream;

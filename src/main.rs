@@ -8,16 +8,16 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let prepared = cores::forbid()
-        .and_then(|()| environment::prepare(&commands::variables(), cli::SECRET_VARIABLES))
+        .and_then(|()| environment::prepare(&commands::variables(), cli::SECRET_VARIABLES, &commands::place))
         .and_then(|()| privileges::give_up());
     // Made anew: clap reads the variables when it is told of them.
-    let matches = cli::command().try_get_matches();
+    let matches = cli::command().try_get_matches_from(environment::arguments());
     let checked = matches.as_ref().map_or(Ok(()), |matches| commands::check_flags(matches, &cli::command()));
     let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
     let parsed = parsed.map_err(commands::naming_the_variable);
     // clap prints help to stdout with 0 and mistakes to stderr with 2. Help comes even where a file of settings is missing.
     if let Err(error) = &parsed
-        && (prepared.is_ok() || !error.use_stderr())
+        && (prepared.is_ok() && commands::arguments_are_plain() || !error.use_stderr())
     {
         error.exit();
     }
@@ -26,7 +26,8 @@ fn main() -> ExitCode {
         Err(_) => Console::new(&LogArgs::default(), false),
     };
     let outcome = prepared.and(checked).and_then(|()| interrupt::install());
-    let outcome = outcome.and_then(|()| error::caught(|| commands::run(parsed?.command, &console)));
+    let outcome =
+        outcome.and_then(|()| error::caught(|| commands::run(parsed.map_err(commands::told)?.command, &console)));
     outcome.map_or_else(
         |failure| {
             console.failure(&failure);

@@ -30,5 +30,6 @@ mod tls;
 pub mod tools;
 
 pub use control::{Control, Server, Snapshot, Unreadable, Why};
+pub use parameters::variable_of;
 pub use settings::{Given, Settings};
 pub use tools::Tool;

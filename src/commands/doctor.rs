@@ -4,6 +4,7 @@ use crate::cli::DoctorArgs;
 use crate::config::{self, Place};
 use crate::console::Console;
 use crate::databases::Databases;
+use crate::environment::stray;
 use crate::error::Result;
 use crate::history::share;
 use crate::jobs::doctor::{
@@ -14,6 +15,7 @@ use crate::keys::Key;
 use crate::monitor::Silent;
 use crate::postgres::{Settings, control};
 use crate::series::Series;
+use crate::shown::word;
 use crate::store::Store;
 use crate::vault::Vault;
 use jiff::Timestamp;
@@ -25,6 +27,9 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     if args.make_store {
         config::make_store(&args.store)?;
     }
+    findings.extend(
+        stray::describe(&super::strays()).map(|told| Finding::note("variables", told, "correct or unset them")),
+    );
     match config::place(&args.store, args.keys.check) {
         Ok(place) => findings.extend(store(args, &place, console)?),
         Err(error) => findings.push(Finding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
@@ -123,7 +128,7 @@ fn keys(args: &DoctorArgs) -> Finding {
 }
 
 fn table(findings: &[Finding], failed: usize) -> String {
-    let width = findings.iter().map(|finding| finding.what.chars().count()).max().unwrap_or(0);
+    let width = findings.iter().map(|finding| word(&finding.what).chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for finding in findings {
         let status = match finding.status {
@@ -131,9 +136,9 @@ fn table(findings: &[Finding], failed: usize) -> String {
             Status::Note => "note",
             Status::Fail => "FAIL",
         };
-        text.push_str(&format!("{status}  {:width$}  {}\n", finding.what, finding.detail));
+        text.push_str(&format!("{status}  {:width$}  {}\n", word(&finding.what), word(&finding.detail)));
         if let Some(remedy) = &finding.remedy {
-            text.push_str(&format!("      {:width$}  → {remedy}\n", ""));
+            text.push_str(&format!("      {:width$}  → {}\n", "", word(remedy)));
         }
     }
     match failed {

@@ -6,6 +6,7 @@ use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::{Fault, Result};
 use crate::record::{Cause, Proven, Record, State, Stored, Task};
+use crate::shown::{message, word};
 use serde_json::{Value, json};
 
 pub fn run(args: &HistoryArgs, console: &Console) -> Result<u8> {
@@ -71,7 +72,7 @@ fn whole(record: &Record) -> String {
         "{}\n  task      {}\n  database  {}\n  state     {}\n  cause     {}\n  started   {}\n",
         record.run,
         task(record.task),
-        record.database,
+        word(&record.database),
         state(record.state),
         cause(record.cause),
         record.started,
@@ -86,12 +87,12 @@ fn whole(record: &Record) -> String {
         text.push_str(&restored(proof));
     }
     for warning in &record.warnings {
-        text.push_str(&format!("  warning   {warning}\n"));
+        text.push_str(&format!("  warning   {}\n", message(warning)));
     }
     if let Some(problem) = &record.problem {
-        text.push_str(&format!("  error     {} (exit code {})\n", problem.message, problem.exit_code));
+        text.push_str(&format!("  error     {} (exit code {})\n", message(&problem.message), problem.exit_code));
         for hint in &problem.hints {
-            text.push_str(&format!("  hint      {hint}\n"));
+            text.push_str(&format!("  hint      {}\n", message(hint)));
         }
     }
     text

@@ -1,5 +1,7 @@
 //! Columns for people: as wide as they need to be.
 
+use crate::shown::word;
+
 pub struct Table<const N: usize> {
     rows: Vec<[String; N]>,
 }
@@ -10,7 +12,7 @@ impl<const N: usize> Table<N> {
     }
 
     pub fn row(&mut self, cells: [String; N]) {
-        self.rows.push(cells);
+        self.rows.push(cells.map(|cell| word(&cell).into_owned()));
     }
 
     /// `nothing` where there is no row.

@@ -1,5 +1,6 @@
 //! What a value from outside means, whether it came by variable, by file or as a Docker secret.
 
+use super::{address, connection};
 use crate::error::{Fault, Result};
 use crate::secret::Secret;
 
@@ -7,6 +8,8 @@ use crate::secret::Secret;
 const KEEP_BLANKS: [&str; 2] = ["PASSWORD", "PASSWD"];
 /// These may be written on several lines, such as a template of JSON or the block of a YAML file.
 const SEVERAL_LINES: [&str; 4] = ["WEBHOOK_TEMPLATE", "CRON_SCHEDULE", "VERIFY_SCHEDULE", "PG_DUMP_USER_ARGS"];
+/// A connection URL may stand here, for it holds a password that would be shown anywhere else.
+const TAKES_URLS: [&str; 3] = ["DATABASE_URL", "DB_NAME", "DB_HOST"];
 /// Here double quotes are a part of the value that has a meaning: they stand around a name with a comma in it.
 const DOUBLE_QUOTES_MEAN: &str = "DB_NAME";
 
@@ -19,6 +22,9 @@ pub fn normal(name: &str, text: &str) -> Result<Option<Secret>> {
     let keeps = KEEP_BLANKS.iter().any(|end| name.ends_with(end));
     let text = if keeps { unquoted(name, text) } else { unquoted(name, text.trim_matches(' ')).trim_matches(' ') };
     no_control(name, text)?;
+    if address::tells_password(text) && !(TAKES_URLS.contains(&name) && address::is_one(text)) {
+        return Err(connection::misplaced(name).into());
+    }
     Ok(Some(text).filter(|text| !text.is_empty()).map(Secret::new))
 }
 

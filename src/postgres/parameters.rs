@@ -127,6 +127,11 @@ impl Parameters {
     }
 }
 
+/// Returns the variable of a parameter, empty where it has none; None where libpq knows no such parameter.
+pub fn variable_of(keyword: &str) -> Option<&'static str> {
+    KNOWN.iter().find(|(name, _)| *name == keyword).map(|(_, variable)| *variable)
+}
+
 /// How messages call a parameter.
 pub fn variable(keyword: &str) -> &str {
     let known = KNOWN.iter().find(|(name, _)| *name == keyword).map(|(_, variable)| *variable);

@@ -10,6 +10,7 @@ use crate::jobs::restore::{look, place};
 use crate::manifest::BackupId;
 use crate::monitor::Monitor;
 use crate::series::Series;
+use crate::shown::word;
 use crate::vault::Vault;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,10 @@ fn outline(id: &BackupId, target: &Target, root: &Path, existing: &[PathBuf], va
         [] => text.push_str("  replaces  nothing that is there"),
         existing => {
             text.push_str(&format!("  REPLACES  {} that are there:", existing.len()));
-            existing.iter().take(NAMED).for_each(|path| text.push_str(&format!("\n            {}", path.display())));
+            existing
+                .iter()
+                .take(NAMED)
+                .for_each(|path| text.push_str(&format!("\n            {}", word(&path.display().to_string()))));
             if existing.len() > NAMED {
                 text.push_str(&format!("\n            and {} more", existing.len() - NAMED));
             }

@@ -5,6 +5,7 @@ use crate::error::Kind;
 use crate::jobs::verify::{Finding, Proof};
 use crate::level::Level;
 use crate::manifest::compared::Verdict;
+use crate::shown::word;
 
 /// How much of what was not tried is named.
 const NAMED: usize = 20;
@@ -27,7 +28,7 @@ pub fn text(findings: &[Finding]) -> String {
             text.push_str(&tables(proof));
         }
         if let Some(error) = &finding.error {
-            text.push_str(&format!("  {error}\n"));
+            text.push_str(&format!("  {}\n", word(error)));
         }
     }
     text
@@ -46,11 +47,11 @@ fn result(finding: &Finding) -> &'static str {
 
 fn tables(proof: &Proof) -> String {
     let Proof { scratch, seconds, tables, properties, not_tried } = proof;
-    let width = tables.iter().map(|table| table.name.chars().count()).max().unwrap_or(0);
+    let width = tables.iter().map(|table| word(&table.name).chars().count()).max().unwrap_or(0);
     let mut text =
         format!("  restored without owners and privileges into {scratch}, which is gone again, in {seconds:.1} s\n");
     for table in tables {
-        text.push_str(&format!("  {:width$}  {}\n", table.name, table.describe()));
+        text.push_str(&format!("  {:width$}  {}\n", word(&table.name), table.describe()));
     }
     for property in properties {
         text.push_str(&format!("  the database itself: {property}\n"));

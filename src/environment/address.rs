@@ -1,0 +1,211 @@
+//! A connection URL or connection string, taken apart as libpq takes it. It may hold a password, so that no message shows any of it.
+
+use crate::error::{Fault, Result};
+
+/// What it gives, by libpq's keywords, in the order in which it does.
+pub type Parts = Vec<(String, String)>;
+
+const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
+/// A connection string begins with one of these; a database may be called `a=b`.
+const BEGIN: [&str; 10] = [
+    "host",
+    "hostaddr",
+    "port",
+    "user",
+    "password",
+    "dbname",
+    "service",
+    "sslmode",
+    "connect_timeout",
+    "application_name",
+];
+
+/// Returns whether a text is one, well made or not.
+pub fn is_one(text: &str) -> bool {
+    let text = text.trim_start();
+    let keyword = text.split_once('=').map(|(keyword, _)| keyword.trim());
+    starts(text).is_some() || keyword.is_some_and(|keyword| BEGIN.contains(&keyword))
+}
+
+/// Returns whether there is a connection URL anywhere in a text.
+pub fn holds_one(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    SCHEMES.iter().any(|scheme| text.contains(scheme))
+}
+
+/// Returns whether a text may hold the password of a connection, so that it must not be shown.
+pub fn tells_password(text: &str) -> bool {
+    holds_one(text) || (is_one(text) && text.contains("password"))
+}
+
+/// Takes one apart; `name` says where it comes from.
+pub fn parse(name: &str, text: &str) -> Result<Parts> {
+    let text = text.trim();
+    let parts = match starts(text) {
+        Some(rest) => url(rest),
+        None => string(text),
+    };
+    let parts = parts.ok_or_else(|| {
+        Fault::usage(format!("{name} is no connection URL that libpq would take"))
+            .hint("it looks like postgresql://user:password@host:5432/database?sslmode=require; in the password, write / as %2F, @ as %40, % as %25")
+    })?;
+    Ok(parts.into_iter().filter(|(_, value)| !value.is_empty()).collect())
+}
+
+fn starts(text: &str) -> Option<&str> {
+    let scheme = SCHEMES
+        .iter()
+        .find(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))?;
+    text.get(scheme.len()..)
+}
+
+fn url(text: &str) -> Option<Parts> {
+    let mut parts = Parts::new();
+    let mut put = |keyword: &str, value: String| parts.push((keyword.to_owned(), value));
+    let head = text.split('/').next().unwrap_or_default();
+    let (login, rest) = match head.rfind('@') {
+        Some(at) => (Some(&text[..at]), &text[at + 1..]),
+        None => (None, text),
+    };
+    if let Some(login) = login {
+        let (user, password) = login.split_once(':').unwrap_or((login, ""));
+        put("user", decoded(user)?);
+        put("password", decoded(password)?);
+    }
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (places, database) = rest.split_once('/').unwrap_or((rest, ""));
+    // Of a password with a / that is not encoded, the rest would be taken for the database.
+    if database.contains(['/', '@']) {
+        return None;
+    }
+    let places: Vec<(String, String)> = places.split(',').map(place).collect::<Option<_>>()?;
+    let joined = |side: fn(&(String, String)) -> &str| {
+        let all: Vec<&str> = places.iter().map(side).collect();
+        if all.iter().all(|one| one.is_empty()) { String::new() } else { all.join(",") }
+    };
+    put("host", joined(|place| &place.0));
+    put("port", joined(|place| &place.1));
+    put("dbname", decoded(database)?);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (keyword, value) = pair.split_once('=')?;
+        match (decoded(keyword)?.as_str(), decoded(value)?) {
+            ("ssl", value) if value == "true" => put("sslmode", "require".to_owned()),
+            (keyword, value) => put(keyword, value),
+        }
+    }
+    Some(parts)
+}
+
+/// A host and its port, either of which may be missing.
+fn place(text: &str) -> Option<(String, String)> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, after) = rest.split_once(']')?;
+            (host, if after.is_empty() { "" } else { after.strip_prefix(':')? })
+        }
+        None => text.split_once(':').unwrap_or((text, "")),
+    };
+    // What is no number here may be a piece of a password.
+    let number = port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0);
+    number.then_some(())?;
+    Some((decoded(host)?, port.to_owned()))
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digits = [rest.next()?, rest.next()?];
+        let value = u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?;
+        bytes.push(value);
+    }
+    String::from_utf8(bytes).ok().filter(|text| !text.contains(char::is_control))
+}
+
+/// `keyword = value …`, with single quotes around a value that has blanks, and a backslash before what is meant as it is.
+fn string(text: &str) -> Option<Parts> {
+    let mut parts = Parts::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (keyword, after) = rest.split_once('=')?;
+        let keyword = keyword.trim();
+        if keyword.is_empty() || keyword.contains(char::is_whitespace) {
+            return None;
+        }
+        let (value, after) = value(after.trim_start())?;
+        parts.push((keyword.to_owned(), value));
+        rest = after.trim_start();
+    }
+    Some(parts)
+}
+
+/// The value at the beginning, and what is after it.
+fn value(text: &str) -> Option<(String, &str)> {
+    let quoted = text.starts_with('\'');
+    let text = if quoted { &text[1..] } else { text };
+    let mut value = String::new();
+    let mut signs = text.char_indices();
+    while let Some((at, sign)) = signs.next() {
+        match sign {
+            '\\' => value.push(signs.next()?.1),
+            '\'' if quoted => return Some((value, &text[at + 1..])),
+            sign if !quoted && sign.is_whitespace() => return Some((value, &text[at..])),
+            sign => value.push(sign),
+        }
+    }
+    (!quoted).then_some((value, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> Vec<String> {
+        parse("X", text).unwrap().into_iter().map(|(keyword, value)| format!("{keyword}={value}")).collect()
+    }
+
+    #[test]
+    fn urls_are_taken_apart_as_libpq_does() {
+        assert_eq!(parts("postgresql://"), Vec::<String>::new());
+        assert_eq!(
+            parts("postgres://u:p%40%2Fss@h:5433/shop"),
+            ["user=u", "password=p@/ss", "host=h", "port=5433", "dbname=shop"]
+        );
+        assert_eq!(
+            parts("postgresql://a:1,[::1]:2,c/d?sslmode=require&ssl=true"),
+            ["host=a,::1,c", "port=1,2,", "dbname=d", "sslmode=require", "sslmode=require"]
+        );
+        assert_eq!(parts("postgresql://%2Fvar%2Frun/d?password=x"), ["host=/var/run", "dbname=d", "password=x"]);
+        assert_eq!(parts("postgresql://u:p@ss?w@h"), ["user=u", "password=p@ss?w", "host=h"]);
+        assert_eq!(parts(r"host=h  password = 'a b\'c' dbname=x\ y"), ["host=h", "password=a b'c", "dbname=x y"]);
+    }
+
+    #[test]
+    fn what_is_malformed_is_refused_and_not_shown() {
+        for text in [
+            "postgresql://u:hunter2/x@h/d",
+            "postgresql://u:hunter2%zz@h/d",
+            "postgresql://u:hunter2@h:port/d",
+            "postgresql://u:hunter2@[::1/d",
+            "postgresql://u:hunter2@h/d?novalue",
+            "postgresql://u:hunter2%00@h/d",
+            "postgresql://u:hunter2%0A@h/d",
+            "host=h password='hunter2",
+            "password=hunter2 more",
+        ] {
+            let error = parse("DATABASE_URL", text).unwrap_err();
+            assert_eq!(crate::error::kind(&error), crate::error::Kind::Usage);
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_may_have_a_sign_of_equality_in_its_name() {
+        assert!(!is_one("a=b") && !is_one("shop") && is_one("host=a") && is_one(" POSTGRES://h"));
+        assert!(holds_one("--dbname=postgresql://u:p@h") && !holds_one("postgresql"));
+    }
+}

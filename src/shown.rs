@@ -1,0 +1,104 @@
+//! Foreign text as people see it: names, paths, and what servers say may hold signs that a terminal obeys, or that turn a line around.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Returns text of several lines with every such sign written out; a line end stays one, a tab becomes a blank.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    written_out(text, |sign| sign != '\n' && is_unseen(sign))
+}
+
+/// Returns a name or a message as a part of one line: a line end in it is written out too, so that nothing can pass for a line of its own.
+pub fn word(text: &str) -> Cow<'_, str> {
+    written_out(text, is_unseen)
+}
+
+/// Returns a message of which every further line is indented, so that none passes for a message of its own.
+pub fn message(text: &str) -> String {
+    lines(text.trim_end_matches('\n')).replace('\n', "\n  ")
+}
+
+/// Returns the same JSON text with such signs as its own escapes, which mean the same.
+pub fn json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for sign in text.chars() {
+        if sign == '\n' || !is_unseen(sign) {
+            shown.push(sign);
+            continue;
+        }
+        for unit in sign.encode_utf16(&mut [0; 2]) {
+            // A String takes whatever is written into it.
+            let _ = write!(shown, "\\u{unit:04x}");
+        }
+    }
+    shown
+}
+
+fn written_out(text: &str, wrong: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&wrong) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for sign in text.chars() {
+        match sign {
+            '\t' => shown.push(' '),
+            sign if wrong(sign) => shown.extend(sign.escape_default()),
+            sign => shown.push(sign),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Controls, signs of direction, signs without width, and line ends of other kinds.
+fn is_unseen(sign: char) -> bool {
+    sign.is_control()
+        || matches!(sign,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNSEEN: [char; 16] = [
+        '\u{1b}',
+        '\r',
+        '\u{7}',
+        '\u{8}',
+        '\u{7f}',
+        '\u{9b}',
+        '\u{85}',
+        '\u{202e}',
+        '\u{202d}',
+        '\u{2066}',
+        '\u{2069}',
+        '\u{200b}',
+        '\u{200f}',
+        '\u{feff}',
+        '\u{2028}',
+        '\u{e0041}',
+    ];
+
+    #[test]
+    fn no_sign_that_a_terminal_obeys_is_left_and_all_others_are() {
+        for sign in UNSEEN {
+            let text = format!("a{sign}]0;b\nc");
+            for shown in [lines(&text).into_owned(), word(&text).into_owned(), message(&text), json(&text)] {
+                assert!(!shown.contains(sign) && shown.contains("]0;b"), "{shown:?}");
+            }
+            let text = serde_json::to_string(&text).unwrap();
+            assert_eq!(
+                serde_json::from_str::<String>(&json(&text)).unwrap(),
+                serde_json::from_str::<String>(&text).unwrap()
+            );
+        }
+        assert_eq!(lines("Zürich, 日本\n\"🙂\""), "Zürich, 日本\n\"🙂\"");
+        assert_eq!((lines("a\tb\nc"), word("a\nb")), ("a b\nc".into(), "a\\nb".into()));
+    }
+
+    #[test]
+    fn no_line_of_a_message_begins_where_a_message_does() {
+        assert_eq!(message("y\r\nerror: disk is dying\n"), "y\\r\n  error: disk is dying");
+    }
+}
