@@ -30,6 +30,7 @@ AREAS = [
     ("documents", "forged documents by memory used, and by what they say", "", 10_000, "cargo test --test documents"),
     ("bombs", "bombs", "", 3, "cargo test --test damage"),
     ("traps", "traps in a database, under every name that could be looked up: set, and sprung", "", 8, "cargo test --test traps"),
+    ("sessions", "trips between sessions set otherwise", "", 48, "cargo test --test session"),
     ("commands", "commands hidden in dumps", "", 10, "cargo test --test load"),
     ("hidden", "statements that tried to hide, in dumps, archives and globals", "", 400, "cargo test --test load"),
     ("swaps", "restores of files as root, while another user swaps names", "", 300, "cargo test --test files"),

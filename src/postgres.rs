@@ -3,6 +3,7 @@
 
 mod apart;
 mod attempt;
+mod changed;
 mod child;
 mod command;
 mod contents;
@@ -17,7 +18,7 @@ pub mod locks;
 mod parameters;
 mod passfile;
 mod pool;
-mod preamble;
+pub mod preamble;
 mod privileges;
 pub mod properties;
 mod refusal;

@@ -248,7 +248,7 @@ fn a_database_of_such_a_name_is_refused() {
 fn a_run_waits_for_another_that_is_at_the_globals() {
     let (_folder, pgbk) = directory();
     let mut holder = connect("postgres");
-    holder.batch_execute("SELECT pg_advisory_lock(1885823595, 2)").unwrap();
+    holder.batch_execute("SET application_name = 'pgbk'; SELECT pg_advisory_lock(1885823595, 2)").unwrap();
     let mut waits = pgbk.args(["backup", "@globals"]).start();
     let asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbk'
                  AND (query LIKE '%pg_try_advisory_lock(1885823595, 2)%' OR query LIKE '%l.objid = 2%')";

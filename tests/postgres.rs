@@ -199,7 +199,7 @@ fn a_second_lock_is_busy_and_names_the_holder() {
 /// A dump of the control connection's database from its snapshot, with the password file that lives as long.
 fn dump(control: &Control, snapshot: &str, format: Format) -> (ChildReader, impl Sized + use<>) {
     let tool = tools::find("pg_dump", control.server().major, None).unwrap();
-    let arguments = dump::arguments(format, snapshot, Duration::from_secs(60), &[]).unwrap();
+    let arguments = dump::arguments(format, snapshot, "UTF8", Duration::from_secs(60), &[]).unwrap();
     let environment = control.settings().child_environment().unwrap();
     let stall = Duration::from_secs(60);
     (ChildReader::spawn(&tool.path, &arguments, &environment, stall).unwrap(), environment)

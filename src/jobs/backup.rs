@@ -4,18 +4,19 @@
 
 mod files;
 mod globals;
+mod watch;
 
 pub use files::files;
 pub use globals::globals;
 
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Kind, Result, kind};
 use crate::manifest::{Compression, Encoding, Format, Manifest, Origin, ServerNote, Session, SnapshotNote};
 use crate::monitor::Monitor;
 use crate::postgres::control::{Control, Lock, Server};
 use crate::postgres::dump;
 use crate::postgres::locks;
 use crate::postgres::settings::Settings;
-use crate::postgres::tools;
+use crate::postgres::tools::{self, Tool};
 use crate::process::{ChildReader, Remarks};
 use crate::stream::drain;
 use crate::vault::{About, Adopt, Deposit, Taking, Vault};
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
+use watch::Watch;
 
 const STALLED: &str = "the server may wait for a lock or be very slow; DUMP_STALL_TIMEOUT sets how long to wait";
 
@@ -49,48 +51,132 @@ pub struct Plan {
     pub note: Option<String>,
 }
 
+/// So many snapshots are tried where tables change before pg_dump has its locks.
+const TRIES: u32 = 3;
+
 /// Backs up one database. `now` is by this host's clock.
 pub fn backup(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
     let mut control = Control::open(&plan.settings)?;
     control.lock(Lock::Database)?;
     let pg_dump = tools::find("pg_dump", control.server().major, plan.bin_dir.as_deref())?;
     let expected = plan.expected.map_or_else(|| control.size(), Ok)?;
-    let snapshot = control.snapshot()?;
-    let properties = control.properties();
-    if let Err(error) = &properties {
-        monitor.warn(&format!(
-            "what belongs to the database itself (owner, privileges, settings, locale) is not in the backup: {error:#}"
-        ));
+    let settings = control.for_dump()?;
+    let from = Source { plan, pg_dump, settings, expected, now };
+    let mut tries = 1;
+    loop {
+        let changed = match from.take(&mut control, vault, monitor)? {
+            Taken::Whole(manifest) => return Ok(*manifest),
+            Taken::Changed(tables) => tables.join(", "),
+        };
+        monitor.end();
+        let what = "truncated, written anew, altered, renamed or dropped while pg_dump began";
+        if tries == TRIES {
+            return Err(Fault::failed(format!("{changed}: {what}, at each of {TRIES} tries"))
+                .hint("back up when nobody truncates or rewrites tables, or leave these out: PG_DUMP_USER_ARGS=--exclude-table=…")
+                .into());
+        }
+        monitor.warn(&format!("{changed}: {what}; the dump is taken anew"));
+        tries += 1;
     }
-    let server = server_note(control.server())?;
-    let taking = taking(plan, plan.settings.database(), Some(&server), snapshot.taken_at, now);
-    let name = vault.name(&taking, monitor)?;
-    let arguments = dump::arguments(plan.format, &snapshot.name, plan.lock_wait, &plan.arguments)?;
+}
 
-    monitor.begin(&format!("backup {}", name.id), Some(expected));
-    let mut deposit = vault.begin(name, plan.format, plan.compression, expected)?;
-    // Pinned to the server that knows the snapshot: a host name may stand for several.
-    let environment = control.settings().child_environment()?;
-    let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment, plan.stall)?;
-    let dumped = child.when_stalled(STALLED).through(|dump| store(dump, &mut deposit, monitor));
-    let warnings = heard(dumped.map_err(locks::of_dump)?.1, monitor);
-    control.alive()?;
+/// What came of one run of pg_dump.
+enum Dumped {
+    Whole(Remarks),
+    /// Tables that changed before it had its locks; it was ended.
+    Changed(Vec<String>),
+}
 
-    let about = About {
-        server: Some(server),
-        properties: properties.ok(),
-        pg_dump: Some(pg_dump.version),
-        arguments: plan.arguments.clone(),
-        snapshot: Some(SnapshotNote { snapshot: snapshot.pg_snapshot, lsn: snapshot.lsn }),
-        taken_at: Some(snapshot.taken_at),
-        origin: Some(Origin::Backup),
-        note: plan.note.clone(),
-        must_be_whole: true,
-        warnings,
-    };
-    let manifest = deposit.finish(about, monitor)?;
-    monitor.end();
-    Ok(manifest)
+/// What came of one snapshot.
+enum Taken {
+    Whole(Box<Manifest>),
+    /// Tables that changed between the snapshot and pg_dump's locks. Nothing is stored.
+    Changed(Vec<String>),
+}
+
+struct Source<'a> {
+    plan: &'a Plan,
+    pg_dump: Tool,
+    settings: Settings,
+    expected: u64,
+    /// By this host's clock.
+    now: Timestamp,
+}
+
+impl Source<'_> {
+    fn take(&self, control: &mut Control, vault: &Vault, monitor: &dyn Monitor) -> Result<Taken> {
+        let Source { plan, pg_dump, expected, .. } = self;
+        let snapshot = control.snapshot()?;
+        let properties = control.properties();
+        if let Err(error) = &properties {
+            monitor.warn(&format!(
+                "what belongs to the database itself (owner, privileges, settings, locale) is not in the backup: {error:#}"
+            ));
+        }
+        let server = server_note(control.server())?;
+        let taking = taking(plan, plan.settings.database(), Some(&server), snapshot.taken_at, self.now);
+        let name = vault.name(&taking, monitor)?;
+        monitor.begin(&format!("backup {}", name.id), Some(*expected));
+        let mut deposit = vault.begin(name, plan.format, plan.compression, *expected)?;
+        let warnings = match self.dump(control, &snapshot.name, &mut deposit, monitor)? {
+            Dumped::Whole(remarks) => heard(remarks, monitor),
+            Dumped::Changed(tables) => return Ok(Taken::Changed(tables)),
+        };
+        control.alive()?;
+
+        let about = About {
+            server: Some(server),
+            properties: properties.ok(),
+            pg_dump: Some(pg_dump.version.clone()),
+            arguments: plan.arguments.clone(),
+            snapshot: Some(SnapshotNote { snapshot: snapshot.pg_snapshot, lsn: snapshot.lsn }),
+            taken_at: Some(snapshot.taken_at),
+            origin: Some(Origin::Backup),
+            note: plan.note.clone(),
+            must_be_whole: true,
+            warnings,
+        };
+        let manifest = deposit.finish(about, monitor)?;
+        monitor.end();
+        Ok(Taken::Whole(Box::new(manifest)))
+    }
+
+    /// Runs pg_dump into the deposit.
+    fn dump(
+        &self,
+        control: &mut Control,
+        snapshot: &str,
+        deposit: &mut Deposit<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<Dumped> {
+        let Source { plan, pg_dump, settings, .. } = self;
+        let encoding = &control.server().encoding;
+        let arguments = dump::arguments(plan.format, snapshot, encoding, plan.lock_wait, &plan.arguments)?;
+        // Pinned to the server that knows the snapshot: a host name may stand for several.
+        let environment = settings.child_environment()?;
+        let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment, plan.stall)?;
+        let mut child = child.when_stalled(STALLED);
+        let mut watch = Watch::new(control);
+        let mut by_dump = true;
+        let dumped = child.through(|dump| {
+            drain(dump, monitor, |bytes| {
+                watch.piece()?;
+                deposit.write_all(bytes).inspect_err(|_| by_dump = false)?;
+                monitor.stored(deposit.stored());
+                Ok(())
+            })
+        });
+        // Where it was ended by pgbk, the server may not answer either.
+        let by_itself = by_dump && child.has_exited();
+        // Its locks go with it.
+        drop(child);
+        let failed = dumped.as_ref().is_err_and(|error| by_itself && kind(error) == Kind::Failed);
+        let changed = watch.changed(failed);
+        if !changed.is_empty() {
+            return Ok(Dumped::Changed(changed));
+        }
+        dumped.map(|((), remarks)| Dumped::Whole(remarks)).map_err(locks::of_dump)
+    }
 }
 
 /// Hands the dump to the store, to its end.

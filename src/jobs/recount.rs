@@ -31,7 +31,12 @@ pub fn recount(
     monitor: &dyn Monitor,
 ) -> Result<Vec<Table>> {
     let pg_dump = tools::find("pg_dump", server_major, bin_dir)?;
-    let session = manifest.server.as_ref().map(|server| server.session.clone()).unwrap_or_default();
+    let server = manifest.server.as_ref();
+    let mut session = server.map(|server| (*server.session).clone()).unwrap_or_default();
+    // Before format 2 a dump was in whatever encoding the role or the database asked for.
+    if let Some(server) = server.filter(|_| manifest.pgbk >= 2) {
+        session.insert("client_encoding".to_owned(), server.encoding.as_str().to_owned());
+    }
     let environment = scratch.with_session(&session).child_environment()?;
     let mut arguments = dump::again(&manifest.dump.arguments)?;
     if manifest.server.as_ref().is_some_and(|server| server.in_recovery) {
@@ -39,7 +44,7 @@ pub fn recount(
         arguments.push("--no-unlogged-table-data".to_owned());
     }
     monitor.begin(&format!("compare {}", manifest.id), Some(manifest.plain.bytes));
-    let dump = ChildReader::spawn(&pg_dump.path, &arguments, &environment, STALL)?;
+    let mut dump = ChildReader::spawn(&pg_dump.path, &arguments, &environment, STALL)?;
     let count = |dump: &mut dyn Read| {
         drain(dump, monitor, |bytes| {
             tables.update(bytes);

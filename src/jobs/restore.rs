@@ -13,6 +13,7 @@ use crate::error::{Fault, Result};
 use crate::manifest::{Format, Manifest};
 use crate::monitor::{Monitor, Silent};
 use crate::postgres::load::{self, Loaded, Untried};
+use crate::postgres::preamble;
 use crate::postgres::properties::Own;
 use crate::postgres::scratch::Loader;
 use crate::postgres::settings::Settings;
@@ -232,6 +233,7 @@ fn execute(
         no_owner: plan.no_owner,
         no_privileges: plan.no_privileges,
         require_trailer: manifest.tools.pg_dump.is_some(),
+        monetary: monetary(manifest),
         prelude,
         own: plan.own.clone(),
         bounds: None,
@@ -244,6 +246,11 @@ fn execute(
     load::run(client, &settings, script, options, monitor)
 }
 
+/// By which locale amounts of money were written; None where nobody has noted it.
+fn monetary(manifest: &Manifest) -> Option<String> {
+    manifest.server.as_ref()?.session.get("lc_monetary").cloned()
+}
+
 /// Archives are first verified whole into a private temporary file. Without `--jobs`, pg_restore only turns it into SQL, which
 /// then takes the same way as a script: one transaction, nothing run but SQL.
 fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Loaded> {
@@ -253,11 +260,11 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
     let requires = requirements(&pg_restore.path, spool.path(), &environment)?;
     lacking(&requires, plan)?;
     if plan.jobs > 1 {
-        return parallel(&pg_restore.path, spool.path(), plan, monitor);
+        return parallel(&pg_restore.path, spool.path(), plan, target, manifest, monitor);
     }
     let mut arguments = vec!["--file=-".to_owned()];
     arguments.push(spool.path().display().to_string());
-    let script = ChildReader::spawn(&pg_restore.path, &arguments, &environment, ARCHIVE_STALL)?;
+    let mut script = ChildReader::spawn(&pg_restore.path, &arguments, &environment, ARCHIVE_STALL)?;
     let (loaded, remarks) = script.through(|script| execute(script, plan, target, manifest, monitor))?;
     heard(remarks, monitor);
     Ok(loaded)
@@ -281,7 +288,7 @@ fn pg_restore(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<Tool>
 /// Only pg_restore can tell what an archive needs.
 fn requirements(pg_restore: &Path, spool: &Path, environment: &process::Environment) -> Result<Requirements> {
     let arguments = ["--schema-only".to_owned(), "--file=-".to_owned(), spool.display().to_string()];
-    let script = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
+    let mut script = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
     let mut tables = Tables::default();
     let count = |script: &mut dyn Read| {
         drain(script, &Silent, |bytes| {
@@ -312,7 +319,14 @@ fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
     Ok(spool)
 }
 
-fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, monitor: &dyn Monitor) -> Result<Loaded> {
+fn parallel(
+    pg_restore: &Path,
+    spool: &Path,
+    plan: &Plan,
+    target: &Target,
+    manifest: &Manifest,
+    monitor: &dyn Monitor,
+) -> Result<Loaded> {
     let mut arguments = vec!["--exit-on-error".to_owned(), "--no-password".to_owned(), format!("--jobs={}", plan.jobs)];
     // The bare name would be taken for connection settings where it looks like such.
     let name = plan.database.replace('\\', "\\\\").replace('\'', "\\'");
@@ -325,10 +339,12 @@ fn parallel(pg_restore: &Path, spool: &Path, plan: &Plan, monitor: &dyn Monitor)
     }
     arguments.push(spool.display().to_string());
     let settings = plan.settings.for_database(&plan.database);
-    let session = plan.own.as_ref().map(|own| properties::attempt(own, &settings)).transpose()?.unwrap_or_default();
+    let mut session = plan.own.as_ref().map(|own| properties::attempt(own, &settings)).transpose()?.unwrap_or_default();
+    session.extend(preamble::for_reading(target.server_major));
+    session.extend(monetary(manifest).map(|locale| ("lc_monetary".to_owned(), locale)));
     let mut environment = settings.with_session(&session).child_environment()?;
     environment.set("PGAPPNAME", APPLICATION);
-    let child = ChildReader::spawn(pg_restore, &arguments, &environment, Duration::MAX)?;
+    let mut child = ChildReader::spawn(pg_restore, &arguments, &environment, Duration::MAX)?;
     let ((), remarks) = child.through(|_| Ok(()))?;
     heard(remarks, monitor);
     let done = plan.own.as_ref().map(|own| properties::give(own, &settings)).transpose()?.unwrap_or_default();

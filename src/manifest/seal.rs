@@ -4,7 +4,7 @@
 //! covers the text as it stands, so there is no canonical form to disagree about.
 
 use super::head::{Head, damaged};
-use super::{BackupId, LARGEST_CHUNK, META_LIMIT, MOST_CHUNKS, Manifest, SMALLEST_CHUNK};
+use super::{BackupId, LARGEST_CHUNK, META_LIMIT, MOST_CHUNKS, Manifest, OLDEST, SMALLEST_CHUNK};
 use crate::error::{Fault, Result};
 use crate::keys::{Key, KeyNote, Working};
 use blake2::Blake2b;

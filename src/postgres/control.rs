@@ -2,11 +2,11 @@
 
 use super::attempt::Opened;
 use super::line::Line;
-use super::preamble::Before;
+use super::preamble::{self, Before};
 use super::scratch::PREFIX as SCRATCH;
 use super::settings::Settings;
 use super::target::literal;
-use super::{pool, privileges, properties};
+use super::{changed, pool, privileges, properties};
 use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
 use crate::manifest::Properties;
@@ -53,6 +53,14 @@ pub struct Snapshot {
     pub taken_at: Timestamp,
 }
 
+/// Who holds a lock.
+struct Holder {
+    /// For people.
+    who: String,
+    /// Whether it is a run of pgbk's, as the same role.
+    run: bool,
+}
+
 /// The advisory locks of pgbk: the first half of their key is "pgbk" in ASCII, the second says what is locked.
 const LOCK: u32 = 0x7067_626b;
 
@@ -90,6 +98,18 @@ impl Control {
         &self.settings
     }
 
+    /// The settings for `pg_dump`, which lead to the very server of this connection. What its session then writes text by is noted in
+    /// [`Control::server`]: a pool may take no settings with a connection, and then the text is as the role and the database have it.
+    pub fn for_dump(&mut self) -> Result<Settings> {
+        let wanted = self.settings.with_session(&preamble::for_writing());
+        let (settings, opened) = match wanted.open(APPLICATION) {
+            Err(error) if kind(&error) == Kind::Usage => (self.settings.clone(), self.settings.open(APPLICATION)?),
+            opened => (wanted, opened?),
+        };
+        self.server.session = opened.before.session;
+        Ok(settings)
+    }
+
     /// The database's size on the server's disk, in bytes.
     pub fn size(&mut self) -> Result<u64> {
         Ok(self.ask("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())".to_owned())?.parse()?)
@@ -105,7 +125,11 @@ impl Control {
         match self.ask(format!("SELECT pg_catalog.pg_try_advisory_lock({class}, {object})"))?.as_str() {
             "t" => Ok(()),
             _ => {
-                let holder = self.holder(lock)?.unwrap_or_else(|| "another run that has just ended".to_owned());
+                let found = self.holder(lock)?;
+                if let Some(Holder { who, run: false }) = &found {
+                    return Err(self.squatted(lock, who).into());
+                }
+                let holder = found.map_or_else(|| "another run that has just ended".to_owned(), |holder| holder.who);
                 let what = match lock {
                     Lock::Database => format!("database \"{}\" is", self.settings.database()),
                     Lock::Globals => "the globals are".to_owned(),
@@ -130,12 +154,23 @@ impl Control {
         }
     }
 
-    /// Who holds the lock; the server shows less about other roles' sessions.
-    fn holder(&mut self, lock: Lock) -> Result<Option<String>> {
+    /// Everybody who may connect may take any advisory lock: held by whom pgbk does not know, it is no reason to let backups be.
+    fn squatted(&self, lock: Lock, who: &str) -> Fault {
+        let what = match lock {
+            Lock::Database => format!("database \"{}\"", self.settings.database()),
+            Lock::Globals => "the globals".to_owned(),
+        };
+        Fault::failed(format!("{what} cannot be backed up: pgbk's lock is held by {who}, which is no run of pgbk as this role"))
+            .hint("end it with pg_terminate_backend, and see that only who must may connect: REVOKE CONNECT ON DATABASE … FROM PUBLIC")
+    }
+
+    /// Who holds the lock; the server shows less about other roles' sessions. None: nobody does any more.
+    fn holder(&mut self, lock: Lock) -> Result<Option<Holder>> {
         let (class, object) = (LOCK, lock as u32);
         let query = format!(
             "SELECT l.pid, a.application_name, pg_catalog.date_trunc('second', a.backend_start),
-                 pg_catalog.host(a.client_addr), a.usename
+                 pg_catalog.host(a.client_addr), a.usename,
+                 a.usename = session_user AND a.application_name IN ('{APPLICATION}', pg_catalog.current_setting('application_name'))
              FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
              WHERE l.locktype = 'advisory' AND l.classid = {class} AND l.objid = {object} AND l.objsubid = 2 AND l.granted
                AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) LIMIT 1"
@@ -147,7 +182,8 @@ impl Control {
             };
             let process = row.get(0).unwrap_or("?");
             let (name, role) = (part(1, ", application "), part(4, ", role "));
-            format!("server process {process}{name}{role}{}{}", part(2, ", since "), part(3, ", from "))
+            let who = format!("server process {process}{name}{role}{}{}", part(2, ", since "), part(3, ", from "));
+            Holder { who, run: row.get(5) == Some("t") }
         }))
     }
 
@@ -177,7 +213,11 @@ impl Control {
         };
         let current = if version_num >= 130_000 { "pg_current_snapshot" } else { "txid_current_snapshot" };
         let query = format!("SELECT pg_catalog.pg_export_snapshot(), pg_catalog.{current}(), {lsn}, {MICROSECONDS}");
+        let again = self.snapshot.take().is_some();
         let row = self.line.ask(move |client| {
+            if again {
+                client.batch_execute("ROLLBACK").context("end the snapshot before")?;
+            }
             client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").context("begin the snapshot")?;
             first(client, &query).context("export a snapshot")
         })?;
@@ -206,6 +246,11 @@ impl Control {
     pub fn properties(&mut self) -> Result<Properties> {
         let version_num = self.server.version_num;
         self.line.ask(move |client| properties::read_within(client, version_num))
+    }
+
+    /// The tables that are not what they were when the snapshot was taken; see [`changed`].
+    pub fn changed(&mut self, locked: bool) -> Result<Vec<String>> {
+        self.line.ask(move |client| changed::since_snapshot(client, locked))
     }
 
     /// What a dump by this role would fail on.

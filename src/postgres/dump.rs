@@ -9,10 +9,18 @@ use crate::manifest::Format;
 use std::time::Duration;
 
 /// The arguments for a dump to stdout from an exported snapshot. `lock_wait` bounds the wait for locks on tables; zero waits
-/// for ever. The user's own arguments come last, so they win where they are allowed.
-pub fn arguments(format: Format, snapshot: &str, lock_wait: Duration, extra: &[String]) -> Result<Vec<String>> {
+/// for ever. `encoding` is the database's own, the one in which no character is lost or refused. The user's own arguments come last, so
+/// they win where they are allowed.
+pub fn arguments(
+    format: Format,
+    snapshot: &str,
+    encoding: &str,
+    lock_wait: Duration,
+    extra: &[String],
+) -> Result<Vec<String>> {
     check(extra)?;
-    let mut arguments = vec!["--no-password".to_owned(), format!("--snapshot={snapshot}")];
+    let mut arguments =
+        vec!["--no-password".to_owned(), format!("--snapshot={snapshot}"), format!("--encoding={encoding}")];
     match format {
         Format::Plain => arguments.push("--format=plain".to_owned()),
         Format::Custom => arguments.extend(["--format=custom".to_owned(), "--compress=0".to_owned()]),
@@ -124,15 +132,21 @@ mod tests {
 
     fn made(format: Format, extra: &[&str]) -> Result<Vec<String>> {
         let extra: Vec<String> = extra.iter().map(|argument| (*argument).to_owned()).collect();
-        arguments(format, "00000003-1", Duration::from_secs(60), &extra)
+        arguments(format, "00000003-1", "UTF8", Duration::from_secs(60), &extra)
     }
 
     #[test]
     fn the_users_arguments_come_last() {
         let plain = made(Format::Plain, &["--exclude-table-data", "logs", "-Oxn", "public", "--no-comments"]).unwrap();
-        let start = ["--no-password", "--snapshot=00000003-1", "--format=plain", "--lock-wait-timeout=60000"];
-        assert_eq!(plain[..4], start);
-        assert_eq!(plain[4..], ["--exclude-table-data", "logs", "-Oxn", "public", "--no-comments"]);
+        let start = [
+            "--no-password",
+            "--snapshot=00000003-1",
+            "--encoding=UTF8",
+            "--format=plain",
+            "--lock-wait-timeout=60000",
+        ];
+        assert_eq!(plain[..5], start);
+        assert_eq!(plain[5..], ["--exclude-table-data", "logs", "-Oxn", "public", "--no-comments"]);
         let custom = made(Format::Custom, &[]).unwrap();
         assert!(custom.contains(&"--format=custom".to_owned()) && custom.contains(&"--compress=0".to_owned()));
     }

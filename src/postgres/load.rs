@@ -11,6 +11,7 @@ mod encoding;
 mod failure;
 mod handover;
 mod missing;
+mod money;
 mod rows;
 mod script;
 mod session;
@@ -39,6 +40,8 @@ pub struct Options {
     pub no_privileges: bool,
     /// Refuses, before the commit, a script that does not end as `pg_dump` ends it.
     pub require_trailer: bool,
+    /// The `lc_monetary` that the dump was written by; None where nobody knows.
+    pub monetary: Option<String>,
     /// Run first, in the same transaction: what empties a target that is not empty.
     pub prelude: Option<String>,
     /// What the database itself is to have; None: nothing is known of it.
@@ -109,11 +112,14 @@ struct Loader<'a> {
     /// Where the script began a transaction of its own, which is one with ours.
     inner: Option<u64>,
     bounds: Option<Bounds>,
+    /// A locale that amounts of money would need and the server lacks.
+    lacking: Option<String>,
     loaded: Loaded,
 }
 
 impl<'a> Loader<'a> {
     fn begin(client: &'a mut Client, options: &'a Options) -> Result<Self> {
+        let lacking = money::begin(client, options.monetary.as_deref())?;
         let mut transaction =
             client.transaction().map_err(|error| failure::plain("cannot begin a transaction", &error))?;
         if let Some(prelude) = &options.prelude {
@@ -134,6 +140,7 @@ impl<'a> Loader<'a> {
             encoding: Encoding::default(),
             inner: None,
             bounds,
+            lacking,
             loaded: Loaded::default(),
         })
     }
@@ -258,6 +265,9 @@ impl<'a> Loader<'a> {
             self.loaded.skipped.extend(done.skipped);
         }
         self.loaded.untried = self.bounds.take().map(|bounds| bounds.untried).unwrap_or_default();
+        if let Some(locale) = &self.lacking {
+            money::check(&mut self.transaction, locale)?;
+        }
         self.transaction.commit().map_err(|error| failure::plain("cannot commit what was restored", &error))?;
         Ok(self.loaded)
     }

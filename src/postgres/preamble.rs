@@ -25,6 +25,20 @@ pub(super) struct Before {
 /// The settings that the text of values depends on and that `pg_dump` leaves as they are. A `.meta` states them.
 const SESSION: [&str; 3] = ["TimeZone", "bytea_output", "lc_monetary"];
 
+/// The same for `pg_dump`, so that its text is read the same by every session: the zone that no server lacks, and the locale that needs none.
+const WRITTEN: [(&str, &str); 3] = [("TimeZone", "UTC"), ("bytea_output", "hex"), ("lc_monetary", "C")];
+
+/// What a program that loads a dump by itself needs of the fixed values, beside the locale that the dump was written by.
+const READ: [&str; 7] = [
+    "array_nulls",
+    "transform_null_equals",
+    "backslash_quote",
+    "IntervalStyle",
+    "xmloption",
+    "default_transaction_read_only",
+    "restrict_nonsystem_relation_kind",
+];
+
 /// Without any name that is looked up in the path, so that it is safe whatever that is.
 const EMPTY: &str = "SELECT pg_catalog.set_config('search_path', '', false)";
 
@@ -68,6 +82,19 @@ const FIXED: &[(&str, &str)] = &[
 
 /// The same for a superuser alone; nobody else may set these, and a value that is not theirs was given to them by one.
 const FIXED_BY_SUPERUSERS: &[(&str, &str)] = &[("session_replication_role", "origin")];
+
+/// Returns the settings for a session of `pg_dump`.
+pub(super) fn for_writing() -> BTreeMap<String, String> {
+    WRITTEN.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Returns the settings for a session of `pg_restore` on a server of this version.
+pub fn for_reading(server_major: u32) -> BTreeMap<String, String> {
+    // That it is there in the newest releases of the majors before is no reason to rely on it.
+    let known = |name: &str| name != "restrict_nonsystem_relation_kind" || server_major >= 18;
+    let read = FIXED.iter().filter(|(name, _)| READ.contains(name) && known(name));
+    read.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
 
 /// Tells a new connection all of it, in one message: a server that does not take the whole takes nothing, and the connection fails.
 pub(super) fn send(client: &mut Client) -> Result<Before, Error> {

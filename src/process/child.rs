@@ -92,6 +92,10 @@ impl Child {
         Ok(rustix::process::waitid(WaitId::Pid(self.pid()), options).map_err(io::Error::from)?.is_some())
     }
 
+    pub(super) fn has_exited(&self) -> bool {
+        self.ended.is_some_and(|status| status.code().is_some())
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.process)
     }

@@ -53,11 +53,16 @@ impl ChildReader {
     }
 
     /// Hands its output to `read`, and reads what that leaves to the end. Gives what `read` gave, and what the child had to say.
-    pub fn through<T>(mut self, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<(T, Remarks)> {
+    pub fn through<T>(&mut self, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<(T, Remarks)> {
         let value = read(&mut self.0)?;
         io::copy(&mut self.0, &mut io::sink())?;
-        let Running { child, .. } = self.0;
+        let child = &self.0.child;
         Ok((value, Remarks::of(child.name(), &child.remarks())))
+    }
+
+    /// Whether the child has ended by itself, with an exit code of its own.
+    pub fn has_exited(&self) -> bool {
+        self.0.child.has_exited()
     }
 }
 

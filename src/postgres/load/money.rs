@@ -1,0 +1,45 @@
+//! Amounts of money: their text means what the locale says by which it was written.
+
+use super::failure;
+use crate::error::{Fault, Result};
+use crate::postgres::target::literal;
+use postgres::error::SqlState;
+use postgres::{Client, Transaction};
+
+/// Tells the session by which `lc_monetary` the dump was written; None where nobody knows, and then the target's own is taken, as psql does.
+/// Returns the locale where the server does not have it.
+pub(super) fn begin(client: &mut Client, locale: Option<&str>) -> Result<Option<String>> {
+    let Some(locale) = locale else {
+        client.batch_execute("RESET lc_monetary").map_err(|error| failure::plain("cannot set lc_monetary", &error))?;
+        return Ok(None);
+    };
+    match client.batch_execute(&format!("SET lc_monetary = {}", literal(locale))) {
+        Ok(()) => Ok(None),
+        Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => {
+            // These are read by "C", which the session has.
+            let same = locale == "POSIX" || locale.starts_with("en_US");
+            Ok((!same).then(|| locale.to_owned()))
+        }
+        Err(error) => Err(failure::plain("cannot set lc_monetary", &error)),
+    }
+}
+
+/// The numbers of `money` and of its array; the path may be the script's by now.
+const MONEY: &str = "
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
+                   WHERE attrelid OPERATOR(pg_catalog.>=) 16384 AND atttypid OPERATOR(pg_catalog.=) ANY ('{790,791}'::pg_catalog.oid[]))
+        OR EXISTS (SELECT FROM pg_catalog.pg_type
+                   WHERE oid OPERATOR(pg_catalog.>=) 16384 AND typbasetype OPERATOR(pg_catalog.=) ANY ('{790,791}'::pg_catalog.oid[]))";
+
+/// Refuses, before the commit, amounts that were read by another locale than the one that they were written by.
+pub(super) fn check(transaction: &mut Transaction<'_>, lacking: &str) -> Result<()> {
+    let row = transaction
+        .query_one(MONEY, &[])
+        .map_err(|error| failure::plain("cannot look for amounts of money", &error))?;
+    if !row.get::<_, bool>(0) {
+        return Ok(());
+    }
+    Err(Fault::failed(format!("the dump holds amounts of money written by the locale \"{lacking}\", which the server does not have"))
+        .hint(format!("make the locale on the server's host (localedef, locale-gen), and restart the server; its name must be {lacking}"))
+        .into())
+}
