@@ -129,6 +129,10 @@ impl<'a> Loader<'a> {
             own.begin(&mut transaction)?;
         }
         let session = Session::look(&mut transaction)?;
+        // The script finds its names as under psql; one of pg_dump's empties the path itself.
+        transaction
+            .batch_execute("RESET search_path")
+            .map_err(|error| failure::plain("cannot begin a transaction", &error))?;
         let bounds = options.bounds.clone().map(Bounds::of);
         if bounds.is_some() {
             transaction.batch_execute(MARK).map_err(|error| failure::plain("cannot begin a transaction", &error))?;
@@ -258,6 +262,9 @@ impl<'a> Loader<'a> {
                 Fault::refused(format!("the dump does not end the transaction that it begins at line {line}")).into()
             );
         }
+        self.transaction
+            .batch_execute("SELECT pg_catalog.set_config('search_path', '', true)")
+            .map_err(|error| failure::plain("cannot end the transaction", &error))?;
         self.session.still_in(&mut self.transaction)?;
         if let Some(own) = &self.options.own {
             let done = own.finish(&mut self.transaction)?;
