@@ -212,7 +212,7 @@ fn a_snapshot_holds_while_rows_are_added() {
     let mut control = Control::open(&server(&[]).for_database(&database)).unwrap();
     let snapshot = control.snapshot().unwrap();
     cluster().psql(&database, "INSERT INTO t VALUES ('later')");
-    let (reader, _environment) = dump(&control, &snapshot.name, Format::Plain);
+    let (mut reader, _environment) = dump(&control, &snapshot.name, Format::Plain);
     let (text, remarks) = reader.through(|dump| Ok(std::io::read_to_string(dump)?)).unwrap();
     assert_eq!(remarks.into_lines(), [""; 0]);
     assert!(text.contains("before") && !text.contains("later"), "{text}");
@@ -331,7 +331,7 @@ fn a_running_dump_shows_no_secret() {
     cluster().psql(&database, "CREATE TABLE t AS SELECT repeat('x', 1000) AS word FROM generate_series(1, 10000)");
     let mut control = Control::open(&server(&[]).for_database(&database)).unwrap();
     let name = control.snapshot().unwrap().name;
-    let (reader, _environment) = dump(&control, &name, Format::Plain);
+    let (mut reader, _environment) = dump(&control, &name, Format::Plain);
     let process = reader.id();
     let look = |dump: &mut dyn Read| {
         // The dump is bigger than the pipe, so after the first byte pg_dump still runs.
@@ -351,7 +351,7 @@ fn a_dump_whose_server_process_is_ended_is_a_read_error() {
     cluster().psql(&database, "CREATE TABLE t AS SELECT repeat('x', 1000) AS word FROM generate_series(1, 20000)");
     let mut control = Control::open(&server(&[]).for_database(&database)).unwrap();
     let name = control.snapshot().unwrap().name;
-    let (reader, _environment) = dump(&control, &name, Format::Custom);
+    let (mut reader, _environment) = dump(&control, &name, Format::Custom);
     let end = format!(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}' AND application_name = 'pg_dump'"
     );

@@ -200,7 +200,7 @@ fn a_restore_that_may_not_give_something_to_its_owner_says_how_to_do_without() {
     let run = of(&place, "proven_owned");
     run.args(["upload", file.to_str().unwrap()]).expect(0);
     sql("postgres", "CREATE ROLE proven_demoted");
-    sql("postgres", &format!("CREATE ROLE proven_maker LOGIN CREATEDB PASSWORD '{}'", support::cluster::PASSWORD));
+    sql("postgres", format!("CREATE ROLE proven_maker LOGIN CREATEDB PASSWORD '{}'", support::cluster::PASSWORD));
     let restore = run.set("DB_USER", "proven_maker");
     let restore = |more: &[&str]| restore.args([&["restore", "latest", "--yes"], more].concat());
     restore(&[]).expect(1).says("or restore with --no-owner");

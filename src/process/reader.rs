@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_child_that_ends_well_is_read_to_its_end() {
-        let reader = shell("echo half; echo careful >&2; echo whole", LONG);
+        let mut reader = shell("echo half; echo careful >&2; echo whole", LONG);
         let read = reader.through(|output| Ok(io::read_to_string(output)?)).unwrap();
         assert_eq!((read.0.as_str(), read.1.into_lines()), ("half\nwhole\n", vec!["careful".to_owned()]));
         // Who does not read to the end learns how it ended all the same.

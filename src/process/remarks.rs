@@ -39,7 +39,7 @@ impl Remarks {
         }
         let more = told.len().saturating_sub(MOST);
         told.truncate(MOST);
-        told.iter_mut().for_each(|line| shorten(line));
+        told.iter_mut().for_each(shorten);
         if more > 0 {
             told.push(format!("{program}: and {more} more"));
         }

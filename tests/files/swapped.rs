@@ -64,8 +64,7 @@ fn a_user_who_swaps_names_while_root_restores_gains_nothing() {
     fs::set_permissions(docs.join("newdir"), Permissions::from_mode(0o6777)).unwrap();
     fs::set_permissions(docs.join("newdir/deep/suid"), Permissions::from_mode(0o6777)).unwrap();
     fs::set_permissions(outside.join("suid"), Permissions::from_mode(0o755)).unwrap();
-    let pgbk =
-        connected().key().directory(&whole.path().join("store")).set("BACKUP_FILES", &home.display().to_string());
+    let pgbk = connected().key().directory(&whole.path().join("store")).set("BACKUP_FILES", home.display().to_string());
     pgbk.args(["backup", "@files"]).expect(0);
     fs::remove_dir_all(docs.join("newdir")).unwrap();
     let state = || {
