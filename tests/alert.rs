@@ -60,7 +60,7 @@ impl Scene {
 
     fn run(&self, arguments: &[&str]) -> Pgbk {
         let run = pgbk(arguments.iter().copied()).server(cluster()).directory(&self.folder.path().join("store"));
-        let run = run.set("STATE_DIR", self.state().display()).set("LOG_LEVEL", "debug");
+        let run = run.set("STATE_DIR", self.state().display()).set("LOG_LEVEL", "debug").set("NO_ENCRYPT", "1");
         self.settings.iter().fold(run, |run, (name, value)| run.set(name, value))
     }
 

@@ -4,166 +4,68 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Every module of the library, top to bottom, and what it may import: only rows below its own.
-const TABLE: &[(&str, &[&str])] = &[
+const TABLE: &[(&str, &str)] = &[
     (
         "commands",
-        &[
-            "config",
-            "console",
-            "cli",
-            "environment",
-            "run",
-            "upkeep",
-            "jobs",
-            "level",
-            "cron",
-            "history",
-            "vault",
-            "postgres",
-            "alert",
-            "leftovers",
-            "store",
-            "lookout",
-            "status",
-            "roster",
-            "document",
-            "files",
-            "process",
-            "record",
-            "retention",
-            "manifest",
-            "databases",
-            "keys",
-            "series",
-            "monitor",
-            "interrupt",
-            "shown",
-            "error",
-        ],
+        "config console cli environment run upkeep jobs level cron history vault postgres alert leftovers \
+         store lookout status roster document files process record retention manifest databases keys series \
+         monitor interrupt shown error",
     ),
     (
         "config",
-        &[
-            "cli",
-            "environment",
-            "upkeep",
-            "proof",
-            "jobs",
-            "cron",
-            "history",
-            "vault",
-            "postgres",
-            "stream",
-            "store",
-            "alert",
-            "retention",
-            "manifest",
-            "databases",
-            "keys",
-            "secret",
-            "series",
-            "error",
-        ],
+        "cli environment upkeep proof jobs cron history vault postgres stream store alert retention manifest \
+         databases keys secret series error",
     ),
-    ("lookout", &["web", "status", "shelf", "store", "monitor"]),
-    ("web", &["error"]),
-    ("status", &["console", "roster", "history", "shelf", "record", "document", "databases", "monitor", "error"]),
-    ("console", &["cli", "monitor", "interrupt", "shown", "error"]),
-    ("cli", &["manifest", "level", "error"]),
-    ("privileges", &["environment", "error"]),
-    ("environment", &["postgres", "secret", "error"]),
+    ("lookout", "web status shelf store monitor"),
+    ("web", "error"),
+    ("status", "console roster history shelf record document databases monitor error"),
+    ("console", "cli monitor interrupt shown error"),
+    ("cli", "manifest level error"),
+    ("privileges", "environment error"),
+    ("environment", "postgres secret error"),
     (
         "run",
-        &[
-            "upkeep",
-            "proof",
-            "jobs",
-            "history",
-            "vault",
-            "postgres",
-            "alert",
-            "record",
-            "manifest",
-            "databases",
-            "series",
-            "monitor",
-            "interrupt",
-            "error",
-        ],
+        "upkeep proof jobs history vault postgres alert record manifest databases series monitor interrupt \
+         error",
     ),
-    ("proof", &["jobs", "vault", "postgres", "stream", "manifest", "series", "level", "monitor", "interrupt", "error"]),
-    ("upkeep", &["jobs", "vault", "retention", "manifest", "monitor", "error"]),
+    ("proof", "jobs vault postgres stream manifest series level monitor interrupt error"),
+    ("upkeep", "jobs vault retention manifest monitor error"),
     (
         "jobs",
-        &[
-            "cron",
-            "vault",
-            "postgres",
-            "alert",
-            "leftovers",
-            "stream",
-            "store",
-            "process",
-            "record",
-            "retention",
-            "lifecycle",
-            "manifest",
-            "databases",
-            "files",
-            "newfile",
-            "script",
-            "level",
-            "series",
-            "monitor",
-            "interrupt",
-            "error",
-        ],
+        "cron vault postgres alert leftovers stream store process record retention lifecycle manifest \
+         databases files newfile script level series monitor interrupt error",
     ),
-    ("roster", &["cron", "document", "record", "databases", "error"]),
-    ("cron", &["databases", "error"]),
-    ("history", &["store", "document", "plain", "record", "manifest", "monitor", "error"]),
-    ("vault", &["stream", "store", "manifest", "keys", "series", "monitor", "interrupt", "error"]),
-    ("postgres", &["process", "plain", "manifest", "script", "secret", "monitor", "interrupt", "error"]),
-    (
-        "alert",
-        &[
-            "certificates",
-            "plain",
-            "record",
-            "manifest",
-            "newfile",
-            "series",
-            "secret",
-            "monitor",
-            "interrupt",
-            "error",
-        ],
-    ),
-    ("leftovers", &["store", "manifest", "monitor", "error"]),
-    ("stream", &["store", "manifest", "keys", "script", "monitor", "interrupt", "error"]),
-    ("shelf", &["store", "document", "manifest", "error"]),
-    ("store", &["certificates", "secret", "interrupt", "error"]),
-    ("process", &["interrupt", "error"]),
-    ("document", &["plain"]),
-    ("record", &["manifest", "error"]),
-    ("retention", &["manifest", "error"]),
-    ("lifecycle", &[]),
-    ("certificates", &["error"]),
-    ("manifest", &["keys", "script", "series", "error"]),
-    ("databases", &["series", "error"]),
-    ("keys", &["secret", "interrupt", "error"]),
-    ("files", &["monitor", "interrupt", "error"]),
-    ("newfile", &["error"]),
-    ("script", &["error"]),
-    ("secret", &[]),
-    ("level", &[]),
-    ("series", &[]),
-    ("shown", &[]),
-    ("monitor", &[]),
-    ("plain", &[]),
-    ("interrupt", &["error"]),
-    ("cores", &["error"]),
-    ("error", &[]),
+    ("roster", "cron document record databases error"),
+    ("cron", "databases error"),
+    ("history", "store document plain record manifest monitor error"),
+    ("vault", "stream store manifest keys series monitor interrupt error"),
+    ("postgres", "process plain manifest script secret monitor interrupt error"),
+    ("alert", "certificates plain record manifest newfile series secret monitor interrupt error"),
+    ("leftovers", "store manifest monitor error"),
+    ("stream", "store manifest keys script monitor interrupt error"),
+    ("shelf", "store document manifest error"),
+    ("store", "certificates secret interrupt error"),
+    ("process", "interrupt error"),
+    ("document", "plain"),
+    ("record", "manifest error"),
+    ("retention", "manifest error"),
+    ("lifecycle", ""),
+    ("certificates", "error"),
+    ("manifest", "keys script series error"),
+    ("databases", "series error"),
+    ("keys", "secret interrupt error"),
+    ("files", "monitor interrupt error"),
+    ("newfile", "error"),
+    ("script", "error"),
+    ("secret", ""),
+    ("level", ""),
+    ("series", ""),
+    ("shown", ""),
+    ("monitor", ""),
+    ("plain", ""),
+    ("interrupt", "error"),
+    ("cores", "error"),
+    ("error", ""),
 ];
 
 /// What only these files may hold. A name that ends with a slash is a folder.
@@ -199,8 +101,8 @@ const FUNCTION_TARGET: usize = 40;
 #[test]
 fn the_table_points_downwards_only() {
     for (row, (module, allowed)) in TABLE.iter().enumerate() {
-        for import in *allowed {
-            let below = TABLE.iter().skip(row + 1).any(|(other, _)| other == import);
+        for import in allowed.split_whitespace() {
+            let below = TABLE.iter().skip(row + 1).any(|(other, _)| *other == import);
             assert!(below, "{module} may import {import}, which is not below it");
         }
     }
@@ -225,12 +127,12 @@ fn every_module_imports_what_the_table_allows_and_nothing_else() {
             continue;
         };
         for (import, file) in imports {
-            if !allowed.contains(&import.as_str()) {
+            if !allowed.split_whitespace().any(|name| name == import) {
                 faults.push(format!("{file}: {module} may not import {import}"));
             }
         }
-        for import in *allowed {
-            if !imports.contains_key(*import) {
+        for import in allowed.split_whitespace() {
+            if !imports.contains_key(import) {
                 faults.push(format!("{module} may import {import}, but does not: take it out of the table"));
             }
         }

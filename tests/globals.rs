@@ -287,7 +287,7 @@ fn sealed(folder: &Path, script: &str) -> String {
     let store = Arc::new(Directory::open(folder).unwrap());
     let key = Key::raw(&pgbk::secret::Secret::new(support::pgbk::KEY), None).unwrap();
     let vault = Vault { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
-    let id = BackupId::new(Series::Globals.name(), jiff::Timestamp::now());
+    let id = support::id::free(folder, Series::Globals.name());
     let mut deposit = vault.begin(id.into(), Format::Plain, None, 0).unwrap();
     deposit.write_all(script.as_bytes()).unwrap();
     let id: BackupId = deposit.finish(About::default(), &Silent).unwrap().id;

@@ -100,7 +100,8 @@ fn what_the_text_of_a_value_depends_on_is_the_same_in_the_scratch() {
     let run = of(&place, "proven_session");
     run.args(["backup"]).expect(0);
     let text = run.args(["download", "-o", "-"]).expect(0).text();
-    assert!(text.contains("2026-07-01 14:00:00+02\t\\\\000\\\\377"), "{text}");
+    // Whatever the database has set, a dump is written by the same settings.
+    assert!(text.contains("2026-07-01 12:00:00+00\t\\\\x00ff"), "{text}");
     prove(&run, 0);
 }
 

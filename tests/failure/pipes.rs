@@ -59,7 +59,9 @@ fn no_file_of_the_state_holds_up_a_command_whatever_stands_in_its_place() {
             if !put(kind, &state.join(file)) {
                 continue;
             }
-            for command in [&["backup"][..], &["history"], &["status"]] {
+            // What holds up one command that reads holds up the next: a pipe is tried with each, the others with the first.
+            let commands = [&["backup"][..], &["history"], &["status"]];
+            for command in commands.into_iter().take(if kind == "pipe" { 3 } else { 1 }) {
                 // What hangs is killed, and that is no exit code of these.
                 let outcome = at(&state, command).end();
                 assert!(matches!(outcome.code, Some(0 | 1)), "{command:?}, {kind} for {file:?}: {outcome:#?}");
@@ -69,7 +71,7 @@ fn no_file_of_the_state_holds_up_a_command_whatever_stands_in_its_place() {
             }
         }
     }
-    assert!(tried > 60, "{tried}");
+    assert!(tried >= known.len() * KINDS.len(), "{tried}");
 }
 
 #[test]

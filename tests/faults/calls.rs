@@ -249,7 +249,7 @@ fn whichever_call_of_a_prune_fails_what_should_stay_stays_and_the_next_one_does_
         place.backed_up_at("2026-02-03T04:05:06Z");
         place
     };
-    let run = |place: &Place| place.run(&["prune", "@files", "--keep-last", "1"]);
+    let run = |place: &Place| place.run(&["prune", "@files", "--keep-last", "1", "--server", "all"]);
     let judge = |place: &Place, output: &Output| {
         let metas = place.keys().into_iter().filter(|key| key.ends_with(".meta")).count();
         place.run(&["verify", "--all", "--level", "content"]).expect(0);
@@ -258,7 +258,7 @@ fn whichever_call_of_a_prune_fails_what_should_stay_stays_and_the_next_one_does_
             return Ended::Healed;
         }
         assert!(metas >= 1, "{output:?}");
-        place.run(&["prune", "@files", "--keep-last", "1"]).expect(0);
+        place.run(&["prune", "@files", "--keep-last", "1", "--server", "all"]).expect(0);
         // Another run of this test may be at the database, which is a finding.
         place.run(&["doctor", "postgres", "--clean", "--older-than", "0s"]).end();
         assert_eq!(place.keys().len(), 2, "{output:?}");

@@ -1,8 +1,8 @@
 //! Archives that somebody with the key made, to be unpacked where they do not belong.
 
+use super::support::id::free;
 use super::support::pgbk::{KEY, Pgbk, connected};
 use pgbk::keys::Key;
-use pgbk::manifest::BackupId;
 use pgbk::manifest::Format;
 use pgbk::monitor::Silent;
 use pgbk::secret::Secret;
@@ -52,7 +52,7 @@ fn sealed(folder: &Path, archive: &[u8]) -> String {
     let store = Arc::new(Directory::open(folder).unwrap());
     let key = Key::raw(&Secret::new(KEY), None).unwrap();
     let vault = Vault { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
-    let id = BackupId::new(Series::Files.name(), jiff::Timestamp::now());
+    let id = free(folder, Series::Files.name());
     let mut deposit = vault.begin(id.into(), Format::Tar, None, 0).unwrap();
     deposit.write_all(archive).unwrap();
     deposit.finish(About::default(), &Silent).unwrap().id.to_string()

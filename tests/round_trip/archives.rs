@@ -12,8 +12,8 @@ fn an_archive_is_restored_by_several_jobs() {
     assert!(!ran.text().contains(" 0 rows"), "{}", ran.text());
     assert_same(&dump("jobs_source"), &dump("jobs_copy"));
     // As an argument of pg_restore, this name would be connection settings.
-    restore(&pgbk, &id, "dbname=jobs 'copy", &["--jobs", "2"]).expect(0);
-    assert_same(&dump("jobs_source"), &dump("dbname=jobs 'copy"));
+    restore(&pgbk, &id, "name=jobs 'copy", &["--jobs", "2"]).expect(0);
+    assert_same(&dump("jobs_source"), &dump("name=jobs 'copy"));
 }
 
 #[test]

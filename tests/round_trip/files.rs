@@ -85,14 +85,17 @@ fn an_edited_dump_becomes_a_backup_of_its_own() {
     pgbk.args(["download", "-o", path]).expect(0);
     stdout_of(Command::new("sed").args(["-i", "s/^before$/after/", path]));
     let uploaded = pgbk.args(["upload", path]).json();
-    assert_eq!(uploaded["previous"], original.as_str());
+    // It is counted apart from the backups, and is not the newest of them.
+    assert_eq!((&uploaded["origin"], &uploaded["previous"]), (&"upload".into(), &serde_json::Value::Null));
     assert_ne!(uploaded["id"], original.as_str());
     assert_eq!(uploaded["tables"][0]["rows"], 1);
 
     pgbk.args(["verify", "--all"]).expect(0);
-    pgbk.args(["restore", "latest", "--yes", "--to", "edited_copy"]).expect(0);
+    let uploaded = uploaded["id"].as_str().unwrap();
+    pgbk.args(["restore", uploaded, "--yes", "--to", "edited_copy"]).expect(0);
     assert_eq!(sql("edited_copy", "SELECT v FROM t"), "after");
-    pgbk.args(["restore", &original, "--yes", "--to", "edited_original"]).expect(0);
+    let latest = pgbk.args(["restore", "latest", "--yes", "--to", "edited_original"]).json();
+    assert_eq!(latest["id"], original.as_str());
     assert_eq!(sql("edited_original", "SELECT v FROM t"), "before");
 }
 

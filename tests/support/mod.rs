@@ -9,6 +9,7 @@ pub mod crew;
 pub mod database;
 pub mod fake;
 pub mod faulty;
+pub mod id;
 pub mod pgbk;
 pub mod process;
 pub mod proof;
