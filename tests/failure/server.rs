@@ -36,10 +36,9 @@ fn a_table_that_is_dropped_before_it_is_dumped_is_missed_and_the_dump_taken_anew
     fake.await_half();
     cluster().psql(&database, "DROP TABLE client");
     fake.open_gate();
-    running
-        .end()
-        .expect(0)
-        .says("public.client: truncated, written anew, altered, renamed or dropped while pg_dump began");
+    let outcome =
+        running.end().says("public.client: truncated, written anew, altered, renamed or dropped while pg_dump began");
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     pgbk(["restore", "--yes", "--to", "dropped_back"]).server(cluster()).key().directory(place.path()).expect(0);
     assert_eq!(cluster().psql("dropped_back", "SELECT to_regclass('public.client') IS NULL"), "t");
 }
