@@ -29,7 +29,7 @@ pub const CASES: &[(usize, &str, &[&str])] = &[
         "a table is dropped or locked during the dump",
         &[
             "a_table_that_somebody_holds_ends_the_dump_when_its_time_to_wait_is_over",
-            "a_table_that_is_dropped_before_it_is_dumped_is_in_the_backup_or_there_is_none",
+            "a_table_that_is_dropped_before_it_is_dumped_is_missed_and_the_dump_taken_anew",
         ],
     ),
     (

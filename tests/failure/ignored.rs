@@ -2,6 +2,7 @@
 
 use super::*;
 use rustix::process::{Pid, kill_process};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 
 /// The arguments of the process, once it is pgbk.
@@ -9,7 +10,8 @@ fn is_pgbk(process: &Child) -> bool {
     fs::read_link(format!("/proc/{}/exe", process.id())).is_ok_and(|exe| exe.ends_with("pgbk"))
 }
 
-/// Sends the signals, again and again, from when it is pgbk to its end; gives its exit code.
+/// Sends the signals, again and again, from when it is pgbk to its end; gives its exit code as a shell has it, where a
+/// process that a signal ended before it could heed one counts as 128 and the signal.
 fn pestered(run: &Pgbk, ignored: &str, signals: &[Signal]) -> Option<i32> {
     let trap = format!("trap '' {ignored}; exec \"$@\"");
     let mut command = run.command_by(&["bash", "-c", &trap, "ignoring"]);
@@ -18,7 +20,7 @@ fn pestered(run: &Pgbk, ignored: &str, signals: &[Signal]) -> Option<i32> {
     assert!(until(LONG, || is_pgbk(&child) || child.try_wait().unwrap().is_some()));
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            return status.code();
+            return status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         }
         for signal in signals {
             // Not reaped yet, so it is nobody else.
