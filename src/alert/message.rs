@@ -108,11 +108,11 @@ impl Message {
         Some(message)
     }
 
-    /// No other message has it. A run may end more than one outage.
+    /// No other message has it. A run may end more than one outage, and have more than one thing to say.
     pub fn id(&self) -> String {
-        let database = blake2b_simd::Params::new().hash_length(4).hash(self.database.as_bytes()).to_hex();
-        let end = if self.state == Event::Notice { "-notice" } else { "" };
-        format!("{}-{database}{end}", self.run)
+        let short = |text: &str| blake2b_simd::Params::new().hash_length(4).hash(text.as_bytes()).to_hex();
+        let end = if self.state == Event::Notice { format!("-{}", short(&self.text)) } else { String::new() };
+        format!("{}-{}{end}", self.run, short(&self.database))
     }
 
     pub fn test(origin: &Origin, now: Timestamp) -> Message {

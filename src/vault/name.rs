@@ -223,13 +223,8 @@ fn join(taking: &Taking, all: &[(&Entry, &Claims)], before: &mut Before, monitor
         .collect();
     let adopted = match taking.adopt {
         Adopt::No => {
-            if let (None, Some((entry, manifest))) = (&before.id, last_of(&others)) {
-                monitor.warn(&format!(
-                    "the backups of \"{}\" that are here are another server's, the newest is {} of {}: this one begins a series of its own beside them; after a move or pg_upgrade \"pgbk backup --adopt\" goes on with theirs",
-                    taking.database,
-                    entry.id,
-                    server_of(manifest.system_identifier())
-                ));
+            if let (None, Some((_, manifest))) = (&before.id, last_of(&others)) {
+                monitor.announce(&beside(taking, server_of(manifest.system_identifier())));
             }
             return Ok(());
         }
@@ -259,6 +254,14 @@ fn join(taking: &Taking, all: &[(&Entry, &Claims)], before: &mut Before, monitor
     }
     before.adopted.extend(adopted.into_iter().filter(|server| Some(server.as_str()) != taking.server));
     Ok(())
+}
+
+/// Returns what people are told once. No id is in it: were the run to fail and be made again, it would be another one.
+fn beside(taking: &Taking, whose: String) -> String {
+    format!(
+        "the backups of \"{}\" that are here are those of {whose}: this server begins a series of its own beside them; after a move or pg_upgrade \"pgbk backup --adopt\" goes on with theirs",
+        taking.database
+    )
 }
 
 fn only(taking: &Taking, others: &[(&Entry, &Claims)]) -> Result<BTreeSet<String>> {
