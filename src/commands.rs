@@ -135,12 +135,11 @@ pub fn check_flags(matches: &ArgMatches, command: &clap::Command) -> Result<()> 
     }
 }
 
-/// Returns whether what clap quotes of the command line can be shown as it is.
-pub fn arguments_are_plain() -> bool {
-    environment::arguments().iter().all(|argument| {
-        let text = argument.to_string_lossy();
-        word(&text) == text
-    })
+/// Returns whether what clap quotes of the command line and of variables can be shown as it is.
+pub fn all_is_plain() -> bool {
+    let plain = |text: &str| word(text) == text;
+    environment::arguments().iter().all(|argument| plain(&argument.to_string_lossy()))
+        && variables().iter().all(|name| environment::plain(name).is_none_or(|value| plain(&value)))
 }
 
 /// Returns clap's error as one of pgbk's own, whose text is made fit to be shown.

@@ -3,7 +3,7 @@
 use crate::cli::{LogArgs, LogFormat, LogLevel};
 use crate::error::{self, Fault};
 use crate::monitor::Monitor;
-use crate::shown;
+use crate::shown::{self, Lines};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -51,17 +51,17 @@ impl Console {
     }
 
     /// Text for people, or the document for machines, on stdout.
-    pub fn result(&self, text: &str, document: &impl Serialize) -> error::Result<()> {
+    pub fn result(&self, text: &Lines, document: &impl Serialize) -> error::Result<()> {
         if self.json { self.document(document) } else { self.text(text) }
     }
 
-    pub fn text(&self, text: &str) -> error::Result<()> {
-        write_stdout(shown::lines(text).as_bytes())
+    pub fn text(&self, text: &Lines) -> error::Result<()> {
+        write_stdout(text.as_str().as_bytes())
     }
 
     /// For the person at the terminal, whatever the log level.
-    pub fn say(&self, text: &str) {
-        eprint(&shown::lines(text));
+    pub fn say(&self, text: &Lines) {
+        eprint(text.as_str().trim_end_matches('\n'));
     }
 
     fn document(&self, document: &impl Serialize) -> error::Result<()> {
@@ -236,6 +236,11 @@ fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
+/// Tells of a panic as of everything else: what it quotes may be anybody's text.
+pub fn tell_of_panics() {
+    std::panic::set_hook(Box::new(|panic| eprint(&shown::message(&panic.to_string()))));
+}
+
 /// A closed stderr is no reason to stop a backup.
 fn eprint(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
@@ -288,14 +293,14 @@ pub fn can_ask() -> bool {
 /// Lets the person choose one; None when they leave without choosing.
 pub fn choose(prompt: &str, items: &[String]) -> error::Result<Option<usize>> {
     let items: Vec<_> = items.iter().map(|item| shown::word(item)).collect();
-    let chosen = dialoguer::Select::new().with_prompt(shown::lines(prompt)).items(&items).default(0).interact_opt();
+    let chosen = dialoguer::Select::new().with_prompt(shown::word(prompt)).items(&items).default(0).interact_opt();
     chosen.map_err(asked)
 }
 
 /// Asks for a text that must be typed exactly; false when something else was typed.
 pub fn confirm_by_typing(prompt: &str, expected: &str) -> error::Result<bool> {
     let typed: String =
-        dialoguer::Input::new().with_prompt(shown::lines(prompt)).allow_empty(true).interact_text().map_err(asked)?;
+        dialoguer::Input::new().with_prompt(shown::word(prompt)).allow_empty(true).interact_text().map_err(asked)?;
     Ok(typed == expected)
 }
 

@@ -2,11 +2,12 @@
 
 use clap::FromArgMatches;
 use pgbk::cli::{self, Cli, LogArgs};
-use pgbk::console::Console;
+use pgbk::console::{Console, tell_of_panics};
 use pgbk::{commands, cores, environment, error, interrupt, privileges};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    tell_of_panics();
     let prepared = cores::forbid()
         .and_then(|()| environment::prepare(&commands::variables(), cli::SECRET_VARIABLES, &commands::place))
         .and_then(|()| privileges::give_up());
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
     let parsed = parsed.map_err(commands::naming_the_variable);
     // clap prints help to stdout with 0 and mistakes to stderr with 2. Help comes even where a file of settings is missing.
     if let Err(error) = &parsed
-        && (prepared.is_ok() && commands::arguments_are_plain() || !error.use_stderr())
+        && (prepared.is_ok() && commands::all_is_plain() || !error.use_stderr())
     {
         error.exit();
     }

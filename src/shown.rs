@@ -1,10 +1,63 @@
 //! Foreign text as people see it: names, paths, and what servers say may hold signs that a terminal obeys, or that turn a line around.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{self, Display, Write};
+
+/// Holds text for people line by line. A line is one line whatever was put into it: only this type ends one, so that no name and no
+/// answer of a server can forge another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lines(String);
+
+impl Lines {
+    pub fn new() -> Lines {
+        Lines::default()
+    }
+
+    /// Makes text of one line.
+    pub fn of(line: impl Display) -> Lines {
+        Lines::new().and(line)
+    }
+
+    /// Adds a line.
+    #[must_use]
+    pub fn and(mut self, line: impl Display) -> Lines {
+        self.push(line);
+        self
+    }
+
+    /// Adds a line.
+    pub fn push(&mut self, line: impl Display) {
+        self.0.push_str(&word(&line.to_string()));
+        self.0.push('\n');
+    }
+
+    /// Adds what may have lines of its own; all of them stand in one column behind the label.
+    pub fn push_under(&mut self, label: &str, text: &str) {
+        let mut label = label.to_owned();
+        for line in text.trim_end_matches('\n').split('\n') {
+            self.push(format!("{label}{line}"));
+            label = " ".repeat(label.chars().count());
+        }
+    }
+
+    pub fn append(&mut self, more: Lines) {
+        self.0.push_str(&more.0);
+    }
+
+    /// Returns the whole, with a line end after each line.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Returns text of several lines with every such sign written out; a line end stays one, a tab becomes a blank.
-pub fn lines(text: &str) -> Cow<'_, str> {
+fn lines(text: &str) -> Cow<'_, str> {
     written_out(text, |sign| sign != '\n' && is_unseen(sign))
 }
 
@@ -95,6 +148,17 @@ mod tests {
         }
         assert_eq!(lines("Zürich, 日本\n\"🙂\""), "Zürich, 日本\n\"🙂\"");
         assert_eq!((lines("a\tb\nc"), word("a\nb")), ("a b\nc".into(), "a\\nb".into()));
+    }
+
+    #[test]
+    fn whatever_is_put_into_a_line_stays_in_it_or_in_its_column() {
+        let forged = "a\r\n  error     none\u{2028}x\u{85}y\u{b}z";
+        let mut text = Lines::of(forged).and("two");
+        text.push_under("  error     ", "one\n  hint      two\n");
+        assert_eq!(
+            text.as_str(),
+            "a\\r\\n  error     none\\u{2028}x\\u{85}y\\u{b}z\ntwo\n  error     one\n              hint      two\n"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::outage::{Failing, Success};
 use crate::record::{Cause, Record, State, Task};
 use crate::series::Series;
+use crate::shown::word;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +49,7 @@ impl Message {
         let (name, noun) = (&record.database, record.task.noun());
         let mut message = about(Event::Failed, record, origin);
         message.last_success = last.map_or("none that is known here".to_owned(), Success::describe);
-        message.subject = format!("{noun} of {name} failed on {}", origin.host);
+        message.subject = subject(format!("{noun} of {name} failed on {}", origin.host));
         let facts = [
             ("why", message.error.clone()),
             ("hint", message.hint.clone()),
@@ -71,10 +72,10 @@ impl Message {
     pub fn notice(record: &Record, origin: &Origin, text: &str) -> Message {
         let (name, noun) = (&record.database, record.task.noun());
         let mut message = about(Event::Notice, record, origin);
-        message.subject = format!("{noun} of {name} on {}: please look", origin.host);
+        message.subject = subject(format!("{noun} of {name} on {}: please look", origin.host));
         let facts =
             [("database", format!("{name} on {}", origin.server)), ("host", origin.host.clone()), ("run", run(record))];
-        message.text = format!("{text}\n\n{}\nThis is told once.\n", table(&facts));
+        message.text = format!("{}\n\n{}\nThis is told once.\n", word(text), table(&facts));
         message
     }
 
@@ -82,7 +83,7 @@ impl Message {
         let (name, noun) = (&record.database, record.task.noun());
         let mut message = about(Event::Recovered, record, origin);
         message.last_success = Success::of(record).as_ref().map_or_else(String::new, Success::describe);
-        message.subject = format!("{noun} of {name} works again on {}", origin.host);
+        message.subject = subject(format!("{noun} of {name} works again on {}", origin.host));
         let times = if outage.failures == 1 { "once".to_owned() } else { format!("{} times", outage.failures) };
         let facts = [
             ("backup", message.last_success.clone()),
@@ -135,14 +136,19 @@ impl Message {
     }
 }
 
+/// Returns a subject of one line, whatever a database is called.
+fn subject(text: String) -> String {
+    word(&text).into_owned()
+}
+
 /// `@files` is no database.
 fn whose(name: &str) -> String {
-    if Series::of(name).is_some() { name.to_owned() } else { format!("database \"{name}\"") }
+    if Series::of(name).is_some() { name.to_owned() } else { format!("database \"{}\"", word(name)) }
 }
 
 fn doctor(name: &str) -> String {
     match shlex::try_quote(name) {
-        Ok(name) if Series::of(&name).is_none() => format!("  pgbk doctor {name}\n"),
+        Ok(quoted) if Series::of(&quoted).is_none() && word(name) == name => format!("  pgbk doctor {quoted}\n"),
         _ => String::new(),
     }
 }
@@ -175,10 +181,8 @@ fn run(record: &Record) -> String {
 }
 
 fn line(record: &Record) -> String {
-    match record.task {
-        Task::Backup => format!("{}: {}\n", record.database, ending(record)),
-        Task::Verify => format!("verification of {}: {}\n", record.database, ending(record)),
-    }
+    let task = if record.task == Task::Verify { "verification of " } else { "" };
+    word(&format!("{task}{}: {}", record.database, ending(record))).into_owned() + "\n"
 }
 
 fn ending(record: &Record) -> String {
@@ -199,7 +203,7 @@ fn table(facts: &[(&str, String)]) -> String {
     for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
         let mut name = *name;
         for line in value.lines() {
-            text.push_str(format!("  {name:12}  {line}").trim_end());
+            text.push_str(word(&format!("  {name:12}  {line}")).trim_end());
             text.push('\n');
             name = "";
         }

@@ -15,6 +15,7 @@ use crate::monitor::Monitor;
 use crate::record::Cause;
 use crate::run::{Backups, Ledger, Outcome, exit_code};
 use crate::series::Series;
+use crate::shown::Lines;
 use crate::upkeep::Upkeep;
 use crate::vault::{Adopt, Vault};
 use jiff::Timestamp;
@@ -59,11 +60,11 @@ fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<
     }
     if !alone {
         let documents = outcomes.iter().map(|outcome| document(outcome, &location)).collect::<Result<Vec<_>>>()?;
-        console.result("", &documents)?;
+        console.result(&Lines::new(), &documents)?;
         return Ok(code);
     }
     for outcome in outcomes {
-        console.result("", &report(&outcome.result?, &location)?)?;
+        console.result(&Lines::new(), &report(&outcome.result?, &location)?)?;
     }
     Ok(code)
 }
@@ -121,7 +122,7 @@ impl<'a> Prepared<'a> {
 }
 
 /// For people, after the work.
-pub fn summary(manifest: &Manifest, location: &str) -> String {
+pub fn summary(manifest: &Manifest, location: &str) -> Lines {
     let seconds: f64 = manifest.seconds.values().sum();
     let method = manifest.compression.map_or("not compressed".to_owned(), |compression| {
         format!("{} {}", compression.method.name(), compression.level)
@@ -130,23 +131,19 @@ pub fn summary(manifest: &Manifest, location: &str) -> String {
     let checked = manifest.verified.describe();
     let stages: Vec<String> =
         manifest.seconds.iter().map(|(stage, seconds)| format!("{stage} {seconds:.1} s")).collect();
-    let mut text = format!(
-        "{}\n  dump    {} {}\n  stored  {} ({method}, {cipher}, {checked})\n  time    {seconds:.1} s ({})\n  place   {location}/{}\n",
-        manifest.id,
-        bytes(manifest.plain.bytes),
-        contents(manifest),
-        bytes(manifest.stored.bytes),
-        stages.join(", "),
-        manifest.object,
-    );
+    let mut text = Lines::of(&manifest.id)
+        .and(format!("  dump    {} {}", bytes(manifest.plain.bytes), contents(manifest)))
+        .and(format!("  stored  {} ({method}, {cipher}, {checked})", bytes(manifest.stored.bytes)))
+        .and(format!("  time    {seconds:.1} s ({})", stages.join(", ")))
+        .and(format!("  place   {location}/{}", manifest.object));
     if manifest.is_upload() {
-        text.push_str(&format!(
-            "  restore pgbk restore {}; \"latest\" means backups that were taken from a server\n",
+        text.push(format!(
+            "  restore pgbk restore {}; \"latest\" means backups that were taken from a server",
             manifest.id
         ));
     }
     if manifest.key.is_none() {
-        text.push_str("  note    no key is set: damage will be noticed, but not forgery\n");
+        text.push("  note    no key is set: damage will be noticed, but not forgery");
     }
     text
 }

@@ -15,7 +15,7 @@ use crate::keys::Key;
 use crate::monitor::Silent;
 use crate::postgres::{Settings, control};
 use crate::series::Series;
-use crate::shown::word;
+use crate::shown::{Lines, word};
 use crate::store::Store;
 use crate::vault::Vault;
 use jiff::Timestamp;
@@ -127,23 +127,23 @@ fn keys(args: &DoctorArgs) -> Finding {
     }
 }
 
-fn table(findings: &[Finding], failed: usize) -> String {
+fn table(findings: &[Finding], failed: usize) -> Lines {
     let width = findings.iter().map(|finding| word(&finding.what).chars().count()).max().unwrap_or(0);
-    let mut text = String::new();
+    let mut text = Lines::new();
     for finding in findings {
         let status = match finding.status {
             Status::Ok => "ok  ",
             Status::Note => "note",
             Status::Fail => "FAIL",
         };
-        text.push_str(&format!("{status}  {:width$}  {}\n", word(&finding.what), word(&finding.detail)));
+        text.push(format!("{status}  {:width$}  {}", word(&finding.what), finding.detail));
         if let Some(remedy) = &finding.remedy {
-            text.push_str(&format!("      {:width$}  → {}\n", "", word(remedy)));
+            text.push(format!("      {:width$}  → {remedy}", ""));
         }
     }
     match failed {
-        0 => text.push_str("nothing stands in the way of a backup\n"),
-        count => text.push_str(&format!("{count} findings stand in the way of a backup\n")),
+        0 => text.push("nothing stands in the way of a backup"),
+        count => text.push(format!("{count} findings stand in the way of a backup")),
     }
     text
 }

@@ -6,6 +6,7 @@ use crate::config;
 use crate::console::{Console, Stdout, bytes};
 use crate::error::{Fault, Result};
 use crate::jobs::transfer::{self, Output};
+use crate::shown::Lines;
 use std::path::Path;
 
 pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
@@ -22,7 +23,7 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
         let id = chosen()?;
         let folder = args.output.as_deref().unwrap_or(Path::new("."));
         let path = transfer::download_raw(&vault, &id, folder, args.force, console)?;
-        console.text(&format!("{}\n", path.display()))?;
+        console.text(&Lines::of(path.display()))?;
         return Ok(0);
     }
     let opened = match &args.object {
@@ -43,6 +44,6 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
     let id = &opened.manifest.id;
     let path = args.output.clone().unwrap_or_else(|| format!("{id}.{extension}").into());
     let count = transfer::download(opened, Output::File(&path), args.force, console)?;
-    console.text(&format!("{} ({})\n", path.display(), bytes(count)))?;
+    console.text(&Lines::of(format!("{} ({})", path.display(), bytes(count))))?;
     Ok(0)
 }

@@ -6,7 +6,7 @@ use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::{Fault, Result};
 use crate::record::{Cause, Proven, Record, State, Stored, Task};
-use crate::shown::{message, word};
+use crate::shown::Lines;
 use serde_json::{Value, json};
 
 pub fn run(args: &HistoryArgs, console: &Console) -> Result<u8> {
@@ -45,7 +45,7 @@ fn file(backup: &Stored) -> &str {
     backup.object.rsplit('/').next().unwrap_or(&backup.object)
 }
 
-fn table(records: &[Record]) -> String {
+fn table(records: &[Record]) -> Lines {
     let mut table = Table::new(&["RUN", "TASK", "DATABASE", "STATE", "CAUSE", "TIME", "STORED", "RESULT"]);
     for record in records {
         let result = match (&record.backup, &record.problem) {
@@ -64,60 +64,56 @@ fn table(records: &[Record]) -> String {
             result,
         ]);
     }
-    table.text("no runs\n")
+    table.text("no runs")
 }
 
-fn whole(record: &Record) -> String {
-    let mut text = format!(
-        "{}\n  task      {}\n  database  {}\n  state     {}\n  cause     {}\n  started   {}\n",
-        record.run,
-        task(record.task),
-        word(&record.database),
-        state(record.state),
-        cause(record.cause),
-        record.started,
-    );
+fn whole(record: &Record) -> Lines {
+    let mut text = Lines::of(&record.run)
+        .and(format!("  task      {}", task(record.task)))
+        .and(format!("  database  {}", record.database))
+        .and(format!("  state     {}", state(record.state)))
+        .and(format!("  cause     {}", cause(record.cause)))
+        .and(format!("  started   {}", record.started));
     if let (Some(ended), Some(seconds)) = (record.ended, record.seconds()) {
-        text.push_str(&format!("  ended     {ended} after {seconds:.1} s\n"));
+        text.push(format!("  ended     {ended} after {seconds:.1} s"));
     }
     if let Some(backup) = &record.backup {
-        text.push_str(&stored(backup));
+        text.append(stored(backup));
     }
     if let Some(proof) = &record.proof {
-        text.push_str(&restored(proof));
+        text.append(restored(proof));
     }
     for warning in &record.warnings {
-        text.push_str(&format!("  warning   {}\n", message(warning)));
+        text.push_under("  warning   ", warning);
     }
     if let Some(problem) = &record.problem {
-        text.push_str(&format!("  error     {} (exit code {})\n", message(&problem.message), problem.exit_code));
+        text.push_under("  error     ", &format!("{} (exit code {})", problem.message, problem.exit_code));
         for hint in &problem.hints {
-            text.push_str(&format!("  hint      {}\n", message(hint)));
+            text.push_under("  hint      ", hint);
         }
     }
     text
 }
 
-fn stored(backup: &Stored) -> String {
+fn stored(backup: &Stored) -> Lines {
     let rows = backup.rows.map(|rows| format!(" in {} tables, {rows} rows", backup.tables)).unwrap_or_default();
     let cipher = if backup.encrypted { "encrypted" } else { "not encrypted" };
     let checked = backup.verified.describe();
     let stages: Vec<String> = backup.seconds.iter().map(|(stage, time)| format!("{stage} {time:.1} s")).collect();
-    format!(
-        "  backup    {}\n  dump      {}{rows}\n  stored    {} ({cipher}, {checked})\n  stages    {}\n  file      {}\n  key       {}\n  store     {}\n",
-        backup.id,
-        bytes(backup.plain_bytes),
-        bytes(backup.stored_bytes),
-        stages.join(", "),
-        file(backup),
-        backup.object,
-        backup.location,
-    )
+    Lines::of(format!("  backup    {}", backup.id))
+        .and(format!("  dump      {}{rows}", bytes(backup.plain_bytes)))
+        .and(format!("  stored    {} ({cipher}, {checked})", bytes(backup.stored_bytes)))
+        .and(format!("  stages    {}", stages.join(", ")))
+        .and(format!("  file      {}", file(backup)))
+        .and(format!("  key       {}", backup.object))
+        .and(format!("  store     {}", backup.location))
 }
 
-fn restored(proof: &Proven) -> String {
+fn restored(proof: &Proven) -> Lines {
     let Proven { id, scratch, tables, rows } = proof;
-    format!("  backup    {id}\n  scratch   {scratch}\n  restored  {tables} tables, {rows} rows\n")
+    Lines::of(format!("  backup    {id}"))
+        .and(format!("  scratch   {scratch}"))
+        .and(format!("  restored  {tables} tables, {rows} rows"))
 }
 
 fn task(task: Task) -> &'static str {

@@ -9,6 +9,7 @@ use crate::manifest::lineage::short;
 use crate::manifest::{BackupId, Manifest, Origin, extension};
 use crate::monitor::{Monitor, Silent};
 use crate::record::{State, Task};
+use crate::shown::Lines;
 use crate::vault::{Entry, Vault, guard};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -126,20 +127,20 @@ fn document(row: &Row, now: Timestamp) -> Value {
     })
 }
 
-fn table(rows: &[Row], now: Timestamp) -> String {
+fn table(rows: &[Row], now: Timestamp) -> Lines {
     if rows.is_empty() {
-        return "no backups\n".to_owned();
+        return Lines::of("no backups");
     }
     let width = rows.iter().map(|row| row.entry.id.to_string().len()).max().unwrap_or(0);
-    let mut text = format!(
-        "{:width$}  {:>13}  {:>12}  {:>12}  {:>10}  {:>9}  {:8}  {:6}  {:6}  KIND\n",
+    let mut text = Lines::of(format!(
+        "{:width$}  {:>13}  {:>12}  {:>12}  {:>10}  {:>9}  {:8}  {:6}  {:6}  KIND",
         "BACKUP", "AGE", "STORED", "DUMP", "ROWS", "PROVEN", "KEY", "SERVER", "ORIGIN"
-    );
+    ));
     for row in rows.iter().rev() {
         let (id, age) = (row.entry.id.to_string(), age(&row.entry.id, now));
         match &row.claim {
-            Ok(claim) => text.push_str(&format!(
-                "{id:width$}  {age:>13}  {:>12}  {:>12}  {:>10}  {:>9}  {:8}  {:6}  {:6}  {}{}\n",
+            Ok(claim) => text.push(format!(
+                "{id:width$}  {age:>13}  {:>12}  {:>12}  {:>10}  {:>9}  {:8}  {:6}  {:6}  {}{}",
                 bytes(claim.stored_bytes),
                 bytes(claim.plain_bytes),
                 claim.rows.map_or("-".to_owned(), |rows| rows.to_string()),
@@ -150,7 +151,7 @@ fn table(rows: &[Row], now: Timestamp) -> String {
                 claim.extension,
                 remarks(row, claim),
             )),
-            Err(_) => text.push_str(&format!("{id:width$}  {age:>13}  unreadable\n")),
+            Err(_) => text.push(format!("{id:width$}  {age:>13}  unreadable")),
         }
     }
     text
@@ -172,9 +173,8 @@ fn check(note: &KeyNote) -> String {
 /// What a person has said of it.
 fn remarks(row: &Row, claim: &Claim) -> String {
     let pinned = if row.entry.pinned { "  pinned" } else { "" };
-    // Whoever wrote the document may have written anything.
-    let plain = |note: &String| note.chars().filter(|c| !c.is_control()).take(NOTE).collect::<String>();
-    let note = claim.note.as_ref().map(plain).map_or_else(String::new, |note| format!("  \"{note}\""));
+    let short = |note: &String| note.chars().take(NOTE).collect::<String>();
+    let note = claim.note.as_ref().map(short).map_or_else(String::new, |note| format!("  \"{note}\""));
     format!("{pinned}{note}")
 }
 

@@ -4,6 +4,7 @@ use crate::cli::PinArgs;
 use crate::config;
 use crate::console::Console;
 use crate::error::Result;
+use crate::shown::Lines;
 use crate::vault::Vault;
 use serde_json::json;
 
@@ -32,6 +33,6 @@ fn vault(args: &PinArgs) -> Result<Vault> {
 }
 
 fn told(args: &PinArgs, pinned: bool, text: &str, console: &Console) -> Result<u8> {
-    console.result(&format!("{} {text}\n", args.id), &json!({"id": args.id, "pinned": pinned}))?;
+    console.result(&Lines::of(format!("{} {text}", args.id)), &json!({"id": args.id, "pinned": pinned}))?;
     Ok(0)
 }

@@ -10,6 +10,7 @@ use crate::jobs::prune::{Fate, Judged, Mode, Order, Pruned, Scope, leftovers, pr
 use crate::leftovers::Leftovers;
 use crate::monitor::Monitor;
 use crate::retention::Policy;
+use crate::shown::Lines;
 use crate::vault::{Server, Vault};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -42,7 +43,7 @@ pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
             }
         }
     }
-    console.result("", &documents)?;
+    console.result(&Lines::new(), &documents)?;
     Ok(u8::from(failed))
 }
 
@@ -108,20 +109,23 @@ fn one(
 }
 
 impl Report {
-    fn text(&self, args: &PruneArgs) -> String {
+    fn text(&self, args: &PruneArgs) -> Lines {
         let backups = &self.pruned.backups;
         let width = backups.iter().map(|backup| backup.id.to_string().len()).max().unwrap_or(0);
-        let mut text = format!("{:width$}  WHAT     WHY\n", "BACKUP");
+        let mut text = Lines::of(format!("{:width$}  WHAT     WHY", "BACKUP"));
         for backup in backups {
             let (what, why) = told(&backup.fate);
-            text.push_str(&format!("{:width$}  {what:7}  {why}\n", backup.id.to_string()));
+            text.push(format!("{:width$}  {what:7}  {why}", backup.id.to_string()));
         }
-        text.push_str(&self.removed(args));
+        text.push(self.removed(args));
         let left = self.pruned.count(|fate| matches!(fate, Fate::Left(_)));
         if left > 0 {
-            text.push_str(&format!("{left} more should go, but the store does not let them: locked, or not allowed\n"));
+            text.push(format!("{left} more should go, but the store does not let them: locked, or not allowed"));
         }
-        text + &self.leftovers(args)
+        if let Some(leftovers) = self.leftovers(args) {
+            text.push(leftovers);
+        }
+        text
     }
 
     fn removed(&self, args: &PruneArgs) -> String {
@@ -134,20 +138,18 @@ impl Report {
             true => "; that is more than half, which needs --force",
             false => "",
         };
-        format!("{count} of {} backups of \"{database}\" {done} ({size}){guard}\n", backups.len())
+        format!("{count} of {} backups of \"{database}\" {done} ({size}){guard}", backups.len())
     }
 
-    fn leftovers(&self, args: &PruneArgs) -> String {
+    fn leftovers(&self, args: &PruneArgs) -> Option<String> {
         let keys = self.left_behind.keys();
         let names = keys.join(", ");
-        match (keys.len(), args.orphans, args.dry_run) {
-            (0, ..) => String::new(),
-            (_, true, false) => format!("{} leftovers of killed runs removed: {names}\n", self.swept),
-            (count, true, true) => format!("{count} leftovers of killed runs would be removed: {names}\n"),
-            (count, false, _) => {
-                format!("{count} leftovers of killed runs, which --orphans removes: {names}\n")
-            }
-        }
+        Some(match (keys.len(), args.orphans, args.dry_run) {
+            (0, ..) => return None,
+            (_, true, false) => format!("{} leftovers of killed runs removed: {names}", self.swept),
+            (count, true, true) => format!("{count} leftovers of killed runs would be removed: {names}"),
+            (count, false, _) => format!("{count} leftovers of killed runs, which --orphans removes: {names}"),
+        })
     }
 
     fn document(&self, args: &PruneArgs) -> Value {

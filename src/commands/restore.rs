@@ -18,6 +18,7 @@ use crate::postgres::properties::Rules;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{State, Target};
 use crate::series::Series;
+use crate::shown::Lines;
 use crate::vault::{Opened, Vault, server_of};
 use jiff::Timestamp;
 
@@ -67,7 +68,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     let target = admit(&opened.manifest, &plan)?;
     let outlook = outlook(&opened.manifest, &plan, &target)?;
     let outline = outline(args, &opened.manifest, &server, &target, &outlook, &vault);
-    console.note(&outline);
+    console.note(outline.as_str());
     outlook.unknown.iter().for_each(|unknown| console.note(unknown));
     outlook.warnings.iter().for_each(|warning| console.warn(warning));
     if !args.yes && !agreed(&opened.manifest, &target, &outline, console)? {
@@ -156,7 +157,7 @@ fn outline(
     target: &Target,
     outlook: &Outlook,
     vault: &Vault,
-) -> String {
+) -> Lines {
     let backup = match &args.object {
         Some(key) => format!("\"{key}\" of {}, written by Doubletake,", manifest.taken_at),
         None => manifest.id.to_string(),
@@ -166,26 +167,23 @@ fn outline(
         State::Empty => "is empty".to_owned(),
         State::Holds(count) => format!("holds {count} objects, ALL OF WHICH WILL BE REPLACED"),
     };
-    let given = match outlook.given.as_slice() {
-        [] => String::new(),
-        given => format!("\n  it gets   {}", given.join(", ")),
-    };
     let whose = match manifest.is_upload() {
         true => "nobody: it was made of a file".to_owned(),
         false if manifest.system_identifier() == target.system_identifier.as_deref() => "this server".to_owned(),
         false => server_of(manifest.system_identifier()),
     };
-    format!(
-        "  backup    {backup} from {}\n  source    {whose}\n  dump      {} {}\n  server    {}\n  database  \"{}\" {state}{given}",
-        vault.store.location(),
-        bytes(manifest.plain.bytes),
-        contents(manifest),
-        server.describe(),
-        target.database,
-    )
+    let mut text = Lines::of(format!("  backup    {backup} from {}", vault.store.location()))
+        .and(format!("  source    {whose}"))
+        .and(format!("  dump      {} {}", bytes(manifest.plain.bytes), contents(manifest)))
+        .and(format!("  server    {}", server.describe()))
+        .and(format!("  database  \"{}\" {state}", target.database));
+    if !outlook.given.is_empty() {
+        text.push(format!("  it gets   {}", outlook.given.join(", ")));
+    }
+    text
 }
 
-fn agreed(manifest: &Manifest, target: &Target, outline: &str, console: &Console) -> Result<bool> {
+fn agreed(manifest: &Manifest, target: &Target, outline: &Lines, console: &Console) -> Result<bool> {
     console.say(outline);
     let name = &target.database;
     if !confirm_by_typing(&format!("Type the database's name ({name}) to restore"), name)? {
@@ -198,15 +196,18 @@ fn agreed(manifest: &Manifest, target: &Target, outline: &str, console: &Console
     confirm_by_typing(&format!("This is the backup's own source. Type {name} again to replace it"), name)
 }
 
-fn summary(report: &Report) -> String {
+fn summary(report: &Report) -> Lines {
     let made = if report.created { " (created)" } else { "" };
     let counts = match (report.tables, report.rows) {
         (Some(tables), Some(rows)) => format!(": {tables} tables, {rows} rows"),
         _ => String::new(),
     };
-    let given = match report.properties.as_slice() {
-        [] => String::new(),
-        given => format!("  the database itself was given: {}\n", given.join(", ")),
-    };
-    format!("restored {} into \"{}\"{made}{counts} in {:.1} s\n{given}", report.id, report.database, report.seconds)
+    let mut text = Lines::of(format!(
+        "restored {} into \"{}\"{made}{counts} in {:.1} s",
+        report.id, report.database, report.seconds
+    ));
+    if !report.properties.is_empty() {
+        text.push(format!("  the database itself was given: {}", report.properties.join(", ")));
+    }
+    text
 }

@@ -6,6 +6,7 @@ use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::Result;
 use crate::record::Task;
+use crate::shown::Lines;
 use crate::status::page::in_words;
 use crate::status::{Database, Source, Status};
 use jiff::Timestamp;
@@ -17,29 +18,30 @@ pub fn run(args: &StatusArgs, console: &Console) -> Result<u8> {
     Ok(u8::from(!status.healthy))
 }
 
-fn text(status: &Status) -> String {
-    let mut text = if status.healthy { "healthy\n".to_owned() } else { "NOT healthy\n".to_owned() };
+fn text(status: &Status) -> Lines {
+    let mut text = Lines::of(if status.healthy { "healthy" } else { "NOT healthy" });
     for reason in &status.reasons {
-        text.push_str(&format!("  {reason}\n"));
+        text.push(format!("  {reason}"));
     }
     if let Some(next) = status.next.first() {
         let left = in_words(next.at.duration_since(status.at));
         let task = if next.task == Task::Verify { "verification of " } else { "" };
-        text.push_str(&format!("next run in {left}: {task}{}\n", next.databases.join(", ")));
+        text.push(format!("next run in {left}: {task}{}", next.databases.join(", ")));
     }
     if let Some(shelf) = &status.store {
         let backups: u64 = shelf.databases.values().map(|total| total.backups).sum();
         let size = bytes(shelf.databases.values().map(|total| total.bytes).sum());
         let looked = in_words(status.at.duration_since(shelf.looked));
-        text.push_str(&format!("{backups} backups, {size} in {} ({looked} ago)\n", shelf.location));
+        text.push(format!("{backups} backups, {size} in {} ({looked} ago)", shelf.location));
         if let Some(problem) = &shelf.problem {
-            text.push_str(&format!("the store cannot be looked into: {problem}\n"));
+            text.push(format!("the store cannot be looked into: {problem}"));
         }
     }
-    text + &table(status)
+    text.append(table(status));
+    text
 }
 
-fn table(status: &Status) -> String {
+fn table(status: &Status) -> Lines {
     let mut table = Table::new(&[
         "DATABASE",
         "LAST BACKUP",

@@ -1,6 +1,6 @@
 //! Columns for people: as wide as they need to be.
 
-use crate::shown::word;
+use crate::shown::{Lines, word};
 
 pub struct Table<const N: usize> {
     rows: Vec<[String; N]>,
@@ -16,17 +16,16 @@ impl<const N: usize> Table<N> {
     }
 
     /// `nothing` where there is no row.
-    pub fn text(&self, nothing: &str) -> String {
+    pub fn text(&self, nothing: &str) -> Lines {
         if self.rows.len() == 1 {
-            return nothing.to_owned();
+            return if nothing.is_empty() { Lines::new() } else { Lines::of(nothing) };
         }
         let width = |at: usize| self.rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..N).map(width).collect();
-        let mut text = String::new();
+        let mut text = Lines::new();
         for row in &self.rows {
             let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-            text.push_str(cells.join("  ").trim_end());
-            text.push('\n');
+            text.push(cells.join("  ").trim_end());
         }
         text
     }

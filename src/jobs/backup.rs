@@ -119,7 +119,7 @@ impl Source<'_> {
         monitor.begin(&format!("backup {}", name.id), Some(*expected));
         let mut deposit = vault.begin(name, plan.format, plan.compression, *expected)?;
         let warnings = match self.dump(control, &snapshot.name, &mut deposit, monitor)? {
-            Dumped::Whole(remarks) => heard(remarks, monitor),
+            Dumped::Whole(remarks) => remarks.tell(monitor),
             Dumped::Changed(tables) => return Ok(Taken::Changed(tables)),
         };
         control.alive()?;
@@ -186,13 +186,6 @@ fn store(dump: &mut dyn Read, deposit: &mut Deposit<'_>, monitor: &dyn Monitor) 
         monitor.stored(deposit.stored());
         Ok(())
     })
-}
-
-/// Tells what the program that dumped had to say although it ended well.
-fn heard(remarks: Remarks, monitor: &dyn Monitor) -> Vec<String> {
-    let lines = remarks.into_lines();
-    lines.iter().for_each(|line| monitor.warn(line));
-    lines
 }
 
 /// What names a backup and gives it its place in its series.

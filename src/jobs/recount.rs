@@ -53,7 +53,7 @@ pub fn recount(
     };
     let ((), remarks) = dump.through(count)?;
     monitor.end();
-    remarks.into_lines().iter().for_each(|line| monitor.warn(line));
+    remarks.tell(monitor);
     let found = tables.finish();
     if found.more_tables {
         return Err(Fault::failed(format!(

@@ -19,7 +19,7 @@ use crate::postgres::scratch::Loader;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{self, APPLICATION, State, Target};
 use crate::postgres::tools::{self, Tool};
-use crate::process::{self, ChildReader, Remarks};
+use crate::process::{self, ChildReader};
 use crate::script::Requirements;
 use crate::stream::drain;
 use crate::stream::tables::Tables;
@@ -266,7 +266,7 @@ fn archive(opened: Opened, manifest: &Manifest, plan: &Plan, target: &Target, mo
     arguments.push(spool.path().display().to_string());
     let mut script = ChildReader::spawn(&pg_restore.path, &arguments, &environment, ARCHIVE_STALL)?;
     let (loaded, remarks) = script.through(|script| execute(script, plan, target, manifest, monitor))?;
-    heard(remarks, monitor);
+    remarks.tell(monitor);
     Ok(loaded)
 }
 
@@ -299,11 +299,6 @@ fn requirements(pg_restore: &Path, spool: &Path, environment: &process::Environm
     // What it has to say, it says again when it restores.
     let ((), _again) = script.through(count)?;
     Ok(tables.finish().requirements)
-}
-
-/// Tells what pg_restore had to say although it ended well.
-fn heard(remarks: Remarks, monitor: &dyn Monitor) {
-    remarks.into_lines().iter().for_each(|line| monitor.warn(line));
 }
 
 fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
@@ -346,7 +341,7 @@ fn parallel(
     environment.set("PGAPPNAME", APPLICATION);
     let mut child = ChildReader::spawn(pg_restore, &arguments, &environment, Duration::MAX)?;
     let ((), remarks) = child.through(|_| Ok(()))?;
-    heard(remarks, monitor);
+    remarks.tell(monitor);
     let done = plan.own.as_ref().map(|own| properties::give(own, &settings)).transpose()?.unwrap_or_default();
     Ok(Loaded { skipped: done.skipped, given: done.given, ..Loaded::default() })
 }

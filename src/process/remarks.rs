@@ -1,5 +1,6 @@
 //! What a child says on stderr: read to the end so that the child never blocks on it, and only the last part kept.
 
+use crate::monitor::Monitor;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::process::ChildStderr;
@@ -46,7 +47,14 @@ impl Remarks {
         Remarks(told)
     }
 
+    /// Warns of each, and returns them for the record.
+    pub fn tell(self, monitor: &dyn Monitor) -> Vec<String> {
+        self.0.iter().for_each(|remark| monitor.warn(remark));
+        self.0
+    }
+
     /// One text each.
+    #[cfg(test)]
     pub fn into_lines(self) -> Vec<String> {
         self.0
     }

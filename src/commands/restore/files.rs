@@ -10,7 +10,7 @@ use crate::jobs::restore::{look, place};
 use crate::manifest::BackupId;
 use crate::monitor::Monitor;
 use crate::series::Series;
-use crate::shown::word;
+use crate::shown::Lines;
 use crate::vault::Vault;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     let target = look(vault.open(&id)?, &root, console)?;
     let existing = target.existing();
     let outline = outline(&id, &target, &root, &existing, &vault);
-    console.note(&outline);
+    console.note(outline.as_str());
     if !args.yes {
         console.say(&outline);
         if !confirm_by_typing("Type yes to write them", "yes")? {
@@ -58,36 +58,28 @@ fn which(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Option<
     }
 }
 
-fn outline(id: &BackupId, target: &Target, root: &Path, existing: &[PathBuf], vault: &Vault) -> String {
+fn outline(id: &BackupId, target: &Target, root: &Path, existing: &[PathBuf], vault: &Vault) -> Lines {
     let contents = target.contents();
-    let mut text = format!(
-        "  backup    {id} from {}\n  holds     {} files, {} links, {} folders\n  into      {}\n",
-        vault.store.location(),
-        contents.count(What::File),
-        contents.count(What::Link),
-        contents.count(What::Folder),
-        root.display(),
-    );
-    match existing {
-        [] => text.push_str("  replaces  nothing that is there"),
-        existing => {
-            text.push_str(&format!("  REPLACES  {} that are there:", existing.len()));
-            existing
-                .iter()
-                .take(NAMED)
-                .for_each(|path| text.push_str(&format!("\n            {}", word(&path.display().to_string()))));
-            if existing.len() > NAMED {
-                text.push_str(&format!("\n            and {} more", existing.len() - NAMED));
-            }
-        }
+    let count = |what| contents.count(what);
+    let (files, links, folders) = (count(What::File), count(What::Link), count(What::Folder));
+    let mut text = Lines::of(format!("  backup    {id} from {}", vault.store.location()))
+        .and(format!("  holds     {files} files, {links} links, {folders} folders"))
+        .and(format!("  into      {}", root.display()));
+    if existing.is_empty() {
+        return text.and("  replaces  nothing that is there");
+    }
+    text.push(format!("  REPLACES  {} that are there:", existing.len()));
+    existing.iter().take(NAMED).for_each(|path| text.push(format!("            {}", path.display())));
+    if existing.len() > NAMED {
+        text.push(format!("            and {} more", existing.len() - NAMED));
     }
     text
 }
 
-fn summary(id: &BackupId, placed: &Placed, root: &Path) -> String {
+fn summary(id: &BackupId, placed: &Placed, root: &Path) -> Lines {
     let Placed { files, links, folders, replaced } = placed;
-    format!(
-        "restored {id} into {}: {files} files, {links} links, {folders} folders; {replaced} replaced\n",
+    Lines::of(format!(
+        "restored {id} into {}: {files} files, {links} links, {folders} folders; {replaced} replaced",
         root.display()
-    )
+    ))
 }

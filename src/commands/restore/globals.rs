@@ -7,6 +7,7 @@ use crate::jobs::restore::{apply_globals, read_globals};
 use crate::monitor::Monitor;
 use crate::postgres::globals::{Applied, Globals, There};
 use crate::postgres::settings::Settings;
+use crate::shown::Lines;
 use crate::vault::Opened;
 use serde_json::json;
 
@@ -26,7 +27,7 @@ pub fn run(args: &RestoreArgs, opened: Opened, server: &Settings, console: &Cons
     }
     let globals = read_globals(opened, console)?;
     let outline = outline(&id.to_string(), &globals, &There::of(server)?, server);
-    console.note(&outline);
+    console.note(outline.as_str());
     if !args.yes {
         console.say(&outline);
         if !confirm_by_typing("Type yes to apply them", "yes")? {
@@ -41,39 +42,33 @@ pub fn run(args: &RestoreArgs, opened: Opened, server: &Settings, console: &Cons
     Ok(0)
 }
 
-fn outline(id: &str, globals: &Globals, there: &There, server: &Settings) -> String {
-    let told = |what: &str, wanted: &std::collections::BTreeSet<String>, there: &std::collections::BTreeSet<String>| {
+fn outline(id: &str, globals: &Globals, there: &There, server: &Settings) -> Lines {
+    let told = |text: Lines, what: &str, wanted: &std::collections::BTreeSet<String>, there: &std::collections::BTreeSet<String>| {
         let list = |names: Vec<&String>| match names.is_empty() {
             true => "none".to_owned(),
             false => names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", "),
         };
         let (kept, made) = wanted.iter().partition(|name| there.contains(*name));
-        format!(
-            "  {what:11} new: {}\n              there already, and changed to what the backup says: {}\n",
-            list(made),
-            list(kept)
-        )
+        text.and(format!("  {what:11} new: {}", list(made)))
+            .and(format!("              there already, and changed to what the backup says: {}", list(kept)))
     };
-    format!(
-        "  backup      {id}\n  server      {}\n{}{}  Nothing is removed.",
-        server.describe(),
-        told("roles", &globals.roles(), &there.roles),
-        told("tablespaces", &globals.tablespaces(), &there.tablespaces),
-    )
+    let text = Lines::of(format!("  backup      {id}")).and(format!("  server      {}", server.describe()));
+    let text = told(text, "roles", &globals.roles(), &there.roles);
+    told(text, "tablespaces", &globals.tablespaces(), &there.tablespaces).and("  Nothing is removed.")
 }
 
-fn summary(id: &str, applied: &Applied, server: &Settings) -> String {
-    let names = |what: &str, names: &[String]| match names {
-        [] => String::new(),
-        names => format!("  {what}: {}\n", names.join(", ")),
-    };
-    format!(
-        "restored {id} onto {}: {} statements\n{}{}{}{}",
-        server.describe(),
-        applied.statements,
-        names("roles made", &applied.roles_created),
-        names("roles that were there, now as in the backup", &applied.roles_kept),
-        names("tablespaces made", &applied.tablespaces_created),
-        names("tablespaces that were there", &applied.tablespaces_kept),
-    )
+fn summary(id: &str, applied: &Applied, server: &Settings) -> Lines {
+    let mut text =
+        Lines::of(format!("restored {id} onto {}: {} statements", server.describe(), applied.statements));
+    for (what, names) in [
+        ("roles made", &applied.roles_created),
+        ("roles that were there, now as in the backup", &applied.roles_kept),
+        ("tablespaces made", &applied.tablespaces_created),
+        ("tablespaces that were there", &applied.tablespaces_kept),
+    ] {
+        if !names.is_empty() {
+            text.push(format!("  {what}: {}", names.join(", ")));
+        }
+    }
+    text
 }

@@ -48,7 +48,7 @@ pub fn next(
             "databases": databases(task, entry).map(|_| names),
         }));
     }
-    console.result(&table.text("no schedule comes again\n"), &documents)?;
+    console.result(&table.text("no schedule comes again"), &documents)?;
     Ok(0)
 }
 

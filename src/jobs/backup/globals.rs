@@ -1,6 +1,6 @@
 //! What belongs to the server and to no database: roles, memberships, tablespaces.
 
-use super::{Plan, STALLED, heard, server_note, store, taking};
+use super::{Plan, STALLED, server_note, store, taking};
 use crate::error::{Fault, Result};
 use crate::manifest::{Format, Manifest, Origin};
 use crate::monitor::Monitor;
@@ -39,7 +39,7 @@ pub fn globals(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor
     let environment = control.settings().child_environment()?;
     let child = ChildReader::spawn(&pg_dumpall.path, &arguments, &environment, plan.stall)?;
     let dumped = child.when_stalled(STALLED).through(|dump| store(dump, &mut deposit, monitor))?;
-    let warnings = heard(dumped.1, monitor);
+    let warnings = dumped.1.tell(monitor);
 
     let about = About {
         server: Some(server),
