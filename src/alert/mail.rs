@@ -5,6 +5,7 @@ use super::message::Message;
 use super::trust::Trust;
 use crate::error::{Fault, Result};
 use crate::secret::Secret;
+use crate::shown::word;
 use lettre::address::Envelope;
 use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
@@ -101,7 +102,7 @@ impl Mail {
         let id = format!("<{}@{}>", message.id(), domain(&message.host));
         let mut mail = lettre::Message::builder()
             .from(self.from.clone())
-            .subject(one_line(&format!("{}{}", self.prefix, message.subject)))
+            .subject(word(&format!("{}{}", self.prefix, message.subject)))
             .date(message.time.into())
             .message_id(Some(id))
             .header(ContentType::TEXT_PLAIN);
@@ -143,17 +144,12 @@ fn domain(host: &str) -> String {
     if name.is_empty() { "localhost".to_owned() } else { name }
 }
 
-/// A database's name may hold line breaks; a header may not.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 fn undelivered(error: &Error) -> Undelivered {
     if timed_out(error) {
         return Undelivered::passing("it did not answer in time");
     }
     let lasting = error.is_permanent() || error.is_client();
-    Undelivered { why: one_line(&error.to_string()), passing: !lasting }
+    Undelivered { why: word(&error.to_string()).into_owned(), passing: !lasting }
 }
 
 /// The kernel calls a read that took too long one that would block.

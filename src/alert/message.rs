@@ -49,7 +49,7 @@ impl Message {
         let (name, noun) = (&record.database, record.task.noun());
         let mut message = about(Event::Failed, record, origin);
         message.last_success = last.map_or("none that is known here".to_owned(), Success::describe);
-        message.subject = subject(format!("{noun} of {name} failed on {}", origin.host));
+        message.subject = format!("{noun} of {name} failed on {}", origin.host);
         let facts = [
             ("why", message.error.clone()),
             ("hint", message.hint.clone()),
@@ -72,7 +72,7 @@ impl Message {
     pub fn notice(record: &Record, origin: &Origin, text: &str) -> Message {
         let (name, noun) = (&record.database, record.task.noun());
         let mut message = about(Event::Notice, record, origin);
-        message.subject = subject(format!("{noun} of {name} on {}: please look", origin.host));
+        message.subject = format!("{noun} of {name} on {}: please look", origin.host);
         let facts =
             [("database", format!("{name} on {}", origin.server)), ("host", origin.host.clone()), ("run", run(record))];
         message.text = format!("{}\n\n{}\nThis is told once.\n", word(text), table(&facts));
@@ -83,7 +83,7 @@ impl Message {
         let (name, noun) = (&record.database, record.task.noun());
         let mut message = about(Event::Recovered, record, origin);
         message.last_success = Success::of(record).as_ref().map_or_else(String::new, Success::describe);
-        message.subject = subject(format!("{noun} of {name} works again on {}", origin.host));
+        message.subject = format!("{noun} of {name} works again on {}", origin.host);
         let times = if outage.failures == 1 { "once".to_owned() } else { format!("{} times", outage.failures) };
         let facts = [
             ("backup", message.last_success.clone()),
@@ -134,11 +134,6 @@ impl Message {
             ),
         }
     }
-}
-
-/// Returns a subject of one line, whatever a database is called.
-fn subject(text: String) -> String {
-    word(&text).into_owned()
 }
 
 /// `@files` is no database.
