@@ -243,7 +243,9 @@ fn what_programs_and_hosts_answer_is_written_out() {
         let run = run.set("STATE_DIR", folder.path().join("state").display());
         let database = cluster().database("answers");
         for end in ["exit 1", "exec \"$REAL\" \"$@\""] {
-            let body = format!("printf '%s\\n' 'pg_dump: warning: {text}' 'pg_dump: error: {text}' 'pg_dump: hint: {text}' >&2; {end}");
+            let body = format!(
+                "printf '%s\\n' 'pg_dump: warning: {text}' 'pg_dump: error: {text}' 'pg_dump: hint: {text}' >&2; {end}"
+            );
             let fake = Fake::new(&body);
             walk(&run.set("PG_BIN_DIR", fake.bin().display()), &["backup", &database]);
             walk(&run, &["history"]);
@@ -258,18 +260,24 @@ fn what_programs_and_hosts_answer_is_written_out() {
         ] {
             walk(&run.set("DB_PORT", port), arguments);
         }
-        let error = format!("<Error><Code>C{text}</Code><Message>M{text}</Message><RequestId>{text}</RequestId></Error>");
+        let error =
+            format!("<Error><Code>C{text}</Code><Message>M{text}</Message><RequestId>{text}</RequestId></Error>");
         let listing = format!(
             "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>shop/x{text}.meta</Key><Size>1</Size></Contents>\
              <Contents><Key>shop/shop-20260101T000000Z.meta</Key><Size>1</Size><ETag>{text}</ETag></Contents></ListBucketResult>"
         );
-        for (status, body) in [(403, error.clone()), (400, error.clone()), (503, error), (200, listing), (200, text.to_owned())] {
+        for (status, body) in
+            [(403, error.clone()), (400, error.clone()), (503, error), (200, listing), (200, text.to_owned())]
+        {
             let port = answers::s3(status, body);
             let host = format!("http://127.0.0.1:{port}");
             let bucket = run.unset("STORE_DIR").at(&host, "bucket", "access", "secret").set("S3_ATTEMPTS", "1");
-            for arguments in
-                [&["list"][..], &["backup", &database], &["verify", "shop-20260101T000000Z"], &["prune", "shop", "--keep-last", "1"]]
-            {
+            for arguments in [
+                &["list"][..],
+                &["backup", &database],
+                &["verify", "shop-20260101T000000Z"],
+                &["prune", "shop", "--keep-last", "1"],
+            ] {
                 walk(&bucket, arguments);
             }
             walk(&run.set("WEBHOOK_URL", &host).set("PING_URL", &host), &["doctor", "--test-alerts"]);

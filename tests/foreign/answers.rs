@@ -24,7 +24,10 @@ pub fn s3(status: u16, body: String) -> u16 {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok());
         stream.read_exact(&mut vec![0; length.unwrap_or(0)])?;
         let length = body.len();
-        write!(stream, "HTTP/1.1 {status} Whatever\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n")?;
+        write!(
+            stream,
+            "HTTP/1.1 {status} Whatever\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        )?;
         if !head.starts_with("head ") {
             stream.write_all(body.as_bytes())?;
         }

@@ -43,7 +43,10 @@ pub fn run(args: &RestoreArgs, opened: Opened, server: &Settings, console: &Cons
 }
 
 fn outline(id: &str, globals: &Globals, there: &There, server: &Settings) -> Lines {
-    let told = |text: Lines, what: &str, wanted: &std::collections::BTreeSet<String>, there: &std::collections::BTreeSet<String>| {
+    let told = |text: Lines,
+                what: &str,
+                wanted: &std::collections::BTreeSet<String>,
+                there: &std::collections::BTreeSet<String>| {
         let list = |names: Vec<&String>| match names.is_empty() {
             true => "none".to_owned(),
             false => names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", "),
@@ -58,8 +61,7 @@ fn outline(id: &str, globals: &Globals, there: &There, server: &Settings) -> Lin
 }
 
 fn summary(id: &str, applied: &Applied, server: &Settings) -> Lines {
-    let mut text =
-        Lines::of(format!("restored {id} onto {}: {} statements", server.describe(), applied.statements));
+    let mut text = Lines::of(format!("restored {id} onto {}: {} statements", server.describe(), applied.statements));
     for (what, names) in [
         ("roles made", &applied.roles_created),
         ("roles that were there, now as in the backup", &applied.roles_kept),
