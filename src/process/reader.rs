@@ -148,6 +148,7 @@ impl Read for Running {
 mod tests {
     use super::*;
     use crate::error::{Kind, hints, kind};
+    use crate::monitor::Silent;
     use std::path::PathBuf;
 
     fn shell(script: &str, stall: Duration) -> ChildReader {
@@ -168,10 +169,10 @@ mod tests {
     fn a_child_that_ends_well_is_read_to_its_end() {
         let mut reader = shell("echo half; echo careful >&2; echo whole", LONG);
         let read = reader.through(|output| Ok(io::read_to_string(output)?)).unwrap();
-        assert_eq!((read.0.as_str(), read.1.into_lines()), ("half\nwhole\n", vec!["careful".to_owned()]));
+        assert_eq!((read.0.as_str(), read.1.tell(&Silent)), ("half\nwhole\n", vec!["careful".to_owned()]));
         // Who does not read to the end learns how it ended all the same.
         let (_, remarks) = shell("echo words; echo careful >&2", LONG).through(|_| Ok(())).unwrap();
-        assert_eq!(remarks.into_lines(), ["careful"]);
+        assert_eq!(remarks.tell(&Silent), ["careful"]);
         assert!(shell("echo words; exit 3", LONG).through(|_| Ok(())).is_err());
     }
 

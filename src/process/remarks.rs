@@ -53,11 +53,6 @@ impl Remarks {
         self.0
     }
 
-    /// One text each.
-    #[cfg(test)]
-    pub fn into_lines(self) -> Vec<String> {
-        self.0
-    }
 }
 
 /// Cuts what is too long, and leaves out NUL, which no document holds.
@@ -150,9 +145,9 @@ mod tests {
             "could not change directory",
             "pg_dump: warning: two",
         ];
-        assert_eq!(Remarks::of("pg_dump", said).into_lines(), told);
-        assert!(Remarks::of("pg_dump", "pg_dump: detail: of nothing\n").into_lines().is_empty());
-        let many = Remarks::of("x", &format!("{}\n", "\u{e9}".repeat(600)).repeat(30)).into_lines();
+        assert_eq!(Remarks::of("pg_dump", said).0, told);
+        assert!(Remarks::of("pg_dump", "pg_dump: detail: of nothing\n").0.is_empty());
+        let many = Remarks::of("x", &format!("{}\n", "\u{e9}".repeat(600)).repeat(30)).0;
         assert_eq!((many.len(), many[0].chars().count(), many[20].as_str()), (21, 501, "x: and 10 more"));
     }
 }
