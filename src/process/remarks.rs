@@ -52,7 +52,6 @@ impl Remarks {
         self.0.iter().for_each(|remark| monitor.warn(remark));
         self.0
     }
-
 }
 
 /// Cuts what is too long, and leaves out NUL, which no document holds.
