@@ -140,7 +140,8 @@ run_case() {
     log=$logs/$kind-$name.log
     [ "${name##*.}" != py ] || program=python3
     # What a case leaves behind must not hold the next one up.
-    timeout --kill-after=10 240 "$program" "$2" >"$log" 2>&1 </dev/null || code=$?
+    [ "$kind" != attack ] || attack_server
+    timeout --kill-after=10 240 "$program" "$(runnable "$2")" >"$log" 2>&1 </dev/null || code=$?
     case $kind:$code in
         real:* | attack:*) word=read read=$((read + 1)) ;;
         *:0) word=holds held=$((held + 1)) ;;
@@ -153,13 +154,26 @@ run_case() {
 # These bring up a server of their own.
 prepare_attack() {
     export PGBK_CASES_DIR=$work/attack
-    PGBK_CASES_PORT=$(free_port)
-    export PGBK_CASES_PORT
-    [ -e "$folder/attack/setup.sh" ] || return 0
-    bash "$folder/attack/setup.sh" >>"$setup" 2>&1
-    # One of them looks for the server's files there.
+    # One has this port in its text.
+    PGBK_CASES_PORT=27715
+    # Those in Python find the binary by this name.
+    export PGBK_CASES_PORT P=$PGBK
+    # One of them restarts the server by this name, and logs beside it.
     mkdir -p "$work/attack/data"
+    chown postgres: "$work/attack/data"
     ln -sfn "$work/attack/pg" "$work/attack/data/pg15"
+}
+
+# Some of them end the server.
+attack_server() {
+    "$PG_SERVER_BIN/pg_isready" -q -h 127.0.0.1 -p "$PGBK_CASES_PORT" || bash "$folder/attack/setup.sh" >>"$setup" 2>&1
+}
+
+# One hands its environment on but for the binary's name, so that stands in its text.
+runnable() {
+    [ "${1##*/}" = X_hostile_s3.py ] || { echo "$1"; return; }
+    sed "s|exec \$P |exec $PGBK |" "$1" >"$work/${1##*/}"
+    echo "$work/${1##*/}"
 }
 
 finish() {
