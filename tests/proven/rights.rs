@@ -196,3 +196,35 @@ fn nor_does_one_gain_a_right_on_a_server_that_pgbk_starts_itself_whoever_pgbk_is
         assert_eq!((hostile.files(), folders(temporary.path())), (vec![], vec![]));
     }
 }
+
+/// A kernel without Landlock, and one on which it is switched off, as `strace` answers in their place.
+#[test]
+fn where_the_kernel_keeps_no_server_in_a_proof_starts_none_and_says_what_to_do() {
+    let server = Cluster::start();
+    let (hostile, temporary) = (hostile(&server), temporary());
+    let run = hostile.run.set("VERIFY_SCRATCH", "cluster").set("TMPDIR", temporary.path().display());
+    let run = run.args(["verify", "--level", "restore"]);
+    for answer in ["ENOSYS", "EOPNOTSUPP"] {
+        let inject = format!("inject=landlock_create_ruleset:error={answer}");
+        let tracer = [
+            "strace",
+            "-f",
+            "-b",
+            "execve",
+            "-qq",
+            "-e",
+            "trace=landlock_create_ruleset",
+            "-e",
+            &inject,
+            "-o",
+            "/dev/null",
+        ];
+        let output = run.command_by(&tracer).output().expect("strace, which scripts/test.sh installs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{answer}: {said}");
+        assert!(said.contains("the kernel cannot keep a server of pgbk's own away from keys"), "{answer}: {said}");
+        assert!(said.contains("hint: that takes Linux 5.13"), "{answer}: {said}");
+        assert!(!log(&server).contains("SPRUNG"));
+        assert_eq!((hostile.files(), folders(temporary.path())), (vec![], vec![]), "{answer}");
+    }
+}
