@@ -29,6 +29,7 @@ pub mod shape;
 pub mod target;
 mod tls;
 pub mod tools;
+mod transport;
 
 pub use control::{Control, Server, Snapshot, Unreadable, Why};
 pub use parameters::variable_of;

@@ -9,9 +9,10 @@ use super::preamble::{self, Before};
 use super::refusal::{self, Place};
 use super::settings::{Endpoint, Settings};
 use super::tls::{self, Mode};
+use super::transport::{Connector, Transport};
 use crate::error::{Fault, Result};
 use crate::interrupt;
-use postgres::config::{ChannelBinding, SslMode, SslNegotiation};
+use postgres::config::{ChannelBinding, SslMode};
 use postgres::error::SqlState;
 use postgres::{Client, Config, SimpleQueryMessage};
 use postgres_openssl::MakeTlsConnector;
@@ -109,6 +110,7 @@ struct Plan<'a> {
     config: Config,
     mode: Mode,
     tls: MakeTlsConnector,
+    direct: bool,
     limit: Option<Duration>,
     /// Of signals.
     regardless: bool,
@@ -123,6 +125,7 @@ impl Plan<'_> {
             config: config(settings, application)?,
             mode: tls::mode(parameters)?,
             tls: tls::connector(parameters, settings.home())?,
+            direct: tls::is_direct(parameters)?,
             // libpq takes 1 for 2, because its clock is coarse.
             limit: (seconds > 0).then(|| Duration::from_secs(u64::from(seconds.max(2)))),
             regardless: false,
@@ -158,12 +161,12 @@ impl Plan<'_> {
 
     /// One address, with or without TLS as the mode says. The outer error is a signal.
     fn reach(&self, endpoint: &Endpoint) -> Result<std::result::Result<(Client, Before), Vec<Failure>>> {
-        let transports: &[SslMode] = match self.mode {
-            _ if endpoint.socket().is_some() => &[SslMode::Disable],
-            Mode::Disable => &[SslMode::Disable],
-            Mode::Allow => &[SslMode::Disable, SslMode::Require],
-            Mode::Prefer => &[SslMode::Prefer, SslMode::Disable],
-            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => &[SslMode::Require],
+        let transports: &[Transport] = match self.mode {
+            _ if endpoint.socket().is_some() => &[Transport::Plain],
+            Mode::Disable => &[Transport::Plain],
+            Mode::Allow => &[Transport::Plain, Transport::Tls],
+            Mode::Prefer => &[Transport::Prefer, Transport::Plain],
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => &[Transport::Tls],
         };
         let mut failures = Vec::new();
         for transport in transports {
@@ -181,9 +184,13 @@ impl Plan<'_> {
         Ok(Err(failures))
     }
 
-    fn open(&self, endpoint: &Endpoint, transport: SslMode) -> Result<std::result::Result<(Client, Before), Failure>> {
+    fn open(&self, endpoint: &Endpoint, transport: Transport) -> Result<std::result::Result<(Client, Before), Failure>> {
         let mut config = self.config.clone();
-        config.host(&endpoint.host).port(endpoint.port).ssl_mode(transport);
+        config.host(&endpoint.host).port(endpoint.port);
+        match endpoint.socket() {
+            Some(_) => drop(config.ssl_mode(SslMode::Disable)),
+            None => Connector::take_over(&mut config),
+        }
         if let Some(address) = endpoint.address {
             config.hostaddr(address);
         }
@@ -191,9 +198,10 @@ impl Plan<'_> {
             config.password(password.reveal());
         }
         // The limit is for the whole way in, not for the first packet only; and a signal must end the wait.
-        let tls = self.tls.clone();
+        let (tls, direct) = (self.tls.clone(), self.direct);
+        let connector = Connector { tls, transport, direct, at: endpoint.to_string() };
         let connecting = Apart::begin(move || {
-            let mut client = config.connect(tls)?;
+            let mut client = config.connect(connector)?;
             let before = preamble::send(&mut client)?;
             Ok((client, before))
         });
@@ -260,9 +268,6 @@ fn config(settings: &Settings, application: &str) -> Result<Config> {
         "require" => ChannelBinding::Require,
         _ => ChannelBinding::Prefer,
     });
-    if parameters.word("sslnegotiation", &["postgres", "direct"])? == "direct" {
-        config.ssl_negotiation(SslNegotiation::Direct);
-    }
     keepalive::set(&mut config, parameters)?;
     config.notice_callback(|_| {});
     Ok(config)

@@ -4,6 +4,7 @@ mod attributes;
 
 use super::apart::{self, Apart};
 use super::command;
+use super::refusal;
 use super::settings::Settings;
 use super::target::maintenance;
 use crate::error::{Fault, Result};
@@ -328,7 +329,7 @@ fn is_superuser(client: &mut Client) -> Result<bool> {
 }
 
 fn fault(what: &str, error: &postgres::Error) -> Fault {
-    let Some(answer) = error.as_db_error() else { return Fault::failed(format!("{what}: {error}")) };
+    let Some(answer) = error.as_db_error() else { return Fault::failed(format!("{what}: {}", refusal::said(error))) };
     let detail = answer.detail().map(|detail| format!("; {detail}")).unwrap_or_default();
     Fault::failed(format!("{what}: {} (SQLSTATE {}){detail}", answer.message(), answer.code().code()))
 }

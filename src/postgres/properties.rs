@@ -6,6 +6,7 @@ mod own;
 pub use changes::Rules;
 pub use own::{Done, Own};
 
+use super::refusal;
 use crate::error::{Fault, Result};
 use crate::manifest::Properties;
 use crate::manifest::properties::{Grant, Label, Locale, Name, Party, Privilege, Provider, RoleSetting, Setting};
@@ -192,6 +193,6 @@ fn rows(client: &mut impl GenericClient, query: &str) -> Result<Vec<SimpleQueryR
 fn said(error: &postgres::Error) -> anyhow::Error {
     match error.as_db_error() {
         Some(answer) => Fault::failed(format!("the server says: {}", answer.message())).into(),
-        None => Fault::failed(error.to_string()).into(),
+        None => Fault::failed(refusal::said(error)).into(),
     }
 }

@@ -1,5 +1,6 @@
 //! Why a connection was not made, in words that say what to change.
 
+use super::transport::Excess;
 use crate::error::{self, Fault};
 use postgres::error::{DbError, SqlState};
 use std::error::Error;
@@ -15,6 +16,7 @@ pub struct Place<'a> {
 
 const PASSWORD: &str = "set DB_PASSWORD, or DB_PASSWORD_FILE, or a line in the password file (PGPASSFILE, ~/.pgpass)";
 const PLACE: &str = "is the server running there, and do DB_HOST and DB_PORT name it?";
+const STRANGER: &str = "is this a PostgreSQL server, and is it the one that DB_HOST and DB_PORT should name?";
 const TLS: &str = "PGSSLMODE says how much TLS is asked for, PGSSLROOTCERT which authority is trusted";
 
 pub fn fault(place: &Place, error: &postgres::Error, ignored: Option<String>) -> Fault {
@@ -22,6 +24,9 @@ pub fn fault(place: &Place, error: &postgres::Error, ignored: Option<String>) ->
         return refused(place, answer);
     }
     let at = &place.at;
+    if let Some(excess) = Excess::of(error) {
+        return Fault::failed(excess.to_string()).hint(STRANGER);
+    }
     let cause = error.source().map_or_else(|| error.to_string(), chain);
     if cause.contains("password missing") {
         let why = ignored.map(|why| format!(" ({why})")).unwrap_or_default();
@@ -65,7 +70,14 @@ pub fn after(before: Vec<String>, last: Fault) -> Fault {
 
 /// The client library keeps the kind of its errors to itself.
 pub fn is_tls(error: &postgres::Error) -> bool {
-    error.to_string().contains("TLS") || error.source().is_some_and(|cause| cause.to_string().contains("TLS"))
+    let Some(cause) = error.source() else { return error.to_string().contains("TLS") };
+    // A line that breaks while the server is asked for TLS says nothing about it.
+    cause.to_string().contains("TLS") || (error.to_string().contains("TLS") && !cause.is::<io::Error>())
+}
+
+/// Returns what a server has said, or else what the driver says, with its causes.
+pub fn said(error: &postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| chain(error), |answer| answer.message().to_owned())
 }
 
 fn refused(place: &Place, answer: &DbError) -> Fault {
@@ -113,7 +125,8 @@ fn pooler(place: &Place, said: &str) -> Option<Fault> {
     })
 }
 
-fn chain(error: &(dyn Error + 'static)) -> String {
+/// Returns an error with its causes.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -9,6 +9,7 @@ mod cluster;
 mod loader;
 
 use super::apart::Apart;
+use super::refusal;
 use super::settings::Settings;
 use super::shape::{Lacking, Shape};
 use super::target::{MAINTENANCE, identifier, literal};
@@ -179,7 +180,7 @@ fn drop_all(client: &mut Client, name: &str) -> Result<()> {
 }
 
 fn refused(error: ::postgres::Error) -> anyhow::Error {
-    let why = error.as_db_error().map_or_else(|| error.to_string(), |answer| answer.message().to_owned());
+    let why = refusal::said(&error);
     Fault::failed(format!("the server says: {why}")).into()
 }
 
@@ -244,7 +245,7 @@ fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
 }
 
 fn not_made(settings: &Settings, error: &::postgres::Error) -> anyhow::Error {
-    let why = error.as_db_error().map_or_else(|| error.to_string(), |answer| answer.message().to_owned());
+    let why = refusal::said(error);
     let user = settings.user();
     let hint = match error.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => format!(

@@ -4,7 +4,8 @@ use super::attempt::{self, Opened};
 use super::child;
 use super::parameters::{Environment, Parameters, variable};
 use super::passfile::{self, Found, Login};
-use super::tls;
+use super::tls::{self, Mode};
+use super::transport::{Connector, Transport};
 use crate::error::{Fault, Result};
 use crate::process;
 use crate::secret::Secret;
@@ -119,10 +120,17 @@ impl Settings {
 
     /// Tells the server to break off what it does for this connection.
     pub(super) fn canceller(&self, client: &postgres::Client) -> Result<impl FnOnce() + Send + 'static + use<>> {
-        let (token, tls) = (client.cancel_token(), tls::connector(&self.parameters, self.home())?);
+        let tls = tls::connector(&self.parameters, self.home())?;
+        let transport = match tls::mode(&self.parameters)? {
+            Mode::Disable | Mode::Allow => Transport::Plain,
+            Mode::Prefer => Transport::Prefer,
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => Transport::Tls,
+        };
+        let connector = Connector { tls, transport, direct: tls::is_direct(&self.parameters)?, at: self.describe() };
+        let token = client.cancel_token();
         Ok(move || {
             // A server that does not hear it cannot be told otherwise.
-            let _ = token.cancel_query(tls);
+            let _ = token.cancel_query(connector);
         })
     }
 

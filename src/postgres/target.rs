@@ -4,6 +4,7 @@ use super::apart::{self, Apart};
 use super::contents;
 use super::load::{Missing, missing};
 use super::properties;
+use super::refusal;
 use super::settings::Settings;
 use super::shape::{Lacking, Shape};
 use crate::error::{Fault, Kind, Result, kind};
@@ -181,7 +182,7 @@ fn one(client: &mut Client, query: &str) -> Result<Option<String>> {
 }
 
 fn refused(what: &str, error: &::postgres::Error) -> anyhow::Error {
-    let why = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
+    let why = refusal::said(error);
     Fault::failed(format!("cannot {what}: {why}"))
         .hint("create it yourself, or connect as a role that may (DB_USER)")
         .into()

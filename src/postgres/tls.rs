@@ -53,6 +53,11 @@ pub fn mode(parameters: &Parameters) -> Result<Mode> {
     })
 }
 
+/// Returns whether TLS begins at once, without asking the server for it.
+pub fn is_direct(parameters: &Parameters) -> Result<bool> {
+    Ok(parameters.word("sslnegotiation", &["postgres", "direct"])? == "direct")
+}
+
 /// Connectors that no file went into. OpenSSL reads all of the system's authorities for each, trusted or not, which takes
 /// longer than to connect.
 static BARE: Mutex<Vec<(Bare, MakeTlsConnector)>> = Mutex::new(Vec::new());
@@ -83,7 +88,7 @@ fn build(files: &Files, mode: Mode) -> Result<MakeTlsConnector> {
     versions(&mut builder, parameters)?;
     trust(&mut builder, files, mode)?;
     identity(&mut builder, files)?;
-    if parameters.word("sslnegotiation", &["postgres", "direct"])? == "direct" {
+    if is_direct(parameters)? {
         postgres_openssl::set_postgresql_alpn(&mut builder)?;
     }
     let named = parameters.word("sslsni", &["1", "0"])? == "1";

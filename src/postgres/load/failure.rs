@@ -2,10 +2,10 @@
 
 use super::Header;
 use crate::error::{Fault, Kind};
-use crate::postgres::locks;
+use crate::postgres::{locks, refusal};
 use crate::script::{Tokens, owner};
 use postgres::error::{DbError, ErrorPosition, SqlState};
-use std::fmt::Display;
+use std::error::Error;
 use std::io;
 
 const LONGEST_QUOTE: usize = 80;
@@ -25,7 +25,7 @@ pub(super) fn of_rows(header: &Header, error: &io::Error) -> anyhow::Error {
     in_statement(header.line, &header.text, inner.and_then(postgres::Error::as_db_error), error)
 }
 
-fn in_statement(line: u64, text: &[u8], server: Option<&DbError>, error: &dyn Display) -> anyhow::Error {
+fn in_statement(line: u64, text: &[u8], server: Option<&DbError>, error: &(dyn Error + 'static)) -> anyhow::Error {
     let text = String::from_utf8_lossy(text);
     let line = line + lines_before(&text, server);
     let mut first: String = text.lines().next().unwrap_or_default().chars().take(LONGEST_QUOTE).collect();
@@ -63,9 +63,9 @@ fn lines_before(text: &str, server: Option<&DbError>) -> u64 {
 }
 
 /// What the server said; without it, what the driver says.
-fn fault(what: String, server: Option<&DbError>, error: &dyn Display) -> Fault {
+fn fault(what: String, server: Option<&DbError>, error: &(dyn Error + 'static)) -> Fault {
     let Some(server) = server else {
-        return Fault::failed(format!("{what}: {error}"));
+        return Fault::failed(format!("{what}: {}", refusal::chain(error)));
     };
     let mut message = format!("{what}: {} (SQLSTATE {})", server.message(), server.code().code());
     for more in [server.detail(), server.where_()].into_iter().flatten() {

@@ -8,6 +8,7 @@ use super::column;
 use crate::error::{Fault, Result};
 use crate::postgres::apart;
 use crate::postgres::load::Prepared;
+use crate::postgres::refusal;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{identifier, literal};
 use crate::script::Extension;
@@ -90,7 +91,7 @@ impl Loader {
 
 fn create(client: &mut Client, maker: &Settings, name: &str, password: &Secret) -> Result<()> {
     client.batch_execute(&created(name, password)?).map_err(|error| {
-        let why = error.as_db_error().map_or_else(|| error.to_string(), |answer| answer.message().to_owned());
+        let why = refusal::said(&error);
         let message = format!("cannot make a role for the proof on {}: {why}", maker.describe());
         let fault = Fault::failed(message);
         match error.code() {
