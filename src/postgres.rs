@@ -3,6 +3,7 @@
 
 mod apart;
 mod attempt;
+mod cell;
 mod changed;
 mod child;
 mod command;

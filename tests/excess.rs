@@ -32,6 +32,8 @@ enum Trick {
     Negative,
     /// One whose end does not come.
     Cut,
+    /// As it should be, but one value where others are asked for; and then as if nothing had been.
+    Odd,
 }
 
 const TRICKS: [Trick; 5] = [Trick::Endless, Trick::Huge, Trick::Zero, Trick::Negative, Trick::Cut];
@@ -43,15 +45,13 @@ enum Phase {
     Start,
     /// Behind the server's word that the login is good.
     LoggedIn,
-    /// In the answer to the first command, which is sent on every connection.
-    First,
-    /// In the answer to a later one.
-    Later,
+    /// In place of the answer to this command of a connection.
+    Answer(usize),
     /// While rows are sent.
     Copy,
 }
 
-const PHASES: [Phase; 5] = [Phase::Start, Phase::LoggedIn, Phase::First, Phase::Later, Phase::Copy];
+const PHASES: [Phase; 5] = [Phase::Start, Phase::LoggedIn, Phase::Answer(1), Phase::Answer(3), Phase::Copy];
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[kind][..], &(body.len() as u32 + 4).to_be_bytes(), body].concat()
@@ -78,6 +78,10 @@ fn proper(kind: u8, number: usize) -> Vec<u8> {
     message(kind, &body)
 }
 
+/// One column of text.
+const DESCRIPTION: [u8; 22] = [0, 1, b'v', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0];
+const ROW: [u8; 10] = [0, 1, 0, 0, 0, 4, b'9', b'9', b'9', b'9'];
+
 /// Plays the trick until the other side has left, or for ever.
 fn play(to: &mut impl Write, kind: u8, trick: Trick) -> io::Result<()> {
     match trick {
@@ -92,6 +96,7 @@ fn play(to: &mut impl Write, kind: u8, trick: Trick) -> io::Result<()> {
         }
         Trick::Zero => to.write_all(&[kind, 0, 0, 0, 0])?,
         Trick::Negative => to.write_all(&[kind, 0xff, 0xff, 0xff, 0xff])?,
+        Trick::Odd => to.write_all(&[message(b'T', &DESCRIPTION), message(b'D', &ROW), proper(b'C', 0), proper(b'Z', 0)].concat())?,
         Trick::Cut => to.write_all(&[&[kind][..], &100_u32.to_be_bytes(), b"ten bytes."].concat())?,
     }
     Ok(())
@@ -129,26 +134,35 @@ fn meddle(mut client: TcpStream, phase: Phase, kind: u8, trick: Trick) -> io::Re
         let due = match phase {
             Phase::Start => true,
             Phase::LoggedIn => logged_in,
-            Phase::First => answers == 1,
-            Phase::Later => answers == 3,
+            Phase::Answer(number) => answers == number,
             Phase::Copy => copies,
         };
         if due {
             play(&mut client, kind, trick)?;
+            if trick == Trick::Odd {
+                while packet_of(&mut server)?[0] != b'Z' {}
+                answers += 1;
+                continue;
+            }
             return match trick {
                 Trick::Cut => client.shutdown(Shutdown::Both),
                 // The line stays open: the other side has to end it.
                 _ => io::copy(&mut server, &mut io::sink()).map(drop),
             };
         }
-        let mut head = vec![0];
-        server.read_exact(&mut head)?;
-        let message = packet(&mut server, head)?;
+        let message = packet_of(&mut server)?;
         logged_in |= message.starts_with(&[b'R', 0, 0, 0, 8, 0, 0, 0, 0]);
         answers += usize::from(message[0] == b'Z');
         copies |= message[0] == b'G';
         client.write_all(&message)?;
     }
+}
+
+/// A message with its type.
+fn packet_of(from: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut head = vec![0];
+    from.read_exact(&mut head)?;
+    packet(from, head)
 }
 
 /// What follows, by the length that it states.
@@ -178,14 +192,12 @@ fn ended(run: &Pgbk) -> (Option<i32>, String) {
 }
 
 /// A store with one backup, and pgbk that knows it.
-fn keeping() -> (TempDir, Pgbk) {
+fn keeping(database: &str) -> (TempDir, Pgbk) {
     let folder = tempfile::tempdir().unwrap();
     let run = connected().key().directory(folder.path()).set("PGSSLMODE", "disable").set("PGCONNECT_TIMEOUT", 20);
-    if !database::exists("talked") {
-        database::small("talked", &["a", "b", "c"]);
-    }
-    run.backup("talked", &[]);
-    (folder, run)
+    database::small(database, &["a", "b", "c"]);
+    run.backup(database, &[]);
+    (folder, run.set("DB_NAME", database))
 }
 
 type Case = (Phase, u8, Trick);
@@ -199,7 +211,7 @@ fn tried(cases: &[Case], run: &Pgbk) -> Vec<String> {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some((phase, kind, trick)) = cases.get(number) else { return };
-                    let run = run.set("DB_PORT", meddler(*phase, *kind, *trick)).set("DB_NAME", "talked");
+                    let run = run.set("DB_PORT", meddler(*phase, *kind, *trick));
                     let copy = format!("talked_{number}");
                     let run = match (phase, number % 3) {
                         (Phase::Copy, _) => run.args(["restore", "latest", "--yes", "--to", &copy]),
@@ -221,7 +233,7 @@ fn tried(cases: &[Case], run: &Pgbk) -> Vec<String> {
 
 #[test]
 fn whatever_a_server_says_too_much_of_ends_each_command_with_an_error() {
-    let (_folder, run) = keeping();
+    let (_folder, run) = keeping("talked");
     let all = PHASES.iter().flat_map(|phase| {
         KINDS.iter().flat_map(move |kind| TRICKS.iter().map(move |trick| (*phase, *kind, *trick)))
     });
@@ -231,7 +243,32 @@ fn whatever_a_server_says_too_much_of_ends_each_command_with_an_error() {
     let cases: Vec<Case> = all.into_iter().step_by(step).collect();
     let failed = tried(&cases, &run);
     assert!(failed.is_empty(), "{} of {}: {failed:#?}", failed.len(), cases.len());
-    proof::counted("servers", "answers without end, of any length or cut short, by type and phase", 0, cases.len());
+    proof::counted("excess", "answers without end, of any length or cut short, by type and phase", 0, cases.len());
+}
+
+#[test]
+fn an_answer_of_another_shape_than_was_asked_for_is_an_error_and_no_panic() {
+    let (_folder, run) = keeping("asked");
+    let commands: [&[&str]; 4] =
+        [&["doctor"], &["backup"], &["restore", "latest", "--yes", "--to"], &["verify", "--level", "restore"]];
+    let cases: Vec<(usize, &[&str])> = (1..=12).flat_map(|answer| commands.map(|command| (answer, command))).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while let Some((answer, command)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let copy = format!("odd_{answer}");
+                    let more = (command[0] == "restore").then_some(copy.as_str());
+                    let port = meddler(Phase::Answer(*answer), b'T', Trick::Odd);
+                    let run = run.set("DB_PORT", port).args(command.iter().copied().chain(more));
+                    let (code, said) = ended(&run);
+                    assert!(code.is_some_and(|code| code <= 5), "{command:?} {answer}: {code:?} {said}");
+                    assert!(!said.contains("panicked") && !said.contains("died"), "{command:?} {answer}: {said}");
+                }
+            });
+        }
+    });
+    proof::counted("excess", "answers of another shape than was asked for", 0, cases.len());
 }
 
 #[test]
@@ -272,8 +309,9 @@ fn an_answer_about_tls_that_is_none_is_no_reason_to_go_on_without() {
     let folder = tempfile::tempdir().unwrap();
     let run = connected().key().directory(folder.path()).set("DB_PORT", port).set("DB_NAME", "any");
     for mode in ["prefer", "require"] {
+        // To go on without TLS is what somebody on the way may want.
         let (code, said) = ended(&run.set("PGSSLMODE", mode).args(["backup"]));
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("answered with byte 0x45 when asked for TLS"), "{said}");
+        assert!(said.contains("answered with byte 0x45 when asked for TLS") && !said.contains("before that"), "{said}");
     }
 }

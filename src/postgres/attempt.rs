@@ -1,6 +1,7 @@
 //! Connecting: every place, address and kind of transport that libpq would try, in its order.
 
 use super::apart::Apart;
+use super::cell::cell;
 use super::child::CONNECT_TIMEOUT;
 use super::keepalive;
 use super::parameters::variable;
@@ -300,7 +301,7 @@ fn unfit(
 
 fn in_recovery(client: &mut Client) -> std::result::Result<bool, postgres::Error> {
     let messages = client.simple_query("SELECT pg_catalog.pg_is_in_recovery()")?;
-    Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"))))
+    Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if cell(row, 0) == Some("t"))))
 }
 
 /// One fault for everything that was tried. The kind and hint are the last one's, which is the one that was decisive.

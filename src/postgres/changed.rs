@@ -3,6 +3,7 @@
 //! A snapshot sees the rows as they were, but TRUNCATE, and whatever writes a table anew, takes the files away in which these lie: a dump would
 //! find the table empty, as it never was. A table that another took the name of would be dumped under that.
 
+use super::cell::cell;
 use super::control::rows;
 use crate::error::Result;
 use postgres::Client;
@@ -42,5 +43,5 @@ const COLUMNS: &str = "
 pub(super) fn since_snapshot(client: &mut Client, locked: bool) -> Result<Vec<String>> {
     let more = if locked { format!("{LOCKED})") } else { format!("{COLUMNS})") };
     let found = rows(client, &format!("{READ}{FILES}{more} ORDER BY 1"))?;
-    Ok(found.iter().filter_map(|row| row.get(0)).map(str::to_owned).collect())
+    Ok(found.iter().filter_map(|row| cell(row, 0)).map(str::to_owned).collect())
 }

@@ -1,6 +1,7 @@
 //! The control connection of a backup: it knows the server, holds the lock, and keeps the snapshot to the end.
 
 use super::attempt::Opened;
+use super::cell::cell;
 use super::line::Line;
 use super::preamble::{self, Before};
 use super::scratch::PREFIX as SCRATCH;
@@ -176,14 +177,14 @@ impl Control {
                AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) LIMIT 1"
         );
         Ok(self.line.ask(move |client| first(client, &query))?.map(|row| {
-            let part = |index, before: &str| match row.get(index) {
+            let part = |index, before: &str| match cell(&row, index) {
                 Some(value) if !value.is_empty() => format!("{before}{value}"),
                 _ => String::new(),
             };
-            let process = row.get(0).unwrap_or("?");
+            let process = cell(&row, 0).unwrap_or("?");
             let (name, role) = (part(1, ", application "), part(4, ", role "));
             let who = format!("server process {process}{name}{role}{}{}", part(2, ", since "), part(3, ", from "));
-            Holder { who, run: row.get(5) == Some("t") }
+            Holder { who, run: cell(&row, 5) == Some("t") }
         }))
     }
 
@@ -221,7 +222,7 @@ impl Control {
             client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").context("begin the snapshot")?;
             first(client, &query).context("export a snapshot")
         })?;
-        let value = |index: usize| row.as_ref().and_then(|row| row.get(index)).map(str::to_owned);
+        let value = |index: usize| row.as_ref().and_then(|row| cell(row, index)).map(str::to_owned);
         let wanted = |index| value(index).ok_or_else(|| Fault::failed("the server exported no snapshot"));
         let taken_at = Timestamp::from_microsecond(wanted(3)?.parse()?)?;
         let snapshot = Snapshot { name: wanted(0)?, pg_snapshot: wanted(1)?, lsn: value(2), timeline, taken_at };
@@ -278,7 +279,7 @@ pub fn databases(settings: &Settings) -> Result<Vec<String>> {
              AND datname !~ '^{SCRATCH}[0-9a-f]{{8}}$' ORDER BY datname"
     );
     let rows = of_server(settings)?.line.ask(move |client| rows(client, &query))?;
-    Ok(rows.iter().filter_map(|row| row.get(0)).map(str::to_owned).collect())
+    Ok(rows.iter().filter_map(|row| cell(row, 0)).map(str::to_owned).collect())
 }
 
 const MICROSECONDS: &str = "(EXTRACT(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8";
@@ -334,7 +335,7 @@ fn explain(error: postgres::Error) -> anyhow::Error {
 
 pub(super) fn text(client: &mut Client, query: &str) -> Result<String> {
     let row = first(client, query)?;
-    let value = row.as_ref().and_then(|row| row.get(0)).map(str::to_owned);
+    let value = row.as_ref().and_then(|row| cell(row, 0)).map(str::to_owned);
     value.ok_or_else(|| Fault::failed(format!("the server gave no answer to \"{query}\"")).into())
 }
 
@@ -342,7 +343,7 @@ pub(super) fn text(client: &mut Client, query: &str) -> Result<String> {
 fn permitted(client: &mut Client, query: &str) -> Result<Option<String>> {
     match client.simple_query(query) {
         Ok(messages) => Ok(messages.into_iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            SimpleQueryMessage::Row(row) => cell(&row, 0).map(str::to_owned),
             _ => None,
         })),
         Err(error)

@@ -311,8 +311,8 @@ fn check_meta(line: u64, text: &[u8]) -> Result<()> {
 }
 
 fn names(client: &mut Client, query: &str) -> Result<BTreeSet<String>> {
-    let rows = client.query(query, &[]).map_err(|error| fault("read the server's catalog", &error))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let found = client.query(query, &[]).and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect());
+    Ok(found.map_err(|error| fault("read the server's catalog", &error))?)
 }
 
 /// `role` is none of the view's, and a script may set it.
@@ -324,8 +324,8 @@ fn settings_of(client: &mut Client) -> Result<BTreeSet<String>> {
 
 fn is_superuser(client: &mut Client) -> Result<bool> {
     let query = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
-    let row = client.query_one(query, &[]).map_err(|error| fault("read the server's catalog", &error))?;
-    Ok(row.get(0))
+    let is = client.query_one(query, &[]).and_then(|row| row.try_get(0));
+    Ok(is.map_err(|error| fault("read the server's catalog", &error))?)
 }
 
 fn fault(what: &str, error: &postgres::Error) -> Fault {

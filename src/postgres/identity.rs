@@ -1,6 +1,7 @@
 //! Which server it is that the settings lead to.
 
 use super::apart;
+use super::cell::cell;
 use super::settings::Settings;
 use super::target::MAINTENANCE;
 use crate::error::{Fault, Result};
@@ -27,7 +28,7 @@ pub fn of_server(settings: &Settings) -> Result<Option<String>> {
 fn identifier(client: &mut Client) -> Option<String> {
     let answer = client.simple_query("SELECT system_identifier FROM pg_catalog.pg_control_system()").ok()?;
     answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        SimpleQueryMessage::Row(row) => cell(&row, 0).map(str::to_owned),
         _ => None,
     })
 }

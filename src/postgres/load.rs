@@ -231,7 +231,7 @@ impl<'a> Loader<'a> {
         let (Some(bounds), transaction) = (&mut self.bounds, &mut self.transaction) else { return Ok(false) };
         let is_there = || {
             let row = transaction.query_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&header.table]);
-            row.map(|row| row.get(0)).map_err(|error| failure::of_statement(header.line, &header.text, &error))
+            row.and_then(|row| row.try_get(0)).map_err(|error| failure::of_statement(header.line, &header.text, &error))
         };
         if !bounds.skips(&header.table, is_there)? {
             return Ok(false);

@@ -1,5 +1,6 @@
 //! Recognises a connection pool that lends a server connection for one transaction only.
 
+use super::cell::cell;
 use super::control::first;
 use super::settings::Settings;
 use crate::error::{Fault, Result};
@@ -39,6 +40,6 @@ struct Session {
 
 fn session(client: &mut Client) -> Result<Session> {
     let row = first(client, "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('pgbk.session', true)")?;
-    let value = |index: usize| row.as_ref().and_then(|row| row.get(index)).unwrap_or_default().to_owned();
+    let value = |index: usize| row.as_ref().and_then(|row| cell(row, index)).unwrap_or_default().to_owned();
     Ok(Session { process: value(0), mark: value(1) })
 }

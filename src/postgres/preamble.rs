@@ -8,6 +8,7 @@
 //! Not among them is what belongs to the database that is restored, and not to the text of its dump: `TimeZone`, `default_text_search_config`,
 //! `default_tablespace` and their like, which its own views and functions see.
 
+use super::cell::cell;
 use postgres::error::Error;
 use postgres::{Client, SimpleQueryMessage};
 use std::collections::BTreeMap;
@@ -105,7 +106,7 @@ pub(super) fn send(client: &mut Client) -> Result<Before, Error> {
     });
     // The first row is that of the path.
     let row = rows.nth(1);
-    let value = |index: usize| row.and_then(|row| row.get(index)).unwrap_or_default();
+    let value = |index: usize| row.and_then(|row| cell(row, index)).unwrap_or_default();
     Ok(Before {
         version_num: value(0).parse().unwrap_or_default(),
         read_only: value(1) == "on",

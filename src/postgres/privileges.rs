@@ -1,5 +1,6 @@
 //! What a role may not read, so that a dump by it would fail.
 
+use super::cell::cell;
 use super::control::rows;
 use crate::error::Result;
 use postgres::Client;
@@ -52,8 +53,8 @@ const QUERY: &str = "
 pub(super) fn unreadable(client: &mut Client) -> Result<Vec<Unreadable>> {
     let found = rows(client, QUERY)?;
     let read = found.iter().map(|row| {
-        let value = |index: usize| row.get(index).unwrap_or_default().to_owned();
-        let why = match row.get(2) {
+        let value = |index: usize| cell(row, index).unwrap_or_default().to_owned();
+        let why = match cell(row, 2) {
             Some("usage") => Why::NoUsageOnSchema,
             Some("select") => Why::NoSelect,
             _ => Why::RowSecurity,

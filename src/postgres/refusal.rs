@@ -70,6 +70,9 @@ pub fn after(before: Vec<String>, last: Fault) -> Fault {
 
 /// The client library keeps the kind of its errors to itself.
 pub fn is_tls(error: &postgres::Error) -> bool {
+    if Excess::of(error).is_some() {
+        return false;
+    }
     let Some(cause) = error.source() else { return error.to_string().contains("TLS") };
     // A line that breaks while the server is asked for TLS says nothing about it.
     cause.to_string().contains("TLS") || (error.to_string().contains("TLS") && !cause.is::<io::Error>())

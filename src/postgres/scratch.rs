@@ -9,6 +9,7 @@ mod cluster;
 mod loader;
 
 use super::apart::Apart;
+use super::cell::cell;
 use super::refusal;
 use super::settings::Settings;
 use super::shape::{Lacking, Shape};
@@ -238,7 +239,7 @@ fn sweep(client: &mut Client, monitor: &dyn Monitor) -> Result<()> {
 fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
     let answer = client.simple_query(query).map_err(refused)?;
     let values = answer.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
         _ => None,
     });
     Ok(values.collect())

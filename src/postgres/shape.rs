@@ -1,5 +1,6 @@
 //! How a database is created: its encoding, locale and tablespace, as far as a server has them.
 
+use super::cell::cell;
 use super::target::{identifier, literal};
 use crate::manifest::ServerNote;
 use crate::manifest::properties::{Locale, LocaleName, Name, Properties, Provider};
@@ -146,7 +147,7 @@ fn major(client: &mut Client) -> Result<u32, Error> {
 /// The first value of the first row.
 fn column(client: &mut Client, query: &str) -> Result<Option<String>, Error> {
     Ok(client.simple_query(query)?.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
         _ => None,
     }))
 }

@@ -1,6 +1,7 @@
 //! The database that is restored into: whether it is there, whether it is empty, and how to make it so.
 
 use super::apart::{self, Apart};
+use super::cell::cell;
 use super::contents;
 use super::load::{Missing, missing};
 use super::properties;
@@ -171,7 +172,7 @@ fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
     Ok(answer
         .iter()
         .filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
             _ => None,
         })
         .collect())

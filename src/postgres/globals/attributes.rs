@@ -56,7 +56,7 @@ impl Attributes {
         let query = format!("SELECT {columns} FROM pg_catalog.pg_roles WHERE rolname = $1");
         let now = transaction.query_opt(&query, &[&self.role]).map_err(|error| ("attributes".to_owned(), error))?;
         let is_so = |(flag, wanted): &&(usize, bool)| {
-            now.as_ref().is_some_and(|row: &Row| row.get::<_, bool>(*flag) == *wanted)
+            now.as_ref().is_some_and(|row: &Row| row.try_get(*flag).is_ok_and(|is: bool| is == *wanted))
         };
         let flags = self.flags.iter().filter(|flag| !is_so(flag)).map(|(flag, wanted)| word(*flag, *wanted));
         let mut due: Vec<(String, String)> = flags.map(|word| (word.clone(), word)).collect();

@@ -30,6 +30,6 @@ pub fn missing(client: &mut Client, requirements: &Requirements) -> Result<Missi
 }
 
 fn names(client: &mut Client, query: &str) -> Result<BTreeSet<String>> {
-    let rows = client.query(query, &[]).map_err(|error| failure::plain("cannot read the server's catalog", &error))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let found = client.query(query, &[]).and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect());
+    found.map_err(|error| failure::plain("cannot read the server's catalog", &error))
 }

@@ -33,10 +33,11 @@ const MONEY: &str = "
 
 /// Refuses, before the commit, amounts that were read by another locale than the one that they were written by.
 pub(super) fn check(transaction: &mut Transaction<'_>, lacking: &str) -> Result<()> {
-    let row = transaction
+    let holds: bool = transaction
         .query_one(MONEY, &[])
+        .and_then(|row| row.try_get(0))
         .map_err(|error| failure::plain("cannot look for amounts of money", &error))?;
-    if !row.get::<_, bool>(0) {
+    if !holds {
         return Ok(());
     }
     Err(Fault::failed(format!("the dump holds amounts of money written by the locale \"{lacking}\", which the server does not have"))

@@ -3,7 +3,7 @@
 use super::failure;
 use crate::error::{Fault, Result};
 use crate::script::Tokens;
-use postgres::Transaction;
+use postgres::{Error, Row, Transaction};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,15 +29,16 @@ impl Session {
         // The view leaves these out although servers take them; `default_with_oids = false` is in every dump of old.
         let hidden = ["role", "session_authorization", "default_with_oids", "seed"].map(String::from);
         let query = "SELECT pg_catalog.lower(name), setting FROM pg_catalog.pg_settings";
-        let rows = transaction.query(query, &[]).map_err(|error| unread(&error))?;
+        let rows = transaction.query(query, &[]).and_then(|rows| rows.iter().map(pair).collect());
+        let rows: Vec<(String, Option<String>)> = rows.map_err(|error| unread(&error))?;
         let value = |name: &str| {
-            let row = rows.iter().find(|row| row.get::<_, &str>(0) == name);
-            row.and_then(|row| row.get::<_, Option<String>>(1)).unwrap_or_default()
+            let row = rows.iter().find(|(known, _)| known == name);
+            row.and_then(|(_, value)| value.clone()).unwrap_or_default()
         };
         Ok(Session {
             encoding: value(ENCODING),
             escapes: Arc::new(AtomicBool::new(value(CONFORMING) == "off")),
-            settings: rows.iter().map(|row| row.get(0)).chain(hidden).collect(),
+            settings: rows.into_iter().map(|(name, _)| name).chain(hidden).collect(),
             watched: false,
             transaction: number(transaction)?,
         })
@@ -70,8 +71,8 @@ impl Session {
         // A function, or what calls one: it may be at work in any statement from here on.
         self.watched |= names && !tokens.accept(&["set"]) && !tokens.accept(&["select"]);
         let query = "SELECT pg_catalog.current_setting('standard_conforming_strings') = 'off'";
-        let row = transaction.query_typed_one(query, &[]).map_err(|error| unread(&error))?;
-        self.escapes.store(row.get(0), Ordering::Relaxed);
+        let off = transaction.query_typed_one(query, &[]).and_then(|row| row.try_get(0));
+        self.escapes.store(off.map_err(|error| unread(&error))?, Ordering::Relaxed);
         Ok(())
     }
 
@@ -86,10 +87,14 @@ impl Session {
     }
 }
 
+fn pair(row: &Row) -> std::result::Result<(String, Option<String>), Error> {
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
 /// Each transaction has its own.
 fn number(transaction: &mut Transaction<'_>) -> Result<i64> {
-    let row = transaction.query_typed_one("SELECT pg_catalog.txid_current()", &[]).map_err(|error| unread(&error))?;
-    Ok(row.get(0))
+    let number = transaction.query_typed_one("SELECT pg_catalog.txid_current()", &[]).and_then(|row| row.try_get(0));
+    number.map_err(|error| unread(&error))
 }
 
 /// In whatever case, and wherever it stands.

@@ -5,6 +5,7 @@ use super::{read, rows, said};
 use crate::error::{Fault, Result};
 use crate::manifest::Properties;
 use crate::manifest::properties::{Name, Party, SettingName};
+use crate::postgres::cell::cell;
 use crate::postgres::target::literal;
 use postgres::error::SqlState;
 use postgres::{GenericClient, Transaction};
@@ -187,5 +188,5 @@ fn names(transaction: &mut Transaction<'_>, query: &str) -> Result<BTreeSet<Stri
 
 fn version(transaction: &mut Transaction<'_>) -> Result<u32> {
     let rows = rows(transaction, "SHOW server_version_num")?;
-    Ok(rows.first().and_then(|row| row.get(0)).unwrap_or_default().parse()?)
+    Ok(rows.first().and_then(|row| cell(row, 0)).unwrap_or_default().parse()?)
 }
