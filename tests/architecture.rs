@@ -71,7 +71,11 @@ const TABLE: &[(&str, &str)] = &[
 /// What only these files may hold. A name that ends with a slash is a folder.
 const RESERVED: &[(&str, &[&str], &[&str])] = &[
     ("talks to the AWS SDK", &["aws_config::", "aws_sdk_s3::", "aws_smithy"], &["store/s3.rs", "store/s3/"]),
-    ("talks to tokio", &["tokio::"], &["postgres/transport.rs", "postgres/transport/", "store/s3.rs", "store/s3/", "web.rs"]),
+    (
+        "talks to tokio",
+        &["tokio::"],
+        &["postgres/transport.rs", "postgres/transport/", "store/s3.rs", "store/s3/", "web.rs"],
+    ),
     ("serves HTTP", &["hyper::", "hyper_util::", "http_body_util::Full"], &["web.rs"]),
     ("fences a child in", &["landlock::"], &["process/fence.rs"]),
     ("listens for clients", &["TcpListener", "UnixListener"], &["web.rs"]),

@@ -96,7 +96,9 @@ fn play(to: &mut impl Write, kind: u8, trick: Trick) -> io::Result<()> {
         }
         Trick::Zero => to.write_all(&[kind, 0, 0, 0, 0])?,
         Trick::Negative => to.write_all(&[kind, 0xff, 0xff, 0xff, 0xff])?,
-        Trick::Odd => to.write_all(&[message(b'T', &DESCRIPTION), message(b'D', &ROW), proper(b'C', 0), proper(b'Z', 0)].concat())?,
+        Trick::Odd => to.write_all(
+            &[message(b'T', &DESCRIPTION), message(b'D', &ROW), proper(b'C', 0), proper(b'Z', 0)].concat(),
+        )?,
         Trick::Cut => to.write_all(&[&[kind][..], &100_u32.to_be_bytes(), b"ten bytes."].concat())?,
     }
     Ok(())
@@ -234,9 +236,9 @@ fn tried(cases: &[Case], run: &Pgbk) -> Vec<String> {
 #[test]
 fn whatever_a_server_says_too_much_of_ends_each_command_with_an_error() {
     let (_folder, run) = keeping("talked");
-    let all = PHASES.iter().flat_map(|phase| {
-        KINDS.iter().flat_map(move |kind| TRICKS.iter().map(move |trick| (*phase, *kind, *trick)))
-    });
+    let all = PHASES
+        .iter()
+        .flat_map(|phase| KINDS.iter().flat_map(move |kind| TRICKS.iter().map(move |trick| (*phase, *kind, *trick))));
     let all: Vec<Case> = all.collect();
     // One in seven meets every kind, trick and phase.
     let step = proof::size(7, 1);
@@ -251,7 +253,9 @@ fn an_answer_of_another_shape_than_was_asked_for_is_an_error_and_no_panic() {
     let (_folder, run) = keeping("asked");
     let commands: [&[&str]; 4] =
         [&["doctor"], &["backup"], &["restore", "latest", "--yes", "--to"], &["verify", "--level", "restore"]];
-    let cases: Vec<(usize, &[&str])> = (1..=12).flat_map(|answer| commands.map(|command| (answer, command))).collect();
+    let cases = (1..=12).flat_map(|answer| commands.map(|command| (answer, command)));
+    let cases: Vec<(usize, &[&str])> =
+        cases.filter(|(answer, command)| proof::whole() || command[0] != "verify" || answer % 4 == 1).collect();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..3 {

@@ -185,7 +185,11 @@ impl Plan<'_> {
         Ok(Err(failures))
     }
 
-    fn open(&self, endpoint: &Endpoint, transport: Transport) -> Result<std::result::Result<(Client, Before), Failure>> {
+    fn open(
+        &self,
+        endpoint: &Endpoint,
+        transport: Transport,
+    ) -> Result<std::result::Result<(Client, Before), Failure>> {
         let mut config = self.config.clone();
         config.host(&endpoint.host).port(endpoint.port);
         match endpoint.socket() {

@@ -153,7 +153,10 @@ impl Gauge {
         let Some(body) = length.checked_sub(4) else { return Err(format!("sent a message of {length} bytes")) };
         let body = u64::from(body);
         if body > longest {
-            return Err(format!("sent a message ({}) of {body} bytes, of which at most {longest} are taken", name(kind)));
+            return Err(format!(
+                "sent a message ({}) of {body} bytes, of which at most {longest} are taken",
+                name(kind)
+            ));
         }
         (self.rest, self.name) = (body, None);
         if kind == b'S' && body > 0 {
