@@ -12,10 +12,10 @@ pub use s3::headers as request_headers;
 pub use scratch::proof;
 pub use upkeep::{policy, upkeep, zone};
 
-use crate::cli::{KeyArgs, PipelineArgs, ServerArgs, StoreArgs};
+use crate::cli::{KeyArgs, PipelineArgs, ServerArgs, StateArgs, StoreArgs};
 use crate::environment;
 use crate::error::{Fault, Result};
-use crate::keys::Key;
+use crate::keys::{self, Key};
 use crate::manifest::{Compression, Method};
 use crate::postgres::dump;
 use crate::postgres::settings::{Given, Settings};
@@ -81,9 +81,10 @@ pub fn key() -> Result<Option<Key>> {
     }
 }
 
-pub fn vault(store: &StoreArgs, keys: &KeyArgs) -> Result<Vault> {
+pub fn vault(store: &StoreArgs, keys: &KeyArgs, state: &StateArgs) -> Result<Vault> {
     // The key first: a mistake in it is told before any network is touched.
     let key = key()?;
+    remember(state);
     let place = place(store, keys.check)?;
     Ok(Vault {
         store: place.store,
@@ -92,6 +93,13 @@ pub fn vault(store: &StoreArgs, keys: &KeyArgs) -> Result<Vault> {
         verify: keys.check,
         allow_unauthenticated: keys.allow_unauthenticated,
     })
+}
+
+/// Lets what is derived from a password be kept on this host. Without a folder for it, it is derived in each process.
+pub fn remember(state: &StateArgs) {
+    if let Ok(folder) = state_dir(state) {
+        keys::keep_in(&folder);
+    }
 }
 
 pub fn compression(args: &PipelineArgs) -> Result<Option<Compression>> {

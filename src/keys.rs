@@ -6,9 +6,11 @@
 mod derived;
 mod note;
 mod purpose;
+mod ring;
 
 pub use note::KeyNote;
 pub use purpose::Purpose;
+pub use ring::keep_in;
 
 use crate::error::{Fault, Kind, Result};
 use crate::secret::Secret;

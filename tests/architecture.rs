@@ -53,7 +53,7 @@ const TABLE: &[(&str, &str)] = &[
     ("certificates", "error"),
     ("manifest", "keys script series error"),
     ("databases", "series error"),
-    ("keys", "secret interrupt error"),
+    ("keys", "plain secret interrupt error"),
     ("files", "monitor interrupt error"),
     ("newfile", "error"),
     ("script", "error"),

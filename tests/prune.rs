@@ -4,6 +4,8 @@
 mod histories;
 #[path = "prune/hosts.rs"]
 mod hosts;
+#[path = "prune/password.rs"]
+mod password;
 #[path = "prune/past.rs"]
 mod past;
 mod support;

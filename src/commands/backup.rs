@@ -85,7 +85,7 @@ impl<'a> Prepared<'a> {
     /// All settings first: a mistake is told before any network is touched.
     pub fn new(args: &'a RunArgs, console: &Console) -> Result<Prepared<'a>> {
         let plan = config::plan(args)?;
-        let vault = config::vault(&args.store, &args.keys)?;
+        let vault = config::vault(&args.store, &args.keys, &args.state)?;
         let upkeep = config::upkeep(&args.upkeep, &args.zone)?;
         if vault.encrypt && matches!(vault.key, Some(Key::Raw { iv: Some(_), .. })) {
             console.warn(

@@ -59,6 +59,7 @@ fn store(args: &DoctorArgs, place: &Place, console: &Console) -> Result<Vec<Find
 /// A mistake in the key is told already.
 fn compared(args: &DoctorArgs, store: Arc<dyn Store>) -> Vec<Finding> {
     let Ok(key) = config::key() else { return Vec::new() };
+    config::remember(&args.state);
     look_at_keys(&Vault { store, key, encrypt: !args.keys.no_encrypt, verify: true, allow_unauthenticated: true })
 }
 

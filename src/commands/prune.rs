@@ -21,7 +21,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     let policy = config::policy(&args.retention, &config::zone(&args.zone)?)?;
-    let vault = config::vault(&args.store, &args.keys)?;
+    let vault = config::vault(&args.store, &args.keys, &args.state)?;
     let databases = databases(args, &vault)?;
     let scope = scope(args, console);
     let mut documents = Vec::new();

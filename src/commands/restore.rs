@@ -34,7 +34,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     if args.files {
         return files::run(args, console);
     }
-    let vault = config::vault(&args.store, &args.keys)?;
+    let vault = config::vault(&args.store, &args.keys, &args.state)?;
     let server = config::server(&args.server)?;
     let Some(opened) = open(args, &vault, console)? else { return Err(declined()) };
     match opened.manifest.series() {

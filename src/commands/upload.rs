@@ -15,7 +15,7 @@ use std::path::Path;
 
 pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
     let compression = config::compression(&args.pipeline)?;
-    let vault = config::vault(&args.store, &args.keys)?;
+    let vault = config::vault(&args.store, &args.keys, &args.state)?;
     if args.raw && args.store.s3_object_name.is_some() {
         return Err(Fault::usage("--raw keeps the .meta as it is, which cannot name a new version of a fixed name")
             .hint("unset S3_OBJECT_NAME, or upload the dump itself (pgbk download without --raw)")

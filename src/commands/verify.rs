@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
-    let vault = config::vault(&args.store, &args.keys)?;
+    let vault = config::vault(&args.store, &args.keys, &args.state)?;
     let findings = if args.all {
         let ids = vault.ids(named(args.database.as_deref())?.as_deref())?;
         if ids.is_empty() {

@@ -1,6 +1,7 @@
-//! Derivations from a password, each made once in a process: what 600,000 rounds cost, an old backup costs once and not each time
-//! that it is looked at.
+//! Derivations from a password, each made once in a process, and once on a host where they can be kept: what 600,000 rounds cost, an
+//! old backup costs once and not each time that it is looked at.
 
+use super::ring::Ring;
 use crate::error::{Fault, Result};
 use crate::interrupt;
 use crate::secret::Secret;
@@ -23,25 +24,74 @@ const MOST: usize = 4_096;
 type Known = HashMap<([u8; 8], [u8; 32]), Slot>;
 static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 
+/// What earlier processes have kept, as it was when it was first looked for.
+static RING: OnceLock<Option<Ring>> = OnceLock::new();
+/// What was derived here and is not kept yet.
+static FRESH: Mutex<Vec<([u8; 8], Zeroizing<[u8; 48]>)>> = Mutex::new(Vec::new());
+
 /// Returns PBKDF2-HMAC-SHA256 of the password, as `openssl enc -pbkdf2` cuts it: 32 bytes of key, 16 of IV. With a signal it is left
 /// to itself: on a busy host even one derivation may outlast the time that a run has to end in.
 pub(super) fn derive(password: &Secret, salt: &[u8; 8]) -> Result<Zeroizing<[u8; 48]>> {
-    let slot = slot(password, salt);
+    let (derived, new) = once(password, salt, true)?;
+    if new {
+        keep(password, salt, &derived)?;
+    }
+    Ok(derived)
+}
+
+/// Returns the derivation, and whether it was made here and now. `ring`: it may be one of those that were kept.
+fn once(password: &Secret, salt: &[u8; 8], ring: bool) -> Result<(Zeroizing<[u8; 48]>, bool)> {
+    let (slot, mut new) = (slot(password, salt), false);
     if slot.get().is_none() {
         interrupt::check()?;
         let (done, ended) = sync_channel(1);
         let (slot, password, salt) = (Arc::clone(&slot), password.clone(), *salt);
         std::thread::Builder::new().name("derive".into()).spawn(move || {
+            let mut new = false;
             // Threads that want the same wait for one of them, and others go on.
-            slot.get_or_init(|| stretched(&password, &salt));
-            done.send(()).ok();
+            slot.get_or_init(|| {
+                let kept = if ring { kept(&password, &salt) } else { None };
+                new = kept.is_none();
+                kept.or_else(|| stretched(&password, &salt))
+            });
+            done.send(new).ok();
         })?;
-        while ended.recv_timeout(interrupt::TICK) == Err(RecvTimeoutError::Timeout) {
-            interrupt::check()?;
-        }
+        new = loop {
+            match ended.recv_timeout(interrupt::TICK) {
+                Err(RecvTimeoutError::Timeout) => interrupt::check()?,
+                ended => break ended.unwrap_or(false),
+            }
+        };
     }
     let derived = slot.get().cloned().flatten();
-    derived.ok_or_else(|| Fault::failed("OpenSSL could not derive the key from the password").into())
+    let derived = derived.ok_or_else(|| Fault::failed("OpenSSL could not derive the key from the password"))?;
+    Ok((derived, new))
+}
+
+/// Returns what an earlier process has kept. None: it has not, or with another password.
+fn kept(password: &Secret, salt: &[u8; 8]) -> Derived {
+    let ring = RING.get_or_init(Ring::read).as_ref().filter(|ring| ring.salt != *salt && ring.holds(salt))?;
+    let own = slot(password, &ring.salt);
+    ring.find(salt, own.get_or_init(|| stretched(password, &ring.salt)).as_deref()?)
+}
+
+/// Keeps what was derived for the processes that come after. To seal it costs one derivation more, so that a single one is not kept
+/// where nothing else is. What cannot be written is no error: it will be derived again.
+fn keep(password: &Secret, salt: &[u8; 8], derived: &[u8; 48]) -> Result<()> {
+    let mut fresh = FRESH.lock().unwrap_or_else(PoisonError::into_inner);
+    fresh.push((*salt, Zeroizing::new(*derived)));
+    let there = Ring::read();
+    if there.is_none() && fresh.len() < 2 {
+        return Ok(());
+    }
+    let Some(mut ring) = there.or_else(Ring::begin) else { return Ok(()) };
+    let (own, _) = once(password, &ring.salt, false)?;
+    for (salt, derived) in fresh.drain(..) {
+        ring.add(&salt, &derived, &own)?;
+    }
+    // A folder that is full, or may not be written to.
+    ring.write().ok();
+    Ok(())
 }
 
 fn stretched(password: &Secret, salt: &[u8; 8]) -> Derived {

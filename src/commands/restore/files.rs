@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 const NAMED: usize = 50;
 
 pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
-    let vault = config::vault(&args.store, &args.keys)?;
+    let vault = config::vault(&args.store, &args.keys, &args.state)?;
     let Some(id) = which(args, &vault, console)? else { return Err(super::declined()) };
     if id.database() != Series::Files.name() {
         return Err(Fault::usage(format!("{id} is no backup of files")).hint("leave out --files").into());
