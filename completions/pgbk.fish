@@ -163,6 +163,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-encrypt -d 'Key
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -216,6 +217,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l no-encrypt -d 'Ke
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -257,6 +259,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l no-encrypt -d 'Keys
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -572,6 +575,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l no-encrypt -d 'Keys 
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-last -d 'Keep the newest N backups' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-daily -d 'Keep the newest of each of N days' -r
