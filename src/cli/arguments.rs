@@ -243,9 +243,9 @@ pub struct PruneArgs {
     #[command(flatten)]
     pub keys: KeyArgs,
     #[command(flatten)]
-    pub state: StateArgs,
-    #[command(flatten)]
     pub retention: RetentionArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
 }
 
 #[derive(Debug, Args)]

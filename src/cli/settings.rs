@@ -63,7 +63,7 @@ pub struct BesideArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "State")]
 pub struct StateArgs {
-    /// Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk
+    /// Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk
     #[arg(long, env = "STATE_DIR", value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 }
