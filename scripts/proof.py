@@ -37,6 +37,7 @@ AREAS = [
     ("swaps", "restores of files as root, while another user swaps names", "", 300, "cargo test --test files"),
     ("secrets", "where secrets could show", "", 10, "cargo test --test failure"),
     ("values", "settings × ways of saying them: one meaning, or refused", "", 7_000, "cargo test --test values"),
+    ("listings", "commands × stores: at most one listing of a database's backups", "", 46, "cargo test --test store"),
     ("foreign", "foreign text × what can carry it × commands, for people and for machines: nothing obeyed, no line forged", "", 900, "cargo test --test foreign"),
     ("inputs", "anything, fed to what reads foreign bytes, ten seconds each", "", 7_000, "cargo test --test fuzz"),
     ("fuzz", "the same, led by libFuzzer", "", 7, "scripts/fuzz.sh"),

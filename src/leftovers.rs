@@ -30,8 +30,8 @@ struct Names {
 }
 
 impl Leftovers {
-    pub fn find(store: &dyn Store, prefix: &str) -> Result<Leftovers> {
-        let mut orphans = store.list(prefix)?;
+    /// Finds them in a listing, with the unfinished uploads of the same place.
+    pub fn of(mut orphans: Vec<Listed>, unfinished: Vec<Unfinished>) -> Leftovers {
         let payloads: BTreeSet<BackupId> =
             orphans.iter().filter_map(|object| BackupId::of_payload_key(&object.key)).collect();
         let is_bare = |object: &&Listed| BackupId::of_meta_key(&object.key).is_some_and(|id| !payloads.contains(&id));
@@ -42,7 +42,7 @@ impl Leftovers {
             object.key.starts_with(PROBE)
                 || BackupId::of_payload_key(&object.key).is_some_and(|id| !backups.contains(&id))
         });
-        Ok(Leftovers { unfinished: store.unfinished(prefix)?, orphans, bare })
+        Leftovers { unfinished, orphans, bare }
     }
 
     pub fn is_empty(&self) -> bool {

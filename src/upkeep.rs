@@ -1,12 +1,12 @@
 //! What follows a backup that succeeded: lifecycle tags, then retention.
 
-use crate::error::hints;
+use crate::error::{Kind, Result, hints, kind};
 use crate::jobs::prune::{Fate, Judged, Mode, Order, Scope, prune};
 use crate::jobs::tag::tag;
 use crate::manifest::{Manifest, Owner};
 use crate::monitor::Monitor;
 use crate::retention::Policy;
-use crate::vault::{Server, Vault};
+use crate::vault::{Catalog, Server, Vault};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -22,18 +22,32 @@ pub struct Upkeep {
 impl Upkeep {
     /// The backup stands whatever happens here: trouble is a warning.
     pub fn after(&self, vault: &Vault, made: &Manifest, now: Timestamp, monitor: &dyn Monitor) {
-        if self.tags
-            && let Err(error) = tag(vault, made, &self.zone, monitor)
-        {
-            warn("lifecycle tags", &error, monitor);
+        if !self.tags && self.retention.is_none() {
+            return;
+        }
+        // One listing for both. The one that gave the backup its name is as old as the dump took.
+        let catalog = vault.catalog(Some(&made.database));
+        if self.tags {
+            self.tag(vault, &catalog, made, monitor);
         }
         if let Some(policy) = &self.retention {
             let scope = Scope::Of(server_of(made));
             let order = Order { policy, mode: Mode::Careful, scope, made: Some(&made.id), now };
-            match prune(vault, &made.database, &order, monitor) {
+            match catalog.and_then(|catalog| prune(vault, &catalog, &made.database, &order, monitor)) {
                 Ok(pruned) => tell(&pruned.backups, monitor),
                 Err(error) => warn("retention", &error, monitor),
             }
+        }
+    }
+
+    fn tag(&self, vault: &Vault, catalog: &Result<Catalog>, made: &Manifest, monitor: &dyn Monitor) {
+        let catalog = match catalog {
+            Ok(catalog) => Some(catalog),
+            Err(error) if kind(error) == Kind::Denied => None,
+            Err(error) => return warn("lifecycle tags", error, monitor),
+        };
+        if let Err(error) = tag(vault, catalog, made, &self.zone, monitor) {
+            warn("lifecycle tags", &error, monitor);
         }
     }
 }

@@ -10,6 +10,8 @@ mod every;
 mod folder;
 #[path = "store/left.rs"]
 mod left;
+#[path = "store/listings.rs"]
+mod listings;
 #[path = "store/lost.rs"]
 mod lost;
 #[path = "store/objects.rs"]

@@ -12,11 +12,12 @@ use crate::jobs::doctor::{
     look_at_server, look_at_store,
 };
 use crate::keys::Key;
+use crate::manifest::BackupId;
 use crate::monitor::Silent;
 use crate::postgres::{Settings, control};
 use crate::series::Series;
 use crate::shown::{Lines, word};
-use crate::store::Store;
+use crate::store::{Listed, Store};
 use crate::vault::Vault;
 use jiff::Timestamp;
 use serde_json::json;
@@ -51,16 +52,23 @@ fn store(args: &DoctorArgs, place: &Place, console: &Console) -> Result<Vec<Find
     }
     let mut findings = look_at_store(store, place.s3.as_deref(), now);
     let cleaning = Cleaning { older_than: args.clean.then_some(args.older_than), metas: args.remove_meta.clone() };
-    findings.extend(look_at_leftovers(store, &cleaning, now, console)?);
-    findings.extend(compared(args, Arc::clone(&place.store)));
+    let listed = store.list("");
+    let ids = listed.as_ref().ok().map(|listed| ids(listed));
+    findings.extend(look_at_leftovers(store, listed, &cleaning, now, console)?);
+    findings.extend(compared(args, Arc::clone(&place.store), ids));
     Ok(findings)
 }
 
 /// A mistake in the key is told already.
-fn compared(args: &DoctorArgs, store: Arc<dyn Store>) -> Vec<Finding> {
+fn compared(args: &DoctorArgs, store: Arc<dyn Store>, ids: Option<Vec<BackupId>>) -> Vec<Finding> {
     let Ok(key) = config::key() else { return Vec::new() };
     config::remember(&args.state);
-    look_at_keys(&Vault { store, key, encrypt: !args.keys.no_encrypt, verify: true, allow_unauthenticated: true })
+    let vault = Vault { store, key, encrypt: !args.keys.no_encrypt, verify: true, allow_unauthenticated: true };
+    look_at_keys(&vault, ids)
+}
+
+fn ids(listed: &[Listed]) -> Vec<BackupId> {
+    listed.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect()
 }
 
 fn servers(args: &DoctorArgs) -> Vec<Finding> {

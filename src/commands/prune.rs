@@ -1,6 +1,6 @@
 //! `pgbk prune`
 
-use super::which::{server, the_database, with_backups};
+use super::which::{server, the_only, with_backups};
 use crate::cli::PruneArgs;
 use crate::config;
 use crate::console::{Console, bytes, error_document};
@@ -11,7 +11,7 @@ use crate::leftovers::Leftovers;
 use crate::monitor::Monitor;
 use crate::retention::Policy;
 use crate::shown::Lines;
-use crate::vault::{Server, Vault};
+use crate::vault::{Catalog, Server, Vault};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -22,12 +22,16 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     let policy = config::policy(&args.retention, &config::zone(&args.zone)?)?;
     let vault = config::vault(&args.store, &args.keys, &args.state)?;
-    let databases = databases(args, &vault)?;
+    let (databases, whole) = databases(args, &vault)?;
     let scope = scope(args, console);
     let mut documents = Vec::new();
     let mut failed = false;
     for database in &databases {
-        match one(args, &vault, database, (&policy, &scope), console) {
+        let catalog = match &whole {
+            Some(whole) => Ok(whole.of_database(database)),
+            None => vault.catalog(Some(database)),
+        };
+        match catalog.and_then(|catalog| one(args, &vault, (database, &catalog), (&policy, &scope), console)) {
             Ok(report) => {
                 if !args.json {
                     console.text(&report.text(args))?;
@@ -47,12 +51,18 @@ pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     Ok(u8::from(failed))
 }
 
-fn databases(args: &PruneArgs, vault: &Vault) -> Result<Vec<String>> {
-    match Databases::of(&args.databases)? {
-        Some(Databases::Named(names)) => Ok(names),
-        Some(Databases::All) => with_backups(vault),
-        None => Ok(vec![the_database(None, vault)?]),
+/// Which are looked at; with what all of them have, where that had to be listed to know.
+fn databases(args: &PruneArgs, vault: &Vault) -> Result<(Vec<String>, Option<Catalog>)> {
+    let databases = Databases::of(&args.databases)?;
+    if let Some(Databases::Named(names)) = databases {
+        return Ok((names, None));
     }
+    let whole = vault.catalog(None)?;
+    let names = match databases {
+        Some(_) => with_backups(&whole, vault)?,
+        None => vec![the_only(&whole, vault)?],
+    };
+    Ok((names, Some(whole)))
 }
 
 /// What was found and done for one database.
@@ -77,7 +87,7 @@ fn scope(args: &PruneArgs, console: &Console) -> Scope {
 fn one(
     args: &PruneArgs,
     vault: &Vault,
-    database: &str,
+    (database, catalog): (&str, &Catalog),
     (policy, scope): (&Policy, &Scope),
     console: &Console,
 ) -> Result<Report> {
@@ -88,8 +98,8 @@ fn one(
         (false, false) => Mode::Careful,
     };
     let order = Order { policy, mode, scope: scope.clone(), made: None, now };
-    let pruned = prune(vault, database, &order, console)?;
-    let left_behind = match leftovers(vault, database) {
+    let pruned = prune(vault, catalog, database, &order, console)?;
+    let left_behind = match leftovers(vault, catalog, database) {
         Err(error) if kind(&error) == Kind::Denied => {
             console.warn(&format!("what killed runs left cannot be looked for: {error:#}"));
             Leftovers::default()

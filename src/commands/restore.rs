@@ -4,7 +4,7 @@ mod files;
 mod globals;
 
 use super::contents;
-use super::which::{asker, latest, named, resolve, the_database};
+use super::which::{asker, latest, named, resolve, the_only};
 use crate::cli::{RestoreArgs, Which};
 use crate::commands::list::age;
 use crate::config;
@@ -116,11 +116,14 @@ fn which(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Option<
 
 /// Of one database or series; of all where none is named, but for files, which no database takes.
 fn pick(args: &RestoreArgs, database: Option<&str>, vault: &Vault, console: &Console) -> Result<Option<BackupId>> {
-    let mut ids = vault.ids(database)?;
+    let catalog = vault.catalog(database)?;
+    let mut ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
     ids.retain(|id| database.is_some() || id.database() != Series::Files.name());
     if ids.is_empty() {
         // Says what is missing, and where.
-        latest(&the_database(database, vault)?, vault, &asker(&args.server, args.origin, console), console)?;
+        let name = database.map_or_else(|| the_only(&catalog, vault), |name| Ok(name.to_owned()))?;
+        let asker = asker(&args.server, args.origin, console);
+        latest(&name, &catalog.of_database(&name), vault, &asker, console)?;
     }
     ids.reverse();
     ids.truncate(OFFERED);

@@ -8,7 +8,7 @@ use crate::manifest::{BackupId, Origins};
 use crate::monitor::Monitor;
 use crate::postgres::identity;
 use crate::series::Series;
-use crate::vault::{Asker, Server, Vault};
+use crate::vault::{Asker, Catalog, Server, Vault};
 use jiff::Timestamp;
 
 /// Returns the server that the settings lead to. One that cannot be asked is no error: backups can be chosen by id.
@@ -36,12 +36,21 @@ pub fn resolve(
 ) -> Result<BackupId> {
     match which {
         Which::Id(id) => Ok(id.clone()),
-        Which::Latest => latest(&the_database(database, vault)?, vault, &asker(), monitor),
+        Which::Latest => {
+            let (database, catalog) = the_database(database, vault)?;
+            latest(&database, &catalog, vault, &asker(), monitor)
+        }
     }
 }
 
-pub fn latest(database: &str, vault: &Vault, asker: &Asker, monitor: &dyn Monitor) -> Result<BackupId> {
-    let latest = vault.latest(database, asker)?;
+pub fn latest(
+    database: &str,
+    catalog: &Catalog,
+    vault: &Vault,
+    asker: &Asker,
+    monitor: &dyn Monitor,
+) -> Result<BackupId> {
+    let latest = vault.latest(catalog, database, asker)?;
     if let Some(remark) = &latest.remark {
         monitor.warn(remark);
     }
@@ -54,12 +63,21 @@ pub fn named(database: Option<&str>) -> Result<Option<String>> {
     Ok(databases.and_then(|databases| databases.only().map(str::to_owned)))
 }
 
-/// The named database, or the only one that has backups.
-pub fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
+/// The named database, or the only one that has backups, with what one listing shows of it.
+pub fn the_database(database: Option<&str>, vault: &Vault) -> Result<(String, Catalog)> {
     if let Some(database) = named(database)? {
-        return Ok(database);
+        let catalog = vault.catalog(Some(&database))?;
+        return Ok((database, catalog));
     }
-    let databases = with_backups(vault)?;
+    let catalog = vault.catalog(None)?;
+    let database = the_only(&catalog, vault)?;
+    let catalog = catalog.of_database(&database);
+    Ok((database, catalog))
+}
+
+/// The only database that has backups.
+pub fn the_only(catalog: &Catalog, vault: &Vault) -> Result<String> {
+    let databases = with_backups(catalog, vault)?;
     // What is no database is meant only where there is nothing else.
     let real: Vec<String> = databases.iter().filter(|name| Series::of(name).is_none()).cloned().collect();
     match if real.is_empty() { databases.as_slice() } else { real.as_slice() } {
@@ -73,8 +91,8 @@ pub fn the_database(database: Option<&str>, vault: &Vault) -> Result<String> {
 }
 
 /// The databases that have backups; there is one at least.
-pub fn with_backups(vault: &Vault) -> Result<Vec<String>> {
-    let databases: Vec<String> = vault.catalog(None)?.databases().into_iter().map(str::to_owned).collect();
+pub fn with_backups(catalog: &Catalog, vault: &Vault) -> Result<Vec<String>> {
+    let databases: Vec<String> = catalog.databases().into_iter().map(str::to_owned).collect();
     if databases.is_empty() {
         return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
     }

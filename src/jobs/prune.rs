@@ -85,8 +85,15 @@ struct Payload {
     bytes: u64,
 }
 
-pub fn prune(vault: &Vault, database: &str, order: &Order, monitor: &dyn Monitor) -> Result<Pruned> {
-    let mut found = survey(vault, database)?;
+/// Applies the rules to the backups of one database, whose catalog this is.
+pub fn prune(
+    vault: &Vault,
+    catalog: &Catalog,
+    database: &str,
+    order: &Order,
+    monitor: &dyn Monitor,
+) -> Result<Pruned> {
+    let mut found = survey(vault, catalog)?;
     for (id, found) in &mut found {
         if order.made == Some(id) {
             found.candidate.held.push("made by this run".to_owned());
@@ -136,8 +143,9 @@ fn carry_out(
 }
 
 /// What killed runs of this database have left.
-pub fn leftovers(vault: &Vault, database: &str) -> Result<Leftovers> {
-    let mut found = Leftovers::find(vault.store.as_ref(), &folder(database))?;
+pub fn leftovers(vault: &Vault, catalog: &Catalog, database: &str) -> Result<Leftovers> {
+    let unfinished = vault.store.unfinished(&folder(database))?;
+    let mut found = Leftovers::of(catalog.objects().to_vec(), unfinished);
     found.unfinished.retain(|upload| {
         BackupId::of_meta_key(&upload.key).or_else(|| BackupId::of_payload_key(&upload.key)).is_some()
     });
@@ -145,10 +153,9 @@ pub fn leftovers(vault: &Vault, database: &str) -> Result<Leftovers> {
 }
 
 /// Every backup of the database, and what is wrong with it.
-fn survey(vault: &Vault, database: &str) -> Result<BTreeMap<BackupId, Found>> {
-    let catalog = vault.catalog(Some(database))?;
+fn survey(vault: &Vault, catalog: &Catalog) -> Result<BTreeMap<BackupId, Found>> {
     let ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
-    let looked = vault.each(&ids, |id, sealed| look(vault, id, sealed, &catalog))?;
+    let looked = vault.each(&ids, |id, sealed| look(vault, id, sealed, catalog))?;
     let mut found = BTreeMap::new();
     for (entry, looked) in catalog.entries().iter().zip(looked) {
         if let Some(mut looked) = looked? {

@@ -5,13 +5,21 @@ use crate::lifecycle::{LOOKED_AT, Lifecycle, TAG, lifecycles};
 use crate::manifest::{BackupId, Manifest};
 use crate::monitor::Monitor;
 use crate::store::Store;
-use crate::vault::Vault;
+use crate::vault::{Catalog, Vault};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// An error leaves tags as they were, or some of them set: what is not tagged does not expire.
-pub fn tag(vault: &Vault, newest: &Manifest, zone: &TimeZone, monitor: &dyn Monitor) -> Result<()> {
-    let ids = up_to(vault, newest, monitor)?;
+///
+/// The catalog is the database's; None where the role may not list.
+pub fn tag(
+    vault: &Vault,
+    catalog: Option<&Catalog>,
+    newest: &Manifest,
+    zone: &TimeZone,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let ids = up_to(vault, catalog, newest, monitor)?;
     let times: Vec<Timestamp> = ids.iter().map(BackupId::taken_at).collect();
     for (id, lifecycle) in ids.iter().zip(lifecycles(&times, zone)) {
         match tag_backup(vault, id, lifecycle) {
@@ -29,14 +37,23 @@ pub fn tag(vault: &Vault, newest: &Manifest, zone: &TimeZone, monitor: &dyn Moni
 }
 
 /// That backup and those of its series before it, newest first, as many as have a lifecycle.
-fn up_to(vault: &Vault, newest: &Manifest, monitor: &dyn Monitor) -> Result<Vec<BackupId>> {
-    let before = match vault.before(newest, LOOKED_AT - 1) {
-        Ok(before) => before,
-        Err(error) if kind(&error) == Kind::Denied => {
+fn up_to(
+    vault: &Vault,
+    catalog: Option<&Catalog>,
+    newest: &Manifest,
+    monitor: &dyn Monitor,
+) -> Result<Vec<BackupId>> {
+    let before = match catalog.map(|catalog| vault.before(catalog, newest, LOOKED_AT - 1)) {
+        Some(Ok(before)) => before,
+        None => {
             monitor.warn("the store does not allow listing: only the new backup is tagged");
             Vec::new()
         }
-        Err(error) => return Err(error),
+        Some(Err(error)) if kind(&error) == Kind::Denied => {
+            monitor.warn("the store does not allow reading: only the new backup is tagged");
+            Vec::new()
+        }
+        Some(Err(error)) => return Err(error),
     };
     Ok([vec![newest.id.clone()], before].concat())
 }

@@ -61,7 +61,9 @@ impl Proofs<'_> {
     fn newest_of(&self, database: &str, monitor: &dyn Monitor) -> Result<Finding> {
         let mut tries = 1;
         loop {
-            let latest = self.vault.latest(database, &self.asker())?;
+            // Not that of the names: proofs of others may have taken hours since.
+            let catalog = self.vault.catalog(Some(database))?;
+            let latest = self.vault.latest(&catalog, database, &self.asker())?;
             if let Some(remark) = &latest.remark {
                 monitor.info(remark);
             }

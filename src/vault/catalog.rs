@@ -4,15 +4,16 @@ use super::Vault;
 use crate::error::Result;
 use crate::manifest::id::folder;
 use crate::manifest::{BackupId, Claims};
+use crate::store::Listed;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Holds the backups that one listing shows, oldest first.
 #[derive(Debug, Default)]
 pub struct Catalog {
     entries: Vec<Entry>,
-    /// The bytes of every object in it, backup or not.
-    sizes: BTreeMap<String, u64>,
+    /// Every object in it, backup or not, by key.
+    objects: Vec<Listed>,
 }
 
 #[derive(Debug, Clone)]
@@ -25,20 +26,9 @@ pub struct Entry {
 }
 
 impl Vault {
-    /// Lists the backups of one database, or of all.
+    /// Lists the backups of one database, or of all. A command lists once; what needs a listing is given one.
     pub fn catalog(&self, database: Option<&str>) -> Result<Catalog> {
-        let objects = self.store.list(&database.map(folder).unwrap_or_default())?;
-        let pins: BTreeSet<BackupId> = objects.iter().filter_map(|object| BackupId::of_pin_key(&object.key)).collect();
-        let mut entries: Vec<Entry> = objects
-            .iter()
-            .filter_map(|object| {
-                let id = BackupId::of_meta_key(&object.key)?;
-                Some(Entry { modified: object.modified, pinned: pins.contains(&id), id })
-            })
-            .collect();
-        entries.sort_by_key(|entry| (entry.id.taken_at(), entry.id.database().to_owned()));
-        let sizes = objects.into_iter().map(|object| (object.key, object.bytes)).collect();
-        Ok(Catalog { entries, sizes })
+        Ok(Catalog::of(self.store.list(&database.map(folder).unwrap_or_default())?))
     }
 
     /// Returns the backups of one database or of all, oldest first by their names.
@@ -53,13 +43,39 @@ impl Vault {
 }
 
 impl Catalog {
+    fn of(mut objects: Vec<Listed>) -> Catalog {
+        objects.sort_by(|one, other| one.key.cmp(&other.key));
+        let pins: BTreeSet<BackupId> = objects.iter().filter_map(|object| BackupId::of_pin_key(&object.key)).collect();
+        let mut entries: Vec<Entry> = objects
+            .iter()
+            .filter_map(|object| {
+                let id = BackupId::of_meta_key(&object.key)?;
+                Some(Entry { modified: object.modified, pinned: pins.contains(&id), id })
+            })
+            .collect();
+        entries.sort_by_key(|entry| (entry.id.taken_at(), entry.id.database().to_owned()));
+        Catalog { entries, objects }
+    }
+
+    /// Returns what it shows of one database.
+    pub fn of_database(&self, database: &str) -> Catalog {
+        let folder = folder(database);
+        Catalog::of(self.objects.iter().filter(|object| object.key.starts_with(&folder)).cloned().collect())
+    }
+
+    /// Returns everything that was there, by key.
+    pub fn objects(&self) -> &[Listed] {
+        &self.objects
+    }
+
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// Returns the size of an object. None: it was not there.
     pub fn bytes(&self, key: &str) -> Option<u64> {
-        self.sizes.get(key).copied()
+        let at = self.objects.binary_search_by(|object| object.key.as_str().cmp(key)).ok()?;
+        self.objects.get(at).map(|object| object.bytes)
     }
 
     /// Returns the databases that have backups here, each once.

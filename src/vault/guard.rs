@@ -1,6 +1,6 @@
 //! Who can read the next backup of a series, compared with the one before it: encryption is never lost by a slip.
 
-use super::Vault;
+use super::{Catalog, Vault};
 use crate::error::{Fault, Kind, Result, kind};
 use crate::keys::{Key, KeyNote};
 use crate::manifest::{BackupId, Manifest};
@@ -11,8 +11,8 @@ const TRIES: usize = 5;
 
 impl Vault {
     /// Refuses a backup in plain text where the series was encrypted, unless `NO_ENCRYPT` says that it is meant, and says aloud where
-    /// it is made with another key. `previous` is the newest backup of the series; None where there is none.
-    pub fn guard(&self, previous: Option<&BackupId>, monitor: &dyn Monitor) -> Result<()> {
+    /// it is made with another key. `previous` is the newest backup of the series; None where there is none. The catalog is its database's.
+    pub fn guard(&self, previous: Option<&BackupId>, catalog: &Catalog, monitor: &dyn Monitor) -> Result<()> {
         let plain = self.encrypt && self.key.is_none();
         let Some(previous) = previous else {
             if plain {
@@ -23,7 +23,7 @@ impl Vault {
             }
             return Ok(());
         };
-        let Some((id, before)) = self.readable(previous, monitor)? else { return Ok(()) };
+        let Some((id, before)) = self.readable(previous, catalog, monitor)? else { return Ok(()) };
         if plain && before.encryption.is_some() {
             return Err(plaintext(&id, &before).into());
         }
@@ -64,7 +64,12 @@ impl Vault {
     }
 
     /// Returns the newest document that can be read, from this backup downward. None where there is none, which is said.
-    fn readable(&self, newest: &BackupId, monitor: &dyn Monitor) -> Result<Option<(BackupId, Manifest)>> {
+    fn readable(
+        &self,
+        newest: &BackupId,
+        catalog: &Catalog,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<(BackupId, Manifest)>> {
         let mut ids = vec![newest.clone()];
         for tried in 0..TRIES {
             let Some(id) = ids.get(tried).cloned() else { break };
@@ -73,8 +78,8 @@ impl Vault {
                 Err(error) if kind(&error) == Kind::Denied => break,
                 Err(error) if matches!(kind(&error), Kind::Damaged | Kind::NotFound) => {
                     if tried == 0 {
-                        let all = self.ids(Some(newest.database()))?;
-                        ids.extend(all.into_iter().rev().filter(|id| id < newest));
+                        let all = catalog.entries().iter().rev().map(|entry| &entry.id);
+                        ids.extend(all.filter(|id| *id < newest).cloned());
                     }
                 }
                 // Without a key the answer decides whether anything is stored at all.
@@ -189,7 +194,7 @@ mod tests {
                 for now in ALL {
                     for encrypt in [true, false] {
                         let (vault, said) = (vault(&memory, now, encrypt), Said::default());
-                        let done = vault.guard(Some(&id), &said);
+                        let done = vault.guard(Some(&id), &vault.catalog(None).unwrap(), &said);
                         let said = said.0.into_inner().unwrap();
                         let case = format!("{before:?} {encrypted} then {now:?} {encrypt}: {said:?}");
                         let refused = was_encrypted && now == With::Nothing && encrypt;
@@ -214,8 +219,9 @@ mod tests {
         let broken = BackupId::new("shop", jiff::Timestamp::from_second(1_790_000_100).unwrap());
         write_small(memory.as_ref(), &broken.meta_key(), b"{}").unwrap();
         let said = Said::default();
-        assert!(vault(&memory, With::Nothing, true).guard(Some(&broken), &said).is_err());
-        assert!(vault(&memory, With::Nothing, false).guard(Some(&broken), &said).is_ok());
+        let catalog = vault(&memory, With::Nothing, true).catalog(None).unwrap();
+        assert!(vault(&memory, With::Nothing, true).guard(Some(&broken), &catalog, &said).is_err());
+        assert!(vault(&memory, With::Nothing, false).guard(Some(&broken), &catalog, &said).is_ok());
     }
 
     #[test]
@@ -223,7 +229,7 @@ mod tests {
         let memory: Arc<dyn Store> = Arc::new(Memory::default());
         for (encrypt, lines) in [(true, 1), (false, 0)] {
             let said = Said::default();
-            vault(&memory, With::Nothing, encrypt).guard(None, &said).unwrap();
+            vault(&memory, With::Nothing, encrypt).guard(None, &Catalog::default(), &said).unwrap();
             assert_eq!(said.0.into_inner().unwrap().len(), lines);
         }
     }

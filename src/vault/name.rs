@@ -99,7 +99,7 @@ impl Vault {
             Origin::Backup => before.id.as_ref(),
             Origin::Upload => catalog.entries().last().map(|entry| &entry.id),
         };
-        self.guard(compared, monitor)?;
+        self.guard(compared, catalog, monitor)?;
         let time = trusted(taking, monitor);
         let mut id = BackupId::new(taking.database, time);
         if let Some(newest) = before.id.as_ref().filter(|newest| **newest >= id) {

@@ -63,13 +63,12 @@ impl Server {
 }
 
 impl Vault {
-    /// Returns the newest backup of a database that this server made. Where it has made none, the only other series stands in for
+    /// Returns the newest backup that this server made of the database whose catalog this is. Where it has made none, the only other series stands in for
     /// it; of several, the person must say which.
-    pub fn latest(&self, database: &str, asker: &Asker) -> Result<Latest> {
-        let catalog = self.catalog(Some(database))?;
+    pub fn latest(&self, catalog: &Catalog, database: &str, asker: &Asker) -> Result<Latest> {
         let (said, own) = match asker.origins {
-            Origins::Backup => self.walk(&catalog, asker.now, |owner| asker.server.owns(owner))?,
-            Origins::Upload | Origins::Any => (self.said(past(&catalog, asker.now))?, None),
+            Origins::Backup => self.walk(catalog, asker.now, |owner| asker.server.owns(owner))?,
+            Origins::Upload | Origins::Any => (self.said(past(catalog, asker.now))?, None),
         };
         if let Some(own) = own {
             return Ok(Latest { id: own.0.id, remark: None });
@@ -80,12 +79,11 @@ impl Vault {
             Origins::Upload => stands.newest(|owner| *owner == Owner::Upload),
             Origins::Any => stands.any(),
         };
-        chosen.ok_or_else(|| self.none_of(database, &catalog, asker.now))
+        chosen.ok_or_else(|| self.none_of(database, catalog, asker.now))
     }
 
     /// Returns as many backups of the same series that are dated before this one, the newest first. What cannot be read may be one.
-    pub fn before(&self, newest: &Manifest, count: usize) -> Result<Vec<BackupId>> {
-        let catalog = self.catalog(Some(&newest.database))?;
+    pub fn before(&self, catalog: &Catalog, newest: &Manifest, count: usize) -> Result<Vec<BackupId>> {
         let server = Server::of(newest.system_identifier().map(str::to_owned));
         let adopted = |owner: &Owner| matches!(owner, Owner::Server(other) if newest.adopted.contains(other));
         let same = |owner: Owner| owner == newest.owner() || server.owns(&owner) || adopted(&owner);

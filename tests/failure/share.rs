@@ -44,6 +44,8 @@ fn a_folder_that_holds_none_of_the_backups_stored_there_before_is_refused_until_
         for _ in 0..2 {
             run.expect(1).says("holds none of the 1 backups").says("hint: is the share or disk mounted?");
         }
+        let upload = run.args(["upload", "-", "--database", &mount.name]).input(b"SELECT 1;\n");
+        upload.expect(1).says("holds none of the 1 backups").says("hint: is the share or disk mounted?");
         let doctor = run.args(["doctor", &mount.name]);
         assert!(doctor.expect(1).text().contains("holds none of the 1 backups"));
         assert_empty(&mount.path(""));

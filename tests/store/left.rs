@@ -26,7 +26,7 @@ fn filled(store: &dyn Store) -> [String; 2] {
 }
 
 fn look(store: &dyn Store, cleaning: &Cleaning) -> pgbk::error::Result<String> {
-    let findings = look_at_leftovers(store, cleaning, Timestamp::now(), &Silent)?;
+    let findings = look_at_leftovers(store, store.list(""), cleaning, Timestamp::now(), &Silent)?;
     Ok(serde_json::to_string(&findings).expect("json"))
 }
 
@@ -40,7 +40,7 @@ fn a_meta_without_payload_is_named_and_goes_only_when_its_key_is_said() {
     // What killed runs left goes; the document stays, for it says what was lost.
     let clean = Cleaning { older_than: Some(Duration::ZERO), metas: Vec::new() };
     assert!(look(&store, &clean).expect("clean").contains("1 leftovers removed"));
-    let found = Leftovers::find(&store, "").expect("find");
+    let found = Leftovers::of(store.list("").expect("list"), store.unfinished("").expect("look"));
     assert!(found.is_empty() && found.bare.len() == 1, "{found:?}");
     for wrong in [at(1).meta_key(), at(1).object_key("sql.zst.enc"), "shop/none.meta".to_owned(), String::new()] {
         let asked = Cleaning { older_than: None, metas: vec![wrong.clone()] };

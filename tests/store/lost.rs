@@ -119,7 +119,7 @@ fn back_up(vault: &Vault, step: Step) -> pgbk::error::Result<Manifest> {
     deposit.write_all(&dump(step.in_parts))?;
     let manifest = deposit.finish(About::default(), &Silent)?;
     if step.call == "tag" {
-        tag(vault, &manifest, &TimeZone::UTC, &Silent)?;
+        tag(vault, vault.catalog(Some(&manifest.database)).ok().as_ref(), &manifest, &TimeZone::UTC, &Silent)?;
     }
     Ok(manifest)
 }

@@ -53,7 +53,8 @@ fn which(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Option<
         None if !args.yes => super::pick(args, Some(Series::Files.name()), vault, console),
         Some(Which::Latest) | None => {
             let asker = asker(&args.server, args.origin, console);
-            latest(Series::Files.name(), vault, &asker, console).map(Some)
+            let name = Series::Files.name();
+            latest(name, &vault.catalog(Some(name))?, vault, &asker, console).map(Some)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether the key that is set is the one that the newest backups were made with.
 
 use super::Finding;
-use crate::error::{Kind, Result, kind};
+use crate::error::Result;
 use crate::manifest::{BackupId, Manifest};
 use crate::vault::{Vault, guard};
 use std::collections::BTreeMap;
@@ -9,19 +9,13 @@ use std::collections::BTreeMap;
 /// So many series are looked at; deriving a key from a password takes its time.
 const MOST: usize = 20;
 
-/// Compares it with the newest backup of each series.
-pub fn look_at_keys(vault: &Vault) -> Vec<Finding> {
-    let newest = match newest(vault) {
-        Ok(newest) => newest,
-        Err(error) if kind(&error) == Kind::Denied => {
-            return vec![Finding::note(
-                "key: newest backups",
-                format!("not compared: {error:#}"),
-                "the role may not list",
-            )];
-        }
-        Err(error) => return vec![Finding::error("key: newest backups", &error, "look at the store")],
+/// Compares it with the newest backup of each series. `ids` are all that are stored; None where they could not be listed.
+pub fn look_at_keys(vault: &Vault, ids: Option<Vec<BackupId>>) -> Vec<Finding> {
+    let Some(ids) = ids else {
+        let detail = "not compared: the store could not be listed";
+        return vec![Finding::note("key: newest backups", detail, "the role may not list")];
     };
+    let newest = newest(ids);
     let mut findings: Vec<Finding> =
         newest.iter().take(MOST).filter_map(|id| look(vault, id).transpose()).map(told).collect();
     if findings.is_empty() && !newest.is_empty() {
@@ -30,11 +24,11 @@ pub fn look_at_keys(vault: &Vault) -> Vec<Finding> {
     findings
 }
 
-fn newest(vault: &Vault) -> Result<Vec<BackupId>> {
+fn newest(mut ids: Vec<BackupId>) -> Vec<BackupId> {
     // Oldest first: what comes last is the newest.
-    let by_database: BTreeMap<String, BackupId> =
-        vault.ids(None)?.into_iter().map(|id| (id.database().to_owned(), id)).collect();
-    Ok(by_database.into_values().collect())
+    ids.sort_by_key(BackupId::taken_at);
+    let by_database: BTreeMap<String, BackupId> = ids.into_iter().map(|id| (id.database().to_owned(), id)).collect();
+    by_database.into_values().collect()
 }
 
 fn told(found: Result<Finding>) -> Finding {

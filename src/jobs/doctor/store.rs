@@ -5,7 +5,7 @@ use crate::error::{Kind, Result, kind};
 use crate::leftovers::{Leftovers, PROBE as PROBE_NAME};
 use crate::monitor::Monitor;
 use crate::store::s3::S3;
-use crate::store::{Store, read_small, write_small};
+use crate::store::{Listed, Store, read_small, write_small};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -51,14 +51,16 @@ pub fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<
     findings
 }
 
-/// Looks for what is left behind, by one listing, and removes of it what is to go. An error: something could not be removed.
+/// Looks for what is left behind in a listing of the whole store, and removes of it what is to go. An error: something could not be removed.
 pub fn look_at_leftovers(
     store: &dyn Store,
+    listed: Result<Vec<Listed>>,
     cleaning: &Cleaning,
     now: Timestamp,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Finding>> {
-    let mut found = match Leftovers::find(store, "") {
+    let found = listed.and_then(|listed| Ok(Leftovers::of(listed, store.unfinished("")?)));
+    let mut found = match found {
         Ok(found) => found,
         Err(error) if cleaning.older_than.is_some() || !cleaning.metas.is_empty() => return Err(error),
         Err(error) => {
