@@ -1197,7 +1197,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__prune)
-            opts="-h --dry-run --force --orphans --server --time-zone --json --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --log-format --log-level --help"
+            opts="-h --dry-run --force --orphans --server --time-zone --json --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --state-dir --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1311,10 +1311,6 @@ _pgbk() {
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
-                --state-dir)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --keep-last)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1344,6 +1340,10 @@ _pgbk() {
                     return 0
                     ;;
                 --keep-minimum)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

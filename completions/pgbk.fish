@@ -102,7 +102,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-within -d 'Kee
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-minimum -d 'Keep N in any case, where the rules above keep fewer' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l lifecycle-tags -d 'Tag the newest backups lifecycle=monthly, weekly or hourly, for the host\'s own rules' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-host -d 'Send mail through this server' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-security -d 'How mail is protected on its way to the server; starttls when unset, on port 465 tls' -r -f -a "starttls\t''
@@ -163,7 +163,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-encrypt -d 'Key
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -217,7 +217,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l no-encrypt -d 'Ke
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -259,7 +259,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l no-encrypt -d 'Keys
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -315,7 +315,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l no-encrypt -d 'Keys
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-host -d 'Send mail through this server' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-security -d 'How mail is protected on its way to the server; starttls when unset, on port 465 tls' -r -f -a "starttls\t''
@@ -362,7 +362,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-parts-in-flight -d
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-attempts -d 'How often a request is tried' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -493,7 +493,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-within -d 'K
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-minimum -d 'Keep N in any case, where the rules above keep fewer' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lifecycle-tags -d 'Tag the newest backups lifecycle=monthly, weekly or hourly, for the host\'s own rules' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-host -d 'Send mail through this server' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-security -d 'How mail is protected on its way to the server; starttls when unset, on port 465 tls' -r -f -a "starttls\t''
@@ -523,7 +523,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l json -d 'With --n
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l limit -d 'As many runs, the newest' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -534,7 +534,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l failed -d 'Only ru
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l running -d 'Only runs that are going on'
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -575,7 +575,6 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l no-encrypt -d 'Keys 
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-last -d 'Keep the newest N backups' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-daily -d 'Keep the newest of each of N days' -r
@@ -584,6 +583,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-monthly -d 'Kee
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-yearly -d 'Keep the newest of each of N years' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-within -d 'Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-minimum -d 'Keep N in any case, where the rules above keep fewer' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -631,7 +631,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l no-encrypt -d 'Keys
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l state-dir -d 'Where runs are written down, the newest 1000; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-host -d 'Send mail through this server' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-security -d 'How mail is protected on its way to the server; starttls when unset, on port 465 tls' -r -f -a "starttls\t''
