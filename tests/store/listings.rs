@@ -10,28 +10,28 @@ use std::path::Path;
 const SCRIPT: &[u8] = b"SELECT 1;\n--\n-- PostgreSQL database dump complete\n--\n";
 
 /// Each command, and how often it may list the backups of one database.
-fn commands<'a>(id: &'a str, file: &'a str) -> Vec<(Vec<&'a str>, usize)> {
+fn commands<'a>(name: &'a str, copy: &'a str, id: &'a str, file: &'a str) -> Vec<(Vec<&'a str>, usize)> {
     vec![
         // One gives the name. What follows a dump of hours wants to know what is there then: one more, for tags and rules together.
-        (vec!["backup", "listed"], 1),
-        (vec!["backup", "listed", "--keep-last", "9"], 2),
+        (vec!["backup", name], 1),
+        (vec!["backup", name, "--keep-last", "9"], 2),
         (vec!["list"], 1),
-        (vec!["list", "--database", "listed"], 1),
+        (vec!["list", "--database", name], 1),
         (vec!["verify", id, "--level", "meta"], 0),
         (vec!["verify", "latest", "--level", "meta"], 1),
-        (vec!["verify", "latest", "--level", "meta", "--database", "listed"], 1),
+        (vec!["verify", "latest", "--level", "meta", "--database", name], 1),
         (vec!["verify", "--all", "--level", "meta"], 1),
-        (vec!["verify", "latest", "--level", "restore", "--database", "listed"], 1),
+        (vec!["verify", "latest", "--level", "restore", "--database", name], 1),
         (vec!["download", id, "--output", file, "--force"], 0),
         (vec!["download", "latest", "--output", file, "--force"], 1),
-        (vec!["restore", id, "--to", "listed_copy", "--yes"], 0),
-        (vec!["restore", "latest", "--to", "listed_copy", "--yes", "--clean"], 1),
+        (vec!["restore", id, "--to", copy, "--yes"], 0),
+        (vec!["restore", "latest", "--to", copy, "--yes", "--clean"], 1),
         (vec!["prune", "--keep-last", "9", "--dry-run"], 1),
-        (vec!["prune", "listed", "--keep-last", "9", "--orphans"], 1),
+        (vec!["prune", name, "--keep-last", "9", "--orphans"], 1),
         (vec!["prune", "*", "--keep-last", "9"], 1),
-        (vec!["doctor", "listed"], 1),
-        (vec!["doctor", "listed", "--clean"], 1),
-        (vec!["upload", "-", "--database", "listed"], 1),
+        (vec!["doctor", name], 1),
+        (vec!["doctor", name, "--clean"], 1),
+        (vec!["upload", "-", "--database", name], 1),
         (vec!["pin", id], 1),
         (vec!["unpin", id], 1),
         (vec!["history"], 0),
@@ -46,7 +46,8 @@ fn prefix(query: &str) -> &str {
 
 #[test]
 fn each_command_lists_the_backups_of_a_database_once_in_a_bucket() {
-    small("listed", &["x"]);
+    let name = "listed_bucket";
+    small(name, &["x"]);
     let place = tempfile::tempdir().unwrap();
     let host = Faulty::start(|_, _| None);
     let run = connected().at(&host.endpoint, "bucket", "key", "topsecret");
@@ -54,13 +55,13 @@ fn each_command_lists_the_backups_of_a_database_once_in_a_bucket() {
     let listings = || {
         let seen = host.seen();
         let listed = seen.iter().filter(|request| request.call() == "list").map(|request| prefix(&request.query));
-        listed.filter(|prefix| prefix.is_empty() || prefix.starts_with("listed")).count()
+        listed.filter(|prefix| prefix.is_empty() || prefix.starts_with(name)).count()
     };
     let tagged = run.set("AUTO_LIFECYCLE_POLICY_TAGS", "1");
     let before = listings();
-    tagged.args(["backup", "listed", "--note", "x"]).expect(0);
+    tagged.args(["backup", name, "--note", "x"]).expect(0);
     assert_eq!(listings() - before, 2, "a backup with tags");
-    walk(place.path(), &run, "bucket", |run| {
+    walk(place.path(), &run, ("bucket", name), |run| {
         let before = listings();
         let outcome = run.end();
         assert_eq!(outcome.code, Some(0), "{outcome:#?}");
@@ -70,29 +71,32 @@ fn each_command_lists_the_backups_of_a_database_once_in_a_bucket() {
 
 #[test]
 fn each_command_lists_the_backups_of_a_database_once_in_a_folder() {
-    small("listed", &["x"]);
+    let name = "listed_folder";
+    small(name, &["x"]);
     let place = tempfile::tempdir().unwrap();
     let (store, log) = (place.path().join("store"), place.path().join("log"));
     let run = connected().directory(&store).set("STATE_DIR", place.path().join("state").display());
     let tracer = ["strace", "-f", "-qq", "-y", "-e", "trace=getdents64", "-o", log.to_str().unwrap()];
-    walk(place.path(), &run, "folder", |run| {
+    walk(place.path(), &run, ("folder", name), |run| {
         let output = run.command_by(&tracer).output().expect("strace");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         // A folder is read until nothing more comes.
-        let folder = format!("<{}>", store.join("listed").display());
+        let folder = format!("<{}>", store.join(name).display());
         let text = fs::read_to_string(&log).unwrap();
         text.lines().filter(|line| line.contains(&folder) && line.trim_end().ends_with("= 0")).count()
     });
 }
 
-fn walk(place: &Path, run: &Pgbk, kind: &str, listings: impl Fn(&Pgbk) -> usize) {
-    let id = run.backup("listed", &[]);
+fn walk(place: &Path, run: &Pgbk, (kind, name): (&str, &str), listings: impl Fn(&Pgbk) -> usize) {
+    let (id, copy) = (run.backup(name, &[]), format!("{name}_copy"));
     let file = place.join("file");
     let mut walked = 0;
-    for (arguments, most) in commands(&id, file.to_str().unwrap()) {
+    for (arguments, most) in commands(name, &copy, &id, file.to_str().unwrap()) {
         let run = run.args(arguments.iter().copied());
         let run = if arguments[0] == "upload" { run.input(SCRIPT) } else { run };
         let found = listings(&run);
+        // In a folder uploads that were never finished are files too, of which no listing tells; a bucket has a request of its own for them.
+        let most = most + usize::from(kind == "folder" && ["prune", "doctor"].contains(&arguments[0]));
         assert!(found <= most, "{arguments:?} lists {found} times in a {kind}");
         walked += 1;
     }
