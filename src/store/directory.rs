@@ -187,7 +187,8 @@ impl Directory {
             for (name, stat) in folder.entries().map_err(read)? {
                 let key = if at.is_empty() { name } else { format!("{at}/{name}") };
                 match FileType::from_raw_mode(stat.st_mode) {
-                    FileType::Directory => folders.push(key),
+                    // What lies in another folder than the prefix leads to is not looked at.
+                    FileType::Directory if format!("{key}/").starts_with(prefix) => folders.push(key),
                     FileType::RegularFile => found.extend(pick(&key, &stat)),
                     _ => {}
                 }
