@@ -86,13 +86,7 @@ struct Payload {
 }
 
 /// Applies the rules to the backups of one database, whose catalog this is.
-pub fn prune(
-    vault: &Vault,
-    catalog: &Catalog,
-    database: &str,
-    order: &Order,
-    monitor: &dyn Monitor,
-) -> Result<Pruned> {
+pub fn prune(vault: &Vault, catalog: &Catalog, database: &str, order: &Order, monitor: &dyn Monitor) -> Result<Pruned> {
     let mut found = survey(vault, catalog)?;
     for (id, found) in &mut found {
         if order.made == Some(id) {

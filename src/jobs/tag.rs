@@ -37,12 +37,7 @@ pub fn tag(
 }
 
 /// That backup and those of its series before it, newest first, as many as have a lifecycle.
-fn up_to(
-    vault: &Vault,
-    catalog: Option<&Catalog>,
-    newest: &Manifest,
-    monitor: &dyn Monitor,
-) -> Result<Vec<BackupId>> {
+fn up_to(vault: &Vault, catalog: Option<&Catalog>, newest: &Manifest, monitor: &dyn Monitor) -> Result<Vec<BackupId>> {
     let before = match catalog.map(|catalog| vault.before(catalog, newest, LOOKED_AT - 1)) {
         Some(Ok(before)) => before,
         None => {

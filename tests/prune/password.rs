@@ -57,7 +57,11 @@ fn many_backups_of_one_password_cost_a_new_process_one_derivation() {
 
     let first = work(&run(&at("store"), &at("fresh"), &dry));
     assert_eq!(kept(&at("fresh/keyring")), BACKUPS);
-    for arguments in [&dry[..], &["verify", "--all", "--level", "meta"], &["prune", "shop", "--keep-last", "1", "--dry-run", "--json"]] {
+    for arguments in [
+        &dry[..],
+        &["verify", "--all", "--level", "meta"],
+        &["prune", "shop", "--keep-last", "1", "--dry-run", "--json"],
+    ] {
         let again = work(&run(&at("store"), &at("fresh"), arguments));
         assert!(again * 5.0 < first, "{arguments:?}: {again} s after {first} s");
     }

@@ -48,7 +48,8 @@ fn grows_old(name: &str, vault: &Vault) {
         let manifest = vault.manifest(&newest).expect("a manifest").0;
         // Of another database, and so without a say in the matter.
         made(vault, "shop_staging", time);
-        tag(vault, vault.catalog(Some(&manifest.database)).ok().as_ref(), &manifest, &TimeZone::UTC, &Silent).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        tag(vault, vault.catalog(Some(&manifest.database)).ok().as_ref(), &manifest, &TimeZone::UTC, &Silent)
+            .unwrap_or_else(|error| panic!("{name}: {error:#}"));
         ids.push(newest);
         for (at, id) in ids.iter().enumerate() {
             let expected = if at + 1 == ids.len() { "monthly" } else { HISTORY[at].1 };
@@ -213,7 +214,8 @@ fn the_rules_of_the_readme_are_taken_and_each_backup_expires_by_its_tag() {
         .map(|(time, _)| {
             let id = made(&vault, "shop", time);
             let manifest = vault.manifest(&id).expect("a manifest").0;
-            tag(&vault, vault.catalog(Some(&manifest.database)).ok().as_ref(), &manifest, &TimeZone::UTC, &Silent).expect("tag");
+            tag(&vault, vault.catalog(Some(&manifest.database)).ok().as_ref(), &manifest, &TimeZone::UTC, &Silent)
+                .expect("tag");
             id
         })
         .collect();

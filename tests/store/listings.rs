@@ -10,7 +10,13 @@ use std::path::Path;
 const SCRIPT: &[u8] = b"SELECT 1;\n--\n-- PostgreSQL database dump complete\n--\n";
 
 /// Each command, and how often it may list the backups of one database.
-fn commands<'a>(name: &'a str, copy: &'a str, id: &'a str, file: &'a str, script: &'a str) -> Vec<(Vec<&'a str>, usize)> {
+fn commands<'a>(
+    name: &'a str,
+    copy: &'a str,
+    id: &'a str,
+    file: &'a str,
+    script: &'a str,
+) -> Vec<(Vec<&'a str>, usize)> {
     vec![
         // One gives the name. What follows a dump of hours wants to know what is there then: one more, for tags and rules together.
         (vec!["backup", name], 1),
