@@ -141,7 +141,7 @@ run_case() {
     [ "${name##*.}" != py ] || program=python3
     # What a case leaves behind must not hold the next one up.
     [ "$kind" != attack ] || attack_server
-    timeout --kill-after=10 240 "$program" "$(runnable "$2")" >"$log" 2>&1 </dev/null || code=$?
+    timeout --kill-after=10 600 "$program" "$(runnable "$2")" >"$log" 2>&1 </dev/null || code=$?
     case $kind:$code in
         real:* | attack:*) word=read read=$((read + 1)) ;;
         *:0) word=holds held=$((held + 1)) ;;
