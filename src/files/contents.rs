@@ -11,6 +11,30 @@ use std::path::{Path, PathBuf};
 const MEMORY: usize = 256 << 20;
 const ENTRY: usize = 192;
 
+/// The memory that is left for entries. Whoever packs keeps to it as whoever unpacks does: no archive is made that could not be read.
+#[derive(Debug, Clone)]
+pub(super) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Room(MEMORY)
+    }
+}
+
+impl Room {
+    #[cfg(test)]
+    pub fn of(bytes: usize) -> Room {
+        Room(bytes)
+    }
+
+    /// Takes what an entry needs. False: there is not so much left.
+    #[must_use]
+    pub fn take(&mut self, path: &Path, link: usize) -> bool {
+        let left = self.0.checked_sub(2 * path.as_os_str().len() + link + ENTRY);
+        left.inspect(|left| self.0 = *left).is_some()
+    }
+}
+
 /// The entries of an archive that has been read to its end, and in which no entry tricks another: each name stands there once, and
 /// only folders have something below them.
 #[derive(Debug)]
@@ -20,11 +44,13 @@ pub struct Contents {
 
 impl Contents {
     pub fn read(archive: &mut dyn Read) -> Result<Contents> {
+        Contents::within(archive, Room::default())
+    }
+
+    pub(super) fn within(archive: &mut dyn Read, mut room: Room) -> Result<Contents> {
         let mut entries: BTreeMap<PathBuf, Entry> = BTreeMap::new();
-        let mut kept = 0;
         each(archive, &mut |entry, data| {
-            kept += 2 * entry.path.as_os_str().len() + entry.link.as_os_str().len() + ENTRY;
-            if kept > MEMORY {
+            if !room.take(&entry.path, entry.link.as_os_str().len()) {
                 return Err(too_many(entries.len()).into());
             }
             io::copy(data, &mut io::sink())?;

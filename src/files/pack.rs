@@ -124,7 +124,7 @@ fn header(metadata: &Metadata, what: EntryType, bytes: u64) -> Header {
     header
 }
 
-fn name(path: &Path) -> &Path {
+pub(super) fn name(path: &Path) -> &Path {
     path.strip_prefix("/").unwrap_or(path)
 }
 
@@ -186,6 +186,8 @@ impl Write for Counted<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::contents::Room;
+    use super::super::walk::within;
     use super::super::{Contents, walk};
     use super::*;
     use crate::monitor::{Noting, Silent};
@@ -234,6 +236,28 @@ mod tests {
             exact.read_to_end(&mut read).unwrap();
             assert_eq!((read.as_slice(), exact.missing), (expected, missing));
         }
+    }
+
+    #[test]
+    fn what_could_not_be_unpacked_in_the_memory_there_is_is_not_packed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("b")).unwrap();
+        ["a", "b/a file with a longer name", "b/\u{e9}"].iter().for_each(|name| fs::write(at(name), name).unwrap());
+        std::os::unix::fs::symlink("somewhere else", at("c")).unwrap();
+        let paths = [folder.path().to_owned()];
+        let archive = packed(&walk(&paths, &Silent).unwrap(), &Silent);
+        let mut refused = 0;
+        for bytes in 0..4_000 {
+            let room = Room::of(bytes);
+            let (walked, read) = (within(&paths, room.clone(), &Silent), Contents::within(&mut &*archive, room));
+            assert_eq!(walked.is_ok(), read.is_ok(), "{bytes}: {:?} {:?}", walked.err(), read.err());
+            refused += usize::from(walked.is_err());
+        }
+        assert!((1_000..3_000).contains(&refused), "{refused}");
+        // Named twice, it is there once.
+        let twice = [folder.path().to_owned(), at("b")];
+        assert_eq!(within(&twice, Room::of(refused), &Silent).unwrap().len(), 6);
     }
 
     #[test]

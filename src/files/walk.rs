@@ -1,5 +1,6 @@
 //! Finds what is to be packed.
 
+use super::contents::Room;
 use super::{What, unreadable};
 use crate::error::{Fault, Result};
 use crate::interrupt;
@@ -26,9 +27,13 @@ impl Found {
 }
 
 /// Everything at and below these paths, each once, sorted by name. What a path names must be there; what vanishes below it, and
-/// what is neither file, folder nor link, is told and left out.
+/// what is neither file, folder nor link, is told and left out. More than could be restored again is refused.
 pub fn walk(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Found>> {
-    let mut found = BTreeMap::new();
+    within(paths, Room::default(), monitor)
+}
+
+pub(super) fn within(paths: &[PathBuf], room: Room, monitor: &dyn Monitor) -> Result<Vec<Found>> {
+    let mut walk = Walk { found: BTreeMap::new(), room, monitor };
     for path in paths {
         let real = real(path)?;
         let metadata = fs::symlink_metadata(&real).map_err(|error| unreadable(path, &error))?;
@@ -37,9 +42,9 @@ pub fn walk(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Found>> {
                 .hint("BACKUP_FILES cannot hold sockets, pipes and devices")
                 .into());
         }
-        add(real, &metadata, &mut found, monitor)?;
+        walk.add(real, &metadata)?;
     }
-    Ok(found.into_values().collect())
+    Ok(walk.found.into_values().collect())
 }
 
 /// Whether what was found can be read, too. What has vanished since is none of anybody's mistakes.
@@ -67,35 +72,62 @@ fn kind(metadata: &Metadata) -> Option<What> {
     kinds.into_iter().find_map(|(is, what)| is.then_some(what))
 }
 
-fn add(path: PathBuf, metadata: &Metadata, found: &mut BTreeMap<PathBuf, Found>, monitor: &dyn Monitor) -> Result<()> {
-    interrupt::check()?;
-    let Some(what) = kind(metadata) else {
-        monitor.warn(&format!("\"{}\" is left out: it is neither a file, a folder nor a link", path.display()));
-        return Ok(());
-    };
-    let bytes = if what == What::File { metadata.len() } else { 0 };
-    found.insert(path.clone(), Found { path: path.clone(), what, bytes });
-    if what != What::Folder {
-        return Ok(());
-    }
-    let names = match fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
-        Ok(names) => names,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            monitor.warn(&vanished(&path));
-            found.remove(&path);
+struct Walk<'a> {
+    found: BTreeMap<PathBuf, Found>,
+    room: Room,
+    monitor: &'a dyn Monitor,
+}
+
+impl Walk<'_> {
+    fn add(&mut self, path: PathBuf, metadata: &Metadata) -> Result<()> {
+        interrupt::check()?;
+        let Some(what) = kind(metadata) else {
+            let text = format!("\"{}\" is left out: it is neither a file, a folder nor a link", path.display());
+            self.monitor.warn(&text);
+            return Ok(());
+        };
+        self.keep(&path, what, metadata.len())?;
+        if what != What::Folder {
             return Ok(());
         }
-        Err(error) => return Err(unreadable(&path, &error).into()),
-    };
-    for entry in names {
-        let path = entry.path();
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) => add(path, &metadata, found, monitor)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => monitor.warn(&vanished(&path)),
+        let names = match fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.monitor.warn(&vanished(&path));
+                self.found.remove(&path);
+                return Ok(());
+            }
             Err(error) => return Err(unreadable(&path, &error).into()),
+        };
+        for entry in names {
+            let path = entry.path();
+            match fs::symlink_metadata(&path) {
+                Ok(metadata) => self.add(path, &metadata)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.monitor.warn(&vanished(&path)),
+                Err(error) => return Err(unreadable(&path, &error).into()),
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Keeps it once, by whichever of the paths it was found.
+    fn keep(&mut self, path: &Path, what: What, length: u64) -> Result<()> {
+        let bytes = if what == What::File { length } else { 0 };
+        let link = if what == What::Link { usize::try_from(length).unwrap_or(usize::MAX / 2) } else { 0 };
+        let count = self.found.len();
+        let one = Found { path: path.to_owned(), what, bytes };
+        if self.found.insert(path.to_owned(), one).is_none() && !self.room.take(super::pack::name(path), link) {
+            return Err(too_many(count).into());
+        }
+        Ok(())
+    }
+}
+
+fn too_many(count: usize) -> Fault {
+    Fault::failed(format!(
+        "there are more than {count} files and folders to back up, and pgbk would have no room in memory to restore them"
+    ))
+    .hint("name less in BACKUP_FILES, or folders of many small files as one archive that is made before")
 }
 
 pub(super) fn vanished(path: &Path) -> String {
