@@ -16,6 +16,7 @@ AREAS = [
     ("rights", "functions of an owner that ran in proofs without gaining a right, and others who tried to read what was restored", "", 10, "cargo test --test proven"),
     ("majors", "PostgreSQL 12 to 18", "servers, each", 7, "cargo test --test majors"),
     ("properties", "What belongs to a database itself, its locale among it", "", 90, "cargo test --test majors -- itself locale"),
+    ("arguments", "Options of pg_dump, given by the user: through backup, restore and proof, or refused", "", 65, "cargo test --test majors -- arguments"),
     ("hosts", "S3 servers of independent makers: the store's suite, a round trip", "", 5, "cargo test --test hosts"),
     ("parts", "uploads in parts", "", 6, "cargo test --test size"),
     ("memory", "memory whatever the size", "", 3, "cargo test --test size"),

@@ -1,5 +1,7 @@
 //! The binary against PostgreSQL of several major versions, servers and programs: each by itself, and across.
 
+#[path = "majors/arguments.rs"]
+mod arguments;
 #[path = "majors/itself.rs"]
 mod itself;
 #[path = "majors/level.rs"]

@@ -75,6 +75,9 @@ pub struct Report {
 /// The major version that brought this setting, which pg_restore has set first of all ever since.
 const TRANSACTION_TIMEOUT: u32 = 17;
 
+/// How `pg_restore --list` names the schema of that name itself.
+const PUBLIC: &[u8] = b" SCHEMA - public ";
+
 /// pg_restore prints archives quickly; building an index happens elsewhere.
 const ARCHIVE_STALL: Duration = Duration::from_secs(3600);
 
@@ -314,6 +317,32 @@ fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
     Ok(spool)
 }
 
+/// Returns a list of what the archive holds without its `CREATE SCHEMA public`, which a target of pgbk's has; None where it holds none.
+fn without_public(
+    pg_restore: &Path,
+    spool: &Path,
+    environment: &process::Environment,
+) -> Result<Option<NamedTempFile>> {
+    let arguments = ["--list".to_owned(), spool.display().to_string()];
+    let mut child = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
+    let read = |list: &mut dyn Read| {
+        let mut text = Vec::new();
+        list.read_to_end(&mut text)?;
+        Ok(text)
+    };
+    let (list, _again) = child.through(read)?;
+    let is_public = |line: &&[u8]| line.windows(PUBLIC.len()).any(|words| words == PUBLIC);
+    if !list.split(|byte| *byte == b'\n').any(|line| is_public(&line)) {
+        return Ok(None);
+    }
+    let mut file = tempfile::Builder::new().prefix("pgbk-").suffix(".list").tempfile()?;
+    for line in list.split_inclusive(|byte| *byte == b'\n').filter(|line| !is_public(line)) {
+        file.write_all(line)?;
+    }
+    file.flush()?;
+    Ok(Some(file))
+}
+
 fn parallel(
     pg_restore: &Path,
     spool: &Path,
@@ -332,8 +361,12 @@ fn parallel(
     if plan.no_privileges {
         arguments.push("--no-privileges".to_owned());
     }
-    arguments.push(spool.display().to_string());
     let settings = plan.settings.for_database(&plan.database);
+    let list = without_public(pg_restore, spool, &settings.child_environment()?)?;
+    if let Some(list) = &list {
+        arguments.push(format!("--use-list={}", list.path().display()));
+    }
+    arguments.push(spool.display().to_string());
     let mut session = plan.own.as_ref().map(|own| properties::attempt(own, &settings)).transpose()?.unwrap_or_default();
     session.extend(preamble::for_reading(target.server_major));
     session.extend(monetary(manifest).map(|locale| ("lc_monetary".to_owned(), locale)));

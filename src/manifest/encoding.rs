@@ -50,6 +50,11 @@ impl Encoding {
         KNOWN.iter().find(|known| **known == name).map(|known| Encoding(known))
     }
 
+    /// Returns the names of all.
+    pub fn all() -> impl Iterator<Item = &'static str> {
+        KNOWN.iter().copied()
+    }
+
     pub fn as_str(&self) -> &'static str {
         self.0
     }

@@ -1,11 +1,13 @@
 //! What `pg_dump` is asked for.
 
 mod again;
+mod options;
 
 pub use again::again;
 
 use crate::error::{Fault, Result};
-use crate::manifest::Format;
+use crate::manifest::{Encoding, Format};
+use options::{Backup, Given, Wrong};
 use std::time::Duration;
 
 /// The arguments for a dump to stdout from an exported snapshot. `lock_wait` bounds the wait for locks on tables; zero waits
@@ -33,95 +35,61 @@ pub fn arguments(
     Ok(arguments)
 }
 
-/// Short form, long form, and what to use instead.
-const REFUSED: &[(char, &str, &str)] = &[
-    ('f', "file", "pgbk reads the dump from stdout; `pgbk download -o FILE` writes one"),
-    ('F', "format", "DUMP_FORMAT sets the format"),
-    ('j', "jobs", "a dump in one stream has one job"),
-    ('Z', "compress", "DB_BACKUP_COMPRESS sets the compression"),
-    ('d', "dbname", "DB_NAME names the database"),
-    ('h', "host", "DB_HOST names the server"),
-    ('p', "port", "DB_PORT sets the port"),
-    ('U', "username", "DB_USER names the user"),
-    ('W', "password", "DB_PASSWORD sets the password"),
-    ('V', "version", "`pgbk doctor` shows the versions"),
-    ('?', "help", "`pg_dump --help` shows pg_dump's help"),
-    ('\0', "snapshot", "pgbk exports the snapshot itself"),
-];
-
-/// The short options that take a value, which may be the next argument.
-const VALUED: &str = "eEnNStT";
-
-/// The long options that take a value, which may be the next argument.
-const VALUED_LONG: &[&str] = &[
-    "encoding",
-    "exclude-extension",
-    "exclude-schema",
-    "exclude-table",
-    "exclude-table-and-children",
-    "exclude-table-data",
-    "exclude-table-data-and-children",
-    "extension",
-    "extra-float-digits",
-    "filter",
-    "include-foreign-data",
-    "lock-wait-timeout",
-    "restrict-key",
-    "role",
-    "rows-per-insert",
-    "schema",
-    "section",
-    "superuser",
-    "sync-method",
-    "table",
-    "table-and-children",
-];
-
-/// Refuses what would break the contract between pgbk and `pg_dump`.
+/// Refuses what would break the contract between pgbk and `pg_dump`, and what a restore by pgbk could make nothing of.
 pub fn check(extra: &[String]) -> Result<()> {
-    let mut arguments = extra.iter();
-    while let Some(argument) = arguments.next() {
-        let takes_next = match (argument.strip_prefix("--"), argument.strip_prefix('-')) {
-            (Some(long), _) => check_long(argument, long)?,
-            (None, Some(short)) if !short.is_empty() => check_short(argument, short)?,
-            _ => {
-                return Err(refuse(argument, "without an option it would name a database; DB_NAME does that").into());
-            }
-        };
-        if takes_next && arguments.next().is_none() {
-            return Err(refuse(argument, "its value is missing").into());
-        }
-    }
-    Ok(())
-}
-
-/// Whether the next argument is this one's value. `pg_dump` takes a long option by any unambiguous beginning.
-fn check_long(argument: &str, long: &str) -> Result<bool> {
-    let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
-    let known = VALUED_LONG.contains(&name);
-    let refused = REFUSED.iter().find(|(_, full, _)| !known && full.starts_with(name));
-    match refused {
-        Some((_, _, instead)) => Err(refuse(argument, instead).into()),
-        None => {
-            Ok(value.is_none() && (known || VALUED_LONG.iter().any(|full| !name.is_empty() && full.starts_with(name))))
-        }
-    }
-}
-
-/// Short options may stand together: `-Oxn public`.
-fn check_short(argument: &str, letters: &str) -> Result<bool> {
-    for (at, letter) in letters.char_indices() {
-        if let Some((_, _, instead)) = REFUSED.iter().find(|(short, _, _)| *short == letter) {
+    let given = options::read(extra).map_err(|wrong| refuse_wrong(&wrong))?;
+    for Given { argument, option, value } in &given {
+        if let Backup::Refused(instead) = option.backup {
             return Err(refuse(argument, instead).into());
         }
-        if VALUED.contains(letter) {
-            return Ok(at + letter.len_utf8() == letters.len());
+        if option.name == "encoding" {
+            check_encoding(argument, value.unwrap_or_default())?;
         }
     }
-    Ok(false)
+    check_sections(&given)
 }
 
-fn refuse(argument: &str, instead: &str) -> Fault {
+/// Rows in an encoding that no server stores in cannot be read by a restore statement by statement.
+fn check_encoding(argument: &str, name: &str) -> Result<()> {
+    let plain = |name: &str| name.to_ascii_uppercase().replace(['-', '_'], "");
+    match Encoding::all().any(|known| plain(known) == plain(name)) {
+        true => Ok(()),
+        false => Err(refuse(
+            argument,
+            "it is no name of an encoding that servers store text in; leave it out: a dump is in the database's own",
+        )
+        .into()),
+    }
+}
+
+/// Sections may be chosen, but a restore begins with an empty database.
+fn check_sections(given: &[Given<'_>]) -> Result<()> {
+    let sections: Vec<_> = given.iter().filter(|given| given.option.name == "section").collect();
+    match sections.first() {
+        Some(first) if !sections.iter().any(|section| section.value == Some("pre-data")) => {
+            Err(refuse(first.argument, "a restore begins with an empty database: --section=pre-data belongs to it")
+                .into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refuse_wrong(wrong: &Wrong<'_>) -> Fault {
+    match wrong {
+        Wrong::Bare(argument) => refuse(argument, "without an option it would name a database; DB_NAME does that"),
+        Wrong::Unknown(argument) => refuse(
+            argument,
+            "pgbk knows the options of pg_dump 12 to 18, and this is none of them: what a restore is to make of it cannot be told",
+        ),
+        Wrong::Ambiguous(argument, [one, other]) => {
+            refuse(argument, format!("write it in full: it may be --{one} or --{other}"))
+        }
+        Wrong::ValueMissing(argument) => refuse(argument, "its value is missing"),
+        Wrong::ValueNotTaken(argument) => refuse(argument, "it takes no value"),
+    }
+}
+
+fn refuse(argument: &str, instead: impl Into<String>) -> Fault {
     Fault::usage(format!("PG_DUMP_USER_ARGS must not hold \"{argument}\"")).hint(instead)
 }
 
@@ -180,6 +148,20 @@ mod tests {
             &["-n"],
             &["--"],
             &["-n", "public", "-v", "shop"],
+            &["-c"],
+            &["-OC"],
+            &["--if-ex"],
+            &["-a"],
+            &["--no-schema"],
+            &["--section=data"],
+            &["--section", "data", "--section=post-data"],
+            &["--encoding=SJIS"],
+            &["-Ebig5"],
+            &["--binary"],
+            &["--serializable"],
+            &["--no-s"],
+            &["--no-owner=x"],
+            &["--jsonb"],
         ];
         for spelling in spellings {
             let error = made(Format::Plain, spelling).expect_err(&format!("{spelling:?}"));
@@ -191,5 +173,6 @@ mod tests {
     #[test]
     fn a_value_that_looks_like_a_refused_option_is_a_value() {
         made(Format::Plain, &["-n", "-f", "--table", "--file", "-tfoo", "--schema=host", "--no-password"]).unwrap();
+        made(Format::Plain, &["--section=data", "--section", "pre-data", "-E", "latin-1", "--encoding=utf8"]).unwrap();
     }
 }

@@ -183,6 +183,8 @@ impl<'a> Loader<'a> {
         match verdict::of(text, self.options) {
             Verdict::Send => self.send(line, text),
             Verdict::Drop => Ok(()),
+            Verdict::Public if self.has_public(line, text)? => Ok(()),
+            Verdict::Public => self.send(line, text),
             Verdict::Encoding(name) => {
                 self.encoding = Encoding::named(&name, line)?;
                 Ok(())
@@ -204,6 +206,12 @@ impl<'a> Loader<'a> {
             Verdict::Begin | Verdict::Commit => Err(Refusal::Transaction.at(line)),
             Verdict::Refuse(why) => Err(why.at(line)),
         }
+    }
+
+    /// Whether the target has a schema `public`; what a dump of that schema alone makes is then there, as in every new database.
+    fn has_public(&mut self, line: u64, text: &[u8]) -> Result<bool> {
+        let row = self.transaction.query_one("SELECT pg_catalog.to_regnamespace('public') IS NOT NULL", &[]);
+        row.map(|row| row.get(0)).map_err(|error| failure::of_statement(line, text, &error))
     }
 
     fn send(&mut self, line: u64, text: &[u8]) -> Result<()> {

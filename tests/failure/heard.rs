@@ -6,16 +6,17 @@ use std::process::Stdio;
 
 #[test]
 fn what_pg_dump_warns_of_reaches_people_the_record_and_the_meta() {
-    let database = cluster().database("circle");
-    cluster().psql(&database, "CREATE TABLE n (id int PRIMARY KEY, parent int REFERENCES n)");
-    cluster().psql(&database, "INSERT INTO n VALUES (1, 2), (2, 1)");
+    let database = cluster().database("subscriber");
+    let nowhere = "CREATE SUBSCRIPTION unheard CONNECTION 'host=192.0.2.1 dbname=none' PUBLICATION p WITH (connect = false, slot_name = NONE)";
+    cluster().psql(&database, nowhere);
+    cluster().psql(&database, &format!("CREATE ROLE subscriber LOGIN IN ROLE pg_read_all_data PASSWORD '{PASSWORD}'"));
     let place = folder();
     let run =
         backup(&database).directory(&place.path().join("store")).set("STATE_DIR", place.path().join("state").display());
-    let run = run.set("PG_DUMP_USER_ARGS", "--data-only");
-    let warned = "pg_dump: warning: there are circular foreign-key constraints on this table:; detail: n; hint: ";
+    let run = run.set("DB_USER", "subscriber");
+    let warned = "pg_dump: warning: subscriptions not dumped because current user is not a superuser";
     let outcome = run.expect(0).says(warned);
-    assert_eq!(outcome.err.matches("circular").count(), 1, "{}", outcome.err);
+    assert_eq!(outcome.err.matches("subscriptions not dumped").count(), 1, "{}", outcome.err);
     let history = run.args(["history"]).json();
     assert!(history[0]["warnings"][0].as_str().unwrap().starts_with(warned), "{history}");
     let meta = files(&place.path().join("store")).into_iter().find(|file| file.extension().unwrap() == "meta").unwrap();

@@ -15,6 +15,8 @@ pub(super) enum Verdict {
     /// `BEGIN;` and `COMMIT;`, which `pg_dump` puts around every large object.
     Begin,
     Commit,
+    /// `CREATE SCHEMA public`, which a new database has.
+    Public,
     Refuse(Refusal),
 }
 
@@ -51,6 +53,7 @@ pub(super) fn of(statement: &[u8], options: &Options) -> Verdict {
         b"set" => set(tokens, options),
         b"grant" | b"revoke" => drop_if(options.no_privileges),
         b"alter" if tokens.accept(&["default", "privileges"]) => drop_if(options.no_privileges),
+        b"create" if public(tokens.clone()) => Verdict::Public,
         b"create" | b"alter" | b"drop" if tokens.accept(&["database"]) => Verdict::Refuse(Refusal::Database),
         b"alter" => drop_if(options.no_owner && owner(tokens).is_some()),
         b"begin" if tokens.next() == Some(Token::Mark(b';')) => Verdict::Begin,
@@ -63,6 +66,13 @@ pub(super) fn of(statement: &[u8], options: &Options) -> Verdict {
         b"copy" if tokens.any(|token| token.is("stdin") || token.is("stdout")) => Verdict::Refuse(Refusal::Copy),
         _ => Verdict::Send,
     }
+}
+
+/// Whether these are the words of pg_dump behind the first, and none else.
+fn public(mut tokens: Tokens<'_>) -> bool {
+    tokens.accept(&["schema"])
+        && tokens.take_name().is_some_and(|name| matches!(name, b"public" | b"\"public\""))
+        && tokens.next() == Some(Token::Mark(b';'))
 }
 
 fn set(mut tokens: Tokens<'_>, options: &Options) -> Verdict {
