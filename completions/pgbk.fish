@@ -652,6 +652,7 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l clean -d 'Remove what killed runs left behind, where it is older than --older-than'
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l forget-missing -d 'Miss no longer the backups that are missed now: it is known why they are gone'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l make-store -d 'Make STORE_DIR with everything that it is in, and let it hold no backups yet: a new place, not a share that is not mounted'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l test-alerts -d 'Send a test message by every way that alerts go'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l json -d 'One JSON document on stdout'

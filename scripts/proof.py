@@ -33,6 +33,7 @@ AREAS = [
     ("traps", "traps in a database, under every name that could be looked up: set, and sprung", "", 8, "cargo test --test traps"),
     ("sessions", "trips between sessions set otherwise", "", 48, "cargo test --test session"),
     ("excess", "servers that say more than any PostgreSQL does, by type of message, trick and phase", "", 600, "cargo test --test excess"),
+    ("missed", "histories of removals: the right ones missed by nobody, the others by all", "", 4_000, "cargo test --test missed"),
     ("commands", "commands hidden in dumps", "", 10, "cargo test --test load"),
     ("hidden", "statements that tried to hide, in dumps, archives and globals", "", 400, "cargo test --test load"),
     ("swaps", "restores of files as root, while another user swaps names", "", 300, "cargo test --test files"),

@@ -29,8 +29,9 @@ use crate::interrupt;
 use crate::monitor::Monitor;
 use crate::record::{Record, State, Task};
 use courier::Courier;
+use jiff::Timestamp;
 use message::Event;
-use outage::{Outage, Outages, Turn};
+use outage::{Failing, Outage, Outages, Turn};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -107,6 +108,13 @@ impl Alerts {
         self.couriers().for_each(|courier| courier.tell(monitor));
         self.people.iter().for_each(Courier::sweep);
         Round { alerts: self, monitor, begun: false, ended: Vec::new() }
+    }
+
+    /// Tells people of what was seen outside of any run.
+    pub fn notice(&self, database: &str, text: &str, now: Timestamp, monitor: &dyn Monitor) {
+        if !self.people.is_empty() {
+            self.round(monitor).post(&Message::noticed(database, &self.origin, text, now));
+        }
     }
 
     /// Waits for the deliveries, but not for long.
@@ -191,9 +199,7 @@ impl Round<'_> {
             None => {}
         }
         // Only now: who is killed in between hears of it twice rather than never.
-        if let Err(error) = outages.save(&outage) {
-            self.monitor.warn(&format!("alerts may come again, as nothing can be remembered: {error:#}"));
-        }
+        self.remember(outages, &outage);
     }
 
     /// Tells people of what is no failure and needs them all the same, each of it once.
@@ -205,6 +211,25 @@ impl Round<'_> {
                 Ok(false) => {}
                 Err(error) => self.monitor.warn(&format!("nobody is told, as nothing can be remembered: {error:#}")),
             }
+        }
+    }
+
+    /// Tells people that the backups of a database are overdue, which this skipped run says the reason of. Whatever else keeps them from
+    /// being made is told already; their next success ends it.
+    pub fn overdue(&self, record: &Record) {
+        let Alerts { origin, outages, people, .. } = self.alerts;
+        let mut outage = self.outage(&record.database, record.task);
+        if people.is_empty() || outage.failing.is_some() {
+            return;
+        }
+        self.post(&Message::failed(record, origin, outage.last_success.as_ref()));
+        outage.failing = Some(Failing { since: record.ended.unwrap_or(record.started), failures: 0 });
+        self.remember(outages, &outage);
+    }
+
+    fn remember(&self, outages: &Outages, outage: &Outage) {
+        if let Err(error) = outages.save(outage) {
+            self.monitor.warn(&format!("alerts may come again, as nothing can be remembered: {error:#}"));
         }
     }
 

@@ -32,7 +32,7 @@ pub struct Found<T> {
 /// Writes beside, locks, and renames: the file that gets the name is locked already. A folder that is missing is made.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<File> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    make_folder(path)?;
     let mut partial = tempfile::Builder::new().prefix(".").suffix(PARTIAL).tempfile_in(folder)?;
     // Not every file system knows locks.
     let _ = partial.as_file().try_lock();
@@ -42,6 +42,11 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<File> {
     let file = partial.persist(path).map_err(|error| error.error)?;
     File::open(folder)?.sync_all()?;
     Ok(file)
+}
+
+/// Makes the folder of this file where it is missing, for its owner alone.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap_or(Path::new(".")))
 }
 
 pub fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Found<T>> {

@@ -3,6 +3,7 @@
 //! Whoever writes a running one keeps it locked, which tells the living from the dead. Nothing here is needed to restore a backup.
 
 mod past;
+mod removals;
 pub mod share;
 
 pub use past::{Counts, Past};
@@ -46,6 +47,11 @@ impl History {
     /// The records below this folder, which need not be there yet.
     pub fn of(state_dir: &Path) -> History {
         History { folder: state_dir.join("runs") }
+    }
+
+    /// Returns the folder above it, where pgbk remembers things.
+    pub fn state_dir(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
     }
 
     pub fn location(&self) -> String {

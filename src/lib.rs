@@ -42,6 +42,7 @@ pub mod level;
 pub mod lifecycle;
 pub mod lookout;
 pub mod manifest;
+pub mod missed;
 pub mod monitor;
 pub mod newfile;
 pub mod plain;

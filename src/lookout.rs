@@ -1,15 +1,19 @@
 //! Keeps a status at hand for those who ask over HTTP. Its threads are never waited for: whatever becomes of them, of a disk or
 //! store that does not answer or of clients that do not read, backups go on.
 
+mod looks;
+
+pub use looks::Notice;
+
+use crate::missed::Watch;
 use crate::monitor::{Monitor, Silent};
-use crate::shelf::Shelf;
 use crate::status::{Source, Status, metrics, page};
-use crate::store::Store;
+use crate::vault::{Server, Vault};
 use crate::web::{self, Answer, Word};
 use jiff::Timestamp;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,22 +22,22 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_secs(1);
 /// A status that is older tells nothing any more.
 const STALE: Duration = Duration::from_secs(60);
-/// Between looks into the store, each of which costs requests.
-const BETWEEN: Duration = Duration::from_secs(180);
-/// Whoever else prunes or adds backups tells nobody.
-const SELDOM: Duration = Duration::from_secs(3600);
 
 pub struct Settings {
     /// Tried in this order.
     pub addresses: Vec<SocketAddr>,
     pub state_dir: PathBuf,
-    pub store: Arc<dyn Store>,
+    pub vault: Vault,
+    pub watch: Watch,
+    /// Asks the server whose backups are counted who it is.
+    pub server: Box<dyn Fn() -> Server + Send>,
     pub clock: fn() -> Timestamp,
 }
 
 pub struct Lookout {
     runs: Sender<()>,
     remarks: Receiver<Remark>,
+    notices: Option<Receiver<Notice>>,
 }
 
 enum Remark {
@@ -46,15 +50,23 @@ type Newest = Mutex<Option<(Status, Instant)>>;
 
 impl Lookout {
     pub fn start(settings: Settings) -> Lookout {
-        let Settings { addresses, state_dir, store, clock } = settings;
+        let Settings { addresses, state_dir, vault, watch, server, clock } = settings;
         let (say, remarks) = channel();
         let (runs, ends) = channel();
+        let (notice, notices) = channel();
         let newest: Arc<Newest> = Arc::default();
         let (kept, folder) = (Arc::clone(&newest), state_dir.clone());
         spawn("status", &say, move |_| renew(Source::new(folder), clock, &kept));
-        spawn("store", &say, move |say| watch(store.as_ref(), &state_dir, clock, &ends, say));
+        spawn("store", &say, move |say| {
+            looks::Looks { state_dir, vault, watch, server, clock, say: say.clone(), notice, told: false }.go_on(&ends);
+        });
         spawn("web", &say, move |say| serve(&addresses, newest, say));
-        Lookout { runs, remarks }
+        Lookout { runs, remarks, notices: Some(notices) }
+    }
+
+    /// Hands over what people are to be told of, once: whoever has it tells them.
+    pub fn notices(&mut self) -> Option<Receiver<Notice>> {
+        self.notices.take()
     }
 
     /// What tells it that a run has ended.
@@ -89,29 +101,6 @@ fn renew(mut source: Source, clock: fn() -> Timestamp, newest: &Newest) {
         };
         *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((status, Instant::now()));
         thread::sleep(EVERY);
-    }
-}
-
-/// Looks into the store at the start, after runs, and now and then. Ends with the scheduler.
-fn watch(store: &dyn Store, state_dir: &Path, clock: fn() -> Timestamp, ends: &Receiver<()>, say: &Sender<Remark>) {
-    let mut told = false;
-    let mut look = || {
-        let shelf = Shelf::look(store, Shelf::read(state_dir), clock());
-        match shelf.write(state_dir) {
-            Err(error) if !told => {
-                say.send(Remark::Warned(format!("what is in the store cannot be shown: {error:#}"))).ok();
-                told = true;
-            }
-            _ => {}
-        }
-        shelf.problem.is_none()
-    };
-    let mut good = look();
-    while ends.recv_timeout(if good { SELDOM } else { BETWEEN }) != Err(RecvTimeoutError::Disconnected) {
-        // One look sees what came of all of them.
-        ends.try_iter().for_each(drop);
-        good = look();
-        thread::sleep(BETWEEN);
     }
 }
 

@@ -96,6 +96,15 @@ pub struct Stored {
     pub seconds: BTreeMap<String, f64>,
     pub encrypted: bool,
     pub verified: Verified,
+    /// The system identifier of the server; None where it does not tell, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Its place in its series; 0 where the run could not look at the store, and in older records.
+    #[serde(default)]
+    pub sequence: u64,
+    /// The newest backup of its series that the run found there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<BackupId>,
 }
 
 /// The backup that was restored, and what was counted there.

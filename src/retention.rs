@@ -77,6 +77,11 @@ impl Policy {
         Ok(Policy { rules, zone })
     }
 
+    /// Returns the same rules, of which none makes up for what the others do not keep.
+    pub fn without_minimum(&self) -> Policy {
+        Policy { rules: Rules { minimum: 0, ..self.rules.clone() }, zone: self.zone.clone() }
+    }
+
     /// A decision for each backup of one series, newest first: in the order in which they were made, whatever clocks have dated them.
     pub fn decide(&self, backups: &[Candidate], now: Timestamp) -> Vec<Decision> {
         let dated: Vec<_> = backups.iter().map(|backup| (backup.id.taken_at(), backup.sequence)).collect();

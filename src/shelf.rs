@@ -1,12 +1,15 @@
 //! What is in the store, as it was found by the last look into it and left in `STATE_DIR` for those who may not ask the store.
 
+mod owners;
+
 use crate::document;
 use crate::error::Result;
 use crate::manifest::BackupId;
-use crate::store::Store;
+use crate::vault::{Catalog, Server, Vault};
 use jiff::Timestamp;
+use owners::Owners;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// As many backups, the newest; of the others only how many they are and how large.
@@ -18,8 +21,15 @@ pub struct Shelf {
     pub looked: Timestamp,
     /// Why the last look failed; what is told then is what an earlier one found.
     pub problem: Option<String>,
+    /// The system identifier of the server whose backups are counted; None where it does not tell, or was never asked.
+    #[serde(default)]
+    pub server: Option<String>,
+    /// Of this server's series.
     pub databases: BTreeMap<String, Total>,
-    /// Newest first.
+    /// Of what lies beside them: other servers' backups, uploads, and what cannot be read.
+    #[serde(default)]
+    pub others: BTreeMap<String, Total>,
+    /// Of this server's series, newest first.
     pub newest: Vec<Kept>,
 }
 
@@ -38,17 +48,40 @@ pub struct Kept {
 }
 
 impl Shelf {
-    /// One request for the list, or as many as its length takes.
-    pub fn look(store: &dyn Store, before: Option<Shelf>, now: Timestamp) -> Shelf {
-        let location = store.location();
-        match backups(store) {
-            Ok(all) => Shelf { databases: totals(&all), newest: newest(all), location, looked: now, problem: None },
-            Err(error) => {
-                let before = before.filter(|before| before.location == location);
-                let (databases, newest) = before.map(|before| (before.databases, before.newest)).unwrap_or_default();
-                Shelf { location, looked: now, problem: Some(format!("{error:#}")), databases, newest }
+    /// Sorts what was listed by whose it is. Documents that no look before has read are read; the server that cannot be asked now is
+    /// the one that was asked last.
+    pub fn look(vault: &Vault, catalog: &Result<Catalog>, server: &Server, state_dir: &Path, now: Timestamp) -> Shelf {
+        let location = vault.store.location();
+        let before = Shelf::read(state_dir).filter(|before| before.location == location);
+        let remembered = before.as_ref().and_then(|before| before.server.clone());
+        let server = match server {
+            Server::Unasked => remembered.map_or(Server::Unasked, Server::Named),
+            asked => asked.clone(),
+        };
+        let mut shelf = Shelf { problem: None, looked: now, ..before.unwrap_or_else(|| Shelf::empty(location, now)) };
+        if let Server::Named(identifier) = &server {
+            shelf.server = Some(identifier.clone());
+        }
+        let sorted = catalog.as_ref().map_err(|error| format!("{error:#}")).and_then(|catalog| {
+            let mut owners = Owners::read(state_dir, &shelf.location);
+            let sorted = owners.sort(vault, catalog, &server).map_err(|error| format!("{error:#}"));
+            // It will be read again.
+            owners.write(state_dir).ok();
+            sorted.map(|own| (all(catalog), own))
+        });
+        match sorted {
+            Err(problem) => shelf.problem = Some(problem),
+            Ok((all, own)) => {
+                let (own, others): (Vec<Kept>, Vec<Kept>) = all.into_iter().partition(|kept| own.contains(&kept.id));
+                (shelf.databases, shelf.others, shelf.newest) = (totals(&own), totals(&others), newest(own));
             }
         }
+        shelf
+    }
+
+    fn empty(location: String, now: Timestamp) -> Shelf {
+        let (databases, others) = (BTreeMap::new(), BTreeMap::new());
+        Shelf { location, looked: now, problem: None, server: None, databases, others, newest: Vec::new() }
     }
 
     pub fn read(state_dir: &Path) -> Option<Shelf> {
@@ -65,17 +98,11 @@ fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("store.json")
 }
 
-fn backups(store: &dyn Store) -> Result<Vec<Kept>> {
-    let mut metas = BTreeSet::new();
-    let mut payloads = BTreeMap::new();
-    for object in store.list("")? {
-        if let Some(id) = BackupId::of_meta_key(&object.key) {
-            metas.insert(id);
-        } else if let Some(id) = BackupId::of_payload_key(&object.key) {
-            payloads.insert(id, object.bytes);
-        }
-    }
-    Ok(metas.into_iter().map(|id| Kept { bytes: payloads.get(&id).copied(), id }).collect())
+fn all(catalog: &Catalog) -> Vec<Kept> {
+    let payload = |key: &str| Some((BackupId::of_payload_key(key)?, catalog.bytes(key)?));
+    let payloads: BTreeMap<BackupId, u64> = catalog.keys().filter_map(payload).collect();
+    let ids = catalog.entries().iter().map(|entry| entry.id.clone());
+    ids.map(|id| Kept { bytes: payloads.get(&id).copied(), id }).collect()
 }
 
 fn totals(all: &[Kept]) -> BTreeMap<String, Total> {
@@ -95,38 +122,4 @@ fn newest(mut all: Vec<Kept>) -> Vec<Kept> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::memory::Memory;
-    use crate::store::write_small;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_790_000_000 + second).unwrap()
-    }
-
-    fn put(store: &Memory, database: &str, second: i64, bytes: Option<usize>) {
-        let id = BackupId::new(database, at(second));
-        write_small(store, &id.meta_key(), b"{}").unwrap();
-        if let Some(bytes) = bytes {
-            write_small(store, &id.object_key("sql.xz"), &vec![0; bytes]).unwrap();
-        }
-    }
-
-    #[test]
-    fn backups_are_counted_by_database_and_the_newest_are_named() {
-        let store = Memory::default();
-        (0..60).for_each(|second| put(&store, "app", second, Some(10)));
-        put(&store, "app_staging", 100, None);
-        write_small(&store, "app/notes.txt", b"mine").unwrap();
-        write_small(&store, &BackupId::new("app", at(500)).object_key("sql"), b"no .meta yet").unwrap();
-        let shelf = Shelf::look(&store, None, at(1000));
-        let total = |backups, bytes| Total { backups, bytes };
-        assert_eq!(
-            shelf.databases.into_iter().collect::<Vec<_>>(),
-            [("app".to_owned(), total(60, 600)), ("app_staging".to_owned(), total(1, 0))]
-        );
-        assert_eq!((shelf.newest.len(), shelf.problem), (SHOWN, None));
-        assert_eq!(shelf.newest[0], Kept { id: BackupId::new("app_staging", at(100)), bytes: None });
-        assert_eq!(shelf.newest[1], Kept { id: BackupId::new("app", at(59)), bytes: Some(10) });
-    }
-}
+mod tests;

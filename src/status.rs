@@ -10,6 +10,7 @@ pub use source::Source;
 use crate::databases::Databases;
 use crate::document::Life;
 use crate::history::{Counts, Past};
+use crate::missed::{self, Missed};
 use crate::record::{Record, State, Task};
 use crate::roster::{EVERY, Entry, Roster, Seen};
 use crate::shelf::Shelf;
@@ -77,6 +78,8 @@ pub struct Database {
     pub proven: Option<Proof>,
     /// Whether the newest try to prove one did.
     pub proof_succeeded: Option<bool>,
+    /// Backups that are missed in the store, newest first; None where nobody has looked for them.
+    pub missing: Option<Vec<Missed>>,
 }
 
 /// A backup that was restored and compared.
@@ -116,6 +119,19 @@ pub struct Facts {
     pub records: Vec<Record>,
     pub past: Past,
     pub shelf: Option<Shelf>,
+    /// What the last looks have seen, of each series.
+    pub sights: Vec<missed::Seen>,
+}
+
+impl Facts {
+    /// Returns what the looks at this database's backups have seen, in the store that its newest backup went to.
+    fn sights_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a missed::Seen> {
+        let done = |record: &&Record| record.database == name && record.state == State::Done;
+        let newest = self.records.iter().filter(done).find_map(|record| record.backup.as_ref());
+        let newest = newest.or_else(|| self.past.success(name)?.backup.as_ref());
+        let location = newest.map(|stored| stored.location.as_str());
+        self.sights.iter().filter(move |seen| seen.database == name && Some(seen.location.as_str()) == location)
+    }
 }
 
 impl Status {
@@ -142,7 +158,14 @@ impl Status {
 
     /// Where nothing could be found out.
     pub fn unknown(now: Timestamp) -> Status {
-        Status::of(Facts { now, seen: None, records: Vec::new(), past: Past::default(), shelf: None })
+        Status::of(Facts {
+            now,
+            seen: None,
+            records: Vec::new(),
+            past: Past::default(),
+            shelf: None,
+            sights: Vec::new(),
+        })
     }
 
     /// With one more reason.
@@ -194,6 +217,7 @@ impl Database {
             success: success.as_ref().and_then(Success::of),
             verified: verified.and_then(|record| record.ended),
             proven: proven.as_ref().and_then(Proof::of),
+            missing: missing(name, facts),
             proof_succeeded: of(Task::Verify).find(|record| is_over(record)).map(|record| record.state == State::Done),
         }
     }
@@ -219,6 +243,11 @@ impl Proof {
         let proof = record.proof.as_ref()?;
         Some(Proof { backup: proof.id.to_string(), ended: record.ended?, tables: proof.tables, rows: proof.rows })
     }
+}
+
+fn missing(name: &str, facts: &Facts) -> Option<Vec<Missed>> {
+    let all: Vec<&[Missed]> = facts.sights_of(name).map(|seen| seen.sight.missed.as_slice()).collect();
+    (!all.is_empty()).then(|| all.concat())
 }
 
 fn is_verified(record: &Record) -> bool {

@@ -3,7 +3,7 @@
 use crate::error::{Kind, Result, hints, kind};
 use crate::jobs::prune::{Fate, Judged, Mode, Order, Scope, prune};
 use crate::jobs::tag::tag;
-use crate::manifest::{Manifest, Owner};
+use crate::manifest::{BackupId, Manifest, Owner};
 use crate::monitor::Monitor;
 use crate::retention::Policy;
 use crate::vault::{Catalog, Server, Vault};
@@ -20,20 +20,37 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// The backup stands whatever happens here: trouble is a warning.
-    pub fn after(&self, vault: &Vault, made: &Manifest, now: Timestamp, monitor: &dyn Monitor) {
-        if !self.tags && self.retention.is_none() {
-            return;
-        }
-        // One listing for both. The one that gave the backup its name is as old as the dump took.
-        let catalog = vault.catalog(Some(&made.database));
+    /// Returns the rules by which backups are removed. None: there are none, or the store removes by what backups are tagged with.
+    pub fn policy(&self) -> Option<Policy> {
+        self.retention.clone().filter(|_| !self.tags)
+    }
+
+    /// Returns whether anything follows a backup, which then needs a listing of what is there.
+    pub fn is_any(&self) -> bool {
+        self.tags || self.retention.is_some()
+    }
+
+    /// The backup stands whatever happens here: trouble is a warning. The catalog was made after the backup: the one that gave it its name is as
+    /// old as the dump took. What the rules remove is told to `going` before it goes.
+    pub fn after(
+        &self,
+        vault: &Vault,
+        catalog: &Result<Catalog>,
+        (made, now): (&Manifest, Timestamp),
+        going: &dyn Fn(&[BackupId]),
+        monitor: &dyn Monitor,
+    ) {
         if self.tags {
-            self.tag(vault, &catalog, made, monitor);
+            self.tag(vault, catalog, made, monitor);
         }
         if let Some(policy) = &self.retention {
             let scope = Scope::Of(server_of(made));
             let order = Order { policy, mode: Mode::Careful, scope, made: Some(&made.id), now };
-            match catalog.and_then(|catalog| prune(vault, &catalog, &made.database, &order, monitor)) {
+            let pruned = match catalog {
+                Ok(catalog) => prune(vault, catalog, &made.database, &order, going, monitor),
+                Err(error) => return warn("retention", error, monitor),
+            };
+            match pruned {
                 Ok(pruned) => tell(&pruned.backups, monitor),
                 Err(error) => warn("retention", &error, monitor),
             }

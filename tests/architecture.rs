@@ -7,7 +7,7 @@ use std::path::Path;
 const TABLE: &[(&str, &str)] = &[
     (
         "commands",
-        "config console cli environment run upkeep jobs level cron history vault postgres alert leftovers \
+        "config console cli environment run upkeep jobs level cron missed history vault postgres alert leftovers \
          store lookout status roster document files process record retention manifest databases keys series \
          monitor interrupt shown error",
     ),
@@ -16,34 +16,35 @@ const TABLE: &[(&str, &str)] = &[
         "cli environment upkeep proof jobs cron history vault postgres stream store alert retention manifest \
          databases keys secret series error",
     ),
-    ("lookout", "web status shelf store monitor"),
+    ("lookout", "web status shelf missed vault record monitor error"),
     ("web", "error"),
-    ("status", "console roster history shelf record document databases monitor error"),
+    ("status", "console roster missed history shelf record document databases monitor error"),
     ("console", "cli monitor interrupt shown error"),
     ("cli", "manifest level error"),
     ("privileges", "environment error"),
     ("environment", "postgres secret error"),
     (
         "run",
-        "upkeep proof jobs history vault postgres alert record manifest databases series monitor interrupt \
+        "upkeep proof jobs missed history vault postgres alert record manifest databases series monitor interrupt \
          error",
     ),
     ("proof", "jobs vault postgres stream manifest series level monitor interrupt error"),
     ("upkeep", "jobs vault retention manifest monitor error"),
     (
         "jobs",
-        "cron vault postgres alert leftovers stream store process record retention lifecycle manifest \
+        "cron missed history vault postgres alert leftovers stream store process record retention lifecycle manifest \
          databases files newfile script level series monitor interrupt error",
     ),
     ("roster", "cron document record databases error"),
     ("cron", "databases error"),
+    ("missed", "history vault document plain record retention manifest error"),
     ("history", "store document plain record manifest monitor error"),
+    ("shelf", "vault document manifest error"),
     ("vault", "stream store manifest keys series monitor interrupt error"),
     ("postgres", "process plain manifest script secret monitor interrupt error"),
     ("alert", "certificates plain record manifest newfile series secret shown monitor interrupt error"),
     ("leftovers", "store manifest monitor error"),
     ("stream", "store manifest keys script monitor interrupt error"),
-    ("shelf", "store document manifest error"),
     ("store", "certificates secret interrupt error"),
     ("process", "monitor interrupt error"),
     ("document", "plain"),

@@ -49,7 +49,9 @@ impl Message {
         let (name, noun) = (&record.database, record.task.noun());
         let mut message = about(Event::Failed, record, origin);
         message.last_success = last.map_or("none that is known here".to_owned(), Success::describe);
-        message.subject = format!("{noun} of {name} failed on {}", origin.host);
+        // One that was skipped is told where it makes backups overdue.
+        let what = if record.state == State::Skipped { "is overdue" } else { "failed" };
+        message.subject = format!("{noun} of {name} {what} on {}", origin.host);
         let facts = [
             ("why", message.error.clone()),
             ("hint", message.hint.clone()),
@@ -59,7 +61,7 @@ impl Message {
             ("last success", message.last_success.clone()),
         ];
         message.text = format!(
-            "The {noun} of {} failed.\n\n{}\nWhat to do next:\n  pgbk history {}\n{}\n\
+            "The {noun} of {} {what}.\n\n{}\nWhat to do next:\n  pgbk history {}\n{}\n\
              Further failures of this database are not reported; its next success is.\n",
             whose(name),
             table(&facts),
@@ -79,12 +81,34 @@ impl Message {
         message
     }
 
+    /// What was seen outside of any run.
+    pub fn noticed(database: &str, origin: &Origin, text: &str, now: Timestamp) -> Message {
+        let facts = [("database", format!("{database} on {}", origin.server)), ("host", origin.host.clone())];
+        Message {
+            state: Event::Notice,
+            database: database.to_owned(),
+            host: origin.host.clone(),
+            server: origin.server.clone(),
+            run: now.strftime("%Y%m%dT%H%M%SZ-look").to_string(),
+            time: now,
+            error: String::new(),
+            hint: String::new(),
+            last_success: String::new(),
+            subject: format!("backups of {database} on {}: please look", origin.host),
+            text: format!("{text}\n\n{}\nThis is told once.\n", table(&facts)),
+        }
+    }
+
     pub fn recovered(record: &Record, origin: &Origin, outage: &Failing) -> Message {
         let (name, noun) = (&record.database, record.task.noun());
         let mut message = about(Event::Recovered, record, origin);
         message.last_success = Success::of(record).as_ref().map_or_else(String::new, Success::describe);
         message.subject = format!("{noun} of {name} works again on {}", origin.host);
-        let times = if outage.failures == 1 { "once".to_owned() } else { format!("{} times", outage.failures) };
+        let how = match outage.failures {
+            0 => "was overdue".to_owned(),
+            1 => "had failed once".to_owned(),
+            times => format!("had failed {times} times"),
+        };
         let facts = [
             ("backup", message.last_success.clone()),
             ("scratch", record.proof.as_ref().map_or_else(String::new, |proof| proof.scratch.clone())),
@@ -94,7 +118,7 @@ impl Message {
             ("run", run(record)),
         ];
         message.text = format!(
-            "The {noun} of {} works again. It had failed {times} since {:.0}.\n\n{}",
+            "The {noun} of {} works again. It {how} since {:.0}.\n\n{}",
             whose(name),
             outage.since,
             table(&facts),
@@ -230,6 +254,9 @@ pub mod tests {
             seconds: Default::default(),
             encrypted: true,
             verified: crate::manifest::Verified::ReadBack,
+            server: None,
+            sequence: 0,
+            previous: None,
         };
         let problem =
             Problem { message: "cannot connect:\nrefused".into(), hints: vec!["is it up?".into()], exit_code: 1 };

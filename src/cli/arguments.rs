@@ -262,6 +262,9 @@ pub struct DoctorArgs {
     /// Remove this .meta, whose payload is missing; doctor names such
     #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     pub remove_meta: Vec<String>,
+    /// Miss no longer the backups that are missed now: it is known why they are gone
+    #[arg(long)]
+    pub forget_missing: bool,
     /// Make STORE_DIR with everything that it is in, and let it hold no backups yet: a new place, not a share that is not mounted
     #[arg(long)]
     pub make_store: bool,

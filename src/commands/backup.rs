@@ -11,6 +11,7 @@ use crate::history::History;
 use crate::jobs::backup::Plan;
 use crate::keys::Key;
 use crate::manifest::Manifest;
+use crate::missed::Watch;
 use crate::monitor::Monitor;
 use crate::record::Cause;
 use crate::run::{Backups, Ledger, Outcome, exit_code};
@@ -79,6 +80,7 @@ pub struct Prepared<'a> {
     pub upkeep: Upkeep,
     pub alerts: Alerts,
     pub history: Option<History>,
+    pub watch: Option<Watch>,
 }
 
 impl<'a> Prepared<'a> {
@@ -96,8 +98,9 @@ impl<'a> Prepared<'a> {
             console.warn("DB_BACKUP_VERIFY=0: what is stored is not checked");
         }
         let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
+        let watch = history.clone().map(|history| Watch { history, policy: upkeep.policy() });
         let alerts = Alerts::open(&config::alerts(&args.alerts, &args.state, plan.settings.describe())?);
-        Ok(Prepared { args, vault, plan, beside: config::beside(args)?, upkeep, alerts, history })
+        Ok(Prepared { args, vault, plan, beside: config::beside(args)?, upkeep, alerts, history, watch })
     }
 
     pub fn backups<'b>(&'b self, monitor: &'b dyn Monitor) -> Backups<'b> {
@@ -107,6 +110,7 @@ impl<'a> Prepared<'a> {
             plan: &self.plan,
             beside: &self.beside,
             upkeep: &self.upkeep,
+            watch: self.watch.as_ref(),
         }
     }
 

@@ -8,17 +8,19 @@ use crate::environment::stray;
 use crate::error::Result;
 use crate::history::share;
 use crate::jobs::doctor::{
-    Cleaning, Finding, Status, look_at_alerts, look_at_files, look_at_globals, look_at_keys, look_at_leftovers,
-    look_at_server, look_at_store,
+    Cleaning, Finding, Missing, Status, look_ahead, look_at_alerts, look_at_files, look_at_globals, look_at_keys,
+    look_at_leftovers, look_at_server, look_at_store, look_beside,
 };
 use crate::keys::Key;
 use crate::manifest::BackupId;
-use crate::monitor::Silent;
+use crate::missed::Watch;
+use crate::monitor::{Monitor, Silent};
 use crate::postgres::{Settings, control};
+use crate::record::Record;
 use crate::series::Series;
 use crate::shown::{Lines, word};
-use crate::store::{Listed, Store};
-use crate::vault::Vault;
+use crate::store::Store;
+use crate::vault::{Catalog, Vault};
 use jiff::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
@@ -52,23 +54,59 @@ fn store(args: &DoctorArgs, place: &Place, console: &Console) -> Result<Vec<Find
     }
     let mut findings = look_at_store(store, place.s3.as_deref(), now);
     let cleaning = Cleaning { older_than: args.clean.then_some(args.older_than), metas: args.remove_meta.clone() };
+    note_going(args, &store.location(), console);
     let listed = store.list("");
-    let ids = listed.as_ref().ok().map(|listed| ids(listed));
+    let catalog = listed.as_ref().ok().map(|listed| Catalog::of(listed.clone()));
     findings.extend(look_at_leftovers(store, listed, &cleaning, now, console)?);
-    findings.extend(compared(args, Arc::clone(&place.store), ids));
+    findings.extend(compared(args, Arc::clone(&place.store), catalog.as_ref(), (&records, console)));
     Ok(findings)
 }
 
-/// A mistake in the key is told already.
-fn compared(args: &DoctorArgs, store: Arc<dyn Store>, ids: Option<Vec<BackupId>>) -> Vec<Finding> {
-    let Ok(key) = config::key() else { return Vec::new() };
-    config::remember(&args.state);
-    let vault = Vault { store, key, encrypt: !args.keys.no_encrypt, verify: true, allow_unauthenticated: true };
-    look_at_keys(&vault, ids)
+/// What is removed here is not missed.
+fn note_going(args: &DoctorArgs, location: &str, console: &Console) {
+    let ids: Vec<BackupId> = args.remove_meta.iter().filter_map(|key| BackupId::of_meta_key(key)).collect();
+    if let Err(error) = config::history(&args.state).and_then(|history| history.note_removed(location, &ids)) {
+        console.note(&format!("{error:#}"));
+    }
 }
 
-fn ids(listed: &[Listed]) -> Vec<BackupId> {
-    listed.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect()
+/// What one listing shows, compared with the key, the server and the history. A mistake in the key is told already.
+fn compared(
+    args: &DoctorArgs,
+    store: Arc<dyn Store>,
+    catalog: Option<&Catalog>,
+    (records, console): (&[Record], &Console),
+) -> Vec<Finding> {
+    let key = config::key();
+    let known = key.is_ok();
+    config::remember(&args.state);
+    let vault = Vault {
+        store,
+        key: key.unwrap_or_default(),
+        encrypt: !args.keys.no_encrypt,
+        verify: true,
+        allow_unauthenticated: true,
+    };
+    let ids = catalog.map(|catalog| catalog.entries().iter().map(|entry| entry.id.clone()).collect());
+    let mut findings = if known { look_at_keys(&vault, ids) } else { Vec::new() };
+    // Where it cannot be listed, that is told already.
+    let Some(catalog) = catalog else { return findings };
+    let (now, server) = (Timestamp::now(), super::which::server(&args.server, console));
+    findings.extend(look_ahead(catalog, now));
+    findings.extend(told("other servers' backups", look_beside(&vault, catalog, &server)));
+    if let Ok(history) = config::history(&args.state) {
+        // By which rules backups are kept, the runs know: what they missed is missed.
+        let watch = Watch { history, policy: None };
+        // A new place holds nothing of what the place before it held.
+        let (vault, server, forget) = (&vault, &server, args.forget_missing || args.make_store);
+        let missing = Missing { watch: &watch, vault, catalog, records, server, now, forget };
+        findings.extend(told("missing backups", missing.look()));
+    }
+    findings
+}
+
+fn told(what: &str, found: Result<Vec<Finding>>) -> Vec<Finding> {
+    found.unwrap_or_else(|error| vec![Finding::note(what, format!("cannot be told: {error:#}"), "look at the store")])
 }
 
 fn servers(args: &DoctorArgs) -> Vec<Finding> {

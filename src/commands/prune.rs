@@ -8,6 +8,7 @@ use crate::databases::Databases;
 use crate::error::{Fault, Kind, Result, kind};
 use crate::jobs::prune::{Fate, Judged, Mode, Order, Pruned, Scope, leftovers, prune};
 use crate::leftovers::Leftovers;
+use crate::manifest::BackupId;
 use crate::monitor::Monitor;
 use crate::retention::Policy;
 use crate::shown::Lines;
@@ -98,7 +99,8 @@ fn one(
         (false, false) => Mode::Careful,
     };
     let order = Order { policy, mode, scope: scope.clone(), made: None, now };
-    let pruned = prune(vault, catalog, database, &order, console)?;
+    let going = |ids: &[BackupId]| note_going(args, vault, ids, console);
+    let pruned = prune(vault, catalog, database, &order, &going, console)?;
     let left_behind = match leftovers(vault, catalog, database) {
         Err(error) if kind(&error) == Kind::Denied => {
             console.warn(&format!("what killed runs left cannot be looked for: {error:#}"));
@@ -116,6 +118,14 @@ fn one(
     let kept = if sweep { left_behind.remove(vault.store.as_ref(), console)?.len() } else { left_behind.count() };
     let swept = left_behind.count() - kept;
     Ok(Report { pruned, left_behind, swept })
+}
+
+/// What is removed here is not missed by the schedulers and runs that share the `STATE_DIR`.
+fn note_going(args: &PruneArgs, vault: &Vault, ids: &[BackupId], console: &Console) {
+    let noted = config::history(&args.state).and_then(|history| history.note_removed(&vault.store.location(), ids));
+    if let Err(error) = noted {
+        console.note(&format!("{error:#}"));
+    }
 }
 
 impl Report {

@@ -1,5 +1,6 @@
 //! `pgbk schedule`
 
+mod late;
 mod next;
 mod runs;
 
@@ -16,12 +17,16 @@ use crate::interrupt;
 use crate::jobs::schedule::{Agenda, End, Job, Options, Scheduler};
 use crate::lookout::{self, Lookout};
 use crate::monitor::Monitor;
+use crate::postgres::identity;
 use crate::process::init;
 use crate::record::Task;
 use crate::roster::{self, Post, Roster};
 use crate::run::Proofs;
 use crate::series::Series;
+use crate::status::Source;
+use crate::vault::Server;
 use jiff::{SignedDuration, Timestamp};
+use late::Late;
 use runs::{Runs, Word};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,15 +66,16 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     let mut word = Word { post, bell: None, silent: false };
     // Before anybody looks.
     word.leave(Timestamp::now(), console, |_| {});
-    let lookout = lookout(args, &prepared, state_dir.as_deref(), console);
+    let mut lookout = lookout(args, &prepared, state_dir.as_deref(), console);
     word.bell = lookout.as_ref().map(Lookout::bell);
+    let late = Late::new(state_dir.map(Source::new), lookout.as_mut().and_then(Lookout::notices));
     let proofs = proof.as_ref().map(|plan| Proofs {
         ledger: prepared.ledger(console),
         vault: &prepared.vault,
         plan,
         server: &prepared.plan.settings,
     });
-    let mut work = Runs { backups: prepared.backups(console), proofs, console, skipped: 0, word };
+    let mut work = Runs { backups: prepared.backups(console), proofs, console, skipped: 0, word, late };
     let mut scheduler = Scheduler {
         agenda: agenda(args, jobs, &prepared, console),
         once: args.once,
@@ -141,9 +147,15 @@ fn lookout(args: &ScheduleArgs, prepared: &Prepared, state_dir: Option<&Path>, c
         console.warn("nothing is served on LISTEN: there is no STATE_DIR to tell how backups go");
         return None;
     };
-    let store = prepared.vault.store.clone();
-    let settings = lookout::Settings { addresses, state_dir: state_dir.to_owned(), store, clock: Timestamp::now };
-    Some(Lookout::start(settings))
+    let settings = prepared.plan.settings.clone();
+    Some(Lookout::start(lookout::Settings {
+        addresses,
+        state_dir: state_dir.to_owned(),
+        vault: prepared.vault.clone(),
+        watch: prepared.watch.clone()?,
+        server: Box::new(move || identity::of_server(&settings).map_or(Server::Unasked, Server::of)),
+        clock: Timestamp::now,
+    }))
 }
 
 /// What each schedule is for. One that never comes is a mistake.

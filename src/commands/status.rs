@@ -7,7 +7,7 @@ use crate::console::{Console, bytes};
 use crate::error::Result;
 use crate::record::Task;
 use crate::shown::Lines;
-use crate::status::page::in_words;
+use crate::status::page::{in_words, missing};
 use crate::status::{Database, Source, Status};
 use jiff::Timestamp;
 
@@ -32,10 +32,15 @@ fn text(status: &Status) -> Lines {
         let backups: u64 = shelf.databases.values().map(|total| total.backups).sum();
         let size = bytes(shelf.databases.values().map(|total| total.bytes).sum());
         let looked = in_words(status.at.duration_since(shelf.looked));
-        text.push(format!("{backups} backups, {size} in {} ({looked} ago)", shelf.location));
+        let others: u64 = shelf.others.values().map(|total| total.backups).sum();
+        let beside = if others > 0 { format!(", and {others} of other servers or uploaded") } else { String::new() };
+        text.push(format!("{backups} backups, {size}{beside} in {} ({looked} ago)", shelf.location));
         if let Some(problem) = &shelf.problem {
             text.push(format!("the store cannot be looked into: {problem}"));
         }
+    }
+    for line in missing(status) {
+        text.push(format!("MISSING: {line}"));
     }
     text.append(table(status));
     text

@@ -3,12 +3,14 @@
 mod alert;
 mod beside;
 mod key;
+mod series;
 mod server;
 mod store;
 
 pub use alert::look_at_alerts;
 pub use beside::{look_at_files, look_at_globals};
 pub use key::look_at_keys;
+pub use series::{Missing, look_ahead, look_beside};
 pub use server::look_at_server;
 pub use store::{Cleaning, look_at_leftovers, look_at_store};
 

@@ -85,8 +85,15 @@ struct Payload {
     bytes: u64,
 }
 
-/// Applies the rules to the backups of one database, whose catalog this is.
-pub fn prune(vault: &Vault, catalog: &Catalog, database: &str, order: &Order, monitor: &dyn Monitor) -> Result<Pruned> {
+/// Applies the rules to the backups of one database, whose catalog this is. `going` hears what is to be removed before anything of it goes.
+pub fn prune(
+    vault: &Vault,
+    catalog: &Catalog,
+    database: &str,
+    order: &Order,
+    going: &dyn Fn(&[BackupId]),
+    monitor: &dyn Monitor,
+) -> Result<Pruned> {
     let mut found = survey(vault, catalog)?;
     for (id, found) in &mut found {
         if order.made == Some(id) {
@@ -101,6 +108,10 @@ pub fn prune(vault: &Vault, catalog: &Catalog, database: &str, order: &Order, mo
         return Err(too_many(database, decisions));
     }
     let most = most.is_some();
+    if order.mode != Mode::DryRun {
+        let decisions = groups.iter().flatten();
+        going(&decisions.filter(|one| !one.keeps()).map(|one| one.id.clone()).collect::<Vec<_>>());
+    }
     let mut backups = Vec::with_capacity(found.len());
     for decisions in groups {
         backups.extend(carry_out(vault, decisions, &found, order.mode, monitor)?);

@@ -29,7 +29,8 @@ pub enum Origins {
 }
 
 /// Says whose a backup is, by its own document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Owner {
     /// The server with this system identifier.
     Server(String),

@@ -4,17 +4,18 @@ use super::item::{Item, clash};
 use super::{Ledger, Outcome};
 use crate::alert::Round;
 use crate::databases::Databases;
-use crate::error::Result;
+use crate::error::{Kind, Result, kind};
 use crate::history::share;
 use crate::interrupt;
 use crate::jobs::backup::{Plan, backup, files, globals};
-use crate::manifest::Manifest;
-use crate::monitor::Silent;
+use crate::manifest::{BackupId, Manifest};
+use crate::missed::{Of, REMEDY, Watch, describe, describe_back};
+use crate::monitor::{Monitor, Silent};
 use crate::postgres::control;
-use crate::record::{Cause, Stored, Task};
+use crate::record::{Cause, Record, State, Stored, Task};
 use crate::series::Series;
 use crate::upkeep::Upkeep;
-use crate::vault::Vault;
+use crate::vault::{Catalog, Vault};
 
 pub struct Backups<'a> {
     pub ledger: Ledger<'a>,
@@ -25,6 +26,8 @@ pub struct Backups<'a> {
     pub beside: &'a [Series],
     /// What follows each backup that succeeds.
     pub upkeep: &'a Upkeep,
+    /// Looks for what is missed in the store. None where nothing can be remembered.
+    pub watch: Option<&'a Watch>,
 }
 
 impl Backups<'_> {
@@ -81,25 +84,100 @@ impl Backups<'_> {
     }
 
     fn one(&self, item: &Item, cause: Cause, round: &mut Round) -> Result<Outcome<Manifest>> {
-        self.ledger.written((Task::Backup, cause), item.name(), round, |monitor, record| {
-            let clock = self.ledger.clock;
+        let mut back = None;
+        let outcome = self.ledger.written((Task::Backup, cause), item.name(), round, |monitor, record| {
             // What cannot be read of the history is told by who writes it.
-            let records = self.ledger.history.and_then(|history| history.records(&Silent).ok()).unwrap_or_default();
+            let mut records = self.ledger.history.and_then(|history| history.records(&Silent).ok()).unwrap_or_default();
             share::look(self.vault.store.as_ref(), &records)?;
-            let manifest = match item {
-                Item::Database(name) => {
-                    let plan = Plan { settings: self.plan.settings.for_database(name), ..self.plan.clone() };
-                    backup(self.vault, &plan, clock(), monitor)?
+            let made = self.take(item, monitor);
+            // One listing for all that follows; the one that gave the backup its name is as old as the dump took.
+            let wanted = self.watch.is_some() || made.is_ok() && self.upkeep.is_any();
+            let given_up = made.as_ref().is_err_and(|error| matches!(kind(error), Kind::Busy | Kind::Interrupted(_)));
+            let catalog = (wanted && !given_up).then(|| self.vault.catalog(Some(item.name())));
+            if let Ok(manifest) = &made {
+                if let Some(catalog) = &catalog {
+                    self.keep_up(manifest, catalog, monitor);
                 }
-                Item::Beside(Series::Globals) => globals(self.vault, self.plan, clock(), monitor)?,
-                Item::Beside(Series::Files) => files(self.vault, self.plan, clock(), monitor)?,
-                Item::Clash(series) => return Err(clash(*series)),
-            };
-            self.upkeep.after(self.vault, &manifest, clock(), monitor);
-            record.backup = Some(stored(&manifest, self.vault.store.location()));
-            Ok(manifest)
-        })
+                record.backup = Some(stored(manifest, self.vault.store.location()));
+                let now = (self.ledger.clock)();
+                records.insert(0, Record { state: State::Done, ended: Some(now), ..record.clone() });
+            }
+            if let Some(catalog) = catalog {
+                let server = match &made {
+                    Ok(manifest) => manifest.system_identifier().map(str::to_owned),
+                    Err(_) => last_server(&records, item.name()),
+                };
+                let of = Of { database: item.name(), server: server.as_deref() };
+                back = self.look_around(of, catalog, &records, monitor);
+            }
+            made
+        })?;
+        if let Some(back) = back {
+            self.ledger.monitor.info(&back);
+            round.announce(&outcome.record, &[back]);
+        }
+        Ok(outcome)
     }
+
+    fn take(&self, item: &Item, monitor: &dyn Monitor) -> Result<Manifest> {
+        let clock = self.ledger.clock;
+        match item {
+            Item::Database(name) => {
+                let plan = Plan { settings: self.plan.settings.for_database(name), ..self.plan.clone() };
+                backup(self.vault, &plan, clock(), monitor)
+            }
+            Item::Beside(Series::Globals) => globals(self.vault, self.plan, clock(), monitor),
+            Item::Beside(Series::Files) => files(self.vault, self.plan, clock(), monitor),
+            Item::Clash(series) => Err(clash(*series)),
+        }
+    }
+
+    fn keep_up(&self, made: &Manifest, catalog: &Result<Catalog>, monitor: &dyn Monitor) {
+        let going = |ids: &[BackupId]| self.note_going(ids, monitor);
+        self.upkeep.after(self.vault, catalog, (made, (self.ledger.clock)()), &going, monitor);
+    }
+
+    /// What the rules remove is not missed.
+    fn note_going(&self, ids: &[BackupId], monitor: &dyn Monitor) {
+        let noted = self.ledger.history.map(|history| history.note_removed(&self.vault.store.location(), ids));
+        if let Some(Err(error)) = noted {
+            monitor.warn(&format!("{error:#}"));
+        }
+    }
+
+    /// Tells of backups that are missed; returns what is to be said of those that are there again.
+    fn look_around(
+        &self,
+        of: Of,
+        catalog: Result<Catalog>,
+        records: &[Record],
+        monitor: &dyn Monitor,
+    ) -> Option<String> {
+        let (now, location) = ((self.ledger.clock)(), self.vault.store.location());
+        let watch = self.watch?;
+        let news = match catalog.and_then(|catalog| watch.look_at(self.vault, &catalog, of, records, now)) {
+            // A role that may not list sees nothing.
+            Err(error) if kind(&error) == Kind::Denied => return None,
+            Ok(news) => news,
+            Err(error) => {
+                monitor.warn(&format!("whether backups are missed cannot be told: {error:#}"));
+                return None;
+            }
+        };
+        if let Some(text) = describe(&news.gone, &location) {
+            monitor.announce(&format!("{text}; {REMEDY}"));
+        }
+        if let Some(text) = describe(&news.still, &location) {
+            monitor.warn(&format!("still: {text}"));
+        }
+        describe_back(&news.back, &location, now)
+    }
+}
+
+/// The server that the newest backup that is known here was taken from.
+fn last_server(records: &[Record], database: &str) -> Option<String> {
+    let done = |one: &&Record| one.task == Task::Backup && one.database == database && one.state == State::Done;
+    records.iter().find(done)?.backup.as_ref()?.server.clone()
 }
 
 fn stored(manifest: &Manifest, location: String) -> Stored {
@@ -114,5 +192,8 @@ fn stored(manifest: &Manifest, location: String) -> Stored {
         seconds: manifest.seconds.clone(),
         encrypted: manifest.encryption.is_some(),
         verified: manifest.verified,
+        server: manifest.system_identifier().map(str::to_owned),
+        sequence: manifest.sequence,
+        previous: manifest.previous.clone(),
     }
 }

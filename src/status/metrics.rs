@@ -3,6 +3,7 @@
 use super::{Database, Status, Success};
 use crate::record::State;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -73,18 +74,28 @@ fn proofs(page: &mut Page, databases: &[Database]) {
 }
 
 fn store(page: &mut Page, status: &Status) {
+    page.gauge(
+        "pgbk_store_backups_missing",
+        "Backups that were stored, that pgbk has not removed, and that are gone.",
+        by_database(&status.databases, |one| Some(one.missing.as_ref()?.len() as f64)),
+    );
     let Some(shelf) = &status.store else { return };
     page.gauge("pgbk_store_up", "Whether the last look into the store succeeded.", {
         [(vec![], f64::from(shelf.problem.is_none()))]
     });
     let looked = seconds(shelf.looked);
     page.gauge("pgbk_store_looked_timestamp_seconds", "When the last look was.", [(vec![], looked)]);
-    let totals = || shelf.databases.iter().map(|(name, total)| (vec![("database", name.as_str())], total));
-    page.gauge("pgbk_store_backups", "Backups in the store.", {
-        totals().map(|(labels, total)| (labels, total.backups as f64))
+    let own = || shelf.databases.iter().map(|(name, total)| (vec![("database", name.as_str())], total));
+    page.gauge("pgbk_store_backups", "Backups in the store, of this server's series.", {
+        own().map(|(labels, total)| (labels, total.backups as f64))
     });
     page.gauge("pgbk_store_bytes", "Size of what is stored of them.", {
-        totals().map(|(labels, total)| (labels, total.bytes as f64))
+        own().map(|(labels, total)| (labels, total.bytes as f64))
+    });
+    let names = shelf.databases.keys().chain(shelf.others.keys()).collect::<BTreeSet<_>>();
+    page.gauge("pgbk_store_other_backups", "Backups beside them: other servers', uploads, and what cannot be read.", {
+        let count = |name: &String| shelf.others.get(name).map_or(0, |total| total.backups);
+        names.into_iter().map(move |name| (vec![("database", name.as_str())], count(name) as f64))
     });
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Database, Status};
 use crate::console::bytes;
+use crate::missed::describe;
 use crate::record::{Proven, Record, State, Task};
 use crate::roster::EVERY;
 use crate::shelf::Shelf;
@@ -195,8 +196,12 @@ fn stored(shelf: &Shelf, status: &Status) -> Markup {
             @if let Some(problem) = &shelf.problem {
                 p class="bad" { "The store cannot be looked into: " (problem) }
             }
+            @for text in missing(status) { p class="bad" { bdi { (text) } } }
             @for (name, total) in &shelf.databases {
                 p { bdi { (name) } ": " (total.backups) " in " (bytes(total.bytes)) }
+            }
+            @for (name, total) in &shelf.others {
+                p class="quiet" { bdi { (name) } ": beside them " (total.backups) " in " (bytes(total.bytes)) ", of other servers, uploaded, or not readable" }
             }
             @if shelf.databases.is_empty() && shelf.problem.is_none() { p class="quiet" { "none yet" } }
             @if !shelf.newest.is_empty() {
@@ -215,6 +220,12 @@ fn stored(shelf: &Shelf, status: &Status) -> Markup {
             }
         }
     }
+}
+
+/// What is missed, in a line for each database.
+pub fn missing(status: &Status) -> impl Iterator<Item = String> {
+    let missing = status.databases.iter().filter_map(|one| one.missing.as_deref());
+    missing.filter_map(|missing| describe(missing, "the store"))
 }
 
 fn moment(at: Timestamp, status: &Status) -> String {

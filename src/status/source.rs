@@ -1,8 +1,9 @@
 //! Where a status comes from: `STATE_DIR` alone.
 
-use super::{Facts, Status};
+use super::{Facts, Status, health};
 use crate::error::Result;
 use crate::history::{History, Known};
+use crate::missed::sights;
 use crate::monitor::Monitor;
 use crate::roster;
 use crate::shelf::Shelf;
@@ -21,9 +22,19 @@ impl Source {
     }
 
     pub fn status(&mut self, now: Timestamp, monitor: &dyn Monitor) -> Result<Status> {
+        self.facts(now, monitor).map(Status::of)
+    }
+
+    /// Returns that a database's backups are overdue, and since when. None: they are not, or the last run failed, which is another thing.
+    pub fn overdue(&mut self, database: &str, now: Timestamp, monitor: &dyn Monitor) -> Result<Option<String>> {
+        Ok(health::overdue(database, &self.facts(now, monitor)?))
+    }
+
+    fn facts(&mut self, now: Timestamp, monitor: &dyn Monitor) -> Result<Facts> {
         let records = self.history.renewed(&mut self.known, monitor)?;
         let past = self.history.past();
         let seen = roster::look(&self.state_dir)?;
-        Ok(Status::of(Facts { now, seen, records, past, shelf: Shelf::read(&self.state_dir) }))
+        let (shelf, sights) = (Shelf::read(&self.state_dir), sights(&self.state_dir));
+        Ok(Facts { now, seen, records, past, shelf, sights })
     }
 }

@@ -25,6 +25,9 @@ fn record(database: &str, state: State, began: &str, ended: Option<&str>) -> Rec
             seconds: Default::default(),
             encrypted: true,
             verified: crate::manifest::Verified::ReadBack,
+            server: None,
+            sequence: 0,
+            previous: None,
         });
     }
     if state == State::Failed {
@@ -59,7 +62,14 @@ fn seen(entries: Vec<Entry>, now: Timestamp) -> Seen {
 fn status(now: &str, entry: Entry, mut records: Vec<Record>) -> Status {
     records.reverse();
     let now = at(now);
-    Status::of(Facts { now, seen: Some(seen(vec![entry], now)), records, past: Past::default(), shelf: None })
+    Status::of(Facts {
+        now,
+        seen: Some(seen(vec![entry], now)),
+        records,
+        past: Past::default(),
+        shelf: None,
+        sights: Vec::new(),
+    })
 }
 
 /// Hourly, of the database `shop`.
@@ -152,7 +162,8 @@ fn a_scheduler_that_ended_or_hangs_is_unhealthy_whatever_it_made() {
         let mut seen = seen(vec![entry("@hourly", "shop")], now);
         change(&mut seen);
         let records = vec![done("shop", "02:00", "02:10")];
-        Status::of(Facts { now, seen: Some(seen), records, past: Past::default(), shelf: None }).line()
+        Status::of(Facts { now, seen: Some(seen), records, past: Past::default(), shelf: None, sights: Vec::new() })
+            .line()
     };
     assert_eq!(line(|_| {}), "healthy");
     assert_eq!(line(|seen| seen.life = Life::Gone), "the scheduler is not running");

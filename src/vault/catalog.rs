@@ -43,7 +43,8 @@ impl Vault {
 }
 
 impl Catalog {
-    fn of(mut objects: Vec<Listed>) -> Catalog {
+    /// Returns what these objects are as backups.
+    pub fn of(mut objects: Vec<Listed>) -> Catalog {
         objects.sort_by(|one, other| one.key.cmp(&other.key));
         let pins: BTreeSet<BackupId> = objects.iter().filter_map(|object| BackupId::of_pin_key(&object.key)).collect();
         let mut entries: Vec<Entry> = objects
@@ -76,6 +77,11 @@ impl Catalog {
     pub fn bytes(&self, key: &str) -> Option<u64> {
         let at = self.objects.binary_search_by(|object| object.key.as_str().cmp(key)).ok()?;
         self.objects.get(at).map(|object| object.bytes)
+    }
+
+    /// Returns the keys of all objects, backup or not.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.objects.iter().map(|object| object.key.as_str())
     }
 
     /// Returns the databases that have backups here, each once.

@@ -263,7 +263,7 @@ fn holds(history: &History) {
 
     let scope = Scope::Of(Server::Unasked);
     let order = Order { policy: &policy, mode: history.mode, scope, made: None, now: now() };
-    let outcome = prune(&vault, &vault.catalog(Some("app")).unwrap(), "app", &order, &Silent);
+    let outcome = prune(&vault, &vault.catalog(Some("app")).unwrap(), "app", &order, &|_| (), &Silent);
     let after = store.list("").expect("list");
     let gone: BTreeSet<String> = keys(&before).difference(&keys(&after)).cloned().collect();
     // Nothing that is left was written anew, and nothing came.

@@ -18,8 +18,8 @@ fn commands<'a>(
     script: &'a str,
 ) -> Vec<(Vec<&'a str>, usize)> {
     vec![
-        // One gives the name. What follows a dump of hours wants to know what is there then: one more, for tags and rules together.
-        (vec!["backup", name], 1),
+        // One gives the name. What follows a dump of hours wants to know what is there then: one more, for tags, rules, and what is missed.
+        (vec!["backup", name], 2),
         (vec!["backup", name, "--keep-last", "9"], 2),
         (vec!["list"], 1),
         (vec!["list", "--database", name], 1),

@@ -1,5 +1,6 @@
 //! What the scheduler starts: runs, and word of them for whoever asks how backups go.
 
+use super::late::Late;
 use crate::console::{Console, bytes};
 use crate::databases::Databases;
 use crate::error::{Fault, Result};
@@ -21,6 +22,7 @@ pub struct Runs<'a> {
     /// Runs that did not take place because one of the same database was going, since the start.
     pub skipped: usize,
     pub word: Word,
+    pub late: Late,
 }
 
 /// Word of what is going on, for others. A backup does not depend on it.
@@ -54,6 +56,7 @@ impl Work for Runs<'_> {
                 entry.next = *next;
             }
         });
+        self.late.tell(self.backups.ledger.alerts, now, self.console);
     }
 
     fn run(&mut self, start: &Start) -> Result<Worked> {
@@ -96,6 +99,7 @@ impl Runs<'_> {
             Ok(manifest) => console.info(&line(manifest)),
             Err(error) => console.tell(error),
         })?;
+        self.late.took(&outcomes);
         let busy = outcomes.iter().filter(|outcome| outcome.is_skipped()).count();
         self.count(busy);
         Ok(outcomes)
