@@ -28,7 +28,7 @@ pub fn of_server(settings: &Settings) -> Result<Option<String>> {
 fn identifier(client: &mut Client) -> Option<String> {
     let answer = client.simple_query("SELECT system_identifier FROM pg_catalog.pg_control_system()").ok()?;
     answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => cell(&row, 0).map(str::to_owned),
+        SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
         _ => None,
     })
 }
