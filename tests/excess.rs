@@ -67,7 +67,7 @@ fn proper(kind: u8, number: usize) -> Vec<u8> {
         b'S' => format!("p{number}\0{long}\0").into_bytes(),
         b'N' => format!("SNOTICE\0VNOTICE\0C00000\0M{long}\0\0").into_bytes(),
         b'E' => b"SERROR\0VERROR\0C58000\0Mas planned\0\0".to_vec(),
-        b'A' => [&[0; 4][..], b"channel\0", long[..7000].as_bytes(), b"\0"].concat(),
+        b'A' => [&[0; 4][..], b"channel\0", &long.as_bytes()[..7000], b"\0"].concat(),
         b'T' | b't' => vec![0; 2],
         b'D' => [&[0, 1][..], &8000_u32.to_be_bytes(), long.as_bytes()].concat(),
         b'C' => b"COPY 3\0".to_vec(),

@@ -26,8 +26,10 @@ static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 
 /// What earlier processes have kept, as it was when it was first looked for.
 static RING: OnceLock<Option<Ring>> = OnceLock::new();
+/// A salt, and what was derived with it.
+type Fresh = ([u8; 8], Zeroizing<[u8; 48]>);
 /// What was derived here and is not kept yet.
-static FRESH: Mutex<Vec<([u8; 8], Zeroizing<[u8; 48]>)>> = Mutex::new(Vec::new());
+static FRESH: Mutex<Vec<Fresh>> = Mutex::new(Vec::new());
 
 /// Returns PBKDF2-HMAC-SHA256 of the password, as `openssl enc -pbkdf2` cuts it: 32 bytes of key, 16 of IV. With a signal it is left
 /// to itself: on a busy host even one derivation may outlast the time that a run has to end in.
