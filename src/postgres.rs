@@ -11,6 +11,7 @@ mod contents;
 pub mod control;
 pub mod dump;
 pub mod globals;
+mod hurried;
 pub mod identity;
 mod keepalive;
 mod line;

@@ -4,6 +4,7 @@ use crate::error::{Fault, Result};
 use crate::manifest::{Manifest, Table};
 use crate::monitor::Monitor;
 use crate::postgres::dump;
+use crate::postgres::preamble;
 use crate::postgres::settings::Settings;
 use crate::postgres::tools;
 use crate::process::ChildReader;
@@ -37,6 +38,7 @@ pub fn recount(
     if let Some(server) = server.filter(|_| manifest.pgbk >= 2) {
         session.insert("client_encoding".to_owned(), server.encoding.as_str().to_owned());
     }
+    session.extend(preamble::unhurried(server_major));
     let environment = scratch.with_session(&session).child_environment()?;
     let mut arguments = dump::again(&manifest.dump.arguments)?;
     if manifest.server.as_ref().is_some_and(|server| server.in_recovery) {

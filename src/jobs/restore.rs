@@ -117,6 +117,7 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
     }
     lacking(&manifest.requires, plan)?;
     properties::shape(manifest, plan, &target)?;
+    properties::permitted(plan, &target)?;
     Ok(target)
 }
 

@@ -3,10 +3,11 @@
 use super::apart::Apart;
 use super::cell::cell;
 use super::child::CONNECT_TIMEOUT;
+use super::hurried;
 use super::keepalive;
 use super::parameters::variable;
 use super::passfile::Found;
-use super::preamble::{self, Before};
+use super::preamble::Before;
 use super::refusal::{self, Place};
 use super::settings::{Endpoint, Settings};
 use super::tls::{self, Mode};
@@ -205,11 +206,7 @@ impl Plan<'_> {
         // The limit is for the whole way in, not for the first packet only; and a signal must end the wait.
         let (tls, direct) = (self.tls.clone(), self.direct);
         let connector = Connector { tls, transport, direct, at: endpoint.to_string() };
-        let connecting = Apart::begin(move || {
-            let mut client = config.connect(connector)?;
-            let before = preamble::send(&mut client)?;
-            Ok((client, before))
-        });
+        let connecting = Apart::begin(move || hurried::open(&config, &connector));
         let begun = Instant::now();
         loop {
             if let Some(connected) = connecting.within(interrupt::TICK)? {

@@ -102,7 +102,7 @@ impl Control {
     /// The settings for `pg_dump`, which lead to the very server of this connection. What its session then writes text by is noted in
     /// [`Control::server`]: a pool may take no settings with a connection, and then the text is as the role and the database have it.
     pub fn for_dump(&mut self) -> Result<Settings> {
-        let wanted = self.settings.with_session(&preamble::for_writing());
+        let wanted = self.settings.with_session(&preamble::for_writing(self.server.major));
         let (settings, opened) = match wanted.open(APPLICATION) {
             Err(error) if kind(&error) == Kind::Usage => (self.settings.clone(), self.settings.open(APPLICATION)?),
             opened => (wanted, opened?),

@@ -40,6 +40,14 @@ const READ: [&str; 7] = [
     "restrict_nonsystem_relation_kind",
 ];
 
+/// Limits of time, which would end what takes long, and the major version that brought each; the newest last.
+pub(super) const LIMITS: [(&str, u32); 4] = [
+    ("statement_timeout", 0),
+    ("idle_in_transaction_session_timeout", 0),
+    ("idle_session_timeout", 14),
+    ("transaction_timeout", 17),
+];
+
 /// Without any name that is looked up in the path, so that it is safe whatever that is.
 const EMPTY: &str = "SELECT pg_catalog.set_config('search_path', '', false)";
 
@@ -82,11 +90,25 @@ const FIXED: &[(&str, &str)] = &[
 ];
 
 /// The same for a superuser alone; nobody else may set these, and a value that is not theirs was given to them by one.
-const FIXED_BY_SUPERUSERS: &[(&str, &str)] = &[("session_replication_role", "origin")];
+const FIXED_BY_SUPERUSERS: &[(&str, &str)] = &[
+    ("session_replication_role", "origin"),
+    // While one of these is on in a session, the server takes no other one of them for a database either.
+    ("log_parser_stats", "off"),
+    ("log_planner_stats", "off"),
+    ("log_executor_stats", "off"),
+    ("log_statement_stats", "off"),
+];
 
-/// Returns the settings for a session of `pg_dump`.
-pub(super) fn for_writing() -> BTreeMap<String, String> {
-    WRITTEN.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+/// Returns the settings for a session of `pg_dump` on a server of this version.
+pub(super) fn for_writing(server_major: u32) -> BTreeMap<String, String> {
+    let fixed = WRITTEN.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    fixed.chain(unhurried(server_major)).collect()
+}
+
+/// Returns what lifts the limits of time for a session of any program on a server of this version.
+pub fn unhurried(server_major: u32) -> BTreeMap<String, String> {
+    let known = LIMITS.iter().filter(|(_, since)| server_major >= *since);
+    known.map(|(name, _)| ((*name).to_owned(), "0".to_owned())).collect()
 }
 
 /// Returns the settings for a session of `pg_restore` on a server of this version.
@@ -94,7 +116,7 @@ pub fn for_reading(server_major: u32) -> BTreeMap<String, String> {
     // That it is there in the newest releases of the majors before is no reason to rely on it.
     let known = |name: &str| name != "restrict_nonsystem_relation_kind" || server_major >= 18;
     let read = FIXED.iter().filter(|(name, _)| READ.contains(name) && known(name));
-    read.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    read.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).chain(unhurried(server_major)).collect()
 }
 
 /// Tells a new connection all of it, in one message: a server that does not take the whole takes nothing, and the connection fails.

@@ -1,6 +1,7 @@
 //! What belongs to a database itself: read with the dump's snapshot, given to the database that a backup is restored into.
 
 mod changes;
+mod forbidden;
 mod own;
 
 pub use changes::Rules;

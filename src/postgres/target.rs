@@ -4,7 +4,7 @@ use super::apart::{self, Apart};
 use super::cell::cell;
 use super::contents;
 use super::load::{Missing, missing};
-use super::properties;
+use super::properties::{self, Own};
 use super::refusal;
 use super::settings::Settings;
 use super::shape::{Lacking, Shape};
@@ -68,6 +68,26 @@ impl Target {
         };
         let (database, server_major) = (database.to_owned(), number / 10_000);
         Ok(Target { database, server_major, system_identifier, state, role, properties })
+    }
+
+    /// Fails where this role may not make the database, or may not give it what it is to have.
+    pub fn may_be_made(&self, settings: &Settings, own: Option<&Own>) -> Result<()> {
+        let (settings, own, name, role) = (settings.clone(), own.cloned(), self.database.clone(), self.role.clone());
+        apart::ask(move || {
+            let mut client = maintenance(&settings)?;
+            let query = "SELECT rolsuper OR rolcreatedb FROM pg_catalog.pg_roles WHERE rolname = current_user";
+            if one(&mut client, query)?.as_deref() != Some("t") {
+                let message = format!("database \"{name}\" does not exist, and role \"{role}\" may not create it");
+                let hint =
+                    "create it yourself, connect as a role that may (DB_USER), or let this one: ALTER ROLE … CREATEDB";
+                return Err(Fault::failed(message).hint(hint).into());
+            }
+            let Some(own) = own else { return Ok(()) };
+            let mut transaction = client.transaction()?;
+            let forbidden = own.forbidden(&mut transaction)?;
+            transaction.rollback()?;
+            own.must_not_be_refused(&forbidden)
+        })?
     }
 
     pub fn create(&self, settings: &Settings, shape: &Shape) -> Result<()> {

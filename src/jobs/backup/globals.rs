@@ -36,7 +36,7 @@ pub fn globals(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor
 
     monitor.begin(&format!("backup {}", name.id), None);
     let mut deposit = vault.begin(name, Format::Plain, plan.compression, 0)?;
-    let environment = control.settings().child_environment()?;
+    let environment = control.for_dump()?.child_environment()?;
     let child = ChildReader::spawn(&pg_dumpall.path, &arguments, &environment, plan.stall)?;
     let dumped = child.when_stalled(STALLED).through(|dump| store(dump, &mut deposit, monitor))?;
     let warnings = dumped.1.tell(monitor);

@@ -75,6 +75,22 @@ pub(super) fn shape(manifest: &Manifest, plan: &Plan, target: &Target) -> Result
     }
 }
 
+/// Refuses what the role may not do, as far as the server says so without being changed. Whoever is asked next must not say yes to what
+/// cannot be.
+pub(super) fn permitted(plan: &Plan, target: &Target) -> Result<()> {
+    if plan.loader.is_some() {
+        return Ok(());
+    }
+    let own = plan.own.as_ref().filter(|own| own.rules.is_some());
+    match target.state {
+        State::Missing => target.may_be_made(&plan.settings, own),
+        State::Empty | State::Holds(_) => {
+            let settings = plan.settings.for_database(&plan.database);
+            own.map_or(Ok(()), |own| attempt(own, &settings).map(drop))
+        }
+    }
+}
+
 /// What takes the place of what is lacking.
 fn instead(lacking: &Lacking) -> Vec<String> {
     let locale = lacking.locale.as_ref().map(|locale| {

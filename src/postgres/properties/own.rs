@@ -2,7 +2,7 @@
 
 use super::changes::{self, Change, Rules};
 use super::{read, rows, said};
-use crate::error::{Fault, Result};
+use crate::error::Result;
 use crate::manifest::Properties;
 use crate::manifest::properties::{Name, Party, SettingName};
 use crate::postgres::cell::cell;
@@ -41,14 +41,7 @@ impl Own {
         let mut trial = transaction.transaction().map_err(|error| said(&error))?;
         let (_, refused) = self.give(&mut trial, rules)?;
         trial.rollback().map_err(|error| said(&error))?;
-        if refused.is_empty() {
-            return Ok(settings);
-        }
-        let message =
-            format!("database \"{}\" cannot be given what the source has: {}", self.database, refused.join("; "));
-        Err(Fault::failed(message)
-            .hint("connect as a role that may (DB_USER), or leave them out: --no-owner --no-privileges, or --no-properties for all of them")
-            .into())
+        self.must_not_be_refused(&refused).map(|()| settings)
     }
 
     /// Gives the database its properties.
@@ -131,7 +124,11 @@ impl Own {
     }
 
     /// Leaves out what this server cannot have whoever asks, and what nobody vouches for.
-    fn possible(&self, transaction: &mut Transaction<'_>, rules: Rules) -> Result<(Properties, Vec<String>)> {
+    pub(super) fn possible(
+        &self,
+        transaction: &mut Transaction<'_>,
+        rules: Rules,
+    ) -> Result<(Properties, Vec<String>)> {
         let mut wanted = self.wanted.clone();
         let mut skipped = Vec::new();
         let roles = names(transaction, "SELECT rolname FROM pg_catalog.pg_roles")?;
@@ -166,7 +163,10 @@ fn make(transaction: &mut Transaction<'_>, change: Change, done: &mut Done, refu
 }
 
 /// Runs statements, all of them or none. A refusal by the server leaves the transaction as it was.
-fn attempt(transaction: &mut Transaction<'_>, statements: &[String]) -> Result<std::result::Result<(), Refusal>> {
+pub(super) fn attempt(
+    transaction: &mut Transaction<'_>,
+    statements: &[String],
+) -> Result<std::result::Result<(), Refusal>> {
     let mut inner = transaction.transaction().map_err(|error| said(&error))?;
     for statement in statements {
         // As one statement, whatever the server finds in it.
@@ -186,7 +186,7 @@ fn names(transaction: &mut Transaction<'_>, query: &str) -> Result<BTreeSet<Stri
     Ok(rows.iter().filter_map(|row| row.try_get(0).ok().flatten()).map(str::to_owned).collect())
 }
 
-fn version(transaction: &mut Transaction<'_>) -> Result<u32> {
+pub(super) fn version(transaction: &mut Transaction<'_>) -> Result<u32> {
     let rows = rows(transaction, "SHOW server_version_num")?;
     Ok(rows.first().and_then(|row| cell(row, 0)).unwrap_or_default().parse()?)
 }
