@@ -125,7 +125,7 @@ impl World {
 
     /// One thing that happens rightly.
     fn go_on(&mut self, random: &mut Random) {
-        self.now = self.now + SignedDuration::from_mins(1 + random.below(600) as i64);
+        self.now += SignedDuration::from_mins(1 + random.below(600) as i64);
         match random.below(10) {
             0..=4 => {
                 self.back_up(true);
@@ -178,7 +178,7 @@ fn a_newest_backup_that_is_taken_and_an_emptied_store_are_always_missed() {
         for _ in 0..random.below(40) {
             world.go_on(&mut random);
         }
-        world.now = world.now + SignedDuration::from_mins(1);
+        world.now += SignedDuration::from_mins(1);
         world.back_up(true);
         let looked = random.below(2) == 0;
         if looked {
@@ -194,7 +194,7 @@ fn a_newest_backup_that_is_taken_and_an_emptied_store_are_always_missed() {
             false => drop(world.there.remove(&newest)),
         }
         // By a look right then, or by that of the next run.
-        world.now = world.now + SignedDuration::from_mins(1 + random.below(3000) as i64);
+        world.now += SignedDuration::from_mins(1 + random.below(3000) as i64);
         if random.below(2) == 0 {
             world.back_up(true);
         }
