@@ -25,6 +25,8 @@ AREAS = [
     ("lost", "answers lost at every request of a backup, by kind of ETag: done, or told with nothing half there", "", 300, "cargo test --test store"),
     ("endless", "answers of a store without an end, in bounded memory", "", 18, "cargo test --test store"),
     ("network", "bad lines, by a proxy: healed, or refused without a trace", "", 7, "cargo test --test network"),
+    ("clocks", "clocks that were off by up to 20 years, and jumped: the last run is stored and is the latest, or is named", "", 2_000, "cargo test --test series"),
+    ("servers", "servers in one folder: none removed, restored or counted what is another's", "", 2_000, "cargo test --test series"),
     ("kills", "`kill -9` in the midst of a backup", "", 200, "cargo test --test kill"),
     ("flips", "flipped bits", "", 10_000, "cargo test --test damage"),
     ("forgeries", "truncations, swaps, replays, downgrades, foreign keys", "", 1_000, "cargo test --test damage"),

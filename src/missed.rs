@@ -126,8 +126,14 @@ impl Look<'_> {
         let sequence = |id: &BackupId| sequences.get(id).copied().unwrap_or(0);
         let mut ids: BTreeSet<&BackupId> = self.known.iter().map(|one| &one.id).chain(self.there).collect();
         ids.retain(|id| !self.removed.contains(id));
-        let candidate =
-            |id: &BackupId| Candidate { id: id.clone(), sequence: sequence(id), held: Vec::new(), trouble: None };
+        let candidate = |id: &BackupId| Candidate {
+            id: id.clone(),
+            server: None,
+            sequence: sequence(id),
+            proven: false,
+            held: Vec::new(),
+            trouble: None,
+        };
         let candidates: Vec<Candidate> = ids.into_iter().map(candidate).collect();
         let decisions = policy.decide(&candidates, self.now);
         Some(decisions.into_iter().filter(|one| one.keeps()).map(|one| one.id).collect())

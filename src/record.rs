@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::manifest::{BackupId, Verified};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// One database in one run. `pgbk history` shows it, alerts and metrics are made of it.
@@ -123,6 +123,27 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
     pub exit_code: u8,
+}
+
+/// Returns what was proven by a restore, and when it was last. The records come newest first. What was found damaged since is proven no
+/// more.
+pub fn proofs(records: &[Record]) -> BTreeMap<BackupId, Timestamp> {
+    const DAMAGED: u8 = 3;
+    let mut seen = BTreeSet::new();
+    let mut proofs = BTreeMap::new();
+    for record in records.iter().filter(|record| record.task == Task::Verify) {
+        let (Some(proof), Some(ended)) = (&record.proof, record.ended) else { continue };
+        // The last that was found out counts; what kept a proof from being tried says nothing.
+        let done = match &record.problem {
+            None if record.state == State::Done => true,
+            Some(problem) if problem.exit_code == DAMAGED => false,
+            _ => continue,
+        };
+        if seen.insert(&proof.id) && done {
+            proofs.insert(proof.id.clone(), ended);
+        }
+    }
+    proofs
 }
 
 impl Record {

@@ -1,13 +1,16 @@
 //! Which backups of one database stay: rules, the backups that there are, and the time, made into a decision for each.
 //!
 //! Only good backups count, and only those of the past: what is damaged, or is dated ahead of now, takes no place that a rule has to
-//! give, and stays. The newest good one stays whatever the rules say.
+//! give, and stays. The newest good one stays whatever the rules say, so does that of each
+//! server whose backups are judged together, and the newest that a restore has proven.
 
 use crate::error::{Fault, Result};
 use crate::manifest::BackupId;
+use crate::manifest::lineage::short;
 use crate::manifest::order::places;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
+use std::collections::BTreeSet;
 
 /// How many backups, and for how long. 0 is no rule.
 #[derive(Debug, Clone, Default)]
@@ -35,8 +38,12 @@ pub struct Policy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     pub id: BackupId,
+    /// The server that made it; None where its document names none.
+    pub server: Option<String>,
     /// Its place in its series; 0 where its document does not tell.
     pub sequence: u64,
+    /// Whether a restore has proven it.
+    pub proven: bool,
     /// Why it stays whatever the rules say, beside taking its place among them.
     pub held: Vec<String>,
     /// What is wrong with it; None for a good one.
@@ -93,7 +100,13 @@ impl Policy {
         let counted: Vec<usize> = (0..decisions.len()).filter(|at| !decisions[*at].keeps()).collect();
         let times: Vec<Zoned> =
             counted.iter().map(|at| sorted[*at].id.taken_at().to_zoned(self.zone.clone())).collect();
-        let reasons = self.reasons(&times);
+        let mut reasons = self.reasons(&times);
+        let servers: Vec<Option<&str>> = counted.iter().map(|at| sorted[*at].server.as_deref()).collect();
+        newest_of_each(&servers, &mut reasons);
+        // What is newer may turn out to be worth nothing.
+        if let Some(at) = counted.iter().position(|at| sorted[*at].proven) {
+            reasons[at].push("last proven".to_owned());
+        }
         for (at, reasons) in counted.into_iter().zip(reasons) {
             decisions[at].reasons = [reasons, sorted[at].held.clone()].concat();
         }
@@ -137,6 +150,22 @@ impl Policy {
             if since.as_ref().is_none_or(|since| time >= since) {
                 reasons.push(format!("within {span:#}"));
             }
+        }
+    }
+}
+
+/// The newest of each server stays where several have made one series: the one that was gone on with may back up still, and what it
+/// makes must not crowd out the newest of the other.
+fn newest_of_each(servers: &[Option<&str>], reasons: &mut [Vec<String>]) {
+    let mut seen = BTreeSet::new();
+    if servers.iter().collect::<BTreeSet<_>>().len() < 2 {
+        return;
+    }
+    for (server, reasons) in servers.iter().zip(reasons) {
+        if let Some(server) = server
+            && seen.insert(server)
+        {
+            reasons.push(format!("newest of server …{}", short(server)));
         }
     }
 }

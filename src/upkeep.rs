@@ -9,6 +9,7 @@ use crate::retention::Policy;
 use crate::vault::{Catalog, Server, Vault};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
 
 #[derive(Debug, Clone)]
 pub struct Upkeep {
@@ -31,12 +32,13 @@ impl Upkeep {
     }
 
     /// The backup stands whatever happens here: trouble is a warning. The catalog was made after the backup: the one that gave it its name is as
-    /// old as the dump took. What the rules remove is told to `going` before it goes.
+    /// old as the dump took. `proven` is what was proven by a restore. What the rules remove is told to `going` before it goes.
     pub fn after(
         &self,
         vault: &Vault,
         catalog: &Result<Catalog>,
         (made, now): (&Manifest, Timestamp),
+        proven: &BTreeSet<BackupId>,
         going: &dyn Fn(&[BackupId]),
         monitor: &dyn Monitor,
     ) {
@@ -45,7 +47,7 @@ impl Upkeep {
         }
         if let Some(policy) = &self.retention {
             let scope = Scope::Of(server_of(made));
-            let order = Order { policy, mode: Mode::Careful, scope, made: Some(&made.id), now };
+            let order = Order { policy, mode: Mode::Careful, scope, made: Some(&made.id), proven, now };
             let pruned = match catalog {
                 Ok(catalog) => prune(vault, catalog, &made.database, &order, going, monitor),
                 Err(error) => return warn("retention", error, monitor),

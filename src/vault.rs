@@ -2,6 +2,7 @@
 //!
 //! Payload first, `.meta` last, and only a `.meta` makes a backup; what is read back is authenticated before it is believed.
 
+mod adopt;
 mod budget;
 pub mod catalog;
 mod check;
@@ -13,9 +14,11 @@ pub mod newest;
 mod pin;
 mod publish;
 mod readers;
+mod walk;
 
+pub use adopt::Adopt;
 pub use catalog::{Catalog, Entry};
-pub use name::{Adopt, Name, Taking};
+pub use name::{Name, Taking};
 pub use newest::{Asker, Latest, Server, server_of};
 
 use crate::error::{Fault, Kind, Result, kind};

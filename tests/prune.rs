@@ -22,6 +22,7 @@ use pgbk::secret::Secret;
 use pgbk::store::memory::Memory;
 use pgbk::upkeep::Upkeep;
 use pgbk::vault::Vault;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -380,7 +381,7 @@ fn a_server_whose_clock_is_a_little_ahead_costs_no_backup_too_few_or_too_many() 
         daily(&vault, "shop", "2024-03", 3);
         let newest = made(&vault, "shop", taken_at);
         let made = vault.manifest(&newest).expect("a manifest").0;
-        upkeep.after(&vault, &vault.catalog(Some(&made.database)), (&made, now), &|_| (), &Silent);
+        upkeep.after(&vault, &vault.catalog(Some(&made.database)), (&made, now), &BTreeSet::new(), &|_| (), &Silent);
         let ids = vault.ids(None).expect("ids");
         assert_eq!((ids.len(), ids.last()), (left, Some(&newest)), "{taken_at}");
     }

@@ -8,7 +8,7 @@ use crate::keys::KeyNote;
 use crate::manifest::lineage::short;
 use crate::manifest::{BackupId, Manifest, Origin, extension};
 use crate::monitor::{Monitor, Silent};
-use crate::record::{State, Task};
+use crate::record;
 use crate::shown::Lines;
 use crate::vault::{Entry, Vault, guard};
 use jiff::Timestamp;
@@ -94,14 +94,7 @@ fn rows(vault: &Vault, args: &ListArgs) -> Result<Vec<Row>> {
 /// When each backup was last proven by a restore, as far as this host's records tell; the list itself comes from the store alone.
 fn proofs(args: &ListArgs) -> BTreeMap<BackupId, Timestamp> {
     let records = config::history(&args.state).and_then(|history| history.records(&Silent)).unwrap_or_default();
-    let mut proofs = BTreeMap::new();
-    for record in records.into_iter().filter(|record| record.task == Task::Verify && record.state == State::Done) {
-        if let (Some(proof), Some(ended)) = (record.proof, record.ended) {
-            // The newest comes first.
-            proofs.entry(proof.id).or_insert(ended);
-        }
-    }
-    proofs
+    record::proofs(&records)
 }
 
 fn document(row: &Row, now: Timestamp) -> Value {

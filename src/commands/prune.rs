@@ -9,12 +9,14 @@ use crate::error::{Fault, Kind, Result, kind};
 use crate::jobs::prune::{Fate, Judged, Mode, Order, Pruned, Scope, leftovers, prune};
 use crate::leftovers::Leftovers;
 use crate::manifest::BackupId;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Silent};
+use crate::record;
 use crate::retention::Policy;
 use crate::shown::Lines;
 use crate::vault::{Catalog, Server, Vault};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What is younger may belong to a backup that is being made.
@@ -24,7 +26,7 @@ pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     let policy = config::policy(&args.retention, &config::zone(&args.zone)?)?;
     let vault = config::vault(&args.store, &args.keys, &args.state)?;
     let (databases, whole) = databases(args, &vault)?;
-    let scope = scope(args, console);
+    let whose = Whose { policy, scope: scope(args, console), proven: proven(args) };
     let mut documents = Vec::new();
     let mut failed = false;
     for database in &databases {
@@ -32,7 +34,7 @@ pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
             Some(whole) => Ok(whole.of_database(database)),
             None => vault.catalog(Some(database)),
         };
-        match catalog.and_then(|catalog| one(args, &vault, (database, &catalog), (&policy, &scope), console)) {
+        match catalog.and_then(|catalog| one(args, &vault, (database, &catalog), &whose, console)) {
             Ok(report) => {
                 if !args.json {
                     console.text(&report.text(args))?;
@@ -79,17 +81,30 @@ struct Report {
 fn scope(args: &PruneArgs, console: &Console) -> Scope {
     match args.whose.as_deref() {
         None => Scope::Of(server(&args.server, console)),
-        Some("all") => Scope::Of(Server::Unasked),
+        Some("all") => Scope::All,
         Some("none") => Scope::Nobody,
         Some(identifier) => Scope::Of(Server::Named(identifier.to_owned())),
     }
+}
+
+/// What was proven by a restore, as far as this host's records tell.
+fn proven(args: &PruneArgs) -> BTreeSet<BackupId> {
+    let records = config::history(&args.state).and_then(|history| history.records(&Silent)).unwrap_or_default();
+    record::proofs(&records).into_keys().collect()
+}
+
+/// What holds for every database.
+struct Whose {
+    policy: Policy,
+    scope: Scope,
+    proven: BTreeSet<BackupId>,
 }
 
 fn one(
     args: &PruneArgs,
     vault: &Vault,
     (database, catalog): (&str, &Catalog),
-    (policy, scope): (&Policy, &Scope),
+    whose: &Whose,
     console: &Console,
 ) -> Result<Report> {
     let now = Timestamp::now();
@@ -98,7 +113,8 @@ fn one(
         (false, true) => Mode::Force,
         (false, false) => Mode::Careful,
     };
-    let order = Order { policy, mode, scope: scope.clone(), made: None, now };
+    let Whose { policy, scope, proven } = whose;
+    let order = Order { policy, mode, scope: scope.clone(), made: None, proven, now };
     let going = |ids: &[BackupId]| note_going(args, vault, ids, console);
     let pruned = prune(vault, catalog, database, &order, &going, console)?;
     let left_behind = match leftovers(vault, catalog, database) {

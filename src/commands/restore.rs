@@ -196,7 +196,13 @@ fn agreed(manifest: &Manifest, target: &Target, outline: &Lines, console: &Conso
     if !replaced {
         return Ok(true);
     }
-    confirm_by_typing(&format!("This is the backup's own source. Type {name} again to replace it"), name)
+    let what = match (manifest.system_identifier(), &target.system_identifier) {
+        (Some(source), Some(here)) if source != here => {
+            "It has the name of the backup's source, and is on another server"
+        }
+        _ => "This is the backup's own source",
+    };
+    confirm_by_typing(&format!("{what}. Type {name} again to replace it"), name)
 }
 
 fn summary(report: &Report) -> Lines {

@@ -14,7 +14,7 @@ use crate::retention::{Candidate, Decision, Policy, is_most};
 use crate::store::remove_for_good;
 use crate::vault::{Catalog, Vault};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which rules, for whom, and how.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Order<'a> {
     pub scope: Scope,
     /// What the run has just made that asks for this: it stays, whatever the rules say.
     pub made: Option<&'a BackupId>,
+    /// What was proven by a restore: the newest of each series stays.
+    pub proven: &'a BTreeSet<BackupId>,
     pub now: Timestamp,
 }
 
@@ -74,7 +76,7 @@ impl Pruned {
 struct Found {
     candidate: Candidate,
     payload: Option<Payload>,
-    /// None where its document cannot be believed.
+    /// None where its document cannot be read.
     belongs: Option<Belongs>,
 }
 
@@ -96,13 +98,16 @@ pub fn prune(
 ) -> Result<Pruned> {
     let mut found = survey(vault, catalog)?;
     for (id, found) in &mut found {
+        found.candidate.proven = order.proven.contains(id);
         if order.made == Some(id) {
             found.candidate.held.push("made by this run".to_owned());
         }
     }
     let backups = found.values().map(|found| (found.candidate.clone(), found.belongs.clone())).collect();
-    let sorted = scope::sort(backups, &order.scope);
-    let groups: Vec<Vec<Decision>> = sorted.groups.iter().map(|group| order.policy.decide(group, order.now)).collect();
+    let sorted = scope::sort(backups, &order.scope)?;
+    let mut groups: Vec<Vec<Decision>> =
+        sorted.groups.iter().map(|group| order.policy.decide(group, order.now)).collect();
+    agree(&mut groups);
     let most = groups.iter().find(|decisions| is_most(decisions));
     if let (Some(decisions), Mode::Careful) = (most, order.mode) {
         return Err(too_many(database, decisions));
@@ -113,7 +118,9 @@ pub fn prune(
         going(&decisions.filter(|one| !one.keeps()).map(|one| one.id.clone()).collect::<Vec<_>>());
     }
     let mut backups = Vec::with_capacity(found.len());
-    for decisions in groups {
+    let mut judged = BTreeSet::new();
+    for mut decisions in groups {
+        decisions.retain(|decision| judged.insert(decision.id.clone()));
         backups.extend(carry_out(vault, decisions, &found, order.mode, monitor)?);
     }
     backups.extend(sorted.others.into_iter().rev().map(|(id, why)| {
@@ -121,6 +128,18 @@ pub fn prune(
         Judged { id, fate: Fate::Kept(vec![why]), bytes }
     }));
     Ok(Pruned { database: database.to_owned(), backups, most })
+}
+
+/// What two series go on with goes only where the rules of both let it go.
+fn agree(groups: &mut [Vec<Decision>]) {
+    let mut reasons: BTreeMap<BackupId, Vec<String>> = BTreeMap::new();
+    for decision in groups.iter().flatten() {
+        let all = reasons.entry(decision.id.clone()).or_default();
+        all.extend(decision.reasons.iter().filter(|reason| !all.contains(reason)).cloned().collect::<Vec<_>>());
+    }
+    for decision in groups.iter_mut().flatten() {
+        decision.reasons = reasons.get(&decision.id).cloned().unwrap_or_default();
+    }
 }
 
 /// Does what was decided for one series.
@@ -176,6 +195,8 @@ fn survey(vault: &Vault, catalog: &Catalog) -> Result<BTreeMap<BackupId, Found>>
 /// A good backup has a `.meta` that is readable, authentic where a key is set, and its payload in the stated size. Whatever else
 /// keeps this from being seen is an error. None: it is not there any more.
 fn look(vault: &Vault, id: &BackupId, sealed: Result<Sealed>, catalog: &Catalog) -> Result<Option<Found>> {
+    // Whose it says it is, where nothing vouches for that.
+    let mut claimed = None;
     let manifest = match sealed {
         Ok(sealed) if vault.key.is_none() && sealed.key().is_some() => match vault.allow_unauthenticated {
             true => sealed.unauthenticated(),
@@ -183,6 +204,7 @@ fn look(vault: &Vault, id: &BackupId, sealed: Result<Sealed>, catalog: &Catalog)
         },
         Ok(sealed) => {
             let read = sealed.authenticate(vault.key.as_ref(), vault.allow_unauthenticated);
+            claimed = read.as_ref().err().and_then(|_| sealed.claims().ok());
             read.map(|(manifest, _)| manifest)
         }
         Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
@@ -193,11 +215,15 @@ fn look(vault: &Vault, id: &BackupId, sealed: Result<Sealed>, catalog: &Catalog)
         Err(error) if !matches!(kind(&error), Kind::Damaged | Kind::OtherKey) => return Err(error),
         judged => judged,
     };
-    let belongs = manifest.as_ref().ok().map(Belongs::of);
+    let belongs = match &manifest {
+        Ok(manifest) => Some(Belongs::of(manifest)),
+        Err(_) => claimed.map(|manifest| Belongs::claimed(&manifest)),
+    };
     let sequence = manifest.as_ref().map_or(0, |manifest| manifest.sequence);
     let payload = manifest.and_then(|manifest| payload(&manifest, catalog));
     let trouble = payload.as_ref().err().map(|error| format!("{error:#}"));
-    let candidate = Candidate { id: id.clone(), sequence, held: Vec::new(), trouble };
+    let server = belongs.as_ref().and_then(Belongs::server);
+    let candidate = Candidate { id: id.clone(), server, sequence, proven: false, held: Vec::new(), trouble };
     Ok(Some(Found { candidate, payload: payload.ok(), belongs }))
 }
 

@@ -4,7 +4,14 @@ use crate::error::{Kind, kind};
 const NOW: &str = "2026-11-21T12:00:00Z";
 
 fn good(time: &str) -> Candidate {
-    Candidate { id: BackupId::new("shop", time.parse().unwrap()), sequence: 0, held: Vec::new(), trouble: None }
+    Candidate {
+        id: BackupId::new("shop", time.parse().unwrap()),
+        server: None,
+        sequence: 0,
+        proven: false,
+        held: Vec::new(),
+        trouble: None,
+    }
 }
 
 fn bad(time: &str) -> Candidate {

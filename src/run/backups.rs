@@ -12,7 +12,7 @@ use crate::manifest::{BackupId, Manifest};
 use crate::missed::{Of, REMEDY, Watch, describe, describe_back};
 use crate::monitor::{Monitor, Silent};
 use crate::postgres::control;
-use crate::record::{Cause, Record, State, Stored, Task};
+use crate::record::{Cause, Record, State, Stored, Task, proofs};
 use crate::series::Series;
 use crate::upkeep::Upkeep;
 use crate::vault::{Catalog, Vault};
@@ -96,7 +96,7 @@ impl Backups<'_> {
             let catalog = (wanted && !given_up).then(|| self.vault.catalog(Some(item.name())));
             if let Ok(manifest) = &made {
                 if let Some(catalog) = &catalog {
-                    self.keep_up(manifest, catalog, monitor);
+                    self.keep_up(manifest, catalog, &records, monitor);
                 }
                 record.backup = Some(stored(manifest, self.vault.store.location()));
                 let now = (self.ledger.clock)();
@@ -132,9 +132,10 @@ impl Backups<'_> {
         }
     }
 
-    fn keep_up(&self, made: &Manifest, catalog: &Result<Catalog>, monitor: &dyn Monitor) {
+    fn keep_up(&self, made: &Manifest, catalog: &Result<Catalog>, records: &[Record], monitor: &dyn Monitor) {
+        let proven = proofs(records).into_keys().collect();
         let going = |ids: &[BackupId]| self.note_going(ids, monitor);
-        self.upkeep.after(self.vault, catalog, (made, (self.ledger.clock)()), &going, monitor);
+        self.upkeep.after(self.vault, catalog, (made, (self.ledger.clock)()), &proven, &going, monitor);
     }
 
     /// What the rules remove is not missed.

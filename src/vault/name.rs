@@ -4,11 +4,13 @@
 //! host's clock, and a sequence that no clock has given stands beside it.
 
 use super::Vault;
+use super::adopt::{Adopt, join};
 use super::catalog::{Catalog, Entry};
-use super::newest::{Said, Server, last_of, past, server_of};
-use crate::error::{Fault, Kind, Result, kind};
+use super::newest::Server;
+use super::walk::{last_of, past, readable};
+use crate::error::{Kind, Result, kind};
 use crate::manifest::id::is_ahead;
-use crate::manifest::{BackupId, Claims, Lineages, Origin, Owner};
+use crate::manifest::{BackupId, Claims, Origin, Owner};
 use crate::monitor::Monitor;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -33,17 +35,6 @@ pub struct Taking<'a> {
     pub adopt: &'a Adopt,
 }
 
-/// Whether the series goes on with that of another server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Adopt {
-    #[default]
-    No,
-    /// With the only other one that there is.
-    Only,
-    /// With that of this system identifier.
-    This(String),
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     pub id: BackupId,
@@ -60,13 +51,18 @@ impl From<BackupId> for Name {
     }
 }
 
-/// The newest backup of the series, if there is one, and what of it is carried on.
+/// What a new backup goes on from.
 #[derive(Debug, Default)]
-struct Before {
-    id: Option<BackupId>,
-    /// None where the documents may not be read.
-    sequence: Option<u64>,
-    adopted: BTreeSet<String>,
+pub(super) struct Before {
+    /// The one of the series that was made last, of those that are not dated ahead of now.
+    pub id: Option<BackupId>,
+    /// The one with the newest date: another one where a clock fell back.
+    pub newest: Option<BackupId>,
+    /// One of the series that is dated ahead of now.
+    pub ahead: Option<BackupId>,
+    /// The highest that the series has reached. None where the documents may not be read.
+    pub sequence: Option<u64>,
+    pub adopted: BTreeSet<String>,
 }
 
 impl Vault {
@@ -90,29 +86,20 @@ impl Vault {
             // A role may list and not read: then dates alone tell the order.
             Err(error) if kind(&error) == Kind::Denied && *taking.adopt == Adopt::No => {
                 let newest = past(catalog, taking.now).into_iter().next().map(|entry| entry.id);
-                Before { id: newest, sequence: None, adopted: BTreeSet::new() }
+                Before { id: newest.clone(), newest, ..Before::default() }
             }
             before => before?,
         };
         // An upload must not slip in in plain text beside whatever is there.
         let compared = match taking.origin {
-            Origin::Backup => before.id.as_ref(),
+            Origin::Backup => before.id.as_ref().or(before.ahead.as_ref()),
             Origin::Upload => catalog.entries().last().map(|entry| &entry.id),
         };
         self.guard(compared, catalog, monitor)?;
-        let time = trusted(taking, monitor);
-        let mut id = BackupId::new(taking.database, time);
-        if let Some(newest) = before.id.as_ref().filter(|newest| **newest >= id) {
-            if newest.taken_at().duration_since(time) > BEHIND {
-                monitor.warn(&format!(
-                    "the clock says {time:.0}, which lies before the newest backup, {newest}: the order is taken from the series, not from the clock"
-                ));
-            }
-            id = BackupId::new(taking.database, newest.taken_at() + SECOND);
-        }
+        let mut id = dated(taking, before.newest.as_ref(), monitor);
         // Two in one second would have one name: the later one takes the next free second.
         while catalog.entries().iter().any(|entry| entry.id == id) {
-            id = BackupId::new(taking.database, id.taken_at() + SECOND);
+            id = next(&id);
         }
         Ok(Name {
             id,
@@ -124,10 +111,6 @@ impl Vault {
 
     fn newest_before(&self, taking: &Taking, catalog: &Catalog, monitor: &dyn Monitor) -> Result<Before> {
         let own = |owner: &Owner| owns(taking, owner);
-        let ahead: Vec<Entry> =
-            catalog.entries().iter().filter(|entry| entry.id.is_from_the_future(taking.now)).cloned().collect();
-        let ahead = self.said(ahead)?;
-        let ahead: Vec<(&Entry, &Claims)> = readable(&ahead).into_iter().filter(|(_, one)| own(&one.owner)).collect();
         let all = *taking.adopt != Adopt::No || taking.origin == Origin::Upload;
         // One that cannot be read says nothing of the order.
         let (said, found) = match all {
@@ -141,15 +124,21 @@ impl Vault {
         let known = readable(&said);
         let mine: Vec<(&Entry, &Claims)> = known.iter().filter(|(_, one)| own(&one.owner)).copied().collect();
         let found = match &found {
-            Some((entry, Some(manifest))) => Some((entry, manifest)),
+            Some((entry, Some(claims))) => Some((entry, claims)),
             _ => last_of(&mine),
         };
         let mut before = Before { sequence: Some(0), ..Before::default() };
-        if let Some((entry, manifest)) = found {
-            before.go_on(entry, manifest);
-            before.adopted = self.carried(manifest);
+        if let Some((entry, claims)) = found {
+            before.go_on(entry, claims);
         }
-        before.sequence = ahead.iter().map(|(_, one)| Some(one.sequence)).fold(before.sequence, Option::max);
+        before.newest = mine.iter().map(|(entry, _)| entry.id.clone()).max();
+        let ahead = self.ahead(catalog, taking.now, own)?;
+        before.ahead = ahead.iter().max_by_key(|(_, one)| one.sequence).map(|(entry, _)| entry.id.clone());
+        let all = mine.iter().map(|(_, one)| *one).chain(ahead.iter().map(|(_, one)| one));
+        if let Some(last) = all.max_by_key(|one| one.sequence) {
+            before.sequence = Some(last.sequence);
+            before.adopted = self.carried(last);
+        }
         tell_of_the_future(taking, &ahead, before.id.is_none(), monitor);
         if taking.origin == Origin::Backup {
             join(taking, &known, &mut before, monitor)?;
@@ -168,9 +157,12 @@ impl Vault {
 }
 
 impl Before {
-    fn go_on(&mut self, entry: &Entry, manifest: &Claims) {
-        self.id = self.id.take().max(Some(entry.id.clone()));
-        self.sequence = self.sequence.max(Some(manifest.sequence));
+    pub fn go_on(&mut self, entry: &Entry, claims: &Claims) {
+        if self.id.is_none() || Some(claims.sequence) > self.sequence {
+            self.id = Some(entry.id.clone());
+        }
+        self.newest = self.newest.take().max(Some(entry.id.clone()));
+        self.sequence = self.sequence.max(Some(claims.sequence));
     }
 }
 
@@ -181,8 +173,26 @@ fn owns(taking: &Taking, owner: &Owner) -> bool {
     }
 }
 
-fn readable(said: &[Said]) -> Vec<(&Entry, &Claims)> {
-    said.iter().filter_map(|(entry, claims)| Some((entry, claims.as_ref().ok()?))).collect()
+/// Returns the name that the clocks give: not behind the newest date of the series, not ahead of this host. Where the server's clock
+/// lies behind and the host's does not, the host's tells the day, by which retention counts.
+fn dated(taking: &Taking, newest: Option<&BackupId>, monitor: &dyn Monitor) -> BackupId {
+    let time = trusted(taking, monitor);
+    let id = BackupId::new(taking.database, time);
+    let Some(newest) = newest.filter(|newest| **newest >= id) else { return id };
+    let host = BackupId::new(taking.database, taking.now);
+    let (named, how) = match host > *newest {
+        true => (host.clone(), "the backup is named by this host's clock"),
+        false => (next(newest), "the order is taken from the series, not from the clock"),
+    };
+    if newest.taken_at().duration_since(time) > BEHIND {
+        monitor.warn(&format!("the clock says {time:.0}, which lies before the newest backup, {newest}: {how}"));
+    }
+    // What is dated ahead is not believed; the sequence tells the order all the same.
+    if named.is_from_the_future(taking.now) { host } else { named }
+}
+
+fn next(id: &BackupId) -> BackupId {
+    BackupId::new(id.database(), id.taken_at() + SECOND)
 }
 
 /// Returns the server's time; where that is more than an hour ahead of this host's, the host's.
@@ -197,7 +207,7 @@ fn trusted(taking: &Taking, monitor: &dyn Monitor) -> Timestamp {
     *now
 }
 
-fn tell_of_the_future(taking: &Taking, ahead: &[(&Entry, &Claims)], alone: bool, monitor: &dyn Monitor) {
+fn tell_of_the_future(taking: &Taking, ahead: &[(Entry, Claims)], alone: bool, monitor: &dyn Monitor) {
     let Some((newest, _)) = ahead.iter().max_by_key(|(entry, _)| entry.id.taken_at()) else { return };
     let text = format!(
         "{} backups of \"{}\" are dated ahead of this host's clock, which says {:.0}, up to {}: they do not count as the newest",
@@ -208,81 +218,4 @@ fn tell_of_the_future(taking: &Taking, ahead: &[(&Entry, &Claims)], alone: bool,
     );
     // Where there is no other, it is this host's clock that fell back.
     if alone { monitor.warn(&format!("{text}; look at the clock of this host")) } else { monitor.info(&text) }
-}
-
-/// Joins another server's series where that is asked for; else says once that a series begins beside others.
-fn join(taking: &Taking, all: &[(&Entry, &Claims)], before: &mut Before, monitor: &dyn Monitor) -> Result<()> {
-    let others: Vec<(&Entry, &Claims)> = all
-        .iter()
-        .filter(|(_, one)| match &one.owner {
-            Owner::Server(server) => Some(server.as_str()) != taking.server && !before.adopted.contains(server),
-            Owner::Unnamed => taking.server.is_some(),
-            _ => false,
-        })
-        .copied()
-        .collect();
-    let adopted = match taking.adopt {
-        Adopt::No => {
-            if let (None, Some((_, manifest))) = (&before.id, last_of(&others)) {
-                monitor.announce(&beside(taking, server_of(manifest.system_identifier())));
-            }
-            return Ok(());
-        }
-        Adopt::Only => only(taking, &others)?,
-        Adopt::This(wanted) => {
-            let lineages = Lineages::of(others.iter().map(|(_, manifest)| *manifest));
-            let found = lineages.all().iter().find(|lineage| lineage.contains(wanted)).cloned();
-            found.ok_or_else(|| nothing(taking, &format!("of server {wanted}")))?
-        }
-    };
-    if taking.server.is_none() {
-        return Err(Fault::usage("--adopt joins two servers' series, and this role may not ask this server who it is")
-            .hint("connect as a role that may call pg_control_system()")
-            .into());
-    }
-    let theirs: Vec<(&Entry, &Claims)> = others
-        .into_iter()
-        .filter(|(_, one)| one.system_identifier().is_some_and(|server| adopted.contains(server)))
-        .collect();
-    if let Some((entry, manifest)) = last_of(&theirs) {
-        before.go_on(entry, manifest);
-        monitor.info(&format!(
-            "the series goes on with that of {}, whose newest is {}",
-            server_of(manifest.system_identifier()),
-            entry.id
-        ));
-    }
-    before.adopted.extend(adopted.into_iter().filter(|server| Some(server.as_str()) != taking.server));
-    Ok(())
-}
-
-/// Returns what people are told once. No id is in it: were the run to fail and be made again, it would be another one.
-fn beside(taking: &Taking, whose: String) -> String {
-    format!(
-        "the backups of \"{}\" that are here are those of {whose}: this server begins a series of its own beside them; after a move or pg_upgrade \"pgbk backup --adopt\" goes on with theirs",
-        taking.database
-    )
-}
-
-fn only(taking: &Taking, others: &[(&Entry, &Claims)]) -> Result<BTreeSet<String>> {
-    let lineages = Lineages::of(others.iter().map(|(_, manifest)| *manifest));
-    match lineages.all() {
-        [] => Err(nothing(taking, "of another server").into()),
-        [only] => Ok(only.clone()),
-        several => {
-            let named: Vec<String> = several.iter().flatten().cloned().collect();
-            Err(Fault::usage(format!(
-                "several other servers have backups of \"{}\" here: {}",
-                taking.database,
-                named.join(", ")
-            ))
-            .hint("say which: --adopt=IDENTIFIER")
-            .into())
-        }
-    }
-}
-
-fn nothing(taking: &Taking, whose: &str) -> Fault {
-    Fault::not_found(format!("there is no backup of \"{}\" {whose} to go on with", taking.database))
-        .hint("leave out --adopt; \"pgbk list\" shows the servers")
 }

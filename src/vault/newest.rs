@@ -5,14 +5,11 @@
 
 use super::Vault;
 use super::catalog::{Catalog, Entry};
-use crate::error::{Fault, Kind, Result, kind};
+use super::walk::{Found, Said, last_of, past};
+use crate::error::{Fault, Result};
 use crate::manifest::lineage::short;
-use crate::manifest::order::places;
 use crate::manifest::{BackupId, Claims, Lineages, Manifest, Origins, Owner};
 use jiff::Timestamp;
-
-/// Documents that are read at once where the first was none of ours.
-const BATCH: usize = 8;
 
 /// Says who wants to know the newest, and when.
 #[derive(Debug, Clone)]
@@ -37,14 +34,9 @@ pub enum Server {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Latest {
     pub id: BackupId,
-    /// What a person should know of it: it is another server's, or an upload.
+    /// What a person should know of it: it is another server's, or an upload, or one that may be newer was passed over.
     pub remark: Option<String>,
 }
-
-/// A backup and what its document says.
-pub(super) type Said = (Entry, Result<Claims>);
-/// The same of the one that was looked for; None where it cannot be read.
-pub(super) type Found = (Entry, Option<Claims>);
 
 impl Server {
     pub fn of(identifier: Option<String>) -> Server {
@@ -60,6 +52,11 @@ impl Server {
             _ => false,
         }
     }
+
+    /// Returns whether a backup with this owner says that this server made it.
+    pub fn made(&self, owner: &Owner) -> bool {
+        *owner != Owner::Anyone && self.owns(owner)
+    }
 }
 
 impl Vault {
@@ -71,7 +68,14 @@ impl Vault {
             Origins::Upload | Origins::Any => (self.said(past(catalog, asker.now))?, None),
         };
         if let Some(own) = own {
-            return Ok(Latest { id: own.0.id, remark: None });
+            let remark = self.passed_over(catalog, asker, &own)?;
+            return Ok(Latest { id: own.0.id, remark });
+        }
+        // What stands in for a series that is only hidden by a clock would be another server's data.
+        if asker.origins == Origins::Backup
+            && !self.ahead(catalog, asker.now, |owner| asker.server.made(owner))?.is_empty()
+        {
+            return Err(self.none_of(database, catalog, asker.now));
         }
         let stands = Standing { said: &said, asker, database };
         let chosen = match asker.origins {
@@ -103,63 +107,17 @@ impl Vault {
         Ok(found)
     }
 
-    /// Reads documents from the newest date downward until one is wanted, and returns all that was read. One that cannot be read may
-    /// be the wanted one, and is taken for it.
-    pub(super) fn walk(
-        &self,
-        catalog: &Catalog,
-        now: Timestamp,
-        wanted: impl Fn(&Owner) -> bool,
-    ) -> Result<(Vec<Said>, Option<Found>)> {
-        let entries = past(catalog, now);
-        let mut said: Vec<Said> = Vec::new();
-        let mut rest = entries.as_slice();
-        while !rest.is_empty() {
-            let (batch, after) = rest.split_at(rest.len().min(if said.is_empty() { 1 } else { BATCH }));
-            rest = after;
-            let from = said.len();
-            said.extend(self.said(batch.to_vec())?);
-            let found = said[from..].iter().find(|(_, claims)| match claims {
-                Ok(claims) => wanted(&claims.owner),
-                Err(_) => true,
-            });
-            if let Some((entry, claims)) = found {
-                let first = (entry.clone(), claims.as_ref().ok().cloned());
-                let own = self.written_last(first, &entries, wanted)?;
-                return Ok((said, Some(own)));
-            }
-        }
-        Ok((said, None))
-    }
-
-    /// Returns the document that the store has taken in last, where that is of the same series and of a higher sequence: both clocks
-    /// fell back when it was made.
-    fn written_last(&self, first: Found, entries: &[Entry], wanted: impl Fn(&Owner) -> bool) -> Result<Found> {
-        let last = entries.iter().max_by_key(|entry| (entry.modified, entry.id.taken_at()));
-        let (Some(last), Some(manifest)) = (last, &first.1) else { return Ok(first) };
-        if last.modified <= first.0.modified || last.id == first.0.id {
-            return Ok(first);
-        }
-        Ok(match self.said(vec![last.clone()])?.pop() {
-            Some((entry, Ok(other))) if wanted(&other.owner) && other.sequence > manifest.sequence => {
-                (entry, Some(other))
-            }
-            _ => first,
-        })
-    }
-
-    /// Reads what these say. One that is gone meanwhile is left out; what keeps others from being read is an error.
-    pub(super) fn said(&self, entries: Vec<Entry>) -> Result<Vec<Said>> {
-        let ids: Vec<BackupId> = entries.iter().map(|entry| entry.id.clone()).collect();
-        let mut said = Vec::with_capacity(entries.len());
-        for (entry, claims) in entries.into_iter().zip(self.claims(&ids)?) {
-            match claims {
-                Err(error) if kind(&error) == Kind::NotFound => {}
-                Err(error) if kind(&error) != Kind::Damaged => return Err(error),
-                claims => said.push((entry, claims)),
-            }
-        }
-        Ok(said)
+    /// Names what was made after the one that is chosen, and is dated ahead of now.
+    fn passed_over(&self, catalog: &Catalog, asker: &Asker, (chosen, claims): &Found) -> Result<Option<String>> {
+        let Some(claims) = claims else { return Ok(None) };
+        let ahead = self.ahead(catalog, asker.now, |owner| asker.server.owns(owner))?;
+        let newer = ahead.iter().filter(|(_, one)| one.sequence > claims.sequence || one.sequence == 0);
+        Ok(newer.max_by_key(|(entry, one)| (one.sequence, entry.id.taken_at())).map(|(entry, _)| {
+            format!(
+                "{} is dated ahead of this host's clock, which says {:.0}, and is passed over for {}; say its id if it is the one that you mean",
+                entry.id, asker.now, chosen.id
+            )
+        }))
     }
 
     fn none_of(&self, database: &str, catalog: &Catalog, now: Timestamp) -> anyhow::Error {
@@ -176,19 +134,6 @@ impl Vault {
                 .into(),
         }
     }
-}
-
-/// Returns those that are not dated ahead of now, the newest date first.
-pub(super) fn past(catalog: &Catalog, now: Timestamp) -> Vec<Entry> {
-    catalog.entries().iter().rev().filter(|entry| !entry.id.is_from_the_future(now)).cloned().collect()
-}
-
-/// Returns the one that was made last.
-pub(super) fn last_of<'a>(said: &[(&'a Entry, &'a Claims)]) -> Option<(&'a Entry, &'a Claims)> {
-    let dated: Vec<(Timestamp, u64)> =
-        said.iter().map(|(entry, manifest)| (entry.id.taken_at(), manifest.sequence)).collect();
-    let places = places(&dated);
-    (0..said.len()).max_by_key(|at| places[*at]).map(|at| said[at])
 }
 
 /// What stands in where the server that asks has no backup, or none could be asked.

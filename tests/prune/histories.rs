@@ -262,7 +262,7 @@ fn holds(history: &History) {
     let stops = history.mode == Mode::Careful && due.len() * 2 > history.backups.len();
 
     let scope = Scope::Of(Server::Unasked);
-    let order = Order { policy: &policy, mode: history.mode, scope, made: None, now: now() };
+    let order = Order { policy: &policy, mode: history.mode, scope, made: None, proven: &BTreeSet::new(), now: now() };
     let outcome = prune(&vault, &vault.catalog(Some("app")).unwrap(), "app", &order, &|_| (), &Silent);
     let after = store.list("").expect("list");
     let gone: BTreeSet<String> = keys(&before).difference(&keys(&after)).cloned().collect();

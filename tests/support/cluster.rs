@@ -57,6 +57,11 @@ impl Cluster {
         Cluster::start_with(newest_bin(), newest_bin(), more)
     }
 
+    /// Another server, run by this program, such as one that gives it another clock.
+    pub fn start_under(program: &[&str]) -> Cluster {
+        Cluster::start_by(program, newest_bin(), newest_bin(), |_| Vec::new())
+    }
+
     /// A server of the version that these programs have; the user postgres must be able to run them. It offers no TLS, which
     /// not every build can.
     pub fn start_from(bin: &Path, clients: &Path) -> Cluster {
@@ -64,6 +69,10 @@ impl Cluster {
     }
 
     fn start_with(bin: PathBuf, clients: PathBuf, more: impl FnOnce(&Path) -> Vec<String>) -> Cluster {
+        Cluster::start_by(&[], bin, clients, more)
+    }
+
+    fn start_by(program: &[&str], bin: PathBuf, clients: PathBuf, more: impl FnOnce(&Path) -> Vec<String>) -> Cluster {
         let place = Place::within(&parent(), "cluster");
         let directory = place.path.clone();
         fs::write(directory.join("password"), PASSWORD).unwrap();
@@ -87,7 +96,8 @@ impl Cluster {
             format!("unix_socket_directories={}", directory.join("socket").display()),
             "fsync=off".into(),
         ];
-        let mut command = vec![bin.join("postgres").display().to_string(), "-D".into(), data.display().to_string()];
+        let mut command: Vec<String> = program.iter().map(|word| (*word).to_owned()).collect();
+        command.extend([bin.join("postgres").display().to_string(), "-D".into(), data.display().to_string()]);
         command.extend(settings.into_iter().chain(more).flat_map(|setting| ["-c".to_owned(), setting]));
         run_until_exit(command, "QUIT", &directory.join("log"));
         let cluster = Cluster { directory, bin, clients, port, _place: place };

@@ -226,7 +226,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn of(output: Output, took: Duration) -> Outcome {
+    pub fn of(output: Output, took: Duration) -> Outcome {
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
         Outcome { code: code(output.status), out: output.stdout, err, took }
     }

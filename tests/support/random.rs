@@ -13,6 +13,12 @@ impl Random {
         Random(seed)
     }
 
+    /// Other numbers, which the same seed brings back.
+    pub fn fork(&mut self) -> Random {
+        self.below(2);
+        Random(self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
     pub fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -1,0 +1,316 @@
+//! Servers that back up into one folder, under clocks that go wrong: what they did, so that what is stored can be compared with it.
+
+use crate::support::random::Random;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use pgbk::error::Result;
+use pgbk::jobs::prune::{Mode, Order, Scope, prune};
+use pgbk::manifest::{BackupId, Encoding, Format, Manifest, Origin, Origins, ServerNote, Session};
+use pgbk::monitor::Silent;
+use pgbk::retention::{Policy, Rules};
+use pgbk::store::memory::Memory;
+use pgbk::store::{Creation, Listed, Object, Store, Unfinished, Upload, Vouches};
+use pgbk::upkeep::Upkeep;
+use pgbk::vault::{About, Adopt, Asker, Catalog, Name, Server, Taking, Vault};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+pub const DATABASE: &str = "shop";
+const BEGINNING: &str = "2026-11-21T12:00:00Z";
+/// By so many seconds clocks are off.
+const OFF: [i64; 13] = [
+    0,
+    -1,
+    1,
+    -59,
+    -3_599,
+    3_599,
+    3_601,
+    -5 * 86_400,
+    5 * 86_400,
+    -400 * 86_400,
+    1_300 * 86_400,
+    -20 * 365 * 86_400,
+    20 * 365 * 86_400,
+];
+
+/// A store whose times are by a clock that the test sets.
+#[derive(Debug, Clone, Default)]
+pub struct Dated {
+    memory: Memory,
+    times: Arc<Mutex<BTreeMap<String, Timestamp>>>,
+    /// As a folder has them by the clock of whoever writes; else they are a host's own.
+    folder: bool,
+}
+
+impl Dated {
+    /// Says when whatever is new was written.
+    fn date(&self, now: Timestamp) {
+        let mut times = self.times.lock().expect("the times");
+        for listed in self.memory.list("").expect("list") {
+            times.entry(listed.key).or_insert(now);
+        }
+    }
+}
+
+impl Store for Dated {
+    fn location(&self) -> String {
+        "dated".to_owned()
+    }
+    fn vouches(&self) -> Vouches {
+        Vouches::BySync
+    }
+    fn is_folder(&self) -> bool {
+        self.folder
+    }
+    fn create(&self, key: &str, creation: &Creation) -> Result<Box<dyn Upload>> {
+        self.memory.create(key, creation)
+    }
+    fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
+        self.memory.open(key, version)
+    }
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        let times = self.times.lock().expect("the times");
+        let dated = |listed: Listed| Listed { modified: times.get(&listed.key).copied().or(listed.modified), ..listed };
+        Ok(self.memory.list(prefix)?.into_iter().map(dated).collect())
+    }
+    fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
+        self.times.lock().expect("the times").remove(key);
+        self.memory.remove(key, version)
+    }
+    fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()> {
+        self.memory.tag(key, version, tags)
+    }
+    fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>> {
+        self.memory.tags(key, version)
+    }
+    fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
+        self.memory.unfinished(prefix)
+    }
+    fn discard(&self, unfinished: &Unfinished) -> Result<()> {
+        self.memory.discard(unfinished)
+    }
+}
+
+/// Who made a backup, as the test knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Maker {
+    Server(usize),
+    /// Of format 1, without a server's name.
+    Old,
+    Upload,
+}
+
+#[derive(Debug, Clone)]
+pub struct Made {
+    pub id: BackupId,
+    pub maker: Maker,
+    pub sequence: u64,
+}
+
+pub struct World {
+    pub random: Random,
+    store: Dated,
+    pub vault: Vault,
+    /// What really is the time.
+    time: Timestamp,
+    /// By how much the clock of each server's host is off, and that of the server.
+    off: Vec<(i64, i64)>,
+    writes: i64,
+    /// In the order in which they were made.
+    pub made: Vec<Made>,
+    pub pinned: BTreeSet<BackupId>,
+    pub proven: BTreeSet<BackupId>,
+    /// Which servers one has adopted.
+    pub adopted: Vec<BTreeSet<usize>>,
+    /// What happened, for whoever has to find out.
+    pub told: Vec<String>,
+}
+
+fn second(time: Timestamp, off: i64) -> Timestamp {
+    time + SignedDuration::from_secs(off)
+}
+
+fn note(identifier: Option<String>) -> ServerNote {
+    ServerNote {
+        version: "15.18".to_owned(),
+        version_num: 150_018,
+        encoding: Encoding::named("UTF8").expect("an encoding"),
+        system_identifier: identifier,
+        timeline: None,
+        in_recovery: false,
+        session: Session::default(),
+    }
+}
+
+pub fn identifier(server: usize) -> String {
+    format!("70000000000000000{server:02}")
+}
+
+pub fn rules(random: &mut Random) -> Rules {
+    let mut rule = || [0, 0, 1, 2, 3][random.below(5)];
+    let mut rules = Rules { last: rule(), daily: rule(), yearly: rule(), hourly: rule(), ..Rules::default() };
+    if rules.last + rules.daily + rules.yearly + rules.hourly == 0 {
+        rules.last = 1;
+    }
+    rules
+}
+
+impl World {
+    pub fn new(servers: usize, folder: bool, random: Random) -> World {
+        let store = Dated { folder, ..Dated::default() };
+        let vault = Vault {
+            store: Arc::new(store.clone()),
+            key: None,
+            encrypt: false,
+            verify: false,
+            allow_unauthenticated: false,
+        };
+        World {
+            random,
+            store,
+            vault,
+            time: BEGINNING.parse().expect("a time"),
+            off: vec![(0, 0); servers],
+            writes: 0,
+            made: Vec::new(),
+            pinned: BTreeSet::new(),
+            proven: BTreeSet::new(),
+            adopted: vec![BTreeSet::new(); servers],
+            told: Vec::new(),
+        }
+    }
+
+    pub fn servers(&self) -> usize {
+        self.off.len()
+    }
+
+    /// By the clock of a server's host.
+    pub fn now(&self, server: usize) -> Timestamp {
+        second(self.time, self.off[server].0)
+    }
+
+    pub fn stored(&self) -> BTreeSet<BackupId> {
+        self.vault.ids(None).expect("list").into_iter().collect()
+    }
+
+    pub fn of(&self, maker: Maker) -> impl Iterator<Item = &Made> {
+        self.made.iter().filter(move |made| made.maker == maker)
+    }
+
+    pub fn maker(&self, id: &BackupId) -> Maker {
+        self.made.iter().find(|made| made.id == *id).unwrap_or_else(|| panic!("{id} is nobody's")).maker
+    }
+
+    fn write(&self, name: Name, about: About) -> Result<Manifest> {
+        let mut deposit = self.vault.begin(name, Format::Plain, None, 0)?;
+        deposit.write_all(b"SELECT 1;\n").expect("write");
+        deposit.finish(about, &Silent)
+    }
+
+    /// A document of format 1, which was there before.
+    pub fn old(&mut self, days_ago: i64) {
+        let id = BackupId::new(DATABASE, second(self.time, -days_ago * 86_400));
+        if self.stored().contains(&id) {
+            return;
+        }
+        self.write(id.clone().into(), About { server: Some(note(None)), ..About::default() }).expect("an old backup");
+        self.noted(id, Maker::Old, 0, second(self.time, -days_ago * 86_400));
+    }
+
+    fn noted(&mut self, id: BackupId, maker: Maker, sequence: u64, by: Timestamp) {
+        // A host has its own clock, which never stands.
+        self.writes += 10;
+        let host = second(BEGINNING.parse().expect("a time"), self.writes);
+        self.store.date(if self.store.folder { by } else { host });
+        // The name of one that is gone may come again within its second.
+        self.made.retain(|made| made.id != id);
+        self.made.push(Made { id, maker, sequence });
+    }
+
+    pub fn taking<'a>(&self, server: usize, named: &'a str, adopt: &'a Adopt) -> Taking<'a> {
+        let (host, own) = self.off[server];
+        Taking {
+            database: DATABASE,
+            origin: Origin::Backup,
+            server: Some(named),
+            taken_at: second(self.time, host + own),
+            now: self.now(server),
+            adopt,
+        }
+    }
+
+    /// None: it failed.
+    pub fn backup(&mut self, server: usize, adopt: &Adopt, fails: bool) -> Option<Manifest> {
+        let named = identifier(server);
+        let taking = self.taking(server, &named, adopt);
+        let name = match self.vault.name(&taking, &Silent) {
+            Ok(name) => name,
+            Err(error) => {
+                assert_ne!(*adopt, Adopt::No, "{error:#}: {:#?}", self.told);
+                return None;
+            }
+        };
+        if fails {
+            let mut deposit = self.vault.begin(name, Format::Plain, None, 0).expect("begin");
+            deposit.write_all(b"SELECT").expect("write");
+            return None;
+        }
+        let about = About { server: Some(note(Some(named.clone()))), origin: Some(Origin::Backup), ..About::default() };
+        let manifest = self.write(name, about).expect("a backup");
+        let of = |name: &String| (0..self.servers()).find(|one| identifier(*one) == *name).expect("a server");
+        self.adopted[server] = manifest.adopted.iter().map(of).collect();
+        self.noted(manifest.id.clone(), Maker::Server(server), manifest.sequence, self.now(server));
+        Some(manifest)
+    }
+
+    pub fn upload(&mut self, server: usize) {
+        let now = self.now(server);
+        let adopt = Adopt::No;
+        let taking =
+            Taking { database: DATABASE, origin: Origin::Upload, server: None, taken_at: now, now, adopt: &adopt };
+        let name = self.vault.name(&taking, &Silent).expect("a name");
+        let made = self.write(name, About { origin: Some(Origin::Upload), ..About::default() }).expect("an upload");
+        self.noted(made.id, Maker::Upload, made.sequence, now);
+    }
+
+    pub fn prune(&self, scope: Scope, rules: Rules, now: Timestamp) -> bool {
+        let policy = Policy::new(rules, TimeZone::UTC).expect("a policy");
+        let order = Order { policy: &policy, mode: Mode::Force, scope, made: None, proven: &self.proven, now };
+        prune(&self.vault, &self.catalog(), DATABASE, &order, &|_| (), &Silent).is_ok()
+    }
+
+    /// What follows a run.
+    pub fn upkeep(&self, made: &Manifest, rules: Rules, now: Timestamp) {
+        let retention = Some(Policy::new(rules, TimeZone::UTC).expect("a policy"));
+        let upkeep = Upkeep { tags: true, retention, zone: TimeZone::UTC };
+        upkeep.after(&self.vault, &Ok(self.catalog()), (made, now), &self.proven, &|_| (), &Silent);
+    }
+
+    pub fn catalog(&self) -> Catalog {
+        self.vault.catalog(Some(DATABASE)).expect("list")
+    }
+
+    pub fn asker(&self, server: usize) -> Asker {
+        Asker { server: Server::Named(identifier(server)), origins: Origins::Backup, now: self.now(server) }
+    }
+
+    /// Time goes on, or stands: two runs come in one second.
+    pub fn wait(&mut self) {
+        let seconds = [0, 0, 1, 60, 3_600, 86_400, 40 * 86_400][self.random.below(7)];
+        self.time = second(self.time, seconds);
+    }
+
+    pub fn jump(&mut self) {
+        let server = self.random.below(self.servers());
+        let host = OFF[self.random.below(OFF.len())];
+        let own = if self.random.below(3) == 0 { OFF[self.random.below(OFF.len())] } else { 0 };
+        self.off[server] = (host, own);
+        self.told.push(format!("server {server}: host off by {host} s, server by {own} s more"));
+    }
+
+    pub fn right_clocks(&mut self) {
+        self.off.fill((0, 0));
+    }
+}
