@@ -79,7 +79,14 @@ impl World {
     }
 
     fn decided(&self, rules: &Policy) -> BTreeSet<BackupId> {
-        let candidate = |id: &BackupId| Candidate { id: id.clone(), server: None, proven: false, sequence: 0, held: Vec::new(), trouble: None };
+        let candidate = |id: &BackupId| Candidate {
+            id: id.clone(),
+            server: None,
+            proven: false,
+            sequence: 0,
+            held: Vec::new(),
+            trouble: None,
+        };
         let all: Vec<Candidate> = self.there.iter().map(candidate).collect();
         rules.decide(&all, self.now).into_iter().filter(|one| !one.keeps()).map(|one| one.id).collect()
     }
