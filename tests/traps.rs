@@ -1,7 +1,11 @@
 //! A hostile database runs nothing as pgbk: every name that pgbk or its programs could look up in it is a trap.
 
+#[path = "majors/servers.rs"]
+#[allow(dead_code)]
+mod servers;
 mod support;
 
+use servers::{Server, servers};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -47,16 +51,14 @@ fn called() -> BTreeSet<String> {
 }
 
 /// A server on which every database that pgbk may enter is full of traps, and every session looks there first.
-struct Hostile {
-    cluster: Cluster,
+struct Hostile<'a> {
+    cluster: &'a Cluster,
     /// How often a trap went off before.
     seen: usize,
 }
 
-impl Hostile {
-    fn new() -> Hostile {
-        // To drop a database's contents takes a lock for each.
-        let cluster = Cluster::start_set(&["max_locks_per_transaction=4000"]);
+impl Hostile<'_> {
+    fn of(cluster: &Cluster) -> Hostile<'_> {
         let names = called().into_iter().collect::<Vec<_>>().join(",");
         let traps = include_str!("traps/set.sql").replace("$WIDE", WIDE).replace("$NAMES", &format!("{{{names}}}"));
         for database in ["template1", "postgres"] {
@@ -88,6 +90,34 @@ impl Hostile {
         let all: Vec<_> =
             log.lines().filter_map(|line| line.split_once("LOG:  TRAP ")).map(|(_, what)| what.to_owned()).collect();
         all[std::mem::replace(&mut self.seen, all.len())..].to_vec()
+    }
+
+    /// How many traps of a kind are set.
+    fn count(&self, kind: &str) -> usize {
+        let query = format!("SELECT pg_catalog.count(*) FROM evil.made WHERE kind OPERATOR(pg_catalog.=) '{kind}'");
+        self.cluster.psql("hostile", &query).parse().unwrap()
+    }
+
+    /// They do go off, each kind of them, where somebody looks names up by the path.
+    fn goes_off(&mut self) {
+        self.sprung();
+        for (kind, query) in [
+            ("function", "SELECT current_database()"),
+            ("aggregate", "SELECT count(*) FROM public.mine"),
+            ("operator", "SELECT pg_catalog.now() = pg_catalog.now()"),
+            ("operator", "SELECT 1::pg_catalog.oid >= 1::pg_catalog.int8"),
+            (
+                "function",
+                "SELECT pg_catalog.pg_backend_pid(), has_table_privilege(1::pg_catalog.int8, 'a'::pg_catalog.name)",
+            ),
+            ("relation", "SELECT 1 FROM pg_database"),
+            ("type", "SELECT 'a'::text"),
+        ] {
+            // What comes of it does not matter.
+            self.cluster.try_psql("hostile", query);
+            let sprung = self.sprung();
+            assert!(sprung.iter().any(|what| what.starts_with(kind)), "{query}: {sprung:?}");
+        }
     }
 
     #[track_caller]
@@ -122,37 +152,17 @@ CREATE INDEX ON public.mine (id);
 
 #[test]
 fn nothing_that_stands_in_a_database_runs_while_pgbk_works_on_it() {
-    let mut hostile = Hostile::new();
-    let count = |kind: &str| {
-        let query = format!("SELECT pg_catalog.count(*) FROM evil.made WHERE kind OPERATOR(pg_catalog.=) '{kind}'");
-        hostile.cluster.psql("hostile", &query).parse::<usize>().unwrap()
-    };
-    let set: Vec<(&str, usize)> = LEAST.iter().map(|(kind, _)| (*kind, count(kind))).collect();
+    // To drop a database's contents takes a lock for each.
+    let cluster = Cluster::start_set(&["max_locks_per_transaction=4000"]);
+    let mut hostile = Hostile::of(&cluster);
+    let set: Vec<(&str, usize)> = LEAST.iter().map(|(kind, _)| (*kind, hostile.count(kind))).collect();
     for ((kind, least), (_, set)) in LEAST.iter().zip(&set) {
         assert!(set >= least, "{kind}: {set}");
     }
-    // They do go off, each kind of them, where somebody looks names up by the path.
-    hostile.sprung();
-    for (kind, query) in [
-        ("function", "SELECT current_database()"),
-        ("aggregate", "SELECT count(*) FROM public.mine"),
-        ("operator", "SELECT pg_catalog.now() = pg_catalog.now()"),
-        ("operator", "SELECT 1::pg_catalog.oid >= 1::pg_catalog.int8"),
-        (
-            "function",
-            "SELECT pg_catalog.pg_backend_pid(), has_table_privilege(1::pg_catalog.int8, 'a'::pg_catalog.name)",
-        ),
-        ("relation", "SELECT 1 FROM pg_database"),
-        ("type", "SELECT 'a'::text"),
-    ] {
-        // What comes of it does not matter.
-        hostile.cluster.try_psql("hostile", query);
-        let sprung = hostile.sprung();
-        assert!(sprung.iter().any(|what| what.starts_with(kind)), "{query}: {sprung:?}");
-    }
+    hostile.goes_off();
 
     let folder = tempfile::tempdir().unwrap();
-    let hostile_run = pgbk([]).server(&hostile.cluster).key().directory(folder.path());
+    let hostile_run = pgbk([]).server(&cluster).key().directory(folder.path());
     // pg_dump asks several times for each operator and function, and so these stay behind.
     let quick = hostile_run.set("PG_DUMP_USER_ARGS", "--exclude-schema=evil --table=public.mine");
     let mut commands = 0;
@@ -194,4 +204,44 @@ fn nothing_that_stands_in_a_database_runs_while_pgbk_works_on_it() {
         proof::counted("traps", kind, set, 0);
     }
     proof::counted("traps", "commands, none of which sprang one", commands, 0);
+}
+
+/// What pgbk asks differs from one major version to the next, and so does what there is to be a trap.
+#[test]
+fn nor_does_it_on_any_major_version() {
+    let all = servers();
+    let walked: Vec<&Server> =
+        if proof::whole() { all.iter().collect() } else { [all.first(), all.last()].into_iter().flatten().collect() };
+    std::thread::scope(|scope| {
+        for server in walked {
+            scope.spawn(move || nothing_runs_on(server));
+        }
+    });
+}
+
+fn nothing_runs_on(server: &Server) {
+    let mut hostile = Hostile::of(server.cluster);
+    let set: usize = LEAST.iter().map(|(kind, _)| hostile.count(kind)).sum();
+    assert!(set > 8_000, "{}: {set}", server.version);
+    hostile.goes_off();
+    let folder = tempfile::tempdir().unwrap();
+    let run = server.pgbk().key().directory(folder.path());
+    let quick = run.set("PG_DUMP_USER_ARGS", "--exclude-schema=evil --table=public.mine");
+    let mut commands = 0;
+    for (run, arguments) in [
+        (&quick, "doctor hostile"),
+        (&quick, "backup hostile"),
+        (&run, "backup carried"),
+        (&quick, "restore latest --database hostile --to hostile_copy --yes"),
+        (&run, "restore latest --database carried --to carried_copy --yes"),
+        (&run, "restore latest --database carried --to carried_copy --yes --clean"),
+        (&run, "verify latest --database carried --level restore"),
+        (&quick, "verify latest --database hostile --level restore"),
+    ] {
+        eprintln!("{}: {arguments}", server.version);
+        hostile.expect(&run.args(arguments.split(' ')), 0);
+        commands += 1;
+    }
+    proof::counted("traps", &format!("set on {}", server.version), set, 0);
+    proof::counted("traps", &format!("commands on {}, none of which sprang one", server.version), commands, 0);
 }
