@@ -101,10 +101,29 @@ toolchain() {
     fi
 }
 
+# Each file of tests is a program of its own, and most of them wait for servers or for a fault to be over: one for each core runs at
+# a time. What they said is shown when all have ended.
 run_tests() {
-    # Most tests wait for a server or for a fault to be over: twice as many as cores keep the cores busy.
-    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
-    cargo test --locked --no-fail-fast ${features:+"$features"} 2>&1 | tee "$own/tests.log"
+    local said=$own/said failed=0
+    local -a programs
+    : >"$own/tests.log"
+    rm -rf "$said"
+    mkdir "$said"
+    cargo test --locked --no-run ${features:+"$features"} || return 1
+    mapfile -t programs < <(cd tests && printf -- '--test=%s\n' *.rs | sed 's/\.rs$//')
+    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} features said
+    export -f run_program
+    printf '%s\n' "${programs[@]}" --lib --bins --doc | xargs -P "$(nproc)" -I{} bash -c 'run_program {}' || failed=1
+    cat "$said"/* | tee "$own/tests.log"
+    return "$failed"
+}
+
+# Signals that whoever started this had ignored, as a shell's background does, would be ignored by pgbk too.
+run_program() {
+    local from=$SECONDS code=0
+    env --default-signal=HUP,INT,TERM cargo test --locked ${features:+"$features"} "$1" >"$said/${1#--}" 2>&1 || code=$?
+    echo "${1#--}: $([ "$code" -eq 0 ] && echo ok || echo FAILED) after $((SECONDS - from)) s"
+    return "$code"
 }
 
 # Counts come from cargo's own output; a run in which no test ran is not a success.
