@@ -62,10 +62,11 @@ impl World {
                     "the newest of its server: {told}"
                 );
             }
-            // Of several servers' the sequences say nothing of which was proven last.
+            // Of several servers' the sequences say nothing of which was proven last; what has none was made before all that have one,
+            // whatever date a clock gave those.
             let proven: Vec<Made> = stored.into_iter().filter(|one| self.proven.contains(&one.id)).collect();
             let last = newest(&proven, maker, now)
-                .filter(|last| proven.iter().all(|one| one.maker == maker || one.id < last.id));
+                .filter(|last| proven.iter().all(|one| one.maker == maker || maker != Maker::Old && one.id < last.id));
             assert!(last.is_none_or(|last| last.id != *id || own.len() > 1), "the last proven: {told}");
         }
         // Where there are good ones, the newest of all of them is left.
