@@ -96,13 +96,9 @@ impl Vault {
             Origin::Upload => catalog.entries().last().map(|entry| &entry.id),
         };
         self.guard(compared, catalog, monitor)?;
-        let mut id = dated(taking, before.newest.as_ref(), monitor);
-        // Two in one second would have one name: the later one takes the next free second.
-        while catalog.entries().iter().any(|entry| entry.id == id) {
-            id = next(&id);
-        }
+        let dated = dated(taking, before.newest.as_ref(), monitor);
         Ok(Name {
-            id,
+            id: free(dated, taking, catalog),
             previous: before.id,
             sequence: before.sequence.map_or(0, |sequence| sequence.saturating_add(1)),
             adopted: before.adopted.into_iter().collect(),
@@ -189,6 +185,19 @@ fn dated(taking: &Taking, newest: Option<&BackupId>, monitor: &dyn Monitor) -> B
     }
     // What is dated ahead is not believed; the sequence tells the order all the same.
     if named.is_from_the_future(taking.now) { host } else { named }
+}
+
+/// Returns the name, or where two in one second would have it, that of the next free second; from this host's time on where that would
+/// be dated ahead.
+fn free(dated: BackupId, taking: &Taking, catalog: &Catalog) -> BackupId {
+    let first_free = |mut id: BackupId| {
+        while catalog.entries().iter().any(|entry| entry.id == id) {
+            id = next(&id);
+        }
+        id
+    };
+    let id = first_free(dated);
+    if id.is_from_the_future(taking.now) { first_free(BackupId::new(taking.database, taking.now)) } else { id }
 }
 
 fn next(id: &BackupId) -> BackupId {
