@@ -143,6 +143,15 @@ fn decode_script(stored: &Stored) -> Command {
     command
 }
 
+/// The IV, found by the line of the README that people copy.
+fn iv_by_the_readme(stored: &Stored) -> String {
+    let readme = include_str!("../README.md");
+    let recipe = readme.lines().find(|line| line.starts_with("iv=$(sed")).expect("the README's recipe");
+    let meta = stored.meta.to_str().unwrap();
+    let recipe = recipe.replace("shop-20260822T031500Z.meta", &format!("'{meta}'"));
+    line(&shell(&format!("{recipe}; printf %s \"$iv\""), b""))
+}
+
 /// Every way of compressing, decoded by hand and by the script, in one mode of encryption.
 fn stock_tools_decode_everything(mode: &str) {
     let database = format!("interop_{mode}");
@@ -153,6 +162,9 @@ fn stock_tools_decode_everything(mode: &str) {
         eprintln!("--- {mode} {compress}");
         let stored = Stored::find(folder.path(), &pgbk.backup(&database, &["--compress", compress]));
         assert_eq!(stored.text(["encryption", "iv"]) == IV, mode == "fixed");
+        if matches!(mode, "raw" | "fixed") {
+            assert_eq!(iv_by_the_readme(&stored), stored.text(["encryption", "iv"]));
+        }
         let plain = stored.decode();
         assert_same(&original, &comparable(&plain));
         assert_eq!(b2sum(512, &fs::read(&stored.payload).unwrap()), stored.text(["stored", "blake2b"]));

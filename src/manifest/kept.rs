@@ -19,7 +19,8 @@ pub enum Kept {
 /// The JSON of [`Properties`], by the payload's cipher and key, with an IV of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Encrypted {
-    #[serde(with = "hex::serde")]
+    /// No other member of the document is called `iv` but the payload's, which people look for with a line of `sed`.
+    #[serde(rename = "data_iv", with = "hex::serde")]
     iv: [u8; 16],
     #[serde(with = "hex::serde")]
     data: Vec<u8>,
@@ -29,6 +30,7 @@ pub struct Encrypted {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Either {
+    #[serde(rename = "data_iv")]
     iv: Option<Bytes>,
     data: Option<Bytes>,
     owner: Option<Name>,
