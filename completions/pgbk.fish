@@ -90,7 +90,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-timeout -d 'Limi
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-attempts -d 'How often a request is tried' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-last -d 'Keep the newest N backups' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
@@ -161,7 +161,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-timeout -d 'Lim
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-attempts -d 'How often a request is tried' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l log-format -d 'How log lines look' -r -f -a "text\t''
@@ -215,7 +215,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-timeout -d 'Li
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-attempts -d 'How often a request is tried' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l log-format -d 'How log lines look' -r -f -a "text\t''
@@ -257,7 +257,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-timeout -d 'Limi
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-attempts -d 'How often a request is tried' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l log-format -d 'How log lines look' -r -f -a "text\t''
@@ -313,7 +313,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-timeout -d 'Limi
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-attempts -d 'How often a request is tried' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-host -d 'Send mail through this server' -r
@@ -481,7 +481,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-timeout -d 'Li
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-attempts -d 'How often a request is tried' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-last -d 'Keep the newest N backups' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
@@ -573,7 +573,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-timeout -d 'Limit
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-attempts -d 'How often a request is tried' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-last -d 'Keep the newest N backups' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
@@ -629,7 +629,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-timeout -d 'Limi
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-attempts -d 'How often a request is tried' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l check -d 'Read back what was stored, and verify before a restore' -r -f -a "true\t''
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-host -d 'Send mail through this server' -r

@@ -181,7 +181,7 @@ pub struct KeyArgs {
     /// Accept backups that no key has sealed although a key is set
     #[arg(long)]
     pub allow_unauthenticated: bool,
-    /// Read back what was stored, and verify before a restore
+    /// Check what was stored; a restore always checks
     #[arg(long = "check", env = "DB_BACKUP_VERIFY", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
     pub check: bool,
 }
