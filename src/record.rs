@@ -111,6 +111,9 @@ pub struct Stored {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proven {
     pub id: BackupId,
+    /// Whether it was made of a file, and so says nothing of the backups beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upload: bool,
     /// For people: which database it was restored into.
     pub scratch: String,
     pub tables: u64,
@@ -147,6 +150,11 @@ pub fn proofs(records: &[Record]) -> BTreeMap<BackupId, Timestamp> {
 }
 
 impl Record {
+    /// Returns whether it is a proof of the backups of its database that held: one of an upload is none.
+    pub fn is_proof(&self) -> bool {
+        self.task == Task::Verify && self.state == State::Done && self.proof.as_ref().is_none_or(|proof| !proof.upload)
+    }
+
     /// A run of this process that begins now.
     pub fn begun(cause: Cause, database: &str, now: Timestamp) -> Result<Record> {
         let mut random = [0; 4];

@@ -202,7 +202,7 @@ impl Database {
         let newer = |old: Option<&Record>, new: Option<&Record>| new.or(old).cloned();
         let success = newer(facts.past.success(name), own().find(|record| record.state == State::Done));
         let verified = newer(facts.past.verified(name), own().find(|record| is_verified(record)));
-        let proven = newer(facts.past.proven(name), of(Task::Verify).find(|record| record.state == State::Done));
+        let proven = newer(facts.past.proven(name), of(Task::Verify).find(|record| record.is_proof()));
         let entries = facts.seen.iter().flat_map(|seen| &seen.roster.entries);
         Database {
             name: name.to_owned(),

@@ -110,7 +110,7 @@ fn stored(backup: &Stored) -> Lines {
 }
 
 fn restored(proof: &Proven) -> Lines {
-    let Proven { id, scratch, tables, rows } = proof;
+    let Proven { id, scratch, tables, rows, upload: _ } = proof;
     Lines::of(format!("  backup    {id}"))
         .and(format!("  scratch   {scratch}"))
         .and(format!("  restored  {tables} tables, {rows} rows"))

@@ -37,7 +37,7 @@ impl Past {
         self.through.clone_from(&record.run);
         let bygone = self.databases.entry(record.database.clone()).or_default();
         if record.task == Task::Verify {
-            if record.state == State::Done {
+            if record.is_proof() {
                 bygone.proven = Some(record);
             }
             return;

@@ -4,7 +4,7 @@ use crate::error::{Fault, Kind, Result, kind};
 use crate::files::Contents;
 use crate::level::Level;
 use crate::manifest::compared::Compared;
-use crate::manifest::{BackupId, Format, Manifest};
+use crate::manifest::{BackupId, Format, Manifest, Owner};
 use crate::monitor::Monitor;
 use crate::stream::archive::{Archive, Verdict};
 use crate::stream::drain;
@@ -30,6 +30,9 @@ pub struct Finding {
     /// With a restore: where to, and what became of each table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// Whether it was made of a file, and so stands for none of the backups beside it.
+    #[serde(skip)]
+    pub upload: bool,
     /// Why not: damage, or what kept the look from happening.
     #[serde(skip)]
     pub kind: Option<Kind>,
@@ -60,11 +63,13 @@ impl Finding {
             rows: None,
             error: None,
             proof: None,
+            upload: false,
             kind: None,
         }
     }
 
     pub fn describe(&mut self, manifest: &Manifest) {
+        self.upload = manifest.owner() == Owner::Upload;
         self.stored_bytes = Some(manifest.stored.bytes);
         self.plain_bytes = Some(manifest.plain.bytes);
         self.tables = manifest.rows().map(|_| manifest.tables.len());

@@ -116,6 +116,7 @@ fn note(finding: &Finding, record: &mut Record) {
     if let Some(proof) = &finding.proof {
         record.proof = Some(Proven {
             id: finding.id.clone(),
+            upload: finding.upload,
             scratch: proof.scratch.clone(),
             tables: proof.tables.len() as u64,
             rows: proof.tables.iter().filter_map(|table| table.found.as_ref()).map(|found| found.rows).sum(),

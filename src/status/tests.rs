@@ -2,7 +2,7 @@ use super::*;
 use crate::cron::Schedule;
 use crate::databases::Databases;
 use crate::manifest::BackupId;
-use crate::record::{Cause, Problem, Stored};
+use crate::record::{Cause, Problem, Proven, Stored};
 use crate::roster::Entry;
 
 /// A moment of one day.
@@ -194,4 +194,19 @@ fn what_is_hostile_stays_a_text() {
     let metrics = metrics::text(&shown);
     assert!(metrics.contains(r#"pgbk_running{database="\"><script>alert(1)</script>\\\n"} 0"#), "{metrics}");
     assert_eq!(shown.line().lines().count(), 1);
+}
+
+#[test]
+fn a_proof_of_an_upload_is_none_of_the_backups_beside_it() {
+    let proof = |began: &str, upload| {
+        let proven =
+            Proven { id: BackupId::new("shop", at(began)), upload, scratch: "x".to_owned(), tables: 1, rows: 1 };
+        Record { task: Task::Verify, backup: None, proof: Some(proven), ..done("shop", began, began) }
+    };
+    let proven = |records| {
+        let status = status("10:00", entry("@hourly", "shop"), records);
+        status.databases[0].proven.as_ref().map(|proof| proof.ended)
+    };
+    assert_eq!(proven(vec![proof("08:00", false), proof("09:00", true)]), Some(at("08:00")));
+    assert_eq!(proven(vec![proof("09:00", true)]), None);
 }
