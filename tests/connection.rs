@@ -92,6 +92,9 @@ fn anywhere_else_a_connection_url_is_refused_and_not_shown() {
         "PostgreSQL://u:hunter2@h/d",
         "x postgres://u:hunter2@h/d",
         "host=h password=hunter2",
+        "target_session_attrs=any password=hunter2 dbname=d",
+        "postgresql+psycopg2://u:hunter2@h/d",
+        "pgsql://u:hunter2@h/d",
     ];
     let mut names = pgbk::commands::variables();
     names.extend(pgbk::cli::SECRET_VARIABLES.iter().map(|name| (*name).to_owned()));
@@ -99,7 +102,7 @@ fn anywhere_else_a_connection_url_is_refused_and_not_shown() {
     for name in names {
         for url in forms {
             let takes = ["DATABASE_URL", "DB_NAME", "DB_HOST"].contains(&name.as_str());
-            if takes && !url.starts_with("x ") {
+            if takes && !url.starts_with("x ") && !url.contains("sql+") {
                 continue;
             }
             let outcome = plain.args(["backup"]).unset("DB_HOST").set(&name, url).end();

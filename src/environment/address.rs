@@ -6,36 +6,100 @@ use crate::error::{Fault, Result};
 pub type Parts = Vec<(String, String)>;
 
 const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
-/// A connection string begins with one of these; a database may be called `a=b`.
-const BEGIN: [&str; 10] = [
+/// A connection string begins with one of libpq's keywords; a database may be called `a=b`.
+const KEYWORDS: &[&str] = &[
+    "application_name",
+    "authtype",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
     "host",
     "hostaddr",
-    "port",
-    "user",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "max_protocol_version",
+    "min_protocol_version",
+    "oauth_client_id",
+    "oauth_client_secret",
+    "oauth_issuer",
+    "oauth_scope",
+    "options",
+    "passfile",
     "password",
-    "dbname",
+    "port",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "requiressl",
+    "scram_client_key",
+    "scram_server_key",
     "service",
+    "servicefile",
+    "sslcert",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslkey",
+    "sslkeylogfile",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
     "sslmode",
-    "connect_timeout",
-    "application_name",
+    "sslnegotiation",
+    "sslpassword",
+    "sslrootcert",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "tty",
+    "user",
 ];
 
-/// Returns whether a text is one, well made or not.
-pub fn is_one(text: &str) -> bool {
+/// Returns whether a text is one of libpq's, well made or not.
+pub fn is_libpqs(text: &str) -> bool {
     let text = text.trim_start();
     let keyword = text.split_once('=').map(|(keyword, _)| keyword.trim());
-    starts(text).is_some() || keyword.is_some_and(|keyword| BEGIN.contains(&keyword))
+    let tells = || text.split_whitespace().skip(1).any(|word| word.starts_with("password="));
+    starts(text).is_some() || keyword.is_some_and(|keyword| KEYWORDS.contains(&keyword) || tells())
 }
 
-/// Returns whether there is a connection URL anywhere in a text.
+/// Returns whether a text is one, of libpq or of another program: no database and no server is called so.
+pub fn is_one(text: &str) -> bool {
+    is_libpqs(text) || has_scheme(text)
+}
+
+/// Returns whether there is a connection URL of a PostgreSQL server anywhere in a text, as libpq or another program writes it.
 pub fn holds_one(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    SCHEMES.iter().any(|scheme| text.contains(scheme))
+    let is_postgres = |at: usize| {
+        let scheme = text[..at].rsplit(|sign: char| !is_of_scheme(sign)).next().unwrap_or_default();
+        scheme.contains("postgres") || scheme.contains("pgsql")
+    };
+    text.match_indices("://").any(|(at, _)| is_postgres(at))
 }
 
 /// Returns whether a text may hold the password of a connection, so that it must not be shown.
 pub fn tells_password(text: &str) -> bool {
-    holds_one(text) || (is_one(text) && text.contains("password"))
+    holds_one(text) || (is_libpqs(text) && text.contains("password"))
+}
+
+fn has_scheme(text: &str) -> bool {
+    text.trim_start()
+        .split_once("://")
+        .is_some_and(|(scheme, _)| !scheme.is_empty() && scheme.chars().all(is_of_scheme))
+}
+
+fn is_of_scheme(sign: char) -> bool {
+    sign.is_ascii_alphanumeric() || "+.-".contains(sign)
 }
 
 /// Takes one apart; `name` says where it comes from.
@@ -43,6 +107,7 @@ pub fn parse(name: &str, text: &str) -> Result<Parts> {
     let text = text.trim();
     let parts = match starts(text) {
         Some(rest) => url(rest),
+        None if has_scheme(text) => None,
         None => string(text),
     };
     let parts = parts.ok_or_else(|| {
@@ -207,5 +272,22 @@ mod tests {
     fn a_database_may_have_a_sign_of_equality_in_its_name() {
         assert!(!is_one("a=b") && !is_one("shop") && is_one("host=a") && is_one(" POSTGRES://h"));
         assert!(holds_one("--dbname=postgresql://u:p@h") && !holds_one("postgresql"));
+        assert!(KEYWORDS.iter().all(|keyword| is_one(&format!("{keyword} = x password=hunter2"))));
+        assert!(is_one("other=x password=hunter2") && !is_one("password") && !is_one("a=b c"));
+    }
+
+    #[test]
+    fn another_programs_url_is_no_name_and_is_not_shown() {
+        for text in [
+            "postgresql+psycopg2://u:hunter2@h/d",
+            "pgsql://u:hunter2@h",
+            "tcp://u:hunter2@h/d?a=b",
+            "mysql://u:hunter2@h/d",
+        ] {
+            assert!(is_one(text) && !is_libpqs(text), "{text}");
+            let error = parse("DB_NAME", text).unwrap_err();
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+        assert!(holds_one("x=postgresql+psycopg2://u@h") && !tells_password("https://u:p@h/?password=x"));
     }
 }

@@ -52,7 +52,7 @@ pub fn resolve(arguments: &mut [OsString], places: Places, secrets: &mut Secrets
         // Of another kind of server, for another program.
         Some(text)
             if text.reveal().contains("://")
-                && !address::is_one(text.reveal())
+                && !address::is_libpqs(text.reveal())
                 && !address::tells_password(text.reveal()) =>
         {
             Ok(())

@@ -195,6 +195,11 @@ impl SettingName {
     pub fn is(&self, other: &str) -> bool {
         self.0.eq_ignore_ascii_case(other)
     }
+
+    /// Returns whether it belongs to this extension or language.
+    pub fn is_of(&self, owner: &str) -> bool {
+        self.0.split_once('.').is_some_and(|(first, _)| first.eq_ignore_ascii_case(owner))
+    }
 }
 
 impl Properties {

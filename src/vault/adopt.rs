@@ -63,6 +63,7 @@ pub(super) fn join(
         .collect();
     before.newest = theirs.iter().map(|(entry, _)| Some(entry.id.clone())).fold(before.newest.take(), Option::max);
     if let Some((entry, manifest)) = last_of(&theirs) {
+        before.beside.push(entry.id.clone());
         before.go_on(entry, manifest);
         monitor.info(&format!(
             "the series goes on with that of {}, whose newest is {}",

@@ -33,6 +33,20 @@ impl Vault {
         }
     }
 
+    /// Refuses plain text beside any of these that is encrypted, unless `NO_ENCRYPT` says that it is meant.
+    pub(super) fn refuse_plain(&self, beside: &[BackupId], catalog: &Catalog, monitor: &dyn Monitor) -> Result<()> {
+        if !self.encrypt || self.key.is_some() {
+            return Ok(());
+        }
+        for id in beside {
+            if let Some((id, before)) = self.readable(id, catalog, monitor)?.filter(|(_, one)| one.encryption.is_some())
+            {
+                return Err(plaintext(&id, &before).into());
+            }
+        }
+        Ok(())
+    }
+
     /// Returns whether the key that is set opens a backup; false where none is set.
     pub fn opens(&self, manifest: &Manifest) -> Result<bool> {
         let (Some(note), Some(key)) = (&manifest.key, &self.key) else { return Ok(manifest.key.is_none()) };

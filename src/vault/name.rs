@@ -63,6 +63,9 @@ pub(super) struct Before {
     /// The highest that the series has reached. None where the documents may not be read.
     pub sequence: Option<u64>,
     pub adopted: BTreeSet<String>,
+    /// What this series does not go on from, but must not be joined by plain text where it is encrypted: a series that is adopted, and
+    /// where there is no backup, uploads; beside an upload, backups.
+    pub beside: Vec<BackupId>,
 }
 
 impl Vault {
@@ -95,6 +98,7 @@ impl Vault {
             Origin::Backup => before.id.as_ref().or(before.ahead.as_ref()),
             Origin::Upload => catalog.entries().last().map(|entry| &entry.id),
         };
+        self.refuse_plain(&before.beside, catalog, monitor)?;
         self.guard(compared, catalog, monitor)?;
         let dated = dated(taking, before.newest.as_ref(), monitor);
         Ok(Name {
@@ -135,6 +139,13 @@ impl Vault {
             before.sequence = Some(last.sequence);
             before.adopted = self.carried(last);
         }
+        let is_upload = |one: &Claims| one.owner == Owner::Upload;
+        let begins = before.id.is_none() && ahead.is_empty();
+        let beside: Vec<(&Entry, &Claims)> = match taking.origin {
+            Origin::Backup => known.iter().filter(|(_, one)| begins && is_upload(one)).copied().collect(),
+            Origin::Upload => known.iter().filter(|(_, one)| !is_upload(one)).copied().collect(),
+        };
+        before.beside.extend(last_of(&beside).map(|(entry, _)| entry.id.clone()));
         tell_of_the_future(taking, &ahead, before.id.is_none(), monitor);
         if taking.origin == Origin::Backup {
             join(taking, &known, &mut before, monitor)?;

@@ -255,3 +255,30 @@ fn a_run_under_a_clock_that_lies_keeps_what_it_made_and_is_the_latest_or_named()
     }
     proof::counted("clocks", "the real binary under a clock that lies, with retention after each run", tried, 0);
 }
+
+/// What a series goes on with, or stands alone beside, decides as well as its own newest.
+#[test]
+fn no_plain_text_slips_in_beside_what_is_encrypted_by_adoption_or_upload() {
+    let pair = Pair::new("series_plain");
+    let (production, staging) = (pair.production(), pair.staging());
+    let file = pair.place.path().join("dump.sql");
+    fs::write(&file, "SELECT 1;\n-- PostgreSQL database dump complete\n").expect("write");
+    let upload = ["upload", file.to_str().expect("text"), "--database", pair.name];
+    let refused = |run: &Pgbk, arguments: &[&str]| {
+        let before = pair.ids(run);
+        run.args(arguments.iter().copied()).expect(2).says("no key is set: nothing is stored");
+        assert_eq!(pair.ids(run), before, "{arguments:?}");
+    };
+    // Uploads alone, which are the only sign that the folder is meant to be unreadable.
+    production.key().args(upload).expect(0);
+    refused(&production, &["backup"]);
+    // An adopted series, although one's own is plain.
+    production.key().args(["backup"]).expect(0);
+    staging.set("NO_ENCRYPT", 1).args(["backup"]).expect(0);
+    staging.args(["backup"]).expect(0);
+    refused(&staging, &["backup", "--adopt"]);
+    // An upload beside backups, although the upload before is plain.
+    production.set("NO_ENCRYPT", 1).args(upload).expect(0);
+    refused(&production, &upload);
+    refused(&production, &["backup"]);
+}

@@ -11,12 +11,20 @@ pub struct Rules {
     /// Who owns the database.
     pub owner: bool,
     pub privileges: bool,
-    /// Settings that load code into every later session, or make it another role's: [`LOADS`].
+    /// Settings that load code into every later session, make it another role's or take its protection away: [`LOADS`].
     pub loads: bool,
 }
 
-/// With these, whoever may write a `.meta` decides what the sessions of others run; and where a library is missing, nobody can connect.
-const LOADS: [&str; 7] = [
+/// With these, whoever may write a `.meta` decides what the sessions of others run, or what protects the rows in them; and where a library
+/// is missing, nobody can connect.
+const LOADS: [&str; 14] = [
+    "allow_in_place_tablespaces",
+    "allow_system_table_mods",
+    "event_triggers",
+    "ignore_checksum_failure",
+    "lo_compat_privileges",
+    "session_replication_role",
+    "zero_damaged_pages",
     "session_preload_libraries",
     "local_preload_libraries",
     "shared_preload_libraries",
@@ -25,6 +33,9 @@ const LOADS: [&str; 7] = [
     "role",
     "session_authorization",
 ];
+
+/// Languages whose settings hold code that each of their sessions begins with.
+const LANGUAGES: [&str; 4] = ["plperl", "plpython3", "pltcl", "plv8"];
 
 /// Lists of names. The server quotes each item by itself, so that a list in one piece would become one item.
 const LISTS: [&str; 6] = [
@@ -54,7 +65,7 @@ impl Change {
 
 /// Returns whether this setting is left to people when nobody vouches for the backup.
 pub fn loads(name: &SettingName) -> bool {
-    LOADS.iter().any(|one| name.is(one))
+    LOADS.iter().any(|one| name.is(one)) || LANGUAGES.iter().any(|one| name.is_of(one))
 }
 
 /// Returns what gives the database another owner; None where it has the right one.
