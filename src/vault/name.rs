@@ -141,11 +141,11 @@ impl Vault {
         }
         let is_upload = |one: &Claims| one.owner == Owner::Upload;
         let begins = before.id.is_none() && ahead.is_empty();
-        let beside: Vec<(&Entry, &Claims)> = match taking.origin {
-            Origin::Backup => known.iter().filter(|(_, one)| begins && is_upload(one)).copied().collect(),
-            Origin::Upload => known.iter().filter(|(_, one)| !is_upload(one)).copied().collect(),
-        };
-        before.beside.extend(last_of(&beside).map(|(entry, _)| entry.id.clone()));
+        let beside = known.iter().copied().filter(|(_, one)| match taking.origin {
+            Origin::Backup => begins && is_upload(one),
+            Origin::Upload => !is_upload(one),
+        });
+        before.beside.extend(newest_of_each(beside));
         tell_of_the_future(taking, &ahead, before.id.is_none(), monitor);
         if taking.origin == Origin::Backup {
             join(taking, &known, &mut before, monitor)?;
@@ -171,6 +171,18 @@ impl Before {
         self.newest = self.newest.take().max(Some(entry.id.clone()));
         self.sequence = self.sequence.max(Some(claims.sequence));
     }
+}
+
+/// Returns the newest backup of each owner.
+fn newest_of_each<'a>(said: impl Iterator<Item = (&'a Entry, &'a Claims)>) -> Vec<BackupId> {
+    let mut owners: Vec<(&Owner, Vec<(&Entry, &Claims)>)> = Vec::new();
+    for one in said {
+        match owners.iter_mut().find(|(owner, _)| **owner == one.1.owner) {
+            Some((_, theirs)) => theirs.push(one),
+            None => owners.push((&one.1.owner, vec![one])),
+        }
+    }
+    owners.iter().filter_map(|(_, theirs)| last_of(theirs)).map(|(entry, _)| entry.id.clone()).collect()
 }
 
 fn owns(taking: &Taking, owner: &Owner) -> bool {
