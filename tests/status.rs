@@ -125,7 +125,9 @@ fn health_goes_red_when_the_database_is_gone_and_green_when_it_is_back() {
     assert_eq!(await_health(address, 200), "healthy\n");
     place.run(&["status"]).expect(0);
 
-    cluster().psql("postgres", &format!("ALTER DATABASE {name} RENAME TO {name}_away"));
+    // While a run is in it, the server refuses.
+    let away = format!("ALTER DATABASE {name} RENAME TO {name}_away");
+    assert!(until(PATIENCE, || cluster().try_psql("postgres", &away).status.success()));
     place.await_count("failed", 2);
     let why = await_health(address, 503);
     assert!(why.starts_with(&format!("{name}: the backup that began at ")) && why.lines().count() == 1, "{why}");
