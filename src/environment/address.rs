@@ -1,75 +1,38 @@
 //! A connection URL or connection string, taken apart as libpq takes it. It may hold a password, so that no message shows any of it.
 
 use crate::error::{Fault, Result};
+use crate::postgres;
 
 /// What it gives, by libpq's keywords, in the order in which it does.
 pub type Parts = Vec<(String, String)>;
 
 const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
-/// A connection string begins with one of libpq's keywords; a database may be called `a=b`.
-const KEYWORDS: &[&str] = &[
-    "application_name",
+/// Keywords of libpq's beside the parameters that pgbk knows. A connection string may begin with one of them too.
+const OTHERS: &[&str] = &[
     "authtype",
-    "channel_binding",
-    "client_encoding",
-    "connect_timeout",
-    "dbname",
-    "fallback_application_name",
-    "gssdelegation",
-    "gssencmode",
-    "gsslib",
-    "host",
-    "hostaddr",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "krbsrvname",
-    "load_balance_hosts",
-    "max_protocol_version",
-    "min_protocol_version",
     "oauth_client_id",
     "oauth_client_secret",
     "oauth_issuer",
     "oauth_scope",
-    "options",
-    "passfile",
-    "password",
-    "port",
-    "replication",
-    "require_auth",
-    "requirepeer",
     "requiressl",
     "scram_client_key",
     "scram_server_key",
     "service",
     "servicefile",
-    "sslcert",
-    "sslcertmode",
-    "sslcompression",
-    "sslcrl",
-    "sslcrldir",
-    "sslkey",
     "sslkeylogfile",
-    "ssl_max_protocol_version",
-    "ssl_min_protocol_version",
-    "sslmode",
-    "sslnegotiation",
-    "sslpassword",
-    "sslrootcert",
-    "sslsni",
-    "target_session_attrs",
-    "tcp_user_timeout",
     "tty",
-    "user",
 ];
 
-/// Returns whether a text is one of libpq's, well made or not.
+/// Returns whether a text is one of libpq's, well made or not. A connection string begins with a keyword; a database may be called `a=b`.
 pub fn is_libpqs(text: &str) -> bool {
     let text = text.trim_start();
     let keyword = text.split_once('=').map(|(keyword, _)| keyword.trim());
     let tells = || text.split_whitespace().skip(1).any(|word| word.starts_with("password="));
-    starts(text).is_some() || keyword.is_some_and(|keyword| KEYWORDS.contains(&keyword) || tells())
+    starts(text).is_some() || keyword.is_some_and(|keyword| is_keyword(keyword) || tells())
+}
+
+fn is_keyword(text: &str) -> bool {
+    postgres::variable_of(text).is_some() || OTHERS.contains(&text)
 }
 
 /// Returns whether a text is one, of libpq or of another program: no database and no server is called so.
@@ -272,7 +235,19 @@ mod tests {
     fn a_database_may_have_a_sign_of_equality_in_its_name() {
         assert!(!is_one("a=b") && !is_one("shop") && is_one("host=a") && is_one(" POSTGRES://h"));
         assert!(holds_one("--dbname=postgresql://u:p@h") && !holds_one("postgresql"));
-        assert!(KEYWORDS.iter().all(|keyword| is_one(&format!("{keyword} = x password=hunter2"))));
+        // Without a password behind it, which alone would tell.
+        let keywords = "application_name authtype channel_binding client_encoding connect_timeout dbname fallback_application_name \
+            gssdelegation gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname \
+            load_balance_hosts max_protocol_version min_protocol_version oauth_client_id oauth_client_secret oauth_issuer oauth_scope \
+            options passfile password port replication require_auth requirepeer requiressl scram_client_key scram_server_key service \
+            servicefile sslcert sslcertmode sslcompression sslcrl sslcrldir sslkey sslkeylogfile ssl_max_protocol_version \
+            ssl_min_protocol_version sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs tcp_user_timeout tty user";
+        for keyword in keywords.split_whitespace() {
+            assert!(
+                is_one(&format!("{keyword} = x")) && is_one(&format!("{keyword} = x password=hunter2")),
+                "{keyword}"
+            );
+        }
         assert!(is_one("other=x password=hunter2") && !is_one("password") && !is_one("a=b c"));
     }
 
