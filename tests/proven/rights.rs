@@ -115,7 +115,7 @@ fn no_function_of_an_owners_gains_a_right_wherever_a_proof_runs_it() {
     );
     assert_eq!(server.psql("postgres", SCRATCH), "");
     let calls = log.matches("SPRUNG").count();
-    proof::counted("rights", "times that an owner's function ran in a proof and gained nothing", calls, 0);
+    proof::counted("owners", "times that an owner's function ran in a proof and gained nothing", calls, 0);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn what_a_proof_restores_is_read_by_nobody_else_while_it_lasts() {
     });
     assert_eq!(entered, 0);
     assert!(tried > 10, "{tried}");
-    proof::counted("rights", "connections of others to what a proof had restored", entered, tried);
+    proof::counted("owners", "connections of others to what a proof had restored", entered, tried);
 }
 
 #[test]
