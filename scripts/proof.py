@@ -34,6 +34,7 @@ AREAS = [
     ("bombs", "bombs", "", 3, "cargo test --test damage"),
     ("traps", "traps in a database, under every name that could be looked up: none of which sprang", "", 60_000, "cargo test --test traps"),
     ("sessions", "trips between sessions set otherwise", "", 48, "cargo test --test session"),
+    ("definitions", "definitions of every kind, changed while a dump was taken: it comes back whole, after a second try where it must", "", 110, "cargo test --test session"),
     ("settings", "every setting of PostgreSQL 12 to 18 that a role or a database can have, at values that nobody expects", "", 800, "cargo test --test settings"),
     ("rights", "restores that a role may not make", "", 5, "cargo test --test rights"),
     ("excess", "servers that say more than any PostgreSQL does, by type of message, trick and phase", "", 600, "cargo test --test excess"),

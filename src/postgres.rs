@@ -4,11 +4,12 @@
 mod apart;
 mod attempt;
 mod cell;
-mod changed;
+pub mod changed;
 mod child;
 mod command;
 mod contents;
 pub mod control;
+mod definitions;
 pub mod dump;
 pub mod globals;
 mod hurried;

@@ -1,6 +1,8 @@
 //! What a role, a database or a server sets for its sessions changes nothing of a backup and nothing of what comes back; and what
 //! others do to the tables, the lock or the connection while a backup begins does not pass for a backup.
 
+#[path = "session/definitions.rs"]
+mod definitions;
 mod support;
 
 use std::fs;

@@ -51,7 +51,7 @@ pub struct Plan {
     pub note: Option<String>,
 }
 
-/// So many snapshots are tried where tables change before pg_dump has its locks.
+/// So many snapshots are tried where something changes before pg_dump has read it.
 const TRIES: u32 = 3;
 
 /// Backs up one database. `now` is by this host's clock.
@@ -66,13 +66,13 @@ pub fn backup(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor)
     loop {
         let changed = match from.take(&mut control, vault, monitor)? {
             Taken::Whole(manifest) => return Ok(*manifest),
-            Taken::Changed(tables) => tables.join(", "),
+            Taken::Changed(names) => some_of(&names),
         };
         monitor.end();
-        let what = "truncated, written anew, altered, renamed or dropped while pg_dump began";
+        let what = "truncated, written anew, altered, replaced, renamed or dropped since the snapshot was taken";
         if tries == TRIES {
             return Err(Fault::failed(format!("{changed}: {what}, at each of {TRIES} tries"))
-                .hint("back up when nobody truncates or rewrites tables, or leave these out: PG_DUMP_USER_ARGS=--exclude-table=…")
+                .hint("back up when nobody changes tables, types, functions and their like; tables can be left out: PG_DUMP_USER_ARGS=--exclude-table=…")
                 .into());
         }
         monitor.warn(&format!("{changed}: {what}; the dump is taken anew"));
@@ -80,17 +80,29 @@ pub fn backup(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor)
     }
 }
 
+/// So many names are told: a schema may go with thousands of tables.
+const TOLD: usize = 10;
+
+/// The first names, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    let told = names.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(TOLD) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
+}
+
 /// What came of one run of pg_dump.
 enum Dumped {
     Whole(Remarks),
-    /// Tables that changed before it had its locks; it was ended.
+    /// What changed, so that this dump is none of any one moment; it was ended, or is not kept.
     Changed(Vec<String>),
 }
 
 /// What came of one snapshot.
 enum Taken {
     Whole(Box<Manifest>),
-    /// Tables that changed between the snapshot and pg_dump's locks. Nothing is stored.
+    /// What changed after the snapshot, and is not in the dump as it was. Nothing is stored.
     Changed(Vec<String>),
 }
 
@@ -120,7 +132,7 @@ impl Source<'_> {
         let mut deposit = vault.begin(name, plan.format, plan.compression, *expected)?;
         let warnings = match self.dump(control, &snapshot.name, &mut deposit, monitor)? {
             Dumped::Whole(remarks) => remarks.tell(monitor),
-            Dumped::Changed(tables) => return Ok(Taken::Changed(tables)),
+            Dumped::Changed(names) => return Ok(Taken::Changed(names)),
         };
         control.alive()?;
 
@@ -171,7 +183,7 @@ impl Source<'_> {
         // Its locks go with it.
         drop(child);
         let failed = dumped.as_ref().is_err_and(|error| by_itself && kind(error) == Kind::Failed);
-        let changed = watch.changed(failed);
+        let changed = if dumped.is_ok() { watch.changed_meanwhile()? } else { watch.changed(failed) };
         if !changed.is_empty() {
             return Ok(Dumped::Changed(changed));
         }

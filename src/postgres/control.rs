@@ -2,6 +2,7 @@
 
 use super::attempt::Opened;
 use super::cell::cell;
+use super::changed::Moment;
 use super::line::Line;
 use super::preamble::{self, Before};
 use super::scratch::PREFIX as SCRATCH;
@@ -249,9 +250,9 @@ impl Control {
         self.line.ask(move |client| properties::read_within(client, version_num))
     }
 
-    /// The tables that are not what they were when the snapshot was taken; see [`changed`].
-    pub fn changed(&mut self, locked: bool) -> Result<Vec<String>> {
-        self.line.ask(move |client| changed::since_snapshot(client, locked))
+    /// The names of what is not what it was when the snapshot was taken; see [`changed`].
+    pub fn changed(&mut self, moment: Moment) -> Result<Vec<String>> {
+        self.line.ask(move |client| changed::since_snapshot(client, moment))
     }
 
     /// What a dump by this role would fail on.

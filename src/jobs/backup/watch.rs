@@ -1,6 +1,7 @@
 //! What is asked of the control connection while `pg_dump` writes.
 
-use crate::error::{Fault, into_io};
+use crate::error::{Fault, Result, into_io};
+use crate::postgres::changed::Moment;
 use crate::postgres::control::Control;
 use std::io;
 use std::time::{Duration, Instant};
@@ -20,14 +21,14 @@ impl<'a> Watch<'a> {
         Watch { control, looked: None, changed: Vec::new() }
     }
 
-    /// Looks, if it is time to, before a piece of the dump is taken. `pg_dump` writes nothing before it has all its locks, so that the
-    /// first piece is the first moment at which no table can change any more.
+    /// Looks, if it is time to, before a piece of the dump is taken. `pg_dump` writes nothing before it has all its locks and every
+    /// definition, so that the first piece is the first moment at which none of these can change in the dump any more.
     pub fn piece(&mut self) -> io::Result<()> {
         match self.looked {
             None => {
-                self.changed = self.control.changed(true).map_err(into_io)?;
+                self.changed = self.control.changed(Moment::Begun).map_err(into_io)?;
                 if !self.changed.is_empty() {
-                    return Err(Fault::failed("tables have changed since the snapshot").into());
+                    return Err(Fault::failed("something has changed since the snapshot").into());
                 }
             }
             Some(looked) if looked.elapsed() >= EVERY => self.control.alive().map_err(into_io)?,
@@ -37,12 +38,17 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Returns the tables that changed before `pg_dump` had its locks; `failed` says that it has ended, which may be because of one.
+    /// Returns what changed after the snapshot and is not in the dump as it was; `failed` says that `pg_dump` has failed, which may be because of it.
     pub fn changed(mut self, failed: bool) -> Vec<String> {
         if failed && self.changed.is_empty() {
             // Where the server does not say, the failure speaks for itself.
-            self.changed = self.control.changed(false).unwrap_or_default();
+            self.changed = self.control.changed(Moment::Failed).unwrap_or_default();
         }
         self.changed
+    }
+
+    /// The same for a dump that ended well: the rows are written by then.
+    pub fn changed_meanwhile(self) -> Result<Vec<String>> {
+        self.control.changed(Moment::Ended)
     }
 }
