@@ -89,7 +89,8 @@ impl Catalog<'_> {
 
     fn look(&self, moment: Moment, dumped: &str) -> String {
         let Catalog { name, .. } = self;
-        let column = |column: Option<&str>| column.map_or("NULL::pg_catalog.oid".to_owned(), |name| format!("x.{name}"));
+        let column =
+            |column: Option<&str>| column.map_or("NULL::pg_catalog.oid".to_owned(), |name| format!("x.{name}"));
         let (schema, relation, of_type) = (column(self.schema), column(self.relation), column(self.of_type));
         let called = self.called.map_or("NULL".to_owned(), |called| format!("pg_catalog.quote_ident(x.{called})"));
         let about = match name {

@@ -183,10 +183,8 @@ fn psql(database: &str) -> String {
 
 /// A `pg_dump` that first has these statements run, once.
 fn disturbed(database: &str, statements: &str) -> Fake {
-    let body = format!(
-        "[ -e $NOTES/done ] || {{ {} || exit 99; touch $NOTES/done; }}\nexec \"$REAL\" \"$@\"",
-        psql(database)
-    );
+    let body =
+        format!("[ -e $NOTES/done ] || {{ {} || exit 99; touch $NOTES/done; }}\nexec \"$REAL\" \"$@\"", psql(database));
     let fake = Fake::of(server(), "exec \"$REAL\" --version", &body);
     fs::write(fake.note("sql"), statements).unwrap();
     fake
@@ -195,12 +193,21 @@ fn disturbed(database: &str, statements: &str) -> Fake {
 /// A dump of what is there now, without what every database is made with.
 fn dumped(database: &str) -> Vec<u8> {
     let mut command = Command::new(server().clients.join("pg_dump"));
-    command.envs(server().env()).args(["-h", "127.0.0.1", "-p", &server().port.to_string(), "-U", "postgres", database]);
+    command.envs(server().env()).args([
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &server().port.to_string(),
+        "-U",
+        "postgres",
+        database,
+    ]);
     comparable(&stdout_of(command.env("PGPASSWORD", PASSWORD)))
 }
 
 fn copied(name: &str, template: &str) {
-    for statement in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name} TEMPLATE {template}")] {
+    for statement in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name} TEMPLATE {template}")]
+    {
         server().psql("postgres", &statement);
     }
 }
