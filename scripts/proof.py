@@ -37,6 +37,7 @@ AREAS = [
     ("definitions", "definitions of every kind, changed while a dump was taken: it comes back whole, after a second try where it must", "", 110, "cargo test --test session"),
     ("settings", "every setting of PostgreSQL 12 to 18 that a role or a database can have, at values that nobody expects", "", 800, "cargo test --test settings"),
     ("rights", "restores that a role may not make", "", 5, "cargo test --test rights"),
+    ("rights", "extensions of a provider's that a restore", "", 20, "cargo test --test rights"),
     ("excess", "servers that say more than any PostgreSQL does, by type of message, trick and phase", "", 600, "cargo test --test excess"),
     ("missed", "histories of removals: the right ones missed by nobody, the others by all", "", 4_000, "cargo test --test missed"),
     ("commands", "commands hidden in dumps", "", 10, "cargo test --test load"),

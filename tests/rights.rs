@@ -1,5 +1,7 @@
 //! What a role may not do is said before a restore asks, and before anything is made.
 
+#[path = "rights/provided.rs"]
+mod provided;
 mod support;
 
 use support::cluster::{PASSWORD, cluster};

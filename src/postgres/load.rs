@@ -12,6 +12,7 @@ mod failure;
 mod handover;
 mod missing;
 mod money;
+mod present;
 mod rows;
 mod script;
 mod session;
@@ -24,6 +25,7 @@ use crate::script::{Cut, Ending, Event};
 use aside::Bounds;
 use encoding::Encoding;
 use postgres::{Client, Transaction};
+use present::Found;
 use session::Session;
 use std::io::Read;
 use verdict::{Refusal, Verdict};
@@ -183,8 +185,14 @@ impl<'a> Loader<'a> {
         match verdict::of(text, self.options) {
             Verdict::Send => self.send(line, text),
             Verdict::Drop => Ok(()),
-            Verdict::Public if self.has_public(line, text)? => Ok(()),
-            Verdict::Public => self.send(line, text),
+            Verdict::Present(object) => match object.look(&mut self.transaction, line, text)? {
+                Found::Missing => self.send(line, text),
+                Found::Same => Ok(()),
+                Found::Other(why) => {
+                    self.loaded.skipped.push(why);
+                    Ok(())
+                }
+            },
             Verdict::Encoding(name) => {
                 self.encoding = Encoding::named(&name, line)?;
                 Ok(())
@@ -206,12 +214,6 @@ impl<'a> Loader<'a> {
             Verdict::Begin | Verdict::Commit => Err(Refusal::Transaction.at(line)),
             Verdict::Refuse(why) => Err(why.at(line)),
         }
-    }
-
-    /// Whether the target has a schema `public`; what a dump of that schema alone makes is then there, as in every new database.
-    fn has_public(&mut self, line: u64, text: &[u8]) -> Result<bool> {
-        let row = self.transaction.query_one("SELECT pg_catalog.to_regnamespace('public') IS NOT NULL", &[]);
-        row.map(|row| row.get(0)).map_err(|error| failure::of_statement(line, text, &error))
     }
 
     fn send(&mut self, line: u64, text: &[u8]) -> Result<()> {

@@ -28,6 +28,8 @@ pub struct Target {
     pub role: String,
     /// What the database itself has; None: it is missing, or that could not be read.
     pub properties: Option<Properties>,
+    /// What was there already, which a failure must not take.
+    pub extensions: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +68,12 @@ impl Target {
                 count => State::Holds(count),
             },
         };
+        let extensions = match missing {
+            true => BTreeSet::new(),
+            false => column(&mut client, "SELECT extname FROM pg_catalog.pg_extension")?.into_iter().collect(),
+        };
         let (database, server_major) = (database.to_owned(), number / 10_000);
-        Ok(Target { database, server_major, system_identifier, state, role, properties })
+        Ok(Target { database, server_major, system_identifier, state, role, properties, extensions })
     }
 
     /// Fails where this role may not make the database, or may not give it what it is to have.
@@ -101,14 +107,15 @@ impl Target {
         creating.see_through()?
     }
 
-    /// Removes everything in the database, as statements for a transaction of the caller's.
+    /// Removes everything in the database that the role may remove extensions of, as statements for a transaction of the caller's.
     pub fn wipe(&self) -> String {
-        contents::wipe(self.server_major)
+        contents::wipe(self.server_major, &BTreeSet::new())
     }
 
-    /// Removes everything in the database, after a failure. Sessions of restores, which pg_restore may have left at work, are ended.
+    /// Removes what a failure has left in the database, which held at most extensions before. Sessions of restores, which pg_restore may have left at work, are ended.
     pub fn empty(&self, settings: &Settings) -> Result<()> {
-        let (settings, wipe) = (settings.for_database(&self.database), self.wipe());
+        let (settings, wipe) =
+            (settings.for_database(&self.database), contents::wipe(self.server_major, &self.extensions));
         let others = format!("{} AND application_name = {}", end_sessions(&self.database), literal(APPLICATION));
         let what = format!("empty database \"{}\"", self.database);
         let emptying = Apart::begin(move || {

@@ -1,6 +1,7 @@
 //! What becomes of a statement: sent, left out, or refused.
 
 use super::Options;
+use super::present::Object;
 use crate::error::Fault;
 use crate::script::{Token, Tokens, owner};
 
@@ -15,8 +16,8 @@ pub(super) enum Verdict {
     /// `BEGIN;` and `COMMIT;`, which `pg_dump` puts around every large object.
     Begin,
     Commit,
-    /// `CREATE SCHEMA public`, which a new database has.
-    Public,
+    /// What the target may have already.
+    Present(Object),
     Refuse(Refusal),
 }
 
@@ -53,7 +54,7 @@ pub(super) fn of(statement: &[u8], options: &Options) -> Verdict {
         b"set" => set(tokens, options),
         b"grant" | b"revoke" => drop_if(options.no_privileges),
         b"alter" if tokens.accept(&["default", "privileges"]) => drop_if(options.no_privileges),
-        b"create" if public(tokens.clone()) => Verdict::Public,
+        b"create" | b"comment" if let Some(object) = Object::of(statement) => Verdict::Present(object),
         b"create" | b"alter" | b"drop" if tokens.accept(&["database"]) => Verdict::Refuse(Refusal::Database),
         b"alter" => drop_if(options.no_owner && owner(tokens).is_some()),
         b"begin" if tokens.next() == Some(Token::Mark(b';')) => Verdict::Begin,
@@ -66,13 +67,6 @@ pub(super) fn of(statement: &[u8], options: &Options) -> Verdict {
         b"copy" if tokens.any(|token| token.is("stdin") || token.is("stdout")) => Verdict::Refuse(Refusal::Copy),
         _ => Verdict::Send,
     }
-}
-
-/// Whether these are the words of pg_dump behind the first, and none else.
-fn public(mut tokens: Tokens<'_>) -> bool {
-    tokens.accept(&["schema"])
-        && tokens.take_name().is_some_and(|name| matches!(name, b"public" | b"\"public\""))
-        && tokens.next() == Some(Token::Mark(b';'))
 }
 
 fn set(mut tokens: Tokens<'_>, options: &Options) -> Verdict {
