@@ -93,9 +93,9 @@ impl Catalog<'_> {
             |column: Option<&str>| column.map_or("NULL::pg_catalog.oid".to_owned(), |name| format!("x.{name}"));
         let (schema, relation, of_type) = (column(self.schema), column(self.relation), column(self.of_type));
         let called = self.called.map_or("NULL".to_owned(), |called| format!("pg_catalog.quote_ident(x.{called})"));
-        let about = match name {
-            &"pg_class" => "r.relkind = 'c'",
-            &"pg_attribute" if moment == Moment::Ended => "r.relkind = 'c'",
+        let about = match *name {
+            "pg_class" => "r.relkind = 'c'",
+            "pg_attribute" if moment == Moment::Ended => "r.relkind = 'c'",
             _ => "true",
         };
         format!(
