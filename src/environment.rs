@@ -8,13 +8,13 @@ pub mod stray;
 pub mod value;
 
 use crate::error::{Fault, Result};
+use crate::plain;
 use crate::secret::Secret;
 use connection::Places;
 use std::collections::BTreeMap;
 use std::env::VarError;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use stray::Stray;
@@ -25,7 +25,7 @@ const DOCKER_SECRETS: &str = "/run/secrets";
 const TAKEN: &str = "PGBK_VALUES_TAKEN";
 /// What other programs read by themselves, and pgbk too: libpq's settings and the AWS chain's.
 const FOREIGN: [&str; 2] = ["PG", "AWS_"];
-/// More than any value needs; a device that never ends is none.
+/// More than any value needs.
 const LONGEST_FILE: u64 = 1 << 20;
 
 /// What was read of the secrets at the start.
@@ -109,12 +109,25 @@ fn foreign() -> Result<()> {
                 return Err(connection::misplaced(name).into());
             }
             let plain = value::one_line(name, text)?;
+            if name.starts_with("AWS_") && name.ends_with("_FILE") {
+                waits_for_nobody(name, Path::new(plain))?;
+            }
             if plain != text {
                 set(name, Some(plain));
             }
         }
     }
     Ok(())
+}
+
+/// Refuses a pipe that the SDK would wait for when it reads the file. Whether it is there at all is for the SDK to say.
+fn waits_for_nobody(name: &str, path: &Path) -> Result<()> {
+    match plain::named(path) {
+        Err(error) if error.kind() == ErrorKind::Other => {
+            Err(Fault::usage(format!("cannot read \"{}\" named by {name}: {error}", path.display())).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 #[allow(unsafe_code)]
@@ -168,10 +181,11 @@ fn plain_path(variable: &str, path: OsString) -> Result<PathBuf> {
     }
 }
 
-/// A folder that may not be looked into counts as there, and reading tells why not: it may hold the key.
+/// What may not be looked at, and what is no file, counts as there, and reading tells why not: it may hold the key.
 fn there(path: &Path) -> bool {
     match std::fs::metadata(path) {
-        Ok(metadata) => metadata.is_file(),
+        // Docker makes a folder where the file of a secret was not there.
+        Ok(_) => true,
         Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     }
 }
@@ -179,9 +193,7 @@ fn there(path: &Path) -> bool {
 /// An empty file is a mistake: with an empty password everything would seem encrypted.
 fn read(name: &str, path: &Path, called: &str) -> Result<Secret> {
     let failed = |why: &dyn std::fmt::Display| Fault::usage(format!("cannot read {called}: {why}"));
-    let mut text = Zeroizing::new(String::new());
-    let file = File::open(path).map_err(|error| failed(&error))?;
-    file.take(LONGEST_FILE + 1).read_to_string(&mut text).map_err(|error| failed(&error))?;
+    let text = plain::read_text(path).map_err(|error| failed(&error))?;
     if text.len() as u64 > LONGEST_FILE {
         return Err(failed(&"it has more than 1 MiB").into());
     }

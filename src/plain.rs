@@ -1,13 +1,22 @@
-//! Plain files in folders that others may write to.
+//! Plain files: those in folders that others may write to, and those that a setting names.
 //!
 //! A pipe in the place of a file would be waited for without end, a link would lead elsewhere, a device would answer with anything. So such
-//! a file is opened without waiting and without following, and looked at before a byte of it is read.
+//! a file is opened without waiting and looked at before a byte of it is read. Links are followed only to a file that a setting names.
 
-use rustix::fs::OFlags;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FsWord, OFlags, fstatfs};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use zeroize::Zeroizing;
+
+/// How much a file that a setting names may hold: far more than any password, key or list of certificates.
+const LONGEST: u64 = 8 << 20;
+/// How long a shell's `<(command)` may be silent.
+const SILENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
+/// The file system of pipes that have no name, in which a shell's `<(command)` is.
+const PIPES: FsWord = 0x5049_5045;
 
 /// Whose file is taken for ours, beside root's and this user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +52,10 @@ pub fn lock_file(path: &Path) -> io::Result<File> {
 }
 
 fn checked(how: &mut OpenOptions, path: &Path, whose: Whose) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = how.custom_flags(flags.bits() as i32).open(path)?;
+    let file = at_once(how, OFlags::NOFOLLOW, path)?;
     let seen = file.metadata()?;
     if !seen.is_file() {
-        return Err(io::Error::other("it is no plain file"));
+        return Err(no_plain_file());
     }
     let us = rustix::process::geteuid().as_raw();
     let of_folder = |owner: u32| {
@@ -58,6 +66,63 @@ fn checked(how: &mut OpenOptions, path: &Path, whose: Whose) -> io::Result<File>
         owner if owner == us || owner == 0 || of_folder(owner) => Ok(file),
         owner => Err(io::Error::other(format!("it belongs to somebody else, the user {owner}"))),
     }
+}
+
+/// Opens a file that a setting names, whoever owns it and by whatever links: what is no plain file is an error. A shell's `<(command)`
+/// is taken as well, which has somebody who writes it.
+pub fn named(path: &Path) -> io::Result<File> {
+    let file = at_once(OpenOptions::new().read(true), OFlags::empty(), path)?;
+    let seen = file.metadata()?;
+    let piped = seen.file_type().is_fifo() && fstatfs(&file)?.f_type == PIPES;
+    if seen.is_file() || piped { Ok(file) } else { Err(no_plain_file()) }
+}
+
+/// Reads such a file whole.
+pub fn read_named(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    read_to_end(named(path)?, LONGEST)
+}
+
+/// Reads such a file as text.
+pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
+    let bytes = read_named(path)?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(io::Error::new(ErrorKind::InvalidData, "it is no UTF-8 text")),
+    }
+}
+
+/// Reads without waiting for ever: not for a pipe that stays silent, and not for more than `limit`.
+fn read_to_end(mut file: File, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut all = Zeroizing::new(Vec::new());
+    loop {
+        match (&mut file).take(limit + 1 - all.len() as u64).read_to_end(&mut all) {
+            Ok(_) if all.len() as u64 > limit => {
+                return Err(io::Error::other(format!("it has more than {} MiB", limit >> 20)));
+            }
+            Ok(_) => return Ok(all),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => heard(&file)?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits until there is something to read, or the end.
+fn heard(file: &File) -> io::Result<()> {
+    match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&SILENCE)) {
+        Ok(0) => Err(io::Error::new(ErrorKind::TimedOut, "nothing came out of the pipe in time")),
+        Err(error) if error != rustix::io::Errno::INTR => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Opens without waiting for anybody.
+fn at_once(how: &mut OpenOptions, more: OFlags, path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY | more;
+    how.custom_flags(flags.bits() as i32).open(path)
+}
+
+fn no_plain_file() -> io::Error {
+    io::Error::other("it is no plain file")
 }
 
 #[cfg(test)]
@@ -94,5 +159,38 @@ mod tests {
             assert!(read(&at("plain"), Ours, 4).unwrap_err().to_string().contains("somebody else"));
             assert_eq!(read(&at("plain"), OfItsFolder, 4).unwrap(), b"text");
         }
+    }
+
+    #[test]
+    fn what_a_setting_names_may_be_a_link_and_a_shell_s_pipe_and_nothing_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("plain"), "text").unwrap();
+        symlink("plain", at("link")).unwrap();
+        for path in ["plain", "link"] {
+            assert_eq!(*read_named(&at(path)).unwrap(), b"text", "{path}");
+        }
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        symlink("pipe", at("link to a pipe")).unwrap();
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        let other = ["pipe", "link to a pipe", "socket", "folder", "nothing"];
+        for path in other.map(at).into_iter().chain(["/dev/zero".into(), "/dev/null".into(), "/dev/tty".into()]) {
+            assert!(read_named(&path).is_err(), "{path:?}");
+        }
+
+        let (from, mut to) = io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&from));
+        // It is read before all of it is written.
+        let writer = std::thread::spawn(move || {
+            for piece in ["a", "b", "c"] {
+                io::Write::write_all(&mut to, piece.as_bytes()).unwrap();
+                std::thread::yield_now();
+            }
+        });
+        assert_eq!(read_text(path.as_ref()).unwrap().as_str(), "abc");
+        writer.join().unwrap();
+        std::fs::write(at("large"), vec![b'x'; LONGEST as usize + 1]).unwrap();
+        assert!(read_named(&at("large")).unwrap_err().to_string().contains("more than 8 MiB"));
     }
 }

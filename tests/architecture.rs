@@ -22,7 +22,7 @@ const TABLE: &[(&str, &str)] = &[
     ("console", "cli monitor interrupt shown error"),
     ("cli", "manifest level error"),
     ("privileges", "environment error"),
-    ("environment", "postgres secret error"),
+    ("environment", "postgres plain secret error"),
     (
         "run",
         "upkeep proof jobs missed history vault postgres alert record manifest databases series monitor interrupt \
@@ -51,7 +51,7 @@ const TABLE: &[(&str, &str)] = &[
     ("record", "manifest error"),
     ("retention", "manifest error"),
     ("lifecycle", ""),
-    ("certificates", "error"),
+    ("certificates", "plain error"),
     ("manifest", "keys script series error"),
     ("databases", "series error"),
     ("keys", "plain secret interrupt error"),
@@ -79,7 +79,11 @@ const RESERVED: &[(&str, &[&str], &[&str])] = &[
     ),
     ("serves HTTP", &["hyper::", "hyper_util::", "http_body_util::Full"], &["web.rs"]),
     ("fences a child in", &["landlock::"], &["process/fence.rs"]),
-    ("listens for clients", &["TcpListener", "UnixListener"], &["web.rs"]),
+    (
+        "listens for clients",
+        &["TcpListener", "UnixListener"],
+        &["web.rs", "alert/mail/line.rs", "postgres/transport/socket.rs"],
+    ),
     ("writes to or looks at stdout or stderr", &["println!", "print!(", "io::stdout", "io::stderr"], &["console.rs"]),
     ("asks on the terminal", &["dialoguer::", "indicatif::"], &["console.rs"]),
     ("ends the process", &["process::exit", "process::abort", ".exit()"], &["main.rs"]),

@@ -1,5 +1,7 @@
 //! Every setting and every secret means the same whichever way it is said, and what is said wrongly is refused by its name alone.
 
+#[path = "values/pipes.rs"]
+mod pipes;
 mod support;
 
 use pgbk::cli::SECRET_VARIABLES;

@@ -1,6 +1,7 @@
 //! Password files, read and written as libpq does.
 
 use crate::error::{Fault, Result};
+use crate::plain;
 use crate::secret::Secret;
 use std::fs::File;
 use std::io::{self, Write};
@@ -46,7 +47,7 @@ fn read(path: &Path) -> io::Result<std::result::Result<Zeroizing<String>, &'stat
     if metadata.mode() & 0o077 != 0 {
         return Ok(Err("its group or others may read it (chmod 600)"));
     }
-    Ok(Ok(Zeroizing::new(std::fs::read_to_string(path)?)))
+    Ok(Ok(plain::read_text(path)?))
 }
 
 fn password(line: &str, login: &Login) -> Option<Secret> {

@@ -2,6 +2,7 @@
 
 use super::parameters::Environment;
 use crate::error::{Fault, Result};
+use crate::plain;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ const SYSTEM: &[&str] = &["/etc/postgresql-common", "/etc/sysconfig/pgsql", "/us
 pub fn read(variable: Environment) -> Result<Vec<(String, String)>> {
     let Some(name) = variable("PGSERVICE") else { return Ok(Vec::new()) };
     for path in candidates(variable) {
-        let text = match std::fs::read_to_string(&path) {
+        let text = match plain::read_text(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {

@@ -2,6 +2,7 @@
 
 use super::parameters::Parameters;
 use crate::error::{Fault, Result};
+use crate::plain;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
@@ -166,7 +167,7 @@ fn authorities(path: &Path, files: &Files) -> Result<X509StoreBuilder> {
     let bad = |why: &dyn std::fmt::Display| {
         Fault::usage(format!("cannot use root certificate \"{}\": {why}", path.display()))
     };
-    let pem = std::fs::read(path).map_err(|error| bad(&error))?;
+    let pem = plain::read_named(path).map_err(|error| bad(&error))?;
     let certificates = X509::stack_from_pem(&pem).map_err(|error| bad(&error))?;
     if certificates.is_empty() {
         return Err(bad(&"it holds no certificate").into());
@@ -184,8 +185,12 @@ fn revoked(store: &mut X509StoreBuilder, files: &Files) -> Result<()> {
     let list =
         files.find("sslcrl", "root.crl").filter(|_| directory.is_none() || files.parameters.get("sslcrl").is_some());
     if let Some(path) = &list {
-        let bad = |error| Fault::usage(format!("cannot use revocation list \"{}\": {error}", path.display()));
-        store.add_lookup(X509Lookup::file())?.load_crl_file(path, SslFiletype::PEM).map_err(bad)?;
+        let bad = |error: &dyn std::fmt::Display| {
+            Fault::usage(format!("cannot use revocation list \"{}\": {error}", path.display()))
+        };
+        // OpenSSL reads it by its name, and would wait for a pipe.
+        plain::named(path).map_err(|error| bad(&error))?;
+        store.add_lookup(X509Lookup::file())?.load_crl_file(path, SslFiletype::PEM).map_err(|error| bad(&error))?;
     }
     if let Some(directory) = directory {
         store.add_lookup(X509Lookup::hash_dir())?.add_dir(directory, SslFiletype::PEM)?;
@@ -202,6 +207,7 @@ fn identity(builder: &mut SslConnectorBuilder, files: &Files) -> Result<()> {
     let bad = |why: &dyn std::fmt::Display| {
         Fault::usage(format!("cannot use client certificate \"{}\": {why}", certificate.display()))
     };
+    plain::named(&certificate).map_err(|error| bad(&error))?;
     builder.set_certificate_chain_file(&certificate).map_err(|error| bad(&error))?;
     let key = files.find("sslkey", "postgresql.key").ok_or_else(|| bad(&"its key is missing (PGSSLKEY)"))?;
     let key = private_key(&key, files.parameters.get("sslpassword"))?;
@@ -222,7 +228,7 @@ fn private_key(path: &Path, passphrase: Option<&str>) -> Result<PKey<Private>> {
     if metadata.mode() & closed != 0 {
         return Err(bad(&"others may read it").hint("chmod 600, or 640 when root owns it").into());
     }
-    let bytes = zeroize::Zeroizing::new(std::fs::read(path).map_err(|error| bad(&error))?);
+    let bytes = plain::read_named(path).map_err(|error| bad(&error))?;
     let pem = PKey::private_key_from_pem_callback(&bytes, |buffer| {
         // Without this answer OpenSSL would ask on the terminal.
         let passphrase = passphrase.unwrap_or_default().as_bytes();
