@@ -79,6 +79,8 @@ impl Vault {
             Kind::NotFound => Fault::not_found(format!("there is no backup {id} in {}", self.store.location()))
                 .hint("\"pgbk list\" shows what is stored")
                 .into(),
+            // In a folder it does not fail for a while: something else stands in the document's place.
+            Kind::Failed if self.store.is_folder() => Fault::damaged(format!("{error:#}")).into(),
             _ => error,
         })
     }

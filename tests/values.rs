@@ -2,6 +2,8 @@
 
 #[path = "values/pipes.rs"]
 mod pipes;
+#[path = "values/plain_text.rs"]
+mod plain_text;
 mod support;
 
 use pgbk::cli::SECRET_VARIABLES;

@@ -29,6 +29,9 @@ const MARK_TEXT: &str = "pgbk keeps backups in this folder, also when there are 
 pub const NOT_MOUNTED: &str =
     "is the share or disk mounted? If this is a new place on purpose, say so once: pgbk doctor --make-store";
 
+/// What the names of documents end with.
+const DOCUMENT: &str = ".meta";
+
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
@@ -125,6 +128,7 @@ impl Store for Directory {
         Ok(Box::new(Pinned { file, path, info }))
     }
 
+    /// Something else in the place of a document is listed as well: opening it tells what it is, where leaving it out would hide a backup.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
         let mut found = self.walk(prefix, |key, stat| {
             let listed = Listed { key: key.to_owned(), bytes: stat.st_size as u64, modified: modified(stat) };
@@ -186,6 +190,9 @@ impl Directory {
             let Some(folder) = Folder::open(&self.root, &at).map_err(read)? else { continue };
             for (name, stat) in folder.entries().map_err(read)? {
                 let key = if at.is_empty() { name } else { format!("{at}/{name}") };
+                if stands_for_document(&key, &stat) {
+                    found.extend(pick(&key, &stat));
+                }
                 match FileType::from_raw_mode(stat.st_mode) {
                     // What lies in another folder than the prefix leads to is not looked at.
                     FileType::Directory if format!("{key}/").starts_with(prefix) => folders.push(key),
@@ -196,6 +203,11 @@ impl Directory {
         }
         Ok(found)
     }
+}
+
+/// Returns whether this is no file and has the name that a backup's document has.
+fn stands_for_document(key: &str, stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile && key.contains('/') && key.ends_with(DOCUMENT)
 }
 
 /// The open file keeps the object as it was, whatever happens to its name.

@@ -8,12 +8,24 @@ use crate::monitor::Monitor;
 
 /// How many older backups are asked where the newest cannot be read.
 const TRIES: usize = 5;
+/// What the name of an encrypted payload ends with.
+const SEALED: &str = ".enc";
 
 impl Vault {
-    /// Refuses a backup in plain text where the series was encrypted, unless `NO_ENCRYPT` says that it is meant, and says aloud where
-    /// it is made with another key. `previous` is the newest backup of the series; None where there is none. The catalog is its database's.
-    pub fn guard(&self, previous: Option<&BackupId>, catalog: &Catalog, monitor: &dyn Monitor) -> Result<()> {
+    /// Refuses a backup in plain text where the series was or may have been encrypted, unless `NO_ENCRYPT` says that it is meant, and says
+    /// aloud where it is made with another key. `previous` is the newest backup of the series; None where there is none. The new one must
+    /// not lie in plain text beside any of `beside` that is encrypted either. The catalog is its database's.
+    pub fn guard(
+        &self,
+        previous: Option<&BackupId>,
+        beside: &[BackupId],
+        catalog: &Catalog,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
         let plain = self.encrypt && self.key.is_none();
+        if plain {
+            self.refuse_plain(previous, beside, catalog)?;
+        }
         let Some(previous) = previous else {
             if plain {
                 monitor.warn(
@@ -23,28 +35,44 @@ impl Vault {
             }
             return Ok(());
         };
-        let Some((id, before)) = self.readable(previous, catalog, monitor)? else { return Ok(()) };
-        if plain && before.encryption.is_some() {
-            return Err(plaintext(&id, &before).into());
+        match self.readable(previous, catalog, monitor)? {
+            Some((id, Manifest { key: Some(note), .. })) => self.compare_keys(&id, &note, monitor),
+            _ => Ok(()),
         }
-        match &before.key {
-            Some(note) => self.compare_keys(&id, note, monitor),
+    }
+
+    /// Refuses where one of these is encrypted, and where nobody can tell: what stands in the place of a document and cannot be read, or a
+    /// payload without one, may be the newest of the series, whoever put it there.
+    fn refuse_plain(&self, previous: Option<&BackupId>, beside: &[BackupId], catalog: &Catalog) -> Result<()> {
+        for id in previous.into_iter().chain(beside) {
+            if let Some(before) = self.told(id)?.filter(|before| before.encryption.is_some()) {
+                return Err(plaintext(id, &before).into());
+            }
+        }
+        let newer = |id: &BackupId| previous.is_none_or(|previous| id > previous);
+        for entry in catalog.entries().iter().filter(|entry| newer(&entry.id)) {
+            self.told(&entry.id)?;
+        }
+        let alone = |id: &BackupId| newer(id) && !catalog.entries().iter().any(|entry| entry.id == *id);
+        let sealed = catalog.keys().filter(|key| key.ends_with(SEALED));
+        match sealed.filter_map(|key| Some((key, BackupId::of_payload_key(key)?))).find(|(_, id)| alone(id)) {
+            Some((key, _)) => Err(unknown(&format!("\"{key}\" is encrypted and has no .meta")).into()),
             None => Ok(()),
         }
     }
 
-    /// Refuses plain text beside any of these that is encrypted, unless `NO_ENCRYPT` says that it is meant.
-    pub(super) fn refuse_plain(&self, beside: &[BackupId], catalog: &Catalog, monitor: &dyn Monitor) -> Result<()> {
-        if !self.encrypt || self.key.is_some() {
-            return Ok(());
+    /// Returns what the document of a backup says. None: it is gone meanwhile. One that is there and cannot be read is an error.
+    fn told(&self, id: &BackupId) -> Result<Option<Manifest>> {
+        match self.sealed(id).and_then(|sealed| sealed.claims()) {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) => match kind(&error) {
+                Kind::NotFound => Ok(None),
+                Kind::Damaged | Kind::Denied => {
+                    Err(unknown(&format!("\"{}\" cannot be read ({error:#})", id.meta_key())).into())
+                }
+                _ => Err(error),
+            },
         }
-        for id in beside {
-            if let Some((id, before)) = self.readable(id, catalog, monitor)?.filter(|(_, one)| one.encryption.is_some())
-            {
-                return Err(plaintext(&id, &before).into());
-            }
-        }
-        Ok(())
     }
 
     /// Returns whether the key that is set opens a backup; false where none is set.
@@ -96,7 +124,7 @@ impl Vault {
                         ids.extend(all.filter(|id| *id < newest).cloned());
                     }
                 }
-                // Without a key the answer decides whether anything is stored at all.
+                // Whether a key is lost by a slip is looked at before.
                 Err(error) if self.key.is_none() => return Err(error),
                 Err(error) => {
                     monitor.note(&format!("{id} cannot be compared: {error:#}"));
@@ -134,11 +162,19 @@ pub fn short(check: &[u8]) -> String {
 
 fn plaintext(id: &BackupId, before: &Manifest) -> Fault {
     let with = before.key.as_ref().map_or("a key".to_owned(), name);
-    Fault::usage(format!("{id}, the newest backup of \"{}\", is encrypted with {with}, and no key is set: nothing is stored", id.database()))
-        .hint(
-            "set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD (an empty or misspelt variable counts as unset); if backups are to be plain \
-             text from now on, say NO_ENCRYPT=1",
-        )
+    let what = format!("{id}, the newest backup of \"{}\", is encrypted with {with}", id.database());
+    Fault::usage(format!("{what}, and no key is set: nothing is stored")).hint(
+        "set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD (an empty or misspelt variable counts as unset); if backups are to be plain \
+         text from now on, say NO_ENCRYPT=1",
+    )
+}
+
+/// For a series of which nobody can tell whether it was encrypted.
+fn unknown(what: &str) -> Fault {
+    Fault::usage(format!("{what}, so the series may be encrypted, and no key is set: nothing is stored")).hint(
+        "set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD (an empty or misspelt variable counts as unset), or let pgbk read that file; if \
+         backups are to be plain text, say NO_ENCRYPT=1",
+    )
 }
 
 #[cfg(test)]
@@ -208,7 +244,7 @@ mod tests {
                 for now in ALL {
                     for encrypt in [true, false] {
                         let (vault, said) = (vault(&memory, now, encrypt), Said::default());
-                        let done = vault.guard(Some(&id), &vault.catalog(None).unwrap(), &said);
+                        let done = vault.guard(Some(&id), &[], &vault.catalog(None).unwrap(), &said);
                         let said = said.0.into_inner().unwrap();
                         let case = format!("{before:?} {encrypted} then {now:?} {encrypt}: {said:?}");
                         let refused = was_encrypted && now == With::Nothing && encrypt;
@@ -234,8 +270,8 @@ mod tests {
         write_small(memory.as_ref(), &broken.meta_key(), b"{}").unwrap();
         let said = Said::default();
         let catalog = vault(&memory, With::Nothing, true).catalog(None).unwrap();
-        assert!(vault(&memory, With::Nothing, true).guard(Some(&broken), &catalog, &said).is_err());
-        assert!(vault(&memory, With::Nothing, false).guard(Some(&broken), &catalog, &said).is_ok());
+        assert!(vault(&memory, With::Nothing, true).guard(Some(&broken), &[], &catalog, &said).is_err());
+        assert!(vault(&memory, With::Nothing, false).guard(Some(&broken), &[], &catalog, &said).is_ok());
     }
 
     #[test]
@@ -243,7 +279,7 @@ mod tests {
         let memory: Arc<dyn Store> = Arc::new(Memory::default());
         for (encrypt, lines) in [(true, 1), (false, 0)] {
             let said = Said::default();
-            vault(&memory, With::Nothing, encrypt).guard(None, &Catalog::default(), &said).unwrap();
+            vault(&memory, With::Nothing, encrypt).guard(None, &[], &Catalog::default(), &said).unwrap();
             assert_eq!(said.0.into_inner().unwrap().len(), lines);
         }
     }

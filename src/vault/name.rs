@@ -98,8 +98,7 @@ impl Vault {
             Origin::Backup => before.id.as_ref().or(before.ahead.as_ref()),
             Origin::Upload => catalog.entries().last().map(|entry| &entry.id),
         };
-        self.refuse_plain(&before.beside, catalog, monitor)?;
-        self.guard(compared, catalog, monitor)?;
+        self.guard(compared, &before.beside, catalog, monitor)?;
         let dated = dated(taking, before.newest.as_ref(), monitor);
         Ok(Name {
             id: free(dated, taking, catalog),
