@@ -122,6 +122,9 @@ struct Loader<'a> {
 impl<'a> Loader<'a> {
     fn begin(client: &'a mut Client, options: &'a Options) -> Result<Self> {
         let lacking = money::begin(client, options.monetary.as_deref())?;
+        if let Some(own) = &options.own {
+            own.check(client)?;
+        }
         let mut transaction =
             client.transaction().map_err(|error| failure::plain("cannot begin a transaction", &error))?;
         if let Some(prelude) = &options.prelude {

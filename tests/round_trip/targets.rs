@@ -1,8 +1,10 @@
 //! What is at the place that a restore goes to.
 
 use super::databases::{directory, restore, upload};
-use super::support::cluster::PASSWORD;
-use super::support::database::{assert_same, create, dump, exists, small, sql};
+use super::support::cluster::{PASSWORD, PATIENCE};
+use super::support::database::{assert_same, connect, create, dump, exists, small, sql};
+use super::support::process::until;
+use std::thread;
 
 #[test]
 fn a_target_that_is_not_empty_is_refused_and_stays_as_it_was() {
@@ -144,4 +146,31 @@ fn the_source_itself_is_replaced_only_when_that_is_said_twice() {
     pgbk.args(["restore", &id, "--yes", "--over-source"]).expect(2);
     pgbk.args(["restore", &id, "--yes", "--clean", "--over-source"]).expect(0);
     assert_eq!(sql("itself", "SELECT v FROM t"), "first");
+}
+
+/// Autovacuum does what VACUUM does: it writes into the database's row how old its transactions are, and waits for who has changed it.
+#[test]
+fn a_vacuum_that_meets_the_check_of_what_the_database_is_given_does_not_cost_it() {
+    let (_folder, pgbk) = directory();
+    small("vacuumed", &["one"]);
+    sql("postgres", "ALTER DATABASE vacuumed CONNECTION LIMIT 17");
+    sql("postgres", "ALTER DATABASE vacuumed SET application_name = 'of the shop'");
+    let id = pgbk.backup("vacuumed", &[]);
+    let mut holder = connect("postgres");
+    // Reading goes on; what is written waits: the check, after it has changed the database's row.
+    holder.batch_execute("BEGIN; LOCK TABLE pg_db_role_setting IN SHARE MODE").unwrap();
+    let running = pgbk.args(["restore", &id, "--yes", "--to", "vacuumed_copy"]).start();
+    let waits = |query: &str| {
+        let waiting = "FROM pg_stat_activity WHERE datname = 'vacuumed_copy' AND wait_event_type = 'Lock'";
+        until(PATIENCE, || sql("postgres", &format!("SELECT count(*) {waiting} AND query LIKE '{query}%'")) == "1")
+    };
+    assert!(waits("ALTER DATABASE"));
+    let vacuum = thread::spawn(|| sql("vacuumed_copy", "VACUUM pg_attrdef"));
+    assert!(waits("VACUUM"));
+    holder.batch_execute("ROLLBACK").unwrap();
+    let outcome = running.end();
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    assert!(!outcome.text().contains("deadlock"), "{outcome:#?}");
+    vacuum.join().unwrap();
+    assert_eq!(sql("postgres", "SELECT datconnlimit FROM pg_database WHERE datname = 'vacuumed_copy'"), "17");
 }

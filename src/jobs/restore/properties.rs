@@ -105,6 +105,7 @@ fn instead(lacking: &Lacking) -> Vec<String> {
 /// Tries what [`give`] will do, and returns the application's own settings for sessions that load the dump.
 pub(super) fn attempt(own: &Own, settings: &Settings) -> Result<BTreeMap<String, String>> {
     let mut client = settings.connect(APPLICATION)?;
+    own.check(&mut client)?;
     let mut transaction = client.transaction()?;
     let session = own.begin(&mut transaction)?;
     transaction.rollback()?;

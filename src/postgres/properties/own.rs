@@ -33,15 +33,28 @@ pub struct Done {
 }
 
 impl Own {
-    /// Gives the session the application's own settings, which defaults and checks of the dump may read, and tries what
-    /// [`finish`](Own::finish) will do. All refusals are one error. Returns the settings that the session has.
-    pub fn begin(&self, transaction: &mut Transaction<'_>) -> Result<BTreeMap<String, String>> {
-        let settings = self.session(transaction)?;
-        let Some(rules) = self.rules else { return Ok(settings) };
-        let mut trial = transaction.transaction().map_err(|error| said(&error))?;
+    /// Tries what [`finish`](Own::finish) will do, in a transaction of its own. All refusals are one error. In the restore's transaction
+    /// autovacuum, which meets the tried row of the database, would wait for the restore's end, and the restore for autovacuum.
+    pub fn check(&self, client: &mut impl GenericClient) -> Result<()> {
+        let Some(rules) = self.rules else { return Ok(()) };
+        let mut trial = client.transaction().map_err(|error| said(&error))?;
         let (_, refused) = self.give(&mut trial, rules)?;
         trial.rollback().map_err(|error| said(&error))?;
-        self.must_not_be_refused(&refused).map(|()| settings)
+        self.must_not_be_refused(&refused)
+    }
+
+    /// Gives the session the application's own settings, which defaults and checks of the dump may read. Returns those that it has.
+    pub fn begin(&self, transaction: &mut Transaction<'_>) -> Result<BTreeMap<String, String>> {
+        let mut taken = BTreeMap::new();
+        for one in self.wanted.settings.iter().filter(|one| one.name.is_custom()) {
+            let (name, value) = (one.name.as_str(), one.value.as_str());
+            let query = format!("SELECT pg_catalog.set_config({}, {}, false)", literal(name), literal(value));
+            // Some are not this role's to set. Then the database may not have them either, which the check tells.
+            if attempt(transaction, &[query])?.is_ok() {
+                taken.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Ok(taken)
     }
 
     /// Gives the database its properties.
@@ -81,19 +94,6 @@ impl Own {
             _ => None,
         });
         owners.chain(granted).map(|name| name.as_str().to_owned()).collect()
-    }
-
-    fn session(&self, transaction: &mut Transaction<'_>) -> Result<BTreeMap<String, String>> {
-        let mut taken = BTreeMap::new();
-        for one in self.wanted.settings.iter().filter(|one| one.name.is_custom()) {
-            let (name, value) = (one.name.as_str(), one.value.as_str());
-            let query = format!("SELECT pg_catalog.set_config({}, {}, false)", literal(name), literal(value));
-            // Some are not this role's to set. Then the database may not have them either, which the trial tells.
-            if attempt(transaction, &[query])?.is_ok() {
-                taken.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        Ok(taken)
     }
 
     /// Returns what was done and left out, and what the server refused.
