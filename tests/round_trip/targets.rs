@@ -153,7 +153,8 @@ fn the_source_itself_is_replaced_only_when_that_is_said_twice() {
 fn a_vacuum_that_meets_the_check_of_what_the_database_is_given_does_not_cost_it() {
     let (_folder, pgbk) = directory();
     small("vacuumed", &["one"]);
-    sql("postgres", "ALTER DATABASE vacuumed CONNECTION LIMIT 17");
+    // The owner is given first.
+    sql("postgres", "CREATE ROLE keeper; ALTER DATABASE vacuumed OWNER TO keeper");
     sql("postgres", "ALTER DATABASE vacuumed SET application_name = 'of the shop'");
     let id = pgbk.backup("vacuumed", &[]);
     let mut holder = connect("postgres");
@@ -172,5 +173,6 @@ fn a_vacuum_that_meets_the_check_of_what_the_database_is_given_does_not_cost_it(
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     assert!(!outcome.text().contains("deadlock"), "{outcome:#?}");
     vacuum.join().unwrap();
-    assert_eq!(sql("postgres", "SELECT datconnlimit FROM pg_database WHERE datname = 'vacuumed_copy'"), "17");
+    let owner = "SELECT datdba::regrole FROM pg_database WHERE datname = 'vacuumed_copy'";
+    assert_eq!(sql("postgres", owner), "keeper");
 }
