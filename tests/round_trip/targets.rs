@@ -163,7 +163,7 @@ fn a_vacuum_that_meets_the_check_of_what_the_database_is_given_does_not_cost_it(
     let running = pgbk.args(["restore", &id, "--yes", "--to", "vacuumed_copy"]).start();
     let waits = |query: &str| {
         let waiting = "FROM pg_stat_activity WHERE datname = 'vacuumed_copy' AND wait_event_type = 'Lock'";
-        until(PATIENCE, || sql("postgres", &format!("SELECT count(*) {waiting} AND query LIKE '{query}%'")) == "1")
+        until(PATIENCE, || sql("postgres", format!("SELECT count(*) {waiting} AND query LIKE '{query}%'")) == "1")
     };
     assert!(waits("ALTER DATABASE"));
     let vacuum = thread::spawn(|| sql("vacuumed_copy", "VACUUM pg_attrdef"));
