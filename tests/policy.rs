@@ -139,6 +139,10 @@ fn a_writer_that_may_list_records_the_previous_backup() {
     let ran = writer.args(["backup", "policy_lister", "--json"]).expect(0);
     assert_eq!(ran.json()["previous"], first["id"]);
     assert!(!ran.err.contains("listing"), "{}", ran.err);
+    // Of what it may not read, the name tells whether it is encrypted.
+    writer.key().args(["backup", "policy_lister"]).expect(0);
+    writer.args(["backup", "policy_lister"]).expect(2).says("no key is set: nothing is stored");
+    writer.args(["backup", "policy_lister"]).set("NO_ENCRYPT", "1").expect(0);
 }
 
 #[test]

@@ -45,13 +45,13 @@ impl Vault {
     /// payload without one, may be the newest of the series, whoever put it there.
     fn refuse_plain(&self, previous: Option<&BackupId>, beside: &[BackupId], catalog: &Catalog) -> Result<()> {
         for id in previous.into_iter().chain(beside) {
-            if let Some(before) = self.told(id)?.filter(|before| before.encryption.is_some()) {
+            if let Some(before) = self.told(id, catalog)?.filter(|before| before.encryption.is_some()) {
                 return Err(plaintext(id, &before).into());
             }
         }
         let newer = |id: &BackupId| previous.is_none_or(|previous| id > previous);
         for entry in catalog.entries().iter().filter(|entry| newer(&entry.id)) {
-            self.told(&entry.id)?;
+            self.told(&entry.id, catalog)?;
         }
         let alone = |id: &BackupId| newer(id) && !catalog.entries().iter().any(|entry| entry.id == *id);
         let sealed = catalog.keys().filter(|key| key.ends_with(SEALED));
@@ -61,12 +61,15 @@ impl Vault {
         }
     }
 
-    /// Returns what the document of a backup says. None: it is gone meanwhile. One that is there and cannot be read is an error.
-    fn told(&self, id: &BackupId) -> Result<Option<Manifest>> {
+    /// Returns what the document of a backup says. None: it is gone meanwhile, or this role may read none, and the payload is not called
+    /// as an encrypted one is. One that is there and cannot be read is an error.
+    fn told(&self, id: &BackupId, catalog: &Catalog) -> Result<Option<Manifest>> {
+        let sealed = |key: &str| key.ends_with(SEALED) && BackupId::of_payload_key(key).as_ref() == Some(id);
         match self.sealed(id).and_then(|sealed| sealed.claims()) {
             Ok(manifest) => Ok(Some(manifest)),
             Err(error) => match kind(&error) {
                 Kind::NotFound => Ok(None),
+                Kind::Denied if !catalog.keys().any(sealed) => Ok(None),
                 Kind::Damaged | Kind::Denied => {
                     Err(unknown(&format!("\"{}\" cannot be read ({error:#})", id.meta_key())).into())
                 }
