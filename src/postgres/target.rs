@@ -107,7 +107,7 @@ impl Target {
         creating.see_through()?
     }
 
-    /// Removes everything in the database that the role may remove extensions of, as statements for a transaction of the caller's.
+    /// Removes what the database holds, but for extensions that the role may not drop, as statements for a transaction of the caller's.
     pub fn wipe(&self) -> String {
         contents::wipe(self.server_major, &BTreeSet::new())
     }

@@ -23,9 +23,7 @@ impl Vault {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let plain = self.encrypt && self.key.is_none();
-        if plain {
-            self.refuse_plain(previous, beside, catalog)?;
-        }
+        let told = if plain { self.refuse_plain(previous, beside, catalog)? } else { None };
         let Some(previous) = previous else {
             if plain {
                 monitor.warn(
@@ -35,19 +33,33 @@ impl Vault {
             }
             return Ok(());
         };
-        match self.readable(previous, catalog, monitor)? {
+        let before = match told {
+            Some(before) => Some((previous.clone(), before)),
+            None => self.readable(previous, catalog, monitor)?,
+        };
+        match before {
             Some((id, Manifest { key: Some(note), .. })) => self.compare_keys(&id, &note, monitor),
             _ => Ok(()),
         }
     }
 
     /// Refuses where one of these is encrypted, and where nobody can tell: what stands in the place of a document and cannot be read, or a
-    /// payload without one, may be the newest of the series, whoever put it there.
-    fn refuse_plain(&self, previous: Option<&BackupId>, beside: &[BackupId], catalog: &Catalog) -> Result<()> {
-        for id in previous.into_iter().chain(beside) {
-            if let Some(before) = self.told(id, catalog)?.filter(|before| before.encryption.is_some()) {
-                return Err(plaintext(id, &before).into());
+    /// payload without one, may be the newest of the series, whoever put it there. Returns what is told of `previous`.
+    fn refuse_plain(
+        &self,
+        previous: Option<&BackupId>,
+        beside: &[BackupId],
+        catalog: &Catalog,
+    ) -> Result<Option<Manifest>> {
+        let plain = |id: &BackupId| -> Result<Option<Manifest>> {
+            match self.told(id, catalog)? {
+                Some(before) if before.encryption.is_some() => Err(plaintext(id, &before).into()),
+                before => Ok(before),
             }
+        };
+        let before = previous.map(plain).transpose()?.flatten();
+        for id in beside {
+            plain(id)?;
         }
         let newer = |id: &BackupId| previous.is_none_or(|previous| id > previous);
         for entry in catalog.entries().iter().filter(|entry| newer(&entry.id)) {
@@ -57,7 +69,7 @@ impl Vault {
         let sealed = catalog.keys().filter(|key| key.ends_with(SEALED));
         match sealed.filter_map(|key| Some((key, BackupId::of_payload_key(key)?))).find(|(_, id)| alone(id)) {
             Some((key, _)) => Err(unknown(&format!("\"{key}\" is encrypted and has no .meta")).into()),
-            None => Ok(()),
+            None => Ok(before),
         }
     }
 

@@ -1,36 +1,9 @@
 //! Pipes, devices, sockets, folders and links in the place of each file that pgbk keeps for itself.
 
 use super::*;
-use rustix::fs::{CWD, Mode, mkfifoat};
-use std::os::unix::fs::symlink;
-use std::os::unix::net::UnixListener;
+use support::obstacle::put;
 
 const KINDS: [&str; 7] = ["pipe", "socket", "folder", "link to a pipe", "link to a device", "dangling link", "device"];
-
-/// Puts a thing of this kind under the name; false where this user cannot.
-fn put(kind: &str, path: &Path) -> bool {
-    let _ = fs::remove_file(path);
-    let beside = path.with_extension("beside");
-    match kind {
-        "pipe" => mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap(),
-        "socket" => drop(UnixListener::bind(path).unwrap()),
-        "folder" => fs::create_dir(path).unwrap(),
-        "link to a pipe" => {
-            mkfifoat(CWD, &beside, Mode::RUSR | Mode::WUSR).unwrap();
-            symlink(&beside, path).unwrap();
-        }
-        "link to a device" => symlink("/dev/zero", path).unwrap(),
-        "dangling link" => symlink("/nowhere/at/all", path).unwrap(),
-        _ => {
-            return std::process::Command::new("mknod")
-                .arg(path)
-                .args(["c", "1", "5"])
-                .status()
-                .is_ok_and(|done| done.success());
-        }
-    }
-    true
-}
 
 fn copy(from: &Path, to: &Path) {
     assert!(std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());

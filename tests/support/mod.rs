@@ -10,6 +10,7 @@ pub mod database;
 pub mod fake;
 pub mod faulty;
 pub mod id;
+pub mod obstacle;
 pub mod pgbk;
 pub mod process;
 pub mod proof;

@@ -1,33 +1,12 @@
 //! Something else in the place of a file that a setting names: it is refused, and nobody is waited for.
 
 use super::*;
-use rustix::fs::{CWD, Mode, mkfifoat};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::symlink;
-use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use support::obstacle::put;
 
 pub const KINDS: [&str; 8] =
     ["pipe", "socket", "folder", "link to a pipe", "link to a folder", "link to a device", "dangling link", "device"];
-
-/// Puts a thing of this kind under the name; false where this user cannot.
-pub fn put(kind: &str, path: &Path) -> bool {
-    let beside = path.with_extension("beside");
-    match kind {
-        "pipe" => mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap(),
-        "socket" => drop(UnixListener::bind(path).unwrap()),
-        "folder" => fs::create_dir(path).unwrap(),
-        "link to a pipe" => {
-            mkfifoat(CWD, &beside, Mode::RUSR | Mode::WUSR).unwrap();
-            symlink(&beside, path).unwrap();
-        }
-        "link to a folder" => symlink("/", path).unwrap(),
-        "link to a device" => symlink("/dev/zero", path).unwrap(),
-        "dangling link" => symlink("/nowhere/at/all", path).unwrap(),
-        _ => return Command::new("mknod").arg(path).args(["c", "1", "5"]).status().is_ok_and(|done| done.success()),
-    }
-    true
-}
 
 #[test]
 fn whatever_stands_in_the_place_of_the_file_of_a_setting_is_refused_and_nobody_is_waited_for() {

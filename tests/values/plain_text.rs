@@ -1,11 +1,12 @@
 //! Documents that cannot be read may hide that a series is encrypted: nothing goes beside them in plain text by a slip.
 
-use super::pipes::{KINDS, put};
+use super::pipes::KINDS;
 use super::*;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use support::faulty::{Fault, Faulty};
+use support::obstacle::put;
 use support::pgbk::{Pgbk, pgbk};
 
 /// The document of the newest backup.
