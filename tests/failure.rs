@@ -114,11 +114,6 @@ fn fails(run: &Pgbk, code: i32, text: &str) -> Outcome {
     outcome
 }
 
-/// A zombie that its new parent has not reaped yet does not run.
-fn runs(process: &str) -> bool {
-    fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-}
-
 fn with(run: Pgbk, fake: &Fake) -> Pgbk {
     run.set("PG_BIN_DIR", fake.bin().display())
 }
@@ -155,7 +150,9 @@ fn a_server_that_goes_away_in_mid_dump_leaves_no_backup() {
     fake.open_gate();
     let outcome = running.end();
     assert_eq!(outcome.code, Some(1), "{outcome:#?}");
-    assert!(outcome.err.contains("pg_dump failed with exit status"), "{outcome:#?}");
+    // Whichever of the two connections is heard of first.
+    let told = ["pg_dump failed with exit status", "the transaction that held the dump's snapshot is gone"];
+    assert!(told.iter().any(|told| outcome.err.contains(told)), "{outcome:#?}");
     assert_empty(place.path());
 }
 

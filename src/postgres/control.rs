@@ -231,15 +231,23 @@ impl Control {
         Ok(snapshot)
     }
 
+    /// Asks in the transaction of [`Control::snapshot`]. Where the server has ended it, that is the error, whatever was asked.
+    fn ask_within<T: Send + 'static>(
+        &mut self,
+        question: impl FnOnce(&mut Client) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.line.ask(move |client| {
+            question(client).map_err(|error| match client.is_valid(SAYS_SO) {
+                Ok(()) => error,
+                Err(_) => error.context(lost()),
+            })
+        })
+    }
+
     /// Fails unless the transaction of [`Control::snapshot`] is still the one of this connection. A transaction's `now()` is
     /// the time at which it began, so another one would give another time.
     pub fn alive(&mut self) -> Result<()> {
-        let begun = self.line.ask(|client| Ok(text(client, &format!("SELECT {MICROSECONDS}"))))?;
-        let lost = || {
-            Fault::failed("the transaction that held the dump's snapshot is gone")
-                .hint("the server's log says who ended it")
-        };
-        let begun = begun.map_err(|error| error.context(lost()))?;
+        let begun = self.ask_within(|client| text(client, &format!("SELECT {MICROSECONDS}")))?;
         let held = self.snapshot.as_ref().map(|snapshot| snapshot.taken_at.as_microsecond().to_string());
         if held.as_deref() == Some(begun.as_str()) { Ok(()) } else { Err(lost().into()) }
     }
@@ -247,12 +255,12 @@ impl Control {
     /// What belongs to the database itself, as the snapshot of [`Control::snapshot`] sees it.
     pub fn properties(&mut self) -> Result<Properties> {
         let version_num = self.server.version_num;
-        self.line.ask(move |client| properties::read_within(client, version_num))
+        self.ask_within(move |client| properties::read_within(client, version_num))
     }
 
     /// The names of what is not what it was when the snapshot was taken; see [`changed`].
     pub fn changed(&mut self, moment: Moment) -> Result<Vec<String>> {
-        self.line.ask(move |client| changed::since_snapshot(client, moment))
+        self.ask_within(move |client| changed::since_snapshot(client, moment))
     }
 
     /// What a dump by this role would fail on.
@@ -281,6 +289,13 @@ pub fn databases(settings: &Settings) -> Result<Vec<String>> {
     );
     let rows = of_server(settings)?.line.ask(move |client| rows(client, &query))?;
     Ok(rows.iter().filter_map(|row| cell(row, 0)).map(str::to_owned).collect())
+}
+
+/// A server that has refused a question answers the next one at once, unless it has ended the session.
+const SAYS_SO: Duration = Duration::from_secs(5);
+
+fn lost() -> Fault {
+    Fault::failed("the transaction that held the dump's snapshot is gone").hint("the server's log says who ended it")
 }
 
 const MICROSECONDS: &str = "(EXTRACT(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8";

@@ -96,7 +96,7 @@ fn an_interrupted_backup_leaves_nothing_in_the_store_and_no_pg_dump() {
         assert_eq!(outcome.code, Some(code), "{outcome:#?}");
         assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
         assert_nothing_stored(&store);
-        assert!(!runs(&fake.process()));
+        assert!(!fake.runs());
 
         let (fake, place) = (Fake::gated(cluster()), folder());
         let running = with(backup(&large()), &fake).directory(place.path()).start();

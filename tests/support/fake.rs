@@ -62,7 +62,9 @@ impl Fake {
         fs::write(self.note("gate"), "").unwrap();
     }
 
-    pub fn process(&self) -> String {
-        fs::read_to_string(self.note("pid")).unwrap().trim().to_owned()
+    /// Whether it is still going. A zombie that its parent has not reaped yet does not run.
+    pub fn runs(&self) -> bool {
+        let process = fs::read_to_string(self.note("pid")).unwrap();
+        fs::read_to_string(format!("/proc/{}/stat", process.trim())).is_ok_and(|stat| !stat.contains(") Z "))
     }
 }
