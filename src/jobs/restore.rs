@@ -370,6 +370,7 @@ fn parallel(
     arguments.push(spool.display().to_string());
     let mut session = plan.own.as_ref().map(|own| properties::attempt(own, &settings)).transpose()?.unwrap_or_default();
     session.extend(preamble::for_reading(target.server_major));
+    session.extend(target.other_role.then(preamble::as_logged_in));
     session.extend(monetary(manifest).map(|locale| ("lc_monetary".to_owned(), locale)));
     let mut environment = settings.with_session(&session).child_environment()?;
     environment.set("PGAPPNAME", APPLICATION);

@@ -26,6 +26,8 @@ pub struct Control {
     settings: Settings,
     server: Server,
     snapshot: Option<Snapshot>,
+    /// See [`Before`].
+    other_role: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -83,12 +85,12 @@ impl Control {
     pub fn open(settings: &Settings) -> Result<Control> {
         let Opened { client, endpoint, before } = settings.open(APPLICATION)?;
         let settings = settings.at(&endpoint);
-        let (mut line, place) = (Line::new(client), settings.clone());
+        let (mut line, place, other_role) = (Line::new(client), settings.clone(), before.other_role);
         let server = line.ask(move |client| {
             pool::refuse(client, &place)?;
             Server::ask(client, before).with_context(|| format!("ask {} what it is", place.describe()))
         })?;
-        Ok(Control { line, settings, server, snapshot: None })
+        Ok(Control { line, settings, server, snapshot: None, other_role })
     }
 
     pub fn server(&self) -> &Server {
@@ -103,7 +105,9 @@ impl Control {
     /// The settings for `pg_dump`, which lead to the very server of this connection. What its session then writes text by is noted in
     /// [`Control::server`]: a pool may take no settings with a connection, and then the text is as the role and the database have it.
     pub fn for_dump(&mut self) -> Result<Settings> {
-        let wanted = self.settings.with_session(&preamble::for_writing(self.server.major));
+        let mut session = preamble::for_writing(self.server.major);
+        session.extend(self.other_role.then(preamble::as_logged_in));
+        let wanted = self.settings.with_session(&session);
         let (settings, opened) = match wanted.open(APPLICATION) {
             Err(error) if kind(&error) == Kind::Usage => (self.settings.clone(), self.settings.open(APPLICATION)?),
             opened => (wanted, opened?),

@@ -32,7 +32,7 @@ pub(super) fn open(config: &Config, connector: &Connector) -> Result<(Client, Be
 /// Connects; the inner error is that of the preamble.
 fn begin(config: &Config, connector: &Connector) -> Result<Result<(Client, Before), Error>, Error> {
     let mut client = config.connect(connector.clone())?;
-    Ok(preamble::send(&mut client).map(|before| (client, before)))
+    Ok(preamble::send(&mut client, config.get_options()).map(|before| (client, before)))
 }
 
 /// Whether a limit may have ended it. A session that is ended between two statements may be gone before it says why.

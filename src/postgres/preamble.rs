@@ -21,6 +21,8 @@ pub(super) struct Before {
     pub read_only: bool,
     /// How a program that is told nothing writes text here.
     pub session: BTreeMap<String, String>,
+    /// Whether the database made it another role than logged in, for everybody. It is not that role any more.
+    pub other_role: bool,
 }
 
 /// The settings that the text of values depends on and that `pg_dump` leaves as they are. A `.meta` states them.
@@ -50,6 +52,18 @@ pub(super) const LIMITS: [(&str, u32); 4] = [
 
 /// Without any name that is looked up in the path, so that it is safe whatever that is.
 const EMPTY: &str = "SELECT pg_catalog.set_config('search_path', '', false)";
+
+/// Who logs in has been chosen for pgbk, and so has a role that belongs to that login (`ALTER ROLE … SET role`) or to the connection. One that the
+/// database (or the server) sets for everybody was not: it is taken back, and this gives a value then. Such a one is in force only
+/// where the login has none of its own.
+const OWN_ROLE: &str = "
+    (SELECT pg_catalog.set_config('role', 'none', false)
+     FROM (SELECT pg_catalog.bool_or(s.setrole = 0 AND c.setting = 'role=' || pg_catalog.current_setting('role')) AS everybodys,
+               pg_catalog.bool_or(s.setrole <> 0 AND c.setting LIKE 'role=%') AS own
+           FROM pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS c (setting)
+           WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))
+             AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = session_user))) f
+     WHERE f.everybodys AND NOT f.own)";
 
 /// Names and values. A server takes those that it knows.
 const FIXED: &[(&str, &str)] = &[
@@ -99,6 +113,11 @@ const FIXED_BY_SUPERUSERS: &[(&str, &str)] = &[
     ("log_statement_stats", "off"),
 ];
 
+/// Returns the setting for a session of any program that is to be the role that logs in, whatever the database says.
+pub fn as_logged_in() -> (String, String) {
+    ("role".to_owned(), "none".to_owned())
+}
+
 /// Returns the settings for a session of `pg_dump` on a server of this version.
 pub(super) fn for_writing(server_major: u32) -> BTreeMap<String, String> {
     let fixed = WRITTEN.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -120,8 +139,10 @@ pub fn for_reading(server_major: u32) -> BTreeMap<String, String> {
 }
 
 /// Tells a new connection all of it, in one message: a server that does not take the whole takes nothing, and the connection fails.
-pub(super) fn send(client: &mut Client) -> Result<Before, Error> {
-    let messages = client.simple_query(&message())?;
+/// `options`: what the connection itself brings, which goes before what role and database are set to.
+pub(super) fn send(client: &mut Client, options: Option<&str>) -> Result<Before, Error> {
+    let chosen = options.is_some_and(|options| options.contains("role="));
+    let messages = client.simple_query(&message(if chosen { "NULL" } else { OWN_ROLE }))?;
     let mut rows = messages.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
@@ -133,16 +154,17 @@ pub(super) fn send(client: &mut Client) -> Result<Before, Error> {
         version_num: value(0).parse().unwrap_or_default(),
         read_only: value(1) == "on",
         session: SESSION.iter().zip(2..).map(|(name, index)| ((*name).to_owned(), value(index).to_owned())).collect(),
+        other_role: !value(2 + SESSION.len()).is_empty(),
     })
 }
 
-fn message() -> String {
+fn message(role: &str) -> String {
     let asked = ["server_version_num", "transaction_read_only"].into_iter().chain(SESSION);
     let asked: Vec<_> = asked.map(|name| format!("pg_catalog.current_setting('{name}')")).collect();
     let before = asked.join(", ");
     let ordinary = set(FIXED, "true");
     let superusers = set(FIXED_BY_SUPERUSERS, "pg_catalog.current_setting('is_superuser') = 'on'");
-    format!("{EMPTY}; SELECT {before}; {ordinary}; {superusers}")
+    format!("{EMPTY}; SELECT {before}, {role}; {ordinary}; {superusers}")
 }
 
 /// A name that the server does not know is passed over.

@@ -28,6 +28,8 @@ pub struct Target {
     pub role: String,
     /// What the database itself has; None: it is missing, or that could not be read.
     pub properties: Option<Properties>,
+    /// Whether the database makes everybody another role than logged in.
+    pub other_role: bool,
     /// What was there already, which a failure must not take.
     pub extensions: BTreeSet<String>,
 }
@@ -50,9 +52,9 @@ impl Target {
     }
 
     fn find(settings: &Settings, database: &str) -> Result<Target> {
-        let (mut client, missing) = match settings.for_database(database).connect(APPLICATION) {
-            Ok(client) => (client, false),
-            Err(error) if kind(&error) == Kind::NotFound => (maintenance(settings)?, true),
+        let (mut client, missing, other_role) = match settings.for_database(database).open(APPLICATION) {
+            Ok(opened) => (opened.client, false, opened.before.other_role),
+            Err(error) if kind(&error) == Kind::NotFound => (maintenance(settings)?, true, false),
             Err(error) => return Err(error),
         };
         let number: u32 = one(&mut client, "SHOW server_version_num")?.unwrap_or_default().parse()?;
@@ -73,7 +75,7 @@ impl Target {
             false => column(&mut client, "SELECT extname FROM pg_catalog.pg_extension")?.into_iter().collect(),
         };
         let (database, server_major) = (database.to_owned(), number / 10_000);
-        Ok(Target { database, server_major, system_identifier, state, role, properties, extensions })
+        Ok(Target { database, server_major, system_identifier, state, role, properties, other_role, extensions })
     }
 
     /// Fails where this role may not make the database, or may not give it what it is to have.
