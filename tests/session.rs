@@ -229,7 +229,9 @@ fn a_lost_control_connection_ends_a_dump_that_goes_on() {
 #[test]
 fn a_database_does_not_decide_who_backs_it_up_and_a_login_does() {
     filled("roled", "CREATE TABLE t AS SELECT 1 AS id");
-    let role = format!("CREATE ROLE lame LOGIN PASSWORD '{PASSWORD}'; CREATE ROLE reader IN ROLE pg_read_all_data; CREATE ROLE nobodys");
+    let role = format!(
+        "CREATE ROLE lame LOGIN PASSWORD '{PASSWORD}'; CREATE ROLE reader IN ROLE pg_read_all_data; CREATE ROLE nobodys"
+    );
     server().psql("postgres", &format!("{role}; GRANT reader, nobodys TO lame; ALTER ROLE lame NOINHERIT"));
     let set = |statement: &str| drop(server().psql("postgres", statement));
     set("ALTER DATABASE roled SET role = nobodys");
@@ -243,7 +245,10 @@ fn a_database_does_not_decide_who_backs_it_up_and_a_login_does() {
         set(&format!("CREATE DATABASE {copy}"));
         set(&format!("ALTER DATABASE {copy} SET role = nobodys"));
         run.args(["restore", &id, "--yes", "--to", copy]).expect(0);
-        assert_eq!(server().psql(copy, "SET role = none; SELECT tableowner FROM pg_tables WHERE tablename = 't'"), "postgres");
+        assert_eq!(
+            server().psql(copy, "SET role = none; SELECT tableowner FROM pg_tables WHERE tablename = 't'"),
+            "postgres"
+        );
     }
     // Who may read only as another is that other by its own setting, or by that of the connection; whatever the database says.
     lame.args(["backup", "roled"]).expect(1);

@@ -33,29 +33,49 @@ const READ: &str = "
 const LOCKED: &str = "(r.oid IN (SELECT relation FROM read)
                OR 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid NOT IN (SELECT relation FROM read))";
 
-/// The catalog's rows are seen by the snapshot; `pg_relation_filenode` and the cast of a number to a name tell what is now.
-fn files(dumped: &str) -> String {
+/// Relations of which this holds. The catalog's rows are seen by the snapshot; `pg_relation_filenode` and the cast of a number to a name tell
+/// what is now.
+fn relations(condition: &str) -> String {
     format!(
         "SELECT pg_catalog.format('%I.%I', n.nspname, r.relname)
     FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
-    WHERE r.oid >= 16384 AND r.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-      AND (r.relkind <> 't'
-             AND r.oid::pg_catalog.regclass::pg_catalog.text <> pg_catalog.format('%I.%I', n.nspname, r.relname)
-        OR r.relkind = 'r' AND r.relfilenode <> 0
-             AND pg_catalog.pg_relation_filenode(r.oid) IS DISTINCT FROM r.relfilenode AND {dumped})"
+    WHERE r.oid >= 16384 AND r.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND {condition}"
     )
 }
+
+const RENAMED: &str = "r.relkind <> 't'
+    AND r.oid::pg_catalog.regclass::pg_catalog.text <> pg_catalog.format('%I.%I', n.nspname, r.relname)";
+
+const WRITTEN_ANEW: &str = "r.relkind = 'r' AND r.relfilenode <> 0
+    AND pg_catalog.pg_relation_filenode(r.oid) IS DISTINCT FROM r.relfilenode";
+
+/// Owners are named as the snapshot has them, and who may do what as they are called now. One that is gone had nothing here any more.
+const RENAMED_ROLES: &str = "SELECT 'role ' || pg_catalog.quote_ident(o.rolname) FROM pg_catalog.pg_roles o
+    WHERE o.oid::pg_catalog.regrole::pg_catalog.text NOT IN (pg_catalog.quote_ident(o.rolname), o.oid::pg_catalog.text)";
+
+/// Whether anything here belongs to such a role or is granted to it; what belongs to the first one is not written down.
+const HAS_A_PART: &str = "(o.oid = 10 OR EXISTS (SELECT FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database()
+    WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.refobjid = o.oid
+      AND (s.dbid = d.oid OR s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND s.objid = d.oid)))";
+
+/// Whether a table has a column whose values are numbers of objects that are written as their names.
+pub(super) const WRITES_NAMES: &str = "EXISTS (
+    SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class o ON o.oid = a.attrelid JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+    WHERE o.relkind IN ('r', 'm') AND o.oid >= 16384 AND NOT a.attisdropped AND EXISTS (
+        SELECT FROM pg_catalog.pg_type e WHERE e.oid IN (y.oid, y.typelem, y.typbasetype)
+          AND e.typname ~ '^reg' AND e.typnamespace = 'pg_catalog'::pg_catalog.regnamespace))";
 
 /// Returns the names of what is not what it was, in the transaction that holds the snapshot.
 pub(super) fn since_snapshot(client: &mut Client, moment: Moment) -> Result<Vec<String>> {
     let dumped = if moment == Moment::Begun { LOCKED } else { "true" };
     let mut looks = definitions::looks(client, moment, dumped)?;
-    // What pg_dump has locked keeps its file and its name.
-    if moment != Moment::Ended {
-        looks.push(files(dumped));
-    }
-    if looks.is_empty() {
-        return Ok(Vec::new());
+    if moment == Moment::Ended {
+        // What pg_dump has locked keeps its file and its name. A view, an index or a role does not.
+        looks.push(format!("{} AND {WRITES_NAMES}", relations(RENAMED)));
+        looks.push(format!("{RENAMED_ROLES} AND {WRITES_NAMES}"));
+    } else {
+        looks.push(relations(&format!("({RENAMED} OR {WRITTEN_ANEW} AND {dumped})")));
+        looks.push(format!("{RENAMED_ROLES} AND {HAS_A_PART}"));
     }
     let found = rows(client, &format!("{READ} {} ORDER BY 1", looks.join(" UNION ")))?;
     Ok(found.iter().filter_map(|row| cell(row, 0)).map(str::to_owned).collect())

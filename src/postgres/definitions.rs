@@ -10,7 +10,7 @@
 //! in nobody's way, and ANALYZE, VACUUM and CREATE INDEX write over the row that is there, which leaves no such mark.
 
 use super::cell::cell;
-use super::changed::Moment;
+use super::changed::{Moment, WRITES_NAMES};
 use super::control::rows;
 use crate::error::Result;
 use postgres::{Client, SimpleQueryRow};
@@ -30,6 +30,13 @@ const PASSED_OVER: [&str; 8] = [
     // Replication writes down in it how far it is.
     "pg_subscription_rel",
 ];
+
+/// What the text of values is made of: labels, and columns of composite types.
+const LABELS: [&str; 3] = ["pg_enum", "pg_attribute", "pg_class"];
+
+/// What values that are written as names are names of, beside relations and roles.
+const NAMES: [&str; 7] =
+    ["pg_proc", "pg_operator", "pg_type", "pg_namespace", "pg_collation", "pg_ts_config", "pg_ts_dict"];
 
 /// The catalogs that a role may read, each with the columns that say what a row is about: its schema, its relation, its type, its name.
 /// `pg_class` is about composite types alone: rows of tables are replaced by what does no harm (GRANT, REFRESH, REINDEX), and what
@@ -82,9 +89,9 @@ impl Catalog<'_> {
         Some(Catalog { name, schema: column(1), relation: column(2), of_type: column(3), called: column(4) })
     }
 
-    /// Once `pg_dump` has all definitions, only the text of values can still change: labels, and columns of composite types.
+    /// Once `pg_dump` has all definitions, only the text of values can still change.
     fn matters(&self, moment: Moment) -> bool {
-        moment != Moment::Ended || ["pg_enum", "pg_attribute", "pg_class"].contains(&self.name)
+        moment != Moment::Ended || LABELS.contains(&self.name) || NAMES.contains(&self.name)
     }
 
     fn look(&self, moment: Moment, dumped: &str) -> String {
@@ -96,6 +103,7 @@ impl Catalog<'_> {
         let about = match *name {
             "pg_class" => "r.relkind = 'c'",
             "pg_attribute" if moment == Moment::Ended => "r.relkind = 'c'",
+            name if moment == Moment::Ended && NAMES.contains(&name) => WRITES_NAMES,
             _ => "true",
         };
         format!(

@@ -39,6 +39,7 @@ ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY pol ON t USING (id > 0);
 CREATE TRIGGER trig AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION fired();
 CREATE RULE ruled AS ON DELETE TO other DO INSTEAD NOTHING;
 CREATE VIEW v AS SELECT id, note FROM t; CREATE VIEW w AS SELECT 1 AS x; CREATE MATERIALIZED VIEW mv AS SELECT id FROM t;
+CREATE TABLE hers (id int); ALTER TABLE hers OWNER TO "Her Self"; GRANT SELECT ON hers TO "Her Self"; GRANT SELECT ON t TO "Her Self";
 CREATE SEQUENCE seq;
 CREATE TABLE parted (k int, v text) PARTITION BY RANGE (k); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
 CREATE PUBLICATION pub FOR TABLE t; CREATE PUBLICATION every FOR ALL TABLES;
@@ -49,6 +50,7 @@ INSERT INTO other VALUES (1, 1); INSERT INTO t VALUES (1, 'sad', '(1,x)', 1, 'n'
 
 /// What is done to it, each in a transaction of its own.
 const CHANGES: &[&str] = &[
+    "ALTER ROLE \"Her Self\" RENAME TO himself",
     "DROP FUNCTION lonely",
     "DROP PROCEDURE act",
     "DROP AGGREGATE total(int)",
@@ -170,6 +172,9 @@ const HARMLESS: &[&str] = &[
     "COMMENT ON TABLE t IS 'x'; COMMENT ON FUNCTION two(int, int) IS 'y'",
     "BEGIN; DROP FUNCTION lonely; ALTER TABLE t DROP COLUMN note CASCADE; ROLLBACK",
     "ALTER TABLE t SET (fillfactor = 90)",
+    "CREATE ROLE passing; GRANT SELECT ON t TO passing; DROP OWNED BY passing; DROP ROLE passing",
+    "ALTER ROLE lasting SET work_mem = '5MB'; DROP ROLE lasting",
+    "ALTER ROLE stranger RENAME TO known",
 ];
 
 /// `psql` in a script, which runs the file `$NOTES/sql`.
@@ -214,6 +219,7 @@ fn copied(name: &str, template: &str) {
 
 #[test]
 fn what_changes_before_it_is_read_costs_a_second_try_and_comes_back_as_it_is_then() {
+    server().psql("postgres", "CREATE ROLE \"Her Self\"");
     filled("world", WORLD);
     let tried: Vec<_> = CHANGES.iter().step_by(proof::size(4, 1)).collect();
     for statement in &tried {
@@ -235,7 +241,8 @@ fn what_changes_before_it_is_read_costs_a_second_try_and_comes_back_as_it_is_the
 
 #[test]
 fn what_does_no_harm_costs_no_second_try() {
-    filled("calm", WORLD);
+    server().psql("postgres", "CREATE ROLE somebody; CREATE ROLE lasting; CREATE ROLE stranger");
+    filled("calm", &WORLD.replace("Her Self", "somebody"));
     let statements = HARMLESS.join(";\n");
     let fake = disturbed("calm", &statements);
     let (_folder, run) = keeping();
@@ -254,18 +261,29 @@ const LONG: &str = "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TYPE pair A
     CREATE TABLE before AS SELECT g AS id, md5(g::text) AS v FROM generate_series(1, 150000) g;
     CREATE TABLE last AS SELECT 'sad'::mood AS m, '(1,x)'::pair AS p";
 
+/// The same with values that are names of objects.
+const NAMED: &str = "ALTER TABLE last ADD f regproc DEFAULT 'one', ADD y regtype[] DEFAULT '{mood}'";
+
 #[test]
 fn what_the_text_of_rows_is_made_of_counts_until_the_last_row() {
+    let rename = "ALTER FUNCTION one RENAME TO uno";
     let cases = [
-        ("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'", true),
-        ("ALTER TYPE pair ADD ATTRIBUTE c int", true),
-        ("ALTER TYPE pair DROP ATTRIBUTE a", true),
-        ("CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 2'", false),
-        ("DROP FUNCTION one; CREATE TABLE more (id int); ANALYZE", false),
+        ("long", "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'", true),
+        ("long", "ALTER TYPE pair ADD ATTRIBUTE c int", true),
+        ("long", "ALTER TYPE pair DROP ATTRIBUTE a", true),
+        ("long", "CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 2'", false),
+        ("long", "DROP FUNCTION one; CREATE TABLE more (id int); ANALYZE", false),
+        ("long", rename, false),
+        ("long", "ALTER TYPE mood RENAME TO temper", false),
+        ("named", rename, true),
+        ("named", "ALTER TYPE mood RENAME TO temper", true),
+        ("named", "CREATE TABLE more (id int); CREATE VIEW other AS SELECT 1 AS x; ANALYZE", false),
     ];
     filled("long", LONG);
-    for (statement, again) in cases {
-        copied("flowing", "long");
+    copied("named", "long");
+    server().psql("named", NAMED);
+    for (template, statement, again) in cases {
+        copied("flowing", template);
         let body = format!(
             "[ -e $NOTES/done ] && exec \"$REAL\" \"$@\"; touch $NOTES/done\n\"$REAL\" \"$@\" | {{ head -c 3000000; {} || exit 99; cat; }}",
             psql("flowing")
