@@ -8,6 +8,7 @@ use pgbk::error::{Kind, hints, kind};
 use pgbk::manifest::Format;
 use pgbk::postgres::control::Lock;
 use pgbk::postgres::dump;
+use pgbk::postgres::preamble;
 use pgbk::postgres::{Control, Given, Settings, Why, tools};
 use pgbk::process::ChildReader;
 use pgbk::secret::Secret;
@@ -248,6 +249,25 @@ fn time_limits_set_on_the_role_do_not_end_the_control_connection() {
     control.snapshot().unwrap();
     std::thread::sleep(Duration::from_millis(400));
     control.alive().unwrap();
+}
+
+#[test]
+fn every_limit_of_time_that_a_role_may_have_is_lifted_for_pgbk_and_for_its_programs() {
+    role("limited");
+    let limits = "SELECT name FROM pg_settings WHERE context = 'user' AND name LIKE '%\\_timeout' AND name <> 'wal_sender_timeout'";
+    let limits: Vec<String> = cluster().psql("postgres", limits).lines().map(str::to_owned).collect();
+    for limit in &limits {
+        cluster().psql("postgres", &format!("ALTER ROLE limited SET {limit} = '1h'"));
+    }
+    let limited = server(&[("PGUSER", "limited")]);
+    let major = ask(&limited, "SHOW server_version_num").parse::<u32>().unwrap() / 10_000;
+    let lifted = preamble::unhurried(major);
+    for limit in &limits {
+        assert_eq!(ask(&limited, &format!("SELECT setting FROM pg_settings WHERE name = '{limit}'")), "0", "{limit}");
+        // The programs lift this one themselves.
+        assert!(limit == "lock_timeout" || lifted.contains_key(limit), "{limit}");
+    }
+    assert!(limits.len() >= 5, "{limits:?}");
 }
 
 #[test]

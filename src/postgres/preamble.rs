@@ -43,9 +43,11 @@ const READ: [&str; 7] = [
 ];
 
 /// Limits of time, which would end what takes long, and the major version that brought each; the newest last.
-pub(super) const LIMITS: [(&str, u32); 4] = [
+pub(super) const LIMITS: [(&str, u32); 5] = [
     ("statement_timeout", 0),
     ("idle_in_transaction_session_timeout", 0),
+    // To a server on Linux also who reads nothing for so long, as pg_dump does while the store is slow, is gone.
+    ("tcp_user_timeout", 12),
     ("idle_session_timeout", 14),
     ("transaction_timeout", 17),
 ];
@@ -76,6 +78,7 @@ const FIXED: &[(&str, &str)] = &[
     ("tcp_keepalives_idle", "60"),
     ("tcp_keepalives_interval", "15"),
     ("tcp_keepalives_count", "4"),
+    ("tcp_user_timeout", "0"),
     // Statements do what they say, on all rows, or fail.
     ("default_transaction_read_only", "off"),
     ("default_transaction_isolation", "read committed"),
