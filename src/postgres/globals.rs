@@ -148,7 +148,7 @@ impl Globals {
                 What::Setting(name) if !known.contains(name) => applied.skipped.push(format!("setting \"{name}\"")),
                 what => {
                     match superuser {
-                        true => statement.send(&mut transaction)?,
+                        true => statement.send_as_superuser(&mut transaction, &mut applied.skipped)?,
                         false => statement.send_as_admin(&mut transaction, &mut applied.skipped)?,
                     }
                     applied.statements += 1;
@@ -211,6 +211,23 @@ impl Statement {
         command::run(transaction, &self.text).map_err(|error| self.refused(&error).into())
     }
 
+    /// By a superuser. Servers before version 16 let memberships be granted, and say that they were, by roles that a newer one does not
+    /// let grant them, or not yet.
+    fn send_as_superuser(&self, transaction: &mut Transaction<'_>, skipped: &mut Vec<String>) -> Result<()> {
+        let Some(text) = without_grantor(&self.text) else { return self.send(transaction) };
+        let mut trial = transaction.transaction().map_err(|error| self.refused(&error))?;
+        match command::run(&mut trial, &self.text) {
+            Ok(()) => return Ok(trial.commit().map_err(|error| self.refused(&error))?),
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                trial.rollback().map_err(|error| self.refused(&error))?;
+            }
+            Err(error) => return Err(self.refused(&error).into()),
+        }
+        command::run(transaction, text).map_err(|error| self.refused(&error))?;
+        note_once(skipped, "who granted memberships, where this server does not let that role grant them");
+        Ok(())
+    }
+
     /// By a role that is no superuser: as much of it as there is to do.
     fn send_as_admin(&self, transaction: &mut Transaction<'_>, skipped: &mut Vec<String>) -> Result<()> {
         if let What::Attributes(attributes) = &self.what {
@@ -221,10 +238,7 @@ impl Statement {
         }
         let Some(text) = without_grantor(&self.text) else { return self.send(transaction) };
         command::run(transaction, text).map_err(|error| self.refused(&error))?;
-        let note = "who granted memberships, which only a superuser may say";
-        if !skipped.iter().any(|known| known == note) {
-            skipped.push(note.to_owned());
-        }
+        note_once(skipped, "who granted memberships, which only a superuser may say");
         Ok(())
     }
 
@@ -235,6 +249,12 @@ impl Statement {
     /// Never the whole text: it may hold a password.
     fn describe(&self) -> String {
         format!("line {}, {}", self.line, beginning(self.text.as_bytes()))
+    }
+}
+
+fn note_once(skipped: &mut Vec<String>, note: &str) {
+    if !skipped.iter().any(|known| known == note) {
+        skipped.push(note.to_owned());
     }
 }
 
@@ -256,10 +276,16 @@ fn what(statement: &[u8]) -> Option<What> {
         if tokens.accept(&["tablespace"]) {
             return name(tokens).map(What::CreateTablespace);
         }
+        if about_mapping(&tokens) {
+            return None;
+        }
         let role = ["role", "user", "group"].iter().any(|word| tokens.accept(&[word]));
         return if role { name(tokens).map(What::CreateRole) } else { None };
     }
     if verb.is("alter") {
+        if about_mapping(&tokens) {
+            return None;
+        }
         return match tokens.next()? {
             word if word.is("tablespace") => Some(What::Tablespace),
             word if ["role", "user", "group"].iter().any(|known| word.is(known)) => {
@@ -274,6 +300,12 @@ fn what(statement: &[u8]) -> Option<What> {
     }
     let about = ["comment", "security", "grant", "revoke"].iter().any(|known| verb.is(known));
     if about { object(tokens, verb.is("grant") || verb.is("revoke")) } else { None }
+}
+
+/// A user's login on a foreign server is a database's.
+fn about_mapping(tokens: &Tokens<'_>) -> bool {
+    tokens.clone().accept(&["user", "mapping", "for"])
+        || tokens.clone().accept(&["user", "mapping", "if", "not", "exists", "for"])
 }
 
 /// What is given, taken or described: something of the whole server's, or nothing that belongs here.
@@ -375,6 +407,9 @@ mod tests {
             (b"CREATE DATABASE x;", "line 1, CREATE DATABASE x: this is", Some(written)),
             (b"\nALTER DATABASE x SET work_mem = 1;", "line 2, ALTER DATABASE x: this is", Some(written)),
             (b"DO 'x';", "line 1, DO: this is", Some(written)),
+            (b"CREATE USER MAPPING FOR a SERVER s;", "line 1, CREATE USER MAPPING: this is", Some(written)),
+            (b"create user mapping if not exists for a server s;", "line 1, create user mapping", Some(written)),
+            (b"ALTER USER MAPPING FOR a SERVER s OPTIONS (x '');", "line 1, ALTER USER MAPPING", Some(written)),
             (b"INSERT INTO t VALUES (1);", "line 1, INSERT INTO t: this is", Some(written)),
             (b"SELECT pg_catalog.pg_reload_conf();", "line 1, SELECT pg_catalog", Some(written)),
             (b"COPY t (a) FROM stdin;\n1\n\\.\n", "line 1, COPY t", Some(written)),

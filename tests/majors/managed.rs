@@ -59,3 +59,26 @@ fn an_administrator_who_is_no_superuser_restores_ordinary_roles_and_is_told_whic
         assert_eq!(facts(server.cluster), expected);
     }
 }
+
+#[test]
+fn a_newer_server_takes_memberships_whose_grantor_it_does_not_let_grant_them() {
+    let source = Cluster::start();
+    // By a role without the right to, as CREATEROLE was enough before version 16; and, in the order of their names, before it has it.
+    source.psql(
+        "postgres",
+        "CREATE ROLE ng_maker CREATEROLE; CREATE ROLE ng_team; CREATE ROLE ng_clerk; CREATE ROLE ng_a; CREATE ROLE ng_b;
+         SET ROLE ng_maker; GRANT ng_team TO ng_clerk; RESET ROLE;
+         GRANT ng_team TO ng_b WITH ADMIN OPTION; SET ROLE ng_b; GRANT ng_team TO ng_a",
+    );
+    let members = "SELECT member::regrole, admin_option FROM pg_auth_members WHERE roleid::regrole::text = 'ng_team'
+        AND member::regrole::text ~ '^ng_' ORDER BY member::regrole::text";
+    let folder = tempfile::tempdir().unwrap();
+    let from = pgbk([]).server(&source).directory(folder.path()).key();
+    let id = from.args(["backup", "@globals"]).json()["id"].as_str().unwrap().to_owned();
+    for server in servers() {
+        eprintln!("--- {}", server.version);
+        let ran = server.pgbk().directory(folder.path()).key().args(["restore", &id, "--yes"]).expect(0);
+        assert_eq!(ran.err.contains("skipped: who granted memberships"), server.major >= 16, "{}", ran.err);
+        assert_eq!(server.cluster.psql("postgres", members), "ng_a|f\nng_b|t\nng_clerk|f");
+    }
+}
