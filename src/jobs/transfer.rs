@@ -1,10 +1,10 @@
 //! Moves backups between the vault and files: `download`, `upload`, and both `--raw`.
 
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Kind, Result, kind};
 use crate::manifest::{BackupId, Compression, Format, META, META_LIMIT, Manifest, Origin, Sealed};
 use crate::monitor::Monitor;
 use crate::newfile::NewFile;
-use crate::store::{Creation, Purpose, write_as};
+use crate::store::{Creation, Held, Purpose, read_small};
 use crate::stream::tally::Summer;
 use crate::stream::{archive, drain};
 use crate::vault::{About, Adopt, Opened, Taking, Vault, locked};
@@ -161,6 +161,7 @@ pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<M
     let sealed = Sealed::parse(&meta_path.display().to_string(), read_meta(&meta_path)?)?;
     let manifest = carried(vault, &sealed)?;
     let payload = payload.unwrap_or_else(|| meta_path.with_file_name(manifest.file_name()));
+    let there = is_there(vault, &manifest, sealed.bytes())?;
     let mut file = File::open(&payload).map_err(|error| unreadable(&payload, &error))?;
     let creation = Creation { expected: manifest.stored.bytes, purpose: Purpose::Payload, ..Creation::default() };
     let mut object = vault.store.create(&manifest.object, &creation)?;
@@ -177,15 +178,24 @@ pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<M
         );
     }
     let receipt = object.commit()?;
-    let written = match write_as(vault.store.as_ref(), &manifest.meta_key(), sealed.bytes(), Purpose::Meta) {
-        Ok(written) => written,
-        Err(error) => {
-            vault.store.remove(&manifest.object, None)?;
-            return Err(error);
-        }
-    };
-    locked(&manifest, [receipt.held, written.held], monitor)?;
+    let held = if there { Held::Free } else { vault.publish(&manifest, sealed.bytes(), monitor)?.held };
+    locked(&manifest, [receipt.held, held], monitor)?;
     Ok(manifest)
+}
+
+/// Returns whether this very document is in the store already, as where its payload was lost. Another one under its name is an error.
+fn is_there(vault: &Vault, manifest: &Manifest, document: &[u8]) -> Result<bool> {
+    let key = manifest.meta_key();
+    match read_small(vault.store.as_ref(), &key, META_LIMIT) {
+        Ok(found) if found == document => Ok(true),
+        Ok(_) => {
+            let message = format!("\"{key}\" exists already in {}, and is another document", vault.store.location());
+            Err(Fault::new(Kind::Exists, message).into())
+        }
+        // Who may only write is told when the document is written.
+        Err(error) if matches!(kind(&error), Kind::NotFound | Kind::Denied) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The payload and its `.meta`, whichever of the two was named.

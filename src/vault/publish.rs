@@ -8,7 +8,7 @@ use crate::store::{Purpose, Receipt, read_small, write_as};
 
 impl Vault {
     /// Writes the document that makes a backup of what is stored, or takes back all of it.
-    pub(super) fn publish(&self, manifest: &Manifest, meta: &[u8], monitor: &dyn Monitor) -> Result<Receipt> {
+    pub fn publish(&self, manifest: &Manifest, meta: &[u8], monitor: &dyn Monitor) -> Result<Receipt> {
         let key = manifest.meta_key();
         let written = write_as(self.store.as_ref(), &key, meta, Purpose::Meta).and_then(|receipt| {
             // Who may not read the payload may not read this either.

@@ -153,6 +153,29 @@ fn raw_files_carry_a_backup_from_one_store_to_another() {
     there.args(["verify", id]).expect(0);
 }
 
+#[test]
+fn a_payload_that_was_lost_is_put_back_beside_its_document_and_another_document_stays() {
+    let (folder, pgbk) = directory();
+    small("lost", &["kept"]);
+    let id = pgbk.backup("lost", &[]);
+    let raw = tempfile::tempdir().unwrap();
+    pgbk.args(["download", &id, "--raw", "-o", raw.path().to_str().unwrap()]).expect(0);
+    let stored = |name: &str| folder.path().join("lost").join(name);
+    let (meta, payload) = (format!("{id}.meta"), format!("{id}.sql.enc"));
+    let upload = || pgbk.args(["upload", "--raw", raw.path().join(&meta).to_str().unwrap()]);
+    let document = fs::read(stored(&meta)).unwrap();
+
+    fs::remove_file(stored(&payload)).unwrap();
+    upload().expect(0);
+    pgbk.args(["verify", &id, "--level", "content"]).expect(0);
+    assert_eq!(fs::read(stored(&meta)).unwrap(), document);
+
+    fs::remove_file(stored(&payload)).unwrap();
+    fs::write(stored(&meta), "another").unwrap();
+    upload().expect(1).says("is another document");
+    assert_eq!((fs::read(stored(&meta)).unwrap(), stored(&payload).exists()), (b"another".to_vec(), false));
+}
+
 fn object_in(server: &Server, bucket: &str, key: &str) -> Vec<u8> {
     let (client, runtime) = server.client();
     runtime.block_on(async {
