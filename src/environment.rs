@@ -161,11 +161,16 @@ pub fn handed_on() -> Vec<(String, Secret)> {
     secrets.chain([(TAKEN.to_owned(), Secret::new("1"))]).collect()
 }
 
-/// Returns the variables that begin as these settings do and are none.
+/// Returns the variables that begin as these settings do and are none, and the secrets whose names are nearly those of settings.
 pub fn strays(known: &[String]) -> Vec<Stray> {
     let all =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    stray::among(all, known)
+    let mut strays = stray::among(all, known);
+    // One whose path a variable gives is read by that.
+    let is_named = |path: &str| std::env::vars_os().any(|(_, value)| value.to_string_lossy().contains(path));
+    let secrets = stray::among_secrets(Path::new(DOCKER_SECRETS), known);
+    strays.extend(secrets.into_iter().filter(|stray| !is_named(&stray.name)));
+    strays
 }
 
 /// A variable that is set and not empty.
@@ -181,10 +186,10 @@ fn plain_path(variable: &str, path: OsString) -> Result<PathBuf> {
     }
 }
 
-/// What may not be looked at, and what is no file, counts as there, and reading tells why not: it may hold the key.
+/// What may not be looked at, what is no file, and a link that leads nowhere count as there, and reading tells why not: it may hold the key.
 fn there(path: &Path) -> bool {
-    match std::fs::metadata(path) {
-        // Docker makes a folder where the file of a secret was not there.
+    match std::fs::symlink_metadata(path) {
+        // Docker makes a folder where the file of a secret was not there; the secrets of Kubernetes are links.
         Ok(_) => true,
         Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     }

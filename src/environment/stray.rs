@@ -1,6 +1,7 @@
 //! Variables that are called like settings and are none: a slip of the pen, which would count for nothing and be told by nobody.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// What other tools call it.
 const ALIASES: &[(&str, &str)] = &[
@@ -37,6 +38,24 @@ pub fn among(variables: impl Iterator<Item = (String, String)>, known: &[String]
             let meant = meant(&name, known);
             let own = beginnings.contains(beginning) && !COMMON.contains(&beginning);
             (own || (beginnings.contains(beginning) && meant.is_some())).then_some(Stray { name, meant })
+        })
+        .collect();
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    found
+}
+
+/// Returns those among the secrets in this folder that are called as a setting is in other letters, with an ending, or nearly so. What
+/// else is there is for other programs.
+pub fn among_secrets(folder: &Path, known: &[String]) -> Vec<Stray> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<Stray> = entries
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let bare = name.split('.').next()?.to_ascii_uppercase();
+            let meant = if known.contains(&bare) { bare } else { meant(&bare, known)? };
+            let meant = meant.to_ascii_lowercase();
+            let path = |name: &str| folder.join(name).display().to_string();
+            (name != meant).then(|| Stray { name: path(&name), meant: Some(path(&meant)) })
         })
         .collect();
     found.sort_by(|one, other| one.name.cmp(&other.name));
@@ -103,6 +122,34 @@ mod tests {
             .into_iter()
             .map(|stray| format!("{}>{}", stray.name, stray.meant.unwrap_or_default()))
             .collect()
+    }
+
+    #[test]
+    fn secrets_whose_names_are_nearly_settings_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let known = ["DB_PASSWORD", "DB_BACKUP_ENCRYPT_KEY"].map(str::to_owned);
+        for name in [
+            "db_password",
+            "DB_BACKUP_ENCRYPT_KEY",
+            "Db_Password.txt",
+            "db_passwrod",
+            "db_root_password",
+            "kubernetes.io",
+            "..data",
+        ] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        let found = among_secrets(folder.path(), &known);
+        let short = |text: &str| text.strip_prefix(&format!("{}/", folder.path().display())).unwrap().to_owned();
+        let found: Vec<_> =
+            found.iter().map(|stray| (short(&stray.name), short(stray.meant.as_deref().unwrap()))).collect();
+        let expected = [
+            ("DB_BACKUP_ENCRYPT_KEY", "db_backup_encrypt_key"),
+            ("Db_Password.txt", "db_password"),
+            ("db_passwrod", "db_password"),
+        ];
+        assert_eq!(found, expected.map(|(name, meant)| (name.to_owned(), meant.to_owned())));
+        assert!(among_secrets(&folder.path().join("none"), &known).is_empty());
     }
 
     #[test]
