@@ -144,3 +144,26 @@ fn people_are_told_of_a_backup_that_is_not_proven_and_of_the_next_that_is() {
     let pings: Vec<&str> = heard.iter().map(|heard| heard.path.as_str()).filter(|path| *path != "/hook").collect();
     assert_eq!(pings, ["/ping/fail", "/ping/fail"]);
 }
+
+#[test]
+fn what_the_server_was_not_given_says_nothing_against_the_backup() {
+    let dump = |lacking: &str, collated: &str| {
+        format!(
+            "{lacking};\nCREATE TABLE public.t (v text{collated});\nCOPY public.t (v) FROM stdin;\nx\n\\.\n\n--\n-- PostgreSQL database dump complete\n--\n"
+        )
+    };
+    let label = "CREATE SCHEMA s; SECURITY LABEL FOR nobody ON SCHEMA s IS 'x'";
+    for (lacking, collated, code, said) in [
+        (label, "", 0, "security label provider \"nobody\" is not loaded"),
+        ("SET default_table_access_method = nowhere", "", 0, "nowhere"),
+        ("CREATE COLLATION public.c (provider = libc, locale = 'xx_XX')", " COLLATE public.c", 1, "xx_XX"),
+    ] {
+        let place = Place::new();
+        let run = of(&place, "postgres");
+        run.args(["upload", "-", "--database", "lacking"]).input(dump(lacking, collated).as_bytes()).expect(0);
+        let ran = run.args(["verify", "latest", "--database", "lacking", "--origin", "upload", "--level", "restore"]);
+        let ran = ran.expect(code);
+        let told = format!("{}{}", ran.text(), ran.err);
+        assert!(told.contains(said), "{told}");
+    }
+}

@@ -3,6 +3,7 @@
 //! Such a role owns what it makes and has no other right. What only a superuser may do would be worth nothing as a proof
 //! without one, so that it is set aside; and with it what stands on it.
 
+use super::failure::is_lacking;
 use crate::script::{Token, Tokens};
 use postgres::error::SqlState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +76,7 @@ impl Bounds {
             SqlState::INVALID_SCHEMA_NAME,
         ];
         let follows = !self.untried.statements.is_empty() && missing.contains(answer.code());
-        (of_the_role || follows) && self.note(text, answer.message())
+        (of_the_role || follows || is_lacking(text, answer.code())) && self.note(text, answer.message())
     }
 
     /// Returns whether rows for this table are not to be sent; `is_there` asks the server for it.

@@ -12,7 +12,7 @@ const LONGEST_QUOTE: usize = 80;
 
 /// An error that has no place in the script.
 pub(super) fn plain(what: &str, error: &postgres::Error) -> anyhow::Error {
-    fault(what.into(), error.as_db_error(), error).into()
+    fault(what.into(), error.as_db_error(), false, error).into()
 }
 
 pub(super) fn of_statement(line: u64, text: &[u8], error: &postgres::Error) -> anyhow::Error {
@@ -28,11 +28,12 @@ pub(super) fn of_rows(header: &Header, error: &io::Error) -> anyhow::Error {
 fn in_statement(line: u64, text: &[u8], server: Option<&DbError>, error: &(dyn Error + 'static)) -> anyhow::Error {
     let text = String::from_utf8_lossy(text);
     let line = line + lines_before(&text, server);
+    let lacking = server.is_some_and(|server| is_lacking(text.as_bytes(), server.code()));
     let mut first: String = text.lines().next().unwrap_or_default().chars().take(LONGEST_QUOTE).collect();
     if first.len() < text.len() {
         first.push('…');
     }
-    let fault = fault(format!("line {line}, {first}"), server, error);
+    let fault = fault(format!("line {line}, {first}"), server, lacking, error);
     match server
         .filter(|server| *server.code() == SqlState::INSUFFICIENT_PRIVILEGE)
         .and_then(|_| instead(text.as_bytes()))
@@ -50,6 +51,8 @@ fn instead(text: &[u8]) -> Option<&'static str> {
         verb if verb.is("grant") || verb.is("revoke") => Some("--no-privileges"),
         verb if verb.is("alter") && tokens.accept(&["default", "privileges"]) => Some("--no-privileges"),
         verb if verb.is("alter") => owner(tokens).map(|_| "--no-owner"),
+        // An owner whom the policies of his own tables bind; who restores may not be bound.
+        verb if verb.is("refresh") => Some("--no-owner"),
         _ => None,
     }
 }
@@ -62,8 +65,15 @@ fn lines_before(text: &str, server: Option<&DbError>) -> u64 {
     text.chars().take((*position as usize).saturating_sub(1)).filter(|character| *character == '\n').count() as u64
 }
 
-/// What the server said; without it, what the driver says.
-fn fault(what: String, server: Option<&DbError>, error: &(dyn Error + 'static)) -> Fault {
+/// Returns whether the statement names what this server was not given and another one has: a provider of labels, a locale of the
+/// system's, a way to store tables. The code alone would be that of a wrong value.
+pub(super) fn is_lacking(text: &[u8], code: &SqlState) -> bool {
+    let of: [&[&str]; 3] = [&["security", "label"], &["create", "collation"], &["set", "default_table_access_method"]];
+    *code == SqlState::INVALID_PARAMETER_VALUE && of.iter().any(|words| Tokens::new(text).accept(words))
+}
+
+/// What the server said; without it, what the driver says. What it is `lacking` says nothing about the dump.
+fn fault(what: String, server: Option<&DbError>, lacking: bool, error: &(dyn Error + 'static)) -> Fault {
     let Some(server) = server else {
         return Fault::failed(format!("{what}: {}", refusal::chain(error)));
     };
@@ -72,7 +82,7 @@ fn fault(what: String, server: Option<&DbError>, error: &(dyn Error + 'static)) 
         message.push_str("; ");
         message.push_str(more);
     }
-    let kind = if is_of_the_dump(server.code()) { Kind::Refused } else { Kind::Failed };
+    let kind = if !lacking && is_of_the_dump(server.code()) { Kind::Refused } else { Kind::Failed };
     let fault = Fault::new(kind, message);
     // Of syntax errors the one that has no place in the text.
     if *server.code() == SqlState::SYNTAX_ERROR && server.position().is_none() {
