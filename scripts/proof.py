@@ -39,6 +39,7 @@ AREAS = [
     ("rights", "restores that a role may not make", "", 5, "cargo test --test rights"),
     ("rights", "extensions of a provider's that a restore", "", 20, "cargo test --test rights"),
     ("excess", "servers that say more than any PostgreSQL does, by type of message, trick and phase", "", 600, "cargo test --test excess"),
+    ("mail", "answers of a mail server without an end, by what was asked, trick and TLS", "", 100, "cargo test --test alert"),
     ("missed", "histories of removals: the right ones missed by nobody, the others by all", "", 4_000, "cargo test --test missed"),
     ("commands", "commands hidden in dumps", "", 10, "cargo test --test load"),
     ("hidden", "statements that tried to hide, in dumps, archives and globals", "", 400, "cargo test --test load"),

@@ -11,16 +11,18 @@ mod message;
 mod outage;
 mod outbox;
 mod ping;
+mod smtp;
 mod trust;
 mod webhook;
 
 pub use channel::Channel;
 pub use http::Address;
 pub use lettre::message::Mailbox;
-pub use mail::{Login, Mail, Security, mailbox, recipients};
+pub use mail::{Mail, mailbox, recipients};
 pub use message::{Message, Origin};
 pub use outbox::Outbox;
 pub use ping::Ping;
+pub use smtp::{Login, Security, Server};
 pub use trust::Trust;
 pub use webhook::{Template, Webhook};
 

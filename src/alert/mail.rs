@@ -2,48 +2,22 @@
 
 use super::channel::Undelivered;
 use super::message::Message;
-use super::trust::Trust;
+use super::smtp::Server;
 use crate::error::{Fault, Result};
-use crate::secret::Secret;
 use crate::shown::word;
+use lettre::Address;
 use lettre::address::Envelope;
 use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::transport::smtp::Error;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::Tls;
-use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::response::Category;
-use lettre::{Address, SmtpTransport, Transport};
-use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub struct Mail {
-    pub server: String,
-    pub port: u16,
-    pub security: Security,
-    pub login: Option<Login>,
+    pub server: Server,
     pub from: Mailbox,
     pub to: Vec<Mailbox>,
     /// Before every subject.
     pub prefix: String,
-    pub trust: Trust,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Security {
-    /// Plain at first; a server that does not offer TLS is refused.
-    StartTls,
-    /// TLS from the first byte.
-    Tls,
-    None,
-}
-
-#[derive(Debug, Clone)]
-pub struct Login {
-    pub user: String,
-    pub password: Secret,
 }
 
 /// A list with commas. Every part of it must be an address: of one that was silently left out nobody would ever know.
@@ -69,32 +43,27 @@ pub fn mailbox(variable: &str, text: &str) -> Result<Mailbox> {
 
 impl Mail {
     pub fn host(&self) -> String {
-        format!("{}:{}", self.server, self.port)
+        format!("{}:{}", self.server.host, self.server.port)
     }
 
     pub fn send(&self, message: &Message, limit: Duration) -> std::result::Result<(), Undelivered> {
         let mail = self.compose(message).map_err(|error| Undelivered::lasting(error.to_string()))?.formatted();
-        let transport = self.transport(&message.host, limit).map_err(|error| undelivered(&error))?;
+        let own = domain(&message.host);
         let send = |to: &[Mailbox]| {
             let to = to.iter().map(|mailbox| mailbox.email.clone()).collect();
-            transport.send_raw(&Envelope::new(Some(self.from.email.clone()), to)?, &mail)?;
-            Ok::<(), anyhow::Error>(())
+            let envelope = Envelope::new(Some(self.from.email.clone()), to)?;
+            Ok::<_, lettre::error::Error>(self.server.send(&own, &envelope, &mail, limit))
         };
-        let Err(error) = send(&self.to) else { return Ok(()) };
-        let Some(error) = error.downcast_ref::<Error>() else { return Err(Undelivered::lasting(error.to_string())) };
+        let whole = send(&self.to).map_err(|error| Undelivered::lasting(error.to_string()))?;
+        let Err(failure) = whole else { return Ok(()) };
         // A recipient who has gone must not keep it from the others.
-        let refused = error.status().is_some_and(|code| code.category == Category::MailSystem);
-        let each = || self.to.iter().filter(|one| send(std::slice::from_ref(one)).is_ok()).count();
-        if refused && self.to.len() > 1 && each() > 0 { Ok(()) } else { Err(undelivered(error)) }
+        let each = || self.to.iter().filter(|one| matches!(send(std::slice::from_ref(one)), Ok(Ok(())))).count();
+        if failure.is_refusal() && self.to.len() > 1 && each() > 0 { Ok(()) } else { Err(failure.undelivered()) }
     }
 
     /// As far as the login.
     pub fn reach(&self, host: &str, limit: Duration) -> std::result::Result<(), Undelivered> {
-        match self.transport(host, limit).and_then(|transport| transport.test_connection()) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Undelivered::passing("the server has closed the connection")),
-            Err(error) => Err(undelivered(&error)),
-        }
+        self.server.reach(&domain(host), limit).map_err(|failure| failure.undelivered())
     }
 
     fn compose(&self, message: &Message) -> std::result::Result<lettre::Message, lettre::error::Error> {
@@ -115,27 +84,6 @@ impl Mail {
         mail.headers_mut().insert_raw(HeaderValue::new(auto, "auto-generated".to_owned()));
         Ok(mail)
     }
-
-    fn transport(&self, host: &str, limit: Duration) -> std::result::Result<SmtpTransport, Error> {
-        let tls = match self.security {
-            Security::StartTls => Tls::Required(self.trust.for_smtp(&self.server)?),
-            Security::Tls => Tls::Wrapper(self.trust.for_smtp(&self.server)?),
-            Security::None => Tls::None,
-        };
-        // "Dangerous" is only that it leaves TLS to whoever calls it.
-        let builder = SmtpTransport::builder_dangerous(&self.server)
-            .port(self.port)
-            .tls(tls)
-            .hello_name(ClientId::Domain(domain(host)))
-            .timeout(Some(limit));
-        Ok(match &self.login {
-            Some(login) => {
-                builder.credentials(Credentials::new(login.user.clone(), login.password.reveal().to_owned()))
-            }
-            None => builder,
-        }
-        .build())
-    }
 }
 
 /// A host's name as mail servers accept one.
@@ -144,38 +92,27 @@ fn domain(host: &str) -> String {
     if name.is_empty() { "localhost".to_owned() } else { name }
 }
 
-fn undelivered(error: &Error) -> Undelivered {
-    if timed_out(error) {
-        return Undelivered::passing("it did not answer in time");
-    }
-    let lasting = error.is_permanent() || error.is_client();
-    Undelivered { why: word(&error.to_string()).into_owned(), passing: !lasting }
-}
-
-/// The kernel calls a read that took too long one that would block.
-fn timed_out(error: &Error) -> bool {
-    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    let late = [ErrorKind::TimedOut, ErrorKind::WouldBlock];
-    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|error| late.contains(&error.kind()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::message::tests::{origin, record};
+    use super::super::smtp::Security;
+    use super::super::trust::Trust;
     use super::*;
     use crate::record::{Record, State};
     use proptest::prelude::*;
 
     fn mail(prefix: &str) -> Mail {
         Mail {
-            server: "localhost".to_owned(),
-            port: 25,
-            security: Security::None,
-            login: None,
+            server: Server {
+                host: "localhost".to_owned(),
+                port: 25,
+                security: Security::None,
+                login: None,
+                trust: Trust::default(),
+            },
             from: mailbox("MAIL_FROM", "pgbk <pgbk@example.org>").unwrap(),
             to: recipients("MAIL_TO", "a@example.org, B <b@example.org>").unwrap(),
             prefix: prefix.to_owned(),
-            trust: Trust::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::error::Result;
 use lettre::transport::smtp::client as smtp;
 use std::path::Path;
 use std::sync::Arc;
+use tokio_native_tls::native_tls::{self, Protocol, TlsConnector};
 use ureq::tls::{Certificate, RootCerts};
 
 /// The system's authorities, and those of a file beside them.
@@ -30,6 +31,18 @@ impl Trust {
         RootCerts::from(system.iter().map(|der| Certificate::from_der(der).to_owned()).chain(own))
     }
 
+    /// Of TLS from the first byte.
+    pub(super) fn for_tls(&self) -> std::result::Result<TlsConnector, native_tls::Error> {
+        let mut builder = TlsConnector::builder();
+        // As lettre has it for STARTTLS.
+        builder.min_protocol_version(Some(Protocol::Tlsv12));
+        for der in self.own.iter() {
+            builder.add_root_certificate(native_tls::Certificate::from_der(der)?);
+        }
+        builder.build()
+    }
+
+    /// Of STARTTLS.
     pub(super) fn for_smtp(
         &self,
         host: &str,

@@ -2,7 +2,8 @@
 
 use super::runs::{SYSTEM, state_dir};
 use crate::alert::{
-    Address, Login, Mail, Mailbox, Origin, Ping, Security, Settings, Template, Trust, Webhook, mailbox, recipients,
+    Address, Login, Mail, Mailbox, Origin, Ping, Security, Server, Settings, Template, Trust, Webhook, mailbox,
+    recipients,
 };
 use crate::cli::{AlertArgs, MailSecurity, StateArgs};
 use crate::environment;
@@ -44,9 +45,9 @@ fn mail(args: &AlertArgs, trust: Trust) -> Result<Option<Mail>> {
     if !args.smtp_enabled {
         return Ok(None);
     }
-    let (server, to) = match (&args.smtp_host, &args.mail_to) {
+    let (host, to) = match (&args.smtp_host, &args.mail_to) {
         (None, None) => return Ok(None),
-        (Some(server), Some(to)) => (server.trim().to_owned(), to),
+        (Some(host), Some(to)) => (host.trim().to_owned(), to),
         (Some(_), None) => return Err(one_without_the_other("SMTP_HOST", "MAIL_TO")),
         (None, Some(_)) => return Err(one_without_the_other("MAIL_TO", "SMTP_HOST")),
     };
@@ -62,14 +63,10 @@ fn mail(args: &AlertArgs, trust: Trust) -> Result<Option<Mail>> {
     };
     let prefix = args.mail_subject_prefix.clone().unwrap_or_default();
     Ok(Some(Mail {
-        server,
-        port: args.smtp_port.unwrap_or(usual),
-        security,
-        login: login(args)?,
+        server: Server { host, port: args.smtp_port.unwrap_or(usual), security, login: login(args)?, trust },
         from: sender(args)?,
         to: recipients("MAIL_TO", to)?,
         prefix: if prefix.is_empty() || prefix.ends_with(' ') { prefix } else { prefix + " " },
-        trust,
     }))
 }
 

@@ -1,0 +1,72 @@
+//! Why a conversation with a mail server came to nothing.
+
+use super::super::channel::Undelivered;
+use super::line::Excess;
+use crate::shown::word;
+use lettre::transport::smtp;
+use lettre::transport::smtp::response::Category;
+use std::io::{self, ErrorKind};
+use std::iter::successors;
+use tokio_native_tls::native_tls;
+
+#[derive(Debug)]
+pub(in super::super) enum Failure {
+    /// The server refused, or its answer was none; or the mail is of a kind that it does not take.
+    Answer(smtp::Error),
+    Line(io::Error),
+    Tls(native_tls::Error),
+}
+
+impl Failure {
+    /// Whether the server does not want this mail for these recipients.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Failure::Answer(error) if error.status().is_some_and(|code| code.category == Category::MailSystem))
+    }
+
+    pub fn undelivered(&self) -> Undelivered {
+        let of_line = match self {
+            Failure::Answer(error) => of_line(error),
+            Failure::Line(error) => of_line(error),
+            Failure::Tls(error) => of_line(error),
+        };
+        if let Some(why) = of_line {
+            return Undelivered::passing(why);
+        }
+        match self {
+            Failure::Answer(error) if error.is_permanent() || error.is_client() => {
+                Undelivered::lasting(word(&error.to_string()))
+            }
+            Failure::Answer(error) => Undelivered::passing(word(&error.to_string())),
+            Failure::Line(error) => Undelivered::passing(error.to_string()),
+            Failure::Tls(error) => Undelivered::passing(format!("TLS: {error}")),
+        }
+    }
+}
+
+/// Returns what has become of the line, however deep below an error it lies; None: nothing.
+fn of_line(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut errors =
+        successors(Some(error), |error| error.source()).filter_map(|error| error.downcast_ref::<io::Error>());
+    errors.find_map(|error| match error.get_ref() {
+        _ if error.kind() == ErrorKind::TimedOut => Some("it did not answer in time".to_owned()),
+        cause => cause?.downcast_ref().map(Excess::to_string),
+    })
+}
+
+impl From<smtp::Error> for Failure {
+    fn from(error: smtp::Error) -> Failure {
+        Failure::Answer(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Line(error)
+    }
+}
+
+impl From<native_tls::Error> for Failure {
+    fn from(error: native_tls::Error) -> Failure {
+        Failure::Tls(error)
+    }
+}
