@@ -29,8 +29,9 @@ pipeline() {
 backup() {
     local row=$1 side=$2 to=$3 compression=$4 name=$5 kept
     if [ "$to" = dir ]; then
-        rm -rf "$work/store"
-        mkdir "$work/store"
+        # With what pgbk knows of the runs before: it refuses a folder that should hold their backups and does not.
+        rm -rf "$work/store" "$STATE_DIR"
+        mkdir "$work/store" "$STATE_DIR"
         measure "$row" "$side" "${pgbk_dir[@]}" DB_NAME="$name" DB_BACKUP_COMPRESS="$compression" "$BENCH_PGBK" backup
         kept=$(find "$work/store" -name '*.meta' | wc -l)
     else

@@ -1,6 +1,5 @@
 //! Mail servers that do not come to an end, or whoever stands before one: they are left in bounded time and memory, and the alert is kept.
 
-use super::post_office::{PASSWORD, USER};
 use super::support::cluster::cluster;
 use super::support::pgbk::{Outcome, Pgbk};
 use super::support::proof;
@@ -64,12 +63,15 @@ struct Server {
     heard: Arc<Mutex<Vec<String>>>,
 }
 
+/// What a trick does once its moment has come, to the stream or to what is below TLS.
+type Play = Arc<dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Sync>;
+
 /// What a connection needs to know.
 #[derive(Clone)]
 struct Plan {
     security: &'static str,
     moment: Moment,
-    play: Arc<dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Sync>,
+    play: Play,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
