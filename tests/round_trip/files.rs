@@ -160,7 +160,7 @@ fn a_payload_that_was_lost_is_put_back_beside_its_document_and_another_document_
     let id = pgbk.backup("lost", &[]);
     let raw = tempfile::tempdir().unwrap();
     pgbk.args(["download", &id, "--raw", "-o", raw.path().to_str().unwrap()]).expect(0);
-    let stored = |name: &str| folder.path().join("lost").join(name);
+    let stored = |name: &str| folder.path().join("store").join("lost").join(name);
     let meta = format!("{id}.meta");
     let payload = files(raw.path()).into_iter().find(|name| *name != meta).unwrap();
     let upload = || pgbk.args(["upload", "--raw", raw.path().join(&meta).to_str().unwrap()]);
