@@ -33,6 +33,8 @@ main() {
     install
     [ "${1:-}" != --install ] || return 0
 
+    # A build from nothing is done sooner without what makes the next one faster.
+    [ -d target ] || export CARGO_INCREMENTAL=0
     local failed=()
     check "format" cargo fmt --check || failed+=(format)
     check "lints" cargo clippy --locked --all-targets ${features:+"$features"} -- -D warnings || failed+=(lints)
