@@ -70,7 +70,7 @@ pub(super) fn since_snapshot(client: &mut Client, moment: Moment) -> Result<Vec<
     let dumped = if moment == Moment::Begun { LOCKED } else { "true" };
     let mut looks = definitions::looks(client, moment, dumped)?;
     if moment == Moment::Ended {
-        // What pg_dump has locked keeps its file and its name. A view, an index or a role does not.
+        // What pg_dump has locked, views among it, keeps its file and its name. An index or a role does not.
         looks.push(format!("{} AND {WRITES_NAMES}", relations(RENAMED)));
         looks.push(format!("{RENAMED_ROLES} AND {WRITES_NAMES}"));
     } else {
