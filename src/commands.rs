@@ -16,14 +16,17 @@ mod upload;
 mod verify;
 mod which;
 
-use crate::cli::{self, Command};
+use crate::cli::{self, Command, StateArgs, StoreArgs};
+use crate::config;
 use crate::console::Console;
 use crate::environment::connection::Place;
 use crate::environment::stray::{self, Stray};
 use crate::environment::{self, value};
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Kind, Result, kind};
+use crate::history::share;
 use crate::manifest::{Format, Manifest};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Silent};
+use crate::record::Record;
 use crate::shown::word;
 use clap::ArgMatches;
 use clap::builder::StyledStr;
@@ -38,10 +41,10 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
     }
     match command {
         Command::Backup(args) => backup::run(&args, console),
-        Command::Restore(args) => restore::run(&args, console),
-        Command::Download(args) => download::run(&args, console),
+        Command::Restore(args) => found(restore::run(&args, console), &args.store, &args.state),
+        Command::Download(args) => found(download::run(&args, console), &args.store, &args.state),
         Command::Upload(args) => upload::run(&args, console),
-        Command::Verify(args) => verify::run(&args, console),
+        Command::Verify(args) => found(verify::run(&args, console), &args.store, &args.state),
         Command::List(args) => list::run(&args, console),
         Command::Pin(args) => pin::pin(&args, console),
         Command::Unpin(args) => pin::unpin(&args, console),
@@ -52,6 +55,21 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Completions { shell } => completions::run(shell, console),
     }
+}
+
+/// Returns how a command ended that reads backups. Where something was not found in a folder that holds none of the backups stored there
+/// before, the error says that the share may not be mounted.
+fn found(ended: Result<u8>, store: &StoreArgs, state: &StateArgs) -> Result<u8> {
+    let look = || share::look(config::place(store, true)?.store.as_ref(), &records(state));
+    ended.map_err(|error| match (kind(&error), look()) {
+        (Kind::NotFound, Err(reason)) => reason,
+        _ => error,
+    })
+}
+
+/// Returns what earlier runs on this host wrote down; nothing where that cannot be read.
+fn records(state: &StateArgs) -> Vec<Record> {
+    config::history(state).and_then(|history| history.records(&Silent)).unwrap_or_default()
 }
 
 /// Whether it depends on what is set; `doctor` makes a finding of it.

@@ -1,5 +1,6 @@
 //! `pgbk doctor`
 
+use super::records;
 use crate::cli::DoctorArgs;
 use crate::config::{self, Place};
 use crate::console::Console;
@@ -14,7 +15,7 @@ use crate::jobs::doctor::{
 use crate::keys::Key;
 use crate::manifest::BackupId;
 use crate::missed::Watch;
-use crate::monitor::{Monitor, Silent};
+use crate::monitor::Monitor;
 use crate::postgres::{Settings, control};
 use crate::record::Record;
 use crate::series::Series;
@@ -47,7 +48,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
 
 fn store(args: &DoctorArgs, place: &Place, console: &Console) -> Result<Vec<Finding>> {
     let (store, now) = (place.store.as_ref(), Timestamp::now());
-    let records = config::history(&args.state).and_then(|history| history.records(&Silent)).unwrap_or_default();
+    let records = records(&args.state);
     if let Err(error) = share::look(store, &records) {
         // Nothing is tried there: what is no store must not become one.
         return Ok(vec![Finding::error("store", &error, "mount it")]);

@@ -1,13 +1,15 @@
 //! `pgbk list`
 
+use super::records;
 use crate::cli::ListArgs;
 use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::{Kind, Result, kind};
+use crate::history::share;
 use crate::keys::KeyNote;
 use crate::manifest::lineage::short;
 use crate::manifest::{BackupId, Manifest, Origin, extension};
-use crate::monitor::{Monitor, Silent};
+use crate::monitor::Monitor;
 use crate::record;
 use crate::shown::Lines;
 use crate::vault::{Entry, Vault, guard};
@@ -62,7 +64,11 @@ impl Claim {
 pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
     let place = config::place(&args.store, true)?;
     let vault = Vault { store: place.store, key: None, encrypt: false, verify: true, allow_unauthenticated: true };
-    let rows = rows(&vault, args)?;
+    let records = records(&args.state);
+    let rows = rows(&vault, args, &record::proofs(&records))?;
+    if rows.is_empty() {
+        share::look(vault.store.as_ref(), &records)?;
+    }
     for row in &rows {
         if let Err(error) = &row.claim {
             console.warn(&format!("{} cannot be read: {error:#}", row.entry.id));
@@ -76,10 +82,9 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
 
 /// What each `.meta` says of itself; nothing here is authenticated, and nothing is restored by it. One that is gone since it was
 /// listed is left out.
-fn rows(vault: &Vault, args: &ListArgs) -> Result<Vec<Row>> {
+fn rows(vault: &Vault, args: &ListArgs, proofs: &BTreeMap<BackupId, Timestamp>) -> Result<Vec<Row>> {
     let catalog = vault.catalog(args.database.as_deref())?;
     let ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
-    let proofs = proofs(args);
     let mut rows = Vec::with_capacity(ids.len());
     let claims = vault.each(&ids, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(Claim::of))?;
     for (entry, claim) in catalog.entries().iter().zip(claims) {
@@ -89,12 +94,6 @@ fn rows(vault: &Vault, args: &ListArgs) -> Result<Vec<Row>> {
         rows.push(Row { proven: proofs.get(&entry.id).copied(), entry: entry.clone(), claim });
     }
     Ok(rows)
-}
-
-/// When each backup was last proven by a restore, as far as this host's records tell; the list itself comes from the store alone.
-fn proofs(args: &ListArgs) -> BTreeMap<BackupId, Timestamp> {
-    let records = config::history(&args.state).and_then(|history| history.records(&Silent)).unwrap_or_default();
-    record::proofs(&records)
 }
 
 fn document(row: &Row, now: Timestamp) -> Value {

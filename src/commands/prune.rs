@@ -1,15 +1,17 @@
 //! `pgbk prune`
 
+use super::records;
 use super::which::{server, the_only, with_backups};
 use crate::cli::PruneArgs;
 use crate::config;
 use crate::console::{Console, bytes, error_document};
 use crate::databases::Databases;
 use crate::error::{Fault, Kind, Result, kind};
+use crate::history::share;
 use crate::jobs::prune::{Fate, Judged, Mode, Order, Pruned, Scope, leftovers, prune};
 use crate::leftovers::Leftovers;
 use crate::manifest::BackupId;
-use crate::monitor::{Monitor, Silent};
+use crate::monitor::Monitor;
 use crate::record;
 use crate::retention::Policy;
 use crate::shown::Lines;
@@ -25,8 +27,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     let policy = config::policy(&args.retention, &config::zone(&args.zone)?)?;
     let vault = config::vault(&args.store, &args.keys, &args.state)?;
+    let records = records(&args.state);
+    share::look(vault.store.as_ref(), &records)?;
     let (databases, whole) = databases(args, &vault)?;
-    let whose = Whose { policy, scope: scope(args, console), proven: proven(args) };
+    let whose = Whose { policy, scope: scope(args, console), proven: record::proofs(&records).into_keys().collect() };
     let mut documents = Vec::new();
     let mut failed = false;
     for database in &databases {
@@ -85,12 +89,6 @@ fn scope(args: &PruneArgs, console: &Console) -> Scope {
         Some("none") => Scope::Nobody,
         Some(identifier) => Scope::Of(Server::Named(identifier.to_owned())),
     }
-}
-
-/// What was proven by a restore, as far as this host's records tell.
-fn proven(args: &PruneArgs) -> BTreeSet<BackupId> {
-    let records = config::history(&args.state).and_then(|history| history.records(&Silent)).unwrap_or_default();
-    record::proofs(&records).into_keys().collect()
 }
 
 /// What holds for every database.

@@ -1,6 +1,7 @@
 //! `pgbk upload`
 
 use super::backup::{report, summary};
+use super::records;
 use super::which::named;
 use crate::cli::UploadArgs;
 use crate::config;
@@ -8,7 +9,6 @@ use crate::console::Console;
 use crate::error::{Fault, Result};
 use crate::history::share;
 use crate::jobs::transfer::{self, Incoming};
-use crate::monitor::Silent;
 use crate::series::Series;
 use jiff::Timestamp;
 use std::fs::File;
@@ -23,8 +23,7 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
             .hint("unset S3_OBJECT_NAME, or upload the dump itself (pgbk download without --raw)")
             .into());
     }
-    let records = config::history(&args.state).and_then(|history| history.records(&Silent)).unwrap_or_default();
-    share::look(vault.store.as_ref(), &records)?;
+    share::look(vault.store.as_ref(), &records(&args.state))?;
     let manifest = if args.raw {
         transfer::upload_raw(&vault, &args.file, console)?
     } else {

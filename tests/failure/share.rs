@@ -48,6 +48,20 @@ fn a_folder_that_holds_none_of_the_backups_stored_there_before_is_refused_until_
         upload.expect(1).says("holds none of the 1 backups").says("hint: is the share or disk mounted?");
         let doctor = run.args(["doctor", &mount.name]);
         assert!(doctor.expect(1).text().contains("holds none of the 1 backups"));
+        let reading: [&[&str]; 6] = [
+            &["list"],
+            &["restore", "latest", "--yes", "--database", &mount.name, "--to", "copy_of_it"],
+            &["download", "latest", "--database", &mount.name, "--output", "-"],
+            &["verify", "latest", "--database", &mount.name],
+            &["verify", "--all"],
+            &["prune", &mount.name, "--keep-last", "1"],
+        ];
+        for arguments in reading {
+            run.args(arguments.iter().copied())
+                .expect(1)
+                .says("holds none of the 1 backups")
+                .says("hint: is the share or disk mounted?");
+        }
         assert_empty(&mount.path(""));
         // What lies there of another time is no proof.
         fs::create_dir_all(mount.path(below).join("other")).unwrap();
