@@ -35,9 +35,11 @@ pub fn among(variables: impl Iterator<Item = (String, String)>, known: &[String]
         .filter(|(name, _)| !known.iter().any(|known| name.strip_suffix("_FILE") == Some(known)))
         .filter_map(|(name, _)| {
             let beginning = name.split_once('_').map(|(beginning, _)| beginning)?;
+            if !beginnings.contains(beginning) {
+                return None;
+            }
             let meant = meant(&name, known);
-            let own = beginnings.contains(beginning) && !COMMON.contains(&beginning);
-            (own || (beginnings.contains(beginning) && meant.is_some())).then_some(Stray { name, meant })
+            (meant.is_some() || !COMMON.contains(&beginning)).then_some(Stray { name, meant })
         })
         .collect();
     found.sort_by(|one, other| one.name.cmp(&other.name));
