@@ -1,20 +1,44 @@
 # shellcheck shell=bash
-# Sourced by the scripts: runs the tests. Each file of tests is a program of its own, and most of them wait for servers or for a fault to
-# be over: one for each core runs at a time.
+# Sourced by the scripts: runs the tests. Each file of the folder `tests` runs in a process of its own, with servers of its own; most of
+# them wait for servers or for a fault to be over: one for each core runs at a time.
 
-# Those of the folder `tests`, and the unit tests: each as the option that tells cargo.
+# The unit tests, and the files of the folder `tests`, without what leads there.
 test_programs() {
-    printf -- '--test=%s\n' tests/*.rs | sed 's|=tests/|=|; s/\.rs$//'
     printf '%s\n' --lib --bins
+    printf '%s\n' tests/*.rs | sed 's|^tests/||; s/\.rs$//' | grep -vx main
+}
+
+# list_tests FILE CARGO...
+# Writes the names of all tests below `tests` into FILE, which run_programs needs; CARGO is the command that would run them.
+list_tests() {
+    export listed=$1
+    shift
+    "$@" --test all -- --list --format terse | sed -n 's/: test$//p' >"$listed"
+}
+
+# selected PROGRAM CARGO...
+# Runs one of the programs by CARGO. A file without tests is an error.
+selected() {
+    local program=$1
+    local -a names
+    shift
+    if [[ $program == --* ]]; then
+        "$@" "$program"
+    else
+        mapfile -t names < <(grep "^$program::" "$listed")
+        [ ${#names[@]} -gt 0 ] || { echo "tests/$program.rs has no test" >&2; return 1; }
+        "$@" --test all -- --exact "${names[@]}"
+    fi
 }
 
 # run_programs LOG RUN PROGRAM...
-# RUN is an exported function, which is given one program. Says how each ended as it does; what all of them said is in LOG then.
+# RUN is an exported function, which is given one program. Says how each ended as it does; what all of them said is in LOG then, each
+# behind a line "== PROGRAM".
 run_programs() {
     local log=$1 failed=0
     export said=$1.parts run=$2
     shift 2
-    export -f run_program
+    export -f run_program selected
     rm -rf "$said"
     mkdir "$said"
     printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} bash -c 'run_program "$1"' - {} || failed=1
@@ -23,9 +47,10 @@ run_programs() {
 }
 
 run_program() {
-    local from=$SECONDS code=0
-    "$run" "$1" >"$said/${1#--}" 2>&1 || code=$?
-    echo "${1#--}: $([ "$code" -eq 0 ] && echo ok || echo FAILED) after $((SECONDS - from)) s"
+    local from=$SECONDS code=0 name=${1#--}
+    echo "== $name" >"$said/$name"
+    "$run" "$1" >>"$said/$name" 2>&1 || code=$?
+    echo "$name: $([ "$code" -eq 0 ] && echo ok || echo FAILED) after $((SECONDS - from)) s"
     return "$code"
 }
 

@@ -84,10 +84,11 @@ prove_tests() {
     # Only compiles: it has no --no-run.
     cargo llvm-cov test --no-report --locked ${features:+"$features"} -- --list >>"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
     wait "$servers" || return 1
+    list_tests "$own/tests" cargo llvm-cov test --no-report --locked ${features:+"$features"} 2>>"$log" || return 1
     mapfile -t programs < <(test_programs)
     export -f prove_program one_profile with_signals
     run_programs "$own/tests.log" prove_program "${programs[@]}" || failed=1
-    grep -E '^(test result|test .*FAILED|     Running|error)|panicked at' "$own/tests.log" || failed=1
+    grep -E '^(test result|test .*FAILED|== |error)|panicked at' "$own/tests.log" || failed=1
     return "$failed"
 }
 
@@ -95,7 +96,7 @@ prove_tests() {
 prove_program() {
     local code=0
     LLVM_PROFILE_FILE_NAME=${1#--}-%p-%m.profraw PGBK_PROVE=$own PATH=$PATH:/usr/sbin:/sbin \
-        with_signals cargo llvm-cov test --no-report --locked ${features:+"$features"} "$1" || code=$?
+        selected "$1" with_signals cargo llvm-cov test --no-report --locked ${features:+"$features"} || code=$?
     one_profile "target/llvm-cov-target/${1#--}"
     return "$code"
 }

@@ -33,8 +33,8 @@ main() {
     install
     [ "${1:-}" != --install ] || return 0
 
-    # A build from nothing is done sooner without what makes the next one faster.
-    [ -d target ] || export CARGO_INCREMENTAL=0
+    # A build from nothing is done sooner without what makes the next one faster, and what a debugger reads.
+    [ -d target ] || export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
     local failed=()
     check "format" cargo fmt --check || failed+=(format)
     check "lints" cargo clippy --locked --all-targets ${features:+"$features"} -- -D warnings || failed+=(lints)
@@ -110,6 +110,7 @@ run_tests() {
     local -a programs
     : >"$own/tests.log"
     cargo test --locked --no-run ${features:+"$features"} || return 1
+    list_tests "$own/tests" cargo test --locked ${features:+"$features"} || return 1
     mapfile -t programs < <(test_programs)
     export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} features
     export -f cargo_test with_signals
@@ -119,7 +120,7 @@ run_tests() {
 }
 
 cargo_test() {
-    with_signals cargo test --locked ${features:+"$features"} "$1"
+    selected "$1" with_signals cargo test --locked ${features:+"$features"}
 }
 
 # Counts come from cargo's own output; a run in which no test ran is not a success.
@@ -127,8 +128,7 @@ verdict() {
     local passed failed
     printf '\n== result\n'
     awk '
-        /^ +Running / { suite = $2 == "unittests" ? $3 : $2 }
-        /^ +Doc-tests / { suite = "doc tests of " $2 }
+        /^== / { suite = $2 }
         /^test result: / {
             printf "%-40s %5d passed %3d failed %3d ignored\n", suite, $4, $6, $8
             passed += $4; failed += $6

@@ -1,12 +1,9 @@
 //! The list of what can go wrong with a backup, and which tests show it: every case has its tests, and every test that is named
 //! exists.
 
-#[path = "support/proof.rs"]
-#[allow(dead_code)]
-mod proof;
-#[path = "cases/table.rs"]
 mod table;
 
+use crate::support::proof;
 use std::collections::BTreeMap;
 use std::path::Path;
 use table::CASES;

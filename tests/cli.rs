@@ -1,7 +1,7 @@
 //! What a person sees without a server: help, mistakes, messages, exit codes, completions.
 //!
 //! `tests/cmd/*.txt` are sessions: a line `$ …` is run by bash in a folder of its own, and below it stands what came out, stderr
-//! marked with `! ` and a code other than 0 with `? `. `PGBK_UPDATE=1 cargo test --test cli` writes what comes out into the
+//! marked with `! ` and a code other than 0 with `? `. `PGBK_UPDATE=1 cargo test cli::` writes what comes out into the
 //! sessions and `completions/`; read the difference before you commit it.
 
 use std::fs;
@@ -300,7 +300,7 @@ fn the_checked_in_completions_are_what_the_binary_prints() {
             fs::write(&path, &output.stdout).unwrap();
         }
         let same = fs::read(&path).is_ok_and(|checked_in| checked_in == output.stdout);
-        assert!(same, "completions/{name} is out of date; update it with: PGBK_UPDATE=1 cargo test --test cli");
+        assert!(same, "completions/{name} is out of date; update it with: PGBK_UPDATE=1 cargo test cli::");
     }
 }
 

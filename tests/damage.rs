@@ -1,15 +1,14 @@
 //! Damage and forgery: every kind of it is refused before a byte of it reaches anything.
 
-#[path = "damage/bomb.rs"]
 mod bomb;
-#[path = "damage/forgery.rs"]
 mod forgery;
-#[path = "damage/restoring.rs"]
 mod restoring;
-#[path = "damage/sample.rs"]
 mod sample;
-mod support;
 
+use crate::support::cluster::cluster;
+use crate::support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, pgbk};
+use crate::support::proof;
+use crate::support::random::Random;
 use pgbk::error::{Kind, hints, kind};
 use pgbk::jobs::verify::verify;
 use pgbk::keys::Key;
@@ -25,10 +24,6 @@ use std::cell::Cell;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use support::cluster::cluster;
-use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, pgbk};
-use support::proof;
-use support::random::Random;
 
 const CHUNK: usize = 1 << 20;
 

@@ -1,20 +1,16 @@
 //! Documents that anybody could have written: whatever they say, they cost bounded memory, and reach no program, server or path.
 
-#[path = "documents/digests.rs"]
 mod digests;
-#[path = "documents/members.rs"]
 mod members;
-#[path = "documents/memory.rs"]
 mod memory;
-mod support;
 
+use crate::support::pgbk::{KEY, Pgbk, connected};
+use crate::support::proof;
 use blake2::{Blake2b256, Digest};
 use pgbk::manifest::BackupId;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::pgbk::{KEY, Pgbk, connected};
-use support::proof;
 use tempfile::TempDir;
 
 /// A document of format 1 that nothing is wrong with, as a value, and its payload.

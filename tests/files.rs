@@ -1,11 +1,12 @@
 //! Files and folders: backed up beside databases, and put back without anything getting lost on the way.
 
-#[path = "files/hostile.rs"]
 mod hostile;
-mod support;
-#[path = "files/swapped.rs"]
 mod swapped;
 
+use crate::support::cluster::cluster;
+use crate::support::database::small;
+use crate::support::pgbk::{KEY, Pgbk, connected};
+use crate::support::s3::seaweedfs;
 use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::spawn_with_options;
@@ -14,10 +15,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::cluster::cluster;
-use support::database::small;
-use support::pgbk::{KEY, Pgbk, connected};
-use support::s3::seaweedfs;
 use tempfile::TempDir;
 
 /// A folder to back up, and one for whatever else a test needs.

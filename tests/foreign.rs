@@ -1,10 +1,13 @@
 //! Foreign text on terminal, log and prompt: whoever made it, nothing of it is obeyed, and none of it passes for a line of pgbk's own.
 
-mod support;
-
-#[path = "foreign/answers.rs"]
 mod answers;
 
+use crate::support::cluster::{PASSWORD, cluster};
+use crate::support::database::script;
+use crate::support::fake::Fake;
+use crate::support::pgbk::{Pgbk, connected, pgbk, quoted};
+use crate::support::proof::counted;
+use crate::support::scheduler::Place;
 use rexpect::reader::Options;
 use rexpect::session::spawn_with_options;
 use serde_json::{Value, json};
@@ -13,12 +16,6 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::cluster::{PASSWORD, cluster};
-use support::database::script;
-use support::fake::Fake;
-use support::pgbk::{Pgbk, connected, pgbk, quoted};
-use support::proof::counted;
-use support::scheduler::Place;
 
 /// What a terminal obeys; what forges lines; what turns a line around, or is not seen.
 const TEXTS: [&str; 3] = [

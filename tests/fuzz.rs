@@ -1,14 +1,12 @@
 //! Anything at all, for some seconds: mutations of the corpus. For longer, and led by coverage: `scripts/fuzz.sh`.
 
-mod support;
-#[path = "fuzz/targets.rs"]
 mod targets;
 
+use crate::support::proof;
+use crate::support::random::Random;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use support::proof;
-use support::random::Random;
 use targets::{TARGETS, Target};
 
 const SECONDS: u64 = 10;

@@ -2,20 +2,16 @@
 //!
 //! Three of them in every run, on which `tests/store.rs` runs the whole suite too; all of them, with the suite, in a proof.
 
-#[path = "store/every.rs"]
-mod every;
-#[path = "store/objects.rs"]
-mod objects;
-mod support;
-
+use crate::store::every;
+use crate::store::objects;
+use crate::support::database::{assert_same, dump, features};
+use crate::support::pgbk::connected;
+use crate::support::proof;
+use crate::support::s3::{Server, minio, moto, radosgw, seaweedfs, versitygw};
 use objects::{PART, put};
 use pgbk::store::s3::{Lock, LockMode, S3, S3Settings, Term};
 use pgbk::store::{Creation, Held, Purpose, Store};
 use std::io::Write;
-use support::database::{assert_same, dump, features};
-use support::pgbk::connected;
-use support::proof;
-use support::s3::{Server, minio, moto, radosgw, seaweedfs, versitygw};
 
 const SETTING: [(&str, &str); 1] = [("S3_PART_SIZE", "5M")];
 

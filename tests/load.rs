@@ -1,9 +1,8 @@
 //! Dumps of a real server, restored over the wire.
 
-#[path = "load/hidden.rs"]
 mod hidden;
-mod support;
 
+use crate::support::database::{self, comparable, connect, create, sql, stdout_of, tool};
 use pgbk::error::{self, Result};
 use pgbk::monitor::Silent;
 use pgbk::postgres::load::{self, Loaded, Options};
@@ -12,7 +11,6 @@ use pgbk::stream::tables::Tables;
 use std::io::Read;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::database::{self, comparable, connect, create, sql, stdout_of, tool};
 
 fn restore(database: &str, script: &[u8]) -> Result<Loaded> {
     restore_with(database, script, &Options::default())
@@ -238,7 +236,7 @@ fn every_meta_command_is_refused_and_none_runs() {
         assert!(!file.exists());
     }
     assert_same(&before, &dump(&target, &[]));
-    support::proof::counted("commands", "psql's commands in a dump", 0, hidden.len());
+    crate::support::proof::counted("commands", "psql's commands in a dump", 0, hidden.len());
 
     let script = "\\restrict abc\nCREATE TABLE made (x text);\nCOPY made (x) FROM stdin;\n\\\\! id\n\\.\n\
                   INSERT INTO made VALUES ('\\! id'), ($$\\q$$); -- \\! id\n/* \\! id */\n\\unrestrict abc\n";

@@ -1,21 +1,15 @@
 //! The binary against PostgreSQL of several major versions, servers and programs: each by itself, and across.
 
-#[path = "majors/arguments.rs"]
 mod arguments;
-#[path = "majors/itself.rs"]
 mod itself;
-#[path = "majors/level.rs"]
 mod level;
-#[path = "majors/locale.rs"]
 mod locale;
-#[path = "majors/managed.rs"]
 mod managed;
-#[path = "majors/servers.rs"]
-mod servers;
-mod support;
-#[path = "majors/trip.rs"]
+pub mod servers;
 mod trip;
 
+use crate::support::pgbk::Pgbk;
+use crate::support::proof;
 use serde_json::Value;
 use servers::{Server, complete, servers};
 use std::collections::BTreeSet;
@@ -24,8 +18,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::pgbk::Pgbk;
-use support::proof;
 use tempfile::TempDir;
 use trip::Trip;
 

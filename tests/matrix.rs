@@ -1,23 +1,18 @@
 //! The matrix that Doubletake is tried with before a release: each combination of 32 forms of a dump, 8 ways to speak to S3
 //! and 3 kinds of buckets is backed up and restored, against a real server and a real host, and compared with its source.
 
-#[path = "matrix/cell.rs"]
 mod cell;
-#[path = "matrix/cycle.rs"]
 mod cycle;
-#[path = "matrix/stored.rs"]
 mod stored;
-mod support;
-#[path = "matrix/wire.rs"]
 mod wire;
 
+use crate::support::proof;
 use cell::{BUCKETS, Cell, WHOLE, all, sample};
 use cycle::{Ground, Worker};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::proof;
 
 /// A cycle waits now and then, so that two cores have something to do for three.
 const WORKERS: usize = 3;
@@ -73,16 +68,14 @@ fn run(cells: &[Cell]) -> Tried {
 }
 
 #[test]
-fn the_whole_has_every_combination_once_and_the_sample_every_three_values_together() {
+fn the_whole_has_every_combination_once_and_the_sample_every_two_values_together() {
     let all = all();
     assert_eq!(all.len(), 32 * 8 * 3);
     assert_eq!(all.iter().map(Cell::to_string).collect::<BTreeSet<_>>().len(), all.len());
     let sample = sample();
     let pairs = |cells: &[Cell]| cells.iter().flat_map(Cell::pairs).collect::<BTreeSet<_>>();
-    let triples = |cells: &[Cell]| cells.iter().flat_map(Cell::triples).collect::<BTreeSet<_>>();
     // 28 pairs of two switches, and 8 of a switch and the bucket.
     assert_eq!(pairs(&all).len(), 28 * 4 + 8 * 6);
     assert_eq!(pairs(&sample), pairs(&all));
-    assert_eq!(triples(&sample), triples(&all));
-    assert!((24..=36).contains(&sample.len()), "{} cells", sample.len());
+    assert!((6..=16).contains(&sample.len()), "{} cells", sample.len());
 }

@@ -1,20 +1,16 @@
 //! What goes missing is missed aloud, and by server: the real binary, real servers, a store that somebody else can reach.
 
-#[path = "missed/beside.rs"]
 mod beside;
-#[path = "missed/histories.rs"]
 mod histories;
-#[path = "prune/past.rs"]
-#[allow(dead_code)]
-mod made;
-#[path = "alert/receiver.rs"]
-#[allow(dead_code)]
-mod receiver;
-#[path = "status/site.rs"]
-#[allow(dead_code)]
-mod site;
-mod support;
 
+use crate::alert::receiver;
+use crate::prune::past as made;
+use crate::status::site;
+use crate::support::cluster::{PASSWORD, PATIENCE, USER, cluster};
+use crate::support::pgbk::{Outcome, Pgbk};
+use crate::support::process::until;
+use crate::support::s3::seaweedfs;
+use crate::support::scheduler::{Place, Scheduler};
 use jiff::Timestamp;
 use pgbk::manifest::BackupId;
 use postgres::NoTls;
@@ -24,11 +20,6 @@ use site::get;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use support::cluster::{PASSWORD, PATIENCE, USER, cluster};
-use support::pgbk::{Outcome, Pgbk};
-use support::process::until;
-use support::s3::seaweedfs;
-use support::scheduler::{Place, Scheduler};
 
 fn database(hint: &str) -> String {
     let name = cluster().database(hint);

@@ -1,10 +1,10 @@
 //! The policies of the README, given to real roles on a host that enforces them.
 
-#[allow(dead_code)]
-#[path = "prune/past.rs"]
-mod past;
-mod support;
-
+use crate::prune::past;
+use crate::support::database::{create, sql};
+use crate::support::pgbk::{Pgbk, connected};
+use crate::support::process::tool;
+use crate::support::s3::{Server, seaweedfs};
 use past::{daily, vault};
 use pgbk::error::{Kind, kind};
 use pgbk::secret::Secret;
@@ -12,10 +12,6 @@ use pgbk::store::s3::{S3, S3Settings};
 use pgbk::store::{Creation, Store, read_small, write_small};
 use std::io::Write;
 use std::process::Command;
-use support::database::{create, sql};
-use support::pgbk::{Pgbk, connected};
-use support::process::tool;
-use support::s3::{Server, seaweedfs};
 
 /// The policy that the README shows under this name, for this bucket.
 fn policy(name: &str, bucket: &str) -> String {

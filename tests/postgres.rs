@@ -1,9 +1,8 @@
 //! Settings, control connection, tools and dump against a real server.
 
-mod support;
-#[path = "postgres/tls.rs"]
 mod tls;
 
+use crate::support::cluster::{PASSWORD, USER, cluster, free_port};
 use pgbk::error::{Kind, hints, kind};
 use pgbk::manifest::Format;
 use pgbk::postgres::control::Lock;
@@ -17,7 +16,6 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use support::cluster::{PASSWORD, USER, cluster, free_port};
 
 /// Settings from variables alone; `HOME` is nowhere unless it is given.
 fn settings(variables: &[(&str, &str)]) -> Settings {

@@ -1,17 +1,13 @@
 //! Retention: what the rules do not keep goes, and nothing else does.
 
-#[path = "prune/histories.rs"]
 mod histories;
-#[path = "prune/hosts.rs"]
 mod hosts;
-#[path = "prune/password.rs"]
 mod password;
-#[path = "prune/past.rs"]
-mod past;
-mod support;
-#[path = "prune/tags.rs"]
+pub mod past;
 mod tags;
 
+use crate::support::database::small;
+use crate::support::pgbk::{KEY, OTHER_KEY, Pgbk, connected, pgbk};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use past::{daily, files, folder, made, vault, without};
@@ -26,8 +22,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use support::database::small;
-use support::pgbk::{KEY, OTHER_KEY, Pgbk, connected, pgbk};
 use tempfile::TempDir;
 
 fn place() -> TempDir {

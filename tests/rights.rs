@@ -1,13 +1,11 @@
 //! What a role may not do is said before a restore asks, and before anything is made.
 
-#[path = "rights/provided.rs"]
 mod provided;
-mod support;
 
-use support::cluster::{PASSWORD, cluster};
-use support::database::{exists, small};
-use support::pgbk::{Pgbk, connected};
-use support::proof;
+use crate::support::cluster::{PASSWORD, cluster};
+use crate::support::database::{exists, small};
+use crate::support::pgbk::{Pgbk, connected};
+use crate::support::proof;
 
 fn role(name: &str, more: &str) {
     cluster().psql("postgres", &format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}' {more}"));

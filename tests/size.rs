@@ -1,16 +1,14 @@
 //! Sizes: around the limits of an upload in parts, beyond what one request can hold, and memory that does not grow with them.
 
-mod support;
-
+use crate::support::pgbk::pgbk;
+use crate::support::proof;
+use crate::support::s3::seaweedfs;
 use blake2b_simd::State;
 use pgbk::error::{Kind, hints, kind};
 use pgbk::store::s3::{S3, S3Settings};
 use pgbk::store::{Creation, Store};
 use std::io::Write;
 use std::process::{Command, Stdio};
-use support::pgbk::pgbk;
-use support::proof;
-use support::s3::seaweedfs;
 
 const PART: u64 = 5 << 20;
 

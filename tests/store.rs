@@ -1,34 +1,23 @@
 //! One suite for every kind of store, and what S3 hosts can do wrong.
 
-#[path = "store/answers.rs"]
 mod answers;
-#[path = "store/endless.rs"]
 mod endless;
-#[path = "store/every.rs"]
-mod every;
-#[path = "store/folder.rs"]
+pub mod every;
 mod folder;
-#[path = "store/left.rs"]
 mod left;
-#[path = "store/listings.rs"]
 mod listings;
-#[path = "store/lost.rs"]
 mod lost;
-#[path = "store/objects.rs"]
-mod objects;
-#[path = "store/reach.rs"]
+pub mod objects;
 mod reach;
-mod support;
-#[path = "store/trouble.rs"]
 mod trouble;
 
+use crate::support::s3::{Server, moto, radosgw, seaweedfs};
 use objects::{PART, bytes, keys, put};
 use pgbk::error::{Kind, kind};
 use pgbk::store::directory::Directory;
 use pgbk::store::memory::Memory;
 use pgbk::store::s3::{S3, S3Settings};
 use pgbk::store::{Store, write_small};
-use support::s3::{Server, moto, radosgw, seaweedfs};
 
 /// What S3 hosts add.
 mod hosted {

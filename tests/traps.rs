@@ -1,17 +1,13 @@
 //! A hostile database runs nothing as pgbk: every name that pgbk or its programs could look up in it is a trap.
 
-#[path = "majors/servers.rs"]
-#[allow(dead_code)]
-mod servers;
-mod support;
-
+use crate::majors::servers;
+use crate::support::cluster::Cluster;
+use crate::support::pgbk::{Outcome, Pgbk, pgbk};
+use crate::support::proof;
 use servers::{Server, servers};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use support::cluster::Cluster;
-use support::pgbk::{Outcome, Pgbk, pgbk};
-use support::proof;
 
 /// The types of which every pair is tried as operands and arguments: those that pgbk's queries compare, and what literals may become.
 const WIDE: &str =
@@ -210,8 +206,7 @@ fn nothing_that_stands_in_a_database_runs_while_pgbk_works_on_it() {
 #[test]
 fn nor_does_it_on_any_major_version() {
     let all = servers();
-    let walked: Vec<&Server> =
-        if proof::whole() { all.iter().collect() } else { [all.first(), all.last()].into_iter().flatten().collect() };
+    let walked: Vec<&Server> = if proof::whole() { all.iter().collect() } else { all.last().into_iter().collect() };
     std::thread::scope(|scope| {
         for server in walked {
             scope.spawn(move || nothing_runs_on(server));

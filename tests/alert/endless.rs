@@ -1,9 +1,9 @@
 //! Mail servers that do not come to an end, or whoever stands before one: they are left in bounded time and memory, and the alert is kept.
 
-use super::support::cluster::cluster;
-use super::support::pgbk::{Outcome, Pgbk};
-use super::support::proof;
 use super::{Scene, checked};
+use crate::support::cluster::cluster;
+use crate::support::pgbk::{Outcome, Pgbk};
+use crate::support::proof;
 use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};

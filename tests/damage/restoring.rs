@@ -1,7 +1,7 @@
 //! What the binary does with damage.
 
 use super::*;
-use crate::forgery::two_backups;
+use crate::damage::forgery::two_backups;
 use crate::support::database::exists;
 
 fn restore(sample: &Sample, folder: &Path, target: &str, more: &[&str]) -> Outcome {

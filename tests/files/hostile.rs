@@ -1,7 +1,7 @@
 //! Archives that somebody with the key made, to be unpacked where they do not belong.
 
-use super::support::id::free;
-use super::support::pgbk::{KEY, Pgbk, connected};
+use crate::support::id::free;
+use crate::support::pgbk::{KEY, Pgbk, connected};
 use pgbk::keys::Key;
 use pgbk::manifest::Format;
 use pgbk::monitor::Silent;

@@ -1,7 +1,7 @@
 //! A user of the host who owns a folder into which root restores, and swaps names as fast as he can.
 
-use super::support::pgbk::connected;
-use super::support::proof;
+use crate::support::pgbk::connected;
+use crate::support::proof;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;

@@ -1,9 +1,9 @@
 //! Commands that hide from whoever looks for the ends of statements: in a dump, in an archive, in a script of globals. None of them runs.
 
-use super::support::cluster::{PASSWORD, USER, cluster};
-use super::support::database::{connect, script, sql, stdout_of, tool};
-use super::support::proof;
 use super::{database, database_in, restore};
+use crate::support::cluster::{PASSWORD, USER, cluster};
+use crate::support::database::{connect, script, sql, stdout_of, tool};
+use crate::support::proof;
 use pgbk::postgres::globals::Globals;
 use pgbk::postgres::{Given, Settings};
 use postgres::Client;

@@ -2,10 +2,10 @@
 //! is stored. What comes back is what psql makes of pg_dump's own script with the same option.
 
 use super::servers::{Server, complete};
-use super::support::cluster::{PASSWORD, USER};
-use super::support::database::{assert_same, stdout_of};
-use super::support::pgbk::{Outcome, Pgbk};
-use super::support::proof;
+use crate::support::cluster::{PASSWORD, USER};
+use crate::support::database::{assert_same, stdout_of};
+use crate::support::pgbk::{Outcome, Pgbk};
+use crate::support::proof;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -149,6 +149,7 @@ struct Walk<'a> {
     store: tempfile::TempDir,
     arguments: Vec<String>,
     name: String,
+    is_proven: bool,
 }
 
 impl Walk<'_> {
@@ -190,7 +191,7 @@ impl Walk<'_> {
             eprintln!("{what:?}, {format}, --jobs {jobs}");
             assert_same(&expected, &self.server.dump(&to, self.server.clients(), &[]));
             self.server.cluster.psql("postgres", &format!("DROP DATABASE {to}"));
-            if format == "plain" {
+            if format == "plain" && self.is_proven {
                 self.proven();
             }
         }
@@ -235,7 +236,8 @@ fn every_option_of_pg_dump_comes_back_or_is_refused_before_anything_is_stored() 
                     let run = run.set("STATE_DIR", store.path().join("state").display());
                     let name = format!("args{at}");
                     server.cluster.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE args"));
-                    let walk = Walk { server, run, store, arguments, name };
+                    let is_proven = at % proof::size(4, 1) == 0;
+                    let walk = Walk { server, run, store, arguments, name, is_proven };
                     if is_refused {
                         walk.refused();
                         *refused.lock().unwrap() += 1;

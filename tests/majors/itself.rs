@@ -2,9 +2,9 @@
 
 use super::keeping;
 use super::servers::{Server, servers};
-use super::support::cluster::PASSWORD;
-use super::support::pgbk::Pgbk;
-use super::support::proof;
+use crate::support::cluster::PASSWORD;
+use crate::support::pgbk::Pgbk;
+use crate::support::proof;
 use std::sync::Mutex;
 
 /// Names that hurt: of 63 bytes, with everything that needs quoting, and one that reads like what it is not.

@@ -4,7 +4,7 @@
 use super::itself::{facts, gone, is_tried, restore};
 use super::keeping;
 use super::servers::{Server, servers};
-use super::support::proof;
+use crate::support::proof;
 use std::sync::Mutex;
 
 /// How a database is made, and since which major version. Not every build of a server has ICU.

@@ -1,10 +1,10 @@
 //! A server of every major version: the distribution's own, one of the wheels and some of the npm packages that scripts/test.sh
 //! puts into .test. The packages hold no client programs; those come from the wheels where there are any of that version.
 
-use super::support::cluster::{Cluster, PASSWORD, USER, cluster, is_root};
-use super::support::database::{assert_same, comparable, stdout_of};
-use super::support::pgbk::{Pgbk, pgbk};
-use super::support::process::Place;
+use crate::support::cluster::{Cluster, PASSWORD, USER, cluster, is_root};
+use crate::support::database::{assert_same, comparable, stdout_of};
+use crate::support::pgbk::{Pgbk, pgbk};
+use crate::support::process::Place;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;

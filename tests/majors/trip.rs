@@ -3,7 +3,7 @@
 use super::keeping;
 use super::level::{Level, newest_clients};
 use super::servers::{MAJORS, Server, clients, complete, servers};
-use super::support::database::assert_same;
+use crate::support::database::assert_same;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};

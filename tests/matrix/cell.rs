@@ -89,22 +89,6 @@ impl Cell {
         values
     }
 
-    /// Every three axes with the values that they have here, each such triple as a number of its own.
-    pub fn triples(&self) -> Vec<usize> {
-        let values = self.values();
-        // A value is one of three.
-        let part = |axis: usize| axis * 3 + values[axis];
-        let mut triples = Vec::new();
-        for first in 0..AXES {
-            for second in first + 1..AXES {
-                for third in second + 1..AXES {
-                    triples.push((part(first) * AXES * 3 + part(second)) * AXES * 3 + part(third));
-                }
-            }
-        }
-        triples
-    }
-
     /// Every two axes with the values that they have here.
     pub fn pairs(&self) -> Vec<[(usize, usize); 2]> {
         let values = self.values();
@@ -125,15 +109,15 @@ pub fn all() -> Vec<Cell> {
     (0..WHOLE).map(Cell::at).collect()
 }
 
-/// A few cells that hold every three values of different axes that go together, always the same: the one that adds the most, again and again.
+/// A few cells that hold every two values of different axes that go together, always the same: the one that adds the most, again and again.
 pub fn sample() -> Vec<Cell> {
-    let mut left: Vec<(Cell, Vec<usize>)> = all().into_iter().map(|cell| (cell, cell.triples())).collect();
+    let mut left: Vec<(Cell, Vec<_>)> = all().into_iter().map(|cell| (cell, cell.pairs())).collect();
     let mut sample = Vec::new();
     loop {
         // The first of those that add as many.
-        let best = left.iter().rev().max_by_key(|(_, triples)| triples.len());
-        let Some((cell, covered)) = best.filter(|(_, triples)| !triples.is_empty()).cloned() else { return sample };
+        let best = left.iter().rev().max_by_key(|(_, pairs)| pairs.len());
+        let Some((cell, covered)) = best.filter(|(_, pairs)| !pairs.is_empty()).cloned() else { return sample };
         sample.push(cell);
-        left.iter_mut().for_each(|(_, triples)| triples.retain(|triple| !covered.contains(triple)));
+        left.iter_mut().for_each(|(_, pairs)| pairs.retain(|pair| !covered.contains(pair)));
     }
 }

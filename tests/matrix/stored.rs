@@ -1,10 +1,10 @@
 //! What a cycle left in its bucket, as the server itself shows it, and whether that is what its cell asked for.
 
 use super::cell::{Bucket, Cell};
-use super::support::database::{assert_same, comparable};
-use super::support::pgbk::KEY;
-use super::support::s3::Server;
 use super::wire::Head;
+use crate::support::database::{assert_same, comparable};
+use crate::support::pgbk::KEY;
+use crate::support::s3::Server;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use openssl::hash::{MessageDigest, hash};
 use openssl::symm::{Cipher, decrypt};

@@ -1,8 +1,8 @@
 //! Several servers and several times in one folder.
 
-use crate::made::{folder, made};
+use crate::missed::made::{folder, made};
+use crate::missed::*;
 use crate::support::cluster::Cluster;
-use crate::*;
 use jiff::ToSpan;
 
 #[test]

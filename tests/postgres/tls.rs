@@ -1,7 +1,7 @@
 //! TLS as libpq does it: modes, authorities, names, and certificates of the client's own.
 
-use super::support::cluster::cluster;
 use super::{ask, refusal, role, server, uses_tls};
+use crate::support::cluster::cluster;
 use pgbk::error::{Kind, hints, kind};
 
 #[test]

@@ -1,12 +1,12 @@
 //! Proofs that are ended before their time leave nothing, or what the next one removes.
 
+use crate::proven::{SCRATCH, left_on, of, prove};
 use crate::support::cluster::{Cluster, PASSWORD, PATIENCE, cluster};
 use crate::support::database::{connect, exists, script, small};
 use crate::support::fake::Fake;
 use crate::support::pgbk::{Pgbk, Running};
 use crate::support::process::until;
 use crate::support::scheduler::Place;
-use crate::{SCRATCH, left_on, of, prove};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 

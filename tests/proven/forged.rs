@@ -1,12 +1,12 @@
 //! A `.meta` that states what the backup does not hold, made with the key.
 
-use crate::receiver::{Heard, Receiver};
+use crate::proven::receiver::{Heard, Receiver};
+use crate::proven::{left_on, of, prove, tables, wrong};
 use crate::support::cluster::cluster;
 use crate::support::database::{features, small, sql};
 use crate::support::pgbk::KEY;
 use crate::support::proof;
 use crate::support::scheduler::Place;
-use crate::{left_on, of, prove, tables, wrong};
 use pgbk::keys::Key;
 use pgbk::manifest::Manifest;
 use pgbk::secret::Secret;

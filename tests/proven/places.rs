@@ -1,11 +1,11 @@
 //! The three places for a scratch database.
 
+use crate::proven::{SCRATCH, of, prove, tables};
 use crate::support::cluster::{Cluster, PASSWORD, PATIENCE, USER, cluster, is_root};
 use crate::support::database::{features, small};
 use crate::support::pgbk::Pgbk;
 use crate::support::process::until;
 use crate::support::scheduler::Place;
-use crate::{SCRATCH, of, prove, tables};
 use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -69,7 +69,7 @@ fn a_server_of_its_own_ends_with_a_signal_and_with_a_kill() {
     let temporary = temporary();
     let run = of(&place, "proven_stopped").set("VERIFY_SCRATCH", "cluster").set("TMPDIR", temporary.path().display());
     let file = place.folder.path().join("endless.sql");
-    fs::write(&file, crate::script("SELECT pg_sleep(3600);\n")).unwrap();
+    fs::write(&file, crate::proven::script("SELECT pg_sleep(3600);\n")).unwrap();
     run.args(["upload", file.to_str().unwrap()]).expect(0);
     for (signal, code) in [(Signal::TERM, Some(143)), (Signal::KILL, None)] {
         let proof = run.args(["verify", "--level", "restore"]).start();

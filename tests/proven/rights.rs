@@ -1,11 +1,11 @@
 //! Nobody gains a right by a proof: functions of a role that owns a schema run wherever a restore runs any, and try.
 
-use crate::places::{as_nobody, folders, temporary};
+use crate::proven::places::{as_nobody, folders, temporary};
+use crate::proven::{SCRATCH, of, tables};
 use crate::support::cluster::{Cluster, PASSWORD, is_root};
 use crate::support::pgbk::{Outcome, Pgbk};
 use crate::support::proof;
 use crate::support::scheduler::Place;
-use crate::{SCRATCH, of, tables};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

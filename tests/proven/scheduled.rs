@@ -1,6 +1,6 @@
 //! Proofs by schedule: when, of what, and what is known of them afterwards.
 
-use crate::site::get;
+use crate::proven::site::get;
 use crate::support::cluster::{PATIENCE, cluster};
 use crate::support::database::{small, sql};
 use crate::support::process::until;
@@ -109,7 +109,7 @@ fn backups_that_are_due_with_a_proof_come_first_and_none_is_lost() {
     spans.sort();
     assert!(spans.windows(2).all(|two| two[0][1] <= two[1][0]), "two at a time: {spans:#?}");
     assert_eq!(sql("proven_both", "SELECT count(*) FROM t"), "1");
-    assert_eq!(crate::left_on(cluster()), Vec::<String>::new());
+    assert_eq!(crate::proven::left_on(cluster()), Vec::<String>::new());
 }
 
 #[test]

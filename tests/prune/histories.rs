@@ -1,6 +1,6 @@
 //! Ten thousand histories at random, each pruned by the real job: what must never go never goes.
 
-use crate::past::{made, vault};
+use crate::prune::past::{made, vault};
 use crate::support::random::Random;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;

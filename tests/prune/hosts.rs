@@ -1,6 +1,6 @@
 //! Retention on real hosts: versions go for good, and what is locked stays.
 
-use crate::past::{daily, made, vault};
+use crate::prune::past::{daily, made, vault};
 use crate::support::pgbk::{Pgbk, pgbk};
 use crate::support::s3::{Server, moto, radosgw, seaweedfs};
 use pgbk::manifest::BackupId;

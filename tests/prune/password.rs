@@ -1,8 +1,8 @@
 //! Backups made with a password, each with a salt of its own: what a look at all of them costs.
 
 use super::past::{folder, made};
-use super::support::pgbk::{ENC_PASSWORD, Pgbk, pgbk};
-use super::support::process::until;
+use crate::support::pgbk::{ENC_PASSWORD, Pgbk, pgbk};
+use crate::support::process::until;
 use pgbk::keys::Key;
 use pgbk::secret::Secret;
 use pgbk::vault::Vault;

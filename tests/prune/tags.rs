@@ -1,6 +1,6 @@
 //! Lifecycle tags on real hosts, and what comes of hosts without them.
 
-use crate::past::{made, vault};
+use crate::prune::past::{made, vault};
 use crate::support::database::small;
 use crate::support::faulty::{Fault, Faulty};
 use crate::support::pgbk::{Pgbk, connected};

@@ -1,9 +1,9 @@
 //! Backups as files: download, edit, upload, and from one store to another.
 
-use super::support::database::{assert_same, comparable, dump, script, small, sql, stdout_of, tool};
-use super::support::pgbk::{Pgbk, connected};
-use super::support::proof;
-use super::support::s3::{Server, radosgw, seaweedfs};
+use crate::support::database::{assert_same, comparable, dump, script, small, sql, stdout_of, tool};
+use crate::support::pgbk::{Pgbk, connected};
+use crate::support::proof;
+use crate::support::s3::{Server, radosgw, seaweedfs};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

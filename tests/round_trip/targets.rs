@@ -1,9 +1,9 @@
 //! What is at the place that a restore goes to.
 
 use super::databases::{directory, restore, upload};
-use super::support::cluster::{PASSWORD, PATIENCE};
-use super::support::database::{assert_same, connect, create, dump, exists, small, sql};
-use super::support::process::until;
+use crate::support::cluster::{PASSWORD, PATIENCE};
+use crate::support::database::{assert_same, connect, create, dump, exists, small, sql};
+use crate::support::process::until;
 use std::thread;
 
 #[test]

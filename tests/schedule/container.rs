@@ -1,10 +1,10 @@
 //! The scheduler as the first process of a container.
 
-use super::support::cluster::PATIENCE;
-use super::support::fake::Fake;
-use super::support::process::until;
-use super::support::scheduler::Place;
 use super::{database, in_mid_dump, with};
+use crate::support::cluster::PATIENCE;
+use crate::support::fake::Fake;
+use crate::support::process::until;
+use crate::support::scheduler::Place;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! Histories at random: whatever servers, clocks and people do, nothing is lost and nothing is taken for something else.
 
+use crate::series::world::{DATABASE, Made, Maker, World, identifier, rules};
 use crate::support::proof;
 use crate::support::random::Random;
-use crate::world::{DATABASE, Made, Maker, World, identifier, rules};
 use pgbk::jobs::prune::Scope;
 use pgbk::manifest::{BackupId, Manifest, Owner};
 use pgbk::vault::{Adopt, Server};

@@ -1,9 +1,9 @@
 //! Definitions that change between the snapshot and what `pg_dump` reads of them, of every kind that a database has.
 
-use super::support::database::{assert_same, comparable, stdout_of};
-use super::support::fake::Fake;
-use super::support::proof;
 use super::{PASSWORD, filled, keeping, server};
+use crate::support::database::{assert_same, comparable, stdout_of};
+use crate::support::fake::Fake;
+use crate::support::proof;
 use std::fs;
 use std::process::Command;
 
@@ -221,7 +221,7 @@ fn copied(name: &str, template: &str) {
 fn what_changes_before_it_is_read_costs_a_second_try_and_comes_back_as_it_is_then() {
     server().psql("postgres", "CREATE ROLE \"Her Self\"");
     filled("world", WORLD);
-    let tried: Vec<_> = CHANGES.iter().step_by(proof::size(4, 1)).collect();
+    let tried: Vec<_> = CHANGES.iter().step_by(proof::size(8, 1)).collect();
     for statement in &tried {
         copied("changing", "world");
         let fake = disturbed("changing", statement);
@@ -282,7 +282,8 @@ fn what_the_text_of_rows_is_made_of_counts_until_the_last_row() {
     filled("long", LONG);
     copied("named", "long");
     server().psql("named", NAMED);
-    for (template, statement, again) in cases {
+    let tried: Vec<_> = cases.into_iter().step_by(proof::size(2, 1)).collect();
+    for (template, statement, again) in &tried {
         copied("flowing", template);
         let body = format!(
             "[ -e $NOTES/done ] && exec \"$REAL\" \"$@\"; touch $NOTES/done\n\"$REAL\" \"$@\" | {{ head -c 3000000; {} || exit 99; cat; }}",
@@ -291,11 +292,11 @@ fn what_the_text_of_rows_is_made_of_counts_until_the_last_row() {
         let fake = Fake::of(server(), "exec \"$REAL\" --version", &body);
         fs::write(fake.note("sql"), statement).unwrap();
         let (_folder, run) = keeping();
-        let run = run.set("PG_BIN_DIR", fake.bin().display());
+        let run = run.set("PG_BIN_DIR", fake.bin().display()).set("DB_BACKUP_COMPRESS", "zstd");
         let outcome = run.args(["backup", "flowing"]).expect(0);
-        assert_eq!(outcome.err.contains("the dump is taken anew"), again, "{statement}: {outcome:#?}");
+        assert_eq!(outcome.err.contains("the dump is taken anew"), *again, "{statement}: {outcome:#?}");
         run.args(["restore", "latest", "--database", "flowing", "--yes", "--to", "flown"]).expect(0);
         server().psql("postgres", "DROP DATABASE flown");
     }
-    proof::counted("definitions", "changed while rows were written, by statement", cases.len(), 0);
+    proof::counted("definitions", "changed while rows were written, by statement", tried.len(), 0);
 }

@@ -1,7 +1,7 @@
 //! A real browser without a window, driven by chromedriver.
 
-use super::support::cluster::{PATIENCE, free_port, is_root};
-use super::support::process::until;
+use crate::support::cluster::{PATIENCE, free_port, is_root};
+use crate::support::process::until;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -1,7 +1,7 @@
 //! Metrics as Prometheus' own Python library reads them.
 
 use super::site;
-use super::support::process::tool;
+use crate::support::process::tool;
 use serde_json::Value;
 use std::io::Write;
 use std::net::SocketAddr;

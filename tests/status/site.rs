@@ -1,6 +1,6 @@
 //! A client that says what it is told to, whether that is HTTP or not.
 
-use super::support::cluster::PATIENCE;
+use crate::support::cluster::PATIENCE;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 

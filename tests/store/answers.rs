@@ -1,9 +1,9 @@
 //! What hosts may answer, or not answer at all, and what is made of it.
 
 use super::objects::{bytes, put};
-use super::support::faulty::{Fault, Faulty, Headers};
-use super::support::pgbk::pgbk;
-use super::support::process::free_ports;
+use crate::support::faulty::{Fault, Faulty, Headers};
+use crate::support::pgbk::pgbk;
+use crate::support::process::free_ports;
 use pgbk::error::{Kind, Result, hints, kind};
 use pgbk::store::s3::{Lock, LockMode, S3, S3Settings, Term};
 use pgbk::store::{Creation, Held, Purpose, Store, Unfinished};

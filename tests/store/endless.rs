@@ -1,7 +1,7 @@
 //! Hosts that never come to an end: their answers are cut off in bounded memory and time, whatever command asks.
 
-use super::support::pgbk::pgbk;
-use super::support::proof;
+use crate::support::pgbk::pgbk;
+use crate::support::proof;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;

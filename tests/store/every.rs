@@ -1,8 +1,8 @@
 //! What every store promises.
 
 use super::objects::{PART, bytes, keys, put};
-use super::support::cluster::PATIENCE;
-use super::support::process::until;
+use crate::support::cluster::PATIENCE;
+use crate::support::process::until;
 use pgbk::error::{Kind, kind};
 use pgbk::store::{Creation, Store, read_small, write_small};
 use std::io::Write;

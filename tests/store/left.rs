@@ -1,6 +1,6 @@
 //! What is left behind, and each `.meta` whose payload is gone.
 
-use super::support::faulty::{Fault, Faulty};
+use crate::support::faulty::{Fault, Faulty};
 use jiff::Timestamp;
 use pgbk::jobs::doctor::{Cleaning, look_at_leftovers};
 use pgbk::leftovers::Leftovers;

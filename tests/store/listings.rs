@@ -1,9 +1,9 @@
 //! How often each command lists what is stored: pairing two listings mixed rows of one with sizes of another, and each costs money.
 
-use super::support::database::small;
-use super::support::faulty::Faulty;
-use super::support::pgbk::{Pgbk, connected};
-use super::support::proof::counted;
+use crate::support::database::small;
+use crate::support::faulty::Faulty;
+use crate::support::pgbk::{Pgbk, connected};
+use crate::support::proof::counted;
 use std::fs;
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! A lost answer at every request of a backup, on hosts of every kind of ETag: the backup is there whole, or nothing is.
 
 use super::objects::PART;
-use super::support::faulty::{Etags, Fault, Faulty, Request};
-use super::support::proof;
+use crate::support::faulty::{Etags, Fault, Faulty, Request};
+use crate::support::proof;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pgbk::jobs::tag::tag;

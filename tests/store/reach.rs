@@ -1,10 +1,10 @@
 //! Hosts that cannot be reached, let nobody in or are waited for when a signal comes.
 
 use super::objects::{PART, bytes, keys, put};
-use super::support::faulty::{Fault, Faulty};
-use super::support::process::{free_ports, until};
-use super::support::s3::{WRITER, radosgw, seaweedfs};
 use super::trouble::large;
+use crate::support::faulty::{Fault, Faulty};
+use crate::support::process::{free_ports, until};
+use crate::support::s3::{WRITER, radosgw, seaweedfs};
 use pgbk::error::{Kind, hints, kind};
 use pgbk::store::s3::{S3, S3Settings};
 use pgbk::store::{Store, read_small, write_small};
@@ -128,7 +128,7 @@ fn interrupted() {
 fn a_signal_ends_a_waiting_upload_and_aborts_it() {
     let host = Faulty::start(|request, _| (request.call() == "part").then_some(Fault::Hang(Duration::from_secs(60))));
     let child = std::process::Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "reach::interrupted", "--nocapture", "--include-ignored"])
+        .args(["--exact", "store::reach::interrupted", "--nocapture", "--include-ignored"])
         .env(INTERRUPTED, &host.endpoint)
         // Its report would be taken for one of the whole suite.
         .stdout(Stdio::piped())

@@ -1,7 +1,7 @@
 //! What becomes of objects when a host fails a request, and what requests carry.
 
 use super::objects::{PART, bytes, put};
-use super::support::faulty::{Fault, Faulty, Request};
+use crate::support::faulty::{Fault, Faulty, Request};
 use pgbk::error::{Kind, Result, hints, kind};
 use pgbk::store::s3::{S3, S3Settings};
 use pgbk::store::{Creation, Receipt, Store, read_small, write_small};

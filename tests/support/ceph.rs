@@ -102,6 +102,7 @@ osd memory target = 939524096
 [mon.a]
 mon data = {at}/mon
 mon addr = 127.0.0.1:{port}
+mon data avail crit = 0
 [osd.0]
 osd data = {at}/osd
 [client.rgw]

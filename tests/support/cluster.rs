@@ -1,5 +1,4 @@
 //! Throw-away PostgreSQL servers, one per test process and version, and poolers before them.
-#![allow(dead_code)]
 
 use super::process::{Place, free_ports};
 use std::fs;

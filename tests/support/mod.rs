@@ -1,7 +1,5 @@
 //! What several test files need. Each of them is a program of its own and uses a part of it.
 
-#![allow(dead_code)]
-
 pub mod authority;
 pub mod ceph;
 pub mod cluster;

@@ -5,7 +5,7 @@ use super::process::{Place, built, free_ports, tool, until};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation};
 use pgbk::secret::Secret;
-use pgbk::store::s3::{S3, S3Settings};
+use pgbk::store::s3::S3Settings;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Server {
     client: Client,
     runtime: Runtime,
     /// Held for as long as the process lives.
-    place: Place,
+    _place: Place,
 }
 
 /// Keys that may write and do nothing else; SeaweedFS only.
@@ -93,11 +93,6 @@ impl Server {
         }
     }
 
-    /// A store in a bucket of its own.
-    pub fn store(&self, name: &str) -> S3 {
-        S3::open(self.settings(&self.bucket(name))).expect("open the store")
-    }
-
     /// For what a store cannot do, such as making a bucket with versions.
     pub fn client(&self) -> (&Client, &Runtime) {
         (&self.client, &self.runtime)
@@ -156,7 +151,7 @@ fn ready(name: &'static str, host: Host, place: Place) -> Result<Server, String>
         return Err(format!("{name} is not ready: {:?}\n{}", place.ended(), place.output()));
     }
     let Host { endpoint, access_key, secret_key } = host;
-    Ok(Server { name, endpoint, access_key, secret_key, client, runtime, place })
+    Ok(Server { name, endpoint, access_key, secret_key, client, runtime, _place: place })
 }
 
 fn try_seaweedfs(place: &Place) -> Result<Host, String> {
