@@ -13,7 +13,7 @@ const TABLE: &[(&str, &str)] = &[
     ),
     (
         "config",
-        "cli environment upkeep proof jobs cron history vault postgres stream store alert retention manifest \
+        "cli environment upkeep proof jobs cron history vault postgres stream store alert plain retention manifest \
          databases keys secret series error",
     ),
     ("lookout", "web status shelf missed vault record monitor error"),

@@ -2,21 +2,39 @@
 
 use crate::cli::{RetentionArgs, UpkeepArgs, ZoneArgs};
 use crate::error::{Fault, Result};
+use crate::plain;
 use crate::retention::{Policy, Rules};
 use crate::upkeep::Upkeep;
 use jiff::tz::TimeZone;
+use std::path::Path;
 
 /// `TZ`, without which it is UTC. A zone that nobody knows is no UTC.
 pub fn zone(args: &ZoneArgs) -> Result<TimeZone> {
-    let name = args.time_zone.as_deref().unwrap_or_default().trim();
+    let given = args.time_zone.as_deref().unwrap_or_default().trim();
+    // To the C library a colon says that no rule such as CET-1CEST follows; it changes nothing else.
+    let name = given.strip_prefix(':').unwrap_or(given);
     if name.is_empty() {
         return Ok(TimeZone::UTC);
     }
-    TimeZone::get(name).or_else(|_| TimeZone::posix(name)).map_err(|_| {
-        Fault::usage(format!("TZ: there is no time zone \"{name}\""))
-            .hint("a zone looks like Europe/Berlin or UTC")
+    let found = if name.starts_with('/') { zone_of_file(name) } else { named_zone(name) };
+    found.ok_or_else(|| {
+        Fault::usage(format!("TZ: there is no time zone \"{given}\""))
+            .hint("a zone looks like Europe/Berlin, UTC or /etc/localtime")
             .into()
     })
+}
+
+fn named_zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).or_else(|_| TimeZone::posix(name)).ok()
+}
+
+/// Reads a zone by its path, as the C library does. One of the zones that everybody knows need not be installed.
+fn zone_of_file(path: &str) -> Option<TimeZone> {
+    let name = path.split_once("/zoneinfo/").map(|(_, name)| name);
+    match plain::read_named(Path::new(path)) {
+        Ok(bytes) => TimeZone::tzif(name.unwrap_or(path), &bytes).ok(),
+        Err(_) => TimeZone::get(name?).ok(),
+    }
 }
 
 /// The `KEEP_` rules, of which there must be one.
@@ -39,4 +57,52 @@ pub fn upkeep(args: &UpkeepArgs, zone: &ZoneArgs) -> Result<Upkeep> {
     let zone = self::zone(zone)?;
     let retention = args.retention.any().then(|| policy(&args.retention, &zone)).transpose()?;
     Ok(Upkeep { tags: args.lifecycle_tags, retention, zone })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Kind, kind};
+
+    fn zone(name: &str) -> Result<TimeZone> {
+        super::zone(&ZoneArgs { time_zone: Some(name.to_owned()) })
+    }
+
+    /// Each zone in every form that the C library takes.
+    #[test]
+    fn a_zone_is_taken_by_name_by_rule_and_by_path_with_a_colon_and_without() {
+        let summer: jiff::Timestamp = "2026-07-01T00:00:00Z".parse().unwrap();
+        let mut seen = 0;
+        for (forms, hours) in [
+            (["Europe/Berlin", "CET-1CEST,M3.5.0,M10.5.0/3", "/usr/share/zoneinfo/Europe/Berlin"], 2),
+            (["America/New_York", "EST5EDT,M3.2.0,M11.1.0", "/usr/share/zoneinfo/America/New_York"], -4),
+            (["UTC", "UTC0", "/usr/share/zoneinfo/UTC"], 0),
+            (["Etc/UTC", "<+00>0", "/nowhere/zoneinfo/Etc/UTC"], 0),
+        ] {
+            for form in forms {
+                for text in [form.to_owned(), format!(":{form}"), format!(" :{form} ")] {
+                    let offset = zone(&text).unwrap_or_else(|error| panic!("{text}: {error:#}")).to_offset(summer);
+                    assert_eq!(offset.seconds(), hours * 3600, "{text}");
+                    seen += 1;
+                }
+            }
+        }
+        assert_eq!(seen, 36);
+        for utc in ["", " ", ":", " : "] {
+            assert_eq!(zone(utc).unwrap(), TimeZone::UTC);
+        }
+    }
+
+    #[test]
+    fn what_is_no_zone_is_a_mistake_and_not_utc() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "no zone").unwrap();
+        for wrong in ["Europe/Berln", ":Europe/Berln", "/etc/passwd", "/", "::UTC", "/nowhere/zoneinfo/x", ":/nowhere"]
+            .into_iter()
+            .chain([file.to_str().unwrap(), folder.path().to_str().unwrap()])
+        {
+            assert_eq!(kind(&zone(wrong).unwrap_err()), Kind::Usage, "{wrong}");
+        }
+    }
 }
