@@ -72,6 +72,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-region -d 'Regio
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-folder -d 'Folder in the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
@@ -143,6 +145,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-region -d 'Regi
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-folder -d 'Folder in the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
@@ -197,6 +201,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-region -d 'Reg
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-folder -d 'Folder in the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
@@ -239,6 +245,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-region -d 'Regio
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-folder -d 'Folder in the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
@@ -295,6 +303,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-region -d 'Regio
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-folder -d 'Folder in the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
@@ -346,6 +356,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-region -d 'Region 
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-folder -d 'Folder in the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
@@ -377,6 +389,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-region -d 'Region o
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-folder -d 'Folder in the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
@@ -407,6 +421,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-region -d 'Region
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-folder -d 'Folder in the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
@@ -463,6 +479,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-region -d 'Reg
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-folder -d 'Folder in the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
@@ -555,6 +573,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-region -d 'Region
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-folder -d 'Folder in the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
@@ -611,6 +631,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-region -d 'Regio
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-folder -d 'Folder in the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r

@@ -24,8 +24,10 @@ pub enum Kind {
     NotFound,
     /// The name is taken already.
     Exists,
-    /// The store or server refuses these credentials or this right.
+    /// The store or server refuses this right, and may grant others.
     Denied,
+    /// The store does not know who asks: the credentials are wrong or have expired, or there are none. Nothing will be granted.
+    Unauthenticated,
     /// Another run holds the lock.
     Busy,
     /// A signal of this number asked pgbk to stop.
@@ -35,7 +37,7 @@ pub enum Kind {
 impl Kind {
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::Failed | Kind::Refused | Kind::Exists | Kind::Denied => 1,
+            Kind::Failed | Kind::Refused | Kind::Exists | Kind::Denied | Kind::Unauthenticated => 1,
             Kind::Usage => 2,
             Kind::Damaged | Kind::OtherKey => 3,
             Kind::NotFound => 4,

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 /// The verbs of a store. Keys are relative to the folder that the store was opened on and use `/` between names.
 ///
-/// Errors carry a [`Kind`](crate::error::Kind): `NotFound`, `Exists`, `Denied`, else `Failed`.
+/// Errors carry a [`Kind`](crate::error::Kind): `NotFound`, `Exists`, `Denied`, `Unauthenticated`, else `Failed`.
 pub trait Store: Debug + Send + Sync {
     /// For people: where this is, without a secret.
     fn location(&self) -> String;

@@ -131,6 +131,9 @@ pub struct StoreArgs {
     /// Keep every backup as a new version of objects of this name, in a bucket that keeps versions
     #[arg(long, hide_short_help = true, env = "S3_OBJECT_NAME", value_name = "NAME")]
     pub s3_object_name: Option<String>,
+    /// Where the bucket stands in addresses: in the path, or before the host's name; found out when unset
+    #[arg(long, hide_short_help = true, env = "S3_ADDRESSING", value_name = "HOW", value_parser = ["path", "virtual"], ignore_case = true)]
+    pub s3_addressing: Option<String>,
     /// Certificates (PEM) to trust beside the system's
     #[arg(long, hide_short_help = true, env = "S3_CA_FILE", value_name = "FILE")]
     pub s3_ca_file: Option<PathBuf>,

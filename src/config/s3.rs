@@ -4,7 +4,7 @@ use crate::cli::StoreArgs;
 use crate::environment;
 use crate::error::{Fault, Result};
 use crate::secret::Secret;
-use crate::store::s3::{Encryption, Lock, LockMode, S3Settings, Term};
+use crate::store::s3::{Addressing, Encryption, Lock, LockMode, S3Settings, Term};
 
 const MODE: &str = "x-amz-object-lock-mode";
 const UNTIL: &str = "x-amz-object-lock-retain-until-date";
@@ -28,6 +28,10 @@ pub(super) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
     Ok(S3Settings {
         endpoint: args.s3_host_base.clone(),
         region: region("S3_REGION", args.s3_region.clone())?,
+        addressing: args.s3_addressing.as_deref().map(|how| match how.eq_ignore_ascii_case("virtual") {
+            true => Addressing::Virtual,
+            false => Addressing::Path,
+        }),
         bucket,
         folder: args.s3_folder.clone().unwrap_or_default(),
         access_key: access_key.map(|key| key.reveal().to_owned()),

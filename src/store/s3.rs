@@ -4,6 +4,7 @@
 //! ends soon after a signal, and every request has a deadline. What the host is asked for is what all hosts know: path-style
 //! addresses, `Content-MD5`, parts of one size, and looking first where `If-None-Match` may be ignored.
 
+mod before_host;
 mod begin;
 mod capped;
 mod claim;
@@ -17,12 +18,15 @@ mod making;
 mod object;
 mod pages;
 mod parts;
+mod patience;
+mod resolver;
 mod sent;
 mod sum;
 mod tries;
 mod upload;
 mod versions;
 
+pub use client::Addressing;
 pub use lock::{Lock, LockMode, Term};
 pub use making::Encryption;
 pub use versions::Version;
@@ -43,9 +47,11 @@ use std::time::Duration;
 /// Everything that the store needs to know; the names are those of the variables.
 #[derive(Debug, Clone)]
 pub struct S3Settings {
-    /// `S3_HOST_BASE`: a bare host (https), or a URL. None: AWS.
+    /// `S3_HOST_BASE`: a bare host (https), or a URL, with a path if need be. None: AWS.
     pub endpoint: Option<String>,
     pub region: Option<String>,
+    /// `S3_ADDRESSING`. None: as the host is known or says to want it, else in the path.
+    pub addressing: Option<Addressing>,
     pub bucket: String,
     pub folder: String,
     /// Without it or the secret key: the AWS chain.
@@ -78,6 +84,7 @@ impl Default for S3Settings {
         S3Settings {
             endpoint: None,
             region: None,
+            addressing: None,
             bucket: String::new(),
             folder: String::new(),
             access_key: None,
@@ -164,7 +171,7 @@ impl S3 {
     /// Whether the bucket keeps objects under Object Lock; an error where the host does not tell.
     pub fn object_lock(&self) -> Result<bool> {
         let host = &self.0;
-        let answer = host.wait(host.client.get_object_lock_configuration().bucket(host.bucket()).send())?;
+        let answer = host.wait(host.client().get_object_lock_configuration().bucket(host.bucket()).send())?;
         match answer {
             Ok(answer) => Ok(answer.object_lock_configuration.and_then(|lock| lock.object_lock_enabled).is_some()),
             Err(error) if error.code() == Some("ObjectLockConfigurationNotFoundError") => Ok(false),
@@ -191,7 +198,8 @@ impl S3 {
     pub fn refuses_taken(&self, key: &str) -> Result<bool> {
         let host = &self.0;
         let body = aws_sdk_s3::primitives::ByteStream::from_static(b"");
-        let request = host.client.put_object().bucket(host.bucket()).key(host.full(key)).if_none_match("*").body(body);
+        let request =
+            host.client().put_object().bucket(host.bucket()).key(host.full(key)).if_none_match("*").body(body);
         match host.wait(request.send())? {
             Ok(_) => Ok(false),
             Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(true),
@@ -226,7 +234,7 @@ impl Store for S3 {
     fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
         check(key)?;
         let host = &self.0;
-        let request = host.client.delete_object().bucket(host.bucket()).key(host.full(key));
+        let request = host.client().delete_object().bucket(host.bucket()).key(host.full(key));
         let request = request.set_version_id(version.map(str::to_owned));
         match host.wait(request.send())? {
             Ok(_) => Ok(()),
@@ -242,7 +250,7 @@ impl Store for S3 {
         let tags: std::result::Result<Vec<Tag>, _> =
             tags.iter().map(|(name, value)| Tag::builder().key(name).value(value).build()).collect();
         let tags = Tagging::builder().set_tag_set(Some(tags?)).build()?;
-        let request = host.client.put_object_tagging().bucket(host.bucket()).key(host.full(key)).tagging(tags);
+        let request = host.client().put_object_tagging().bucket(host.bucket()).key(host.full(key)).tagging(tags);
         let answer = host.wait(request.set_version_id(version.map(str::to_owned)).send())?;
         answer.map(|_| ()).map_err(|error| host.fault(&format!("tag \"{key}\""), error).into())
     }
@@ -250,7 +258,7 @@ impl Store for S3 {
     fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>> {
         check(key)?;
         let host = &self.0;
-        let request = host.client.get_object_tagging().bucket(host.bucket()).key(host.full(key));
+        let request = host.client().get_object_tagging().bucket(host.bucket()).key(host.full(key));
         let answer = host.wait(request.set_version_id(version.map(str::to_owned)).send())?;
         let answer = answer.map_err(|error| host.fault(&format!("read the tags of \"{key}\""), error))?;
         Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())

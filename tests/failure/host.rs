@@ -21,6 +21,32 @@ fn a_wrong_clock_an_expired_key_and_another_region_are_told_with_what_to_set() {
     answering(301, "PermanentRedirect").says("hint: the bucket is in another region: set S3_REGION");
 }
 
+/// Whoever is not known may do nothing, which is not the same as a right that is missing: the first answer that says why ends the run, and
+/// a HEAD, which has none, says nothing.
+#[test]
+fn who_is_not_known_to_the_store_is_told_why_before_anything_is_dumped() {
+    for (status, code) in [
+        (400, "ExpiredToken"),
+        (403, "ExpiredToken"),
+        (403, "InvalidAccessKeyId"),
+        (403, "SignatureDoesNotMatch"),
+        (403, "RequestTimeTooSkewed"),
+        (403, "InvalidToken"),
+        (400, "TokenRefreshRequired"),
+        (403, "InvalidClientTokenId"),
+        (403, "RequestExpired"),
+    ] {
+        let host = Faulty::start(move |request, _| match request.call() {
+            "head" => Some(Fault::Answer(status, "")),
+            _ => Some(Fault::Answer(status, code)),
+        });
+        let outcome = backup(&small()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").expect(1);
+        let outcome = outcome.says(code).says("hint: ");
+        assert!(!outcome.err.contains("https") && !outcome.err.contains("does not allow listing"), "{outcome:#?}");
+        assert!(!host.seen().iter().any(|request| request.method == "PUT" || request.method == "POST"), "{code}");
+    }
+}
+
 /// Two servers may have databases of one name, and dump them in one second.
 #[test]
 fn a_meta_that_another_program_wrote_meanwhile_is_neither_overwritten_nor_taken_back() {

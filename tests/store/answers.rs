@@ -1,11 +1,11 @@
 //! What hosts may answer, or not answer at all, and what is made of it.
 
 use super::objects::{bytes, put};
-use crate::support::faulty::{Fault, Faulty, Headers};
+use crate::support::faulty::{Fault, Faulty, Headers, Request};
 use crate::support::pgbk::pgbk;
 use crate::support::process::free_ports;
 use pgbk::error::{Kind, Result, hints, kind};
-use pgbk::store::s3::{Lock, LockMode, S3, S3Settings, Term};
+use pgbk::store::s3::{Addressing, Lock, LockMode, S3, S3Settings, Term};
 use pgbk::store::{Creation, Held, Purpose, Store, Unfinished};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -24,6 +24,48 @@ fn name(host: &Faulty) -> &str {
 
 fn at(endpoint: String) -> S3 {
     S3::open(S3Settings { endpoint: Some(endpoint), ..Faulty::start(|_, _| None).settings() }).expect("open")
+}
+
+/// A host that has buckets only before its name, as Alibaba's; without being told, a listing finds it out.
+#[test]
+fn a_host_that_wants_the_bucket_before_its_name_gets_it_there() {
+    let plan = |request: &Request, _: usize| {
+        let before = request.headers.get("host").is_some_and(|host| host.starts_with("bucket."));
+        (!before).then_some(Fault::Answer(403, "SecondLevelDomainForbidden"))
+    };
+    for addressing in [None, Some(Addressing::Virtual)] {
+        let host = Faulty::start(plan);
+        let endpoint = Some(host.endpoint.replace("127.0.0.1", "localhost"));
+        let store = S3::open(S3Settings { endpoint, addressing, ..host.settings() }).expect("open");
+        let hinted = store
+            .keeps_versions()
+            .is_err_and(|error| hints(&error).iter().any(|hint| hint.contains("S3_ADDRESSING=virtual")));
+        assert_eq!(hinted, addressing.is_none());
+        store.list("app/").ok();
+        let last = host.seen().pop().unwrap();
+        assert!(last.headers["host"].starts_with("bucket.localhost:") && last.path == "/", "{last:?}");
+    }
+    let host = Faulty::start(plan);
+    let store = S3::open(S3Settings { addressing: Some(Addressing::Path), ..host.settings() }).expect("open");
+    assert!(store.list("").is_err());
+    assert_eq!(host.seen().len(), 1);
+}
+
+#[test]
+fn a_host_below_a_path_is_asked_there() {
+    let host = Faulty::start(|_, _| None);
+    let endpoint = Some(format!("{}/storage/v1/s3/", host.endpoint));
+    S3::open(S3Settings { endpoint, ..host.settings() }).expect("open").list("app/").ok();
+    assert_eq!(host.seen()[0].path.trim_end_matches('/'), "/storage/v1/s3/bucket");
+}
+
+/// It takes what is asked for an object that is not there: that is no empty listing.
+#[test]
+fn a_host_without_a_listing_is_not_taken_for_an_empty_one() {
+    let host = Faulty::start(|request, _| (request.call() == "list").then_some(Fault::Answer(404, "NoSuchKey")));
+    let error = host.store().list("app/").map(|_| ()).unwrap_err();
+    assert_eq!(kind(&error), Kind::Denied);
+    assert!(hints(&error).join("").contains("no listing at this address"), "{error:#}");
 }
 
 #[test]

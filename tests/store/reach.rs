@@ -40,7 +40,7 @@ fn a_host_that_does_not_answer_is_given_up_at_the_deadline() {
 }
 
 #[test]
-fn wrong_keys_are_denied_with_the_setting_to_check() {
+fn wrong_keys_are_told_with_the_setting_to_check() {
     for server in [seaweedfs(), radosgw()] {
         let bucket = server.bucket("keys");
         let wrong_secret = S3Settings { secret_key: Some("wrongsecret".to_owned().into()), ..server.settings(&bucket) };
@@ -50,7 +50,7 @@ fn wrong_keys_are_denied_with_the_setting_to_check() {
             for error in
                 [store.list("").map(|_| ()).unwrap_err(), write_small(&store, "x", b"x").map(|_| ()).unwrap_err()]
             {
-                assert_eq!(kind(&error), Kind::Denied, "{error:#}");
+                assert_eq!(kind(&error), Kind::Unauthenticated, "{error:#}");
                 assert!(hints(&error).join(" ").contains(named), "{}: {error:#} {:?}", server.name, hints(&error));
                 assert!(!format!("{error:#} {error:?}").contains("wrongsecret"));
             }

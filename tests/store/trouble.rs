@@ -33,11 +33,29 @@ fn a_host_in_trouble_is_asked_again_and_gets_one_object() {
     }
 }
 
+/// More refusals than there are tries: what counts is time.
+#[test]
+fn a_host_that_is_overloaded_is_waited_for_longer_than_tries_last() {
+    for (call, status, code) in [
+        ("put", 503, "SlowDown"),
+        ("begin", 503, "ServiceUnavailable"),
+        ("part", 429, "TooManyRequests"),
+        ("complete", 503, "SlowDown"),
+    ] {
+        let host = fail(call, 2, Fault::Answer(status, code));
+        let store = S3::open(S3Settings { attempts: 1, ..host.settings() }).expect("open");
+        let sent = bytes(if call == "put" { 10 } else { 2 * PART + 1 });
+        put(&store, "app/x", &sent).unwrap_or_else(|error| panic!("{call} {code}: {error:#}"));
+        assert!(host.objects() == [sent] && host.open_uploads() == 0, "{call} {code}");
+    }
+}
+
 #[test]
 fn when_every_try_fails_the_upload_is_aborted() {
     for call in ["part", "complete"] {
         let host = fail(call, usize::MAX, Fault::Answer(503, "SlowDown"));
-        let error = large(&host.store()).unwrap_err();
+        let store = S3::open(S3Settings { timeout: Duration::from_secs(4), ..host.settings() }).expect("open");
+        let error = large(&store).unwrap_err();
         assert!(format!("{error:#}").contains("503 SlowDown"), "{error:#}");
         assert!(host.objects().is_empty() && host.open_uploads() == 0, "{call}");
         assert!(host.count("abort") >= 1, "{call}");

@@ -5,6 +5,7 @@ use super::host::Host;
 use super::listing;
 use super::making::Making;
 use super::parts::{ABORT_LIMIT, abort};
+use super::patience::patiently;
 use super::tries::Tries;
 use crate::error::{Fault, Result};
 use jiff::{SignedDuration, Timestamp};
@@ -15,16 +16,12 @@ const MOST_SKEW: SignedDuration = SignedDuration::from_mins(15);
 /// The id of a new upload.
 pub(super) fn begin(host: &Host, key: &str, making: &Making) -> Result<String> {
     let (since, tries) = (Timestamp::now(), Tries::default());
-    let request = host
-        .client
-        .create_multipart_upload()
-        .bucket(host.bucket())
-        .key(host.full(key))
-        .customize()
-        .mutate_request(making.headers())
-        .mutate_request(tries.count());
+    let send = async || {
+        let request = host.client().create_multipart_upload().bucket(host.bucket()).key(host.full(key)).customize();
+        request.mutate_request(making.headers()).mutate_request(tries.count()).send().await
+    };
     // Not cut short by a signal at once: whether it was begun would not be known.
-    let answer = host.wait_out(request.send()).inspect_err(|_| abort_lost(host, key, since, None))?;
+    let answer = host.wait_out(patiently(host, send)).inspect_err(|_| abort_lost(host, key, since, None))?;
     if tries.several() || answer.as_ref().is_err_and(uncertain) {
         abort_lost(host, key, since, answer.as_ref().ok().and_then(|begun| begun.upload_id()));
     }

@@ -3,6 +3,7 @@
 use super::fault::{Answer, status, uncertain};
 use super::host::Host;
 use super::object::head;
+use super::patience::patiently;
 use super::sent::Sent;
 use super::tries::Tries;
 use crate::error::{Fault, Kind, Result, kind};
@@ -34,8 +35,8 @@ where
     let mut condition = (taken == Taken::Refuse).then(|| "*".to_owned());
     loop {
         let tries = Tries::default();
-        let claim = Claim { condition: condition.clone(), tries: tries.clone() };
-        let error = match host.wait_out(request(claim))? {
+        let send = async || request(Claim { condition: condition.clone(), tries: tries.clone() }).await;
+        let error = match host.wait_out(patiently(host, send))? {
             Ok(version) => return Ok(sent.receipt(version)),
             Err(error) => error,
         };

@@ -1,7 +1,9 @@
 //! The SDK's client, set up so that it works with every host and never waits for ever.
 
 use super::S3Settings;
+use super::before_host::BeforeHost;
 use super::capped::Capped;
+use super::resolver::Resolver;
 use crate::certificates;
 use crate::error::{Fault, Result};
 use aws_config::BehaviorVersion;
@@ -28,33 +30,90 @@ pub(super) struct Endpoint {
     /// None: AWS, whose address the SDK makes of the region.
     pub url: Option<String>,
     pub region: Option<String>,
-    /// For messages.
+    /// For messages, without the path.
     pub host: String,
+    pub addressing: Addressing,
+}
+
+/// Where the bucket's name stands in an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressing {
+    /// In the path: `https://host/bucket/key`.
+    Path,
+    /// Before the host's name: `https://bucket.host/key`.
+    Virtual,
 }
 
 impl Endpoint {
-    /// Reads `S3_HOST_BASE`: nothing, a bare host (https), or a URL.
-    pub fn parse(base: Option<&str>, region: Option<&str>) -> Result<Endpoint> {
+    /// Reads where to go: `S3_HOST_BASE` is nothing, a bare host (https), or a URL, with a path where the service has one.
+    pub fn of(settings: &S3Settings) -> Result<Endpoint> {
+        let endpoint = Endpoint::parse(settings.endpoint.as_deref(), settings.region.as_deref())?;
+        let path = endpoint.url.as_deref().and_then(|url| url.rsplit_once('/')).map(|(_, last)| last);
+        if path == Some(settings.bucket.as_str()) && endpoint.host != settings.bucket {
+            return Err(Fault::usage("S3_HOST_BASE ends with the name of the bucket")
+                .hint("S3_BUCKET names the bucket: take it out of S3_HOST_BASE")
+                .into());
+        }
+        let addressing = settings.addressing.unwrap_or(endpoint.addressing);
+        if addressing == Addressing::Virtual && endpoint.url.is_some() && is_address(&endpoint.host) {
+            return Err(Fault::usage(
+                "S3_ADDRESSING=virtual puts the bucket before the host, and S3_HOST_BASE has no name but an IP address",
+            )
+            .hint("give the host's name, or S3_ADDRESSING=path")
+            .into());
+        }
+        Ok(Endpoint { addressing, ..endpoint })
+    }
+
+    fn parse(base: Option<&str>, region: Option<&str>) -> Result<Endpoint> {
         let region = region.map(str::to_owned);
+        let aws = |region, host| Endpoint { url: None, region, host, addressing: Addressing::Virtual };
         let Some(base) = base.map(|base| base.trim().trim_end_matches('/')).filter(|base| !base.is_empty()) else {
-            return Ok(Endpoint { url: None, region, host: "AWS".to_owned() });
+            return Ok(aws(region, "AWS".to_owned()));
         };
-        let url = if base.contains("://") { base.to_owned() } else { format!("https://{base}") };
-        let host = url.split_once("://").map_or("", |(_, host)| host).to_owned();
-        if !(url.starts_with("http://") || url.starts_with("https://")) || !is_host(&host) {
+        let (scheme, rest) = base.split_once("://").unwrap_or(("https", base));
+        let scheme = scheme.to_ascii_lowercase();
+        let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+        if !["http", "https"].contains(&scheme.as_str()) || !is_host(host) || !path.is_none_or(is_path) {
             return Err(Fault::usage("S3_HOST_BASE is neither a host nor an http:// or https:// URL of one")
                 .hint("give a host such as s3.eu-central-1.amazonaws.com, or http://127.0.0.1:9000")
                 .into());
         }
-        if let Some(of_host) = aws_region(&host) {
-            return Ok(Endpoint { url: None, region: region.or(of_host), host });
+        if let Some(of_host) = aws_region(host) {
+            if path.is_some() {
+                return Err(Fault::usage("S3_HOST_BASE has a path, and AWS has none")
+                    .hint("the bucket goes to S3_BUCKET, a folder in it to S3_FOLDER")
+                    .into());
+            }
+            return Ok(aws(region.or(of_host), host.to_owned()));
         }
         // Every signature has a region in it; hosts of one region take any.
-        Ok(Endpoint { url: Some(url), region: region.or_else(|| Some("us-east-1".to_owned())), host })
+        Ok(Endpoint {
+            url: Some(format!("{scheme}://{rest}")),
+            region: region.or_else(|| Some("us-east-1".to_owned())),
+            host: host.to_owned(),
+            addressing: if is_virtual_only(host) { Addressing::Virtual } else { Addressing::Path },
+        })
     }
 }
 
-/// A host with an optional port; a path, a user or a query have no meaning here and could hold a secret.
+/// Hosts that answer nobody who has the bucket in the path.
+fn is_virtual_only(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
+    name.ends_with(".aliyuncs.com") || name.starts_with("s3-accelerate.") && name.ends_with(".amazonaws.com")
+}
+
+pub(super) fn is_address(host: &str) -> bool {
+    host.starts_with('[') || host.rsplit_once(':').map_or(host, |(name, _)| name).parse::<std::net::IpAddr>().is_ok()
+}
+
+/// The part of a URL below which some services have their S3; nothing in it is taken for more than it is.
+fn is_path(path: &str) -> bool {
+    path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+        && path.chars().all(|c| c.is_ascii_alphanumeric() || "-._~/".contains(c))
+}
+
+/// A host with an optional port; a user or a query have no meaning here and could hold a secret.
 fn is_host(host: &str) -> bool {
     !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c))
 }
@@ -64,6 +123,9 @@ fn aws_region(host: &str) -> Option<Option<String>> {
     let region = host.strip_prefix("s3")?.strip_suffix("amazonaws.com")?;
     match region.trim_matches(['.', '-']) {
         "" => Some(None),
+        // Names of doors, not of regions.
+        "external-1" => Some(Some("us-east-1".to_owned())),
+        "accelerate" => None,
         region if region.contains('.') => None,
         region => Some(Some(region.to_owned())),
     }
@@ -79,9 +141,13 @@ pub(super) async fn build(settings: &S3Settings, endpoint: &Endpoint) -> Result<
             .region(Region::new(endpoint.region.clone().unwrap_or_else(|| "us-east-1".to_owned()))),
         None => chain(settings, endpoint, &http).await,
     };
-    if let Some(url) = &endpoint.url {
-        config = config.endpoint_url(url).force_path_style(true);
-    }
+    config = match (&endpoint.url, endpoint.addressing) {
+        (Some(url), Addressing::Virtual) => config.endpoint_resolver(BeforeHost { url: url.clone() }),
+        // To the SDK the last part of a path without a slash behind it is none to put the bucket below.
+        (Some(url), Addressing::Path) => config.endpoint_url(format!("{url}/")).force_path_style(true),
+        (None, Addressing::Path) => config.force_path_style(true),
+        (None, Addressing::Virtual) => config,
+    };
     Ok(Client::from_conf(
         config
             .http_client(http)
@@ -148,7 +214,7 @@ fn http_client(ca_file: Option<&Path>) -> Result<SharedHttpClient> {
             .proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.build()
+        connector.build_with_resolver(Resolver)
     });
     Ok(SharedHttpClient::new(Capped(client)))
 }
@@ -175,9 +241,55 @@ mod tests {
         Ok(())
     }
 
+    /// Returns the endpoint for a bucket "b", and whether the bucket is in the path.
+    fn of(base: &str, addressing: Option<Addressing>) -> Result<(Option<String>, bool)> {
+        let endpoint = Some(base.to_owned());
+        let found =
+            Endpoint::of(&S3Settings { endpoint, addressing, bucket: "b".to_owned(), ..S3Settings::default() })?;
+        Ok((found.url, found.addressing == Addressing::Path))
+    }
+
+    #[test]
+    fn the_bucket_stands_where_the_host_looks_for_it_or_where_a_setting_says() -> Result<()> {
+        for (base, url, in_path) in [
+            ("minio.example:9000", Some("https://minio.example:9000"), true),
+            ("HTTP://minio.example", Some("http://minio.example"), true),
+            ("https://x.supabase.co/storage/v1/s3/", Some("https://x.supabase.co/storage/v1/s3"), true),
+            ("host/deep/path", Some("https://host/deep/path"), true),
+            ("oss-cn-hangzhou.aliyuncs.com", Some("https://oss-cn-hangzhou.aliyuncs.com"), false),
+            ("oss-cn-hangzhou.aliyuncs.com:443", Some("https://oss-cn-hangzhou.aliyuncs.com:443"), false),
+            ("s3-accelerate.amazonaws.com", Some("https://s3-accelerate.amazonaws.com"), false),
+            ("s3.dualstack.eu-west-1.amazonaws.com", Some("https://s3.dualstack.eu-west-1.amazonaws.com"), true),
+            ("s3-external-1.amazonaws.com", None, false),
+            ("s3.eu-west-1.amazonaws.com", None, false),
+            ("127.0.0.1:9000", Some("https://127.0.0.1:9000"), true),
+        ] {
+            let url = url.map(str::to_owned);
+            assert_eq!(of(base, None)?, (url.clone(), in_path), "{base}");
+            assert_eq!(of(base, Some(Addressing::Path))?, (url.clone(), true), "{base}");
+            let by_name = of(base, Some(Addressing::Virtual));
+            match is_address("127.0.0.1") && base.starts_with("127") {
+                true => assert!(by_name.unwrap_err().to_string().contains("S3_ADDRESSING=virtual")),
+                false => assert_eq!(by_name?, (url, false), "{base}"),
+            }
+        }
+        assert_eq!(Endpoint::parse(Some("s3-external-1.amazonaws.com"), None)?.region.as_deref(), Some("us-east-1"));
+        assert!(of("https://host/b", None).unwrap_err().to_string().contains("the name of the bucket"));
+        Ok(())
+    }
+
     #[test]
     fn a_host_base_with_more_than_a_host_is_refused_without_being_shown() {
-        for base in ["https://user:secret@host", "https://host/secret", "ftp://secret", "host?secret"] {
+        for base in [
+            "https://user:secret@host",
+            "https://host/secret?secret",
+            "https://host/../secret",
+            "https://host//secret",
+            "https://host/secret%2f",
+            "https://s3.amazonaws.com/secret",
+            "ftp://secret",
+            "host?secret",
+        ] {
             let error = Endpoint::parse(Some(base), None).map(|_| ()).unwrap_err();
             assert!(!format!("{error:#}").contains("secret"), "{base}");
         }

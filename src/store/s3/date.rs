@@ -34,7 +34,7 @@ impl Intercept for Clock {
 
 pub(super) fn skew(host: &Host) -> Result<Option<i64>> {
     let clock = Clock::default();
-    let request = host.client.head_bucket().bucket(host.bucket()).customize().interceptor(clock.clone());
+    let request = host.client().head_bucket().bucket(host.bucket()).customize().interceptor(clock.clone());
     match host.wait(request.send())? {
         Err(error) if status(&error) == Some(404) => return Err(no_bucket(host).into()),
         // Every answer has a date.

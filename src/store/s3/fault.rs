@@ -10,6 +10,29 @@ use std::error::Error;
 /// What `http_body_util::LengthLimitError` says.
 const TOO_LONG: &str = "length limit exceeded";
 
+/// What hosts answer who want the bucket before their name and have got it in the path.
+pub(super) const WANTS_VIRTUAL: &str = "SecondLevelDomainForbidden";
+
+/// What hosts answer to whoever is not who the keys say, whatever is asked. The rest of 401 and 403 is about a right.
+const BAD_KEYS: [&str; 16] = [
+    "InvalidAccessKeyId",
+    "InvalidAccessKey",
+    "AccessKeyDisabled",
+    "InvalidToken",
+    "InvalidSecurity",
+    "InvalidSecurityToken",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "TokenRefreshRequired",
+    "RequestExpired",
+    "NotSignedUp",
+    "AccountProblem",
+    "InvalidPayer",
+    "MissingAuthenticationToken",
+];
+
 /// What a request comes to.
 pub(super) type Answer<T, E> = std::result::Result<T, SdkError<E>>;
 
@@ -69,15 +92,14 @@ fn answered(host: &Host, doing: &str, code: &str, message: Option<&str>, status:
     match (code, status) {
         ("NoSuchBucket", _) => no_bucket(host),
         ("RequestTimeTooSkewed", _) => {
-            Fault::new(Kind::Denied, text).hint("this machine's clock and the host's differ: set the clock (NTP)")
+            Fault::new(Kind::Unauthenticated, text).hint("this machine's clock and the host's differ: set the clock (NTP)")
         }
         ("SignatureDoesNotMatch", _) => {
-            Fault::new(Kind::Denied, text).hint("check S3_SECRET_ACCESS_KEY, and S3_REGION where the host has several")
+            Fault::new(Kind::Unauthenticated, text).hint("check S3_SECRET_ACCESS_KEY, and S3_REGION where the host has several")
         }
-        (
-            "InvalidAccessKeyId" | "InvalidToken" | "ExpiredToken" | "TokenRefreshRequired" | "InvalidClientTokenId",
-            _,
-        ) => Fault::new(Kind::Denied, text).hint("check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"),
+        (code, _) if BAD_KEYS.contains(&code) => Fault::new(Kind::Unauthenticated, text)
+            .hint("check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, and S3_SESSION_TOKEN, which expires"),
+        (WANTS_VIRTUAL, _) => Fault::failed(text).hint("the host wants the bucket before its name: set S3_ADDRESSING=virtual"),
         ("AuthorizationHeaderMalformed" | "PermanentRedirect" | "IllegalLocationConstraintException", _)
         | (_, 301 | 307) => Fault::failed(text).hint("the bucket is in another region: set S3_REGION to it"),
         ("PreconditionFailed" | "ConditionalRequestConflict", _) | (_, 412) => Fault::new(Kind::Exists, text),
@@ -110,7 +132,7 @@ pub(super) fn no_bucket(host: &Host) -> Fault {
 fn unreachable(host: &Host, doing: &str, error: &(dyn Error + 'static), ours: bool) -> Fault {
     let (name, why) = (&host.name, root(error));
     if lacks_credentials(error) {
-        return Fault::new(Kind::Denied, format!("cannot {doing}: no S3 credentials were found: {why}"))
+        return Fault::new(Kind::Unauthenticated, format!("cannot {doing}: no S3 credentials were found: {why}"))
             .hint("set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or run where AWS gives a role");
     }
     let fault = Fault::failed(format!("cannot {doing}: cannot reach {name}: {why}"));

@@ -1,5 +1,6 @@
 //! The host: the client, the runtime it works on, and how everything else waits for it.
 
+use super::before_host::BeforeHost;
 use super::client::{self, Endpoint};
 use super::{S3Settings, fault};
 use crate::error::{Fault, Result};
@@ -9,6 +10,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
 use tokio::time::timeout;
@@ -19,7 +21,11 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) struct Host {
     pub settings: S3Settings,
-    pub client: Client,
+    client: Client,
+    /// The client that has the bucket before the host's name, once a host has asked for that.
+    by_name: OnceLock<Client>,
+    /// Where it may be asked so; None where only the SDK knows the address, or where the host has no name.
+    url: Option<String>,
     pub name: String,
     folder: String,
     /// Taken only by `drop`.
@@ -29,13 +35,37 @@ pub(super) struct Host {
 
 impl Host {
     pub fn open(settings: S3Settings) -> Result<Host> {
-        let endpoint = Endpoint::parse(settings.endpoint.as_deref(), settings.region.as_deref())?;
+        let endpoint = Endpoint::of(&settings)?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("s3").enable_all().build()?;
         let client = runtime.block_on(client::build(&settings, &endpoint))?;
+        let url = endpoint.url.filter(|_| !client::is_address(&endpoint.host));
         let folder = settings.folder.trim_matches('/').to_owned();
         let handle = runtime.handle().clone();
-        Ok(Host { settings, client, name: endpoint.host, folder, runtime: Some(runtime), handle })
+        Ok(Host {
+            settings,
+            client,
+            by_name: OnceLock::new(),
+            url,
+            name: endpoint.host,
+            folder,
+            runtime: Some(runtime),
+            handle,
+        })
+    }
+
+    pub fn client(&self) -> &Client {
+        self.by_name.get().unwrap_or(&self.client)
+    }
+
+    /// Takes the bucket out of the path where this refusal asks for that and no setting says otherwise. Returns whether to ask again.
+    pub fn turn(&self, code: Option<&str>) -> bool {
+        if code != Some(fault::WANTS_VIRTUAL) || self.settings.addressing.is_some() || self.by_name.get().is_some() {
+            return false;
+        }
+        let Some(url) = self.url.clone() else { return false };
+        let config = self.client.config().to_builder().endpoint_resolver(BeforeHost { url }).build();
+        self.by_name.set(Client::from_conf(config)).is_ok()
     }
 
     pub fn bucket(&self) -> &str {

@@ -1,23 +1,20 @@
 //! What is in the bucket, page by page.
 
+use super::fault::Answer;
 use super::host::Host;
 use super::object::timestamp;
 use super::pages::Pages;
-use crate::error::Result;
+use crate::error::{Fault, Kind, Result};
 use crate::store::{Listed, Unfinished};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output as Page};
 
 pub(super) fn objects(host: &Host, prefix: &str) -> Result<Vec<Listed>> {
     let mut found = Vec::new();
     let mut next: Option<String> = None;
     let mut pages = Pages::new(&host.name, "list the objects", prefix);
     loop {
-        let request = host
-            .client
-            .list_objects_v2()
-            .bucket(host.bucket())
-            .prefix(host.full(prefix))
-            .set_continuation_token(next.clone());
-        let page = host.wait(request.send())?.map_err(|error| host.fault(pages.doing(), error))?;
+        let page = objects_page(host, prefix, next.as_deref())?.map_err(|error| refusal(host, pages.doing(), error))?;
         pages.count(page.contents().iter().map(|object| (object.key(), None)))?;
         for object in page.contents() {
             let Some(key) = object.key().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix)) else {
@@ -46,13 +43,40 @@ pub(super) fn objects(host: &Host, prefix: &str) -> Result<Vec<Listed>> {
     Ok(found)
 }
 
+/// A host that takes a listing for an object that is not there has none: who asks for one may not have it, as where the right is missing.
+fn refusal(host: &Host, doing: &str, error: SdkError<ListObjectsV2Error>) -> Fault {
+    let is_no_listing = error.code() == Some("NoSuchKey");
+    let fault = host.fault(doing, error);
+    if !is_no_listing {
+        return fault;
+    }
+    Fault::new(Kind::Denied, fault.to_string())
+        .hint("the host has no listing at this address: check S3_HOST_BASE, S3_ADDRESSING and S3_BUCKET")
+}
+
+/// Asks for one page. This is what most commands begin with, and so where a host says that it wants the bucket before its name.
+fn objects_page(host: &Host, prefix: &str, next: Option<&str>) -> Result<Answer<Page, ListObjectsV2Error>> {
+    loop {
+        let request = host
+            .client()
+            .list_objects_v2()
+            .bucket(host.bucket())
+            .prefix(host.full(prefix))
+            .set_continuation_token(next.map(str::to_owned));
+        match host.wait(request.send())? {
+            Err(error) if host.turn(error.code()) => {}
+            answer => return Ok(answer),
+        }
+    }
+}
+
 pub(super) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinished>> {
     let mut found = Vec::new();
     let mut next: (Option<String>, Option<String>) = (None, None);
     let mut pages = Pages::new(&host.name, "list the unfinished uploads", prefix);
     loop {
         let request = host
-            .client
+            .client()
             .list_multipart_uploads()
             .bucket(host.bucket())
             .prefix(host.full(prefix))

@@ -91,13 +91,14 @@ pub(super) fn confirm(host: &Host, key: &str, version: Option<&str>, asked: Hold
 /// Two ways, because a role may be allowed one of them only, and not every host answers both.
 fn look(host: &Host, key: &str, version: Option<&str>) -> Result<Option<Hold>> {
     let version = version.map(str::to_owned);
-    let request = host.client.head_object().bucket(host.bucket()).key(host.full(key)).set_version_id(version.clone());
+    let request = host.client().head_object().bucket(host.bucket()).key(host.full(key)).set_version_id(version.clone());
     if let Ok(answer) = host.wait_out(request.send())?
         && let Some(mode) = answer.object_lock_mode()
     {
         return Ok(hold(mode.as_str(), answer.object_lock_retain_until_date()));
     }
-    let request = host.client.get_object_retention().bucket(host.bucket()).key(host.full(key)).set_version_id(version);
+    let request =
+        host.client().get_object_retention().bucket(host.bucket()).key(host.full(key)).set_version_id(version);
     match host.wait_out(request.send())? {
         Ok(answer) => Ok(answer.retention().and_then(|found| hold(found.mode()?.as_str(), found.retain_until_date()))),
         // Hosts say in several ways that there is none.
@@ -115,7 +116,7 @@ fn set(host: &Host, key: &str, version: Option<&str>, asked: Hold) -> Result<()>
     let mode = ObjectLockRetentionMode::from(asked.mode.name());
     let until = DateTime::from_secs(asked.until.as_second());
     let request = host
-        .client
+        .client()
         .put_object_retention()
         .bucket(host.bucket())
         .key(host.full(key))

@@ -44,7 +44,7 @@ impl Pinned {
     async fn get(&self, range: &Range<u64>) -> std::result::Result<Vec<u8>, Trouble> {
         let request = self
             .host
-            .client
+            .client()
             .get_object()
             .bucket(self.host.bucket())
             .key(self.host.full(&self.key))
@@ -130,8 +130,12 @@ async fn collect(mut body: ByteStream, expected: usize) -> std::result::Result<V
 
 /// What the host knows of the object; None when it is not there.
 pub(super) async fn head(host: &Host, key: &str, version: Option<&str>) -> std::result::Result<Option<Info>, Fault> {
-    let request =
-        host.client.head_object().bucket(host.bucket()).key(host.full(key)).set_version_id(version.map(str::to_owned));
+    let request = host
+        .client()
+        .head_object()
+        .bucket(host.bucket())
+        .key(host.full(key))
+        .set_version_id(version.map(str::to_owned));
     let answer = match request.send().await {
         Ok(answer) => answer,
         Err(error) if status(&error) == Some(404) => return Ok(None),
@@ -149,7 +153,7 @@ pub(super) async fn head(host: &Host, key: &str, version: Option<&str>) -> std::
 }
 
 async fn bucket_exists(host: &Host) -> std::result::Result<(), Fault> {
-    match host.client.head_bucket().bucket(host.bucket()).send().await {
+    match host.client().head_bucket().bucket(host.bucket()).send().await {
         Err(error) if status(&error) == Some(404) => Err(no_bucket(host)),
         // Whoever may not ask for the bucket learns only that the object is not there.
         _ => Ok(()),

@@ -6,13 +6,14 @@ use super::fault::{Answer, status};
 use super::host::{GRACE, Host};
 use super::making::Making;
 use super::object::real_version;
+use super::patience::Patience;
 use super::sent::Sent;
 use super::sum::Sum;
 use crate::error::{Fault, Result};
 use crate::store::{Receipt, Taken};
 use aws_sdk_s3::operation::abort_multipart_upload::AbortMultipartUploadError;
 use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,7 +119,7 @@ impl Parts {
         });
         let request = self
             .host
-            .client
+            .client()
             .complete_multipart_upload()
             .bucket(self.host.bucket())
             .key(self.host.full(&self.key))
@@ -172,7 +173,7 @@ impl Drop for Parts {
 }
 
 pub(super) async fn abort(host: &Host, key: &str, id: &str) -> Answer<(), AbortMultipartUploadError> {
-    let request = host.client.abort_multipart_upload().bucket(host.bucket()).key(host.full(key)).upload_id(id);
+    let request = host.client().abort_multipart_upload().bucket(host.bucket()).key(host.full(key)).upload_id(id);
     request.send().await.map(|_| ())
 }
 
@@ -184,19 +185,26 @@ async fn send_part(host: Arc<Host>, key: String, id: String, number: i32, bytes:
     })
     .await?;
     let sum = sum?;
-    let request = host
-        .client
-        .upload_part()
-        .bucket(host.bucket())
-        .key(host.full(&key))
-        .upload_id(id)
-        .part_number(number)
-        .set_content_md5(host.settings.content_md5.then(|| sum.base64()))
-        .body(ByteStream::from(bytes))
-        .customize();
-    // Content-MD5 is one of the signed headers and binds the body; a SHA-256 of every part beside it would cost more than AES.
-    let request = if host.settings.content_md5 { request.disable_payload_signing() } else { request };
-    let answer =
-        request.send().await.map_err(|error| host.fault(&format!("write part {number} of \"{key}\""), error))?;
+    // Shared by all tries.
+    let body = SdkBody::from(bytes);
+    let mut patience = Patience::with(&host);
+    let answer = loop {
+        let request = host
+            .client()
+            .upload_part()
+            .bucket(host.bucket())
+            .key(host.full(&key))
+            .upload_id(&id)
+            .part_number(number)
+            .set_content_md5(host.settings.content_md5.then(|| sum.base64()))
+            .body(ByteStream::new(body.try_clone().unwrap_or_else(SdkBody::taken)))
+            .customize();
+        // Content-MD5 is one of the signed headers and binds the body; a SHA-256 of every part beside it would cost more than AES.
+        let request = if host.settings.content_md5 { request.disable_payload_signing() } else { request };
+        let answer = request.send().await;
+        if !patience.lasts(answer.as_ref().err().and_then(status)).await {
+            break answer.map_err(|error| host.fault(&format!("write part {number} of \"{key}\""), error))?;
+        }
+    };
     Ok(Part { number, sum, etag: answer.e_tag })
 }

@@ -146,7 +146,7 @@ async fn put_object(
     claim: Claim,
 ) -> Answer<Option<String>, PutObjectError> {
     let request = host
-        .client
+        .client()
         .put_object()
         .bucket(host.bucket())
         .key(host.full(key))

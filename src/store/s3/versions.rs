@@ -18,7 +18,7 @@ pub struct Version {
 
 /// Whether what is overwritten stays as an older version.
 pub(super) fn are_kept(host: &Host) -> Result<bool> {
-    match host.wait(host.client.get_bucket_versioning().bucket(host.bucket()).send())? {
+    match host.wait(host.client().get_bucket_versioning().bucket(host.bucket()).send())? {
         Ok(answer) => Ok(answer.status.is_some_and(|status| status.as_str() == "Enabled")),
         Err(error) if matches!(status(&error), Some(405 | 501)) => Ok(false),
         Err(error) => {
@@ -39,7 +39,7 @@ pub(super) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
     let mut pages = Pages::new(&host.name, "list the versions", prefix);
     loop {
         let request = host
-            .client
+            .client()
             .list_object_versions()
             .bucket(host.bucket())
             .prefix(host.full(prefix))
