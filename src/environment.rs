@@ -11,25 +11,32 @@ use crate::error::{Fault, Result};
 use crate::plain;
 use crate::secret::Secret;
 use connection::Places;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env::VarError;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock};
 use stray::Stray;
 use zeroize::Zeroizing;
 
 const DOCKER_SECRETS: &str = "/run/secrets";
-/// Set for a pgbk that another one starts in its own place: what it finds was read and made plain already.
+/// Set for a pgbk that another one starts in its own place: what it finds was read and made plain already. Names the secrets that came
+/// from files.
 const TAKEN: &str = "PGBK_VALUES_TAKEN";
 /// What other programs read by themselves, and pgbk too: libpq's settings and the AWS chain's.
 const FOREIGN: [&str; 2] = ["PG", "AWS_"];
 /// More than any value needs.
 const LONGEST_FILE: u64 = 1 << 20;
 
-/// What was read of the secrets at the start.
-static SECRETS: OnceLock<BTreeMap<String, Secret>> = OnceLock::new();
+/// What is known of the secrets; None before they are read.
+static SECRETS: RwLock<Option<Secrets>> = RwLock::new(None);
+
+struct Secrets {
+    values: BTreeMap<String, Secret>,
+    /// Those that may be read again.
+    in_files: BTreeSet<String>,
+}
 
 /// The arguments, without the passwords of connection URLs.
 static ARGUMENTS: OnceLock<Vec<OsString>> = OnceLock::new();
@@ -68,18 +75,23 @@ impl Sources<'_> {
 ///
 /// Must be called first of all, before any thread exists and before root is given up.
 pub fn prepare(settings: &[String], secrets: &[&str], places: Places) -> Result<()> {
-    let taken = std::env::var_os(TAKEN).is_some();
+    let taken = plain(TAKEN);
     set(TAKEN, None);
     let own = |name: &str| std::env::var_os(name);
     let sources = Sources { variable: &own, folder: Path::new(DOCKER_SECRETS) };
-    let mut found = BTreeMap::new();
+    let (mut found, mut in_files) = (BTreeMap::new(), BTreeSet::new());
     for name in secrets {
-        let value = if taken { plain(name).map(Secret::new) } else { sources.value(name)? };
+        let from_file = match &taken {
+            Some(names) => names.split(',').any(|one| one == *name),
+            None => plain(name).is_none(),
+        };
+        let value = if taken.is_some() { plain(name).map(Secret::new) } else { sources.value(name)? };
+        in_files.extend(value.as_ref().filter(|_| from_file).map(|_| (*name).to_owned()));
         found.extend(value.map(|value| ((*name).to_owned(), value)));
         set(name, None);
     }
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    if !taken {
+    if taken.is_none() {
         foreign()?;
         for name in settings {
             // A path need not be text: clap tells where it must.
@@ -91,8 +103,32 @@ pub fn prepare(settings: &[String], secrets: &[&str], places: Places) -> Result<
         connection::resolve(&mut arguments, places, &mut found)?;
     }
     // Of the process, and so the first to be set.
-    let _ = (SECRETS.set(found), ARGUMENTS.set(arguments));
+    let _ = ARGUMENTS.set(arguments);
+    *SECRETS.write().unwrap_or_else(PoisonError::into_inner) = Some(Secrets { values: found, in_files });
     Ok(())
+}
+
+/// Reads again the secrets that came from files: whoever runs for long must follow their rotation. What cannot be read now, such as a
+/// file that only root may read or one that is just being written, stays as it was. Returns whether anything is new.
+pub fn renew() -> bool {
+    let own = |name: &str| std::env::var_os(name);
+    let sources = Sources { variable: &own, folder: Path::new(DOCKER_SECRETS) };
+    let mut known = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+    known.as_mut().is_some_and(|secrets| secrets.renew(&sources))
+}
+
+impl Secrets {
+    fn renew(&mut self, sources: &Sources) -> bool {
+        let mut is_new = false;
+        for name in &self.in_files {
+            let Ok(Some(value)) = sources.value(name) else { continue };
+            if self.values.get(name).is_none_or(|before| before.reveal() != value.reveal()) {
+                self.values.insert(name.clone(), value);
+                is_new = true;
+            }
+        }
+        is_new
+    }
 }
 
 /// Returns the command line, with the name of the database where a connection URL was.
@@ -143,8 +179,8 @@ fn set(name: &str, value: Option<&str>) {
 
 /// A variable for this process alone, such as a secret, which is no flag.
 pub fn secret(name: &str) -> Result<Option<Secret>> {
-    if let Some(secrets) = SECRETS.get() {
-        return Ok(secrets.get(name).cloned());
+    if let Some(secrets) = SECRETS.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        return Ok(secrets.values.get(name).cloned());
     }
     let own = |name: &str| std::env::var_os(name);
     Sources { variable: &own, folder: Path::new(DOCKER_SECRETS) }.value(name)
@@ -157,8 +193,12 @@ pub fn command_line() -> Result<(PathBuf, Vec<OsString>)> {
 
 /// What such a process needs beside this one's variables: it may no longer be allowed to read the files of secrets.
 pub fn handed_on() -> Vec<(String, Secret)> {
-    let secrets = SECRETS.get().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
-    secrets.chain([(TAKEN.to_owned(), Secret::new("1"))]).collect()
+    let known = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(Secrets { values, in_files }) = known.as_ref() else { return Vec::new() };
+    // Never empty, which would count as unset.
+    let names: String = in_files.iter().map(|name| format!("{name},")).chain([",".to_owned()]).collect();
+    let secrets = values.iter().map(|(name, value)| (name.clone(), value.clone()));
+    secrets.chain([(TAKEN.to_owned(), Secret::new(names))]).collect()
 }
 
 /// Returns the variables that begin as these settings do and are none, and the secrets whose names are nearly those of settings.
@@ -203,4 +243,36 @@ fn read(name: &str, path: &Path, called: &str) -> Result<Secret> {
         return Err(failed(&"it has more than 1 MiB").into());
     }
     value::normal(name, &text)?.ok_or_else(|| failed(&"it is empty").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_read_again_from_its_file_and_stays_while_that_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        let variable = |name: &str| (name == "KEY_FILE").then(|| file.clone().into_os_string());
+        let sources = Sources { variable: &variable, folder: folder.path() };
+        let mut secrets = Secrets { values: BTreeMap::new(), in_files: BTreeSet::from(["KEY".to_owned()]) };
+        secrets.values.insert("OTHER".to_owned(), Secret::new("by variable"));
+        std::fs::write(folder.path().join("other"), "not asked for").unwrap();
+        for (text, is_new, value) in [
+            ("one\n", true, "one"),
+            ("one", false, "one"),
+            ("two\r\n", true, "two"),
+            ("", false, "two"),
+            ("\n", false, "two"),
+            ("a\u{1}b", false, "two"),
+            ("'three'", true, "three"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(secrets.renew(&sources), is_new, "{text:?}");
+            assert_eq!(secrets.values["KEY"].reveal(), value, "{text:?}");
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(!secrets.renew(&sources) && secrets.values["KEY"].reveal() == "three");
+        assert_eq!(secrets.values["OTHER"].reveal(), "by variable");
+    }
 }

@@ -5,6 +5,7 @@ mod item;
 mod ledger;
 mod proofs;
 
+pub use crate::proof::Plan as ProofPlan;
 pub use backups::Backups;
 pub use ledger::{Ledger, Outcome, exit_code};
 pub use proofs::Proofs;

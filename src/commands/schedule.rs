@@ -2,6 +2,7 @@
 
 mod late;
 mod next;
+mod renewed;
 mod runs;
 
 use super::backup::Prepared;
@@ -75,7 +76,8 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
         plan,
         server: &prepared.plan.settings,
     });
-    let mut work = Runs { backups: prepared.backups(console), proofs, console, skipped: 0, word, late };
+    let mut work =
+        Runs { args, renewed: None, backups: prepared.backups(console), proofs, console, skipped: 0, word, late };
     let mut scheduler = Scheduler {
         agenda: agenda(args, jobs, &prepared, console),
         once: args.once,

@@ -17,6 +17,7 @@ use crate::series::Series;
 use crate::upkeep::Upkeep;
 use crate::vault::{Catalog, Vault};
 
+#[derive(Clone, Copy)]
 pub struct Backups<'a> {
     pub ledger: Ledger<'a>,
     pub vault: &'a Vault,

@@ -14,6 +14,7 @@ use crate::vault::{Asker, Server, Vault};
 /// How often a proof begins anew because its backup was removed meanwhile.
 const TRIES: usize = 3;
 
+#[derive(Clone, Copy)]
 pub struct Proofs<'a> {
     pub ledger: Ledger<'a>,
     pub vault: &'a Vault,

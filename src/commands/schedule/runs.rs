@@ -1,8 +1,11 @@
 //! What the scheduler starts: runs, and word of them for whoever asks how backups go.
 
 use super::late::Late;
+use super::renewed::Renewed;
+use crate::cli::ScheduleArgs;
 use crate::console::{Console, bytes};
 use crate::databases::Databases;
+use crate::environment;
 use crate::error::{Fault, Result};
 use crate::jobs::schedule::{Start, Work, Worked};
 use crate::jobs::verify::Finding;
@@ -15,6 +18,9 @@ use jiff::Timestamp;
 use std::sync::mpsc::Sender;
 
 pub struct Runs<'a> {
+    pub args: &'a ScheduleArgs,
+    /// None until a secret has changed since the start.
+    pub renewed: Option<Renewed>,
     pub backups: Backups<'a>,
     /// None where nothing is scheduled for them.
     pub proofs: Option<Proofs<'a>>,
@@ -62,9 +68,11 @@ impl Work for Runs<'_> {
     fn run(&mut self, start: &Start) -> Result<Worked> {
         let begun = Timestamp::now();
         self.word.leave_of(start, begun, self.console, |entry| entry.working = Some(begun));
-        let done = match (start.task, &self.proofs) {
+        self.renew();
+        let done = match (start.task, self.proofs) {
             (Task::Verify, Some(proofs)) => {
                 let console = self.console;
+                let proofs = self.renewed.as_ref().map_or(proofs, |renewed| renewed.proofs(proofs));
                 proofs
                     .newest(&start.databases, start.cause, |outcome| tell(outcome, console))
                     .map(|done| Done::of(start, &done))
@@ -93,9 +101,24 @@ impl Work for Runs<'_> {
 }
 
 impl Runs<'_> {
+    /// Takes in secrets that were changed in their files. With ones that make no sense the run goes as before.
+    fn renew(&mut self) {
+        if !environment::renew() {
+            return;
+        }
+        match Renewed::of(self.args, self.proofs.is_some()) {
+            Ok(renewed) => {
+                self.console.info("a secret was changed in its file, and is used from now on");
+                self.renewed = Some(renewed);
+            }
+            Err(error) => self.console.warn(&format!("a secret was changed in its file, and is not used: {error:#}")),
+        }
+    }
+
     fn backups(&mut self, start: &Start) -> Result<Vec<Outcome<Manifest>>> {
         let console = self.console;
-        let outcomes = self.backups.all(&start.databases, start.cause, |outcome| match &outcome.result {
+        let backups = self.renewed.as_ref().map_or(self.backups, |renewed| renewed.backups(self.backups));
+        let outcomes = backups.all(&start.databases, start.cause, |outcome| match &outcome.result {
             Ok(manifest) => console.info(&line(manifest)),
             Err(error) => console.tell(error),
         })?;
