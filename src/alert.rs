@@ -5,6 +5,7 @@
 
 mod channel;
 mod courier;
+mod cut;
 mod http;
 mod mail;
 mod message;
@@ -12,6 +13,7 @@ mod outage;
 mod outbox;
 mod ping;
 mod smtp;
+mod together;
 mod trust;
 mod webhook;
 
@@ -33,9 +35,10 @@ use crate::record::{Record, State, Task};
 use courier::Courier;
 use jiff::Timestamp;
 use message::Event;
-use outage::{Failing, Outage, Outages, Turn};
+use outage::{Failing, Outage, Outages, Success, Turn};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use together::Reason;
 
 /// After a signal alerts may hold up the end this long; what has not arrived by then is sent with the next run.
 const GRACE: Duration = Duration::from_secs(5);
@@ -82,6 +85,7 @@ pub struct Alerts {
     outbox: Outbox,
     ping: Option<Courier>,
     ping_each: bool,
+    ping_starts: bool,
     people: Vec<Courier>,
     limit: Duration,
 }
@@ -97,6 +101,7 @@ impl Alerts {
             origin: settings.origin.clone(),
             outages: Outages::new(settings.folder.clone()),
             ping_each: settings.ping.as_ref().is_some_and(Ping::is_by_database),
+            ping_starts: settings.ping.as_ref().is_some_and(Ping::hears_of_starts),
             ping: settings.ping.clone().map(|ping| start(Channel::Ping(ping))),
             people: webhook.into_iter().chain(mail).collect(),
             limit: settings.limit,
@@ -109,7 +114,7 @@ impl Alerts {
     pub fn round<'a>(&'a self, monitor: &'a dyn Monitor) -> Round<'a> {
         self.couriers().for_each(|courier| courier.tell(monitor));
         self.people.iter().for_each(Courier::sweep);
-        Round { alerts: self, monitor, begun: false, ended: Vec::new() }
+        Round { alerts: self, monitor, begun: false, ended: Vec::new(), turns: Vec::new() }
     }
 
     /// Tells people of what was seen outside of any run.
@@ -132,17 +137,34 @@ impl Alerts {
     }
 }
 
-/// One round of runs. One that is dropped before `finish` has not succeeded.
+/// A run that changed what people think of a database, of which they have not been told yet.
+struct Turned {
+    record: Record,
+    turn: Turn,
+    outage: Outage,
+    /// Before that run.
+    last_success: Option<Success>,
+}
+
+/// One round of runs. One that is dropped before `finish` has not succeeded. People are told at its end: what befell many databases
+/// for one reason is one message.
 pub struct Round<'a> {
     alerts: &'a Alerts,
     monitor: &'a dyn Monitor,
     begun: bool,
     ended: Vec<Record>,
+    turns: Vec<Turned>,
+}
+
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        self.tell_turns();
+    }
 }
 
 impl Round<'_> {
     pub fn started(&mut self, record: &Record) {
-        if record.task == Task::Backup && (self.alerts.ping_each || !self.begun) {
+        if record.task == Task::Backup && self.alerts.ping_starts && (self.alerts.ping_each || !self.begun) {
             self.ping(Event::Started, std::slice::from_ref(record));
         }
         self.begun = true;
@@ -182,7 +204,7 @@ impl Round<'_> {
         }
     }
 
-    fn tell_people(&self, record: &Record) {
+    fn tell_people(&mut self, record: &Record) {
         self.tell_of(record);
         // Where every database was meant and they could not even be listed, whatever succeeds is the end of that.
         if record.state == State::Done && record.database != EVERY && self.outage(EVERY, record.task).failing.is_some()
@@ -191,17 +213,33 @@ impl Round<'_> {
         }
     }
 
-    fn tell_of(&self, record: &Record) {
-        let Alerts { origin, outages, .. } = self.alerts;
+    fn tell_of(&mut self, record: &Record) {
         let mut outage = self.outage(&record.database, record.task);
-        let last = outage.last_success.clone();
+        let last_success = outage.last_success.clone();
         match outage.turn(record) {
-            Some(Turn::Failed) => self.post(&Message::failed(record, origin, last.as_ref())),
-            Some(Turn::Recovered(failing)) => self.post(&Message::recovered(record, origin, &failing)),
-            None => {}
+            Some(turn) => self.turns.push(Turned { record: record.clone(), turn, outage, last_success }),
+            None => self.remember(&self.alerts.outages, &outage),
         }
+    }
+
+    fn tell_turns(&mut self) {
+        let mut reasons: Vec<(Reason, Vec<(Record, Option<Success>)>)> = Vec::new();
+        let mut recovered = Vec::new();
+        let mut outages = Vec::new();
+        for Turned { record, turn, outage, last_success } in std::mem::take(&mut self.turns) {
+            outages.push(outage);
+            let reason = Reason::of(&record);
+            match (turn, reasons.iter_mut().find(|(known, _)| *known == reason)) {
+                (Turn::Recovered(failing), _) => recovered.push((record, failing)),
+                (Turn::Failed, Some((_, failures))) => failures.push((record, last_success)),
+                (Turn::Failed, None) => reasons.push((reason, vec![(record, last_success)])),
+            }
+        }
+        let origin = &self.alerts.origin;
+        let failed = reasons.iter().filter_map(|(_, failures)| together::failed(failures, origin));
+        failed.chain(together::recovered(&recovered, origin)).for_each(|message| self.post(&message));
         // Only now: who is killed in between hears of it twice rather than never.
-        self.remember(outages, &outage);
+        outages.iter().for_each(|outage| self.remember(&self.alerts.outages, outage));
     }
 
     /// Tells people of what is no failure and needs them all the same, each of it once.
@@ -237,6 +275,10 @@ impl Round<'_> {
 
     fn outage(&self, database: &str, task: Task) -> Outage {
         let Alerts { origin, outages, .. } = self.alerts;
+        let turned = self.turns.iter().rev().map(|turned| &turned.outage);
+        if let Some(outage) = turned.into_iter().find(|outage| outage.database == database && outage.task == task) {
+            return outage.clone();
+        }
         outages.load(database, &origin.server, task).unwrap_or_else(|error| {
             self.monitor.warn(&format!("what is known of earlier failures is lost: {error:#}"));
             Outage::none(database, &origin.server, task)

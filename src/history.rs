@@ -118,6 +118,22 @@ impl History {
         }
     }
 
+    /// Returns the runs whose process is gone and has not ended them, oldest first, and writes down that they failed: nobody is given
+    /// them twice.
+    pub fn lost(&self) -> Result<Vec<Record>> {
+        let mut lost = Vec::new();
+        for run in self.runs()?.iter().rev() {
+            let path = self.path(run);
+            let look = || document::read(&path).ok().filter(is_lost);
+            // Twice, as above.
+            let Some(found) = look().and_then(|_| look()) else { continue };
+            let record = judged(found);
+            document::write(&path, &record).map_err(|why| self.unwritable(&why))?;
+            lost.push(record);
+        }
+        Ok(lost)
+    }
+
     /// The names of all runs, newest first.
     fn runs(&self) -> Result<Vec<String>> {
         let entries = match fs::read_dir(&self.folder) {
@@ -217,6 +233,10 @@ fn is_run(name: &str) -> bool {
     name.len() == 25 && name.chars().enumerate().all(sign)
 }
 
+fn is_lost(found: &Found<Record>) -> bool {
+    found.life == Life::Gone && found.value.state == State::Running
+}
+
 /// Where the file system knows no locks, a run counts as failed until it has ended.
 fn judged(found: Found<Record>) -> Record {
     let Found { value: mut record, life, .. } = found;
@@ -244,6 +264,24 @@ mod tests {
 
     fn record(second: i64) -> Record {
         Record::begun(Cause::Manual, "shop", Timestamp::from_second(1_790_000_000 + second).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_run_that_was_killed_is_found_once_and_no_other_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::of(folder.path());
+        let ended = record(1);
+        history.begin(&ended).unwrap().end(&Record { state: State::Done, ..ended.clone() }).unwrap();
+        let going = history.begin(&record(2)).unwrap();
+        let killed = [record(3), record(4)];
+        killed.iter().for_each(|record| drop(history.begin(record).unwrap()));
+        let lost = history.lost().unwrap();
+        assert!(lost.iter().map(|record| &record.run).eq(killed.iter().map(|record| &record.run)));
+        assert!(lost.iter().all(|record| record.state == State::Failed && record.problem.is_some()));
+        assert_eq!(history.lost().unwrap(), []);
+        assert_eq!(history.find(&lost[0].run).unwrap().as_ref(), Some(&lost[0]));
+        drop(going);
+        assert_eq!(history.lost().unwrap().len(), 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod endless;
+mod heard;
 mod post_office;
 pub mod receiver;
 

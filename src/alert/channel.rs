@@ -17,15 +17,17 @@ pub struct Undelivered {
     pub why: String,
     /// The same again may well succeed.
     pub passing: bool,
+    /// It may have been too long.
+    pub shorter: bool,
 }
 
 impl Undelivered {
     pub fn passing(why: impl Into<String>) -> Undelivered {
-        Undelivered { why: why.into(), passing: true }
+        Undelivered { why: why.into(), passing: true, shorter: false }
     }
 
     pub fn lasting(why: impl Into<String>) -> Undelivered {
-        Undelivered { why: why.into(), passing: false }
+        Undelivered { why: why.into(), passing: false, shorter: false }
     }
 }
 

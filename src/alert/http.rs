@@ -9,6 +9,15 @@ use ureq::http::{Method, Request, StatusCode, Uri};
 use ureq::tls::{TlsConfig, TlsProvider};
 use ureq::{Agent, Error};
 
+/// How receivers refuse what is too long, which most do not say more exactly.
+const TOO_LONG: [StatusCode; 5] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::URI_TOO_LONG,
+    StatusCode::UNPROCESSABLE_ENTITY,
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+];
+
 /// A URL, of which only the host is ever shown.
 #[derive(Debug, Clone)]
 pub struct Address {
@@ -62,7 +71,11 @@ pub fn post(
             Err(Undelivered::lasting(format!("it answered {status}, and an alert is not sent on to another address")))
         }
         // Of the answer's text nothing is shown: many servers quote the address in it.
-        status => Err(Undelivered { why: format!("it answered {status}"), passing: passing(status) }),
+        status => Err(Undelivered {
+            why: format!("it answered {status}"),
+            passing: passing(status),
+            shorter: TOO_LONG.contains(&status),
+        }),
     }
 }
 

@@ -1,11 +1,15 @@
 //! What is told, in words that every channel can send.
 
+use super::cut;
 use super::outage::{Failing, Success};
 use crate::record::{Cause, Record, State, Task};
 use crate::series::Series;
 use crate::shown::word;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// Each text of a message in its short form: less than the title of a card in a chat may have.
+const SHORT: usize = 250;
 
 /// Whose backups these are.
 #[derive(Debug, Clone)]
@@ -126,6 +130,17 @@ impl Message {
         message
     }
 
+    /// Returns the message in so few words that every receiver takes them.
+    pub fn short(&self) -> Message {
+        let cut = |text: &str| cut::middle(text, SHORT).into_owned();
+        let text = match self.error.as_str() {
+            "" => cut(&self.text),
+            error => format!("{}\n{}\npgbk history {}\n", cut(&self.subject), cut(error), self.run),
+        };
+        let (error, hint) = (cut(&self.error), cut(&self.hint));
+        Message { database: cut(&self.database), error, hint, text, ..self.clone() }
+    }
+
     /// A few lines for a monitor; of several databases where one ping stands for all.
     pub fn of_ping(state: Event, records: &[Record], origin: &Origin) -> Option<Message> {
         let mut message = about(state, records.last()?, origin);
@@ -172,7 +187,7 @@ fn doctor(name: &str) -> String {
     }
 }
 
-fn about(state: Event, record: &Record, origin: &Origin) -> Message {
+pub(super) fn about(state: Event, record: &Record, origin: &Origin) -> Message {
     let problem = record.problem.as_ref();
     Message {
         state,
@@ -189,7 +204,7 @@ fn about(state: Event, record: &Record, origin: &Origin) -> Message {
     }
 }
 
-fn run(record: &Record) -> String {
+pub(super) fn run(record: &Record) -> String {
     let cause = match record.cause {
         Cause::Schedule => "by schedule",
         Cause::CatchUp => "making up for a missed one",
@@ -217,7 +232,7 @@ fn ending(record: &Record) -> String {
 }
 
 /// Names in one column, values in another; what is empty is left out, and more lines of a value stay in their column.
-fn table(facts: &[(&str, String)]) -> String {
+pub(super) fn table(facts: &[(&str, String)]) -> String {
     let mut text = String::new();
     for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
         let mut name = *name;

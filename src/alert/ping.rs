@@ -1,11 +1,15 @@
 //! A monitor that wants to hear of every run, and misses those that do not come: `URL/start`, `URL`, `URL/fail`.
 
 use super::channel::Undelivered;
+use super::cut;
 use super::http::{self, Address};
 use super::message::{Event, Message};
 use super::trust::Trust;
 use crate::manifest;
 use std::time::Duration;
+
+/// What goes into a query, encoded, must not make the address too long.
+const LONGEST_SAID: usize = 250;
 
 /// In the URL it stands for the database's name: then each has a monitor of its own.
 const DATABASE: &str = "{database}";
@@ -25,6 +29,11 @@ impl Ping {
         self.address.url().contains(DATABASE)
     }
 
+    /// Whether it wants to hear that a run begins. Uptime Kuma knows up and down only.
+    pub fn hears_of_starts(&self) -> bool {
+        !is_kuma(self.address.url())
+    }
+
     pub fn send(&self, message: &Message, limit: Duration) -> Result<(), Undelivered> {
         let url = url(self.address.url(), message);
         http::post(&url, "text/plain; charset=utf-8", message.text.clone(), &self.trust, limit)
@@ -33,6 +42,31 @@ impl Ping {
     pub fn reach(&self, limit: Duration) -> Result<(), Undelivered> {
         http::reach(&self.address, &self.trust, limit)
     }
+}
+
+/// Returns whether this is the address of a push monitor of Uptime Kuma: `…/api/push/TOKEN`.
+fn is_kuma(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    path.rsplit_once('/').is_some_and(|(before, token)| before.ends_with("/api/push") && !token.is_empty())
+}
+
+/// What the run came to is in the query, in the place of what a copied address says there.
+fn kuma(base: &str, message: &Message) -> String {
+    let (path, query) = base.split_once('?').unwrap_or((base, ""));
+    let (status, said) = match message.state {
+        Event::Failed => ("down", message.text.trim()),
+        _ => ("up", "OK"),
+    };
+    let own = ["status", "msg"];
+    let others = query.split('&').filter(|pair| !pair.is_empty());
+    let others = others.filter(|pair| !own.contains(&pair.split('=').next().unwrap_or_default()));
+    let said = manifest::encode(&cut::middle(said, LONGEST_SAID));
+    let mut url = format!("{path}?status={status}&msg={said}");
+    for pair in others {
+        url.push('&');
+        url.push_str(pair);
+    }
+    url
 }
 
 /// What the run came to goes to the end of the path, before a query.
@@ -44,7 +78,11 @@ fn url(base: &str, message: &Message) -> String {
         // Noted by the monitor, without a change of what it thinks of the backups.
         Event::Notice | Event::Test => "/log",
     };
+    let kuma_like = is_kuma(base);
     let base = base.replace(DATABASE, &manifest::encode(&message.database));
+    if kuma_like {
+        return kuma(&base, message);
+    }
     match base.split_once('?') {
         Some((path, query)) => format!("{}{end}?{query}", path.trim_end_matches('/')),
         None => format!("{}{end}", base.trim_end_matches('/')),
@@ -63,6 +101,31 @@ mod tests {
         assert_eq!(say("https://hc.example/ab-cd", Event::Started), "https://hc.example/ab-cd/start");
         assert_eq!(say("https://hc.example/ab-cd/", Event::Done), "https://hc.example/ab-cd");
         assert_eq!(say("https://hc.example/ab-cd?create=1", Event::Failed), "https://hc.example/ab-cd/fail?create=1");
+    }
+
+    #[test]
+    fn a_push_monitor_hears_up_and_down_in_the_query() {
+        let say = |base, event, state| url(base, &Message::of_ping(event, &[record(1, state)], &origin()).unwrap());
+        for base in [
+            "https://kuma.example/api/push/TOKEN",
+            "https://kuma.example/api/push/TOKEN/",
+            "https://kuma.example/api/push/TOKEN?status=up&msg=OK&ping=",
+            "https://example/below/api/push/TOKEN?ping=&msg=OK&status=up",
+        ] {
+            let (path, query) = base.split_once('?').unwrap_or((base, ""));
+            let rest = if query.is_empty() { "" } else { "&ping=" };
+            let done = say(base, Event::Done, State::Done);
+            assert_eq!(done, format!("{path}?status=up&msg=OK{rest}"));
+            let failed = say(base, Event::Failed, State::Failed);
+            assert!(failed.starts_with(&format!("{path}?status=down&msg=shop%3A%20failed%3A%20")), "{failed}");
+            assert!(failed.ends_with(rest) && !failed.contains([' ', '\n', '#']), "{failed}");
+            assert!(is_kuma(base));
+        }
+        for other in
+            ["https://hc.example/ab-cd", "https://x/api/push", "https://x/api/push/", "https://x/?a=/api/push/T"]
+        {
+            assert!(!is_kuma(other), "{other}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A conversation with a mail server, which comes to an end whatever the server does: in time, and in how much it may say.
 
 mod failure;
+mod hello;
 mod line;
 
 pub(super) use failure::Failure;
@@ -12,7 +13,6 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::Noop;
-use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
 use line::{Line, Sealed};
 use std::io::{self, ErrorKind};
@@ -66,7 +66,7 @@ impl Server {
     ) -> Result<(), Failure> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let outcome = runtime.block_on(async {
-            let mut connection = self.open(&ClientId::Domain(own.to_owned()), Instant::now() + limit).await?;
+            let mut connection = self.open(own, Instant::now() + limit).await?;
             let answer = ask(&mut connection).await;
             // Nothing depends on what is said to a goodbye: a mail that was accepted is not sent again for it.
             connection.abort().await;
@@ -77,8 +77,10 @@ impl Server {
         outcome
     }
 
-    async fn open(&self, own: &ClientId, end: Instant) -> Result<AsyncSmtpConnection, Failure> {
-        let line = Line::new(self.dial(end).await?, end);
+    async fn open(&self, own: &str, end: Instant) -> Result<AsyncSmtpConnection, Failure> {
+        let stream = self.dial(end).await?;
+        let own = &hello::hello(own, stream.local_addr().ok().map(|address| address.ip()));
+        let line = Line::new(stream, end);
         let stream: Box<dyn AsyncTokioStream> = match self.security {
             Security::Tls => Box::new(Sealed::open(&self.trust.for_tls()?, &self.host, line).await?),
             Security::StartTls | Security::None => Box::new(line),

@@ -1,6 +1,7 @@
 //! A JSON document to a URL, in the receiver's form where it has one.
 
 use super::channel::Undelivered;
+use super::cut;
 use super::http::{self, Address};
 use super::message::Message;
 use super::trust::Trust;
@@ -9,6 +10,9 @@ use crate::secret::Secret;
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
+
+/// The longest text of a template, once filled: Discord takes 2,000 characters, and others take more.
+const LONGEST: usize = 1900;
 
 #[derive(Debug, Clone)]
 pub struct Webhook {
@@ -65,7 +69,7 @@ impl Template {
     fn fill(&self, message: &Message) -> Value {
         let members = members(message);
         let mut document = self.0.clone();
-        each_text(&mut document, &mut |text| *text = filled(text, &members));
+        each_text(&mut document, &mut |text| *text = fitted(text, &members));
         document
     }
 }
@@ -89,6 +93,12 @@ fn each_text(value: &mut Value, change: &mut dyn FnMut(&mut String)) {
         Value::Object(members) => members.values_mut().for_each(|value| each_text(value, change)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// What the template itself says is left as it is.
+fn fitted(text: &str, members: &Value) -> String {
+    let filled = filled(text, members);
+    if filled == text { filled } else { cut::middle(&filled, LONGEST).into_owned() }
 }
 
 /// In one pass: braces in what is put in mean nothing.

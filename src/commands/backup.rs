@@ -100,7 +100,9 @@ impl<'a> Prepared<'a> {
         let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
         let watch = history.clone().map(|history| Watch { history, policy: upkeep.policy() });
         let alerts = Alerts::open(&config::alerts(&args.alerts, &args.state, plan.settings.describe())?);
-        Ok(Prepared { args, vault, plan, beside: config::beside(args)?, upkeep, alerts, history, watch })
+        let prepared = Prepared { args, vault, plan, beside: config::beside(args)?, upkeep, alerts, history, watch };
+        prepared.ledger(console).tell_of_lost();
+        Ok(prepared)
     }
 
     pub fn backups<'b>(&'b self, monitor: &'b dyn Monitor) -> Backups<'b> {

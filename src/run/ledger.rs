@@ -5,7 +5,7 @@ use crate::databases::Databases;
 use crate::error::{self, Kind, Result};
 use crate::history::History;
 use crate::interrupt;
-use crate::monitor::{Monitor, Noting};
+use crate::monitor::{Monitor, Noting, Silent};
 use crate::record::{Cause, Problem, Record, State, Task};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -57,6 +57,28 @@ impl Ledger<'_> {
         round.announce(&record, &announced);
         round.ended(&record);
         Ok(Outcome { record, result })
+    }
+
+    /// Tells people and monitors of runs whose process was killed, as of any that failed: it could not do so itself. What was followed by
+    /// another run of the same database was told with that.
+    pub fn tell_of_lost(&self) {
+        let Some(history) = self.history else { return };
+        let lost = history.lost().inspect_err(|error| self.monitor.warn(&format!("{error:#}"))).unwrap_or_default();
+        if lost.is_empty() {
+            return;
+        }
+        let records = history.records(&Silent).unwrap_or_default();
+        let mut round = self.alerts.round(self.monitor);
+        for record in &lost {
+            let over = |other: &&Record| matches!(other.state, State::Done | State::Failed);
+            let same = |other: &&Record| (other.task, &other.database) == (record.task, &record.database);
+            if !records.iter().filter(over).filter(same).any(|other| other.started > record.started) {
+                let (noun, name) = (record.task.noun(), &record.database);
+                self.monitor.warn(&format!("the {noun} of {name} before, {}, ended without a word", record.run));
+                round.ended(record);
+            }
+        }
+        round.finish();
     }
 
     fn conclude(&self, record: &mut Record, error: Option<&anyhow::Error>) {
@@ -154,7 +176,6 @@ fn problem(error: &anyhow::Error) -> Problem {
 mod tests {
     use super::*;
     use crate::alert::{Origin, Settings};
-    use crate::monitor::Silent;
     use std::path::PathBuf;
 
     #[test]

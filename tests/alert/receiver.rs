@@ -30,6 +30,8 @@ pub enum Answer {
     /// Takes the request and says nothing for as long as the test lives.
     Hang,
     HangUp,
+    /// Takes no document with a text of more characters.
+    UpTo(usize),
 }
 
 #[derive(Default)]
@@ -112,6 +114,15 @@ impl Receiver {
     }
 }
 
+fn longest(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.encode_utf16().count(),
+        Value::Array(values) => values.iter().map(longest).max().unwrap_or(0),
+        Value::Object(members) => members.values().map(longest).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fn serve(stream: Box<dyn Stream>, shared: &Mutex<Shared>) -> Option<()> {
     let mut stream = BufReader::new(stream);
     let mut head = String::new();
@@ -131,7 +142,14 @@ fn serve(stream: Box<dyn Stream>, shared: &Mutex<Shared>) -> Option<()> {
     let mut now = shared.lock().unwrap();
     now.heard.push(heard);
     let answer = now.answers.pop_front().or(now.usual).unwrap_or(Answer::Status(200));
+    let longest =
+        now.heard.last().map_or(0, |heard| serde_json::from_str(&heard.body).map_or(0, |value| longest(&value)));
+    let answer = match answer {
+        Answer::UpTo(limit) => Answer::Status(if longest > limit { 400 } else { 204 }),
+        other => other,
+    };
     match answer {
+        Answer::UpTo(_) => None,
         Answer::Status(status) => {
             drop(now);
             let answer = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");

@@ -34,13 +34,18 @@ impl Failure {
         }
         match self {
             Failure::Answer(error) if error.is_permanent() || error.is_client() => {
-                Undelivered::lasting(word(&error.to_string()))
+                Undelivered { shorter: is_too_long(error), ..Undelivered::lasting(word(&error.to_string())) }
             }
             Failure::Answer(error) => Undelivered::passing(word(&error.to_string())),
             Failure::Line(error) => Undelivered::passing(error.to_string()),
             Failure::Tls(error) => Undelivered::passing(format!("TLS: {error}")),
         }
     }
+}
+
+/// Returns whether the server says that the mail is too large, for a mailbox or for itself.
+fn is_too_long(error: &smtp::Error) -> bool {
+    error.status().is_some_and(|code| ["552", "523"].contains(&code.to_string().as_str()))
 }
 
 /// Returns what has become of the line, however deep below an error it lies; None: nothing.
