@@ -1,7 +1,11 @@
 //! The only printer. Results go to stdout; progress, logs, prompts and errors to stderr.
 
+mod log;
+mod reader;
+
 use crate::cli::{LogArgs, LogFormat, LogLevel};
 use crate::error::{self, Fault};
+use crate::interrupt;
 use crate::monitor::Monitor;
 use crate::shown::{self, Lines};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
@@ -61,7 +65,7 @@ impl Console {
 
     /// For the person at the terminal, whatever the log level.
     pub fn say(&self, text: &Lines) {
-        eprint(text.as_str().trim_end_matches('\n'));
+        self.log(text.as_str().trim_end_matches('\n'));
     }
 
     fn document(&self, document: &impl Serialize) -> error::Result<()> {
@@ -86,14 +90,14 @@ impl Console {
         let hints = error::hints(failure);
         match self.format {
             LogFormat::Text => {
-                eprint(&format!("error: {}", shown::message(&message)));
+                self.log(&format!("error: {}", shown::message(&message)));
                 for hint in &hints {
-                    eprint(&format!("hint: {}", shown::message(hint)));
+                    self.log(&format!("hint: {}", shown::message(hint)));
                 }
             }
             LogFormat::Json => {
                 let line = json!({"time": now(), "level": "error", "message": message, "hints": hints});
-                eprint(&shown::json(&line.to_string()));
+                self.log(&shown::json(&line.to_string()));
             }
         }
     }
@@ -102,21 +106,29 @@ impl Console {
         if level > self.level {
             return;
         }
+        let text = self.formed(level, message);
+        match self.lock().as_ref().and_then(|step| step.bar.clone()) {
+            Some(bar) => bar.suspend(|| self.log(&text)),
+            None => self.log(&text),
+        }
+    }
+
+    fn formed(&self, level: LogLevel, message: &str) -> String {
         let name = match level {
             LogLevel::Error => "error",
             LogLevel::Warn => "warning",
             LogLevel::Info => "info",
             LogLevel::Debug => "debug",
         };
-        let text = match (self.format, level) {
+        match (self.format, level) {
             (LogFormat::Json, _) => shown::json(&json!({"time": now(), "level": name, "message": message}).to_string()),
             (LogFormat::Text, LogLevel::Info) => shown::message(message),
             (LogFormat::Text, _) => format!("{name}: {}", shown::message(message)),
-        };
-        match self.lock().as_ref().and_then(|step| step.bar.clone()) {
-            Some(bar) => bar.suspend(|| eprint(&text)),
-            None => eprint(&text),
         }
+    }
+
+    fn log(&self, line: &str) {
+        log::line(line, |count| self.formed(LogLevel::Warn, &left_out(count)));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Step>> {
@@ -238,19 +250,19 @@ fn now() -> String {
 
 /// Tells of a panic as of everything else: what it quotes may be anybody's text.
 pub fn tell_of_panics() {
-    std::panic::set_hook(Box::new(|panic| eprint(&shown::message(&panic.to_string()))));
+    std::panic::set_hook(Box::new(|panic| log::line(&shown::message(&panic.to_string()), left_out)));
 }
 
-/// A closed stderr is no reason to stop a backup.
-fn eprint(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+fn left_out(count: u64) -> String {
+    format!("{count} lines were left out here, as nobody read the log")
 }
 
-/// A reader that has seen enough (`pgbk list | head`) is no error.
+/// A reader that has seen enough (`pgbk list | head`) is no error. One that is slow is waited for, but not beyond a signal.
 fn write_stdout(bytes: &[u8]) -> error::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+    let written = io::stdout().flush().and_then(|()| reader::write(io::stdout(), bytes, || interrupt::raised().is_none()));
+    match (written, interrupt::raised()) {
+        (Ok(count), Some(signal)) if count < bytes.len() => Err(interrupt::fault(signal).into()),
+        (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }
@@ -309,7 +321,7 @@ fn asked(error: dialoguer::Error) -> anyhow::Error {
     let _ = dialoguer::console::Term::stderr().show_cursor();
     let dialoguer::Error::IO(error) = error;
     match error.kind() {
-        io::ErrorKind::Interrupted => crate::interrupt::fault(signal_hook::consts::SIGINT).into(),
+        io::ErrorKind::Interrupted => interrupt::fault(signal_hook::consts::SIGINT).into(),
         _ => anyhow::Error::from(error).context("ask on the terminal"),
     }
 }

@@ -2,6 +2,7 @@
 
 mod container;
 mod once;
+mod unread;
 
 use crate::support::cluster::{Cluster, PATIENCE, cluster};
 use crate::support::fake::Fake;

@@ -4,6 +4,7 @@ mod late;
 mod next;
 mod renewed;
 mod runs;
+mod watch;
 
 use super::backup::Prepared;
 use crate::cli::ScheduleArgs;
@@ -30,13 +31,8 @@ use jiff::{SignedDuration, Timestamp};
 use late::Late;
 use runs::{Runs, Word};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-/// How long a run may take to stop after a signal: docker kills after 10 s.
-const STOPPING: Duration = Duration::from_secs(6);
-/// How long a run may take to stop after its time limit.
-const OVERDUE: Duration = Duration::from_secs(60);
+use std::sync::atomic::AtomicBool;
+use watch::Guard;
 
 pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     let timetable = config::timetable(args)?;
@@ -86,11 +82,12 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
         wait: &interrupt::wait,
         monitor: console,
     };
+    watch::end_what_hangs();
     let over = AtomicBool::new(false);
     let end = std::thread::scope(|scope| {
         // However this ends, the watch ends with it: it would be waited for.
         let _guard = Guard(&over);
-        scope.spawn(|| watch(&over, lookout, console));
+        scope.spawn(|| watch::tell(&over, lookout, console));
         let end = scheduler.run(&mut work);
         prepared.alerts.close(console);
         end
@@ -176,31 +173,4 @@ fn jobs(task: Task, timetable: &Timetable, default: &Databases, beside: &[Series
         }),
     };
     timetable.entries.iter().map(job).collect()
-}
-
-struct Guard<'a>(&'a AtomicBool);
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Ends the process where the ordinary way out hangs: on a server or store that does not answer. Tells what the lookout says.
-fn watch(over: &AtomicBool, lookout: Option<Lookout>, console: &Console) {
-    let mut asked: Option<std::time::Instant> = None;
-    while !over.load(Ordering::Relaxed) {
-        if let Some(lookout) = &lookout {
-            lookout.tell(console);
-        }
-        if interrupt::raised().is_some() && asked.get_or_insert_with(std::time::Instant::now).elapsed() > STOPPING {
-            console.warn("the run does not stop, and is ended with the scheduler");
-            interrupt::insist();
-        }
-        if interrupt::overdue().is_some_and(|overdue| overdue > OVERDUE) {
-            console.warn("the run does not stop at its RUN_TIMEOUT, and is ended with the scheduler");
-            interrupt::insist();
-        }
-        std::thread::sleep(interrupt::TICK);
-    }
 }
