@@ -9,6 +9,7 @@ mod listings;
 mod lost;
 pub mod objects;
 mod reach;
+mod spelt;
 mod trouble;
 
 use crate::support::s3::{Server, moto, radosgw, seaweedfs};

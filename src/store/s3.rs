@@ -21,6 +21,7 @@ mod parts;
 mod patience;
 mod resolver;
 mod sent;
+mod spelling;
 mod sum;
 mod tries;
 mod upload;

@@ -1,9 +1,9 @@
 //! What people and monitors hear, of many databases, through strict receivers, and of runs that could not speak for themselves.
 
 use super::receiver::{Answer, Receiver};
-use super::support::cluster::cluster;
-use super::support::pgbk::Pgbk;
-use super::support::process::{free_ports, until};
+use crate::support::cluster::cluster;
+use crate::support::pgbk::Pgbk;
+use crate::support::process::{free_ports, until};
 use super::{Scene, TOKEN, checked, holding, is_quiet};
 use rustix::process::Signal;
 use std::time::Duration;

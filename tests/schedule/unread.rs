@@ -1,8 +1,8 @@
 //! Logs that nobody reads any more: a collector that hangs, Docker's blocking log driver.
 
-use super::support::cluster::PATIENCE;
-use super::support::process::until;
-use super::support::scheduler::Place;
+use crate::support::cluster::PATIENCE;
+use crate::support::process::until;
+use crate::support::scheduler::Place;
 use super::{Fake, Pgbk, database, with};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;

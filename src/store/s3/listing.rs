@@ -1,46 +1,95 @@
 //! What is in the bucket, page by page.
 
-use super::fault::Answer;
+use super::fault::{Answer, status};
 use super::host::Host;
 use super::object::timestamp;
 use super::pages::Pages;
+use super::spelling::{Seen, Spelling};
 use crate::error::{Fault, Kind, Result};
 use crate::store::{Listed, Unfinished};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output as Page};
+use aws_sdk_s3::operation::list_objects::ListObjectsError;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
+use aws_sdk_s3::types::Object;
+
+/// One page of objects, in whichever version of the listing.
+struct Page {
+    objects: Vec<Object>,
+    encoding: Option<String>,
+    goes_on: bool,
+    /// In version 2, where a next page is.
+    token: Option<String>,
+}
+
+/// Where a page begins.
+#[derive(Clone, PartialEq)]
+enum From {
+    Start,
+    Token(String),
+    /// Version 1, which some hosts have only: behind this key.
+    Key(String),
+}
 
 pub(super) fn objects(host: &Host, prefix: &str) -> Result<Vec<Listed>> {
     let mut found = Vec::new();
-    let mut next: Option<String> = None;
+    let mut from = From::Start;
     let mut pages = Pages::new(&host.name, "list the objects", prefix);
+    let full = host.full(prefix);
     loop {
-        let page = objects_page(host, prefix, next.as_deref())?.map_err(|error| refusal(host, pages.doing(), error))?;
-        pages.count(page.contents().iter().map(|object| (object.key(), None)))?;
-        for object in page.contents() {
-            let Some(key) = object.key().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix)) else {
-                continue;
-            };
-            // Some hosts and consoles show a folder as an empty object of that name.
-            if key.ends_with('/') || key.is_empty() {
-                continue;
-            }
-            found.push(Listed {
-                key: key.to_owned(),
-                bytes: object.size().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
-                modified: object.last_modified().and_then(timestamp),
-            });
-        }
-        let token = page.next_continuation_token;
-        if page.is_truncated != Some(true) {
+        let page = page(host, &full, &from, pages.doing())?;
+        pages.count(page.objects.iter().map(|object| (object.key(), None)))?;
+        let keys: Vec<&str> = page.objects.iter().filter_map(Object::key).collect();
+        let spelling = spelling(host, page.encoding.as_deref(), &keys, prefix)?;
+        found.extend(page.objects.iter().filter_map(|object| listed(host, object, spelling, prefix)));
+        if !page.goes_on {
             break;
         }
-        if token.is_none() || token == next {
-            return Err(pages.endless().into());
-        }
-        next = token;
+        let last = keys.last().and_then(|key| spelling.read(key));
+        let next = page.token.map(From::Token).or(last.map(|key| From::Key(key.into_owned())));
+        from = next.filter(|next| *next != from).ok_or_else(|| pages.endless())?;
     }
     found.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(found)
+}
+
+/// Returns None for what is not below the prefix, and for what some hosts and consoles show a folder as: an empty object of that name.
+fn listed(host: &Host, object: &Object, spelling: Spelling, prefix: &str) -> Option<Listed> {
+    let full = spelling.read(object.key()?)?;
+    let key = host.key(&full).filter(|key| key.starts_with(prefix) && !key.ends_with('/') && !key.is_empty())?;
+    Some(Listed {
+        key: key.to_owned(),
+        bytes: object.size().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+        modified: object.last_modified().and_then(timestamp),
+    })
+}
+
+/// Returns how the keys of a page are spelt. Where they do not say, the host is asked for one of them.
+pub(super) fn spelling(host: &Host, declared: Option<&str>, keys: &[&str], prefix: &str) -> Result<Spelling> {
+    let key = match Spelling::seen(declared, keys, &host.full(prefix)) {
+        Seen::It(spelling) => return Ok(spelling),
+        Seen::Either(key) => key,
+    };
+    let found = page(host, key, &From::Start, "list the objects")?.objects;
+    Ok(if found.is_empty() { Spelling::Percent } else { Spelling::AsIs })
+}
+
+/// Asks for one page of what begins with the full prefix. A host that does not know version 2 of the listing, or does not say in it where it goes on, is asked by version 1.
+fn page(host: &Host, full: &str, from: &From, doing: &str) -> Result<Page> {
+    let token = match from {
+        From::Key(key) => return first_version(host, full, Some(key))?.map_err(|error| host.fault(doing, error).into()),
+        From::Start => None,
+        From::Token(token) => Some(token.as_str()),
+    };
+    let error = match second_version(host, full, token)? {
+        Ok(page) => return Ok(page),
+        Err(error) => error,
+    };
+    let is_unknown = *from == From::Start && status(&error).is_some_and(|status| [400, 405, 501].contains(&status));
+    let refusal = refusal(host, doing, error);
+    if is_unknown && refusal.kind() == Kind::Failed {
+        return first_version(host, full, None)?.map_err(|_| refusal.into());
+    }
+    Err(refusal.into())
 }
 
 /// A host that takes a listing for an object that is not there has none: who asks for one may not have it, as where the right is missing.
@@ -54,20 +103,39 @@ fn refusal(host: &Host, doing: &str, error: SdkError<ListObjectsV2Error>) -> Fau
         .hint("the host has no listing at this address: check S3_HOST_BASE, S3_ADDRESSING and S3_BUCKET")
 }
 
-/// Asks for one page. This is what most commands begin with, and so where a host says that it wants the bucket before its name.
-fn objects_page(host: &Host, prefix: &str, next: Option<&str>) -> Result<Answer<Page, ListObjectsV2Error>> {
+/// This is what most commands begin with, and so where a host says that it wants the bucket before its name.
+fn second_version(host: &Host, full: &str, token: Option<&str>) -> Result<Answer<Page, ListObjectsV2Error>> {
     loop {
         let request = host
             .client()
             .list_objects_v2()
             .bucket(host.bucket())
-            .prefix(host.full(prefix))
-            .set_continuation_token(next.map(str::to_owned));
+            .prefix(full)
+            .set_continuation_token(token.map(str::to_owned));
         match host.wait(request.send())? {
             Err(error) if host.turn(error.code()) => {}
-            answer => return Ok(answer),
+            answer => {
+                return Ok(answer.map(|answer| Page {
+                    encoding: answer.encoding_type.map(|encoding| encoding.as_str().to_owned()),
+                    goes_on: answer.is_truncated == Some(true),
+                    token: answer.next_continuation_token,
+                    objects: answer.contents.unwrap_or_default(),
+                }));
+            }
         }
     }
+}
+
+fn first_version(host: &Host, full: &str, after: Option<&str>) -> Result<Answer<Page, ListObjectsError>> {
+    let request =
+        host.client().list_objects().bucket(host.bucket()).prefix(full).set_marker(after.map(str::to_owned));
+    let answer = host.wait(request.send())?;
+    Ok(answer.map(|answer| Page {
+        encoding: answer.encoding_type.map(|encoding| encoding.as_str().to_owned()),
+        goes_on: answer.is_truncated == Some(true),
+        token: None,
+        objects: answer.contents.unwrap_or_default(),
+    }))
 }
 
 pub(super) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinished>> {
@@ -84,8 +152,16 @@ pub(super) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinish
             .set_upload_id_marker(next.1.clone());
         let page = request.send().await.map_err(|error| host.fault(pages.doing(), error))?;
         pages.count(page.uploads().iter().map(|upload| (upload.key(), upload.upload_id())))?;
+        let keys: Vec<&str> = page.uploads().iter().filter_map(|upload| upload.key()).collect();
+        let encoding = page.encoding_type().map(|encoding| encoding.as_str());
+        let spelling = match Spelling::seen(encoding, &keys, &host.full(prefix)) {
+            Seen::It(spelling) => spelling,
+            // An upload has no key yet that could be asked for.
+            Seen::Either(_) => Spelling::AsIs,
+        };
         for upload in page.uploads() {
-            let key = upload.key().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix));
+            let full = upload.key().and_then(|key| spelling.read(key));
+            let key = full.as_deref().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix));
             let (Some(key), Some(id)) = (key, upload.upload_id()) else { continue };
             found.push(Unfinished {
                 key: key.to_owned(),
@@ -93,7 +169,8 @@ pub(super) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinish
                 started: upload.initiated().and_then(timestamp),
             });
         }
-        let marker = (page.next_key_marker, page.next_upload_id_marker);
+        let at = page.next_key_marker().and_then(|key| spelling.read(key)).map(|key| key.into_owned());
+        let marker = (at, page.next_upload_id_marker);
         if page.is_truncated != Some(true) {
             break;
         }

@@ -2,6 +2,7 @@
 
 use super::fault::status;
 use super::host::Host;
+use super::listing::spelling;
 use super::object::{real_version, timestamp};
 use super::pages::Pages;
 use crate::error::{Kind, Result};
@@ -48,8 +49,11 @@ pub(super) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
         let page = host.wait(request.send())?.map_err(|error| host.fault(pages.doing(), error))?;
         let marks = page.delete_markers().iter().map(|mark| (mark.key(), mark.version_id()));
         pages.count(page.versions().iter().map(|version| (version.key(), version.version_id())).chain(marks))?;
+        let keys: Vec<&str> = page.versions().iter().filter_map(|version| version.key()).collect();
+        let spelling = spelling(host, page.encoding_type().map(|encoding| encoding.as_str()), &keys, prefix)?;
         for version in page.versions() {
-            let key = version.key().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix));
+            let full = version.key().and_then(|key| spelling.read(key));
+            let key = full.as_deref().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix));
             let (Some(key), Some(id)) = (key, version.version_id().and_then(real_version)) else { continue };
             found.push(Version {
                 key: key.to_owned(),
@@ -58,7 +62,8 @@ pub(super) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
                 modified: version.last_modified().and_then(timestamp),
             });
         }
-        let marker = (page.next_key_marker, page.next_version_id_marker);
+        let at = page.next_key_marker().and_then(|key| spelling.read(key)).map(|key| key.into_owned());
+        let marker = (at, page.next_version_id_marker);
         if page.is_truncated != Some(true) {
             return Ok(found);
         }
