@@ -4,11 +4,13 @@
 //! file and before the folder is flushed to disk. Files are 0600 and folders 0700; symbolic links below the root are not
 //! followed, so that nobody who can write one of the folders can lead a backup elsewhere.
 
+mod case;
 mod folder;
 mod partial;
 
 use super::{Creation, Info, Listed, Object, Store, Unfinished, Upload, Vouches};
 use crate::error::{Fault, Kind, Result, kind};
+use case::Case;
 use folder::{Folder, create_root_whole};
 use jiff::Timestamp;
 use partial::Partial;
@@ -35,6 +37,7 @@ const DOCUMENT: &str = ".meta";
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
+    case: Case,
 }
 
 impl Directory {
@@ -47,7 +50,7 @@ impl Directory {
                 Err(Fault::usage(format!("\"{}\" is not a directory", root.display())).into())
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cause("open", &root, error).into()),
-            _ => Ok(Directory { root }),
+            _ => Ok(Directory { root, case: Case::default() }),
         }
     }
 
@@ -66,7 +69,7 @@ impl Directory {
             let text = format!("the folder \"{}\" of STORE_DIR does not exist", missing.display());
             return Err(Fault::failed(text).hint(NOT_MOUNTED).into());
         }
-        let (folder, made) = Folder::create(&self.root, parent(key)).map_err(|error| cause("create", &path, error))?;
+        let (folder, made) = Folder::create(&self.root, parent(key), &self.case).map_err(|error| cause("create", &path, error))?;
         if folder.stat(name(key)).map_err(|error| cause("create", &path, error))?.is_some() {
             return Err(taken(&path).into());
         }
@@ -79,7 +82,7 @@ impl Directory {
 
     /// The folder of a key, unless it does not exist.
     fn folder(&self, key: &str) -> Result<Option<Folder>> {
-        Folder::open(&self.root, parent(key))
+        Folder::open(&self.root, parent(key), &self.case)
             .map_err(|error| cause("open the folder of", &self.path(key), error).into())
     }
 }
@@ -187,7 +190,7 @@ impl Directory {
         let mut folders = vec![parent(prefix).to_owned()];
         while let Some(at) = folders.pop() {
             let read = |error| cause("list", &self.path(&at), error);
-            let Some(folder) = Folder::open(&self.root, &at).map_err(read)? else { continue };
+            let Some(folder) = Folder::open(&self.root, &at, &self.case).map_err(read)? else { continue };
             for (name, stat) in folder.entries().map_err(read)? {
                 let key = if at.is_empty() { name } else { format!("{at}/{name}") };
                 if stands_for_document(&key, &stat) {
@@ -299,6 +302,9 @@ fn cause(doing: &str, path: &Path, error: io::Error) -> Fault {
         io::ErrorKind::PermissionDenied => Fault::new(Kind::Denied, message)
             .hint(format!("let the user that runs pgbk (uid {}) write there", rustix::process::getuid().as_raw())),
         io::ErrorKind::NotFound => Fault::not_found(message),
+        io::ErrorKind::NotADirectory => Fault::failed(message).hint(
+            "a link or a file is in the way; links below STORE_DIR are not followed: move the folder there, or set STORE_DIR to where the link leads",
+        ),
         _ => Fault::failed(message),
     }
 }

@@ -1,8 +1,10 @@
 //! A folder held open, so that what happens in it cannot be led astray by a swapped name.
 
 use super::FILE_MODE;
-use rustix::fs::{self, AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, Stat};
+use super::case::{self, Case};
+use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -15,10 +17,10 @@ pub(super) struct Folder(OwnedFd);
 
 impl Folder {
     /// The folder `below` the root; None when one on the way does not exist.
-    pub fn open(root: &Path, below: &str) -> io::Result<Option<Folder>> {
+    pub fn open(root: &Path, below: &str, case: &Case) -> io::Result<Option<Folder>> {
         let steps = below.split('/').filter(|name| !name.is_empty());
         let found = fs::openat(CWD, root, FLAGS, Mode::empty())
-            .and_then(|root| steps.into_iter().try_fold(root, |at, name| step(&at, name)));
+            .and_then(|root| steps.into_iter().try_fold(root, |at, name| step(&at, name, case)));
         match found {
             Ok(folder) => Ok(Some(Folder(folder))),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
@@ -28,21 +30,15 @@ impl Folder {
 
     /// The folder `below` the root, made where it is missing, and what was made. `NotFound` when what the root is in is missing: of a
     /// share that is not mounted nothing is to be made on the local disk.
-    pub fn create(root: &Path, below: &str) -> io::Result<(Folder, Made)> {
+    pub fn create(root: &Path, below: &str, case: &Case) -> io::Result<(Folder, Made)> {
         create_root(root)?;
         let mut made = Made(Vec::new());
         let mut at = fs::openat(CWD, root, FLAGS, Mode::empty())?;
         for name in below.split('/').filter(|name| !name.is_empty()) {
-            match fs::mkdirat(&at, name, Mode::RWXU) {
-                Ok(()) => {
-                    // A folder that is lost in a power cut takes the object in it along.
-                    flush(&at)?;
-                    made.0.push((at.try_clone()?, name.to_owned()));
-                }
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
-            }
-            at = step(&at, name)?;
+            at = match step(&at, name, case) {
+                Err(Errno::NOENT) => made.make(&at, name, case)?,
+                found => found?,
+            };
         }
         Ok((Folder(at), made))
     }
@@ -64,7 +60,7 @@ impl Folder {
         }
     }
 
-    /// Everything in it whose name is UTF-8, as every key is.
+    /// Everything in it whose name is UTF-8, as every key is. A folder has the name that it stands for.
     pub fn entries(&self) -> io::Result<Vec<(String, Stat)>> {
         let mut found = Vec::new();
         for entry in Dir::read_from(&self.0)? {
@@ -77,6 +73,12 @@ impl Folder {
             if let Some(stat) = self.stat_at(entry.file_name())? {
                 found.push((name.to_owned(), stat));
             }
+        }
+        let names: BTreeSet<String> = found.iter().map(|(name, _)| name.clone()).collect();
+        for (name, stat) in &mut found {
+            let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            let decoded = case::decoded(name).filter(|decoded| is_folder && !names.contains(decoded));
+            *name = decoded.unwrap_or(std::mem::take(name));
         }
         Ok(found)
     }
@@ -93,7 +95,7 @@ impl Folder {
     fn link(&self, partial: &str, name: &str) -> io::Result<()> {
         match fs::linkat(&self.0, partial, &self.0, name, AtFlags::empty()) {
             // Some FUSE file systems know no second names either.
-            Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP) => return self.reserve(partial, name),
+            Err(Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return self.reserve(partial, name),
             linked => linked?,
         }
         // The object is there; a second name that cannot be removed is litter, not a failure.
@@ -129,6 +131,22 @@ impl Folder {
 pub(super) struct Made(Vec<(OwnedFd, String)>);
 
 impl Made {
+    fn make(&mut self, at: &OwnedFd, name: &str, case: &Case) -> io::Result<OwnedFd> {
+        let spelled = case.spelled(at, name)?;
+        match fs::mkdirat(at, &*spelled, Mode::RWXU) {
+            Ok(()) => {
+                // A folder that is lost in a power cut takes the object in it along.
+                flush(at)?;
+                self.0.push((at.try_clone()?, spelled.into_owned()));
+            }
+            // Somebody made it meanwhile, or one whose name is told from this one by case alone.
+            Err(Errno::EXIST) if case.spelled(at, name)? != spelled => return self.make(at, name, case),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(step(at, name, case)?)
+    }
+
     pub fn keep(&mut self) {
         self.0.clear();
     }
@@ -147,13 +165,18 @@ impl Drop for Made {
 /// Flushes a folder to disk. Some file systems, such as shares of Windows, flush files and know no flushing of folders.
 fn flush(folder: impl AsFd) -> rustix::io::Result<()> {
     match fs::fsync(folder) {
-        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::BADF | Errno::ISDIR) => Ok(()),
         flushed => flushed,
     }
 }
 
-fn step(at: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
-    fs::openat(at, name, FLAGS | OFlags::NOFOLLOW, Mode::empty())
+fn step(at: &OwnedFd, name: &str, case: &Case) -> rustix::io::Result<OwnedFd> {
+    let open = |name: &str| fs::openat(at, name, FLAGS | OFlags::NOFOLLOW, Mode::empty());
+    match open(&case.spelled(at, name)?) {
+        // It may have come from a folder that does not tell case.
+        Err(Errno::NOENT) => open(&case::encoded(name)),
+        found => found,
+    }
 }
 
 /// Makes the root and everything that it is in.
@@ -184,7 +207,7 @@ mod tests {
     #[test]
     fn publishing_by_link_does_not_overwrite_either() -> io::Result<()> {
         let place = tempfile::tempdir()?;
-        let (folder, _made) = Folder::create(place.path(), "a")?;
+        let (folder, _made) = Folder::create(place.path(), "a", &Case::default())?;
         for (name, text) in [("one", "1"), ("two", "2")] {
             std::fs::write(place.path().join("a").join(name), text)?;
         }
@@ -200,7 +223,7 @@ mod tests {
     #[test]
     fn publishing_by_a_reserved_name_does_not_overwrite_either() -> io::Result<()> {
         let place = tempfile::tempdir()?;
-        let (folder, _made) = Folder::create(place.path(), "a")?;
+        let (folder, _made) = Folder::create(place.path(), "a", &Case::default())?;
         for (name, text) in [("one", "1"), ("two", "2")] {
             std::fs::write(place.path().join("a").join(name), text)?;
         }
