@@ -8,7 +8,7 @@ const TABLE: &[(&str, &str)] = &[
     (
         "commands",
         "config console cli environment run upkeep jobs level cron missed history vault postgres alert leftovers \
-         store lookout status roster document files process record retention manifest databases keys series \
+         stream store lookout status roster document files process record retention manifest databases keys series \
          monitor interrupt shown error",
     ),
     (

@@ -17,6 +17,7 @@ use crate::record::Cause;
 use crate::run::{Backups, Ledger, Outcome, exit_code};
 use crate::series::Series;
 use crate::shown::Lines;
+use crate::stream::codec::Fit;
 use crate::upkeep::Upkeep;
 use crate::vault::{Adopt, Vault};
 use jiff::Timestamp;
@@ -93,6 +94,9 @@ impl<'a> Prepared<'a> {
             console.warn(
                 "a fixed DB_BACKUP_ENCRYPT_IV shows which backups share a beginning; unset it to get a fresh IV for each",
             );
+        }
+        if let Some(remark) = plan.compression.and_then(|compression| Fit::of(compression).remark(compression)) {
+            console.warn(&remark);
         }
         if !vault.verify {
             console.warn("DB_BACKUP_VERIFY=0: what is stored is not checked");

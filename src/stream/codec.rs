@@ -1,19 +1,23 @@
-//! Compression in both directions: xz (multi-block, all cores), zstd, gzip, or none.
+//! Compression in both directions: xz (multi-block, all cores that there is memory for), zstd, gzip, or none.
+
+mod fit;
+mod memory;
+
+pub use fit::Fit;
 
 use super::Stage;
 use crate::error::{Fault, Result};
 use crate::manifest::{Compression, Method};
 use flate2::{read::GzDecoder, write::GzEncoder};
 use std::io::{self, Read, Write};
-use xz2::stream::{Check, MtStreamBuilder};
+use xz2::stream::MtStreamBuilder;
 use xz2::{read::XzDecoder, write::XzEncoder};
+use zstd::zstd_safe::CParameter;
 
 /// A decoder may ask for no more than this: a header of a few bytes can claim a dictionary of gigabytes.
 const DECODER_MEMORY: u64 = 256 << 20;
 /// zstd's window, as a power of two: the same 128 MiB that the `zstd` program allows by default.
 const ZSTD_WINDOW: u32 = 27;
-/// From this level on one core is the bottleneck of the whole pipeline.
-const ZSTD_THREADS_FROM: u32 = 6;
 
 pub fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |count| count.get() as u32)
@@ -57,18 +61,28 @@ pub struct Compressor<W: Write>(Option<Encoder<W>>);
 
 impl<W: Write> Compressor<W> {
     pub fn new(inner: W, compression: Option<Compression>) -> Result<Self> {
+        match compression {
+            None => Ok(Self(Some(Encoder::Plain(Valve(Some(inner)))))),
+            Some(compression) => Self::fitted(inner, compression, Fit::of(compression)),
+        }
+    }
+
+    fn fitted(inner: W, compression: Compression, fit: Fit) -> Result<Self> {
         let inner = Valve(Some(inner));
-        let Some(Compression { method, level }) = compression else { return Ok(Self(Some(Encoder::Plain(inner)))) };
-        Ok(Self(Some(match method {
-            Method::Xz => {
-                let stream = MtStreamBuilder::new().threads(cores()).preset(level).check(Check::Crc64).encoder()?;
-                Encoder::Xz(Box::new(XzEncoder::new_stream(inner, stream)))
-            }
+        let level = compression.level;
+        Ok(Self(Some(match compression.method {
+            Method::Xz => Encoder::Xz(Box::new(XzEncoder::new_stream(inner, fit.xz(level)?.encoder()?))),
             Method::Zstd => {
                 let mut encoder = zstd::stream::write::Encoder::new(inner, level as i32)?;
                 encoder.include_checksum(true)?;
-                if level >= ZSTD_THREADS_FROM {
-                    encoder.multithread(cores())?;
+                if fit.threads > 1 {
+                    encoder.multithread(fit.threads)?;
+                }
+                if fit.halved > 0 {
+                    let [window, chain, hash] = fit.zstd(level);
+                    encoder.set_parameter(CParameter::WindowLog(window))?;
+                    encoder.set_parameter(CParameter::ChainLog(chain))?;
+                    encoder.set_parameter(CParameter::HashLog(hash))?;
                 }
                 Encoder::Zstd(Box::new(encoder))
             }
@@ -130,7 +144,7 @@ pub fn decompressor<'a, R: Read + Send + 'a>(inner: R, method: Option<Method>) -
         Some(Method::Xz) => {
             let stream = MtStreamBuilder::new()
                 .threads(cores())
-                .memlimit_threading(DECODER_MEMORY)
+                .memlimit_threading(DECODER_MEMORY.min(memory::room()))
                 .memlimit_stop(DECODER_MEMORY)
                 .decoder()?;
             Box::new(Named("xz", XzDecoder::new_stream(inner, stream)))
@@ -160,6 +174,7 @@ impl<R: Read> Read for Named<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use xz2::stream::Check;
 
     const METHODS: [Option<Method>; 4] = [None, Some(Method::Xz), Some(Method::Zstd), Some(Method::Gzip)];
 
