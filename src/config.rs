@@ -21,6 +21,7 @@ use crate::postgres::dump;
 use crate::postgres::settings::{Given, Settings};
 use crate::store::Store;
 use crate::store::directory::Directory;
+use crate::store::remembered::Remembered;
 use crate::store::s3::S3;
 use crate::stream::codec::levels;
 use crate::vault::Vault;
@@ -87,12 +88,20 @@ pub fn vault(store: &StoreArgs, keys: &KeyArgs, state: &StateArgs) -> Result<Vau
     remember(state);
     let place = place(store, keys.check)?;
     Ok(Vault {
-        store: place.store,
+        store: remembered(place, state),
         key,
         encrypt: !keys.no_encrypt,
         verify: keys.check,
         allow_unauthenticated: keys.allow_unauthenticated,
     })
+}
+
+/// Keeps on this host what was read of a bucket, so that it need not be fetched for every command.
+pub fn remembered(place: Place, state: &StateArgs) -> Arc<dyn Store> {
+    match (place.s3, state_dir(state)) {
+        (Some(_), Ok(folder)) => Arc::new(Remembered::new(place.store, &folder.join("documents"))),
+        _ => place.store,
+    }
 }
 
 /// Lets what is derived from a password be kept on this host. Without a folder for it, it is derived in each process.

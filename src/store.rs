@@ -6,6 +6,7 @@
 
 pub mod directory;
 pub mod memory;
+pub mod remembered;
 pub mod s3;
 
 use crate::error::{Kind, Result, kind};
@@ -30,6 +31,10 @@ pub trait Store: Debug + Send + Sync {
     fn create(&self, key: &str, creation: &Creation) -> Result<Box<dyn Upload>>;
     /// Looks the object up (that version of it, or the newest) and pins it for reading.
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>>;
+    /// Opens an object that is then read whole and is small, by as few requests as the store needs for that.
+    fn open_small(&self, key: &str) -> Result<Box<dyn Object>> {
+        self.open(key, None)
+    }
     /// All committed objects whose key begins with `prefix`, in order of their keys.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>>;
     /// Removes an object; no error when it is not there. Where the store keeps versions, one that is named goes for good, or is
@@ -138,6 +143,8 @@ pub struct Listed {
     pub key: String,
     pub bytes: u64,
     pub modified: Option<Timestamp>,
+    /// As [`Info::etag`]; None where the store has none, or lists none.
+    pub etag: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

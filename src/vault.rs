@@ -75,7 +75,11 @@ impl Vault {
     }
 
     fn meta(&self, id: &BackupId) -> Result<Box<dyn Object>> {
-        self.store.open(&id.meta_key(), None).map_err(|error| match kind(&error) {
+        self.of_meta(id, self.store.open(&id.meta_key(), None))
+    }
+
+    fn of_meta(&self, id: &BackupId, opened: Result<Box<dyn Object>>) -> Result<Box<dyn Object>> {
+        opened.map_err(|error| match kind(&error) {
             Kind::NotFound => Fault::not_found(format!("there is no backup {id} in {}", self.store.location()))
                 .hint("\"pgbk list\" shows what is stored")
                 .into(),

@@ -45,7 +45,7 @@ const TABLE: &[(&str, &str)] = &[
     ("alert", "certificates plain record manifest newfile series secret shown monitor interrupt error"),
     ("leftovers", "store manifest monitor error"),
     ("stream", "store manifest keys script monitor interrupt error"),
-    ("store", "certificates secret interrupt error"),
+    ("store", "certificates plain secret interrupt error"),
     ("process", "monitor interrupt error"),
     ("document", "plain"),
     ("record", "manifest error"),

@@ -9,6 +9,7 @@ mod listings;
 mod lost;
 pub mod objects;
 mod reach;
+mod requests;
 mod spelt;
 mod trouble;
 

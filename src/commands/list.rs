@@ -62,8 +62,8 @@ impl Claim {
 }
 
 pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
-    let place = config::place(&args.store, true)?;
-    let vault = Vault { store: place.store, key: None, encrypt: false, verify: true, allow_unauthenticated: true };
+    let store = config::remembered(config::place(&args.store, true)?, &args.state);
+    let vault = Vault { store, key: None, encrypt: false, verify: true, allow_unauthenticated: true };
     let records = records(&args.state);
     let rows = rows(&vault, args, &record::proofs(&records))?;
     if rows.is_empty() {

@@ -12,7 +12,7 @@ use crate::manifest::{BackupId, Manifest, Sealed};
 use crate::monitor::Monitor;
 use crate::retention::{Candidate, Decision, Policy, is_most};
 use crate::store::remove_for_good;
-use crate::vault::{Catalog, Vault};
+use crate::vault::{Catalog, Entry, Vault};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,6 +96,9 @@ pub fn prune(
     going: &dyn Fn(&[BackupId]),
     monitor: &dyn Monitor,
 ) -> Result<Pruned> {
+    if order.made.is_some() && order.mode == Mode::Careful && !may_go(catalog, order) {
+        return Ok(Pruned { database: database.to_owned(), backups: Vec::new(), most: false });
+    }
     let mut found = survey(vault, catalog)?;
     for (id, found) in &mut found {
         found.candidate.proven = order.proven.contains(id);
@@ -128,6 +131,21 @@ pub fn prune(
         Judged { id, fate: Fate::Kept(vec![why]), bytes }
     }));
     Ok(Pruned { database: database.to_owned(), backups, most })
+}
+
+/// Returns whether the rules could let any backup go. Most go where all are good and of one series: with fewer that count, those that do
+/// stay longer. So where none could go then, no document need be read to know it.
+fn may_go(catalog: &Catalog, order: &Order) -> bool {
+    let candidate = |entry: &Entry| Candidate {
+        id: entry.id.clone(),
+        server: None,
+        sequence: 0,
+        proven: false,
+        held: if entry.pinned { vec!["pinned".to_owned()] } else { Vec::new() },
+        trouble: None,
+    };
+    let all: Vec<Candidate> = catalog.entries().iter().map(candidate).collect();
+    order.policy.decide(&all, order.now).iter().any(|decision| !decision.keeps())
 }
 
 /// What two series go on with goes only where the rules of both let it go.

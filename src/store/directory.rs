@@ -134,7 +134,7 @@ impl Store for Directory {
     /// Something else in the place of a document is listed as well: opening it tells what it is, where leaving it out would hide a backup.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
         let mut found = self.walk(prefix, |key, stat| {
-            let listed = Listed { key: key.to_owned(), bytes: stat.st_size as u64, modified: modified(stat) };
+            let listed = Listed { key: key.to_owned(), bytes: stat.st_size as u64, modified: modified(stat), etag: None };
             (Partial::final_name(name(key)).is_none() && key.starts_with(prefix)).then_some(listed)
         })?;
         found.sort_by(|a, b| a.key.cmp(&b.key));

@@ -74,6 +74,7 @@ impl Store for Memory {
                 key: key.clone(),
                 bytes: kept.bytes.len() as u64,
                 modified: Some(kept.modified),
+                etag: None,
             })
             .collect())
     }

@@ -26,6 +26,7 @@ mod sum;
 mod tries;
 mod upload;
 mod versions;
+mod whole;
 
 pub use client::Addressing;
 pub use lock::{Lock, LockMode, Term};
@@ -226,6 +227,11 @@ impl Store for S3 {
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
         check(key)?;
         Ok(Box::new(object::Pinned::open(&self.0, key, version)?))
+    }
+
+    fn open_small(&self, key: &str) -> Result<Box<dyn Object>> {
+        check(key)?;
+        whole::open(&self.0, key)
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>> {

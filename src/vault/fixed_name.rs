@@ -99,7 +99,7 @@ impl FixedName {
                 // The newest comes first, and counts.
                 found.entry(key.clone()).or_insert_with(|| {
                     known.places.insert(key.clone(), Place { name, version });
-                    Listed { key, bytes, modified }
+                    Listed { key, bytes, modified, etag: None }
                 });
             }
         }

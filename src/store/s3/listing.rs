@@ -2,7 +2,7 @@
 
 use super::fault::{Answer, status};
 use super::host::Host;
-use super::object::timestamp;
+use super::object::{timestamp, unquoted};
 use super::pages::Pages;
 use super::spelling::{Seen, Spelling};
 use crate::error::{Fault, Kind, Result};
@@ -60,6 +60,7 @@ fn listed(host: &Host, object: &Object, spelling: Spelling, prefix: &str) -> Opt
         key: key.to_owned(),
         bytes: object.size().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
         modified: object.last_modified().and_then(timestamp),
+        etag: object.e_tag().map(unquoted),
     })
 }
 

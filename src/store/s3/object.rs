@@ -20,7 +20,7 @@ pub(super) struct Pinned {
 }
 
 /// Why a range did not come.
-enum Trouble {
+pub(super) enum Trouble {
     /// The same request may succeed.
     Broken(String),
     Final(Fault),
@@ -39,6 +39,11 @@ impl Pinned {
             }
         };
         Ok(Pinned { host: Arc::clone(host), key: key.to_owned(), info })
+    }
+
+    /// One of which is known what HEAD would say.
+    pub fn known(host: &Arc<Host>, key: &str, info: Info) -> Pinned {
+        Pinned { host: Arc::clone(host), key: key.to_owned(), info }
     }
 
     async fn get(&self, range: &Range<u64>) -> std::result::Result<Vec<u8>, Trouble> {
@@ -114,7 +119,7 @@ impl Object for Pinned {
     }
 }
 
-async fn collect(mut body: ByteStream, expected: usize) -> std::result::Result<Vec<u8>, Trouble> {
+pub(super) async fn collect(mut body: ByteStream, expected: usize) -> std::result::Result<Vec<u8>, Trouble> {
     let mut bytes = Vec::with_capacity(expected);
     while let Some(piece) = body.next().await {
         bytes.extend_from_slice(&piece.map_err(|error| Trouble::Broken(root(&error)))?);
@@ -141,15 +146,25 @@ pub(super) async fn head(host: &Host, key: &str, version: Option<&str>) -> std::
         Err(error) if status(&error) == Some(404) => return Ok(None),
         Err(error) => return Err(host.fault(&format!("look up \"{key}\""), error)),
     };
-    let Some(bytes) = answer.content_length().and_then(|bytes| u64::try_from(bytes).ok()) else {
-        return Err(Fault::failed(format!("cannot look up \"{key}\": {} does not tell its size", host.name)));
-    };
-    Ok(Some(Info {
-        bytes,
-        etag: answer.e_tag().map(unquoted),
-        version: answer.version_id().and_then(real_version),
-        modified: answer.last_modified().and_then(timestamp),
-    }))
+    match info(answer.content_length(), answer.e_tag(), answer.version_id(), answer.last_modified()) {
+        None => Err(Fault::failed(format!("cannot look up \"{key}\": {} does not tell its size", host.name))),
+        known => Ok(known),
+    }
+}
+
+/// Returns what an answer's headers say of an object; None where they do not tell its size.
+pub(super) fn info(
+    bytes: Option<i64>,
+    etag: Option<&str>,
+    version: Option<&str>,
+    modified: Option<&DateTime>,
+) -> Option<Info> {
+    Some(Info {
+        bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok())?,
+        etag: etag.map(unquoted),
+        version: version.and_then(real_version),
+        modified: modified.and_then(timestamp),
+    })
 }
 
 async fn bucket_exists(host: &Host) -> std::result::Result<(), Fault> {
@@ -166,7 +181,7 @@ pub(super) fn real_version(id: &str) -> Option<String> {
 }
 
 /// Without quotes; a weak one keeps its `W/`.
-fn unquoted(etag: &str) -> String {
+pub(super) fn unquoted(etag: &str) -> String {
     match etag.strip_prefix("W/") {
         Some(weak) => format!("W/{}", weak.trim_matches('"')),
         None => etag.trim_matches('"').to_owned(),

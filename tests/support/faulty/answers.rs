@@ -149,7 +149,9 @@ fn list(state: &State, request: &Request) -> String {
     let found = state.objects.iter().filter(|(path, _)| path.starts_with(&prefix));
     let listed = found.map(|(path, bytes)| {
         let (key, size, now) = (path.trim_start_matches("/bucket/"), bytes.len(), Timestamp::now());
-        format!("<Contents><Key>{key}</Key><LastModified>{now}</LastModified><Size>{size}</Size></Contents>")
+        let etag = state.etags.get(path).and_then(|etag| state.kind_of_etags.header(etag));
+        let etag = etag.map_or_else(String::new, |(_, etag)| format!("<ETag>{}</ETag>", etag.replace('"', "&quot;")));
+        format!("<Contents><Key>{key}</Key><LastModified>{now}</LastModified>{etag}<Size>{size}</Size></Contents>")
     });
     let listed = listed.collect::<String>();
     format!("<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>")

@@ -1,0 +1,222 @@
+//! A store of which small objects are kept on this host, so that thousands of them need not be fetched for every run.
+//!
+//! The listing says which object it is by its ETag. What is kept is taken for that one and no other, and what was changed here is fetched
+//! again. Nothing is believed because it lies here: whoever reads a document judges it as if it had come from the store.
+
+use super::{Creation, Info, Listed, Object, Store, Unfinished, Upload, Vouches};
+use crate::error::Result;
+use crate::plain::{self, Whose};
+use blake2b_simd::Params;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write;
+use std::ops::Range;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is kept: the documents of backups.
+const KEPT: &str = ".meta";
+/// The sum that stands before what is kept.
+const SUM: usize = 32;
+
+#[derive(Debug)]
+pub struct Remembered {
+    inner: Arc<dyn Store>,
+    /// One folder for each that is in the store, with one file for each object.
+    folder: PathBuf,
+    /// What the last listing said of each object: the ETag and the size.
+    listed: Mutex<BTreeMap<String, (String, u64)>>,
+}
+
+impl Remembered {
+    /// Keeps what is read in this folder, which may hold what is of other stores. One that cannot be written to only costs time.
+    pub fn new(inner: Arc<dyn Store>, folder: &Path) -> Remembered {
+        let folder = folder.join(name(&[inner.location().as_bytes()]));
+        Remembered { inner, folder, listed: Mutex::default() }
+    }
+
+    fn listed(&self) -> MutexGuard<'_, BTreeMap<String, (String, u64)>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, prefix: &str, found: &[Listed]) {
+        // A weak ETag promises no equal bytes.
+        let known = found.iter().filter(|listed| listed.key.ends_with(KEPT)).filter_map(|listed| {
+            let etag = listed.etag.clone().filter(|etag| !etag.is_empty() && !etag.starts_with("W/"))?;
+            Some((listed.key.clone(), (etag, listed.bytes)))
+        });
+        let mut listed = self.listed();
+        listed.retain(|key, _| !key.starts_with(prefix));
+        listed.extend(known);
+    }
+
+    /// Removes what is kept of objects that are no longer there. Nothing depends on it.
+    fn forget(&self, prefix: &str) {
+        let Some(parent) = prefix.strip_suffix('/').or(prefix.is_empty().then_some("")) else { return };
+        let mut wanted: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+        if !prefix.is_empty() {
+            wanted.insert(self.folder_of(&format!("{parent}/")), BTreeSet::new());
+        }
+        for (key, (etag, _)) in self.listed().iter().filter(|(key, _)| key.starts_with(prefix)) {
+            wanted.entry(self.folder_of(key)).or_default().insert(self.path(key, etag));
+        }
+        let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        for (folder, wanted) in &wanted {
+            entries(folder).filter(|path| !wanted.contains(path)).for_each(|path| _ = fs::remove_file(path));
+        }
+        if prefix.is_empty() {
+            entries(&self.folder).filter(|folder| !wanted.contains_key(folder)).for_each(|folder| _ = fs::remove_dir_all(folder));
+        }
+    }
+
+    fn folder_of(&self, key: &str) -> PathBuf {
+        self.folder.join(name(&[key.rsplit_once('/').map_or("", |(parent, _)| parent).as_bytes()]))
+    }
+
+    fn path(&self, key: &str, etag: &str) -> PathBuf {
+        self.folder_of(key).join(name(&[key.as_bytes(), etag.as_bytes()]))
+    }
+}
+
+impl Store for Remembered {
+    fn open_small(&self, key: &str) -> Result<Box<dyn Object>> {
+        let Some((etag, bytes)) = self.listed().get(key).cloned() else { return self.inner.open_small(key) };
+        let path = self.path(key, &etag);
+        let info = Info { bytes, etag: Some(etag.clone()), version: None, modified: None };
+        if fs::symlink_metadata(&path).is_ok_and(|found| found.len() == bytes + SUM as u64) {
+            return Ok(Box::new(Kept { inner: Arc::clone(&self.inner), path, key: key.to_owned(), info }));
+        }
+        let object = self.inner.open_small(key)?;
+        // Another one by now is not the one that was listed.
+        let is_same = object.info().etag.as_ref() == Some(&etag) && object.info().bytes == bytes;
+        Ok(if is_same { Box::new(Keeping { object, path, key: key.to_owned() }) } else { object })
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        let found = self.inner.list(prefix)?;
+        self.learn(prefix, &found);
+        self.forget(prefix);
+        Ok(found)
+    }
+
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn vouches(&self) -> Vouches {
+        self.inner.vouches()
+    }
+
+    fn is_folder(&self) -> bool {
+        self.inner.is_folder()
+    }
+
+    fn create(&self, key: &str, creation: &Creation) -> Result<Box<dyn Upload>> {
+        self.inner.create(key, creation)
+    }
+
+    fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
+        self.inner.open(key, version)
+    }
+
+    fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
+        self.inner.remove(key, version)
+    }
+
+    fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()> {
+        self.inner.tag(key, version, tags)
+    }
+
+    fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>> {
+        self.inner.tags(key, version)
+    }
+
+    fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
+        self.inner.unfinished(prefix)
+    }
+
+    fn discard(&self, unfinished: &Unfinished) -> Result<()> {
+        self.inner.discard(unfinished)
+    }
+}
+
+/// What was kept of an object.
+struct Kept {
+    inner: Arc<dyn Store>,
+    path: PathBuf,
+    key: String,
+    info: Info,
+}
+
+impl Object for Kept {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        super::directory::check_range(&self.key, &range, self.info.bytes)?;
+        match read(&self.path, &self.key, &self.info) {
+            Some(kept) => Ok(kept[range.start as usize..range.end as usize].to_vec()),
+            None => self.inner.open_small(&self.key)?.read(range),
+        }
+    }
+}
+
+/// An object that is kept once it was read whole.
+struct Keeping {
+    object: Box<dyn Object>,
+    path: PathBuf,
+    key: String,
+}
+
+impl Object for Keeping {
+    fn info(&self) -> &Info {
+        self.object.info()
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        let bytes = self.object.read(range.clone())?;
+        if range == (0..self.info().bytes) {
+            // It is fetched again the next time.
+            let _ = write(&self.path, &sum(&self.key, self.info(), &bytes), &bytes);
+        }
+        Ok(bytes)
+    }
+}
+
+/// Returns what is kept there; None where that is not what it was.
+fn read(path: &Path, key: &str, info: &Info) -> Option<Vec<u8>> {
+    let mut kept = plain::read(path, Whose::Ours, info.bytes.saturating_add(SUM as u64)).ok()?;
+    let bytes = kept.split_off(SUM.min(kept.len()));
+    if bytes.len() as u64 == info.bytes && kept == sum(key, info, &bytes) {
+        return Some(bytes);
+    }
+    fs::remove_file(path).ok()?;
+    None
+}
+
+/// Never through a link, and never over what is there.
+fn write(path: &Path, sum: &[u8], bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(&[sum, bytes].concat())
+}
+
+fn sum(key: &str, info: &Info, bytes: &[u8]) -> Vec<u8> {
+    let mut state = Params::new().hash_length(SUM).to_state();
+    for part in [key.as_bytes(), b"\0", info.etag.as_deref().unwrap_or_default().as_bytes(), b"\0", bytes] {
+        state.update(part);
+    }
+    state.finalize().as_bytes().to_vec()
+}
+
+fn name(parts: &[&[u8]]) -> String {
+    let mut state = Params::new().hash_length(16).to_state();
+    for part in parts {
+        state.update(part).update(b"\0");
+    }
+    state.finalize().to_hex().to_string()
+}

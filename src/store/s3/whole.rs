@@ -1,0 +1,55 @@
+//! A small object read by one request: what a HEAD would say of it comes with its bytes.
+
+use super::host::Host;
+use super::object::{Pinned, collect, info};
+use crate::error::Result;
+use crate::store::{Info, Object};
+use aws_sdk_s3::primitives::ByteStream;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::timeout;
+
+struct Whole {
+    host: Arc<Host>,
+    pinned: Pinned,
+    /// What is on its way; None once it was read.
+    body: Mutex<Option<ByteStream>>,
+}
+
+/// Opens an object that is read whole. Whatever is odd about the answer, the object is looked up as any other is.
+pub(super) fn open(host: &Arc<Host>, key: &str) -> Result<Box<dyn Object>> {
+    let request = host.client().get_object().bucket(host.bucket()).key(host.full(key));
+    let answer = host.wait(request.send())?.ok();
+    let known = answer.and_then(|answer| {
+        let info = info(answer.content_length(), answer.e_tag(), answer.version_id(), answer.last_modified())?;
+        Some((info, answer.body))
+    });
+    Ok(match known {
+        None => Box::new(Pinned::open(host, key, None)?),
+        Some((info, body)) => Box::new(Whole {
+            host: Arc::clone(host),
+            pinned: Pinned::known(host, key, info),
+            body: Mutex::new(Some(body)),
+        }),
+    })
+}
+
+impl Object for Whole {
+    fn info(&self) -> &Info {
+        self.pinned.info()
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(body) = body.filter(|_| range == (0..self.info().bytes)) {
+            let limit = self.host.settings.timeout;
+            let length = (range.end - range.start) as usize;
+            let read = self.host.wait(async { timeout(limit, collect(body, length)).await })?;
+            if let Ok(Ok(bytes)) = read {
+                return Ok(bytes);
+            }
+        }
+        // What broke off is read again, with all the tries that there are.
+        self.pinned.read(range)
+    }
+}
