@@ -198,6 +198,7 @@ pub enum Command {
     /// Show whether backups go as they are scheduled: exit code 0 if so, else 1
     #[command(after_help = "  \
   pgbk status
+  pgbk status --max-age 26h shop
   pgbk status --json
   docker exec backups pgbk status")]
     Status(StatusArgs),

@@ -1,5 +1,6 @@
 //! How backups go on this host, in one value: the page, the metrics, `/healthz` and `pgbk status` are made of nothing else.
 
+pub mod age;
 mod health;
 pub mod metrics;
 pub mod page;
@@ -219,6 +220,26 @@ impl Database {
             proven: proven.as_ref().and_then(Proof::of),
             missing: missing(name, facts),
             proof_succeeded: of(Task::Verify).find(|record| is_over(record)).map(|record| record.state == State::Done),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Database {
+    /// One of which nothing is known but that.
+    fn nothing(name: &str, success: Option<Success>) -> Database {
+        Database {
+            name: name.to_owned(),
+            trouble: None,
+            next: None,
+            running: false,
+            runs: Counts::default(),
+            last: None,
+            success,
+            verified: None,
+            proven: None,
+            missing: None,
+            proof_succeeded: None,
         }
     }
 }

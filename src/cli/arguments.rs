@@ -4,7 +4,7 @@ use super::settings::{
     AlertArgs, BesideArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs,
     StoreArgs, ZoneArgs,
 };
-use super::value::{Listen, Which, duration, listen, note};
+use super::value::{Listen, Which, duration, limit, listen, note};
 use crate::level::Level;
 use crate::manifest::{BackupId, Origins};
 use clap::Args;
@@ -351,6 +351,12 @@ pub struct HistoryArgs {
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
+    /// Judge these databases alone, by the age of their newest backup; they need --max-age
+    #[arg(value_name = "DB", requires = "max_age", value_parser = NonEmptyStringValueParser::new())]
+    pub databases: Vec<String>,
+    /// Judge by the age of the newest backups and not by a scheduler, such as 26h: for a timer, cron or a CronJob
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    pub max_age: Option<Duration>,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,

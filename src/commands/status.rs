@@ -8,20 +8,27 @@ use crate::error::Result;
 use crate::record::Task;
 use crate::shown::Lines;
 use crate::status::page::{in_words, missing};
-use crate::status::{Database, Source, Status};
+use crate::status::{Database, Pulse, Source, Status, age};
 use jiff::Timestamp;
 
 pub fn run(args: &StatusArgs, console: &Console) -> Result<u8> {
     let mut source = Source::new(config::state_dir(&args.state)?);
     let status = source.status(Timestamp::now(), console)?;
-    console.result(&text(&status), &status)?;
+    let status = match args.max_age {
+        Some(most) => age::judged(status, most, &args.databases),
+        None => status,
+    };
+    console.result(&text(args, &status), &status)?;
     Ok(u8::from(!status.healthy))
 }
 
-fn text(status: &Status) -> Lines {
+fn text(args: &StatusArgs, status: &Status) -> Lines {
     let mut text = Lines::of(if status.healthy { "healthy" } else { "NOT healthy" });
     for reason in &status.reasons {
         text.push(format!("  {reason}"));
+    }
+    if args.max_age.is_none() && status.scheduler.as_ref().is_none_or(|scheduler| scheduler.state == Pulse::Ended) {
+        text.push("  with a timer, cron or --once, ask for the age of the backups: pgbk status --max-age 26h");
     }
     if let Some(next) = status.next.first() {
         let left = in_words(next.at.duration_since(status.at));
