@@ -124,6 +124,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l log-level -d 'Which
 warn\t''
 info\t''
 debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l alert -d 'Tell people and monitors of this run, though a person at a terminal starts it'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -345,7 +346,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l log-level -d 'Which
 warn\t''
 info\t''
 debug\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l all -d 'Every backup, or every one of --database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l all -d 'Every backup, or every one of --database; DB_NAME does not limit it'
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l alert -d 'Tell people and monitors of this run, though a person at a terminal starts it'
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -552,6 +554,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l failed -d 'Only ru
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l running -d 'Only runs that are going on'
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l max-age -d 'Judge by the age of the newest backups and not by a scheduler, such as 26h: for a timer, cron or a CronJob' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"

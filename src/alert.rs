@@ -66,6 +66,11 @@ impl Settings {
         [ping, webhook, self.mail.clone().map(Channel::Mail)].into_iter().flatten().collect()
     }
 
+    /// Returns the same, by which nobody hears of anything.
+    pub fn silent(self) -> Settings {
+        Settings { ping: None, webhook: None, mail: None, ..self }
+    }
+
     pub fn outbox(&self) -> Outbox {
         Outbox::new(self.folder.join("unsent"))
     }

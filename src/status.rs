@@ -10,9 +10,10 @@ pub use source::Source;
 
 use crate::databases::Databases;
 use crate::document::Life;
+use crate::error::Kind;
 use crate::history::{Counts, Past};
 use crate::missed::{self, Missed};
-use crate::record::{Record, State, Task};
+use crate::record::{Cause, Record, State, Task};
 use crate::roster::{EVERY, Entry, Roster, Seen};
 use crate::shelf::Shelf;
 use jiff::tz::TimeZone;
@@ -138,7 +139,8 @@ impl Facts {
 impl Status {
     pub fn of(facts: Facts) -> Status {
         let roster = facts.seen.as_ref().map(|seen| &seen.roster);
-        let mut names: BTreeSet<&str> = facts.records.iter().map(|record| record.database.as_str()).collect();
+        let ran = facts.records.iter().map(|record| record.database.as_str());
+        let mut names: BTreeSet<&str> = ran.filter(|name| !is_a_slip(name, &facts)).collect();
         names.extend(roster.iter().flat_map(|roster| &roster.entries).flat_map(|entry| entry.names()));
         let databases: Vec<Database> = names.into_iter().map(|name| Database::of(name, &facts)).collect();
         let mut reasons: Vec<String> = health::of_scheduler(facts.seen.as_ref(), facts.now).into_iter().collect();
@@ -273,6 +275,13 @@ fn missing(name: &str, facts: &Facts) -> Option<Vec<Missed>> {
 
 fn is_verified(record: &Record) -> bool {
     record.state == State::Done && record.backup.as_ref().is_some_and(|backup| backup.verified.is_checked())
+}
+
+/// Returns whether this is no database at all: a name that somebody typed, and that no server knew.
+fn is_a_slip(name: &str, facts: &Facts) -> bool {
+    let unknown = |record: &Record| record.problem.as_ref().is_some_and(|problem| problem.exit_code == Kind::NotFound.exit_code());
+    let slip = |record: &Record| record.cause == Cause::Manual && record.state == State::Failed && unknown(record);
+    facts.past.success(name).is_none() && facts.records.iter().filter(|record| record.database == name).all(slip)
 }
 
 /// Whether it tells how backups go: one that was skipped does not, the run that it met does.

@@ -17,6 +17,9 @@ pub struct BackupArgs {
     /// Go on with the backups that another server made of the same database, after a move or pg_upgrade; =IDENTIFIER where several did
     #[arg(long, value_name = "IDENTIFIER", num_args = 0..=1, default_missing_value = "", require_equals = true)]
     pub adopt: Option<String>,
+    /// Tell people and monitors of this run, though a person at a terminal starts it
+    #[arg(long)]
+    pub alert: bool,
     /// Words that stand beside it in the list
     #[arg(long, value_name = "TEXT", value_parser = note)]
     pub note: Option<String>,
@@ -155,7 +158,7 @@ pub struct VerifyArgs {
     /// Backup id, or "latest"
     #[arg(value_name = "ID|latest", default_value = "latest", conflicts_with = "all")]
     pub which: Which,
-    /// Every backup, or every one of --database
+    /// Every backup, or every one of --database; DB_NAME does not limit it
     #[arg(long)]
     pub all: bool,
     /// What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc; it is always read whole
@@ -167,6 +170,9 @@ pub struct VerifyArgs {
     /// Database that "latest" and --all are about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
+    /// Tell people and monitors of this run, though a person at a terminal starts it
+    #[arg(long)]
+    pub alert: bool,
     /// What "latest" is chosen among
     #[arg(long, value_name = "WHAT", value_enum, default_value = "backup")]
     pub origin: Origins,

@@ -4,7 +4,7 @@ use super::contents;
 use crate::alert::Alerts;
 use crate::cli::{BackupArgs, RunArgs};
 use crate::config;
-use crate::console::{Console, bytes, error_document};
+use crate::console::{Console, bytes, can_ask, error_document};
 use crate::databases::Databases;
 use crate::error::Result;
 use crate::history::History;
@@ -25,7 +25,9 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 
 pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
-    let mut prepared = Prepared::new(&args.run, console)?;
+    // Who started it by hand sees how it ends.
+    let told = if args.alert || !can_ask() { Told::Everybody } else { Told::Nobody };
+    let mut prepared = Prepared::new(&args.run, told, console)?;
     prepared.plan.adopt = adopt(args);
     prepared.plan.note.clone_from(&args.note);
     let done = backups(args, &prepared, console);
@@ -71,6 +73,13 @@ fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<
     Ok(code)
 }
 
+/// Who hears how runs end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    Everybody,
+    Nobody,
+}
+
 /// Everything that the settings say of a run.
 pub struct Prepared<'a> {
     pub args: &'a RunArgs,
@@ -86,7 +95,7 @@ pub struct Prepared<'a> {
 
 impl<'a> Prepared<'a> {
     /// All settings first: a mistake is told before any network is touched.
-    pub fn new(args: &'a RunArgs, console: &Console) -> Result<Prepared<'a>> {
+    pub fn new(args: &'a RunArgs, told: Told, console: &Console) -> Result<Prepared<'a>> {
         let plan = config::plan(args)?;
         let vault = config::vault(&args.store, &args.keys, &args.state)?;
         let upkeep = config::upkeep(&args.upkeep, &args.zone)?;
@@ -103,9 +112,12 @@ impl<'a> Prepared<'a> {
         }
         let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
         let watch = history.clone().map(|history| Watch { history, policy: upkeep.policy() });
-        let alerts = Alerts::open(&config::alerts(&args.alerts, &args.state, plan.settings.describe())?);
+        let settings = config::alerts(&args.alerts, &args.state, plan.settings.describe())?;
+        let alerts = Alerts::open(&if told == Told::Everybody { settings } else { settings.silent() });
         let prepared = Prepared { args, vault, plan, beside: config::beside(args)?, upkeep, alerts, history, watch };
-        prepared.ledger(console).tell_of_lost();
+        if told == Told::Everybody {
+            prepared.ledger(console).tell_of_lost();
+        }
         Ok(prepared)
     }
 

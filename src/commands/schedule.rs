@@ -6,7 +6,7 @@ mod renewed;
 mod runs;
 mod watch;
 
-use super::backup::Prepared;
+use super::backup::{Prepared, Told};
 use crate::cli::ScheduleArgs;
 use crate::config;
 use crate::console::Console;
@@ -49,7 +49,7 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
             taken.map(|(name, value)| (name, value.reveal().into())).collect(),
         );
     }
-    let prepared = Prepared::new(&args.run, console)?;
+    let prepared = Prepared::new(&args.run, Told::Everybody, console)?;
     let default = config::databases(&args.run, &prepared.plan.settings)?;
     let now = Timestamp::now();
     // Of what is due at the same time, backups come first.

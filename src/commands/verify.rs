@@ -6,7 +6,8 @@ use super::which::{asker, named, resolve};
 use crate::alert::Alerts;
 use crate::cli::VerifyArgs;
 use crate::config;
-use crate::console::Console;
+use crate::console::{Console, can_ask};
+use crate::environment;
 use crate::error::{Fault, Kind, Result};
 use crate::jobs::verify::{Finding, among_others, verify, verify_all, verify_old};
 use crate::level::Level;
@@ -17,11 +18,12 @@ use crate::run::{Ledger, Proofs};
 use crate::vault::Vault;
 use jiff::Timestamp;
 use serde_json::json;
+use std::ffi::OsString;
 
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let vault = config::vault(&args.store, &args.keys, &args.state)?;
     let findings = if args.all {
-        let ids = vault.ids(named(args.database.as_deref())?.as_deref())?;
+        let ids = vault.ids(named(limit(args))?.as_deref())?;
         if ids.is_empty() {
             return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
         }
@@ -52,12 +54,20 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     Ok(worst.map_or(0, Kind::exit_code))
 }
 
+/// Returns the database that --all is limited to: one that the command line names. DB_NAME says whose backups are made.
+fn limit(args: &VerifyArgs) -> Option<&str> {
+    let is_flag = |argument: &OsString| argument.to_str().is_some_and(|text| text == "--database" || text.starts_with("--database="));
+    args.database.as_deref().filter(|_| environment::arguments().iter().any(is_flag))
+}
+
 /// A restore is a run: written down, and people are told of a failure.
 fn proofs(args: &VerifyArgs, vault: &Vault, ids: &[BackupId], console: &Console) -> Result<Vec<Finding>> {
     let plan = config::proof(&args.scratch, &args.server)?;
     let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
     let server = config::server(&args.server)?;
-    let alerts = Alerts::open(&config::alerts(&args.alerts, &args.state, server.describe())?);
+    let settings = config::alerts(&args.alerts, &args.state, server.describe())?;
+    // Who started it by hand sees how it ends.
+    let alerts = Alerts::open(&if args.alert || !can_ask() { settings } else { settings.silent() });
     let ledger =
         Ledger { alerts: &alerts, history: history.as_ref(), limit: None, clock: Timestamp::now, monitor: console };
     let done = Proofs { ledger, vault, plan: &plan, server: &server }.of(ids, Cause::Manual, |_| {});

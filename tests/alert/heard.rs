@@ -38,6 +38,27 @@ fn databases_that_fail_for_one_reason_share_a_message_and_so_do_those_that_work_
     assert_eq!((&recovered["state"], &recovered["database"]), (&"recovered".into(), &names.join(", ").into()));
 }
 
+#[test]
+fn a_run_that_a_person_starts_at_a_terminal_tells_nobody_unless_asked_to() {
+    let (hook, ping) = (Receiver::start(), Receiver::start());
+    let scene = Scene::new("by_hand").webhook(&hook).ping(&ping);
+    let at_a_terminal = |arguments: &[&str]| {
+        let options = rexpect::reader::Options::new().timeout_ms(Some(60_000));
+        let mut session = rexpect::session::spawn_with_options(scene.run(arguments).command(), options).unwrap();
+        session.exp_eof().unwrap()
+    };
+    let text = at_a_terminal(&["backup", "nowhere_to_be_found"]);
+    assert!(text.contains("does not exist"), "{text}");
+    assert!(hook.heard().is_empty() && ping.heard().is_empty());
+    at_a_terminal(&["backup", "nowhere_to_be_found", "--alert"]);
+    assert_eq!(hook.states(), ["failed"]);
+    let status = scene.run(&["status", "--json"]).end();
+    assert!(!status.text().contains("\"name\": \"nowhere_to_be_found\""), "{status:#?}");
+    // Nobody at a terminal is a timer.
+    checked(scene.run(&["backup", "nowhere_either"]).expect(4));
+    assert_eq!(hook.states(), ["failed"]);
+}
+
 /// A receiver as Discord is: no text of more than 2,000 characters; and one that is stricter than any that is known.
 #[test]
 fn what_a_receiver_does_not_take_is_cut_and_at_last_told_in_a_few_words() {
