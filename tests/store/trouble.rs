@@ -41,6 +41,7 @@ fn a_host_that_is_overloaded_is_waited_for_longer_than_tries_last() {
         ("begin", 503, "ServiceUnavailable"),
         ("part", 429, "TooManyRequests"),
         ("complete", 503, "SlowDown"),
+        ("head", 503, "SlowDown"),
     ] {
         let host = fail(call, 2, Fault::Answer(status, code));
         let store = S3::open(S3Settings { attempts: 1, ..host.settings() }).expect("open");

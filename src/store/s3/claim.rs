@@ -2,7 +2,7 @@
 
 use super::fault::{Answer, status, uncertain};
 use super::host::Host;
-use super::object::head;
+use super::object::head_in_time;
 use super::patience::patiently;
 use super::sent::Sent;
 use super::tries::Tries;
@@ -65,7 +65,7 @@ fn look(host: &Arc<Host>, key: &str, sent: &Sent) -> Result<Option<Info>> {
 
 /// Looks first: not every host honours `If-None-Match`, and a taken name should be known before the work.
 pub(super) fn refuse_taken(host: &Host, key: &str) -> Result<()> {
-    match host.wait(head(host, key, None))? {
+    match host.wait(head_in_time(host, key))? {
         Ok(None) => Ok(()),
         Ok(Some(_)) => Err(exists(host, key).into()),
         // Who may only write cannot look.

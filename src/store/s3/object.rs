@@ -1,11 +1,13 @@
 //! Reading: an object pinned by its ETag and version, in ranges, each of which comes whole or not at all.
 
-use super::fault::{no_bucket, root, status};
+use super::fault::{Answer, no_bucket, root, status};
 use super::host::Host;
+use super::patience::patiently;
 use crate::error::{Fault, Result};
 use crate::store::directory::check_range;
 use crate::store::{Info, Object};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use jiff::Timestamp;
 use std::ops::Range;
@@ -135,13 +137,26 @@ pub(super) async fn collect(mut body: ByteStream, expected: usize) -> std::resul
 
 /// What the host knows of the object; None when it is not there.
 pub(super) async fn head(host: &Host, key: &str, version: Option<&str>) -> std::result::Result<Option<Info>, Fault> {
+    told(host, key, ask(host, key, version).await)
+}
+
+/// The same beside a write, for which a host that is overloaded is waited for.
+pub(super) async fn head_in_time(host: &Host, key: &str) -> std::result::Result<Option<Info>, Fault> {
+    told(host, key, patiently(host, async || ask(host, key, None).await).await)
+}
+
+async fn ask(host: &Host, key: &str, version: Option<&str>) -> Answer<HeadObjectOutput, HeadObjectError> {
     let request = host
         .client()
         .head_object()
         .bucket(host.bucket())
         .key(host.full(key))
         .set_version_id(version.map(str::to_owned));
-    let answer = match request.send().await {
+    request.send().await
+}
+
+fn told(host: &Host, key: &str, answer: Answer<HeadObjectOutput, HeadObjectError>) -> std::result::Result<Option<Info>, Fault> {
+    let answer = match answer {
         Ok(answer) => answer,
         Err(error) if status(&error) == Some(404) => return Ok(None),
         Err(error) => return Err(host.fault(&format!("look up \"{key}\""), error)),
