@@ -14,7 +14,7 @@ const TABLE: &[(&str, &str)] = &[
     (
         "config",
         "cli environment upkeep proof jobs cron history vault postgres stream store alert plain retention manifest \
-         databases keys secret series error",
+         databases keys secret series shown error",
     ),
     ("lookout", "web status shelf missed vault record monitor error"),
     ("web", "error"),

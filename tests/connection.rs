@@ -199,3 +199,27 @@ fn names_reach_the_terminal_without_what_it_obeys_and_forge_no_line() {
     }
     counted("values", "hostile names on terminal, log and in JSON", walked, 0);
 }
+
+/// The user's own database is what libpq takes, and is empty on most servers: a backup of it every night looks like one.
+#[test]
+fn nothing_is_backed_up_where_no_database_is_named_and_those_that_there_are_are_told() {
+    let name = cluster().database("named_nowhere");
+    let folder = tempfile::tempdir().unwrap();
+    let plain = pgbk(["backup"]).server(cluster()).directory(folder.path()).set("CRON_SCHEDULE", "0 3 * * *");
+    for command in [["backup"], ["schedule"]] {
+        let outcome = plain.args(command).expect(2).says("no database is named").says("or to * for all: ");
+        assert!(outcome.err.contains(&name), "{outcome:#?}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    // Whatever names one does.
+    let services = folder.path().join("services");
+    fs::write(&services, format!("[shop]\ndbname={name}\n")).unwrap();
+    for named in [
+        plain.set("DB_NAME", &name),
+        plain.set("PGDATABASE", &name),
+        plain.args(["backup", &name]),
+        plain.set("PGSERVICE", "shop").set("PGSERVICEFILE", services.display()),
+    ] {
+        named.expect(0).says(&format!("\"{name}\" holds no tables"));
+    }
+}

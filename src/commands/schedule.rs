@@ -50,7 +50,7 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
         );
     }
     let prepared = Prepared::new(&args.run, Told::Everybody, console)?;
-    let default = config::databases(&args.run, &prepared.plan.settings)?;
+    let default = default(args, &prepared, proofs.iter().chain([&timetable]))?;
     let now = Timestamp::now();
     // Of what is due at the same time, backups come first.
     let mut jobs = jobs(Task::Backup, &timetable, &default, &prepared.beside, now)?;
@@ -103,6 +103,19 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
             interrupt::fault(signal).kind().exit_code()
         }
     })
+}
+
+/// Returns what schedules are for that name no database. Where all of them do, there need be none.
+fn default<'a>(
+    args: &ScheduleArgs,
+    prepared: &Prepared,
+    timetables: impl Iterator<Item = &'a Timetable>,
+) -> Result<Databases> {
+    let mut entries = timetables.flat_map(|timetable| &timetable.entries);
+    match entries.any(|entry| entry.databases.is_none()) {
+        true => config::databases(&args.run, &prepared.plan.settings),
+        false => Ok(Databases::Named(Vec::new())),
+    }
 }
 
 fn agenda(args: &ScheduleArgs, jobs: Vec<Job>, prepared: &Prepared, console: &Console) -> Agenda {

@@ -7,8 +7,10 @@ use crate::environment;
 use crate::error::{Fault, Result};
 use crate::history::History;
 use crate::jobs::backup::Plan;
+use crate::postgres::control;
 use crate::postgres::settings::Settings;
 use crate::series::Series;
+use crate::shown::word;
 use crate::vault::Adopt;
 use anyhow::Context;
 use rustix::fs::Access;
@@ -17,14 +19,25 @@ use std::path::{Component, Path, PathBuf};
 /// For a service, and in the image.
 pub(super) const SYSTEM: &str = "/var/lib/pgbk";
 
-/// The databases that are named, else the one that libpq would connect to.
+/// The databases that are named, by whatever names one. The one that libpq would take without is the user's, which is empty on most servers.
 pub fn databases(args: &RunArgs, server: &Settings) -> Result<Databases> {
-    let databases = match Databases::of(&args.databases)? {
-        Some(databases) => databases,
-        None if !server.database().is_empty() => Databases::Named(vec![server.database().to_owned()]),
-        None => return Err(Fault::usage("no database is named").hint("name one, or set DB_NAME").into()),
+    let databases = match (Databases::of(&args.databases)?, server.named_database()) {
+        (Some(databases), _) => databases,
+        (None, Some(name)) => Databases::Named(vec![name.to_owned()]),
+        (None, None) => return Err(unnamed(server).into()),
     };
     Ok(databases.with(&beside(args)?))
+}
+
+fn unnamed(server: &Settings) -> Fault {
+    let fault = Fault::usage("no database is named");
+    match control::databases(server) {
+        Ok(names) if !names.is_empty() => {
+            let names: Vec<_> = names.iter().map(|name| word(name)).collect();
+            fault.hint(format!("set DB_NAME to one or more of these, with commas between them, or to * for all: {}", names.join(", ")))
+        }
+        _ => fault.hint("set DB_NAME to the database that is meant, or to * for all"),
+    }
 }
 
 /// What is backed up beside databases, once in each run.

@@ -150,6 +150,9 @@ impl Source<'_> {
         };
         let manifest = deposit.finish(about, monitor)?;
         monitor.end();
+        if plan.format == Format::Plain && plan.arguments.is_empty() && manifest.tables.is_empty() {
+            monitor.warn(&format!("\"{}\" holds no tables: is it the database that is meant?", manifest.database));
+        }
         Ok(Taken::Whole(Box::new(manifest)))
     }
 

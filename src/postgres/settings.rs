@@ -84,6 +84,11 @@ impl Settings {
         self.parameters.get("dbname").unwrap_or(self.user())
     }
 
+    /// The database, where anything names one.
+    pub fn named_database(&self) -> Option<&str> {
+        self.parameters.get("dbname")
+    }
+
     pub fn user(&self) -> &str {
         self.parameters.get("user").unwrap_or_default()
     }
