@@ -177,9 +177,13 @@ fn tell(outcome: &Outcome<Finding>, console: &Console) {
         Ok(finding) => match &finding.error {
             Some(error) => console.tell(&Fault::damaged(error.as_str()).into()),
             None => {
-                let proof = outcome.record.proof.as_ref();
-                let (tables, rows) = proof.map_or((0, 0), |proof| (proof.tables, proof.rows));
-                console.info(&format!("{} is proven by a restore: {tables} tables, {rows} rows", finding.id));
+                let id = &finding.id;
+                console.info(&match outcome.record.proof.as_ref() {
+                    Some(proof) => {
+                        format!("{id} is proven by a restore: {} tables, {} rows", proof.tables, proof.rows)
+                    }
+                    None => format!("{id} is intact: it was read to its end, as what is of no database is not restored"),
+                });
             }
         },
     }
