@@ -21,6 +21,10 @@ use std::ops::Range;
 pub trait Store: Debug + Send + Sync {
     /// For people: where this is, without a secret.
     fn location(&self) -> String;
+    /// For people and their tools: where one object is, without a secret.
+    fn place(&self, key: &str) -> String {
+        format!("{}/{key}", self.location())
+    }
     /// Says how it can be known that the store keeps what it has taken.
     fn vouches(&self) -> Vouches;
     /// Whether it is a folder of this host, over which a share or a disk may be mounted, or not be mounted today.

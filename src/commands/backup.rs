@@ -17,6 +17,7 @@ use crate::record::Cause;
 use crate::run::{Backups, Ledger, Outcome, exit_code};
 use crate::series::Series;
 use crate::shown::Lines;
+use crate::store::Store;
 use crate::stream::codec::Fit;
 use crate::upkeep::Upkeep;
 use crate::vault::{Adopt, Vault};
@@ -45,13 +46,13 @@ fn adopt(args: &BackupArgs) -> Adopt {
 
 fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<u8> {
     let databases = config::databases(&args.run, &prepared.plan.settings)?;
-    let location = prepared.vault.store.location();
+    let store = prepared.vault.store.as_ref();
     let alone = matches!(&databases, Databases::Named(names) if names.len() == 1);
     let untold = RefCell::new(None);
     let outcomes = prepared.backups(console).all(&databases, Cause::Manual, |outcome| match &outcome.result {
         Ok(manifest) if !args.json => {
             // No reason to stop; it is told at the end.
-            if let Err(error) = console.text(&summary(manifest, &location)) {
+            if let Err(error) = console.text(&summary(manifest, store)) {
                 untold.replace(Some(error));
             }
         }
@@ -63,12 +64,12 @@ fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<
         return Err(error.context("the backups are made, but what came of them cannot be written to stdout"));
     }
     if !alone {
-        let documents = outcomes.iter().map(|outcome| document(outcome, &location)).collect::<Result<Vec<_>>>()?;
+        let documents = outcomes.iter().map(|outcome| document(outcome, store)).collect::<Result<Vec<_>>>()?;
         console.result(&Lines::new(), &documents)?;
         return Ok(code);
     }
     for outcome in outcomes {
-        console.result(&Lines::new(), &report(&outcome.result?, &location)?)?;
+        console.result(&Lines::new(), &report(&outcome.result?, store)?)?;
     }
     Ok(code)
 }
@@ -144,7 +145,7 @@ impl<'a> Prepared<'a> {
 }
 
 /// For people, after the work.
-pub fn summary(manifest: &Manifest, location: &str) -> Lines {
+pub fn summary(manifest: &Manifest, store: &dyn Store) -> Lines {
     let seconds: f64 = manifest.seconds.values().sum();
     let method = manifest.compression.map_or("not compressed".to_owned(), |compression| {
         format!("{} {}", compression.method.name(), compression.level)
@@ -157,7 +158,7 @@ pub fn summary(manifest: &Manifest, location: &str) -> Lines {
         .and(format!("  dump    {} {}", bytes(manifest.plain.bytes), contents(manifest)))
         .and(format!("  stored  {} ({method}, {cipher}, {checked})", bytes(manifest.stored.bytes)))
         .and(format!("  time    {seconds:.1} s ({})", stages.join(", ")))
-        .and(format!("  place   {location}/{}", manifest.object));
+        .and(format!("  place   {}", store.place(&manifest.object)));
     if manifest.is_upload() {
         text.push(format!(
             "  restore pgbk restore {}; \"latest\" means backups that were taken from a server",
@@ -171,21 +172,22 @@ pub fn summary(manifest: &Manifest, location: &str) -> Lines {
 }
 
 /// For machines: the manifest without its chunk tags, and where it went.
-pub fn report(manifest: &Manifest, location: &str) -> Result<Value> {
+pub fn report(manifest: &Manifest, store: &dyn Store) -> Result<Value> {
     let mut value = serde_json::to_value(manifest)?;
     if let Some(map) = value.as_object_mut() {
         map.remove("chunks");
-        map.insert("store".to_owned(), json!(location));
+        map.insert("store".to_owned(), json!(store.location()));
+        map.insert("place".to_owned(), json!(store.place(&manifest.object)));
         map.insert("rows".to_owned(), json!(manifest.rows()));
     }
     Ok(value)
 }
 
 /// One database of several, done or not.
-fn document(outcome: &Outcome<Manifest>, location: &str) -> Result<Value> {
+fn document(outcome: &Outcome<Manifest>, store: &dyn Store) -> Result<Value> {
     let Outcome { record, result } = outcome;
     let mut value = match result {
-        Ok(manifest) => report(manifest, location)?,
+        Ok(manifest) => report(manifest, store)?,
         Err(error) => json!({"database": record.database, "error": error_document(error)}),
     };
     value["state"] = json!(record.state);

@@ -37,7 +37,7 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
         };
         transfer::upload(&vault, &mut source, &incoming, Timestamp::now(), console)?
     };
-    console.result(&summary(&manifest, &vault.store.location()), &report(&manifest, &vault.store.location())?)?;
+    console.result(&summary(&manifest, vault.store.as_ref()), &report(&manifest, vault.store.as_ref())?)?;
     Ok(0)
 }
 

@@ -104,6 +104,10 @@ impl Store for Remembered {
         self.inner.location()
     }
 
+    fn place(&self, key: &str) -> String {
+        self.inner.place(key)
+    }
+
     fn vouches(&self) -> Vouches {
         self.inner.vouches()
     }

@@ -215,6 +215,10 @@ impl Store for S3 {
         self.0.location()
     }
 
+    fn place(&self, key: &str) -> String {
+        self.0.place(key)
+    }
+
     fn vouches(&self) -> Vouches {
         Vouches::BySum
     }

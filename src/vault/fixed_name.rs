@@ -151,6 +151,13 @@ impl Store for FixedName {
         format!("{} (versions of {})", self.s3.location(), self.name)
     }
 
+    fn place(&self, key: &str) -> String {
+        match self.name_of(key) {
+            Some(name) => format!("{} (a version of it)", self.s3.place(&name)),
+            None => self.s3.place(key),
+        }
+    }
+
     fn vouches(&self) -> Vouches {
         self.s3.vouches()
     }

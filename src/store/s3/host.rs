@@ -91,6 +91,11 @@ impl Host {
         format!("s3://{}/{} on {}", self.bucket(), self.folder, self.name)
     }
 
+    /// As the AWS tools want it, and then the host.
+    pub fn place(&self, key: &str) -> String {
+        format!("s3://{}/{} on {}", self.bucket(), self.full(key), self.name)
+    }
+
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
