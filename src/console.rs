@@ -259,7 +259,8 @@ fn left_out(count: u64) -> String {
 
 /// A reader that has seen enough (`pgbk list | head`) is no error. One that is slow is waited for, but not beyond a signal.
 fn write_stdout(bytes: &[u8]) -> error::Result<()> {
-    let written = io::stdout().flush().and_then(|()| reader::write(io::stdout(), bytes, || interrupt::raised().is_none()));
+    let written =
+        io::stdout().flush().and_then(|()| reader::write(io::stdout(), bytes, || interrupt::raised().is_none()));
     match (written, interrupt::raised()) {
         (Ok(count), Some(signal)) if count < bytes.len() => Err(interrupt::fault(signal).into()),
         (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -279,7 +279,9 @@ fn is_verified(record: &Record) -> bool {
 
 /// Returns whether this is no database at all: a name that somebody typed, and that no server knew.
 fn is_a_slip(name: &str, facts: &Facts) -> bool {
-    let unknown = |record: &Record| record.problem.as_ref().is_some_and(|problem| problem.exit_code == Kind::NotFound.exit_code());
+    let unknown = |record: &Record| {
+        record.problem.as_ref().is_some_and(|problem| problem.exit_code == Kind::NotFound.exit_code())
+    };
     let slip = |record: &Record| record.cause == Cause::Manual && record.state == State::Failed && unknown(record);
     facts.past.success(name).is_none() && facts.records.iter().filter(|record| record.database == name).all(slip)
 }

@@ -88,7 +88,11 @@ const RESERVED: &[(&str, &[&str], &[&str])] = &[
     ("serves HTTP", &["hyper::", "hyper_util::", "http_body_util::Full"], &["web.rs"]),
     ("fences a child in", &["landlock::"], &["process/fence.rs"]),
     ("listens for clients", &["TcpListener", "UnixListener"], &["web.rs", "postgres/transport/socket.rs"]),
-    ("writes to or looks at stdout or stderr", &["println!", "print!(", "io::stdout", "io::stderr"], &["console.rs", "console/"]),
+    (
+        "writes to or looks at stdout or stderr",
+        &["println!", "print!(", "io::stdout", "io::stderr"],
+        &["console.rs", "console/"],
+    ),
     ("asks on the terminal", &["dialoguer::", "indicatif::"], &["console.rs"]),
     ("ends the process", &["process::exit", "process::abort", ".exit()"], &["main.rs"]),
     (

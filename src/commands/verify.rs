@@ -56,7 +56,9 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
 
 /// Returns the database that --all is limited to: one that the command line names. DB_NAME says whose backups are made.
 fn limit(args: &VerifyArgs) -> Option<&str> {
-    let is_flag = |argument: &OsString| argument.to_str().is_some_and(|text| text == "--database" || text.starts_with("--database="));
+    let is_flag = |argument: &OsString| {
+        argument.to_str().is_some_and(|text| text == "--database" || text.starts_with("--database="))
+    };
     args.database.as_deref().filter(|_| environment::arguments().iter().any(is_flag))
 }
 

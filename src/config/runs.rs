@@ -34,7 +34,10 @@ fn unnamed(server: &Settings) -> Fault {
     match control::databases(server) {
         Ok(names) if !names.is_empty() => {
             let names: Vec<_> = names.iter().map(|name| word(name)).collect();
-            fault.hint(format!("set DB_NAME to one or more of these, with commas between them, or to * for all: {}", names.join(", ")))
+            fault.hint(format!(
+                "set DB_NAME to one or more of these, with commas between them, or to * for all: {}",
+                names.join(", ")
+            ))
         }
         _ => fault.hint("set DB_NAME to the database that is meant, or to * for all"),
     }

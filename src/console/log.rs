@@ -105,11 +105,14 @@ mod tests {
         rustix::io::ioctl_fionbio(reader, true).unwrap();
         let mut text = Vec::new();
         let mut reader = reader;
-        reader.read_to_end(&mut text).map(drop).or_else(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => Ok(()),
-            _ => Err(error),
-        })
-        .unwrap();
+        reader
+            .read_to_end(&mut text)
+            .map(drop)
+            .or_else(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => Ok(()),
+                _ => Err(error),
+            })
+            .unwrap();
         String::from_utf8(text).unwrap()
     }
 
@@ -131,7 +134,10 @@ mod tests {
                 assert_eq!(log.left_out.load(Ordering::Relaxed), 101, "{kind}, {length}");
                 log.line(&writer, "again", told);
                 let after = drained(&reader);
-                assert!(after.ends_with("101 left out\nagain\n") && after.trim_start().lines().count() == 2, "{kind}: {after}");
+                assert!(
+                    after.ends_with("101 left out\nagain\n") && after.trim_start().lines().count() == 2,
+                    "{kind}: {after}"
+                );
                 log.line(&writer, "on", told);
                 assert_eq!(drained(&reader), "on\n", "{kind}");
             }

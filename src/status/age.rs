@@ -13,9 +13,14 @@ pub fn judged(mut status: Status, most: Duration, names: &[String]) -> Status {
     let known = |name: &str| status.databases.iter().find(|database| database.name == name);
     let reasons: Vec<String> = match names {
         [] => {
-            let had_one = status.databases.iter().filter(|database| database.name != EVERY && database.success.is_some());
+            let had_one =
+                status.databases.iter().filter(|database| database.name != EVERY && database.success.is_some());
             let aged: Vec<Option<String>> = had_one.map(|database| too_old(database, &status, most)).collect();
-            if aged.is_empty() { vec!["no backup was made by this host".to_owned()] } else { aged.into_iter().flatten().collect() }
+            if aged.is_empty() {
+                vec!["no backup was made by this host".to_owned()]
+            } else {
+                aged.into_iter().flatten().collect()
+            }
         }
         names => names
             .iter()
@@ -46,7 +51,10 @@ mod tests {
 
     fn status(ages: &[(&str, Option<i64>)]) -> Status {
         let mut status = Status::unknown(Timestamp::from_second(1_790_000_000).unwrap());
-        status.databases = ages.iter().map(|(name, hours)| Database::nothing(name, hours.map(|hours| success(status.at, hours)))).collect();
+        status.databases = ages
+            .iter()
+            .map(|(name, hours)| Database::nothing(name, hours.map(|hours| success(status.at, hours))))
+            .collect();
         status
     }
 
@@ -70,7 +78,11 @@ mod tests {
         ] {
             let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
             let judged = judged(status(ages), day, &names);
-            assert_eq!((judged.reasons, judged.healthy), (reasons.iter().map(|text| (*text).to_owned()).collect(), reasons.is_empty()), "{names:?}");
+            assert_eq!(
+                (judged.reasons, judged.healthy),
+                (reasons.iter().map(|text| (*text).to_owned()).collect(), reasons.is_empty()),
+                "{names:?}"
+            );
         }
     }
 }

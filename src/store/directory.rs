@@ -69,7 +69,8 @@ impl Directory {
             let text = format!("the folder \"{}\" of STORE_DIR does not exist", missing.display());
             return Err(Fault::failed(text).hint(NOT_MOUNTED).into());
         }
-        let (folder, made) = Folder::create(&self.root, parent(key), &self.case).map_err(|error| cause("create", &path, error))?;
+        let (folder, made) =
+            Folder::create(&self.root, parent(key), &self.case).map_err(|error| cause("create", &path, error))?;
         if folder.stat(name(key)).map_err(|error| cause("create", &path, error))?.is_some() {
             return Err(taken(&path).into());
         }
@@ -134,7 +135,8 @@ impl Store for Directory {
     /// Something else in the place of a document is listed as well: opening it tells what it is, where leaving it out would hide a backup.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
         let mut found = self.walk(prefix, |key, stat| {
-            let listed = Listed { key: key.to_owned(), bytes: stat.st_size as u64, modified: modified(stat), etag: None };
+            let listed =
+                Listed { key: key.to_owned(), bytes: stat.st_size as u64, modified: modified(stat), etag: None };
             (Partial::final_name(name(key)).is_none() && key.starts_with(prefix)).then_some(listed)
         })?;
         found.sort_by(|a, b| a.key.cmp(&b.key));

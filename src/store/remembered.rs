@@ -66,7 +66,9 @@ impl Remembered {
             entries(folder).filter(|path| !wanted.contains(path)).for_each(|path| _ = fs::remove_file(path));
         }
         if prefix.is_empty() {
-            entries(&self.folder).filter(|folder| !wanted.contains_key(folder)).for_each(|folder| _ = fs::remove_dir_all(folder));
+            entries(&self.folder)
+                .filter(|folder| !wanted.contains_key(folder))
+                .for_each(|folder| _ = fs::remove_dir_all(folder));
         }
     }
 

@@ -1,10 +1,10 @@
 //! What people and monitors hear, of many databases, through strict receivers, and of runs that could not speak for themselves.
 
 use super::receiver::{Answer, Receiver};
+use super::{Scene, TOKEN, checked, holding, is_quiet};
 use crate::support::cluster::cluster;
 use crate::support::pgbk::Pgbk;
 use crate::support::process::{free_ports, until};
-use super::{Scene, TOKEN, checked, holding, is_quiet};
 use crate::support::proof::counted;
 use rustix::process::Signal;
 use std::time::Duration;
@@ -37,7 +37,12 @@ fn databases_that_fail_for_one_reason_share_a_message_and_so_do_those_that_work_
     assert_eq!(heard.len(), 1, "{heard:#?}");
     let recovered = heard[0].json();
     assert_eq!((&recovered["state"], &recovered["database"]), (&"recovered".into(), &names.join(", ").into()));
-    counted("alerts", "databases that failed for one reason, and worked again, each told by one message", 2 * names.len(), 0);
+    counted(
+        "alerts",
+        "databases that failed for one reason, and worked again, each told by one message",
+        2 * names.len(),
+        0,
+    );
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Logs that nobody reads any more: a collector that hangs, Docker's blocking log driver.
 
+use super::{Fake, Pgbk, database, with};
 use crate::support::cluster::PATIENCE;
 use crate::support::process::until;
 use crate::support::scheduler::Place;
-use super::{Fake, Pgbk, database, with};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -72,7 +72,8 @@ fn a_log_that_nobody_reads_holds_up_neither_backups_nor_a_signal() {
     for kind in ["pipe", "pipe that does not wait", "socket"] {
         for (format, signal, code) in [("text", Signal::TERM, 143), ("json", Signal::INT, 130)] {
             let (place, log) = (Place::new(), Log::full(kind));
-            let run = place.schedule("* * * * * *", &database("unread")).set("LOG_FORMAT", format).set("LOG_LEVEL", "debug");
+            let run =
+                place.schedule("* * * * * *", &database("unread")).set("LOG_FORMAT", format).set("LOG_LEVEL", "debug");
             let mut scheduler = log.start(&run);
             place.await_count("done", 3);
             log.read();

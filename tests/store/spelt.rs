@@ -48,7 +48,8 @@ fn decoded(text: &str) -> String {
 
 impl Spelt {
     fn spell(self, key: &str) -> String {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || self != Spelt::Whole && byte == b'/';
+        let plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || self != Spelt::Whole && byte == b'/';
         let one = |byte: u8| match (self, byte) {
             (Spelt::AsIs, b'&') => "&amp;".to_owned(),
             (Spelt::Declared, b' ') => "+".to_owned(),
@@ -84,9 +85,15 @@ fn page(request: &Request, keys: &[String], version: Version, spelt: Spelt, size
     let here: Vec<&String> = found.by_ref().take(size).collect();
     let goes_on = found.next().is_some();
     let entry = |key: &&String| {
-        format!("<Contents><Key>{}</Key><Size>1</Size><LastModified>2026-11-27T04:00:00.000Z</LastModified></Contents>", spelt.spell(key))
+        format!(
+            "<Contents><Key>{}</Key><Size>1</Size><LastModified>2026-11-27T04:00:00.000Z</LastModified></Contents>",
+            spelt.spell(key)
+        )
     };
-    let token = here.last().filter(|_| has_tokens && goes_on).map(|key| format!("<NextContinuationToken>{}</NextContinuationToken>", key.replace('&', "&amp;")));
+    let token = here
+        .last()
+        .filter(|_| has_tokens && goes_on)
+        .map(|key| format!("<NextContinuationToken>{}</NextContinuationToken>", key.replace('&', "&amp;")));
     let declared = if spelt == Spelt::Declared { "<EncodingType>url</EncodingType>" } else { "" };
     Some(Fault::Says(format!(
         "<ListBucketResult><Name>bucket</Name>{declared}<IsTruncated>{goes_on}</IsTruncated>{}{}</ListBucketResult>",

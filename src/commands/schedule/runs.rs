@@ -182,7 +182,9 @@ fn tell(outcome: &Outcome<Finding>, console: &Console) {
                     Some(proof) => {
                         format!("{id} is proven by a restore: {} tables, {} rows", proof.tables, proof.rows)
                     }
-                    None => format!("{id} is intact: it was read to its end, as what is of no database is not restored"),
+                    None => {
+                        format!("{id} is intact: it was read to its end, as what is of no database is not restored")
+                    }
                 });
             }
         },

@@ -28,7 +28,8 @@ impl Case {
             let _ = self.tells.set(());
             return Ok(Cow::Borrowed(name));
         }
-        let is_its_own = Dir::read_from(at)?.filter_map(Result::ok).any(|entry| entry.file_name().to_bytes() == name.as_bytes());
+        let is_its_own =
+            Dir::read_from(at)?.filter_map(Result::ok).any(|entry| entry.file_name().to_bytes() == name.as_bytes());
         Ok(if is_its_own { Cow::Borrowed(name) } else { Cow::Owned(encoded(name)) })
     }
 }

@@ -95,7 +95,9 @@ impl Folder {
     fn link(&self, partial: &str, name: &str) -> io::Result<()> {
         match fs::linkat(&self.0, partial, &self.0, name, AtFlags::empty()) {
             // Some FUSE file systems know no second names either.
-            Err(Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return self.reserve(partial, name),
+            Err(Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                return self.reserve(partial, name);
+            }
             linked => linked?,
         }
         // The object is there; a second name that cannot be removed is litter, not a failure.
@@ -165,7 +167,9 @@ impl Drop for Made {
 /// Flushes a folder to disk. Some file systems, such as shares of Windows, flush files and know no flushing of folders.
 fn flush(folder: impl AsFd) -> rustix::io::Result<()> {
     match fs::fsync(folder) {
-        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::BADF | Errno::ISDIR) => Ok(()),
+        Err(
+            Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::BADF | Errno::ISDIR,
+        ) => Ok(()),
         flushed => flushed,
     }
 }

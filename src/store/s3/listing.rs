@@ -77,7 +77,9 @@ pub(super) fn spelling(host: &Host, declared: Option<&str>, keys: &[&str], prefi
 /// Asks for one page of what begins with the full prefix. A host that does not know version 2 of the listing, or does not say in it where it goes on, is asked by version 1.
 fn page(host: &Host, full: &str, from: &From, doing: &str) -> Result<Page> {
     let token = match from {
-        From::Key(key) => return first_version(host, full, Some(key))?.map_err(|error| host.fault(doing, error).into()),
+        From::Key(key) => {
+            return first_version(host, full, Some(key))?.map_err(|error| host.fault(doing, error).into());
+        }
         From::Start => None,
         From::Token(token) => Some(token.as_str()),
     };
@@ -128,8 +130,7 @@ fn second_version(host: &Host, full: &str, token: Option<&str>) -> Result<Answer
 }
 
 fn first_version(host: &Host, full: &str, after: Option<&str>) -> Result<Answer<Page, ListObjectsError>> {
-    let request =
-        host.client().list_objects().bucket(host.bucket()).prefix(full).set_marker(after.map(str::to_owned));
+    let request = host.client().list_objects().bucket(host.bucket()).prefix(full).set_marker(after.map(str::to_owned));
     let answer = host.wait(request.send())?;
     Ok(answer.map(|answer| Page {
         encoding: answer.encoding_type.map(|encoding| encoding.as_str().to_owned()),

@@ -155,7 +155,11 @@ async fn ask(host: &Host, key: &str, version: Option<&str>) -> Answer<HeadObject
     request.send().await
 }
 
-fn told(host: &Host, key: &str, answer: Answer<HeadObjectOutput, HeadObjectError>) -> std::result::Result<Option<Info>, Fault> {
+fn told(
+    host: &Host,
+    key: &str,
+    answer: Answer<HeadObjectOutput, HeadObjectError>,
+) -> std::result::Result<Option<Info>, Fault> {
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) if status(&error) == Some(404) => return Ok(None),

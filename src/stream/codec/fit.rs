@@ -113,7 +113,8 @@ impl Fit {
             Method::Xz => ("dictionary", XZ_DICTIONARY[level.min(9) as usize]),
             _ => ("window", ZSTD_TABLES[level.clamp(1, 19) as usize - 1][0]),
         };
-        let size = |log: u32| if log < 20 { format!("{} KiB", 1 << (log - 10)) } else { format!("{} MiB", 1 << (log - 20)) };
+        let size =
+            |log: u32| if log < 20 { format!("{} KiB", 1 << (log - 10)) } else { format!("{} MiB", 1 << (log - 20)) };
         (self.halved > 0).then(|| {
             format!(
                 "there is too little memory for {method} at level {level}: its {what} is {} instead of {}, which packs less tightly; \
@@ -146,7 +147,9 @@ mod tests {
     const METHODS: [Method; 3] = [Method::Xz, Method::Zstd, Method::Gzip];
 
     fn all() -> impl Iterator<Item = Compression> {
-        METHODS.into_iter().flat_map(|method| (levels(method).0..=levels(method).1).map(move |level| Compression { method, level }))
+        METHODS
+            .into_iter()
+            .flat_map(|method| (levels(method).0..=levels(method).1).map(move |level| Compression { method, level }))
     }
 
     #[test]
@@ -158,7 +161,10 @@ mod tests {
                     let fit = Fit::within(compression, cores, room);
                     let told = format!("{compression:?} {cores} {room} {fit:?}");
                     let is_smallest = fit == Fit { threads: 1, halved: smallest(compression) };
-                    assert!(fit.memory(compression) <= room || is_smallest && fit.memory(compression) < 16 << 20, "{told}");
+                    assert!(
+                        fit.memory(compression) <= room || is_smallest && fit.memory(compression) < 16 << 20,
+                        "{told}"
+                    );
                     assert!(fit.threads <= cores && (fit.threads == 1 || fit.halved == 0), "{told}");
                     assert!(fit.threads >= before.threads && fit.halved <= before.halved, "{told}");
                     assert_eq!(fit.remark(compression).is_some(), fit.halved > 0, "{told}");

@@ -32,7 +32,9 @@ fn of_machine(system: &Path) -> Option<u64> {
 /// What lies above a container's own root cannot be seen, but then its limit is told at the root.
 fn of_group(system: &Path, line: &str) -> Vec<u64> {
     let mut parts = line.splitn(3, ':');
-    let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { return Vec::new() };
+    let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
+        return Vec::new();
+    };
     let at = |below: &str| system.join("sys/fs/cgroup").join(below);
     let (mounts, files): (Vec<PathBuf>, &[&str]) = match controllers {
         "" => (vec![at(""), at("unified")], &["memory.max", "memory.high"]),
@@ -59,16 +61,35 @@ mod tests {
             ("0::/\n", &[("proc/meminfo", "MemTotal:       2048 kB\nMemFree: 1 kB\n")], Some(2 * MIB)),
             ("0::/\n", &[("sys/fs/cgroup/memory.max", "max\n")], None),
             ("0::/\n", &[("sys/fs/cgroup/memory.max", "1048576\n")], Some(MIB)),
-            ("0::/a/b\n", &[("sys/fs/cgroup/a/memory.max", "2097152\n"), ("sys/fs/cgroup/a/b/memory.max", "max\n")], Some(2 * MIB)),
-            ("0::/a/b\n", &[("sys/fs/cgroup/a/memory.max", "2097152"), ("sys/fs/cgroup/a/b/memory.high", "1048576")], Some(MIB)),
+            (
+                "0::/a/b\n",
+                &[("sys/fs/cgroup/a/memory.max", "2097152\n"), ("sys/fs/cgroup/a/b/memory.max", "max\n")],
+                Some(2 * MIB),
+            ),
+            (
+                "0::/a/b\n",
+                &[("sys/fs/cgroup/a/memory.max", "2097152"), ("sys/fs/cgroup/a/b/memory.high", "1048576")],
+                Some(MIB),
+            ),
             // A container that sees its own group as the root.
             ("0::/../../docker/x\n", &[("sys/fs/cgroup/memory.max", "1048576\n")], Some(MIB)),
-            ("12:cpu:/\n4:memory:/docker/x\n", &[("sys/fs/cgroup/memory/memory.limit_in_bytes", "1048576\n")], Some(MIB)),
-            ("4:hugetlb,memory:/a\n0::/\n", &[("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1048576\n")], Some(MIB)),
+            (
+                "12:cpu:/\n4:memory:/docker/x\n",
+                &[("sys/fs/cgroup/memory/memory.limit_in_bytes", "1048576\n")],
+                Some(MIB),
+            ),
+            (
+                "4:hugetlb,memory:/a\n0::/\n",
+                &[("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1048576\n")],
+                Some(MIB),
+            ),
             // No limit in version 1, and the machine's.
             (
                 "4:memory:/\n",
-                &[("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"), ("proc/meminfo", "MemTotal: 1024 kB\n")],
+                &[
+                    ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+                    ("proc/meminfo", "MemTotal: 1024 kB\n"),
+                ],
                 Some(MIB),
             ),
             ("4:memory:/\n0::/s\n", &[("sys/fs/cgroup/unified/s/memory.max", "1048576\n")], Some(MIB)),
