@@ -9,7 +9,7 @@ use crate::plain::{self, Whose};
 use blake2b_simd::Params;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -164,8 +164,18 @@ impl Object for Kept {
         super::directory::check_range(&self.key, &range, self.info.bytes)?;
         match read(&self.path, &self.key, &self.info) {
             Some(kept) => Ok(kept[range.start as usize..range.end as usize].to_vec()),
-            None => self.inner.open_small(&self.key)?.read(range),
+            None => self.fetch()?.read(range),
         }
+    }
+}
+
+impl Kept {
+    /// What was kept is not what it was.
+    fn fetch(&self) -> Result<Box<dyn Object>> {
+        let object = self.inner.open_small(&self.key)?;
+        let is_same = object.info().etag == self.info.etag && object.info().bytes == self.info.bytes;
+        let Kept { path, key, .. } = self;
+        Ok(if is_same { Box::new(Keeping { object, path: path.clone(), key: key.clone() }) } else { object })
     }
 }
 
@@ -195,18 +205,15 @@ impl Object for Keeping {
 fn read(path: &Path, key: &str, info: &Info) -> Option<Vec<u8>> {
     let mut kept = plain::read(path, Whose::Ours, info.bytes.saturating_add(SUM as u64)).ok()?;
     let bytes = kept.split_off(SUM.min(kept.len()));
-    if bytes.len() as u64 == info.bytes && kept == sum(key, info, &bytes) {
-        return Some(bytes);
-    }
-    fs::remove_file(path).ok()?;
-    None
+    (bytes.len() as u64 == info.bytes && kept == sum(key, info, &bytes)).then_some(bytes)
 }
 
-/// Never through a link, and never over what is there.
+/// Never through a link. What stands there is not what it should be.
 fn write(path: &Path, sum: &[u8], bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
+    fs::remove_file(path).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(&[sum, bytes].concat())
 }
