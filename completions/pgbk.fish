@@ -135,6 +135,8 @@ upload\t'Those that were made of a file'
 any\t'All of them, whichever is the newest by its date'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore into this database, created when missing; when unset, the backup\'s own' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l into -d 'With --files: below this folder instead, made when missing' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l exclude-extension -d 'Do not make this extension, and leave out what belongs to it; may be said more than once' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l search-path -d 'Look for names in these schemas, for functions and operators that the dump does not qualify: public,ext' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l jobs -d 'Archives only: restore in parallel from a temporary file' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l host -d 'Host name, address or socket directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l port -d 'Port; 5432 when unset' -r
@@ -183,6 +185,9 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-owner -d 'Leave
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-privileges -d 'Leave out GRANT and REVOKE'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-properties -d 'Leave out what belongs to the database itself: its owner, privileges, settings, comment and limits'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l any-locale -d 'Make the database with the server\'s locale where the source\'s is not installed'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l skip-failed -d 'Leave out each statement, and the rows of each table, that the server refuses, name them, and exit with 1; all else is restored'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-comments -d 'Leave out COMMENT ON'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-tablespaces -d 'Leave out in which tablespaces tables and indexes lie'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -39,6 +39,7 @@ AREAS = [
     ("settings", "every setting of PostgreSQL 12 to 18 that a role or a database can have, at values that nobody expects", "", 800, "cargo test --test all settings::"),
     ("rights", "restores that a role may not make", "", 5, "cargo test --test all rights::"),
     ("rights", "extensions of a provider's that a restore", "", 20, "cargo test --test all rights::"),
+    ("rights", "statements and rows that a server refuses", "", 9, "cargo test --test all rights::"),
     ("excess", "servers that say more than any PostgreSQL does, by type of message, trick and phase", "", 600, "cargo test --test all excess::"),
     ("mail", "answers of a mail server without an end, by what was asked, trick and TLS", "", 100, "cargo test --test all alert::"),
     ("alerts", "alerts per cause: one message for all databases that one reason befell", "", 24, "cargo test --test all alert::"),

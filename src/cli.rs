@@ -1,6 +1,7 @@
 //! The command line: names, help and defaults. No logic.
 
 pub mod arguments;
+pub mod leave;
 pub mod settings;
 pub mod value;
 
@@ -8,6 +9,7 @@ pub use arguments::{
     BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PinArgs, PruneArgs, RestoreArgs, ScheduleArgs,
     StatusArgs, UploadArgs, VerifyArgs,
 };
+pub use leave::LeaveArgs;
 pub use settings::{
     AlertArgs, BesideArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ScratchPlace,
     ServerArgs, StateArgs, StoreArgs, UpkeepArgs, ZoneArgs,

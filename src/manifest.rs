@@ -307,7 +307,7 @@ pub fn unpacked(name: &str) -> (&str, Option<Method>, bool) {
     (method.and_then(bare).unwrap_or(packed), method, packed != name)
 }
 
-/// No more roles and extensions than a dump may name.
+/// No more names than a dump may hold.
 fn requirements<'de, D: Deserializer<'de>>(from: D) -> Result<Requirements, D::Error> {
     #[derive(Deserialize)]
     struct Stated {
@@ -315,11 +315,15 @@ fn requirements<'de, D: Deserializer<'de>>(from: D) -> Result<Requirements, D::E
         roles: BTreeSet<String>,
         #[serde(default, deserialize_with = "bounded::set")]
         bound_roles: BTreeSet<String>,
+        #[serde(default, deserialize_with = "bounded::set")]
+        owners: BTreeSet<String>,
         #[serde(deserialize_with = "bounded::set")]
         extensions: BTreeSet<String>,
+        #[serde(default, deserialize_with = "bounded::set")]
+        tablespaces: BTreeSet<String>,
     }
-    let Stated { roles, bound_roles, extensions } = Stated::deserialize(from)?;
-    Ok(Requirements { roles, bound_roles, extensions })
+    let Stated { roles, bound_roles, owners, extensions, tablespaces } = Stated::deserialize(from)?;
+    Ok(Requirements { roles, bound_roles, owners, extensions, tablespaces })
 }
 
 fn is_zero(sequence: &u64) -> bool {

@@ -10,7 +10,7 @@ use crate::manifest::compared::{Compared, compare};
 use crate::manifest::{BackupId, Format, Manifest, Table};
 use crate::monitor::Monitor;
 use crate::postgres::dump;
-use crate::postgres::load::Untried;
+use crate::postgres::load::{Leave, Untried};
 use crate::postgres::properties::{Own, Rules};
 use crate::postgres::scratch::{Place, Scratch};
 use crate::postgres::shape::Shape;
@@ -76,7 +76,7 @@ fn restored(opened: Opened, plan: &Plan, monitor: &dyn Monitor) -> Result<Proof>
     // With a signal the database goes at once, and whatever was going on in it fails for that.
     let (tables, properties, untried) = tables.map_err(|error| interrupt::check().err().unwrap_or(error))?;
     let seconds = begun.elapsed().as_secs_f64();
-    Ok(Proof { scratch: place, seconds, tables, properties, not_tried: named(untried) })
+    Ok(Proof { scratch: place, seconds, tables, properties, not_tried: untried.lines("the table is an extension's") })
 }
 
 fn filled(
@@ -98,6 +98,7 @@ fn filled(
         // whoever loads.
         no_owner: true,
         no_privileges: true,
+        leave: Leave::default(),
         make_roles: scratch.is_alone(),
         own: own.clone(),
         any_locale: true,
@@ -142,12 +143,6 @@ fn all_made(id: &BackupId, untried: &Untried) -> Result<()> {
     Err(Fault::failed(format!("{id} cannot be proven here: tables could not be made ({names}); first of all: {why}"))
         .hint("a proof restores as a role without SUPERUSER; restore it as a superuser by hand, into a server that holds nothing else")
         .into())
-}
-
-/// For people: what was set aside, with the reasons.
-fn named(untried: Untried) -> Vec<String> {
-    let rows = untried.tables.into_iter().map(|table| format!("rows of {table}: the table is an extension's"));
-    untried.statements.into_iter().chain(rows).collect()
 }
 
 /// An older server need not take what a newer one has written, which would say nothing about the backup.

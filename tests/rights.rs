@@ -1,6 +1,7 @@
 //! What a role may not do is said before a restore asks, and before anything is made.
 
 mod provided;
+mod refused;
 
 use crate::support::cluster::{PASSWORD, cluster};
 use crate::support::database::{exists, small};
@@ -42,11 +43,33 @@ fn what_a_role_may_not_do_in_a_restore_is_said_before_it_asks() {
         refusals += 1;
     };
     cluster().psql("postgres", "ALTER DATABASE owned OWNER TO boss");
-    cluster().psql("owned", "ALTER TABLE t OWNER TO boss");
+    cluster().psql("owned", "ALTER TABLE t OWNER TO maker");
     run.backup("owned", &[]);
     let new = ["--to", "owned_new"];
-    refuses("mere", &new, &["role \"mere\" may not create it"]);
     refuses("maker", &new, &["cannot be given what the source has: owner \"boss\""]);
+    cluster().psql("owned", "ALTER TABLE t OWNER TO boss");
+    run.backup("owned", &[]);
+    refuses("mere", &[&new[..], &["--no-owner"]].concat(), &["role \"mere\" may not create it"]);
+    let stranger = [
+        "role \"maker\" may not hand what it restores to its owners boss",
+        "GRANT \"boss\" TO \"maker\"",
+        "--no-owner",
+    ];
+    refuses("maker", &new, &stranger);
+    cluster().psql("owned", "CREATE EXTENSION pageinspect; CREATE EXTENSION hstore");
+    run.backup("owned", &[]);
+    let barred = [
+        "role \"heir\" may not make the extensions pageinspect\n",
+        "CREATE EXTENSION \"pageinspect\"; or leave them out: --exclude-extension pageinspect",
+    ];
+    refuses("heir", &new, &barred);
+    cluster().psql("postgres", "CREATE DATABASE owned_old OWNER heir TEMPLATE template0");
+    refuses("heir", &["--to", "owned_old"], &barred);
+    // Made by an administrator, it is used.
+    cluster().psql("owned_old", "CREATE EXTENSION pageinspect");
+    restore("heir", &["--to", "owned_old", "--no-owner"]).expect(0);
+    cluster().psql("postgres", "DROP DATABASE owned_old");
+    cluster().psql("owned", "DROP EXTENSION pageinspect; DROP EXTENSION hstore");
 
     for (statement, says) in [
         ("ALTER DATABASE owned SET log_statement = 'all'", "setting log_statement: permission denied"),

@@ -1,5 +1,6 @@
 //! What each command takes.
 
+use super::leave::LeaveArgs;
 use super::settings::{
     AlertArgs, BesideArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs,
     StoreArgs, ZoneArgs,
@@ -48,7 +49,8 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub to: Option<String>,
     /// Restore files that BACKUP_FILES named, to where they came from
-    #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "no_properties", "any_locale", "jobs"])]
+    #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "no_properties", "any_locale", "jobs",
+        "skip_failed", "no_comments", "no_tablespaces", "exclude_extension", "search_path"])]
     pub files: bool,
     /// With --files: below this folder instead, made when missing
     #[arg(long, value_name = "DIR", requires = "files")]
@@ -74,6 +76,8 @@ pub struct RestoreArgs {
     /// Make the database with the server's locale where the source's is not installed
     #[arg(long)]
     pub any_locale: bool,
+    #[command(flatten)]
+    pub leave: LeaveArgs,
     /// Archives only: restore in parallel from a temporary file
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub jobs: u32,

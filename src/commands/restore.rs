@@ -14,6 +14,7 @@ use crate::jobs::restore::{Outlook, Plan, Report, admit, is_source, outlook, own
 use crate::manifest::lineage::short;
 use crate::manifest::{BackupId, Manifest, Owner};
 use crate::monitor::Monitor;
+use crate::postgres::load::Leave;
 use crate::postgres::properties::Rules;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{State, Target};
@@ -56,6 +57,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         over_source: args.over_source,
         no_owner: args.no_owner,
         no_privileges: args.no_privileges,
+        leave: leave(args),
         make_roles: false,
         jobs: args.jobs,
         loader: None,
@@ -78,8 +80,22 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     for skipped in &report.skipped {
         console.warn(&format!("skipped: {skipped}"));
     }
+    for left_out in &report.left_out {
+        console.warn(&format!("left out: {left_out}"));
+    }
     console.result(&summary(&report), &report)?;
-    Ok(0)
+    Ok(u8::from(!report.left_out.is_empty()))
+}
+
+fn leave(args: &RestoreArgs) -> Leave {
+    let said = args.leave.clone();
+    Leave {
+        comments: said.no_comments,
+        tablespaces: said.no_tablespaces,
+        extensions: said.exclude_extension.into_iter().collect(),
+        skip_failed: said.skip_failed,
+        search_path: said.search_path,
+    }
 }
 
 fn declined() -> anyhow::Error {
@@ -215,6 +231,12 @@ fn summary(report: &Report) -> Lines {
         "restored {} into \"{}\"{made}{counts} in {:.1} s",
         report.id, report.database, report.seconds
     ));
+    if !report.left_out.is_empty() {
+        text.push(format!(
+            "  {} statements and tables were left out, as said above: exit code 1",
+            report.left_out.len()
+        ));
+    }
     if !report.properties.is_empty() {
         text.push(format!("  the database itself was given: {}", report.properties.join(", ")));
     }

@@ -10,8 +10,10 @@ mod aside;
 mod encoding;
 mod failure;
 mod handover;
+mod leave;
 mod missing;
 mod money;
+mod next;
 mod present;
 mod rows;
 mod script;
@@ -26,12 +28,14 @@ use aside::Bounds;
 use encoding::Encoding;
 use postgres::{Client, Transaction};
 use present::Found;
+use rows::Refused;
 use session::Session;
 use std::io::Read;
 use verdict::{Refusal, Verdict};
 
 pub use aside::{Prepared, Untried};
 pub use handover::run;
+pub use leave::Leave;
 pub use missing::{Missing, missing};
 
 #[derive(Debug, Clone, Default)]
@@ -50,6 +54,8 @@ pub struct Options {
     pub own: Option<Own>,
     /// Where the role was made for a proof: what it may not do is set aside.
     pub bounds: Option<Prepared>,
+    /// What else is left out, because a person said so.
+    pub leave: Leave,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -134,11 +140,11 @@ impl<'a> Loader<'a> {
             own.begin(&mut transaction)?;
         }
         let session = Session::look(&mut transaction)?;
-        // The script finds its names as under psql; one of pg_dump's empties the path itself.
+        // The script finds its names as under psql; one of pg_dump's empties the path itself, unless a person has set one.
         transaction
-            .batch_execute("RESET search_path")
+            .batch_execute(&options.leave.begin())
             .map_err(|error| failure::plain("cannot begin a transaction", &error))?;
-        let bounds = options.bounds.clone().map(Bounds::of);
+        let bounds = options.bounds.clone().map(Bounds::of).or_else(|| options.leave.scope().map(Bounds::new));
         if bounds.is_some() {
             transaction.batch_execute(MARK).map_err(|error| failure::plain("cannot begin a transaction", &error))?;
         }
@@ -239,6 +245,19 @@ impl<'a> Loader<'a> {
         self.transaction.batch_execute(statement).map_err(|error| failure::plain("cannot go on", &error))
     }
 
+    /// Notes rows that the server refused, reads past what is left of them, and goes on. Otherwise the error stands.
+    fn without_rows(&mut self, header: &Header, script: &mut script::Script<'_>, refused: Refused) -> Result<()> {
+        let Refused { error, ended, by_server } = refused;
+        if !(by_server && self.bounds.as_mut().is_some_and(|bounds| bounds.sets_rows_aside(&header.table, &error))) {
+            return Err(error);
+        }
+        self.mark(BACK_TO_MARK)?;
+        if !ended {
+            rows::skip(header, script)?;
+        }
+        Ok(())
+    }
+
     /// Returns whether the rows that come next have no table to go to, or none that is for the role to fill; then they are read past.
     fn passes_over(&mut self, header: &Header, script: &mut script::Script<'_>) -> Result<bool> {
         let (Some(bounds), transaction) = (&mut self.bounds, &mut self.transaction) else { return Ok(false) };
@@ -260,7 +279,10 @@ impl<'a> Loader<'a> {
             return Ok(());
         }
         let query = self.encoding.copy(&mut self.transaction, header)?;
-        let rows = rows::send(&mut self.transaction, &query, header, script)?;
+        let rows = match rows::send(&mut self.transaction, &query, header, script) {
+            Ok(rows) => rows,
+            Err(refused) => return self.without_rows(header, script, refused),
+        };
         if self.bounds.is_some() {
             self.mark(NEXT_MARK)?;
         }
@@ -284,7 +306,12 @@ impl<'a> Loader<'a> {
             self.loaded.given = done.given;
             self.loaded.skipped.extend(done.skipped);
         }
-        self.loaded.untried = self.bounds.take().map(|bounds| bounds.untried).unwrap_or_default();
+        match self.bounds.take() {
+            Some(bounds) if bounds.is_meant() => {
+                self.loaded.skipped.extend(bounds.untried.lines("the table is an extension's that was left out"));
+            }
+            bounds => self.loaded.untried = bounds.map(|bounds| bounds.untried).unwrap_or_default(),
+        }
         if let Some(locale) = &self.lacking {
             money::check(&mut self.transaction, locale)?;
         }

@@ -98,6 +98,16 @@ impl Target {
         })?
     }
 
+    /// Returns what the server lacks of what a dump needs, and what it does not let the role do.
+    pub fn lacks(&self, settings: &Settings, requires: &Requirements) -> Result<Missing> {
+        let settings = settings.for_database(&self.database);
+        let (is_there, requires) = (self.state != State::Missing, requires.clone());
+        apart::ask(move || {
+            let mut client = if is_there { settings.connect(APPLICATION)? } else { maintenance(&settings)? };
+            missing(&mut client, &requires)
+        })?
+    }
+
     pub fn create(&self, settings: &Settings, shape: &Shape) -> Result<()> {
         let (settings, name, shape) = (settings.clone(), self.database.clone(), shape.clone());
         // A signal cannot stop it, and what comes of it must be known.
@@ -161,12 +171,6 @@ fn maintenance_to_clear_up(settings: &Settings) -> Result<Client> {
         Err(error) if kind(&error) == Kind::NotFound => settings.for_database(second).connect_to_clear_up(APPLICATION),
         connected => connected,
     }
-}
-
-/// What the server lacks of what a dump needs.
-pub fn lacks(settings: &Settings, requires: &Requirements) -> Result<Missing> {
-    let (settings, requires) = (settings.clone(), requires.clone());
-    apart::ask(move || missing(&mut maintenance(&settings)?, &requires))?
 }
 
 /// Returns what the server has of this shape, and what it lacks.

@@ -1,28 +1,38 @@
-//! What a script takes for granted: roles and extensions.
+//! What a script takes for granted: roles, extensions and tablespaces.
 
 use super::tokens::{Token, Tokens};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Roles and extensions that the statements name.
+/// Roles, extensions and tablespaces that the statements name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirements {
     pub roles: BTreeSet<String>,
     /// Those of the roles that are named by more than ownership and privileges: by policies, user mappings and the like.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub bound_roles: BTreeSet<String>,
+    /// Those of the roles that own something; empty in older documents.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub owners: BTreeSet<String>,
     pub extensions: BTreeSet<String>,
+    /// Where tables and indexes lie that do not lie where the database does.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tablespaces: BTreeSet<String>,
 }
 
 impl Requirements {
     /// Returns how many names there are.
     pub fn count(&self) -> usize {
-        self.roles.len() + self.bound_roles.len() + self.extensions.len()
+        [&self.roles, &self.bound_roles, &self.owners, &self.extensions, &self.tablespaces]
+            .map(BTreeSet::len)
+            .iter()
+            .sum()
     }
 
     /// Leaves out what is more than so many of a kind, and what no server can have.
     pub fn trim(&mut self, most: usize) {
-        for names in [&mut self.roles, &mut self.bound_roles, &mut self.extensions] {
+        let Requirements { roles, bound_roles, owners, extensions, tablespaces } = self;
+        for names in [roles, bound_roles, owners, extensions, tablespaces] {
             names.retain(|name| !name.contains('\0'));
             while names.len() > most {
                 names.pop_last();
@@ -46,6 +56,10 @@ impl Requirements {
                 self.extensions.append(&mut made.extensions);
             }
             b"set" if tokens.accept(&["session", "authorization"]) => self.role(tokens.next()),
+            b"set" if tokens.accept(&["default_tablespace"]) => {
+                let named = tokens.nth(1).as_ref().and_then(Token::name);
+                self.tablespaces.extend(named.filter(|name| !name.is_empty()));
+            }
             _ => {}
         }
     }
@@ -61,6 +75,7 @@ impl Requirements {
                 }
             }
         } else if let Some(owner) = owner(tokens) {
+            self.owners.extend(role(Some(owner)));
             self.role(Some(owner));
         }
     }
@@ -103,10 +118,14 @@ impl Requirements {
     }
 
     fn role(&mut self, token: Option<Token<'_>>) {
-        let reserved = ["public", "current_user", "current_role", "session_user", "default"];
-        let Some(token) = token.filter(|token| !reserved.iter().any(|word| token.is(word))) else { return };
-        self.roles.extend(token.name());
+        self.roles.extend(role(token));
     }
+}
+
+/// Returns the name of a role; None where it stands for whoever asks, or for all.
+fn role(token: Option<Token<'_>>) -> Option<String> {
+    let reserved = ["public", "current_user", "current_role", "session_user", "default"];
+    token.filter(|token| !reserved.iter().any(|word| token.is(word)))?.name()
 }
 
 /// The role of `ALTER … OWNER TO role`, given what comes after the first word. None where the statement does anything else too, or where

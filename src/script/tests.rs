@@ -217,6 +217,11 @@ fn requirements_are_collected() {
         "CREATE SCHEMA s AUTHORIZATION heidi;",
         "CREATE USER MAPPING FOR ivan SERVER far OPTIONS (\"user\" 'FOR mallory');",
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ ALTER TABLE x OWNER TO nobody; $$;",
+        "SET default_tablespace = '';",
+        "SET default_tablespace = fast;",
+        "SET default_tablespace = \"My disk\";",
+        "SET default_table_access_method = heap;",
+        "ALTER SCHEMA s OWNER TO CURRENT_USER;",
     ] {
         found.scan(statement.as_bytes());
     }
@@ -224,6 +229,8 @@ fn requirements_are_collected() {
     assert_eq!(found.roles.iter().collect::<Vec<_>>(), roles);
     assert_eq!(found.bound_roles.iter().collect::<Vec<_>>(), ["Frank", "erin", "heidi", "ivan"]);
     assert_eq!(found.extensions.iter().collect::<Vec<_>>(), ["uuid-ossp"]);
+    assert_eq!(found.owners.iter().collect::<Vec<_>>(), ["My \"Role\""]);
+    assert_eq!(found.tablespaces.iter().collect::<Vec<_>>(), ["My disk", "fast"]);
 }
 
 /// Fragments that matter to the lexer, so that random scripts meet its corners often.

@@ -77,7 +77,8 @@ fn is_harmless(manifest: &Manifest, id: &BackupId) {
     }
     assert!(plain(&manifest.tools.pgbk) && manifest.tools.pg_dump.as_deref().is_none_or(plain));
     let required = &manifest.requires;
-    assert!(required.roles.iter().chain(&required.extensions).all(|name| !name.contains('\0')));
+    let names = [&required.roles, &required.owners, &required.extensions, &required.tablespaces];
+    assert!(names.into_iter().flatten().all(|name| !name.contains('\0')));
 }
 
 /// As it is, and with something in every list and map.
@@ -87,7 +88,8 @@ fn documents() -> [Value; 2] {
     filled["dump"]["arguments"] = json!(["-n", "public", "--no-owner"]);
     filled["version_id"] = json!("null");
     filled["previous"] = json!("plain-20250101T000000Z");
-    filled["requires"] = json!({"roles": ["a"], "bound_roles": ["b"], "extensions": ["c"]});
+    filled["requires"] =
+        json!({"roles": ["a"], "bound_roles": ["b"], "owners": ["a"], "extensions": ["c"], "tablespaces": ["d"]});
     filled["pgbk"] = json!(2);
     [document, filled]
 }

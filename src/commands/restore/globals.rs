@@ -19,6 +19,11 @@ pub fn run(args: &RestoreArgs, opened: Opened, server: &Settings, console: &Cons
         (args.no_owner, "--no-owner"),
         (args.no_privileges, "--no-privileges"),
         (args.jobs > 1, "--jobs"),
+        (args.leave.skip_failed, "--skip-failed"),
+        (args.leave.no_comments, "--no-comments"),
+        (args.leave.no_tablespaces, "--no-tablespaces"),
+        (!args.leave.exclude_extension.is_empty(), "--exclude-extension"),
+        (args.leave.search_path.is_some(), "--search-path"),
     ];
     if let Some((_, flag)) = own.iter().find(|(said, _)| *said) {
         return Err(Fault::usage(format!("{flag} is for backups of databases, and {id} is of a server's globals"))

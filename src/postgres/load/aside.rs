@@ -1,9 +1,10 @@
-//! What a role that has been made for a proof is not asked to do, or may not do: left out, and named.
+//! What a script goes on without: left out, and named.
 //!
-//! Such a role owns what it makes and has no other right. What only a superuser may do would be worth nothing as a proof
-//! without one, so that it is set aside; and with it what stands on it.
+//! A role that has been made for a proof owns what it makes and has no other right. What only a superuser may do would be worth
+//! nothing as a proof without one, so that it is set aside; and with it what stands on it. A person may have set aside whatever the server
+//! refuses, or what belongs to an extension that is not made.
 
-use super::failure::is_lacking;
+use super::failure::{is_lacking, is_refusal};
 use crate::script::{Token, Tokens};
 use postgres::error::SqlState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,19 +33,51 @@ pub struct Untried {
     pub unmade: BTreeSet<String>,
 }
 
+impl Untried {
+    /// Returns one line for each statement and each table without rows, for which this is the reason.
+    pub fn lines(&self, reason: &str) -> Vec<String> {
+        let rows = self.tables.iter().map(|table| format!("rows of {table}: {reason}"));
+        self.statements.iter().cloned().chain(rows).collect()
+    }
+}
+
+/// Says what is set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// What a role that was made for a proof may not do, and what follows from that.
+    Role,
+    /// Whatever the server refuses.
+    Refused,
+    /// Rows, privileges and the like of what is not there, because its extension is not made. The script makes all else that it names.
+    Absent,
+}
+
 /// Decides what is set aside while a script runs.
 pub(super) struct Bounds {
     prepared: Prepared,
+    scope: Scope,
     pub untried: Untried,
 }
 
 impl Bounds {
+    pub fn new(scope: Scope) -> Bounds {
+        Bounds { prepared: Prepared::default(), scope, untried: Untried::default() }
+    }
+
     pub fn of(prepared: Prepared) -> Bounds {
-        Bounds { prepared, untried: Untried::default() }
+        Bounds { prepared, ..Bounds::new(Scope::Role) }
+    }
+
+    /// Returns whether what is set aside is no failure.
+    pub fn is_meant(&self) -> bool {
+        self.scope == Scope::Absent
     }
 
     /// Returns whether the statement is not to be run at all.
     pub fn leaves_out(&mut self, text: &[u8]) -> bool {
+        if self.scope != Scope::Role {
+            return false;
+        }
         let mut tokens = Tokens::new(text);
         if tokens.accept(&["comment", "on", "extension"]) {
             return true;
@@ -68,24 +101,41 @@ impl Bounds {
     /// what stands on it.
     pub fn sets_aside(&mut self, text: &[u8], error: &postgres::Error) -> bool {
         let Some(answer) = error.as_db_error() else { return false };
-        let of_the_role = *answer.code() == SqlState::INSUFFICIENT_PRIVILEGE;
         let missing = [
             SqlState::UNDEFINED_OBJECT,
             SqlState::UNDEFINED_TABLE,
             SqlState::UNDEFINED_FUNCTION,
             SqlState::INVALID_SCHEMA_NAME,
         ];
-        let follows = !self.untried.statements.is_empty() && missing.contains(answer.code());
-        (of_the_role || follows || is_lacking(text, answer.code())) && self.note(text, answer.message())
+        let is_missing = missing.contains(answer.code());
+        let aside = match self.scope {
+            Scope::Refused => is_refusal(error),
+            Scope::Absent => is_missing && is_about_another(text),
+            Scope::Role => {
+                let of_the_role = *answer.code() == SqlState::INSUFFICIENT_PRIVILEGE;
+                let follows = is_missing && !self.untried.statements.is_empty();
+                of_the_role || follows || is_lacking(text, answer.code())
+            }
+        };
+        aside && self.note(text, answer.message())
+    }
+
+    /// Returns whether the script goes on without the rows of a table that the server has refused, and notes it then.
+    pub fn sets_rows_aside(&mut self, table: &str, error: &anyhow::Error) -> bool {
+        let aside = self.scope == Scope::Refused;
+        if aside {
+            self.untried.statements.push(format!("all rows of {table}: {error:#}"));
+        }
+        aside
     }
 
     /// Returns whether rows for this table are not to be sent; `is_there` asks the server for it.
     pub fn skips<E>(&self, table: &str, is_there: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
-        match (self.prepared.tables.contains(table), self.untried.statements.is_empty()) {
-            (true, _) => Ok(true),
-            (false, true) => Ok(false),
-            (false, false) => Ok(!is_there()?),
+        if self.prepared.tables.contains(table) {
+            return Ok(true);
         }
+        let may_be_missing = self.scope == Scope::Absent || !self.untried.statements.is_empty();
+        Ok(may_be_missing && !is_there()?)
     }
 
     fn note(&mut self, text: &[u8], reason: &str) -> bool {
@@ -110,6 +160,12 @@ fn quote(text: &[u8]) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+/// Returns whether a statement says something of what another one has made, and makes nothing.
+fn is_about_another(text: &[u8]) -> bool {
+    let about = ["select", "grant", "revoke", "comment", "security"];
+    Tokens::new(text).next().is_some_and(|verb| about.iter().any(|word| verb.is(word)))
 }
 
 fn name(tokens: &mut Tokens<'_>) -> Option<String> {
@@ -184,5 +240,21 @@ mod tests {
         assert!(asked(&bounds, "public.spatial_ref_sys", true) && !asked(&bounds, "public.t", false));
         bounds.note(b"CREATE TYPE x;", "why");
         assert!(asked(&bounds, "public.t", false) && !asked(&bounds, "public.t", true));
+        let bounds = Bounds::new(Scope::Absent);
+        assert!(asked(&bounds, "cron.job", false) && !asked(&bounds, "cron.job", true));
+    }
+
+    #[test]
+    fn without_an_extension_nothing_is_left_out_that_would_make_something() {
+        for text in [
+            "SELECT pg_catalog.setval('cron.s', 1);",
+            "GRANT USAGE ON SCHEMA cron TO a;",
+            "COMMENT ON TABLE cron.job IS 'x';",
+        ] {
+            assert!(is_about_another(text.as_bytes()), "{text}");
+        }
+        for text in ["CREATE TABLE t (h hstore);", "ALTER TABLE t ADD CHECK (f(i));", "REFRESH MATERIALIZED VIEW v;"] {
+            assert!(!is_about_another(text.as_bytes()), "{text}");
+        }
     }
 }

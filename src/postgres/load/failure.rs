@@ -1,9 +1,10 @@
 //! What the server said, with the place in the script.
 
 use super::Header;
+use super::next::next_step;
 use crate::error::{Fault, Kind};
 use crate::postgres::{locks, refusal};
-use crate::script::{Tokens, owner};
+use crate::script::Tokens;
 use postgres::error::{DbError, ErrorPosition, SqlState};
 use std::error::Error;
 use std::io;
@@ -34,27 +35,16 @@ fn in_statement(line: u64, text: &[u8], server: Option<&DbError>, error: &(dyn E
         first.push('…');
     }
     let fault = fault(format!("line {line}, {first}"), server, lacking, error);
-    match server
-        .filter(|server| *server.code() == SqlState::INSUFFICIENT_PRIVILEGE)
-        .and_then(|_| instead(text.as_bytes()))
-    {
-        Some(option) => fault.hint(format!("connect as a role that may (DB_USER), or restore with {option}")),
+    let placed = |server: &&DbError| *server.code() != SqlState::SYNTAX_ERROR || server.position().is_some();
+    match server.filter(placed).and_then(|server| Some((server, next_step(server.code(), text.as_bytes())?))) {
+        // What the server advises comes first: it has seen more.
+        Some((server, step)) => match server.hint() {
+            Some(hint) => fault.hint(format!("{}; {step}", hint.trim_end_matches('.'))),
+            None => fault.hint(step),
+        },
         None => fault,
     }
     .into()
-}
-
-/// Returns the option that leaves out such a statement, which says who owns something or who may use it.
-fn instead(text: &[u8]) -> Option<&'static str> {
-    let mut tokens = Tokens::new(text);
-    match tokens.next()? {
-        verb if verb.is("grant") || verb.is("revoke") => Some("--no-privileges"),
-        verb if verb.is("alter") && tokens.accept(&["default", "privileges"]) => Some("--no-privileges"),
-        verb if verb.is("alter") => owner(tokens).map(|_| "--no-owner"),
-        // An owner whom the policies of his own tables bind; who restores may not be bound.
-        verb if verb.is("refresh") => Some("--no-owner"),
-        _ => None,
-    }
 }
 
 /// The server counts characters from 1; errors that it finds late have no position.
@@ -99,4 +89,15 @@ fn fault(what: String, server: Option<&DbError>, lacking: bool, error: &(dyn Err
 fn is_of_the_dump(code: &SqlState) -> bool {
     let of_the_server = ["08", "0A", "42501", "53", "55P", "57", "58", "F0", "XX"];
     !of_the_server.iter().any(|class| code.code().starts_with(class))
+}
+
+/// Whether the server answers so to what a statement says.
+pub(super) fn is_refusal(error: &postgres::Error) -> bool {
+    error.code().is_some_and(may_be_refused)
+}
+
+/// Whether it may be the statement that is answered so. A server that stops, has no room or was interrupted would refuse everything from here on.
+pub(super) fn may_be_refused(code: &SqlState) -> bool {
+    let of_the_moment = ["08", "25", "40", "53", "55P", "57", "58", "F0", "XX"];
+    !of_the_moment.iter().any(|class| code.code().starts_with(class))
 }

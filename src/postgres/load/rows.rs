@@ -12,18 +12,38 @@ const MESSAGE: usize = 256 << 10;
 /// The driver tells of an error only when a COPY ends, so a large table is sent in several.
 const STRETCH: u64 = 256 << 20;
 
+/// Why rows were not taken.
+pub(super) struct Refused {
+    pub error: anyhow::Error,
+    /// The script stands behind the rows.
+    pub ended: bool,
+    /// The server does not want these rows; otherwise the script or the connection came to grief.
+    pub by_server: bool,
+}
+
+impl Refused {
+    fn script(error: anyhow::Error) -> Refused {
+        Refused { error, ended: false, by_server: false }
+    }
+
+    fn server(header: &Header, error: &postgres::Error, ended: bool) -> Refused {
+        let by_server = failure::is_refusal(error);
+        Refused { error: failure::of_statement(header.line, &header.text, error), ended, by_server }
+    }
+}
+
 /// Sends everything up to the end of the rows; gives how many the server took, which are as many as the script held.
 pub(super) fn send(
     transaction: &mut Transaction<'_>,
     query: &str,
     header: &Header,
     script: &mut Script<'_>,
-) -> Result<u64> {
+) -> std::result::Result<u64, Refused> {
     let mut total = 0;
     let mut held = Vec::with_capacity(2 * MESSAGE);
     loop {
         let mut stretch = Stretch::open(transaction, query, header, std::mem::take(&mut held))?;
-        let ended = stretch.run(script)?;
+        let ended = stretch.run(script).map_err(Refused::script)?;
         let (rows, rest) = stretch.finish(ended)?;
         total += rows;
         held = rest;
@@ -61,9 +81,13 @@ struct Stretch<'a> {
 }
 
 impl<'a> Stretch<'a> {
-    fn open(transaction: &'a mut Transaction<'_>, query: &str, header: &'a Header, held: Vec<u8>) -> Result<Self> {
-        let writer =
-            transaction.copy_in(query).map_err(|error| failure::of_statement(header.line, &header.text, &error))?;
+    fn open(
+        transaction: &'a mut Transaction<'_>,
+        query: &str,
+        header: &'a Header,
+        held: Vec<u8>,
+    ) -> std::result::Result<Self, Refused> {
+        let writer = transaction.copy_in(query).map_err(|error| Refused::server(header, &error, false))?;
         Ok(Stretch { header, writer, held, lines: 0, bytes: 0 })
     }
 
@@ -115,15 +139,16 @@ impl<'a> Stretch<'a> {
     }
 
     /// Ends the COPY behind the last whole row; what comes after it is for the next.
-    fn finish(mut self, ended: bool) -> Result<(u64, Vec<u8>)> {
+    fn finish(mut self, ended: bool) -> std::result::Result<(u64, Vec<u8>), Refused> {
         let whole = if ended { self.held.len() } else { memchr::memrchr(b'\n', &self.held).map_or(0, |last| last + 1) };
-        self.flush(whole)?;
+        self.flush(whole).map_err(Refused::script)?;
         let Stretch { header, writer, held, lines, .. } = self;
-        let rows = writer.finish().map_err(|error| failure::of_statement(header.line, &header.text, &error))?;
+        let rows = writer.finish().map_err(|error| Refused::server(header, &error, ended))?;
         if rows != lines {
             let message =
                 format!("the server took {rows} of the {lines} rows of table {} (line {})", header.table, header.line);
-            return Err(Fault::refused(message).hint("a trigger or rule of the target may drop rows").into());
+            let error = Fault::refused(message).hint("a trigger or rule of the target may drop rows").into();
+            return Err(Refused { error, ended, by_server: true });
         }
         Ok((rows, held))
     }

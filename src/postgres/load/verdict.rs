@@ -49,6 +49,9 @@ impl Refusal {
 pub(super) fn of(statement: &[u8], options: &Options) -> Verdict {
     let mut tokens = Tokens::new(statement);
     let Some(Token::Word(verb)) = tokens.next() else { return Verdict::Send };
+    if options.leave.leaves_out(statement) {
+        return Verdict::Drop;
+    }
     let drop_if = |unwanted| if unwanted { Verdict::Drop } else { Verdict::Send };
     match verb.to_ascii_lowercase().as_slice() {
         b"set" => set(tokens, options),

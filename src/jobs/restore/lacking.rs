@@ -1,0 +1,111 @@
+//! What the server lacks of what a dump needs, or does not let the role do: said before anything starts, with what to do about it.
+
+use super::Plan;
+use crate::error::{Fault, Result};
+use crate::postgres::load::Missing;
+use crate::postgres::properties::Own;
+use crate::postgres::target::{self, State, Target, identifier};
+use crate::script::Requirements;
+use std::collections::BTreeSet;
+
+/// Fails where something is lacking. With `--skip-failed` only for what the database itself is to have: all else is left out as it comes.
+pub(super) fn check(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
+    let mut missing = target.lacks(&plan.settings, &wanted(requires, plan))?;
+    if plan.loader.is_some() {
+        // Who prepares the scratch database tries them, and names them in the proof.
+        missing.barred.clear();
+    }
+    if plan.make_roles {
+        target::make_roles(&plan.settings, &std::mem::take(&mut missing.roles))?;
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::failed(lists(&missing, target).join("; ")).hint(hints(&missing, plan, target).join("; ")).into())
+}
+
+/// Returns what this restore takes from the server.
+fn wanted(requires: &Requirements, plan: &Plan) -> Requirements {
+    let mut wanted = requires.clone();
+    if plan.no_owner {
+        wanted.owners.clear();
+    }
+    if plan.no_owner && plan.no_privileges {
+        wanted.roles = std::mem::take(&mut wanted.bound_roles);
+    }
+    wanted.extensions.retain(|name| !plan.leave.extensions.contains(name));
+    if plan.leave.tablespaces || plan.loader.is_some() {
+        wanted.tablespaces.clear();
+    }
+    if plan.leave.skip_failed {
+        wanted = Requirements::default();
+    }
+    wanted.roles.extend(plan.own.as_ref().map(Own::roles).unwrap_or_default());
+    wanted
+}
+
+fn lists(missing: &Missing, target: &Target) -> Vec<String> {
+    let list = |what: &str, names: &BTreeSet<String>| (!names.is_empty()).then(|| format!("{what} {}", joined(names)));
+    let lacks = [
+        list("roles", &missing.roles),
+        list("extensions", &missing.extensions),
+        list("tablespaces", &missing.tablespaces),
+    ];
+    let lacks: Vec<String> = lacks.into_iter().flatten().collect();
+    let lacks = (!lacks.is_empty()).then(|| format!("the server lacks what the dump needs: {}", lacks.join("; ")));
+    let barred = list(&format!("role \"{}\" may not make the extensions", target.role), &missing.barred);
+    let strangers =
+        list(&format!("role \"{}\" may not hand what it restores to its owners", target.role), &missing.strangers);
+    [lacks, barred, strangers].into_iter().flatten().collect()
+}
+
+fn hints(missing: &Missing, plan: &Plan, target: &Target) -> Vec<String> {
+    let mut hints = Vec::new();
+    if !missing.roles.is_empty() || !missing.tablespaces.is_empty() {
+        hints.push("\"pgbk restore latest --database @globals\" makes roles and tablespaces".to_owned());
+    }
+    if !missing.roles.is_empty() {
+        hints.push(match plan.no_owner && plan.no_privileges {
+            true => "policies or user mappings of the dump name the roles".into(),
+            false => "--no-owner --no-privileges leave out roles".into(),
+        });
+    }
+    if !missing.tablespaces.is_empty() {
+        hints.push("--no-tablespaces does without tablespaces".into());
+    }
+    if !missing.extensions.is_empty() {
+        let excluded = excluded(&missing.extensions);
+        hints.push(format!("install the packages of the extensions on the server, or leave them out: {excluded}"));
+    }
+    if !missing.barred.is_empty() {
+        hints.push(for_an_administrator(missing, target));
+    }
+    if !missing.strangers.is_empty() {
+        let owners = missing.strangers.iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
+        hints.push(format!(
+            "restore with --no-owner, or let the role be one of them: GRANT {owners} TO {}",
+            identifier(&target.role)
+        ));
+    }
+    hints
+}
+
+fn for_an_administrator(missing: &Missing, target: &Target) -> String {
+    let made = match target.state {
+        State::Missing => {
+            format!("CREATE DATABASE {} OWNER {}; and in it: ", identifier(&target.database), identifier(&target.role))
+        }
+        State::Empty | State::Holds(_) => format!("in database \"{}\": ", target.database),
+    };
+    let statements: Vec<String> =
+        missing.barred.iter().map(|name| format!("CREATE EXTENSION {};", identifier(name))).collect();
+    format!("let an administrator run {made}{} or leave them out: {}", statements.join(" "), excluded(&missing.barred))
+}
+
+fn excluded(names: &BTreeSet<String>) -> String {
+    names.iter().map(|name| format!("--exclude-extension {name}")).collect::<Vec<_>>().join(" ")
+}
+
+fn joined(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
