@@ -18,6 +18,7 @@ mod keepalive;
 mod line;
 pub mod load;
 pub mod locks;
+mod omitted;
 mod parameters;
 mod passfile;
 mod pool;

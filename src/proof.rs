@@ -2,8 +2,8 @@
 
 use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
-use crate::jobs::recount::recount;
-use crate::jobs::restore::{Plan as RestorePlan, admit, own, restore};
+use crate::jobs::recount::{recount, words_alike};
+use crate::jobs::restore::{Plan as RestorePlan, admit, major, own, restore};
 use crate::jobs::verify::{Finding, Proof, verify};
 use crate::level::Level;
 use crate::manifest::compared::{Compared, compare};
@@ -14,6 +14,7 @@ use crate::postgres::load::{Leave, Untried};
 use crate::postgres::properties::{Own, Rules};
 use crate::postgres::scratch::{Place, Scratch};
 use crate::postgres::shape::Shape;
+use crate::script::Differences;
 use crate::series::Series;
 use crate::stream::tables::Tables;
 use crate::vault::{Opened, Vault};
@@ -54,7 +55,8 @@ pub fn prove(vault: &Vault, id: &BackupId, plan: &Plan, monitor: &dyn Monitor) -
         // Looked at before anything is restored: such a restore would do harm.
         dump::again(&opened.manifest.dump.arguments)?;
         let proof = finding.proof.insert(restored(opened, plan, monitor)?);
-        verdict(id, &proof.tables)
+        verdict(id, &proof.tables)?;
+        meaning(id, &proof.schema)
     });
     finding.judged(proven)
 }
@@ -74,17 +76,22 @@ fn restored(opened: Opened, plan: &Plan, monitor: &dyn Monitor) -> Result<Proof>
         monitor.warn(&format!("{left:#}; the next proof on this server tries again"));
     }
     // With a signal the database goes at once, and whatever was going on in it fails for that.
-    let (tables, properties, untried) = tables.map_err(|error| interrupt::check().err().unwrap_or(error))?;
+    let Filled { tables, properties, untried, schema } =
+        tables.map_err(|error| interrupt::check().err().unwrap_or(error))?;
     let seconds = begun.elapsed().as_secs_f64();
-    Ok(Proof { scratch: place, seconds, tables, properties, not_tried: untried.lines("the table is an extension's") })
+    let not_tried = untried.lines("the table is an extension's");
+    Ok(Proof { scratch: place, seconds, tables, properties, not_tried, schema })
 }
 
-fn filled(
-    opened: Opened,
-    scratch: &Scratch,
-    plan: &Plan,
-    monitor: &dyn Monitor,
-) -> Result<(Vec<Compared>, Vec<String>, Untried)> {
+/// What a scratch database was filled with, and how it compares.
+struct Filled {
+    tables: Vec<Compared>,
+    properties: Vec<String>,
+    untried: Untried,
+    schema: Differences,
+}
+
+fn filled(opened: Opened, scratch: &Scratch, plan: &Plan, monitor: &dyn Monitor) -> Result<Filled> {
     let manifest = opened.manifest.clone();
     let loads = opened.working.is_some();
     let own = own(&opened, scratch.name(), None)?;
@@ -115,17 +122,22 @@ fn filled(
     if let Some(own) = own {
         properties.extend(tried(&Own { rules: Some(Rules { owner: true, privileges: true, loads }), ..own }, scratch)?);
     }
-    let done =
-        restore(opened, &into, &target, monitor).map_err(|error| not_taken(&manifest.id, other_locale, error))?;
-    let untried = done.untried;
+    let done = restore(opened, &into, &target, monitor)
+        .map_err(|error| not_taken(&manifest, target.server_major, other_locale, error))?;
+    let (untried, tables) = (done.untried, tables.in_order(done.columns).with_schema());
     all_made(&manifest.id, &untried)?;
-    let found =
-        recount(&manifest, tables, &scratch.loader().reader()?, target.server_major, plan.bin_dir.as_deref(), monitor)?;
+    let bin_dir = plan.bin_dir.as_deref();
+    let found = recount(&manifest, tables, &scratch.loader().reader()?, target.server_major, bin_dir, monitor)?;
+    let schema = match words_alike(&manifest, target.server_major, bin_dir)? {
+        true => done.schema.differences(&found.schema),
+        false => Differences::default(),
+    };
     let compared =
         |tables: Vec<Table>| tables.into_iter().filter(|table| !untried.tables.contains(&table.name)).collect();
-    let (found, stated): (Vec<Table>, Vec<Table>) = (compared(found), compared(manifest.tables));
+    let (found, stated): (Vec<Table>, Vec<Table>) = (compared(found.tables), compared(manifest.tables));
     let stated = (manifest.dump.format == Format::Plain).then_some(stated.as_slice());
-    Ok((compare(stated, &found, manifest.tools.pg_dump.is_none()), properties, untried))
+    let tables = compare(stated, &found, manifest.tools.pg_dump.is_none());
+    Ok(Filled { tables, properties, untried, schema })
 }
 
 /// Gives the scratch what its source has, looks at it, and takes it back: a limit or a setting must not disturb the proof itself.
@@ -146,10 +158,10 @@ fn all_made(id: &BackupId, untried: &Untried) -> Result<()> {
 }
 
 /// An older server need not take what a newer one has written, which would say nothing about the backup.
-fn not_older(manifest: &Manifest, major: u32) -> Result<()> {
-    match manifest.server.as_ref().map(|server| server.version_num / 10_000) {
-        Some(theirs) if theirs > major => Err(Fault::usage(format!(
-            "{} is from a server of version {theirs}, and the scratch database is on one of version {major}",
+fn not_older(manifest: &Manifest, server_major: u32) -> Result<()> {
+    match major(manifest) {
+        Some(theirs) if theirs > server_major => Err(Fault::usage(format!(
+            "{} is from a server of version {theirs}, and the scratch database is on one of version {server_major}",
             manifest.id
         ))
         .hint("prove it on a server that is not older: VERIFY_DB_HOST, VERIFY_SCRATCH")
@@ -158,21 +170,43 @@ fn not_older(manifest: &Manifest, major: u32) -> Result<()> {
     }
 }
 
-/// A backup whose bytes are as they were stored and that no server takes is as lost as a damaged one. Under another locale than its own
-/// that cannot be told.
-fn not_taken(id: &BackupId, other_locale: Option<&str>, error: anyhow::Error) -> anyhow::Error {
-    match kind(&error) {
-        Kind::Refused if other_locale.is_some() => {
-            let locale = other_locale.unwrap_or_default();
-            let message =
-                format!("{id} could not be tried under its own locale, {locale}, which the server lacks: {error:#}");
-            Fault::failed(message)
-                .hint("install the locale for the server, or prove on one that has it: VERIFY_DB_HOST, VERIFY_SCRATCH")
-                .into()
-        }
-        Kind::Refused => Fault::damaged(format!("{id} cannot be restored: {error:#}")).into(),
-        _ => error,
+/// A backup whose bytes are as they were stored and that no server takes is as lost as a damaged one. Under another locale than its own, or
+/// on another major version, that cannot be told.
+fn not_taken(
+    manifest: &Manifest,
+    server_major: u32,
+    other_locale: Option<&str>,
+    error: anyhow::Error,
+) -> anyhow::Error {
+    let id = &manifest.id;
+    if kind(&error) != Kind::Refused {
+        return error;
     }
+    if let Some(locale) = other_locale {
+        let message =
+            format!("{id} could not be tried under its own locale, {locale}, which the server lacks: {error:#}");
+        return Fault::failed(message)
+            .hint("install the locale for the server, or prove on one that has it: VERIFY_DB_HOST, VERIFY_SCRATCH")
+            .into();
+    }
+    match major(manifest) {
+        Some(theirs) if theirs != server_major => Fault::failed(format!(
+            "{id} is from PostgreSQL {theirs} and could not be tried on {server_major}: {error:#}"
+        ))
+        .hint("prove on a server of the same major version: VERIFY_DB_HOST, VERIFY_SCRATCH")
+        .into(),
+        _ => Fault::damaged(format!("{id} cannot be restored: {error:#}")).into(),
+    }
+}
+
+/// Fails where something of the copy compares by another operator than at the source.
+fn meaning(id: &BackupId, schema: &Differences) -> Result<()> {
+    let Some(first) = schema.meaning.first() else { return Ok(()) };
+    let message = format!(
+        "the rows of {id} are as its .meta states, and its schema means something else in the copy: {first} compares by another operator there, as pg_dump does not say which ({} in all); a restore finds it with --search-path and the schemas of the source",
+        schema.meaning.len()
+    );
+    Err(Fault::damaged(message).into())
 }
 
 fn verdict(id: &BackupId, tables: &[Compared]) -> Result<()> {

@@ -9,6 +9,7 @@ pub mod cipher;
 pub mod codec;
 pub mod lanes;
 pub mod pack;
+mod rearranged;
 pub mod relay;
 pub mod survey;
 pub mod tables;

@@ -28,7 +28,7 @@ const TABLE: &[(&str, &str)] = &[
         "upkeep proof jobs missed history vault postgres alert record manifest databases series monitor interrupt \
          error",
     ),
-    ("proof", "jobs vault postgres stream manifest series level monitor interrupt error"),
+    ("proof", "jobs vault postgres stream manifest script series level monitor interrupt error"),
     ("upkeep", "jobs vault retention manifest monitor error"),
     (
         "jobs",

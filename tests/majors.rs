@@ -5,6 +5,7 @@ mod itself;
 mod level;
 mod locale;
 mod managed;
+mod privileges;
 pub mod servers;
 mod trip;
 

@@ -274,12 +274,15 @@ fn what_a_role_cannot_read_is_listed() {
     let database = cluster().database("modest");
     let sql = "CREATE TABLE open(a int); GRANT SELECT ON open TO modest; CREATE TABLE closed(a serial);
         CREATE TABLE hidden(a int); ALTER TABLE hidden ENABLE ROW LEVEL SECURITY; GRANT SELECT ON hidden TO modest;
-        CREATE SCHEMA private; CREATE TABLE private.t(a int); GRANT SELECT ON private.t TO modest";
+        CREATE SCHEMA private; CREATE TABLE private.t(a int); GRANT SELECT ON private.t TO modest;
+        SELECT lo_create(4242), lo_create(4243), lo_create(4244), lo_create(4245); GRANT SELECT ON LARGE OBJECT 4243 TO modest;
+        GRANT SELECT ON LARGE OBJECT 4244 TO PUBLIC; ALTER LARGE OBJECT 4245 OWNER TO modest; SELECT lo_create(4246)";
     cluster().psql(&database, sql);
     let mut control = Control::open(&server(&[("PGUSER", "modest")]).for_database(&database)).unwrap();
     let mut found: Vec<_> = control.unreadable().unwrap().into_iter().map(|found| (found.name, found.why)).collect();
     found.sort_by(|one, other| one.0.cmp(&other.0));
     let expected = [
+        ("4242", Why::LargeObject(2)),
         ("closed", Why::NoSelect),
         ("closed_a_seq", Why::NoSelect),
         ("hidden", Why::RowSecurity),

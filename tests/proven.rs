@@ -6,6 +6,7 @@ mod many;
 mod places;
 mod rights;
 mod scheduled;
+mod timescale;
 
 use crate::alert::receiver;
 use crate::status::site;
@@ -92,6 +93,60 @@ fn what_the_text_of_a_value_depends_on_is_the_same_in_the_scratch() {
     // Whatever the database has set, a dump is written by the same settings.
     assert!(text.contains("2026-07-01 12:00:00+00\t\\\\x00ff"), "{text}");
     prove(&run, 0);
+}
+
+#[test]
+fn columns_that_a_restore_puts_into_another_order_are_no_difference() {
+    let place = Place::new();
+    small("proven_order", &["x"]);
+    sql(
+        "proven_order",
+        "CREATE TABLE parent (a int); CREATE TABLE child (b text) INHERITS (parent); ALTER TABLE parent ADD c int;
+         CREATE TABLE other (\"D, d\" int); CREATE TABLE both_ (e int) INHERITS (parent, other); ALTER TABLE other ADD f text;
+         CREATE TABLE grandchild (g int) INHERITS (child); ALTER TABLE parent ADD h int[]; ALTER TABLE child DROP b, ADD i text;
+         INSERT INTO child (a, c, h, i) VALUES (1, 2, '{3,4}', E'a\\tb\\nc\\\\.'), (NULL, NULL, NULL, '');
+         INSERT INTO grandchild (a, c, g, h, i) SELECT n, n, n, ARRAY[n], 'n' FROM generate_series(1, 1000) n;
+         INSERT INTO both_ (a, \"D, d\", e, c, f, h) VALUES (1, 2, 3, 4, 'f', '{}')",
+    );
+    let run = of(&place, "proven_order").key();
+    run.args(["backup"]).expect(0);
+    let (_, finding) = prove(&run, 0);
+    assert_eq!((wrong(&finding), tables(&finding).len()), (Vec::new(), 6), "{finding:#}");
+}
+
+#[test]
+fn a_copy_whose_operators_are_others_is_not_proven_and_one_that_is_worded_in_another_way_is() {
+    let place = Place::new();
+    small("proven_meaning", &["x"]);
+    sql(
+        "proven_meaning",
+        "CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; CREATE TABLE u (id int, email ext.citext);
+         CREATE TABLE c (v varchar(2) CHECK (v IN ('a', 'b'))); INSERT INTO c VALUES ('a')",
+    );
+    let run = of(&place, "proven_meaning").key();
+    run.args(["backup"]).expect(0);
+    let (outcome, finding) = prove(&run, 0);
+    assert_eq!(finding["proof"]["schema"]["meaning"], serde_json::json!([]), "{}", outcome.err);
+    let mut found = 0;
+    for made in [
+        "CREATE VIEW looks AS SELECT nullif(email, 'A'::citext) IS NULL AS same FROM u",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+         CREATE TRIGGER looks BEFORE UPDATE ON u FOR EACH ROW WHEN (OLD.email IS DISTINCT FROM NEW.email) EXECUTE FUNCTION f()",
+        "CREATE VIEW looks AS SELECT CASE email WHEN 'A' THEN 1 END AS same FROM u",
+        "CREATE INDEX looks ON u (id) WHERE email IS DISTINCT FROM 'A'",
+    ] {
+        sql("proven_meaning", format!("SET search_path = public, ext; BEGIN; {made}; COMMIT"));
+        run.args(["backup"]).expect(0);
+        let (_, finding) = prove(&run, 3);
+        assert_eq!((wrong(&finding).len(), finding["proof"]["schema"]["meaning"].as_array().unwrap().len()), (0, 1), "{made}");
+        let text = run.args(["verify", "--level", "restore"]).expect(3).text();
+        for word in ["UNPROVEN", "ANOTHER MEANING: line ", "--search-path"] {
+            assert!(text.contains(word), "{text}");
+        }
+        sql("proven_meaning", "DROP VIEW IF EXISTS looks; DROP TRIGGER IF EXISTS looks ON u; DROP FUNCTION IF EXISTS f; DROP INDEX IF EXISTS looks");
+        found += 1;
+    }
+    proof::counted("proofs", "statements that compare by another operator in the copy", 0, found);
 }
 
 #[test]

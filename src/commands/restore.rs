@@ -10,7 +10,7 @@ use crate::commands::list::age;
 use crate::config;
 use crate::console::{Console, bytes, can_ask, choose, confirm_by_typing};
 use crate::error::{Fault, Result};
-use crate::jobs::restore::{Outlook, Plan, Report, admit, is_source, outlook, own, restore};
+use crate::jobs::restore::{Outlook, Plan, Report, admit, is_source, major, outlook, own, restore};
 use crate::manifest::lineage::short;
 use crate::manifest::{BackupId, Manifest, Owner};
 use crate::monitor::Monitor;
@@ -71,6 +71,9 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     let outlook = outlook(&opened.manifest, &plan, &target)?;
     let outline = outline(args, &opened.manifest, &server, &target, &outlook, &vault);
     console.note(outline.as_str());
+    if let Some(theirs) = major(&opened.manifest).filter(|major| *major != target.server_major) {
+        console.info(&format!("the backup is from PostgreSQL {theirs}, and this server is {}", target.server_major));
+    }
     outlook.unknown.iter().for_each(|unknown| console.note(unknown));
     outlook.warnings.iter().for_each(|warning| console.warn(warning));
     if !args.yes && !agreed(&opened.manifest, &target, &outline, console)? {

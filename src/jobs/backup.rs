@@ -14,6 +14,7 @@ use crate::manifest::{Compression, Encoding, Format, Manifest, Origin, ServerNot
 use crate::monitor::Monitor;
 use crate::postgres::control::{Control, Lock, Server};
 use crate::postgres::dump;
+use crate::postgres::load;
 use crate::postgres::locks;
 use crate::postgres::settings::Settings;
 use crate::postgres::tools::{self, Tool};
@@ -61,7 +62,8 @@ pub fn backup(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor)
     let pg_dump = tools::find("pg_dump", control.server().major, plan.bin_dir.as_deref())?;
     let expected = plan.expected.map_or_else(|| control.size(), Ok)?;
     let settings = control.for_dump()?;
-    let from = Source { plan, pg_dump, settings, expected, now };
+    let omitted = omitted(&mut control, monitor);
+    let from = Source { plan, pg_dump, settings, expected, now, omitted };
     let mut tries = 1;
     loop {
         let changed = match from.take(&mut control, vault, monitor)? {
@@ -113,6 +115,8 @@ struct Source<'a> {
     expected: u64,
     /// By this host's clock.
     now: Timestamp,
+    /// What the dump leaves out.
+    omitted: Vec<String>,
 }
 
 impl Source<'_> {
@@ -131,7 +135,7 @@ impl Source<'_> {
         monitor.begin(&format!("backup {}", name.id), Some(*expected));
         let mut deposit = vault.begin(name, plan.format, plan.compression, *expected)?;
         let warnings = match self.dump(control, &snapshot.name, &mut deposit, monitor)? {
-            Dumped::Whole(remarks) => remarks.tell(monitor),
+            Dumped::Whole(remarks) => self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect(),
             Dumped::Changed(names) => return Ok(Taken::Changed(names)),
         };
         control.alive()?;
@@ -153,6 +157,7 @@ impl Source<'_> {
         if plan.format == Format::Plain && plan.arguments.is_empty() && manifest.tables.is_empty() {
             monitor.warn(&format!("\"{}\" holds no tables: is it the database that is meant?", manifest.database));
         }
+        explain(&manifest, monitor);
         Ok(Taken::Whole(Box::new(manifest)))
     }
 
@@ -191,6 +196,25 @@ impl Source<'_> {
             return Ok(Dumped::Changed(changed));
         }
         dumped.map(|((), remarks)| Dumped::Whole(remarks)).map_err(locks::of_dump)
+    }
+}
+
+/// Warns of what the dump will leave out without a word of pg_dump's, and returns it for the document.
+fn omitted(control: &mut Control, monitor: &dyn Monitor) -> Vec<String> {
+    let omitted = control
+        .omitted(false)
+        .unwrap_or_else(|error| vec![format!("what the dump leaves out cannot be told: {error:#}")]);
+    omitted.iter().for_each(|what| monitor.warn(what));
+    omitted
+}
+
+/// Says that a restore manages what pg_dump warns of in tables of an extension that is told of restores.
+fn explain(manifest: &Manifest, monitor: &dyn Monitor) {
+    let circular = manifest.warnings.iter().any(|warning| warning.contains("circular foreign-key"));
+    if let Some(extension) = manifest.requires.extensions.iter().find(|name| circular && load::is_told(name)) {
+        monitor.info(&format!(
+            "circular keys are as they should be in the tables of the extension \"{extension}\": a restore by pgbk tells it, and fills them"
+        ));
     }
 }
 

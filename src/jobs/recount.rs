@@ -1,7 +1,7 @@
 //! What a database holds, told as a backup's `.meta` tells it.
 
 use crate::error::{Fault, Result};
-use crate::manifest::{Manifest, Table};
+use crate::manifest::Manifest;
 use crate::monitor::Monitor;
 use crate::postgres::dump;
 use crate::postgres::preamble;
@@ -9,13 +9,22 @@ use crate::postgres::settings::Settings;
 use crate::postgres::tools;
 use crate::process::ChildReader;
 use crate::stream::drain;
-use crate::stream::tables::Tables;
+use crate::stream::tables::{Outcome, Tables};
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 /// A dump that writes nothing for so long has stopped.
 const STALL: Duration = Duration::from_secs(3600);
+
+/// Returns whether a program of this major version made the backup, of a server of the same: then it words what it makes alike.
+pub fn words_alike(manifest: &Manifest, server_major: u32, bin_dir: Option<&Path>) -> Result<bool> {
+    let pg_dump = tools::find("pg_dump", server_major, bin_dir)?;
+    let of = |version: &str| version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    let theirs = manifest.tools.pg_dump.as_deref().and_then(of);
+    let server = manifest.server.as_ref().map(|server| server.version_num / 10_000);
+    Ok(theirs == Some(pg_dump.major) && server == Some(server_major))
+}
 
 /// Dumps the database as the backup was dumped, through the counter that counted for its `.meta`, under the same key; nothing is stored.
 ///
@@ -30,7 +39,7 @@ pub fn recount(
     server_major: u32,
     bin_dir: Option<&Path>,
     monitor: &dyn Monitor,
-) -> Result<Vec<Table>> {
+) -> Result<Outcome> {
     let pg_dump = tools::find("pg_dump", server_major, bin_dir)?;
     let server = manifest.server.as_ref();
     let mut session = server.map(|server| (*server.session).clone()).unwrap_or_default();
@@ -64,5 +73,5 @@ pub fn recount(
         ))
         .into());
     }
-    Ok(found.tables)
+    Ok(found)
 }

@@ -18,7 +18,8 @@ use crate::postgres::load::{self, Leave, Loaded, Untried};
 use crate::postgres::properties::Own;
 use crate::postgres::scratch::Loader;
 use crate::postgres::settings::Settings;
-use crate::postgres::target::{APPLICATION, State, Target};
+use crate::postgres::target::{self, APPLICATION, State, Target};
+use crate::script::{Columns, Schema};
 use crate::vault::Opened;
 use serde::Serialize;
 use std::io::Read;
@@ -67,6 +68,12 @@ pub struct Report {
     /// What was set aside in a proof.
     #[serde(skip)]
     pub untried: Untried,
+    /// In a proof: the columns of each table's rows.
+    #[serde(skip)]
+    pub columns: Columns,
+    /// In a proof: what the statements have made.
+    #[serde(skip)]
+    pub schema: Schema,
     pub seconds: f64,
 }
 
@@ -165,6 +172,8 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
         skipped: loaded.skipped,
         left_out: if plan.leave.skip_failed { loaded.untried.lines("the table is not there") } else { Vec::new() },
         untried: loaded.untried,
+        columns: loaded.columns,
+        schema: loaded.schema,
         seconds: begun.elapsed().as_secs_f64(),
     })
 }
@@ -203,7 +212,13 @@ fn execute(
     manifest: &Manifest,
     monitor: &dyn Monitor,
 ) -> Result<Loaded> {
-    let prelude = matches!(target.state, State::Holds(_)).then(|| target.wipe());
+    let wipe = matches!(target.state, State::Holds(_)).then(|| target.wipe());
+    let lacks_public =
+        plan.loader.is_none() && plan.own.as_ref().is_some_and(|own| own.rules.is_some() && own.wanted.lacks_public);
+    let prelude = match (wipe, lacks_public) {
+        (wipe, false) => wipe,
+        (wipe, true) => Some([wipe.as_deref().unwrap_or_default(), target::DROP_PUBLIC].join(";\n")),
+    };
     let options = load::Options {
         no_owner: plan.no_owner,
         no_privileges: plan.no_privileges,
@@ -213,6 +228,7 @@ fn execute(
         own: plan.own.clone(),
         bounds: None,
         leave: plan.leave.clone(),
+        other_major: major(manifest).is_some_and(|major| major != target.server_major),
     };
     if let Some(loader) = &plan.loader {
         return bounded::load_by(loader, script, options, monitor);
@@ -220,6 +236,11 @@ fn execute(
     let settings = plan.settings.for_database(&plan.database);
     let client = settings.connect(APPLICATION)?;
     load::run(client, &settings, script, options, monitor)
+}
+
+/// Returns the major version of the server that was backed up; None of an upload.
+pub fn major(manifest: &Manifest) -> Option<u32> {
+    manifest.server.as_ref().map(|server| server.version_num / 10_000)
 }
 
 /// By which locale amounts of money were written; None where nobody has noted it.

@@ -6,6 +6,7 @@ use crate::level::Level;
 use crate::manifest::compared::Compared;
 use crate::manifest::{BackupId, Format, Manifest, Owner};
 use crate::monitor::Monitor;
+use crate::script::Differences;
 use crate::stream::archive::{Archive, Verdict};
 use crate::stream::drain;
 use crate::stream::tables::Tables;
@@ -48,6 +49,8 @@ pub struct Proof {
     pub properties: Vec<String>,
     /// What a role without SUPERUSER could not be asked to restore, with the reasons. Owners and privileges are never tried.
     pub not_tried: Vec<String>,
+    /// How the schema differs from the source's, where the same version of pg_dump has written both.
+    pub schema: Differences,
 }
 
 impl Finding {

@@ -47,6 +47,7 @@ struct Either {
     is_template: bool,
     tablespace: Option<Name>,
     locale: Option<Locale>,
+    lacks_public: bool,
 }
 
 /// In hexadecimal digits.
@@ -74,6 +75,7 @@ impl<'de> Deserialize<'de> for Kept {
                 labels,
                 connection_limit,
                 is_template,
+                lacks_public,
             } => Ok(Kept::Plain(Box::new(Properties {
                 owner,
                 privileges,
@@ -85,6 +87,7 @@ impl<'de> Deserialize<'de> for Kept {
                 is_template,
                 tablespace,
                 locale,
+                lacks_public,
             }))),
             _ => Err(wrong()),
         }

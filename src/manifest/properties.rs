@@ -33,6 +33,13 @@ pub struct Properties {
     pub is_template: bool,
     pub tablespace: Name,
     pub locale: Locale,
+    /// Somebody has dropped the schema that every new database has, which no dump says.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub lacks_public: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

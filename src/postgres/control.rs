@@ -8,7 +8,7 @@ use super::preamble::{self, Before};
 use super::scratch::PREFIX as SCRATCH;
 use super::settings::Settings;
 use super::target::literal;
-use super::{changed, pool, privileges, properties};
+use super::{changed, omitted, pool, privileges, properties};
 use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
 use crate::manifest::Properties;
@@ -265,6 +265,11 @@ impl Control {
     /// The names of what is not what it was when the snapshot was taken; see [`changed`].
     pub fn changed(&mut self, moment: Moment) -> Result<Vec<String>> {
         self.ask_within(move |client| changed::since_snapshot(client, moment))
+    }
+
+    /// What a dump by this role leaves out although it ends well; with `all`, that which pg_dump says itself, too.
+    pub fn omitted(&mut self, all: bool) -> Result<Vec<String>> {
+        self.line.ask(move |client| omitted::omitted(client, all))
     }
 
     /// What a dump by this role would fail on.

@@ -7,6 +7,7 @@
 //! Where a statement ends, the server says: each goes by itself in a message that takes one command.
 
 mod aside;
+mod block;
 mod encoding;
 mod failure;
 mod handover;
@@ -15,6 +16,9 @@ mod missing;
 mod money;
 mod next;
 mod present;
+mod privileges;
+mod renamed;
+mod restoring;
 mod rows;
 mod script;
 mod session;
@@ -23,12 +27,14 @@ mod verdict;
 use crate::error::{Fault, Result};
 use crate::monitor::Monitor;
 use crate::postgres::properties::Own;
-use crate::script::{Cut, Ending, Event};
-use aside::Bounds;
+use crate::script::{Columns, Cut, Ending, Event, Schema};
+use aside::{Bounds, Scope};
+use block::Header;
 use encoding::Encoding;
 use postgres::{Client, Transaction};
-use present::Found;
-use rows::Refused;
+use present::{Found, Object};
+use privileges::Left;
+use restoring::Restoring;
 use session::Session;
 use std::io::Read;
 use verdict::{Refusal, Verdict};
@@ -37,6 +43,7 @@ pub use aside::{Prepared, Untried};
 pub use handover::run;
 pub use leave::Leave;
 pub use missing::{Missing, missing};
+pub use restoring::{begin as tell, is_told, parts};
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -56,6 +63,8 @@ pub struct Options {
     pub bounds: Option<Prepared>,
     /// What else is left out, because a person said so.
     pub leave: Leave,
+    /// The server is of another major version than the script's.
+    pub other_major: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,6 +79,10 @@ pub struct Loaded {
     pub given: Vec<String>,
     /// What a role made for a proof could not do.
     pub untried: Untried,
+    /// In a proof: the columns of each table's rows, as the script orders them.
+    pub columns: Columns,
+    /// In a proof: what the statements have made.
+    pub schema: Schema,
 }
 
 /// Runs the script in one transaction: all of it, or nothing.
@@ -100,13 +113,6 @@ fn check_ending(ending: Ending, options: &Options) -> Result<()> {
     Err(Fault::refused(message).into())
 }
 
-/// A `COPY … FROM stdin;` whose rows come next.
-struct Header {
-    line: u64,
-    text: Vec<u8>,
-    table: String,
-}
-
 /// To go back to before a statement that is set aside. Code that a statement runs cannot end or move it.
 const MARK: &str = "SAVEPOINT pgbk";
 const NEXT_MARK: &str = "RELEASE SAVEPOINT pgbk; SAVEPOINT pgbk";
@@ -120,6 +126,7 @@ struct Loader<'a> {
     /// Where the script began a transaction of its own, which is one with ours.
     inner: Option<u64>,
     bounds: Option<Bounds>,
+    restoring: Restoring,
     /// A locale that amounts of money would need and the server lacks.
     lacking: Option<String>,
     loaded: Loaded,
@@ -144,7 +151,8 @@ impl<'a> Loader<'a> {
         transaction
             .batch_execute(&options.leave.begin())
             .map_err(|error| failure::plain("cannot begin a transaction", &error))?;
-        let bounds = options.bounds.clone().map(Bounds::of).or_else(|| options.leave.scope().map(Bounds::new));
+        let scope = || options.leave.scope().or(options.other_major.then_some(Scope::Privileges));
+        let bounds = options.bounds.clone().map(Bounds::of).or_else(|| scope().map(Bounds::new));
         if bounds.is_some() {
             transaction.batch_execute(MARK).map_err(|error| failure::plain("cannot begin a transaction", &error))?;
         }
@@ -155,6 +163,7 @@ impl<'a> Loader<'a> {
             encoding: Encoding::default(),
             inner: None,
             bounds,
+            restoring: Restoring::default(),
             lacking,
             loaded: Loaded::default(),
         })
@@ -193,25 +202,17 @@ impl<'a> Loader<'a> {
         }
         match verdict::of(text, self.options) {
             Verdict::Send => self.send(line, text),
+            Verdict::Privileges if self.session.knows_maintain() => self.send(line, text),
+            Verdict::Privileges => self.without_maintain(line, text),
             Verdict::Drop => Ok(()),
-            Verdict::Present(object) => match object.look(&mut self.transaction, line, text)? {
-                Found::Missing => self.send(line, text),
-                Found::Same => Ok(()),
-                Found::Other(why) => {
-                    self.loaded.skipped.push(why);
-                    Ok(())
-                }
-            },
+            Verdict::Present(object) => self.make(&object, line, text),
             Verdict::Encoding(name) => {
                 self.encoding = Encoding::named(&name, line)?;
                 Ok(())
             }
             Verdict::Setting(name) if self.session.knows(&name) => self.send(line, text),
             Verdict::Setting(name) => {
-                let skipped = format!("setting \"{name}\"");
-                if !self.loaded.skipped.contains(&skipped) {
-                    self.loaded.skipped.push(skipped);
-                }
+                self.skip(&format!("setting \"{name}\""));
                 Ok(())
             }
             // Sent, the COMMIT would end the restore's own transaction, as it does under `psql -1`.
@@ -225,6 +226,57 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// Makes what the target may have already.
+    fn make(&mut self, object: &Object, line: u64, text: &[u8]) -> Result<()> {
+        match object.look(&mut self.transaction, line, text)? {
+            Found::Missing => self.send(line, text)?,
+            Found::Same => {}
+            Found::Other(why) => self.loaded.skipped.push(why),
+        }
+        match object {
+            Object::Extension(name, _) if is_told(name) => self.tell(name, text),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells an extension of the restore. For a proof, whoever has made it has done so.
+    fn tell(&mut self, extension: &str, text: &[u8]) -> Result<()> {
+        if self.options.bounds.is_some() {
+            return Ok(());
+        }
+        match self.restoring.begin(&mut self.transaction, extension) {
+            Ok(remark) => self.loaded.skipped.extend(remark),
+            Err(error) if self.bounds.as_mut().is_some_and(|bounds| bounds.sets_aside(text, &error)) => {
+                return self.mark(BACK_TO_MARK);
+            }
+            Err(error) => return Err(restoring::untold(extension, &error)),
+        }
+        match &self.bounds {
+            Some(_) => self.mark(NEXT_MARK),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives all privileges but the one that this server does not know.
+    fn without_maintain(&mut self, line: u64, text: &[u8]) -> Result<()> {
+        let left = privileges::without_maintain(text);
+        if left != Left::Whole {
+            self.skip("privilege MAINTAIN");
+        }
+        match left {
+            Left::Whole => self.send(line, text),
+            Left::Part(text) => self.send(line, &text),
+            Left::Nothing => Ok(()),
+        }
+    }
+
+    /// Says once what was left out because the server does not know it.
+    fn skip(&mut self, what: &str) {
+        if !self.loaded.skipped.iter().any(|skipped| skipped == what) {
+            self.loaded.skipped.push(what.to_owned());
+        }
+    }
+
     fn send(&mut self, line: u64, text: &[u8]) -> Result<()> {
         let in_utf8_server = self.session.in_utf8();
         if let Err(error) = self.encoding.run(&mut self.transaction, in_utf8_server, text) {
@@ -234,6 +286,9 @@ impl<'a> Loader<'a> {
             };
         }
         self.session.after(text, &mut self.transaction)?;
+        if self.options.bounds.is_some() {
+            self.loaded.schema.take(line, text);
+        }
         if self.bounds.is_some() {
             self.mark(NEXT_MARK)?;
         }
@@ -243,52 +298,6 @@ impl<'a> Loader<'a> {
 
     fn mark(&mut self, statement: &str) -> Result<()> {
         self.transaction.batch_execute(statement).map_err(|error| failure::plain("cannot go on", &error))
-    }
-
-    /// Notes rows that the server refused, reads past what is left of them, and goes on. Otherwise the error stands.
-    fn without_rows(&mut self, header: &Header, script: &mut script::Script<'_>, refused: Refused) -> Result<()> {
-        let Refused { error, ended, by_server } = refused;
-        if !(by_server && self.bounds.as_mut().is_some_and(|bounds| bounds.sets_rows_aside(&header.table, &error))) {
-            return Err(error);
-        }
-        self.mark(BACK_TO_MARK)?;
-        if !ended {
-            rows::skip(header, script)?;
-        }
-        Ok(())
-    }
-
-    /// Returns whether the rows that come next have no table to go to, or none that is for the role to fill; then they are read past.
-    fn passes_over(&mut self, header: &Header, script: &mut script::Script<'_>) -> Result<bool> {
-        let (Some(bounds), transaction) = (&mut self.bounds, &mut self.transaction) else { return Ok(false) };
-        let is_there = || {
-            let row = transaction.query_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&header.table]);
-            row.and_then(|row| row.try_get(0)).map_err(|error| failure::of_statement(header.line, &header.text, &error))
-        };
-        if !bounds.skips(&header.table, is_there)? {
-            return Ok(false);
-        }
-        if rows::skip(header, script)? > 0 {
-            bounds.untried.tables.insert(header.table.clone());
-        }
-        Ok(true)
-    }
-
-    fn rows(&mut self, header: &Header, script: &mut script::Script<'_>) -> Result<()> {
-        if self.passes_over(header, script)? {
-            return Ok(());
-        }
-        let query = self.encoding.copy(&mut self.transaction, header)?;
-        let rows = match rows::send(&mut self.transaction, &query, header, script) {
-            Ok(rows) => rows,
-            Err(refused) => return self.without_rows(header, script, refused),
-        };
-        if self.bounds.is_some() {
-            self.mark(NEXT_MARK)?;
-        }
-        self.loaded.statements += 1;
-        self.loaded.tables.push((header.table.clone(), rows));
-        Ok(())
     }
 
     fn commit(mut self) -> Result<Loaded> {
@@ -301,6 +310,7 @@ impl<'a> Loader<'a> {
             .batch_execute("SELECT pg_catalog.set_config('search_path', '', true)")
             .map_err(|error| failure::plain("cannot end the transaction", &error))?;
         self.session.still_in(&mut self.transaction)?;
+        std::mem::take(&mut self.restoring).end(&mut self.transaction)?;
         if let Some(own) = &self.options.own {
             let done = own.finish(&mut self.transaction)?;
             self.loaded.given = done.given;

@@ -6,7 +6,7 @@ use crate::error::Result;
 use postgres::Client;
 use std::fmt;
 
-/// A relation that stops a dump by this role.
+/// A relation, or a large object in no schema, that stops a dump by this role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
     pub schema: String,
@@ -20,6 +20,8 @@ pub enum Why {
     NoSelect,
     /// Row-level security would hide rows from this role.
     RowSecurity,
+    /// One of the large objects, which have numbers for names, and so many.
+    LargeObject(u64),
 }
 
 impl fmt::Display for Unreadable {
@@ -29,6 +31,8 @@ impl fmt::Display for Unreadable {
             Why::NoUsageOnSchema => write!(f, "no USAGE on schema \"{schema}\" of \"{schema}\".\"{name}\""),
             Why::NoSelect => write!(f, "no SELECT on \"{schema}\".\"{name}\""),
             Why::RowSecurity => write!(f, "row-level security hides rows of \"{schema}\".\"{name}\""),
+            Why::LargeObject(1) => write!(f, "no SELECT on the large object {name}"),
+            Why::LargeObject(count) => write!(f, "no SELECT on {count} large objects, the first of them {name}"),
         }
     }
 }
@@ -50,7 +54,27 @@ const QUERY: &str = "
                 ELSE NOT pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.row_security_active(c.oid) END)
     ORDER BY 1, 2";
 
+/// Neither pg_read_all_data nor a grant on all of them is for large objects.
+const LARGE_OBJECTS: &str = "
+    SELECT pg_catalog.count(*), pg_catalog.min(m.oid) FROM pg_catalog.pg_largeobject_metadata m
+    WHERE NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
+      AND pg_catalog.current_setting('lo_compat_privileges') = 'off' AND NOT pg_catalog.pg_has_role(m.lomowner, 'USAGE')
+      AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(m.lomacl) x
+                      WHERE x.privilege_type = 'SELECT' AND (x.grantee = 0 OR pg_catalog.pg_has_role(x.grantee, 'USAGE')))";
+
 pub(super) fn unreadable(client: &mut Client) -> Result<Vec<Unreadable>> {
+    let mut unreadable = relations(client)?;
+    for row in rows(client, LARGE_OBJECTS)? {
+        let count = cell(&row, 0).unwrap_or_default().parse()?;
+        if count > 0 {
+            let (schema, name) = (String::new(), cell(&row, 1).unwrap_or_default().to_owned());
+            unreadable.push(Unreadable { schema, name, why: Why::LargeObject(count) });
+        }
+    }
+    Ok(unreadable)
+}
+
+fn relations(client: &mut Client) -> Result<Vec<Unreadable>> {
     let found = rows(client, QUERY)?;
     let read = found.iter().map(|row| {
         let value = |index: usize| cell(row, index).unwrap_or_default().to_owned();

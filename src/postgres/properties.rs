@@ -10,8 +10,13 @@ pub use own::{Done, Own};
 use super::refusal;
 use crate::error::{Fault, Result};
 use crate::manifest::Properties;
-use crate::manifest::properties::{Grant, Label, Locale, Name, Party, Privilege, Provider, RoleSetting, Setting};
+use crate::manifest::properties::{
+    Grant, Label, Locale, Name, Party, Privilege, Provider, RoleSetting, Setting, SettingName, Text,
+};
 use postgres::{Client, GenericClient, SimpleQueryMessage, SimpleQueryRow};
+
+/// On while TimescaleDB is restored, by its own functions: nothing that a database has for good.
+pub const RESTORING: &str = "timescaledb.restoring";
 
 /// The database that the connection is in.
 const THIS: &str = "d.datname = pg_catalog.current_database()";
@@ -45,7 +50,8 @@ fn facts(version_num: u32) -> String {
     let version = if version_num >= 150_000 { "d.datcollversion" } else { "NULL" };
     format!(
         "SELECT r.rolname, d.datconnlimit, d.datistemplate, t.spcname, s.description,
-             {provider}, d.datcollate, d.datctype, {name}, {rules}, {version}
+             {provider}, d.datcollate, d.datctype, {name}, {rules}, {version},
+             NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public')
          FROM pg_catalog.pg_database d
          LEFT JOIN pg_catalog.pg_roles r ON r.oid = d.datdba
          LEFT JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
@@ -79,6 +85,7 @@ pub fn read(client: &mut impl GenericClient, version_num: u32) -> Result<Propert
         is_template: facts.text(2)? == "t",
         tablespace: facts.checked(3)?,
         locale: locale(&facts)?,
+        lacks_public: facts.text(11)? == "t",
     };
     match properties.is_bounded() {
         true => Ok(properties),
@@ -148,7 +155,10 @@ fn settings(client: &mut impl GenericClient) -> Result<(Vec<Setting>, Vec<RoleSe
         let row = Columns(row);
         // No name holds this sign, and any value may.
         let (name, value) = row.text(2)?.split_once('=').unwrap_or_default();
-        let (name, value) = (checked(name)?, checked(value)?);
+        let (name, value): (SettingName, Text) = (checked(name)?, checked(value)?);
+        if name.is(RESTORING) {
+            continue;
+        }
         match row.text(0)? {
             "0" => settings.push(Setting { name, value }),
             _ => role_settings.push(RoleSetting { role: row.checked(1)?, name, value }),

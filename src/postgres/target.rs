@@ -45,6 +45,15 @@ pub enum State {
 /// What restores call themselves at the server.
 pub const APPLICATION: &str = "pgbk restore";
 
+/// For a source without it. Where it is another role's, or holds what a provider has put there, it stays.
+pub const DROP_PUBLIC: &str = "DO $pgbk$
+BEGIN
+    DROP SCHEMA IF EXISTS public;
+EXCEPTION WHEN insufficient_privilege OR dependent_objects_still_exist THEN
+    NULL;
+END
+$pgbk$";
+
 impl Target {
     pub fn look(settings: &Settings, database: &str) -> Result<Target> {
         let (settings, database) = (settings.clone(), database.to_owned());

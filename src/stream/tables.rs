@@ -1,10 +1,11 @@
 //! Counts and hashes the rows of a plain dump as it streams by, at no cost to the server.
 
 use super::lanes::{Lane, Lanes};
+use super::rearranged::Rearranged;
 use super::tally::DigestKey;
 use crate::keys::{Purpose, Working};
 use crate::manifest::{MOST_NAMES, TABLES_LIMIT, Table, fitting};
-use crate::script::{Event, Keep, Requirements, Splitter};
+use crate::script::{Columns, Event, Keep, Requirements, Schema, Splitter, columns};
 use blake2b_simd::Params;
 
 /// Enough for the longest COPY header that the server's limits allow: 1,600 columns with names of 63 quotes each.
@@ -39,6 +40,8 @@ pub struct Outcome {
     /// There are more tables than a document may list, and these are but the first of them.
     pub more_tables: bool,
     pub requirements: Requirements,
+    /// Empty where nobody asked for it.
+    pub schema: Schema,
 }
 
 /// Watches a plain dump; it never fails, and keeps no more than the beginning of one statement.
@@ -60,6 +63,11 @@ struct Seen {
     key: DigestKey,
     /// Of the COPY block that is going on.
     hash: Option<Lane>,
+    /// In which order columns are hashed, where that need not be the order that they come in.
+    order: Columns,
+    rearranged: Option<Rearranged>,
+    /// What the statements make, where somebody asks.
+    schema: Option<Schema>,
 }
 
 impl Default for Tables {
@@ -88,8 +96,23 @@ impl Tables {
                 lanes: lanes.clone(),
                 key,
                 hash: None,
+                order: Columns::new(),
+                rearranged: None,
+                schema: None,
             },
         }
+    }
+
+    /// Keeps what the statements make, too.
+    pub fn with_schema(mut self) -> Self {
+        self.seen.schema = Some(Schema::default());
+        self
+    }
+
+    /// Hashes the columns of tables in this order. A table that is not in it, or has other columns, is hashed as it comes.
+    pub fn in_order(mut self, order: Columns) -> Self {
+        self.seen.order = order;
+        self
     }
 
     /// Takes the next bytes of the dump.
@@ -112,9 +135,9 @@ impl Tables {
             Ok(())
         });
         let complete = ending.is_ok_and(|ending| ending.complete);
-        let Seen { tables, more_tables, mut requirements, .. } = seen;
+        let Seen { tables, more_tables, mut requirements, schema, .. } = seen;
         requirements.trim(MOST_NAMES);
-        Outcome { tables, complete, more_tables, requirements }
+        Outcome { tables, complete, more_tables, requirements, schema: schema.unwrap_or_default() }
     }
 }
 
@@ -133,8 +156,14 @@ impl Seen {
 
     fn take(&mut self, event: Event<'_>) {
         match event {
-            Event::Statement { text, whole: true, .. } => self.name(text),
-            Event::CopyStart { table, .. } => {
+            Event::Statement { line, text, whole: true } => {
+                self.name(text);
+                if let Some(schema) = &mut self.schema {
+                    schema.take(line, text);
+                }
+            }
+            Event::CopyStart { header, table, .. } => {
+                self.rearranged = self.order.get(&table).and_then(|order| Rearranged::new(order, &columns(header)));
                 let table = fitting(table);
                 self.listed += ENTRY + written(&table);
                 if self.listed > TABLES_LIMIT {
@@ -151,7 +180,10 @@ impl Seen {
             }
             Event::CopyData(data) => {
                 if let (Some(table), Some(hash)) = (self.tables.last_mut(), &mut self.hash) {
-                    hash.update(data);
+                    match &mut self.rearranged {
+                        None => hash.update(data),
+                        Some(rearranged) => rearranged.update(data, &mut |row| hash.update(row)),
+                    }
                     table.bytes += data.len() as u64;
                 }
             }

@@ -66,3 +66,26 @@ fn a_limit_on_the_size_of_files_is_an_error_and_leaves_nothing() {
     assert!(limited.status.code() == Some(1) && said.contains("File too large"), "{:?}: {said}", limited.status);
     assert_empty(place.path());
 }
+
+#[test]
+fn what_pg_dump_leaves_out_without_a_word_is_told_by_the_backup_and_by_doctor() {
+    let database = cluster().database("mapped");
+    cluster().psql(
+        &database,
+        &format!(
+            "CREATE ROLE mapped LOGIN IN ROLE pg_read_all_data PASSWORD '{PASSWORD}'; CREATE EXTENSION postgres_fdw;
+             CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw; CREATE SERVER own FOREIGN DATA WRAPPER postgres_fdw; ALTER SERVER own OWNER TO postgres;
+             GRANT USAGE ON FOREIGN SERVER own TO mapped; CREATE USER MAPPING FOR mapped SERVER own OPTIONS (password 'seen');
+             CREATE USER MAPPING FOR postgres SERVER far OPTIONS (password 'unseen'); CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (password 'unseen')"
+        ),
+    );
+    let place = folder();
+    let run = backup(&database).directory(place.path()).set("STATE_DIR", place.path().join("state").display());
+    let omitted = "the role may not see the options of user mappings, passwords among them, which are left out: postgres on server far, public on server far";
+    let of_role = run.set("DB_USER", "mapped");
+    of_role.expect(0).says(omitted);
+    assert_eq!(of_role.args(["history"]).json()[0]["warnings"][0], omitted);
+    assert!(of_role.args(["doctor", database.as_str()]).expect(0).text().contains(omitted));
+    // To a superuser all are shown.
+    assert!(!run.expect(0).err.contains("left out"));
+}

@@ -110,7 +110,7 @@ fn no_function_of_an_owners_gains_a_right_wherever_a_proof_runs_it() {
     assert!(tables(&finding).len() > 8 && finding["ok"] == true, "{finding:#}");
     let text = hostile.run.args(["verify", "--level", "restore"]).expect(0).text();
     assert!(
-        text.contains("restored without owners and privileges") && text.contains("not tried: CREATE EVENT"),
+        text.contains("proven without owners and privileges") && text.contains("not tried: CREATE EVENT"),
         "{text}"
     );
     assert_eq!(server.psql("postgres", SCRATCH), "");

@@ -176,3 +176,24 @@ fn a_vacuum_that_meets_the_check_of_what_the_database_is_given_does_not_cost_it(
     let owner = "SELECT datdba::regrole FROM pg_database WHERE datname = 'vacuumed_copy'";
     assert_eq!(sql("postgres", owner), "keeper");
 }
+
+#[test]
+fn a_database_without_the_schema_public_comes_back_without_it() {
+    let (_folder, pgbk) = directory();
+    small("no_public", &["x"]);
+    sql("no_public", "CREATE SCHEMA app; ALTER TABLE t SET SCHEMA app; DROP SCHEMA public");
+    let id = pgbk.backup("no_public", &[]);
+    let public = |database: &str| sql(database, "SELECT count(*) FROM pg_namespace WHERE nspname = 'public'");
+    restore(&pgbk, &id, "no_public_copy", &[]).expect(0);
+    assert_eq!((public("no_public_copy"), sql("no_public_copy", "SELECT v FROM app.t")), ("0".into(), "x".into()));
+    sql("no_public_copy", "CREATE SCHEMA public; CREATE TABLE public.other ()");
+    restore(&pgbk, &id, "no_public_copy", &["--clean"]).expect(0);
+    assert_eq!(public("no_public_copy"), "0");
+    // Where the database itself is given nothing, and where a provider has put something there, it stays.
+    restore(&pgbk, &id, "no_public_left", &["--no-properties"]).expect(0);
+    create("no_public_kept", "");
+    sql("no_public_kept", "CREATE EXTENSION hstore SCHEMA public");
+    restore(&pgbk, &id, "no_public_kept", &[]).expect(0);
+    assert_eq!((public("no_public_left"), public("no_public_kept")), ("1".into(), "1".into()));
+    pgbk.args(["verify", &id, "--level", "restore"]).expect(0);
+}

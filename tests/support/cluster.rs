@@ -41,6 +41,44 @@ hostssl all only_plain       all     reject
 host    all all              all     scram-sha-256
 ";
 
+/// The newest server's programs in a place of their own, which offer extensions of a test's as well.
+pub struct Offer {
+    pub bin: PathBuf,
+    _place: Place,
+}
+
+impl Offer {
+    /// Offers files of these names and texts beside the extensions that the server has.
+    pub fn of(files: &[(&str, &str)]) -> Offer {
+        let place = Place::new("offer");
+        let (lib, version) =
+            (newest_bin().parent().unwrap().to_owned(), newest_bin().parent().unwrap().file_name().unwrap().to_owned());
+        let (here, shared) =
+            (place.path.join("usr/lib/postgresql").join(&version), Path::new("/usr/share/postgresql").join(&version));
+        // A program looks for what it needs from where it is.
+        let links = |from: &Path, to: &Path, but: &str| {
+            fs::create_dir_all(to).unwrap();
+            for entry in fs::read_dir(from).unwrap().flatten().filter(|entry| entry.file_name() != but) {
+                std::os::unix::fs::symlink(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        };
+        links(&lib, &here, "bin");
+        links(&shared, &place.path.join("usr/share/postgresql").join(&version), "extension");
+        let extensions = place.path.join("usr/share/postgresql").join(&version).join("extension");
+        links(&shared.join("extension"), &extensions, "");
+        for (name, text) in files {
+            fs::write(extensions.join(name), text).unwrap();
+        }
+        let bin = here.join("bin");
+        fs::create_dir(&bin).unwrap();
+        for entry in fs::read_dir(newest_bin()).unwrap().flatten() {
+            fs::copy(entry.path(), bin.join(entry.file_name())).unwrap();
+        }
+        fs::set_permissions(&place.path, fs::Permissions::from_mode(0o755)).unwrap();
+        Offer { bin, _place: place }
+    }
+}
+
 impl Cluster {
     /// Another server than [`cluster`], for tests that stop it.
     pub fn start() -> Cluster {

@@ -37,7 +37,7 @@ pub fn text(findings: &[Finding]) -> Lines {
 
 fn result(finding: &Finding) -> &'static str {
     match (finding.kind, finding.level) {
-        (None, Level::Restore) => "proven",
+        (None, Level::Restore) => "proven without owners and privileges",
         (None, _) => "ok",
         (Some(Kind::OtherKey), _) => "OTHER KEY",
         (Some(Kind::Damaged), Level::Restore) => "UNPROVEN",
@@ -47,11 +47,9 @@ fn result(finding: &Finding) -> &'static str {
 }
 
 fn tables(proof: &Proof) -> Lines {
-    let Proof { scratch, seconds, tables, properties, not_tried } = proof;
+    let Proof { scratch, seconds, tables, properties, not_tried, schema } = proof;
     let width = tables.iter().map(|table| word(&table.name).chars().count()).max().unwrap_or(0);
-    let mut text = Lines::of(format!(
-        "  restored without owners and privileges into {scratch}, which is gone again, in {seconds:.1} s"
-    ));
+    let mut text = Lines::of(format!("  restored into {scratch}, which is gone again, in {seconds:.1} s"));
     for table in tables {
         text.push(format!("  {:width$}  {}", word(&table.name), table.describe()));
     }
@@ -67,6 +65,12 @@ fn tables(proof: &Proof) -> Lines {
         }
         (compared, _) => format!("  {same} of {compared} tables are the same: rows, bytes and BLAKE2b"),
     });
+    schema.meaning.iter().for_each(|what| text.push(format!("  ANOTHER MEANING: {what}")));
+    if let Some((line, count)) = schema.wording {
+        text.push(format!(
+            "  the schema: {count} statements are worded in another way by the copy, the first at line {line}"
+        ));
+    }
     text.append(untried(not_tried));
     text
 }

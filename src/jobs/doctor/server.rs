@@ -21,6 +21,7 @@ pub fn look_at_server(settings: &Settings, bin_dir: Option<&Path>) -> Vec<Findin
         vec![Finding::ok(&what, format!("PostgreSQL {} at {}", control.server().version, settings.describe()))];
     findings.push(client(control.server().major, bin_dir));
     findings.push(rights(&mut control));
+    findings.extend(omitted(&mut control));
     findings.push(match control.lock(Lock::Database) {
         Ok(()) => Finding::ok("backup lock", "free"),
         Err(error) => Finding::error("backup lock", &error, "wait until the other run has ended"),
@@ -53,7 +54,7 @@ fn rights(control: &mut Control) -> Finding {
         Err(error) => return Finding::error("rights", &error, "the role must be able to read the catalog"),
     };
     if unreadable.is_empty() {
-        return Finding::ok("rights", "every table and sequence can be read");
+        return Finding::ok("rights", "every table, sequence and large object can be read");
     }
     let mut names: Vec<String> = unreadable.iter().take(LISTED).map(ToString::to_string).collect();
     if unreadable.len() > LISTED {
@@ -62,6 +63,19 @@ fn rights(control: &mut Control) -> Finding {
     Finding::fail(
         "rights",
         names.join(", "),
-        "GRANT pg_read_all_data TO the role (PostgreSQL 14 and later), and ALTER ROLE … BYPASSRLS where row security is on",
+        "GRANT pg_read_all_data TO the role (PostgreSQL 14 and later), ALTER ROLE … BYPASSRLS where row security is on, and of large objects GRANT SELECT ON LARGE OBJECT … or their owners' roles",
     )
+}
+
+/// What a backup leaves out, each as a note of its own.
+fn omitted(control: &mut Control) -> Vec<Finding> {
+    match control.omitted(true) {
+        Ok(omitted) => omitted
+            .into_iter()
+            .map(|what| {
+                Finding::note("left out", what, "back up as a superuser, or from the primary, where that matters")
+            })
+            .collect(),
+        Err(error) => vec![Finding::error("left out", &error, "the role must be able to read the catalog")],
+    }
 }

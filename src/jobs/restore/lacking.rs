@@ -2,7 +2,7 @@
 
 use super::Plan;
 use crate::error::{Fault, Result};
-use crate::postgres::load::Missing;
+use crate::postgres::load::{self, Missing};
 use crate::postgres::properties::Own;
 use crate::postgres::target::{self, State, Target, identifier};
 use crate::script::Requirements;
@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 /// Fails where something is lacking. With `--skip-failed` only for what the database itself is to have: all else is left out as it comes.
 pub(super) fn check(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
+    told(requires, plan, target)?;
     let mut missing = target.lacks(&plan.settings, &wanted(requires, plan))?;
     if plan.loader.is_some() {
         // Who prepares the scratch database tries them, and names them in the proof.
@@ -22,6 +23,27 @@ pub(super) fn check(requires: &Requirements, plan: &Plan, target: &Target) -> Re
         return Ok(());
     }
     Err(Fault::failed(lists(&missing, target).join("; ")).hint(hints(&missing, plan, target).join("; ")).into())
+}
+
+/// Refuses what an extension that must be told of a restore cannot take: rows of its tables out of their order, and to be dropped and made
+/// again in one session.
+fn told(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
+    let mut needed = requires.extensions.iter().filter(|name| !plan.leave.extensions.contains(*name));
+    let Some(name) = needed.find(|name| load::is_told(name)) else { return Ok(()) };
+    if plan.jobs > 1 {
+        return Err(Fault::usage(format!(
+            "--jobs cannot restore what the extension \"{name}\" keeps of its own tables"
+        ))
+        .hint("leave out --jobs")
+        .into());
+    }
+    if matches!(target.state, State::Holds(_)) && target.extensions.contains(name) {
+        let database = &target.database;
+        return Err(Fault::failed(format!("database \"{database}\" has the extension \"{name}\", which cannot be dropped and made again in one session"))
+            .hint("restore into a new database with --to, and rename it")
+            .into());
+    }
+    Ok(())
 }
 
 /// Returns what this restore takes from the server.

@@ -50,6 +50,8 @@ pub(super) enum Scope {
     Refused,
     /// Rows, privileges and the like of what is not there, because its extension is not made. The script makes all else that it names.
     Absent,
+    /// Privileges on what is not there: another major version may bring a function of an extension's with other arguments.
+    Privileges,
 }
 
 /// Decides what is set aside while a script runs.
@@ -70,7 +72,7 @@ impl Bounds {
 
     /// Returns whether what is set aside is no failure.
     pub fn is_meant(&self) -> bool {
-        self.scope == Scope::Absent
+        matches!(self.scope, Scope::Absent | Scope::Privileges)
     }
 
     /// Returns whether the statement is not to be run at all.
@@ -111,6 +113,7 @@ impl Bounds {
         let aside = match self.scope {
             Scope::Refused => is_refusal(error),
             Scope::Absent => is_missing && is_about_another(text),
+            Scope::Privileges => is_missing && gives(text),
             Scope::Role => {
                 let of_the_role = *answer.code() == SqlState::INSUFFICIENT_PRIVILEGE;
                 let follows = is_missing && !self.untried.statements.is_empty();
@@ -138,6 +141,14 @@ impl Bounds {
         Ok(may_be_missing && !is_there()?)
     }
 
+    /// Notes rows that were not sent. An extension's table that is there and has none is the same as stated.
+    pub fn passed_over(&mut self, table: &str, rows: u64) {
+        let unmade = self.scope == Scope::Role && !self.prepared.tables.contains(table);
+        if rows > 0 || unmade {
+            self.untried.tables.insert(table.to_owned());
+        }
+    }
+
     fn note(&mut self, text: &[u8], reason: &str) -> bool {
         let mut tokens = Tokens::new(text);
         if tokens.accept(&["create"]) {
@@ -160,6 +171,11 @@ fn quote(text: &[u8]) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+/// Returns whether a statement gives or takes privileges.
+fn gives(text: &[u8]) -> bool {
+    Tokens::new(text).next().is_some_and(|verb| verb.is("grant") || verb.is("revoke"))
 }
 
 /// Returns whether a statement says something of what another one has made, and makes nothing.

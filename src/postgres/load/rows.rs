@@ -30,22 +30,54 @@ impl Refused {
         let by_server = failure::is_refusal(error);
         Refused { error: failure::of_statement(header.line, &header.text, error), ended, by_server }
     }
+
+    /// The server took only so many rows.
+    pub fn short(header: &Header, of: &str) -> Refused {
+        let error = Fault::refused(format!("the server took {of} (line {})", header.line))
+            .hint("a trigger or rule of the target may drop rows")
+            .into();
+        Refused { error, ended: true, by_server: true }
+    }
 }
 
-/// Sends everything up to the end of the rows; gives how many the server took, which are as many as the script held.
+/// How many rows of one COPY block the server took, and how many the script held.
+pub(super) struct Sent {
+    pub rows: u64,
+    pub lines: u64,
+}
+
+/// The extension that a table belongs to. The script may have names looked for anywhere.
+const EXTENSION: &str = "
+    SELECT e.extname::pg_catalog.text
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
+    WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+      AND d.objid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'";
+
+/// Returns the extension that the table of these rows belongs to; None where it is the dump's own.
+pub(super) fn extension(
+    transaction: &mut Transaction<'_>,
+    header: &Header,
+) -> std::result::Result<Option<String>, Refused> {
+    let row = transaction.query_opt(EXTENSION, &[&header.table]);
+    let found = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
+    found.map_err(|error| Refused::server(header, &error, true))
+}
+
+/// Sends everything up to the end of the rows.
 pub(super) fn send(
     transaction: &mut Transaction<'_>,
     query: &str,
     header: &Header,
     script: &mut Script<'_>,
-) -> std::result::Result<u64, Refused> {
-    let mut total = 0;
+) -> std::result::Result<Sent, Refused> {
+    let mut total = Sent { rows: 0, lines: 0 };
     let mut held = Vec::with_capacity(2 * MESSAGE);
     loop {
         let mut stretch = Stretch::open(transaction, query, header, std::mem::take(&mut held))?;
         let ended = stretch.run(script).map_err(Refused::script)?;
-        let (rows, rest) = stretch.finish(ended)?;
-        total += rows;
+        let (sent, rest) = stretch.finish(ended)?;
+        total.rows += sent.rows;
+        total.lines += sent.lines;
         held = rest;
         if ended {
             return Ok(total);
@@ -139,18 +171,12 @@ impl<'a> Stretch<'a> {
     }
 
     /// Ends the COPY behind the last whole row; what comes after it is for the next.
-    fn finish(mut self, ended: bool) -> std::result::Result<(u64, Vec<u8>), Refused> {
+    fn finish(mut self, ended: bool) -> std::result::Result<(Sent, Vec<u8>), Refused> {
         let whole = if ended { self.held.len() } else { memchr::memrchr(b'\n', &self.held).map_or(0, |last| last + 1) };
         self.flush(whole).map_err(Refused::script)?;
         let Stretch { header, writer, held, lines, .. } = self;
         let rows = writer.finish().map_err(|error| Refused::server(header, &error, ended))?;
-        if rows != lines {
-            let message =
-                format!("the server took {rows} of the {lines} rows of table {} (line {})", header.table, header.line);
-            let error = Fault::refused(message).hint("a trigger or rule of the target may drop rows").into();
-            return Err(Refused { error, ended, by_server: true });
-        }
-        Ok((rows, held))
+        Ok((Sent { rows, lines }, held))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What holds in the session that a script runs in: which settings the server knows, what a backslash means, which transaction it is.
 
 use super::failure;
+use super::privileges::MAINTAIN_SINCE;
 use crate::error::{Fault, Result};
 use crate::script::Tokens;
 use postgres::{Error, Row, Transaction};
@@ -11,9 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Of settings whose values are needed.
 const CONFORMING: &str = "standard_conforming_strings";
 const ENCODING: &str = "server_encoding";
+const VERSION: &str = "server_version_num";
 
 pub(super) struct Session {
     settings: HashSet<String>,
+    /// As `server_version_num`.
+    version: u32,
     encoding: String,
     /// What the server reported last: whether a backslash escapes in a literal without `E`.
     escapes: Arc<AtomicBool>,
@@ -37,6 +41,8 @@ impl Session {
         };
         Ok(Session {
             encoding: value(ENCODING),
+            // Every server tells a number.
+            version: value(VERSION).parse().unwrap_or_default(),
             escapes: Arc::new(AtomicBool::new(value(CONFORMING) == "off")),
             settings: rows.into_iter().map(|(name, _)| name).chain(hidden).collect(),
             watched: false,
@@ -49,9 +55,19 @@ impl Session {
         self.settings.contains(setting) || setting.contains('.')
     }
 
+    /// Whether the server knows the privilege MAINTAIN.
+    pub fn knows_maintain(&self) -> bool {
+        self.version >= MAINTAIN_SINCE
+    }
+
     /// Whether the database holds UTF-8.
     pub fn in_utf8(&self) -> bool {
         self.encoding == "UTF8"
+    }
+
+    /// Whether the database has no encoding, so that names may be any bytes.
+    pub fn takes_any_bytes(&self) -> bool {
+        self.encoding == "SQL_ASCII"
     }
 
     /// Shared with who finds the ends of literals.

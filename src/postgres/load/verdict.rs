@@ -16,6 +16,8 @@ pub(super) enum Verdict {
     /// `BEGIN;` and `COMMIT;`, which `pg_dump` puts around every large object.
     Begin,
     Commit,
+    /// It gives privileges, of which the server may not know all.
+    Privileges,
     /// What the target may have already.
     Present(Object),
     Refuse(Refusal),
@@ -52,14 +54,14 @@ pub(super) fn of(statement: &[u8], options: &Options) -> Verdict {
     if options.leave.leaves_out(statement) {
         return Verdict::Drop;
     }
-    let drop_if = |unwanted| if unwanted { Verdict::Drop } else { Verdict::Send };
     match verb.to_ascii_lowercase().as_slice() {
         b"set" => set(tokens, options),
-        b"grant" | b"revoke" => drop_if(options.no_privileges),
-        b"alter" if tokens.accept(&["default", "privileges"]) => drop_if(options.no_privileges),
+        b"grant" | b"revoke" => privileges(options),
+        b"alter" if tokens.accept(&["default", "privileges"]) => privileges(options),
         b"create" | b"comment" if let Some(object) = Object::of(statement) => Verdict::Present(object),
         b"create" | b"alter" | b"drop" if tokens.accept(&["database"]) => Verdict::Refuse(Refusal::Database),
-        b"alter" => drop_if(options.no_owner && owner(tokens).is_some()),
+        b"alter" if is_version_of_column(tokens.clone()) => Verdict::Setting(ATTVER.to_owned()),
+        b"alter" if options.no_owner && owner(tokens.clone()).is_some() => Verdict::Drop,
         b"begin" if tokens.next() == Some(Token::Mark(b';')) => Verdict::Begin,
         b"commit" if tokens.next() == Some(Token::Mark(b';')) => Verdict::Commit,
         b"begin" | b"start" | b"commit" | b"end" | b"rollback" | b"abort" | b"savepoint" | b"release" => {
@@ -70,6 +72,23 @@ pub(super) fn of(statement: &[u8], options: &Options) -> Verdict {
         b"copy" if tokens.any(|token| token.is("stdin") || token.is("stdout")) => Verdict::Refuse(Refusal::Copy),
         _ => Verdict::Send,
     }
+}
+
+/// What 15.20 notes at every column, for itself; its own pg_dump leaves it out, and one of an earlier release does not.
+const ATTVER: &str = "pg_attver";
+
+/// Whether this is the rest of `ALTER TABLE … ALTER COLUMN … SET (pg_attver=…);`
+fn is_version_of_column(mut tokens: Tokens<'_>) -> bool {
+    if !tokens.accept(&["table"]) {
+        return false;
+    }
+    tokens.accept(&["only"]);
+    let column = tokens.take_name().is_some() && tokens.accept(&["alter", "column"]) && tokens.take_name().is_some();
+    column && tokens.accept(&["set"]) && tokens.next() == Some(Token::Mark(b'(')) && tokens.accept(&[ATTVER])
+}
+
+fn privileges(options: &Options) -> Verdict {
+    if options.no_privileges { Verdict::Drop } else { Verdict::Privileges }
 }
 
 fn set(mut tokens: Tokens<'_>, options: &Options) -> Verdict {
@@ -90,5 +109,28 @@ fn set(mut tokens: Tokens<'_>, options: &Options) -> Verdict {
         (true, _) => Verdict::Setting(name),
         // `SET TIME ZONE`, `SET TRANSACTION` and others that are no settings by name.
         (false, _) => Verdict::Send,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_a_column_is_a_setting_that_no_other_server_knows() {
+        let of = |text: &str| of(text.as_bytes(), &Options::default());
+        for text in [
+            "ALTER TABLE ONLY public.a ALTER COLUMN x SET (pg_attver=1);",
+            "alter table \"A b\" alter column \"X\" set (pg_attver=12);",
+        ] {
+            assert_eq!(of(text), Verdict::Setting(ATTVER.into()), "{text}");
+        }
+        for text in [
+            "ALTER TABLE ONLY public.a ALTER COLUMN x SET (n_distinct=1);",
+            "ALTER TABLE public.a ALTER COLUMN x SET STORAGE external;",
+            "ALTER TABLE public.pg_attver ALTER COLUMN pg_attver SET DEFAULT 1;",
+        ] {
+            assert_eq!(of(text), Verdict::Send, "{text}");
+        }
     }
 }

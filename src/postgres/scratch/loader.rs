@@ -7,7 +7,7 @@
 use super::column;
 use crate::error::{Fault, Result};
 use crate::postgres::apart;
-use crate::postgres::load::Prepared;
+use crate::postgres::load::{self, Prepared};
 use crate::postgres::refusal;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{identifier, literal};
@@ -148,12 +148,23 @@ fn prepare(maker: &Settings, extensions: &[Extension]) -> Result<Prepared> {
         // One transaction: without the extension its schema comes with the script.
         let statement = format!("{made}CREATE EXTENSION IF NOT EXISTS {}{within}", identifier(name));
         match run(&mut client, &statement) {
-            Ok(()) => prepared.schemas.extend(own.cloned()),
+            Ok(()) => {
+                prepared.schemas.extend(own.cloned());
+                open_to_parts(&mut client, &role, name);
+            }
             Err(error) => drop(prepared.refused.insert(name.clone(), format!("{error:#}"))),
         }
     }
     show_settings_of_extensions(&mut client, &role, &mut prepared)?;
     Ok(prepared)
+}
+
+/// Lets the role fill what an extension keeps parts of the application's tables in. Where that is refused, the load will say what it lacks.
+fn open_to_parts(client: &mut Client, role: &str, extension: &str) {
+    if let Some(schema) = load::parts(extension) {
+        let _told = load::tell(client, extension);
+        let _open = run(client, &format!("GRANT USAGE, CREATE ON SCHEMA {} TO {role}", identifier(schema)));
+    }
 }
 
 fn is_missing(client: &mut Client, schema: &str) -> Result<bool> {

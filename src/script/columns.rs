@@ -1,0 +1,39 @@
+//! The columns that the rows of a COPY have.
+
+use super::tokens::{Token, Tokens};
+use std::collections::BTreeMap;
+
+/// Columns in their order, by the name that a dump gives their table.
+pub type Columns = BTreeMap<String, Vec<String>>;
+
+/// Returns the columns that a COPY statement names; none where it names none, which are then all of the table's.
+pub fn columns(copy: &[u8]) -> Vec<String> {
+    let mut tokens = Tokens::new(copy);
+    let named = tokens.accept(&["copy"]) && tokens.take_name().is_some() && tokens.next() == Some(Token::Mark(b'('));
+    let mut columns = Vec::new();
+    while let Some(name) = tokens.next().filter(|_| named).as_ref().and_then(Token::name) {
+        columns.push(name);
+        if tokens.next() != Some(Token::Mark(b',')) {
+            break;
+        }
+    }
+    columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_named_as_the_server_understands_them() {
+        for (copy, named) in [
+            ("COPY public.t (a, \"B c\", \"d\"\"e, f\", G) FROM stdin;", &["a", "B c", "d\"e, f", "g"][..]),
+            ("COPY \"S (x)\".\"T, u\" (a) FROM stdin;", &["a"]),
+            ("COPY public.t () FROM stdin;", &[]),
+            ("COPY public.t FROM stdin;", &[]),
+            ("SELECT f (a, b);", &[]),
+        ] {
+            assert_eq!(columns(copy.as_bytes()), named, "{copy}");
+        }
+    }
+}
