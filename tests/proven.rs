@@ -250,6 +250,6 @@ fn a_restore_that_may_not_give_something_to_its_owner_says_how_to_do_without() {
     );
     let restore = run.set("DB_USER", "proven_maker");
     let restore = |more: &[&str]| restore.args([&["restore", "latest", "--yes"], more].concat());
-    restore(&[]).expect(1).says("or restore with --no-owner");
+    restore(&[]).expect(1).says("hint: restore with --no-owner");
     restore(&["--no-owner"]).expect(0);
 }
