@@ -38,7 +38,7 @@ use message::Event;
 use outage::{Failing, Outage, Outages, Success, Turn};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use together::Reason;
+use together::{Failure, Reason};
 
 /// After a signal alerts may hold up the end this long; what has not arrived by then is sent with the next run.
 const GRACE: Duration = Duration::from_secs(5);
@@ -228,7 +228,7 @@ impl Round<'_> {
     }
 
     fn tell_turns(&mut self) {
-        let mut reasons: Vec<(Reason, Vec<(Record, Option<Success>)>)> = Vec::new();
+        let mut reasons: Vec<(Reason, Vec<Failure>)> = Vec::new();
         let mut recovered = Vec::new();
         let mut outages = Vec::new();
         for Turned { record, turn, outage, last_success } in std::mem::take(&mut self.turns) {

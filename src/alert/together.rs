@@ -41,8 +41,11 @@ fn plain(part: &str, name: &str) -> String {
     text + &part[end.len()..]
 }
 
+/// A run that failed, and the last one before it that did not.
+pub(super) type Failure = (Record, Option<Success>);
+
 /// Failures for one reason, the first of which speaks for all; None of none.
-pub(super) fn failed(failures: &[(Record, Option<Success>)], origin: &Origin) -> Option<Message> {
+pub(super) fn failed(failures: &[Failure], origin: &Origin) -> Option<Message> {
     let (first, last) = failures.first()?;
     if failures.len() == 1 {
         return Some(Message::failed(first, origin, last.as_ref()));

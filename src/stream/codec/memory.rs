@@ -54,9 +54,12 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
+    /// The groups of the process, files with what is in them, and the limit.
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<u64>);
+
     #[test]
     fn the_smallest_limit_of_all_groups_holds_in_either_version_and_in_containers() {
-        let cases: [(&str, &[(&str, &str)], Option<u64>); 12] = [
+        let cases: [Case; 12] = [
             ("", &[], None),
             ("0::/\n", &[("proc/meminfo", "MemTotal:       2048 kB\nMemFree: 1 kB\n")], Some(2 * MIB)),
             ("0::/\n", &[("sys/fs/cgroup/memory.max", "max\n")], None),
