@@ -129,10 +129,10 @@ fn a_copy_whose_operators_are_others_is_not_proven_and_one_that_is_worded_in_ano
     assert_eq!(finding["proof"]["schema"]["meaning"], serde_json::json!([]), "{}", outcome.err);
     let mut found = 0;
     for made in [
-        "CREATE VIEW looks AS SELECT nullif(email, 'A'::citext) IS NULL AS same FROM u",
+        "CREATE VIEW looks_view AS SELECT nullif(email, 'A'::citext) IS NULL AS same FROM u",
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
          CREATE TRIGGER looks BEFORE UPDATE ON u FOR EACH ROW WHEN (OLD.email IS DISTINCT FROM NEW.email) EXECUTE FUNCTION f()",
-        "CREATE INDEX looks ON u (id) WHERE email IS DISTINCT FROM 'A'",
+        "CREATE INDEX looks_index ON u (id) WHERE email IS DISTINCT FROM 'A'",
     ] {
         sql("proven_meaning", format!("SET search_path = public, ext; BEGIN; {made}; COMMIT"));
         run.args(["backup"]).expect(0);
@@ -142,7 +142,7 @@ fn a_copy_whose_operators_are_others_is_not_proven_and_one_that_is_worded_in_ano
         for word in ["UNPROVEN", "ANOTHER MEANING: line ", "--search-path"] {
             assert!(text.contains(word), "{text}");
         }
-        sql("proven_meaning", "DROP VIEW IF EXISTS looks; DROP TRIGGER IF EXISTS looks ON u; DROP FUNCTION IF EXISTS f; DROP INDEX IF EXISTS looks");
+        sql("proven_meaning", "DROP VIEW IF EXISTS looks_view; DROP TRIGGER IF EXISTS looks ON u; DROP FUNCTION IF EXISTS f; DROP INDEX IF EXISTS looks_index");
         found += 1;
     }
     proof::counted("proofs", "statements that compare by another operator in the copy", 0, found);

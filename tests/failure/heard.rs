@@ -9,6 +9,8 @@ fn what_pg_dump_warns_of_reaches_people_the_record_and_the_meta() {
     let database = cluster().database("subscriber");
     let nowhere = "CREATE SUBSCRIPTION unheard CONNECTION 'host=192.0.2.1 dbname=none' PUBLICATION p WITH (connect = false, slot_name = NONE)";
     cluster().psql(&database, nowhere);
+    // Of a database without one it is said that it holds no table.
+    cluster().psql(&database, "CREATE TABLE t ()");
     cluster().psql(&database, &format!("CREATE ROLE subscriber LOGIN IN ROLE pg_read_all_data PASSWORD '{PASSWORD}'"));
     let place = folder();
     let run =
