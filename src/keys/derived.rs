@@ -10,7 +10,7 @@ use blake2::digest::{Digest, consts::U32};
 use openssl::{hash::MessageDigest, pkcs5::pbkdf2_hmac};
 use std::collections::HashMap;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, OnceLock, PoisonError};
 use zeroize::Zeroizing;
 
 /// Key and IV, as one derivation gives them; None where it failed.
@@ -54,7 +54,10 @@ fn once(password: &Secret, salt: &[u8; 8], ring: bool) -> Result<(Zeroizing<[u8;
             slot.get_or_init(|| {
                 let kept = if ring { kept(&password, &salt) } else { None };
                 new = kept.is_none();
-                kept.or_else(|| stretched(&password, &salt))
+                // The ring's own is what all others wait for to be kept.
+                kept.or_else(
+                    || if ring { in_turn(|| stretched(&password, &salt)) } else { stretched(&password, &salt) },
+                )
             });
             done.send(new).ok();
         })?;
@@ -68,6 +71,19 @@ fn once(password: &Secret, salt: &[u8; 8], ring: bool) -> Result<(Zeroizing<[u8;
     let derived = slot.get().cloned().flatten();
     let derived = derived.ok_or_else(|| Fault::failed("OpenSSL could not derive the key from the password"))?;
     Ok((derived, new))
+}
+
+/// Makes one of as many derivations as there are cores: with more at a time all would be done late, and a signal would find none done.
+fn in_turn(make: impl FnOnce() -> Derived) -> Derived {
+    static FREE: LazyLock<Mutex<usize>> =
+        LazyLock::new(|| Mutex::new(std::thread::available_parallelism().map_or(1, usize::from)));
+    static FREED: Condvar = Condvar::new();
+    let free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    *FREED.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner) -= 1;
+    let made = make();
+    *FREE.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    FREED.notify_one();
+    made
 }
 
 /// Returns what an earlier process has kept. None: it has not, or with another password.

@@ -310,5 +310,5 @@ fn however_often_a_run_connects_it_reads_the_systems_authorities_once() {
     let calls = fs::read_to_string(&log).unwrap();
     let count = |sign: &str| calls.lines().filter(|line| line.contains(sign)).count();
     assert!(count("connect(") > 1, "{calls}");
-    assert_eq!(count("/cert.pem\""), 1, "{calls}");
+    assert_eq!(count("/authority.pem\""), 1, "{calls}");
 }
