@@ -133,7 +133,7 @@ fn no_secret_is_anywhere_that_backup_restore_upload_or_schedule_write_to_or_star
     let is_document = |path: &Path| path.extension().is_some_and(|end| end == "meta") || path.starts_with(&kept);
     for (path, mode) in all.iter().filter(|(path, _)| *path != search.at("tmp") && *path != search.at("store")) {
         assert_eq!(mode & 0o077, 0, "{path:?} has mode {mode:o}");
-        if path.is_file() && !is_document(path) && !path.extension().is_some_and(|end| end == "enc") {
+        if path.is_file() && !is_document(path) && path.extension().is_none_or(|end| end != "enc") {
             search.assert_clean(&path.display().to_string(), &fs::read(path).unwrap());
         }
     }
