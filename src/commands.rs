@@ -61,8 +61,8 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
 /// before, the error says that the share may not be mounted.
 fn found(ended: Result<u8>, store: &StoreArgs, state: &StateArgs) -> Result<u8> {
     let look = || share::look(config::place(store, true)?.store.as_ref(), &records(state));
-    ended.map_err(|error| match (kind(&error), look()) {
-        (Kind::NotFound, Err(reason)) => reason,
+    ended.map_err(|error| match kind(&error) {
+        Kind::NotFound => look().err().unwrap_or(error),
         _ => error,
     })
 }

@@ -127,6 +127,13 @@ pub struct ServerNote {
     pub session: Session,
 }
 
+impl ServerNote {
+    /// Returns the major version, such as 17.
+    pub fn major(&self) -> u32 {
+        self.version_num / 10_000
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tools {
     #[serde(deserialize_with = "bounded::word")]

@@ -2,7 +2,7 @@
 
 use crate::error::{Fault, Kind, Result, kind};
 use crate::interrupt;
-use crate::jobs::recount::{recount, words_alike};
+use crate::jobs::recount::{Recounted, recount};
 use crate::jobs::restore::{Plan as RestorePlan, admit, major, own, restore};
 use crate::jobs::verify::{Finding, Proof, verify};
 use crate::level::Level;
@@ -127,8 +127,9 @@ fn filled(opened: Opened, scratch: &Scratch, plan: &Plan, monitor: &dyn Monitor)
     let (untried, tables) = (done.untried, tables.in_order(done.columns).with_schema());
     all_made(&manifest.id, &untried)?;
     let bin_dir = plan.bin_dir.as_deref();
-    let found = recount(&manifest, tables, &scratch.loader().reader()?, target.server_major, bin_dir, monitor)?;
-    let schema = match words_alike(&manifest, target.server_major, bin_dir)? {
+    let Recounted { found, is_worded_alike } =
+        recount(&manifest, tables, &scratch.loader().reader()?, target.server_major, bin_dir, monitor)?;
+    let schema = match is_worded_alike {
         true => done.schema.differences(&found.schema),
         false => Differences::default(),
     };

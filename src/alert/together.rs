@@ -1,7 +1,6 @@
 //! What befalls several databases of one round for one reason, told as one.
 
-use super::message::Message;
-use super::message::{Event, about, run, table};
+use super::message::{Event, Message, about, run, table};
 use super::{Origin, outage::Failing, outage::Success};
 use crate::manifest;
 use crate::record::{Record, State, Task};

@@ -1,7 +1,7 @@
 //! `pgbk backup`
 
 use super::contents;
-use crate::alert::Alerts;
+use crate::alert::{self, Alerts};
 use crate::cli::{BackupArgs, RunArgs};
 use crate::config;
 use crate::console::{Console, bytes, can_ask, error_document};
@@ -26,9 +26,7 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 
 pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
-    // Who started it by hand sees how it ends.
-    let told = if args.alert || !can_ask() { Told::Everybody } else { Told::Nobody };
-    let mut prepared = Prepared::new(&args.run, told, console)?;
+    let mut prepared = Prepared::new(&args.run, Told::of(args.alert), console)?;
     prepared.plan.adopt = adopt(args);
     prepared.plan.note.clone_from(&args.note);
     let done = backups(args, &prepared, console);
@@ -81,6 +79,22 @@ pub enum Told {
     Nobody,
 }
 
+impl Told {
+    /// Returns who hears of a run that was not started by a schedule, where `alert` asks for everybody. Who started it by hand sees how it
+    /// ends.
+    pub fn of(alert: bool) -> Told {
+        if alert || !can_ask() { Told::Everybody } else { Told::Nobody }
+    }
+
+    /// Returns the ways by which they hear.
+    pub fn by(self, settings: alert::Settings) -> alert::Settings {
+        match self {
+            Told::Everybody => settings,
+            Told::Nobody => settings.silent(),
+        }
+    }
+}
+
 /// Everything that the settings say of a run.
 pub struct Prepared<'a> {
     pub args: &'a RunArgs,
@@ -114,7 +128,7 @@ impl<'a> Prepared<'a> {
         let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
         let watch = history.clone().map(|history| Watch { history, policy: upkeep.policy() });
         let settings = config::alerts(&args.alerts, &args.state, plan.settings.describe())?;
-        let alerts = Alerts::open(&if told == Told::Everybody { settings } else { settings.silent() });
+        let alerts = Alerts::open(&told.by(settings));
         let prepared = Prepared { args, vault, plan, beside: config::beside(args)?, upkeep, alerts, history, watch };
         if told == Told::Everybody {
             prepared.ledger(console).tell_of_lost();

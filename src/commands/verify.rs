@@ -2,11 +2,12 @@
 
 mod report;
 
+use super::backup::Told;
 use super::which::{asker, named, resolve};
 use crate::alert::Alerts;
 use crate::cli::VerifyArgs;
 use crate::config;
-use crate::console::{Console, can_ask};
+use crate::console::Console;
 use crate::environment;
 use crate::error::{Fault, Kind, Result};
 use crate::jobs::verify::{Finding, among_others, verify, verify_all, verify_old};
@@ -68,8 +69,7 @@ fn proofs(args: &VerifyArgs, vault: &Vault, ids: &[BackupId], console: &Console)
     let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
     let server = config::server(&args.server)?;
     let settings = config::alerts(&args.alerts, &args.state, server.describe())?;
-    // Who started it by hand sees how it ends.
-    let alerts = Alerts::open(&if args.alert || !can_ask() { settings } else { settings.silent() });
+    let alerts = Alerts::open(&Told::of(args.alert).by(settings));
     let ledger =
         Ledger { alerts: &alerts, history: history.as_ref(), limit: None, clock: Timestamp::now, monitor: console };
     let done = Proofs { ledger, vault, plan: &plan, server: &server }.of(ids, Cause::Manual, |_| {});

@@ -1,7 +1,7 @@
 //! What a database holds, told as a backup's `.meta` tells it.
 
 use crate::error::{Fault, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, ServerNote};
 use crate::monitor::Monitor;
 use crate::postgres::dump;
 use crate::postgres::preamble;
@@ -17,13 +17,11 @@ use std::time::Duration;
 /// A dump that writes nothing for so long has stopped.
 const STALL: Duration = Duration::from_secs(3600);
 
-/// Returns whether a program of this major version made the backup, of a server of the same: then it words what it makes alike.
-pub fn words_alike(manifest: &Manifest, server_major: u32, bin_dir: Option<&Path>) -> Result<bool> {
-    let pg_dump = tools::find("pg_dump", server_major, bin_dir)?;
-    let of = |version: &str| version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    let theirs = manifest.tools.pg_dump.as_deref().and_then(of);
-    let server = manifest.server.as_ref().map(|server| server.version_num / 10_000);
-    Ok(theirs == Some(pg_dump.major) && server == Some(server_major))
+/// What a database holds.
+pub struct Recounted {
+    pub found: Outcome,
+    /// A program of this major version made the backup, of a server of the same: then it words what it makes alike.
+    pub is_worded_alike: bool,
 }
 
 /// Dumps the database as the backup was dumped, through the counter that counted for its `.meta`, under the same key; nothing is stored.
@@ -39,7 +37,7 @@ pub fn recount(
     server_major: u32,
     bin_dir: Option<&Path>,
     monitor: &dyn Monitor,
-) -> Result<Outcome> {
+) -> Result<Recounted> {
     let pg_dump = tools::find("pg_dump", server_major, bin_dir)?;
     let server = manifest.server.as_ref();
     let mut session = server.map(|server| (*server.session).clone()).unwrap_or_default();
@@ -73,5 +71,11 @@ pub fn recount(
         ))
         .into());
     }
-    Ok(found)
+    Ok(Recounted { found, is_worded_alike: is_worded_alike(manifest, pg_dump.major, server_major) })
+}
+
+fn is_worded_alike(manifest: &Manifest, ours: u32, server_major: u32) -> bool {
+    let of = |version: &str| version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    let theirs = manifest.tools.pg_dump.as_deref().and_then(of);
+    theirs == Some(ours) && manifest.server.as_ref().map(ServerNote::major) == Some(server_major)
 }

@@ -12,7 +12,7 @@ pub use globals::{apply_globals, read_globals};
 pub use properties::{Outlook, outlook, own};
 
 use crate::error::{Fault, Result};
-use crate::manifest::{Format, Manifest};
+use crate::manifest::{Format, Manifest, ServerNote};
 use crate::monitor::Monitor;
 use crate::postgres::load::{self, Leave, Loaded, Untried};
 use crate::postgres::properties::Own;
@@ -240,7 +240,7 @@ fn execute(
 
 /// Returns the major version of the server that was backed up; None of an upload.
 pub fn major(manifest: &Manifest) -> Option<u32> {
-    manifest.server.as_ref().map(|server| server.version_num / 10_000)
+    manifest.server.as_ref().map(ServerNote::major)
 }
 
 /// By which locale amounts of money were written; None where nobody has noted it.

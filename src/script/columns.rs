@@ -9,15 +9,10 @@ pub type Columns = BTreeMap<String, Vec<String>>;
 /// Returns the columns that a COPY statement names; none where it names none, which are then all of the table's.
 pub fn columns(copy: &[u8]) -> Vec<String> {
     let mut tokens = Tokens::new(copy);
-    let named = tokens.accept(&["copy"]) && tokens.take_name().is_some() && tokens.next() == Some(Token::Mark(b'('));
-    let mut columns = Vec::new();
-    while let Some(name) = tokens.next().filter(|_| named).as_ref().and_then(Token::name) {
-        columns.push(name);
-        if tokens.next() != Some(Token::Mark(b',')) {
-            break;
-        }
+    if !tokens.accept(&["copy"]) || tokens.take_name().is_none() {
+        return Vec::new();
     }
-    columns
+    tokens.take_list(|tokens| tokens.next().as_ref().and_then(Token::name))
 }
 
 #[cfg(test)]

@@ -39,6 +39,21 @@ impl<'a> Tokens<'a> {
         Tokens { text, at: 0 }
     }
 
+    /// Takes a list in parentheses, of which `take` reads each entry. Returns nothing where none begins.
+    pub fn take_list<T>(&mut self, mut take: impl FnMut(&mut Self) -> Option<T>) -> Vec<T> {
+        let mut list = Vec::new();
+        if self.next() != Some(Token::Mark(b'(')) {
+            return list;
+        }
+        while let Some(entry) = take(self) {
+            list.push(entry);
+            if self.next() != Some(Token::Mark(b',')) {
+                break;
+            }
+        }
+        list
+    }
+
     /// Takes a name with its qualifiers, and gives it as it is written.
     pub fn take_name(&mut self) -> Option<&'a [u8]> {
         self.skip_blanks();

@@ -22,7 +22,7 @@ pub(super) fn renamed(copy: &[u8]) -> Option<Renamed> {
     let qualified = tokens.take_name()?;
     let schema = &qualified[..last_part(qualified)];
     let table = &qualified[schema.len()..];
-    let columns = columns(&mut tokens);
+    let columns = tokens.take_list(Tokens::take_name);
     let meanwhile = [schema, TABLE.as_bytes()].concat();
     let alter = |of: &[u8], from: &[&[u8]], to: &[u8]| {
         [b"ALTER TABLE ", of, b" RENAME ", &from.concat(), b"TO ", to, b";"].concat()
@@ -52,21 +52,6 @@ fn last_part(qualified: &[u8]) -> usize {
         }
     }
     start
-}
-
-/// The names between the parentheses, as they stand.
-fn columns<'a>(tokens: &mut Tokens<'a>) -> Vec<&'a [u8]> {
-    let mut columns = Vec::new();
-    if tokens.next() != Some(Token::Mark(b'(')) {
-        return columns;
-    }
-    while let Some(name) = tokens.take_name() {
-        columns.push(name);
-        if tokens.next() != Some(Token::Mark(b',')) {
-            break;
-        }
-    }
-    columns
 }
 
 #[cfg(test)]

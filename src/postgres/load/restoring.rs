@@ -37,20 +37,25 @@ pub(super) struct Restoring {
     ends: Vec<String>,
 }
 
+/// Returns how an extension of this name is told; None where it need not be.
+fn told(extension: &str) -> Option<&'static Told> {
+    TOLD.iter().find(|told| told.extension == extension)
+}
+
 /// Returns whether an extension of this name must be told.
 pub fn is_told(extension: &str) -> bool {
-    TOLD.iter().any(|told| told.extension == extension)
+    told(extension).is_some()
 }
 
 /// Returns the schema in which a script makes something although it is this extension's.
 pub fn parts(extension: &str) -> Option<&'static str> {
-    TOLD.iter().find(|told| told.extension == extension).map(|told| told.parts)
+    told(extension).map(|told| told.parts)
 }
 
 /// Tells the extension, where it is one of those and is there. Returns what is to be called at the end; None where nothing is to be told, or
 /// somebody has done so.
 pub fn begin(client: &mut impl GenericClient, extension: &str) -> std::result::Result<Begun, postgres::Error> {
-    let Some(told) = TOLD.iter().find(|told| told.extension == extension) else { return Ok(Begun::Nothing) };
+    let Some(told) = told(extension) else { return Ok(Begun::Nothing) };
     let Some(row) = client.query_opt(LOOK, &[&told.extension, &told.setting])? else { return Ok(Begun::Nothing) };
     let (schema, setting) = pair(&row)?;
     if setting.as_deref() == Some("on") {
@@ -101,8 +106,7 @@ impl Restoring {
 
 /// Returns the failure of telling this extension.
 pub(super) fn untold(extension: &str, error: &postgres::Error) -> anyhow::Error {
-    let (begin, end) =
-        TOLD.iter().find(|told| told.extension == extension).map_or(("", ""), |told| (told.begin, told.end));
+    let (begin, end) = told(extension).map_or(("", ""), |told| (told.begin, told.end));
     let cause = failure::plain(&format!("cannot tell the extension \"{extension}\" of the restore"), error);
     let hint = format!(
         "let an administrator run in the target SELECT {begin}(); before the restore, and SELECT {end}(); after it"

@@ -156,7 +156,7 @@ impl Drop for Cluster {
 
 /// The server program of the version that the backup is from, else of the next newer one.
 fn program(bin_dir: Option<&Path>, source: Option<&ServerNote>) -> Result<Tool> {
-    let least = source.map_or(0, |server| server.version_num / 10_000);
+    let least = source.map_or(0, ServerNote::major);
     let mut found = tools::all("postgres", bin_dir);
     found.retain(|tool| tool.major >= least && tool.path.with_file_name("initdb").exists());
     let newest = found.first().cloned();
