@@ -43,6 +43,7 @@ AREAS = [
     ("excess", "servers that say more than any PostgreSQL does, by type of message, trick and phase", "", 600, "cargo test --test all excess::"),
     ("mail", "answers of a mail server without an end, by what was asked, trick and TLS", "", 100, "cargo test --test all alert::"),
     ("alerts", "alerts per cause: one message for all databases that one reason befell", "", 24, "cargo test --test all alert::"),
+    ("recipients", "mails to several recipients, some of whom the server refuses or puts off", "", 120, "cargo test --test all alert::"),
     ("missed", "histories of removals: the right ones missed by nobody, the others by all", "", 4_000, "cargo test --test all missed::"),
     ("commands", "commands hidden in dumps", "", 10, "cargo test --test all load::"),
     ("hidden", "statements that tried to hide, in dumps, archives and globals", "", 400, "cargo test --test all load::"),

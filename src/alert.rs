@@ -17,7 +17,7 @@ mod together;
 mod trust;
 mod webhook;
 
-pub use channel::Channel;
+pub use channel::{Channel, Patience, Refusal};
 pub use http::Address;
 pub use lettre::message::Mailbox;
 pub use mail::{Mail, mailbox, recipients};

@@ -1,10 +1,13 @@
 //! Who hears of what: the real binary, a real mail server, and an HTTP server that can fail.
 
+mod clerk;
 mod doctor;
 mod endless;
 mod heard;
 mod post_office;
 pub mod receiver;
+mod recipients;
+mod slow;
 
 use crate::support::cluster::{self, cluster};
 use crate::support::pgbk::{Outcome, Pgbk, pgbk};
@@ -34,6 +37,7 @@ impl Scene {
     }
 
     fn set(mut self, name: &str, value: impl ToString) -> Scene {
+        self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.to_owned(), value.to_string()));
         self
     }
@@ -49,7 +53,7 @@ impl Scene {
     fn mail(self, port: u16, to: &str) -> Scene {
         let scene = self.set("SMTP_HOST", "localhost").set("SMTP_PORT", port).set("MAIL_TO", to);
         let scene = scene.set("MAIL_FROM", "pgbk <pgbk@example.org>").set("ALERT_CA_FILE", cluster().tls("ca.crt"));
-        // The post office is slow on a machine that others load, and a mail has a quarter of this.
+        // The post office is slow on a machine that others load.
         scene.set("ALERT_TIMEOUT", "80s")
     }
 
@@ -171,15 +175,6 @@ fn mail_never_goes_out_unprotected_or_to_a_stranger() {
     mistaken.fail().says("535");
     assert_eq!([unprotected.kept(), stranger.kept(), mistaken.kept()], [1, 1, 1]);
     assert_eq!(office.mails(to).len(), 0);
-}
-
-#[test]
-fn a_recipient_who_has_gone_does_not_keep_it_from_the_others() {
-    let scene = Scene::new("gone").mail(post_office().starttls(), "gone@example.org, Heir <heir@example.org>").login();
-    is_quiet(&scene.fail());
-    let mails = post_office().mails("heir@example.org");
-    assert_eq!((mails.len(), scene.kept()), (1, 0));
-    assert_eq!(mails[0].to, ["heir@example.org"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The ways to tell, seen alike.
 
 use super::{Mail, Message, Origin, Ping, Webhook};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone)]
 pub enum Channel {
@@ -31,6 +31,56 @@ impl Undelivered {
     }
 }
 
+/// Whom of several a message has reached. Only mail has several; for the others both are empty.
+#[derive(Debug, Default)]
+pub struct Taken {
+    pub by: Vec<String>,
+    pub refused: Vec<Refusal>,
+}
+
+/// One recipient whom the server does not take a message for, while it may for others.
+#[derive(Debug)]
+pub struct Refusal {
+    pub address: String,
+    pub undelivered: Undelivered,
+}
+
+impl Refusal {
+    /// Names each of them, with the reason.
+    pub fn told(refusals: &[Refusal]) -> String {
+        let each = refusals.iter().map(|one| format!("{}: {}", one.address, one.undelivered.why));
+        each.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// How long a receiver is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For an HTTP request as a whole.
+    pub request: Duration,
+    /// For each answer of a mail server: many let a stranger wait before they say their first word.
+    pub answer: Duration,
+    /// When all of it must be over, however many answers and tries it takes.
+    pub end: Instant,
+}
+
+impl Patience {
+    /// For one try that begins now.
+    pub fn once(limit: Duration) -> Patience {
+        Patience { request: limit, answer: limit / 2, end: Instant::now() + limit }
+    }
+
+    /// For tries one after the other, of which three and the pauses between them fit in even where the receiver of a request hangs.
+    pub fn repeated(limit: Duration) -> Patience {
+        let least = Duration::from_secs(1);
+        Patience { request: (limit / 4).max(least), answer: (limit / 2).max(least), end: Instant::now() + limit }
+    }
+
+    pub fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+}
+
 impl Channel {
     /// Part of file names.
     pub fn key(&self) -> &'static str {
@@ -50,21 +100,29 @@ impl Channel {
         }
     }
 
-    /// Tries once. No step of it takes longer than the limit.
-    pub fn send(&self, message: &Message, limit: Duration) -> Result<(), Undelivered> {
+    /// Returns how long a receiver that hangs is waited for: with less time than that left, another try would be cut off.
+    pub fn wait(&self, patience: &Patience) -> Duration {
         match self {
-            Channel::Ping(ping) => ping.send(message, limit),
-            Channel::Webhook(webhook) => webhook.send(message, limit),
-            Channel::Mail(mail) => mail.send(message, limit),
+            Channel::Ping(_) | Channel::Webhook(_) => patience.request,
+            Channel::Mail(_) => patience.answer,
+        }
+    }
+
+    /// Tries once. The `settled` recipients are left out; an error means that nobody has it.
+    pub fn send(&self, message: &Message, settled: &[String], patience: &Patience) -> Result<Taken, Undelivered> {
+        match self {
+            Channel::Ping(ping) => ping.send(message, patience.request).map(|()| Taken::default()),
+            Channel::Webhook(webhook) => webhook.send(message, patience.request).map(|()| Taken::default()),
+            Channel::Mail(mail) => mail.send(message, settled, patience),
         }
     }
 
     /// Goes as far as one can without telling anybody anything.
-    pub fn reach(&self, origin: &Origin, limit: Duration) -> Result<(), Undelivered> {
+    pub fn reach(&self, origin: &Origin, patience: &Patience) -> Result<(), Undelivered> {
         match self {
-            Channel::Ping(ping) => ping.reach(limit),
-            Channel::Webhook(webhook) => webhook.reach(limit),
-            Channel::Mail(mail) => mail.reach(&origin.host, limit),
+            Channel::Ping(ping) => ping.reach(patience.request),
+            Channel::Webhook(webhook) => webhook.reach(patience.request),
+            Channel::Mail(mail) => mail.reach(&origin.host, patience),
         }
     }
 }

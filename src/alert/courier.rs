@@ -1,14 +1,14 @@
 //! One channel's thread: tries, tries again, and gives up until the next run.
 
-use super::channel::{Channel, Undelivered};
+use super::channel::{Channel, Patience, Refusal, Taken, Undelivered};
 use super::message::Message;
-use super::outbox::Outbox;
+use super::outbox::{Claim, Outbox};
 use crate::interrupt::TICK;
 use crate::monitor::Monitor;
 use std::cell::RefCell;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Pauses between tries; after the last one there is one more try.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
@@ -109,8 +109,8 @@ impl Work {
         for job in orders {
             match job {
                 Job::Now(message) => {
-                    if let Err(undelivered) = self.deliver(&message) {
-                        self.not_sent(&undelivered.why, "");
+                    if let Some(why) = missed(self.deliver(&message, &mut Vec::new())) {
+                        self.not_sent(&why, "");
                     }
                 }
                 Job::Kept => self.sweep(),
@@ -118,53 +118,101 @@ impl Work {
         }
     }
 
-    /// In order. A receiver that one message cannot reach is not bothered with the others.
+    /// In order. A receiver that one message cannot reach is not bothered with the others. What only some recipients still lack comes
+    /// last, so that it holds up nobody else's.
     fn sweep(&self) {
+        let mut in_part = Vec::new();
         for path in self.outbox.waiting(self.channel.key()) {
             let Some(claim) = self.outbox.claim(&path) else { continue };
-            match self.deliver(&claim.message) {
-                Err(undelivered) => return self.not_sent(&undelivered.why, later(self.channel.key())),
-                Ok(()) => {
-                    if let Err(error) = claim.delivered() {
-                        self.not_sent(&format!("sent, but cannot forget it: {error:#}"), "");
-                    }
-                }
+            if !claim.settled.is_empty() {
+                in_part.push(path);
+            } else if !self.deliver_kept(claim) {
+                return;
+            }
+        }
+        for claim in in_part.iter().filter_map(|path| self.outbox.claim(path)) {
+            if !self.deliver_kept(claim) {
+                return;
             }
         }
     }
 
+    /// Returns whether the receiver took it, for some recipients at least.
+    fn deliver_kept(&self, mut claim: Claim) -> bool {
+        let before = claim.settled.len();
+        let delivered = self.deliver(&claim.message, &mut claim.settled);
+        let took = delivered.is_ok();
+        let noted = match missed(delivered) {
+            None => claim.delivered(),
+            Some(why) => {
+                self.not_sent(&why, later(self.channel.key()));
+                if claim.settled.len() > before { claim.keep() } else { Ok(()) }
+            }
+        };
+        if let Err(error) = noted {
+            self.not_sent(&format!("sent, but cannot forget it: {error:#}"), "");
+        }
+        took
+    }
+
     /// Sends it in short where it is refused for ever as it is: a few words that arrive are worth more than all that do not.
-    fn deliver(&self, message: &Message) -> Result<(), Undelivered> {
-        match self.insist(message) {
+    fn deliver(&self, message: &Message, settled: &mut Vec<String>) -> Result<Vec<Refusal>, Undelivered> {
+        match self.insist(message, settled) {
             Err(undelivered) if undelivered.shorter && !undelivered.passing => {
                 let short = message.short();
-                if short == *message { Err(undelivered) } else { self.insist(&short) }
+                if short == *message { Err(undelivered) } else { self.insist(&short, settled) }
             }
             done => done,
         }
     }
 
-    fn insist(&self, message: &Message) -> Result<(), Undelivered> {
-        let begun = Instant::now();
+    /// Adds to the `settled` recipients those who have it now, and those who will never be asked again. Returns who puts it off; an error
+    /// means that the others were not reached.
+    fn insist(&self, message: &Message, settled: &mut Vec<String>) -> Result<Vec<Refusal>, Undelivered> {
+        let patience = Patience::repeated(self.limit);
         let mut pauses = PAUSES.iter();
         loop {
-            // So that three tries and the pauses fit in even where the receiver hangs.
-            match self.channel.send(message, (self.limit / 4).max(Duration::from_secs(1))) {
-                Ok(()) => {
+            let sent = self.channel.send(message, settled, &patience);
+            // There are servers that take a mail for a few recipients at a time.
+            if sent.as_ref().is_ok_and(|taken| !taken.by.is_empty()) {
+                pauses = PAUSES.iter();
+            }
+            let outcome = sent.map(|taken| self.settle(taken, settled));
+            match &outcome {
+                Ok(put_off) if put_off.is_empty() => {
                     self.remarks.send(Remark::Sent(format!("{}: sent", self.channel.describe()))).ok();
-                    return Ok(());
+                    return outcome;
                 }
-                Err(undelivered) if !undelivered.passing || begun.elapsed() >= self.limit => return Err(undelivered),
-                Err(undelivered) => match pauses.next() {
-                    Some(pause) => thread::sleep(*pause),
-                    None => return Err(undelivered),
+                Err(undelivered) if !undelivered.passing => return outcome,
+                _ => match pauses.next() {
+                    Some(pause) if *pause + self.channel.wait(&patience) <= patience.left() => thread::sleep(*pause),
+                    _ => return outcome,
                 },
             }
         }
     }
 
+    /// Returns who puts it off.
+    fn settle(&self, taken: Taken, settled: &mut Vec<String>) -> Vec<Refusal> {
+        let (put_off, refused): (Vec<_>, Vec<_>) = taken.refused.into_iter().partition(|one| one.undelivered.passing);
+        if !refused.is_empty() {
+            self.not_sent(&Refusal::told(&refused), "; it is not tried again");
+        }
+        settled.extend(taken.by.into_iter().chain(refused.into_iter().map(|one| one.address)));
+        put_off
+    }
+
     fn not_sent(&self, why: &str, next: &str) {
         self.remarks.send(Remark::NotSent(format!("no {}: {why}{next}", self.channel.describe()))).ok();
+    }
+}
+
+/// Returns why it has not arrived everywhere; None where it has.
+fn missed(delivered: Result<Vec<Refusal>, Undelivered>) -> Option<String> {
+    match delivered {
+        Ok(put_off) if put_off.is_empty() => None,
+        Ok(put_off) => Some(Refusal::told(&put_off)),
+        Err(undelivered) => Some(undelivered.why),
     }
 }
 

@@ -1,15 +1,13 @@
 //! A mail to people, through an SMTP server.
 
-use super::channel::Undelivered;
+use super::channel::{Patience, Refusal, Taken, Undelivered};
 use super::message::Message;
-use super::smtp::Server;
+use super::smtp::{Letter, Server};
 use crate::error::{Fault, Result};
 use crate::shown::word;
 use lettre::Address;
-use lettre::address::Envelope;
 use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub struct Mail {
@@ -46,27 +44,42 @@ impl Mail {
         format!("{}:{}", self.server.host, self.server.port)
     }
 
-    pub fn send(&self, message: &Message, limit: Duration) -> std::result::Result<(), Undelivered> {
-        let mail = self.compose(message).map_err(|error| Undelivered::lasting(error.to_string()))?.formatted();
-        let own = domain(&message.host);
-        let send = |to: &[Mailbox]| {
-            let to = to.iter().map(|mailbox| mailbox.email.clone()).collect();
-            let envelope = Envelope::new(Some(self.from.email.clone()), to)?;
-            Ok::<_, lettre::error::Error>(self.server.send(&own, &envelope, &mail, limit))
-        };
-        let whole = send(&self.to).map_err(|error| Undelivered::lasting(error.to_string()))?;
-        let Err(failure) = whole else { return Ok(()) };
-        // A recipient who has gone must not keep it from the others.
-        let each = || self.to.iter().filter(|one| matches!(send(std::slice::from_ref(one)), Ok(Ok(())))).count();
-        if failure.is_refusal() && self.to.len() > 1 && each() > 0 { Ok(()) } else { Err(failure.undelivered()) }
+    /// Hands it over for all but the `settled`, in one conversation. An error means that nobody has it, also of the settled.
+    pub fn send(
+        &self,
+        message: &Message,
+        settled: &[String],
+        patience: &Patience,
+    ) -> std::result::Result<Taken, Undelivered> {
+        let to: Vec<&Address> = self.to.iter().map(|one| &one.email).collect();
+        let to: Vec<&Address> = to.into_iter().filter(|one| !settled.contains(&one.to_string())).collect();
+        // Whoever is left has been taken out of the settings since.
+        if to.is_empty() {
+            return Ok(Taken::default());
+        }
+        let text = |beyond_ascii| Ok(self.compose(message, beyond_ascii)?.formatted());
+        let letter = Letter { from: &self.from.email, to, text: &text };
+        let sent = self.server.send(&domain(&message.host), &letter, patience);
+        let refused = sent.map_err(|failure| failure.undelivered())?;
+        let is_refused = |one: &String| refused.iter().any(|refusal| refusal.address == *one);
+        let by: Vec<String> = letter.to.iter().map(ToString::to_string).filter(|one| !is_refused(one)).collect();
+        if by.is_empty() && settled.is_empty() {
+            return Err(nobody(&refused));
+        }
+        Ok(Taken { by, refused })
     }
 
     /// As far as the login.
-    pub fn reach(&self, host: &str, limit: Duration) -> std::result::Result<(), Undelivered> {
-        self.server.reach(&domain(host), limit).map_err(|failure| failure.undelivered())
+    pub fn reach(&self, host: &str, patience: &Patience) -> std::result::Result<(), Undelivered> {
+        self.server.reach(&domain(host), patience).map_err(|failure| failure.undelivered())
     }
 
-    fn compose(&self, message: &Message) -> std::result::Result<lettre::Message, lettre::error::Error> {
+    /// `beyond_ascii`: with the addresses that only some servers take.
+    fn compose(
+        &self,
+        message: &Message,
+        beyond_ascii: bool,
+    ) -> std::result::Result<lettre::Message, lettre::error::Error> {
         // The same message has the same id however often it is sent, so that one that came twice can be seen as one.
         let id = format!("<{}@{}>", message.id(), domain(&message.host));
         let mut mail = lettre::Message::builder()
@@ -75,7 +88,7 @@ impl Mail {
             .date(message.time.into())
             .message_id(Some(id))
             .header(ContentType::TEXT_PLAIN);
-        for mailbox in &self.to {
+        for mailbox in self.to.iter().filter(|one| beyond_ascii || one.email.to_string().is_ascii()) {
             mail = mail.to(mailbox.clone());
         }
         let mut mail = mail.body(message.text.clone())?;
@@ -84,6 +97,16 @@ impl Mail {
         mail.headers_mut().insert_raw(HeaderValue::new(auto, "auto-generated".to_owned()));
         Ok(mail)
     }
+}
+
+/// Why, where the server takes it for none of them: for one alone as the server says it.
+fn nobody(refused: &[Refusal]) -> Undelivered {
+    let why = match refused {
+        [alone] => alone.undelivered.why.clone(),
+        several => Refusal::told(several),
+    };
+    let any = |is: fn(&Undelivered) -> bool| refused.iter().any(|one| is(&one.undelivered));
+    Undelivered { why, passing: any(|one| one.passing), shorter: any(|one| one.shorter) }
 }
 
 /// A host's name as mail servers accept one.
@@ -132,7 +155,7 @@ mod tests {
         #[test]
         fn no_name_of_a_database_adds_a_header(name in "(\\PC|[\r\n:]|\r\nBcc: a@b.c){0,30}") {
             let record = Record { database: name, ..record(1, State::Failed) };
-            let text = mail("[prod] ").compose(&Message::failed(&record, &origin(), None)).unwrap().formatted();
+            let text = mail("[prod] ").compose(&Message::failed(&record, &origin(), None), true).unwrap().formatted();
             let text = String::from_utf8(text).unwrap();
             let (head, _) = text.split_once("\r\n\r\n").unwrap();
             let names: Vec<&str> =

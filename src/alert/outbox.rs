@@ -4,6 +4,7 @@ use super::message::Message;
 use super::outage::write;
 use crate::error::Result;
 use crate::plain::{self, Whose};
+use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,17 @@ pub struct Claim {
     /// Locked until it is dropped.
     _file: File,
     pub message: Message,
+    /// Recipients who have it or will never be asked again, while others still lack it.
+    pub settled: Vec<String>,
+}
+
+/// As it lies there.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    message: Message,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    settled: Vec<String>,
 }
 
 impl Outbox {
@@ -67,14 +79,20 @@ impl Outbox {
         if file.metadata().ok()?.nlink() == 0 {
             return None;
         }
-        let message = serde_json::from_reader(&file).ok()?;
-        Some(Claim { path: path.to_owned(), _file: file, message })
+        let Kept { message, settled } = serde_json::from_reader(&file).ok()?;
+        Some(Claim { path: path.to_owned(), _file: file, message, settled })
     }
 }
 
 impl Claim {
+    /// It has arrived: at every recipient.
     pub fn delivered(self) -> Result<()> {
         Ok(std::fs::remove_file(&self.path)?)
+    }
+
+    /// It has arrived at the `settled` recipients, and is kept for the others.
+    pub fn keep(self) -> Result<()> {
+        write(&self.path, &serde_json::to_vec_pretty(&Kept { message: self.message, settled: self.settled })?)
     }
 }
 
@@ -121,6 +139,19 @@ mod tests {
         assert!(outbox.claim(&path).is_none());
         drop(claim);
         assert!(outbox.claim(&path).is_some());
+    }
+
+    #[test]
+    fn one_that_some_recipients_have_is_kept_for_the_others() {
+        let (_folder, outbox) = outbox();
+        outbox.put("mail", &message(1)).unwrap();
+        let path = outbox.waiting("mail").remove(0);
+        let mut claim = outbox.claim(&path).unwrap();
+        assert_eq!(claim.settled, [""; 0]);
+        claim.settled.push("a@example.org".to_owned());
+        claim.keep().unwrap();
+        let claim = outbox.claim(&path).unwrap();
+        assert_eq!((claim.message, claim.settled), (message(1), vec!["a@example.org".to_owned()]));
     }
 
     #[test]

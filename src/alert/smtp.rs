@@ -2,18 +2,18 @@
 
 mod failure;
 mod hello;
+mod letter;
 mod line;
 
 pub(super) use failure::Failure;
+pub(super) use letter::Letter;
 
+use super::channel::{Patience, Refusal};
 use super::trust::Trust;
 use crate::secret::Secret;
-use lettre::address::Envelope;
-use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::Noop;
-use lettre::transport::smtp::response::Response;
 use line::{Line, Sealed};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -46,41 +46,44 @@ pub struct Login {
     pub password: Secret,
 }
 
+/// For the answer to a goodbye, on which nothing depends: a mail that was accepted is not sent again for it.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 impl Server {
-    /// Hands a mail over. Succeeds once the server has accepted it.
-    pub(super) fn send(&self, own: &str, to: &Envelope, mail: &[u8], limit: Duration) -> Result<(), Failure> {
-        self.converse(own, limit, async |connection| connection.send(to, mail).await)
+    /// Hands a mail over, and succeeds once the server has answered for every recipient. Returns those whom it refuses; where that is
+    /// everybody, nothing was handed over.
+    pub(super) fn send(&self, own: &str, letter: &Letter<'_>, patience: &Patience) -> Result<Vec<Refusal>, Failure> {
+        self.converse(own, patience, async |connection| letter.hand_over(connection).await)
     }
 
     /// Goes as far as the login.
-    pub(super) fn reach(&self, own: &str, limit: Duration) -> Result<(), Failure> {
-        self.converse(own, limit, async |connection| connection.command(Noop).await)
+    pub(super) fn reach(&self, own: &str, patience: &Patience) -> Result<(), Failure> {
+        self.converse(own, patience, async |connection| Ok(connection.command(Noop).await.map(drop)?))
     }
 
-    /// Introduces itself by that name of its own, asks, and says goodbye, all of it within the limit.
-    fn converse(
+    /// Introduces itself by that name of its own, asks, and says goodbye.
+    fn converse<T>(
         &self,
         own: &str,
-        limit: Duration,
-        ask: impl AsyncFnOnce(&mut AsyncSmtpConnection) -> Result<Response, Error>,
-    ) -> Result<(), Failure> {
+        patience: &Patience,
+        ask: impl AsyncFnOnce(&mut AsyncSmtpConnection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let outcome = runtime.block_on(async {
-            let mut connection = self.open(own, Instant::now() + limit).await?;
+            let mut connection = self.open(own, patience).await?;
             let answer = ask(&mut connection).await;
-            // Nothing depends on what is said to a goodbye: a mail that was accepted is not sent again for it.
-            connection.abort().await;
-            Ok(answer.map(drop)?)
+            timeout(GOODBYE, connection.abort()).await.ok();
+            answer
         });
         // Waits for nothing: the lookup of a name goes on for as long as the system's resolver likes.
         runtime.shutdown_background();
         outcome
     }
 
-    async fn open(&self, own: &str, end: Instant) -> Result<AsyncSmtpConnection, Failure> {
-        let stream = self.dial(end).await?;
+    async fn open(&self, own: &str, patience: &Patience) -> Result<AsyncSmtpConnection, Failure> {
+        let stream = self.dial(patience).await?;
         let own = &hello::hello(own, stream.local_addr().ok().map(|address| address.ip()));
-        let line = Line::new(stream, end);
+        let line = Line::new(stream, patience);
         let stream: Box<dyn AsyncTokioStream> = match self.security {
             Security::Tls => Box::new(Sealed::open(&self.trust.for_tls()?, &self.host, line).await?),
             Security::StartTls | Security::None => Box::new(line),
@@ -97,9 +100,10 @@ impl Server {
         Ok(connection)
     }
 
-    /// Connects to the first of its addresses that answers. Each has its share of the time, so that one which swallows everything leaves
-    /// some to the next.
-    async fn dial(&self, end: Instant) -> io::Result<TcpStream> {
+    /// Connects to the first of its addresses that answers, in the time that one answer may take. Each has its share of it, so that one
+    /// which swallows everything leaves some to the next.
+    async fn dial(&self, patience: &Patience) -> io::Result<TcpStream> {
+        let end = Instant::now() + patience.answer.min(patience.left());
         let addresses: Vec<SocketAddr> =
             timeout_at(end, lookup_host((self.host.as_str(), self.port))).await??.collect();
         let mut failed = io::Error::new(ErrorKind::NotFound, "the host has no address");

@@ -33,7 +33,7 @@ class Desk:
             "login": bool(session.authenticated),
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
-            "text": envelope.content.decode("ascii"),
+            "text": envelope.content.decode(),
         }
         with writing, open(mails, "a") as file:
             print(json.dumps(mail), file=file, flush=True)

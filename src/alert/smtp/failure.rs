@@ -4,7 +4,6 @@ use super::super::channel::Undelivered;
 use super::line::Excess;
 use crate::shown::word;
 use lettre::transport::smtp;
-use lettre::transport::smtp::response::Category;
 use std::io::{self, ErrorKind};
 use std::iter::successors;
 use tokio_native_tls::native_tls;
@@ -15,12 +14,15 @@ pub(in super::super) enum Failure {
     Answer(smtp::Error),
     Line(io::Error),
     Tls(native_tls::Error),
+    /// The mail could not be written.
+    Mail(lettre::error::Error),
 }
 
 impl Failure {
-    /// Whether the server does not want this mail for these recipients.
+    /// Whether the server answers no to what it was asked, and goes on with the conversation.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Failure::Answer(error) if error.status().is_some_and(|code| code.category == Category::MailSystem))
+        const CLOSING: u16 = 421;
+        matches!(self, Failure::Answer(error) if error.status().is_some_and(|code| u16::from(code) != CLOSING))
     }
 
     pub fn undelivered(&self) -> Undelivered {
@@ -28,6 +30,7 @@ impl Failure {
             Failure::Answer(error) => of_line(error),
             Failure::Line(error) => of_line(error),
             Failure::Tls(error) => of_line(error),
+            Failure::Mail(_) => None,
         };
         if let Some(why) = of_line {
             return Undelivered::passing(why);
@@ -39,6 +42,7 @@ impl Failure {
             Failure::Answer(error) => Undelivered::passing(word(&error.to_string())),
             Failure::Line(error) => Undelivered::passing(error.to_string()),
             Failure::Tls(error) => Undelivered::passing(format!("TLS: {error}")),
+            Failure::Mail(error) => Undelivered::lasting(error.to_string()),
         }
     }
 }
@@ -73,5 +77,11 @@ impl From<io::Error> for Failure {
 impl From<native_tls::Error> for Failure {
     fn from(error: native_tls::Error) -> Failure {
         Failure::Tls(error)
+    }
+}
+
+impl From<lettre::error::Error> for Failure {
+    fn from(error: lettre::error::Error) -> Failure {
+        Failure::Mail(error)
     }
 }

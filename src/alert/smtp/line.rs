@@ -1,11 +1,14 @@
-//! The line to a mail server: how long it stays open and how much may come over it are fixed when it begins.
+//! The line to a mail server: how long it stays open, how long each answer may take, and how much may come over it, are fixed when it
+//! begins.
 
+use super::super::channel::Patience;
 use lettre::transport::smtp::client::AsyncTokioStream;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -31,20 +34,30 @@ impl std::error::Error for Excess {}
 #[derive(Debug)]
 pub(super) struct Line {
     stream: BufReader<TcpStream>,
-    end: Pin<Box<Sleep>>,
+    /// Runs out when the answer that is due has taken too long, or the whole has.
+    timer: Pin<Box<Sleep>>,
+    answer: Duration,
+    end: Instant,
     /// How many bytes may still come.
     left: usize,
 }
 
 impl Line {
-    pub fn new(stream: TcpStream, end: Instant) -> Line {
-        Line { stream: BufReader::new(stream), end: Box::pin(sleep_until(end)), left: MOST }
+    pub fn new(stream: TcpStream, patience: &Patience) -> Line {
+        let (answer, end) = (patience.answer, Instant::from_std(patience.end));
+        let timer = Box::pin(sleep_until(end.min(Instant::now() + answer)));
+        Line { stream: BufReader::new(stream), timer, answer, end, left: MOST }
+    }
+
+    /// Begins to wait for an answer to what was said. What comes bit by bit is one answer: only what we say makes room for the next.
+    fn spoken(&mut self) {
+        self.timer.as_mut().reset(self.end.min(Instant::now() + self.answer));
     }
 
     /// Fails when the time is over, and sees to it that whoever waits is woken then.
     fn in_time(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         // A server that never pauses gives the timer no turn.
-        let over = self.end.as_mut().poll(cx).is_ready() || self.end.deadline() <= Instant::now();
+        let over = self.timer.as_mut().poll(cx).is_ready() || self.timer.deadline() <= Instant::now();
         if over { Err(ErrorKind::TimedOut.into()) } else { Ok(()) }
     }
 }
@@ -68,7 +81,9 @@ impl AsyncWrite for Line {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let line = self.get_mut();
         line.in_time(cx)?;
-        Pin::new(&mut line.stream).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut line.stream).poll_write(cx, bytes))?;
+        line.spoken();
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

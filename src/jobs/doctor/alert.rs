@@ -1,7 +1,7 @@
 //! Whether those who should hear of a failed backup can be reached.
 
 use super::Finding;
-use crate::alert::{Channel, Message, Settings};
+use crate::alert::{Channel, Message, Patience, Refusal, Settings};
 use jiff::Timestamp;
 
 /// With `test`, everybody gets a message.
@@ -22,14 +22,19 @@ pub fn look_at_alerts(settings: &Settings, test: Option<Timestamp>) -> Vec<Findi
 }
 
 fn look_at(channel: &Channel, test: Option<&Message>, settings: &Settings) -> Finding {
-    let outcome = match test {
-        Some(message) => channel.send(message, settings.limit),
-        None => channel.reach(&settings.origin, settings.limit),
+    let (what, patience) = (channel.describe(), Patience::once(settings.limit));
+    let Some(message) = test else {
+        return match channel.reach(&settings.origin, &patience) {
+            Ok(()) => Finding::ok(&what, "can be reached; --test-alerts sends a message"),
+            Err(undelivered) => Finding::fail(&what, undelivered.why, remedy(channel)),
+        };
     };
-    let what = channel.describe();
-    match outcome {
-        Ok(()) if test.is_some() => Finding::ok(&what, "has taken the test message"),
-        Ok(()) => Finding::ok(&what, "can be reached; --test-alerts sends a message"),
+    match channel.send(message, &[], &patience) {
+        Ok(taken) if taken.refused.is_empty() => Finding::ok(&what, "has taken the test message"),
+        Ok(taken) => {
+            let text = format!("has taken the test message, but not for {}", Refusal::told(&taken.refused));
+            Finding::fail(&what, text, "check MAIL_TO, or ask whoever runs the mail server")
+        }
         Err(undelivered) => Finding::fail(&what, undelivered.why, remedy(channel)),
     }
 }
