@@ -259,7 +259,8 @@ impl Deposit<'_> {
             tables: script.tables,
             chunks: packed.chunks,
         };
-        let meta = manifest.seal(working.as_ref())?;
+        let sealed = manifest.seal(working.as_ref());
+        let meta = sealed.inspect_err(|_| vault.take_back(&manifest.object, monitor))?;
         let written = vault.publish(&manifest, &meta, monitor)?;
         locked(&manifest, [receipt.held, written.held], monitor)?;
         Ok(manifest)

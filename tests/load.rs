@@ -1,6 +1,8 @@
 //! Dumps of a real server, restored over the wire.
 
 mod hidden;
+mod meddler;
+mod money;
 
 use crate::support::database::{self, comparable, connect, create, sql, stdout_of, tool};
 use pgbk::error::{self, Result};

@@ -213,5 +213,16 @@ mod tests {
         let kept: Kept = serde_json::from_str(&text).unwrap();
         assert_eq!(kept.open(Some(&key("a"))).unwrap(), properties);
         assert!(kept.open(Some(&key("b"))).is_err() && kept.open(None).is_err());
+
+        // As large as can be, it is tried; one block more is not even decrypted.
+        for (bytes, said) in [
+            (LARGEST + BLOCK, "they cannot be decrypted"),
+            (LARGEST + 2 * BLOCK, "they are larger than any that pgbk writes"),
+        ] {
+            let kept = Kept::Encrypted(Encrypted { iv: [0; 16], data: vec![0; bytes] });
+            let error = kept.open(Some(&key("a"))).unwrap_err();
+            assert_eq!(format!("{error:#}"), format!("the properties of the database in the .meta: {said}"));
+            assert_eq!(crate::error::kind(&error), crate::error::Kind::Damaged);
+        }
     }
 }

@@ -35,6 +35,13 @@ impl Manifest {
     pub fn seal(&self, working: Option<&Working>) -> Result<Vec<u8>> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.truncate(text.len() - "\n}".len());
+        let bytes = (text.len() + UNKEYED.len() + DIGITS + END.len()) as u64;
+        if bytes > META_LIMIT {
+            let id = &self.id;
+            return Err(
+                Fault::failed(format!("the .meta of {id} would have {bytes} bytes, more than one may have")).into()
+            );
+        }
         let (member, seal) = match working {
             Some(working) => (KEYED, working.seal(text.as_bytes())),
             None => (UNKEYED, unkeyed(text.as_bytes())),
@@ -42,12 +49,6 @@ impl Manifest {
         text.push_str(member);
         text.push_str(&hex::encode(seal));
         text.push_str(END);
-        if text.len() as u64 > META_LIMIT {
-            let (id, bytes) = (&self.id, text.len());
-            return Err(
-                Fault::failed(format!("the .meta of {id} would have {bytes} bytes, more than one may have")).into()
-            );
-        }
         Ok(text.into_bytes())
     }
 }

@@ -90,14 +90,9 @@ pub struct Loaded {
 /// The first error rolls everything back. The session keeps the settings that the script made, so the connection serves for
 /// nothing else afterwards.
 pub fn load(client: &mut Client, script: &mut dyn Read, options: &Options, monitor: &dyn Monitor) -> Result<Loaded> {
-    let mut loader = Loader::begin(client, options)?;
-    let mut script = script::Script::new(script, monitor, loader.session.escapes());
-    while let Some(header) = loader.statements(&mut script)? {
-        loader.rows(&header, &mut script)?;
-    }
-    let ending = script.finish(&mut |event| loader.take(event).map(drop))?;
-    check_ending(ending, options)?;
-    loader.commit()
+    let loader = Loader::begin(client, options)?;
+    let lacking = loader.lacking.clone();
+    loader.run(script, monitor).map_err(|error| money::explained(error, lacking.as_deref()))
 }
 
 fn check_ending(ending: Ending, options: &Options) -> Result<()> {
@@ -167,6 +162,16 @@ impl<'a> Loader<'a> {
             lacking,
             loaded: Loaded::default(),
         })
+    }
+
+    fn run(mut self, script: &mut dyn Read, monitor: &dyn Monitor) -> Result<Loaded> {
+        let mut script = script::Script::new(script, monitor, self.session.escapes());
+        while let Some(header) = self.statements(&mut script)? {
+            self.rows(&header, &mut script)?;
+        }
+        let ending = script.finish(&mut |event| self.take(event).map(drop))?;
+        check_ending(ending, self.options)?;
+        self.commit()
     }
 
     /// Runs statements up to the next COPY, which it gives, or to the end.

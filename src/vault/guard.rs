@@ -94,9 +94,8 @@ impl Vault {
     pub fn opens(&self, manifest: &Manifest) -> Result<bool> {
         let (Some(note), Some(key)) = (&manifest.key, &self.key) else { return Ok(manifest.key.is_none()) };
         match key.resume(note) {
-            Ok(_) => Ok(true),
             Err(error) if kind(&error) == Kind::OtherKey => Ok(false),
-            Err(error) => Err(error),
+            resumed => resumed.map(|_| true),
         }
     }
 

@@ -15,9 +15,8 @@ impl Vault {
         // Says what is missing where it is not.
         self.sealed(id)?;
         match write_small(self.store.as_ref(), &id.pin_key(), TEXT) {
-            Ok(_) => Ok(true),
             Err(error) if kind(&error) == Kind::Exists => Ok(false),
-            Err(error) => Err(error),
+            written => written.map(|_| true),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::clerk::Clerk;
 use super::post_office::post_office;
-use crate::support::proof;
 use super::{Scene, checked, is_quiet};
+use crate::support::proof;
 use jiff::Timestamp;
 use pgbk::alert::{Mail, Message, Origin, Patience, Security, Server, Trust, mailbox};
 use serde_json::Value;

@@ -198,3 +198,24 @@ fn a_backup_with_a_key_and_no_key_set_is_a_settings_mistake() {
     write_small(&store, "shop/readme.txt", b"not ours").unwrap();
     assert_eq!(vault(&store, None).ids(None).unwrap(), []);
 }
+
+/// Its first bytes are read before the rest, for what they say of extensions.
+#[test]
+fn a_proof_of_a_damaged_backup_says_where_the_damage_is_and_leaves_no_scratch() {
+    let several = Sample::of_several_chunks();
+    for at in [5, CHUNK + 5] {
+        let mut damaged = several.clone();
+        damaged.payload[at] ^= 1;
+        let folder = tempfile::tempdir().unwrap();
+        damaged.put_into_folder(folder.path());
+        let id = several.id.to_string();
+        let run = pgbk(["verify", &id, "--level", "restore"]).server(cluster()).key().directory(folder.path());
+        let outcome = run.set("STATE_DIR", folder.path().join("state").display()).expect(3);
+        let start = at / CHUNK * CHUNK;
+        let chunk = format!("chunk {}, bytes {start} to {}", at / CHUNK, start + CHUNK);
+        assert!(outcome.text().contains(&chunk) || outcome.err.contains(&chunk), "{outcome:#?}");
+        let left = "SELECT (SELECT count(*) FROM pg_database WHERE datname LIKE 'pgbk_%')
+            + (SELECT count(*) FROM pg_roles WHERE rolname LIKE 'pgbk_%')";
+        assert_eq!(cluster().psql("postgres", left), "0");
+    }
+}

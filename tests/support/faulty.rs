@@ -55,6 +55,8 @@ pub enum Fault {
     Answer(u16, &'static str),
     /// Answers this document instead of doing what was asked.
     Says(String),
+    /// Answers this, and that the bucket is in that region, instead of doing what was asked.
+    Elsewhere(u16, &'static str, &'static str),
     /// Answers as if it had done what was asked.
     Ignored,
     /// Stores as many bytes as it was sent, of which the last is another.
@@ -215,6 +217,11 @@ fn serve(stream: impl Read + Write, state: &Mutex<State>, plan: &Plan) -> io::Re
         let out = stream.get_mut();
         match fault {
             Some(Fault::Answer(status, code)) => write_answer(out, call, &error(status, code), None)?,
+            Some(Fault::Elsewhere(status, code, region)) => {
+                let mut answer = error(status, code);
+                answer.headers.push(("x-amz-bucket-region", region.to_owned()));
+                write_answer(out, call, &answer, None)?;
+            }
             Some(Fault::Says(document)) => write_answer(out, call, &ok(Vec::new(), document), None)?,
             Some(spoils @ (Fault::Spoils | Fault::SpoilsInSilence)) => {
                 let mut spoiled = request.clone();

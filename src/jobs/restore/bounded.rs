@@ -6,10 +6,10 @@ use crate::postgres::load::{self, Loaded, Options};
 use crate::postgres::scratch::Loader;
 use crate::postgres::target::APPLICATION;
 use crate::script::extensions;
-use std::io::{self, ErrorKind, Read};
+use std::io::Read;
 
 /// `pg_dump` writes settings, schemas and extensions first of all; a thousand of them are far shorter.
-const HEAD: usize = 1 << 20;
+const HEAD: u64 = 1 << 20;
 
 pub(super) fn load_by(
     loader: &Loader,
@@ -17,23 +17,10 @@ pub(super) fn load_by(
     options: Options,
     monitor: &dyn Monitor,
 ) -> Result<Loaded> {
-    let head = head(script)?;
+    let mut head = Vec::new();
+    (&mut *script).take(HEAD).read_to_end(&mut head)?;
     let prepared = loader.prepare(&extensions(&head))?;
     let client = loader.connect(APPLICATION)?;
     let options = Options { bounds: Some(prepared), ..options };
     load::run(client, loader.settings(), &mut head.as_slice().chain(script), options, monitor)
-}
-
-fn head(script: &mut dyn Read) -> io::Result<Vec<u8>> {
-    let (mut head, mut filled) = (vec![0; HEAD], 0);
-    while filled < HEAD {
-        match script.read(&mut head[filled..]) {
-            Ok(0) => break,
-            Ok(more) => filled += more,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    head.truncate(filled);
-    Ok(head)
 }

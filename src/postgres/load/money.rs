@@ -40,7 +40,21 @@ pub(super) fn check(transaction: &mut Transaction<'_>, lacking: &str) -> Result<
     if !holds {
         return Ok(());
     }
-    Err(Fault::failed(format!("the dump holds amounts of money written by the locale \"{lacking}\", which the server does not have"))
-        .hint(format!("make the locale on the server's host (localedef, locale-gen), and restart the server; its name must be {lacking}"))
-        .into())
+    Err(unreadable(lacking).into())
+}
+
+/// An amount that cannot even be read by another locale than its own says nothing against the dump either.
+pub(super) fn explained(error: anyhow::Error, lacking: Option<&str>) -> anyhow::Error {
+    let said = format!("{error:#}");
+    match lacking {
+        Some(locale) if said.contains(SqlState::INVALID_TEXT_REPRESENTATION.code()) && said.contains("money") => {
+            error.context(unreadable(locale))
+        }
+        _ => error,
+    }
+}
+
+fn unreadable(locale: &str) -> Fault {
+    Fault::failed(format!("the dump holds amounts of money written by the locale \"{locale}\", which the server does not have"))
+        .hint(format!("make the locale on the server's host (localedef, locale-gen), and restart the server; its name must be {locale}"))
 }
