@@ -137,6 +137,20 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
+/// Succeeds where all of them did. Faults become one of the first one's kind, which says what all of them say, so that everything can be
+/// put right at once; any other error comes alone.
+pub fn together(outcomes: impl IntoIterator<Item = Result<()>>) -> Result<()> {
+    let mut faults = Vec::new();
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        faults.push(error.downcast::<Fault>()?);
+    }
+    let Some(kind) = faults.first().map(Fault::kind) else { return Ok(()) };
+    let hints: Vec<&str> = faults.iter().filter_map(|fault| fault.hint.as_deref()).collect();
+    let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+    let hint = (!hints.is_empty()).then(|| hints.join("; "));
+    Err(Fault { kind, message: messages.join("; "), hint }.into())
+}
+
 /// Whether this error came from pgbk itself and says what it means already.
 pub fn is_ours(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Fault>() || inner.is::<Carried>())

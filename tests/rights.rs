@@ -54,6 +54,9 @@ fn what_a_role_may_not_do_in_a_restore_is_said_before_it_asks() {
         "role \"maker\" may not hand what it restores to its owners boss",
         "GRANT \"boss\" TO \"maker\"",
         "--no-owner",
+        // All at once, and not one after the other.
+        "cannot be given what the source has: owner \"boss\"",
+        "--no-properties",
     ];
     refuses("maker", &new, &stranger);
     cluster().psql("owned", "CREATE EXTENSION pageinspect; CREATE EXTENSION hstore");

@@ -11,7 +11,7 @@ pub use files::{look, place};
 pub use globals::{apply_globals, read_globals};
 pub use properties::{Outlook, outlook, own};
 
-use crate::error::{Fault, Result};
+use crate::error::{self, Fault, Result};
 use crate::manifest::{Format, Manifest, ServerNote};
 use crate::monitor::Monitor;
 use crate::postgres::load::{self, Leave, Loaded, Untried};
@@ -116,9 +116,11 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
     if manifest.dump.format == Format::Custom {
         archive::pg_restore(manifest, plan, &target)?;
     }
-    lacking::check(&manifest.requires, plan, &target)?;
-    properties::shape(manifest, plan, &target)?;
-    properties::permitted(plan, &target)?;
+    error::together([
+        lacking::check(&manifest.requires, plan, &target),
+        properties::shape(manifest, plan, &target).map(drop),
+        properties::permitted(plan, &target),
+    ])?;
     Ok(target)
 }
 

@@ -47,7 +47,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, mut passes: impl FnMut(&mut Vec
     }
 }
 
-fn meddle(bytes: &mut Vec<u8>, text: &str, deed: Deed) -> bool {
+fn meddle(bytes: &mut [u8], text: &str, deed: Deed) -> bool {
     let Some(at) = bytes.windows(text.len()).position(|window| window == text.as_bytes()) else { return true };
     if let Deed::Write(other) = deed {
         bytes[at..at + text.len()].copy_from_slice(format!("{other:<0$}", text.len()).as_bytes());
