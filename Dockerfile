@@ -1,6 +1,8 @@
 # pgbk, PostgreSQL's client programs, and nothing else that runs.
 #   docker build -t pgbk .
-#   docker build -t pgbk --build-arg PG_MAJOR=16 .    for servers up to that version; PG_MAJOR=18 for newer ones
+#   docker build -t pgbk --build-arg PG_MAJOR=17 .    for servers up to that version, with the programs that Debian itself has
+# The newest: pg_dump reads servers of its own version and of all before, back to 9.2.
+ARG PG_MAJOR=19
 ARG RUST_IMAGE=rust:1-slim-trixie
 ARG BASE_IMAGE=debian:trixie-slim
 
@@ -18,7 +20,7 @@ RUN touch src/lib.rs src/main.rs && cargo build --locked --profile dist
 
 # The programs out of their package: the package itself would bring Perl.
 FROM ${BASE_IMAGE} AS client
-ARG PG_MAJOR=17
+ARG PG_MAJOR
 WORKDIR /client
 RUN find /usr/lib -name '*.so*' | sort >before \
     && apt-get update \
@@ -39,8 +41,10 @@ RUN find /usr/lib -name '*.so*' | sort >before \
     && while read -r library; do cp --parents -L "$library" root || exit 1; done <libraries
 
 FROM ${BASE_IMAGE}
+ARG PG_MAJOR
 LABEL org.opencontainers.image.title="pgbk" \
-    org.opencontainers.image.description="Backs up PostgreSQL to any S3-compatible store, restores it, and proves that it can" \
+    org.opencontainers.image.description="Backs up PostgreSQL to any S3-compatible store, restores it, and proves that it can; with the client programs of PostgreSQL ${PG_MAJOR}" \
+    postgresql.client="${PG_MAJOR}" \
     org.opencontainers.image.licenses="MIT OR Apache-2.0"
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates tzdata libssl3t64 \

@@ -47,7 +47,8 @@ finish() {
 
 build() {
     local from=$SECONDS begun
-    docker build --tag pgbk . >>"$log" 2>&1 || { tail -n 30 "$log" >&2; return 1; }
+    # What Debian itself has: other versions come from another server, which may not be reached here.
+    docker build --tag pgbk --build-arg PG_MAJOR=17 . >>"$log" 2>&1 || { tail -n 30 "$log" >&2; return 1; }
     begun=$(date +%s%N)
     docker run --rm pgbk --version
     echo "built in $((SECONDS - from)) s; $(docker image inspect --format '{{.Size}}' pgbk | awk '{ printf "%.0f", $1 / 1e6 }') MB;" \

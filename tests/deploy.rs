@@ -94,3 +94,16 @@ fn the_picture_of_growth_is_that_of_the_stored_results() {
     assert!(same, "draw it again: benches/plot.py benches/growth.json benches/growth.svg");
     assert!(include_str!("../README.md").contains("](benches/growth.svg)"));
 }
+
+#[test]
+fn the_image_brings_the_newest_client_and_says_which_in_its_label() {
+    let dockerfile = include_str!("../Dockerfile");
+    let default = dockerfile.lines().find_map(|line| line.strip_prefix("ARG PG_MAJOR=")).unwrap();
+    assert!(default.parse::<u32>().unwrap() >= 19, "{default}");
+    let (client, last) = dockerfile.split_once("AS client").unwrap().1.split_once("\nFROM ").unwrap();
+    // An argument ends with its stage.
+    assert!(client.contains("ARG PG_MAJOR\n") && client.contains("postgresql-client-$PG_MAJOR"));
+    assert!(last.contains("ARG PG_MAJOR\n") && last.contains("postgresql.client=\"${PG_MAJOR}\""));
+    let told = format!("client programs ({default}, for servers up to that version; `--build-arg PG_MAJOR=");
+    assert!(include_str!("../README.md").contains(&told), "the README says another version than {default}");
+}
