@@ -11,6 +11,7 @@ mod requirements;
 mod routine;
 mod schema;
 mod splitter;
+mod strings;
 mod tokens;
 
 pub use columns::{Columns, columns};
@@ -18,6 +19,7 @@ pub use extensions::{Extension, extensions};
 pub use requirements::{Requirements, owner};
 pub use schema::{Differences, Schema};
 pub use splitter::{Cut, Ending, Event, Keep, Splitter};
+pub use strings::with_escapes;
 pub use tokens::{Token, Tokens};
 
 #[cfg(test)]

@@ -215,6 +215,8 @@ impl<'a> Loader<'a> {
                 self.encoding = Encoding::named(&name, line)?;
                 Ok(())
             }
+            // The splitter has taken in what it means.
+            Verdict::Setting(name) if self.session.conforms_always(&name) => Ok(()),
             Verdict::Setting(name) if self.session.knows(&name) => self.send(line, text),
             Verdict::Setting(name) => {
                 self.skip(&format!("setting \"{name}\""));
@@ -284,6 +286,8 @@ impl<'a> Loader<'a> {
 
     fn send(&mut self, line: u64, text: &[u8]) -> Result<()> {
         let in_utf8_server = self.session.in_utf8();
+        let worded = self.session.worded(text);
+        let text = &*worded;
         if let Err(error) = self.encoding.run(&mut self.transaction, in_utf8_server, text) {
             return match self.bounds.as_mut().is_some_and(|bounds| bounds.sets_aside(text, &error)) {
                 true => self.mark(BACK_TO_MARK),

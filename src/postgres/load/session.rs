@@ -3,14 +3,17 @@
 use super::failure;
 use super::privileges::MAINTAIN_SINCE;
 use crate::error::{Fault, Result};
-use crate::script::Tokens;
+use crate::script::{Tokens, with_escapes};
 use postgres::{Error, Row, Transaction};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Of settings whose values are needed.
 const CONFORMING: &str = "standard_conforming_strings";
+/// From there on a backslash means itself in every literal without `E`, and that cannot be changed.
+const ALWAYS_CONFORMS_SINCE: u32 = 190_000;
 const ENCODING: &str = "server_encoding";
 const VERSION: &str = "server_version_num";
 
@@ -60,6 +63,19 @@ impl Session {
         self.version >= MAINTAIN_SINCE
     }
 
+    /// Whether this setting is one that the server knows and does not take: the script's literals are written anew instead.
+    pub fn conforms_always(&self, setting: &str) -> bool {
+        setting == CONFORMING && self.version >= ALWAYS_CONFORMS_SINCE
+    }
+
+    /// Returns the statement as this server reads it.
+    pub fn worded<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        match self.version >= ALWAYS_CONFORMS_SINCE && self.escapes.load(Ordering::Relaxed) {
+            true => with_escapes(text),
+            false => Cow::Borrowed(text),
+        }
+    }
+
     /// Whether the database holds UTF-8.
     pub fn in_utf8(&self) -> bool {
         self.encoding == "UTF8"
@@ -78,6 +94,9 @@ impl Session {
     /// Asks the server what a backslash means, where the statement that has just run may have changed it. Whoever hides such a change
     /// gains a wrong cut, which the server refuses.
     pub fn after(&mut self, text: &[u8], transaction: &mut Transaction<'_>) -> Result<()> {
+        if self.version >= ALWAYS_CONFORMS_SINCE {
+            return Ok(());
+        }
         let mut tokens = Tokens::new(text);
         let resets = tokens.accept(&["reset"]);
         let names = names_conforming(text);
@@ -126,4 +145,39 @@ fn names_conforming(text: &[u8]) -> bool {
 
 fn unread(error: &postgres::Error) -> anyhow::Error {
     failure::plain("cannot read the server's settings", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(version: u32, escapes: bool) -> Session {
+        Session {
+            settings: HashSet::from([CONFORMING.to_owned()]),
+            version,
+            encoding: "UTF8".to_owned(),
+            escapes: Arc::new(AtomicBool::new(escapes)),
+            watched: false,
+            transaction: 1,
+        }
+    }
+
+    /// No server of version 19 is at hand: the rule is tried on the text.
+    #[test]
+    fn a_server_that_always_conforms_is_sent_the_literals_of_older_ones_in_its_own_words() {
+        let text = br"INSERT INTO t VALUES ('a\\b');".as_slice();
+        let anew = br"INSERT INTO t VALUES ( E'a\\b');".as_slice();
+        for (version, escapes, sent) in [
+            (180_004, true, text),
+            (180_004, false, text),
+            (190_000, false, text),
+            (190_000, true, anew),
+            (200_001, true, anew),
+        ] {
+            let session = session(version, escapes);
+            assert_eq!(&*session.worded(text), sent, "{version}, {escapes}");
+            assert_eq!(session.conforms_always(CONFORMING), version >= 190_000);
+            assert!(!session.conforms_always("search_path"));
+        }
+    }
 }
