@@ -388,7 +388,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l log-level -d 'Which l
 warn\t''
 info\t''
 debug\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l json -d 'One JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l json -d 'One JSON document on stdout, oldest first'
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r

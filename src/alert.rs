@@ -129,6 +129,14 @@ impl Alerts {
         }
     }
 
+    /// Tells people of a mistake in the settings, the first time that it is seen.
+    pub fn notice_once(&self, text: &str, now: Timestamp, monitor: &dyn Monitor) {
+        // Where nothing can be remembered, it would come again and again.
+        if !self.people.is_empty() && self.outages.first_time(EVERY, &self.origin.server, text).unwrap_or(false) {
+            self.notice(EVERY, text, now, monitor);
+        }
+    }
+
     /// Waits for the deliveries, but not for long.
     pub fn close(&self, monitor: &dyn Monitor) {
         let begun = Instant::now();

@@ -16,7 +16,7 @@ pub use settings::{
 };
 pub use value::Which;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 const EXIT_CODES: &str = "\
@@ -65,6 +65,15 @@ pub const ACCOUNT_VARIABLES: &[&str] = &["PUID", "PGID"];
 /// Everything that pgbk understands, with the parts that every help page has.
 pub fn command() -> clap::Command {
     complete(Cli::command())
+}
+
+/// Returns what the variables alone say to `pgbk schedule`.
+pub fn of_schedule() -> Result<Box<ScheduleArgs>, clap::Error> {
+    let matches = command().try_get_matches_from(["pgbk", "schedule"])?;
+    match Cli::from_arg_matches(&matches)?.command {
+        Command::Schedule(args) => Ok(args),
+        _ => Err(command().error(clap::error::ErrorKind::InvalidSubcommand, "\"schedule\" is no command")),
+    }
 }
 
 /// Puts the exit codes below the examples. Values from the environment stay out: some are nobody else's business.

@@ -27,10 +27,13 @@ use crate::history::share;
 use crate::manifest::{Format, Manifest};
 use crate::monitor::{Monitor, Silent};
 use crate::record::Record;
-use crate::shown::word;
+use crate::shown::{many, word};
+use crate::vault::Catalog;
+use crate::vault::doubletake::how_to_restore;
 use clap::ArgMatches;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
+use std::collections::BTreeMap;
 
 /// Runs one command; the code is for findings that are no errors, such as damage found by `verify`.
 pub fn run(command: Command, console: &Console) -> Result<u8> {
@@ -60,11 +63,22 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
 /// Returns how a command ended that reads backups. Where something was not found in a folder that holds none of the backups stored there
 /// before, the error says that the share may not be mounted.
 fn found(ended: Result<u8>, store: &StoreArgs, state: &StateArgs) -> Result<u8> {
-    let look = || share::look(config::place(store, true)?.store.as_ref(), &records(state));
     ended.map_err(|error| match kind(&error) {
-        Kind::NotFound => look().err().unwrap_or(error),
+        Kind::NotFound => instead(store, state, &error).err().unwrap_or(error),
         _ => error,
     })
+}
+
+/// Fails with what explains that nothing was found in a store, as far as something does.
+fn instead(store: &StoreArgs, state: &StateArgs, missing: &anyhow::Error) -> Result<()> {
+    let place = config::place(store, true)?;
+    share::look(place.store.as_ref(), &records(state))?;
+    // Whether there are others, who may not list cannot know.
+    let catalog = place.store.list("").map(Catalog::of).unwrap_or_default();
+    match how_to_restore(&catalog.old_backups()) {
+        Some(how) => Err(Fault::not_found(format!("{missing:#}")).hint(how).into()),
+        None => Ok(()),
+    }
 }
 
 /// Returns what earlier runs on this host wrote down; nothing where that cannot be read.
@@ -195,12 +209,26 @@ fn variable_of(flag: &str, command: &clap::Command) -> Option<String> {
     }
 }
 
+/// Names the stages of a backup in their order, with the time that each took; those that took none are left out.
+fn stages(seconds: &BTreeMap<String, f64>) -> String {
+    const NOTHING: f64 = 0.05;
+    let at = |stage: &str| ["dump", "commit", "check"].iter().position(|known| *known == stage).unwrap_or(usize::MAX);
+    let mut stages: Vec<_> = seconds.iter().filter(|(stage, seconds)| **seconds >= NOTHING || at(stage) == 0).collect();
+    stages.sort_by_key(|(stage, _)| (at(stage), stage.to_owned()));
+    stages.iter().map(|(stage, seconds)| format!("{stage} {seconds:.1} s")).collect::<Vec<_>>().join(", ")
+}
+
 /// What a dump holds, as far as it was counted.
 fn contents(manifest: &Manifest) -> String {
     match (manifest.rows(), manifest.dump.format) {
-        (Some(rows), _) => format!("in {} tables, {rows} rows", manifest.tables.len()),
+        (Some(rows), _) => format!("in {}", tables_and_rows(manifest.tables.len() as u64, rows)),
         (None, Format::Custom) => "as an archive".to_owned(),
         (None, Format::Tar) => "of files".to_owned(),
         (None, Format::Plain) => "of roles and tablespaces".to_owned(),
     }
+}
+
+/// Says what a dump holds, or what a restore has brought back.
+fn tables_and_rows(tables: u64, rows: u64) -> String {
+    format!("{}, {}", many(tables, "table"), many(rows, "row"))
 }

@@ -6,7 +6,7 @@ mod s3;
 mod scratch;
 mod upkeep;
 
-pub use alert::alerts;
+pub use alert::{Ways, alerts};
 pub use runs::{beside, databases, files, history, plan, state_dir, timetable, verify_timetable};
 pub use s3::headers as request_headers;
 pub use scratch::proof;
@@ -141,6 +141,7 @@ pub fn server(args: &ServerArgs) -> Result<Settings> {
         port: args.port,
         user: args.user.clone(),
         password: environment::secret("DB_PASSWORD")?,
+        named: None,
     };
     Settings::resolve(given, &environment::plain)
 }

@@ -1,20 +1,22 @@
 //! The only printer. Results go to stdout; progress, logs, prompts and errors to stderr.
 
 mod log;
+mod progress;
 mod reader;
 
 use crate::cli::{LogArgs, LogFormat, LogLevel};
 use crate::error::{self, Fault};
 use crate::interrupt;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Subject};
 use crate::shown::{self, Lines};
-use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 /// A line of progress this often where there is no terminal to draw on.
@@ -30,6 +32,10 @@ pub struct Console {
     stored: AtomicU64,
     due: AtomicU64,
     epoch: Instant,
+    /// The run that is at work, and the thread that works at it: what others say is about something else.
+    subject: Mutex<Option<(ThreadId, Subject)>>,
+    /// Whether a line of text names its run, too.
+    names_runs: AtomicBool,
 }
 
 struct Step {
@@ -51,6 +57,8 @@ impl Console {
             stored: AtomicU64::new(0),
             due: AtomicU64::new(0),
             epoch: Instant::now(),
+            subject: Mutex::new(None),
+            names_runs: AtomicBool::new(false),
         }
     }
 
@@ -61,6 +69,11 @@ impl Console {
 
     pub fn text(&self, text: &Lines) -> error::Result<()> {
         write_stdout(text.as_str().as_bytes())
+    }
+
+    /// Has lines of text name the run that they are about, as those in JSON do: where one process makes many.
+    pub fn name_runs(&self) {
+        self.names_runs.store(true, Ordering::Relaxed);
     }
 
     /// For the person at the terminal, whatever the log level.
@@ -90,14 +103,15 @@ impl Console {
         let hints = error::hints(failure);
         match self.format {
             LogFormat::Text => {
-                self.log(&format!("error: {}", shown::message(&message)));
+                let run = self.run();
+                self.log(&format!("{run}error: {}", shown::message(&message)));
                 for hint in &hints {
-                    self.log(&format!("hint: {}", shown::message(hint)));
+                    self.log(&format!("{run}hint: {}", shown::message(hint)));
                 }
             }
             LogFormat::Json => {
                 let line = json!({"time": now(), "level": "error", "message": message, "hints": hints});
-                self.log(&shown::json(&line.to_string()));
+                self.log(&self.entry(line));
             }
         }
     }
@@ -121,10 +135,35 @@ impl Console {
             LogLevel::Debug => "debug",
         };
         match (self.format, level) {
-            (LogFormat::Json, _) => shown::json(&json!({"time": now(), "level": name, "message": message}).to_string()),
-            (LogFormat::Text, LogLevel::Info) => shown::message(message),
-            (LogFormat::Text, _) => format!("{name}: {}", shown::message(message)),
+            (LogFormat::Json, _) => self.entry(json!({"time": now(), "level": name, "message": message})),
+            (LogFormat::Text, LogLevel::Info) => format!("{}{}", self.run(), shown::message(message)),
+            (LogFormat::Text, _) => format!("{}{name}: {}", self.run(), shown::message(message)),
         }
+    }
+
+    /// Returns a line of JSON, with what it is about.
+    fn entry(&self, mut line: Value) -> String {
+        if let Some(Subject { database, run, backup }) = self.subject() {
+            line["database"] = json!(database);
+            line["run"] = json!(run);
+            backup.map(|id| line["backup_id"] = json!(id)).unwrap_or_default();
+        }
+        shown::json(&line.to_string())
+    }
+
+    /// Returns what a line of text begins with, where it names its run.
+    fn run(&self) -> String {
+        match self.subject().filter(|_| self.names_runs.load(Ordering::Relaxed)) {
+            Some(Subject { database, run, .. }) => format!("[{} {run}] ", shown::word(&database)),
+            None => String::new(),
+        }
+    }
+
+    /// Returns the run that this thread works at.
+    fn subject(&self) -> Option<Subject> {
+        let subject = self.subject.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (_, subject) = subject.as_ref().filter(|(thread, _)| *thread == thread::current().id())?;
+        Some(subject.clone())
     }
 
     fn log(&self, line: &str) {
@@ -160,17 +199,29 @@ impl Console {
             0 => String::new(),
             stored => format!(", {} stored", HumanBytes(stored)),
         };
-        self.line(LogLevel::Info, &format!("{name}: {}{stored}", progress(done, total, seconds)));
+        self.line(LogLevel::Info, &format!("{name}: {}{stored}", progress::line(done, total, seconds)));
     }
 }
 
 impl Monitor for Console {
+    fn about(&self, subject: Option<&Subject>) {
+        let mut own = self.subject.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *own = subject.map(|subject| (thread::current().id(), subject.clone()));
+    }
+
+    fn names(&self, backup: &str) {
+        let mut own = self.subject.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((_, subject)) = own.as_mut() {
+            subject.backup = Some(backup.to_owned());
+        }
+    }
+
     fn begin(&self, name: &str, total: Option<u64>) {
         self.line(LogLevel::Info, name);
         self.done.store(0, Ordering::Relaxed);
         self.stored.store(0, Ordering::Relaxed);
         self.due.store(self.elapsed() + LINE_EVERY.as_secs(), Ordering::Relaxed);
-        let bar = self.draws().then(|| bar(total));
+        let bar = self.draws().then(|| progress::bar(total));
         *self.lock() = Some(Step { name: name.to_owned(), total, begun: Instant::now(), bar });
     }
 
@@ -190,6 +241,20 @@ impl Monitor for Console {
         self.stored.store(bytes, Ordering::Relaxed);
         if let Some(bar) = self.lock().as_ref().and_then(|step| step.bar.as_ref()) {
             bar.set_message(format!(", {} stored", HumanBytes(bytes)));
+        }
+    }
+
+    fn stage(&self, name: &str) {
+        let Some((step, begun, bar)) =
+            self.lock().as_ref().map(|step| (step.name.clone(), step.begun, step.bar.clone()))
+        else {
+            return;
+        };
+        match bar {
+            Some(bar) => bar.set_prefix(format!(", {name}")),
+            // Of a short one nobody waits for the end.
+            None if begun.elapsed() >= LINE_EVERY => self.line(LogLevel::Info, &format!("{step}: {name}")),
+            None => {}
         }
     }
 
@@ -214,30 +279,6 @@ impl Monitor for Console {
 pub fn error_document(failure: &anyhow::Error) -> Value {
     let (hints, code) = (error::hints(failure), error::kind(failure).exit_code());
     json!({"message": format!("{failure:#}"), "hints": hints, "exit_code": code})
-}
-
-fn bar(total: Option<u64>) -> ProgressBar {
-    let (bar, template) = match total {
-        // The total is the server's estimate: the bar may end early or late, and says so with a "~".
-        Some(total) => {
-            (ProgressBar::new(total), "{bar:30} {bytes} of ~{total_bytes} at {bytes_per_sec}{msg}, ~{eta} left")
-        }
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes} at {bytes_per_sec}{msg}"),
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
-}
-
-fn progress(done: u64, total: Option<u64>, seconds: f64) -> String {
-    let rate = done as f64 / seconds.max(0.001);
-    let mut text = format!("{} at {}/s", HumanBytes(done), HumanBytes(rate as u64));
-    if let Some(total) = total.filter(|total| *total > done) {
-        let left = Duration::from_secs_f64((total - done) as f64 / rate.max(1.0));
-        text.push_str(&format!(", of ~{}, ~{} left", HumanBytes(total), HumanDuration(left)));
-    }
-    text
 }
 
 pub fn bytes(count: u64) -> String {
@@ -308,6 +349,12 @@ pub fn choose(prompt: &str, items: &[String]) -> error::Result<Option<usize>> {
     let items: Vec<_> = items.iter().map(|item| shown::word(item)).collect();
     let chosen = dialoguer::Select::new().with_prompt(shown::word(prompt)).items(&items).default(0).interact_opt();
     chosen.map_err(asked)
+}
+
+/// Asks for a text, for which one is proposed.
+pub fn ask(prompt: &str, proposed: &str) -> error::Result<String> {
+    let input = dialoguer::Input::new().with_prompt(shown::word(prompt)).default(proposed.to_owned());
+    input.interact_text().map_err(asked)
 }
 
 /// Asks for a text that must be typed exactly; false when something else was typed.

@@ -95,7 +95,10 @@ impl Schedule {
         let star = |at: usize| fields[first + at].starts_with('*');
         // As crontab(5) has it, a day must fit both fields when one of them begins with a star, else either.
         let parser = CronParser::builder().dom_and_dow(star(2) || star(4)).build();
-        let cron = parser.parse(&fields.join(" ")).map_err(|error| wrong(&reason(&error.to_string())))?;
+        let cron = parser.parse(&fields.join(" ")).map_err(|error| {
+            let why = reason(&error.to_string());
+            wrong(&guilty(&parser, &fields, first).map_or(why.clone(), |field| format!("{field}: {why}")))
+        })?;
         Ok(Schedule { text: text.to_owned(), cron, zone: zone.clone(), wildcard: star(0) || star(1) })
     }
 
@@ -161,6 +164,28 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// What the fields are called, and what each may hold.
+const FIELDS: [(&str, &str); 7] = [
+    ("second", "0 to 59"),
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31"),
+    ("month", "1 to 12, or JAN to DEC"),
+    ("day of the week", "0 to 7, or SUN to SAT"),
+    ("year", "1 to 5000"),
+];
+
+/// Names the field that the parser does not take: alone, with a star in the place of every other. None where each of them would do.
+fn guilty(parser: &CronParser, fields: &[&str], first: usize) -> Option<String> {
+    let alone = |at: usize| {
+        let others: Vec<&str> = (0..fields.len()).map(|other| if other == at { fields[at] } else { "*" }).collect();
+        parser.parse(&others.join(" ")).is_err()
+    };
+    let at = (0..fields.len()).find(|at| alone(*at))?;
+    let (name, range) = FIELDS.get(at + 1 - first)?;
+    Some(format!("the {name} is \"{}\", and may be {range}", fields[at]))
 }
 
 /// The parser's words, without its names for its own parts.

@@ -49,6 +49,21 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// Locks a file that is there for nothing else, in a folder that is made where it is missing. The lock goes with the process, however that
+/// ends. None: the file system knows no locks, or nothing can be written there.
+pub fn lock(path: &Path) -> Result<Option<File>, Taken> {
+    let Ok(file) = make_folder(path).and_then(|()| plain::lock_file(path)) else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Taken),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+/// Another process holds the lock.
+#[derive(Debug)]
+pub struct Taken;
+
 pub fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Found<T>> {
     let file = plain::open(path, Whose::OfItsFolder, LARGEST)?;
     let mut text = Vec::new();

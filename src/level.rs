@@ -15,3 +15,15 @@ pub enum Level {
     /// Restored into a scratch database, where every table's rows are compared; the scratch is dropped
     Restore,
 }
+
+impl Level {
+    /// Says by what name it is asked for, and what was looked at.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Level::Meta => "level meta: the .meta, and that the payload is there in its full size",
+            Level::Stored => "level stored: every stored byte was read and compared",
+            Level::Content => "level content: decrypted and decompressed to the end, and compared",
+            Level::Restore => "level restore: restored into a scratch database, and its rows compared",
+        }
+    }
+}

@@ -108,6 +108,9 @@ pub struct Manifest {
     #[serde(deserialize_with = "bounded::list::<_, _, MOST_TABLES>")]
     pub tables: Vec<Table>,
     pub chunks: Chunks,
+    /// How the host keeps what this run has just stored, for people; None where it is not locked, and of a document that was read.
+    #[serde(skip)]
+    pub locked: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

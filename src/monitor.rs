@@ -2,14 +2,29 @@
 
 use std::sync::{Mutex, PoisonError};
 
+/// Which run something is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    pub database: String,
+    pub run: String,
+    /// The backup that is made or read; None until it has a name.
+    pub backup: Option<String>,
+}
+
 /// Progress and remarks of one job. Implementations must be cheap: `advance` is called for every block.
 pub trait Monitor: Send + Sync {
+    /// What follows, from the thread that says so, is about this run; None: about none.
+    fn about(&self, _subject: Option<&Subject>) {}
+    /// The backup that the run is about has this name.
+    fn names(&self, _backup: &str) {}
     /// A step begins; `total` is in bytes where it is known or estimated.
     fn begin(&self, step: &str, total: Option<u64>);
     /// So many more plain bytes went through.
     fn advance(&self, bytes: u64);
     /// So many bytes have been handed to the store in all.
     fn stored(&self, _bytes: u64) {}
+    /// The step has come to this part of its work, which moves no more plain bytes.
+    fn stage(&self, _name: &str) {}
     /// Something a person should know although the work goes on.
     fn warn(&self, message: &str);
     /// Something that people should hear of once, wherever they are, beside whoever looks on.
@@ -58,6 +73,14 @@ impl<'a> Noting<'a> {
 }
 
 impl Monitor for Noting<'_> {
+    fn about(&self, subject: Option<&Subject>) {
+        self.inner.about(subject);
+    }
+
+    fn names(&self, backup: &str) {
+        self.inner.names(backup);
+    }
+
     fn begin(&self, step: &str, total: Option<u64>) {
         self.inner.begin(step, total);
     }
@@ -68,6 +91,10 @@ impl Monitor for Noting<'_> {
 
     fn stored(&self, bytes: u64) {
         self.inner.stored(bytes);
+    }
+
+    fn stage(&self, name: &str) {
+        self.inner.stage(name);
     }
 
     fn warn(&self, message: &str) {

@@ -68,7 +68,10 @@ fn taken(path: &Path) -> Fault {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Fault {
-    let fault = Fault::failed(format!("cannot write \"{}\": {error}", path.display()));
+    let why = error.to_string();
+    // The name of the temporary file, which the library adds, helps nobody.
+    let why = why.split_once(" at path ").map_or(why.as_str(), |(why, _)| why);
+    let fault = Fault::failed(format!("cannot write \"{}\": {why}", path.display()));
     match error.kind() {
         io::ErrorKind::StorageFull => fault.hint("free some space, or write to another disk with --output"),
         io::ErrorKind::NotFound => fault.hint("the folder must exist"),

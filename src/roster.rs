@@ -3,7 +3,7 @@
 use crate::cron::Schedule;
 use crate::databases::Databases;
 use crate::document::{self, Life};
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Kind, Result};
 use crate::record::Task;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -93,6 +93,19 @@ pub fn look(state_dir: &Path) -> Result<Option<Seen>> {
         }
     }
     Ok(seen)
+}
+
+/// Takes the place of the only scheduler with this `STATE_DIR`, for as long as the file is kept. Another one would write over the word that
+/// the first leaves of itself. None: there are no locks there.
+pub fn take_place(state_dir: &Path) -> Result<Option<File>> {
+    document::lock(&state_dir.join("schedule.lock")).map_err(|document::Taken| {
+        let seen = look(state_dir).ok().flatten().filter(|seen| seen.life != Life::Gone);
+        let which = seen.map_or_else(String::new, |seen| {
+            format!(" (process {}, since {:.0})", seen.roster.process, seen.roster.started)
+        });
+        let message = format!("another scheduler{which} is at work with this STATE_DIR, \"{}\"", state_dir.display());
+        Fault::new(Kind::Busy, message).hint("give each scheduler a STATE_DIR of its own, or end the other one").into()
+    })
 }
 
 fn path(state_dir: &Path) -> PathBuf {

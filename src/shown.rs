@@ -113,6 +113,11 @@ fn is_unseen(sign: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Says how many there are of something: `1 table`, `2 tables`.
+pub fn many(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -119,7 +119,8 @@ pub enum Held {
     /// None was asked for.
     #[default]
     Free,
-    Locked,
+    /// How, and until when, for people.
+    Locked(String),
     /// The host took the lock, and does not let this role read it back.
     Unread,
     /// Why not.

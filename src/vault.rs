@@ -31,6 +31,7 @@ use crate::monitor::Monitor;
 use crate::series::Series;
 use crate::store::{Creation, Held, Object, Purpose, Store, Upload, read_whole};
 use crate::stream::archive::{Archive, Verdict};
+use crate::stream::tables::Outcome;
 use crate::stream::{Pack, Recipe, unpack};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -203,24 +204,15 @@ impl Deposit<'_> {
     pub fn finish(self, about: About, monitor: &dyn Monitor) -> Result<Manifest> {
         let Deposit { vault, name, object, format, compression, encrypted, working, pack, archive, begun } = self;
         let Name { id, previous, sequence, adopted } = name;
+        monitor.stage("compressing and sending the rest");
         let packed = pack.finish()?;
-        let verdict = archive.map(|archive| archive.verdict());
-        let trailer = packed.script.as_ref().is_none_or(|script| script.complete);
-        match verdict {
-            Some(Verdict::Foreign) => return Err(no_archive(&id).into()),
-            Some(Verdict::Cut) if about.must_be_whole => return Err(cut_short(&id, &about, DATA).into()),
-            Some(Verdict::Unknown(major, minor)) => monitor.warn(&unknown_archive(&id, major, minor)),
-            _ if packed.script.as_ref().is_some_and(|script| script.more_tables) => {
-                return Err(too_many_tables(&id).into());
-            }
-            _ if about.must_be_whole && !trailer => return Err(cut_short(&id, &about, trailer_of(&id)).into()),
-            _ => {}
-        }
+        as_it_should(&id, archive, packed.script.as_ref(), &about, monitor)?;
         let mut seconds = BTreeMap::new();
         seconds.insert("dump".to_owned(), begun.elapsed().as_secs_f64());
         let (upload, packed) = packed.without_writer();
         let receipt = timed(&mut seconds, "commit", || upload.commit())?;
         let checked = if vault.verify {
+            monitor.stage("checking what was stored");
             timed(&mut seconds, "check", || vault.check(&object, &receipt, &packed, monitor))
         } else {
             Ok(Verified::No)
@@ -258,13 +250,38 @@ impl Deposit<'_> {
             requires: script.requirements,
             tables: script.tables,
             chunks: packed.chunks,
+            locked: None,
         };
         let sealed = manifest.seal(working.as_ref());
         let meta = sealed.inspect_err(|_| vault.take_back(&manifest.object, monitor))?;
         let written = vault.publish(&manifest, &meta, monitor)?;
+        let locked_how = match (&receipt.held, &written.held) {
+            (Held::Locked(how), Held::Locked(_)) => Some(how.clone()),
+            _ => None,
+        };
         locked(&manifest, [receipt.held, written.held], monitor)?;
-        Ok(manifest)
+        Ok(Manifest { locked: locked_how, ..manifest })
     }
+}
+
+/// Refuses what is no dump, or only a part of one.
+fn as_it_should(
+    id: &BackupId,
+    archive: Option<Archive>,
+    script: Option<&Outcome>,
+    about: &About,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let trailer = script.is_none_or(|script| script.complete);
+    match archive.map(|archive| archive.verdict()) {
+        Some(Verdict::Foreign) => return Err(no_archive(id).into()),
+        Some(Verdict::Cut) if about.must_be_whole => return Err(cut_short(id, about, DATA).into()),
+        Some(Verdict::Unknown(major, minor)) => monitor.warn(&unknown_archive(id, major, minor)),
+        _ if script.is_some_and(|script| script.more_tables) => return Err(too_many_tables(id).into()),
+        _ if about.must_be_whole && !trailer => return Err(cut_short(id, about, trailer_of(id)).into()),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// A backup that is not locked though it should be stands, and is a failure all the same.
@@ -272,7 +289,7 @@ pub fn locked(manifest: &Manifest, [payload, meta]: [Held; 2], monitor: &dyn Mon
     let id = &manifest.id;
     for (held, key) in [(payload, manifest.object.clone()), (meta, manifest.meta_key())] {
         match held {
-            Held::Free | Held::Locked => {}
+            Held::Free | Held::Locked(_) => {}
             Held::Unread => {
                 monitor.warn(&format!("the lock of \"{key}\" may not be read: it was set, and not checked"))
             }

@@ -8,7 +8,7 @@ const TABLE: &[(&str, &str)] = &[
     (
         "commands",
         "config console cli environment run upkeep jobs level cron missed history vault postgres alert leftovers \
-         stream store lookout status roster document files process record retention manifest databases keys series \
+         stream store lookout status roster files process record retention manifest databases keys series \
          monitor interrupt shown error",
     ),
     (
@@ -93,7 +93,7 @@ const RESERVED: &[(&str, &[&str], &[&str])] = &[
         &["println!", "print!(", "io::stdout", "io::stderr"],
         &["console.rs", "console/"],
     ),
-    ("asks on the terminal", &["dialoguer::", "indicatif::"], &["console.rs"]),
+    ("asks on the terminal", &["dialoguer::", "indicatif::"], &["console.rs", "console/"]),
     ("ends the process", &["process::exit", "process::abort", ".exit()"], &["main.rs"]),
     (
         "reads the environment, of which tools looks along PATH",

@@ -77,7 +77,7 @@ fn locks(server: &Server) -> bool {
     let locked = Creation { expected: 2 * PART as u64, purpose: Purpose::Payload, ..Creation::default() };
     let mut upload = store.create("x", &locked).expect("create");
     upload.write_all(&objects::bytes(2 * PART)).expect("write");
-    upload.commit().is_ok_and(|receipt| receipt.held == Held::Locked)
+    upload.commit().is_ok_and(|receipt| matches!(receipt.held, Held::Locked(how) if how.contains(" until 20")))
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod majors;
 mod matrix;
 mod missed;
 mod network;
+mod people;
 mod policy;
 mod postgres;
 mod prompt;

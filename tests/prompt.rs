@@ -57,14 +57,14 @@ fn the_newest_twenty_are_offered_and_one_is_restored_once_its_target_is_typed() 
     let mut session = at_a_terminal(&pgbk, &["restore", "--to", "offered_copy"]);
     let mut list = session.exp_string(&second).unwrap();
     list += &session.exp_string(&first).unwrap();
-    assert!(list.contains("Which backup?"), "{list}");
+    assert!(list.contains("Which backup:"), "{list}");
     let rest = session.exp_string("offered-20200401T000000Z").unwrap();
     assert!(rest.contains(" ago") && rest.contains(" stored, ") && rest.contains(" dump"), "{rest}");
     press(&mut session, DOWN);
     press(&mut session, "\r");
     let shown = session.exp_string("Type the database's name (offered_copy) to restore").unwrap();
     assert!(!shown.contains("offered-20200302"), "more than twenty are offered: {shown}");
-    for part in [first.as_str(), "1 rows", "127.0.0.1", "\"offered_copy\" does not exist and will be created"] {
+    for part in [first.as_str(), "1 row", "127.0.0.1", "\"offered_copy\" does not exist and will be created"] {
         assert!(shown.contains(part), "\"{part}\" is not in: {shown}");
     }
     assert!(!exists("offered_copy"));
@@ -99,7 +99,7 @@ fn what_doubletake_wrote_is_restored_once_its_target_is_typed() {
     for (typed, code) in [("doubletake", 1), ("doubletake_copy", 0)] {
         let mut session = at_a_terminal(&pgbk, &["restore", "--object", "backup.sql", "--to", "doubletake_copy"]);
         let shown = session.exp_string("Type the database's name (doubletake_copy) to restore").unwrap();
-        assert!(shown.contains("\"backup.sql\" of 2") && shown.contains("1 rows"), "{shown}");
+        assert!(shown.contains("\"backup.sql\" of 2") && shown.contains("1 row"), "{shown}");
         assert!(!exists("doubletake_copy"));
         press(&mut session, &format!("{typed}\r"));
         assert_eq!(end(session).1, code);
@@ -113,7 +113,7 @@ fn leaving_the_list_restores_nothing() {
     small("left", &["x"]);
     pgbk.backup("left", &[]);
     let mut session = at_a_terminal(&pgbk, &["restore", "--to", "left_copy"]);
-    session.exp_string("Which backup?").unwrap();
+    session.exp_string("Which backup:").unwrap();
     session.exp_string(" dump").unwrap();
     press(&mut session, "q");
     let (text, code) = end(session);
@@ -171,6 +171,28 @@ fn what_is_not_empty_is_refused_before_anything_is_asked() {
 }
 
 #[test]
+fn who_chooses_a_backup_of_a_database_that_is_not_empty_is_asked_where_to_put_it() {
+    let (_folder, pgbk) = directory();
+    small("elsewhere", &["x"]);
+    let id = pgbk.backup("elsewhere", &[]);
+    let proposed = format!("elsewhere_{}", &id["elsewhere-".len()..][..8]);
+    for (typed, database) in [("", proposed.as_str()), ("elsewhere_named", "elsewhere_named")] {
+        let mut session = at_a_terminal(&pgbk, &["restore", "--database", "elsewhere"]);
+        session.exp_string("Which backup:").unwrap();
+        session.exp_string(" dump").unwrap();
+        press(&mut session, "\r");
+        let shown = session.exp_string("Into which database").unwrap();
+        assert!(shown.contains("\"elsewhere\" is not empty"), "{shown}");
+        press(&mut session, &format!("{typed}\r"));
+        session.exp_string(&format!("Type the database's name ({database}) to restore")).unwrap();
+        press(&mut session, &format!("{database}\r"));
+        let (text, code) = end(session);
+        assert_eq!(code, 0, "{text}");
+        assert_eq!(sql(database, "SELECT v FROM t"), "x");
+    }
+}
+
+#[test]
 fn without_a_terminal_a_restore_has_to_be_told_yes() {
     let (_folder, pgbk) = directory();
     small("unasked", &["x"]);
@@ -187,7 +209,7 @@ fn progress_is_drawn_on_a_terminal_and_nowhere_else() {
     features("drawn");
     let (text, code) = end(at_a_terminal(&pgbk, &["backup", "drawn"]));
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("backup drawn-") && text.contains(" of ~") && text.contains("left"), "{text:?}");
+    assert!(text.contains("backup drawn-") && text.contains(" of ~") && text.contains("so far"), "{text:?}");
 
     let ran = pgbk.args(["backup", "drawn"]).expect(0).says("backup drawn-");
     for drawn in ["\x1b", " of ~", "\r"] {

@@ -173,7 +173,7 @@ fn a_scheduler_that_hangs_or_was_killed_is_unhealthy() {
     let place = Place::new();
     let name = database("hangs");
     let text = place.run(&["status"]).expect(1).text();
-    assert!(text.contains("no scheduler has left word of itself"), "{text}");
+    assert!(text.contains("no scheduler has been started with this STATE_DIR"), "{text}");
     let scheduler = place.start(&place.schedule("@yearly", &name));
     scheduler.await_words("the next run begins at");
     // Nothing has run, and nothing was due.

@@ -160,7 +160,13 @@ impl Work {
         match self.insist(message, settled) {
             Err(undelivered) if undelivered.shorter && !undelivered.passing => {
                 let short = message.short();
-                if short == *message { Err(undelivered) } else { self.insist(&short, settled) }
+                if short == *message {
+                    return Err(undelivered);
+                }
+                self.insist(&short, settled).map_err(|again| Undelivered {
+                    why: format!("{}, to the alert and to a short form of it", again.why),
+                    ..again
+                })
             }
             done => done,
         }

@@ -202,7 +202,7 @@ pub struct ListArgs {
     /// Only this database's
     #[arg(long, value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
-    /// One JSON document on stdout
+    /// One JSON document on stdout, oldest first
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -1,12 +1,12 @@
 //! `pgbk backup`
 
-use super::contents;
-use crate::alert::{self, Alerts};
+use super::{contents, stages};
+use crate::alert::Alerts;
 use crate::cli::{BackupArgs, RunArgs};
-use crate::config;
+use crate::config::{self, Ways};
 use crate::console::{Console, bytes, can_ask, error_document};
 use crate::databases::Databases;
-use crate::error::Result;
+use crate::error::{Result, hints};
 use crate::history::History;
 use crate::jobs::backup::Plan;
 use crate::keys::Key;
@@ -86,12 +86,17 @@ impl Told {
         if alert || !can_ask() { Told::Everybody } else { Told::Nobody }
     }
 
-    /// Returns the ways by which they hear.
-    pub fn by(self, settings: alert::Settings) -> alert::Settings {
-        match self {
-            Told::Everybody => settings,
-            Told::Nobody => settings.silent(),
+    /// Opens the ways by which they hear. A way that the settings make a mistake of is warned of, and told by the other ways once: no run
+    /// is given up for it.
+    pub fn open(self, Ways { settings, mistakes }: Ways, monitor: &dyn Monitor) -> Alerts {
+        let alerts = Alerts::open(&if self == Told::Nobody { settings.silent() } else { settings });
+        for mistake in mistakes {
+            let hint = hints(&mistake).first().map_or_else(String::new, |hint| format!(" ({hint})"));
+            let text = format!("alerts: {mistake:#}{hint}; until that is mended, some of them reach nobody");
+            monitor.warn(&text);
+            alerts.notice_once(&text, Timestamp::now(), monitor);
         }
+        alerts
     }
 }
 
@@ -127,8 +132,7 @@ impl<'a> Prepared<'a> {
         }
         let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
         let watch = history.clone().map(|history| Watch { history, policy: upkeep.policy() });
-        let settings = config::alerts(&args.alerts, &args.state, plan.settings.describe())?;
-        let alerts = Alerts::open(&told.by(settings));
+        let alerts = told.open(config::alerts(&args.alerts, &args.state, plan.settings.describe()), console);
         let prepared = Prepared { args, vault, plan, beside: config::beside(args)?, upkeep, alerts, history, watch };
         if told == Told::Everybody {
             prepared.ledger(console).tell_of_lost();
@@ -166,13 +170,14 @@ pub fn summary(manifest: &Manifest, store: &dyn Store) -> Lines {
     });
     let cipher = if manifest.encryption.is_some() { "encrypted" } else { "not encrypted" };
     let checked = manifest.verified.describe();
-    let stages: Vec<String> =
-        manifest.seconds.iter().map(|(stage, seconds)| format!("{stage} {seconds:.1} s")).collect();
     let mut text = Lines::of(&manifest.id)
         .and(format!("  dump    {} {}", bytes(manifest.plain.bytes), contents(manifest)))
         .and(format!("  stored  {} ({method}, {cipher}, {checked})", bytes(manifest.stored.bytes)))
-        .and(format!("  time    {seconds:.1} s ({})", stages.join(", ")))
+        .and(format!("  time    {seconds:.1} s ({})", stages(&manifest.seconds)))
         .and(format!("  place   {}", store.place(&manifest.object)));
+    if let Some(how) = &manifest.locked {
+        text.push(format!("  locked  {how}"));
+    }
     if manifest.is_upload() {
         text.push(format!(
             "  restore pgbk restore {}; \"latest\" means backups that were taken from a server",
@@ -180,7 +185,10 @@ pub fn summary(manifest: &Manifest, store: &dyn Store) -> Lines {
         ));
     }
     if manifest.key.is_none() {
-        text.push("  note    no key is set: damage will be noticed, but not forgery");
+        text.push(
+            "  note    NOT ENCRYPTED: no DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD is set; who can read the store can read your data, \
+             and who can write there can change it unnoticed",
+        );
     }
     text
 }
@@ -193,6 +201,7 @@ pub fn report(manifest: &Manifest, store: &dyn Store) -> Result<Value> {
         map.insert("store".to_owned(), json!(store.location()));
         map.insert("place".to_owned(), json!(store.place(&manifest.object)));
         map.insert("rows".to_owned(), json!(manifest.rows()));
+        map.insert("locked".to_owned(), json!(manifest.locked));
     }
     Ok(value)
 }

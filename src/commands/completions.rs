@@ -8,9 +8,19 @@ use clap_complete::Shell;
 
 pub fn run(shell: Shell, console: &Console) -> Result<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut cli::command(), "pgbk", &mut script);
+    clap_complete::generate(shell, &mut offering(cli::command()), "pgbk", &mut script);
     let mut text = Lines::new();
     String::from_utf8(script)?.lines().for_each(|line| text.push(line));
     console.text(&text)?;
     Ok(0)
+}
+
+/// Offers the one word that stands for an id, where a shell would offer the files that lie about.
+fn offering(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| match argument.get_id().as_str() {
+            "which" => argument.value_parser(["latest"]),
+            _ => argument,
+        })
+        .mut_subcommands(offering)
 }

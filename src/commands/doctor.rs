@@ -1,8 +1,10 @@
 //! `pgbk doctor`
 
+mod planned;
+
 use super::records;
 use crate::cli::DoctorArgs;
-use crate::config::{self, Place};
+use crate::config::{self, Place, Ways};
 use crate::console::Console;
 use crate::databases::Databases;
 use crate::environment::stray;
@@ -21,6 +23,7 @@ use crate::record::Record;
 use crate::series::Series;
 use crate::shown::{Lines, word};
 use crate::store::Store;
+use crate::vault::doubletake::how_to_restore;
 use crate::vault::{Catalog, Vault};
 use jiff::Timestamp;
 use serde_json::json;
@@ -38,6 +41,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
         Ok(place) => findings.extend(store(args, &place, console)?),
         Err(error) => findings.push(Finding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
     }
+    findings.extend(planned::look());
     findings.extend(servers(args));
     findings.extend(beside(args));
     findings.extend(alerts(args));
@@ -92,6 +96,10 @@ fn compared(
     let mut findings = if known { look_at_keys(&vault, ids) } else { Vec::new() };
     // Where it cannot be listed, that is told already.
     let Some(catalog) = catalog else { return findings };
+    let old = catalog.old_backups();
+    findings.extend(how_to_restore(&old).map(|how| {
+        Finding::note("older backups", how, "they are no part of any series: pgbk lists and removes none of them")
+    }));
     let (now, server) = (Timestamp::now(), super::which::server(&args.server, console));
     findings.extend(look_ahead(catalog, now));
     findings.extend(told("other servers' backups", look_beside(&vault, catalog, &server)));
@@ -120,7 +128,27 @@ fn servers(args: &DoctorArgs) -> Vec<Finding> {
         Err(error) => return vec![Finding::error("databases", &error, "check DB_NAME")],
     };
     let bin_dir = args.server.pg_bin_dir.as_deref();
-    databases.iter().flat_map(|database| look_at_server(&server.for_database(database), bin_dir)).collect()
+    let of = |database: &String| look_at_server(&server.for_database(database), bin_dir);
+    match databases.as_slice() {
+        [only] => of(only),
+        several => several.iter().flat_map(|database| in_brief(database, of(database))).collect(),
+    }
+}
+
+/// Of several databases, one line for each in which all is well; what is not keeps its own, with the name of the database.
+fn in_brief(database: &str, findings: Vec<Finding>) -> Vec<Finding> {
+    let (well, other): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.status == Status::Ok);
+    let mut well = well.into_iter();
+    let first = well.next().map(|first| {
+        let names = well.map(|finding| finding.what).collect::<Vec<_>>().join(", ");
+        let all = if names.is_empty() { String::new() } else { format!("; good: {names}") };
+        Finding { detail: first.detail + &all, ..first }
+    });
+    let named = |finding: Finding| match finding.what.starts_with("database \"") {
+        true => finding,
+        false => Finding { what: format!("database \"{database}\": {}", finding.what), ..finding },
+    };
+    first.into_iter().chain(other.into_iter().map(named)).collect()
 }
 
 fn databases(args: &DoctorArgs, server: &Settings) -> Result<Vec<String>> {
@@ -149,10 +177,13 @@ fn beside(args: &DoctorArgs) -> Vec<Finding> {
 fn alerts(args: &DoctorArgs) -> Vec<Finding> {
     // Where the server's settings are wrong, that is told already.
     let server = config::server(&args.server).map(|server| server.describe()).unwrap_or_default();
-    match config::alerts(&args.alerts, &args.state, server) {
-        Ok(settings) => look_at_alerts(&settings, args.test_alerts.then(Timestamp::now)),
-        Err(error) => vec![Finding::error("alerts", &error, "check WEBHOOK_URL, PING_URL, SMTP_HOST and MAIL_TO")],
+    let Ways { settings, mistakes } = config::alerts(&args.alerts, &args.state, server);
+    let remedy = "check WEBHOOK_URL, PING_URL, SMTP_HOST and MAIL_TO";
+    let mut findings: Vec<Finding> = mistakes.iter().map(|error| Finding::error("alerts", error, remedy)).collect();
+    if findings.is_empty() || !settings.channels().is_empty() {
+        findings.extend(look_at_alerts(&settings, args.test_alerts.then(Timestamp::now)));
     }
+    findings
 }
 
 fn keys(args: &DoctorArgs) -> Finding {
@@ -191,6 +222,7 @@ fn table(findings: &[Finding], failed: usize) -> Lines {
     }
     match failed {
         0 => text.push("nothing stands in the way of a backup"),
+        1 => text.push("1 finding stands in the way of a backup"),
         count => text.push(format!("{count} findings stand in the way of a backup")),
     }
     text

@@ -1,6 +1,7 @@
 //! `pgbk history`
 
 use super::table::Table;
+use super::{stages, tables_and_rows};
 use crate::cli::HistoryArgs;
 use crate::config;
 use crate::console::{Console, bytes};
@@ -50,7 +51,7 @@ fn table(records: &[Record]) -> Lines {
     for record in records {
         let result = match (&record.backup, &record.problem) {
             (Some(backup), _) => backup.id.to_string(),
-            (None, Some(problem)) => problem.message.clone(),
+            (None, Some(problem)) => first_line(&problem.message),
             (None, None) => record.proof.as_ref().map_or("-".to_owned(), |proof| proof.id.to_string()),
         };
         table.row([
@@ -65,6 +66,14 @@ fn table(records: &[Record]) -> Lines {
         ]);
     }
     table.text("no runs")
+}
+
+/// What a table has room for; the rest is shown with the run.
+fn first_line(message: &str) -> String {
+    const LONGEST: usize = 120;
+    let line = message.lines().next().unwrap_or_default();
+    let short: String = line.chars().take(LONGEST).collect();
+    if short.len() < message.trim_end().len() { format!("{}…", short.trim_end()) } else { short }
 }
 
 fn whole(record: &Record) -> Lines {
@@ -96,14 +105,13 @@ fn whole(record: &Record) -> Lines {
 }
 
 fn stored(backup: &Stored) -> Lines {
-    let rows = backup.rows.map(|rows| format!(" in {} tables, {rows} rows", backup.tables)).unwrap_or_default();
+    let rows = backup.rows.map(|rows| format!(" in {}", tables_and_rows(backup.tables, rows))).unwrap_or_default();
     let cipher = if backup.encrypted { "encrypted" } else { "not encrypted" };
     let checked = backup.verified.describe();
-    let stages: Vec<String> = backup.seconds.iter().map(|(stage, time)| format!("{stage} {time:.1} s")).collect();
     Lines::of(format!("  backup    {}", backup.id))
         .and(format!("  dump      {}{rows}", bytes(backup.plain_bytes)))
         .and(format!("  stored    {} ({cipher}, {checked})", bytes(backup.stored_bytes)))
-        .and(format!("  stages    {}", stages.join(", ")))
+        .and(format!("  stages    {}", stages(&backup.seconds)))
         .and(format!("  file      {}", file(backup)))
         .and(format!("  key       {}", backup.object))
         .and(format!("  store     {}", backup.location))
@@ -113,7 +121,7 @@ fn restored(proof: &Proven) -> Lines {
     let Proven { id, scratch, tables, rows, upload: _ } = proof;
     Lines::of(format!("  backup    {id}"))
         .and(format!("  scratch   {scratch}"))
-        .and(format!("  restored  {tables} tables, {rows} rows"))
+        .and(format!("  restored  {}", tables_and_rows(*tables, *rows)))
 }
 
 fn task(task: Task) -> &'static str {

@@ -12,7 +12,8 @@ use crate::manifest::{BackupId, Manifest, Origin, extension};
 use crate::monitor::Monitor;
 use crate::record;
 use crate::shown::Lines;
-use crate::vault::{Entry, Vault, guard};
+use crate::vault::doubletake::how_to_restore;
+use crate::vault::{Catalog, Entry, Vault, guard};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -65,7 +66,11 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
     let store = config::remembered(config::place(&args.store, true)?, &args.state);
     let vault = Vault { store, key: None, encrypt: false, verify: true, allow_unauthenticated: true };
     let records = records(&args.state);
-    let rows = rows(&vault, args, &record::proofs(&records))?;
+    let catalog = vault.catalog(args.database.as_deref())?;
+    let rows = rows(&vault, &catalog, &record::proofs(&records))?;
+    if let Some(how) = how_to_restore(&catalog.old_backups()) {
+        console.info(&how);
+    }
     if rows.is_empty() {
         share::look(vault.store.as_ref(), &records)?;
     }
@@ -82,8 +87,7 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
 
 /// What each `.meta` says of itself; nothing here is authenticated, and nothing is restored by it. One that is gone since it was
 /// listed is left out.
-fn rows(vault: &Vault, args: &ListArgs, proofs: &BTreeMap<BackupId, Timestamp>) -> Result<Vec<Row>> {
-    let catalog = vault.catalog(args.database.as_deref())?;
+fn rows(vault: &Vault, catalog: &Catalog, proofs: &BTreeMap<BackupId, Timestamp>) -> Result<Vec<Row>> {
     let ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
     let mut rows = Vec::with_capacity(ids.len());
     let claims = vault.each(&ids, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(Claim::of))?;

@@ -14,7 +14,7 @@ use crate::manifest::BackupId;
 use crate::monitor::Monitor;
 use crate::record;
 use crate::retention::Policy;
-use crate::shown::Lines;
+use crate::shown::{Lines, many};
 use crate::vault::{Catalog, Server, Vault};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -178,11 +178,12 @@ impl Report {
     fn leftovers(&self, args: &PruneArgs) -> Option<String> {
         let keys = self.left_behind.keys();
         let names = keys.join(", ");
+        let left = |count: usize| many(count as u64, "leftover");
         Some(match (keys.len(), args.orphans, args.dry_run) {
             (0, ..) => return None,
-            (_, true, false) => format!("{} leftovers of killed runs removed: {names}", self.swept),
-            (count, true, true) => format!("{count} leftovers of killed runs would be removed: {names}"),
-            (count, false, _) => format!("{count} leftovers of killed runs, which --orphans removes: {names}"),
+            (_, true, false) => format!("{} of killed runs removed: {names}", left(self.swept)),
+            (count, true, true) => format!("{} of killed runs would be removed: {names}", left(count)),
+            (count, false, _) => format!("{} of killed runs, which --orphans removes: {names}", left(count)),
         })
     }
 

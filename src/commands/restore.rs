@@ -3,12 +3,12 @@
 mod files;
 mod globals;
 
-use super::contents;
 use super::which::{asker, latest, named, resolve, the_only};
+use super::{contents, tables_and_rows};
 use crate::cli::{RestoreArgs, Which};
 use crate::commands::list::age;
 use crate::config;
-use crate::console::{Console, bytes, can_ask, choose, confirm_by_typing};
+use crate::console::{Console, ask, bytes, can_ask, choose, confirm_by_typing};
 use crate::error::{Fault, Result};
 use crate::jobs::restore::{Outlook, Plan, Report, admit, is_source, major, outlook, own, restore};
 use crate::manifest::lineage::short;
@@ -47,7 +47,10 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         }
         None => {}
     }
-    let database = args.to.clone().unwrap_or_else(|| opened.manifest.database.clone());
+    let database = match &args.to {
+        Some(database) => database.clone(),
+        None => elsewhere(args, &opened.manifest, &server, console)?.unwrap_or(opened.manifest.database.clone()),
+    };
     let mut plan = Plan {
         settings: server.clone(),
         own: own(&opened, &database, rules(args, &opened))?,
@@ -88,6 +91,19 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     }
     console.result(&summary(&report), &report)?;
     Ok(u8::from(!report.left_out.is_empty()))
+}
+
+/// Asks a person who has just chosen a backup where to put it, where its own database is not empty. None: into its own.
+fn elsewhere(args: &RestoreArgs, manifest: &Manifest, server: &Settings, console: &Console) -> Result<Option<String>> {
+    if args.which.is_some() || args.object.is_some() || args.clean || !can_ask() {
+        return Ok(None);
+    }
+    let name = &manifest.database;
+    let State::Holds(count) = Target::look(server, name)?.state else { return Ok(None) };
+    console.say(&Lines::of(format!(
+        "  \"{name}\" is not empty: it holds {count} objects, which stay as they are (--clean replaces them)"
+    )));
+    ask("Into which database", &format!("{name}_{}", manifest.taken_at.strftime("%Y%m%d"))).map(Some)
 }
 
 fn leave(args: &RestoreArgs) -> Leave {
@@ -158,7 +174,7 @@ fn pick(args: &RestoreArgs, database: Option<&str>, vault: &Vault, console: &Con
             format!("{:width$}  {:>8} ago  {size}", id.to_string(), age(id, now))
         })
         .collect();
-    Ok(choose("Which backup?", &items)?.and_then(|chosen| ids.into_iter().nth(chosen)))
+    Ok(choose("Which backup", &items)?.and_then(|chosen| ids.into_iter().nth(chosen)))
 }
 
 /// What a person chooses by.
@@ -227,7 +243,7 @@ fn agreed(manifest: &Manifest, target: &Target, outline: &Lines, console: &Conso
 fn summary(report: &Report) -> Lines {
     let made = if report.created { " (created)" } else { "" };
     let counts = match (report.tables, report.rows) {
-        (Some(tables), Some(rows)) => format!(": {tables} tables, {rows} rows"),
+        (Some(tables), Some(rows)) => format!(": {}", tables_and_rows(tables as u64, rows)),
         _ => String::new(),
     };
     let mut text = Lines::of(format!(

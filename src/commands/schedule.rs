@@ -12,7 +12,6 @@ use crate::config;
 use crate::console::Console;
 use crate::cron::{Entry, Timetable};
 use crate::databases::Databases;
-use crate::document::Life;
 use crate::environment;
 use crate::error::{Fault, Result};
 use crate::interrupt;
@@ -40,6 +39,7 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     if let Some(count) = args.next {
         return next::next(&timetable, proofs.as_ref(), args, usize::from(count), console);
     }
+    console.name_runs();
     if init::is_first() {
         let (program, arguments) = environment::command_line()?;
         let taken = environment::handed_on().into_iter();
@@ -59,6 +59,7 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     }
     let proof = proofs.map(|_| config::proof(&args.scratch, &args.run.server)).transpose()?;
     let state_dir = config::state_dir(&args.run.state).ok();
+    let _place = state_dir.as_deref().map(roster::take_place).transpose()?;
     let post = state_dir.as_deref().map(|folder| post(args, &jobs, folder, console));
     let mut word = Word { post, bell: None, silent: false };
     // Before anybody looks.
@@ -132,11 +133,6 @@ fn agenda(args: &ScheduleArgs, jobs: Vec<Job>, prepared: &Prepared, console: &Co
 /// Where others see what is scheduled.
 fn post(args: &ScheduleArgs, jobs: &[Job], state_dir: &Path, console: &Console) -> Post {
     let before = roster::look(state_dir).inspect_err(|error| console.warn(&format!("{error:#}"))).ok().flatten();
-    if before.as_ref().is_some_and(|before| before.life == Life::Held) {
-        console.warn(
-            "another scheduler is at work with this STATE_DIR: give each its own, or nobody can tell how backups go",
-        );
-    }
     let roster = Roster {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         process: std::process::id(),
@@ -170,20 +166,26 @@ fn lookout(args: &ScheduleArgs, prepared: &Prepared, state_dir: Option<&Path>, c
     }))
 }
 
-/// What each schedule is for. One that never comes is a mistake.
+/// What each schedule is for.
 fn jobs(task: Task, timetable: &Timetable, default: &Databases, beside: &[Series], now: Timestamp) -> Result<Vec<Job>> {
-    let job = |entry: &Entry| match entry.schedule.next_after(now) {
-        None => Err(Fault::usage(format!("\"{}\" never comes (again)", entry.schedule))
+    all_come(task, timetable, now)?;
+    let job = |entry: &Entry| Job {
+        task,
+        schedule: entry.schedule.clone(),
+        databases: entry.databases.clone().map_or_else(|| default.clone(), |databases| databases.with(beside)),
+    };
+    Ok(timetable.entries.iter().map(job).collect())
+}
+
+/// Refuses a schedule that never comes.
+pub(super) fn all_come(task: Task, timetable: &Timetable, now: Timestamp) -> Result<()> {
+    match timetable.entries.iter().find(|entry| entry.schedule.next_after(now).is_none()) {
+        Some(entry) => Err(Fault::usage(format!("\"{}\" never comes (again)", entry.schedule))
             .hint(match task {
                 Task::Backup => "take it out of CRON_SCHEDULE",
                 Task::Verify => "take it out of VERIFY_SCHEDULE",
             })
             .into()),
-        Some(_) => Ok(Job {
-            task,
-            schedule: entry.schedule.clone(),
-            databases: entry.databases.clone().map_or_else(|| default.clone(), |databases| databases.with(beside)),
-        }),
-    };
-    timetable.entries.iter().map(job).collect()
+        None => Ok(()),
+    }
 }

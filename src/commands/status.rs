@@ -6,28 +6,31 @@ use crate::config;
 use crate::console::{Console, bytes};
 use crate::error::Result;
 use crate::record::Task;
-use crate::shown::Lines;
+use crate::shown::{Lines, many};
 use crate::status::page::{in_words, missing};
 use crate::status::{Database, Pulse, Source, Status, age};
 use jiff::Timestamp;
+use std::path::Path;
 
 pub fn run(args: &StatusArgs, console: &Console) -> Result<u8> {
-    let mut source = Source::new(config::state_dir(&args.state)?);
+    let folder = config::state_dir(&args.state)?;
+    let mut source = Source::new(folder.clone());
     let status = source.status(Timestamp::now(), console)?;
     let status = match args.max_age {
         Some(most) => age::judged(status, most, &args.databases),
         None => status,
     };
-    console.result(&text(args, &status), &status)?;
+    console.result(&text(args, &status, &folder), &status)?;
     Ok(u8::from(!status.healthy))
 }
 
-fn text(args: &StatusArgs, status: &Status) -> Lines {
+fn text(args: &StatusArgs, status: &Status, folder: &Path) -> Lines {
     let mut text = Lines::of(if status.healthy { "healthy" } else { "NOT healthy" });
     for reason in &status.reasons {
         text.push(format!("  {reason}"));
     }
     if args.max_age.is_none() && status.scheduler.as_ref().is_none_or(|scheduler| scheduler.state == Pulse::Ended) {
+        text.push(format!("  STATE_DIR is \"{}\"; newest backups: {}", folder.display(), newest(status)));
         text.push("  with a timer, cron or --once, ask for the age of the backups: pgbk status --max-age 26h");
     }
     if let Some(next) = status.next.first() {
@@ -41,7 +44,7 @@ fn text(args: &StatusArgs, status: &Status) -> Lines {
         let looked = in_words(status.at.duration_since(shelf.looked));
         let others: u64 = shelf.others.values().map(|total| total.backups).sum();
         let beside = if others > 0 { format!(", and {others} of other servers or uploaded") } else { String::new() };
-        text.push(format!("{backups} backups, {size}{beside} in {} ({looked} ago)", shelf.location));
+        text.push(format!("{}, {size}{beside} in {} ({looked} ago)", many(backups, "backup"), shelf.location));
         if let Some(problem) = &shelf.problem {
             text.push(format!("the store cannot be looked into: {problem}"));
         }
@@ -51,6 +54,23 @@ fn text(args: &StatusArgs, status: &Status) -> Lines {
     }
     text.append(table(status));
     text
+}
+
+/// Names a few databases with the age of their newest backup.
+fn newest(status: &Status) -> String {
+    const NAMED: usize = 5;
+    let made = status.databases.iter().filter_map(|one| {
+        let age = status.at.duration_since(one.success.as_ref()?.ended);
+        Some(format!("{} {} ago", one.name, in_words(age)))
+    });
+    let mut made: Vec<String> = made.collect();
+    if made.is_empty() {
+        return "none that this host knows of".to_owned();
+    }
+    let more = made.len().saturating_sub(NAMED);
+    made.truncate(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    made.join(", ") + &more
 }
 
 fn table(status: &Status) -> Lines {

@@ -4,7 +4,6 @@ mod report;
 
 use super::backup::Told;
 use super::which::{asker, named, resolve};
-use crate::alert::Alerts;
 use crate::cli::VerifyArgs;
 use crate::config;
 use crate::console::Console;
@@ -16,6 +15,7 @@ use crate::manifest::BackupId;
 use crate::monitor::Monitor;
 use crate::record::Cause;
 use crate::run::{Ledger, Proofs};
+use crate::shown::many;
 use crate::vault::Vault;
 use jiff::Timestamp;
 use serde_json::json;
@@ -46,10 +46,23 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let damaged = kinds.iter().filter(|kind| **kind == Kind::Damaged).count();
     let other_key = kinds.iter().filter(|kind| **kind == Kind::OtherKey).count();
     let unread = kinds.len() - damaged - other_key;
+    let level = findings.first().map_or(args.level, |finding| finding.level);
+    let limit = named(limit(args))?;
+    let all = args.all.then(|| limit.as_deref().unwrap_or("*"));
     let document = json!({
-        "checked": findings.len(), "damaged": damaged, "other_key": other_key, "unread": unread, "backups": findings
+        "level": level, "all": all, "checked": findings.len(), "damaged": damaged, "other_key": other_key,
+        "unread": unread, "backups": findings
     });
-    console.result(&report::text(&findings), &document)?;
+    let whose = match all {
+        None => String::new(),
+        Some("*") => ", all that there are".to_owned(),
+        Some(database) => format!(", all of \"{database}\""),
+    };
+    let text = report::text(&findings);
+    console.result(
+        &text.and(format!("{}{whose}; {}", many(findings.len() as u64, "backup"), level.describe())),
+        &document,
+    )?;
     // Damage is the worse news of the two.
     let worst = if damaged > 0 { Some(Kind::Damaged) } else { kinds.first().copied() };
     Ok(worst.map_or(0, Kind::exit_code))
@@ -68,8 +81,7 @@ fn proofs(args: &VerifyArgs, vault: &Vault, ids: &[BackupId], console: &Console)
     let plan = config::proof(&args.scratch, &args.server)?;
     let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
     let server = config::server(&args.server)?;
-    let settings = config::alerts(&args.alerts, &args.state, server.describe())?;
-    let alerts = Alerts::open(&Told::of(args.alert).by(settings));
+    let alerts = Told::of(args.alert).open(config::alerts(&args.alerts, &args.state, server.describe()), console);
     let ledger =
         Ledger { alerts: &alerts, history: history.as_ref(), limit: None, clock: Timestamp::now, monitor: console };
     let done = Proofs { ledger, vault, plan: &plan, server: &server }.of(ids, Cause::Manual, |_| {});

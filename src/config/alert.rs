@@ -10,21 +10,35 @@ use crate::environment;
 use crate::error::{Fault, Result};
 use crate::secret::Secret;
 
-/// `server` says whose backups they are.
-pub fn alerts(args: &AlertArgs, state: &StateArgs, server: String) -> Result<Settings> {
-    let trust = match &args.alert_ca_file {
-        Some(file) => Trust::with(file, "ALERT_CA_FILE")?,
-        None => Trust::default(),
-    };
-    let ping = address("PING_URL")?.map(|address| Ping { address, trust: trust.clone() });
-    Ok(Settings {
-        ping,
-        webhook: webhook(&trust)?,
-        mail: mail(args, trust)?,
+/// The ways to tell people that the settings make, and what is wrong with the others. No mistake there is one of a backup.
+pub struct Ways {
+    pub settings: Settings,
+    pub mistakes: Vec<anyhow::Error>,
+}
+
+/// `server` says whose backups they are. Each way is made by itself: a mistake in one leaves the others.
+pub fn alerts(args: &AlertArgs, state: &StateArgs, server: String) -> Ways {
+    let mut mistakes = Vec::new();
+    let trust = args.alert_ca_file.as_ref().map(|file| Trust::with(file, "ALERT_CA_FILE")).transpose();
+    // Without an authority of one's own fewer receivers are trusted, and none that should not be.
+    let trust = kept(trust, &mut mistakes).unwrap_or_default();
+    let ping = address("PING_URL").map(|address| address.map(|address| Ping { address, trust: trust.clone() }));
+    let settings = Settings {
+        ping: kept(ping, &mut mistakes),
+        webhook: kept(webhook(&trust), &mut mistakes),
+        mail: kept(mail(args, trust), &mut mistakes),
         origin: Origin { host: rustix::system::uname().nodename().to_string_lossy().into_owned(), server },
         // Where there is none, `history` has said so, and every failure is told.
         folder: state_dir(state).unwrap_or_else(|_| SYSTEM.into()).join("alerts"),
         limit: args.alert_timeout,
+    };
+    Ways { settings, mistakes }
+}
+
+fn kept<T>(made: Result<Option<T>>, mistakes: &mut Vec<anyhow::Error>) -> Option<T> {
+    made.unwrap_or_else(|mistake| {
+        mistakes.push(mistake);
+        None
     })
 }
 

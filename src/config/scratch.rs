@@ -33,6 +33,7 @@ fn other(args: &ScratchArgs, host: &str, server: &ServerArgs) -> Result<Settings
         port: args.scratch_port,
         user: args.scratch_user.clone().or_else(|| server.user.clone()),
         password: environment::secret("VERIFY_DB_PASSWORD")?,
+        named: Some("VERIFY_DB"),
     };
     let theirs = ["PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGPASSWORD", "PGDATABASE", "PGTARGETSESSIONATTRS"];
     Settings::resolve(given, &|name| (!theirs.contains(&name)).then(|| environment::plain(name)).flatten())

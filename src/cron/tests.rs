@@ -202,3 +202,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_a_schedule_that_is_none_the_field_is_named_with_what_it_may_hold() {
+    let names = ["second", "minute", "hour", "day of the month", "month", "day of the week", "year"];
+    let mut seen = 0;
+    for (count, first) in [(5, 1), (6, 0), (7, 0)] {
+        for at in 0..count {
+            for wrong in ["99999", "x", "5-", "*/0", "1-99999"] {
+                let mut fields = vec!["*"; count];
+                fields[at] = wrong;
+                let said = Schedule::parse(&fields.join(" "), &TimeZone::UTC).unwrap_err().to_string();
+                let field = format!("the {} is \"{wrong}\", and may be ", names[first + at]);
+                assert!(said.contains(&field), "{said} does not say {field}");
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen, 90);
+    let said = Schedule::parse("0 25 * * *", &TimeZone::UTC).unwrap_err().to_string();
+    assert_eq!(said, "\"0 25 * * *\" is no schedule: the hour is \"25\", and may be 0 to 23: number out of bounds");
+}

@@ -132,6 +132,7 @@ impl Source<'_> {
         let server = server_note(control.server())?;
         let taking = taking(plan, plan.settings.database(), Some(&server), snapshot.taken_at, self.now);
         let name = vault.name(&taking, monitor)?;
+        monitor.names(&name.id.to_string());
         monitor.begin(&format!("backup {}", name.id), Some(*expected));
         let mut deposit = vault.begin(name, plan.format, plan.compression, *expected)?;
         let warnings = match self.dump(control, &snapshot.name, &mut deposit, monitor)? {

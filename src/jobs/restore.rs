@@ -101,7 +101,13 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
                 "database \"{}\" is not empty: it holds {count} objects",
                 plan.database
             ))
-            .hint("restore into another database with --to, or say --clean to replace what is there")
+            .hint(match is_source(manifest, &target) {
+                // Said together: else the next try is refused for the other.
+                true => {
+                    "restore into another database with --to, or say --clean --over-source to replace what is there"
+                }
+                false => "restore into another database with --to, or say --clean to replace what is there",
+            })
             .into());
         }
         if is_source(manifest, &target) && !plan.over_source {

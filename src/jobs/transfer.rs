@@ -28,12 +28,26 @@ pub fn download(opened: Opened, output: Output, force: bool, monitor: &dyn Monit
             out.flush()?;
         }
         Output::File(path) => {
-            let mut file = NewFile::create(path, force)?;
+            let mut file = new_file(path, force)?;
             receive(opened, &mut file, monitor)?;
             file.commit()?;
         }
     }
     Ok(bytes)
+}
+
+/// Begins the file of a download. Where it cannot be written, the error says which other ways there are.
+fn new_file(path: &Path, force: bool) -> Result<NewFile> {
+    NewFile::create(path, force).map_err(|error| match error.downcast::<Fault>() {
+        Ok(fault) if fault.kind() == Kind::Failed => fault
+            .hint(
+                "name a folder that can be written to with --output, or take the dump from stdout: pgbk download latest -o - > shop.sql \
+                 (of a container: docker compose exec -T backups pgbk download latest -o - > shop.sql)",
+            )
+            .into(),
+        Ok(fault) => fault.into(),
+        Err(error) => error,
+    })
 }
 
 fn receive(opened: Opened, out: &mut dyn Write, monitor: &dyn Monitor) -> Result<()> {
@@ -56,7 +70,7 @@ pub fn download_raw(
     let manifest = carried(vault, &sealed)?;
     let object = vault.payload(&manifest)?;
     let path = folder.join(manifest.file_name());
-    let mut file = NewFile::create(&path, force)?;
+    let mut file = new_file(&path, force)?;
     monitor.begin(&format!("download {id}"), Some(manifest.stored.bytes));
     let mut summer = Summer::default();
     const PIECE: u64 = 8 << 20;

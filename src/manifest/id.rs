@@ -100,10 +100,24 @@ impl FromStr for BackupId {
 
     fn from_str(text: &str) -> Result<Self, Fault> {
         parse(text).ok_or_else(|| {
-            Fault::usage(format!("\"{text}\" is not a backup id"))
+            let meant = meant(text).map_or_else(String::new, |id| format!(": did you mean {id}?"));
+            Fault::usage(format!("\"{text}\" is not a backup id{meant}"))
                 .hint("an id looks like shop-20260822T031500Z; \"pgbk list\" shows those that there are")
         })
     }
+}
+
+/// Returns the id that a text has in it: with its folder before or the endings of a file behind, without its last letter, or in small ones.
+fn meant(text: &str) -> Option<BackupId> {
+    let name = text.rsplit('/').next().unwrap_or(text);
+    let cut = |at: usize| name.get(..name.len().checked_sub(at)?);
+    let whole = |stem: &str| {
+        let split = stem.len().checked_sub(STAMP_LENGTH)?;
+        parse(&format!("{}{}", stem.get(..split)?, stem.get(split..)?.to_ascii_uppercase()))
+    };
+    let dots = name.match_indices('.').map(|(at, _)| &name[..at]);
+    let stems = dots.chain(cut(0));
+    stems.flat_map(|stem| [whole(stem), whole(&format!("{stem}Z"))]).flatten().next()
 }
 
 fn parse(text: &str) -> Option<BackupId> {
@@ -197,6 +211,26 @@ mod tests {
             assert_eq!(BackupId::of_meta_key(foreign), None, "{foreign}");
         }
         assert_eq!(BackupId::of_key("app/app-20260822T031500Z.sql.xz.enc"), Some(id("app")));
+    }
+
+    #[test]
+    fn what_is_nearly_an_id_is_answered_with_the_id_that_is_meant() {
+        for near in [
+            "shop-20260822T031500",
+            "shop-20260822t031500z",
+            "shop-20260822T031500Z.meta",
+            "shop-20260822T031500Z.sql.zst.enc",
+            "shop/shop-20260822T031500Z.sql",
+            "s3://bucket/folder/shop/shop-20260822T031500Z.dump",
+            "./shop-20260822T031500",
+        ] {
+            let said = near.parse::<BackupId>().unwrap_err().to_string();
+            assert_eq!(said, format!("\"{near}\" is not a backup id: did you mean shop-20260822T031500Z?"));
+        }
+        for far in ["shop", "", "Z", "shop-20260822", "shop-20261322T031500", "-20260822T031500", "ü-20260822T03150"] {
+            let said = far.parse::<BackupId>().unwrap_err().to_string();
+            assert_eq!(said, format!("\"{far}\" is not a backup id"));
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ use postgres::{Client, Config, SimpleQueryMessage};
 use postgres_openssl::MakeTlsConnector;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// For what clears up after a signal, which leaves little time.
@@ -205,7 +207,8 @@ impl Plan<'_> {
         }
         // The limit is for the whole way in, not for the first packet only; and a signal must end the wait.
         let (tls, direct) = (self.tls.clone(), self.direct);
-        let connector = Connector { tls, transport, direct, at: endpoint.to_string() };
+        let taken = Arc::new(AtomicBool::new(false));
+        let connector = Connector { tls, transport, direct, at: endpoint.to_string(), taken: Arc::clone(&taken) };
         let connecting = Apart::begin(move || hurried::open(&config, &connector));
         let begun = Instant::now();
         loop {
@@ -216,15 +219,21 @@ impl Plan<'_> {
                 interrupt::check()?;
             }
             if let Some(limit) = self.limit.filter(|limit| begun.elapsed() >= *limit) {
-                return Ok(Err(Failure::Silent(limit)));
+                return Ok(Err(match taken.load(Ordering::Relaxed) {
+                    true => Failure::Mute(limit),
+                    false => Failure::Silent(limit),
+                }));
             }
         }
     }
 
     fn fault(&self, endpoint: &Endpoint, failure: &Failure) -> Fault {
-        let place = Place { at: endpoint.to_string(), database: self.settings.database(), user: self.settings.user() };
+        let Settings { named, .. } = self.settings;
+        let (database, user) = (self.settings.database(), self.settings.user());
+        let place = Place { at: endpoint.to_string(), database, user, named };
         match failure {
             Failure::Silent(limit) => refusal::silent(&place, *limit),
+            Failure::Mute(limit) => refusal::mute(&place, *limit),
             Failure::Server(error) => {
                 let ignored = match self.settings.password(endpoint) {
                     Found::Ignored(why) => Some(why),
@@ -240,6 +249,8 @@ enum Failure {
     Server(postgres::Error),
     /// No answer within the time limit.
     Silent(Duration),
+    /// A connection, and no answer on it.
+    Mute(Duration),
 }
 
 impl Failure {

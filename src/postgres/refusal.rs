@@ -12,11 +12,25 @@ pub struct Place<'a> {
     pub at: String,
     pub database: &'a str,
     pub user: &'a str,
+    /// What pgbk's own variables for this server begin with.
+    pub named: &'a str,
 }
 
-const PASSWORD: &str = "set DB_PASSWORD, or DB_PASSWORD_FILE, or a line in the password file (PGPASSFILE, ~/.pgpass)";
-const PLACE: &str = "is the server running there, and do DB_HOST and DB_PORT name it?";
-const STRANGER: &str = "is this a PostgreSQL server, and is it the one that DB_HOST and DB_PORT should name?";
+impl Place<'_> {
+    fn password(&self) -> String {
+        let name = self.named;
+        format!("set {name}_PASSWORD, or {name}_PASSWORD_FILE, or a line in the password file (PGPASSFILE, ~/.pgpass)")
+    }
+
+    fn is_running(&self) -> String {
+        format!("is the server running there, and do {0}_HOST and {0}_PORT name it?", self.named)
+    }
+
+    fn is_stranger(&self) -> String {
+        format!("is this a PostgreSQL server, and is it the one that {0}_HOST and {0}_PORT should name?", self.named)
+    }
+}
+
 const TLS: &str = "PGSSLMODE says how much TLS is asked for, PGSSLROOTCERT which authority is trusted";
 
 pub fn fault(place: &Place, error: &postgres::Error, ignored: Option<String>) -> Fault {
@@ -25,13 +39,13 @@ pub fn fault(place: &Place, error: &postgres::Error, ignored: Option<String>) ->
     }
     let at = &place.at;
     if let Some(excess) = Excess::of(error) {
-        return Fault::failed(excess.to_string()).hint(STRANGER);
+        return Fault::failed(excess.to_string()).hint(place.is_stranger());
     }
     let cause = error.source().map_or_else(|| error.to_string(), chain);
     if cause.contains("password missing") {
         let why = ignored.map(|why| format!(" ({why})")).unwrap_or_default();
         let message = format!("{at} asks for the password of user \"{}\", and none is set{why}", place.user);
-        return Fault::failed(message).hint(PASSWORD);
+        return Fault::failed(message).hint(place.password());
     }
     if is_tls(error) {
         return Fault::failed(format!("no TLS with {at}: {cause}")).hint(TLS);
@@ -40,11 +54,24 @@ pub fn fault(place: &Place, error: &postgres::Error, ignored: Option<String>) ->
     match io.map(io::Error::kind) {
         Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
             Fault::failed(format!("{at} closed the connection: {cause}"))
-                .hint("is this a PostgreSQL server? its log may say more")
+                .hint(place.is_stranger() + " Its log may say more")
         }
-        Some(_) => Fault::failed(format!("cannot connect to {at}: {cause}")).hint(PLACE),
+        _ if is_no_protocol(error, io) => {
+            Fault::failed(format!("what answers at {at} is no PostgreSQL server: {cause}")).hint(place.is_stranger())
+        }
+        Some(_) => Fault::failed(format!("cannot connect to {at}: {cause}")).hint(place.is_running()),
         None => Fault::failed(format!("cannot connect to {at} as \"{}\": {cause}", place.user)),
     }
+}
+
+/// Returns whether the driver could make nothing of what it was sent. It tells the kind of its errors by their text alone.
+fn is_no_protocol(error: &postgres::Error, io: Option<&io::Error>) -> bool {
+    let broken = matches!(
+        io.map(io::Error::kind),
+        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other)
+    );
+    let text = error.to_string();
+    text.contains("unexpected message") || broken && !text.contains("authentication")
 }
 
 pub fn silent(place: &Place, limit: Duration) -> Fault {
@@ -52,8 +79,25 @@ pub fn silent(place: &Place, limit: Duration) -> Fault {
         .hint("a firewall may drop the packets; PGCONNECT_TIMEOUT sets how long to wait")
 }
 
+/// Says that a host has taken the connection, and then said nothing that a server of PostgreSQL would.
+pub fn mute(place: &Place, limit: Duration) -> Fault {
+    Fault::failed(format!(
+        "{} took the connection, but did not answer within {} s as a PostgreSQL server would",
+        place.at,
+        limit.as_secs()
+    ))
+    .hint(place.is_stranger() + " PGCONNECT_TIMEOUT sets how long to wait")
+}
+
 pub fn unknown_host(host: &str, error: &io::Error) -> Fault {
-    Fault::failed(format!("cannot find host \"{host}\": {error}")).hint("DB_HOST names the server")
+    let fault = Fault::failed(format!("cannot find host \"{host}\": {error}"));
+    match host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0)) {
+        Some((name, port)) => {
+            let name = name.trim_start_matches('[').trim_end_matches(']');
+            fault.hint(format!("put the port into DB_PORT: DB_HOST={name} DB_PORT={port}"))
+        }
+        None => fault.hint("DB_HOST names the server"),
+    }
 }
 
 /// The decisive fault, with what was tried before it.
@@ -84,7 +128,7 @@ pub fn said(error: &postgres::Error) -> String {
 }
 
 fn refused(place: &Place, answer: &DbError) -> Fault {
-    let Place { at, database, user } = place;
+    let Place { at, database, user, named } = place;
     let said = answer.message();
     if let Some(fault) = pooler(place, said) {
         return fault;
@@ -93,11 +137,11 @@ fn refused(place: &Place, answer: &DbError) -> Fault {
         SqlState::INVALID_CATALOG_NAME => Fault::not_found(format!("database \"{database}\" does not exist on {at}"))
             .hint("DB_NAME names the database; psql -l lists them"),
         SqlState::INVALID_PASSWORD => {
-            Fault::failed(format!("{at} refused the password of user \"{user}\"")).hint(PASSWORD)
+            Fault::failed(format!("{at} refused the password of user \"{user}\"")).hint(place.password())
         }
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             Fault::failed(format!("{at} refused user \"{user}\" for database \"{database}\": {said}"))
-                .hint("DB_USER names the role; the server's pg_hba.conf says who may come from where, and whether with TLS (PGSSLMODE)")
+                .hint(format!("{named}_USER names the role; the server's pg_hba.conf says who may come from where, and whether with TLS (PGSSLMODE)"))
         }
         SqlState::TOO_MANY_CONNECTIONS => Fault::failed(format!("{at} has no free connection: {said}"))
             .hint("a backup needs two or three; raise max_connections or the role's connection limit"),
@@ -107,7 +151,7 @@ fn refused(place: &Place, answer: &DbError) -> Fault {
 
 /// PgBouncer answers before any server does, in its own words.
 fn pooler(place: &Place, said: &str) -> Option<Fault> {
-    let Place { at, database, user } = place;
+    let Place { at, database, user, .. } = place;
     let direct = "connect to the server itself in DB_HOST and DB_PORT";
     if said.starts_with("no such database") {
         let message = format!("the connection pool at {at} knows no database \"{database}\"");
@@ -115,7 +159,7 @@ fn pooler(place: &Place, said: &str) -> Option<Fault> {
     }
     if said.starts_with("no such user") || said.starts_with("SASL authentication failed") {
         let message = format!("the connection pool at {at} refused the password of user \"{user}\": {said}");
-        return Some(Fault::failed(message).hint(PASSWORD));
+        return Some(Fault::failed(message).hint(place.password()));
     }
     if said.contains("unsupported startup parameter") {
         let message = format!("the connection pool at {at} refused a setting: {said}");

@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What pgbk's own flags and variables say; it wins over everything that libpq would find by itself.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,8 @@ pub struct Given {
     pub port: Option<u16>,
     pub user: Option<String>,
     pub password: Option<Secret>,
+    /// What the variables that say it begin with; None: `DB`.
+    pub named: Option<&'static str>,
 }
 
 /// How to connect: everything that is decided before the first packet.
@@ -31,6 +34,8 @@ pub struct Settings {
     pub(super) parameters: Parameters,
     password: Option<Secret>,
     home: Option<PathBuf>,
+    /// What pgbk's own variables for this server begin with, for messages.
+    pub(super) named: &'static str,
     /// What children need and which has nothing to do with PostgreSQL.
     inherited: Vec<(String, OsString)>,
 }
@@ -68,7 +73,13 @@ impl Settings {
         }
         let home = environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         let inherited = child::inherited(environment);
-        let settings = Settings { parameters, password: given.password.or(found), home, inherited };
+        let settings = Settings {
+            parameters,
+            password: given.password.or(found),
+            home,
+            named: given.named.unwrap_or("DB"),
+            inherited,
+        };
         settings.endpoints()?;
         Ok(settings)
     }
@@ -131,7 +142,8 @@ impl Settings {
             Mode::Prefer => Transport::Prefer,
             Mode::Require | Mode::VerifyCa | Mode::VerifyFull => Transport::Tls,
         };
-        let connector = Connector { tls, transport, direct: tls::is_direct(&self.parameters)?, at: self.describe() };
+        let (direct, taken) = (tls::is_direct(&self.parameters)?, Arc::default());
+        let connector = Connector { tls, transport, direct, at: self.describe(), taken };
         let token = client.cancel_token();
         Ok(move || {
             // A server that does not hear it cannot be told otherwise.
@@ -332,7 +344,7 @@ mod tests {
 
     #[test]
     fn what_is_given_wins_and_an_address_for_another_host_does_not_interfere() {
-        let given = Given { host: Some("db".into()), port: Some(6000), user: Some("u".into()), password: None };
+        let given = Given { host: Some("db".into()), port: Some(6000), user: Some("u".into()), ..Given::default() };
         let read =
             settings(given, &[("PGHOST", "x"), ("PGHOSTADDR", "10.0.0.1"), ("PGPORT", "1"), ("PGUSER", "y")]).unwrap();
         assert_eq!(read.describe(), "db:6000 as u");

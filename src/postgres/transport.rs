@@ -17,6 +17,8 @@ use postgres_openssl::{MakeTlsConnector, TlsConnector};
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(super) use gauge::Excess;
@@ -39,6 +41,8 @@ pub(super) struct Connector {
     pub direct: bool,
     /// The server, for messages.
     pub at: String,
+    /// Set once something has taken a connection.
+    pub taken: Arc<AtomicBool>,
 }
 
 impl Connector {
@@ -55,6 +59,8 @@ impl MakeTlsConnect<Socket> for Connector {
     type Error = ErrorStack;
 
     fn make_tls_connect(&mut self, host: &str) -> Result<Opening, ErrorStack> {
+        // The driver asks for this when the connection is there.
+        self.taken.store(true, Ordering::Relaxed);
         let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut self.tls, host)?;
         Ok(Opening { tls, transport: self.transport, direct: self.direct, at: self.at.clone() })
     }

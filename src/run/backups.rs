@@ -63,6 +63,7 @@ impl Backups<'_> {
                 break;
             }
         }
+        monitor.about(None);
         round.finish();
         Ok(outcomes)
     }

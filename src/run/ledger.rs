@@ -5,7 +5,7 @@ use crate::databases::Databases;
 use crate::error::{self, Kind, Result};
 use crate::history::History;
 use crate::interrupt;
-use crate::monitor::{Monitor, Noting, Silent};
+use crate::monitor::{Monitor, Noting, Silent, Subject};
 use crate::record::{Cause, Problem, Record, State, Task};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -39,6 +39,7 @@ impl Ledger<'_> {
     ) -> Result<Outcome<T>> {
         let monitor = Noting::new(self.monitor);
         let mut record = Record { task, ..Record::begun(cause, database, (self.clock)())? };
+        monitor.about(Some(&subject(&record)));
         round.started(&record);
         let running = self.history.and_then(|history| self.told(history.begin(&record)));
         let result = {
@@ -51,9 +52,11 @@ impl Ledger<'_> {
         self.conclude(&mut record, result.as_ref().err());
         let announced = monitor.announced();
         record.warnings = monitor.warnings();
+        let monitor = self.monitor;
         if let Some(running) = running {
             self.told(running.end(&record));
         }
+        monitor.about(Some(&subject(&record)));
         round.announce(&record, &announced);
         round.ended(&record);
         Ok(Outcome { record, result })
@@ -162,6 +165,13 @@ pub fn exit_code<T>(outcomes: &[Outcome<T>]) -> u8 {
         true => Kind::Failed.exit_code(),
         false => codes.next().unwrap_or(0),
     }
+}
+
+/// What the lines of the log are about, until the next run begins or the round is over.
+fn subject(record: &Record) -> Subject {
+    let made = record.backup.as_ref().map(|backup| &backup.id);
+    let backup = made.or(record.proof.as_ref().map(|proof| &proof.id)).map(ToString::to_string);
+    Subject { database: record.database.clone(), run: record.run.clone(), backup }
 }
 
 fn problem(error: &anyhow::Error) -> Problem {

@@ -31,7 +31,10 @@ impl Proofs<'_> {
         cause: Cause,
         mut each: impl FnMut(&Outcome<Finding>),
     ) -> Result<Vec<Outcome<Finding>>> {
-        let work = |id: &BackupId, monitor: &dyn Monitor| prove(self.vault, id, self.plan, monitor);
+        let work = |id: &BackupId, monitor: &dyn Monitor| {
+            monitor.names(&id.to_string());
+            prove(self.vault, id, self.plan, monitor)
+        };
         self.one_by_one(ids.iter().map(|id| (id.database().to_owned(), id)), cause, &mut each, work)
     }
 
@@ -69,6 +72,7 @@ impl Proofs<'_> {
                 monitor.info(remark);
             }
             let id = latest.id;
+            monitor.names(&id.to_string());
             let found = prove(self.vault, &id, self.plan, monitor);
             let well = found.as_ref().is_ok_and(|finding| finding.ok);
             let gone = || self.vault.ids(Some(database)).is_ok_and(|ids| !ids.is_empty() && !ids.contains(&id));
@@ -108,6 +112,7 @@ impl Proofs<'_> {
                 break;
             }
         }
+        monitor.about(None);
         round.finish();
         Ok(outcomes)
     }

@@ -8,7 +8,7 @@ use crate::roster::{EVERY, Entry, Seen};
 use jiff::{SignedDuration, Timestamp};
 
 pub fn of_scheduler(seen: Option<&Seen>, now: Timestamp) -> Option<String> {
-    let Some(seen) = seen else { return Some("no scheduler has left word of itself".to_owned()) };
+    let Some(seen) = seen else { return Some("no scheduler has been started with this STATE_DIR".to_owned()) };
     let working = seen.roster.entries.iter().any(|entry| entry.working.is_some());
     let quiet = now.duration_since(seen.pulse);
     match seen.life {

@@ -178,7 +178,7 @@ fn a_scheduler_that_ended_or_hangs_is_unhealthy_whatever_it_made() {
         }),
         "healthy"
     );
-    assert_eq!(Status::unknown(now).line(), "no scheduler has left word of itself");
+    assert_eq!(Status::unknown(now).line(), "no scheduler has been started with this STATE_DIR");
 }
 
 #[test]

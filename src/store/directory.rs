@@ -183,6 +183,16 @@ impl Store for Directory {
 }
 
 impl Directory {
+    /// Fails where a link stands for a database's folder and leads to backups of it: none of them is listed, and nobody would know.
+    fn refuse_link(&self, name: &str) -> Result<()> {
+        let path = self.path(name);
+        let is_link = !name.is_empty() && std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
+        match is_link && leads_to_backups(&path, name) {
+            true => Err(cause("list", &path, io::ErrorKind::NotADirectory.into()).into()),
+            false => Ok(()),
+        }
+    }
+
     /// Hands every regular file that can lie under the prefix to `pick`, and collects what that picks.
     fn walk<T>(&self, prefix: &str, mut pick: impl FnMut(&str, &Stat) -> Option<T>) -> Result<Vec<T>> {
         if prefix.split('/').any(|name| name == "..") {
@@ -192,13 +202,17 @@ impl Directory {
         let mut folders = vec![parent(prefix).to_owned()];
         while let Some(at) = folders.pop() {
             let read = |error| cause("list", &self.path(&at), error);
-            let Some(folder) = Folder::open(&self.root, &at, &self.case).map_err(read)? else { continue };
+            let Some(folder) = Folder::open(&self.root, &at, &self.case).map_err(read)? else {
+                self.refuse_link(&at)?;
+                continue;
+            };
             for (name, stat) in folder.entries().map_err(read)? {
                 let key = if at.is_empty() { name } else { format!("{at}/{name}") };
                 if stands_for_document(&key, &stat) {
                     found.extend(pick(&key, &stat));
                 }
                 match FileType::from_raw_mode(stat.st_mode) {
+                    FileType::Symlink if at.is_empty() => self.refuse_link(&key)?,
                     // What lies in another folder than the prefix leads to is not looked at.
                     FileType::Directory if format!("{key}/").starts_with(prefix) => folders.push(key),
                     FileType::RegularFile => found.extend(pick(&key, &stat)),
@@ -208,6 +222,14 @@ impl Directory {
         }
         Ok(found)
     }
+}
+
+/// Returns whether there are documents of this database's backups behind a link.
+fn leads_to_backups(link: &Path, name: &str) -> bool {
+    let is_document = |entry: std::fs::DirEntry| {
+        entry.file_name().to_str().is_some_and(|file| file.starts_with(&format!("{name}-")) && file.ends_with(DOCUMENT))
+    };
+    std::fs::read_dir(link).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(is_document)))
 }
 
 /// Returns whether this is no file and has the name that a backup's document has.

@@ -10,6 +10,7 @@ mod capped;
 mod claim;
 mod client;
 mod date;
+mod dated;
 mod fault;
 mod host;
 mod listing;

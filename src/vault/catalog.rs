@@ -1,6 +1,6 @@
 //! What is stored, as one listing shows it, and what the documents in it say of themselves.
 
-use super::Vault;
+use super::{Vault, doubletake};
 use crate::error::Result;
 use crate::manifest::id::folder;
 use crate::manifest::{BackupId, Claims};
@@ -82,6 +82,11 @@ impl Catalog {
     /// Returns the keys of all objects, backup or not.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.objects.iter().map(|object| object.key.as_str())
+    }
+
+    /// Returns the keys that are called as backups of Doubletake are: beside the folders of databases, which is where it wrote them.
+    pub fn old_backups(&self) -> Vec<&str> {
+        self.keys().filter(|key| !key.contains('/') && doubletake::is_called_so(key)).collect()
     }
 
     /// Returns the databases that have backups here, each once.

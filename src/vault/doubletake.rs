@@ -36,6 +36,25 @@ struct Stated {
     bytes: Option<u64>,
 }
 
+/// Returns whether an object is called as those that Doubletake wrote.
+pub(super) fn is_called_so(key: &str) -> bool {
+    let (bare, ..) = unpacked(key);
+    bare.strip_suffix(".sql").or_else(|| bare.strip_suffix(".dump")).is_some_and(|stem| !stem.is_empty())
+}
+
+/// Says how a person has one of these restored; None where there is none.
+pub fn how_to_restore(keys: &[&str]) -> Option<String> {
+    const NAMED: usize = 3;
+    let first = keys.first()?;
+    let named = keys.iter().take(NAMED).map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
+    let (more, look) = match keys.len() {
+        1 => (String::new(), "looks"),
+        count if count <= NAMED => (String::new(), "look"),
+        count => (format!(" and {} more", count - NAMED), "look"),
+    };
+    Some(format!("{named}{more} {look} like what Doubletake wrote: pgbk restore --object {first} --to NAME"))
+}
+
 impl Vault {
     /// The object of this key, below the folder that the store was opened on.
     pub fn old_backup(&self, key: &str) -> Result<OldBackup> {
@@ -193,6 +212,7 @@ impl OldBackup {
             requires: seen.script.requirements,
             tables: seen.script.tables,
             chunks: seen.chunks,
+            locked: None,
         }
     }
 }

@@ -153,7 +153,7 @@ impl Store for FixedName {
 
     fn place(&self, key: &str) -> String {
         match self.name_of(key) {
-            Some(name) => format!("{} (a version of it)", self.s3.place(&name)),
+            Some(name) => format!("{}, a version of it", self.s3.place(&name)),
             None => self.s3.place(key),
         }
     }

@@ -117,7 +117,7 @@ impl Worker<'_> {
             return;
         }
         let mut session = at_a_terminal(&pgbk.args(["restore", "--to", &self.copy]));
-        session.exp_string("Which backup?").unwrap();
+        session.exp_string("Which backup:").unwrap();
         session.exp_string(id).unwrap();
         session.exp_string(" dump").unwrap();
         press(&mut session, "\r");

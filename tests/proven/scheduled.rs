@@ -26,7 +26,7 @@ fn a_scheduled_proof_leaves_a_record_and_its_age_wherever_people_look() {
     let run = place.schedule("@yearly", "proven_schedule").set("VERIFY_SCHEDULE", "\"* * * * * *\"");
     let scheduler = place.start(&run.set("LISTEN", "127.0.0.1:0"));
     await_proofs(&place, "done", 2);
-    scheduler.await_words("is proven by a restore: 1 tables, 2 rows");
+    scheduler.await_words("is proven by a restore: 1 table, 2 rows");
     scheduler.await_words("status, metrics and health are at http://");
     let said = scheduler.said();
     let address = said.split("are at http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();

@@ -129,7 +129,7 @@ fn an_aborted_upload_older_than_a_day_is_offered_and_removed() {
         listed.uploads().iter().map(|upload| upload.key().expect("a key").to_owned()).collect::<BTreeSet<_>>()
     };
     let told = prune(server, &bucket, &["--keep-last", "9"]).expect(0).text();
-    assert!(told.ends_with(&format!("1 leftovers of killed runs, which --orphans removes: {ours}\n")), "{told}");
+    assert!(told.ends_with(&format!("1 leftover of killed runs, which --orphans removes: {ours}\n")), "{told}");
     assert_eq!(open().len(), 4);
     prune(server, &bucket, &["--keep-last", "9", "--orphans"]).expect(0);
     assert_eq!(open(), foreign.iter().map(|key| (*key).to_owned()).collect());

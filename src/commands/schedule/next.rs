@@ -1,5 +1,6 @@
 //! `pgbk schedule --next`
 
+use super::all_come;
 use crate::cli::ScheduleArgs;
 use crate::commands::table::Table;
 use crate::config;
@@ -19,6 +20,8 @@ pub fn next(
     console: &Console,
 ) -> Result<u8> {
     let now = Timestamp::now();
+    all_come(Task::Backup, timetable, now)?;
+    proofs.map_or(Ok(()), |proofs| all_come(Task::Verify, proofs, now))?;
     let default = Databases::of(&args.run.databases)?;
     let beside = config::beside(&args.run)?;
     let databases = |task: Task, entry: &Entry| {
@@ -32,13 +35,7 @@ pub fn next(
         let names = databases(task, entry).map_or("-".to_owned(), |databases| databases.to_string());
         let left = in_words(at.duration_since(now));
         let word = if task == Task::Verify { "verify" } else { "backup" }.to_owned();
-        table.row([
-            local.strftime("%a %F %T %:z %Z").to_string(),
-            left,
-            word,
-            entry.schedule.to_string(),
-            names.clone(),
-        ]);
+        table.row([local.strftime("%a %F %T %Z").to_string(), left, word, entry.schedule.to_string(), names.clone()]);
         documents.push(json!({
             "at": at,
             "local": local.strftime("%FT%T%:z").to_string(),
@@ -48,7 +45,7 @@ pub fn next(
             "databases": databases(task, entry).map(|_| names),
         }));
     }
-    console.result(&table.text("no schedule comes again"), &documents)?;
+    console.result(&table.text(""), &documents)?;
     Ok(0)
 }
 

@@ -3,6 +3,7 @@
 use super::late::Late;
 use super::renewed::Renewed;
 use crate::cli::ScheduleArgs;
+use crate::commands::tables_and_rows;
 use crate::console::{Console, bytes};
 use crate::databases::Databases;
 use crate::environment;
@@ -14,6 +15,7 @@ use crate::monitor::Monitor;
 use crate::record::Task;
 use crate::roster::{EVERY, Entry, Post, Roster};
 use crate::run::{Backups, Outcome, Proofs, exit_code};
+use crate::shown::many;
 use jiff::Timestamp;
 use std::sync::mpsc::Sender;
 
@@ -92,7 +94,7 @@ impl Work for Runs<'_> {
     }
 
     fn skipped(&mut self, start: &Start, count: usize) -> Result<()> {
-        let message = format!("{count} runs came due while the one before them was going");
+        let message = format!("{} came due while the one before was going", many(count as u64, "run"));
         self.backups.ledger.skipped((start.task, start.cause), &start.databases, count, &message)?;
         self.console.warn(&format!("{}: {message}", start.databases));
         self.count(count);
@@ -131,7 +133,7 @@ impl Runs<'_> {
     fn count(&mut self, more: usize) {
         self.skipped += more;
         if more > 0 {
-            self.console.info(&format!("{} runs skipped since the start", self.skipped));
+            self.console.info(&format!("{} skipped since the start", many(self.skipped as u64, "run")));
         }
     }
 }
@@ -180,7 +182,7 @@ fn tell(outcome: &Outcome<Finding>, console: &Console) {
                 let id = &finding.id;
                 console.info(&match outcome.record.proof.as_ref() {
                     Some(proof) => {
-                        format!("{id} is proven by a restore: {} tables, {} rows", proof.tables, proof.rows)
+                        format!("{id} is proven by a restore: {}", tables_and_rows(proof.tables, proof.rows))
                     }
                     None => {
                         format!("{id} is intact: it was read to its end, as what is of no database is not restored")

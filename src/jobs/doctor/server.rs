@@ -27,7 +27,7 @@ pub fn look_at_server(settings: &Settings, bin_dir: Option<&Path>) -> Vec<Findin
         Err(error) => Finding::error("backup lock", &error, "wait until the other run has ended"),
     });
     findings.push(match control.snapshot() {
-        Ok(snapshot) => Finding::ok("snapshot", snapshot.pg_snapshot),
+        Ok(snapshot) => Finding::ok("snapshot", format!("can be taken ({})", snapshot.pg_snapshot)),
         Err(error) => {
             Finding::error("snapshot", &error, "the role must be able to begin a REPEATABLE READ transaction")
         }

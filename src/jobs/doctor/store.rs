@@ -37,8 +37,13 @@ pub fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<
     if let Some(s3) = s3 {
         findings.extend([tags(store, &key), versions(s3), lock(s3), conditional(s3, &key), skew(s3)]);
     }
-    findings.push(match store.remove(&key, None) {
-        Ok(()) => Finding::ok("store: delete", "allowed"),
+    findings.push(match take_away(store, s3, &key) {
+        Ok(None) => Finding::ok("store: delete", "allowed"),
+        Ok(Some(why)) => Finding::note(
+            "store: delete",
+            format!("the bucket keeps a version of \"{key}\" that may not be removed now: {why}"),
+            "it locks what is written to it, or the role may delete no versions: each look of doctor leaves a few bytes there",
+        ),
         Err(error) => {
             let detail = format!("not possible, and not needed for backups: {error:#}");
             Finding::note(
@@ -49,6 +54,17 @@ pub fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<
         }
     });
     findings
+}
+
+/// Removes the probe with all its versions. Returns why a version stays.
+fn take_away(store: &dyn Store, s3: Option<&S3>, key: &str) -> Result<Option<String>> {
+    let versions = s3.map(|s3| s3.versions(key)).and_then(Result::ok).unwrap_or_default();
+    let own: Vec<&str> = versions.iter().filter(|one| one.key == key).map(|one| one.version.as_str()).collect();
+    let held = own.iter().filter_map(|version| store.remove(key, Some(version)).err()).next();
+    if own.is_empty() || held.is_some() {
+        store.remove(key, None)?;
+    }
+    Ok(held.map(|error| format!("{error:#}")))
 }
 
 /// Looks for what is left behind in a listing of the whole store, and removes of it what is to go. An error: something could not be removed.

@@ -1,6 +1,7 @@
 //! Answers of a bounded length: whoever answers may mean harm, and the SDK reads every answer but an object's bytes into memory.
 
-use aws_sdk_s3::config::http::HttpRequest;
+use super::dated;
+use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_s3::config::{ConfigBag, HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::primitives::SdkBody;
@@ -42,11 +43,30 @@ impl HttpConnector for Connection {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         // Only an object is asked for by ranges, and its reader counts what comes.
         let of_object = request.headers().contains_key("range");
+        let is_listing = dated::is_listing(&request);
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
-            let answer = answer.await?;
+            let mut answer = answer.await?;
+            modified(&mut answer);
             let is_object = of_object && answer.status().is_success();
-            Ok(if is_object { answer } else { answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, LONGEST))) })
+            match (is_object, is_listing) {
+                (true, _) => Ok(answer),
+                (false, true) => dated::cured(answer).await,
+                (false, false) => Ok(answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, LONGEST)))),
+            }
         })
+    }
+}
+
+/// Gives the header that tells an object's time the only form that the SDK reads, or takes it away.
+fn modified(answer: &mut HttpResponse) {
+    let Some(told) = answer.headers().get("last-modified").map(str::to_owned) else { return };
+    if jiff::fmt::rfc2822::parse(&told).is_ok() {
+        return;
+    }
+    let time = dated::plain(&told).and_then(|time| time.parse::<jiff::Timestamp>().ok());
+    match time.and_then(|time| jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()) {
+        Some(text) => drop(answer.headers_mut().insert("last-modified", text)),
+        None => drop(answer.headers_mut().remove("last-modified")),
     }
 }

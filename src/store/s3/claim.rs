@@ -65,7 +65,7 @@ fn look(host: &Arc<Host>, key: &str, sent: &Sent) -> Result<Option<Info>> {
 
 /// Looks first: not every host honours `If-None-Match`, and a taken name should be known before the work.
 pub(super) fn refuse_taken(host: &Host, key: &str) -> Result<()> {
-    match host.wait(head_in_time(host, key))? {
+    match host.wait(head_in_time(host, key, None))? {
         Ok(None) => Ok(()),
         Ok(Some(_)) => Err(exists(host, key).into()),
         // Who may only write cannot look.

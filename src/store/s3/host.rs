@@ -93,7 +93,7 @@ impl Host {
 
     /// As the AWS tools want it, and then the host.
     pub fn place(&self, key: &str) -> String {
-        format!("s3://{}/{} on {}", self.bucket(), self.full(key), self.name)
+        format!("s3://{}/{} ({})", self.bucket(), self.full(key), self.name)
     }
 
     pub fn handle(&self) -> &Handle {

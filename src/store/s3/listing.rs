@@ -4,6 +4,7 @@ use super::fault::{Answer, status};
 use super::host::Host;
 use super::object::{timestamp, unquoted};
 use super::pages::Pages;
+use super::patience::patiently;
 use super::spelling::{Seen, Spelling};
 use crate::error::{Fault, Kind, Result};
 use crate::store::{Listed, Unfinished};
@@ -109,13 +110,11 @@ fn refusal(host: &Host, doing: &str, error: SdkError<ListObjectsV2Error>) -> Fau
 /// This is what most commands begin with, and so where a host says that it wants the bucket before its name.
 fn second_version(host: &Host, full: &str, token: Option<&str>) -> Result<Answer<Page, ListObjectsV2Error>> {
     loop {
-        let request = host
-            .client()
-            .list_objects_v2()
-            .bucket(host.bucket())
-            .prefix(full)
-            .set_continuation_token(token.map(str::to_owned));
-        match host.wait(request.send())? {
+        let send = async || {
+            let request = host.client().list_objects_v2().bucket(host.bucket()).prefix(full);
+            request.set_continuation_token(token.map(str::to_owned)).send().await
+        };
+        match host.wait(patiently(host, send))? {
             Err(error) if host.turn(error.code()) => {}
             answer => {
                 return Ok(answer.map(|answer| Page {
@@ -130,8 +129,11 @@ fn second_version(host: &Host, full: &str, token: Option<&str>) -> Result<Answer
 }
 
 fn first_version(host: &Host, full: &str, after: Option<&str>) -> Result<Answer<Page, ListObjectsError>> {
-    let request = host.client().list_objects().bucket(host.bucket()).prefix(full).set_marker(after.map(str::to_owned));
-    let answer = host.wait(request.send())?;
+    let send = async || {
+        let request = host.client().list_objects().bucket(host.bucket()).prefix(full);
+        request.set_marker(after.map(str::to_owned)).send().await
+    };
+    let answer = host.wait(patiently(host, send))?;
     Ok(answer.map(|answer| Page {
         encoding: answer.encoding_type.map(|encoding| encoding.as_str().to_owned()),
         goes_on: answer.is_truncated == Some(true),
@@ -145,14 +147,11 @@ pub(super) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinish
     let mut next: (Option<String>, Option<String>) = (None, None);
     let mut pages = Pages::new(&host.name, "list the unfinished uploads", prefix);
     loop {
-        let request = host
-            .client()
-            .list_multipart_uploads()
-            .bucket(host.bucket())
-            .prefix(host.full(prefix))
-            .set_key_marker(next.0.clone())
-            .set_upload_id_marker(next.1.clone());
-        let page = request.send().await.map_err(|error| host.fault(pages.doing(), error))?;
+        let send = async || {
+            let request = host.client().list_multipart_uploads().bucket(host.bucket()).prefix(host.full(prefix));
+            request.set_key_marker(next.0.clone()).set_upload_id_marker(next.1.clone()).send().await
+        };
+        let page = patiently(host, send).await.map_err(|error| host.fault(pages.doing(), error))?;
         pages.count(page.uploads().iter().map(|upload| (upload.key(), upload.upload_id())))?;
         let keys: Vec<&str> = page.uploads().iter().filter_map(|upload| upload.key()).collect();
         let encoding = page.encoding_type().map(|encoding| encoding.as_str());

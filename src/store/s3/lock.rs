@@ -10,6 +10,7 @@ use crate::store::Held;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
 use jiff::{SignedDuration, Timestamp};
+use std::fmt;
 
 /// `S3_OBJECT_LOCK_MODE` and `S3_OBJECT_LOCK_DAYS`, or Doubletake's two headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,12 @@ impl Lock {
     }
 }
 
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} until {:.0}", self.mode.name(), self.until)
+    }
+}
+
 impl Hold {
     fn covers(self, asked: Hold) -> bool {
         self.mode >= asked.mode && self.until.as_second() >= asked.until.as_second()
@@ -74,14 +81,16 @@ impl Hold {
 
 /// Reads the lock of a new object back, and sets it where it is missing.
 pub(super) fn confirm(host: &Host, key: &str, version: Option<&str>, asked: Hold) -> Held {
-    if matches!(look(host, key, version), Ok(Some(found)) if found.covers(asked)) {
-        return Held::Locked;
+    if let Ok(Some(found)) = look(host, key, version)
+        && found.covers(asked)
+    {
+        return Held::Locked(found.to_string());
     }
     if let Err(error) = set(host, key, version, asked) {
         return Held::Unlocked(format!("{error:#}"));
     }
     match look(host, key, version) {
-        Ok(Some(found)) if found.covers(asked) => Held::Locked,
+        Ok(Some(found)) if found.covers(asked) => Held::Locked(found.to_string()),
         Ok(_) => Held::Unlocked(format!("{} took the lock of \"{key}\" and does not keep it", host.name)),
         Err(error) if kind(&error) == Kind::Denied => Held::Unread,
         Err(error) => Held::Unlocked(format!("{error:#}")),

@@ -2,7 +2,7 @@
 
 use super::fault::{Answer, no_bucket, root, status};
 use super::host::Host;
-use super::patience::patiently;
+use super::patience::{Patience, is_busy, patiently};
 use crate::error::{Fault, Result};
 use crate::store::directory::check_range;
 use crate::store::{Info, Object};
@@ -25,12 +25,14 @@ pub(super) struct Pinned {
 pub(super) enum Trouble {
     /// The same request may succeed.
     Broken(String),
+    /// The host has no time now.
+    Busy(u16, Fault),
     Final(Fault),
 }
 
 impl Pinned {
     pub fn open(host: &Arc<Host>, key: &str, version: Option<&str>) -> Result<Pinned> {
-        let info = match host.wait(head(host, key, version))?? {
+        let info = match host.wait(head_in_time(host, key, version))?? {
             Some(info) => info,
             None => {
                 // HEAD says 404 for a missing bucket too, and does not say which.
@@ -60,6 +62,9 @@ impl Pinned {
             .range(format!("bytes={}-{}", range.start, range.end - 1));
         let answer = request.send().await.map_err(|error| match status(&error) {
             Some(412) => Trouble::Final(self.changed()),
+            Some(status) if is_busy(status) => {
+                Trouble::Busy(status, self.host.fault(&format!("read \"{}\"", self.key), error))
+            }
             _ => Trouble::Final(self.host.fault(&format!("read \"{}\"", self.key), error)),
         })?;
         self.check(&answer, range)?;
@@ -102,11 +107,16 @@ impl Object for Pinned {
         }
         let limit = self.host.settings.timeout;
         let mut attempt = 1;
+        let mut patience = Patience::with(&self.host);
         loop {
             // The SDK's limits and retries end where the body begins.
             let trouble = match self.host.wait(async { timeout(limit, self.get(&range)).await })? {
                 Ok(Ok(bytes)) => return Ok(bytes),
                 Ok(Err(Trouble::Final(fault))) => return Err(fault.into()),
+                Ok(Err(Trouble::Busy(status, fault))) => match self.host.wait(patience.lasts(Some(status)))? {
+                    true => continue,
+                    false => return Err(fault.into()),
+                },
                 Ok(Err(Trouble::Broken(why))) => why,
                 Err(_) => format!("no more came within {} seconds", limit.as_secs_f32()),
             };
@@ -135,14 +145,13 @@ pub(super) async fn collect(mut body: ByteStream, expected: usize) -> std::resul
     Ok(bytes)
 }
 
-/// What the host knows of the object; None when it is not there.
-pub(super) async fn head(host: &Host, key: &str, version: Option<&str>) -> std::result::Result<Option<Info>, Fault> {
-    told(host, key, ask(host, key, version).await)
-}
-
-/// The same beside a write, for which a host that is overloaded is waited for.
-pub(super) async fn head_in_time(host: &Host, key: &str) -> std::result::Result<Option<Info>, Fault> {
-    told(host, key, patiently(host, async || ask(host, key, None).await).await)
+/// Returns what the host knows of the object; None when it is not there. A host that is overloaded is waited for.
+pub(super) async fn head_in_time(
+    host: &Host,
+    key: &str,
+    version: Option<&str>,
+) -> std::result::Result<Option<Info>, Fault> {
+    told(host, key, patiently(host, async || ask(host, key, version).await).await)
 }
 
 async fn ask(host: &Host, key: &str, version: Option<&str>) -> Answer<HeadObjectOutput, HeadObjectError> {

@@ -24,7 +24,7 @@ impl Patience {
 
     /// Waits a moment where the host has answered that it is busy, and there is time left. Returns whether to ask again.
     pub async fn lasts(&mut self, status: Option<u16>) -> bool {
-        let busy = status.is_some_and(|status| BUSY.contains(&status));
+        let busy = status.is_some_and(is_busy);
         if !busy || self.begun.elapsed() + self.pause >= self.limit {
             return false;
         }
@@ -32,6 +32,11 @@ impl Patience {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         true
     }
+}
+
+/// Returns whether a host that answers so has no time now.
+pub(super) fn is_busy(status: u16) -> bool {
+    BUSY.contains(&status)
 }
 
 /// Sends a request, with all its tries, again until the host has time for it or its own is over.

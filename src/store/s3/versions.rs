@@ -5,6 +5,7 @@ use super::host::Host;
 use super::listing::spelling;
 use super::object::{real_version, timestamp};
 use super::pages::Pages;
+use super::patience::patiently;
 use crate::error::{Kind, Result};
 use jiff::Timestamp;
 
@@ -39,14 +40,11 @@ pub(super) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
     let mut next: (Option<String>, Option<String>) = (None, None);
     let mut pages = Pages::new(&host.name, "list the versions", prefix);
     loop {
-        let request = host
-            .client()
-            .list_object_versions()
-            .bucket(host.bucket())
-            .prefix(host.full(prefix))
-            .set_key_marker(next.0.clone())
-            .set_version_id_marker(next.1.clone());
-        let page = host.wait(request.send())?.map_err(|error| host.fault(pages.doing(), error))?;
+        let send = async || {
+            let request = host.client().list_object_versions().bucket(host.bucket()).prefix(host.full(prefix));
+            request.set_key_marker(next.0.clone()).set_version_id_marker(next.1.clone()).send().await
+        };
+        let page = host.wait(patiently(host, send))?.map_err(|error| host.fault(pages.doing(), error))?;
         let marks = page.delete_markers().iter().map(|mark| (mark.key(), mark.version_id()));
         pages.count(page.versions().iter().map(|version| (version.key(), version.version_id())).chain(marks))?;
         let keys: Vec<&str> = page.versions().iter().filter_map(|version| version.key()).collect();

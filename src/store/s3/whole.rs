@@ -2,6 +2,7 @@
 
 use super::host::Host;
 use super::object::{Pinned, collect, info};
+use super::patience::patiently;
 use crate::error::Result;
 use crate::store::{Info, Object};
 use aws_sdk_s3::primitives::ByteStream;
@@ -18,8 +19,8 @@ struct Whole {
 
 /// Opens an object that is read whole. Whatever is odd about the answer, the object is looked up as any other is.
 pub(super) fn open(host: &Arc<Host>, key: &str) -> Result<Box<dyn Object>> {
-    let request = host.client().get_object().bucket(host.bucket()).key(host.full(key));
-    let answer = host.wait(request.send())?.ok();
+    let send = async || host.client().get_object().bucket(host.bucket()).key(host.full(key)).send().await;
+    let answer = host.wait(patiently(host, send))?.ok();
     let known = answer.and_then(|answer| {
         let info = info(answer.content_length(), answer.e_tag(), answer.version_id(), answer.last_modified())?;
         Some((info, answer.body))
