@@ -18,7 +18,7 @@ AREAS = [
     ("properties", "What belongs to a database itself, its locale among it", "", 90, "cargo test --test all -- majors::itself majors::locale"),
     ("arguments", "Options of pg_dump, given by the user: through backup, restore and proof, or refused", "", 65, "cargo test --test all majors::arguments"),
     ("hosts", "S3 servers of independent makers: the store's suite, a round trip", "", 5, "cargo test --test all hosts::"),
-    ("odd", "odd hosts and file systems: versions of the listing × spellings of keys", "", 480, "cargo test --test all store::"),
+    ("odd", "odd hosts and file systems: ways of listing, of spelling keys and of telling times, busy answers, names by case", "", 525, "cargo test --test all store::"),
     ("parts", "uploads in parts", "", 6, "cargo test --test all size::"),
     ("memory", "memory whatever the size", "", 3, "cargo test --test all size::"),
     ("cases", "the list of faults", "", 58, "cargo test --test all cases::"),

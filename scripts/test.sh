@@ -66,7 +66,8 @@ install() {
     # Debian's ordinary users do not have it, and servers are there.
     export PATH=$PATH:/usr/sbin:/sbin
     mapfile -t needs < <(missing_packages build-essential pkg-config libssl-dev pgbouncer xz-utils zstd gzip openssl \
-        coreutils time python3 python3-venv systemd iproute2 strace faketime radosgw ceph-mon ceph-osd ceph-common "${browser[@]}")
+        coreutils time python3 python3-venv systemd iproute2 strace faketime radosgw ceph-mon ceph-osd ceph-common \
+        exfat-fuse exfatprogs ntfs-3g "${browser[@]}")
     has_postgresql_server || needs+=(postgresql)
     # Other builds of npm than the distribution's will do.
     command -v npm >/dev/null || needs+=(npm)

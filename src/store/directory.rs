@@ -20,6 +20,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 const MOST_TRIES: u32 = 20;
 
@@ -38,6 +39,8 @@ const DOCUMENT: &str = ".meta";
 pub struct Directory {
     root: PathBuf,
     case: Case,
+    /// Set once it was seen that what is made is shown under its name.
+    keeps_names: OnceLock<()>,
 }
 
 impl Directory {
@@ -50,7 +53,7 @@ impl Directory {
                 Err(Fault::usage(format!("\"{}\" is not a directory", root.display())).into())
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cause("open", &root, error).into()),
-            _ => Ok(Directory { root, case: Case::default() }),
+            _ => Ok(Directory { root, case: Case::default(), keeps_names: OnceLock::new() }),
         }
     }
 
@@ -74,7 +77,13 @@ impl Directory {
         if folder.stat(name(key)).map_err(|error| cause("create", &path, error))?.is_some() {
             return Err(taken(&path).into());
         }
-        Partial::create(folder, made, path, name(key))
+        let partial = Partial::create(folder, made, path, name(key))?;
+        if self.keeps_names.get().is_none() {
+            partial.keeps_its_name()?;
+            // Another thread may have seen it too.
+            let _ = self.keeps_names.set(());
+        }
+        Ok(partial)
     }
 
     fn path(&self, key: &str) -> PathBuf {

@@ -83,6 +83,11 @@ impl Folder {
         Ok(found)
     }
 
+    /// Fails where a name that was just made is shown as another one: the file system changes letters, and nothing in it would be found.
+    pub fn keeps(&self, name: &str) -> io::Result<()> {
+        keeps(&self.0, name)
+    }
+
     /// Gives the file its final name, unless that is taken.
     pub fn publish(&self, partial: &str, name: &str) -> io::Result<()> {
         match fs::renameat_with(&self.0, partial, &self.0, name, RenameFlags::NOREPLACE) {
@@ -139,7 +144,8 @@ impl Made {
             Ok(()) => {
                 // A folder that is lost in a power cut takes the object in it along.
                 flush(at)?;
-                self.0.push((at.try_clone()?, spelled.into_owned()));
+                self.0.push((at.try_clone()?, spelled.clone().into_owned()));
+                keeps(at, &spelled)?;
             }
             // Somebody made it meanwhile, or one whose name is told from this one by case alone.
             Err(Errno::EXIST) if case.spelled(at, name)? != spelled => return self.make(at, name, case),
@@ -161,6 +167,25 @@ impl Drop for Made {
                 return;
             }
         }
+    }
+}
+
+fn keeps(at: impl AsFd, name: &str) -> io::Result<()> {
+    // Who may not list cannot compare.
+    let Ok(entries) = Dir::read_from(at) else { return Ok(()) };
+    let mut shown = None;
+    for entry in entries.flatten() {
+        match entry.file_name().to_str() {
+            Ok(entry) if entry == name => return Ok(()),
+            Ok(entry) if entry.eq_ignore_ascii_case(name) => shown = Some(entry.to_owned()),
+            _ => {}
+        }
+    }
+    match shown {
+        Some(shown) => Err(io::Error::other(format!(
+            "its file system changes names, and shows \"{name}\" as \"{shown}\": pgbk needs one that keeps capital letters"
+        ))),
+        None => Ok(()),
     }
 }
 

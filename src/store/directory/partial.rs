@@ -30,6 +30,11 @@ impl Partial {
         Ok(Partial { folder, made, path, partial, name: name.to_owned(), file, bytes: 0 })
     }
 
+    /// Fails where the file system shows it under another name.
+    pub fn keeps_its_name(&self) -> Result<()> {
+        self.folder.keeps(&self.partial).map_err(|error| cause("create", &self.path, error).into())
+    }
+
     fn name_for(name: &str) -> Result<String> {
         let mut random = [0; 6];
         openssl::rand::rand_bytes(&mut random)?;
