@@ -1,7 +1,7 @@
 """What many backups cost: many.py [COUNT [MILLISECONDS]], 20,000 backups on a host that takes 20 ms for each answer by default.
 
 Runs pgbk (PGBK, else target/release/pgbk) on the database DB_NAME of the server that DB_HOST and the like lead to, against a small S3 host
-of its own in memory, and prints for each command how long it took, how many requests it made, and the time that so many requests one after
+of its own in memory, and prints for each command how long it took, of which pgbk its processor, how many requests it made, and the time that so many requests one after
 the other would have taken: the ratio of the two is what counts. Nothing is kept.
 """
 
@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -111,6 +112,12 @@ class Connection(asyncio.Protocol):
             self.host.loop.call_later(self.host.delay, self.transport.write, answer)
 
 
+def processor():
+    """Seconds of all programs that were run."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def fill(host, name, count):
     """Makes of the only backup as many as there are to be, each half an hour after the other."""
     key = next(key for key in host.objects if key.endswith(".meta"))
@@ -139,12 +146,13 @@ def main():
                          "S3_SECRET_ACCESS_KEY": "secret", "STATE_DIR": state, "NO_ENCRYPT": "1"}
 
         def run(what, *arguments, **more):
-            before, begun = host.requests, time.monotonic()
+            before, begun, spent = host.requests, time.monotonic(), processor()
             ended = subprocess.run([program, *arguments], env=common | more, capture_output=True, text=True, check=False)
             took, asked = time.monotonic() - begun, host.requests - before
             if ended.returncode:
                 sys.exit(f"{what}: exit code {ended.returncode}\n{ended.stderr}")
-            print(f"{what:44} {took:7.2f} s  {asked:6} requests  {asked * delay / took:6.1f} at a time", flush=True)
+            print(f"{what:36} {took:7.2f} s  {processor() - spent:6.2f} s of processor  {asked:6} requests  "
+                  f"{asked * delay / took:6.1f} at a time", flush=True)
 
         run("the first backup", "backup")
         fill(host, name, count)

@@ -7,8 +7,8 @@ use super::{Creation, Info, Listed, Object, Store, Unfinished, Upload, Vouches};
 use crate::error::Result;
 use crate::plain::{self, Whose};
 use blake2b_simd::Params;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, DirBuilder, DirEntry, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -40,44 +40,49 @@ impl Remembered {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn learn(&self, prefix: &str, found: &[Listed]) {
+    /// Takes in what a listing says. Returns whether something may be kept that is no longer there.
+    fn learn(&self, prefix: &str, found: &[Listed]) -> bool {
         // A weak ETag promises no equal bytes.
         let known = found.iter().filter(|listed| listed.key.ends_with(KEPT)).filter_map(|listed| {
             let etag = listed.etag.clone().filter(|etag| !etag.is_empty() && !etag.starts_with("W/"))?;
             Some((listed.key.clone(), (etag, listed.bytes)))
         });
         let mut listed = self.listed();
-        listed.retain(|key, _| !key.starts_with(prefix));
+        let before = std::mem::take(&mut *listed);
+        let (old, others): (BTreeMap<_, _>, _) = before.into_iter().partition(|(key, _)| key.starts_with(prefix));
+        *listed = others;
         listed.extend(known);
+        // What the first listing of a process does not show, one before it may have.
+        old.is_empty() || old.iter().any(|(key, object)| listed.get(key) != Some(object))
     }
 
     /// Removes what is kept of objects that are no longer there. Nothing depends on it.
     fn forget(&self, prefix: &str) {
         let Some(parent) = prefix.strip_suffix('/').or(prefix.is_empty().then_some("")) else { return };
-        let mut wanted: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+        // Names alone, of which there may be very many: paths are compared step by step.
+        let mut wanted: BTreeMap<String, HashSet<String>> = BTreeMap::new();
         if !prefix.is_empty() {
-            wanted.insert(self.folder_of(&format!("{parent}/")), BTreeSet::new());
+            wanted.insert(folder_name(&format!("{parent}/")), HashSet::new());
         }
         for (key, (etag, _)) in self.listed().iter().filter(|(key, _)| key.starts_with(prefix)) {
-            wanted.entry(self.folder_of(key)).or_default().insert(self.path(key, etag));
+            wanted.entry(folder_name(key)).or_default().insert(file_name(key, etag));
         }
-        let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+        let is_in = |entry: &DirEntry, names: &dyn Fn(&str) -> bool| entry.file_name().to_str().is_some_and(names);
         for (folder, wanted) in &wanted {
-            entries(folder).filter(|path| !wanted.contains(path)).for_each(|path| _ = fs::remove_file(path));
+            entries(&self.folder.join(folder))
+                .filter(|entry| !is_in(entry, &|name| wanted.contains(name)))
+                .for_each(|entry| _ = fs::remove_file(entry.path()));
         }
         if prefix.is_empty() {
             entries(&self.folder)
-                .filter(|folder| !wanted.contains_key(folder))
-                .for_each(|folder| _ = fs::remove_dir_all(folder));
+                .filter(|entry| !is_in(entry, &|name| wanted.contains_key(name)))
+                .for_each(|entry| _ = fs::remove_dir_all(entry.path()));
         }
     }
 
-    fn folder_of(&self, key: &str) -> PathBuf {
-        self.folder.join(name(&[key.rsplit_once('/').map_or("", |(parent, _)| parent).as_bytes()]))
-    }
-
     fn path(&self, key: &str, etag: &str) -> PathBuf {
-        self.folder_of(key).join(name(&[key.as_bytes(), etag.as_bytes()]))
+        self.folder.join(folder_name(key)).join(file_name(key, etag))
     }
 }
 
@@ -97,8 +102,9 @@ impl Store for Remembered {
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
         let found = self.inner.list(prefix)?;
-        self.learn(prefix, &found);
-        self.forget(prefix);
+        if self.learn(prefix, &found) {
+            self.forget(prefix);
+        }
         Ok(found)
     }
 
@@ -224,6 +230,15 @@ fn sum(key: &str, info: &Info, bytes: &[u8]) -> Vec<u8> {
         state.update(part);
     }
     state.finalize().as_bytes().to_vec()
+}
+
+/// Returns what the folder is called in which the documents beside this one are kept.
+fn folder_name(key: &str) -> String {
+    name(&[key.rsplit_once('/').map_or("", |(parent, _)| parent).as_bytes()])
+}
+
+fn file_name(key: &str, etag: &str) -> String {
+    name(&[key.as_bytes(), etag.as_bytes()])
 }
 
 fn name(parts: &[&[u8]]) -> String {

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
+use memchr::memmem::Finder;
+use std::borrow::Cow;
 
 /// The elements that hold a time, of objects and of uploads.
 const TIMES: [&str; 2] = ["LastModified", "Initiated"];
@@ -36,31 +38,44 @@ pub(super) fn plain(text: &str) -> Option<String> {
 }
 
 /// Returns a listing with its times in that form. One that is none is left out, as by a host that does not tell.
-fn with_plain_times(text: &str) -> String {
-    let mut written = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((at, name)) = next_time(rest) {
-        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-        let (before, behind) = rest.split_at(at);
-        let Some((time, behind)) = behind[open.len()..].split_once(&close) else { break };
-        written.push_str(before);
-        if let Some(time) = plain(time) {
-            written.push_str(&format!("{open}{time}{close}"));
-        }
-        rest = behind;
-    }
-    written + rest
+fn with_plain_times(text: &str) -> Cow<'_, str> {
+    TIMES.iter().fold(Cow::Borrowed(text), |text, name| match with_plain(name, &text) {
+        Some(changed) => Cow::Owned(changed),
+        None => text,
+    })
 }
 
-fn next_time(text: &str) -> Option<(usize, &'static str)> {
-    TIMES.iter().filter_map(|name| Some((text.find(&format!("<{name}>"))?, *name))).min()
+/// The same for the elements of one name; None where nothing is to be changed, which most hosts see to. Each byte is looked at once: a
+/// page has a thousand times.
+fn with_plain(name: &str, text: &str) -> Option<String> {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    let (begin, end) = (Finder::new(&open), Finder::new(&close));
+    let mut written: Option<String> = None;
+    // Up to where the text is written, and looked at.
+    let (mut copied, mut at) = (0, 0);
+    while let Some(found) = begin.find(&text.as_bytes()[at..]) {
+        let start = at + found + open.len();
+        let Some(length) = end.find(&text.as_bytes()[start..]) else { break };
+        at = start + length + close.len();
+        let time = &text[start..start + length];
+        if time.parse::<Timestamp>().is_ok() {
+            continue;
+        }
+        let to = written.get_or_insert_default();
+        to.push_str(&text[copied..start - open.len()]);
+        if let Some(time) = plain(time) {
+            to.push_str(&format!("{open}{time}{close}"));
+        }
+        copied = at;
+    }
+    written.map(|written| written + &text[copied..])
 }
 
 /// Returns the answer to a listing with its times in that form. What breaks off is as good as no answer.
 pub(super) async fn cured(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     *answer.body_mut() = match Limited::new(answer.take_body(), LONGEST).collect().await.map(Collected::to_bytes) {
         Ok(whole) => {
-            let text = std::str::from_utf8(&whole).map(|text| with_plain_times(text).into_bytes());
+            let text = std::str::from_utf8(&whole).map(|text| with_plain_times(text).into_owned().into_bytes());
             let bytes = text.unwrap_or_else(|_| whole.to_vec());
             // The SDK compares.
             if answer.headers().contains_key("content-length") {
