@@ -6,6 +6,8 @@ the other would have taken: the ratio of the two is what counts. Nothing is kept
 """
 
 import asyncio
+import bisect
+import functools
 import hashlib
 import os
 import re
@@ -74,14 +76,20 @@ class Host:
         if self.keys is None:
             self.keys = sorted(self.objects)
         prefix, after = asked.get("prefix", ""), asked.get("continuation-token", "")
-        keys = [key for key in self.keys if key.startswith(prefix) and key > after]
-        here = keys[:PAGE]
-        more = len(keys) > len(here)
-        entries = "".join(
-            f"<Contents><Key>{escape(key)}</Key><Size>{len(self.objects[key][0])}</Size><ETag>{escape(self.objects[key][1])}</ETag>"
-            f"<LastModified>2026-11-27T04:00:00.000Z</LastModified></Contents>" for key in here)
+        begin = max(bisect.bisect_right(self.keys, after), bisect.bisect_left(self.keys, prefix))
+        end = bisect.bisect_left(self.keys, prefix + "\U0010ffff")
+        here = self.keys[begin:min(end, begin + PAGE)]
+        more = end > begin + PAGE
+        entries = "".join(self.entry(key) for key in here)
         token = f"<NextContinuationToken>{escape(here[-1])}</NextContinuationToken>" if more else ""
         return 200, {}, f"<ListBucketResult><IsTruncated>{str(more).lower()}</IsTruncated>{token}{entries}</ListBucketResult>".encode()
+
+
+    @functools.lru_cache(maxsize=None)
+    def entry(self, key):
+        data, etag = self.objects[key]
+        return (f"<Contents><Key>{escape(key)}</Key><Size>{len(data)}</Size><ETag>{escape(etag)}</ETag>"
+                f"<LastModified>2026-11-27T04:00:00.000Z</LastModified></Contents>")
 
 
 class Connection(asyncio.Protocol):
