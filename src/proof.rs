@@ -14,10 +14,12 @@ use crate::postgres::load::{Leave, Untried};
 use crate::postgres::properties::{Own, Rules};
 use crate::postgres::scratch::{Place, Scratch};
 use crate::postgres::shape::Shape;
-use crate::script::Differences;
+use crate::postgres::target::Target;
+use crate::script::{Differences, Requirements};
 use crate::series::Series;
-use crate::stream::tables::Tables;
+use crate::stream::tables::{Tables, as_tables};
 use crate::vault::{Opened, Vault};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -43,18 +45,22 @@ pub fn prove(vault: &Vault, id: &BackupId, plan: &Plan, monitor: &dyn Monitor) -
         Err(error) => return finding.judged(Err(error)),
         Ok(read) => read,
     };
+    let mut extensions = manifest.requires.extensions;
     if manifest.dump.format == Format::Custom {
         // Nothing else would tell a damaged archive from a pg_restore that broke down.
         let content = verify(vault, id, Level::Content, monitor)?;
         if !content.ok {
             return Ok(Finding { level: Level::Restore, ..content });
         }
+        extensions = content.extensions;
     }
     let proven = vault.open(id).and_then(|opened| {
         finding.describe(&opened.manifest);
         // Looked at before anything is restored: such a restore would do harm.
         dump::again(&opened.manifest.dump.arguments)?;
-        let proof = finding.proof.insert(restored(opened, plan, monitor)?);
+        let proof = restored(opened, &extensions, plan, monitor)?;
+        finding.count(&proof);
+        let proof = finding.proof.insert(proof);
         verdict(id, &proof.tables)?;
         meaning(id, &proof.schema)
     });
@@ -62,14 +68,14 @@ pub fn prove(vault: &Vault, id: &BackupId, plan: &Plan, monitor: &dyn Monitor) -
 }
 
 /// The scratch is dropped however this ends.
-fn restored(opened: Opened, plan: &Plan, monitor: &dyn Monitor) -> Result<Proof> {
+fn restored(opened: Opened, extensions: &BTreeSet<String>, plan: &Plan, monitor: &dyn Monitor) -> Result<Proof> {
     let begun = Instant::now();
     let held = opened.properties()?;
     let server = opened.manifest.server.as_ref();
     // Where the files of a database lie is not among what is proven.
     let shape = Shape { tablespace: None, ..Shape::of(server, held.as_ref()) };
-    let scratch = Scratch::make(&plan.place, server, shape, monitor)?;
-    let place = scratch.describe();
+    let scratch = Scratch::make(&plan.place, server, shape, extensions, monitor)?;
+    let (place, with_owners) = (scratch.describe(), scratch.is_alone());
     let tables = filled(opened, &scratch, plan, monitor);
     monitor.end();
     if let Err(left) = scratch.remove() {
@@ -80,7 +86,7 @@ fn restored(opened: Opened, plan: &Plan, monitor: &dyn Monitor) -> Result<Proof>
         tables.map_err(|error| interrupt::check().err().unwrap_or(error))?;
     let seconds = begun.elapsed().as_secs_f64();
     let not_tried = untried.lines("the table is an extension's");
-    Ok(Proof { scratch: place, seconds, tables, properties, not_tried, schema })
+    Ok(Proof { scratch: place, seconds, with_owners, tables, properties, not_tried, schema })
 }
 
 /// What a scratch database was filled with, and how it compares.
@@ -101,12 +107,10 @@ fn filled(opened: Opened, scratch: &Scratch, plan: &Plan, monitor: &dyn Monitor)
         database: scratch.name().to_owned(),
         clean: false,
         over_source: false,
-        // Who owns what is not among the rows. Owners would not do for safety either: checks, defaults and indexes of theirs run as
-        // whoever loads.
-        no_owner: true,
-        no_privileges: true,
+        // Roles that others know have rights somewhere. Those of a server that goes with the proof have none but what the dump gives.
+        no_owner: !scratch.is_alone(),
+        no_privileges: !scratch.is_alone(),
         leave: Leave::default(),
-        make_roles: scratch.is_alone(),
         own: own.clone(),
         any_locale: true,
         jobs: 1,
@@ -120,11 +124,12 @@ fn filled(opened: Opened, scratch: &Scratch, plan: &Plan, monitor: &dyn Monitor)
         other_locale.map(|locale| format!("the server lacks the locale {locale}")).into_iter().collect();
     // First of all: once something of the dump is there, nobody who may more than it connects.
     if let Some(own) = own {
-        properties.extend(tried(&Own { rules: Some(Rules { owner: true, privileges: true, loads }), ..own }, scratch)?);
+        let own = Own { rules: Some(Rules { owner: true, privileges: true, loads }), ..own };
+        properties.extend(tried(&own, scratch, &target)?);
     }
     let done = restore(opened, &into, &target, monitor)
         .map_err(|error| not_taken(&manifest, target.server_major, other_locale, error))?;
-    let (untried, tables) = (done.untried, tables.in_order(done.columns).with_schema());
+    let (untried, tables) = (done.untried, tables.in_order(done.columns).with_statements());
     all_made(&manifest.id, &untried)?;
     let bin_dir = plan.bin_dir.as_deref();
     let Recounted { found, is_worded_alike } =
@@ -133,16 +138,22 @@ fn filled(opened: Opened, scratch: &Scratch, plan: &Plan, monitor: &dyn Monitor)
         true => done.schema.differences(&found.schema),
         false => Differences::default(),
     };
-    let compared =
-        |tables: Vec<Table>| tables.into_iter().filter(|table| !untried.tables.contains(&table.name)).collect();
-    let (found, stated): (Vec<Table>, Vec<Table>) = (compared(found.tables), compared(manifest.tables));
+    let foreign = manifest.tools.pg_dump.is_none();
+    // Rows that are statements are in no document, but in the script, which the document vouches for. Who knows how others write them.
+    let inserted = if foreign { Vec::new() } else { as_tables(done.inserted) };
+    let tried = |table: &Table| !untried.tables.contains(&table.name);
+    let stated: Vec<Table> = manifest.tables.into_iter().chain(inserted).filter(tried).collect();
+    let found: Vec<Table> = found.tables.into_iter().chain(found.inserted).filter(tried).collect();
     let stated = (manifest.dump.format == Format::Plain).then_some(stated.as_slice());
-    let tables = compare(stated, &found, manifest.tools.pg_dump.is_none());
-    Ok(Filled { tables, properties, untried, schema })
+    Ok(Filled { tables: compare(stated, &found, foreign), properties, untried, schema })
 }
 
 /// Gives the scratch what its source has, looks at it, and takes it back: a limit or a setting must not disturb the proof itself.
-fn tried(own: &Own, scratch: &Scratch) -> Result<Vec<String>> {
+fn tried(own: &Own, scratch: &Scratch, target: &Target) -> Result<Vec<String>> {
+    if scratch.is_alone() {
+        let wanted = Requirements { roles: own.roles(), ..Requirements::default() };
+        scratch.loader().make_roles(&target.lacks(scratch.settings(), &wanted)?.roles)?;
+    }
     own.rehearse(&mut scratch.settings().connect(APPLICATION)?)
 }
 

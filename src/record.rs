@@ -116,6 +116,9 @@ pub struct Proven {
     pub upload: bool,
     /// For people: which database it was restored into.
     pub scratch: String,
+    /// Whether owners and privileges were restored too; false of older records, which do not say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub with_owners: bool,
     pub tables: u64,
     pub rows: u64,
 }

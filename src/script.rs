@@ -6,6 +6,7 @@
 mod columns;
 mod copy;
 mod extensions;
+pub mod inserted;
 mod lexer;
 mod requirements;
 mod routine;

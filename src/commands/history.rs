@@ -118,10 +118,11 @@ fn stored(backup: &Stored) -> Lines {
 }
 
 fn restored(proof: &Proven) -> Lines {
-    let Proven { id, scratch, tables, rows, upload: _ } = proof;
+    let Proven { id, scratch, tables, rows, with_owners, upload: _ } = proof;
+    let without = if *with_owners { "" } else { ", without owners and privileges" };
     Lines::of(format!("  backup    {id}"))
         .and(format!("  scratch   {scratch}"))
-        .and(format!("  restored  {}", tables_and_rows(*tables, *rows)))
+        .and(format!("  restored  {}{without}", tables_and_rows(*tables, *rows)))
 }
 
 fn task(task: Task) -> &'static str {

@@ -61,7 +61,6 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         no_owner: args.no_owner,
         no_privileges: args.no_privileges,
         leave: leave(args),
-        make_roles: false,
         jobs: args.jobs,
         loader: None,
         bin_dir: args.server.pg_bin_dir.clone(),

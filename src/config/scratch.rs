@@ -8,8 +8,8 @@ use crate::postgres::settings::{Given, Settings};
 use crate::proof::Plan;
 use std::path::PathBuf;
 
-/// The role of a server that pgbk starts itself.
-const OWNER: &str = "postgres";
+/// The superuser of a server that pgbk starts itself. What a dump calls its owner, postgres among them, is made there as a role without rights.
+const OWNER: &str = "pgbk_scratch_server";
 
 pub fn proof(args: &ScratchArgs, server: &ServerArgs) -> Result<Plan> {
     let bin_dir = server.pg_bin_dir.clone();

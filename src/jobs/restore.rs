@@ -19,6 +19,7 @@ use crate::postgres::properties::Own;
 use crate::postgres::scratch::Loader;
 use crate::postgres::settings::Settings;
 use crate::postgres::target::{self, APPLICATION, State, Target};
+use crate::script::inserted::Inserted;
 use crate::script::{Columns, Schema};
 use crate::vault::Opened;
 use serde::Serialize;
@@ -38,8 +39,6 @@ pub struct Plan {
     pub no_privileges: bool,
     /// What else is left out.
     pub leave: Leave,
-    /// Roles that the dump needs and the server lacks are made: on a server that nobody else uses.
-    pub make_roles: bool,
     /// What the database itself is to have; None: the backup holds nothing of it.
     pub own: Option<Own>,
     /// The database may be made with another locale than its source has.
@@ -74,6 +73,9 @@ pub struct Report {
     /// In a proof: what the statements have made.
     #[serde(skip)]
     pub schema: Schema,
+    /// In a proof: the rows that they have added.
+    #[serde(skip)]
+    pub inserted: Inserted,
     pub seconds: f64,
 }
 
@@ -182,6 +184,7 @@ pub fn restore(opened: Opened, plan: &Plan, target: &Target, monitor: &dyn Monit
         untried: loaded.untried,
         columns: loaded.columns,
         schema: loaded.schema,
+        inserted: loaded.inserted,
         seconds: begun.elapsed().as_secs_f64(),
     })
 }

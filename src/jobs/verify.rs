@@ -15,6 +15,7 @@ use crate::stream::verified::VerifiedReader;
 use crate::vault::doubletake::OldBackup;
 use crate::vault::{Opened, Vault, unknown_archive};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::Read;
 
 /// What was found of one backup.
@@ -34,6 +35,9 @@ pub struct Finding {
     /// Whether it was made of a file, and so stands for none of the backups beside it.
     #[serde(skip)]
     pub upload: bool,
+    /// Of an archive that was read: the extensions that it makes.
+    #[serde(skip)]
+    pub extensions: BTreeSet<String>,
     /// Why not: damage, or what kept the look from happening.
     #[serde(skip)]
     pub kind: Option<Kind>,
@@ -44,10 +48,12 @@ pub struct Finding {
 pub struct Proof {
     pub scratch: String,
     pub seconds: f64,
+    /// Whether owners and privileges were restored too. Where roles have rights they are left out.
+    pub with_owners: bool,
     pub tables: Vec<Compared>,
     /// What belongs to the database itself and could not be given to the copy, or was not there afterwards; nothing when all was.
     pub properties: Vec<String>,
-    /// What a role without SUPERUSER could not be asked to restore, with the reasons. Owners and privileges are never tried.
+    /// What a role without SUPERUSER could not be asked to restore, with the reasons.
     pub not_tried: Vec<String>,
     /// How the schema differs from the source's, where the same version of pg_dump has written both.
     pub schema: Differences,
@@ -67,6 +73,7 @@ impl Finding {
             error: None,
             proof: None,
             upload: false,
+            extensions: BTreeSet::new(),
             kind: None,
         }
     }
@@ -77,6 +84,14 @@ impl Finding {
         self.plain_bytes = Some(manifest.plain.bytes);
         self.tables = manifest.rows().map(|_| manifest.tables.len());
         self.rows = manifest.rows();
+    }
+
+    /// Counts the rows of a script whose document states none, for they are statements.
+    pub fn count(&mut self, proof: &Proof) {
+        let stated: Vec<u64> = proof.tables.iter().filter_map(|table| Some(table.stated.as_ref()?.rows)).collect();
+        if self.tables == Some(0) {
+            (self.tables, self.rows) = (Some(stated.len()), Some(stated.iter().sum()));
+        }
     }
 
     /// With what the look came to.
@@ -97,7 +112,8 @@ pub fn verify(vault: &Vault, id: &BackupId, level: Level, monitor: &dyn Monitor)
     let looked = vault.manifest(id).and_then(|(manifest, working)| {
         finding.describe(&manifest);
         let object = vault.payload(&manifest)?;
-        deeper(Opened { manifest: manifest.clone(), working, object }, &manifest, level, monitor)
+        finding.extensions = deeper(Opened { manifest: manifest.clone(), working, object }, &manifest, level, monitor)?;
+        Ok(())
     });
     finding.judged(looked)
 }
@@ -124,10 +140,11 @@ pub fn among_others(id: &BackupId, level: Level, looked: Result<Finding>) -> Res
     }
 }
 
-fn deeper(opened: Opened, manifest: &Manifest, level: Level, monitor: &dyn Monitor) -> Result<()> {
+/// Returns the extensions that an archive makes, where it was read.
+fn deeper(opened: Opened, manifest: &Manifest, level: Level, monitor: &dyn Monitor) -> Result<BTreeSet<String>> {
     match level {
-        Level::Meta => Ok(()),
-        Level::Stored => stored(opened, monitor),
+        Level::Meta => Ok(BTreeSet::new()),
+        Level::Stored => stored(opened, monitor).map(|()| BTreeSet::new()),
         // A restore needs a server as well, and is not this job's.
         Level::Content | Level::Restore => content(opened, manifest, monitor),
     }
@@ -152,14 +169,18 @@ fn stored(opened: Opened, monitor: &dyn Monitor) -> Result<()> {
     Ok(())
 }
 
-fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result<()> {
+fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result<BTreeSet<String>> {
     monitor.begin(&format!("verify {}", manifest.id), Some(manifest.plain.bytes));
     let mut tables = Tables::of(opened.working.as_ref());
     let mut reader = opened.plain()?;
     match manifest.dump.format {
         Format::Plain => {}
         Format::Custom => return archive(&mut reader, manifest, monitor),
-        Format::Tar => return Contents::read(&mut reader).map(|_| monitor.end()),
+        Format::Tar => {
+            Contents::read(&mut reader)?;
+            monitor.end();
+            return Ok(BTreeSet::new());
+        }
     }
     drain(&mut reader, monitor, |bytes| {
         tables.update(bytes);
@@ -175,10 +196,10 @@ fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result
             Fault::damaged(format!("the dump in {} is cut short: its last line is missing", manifest.id)).into()
         );
     }
-    Ok(())
+    Ok(BTreeSet::new())
 }
 
-fn archive(reader: &mut dyn Read, manifest: &Manifest, monitor: &dyn Monitor) -> Result<()> {
+fn archive(reader: &mut dyn Read, manifest: &Manifest, monitor: &dyn Monitor) -> Result<BTreeSet<String>> {
     let mut archive = Archive::default();
     drain(reader, monitor, |bytes| {
         archive.update(bytes);
@@ -192,5 +213,5 @@ fn archive(reader: &mut dyn Read, manifest: &Manifest, monitor: &dyn Monitor) ->
         }
         _ => {}
     }
-    Ok(())
+    Ok(archive.extensions().clone())
 }

@@ -27,6 +27,7 @@ mod verdict;
 use crate::error::{Fault, Result};
 use crate::monitor::Monitor;
 use crate::postgres::properties::Own;
+use crate::script::inserted::Inserted;
 use crate::script::{Columns, Cut, Ending, Event, Schema};
 use aside::{Bounds, Scope};
 use block::Header;
@@ -67,7 +68,7 @@ pub struct Options {
     pub other_major: bool,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Loaded {
     /// Statements sent, COPY included.
     pub statements: u64,
@@ -83,6 +84,8 @@ pub struct Loaded {
     pub columns: Columns,
     /// In a proof: what the statements have made.
     pub schema: Schema,
+    /// In a proof: the rows that they have added.
+    pub inserted: Inserted,
 }
 
 /// Runs the script in one transaction: all of it, or nothing.
@@ -297,6 +300,7 @@ impl<'a> Loader<'a> {
         self.session.after(text, &mut self.transaction)?;
         if self.options.bounds.is_some() {
             self.loaded.schema.take(line, text);
+            self.loaded.inserted.take(text);
         }
         if self.bounds.is_some() {
             self.mark(NEXT_MARK)?;

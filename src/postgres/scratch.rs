@@ -7,6 +7,7 @@
 
 mod cluster;
 mod loader;
+mod preload;
 
 use super::apart::Apart;
 use super::cell::cell;
@@ -22,6 +23,7 @@ use ::postgres::{Client, SimpleQueryMessage};
 use cluster::Cluster;
 use loader::READER;
 use postgres::error::SqlState;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
@@ -55,22 +57,31 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// An empty database, in the encoding and locale of the one that the backup is from, as far as the server has them.
-    pub fn make(place: &Place, source: Option<&ServerNote>, shape: Shape, monitor: &dyn Monitor) -> Result<Scratch> {
+    /// An empty database, in the encoding and locale of the one that the backup is from, as far as the server has them. A server that is
+    /// started for it is one that these extensions can be made on.
+    pub fn make(
+        place: &Place,
+        source: Option<&ServerNote>,
+        shape: Shape,
+        extensions: &BTreeSet<String>,
+        monitor: &dyn Monitor,
+    ) -> Result<Scratch> {
+        let wanted = random_name()?;
         let (settings, cluster) = match place {
             Place::Server(settings) => (settings.clone(), None),
             Place::Own { settings, bin_dir, hidden } => {
-                let cluster = Cluster::start(settings, bin_dir.as_deref(), hidden, source, monitor)?;
+                let mut cluster = Cluster::start(settings, bin_dir.as_deref(), hidden, source, monitor)?;
+                cluster.preload(extensions, &wanted, monitor)?;
                 (cluster.settings().clone(), Some(cluster))
             }
         };
         let (mut client, settings) = open(&settings)?;
         sweep(&mut client, monitor)?;
-        let name = name(&mut client)?;
+        let name = name(&mut client, wanted)?;
         let (shape, lacking) = shape.fitted(&mut client).map_err(|error| not_made(&settings, &error))?;
         shape.create(&mut client, &name).map_err(|error| not_made(&settings, &error))?;
         let settings = settings.for_database(&name);
-        let loader = match Loader::make(&mut client, &settings) {
+        let loader = match Loader::make(&mut client, &settings, cluster.is_some()) {
             Ok(loader) => loader,
             Err(error) => {
                 if let Err(left) = drop_all(&mut client, &name) {
@@ -197,16 +208,19 @@ fn open(settings: &Settings) -> Result<(Client, Settings)> {
     found
 }
 
-/// A name that nobody has, with its lock.
-fn name(client: &mut Client) -> Result<String> {
-    loop {
-        let mut random = [0; 4];
-        openssl::rand::rand_bytes(&mut random)?;
-        let name = format!("{PREFIX}{}", hex::encode(random));
-        if claim(client, &name)? {
-            return Ok(name);
-        }
+fn random_name() -> Result<String> {
+    let mut random = [0; 4];
+    openssl::rand::rand_bytes(&mut random)?;
+    Ok(format!("{PREFIX}{}", hex::encode(random)))
+}
+
+/// A name that nobody has, with its lock: this one, or else another.
+fn name(client: &mut Client, wanted: String) -> Result<String> {
+    let mut name = wanted;
+    while !claim(client, &name)? {
+        name = random_name()?;
     }
+    Ok(name)
 }
 
 /// Whether nobody else holds this name's lock, which from now on this connection does.

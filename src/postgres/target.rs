@@ -200,15 +200,6 @@ pub(super) fn maintenance(settings: &Settings) -> Result<Client> {
     Err(last.unwrap_or_else(|| Fault::failed("no database to connect to").into()))
 }
 
-/// Roles that nobody can log in with.
-pub fn make_roles(settings: &Settings, names: &BTreeSet<String>) -> Result<()> {
-    let mut client = maintenance(settings)?;
-    names.iter().try_for_each(|name| {
-        let made = client.batch_execute(&format!("CREATE ROLE {}", identifier(name)));
-        made.map_err(|error| refused(&format!("create role \"{name}\""), &error))
-    })
-}
-
 fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
     let answer = client.simple_query(query)?;
     Ok(answer

@@ -124,6 +124,7 @@ fn note(finding: &Finding, record: &mut Record) {
             id: finding.id.clone(),
             upload: finding.upload,
             scratch: proof.scratch.clone(),
+            with_owners: proof.with_owners,
             tables: proof.tables.len() as u64,
             rows: proof.tables.iter().filter_map(|table| table.found.as_ref()).map(|found| found.rows).sum(),
         });

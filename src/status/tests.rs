@@ -199,8 +199,14 @@ fn what_is_hostile_stays_a_text() {
 #[test]
 fn a_proof_of_an_upload_is_none_of_the_backups_beside_it() {
     let proof = |began: &str, upload| {
-        let proven =
-            Proven { id: BackupId::new("shop", at(began)), upload, scratch: "x".to_owned(), tables: 1, rows: 1 };
+        let proven = Proven {
+            id: BackupId::new("shop", at(began)),
+            upload,
+            scratch: "x".to_owned(),
+            with_owners: false,
+            tables: 1,
+            rows: 1,
+        };
         Record { task: Task::Verify, backup: None, proof: Some(proven), ..done("shop", began, began) }
     };
     let proven = |records| {

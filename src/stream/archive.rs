@@ -16,6 +16,13 @@ const KNOWN: std::ops::RangeInclusive<u8> = 12..=16;
 /// Kinds of data.
 const ROWS: i64 = 1;
 const LARGE_OBJECTS: i64 = 3;
+/// Of an entry, the fields that come behind what it is called and behind what kind of thing it is.
+const BEHIND_NAME: usize = 5;
+const BEHIND_KIND: usize = 6;
+const EXTENSION: &[u8] = b"EXTENSION";
+/// No server has longer names, or makes so many extensions.
+const LONGEST_NAME: usize = 64;
+const MOST_EXTENSIONS: usize = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -75,6 +82,11 @@ pub struct Archive {
     number: i64,
     /// The entries whose data have not come yet.
     awaited: BTreeSet<i64>,
+    /// What is kept of the text that is being passed over; None: nothing.
+    text: Option<Vec<u8>>,
+    /// What the entry that is being read is called.
+    name: Vec<u8>,
+    extensions: BTreeSet<String>,
 }
 
 impl Default for Archive {
@@ -91,6 +103,9 @@ impl Default for Archive {
             entries: 0,
             number: 0,
             awaited: BTreeSet::new(),
+            text: None,
+            name: Vec::new(),
+            extensions: BTreeSet::new(),
         }
     }
 }
@@ -100,6 +115,9 @@ impl Archive {
         while !bytes.is_empty() && !matches!(self.step, Step::Over(_)) {
             if self.skip > 0 {
                 let count = self.skip.min(bytes.len() as u64);
+                if let Some(text) = &mut self.text {
+                    text.extend(bytes[..count as usize].iter().take(LONGEST_NAME.saturating_sub(text.len())));
+                }
                 self.skip -= count;
                 bytes = &bytes[count as usize..];
                 continue;
@@ -114,6 +132,11 @@ impl Archive {
                 self.step = self.next();
             }
         }
+    }
+
+    /// Returns the extensions that it makes, as far as it has come.
+    pub fn extensions(&self) -> &BTreeSet<String> {
+        &self.extensions
     }
 
     /// Of what has come so far, if that is all.
@@ -216,6 +239,16 @@ impl Archive {
     }
 
     fn entry(&mut self, at: usize) -> Step {
+        match (at, self.text.take()) {
+            (BEHIND_NAME, Some(name)) => self.name = name,
+            (BEHIND_KIND, Some(kind)) if kind == EXTENSION && self.extensions.len() < MOST_EXTENSIONS => {
+                self.extensions.insert(String::from_utf8_lossy(&self.name).into_owned());
+            }
+            _ => {}
+        }
+        if at + 1 == BEHIND_NAME || at + 1 == BEHIND_KIND {
+            self.text = Some(Vec::new());
+        }
         match self.entry[at] {
             Field::Integer if at == 0 => self.number = self.number(),
             Field::Integer if at == 1 && self.number() != 0 => drop(self.awaited.insert(self.number)),
@@ -316,6 +349,23 @@ mod tests {
             assert_eq!(archive.verdict(), Verdict::Whole, "1.{minor}");
             archive.update(&[1]);
             assert_eq!(archive.verdict(), Verdict::Cut, "1.{minor} with a byte more");
+        }
+    }
+
+    #[test]
+    fn the_extensions_that_an_archive_makes_are_known_by_its_table_of_contents() {
+        for minor in KNOWN {
+            let bytes = archive(minor);
+            let table = [text("a table"), text("TABLE DATA")].concat();
+            let at = bytes.windows(table.len()).position(|window| window == table).unwrap();
+            let extension = [text("pg_cron"), text("EXTENSION")].concat();
+            let bytes = [&bytes[..at], &extension, &bytes[at + table.len()..]].concat();
+            for size in [1, 7, bytes.len()] {
+                let mut archive = Archive::default();
+                bytes.chunks(size).for_each(|piece| archive.update(piece));
+                assert_eq!(archive.verdict(), Verdict::Whole, "1.{minor}");
+                assert_eq!(archive.extensions().iter().collect::<Vec<_>>(), ["pg_cron"], "1.{minor}");
+            }
         }
     }
 

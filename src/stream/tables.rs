@@ -5,11 +5,15 @@ use super::rearranged::Rearranged;
 use super::tally::DigestKey;
 use crate::keys::{Purpose, Working};
 use crate::manifest::{MOST_NAMES, TABLES_LIMIT, Table, fitting};
+use crate::script::inserted::Inserted;
 use crate::script::{Columns, Event, Keep, Requirements, Schema, Splitter, columns};
 use blake2b_simd::Params;
 
 /// Enough for the longest COPY header that the server's limits allow: 1,600 columns with names of 63 quotes each.
 const HEAD: usize = 256 << 10;
+
+/// No server takes a longer one.
+const LONGEST_STATEMENT: usize = 1 << 30;
 
 /// What an entry takes in a document beside its name, with figures of any length.
 const ENTRY: usize = 192;
@@ -40,8 +44,10 @@ pub struct Outcome {
     /// There are more tables than a document may list, and these are but the first of them.
     pub more_tables: bool,
     pub requirements: Requirements,
-    /// Empty where nobody asked for it.
+    /// Empty where nobody asked for it, as the next.
     pub schema: Schema,
+    /// Rows that are INSERT statements.
+    pub inserted: Vec<Table>,
 }
 
 /// Watches a plain dump; it never fails, and keeps no more than the beginning of one statement.
@@ -66,8 +72,8 @@ struct Seen {
     /// In which order columns are hashed, where that need not be the order that they come in.
     order: Columns,
     rearranged: Option<Rearranged>,
-    /// What the statements make, where somebody asks.
-    schema: Option<Schema>,
+    /// What the statements make, and the rows that they add, where somebody asks.
+    statements: Option<(Schema, Inserted)>,
 }
 
 impl Default for Tables {
@@ -98,14 +104,15 @@ impl Tables {
                 hash: None,
                 order: Columns::new(),
                 rearranged: None,
-                schema: None,
+                statements: None,
             },
         }
     }
 
-    /// Keeps what the statements make, too.
-    pub fn with_schema(mut self) -> Self {
-        self.seen.schema = Some(Schema::default());
+    /// Keeps what the statements make and which rows they add, too, however long one is.
+    pub fn with_statements(mut self) -> Self {
+        self.splitter = Splitter::new(Keep::Whole { limit: LONGEST_STATEMENT });
+        self.seen.statements = Some(Default::default());
         self
     }
 
@@ -122,7 +129,7 @@ impl Tables {
             seen.take(event);
             Ok(())
         };
-        // Neither the sink nor a splitter that keeps heads can fail.
+        // Neither the sink nor a splitter that keeps heads can fail. What is longer than any server takes, no dump holds.
         while let Ok(taken @ 1..) = self.splitter.feed(bytes, &mut sink) {
             bytes = &bytes[taken..];
         }
@@ -135,9 +142,10 @@ impl Tables {
             Ok(())
         });
         let complete = ending.is_ok_and(|ending| ending.complete);
-        let Seen { tables, more_tables, mut requirements, schema, .. } = seen;
+        let Seen { tables, more_tables, mut requirements, statements, .. } = seen;
         requirements.trim(MOST_NAMES);
-        Outcome { tables, complete, more_tables, requirements, schema: schema.unwrap_or_default() }
+        let (schema, inserted) = statements.unwrap_or_default();
+        Outcome { tables, complete, more_tables, requirements, schema, inserted: as_tables(inserted) }
     }
 }
 
@@ -158,8 +166,9 @@ impl Seen {
         match event {
             Event::Statement { line, text, whole: true } => {
                 self.name(text);
-                if let Some(schema) = &mut self.schema {
+                if let Some((schema, inserted)) = &mut self.statements {
                     schema.take(line, text);
+                    inserted.take(text);
                 }
             }
             Event::CopyStart { header, table, .. } => {
@@ -201,6 +210,13 @@ impl Seen {
             Event::Statement { .. } | Event::Meta { .. } => {}
         }
     }
+}
+
+/// Returns rows that are INSERT statements as entries like those of COPY blocks.
+pub fn as_tables(inserted: Inserted) -> Vec<Table> {
+    let rows = inserted.finish().into_iter();
+    rows.map(|rows| Table { name: fitting(rows.table), rows: rows.rows, bytes: rows.bytes, blake2b: rows.blake2b })
+        .collect()
 }
 
 #[cfg(test)]

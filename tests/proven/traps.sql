@@ -25,6 +25,8 @@ BEGIN
     PERFORM m.attempt(place, 'a look at passwords', 'SELECT rolpassword FROM pg_catalog.pg_authid');
     PERFORM m.attempt(place, 'a session', 'SET SESSION AUTHORIZATION postgres');
     PERFORM m.attempt(place, 'a role of the session', 'SET ROLE postgres');
+    -- Of a role that can do nothing one comes back.
+    IF pg_catalog.current_setting('is_superuser') = 'off' THEN BEGIN RESET ROLE; EXCEPTION WHEN OTHERS THEN NULL; END; END IF;
     PERFORM m.attempt(place, 'a language', 'UPDATE pg_catalog.pg_language SET lanpltrusted = true');
     PERFORM m.attempt(place, 'a setting of the server', 'ALTER SYSTEM SET work_mem = ''5MB''');
     PERFORM m.attempt(place, 'another''s connection', 'SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = ''postgres'' AND pid <> pg_catalog.pg_backend_pid() LIMIT 1');

@@ -44,7 +44,7 @@ host    all all              all     scram-sha-256
 /// The newest server's programs in a place of their own, which offer extensions of a test's as well.
 pub struct Offer {
     pub bin: PathBuf,
-    _place: Place,
+    place: Place,
 }
 
 impl Offer {
@@ -75,7 +75,24 @@ impl Offer {
             fs::copy(entry.path(), bin.join(entry.file_name())).unwrap();
         }
         fs::set_permissions(&place.path, fs::Permissions::from_mode(0o755)).unwrap();
-        Offer { bin, _place: place }
+        Offer { bin, place }
+    }
+
+    /// Returns the folder that all of it is in.
+    pub fn root(&self) -> &Path {
+        &self.place.path
+    }
+
+    /// Offers a library of the server's under another name, too.
+    pub fn library(&self, name: &str, like: &str) {
+        let lib = self.bin.parent().unwrap().join("lib");
+        let real = fs::canonicalize(&lib).unwrap();
+        fs::remove_file(&lib).unwrap();
+        fs::create_dir(&lib).unwrap();
+        for entry in fs::read_dir(&real).unwrap().flatten() {
+            std::os::unix::fs::symlink(entry.path(), lib.join(entry.file_name())).unwrap();
+        }
+        fs::copy(real.join(format!("{like}.so")), lib.join(format!("{name}.so"))).unwrap();
     }
 }
 

@@ -37,6 +37,8 @@ pub fn text(findings: &[Finding]) -> Lines {
 
 fn result(finding: &Finding) -> &'static str {
     match (finding.kind, finding.level) {
+        // One that is read to its end instead is of no database.
+        (None, Level::Restore) if finding.proof.as_ref().is_some_and(|proof| proof.with_owners) => "proven",
         (None, Level::Restore) => "proven without owners and privileges",
         (None, _) => "ok",
         (Some(Kind::OtherKey), _) => "OTHER KEY",
@@ -47,7 +49,7 @@ fn result(finding: &Finding) -> &'static str {
 }
 
 fn tables(proof: &Proof) -> Lines {
-    let Proof { scratch, seconds, tables, properties, not_tried, schema } = proof;
+    let Proof { scratch, seconds, tables, properties, not_tried, schema, with_owners: _ } = proof;
     let width = tables.iter().map(|table| word(&table.name).chars().count()).max().unwrap_or(0);
     let mut text = Lines::of(format!("  restored into {scratch}, which is gone again, in {seconds:.1} s"));
     for table in tables {

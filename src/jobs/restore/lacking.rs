@@ -4,7 +4,7 @@ use super::Plan;
 use crate::error::{Fault, Result};
 use crate::postgres::load::{self, Missing};
 use crate::postgres::properties::Own;
-use crate::postgres::target::{self, State, Target, identifier};
+use crate::postgres::target::{State, Target, identifier};
 use crate::script::Requirements;
 use std::collections::BTreeSet;
 
@@ -12,12 +12,12 @@ use std::collections::BTreeSet;
 pub(super) fn check(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
     told(requires, plan, target)?;
     let mut missing = target.lacks(&plan.settings, &wanted(requires, plan))?;
-    if plan.loader.is_some() {
+    if let Some(loader) = &plan.loader {
         // Who prepares the scratch database tries them, and names them in the proof.
         missing.barred.clear();
-    }
-    if plan.make_roles {
-        target::make_roles(&plan.settings, &std::mem::take(&mut missing.roles))?;
+        if loader.is_alone() {
+            loader.make_roles(&std::mem::take(&mut missing.roles))?;
+        }
     }
     if missing.is_empty() {
         return Ok(());

@@ -117,7 +117,7 @@ pub(super) const OPTIONS: &[Known] = &[
     flag("no-tablespaces", Taken, Left),
     flag("no-toast-compression", Taken, Left),
     flag("no-unlogged-table-data", Taken, Kept),
-    flag("on-conflict-do-nothing", Taken, Left),
+    flag("on-conflict-do-nothing", Taken, Kept),
     flag("password", Refused("DB_PASSWORD sets the password"), Never).or('W'),
     with("port", Refused("DB_PORT sets the port"), Never).or('p'),
     flag("quote-all-identifiers", Taken, Kept),

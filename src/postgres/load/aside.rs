@@ -5,7 +5,7 @@
 //! refuses, or what belongs to an extension that is not made.
 
 use super::failure::{is_lacking, is_refusal};
-use crate::script::{Token, Tokens};
+use crate::script::{Token, Tokens, inserted};
 use postgres::error::SqlState;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +90,13 @@ impl Bounds {
         if tokens.accept(&["set", "default_tablespace"]) {
             let value = tokens.nth(1).as_ref().and_then(Token::name).unwrap_or_default();
             return !value.is_empty() && self.note(text, "where files lie is left to the server");
+        }
+        if let Some(table) = inserted::into(text).map(String::from_utf8_lossy) {
+            let is_extensions = self.prepared.tables.contains(&*table);
+            if is_extensions {
+                self.passed_over(&table, inserted::rows(text));
+            }
+            return is_extensions;
         }
         if tokens.accept(&["create", "extension"]) {
             tokens.accept(&["if", "not", "exists"]);
@@ -225,6 +232,14 @@ mod tests {
         ] {
             assert!(!bounds().leaves_out(text.as_bytes()), "{text}");
         }
+    }
+
+    #[test]
+    fn rows_of_an_extension_s_table_are_left_out_as_statements_too() {
+        let mut bounds = bounds();
+        assert!(bounds.leaves_out(b"INSERT INTO public.spatial_ref_sys VALUES (1);"));
+        assert!(!bounds.leaves_out(b"INSERT INTO public.t VALUES (1);"));
+        assert_eq!(bounds.untried.lines("x"), ["rows of public.spatial_ref_sys: x"]);
     }
 
     #[test]

@@ -9,8 +9,17 @@ pub(super) fn next_step(code: &SqlState, text: &[u8]) -> Option<String> {
     if !failure::may_be_refused(code) {
         return None;
     }
-    if let Some(option) = instead(text).filter(|_| *code == SqlState::INSUFFICIENT_PRIVILEGE) {
-        return Some(format!("connect as a role that may (DB_USER), or restore with {option}"));
+    let may_not = *code == SqlState::INSUFFICIENT_PRIVILEGE;
+    match instead(text) {
+        Some(option) if may_not => {
+            return Some(format!("connect as a role that may (DB_USER), or restore with {option}"));
+        }
+        Some(option) => return Some(format!("restore with {option}")),
+        // An owner whom the policies of his own tables bind; who restores may not be bound.
+        None if may_not && Tokens::new(text).accept(&["refresh"]) => {
+            return Some("connect as a role that may (DB_USER), or restore with --no-owner".to_owned());
+        }
+        None => {}
     }
     if Tokens::new(text).accept(&["set", "default_tablespace"]) {
         return Some(
@@ -55,8 +64,6 @@ fn instead(text: &[u8]) -> Option<&'static str> {
         verb if verb.is("grant") || verb.is("revoke") => Some("--no-privileges"),
         verb if verb.is("alter") && tokens.accept(&["default", "privileges"]) => Some("--no-privileges"),
         verb if verb.is("alter") => owner(tokens).map(|_| "--no-owner"),
-        // An owner whom the policies of his own tables bind; who restores may not be bound.
-        verb if verb.is("refresh") => Some("--no-owner"),
         _ => None,
     }
 }
@@ -70,6 +77,10 @@ mod tests {
         for (code, text, command) in [
             ("42501", "ALTER TABLE public.t OWNER TO a;", Some("--no-owner")),
             ("42501", "GRANT SELECT ON public.t TO a;", Some("--no-privileges")),
+            ("42501", "ALTER EVENT TRIGGER e OWNER TO a;", Some("--no-owner")),
+            ("0LP01", "REVOKE ALL ON TABLE public.prod_history FROM a;", Some("--no-privileges")),
+            ("P0001", "ALTER TABLE public.t OWNER TO a;", Some("--no-owner")),
+            ("42501", "REFRESH MATERIALIZED VIEW public.v;", Some("--no-owner")),
             ("42501", "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f();", Some("--skip-failed")),
             ("42704", "SET default_tablespace = fast;", Some("--database @globals")),
             ("42883", "CREATE TRIGGER t;", Some("--search-path public")),

@@ -4,6 +4,7 @@
 //! record, also where it has pgbk's own account. Its superuser has a password that only pgbk knows, and nothing of a dump runs as that.
 
 use super::loader::password;
+use super::preload;
 use crate::error::{Fault, Result};
 use crate::interrupt;
 use crate::manifest::ServerNote;
@@ -14,6 +15,7 @@ use crate::postgres::tools::{self, Tool};
 use crate::process::{Account, Environment, Fence, Service};
 use crate::secret::Secret;
 use rustix::process::Signal;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
@@ -76,10 +78,20 @@ const SETTINGS: &[&str] = &[
 
 pub(super) struct Cluster {
     settings: Settings,
-    /// None once it is being stopped.
+    program: Program,
+    /// None while it does not run.
     server: Option<Service>,
     _lock: File,
     _folder: TempDir,
+}
+
+/// How the server is started.
+struct Program {
+    path: PathBuf,
+    arguments: Vec<String>,
+    environment: Environment,
+    account: Option<Account>,
+    fence: Fence,
 }
 
 impl Cluster {
@@ -117,11 +129,50 @@ impl Cluster {
         fs::remove_file(&secret)?;
         let mut arguments = vec!["-D".to_owned(), data, "-k".to_owned(), folder.path().display().to_string()];
         arguments.extend(SETTINGS.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
-        let server = Service::spawn(&postgres.path, &arguments, &environment, account, &fence)?;
-        let mut cluster = Cluster { settings, server: Some(server), _lock: lock, _folder: folder };
-        cluster.await_start()?;
+        let program = Program { path: postgres.path, arguments, environment, account, fence };
+        let mut cluster = Cluster { settings, program, server: None, _lock: lock, _folder: folder };
+        cluster.serve(&[])?;
         monitor.note(&format!("started PostgreSQL {} for the proof", postgres.version));
         Ok(cluster)
+    }
+
+    /// Starts the server anew where extensions want their libraries loaded with it; `database` is the one that they will be made in. A server
+    /// that does not start so goes on without them.
+    pub(super) fn preload(
+        &mut self,
+        extensions: &BTreeSet<String>,
+        database: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let libraries = preload::demanded(&self.settings, extensions)?;
+        if libraries.is_empty() {
+            return Ok(());
+        }
+        let names = libraries.join(", ");
+        self.stop(Signal::INT);
+        let Err(refused) = self.serve(&preload::settings(&libraries, database)) else {
+            monitor.note(&format!("it has loaded {names}"));
+            return Ok(());
+        };
+        interrupt::check()?;
+        monitor.warn(&format!("the scratch server does not start with {names}, and goes on without: {refused:#}"));
+        self.stop(Signal::QUIT);
+        self.serve(&[])
+    }
+
+    /// Starts the server with these settings too, and waits until it answers.
+    fn serve(&mut self, settings: &[String]) -> Result<()> {
+        let Program { path, arguments, environment, account, fence } = &self.program;
+        let more = settings.iter().flat_map(|setting| ["-c".to_owned(), setting.clone()]);
+        let arguments: Vec<String> = arguments.iter().cloned().chain(more).collect();
+        self.server = Some(Service::spawn(path, &arguments, environment, *account, fence)?);
+        self.await_start()
+    }
+
+    fn stop(&mut self, signal: Signal) {
+        if let Some(server) = self.server.take() {
+            server.stop(signal, STOP);
+        }
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -147,10 +198,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Some(server) = self.server.take() {
-            // At once, and without leaving anything in memory.
-            server.stop(Signal::QUIT, STOP);
-        }
+        // At once, and without leaving anything in memory.
+        self.stop(Signal::QUIT);
     }
 }
 

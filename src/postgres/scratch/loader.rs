@@ -15,10 +15,13 @@ use crate::script::Extension;
 use crate::secret::Secret;
 use ::postgres::Client;
 use postgres::error::SqlState;
+use std::collections::BTreeSet;
 
 const APPLICATION: &str = "pgbk verify";
 /// What the second role is called beside the first, which has the database's name.
 pub(super) const READER: &str = "_reader";
+/// What the role is called that all owners are members of, on a server that goes with the proof.
+const OWNERS: &str = "_owners";
 const ATTRIBUTES: &str = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
 
 /// Gives a dump its way into a scratch database.
@@ -27,11 +30,13 @@ pub struct Loader {
     /// Those of the role that has made the database, and that lead to it.
     maker: Settings,
     settings: Settings,
+    /// Nobody else uses the server.
+    is_alone: bool,
 }
 
 impl Loader {
     /// Makes the role. The database is its own to fill, and nobody else's to connect to.
-    pub(super) fn make(client: &mut Client, maker: &Settings) -> Result<Loader> {
+    pub(super) fn make(client: &mut Client, maker: &Settings, is_alone: bool) -> Result<Loader> {
         let name = maker.database();
         let (role, database) = (identifier(name), identifier(name));
         let password = password()?;
@@ -42,13 +47,33 @@ impl Loader {
         }
         run(client, &format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC"))?;
         run(client, &format!("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {database} TO {role}"))?;
-        Ok(Loader { maker: maker.clone(), settings: maker.as_role(name, password) })
+        if is_alone {
+            let owners = owners(name);
+            run(client, &format!("CREATE ROLE {owners}; GRANT CREATE ON DATABASE {database} TO {owners}"))?;
+        }
+        Ok(Loader { maker: maker.clone(), settings: maker.as_role(name, password), is_alone })
+    }
+
+    /// Whether it may make what it loads other roles' own, and give them privileges. Only on a server that nobody else uses are there none
+    /// who have a right to anything.
+    pub fn is_alone(&self) -> bool {
+        self.is_alone
+    }
+
+    /// Makes roles that a dump names. They can do nothing but own things, log in nowhere, and the role is each of them.
+    pub fn make_roles(&self, names: &BTreeSet<String>) -> Result<()> {
+        let (loader, owners) = (identifier(self.settings.user()), owners(self.settings.user()));
+        let made = names
+            .iter()
+            .map(|name| identifier(name))
+            .map(|name| format!("CREATE ROLE {name}; GRANT {owners} TO {name}; GRANT {name} TO {loader}"));
+        self.maintain(made.collect())
     }
 
     /// Makes, before anything of a dump is there, the extensions that only a superuser makes, in schemas that are the role's.
     pub fn prepare(&self, extensions: &[Extension]) -> Result<Prepared> {
-        let (maker, extensions) = (self.maker.clone(), extensions.to_vec());
-        apart::ask(move || prepare(&maker, &extensions))?
+        let (maker, extensions, is_alone) = (self.maker.clone(), extensions.to_vec(), self.is_alone);
+        apart::ask(move || prepare(&maker, &extensions, is_alone))?
     }
 
     /// Connects as the role, and lets nobody follow.
@@ -71,11 +96,19 @@ impl Loader {
         let (loader, password) = (self.settings.user(), password()?);
         let reader = format!("{loader}{READER}");
         let (name, owner) = (identifier(&reader), identifier(loader));
-        self.maintain(vec![
+        let mut statements = vec![
             created(&reader, &password)?,
             format!("GRANT {owner} TO {name}"),
             format!("GRANT CONNECT ON DATABASE {owner} TO {name}"),
-        ])?;
+        ];
+        if self.is_alone {
+            // Owners may have been denied what is theirs, and tables of extensions have policies. Servers before 14 do not have the role.
+            statements.push(format!("ALTER ROLE {name} BYPASSRLS"));
+            statements.push(format!(
+                "DO $pgbk$ BEGIN GRANT pg_read_all_data TO {name}; EXCEPTION WHEN undefined_object THEN NULL; END $pgbk$"
+            ));
+        }
+        self.maintain(statements)?;
         Ok(self.maker.as_role(&reader, password))
     }
 
@@ -112,6 +145,10 @@ fn created(name: &str, password: &Secret) -> Result<String> {
     Ok(format!("CREATE ROLE {} {ATTRIBUTES} PASSWORD {}", identifier(name), literal(&verifier)))
 }
 
+fn owners(loader: &str) -> String {
+    identifier(&format!("{loader}{OWNERS}"))
+}
+
 pub(super) fn password() -> Result<Secret> {
     let mut random = [0; 24];
     openssl::rand::rand_bytes(&mut random)?;
@@ -132,10 +169,13 @@ fn not_let_in(role: &str, error: anyhow::Error) -> anyhow::Error {
     error.context(Fault::failed(message).hint(hint))
 }
 
-fn prepare(maker: &Settings, extensions: &[Extension]) -> Result<Prepared> {
+fn prepare(maker: &Settings, extensions: &[Extension], is_alone: bool) -> Result<Prepared> {
     let mut client = maker.connect(APPLICATION)?;
     let role = identifier(maker.database());
     run(&mut client, &format!("GRANT USAGE, CREATE ON SCHEMA public TO {role}"))?;
+    if is_alone {
+        open_to_owners(&mut client, &role, &owners(maker.database()))?;
+    }
     let mut prepared = Prepared::default();
     for Extension { name, schema } in extensions {
         let own = match schema {
@@ -157,6 +197,14 @@ fn prepare(maker: &Settings, extensions: &[Extension]) -> Result<Prepared> {
     }
     show_settings_of_extensions(&mut client, &role, &mut prepared)?;
     Ok(prepared)
+}
+
+/// Lets the role do with `public` what a dump says of it, and lets every role own something in every schema: a superuser, who restores by hand,
+/// is not asked whether they may.
+fn open_to_owners(client: &mut Client, role: &str, owners: &str) -> Result<()> {
+    run(client, &format!("ALTER SCHEMA public OWNER TO {role}"))?;
+    run(client, &format!("GRANT CREATE ON SCHEMA public TO {owners}"))?;
+    run(client, &format!("ALTER DEFAULT PRIVILEGES FOR ROLE {role} GRANT CREATE ON SCHEMAS TO {owners}"))
 }
 
 /// Lets the role fill what an extension keeps parts of the application's tables in. Where that is refused, the load will say what it lacks.

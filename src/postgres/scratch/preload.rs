@@ -1,0 +1,72 @@
+//! Libraries that a server must have loaded when it starts, or their extension cannot be made there. Which those are nobody lists: they say
+//! so where they are loaded later, as pg_cron and TimescaleDB do, and so they are asked.
+
+use super::column;
+use crate::error::Result;
+use crate::postgres::settings::Settings;
+use crate::postgres::target::{MAINTENANCE, literal};
+use ::postgres::Error;
+use std::collections::BTreeSet;
+
+const APPLICATION: &str = "pgbk verify";
+/// Among the words of a library that wants to be loaded at the start, in whatever sentence.
+const DEMAND: &str = "preload";
+/// Wants to be loaded before all others.
+const FIRST: &str = "citus";
+/// Its extension can be made in one database only, which its setting names.
+const CRON: &str = "pg_cron";
+
+/// Returns those of these extensions whose libraries a server must load when it starts. Only what the administrator has installed is tried:
+/// extensions that the server offers, with a library of that plain name in the server's own folder.
+pub(super) fn demanded(settings: &Settings, extensions: &BTreeSet<String>) -> Result<Vec<String>> {
+    let settings = settings.for_database(MAINTENANCE[0]);
+    let mut client = settings.connect(APPLICATION)?;
+    let mut demanded = Vec::new();
+    for library in column(&mut client, &installed(extensions))? {
+        if let Err(refusal) = client.batch_execute(&format!("LOAD {}", literal(&format!("$libdir/{library}")))) {
+            demanded.extend(demands(&refusal).then_some(library));
+            // Some end the session.
+            client = settings.connect(APPLICATION)?;
+        }
+    }
+    demanded.sort_by_key(|library| library != FIRST);
+    Ok(demanded)
+}
+
+/// Returns the query for those that have a library.
+fn installed(extensions: &BTreeSet<String>) -> String {
+    let names: Vec<String> = extensions.iter().map(|name| literal(name)).collect();
+    format!(
+        "SELECT a.name FROM pg_catalog.pg_available_extensions a, pg_catalog.pg_config() c
+         WHERE c.name = 'PKGLIBDIR' AND a.name = ANY (ARRAY[{}]::pg_catalog.text[]) AND a.name ~ '^[A-Za-z0-9_-]+$'
+           AND (pg_catalog.pg_stat_file(c.setting || '/' || a.name || '.so', true)).size IS NOT NULL ORDER BY 1",
+        names.join(", ")
+    )
+}
+
+/// Returns whether a library does not want to be loaded so late. One that ends the session may have had no time to say why.
+fn demands(refusal: &Error) -> bool {
+    refusal.as_db_error().is_none_or(|answer| {
+        [Some(answer.message()), answer.detail(), answer.hint()].into_iter().flatten().any(|text| text.contains(DEMAND))
+    })
+}
+
+/// Returns the settings of a server that loads these libraries, on which an extension may be made in this database. None of their workers
+/// runs: a proof restores, and does nothing that jobs of the source tell.
+pub(super) fn settings(libraries: &[String], database: &str) -> Vec<String> {
+    let cron = libraries.iter().any(|library| library == CRON).then(|| format!("cron.database_name={database}"));
+    let always = [format!("shared_preload_libraries={}", libraries.join(",")), "max_worker_processes=0".to_owned()];
+    always.into_iter().chain(cron).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pg_cron_is_told_of_a_database_and_no_library_has_workers() {
+        let of = |names: &[&str]| settings(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), "copy");
+        assert_eq!(of(&["citus", "pgaudit"]), ["shared_preload_libraries=citus,pgaudit", "max_worker_processes=0"]);
+        assert_eq!(of(&["pg_cron"])[2], "cron.database_name=copy");
+    }
+}
