@@ -80,7 +80,7 @@ fn owners_and_privileges_are_proven_on_a_server_of_its_own_and_the_word_says_whi
     proof::counted("proofs", "proofs with and without owners and privileges, which say so", proven, 0);
     // Where a restore by hand gives it all back, the proof was right.
     world.run.args(["restore", "latest", "--yes", "--to", "owned_copy"]).expect(0);
-    let owners = "SELECT string_agg(c.oid::regclass || ' ' || relowner::regrole || ' ' || coalesce(relacl::text, ''), ', ' ORDER BY 1) FROM pg_class c
+    let owners = "SELECT string_agg(c.oid::regclass || ' ' || relowner::regrole || ' ' || coalesce(relacl::text, ''), ', ' ORDER BY c.oid::regclass::text) FROM pg_class c
         JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname IN ('s', 'public', 'mine')";
     assert_eq!(world.server.psql("owned_copy", owners), world.server.psql("owned", owners));
 }
