@@ -6,9 +6,12 @@ use crate::error::Result;
 use crate::interrupt;
 use crate::manifest::{BackupId, Sealed};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::Builder;
 
 /// Documents read at the same time: a host far away answers many as fast as one.
 const READERS: usize = 64;
+/// What a reader's calls take: as little as it needs, for there are many.
+const STACK: usize = 512 << 10;
 /// What documents, and what is parsed of them, may take together.
 const MEMORY: u64 = 64 << 20;
 
@@ -40,12 +43,14 @@ impl Vault {
             }
             looked
         };
-        let readers = std::thread::scope(|scope| {
-            let readers: Vec<_> = (0..READERS.min(ids.len())).map(|_| scope.spawn(work)).collect();
-            readers.into_iter().map(|reader| reader.join()).collect::<Vec<_>>()
+        let (own, others) = std::thread::scope(|scope| {
+            // Where the machine gives no more threads, fewer of them read; this one always does.
+            let begin = |_| Builder::new().stack_size(STACK).spawn_scoped(scope, work).ok();
+            let others: Vec<_> = (1..READERS.min(ids.len())).map_while(begin).collect();
+            (work(), others.into_iter().map(|reader| reader.join()).collect::<Vec<_>>())
         });
-        let mut all = Vec::with_capacity(ids.len());
-        for looked in readers {
+        let mut all = own;
+        for looked in others {
             all.extend(looked.map_err(|_| anyhow::anyhow!("a reader panicked"))?);
         }
         all.sort_by_key(|(at, _)| *at);
