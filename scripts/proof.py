@@ -37,6 +37,8 @@ AREAS = [
     ("sessions", "trips between sessions set otherwise", "", 48, "cargo test --test all session::"),
     ("definitions", "definitions of every kind, changed while a dump was taken: it comes back whole, after a second try where it must", "", 110, "cargo test --test all session::"),
     ("settings", "every setting of PostgreSQL 12 to 18 that a role or a database can have, at values that nobody expects", "", 800, "cargo test --test all settings::"),
+    ("real", "real databases: what Debian's packages of extensions make, each by name: the same, or the reason", "", 40, "cargo test --test all real::"),
+    ("tenants", "restores as a role without SUPERUSER, of the same: the same, or first made by an administrator as the hint says", "", 40, "cargo test --test all real::"),
     ("rights", "restores that a role may not make", "", 5, "cargo test --test all rights::"),
     ("rights", "extensions of a provider's that a restore", "", 20, "cargo test --test all rights::"),
     ("rights", "statements and rows that a server refuses", "", 9, "cargo test --test all rights::"),

@@ -35,6 +35,7 @@ mod prompt;
 mod properties;
 mod proven;
 mod prune;
+mod real;
 mod rights;
 mod round_trip;
 mod schedule;

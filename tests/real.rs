@@ -1,0 +1,110 @@
+//! Databases of what others have made: every extension that the server's packages offer, with a column of each of its types.
+
+use crate::support::cluster::{PASSWORD, cluster};
+use crate::support::database::{assert_same, comparable, create, exists, sql, stdout_of, tool};
+use crate::support::pgbk::{Pgbk, connected};
+use crate::support::proof;
+
+/// A table with a column of each type that the extension brings, and none of the kinds that no column can have.
+const TABLE: &str = "
+SELECT pg_catalog.format('CREATE TABLE public.of_its_types (id int%s)', pg_catalog.string_agg(pg_catalog.format(', c%s %s', t.oid, t.oid::pg_catalog.regtype), '' ORDER BY t.typname))
+FROM pg_catalog.pg_type t JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND d.deptype = 'e'
+WHERE t.typtype IN ('b', 'd', 'e', 'r') AND t.typelem = 0 AND t.typisdefined AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = ";
+
+/// What both dumps say but for what the role may not have: owners, privileges and comments of extensions.
+fn dump(database: &str) -> Vec<u8> {
+    let options = ["--no-owner", "--no-privileges", "--no-comments"];
+    comparable(&stdout_of(tool("pg_dump", database).args(options)))
+}
+
+struct World {
+    run: Pgbk,
+    database: String,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// A backup of a database with this extension; the server's reason where it makes none.
+    fn with(extension: &str) -> Result<World, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("real_{extension}");
+        create(&database, "");
+        let made = cluster().try_psql(&database, &format!("CREATE EXTENSION \"{extension}\" CASCADE"));
+        if !made.status.success() {
+            let reason = String::from_utf8_lossy(&made.stderr).lines().next().unwrap_or_default().to_owned();
+            return Err(reason.replace("ERROR:  ", ""));
+        }
+        let table = sql(&database, format!("{TABLE}'{extension}')"));
+        let table = if table.is_empty() { "CREATE TABLE public.of_its_types (id int)".to_owned() } else { table };
+        sql(&database, format!("{table}; INSERT INTO public.of_its_types (id) VALUES (1)"));
+        let run = connected().directory(folder.path()).key().set("DB_NAME", format!("\"{database}\""));
+        let run = run.set("STATE_DIR", folder.path().join("state").display());
+        run.args(["backup"]).expect(0);
+        Ok(World { run, database, _folder: folder })
+    }
+
+    fn restore(&self, to: &str, more: &[&str]) -> Pgbk {
+        self.run.args(["restore", "latest", "--yes", "--to", to].iter().chain(more).copied())
+    }
+
+    fn drop(&self, name: &str) {
+        if exists(name) {
+            sql("postgres", format!("DROP DATABASE \"{name}\""));
+        }
+    }
+}
+
+fn offered() -> Vec<String> {
+    let all = sql("postgres", "SELECT name FROM pg_available_extensions WHERE name <> 'plpgsql' ORDER BY name");
+    let all: Vec<String> = all.lines().map(str::to_owned).collect();
+    let step = all.len() / proof::size(6, all.len()).min(all.len());
+    all.into_iter().step_by(step.max(1)).collect()
+}
+
+#[test]
+fn every_extension_that_the_packages_make_comes_back_or_is_named_with_the_reason() {
+    sql("postgres", format!("CREATE ROLE real_tenant LOGIN CREATEDB PASSWORD '{PASSWORD}'"));
+    for extension in offered() {
+        let world = match World::with(&extension) {
+            Ok(world) => world,
+            Err(reason) => {
+                proof::counted("real", &format!("{extension}: {reason}"), 0, 1);
+                continue;
+            }
+        };
+        let copy = format!("{}_copy", world.database);
+        world.restore(&copy, &[]).expect(0);
+        assert_same(&dump(&copy), &dump(&world.database));
+        let proven = world.run.args(["verify", "--level", "restore"]).expect(0).text();
+        assert!(proven.contains("1 of 1 tables are the same") || proven.contains("tables are the same"), "{proven}");
+        proof::counted("real", &format!("{extension}: the same"), 1, 0);
+        as_tenant(&world, &extension);
+        [&copy, &world.database].into_iter().for_each(|name| world.drop(name));
+    }
+}
+
+/// A role without SUPERUSER restores it too, or is told before anything starts who must do what.
+fn as_tenant(world: &World, extension: &str) {
+    let copy = format!("{}_tenant", world.database);
+    let restored = world.restore(&copy, &["--no-owner", "--no-privileges"]).set("DB_USER", "real_tenant").end();
+    match restored.code {
+        Some(0) => {
+            assert_same(&dump(&copy), &dump(&world.database));
+            proof::counted("tenants", &format!("{extension}: the same"), 1, 0);
+        }
+        code => {
+            assert_eq!((code, exists(&copy)), (Some(1), false), "{restored:#?}");
+            let restored =
+                restored.says("may not make the extensions").says("let an administrator run CREATE DATABASE");
+            // As the hint says.
+            create(&copy, "OWNER real_tenant");
+            restored.says(&format!("CREATE EXTENSION \"{extension}\";"));
+            sql(&copy, format!("CREATE EXTENSION \"{extension}\" CASCADE"));
+            let again = world.restore(&copy, &["--no-owner", "--no-privileges"]).set("DB_USER", "real_tenant").end();
+            assert_eq!(again.code, Some(0), "{again:#?}");
+            assert_same(&dump(&copy), &dump(&world.database));
+            proof::counted("tenants", &format!("{extension}: the same, once an administrator has made it"), 1, 0);
+        }
+    }
+    world.drop(&copy);
+}
