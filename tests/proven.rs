@@ -238,6 +238,26 @@ fn an_uploaded_dump_is_proven_as_far_as_it_states_its_rows() {
 }
 
 #[test]
+fn a_backup_of_a_standby_has_no_rows_of_unlogged_tables_says_so_and_is_proven() {
+    let (server, place) = (Cluster::start_set(&[]), Place::new());
+    server.psql("postgres", "CREATE DATABASE followed");
+    server.psql("followed", "CREATE TABLE t AS SELECT 1 AS i; CREATE UNLOGGED TABLE u AS SELECT 2 AS i");
+    let standby = server.standby();
+    let run = of(&place, "followed").key().set("STATE_DIR", place.folder.path().join("s").display());
+    run.server(&standby)
+        .args(["backup"])
+        .expect(0)
+        .says("a standby has no rows of unlogged tables, which are left out: public.u");
+    // No standby takes a scratch.
+    let run = run.set("STATE_DIR", place.folder.path().join("s").display());
+    for proof in [run.server(&server), run.server(&standby).set("VERIFY_SCRATCH", "cluster")] {
+        let (_, finding) = prove(&proof, 0);
+        assert_eq!((wrong(&finding), tables(&finding).len()), (Vec::new(), 1), "{finding:#}");
+    }
+    proof::counted("proofs", "proofs of a standby's backup without the rows of its unlogged tables", 2, 0);
+}
+
+#[test]
 fn rows_that_are_statements_are_compared_as_rows_are() {
     let place = Place::new();
     small("proven_inserts", &["a", "b"]);

@@ -11,7 +11,7 @@ pub use files::{look, place};
 pub use globals::{apply_globals, read_globals};
 pub use properties::{Outlook, outlook, own};
 
-use crate::error::{self, Fault, Result};
+use crate::error::{self, Fault, Kind, Result, kind};
 use crate::manifest::{Format, Manifest, ServerNote};
 use crate::monitor::Monitor;
 use crate::postgres::load::{self, Leave, Loaded, Untried};
@@ -246,7 +246,17 @@ fn execute(
     }
     let settings = plan.settings.for_database(&plan.database);
     let client = settings.connect(APPLICATION)?;
-    load::run(client, &settings, script, options, monitor)
+    load::run(client, &settings, script, options, monitor).map_err(|error| between_majors(manifest, target, error))
+}
+
+/// Says so where a statement is refused by a server of another major version than its own.
+fn between_majors(manifest: &Manifest, target: &Target, error: anyhow::Error) -> anyhow::Error {
+    let theirs = major(manifest).filter(|theirs| *theirs != target.server_major);
+    let refused = kind(&error) == Kind::Refused || error.to_string().contains("(SQLSTATE 0A");
+    let Some(theirs) = theirs.filter(|_| refused) else { return error };
+    let versions = format!("the backup is from PostgreSQL {theirs}, this server is {}", target.server_major);
+    let hints = error::hints(&error).into_iter().map(str::to_owned).chain([versions]);
+    Fault::new(kind(&error), format!("{error:#}")).hint(hints.collect::<Vec<_>>().join("; ")).into()
 }
 
 /// Returns the major version of the server that was backed up; None of an upload.

@@ -42,7 +42,9 @@ impl Inserted {
         if let Some((open, state)) = &mut self.open {
             open.rows += rows(statement);
             open.bytes += statement.len() as u64;
-            hash(statement, &mut |bytes| drop(state.update(bytes)));
+            hash(statement, &mut |bytes| {
+                state.update(bytes);
+            });
         }
     }
 

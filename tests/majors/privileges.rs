@@ -33,6 +33,20 @@ fn a_privilege_that_a_server_does_not_know_costs_neither_the_others_nor_the_rest
 }
 
 #[test]
+fn a_statement_that_an_older_server_does_not_know_is_told_with_both_versions() {
+    let (from, to) = (newest(), oldest());
+    let (folder, pgbk) = keeping(from);
+    from.cluster.psql("postgres", "CREATE DATABASE atomic");
+    from.cluster.psql("atomic", "CREATE TABLE t (i int, g int GENERATED ALWAYS AS (i + 1) VIRTUAL)");
+    let id = pgbk.backup("atomic", &[]);
+    let run = to.pgbk().directory(folder.path()).key();
+    let refused = run.args(["restore", &id, "--yes", "--any-locale", "--to", "atomic_copy"]).expect(1);
+    refused
+        .says(&format!("the backup is from PostgreSQL {}, this server is {}", from.major, to.major))
+        .says("--skip-failed");
+}
+
+#[test]
 fn privileges_on_a_function_that_an_extension_of_another_version_has_not_are_left_out_and_said() {
     let (folder, pgbk) = keeping(oldest());
     let (from, to) = (oldest(), newest());

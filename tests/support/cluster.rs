@@ -143,6 +143,44 @@ impl Cluster {
             .output()
             .unwrap();
         succeeded("initdb", &initdb);
+        Cluster::serve(program, (bin, clients), place, more)
+    }
+
+    /// A hot standby of this server, which follows it.
+    pub fn standby(&self) -> Cluster {
+        let place = Place::within(&parent(), "standby");
+        fs::create_dir(place.path.join("socket")).unwrap();
+        give_away(&place.path);
+        let mut copy = as_postgres(self.bin.join("pg_basebackup"));
+        copy.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &self.port.to_string(),
+            "-U",
+            USER,
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "-D",
+        ]);
+        succeeded(
+            "pg_basebackup",
+            &copy
+                .arg(place.path.join("data"))
+                .envs([("PGPASSWORD", PASSWORD), ("HOME", "/nonexistent")])
+                .output()
+                .unwrap(),
+        );
+        Cluster::serve(&[], (self.bin.clone(), self.clients.clone()), place, Vec::new())
+    }
+
+    /// Starts the server whose data are in this place.
+    fn serve(program: &[&str], (bin, clients): (PathBuf, PathBuf), place: Place, more: Vec<String>) -> Cluster {
+        let directory = place.path.clone();
+        let data = directory.join("data");
         let port = free_ports(1);
         let settings = [
             format!("port={port}"),

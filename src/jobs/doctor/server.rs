@@ -19,7 +19,7 @@ pub fn look_at_server(settings: &Settings, bin_dir: Option<&Path>) -> Vec<Findin
     };
     let mut findings =
         vec![Finding::ok(&what, format!("PostgreSQL {} at {}", control.server().version, settings.describe()))];
-    findings.push(client(control.server().major, bin_dir));
+    findings.push(client(control.server().major, &control.server().version, bin_dir));
     findings.push(rights(&mut control));
     findings.extend(omitted(&mut control));
     findings.push(match control.lock(Lock::Database) {
@@ -39,12 +39,28 @@ pub fn look_at_server(settings: &Settings, bin_dir: Option<&Path>) -> Vec<Findin
     findings
 }
 
-fn client(server_major: u32, bin_dir: Option<&Path>) -> Finding {
+fn client(server_major: u32, server: &str, bin_dir: Option<&Path>) -> Finding {
     match tools::find("pg_dump", server_major, bin_dir) {
+        Ok(tool) if is_older(&tool.version, server) => Finding::note(
+            "pg_dump",
+            format!("{} in {} is an earlier release than the server's {server}", tool.version, tool.path.display()),
+            "install the client of the server's release: an earlier one may write what only the server's own leaves out",
+        ),
         Ok(tool) => Finding::ok("pg_dump", format!("{} in {}", tool.version, tool.path.display())),
         Err(error) => {
             Finding::error("pg_dump", &error, "install a PostgreSQL client as new as the server, or set PG_BIN_DIR")
         }
+    }
+}
+
+/// Returns whether a program is of an earlier release than the server, where both are of one major version. Of two, numbers tell nothing.
+fn is_older(program: &str, server: &str) -> bool {
+    let numbers = |version: &str| {
+        version.split_once('.').and_then(|(major, minor)| Some((major.to_owned(), minor.parse::<u32>().ok()?)))
+    };
+    match (numbers(program), numbers(server)) {
+        (Some((ours, program)), Some((theirs, server))) => ours == theirs && program < server,
+        _ => false,
     }
 }
 
@@ -77,5 +93,24 @@ fn omitted(control: &mut Control) -> Vec<Finding> {
             })
             .collect(),
         Err(error) => vec![Finding::error("left out", &error, "the role must be able to read the catalog")],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_compared_with_those_of_its_own_major_version_alone() {
+        for (program, server, older) in [
+            ("15.18", "15.20", true),
+            ("15.9", "15.10", true),
+            ("15.20", "15.20", false),
+            ("15.21", "15.20", false),
+            ("17.10", "15.20", false),
+            ("18beta1", "18.1", false),
+        ] {
+            assert_eq!(is_older(program, server), older, "{program} {server}");
+        }
     }
 }
