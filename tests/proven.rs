@@ -239,7 +239,7 @@ fn an_uploaded_dump_is_proven_as_far_as_it_states_its_rows() {
 
 #[test]
 fn a_backup_of_a_standby_has_no_rows_of_unlogged_tables_says_so_and_is_proven() {
-    let (server, place) = (Cluster::start_set(&[]), Place::new());
+    let (server, place) = (Cluster::start_from(&cluster().bin, &cluster().bin), Place::new());
     server.psql("postgres", "CREATE DATABASE followed");
     server.psql("followed", "CREATE TABLE t AS SELECT 1 AS i; CREATE UNLOGGED TABLE u AS SELECT 2 AS i");
     let standby = server.standby();
