@@ -12,6 +12,7 @@ pub mod control;
 mod definitions;
 pub mod dump;
 pub mod globals;
+pub mod holders;
 mod hurried;
 pub mod identity;
 mod keepalive;

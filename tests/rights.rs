@@ -3,9 +3,9 @@
 mod provided;
 mod refused;
 
-use crate::support::cluster::{PASSWORD, cluster};
+use crate::support::cluster::{Cluster, PASSWORD, USER, cluster};
 use crate::support::database::{exists, small};
-use crate::support::pgbk::{Pgbk, connected};
+use crate::support::pgbk::{Pgbk, connected, pgbk};
 use crate::support::proof;
 
 fn role(name: &str, more: &str) {
@@ -91,4 +91,23 @@ fn what_a_role_may_not_do_in_a_restore_is_said_before_it_asks() {
     // A superuser may all of it.
     restore("postgres", &new).expect(0);
     proof::counted("rights", "restores that the role may not make, refused before they ask", 0, refusals);
+}
+
+#[test]
+fn who_holds_what_a_restore_would_empty_is_named() {
+    let (server, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
+    server.psql("postgres", "CREATE DATABASE held");
+    server.psql("held", "CREATE TABLE t AS SELECT 1 AS i");
+    let run = pgbk([]).server(&server).directory(folder.path()).set("DB_NAME", "held");
+    run.args(["backup"]).expect(0);
+    let mut config = postgres::Config::new();
+    config.host("127.0.0.1").port(server.port).dbname("held").user(USER).password(PASSWORD);
+    let mut holder = config.application_name("shop's").connect(postgres::NoTls).unwrap();
+    let mut transaction = holder.transaction().unwrap();
+    transaction.batch_execute("SELECT * FROM t").unwrap();
+    let restore = run.args(["restore", "latest", "--yes", "--clean", "--over-source"]);
+    let refused = restore.expect(1).says("held by pid ").says("pg_terminate_backend");
+    refused.says("of role postgres, application 'shop''s', idle in transaction since ");
+    transaction.rollback().unwrap();
+    restore.expect(0);
 }

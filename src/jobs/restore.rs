@@ -14,6 +14,7 @@ pub use properties::{Outlook, outlook, own};
 use crate::error::{self, Fault, Kind, Result, kind};
 use crate::manifest::{Format, Manifest, ServerNote};
 use crate::monitor::Monitor;
+use crate::postgres::holders::holders;
 use crate::postgres::load::{self, Leave, Loaded, Untried};
 use crate::postgres::properties::Own;
 use crate::postgres::scratch::Loader;
@@ -246,7 +247,19 @@ fn execute(
     }
     let settings = plan.settings.for_database(&plan.database);
     let client = settings.connect(APPLICATION)?;
-    load::run(client, &settings, script, options, monitor).map_err(|error| between_majors(manifest, target, error))
+    let loaded = load::run(client, &settings, script, options, monitor);
+    loaded.map_err(|error| between_majors(manifest, target, held(&settings, error)))
+}
+
+/// Says who holds what the restore has waited for in vain.
+fn held(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+    let waited = error.to_string().contains("(SQLSTATE 55P03)");
+    let by = if waited { holders(settings).unwrap_or_default() } else { Vec::new() };
+    if by.is_empty() {
+        return error;
+    }
+    let hint = "let these sessions end, or end them: SELECT pg_terminate_backend(pid)";
+    Fault::new(kind(&error), format!("{error:#}; held by {}", by.join("; "))).hint(hint).into()
 }
 
 /// Says so where a statement is refused by a server of another major version than its own.
