@@ -146,7 +146,9 @@ impl Console {
         if let Some(Subject { database, run, backup }) = self.subject() {
             line["database"] = json!(database);
             line["run"] = json!(run);
-            backup.map(|id| line["backup_id"] = json!(id)).unwrap_or_default();
+            if let Some(id) = backup {
+                line["backup_id"] = json!(id);
+            }
         }
         shown::json(&line.to_string())
     }

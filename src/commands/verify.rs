@@ -23,8 +23,9 @@ use std::ffi::OsString;
 
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let vault = config::vault(&args.store, &args.keys, &args.state)?;
+    let limit = named(limit(args))?;
     let findings = if args.all {
-        let ids = vault.ids(named(limit(args))?.as_deref())?;
+        let ids = vault.ids(limit.as_deref())?;
         if ids.is_empty() {
             return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
         }
@@ -47,7 +48,6 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let other_key = kinds.iter().filter(|kind| **kind == Kind::OtherKey).count();
     let unread = kinds.len() - damaged - other_key;
     let level = findings.first().map_or(args.level, |finding| finding.level);
-    let limit = named(limit(args))?;
     let all = args.all.then(|| limit.as_deref().unwrap_or("*"));
     let document = json!({
         "level": level, "all": all, "checked": findings.len(), "damaged": damaged, "other_key": other_key,

@@ -1,11 +1,9 @@
 //! Who holds what a restore waits for.
 
 use super::apart;
-use super::cell::cell;
 use super::settings::Settings;
-use super::target::{APPLICATION, literal};
+use super::target::{APPLICATION, column, literal};
 use crate::error::Result;
-use ::postgres::SimpleQueryMessage;
 
 /// Returns a line for each of the first sessions that hold locks on tables of this database: number, role, application, what it is at and
 /// since when, as far as the server shows that to the role.
@@ -23,11 +21,6 @@ pub fn holders(settings: &Settings) -> Result<Vec<String>> {
              ORDER BY a.xact_start LIMIT 5",
             literal(APPLICATION)
         );
-        let answer = client.simple_query(&query)?;
-        let lines = answer.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
-            _ => None,
-        });
-        Ok(lines.collect())
+        column(&mut client, &query)
     })?
 }

@@ -200,7 +200,7 @@ pub(super) fn maintenance(settings: &Settings) -> Result<Client> {
     Err(last.unwrap_or_else(|| Fault::failed("no database to connect to").into()))
 }
 
-fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
+pub(super) fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
     let answer = client.simple_query(query)?;
     Ok(answer
         .iter()

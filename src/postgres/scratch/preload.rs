@@ -19,6 +19,9 @@ const CRON: &str = "pg_cron";
 /// Returns those of these extensions whose libraries a server must load when it starts. Only what the administrator has installed is tried:
 /// extensions that the server offers, with a library of that plain name in the server's own folder.
 pub(super) fn demanded(settings: &Settings, extensions: &BTreeSet<String>) -> Result<Vec<String>> {
+    if extensions.is_empty() {
+        return Ok(Vec::new());
+    }
     let settings = settings.for_database(MAINTENANCE[0]);
     let mut client = settings.connect(APPLICATION)?;
     let mut demanded = Vec::new();
