@@ -62,6 +62,7 @@ pub mod shown;
 pub mod status;
 pub mod store;
 pub mod stream;
+pub mod threads;
 pub mod upkeep;
 pub mod vault;
 pub mod web;

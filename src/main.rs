@@ -3,11 +3,12 @@
 use clap::FromArgMatches;
 use pgbk::cli::{self, Cli, LogArgs};
 use pgbk::console::{Console, tell_of_panics};
-use pgbk::{commands, cores, environment, error, interrupt, privileges};
+use pgbk::{commands, cores, environment, error, interrupt, privileges, threads};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     tell_of_panics();
+    threads::share_memory();
     let prepared = cores::forbid()
         .and_then(|()| environment::prepare(&commands::variables(), cli::SECRET_VARIABLES, &commands::place))
         .and_then(|()| privileges::give_up());

@@ -25,6 +25,7 @@ use crate::roster::{self, Post, Roster};
 use crate::run::Proofs;
 use crate::series::Series;
 use crate::status::Source;
+use crate::threads;
 use crate::vault::Server;
 use jiff::{SignedDuration, Timestamp};
 use late::Late;
@@ -83,12 +84,12 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
         wait: &interrupt::wait,
         monitor: console,
     };
-    watch::end_what_hangs();
+    watch::end_what_hangs()?;
     let over = AtomicBool::new(false);
     let end = std::thread::scope(|scope| {
         // However this ends, the watch ends with it: it would be waited for.
         let _guard = Guard(&over);
-        scope.spawn(|| watch::tell(&over, lookout, console));
+        threads::begin_in(scope, "watch", || watch::tell(&over, lookout, console))?;
         let end = scheduler.run(&mut work);
         prepared.alerts.close(console);
         end

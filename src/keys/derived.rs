@@ -5,6 +5,7 @@ use super::ring::Ring;
 use crate::error::{Fault, Result};
 use crate::interrupt;
 use crate::secret::Secret;
+use crate::threads;
 use blake2::Blake2b;
 use blake2::digest::{Digest, consts::U32};
 use openssl::{hash::MessageDigest, pkcs5::pbkdf2_hmac};
@@ -48,7 +49,7 @@ fn once(password: &Secret, salt: &[u8; 8], ring: bool) -> Result<(Zeroizing<[u8;
         interrupt::check()?;
         let (done, ended) = sync_channel(1);
         let (slot, password, salt) = (Arc::clone(&slot), password.clone(), *salt);
-        std::thread::Builder::new().name("derive".into()).spawn(move || {
+        threads::begin("derive", move || {
             let mut new = false;
             // Threads that want the same wait for one of them, and others go on.
             slot.get_or_init(|| {

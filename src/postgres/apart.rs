@@ -3,6 +3,7 @@
 
 use crate::error::{Fault, Result};
 use crate::interrupt;
+use crate::threads;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,8 @@ pub(super) struct Apart<T>(Receiver<T>);
 impl<T: Send + 'static> Apart<T> {
     pub fn begin(work: impl FnOnce() -> T + Send + 'static) -> Apart<T> {
         let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
+        // Without a thread nothing is ever sent, and the sender is gone.
+        let _ = threads::begin("server", move || {
             // Nobody may be waiting by then.
             let _ = sender.send(work());
         });
@@ -29,7 +31,9 @@ impl<T: Send + 'static> Apart<T> {
         match self.0.recv_timeout(time) {
             Ok(done) => Ok(Some(done)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(Fault::failed("the thread that worked on it died").into()),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Fault::failed("the thread that works on it could not be started, or died").into())
+            }
         }
     }
 
@@ -95,6 +99,9 @@ mod tests {
     #[test]
     fn a_thread_that_dies_is_a_failure_and_no_wait() {
         let error = Apart::begin(|| panic!("as planned")).end().unwrap_err();
-        assert_eq!((kind(&error), error.to_string().as_str()), (Kind::Failed, "the thread that worked on it died"));
+        assert_eq!(
+            (kind(&error), error.to_string().as_str()),
+            (Kind::Failed, "the thread that works on it could not be started, or died")
+        );
     }
 }

@@ -47,7 +47,11 @@ impl Child {
         }
         let mut process = command.spawn().map_err(|error| cannot_run(program, &error))?;
         let stderr = process.stderr.take().ok_or_else(|| Fault::failed(format!("{name} has no stderr")))?;
-        Ok(Child { name, process, remarks: Listener::of(stderr), ended: None })
+        let remarks = Listener::of(stderr).inspect_err(|_| {
+            let _ = process.kill();
+            let _ = process.wait();
+        })?;
+        Ok(Child { name, process, remarks, ended: None })
     }
 
     pub(super) fn name(&self) -> &str {

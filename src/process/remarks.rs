@@ -1,6 +1,8 @@
 //! What a child says on stderr: read to the end so that the child never blocks on it, and only the last part kept.
 
+use crate::error::Result;
 use crate::monitor::Monitor;
+use crate::threads;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::process::ChildStderr;
@@ -76,16 +78,16 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Starts the thread that reads `stderr`; it ends with the pipe.
-    pub(super) fn of(stderr: ChildStderr) -> Listener {
+    pub(super) fn of(stderr: ChildStderr) -> Result<Listener> {
         let tail = Arc::new(Mutex::new(Tail::default()));
         let (sender, ended) = mpsc::channel();
         let kept = Arc::clone(&tail);
-        std::thread::spawn(move || {
+        threads::begin("stderr", move || {
             drain(stderr, &kept);
             // Nobody may be waiting any more.
             let _ = sender.send(());
-        });
-        Listener { tail, ended }
+        })?;
+        Ok(Listener { tail, ended })
     }
 
     /// Waits until everything that was said has been heard; call once the child has ended.

@@ -4,6 +4,7 @@ use super::tally::Tagger;
 use crate::error::{Fault, Result, into_io};
 use crate::manifest::Chunks;
 use crate::store::Object;
+use crate::threads;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -32,7 +33,7 @@ impl VerifiedReader {
             // A fetcher hands its chunk over before it fetches the next.
             let (to, lane) = sync_channel(0);
             let checker = Arc::clone(&checker);
-            std::thread::Builder::new().name("fetch".into()).spawn(move || {
+            threads::begin("fetch", move || {
                 for index in (first..count).step_by(fetchers as usize) {
                     let chunk = checker.fetch(index);
                     let failed = chunk.is_err();

@@ -8,6 +8,7 @@ use crate::error::{Fault, Kind, Result, kind};
 use crate::manifest::{BackupId, META};
 use crate::store::s3::{S3, Version};
 use crate::store::{Creation, Listed, Object, Receipt, Store, Taken, Unfinished, Upload, Vouches};
+use crate::threads;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -111,16 +112,9 @@ impl FixedName {
             let known = self.known();
             metas.iter().filter(|meta| !known.heads.contains_key(&meta.version)).collect()
         };
-        for batch in unread.chunks(READERS) {
-            let heads = std::thread::scope(|scope| {
-                let readers: Vec<_> =
-                    batch.iter().map(|meta| scope.spawn(|| read_head(&self.s3, &meta.key, &meta.version))).collect();
-                readers.into_iter().map(|reader| reader.join()).collect::<Vec<_>>()
-            });
-            for (meta, head) in batch.iter().zip(heads) {
-                let head = head.unwrap_or_else(|_| Err(anyhow::anyhow!("a reader panicked")))?;
-                self.known().heads.insert(meta.version.clone(), head);
-            }
+        let heads = threads::each(&unread, READERS, |meta| read_head(&self.s3, &meta.key, &meta.version))?;
+        for (meta, head) in unread.iter().zip(heads) {
+            self.known().heads.insert(meta.version.clone(), head);
         }
         Ok(())
     }

@@ -91,8 +91,6 @@ fn place(shape: &Shape, keyed: bool) -> (TempDir, String) {
 /// With so little memory, it must end by itself, with one of these codes.
 fn ends(what: &str, run: &Pgbk, codes: &[i32]) {
     let limit = format!("--as={LIMIT}");
-    // What is measured is addresses: the C library reserves some for each thread, of which nothing becomes memory.
-    let run = run.set("MALLOC_ARENA_MAX", 1);
     let mut command = run.command_by(&["prlimit", &limit]);
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

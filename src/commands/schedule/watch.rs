@@ -1,9 +1,11 @@
 //! What looks on while a run is at work.
 
 use crate::console::Console;
+use crate::error::Result;
 use crate::interrupt;
 use crate::lookout::Lookout;
 use crate::monitor::Monitor;
+use crate::threads;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -42,14 +44,15 @@ pub fn tell(over: &AtomicBool, lookout: Option<Lookout>, console: &Console) {
 
 /// Ends the process where the ordinary way out hangs: on a server or store that does not answer, or on whatever else. Nothing can hold this
 /// up, for it tells nobody and waits for nothing.
-pub fn end_what_hangs() {
-    std::thread::spawn(|| {
+pub fn end_what_hangs() -> Result<()> {
+    threads::begin("end", || {
         let mut patience = Patience::default();
         while patience.is_over(TELLING).is_none() {
             std::thread::sleep(interrupt::TICK);
         }
         interrupt::insist();
-    });
+    })?;
+    Ok(())
 }
 
 #[derive(Default)]
