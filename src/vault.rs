@@ -15,6 +15,7 @@ mod pin;
 mod publish;
 mod readers;
 mod walk;
+mod whole;
 
 pub use adopt::Adopt;
 pub use catalog::{Catalog, Entry};

@@ -10,6 +10,7 @@ mod damage;
 mod deploy;
 mod documents;
 mod doubletake;
+mod drill;
 mod excess;
 mod failure;
 mod faults;

@@ -39,6 +39,13 @@ pub struct RestoreArgs {
     /// Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed
     #[arg(long, value_name = "KEY", conflicts_with = "which")]
     pub object: Option<String>,
+    /// Restore a whole server: roles and tablespaces where there is a backup of them, then the newest backup of every database, or of
+    /// those that --database names
+    #[arg(long, conflicts_with_all = ["which", "object", "to", "files"])]
+    pub all: bool,
+    /// With --all: what this server had, by its system identifier, where several servers have backups here
+    #[arg(long, value_name = "SERVER", requires = "all", value_parser = NonEmptyStringValueParser::new())]
+    pub from: Option<String>,
     /// Database that "latest" and the list are about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,

@@ -1,5 +1,6 @@
 //! `pgbk restore`
 
+mod all;
 mod files;
 mod globals;
 
@@ -35,6 +36,9 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     if args.files {
         return files::run(args, console);
     }
+    if args.all {
+        return all::run(args, console);
+    }
     let vault = config::vault(&args.store, &args.keys, &args.state)?;
     let server = config::server(&args.server)?;
     let Some(opened) = open(args, &vault, console)? else { return Err(declined()) };
@@ -51,24 +55,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         Some(database) => database.clone(),
         None => elsewhere(args, &opened.manifest, &server, console)?.unwrap_or(opened.manifest.database.clone()),
     };
-    let mut plan = Plan {
-        settings: server.clone(),
-        own: own(&opened, &database, rules(args, &opened))?,
-        any_locale: args.any_locale,
-        database,
-        clean: args.clean,
-        over_source: args.over_source,
-        no_owner: args.no_owner,
-        no_privileges: args.no_privileges,
-        leave: leave(args),
-        jobs: args.jobs,
-        loader: None,
-        bin_dir: args.server.pg_bin_dir.clone(),
-    };
-    if !args.yes {
-        // On a terminal the source is said twice by typing it twice.
-        plan.over_source = true;
-    }
+    let plan = plan(args, &opened, &server, database)?;
     let target = admit(&opened.manifest, &plan)?;
     let outlook = outlook(&opened.manifest, &plan, &target)?;
     let outline = outline(args, &opened.manifest, &server, &target, &outlook, &vault);
@@ -82,14 +69,32 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         return Err(declined());
     }
     let report = restore(opened, &plan, &target, console)?;
-    for skipped in &report.skipped {
-        console.warn(&format!("skipped: {skipped}"));
-    }
-    for left_out in &report.left_out {
-        console.warn(&format!("left out: {left_out}"));
-    }
+    tell(&report, console);
     console.result(&summary(&report), &report)?;
     Ok(u8::from(!report.left_out.is_empty()))
+}
+
+fn plan(args: &RestoreArgs, opened: &Opened, server: &Settings, database: String) -> Result<Plan> {
+    Ok(Plan {
+        settings: server.clone(),
+        own: own(opened, &database, rules(args, opened))?,
+        any_locale: args.any_locale,
+        database,
+        clean: args.clean,
+        // On a terminal the source is said twice by typing it twice.
+        over_source: args.over_source || !args.yes,
+        no_owner: args.no_owner,
+        no_privileges: args.no_privileges,
+        leave: leave(args),
+        jobs: args.jobs,
+        loader: None,
+        bin_dir: args.server.pg_bin_dir.clone(),
+    })
+}
+
+fn tell(report: &Report, console: &Console) {
+    report.skipped.iter().for_each(|skipped| console.warn(&format!("skipped: {skipped}")));
+    report.left_out.iter().for_each(|left_out| console.warn(&format!("left out: {left_out}")));
 }
 
 /// Asks a person who has just chosen a backup where to put it, where its own database is not empty. None: into its own.

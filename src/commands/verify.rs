@@ -3,11 +3,10 @@
 mod report;
 
 use super::backup::Told;
-use super::which::{asker, named, resolve};
+use super::which::{asker, limit, named, resolve};
 use crate::cli::VerifyArgs;
 use crate::config;
 use crate::console::Console;
-use crate::environment;
 use crate::error::{Fault, Kind, Result};
 use crate::jobs::verify::{Finding, among_others, verify, verify_all, verify_old};
 use crate::level::Level;
@@ -19,11 +18,10 @@ use crate::shown::many;
 use crate::vault::Vault;
 use jiff::Timestamp;
 use serde_json::json;
-use std::ffi::OsString;
 
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let vault = config::vault(&args.store, &args.keys, &args.state)?;
-    let limit = named(limit(args))?;
+    let limit = named(limit(args.database.as_deref()))?;
     let findings = if args.all {
         let ids = vault.ids(limit.as_deref())?;
         if ids.is_empty() {
@@ -66,14 +64,6 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     // Damage is the worse news of the two.
     let worst = if damaged > 0 { Some(Kind::Damaged) } else { kinds.first().copied() };
     Ok(worst.map_or(0, Kind::exit_code))
-}
-
-/// Returns the database that --all is limited to: one that the command line names. DB_NAME says whose backups are made.
-fn limit(args: &VerifyArgs) -> Option<&str> {
-    let is_flag = |argument: &OsString| {
-        argument.to_str().is_some_and(|text| text == "--database" || text.starts_with("--database="))
-    };
-    args.database.as_deref().filter(|_| environment::arguments().iter().any(is_flag))
 }
 
 /// A restore is a run: written down, and people are told of a failure.

@@ -3,6 +3,7 @@
 use crate::cli::{ServerArgs, Which};
 use crate::config;
 use crate::databases::Databases;
+use crate::environment;
 use crate::error::{Fault, Result};
 use crate::manifest::{BackupId, Origins};
 use crate::monitor::Monitor;
@@ -10,6 +11,7 @@ use crate::postgres::identity;
 use crate::series::Series;
 use crate::vault::{Asker, Catalog, Server, Vault};
 use jiff::Timestamp;
+use std::ffi::OsString;
 
 /// Returns the server that the settings lead to. One that cannot be asked is no error: backups can be chosen by id.
 pub fn server(args: &ServerArgs, monitor: &dyn Monitor) -> Server {
@@ -61,6 +63,14 @@ pub fn latest(
 pub fn named(database: Option<&str>) -> Result<Option<String>> {
     let databases = Databases::of(database.map(str::to_owned).as_slice())?;
     Ok(databases.and_then(|databases| databases.only().map(str::to_owned)))
+}
+
+/// Returns what --all is limited to: what the command line names. DB_NAME says whose backups are made.
+pub fn limit(database: Option<&str>) -> Option<&str> {
+    let is_flag = |argument: &OsString| {
+        argument.to_str().is_some_and(|text| text == "--database" || text.starts_with("--database="))
+    };
+    database.filter(|_| environment::arguments().iter().any(is_flag))
 }
 
 /// The named database, or the only one that has backups, with what one listing shows of it.

@@ -113,6 +113,17 @@ impl Globals {
         self.statements.iter().filter_map(tablespace).collect()
     }
 
+    /// Leaves out what this role may do and its password: who has just come in by it must come in again.
+    pub fn sparing(&mut self, role: &str) {
+        self.statements
+            .retain(|statement| !matches!(&statement.what, What::Attributes(attributes) if attributes.role() == role));
+    }
+
+    /// Leaves out tablespaces, and who may use them.
+    pub fn without_tablespaces(&mut self) {
+        self.statements.retain(|statement| !statement.about_tablespace());
+    }
+
     fn take(&mut self, event: Event<'_>) -> Result<()> {
         match event {
             Event::Statement { line, text, .. } => {

@@ -63,19 +63,9 @@ impl Vault {
     /// Returns the newest backup that this server made of the database whose catalog this is. Where it has made none, the only other series stands in for
     /// it; of several, the person must say which.
     pub fn latest(&self, catalog: &Catalog, database: &str, asker: &Asker) -> Result<Latest> {
-        let (said, own) = match asker.origins {
-            Origins::Backup => self.walk(catalog, asker.now, |owner| asker.server.owns(owner))?,
-            Origins::Upload | Origins::Any => (self.said(past(catalog, asker.now))?, None),
-        };
+        let (said, own) = self.own(catalog, database, asker)?;
         if let Some(own) = own {
-            let remark = self.passed_over(catalog, asker, &own)?;
-            return Ok(Latest { id: own.0.id, remark });
-        }
-        // What stands in for a series that is only hidden by a clock would be another server's data.
-        if asker.origins == Origins::Backup
-            && !self.ahead(catalog, asker.now, |owner| asker.server.made(owner))?.is_empty()
-        {
-            return Err(self.none_of(database, catalog, asker.now));
+            return Ok(own);
         }
         let stands = Standing { said: &said, asker, database };
         let chosen = match asker.origins {
@@ -84,6 +74,23 @@ impl Vault {
             Origins::Any => stands.any(),
         };
         chosen.ok_or_else(|| self.none_of(database, catalog, asker.now))
+    }
+
+    /// Returns the newest that this server itself made, None where it has made none, and the documents that were read for it.
+    pub(super) fn own(&self, catalog: &Catalog, database: &str, asker: &Asker) -> Result<(Vec<Said>, Option<Latest>)> {
+        if asker.origins != Origins::Backup {
+            return Ok((self.said(past(catalog, asker.now))?, None));
+        }
+        let (said, own) = self.walk(catalog, asker.now, |owner| asker.server.owns(owner))?;
+        if let Some(own) = own {
+            let remark = self.passed_over(catalog, asker, &own)?;
+            return Ok((said, Some(Latest { id: own.0.id, remark })));
+        }
+        // What stands in for a series that is only hidden by a clock would be another server's data.
+        if !self.ahead(catalog, asker.now, |owner| asker.server.made(owner))?.is_empty() {
+            return Err(self.none_of(database, catalog, asker.now));
+        }
+        Ok((said, None))
     }
 
     /// Returns as many backups of the same series that are dated before this one, the newest first. What cannot be read may be one.
@@ -226,7 +233,7 @@ impl Standing<'_> {
             self.database,
             named.join(", ")
         ))
-        .hint("say the id of the one that you mean; \"pgbk list\" shows all of them")
+        .hint("say the id of the one that you mean; \"pgbk list\" shows all of them; \"pgbk restore --all --from SERVER\" takes what one server had")
     }
 }
 

@@ -1,0 +1,58 @@
+//! What one server had: the newest backup of each of its databases, and none that is another's.
+
+use super::newest::{Asker, Latest, Server, server_of};
+use super::{Catalog, Vault};
+use crate::error::{Fault, Result};
+use crate::manifest::{Claims, Lineages};
+
+impl Vault {
+    /// Returns the newest backup of each of these databases that the server which asks has made. One that has made none is new here: it
+    /// gets those of the only other server that has some, and an error where there are several.
+    pub fn whole(&self, catalog: &Catalog, names: &[String], asker: &Asker) -> Result<Vec<Latest>> {
+        let own = self.whole_of(catalog, names, asker)?;
+        if self.claimed(&own)?.iter().any(|claims| asker.server.made(&claims.owner)) {
+            return Ok(own);
+        }
+        let newest = names.iter().map(|name| self.latest(&catalog.of_database(name), name, asker));
+        let newest: Vec<Latest> = newest.collect::<Result<_>>()?;
+        let lineages = Lineages::of(&self.claimed(&newest)?);
+        if lineages.are_several() {
+            let servers: Vec<String> =
+                lineages.all().iter().map(|lineage| joined(lineage.iter().map(String::as_str))).collect();
+            return Err(Fault::usage(format!(
+                "{} has backups of several servers, and none of this one's: {}",
+                self.store.location(),
+                servers.join("; ")
+            ))
+            .hint("say with --from whose databases are meant")
+            .into());
+        }
+        Ok(newest)
+    }
+
+    /// Returns the newest backup of each of these databases that this server has made; those that it has not made are left out.
+    pub fn whole_of(&self, catalog: &Catalog, names: &[String], asker: &Asker) -> Result<Vec<Latest>> {
+        let own = names.iter().map(|name| Ok(self.own(&catalog.of_database(name), name, asker)?.1));
+        Ok(own.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// Returns what the documents say that can be read.
+    fn claimed(&self, newest: &[Latest]) -> Result<Vec<Claims>> {
+        let ids: Vec<_> = newest.iter().map(|latest| latest.id.clone()).collect();
+        Ok(self.claims(&ids)?.into_iter().filter_map(Result::ok).collect())
+    }
+}
+
+impl Server {
+    /// Returns for people which one it is.
+    pub fn describe(&self) -> String {
+        match self {
+            Server::Named(identifier) => server_of(Some(identifier)),
+            Server::Unnamed | Server::Unasked => "this server".to_owned(),
+        }
+    }
+}
+
+fn joined<'a>(servers: impl Iterator<Item = &'a str>) -> String {
+    servers.map(|server| server_of(Some(server))).collect::<Vec<_>>().join(" with ")
+}
