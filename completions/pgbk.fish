@@ -129,6 +129,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l json -d 'One JSON d
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l object -d 'Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l from -d 'With --all: what this server had, by its system identifier, where several servers have backups here' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l database -d 'Database that "latest" and the list are about' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l origin -d 'What "latest" is chosen among' -r -f -a "backup\t'Those that were taken from a server'
 upload\t'Those that were made of a file'
@@ -177,6 +178,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l log-level -d 'Whic
 warn\t''
 info\t''
 debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l all -d 'Restore a whole server: roles and tablespaces where there is a backup of them, then the newest backup of every database, or of those that --database names'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l files -d 'Restore files that BACKUP_FILES named, to where they came from'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s y -l yes -d 'Ask nothing'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l clean -d 'Empty the target first, in the same transaction'

@@ -410,6 +410,18 @@ mod tests {
     }
 
     #[test]
+    fn who_connects_is_left_as_he_is_and_tablespaces_are_left_out() {
+        let script = b"CREATE ROLE me;\nALTER ROLE me WITH LOGIN PASSWORD 'x';\nALTER ROLE me SET work_mem TO '1MB';\n\
+            ALTER ROLE \"ME\" WITH LOGIN;\nGRANT a TO me;\nCREATE TABLESPACE t LOCATION '/t';\nGRANT ALL ON TABLESPACE t TO me;\n";
+        let mut globals = Globals::parse(script).unwrap();
+        let left = |globals: &Globals| globals.statements.iter().map(|one| one.line).collect::<Vec<_>>();
+        globals.sparing("me");
+        assert_eq!(left(&globals), [1, 3, 4, 5, 6, 7]);
+        globals.without_tablespaces();
+        assert_eq!(left(&globals), [1, 3, 4, 5]);
+    }
+
+    #[test]
     fn whatever_is_no_global_is_refused() {
         let written = "a backup of globals is what \"pg_dumpall --globals-only\" writes";
         let changed = "no script that pg_dumpall wrote holds it: find out who changed it";
