@@ -75,7 +75,11 @@ fn judge_after_the_end(scene: &Scene, outcome: &Outcome, database: &str) -> Ende
 fn backup_over(database: &str, case: &Case) -> Ended {
     let scene = Scene::new();
     let (_proxy, endpoint) = to_store(case.toxic);
-    let outcome = scene.through(&endpoint, case.attempts).args(["backup", database]).end();
+    let run = match case.toxic {
+        Toxic::Slicer => scene.unhurried(&endpoint, case.attempts),
+        _ => scene.through(&endpoint, case.attempts),
+    };
+    let outcome = run.args(["backup", database]).end();
     match case.toxic {
         Toxic::Down(_) | Toxic::Blackhole(_) | TRICKLE => judge_after_the_end(&scene, &outcome, database),
         _ => scene.judge_backup(&outcome, database),
@@ -86,7 +90,7 @@ fn backup_over(database: &str, case: &Case) -> Ended {
 fn over_a_bad_line_to_the_store_a_backup_is_complete_or_is_none() {
     let scene = Scene::new();
     let (proxy, endpoint) = to_store(Toxic::Nothing);
-    scene.through(&endpoint, 1).args(["backup", &large(9)]).expect(0);
+    scene.unhurried(&endpoint, 1).args(["backup", &large(9)]).expect(0);
     let kinds = [Toxic::ResetAfter, Toxic::LimitData, Toxic::Down, Toxic::Blackhole];
     let mut toxics = vec![LATENCY, SLOW_CLOSE, TRICKLE, Toxic::Bandwidth(20_000_000)];
     toxics.extend(sweep(&kinds, proxy.passed(), 12));
@@ -113,7 +117,7 @@ fn stored(rows: usize) -> Stored {
 fn read(what: &str, rows: usize, more: &[Toxic], run: fn(&Stored, Pgbk) -> Ended) {
     let stored = stored(rows);
     let (proxy, endpoint) = to_store(Toxic::Nothing);
-    assert_eq!(run(&stored, stored.scene.through(&endpoint, 1)), Ended::Healed);
+    assert_eq!(run(&stored, stored.scene.unhurried(&endpoint, 1)), Ended::Healed);
     let kinds = [Toxic::ResetAfter, Toxic::LimitData, Toxic::Down, Toxic::Blackhole];
     let toxics: Vec<Toxic> = more.iter().copied().chain(sweep(&kinds, proxy.passed(), 5)).collect();
     let tally = go(

@@ -45,6 +45,11 @@ impl Scene {
             .set("S3_TIMEOUT", if attempts == 1 { "3s" } else { "5s" })
     }
 
+    /// Through what loses nothing: however busy this machine is, the time for a request suffices.
+    pub fn unhurried(&self, endpoint: &str, attempts: usize) -> Pgbk {
+        self.through(endpoint, attempts).set("S3_TIMEOUT", "60s")
+    }
+
     /// With nothing in the way.
     pub fn direct(&self) -> Pgbk {
         connected().key().s3(seaweedfs(), &self.bucket).set("S3_FOLDER", &self.folder)
