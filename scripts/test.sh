@@ -39,7 +39,9 @@ main() {
     : >"$own/tests.log"
     check "format" cargo fmt --check || failed+=(format)
     if check "build" cargo test --locked --no-run ${features:+"$features"}; then
-        # The tests wait for their servers a good part of the time. In a folder of its own, no build waits for the other.
+        # The tests wait for their servers a good part of the time. In a folder of its own, no build waits for the other; what builds with
+        # both is taken along.
+        [ -d target/lints ] || [ ! -d target/debug ] || { mkdir target/lints && cp -a target/debug target/lints/; }
         check "lints" cargo clippy --locked --all-targets --target-dir target/lints ${features:+"$features"} -- -D warnings >"$own/lints.log" 2>&1 &
         lints=$!
         check "tests" run_tests || failed+=(tests)
