@@ -178,7 +178,11 @@ fn the_newest_of_every_database_comes_back_with_its_owner() {
     let lost_server = Lost::new("whole");
     cluster().psql(&lost_server.names[1], "UPDATE t SET what = 'newer'");
     lost_server.of(cluster()).args(["backup", &lost_server.names[1]]).expect(0);
-    let report = lost_server.restore(&[], 0).json();
+    let ran = lost_server.restore(&[], 0);
+    // Whose they are is said once.
+    let said = (ran.err.matches("what is restored is of server").count(), ran.err.matches("has no backup of").count());
+    assert_eq!(said, (1, 0), "{}", ran.err);
+    let report = ran.json();
     assert_eq!(lost_server.there(), [lost(), Some("newer".to_owned())], "{report}");
     assert!(
         report["globals"]["applied"]["roles_created"].as_array().unwrap().contains(&lost_server.role.clone().into())
@@ -234,6 +238,25 @@ fn what_the_roles_are_missing_for_is_said_and_they_may_be_left_out() {
     assert_eq!((server.there(), server.has_role()), ([None, None], false), "{}", ran.err);
     server.restore(&["--no-owner", "--no-privileges"], 0);
     assert_eq!((server.there(), server.has_role()), ([lost(), lost()], false));
+}
+
+#[test]
+fn a_tablespace_that_cannot_be_made_is_named_with_the_way_around_it() {
+    let server = Lost::new("spaced");
+    let folder = cluster().directory.join("spaced");
+    fs::create_dir(&folder).unwrap();
+    assert!(Command::new("chown").args(["--reference", &cluster().socket()]).arg(&folder).status().unwrap().success());
+    cluster().psql("postgres", &format!("CREATE TABLESPACE spaced LOCATION '{}'", folder.display()));
+    cluster().psql(&server.names[0], "ALTER TABLE t SET TABLESPACE spaced");
+    server.of(cluster()).set("BACKUP_GLOBALS", "1").args(["backup"]).expect(0);
+    // A second server on this host cannot have its tablespace in the same folder.
+    let ran = server.restore(&[], 1).says("no database was restored").says("CREATE TABLESPACE spaced");
+    assert!(ran.err.contains("hint: --no-tablespaces"), "{}", ran.err);
+    assert_eq!(server.there(), [None, None]);
+    server.restore(&["--no-tablespaces"], 0);
+    assert_eq!(server.there(), [lost(), lost()]);
+    cluster().psql(&server.names[0], "ALTER TABLE t SET TABLESPACE pg_default");
+    cluster().psql("postgres", "DROP TABLESPACE spaced");
 }
 
 #[test]

@@ -14,7 +14,7 @@ impl Vault {
             return Ok(own);
         }
         let newest = names.iter().map(|name| self.latest(&catalog.of_database(name), name, asker));
-        let newest: Vec<Latest> = newest.collect::<Result<_>>()?;
+        let mut newest: Vec<Latest> = newest.collect::<Result<_>>()?;
         let lineages = Lineages::of(&self.claimed(&newest)?);
         if lineages.are_several() {
             let servers: Vec<String> =
@@ -26,6 +26,16 @@ impl Vault {
             ))
             .hint("say with --from whose databases are meant")
             .into());
+        }
+        // Said once, and not of each database.
+        if let ([lineage], Some(first)) = (lineages.all(), newest.first()) {
+            let id = first.id.clone();
+            let remark = format!(
+                "this server has made no backup in {}; what is restored is of {}",
+                self.store.location(),
+                joined(lineage.iter().map(String::as_str))
+            );
+            newest.iter_mut().for_each(|latest| latest.remark = (latest.id == id).then(|| remark.clone()));
         }
         Ok(newest)
     }

@@ -206,8 +206,7 @@ impl Whole {
     ) -> Result<(Option<(BackupId, Applied)>, Ended)> {
         let globals = match self.globals {
             Some((id, globals)) => {
-                let applied = apply_globals(globals, server)
-                    .map_err(|error| error.context(format!("{id}: no database was restored")))?;
+                let applied = apply_globals(globals, server).map_err(|error| refused(&id, error))?;
                 applied.skipped.iter().for_each(|skipped| console.warn(&format!("skipped: {skipped}")));
                 Some((id, applied))
             }
@@ -243,6 +242,18 @@ impl Database {
         let target = admit(manifest, plan).map_err(whose)?;
         outlook(manifest, plan, &target)?.warnings.iter().for_each(|warning| console.warn(warning));
         restore(vault.open(&manifest.id)?, plan, &target, console).map_err(whose)
+    }
+}
+
+/// Says how to go on without what the server refuses.
+fn refused(id: &BackupId, error: anyhow::Error) -> anyhow::Error {
+    let message = format!("{id}: no database was restored");
+    match kind(&error) {
+        Kind::Interrupted(_) => error.context(message),
+        kind => error.context(
+            Fault::new(kind, message)
+                .hint("--no-tablespaces leaves tablespaces out, and --no-owner with --no-privileges the roles"),
+        ),
     }
 }
 
