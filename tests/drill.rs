@@ -275,7 +275,13 @@ fn of_several_servers_in_one_folder_one_is_named() {
     assert_eq!(server.there(), [0, 1].map(|_| Some("staging".to_owned())));
     server.restore(&["--from", &identifier(cluster()), "--clean", "--over-source"], 0);
     assert_eq!(server.there(), [lost(), lost()]);
-    // A server that has made some of its own means those.
+    // One that has made some of them is not taken for the whole.
+    let fourth = Cluster::start();
+    fourth.psql("postgres", &format!("CREATE DATABASE {}", server.names[1]));
+    server.of(&fourth).args(["backup", &server.names[1], "--note", "x"]).expect(0);
+    let some = server.of(&fourth).args(["restore", "--all", "--yes"]).expect(2);
+    assert!(some.err.contains("only other servers") && some.err.contains(&server.names[0]), "{}", some.err);
+    // A server that has made all of them means its own.
     third.psql(&server.names[0], "DROP TABLE t");
     let own = server.of(&third).args([
         "restore",
@@ -313,7 +319,7 @@ fn a_person_is_shown_what_goes_where_and_asked() {
 fn what_cannot_be_meant_is_refused() {
     for wrong in [&["--all", "latest"][..], &["--all", "--to", "x"], &["--all", "--files"], &["--from", "x", "latest"]]
     {
-        connected().args([&["restore", "--yes"], wrong].concat()).expect(2);
+        connected().args([&["restore", "--yes"], wrong].concat()).expect(2).says(wrong[0]);
     }
     let empty = tempfile::tempdir().unwrap();
     connected().directory(empty.path()).args(["restore", "--all", "--yes"]).expect(4).says("there is no backup in");

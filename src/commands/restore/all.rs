@@ -85,6 +85,16 @@ fn chosen(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Vec<La
         .hint("\"pgbk list\" shows what is stored, and of which server")
         .into());
     }
+    if args.from.is_none() && others.iter().any(|name| is_database(name)) {
+        // One backup of a new server's own must not stand for the whole that is meant.
+        return Err(Fault::usage(format!(
+            "{} has made some of the backups, and only other servers those of {}; nothing was restored",
+            asker.server.describe(),
+            others.join(", ")
+        ))
+        .hint("say with --from, and a whole identifier of \"pgbk list --json\", which server is meant")
+        .into());
+    }
     if !others.is_empty() {
         console.warn(&format!("not restored, as only other servers have backups of them: {}", others.join(", ")));
     }
