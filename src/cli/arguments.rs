@@ -44,7 +44,7 @@ pub struct RestoreArgs {
     #[arg(long, conflicts_with_all = ["which", "object", "to", "files"])]
     pub all: bool,
     /// With --all: what this server had, by its system identifier, where several servers have backups here
-    #[arg(long, value_name = "SERVER", requires = "all", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "SERVER", requires = "all", conflicts_with_all = ["which", "object", "to", "files"], value_parser = NonEmptyStringValueParser::new())]
     pub from: Option<String>,
     /// Database that "latest" and the list are about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]

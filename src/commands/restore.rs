@@ -36,9 +36,6 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     if args.files {
         return files::run(args, console);
     }
-    if args.from.is_some() && !args.all {
-        return Err(Fault::usage("--from is for --all").hint("leave out --from, or say --all").into());
-    }
     if args.all {
         return all::run(args, console);
     }

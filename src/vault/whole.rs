@@ -3,19 +3,20 @@
 use super::newest::{Asker, Latest, Server, server_of};
 use super::{Catalog, Vault};
 use crate::error::{Fault, Result};
-use crate::manifest::{Claims, Lineages};
+use crate::manifest::{Claims, Lineages, Owner};
 
 impl Vault {
     /// Returns the newest backup of each of these databases that the server which asks has made. One that has made none is new here: it
     /// gets those of the only other server that has some, and an error where there are several.
     pub fn whole(&self, catalog: &Catalog, names: &[String], asker: &Asker) -> Result<Vec<Latest>> {
         let own = self.whole_of(catalog, names, asker)?;
-        if self.claimed(&own)?.iter().any(|claims| asker.server.made(&claims.owner)) {
+        if self.claimed(&own)?.iter().flatten().any(|claims| asker.server.made(&claims.owner)) {
             return Ok(own);
         }
         let newest = names.iter().map(|name| self.latest(&catalog.of_database(name), name, asker));
         let mut newest: Vec<Latest> = newest.collect::<Result<_>>()?;
-        let lineages = Lineages::of(&self.claimed(&newest)?);
+        let claimed = self.claimed(&newest)?;
+        let lineages = Lineages::of(claimed.iter().flatten());
         if lineages.are_several() {
             let servers: Vec<String> =
                 lineages.all().iter().map(|lineage| joined(lineage.iter().map(String::as_str))).collect();
@@ -27,15 +28,18 @@ impl Vault {
             .hint("say with --from whose databases are meant")
             .into());
         }
-        // Said once, and not of each database.
-        if let ([lineage], Some(first)) = (lineages.all(), newest.first()) {
-            let id = first.id.clone();
-            let remark = format!(
+        // Said once, and not of each database; what else there is to say of one stays.
+        if let [lineage] = lineages.all() {
+            let mut remark = Some(format!(
                 "this server has made no backup in {}; what is restored is of {}",
                 self.store.location(),
                 joined(lineage.iter().map(String::as_str))
-            );
-            newest.iter_mut().for_each(|latest| latest.remark = (latest.id == id).then(|| remark.clone()));
+            ));
+            for (latest, claims) in newest.iter_mut().zip(&claimed) {
+                if matches!(claims, Some(Claims { owner: Owner::Server(server), .. }) if lineage.contains(server)) {
+                    latest.remark = remark.take();
+                }
+            }
         }
         Ok(newest)
     }
@@ -46,10 +50,10 @@ impl Vault {
         Ok(own.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
-    /// Returns what the documents say that can be read.
-    fn claimed(&self, newest: &[Latest]) -> Result<Vec<Claims>> {
+    /// Returns what their documents say, in the same order; None where one cannot be read.
+    fn claimed(&self, newest: &[Latest]) -> Result<Vec<Option<Claims>>> {
         let ids: Vec<_> = newest.iter().map(|latest| latest.id.clone()).collect();
-        Ok(self.claims(&ids)?.into_iter().filter_map(Result::ok).collect())
+        Ok(self.claims(&ids)?.into_iter().map(Result::ok).collect())
     }
 }
 
