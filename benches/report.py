@@ -1,7 +1,7 @@
 """The table of ratios, from the rows that measure.py wrote: report.py ROWS SIZES MACHINE RESULTS.
 
 Ratios are medians of the ratios of each round, where both sides ran one after the other. RESULTS gets everything as JSON.
-report.py --table RESULTS prints the README's table from that: the rows that took time beside something else; report.py --costs
+report.py --table RESULTS prints the table of docs/speed.md from that: the rows that took time beside something else; report.py --costs
 RESULTS prints whose work the cores did meanwhile.
 """
 
@@ -132,7 +132,7 @@ def costs_table(results):
         yield f"| {each['work']} | {each['seconds']:.1f} s | {spent} | {share:.0%} |"
 
 
-def readme(results):
+def speed_table(results):
     table = results["table"]
     yield "| work | beside | pgbk | it | ratio |\n|---|---|---|---|---|"
     for each in table:
@@ -144,7 +144,7 @@ def readme(results):
 def main():
     if sys.argv[1] in ("--table", "--costs"):
         with open(sys.argv[2], encoding="utf-8") as file:
-            print("\n".join({"--table": readme, "--costs": costs_table}[sys.argv[1]](json.load(file))))
+            print("\n".join({"--table": speed_table, "--costs": costs_table}[sys.argv[1]](json.load(file))))
         return
     rows_path, sizes_path, machine, results = sys.argv[1:]
     rows, sizes = Rows(rows_path), sizes_of(sizes_path)

@@ -222,7 +222,7 @@ class Report:
         self.text.append("")
         self.say("Whose work the cores did, in processor seconds:", "", printed("benches/report.py", "--costs", path))
         if any(row["met"] is False for row in bench["table"]):
-            self.say("What limits pgbk where a bar is not met is explained in the README, under [Speed](README.md#speed).")
+            self.say("What limits pgbk where a bar is not met is explained in [docs/speed.md](docs/speed.md#bars-that-are-not-met).")
 
     def growth(self):
         path = self.folder / "growth.json"

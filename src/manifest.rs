@@ -2,7 +2,7 @@
 //!
 //! A backup exists if and only if its `.meta` does. The document is read in two steps: [`Sealed::parse`] looks for the seal and the
 //! key without trusting it, [`Sealed::authenticate`] parses the [`Manifest`] once the seal over the bytes holds. What is read is
-//! no more than pgbk can have written ([`bounded`]). The README section "Format" is the
+//! no more than pgbk can have written ([`bounded`]). The page docs/format.md is the
 //! specification of what is here.
 
 mod bounded;

@@ -1,15 +1,14 @@
-//! What the README shows for systemd and Kubernetes is what systemd and Kubernetes take, and its figures are those of the benchmarks.
+//! What docs/ shows for systemd and Kubernetes is what systemd and Kubernetes take, and its figures are those of the benchmarks.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The README's blocks in this language.
-fn blocks(language: &str) -> Vec<String> {
-    let readme = include_str!("../README.md");
+/// A page's blocks in this language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
-    let found: Vec<_> = readme.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect();
-    assert!(!found.is_empty(), "the README has no block of {language}");
+    let found: Vec<_> = page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect();
+    assert!(!found.is_empty(), "the page has no block of {language}");
     found
 }
 
@@ -21,7 +20,7 @@ fn units(folder: &Path) -> Vec<std::path::PathBuf> {
         fs::write(&path, text.replace("/usr/local/bin/pgbk", env!("CARGO_BIN_EXE_pgbk"))).unwrap();
         path
     };
-    blocks("ini").iter().map(write).collect()
+    blocks(include_str!("../docs/systemd.md"), "ini").iter().map(write).collect()
 }
 
 fn verify(units: &[std::path::PathBuf]) -> (bool, String) {
@@ -59,7 +58,8 @@ fn validate(manifest: &str) -> (bool, String) {
 
 #[test]
 fn kubernetes_takes_the_cron_job() {
-    let manifest = blocks("yaml").into_iter().find(|block| block.contains("kind: CronJob")).unwrap();
+    let manifests = blocks(include_str!("../docs/kubernetes.md"), "yaml");
+    let manifest = manifests.into_iter().find(|block| block.contains("kind: CronJob")).unwrap();
     let (good, said) = validate(&manifest);
     assert!(good, "{said}");
 
@@ -80,7 +80,7 @@ fn the_tables_of_speed_are_those_of_the_stored_results() {
     for (which, rows) in [("--table", 12), ("--costs", 17)] {
         let table = benches(&["benches/report.py", which, "benches/results.json"]);
         assert_eq!(table.lines().count(), 2 + rows, "{table}");
-        assert!(include_str!("../README.md").contains(&table), "put this into the README:\n{table}");
+        assert!(include_str!("../docs/speed.md").contains(&table), "put this into docs/speed.md:\n{table}");
     }
 }
 
@@ -89,10 +89,10 @@ fn the_picture_of_growth_is_that_of_the_stored_results() {
     let folder = tempfile::tempdir().unwrap();
     let drawn = folder.path().join("growth.svg");
     benches(&["benches/plot.py", "benches/growth.json", drawn.to_str().unwrap()]);
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/growth.svg");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/growth.svg");
     let same = fs::read(&kept).unwrap() == fs::read(&drawn).unwrap();
-    assert!(same, "draw it again: benches/plot.py benches/growth.json benches/growth.svg");
-    assert!(include_str!("../README.md").contains("](benches/growth.svg)"));
+    assert!(same, "draw it again: benches/plot.py benches/growth.json docs/growth.svg");
+    assert!(include_str!("../docs/speed.md").contains("](growth.svg)"));
 }
 
 #[test]
@@ -105,5 +105,5 @@ fn the_image_brings_the_newest_client_and_says_which_in_its_label() {
     assert!(client.contains("ARG PG_MAJOR\n") && client.contains("postgresql-client-$PG_MAJOR"));
     assert!(last.contains("ARG PG_MAJOR\n") && last.contains("postgresql.client=\"${PG_MAJOR}\""));
     let told = format!("client programs ({default}, for servers up to that version; `--build-arg PG_MAJOR=");
-    assert!(include_str!("../README.md").contains(&told), "the README says another version than {default}");
+    assert!(include_str!("../docs/docker.md").contains(&told), "docs/docker.md says another version than {default}");
 }

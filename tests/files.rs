@@ -118,7 +118,7 @@ fn what_was_packed_comes_back_as_it_was_from_a_folder_and_from_s3() {
         // Over what is there now: the same again.
         assert_eq!(pgbk.args(arguments).json()["replaced"], 9);
         assert_eq!(facts(&below(&into, &sample.conf())), expected);
-        // The recipe of the README.
+        // The recipe of docs/format.md.
         let plain = sample.whole.path().join(format!("plain {compress}"));
         fs::create_dir(&plain).unwrap();
         let archive = sample.whole.path().join(format!("{compress}.tar"));

@@ -1,4 +1,4 @@
-//! S3 servers of independent makers: what each can do, as the README's table has it, and a backup and restore on each.
+//! S3 servers of independent makers: what each can do, as the table of docs/s3-hosts.md has it, and a backup and restore on each.
 //!
 //! Three of them in every run, on which `tests/store.rs` runs the whole suite too; all of them, with the suite, in a proof.
 
@@ -81,8 +81,8 @@ fn locks(server: &Server) -> bool {
 }
 
 #[test]
-fn each_host_can_do_what_the_readme_says() {
-    let readme = include_str!("../README.md");
+fn each_host_can_do_what_the_docs_say() {
+    let page = include_str!("../docs/s3-hosts.md");
     for (name, server) in hosts() {
         let store = S3::open(server.settings(&server.bucket("can"))).expect("open");
         let can = [
@@ -94,7 +94,7 @@ fn each_host_can_do_what_the_readme_says() {
             lists_unfinished(server),
         ];
         let cells = can.map(|can| if can { "yes" } else { "no" }).join(" | ");
-        assert!(readme.contains(&format!("| {name} | {cells} |")), "the README has not | {name} | {cells} |");
+        assert!(page.contains(&format!("| {name} | {cells} |")), "docs/s3-hosts.md has not | {name} | {cells} |");
     }
 }
 

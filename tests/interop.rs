@@ -1,4 +1,4 @@
-//! A backup is restored without pgbk: what the README promises, done with stock tools alone.
+//! A backup is restored without pgbk: what docs/format.md promises, done with stock tools alone.
 
 use crate::support::database::{assert_same, comparable, create, dump, features, script, sql, stdout_of, tool};
 use crate::support::pgbk::{ENC_PASSWORD, IV, KEY, Pgbk, connected};
@@ -141,10 +141,12 @@ fn decode_script(stored: &Stored) -> Command {
     command
 }
 
-/// The IV, found by the line of the README that people copy.
-fn iv_by_the_readme(stored: &Stored) -> String {
-    let readme = include_str!("../README.md");
-    let recipe = readme.lines().find(|line| line.starts_with("iv=$(sed")).expect("the README's recipe");
+/// The recipes that people copy.
+const PAGE: &str = include_str!("../docs/format.md");
+
+/// The IV, found by the line of the recipe.
+fn iv_by_the_recipe(stored: &Stored) -> String {
+    let recipe = PAGE.lines().find(|line| line.starts_with("iv=$(sed")).expect("the page's recipe");
     let meta = stored.meta.to_str().unwrap();
     let recipe = recipe.replace("shop-20260822T031500Z.meta", &format!("'{meta}'"));
     line(&shell(&format!("{recipe}; printf %s \"$iv\""), b""))
@@ -161,7 +163,7 @@ fn stock_tools_decode_everything(mode: &str) {
         let stored = Stored::find(folder.path(), &pgbk.backup(&database, &["--compress", compress]));
         assert_eq!(stored.text(["encryption", "iv"]) == IV, mode == "fixed");
         if matches!(mode, "raw" | "fixed") {
-            assert_eq!(iv_by_the_readme(&stored), stored.text(["encryption", "iv"]));
+            assert_eq!(iv_by_the_recipe(&stored), stored.text(["encryption", "iv"]));
         }
         let plain = stored.decode();
         assert_same(&original, &comparable(&plain));

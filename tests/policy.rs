@@ -1,4 +1,4 @@
-//! The policies of the README, given to real roles on a host that enforces them.
+//! The policies of docs/security.md, given to real roles on a host that enforces them.
 
 use crate::prune::past;
 use crate::support::database::{create, sql};
@@ -13,11 +13,11 @@ use pgbk::store::{Creation, Store, read_small, write_small};
 use std::io::Write;
 use std::process::Command;
 
-/// The policy that the README shows under this name, for this bucket.
+/// The policy that docs/security.md shows under this name, for this bucket.
 fn policy(name: &str, bucket: &str) -> String {
-    let readme = include_str!("../README.md");
-    let from = readme.find(&format!("**{name}**")).unwrap_or_else(|| panic!("no {name} in the README"));
-    let text = readme[from..].split("```json\n").nth(1).expect("a policy").split("```").next().expect("its end");
+    let page = include_str!("../docs/security.md");
+    let from = page.find(&format!("**{name}**")).unwrap_or_else(|| panic!("no {name} in docs/security.md"));
+    let text = page[from..].split("```json\n").nth(1).expect("a policy").split("```").next().expect("its end");
     assert!(text.contains("arn:aws:s3:::my-backups/prod/*"), "{text}");
     text.replace("my-backups", bucket)
 }
@@ -163,8 +163,8 @@ fn a_writer_neither_reads_deletes_nor_leaves_its_folder_and_clears_up_after_itse
 fn a_writer_with_the_rights_that_tags_need_tags_and_without_them_says_so() {
     rows("policy_tagger");
     let place = Place::new("tagger");
-    let readme = include_str!("../README.md");
-    let named = readme.split("A role that tags needs ").nth(1).expect("the rights").split(", in a bucket").next();
+    let page = include_str!("../docs/retention.md");
+    let named = page.split("A role that tags needs ").nth(1).expect("the rights").split(", in a bucket").next();
     let rights: Vec<&str> = named.expect("a list").split('`').filter(|word| word.starts_with("s3:")).collect();
     assert_eq!(rights.len(), 4, "{rights:?}");
     let plain = policy("Writer that lists", &place.bucket);

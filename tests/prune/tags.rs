@@ -171,10 +171,10 @@ fn who_may_not_list_tags_the_new_backup_alone() {
     assert!(tags.len() == 2 && tags.iter().all(|tags| tags.contains("<Value>monthly</Value>")), "{tags:?}");
 }
 
-/// The rules that the README shows, for this folder.
+/// The rules that docs/retention.md shows, for this folder.
 fn rules() -> &'static str {
-    let readme = include_str!("../../README.md");
-    let section = readme.split("### Lifecycle tags\n").nth(1).expect("a section on lifecycle tags");
+    let page = include_str!("../../docs/retention.md");
+    let section = page.split("## Lifecycle tags\n").nth(1).expect("a section on lifecycle tags");
     section.split("```json\n").nth(1).and_then(|text| text.split("```").next()).expect("the rules")
 }
 
@@ -200,7 +200,7 @@ fn set_rules(server: &Server, bucket: &str) {
 }
 
 #[test]
-fn the_rules_of_the_readme_are_taken_and_each_backup_expires_by_its_tag() {
+fn the_rules_of_the_docs_are_taken_and_each_backup_expires_by_its_tag() {
     for server in [radosgw(), moto()] {
         set_rules(server, &server.bucket("rules"));
     }

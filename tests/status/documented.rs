@@ -1,11 +1,11 @@
-//! What README says of metrics and alerts, as the metrics are, and as Prometheus' own program reads both.
+//! What docs/ says of metrics and alerts, as the metrics are, and as Prometheus' own program reads both.
 
 use super::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-const README: &str = include_str!("../../README.md");
+const MONITORING: &str = include_str!("../../docs/monitoring.md");
 
 /// Prometheus' own, which scripts/test.sh fetches.
 fn promtool(arguments: &[&str], input: &str) -> Output {
@@ -36,13 +36,21 @@ fn named(text: &str) -> BTreeSet<String> {
     found
 }
 
+/// Returns the metrics that README or any page names.
+fn named_anywhere() -> BTreeSet<String> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = std::fs::read_dir(project.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|end| end == "md")).chain([project.join("README.md")]);
+    pages.flat_map(|path| named(&std::fs::read_to_string(path).unwrap())).collect()
+}
+
 fn rules() -> &'static str {
-    let rules = README.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    rules.into_iter().find(|block| block.contains("alert:")).expect("no alert rules in README")
+    let rules = MONITORING.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    rules.into_iter().find(|block| block.contains("alert:")).expect("no alert rules in docs/monitoring.md")
 }
 
 #[test]
-fn every_metric_that_readme_names_is_served_and_every_one_that_is_served_is_named() {
+fn every_metric_that_the_docs_name_is_served_and_every_one_that_is_served_is_named() {
     let place = Place::new();
     let name = database("documented");
     place.run(&["backup", &name]).expect(0);
@@ -53,15 +61,14 @@ fn every_metric_that_readme_names_is_served_and_every_one_that_is_served_is_name
     let text = get(address, "/metrics").body;
     let served: BTreeSet<String> =
         Metrics::at(address).samples.iter().map(|sample| sample["name"].as_str().unwrap().to_owned()).collect();
-    let monitoring = README.split("\n## ").find(|section| section.starts_with("Monitoring")).unwrap();
-    assert_eq!(named(README), served);
-    assert_eq!(named(monitoring), served, "a metric is named elsewhere only");
+    assert_eq!(named_anywhere(), served);
+    assert_eq!(named(MONITORING), served, "a metric is named elsewhere only");
     let checked = promtool(&["check", "metrics"], &text);
     assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}\n{text}");
 }
 
 #[test]
-fn prometheus_takes_the_alert_rules_of_readme() {
+fn prometheus_takes_the_alert_rules_of_the_docs() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), rules()).unwrap();
     let checked = promtool(&["check", "rules", file.path().to_str().unwrap()], "");
