@@ -214,6 +214,37 @@ fn psql_restores_what_stock_tools_decoded() {
 }
 
 #[test]
+fn the_recipes_of_the_format_page_restore_a_backup() {
+    let blocks: Vec<&str> = PAGE.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let (folder, pgbk) = place("raw");
+    features("recipe");
+    // As above.
+    sql("recipe", "DROP PROCEDURE begin(integer)");
+    let id = pgbk.backup("recipe", &["--compress", "xz"]);
+    let stored = Stored::find(folder.path(), &id);
+    let here = stored.meta.parent().unwrap();
+    let run = |block: &str| {
+        let block = block.replace("shop-20260822T031500Z", &id);
+        let block = block.replace("scripts/", &format!("{}/scripts/", env!("CARGO_MANIFEST_DIR")));
+        // The server's own database of this name belongs to others.
+        let block = block.replace("createdb shop ", "createdb recipe_copy ").replace("-d shop ", "-d recipe_copy ");
+        let psql = tool("psql", "postgres");
+        let mut bash = Command::new("bash");
+        bash.envs(psql.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("DB_BACKUP_ENCRYPT_KEY", KEY);
+        let programs = Path::new(psql.get_program()).parent().unwrap().display();
+        bash.env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap()));
+        stdout_of(bash.args(["-euo", "pipefail", "-c", &block]).current_dir(here));
+        let decoded = here.join("shop.sql");
+        assert_same(&stored.decode(), &fs::read(&decoded).unwrap());
+        fs::remove_file(decoded).unwrap();
+    };
+    let [script, by_hand] = blocks[..] else { panic!("{} recipes", blocks.len()) };
+    run(script);
+    run(by_hand);
+    assert_same(&dump("recipe"), &dump("recipe_copy"));
+}
+
+#[test]
 fn pg_restore_restores_an_archive_that_stock_tools_decoded() {
     let (folder, pgbk) = place("password");
     features("archive");
