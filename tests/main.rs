@@ -8,6 +8,7 @@ mod cli;
 mod connection;
 mod damage;
 mod deploy;
+mod docs;
 mod documents;
 mod doubletake;
 mod drill;
