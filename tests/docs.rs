@@ -201,6 +201,23 @@ fn every_command_block_is_run_or_says_that_it_is_not() {
     }
 }
 
+/// Also the paths below `src` that the glossary names without it.
+#[test]
+fn every_file_of_the_project_that_a_page_names_is_there() {
+    let folders = ["src/", "tests/", "scripts/", "benches/"];
+    let mut count = 0;
+    for page in pages() {
+        let spans = page.prose.split('`').skip(1).step_by(2).filter_map(|span| span.split_whitespace().next());
+        let is_path = |path: &&str| path.ends_with(".rs") || folders.iter().any(|folder| path.starts_with(folder));
+        for path in spans.filter(is_path) {
+            let there = [path.to_owned(), format!("src/{path}")].iter().any(|path| Path::new(HERE).join(path).exists());
+            assert!(there, "{}: there is no {path}", page.name);
+            count += 1;
+        }
+    }
+    assert!(count > 100, "only {count} paths are seen");
+}
+
 /// What is built already is not built again; all else is what a clone has.
 #[test]
 fn the_quick_start_runs() {
