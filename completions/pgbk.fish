@@ -49,7 +49,7 @@ complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "completions" -d 'Print th
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l adopt -d 'Go on with the backups that another server made of the same database, after a move or pg_upgrade; =IDENTIFIER where several did' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l note -d 'Words that stand beside it in the list' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l format -d 'What pg_dump writes' -r -f -a "plain\t'An SQL script'
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l format -d 'The format that pg_dump writes' -r -f -a "plain\t'An SQL script'
 custom\t'An archive for `pg_restore`'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "true\t''
 false\t''"
@@ -79,7 +79,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-request-headers 
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
 aws:kms\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-object-lock-days -d 'For so many days' -r
@@ -129,13 +129,13 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l json -d 'One JSON d
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l object -d 'Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l from -d 'With --all: what this server had, by its system identifier, where several servers have backups here' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l from -d 'The server to restore with --all, by its system identifier, where several servers have backups here' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l database -d 'Database that "latest" and the list are about' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l origin -d 'What "latest" is chosen among' -r -f -a "backup\t'Those that were taken from a server'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l origin -d 'The backups that "latest" is chosen among' -r -f -a "backup\t'Those that were taken from a server'
 upload\t'Those that were made of a file'
 any\t'All of them, whichever is the newest by its date'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore into this database, created when missing; when unset, the backup\'s own' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l into -d 'With --files: below this folder instead, made when missing' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l into -d 'The folder to put files below with --files, made when missing' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l exclude-extension -d 'Do not make this extension, and leave out what belongs to it; may be said more than once' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l search-path -d 'Look for names in these schemas, for functions and operators that the dump does not qualify: public,ext' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l jobs -d 'Archives only: restore in parallel from a temporary file' -r
@@ -156,7 +156,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-request-headers
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
 aws:kms\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-object-lock-days -d 'For so many days' -r
@@ -182,7 +182,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l all -d 'Restore a 
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l files -d 'Restore files that BACKUP_FILES named, to where they came from'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s y -l yes -d 'Ask nothing'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l clean -d 'Empty the target first, in the same transaction'
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l over-source -d 'With --clean: the target is the database that the backup was taken from, and that is meant'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l over-source -d 'Confirm, with --clean, that the target is the database that the backup was taken from'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-owner -d 'Leave out ownership'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-privileges -d 'Leave out GRANT and REVOKE'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-properties -d 'Leave out what belongs to the database itself: its owner, privileges, settings, comment and limits'
@@ -193,9 +193,9 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-tablespaces -d 
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l object -d 'What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l object -d 'The key below S3_FOLDER of a backup that Doubletake wrote, such as backup.sql.xz.enc, which nobody sealed' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l database -d 'Database that "latest" is about' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l origin -d 'What "latest" is chosen among' -r -f -a "backup\t'Those that were taken from a server'
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l origin -d 'The backups that "latest" is chosen among' -r -f -a "backup\t'Those that were taken from a server'
 upload\t'Those that were made of a file'
 any\t'All of them, whichever is the newest by its date'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -s o -l output -d 'File, folder (with --raw), or - for stdout; when unset, the id with .sql or .dump' -r -F
@@ -216,7 +216,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-request-header
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
 aws:kms\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-object-lock-days -d 'For so many days' -r
@@ -260,7 +260,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-request-headers 
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
 aws:kms\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-object-lock-days -d 'For so many days' -r
@@ -287,13 +287,13 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-incomplete -d
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l object -d 'What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc; it is always read whole' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l object -d 'The key below S3_FOLDER of a backup that Doubletake wrote, such as backup.sql.xz.enc; it is always read whole' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l level -d 'How deep to look' -r -f -a "meta\t'The .meta is authentic and the payload is there in its full size'
 stored\t'Every stored byte is read and compared'
 content\t'Decrypted and decompressed to the end: the dump\'s hash, its tables and its trailer'
 restore\t'Restored into a scratch database, where every table\'s rows are compared; the scratch is dropped'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l database -d 'Database that "latest" and --all are about' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l origin -d 'What "latest" is chosen among' -r -f -a "backup\t'Those that were taken from a server'
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l origin -d 'The backups that "latest" is chosen among' -r -f -a "backup\t'Those that were taken from a server'
 upload\t'Those that were made of a file'
 any\t'All of them, whichever is the newest by its date'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l scratch -d 'Where --level restore makes its scratch database: on the server (another one with --scratch-host), or on one that pgbk starts itself' -r -f -a "server\t'On the server that is backed up, or that of --scratch-host'
@@ -318,7 +318,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-request-headers 
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
 aws:kms\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-object-lock-days -d 'For so many days' -r
@@ -372,7 +372,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-request-headers -d
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
 aws:kms\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-object-lock-days -d 'For so many days' -r
@@ -405,7 +405,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-request-headers -d 
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
 aws:kms\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-object-lock-days -d 'For so many days' -r
@@ -437,7 +437,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-request-headers -
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
 aws:kms\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-object-lock-days -d 'For so many days' -r
@@ -465,7 +465,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l retry -d 'Pause b
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l next -d 'Show the next N runs, and do nothing' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l listen -d 'Serve a status page, /metrics for Prometheus and /healthz at this address, such as 127.0.0.1:9187; :9187 is every address' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l health-grace -d 'How much later than it is due a backup may be done before that is unhealthy' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l format -d 'What pg_dump writes' -r -f -a "plain\t'An SQL script'
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l format -d 'The format that pg_dump writes' -r -f -a "plain\t'An SQL script'
 custom\t'An archive for `pg_restore`'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "true\t''
 false\t''"
@@ -495,7 +495,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-request-header
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
 aws:kms\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-object-lock-days -d 'For so many days' -r
@@ -546,10 +546,10 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l once -d 'Wait for the first run that is due, do it, and end as "pgbk backup" would'
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l json -d 'With --next: one JSON document on stdout'
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l json -d 'Print one JSON document on stdout, with --next'
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l limit -d 'As many runs, the newest' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l limit -d 'The number of runs to show, the newest ones' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand history" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
@@ -590,7 +590,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-request-headers -
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
 aws:kms\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-object-lock-days -d 'For so many days' -r
@@ -648,7 +648,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-request-headers 
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
 aws:kms\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-sse-kms-key-id -d 'With aws:kms: the key; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-object-lock-days -d 'For so many days' -r

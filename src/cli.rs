@@ -1,20 +1,16 @@
 //! The command line: names, help and defaults. No logic.
 
-pub mod arguments;
-pub mod leave;
-pub mod settings;
-pub mod value;
+pub(crate) mod arguments;
+pub mod console;
+pub(crate) mod leave;
+pub(crate) mod settings;
+pub(crate) mod table;
+pub mod values;
 
-pub use arguments::{
+use arguments::{
     BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PinArgs, PruneArgs, RestoreArgs, ScheduleArgs,
     StatusArgs, UploadArgs, VerifyArgs,
 };
-pub use leave::LeaveArgs;
-pub use settings::{
-    AlertArgs, BesideArgs, KeyArgs, MailSecurity, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ScratchPlace,
-    ServerArgs, StateArgs, StoreArgs, UpkeepArgs, ZoneArgs,
-};
-pub use value::Which;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -40,7 +36,7 @@ Every variable on this page also works as NAME_FILE, which names a file with the
 Docker secret under /run/secrets by its lower-case name. A flag wins over its variable. PGPASSWORD,
 PGPASSFILE, PGSERVICE, PGSSLMODE and the other libpq variables work as they do for psql.";
 
-/// What comes from the environment only, and is never shown. Every name that is read as a secret is here.
+/// Names the variables that hold secrets: they are no flags, and are never shown. Every name that is read as a secret is here.
 pub const SECRET_VARIABLES: &[&str] = &[
     "DATABASE_URL",
     "DB_PASSWORD",
@@ -59,7 +55,7 @@ pub const SECRET_VARIABLES: &[&str] = &[
     "SMTP_FROM",
 ];
 
-/// What is read before the command line is, and is no flag: whom to become.
+/// Names the variables that say which user to become: they are no flags, and are read before the command line.
 pub const ACCOUNT_VARIABLES: &[&str] = &["PUID", "PGID"];
 
 /// Everything that pgbk understands, with the parts that every help page has.
@@ -68,7 +64,7 @@ pub fn command() -> clap::Command {
 }
 
 /// Returns what the variables alone say to `pgbk schedule`.
-pub fn of_schedule() -> Result<Box<ScheduleArgs>, clap::Error> {
+pub(crate) fn of_schedule() -> Result<Box<ScheduleArgs>, clap::Error> {
     let matches = command().try_get_matches_from(["pgbk", "schedule"])?;
     match Cli::from_arg_matches(&matches)?.command {
         Command::Schedule(args) => Ok(args),

@@ -1,40 +1,36 @@
 //! Flags and environment, made into checked values once. Defaults that are not on the command line live here.
 
-mod alert;
-mod runs;
-mod s3;
-mod scratch;
-mod upkeep;
+pub(crate) mod alerts;
+pub mod arguments;
+pub mod environment;
+pub(crate) mod pipeline;
+pub mod privileges;
+pub(crate) mod restore_test;
+pub(crate) mod retention;
+pub(crate) mod runs;
+pub mod s3;
+pub(crate) mod server;
+pub(crate) mod state;
 
-pub use alert::{Ways, alerts};
-pub use runs::{beside, databases, files, history, plan, state_dir, timetable, verify_timetable};
-pub use s3::headers as request_headers;
-pub use scratch::proof;
-pub use upkeep::{policy, upkeep, zone};
-
-use crate::cli::{KeyArgs, PipelineArgs, ServerArgs, StateArgs, StoreArgs};
-use crate::environment;
-use crate::error::{Fault, Result};
-use crate::keys::{self, Key};
-use crate::manifest::{Compression, Method};
-use crate::postgres::dump;
-use crate::postgres::settings::{Given, Settings};
+use crate::base::error::{Fault, Result};
+use crate::cli::settings::{KeyArgs, StateArgs, StoreArgs};
+use crate::format::keys::{self, Key};
+use crate::repository::Repository;
+use crate::repository::fixed_name::FixedName;
 use crate::store::Store;
 use crate::store::directory::Directory;
 use crate::store::remembered::Remembered;
 use crate::store::s3::S3;
-use crate::stream::codec::levels;
-use crate::vault::Vault;
-use crate::vault::fixed_name::FixedName;
+use state::state_dir;
 use std::sync::Arc;
 
-/// The store, and the S3 client itself where it is one: `doctor` asks it more than a store can tell.
-pub struct Place {
+/// The store, and the S3 client itself if it is a bucket: `doctor` asks the client more than the `Store` trait offers.
+pub(crate) struct Place {
     pub store: Arc<dyn Store>,
     pub s3: Option<Arc<S3>>,
 }
 
-pub fn place(args: &StoreArgs, check: bool) -> Result<Place> {
+pub(crate) fn place(args: &StoreArgs, check: bool) -> Result<Place> {
     if args.s3_bucket.is_some() || args.s3_host_base.is_some() {
         let s3 = Arc::new(S3::open(s3::settings(args, check)?)?);
         let store: Arc<dyn Store> = match &args.s3_object_name {
@@ -56,8 +52,8 @@ pub fn place(args: &StoreArgs, check: bool) -> Result<Place> {
     }
 }
 
-/// Makes the folder of `STORE_DIR` with everything that it is in, and marks it as one that may be empty.
-pub fn make_store(args: &StoreArgs) -> Result<()> {
+/// Makes the folder of `STORE_DIR` and all its missing parents, and marks it as one that may be empty.
+pub(crate) fn make_store(args: &StoreArgs) -> Result<()> {
     match (&args.store_dir, &args.s3_bucket, &args.s3_host_base) {
         (Some(folder), None, None) => Directory::open(folder)?.make(),
         _ => Err(Fault::usage("--make-store makes a folder, and STORE_DIR names none")
@@ -66,7 +62,7 @@ pub fn make_store(args: &StoreArgs) -> Result<()> {
     }
 }
 
-pub fn key() -> Result<Option<Key>> {
+pub(crate) fn key() -> Result<Option<Key>> {
     let raw = environment::secret("DB_BACKUP_ENCRYPT_KEY")?;
     let iv = environment::secret("DB_BACKUP_ENCRYPT_IV")?;
     let password = environment::secret("ENC_PASSWORD")?;
@@ -82,12 +78,12 @@ pub fn key() -> Result<Option<Key>> {
     }
 }
 
-pub fn vault(store: &StoreArgs, keys: &KeyArgs, state: &StateArgs) -> Result<Vault> {
+pub(crate) fn repository(store: &StoreArgs, keys: &KeyArgs, state: &StateArgs) -> Result<Repository> {
     // The key first: a mistake in it is told before any network is touched.
     let key = key()?;
     remember(state);
     let place = place(store, keys.check)?;
-    Ok(Vault {
+    Ok(Repository {
         store: remembered(place, state),
         key,
         encrypt: !keys.no_encrypt,
@@ -96,61 +92,18 @@ pub fn vault(store: &StoreArgs, keys: &KeyArgs, state: &StateArgs) -> Result<Vau
     })
 }
 
-/// Keeps on this host what was read of a bucket, so that it need not be fetched for every command.
-pub fn remembered(place: Place, state: &StateArgs) -> Arc<dyn Store> {
+/// Wraps the store of a bucket so that documents read from it are kept on this host and need not be fetched for every
+/// command. A directory store stays as it is.
+pub(crate) fn remembered(place: Place, state: &StateArgs) -> Arc<dyn Store> {
     match (place.s3, state_dir(state)) {
         (Some(_), Ok(folder)) => Arc::new(Remembered::new(place.store, &folder.join("documents"))),
         _ => place.store,
     }
 }
 
-/// Lets what is derived from a password be kept on this host. Without a folder for it, it is derived in each process.
-pub fn remember(state: &StateArgs) {
+/// Lets keys derived from a password be kept on this host. Without a state directory, each process derives them again.
+pub(crate) fn remember(state: &StateArgs) {
     if let Ok(folder) = state_dir(state) {
-        keys::keep_in(&folder);
+        keys::ring::keep_in(&folder);
     }
-}
-
-pub fn compression(args: &PipelineArgs) -> Result<Option<Compression>> {
-    let method = match args.compress.trim().to_ascii_lowercase().as_str() {
-        "" | "0" | "none" => return Ok(None),
-        "1" | "xz" => Method::Xz,
-        "zstd" | "zst" => Method::Zstd,
-        "gzip" | "gz" => Method::Gzip,
-        other => {
-            return Err(Fault::usage(format!("DB_BACKUP_COMPRESS: \"{other}\" is not known"))
-                .hint("use 0 (none), 1 (xz), xz, zstd or gzip")
-                .into());
-        }
-    };
-    let (lowest, highest, default) = levels(method);
-    let level = args.compress_level.unwrap_or(default);
-    if !(lowest..=highest).contains(&level) {
-        return Err(Fault::usage(format!(
-            "DB_BACKUP_COMPRESS_LEVEL: {level} is out of range for {}: {lowest} to {highest}",
-            method.name()
-        ))
-        .into());
-    }
-    Ok(Some(Compression { method, level }))
-}
-
-pub fn server(args: &ServerArgs) -> Result<Settings> {
-    let given = Given {
-        host: args.host.clone(),
-        port: args.port,
-        user: args.user.clone(),
-        password: environment::secret("DB_PASSWORD")?,
-        named: None,
-    };
-    Settings::resolve(given, &environment::plain)
-}
-
-/// `PG_DUMP_USER_ARGS` split as a shell would, and never given to one.
-pub fn pg_dump_arguments(text: Option<&str>) -> Result<Vec<String>> {
-    let arguments = shlex::split(text.unwrap_or_default()).ok_or_else(|| {
-        Fault::usage("PG_DUMP_USER_ARGS has a quote that is not closed").hint("quote it as for a shell")
-    })?;
-    dump::check(&arguments)?;
-    Ok(arguments)
 }

@@ -1,11 +1,9 @@
-//! The work itself. A job knows no flags, prints nothing, and reads no environment.
+//! Does the work of a run. A job knows no flags, prints nothing, and reads no environment.
 
-pub mod backup;
-pub mod doctor;
+pub(crate) mod backup;
+pub mod lifecycle_tags;
 pub mod prune;
-pub mod recount;
-pub mod restore;
-pub mod schedule;
-pub mod tag;
-pub mod transfer;
+pub(crate) mod restore;
+pub(crate) mod restore_test;
+pub(crate) mod transfer;
 pub mod verify;

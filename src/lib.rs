@@ -1,14 +1,21 @@
 //! pgbk: backs up PostgreSQL to a store, restores it, and proves that it can.
 //!
-//! The layers, imports downwards only (`tests/architecture.rs` holds the table):
+//! The modules are on eight floors. Imports point downwards only, as `tests/architecture.rs` checks. `docs/architecture.md` says what is
+//! in each module.
 //!
 //! ```text
-//! main → commands → config → lookout → { web, status } → console → { cli, privileges } → environment → run → { upkeep, proof } → jobs
-//!      → { roster, cron, history, vault, postgres, alert, leftovers } → stream → shelf → { store, process }
-//!      → { document, certificates, record, retention, lifecycle, manifest, databases, keys, script, files, newfile, level, series, monitor, interrupt, secret, shown, error }
+//! main
+//! commands                        one file per subcommand: settings in, one job, a report out
+//! config  monitoring              flags and variables → checked values | status, metrics, page, doctor
+//! runs                            when due, under which limit, what was recorded, what follows
+//! jobs                            what one run does
+//! repository                      backups in a store: found, written, read, judged
+//! cli  alerts  postgres  pipeline arguments and console | channels | the server and its tools | bytes on their way
+//! format  store  files            what is written down | where it is kept | files packed and unpacked
+//! base                            knows nothing of backups
 //! ```
 //!
-//! The library's interface is private to the binary and its tests.
+//! The library is for the binary, its tests and fuzzing only. Its interface may change at any time.
 
 #![deny(
     clippy::dbg_macro,
@@ -20,49 +27,17 @@
     clippy::unwrap_used
 )]
 
-pub mod alert;
-pub mod certificates;
+pub mod alerts;
+pub mod base;
 pub mod cli;
 pub mod commands;
 pub mod config;
-pub mod console;
-pub mod cores;
-pub mod cron;
-pub mod databases;
-pub mod document;
-pub mod environment;
-pub mod error;
-pub mod files;
-pub mod history;
-pub mod interrupt;
+pub(crate) mod files;
+pub mod format;
 pub mod jobs;
-pub mod keys;
-pub mod leftovers;
-pub mod level;
-pub mod lifecycle;
-pub mod lookout;
-pub mod manifest;
-pub mod missed;
-pub mod monitor;
-pub mod newfile;
-pub mod plain;
+pub mod monitoring;
+pub mod pipeline;
 pub mod postgres;
-pub mod privileges;
-pub mod process;
-pub mod proof;
-pub mod record;
-pub mod retention;
-pub mod roster;
-pub mod run;
-pub mod script;
-pub mod secret;
-pub mod series;
-pub mod shelf;
-pub mod shown;
-pub mod status;
+pub mod repository;
+pub mod runs;
 pub mod store;
-pub mod stream;
-pub mod threads;
-pub mod upkeep;
-pub mod vault;
-pub mod web;

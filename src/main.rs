@@ -1,25 +1,27 @@
 //! Parses, runs one command, and turns its outcome into an exit code.
 
 use clap::FromArgMatches;
+use pgbk::base::{cancel, core_dumps, error, threads};
+use pgbk::cli::console::{Console, tell_of_panics};
 use pgbk::cli::{self, Cli, LogArgs};
-use pgbk::console::{Console, tell_of_panics};
-use pgbk::{commands, cores, environment, error, interrupt, privileges, threads};
+use pgbk::commands;
+use pgbk::config::{arguments, environment, privileges};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     tell_of_panics();
     threads::share_memory();
-    let prepared = cores::forbid()
-        .and_then(|()| environment::prepare(&commands::variables(), cli::SECRET_VARIABLES, &commands::place))
+    let prepared = core_dumps::forbid()
+        .and_then(|()| environment::prepare(&arguments::variables(), cli::SECRET_VARIABLES, &arguments::place))
         .and_then(|()| privileges::give_up());
     // Made anew: clap reads the variables when it is told of them.
     let matches = cli::command().try_get_matches_from(environment::arguments());
-    let checked = matches.as_ref().map_or(Ok(()), |matches| commands::check_flags(matches, &cli::command()));
+    let checked = matches.as_ref().map_or(Ok(()), |matches| arguments::check_flags(matches, &cli::command()));
     let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
-    let parsed = parsed.map_err(commands::naming_the_variable);
+    let parsed = parsed.map_err(arguments::naming_the_variable);
     // clap prints help to stdout with 0 and mistakes to stderr with 2. Help comes even where a file of settings is missing.
     if let Err(error) = &parsed
-        && (prepared.is_ok() && commands::all_is_plain() || !error.use_stderr())
+        && (prepared.is_ok() && arguments::all_is_plain() || !error.use_stderr())
     {
         error.exit();
     }
@@ -27,9 +29,9 @@ fn main() -> ExitCode {
         Ok(cli) => Console::new(&cli.log, commands::wants_json(&cli.command)),
         Err(_) => Console::new(&LogArgs::default(), false),
     };
-    let outcome = prepared.and(checked).and_then(|()| interrupt::install());
+    let outcome = prepared.and(checked).and_then(|()| cancel::install());
     let outcome =
-        outcome.and_then(|()| error::caught(|| commands::run(parsed.map_err(commands::told)?.command, &console)));
+        outcome.and_then(|()| error::caught(|| commands::run(parsed.map_err(arguments::told)?.command, &console)));
     outcome.map_or_else(
         |failure| {
             console.failure(&failure);

@@ -5,53 +5,54 @@
 //! a mixture. Every kind of store passes the one suite in `tests/store.rs`.
 
 pub mod directory;
+pub(crate) mod keys;
 pub mod memory;
-pub mod remembered;
+pub(crate) mod remembered;
 pub mod s3;
 
-use crate::error::{Kind, Result, kind};
+use crate::base::error::{Kind, Result, kind};
 use jiff::Timestamp;
 use std::fmt::Debug;
 use std::io::Write;
 use std::ops::Range;
 
-/// The verbs of a store. Keys are relative to the folder that the store was opened on and use `/` between names.
+/// The operations of a store. Keys are relative to the folder that the store was opened on and use `/` between names.
 ///
-/// Errors carry a [`Kind`](crate::error::Kind): `NotFound`, `Exists`, `Denied`, `Unauthenticated`, else `Failed`.
+/// Errors carry a [`Kind`](crate::base::error::Kind): `NotFound`, `Exists`, `Denied`, `Unauthenticated`, else `Failed`.
 pub trait Store: Debug + Send + Sync {
-    /// For people: where this is, without a secret.
+    /// Returns where the store is, for people, without a secret.
     fn location(&self) -> String;
-    /// For people and their tools: where one object is, without a secret.
+    /// Returns where one object is, for people and their tools, without a secret.
     fn place(&self, key: &str) -> String {
         format!("{}/{key}", self.location())
     }
-    /// Says how it can be known that the store keeps what it has taken.
+    /// Returns how the store vouches for what was committed to it.
     fn vouches(&self) -> Vouches;
     /// Whether it is a folder of this host, over which a share or a disk may be mounted, or not be mounted today.
     fn is_folder(&self) -> bool {
         false
     }
-    /// Starts an object. `Exists` when the key is taken, here or at commit, whichever the store can tell.
-    fn create(&self, key: &str, creation: &Creation) -> Result<Box<dyn Upload>>;
-    /// Looks the object up (that version of it, or the newest) and pins it for reading.
+    /// Starts an object. `Exists` if the key is taken, here or at commit, whichever the store can detect.
+    fn create(&self, key: &str, creation: &PutOptions) -> Result<Box<dyn Upload>>;
+    /// Looks the object up (this version of it, or the newest) and pins it for reading.
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>>;
     /// Opens an object that is then read whole and is small, by as few requests as the store needs for that.
     fn open_small(&self, key: &str) -> Result<Box<dyn Object>> {
         self.open(key, None)
     }
-    /// All committed objects whose key begins with `prefix`, in order of their keys.
-    fn list(&self, prefix: &str) -> Result<Vec<Listed>>;
+    /// Returns all committed objects whose key begins with `prefix`, in order of their keys.
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>>;
     /// Removes an object; no error when it is not there. Where the store keeps versions, one that is named goes for good, or is
     /// `Denied` while a lock holds it; without a name the object is only hidden, whatever holds it.
     fn remove(&self, key: &str, version: Option<&str>) -> Result<()>;
-    /// Replaces the tags of the object (of that version of it, or of the newest). A store without tags says so with an error.
+    /// Replaces the tags of the object (of this version of it, or of the newest). It is an error if the store has no tags.
     fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()>;
-    /// The tags that it has.
+    /// Returns the tags of the object.
     fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>>;
-    /// Uploads below `prefix` that were begun and neither committed nor aborted, such as those of a killed run.
-    fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>>;
-    /// Removes one of those.
-    fn discard(&self, unfinished: &Unfinished) -> Result<()>;
+    /// Returns the uploads below `prefix` that were begun and neither committed nor aborted, such as those of a killed run.
+    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>>;
+    /// Removes an unfinished upload; no error if it is not there.
+    fn discard(&self, unfinished: &PendingUpload) -> Result<()>;
 }
 
 /// How a store vouches for what was committed to it.
@@ -59,35 +60,35 @@ pub trait Store: Debug + Send + Sync {
 pub enum Vouches {
     /// The commit itself has flushed every byte to where the store keeps it.
     BySync,
-    /// Where [`Info::etag`] is the [`Receipt::etag`], the host has summed the same bytes. Where it is another, or there is none,
-    /// nothing is known until the object is read back.
+    /// If [`Info::etag`] is the [`PutResult::etag`], the host has hashed the same bytes. If it is another, or there
+    /// is none, nothing is known until the object is read back.
     BySum,
 }
 
-/// What is known of an object before its first byte.
+/// The options of a new object, known before its first byte.
 #[derive(Debug, Clone, Default)]
-pub struct Creation {
+pub struct PutOptions {
     /// The size to plan for, in bytes; the stream may turn out smaller or (within a factor of four) larger. 0: a small object.
     pub expected: u64,
-    pub purpose: Purpose,
-    pub taken: Taken,
+    pub purpose: ObjectKind,
+    pub taken: IfExists,
 }
 
-/// What an object is for, where a host keeps some longer, or in other ways, than others.
+/// The kind of an object: a host may keep some kinds longer, or in other ways, than others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Purpose {
+pub enum ObjectKind {
     /// A dump: locked, and in the storage class that is asked for.
     Payload,
-    /// What makes it a backup: locked, and always at hand.
+    /// The document that makes it a backup: locked, and never in a storage class from which it would have to be fetched first.
     Meta,
-    /// Whatever else.
+    /// Any other object: not locked.
     #[default]
     Note,
 }
 
-/// What becomes of an object that has the key already.
+/// Says what happens to an object that has the key already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Taken {
+pub enum IfExists {
     /// It stays, and the new one is refused.
     #[default]
     Refuse,
@@ -98,65 +99,65 @@ pub enum Taken {
 /// An object being written. Dropping it discards it: nothing is visible, nothing is left behind.
 pub trait Upload: Write + Send {
     /// Makes the object visible, whole and durable.
-    fn commit(self: Box<Self>) -> Result<Receipt>;
+    fn commit(self: Box<Self>) -> Result<PutResult>;
 }
 
-/// What the writer knows of the object that it has just committed.
+/// Describes the object that was just committed, as the writer knows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Receipt {
+pub struct PutResult {
     pub bytes: u64,
     /// The ETag that an S3 host gives such an object (the MD5, or the MD5 of the parts' MD5s and their number): computed here, not
     /// taken from the host's answer. None where the store has no such thing.
     pub etag: Option<String>,
     /// The version that the host gave it, in a bucket that keeps versions.
     pub version: Option<String>,
-    pub held: Held,
+    pub held: LockStatus,
 }
 
 /// Whether the host keeps the object under the lock that was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Held {
-    /// None was asked for.
+pub enum LockStatus {
+    /// No lock was asked for.
     #[default]
     Free,
-    /// How, and until when, for people.
+    /// It is locked. The text says how, and until when, for people.
     Locked(String),
     /// The host took the lock, and does not let this role read it back.
     Unread,
-    /// Why not.
+    /// It is not locked. The text says why.
     Unlocked(String),
 }
 
 /// An object pinned for reading.
 pub trait Object: Send + Sync {
     fn info(&self) -> &Info;
-    /// Exactly these bytes, or an error. May be called from several threads at once.
+    /// Returns exactly these bytes, or an error. May be called from several threads at once.
     fn read(&self, range: Range<u64>) -> Result<Vec<u8>>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info {
     pub bytes: u64,
-    /// Without quotes. A weak one keeps its `W/`, because it promises no equal bytes.
+    /// The ETag without quotes. A weak one keeps its `W/`, because it promises no equal bytes.
     pub etag: Option<String>,
     pub version: Option<String>,
     pub modified: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ObjectInfo {
     pub key: String,
     pub bytes: u64,
     pub modified: Option<Timestamp>,
-    /// As [`Info::etag`]; None where the store has none, or lists none.
+    /// The ETag, as in [`Info::etag`]. None: the store has none, or lists none.
     pub etag: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfinished {
+pub struct PendingUpload {
     /// The key that the object would have had.
     pub key: String,
-    /// What the store needs to find it again: an upload id, a temporary file's name.
+    /// The store's name for the upload: an upload id, or a temporary file's name.
     pub token: String,
     pub started: Option<Timestamp>,
 }
@@ -166,11 +167,11 @@ pub fn read_small(store: &dyn Store, key: &str, limit: u64) -> Result<Vec<u8>> {
     read_whole(store.open(key, None)?.as_ref(), key, limit)
 }
 
-/// The same of an object that is open.
-pub fn read_whole(object: &dyn Object, key: &str, limit: u64) -> Result<Vec<u8>> {
+/// Reads an open object whole, with the same limit.
+pub(crate) fn read_whole(object: &dyn Object, key: &str, limit: u64) -> Result<Vec<u8>> {
     let bytes = object.info().bytes;
     if bytes > limit {
-        return Err(crate::error::Fault::damaged(format!(
+        return Err(crate::base::error::Fault::damaged(format!(
             "\"{key}\" has {bytes} bytes, more than the {limit} that such an object may have"
         ))
         .into());
@@ -178,9 +179,10 @@ pub fn read_whole(object: &dyn Object, key: &str, limit: u64) -> Result<Vec<u8>>
     object.read(0..bytes)
 }
 
-/// Removes what is there under a key, or that version of it where the store knows it. Where versions are kept, the very version
-/// goes: only so is its room given back, and only so does a lock hold it.
-pub fn remove_for_good(store: &dyn Store, key: &str, version: Option<&str>) -> Result<()> {
+/// Removes the object under a key: this version of it if the store has it, else the newest. If versions are kept, the
+/// version itself is removed: only so is its space freed, and only so does a lock hold it. No error if nothing is
+/// there.
+pub(crate) fn remove_for_good(store: &dyn Store, key: &str, version: Option<&str>) -> Result<()> {
     let known = version.and_then(|version| store.open(key, Some(version)).ok());
     match known.map_or_else(|| store.open(key, None), Ok) {
         Ok(object) => store.remove(key, object.info().version.as_deref()),
@@ -190,12 +192,13 @@ pub fn remove_for_good(store: &dyn Store, key: &str, version: Option<&str>) -> R
 }
 
 /// Writes a small object in one go.
-pub fn write_small(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<Receipt> {
-    write_as(store, key, bytes, Purpose::Note)
+pub fn write_small(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<PutResult> {
+    write_as(store, key, bytes, ObjectKind::Note)
 }
 
-pub fn write_as(store: &dyn Store, key: &str, bytes: &[u8], purpose: Purpose) -> Result<Receipt> {
-    let mut upload = store.create(key, &Creation { expected: bytes.len() as u64, purpose, ..Creation::default() })?;
+pub(crate) fn write_as(store: &dyn Store, key: &str, bytes: &[u8], purpose: ObjectKind) -> Result<PutResult> {
+    let mut upload =
+        store.create(key, &PutOptions { expected: bytes.len() as u64, purpose, ..PutOptions::default() })?;
     upload.write_all(bytes)?;
     upload.commit()
 }

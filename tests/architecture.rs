@@ -1,73 +1,21 @@
-//! Who may import whom, who may print, exit, and read the environment, and how long a file and a function may be.
+//! Holds the layers: which room may import which, that no files import each other in a circle, who may print, exit and read the
+//! environment, how long a file and a function may be, and how a doc comment begins.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use syn::visit::Visit;
 
-/// Every module of the library, top to bottom, and what it may import: only rows below its own.
-const TABLE: &[(&str, &str)] = &[
-    (
-        "commands",
-        "config console cli environment run upkeep jobs level cron missed history vault postgres alert leftovers \
-         stream store lookout status roster files process record retention manifest databases keys series \
-         monitor threads interrupt shown error",
-    ),
-    (
-        "config",
-        "cli environment upkeep proof jobs cron history vault postgres stream store alert plain retention manifest \
-         databases keys secret series shown error",
-    ),
-    ("lookout", "web status shelf missed vault record monitor error"),
-    ("web", "error"),
-    ("status", "console roster missed history shelf record document databases monitor error"),
-    ("console", "cli monitor interrupt shown error"),
-    ("cli", "manifest level error"),
-    ("privileges", "environment error"),
-    ("environment", "postgres plain secret error"),
-    (
-        "run",
-        "upkeep proof jobs missed history vault postgres alert record manifest databases series monitor interrupt \
-         error",
-    ),
-    ("proof", "jobs vault postgres stream manifest script series level monitor interrupt error"),
-    ("upkeep", "jobs vault retention manifest monitor error"),
-    (
-        "jobs",
-        "cron missed history vault postgres alert leftovers stream store process record retention lifecycle manifest \
-         databases files newfile script level series monitor interrupt error",
-    ),
-    ("roster", "cron document record databases error"),
-    ("cron", "databases error"),
-    ("missed", "history vault document plain record retention manifest error"),
-    ("history", "store document plain record manifest monitor error"),
-    ("shelf", "vault document manifest error"),
-    ("vault", "stream store manifest keys series monitor threads interrupt error"),
-    ("postgres", "process plain manifest script secret monitor threads interrupt error"),
-    ("alert", "certificates plain record manifest newfile series secret shown monitor interrupt error"),
-    ("leftovers", "store manifest monitor error"),
-    ("stream", "store manifest keys script monitor threads interrupt error"),
-    ("store", "certificates plain secret interrupt error"),
-    ("process", "monitor threads interrupt error"),
-    ("document", "plain"),
-    ("record", "manifest error"),
-    ("retention", "manifest error"),
-    ("lifecycle", ""),
-    ("certificates", "plain error"),
-    ("manifest", "keys script series error"),
-    ("databases", "series error"),
-    ("keys", "plain secret threads interrupt error"),
-    ("files", "monitor interrupt error"),
-    ("newfile", "error"),
-    ("script", "error"),
-    ("secret", ""),
-    ("level", ""),
-    ("series", ""),
-    ("shown", ""),
-    ("monitor", ""),
-    ("plain", ""),
-    ("threads", "error"),
-    ("interrupt", "error"),
-    ("cores", "error"),
-    ("error", ""),
+/// The rooms of `src`, one floor below the other. A room imports only from the floors below its own.
+const FLOORS: &[&[&str]] = &[
+    &["main"],
+    &["commands"],
+    &["config", "monitoring"],
+    &["runs"],
+    &["jobs"],
+    &["repository"],
+    &["cli", "alerts", "postgres", "pipeline"],
+    &["format", "store", "files"],
+    &["base"],
 ];
 
 /// What only these files may hold. A name that ends with a slash is a folder.
@@ -77,38 +25,50 @@ const RESERVED: &[(&str, &[&str], &[&str])] = &[
         "talks to tokio",
         &["tokio::"],
         &[
-            "postgres/transport.rs",
-            "postgres/transport/",
+            "postgres/connect/transport.rs",
+            "postgres/connect/transport/",
             "store/s3.rs",
             "store/s3/",
-            "web.rs",
-            "alert/smtp.rs",
-            "alert/smtp/",
+            "monitoring/server.rs",
+            "alerts/smtp.rs",
+            "alerts/smtp/",
         ],
     ),
-    ("serves HTTP", &["hyper::", "hyper_util::", "http_body_util::Full"], &["web.rs"]),
-    ("fences a child in", &["landlock::"], &["process/fence.rs"]),
-    ("listens for clients", &["TcpListener", "UnixListener"], &["web.rs", "postgres/transport/socket.rs"]),
+    ("serves HTTP", &["hyper::", "hyper_util::", "http_body_util::Full"], &["monitoring/server.rs"]),
+    ("fences a child in", &["landlock::"], &["base/process/fence.rs"]),
+    (
+        "listens for clients",
+        &["TcpListener", "UnixListener"],
+        &["monitoring/server.rs", "postgres/connect/transport/socket.rs"],
+    ),
     (
         "writes to or looks at stdout or stderr",
         &["println!", "print!(", "io::stdout", "io::stderr"],
-        &["console.rs", "console/"],
+        &["cli/console.rs", "cli/console/"],
     ),
-    ("asks on the terminal", &["dialoguer::", "indicatif::"], &["console.rs", "console/"]),
+    ("asks on the terminal", &["dialoguer::", "indicatif::"], &["cli/console.rs", "cli/console/"]),
     ("ends the process", &["process::exit", "process::abort", ".exit()"], &["main.rs"]),
     (
         "reads the environment, of which tools looks along PATH",
         &["env::var", "env::set_var", "env::remove_var", "env::args"],
-        &["environment.rs", "postgres/tools.rs"],
+        &["config/environment.rs", "config/environment/", "postgres/tools.rs"],
     ),
-    ("allows unsafe code", &["unsafe"], &["environment.rs", "process/child.rs", "threads.rs"]),
+    (
+        "allows unsafe code",
+        &["unsafe"],
+        &["config/environment/variables.rs", "base/process/child.rs", "base/threads.rs"],
+    ),
     (
         "parses a command line",
         &["clap::Arg", "clap::Pars", "clap::{", "clap_complete"],
-        &["main.rs", "cli.rs", "cli/", "commands.rs", "commands/completions.rs"],
+        &["main.rs", "cli.rs", "cli/", "config/arguments.rs", "commands/completions.rs"],
     ),
-    ("speaks HTTP or SMTP", &["ureq::", "lettre::"], &["alert.rs", "alert/"]),
-    ("reads the clock", &["Timestamp::now", "SystemTime::now", "Zoned::now"], &["commands/", "console.rs", "store/"]),
+    ("speaks HTTP or SMTP", &["ureq::", "lettre::"], &["alerts.rs", "alerts/", "config/alerts.rs"]),
+    (
+        "reads the clock",
+        &["Timestamp::now", "SystemTime::now", "Zoned::now"],
+        &["commands/", "cli/console.rs", "store/"],
+    ),
 ];
 
 const FILE_WALL: usize = 400;
@@ -116,72 +76,79 @@ const FILE_TARGET: usize = 200;
 const FUNCTION_WALL: usize = 70;
 const FUNCTION_TARGET: usize = 40;
 
-#[test]
-fn the_table_points_downwards_only() {
-    for (row, (module, allowed)) in TABLE.iter().enumerate() {
-        for import in allowed.split_whitespace() {
-            let below = TABLE.iter().skip(row + 1).any(|(other, _)| *other == import);
-            assert!(below, "{module} may import {import}, which is not below it");
-        }
-    }
-}
+/// Words that begin a doc comment without saying who does what.
+const BAD_BEGINNINGS: &[&str] = &["What", "Who", "Whoever", "Whatever", "Of", "That", "As", "By", "With"];
 
 #[test]
-fn every_module_imports_what_the_table_allows_and_nothing_else() {
-    let mut seen: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for file in sources() {
-        let found = seen.entry(file.module.clone()).or_default();
-        for path in file.paths() {
-            if path[0] != file.module {
-                found.entry(path[0].clone()).or_insert_with(|| file.name.clone());
-            }
-        }
-    }
-    seen.retain(|module, _| module != "main" && module != "lib");
+fn rooms_import_from_the_floors_below_only() {
+    let floor = |room: &str| FLOORS.iter().position(|rooms| rooms.contains(&room));
     let mut faults = Vec::new();
-    for (module, imports) in &seen {
-        let Some((_, allowed)) = TABLE.iter().find(|(name, _)| name == module) else {
-            faults.push(format!("{module} has no row in the table"));
-            continue;
-        };
-        for (import, file) in imports {
-            if !allowed.split_whitespace().any(|name| name == import) {
-                faults.push(format!("{file}: {module} may not import {import}"));
+    for (file, imports) in graph() {
+        let room = file.split("::").next().unwrap();
+        let own = floor(room).unwrap_or_else(|| panic!("{room} is on no floor"));
+        for import in imports.iter().filter(|import| import.split("::").next() != Some(room)) {
+            let other = import.split("::").next().unwrap();
+            if floor(other).unwrap_or_else(|| panic!("{other} is on no floor")) <= own {
+                faults.push(format!("{file} imports {import}"));
             }
-        }
-        for import in allowed.split_whitespace() {
-            if !imports.contains_key(import) {
-                faults.push(format!("{module} may import {import}, but does not: take it out of the table"));
-            }
-        }
-    }
-    for (module, _) in TABLE {
-        if !seen.contains_key(*module) {
-            faults.push(format!("{module} is in the table and is no module"));
         }
     }
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
 #[test]
-fn jobs_do_not_know_each_other() {
-    for file in sources().iter().filter(|file| file.name.starts_with("jobs/")) {
-        let own = file.name["jobs/".len()..].split(['/', '.']).next().unwrap();
-        for path in file.paths().iter().filter(|path| path[0] == "jobs") {
-            assert_eq!(path.get(1).map(String::as_str), Some(own), "{} imports another job", file.name);
+fn no_files_import_each_other_in_a_circle() {
+    let mut graph = graph();
+    // What imports nothing that is left is in no circle.
+    loop {
+        let left: BTreeSet<String> = graph.keys().cloned().collect();
+        let before = graph.len();
+        graph.retain(|_, imports| imports.iter().any(|import| left.contains(import)));
+        if graph.len() == before {
+            break;
         }
-        let up = if file.name.matches('/').count() == 1 { "super::" } else { "super::super::" };
-        assert!(!file.code.contains(up), "{} reaches another job by {up}", file.name);
+    }
+    // Nor is what nothing that is left imports.
+    loop {
+        let imported: BTreeSet<String> = graph.values().flatten().cloned().collect();
+        let before = graph.len();
+        graph.retain(|file, _| imported.contains(file));
+        if graph.len() == before {
+            break;
+        }
+    }
+    assert!(graph.is_empty(), "these import each other: {graph:#?}");
+}
+
+#[test]
+fn jobs_do_not_know_each_other() {
+    for (file, imports) in graph().iter().filter(|(file, _)| file.starts_with("jobs::")) {
+        // A restore test is made of the others.
+        let own = file.split("::").nth(1).filter(|own| *own != "restore_test");
+        let others: Vec<_> = imports.iter().filter(|import| import.starts_with("jobs::")).collect();
+        assert!(
+            own.is_none_or(|own| others.iter().all(|job| job.split("::").nth(1) == Some(own))),
+            "{file}: {others:?}"
+        );
     }
 }
 
 #[test]
-fn of_the_store_the_stages_know_only_the_object_that_they_read() {
-    for file in sources().iter().filter(|file| file.module == "stream") {
-        for path in file.paths().iter().filter(|path| path[0] == "store") {
-            assert_eq!(path.get(1).map(String::as_str), Some("Object"), "{}", file.name);
+fn doc_comments_begin_with_a_subject_or_a_verb() {
+    let mut faults = Vec::new();
+    for (name, text) in rust_files("src") {
+        let mut before = "";
+        for (number, line) in (1..).zip(text.lines()) {
+            let comment = |line: &str| line.trim_start().starts_with("///") || line.trim_start().starts_with("//!");
+            let first =
+                line.trim_start().trim_start_matches(['/', '!']).split([' ', ',']).find(|word| !word.is_empty());
+            if comment(line) && !comment(before) && first.is_some_and(|word| BAD_BEGINNINGS.contains(&word)) {
+                faults.push(format!("src/{name}:{number}: {}", line.trim_start()));
+            }
+            before = line;
         }
     }
+    assert!(faults.is_empty(), "{} comments begin so:\n{}", faults.len(), faults.join("\n"));
 }
 
 #[test]
@@ -231,40 +198,102 @@ fn files_of_tests_have_the_same_wall() {
 struct Source {
     /// Below `src`.
     name: String,
-    module: String,
     /// Without tests, comments and doc comments.
     code: String,
 }
 
-impl Source {
-    /// Every `crate::a::b`, also inside braces one level deep; in `main.rs` the crate is `pgbk`.
-    fn paths(&self) -> BTreeSet<Vec<String>> {
-        let mut found = BTreeSet::new();
-        for rest in self.code.split("crate::").skip(1) {
-            if let Some(group) = rest.strip_prefix('{') {
-                let group = group.split("};").next().unwrap_or_default();
-                found.extend(group.split(',').map(|path| names(path.trim())));
-            } else {
-                found.insert(names(rest));
+/// Returns which files each file imports, all as modules (`store::s3::host`), without `lib.rs` and without tests.
+fn graph() -> BTreeMap<String, BTreeSet<String>> {
+    let sources: BTreeMap<String, Source> = sources().into_iter().map(|file| (module(&file.name), file)).collect();
+    let files: BTreeSet<String> = sources.keys().cloned().collect();
+    let mut graph = BTreeMap::new();
+    for (module, source) in sources.iter().filter(|(module, _)| *module != "lib") {
+        let syntax = syn::parse_file(&source.code).unwrap_or_else(|error| panic!("{}: {error}", source.name));
+        let mut paths = Paths { module, files: &files, found: BTreeSet::new() };
+        paths.visit_file(&syntax);
+        graph.insert(module.clone(), paths.found);
+    }
+    assert!(graph.values().flatten().count() > 500, "the imports were not found");
+    graph
+}
+
+fn module(name: &str) -> String {
+    name.trim_end_matches(".rs").replace('/', "::")
+}
+
+/// Collects the files that a file's paths lead to.
+struct Paths<'a> {
+    module: &'a str,
+    files: &'a BTreeSet<String>,
+    found: BTreeSet<String>,
+}
+
+impl Paths<'_> {
+    /// Takes a path as it is written. One that leads out of the crate is none of ours.
+    fn take(&mut self, written: &[String]) {
+        let own: Vec<&str> = self.module.split("::").collect();
+        let ups = written.iter().take_while(|name| *name == "super").count();
+        let rest = written.iter().map(String::as_str);
+        let whole: Vec<&str> = match written.first().map(String::as_str) {
+            Some("crate" | "pgbk") => rest.skip(1).collect(),
+            Some("self") => own.iter().copied().chain(rest.skip(1)).collect(),
+            Some("super") => own[..own.len() - ups].iter().copied().chain(rest.skip(ups)).collect(),
+            Some(child) if self.files.contains(&format!("{}::{child}", self.module)) => {
+                own.into_iter().chain(rest).collect()
             }
+            _ => return,
+        };
+        let named = (1..=whole.len()).rev().map(|length| whole[..length].join("::"));
+        if let Some(file) = named.into_iter().find(|name| self.files.contains(name)).filter(|file| file != self.module)
+        {
+            self.found.insert(file);
         }
-        found.retain(|path| !path.is_empty());
-        found
+    }
+
+    fn tree(&mut self, before: &mut Vec<String>, tree: &syn::UseTree) {
+        match tree {
+            syn::UseTree::Path(path) => {
+                before.push(path.ident.to_string());
+                self.tree(before, &path.tree);
+                before.pop();
+            }
+            syn::UseTree::Name(syn::UseName { ident }) | syn::UseTree::Rename(syn::UseRename { ident, .. }) => {
+                let whole: Vec<String> = before.iter().cloned().chain([ident.to_string()]).collect();
+                self.take(&whole);
+            }
+            syn::UseTree::Glob(_) => self.take(before),
+            syn::UseTree::Group(group) => group.items.iter().for_each(|tree| self.tree(before, tree)),
+        }
     }
 }
 
-/// The names of a path; of a group at its end the first one stands for all, which is enough for modules.
-fn names(text: &str) -> Vec<String> {
-    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
-    text[..end].split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect()
+impl<'ast> Visit<'ast> for Paths<'_> {
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        self.tree(&mut Vec::new(), &item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        if names.len() > 1 {
+            self.take(&names);
+        }
+        syn::visit::visit_path(self, path);
+    }
+
+    /// What a macro is given is no syntax yet.
+    fn visit_macro(&mut self, given: &'ast syn::Macro) {
+        for rest in given.tokens.to_string().split("crate ::").skip(1) {
+            let names = rest.split("::").map(|name| name.trim().split([' ', '(', '{', '<']).next().unwrap_or_default());
+            self.take(&["crate"].into_iter().chain(names).map(str::to_owned).collect::<Vec<_>>());
+        }
+    }
 }
 
 fn sources() -> Vec<Source> {
     let mut found = Vec::new();
     for (name, text) in rust_files("src") {
         if !name.ends_with("tests.rs") {
-            let module = name.split(['/', '.']).next().unwrap().to_owned();
-            found.push(Source { name, module, code: without_tests(&text) });
+            found.push(Source { code: without_tests(&text), name });
         }
     }
     assert!(found.len() > 50, "only {} files below src", found.len());

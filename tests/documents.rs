@@ -7,7 +7,7 @@ mod memory;
 use crate::support::pgbk::{KEY, Pgbk, connected};
 use crate::support::proof;
 use blake2::{Blake2b256, Digest};
-use pgbk::manifest::BackupId;
+use pgbk::format::backup_id::BackupId;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -4,9 +4,10 @@ use crate::support::database::{small, sql};
 use crate::support::faulty::{Fault, Faulty};
 use crate::support::pgbk::{Pgbk, connected, pgbk};
 use crate::support::s3::{Server, moto, radosgw, seaweedfs};
+use pgbk::repository::fixed_name::FixedName;
 use pgbk::store::Store;
-use pgbk::store::s3::{S3, S3Settings};
-use pgbk::vault::fixed_name::FixedName;
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::S3Settings;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

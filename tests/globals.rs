@@ -6,13 +6,15 @@ use crate::support::pgbk::{Pgbk, connected, pgbk};
 use crate::support::process::until;
 use crate::support::s3::seaweedfs;
 use crate::support::scheduler::Place;
-use pgbk::keys::Key;
-use pgbk::manifest::{BackupId, Format};
-use pgbk::monitor::Silent;
+use pgbk::base::progress::NullMonitor;
+use pgbk::base::subject::Series;
+use pgbk::format::backup_id::BackupId;
+use pgbk::format::keys::Key;
+use pgbk::format::manifest::Format;
 use pgbk::postgres::globals::LARGEST;
-use pgbk::series::Series;
+use pgbk::repository::Repository;
+use pgbk::repository::writer::About;
 use pgbk::store::directory::Directory;
-use pgbk::vault::{About, Vault};
 use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::spawn_with_options;
@@ -285,12 +287,12 @@ fn they_are_scheduled_with_the_databases_and_shown_like_them() {
 /// A sealed backup that holds whatever somebody with the key put into it.
 fn sealed(folder: &Path, script: &str) -> String {
     let store = Arc::new(Directory::open(folder).unwrap());
-    let key = Key::raw(&pgbk::secret::Secret::new(crate::support::pgbk::KEY), None).unwrap();
-    let vault = Vault { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
+    let key = Key::raw(&pgbk::base::secret::Secret::new(crate::support::pgbk::KEY), None).unwrap();
+    let repository = Repository { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
     let id = crate::support::id::free(folder, Series::Globals.name());
-    let mut deposit = vault.begin(id.into(), Format::Plain, None, 0).unwrap();
-    deposit.write_all(script.as_bytes()).unwrap();
-    let id: BackupId = deposit.finish(About::default(), &Silent).unwrap().id;
+    let mut writer = repository.begin(id.into(), Format::Plain, None, 0).unwrap();
+    writer.write_all(script.as_bytes()).unwrap();
+    let id: BackupId = writer.finish(About::default(), &NullMonitor).unwrap().id;
     id.to_string()
 }
 

@@ -2,15 +2,15 @@
 //!
 //! Three of them in every run, on which `tests/store.rs` runs the whole suite too; all of them, with the suite, in a proof.
 
-use crate::store::every;
-use crate::store::objects;
+use crate::store::{every, objects};
 use crate::support::database::{assert_same, dump, features};
 use crate::support::pgbk::connected;
 use crate::support::proof;
 use crate::support::s3::{Server, minio, moto, radosgw, seaweedfs, versitygw};
 use objects::{PART, put};
-use pgbk::store::s3::{Lock, LockMode, S3, S3Settings, Term};
-use pgbk::store::{Creation, Held, Purpose, Store};
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::{Lock, LockMode, S3Settings, Term};
+use pgbk::store::{LockStatus, ObjectKind, PutOptions, Store};
 use std::io::Write;
 
 const SETTING: [(&str, &str); 1] = [("S3_PART_SIZE", "5M")];
@@ -44,7 +44,7 @@ fn refuses_taken(store: &S3) -> bool {
 fn keeps_versions(server: &Server) -> bool {
     let store = S3::open(server.settings(&server.versioned_bucket("versions"))).expect("open");
     for byte in [b"1", b"2"] {
-        let replacing = Creation { taken: pgbk::store::Taken::Replace, ..Creation::default() };
+        let replacing = PutOptions { taken: pgbk::store::IfExists::Replace, ..PutOptions::default() };
         let mut upload = store.create("x", &replacing).expect("create");
         upload.write_all(byte).expect("write");
         upload.commit().expect("commit");
@@ -56,7 +56,7 @@ fn keeps_versions(server: &Server) -> bool {
 fn lists_unfinished(server: &Server) -> bool {
     let settings = S3Settings { part_size: Some(PART as u64), ..server.settings(&server.bucket("unfinished")) };
     let store = S3::open(settings).expect("open");
-    let mut upload = store.create("app/left", &Creation::default()).expect("create");
+    let mut upload = store.create("app/left", &PutOptions::default()).expect("create");
     upload.write_all(&objects::bytes(2 * PART)).expect("write");
     let all = store.unfinished("app/").expect("unfinished");
     let of_the_key = store.unfinished("app/left").expect("unfinished");
@@ -74,10 +74,10 @@ fn locks(server: &Server) -> bool {
         ..server.settings(&server.locking_bucket("lock"))
     };
     let store = S3::open(settings).expect("open");
-    let locked = Creation { expected: 2 * PART as u64, purpose: Purpose::Payload, ..Creation::default() };
+    let locked = PutOptions { expected: 2 * PART as u64, purpose: ObjectKind::Payload, ..PutOptions::default() };
     let mut upload = store.create("x", &locked).expect("create");
     upload.write_all(&objects::bytes(2 * PART)).expect("write");
-    upload.commit().is_ok_and(|receipt| matches!(receipt.held, Held::Locked(how) if how.contains(" until 20")))
+    upload.commit().is_ok_and(|receipt| matches!(receipt.held, LockStatus::Locked(how) if how.contains(" until 20")))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::support::process::until;
 use crate::support::proof;
 use crate::support::random::Random;
 use crate::support::s3::seaweedfs;
-use pgbk::manifest::BackupId;
+use pgbk::format::backup_id::BackupId;
 use pgbk::store::Store;
 use pgbk::store::directory::Directory;
 use pgbk::store::s3::S3;
@@ -52,7 +52,7 @@ fn survives(what: &str, store: &dyn Store, database: &str, settings: impl Fn(Pgb
         begun.elapsed()
     };
     let mut known = backups(store);
-    let (mut killed, mut leftovers, mut ended) = (0, 0, 0);
+    let (mut killed, mut orphans, mut ended) = (0, 0, 0);
     let kills = proof::size(25, 100);
     while killed < kills {
         let moment = longest.mul_f64(random.below(1000) as f64 / 1000.0);
@@ -73,23 +73,23 @@ fn survives(what: &str, store: &dyn Store, database: &str, settings: impl Fn(Pgb
             known.push(id);
         }
         await_silence(database);
-        leftovers = store.unfinished("").unwrap().len() + store.list("").unwrap().len() - 2 * known.len();
+        orphans = store.unfinished("").unwrap().len() + store.list("").unwrap().len() - 2 * known.len();
     }
     eprintln!(
-        "{what}: {killed} killed within {longest:?}, {ended} ended, {} backups, {leftovers} leftovers",
+        "{what}: {killed} killed within {longest:?}, {ended} ended, {} backups, {orphans} leftovers",
         known.len()
     );
-    assert!(leftovers > 0, "none was killed in its midst");
+    assert!(orphans > 0, "none was killed in its midst");
 
     let doctor = run(&["doctor", database]);
     let (status, detail) = finding(&doctor, "leftovers");
     assert!(status == "note" && detail.contains("unfinished uploads"), "{detail}");
     let told: usize = detail.split(' ').filter_map(|word| word.parse::<usize>().ok()).sum();
-    assert_eq!(told, leftovers, "{detail}");
+    assert_eq!(told, orphans, "{detail}");
     // What is younger may belong to a run that goes on.
     assert_eq!(finding(&run(&["doctor", database, "--clean"]), "clean").1, "0 leftovers removed");
     let clean = run(&["doctor", database, "--clean", "--older-than", "0s"]);
-    assert_eq!(finding(&clean, "clean").1, format!("{leftovers} leftovers removed"));
+    assert_eq!(finding(&clean, "clean").1, format!("{orphans} leftovers removed"));
     assert_eq!(finding(&doctor, "leftovers"), ("ok".to_owned(), "none".to_owned()));
     assert_eq!(finding(&doctor, "backup lock").0, "ok");
     assert_eq!(store.unfinished("").unwrap(), []);

@@ -5,11 +5,12 @@ mod meddler;
 mod money;
 
 use crate::support::database::{self, comparable, connect, create, sql, stdout_of, tool};
-use pgbk::error::{self, Result};
-use pgbk::monitor::Silent;
-use pgbk::postgres::load::{self, Loaded, Options};
-use pgbk::script::Requirements;
-use pgbk::stream::tables::Tables;
+use pgbk::base::error::{self, Result};
+use pgbk::base::progress::NullMonitor;
+use pgbk::format::sql::requirements::Requirements;
+use pgbk::pipeline::table_counter::TableCounter;
+use pgbk::postgres::restore::load;
+use pgbk::postgres::restore::load::options::{Loaded, Options};
 use std::io::Read;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +20,7 @@ fn restore(database: &str, script: &[u8]) -> Result<Loaded> {
 }
 
 fn restore_with(database: &str, mut script: &[u8], options: &Options) -> Result<Loaded> {
-    load::load(&mut connect(database), &mut script, options, &Silent)
+    load::load(&mut connect(database), &mut script, options, &NullMonitor)
 }
 
 fn message(error: &anyhow::Error) -> String {
@@ -61,7 +62,7 @@ fn a_database_with_everything_comes_back_as_it_was() {
     assert_same(&script, &dump(&target, &[]));
     assert_eq!(loaded.skipped, [""; 0]);
 
-    let mut tables = Tables::default();
+    let mut tables = TableCounter::default();
     script.chunks(1000).for_each(|piece| tables.update(piece));
     let outcome = tables.finish();
     assert!(outcome.complete);
@@ -92,7 +93,7 @@ fn any_pieces_of_the_script_restore_the_same() {
     }
     let script = dump(features(), &[]);
     let target = database();
-    load::load(&mut connect(&target), &mut Slow(&script), &Options::default(), &Silent).unwrap();
+    load::load(&mut connect(&target), &mut Slow(&script), &Options::default(), &NullMonitor).unwrap();
     assert_same(&script, &dump(&target, &[]));
 }
 
@@ -275,7 +276,7 @@ fn what_is_missing_is_known_before() {
     requirements.scan(b"ALTER TABLE t OWNER TO \"No One\";");
     requirements.scan(b"CREATE EXTENSION IF NOT EXISTS plpgsql;");
     requirements.scan(b"CREATE EXTENSION no_such;");
-    let missing = load::missing(&mut connect("postgres"), &requirements).unwrap();
+    let missing = load::requirements_check::missing(&mut connect("postgres"), &requirements).unwrap();
     assert_eq!(missing.roles.into_iter().collect::<Vec<_>>(), ["No One"]);
     assert_eq!(missing.extensions.into_iter().collect::<Vec<_>>(), ["no_such"]);
 }
@@ -315,7 +316,7 @@ fn a_restore_that_is_interrupted_leaves_nothing() {
     let script = format!("CREATE TABLE made (a int);\nCOPY made (a) FROM stdin;\n{}", "12345\n".repeat(500_000));
     let lost = || Err(std::io::Error::other("the store is gone"));
     let mut broken = Broken(script.as_bytes(), Box::new(lost));
-    let error = load::load(&mut connect(&target), &mut broken, &Options::default(), &Silent).unwrap_err();
+    let error = load::load(&mut connect(&target), &mut broken, &Options::default(), &NullMonitor).unwrap_err();
     assert_eq!(message(&error), "the store is gone");
     assert_same(&before, &dump(&target, &[]));
 
@@ -326,6 +327,6 @@ fn a_restore_that_is_interrupted_leaves_nothing() {
         Ok(0)
     };
     let mut broken = Broken(script.as_bytes(), Box::new(killed));
-    load::load(&mut connect(&target), &mut broken, &Options::default(), &Silent).unwrap_err();
+    load::load(&mut connect(&target), &mut broken, &Options::default(), &NullMonitor).unwrap_err();
     assert_same(&before, &dump(&target, &[]));
 }

@@ -12,7 +12,7 @@ use crate::support::process::until;
 use crate::support::s3::seaweedfs;
 use crate::support::scheduler::{Place, Scheduler};
 use jiff::Timestamp;
-use pgbk::manifest::BackupId;
+use pgbk::format::backup_id::BackupId;
 use postgres::NoTls;
 use receiver::Receiver;
 use serde_json::Value;

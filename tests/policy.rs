@@ -5,11 +5,12 @@ use crate::support::database::{create, sql};
 use crate::support::pgbk::{Pgbk, connected};
 use crate::support::process::tool;
 use crate::support::s3::{Server, seaweedfs};
-use past::{daily, vault};
-use pgbk::error::{Kind, kind};
-use pgbk::secret::Secret;
-use pgbk::store::s3::{S3, S3Settings};
-use pgbk::store::{Creation, Store, read_small, write_small};
+use past::{daily, repository};
+use pgbk::base::error::{Kind, kind};
+use pgbk::base::secret::Secret;
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::S3Settings;
+use pgbk::store::{PutOptions, Store, read_small, write_small};
 use std::io::Write;
 use std::process::Command;
 
@@ -98,7 +99,7 @@ fn rows(database: &str) {
     sql(database, "CREATE TABLE t AS SELECT n, sha512(n::text::bytea) FROM generate_series(1, 60000) n");
 }
 
-fn denied<T>(result: pgbk::error::Result<T>) {
+fn denied<T>(result: pgbk::base::error::Result<T>) {
     let error = result.map(|_| ()).expect_err("allowed");
     assert_eq!(kind(&error), Kind::Denied, "{error:#}");
 }
@@ -152,7 +153,7 @@ fn a_writer_neither_reads_deletes_nor_leaves_its_folder_and_clears_up_after_itse
     denied(store.remove("shop/x", None));
     denied(write_small(&place.store(&role, "other"), "shop/x", b"text"));
 
-    let mut upload = store.create("shop/large", &Creation::default()).expect("create");
+    let mut upload = store.create("shop/large", &PutOptions::default()).expect("create");
     upload.write_all(&vec![1; 11 << 20]).expect("write");
     assert_eq!(place.admin().unfinished("").expect("unfinished").len(), 1);
     drop(upload);
@@ -192,7 +193,7 @@ fn a_pruner_reads_and_deletes_and_writes_no_backup() {
     pruner.remove("shop/x", None).expect("remove");
     assert!(place.admin().list("").expect("list").is_empty());
 
-    let ids = daily(&vault(place.admin()), "shop", "2024-03", 2);
+    let ids = daily(&repository(place.admin()), "shop", "2024-03", 2);
     let run = place.run(&role).args(["prune", "shop", "--keep-last", "1"]);
     assert!(run.expect(0).text().contains("1 of 2 backups of \"shop\" removed"));
     let left = place.admin().list("").expect("list");

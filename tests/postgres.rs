@@ -3,14 +3,15 @@
 mod tls;
 
 use crate::support::cluster::{PASSWORD, USER, cluster, free_port};
-use pgbk::error::{Kind, hints, kind};
-use pgbk::manifest::Format;
-use pgbk::postgres::control::Lock;
-use pgbk::postgres::dump;
-use pgbk::postgres::preamble;
-use pgbk::postgres::{Control, Given, Settings, Why, tools};
-use pgbk::process::ChildReader;
-use pgbk::secret::Secret;
+use pgbk::base::error::{Kind, hints, kind};
+use pgbk::base::process::reader::ChildReader;
+use pgbk::base::secret::Secret;
+use pgbk::format::manifest::Format;
+use pgbk::postgres::connect::preamble;
+use pgbk::postgres::connect::settings::{Given, Settings};
+use pgbk::postgres::session::control::{Control, Lock};
+use pgbk::postgres::session::privileges::Why;
+use pgbk::postgres::tools::{self, dump};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -213,7 +214,7 @@ fn a_snapshot_holds_while_rows_are_added() {
     cluster().psql(&database, "INSERT INTO t VALUES ('later')");
     let (mut reader, _environment) = dump(&control, &snapshot.name, Format::Plain);
     let (text, remarks) = reader.through(|dump| Ok(std::io::read_to_string(dump)?)).unwrap();
-    assert_eq!(remarks.tell(&pgbk::monitor::Silent), [""; 0]);
+    assert_eq!(remarks.tell(&pgbk::base::progress::NullMonitor), [""; 0]);
     assert!(text.contains("before") && !text.contains("later"), "{text}");
     control.alive().unwrap();
     assert!(snapshot.lsn.unwrap().contains('/') && snapshot.pg_snapshot.contains(':') && snapshot.timeline == Some(1));

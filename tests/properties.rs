@@ -1,12 +1,15 @@
 //! What must hold for any input.
 
-use pgbk::error::{Kind, kind};
-use pgbk::keys::Key;
-use pgbk::manifest::{BackupId, Compression, Format, Manifest, Method, Sealed};
-use pgbk::monitor::Silent;
-use pgbk::secret::Secret;
+use pgbk::base::error::{Kind, kind};
+use pgbk::base::progress::NullMonitor;
+use pgbk::base::secret::Secret;
+use pgbk::format::backup_id::BackupId;
+use pgbk::format::keys::Key;
+use pgbk::format::manifest::seal::Sealed;
+use pgbk::format::manifest::{Compression, Format, Manifest, Method};
+use pgbk::repository::Repository;
+use pgbk::repository::writer::About;
 use pgbk::store::memory::Memory;
-use pgbk::vault::{About, Vault};
 use proptest::prelude::*;
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -17,29 +20,35 @@ fn raw_key(iv: Option<&str>) -> Key {
     Key::raw(&Secret::new(KEY), iv).unwrap()
 }
 
-fn vault(key: Option<Key>, encrypt: bool) -> Vault {
-    Vault { store: Arc::new(Memory::default()), key, encrypt, verify: true, allow_unauthenticated: false }
+fn repository(key: Option<Key>, encrypt: bool) -> Repository {
+    Repository { store: Arc::new(Memory::default()), key, encrypt, verify: true, allow_unauthenticated: false }
 }
 
 /// Writes the bytes in pieces of these lengths, over and over.
-fn store(vault: &Vault, bytes: &[u8], pieces: &[usize], format: Format, compression: Option<Compression>) -> Manifest {
+fn store(
+    repository: &Repository,
+    bytes: &[u8],
+    pieces: &[usize],
+    format: Format,
+    compression: Option<Compression>,
+) -> Manifest {
     let id: BackupId = "shop-20260822T031500Z".parse().unwrap();
-    let mut deposit = vault.begin(id.into(), format, compression, 0).unwrap();
+    let mut writer = repository.begin(id.into(), format, compression, 0).unwrap();
     let mut rest = bytes;
     for length in pieces.iter().cycle() {
         if rest.is_empty() {
             break;
         }
         let (piece, after) = rest.split_at((*length).min(rest.len()));
-        deposit.write_all(piece).unwrap();
+        writer.write_all(piece).unwrap();
         rest = after;
     }
-    deposit.finish(About::default(), &Silent).unwrap()
+    writer.finish(About::default(), &NullMonitor).unwrap()
 }
 
-fn fetch(vault: &Vault, id: &BackupId) -> Vec<u8> {
+fn fetch(repository: &Repository, id: &BackupId) -> Vec<u8> {
     let mut bytes = Vec::new();
-    vault.open(id).unwrap().plain().unwrap().read_to_end(&mut bytes).unwrap();
+    repository.open(id).unwrap().plain().unwrap().read_to_end(&mut bytes).unwrap();
     bytes
 }
 
@@ -96,16 +105,16 @@ proptest! {
         format in formats(),
         mode in 0..4,
     ) {
-        let vault = match mode {
-            0 => vault(None, true),
-            1 => vault(Some(raw_key(None)), true),
-            2 => vault(Some(raw_key(Some("000102030405060708090a0b0c0d0e0f"))), true),
-            _ => vault(Some(raw_key(None)), false),
+        let repository = match mode {
+            0 => repository(None, true),
+            1 => repository(Some(raw_key(None)), true),
+            2 => repository(Some(raw_key(Some("000102030405060708090a0b0c0d0e0f"))), true),
+            _ => repository(Some(raw_key(None)), false),
         };
         let bytes = of_format(format, bytes);
-        let manifest = store(&vault, &bytes, &pieces, format, method);
+        let manifest = store(&repository, &bytes, &pieces, format, method);
         prop_assert_eq!(manifest.plain.bytes, bytes.len() as u64);
-        prop_assert!(fetch(&vault, &manifest.id) == bytes);
+        prop_assert!(fetch(&repository, &manifest.id) == bytes);
     }
 }
 
@@ -115,10 +124,10 @@ proptest! {
 
     #[test]
     fn any_bytes_come_back_by_password(bytes in dumps(), pieces in pieces(), method in methods(), word in "\\PC{1,20}") {
-        let vault = vault(Some(Key::Password(Secret::new(word))), true);
+        let repository = repository(Some(Key::Password(Secret::new(word))), true);
         let bytes = of_format(Format::Custom, bytes);
-        let manifest = store(&vault, &bytes, &pieces, Format::Custom, method);
-        prop_assert!(fetch(&vault, &manifest.id) == bytes);
+        let manifest = store(&repository, &bytes, &pieces, Format::Custom, method);
+        prop_assert!(fetch(&repository, &manifest.id) == bytes);
     }
 }
 
@@ -132,10 +141,10 @@ fn of_format(format: Format, bytes: Vec<u8>) -> Vec<u8> {
 
 /// A real document, sealed with the raw key or without one.
 fn document(keyed: bool) -> Vec<u8> {
-    let vault = vault(keyed.then(|| raw_key(None)), true);
+    let repository = repository(keyed.then(|| raw_key(None)), true);
     let text = b"COPY public.t (a) FROM stdin;\n1\n\\.\n";
-    let manifest = store(&vault, text, &[text.len()], Format::Plain, None);
-    vault.store.open(&manifest.meta_key(), None).and_then(|object| object.read(0..object.info().bytes)).unwrap()
+    let manifest = store(&repository, text, &[text.len()], Format::Plain, None);
+    repository.store.open(&manifest.meta_key(), None).and_then(|object| object.read(0..object.info().bytes)).unwrap()
 }
 
 #[derive(Debug, Clone)]

@@ -10,14 +10,14 @@ use crate::support::database::small;
 use crate::support::pgbk::{KEY, OTHER_KEY, Pgbk, connected, pgbk};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use past::{daily, files, folder, made, vault, without};
-use pgbk::keys::Key;
-use pgbk::monitor::Silent;
-use pgbk::retention::{Policy, Rules};
-use pgbk::secret::Secret;
+use past::{daily, files, folder, made, repository, without};
+use pgbk::base::progress::NullMonitor;
+use pgbk::base::secret::Secret;
+use pgbk::format::keys::Key;
+use pgbk::repository::Repository;
+use pgbk::repository::retention::{Policy, Rules};
+use pgbk::runs::after_backup::AfterBackup;
 use pgbk::store::memory::Memory;
-use pgbk::upkeep::Upkeep;
-use pgbk::vault::Vault;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -41,9 +41,9 @@ fn listed(folder: &Path) -> Vec<String> {
 #[test]
 fn decision_and_reason_of_each_backup_are_told_and_a_dry_run_removes_nothing() {
     let place = place();
-    let vault = folder(place.path());
+    let repository = folder(place.path());
     for time in ["2024-02-28T03", "2024-03-01T03", "2024-03-06T03", "2024-03-11T03", "2024-03-12T03", "2024-03-12T15"] {
-        made(&vault, "shop", &format!("{time}:00:00Z"));
+        made(&repository, "shop", &format!("{time}:00:00Z"));
     }
     let before = files(place.path());
     let rules = ["shop", "--keep-last", "1", "--keep-daily", "2", "--keep-weekly", "2", "--keep-monthly", "2"];
@@ -95,9 +95,9 @@ fn machines_read_the_same_decisions_and_reasons() {
 #[test]
 fn rules_come_by_variable_and_days_begin_in_the_time_zone() {
     let place = place();
-    let vault = folder(place.path());
+    let repository = folder(place.path());
     for time in ["2024-06-30T21:30:00Z", "2024-06-30T22:30:00Z", "2024-07-01T21:30:00Z"] {
-        made(&vault, "shop", time);
+        made(&repository, "shop", time);
     }
     let run = |zone: &str| {
         let run = prune(place.path(), &["--dry-run"]).set("DB_NAME", "shop").set("KEEP_DAILY", 1).set("TZ", zone);
@@ -167,9 +167,9 @@ fn more_than_half_goes_by_force_only() {
 #[test]
 fn other_databases_and_foreign_files_in_the_folder_stay() {
     let place = place();
-    let vault = folder(place.path());
+    let repository = folder(place.path());
     for database in ["app", "app_staging", "app-20240101T000000Z", "ap", "App"] {
-        daily(&vault, database, "2024-03", 3);
+        daily(&repository, database, "2024-03", 3);
     }
     let stamp = "20240101T030000Z";
     let foreign = [
@@ -197,8 +197,8 @@ fn other_databases_and_foreign_files_in_the_folder_stay() {
 }
 
 /// What can be wrong with the newest backup, done to it.
-fn spoiled(vault: &Vault, place: &Path, how: &str) -> String {
-    let id = made(vault, "shop", "2024-03-09T03:00:00Z");
+fn spoiled(repository: &Repository, place: &Path, how: &str) -> String {
+    let id = made(repository, "shop", "2024-03-09T03:00:00Z");
     let (payload, meta) = (place.join(id.object_key("sql.enc")), place.join(id.meta_key()));
     match how {
         "missing" => fs::remove_file(&payload).expect("remove"),
@@ -225,9 +225,9 @@ fn a_damaged_newest_backup_neither_counts_nor_goes_and_the_newest_good_one_stays
         ("changed", "its seal does not hold"),
     ] {
         let place = place();
-        let vault = Vault { key: Some(key()), ..folder(place.path()) };
-        daily(&vault, "shop", "2024-03", 3);
-        let broken = spoiled(&vault, place.path(), how);
+        let repository = Repository { key: Some(key()), ..folder(place.path()) };
+        daily(&repository, "shop", "2024-03", 3);
+        let broken = spoiled(&repository, place.path(), how);
         let run = prune(place.path(), &["shop", "--keep-last", "1", "--json"]).key().expect(0).json();
         let rows = run[0]["backups"].as_array().expect("rows").clone();
         let told: Vec<(&str, &str)> =
@@ -253,7 +253,7 @@ fn key() -> Key {
 #[test]
 fn a_wrong_key_or_none_removes_nothing_unless_whatever_is_there_shall_count() {
     let place = place();
-    daily(&Vault { key: Some(key()), ..folder(place.path()) }, "shop", "2024-03", 2);
+    daily(&Repository { key: Some(key()), ..folder(place.path()) }, "shop", "2024-03", 2);
     let run = prune(place.path(), &["shop", "--keep-last", "1"]).set("DB_BACKUP_ENCRYPT_KEY", OTHER_KEY).expect(0);
     assert_eq!(run.text().matches("wrong key or password").count(), 2, "{run:?}");
     assert_eq!(listed(place.path()).len(), 2);
@@ -266,9 +266,9 @@ fn a_wrong_key_or_none_removes_nothing_unless_whatever_is_there_shall_count() {
 #[test]
 fn several_databases_are_pruned_each_by_itself_and_one_that_stops_does_not_stop_the_others() {
     let place = place();
-    let vault = folder(place.path());
+    let repository = folder(place.path());
     for (database, days) in [("crm", 4), ("shop", 2), ("wiki", 2)] {
-        daily(&vault, database, "2024-03", days);
+        daily(&repository, database, "2024-03", days);
     }
     let run = prune(place.path(), &["--keep-last", "1", "--json"]).set("DB_NAME", "crm,shop").expect(1);
     let run = run.says("3 of 4 backups of \"crm\" would be removed");
@@ -347,13 +347,13 @@ fn retention_follows_a_run_that_succeeded_and_not_one_that_failed() {
 fn a_backup_stands_whatever_retention_meets() {
     small("prune_stands", &["x"]);
     let place = place();
-    let vault = Vault { key: Some(key()), ..folder(place.path()) };
-    daily(&vault, "prune_stands", "2024-03", 4);
+    let repository = Repository { key: Some(key()), ..folder(place.path()) };
+    daily(&repository, "prune_stands", "2024-03", 4);
     let run = connected().key().directory(place.path()).set("STATE_DIR", place.path().join("state").display());
     let run = run.set("KEEP_LAST", 2);
     let most = run.args(["backup", "prune_stands"]).expect(0);
     most.says("warning: retention: 3 of 5 backups of \"prune_stands\" would be removed").says("pgbk prune --force");
-    assert_eq!(vault.ids(Some("prune_stands")).expect("ids").len(), 5);
+    assert_eq!(repository.ids(Some("prune_stands")).expect("ids").len(), 5);
 
     fs::write(place.path().join("prune_stands/prune_stands-20240304T030000Z.meta"), "{}").expect("write");
     let run = run.set("KEEP_LAST", 3);
@@ -368,15 +368,22 @@ fn a_backup_stands_whatever_retention_meets() {
 #[test]
 fn a_server_whose_clock_is_a_little_ahead_costs_no_backup_too_few_or_too_many() {
     let policy = Policy::new(Rules { last: 2, ..Rules::default() }, TimeZone::UTC).expect("a policy");
-    let upkeep = Upkeep { tags: false, retention: Some(policy), zone: TimeZone::UTC };
+    let upkeep = AfterBackup { tags: false, retention: Some(policy), zone: TimeZone::UTC };
     let now: Timestamp = "2024-03-08T03:00:00Z".parse().expect("a time");
     for (taken_at, left) in [("2024-03-08T03:05:00Z", 2), ("2025-03-08T03:00:00Z", 3)] {
-        let vault = vault(Memory::default());
-        daily(&vault, "shop", "2024-03", 3);
-        let newest = made(&vault, "shop", taken_at);
-        let made = vault.manifest(&newest).expect("a manifest").0;
-        upkeep.after(&vault, &vault.catalog(Some(&made.database)), (&made, now), &BTreeSet::new(), &|_| (), &Silent);
-        let ids = vault.ids(None).expect("ids");
+        let repository = repository(Memory::default());
+        daily(&repository, "shop", "2024-03", 3);
+        let newest = made(&repository, "shop", taken_at);
+        let made = repository.manifest(&newest).expect("a manifest").0;
+        upkeep.after(
+            &repository,
+            &repository.catalog(Some(&made.database)),
+            (&made, now),
+            &BTreeSet::new(),
+            &|_| (),
+            &NullMonitor,
+        );
+        let ids = repository.ids(None).expect("ids");
         assert_eq!((ids.len(), ids.last()), (left, Some(&newest)), "{taken_at}");
     }
 }

@@ -4,9 +4,10 @@ use crate::support::pgbk::pgbk;
 use crate::support::proof;
 use crate::support::s3::seaweedfs;
 use blake2b_simd::State;
-use pgbk::error::{Kind, hints, kind};
-use pgbk::store::s3::{S3, S3Settings};
-use pgbk::store::{Creation, Store};
+use pgbk::base::error::{Kind, hints, kind};
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::S3Settings;
+use pgbk::store::{PutOptions, Store};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -42,7 +43,7 @@ fn stream(mut bytes: u64, take: &mut dyn FnMut(&[u8])) {
 fn comes_back(store: &S3, bytes: u64) -> String {
     let key = format!("size/{bytes}");
     let mut sent = State::new();
-    let mut upload = store.create(&key, &Creation { expected: bytes, ..Creation::default() }).expect("create");
+    let mut upload = store.create(&key, &PutOptions { expected: bytes, ..PutOptions::default() }).expect("create");
     stream(bytes, &mut |block| {
         sent.update(block);
         upload.write_all(block).expect("write");
@@ -80,7 +81,7 @@ fn the_last_part_that_the_host_takes_is_used_and_not_one_more() {
     let store = store(Some(PART), 4);
     assert_eq!(parts(&comes_back(&store, 4 * PART)), 4);
     let mut upload =
-        store.create("size/over", &Creation { expected: 4 * PART, ..Creation::default() }).expect("create");
+        store.create("size/over", &PutOptions { expected: 4 * PART, ..PutOptions::default() }).expect("create");
     let mut outcome = Ok(());
     stream(5 * PART, &mut |block| {
         if outcome.is_ok() {

@@ -17,10 +17,11 @@ mod trouble;
 
 use crate::support::s3::{Server, moto, radosgw, seaweedfs};
 use objects::{PART, bytes, keys, put};
-use pgbk::error::{Kind, kind};
+use pgbk::base::error::{Kind, kind};
 use pgbk::store::directory::Directory;
 use pgbk::store::memory::Memory;
-use pgbk::store::s3::{S3, S3Settings};
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::S3Settings;
 use pgbk::store::{Store, write_small};
 
 /// What S3 hosts add.

@@ -4,9 +4,9 @@ mod pipes;
 mod plain_text;
 
 use crate::support::proof::counted;
+use pgbk::base::error::{Kind, kind};
 use pgbk::cli::SECRET_VARIABLES;
-use pgbk::environment::Sources;
-use pgbk::error::{Kind, kind};
+use pgbk::config::environment::Sources;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -16,7 +16,7 @@ use std::process::{Command, Output};
 
 /// Every name that has a value: settings as clap has them, and secrets.
 fn names() -> Vec<String> {
-    let mut names = pgbk::commands::variables();
+    let mut names = pgbk::config::arguments::variables();
     names.extend(SECRET_VARIABLES.iter().map(|name| (*name).to_owned()));
     assert!(names.len() > 80, "{names:?}");
     names
@@ -131,7 +131,7 @@ fn every_setting_means_the_same_by_variable_by_file_and_as_a_docker_secret() {
 #[test]
 fn every_secret_that_is_read_is_in_the_list() {
     let mut read = BTreeSet::new();
-    for file in ["config.rs", "config/alert.rs", "config/s3.rs", "config/scratch.rs"] {
+    for file in ["config.rs", "config/alerts.rs", "config/s3.rs", "config/restore_test.rs", "config/server.rs"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file)).unwrap();
         for call in ["secret(\"", "address(\"", "either(\""] {
             let names =

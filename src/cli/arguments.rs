@@ -1,13 +1,14 @@
-//! What each command takes.
+//! Defines the arguments of each command.
 
-use super::leave::LeaveArgs;
-use super::settings::{
-    AlertArgs, BesideArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs,
+use crate::base::verify_level::Level;
+use crate::cli::leave::LeaveArgs;
+use crate::cli::settings::{
+    AlertArgs, ExtrasArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs,
     StoreArgs, ZoneArgs,
 };
-use super::value::{Listen, Which, duration, limit, listen, note};
-use crate::level::Level;
-use crate::manifest::{BackupId, Origins};
+use crate::cli::values::{Listen, Which, duration, limit, listen, note};
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::origin::Origins;
 use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use std::path::PathBuf;
@@ -43,13 +44,13 @@ pub struct RestoreArgs {
     /// those that --database names
     #[arg(long, conflicts_with_all = ["which", "object", "to", "files"])]
     pub all: bool,
-    /// With --all: what this server had, by its system identifier, where several servers have backups here
+    /// The server to restore with --all, by its system identifier, where several servers have backups here
     #[arg(long, value_name = "SERVER", requires = "all", conflicts_with_all = ["which", "object", "to", "files"], value_parser = NonEmptyStringValueParser::new())]
     pub from: Option<String>,
     /// Database that "latest" and the list are about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
-    /// What "latest" is chosen among
+    /// The backups that "latest" is chosen among
     #[arg(long, value_name = "WHAT", value_enum, default_value = "backup")]
     pub origin: Origins,
     /// Restore into this database, created when missing; when unset, the backup's own
@@ -59,7 +60,7 @@ pub struct RestoreArgs {
     #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "no_properties", "any_locale", "jobs",
         "skip_failed", "no_comments", "no_tablespaces", "exclude_extension", "search_path"])]
     pub files: bool,
-    /// With --files: below this folder instead, made when missing
+    /// The folder to put files below with --files, made when missing
     #[arg(long, value_name = "DIR", requires = "files")]
     pub into: Option<PathBuf>,
     /// Ask nothing
@@ -68,7 +69,7 @@ pub struct RestoreArgs {
     /// Empty the target first, in the same transaction
     #[arg(long)]
     pub clean: bool,
-    /// With --clean: the target is the database that the backup was taken from, and that is meant
+    /// Confirm, with --clean, that the target is the database that the backup was taken from
     #[arg(long, requires = "clean")]
     pub over_source: bool,
     /// Leave out ownership
@@ -106,13 +107,13 @@ pub struct DownloadArgs {
     /// Backup id, or "latest"
     #[arg(value_name = "ID|latest", default_value = "latest")]
     pub which: Which,
-    /// What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed
+    /// The key below S3_FOLDER of a backup that Doubletake wrote, such as backup.sql.xz.enc, which nobody sealed
     #[arg(long, value_name = "KEY", conflicts_with_all = ["which", "raw"])]
     pub object: Option<String>,
     /// Database that "latest" is about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
-    /// What "latest" is chosen among
+    /// The backups that "latest" is chosen among
     #[arg(long, value_name = "WHAT", value_enum, default_value = "backup")]
     pub origin: Origins,
     /// File, folder (with --raw), or - for stdout; when unset, the id with .sql or .dump
@@ -172,7 +173,7 @@ pub struct VerifyArgs {
     /// Every backup, or every one of --database; DB_NAME does not limit it
     #[arg(long)]
     pub all: bool,
-    /// What Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc; it is always read whole
+    /// The key below S3_FOLDER of a backup that Doubletake wrote, such as backup.sql.xz.enc; it is always read whole
     #[arg(long, value_name = "KEY", conflicts_with_all = ["which", "all", "level"])]
     pub object: Option<String>,
     /// How deep to look
@@ -184,7 +185,7 @@ pub struct VerifyArgs {
     /// Tell people and monitors of this run, though a person at a terminal starts it
     #[arg(long)]
     pub alert: bool,
-    /// What "latest" is chosen among
+    /// The backups that "latest" is chosen among
     #[arg(long, value_name = "WHAT", value_enum, default_value = "backup")]
     pub origin: Origins,
     /// One JSON document on stdout
@@ -292,7 +293,7 @@ pub struct DoctorArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub beside: BesideArgs,
+    pub extras: ExtrasArgs,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
@@ -329,7 +330,7 @@ pub struct ScheduleArgs {
     /// Wait for the first run that is due, do it, and end as "pgbk backup" would
     #[arg(long, conflicts_with = "next")]
     pub once: bool,
-    /// With --next: one JSON document on stdout
+    /// Print one JSON document on stdout, with --next
     #[arg(long, requires = "next")]
     pub json: bool,
     /// Serve a status page, /metrics for Prometheus and /healthz at this address, such as 127.0.0.1:9187; :9187 is every address
@@ -356,7 +357,7 @@ pub struct HistoryArgs {
     /// Only runs that are going on
     #[arg(long)]
     pub running: bool,
-    /// As many runs, the newest
+    /// The number of runs to show, the newest ones
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
     /// One JSON document on stdout

@@ -1,4 +1,4 @@
-//! What a restore leaves out beside owners and privileges.
+//! Arguments that say what a restore leaves out besides owners and privileges.
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;

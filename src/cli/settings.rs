@@ -1,7 +1,7 @@
 //! The flags that several commands share: where the server and the store are, keys, and the pipeline.
 
-use super::value::{limit, size, span, wait};
-use crate::manifest::Format;
+use crate::cli::values::{limit, size, span, wait};
+use crate::format::manifest::Format;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::{Args, ValueEnum};
 use jiff::Span;
@@ -14,11 +14,11 @@ pub struct RunArgs {
     /// Databases to back up, also as a list a,b; "*" is all of them
     #[arg(value_name = "DB", value_parser = NonEmptyStringValueParser::new(), env = "DB_NAME")]
     pub databases: Vec<String>,
-    /// What pg_dump writes
+    /// The format that pg_dump writes
     #[arg(long, env = "DUMP_FORMAT", value_enum, default_value = "plain")]
     pub format: Format,
     #[command(flatten)]
-    pub beside: BesideArgs,
+    pub extras: ExtrasArgs,
     /// More arguments for pg_dump, split as a shell would
     #[arg(long, env = "PG_DUMP_USER_ARGS", value_name = "ARGS", allow_hyphen_values = true)]
     pub pg_dump_args: Option<String>,
@@ -49,9 +49,9 @@ pub struct RunArgs {
     pub alerts: AlertArgs,
 }
 
-/// What is backed up beside databases.
+/// Settings of what is backed up besides databases.
 #[derive(Debug, Clone, Args)]
-pub struct BesideArgs {
+pub struct ExtrasArgs {
     /// Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)
     #[arg(long, env = "BACKUP_GLOBALS", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
     pub globals: bool,
@@ -146,7 +146,7 @@ pub struct StoreArgs {
     /// Ask the host to encrypt what it stores
     #[arg(long, hide_short_help = true, env = "S3_SSE", value_name = "HOW", value_parser = ["AES256", "aws:kms"])]
     pub s3_sse: Option<String>,
-    /// With aws:kms: the key; when unset the bucket's
+    /// The key for aws:kms; when unset the bucket's
     #[arg(long, hide_short_help = true, env = "S3_SSE_KMS_KEY_ID", value_name = "ID")]
     pub s3_sse_kms_key_id: Option<String>,
     /// Lock every backup against deletion (Object Lock)
@@ -234,7 +234,7 @@ impl RetentionArgs {
     }
 }
 
-/// What follows a backup.
+/// Settings of what follows a backup.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Retention")]
 pub struct UpkeepArgs {

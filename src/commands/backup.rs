@@ -1,26 +1,30 @@
 //! `pgbk backup`
 
-use super::{contents, stages};
-use crate::alert::Alerts;
-use crate::cli::{BackupArgs, RunArgs};
-use crate::config::{self, Ways};
-use crate::console::{Console, bytes, can_ask, error_document};
-use crate::databases::Databases;
-use crate::error::{Result, hints};
-use crate::history::History;
-use crate::jobs::backup::Plan;
-use crate::keys::Key;
-use crate::manifest::Manifest;
-use crate::missed::Watch;
-use crate::monitor::Monitor;
-use crate::record::Cause;
-use crate::run::{Backups, Ledger, Outcome, exit_code};
-use crate::series::Series;
-use crate::shown::Lines;
+use crate::alerts::Alerts;
+use crate::base::databases::Databases;
+use crate::base::error::{Result, hints};
+use crate::base::progress::Monitor;
+use crate::base::shown::Lines;
+use crate::base::subject::Series;
+use crate::cli::arguments::BackupArgs;
+use crate::cli::console::{Console, bytes, can_ask, error_document};
+use crate::cli::settings::RunArgs;
+use crate::commands::summary::{contents, stages};
+use crate::config;
+use crate::config::alerts::Ways;
+use crate::format::keys::Key;
+use crate::format::manifest::Manifest;
+use crate::format::run_record::Trigger;
+use crate::jobs::backup::plan::Plan;
+use crate::pipeline::codec::fit::Fit;
+use crate::repository::Repository;
+use crate::repository::taking::Adopt;
+use crate::runs::after_backup::AfterBackup;
+use crate::runs::backups::Backups;
+use crate::runs::history::History;
+use crate::runs::missed::watch::Watch;
+use crate::runs::runner::{Outcome, Runner, exit_code};
 use crate::store::Store;
-use crate::stream::codec::Fit;
-use crate::upkeep::Upkeep;
-use crate::vault::{Adopt, Vault};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -43,11 +47,11 @@ fn adopt(args: &BackupArgs) -> Adopt {
 }
 
 fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<u8> {
-    let databases = config::databases(&args.run, &prepared.plan.settings)?;
-    let store = prepared.vault.store.as_ref();
+    let databases = config::runs::databases(&args.run, &prepared.plan.settings)?;
+    let store = prepared.repository.store.as_ref();
     let alone = matches!(&databases, Databases::Named(names) if names.len() == 1);
     let untold = RefCell::new(None);
-    let outcomes = prepared.backups(console).all(&databases, Cause::Manual, |outcome| match &outcome.result {
+    let outcomes = prepared.backups(console).all(&databases, Trigger::Manual, |outcome| match &outcome.result {
         Ok(manifest) if !args.json => {
             // No reason to stop; it is told at the end.
             if let Err(error) = console.text(&summary(manifest, store)) {
@@ -72,7 +76,7 @@ fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<
     Ok(code)
 }
 
-/// Who hears how runs end.
+/// Says who is alerted when runs end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
     Everybody,
@@ -80,14 +84,14 @@ pub enum Told {
 }
 
 impl Told {
-    /// Returns who hears of a run that was not started by a schedule, where `alert` asks for everybody. Who started it by hand sees how it
-    /// ends.
+    /// Returns who is alerted of a run that no schedule started: everybody, if `alert` is set or there is no
+    /// terminal. Else nobody: the person at the terminal sees how the run ends.
     pub fn of(alert: bool) -> Told {
         if alert || !can_ask() { Told::Everybody } else { Told::Nobody }
     }
 
-    /// Opens the ways by which they hear. A way that the settings make a mistake of is warned of, and told by the other ways once: no run
-    /// is given up for it.
+    /// Opens the alert channels. A mistake in one stops no run: it is logged as a warning, and sent once through the
+    /// other channels.
     pub fn open(self, Ways { settings, mistakes }: Ways, monitor: &dyn Monitor) -> Alerts {
         let alerts = Alerts::open(&if self == Told::Nobody { settings.silent() } else { settings });
         for mistake in mistakes {
@@ -100,26 +104,26 @@ impl Told {
     }
 }
 
-/// Everything that the settings say of a run.
+/// Holds everything that the settings say of a run.
 pub struct Prepared<'a> {
     pub args: &'a RunArgs,
-    pub vault: Vault,
+    pub repository: Repository,
     pub plan: Plan,
-    /// What is backed up beside databases.
+    /// The subjects that are backed up besides databases: globals and files.
     pub beside: Vec<Series>,
-    pub upkeep: Upkeep,
+    pub upkeep: AfterBackup,
     pub alerts: Alerts,
     pub history: Option<History>,
     pub watch: Option<Watch>,
 }
 
 impl<'a> Prepared<'a> {
-    /// All settings first: a mistake is told before any network is touched.
+    /// Reads all settings before it touches any network, so that a mistake is reported first.
     pub fn new(args: &'a RunArgs, told: Told, console: &Console) -> Result<Prepared<'a>> {
-        let plan = config::plan(args)?;
-        let vault = config::vault(&args.store, &args.keys, &args.state)?;
-        let upkeep = config::upkeep(&args.upkeep, &args.zone)?;
-        if vault.encrypt && matches!(vault.key, Some(Key::Raw { iv: Some(_), .. })) {
+        let plan = config::runs::plan(args)?;
+        let repository = config::repository(&args.store, &args.keys, &args.state)?;
+        let upkeep = config::retention::upkeep(&args.upkeep, &args.zone)?;
+        if repository.encrypt && matches!(repository.key, Some(Key::Raw { iv: Some(_), .. })) {
             console.warn(
                 "a fixed DB_BACKUP_ENCRYPT_IV shows which backups share a beginning; unset it to get a fresh IV for each",
             );
@@ -127,23 +131,24 @@ impl<'a> Prepared<'a> {
         if let Some(remark) = plan.compression.and_then(|compression| Fit::of(compression).remark(compression)) {
             console.warn(&remark);
         }
-        if !vault.verify {
+        if !repository.verify {
             console.warn("DB_BACKUP_VERIFY=0: what is stored is not checked");
         }
-        let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
+        let history = config::state::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
         let watch = history.clone().map(|history| Watch { history, policy: upkeep.policy() });
-        let alerts = told.open(config::alerts(&args.alerts, &args.state, plan.settings.describe()), console);
-        let prepared = Prepared { args, vault, plan, beside: config::beside(args)?, upkeep, alerts, history, watch };
+        let alerts = told.open(config::alerts::alerts(&args.alerts, &args.state, plan.settings.describe()), console);
+        let prepared =
+            Prepared { args, repository, plan, beside: config::runs::extras(args)?, upkeep, alerts, history, watch };
         if told == Told::Everybody {
-            prepared.ledger(console).tell_of_lost();
+            prepared.runner(console).tell_of_lost();
         }
         Ok(prepared)
     }
 
     pub fn backups<'b>(&'b self, monitor: &'b dyn Monitor) -> Backups<'b> {
         Backups {
-            ledger: self.ledger(monitor),
-            vault: &self.vault,
+            runner: self.runner(monitor),
+            repository: &self.repository,
             plan: &self.plan,
             beside: &self.beside,
             upkeep: &self.upkeep,
@@ -151,8 +156,8 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    pub fn ledger<'b>(&'b self, monitor: &'b dyn Monitor) -> Ledger<'b> {
-        Ledger {
+    pub fn runner<'b>(&'b self, monitor: &'b dyn Monitor) -> Runner<'b> {
+        Runner {
             alerts: &self.alerts,
             history: self.history.as_ref(),
             limit: self.args.run_timeout,
@@ -162,7 +167,7 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// For people, after the work.
+/// Returns the report of a finished backup for people.
 pub fn summary(manifest: &Manifest, store: &dyn Store) -> Lines {
     let seconds: f64 = manifest.seconds.values().sum();
     let method = manifest.compression.map_or("not compressed".to_owned(), |compression| {
@@ -193,7 +198,7 @@ pub fn summary(manifest: &Manifest, store: &dyn Store) -> Lines {
     text
 }
 
-/// For machines: the manifest without its chunk tags, and where it went.
+/// Returns the report of a finished backup for machines: the manifest without its chunk tags, and where it is stored.
 pub fn report(manifest: &Manifest, store: &dyn Store) -> Result<Value> {
     let mut value = serde_json::to_value(manifest)?;
     if let Some(map) = value.as_object_mut() {
@@ -206,7 +211,7 @@ pub fn report(manifest: &Manifest, store: &dyn Store) -> Result<Value> {
     Ok(value)
 }
 
-/// One database of several, done or not.
+/// Returns the document of one run among several, whether it succeeded or failed.
 fn document(outcome: &Outcome<Manifest>, store: &dyn Store) -> Result<Value> {
     let Outcome { record, result } = outcome;
     let mut value = match result {

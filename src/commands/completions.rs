@@ -1,9 +1,9 @@
 //! `pgbk completions`: the files under `completions/` are its output.
 
+use crate::base::error::Result;
+use crate::base::shown::Lines;
 use crate::cli;
-use crate::console::Console;
-use crate::error::Result;
-use crate::shown::Lines;
+use crate::cli::console::Console;
 use clap_complete::Shell;
 
 pub fn run(shell: Shell, console: &Console) -> Result<u8> {
@@ -15,7 +15,7 @@ pub fn run(shell: Shell, console: &Console) -> Result<u8> {
     Ok(0)
 }
 
-/// Offers the one word that stands for an id, where a shell would offer the files that lie about.
+/// Makes the shell complete `latest` where a backup id is expected, instead of file names.
 fn offering(command: clap::Command) -> clap::Command {
     command
         .mut_args(|argument| match argument.get_id().as_str() {

@@ -1,30 +1,36 @@
 //! `pgbk doctor`
 
-mod planned;
+pub(crate) mod planned;
 
-use super::records;
-use crate::cli::DoctorArgs;
-use crate::config::{self, Place, Ways};
-use crate::console::Console;
-use crate::databases::Databases;
-use crate::environment::stray;
-use crate::error::Result;
-use crate::history::share;
-use crate::jobs::doctor::{
-    Cleaning, Finding, Missing, Status, look_ahead, look_at_alerts, look_at_files, look_at_globals, look_at_keys,
-    look_at_leftovers, look_at_server, look_at_store, look_beside,
-};
-use crate::keys::Key;
-use crate::manifest::BackupId;
-use crate::missed::Watch;
-use crate::monitor::Monitor;
-use crate::postgres::{Settings, control};
-use crate::record::Record;
-use crate::series::Series;
-use crate::shown::{Lines, word};
+use crate::base::databases::Databases;
+use crate::base::error::Result;
+use crate::base::progress::Monitor;
+use crate::base::shown::{Lines, word};
+use crate::base::subject::Series;
+use crate::cli::arguments::DoctorArgs;
+use crate::cli::console::Console;
+use crate::config::alerts::Ways;
+use crate::config::environment::stray;
+use crate::config::state::records;
+use crate::config::{self, Place};
+use crate::format::backup_id::BackupId;
+use crate::format::keys::Key;
+use crate::format::run_record::Record;
+use crate::monitoring::doctor::alerts::look_at_alerts;
+use crate::monitoring::doctor::extras::{look_at_files, look_at_globals};
+use crate::monitoring::doctor::key::look_at_keys;
+use crate::monitoring::doctor::series::{Missing, look_ahead, look_beside};
+use crate::monitoring::doctor::server::look_at_server;
+use crate::monitoring::doctor::store::{Cleaning, look_at_leftovers, look_at_store};
+use crate::monitoring::doctor::{Finding, Status};
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::session::control;
+use crate::repository::Repository;
+use crate::repository::catalog::Catalog;
+use crate::repository::doubletake::how_to_restore;
+use crate::runs::history::share;
+use crate::runs::missed::watch::Watch;
 use crate::store::Store;
-use crate::vault::doubletake::how_to_restore;
-use crate::vault::{Catalog, Vault};
 use jiff::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
@@ -35,7 +41,8 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
         config::make_store(&args.store)?;
     }
     findings.extend(
-        stray::describe(&super::strays()).map(|told| Finding::note("variables", told, "correct or unset them")),
+        stray::describe(&crate::config::arguments::strays())
+            .map(|told| Finding::note("variables", told, "correct or unset them")),
     );
     match config::place(&args.store, args.keys.check) {
         Ok(place) => findings.extend(store(args, &place, console)?),
@@ -67,15 +74,16 @@ fn store(args: &DoctorArgs, place: &Place, console: &Console) -> Result<Vec<Find
     Ok(findings)
 }
 
-/// What is removed here is not missed.
+/// Notes in the history that these backups are removed on purpose, so that they are not reported as missing.
 fn note_going(args: &DoctorArgs, location: &str, console: &Console) {
     let ids: Vec<BackupId> = args.remove_meta.iter().filter_map(|key| BackupId::of_meta_key(key)).collect();
-    if let Err(error) = config::history(&args.state).and_then(|history| history.note_removed(location, &ids)) {
+    if let Err(error) = config::state::history(&args.state).and_then(|history| history.note_removed(location, &ids)) {
         console.note(&format!("{error:#}"));
     }
 }
 
-/// What one listing shows, compared with the key, the server and the history. A mistake in the key is told already.
+/// Compares one listing of the store with the key, the server and the history. A mistake in the key is a finding
+/// already and is not repeated.
 fn compared(
     args: &DoctorArgs,
     store: Arc<dyn Store>,
@@ -85,7 +93,7 @@ fn compared(
     let key = config::key();
     let known = key.is_ok();
     config::remember(&args.state);
-    let vault = Vault {
+    let repository = Repository {
         store,
         key: key.unwrap_or_default(),
         encrypt: !args.keys.no_encrypt,
@@ -93,22 +101,22 @@ fn compared(
         allow_unauthenticated: true,
     };
     let ids = catalog.map(|catalog| catalog.entries().iter().map(|entry| entry.id.clone()).collect());
-    let mut findings = if known { look_at_keys(&vault, ids) } else { Vec::new() };
+    let mut findings = if known { look_at_keys(&repository, ids) } else { Vec::new() };
     // Where it cannot be listed, that is told already.
     let Some(catalog) = catalog else { return findings };
     let old = catalog.old_backups();
     findings.extend(how_to_restore(&old).map(|how| {
         Finding::note("older backups", how, "they are no part of any series: pgbk lists and removes none of them")
     }));
-    let (now, server) = (Timestamp::now(), super::which::server(&args.server, console));
+    let (now, server) = (Timestamp::now(), crate::commands::which::server(&args.server, console));
     findings.extend(look_ahead(catalog, now));
-    findings.extend(told("other servers' backups", look_beside(&vault, catalog, &server)));
-    if let Ok(history) = config::history(&args.state) {
+    findings.extend(told("other servers' backups", look_beside(&repository, catalog, &server)));
+    if let Ok(history) = config::state::history(&args.state) {
         // By which rules backups are kept, the runs know: what they missed is missed.
         let watch = Watch { history, policy: None };
         // A new place holds nothing of what the place before it held.
-        let (vault, server, forget) = (&vault, &server, args.forget_missing || args.make_store);
-        let missing = Missing { watch: &watch, vault, catalog, records, server, now, forget };
+        let (repository, server, forget) = (&repository, &server, args.forget_missing || args.make_store);
+        let missing = Missing { watch: &watch, repository, catalog, records, server, now, forget };
         findings.extend(told("missing backups", missing.look()));
     }
     findings
@@ -119,7 +127,7 @@ fn told(what: &str, found: Result<Vec<Finding>>) -> Vec<Finding> {
 }
 
 fn servers(args: &DoctorArgs) -> Vec<Finding> {
-    let server = match config::server(&args.server) {
+    let server = match config::server::server(&args.server) {
         Ok(server) => server,
         Err(error) => return vec![Finding::error("server", &error, "check the DB_ and PG variables")],
     };
@@ -135,7 +143,7 @@ fn servers(args: &DoctorArgs) -> Vec<Finding> {
     }
 }
 
-/// Of several databases, one line for each in which all is well; what is not keeps its own, with the name of the database.
+/// Shortens the findings of one database among several: all good ones become one line, and each other one names the database.
 fn in_brief(database: &str, findings: Vec<Finding>) -> Vec<Finding> {
     let (well, other): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.status == Status::Ok);
     let mut well = well.into_iter();
@@ -164,9 +172,9 @@ fn databases(args: &DoctorArgs, server: &Settings) -> Result<Vec<String>> {
 
 fn beside(args: &DoctorArgs) -> Vec<Finding> {
     // Where the server's settings are wrong, that is told already.
-    let globals = config::server(&args.server).ok().filter(|_| args.beside.globals);
+    let globals = config::server::server(&args.server).ok().filter(|_| args.extras.globals);
     let globals = globals.map(|server| look_at_globals(&server, args.server.pg_bin_dir.as_deref()));
-    let files = match config::files(&args.beside, &args.store) {
+    let files = match config::runs::files(&args.extras, &args.store) {
         Ok(paths) if paths.is_empty() => None,
         Ok(paths) => Some(look_at_files(&paths)),
         Err(error) => Some(Finding::error(Series::Files.name(), &error, "check BACKUP_FILES")),
@@ -176,8 +184,8 @@ fn beside(args: &DoctorArgs) -> Vec<Finding> {
 
 fn alerts(args: &DoctorArgs) -> Vec<Finding> {
     // Where the server's settings are wrong, that is told already.
-    let server = config::server(&args.server).map(|server| server.describe()).unwrap_or_default();
-    let Ways { settings, mistakes } = config::alerts(&args.alerts, &args.state, server);
+    let server = config::server::server(&args.server).map(|server| server.describe()).unwrap_or_default();
+    let Ways { settings, mistakes } = config::alerts::alerts(&args.alerts, &args.state, server);
     let remedy = "check WEBHOOK_URL, PING_URL, SMTP_HOST and MAIL_TO";
     let mut findings: Vec<Finding> = mistakes.iter().map(|error| Finding::error("alerts", error, remedy)).collect();
     if findings.is_empty() || !settings.channels().is_empty() {

@@ -1,12 +1,12 @@
 //! `pgbk download`
 
-use super::which::{asker, resolve};
-use crate::cli::DownloadArgs;
+use crate::base::error::{Fault, Result};
+use crate::base::shown::Lines;
+use crate::cli::arguments::DownloadArgs;
+use crate::cli::console::{Console, Stdout, bytes};
+use crate::commands::which::{asker, resolve};
 use crate::config;
-use crate::console::{Console, Stdout, bytes};
-use crate::error::{Fault, Result};
 use crate::jobs::transfer::{self, Output};
-use crate::shown::Lines;
 use std::path::Path;
 
 pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
@@ -14,21 +14,21 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
     if args.raw && to_stdout {
         return Err(Fault::usage("--raw writes two files, which stdout cannot hold").hint("name a folder").into());
     }
-    let vault = config::vault(&args.store, &args.keys, &args.state)?;
+    let repository = config::repository(&args.store, &args.keys, &args.state)?;
     let chosen = || {
         let asker = || asker(&args.server, args.origin, console);
-        resolve(&args.which, args.database.as_deref(), &vault, asker, console)
+        resolve(&args.which, args.database.as_deref(), &repository, asker, console)
     };
     if args.raw {
         let id = chosen()?;
         let folder = args.output.as_deref().unwrap_or(Path::new("."));
-        let path = transfer::download_raw(&vault, &id, folder, args.force, console)?;
+        let path = transfer::download_raw(&repository, &id, folder, args.force, console)?;
         console.text(&Lines::of(path.display()))?;
         return Ok(0);
     }
     let opened = match &args.object {
-        Some(key) => vault.old_backup(key)?.open(None, console)?,
-        None => vault.open(&chosen()?)?,
+        Some(key) => repository.old_backup(key)?.open(None, console)?,
+        None => repository.open(&chosen()?)?,
     };
     let extension = opened.manifest.dump.format.extension();
     if to_stdout {

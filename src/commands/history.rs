@@ -1,17 +1,17 @@
 //! `pgbk history`
 
-use super::table::Table;
-use super::{stages, tables_and_rows};
-use crate::cli::HistoryArgs;
+use crate::base::error::{Fault, Result};
+use crate::base::shown::Lines;
+use crate::cli::arguments::HistoryArgs;
+use crate::cli::console::{Console, bytes};
+use crate::cli::table::Table;
+use crate::commands::summary::{stages, tables_and_rows};
 use crate::config;
-use crate::console::{Console, bytes};
-use crate::error::{Fault, Result};
-use crate::record::{Cause, Proven, Record, State, Stored, Task};
-use crate::shown::Lines;
+use crate::format::run_record::{Record, RestoreTest, State, Stored, Task, Trigger};
 use serde_json::{Value, json};
 
 pub fn run(args: &HistoryArgs, console: &Console) -> Result<u8> {
-    let history = config::history(&args.state)?;
+    let history = config::state::history(&args.state)?;
     if let Some(run) = &args.run {
         let record = history.find(run)?.ok_or_else(|| {
             Fault::not_found(format!("there is no run {run} in {}", history.location()))
@@ -32,7 +32,7 @@ pub fn run(args: &HistoryArgs, console: &Console) -> Result<u8> {
     Ok(0)
 }
 
-/// The record, and what can be told from it.
+/// Returns the record as a document, with its duration in seconds and the file name of its backup.
 fn document(record: &Record) -> Result<Value> {
     let mut value = serde_json::to_value(record)?;
     value["seconds"] = json!(record.seconds());
@@ -68,7 +68,7 @@ fn table(records: &[Record]) -> Lines {
     table.text("no runs")
 }
 
-/// What a table has room for; the rest is shown with the run.
+/// Returns the first line of a message, cut to what a table has room for. The output for a single run shows the whole message.
 fn first_line(message: &str) -> String {
     const LONGEST: usize = 120;
     let line = message.lines().next().unwrap_or_default();
@@ -117,8 +117,8 @@ fn stored(backup: &Stored) -> Lines {
         .and(format!("  store     {}", backup.location))
 }
 
-fn restored(proof: &Proven) -> Lines {
-    let Proven { id, scratch, tables, rows, with_owners, upload: _ } = proof;
+fn restored(proof: &RestoreTest) -> Lines {
+    let RestoreTest { id, scratch, tables, rows, with_owners, upload: _ } = proof;
     let without = if *with_owners { "" } else { ", without owners and privileges" };
     Lines::of(format!("  backup    {id}"))
         .and(format!("  scratch   {scratch}"))
@@ -141,10 +141,10 @@ fn state(state: State) -> &'static str {
     }
 }
 
-fn cause(cause: Cause) -> &'static str {
+fn cause(cause: Trigger) -> &'static str {
     match cause {
-        Cause::Schedule => "schedule",
-        Cause::CatchUp => "catch-up",
-        Cause::Manual => "manual",
+        Trigger::Schedule => "schedule",
+        Trigger::CatchUp => "catch-up",
+        Trigger::Manual => "manual",
     }
 }

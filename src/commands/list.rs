@@ -1,35 +1,38 @@
 //! `pgbk list`
 
-use super::records;
-use crate::cli::ListArgs;
+use crate::base::error::{Kind, Result, kind};
+use crate::base::progress::Monitor;
+use crate::base::shown::Lines;
+use crate::cli::arguments::ListArgs;
+use crate::cli::console::{Console, bytes};
 use crate::config;
-use crate::console::{Console, bytes};
-use crate::error::{Kind, Result, kind};
-use crate::history::share;
-use crate::keys::KeyNote;
-use crate::manifest::lineage::short;
-use crate::manifest::{BackupId, Manifest, Origin, extension};
-use crate::monitor::Monitor;
-use crate::record;
-use crate::shown::Lines;
-use crate::vault::doubletake::how_to_restore;
-use crate::vault::{Catalog, Entry, Vault, guard};
+use crate::config::state::records;
+use crate::format::backup_id::BackupId;
+use crate::format::keys::note::KeyNote;
+use crate::format::manifest::lineage::short;
+use crate::format::manifest::origin::Origin;
+use crate::format::manifest::{Manifest, extension};
+use crate::format::run_record;
+use crate::repository::catalog::{Catalog, Entry};
+use crate::repository::doubletake::how_to_restore;
+use crate::repository::{Repository, guard};
+use crate::runs::history::share;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// As many characters of a note are shown.
+/// Number of characters of a note that are shown at most.
 const NOTE: usize = 200;
 
-/// A backup as the list shows it, by its entry in the one listing.
+/// A backup as the list shows it, with its entry in the catalog.
 struct Row {
     entry: Entry,
     claim: Result<Claim>,
     proven: Option<Timestamp>,
 }
 
-/// What the list shows of a `.meta`; the rest of the document is not kept.
+/// The part of a `.meta` that the list shows. The rest of the document is not kept.
 struct Claim {
     object: String,
     plain_bytes: u64,
@@ -64,15 +67,15 @@ impl Claim {
 
 pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
     let store = config::remembered(config::place(&args.store, true)?, &args.state);
-    let vault = Vault { store, key: None, encrypt: false, verify: true, allow_unauthenticated: true };
+    let repository = Repository { store, key: None, encrypt: false, verify: true, allow_unauthenticated: true };
     let records = records(&args.state);
-    let catalog = vault.catalog(args.database.as_deref())?;
-    let rows = rows(&vault, &catalog, &record::proofs(&records))?;
+    let catalog = repository.catalog(args.database.as_deref())?;
+    let rows = rows(&repository, &catalog, &run_record::proofs(&records))?;
     if let Some(how) = how_to_restore(&catalog.old_backups()) {
         console.info(&how);
     }
     if rows.is_empty() {
-        share::look(vault.store.as_ref(), &records)?;
+        share::look(repository.store.as_ref(), &records)?;
     }
     for row in &rows {
         if let Err(error) = &row.claim {
@@ -85,12 +88,12 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
     Ok(0)
 }
 
-/// What each `.meta` says of itself; nothing here is authenticated, and nothing is restored by it. One that is gone since it was
-/// listed is left out.
-fn rows(vault: &Vault, catalog: &Catalog, proofs: &BTreeMap<BackupId, Timestamp>) -> Result<Vec<Row>> {
+/// Reads the `.meta` of each backup without authenticating it; nothing is restored by it. A backup that was removed
+/// since the listing is left out.
+fn rows(repository: &Repository, catalog: &Catalog, proofs: &BTreeMap<BackupId, Timestamp>) -> Result<Vec<Row>> {
     let ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
     let mut rows = Vec::with_capacity(ids.len());
-    let claims = vault.each(&ids, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(Claim::of))?;
+    let claims = repository.each(&ids, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(Claim::of))?;
     for (entry, claim) in catalog.entries().iter().zip(claims) {
         if claim.as_ref().is_err_and(|error| kind(error) == Kind::NotFound) {
             continue;
@@ -153,7 +156,7 @@ fn table(rows: &[Row], now: Timestamp) -> Lines {
     text
 }
 
-/// The beginning of a raw key's check id, by which keys are told apart.
+/// Returns the beginning of a raw key's check id, which shows which key it is; "password" for a key derived from a password.
 fn key(note: &KeyNote) -> String {
     match note {
         KeyNote::Raw { check, .. } => guard::short(check),
@@ -161,12 +164,12 @@ fn key(note: &KeyNote) -> String {
     }
 }
 
-/// The whole check id; that of a password is another one in each backup.
+/// Returns the whole check id in hex. With a password it is a different one in each backup.
 fn check(note: &KeyNote) -> String {
     hex::encode(note.check())
 }
 
-/// What a person has said of it.
+/// Returns what a person added to the backup: the pin and the note.
 fn remarks(row: &Row, claim: &Claim) -> String {
     let pinned = if row.entry.pinned { "  pinned" } else { "" };
     let short = |note: &String| note.chars().take(NOTE).collect::<String>();
@@ -174,7 +177,7 @@ fn remarks(row: &Row, claim: &Claim) -> String {
     format!("{pinned}{note}")
 }
 
-/// How long ago, in the largest unit that fits.
+/// Returns how long ago the backup was taken, in the largest unit that fits.
 pub fn age(id: &BackupId, now: Timestamp) -> String {
     match id.is_from_the_future(now) {
         true => "in the future".to_owned(),

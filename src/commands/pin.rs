@@ -1,35 +1,35 @@
 //! `pgbk pin` and `pgbk unpin`
 
-use crate::cli::PinArgs;
+use crate::base::error::Result;
+use crate::base::shown::Lines;
+use crate::cli::arguments::PinArgs;
+use crate::cli::console::Console;
 use crate::config;
-use crate::console::Console;
-use crate::error::Result;
-use crate::shown::Lines;
-use crate::vault::Vault;
+use crate::repository::Repository;
 use serde_json::json;
 
-/// Keeps rules from removing a backup.
+/// Pins a backup: no retention rule removes it.
 pub fn pin(args: &PinArgs, console: &Console) -> Result<u8> {
-    let text = match vault(args)?.pin(&args.id)? {
+    let text = match repository(args)?.pin(&args.id)? {
         true => "is pinned: no rule removes it",
         false => "was pinned already",
     };
     told(args, true, text, console)
 }
 
-/// Gives it back to the rules.
+/// Unpins a backup: the retention rules count for it again.
 pub fn unpin(args: &PinArgs, console: &Console) -> Result<u8> {
-    let text = match vault(args)?.unpin(&args.id)? {
+    let text = match repository(args)?.unpin(&args.id)? {
         true => "is pinned no more: the rules count for it again",
         false => "was not pinned",
     };
     told(args, false, text, console)
 }
 
-/// No key is needed for what nothing seals.
-fn vault(args: &PinArgs) -> Result<Vault> {
+/// Opens the repository without a key: pins are not sealed.
+fn repository(args: &PinArgs) -> Result<Repository> {
     let place = config::place(&args.store, true)?;
-    Ok(Vault { store: place.store, key: None, encrypt: false, verify: true, allow_unauthenticated: true })
+    Ok(Repository { store: place.store, key: None, encrypt: false, verify: true, allow_unauthenticated: true })
 }
 
 fn told(args: &PinArgs, pinned: bool, text: &str, console: &Console) -> Result<u8> {

@@ -1,44 +1,48 @@
 //! `pgbk prune`
 
-use super::records;
-use super::which::{server, the_only, with_backups};
-use crate::cli::PruneArgs;
+use crate::base::databases::Databases;
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::base::progress::Monitor;
+use crate::base::shown::{Lines, many};
+use crate::cli::arguments::PruneArgs;
+use crate::cli::console::{Console, bytes, error_document};
+use crate::commands::which::{server, the_only, with_backups};
 use crate::config;
-use crate::console::{Console, bytes, error_document};
-use crate::databases::Databases;
-use crate::error::{Fault, Kind, Result, kind};
-use crate::history::share;
-use crate::jobs::prune::{Fate, Judged, Mode, Order, Pruned, Scope, leftovers, prune};
-use crate::leftovers::Leftovers;
-use crate::manifest::BackupId;
-use crate::monitor::Monitor;
-use crate::record;
-use crate::retention::Policy;
-use crate::shown::{Lines, many};
-use crate::vault::{Catalog, Server, Vault};
+use crate::config::state::records;
+use crate::format::backup_id::BackupId;
+use crate::format::run_record;
+use crate::jobs::prune::scope::Scope;
+use crate::jobs::prune::{Fate, Judged, Mode, Order, Pruned, orphans, prune};
+use crate::repository::Repository;
+use crate::repository::catalog::Catalog;
+use crate::repository::newest::Server;
+use crate::repository::orphans::Orphans;
+use crate::repository::retention::Policy;
+use crate::runs::history::share;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What is younger may belong to a backup that is being made.
+/// Smallest age of an orphan: younger files may belong to a backup that is being made.
 const DAY: Duration = Duration::from_secs(86_400);
 
 pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
-    let policy = config::policy(&args.retention, &config::zone(&args.zone)?)?;
-    let vault = config::vault(&args.store, &args.keys, &args.state)?;
+    let policy = config::retention::policy(&args.retention, &config::retention::zone(&args.zone)?)?;
+    let repository = config::repository(&args.store, &args.keys, &args.state)?;
     let records = records(&args.state);
-    share::look(vault.store.as_ref(), &records)?;
-    let (databases, whole) = databases(args, &vault)?;
-    let whose = Whose { policy, scope: scope(args, console), proven: record::proofs(&records).into_keys().collect() };
+    share::look(repository.store.as_ref(), &records)?;
+    let (databases, whole) = databases(args, &repository)?;
+    let whose =
+        Whose { policy, scope: scope(args, console), proven: run_record::proofs(&records).into_keys().collect() };
     let mut documents = Vec::new();
     let mut failed = false;
     for database in &databases {
         let catalog = match &whole {
             Some(whole) => Ok(whole.of_database(database)),
-            None => vault.catalog(Some(database)),
+            None => repository.catalog(Some(database)),
         };
-        match catalog.and_then(|catalog| one(args, &vault, (database, &catalog), &whose, console)) {
+        match catalog.and_then(|catalog| one(args, &repository, (database, &catalog), &whose, console)) {
             Ok(report) => {
                 if !args.json {
                     console.text(&report.text(args))?;
@@ -58,30 +62,30 @@ pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     Ok(u8::from(failed))
 }
 
-/// Which are looked at; with what all of them have, where that had to be listed to know.
-fn databases(args: &PruneArgs, vault: &Vault) -> Result<(Vec<String>, Option<Catalog>)> {
+/// Returns the databases to prune. The catalog is that of the whole store if it had to be listed to find them, else None.
+fn databases(args: &PruneArgs, repository: &Repository) -> Result<(Vec<String>, Option<Catalog>)> {
     let databases = Databases::of(&args.databases)?;
     if let Some(Databases::Named(names)) = databases {
         return Ok((names, None));
     }
-    let whole = vault.catalog(None)?;
+    let whole = repository.catalog(None)?;
     let names = match databases {
-        Some(_) => with_backups(&whole, vault)?,
-        None => vec![the_only(&whole, vault)?],
+        Some(_) => with_backups(&whole, repository)?,
+        None => vec![the_only(&whole, repository)?],
     };
     Ok((names, Some(whole)))
 }
 
-/// What was found and done for one database.
+/// Holds the result of pruning one database.
 struct Report {
     pruned: Pruned,
-    /// Older than a day.
-    left_behind: Leftovers,
-    /// Of those.
+    /// Orphans that are older than a day.
+    left_behind: Orphans,
+    /// Number of these orphans that were removed.
     swept: usize,
 }
 
-/// Whose backups are pruned: those of the server that the settings lead to, unless others are named.
+/// Returns whose backups are pruned: those of the server that the settings lead to, unless the arguments name others.
 fn scope(args: &PruneArgs, console: &Console) -> Scope {
     match args.whose.as_deref() {
         None => Scope::Of(server(&args.server, console)),
@@ -91,7 +95,7 @@ fn scope(args: &PruneArgs, console: &Console) -> Scope {
     }
 }
 
-/// What holds for every database.
+/// Holds what is the same for every database that is pruned.
 struct Whose {
     policy: Policy,
     scope: Scope,
@@ -100,7 +104,7 @@ struct Whose {
 
 fn one(
     args: &PruneArgs,
-    vault: &Vault,
+    repository: &Repository,
     (database, catalog): (&str, &Catalog),
     whose: &Whose,
     console: &Console,
@@ -113,30 +117,32 @@ fn one(
     };
     let Whose { policy, scope, proven } = whose;
     let order = Order { policy, mode, scope: scope.clone(), made: None, proven, now };
-    let going = |ids: &[BackupId]| note_going(args, vault, ids, console);
-    let pruned = prune(vault, catalog, database, &order, &going, console)?;
-    let left_behind = match leftovers(vault, catalog, database) {
+    let going = |ids: &[BackupId]| note_going(args, repository, ids, console);
+    let pruned = prune(repository, catalog, database, &order, &going, console)?;
+    let left_behind = match orphans(repository, catalog, database) {
         Err(error) if kind(&error) == Kind::Denied => {
             console.warn(&format!("what killed runs left cannot be looked for: {error:#}"));
-            Leftovers::default()
+            Orphans::default()
         }
         found => found?.older_than(DAY, now),
     };
     if pruned.backups.is_empty() && left_behind.is_empty() {
-        let place = vault.store.location();
+        let place = repository.store.location();
         return Err(Fault::not_found(format!("there is no backup of \"{database}\" in {place}"))
             .hint("\"pgbk list\" shows what is stored")
             .into());
     }
     let sweep = args.orphans && !args.dry_run;
-    let kept = if sweep { left_behind.remove(vault.store.as_ref(), console)?.len() } else { left_behind.count() };
+    let kept = if sweep { left_behind.remove(repository.store.as_ref(), console)?.len() } else { left_behind.count() };
     let swept = left_behind.count() - kept;
     Ok(Report { pruned, left_behind, swept })
 }
 
-/// What is removed here is not missed by the schedulers and runs that share the `STATE_DIR`.
-fn note_going(args: &PruneArgs, vault: &Vault, ids: &[BackupId], console: &Console) {
-    let noted = config::history(&args.state).and_then(|history| history.note_removed(&vault.store.location(), ids));
+/// Notes in the history that these backups are removed on purpose, so that no scheduler or run with this `STATE_DIR`
+/// reports them as missing.
+fn note_going(args: &PruneArgs, repository: &Repository, ids: &[BackupId], console: &Console) {
+    let noted =
+        config::state::history(&args.state).and_then(|history| history.note_removed(&repository.store.location(), ids));
     if let Err(error) = noted {
         console.note(&format!("{error:#}"));
     }
@@ -156,8 +162,8 @@ impl Report {
         if left > 0 {
             text.push(format!("{left} more should go, but the store does not let them: locked, or not allowed"));
         }
-        if let Some(leftovers) = self.leftovers(args) {
-            text.push(leftovers);
+        if let Some(orphans) = self.orphans(args) {
+            text.push(orphans);
         }
         text
     }
@@ -175,7 +181,7 @@ impl Report {
         format!("{count} of {} backups of \"{database}\" {done} ({size}){guard}", backups.len())
     }
 
-    fn leftovers(&self, args: &PruneArgs) -> Option<String> {
+    fn orphans(&self, args: &PruneArgs) -> Option<String> {
         let keys = self.left_behind.keys();
         let names = keys.join(", ");
         let left = |count: usize| many(count as u64, "leftover");

@@ -1,31 +1,36 @@
 //! `pgbk restore`
 
-mod all;
-mod files;
-mod globals;
+pub(crate) mod all;
+pub(crate) mod files;
+pub(crate) mod globals;
+pub(crate) mod pick;
+pub(crate) mod plan;
+pub(crate) mod summary;
 
-use super::which::{asker, latest, named, resolve, the_only};
-use super::{contents, tables_and_rows};
-use crate::cli::{RestoreArgs, Which};
-use crate::commands::list::age;
+use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
+use crate::base::shown::Lines;
+use crate::base::subject::Series;
+use crate::cli::arguments::RestoreArgs;
+use crate::cli::console::{Console, ask, bytes, can_ask, confirm_by_typing};
+use crate::cli::values::Which;
+use crate::commands::restore::pick::pick;
+use crate::commands::restore::plan::plan;
+use crate::commands::restore::summary::{declined, summary, tell};
+use crate::commands::summary::contents;
+use crate::commands::which::{asker, named, resolve};
 use crate::config;
-use crate::console::{Console, ask, bytes, can_ask, choose, confirm_by_typing};
-use crate::error::{Fault, Result};
-use crate::jobs::restore::{Outlook, Plan, Report, admit, is_source, major, outlook, own, restore};
-use crate::manifest::lineage::short;
-use crate::manifest::{BackupId, Manifest, Owner};
-use crate::monitor::Monitor;
-use crate::postgres::load::Leave;
-use crate::postgres::properties::Rules;
-use crate::postgres::settings::Settings;
-use crate::postgres::target::{State, Target};
-use crate::series::Series;
-use crate::shown::Lines;
-use crate::vault::{Opened, Vault, server_of};
-use jiff::Timestamp;
-
-/// As many backups are offered to choose from.
-const OFFERED: usize = 20;
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::Manifest;
+use crate::jobs::restore::execute::major;
+use crate::jobs::restore::plan::Outlook;
+use crate::jobs::restore::properties::outlook;
+use crate::jobs::restore::{admit, is_source, restore};
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::restore::target::{State, Target};
+use crate::repository::Repository;
+use crate::repository::newest::server_of;
+use crate::repository::reader::BackupReader;
 
 pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     if !args.yes && !can_ask() {
@@ -39,9 +44,9 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     if args.all {
         return all::run(args, console);
     }
-    let vault = config::vault(&args.store, &args.keys, &args.state)?;
-    let server = config::server(&args.server)?;
-    let Some(opened) = open(args, &vault, console)? else { return Err(declined()) };
+    let repository = config::repository(&args.store, &args.keys, &args.state)?;
+    let server = config::server::server(&args.server)?;
+    let Some(opened) = open(args, &repository, console)? else { return Err(declined()) };
     match opened.manifest.series() {
         Some(Series::Globals) => return globals::run(args, opened, &server, console),
         Some(Series::Files) => {
@@ -58,7 +63,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     let plan = plan(args, &opened, &server, database)?;
     let target = admit(&opened.manifest, &plan)?;
     let outlook = outlook(&opened.manifest, &plan, &target)?;
-    let outline = outline(args, &opened.manifest, &server, &target, &outlook, &vault);
+    let outline = outline(args, &opened.manifest, &server, &target, &outlook, &repository);
     console.note(outline.as_str());
     if let Some(theirs) = major(&opened.manifest).filter(|major| *major != target.server_major) {
         console.info(&format!("the backup is from PostgreSQL {theirs}, and this server is {}", target.server_major));
@@ -74,30 +79,8 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     Ok(u8::from(!report.left_out.is_empty()))
 }
 
-fn plan(args: &RestoreArgs, opened: &Opened, server: &Settings, database: String) -> Result<Plan> {
-    Ok(Plan {
-        settings: server.clone(),
-        own: own(opened, &database, rules(args, opened))?,
-        any_locale: args.any_locale,
-        database,
-        clean: args.clean,
-        // On a terminal the source is said twice by typing it twice.
-        over_source: args.over_source || !args.yes,
-        no_owner: args.no_owner,
-        no_privileges: args.no_privileges,
-        leave: leave(args),
-        jobs: args.jobs,
-        loader: None,
-        bin_dir: args.server.pg_bin_dir.clone(),
-    })
-}
-
-fn tell(report: &Report, console: &Console) {
-    report.skipped.iter().for_each(|skipped| console.warn(&format!("skipped: {skipped}")));
-    report.left_out.iter().for_each(|left_out| console.warn(&format!("left out: {left_out}")));
-}
-
-/// Asks a person who has just chosen a backup where to put it, where its own database is not empty. None: into its own.
+/// Asks the person who has just chosen a backup for a target database if the backup's own is not empty. None: restore
+/// into its own.
 fn elsewhere(args: &RestoreArgs, manifest: &Manifest, server: &Settings, console: &Console) -> Result<Option<String>> {
     if args.which.is_some() || args.object.is_some() || args.clean || !can_ask() {
         return Ok(None);
@@ -110,95 +93,36 @@ fn elsewhere(args: &RestoreArgs, manifest: &Manifest, server: &Settings, console
     ask("Into which database", &format!("{name}_{}", manifest.taken_at.strftime("%Y%m%d"))).map(Some)
 }
 
-fn leave(args: &RestoreArgs) -> Leave {
-    let said = args.leave.clone();
-    Leave {
-        comments: said.no_comments,
-        tablespaces: said.no_tablespaces,
-        extensions: said.exclude_extension.into_iter().collect(),
-        skip_failed: said.skip_failed,
-        search_path: said.search_path,
-    }
-}
-
-fn declined() -> anyhow::Error {
-    Fault::failed("not confirmed: nothing was restored").into()
-}
-
-/// What is given to the database itself; None: nothing.
-fn rules(args: &RestoreArgs, opened: &Opened) -> Option<Rules> {
-    let loads = opened.working.is_some();
-    (!args.no_properties).then_some(Rules { owner: !args.no_owner, privileges: !args.no_privileges, loads })
-}
-
-/// The backup that is meant; none where the person chose none.
-fn open(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Option<Opened>> {
+/// Opens the backup to restore. None: the person chose none.
+fn open(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Option<BackupReader>> {
     let Some(key) = &args.object else {
-        return which(args, vault, console)?.map(|id| vault.open(&id)).transpose();
+        return which(args, repository, console)?.map(|id| repository.open(&id)).transpose();
     };
     // Where nobody says whose it is, the target may well be its source, and is treated so.
     let database = named(args.database.as_deref())?.or_else(|| args.to.clone()).ok_or_else(|| {
         Fault::usage(format!("\"{key}\" does not say which database it is of"))
             .hint("set DB_NAME to the database that it was taken from, or say --to")
     })?;
-    vault.old_backup(key)?.open(Some(&database), console).map(Some)
+    repository.old_backup(key)?.open(Some(&database), console).map(Some)
 }
 
-fn which(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Option<BackupId>> {
+fn which(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Option<BackupId>> {
     let asker = || asker(&args.server, args.origin, console);
     match &args.which {
-        Some(which) => resolve(which, args.database.as_deref(), vault, asker, console).map(Some),
-        None if args.yes => resolve(&Which::Latest, args.database.as_deref(), vault, asker, console).map(Some),
-        None => pick(args, named(args.database.as_deref())?.as_deref(), vault, console),
+        Some(which) => resolve(which, args.database.as_deref(), repository, asker, console).map(Some),
+        None if args.yes => resolve(&Which::Latest, args.database.as_deref(), repository, asker, console).map(Some),
+        None => pick(args, named(args.database.as_deref())?.as_deref(), repository, console),
     }
 }
 
-/// Of one database or series; of all where none is named, but for files, which no database takes.
-fn pick(args: &RestoreArgs, database: Option<&str>, vault: &Vault, console: &Console) -> Result<Option<BackupId>> {
-    let catalog = vault.catalog(database)?;
-    let mut ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
-    ids.retain(|id| database.is_some() || id.database() != Series::Files.name());
-    if ids.is_empty() {
-        // Says what is missing, and where.
-        let name = database.map_or_else(|| the_only(&catalog, vault), |name| Ok(name.to_owned()))?;
-        let asker = asker(&args.server, args.origin, console);
-        latest(&name, &catalog.of_database(&name), vault, &asker, console)?;
-    }
-    ids.reverse();
-    ids.truncate(OFFERED);
-    let now = Timestamp::now();
-    let width = ids.iter().map(|id| id.to_string().len()).max().unwrap_or(0);
-    let items: Vec<String> = ids
-        .iter()
-        .map(|id| {
-            let size = match vault.sealed(id).and_then(|sealed| sealed.claims()) {
-                Ok(claims) => offered(&claims),
-                Err(_) => "unreadable".to_owned(),
-            };
-            format!("{:width$}  {:>8} ago  {size}", id.to_string(), age(id, now))
-        })
-        .collect();
-    Ok(choose("Which backup", &items)?.and_then(|chosen| ids.into_iter().nth(chosen)))
-}
-
-/// What a person chooses by.
-fn offered(claims: &Manifest) -> String {
-    let whose = match claims.owner() {
-        Owner::Upload => ", an upload".to_owned(),
-        Owner::Server(server) => format!(", server …{}", short(&server)),
-        Owner::Unnamed | Owner::Anyone => String::new(),
-    };
-    format!("{} stored, {} dump{whose}", bytes(claims.stored.bytes), bytes(claims.plain.bytes))
-}
-
-/// What goes where, before anything happens.
+/// Describes what will be restored and where, before anything happens.
 fn outline(
     args: &RestoreArgs,
     manifest: &Manifest,
     server: &Settings,
     target: &Target,
     outlook: &Outlook,
-    vault: &Vault,
+    repository: &Repository,
 ) -> Lines {
     let backup = match &args.object {
         Some(key) => format!("\"{key}\" of {}, written by Doubletake,", manifest.taken_at),
@@ -214,7 +138,7 @@ fn outline(
         false if manifest.system_identifier() == target.system_identifier.as_deref() => "this server".to_owned(),
         false => server_of(manifest.system_identifier()),
     };
-    let mut text = Lines::of(format!("  backup    {backup} from {}", vault.store.location()))
+    let mut text = Lines::of(format!("  backup    {backup} from {}", repository.store.location()))
         .and(format!("  source    {whose}"))
         .and(format!("  dump      {} {}", bytes(manifest.plain.bytes), contents(manifest)))
         .and(format!("  server    {}", server.describe()))
@@ -242,26 +166,4 @@ fn agreed(manifest: &Manifest, target: &Target, outline: &Lines, console: &Conso
         _ => "This is the backup's own source",
     };
     confirm_by_typing(&format!("{what}. Type {name} again to replace it"), name)
-}
-
-fn summary(report: &Report) -> Lines {
-    let made = if report.created { " (created)" } else { "" };
-    let counts = match (report.tables, report.rows) {
-        (Some(tables), Some(rows)) => format!(": {}", tables_and_rows(tables as u64, rows)),
-        _ => String::new(),
-    };
-    let mut text = Lines::of(format!(
-        "restored {} into \"{}\"{made}{counts} in {:.1} s",
-        report.id, report.database, report.seconds
-    ));
-    if !report.left_out.is_empty() {
-        text.push(format!(
-            "  {} statements and tables were left out, as said above: exit code 1",
-            report.left_out.len()
-        ));
-    }
-    if !report.properties.is_empty() {
-        text.push(format!("  the database itself was given: {}", report.properties.join(", ")));
-    }
-    text
 }

@@ -1,42 +1,42 @@
 //! `pgbk schedule`
 
-mod late;
-mod next;
-mod renewed;
-mod runs;
-mod watch;
+pub(crate) mod due_runs;
+pub(crate) mod late;
+pub(crate) mod next;
+pub(crate) mod renewed;
+pub(crate) mod watch;
 
-use super::backup::{Prepared, Told};
-use crate::cli::ScheduleArgs;
-use crate::config;
-use crate::console::Console;
-use crate::cron::{Entry, Timetable};
-use crate::databases::Databases;
-use crate::environment;
-use crate::error::{Fault, Result};
-use crate::interrupt;
-use crate::jobs::schedule::{Agenda, End, Job, Options, Scheduler};
-use crate::lookout::{self, Lookout};
-use crate::monitor::Monitor;
-use crate::postgres::identity;
-use crate::process::init;
-use crate::record::Task;
-use crate::roster::{self, Post, Roster};
-use crate::run::Proofs;
-use crate::series::Series;
-use crate::status::Source;
-use crate::threads;
-use crate::vault::Server;
+use crate::base::databases::Databases;
+use crate::base::error::Result;
+use crate::base::process::init;
+use crate::base::progress::Monitor;
+use crate::base::subject::Series;
+use crate::base::{cancel, threads};
+use crate::cli::arguments::ScheduleArgs;
+use crate::cli::console::Console;
+use crate::commands::backup::{Prepared, Told};
+use crate::commands::schedule::next::all_come;
+use crate::config::{self, environment};
+use crate::format::run_record::Task;
+use crate::monitoring::publisher::{self, Publisher};
+use crate::monitoring::source::Source;
+use crate::postgres::session::identity;
+use crate::repository::newest::Server;
+use crate::runs::restore_tests::RestoreTests;
+use crate::runs::schedule::heartbeat::{self, Heartbeat, SchedulerState};
+use crate::runs::schedule::planner::{Job, Options, Planner};
+use crate::runs::schedule::scheduler::{End, Scheduler};
+use crate::runs::schedule::timetable::{Entry, Timetable};
+use due_runs::{Runs, Word};
 use jiff::{SignedDuration, Timestamp};
 use late::Late;
-use runs::{Runs, Word};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use watch::Guard;
 
 pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
-    let timetable = config::timetable(args)?;
-    let proofs = config::verify_timetable(args)?;
+    let timetable = config::runs::timetable(args)?;
+    let proofs = config::runs::verify_timetable(args)?;
     if let Some(count) = args.next {
         return next::next(&timetable, proofs.as_ref(), args, usize::from(count), console);
     }
@@ -58,30 +58,30 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     if let Some(proofs) = &proofs {
         jobs.extend(self::jobs(Task::Verify, proofs, &default, &[], now)?);
     }
-    let proof = proofs.map(|_| config::proof(&args.scratch, &args.run.server)).transpose()?;
-    let state_dir = config::state_dir(&args.run.state).ok();
-    let _place = state_dir.as_deref().map(roster::take_place).transpose()?;
+    let proof = proofs.map(|_| config::restore_test::proof(&args.scratch, &args.run.server)).transpose()?;
+    let state_dir = crate::config::state::state_dir(&args.run.state).ok();
+    let _place = state_dir.as_deref().map(heartbeat::take_place).transpose()?;
     let post = state_dir.as_deref().map(|folder| post(args, &jobs, folder, console));
     let mut word = Word { post, bell: None, silent: false };
     // Before anybody looks.
     word.leave(Timestamp::now(), console, |_| {});
-    let mut lookout = lookout(args, &prepared, state_dir.as_deref(), console);
-    word.bell = lookout.as_ref().map(Lookout::bell);
-    let late = Late::new(state_dir.map(Source::new), lookout.as_mut().and_then(Lookout::notices));
-    let proofs = proof.as_ref().map(|plan| Proofs {
-        ledger: prepared.ledger(console),
-        vault: &prepared.vault,
+    let mut publisher = publisher(args, &prepared, state_dir.as_deref(), console);
+    word.bell = publisher.as_ref().map(Publisher::bell);
+    let late = Late::new(state_dir.map(Source::new), publisher.as_mut().and_then(Publisher::notices));
+    let proofs = proof.as_ref().map(|plan| RestoreTests {
+        runner: prepared.runner(console),
+        repository: &prepared.repository,
         plan,
         server: &prepared.plan.settings,
     });
     let mut work =
         Runs { args, renewed: None, backups: prepared.backups(console), proofs, console, skipped: 0, word, late };
     let mut scheduler = Scheduler {
-        agenda: agenda(args, jobs, &prepared, console),
+        planner: planner(args, jobs, &prepared, console),
         once: args.once,
         zone: timetable.zone.clone(),
         clock: &Timestamp::now,
-        wait: &interrupt::wait,
+        wait: &cancel::wait,
         monitor: console,
     };
     watch::end_what_hangs()?;
@@ -89,7 +89,7 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     let end = std::thread::scope(|scope| {
         // However this ends, the watch ends with it: it would be waited for.
         let _guard = Guard(&over);
-        threads::begin_in(scope, "watch", || watch::tell(&over, lookout, console))?;
+        threads::begin_in(scope, "watch", || watch::tell(&over, publisher, console))?;
         let end = scheduler.run(&mut work);
         prepared.alerts.close(console);
         end
@@ -102,12 +102,12 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
         }
         End::Signal(signal) => {
             console.info(&format!("stopped by signal {signal}"));
-            interrupt::fault(signal).kind().exit_code()
+            cancel::fault(signal).kind().exit_code()
         }
     })
 }
 
-/// Returns what schedules are for that name no database. Where all of them do, there need be none.
+/// Returns the databases of schedules that name none. Empty if every schedule names its own: then no default is needed.
 fn default<'a>(
     args: &ScheduleArgs,
     prepared: &Prepared,
@@ -115,12 +115,12 @@ fn default<'a>(
 ) -> Result<Databases> {
     let mut entries = timetables.flat_map(|timetable| &timetable.entries);
     match entries.any(|entry| entry.databases.is_none()) {
-        true => config::databases(&args.run, &prepared.plan.settings),
+        true => config::runs::databases(&args.run, &prepared.plan.settings),
         false => Ok(Databases::Named(Vec::new())),
     }
 }
 
-fn agenda(args: &ScheduleArgs, jobs: Vec<Job>, prepared: &Prepared, console: &Console) -> Agenda {
+fn planner(args: &ScheduleArgs, jobs: Vec<Job>, prepared: &Prepared, console: &Console) -> Planner {
     let records = match &prepared.history {
         Some(history) if args.catch_up => history.records(console),
         _ => Ok(Vec::new()),
@@ -128,46 +128,51 @@ fn agenda(args: &ScheduleArgs, jobs: Vec<Job>, prepared: &Prepared, console: &Co
     // What was missed is not worth missing more.
     let records = records.inspect_err(|error| console.warn(&format!("{error:#}"))).unwrap_or_default();
     let options = Options { catch_up: args.catch_up, jitter: args.jitter, retry: args.retry };
-    Agenda::new(jobs, options, &records, Timestamp::now())
+    Planner::new(jobs, options, &records, Timestamp::now())
 }
 
-/// Where others see what is scheduled.
-fn post(args: &ScheduleArgs, jobs: &[Job], state_dir: &Path, console: &Console) -> Post {
-    let before = roster::look(state_dir).inspect_err(|error| console.warn(&format!("{error:#}"))).ok().flatten();
-    let roster = Roster {
+/// Makes the heartbeat, in which other processes see what is scheduled.
+fn post(args: &ScheduleArgs, jobs: &[Job], state_dir: &Path, console: &Console) -> Heartbeat {
+    let before = heartbeat::look(state_dir).inspect_err(|error| console.warn(&format!("{error:#}"))).ok().flatten();
+    let scheduler_state = SchedulerState {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         process: std::process::id(),
         started: Timestamp::now(),
         grace: SignedDuration::try_from(args.health_grace + args.jitter).unwrap_or(SignedDuration::MAX),
         entries: jobs
             .iter()
-            .map(|job| roster::Entry {
+            .map(|job| heartbeat::Entry {
                 task: job.task,
-                ..roster::Entry::new(job.schedule.clone(), job.databases.clone())
+                ..heartbeat::Entry::new(job.schedule.clone(), job.databases.clone())
             })
             .collect(),
     };
-    Post::new(state_dir, roster, before.as_ref().map(|before| &before.roster))
+    Heartbeat::new(state_dir, scheduler_state, before.as_ref().map(|before| &before.scheduler_state))
 }
 
-fn lookout(args: &ScheduleArgs, prepared: &Prepared, state_dir: Option<&Path>, console: &Console) -> Option<Lookout> {
+fn publisher(
+    args: &ScheduleArgs,
+    prepared: &Prepared,
+    state_dir: Option<&Path>,
+    console: &Console,
+) -> Option<Publisher> {
     let addresses = args.listen.clone()?.0;
     let Some(state_dir) = state_dir else {
         console.warn("nothing is served on LISTEN: there is no STATE_DIR to tell how backups go");
         return None;
     };
     let settings = prepared.plan.settings.clone();
-    Some(Lookout::start(lookout::Settings {
+    Some(Publisher::start(publisher::Settings {
         addresses,
         state_dir: state_dir.to_owned(),
-        vault: prepared.vault.clone(),
+        repository: prepared.repository.clone(),
         watch: prepared.watch.clone()?,
         server: Box::new(move || identity::of_server(&settings).map_or(Server::Unasked, Server::of)),
         clock: Timestamp::now,
     }))
 }
 
-/// What each schedule is for.
+/// Returns one job for each schedule. A schedule that never comes is an error.
 fn jobs(task: Task, timetable: &Timetable, default: &Databases, beside: &[Series], now: Timestamp) -> Result<Vec<Job>> {
     all_come(task, timetable, now)?;
     let job = |entry: &Entry| Job {
@@ -176,17 +181,4 @@ fn jobs(task: Task, timetable: &Timetable, default: &Databases, beside: &[Series
         databases: entry.databases.clone().map_or_else(|| default.clone(), |databases| databases.with(beside)),
     };
     Ok(timetable.entries.iter().map(job).collect())
-}
-
-/// Refuses a schedule that never comes.
-pub(super) fn all_come(task: Task, timetable: &Timetable, now: Timestamp) -> Result<()> {
-    match timetable.entries.iter().find(|entry| entry.schedule.next_after(now).is_none()) {
-        Some(entry) => Err(Fault::usage(format!("\"{}\" never comes (again)", entry.schedule))
-            .hint(match task {
-                Task::Backup => "take it out of CRON_SCHEDULE",
-                Task::Verify => "take it out of VERIFY_SCHEDULE",
-            })
-            .into()),
-        None => Ok(()),
-    }
 }

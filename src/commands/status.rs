@@ -1,19 +1,20 @@
 //! `pgbk status`
 
-use super::table::Table;
-use crate::cli::StatusArgs;
-use crate::config;
-use crate::console::{Console, bytes};
-use crate::error::Result;
-use crate::record::Task;
-use crate::shown::{Lines, many};
-use crate::status::page::{in_words, missing};
-use crate::status::{Database, Pulse, Source, Status, age};
+use crate::base::error::Result;
+use crate::base::shown::{Lines, many};
+use crate::cli::arguments::StatusArgs;
+use crate::cli::console::{Console, bytes};
+use crate::cli::table::Table;
+use crate::format::run_record::Task;
+use crate::monitoring::age;
+use crate::monitoring::page::{in_words, missing};
+use crate::monitoring::source::Source;
+use crate::monitoring::status::{Database, Pulse, Status};
 use jiff::Timestamp;
 use std::path::Path;
 
 pub fn run(args: &StatusArgs, console: &Console) -> Result<u8> {
-    let folder = config::state_dir(&args.state)?;
+    let folder = crate::config::state::state_dir(&args.state)?;
     let mut source = Source::new(folder.clone());
     let status = source.status(Timestamp::now(), console)?;
     let status = match args.max_age {
@@ -38,14 +39,14 @@ fn text(args: &StatusArgs, status: &Status, folder: &Path) -> Lines {
         let task = if next.task == Task::Verify { "verification of " } else { "" };
         text.push(format!("next run in {left}: {task}{}", next.databases.join(", ")));
     }
-    if let Some(shelf) = &status.store {
-        let backups: u64 = shelf.databases.values().map(|total| total.backups).sum();
-        let size = bytes(shelf.databases.values().map(|total| total.bytes).sum());
-        let looked = in_words(status.at.duration_since(shelf.looked));
-        let others: u64 = shelf.others.values().map(|total| total.backups).sum();
+    if let Some(inventory) = &status.store {
+        let backups: u64 = inventory.databases.values().map(|total| total.backups).sum();
+        let size = bytes(inventory.databases.values().map(|total| total.bytes).sum());
+        let looked = in_words(status.at.duration_since(inventory.looked));
+        let others: u64 = inventory.others.values().map(|total| total.backups).sum();
         let beside = if others > 0 { format!(", and {others} of other servers or uploaded") } else { String::new() };
-        text.push(format!("{}, {size}{beside} in {} ({looked} ago)", many(backups, "backup"), shelf.location));
-        if let Some(problem) = &shelf.problem {
+        text.push(format!("{}, {size}{beside} in {} ({looked} ago)", many(backups, "backup"), inventory.location));
+        if let Some(problem) = &inventory.problem {
             text.push(format!("the store cannot be looked into: {problem}"));
         }
     }

@@ -1,31 +1,31 @@
 //! `pgbk upload`
 
-use super::backup::{report, summary};
-use super::records;
-use super::which::named;
-use crate::cli::UploadArgs;
+use crate::base::error::{Fault, Result};
+use crate::base::subject::Series;
+use crate::cli::arguments::UploadArgs;
+use crate::cli::console::Console;
+use crate::commands::backup::{report, summary};
+use crate::commands::which::named;
 use crate::config;
-use crate::console::Console;
-use crate::error::{Fault, Result};
-use crate::history::share;
+use crate::config::state::records;
 use crate::jobs::transfer::{self, Incoming};
-use crate::series::Series;
+use crate::runs::history::share;
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
-    let compression = config::compression(&args.pipeline)?;
-    let vault = config::vault(&args.store, &args.keys, &args.state)?;
+    let compression = config::pipeline::compression(&args.pipeline)?;
+    let repository = config::repository(&args.store, &args.keys, &args.state)?;
     if args.raw && args.store.s3_object_name.is_some() {
         return Err(Fault::usage("--raw keeps the .meta as it is, which cannot name a new version of a fixed name")
             .hint("unset S3_OBJECT_NAME, or upload the dump itself (pgbk download without --raw)")
             .into());
     }
-    share::look(vault.store.as_ref(), &records(&args.state))?;
+    share::look(repository.store.as_ref(), &records(&args.state))?;
     let manifest = if args.raw {
-        transfer::upload_raw(&vault, &args.file, console)?
+        transfer::upload_raw(&repository, &args.file, console)?
     } else {
         let (mut source, length) = source(&args.file)?;
         let incoming = Incoming {
@@ -35,9 +35,9 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
             allow_incomplete: args.allow_incomplete,
             note: args.note.clone(),
         };
-        transfer::upload(&vault, &mut source, &incoming, Timestamp::now(), console)?
+        transfer::upload(&repository, &mut source, &incoming, Timestamp::now(), console)?
     };
-    console.result(&summary(&manifest, vault.store.as_ref()), &report(&manifest, vault.store.as_ref())?)?;
+    console.result(&summary(&manifest, repository.store.as_ref()), &report(&manifest, repository.store.as_ref())?)?;
     Ok(0)
 }
 

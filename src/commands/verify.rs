@@ -1,44 +1,45 @@
 //! `pgbk verify`
 
-mod report;
+pub(crate) mod report;
 
-use super::backup::Told;
-use super::which::{asker, limit, named, resolve};
-use crate::cli::VerifyArgs;
+use crate::base::error::{Fault, Kind, Result};
+use crate::base::progress::Monitor;
+use crate::base::shown::many;
+use crate::base::verify_level::Level;
+use crate::cli::arguments::VerifyArgs;
+use crate::cli::console::Console;
+use crate::commands::backup::Told;
+use crate::commands::which::{asker, limit, named, resolve};
 use crate::config;
-use crate::console::Console;
-use crate::error::{Fault, Kind, Result};
+use crate::format::backup_id::BackupId;
+use crate::format::run_record::Trigger;
 use crate::jobs::verify::{Finding, among_others, verify, verify_all, verify_old};
-use crate::level::Level;
-use crate::manifest::BackupId;
-use crate::monitor::Monitor;
-use crate::record::Cause;
-use crate::run::{Ledger, Proofs};
-use crate::shown::many;
-use crate::vault::Vault;
+use crate::repository::Repository;
+use crate::runs::restore_tests::RestoreTests;
+use crate::runs::runner::Runner;
 use jiff::Timestamp;
 use serde_json::json;
 
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
-    let vault = config::vault(&args.store, &args.keys, &args.state)?;
+    let repository = config::repository(&args.store, &args.keys, &args.state)?;
     let limit = named(limit(args.database.as_deref()))?;
     let findings = if args.all {
-        let ids = vault.ids(limit.as_deref())?;
+        let ids = repository.ids(limit.as_deref())?;
         if ids.is_empty() {
-            return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
+            return Err(Fault::not_found(format!("there is no backup in {}", repository.store.location())).into());
         }
         match args.level {
-            Level::Restore => proofs(args, &vault, &ids, console)?,
-            level => verify_all(&vault, &ids, level, console)?,
+            Level::Restore => proofs(args, &repository, &ids, console)?,
+            level => verify_all(&repository, &ids, level, console)?,
         }
     } else if let Some(key) = &args.object {
-        vec![verify_old(vault.old_backup(key)?, console)?]
+        vec![verify_old(repository.old_backup(key)?, console)?]
     } else {
         let asker = || asker(&args.server, args.origin, console);
-        let id = resolve(&args.which, args.database.as_deref(), &vault, asker, console)?;
+        let id = resolve(&args.which, args.database.as_deref(), &repository, asker, console)?;
         match args.level {
-            Level::Restore => proofs(args, &vault, &[id], console)?,
-            level => vec![verify(&vault, &id, level, console)?],
+            Level::Restore => proofs(args, &repository, &[id], console)?,
+            level => vec![verify(&repository, &id, level, console)?],
         }
     };
     let kinds: Vec<Kind> = findings.iter().filter_map(|finding| finding.kind).collect();
@@ -66,15 +67,16 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     Ok(worst.map_or(0, Kind::exit_code))
 }
 
-/// A restore is a run: written down, and people are told of a failure.
-fn proofs(args: &VerifyArgs, vault: &Vault, ids: &[BackupId], console: &Console) -> Result<Vec<Finding>> {
-    let plan = config::proof(&args.scratch, &args.server)?;
-    let history = config::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
-    let server = config::server(&args.server)?;
-    let alerts = Told::of(args.alert).open(config::alerts(&args.alerts, &args.state, server.describe()), console);
-    let ledger =
-        Ledger { alerts: &alerts, history: history.as_ref(), limit: None, clock: Timestamp::now, monitor: console };
-    let done = Proofs { ledger, vault, plan: &plan, server: &server }.of(ids, Cause::Manual, |_| {});
+/// Runs restore tests of these backups. Each is a run: it gets a record, and its failure is alerted.
+fn proofs(args: &VerifyArgs, repository: &Repository, ids: &[BackupId], console: &Console) -> Result<Vec<Finding>> {
+    let plan = config::restore_test::proof(&args.scratch, &args.server)?;
+    let history = config::state::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
+    let server = config::server::server(&args.server)?;
+    let alerts =
+        Told::of(args.alert).open(config::alerts::alerts(&args.alerts, &args.state, server.describe()), console);
+    let runner =
+        Runner { alerts: &alerts, history: history.as_ref(), limit: None, clock: Timestamp::now, monitor: console };
+    let done = RestoreTests { runner, repository, plan: &plan, server: &server }.of(ids, Trigger::Manual, |_| {});
     alerts.close(console);
     let found = ids.iter().zip(done?);
     match ids {

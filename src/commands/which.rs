@@ -1,21 +1,24 @@
-//! Which backup a person means, and which server is asked whose it is.
+//! Finds the backup that is meant, and the server that knows which backups are its own.
 
-use crate::cli::{ServerArgs, Which};
-use crate::config;
-use crate::databases::Databases;
-use crate::environment;
-use crate::error::{Fault, Result};
-use crate::manifest::{BackupId, Origins};
-use crate::monitor::Monitor;
-use crate::postgres::identity;
-use crate::series::Series;
-use crate::vault::{Asker, Catalog, Server, Vault};
+use crate::base::databases::Databases;
+use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
+use crate::base::subject::Series;
+use crate::cli::settings::ServerArgs;
+use crate::cli::values::Which;
+use crate::config::{self, environment};
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::origin::Origins;
+use crate::postgres::session::identity;
+use crate::repository::Repository;
+use crate::repository::catalog::Catalog;
+use crate::repository::newest::{Asker, Server};
 use jiff::Timestamp;
 use std::ffi::OsString;
 
-/// Returns the server that the settings lead to. One that cannot be asked is no error: backups can be chosen by id.
+/// Returns the server that the settings lead to. A server that cannot be asked is no error: backups can be chosen by id.
 pub fn server(args: &ServerArgs, monitor: &dyn Monitor) -> Server {
-    match config::server(args).and_then(|settings| identity::of_server(&settings)) {
+    match config::server::server(args).and_then(|settings| identity::of_server(&settings)) {
         Ok(identifier) => Server::of(identifier),
         Err(error) => {
             monitor.note(&format!("no server could be asked whose backups are its own: {error:#}"));
@@ -28,19 +31,20 @@ pub fn asker(args: &ServerArgs, origins: Origins, monitor: &dyn Monitor) -> Aske
     Asker { server: server(args, monitor), origins, now: Timestamp::now() }
 }
 
-/// Returns the backup that the person means. Of what is not their own server's they are told.
+/// Returns the backup that is meant. Warns if `latest` leads to another server's backup, to an upload, or past one
+/// that may be newer.
 pub fn resolve(
     which: &Which,
     database: Option<&str>,
-    vault: &Vault,
+    repository: &Repository,
     asker: impl FnOnce() -> Asker,
     monitor: &dyn Monitor,
 ) -> Result<BackupId> {
     match which {
         Which::Id(id) => Ok(id.clone()),
         Which::Latest => {
-            let (database, catalog) = the_database(database, vault)?;
-            latest(&database, &catalog, vault, &asker(), monitor)
+            let (database, catalog) = the_database(database, repository)?;
+            latest(&database, &catalog, repository, &asker(), monitor)
         }
     }
 }
@@ -48,24 +52,25 @@ pub fn resolve(
 pub fn latest(
     database: &str,
     catalog: &Catalog,
-    vault: &Vault,
+    repository: &Repository,
     asker: &Asker,
     monitor: &dyn Monitor,
 ) -> Result<BackupId> {
-    let latest = vault.latest(catalog, database, asker)?;
+    let latest = repository.latest(catalog, database, asker)?;
     if let Some(remark) = &latest.remark {
         monitor.warn(remark);
     }
     Ok(latest.id)
 }
 
-/// The database that one command is about. `DB_NAME` may be a list, for the sake of others; then none is named.
+/// Returns the one database that a command is about. None: none is named, or `DB_NAME` is a list, which other commands need.
 pub fn named(database: Option<&str>) -> Result<Option<String>> {
     let databases = Databases::of(database.map(str::to_owned).as_slice())?;
     Ok(databases.and_then(|databases| databases.only().map(str::to_owned)))
 }
 
-/// Returns what --all is limited to: what the command line names. DB_NAME says whose backups are made.
+/// Returns the database that `--all` is limited to: the one on the command line. `DB_NAME` does not count: it says
+/// what is backed up.
 pub fn limit(database: Option<&str>) -> Option<&str> {
     let is_flag = |argument: &OsString| {
         argument.to_str().is_some_and(|text| text == "--database" || text.starts_with("--database="))
@@ -73,21 +78,21 @@ pub fn limit(database: Option<&str>) -> Option<&str> {
     database.filter(|_| environment::arguments().iter().any(is_flag))
 }
 
-/// The named database, or the only one that has backups, with what one listing shows of it.
-pub fn the_database(database: Option<&str>, vault: &Vault) -> Result<(String, Catalog)> {
+/// Returns the named database, or the only one that has backups, and its catalog.
+pub fn the_database(database: Option<&str>, repository: &Repository) -> Result<(String, Catalog)> {
     if let Some(database) = named(database)? {
-        let catalog = vault.catalog(Some(&database))?;
+        let catalog = repository.catalog(Some(&database))?;
         return Ok((database, catalog));
     }
-    let catalog = vault.catalog(None)?;
-    let database = the_only(&catalog, vault)?;
+    let catalog = repository.catalog(None)?;
+    let database = the_only(&catalog, repository)?;
     let catalog = catalog.of_database(&database);
     Ok((database, catalog))
 }
 
-/// The only database that has backups.
-pub fn the_only(catalog: &Catalog, vault: &Vault) -> Result<String> {
-    let databases = with_backups(catalog, vault)?;
+/// Returns the only database that has backups. It is an error if there are several.
+pub fn the_only(catalog: &Catalog, repository: &Repository) -> Result<String> {
+    let databases = with_backups(catalog, repository)?;
     // What is no database is meant only where there is nothing else.
     let real: Vec<String> = databases.iter().filter(|name| Series::of(name).is_none()).cloned().collect();
     match if real.is_empty() { databases.as_slice() } else { real.as_slice() } {
@@ -100,11 +105,11 @@ pub fn the_only(catalog: &Catalog, vault: &Vault) -> Result<String> {
     }
 }
 
-/// The databases that have backups; there is one at least.
-pub fn with_backups(catalog: &Catalog, vault: &Vault) -> Result<Vec<String>> {
+/// Returns the databases that have backups. It is an error if there are none.
+pub fn with_backups(catalog: &Catalog, repository: &Repository) -> Result<Vec<String>> {
     let databases: Vec<String> = catalog.databases().into_iter().map(str::to_owned).collect();
     if databases.is_empty() {
-        return Err(Fault::not_found(format!("there is no backup in {}", vault.store.location())).into());
+        return Err(Fault::not_found(format!("there is no backup in {}", repository.store.location())).into());
     }
     Ok(databases)
 }

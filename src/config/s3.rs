@@ -1,15 +1,15 @@
 //! The settings of the S3 store.
 
-use crate::cli::StoreArgs;
-use crate::environment;
-use crate::error::{Fault, Result};
-use crate::secret::Secret;
-use crate::store::s3::{Addressing, Encryption, Lock, LockMode, S3Settings, Term};
+use crate::base::error::{Fault, Result};
+use crate::base::secret::Secret;
+use crate::cli::settings::StoreArgs;
+use crate::config::environment;
+use crate::store::s3::settings::{Addressing, Encryption, Lock, LockMode, S3Settings, Term};
 
 const MODE: &str = "x-amz-object-lock-mode";
 const UNTIL: &str = "x-amz-object-lock-retain-until-date";
 
-pub(super) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
+pub(crate) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
     let bucket = args.s3_bucket.clone().ok_or_else(|| {
         Fault::usage("S3_HOST_BASE is set, but no bucket").hint("set S3_BUCKET, or unset S3_HOST_BASE to use STORE_DIR")
     })?;
@@ -55,15 +55,15 @@ pub(super) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
 /// Checks what the AWS chain would find by itself and put into headers.
 fn chain() -> Result<()> {
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
-        one_word(name, environment::plain(name).map(Secret::new))?;
+        one_word(name, crate::config::environment::variables::plain(name).map(Secret::new))?;
     }
     for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-        region(name, environment::plain(name))?;
+        region(name, crate::config::environment::variables::plain(name))?;
     }
     Ok(())
 }
 
-/// Returns what stands in a header or a signature: visible ASCII without blanks. It may be a secret, and so is not shown.
+/// Checks a value that goes into a header or a signature: visible ASCII without blanks. It may be a secret, and so is not shown.
 fn one_word(name: &str, value: Option<Secret>) -> Result<Option<Secret>> {
     match &value {
         Some(word) if !word.reveal().bytes().all(|byte| byte.is_ascii_graphic()) => {
@@ -75,7 +75,7 @@ fn one_word(name: &str, value: Option<Secret>) -> Result<Option<Secret>> {
     }
 }
 
-/// Returns the name of a region, which stands in host names and signatures.
+/// Checks the name of a region, which goes into host names and signatures.
 fn region(name: &str, value: Option<String>) -> Result<Option<String>> {
     match &value {
         Some(region) if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) => {
@@ -87,7 +87,7 @@ fn region(name: &str, value: Option<String>) -> Result<Option<String>> {
     }
 }
 
-/// `key:value` pairs split at `\` or `\\`; a value may hold colons.
+/// Splits `key:value` pairs at `\` or `\\`. A value may hold colons.
 pub fn headers(text: &str) -> Result<Vec<(String, String)>> {
     text.split('\\')
         .map(str::trim)
@@ -112,8 +112,8 @@ pub fn headers(text: &str) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// What is asked for by settings, or by headers as Doubletake has it. The headers are taken out: they go with what is locked only,
-/// and what they ask for is read back.
+/// Returns the Object Lock that the settings ask for, or the headers as Doubletake has it. None: no lock. Takes the
+/// two headers out: only locked objects get them, and the lock that they ask for is read back.
 fn lock(args: &StoreArgs, headers: &mut Vec<(String, String)>) -> Result<Option<Lock>> {
     let mut take = |name: &str| {
         let at = headers.iter().position(|(header, _)| header.eq_ignore_ascii_case(name))?;

@@ -1,19 +1,19 @@
-//! What an archive holds, before any of it is written anywhere.
+//! Reads and checks the entries of an archive before any of it is written anywhere.
 
-use super::What;
-use super::entry::{Entry, each};
-use crate::error::{Fault, Result};
+use crate::base::error::{Fault, Result};
+use crate::files::entry::{Entry, What, each};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// What the entries of one archive may take, and what one takes beside its names. A small payload may unpack into very many.
+/// Memory for the entries of one archive, and what one entry takes besides its names, both in bytes. A small payload may unpack
+/// into very many entries.
 const MEMORY: usize = 256 << 20;
 const ENTRY: usize = 192;
 
-/// The memory that is left for entries. Whoever packs keeps to it as whoever unpacks does: no archive is made that could not be read.
+/// The memory left for entries, in bytes. Packing keeps to the same limit as unpacking: no archive is made that could not be read.
 #[derive(Debug, Clone)]
-pub(super) struct Room(usize);
+pub(crate) struct Room(usize);
 
 impl Default for Room {
     fn default() -> Self {
@@ -27,7 +27,7 @@ impl Room {
         Room(bytes)
     }
 
-    /// Takes what an entry needs. False: there is not so much left.
+    /// Takes the memory of one entry. Returns false, and takes nothing, if too little is left.
     #[must_use]
     pub fn take(&mut self, path: &Path, link: usize) -> bool {
         let left = self.0.checked_sub(2 * path.as_os_str().len() + link + ENTRY);
@@ -35,8 +35,8 @@ impl Room {
     }
 }
 
-/// The entries of an archive that has been read to its end, and in which no entry tricks another: each name stands there once, and
-/// only folders have something below them.
+/// The entries of an archive that has been read to its end. No entry tricks another: each name occurs once, and only folders have
+/// something below them.
 #[derive(Debug)]
 pub struct Contents {
     entries: BTreeMap<PathBuf, Entry>,
@@ -47,7 +47,7 @@ impl Contents {
         Contents::within(archive, Room::default())
     }
 
-    pub(super) fn within(archive: &mut dyn Read, mut room: Room) -> Result<Contents> {
+    pub(crate) fn within(archive: &mut dyn Read, mut room: Room) -> Result<Contents> {
         let mut entries: BTreeMap<PathBuf, Entry> = BTreeMap::new();
         each(archive, &mut |entry, data| {
             if !room.take(&entry.path, entry.link.as_os_str().len()) {
@@ -73,17 +73,12 @@ impl Contents {
         self.entries.get(path).is_none_or(|entry| entry.what == What::Folder)
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()
     }
 
-    pub(super) fn get(&self, path: &Path) -> Option<&Entry> {
+    pub(crate) fn get(&self, path: &Path) -> Option<&Entry> {
         self.entries.get(path)
-    }
-
-    /// Sorted.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.entries.keys().map(PathBuf::as_path)
     }
 
     pub fn count(&self, what: What) -> usize {

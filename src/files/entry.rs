@@ -1,24 +1,23 @@
-//! One entry of an archive, taken apart by hand: of what tar can say, pgbk writes little and believes no more.
+//! One entry of an archive. pgbk writes only a part of what tar can express, and accepts no more than that.
 
-use super::What;
-use crate::error::{Fault, Result, into_io};
-use crate::interrupt;
+use crate::base::cancel;
+use crate::base::error::{Fault, Result, into_io};
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use tar::{Archive, EntryType, Header};
 
-/// No path that a kernel takes is longer.
+/// Longest name in bytes: no kernel takes a longer path.
 const LONGEST_NAME: u64 = 4096;
 
-/// What an entry is, with its data still in the archive.
+/// An entry's metadata; its data is still in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Relative, and without any step up.
     pub path: PathBuf,
     pub what: What,
-    /// Of a link.
+    /// Target, if it is a link.
     pub link: PathBuf,
     pub bytes: u64,
     pub mode: u32,
@@ -28,7 +27,7 @@ pub struct Entry {
     pub modified: u64,
 }
 
-/// Reads an archive to its end and tells each entry, with a reader of its data.
+/// Reads an archive to its end and passes each entry to `sink`, with a reader of its data.
 pub fn each(archive: &mut dyn Read, sink: &mut dyn FnMut(Entry, &mut dyn Read) -> Result<()>) -> Result<()> {
     let mut archive = Archive::new(Watchful(archive));
     let (mut long_name, mut long_link) = (None, None);
@@ -46,17 +45,17 @@ pub fn each(archive: &mut dyn Read, sink: &mut dyn FnMut(Entry, &mut dyn Read) -
     end(&mut archive.into_inner())
 }
 
-/// Stops when a signal has come.
+/// A reader that fails once a signal has come or the run's time is over.
 struct Watchful<'a>(&'a mut dyn Read);
 
 impl Read for Watchful<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        interrupt::check().map_err(into_io)?;
+        cancel::check().map_err(into_io)?;
         self.0.read(buffer)
     }
 }
 
-/// Behind the last entry stand zeros and nothing else. Read to the end: only there is it sure that nothing is missing.
+/// Checks that only zeros follow the last entry. Reads to the end: only there is it certain that nothing is missing.
 fn end(rest: &mut dyn Read) -> Result<()> {
     let mut buffer = [0; 8192];
     loop {
@@ -110,7 +109,8 @@ impl Entry {
     }
 }
 
-/// Steps down only, at least one, each a name.
+/// Returns the name as a relative path. `None`: it is empty or absolute, holds a NUL, or has a step that is no plain name, such as
+/// `..`.
 fn relative(name: &[u8]) -> Option<PathBuf> {
     let path = Path::new(OsStr::from_bytes(name));
     let steps = path.components().all(|step| matches!(step, Component::Normal(_)));
@@ -133,10 +133,18 @@ fn foreign(path: &Path) -> Fault {
         .hint("pgbk writes no such archive: find out who did")
 }
 
-/// An error of ours that came through the archive keeps its kind.
+/// Turns an error of the tar reader into damage. An error of pgbk's own that came through the archive keeps its kind.
 fn no_archive(error: io::Error) -> anyhow::Error {
-    if crate::error::is_ours(&error) {
+    if crate::base::error::is_ours(&error) {
         return error.into();
     }
     Fault::damaged(format!("it is no archive as tar writes it: {error}")).into()
+}
+
+/// The kind of an entry: an archive of pgbk holds no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    File,
+    Folder,
+    Link,
 }

@@ -1,24 +1,23 @@
 //! Writes an archive.
 
-use super::walk::{Found, vanished};
-use super::{What, unreadable};
-use crate::error::{Result, into_io};
-use crate::interrupt;
-use crate::monitor::Monitor;
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-use std::fs::{self, File, Metadata, OpenOptions};
+use crate::base::cancel;
+use crate::base::error::{Result, into_io};
+use crate::base::progress::Monitor;
+use crate::files::entry::What;
+use crate::files::source::{is_gone, name, open, unreadable, vanished};
+use crate::files::walk::Found;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use tar::{Builder, EntryType, Header};
 
-/// Packs what was found, in that order. A file that has vanished since is told and left out; one whose size changes while it is read
-/// keeps the size that it had first, is filled up with zeros where it must be, and is told.
+/// Packs the files in the given order. A file that has vanished is left out with a warning. A file whose size changes while it is
+/// read keeps its first size, is filled up with zeros where it must be, and gets a warning.
 pub fn pack(found: &[Found], out: &mut dyn Write, monitor: &dyn Monitor) -> Result<()> {
     let mut archive = Builder::new(Counted { out, monitor });
     for one in found {
-        interrupt::check()?;
+        cancel::check()?;
         let added = match one.what {
             What::File => file(&mut archive, &one.path, monitor),
             What::Folder => folder(&mut archive, &one.path),
@@ -37,7 +36,7 @@ pub fn pack(found: &[Found], out: &mut dyn Write, monitor: &dyn Monitor) -> Resu
     Ok(())
 }
 
-/// On which side it is.
+/// The side on which an error occurred.
 enum Trouble {
     Source(io::Error),
     Sink(io::Error),
@@ -45,18 +44,6 @@ enum Trouble {
 
 fn gone() -> Trouble {
     Trouble::Source(io::Error::from(io::ErrorKind::NotFound))
-}
-
-/// Or something else has taken its place: a link where a file was, a file where a link was, a socket.
-pub(super) fn is_gone(error: &io::Error) -> bool {
-    let others = [Errno::NOTDIR, Errno::LOOP, Errno::NXIO, Errno::INVAL].map(Errno::raw_os_error);
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error().is_some_and(|code| others.contains(&code))
-}
-
-/// What has become a pipe since does not hold up the backup, and a link is not followed.
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }
 
 fn file(archive: &mut Builder<impl Write>, path: &Path, monitor: &dyn Monitor) -> std::result::Result<(), Trouble> {
@@ -112,7 +99,7 @@ fn link(archive: &mut Builder<impl Write>, path: &Path) -> std::result::Result<(
     archive.append_link(&mut header, name(path), to).map_err(Trouble::Sink)
 }
 
-/// Nothing of it depends on the time or on the order of things, and owners are numbers.
+/// Returns the header of an entry. It depends neither on the present time nor on the order of the files, and owners are numbers.
 fn header(metadata: &Metadata, what: EntryType, bytes: u64) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(what);
@@ -124,22 +111,18 @@ fn header(metadata: &Metadata, what: EntryType, bytes: u64) -> Header {
     header
 }
 
-pub(super) fn name(path: &Path) -> &Path {
-    path.strip_prefix("/").unwrap_or(path)
-}
-
-/// So many bytes of a file, whatever becomes of it. An archive's entry is as long as its header says.
+/// Reads exactly as many bytes as the header of the entry says, whatever happens to the file in the meantime.
 struct Exact<'a, R> {
     inner: &'a mut R,
     left: u64,
-    /// Zeros that stand for what was not there.
+    /// How many zeros replace bytes that were missing.
     missing: u64,
     error: Option<io::Error>,
 }
 
 impl<R: Read> Read for Exact<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        interrupt::check().map_err(into_io)?;
+        cancel::check().map_err(into_io)?;
         let room = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         if room == 0 {
             return Ok(0);
@@ -186,11 +169,10 @@ impl Write for Counted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::contents::Room;
-    use super::super::walk::within;
-    use super::super::{Contents, walk};
     use super::*;
-    use crate::monitor::{Noting, Silent};
+    use crate::base::progress::{NullMonitor, RecordingMonitor};
+    use crate::files::contents::{Contents, Room};
+    use crate::files::walk::{self, within};
     use std::path::PathBuf;
 
     fn packed(found: &[Found], monitor: &dyn Monitor) -> Vec<u8> {
@@ -200,7 +182,7 @@ mod tests {
     }
 
     fn names(archive: &[u8]) -> Vec<PathBuf> {
-        Contents::read(&mut &*archive).unwrap().paths().map(Path::to_owned).collect()
+        Contents::read(&mut &*archive).unwrap().entries().map(|entry| entry.path.clone()).collect()
     }
 
     #[test]
@@ -208,21 +190,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         ["gone", "here", "link", "piped"].iter().for_each(|name| fs::write(at(name), name).unwrap());
-        let found = walk(&[folder.path().to_owned()], &Silent).unwrap();
+        let found = walk::walk(&[folder.path().to_owned()], &NullMonitor).unwrap();
         fs::remove_file(at("gone")).unwrap();
         fs::remove_file(at("piped")).unwrap();
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, at("piped"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let noting = Noting::new(&Silent);
-        let archive = packed(&found, &noting);
+        let recording = RecordingMonitor::new(&NullMonitor);
+        let archive = packed(&found, &recording);
         let left: Vec<PathBuf> = ["", "here", "link"].iter().map(|name| name_of(folder.path(), name)).collect();
         assert_eq!(names(&archive), left);
-        let warnings = noting.warnings();
+        let warnings = recording.warnings();
         assert!(warnings.len() == 2 && warnings.iter().all(|text| text.contains("vanished")), "{warnings:?}");
     }
 
     fn name_of(folder: &Path, name: &str) -> PathBuf {
-        super::name(&if name.is_empty() { folder.to_owned() } else { folder.join(name) }).to_owned()
+        crate::files::source::name(&if name.is_empty() { folder.to_owned() } else { folder.join(name) }).to_owned()
     }
 
     #[test]
@@ -246,18 +228,18 @@ mod tests {
         ["a", "b/a file with a longer name", "b/\u{e9}"].iter().for_each(|name| fs::write(at(name), name).unwrap());
         std::os::unix::fs::symlink("somewhere else", at("c")).unwrap();
         let paths = [folder.path().to_owned()];
-        let archive = packed(&walk(&paths, &Silent).unwrap(), &Silent);
+        let archive = packed(&walk::walk(&paths, &NullMonitor).unwrap(), &NullMonitor);
         let mut refused = 0;
         for bytes in 0..4_000 {
             let room = Room::of(bytes);
-            let (walked, read) = (within(&paths, room.clone(), &Silent), Contents::within(&mut &*archive, room));
+            let (walked, read) = (within(&paths, room.clone(), &NullMonitor), Contents::within(&mut &*archive, room));
             assert_eq!(walked.is_ok(), read.is_ok(), "{bytes}: {:?} {:?}", walked.err(), read.err());
             refused += usize::from(walked.is_err());
         }
         assert!((1_000..3_000).contains(&refused), "{refused}");
         // Named twice, it is there once.
         let twice = [folder.path().to_owned(), at("b")];
-        assert_eq!(within(&twice, Room::of(refused), &Silent).unwrap().len(), 6);
+        assert_eq!(within(&twice, Room::of(refused), &NullMonitor).unwrap().len(), 6);
     }
 
     #[test]
@@ -269,9 +251,9 @@ mod tests {
         fs::write(at("a"), "one").unwrap();
         std::os::unix::fs::symlink("/etc", at("c")).unwrap();
         let paths = [at("b"), folder.path().to_owned(), at("a")];
-        let found = walk(&paths, &Silent).unwrap();
-        let archive = packed(&found, &Silent);
-        assert_eq!(archive, packed(&walk(&paths[1..2], &Silent).unwrap(), &Silent));
+        let found = walk::walk(&paths, &NullMonitor).unwrap();
+        let archive = packed(&found, &NullMonitor);
+        assert_eq!(archive, packed(&walk::walk(&paths[1..2], &NullMonitor).unwrap(), &NullMonitor));
         let expected: Vec<PathBuf> =
             ["", "a", "b", "b/2", "c"].iter().map(|name| name_of(folder.path(), name)).collect();
         assert_eq!(names(&archive), expected);

@@ -1,38 +1,41 @@
-//! Finds what is to be packed.
+//! Finds the files to pack.
 
-use super::contents::Room;
-use super::{What, unreadable};
-use crate::error::{Fault, Result};
-use crate::interrupt;
-use crate::monitor::Monitor;
+use crate::base::cancel;
+use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
+use crate::files::contents::Room;
+use crate::files::entry::What;
+use crate::files::source::unreadable;
+use crate::files::source::vanished;
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Something that was there when it was looked for.
+/// A file, folder or link that existed during the walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     pub path: PathBuf,
     pub what: What,
-    /// Of a file.
+    /// Size of a file; 0 for others.
     pub bytes: u64,
 }
 
 impl Found {
-    /// About so many bytes of an archive.
+    /// Returns about how many bytes of an archive it takes.
     pub fn packed(&self) -> u64 {
         self.bytes.next_multiple_of(512) + 1024
     }
 }
 
-/// Everything at and below these paths, each once, sorted by name. What a path names must be there; what vanishes below it, and
-/// what is neither file, folder nor link, is told and left out. More than could be restored again is refused.
+/// Finds everything at and below these paths, each once, sorted by name. A path that does not exist is an error. A file that
+/// vanishes below it, and one that is neither file, folder nor link, is left out with a warning. More files than could be restored
+/// are an error.
 pub fn walk(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Found>> {
     within(paths, Room::default(), monitor)
 }
 
-pub(super) fn within(paths: &[PathBuf], room: Room, monitor: &dyn Monitor) -> Result<Vec<Found>> {
+pub(crate) fn within(paths: &[PathBuf], room: Room, monitor: &dyn Monitor) -> Result<Vec<Found>> {
     let mut walk = Walk { found: BTreeMap::new(), room, monitor };
     for path in paths {
         let real = real(path)?;
@@ -47,19 +50,21 @@ pub(super) fn within(paths: &[PathBuf], room: Room, monitor: &dyn Monitor) -> Re
     Ok(walk.found.into_values().collect())
 }
 
-/// Whether what was found can be read, too. What has vanished since is none of anybody's mistakes.
+/// Checks that each file can be read. One that has vanished since the walk is skipped, not an error.
 pub fn check(found: &[Found]) -> Result<()> {
     for file in found.iter().filter(|one| one.what == What::File) {
-        interrupt::check()?;
-        match super::pack::open(&file.path) {
-            Err(error) if !super::pack::is_gone(&error) => return Err(unreadable(&file.path, &error).into()),
+        cancel::check()?;
+        match crate::files::source::open(&file.path) {
+            Err(error) if !crate::files::source::is_gone(&error) => {
+                return Err(unreadable(&file.path, &error).into());
+            }
             _ => {}
         }
     }
     Ok(())
 }
 
-/// The path without links on its way; a link at its end is what is meant.
+/// Returns the path without links on its way; a link at its end is kept.
 fn real(path: &Path) -> Result<PathBuf> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_owned()) };
     let parent = parent.canonicalize().map_err(|error| unreadable(path, &error))?;
@@ -80,7 +85,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn add(&mut self, path: PathBuf, metadata: &Metadata) -> Result<()> {
-        interrupt::check()?;
+        cancel::check()?;
         let Some(what) = kind(metadata) else {
             let text = format!("\"{}\" is left out: it is neither a file, a folder nor a link", path.display());
             self.monitor.warn(&text);
@@ -110,13 +115,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Keeps it once, by whichever of the paths it was found.
+    /// Adds it once, even if several of the paths lead to it.
     fn keep(&mut self, path: &Path, what: What, length: u64) -> Result<()> {
         let bytes = if what == What::File { length } else { 0 };
         let link = if what == What::Link { usize::try_from(length).unwrap_or(usize::MAX / 2) } else { 0 };
         let count = self.found.len();
         let one = Found { path: path.to_owned(), what, bytes };
-        if self.found.insert(path.to_owned(), one).is_none() && !self.room.take(super::pack::name(path), link) {
+        if self.found.insert(path.to_owned(), one).is_none() && !self.room.take(crate::files::source::name(path), link)
+        {
             return Err(too_many(count).into());
         }
         Ok(())
@@ -128,11 +134,4 @@ fn too_many(count: usize) -> Fault {
         "there are more than {count} files and folders to back up, and pgbk would have no room in memory to restore them"
     ))
     .hint("name less in BACKUP_FILES, or folders of many small files as one archive that is made before")
-}
-
-pub(super) fn vanished(path: &Path) -> String {
-    format!(
-        "\"{}\" vanished before it was read, or something else took its place: it is not in the backup",
-        path.display()
-    )
 }

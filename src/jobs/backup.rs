@@ -1,62 +1,40 @@
-//! What a run backs up: one database here, and beside it what is no database.
+//! Backs up one database, and in its submodules what is no database: globals and files.
 //!
-//! A database is dumped from one snapshot, through the pipeline into the vault.
+//! A database is dumped from one snapshot, through the pipeline into the repository.
 
-mod files;
-mod globals;
-mod watch;
+pub(crate) mod files;
+pub(crate) mod globals;
+pub(crate) mod plan;
+pub(crate) mod store;
+pub(crate) mod taking;
+pub(crate) mod watch;
 
-pub use files::files;
-pub use globals::globals;
+use crate::jobs::backup::plan::Plan;
+use crate::jobs::backup::store::STALLED;
+use crate::jobs::backup::taking::{server_note, taking};
 
-use crate::error::{Fault, Kind, Result, kind};
-use crate::manifest::{Compression, Encoding, Format, Manifest, Origin, ServerNote, Session, SnapshotNote};
-use crate::monitor::Monitor;
-use crate::postgres::control::{Control, Lock, Server};
-use crate::postgres::dump;
-use crate::postgres::load;
-use crate::postgres::locks;
-use crate::postgres::settings::Settings;
-use crate::postgres::tools::{self, Tool};
-use crate::process::{ChildReader, Remarks};
-use crate::stream::drain;
-use crate::vault::{About, Adopt, Deposit, Taking, Vault};
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::base::process::reader::ChildReader;
+use crate::base::process::stderr_tail::StderrTail;
+use crate::base::progress::Monitor;
+use crate::format::manifest::origin::Origin;
+use crate::format::manifest::{Format, Manifest, SnapshotNote};
+use crate::pipeline::drain;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::restore::load;
+use crate::postgres::session::control::{Control, Lock};
+use crate::postgres::tools::{self, Tool, dump, lock_limit};
+use crate::repository::Repository;
+use crate::repository::writer::{About, BackupWriter};
 use jiff::Timestamp;
-use std::io::{Read, Write};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::io::Write;
 use watch::Watch;
 
-const STALLED: &str = "the server may wait for a lock or be very slow; DUMP_STALL_TIMEOUT sets how long to wait";
-
-/// What to dump and how.
-#[derive(Clone)]
-pub struct Plan {
-    pub settings: Settings,
-    pub format: Format,
-    pub compression: Option<Compression>,
-    /// `PG_DUMP_USER_ARGS`
-    pub arguments: Vec<String>,
-    pub bin_dir: Option<PathBuf>,
-    /// How long pg_dump may wait for a lock on a table.
-    pub lock_wait: Duration,
-    /// How long pg_dump may write nothing.
-    pub stall: Duration,
-    /// `DUMP_SIZE_ESTIMATE`, where the server's own figure will not do.
-    pub expected: Option<u64>,
-    /// `BACKUP_FILES`
-    pub paths: Vec<PathBuf>,
-    /// `--adopt`
-    pub adopt: Adopt,
-    /// `--note`
-    pub note: Option<String>,
-}
-
-/// So many snapshots are tried where something changes before pg_dump has read it.
+/// Number of snapshots that are tried if something changes before pg_dump has read it.
 const TRIES: u32 = 3;
 
-/// Backs up one database. `now` is by this host's clock.
-pub fn backup(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
+/// Backs up one database. `now` is the time by this host's clock.
+pub fn backup(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
     let mut control = Control::open(&plan.settings)?;
     control.lock(Lock::Database)?;
     let pg_dump = tools::find("pg_dump", control.server().major, plan.bin_dir.as_deref())?;
@@ -66,7 +44,7 @@ pub fn backup(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor)
     let from = Source { plan, pg_dump, settings, expected, now, omitted };
     let mut tries = 1;
     loop {
-        let changed = match from.take(&mut control, vault, monitor)? {
+        let changed = match from.take(&mut control, repository, monitor)? {
             Taken::Whole(manifest) => return Ok(*manifest),
             Taken::Changed(names) => some_of(&names),
         };
@@ -82,10 +60,10 @@ pub fn backup(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor)
     }
 }
 
-/// So many names are told: a schema may go with thousands of tables.
+/// Most names in one message: a schema may be dropped with thousands of tables.
 const TOLD: usize = 10;
 
-/// The first names, and how many more there are.
+/// Joins the first names, and says how many more there are.
 fn some_of(names: &[String]) -> String {
     let told = names.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(TOLD) {
@@ -94,17 +72,17 @@ fn some_of(names: &[String]) -> String {
     }
 }
 
-/// What came of one run of pg_dump.
+/// The result of one run of pg_dump.
 enum Dumped {
-    Whole(Remarks),
-    /// What changed, so that this dump is none of any one moment; it was ended, or is not kept.
+    Whole(StderrTail),
+    /// Names of what changed: this dump shows no single moment. It was ended, or is not kept.
     Changed(Vec<String>),
 }
 
-/// What came of one snapshot.
+/// The result of one snapshot.
 enum Taken {
     Whole(Box<Manifest>),
-    /// What changed after the snapshot, and is not in the dump as it was. Nothing is stored.
+    /// Names of what changed after the snapshot, so that the dump does not have it as it was. Nothing is stored.
     Changed(Vec<String>),
 }
 
@@ -113,14 +91,14 @@ struct Source<'a> {
     pg_dump: Tool,
     settings: Settings,
     expected: u64,
-    /// By this host's clock.
+    /// Time by this host's clock.
     now: Timestamp,
-    /// What the dump leaves out.
+    /// Descriptions of what the dump leaves out.
     omitted: Vec<String>,
 }
 
 impl Source<'_> {
-    fn take(&self, control: &mut Control, vault: &Vault, monitor: &dyn Monitor) -> Result<Taken> {
+    fn take(&self, control: &mut Control, repository: &Repository, monitor: &dyn Monitor) -> Result<Taken> {
         let Source { plan, pg_dump, expected, .. } = self;
         let snapshot = control.snapshot()?;
         let properties = control.properties();
@@ -131,11 +109,11 @@ impl Source<'_> {
         }
         let server = server_note(control.server())?;
         let taking = taking(plan, plan.settings.database(), Some(&server), snapshot.taken_at, self.now);
-        let name = vault.name(&taking, monitor)?;
+        let name = repository.name(&taking, monitor)?;
         monitor.names(&name.id.to_string());
         monitor.begin(&format!("backup {}", name.id), Some(*expected));
-        let mut deposit = vault.begin(name, plan.format, plan.compression, *expected)?;
-        let warnings = match self.dump(control, &snapshot.name, &mut deposit, monitor)? {
+        let mut writer = repository.begin(name, plan.format, plan.compression, *expected)?;
+        let warnings = match self.dump(control, &snapshot.name, &mut writer, monitor)? {
             Dumped::Whole(remarks) => self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect(),
             Dumped::Changed(names) => return Ok(Taken::Changed(names)),
         };
@@ -153,7 +131,7 @@ impl Source<'_> {
             must_be_whole: true,
             warnings,
         };
-        let manifest = deposit.finish(about, monitor)?;
+        let manifest = writer.finish(about, monitor)?;
         monitor.end();
         if plan.format == Format::Plain && plan.arguments.is_empty() && manifest.tables.is_empty() {
             monitor.warn(&format!("\"{}\" holds no tables: is it the database that is meant?", manifest.database));
@@ -162,12 +140,12 @@ impl Source<'_> {
         Ok(Taken::Whole(Box::new(manifest)))
     }
 
-    /// Runs pg_dump into the deposit.
+    /// Runs pg_dump and writes its output to the backup.
     fn dump(
         &self,
         control: &mut Control,
         snapshot: &str,
-        deposit: &mut Deposit<'_>,
+        writer: &mut BackupWriter<'_>,
         monitor: &dyn Monitor,
     ) -> Result<Dumped> {
         let Source { plan, pg_dump, settings, .. } = self;
@@ -182,8 +160,8 @@ impl Source<'_> {
         let dumped = child.through(|dump| {
             drain(dump, monitor, |bytes| {
                 watch.piece()?;
-                deposit.write_all(bytes).inspect_err(|_| by_dump = false)?;
-                monitor.stored(deposit.stored());
+                writer.write_all(bytes).inspect_err(|_| by_dump = false)?;
+                monitor.stored(writer.stored());
                 Ok(())
             })
         });
@@ -196,11 +174,11 @@ impl Source<'_> {
         if !changed.is_empty() {
             return Ok(Dumped::Changed(changed));
         }
-        dumped.map(|((), remarks)| Dumped::Whole(remarks)).map_err(locks::of_dump)
+        dumped.map(|((), remarks)| Dumped::Whole(remarks)).map_err(lock_limit::of_dump)
     }
 }
 
-/// Warns of what the dump will leave out without a word of pg_dump's, and returns it for the document.
+/// Warns of what the dump leaves out although pg_dump does not say so, and returns these warnings for the manifest.
 fn omitted(control: &mut Control, monitor: &dyn Monitor) -> Vec<String> {
     let omitted = control
         .omitted(false)
@@ -209,48 +187,13 @@ fn omitted(control: &mut Control, monitor: &dyn Monitor) -> Vec<String> {
     omitted
 }
 
-/// Says that a restore manages what pg_dump warns of in tables of an extension that is told of restores.
+/// Explains pg_dump's warning of circular keys if the tables belong to an extension that pgbk prepares for a restore.
 fn explain(manifest: &Manifest, monitor: &dyn Monitor) {
     let circular = manifest.warnings.iter().any(|warning| warning.contains("circular foreign-key"));
-    if let Some(extension) = manifest.requires.extensions.iter().find(|name| circular && load::is_told(name)) {
+    if let Some(extension) = manifest.requires.extensions.iter().find(|name| circular && load::restoring::is_told(name))
+    {
         monitor.info(&format!(
             "circular keys are as they should be in the tables of the extension \"{extension}\": a restore by pgbk tells it, and fills them"
         ));
     }
-}
-
-/// Hands the dump to the store, to its end.
-fn store(dump: &mut dyn Read, deposit: &mut Deposit<'_>, monitor: &dyn Monitor) -> Result<()> {
-    drain(dump, monitor, |bytes| {
-        deposit.write_all(bytes)?;
-        monitor.stored(deposit.stored());
-        Ok(())
-    })
-}
-
-/// What names a backup and gives it its place in its series.
-fn taking<'a>(
-    plan: &'a Plan,
-    database: &'a str,
-    server: Option<&'a ServerNote>,
-    taken_at: Timestamp,
-    now: Timestamp,
-) -> Taking<'a> {
-    let server = server.and_then(|server| server.system_identifier.as_deref());
-    Taking { database, origin: Origin::Backup, server, taken_at, now, adopt: &plan.adopt }
-}
-
-fn server_note(server: &Server) -> Result<ServerNote> {
-    let encoding = Encoding::named(&server.encoding).ok_or_else(|| {
-        Fault::failed(format!("the server has an encoding that pgbk does not know: {:?}", server.encoding))
-    })?;
-    Ok(ServerNote {
-        version: server.version.clone(),
-        version_num: server.version_num,
-        encoding,
-        system_identifier: server.system_identifier.clone(),
-        timeline: server.timeline,
-        in_recovery: server.in_recovery,
-        session: Session::of(server.session.clone()),
-    })
 }

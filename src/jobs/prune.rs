@@ -1,30 +1,32 @@
-//! Retention: the backups of one series that no rule keeps go, the `.meta` first.
+//! Retention: removes the backups of a series that no rule keeps, the `.meta` first.
 
-mod scope;
+pub mod scope;
 
-pub use scope::{Belongs, Scope};
+use scope::{Belongs, Scope};
 
-use crate::error::{Fault, Kind, Result, kind};
-use crate::interrupt;
-use crate::leftovers::Leftovers;
-use crate::manifest::id::folder;
-use crate::manifest::{BackupId, Manifest, Sealed};
-use crate::monitor::Monitor;
-use crate::retention::{Candidate, Decision, Policy, is_most};
+use crate::base::cancel;
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::base::progress::Monitor;
+use crate::format::backup_id::{BackupId, folder};
+use crate::format::manifest::Manifest;
+use crate::format::manifest::seal::Sealed;
+use crate::repository::Repository;
+use crate::repository::catalog::{Catalog, Entry};
+use crate::repository::orphans::Orphans;
+use crate::repository::retention::{Candidate, Decision, Policy, is_most};
 use crate::store::remove_for_good;
-use crate::vault::{Catalog, Entry, Vault};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which rules, for whom, and how.
+/// Says which rules to apply, to whose backups, and how.
 #[derive(Debug, Clone)]
 pub struct Order<'a> {
     pub policy: &'a Policy,
     pub mode: Mode,
     pub scope: Scope,
-    /// What the run has just made that asks for this: it stays, whatever the rules say.
+    /// Backup that the run has just made before it prunes. It stays, whatever the rules say.
     pub made: Option<&'a BackupId>,
-    /// What was proven by a restore: the newest of each series stays.
+    /// Backups that a restore test has proven: the newest of each series stays.
     pub proven: &'a BTreeSet<BackupId>,
     pub now: Timestamp,
 }
@@ -33,17 +35,17 @@ pub struct Order<'a> {
 pub enum Mode {
     /// Decides, and removes nothing.
     DryRun,
-    /// Stops where more than half would go.
+    /// Stops if more than half would be removed.
     Careful,
     Force,
 }
 
-/// What became of the backups of one database, of each series newest first.
+/// The result for the backups of one database; in each series newest first.
 #[derive(Debug)]
 pub struct Pruned {
     pub database: String,
     pub backups: Vec<Judged>,
-    /// More than half would go: only force removes them.
+    /// Says whether more than half would be removed, which only [`Mode::Force`] does.
     pub most: bool,
 }
 
@@ -51,18 +53,18 @@ pub struct Pruned {
 pub struct Judged {
     pub id: BackupId,
     pub fate: Fate,
-    /// The size of its payload; None where it is no good.
+    /// Size of its payload in bytes; `None` if the backup is not good.
     pub bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// It stays, for these reasons.
+    /// Stays for these reasons.
     Kept(Vec<String>),
-    /// It would go.
+    /// Would be removed, but this is a dry run.
     Due,
     Removed,
-    /// It should go, but the store refuses: it is locked, or the role may not.
+    /// Should be removed, but the store refuses: it is locked, or the role may not.
     Left(String),
 }
 
@@ -72,24 +74,24 @@ impl Pruned {
     }
 }
 
-/// One backup and what is needed to remove it.
+/// A backup and what is needed to remove it.
 struct Found {
     candidate: Candidate,
     payload: Option<Payload>,
-    /// None where its document cannot be read.
+    /// Owner that its document names; `None` if the document cannot be read.
     belongs: Option<Belongs>,
 }
 
 struct Payload {
     key: String,
-    /// The version that the `.meta` names.
+    /// Version that the `.meta` names.
     version: Option<String>,
     bytes: u64,
 }
 
-/// Applies the rules to the backups of one database, whose catalog this is. `going` hears what is to be removed before anything of it goes.
+/// Applies the rules to the backups of one database, whose catalog this is. `going` is called with the ids to remove before any is removed.
 pub fn prune(
-    vault: &Vault,
+    repository: &Repository,
     catalog: &Catalog,
     database: &str,
     order: &Order,
@@ -99,7 +101,7 @@ pub fn prune(
     if order.made.is_some() && order.mode == Mode::Careful && !may_go(catalog, order) {
         return Ok(Pruned { database: database.to_owned(), backups: Vec::new(), most: false });
     }
-    let mut found = survey(vault, catalog)?;
+    let mut found = survey(repository, catalog)?;
     for (id, found) in &mut found {
         found.candidate.proven = order.proven.contains(id);
         if order.made == Some(id) {
@@ -124,7 +126,7 @@ pub fn prune(
     let mut judged = BTreeSet::new();
     for mut decisions in groups {
         decisions.retain(|decision| judged.insert(decision.id.clone()));
-        backups.extend(carry_out(vault, decisions, &found, order.mode, monitor)?);
+        backups.extend(carry_out(repository, decisions, &found, order.mode, monitor)?);
     }
     backups.extend(sorted.others.into_iter().rev().map(|(id, why)| {
         let bytes = found.get(&id).and_then(|found| found.payload.as_ref()).map(|payload| payload.bytes);
@@ -133,8 +135,8 @@ pub fn prune(
     Ok(Pruned { database: database.to_owned(), backups, most })
 }
 
-/// Returns whether the rules could let any backup go. Most go where all are good and of one series: with fewer that count, those that do
-/// stay longer. So where none could go then, no document need be read to know it.
+/// Returns whether the rules could remove any backup. They remove the most if all are good and of one series: if fewer count, those that do
+/// stay longer. So if none could be removed even then, no document need be read to know it.
 fn may_go(catalog: &Catalog, order: &Order) -> bool {
     let candidate = |entry: &Entry| Candidate {
         id: entry.id.clone(),
@@ -148,7 +150,7 @@ fn may_go(catalog: &Catalog, order: &Order) -> bool {
     order.policy.decide(&all, order.now).iter().any(|decision| !decision.keeps())
 }
 
-/// What two series go on with goes only where the rules of both let it go.
+/// Keeps a backup that two series share, unless the rules of both let it go.
 fn agree(groups: &mut [Vec<Decision>]) {
     let mut reasons: BTreeMap<BackupId, Vec<String>> = BTreeMap::new();
     for decision in groups.iter().flatten() {
@@ -160,9 +162,9 @@ fn agree(groups: &mut [Vec<Decision>]) {
     }
 }
 
-/// Does what was decided for one series.
+/// Carries out the decisions for one series.
 fn carry_out(
-    vault: &Vault,
+    repository: &Repository,
     decisions: Vec<Decision>,
     found: &BTreeMap<BackupId, Found>,
     mode: Mode,
@@ -171,11 +173,11 @@ fn carry_out(
     let mut backups = Vec::with_capacity(decisions.len());
     // The oldest first: what is broken off has removed what is missed least.
     for decision in decisions.into_iter().rev() {
-        interrupt::check()?;
+        cancel::check()?;
         let payload = found.get(&decision.id).and_then(|found| found.payload.as_ref());
         let bytes = payload.map(|payload| payload.bytes);
         let fate = match payload {
-            Some(payload) if !decision.keeps() => remove(vault, &decision.id, payload, mode, monitor)?,
+            Some(payload) if !decision.keeps() => remove(repository, &decision.id, payload, mode, monitor)?,
             _ => Fate::Kept(decision.reasons),
         };
         backups.push(Judged { id: decision.id, fate, bytes });
@@ -184,20 +186,20 @@ fn carry_out(
     Ok(backups)
 }
 
-/// What killed runs of this database have left.
-pub fn leftovers(vault: &Vault, catalog: &Catalog, database: &str) -> Result<Leftovers> {
-    let unfinished = vault.store.unfinished(&folder(database))?;
-    let mut found = Leftovers::of(catalog.objects().to_vec(), unfinished);
+/// Finds what killed runs of this database have left.
+pub(crate) fn orphans(repository: &Repository, catalog: &Catalog, database: &str) -> Result<Orphans> {
+    let unfinished = repository.store.unfinished(&folder(database))?;
+    let mut found = Orphans::of(catalog.objects().to_vec(), unfinished);
     found.unfinished.retain(|upload| {
         BackupId::of_meta_key(&upload.key).or_else(|| BackupId::of_payload_key(&upload.key)).is_some()
     });
     Ok(found)
 }
 
-/// Every backup of the database, and what is wrong with it.
-fn survey(vault: &Vault, catalog: &Catalog) -> Result<BTreeMap<BackupId, Found>> {
+/// Reads every backup of the database and says what is wrong with it.
+fn survey(repository: &Repository, catalog: &Catalog) -> Result<BTreeMap<BackupId, Found>> {
     let ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
-    let looked = vault.each(&ids, |id, sealed| look(vault, id, sealed, catalog))?;
+    let looked = repository.each(&ids, |id, sealed| look(repository, id, sealed, catalog))?;
     let mut found = BTreeMap::new();
     for (entry, looked) in catalog.entries().iter().zip(looked) {
         if let Some(mut looked) = looked? {
@@ -210,18 +212,18 @@ fn survey(vault: &Vault, catalog: &Catalog) -> Result<BTreeMap<BackupId, Found>>
     Ok(found)
 }
 
-/// A good backup has a `.meta` that is readable, authentic where a key is set, and its payload in the stated size. Whatever else
-/// keeps this from being seen is an error. None: it is not there any more.
-fn look(vault: &Vault, id: &BackupId, sealed: Result<Sealed>, catalog: &Catalog) -> Result<Option<Found>> {
+/// Judges one backup. A good one has a `.meta` that is readable, and authentic if a key is set, and its payload in the stated size. Any
+/// other reason why this cannot be seen is an error. `None`: the backup is gone.
+fn look(repository: &Repository, id: &BackupId, sealed: Result<Sealed>, catalog: &Catalog) -> Result<Option<Found>> {
     // Whose it says it is, where nothing vouches for that.
     let mut claimed = None;
     let manifest = match sealed {
-        Ok(sealed) if vault.key.is_none() && sealed.key().is_some() => match vault.allow_unauthenticated {
+        Ok(sealed) if repository.key.is_none() && sealed.key().is_some() => match repository.allow_unauthenticated {
             true => sealed.unauthenticated(),
             false => return Err(key_needed(id)),
         },
         Ok(sealed) => {
-            let read = sealed.authenticate(vault.key.as_ref(), vault.allow_unauthenticated);
+            let read = sealed.authenticate(repository.key.as_ref(), repository.allow_unauthenticated);
             claimed = read.as_ref().err().and_then(|_| sealed.claims().ok());
             read.map(|(manifest, _)| manifest)
         }
@@ -256,19 +258,26 @@ fn payload(manifest: &Manifest, catalog: &Catalog) -> Result<Payload> {
     }
 }
 
-/// Whoever may add objects could make newer ones than the real ones are, which a look without the key takes for good.
+/// Returns the refusal to prune without the key: whoever may add objects could forge backups newer than the real ones,
+/// and without the key they would count as good.
 fn key_needed(id: &BackupId) -> anyhow::Error {
     Fault::usage(format!("{id} was made with a key, and none is set: which backups are real cannot be told"))
         .hint("set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD; --allow-unauthenticated counts whatever is there, and may remove real backups for forged ones")
         .into()
 }
 
-/// The `.meta` first: from then on there is no backup, whatever becomes of the payload.
-fn remove(vault: &Vault, id: &BackupId, payload: &Payload, mode: Mode, monitor: &dyn Monitor) -> Result<Fate> {
+/// Removes a backup, the `.meta` first: from then on there is no backup, whatever becomes of the payload.
+fn remove(
+    repository: &Repository,
+    id: &BackupId,
+    payload: &Payload,
+    mode: Mode,
+    monitor: &dyn Monitor,
+) -> Result<Fate> {
     if mode == Mode::DryRun {
         return Ok(Fate::Due);
     }
-    let store = vault.store.as_ref();
+    let store = repository.store.as_ref();
     if let Err(error) = remove_for_good(store, &id.meta_key(), None) {
         return refused(error, "");
     }

@@ -1,26 +1,32 @@
-//! Moves backups between the vault and files: `download`, `upload`, and both `--raw`.
+//! Moves backups between the repository and files: `download`, `upload`, and both with `--raw`.
 
-use crate::error::{Fault, Kind, Result, kind};
-use crate::manifest::{BackupId, Compression, Format, META, META_LIMIT, Manifest, Origin, Sealed};
-use crate::monitor::Monitor;
-use crate::newfile::NewFile;
-use crate::store::{Creation, Held, Purpose, read_small};
-use crate::stream::tally::Summer;
-use crate::stream::{archive, drain};
-use crate::vault::{About, Adopt, Opened, Taking, Vault, locked};
+use crate::base::atomic_file::NewFile;
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::base::progress::Monitor;
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::origin::Origin;
+use crate::format::manifest::seal::Sealed;
+use crate::format::manifest::{Compression, Format, META, META_LIMIT, Manifest};
+use crate::pipeline::checksum::Hasher;
+use crate::pipeline::{drain, pg_archive};
+use crate::repository::Repository;
+use crate::repository::reader::BackupReader;
+use crate::repository::taking::{Adopt, Taking};
+use crate::repository::writer::{About, locked};
+use crate::store::{LockStatus, ObjectKind, PutOptions, read_small};
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Where a download goes.
+/// The destination of a download.
 pub enum Output<'a> {
     File(&'a Path),
     Writer(&'a mut dyn Write),
 }
 
-/// Writes the verified dump, ready for an editor. A file appears under its name only when it is whole.
-pub fn download(opened: Opened, output: Output, force: bool, monitor: &dyn Monitor) -> Result<u64> {
+/// Writes the verified dump, ready for an editor, and returns its size in bytes. A file appears under its name only when it is whole.
+pub fn download(opened: BackupReader, output: Output, force: bool, monitor: &dyn Monitor) -> Result<u64> {
     let bytes = opened.manifest.plain.bytes;
     match output {
         Output::Writer(out) => {
@@ -36,7 +42,7 @@ pub fn download(opened: Opened, output: Output, force: bool, monitor: &dyn Monit
     Ok(bytes)
 }
 
-/// Begins the file of a download. Where it cannot be written, the error says which other ways there are.
+/// Starts the file of a download. If it cannot be written, the error names other ways to get the dump.
 fn new_file(path: &Path, force: bool) -> Result<NewFile> {
     NewFile::create(path, force).map_err(|error| match error.downcast::<Fault>() {
         Ok(fault) if fault.kind() == Kind::Failed => fault
@@ -50,32 +56,32 @@ fn new_file(path: &Path, force: bool) -> Result<NewFile> {
     })
 }
 
-fn receive(opened: Opened, out: &mut dyn Write, monitor: &dyn Monitor) -> Result<()> {
+fn receive(opened: BackupReader, out: &mut dyn Write, monitor: &dyn Monitor) -> Result<()> {
     monitor.begin(&format!("download {}", opened.manifest.id), Some(opened.manifest.plain.bytes));
     drain(&mut opened.plain()?, monitor, |bytes| out.write_all(bytes))?;
     monitor.end();
     Ok(())
 }
 
-/// Writes the stored bytes and the `.meta` into a folder, unchanged. No key is needed: what the tags can tell is checked where the key
-/// is there, the BLAKE2b of the payload always.
+/// Writes the stored bytes and the `.meta` into a folder, unchanged, and returns the path of the payload. Works without the key: the
+/// BLAKE2b of the payload is always checked, the seal only with the key.
 pub fn download_raw(
-    vault: &Vault,
+    repository: &Repository,
     id: &BackupId,
     folder: &Path,
     force: bool,
     monitor: &dyn Monitor,
 ) -> Result<PathBuf> {
-    let sealed = vault.sealed(id)?;
-    let manifest = carried(vault, &sealed)?;
-    let object = vault.payload(&manifest)?;
+    let sealed = repository.sealed(id)?;
+    let manifest = carried(repository, &sealed)?;
+    let object = repository.payload(&manifest)?;
     let path = folder.join(manifest.file_name());
     let mut file = new_file(&path, force)?;
     monitor.begin(&format!("download {id}"), Some(manifest.stored.bytes));
-    let mut summer = Summer::default();
+    let mut summer = Hasher::default();
     const PIECE: u64 = 8 << 20;
     for start in (0..manifest.stored.bytes).step_by(PIECE as usize) {
-        crate::interrupt::check()?;
+        crate::base::cancel::check()?;
         let bytes = object.read(start..(start + PIECE).min(manifest.stored.bytes))?;
         summer.update(&bytes);
         file.write_all(&bytes)?;
@@ -94,29 +100,29 @@ pub fn download_raw(
     Ok(path)
 }
 
-/// Authenticated where the key is there; a backup with a key may also be carried by who does not have it.
-fn carried(vault: &Vault, sealed: &Sealed) -> Result<Manifest> {
-    if vault.key.is_none() && sealed.key().is_some() {
+/// Returns the manifest, authenticated if the key is set. A backup with a key may be copied without it.
+fn carried(repository: &Repository, sealed: &Sealed) -> Result<Manifest> {
+    if repository.key.is_none() && sealed.key().is_some() {
         return sealed.unauthenticated();
     }
-    sealed.authenticate(vault.key.as_ref(), vault.allow_unauthenticated).map(|(manifest, _)| manifest)
+    sealed.authenticate(repository.key.as_ref(), repository.allow_unauthenticated).map(|(manifest, _)| manifest)
 }
 
-/// What `upload` is told about the file.
+/// Describes the file that `upload` reads.
 #[derive(Debug, Clone)]
 pub struct Incoming {
     pub database: String,
     pub compression: Option<Compression>,
     pub expected: Option<u64>,
-    /// Accept a dump that is cut short.
+    /// Accepts a dump that is cut short.
     pub allow_incomplete: bool,
-    /// What a person wrote beside it.
+    /// Note that the user gives the backup.
     pub note: Option<String>,
 }
 
-/// A dump from a file or stdin becomes a backup, through the same pipeline.
+/// Makes a backup of a dump from a file or stdin, through the same pipeline.
 pub fn upload(
-    vault: &Vault,
+    repository: &Repository,
     source: &mut dyn Read,
     incoming: &Incoming,
     now: Timestamp,
@@ -127,13 +133,13 @@ pub fn upload(
     let format = recognise(&head)?;
     let (database, adopt) = (incoming.database.as_str(), &Adopt::No);
     let taking = Taking { database, origin: Origin::Upload, server: None, taken_at: now, now, adopt };
-    let name = vault.name(&taking, monitor)?;
+    let name = repository.name(&taking, monitor)?;
     let expected = incoming.expected.unwrap_or(0);
     monitor.begin(&format!("upload {}", name.id), incoming.expected);
-    let mut deposit = vault.begin(name, format, incoming.compression, expected)?;
+    let mut writer = repository.begin(name, format, incoming.compression, expected)?;
     drain(&mut head.chain(source), monitor, |bytes| {
-        deposit.write_all(bytes)?;
-        monitor.stored(deposit.stored());
+        writer.write_all(bytes)?;
+        monitor.stored(writer.stored());
         Ok(())
     })?;
     let about = About {
@@ -142,12 +148,12 @@ pub fn upload(
         must_be_whole: !incoming.allow_incomplete,
         ..About::default()
     };
-    let manifest = deposit.finish(about, monitor)?;
+    let manifest = writer.finish(about, monitor)?;
     monitor.end();
     Ok(manifest)
 }
 
-/// Plain script or archive; what is packed already would be packed twice and never restore.
+/// Returns the format of a dump, script or archive. Refuses a packed file: it would be packed twice and never restore.
 fn recognise(head: &[u8]) -> Result<Format> {
     let packed: [(&[u8], &str); 4] = [
         (b"\xfd7zXZ\0", "xz -d"),
@@ -158,7 +164,7 @@ fn recognise(head: &[u8]) -> Result<Format> {
     if head.is_empty() {
         return Err(Fault::usage("the file is empty").into());
     }
-    if head.starts_with(archive::MAGIC) {
+    if head.starts_with(pg_archive::MAGIC) {
         return Ok(Format::Custom);
     }
     match packed.iter().find(|(magic, _)| head.starts_with(magic)) {
@@ -169,18 +175,19 @@ fn recognise(head: &[u8]) -> Result<Format> {
     }
 }
 
-/// Puts stored bytes and their `.meta`, as `download --raw` wrote them, into this vault unchanged.
-pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<Manifest> {
+/// Uploads stored bytes and their `.meta`, as `download --raw` wrote them, into this repository unchanged.
+pub fn upload_raw(repository: &Repository, path: &Path, monitor: &dyn Monitor) -> Result<Manifest> {
     let (payload, meta_path) = pair(path)?;
     let sealed = Sealed::parse(&meta_path.display().to_string(), read_meta(&meta_path)?)?;
-    let manifest = carried(vault, &sealed)?;
+    let manifest = carried(repository, &sealed)?;
     let payload = payload.unwrap_or_else(|| meta_path.with_file_name(manifest.file_name()));
-    let there = is_there(vault, &manifest, sealed.bytes())?;
+    let there = is_there(repository, &manifest, sealed.bytes())?;
     let mut file = File::open(&payload).map_err(|error| unreadable(&payload, &error))?;
-    let creation = Creation { expected: manifest.stored.bytes, purpose: Purpose::Payload, ..Creation::default() };
-    let mut object = vault.store.create(&manifest.object, &creation)?;
+    let creation =
+        PutOptions { expected: manifest.stored.bytes, purpose: ObjectKind::Payload, ..PutOptions::default() };
+    let mut object = repository.store.create(&manifest.object, &creation)?;
     monitor.begin(&format!("upload {}", manifest.id), Some(manifest.stored.bytes));
-    let mut summer = Summer::default();
+    let mut summer = Hasher::default();
     drain(&mut file, monitor, |bytes| {
         summer.update(bytes);
         object.write_all(bytes)
@@ -192,18 +199,20 @@ pub fn upload_raw(vault: &Vault, path: &Path, monitor: &dyn Monitor) -> Result<M
         );
     }
     let receipt = object.commit()?;
-    let held = if there { Held::Free } else { vault.publish(&manifest, sealed.bytes(), monitor)?.held };
+    let held = if there { LockStatus::Free } else { repository.publish(&manifest, sealed.bytes(), monitor)?.held };
     locked(&manifest, [receipt.held, held], monitor)?;
     Ok(manifest)
 }
 
-/// Returns whether this very document is in the store already, as where its payload was lost. Another one under its name is an error.
-fn is_there(vault: &Vault, manifest: &Manifest, document: &[u8]) -> Result<bool> {
+/// Returns whether this very document is in the store already, as it is if only its payload was
+/// lost. Another one under its name is an error.
+fn is_there(repository: &Repository, manifest: &Manifest, document: &[u8]) -> Result<bool> {
     let key = manifest.meta_key();
-    match read_small(vault.store.as_ref(), &key, META_LIMIT) {
+    match read_small(repository.store.as_ref(), &key, META_LIMIT) {
         Ok(found) if found == document => Ok(true),
         Ok(_) => {
-            let message = format!("\"{key}\" exists already in {}, and is another document", vault.store.location());
+            let message =
+                format!("\"{key}\" exists already in {}, and is another document", repository.store.location());
             Err(Fault::new(Kind::Exists, message).into())
         }
         // Who may only write is told when the document is written.
@@ -212,7 +221,8 @@ fn is_there(vault: &Vault, manifest: &Manifest, document: &[u8]) -> Result<bool>
     }
 }
 
-/// The payload and its `.meta`, whichever of the two was named.
+/// Returns the paths of the payload and its `.meta`, whichever was named. `None`: the `.meta`
+/// was named, and says what its payload is called.
 fn pair(path: &Path) -> Result<(Option<PathBuf>, PathBuf)> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if name.ends_with(META) {
@@ -226,7 +236,7 @@ fn pair(path: &Path) -> Result<(Option<PathBuf>, PathBuf)> {
     Ok((Some(path.to_owned()), path.with_file_name(format!("{id}{META}"))))
 }
 
-/// No more of it than a `.meta` may have.
+/// Reads a `.meta` from a file; one that is longer than a `.meta` may be is damage.
 fn read_meta(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(META_LIMIT + 1).read_to_end(&mut bytes));

@@ -1,24 +1,28 @@
-//! Whether a stored backup is what its `.meta` says, as deep as asked.
+//! Checks whether a stored backup is what its `.meta` says, at the level that was asked for.
 
-use crate::error::{Fault, Kind, Result, kind};
-use crate::files::Contents;
-use crate::level::Level;
-use crate::manifest::compared::Compared;
-use crate::manifest::{BackupId, Format, Manifest, Owner};
-use crate::monitor::Monitor;
-use crate::script::Differences;
-use crate::stream::archive::{Archive, Verdict};
-use crate::stream::drain;
-use crate::stream::tables::Tables;
-use crate::stream::tally::{Summer, Tagger};
-use crate::stream::verified::VerifiedReader;
-use crate::vault::doubletake::OldBackup;
-use crate::vault::{Opened, Vault, unknown_archive};
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::base::progress::Monitor;
+use crate::base::verify_level::Level;
+use crate::files::contents::Contents;
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::lineage::Owner;
+use crate::format::manifest::table_diff::Compared;
+use crate::format::manifest::{Format, Manifest};
+use crate::format::sql::schema::Differences;
+use crate::pipeline::checksum::{ChunkMac, Hasher};
+use crate::pipeline::drain;
+use crate::pipeline::pg_archive::{Archive, Completeness};
+use crate::pipeline::table_counter::TableCounter;
+use crate::pipeline::verified_reader::VerifiedReader;
+use crate::repository::Repository;
+use crate::repository::doubletake::DoubletakeBackup;
+use crate::repository::reader::BackupReader;
+use crate::repository::writer::unknown_archive;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io::Read;
 
-/// What was found of one backup.
+/// The result of verifying one backup.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
     pub id: BackupId,
@@ -29,16 +33,16 @@ pub struct Finding {
     pub tables: Option<usize>,
     pub rows: Option<u64>,
     pub error: Option<String>,
-    /// With a restore: where to, and what became of each table.
+    /// Result of the restore test: the scratch database, and how each table compares. `None` at other levels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
-    /// Whether it was made of a file, and so stands for none of the backups beside it.
+    /// Says whether it is an upload, which does not count for the backups next to it.
     #[serde(skip)]
     pub upload: bool,
-    /// Of an archive that was read: the extensions that it makes.
+    /// Extensions that an archive makes; empty for other formats, or if it was not read.
     #[serde(skip)]
     pub extensions: BTreeSet<String>,
-    /// Why not: damage, or what kept the look from happening.
+    /// Kind of `error`: damage, or what kept the backup from being checked. `None` if all is well.
     #[serde(skip)]
     pub kind: Option<Kind>,
 }
@@ -48,19 +52,19 @@ pub struct Finding {
 pub struct Proof {
     pub scratch: String,
     pub seconds: f64,
-    /// Whether owners and privileges were restored too. Where roles have rights they are left out.
+    /// Says whether owners and privileges were restored too. They are left out on a server whose roles have rights.
     pub with_owners: bool,
     pub tables: Vec<Compared>,
-    /// What belongs to the database itself and could not be given to the copy, or was not there afterwards; nothing when all was.
+    /// Properties of the database that could not be given to the copy, or were missing afterwards; empty if all is well.
     pub properties: Vec<String>,
-    /// What a role without SUPERUSER could not be asked to restore, with the reasons.
+    /// Objects that a role without SUPERUSER could not restore, with the reasons.
     pub not_tried: Vec<String>,
-    /// How the schema differs from the source's, where the same version of pg_dump has written both.
+    /// Differences of the schema from the source's. Only compared if the same version of pg_dump wrote both.
     pub schema: Differences,
 }
 
 impl Finding {
-    /// Before anything is known.
+    /// Returns a finding about which nothing is known yet.
     pub fn of(id: &BackupId, level: Level) -> Finding {
         Finding {
             id: id.clone(),
@@ -86,7 +90,7 @@ impl Finding {
         self.rows = manifest.rows();
     }
 
-    /// Counts the rows of a script whose document states none, for they are statements.
+    /// Counts the rows of a script whose document states none, because they are INSERT statements.
     pub fn count(&mut self, proof: &Proof) {
         let stated: Vec<u64> = proof.tables.iter().filter_map(|table| Some(table.stated.as_ref()?.rows)).collect();
         if self.tables == Some(0) {
@@ -94,7 +98,7 @@ impl Finding {
         }
     }
 
-    /// With what the look came to.
+    /// Adds the result: damage and another key go into the finding; any other error is returned.
     pub fn judged(self, looked: Result<()>) -> Result<Finding> {
         match looked {
             Ok(()) => Ok(Finding { ok: true, ..self }),
@@ -106,32 +110,38 @@ impl Finding {
     }
 }
 
-/// Looks at one backup. Damage is a finding; an error is what kept the look from happening.
-pub fn verify(vault: &Vault, id: &BackupId, level: Level, monitor: &dyn Monitor) -> Result<Finding> {
+/// Verifies one backup. Damage is a finding; an error is what kept the backup from being checked.
+pub fn verify(repository: &Repository, id: &BackupId, level: Level, monitor: &dyn Monitor) -> Result<Finding> {
     let mut finding = Finding::of(id, level);
-    let looked = vault.manifest(id).and_then(|(manifest, working)| {
+    let looked = repository.manifest(id).and_then(|(manifest, derived_keys)| {
         finding.describe(&manifest);
-        let object = vault.payload(&manifest)?;
-        finding.extensions = deeper(Opened { manifest: manifest.clone(), working, object }, &manifest, level, monitor)?;
+        let object = repository.payload(&manifest)?;
+        finding.extensions =
+            deeper(BackupReader { manifest: manifest.clone(), derived_keys, object }, &manifest, level, monitor)?;
         Ok(())
     });
     finding.judged(looked)
 }
 
-/// Looks at a backup that Doubletake wrote. Only reading it whole tells anything.
-pub fn verify_old(old: OldBackup, monitor: &dyn Monitor) -> Result<Finding> {
+/// Verifies a backup that Doubletake wrote. Only reading all of it shows anything.
+pub(crate) fn verify_old(old: DoubletakeBackup, monitor: &dyn Monitor) -> Result<Finding> {
     let mut finding = Finding::of(&old.id, Level::Content);
     let looked = old.open(None, monitor).map(|opened| finding.describe(&opened.manifest));
     finding.judged(looked)
 }
 
-/// Looks at each of several backups. One that could not be looked at is a finding too, so that it does not hide the others.
-pub fn verify_all(vault: &Vault, ids: &[BackupId], level: Level, monitor: &dyn Monitor) -> Result<Vec<Finding>> {
-    ids.iter().map(|id| among_others(id, level, verify(vault, id, level, monitor))).collect()
+/// Verifies several backups. One that could not be checked is a finding too, so that it does not hide the others.
+pub(crate) fn verify_all(
+    repository: &Repository,
+    ids: &[BackupId],
+    level: Level,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Finding>> {
+    ids.iter().map(|id| among_others(id, level, verify(repository, id, level, monitor))).collect()
 }
 
-/// What is an error where one backup is looked at, among several is a finding; a signal stays one.
-pub fn among_others(id: &BackupId, level: Level, looked: Result<Finding>) -> Result<Finding> {
+/// Turns an error into a finding, for one backup among several. A signal stays an error.
+pub(crate) fn among_others(id: &BackupId, level: Level, looked: Result<Finding>) -> Result<Finding> {
     match looked {
         Err(error) if !matches!(kind(&error), Kind::Interrupted(_)) => {
             Ok(Finding { error: Some(format!("{error:#}")), kind: Some(kind(&error)), ..Finding::of(id, level) })
@@ -140,8 +150,8 @@ pub fn among_others(id: &BackupId, level: Level, looked: Result<Finding>) -> Res
     }
 }
 
-/// Returns the extensions that an archive makes, where it was read.
-fn deeper(opened: Opened, manifest: &Manifest, level: Level, monitor: &dyn Monitor) -> Result<BTreeSet<String>> {
+/// Returns the extensions that an archive makes; none if it was not read.
+fn deeper(opened: BackupReader, manifest: &Manifest, level: Level, monitor: &dyn Monitor) -> Result<BTreeSet<String>> {
     match level {
         Level::Meta => Ok(BTreeSet::new()),
         Level::Stored => stored(opened, monitor).map(|()| BTreeSet::new()),
@@ -150,12 +160,12 @@ fn deeper(opened: Opened, manifest: &Manifest, level: Level, monitor: &dyn Monit
     }
 }
 
-fn stored(opened: Opened, monitor: &dyn Monitor) -> Result<()> {
-    let Opened { manifest, working, object } = opened;
-    let tagger = Tagger::of(working.as_ref());
+fn stored(opened: BackupReader, monitor: &dyn Monitor) -> Result<()> {
+    let BackupReader { manifest, derived_keys, object } = opened;
+    let tagger = ChunkMac::of(derived_keys.as_ref());
     monitor.begin(&format!("verify {}", manifest.id), Some(manifest.stored.bytes));
     let mut reader = VerifiedReader::new(object, manifest.chunks.clone(), tagger, &manifest.object)?;
-    let mut summer = Summer::default();
+    let mut summer = Hasher::default();
     drain(&mut reader, monitor, |bytes| {
         summer.update(bytes);
         Ok(())
@@ -169,9 +179,9 @@ fn stored(opened: Opened, monitor: &dyn Monitor) -> Result<()> {
     Ok(())
 }
 
-fn content(opened: Opened, manifest: &Manifest, monitor: &dyn Monitor) -> Result<BTreeSet<String>> {
+fn content(opened: BackupReader, manifest: &Manifest, monitor: &dyn Monitor) -> Result<BTreeSet<String>> {
     monitor.begin(&format!("verify {}", manifest.id), Some(manifest.plain.bytes));
-    let mut tables = Tables::of(opened.working.as_ref());
+    let mut tables = TableCounter::of(opened.derived_keys.as_ref());
     let mut reader = opened.plain()?;
     match manifest.dump.format {
         Format::Plain => {}
@@ -207,8 +217,8 @@ fn archive(reader: &mut dyn Read, manifest: &Manifest, monitor: &dyn Monitor) ->
     })?;
     monitor.end();
     match archive.verdict() {
-        Verdict::Unknown(major, minor) => monitor.warn(&unknown_archive(&manifest.id, major, minor)),
-        Verdict::Cut | Verdict::Foreign if manifest.tools.pg_dump.is_some() => {
+        Completeness::Unknown(major, minor) => monitor.warn(&unknown_archive(&manifest.id, major, minor)),
+        Completeness::Cut | Completeness::Foreign if manifest.tools.pg_dump.is_some() => {
             return Err(Fault::damaged(format!("the archive in {} is cut short: it lacks data", manifest.id)).into());
         }
         _ => {}

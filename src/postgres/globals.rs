@@ -1,14 +1,15 @@
-//! What `pg_dumpall --globals-only` writes, and how pgbk itself puts it back: no `psql`, and nothing that removes anything.
+//! Reads the output of `pg_dumpall --globals-only` and puts it back without `psql`; nothing that it does removes anything.
 
-mod attributes;
+pub(crate) mod attributes;
 
-use super::apart::{self, Apart};
-use super::command;
-use super::refusal;
-use super::settings::Settings;
-use super::target::maintenance;
-use crate::error::{Fault, Result};
-use crate::script::{Cut, Event, Keep, Splitter, Token, Tokens};
+use crate::base::error::{Fault, Result};
+use crate::base::worker::{self, Worker};
+use crate::format::sql::splitter::{Cut, Event, Keep, Splitter};
+use crate::format::sql::tokens::{Token, Tokens};
+use crate::postgres::connect::errors;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::restore::target::maintenance;
+use crate::postgres::session::command;
 use attributes::{Attributes, without_grantor};
 use postgres::error::SqlState;
 use postgres::{Client, Transaction};
@@ -19,8 +20,8 @@ use std::str;
 /// A server's globals are far smaller. They are held in memory, so that nothing is sent before all of it is known.
 pub const LARGEST: u64 = 64 << 20;
 
-/// Of the arguments those that decide what is in the script.
-pub fn choice(passwords: bool) -> Vec<String> {
+/// Returns the arguments that decide what is in the script.
+pub(crate) fn choice(passwords: bool) -> Vec<String> {
     let mut chosen = vec!["--globals-only".to_owned()];
     if !passwords {
         chosen.push("--no-role-passwords".to_owned());
@@ -29,7 +30,7 @@ pub fn choice(passwords: bool) -> Vec<String> {
 }
 
 /// The arguments of `pg_dumpall`, which by itself would look for a database to connect to.
-pub fn arguments(chosen: &[String], database: &str) -> Vec<String> {
+pub(crate) fn arguments(chosen: &[String], database: &str) -> Vec<String> {
     let own = ["--no-password".to_owned(), "--encoding=UTF8".to_owned(), format!("--database={database}")];
     own.into_iter().chain(chosen.iter().cloned()).collect()
 }
@@ -58,7 +59,7 @@ enum What {
     Other,
 }
 
-/// What was done.
+/// Names what was restored, and what was left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Applied {
     pub statements: u64,
@@ -70,9 +71,9 @@ pub struct Applied {
     pub skipped: Vec<String>,
 }
 
-/// What of it is on the server already.
+/// Roles and tablespaces that are on the server already.
 #[derive(Debug, Clone, Default)]
-pub struct There {
+pub(crate) struct There {
     pub roles: BTreeSet<String>,
     pub tablespaces: BTreeSet<String>,
 }
@@ -143,7 +144,7 @@ impl Globals {
     /// transaction.
     pub fn apply(self, settings: &Settings) -> Result<Applied> {
         let settings = settings.clone();
-        Apart::begin(move || self.send(&settings)).end()?
+        Worker::begin(move || self.send(&settings)).end()?
     }
 
     fn send(&self, settings: &Settings) -> Result<Applied> {
@@ -202,7 +203,7 @@ impl Globals {
 impl There {
     pub fn of(settings: &Settings) -> Result<There> {
         let settings = settings.clone();
-        apart::ask(move || There::look(&mut maintenance(&settings)?))?
+        worker::ask(move || There::look(&mut maintenance(&settings)?))?
     }
 
     fn look(client: &mut Client) -> Result<There> {
@@ -222,7 +223,7 @@ impl Statement {
         command::run(transaction, &self.text).map_err(|error| self.refused(&error).into())
     }
 
-    /// By a superuser. Servers before version 16 let memberships be granted, and say that they were, by roles that a newer one does not
+    /// Sends the statement as a superuser. Servers before version 16 let memberships be granted, and say that they were, by roles that a newer one does not
     /// let grant them, or not yet.
     fn send_as_superuser(&self, transaction: &mut Transaction<'_>, skipped: &mut Vec<String>) -> Result<()> {
         let Some(text) = without_grantor(&self.text) else { return self.send(transaction) };
@@ -239,7 +240,7 @@ impl Statement {
         Ok(())
     }
 
-    /// By a role that is no superuser: as much of it as there is to do.
+    /// Sends as much of the statement as there is to do, as a role that is no superuser.
     fn send_as_admin(&self, transaction: &mut Transaction<'_>, skipped: &mut Vec<String>) -> Result<()> {
         if let What::Attributes(attributes) = &self.what {
             return attributes.set(transaction).map_err(|(attribute, error)| {
@@ -278,7 +279,7 @@ fn beginning(statement: &[u8]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// What a statement does; none where `pg_dumpall --globals-only` writes no such statement.
+/// Returns what a statement does; `None` where `pg_dumpall --globals-only` writes no such statement.
 fn what(statement: &[u8]) -> Option<What> {
     let mut tokens = Tokens::new(statement);
     let verb = tokens.next()?;
@@ -319,7 +320,7 @@ fn about_mapping(tokens: &Tokens<'_>) -> bool {
         || tokens.clone().accept(&["user", "mapping", "if", "not", "exists", "for"])
 }
 
-/// What is given, taken or described: something of the whole server's, or nothing that belongs here.
+/// Returns the object that is granted, revoked or described; `None` where it does not belong to the whole server.
 fn object(mut tokens: Tokens<'_>, membership: bool) -> Option<What> {
     while let Some(token) = tokens.next() {
         if token.is("on") {
@@ -372,7 +373,7 @@ fn is_superuser(client: &mut Client) -> Result<bool> {
 }
 
 fn fault(what: &str, error: &postgres::Error) -> Fault {
-    let Some(answer) = error.as_db_error() else { return Fault::failed(format!("{what}: {}", refusal::said(error))) };
+    let Some(answer) = error.as_db_error() else { return Fault::failed(format!("{what}: {}", errors::said(error))) };
     let detail = answer.detail().map(|detail| format!("; {detail}")).unwrap_or_default();
     Fault::failed(format!("{what}: {} (SQLSTATE {}){detail}", answer.message(), answer.code().code()))
 }
@@ -390,7 +391,7 @@ fn hinted(fault: Fault, error: &postgres::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Kind, hints, kind};
+    use crate::base::error::{Kind, hints, kind};
 
     const SCRIPT: &str = "--\n-- PostgreSQL database cluster dump\n--\n\n\\restrict abc\n\nSET default_transaction_read_only = off;\n\
         CREATE ROLE \"a b\";\nALTER ROLE \"a b\" WITH LOGIN PASSWORD 'x;y';\nGRANT a TO \"a b\" GRANTED BY postgres;\n\

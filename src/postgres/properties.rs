@@ -1,18 +1,14 @@
-//! What belongs to a database itself: read with the dump's snapshot, given to the database that a backup is restored into.
+//! Reads the properties of a database itself with the dump's snapshot, and gives them to the database that a backup is restored into.
 
-mod changes;
-mod forbidden;
-mod own;
+pub(crate) mod changes;
+pub(crate) mod forbidden;
+pub(crate) mod own;
 
-pub use changes::Rules;
-pub use own::{Done, Own};
-
-use super::refusal;
-use crate::error::{Fault, Result};
-use crate::manifest::Properties;
-use crate::manifest::properties::{
-    Grant, Label, Locale, Name, Party, Privilege, Provider, RoleSetting, Setting, SettingName, Text,
+use crate::base::error::{Fault, Result};
+use crate::format::manifest::properties::{
+    Grant, Label, Locale, Name, Party, Privilege, Properties, Provider, RoleSetting, Setting, SettingName, Text,
 };
+use crate::postgres::connect::errors;
 use postgres::{Client, GenericClient, SimpleQueryMessage, SimpleQueryRow};
 
 /// On while TimescaleDB is restored, by its own functions: nothing that a database has for good.
@@ -20,7 +16,7 @@ pub const RESTORING: &str = "timescaledb.restoring";
 
 /// The database that the connection is in.
 const THIS: &str = "d.datname = pg_catalog.current_database()";
-/// Who is meant by a number in a privilege, as two columns: a word, and the name of a role.
+/// Query for the parties of a privilege, each as two columns: a word, and the name of a role.
 const PRIVILEGES: &str = "
     SELECT CASE x.grantee WHEN 0 THEN 'public' WHEN d.datdba THEN 'owner' ELSE 'role' END, grantee.rolname,
         CASE x.grantor WHEN d.datdba THEN 'owner' ELSE 'role' END, grantor.rolname, x.privilege, x.grantable
@@ -204,6 +200,6 @@ fn rows(client: &mut impl GenericClient, query: &str) -> Result<Vec<SimpleQueryR
 fn said(error: &postgres::Error) -> anyhow::Error {
     match error.as_db_error() {
         Some(answer) => Fault::failed(format!("the server says: {}", answer.message())).into(),
-        None => Fault::failed(refusal::said(error)).into(),
+        None => Fault::failed(errors::said(error)).into(),
     }
 }

@@ -2,38 +2,36 @@
 //!
 //! A thread keeps the connection that made it. It drops the database, with whoever is connected to it, when it is told to, when
 //! the value goes, and as soon as a signal or a time limit stops the run: a statement that would take hours ends with it.
-//! That connection holds a lock for as long as it lives, so that a scratch database whose pgbk was killed is known by its
+//! The connection holds a lock for as long as it lives, so that a scratch database whose pgbk was killed is known by its
 //! lock being free, and the next proof removes it. The roles that go into it have its name, and go with it.
 
-mod cluster;
-mod loader;
-mod preload;
+pub(crate) mod cluster;
+pub(crate) mod loader;
+pub(crate) mod preload;
+pub(crate) mod server;
 
-use super::apart::Apart;
-use super::cell::cell;
-use super::refusal;
-use super::settings::Settings;
-use super::shape::{Lacking, Shape};
-use super::target::{MAINTENANCE, identifier, literal};
-use crate::error::{Fault, Kind, Result, kind};
-use crate::interrupt;
-use crate::manifest::ServerNote;
-use crate::monitor::Monitor;
-use ::postgres::{Client, SimpleQueryMessage};
+use crate::base::cancel;
+use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
+use crate::base::worker::Worker;
+use crate::format::manifest::ServerNote;
+use crate::postgres::connect::errors;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::scratch::loader::READER;
+use crate::postgres::scratch::server::{PREFIX, column, open, refused};
+use crate::postgres::session::quote::{identifier, literal};
+use crate::postgres::shape::{Lacking, Shape};
 use cluster::Cluster;
-use loader::READER;
+use postgres::Client;
 use postgres::error::SqlState;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
-pub use loader::Loader;
+use loader::Loader;
 
-/// Eight hexadecimal digits follow.
-pub const PREFIX: &str = "pgbk_scratch_";
 /// The first half of the lock's key: "pgbk" in ASCII. The second is the number in the name.
 const LOCK: u32 = 0x7067_626b;
-const APPLICATION: &str = "pgbk verify";
 
 /// Where scratch databases are made.
 #[derive(Clone)]
@@ -50,7 +48,7 @@ pub struct Scratch {
     loader: Loader,
     own_server: bool,
     order: Option<Sender<()>>,
-    keeper: Option<Apart<Result<()>>>,
+    keeper: Option<Worker<Result<()>>>,
     lacking: Lacking,
     /// Stopped once the database is gone.
     _cluster: Option<Cluster>,
@@ -91,7 +89,7 @@ impl Scratch {
             }
         };
         let (order, orders) = channel();
-        let keeper = Apart::begin({
+        let keeper = Worker::begin({
             let settings = settings.clone();
             move || keep(client, &settings, &orders)
         });
@@ -115,7 +113,7 @@ impl Scratch {
         self.settings.database()
     }
 
-    /// What the source has and the server lacks.
+    /// Returns what the source has and the scratch server lacks.
     pub fn lacking(&self) -> &Lacking {
         &self.lacking
     }
@@ -160,7 +158,7 @@ impl Drop for Scratch {
 
 /// Until the other side is gone, or the run is to stop.
 fn keep(mut client: Client, settings: &Settings, orders: &Receiver<()>) -> Result<()> {
-    while orders.recv_timeout(interrupt::TICK) == Err(RecvTimeoutError::Timeout) && interrupt::check().is_ok() {}
+    while orders.recv_timeout(cancel::TICK) == Err(RecvTimeoutError::Timeout) && cancel::check().is_ok() {}
     if drop_all(&mut client, settings.database()).is_ok() {
         return Ok(());
     }
@@ -189,23 +187,6 @@ fn drop_all(client: &mut Client, name: &str) -> Result<()> {
         client.batch_execute(&format!("DROP ROLE {}", identifier(&role))).map_err(refused)?;
     }
     Ok(())
-}
-
-fn refused(error: ::postgres::Error) -> anyhow::Error {
-    let why = refusal::said(&error);
-    Fault::failed(format!("the server says: {why}")).into()
-}
-
-/// A connection to a database that every server has, and the settings that lead to this very server.
-fn open(settings: &Settings) -> Result<(Client, Settings)> {
-    let mut found = Err(Fault::failed("no database to connect to").into());
-    for database in MAINTENANCE {
-        found = settings.for_database(database).connect_pinned(APPLICATION);
-        if !matches!(&found, Err(error) if kind(error) == Kind::NotFound) {
-            break;
-        }
-    }
-    found
 }
 
 fn random_name() -> Result<String> {
@@ -250,17 +231,8 @@ fn sweep(client: &mut Client, monitor: &dyn Monitor) -> Result<()> {
     Ok(())
 }
 
-fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
-    let answer = client.simple_query(query).map_err(refused)?;
-    let values = answer.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
-        _ => None,
-    });
-    Ok(values.collect())
-}
-
 fn not_made(settings: &Settings, error: &::postgres::Error) -> anyhow::Error {
-    let why = refusal::said(error);
+    let why = errors::said(error);
     let user = settings.user();
     let hint = match error.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => format!(

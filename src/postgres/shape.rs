@@ -1,13 +1,13 @@
 //! How a database is created: its encoding, locale and tablespace, as far as a server has them.
 
-use super::cell::cell;
-use super::target::{identifier, literal};
-use crate::manifest::ServerNote;
-use crate::manifest::properties::{Locale, LocaleName, Name, Properties, Provider};
+use crate::format::manifest::ServerNote;
+use crate::format::manifest::properties::{Locale, LocaleName, Name, Properties, Provider};
+use crate::postgres::session::cell::cell;
+use crate::postgres::session::quote::{identifier, literal};
 use ::postgres::error::SqlState;
 use ::postgres::{Client, Error, SimpleQueryMessage};
 
-/// What the source was created with.
+/// The options that the source was created with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shape {
     pub encoding: Option<String>,
@@ -17,14 +17,14 @@ pub struct Shape {
     pub tablespace: Option<Name>,
 }
 
-/// What a server lacks of it, in words.
+/// Options that a server cannot give, in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lacking {
     pub locale: Option<String>,
     pub tablespace: Option<String>,
 }
 
-/// What every server has.
+/// The tablespace that every server has.
 const DEFAULT_TABLESPACE: &str = "pg_default";
 /// Since which major version `pg_database` names the provider.
 const PROVIDERS: u32 = 15;

@@ -1,8 +1,12 @@
 //! The server's own programs: where they are, and which of them is new enough.
 
-use crate::error::{Fault, Result};
-use crate::interrupt;
-use crate::process::{self, Environment};
+pub mod dump;
+pub(crate) mod environment;
+pub(crate) mod lock_limit;
+
+use crate::base::error::{Fault, Result};
+use crate::base::process::environment::Environment;
+use crate::base::{cancel, process};
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +36,7 @@ pub fn find(name: &str, server_major: u32, bin_dir: Option<&Path>) -> Result<Too
 }
 
 /// The newest `pg_restore` that is older neither than the server nor than the `pg_dump` that made the archive.
-pub fn for_archive(made_by: Option<&str>, server_major: u32, bin_dir: Option<&Path>) -> Result<Tool> {
+pub(crate) fn for_archive(made_by: Option<&str>, server_major: u32, bin_dir: Option<&Path>) -> Result<Tool> {
     match made_by.and_then(|version| Some((version, *number(version).first()?))) {
         Some((version, major)) if major > server_major => {
             newest("pg_restore", major, &format!("the archive was made by pg_dump {version}"), bin_dir)
@@ -47,7 +51,7 @@ fn newest(name: &str, least: u32, why: &str, bin_dir: Option<&Path>) -> Result<T
         return Ok(tool.clone());
     }
     // A tool that a signal kept from answering is not missing.
-    interrupt::check()?;
+    cancel::check()?;
     let place = bin_dir.map(|directory| format!(" in \"{}\"", directory.display())).unwrap_or_default();
     let message = if found.is_empty() {
         format!("no {name} that runs was found{place}; {why}, and {name} must not be older")
@@ -63,7 +67,7 @@ fn newest(name: &str, least: u32, why: &str, bin_dir: Option<&Path>) -> Result<T
 }
 
 /// Every tool of this name that runs, newest first.
-pub fn all(name: &str, bin_dir: Option<&Path>) -> Vec<Tool> {
+pub(crate) fn all(name: &str, bin_dir: Option<&Path>) -> Vec<Tool> {
     let directories = bin_dir.map_or_else(directories, |directory| vec![directory.to_owned()]);
     let mut seen = Vec::new();
     let mut tools = Vec::new();
@@ -103,7 +107,7 @@ fn ask(path: &Path) -> Option<Tool> {
     let found = inherited.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)));
     let environment = Environment::of(found.collect());
     let output = process::run(path, &["--version".to_owned()], &environment).ok()?;
-    let version = version(&output.stdout)?;
+    let version = version(&output)?;
     let major = number(&version).first().copied()?;
     Some(Tool { path: path.to_owned(), version, major })
 }

@@ -1,20 +1,24 @@
 //! A store in a directory: one file per object.
 //!
-//! An object is written to a temporary file beside its final place and published by a rename that never overwrites, after the
+//! An object is written to a temporary file next to its final place and published by a rename that never overwrites, after the
 //! file and before the folder is flushed to disk. Files are 0600 and folders 0700; symbolic links below the root are not
 //! followed, so that nobody who can write one of the folders can lead a backup elsewhere.
 
-mod case;
-mod folder;
-mod partial;
+pub(crate) mod case;
+pub(crate) mod errors;
+pub(crate) mod folder;
+pub(crate) mod partial;
 
-use super::{Creation, Info, Listed, Object, Store, Unfinished, Upload, Vouches};
-use crate::error::{Fault, Kind, Result, kind};
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::store::directory::errors::{cause, taken, unreadable};
+use crate::store::keys::name;
+use crate::store::keys::{check, check_range, refuse_version};
+use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, Vouches};
 use case::Case;
 use folder::{Folder, create_root_whole};
 use jiff::Timestamp;
 use partial::Partial;
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, OFlags, Stat};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -24,27 +28,28 @@ use std::sync::OnceLock;
 
 const MOST_TRIES: u32 = 20;
 
-/// Says that the folder is meant to hold backups though it may hold none: `doctor --make-store` puts it there.
-pub const MARK: &str = ".pgbk-store";
+/// Name of the file that marks a folder as meant for backups, even if it holds none. `doctor --make-store` puts it there.
+pub(crate) const MARK: &str = ".pgbk-store";
 const MARK_TEXT: &str = "pgbk keeps backups in this folder, also when there are none in it yet.\n";
 
-/// What to do about a folder that is not the one that it was.
-pub const NOT_MOUNTED: &str =
+/// Hint for a folder that is not the one that it was.
+pub(crate) const NOT_MOUNTED: &str =
     "is the share or disk mounted? If this is a new place on purpose, say so once: pgbk doctor --make-store";
 
-/// What the names of documents end with.
+/// The ending of the names of documents.
 const DOCUMENT: &str = ".meta";
 
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
     case: Case,
-    /// Set once it was seen that what is made is shown under its name.
+    /// Set once it was seen that the file system lists files under the names that they were made with.
     keeps_names: OnceLock<()>,
 }
 
 impl Directory {
-    /// The root need not exist yet: the first object makes it, but not what it is in. It is held and told as an absolute path.
+    /// Opens a store. The root need not exist yet: the first object makes it, but not its parents. Its path is kept
+    /// and shown as an absolute one.
     pub fn open(root: impl Into<PathBuf>) -> Result<Directory> {
         let root = root.into();
         let root = std::path::absolute(&root).map_err(|error| cause("find", &root, error))?;
@@ -57,10 +62,10 @@ impl Directory {
         }
     }
 
-    /// Makes the folder and everything that it is in, and marks it as one that may be empty.
+    /// Makes the folder and its missing parents, and marks it as one that may be empty.
     pub fn make(&self) -> Result<()> {
         create_root_whole(&self.root).map_err(|error| cause("create", &self.root, error))?;
-        match super::write_small(self, MARK, MARK_TEXT.as_bytes()) {
+        match crate::store::write_small(self, MARK, MARK_TEXT.as_bytes()) {
             Err(error) if kind(&error) != Kind::Exists => Err(error),
             _ => Ok(()),
         }
@@ -90,10 +95,10 @@ impl Directory {
         self.root.join(key)
     }
 
-    /// The folder of a key, unless it does not exist.
+    /// Returns the folder of a key. None: it does not exist.
     fn folder(&self, key: &str) -> Result<Option<Folder>> {
         Folder::open(&self.root, parent(key), &self.case)
-            .map_err(|error| cause("open the folder of", &self.path(key), error).into())
+            .map_err(|error| unreadable("open the folder of", &self.path(key), error).into())
     }
 }
 
@@ -110,7 +115,7 @@ impl Store for Directory {
         true
     }
 
-    fn create(&self, key: &str, _creation: &Creation) -> Result<Box<dyn Upload>> {
+    fn create(&self, key: &str, _creation: &PutOptions) -> Result<Box<dyn Upload>> {
         check(key)?;
         let mut tries = 0;
         loop {
@@ -131,21 +136,22 @@ impl Store for Directory {
         let folder = self.folder(key)?.ok_or_else(missing)?;
         let file = folder.file(name(key), OFlags::RDONLY | OFlags::NONBLOCK).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => missing(),
-            _ => cause("open", &path, error),
+            _ => unreadable("open", &path, error),
         })?;
         let stat = rustix::fs::fstat(&file).map_err(|error| cause("open", &path, error.into()))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Fault::failed(format!("\"{}\" is not a regular file", path.display())).into());
+            return Err(Fault::damaged(format!("\"{}\" is not a regular file", path.display())).into());
         }
         let info = Info { bytes: stat.st_size as u64, etag: None, version: None, modified: modified(&stat) };
-        Ok(Box::new(Pinned { file, path, info }))
+        Ok(Box::new(DirectoryObject { file, path, info }))
     }
 
-    /// Something else in the place of a document is listed as well: opening it tells what it is, where leaving it out would hide a backup.
-    fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+    /// Lists anything in the place of a document as well, even if it is no file: opening it reports what it is, and
+    /// leaving it out would hide a backup.
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
         let mut found = self.walk(prefix, |key, stat| {
             let listed =
-                Listed { key: key.to_owned(), bytes: stat.st_size as u64, modified: modified(stat), etag: None };
+                ObjectInfo { key: key.to_owned(), bytes: stat.st_size as u64, modified: modified(stat), etag: None };
             (Partial::final_name(name(key)).is_none() && key.starts_with(prefix)).then_some(listed)
         })?;
         found.sort_by(|a, b| a.key.cmp(&b.key));
@@ -170,18 +176,18 @@ impl Store for Directory {
         Err(no_tags().into())
     }
 
-    fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
+    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
         let mut found = self.walk(prefix, |token, stat| {
             let key = format!("{}{}", &token[..token.len() - name(token).len()], Partial::final_name(name(token))?);
             let started = modified(stat);
-            key.starts_with(prefix).then_some(Unfinished { key, token: token.to_owned(), started })
+            key.starts_with(prefix).then_some(PendingUpload { key, token: token.to_owned(), started })
         })?;
         found.sort_by(|a, b| (&a.key, &a.token).cmp(&(&b.key, &b.token)));
         Ok(found)
     }
 
-    fn discard(&self, unfinished: &Unfinished) -> Result<()> {
-        let Unfinished { key, token, .. } = unfinished;
+    fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
+        let PendingUpload { key, token, .. } = unfinished;
         check(key)?;
         if parent(token) != parent(key) || Partial::final_name(name(token)) != Some(name(key)) {
             return Err(Fault::failed(format!("\"{token}\" is not an unfinished upload of \"{key}\"")).into());
@@ -192,7 +198,8 @@ impl Store for Directory {
 }
 
 impl Directory {
-    /// Fails where a link stands for a database's folder and leads to backups of it: none of them is listed, and nobody would know.
+    /// Fails if a link is in the place of a database's folder and leads to backups of it: none of them would be
+    /// listed, and nobody would know.
     fn refuse_link(&self, name: &str) -> Result<()> {
         let path = self.path(name);
         let is_link = !name.is_empty() && std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
@@ -202,7 +209,8 @@ impl Directory {
         }
     }
 
-    /// Hands every regular file that can lie under the prefix to `pick`, and collects what that picks.
+    /// Passes every regular file that can be under the prefix to `pick`, and anything else with the name of a
+    /// document. Returns what `pick` returns.
     fn walk<T>(&self, prefix: &str, mut pick: impl FnMut(&str, &Stat) -> Option<T>) -> Result<Vec<T>> {
         if prefix.split('/').any(|name| name == "..") {
             return Err(Fault::usage(format!("prefix \"{prefix}\" has a \"..\"")).into());
@@ -233,7 +241,7 @@ impl Directory {
     }
 }
 
-/// Returns whether there are documents of this database's backups behind a link.
+/// Returns whether a link leads to documents of this database's backups.
 fn leads_to_backups(link: &Path, name: &str) -> bool {
     let is_document = |entry: std::fs::DirEntry| {
         entry.file_name().to_str().is_some_and(|file| file.starts_with(&format!("{name}-")) && file.ends_with(DOCUMENT))
@@ -241,19 +249,19 @@ fn leads_to_backups(link: &Path, name: &str) -> bool {
     std::fs::read_dir(link).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(is_document)))
 }
 
-/// Returns whether this is no file and has the name that a backup's document has.
+/// Returns whether this is no regular file, but has the name of a backup's document.
 fn stands_for_document(key: &str, stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile && key.contains('/') && key.ends_with(DOCUMENT)
 }
 
-/// The open file keeps the object as it was, whatever happens to its name.
-struct Pinned {
+/// An object, pinned by its open file, whatever happens to its name.
+struct DirectoryObject {
     file: File,
     path: PathBuf,
     info: Info,
 }
 
-impl Object for Pinned {
+impl Object for DirectoryObject {
     fn info(&self) -> &Info {
         &self.info
     }
@@ -271,47 +279,8 @@ impl Object for Pinned {
     }
 }
 
-/// Refuses a key that a store cannot hold, or that would mean another place than the one it names.
-pub(super) fn check(key: &str) -> Result<()> {
-    let wrong = if key.is_empty() {
-        "is empty"
-    } else if key.contains(char::is_control) {
-        "has a control character"
-    } else if key.starts_with('/') {
-        "is absolute"
-    } else if key.split('/').any(|name| name.is_empty() || name == "." || name == "..") {
-        "has an empty, \".\" or \"..\" component"
-    } else if Partial::final_name(name(key)).is_some() {
-        "is the name of an unfinished upload"
-    } else {
-        return Ok(());
-    };
-    Err(Fault::usage(format!("key {key:?} {wrong}")).into())
-}
-
-/// Refuses a range that is not within the object.
-pub(super) fn check_range(name: &str, range: &Range<u64>, bytes: u64) -> Result<()> {
-    if range.start <= range.end && range.end <= bytes {
-        return Ok(());
-    }
-    let Range { start, end } = range;
-    Err(Fault::damaged(format!("\"{name}\" has {bytes} bytes: bytes {start} to {end} are not all in it")).into())
-}
-
-/// For stores that keep one version of everything.
-pub(super) fn refuse_version(version: Option<&str>) -> Result<()> {
-    match version {
-        None => Ok(()),
-        Some(version) => Err(Fault::not_found(format!("version \"{version}\": this store keeps no versions")).into()),
-    }
-}
-
 fn no_tags() -> Fault {
     Fault::failed("a directory store has no tags")
-}
-
-fn name(key: &str) -> &str {
-    key.rsplit('/').next().unwrap_or(key)
 }
 
 fn parent(key: &str) -> &str {
@@ -322,33 +291,10 @@ fn modified(stat: &Stat) -> Option<Timestamp> {
     Timestamp::new(stat.st_mtime, stat.st_mtime_nsec as i32).ok()
 }
 
-fn taken(path: &Path) -> Fault {
-    Fault::new(Kind::Exists, format!("\"{}\" exists already", path.display()))
-}
-
-fn cause(doing: &str, path: &Path, error: io::Error) -> Fault {
-    let message = format!("cannot {doing} \"{}\": {error}", path.display());
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Fault::failed(message).hint("free some space there, or set STORE_DIR to a place with more")
-        }
-        io::ErrorKind::PermissionDenied => Fault::new(Kind::Denied, message)
-            .hint(format!("let the user that runs pgbk (uid {}) write there", rustix::process::getuid().as_raw())),
-        io::ErrorKind::NotFound => Fault::not_found(message),
-        io::ErrorKind::NotADirectory => Fault::failed(message).hint(
-            "a link or a file is in the way; links below STORE_DIR are not followed: move the folder there, or set STORE_DIR to where the link leads",
-        ),
-        _ => Fault::failed(message),
-    }
-}
-
-/// For files that hold backups: nobody else may read them.
-const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::hints;
+    use crate::base::error::hints;
 
     #[test]
     fn a_full_disk_says_which_and_what_to_do() {

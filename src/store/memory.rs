@@ -1,8 +1,8 @@
 //! A store in memory, for tests. Clones share their contents.
 
-use super::directory::{check, check_range, refuse_version};
-use super::{Creation, Info, Listed, Object, Receipt, Store, Unfinished, Upload, Vouches};
-use crate::error::{Fault, Kind, Result};
+use crate::base::error::{Fault, Kind, Result};
+use crate::store::keys::{check, check_range, refuse_version};
+use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, PutResult, Store, Upload, Vouches};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -15,8 +15,8 @@ pub struct Memory(Arc<Mutex<Contents>>);
 #[derive(Debug, Default)]
 struct Contents {
     objects: BTreeMap<String, Kept>,
-    /// What is being written, by token: a leak stays here for a test to see.
-    unfinished: BTreeMap<u64, Unfinished>,
+    /// Uploads that are being written, by token. A leaked one stays here for a test to see.
+    unfinished: BTreeMap<u64, PendingUpload>,
     begun: u64,
 }
 
@@ -28,7 +28,7 @@ struct Kept {
 }
 
 impl Memory {
-    /// A test that panicked while holding the lock has failed already; the others may go on.
+    /// Locks the contents. A test that panicked while holding the lock has failed already; the others may go on.
     fn contents(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -43,7 +43,7 @@ impl Store for Memory {
         Vouches::BySync
     }
 
-    fn create(&self, key: &str, _creation: &Creation) -> Result<Box<dyn Upload>> {
+    fn create(&self, key: &str, _creation: &PutOptions) -> Result<Box<dyn Upload>> {
         check(key)?;
         let mut contents = self.contents();
         if contents.objects.contains_key(key) {
@@ -51,7 +51,8 @@ impl Store for Memory {
         }
         contents.begun += 1;
         let token = contents.begun;
-        let unfinished = Unfinished { key: key.to_owned(), token: token.to_string(), started: Some(Timestamp::now()) };
+        let unfinished =
+            PendingUpload { key: key.to_owned(), token: token.to_string(), started: Some(Timestamp::now()) };
         contents.unfinished.insert(token, unfinished);
         Ok(Box::new(Begun { memory: self.clone(), key: key.to_owned(), token, bytes: Vec::new() }))
     }
@@ -63,14 +64,14 @@ impl Store for Memory {
         let Some(kept) = contents.objects.get(key) else { return Err(missing(key).into()) };
         let bytes = Arc::clone(&kept.bytes);
         let info = Info { bytes: bytes.len() as u64, etag: None, version: None, modified: Some(kept.modified) };
-        Ok(Box::new(Pinned { key: key.to_owned(), bytes, info }))
+        Ok(Box::new(MemoryObject { key: key.to_owned(), bytes, info }))
     }
 
-    fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
         let contents = self.contents();
         let found = contents.objects.iter().filter(|(key, _)| key.starts_with(prefix));
         Ok(found
-            .map(|(key, kept)| Listed {
+            .map(|(key, kept)| ObjectInfo {
                 key: key.clone(),
                 bytes: kept.bytes.len() as u64,
                 modified: Some(kept.modified),
@@ -104,12 +105,12 @@ impl Store for Memory {
         Ok(kept.tags.clone())
     }
 
-    fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
+    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
         let contents = self.contents();
         Ok(contents.unfinished.values().filter(|begun| begun.key.starts_with(prefix)).cloned().collect())
     }
 
-    fn discard(&self, unfinished: &Unfinished) -> Result<()> {
+    fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
         self.contents().unfinished.retain(|_, begun| begun.token != unfinished.token);
         Ok(())
     }
@@ -134,13 +135,13 @@ impl Write for Begun {
 }
 
 impl Upload for Begun {
-    fn commit(mut self: Box<Self>) -> Result<Receipt> {
+    fn commit(mut self: Box<Self>) -> Result<PutResult> {
         let bytes: Arc<[u8]> = std::mem::take(&mut self.bytes).into();
         let mut contents = self.memory.contents();
         if contents.objects.contains_key(&self.key) {
             return Err(taken(&self.key).into());
         }
-        let receipt = Receipt { bytes: bytes.len() as u64, ..Receipt::default() };
+        let receipt = PutResult { bytes: bytes.len() as u64, ..PutResult::default() };
         contents.objects.insert(self.key.clone(), Kept { bytes, modified: Timestamp::now(), tags: Vec::new() });
         Ok(receipt)
     }
@@ -152,13 +153,13 @@ impl Drop for Begun {
     }
 }
 
-struct Pinned {
+struct MemoryObject {
     key: String,
     bytes: Arc<[u8]>,
     info: Info,
 }
 
-impl Object for Pinned {
+impl Object for MemoryObject {
     fn info(&self) -> &Info {
         &self.info
     }

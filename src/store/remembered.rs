@@ -1,11 +1,12 @@
-//! A store of which small objects are kept on this host, so that thousands of them need not be fetched for every run.
+//! Keeps small objects of a store on this host, so that thousands of them need not be fetched for every run.
 //!
-//! The listing says which object it is by its ETag. What is kept is taken for that one and no other, and what was changed here is fetched
-//! again. Nothing is believed because it lies here: whoever reads a document judges it as if it had come from the store.
+//! The listing identifies an object by its ETag. A kept copy is used for that very object only, and a copy that was
+//! changed here is fetched again. No copy is trusted because it is on this host: its reader checks it as if it had
+//! come from the store.
 
-use super::{Creation, Info, Listed, Object, Store, Unfinished, Upload, Vouches};
-use crate::error::Result;
-use crate::plain::{self, Whose};
+use crate::base::error::Result;
+use crate::base::plain::{self, Whose};
+use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, Vouches};
 use blake2b_simd::Params;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirBuilder, DirEntry, OpenOptions};
@@ -15,22 +16,23 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What is kept: the documents of backups.
+/// The ending of the keys of objects that are kept: the documents of backups.
 const KEPT: &str = ".meta";
-/// The sum that stands before what is kept.
+/// Length of the digest before the bytes of a kept object, in bytes.
 const SUM: usize = 32;
 
 #[derive(Debug)]
 pub struct Remembered {
     inner: Arc<dyn Store>,
-    /// One folder for each that is in the store, with one file for each object.
+    /// The folder for this store. In it are one folder for each folder of the store, and in that one file for each object.
     folder: PathBuf,
-    /// What the last listing said of each object: the ETag and the size.
+    /// The ETag and the size of each object, as the last listing showed them.
     listed: Mutex<BTreeMap<String, (String, u64)>>,
 }
 
 impl Remembered {
-    /// Keeps what is read in this folder, which may hold what is of other stores. One that cannot be written to only costs time.
+    /// Wraps a store and keeps objects in this folder, which may hold those of other stores, too. A folder that
+    /// cannot be written to only costs time.
     pub fn new(inner: Arc<dyn Store>, folder: &Path) -> Remembered {
         let folder = folder.join(name(&[inner.location().as_bytes()]));
         Remembered { inner, folder, listed: Mutex::default() }
@@ -40,8 +42,8 @@ impl Remembered {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what a listing says. Returns whether something may be kept that is no longer there.
-    fn learn(&self, prefix: &str, found: &[Listed]) -> bool {
+    /// Takes in a listing. Returns whether copies may be kept of objects that are no longer there.
+    fn learn(&self, prefix: &str, found: &[ObjectInfo]) -> bool {
         // A weak ETag promises no equal bytes.
         let known = found.iter().filter(|listed| listed.key.ends_with(KEPT)).filter_map(|listed| {
             let etag = listed.etag.clone().filter(|etag| !etag.is_empty() && !etag.starts_with("W/"))?;
@@ -56,7 +58,7 @@ impl Remembered {
         old.is_empty() || old.iter().any(|(key, object)| listed.get(key) != Some(object))
     }
 
-    /// Removes what is kept of objects that are no longer there. Nothing depends on it.
+    /// Removes the copies of objects that are no longer there. Errors are ignored, as nothing depends on it.
     fn forget(&self, prefix: &str) {
         let Some(parent) = prefix.strip_suffix('/').or(prefix.is_empty().then_some("")) else { return };
         // Names alone, of which there may be very many: paths are compared step by step.
@@ -100,7 +102,7 @@ impl Store for Remembered {
         Ok(if is_same { Box::new(Keeping { object, path, key: key.to_owned() }) } else { object })
     }
 
-    fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
         let found = self.inner.list(prefix)?;
         if self.learn(prefix, &found) {
             self.forget(prefix);
@@ -124,7 +126,7 @@ impl Store for Remembered {
         self.inner.is_folder()
     }
 
-    fn create(&self, key: &str, creation: &Creation) -> Result<Box<dyn Upload>> {
+    fn create(&self, key: &str, creation: &PutOptions) -> Result<Box<dyn Upload>> {
         self.inner.create(key, creation)
     }
 
@@ -144,16 +146,16 @@ impl Store for Remembered {
         self.inner.tags(key, version)
     }
 
-    fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
+    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
         self.inner.unfinished(prefix)
     }
 
-    fn discard(&self, unfinished: &Unfinished) -> Result<()> {
+    fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
         self.inner.discard(unfinished)
     }
 }
 
-/// What was kept of an object.
+/// An object of which a copy is kept.
 struct Kept {
     inner: Arc<dyn Store>,
     path: PathBuf,
@@ -167,7 +169,7 @@ impl Object for Kept {
     }
 
     fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
-        super::directory::check_range(&self.key, &range, self.info.bytes)?;
+        crate::store::keys::check_range(&self.key, &range, self.info.bytes)?;
         match read(&self.path, &self.key, &self.info) {
             Some(kept) => Ok(kept[range.start as usize..range.end as usize].to_vec()),
             None => self.fetch()?.read(range),
@@ -176,7 +178,7 @@ impl Object for Kept {
 }
 
 impl Kept {
-    /// What was kept is not what it was.
+    /// Fetches the object from the store, because the copy was changed or cannot be read.
     fn fetch(&self) -> Result<Box<dyn Object>> {
         let object = self.inner.open_small(&self.key)?;
         let is_same = object.info().etag == self.info.etag && object.info().bytes == self.info.bytes;
@@ -207,14 +209,14 @@ impl Object for Keeping {
     }
 }
 
-/// Returns what is kept there; None where that is not what it was.
+/// Returns the kept copy. None: it cannot be read, or it was changed.
 fn read(path: &Path, key: &str, info: &Info) -> Option<Vec<u8>> {
     let mut kept = plain::read(path, Whose::Ours, info.bytes.saturating_add(SUM as u64)).ok()?;
     let bytes = kept.split_off(SUM.min(kept.len()));
     (bytes.len() as u64 == info.bytes && kept == sum(key, info, &bytes)).then_some(bytes)
 }
 
-/// Never through a link. What stands there is not what it should be.
+/// Writes a copy, never through a link. A file that is there already is removed first: it is not the right copy.
 fn write(path: &Path, sum: &[u8], bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -232,7 +234,7 @@ fn sum(key: &str, info: &Info, bytes: &[u8]) -> Vec<u8> {
     state.finalize().as_bytes().to_vec()
 }
 
-/// Returns what the folder is called in which the documents beside this one are kept.
+/// Returns the name of the folder in which copies of objects from the same folder as this one are kept.
 fn folder_name(key: &str) -> String {
     name(&[key.rsplit_once('/').map_or("", |(parent, _)| parent).as_bytes()])
 }

@@ -5,7 +5,11 @@ use super::post_office::post_office;
 use super::{Scene, checked, is_quiet};
 use crate::support::proof;
 use jiff::Timestamp;
-use pgbk::alert::{Mail, Message, Origin, Patience, Security, Server, Trust, mailbox};
+use pgbk::alerts::delivery::Patience;
+use pgbk::alerts::mail::{Mail, mailbox};
+use pgbk::alerts::message::{Message, Origin};
+use pgbk::alerts::smtp::{Security, Server};
+use pgbk::alerts::tls_roots::TlsRoots;
 use serde_json::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -62,7 +66,7 @@ fn whatever_becomes_of_each_recipient_nobody_else_loses_or_doubles_a_mail_for_it
         port: clerk.port,
         security: Security::None,
         login: None,
-        trust: Trust::default(),
+        trust: TlsRoots::default(),
     };
     let origin = Origin { host: "here".to_owned(), server: "there".to_owned() };
     let message = Message::test(&origin, Timestamp::UNIX_EPOCH);

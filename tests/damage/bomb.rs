@@ -7,10 +7,10 @@ fn packed(bytes: &[u8], method: Method, stated: u64) -> Sample {
     let store = Memory::default();
     let key = raw_key(KEY);
     let id: BackupId = "bomb-20260822T031500Z".parse().unwrap();
-    let ours = vault(&store, Some(&key));
-    let mut deposit = ours.begin(id.clone().into(), Format::Plain, None, 0).unwrap();
-    deposit.write_all(bytes).unwrap();
-    let manifest = deposit.finish(About::default(), &Silent).unwrap();
+    let ours = repository(&store, Some(&key));
+    let mut writer = ours.begin(id.clone().into(), Format::Plain, None, 0).unwrap();
+    writer.write_all(bytes).unwrap();
+    let manifest = writer.finish(About::default(), &NullMonitor).unwrap();
     let get = |key: &str| pgbk::store::read_small(&store, key, u64::MAX).unwrap();
     let sample = Sample {
         payload: get(&manifest.object),
@@ -77,13 +77,13 @@ fn a_bomb_stops_at_the_stated_size_and_takes_no_memory() {
 #[test]
 fn an_archive_that_was_cut_short_before_it_was_stored_is_found_by_a_look_at_the_content() {
     let store = Memory::default();
-    let ours = vault(&store, None);
+    let ours = repository(&store, None);
     let id: BackupId = "cut-20260822T031500Z".parse().unwrap();
-    let mut deposit = ours.begin(id.clone().into(), Format::Custom, None, 0).unwrap();
-    deposit.write_all(b"PGDMP\x01\x0e\x00\x04\x08\x01\x00").unwrap();
-    deposit.finish(About { pg_dump: Some("15.18".into()), ..About::default() }, &Silent).unwrap();
-    assert!(verify(&ours, &id, Level::Stored, &Silent).unwrap().ok);
-    let found = verify(&ours, &id, Level::Content, &Silent).unwrap();
+    let mut writer = ours.begin(id.clone().into(), Format::Custom, None, 0).unwrap();
+    writer.write_all(b"PGDMP\x01\x0e\x00\x04\x08\x01\x00").unwrap();
+    writer.finish(About { pg_dump: Some("15.18".into()), ..About::default() }, &NullMonitor).unwrap();
+    assert!(verify(&ours, &id, Level::Stored, &NullMonitor).unwrap().ok);
+    let found = verify(&ours, &id, Level::Content, &NullMonitor).unwrap();
     assert_eq!((found.ok, found.kind), (false, Some(Kind::Damaged)));
     assert!(found.error.unwrap().contains("is cut short"));
 }

@@ -1,7 +1,7 @@
 //! Documents and payloads that somebody without the key puts in the place of others.
 
 use super::*;
-use pgbk::stream::tally::{Summer, Tagger};
+use pgbk::pipeline::checksum::{ChunkMac, Hasher};
 
 /// Two backups of one database, as they are stored.
 pub fn two_backups() -> (Sample, Sample) {
@@ -66,10 +66,10 @@ fn a_document_that_another_key_sealed_is_refused() {
     assert!(hints(&error)[0].contains("DB_BACKUP_ENCRYPT_KEY"));
     count_one();
     // An attacker's own backup under the same name, with the check value of the right key copied into it.
-    let working = raw_key(OTHER_KEY).begin().unwrap();
-    let (mut manifest, ours) = vault(&sample.store(), sample.key.as_ref()).manifest(&sample.id).unwrap();
+    let derived_keys = raw_key(OTHER_KEY).begin().unwrap();
+    let (mut manifest, ours) = repository(&sample.store(), sample.key.as_ref()).manifest(&sample.id).unwrap();
     manifest.key = Some(ours.unwrap().note);
-    refused("a forged .meta", &Sample { meta: manifest.seal(Some(&working)).unwrap(), ..sample }, 0);
+    refused("a forged .meta", &Sample { meta: manifest.seal(Some(&derived_keys)).unwrap(), ..sample }, 0);
     tell("forgeries", "documents of another key");
 }
 
@@ -86,17 +86,17 @@ fn a_downgrade_to_no_key_is_refused_while_a_key_is_set() {
     refused("a checksum in the place of the mac", &stripped, 0);
     // Everything: a plain, unkeyed backup of the attacker's own, whole in itself.
     let store = Memory::default();
-    let theirs = vault(&store, None);
-    let mut deposit = theirs.begin(sample.id.clone().into(), Format::Plain, None, 0).unwrap();
-    deposit.write_all(b"CREATE ROLE mallory SUPERUSER;\n").unwrap();
-    deposit.finish(About::default(), &Silent).unwrap();
-    let (given, outcome) = read(&vault(&store, Some(&raw_key(KEY))), &sample.id);
+    let theirs = repository(&store, None);
+    let mut writer = theirs.begin(sample.id.clone().into(), Format::Plain, None, 0).unwrap();
+    writer.write_all(b"CREATE ROLE mallory SUPERUSER;\n").unwrap();
+    writer.finish(About::default(), &NullMonitor).unwrap();
+    let (given, outcome) = read(&repository(&store, Some(&raw_key(KEY))), &sample.id);
     let error = outcome.unwrap_err();
     assert_eq!((kind(&error), given.len()), (Kind::Damaged, 0));
     assert!(format!("{error:#}").contains("is not authenticated, but a key is set"), "{error:#}");
     count_one();
     // Nor may an unkeyed document speak for an encrypted payload, even where unkeyed ones are allowed.
-    let mut lenient = vault(&stripped.store(), sample.key.as_ref());
+    let mut lenient = repository(&stripped.store(), sample.key.as_ref());
     lenient.allow_unauthenticated = true;
     assert_eq!(kind(&read(&lenient, &sample.id).1.unwrap_err()), Kind::Damaged);
     count_one();
@@ -144,11 +144,11 @@ fn a_format_version_that_never_was_is_damage() {
 #[test]
 fn a_payload_of_another_salt_than_its_document_names_is_refused_although_its_tags_fit() {
     let mut sample = Sample::with_password();
-    let (_, working) = vault(&sample.store(), sample.key.as_ref()).manifest(&sample.id).unwrap();
+    let (_, derived_keys) = repository(&sample.store(), sample.key.as_ref()).manifest(&sample.id).unwrap();
     sample.payload[8] ^= 1;
-    let mut summer = Summer::default();
+    let mut summer = Hasher::default();
     summer.update(&sample.payload);
-    let (stored, tagger) = (summer.finish(), Tagger::of(working.as_ref()));
+    let (stored, tagger) = (summer.finish(), ChunkMac::of(derived_keys.as_ref()));
     let tags = vec![tagger.tag(&sample.payload, 0, true)];
     let sealed = sample.resealed(|manifest| (manifest.stored, manifest.chunks.tags) = (stored, tags));
     let (given, outcome) = sealed.read();
@@ -162,7 +162,7 @@ fn a_missing_payload_is_damage_and_says_which() {
     let sample = Sample::keyed();
     let store = sample.store();
     store.remove(&sample.object, None).unwrap();
-    let error = read(&vault(&store, sample.key.as_ref()), &sample.id).1.unwrap_err();
+    let error = read(&repository(&store, sample.key.as_ref()), &sample.id).1.unwrap_err();
     assert_eq!(kind(&error), Kind::Damaged);
     assert!(format!("{error:#}").contains(&format!("the payload \"{}\"", sample.object)), "{error:#}");
 }

@@ -127,8 +127,8 @@ fn the_wrong_key_or_password_leaves_no_file_and_no_database() {
         run(&["restore", &id, "--yes", "--to", "lost"]).server(cluster()).expect(3).says("wrong key");
         assert!(!exists("lost"));
     }
-    let leftovers = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());
-    assert!(leftovers.into_iter().all(|name| !name.to_string_lossy().contains("partial")));
+    let orphans = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());
+    assert!(orphans.into_iter().all(|name| !name.to_string_lossy().contains("partial")));
 }
 
 /// `download --raw` works without the key, so the document is not authenticated there: it still must not say where to write.
@@ -196,7 +196,7 @@ fn a_backup_with_a_key_and_no_key_set_is_a_settings_mistake() {
     assert_eq!(kind(&other.read().1.unwrap_err()), Kind::OtherKey);
     let store = Memory::default();
     write_small(&store, "shop/readme.txt", b"not ours").unwrap();
-    assert_eq!(vault(&store, None).ids(None).unwrap(), []);
+    assert_eq!(repository(&store, None).ids(None).unwrap(), []);
 }
 
 /// Its first bytes are read before the rest, for what they say of extensions.

@@ -2,13 +2,15 @@
 
 use crate::support::cluster::cluster;
 use crate::support::pgbk::{ENC_PASSWORD, KEY, Pgbk, pgbk};
-use pgbk::error::Result;
-use pgbk::keys::{Key, Working};
-use pgbk::manifest::{BackupId, Manifest};
-use pgbk::secret::Secret;
+use pgbk::base::error::Result;
+use pgbk::base::secret::Secret;
+use pgbk::format::backup_id::BackupId;
+use pgbk::format::keys::Key;
+use pgbk::format::keys::derived_keys::DerivedKeys;
+use pgbk::format::manifest::Manifest;
+use pgbk::repository::Repository;
 use pgbk::store::memory::Memory;
 use pgbk::store::write_small;
-use pgbk::vault::Vault;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -34,8 +36,8 @@ pub fn raw_key(hex: &str) -> Key {
     Key::raw(&Secret::new(hex), None).expect("a key")
 }
 
-pub fn vault(store: &Memory, key: Option<&Key>) -> Vault {
-    Vault {
+pub fn repository(store: &Memory, key: Option<&Key>) -> Repository {
+    Repository {
         store: Arc::new(store.clone()),
         key: key.cloned(),
         encrypt: true,
@@ -136,15 +138,15 @@ impl Sample {
 
     /// What comes out before the end or the error.
     pub fn read(&self) -> (Vec<u8>, Result<()>) {
-        read(&vault(&self.store(), self.key.as_ref()), &self.id)
+        read(&repository(&self.store(), self.key.as_ref()), &self.id)
     }
 
     /// The same backup with another document, sealed with its own key: authentic, whatever it says.
     pub fn resealed(&self, change: impl FnOnce(&mut Manifest)) -> Sample {
-        let (mut manifest, working): (Manifest, Option<Working>) =
-            vault(&self.store(), self.key.as_ref()).manifest(&self.id).expect("authentic");
+        let (mut manifest, derived_keys): (Manifest, Option<DerivedKeys>) =
+            repository(&self.store(), self.key.as_ref()).manifest(&self.id).expect("authentic");
         change(&mut manifest);
-        let meta = manifest.seal(working.as_ref()).expect("sealed");
+        let meta = manifest.seal(derived_keys.as_ref()).expect("sealed");
         Sample { meta, id: manifest.id, object: manifest.object, ..self.clone() }
     }
 
@@ -156,9 +158,9 @@ impl Sample {
     }
 }
 
-pub fn read(vault: &Vault, id: &BackupId) -> (Vec<u8>, Result<()>) {
+pub fn read(repository: &Repository, id: &BackupId) -> (Vec<u8>, Result<()>) {
     let mut plain = Vec::new();
-    let outcome = vault.open(id).and_then(|opened| {
+    let outcome = repository.open(id).and_then(|opened| {
         opened.plain()?.read_to_end(&mut plain)?;
         Ok(())
     });

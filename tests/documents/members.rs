@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::support::database::sql;
-use pgbk::error::{Kind, kind};
-use pgbk::manifest::{Manifest, Sealed};
-use pgbk::postgres::dump;
+use pgbk::base::error::{Kind, kind};
+use pgbk::format::manifest::Manifest;
+use pgbk::format::manifest::seal::Sealed;
+use pgbk::postgres::tools::dump;
 use serde_json::json;
 use std::net::TcpListener;
 
@@ -67,7 +68,7 @@ fn is_harmless(manifest: &Manifest, id: &BackupId) {
     assert!(manifest.object.starts_with(&id.object_key("")), "{}", manifest.object);
     assert!(manifest.version_id.as_deref().is_none_or(plain));
     assert!(manifest.previous.as_ref().is_none_or(|previous| previous.database() == id.database()));
-    for argument in dump::again(&manifest.dump.arguments).unwrap_or_default() {
+    for argument in dump::again::again(&manifest.dump.arguments).unwrap_or_default() {
         let name = argument.split('=').next().unwrap();
         assert!(!["--file", "--dbname", "--host", "--port", "--username", "--filter"].contains(&name), "{argument}");
     }

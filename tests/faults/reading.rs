@@ -7,7 +7,7 @@ use crate::support::database::{assert_same, comparable, dump, exists};
 use crate::support::process::until;
 use crate::support::s3::seaweedfs;
 use crate::support::scene::{Ended, Scene, assert_is_a_failure, database};
-use pgbk::manifest::BackupId;
+use pgbk::format::backup_id::BackupId;
 use pgbk::store::{read_small, write_small};
 use std::collections::BTreeSet;
 use std::fs;

@@ -2,13 +2,14 @@
 
 use crate::support::id::free;
 use crate::support::pgbk::{KEY, Pgbk, connected};
-use pgbk::keys::Key;
-use pgbk::manifest::Format;
-use pgbk::monitor::Silent;
-use pgbk::secret::Secret;
-use pgbk::series::Series;
+use pgbk::base::progress::NullMonitor;
+use pgbk::base::secret::Secret;
+use pgbk::base::subject::Series;
+use pgbk::format::keys::Key;
+use pgbk::format::manifest::Format;
+use pgbk::repository::Repository;
+use pgbk::repository::writer::About;
 use pgbk::store::directory::Directory;
-use pgbk::vault::{About, Vault};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::symlink;
@@ -51,11 +52,11 @@ fn archive(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
 fn sealed(folder: &Path, archive: &[u8]) -> String {
     let store = Arc::new(Directory::open(folder).unwrap());
     let key = Key::raw(&Secret::new(KEY), None).unwrap();
-    let vault = Vault { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
+    let repository = Repository { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
     let id = free(folder, Series::Files.name());
-    let mut deposit = vault.begin(id.into(), Format::Tar, None, 0).unwrap();
-    deposit.write_all(archive).unwrap();
-    deposit.finish(About::default(), &Silent).unwrap().id.to_string()
+    let mut writer = repository.begin(id.into(), Format::Tar, None, 0).unwrap();
+    writer.write_all(archive).unwrap();
+    writer.finish(About::default(), &NullMonitor).unwrap().id.to_string()
 }
 
 struct Place {

@@ -1,20 +1,24 @@
 //! What is fed with anything, and what must hold whatever that is. Two drivers share it: `tests/fuzz.rs` for seconds in every test
 //! run, and libFuzzer (`fuzzer.rs`) for as long as one likes.
 
-use pgbk::cli::value;
-use pgbk::config::request_headers;
-use pgbk::cron::Timetable;
-use pgbk::databases::Databases;
-use pgbk::keys::Key;
-use pgbk::manifest::{BackupId, FORMAT, Manifest, Sealed, encode, unpacked};
-use pgbk::monitor::Silent;
-use pgbk::script::{Event, Keep, Requirements, Splitter, Tokens};
-use pgbk::secret::Secret;
+use pgbk::base::databases::Databases;
+use pgbk::base::progress::NullMonitor;
+use pgbk::base::secret::Secret;
+use pgbk::cli::values;
+use pgbk::config::s3::headers as request_headers;
+use pgbk::format::backup_id::{BackupId, encode};
+use pgbk::format::keys::Key;
+use pgbk::format::manifest::seal::Sealed;
+use pgbk::format::manifest::{FORMAT, Manifest, unpacked};
+use pgbk::format::sql::requirements::Requirements;
+use pgbk::format::sql::splitter::{Event, Keep, Splitter};
+use pgbk::format::sql::tokens::Tokens;
+use pgbk::pipeline::pg_archive::{Archive, Completeness};
+use pgbk::pipeline::table_counter::TableCounter;
+use pgbk::repository::Repository;
+use pgbk::runs::schedule::timetable::Timetable;
 use pgbk::store::memory::Memory;
 use pgbk::store::write_small;
-use pgbk::stream::archive::{Archive, Verdict};
-use pgbk::stream::tables::Tables;
-use pgbk::vault::Vault;
 use std::sync::{Arc, LazyLock};
 
 pub type Target = fn(&[u8]);
@@ -60,9 +64,9 @@ fn script(data: &[u8]) {
     let whole = told(&mut std::iter::once(text));
     let cuts = told(&mut pieces(lengths, text));
     assert_eq!(whole, cuts);
-    let mut at_once = Tables::default();
+    let mut at_once = TableCounter::default();
     at_once.update(text);
-    let mut in_pieces = Tables::default();
+    let mut in_pieces = TableCounter::default();
     pieces(lengths, text).for_each(|piece| in_pieces.update(piece));
     let (one, other) = (at_once.finish(), in_pieces.finish());
     assert!(one.tables == other.tables && one.complete == other.complete);
@@ -157,7 +161,7 @@ fn names(data: &[u8]) {
     if let Ok(Databases::Named(names)) = text.parse::<Databases>() {
         assert!(!names.is_empty() && names.iter().all(|name| !name.is_empty()), "{names:?}");
     }
-    let _ = (value::size(text), value::duration(text), value::listen(text));
+    let _ = (values::size(text), values::duration(text), values::listen(text));
 }
 
 /// An archive of `pg_dump`: in pieces the same as at once, and whole only where nothing of it can be left out.
@@ -168,10 +172,10 @@ fn archive(data: &[u8]) {
     let mut cut = Archive::default();
     pieces(lengths, bytes).for_each(|piece| cut.update(piece));
     assert_eq!(whole.verdict(), cut.verdict());
-    if whole.verdict() == Verdict::Whole {
+    if whole.verdict() == Completeness::Whole {
         let mut shorter = Archive::default();
         shorter.update(&bytes[..bytes.len() - 1]);
-        assert_ne!(shorter.verdict(), Verdict::Whole);
+        assert_ne!(shorter.verdict(), Completeness::Whole);
     }
 }
 
@@ -193,10 +197,15 @@ fn doubletake(data: &[u8]) {
     write_small(&store, name, payload).expect("memory");
     write_small(&store, "backup.meta", meta).expect("memory");
     let key = Key::raw(&Secret::new(KEY), Some("000102030405060708090a0b0c0d0e0f")).expect("a key");
-    let vault =
-        Vault { store: Arc::new(store), key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
-    if let Ok(old) = vault.old_backup(name)
-        && let Ok(opened) = old.open(None, &Silent)
+    let repository = Repository {
+        store: Arc::new(store),
+        key: Some(key),
+        encrypt: true,
+        verify: true,
+        allow_unauthenticated: false,
+    };
+    if let Ok(old) = repository.old_backup(name)
+        && let Ok(opened) = old.open(None, &NullMonitor)
     {
         let stated = opened.manifest.plain.bytes;
         let mut read = 0;

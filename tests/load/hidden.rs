@@ -4,8 +4,8 @@ use super::{database, database_in, restore};
 use crate::support::cluster::{PASSWORD, USER, cluster};
 use crate::support::database::{connect, script, sql, stdout_of, tool};
 use crate::support::proof;
+use pgbk::postgres::connect::settings::{Given, Settings};
 use pgbk::postgres::globals::Globals;
-use pgbk::postgres::{Given, Settings};
 use postgres::Client;
 use std::fs;
 

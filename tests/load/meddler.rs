@@ -2,9 +2,10 @@
 
 use super::{database, dump, message};
 use crate::support::cluster::{PASSWORD, USER, cluster};
-use pgbk::error::{Kind, hints, kind};
-use pgbk::monitor::Silent;
-use pgbk::postgres::load::{self, Options};
+use pgbk::base::error::{Kind, hints, kind};
+use pgbk::base::progress::NullMonitor;
+use pgbk::postgres::restore::load;
+use pgbk::postgres::restore::load::options::Options;
 use postgres::{Client, NoTls};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -63,7 +64,7 @@ fn a_restore_whose_transaction_was_ended_says_that_it_may_stand_in_part() {
     for other in ["COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN"] {
         let target = database();
         let mut client = connect(&target, "SELECT 'here it ends'", Deed::Write(other));
-        let error = load::load(&mut client, &mut script.as_slice(), &Options::default(), &Silent).unwrap_err();
+        let error = load::load(&mut client, &mut script.as_slice(), &Options::default(), &NullMonitor).unwrap_err();
         let said = "a statement of the dump ended the restore's transaction: what ran before it may stand";
         assert_eq!((message(&error).as_str(), kind(&error)), (said, Kind::Refused), "{other}");
         assert_eq!(hints(&error), ["look at the target before you use it"]);
@@ -95,7 +96,7 @@ fn a_connection_that_is_lost_at_any_question_of_a_restore_leaves_the_target_as_i
         if text == "COMMIT" {
             rows = without.as_bytes();
         }
-        let error = load::load(&mut client, &mut rows, &options, &Silent).unwrap_err();
+        let error = load::load(&mut client, &mut rows, &options, &NullMonitor).unwrap_err();
         assert!(message(&error).starts_with(said), "{text}: {error:#}");
         assert_eq!(kind(&error), Kind::Failed, "{text}: {error:#}");
         drop(client);

@@ -2,8 +2,8 @@
 
 use super::{assert_same, database, dump, message, restore_with};
 use crate::support::database::sql;
-use pgbk::error::{Kind, hints, kind};
-use pgbk::postgres::load::Options;
+use pgbk::base::error::{Kind, hints, kind};
+use pgbk::postgres::restore::load::options::Options;
 
 fn by(locale: &str) -> Options {
     Options { monetary: Some(locale.to_owned()), ..Options::default() }

@@ -4,9 +4,9 @@ use crate::support::proof::{counted, size};
 use crate::support::random::Random;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use pgbk::manifest::BackupId;
-use pgbk::missed::{Known, Look, Sight};
-use pgbk::retention::{Candidate, Policy, Rules};
+use pgbk::format::backup_id::BackupId;
+use pgbk::repository::retention::{Candidate, Policy, Rules};
+use pgbk::runs::missed::{Known, Look, Sight};
 use std::collections::BTreeSet;
 
 /// Who removes old backups.

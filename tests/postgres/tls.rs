@@ -2,7 +2,7 @@
 
 use super::{ask, refusal, role, server, uses_tls};
 use crate::support::cluster::cluster;
-use pgbk::error::{Kind, hints, kind};
+use pgbk::base::error::{Kind, hints, kind};
 
 #[test]
 fn every_tls_mode_does_what_it_does_in_libpq() {

@@ -7,11 +7,11 @@ use crate::support::database::{features, small, sql};
 use crate::support::pgbk::KEY;
 use crate::support::proof;
 use crate::support::scheduler::Place;
-use pgbk::keys::Key;
-use pgbk::manifest::Manifest;
-use pgbk::secret::Secret;
+use pgbk::base::secret::Secret;
+use pgbk::format::keys::Key;
+use pgbk::format::manifest::Manifest;
+use pgbk::repository::Repository;
 use pgbk::store::directory::Directory;
-use pgbk::vault::Vault;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use std::sync::Arc;
 fn reseal(place: &Place, id: &str, change: impl Fn(&mut Manifest)) {
     let store = Arc::new(Directory::open(place.store()).unwrap());
     let key = Some(Key::raw(&Secret::new(KEY), None).unwrap());
-    let vault = Vault { store, key, encrypt: true, verify: true, allow_unauthenticated: false };
-    let (mut manifest, working) = vault.manifest(&id.parse().unwrap()).unwrap();
+    let repository = Repository { store, key, encrypt: true, verify: true, allow_unauthenticated: false };
+    let (mut manifest, derived_keys) = repository.manifest(&id.parse().unwrap()).unwrap();
     change(&mut manifest);
-    std::fs::write(place.store().join(manifest.meta_key()), manifest.seal(working.as_ref()).unwrap()).unwrap();
+    std::fs::write(place.store().join(manifest.meta_key()), manifest.seal(derived_keys.as_ref()).unwrap()).unwrap();
 }
 
 /// What is changed, the tables that are wrong then, and what is said of them.
@@ -36,7 +36,7 @@ fn a_table_with_other_rows_or_contents_than_stated_is_named() {
     let run = of(&place, "proven_forged").key();
     let id = run.backup("proven_forged", &[]);
     let original = std::fs::read(place.store().join(format!("proven_forged/{id}.meta"))).unwrap();
-    let table = |manifest: &mut Manifest, change: fn(&mut pgbk::manifest::Table)| {
+    let table = |manifest: &mut Manifest, change: fn(&mut pgbk::format::manifest::Table)| {
         change(manifest.tables.iter_mut().find(|table| table.name == "public.t").unwrap());
     };
     let rename = |manifest: &mut Manifest| {

@@ -1,17 +1,19 @@
 //! Ten thousand histories at random, each pruned by the real job: what must never go never goes.
 
-use crate::prune::past::{made, vault};
+use crate::prune::past::{made, repository};
 use crate::support::random::Random;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
-use pgbk::jobs::prune::{Fate, Mode, Order, Scope, prune};
-use pgbk::manifest::BackupId;
-use pgbk::monitor::Silent;
-use pgbk::retention::{Policy, Rules};
+use pgbk::base::progress::NullMonitor;
+use pgbk::format::backup_id::BackupId;
+use pgbk::jobs::prune::scope::Scope;
+use pgbk::jobs::prune::{Fate, Mode, Order, prune};
+use pgbk::repository::Repository;
+use pgbk::repository::newest::Server;
+use pgbk::repository::retention::{Policy, Rules};
 use pgbk::store::memory::Memory;
-use pgbk::store::{Listed, Store, write_small};
-use pgbk::vault::{Server, Vault};
+use pgbk::store::{ObjectInfo, Store, write_small};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -119,10 +121,10 @@ fn history(random: &mut Random) -> History {
 
 /// What the vault has stored of a backup of `app` at that time: the `.meta` without its seal, and the payload.
 static TEMPLATE: LazyLock<(String, Vec<u8>)> = LazyLock::new(|| {
-    let vault = vault(Memory::default());
-    let id = made(&vault, "app", NOW);
+    let repository = repository(Memory::default());
+    let id = made(&repository, "app", NOW);
     let read = |key: &str| {
-        let object = vault.store.open(key, None).expect("open");
+        let object = repository.store.open(key, None).expect("open");
         object.read(0..object.info().bytes).expect("read")
     };
     let meta = String::from_utf8(read(&id.meta_key())).expect("text");
@@ -144,7 +146,7 @@ type Objects = Vec<(String, Vec<u8>)>;
 
 /// What is stored of each of the others.
 static OF_OTHERS: LazyLock<Vec<Objects>> = LazyLock::new(|| {
-    let bytes = |store: &Memory, listed: &Listed| store.open(&listed.key, None)?.read(0..listed.bytes);
+    let bytes = |store: &Memory, listed: &ObjectInfo| store.open(&listed.key, None)?.read(0..listed.bytes);
     let objects = |other: &&str| {
         let store = Memory::default();
         for ago in [0, 1, 3600, 86_400, 40 * 86_400] {
@@ -194,7 +196,7 @@ impl History {
         self.ids().into_iter().filter(good).map(|(id, _)| id).collect()
     }
 
-    fn stored(&self) -> (Memory, Vault) {
+    fn stored(&self) -> (Memory, Repository) {
         let store = Memory::default();
         for (id, state) in self.ids() {
             put(&store, &id, state);
@@ -207,7 +209,7 @@ impl History {
         for (name, _) in FOREIGN.iter().zip(self.foreign).filter(|(_, there)| *there) {
             write_small(&store, name, b"foreign").expect("put");
         }
-        (store.clone(), vault(store))
+        (store.clone(), repository(store))
     }
 
     /// What the rules ask for, counted in another way than the job's.
@@ -244,7 +246,7 @@ fn of_periods(good: &[BackupId], count: u32, period: impl Fn(&BackupId) -> (i64,
     newest.into_values().rev().take(usize::try_from(count).expect("a count")).cloned().collect()
 }
 
-fn keys(objects: &[Listed]) -> BTreeSet<String> {
+fn keys(objects: &[ObjectInfo]) -> BTreeSet<String> {
     objects.iter().map(|object| object.key.clone()).collect()
 }
 
@@ -253,7 +255,7 @@ fn keys_of<'a>(ids: impl Iterator<Item = &'a BackupId>) -> BTreeSet<String> {
 }
 
 fn holds(history: &History) {
-    let (store, vault) = history.stored();
+    let (store, repository) = history.stored();
     let policy = Policy::new(history.rules.clone(), TimeZone::UTC).expect("a policy");
     let before = store.list("").expect("list");
     let good = history.good();
@@ -263,7 +265,7 @@ fn holds(history: &History) {
 
     let scope = Scope::Of(Server::Unasked);
     let order = Order { policy: &policy, mode: history.mode, scope, made: None, proven: &BTreeSet::new(), now: now() };
-    let outcome = prune(&vault, &vault.catalog(Some("app")).unwrap(), "app", &order, &|_| (), &Silent);
+    let outcome = prune(&repository, &repository.catalog(Some("app")).unwrap(), "app", &order, &|_| (), &NullMonitor);
     let after = store.list("").expect("list");
     let gone: BTreeSet<String> = keys(&before).difference(&keys(&after)).cloned().collect();
     // Nothing that is left was written anew, and nothing came.

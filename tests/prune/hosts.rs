@@ -1,12 +1,13 @@
 //! Retention on real hosts: versions go for good, and what is locked stays.
 
-use crate::prune::past::{daily, made, vault};
+use crate::prune::past::{daily, made, repository};
 use crate::support::pgbk::{Pgbk, pgbk};
 use crate::support::s3::{Server, moto, radosgw, seaweedfs};
-use pgbk::manifest::BackupId;
-use pgbk::store::s3::{Lock, LockMode, S3, S3Settings, Term};
-use pgbk::vault::Vault;
-use pgbk::vault::fixed_name::FixedName;
+use pgbk::format::backup_id::BackupId;
+use pgbk::repository::Repository;
+use pgbk::repository::fixed_name::FixedName;
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::{Lock, LockMode, S3Settings, Term};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -18,8 +19,8 @@ fn settings(server: &Server, bucket: &str) -> S3Settings {
     S3Settings { folder: "prod".to_owned(), ..server.settings(bucket) }
 }
 
-fn in_bucket(server: &Server, bucket: &str) -> Vault {
-    vault(S3::open(settings(server, bucket)).expect("open"))
+fn in_bucket(server: &Server, bucket: &str) -> Repository {
+    repository(S3::open(settings(server, bucket)).expect("open"))
 }
 
 fn prune(server: &Server, bucket: &str, rules: &[&str]) -> Pgbk {
@@ -47,9 +48,9 @@ fn of(ids: &[BackupId], versions: &BTreeSet<(String, String)>) -> BTreeSet<(Stri
 fn a_bucket_with_versions_keeps_nothing_of_what_goes_and_all_of_what_stays() {
     for server in hosts() {
         let bucket = server.versioned_bucket("prune");
-        let vault = in_bucket(server, &bucket);
-        let ids = daily(&vault, "shop", "2024-03", 4);
-        daily(&vault, "shop_staging", "2024-03", 2);
+        let repository = in_bucket(server, &bucket);
+        let ids = daily(&repository, "shop", "2024-03", 4);
+        daily(&repository, "shop_staging", "2024-03", 2);
         let before = versions(server, &bucket);
         assert_eq!(before.len(), 12, "{}", server.name);
         let run = prune(server, &bucket, &["--keep-last", "2"]).expect(0);
@@ -66,16 +67,16 @@ fn of_versions_of_one_name_the_very_ones_go() {
     for server in [seaweedfs(), radosgw()] {
         let bucket = server.versioned_bucket("fixed");
         let s3 = Arc::new(S3::open(settings(server, &bucket)).expect("open"));
-        let vault = vault(FixedName::new(s3, "backup").expect("a name"));
-        let ids = daily(&vault, "shop", "2024-03", 3);
-        let other = made(&vault, "crm", "2024-03-02T15:00:00Z");
+        let repository = repository(FixedName::new(s3, "backup").expect("a name"));
+        let ids = daily(&repository, "shop", "2024-03", 3);
+        let other = made(&repository, "crm", "2024-03-02T15:00:00Z");
         let before = versions(server, &bucket);
         assert_eq!(before.len(), 8, "{}", server.name);
         let run = prune(server, &bucket, &["--keep-last", "1", "--force"]).set("S3_OBJECT_NAME", "backup").expect(0);
         assert!(run.text().contains("2 of 3 backups of \"shop\" removed"), "{}: {run:?}", server.name);
         let after = versions(server, &bucket);
         assert!(after.is_subset(&before) && after.len() == 4, "{}: {after:?}", server.name);
-        assert_eq!(vault.ids(None).expect("ids"), [other, ids[2].clone()], "{}", server.name);
+        assert_eq!(repository.ids(None).expect("ids"), [other, ids[2].clone()], "{}", server.name);
         let verify = pgbk(["verify", "--all"]).s3(server, &bucket).set("S3_FOLDER", "prod");
         verify.set("S3_OBJECT_NAME", "backup").expect(0);
     }
@@ -88,7 +89,7 @@ fn what_is_locked_is_left_and_counted_and_the_rest_goes() {
         let free = in_bucket(server, &bucket);
         let gone = made(&free, "shop", "2024-03-02T03:00:00Z");
         let lock = Some(Lock { mode: LockMode::Compliance, term: Term::Days(1) });
-        let locking = vault(S3::open(S3Settings { lock, ..settings(server, &bucket) }).expect("open"));
+        let locking = repository(S3::open(S3Settings { lock, ..settings(server, &bucket) }).expect("open"));
         for day in [1, 3, 4] {
             made(&locking, "shop", &format!("2024-03-{day:02}T03:00:00Z"));
         }
@@ -114,8 +115,8 @@ fn an_aborted_upload_older_than_a_day_is_offered_and_removed() {
     // This host says of every unfinished upload that it was begun in 2010.
     let server = moto();
     let bucket = server.bucket("aborted");
-    let vault = in_bucket(server, &bucket);
-    daily(&vault, "shop", "2024-03", 2);
+    let repository = in_bucket(server, &bucket);
+    daily(&repository, "shop", "2024-03", 2);
     let (client, runtime) = server.client();
     let begin = |key: &str| {
         runtime.block_on(client.create_multipart_upload().bucket(&bucket).key(key).send()).expect("begin");

@@ -3,9 +3,9 @@
 use super::past::{folder, made};
 use crate::support::pgbk::{ENC_PASSWORD, Pgbk, pgbk};
 use crate::support::process::until;
-use pgbk::keys::Key;
-use pgbk::secret::Secret;
-use pgbk::vault::Vault;
+use pgbk::base::secret::Secret;
+use pgbk::format::keys::Key;
+use pgbk::repository::Repository;
 use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,9 @@ use std::time::Duration;
 const BACKUPS: usize = 16;
 
 fn stored(path: &Path) {
-    let vault = Vault { key: Some(Key::Password(Secret::new(ENC_PASSWORD))), ..folder(path) };
+    let repository = Repository { key: Some(Key::Password(Secret::new(ENC_PASSWORD))), ..folder(path) };
     for hour in 0..BACKUPS {
-        made(&vault, "shop", &format!("2024-03-01T{hour:02}:00:00Z"));
+        made(&repository, "shop", &format!("2024-03-01T{hour:02}:00:00Z"));
     }
 }
 

@@ -1,28 +1,32 @@
 //! Backups as other times have made them.
 
-use pgbk::manifest::{BackupId, Encoding, Format, ServerNote, Session};
-use pgbk::monitor::Silent;
+use pgbk::base::progress::NullMonitor;
+use pgbk::format::backup_id::BackupId;
+use pgbk::format::manifest::encoding::Encoding;
+use pgbk::format::manifest::session::Session;
+use pgbk::format::manifest::{Format, ServerNote};
+use pgbk::repository::Repository;
+use pgbk::repository::writer::About;
 use pgbk::store::Store;
 use pgbk::store::directory::Directory;
-use pgbk::vault::{About, Vault};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub fn vault(store: impl Store + 'static) -> Vault {
-    Vault { store: Arc::new(store), key: None, encrypt: true, verify: true, allow_unauthenticated: false }
+pub fn repository(store: impl Store + 'static) -> Repository {
+    Repository { store: Arc::new(store), key: None, encrypt: true, verify: true, allow_unauthenticated: false }
 }
 
-pub fn folder(path: &Path) -> Vault {
-    vault(Directory::open(path).expect("open the folder"))
+pub fn folder(path: &Path) -> Repository {
+    repository(Directory::open(path).expect("open the folder"))
 }
 
 /// A backup of this database that was made then, by a pgbk that wrote no identity down.
-pub fn made(vault: &Vault, database: &str, time: &str) -> BackupId {
+pub fn made(repository: &Repository, database: &str, time: &str) -> BackupId {
     let id = BackupId::new(database, time.parse().expect("a time"));
-    let mut deposit = vault.begin(id.into(), Format::Plain, None, 0).expect("begin");
-    deposit.write_all(format!("SELECT '{time}';\n").as_bytes()).expect("write");
+    let mut writer = repository.begin(id.into(), Format::Plain, None, 0).expect("begin");
+    writer.write_all(format!("SELECT '{time}';\n").as_bytes()).expect("write");
     let server = ServerNote {
         version: "15.18".to_owned(),
         version_num: 150_018,
@@ -32,12 +36,12 @@ pub fn made(vault: &Vault, database: &str, time: &str) -> BackupId {
         in_recovery: false,
         session: Session::default(),
     };
-    deposit.finish(About { server: Some(server), ..About::default() }, &Silent).expect("finish").id
+    writer.finish(About { server: Some(server), ..About::default() }, &NullMonitor).expect("finish").id
 }
 
 /// One each day at three, from the first of that month on.
-pub fn daily(vault: &Vault, database: &str, month: &str, days: u8) -> Vec<BackupId> {
-    (1..=days).map(|day| made(vault, database, &format!("{month}-{day:02}T03:00:00Z"))).collect()
+pub fn daily(repository: &Repository, database: &str, month: &str, days: u8) -> Vec<BackupId> {
+    (1..=days).map(|day| made(repository, database, &format!("{month}-{day:02}T03:00:00Z"))).collect()
 }
 
 /// Every file below a folder, with what is in it.

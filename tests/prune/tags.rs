@@ -1,19 +1,20 @@
 //! Lifecycle tags on real hosts, and what comes of hosts without them.
 
-use crate::prune::past::{made, vault};
+use crate::prune::past::{made, repository};
 use crate::support::database::small;
 use crate::support::faulty::{Fault, Faulty};
 use crate::support::pgbk::{Pgbk, connected};
 use crate::support::process::tool;
 use crate::support::s3::{Server, moto, radosgw, seaweedfs};
 use jiff::tz::TimeZone;
-use pgbk::jobs::tag::tag;
-use pgbk::manifest::BackupId;
-use pgbk::monitor::Silent;
+use pgbk::base::progress::NullMonitor;
+use pgbk::format::backup_id::BackupId;
+use pgbk::jobs::lifecycle_tags::tag;
+use pgbk::repository::Repository;
+use pgbk::repository::fixed_name::FixedName;
 use pgbk::store::Store;
-use pgbk::store::s3::{S3, S3Settings};
-use pgbk::vault::Vault;
-use pgbk::vault::fixed_name::FixedName;
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::S3Settings;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -41,35 +42,41 @@ fn lifecycle(store: &dyn Store, key: &str) -> Option<String> {
 }
 
 /// Backs up and tags, time after time, and looks at all tags each time.
-fn grows_old(name: &str, vault: &Vault) {
+fn grows_old(name: &str, repository: &Repository) {
     let mut ids: Vec<BackupId> = Vec::new();
     for (time, _) in HISTORY {
-        let newest = made(vault, "shop", time);
-        let manifest = vault.manifest(&newest).expect("a manifest").0;
+        let newest = made(repository, "shop", time);
+        let manifest = repository.manifest(&newest).expect("a manifest").0;
         // Of another database, and so without a say in the matter.
-        made(vault, "shop_staging", time);
-        tag(vault, vault.catalog(Some(&manifest.database)).ok().as_ref(), &manifest, &TimeZone::UTC, &Silent)
-            .unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        made(repository, "shop_staging", time);
+        tag(
+            repository,
+            repository.catalog(Some(&manifest.database)).ok().as_ref(),
+            &manifest,
+            &TimeZone::UTC,
+            &NullMonitor,
+        )
+        .unwrap_or_else(|error| panic!("{name}: {error:#}"));
         ids.push(newest);
         for (at, id) in ids.iter().enumerate() {
             let expected = if at + 1 == ids.len() { "monthly" } else { HISTORY[at].1 };
             for key in [id.object_key("sql"), id.meta_key()] {
-                let found = lifecycle(vault.store.as_ref(), &key);
+                let found = lifecycle(repository.store.as_ref(), &key);
                 assert_eq!(found.as_deref(), Some(expected), "{name}: {key} after {time}");
             }
         }
     }
-    let others = vault.ids(Some("shop_staging")).expect("the other database's");
-    assert!(others.iter().all(|id| lifecycle(vault.store.as_ref(), &id.meta_key()).is_none()), "{name}");
+    let others = repository.ids(Some("shop_staging")).expect("the other database's");
+    assert!(others.iter().all(|id| lifecycle(repository.store.as_ref(), &id.meta_key()).is_none()), "{name}");
 }
 
 #[test]
 fn every_backup_is_what_it_is_to_the_next_one_on_every_host() {
     for server in [seaweedfs(), radosgw(), moto()] {
         let plain = server.bucket("tags");
-        grows_old(server.name, &vault(S3::open(settings(server, &plain)).expect("open")));
+        grows_old(server.name, &repository(S3::open(settings(server, &plain)).expect("open")));
         let versioned = server.versioned_bucket("tags");
-        grows_old(server.name, &vault(S3::open(settings(server, &versioned)).expect("open")));
+        grows_old(server.name, &repository(S3::open(settings(server, &versioned)).expect("open")));
     }
 }
 
@@ -78,7 +85,7 @@ fn each_version_of_one_name_has_its_own_tag() {
     for server in [seaweedfs(), radosgw()] {
         let bucket = server.versioned_bucket("tags");
         let s3 = Arc::new(S3::open(settings(server, &bucket)).expect("open"));
-        grows_old(server.name, &vault(FixedName::new(s3, "backup").expect("a name")));
+        grows_old(server.name, &repository(FixedName::new(s3, "backup").expect("a name")));
     }
 }
 
@@ -91,11 +98,11 @@ fn a_run_tags_the_three_newest_and_nothing_older_and_leaves_other_tags() {
     small("tags_run", &["x"]);
     let server = seaweedfs();
     let bucket = server.bucket("run");
-    let vault = vault(S3::open(settings(server, &bucket)).expect("open"));
+    let repository = repository(S3::open(settings(server, &bucket)).expect("open"));
     let made = ["2024-06-01T03:00:00Z", "2024-06-30T22:30:00Z", "2024-07-01T00:30:00Z"]
-        .map(|time| made(&vault, "tags_run", time));
+        .map(|time| made(&repository, "tags_run", time));
     let team = ("team".to_owned(), "db".to_owned());
-    let store = vault.store.as_ref();
+    let store = repository.store.as_ref();
     store.tag(&made[2].meta_key(), None, std::slice::from_ref(&team)).expect("tag");
     // In Berlin both are of the first of July.
     for (zone, expected) in
@@ -124,12 +131,12 @@ fn a_broken_backup_before_it_keeps_no_other_from_its_tag() {
     small("tags_broken", &["x"]);
     let server = seaweedfs();
     let bucket = server.bucket("broken");
-    let vault = vault(S3::open(settings(server, &bucket)).expect("open"));
-    let made = ["2024-06-01T03:00:00Z", "2024-06-02T03:00:00Z"].map(|time| made(&vault, "tags_broken", time));
-    vault.store.remove(&made[1].object_key("sql"), None).expect("remove");
+    let repository = repository(S3::open(settings(server, &bucket)).expect("open"));
+    let made = ["2024-06-01T03:00:00Z", "2024-06-02T03:00:00Z"].map(|time| made(&repository, "tags_broken", time));
+    repository.store.remove(&made[1].object_key("sql"), None).expect("remove");
     let ran = run(server, &bucket).args(["backup", "tags_broken"]).expect(0);
     ran.says(&format!("warning: {} is not tagged: the payload", made[1]));
-    assert_eq!(lifecycle(vault.store.as_ref(), &made[0].meta_key()).as_deref(), Some("hourly"));
+    assert_eq!(lifecycle(repository.store.as_ref(), &made[0].meta_key()).as_deref(), Some("hourly"));
 }
 
 /// A host that neither lists nor does with tags what it should.
@@ -208,18 +215,24 @@ fn the_rules_of_the_docs_are_taken_and_each_backup_expires_by_its_tag() {
     let server = radosgw();
     let bucket = server.bucket("expiry");
     set_rules(server, &bucket);
-    let vault = vault(S3::open(settings(server, &bucket)).expect("open"));
+    let repository = repository(S3::open(settings(server, &bucket)).expect("open"));
     let ids: Vec<BackupId> = HISTORY
         .iter()
         .map(|(time, _)| {
-            let id = made(&vault, "shop", time);
-            let manifest = vault.manifest(&id).expect("a manifest").0;
-            tag(&vault, vault.catalog(Some(&manifest.database)).ok().as_ref(), &manifest, &TimeZone::UTC, &Silent)
-                .expect("tag");
+            let id = made(&repository, "shop", time);
+            let manifest = repository.manifest(&id).expect("a manifest").0;
+            tag(
+                &repository,
+                repository.catalog(Some(&manifest.database)).ok().as_ref(),
+                &manifest,
+                &TimeZone::UTC,
+                &NullMonitor,
+            )
+            .expect("tag");
             id
         })
         .collect();
-    let untagged = made(&vault, "crm", "2024-03-01T03:00:00Z");
+    let untagged = made(&repository, "crm", "2024-03-01T03:00:00Z");
     let (client, runtime) = server.client();
     let rule = |key: String| {
         let head =

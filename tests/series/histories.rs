@@ -3,9 +3,12 @@
 use crate::series::world::{DATABASE, Made, Maker, World, identifier, rules};
 use crate::support::proof;
 use crate::support::random::Random;
-use pgbk::jobs::prune::Scope;
-use pgbk::manifest::{BackupId, Manifest, Owner};
-use pgbk::vault::{Adopt, Server};
+use pgbk::format::backup_id::BackupId;
+use pgbk::format::manifest::Manifest;
+use pgbk::format::manifest::lineage::Owner;
+use pgbk::jobs::prune::scope::Scope;
+use pgbk::repository::newest::Server;
+use pgbk::repository::taking::Adopt;
 use std::collections::BTreeSet;
 
 /// What an act may remove, by whose rules.
@@ -97,7 +100,7 @@ impl World {
         let last = self.of(maker).last();
         assert!(last.is_none_or(|last| stored.contains(&last.id)), "the last run is not there: {told}");
         let kept: Vec<Made> = self.made.iter().filter(|one| stored.contains(&one.id)).cloned().collect();
-        let latest = self.vault.latest(&self.catalog(), DATABASE, &self.asker(server));
+        let latest = self.repository.latest(&self.catalog(), DATABASE, &self.asker(server));
         match newest(&kept, maker, self.now(server)) {
             Some(expected) => {
                 let latest = latest.unwrap_or_else(|error| panic!("{error:#}: {told}")).id;
@@ -166,19 +169,19 @@ impl World {
             }
             13 => {
                 if let Some(id) = any(self) {
-                    self.vault.pin(&id).expect("pin");
+                    self.repository.pin(&id).expect("pin");
                     self.pinned.insert(id);
                 }
                 By::Nobody
             }
             14 => {
                 if let Some(id) = self.pinned.pop_first() {
-                    self.vault.unpin(&id).expect("unpin");
+                    self.repository.unpin(&id).expect("unpin");
                 }
                 By::Nobody
             }
             15 => {
-                if let Ok(latest) = self.vault.latest(&self.catalog(), DATABASE, &self.asker(server)) {
+                if let Ok(latest) = self.repository.latest(&self.catalog(), DATABASE, &self.asker(server)) {
                     self.proven.insert(latest.id);
                 }
                 By::Nobody
@@ -197,7 +200,12 @@ impl World {
         self.wait();
     }
 
-    fn run(&mut self, server: usize, before: &BTreeSet<BackupId>, rules: Option<pgbk::retention::Rules>) -> By {
+    fn run(
+        &mut self,
+        server: usize,
+        before: &BTreeSet<BackupId>,
+        rules: Option<pgbk::repository::retention::Rules>,
+    ) -> By {
         let made = self.backup(server, &Adopt::No, false).expect("a backup");
         self.in_order(&made, server, before);
         let Some(rules) = rules else { return By::Nobody };

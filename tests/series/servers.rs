@@ -4,7 +4,7 @@ use crate::support::cluster::{Cluster, cluster};
 use crate::support::pgbk::{Outcome, Pgbk, connected, pgbk};
 use crate::support::proof;
 use jiff::Timestamp;
-use pgbk::manifest::BackupId;
+use pgbk::format::backup_id::BackupId;
 use std::fs;
 use std::path::Path;
 use std::process::Command;

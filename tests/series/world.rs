@@ -3,15 +3,25 @@
 use crate::support::random::Random;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use pgbk::error::Result;
-use pgbk::jobs::prune::{Mode, Order, Scope, prune};
-use pgbk::manifest::{BackupId, Encoding, Format, Manifest, Origin, Origins, ServerNote, Session};
-use pgbk::monitor::Silent;
-use pgbk::retention::{Policy, Rules};
+use pgbk::base::error::Result;
+use pgbk::base::progress::NullMonitor;
+use pgbk::format::backup_id::BackupId;
+use pgbk::format::manifest::encoding::Encoding;
+use pgbk::format::manifest::origin::{Origin, Origins};
+use pgbk::format::manifest::session::Session;
+use pgbk::format::manifest::{Format, Manifest, ServerNote};
+use pgbk::jobs::prune::scope::Scope;
+use pgbk::jobs::prune::{Mode, Order, prune};
+use pgbk::repository::Repository;
+use pgbk::repository::catalog::Catalog;
+use pgbk::repository::name::Name;
+use pgbk::repository::newest::{Asker, Server};
+use pgbk::repository::retention::{Policy, Rules};
+use pgbk::repository::taking::{Adopt, Taking};
+use pgbk::repository::writer::About;
+use pgbk::runs::after_backup::AfterBackup;
 use pgbk::store::memory::Memory;
-use pgbk::store::{Creation, Listed, Object, Store, Unfinished, Upload, Vouches};
-use pgbk::upkeep::Upkeep;
-use pgbk::vault::{About, Adopt, Asker, Catalog, Name, Server, Taking, Vault};
+use pgbk::store::{Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, Vouches};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -64,15 +74,16 @@ impl Store for Dated {
     fn is_folder(&self) -> bool {
         self.folder
     }
-    fn create(&self, key: &str, creation: &Creation) -> Result<Box<dyn Upload>> {
+    fn create(&self, key: &str, creation: &PutOptions) -> Result<Box<dyn Upload>> {
         self.memory.create(key, creation)
     }
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
         self.memory.open(key, version)
     }
-    fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
         let times = self.times.lock().expect("the times");
-        let dated = |listed: Listed| Listed { modified: times.get(&listed.key).copied().or(listed.modified), ..listed };
+        let dated =
+            |listed: ObjectInfo| ObjectInfo { modified: times.get(&listed.key).copied().or(listed.modified), ..listed };
         Ok(self.memory.list(prefix)?.into_iter().map(dated).collect())
     }
     fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
@@ -85,10 +96,10 @@ impl Store for Dated {
     fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>> {
         self.memory.tags(key, version)
     }
-    fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
+    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
         self.memory.unfinished(prefix)
     }
-    fn discard(&self, unfinished: &Unfinished) -> Result<()> {
+    fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
         self.memory.discard(unfinished)
     }
 }
@@ -112,7 +123,7 @@ pub struct Made {
 pub struct World {
     pub random: Random,
     store: Dated,
-    pub vault: Vault,
+    pub repository: Repository,
     /// What really is the time.
     time: Timestamp,
     /// By how much the clock of each server's host is off, and that of the server.
@@ -160,7 +171,7 @@ pub fn rules(random: &mut Random) -> Rules {
 impl World {
     pub fn new(servers: usize, folder: bool, random: Random) -> World {
         let store = Dated { folder, ..Dated::default() };
-        let vault = Vault {
+        let repository = Repository {
             store: Arc::new(store.clone()),
             key: None,
             encrypt: false,
@@ -170,7 +181,7 @@ impl World {
         World {
             random,
             store,
-            vault,
+            repository,
             time: BEGINNING.parse().expect("a time"),
             off: vec![(0, 0); servers],
             writes: 0,
@@ -192,7 +203,7 @@ impl World {
     }
 
     pub fn stored(&self) -> BTreeSet<BackupId> {
-        self.vault.ids(None).expect("list").into_iter().collect()
+        self.repository.ids(None).expect("list").into_iter().collect()
     }
 
     pub fn of(&self, maker: Maker) -> impl Iterator<Item = &Made> {
@@ -204,9 +215,9 @@ impl World {
     }
 
     fn write(&self, name: Name, about: About) -> Result<Manifest> {
-        let mut deposit = self.vault.begin(name, Format::Plain, None, 0)?;
-        deposit.write_all(b"SELECT 1;\n").expect("write");
-        deposit.finish(about, &Silent)
+        let mut writer = self.repository.begin(name, Format::Plain, None, 0)?;
+        writer.write_all(b"SELECT 1;\n").expect("write");
+        writer.finish(about, &NullMonitor)
     }
 
     /// A document of format 1, which was there before.
@@ -245,7 +256,7 @@ impl World {
     pub fn backup(&mut self, server: usize, adopt: &Adopt, fails: bool) -> Option<Manifest> {
         let named = identifier(server);
         let taking = self.taking(server, &named, adopt);
-        let name = match self.vault.name(&taking, &Silent) {
+        let name = match self.repository.name(&taking, &NullMonitor) {
             Ok(name) => name,
             Err(error) => {
                 assert_ne!(*adopt, Adopt::No, "{error:#}: {:#?}", self.told);
@@ -253,8 +264,8 @@ impl World {
             }
         };
         if fails {
-            let mut deposit = self.vault.begin(name, Format::Plain, None, 0).expect("begin");
-            deposit.write_all(b"SELECT").expect("write");
+            let mut writer = self.repository.begin(name, Format::Plain, None, 0).expect("begin");
+            writer.write_all(b"SELECT").expect("write");
             return None;
         }
         let about = About { server: Some(note(Some(named.clone()))), origin: Some(Origin::Backup), ..About::default() };
@@ -270,7 +281,7 @@ impl World {
         let adopt = Adopt::No;
         let taking =
             Taking { database: DATABASE, origin: Origin::Upload, server: None, taken_at: now, now, adopt: &adopt };
-        let name = self.vault.name(&taking, &Silent).expect("a name");
+        let name = self.repository.name(&taking, &NullMonitor).expect("a name");
         let made = self.write(name, About { origin: Some(Origin::Upload), ..About::default() }).expect("an upload");
         self.noted(made.id, Maker::Upload, made.sequence, now);
     }
@@ -278,18 +289,18 @@ impl World {
     pub fn prune(&self, scope: Scope, rules: Rules, now: Timestamp) -> bool {
         let policy = Policy::new(rules, TimeZone::UTC).expect("a policy");
         let order = Order { policy: &policy, mode: Mode::Force, scope, made: None, proven: &self.proven, now };
-        prune(&self.vault, &self.catalog(), DATABASE, &order, &|_| (), &Silent).is_ok()
+        prune(&self.repository, &self.catalog(), DATABASE, &order, &|_| (), &NullMonitor).is_ok()
     }
 
     /// What follows a run.
     pub fn upkeep(&self, made: &Manifest, rules: Rules, now: Timestamp) {
         let retention = Some(Policy::new(rules, TimeZone::UTC).expect("a policy"));
-        let upkeep = Upkeep { tags: true, retention, zone: TimeZone::UTC };
-        upkeep.after(&self.vault, &Ok(self.catalog()), (made, now), &self.proven, &|_| (), &Silent);
+        let upkeep = AfterBackup { tags: true, retention, zone: TimeZone::UTC };
+        upkeep.after(&self.repository, &Ok(self.catalog()), (made, now), &self.proven, &|_| (), &NullMonitor);
     }
 
     pub fn catalog(&self) -> Catalog {
-        self.vault.catalog(Some(DATABASE)).expect("list")
+        self.repository.catalog(Some(DATABASE)).expect("list")
     }
 
     pub fn asker(&self, server: usize) -> Asker {

@@ -4,9 +4,10 @@ use super::objects::{bytes, put};
 use crate::support::faulty::{Fault, Faulty, Headers, Request};
 use crate::support::pgbk::pgbk;
 use crate::support::process::free_ports;
-use pgbk::error::{Kind, Result, hints, kind};
-use pgbk::store::s3::{Addressing, Lock, LockMode, S3, S3Settings, Term};
-use pgbk::store::{Creation, Held, Purpose, Store, Unfinished};
+use pgbk::base::error::{Kind, Result, hints, kind};
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::{Addressing, Lock, LockMode, S3Settings, Term};
+use pgbk::store::{LockStatus, ObjectKind, PendingUpload, PutOptions, Store};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
 
@@ -72,7 +73,7 @@ fn a_host_without_a_listing_is_not_taken_for_an_empty_one() {
 fn a_refused_question_names_the_right_that_it_needs() {
     let host = Faulty::start(|_, _| Some(Fault::Answer(403, "AccessDenied")));
     let (store, name) = (host.store(), name(&host));
-    let left = Unfinished { key: "app/x".to_owned(), token: "id".to_owned(), started: None };
+    let left = PendingUpload { key: "app/x".to_owned(), token: "id".to_owned(), started: None };
     let said = |doing: &str| format!("cannot {doing}: {name} answered 403 AccessDenied: as planned");
     for (asked, doing) in [
         (store.object_lock().map(|_| ()), "read the bucket's Object Lock settings"),
@@ -144,12 +145,12 @@ fn a_lock_that_was_set_and_may_not_be_read_is_told_from_one_that_nobody_knows_of
         });
         let lock = Some(Lock { mode: LockMode::Governance, term: Term::Days(1) });
         let store = S3::open(S3Settings { lock, attempts: 1, ..host.settings() }).expect("open");
-        let payload = Creation { purpose: Purpose::Payload, ..Creation::default() };
+        let payload = PutOptions { purpose: ObjectKind::Payload, ..PutOptions::default() };
         let mut upload = store.create("app/x", &payload).expect("create");
         upload.write_all(b"text").expect("write");
         let held = upload.commit().expect("commit").held;
         let said = format!("cannot read the lock of \"app/x\": {} answered {status} {code}: as planned", name(&host));
-        assert_eq!(held, if status == 403 { Held::Unread } else { Held::Unlocked(said) });
+        assert_eq!(held, if status == 403 { LockStatus::Unread } else { LockStatus::Unlocked(said) });
     }
 }
 

@@ -3,8 +3,8 @@
 use super::objects::{PART, bytes, keys, put};
 use crate::support::cluster::PATIENCE;
 use crate::support::process::until;
-use pgbk::error::{Kind, kind};
-use pgbk::store::{Creation, Store, read_small, write_small};
+use pgbk::base::error::{Kind, kind};
+use pgbk::store::{PutOptions, Store, read_small, write_small};
 use std::io::Write;
 
 pub fn an_object_comes_back_whole_and_in_ranges(store: &dyn Store) {
@@ -55,7 +55,7 @@ pub fn of_two_who_create_at_once_one_wins(store: &dyn Store) {
     for size in [10, PART + 10] {
         let key = format!("race/{size}");
         let (mut one, mut two) = (vec![1; size], vec![2; size]);
-        let expected = Creation { expected: size as u64, ..Creation::default() };
+        let expected = PutOptions { expected: size as u64, ..PutOptions::default() };
         let mut first = store.create(&key, &expected).expect("create");
         let mut second = store.create(&key, &expected).expect("create");
         first.write_all(&one).expect("write");
@@ -71,7 +71,7 @@ pub fn of_two_who_create_at_once_one_wins(store: &dyn Store) {
 }
 
 pub fn an_object_is_invisible_until_it_is_committed(store: &dyn Store) {
-    let mut upload = store.create("app/slow", &Creation::default()).expect("create");
+    let mut upload = store.create("app/slow", &PutOptions::default()).expect("create");
     upload.write_all(&bytes(PART + 1)).expect("write");
     assert!(keys(store, "").is_empty());
     assert_eq!(kind(&store.open("app/slow", None).map(|_| ()).unwrap_err()), Kind::NotFound);
@@ -81,7 +81,7 @@ pub fn an_object_is_invisible_until_it_is_committed(store: &dyn Store) {
 
 pub fn a_dropped_upload_leaves_nothing(store: &dyn Store) {
     for size in [0, 10, PART + 1, 3 * PART + 1] {
-        let mut upload = store.create("app/dropped", &Creation::default()).expect("create");
+        let mut upload = store.create("app/dropped", &PutOptions::default()).expect("create");
         upload.write_all(&bytes(size)).expect("write");
         drop(upload);
         assert!(keys(store, "").is_empty(), "{size}");
@@ -91,7 +91,7 @@ pub fn a_dropped_upload_leaves_nothing(store: &dyn Store) {
 
 pub fn a_panic_in_mid_upload_leaves_nothing(store: &dyn Store) {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let mut upload = store.create("app/panic", &Creation::default()).expect("create");
+        let mut upload = store.create("app/panic", &PutOptions::default()).expect("create");
         upload.write_all(&bytes(2 * PART)).expect("write");
         std::panic::resume_unwind(Box::new("as planned"));
     }));
@@ -101,7 +101,7 @@ pub fn a_panic_in_mid_upload_leaves_nothing(store: &dyn Store) {
 }
 
 pub fn an_unfinished_upload_is_listed_and_can_be_discarded(store: &dyn Store) {
-    let mut upload = store.create("app/left", &Creation::default()).expect("create");
+    let mut upload = store.create("app/left", &PutOptions::default()).expect("create");
     upload.write_all(&bytes(2 * PART)).expect("write");
     let found = store.unfinished("app/").expect("unfinished");
     assert_eq!(found.iter().map(|left| left.key.as_str()).collect::<Vec<_>>(), ["app/left"]);
@@ -179,7 +179,7 @@ pub fn keys_may_hold_what_names_of_databases_hold(store: &dyn Store) {
 
 pub fn unsafe_keys_are_refused(store: &dyn Store) {
     for key in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "a/./b", "nul\0", "line\n"] {
-        assert_eq!(kind(&store.create(key, &Creation::default()).map(|_| ()).unwrap_err()), Kind::Usage, "{key:?}");
+        assert_eq!(kind(&store.create(key, &PutOptions::default()).map(|_| ()).unwrap_err()), Kind::Usage, "{key:?}");
         assert_eq!(kind(&store.open(key, None).map(|_| ()).unwrap_err()), Kind::Usage, "{key:?}");
         assert_eq!(kind(&store.remove(key, None).unwrap_err()), Kind::Usage, "{key:?}");
     }

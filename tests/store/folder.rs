@@ -1,9 +1,9 @@
 //! What a directory store does on its own account, refuses or cannot do, and what it says then.
 
 use super::objects::{bytes, keys, put};
-use pgbk::error::{Kind, Result, hints, kind};
+use pgbk::base::error::{Kind, Result, hints, kind};
 use pgbk::store::directory::Directory;
-use pgbk::store::{Creation, Store, Unfinished, read_small};
+use pgbk::store::{PendingUpload, PutOptions, Store, read_small};
 use std::fs::{self, File};
 use std::io::Write;
 use tempfile::TempDir;
@@ -30,7 +30,7 @@ fn what_is_no_file_is_no_object() {
     let (pipe, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
     rustix::fs::mknodat(rustix::fs::CWD, at("shop/pipe"), pipe, mode, 0).expect("mkfifo");
     for key in ["shop/folder", "shop/pipe"] {
-        refuses(store.open(key, None), Kind::Failed, &format!("{:?} is not a regular file", at(key)));
+        refuses(store.open(key, None), Kind::Damaged, &format!("{:?} is not a regular file", at(key)));
     }
     let said = format!("cannot remove {:?}: Is a directory (os error 21)", at("shop/folder"));
     refuses(store.remove("shop/folder", None), Kind::Failed, &said);
@@ -78,7 +78,7 @@ fn a_file_that_is_cut_while_it_is_read_is_damaged() {
 #[test]
 fn an_upload_that_somebody_discards_cannot_be_committed() {
     let (place, store) = place();
-    let mut upload = store.create("shop/x", &Creation::default()).expect("create");
+    let mut upload = store.create("shop/x", &PutOptions::default()).expect("create");
     upload.write_all(b"text").expect("write");
     for unfinished in store.unfinished("").expect("unfinished") {
         store.discard(&unfinished).expect("discard");
@@ -92,10 +92,10 @@ fn an_upload_that_somebody_discards_cannot_be_committed() {
 fn only_an_unfinished_upload_is_discarded() {
     let (_place, store) = place();
     put(&store, "shop/x", b"text").expect("put");
-    let _other = store.create("shop/other", &Creation::default()).expect("create");
+    let _other = store.create("shop/other", &PutOptions::default()).expect("create");
     let other = store.unfinished("").expect("unfinished").remove(0);
     for token in ["shop/x", other.token.as_str(), "../x"] {
-        let wrong = Unfinished { key: "shop/x".to_owned(), token: token.to_owned(), started: None };
+        let wrong = PendingUpload { key: "shop/x".to_owned(), token: token.to_owned(), started: None };
         let said = format!("\"{token}\" is not an unfinished upload of \"shop/x\"");
         refuses(store.discard(&wrong), Kind::Failed, &said);
     }
@@ -105,7 +105,7 @@ fn only_an_unfinished_upload_is_discarded() {
 #[test]
 fn a_dropped_upload_takes_along_the_folders_that_were_made_for_it() {
     let (place, store) = place();
-    let begin = |key| store.create(key, &Creation::default()).expect("create");
+    let begin = |key| store.create(key, &PutOptions::default()).expect("create");
     let names = || {
         let entries = fs::read_dir(place.path()).expect("list").map(|entry| entry.expect("entry").file_name());
         entries.map(|name| name.into_string().expect("name")).collect::<Vec<_>>()
@@ -130,7 +130,7 @@ fn a_folder_that_goes_just_now_is_made_again() {
             let store = &store;
             scope.spawn(move || {
                 for _ in 0..1000 {
-                    drop(store.create(&format!("shop/{worker}"), &Creation::default()).expect("create"));
+                    drop(store.create(&format!("shop/{worker}"), &PutOptions::default()).expect("create"));
                 }
             });
         }

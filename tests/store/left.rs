@@ -2,14 +2,16 @@
 
 use crate::support::faulty::{Fault, Faulty};
 use jiff::Timestamp;
-use pgbk::jobs::doctor::{Cleaning, look_at_leftovers};
-use pgbk::leftovers::Leftovers;
-use pgbk::manifest::{BackupId, Format};
-use pgbk::monitor::Silent;
+use pgbk::base::progress::NullMonitor;
+use pgbk::format::backup_id::BackupId;
+use pgbk::format::manifest::Format;
+use pgbk::monitoring::doctor::store::{Cleaning, look_at_leftovers};
+use pgbk::repository::Repository;
+use pgbk::repository::orphans::Orphans;
+use pgbk::repository::writer::About;
 use pgbk::store::directory::Directory;
 use pgbk::store::memory::Memory;
 use pgbk::store::{Store, write_small};
-use pgbk::vault::{About, Vault};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +31,8 @@ fn filled(store: &dyn Store) -> [String; 2] {
     [at(2).meta_key(), at(3).object_key("sql.zst.enc")]
 }
 
-fn look(store: &dyn Store, cleaning: &Cleaning) -> pgbk::error::Result<String> {
-    let findings = look_at_leftovers(store, store.list(""), cleaning, Timestamp::now(), &Silent)?;
+fn look(store: &dyn Store, cleaning: &Cleaning) -> pgbk::base::error::Result<String> {
+    let findings = look_at_leftovers(store, store.list(""), cleaning, Timestamp::now(), &NullMonitor)?;
     Ok(serde_json::to_string(&findings).expect("json"))
 }
 
@@ -44,7 +46,7 @@ fn a_meta_without_payload_is_named_and_goes_only_when_its_key_is_said() {
     // What killed runs left goes; the document stays, for it says what was lost.
     let clean = Cleaning { older_than: Some(Duration::ZERO), metas: Vec::new() };
     assert!(look(&store, &clean).expect("clean").contains("1 leftovers removed"));
-    let found = Leftovers::of(store.list("").expect("list"), store.unfinished("").expect("look"));
+    let found = Orphans::of(store.list("").expect("list"), store.unfinished("").expect("look"));
     assert!(found.is_empty() && found.bare.len() == 1, "{found:?}");
     for wrong in [at(1).meta_key(), at(1).object_key("sql.zst.enc"), "shop/none.meta".to_owned(), String::new()] {
         let asked = Cleaning { older_than: None, metas: vec![wrong.clone()] };
@@ -83,11 +85,12 @@ fn a_meta_that_is_locked_stays_and_the_store_is_listed_once() {
 #[test]
 fn a_backup_whose_document_would_be_larger_than_any_may_be_leaves_no_payload() {
     let store = Arc::new(Memory::default());
-    let vault = Vault { store: store.clone(), key: None, encrypt: false, verify: false, allow_unauthenticated: false };
-    let mut deposit = vault.begin(at(1).into(), Format::Plain, None, 0).expect("begin");
-    deposit.write_all(b"SELECT 1;\n").expect("write");
+    let repository =
+        Repository { store: store.clone(), key: None, encrypt: false, verify: false, allow_unauthenticated: false };
+    let mut writer = repository.begin(at(1).into(), Format::Plain, None, 0).expect("begin");
+    writer.write_all(b"SELECT 1;\n").expect("write");
     let about = About { note: Some("x".repeat(64 << 20)), ..About::default() };
-    let said = format!("{:#}", deposit.finish(about, &Silent).expect_err("a failure"));
+    let said = format!("{:#}", writer.finish(about, &NullMonitor).expect_err("a failure"));
     assert!(said.starts_with(&format!("the .meta of {} would have 671", at(1))), "{said}");
     assert!(said.ends_with(" bytes, more than one may have"), "{said}");
     assert_eq!(store.list("").expect("list"), []);

@@ -5,11 +5,15 @@ use crate::support::faulty::{Etags, Fault, Faulty, Request};
 use crate::support::proof;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use pgbk::jobs::tag::tag;
-use pgbk::manifest::{BackupId, Format, Manifest, Verified};
-use pgbk::monitor::Silent;
-use pgbk::store::s3::{Lock, LockMode, S3, S3Settings, Term};
-use pgbk::vault::{About, Vault};
+use pgbk::base::progress::NullMonitor;
+use pgbk::format::backup_id::BackupId;
+use pgbk::format::manifest::verified::Verified;
+use pgbk::format::manifest::{Format, Manifest};
+use pgbk::jobs::lifecycle_tags::tag;
+use pgbk::repository::Repository;
+use pgbk::repository::writer::About;
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::{Lock, LockMode, S3Settings, Term};
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -99,11 +103,11 @@ fn host(step: Step, loss: Loss, etags: Etags, blind: bool) -> Faulty {
     .with_etags(etags)
 }
 
-fn vault(host: &Faulty, locked: bool, timeout: Duration) -> Vault {
+fn repository(host: &Faulty, locked: bool, timeout: Duration) -> Repository {
     let lock = locked.then_some(Lock { mode: LockMode::Governance, term: Term::Days(1) });
     let settings = S3Settings { lock, timeout, ..host.settings() };
     let store = Arc::new(S3::open(settings).expect("open"));
-    Vault { store, key: None, encrypt: false, verify: true, allow_unauthenticated: true }
+    Repository { store, key: None, encrypt: false, verify: true, allow_unauthenticated: true }
 }
 
 fn dump(in_parts: bool) -> Vec<u8> {
@@ -113,13 +117,19 @@ fn dump(in_parts: bool) -> Vec<u8> {
     text
 }
 
-fn back_up(vault: &Vault, step: Step) -> pgbk::error::Result<Manifest> {
+fn back_up(repository: &Repository, step: Step) -> pgbk::base::error::Result<Manifest> {
     let id = BackupId::new("app", Timestamp::from_second(1_790_000_000).unwrap());
-    let mut deposit = vault.begin(id.into(), Format::Plain, None, 0)?;
-    deposit.write_all(&dump(step.in_parts))?;
-    let manifest = deposit.finish(About::default(), &Silent)?;
+    let mut writer = repository.begin(id.into(), Format::Plain, None, 0)?;
+    writer.write_all(&dump(step.in_parts))?;
+    let manifest = writer.finish(About::default(), &NullMonitor)?;
     if step.call == "tag" {
-        tag(vault, vault.catalog(Some(&manifest.database)).ok().as_ref(), &manifest, &TimeZone::UTC, &Silent)?;
+        tag(
+            repository,
+            repository.catalog(Some(&manifest.database)).ok().as_ref(),
+            &manifest,
+            &TimeZone::UTC,
+            &NullMonitor,
+        )?;
     }
     Ok(manifest)
 }
@@ -130,17 +140,17 @@ fn found(host: &Faulty) -> (bool, bool) {
     (keys.iter().any(|key| key.ends_with(".meta")), keys.iter().any(|key| !key.ends_with(".meta")))
 }
 
-fn walk(cases: Vec<(Step, Loss, Etags)>, blind: bool, check: impl Fn(&str, Step, &Faulty, &Vault, bool) + Sync) {
+fn walk(cases: Vec<(Step, Loss, Etags)>, blind: bool, check: impl Fn(&str, Step, &Faulty, &Repository, bool) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
                 while let Some((step, loss, etags)) = cases.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
                     let host = host(step, loss, etags, blind);
-                    let vault = vault(&host, step.call == "retain", loss.timeout());
-                    let done = back_up(&vault, step);
+                    let repository = repository(&host, step.call == "retain", loss.timeout());
+                    let done = back_up(&repository, step);
                     let case = format!("{step:?} {loss:?} {etags:?}: {:?} {:?}", done.as_ref().err(), host.keys());
-                    check(&case, step, &host, &vault, done.is_ok());
+                    check(&case, step, &host, &repository, done.is_ok());
                 }
             });
         }
@@ -171,16 +181,16 @@ fn a_lost_answer_at_any_request_leaves_a_whole_backup_or_none_whatever_the_hosts
     let done = AtomicUsize::new(0);
     let all = cases(&ETAGS);
     let count = all.len();
-    walk(all, false, |case, step, host, vault, is_done| {
+    walk(all, false, |case, step, host, repository, is_done| {
         assert_eq!(host.open_uploads(), 0, "{case}");
         assert!(is_done || !step.makes_the_object(), "{case}");
         // A backup that is not locked or not tagged stands; only that it is not is told.
         let stands = is_done || ["retain", "tag"].contains(&step.call);
         assert_eq!(found(host), (stands, stands), "{case}");
         if stands {
-            let id = vault.ids(Some("app")).expect("ids").pop().expect("one");
+            let id = repository.ids(Some("app")).expect("ids").pop().expect("one");
             let mut plain = Vec::new();
-            vault.open(&id).expect(case).plain().expect(case).read_to_end(&mut plain).expect(case);
+            repository.open(&id).expect(case).plain().expect(case).read_to_end(&mut plain).expect(case);
             assert!(plain == dump(step.in_parts), "{case}");
             done.fetch_add(usize::from(is_done), Ordering::Relaxed);
         }
@@ -212,8 +222,8 @@ fn what_another_put_there_is_never_taken_for_ours() {
                 }
             })
             .with_etags(etags);
-            let error = back_up(&vault(&host, false, PATIENT), step).unwrap_err();
-            assert_eq!(pgbk::error::kind(&error), pgbk::error::Kind::Exists, "{etags:?} {error:#}");
+            let error = back_up(&repository(&host, false, PATIENT), step).unwrap_err();
+            assert_eq!(pgbk::base::error::kind(&error), pgbk::base::error::Kind::Exists, "{etags:?} {error:#}");
             // What is not ours is not ours to remove. The other .meta states the same payload, which therefore stays.
             assert_eq!(found(&host), (of_meta, true), "{etags:?}");
         }
@@ -228,7 +238,7 @@ fn a_backup_says_how_it_was_checked() {
         [(etags, false, verified), (etags, true, verified)]
     }) {
         let host = Faulty::start(|_, _| None).with_etags(etags);
-        let made = back_up(&vault(&host, false, PATIENT), Step { in_parts, ..small }).expect("backup");
+        let made = back_up(&repository(&host, false, PATIENT), Step { in_parts, ..small }).expect("backup");
         assert_eq!(made.verified, verified, "{etags:?} {in_parts}");
         let reads =
             host.seen().iter().filter(|request| request.call() == "get" && request.path.ends_with(".sql")).count();
@@ -243,7 +253,7 @@ fn a_host_that_keeps_other_bytes_is_found_out_whatever_its_etags() {
             (request.call() == "put" && request.path.ends_with(".sql")).then_some(Fault::Spoils)
         })
         .with_etags(etags);
-        let error = back_up(&vault(&host, false, PATIENT), STEPS[0]).unwrap_err();
+        let error = back_up(&repository(&host, false, PATIENT), STEPS[0]).unwrap_err();
         assert!(format!("{error:#}").contains("gives back other bytes"), "{etags:?}: {error:#}");
         assert_eq!(host.keys(), Vec::<String>::new(), "{etags:?}");
     }

@@ -1,7 +1,7 @@
 //! Objects to store, and what is there.
 
-use pgbk::error::Result;
-use pgbk::store::{Creation, Receipt, Store};
+use pgbk::base::error::Result;
+use pgbk::store::{PutOptions, PutResult, Store};
 use std::io::Write;
 
 pub const PART: usize = 5 << 20;
@@ -18,8 +18,8 @@ pub fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|_| next()).collect()
 }
 
-pub fn put(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<Receipt> {
-    let mut upload = store.create(key, &Creation { expected: bytes.len() as u64, ..Creation::default() })?;
+pub fn put(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<PutResult> {
+    let mut upload = store.create(key, &PutOptions { expected: bytes.len() as u64, ..PutOptions::default() })?;
     // Neither whole parts nor a divisor of one.
     for piece in bytes.chunks(777_777) {
         upload.write_all(piece)?;

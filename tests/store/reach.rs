@@ -5,8 +5,9 @@ use super::trouble::large;
 use crate::support::faulty::{Fault, Faulty};
 use crate::support::process::{free_ports, until};
 use crate::support::s3::{WRITER, radosgw, seaweedfs};
-use pgbk::error::{Kind, hints, kind};
-use pgbk::store::s3::{S3, S3Settings};
+use pgbk::base::error::{Kind, hints, kind};
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::S3Settings;
 use pgbk::store::{Store, read_small, write_small};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -117,7 +118,7 @@ const INTERRUPTED: &str = "PGBK_TEST_INTERRUPTED_AT";
 #[ignore = "the next test runs it"]
 fn interrupted() {
     let endpoint = std::env::var_os(INTERRUPTED).expect("the next test sets it");
-    pgbk::interrupt::install().expect("install");
+    pgbk::base::cancel::install().expect("install");
     let settings = S3Settings { endpoint: endpoint.into_string().ok(), ..Faulty::start(|_, _| None).settings() };
     let store = S3::open(settings).expect("open");
     let error = put(&store, "app/x", &bytes(40 * PART)).unwrap_err();

@@ -4,7 +4,7 @@ use crate::support::database::small;
 use crate::support::faulty::Faulty;
 use crate::support::pgbk::{Pgbk, connected};
 use jiff::{Timestamp, ToSpan};
-use pgbk::manifest::BackupId;
+use pgbk::format::backup_id::BackupId;
 use pgbk::store::{Store, read_small, write_small};
 use std::path::Path;
 use tempfile::TempDir;

@@ -3,7 +3,8 @@
 use crate::support::faulty::{Fault, Faulty, Request};
 use crate::support::proof::counted;
 use pgbk::store::Store;
-use pgbk::store::s3::{S3, S3Settings};
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::S3Settings;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,13 +2,14 @@
 
 use super::objects::{PART, bytes, put};
 use crate::support::faulty::{Fault, Faulty, Request};
-use pgbk::error::{Kind, Result, hints, kind};
-use pgbk::store::s3::{S3, S3Settings};
-use pgbk::store::{Creation, Receipt, Store, read_small, write_small};
+use pgbk::base::error::{Kind, Result, hints, kind};
+use pgbk::store::s3::S3;
+use pgbk::store::s3::settings::S3Settings;
+use pgbk::store::{PutOptions, PutResult, Store, read_small, write_small};
 use std::io::Write;
 use std::time::Duration;
 
-pub fn large(store: &dyn Store) -> Result<Receipt> {
+pub fn large(store: &dyn Store) -> Result<PutResult> {
     put(store, "app/large", &bytes(2 * PART + 1))
 }
 
@@ -78,7 +79,7 @@ fn an_abort_is_tried_again() {
 fn an_upload_that_failed_stays_failed() {
     let host = fail("part", usize::MAX, Fault::Answer(403, "AccessDenied"));
     let store = host.store();
-    let mut upload = store.create("app/x", &Creation::default()).expect("create");
+    let mut upload = store.create("app/x", &PutOptions::default()).expect("create");
     upload.write_all(&bytes(20 * PART)).unwrap_err();
     upload.write_all(b"more").unwrap_err();
     upload.commit().unwrap_err();

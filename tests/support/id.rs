@@ -1,7 +1,7 @@
 //! Names for backups that tests put into a folder by themselves.
 
 use jiff::{SignedDuration, Timestamp};
-use pgbk::manifest::BackupId;
+use pgbk::format::backup_id::BackupId;
 use std::path::Path;
 
 /// Returns the id of the first second from now on that nobody has: several within one second take the next ones.

@@ -1,17 +1,17 @@
-//! Settings that only the scheduler reads, tried before it is started: a mistake in one would keep it from starting at night.
+//! Checks the settings that only the scheduler reads. A mistake in one would keep the scheduler from starting, perhaps at night.
 
-use crate::cli::{self, ScheduleArgs};
-use crate::commands::schedule::all_come;
-use crate::commands::{naming_the_variable, told};
-use crate::config;
-use crate::error::Result;
-use crate::jobs::doctor::Finding;
-use crate::record::Task;
+use crate::base::error::Result;
+use crate::cli::arguments::ScheduleArgs;
+use crate::commands::schedule::next::all_come;
+use crate::config::arguments::{naming_the_variable, told};
+use crate::format::run_record::Task;
+use crate::monitoring::doctor::Finding;
+use crate::{cli, config};
 use jiff::Timestamp;
 
 const WHAT: &str = "scheduler's settings";
 
-/// Returns a finding for each mistake, or one for all that is well.
+/// Returns one finding for each mistake; without mistakes, one that says so.
 pub fn look() -> Vec<Finding> {
     let args = match cli::of_schedule() {
         Ok(args) => args,
@@ -40,20 +40,20 @@ fn fault(error: &anyhow::Error) -> Finding {
 }
 
 fn zone(args: &ScheduleArgs) -> Result<()> {
-    config::zone(&args.run.zone).map(drop)
+    config::retention::zone(&args.run.zone).map(drop)
 }
 
 fn schedules(args: &ScheduleArgs) -> Result<()> {
     let now = Timestamp::now();
-    all_come(Task::Backup, &config::timetable(args)?, now)?;
-    config::verify_timetable(args)?.map_or(Ok(()), |proofs| all_come(Task::Verify, &proofs, now))
+    all_come(Task::Backup, &config::runs::timetable(args)?, now)?;
+    config::runs::verify_timetable(args)?.map_or(Ok(()), |proofs| all_come(Task::Verify, &proofs, now))
 }
 
 fn dumps(args: &ScheduleArgs) -> Result<()> {
-    config::compression(&args.run.pipeline)?;
-    config::pg_dump_arguments(args.run.pg_dump_args.as_deref()).map(drop)
+    config::pipeline::compression(&args.run.pipeline)?;
+    config::pipeline::pg_dump_arguments(args.run.pg_dump_args.as_deref()).map(drop)
 }
 
 fn rules(args: &ScheduleArgs) -> Result<()> {
-    config::upkeep(&args.run.upkeep, &args.run.zone).map(drop)
+    config::retention::upkeep(&args.run.upkeep, &args.run.zone).map(drop)
 }

@@ -1,31 +1,39 @@
-//! `pgbk restore --all`: what a server had, each database from its newest backup, onto this server.
+//! `pgbk restore --all`: restores the globals and every database of a server onto this server, each from its newest backup.
 
-use super::{declined, plan, tell};
-use crate::cli::RestoreArgs;
+use crate::base::databases::Databases;
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::base::progress::Monitor;
+use crate::base::shown::Lines;
+use crate::base::subject::Series;
+use crate::cli::arguments::RestoreArgs;
+use crate::cli::console::{Console, bytes, confirm_by_typing, error_document};
 use crate::commands::list::age;
+use crate::commands::restore::plan::plan;
+use crate::commands::restore::summary::{declined, tell};
 use crate::commands::which::{asker, limit, with_backups};
 use crate::config;
-use crate::console::{Console, bytes, confirm_by_typing, error_document};
-use crate::databases::Databases;
-use crate::error::{Fault, Kind, Result, kind};
-use crate::jobs::restore::{Plan, Report, admit, apply_globals, outlook, read_globals, restore};
-use crate::manifest::{BackupId, Format, Manifest};
-use crate::monitor::Monitor;
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::{Format, Manifest};
+use crate::jobs::restore::globals::{apply_globals, read_globals};
+use crate::jobs::restore::plan::Plan;
+use crate::jobs::restore::properties::outlook;
+use crate::jobs::restore::{Report, admit, restore};
+use crate::postgres::connect::settings::Settings;
 use crate::postgres::globals::{Applied, Globals};
-use crate::postgres::settings::Settings;
-use crate::postgres::target::{State, Target};
-use crate::series::Series;
-use crate::shown::Lines;
-use crate::vault::{Catalog, Latest, Opened, Server, Vault};
+use crate::postgres::restore::target::{State, Target};
+use crate::repository::Repository;
+use crate::repository::catalog::Catalog;
+use crate::repository::newest::{Latest, Server};
+use crate::repository::reader::BackupReader;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// What is to come back, before anything is touched.
+/// Holds the backups to restore, as collected before anything is touched.
 #[derive(Default)]
 struct Whole {
     globals: Option<(BackupId, Globals)>,
     databases: Vec<Database>,
-    /// Databases whose newest backup cannot be read, or cannot go where it would.
+    /// Backups of databases that could not be opened, with the errors.
     failed: Vec<(BackupId, anyhow::Error)>,
 }
 
@@ -35,24 +43,24 @@ struct Database {
     target: Target,
 }
 
-/// How it ended for each, in the order in which it was tried.
+/// The result of each database, in the order in which they were tried.
 type Ended = Vec<(BackupId, Result<Report>)>;
 
 pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
-    let vault = config::vault(&args.store, &args.keys, &args.state)?;
-    let server = config::server(&args.server)?;
+    let repository = config::repository(&args.store, &args.keys, &args.state)?;
+    let server = config::server::server(&args.server)?;
     let mut whole = Whole::default();
-    for latest in chosen(args, &vault, console)? {
+    for latest in chosen(args, &repository, console)? {
         latest.remark.iter().for_each(|remark| console.warn(remark));
-        whole.look(&latest.id, args, &vault, &server, console)?;
+        whole.look(&latest.id, args, &repository, &server, console)?;
     }
     whole.check()?;
-    let outline = whole.outline(&vault, &server);
+    let outline = whole.outline(&repository, &server);
     console.note(outline.as_str());
     if !args.yes && !agreed(&whole, &outline, console)? {
         return Err(declined());
     }
-    let (globals, ended) = whole.restore(&vault, &server, console)?;
+    let (globals, ended) = whole.restore(&repository, &server, console)?;
     let document = json!({
         "globals": globals.as_ref().map(|(id, applied)| json!({"id": id, "applied": applied})),
         "databases": ended.iter().map(of_one).collect::<Result<Vec<Value>>>()?,
@@ -61,17 +69,17 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     Ok(exit_code(&ended))
 }
 
-/// Returns the newest backup of everything that is meant. Files are left out: they are this host's, and not the server's.
-fn chosen(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Vec<Latest>> {
-    let catalog = vault.catalog(None)?;
+/// Returns the newest backup of each database, and of the globals. Files are left out: they belong to a host, not to the server.
+fn chosen(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Vec<Latest>> {
+    let catalog = repository.catalog(None)?;
     let mut asker = asker(&args.server, args.origin, console);
-    let names = names(args, &catalog, vault)?;
+    let names = names(args, &catalog, repository)?;
     let latest = match &args.from {
         Some(server) => {
             asker.server = Server::Named(server.clone());
-            vault.whole_of(&catalog, &names, &asker)?
+            repository.whole_of(&catalog, &names, &asker)?
         }
-        None => vault.whole(&catalog, &names, &asker)?,
+        None => repository.whole(&catalog, &names, &asker)?,
     };
     let has = |name: &String| latest.iter().any(|latest| latest.id.database() == name);
     let others: Vec<&str> = names.iter().filter(|name| !has(name)).map(String::as_str).collect();
@@ -79,7 +87,7 @@ fn chosen(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Vec<La
         return Err(Fault::not_found(format!(
             "there is no backup of {} in {} that {} made",
             others.join(", "),
-            vault.store.location(),
+            repository.store.location(),
             asker.server.describe()
         ))
         .hint("\"pgbk list\" shows what is stored, and of which server")
@@ -101,9 +109,9 @@ fn chosen(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Vec<La
     Ok(latest)
 }
 
-/// Returns those that --database names, or all that have backups. Roles come first: databases need them.
-fn names(args: &RestoreArgs, catalog: &Catalog, vault: &Vault) -> Result<Vec<String>> {
-    let stored = with_backups(catalog, vault)?;
+/// Returns the databases that `--database` names, or all that have backups. The globals come first: databases need the roles.
+fn names(args: &RestoreArgs, catalog: &Catalog, repository: &Repository) -> Result<Vec<String>> {
+    let stored = with_backups(catalog, repository)?;
     let globals = stored.iter().filter(|name| *name == Series::Globals.name()).cloned();
     let named = Databases::of(limit(args.database.as_deref()).map(str::to_owned).as_slice())?;
     let databases = match named {
@@ -117,8 +125,9 @@ fn is_database(name: &str) -> bool {
     Series::of(name).is_none()
 }
 
-/// Returns what there is to make before the databases, but for what would lock this restore itself out.
-fn globals(opened: Opened, args: &RestoreArgs, server: &Settings, console: &Console) -> Result<Globals> {
+/// Reads the globals to apply before the databases. The role that pgbk connects as keeps its password and attributes,
+/// so that this restore does not lock itself out.
+fn globals(opened: BackupReader, args: &RestoreArgs, server: &Settings, console: &Console) -> Result<Globals> {
     let mut globals = read_globals(opened, console)?;
     let user = server.user();
     if globals.roles().contains(user) {
@@ -135,22 +144,22 @@ fn globals(opened: Opened, args: &RestoreArgs, server: &Settings, console: &Cons
 }
 
 impl Whole {
-    /// Takes in one backup. What is damaged costs the others nothing.
+    /// Adds one backup. A database's backup that cannot be opened goes to `failed` and does not stop the others.
     fn look(
         &mut self,
         id: &BackupId,
         args: &RestoreArgs,
-        vault: &Vault,
+        repository: &Repository,
         server: &Settings,
         console: &Console,
     ) -> Result<()> {
         if id.database() == Series::Globals.name() {
             if !(args.no_owner && args.no_privileges) {
-                self.globals = Some((id.clone(), globals(vault.open(id)?, args, server, console)?));
+                self.globals = Some((id.clone(), globals(repository.open(id)?, args, server, console)?));
             }
             return Ok(());
         }
-        let opened = match vault.open(id) {
+        let opened = match repository.open(id) {
             Ok(opened) => opened,
             Err(error) if is_interrupted(&error) => return Err(error),
             Err(error) => {
@@ -170,7 +179,7 @@ impl Whole {
         Ok(())
     }
 
-    /// Refuses it whole, before anything is touched, where it would replace what nobody said may be replaced.
+    /// Fails before anything is touched if a database is not empty and the arguments do not allow its replacement.
     fn check(&self) -> Result<()> {
         let kept = self.databases.iter().filter(|one| one.is_full() && !(one.plan.clean && one.plan.over_source));
         let kept: Vec<String> = kept.map(|database| format!("\"{}\"", database.plan.database)).collect();
@@ -182,9 +191,9 @@ impl Whole {
             .into())
     }
 
-    fn outline(&self, vault: &Vault, server: &Settings) -> Lines {
+    fn outline(&self, repository: &Repository, server: &Settings) -> Lines {
         let now = Timestamp::now();
-        let mut text = Lines::of(format!("  from      {}", vault.store.location()))
+        let mut text = Lines::of(format!("  from      {}", repository.store.location()))
             .and(format!("  server    {}", server.describe()));
         if let Some((id, globals)) = &self.globals {
             text.push(format!(
@@ -207,10 +216,11 @@ impl Whole {
         text
     }
 
-    /// Roles first, without which nothing starts; then one database after the other, of which none stops the next.
+    /// Applies the globals, whose failure ends the restore. Then restores the databases one by one; a failure of one
+    /// does not stop the next.
     fn restore(
         self,
-        vault: &Vault,
+        repository: &Repository,
         server: &Settings,
         console: &Console,
     ) -> Result<(Option<(BackupId, Applied)>, Ended)> {
@@ -224,10 +234,10 @@ impl Whole {
         };
         let mut ended: Ended = self.failed.into_iter().map(|(id, error)| (id, Err(error))).collect();
         for database in self.databases {
-            match database.restore(vault, console) {
+            match database.restore(repository, console) {
                 Ok(report) => {
                     tell(&report, console);
-                    console.info(super::summary(&report).as_str());
+                    console.info(crate::commands::restore::summary::summary(&report).as_str());
                     ended.push((database.manifest.id, Ok(report)));
                 }
                 Err(error) if is_interrupted(&error) => return Err(error),
@@ -246,16 +256,16 @@ impl Database {
         matches!(self.target.state, State::Holds(_))
     }
 
-    fn restore(&self, vault: &Vault, console: &Console) -> Result<Report> {
+    fn restore(&self, repository: &Repository, console: &Console) -> Result<Report> {
         let Database { manifest, plan, .. } = self;
         let whose = |error: anyhow::Error| error.context(format!("\"{}\" is not restored", plan.database));
         let target = admit(manifest, plan).map_err(whose)?;
         outlook(manifest, plan, &target)?.warnings.iter().for_each(|warning| console.warn(warning));
-        restore(vault.open(&manifest.id)?, plan, &target, console).map_err(whose)
+        restore(repository.open(&manifest.id)?, plan, &target, console).map_err(whose)
     }
 }
 
-/// Says how to go on without what the server refuses.
+/// Adds a hint: how to restore without the globals that the server refuses.
 fn refused(id: &BackupId, error: anyhow::Error) -> anyhow::Error {
     let message = format!("{id}: no database was restored");
     match kind(&error) {
@@ -298,7 +308,7 @@ fn summary(globals: Option<&(BackupId, Applied)>, ended: &Ended) -> Lines {
     }
     for (id, report) in ended {
         match report {
-            Ok(report) => text.append(super::summary(report)),
+            Ok(report) => text.append(crate::commands::restore::summary::summary(report)),
             Err(_) => text.push(format!("NOT restored: \"{}\", of {id}, as said above", id.database())),
         }
     }
@@ -306,7 +316,7 @@ fn summary(globals: Option<&(BackupId, Applied)>, ended: &Ended) -> Lines {
     text.and(format!("{done} of {} databases are restored", ended.len()))
 }
 
-/// That of the first database that failed; 1 where something was left out of one.
+/// Returns the exit code of the first database that failed; else 1 if something was left out of one, else 0.
 fn exit_code(ended: &Ended) -> u8 {
     let mut failed = ended.iter().filter_map(|(_, report)| report.as_ref().err());
     let left_out = ended.iter().any(|(_, report)| report.as_ref().is_ok_and(|report| !report.left_out.is_empty()));

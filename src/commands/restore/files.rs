@@ -1,26 +1,30 @@
 //! `pgbk restore --files`
 
-use crate::cli::{RestoreArgs, Which};
+use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
+use crate::base::shown::Lines;
+use crate::base::subject::Series;
+use crate::cli::arguments::RestoreArgs;
+use crate::cli::console::{Console, confirm_by_typing};
+use crate::cli::values::Which;
 use crate::commands::which::{asker, latest};
 use crate::config;
-use crate::console::{Console, confirm_by_typing};
-use crate::error::{Fault, Result};
-use crate::files::{Placed, Target, What};
-use crate::jobs::restore::{look, place};
-use crate::manifest::BackupId;
-use crate::monitor::Monitor;
-use crate::series::Series;
-use crate::shown::Lines;
-use crate::vault::Vault;
+use crate::files::entry::What;
+use crate::files::unpack::{Placed, Target};
+use crate::format::backup_id::BackupId;
+use crate::jobs::restore::files::{look, place};
+use crate::repository::Repository;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// As many of the files that would be replaced are named.
+/// Number of files to be replaced that are listed at most.
 const NAMED: usize = 50;
 
 pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
-    let vault = config::vault(&args.store, &args.keys, &args.state)?;
-    let Some(id) = which(args, &vault, console)? else { return Err(super::declined()) };
+    let repository = config::repository(&args.store, &args.keys, &args.state)?;
+    let Some(id) = which(args, &repository, console)? else {
+        return Err(crate::commands::restore::summary::declined());
+    };
     if id.database() != Series::Files.name() {
         return Err(Fault::usage(format!("{id} is no backup of files")).hint("leave out --files").into());
     }
@@ -29,17 +33,17 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         Some(folder) => std::path::absolute(folder)?,
         None => PathBuf::from("/"),
     };
-    let target = look(vault.open(&id)?, &root, console)?;
+    let target = look(repository.open(&id)?, &root, console)?;
     let existing = target.existing();
-    let outline = outline(&id, &target, &root, &existing, &vault);
+    let outline = outline(&id, &target, &root, &existing, &repository);
     console.note(outline.as_str());
     if !args.yes {
         console.say(&outline);
         if !confirm_by_typing("Type yes to write them", "yes")? {
-            return Err(super::declined());
+            return Err(crate::commands::restore::summary::declined());
         }
     }
-    let placed = place(&vault, &id, &target, console)?;
+    let placed = place(&repository, &id, &target, console)?;
     let Placed { files, links, folders, replaced } = placed;
     let document =
         json!({"id": id, "into": root, "files": files, "links": links, "folders": folders, "replaced": replaced});
@@ -47,23 +51,25 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     Ok(0)
 }
 
-fn which(args: &RestoreArgs, vault: &Vault, console: &Console) -> Result<Option<BackupId>> {
+fn which(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Option<BackupId>> {
     match &args.which {
         Some(Which::Id(id)) => Ok(Some(id.clone())),
-        None if !args.yes => super::pick(args, Some(Series::Files.name()), vault, console),
+        None if !args.yes => {
+            crate::commands::restore::pick::pick(args, Some(Series::Files.name()), repository, console)
+        }
         Some(Which::Latest) | None => {
             let asker = asker(&args.server, args.origin, console);
             let name = Series::Files.name();
-            latest(name, &vault.catalog(Some(name))?, vault, &asker, console).map(Some)
+            latest(name, &repository.catalog(Some(name))?, repository, &asker, console).map(Some)
         }
     }
 }
 
-fn outline(id: &BackupId, target: &Target, root: &Path, existing: &[PathBuf], vault: &Vault) -> Lines {
+fn outline(id: &BackupId, target: &Target, root: &Path, existing: &[PathBuf], repository: &Repository) -> Lines {
     let contents = target.contents();
     let count = |what| contents.count(what);
     let (files, links, folders) = (count(What::File), count(What::Link), count(What::Folder));
-    let mut text = Lines::of(format!("  backup    {id} from {}", vault.store.location()))
+    let mut text = Lines::of(format!("  backup    {id} from {}", repository.store.location()))
         .and(format!("  holds     {files} files, {links} links, {folders} folders"))
         .and(format!("  into      {}", root.display()));
     if existing.is_empty() {

@@ -1,17 +1,17 @@
 //! `pgbk restore` of a server's globals.
 
-use crate::cli::RestoreArgs;
-use crate::console::{Console, confirm_by_typing};
-use crate::error::{Fault, Result};
-use crate::jobs::restore::{apply_globals, read_globals};
-use crate::monitor::Monitor;
+use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
+use crate::base::shown::Lines;
+use crate::cli::arguments::RestoreArgs;
+use crate::cli::console::{Console, confirm_by_typing};
+use crate::jobs::restore::globals::{apply_globals, read_globals};
+use crate::postgres::connect::settings::Settings;
 use crate::postgres::globals::{Applied, Globals, There};
-use crate::postgres::settings::Settings;
-use crate::shown::Lines;
-use crate::vault::Opened;
+use crate::repository::reader::BackupReader;
 use serde_json::json;
 
-pub fn run(args: &RestoreArgs, opened: Opened, server: &Settings, console: &Console) -> Result<u8> {
+pub fn run(args: &RestoreArgs, opened: BackupReader, server: &Settings, console: &Console) -> Result<u8> {
     let id = opened.manifest.id.clone();
     let own = [
         (args.to.is_some(), "--to"),
@@ -36,7 +36,7 @@ pub fn run(args: &RestoreArgs, opened: Opened, server: &Settings, console: &Cons
     if !args.yes {
         console.say(&outline);
         if !confirm_by_typing("Type yes to apply them", "yes")? {
-            return Err(super::declined());
+            return Err(crate::commands::restore::summary::declined());
         }
     }
     let applied = apply_globals(globals, server)?;

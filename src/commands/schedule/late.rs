@@ -1,22 +1,23 @@
-//! What people hear between runs: that backups are overdue because another run is always at work, and what looks at the store found.
+//! Sends the alerts that come between runs: backups that are overdue because another run is always going, and notices
+//! from the scans of the store.
 
-use crate::alert::Alerts;
-use crate::lookout::Notice;
-use crate::manifest::Manifest;
-use crate::monitor::Monitor;
-use crate::record::{Problem, Record, State};
-use crate::run::Outcome;
-use crate::status::Source;
+use crate::alerts::Alerts;
+use crate::base::progress::Monitor;
+use crate::format::manifest::Manifest;
+use crate::format::run_record::{ErrorInfo, Record, State};
+use crate::monitoring::publisher::scans::Notice;
+use crate::monitoring::source::Source;
+use crate::runs::runner::Outcome;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 
 pub struct Late {
-    /// None where nothing can be remembered: then nobody knows what is overdue.
+    /// None: there is no state directory, and so no way to know what is overdue.
     source: Option<Source>,
-    /// None where nobody looks.
+    /// Notices from the scans of the store. None: nothing scans it.
     notices: Option<Receiver<Notice>>,
-    /// The newest skipped run of each database that was not told yet, since anything else came of one.
+    /// The newest skipped run of each database that has not been reported. A run with any other outcome removes its entry.
     skipped: BTreeMap<String, Record>,
 }
 
@@ -25,7 +26,7 @@ impl Late {
         Late { source, notices, skipped: BTreeMap::new() }
     }
 
-    /// Takes in how runs ended.
+    /// Records how runs ended.
     pub fn took(&mut self, outcomes: &[Outcome<Manifest>]) {
         for Outcome { record, .. } in outcomes {
             match record.state {
@@ -35,7 +36,7 @@ impl Late {
         }
     }
 
-    /// Tells people what there is to tell now.
+    /// Sends the alerts that are due now. Each overdue database is reported once.
     pub fn tell(&mut self, alerts: &Alerts, now: Timestamp, monitor: &dyn Monitor) {
         for notice in self.notices.iter().flat_map(Receiver::try_iter) {
             alerts.notice(&notice.database, &notice.text, now, monitor);
@@ -54,11 +55,11 @@ impl Late {
     }
 }
 
-/// The skipped run, with what came of it.
+/// Returns the record of the skipped run, with the reason why its database is overdue as the error.
 fn overdue(skipped: &Record, why: String) -> Record {
     let before = skipped.problem.as_ref();
     let message = before.map_or(why.clone(), |problem| format!("{why}; the last run was skipped: {}", problem.message));
     let hints = before.map(|problem| problem.hints.clone()).unwrap_or_default();
     let exit_code = before.map_or(0, |problem| problem.exit_code);
-    Record { problem: Some(Problem { message, hints, exit_code }), ..skipped.clone() }
+    Record { problem: Some(ErrorInfo { message, hints, exit_code }), ..skipped.clone() }
 }

@@ -1,14 +1,13 @@
 //! `pgbk schedule --next`
 
-use super::all_come;
-use crate::cli::ScheduleArgs;
-use crate::commands::table::Table;
+use crate::base::databases::Databases;
+use crate::base::error::{Fault, Result};
+use crate::cli::arguments::ScheduleArgs;
+use crate::cli::console::Console;
+use crate::cli::table::Table;
 use crate::config;
-use crate::console::Console;
-use crate::cron::{Entry, Timetable};
-use crate::databases::Databases;
-use crate::error::Result;
-use crate::record::Task;
+use crate::format::run_record::Task;
+use crate::runs::schedule::timetable::{Entry, Timetable};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -23,7 +22,7 @@ pub fn next(
     all_come(Task::Backup, timetable, now)?;
     proofs.map_or(Ok(()), |proofs| all_come(Task::Verify, proofs, now))?;
     let default = Databases::of(&args.run.databases)?;
-    let beside = config::beside(&args.run)?;
+    let beside = config::runs::extras(&args.run)?;
     let databases = |task: Task, entry: &Entry| {
         let beside = if task == Task::Backup { beside.as_slice() } else { &[] };
         Some(entry.databases.clone().or_else(|| default.clone())?.with(beside))
@@ -49,7 +48,7 @@ pub fn next(
     Ok(0)
 }
 
-/// Of both, in the order of time.
+/// Returns the next `count` runs of both timetables, in the order of time.
 fn coming<'a>(
     timetable: &'a Timetable,
     proofs: Option<&'a Timetable>,
@@ -65,7 +64,7 @@ fn coming<'a>(
     coming
 }
 
-/// The two largest units.
+/// Returns the duration in its two largest units.
 fn in_words(left: SignedDuration) -> String {
     let seconds = left.as_secs().max(0);
     match seconds {
@@ -73,5 +72,18 @@ fn in_words(left: SignedDuration) -> String {
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// Refuses a schedule that never comes.
+pub(crate) fn all_come(task: Task, timetable: &Timetable, now: Timestamp) -> Result<()> {
+    match timetable.entries.iter().find(|entry| entry.schedule.next_after(now).is_none()) {
+        Some(entry) => Err(Fault::usage(format!("\"{}\" never comes (again)", entry.schedule))
+            .hint(match task {
+                Task::Backup => "take it out of CRON_SCHEDULE",
+                Task::Verify => "take it out of VERIFY_SCHEDULE",
+            })
+            .into()),
+        None => Ok(()),
     }
 }

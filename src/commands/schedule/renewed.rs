@@ -1,33 +1,35 @@
-//! What the settings say since a secret was changed in its file.
+//! The settings as read again after a secret was changed in its file.
 
-use crate::cli::ScheduleArgs;
+use crate::base::error::Result;
+use crate::cli::arguments::ScheduleArgs;
 use crate::config;
-use crate::error::Result;
-use crate::jobs::backup::Plan;
-use crate::run::{Backups, ProofPlan, Proofs};
-use crate::vault::Vault;
+use crate::jobs::backup::plan::Plan;
+use crate::jobs::restore_test;
+use crate::repository::Repository;
+use crate::runs::backups::Backups;
+use crate::runs::restore_tests::RestoreTests;
 
 pub struct Renewed {
     plan: Plan,
-    vault: Vault,
-    proof: Option<ProofPlan>,
+    repository: Repository,
+    proof: Option<restore_test::Plan>,
 }
 
 impl Renewed {
     pub fn of(args: &ScheduleArgs, proves: bool) -> Result<Renewed> {
         Ok(Renewed {
-            plan: config::plan(&args.run)?,
-            vault: config::vault(&args.run.store, &args.run.keys, &args.run.state)?,
-            proof: proves.then(|| config::proof(&args.scratch, &args.run.server)).transpose()?,
+            plan: config::runs::plan(&args.run)?,
+            repository: config::repository(&args.run.store, &args.run.keys, &args.run.state)?,
+            proof: proves.then(|| config::restore_test::proof(&args.scratch, &args.run.server)).transpose()?,
         })
     }
 
     pub fn backups<'a>(&'a self, before: Backups<'a>) -> Backups<'a> {
-        Backups { vault: &self.vault, plan: &self.plan, ..before }
+        Backups { repository: &self.repository, plan: &self.plan, ..before }
     }
 
-    pub fn proofs<'a>(&'a self, before: Proofs<'a>) -> Proofs<'a> {
+    pub fn proofs<'a>(&'a self, before: RestoreTests<'a>) -> RestoreTests<'a> {
         let plan = self.proof.as_ref().unwrap_or(before.plan);
-        Proofs { vault: &self.vault, plan, server: &self.plan.settings, ..before }
+        RestoreTests { repository: &self.repository, plan, server: &self.plan.settings, ..before }
     }
 }

@@ -1,11 +1,10 @@
-//! What looks on while a run is at work.
+//! Watches a run from other threads, and ends the process if the run hangs.
 
-use crate::console::Console;
-use crate::error::Result;
-use crate::interrupt;
-use crate::lookout::Lookout;
-use crate::monitor::Monitor;
-use crate::threads;
+use crate::base::error::Result;
+use crate::base::progress::Monitor;
+use crate::base::{cancel, threads};
+use crate::cli::console::Console;
+use crate::monitoring::publisher::Publisher;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 const STOPPING: Duration = Duration::from_secs(6);
 /// How long a run may take to stop after its time limit.
 const OVERDUE: Duration = Duration::from_secs(60);
-/// How much later the process ends, so that this can be told.
+/// How much later the process ends, so that there is time to log the reason.
 const TELLING: Duration = Duration::from_secs(1);
 
 /// Ends the watch when it is dropped.
@@ -25,32 +24,32 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// Tells what the lookout says, and what the process is about to be ended for.
-pub fn tell(over: &AtomicBool, lookout: Option<Lookout>, console: &Console) {
+/// Logs what the publisher has to say, and once the reason why the process is about to be ended. Returns when `over` is set.
+pub fn tell(over: &AtomicBool, publisher: Option<Publisher>, console: &Console) {
     let mut patience = Patience::default();
     let mut told = false;
     while !over.load(Ordering::Relaxed) {
-        if let Some(lookout) = &lookout {
-            lookout.tell(console);
+        if let Some(publisher) = &publisher {
+            publisher.tell(console);
         }
         let hangs = patience.is_over(Duration::ZERO).filter(|_| !told);
         if let Some(hangs) = hangs {
             console.warn(hangs);
             told = true;
         }
-        std::thread::sleep(interrupt::TICK);
+        std::thread::sleep(cancel::TICK);
     }
 }
 
-/// Ends the process where the ordinary way out hangs: on a server or store that does not answer, or on whatever else. Nothing can hold this
-/// up, for it tells nobody and waits for nothing.
+/// Starts a thread that ends the process if the ordinary way out hangs, on a server or store that does not answer or
+/// on anything else. Nothing can hold this thread up, as it logs nothing and waits for nothing.
 pub fn end_what_hangs() -> Result<()> {
     threads::begin("end", || {
         let mut patience = Patience::default();
         while patience.is_over(TELLING).is_none() {
-            std::thread::sleep(interrupt::TICK);
+            std::thread::sleep(cancel::TICK);
         }
-        interrupt::insist();
+        cancel::insist();
     })?;
     Ok(())
 }
@@ -62,12 +61,13 @@ struct Patience {
 }
 
 impl Patience {
-    /// Returns what the run has been given time enough for, and so much more; None while it has some left.
+    /// Returns the reason to end the run once its time to stop, and `more`, is over. None: no signal or time limit
+    /// has come, or some time is left.
     fn is_over(&mut self, more: Duration) -> Option<&'static str> {
-        if interrupt::raised().is_some() && self.asked.get_or_insert_with(Instant::now).elapsed() > STOPPING + more {
+        if cancel::raised().is_some() && self.asked.get_or_insert_with(Instant::now).elapsed() > STOPPING + more {
             return Some("the run does not stop, and is ended with the scheduler");
         }
-        let overdue = interrupt::overdue().is_some_and(|overdue| overdue > OVERDUE + more);
+        let overdue = cancel::overdue().is_some_and(|overdue| overdue > OVERDUE + more);
         overdue.then_some("the run does not stop at its RUN_TIMEOUT, and is ended with the scheduler")
     }
 }

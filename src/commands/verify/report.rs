@@ -1,13 +1,13 @@
-//! What was found, for people.
+//! Formats the findings of `verify` for people.
 
-use crate::console::bytes;
-use crate::error::Kind;
+use crate::base::error::Kind;
+use crate::base::shown::{Lines, word};
+use crate::base::verify_level::Level;
+use crate::cli::console::bytes;
+use crate::format::manifest::table_diff::TableDiff;
 use crate::jobs::verify::{Finding, Proof};
-use crate::level::Level;
-use crate::manifest::compared::Verdict;
-use crate::shown::{Lines, word};
 
-/// How much of what was not tried is named.
+/// Number of things not tried that are listed at most.
 const NAMED: usize = 20;
 
 pub fn text(findings: &[Finding]) -> Lines {
@@ -58,8 +58,8 @@ fn tables(proof: &Proof) -> Lines {
     for property in properties {
         text.push(format!("  the database itself: {property}"));
     }
-    let same = tables.iter().filter(|table| table.verdict == Verdict::Same).count();
-    let compared = tables.iter().filter(|table| table.verdict != Verdict::Unknown).count();
+    let same = tables.iter().filter(|table| table.verdict == TableDiff::Same).count();
+    let compared = tables.iter().filter(|table| table.verdict != TableDiff::Unknown).count();
     text.push(match (compared, tables.len()) {
         (0, 0) => "  restored without an error; it holds no rows of tables to compare".to_owned(),
         (0, all) => {
@@ -77,7 +77,7 @@ fn tables(proof: &Proof) -> Lines {
     text
 }
 
-/// What the role of the proof could not do.
+/// Lists what the role of the restore test could not do.
 fn untried(not_tried: &[String]) -> Lines {
     let mut text = Lines::new();
     not_tried.iter().take(NAMED).for_each(|what| text.push(format!("  not tried: {what}")));

@@ -1,22 +1,26 @@
-//! What belongs to the server and to no database: roles, memberships, tablespaces.
+//! Backs up what belongs to the server and not to a database: roles, memberships, tablespaces.
 
-use super::{Plan, STALLED, server_note, store, taking};
-use crate::error::{Fault, Result};
-use crate::manifest::{Format, Manifest, Origin};
-use crate::monitor::Monitor;
-use crate::postgres::control::{self, Lock};
+use crate::base::error::{Fault, Result};
+use crate::base::process::reader::ChildReader;
+use crate::base::progress::Monitor;
+use crate::base::subject::Series;
+use crate::format::manifest::origin::Origin;
+use crate::format::manifest::{Format, Manifest};
+use crate::jobs::backup::plan::Plan;
+use crate::jobs::backup::store::{STALLED, store};
+use crate::jobs::backup::taking::{server_note, taking};
+use crate::postgres::session::control::{self, Lock};
 use crate::postgres::{globals, tools};
-use crate::process::ChildReader;
-use crate::series::Series;
-use crate::vault::{About, Vault};
+use crate::repository::Repository;
+use crate::repository::writer::About;
 use jiff::Timestamp;
 use std::time::Duration;
 
 const SERIES: Series = Series::Globals;
-/// Many times what pg_dumpall takes for them.
+/// Longest wait for the lock: many times what pg_dumpall takes for the globals.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub fn globals(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
+pub fn globals(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
     let mut control = control::of_server(&plan.settings)?;
     if control.has_database(SERIES.name())? {
         return Err(taken().into());
@@ -30,15 +34,15 @@ pub fn globals(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor
     }
     let server = server_note(control.server())?;
     let taken_at = control.now()?;
-    let name = vault.name(&taking(plan, SERIES.name(), Some(&server), taken_at, now), monitor)?;
+    let name = repository.name(&taking(plan, SERIES.name(), Some(&server), taken_at, now), monitor)?;
     let chosen = globals::choice(passwords);
     let arguments = globals::arguments(&chosen, control.settings().database());
 
     monitor.begin(&format!("backup {}", name.id), None);
-    let mut deposit = vault.begin(name, Format::Plain, plan.compression, 0)?;
+    let mut writer = repository.begin(name, Format::Plain, plan.compression, 0)?;
     let environment = control.for_dump()?.child_environment()?;
     let child = ChildReader::spawn(&pg_dumpall.path, &arguments, &environment, plan.stall)?;
-    let dumped = child.when_stalled(STALLED).through(|dump| store(dump, &mut deposit, monitor))?;
+    let dumped = child.when_stalled(STALLED).through(|dump| store(dump, &mut writer, monitor))?;
     let warnings = dumped.1.tell(monitor);
 
     let about = About {
@@ -53,7 +57,7 @@ pub fn globals(vault: &Vault, plan: &Plan, now: Timestamp, monitor: &dyn Monitor
         must_be_whole: true,
         warnings,
     };
-    let manifest = deposit.finish(about, monitor)?;
+    let manifest = writer.finish(about, monitor)?;
     monitor.end();
     Ok(manifest)
 }

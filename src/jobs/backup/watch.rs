@@ -1,17 +1,17 @@
-//! What is asked of the control connection while `pg_dump` writes.
+//! Checks over the control connection, while `pg_dump` writes, that the snapshot is still held and nothing in it has changed.
 
-use crate::error::{Fault, Result, into_io};
-use crate::postgres::changed::Moment;
-use crate::postgres::control::Control;
+use crate::base::error::{Fault, Result, into_io};
+use crate::postgres::session::control::Control;
+use crate::postgres::session::moment::Moment;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Between two looks at whether the snapshot is still held: a dump without it is worth nothing, and may go on for hours.
+/// Pause between two checks that the snapshot is still held: a dump without it is worth nothing, and may go on for hours.
 const EVERY: Duration = Duration::from_secs(1);
 
-pub(super) struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     control: &'a mut Control,
-    /// None before the first piece.
+    /// Time of the last check; `None` before the first piece.
     looked: Option<Instant>,
     changed: Vec<String>,
 }
@@ -21,8 +21,8 @@ impl<'a> Watch<'a> {
         Watch { control, looked: None, changed: Vec::new() }
     }
 
-    /// Looks, if it is time to, before a piece of the dump is taken. `pg_dump` writes nothing before it has all its locks and every
-    /// definition, so that the first piece is the first moment at which none of these can change in the dump any more.
+    /// Checks the snapshot, if it is time to, before a piece of the dump is taken. `pg_dump` writes nothing before it has all its locks and
+    /// every definition, so the first piece is the first moment at which none of these can change in the dump any more.
     pub fn piece(&mut self) -> io::Result<()> {
         match self.looked {
             None => {
@@ -38,7 +38,8 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Returns what changed after the snapshot and is not in the dump as it was; `failed` says that `pg_dump` has failed, which may be because of it.
+    /// Returns the names of what changed after the snapshot and is not in the dump as it was. `failed` says that
+    /// `pg_dump` has failed, which may be the reason.
     pub fn changed(mut self, failed: bool) -> Vec<String> {
         if failed && self.changed.is_empty() {
             // Where the server does not say, the failure speaks for itself.
@@ -47,7 +48,7 @@ impl<'a> Watch<'a> {
         self.changed
     }
 
-    /// The same for a dump that ended well: the rows are written by then.
+    /// Returns the same for a dump that ended well, whose rows are all written by then.
     pub fn changed_meanwhile(self) -> Result<Vec<String>> {
         self.control.changed(Moment::Ended)
     }

@@ -1,42 +1,43 @@
-//! Whose backups the rules are applied to. They never cross: each series is judged by itself, and one that is none of the server's
-//! own stays.
+//! Chooses the backups that the rules are applied to. Each series is judged by itself, and a backup that does
+//! not belong to the server's own series stays.
 
-use crate::error::{Fault, Result};
-use crate::manifest::lineage::short;
-use crate::manifest::{BackupId, Manifest, Owner};
-use crate::retention::Candidate;
-use crate::vault::{Server, server_of};
+use crate::base::error::{Fault, Result};
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::Manifest;
+use crate::format::manifest::lineage::{Owner, short};
+use crate::repository::newest::{Server, server_of};
+use crate::repository::retention::Candidate;
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// The series of this server. Where none could be asked, the only one that there is.
+    /// Prunes the series of this server; the only series if no server could be asked.
     Of(Server),
-    /// Of every server, each by itself.
+    /// Prunes the series of every server, each by itself.
     All,
-    /// What names no server: uploads too.
+    /// Prunes the backups that name no server, uploads too.
     Nobody,
 }
 
-/// What a document says of whose it is.
+/// Says whose backup it is, as its document has it.
 #[derive(Debug, Clone)]
-pub struct Belongs {
+pub(crate) struct Belongs {
     owner: Owner,
     adopted: Vec<String>,
 }
 
 impl Belongs {
-    /// Of an authentic document.
+    /// Returns the owner and the adopted servers from an authentic document.
     pub fn of(manifest: &Manifest) -> Belongs {
         Belongs { owner: manifest.owner(), adopted: manifest.adopted.clone() }
     }
 
-    /// Of one that nothing vouches for. It can make backups stay, and gives no right to remove any.
+    /// Returns the owner from a document that is not authentic. It can make backups stay, and gives no right to remove any.
     pub fn claimed(manifest: &Manifest) -> Belongs {
         Belongs { owner: manifest.owner(), adopted: Vec::new() }
     }
 
-    /// The server that made it; None where it names none.
+    /// Returns the server that made it; `None` if it names none.
     pub fn server(&self) -> Option<String> {
         match &self.owner {
             Owner::Server(server) => Some(server.clone()),
@@ -45,17 +46,17 @@ impl Belongs {
     }
 }
 
-/// The backups of one database, sorted by whose they are.
+/// The backups of one database, sorted by owner.
 #[derive(Debug, Default)]
-pub(super) struct Sorted {
-    /// The rules are applied to each of these by itself. One that two series go on with is in both.
+pub(crate) struct Sorted {
+    /// Groups to which the rules are applied one by one. A backup that two series share is in both.
     pub groups: Vec<Vec<Candidate>>,
-    /// What stays because it is none of these, and why.
+    /// Backups that stay because they are in no group, and the reasons.
     pub others: Vec<(BackupId, String)>,
 }
 
-/// Sorts backups; those of which nothing is known are no good and go with the first group, to be seen.
-pub(super) fn sort(backups: Vec<(Candidate, Option<Belongs>)>, scope: &Scope) -> Result<Sorted> {
+/// Sorts backups by owner. Backups without a readable owner are not good; they join the first group, so that they are shown.
+pub(crate) fn sort(backups: Vec<(Candidate, Option<Belongs>)>, scope: &Scope) -> Result<Sorted> {
     let known: Vec<&Belongs> = backups.iter().filter_map(|(_, belongs)| belongs.as_ref()).collect();
     let groups = groups(&known, scope)?;
     let mut sorted = Sorted { groups: vec![Vec::new(); groups.len()], others: Vec::new() };
@@ -114,14 +115,14 @@ fn groups(known: &[&Belongs], scope: &Scope) -> Result<Vec<Group>> {
     Ok(with_the_nameless(vec![own], known))
 }
 
-/// Returns the servers whose backups one server's series counts: itself, and those that its own authentic documents go on with.
+/// Returns the servers whose backups count for one server's series: itself, and those that its own authentic documents adopt.
 fn series_of(server: &str, known: &[&Belongs]) -> BTreeSet<String> {
     let own = known.iter().filter(|belongs| belongs.owner == Owner::Server(server.to_owned()));
     own.flat_map(|belongs| belongs.adopted.iter().cloned()).chain([server.to_owned()]).collect()
 }
 
-/// Where one series is all that is here, what names no server counts with it, and uploads by themselves; else either may be another
-/// server's, and stays.
+/// Adds backups without a server to the only series that is here, and uploads as a group of their own. If there are several
+/// series, either may be another server's, and stays.
 fn with_the_nameless(mut groups: Vec<Group>, known: &[&Belongs]) -> Vec<Group> {
     let shared = |owner: &Owner| matches!(owner, Owner::Anyone | Owner::Upload);
     if let [only] = groups.as_mut_slice()
@@ -133,7 +134,7 @@ fn with_the_nameless(mut groups: Vec<Group>, known: &[&Belongs]) -> Vec<Group> {
     groups
 }
 
-/// Every series by itself. Two may go on with one: neither is judged by what is in the other.
+/// Returns a group for every series. If two of them adopted the same one, neither is judged by what is in the other.
 fn each(known: &[&Belongs]) -> Vec<Group> {
     let servers: BTreeSet<String> = known.iter().filter_map(|belongs| belongs.server()).collect();
     let series: BTreeSet<BTreeSet<String>> = servers.iter().map(|server| series_of(server, known)).collect();
@@ -146,7 +147,7 @@ fn each(known: &[&Belongs]) -> Vec<Group> {
     with_the_nameless(groups, known)
 }
 
-/// The only series. Of several, no server could be asked which one the rules are meant for.
+/// Returns the groups of the only series. Several are an error, because no server could be asked which one is meant.
 fn only(known: &[&Belongs]) -> Result<Vec<Group>> {
     let groups = each(known);
     let named = |group: &Group| group.others != [Owner::Upload];

@@ -1,36 +1,38 @@
-//! Archives of pg_dump's, which only pg_restore reads.
+//! Restores archives of pg_dump's, which only pg_restore reads.
 
-use super::{Plan, execute, lacking, monetary, properties};
-use crate::error::{Fault, Result};
-use crate::manifest::Manifest;
-use crate::monitor::{Monitor, Silent};
-use crate::postgres::load::Loaded;
-use crate::postgres::preamble;
-use crate::postgres::target::{APPLICATION, Target};
+use crate::base::error::{Fault, Result};
+use crate::base::process::reader::ChildReader;
+use crate::base::progress::{Monitor, NullMonitor};
+use crate::format::manifest::Manifest;
+use crate::format::sql::requirements::Requirements;
+use crate::jobs::restore::execute::{execute, monetary};
+use crate::jobs::restore::plan::Plan;
+use crate::jobs::restore::{lacking, properties};
+use crate::pipeline::drain;
+use crate::pipeline::table_counter::TableCounter;
+use crate::postgres::connect::preamble;
+use crate::postgres::restore::load::options::Loaded;
+use crate::postgres::restore::target::{APPLICATION, Target};
 use crate::postgres::tools::{self, Tool};
-use crate::process::{self, ChildReader};
-use crate::script::Requirements;
-use crate::stream::drain;
-use crate::stream::tables::Tables;
-use crate::vault::Opened;
+use crate::repository::reader::BackupReader;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::NamedTempFile;
 
-/// The major version that brought this setting, which pg_restore has set first of all ever since.
+/// First major version that has this setting. pg_restore sets it before anything else since then.
 const TRANSACTION_TIMEOUT: u32 = 17;
 
-/// How `pg_restore --list` names the schema of that name itself.
+/// Line part with which `pg_restore --list` names the schema `public` itself.
 const PUBLIC: &[u8] = b" SCHEMA - public ";
 
-/// pg_restore prints archives quickly; building an index happens elsewhere.
+/// Longest time that pg_restore may print nothing. It prints archives quickly; indexes are built elsewhere.
 const ARCHIVE_STALL: Duration = Duration::from_secs(3600);
 
-/// Archives are first verified whole into a private temporary file. Without `--jobs`, pg_restore only turns it into SQL, which
-/// then takes the same way as a script: one transaction, nothing run but SQL.
-pub(super) fn fill(
-    opened: Opened,
+/// Restores an archive, which is first verified whole into a private temporary file. Without `--jobs`, pg_restore only turns it into SQL,
+/// which then takes the same way as a script: one transaction, nothing run but SQL.
+pub(crate) fn fill(
+    opened: BackupReader,
     manifest: &Manifest,
     plan: &Plan,
     target: &Target,
@@ -52,8 +54,9 @@ pub(super) fn fill(
     Ok(loaded)
 }
 
-/// With several jobs pg_restore talks to the server itself, and nobody leaves out what the server does not know.
-pub(super) fn pg_restore(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<Tool> {
+/// Finds the pg_restore to use. Refuses `--jobs` if pg_restore would set what the server does not know: it talks to the server
+/// itself then, and pgbk cannot skip the setting.
+pub(crate) fn pg_restore(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<Tool> {
     let made_by = manifest.tools.pg_dump.as_deref();
     let tool = tools::for_archive(made_by, target.server_major, plan.bin_dir.as_deref())?;
     if plan.jobs > 1 && tool.major >= TRANSACTION_TIMEOUT && target.server_major < TRANSACTION_TIMEOUT {
@@ -67,13 +70,17 @@ pub(super) fn pg_restore(manifest: &Manifest, plan: &Plan, target: &Target) -> R
     Ok(tool)
 }
 
-/// Only pg_restore can tell what an archive needs.
-fn requirements(pg_restore: &Path, spool: &Path, environment: &process::Environment) -> Result<Requirements> {
+/// Returns what an archive needs, which only pg_restore can read from it.
+fn requirements(
+    pg_restore: &Path,
+    spool: &Path,
+    environment: &crate::base::process::environment::Environment,
+) -> Result<Requirements> {
     let arguments = ["--schema-only".to_owned(), "--file=-".to_owned(), spool.display().to_string()];
     let mut script = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
-    let mut tables = Tables::default();
+    let mut tables = TableCounter::default();
     let count = |script: &mut dyn Read| {
-        drain(script, &Silent, |bytes| {
+        drain(script, &NullMonitor, |bytes| {
             tables.update(bytes);
             Ok(())
         })
@@ -83,7 +90,7 @@ fn requirements(pg_restore: &Path, spool: &Path, environment: &process::Environm
     Ok(tables.finish().requirements)
 }
 
-fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
+fn spool(opened: BackupReader, monitor: &dyn Monitor) -> Result<NamedTempFile> {
     let failed = |what: &str, error: &io::Error| {
         Fault::failed(format!("cannot {what} a temporary file for the archive: {error}"))
             .hint("TMPDIR names a folder with room for it, in a container a volume")
@@ -96,11 +103,12 @@ fn spool(opened: Opened, monitor: &dyn Monitor) -> Result<NamedTempFile> {
     Ok(spool)
 }
 
-/// Returns a list of what the archive holds without its `CREATE SCHEMA public`, which a target of pgbk's has; None where it holds none.
+/// Returns a table of contents without `CREATE SCHEMA public`, which a target that pgbk made has
+/// already; `None` if the archive does not make it.
 fn without_public(
     pg_restore: &Path,
     spool: &Path,
-    environment: &process::Environment,
+    environment: &crate::base::process::environment::Environment,
 ) -> Result<Option<NamedTempFile>> {
     let arguments = ["--list".to_owned(), spool.display().to_string()];
     let mut child = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;

@@ -1,17 +1,18 @@
-//! A script that is loaded by a role that was made for it, and that has no rights but in its scratch database.
+//! Loads a script as a role that was made for it and has rights only in its scratch database.
 
-use crate::error::Result;
-use crate::monitor::Monitor;
-use crate::postgres::load::{self, Loaded, Options};
-use crate::postgres::scratch::Loader;
-use crate::postgres::target::APPLICATION;
-use crate::script::extensions;
+use crate::base::error::Result;
+use crate::base::progress::Monitor;
+use crate::format::sql::extensions::extensions;
+use crate::postgres::restore::load::options::{Loaded, Options};
+use crate::postgres::restore::target::APPLICATION;
+use crate::postgres::scratch::loader::Loader;
 use std::io::Read;
 
-/// `pg_dump` writes settings, schemas and extensions first of all; a thousand of them are far shorter.
+/// Bytes of the script that are searched for extensions. `pg_dump` writes settings, schemas and extensions
+/// first of all; a thousand of them are far shorter.
 const HEAD: u64 = 1 << 20;
 
-pub(super) fn load_by(
+pub(crate) fn load_by(
     loader: &Loader,
     script: &mut dyn Read,
     options: Options,
@@ -22,5 +23,11 @@ pub(super) fn load_by(
     let prepared = loader.prepare(&extensions(&head))?;
     let client = loader.connect(APPLICATION)?;
     let options = Options { bounds: Some(prepared), ..options };
-    load::run(client, loader.settings(), &mut head.as_slice().chain(script), options, monitor)
+    crate::postgres::restore::load::loader_thread::run(
+        client,
+        loader.settings(),
+        &mut head.as_slice().chain(script),
+        options,
+        monitor,
+    )
 }

@@ -1,24 +1,26 @@
-//! A backup of files, back to where they came from or into another folder.
+//! Restores a backup of files, to where they came from or into another folder.
 
-use crate::error::Result;
-use crate::files::{Contents, Placed, Target};
-use crate::manifest::BackupId;
-use crate::monitor::Monitor;
-use crate::vault::{Opened, Vault};
+use crate::base::error::Result;
+use crate::base::progress::Monitor;
+use crate::files::contents::Contents;
+use crate::files::unpack::{Placed, Target};
+use crate::format::backup_id::BackupId;
+use crate::repository::Repository;
+use crate::repository::reader::BackupReader;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Reads the backup whole, and looks at where it would go. Nothing is written yet.
-pub fn look(opened: Opened, root: &Path, monitor: &dyn Monitor) -> Result<Target> {
+/// Reads the whole backup, and checks the place that it would go to. Writes nothing.
+pub fn look(opened: BackupReader, root: &Path, monitor: &dyn Monitor) -> Result<Target> {
     monitor.begin(&format!("read {}", opened.manifest.id), Some(opened.manifest.plain.bytes));
     let contents = Contents::read(&mut Watched { inner: opened.plain()?, monitor });
     monitor.end();
     Target::look(root, contents?)
 }
 
-/// Reads it again, every byte checked again, and puts it into its place.
-pub fn place(vault: &Vault, id: &BackupId, target: &Target, monitor: &dyn Monitor) -> Result<Placed> {
-    let opened = vault.open(id)?;
+/// Reads the backup again, checking every byte again, and puts the files into their place.
+pub fn place(repository: &Repository, id: &BackupId, target: &Target, monitor: &dyn Monitor) -> Result<Placed> {
+    let opened = repository.open(id)?;
     monitor.begin(&format!("restore {id}"), Some(opened.manifest.plain.bytes));
     let placed = target.place(&mut Watched { inner: opened.plain()?, monitor });
     monitor.end();

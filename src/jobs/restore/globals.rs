@@ -1,14 +1,14 @@
-//! A backup of globals onto a server: what is missing is made, what is there is brought to what the backup says, nothing is removed.
+//! Restores globals to a server: makes what is missing, brings what is there to what the backup says, and removes nothing.
 
-use crate::error::{Fault, Kind, Result, kind};
-use crate::monitor::Monitor;
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::base::progress::Monitor;
+use crate::pipeline::drain;
+use crate::postgres::connect::settings::Settings;
 use crate::postgres::globals::{Applied, Globals, LARGEST};
-use crate::postgres::settings::Settings;
-use crate::stream::drain;
-use crate::vault::Opened;
+use crate::repository::reader::BackupReader;
 
-/// The whole script, verified and understood before a server sees any of it.
-pub fn read_globals(opened: Opened, monitor: &dyn Monitor) -> Result<Globals> {
+/// Reads the whole script, verified and parsed before a server sees any of it.
+pub fn read_globals(opened: BackupReader, monitor: &dyn Monitor) -> Result<Globals> {
     let (id, bytes) = (opened.manifest.id.clone(), opened.manifest.plain.bytes);
     if bytes > LARGEST {
         return Err(Fault::failed(format!("{id} has {bytes} bytes, which no server's globals have"))

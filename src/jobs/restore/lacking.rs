@@ -1,15 +1,18 @@
-//! What the server lacks of what a dump needs, or does not let the role do: said before anything starts, with what to do about it.
+//! Finds what a dump needs and the server lacks, or does not allow the role to do. Says so, and
+//! what to do about it, before anything starts.
 
-use super::Plan;
-use crate::error::{Fault, Result};
-use crate::postgres::load::{self, Missing};
-use crate::postgres::properties::Own;
-use crate::postgres::target::{State, Target, identifier};
-use crate::script::Requirements;
+use crate::base::error::{Fault, Result};
+use crate::format::sql::requirements::Requirements;
+use crate::jobs::restore::plan::Plan;
+use crate::postgres::properties::own::Own;
+use crate::postgres::restore::load;
+use crate::postgres::restore::load::requirements_check::Missing;
+use crate::postgres::restore::target::{State, Target};
+use crate::postgres::session::quote::identifier;
 use std::collections::BTreeSet;
 
-/// Fails where something is lacking. With `--skip-failed` only for what the database itself is to have: all else is left out as it comes.
-pub(super) fn check(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
+/// Fails if something is lacking. With `--skip-failed` only the database's own properties are checked: all else is left out as it comes.
+pub(crate) fn check(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
     told(requires, plan, target)?;
     let mut missing = target.lacks(&plan.settings, &wanted(requires, plan))?;
     if let Some(loader) = &plan.loader {
@@ -25,11 +28,11 @@ pub(super) fn check(requires: &Requirements, plan: &Plan, target: &Target) -> Re
     Err(Fault::failed(lists(&missing, target).join("; ")).hint(hints(&missing, plan, target).join("; ")).into())
 }
 
-/// Refuses what an extension that must be told of a restore cannot take: rows of its tables out of their order, and to be dropped and made
-/// again in one session.
+/// Refuses what an extension cannot take that must be informed of a restore: rows of its tables out of order, and
+/// to be dropped and made again in one session.
 fn told(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
     let mut needed = requires.extensions.iter().filter(|name| !plan.leave.extensions.contains(*name));
-    let Some(name) = needed.find(|name| load::is_told(name)) else { return Ok(()) };
+    let Some(name) = needed.find(|name| load::restoring::is_told(name)) else { return Ok(()) };
     if plan.jobs > 1 {
         return Err(Fault::usage(format!(
             "--jobs cannot restore what the extension \"{name}\" keeps of its own tables"
@@ -46,7 +49,7 @@ fn told(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// Returns what this restore takes from the server.
+/// Returns the requirements of this restore, without those of parts that it leaves out.
 fn wanted(requires: &Requirements, plan: &Plan) -> Requirements {
     let mut wanted = requires.clone();
     if plan.no_owner {

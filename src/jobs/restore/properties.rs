@@ -1,31 +1,23 @@
-//! What belongs to the database itself: known from the backup, shown before a restore, and lacking where the server does not have it.
+//! Restores the properties of the database itself: read from the backup, shown before a restore, and reported if the server lacks them.
 
-use super::Plan;
-use crate::error::{Fault, Result};
-use crate::manifest::Manifest;
-use crate::manifest::properties::Name;
-use crate::postgres::properties::{Done, Own, Rules, of_new};
-use crate::postgres::settings::Settings;
+use crate::base::error::{Fault, Result};
+use crate::format::manifest::Manifest;
+use crate::format::manifest::properties::Name;
+use crate::jobs::restore::plan::Outlook;
+use crate::jobs::restore::plan::Plan;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::properties::changes::Rules;
+use crate::postgres::properties::of_new;
+use crate::postgres::properties::own::{Done, Own};
+use crate::postgres::restore::target::{self, APPLICATION, State, Target};
 use crate::postgres::shape::{Lacking, Shape};
-use crate::postgres::target::{self, APPLICATION, State, Target};
-use crate::vault::Opened;
+use crate::repository::reader::BackupReader;
 use std::collections::BTreeMap;
 
-/// Returns what the database is to have; None where the backup holds nothing of it. `rules` as in [`Own`].
-pub fn own(opened: &Opened, database: &str, rules: Option<Rules>) -> Result<Option<Own>> {
+/// Returns the properties that the database is to have; `None` if the backup holds none. `rules` as in [`Own`].
+pub fn own(opened: &BackupReader, database: &str, rules: Option<Rules>) -> Result<Option<Own>> {
     let wanted = opened.properties()?;
     Ok(wanted.map(|wanted| Own { database: database.to_owned(), wanted, rules }))
-}
-
-/// What a restore will do beside the dump, for people to read before it does.
-#[derive(Debug, Default)]
-pub struct Outlook {
-    /// What the database will be given.
-    pub given: Vec<String>,
-    /// What will not be as it was.
-    pub warnings: Vec<String>,
-    /// That the backup knows nothing of it, as uploads and older ones do.
-    pub unknown: Option<&'static str>,
 }
 
 pub fn outlook(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<Outlook> {
@@ -51,9 +43,9 @@ pub fn outlook(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<Outl
     Ok(Outlook { given, warnings, unknown: None })
 }
 
-/// What the server has of the source's shape. A locale that it lacks is refused unless any will do: order decides which rows are unique, and
-/// which partition they belong to.
-pub(super) fn shape(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<(Shape, Lacking)> {
+/// Returns as much of the source's shape as the server has, and what it lacks. A missing locale is an error unless any will do: order
+/// decides which rows are unique, and which partition they belong to.
+pub(crate) fn shape(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<(Shape, Lacking)> {
     let wanted = plan.own.as_ref().map(|own| &own.wanted);
     let mut shape = Shape::of(manifest.server.as_ref(), wanted);
     if plan.own.as_ref().is_some_and(|own| own.rules.is_none()) {
@@ -75,9 +67,9 @@ pub(super) fn shape(manifest: &Manifest, plan: &Plan, target: &Target) -> Result
     }
 }
 
-/// Refuses what the role may not do, as far as the server says so without being changed. Whoever is asked next must not say yes to what
-/// cannot be.
-pub(super) fn permitted(plan: &Plan, target: &Target) -> Result<()> {
+/// Checks that the role may do its part, as far as the server says so without being changed. So the
+/// user is not asked to confirm what would fail.
+pub(crate) fn permitted(plan: &Plan, target: &Target) -> Result<()> {
     if plan.loader.is_some() {
         return Ok(());
     }
@@ -91,7 +83,7 @@ pub(super) fn permitted(plan: &Plan, target: &Target) -> Result<()> {
     }
 }
 
-/// What takes the place of what is lacking.
+/// Describes what takes the place of what the server lacks.
 fn instead(lacking: &Lacking) -> Vec<String> {
     let locale = lacking.locale.as_ref().map(|locale| {
         format!("the server lacks the locale {locale}: text may be ordered in another way, and what depends on that may fail")
@@ -102,8 +94,8 @@ fn instead(lacking: &Lacking) -> Vec<String> {
     locale.into_iter().chain(tablespace).collect()
 }
 
-/// Tries what [`give`] will do, and returns the application's own settings for sessions that load the dump.
-pub(super) fn attempt(own: &Own, settings: &Settings) -> Result<BTreeMap<String, String>> {
+/// Tries what [`give`] will do and rolls it back. Returns the application's own settings for sessions that load the dump.
+pub(crate) fn attempt(own: &Own, settings: &Settings) -> Result<BTreeMap<String, String>> {
     let mut client = settings.connect(APPLICATION)?;
     own.check(&mut client)?;
     let mut transaction = client.transaction()?;
@@ -112,8 +104,8 @@ pub(super) fn attempt(own: &Own, settings: &Settings) -> Result<BTreeMap<String,
     Ok(session)
 }
 
-/// Gives the database its properties in a transaction of its own, where the dump was not restored in one.
-pub(super) fn give(own: &Own, settings: &Settings) -> Result<Done> {
+/// Gives the database its properties in a transaction of its own, if the dump was not restored in one.
+pub(crate) fn give(own: &Own, settings: &Settings) -> Result<Done> {
     let mut client = settings.connect(APPLICATION)?;
     let mut transaction = client.transaction()?;
     let done = own.finish(&mut transaction)?;

@@ -1,13 +1,13 @@
 //! The attributes of a role, one by one. To most of them a server lets only a superuser say anything, even that they stay as they are;
 //! so for another role those that are as they should be are left alone.
 
-use super::super::command;
-use super::super::target::identifier;
-use crate::script::{Token, Tokens};
+use crate::format::sql::tokens::{Token, Tokens};
+use crate::postgres::session::command;
+use crate::postgres::session::quote::identifier;
 use postgres::{Row, Transaction};
 use std::str;
 
-/// What `pg_dumpall` writes, where `NO` in front takes it away, and the catalog's column.
+/// Attributes as `pg_dumpall` writes them, where `NO` in front takes one away, each with the catalog's column.
 const FLAGS: [(&str, &str); 7] = [
     ("SUPERUSER", "rolsuper"),
     ("INHERIT", "rolinherit"),
@@ -19,16 +19,16 @@ const FLAGS: [(&str, &str); 7] = [
 ];
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Attributes {
+pub(crate) struct Attributes {
     role: String,
-    /// By their place in [`FLAGS`].
+    /// Flags by their place in [`FLAGS`].
     flags: Vec<(usize, bool)>,
     /// A limit of connections, a password, an end.
     values: String,
 }
 
 /// Which attribute the server did not take, and why.
-pub(super) type Refused = (String, postgres::Error);
+pub(crate) type Refused = (String, postgres::Error);
 
 impl Attributes {
     /// None where the statement is about something else of a role.
@@ -91,7 +91,7 @@ fn word(flag: usize, wanted: bool) -> String {
 }
 
 /// A membership without who granted it, which only a superuser may say. None where nobody is named.
-pub(super) fn without_grantor(statement: &str) -> Option<&str> {
+pub(crate) fn without_grantor(statement: &str) -> Option<&str> {
     let mut tokens = Tokens::new(statement.as_bytes());
     if !tokens.accept(&["grant"]) {
         return None;

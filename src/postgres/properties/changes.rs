@@ -1,21 +1,20 @@
-//! What makes the properties of one database those of another, statement by statement.
+//! Lists the statements that make the properties of one database those of another.
 
-use crate::manifest::Properties;
-use crate::manifest::properties::{Grant, Name, Party, SettingName, Text};
-use crate::postgres::target::{identifier, literal};
+use crate::format::manifest::properties::{Grant, Name, Party, Properties, SettingName, Text};
+use crate::postgres::session::quote::{identifier, literal};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which properties are meant.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Who owns the database.
+    /// Whether the owner of the database is changed.
     pub owner: bool,
     pub privileges: bool,
     /// Settings that load code into every later session, make it another role's or take its protection away: [`LOADS`].
     pub loads: bool,
 }
 
-/// With these, whoever may write a `.meta` decides what the sessions of others run, or what protects the rows in them; and where a library
+/// Settings by which a writer of a `.meta` decides what the sessions of others run, or what protects the rows in them; and where a library
 /// is missing, nobody can connect.
 const LOADS: [&str; 14] = [
     "allow_in_place_tablespaces",
@@ -168,7 +167,7 @@ pub fn dotted(name: &SettingName) -> String {
     name.as_str().split('.').map(identifier).collect::<Vec<_>>().join(".")
 }
 
-/// What stands behind SET … TO.
+/// Returns the text behind SET … TO.
 fn assigned(name: &SettingName, value: &Text) -> String {
     if !LISTS.iter().any(|list| name.is(list)) {
         return literal(value.as_str());

@@ -1,11 +1,11 @@
-//! What a role may not give to a database that does not exist yet: asked before anybody says yes to a restore, and without making one.
+//! Finds what a role may not give to a database that does not exist yet: before anybody agrees to a restore, and without making one.
 
-use super::changes::dotted;
-use super::own::{Own, attempt, version};
-use super::{rows, said};
-use crate::error::{Fault, Result};
-use crate::postgres::cell::cell;
-use crate::postgres::target::{identifier, literal};
+use crate::base::error::{Fault, Result};
+use crate::postgres::properties::changes::dotted;
+use crate::postgres::properties::own::{Own, attempt, version};
+use crate::postgres::properties::{rows, said};
+use crate::postgres::session::cell::cell;
+use crate::postgres::session::quote::{identifier, literal};
 use postgres::Transaction;
 use postgres::error::SqlState;
 

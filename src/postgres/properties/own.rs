@@ -1,17 +1,16 @@
 //! The properties that a restore gives its target: tried before the first row is loaded, and given in the same transaction as the rows.
 
-use super::changes::{self, Change, Rules};
-use super::{read, rows, said};
-use crate::error::Result;
-use crate::manifest::Properties;
-use crate::manifest::properties::{Name, Party, SettingName};
-use crate::postgres::cell::cell;
-use crate::postgres::target::literal;
+use crate::base::error::Result;
+use crate::format::manifest::properties::{Name, Party, Properties, SettingName};
+use crate::postgres::properties::changes::{self, Change, Rules};
+use crate::postgres::properties::{read, rows, said};
+use crate::postgres::session::cell::cell;
+use crate::postgres::session::quote::literal;
 use postgres::error::SqlState;
 use postgres::{GenericClient, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the database is to have.
+/// The properties that the database is to have.
 #[derive(Debug, Clone)]
 pub struct Own {
     pub database: String,
@@ -20,15 +19,15 @@ pub struct Own {
     pub rules: Option<Rules>,
 }
 
-/// What the server said.
+/// The server's answer to a statement that it refused.
 type Refusal = (SqlState, String);
 
-/// What became of it.
+/// Result of giving a database its properties.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Done {
-    /// What was changed.
+    /// The properties that were changed.
     pub given: Vec<String>,
-    /// What was left out, and why.
+    /// The properties that were left out, each with the reason.
     pub skipped: Vec<String>,
 }
 
@@ -124,7 +123,7 @@ impl Own {
     }
 
     /// Leaves out what this server cannot have whoever asks, and what nobody vouches for.
-    pub(super) fn possible(
+    pub(crate) fn possible(
         &self,
         transaction: &mut Transaction<'_>,
         rules: Rules,
@@ -163,7 +162,7 @@ fn make(transaction: &mut Transaction<'_>, change: Change, done: &mut Done, refu
 }
 
 /// Runs statements, all of them or none. A refusal by the server leaves the transaction as it was.
-pub(super) fn attempt(
+pub(crate) fn attempt(
     transaction: &mut Transaction<'_>,
     statements: &[String],
 ) -> Result<std::result::Result<(), Refusal>> {
@@ -186,7 +185,7 @@ fn names(transaction: &mut Transaction<'_>, query: &str) -> Result<BTreeSet<Stri
     Ok(rows.iter().filter_map(|row| row.try_get(0).ok().flatten()).map(str::to_owned).collect())
 }
 
-pub(super) fn version(transaction: &mut Transaction<'_>) -> Result<u32> {
+pub(crate) fn version(transaction: &mut Transaction<'_>) -> Result<u32> {
     let rows = rows(transaction, "SHOW server_version_num")?;
     Ok(rows.first().and_then(|row| cell(row, 0)).unwrap_or_default().parse()?)
 }

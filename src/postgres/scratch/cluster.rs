@@ -1,19 +1,21 @@
 //! A server for one proof: `initdb` and `postgres` in a private folder, reached by a socket in it and by nothing else.
 //!
-//! Whatever runs there, the kernel lets it read what PostgreSQL is made of, and read and write that folder: no key, no backup, no
+//! The kernel lets everything that runs there read what PostgreSQL is made of, and read and write that folder: no key, no backup, no
 //! record, also where it has pgbk's own account. Its superuser has a password that only pgbk knows, and nothing of a dump runs as that.
 
-use super::loader::password;
-use super::preload;
-use crate::error::{Fault, Result};
-use crate::interrupt;
-use crate::manifest::ServerNote;
-use crate::monitor::Monitor;
-use crate::plain::{self, Whose};
-use crate::postgres::settings::Settings;
+use crate::base::cancel;
+use crate::base::error::{Fault, Result};
+use crate::base::plain::{self, Whose};
+use crate::base::process::daemon::Daemon;
+use crate::base::process::environment::{Account, Environment};
+use crate::base::process::fence::Fence;
+use crate::base::progress::Monitor;
+use crate::base::secret::Secret;
+use crate::format::manifest::ServerNote;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::scratch::loader::password;
+use crate::postgres::scratch::preload;
 use crate::postgres::tools::{self, Tool};
-use crate::process::{Account, Environment, Fence, Service};
-use crate::secret::Secret;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -26,9 +28,9 @@ use tempfile::TempDir;
 const PREFIX: &str = "pgbk-scratch-";
 /// Held for as long as the server is wanted; it tells the folders of the living from those of the dead.
 const LOCK: &str = "owner.lock";
-/// Who the server runs as when pgbk is root, which no server does.
+/// The account that the server runs as when pgbk is root; PostgreSQL does not run as root.
 const ACCOUNT: &str = "postgres";
-/// What PostgreSQL is made of, and its libraries. Of `/etc` only what they read.
+/// Paths that PostgreSQL is made of, and its libraries. Of `/etc` only what they read.
 const PROGRAMS: &[&str] = &[
     "/usr",
     "/bin",
@@ -56,7 +58,7 @@ const PROGRAMS: &[&str] = &[
 const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(4);
 
-/// What it writes is worth nothing after the proof: no log of changes to speak of, nothing forced to the disk, and shared memory
+/// Settings of a server whose data are worth nothing after the restore test: no log of changes to speak of, nothing forced to the disk, and shared memory
 /// in files of its folder, which go with it even when it is killed. A restore keeps some four locks for
 /// each table: these do for 20,000 tables and cost 60 MB of shared memory.
 const SETTINGS: &[&str] = &[
@@ -76,11 +78,11 @@ const SETTINGS: &[&str] = &[
     "log_destination=stderr",
 ];
 
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     settings: Settings,
     program: Program,
     /// None while it does not run.
-    server: Option<Service>,
+    server: Option<Daemon>,
     _lock: File,
     _folder: TempDir,
 }
@@ -95,7 +97,7 @@ struct Program {
 }
 
 impl Cluster {
-    pub(super) fn start(
+    pub(crate) fn start(
         settings: &Settings,
         bin_dir: Option<&Path>,
         hidden: &[PathBuf],
@@ -125,7 +127,7 @@ impl Cluster {
         ];
         let initdb = initdb.into_iter().chain(["--encoding=UTF8", "--locale=C.UTF-8"]).map(str::to_owned);
         let program = postgres.path.with_file_name("initdb");
-        Service::spawn(&program, &initdb.collect::<Vec<_>>(), &environment, account, &fence)?.finish()?;
+        Daemon::spawn(&program, &initdb.collect::<Vec<_>>(), &environment, account, &fence)?.finish()?;
         fs::remove_file(&secret)?;
         let mut arguments = vec!["-D".to_owned(), data, "-k".to_owned(), folder.path().display().to_string()];
         arguments.extend(SETTINGS.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
@@ -138,7 +140,7 @@ impl Cluster {
 
     /// Starts the server anew where extensions want their libraries loaded with it; `database` is the one that they will be made in. A server
     /// that does not start so goes on without them.
-    pub(super) fn preload(
+    pub(crate) fn preload(
         &mut self,
         extensions: &BTreeSet<String>,
         database: &str,
@@ -154,7 +156,7 @@ impl Cluster {
             monitor.note(&format!("it has loaded {names}"));
             return Ok(());
         };
-        interrupt::check()?;
+        cancel::check()?;
         monitor.warn(&format!("the scratch server does not start with {names}, and goes on without: {refused:#}"));
         self.stop(Signal::QUIT);
         self.serve(&[])
@@ -165,7 +167,7 @@ impl Cluster {
         let Program { path, arguments, environment, account, fence } = &self.program;
         let more = settings.iter().flat_map(|setting| ["-c".to_owned(), setting.clone()]);
         let arguments: Vec<String> = arguments.iter().cloned().chain(more).collect();
-        self.server = Some(Service::spawn(path, &arguments, environment, *account, fence)?);
+        self.server = Some(Daemon::spawn(path, &arguments, environment, *account, fence)?);
         self.await_start()
     }
 
@@ -175,7 +177,7 @@ impl Cluster {
         }
     }
 
-    pub(super) fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
@@ -186,12 +188,12 @@ impl Cluster {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             };
-            interrupt::check()?;
-            self.server.as_mut().map_or(Ok(()), Service::check)?;
+            cancel::check()?;
+            self.server.as_mut().map_or(Ok(()), Daemon::check)?;
             if begun.elapsed() > START {
                 return Err(error.context("the scratch server does not answer"));
             }
-            interrupt::wait(interrupt::TICK / 2);
+            cancel::wait(cancel::TICK / 2);
         }
     }
 }

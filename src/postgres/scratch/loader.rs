@@ -4,23 +4,24 @@
 //! knows, and may not connect again from then on, nor may anybody on its behalf: what runs as it may hand on all that it has, and
 //! may give itself another password. What was restored is read by a second role that nothing of the dump ever runs as.
 
-use super::column;
-use crate::error::{Fault, Result};
-use crate::postgres::apart;
-use crate::postgres::load::{self, Prepared};
-use crate::postgres::refusal;
-use crate::postgres::settings::Settings;
-use crate::postgres::target::{identifier, literal};
-use crate::script::Extension;
-use crate::secret::Secret;
+use crate::base::error::{Fault, Result};
+use crate::base::secret::Secret;
+use crate::base::worker;
+use crate::format::sql::extensions::Extension;
+use crate::postgres::connect::errors;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::restore::load;
+use crate::postgres::restore::load::aside::Prepared;
+use crate::postgres::scratch::server::column;
+use crate::postgres::session::quote::{identifier, literal};
 use ::postgres::Client;
 use postgres::error::SqlState;
 use std::collections::BTreeSet;
 
 const APPLICATION: &str = "pgbk verify";
-/// What the second role is called beside the first, which has the database's name.
-pub(super) const READER: &str = "_reader";
-/// What the role is called that all owners are members of, on a server that goes with the proof.
+/// Ending of the second role's name; the first role has the database's name.
+pub(crate) const READER: &str = "_reader";
+/// Ending of the name of the role that all owners are members of, on a server that ends with the restore test.
 const OWNERS: &str = "_owners";
 const ATTRIBUTES: &str = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
 
@@ -36,7 +37,7 @@ pub struct Loader {
 
 impl Loader {
     /// Makes the role. The database is its own to fill, and nobody else's to connect to.
-    pub(super) fn make(client: &mut Client, maker: &Settings, is_alone: bool) -> Result<Loader> {
+    pub(crate) fn make(client: &mut Client, maker: &Settings, is_alone: bool) -> Result<Loader> {
         let name = maker.database();
         let (role, database) = (identifier(name), identifier(name));
         let password = password()?;
@@ -73,7 +74,7 @@ impl Loader {
     /// Makes, before anything of a dump is there, the extensions that only a superuser makes, in schemas that are the role's.
     pub fn prepare(&self, extensions: &[Extension]) -> Result<Prepared> {
         let (maker, extensions, is_alone) = (self.maker.clone(), extensions.to_vec(), self.is_alone);
-        apart::ask(move || prepare(&maker, &extensions, is_alone))?
+        worker::ask(move || prepare(&maker, &extensions, is_alone))?
     }
 
     /// Connects as the role, and lets nobody follow.
@@ -115,8 +116,8 @@ impl Loader {
     /// Runs statements as the role that has made the database, from another one: nothing of the dump is seen there.
     fn maintain(&self, statements: Vec<String>) -> Result<()> {
         let maker = self.maker.clone();
-        apart::ask(move || {
-            let (mut client, _) = super::open(&maker)?;
+        worker::ask(move || {
+            let (mut client, _) = crate::postgres::scratch::server::open(&maker)?;
             statements.iter().try_for_each(|statement| run(&mut client, statement))
         })?
     }
@@ -124,7 +125,7 @@ impl Loader {
 
 fn create(client: &mut Client, maker: &Settings, name: &str, password: &Secret) -> Result<()> {
     client.batch_execute(&created(name, password)?).map_err(|error| {
-        let why = refusal::said(&error);
+        let why = errors::said(&error);
         let message = format!("cannot make a role for the proof on {}: {why}", maker.describe());
         let fault = Fault::failed(message);
         match error.code() {
@@ -149,14 +150,14 @@ fn owners(loader: &str) -> String {
     identifier(&format!("{loader}{OWNERS}"))
 }
 
-pub(super) fn password() -> Result<Secret> {
+pub(crate) fn password() -> Result<Secret> {
     let mut random = [0; 24];
     openssl::rand::rand_bytes(&mut random)?;
     Ok(Secret::new(hex::encode(random)))
 }
 
 fn run(client: &mut Client, statement: &str) -> Result<()> {
-    client.batch_execute(statement).map_err(super::refused)
+    client.batch_execute(statement).map_err(crate::postgres::scratch::server::refused)
 }
 
 /// Never falls back to the role that has made the database.
@@ -164,7 +165,7 @@ fn not_let_in(role: &str, error: anyhow::Error) -> anyhow::Error {
     let message = format!("the server does not let in \"{role}\", the role that was made for the proof");
     let hint = format!(
         "let roles of that name log in by password from here (pg_hba.conf, before other lines: host /^{0}.* /^{0}.* <address> scram-sha-256, or all for both names before PostgreSQL 16), or prove elsewhere: VERIFY_DB_HOST, VERIFY_SCRATCH=cluster",
-        super::PREFIX
+        crate::postgres::scratch::server::PREFIX
     );
     error.context(Fault::failed(message).hint(hint))
 }
@@ -209,8 +210,8 @@ fn open_to_owners(client: &mut Client, role: &str, owners: &str) -> Result<()> {
 
 /// Lets the role fill what an extension keeps parts of the application's tables in. Where that is refused, the load will say what it lacks.
 fn open_to_parts(client: &mut Client, role: &str, extension: &str) {
-    if let Some(schema) = load::parts(extension) {
-        let _told = load::tell(client, extension);
+    if let Some(schema) = load::restoring::parts(extension) {
+        let _told = load::restoring::begin(client, extension);
         let _open = run(client, &format!("GRANT USAGE, CREATE ON SCHEMA {} TO {role}", identifier(schema)));
     }
 }

@@ -1,10 +1,11 @@
 //! Libraries that a server must have loaded when it starts, or their extension cannot be made there. Which those are nobody lists: they say
 //! so where they are loaded later, as pg_cron and TimescaleDB do, and so they are asked.
 
-use super::column;
-use crate::error::Result;
-use crate::postgres::settings::Settings;
-use crate::postgres::target::{MAINTENANCE, literal};
+use crate::base::error::Result;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::restore::target::MAINTENANCE;
+use crate::postgres::scratch::server::column;
+use crate::postgres::session::quote::literal;
 use ::postgres::Error;
 use std::collections::BTreeSet;
 
@@ -18,7 +19,7 @@ const CRON: &str = "pg_cron";
 
 /// Returns those of these extensions whose libraries a server must load when it starts. Only what the administrator has installed is tried:
 /// extensions that the server offers, with a library of that plain name in the server's own folder.
-pub(super) fn demanded(settings: &Settings, extensions: &BTreeSet<String>) -> Result<Vec<String>> {
+pub(crate) fn demanded(settings: &Settings, extensions: &BTreeSet<String>) -> Result<Vec<String>> {
     if extensions.is_empty() {
         return Ok(Vec::new());
     }
@@ -56,7 +57,7 @@ fn demands(refusal: &Error) -> bool {
 
 /// Returns the settings of a server that loads these libraries, on which an extension may be made in this database. None of their workers
 /// runs: a proof restores, and does nothing that jobs of the source tell.
-pub(super) fn settings(libraries: &[String], database: &str) -> Vec<String> {
+pub(crate) fn settings(libraries: &[String], database: &str) -> Vec<String> {
     let cron = libraries.iter().any(|library| library == CRON).then(|| format!("cron.database_name={database}"));
     let always = [format!("shared_preload_libraries={}", libraries.join(",")), "max_worker_processes=0".to_owned()];
     always.into_iter().chain(cron).collect()

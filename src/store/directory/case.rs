@@ -1,6 +1,6 @@
-//! Names in folders that do not tell `Shop` from `shop`, as those of Windows and macOS do not: each name has its own folder all the same.
+//! Gives each name its own folder on file systems that do not tell `Shop` from `shop`, such as those of Windows and macOS.
 //!
-//! Whichever comes second is spelt with every letter encoded, which no database's folder ever is.
+//! The name that comes second is spelt with every letter encoded, which no database's folder ever is.
 
 use rustix::fs::{self, AtFlags, Dir};
 use rustix::io::{Errno, Result};
@@ -9,15 +9,15 @@ use std::fmt::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 
-/// What is known of one file system.
+/// Remembers whether one file system tells such names apart.
 #[derive(Debug, Default)]
-pub(super) struct Case {
-    /// Set once it was seen to tell them apart.
+pub(crate) struct Case {
+    /// Set once it was seen that it does.
     tells: OnceLock<()>,
 }
 
 impl Case {
-    /// Returns the name that stands for this one here: another where somebody else's folder would be found by it.
+    /// Returns the spelling of a name on this file system: the encoded one if the plain one would lead to another name's folder.
     pub fn spelled<'n>(&self, at: &OwnedFd, name: &'n str) -> Result<Cow<'n, str>> {
         let other = swapped(name);
         if self.tells.get().is_some() || other == name || !is_there(at, name)? {
@@ -47,7 +47,7 @@ fn swapped(name: &str) -> String {
     name.chars().map(swap).collect()
 }
 
-/// One sign of a name: a byte that is encoded already, or a character.
+/// Splits a name into its signs: each is a byte that is encoded already, or a character.
 fn signs(name: &str) -> impl Iterator<Item = &str> {
     let mut rest = name;
     std::iter::from_fn(move || {
@@ -60,7 +60,7 @@ fn signs(name: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Returns the name with every letter encoded.
-pub(super) fn encoded(name: &str) -> String {
+pub(crate) fn encoded(name: &str) -> String {
     let mut text = String::new();
     for sign in signs(name) {
         match sign.as_bytes() {
@@ -72,8 +72,8 @@ pub(super) fn encoded(name: &str) -> String {
     text
 }
 
-/// Returns the name of which this is every letter encoded; None where it is not.
-pub(super) fn decoded(name: &str) -> Option<String> {
+/// Returns the name that this is the encoded spelling of. None: it is no encoded spelling.
+pub(crate) fn decoded(name: &str) -> Option<String> {
     let letter = |sign: &str| {
         let code = u8::from_str_radix(sign.strip_prefix('%')?, 16).ok().filter(u8::is_ascii_alphabetic)?;
         Some(char::from(code).to_string())
@@ -85,7 +85,7 @@ pub(super) fn decoded(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest;
+    use crate::format::backup_id;
     use proptest::prelude::*;
     use std::path::Path;
 
@@ -94,7 +94,7 @@ mod tests {
         fn no_two_names_share_a_folder_where_case_is_not_told_and_each_is_read_back(
             names in proptest::collection::vec("[abAB_%ü. 0-9]{1,6}|@globals|@files", 2..5),
         ) {
-            let names: Vec<String> = names.iter().map(|name| manifest::encode(name)).collect();
+            let names: Vec<String> = names.iter().map(|name| backup_id::encode(name)).collect();
             let mut folders: Vec<String> = names.iter().flat_map(|name| [name.clone(), encoded(name)]).collect();
             for name in &names {
                 let code = encoded(name);

@@ -1,7 +1,7 @@
-//! A folder held open, so that what happens in it cannot be led astray by a swapped name.
+//! A folder that is held open, so that a name that is swapped meanwhile cannot lead operations elsewhere.
 
-use super::FILE_MODE;
-use super::case::{self, Case};
+use crate::store::directory::case::{self, Case};
+use crate::store::directory::errors::FILE_MODE;
 use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -13,10 +13,10 @@ use std::path::Path;
 
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-pub(super) struct Folder(OwnedFd);
+pub(crate) struct Folder(OwnedFd);
 
 impl Folder {
-    /// The folder `below` the root; None when one on the way does not exist.
+    /// Opens the folder `below` the root. None: it, or one on the way, does not exist or is no folder.
     pub fn open(root: &Path, below: &str, case: &Case) -> io::Result<Option<Folder>> {
         let steps = below.split('/').filter(|name| !name.is_empty());
         let found = fs::openat(CWD, root, FLAGS, Mode::empty())
@@ -28,8 +28,8 @@ impl Folder {
         }
     }
 
-    /// The folder `below` the root, made where it is missing, and what was made. `NotFound` when what the root is in is missing: of a
-    /// share that is not mounted nothing is to be made on the local disk.
+    /// Opens the folder `below` the root and makes what is missing of it. Returns what was made, too. `NotFound` if
+    /// the root's parent is missing: while a share is not mounted, nothing is to be made on the local disk.
     pub fn create(root: &Path, below: &str, case: &Case) -> io::Result<(Folder, Made)> {
         create_root(root)?;
         let mut made = Made(Vec::new());
@@ -60,7 +60,7 @@ impl Folder {
         }
     }
 
-    /// Everything in it whose name is UTF-8, as every key is. A folder has the name that it stands for.
+    /// Returns every entry whose name is UTF-8, as every key is. A folder whose name is encoded has its decoded name.
     pub fn entries(&self) -> io::Result<Vec<(String, Stat)>> {
         let mut found = Vec::new();
         for entry in Dir::read_from(&self.0)? {
@@ -83,7 +83,8 @@ impl Folder {
         Ok(found)
     }
 
-    /// Fails where a name that was just made is shown as another one: the file system changes letters, and nothing in it would be found.
+    /// Fails if a name that was just made is listed as another one: the file system changes letters, and nothing in
+    /// it would be found.
     pub fn keeps(&self, name: &str) -> io::Result<()> {
         keeps(&self.0, name)
     }
@@ -119,7 +120,7 @@ impl Folder {
         })
     }
 
-    /// No error when it is not there.
+    /// Removes a file; no error if it is not there.
     pub fn unlink(&self, name: &str) -> io::Result<()> {
         match fs::unlinkat(&self.0, name, AtFlags::empty()) {
             Ok(()) => self.sync(),
@@ -133,9 +134,8 @@ impl Folder {
     }
 }
 
-/// Folders that were made for an upload, outermost first, each with the one that it is in. Dropped, they are removed again as far
-/// as nothing is in them.
-pub(super) struct Made(Vec<(OwnedFd, String)>);
+/// The folders that were made for an upload, outermost first, each with its parent. Dropping this removes those that are empty.
+pub(crate) struct Made(Vec<(OwnedFd, String)>);
 
 impl Made {
     fn make(&mut self, at: &OwnedFd, name: &str, case: &Case) -> io::Result<OwnedFd> {
@@ -189,7 +189,8 @@ fn keeps(at: impl AsFd, name: &str) -> io::Result<()> {
     }
 }
 
-/// Flushes a folder to disk. Some file systems, such as shares of Windows, flush files and know no flushing of folders.
+/// Flushes a folder to disk. Some file systems, such as shares of Windows, flush files and cannot flush folders: that
+/// is no error.
 fn flush(folder: impl AsFd) -> rustix::io::Result<()> {
     match fs::fsync(folder) {
         Err(
@@ -208,15 +209,15 @@ fn step(at: &OwnedFd, name: &str, case: &Case) -> rustix::io::Result<OwnedFd> {
     }
 }
 
-/// Makes the root and everything that it is in.
-pub(super) fn create_root_whole(root: &Path) -> io::Result<()> {
+/// Makes the root and its missing parents.
+pub(crate) fn create_root_whole(root: &Path) -> io::Result<()> {
     if let Some(parent) = root.parent().filter(|parent| !parent.is_dir()) {
         create_root_whole(parent)?;
     }
     create_root(root)
 }
 
-/// Makes the root, and flushes the folder that gains it.
+/// Makes the root, and flushes its parent. No error if it exists.
 fn create_root(root: &Path) -> io::Result<()> {
     if root.is_dir() {
         return Ok(());

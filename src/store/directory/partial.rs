@@ -1,22 +1,22 @@
-//! A file on its way to be an object.
+//! Writes a temporary file, which becomes an object when it is committed.
 
-use super::folder::{Folder, Made};
-use super::{cause, taken};
-use crate::error::Result;
-use crate::store::{Receipt, Upload};
+use crate::base::error::Result;
+use crate::store::directory::errors::{cause, taken};
+use crate::store::directory::folder::{Folder, Made};
+use crate::store::{PutResult, Upload};
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 /// A file being written under a name that no listing shows.
-pub(super) struct Partial {
+pub(crate) struct Partial {
     folder: Folder,
     made: Made,
     path: PathBuf,
     partial: String,
     name: String,
-    /// None once it is published.
+    /// None: it is published.
     file: Option<BufWriter<File>>,
     bytes: u64,
 }
@@ -30,7 +30,7 @@ impl Partial {
         Ok(Partial { folder, made, path, partial, name: name.to_owned(), file, bytes: 0 })
     }
 
-    /// Fails where the file system shows it under another name.
+    /// Fails if the file system lists the file under another name.
     pub fn keeps_its_name(&self) -> Result<()> {
         self.folder.keeps(&self.partial).map_err(|error| cause("create", &self.path, error).into())
     }
@@ -41,7 +41,7 @@ impl Partial {
         Ok(format!(".{name}.{}.partial", hex::encode(random)))
     }
 
-    /// The name that the finished file would have had; None for any other file.
+    /// Returns the name that the finished file would have. None: this is not the name of a temporary file.
     pub fn final_name(partial: &str) -> Option<&str> {
         let (name, random) = partial.strip_prefix('.')?.strip_suffix(".partial")?.rsplit_once('.')?;
         (!name.is_empty() && random.len() == 12).then_some(name)
@@ -66,7 +66,7 @@ impl Write for Partial {
 }
 
 impl Upload for Partial {
-    fn commit(mut self: Box<Self>) -> Result<Receipt> {
+    fn commit(mut self: Box<Self>) -> Result<PutResult> {
         let file = self.file.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
         let flushed = file.flush().and_then(|()| file.get_ref().sync_all());
         flushed.map_err(|error| self.cause(error))?;
@@ -83,7 +83,7 @@ impl Upload for Partial {
             return Err(self.cause(error).into());
         }
         self.made.keep();
-        Ok(Receipt { bytes: self.bytes, ..Receipt::default() })
+        Ok(PutResult { bytes: self.bytes, ..PutResult::default() })
     }
 }
 

@@ -1,12 +1,12 @@
-//! Addresses with the bucket before the host's name. The SDK makes them too, but puts a bucket of one or two letters, or with a dot, into
-//! the path all the same, where such a host does not look.
+//! Makes addresses with the bucket before the host's name. The SDK makes them, too, but puts a bucket of one or two
+//! letters, or with a dot, into the path, where such a host does not look for it.
 
 use aws_sdk_s3::config::endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint};
 use aws_sdk_s3::error::BoxError;
 
 #[derive(Debug)]
-pub(super) struct BeforeHost {
-    /// With the path, if there is one.
+pub(crate) struct BeforeHost {
+    /// The URL of the host, with its path if there is one.
     pub url: String,
 }
 

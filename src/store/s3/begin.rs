@@ -1,23 +1,29 @@
-//! Beginning a multipart upload, such that none is left behind whose id was lost with an answer.
+//! Begins a multipart upload, and aborts those whose id was lost with an answer.
 
-use super::fault::uncertain;
-use super::host::Host;
-use super::listing;
-use super::making::Making;
-use super::parts::{ABORT_LIMIT, abort};
-use super::patience::patiently;
-use super::tries::Tries;
-use crate::error::{Fault, Result};
+use crate::base::error::{Fault, Result};
+use crate::store::s3::attempts::Attempts;
+use crate::store::s3::errors::{Answer, uncertain};
+use crate::store::s3::host::Host;
+use crate::store::s3::listing;
+use crate::store::s3::patience::patiently;
+use crate::store::s3::put_headers::PutHeaders;
+use aws_sdk_s3::operation::abort_multipart_upload::AbortMultipartUploadError;
 use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 /// How far the host's clock may be off ours: it refuses requests whose time is further off.
 const MOST_SKEW: SignedDuration = SignedDuration::from_mins(15);
 
-/// The id of a new upload.
-pub(super) fn begin(host: &Host, key: &str, making: &Making) -> Result<String> {
-    let (since, tries) = (Timestamp::now(), Tries::default());
+/// Begins an upload and returns its id.
+pub(crate) fn begin(host: &Host, key: &str, making: &PutHeaders) -> Result<String> {
+    let (since, tries) = (Timestamp::now(), Attempts::default());
     let send = async || {
-        let request = host.client().create_multipart_upload().bucket(host.bucket()).key(host.full(key)).customize();
+        let request = host
+            .client()
+            .create_multipart_upload()
+            .bucket(host.address.bucket())
+            .key(host.address.full(key))
+            .customize();
         request.mutate_request(making.headers()).mutate_request(tries.count()).send().await
     };
     // Not cut short by a signal at once: whether it was begun would not be known.
@@ -29,11 +35,12 @@ pub(super) fn begin(host: &Host, key: &str, making: &Making) -> Result<String> {
     begun
         .upload_id
         .filter(|id| !id.is_empty())
-        .ok_or_else(|| Fault::failed(format!("{} gave no id for the upload of \"{key}\"", host.name)).into())
+        .ok_or_else(|| Fault::failed(format!("{} gave no id for the upload of \"{key}\"", host.address.name)).into())
 }
 
-/// Aborts the uploads of this very key that were begun since, but not `ours`. A key tells a database and a second, so whoever
-/// else writes it just now could not end well either. What the host does not list or abort is left to `doctor --clean`.
+/// Aborts the uploads of this very key that were begun since, but not `ours`. A key names a database and a second, so
+/// that anybody else who writes it now could not succeed either. What the host does not list or abort is left to
+/// `doctor --clean`.
 fn abort_lost(host: &Host, key: &str, since: Timestamp, ours: Option<&str>) {
     let since = since.saturating_sub(MOST_SKEW).unwrap_or(Timestamp::MIN);
     host.clean_up(
@@ -47,4 +54,13 @@ fn abort_lost(host: &Host, key: &str, since: Timestamp, ours: Option<&str>) {
         },
         ABORT_LIMIT,
     );
+}
+
+/// Time limit of an abort with all its attempts. It is short because the program is about to exit.
+pub(crate) const ABORT_LIMIT: Duration = Duration::from_secs(15);
+
+pub(crate) async fn abort(host: &Host, key: &str, id: &str) -> Answer<(), AbortMultipartUploadError> {
+    let request =
+        host.client().abort_multipart_upload().bucket(host.address.bucket()).key(host.address.full(key)).upload_id(id);
+    request.send().await.map(|_| ())
 }

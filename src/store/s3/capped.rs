@@ -1,6 +1,7 @@
-//! Answers of a bounded length: whoever answers may mean harm, and the SDK reads every answer but an object's bytes into memory.
+//! Limits the length of answers: the host may mean harm, and the SDK reads every answer but an object's bytes into memory.
 
-use super::dated;
+use crate::store::s3::dated;
+use crate::store::s3::dated::LONGEST;
 use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_s3::config::{ConfigBag, HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_sdk_s3::error::BoxError;
@@ -11,12 +12,9 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use http_body_util::Limited;
 
-/// The longest page of a listing, a thousand keys of 1,024 characters each written as six, is less than half of it.
-pub(super) const LONGEST: usize = 16 << 20;
-
-/// A client that hands on no more of an answer than that.
+/// A client that passes on no more of an answer than the limit.
 #[derive(Debug)]
-pub(super) struct Capped(pub SharedHttpClient);
+pub(crate) struct Capped(pub SharedHttpClient);
 
 #[derive(Debug)]
 struct Connection(SharedHttpConnector);
@@ -58,7 +56,7 @@ impl HttpConnector for Connection {
     }
 }
 
-/// Gives the header that tells an object's time the only form that the SDK reads, or takes it away.
+/// Gives the header with an object's time the only form that the SDK reads, or removes it.
 fn modified(answer: &mut HttpResponse) {
     let Some(told) = answer.headers().get("last-modified").map(str::to_owned) else { return };
     if jiff::fmt::rfc2822::parse(&told).is_ok() {

@@ -1,11 +1,12 @@
 //! The SDK's client, set up so that it works with every host and never waits for ever.
 
-use super::S3Settings;
-use super::before_host::BeforeHost;
-use super::capped::Capped;
-use super::resolver::Resolver;
-use crate::certificates;
-use crate::error::{Fault, Result};
+use crate::base::certificates;
+use crate::base::error::{Fault, Result};
+use crate::store::s3::before_host::BeforeHost;
+use crate::store::s3::capped::Capped;
+use crate::store::s3::resolver::Resolver;
+use crate::store::s3::settings::Addressing;
+use crate::store::s3::settings::S3Settings;
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -24,28 +25,20 @@ use std::time::Duration;
 /// Time for a TCP and TLS handshake, retries not counted.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Where requests go.
+/// The address that requests go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     /// None: AWS, whose address the SDK makes of the region.
     pub url: Option<String>,
     pub region: Option<String>,
-    /// For messages, without the path.
+    /// The host as messages show it, without the path.
     pub host: String,
     pub addressing: Addressing,
 }
 
-/// Where the bucket's name stands in an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Addressing {
-    /// In the path: `https://host/bucket/key`.
-    Path,
-    /// Before the host's name: `https://bucket.host/key`.
-    Virtual,
-}
-
 impl Endpoint {
-    /// Reads where to go: `S3_HOST_BASE` is nothing, a bare host (https), or a URL, with a path where the service has one.
+    /// Reads the address from the settings: `S3_HOST_BASE` is nothing, a bare host (https), or a URL, with a path if
+    /// the service has one.
     pub fn of(settings: &S3Settings) -> Result<Endpoint> {
         let endpoint = Endpoint::parse(settings.endpoint.as_deref(), settings.region.as_deref())?;
         let path = endpoint.url.as_deref().and_then(|url| url.rsplit_once('/')).map(|(_, last)| last);
@@ -97,28 +90,28 @@ impl Endpoint {
     }
 }
 
-/// Hosts that answer nobody who has the bucket in the path.
+/// Returns whether this host answers only if the bucket is before its name, and not in the path.
 fn is_virtual_only(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
     name.ends_with(".aliyuncs.com") || name.starts_with("s3-accelerate.") && name.ends_with(".amazonaws.com")
 }
 
-pub(super) fn is_address(host: &str) -> bool {
+pub(crate) fn is_address(host: &str) -> bool {
     host.starts_with('[') || host.rsplit_once(':').map_or(host, |(name, _)| name).parse::<std::net::IpAddr>().is_ok()
 }
 
-/// The part of a URL below which some services have their S3; nothing in it is taken for more than it is.
+/// Returns whether this is a plain path. Some services have their S3 below one.
 fn is_path(path: &str) -> bool {
     path.split('/').all(|part| !matches!(part, "" | "." | ".."))
         && path.chars().all(|c| c.is_ascii_alphanumeric() || "-._~/".contains(c))
 }
 
-/// A host with an optional port; a user or a query have no meaning here and could hold a secret.
+/// Returns whether this is a host with an optional port. A user or a query has no meaning here and could hold a secret.
 fn is_host(host: &str) -> bool {
     !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c))
 }
 
-/// `Some` for AWS's own hosts, with the region where the name tells it.
+/// Returns `Some` for AWS's own hosts, with the region if the name has one. None: it is another host.
 fn aws_region(host: &str) -> Option<Option<String>> {
     let region = host.strip_prefix("s3")?.strip_suffix("amazonaws.com")?;
     match region.trim_matches(['.', '-']) {
@@ -132,7 +125,7 @@ fn aws_region(host: &str) -> Option<Option<String>> {
 }
 
 /// Builds the client; asks the AWS chain for what the settings leave out.
-pub(super) async fn build(settings: &S3Settings, endpoint: &Endpoint) -> Result<Client> {
+pub(crate) async fn build(settings: &S3Settings, endpoint: &Endpoint) -> Result<Client> {
     let http = http_client(settings.ca_file.as_deref())?;
     let mut config = match credentials(settings) {
         Some(keys) => Builder::new()
@@ -168,7 +161,7 @@ fn credentials(settings: &S3Settings) -> Option<SharedCredentialsProvider> {
     Some(SharedCredentialsProvider::new(Credentials::new(access, secret.reveal(), token, None, "settings")))
 }
 
-/// Profile, web identity, container or instance role, as every AWS tool looks for them.
+/// Finds the credentials as every AWS tool does: profile, web identity, container or instance role.
 async fn chain(settings: &S3Settings, endpoint: &Endpoint, http: &SharedHttpClient) -> Builder {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http.clone())
@@ -184,8 +177,8 @@ async fn chain(settings: &S3Settings, endpoint: &Endpoint, http: &SharedHttpClie
     config
 }
 
-/// The operation's limit covers all tries of a call. An attempt may take half of it, for on a slow line a part takes long,
-/// and a connection that died silently must still leave time for another.
+/// Returns the time limits. The operation's limit covers all attempts of a call. One attempt may take half of it: on
+/// a slow line a part takes long, and a connection that died silently must still leave time for another.
 fn timeouts(settings: &S3Settings) -> TimeoutConfig {
     let attempt = settings.timeout / 2;
     TimeoutConfig::builder()

@@ -1,7 +1,6 @@
-//! Times in listings, as hosts write them: without a zone, with a blank in the middle, or as in a mail. The SDK refuses a whole listing for
-//! one that it cannot read, and nothing depends on them so much.
+//! Normalizes the times in listings, which hosts write in several ways: without a zone, with a blank in the middle,
+//! or as in a mail. The SDK refuses a whole listing for one time that it cannot read, and no time is that important.
 
-use super::capped::LONGEST;
 use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -17,13 +16,13 @@ use std::borrow::Cow;
 const TIMES: [&str; 2] = ["LastModified", "Initiated"];
 
 /// Returns whether a listing is asked for: nothing else has a prefix.
-pub(super) fn is_listing(request: &HttpRequest) -> bool {
+pub(crate) fn is_listing(request: &HttpRequest) -> bool {
     let query = request.uri().split_once('?').map_or("", |(_, query)| query);
     request.method() == "GET" && query.split('&').any(|pair| pair.split('=').next() == Some("prefix"))
 }
 
-/// Returns the time in the form that every reader knows; None where it is none.
-pub(super) fn plain(text: &str) -> Option<String> {
+/// Returns the time in the form that every reader knows. None: it is no time.
+pub(crate) fn plain(text: &str) -> Option<String> {
     let text = text.trim();
     let by_mail = |text: &str| rfc2822::parse(text).ok().map(|time| time.timestamp());
     // Without a zone it is UTC, as S3 writes times.
@@ -37,7 +36,7 @@ pub(super) fn plain(text: &str) -> Option<String> {
     Some(time.to_string())
 }
 
-/// Returns a listing with its times in that form. One that is none is left out, as by a host that does not tell.
+/// Returns a listing with its times in that form. What is no time is left out.
 fn with_plain_times(text: &str) -> Cow<'_, str> {
     TIMES.iter().fold(Cow::Borrowed(text), |text, name| match with_plain(name, &text) {
         Some(changed) => Cow::Owned(changed),
@@ -45,8 +44,8 @@ fn with_plain_times(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// The same for the elements of one name; None where nothing is to be changed, which most hosts see to. Each byte is looked at once: a
-/// page has a thousand times.
+/// Does the same for the elements of one name. None: nothing had to be changed, as with most hosts. It reads each
+/// byte once, because a page has a thousand times.
 fn with_plain(name: &str, text: &str) -> Option<String> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let (begin, end) = (Finder::new(&open), Finder::new(&close));
@@ -71,8 +70,8 @@ fn with_plain(name: &str, text: &str) -> Option<String> {
     written.map(|written| written + &text[copied..])
 }
 
-/// Returns the answer to a listing with its times in that form. What breaks off is as good as no answer.
-pub(super) async fn cured(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+/// Returns the answer to a listing with its times in that form. An answer that breaks off is an error, like no answer at all.
+pub(crate) async fn cured(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     *answer.body_mut() = match Limited::new(answer.take_body(), LONGEST).collect().await.map(Collected::to_bytes) {
         Ok(whole) => {
             let text = std::str::from_utf8(&whole).map(|text| with_plain_times(text).into_owned().into_bytes());
@@ -89,6 +88,10 @@ pub(super) async fn cured(mut answer: HttpResponse) -> Result<HttpResponse, Conn
     };
     Ok(answer)
 }
+
+/// Longest answer that is read, in bytes. The longest page of a listing, a thousand keys of 1,024 characters each
+/// written as six, is less than half of it.
+pub(crate) const LONGEST: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -1,13 +1,13 @@
-//! What is in the bucket, page by page.
+//! Lists the bucket, page by page.
 
-use super::fault::{Answer, status};
-use super::host::Host;
-use super::object::{timestamp, unquoted};
-use super::pages::Pages;
-use super::patience::patiently;
-use super::spelling::{Seen, Spelling};
-use crate::error::{Fault, Kind, Result};
-use crate::store::{Listed, Unfinished};
+use crate::base::error::{Fault, Kind, Result};
+use crate::store::s3::errors::{Answer, status};
+use crate::store::s3::host::Host;
+use crate::store::s3::object::{timestamp, unquoted};
+use crate::store::s3::pages::Pages;
+use crate::store::s3::patience::patiently;
+use crate::store::s3::spelling::{Seen, Spelling};
+use crate::store::{ObjectInfo, PendingUpload};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::list_objects::ListObjectsError;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
@@ -18,7 +18,7 @@ struct Page {
     objects: Vec<Object>,
     encoding: Option<String>,
     goes_on: bool,
-    /// In version 2, where a next page is.
+    /// In version 2, the token of the next page.
     token: Option<String>,
 }
 
@@ -27,15 +27,15 @@ struct Page {
 enum From {
     Start,
     Token(String),
-    /// Version 1, which some hosts have only: behind this key.
+    /// After this key, in version 1, which is the only one that some hosts have.
     Key(String),
 }
 
-pub(super) fn objects(host: &Host, prefix: &str) -> Result<Vec<Listed>> {
+pub(crate) fn objects(host: &Host, prefix: &str) -> Result<Vec<ObjectInfo>> {
     let mut found = Vec::new();
     let mut from = From::Start;
-    let mut pages = Pages::new(&host.name, "list the objects", prefix);
-    let full = host.full(prefix);
+    let mut pages = Pages::new(&host.address.name, "list the objects", prefix);
+    let full = host.address.full(prefix);
     loop {
         let page = page(host, &full, &from, pages.doing())?;
         pages.count(page.objects.iter().map(|object| (object.key(), None)))?;
@@ -53,11 +53,13 @@ pub(super) fn objects(host: &Host, prefix: &str) -> Result<Vec<Listed>> {
     Ok(found)
 }
 
-/// Returns None for what is not below the prefix, and for what some hosts and consoles show a folder as: an empty object of that name.
-fn listed(host: &Host, object: &Object, spelling: Spelling, prefix: &str) -> Option<Listed> {
+/// Returns the entry of an object. None: it is not below the prefix, or it is the empty object by which some hosts
+/// and consoles show a folder.
+fn listed(host: &Host, object: &Object, spelling: Spelling, prefix: &str) -> Option<ObjectInfo> {
     let full = spelling.read(object.key()?)?;
-    let key = host.key(&full).filter(|key| key.starts_with(prefix) && !key.ends_with('/') && !key.is_empty())?;
-    Some(Listed {
+    let key =
+        host.address.key(&full).filter(|key| key.starts_with(prefix) && !key.ends_with('/') && !key.is_empty())?;
+    Some(ObjectInfo {
         key: key.to_owned(),
         bytes: object.size().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
         modified: object.last_modified().and_then(timestamp),
@@ -65,9 +67,9 @@ fn listed(host: &Host, object: &Object, spelling: Spelling, prefix: &str) -> Opt
     })
 }
 
-/// Returns how the keys of a page are spelt. Where they do not say, the host is asked for one of them.
-pub(super) fn spelling(host: &Host, declared: Option<&str>, keys: &[&str], prefix: &str) -> Result<Spelling> {
-    let key = match Spelling::seen(declared, keys, &host.full(prefix)) {
+/// Returns how the keys of a page are spelt. If the keys do not show it, the host is asked for one of them.
+pub(crate) fn spelling(host: &Host, declared: Option<&str>, keys: &[&str], prefix: &str) -> Result<Spelling> {
+    let key = match Spelling::seen(declared, keys, &host.address.full(prefix)) {
         Seen::It(spelling) => return Ok(spelling),
         Seen::Either(key) => key,
     };
@@ -75,7 +77,8 @@ pub(super) fn spelling(host: &Host, declared: Option<&str>, keys: &[&str], prefi
     Ok(if found.is_empty() { Spelling::Percent } else { Spelling::AsIs })
 }
 
-/// Asks for one page of what begins with the full prefix. A host that does not know version 2 of the listing, or does not say in it where it goes on, is asked by version 1.
+/// Asks for one page of what begins with the full prefix. A host that does not know version 2 of the listing, or does
+/// not say in it where it goes on, is asked by version 1.
 fn page(host: &Host, full: &str, from: &From, doing: &str) -> Result<Page> {
     let token = match from {
         From::Key(key) => {
@@ -96,7 +99,8 @@ fn page(host: &Host, full: &str, from: &From, doing: &str) -> Result<Page> {
     Err(refusal.into())
 }
 
-/// A host that takes a listing for an object that is not there has none: who asks for one may not have it, as where the right is missing.
+/// Returns the error of a refused listing. A host that answers as for a missing object has no listing here: that
+/// counts as a missing right.
 fn refusal(host: &Host, doing: &str, error: SdkError<ListObjectsV2Error>) -> Fault {
     let is_no_listing = error.code() == Some("NoSuchKey");
     let fault = host.fault(doing, error);
@@ -107,11 +111,12 @@ fn refusal(host: &Host, doing: &str, error: SdkError<ListObjectsV2Error>) -> Fau
         .hint("the host has no listing at this address: check S3_HOST_BASE, S3_ADDRESSING and S3_BUCKET")
 }
 
-/// This is what most commands begin with, and so where a host says that it wants the bucket before its name.
+/// Asks for a page by version 2. Most commands begin with this, so that a host says here that it wants the bucket
+/// before its name.
 fn second_version(host: &Host, full: &str, token: Option<&str>) -> Result<Answer<Page, ListObjectsV2Error>> {
     loop {
         let send = async || {
-            let request = host.client().list_objects_v2().bucket(host.bucket()).prefix(full);
+            let request = host.client().list_objects_v2().bucket(host.address.bucket()).prefix(full);
             request.set_continuation_token(token.map(str::to_owned)).send().await
         };
         match host.wait(patiently(host, send))? {
@@ -130,7 +135,7 @@ fn second_version(host: &Host, full: &str, token: Option<&str>) -> Result<Answer
 
 fn first_version(host: &Host, full: &str, after: Option<&str>) -> Result<Answer<Page, ListObjectsError>> {
     let send = async || {
-        let request = host.client().list_objects().bucket(host.bucket()).prefix(full);
+        let request = host.client().list_objects().bucket(host.address.bucket()).prefix(full);
         request.set_marker(after.map(str::to_owned)).send().await
     };
     let answer = host.wait(patiently(host, send))?;
@@ -142,29 +147,30 @@ fn first_version(host: &Host, full: &str, after: Option<&str>) -> Result<Answer<
     }))
 }
 
-pub(super) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<Unfinished>> {
+pub(crate) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<PendingUpload>> {
     let mut found = Vec::new();
     let mut next: (Option<String>, Option<String>) = (None, None);
-    let mut pages = Pages::new(&host.name, "list the unfinished uploads", prefix);
+    let mut pages = Pages::new(&host.address.name, "list the unfinished uploads", prefix);
     loop {
         let send = async || {
-            let request = host.client().list_multipart_uploads().bucket(host.bucket()).prefix(host.full(prefix));
+            let request =
+                host.client().list_multipart_uploads().bucket(host.address.bucket()).prefix(host.address.full(prefix));
             request.set_key_marker(next.0.clone()).set_upload_id_marker(next.1.clone()).send().await
         };
         let page = patiently(host, send).await.map_err(|error| host.fault(pages.doing(), error))?;
         pages.count(page.uploads().iter().map(|upload| (upload.key(), upload.upload_id())))?;
         let keys: Vec<&str> = page.uploads().iter().filter_map(|upload| upload.key()).collect();
         let encoding = page.encoding_type().map(|encoding| encoding.as_str());
-        let spelling = match Spelling::seen(encoding, &keys, &host.full(prefix)) {
+        let spelling = match Spelling::seen(encoding, &keys, &host.address.full(prefix)) {
             Seen::It(spelling) => spelling,
             // An upload has no key yet that could be asked for.
             Seen::Either(_) => Spelling::AsIs,
         };
         for upload in page.uploads() {
             let full = upload.key().and_then(|key| spelling.read(key));
-            let key = full.as_deref().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix));
+            let key = full.as_deref().and_then(|full| host.address.key(full)).filter(|key| key.starts_with(prefix));
             let (Some(key), Some(id)) = (key, upload.upload_id()) else { continue };
-            found.push(Unfinished {
+            found.push(PendingUpload {
                 key: key.to_owned(),
                 token: id.to_owned(),
                 started: upload.initiated().and_then(timestamp),

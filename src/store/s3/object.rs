@@ -1,10 +1,10 @@
-//! Reading: an object pinned by its ETag and version, in ranges, each of which comes whole or not at all.
+//! Reads an object, pinned by its ETag and version, in ranges. Each range comes whole or not at all.
 
-use super::fault::{Answer, no_bucket, root, status};
-use super::host::Host;
-use super::patience::{Patience, is_busy, patiently};
-use crate::error::{Fault, Result};
-use crate::store::directory::check_range;
+use crate::base::error::{Fault, Result};
+use crate::store::keys::check_range;
+use crate::store::s3::errors::{Answer, no_bucket, root, status};
+use crate::store::s3::host::Host;
+use crate::store::s3::patience::{Patience, is_busy, patiently};
 use crate::store::{Info, Object};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
@@ -15,39 +15,39 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-pub(super) struct Pinned {
+pub(crate) struct S3Object {
     host: Arc<Host>,
     key: String,
     info: Info,
 }
 
-/// Why a range did not come.
-pub(super) enum Trouble {
-    /// The same request may succeed.
+/// The reason why a range did not come.
+pub(crate) enum Trouble {
+    /// The answer broke off; the same request may succeed.
     Broken(String),
-    /// The host has no time now.
+    /// The host is overloaded now.
     Busy(u16, Fault),
     Final(Fault),
 }
 
-impl Pinned {
-    pub fn open(host: &Arc<Host>, key: &str, version: Option<&str>) -> Result<Pinned> {
+impl S3Object {
+    pub fn open(host: &Arc<Host>, key: &str, version: Option<&str>) -> Result<S3Object> {
         let info = match host.wait(head_in_time(host, key, version))?? {
             Some(info) => info,
             None => {
                 // HEAD says 404 for a missing bucket too, and does not say which.
                 host.wait(bucket_exists(host))??;
                 let version = version.map(|version| format!(" in version \"{version}\"")).unwrap_or_default();
-                let text = format!("\"{key}\" does not exist{version} in {}", host.location());
+                let text = format!("\"{key}\" does not exist{version} in {}", host.address.location());
                 return Err(Fault::not_found(text).into());
             }
         };
-        Ok(Pinned { host: Arc::clone(host), key: key.to_owned(), info })
+        Ok(S3Object { host: Arc::clone(host), key: key.to_owned(), info })
     }
 
-    /// One of which is known what HEAD would say.
-    pub fn known(host: &Arc<Host>, key: &str, info: Info) -> Pinned {
-        Pinned { host: Arc::clone(host), key: key.to_owned(), info }
+    /// Returns an object of which everything that HEAD would say is known already.
+    pub fn known(host: &Arc<Host>, key: &str, info: Info) -> S3Object {
+        S3Object { host: Arc::clone(host), key: key.to_owned(), info }
     }
 
     async fn get(&self, range: &Range<u64>) -> std::result::Result<Vec<u8>, Trouble> {
@@ -55,8 +55,8 @@ impl Pinned {
             .host
             .client()
             .get_object()
-            .bucket(self.host.bucket())
-            .key(self.host.full(&self.key))
+            .bucket(self.host.address.bucket())
+            .key(self.host.address.full(&self.key))
             .set_version_id(self.info.version.clone())
             .set_if_match(self.info.etag.as_deref().map(|etag| format!("\"{}\"", strong(etag))))
             .range(format!("bytes={}-{}", range.start, range.end - 1));
@@ -71,7 +71,8 @@ impl Pinned {
         collect(answer.body, (range.end - range.start) as usize).await
     }
 
-    /// Hosts that do not know If-Match or ranges answer with something else than was asked for.
+    /// Checks that the answer is this range of the pinned object. Hosts that do not know If-Match or ranges answer
+    /// with something else.
     fn check(&self, answer: &GetObjectOutput, range: &Range<u64>) -> std::result::Result<(), Trouble> {
         let expected = format!("bytes {}-{}/{}", range.start, range.end - 1, self.info.bytes);
         let etag = answer.e_tag().map(unquoted);
@@ -84,7 +85,7 @@ impl Pinned {
             found => Err(Trouble::Final(Fault::failed(format!(
                 "cannot read \"{}\": {} was asked for \"{expected}\" and answered with \"{}\"",
                 self.key,
-                self.host.name,
+                self.host.address.name,
                 found.unwrap_or("no range")
             )))),
         }
@@ -95,7 +96,7 @@ impl Pinned {
     }
 }
 
-impl Object for Pinned {
+impl Object for S3Object {
     fn info(&self) -> &Info {
         &self.info
     }
@@ -105,7 +106,7 @@ impl Object for Pinned {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let limit = self.host.settings.timeout;
+        let limit = self.host.address.settings.timeout;
         let mut attempt = 1;
         let mut patience = Patience::with(&self.host);
         loop {
@@ -120,9 +121,11 @@ impl Object for Pinned {
                 Ok(Err(Trouble::Broken(why))) => why,
                 Err(_) => format!("no more came within {} seconds", limit.as_secs_f32()),
             };
-            if attempt >= self.host.settings.attempts {
-                let text =
-                    format!("cannot read \"{}\": the answer of {} broke off: {trouble}", self.key, self.host.name);
+            if attempt >= self.host.address.settings.attempts {
+                let text = format!(
+                    "cannot read \"{}\": the answer of {} broke off: {trouble}",
+                    self.key, self.host.address.name
+                );
                 return Err(Fault::failed(text).into());
             }
             self.host.wait(async { sleep(pause(attempt)).await })?;
@@ -131,7 +134,7 @@ impl Object for Pinned {
     }
 }
 
-pub(super) async fn collect(mut body: ByteStream, expected: usize) -> std::result::Result<Vec<u8>, Trouble> {
+pub(crate) async fn collect(mut body: ByteStream, expected: usize) -> std::result::Result<Vec<u8>, Trouble> {
     let mut bytes = Vec::with_capacity(expected);
     while let Some(piece) = body.next().await {
         bytes.extend_from_slice(&piece.map_err(|error| Trouble::Broken(root(&error)))?);
@@ -145,8 +148,8 @@ pub(super) async fn collect(mut body: ByteStream, expected: usize) -> std::resul
     Ok(bytes)
 }
 
-/// Returns what the host knows of the object; None when it is not there. A host that is overloaded is waited for.
-pub(super) async fn head_in_time(
+/// Returns what the host knows of the object. None: it is not there. Waits for a host that is overloaded.
+pub(crate) async fn head_in_time(
     host: &Host,
     key: &str,
     version: Option<&str>,
@@ -158,8 +161,8 @@ async fn ask(host: &Host, key: &str, version: Option<&str>) -> Answer<HeadObject
     let request = host
         .client()
         .head_object()
-        .bucket(host.bucket())
-        .key(host.full(key))
+        .bucket(host.address.bucket())
+        .key(host.address.full(key))
         .set_version_id(version.map(str::to_owned));
     request.send().await
 }
@@ -175,13 +178,13 @@ fn told(
         Err(error) => return Err(host.fault(&format!("look up \"{key}\""), error)),
     };
     match info(answer.content_length(), answer.e_tag(), answer.version_id(), answer.last_modified()) {
-        None => Err(Fault::failed(format!("cannot look up \"{key}\": {} does not tell its size", host.name))),
+        None => Err(Fault::failed(format!("cannot look up \"{key}\": {} does not tell its size", host.address.name))),
         known => Ok(known),
     }
 }
 
-/// Returns what an answer's headers say of an object; None where they do not tell its size.
-pub(super) fn info(
+/// Returns what an answer's headers say of an object. None: its size is missing.
+pub(crate) fn info(
     bytes: Option<i64>,
     etag: Option<&str>,
     version: Option<&str>,
@@ -196,36 +199,37 @@ pub(super) fn info(
 }
 
 async fn bucket_exists(host: &Host) -> std::result::Result<(), Fault> {
-    match host.client().head_bucket().bucket(host.bucket()).send().await {
-        Err(error) if status(&error) == Some(404) => Err(no_bucket(host)),
+    match host.client().head_bucket().bucket(host.address.bucket()).send().await {
+        Err(error) if status(&error) == Some(404) => Err(no_bucket(&host.address)),
         // Whoever may not ask for the bucket learns only that the object is not there.
         _ => Ok(()),
     }
 }
 
-/// Hosts call what a bucket without versions holds the version "null".
-pub(super) fn real_version(id: &str) -> Option<String> {
+/// Returns the version. None: it is empty or "null", as hosts call the version of an object in a bucket without versions.
+pub(crate) fn real_version(id: &str) -> Option<String> {
     (!id.is_empty() && id != "null").then(|| id.to_owned())
 }
 
-/// Without quotes; a weak one keeps its `W/`.
-pub(super) fn unquoted(etag: &str) -> String {
+/// Returns an ETag without quotes; a weak one keeps its `W/`.
+pub(crate) fn unquoted(etag: &str) -> String {
     match etag.strip_prefix("W/") {
         Some(weak) => format!("W/{}", weak.trim_matches('"')),
         None => etag.trim_matches('"').to_owned(),
     }
 }
 
-/// What stands before a host may make its ETags weak in one answer and leave them in another.
+/// Returns an ETag without `W/`. A proxy before a host may make its ETags weak in one answer and leave them in another.
 fn strong(etag: &str) -> &str {
     etag.trim_start_matches("W/")
 }
 
-pub(super) fn timestamp(time: &DateTime) -> Option<Timestamp> {
+pub(crate) fn timestamp(time: &DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), time.subsec_nanos() as i32).ok()
 }
 
-/// Doubles from 100 ms to 5 s, with a random half, so that many readers do not come back as one.
+/// Returns the pause before the next attempt. It doubles from 100 ms to 5 s, with a random half, so that many readers
+/// do not come back at once.
 fn pause(attempt: u32) -> Duration {
     let full = Duration::from_millis(100).saturating_mul(1 << attempt.clamp(1, 10)).min(Duration::from_secs(5)) / 2;
     let mut random = [0];

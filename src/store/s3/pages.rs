@@ -1,18 +1,18 @@
-//! How far a listing is followed: a host that means harm, or is broken, may say for ever that there is more.
+//! Limits how far a listing is followed: a host that means harm, or is broken, may say for ever that there is more.
 
-use crate::error::{Fault, Result};
+use crate::base::error::{Fault, Result};
 
-/// What a listing may take in memory: some three million objects.
+/// Bytes that a listing may take in memory: some three million objects.
 const MOST_BYTES: u64 = 512 << 20;
-/// What is kept of each object beside its key.
+/// Bytes that are kept of each object besides its key.
 const EACH: u64 = 128;
-/// Pages one after the other that bring nothing new. Some hosts have empty ones where much was deleted.
+/// Number of pages one after the other that may bring nothing new. Some hosts have empty ones where much was deleted.
 const MOST_IDLE: u32 = 1000;
 
 /// The pages of one listing so far.
-pub(super) struct Pages<'a> {
+pub(crate) struct Pages<'a> {
     host: &'a str,
-    /// What is listed, for messages.
+    /// The name of the work, for messages.
     doing: String,
     bytes: u64,
     idle: u32,
@@ -30,7 +30,7 @@ impl<'a> Pages<'a> {
         &self.doing
     }
 
-    /// Counts a page, by the key and the version or upload of each entry. An error when there is no end to see.
+    /// Counts a page, by the key and the version or upload of each entry. It is an error if there is no end in sight.
     pub fn count<'k>(&mut self, entries: impl Iterator<Item = (Option<&'k str>, Option<&'k str>)>) -> Result<()> {
         let (mut first, mut last) = (None, None);
         for (key, id) in entries {
@@ -57,7 +57,8 @@ impl<'a> Pages<'a> {
         Ok(())
     }
 
-    /// A list that says that it goes on, but not where, would otherwise be read for ever or taken for whole.
+    /// Returns the error for a list that says that it goes on, but not where. It would otherwise be read for ever or
+    /// taken for complete.
     pub fn endless(&self) -> Fault {
         Fault::failed(format!("cannot {}: {} says that there is more, but not where", self.doing, self.host))
     }

@@ -1,17 +1,17 @@
-//! A multipart upload: parts on their way, and what ends them. Dropped before it is complete, it is aborted.
+//! Sends the parts of a multipart upload, and completes it. An upload that is dropped before it is complete is aborted.
 
-use super::begin::begin;
-use super::claim::{Claim, claim, refuse_taken};
-use super::fault::{Answer, status};
-use super::host::{GRACE, Host};
-use super::making::Making;
-use super::object::real_version;
-use super::patience::Patience;
-use super::sent::Sent;
-use super::sum::Sum;
-use crate::error::{Fault, Result};
-use crate::store::{Receipt, Taken};
-use aws_sdk_s3::operation::abort_multipart_upload::AbortMultipartUploadError;
+use crate::base::error::{Fault, Result};
+use crate::store::s3::begin::begin;
+use crate::store::s3::begin::{ABORT_LIMIT, abort};
+use crate::store::s3::content_md5::ContentMd5;
+use crate::store::s3::errors::{Answer, status};
+use crate::store::s3::host::{GRACE, Host};
+use crate::store::s3::object::real_version;
+use crate::store::s3::patience::Patience;
+use crate::store::s3::put_headers::PutHeaders;
+use crate::store::s3::put_if_absent::{PutIfAbsent, claim, refuse_taken};
+use crate::store::s3::sent::Sent;
+use crate::store::{IfExists, PutResult};
 use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -19,36 +19,34 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 
-/// Buffers on their way together, unless two parts alone are more.
+/// Bytes that are on their way together, unless two parts alone are more.
 const IN_FLIGHT_BYTES: usize = 64 << 20;
-/// For the abort with all its tries: the program is on its way out.
-pub(super) const ABORT_LIMIT: Duration = Duration::from_secs(15);
 
-pub(super) struct Parts {
+pub(crate) struct Parts {
     host: Arc<Host>,
     key: String,
     id: String,
-    taken: Taken,
+    taken: IfExists,
     part_size: u64,
     in_flight: usize,
     tasks: JoinSet<Result<Part>>,
     done: Vec<Part>,
     begun: u32,
-    /// Until it is complete.
+    /// Whether the upload is still to be completed, and to be aborted if it is dropped.
     open: bool,
 }
 
 struct Part {
     number: i32,
-    sum: Sum,
-    /// As the host gave it, for hosts whose ETags are not MD5.
+    sum: ContentMd5,
+    /// The ETag as the host gave it, for hosts whose ETags are not MD5.
     etag: Option<String>,
 }
 
 impl Parts {
-    pub fn begin(host: &Arc<Host>, key: &str, part_size: usize, making: &Making) -> Result<Parts> {
+    pub fn begin(host: &Arc<Host>, key: &str, part_size: usize, making: &PutHeaders) -> Result<Parts> {
         let id = begin(host, key, making)?;
-        let in_flight = host.settings.parts_in_flight.min((IN_FLIGHT_BYTES / part_size.max(1)).max(2)).max(1);
+        let in_flight = host.address.settings.parts_in_flight.min((IN_FLIGHT_BYTES / part_size.max(1)).max(2)).max(1);
         let (host, key) = (Arc::clone(host), key.to_owned());
         Ok(Parts {
             host,
@@ -76,7 +74,7 @@ impl Parts {
     }
 
     pub fn send(&mut self, bytes: Vec<u8>) -> Result<()> {
-        let limit = self.host.settings.part_limit;
+        let limit = self.host.address.settings.part_limit;
         if self.begun >= limit {
             return Err(Fault::failed(format!(
                 "\"{}\" needs more than {limit} parts of {} bytes",
@@ -93,14 +91,14 @@ impl Parts {
         Ok(())
     }
 
-    pub fn complete(&mut self, bytes: u64) -> Result<Receipt> {
+    pub fn complete(&mut self, bytes: u64) -> Result<PutResult> {
         while !self.tasks.is_empty() {
             self.wait_for_one()?;
         }
         self.done.sort_by_key(|part| part.number);
-        let sums: Vec<Sum> = self.done.iter().map(|part| part.sum).collect();
+        let sums: Vec<ContentMd5> = self.done.iter().map(|part| part.sum).collect();
         let sent = Sent::in_parts(bytes, self.part_size, sums)?;
-        if self.taken == Taken::Refuse {
+        if self.taken == IfExists::Refuse {
             // Some hosts honour the condition for whole objects only.
             refuse_taken(&self.host, &self.key)?;
         }
@@ -112,7 +110,7 @@ impl Parts {
         Ok(receipt)
     }
 
-    async fn request_completion(&self, claim: Claim) -> Answer<Option<String>, CompleteMultipartUploadError> {
+    async fn request_completion(&self, claim: PutIfAbsent) -> Answer<Option<String>, CompleteMultipartUploadError> {
         let parts = self.done.iter().map(|part| {
             let etag = part.etag.clone().unwrap_or_else(|| format!("\"{}\"", part.sum.hex()));
             CompletedPart::builder().part_number(part.number).e_tag(etag).build()
@@ -121,8 +119,8 @@ impl Parts {
             .host
             .client()
             .complete_multipart_upload()
-            .bucket(self.host.bucket())
-            .key(self.host.full(&self.key))
+            .bucket(self.host.address.bucket())
+            .key(self.host.address.full(&self.key))
             .upload_id(&self.id)
             .set_if_none_match(claim.condition.clone())
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
@@ -144,7 +142,8 @@ impl Parts {
         Ok(())
     }
 
-    /// The host may store a part that comes after the abort, and keep it for ever: what is on its way ends first.
+    /// Aborts the upload. The parts on their way end first: the host may store a part that comes after the abort, and
+    /// keep it for ever.
     fn abort(&mut self) {
         let host = Arc::clone(&self.host);
         let all_ended = host.clean_up(async { while self.tasks.join_next().await.is_some() {} }, GRACE).is_some();
@@ -172,15 +171,10 @@ impl Drop for Parts {
     }
 }
 
-pub(super) async fn abort(host: &Host, key: &str, id: &str) -> Answer<(), AbortMultipartUploadError> {
-    let request = host.client().abort_multipart_upload().bucket(host.bucket()).key(host.full(key)).upload_id(id);
-    request.send().await.map(|_| ())
-}
-
 async fn send_part(host: Arc<Host>, key: String, id: String, number: i32, bytes: Vec<u8>) -> Result<Part> {
     // Not on the runtime's own threads, which have the network to serve.
     let (bytes, sum) = tokio::task::spawn_blocking(move || {
-        let sum = Sum::of(&bytes);
+        let sum = ContentMd5::of(&bytes);
         (bytes, sum)
     })
     .await?;
@@ -192,15 +186,15 @@ async fn send_part(host: Arc<Host>, key: String, id: String, number: i32, bytes:
         let request = host
             .client()
             .upload_part()
-            .bucket(host.bucket())
-            .key(host.full(&key))
+            .bucket(host.address.bucket())
+            .key(host.address.full(&key))
             .upload_id(&id)
             .part_number(number)
-            .set_content_md5(host.settings.content_md5.then(|| sum.base64()))
+            .set_content_md5(host.address.settings.content_md5.then(|| sum.base64()))
             .body(ByteStream::new(body.try_clone().unwrap_or_else(SdkBody::taken)))
             .customize();
         // Content-MD5 is one of the signed headers and binds the body; a SHA-256 of every part beside it would cost more than AES.
-        let request = if host.settings.content_md5 { request.disable_payload_signing() } else { request };
+        let request = if host.address.settings.content_md5 { request.disable_payload_signing() } else { request };
         let answer = request.send().await;
         if !patience.lasts(answer.as_ref().err().and_then(status)).await {
             break answer.map_err(|error| host.fault(&format!("write part {number} of \"{key}\""), error))?;

@@ -1,10 +1,11 @@
-//! Addresses of hosts. A name below `localhost` is this host, which the C library does not know of a bucket before it.
+//! Finds the addresses of hosts. A name below `localhost`, such as one with the bucket before it, is this host. The C
+//! library does not know that.
 
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Resolver;
+pub(crate) struct Resolver;
 
 impl ResolveDns for Resolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {

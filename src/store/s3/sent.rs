@@ -1,42 +1,42 @@
-//! What was sent as one object: how much, and the sums of its parts. By them an object that is found is known for ours or not.
+//! Describes what was sent as one object: its size, and the MD5 of its parts. They show whether an object that is found is ours.
 
-use super::host::Host;
-use super::object::Pinned;
-use super::sum::Sum;
-use crate::error::{Kind, Result, kind};
-use crate::store::{Info, Object, Receipt};
+use crate::base::error::{Kind, Result, kind};
+use crate::store::s3::content_md5::ContentMd5;
+use crate::store::s3::host::Host;
+use crate::store::s3::object::S3Object;
+use crate::store::{Info, Object, PutResult};
 use std::sync::Arc;
 
-pub(super) struct Sent {
+pub(crate) struct Sent {
     bytes: u64,
-    /// Of every part but the last, which may be shorter.
+    /// Size of every part but the last, which may be shorter, in bytes.
     part_size: u64,
-    sums: Vec<Sum>,
+    sums: Vec<ContentMd5>,
     /// The ETag of such an object on a host whose ETags are MD5.
     etag: String,
 }
 
 impl Sent {
     /// Describes an object that was sent in one request.
-    pub fn whole(bytes: &[u8], sum: Sum) -> Sent {
+    pub fn whole(bytes: &[u8], sum: ContentMd5) -> Sent {
         let length = bytes.len() as u64;
         Sent { bytes: length, part_size: length, sums: vec![sum], etag: sum.hex() }
     }
 
     /// Describes an object that was sent in parts.
-    pub fn in_parts(bytes: u64, part_size: u64, sums: Vec<Sum>) -> Result<Sent> {
-        let etag = Sum::of_parts(&sums)?;
+    pub fn in_parts(bytes: u64, part_size: u64, sums: Vec<ContentMd5>) -> Result<Sent> {
+        let etag = ContentMd5::of_parts(&sums)?;
         Ok(Sent { bytes, part_size, sums, etag })
     }
 
-    pub fn receipt(&self, version: Option<String>) -> Receipt {
-        Receipt { bytes: self.bytes, etag: Some(self.etag.clone()), version, ..Receipt::default() }
+    pub fn receipt(&self, version: Option<String>) -> PutResult {
+        PutResult { bytes: self.bytes, etag: Some(self.etag.clone()), version, ..PutResult::default() }
     }
 
     /// Returns what the host knows of the object under the key if its bytes are those that were sent. None: nothing is there, or
     /// something else is. An error: the host did not let it be seen.
     pub fn find(&self, host: &Arc<Host>, key: &str) -> Result<Option<Info>> {
-        let found = match Pinned::open(host, key, None) {
+        let found = match S3Object::open(host, key, None) {
             Ok(found) => found,
             Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -51,11 +51,11 @@ impl Sent {
         Ok(is_ours.then_some(info))
     }
 
-    fn reads_back(&self, found: &Pinned) -> Result<bool> {
+    fn reads_back(&self, found: &S3Object) -> Result<bool> {
         let mut start = 0_u64;
         for sum in &self.sums {
             let end = start.saturating_add(self.part_size).min(self.bytes);
-            if Sum::read(start..end, |range| found.read(range))? != *sum {
+            if ContentMd5::read(start..end, |range| found.read(range))? != *sum {
                 return Ok(false);
             }
             start = end;

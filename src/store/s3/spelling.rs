@@ -1,29 +1,31 @@
-//! How a listing spells its keys: as they are, or as a URL would. Hosts do the second when they are asked to, and some when nobody has.
+//! Finds out how a listing spells its keys: as they are, or encoded as in a URL. Hosts encode them if they are asked
+//! to, and some if they are not.
 
 use std::borrow::Cow;
 
-/// Bytes that one encoder or another leaves as they are. Where a key has others, nobody has encoded it.
+/// Bytes that one encoder or another leaves as they are, besides letters and digits. A key with any other byte is not encoded.
 const PLAIN: &[u8] = b"%+-_.~/!*'()@,;:$&=#?";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spelling {
+pub(crate) enum Spelling {
     AsIs,
-    /// As in a path.
+    /// Encoded as in a path.
     Percent,
-    /// As in a form, where a plus is a blank.
+    /// Encoded as in a form, where a plus is a blank.
     Form,
 }
 
-/// What can be said of a page of keys that were asked for by a prefix.
+/// The result of looking at a page of keys that were asked for by a prefix.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Seen<'a> {
+pub(crate) enum Seen<'a> {
     It(Spelling),
     /// This key means one object as it is and another one decoded; only the host knows which.
     Either(&'a str),
 }
 
 impl Spelling {
-    /// Tells from what the host says of it, from the prefix that every key must begin with, and from signs that no encoding leaves.
+    /// Finds the spelling from what the host declares, from the prefix that every key must begin with, and from
+    /// characters that no encoding leaves.
     pub fn seen<'a>(declared: Option<&str>, keys: &[&'a str], prefix: &str) -> Seen<'a> {
         let fits = |spelling: &Spelling| keys.iter().all(|key| spelling.reads(key, prefix));
         if declared.is_some_and(|declared| declared.eq_ignore_ascii_case("url")) {
@@ -37,7 +39,7 @@ impl Spelling {
         odd.map_or(Seen::It(Spelling::AsIs), Seen::Either)
     }
 
-    /// Returns the key; None when this is no spelling of one.
+    /// Returns the key. None: this is not a key in this spelling.
     pub fn read<'a>(self, key: &'a str) -> Option<Cow<'a, str>> {
         match self {
             Spelling::AsIs => Some(Cow::Borrowed(key)),
@@ -106,9 +108,10 @@ mod tests {
         keys.iter().map(|key| spelling.read(key).unwrap().into_owned()).collect()
     }
 
-    /// What pgbk has in a bucket: databases of any name below a folder of any name.
+    /// Makes keys as pgbk has them in a bucket: databases of any name below a folder of any name.
     fn keys(folder: &str, databases: &[String]) -> Vec<String> {
-        let key = |name: &String| format!("{folder}{0}/{0}-20261127T044500Z.meta", crate::manifest::encode(name));
+        let key =
+            |name: &String| format!("{folder}{0}/{0}-20261127T044500Z.meta", crate::format::backup_id::encode(name));
         databases.iter().map(key).collect()
     }
 
@@ -121,7 +124,7 @@ mod tests {
         ) {
             let keys = keys(&folder, &databases);
             let listed: Vec<String> = keys.iter().map(|key| encoded(key, ENCODERS[encoder])).collect();
-            for prefix in [folder.clone(), format!("{folder}{}/", crate::manifest::encode(&databases[0]))] {
+            for prefix in [folder.clone(), format!("{folder}{}/", crate::format::backup_id::encode(&databases[0]))] {
                 let below = |all: &[String]| {
                     all.iter().zip(&keys).filter(|(_, key)| key.starts_with(&prefix)).map(|(one, _)| one.clone()).collect::<Vec<_>>()
                 };

@@ -1,29 +1,27 @@
-//! Writing: a small object in one request, a large one in parts of one size.
+//! Writes an object: a small one in one request, a large one in parts of one size.
 
-use super::claim::{Claim, claim, refuse_taken};
-use super::fault::Answer;
-use super::host::Host;
-use super::lock::{Hold, confirm};
-use super::making::Making;
-use super::object::real_version;
-use super::parts::Parts;
-use super::sent::Sent;
-use super::sum::Sum;
-use crate::error::{Fault, Result, into_io};
-use crate::store::{Creation, Held, Receipt, Taken, Upload};
+use crate::base::error::{Fault, Result, into_io};
+use crate::store::s3::content_md5::ContentMd5;
+use crate::store::s3::errors::Answer;
+use crate::store::s3::host::Host;
+use crate::store::s3::object::real_version;
+use crate::store::s3::object_lock::confirm;
+use crate::store::s3::parts::Parts;
+use crate::store::s3::put_headers::PutHeaders;
+use crate::store::s3::put_if_absent::{PutIfAbsent, claim, refuse_taken};
+use crate::store::s3::sent::Sent;
+use crate::store::s3::settings::{LockUntil, MIB, PART_SIZES};
+use crate::store::{IfExists, LockStatus, PutOptions, PutResult, Upload};
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use jiff::Timestamp;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-const MIB: u64 = 1 << 20;
-/// Below this a part costs more in requests than it gains.
+/// Usual size of a part, in bytes. A smaller one costs more in requests than it gains.
 const USUAL_PART: u64 = 8 * MIB;
-/// What every host accepts as the smallest and the largest part.
-pub(super) const PART_SIZES: std::ops::RangeInclusive<u64> = 5 * MIB..=5120 * MIB;
 
-pub(super) struct S3Upload {
+pub(crate) struct S3Upload {
     host: Arc<Host>,
     key: String,
     part_size: usize,
@@ -31,18 +29,19 @@ pub(super) struct S3Upload {
     buffer: Vec<u8>,
     bytes: u64,
     parts: Option<Parts>,
-    creation: Creation,
-    /// Once the object is being made.
-    hold: Option<Hold>,
+    creation: PutOptions,
+    /// The lock that was asked for. None: the object is not being made yet, or is not to be locked.
+    hold: Option<LockUntil>,
     failed: bool,
 }
 
 impl S3Upload {
-    pub fn begin(host: &Arc<Host>, key: &str, creation: &Creation) -> Result<S3Upload> {
-        if creation.taken == Taken::Refuse {
+    pub fn begin(host: &Arc<Host>, key: &str, creation: &PutOptions) -> Result<S3Upload> {
+        if creation.taken == IfExists::Refuse {
             refuse_taken(host, key)?;
         }
-        let part_size = part_size(host.settings.part_size, host.settings.part_limit, creation.expected) as usize;
+        let part_size =
+            part_size(host.address.settings.part_size, host.address.settings.part_limit, creation.expected) as usize;
         let buffer = Vec::with_capacity(part_size.min(creation.expected as usize));
         let (host, key, creation) = (Arc::clone(host), key.to_owned(), creation.clone());
         Ok(S3Upload { host, key, part_size, buffer, bytes: 0, parts: None, creation, hold: None, failed: false })
@@ -60,9 +59,9 @@ impl S3Upload {
         parts.send(std::mem::replace(&mut self.buffer, next))
     }
 
-    /// A lock's days count from here, not from when the dump began.
-    fn making(&mut self) -> Result<Making> {
-        let making = Making::new(&self.host.settings, &self.creation, Timestamp::now())?;
+    /// Returns the headers of the request that makes the object. A lock's days count from here, not from when the dump began.
+    fn making(&mut self) -> Result<PutHeaders> {
+        let making = PutHeaders::new(&self.host.address.settings, &self.creation, Timestamp::now())?;
         self.hold = making.hold;
         Ok(making)
     }
@@ -80,7 +79,7 @@ impl S3Upload {
         Ok(taken)
     }
 
-    fn finish(&mut self) -> Result<Receipt> {
+    fn finish(&mut self) -> Result<PutResult> {
         if self.failed {
             return Err(Fault::failed(format!("the upload of \"{}\" has failed before", self.key)).into());
         }
@@ -97,10 +96,10 @@ impl S3Upload {
             }
         };
         let held = match self.hold {
-            None => Held::Free,
+            None => LockStatus::Free,
             Some(hold) => confirm(&self.host, &self.key, receipt.version.as_deref(), hold),
         };
-        Ok(Receipt { held, ..receipt })
+        Ok(PutResult { held, ..receipt })
     }
 }
 
@@ -111,26 +110,26 @@ impl Write for S3Upload {
         taken.map_err(into_io)
     }
 
-    /// Nothing: what has been written is sent in whole parts.
+    /// Does nothing: what has been written is sent in whole parts.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
 impl Upload for S3Upload {
-    fn commit(mut self: Box<Self>) -> Result<Receipt> {
+    fn commit(mut self: Box<Self>) -> Result<PutResult> {
         self.finish()
     }
 }
 
-/// One size for all parts of an object, such that four times the expected size still fits.
+/// Returns the one size for all parts of an object, in bytes, such that four times the expected size still fits.
 fn part_size(setting: Option<u64>, limit: u32, expected: u64) -> u64 {
     let needed = expected.saturating_mul(4).div_ceil(u64::from(limit.max(1)));
     setting.unwrap_or_else(|| needed.div_ceil(MIB).saturating_mul(MIB).clamp(USUAL_PART, *PART_SIZES.end()))
 }
 
-fn put(host: &Arc<Host>, key: &str, bytes: Vec<u8>, making: &Making) -> Result<Receipt> {
-    let sum = Sum::of(&bytes)?;
+fn put(host: &Arc<Host>, key: &str, bytes: Vec<u8>, making: &PutHeaders) -> Result<PutResult> {
+    let sum = ContentMd5::of(&bytes)?;
     let sent = Sent::whole(&bytes, sum);
     let doing = format!("write \"{key}\"");
     let send = async |claim| put_object(host, key, &bytes, sum, making, claim).await;
@@ -141,17 +140,17 @@ async fn put_object(
     host: &Host,
     key: &str,
     bytes: &[u8],
-    sum: Sum,
-    making: &Making,
-    claim: Claim,
+    sum: ContentMd5,
+    making: &PutHeaders,
+    claim: PutIfAbsent,
 ) -> Answer<Option<String>, PutObjectError> {
     let request = host
         .client()
         .put_object()
-        .bucket(host.bucket())
-        .key(host.full(key))
+        .bucket(host.address.bucket())
+        .key(host.address.full(key))
         .set_if_none_match(claim.condition.clone())
-        .set_content_md5(host.settings.content_md5.then(|| sum.base64()))
+        .set_content_md5(host.address.settings.content_md5.then(|| sum.base64()))
         .body(ByteStream::from(bytes.to_vec()))
         .customize()
         .mutate_request(making.headers())

@@ -1,15 +1,15 @@
-//! The versions that a bucket keeps.
+//! Lists the versions that a bucket keeps.
 
-use super::fault::status;
-use super::host::Host;
-use super::listing::spelling;
-use super::object::{real_version, timestamp};
-use super::pages::Pages;
-use super::patience::patiently;
-use crate::error::{Kind, Result};
+use crate::base::error::{Kind, Result};
+use crate::store::s3::errors::status;
+use crate::store::s3::host::Host;
+use crate::store::s3::listing::spelling;
+use crate::store::s3::object::{real_version, timestamp};
+use crate::store::s3::pages::Pages;
+use crate::store::s3::patience::patiently;
 use jiff::Timestamp;
 
-/// One version of an object; what only marks it as deleted is none.
+/// One version of an object. A mark that the object was deleted is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     pub key: String,
@@ -19,8 +19,8 @@ pub struct Version {
 }
 
 /// Whether what is overwritten stays as an older version.
-pub(super) fn are_kept(host: &Host) -> Result<bool> {
-    match host.wait(host.client().get_bucket_versioning().bucket(host.bucket()).send())? {
+pub(crate) fn are_kept(host: &Host) -> Result<bool> {
+    match host.wait(host.client().get_bucket_versioning().bucket(host.address.bucket()).send())? {
         Ok(answer) => Ok(answer.status.is_some_and(|status| status.as_str() == "Enabled")),
         Err(error) if matches!(status(&error), Some(405 | 501)) => Ok(false),
         Err(error) => {
@@ -34,14 +34,15 @@ pub(super) fn are_kept(host: &Host) -> Result<bool> {
     }
 }
 
-/// All versions of the objects whose key begins so, those of one key newest first.
-pub(super) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
+/// Returns all versions of the objects whose key begins with `prefix`, those of one key newest first.
+pub(crate) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
     let mut found = Vec::new();
     let mut next: (Option<String>, Option<String>) = (None, None);
-    let mut pages = Pages::new(&host.name, "list the versions", prefix);
+    let mut pages = Pages::new(&host.address.name, "list the versions", prefix);
     loop {
         let send = async || {
-            let request = host.client().list_object_versions().bucket(host.bucket()).prefix(host.full(prefix));
+            let request =
+                host.client().list_object_versions().bucket(host.address.bucket()).prefix(host.address.full(prefix));
             request.set_key_marker(next.0.clone()).set_version_id_marker(next.1.clone()).send().await
         };
         let page = host.wait(patiently(host, send))?.map_err(|error| host.fault(pages.doing(), error))?;
@@ -51,7 +52,7 @@ pub(super) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
         let spelling = spelling(host, page.encoding_type().map(|encoding| encoding.as_str()), &keys, prefix)?;
         for version in page.versions() {
             let full = version.key().and_then(|key| spelling.read(key));
-            let key = full.as_deref().and_then(|full| host.key(full)).filter(|key| key.starts_with(prefix));
+            let key = full.as_deref().and_then(|full| host.address.key(full)).filter(|key| key.starts_with(prefix));
             let (Some(key), Some(id)) = (key, version.version_id().and_then(real_version)) else { continue };
             found.push(Version {
                 key: key.to_owned(),

@@ -1,9 +1,9 @@
-//! A small object read by one request: what a HEAD would say of it comes with its bytes.
+//! Reads a small object by one request: what a HEAD would say of it comes with its bytes.
 
-use super::host::Host;
-use super::object::{Pinned, collect, info};
-use super::patience::patiently;
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::store::s3::host::Host;
+use crate::store::s3::object::{S3Object, collect, info};
+use crate::store::s3::patience::patiently;
 use crate::store::{Info, Object};
 use aws_sdk_s3::primitives::ByteStream;
 use std::ops::Range;
@@ -12,24 +12,25 @@ use tokio::time::timeout;
 
 struct Whole {
     host: Arc<Host>,
-    pinned: Pinned,
-    /// What is on its way; None once it was read.
+    pinned: S3Object,
+    /// The bytes that are on their way. None: they were read.
     body: Mutex<Option<ByteStream>>,
 }
 
-/// Opens an object that is read whole. Whatever is odd about the answer, the object is looked up as any other is.
-pub(super) fn open(host: &Arc<Host>, key: &str) -> Result<Box<dyn Object>> {
-    let send = async || host.client().get_object().bucket(host.bucket()).key(host.full(key)).send().await;
+/// Opens an object that is read whole. If anything is wrong with the answer, the object is looked up as any other is.
+pub(crate) fn open(host: &Arc<Host>, key: &str) -> Result<Box<dyn Object>> {
+    let send =
+        async || host.client().get_object().bucket(host.address.bucket()).key(host.address.full(key)).send().await;
     let answer = host.wait(patiently(host, send))?.ok();
     let known = answer.and_then(|answer| {
         let info = info(answer.content_length(), answer.e_tag(), answer.version_id(), answer.last_modified())?;
         Some((info, answer.body))
     });
     Ok(match known {
-        None => Box::new(Pinned::open(host, key, None)?),
+        None => Box::new(S3Object::open(host, key, None)?),
         Some((info, body)) => Box::new(Whole {
             host: Arc::clone(host),
-            pinned: Pinned::known(host, key, info),
+            pinned: S3Object::known(host, key, info),
             body: Mutex::new(Some(body)),
         }),
     })
@@ -43,7 +44,7 @@ impl Object for Whole {
     fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
         let body = self.body.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(body) = body.filter(|_| range == (0..self.info().bytes)) {
-            let limit = self.host.settings.timeout;
+            let limit = self.host.address.settings.timeout;
             let length = (range.end - range.start) as usize;
             let read = self.host.wait(async { timeout(limit, collect(body, length)).await })?;
             if let Ok(Ok(bytes)) = read {

@@ -1,0 +1,333 @@
+//! The text of alerts, in a form that every channel can send.
+
+use crate::alerts::cut;
+use crate::alerts::outage::{Failing, Success};
+use crate::base::shown::word;
+use crate::base::subject::Series;
+use crate::format::run_record::{Record, State, Task, Trigger};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Longest text in the short form of a message, in UTF-16 units: less than the title of a card in a chat may have.
+const SHORT: usize = 250;
+
+/// Where the backups come from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The host that pgbk runs on.
+    pub host: String,
+    /// The PostgreSQL server, and the role that reads it.
+    pub server: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    Started,
+    Done,
+    Failed,
+    Recovered,
+    /// Nothing failed, but people should know something.
+    Notice,
+    Test,
+}
+
+/// One message. Its JSON is the webhook's document, and its members are the placeholders of a template.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    pub state: Event,
+    pub database: String,
+    pub host: String,
+    pub server: String,
+    pub run: String,
+    pub time: Timestamp,
+    pub error: String,
+    pub hint: String,
+    pub last_success: String,
+    pub subject: String,
+    pub text: String,
+}
+
+impl Message {
+    pub fn failed(record: &Record, origin: &Origin, last: Option<&Success>) -> Message {
+        let (name, noun) = (&record.database, record.task.noun());
+        let mut message = about(Event::Failed, record, origin);
+        message.last_success = last.map_or("none that is known here".to_owned(), Success::describe);
+        // One that was skipped is told where it makes backups overdue.
+        let what = if record.state == State::Skipped { "is overdue" } else { "failed" };
+        message.subject = format!("{noun} of {name} {what} on {}", origin.host);
+        let facts = [
+            ("why", message.error.clone()),
+            ("hint", message.hint.clone()),
+            ("database", format!("{name} on {}", origin.server)),
+            ("host", origin.host.clone()),
+            ("run", run(record)),
+            ("last success", message.last_success.clone()),
+        ];
+        message.text = format!(
+            "The {noun} of {} {what}.\n\n{}\nWhat to do next:\n  pgbk history {}\n{}\n\
+             Further failures of this database are not reported; its next success is.\n",
+            whose(name),
+            table(&facts),
+            record.run,
+            doctor(name),
+        );
+        message
+    }
+
+    pub fn notice(record: &Record, origin: &Origin, text: &str) -> Message {
+        let (name, noun) = (&record.database, record.task.noun());
+        let mut message = about(Event::Notice, record, origin);
+        message.subject = format!("{noun} of {name} on {}: please look", origin.host);
+        let facts =
+            [("database", format!("{name} on {}", origin.server)), ("host", origin.host.clone()), ("run", run(record))];
+        message.text = format!("{}\n\n{}\nThis is told once.\n", word(text), table(&facts));
+        message
+    }
+
+    /// Returns a notice of something that was noticed outside of any run.
+    pub fn noticed(database: &str, origin: &Origin, text: &str, now: Timestamp) -> Message {
+        let facts = [("database", format!("{database} on {}", origin.server)), ("host", origin.host.clone())];
+        Message {
+            state: Event::Notice,
+            database: database.to_owned(),
+            host: origin.host.clone(),
+            server: origin.server.clone(),
+            run: now.strftime("%Y%m%dT%H%M%SZ-look").to_string(),
+            time: now,
+            error: String::new(),
+            hint: String::new(),
+            last_success: String::new(),
+            subject: format!("backups of {database} on {}: please look", origin.host),
+            text: format!("{text}\n\n{}\nThis is told once.\n", table(&facts)),
+        }
+    }
+
+    pub fn recovered(record: &Record, origin: &Origin, outage: &Failing) -> Message {
+        let (name, noun) = (&record.database, record.task.noun());
+        let mut message = about(Event::Recovered, record, origin);
+        message.last_success = Success::of(record).as_ref().map_or_else(String::new, Success::describe);
+        message.subject = format!("{noun} of {name} works again on {}", origin.host);
+        let how = match outage.failures {
+            0 => "was overdue".to_owned(),
+            1 => "had failed once".to_owned(),
+            times => format!("had failed {times} times"),
+        };
+        let facts = [
+            ("backup", message.last_success.clone()),
+            ("scratch", record.proof.as_ref().map_or_else(String::new, |proof| proof.scratch.clone())),
+            ("place", record.backup.as_ref().map_or_else(String::new, |stored| stored.location.clone())),
+            ("database", format!("{name} on {}", origin.server)),
+            ("host", origin.host.clone()),
+            ("run", run(record)),
+        ];
+        message.text = format!(
+            "The {noun} of {} works again. It {how} since {:.0}.\n\n{}",
+            whose(name),
+            outage.since,
+            table(&facts),
+        );
+        message
+    }
+
+    /// Returns a form of the message that is short enough for every receiver.
+    pub fn short(&self) -> Message {
+        let cut = |text: &str| cut::middle(text, SHORT).into_owned();
+        let text = match self.error.as_str() {
+            "" => cut(&self.text),
+            error => format!("{}\n{}\npgbk history {}\n", cut(&self.subject), cut(error), self.run),
+        };
+        let (error, hint) = (cut(&self.error), cut(&self.hint));
+        Message { database: cut(&self.database), error, hint, text, ..self.clone() }
+    }
+
+    /// Returns the message for a monitor: one line for each record. It names the last record's database. `None`: there are no
+    /// records.
+    pub fn of_ping(state: Event, records: &[Record], origin: &Origin) -> Option<Message> {
+        let mut message = about(state, records.last()?, origin);
+        message.text = records.iter().map(line).collect();
+        Some(message)
+    }
+
+    /// Returns an id that no other message has. A run may end more than one outage, and have more than one notice.
+    pub fn id(&self) -> String {
+        let short = |text: &str| blake2b_simd::Params::new().hash_length(4).hash(text.as_bytes()).to_hex();
+        let end = if self.state == Event::Notice { format!("-{}", short(&self.text)) } else { String::new() };
+        format!("{}-{}{end}", self.run, short(&self.database))
+    }
+
+    pub fn test(origin: &Origin, now: Timestamp) -> Message {
+        Message {
+            state: Event::Test,
+            database: "test".to_owned(),
+            host: origin.host.clone(),
+            server: origin.server.clone(),
+            run: now.strftime("test-%Y%m%dT%H%M%SZ").to_string(),
+            time: now,
+            error: String::new(),
+            hint: String::new(),
+            last_success: String::new(),
+            subject: format!("test of alerts on {}", origin.host),
+            text: format!(
+                "This is a test by `pgbk doctor --test-alerts`: no backup has failed.\n\n{}",
+                table(&[("server", origin.server.clone()), ("host", origin.host.clone())]),
+            ),
+        }
+    }
+}
+
+/// Returns the name as a sentence has it: `@files` is not called a database.
+fn whose(name: &str) -> String {
+    if Series::of(name).is_some() { name.to_owned() } else { format!("database \"{}\"", word(name)) }
+}
+
+fn doctor(name: &str) -> String {
+    match shlex::try_quote(name) {
+        Ok(quoted) if Series::of(&quoted).is_none() && word(name) == name => format!("  pgbk doctor {quoted}\n"),
+        _ => String::new(),
+    }
+}
+
+pub(crate) fn about(state: Event, record: &Record, origin: &Origin) -> Message {
+    let problem = record.problem.as_ref();
+    Message {
+        state,
+        database: record.database.clone(),
+        host: origin.host.clone(),
+        server: origin.server.clone(),
+        run: record.run.clone(),
+        time: record.ended.unwrap_or(record.started),
+        error: problem.map_or_else(String::new, |problem| problem.message.clone()),
+        hint: problem.map_or_else(String::new, |problem| problem.hints.join("\n")),
+        last_success: String::new(),
+        subject: String::new(),
+        text: String::new(),
+    }
+}
+
+pub(crate) fn run(record: &Record) -> String {
+    let cause = match record.cause {
+        Trigger::Schedule => "by schedule",
+        Trigger::CatchUp => "making up for a missed one",
+        Trigger::Manual => "by hand",
+    };
+    let seconds = record.seconds().map_or_else(String::new, |seconds| format!(", {seconds:.1} s"));
+    format!("{}, {cause}, begun {:.0}{seconds}", record.run, record.started)
+}
+
+fn line(record: &Record) -> String {
+    let task = if record.task == Task::Verify { "verification of " } else { "" };
+    word(&format!("{task}{}: {}", record.database, ending(record))).into_owned() + "\n"
+}
+
+fn ending(record: &Record) -> String {
+    match (record.state, &record.backup, &record.problem) {
+        (State::Running, ..) => "begun".to_owned(),
+        (State::Done, Some(stored), _) => format!("done, {}", stored.id),
+        (State::Done, None, _) => "done".to_owned(),
+        (State::Skipped, ..) => "skipped, another run is at work on it".to_owned(),
+        (State::Failed, _, problem) => {
+            format!("failed: {}", problem.as_ref().map_or("", |problem| problem.message.as_str()))
+        }
+    }
+}
+
+/// Returns a table with names in one column and values in another. Empty values are left out, and a value of several lines stays in
+/// its column.
+pub(crate) fn table(facts: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+        let mut name = *name;
+        for line in value.lines() {
+            text.push_str(word(&format!("  {name:12}  {line}")).trim_end());
+            text.push('\n');
+            name = "";
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::format::run_record::{ErrorInfo, Stored, Task};
+
+    pub fn origin() -> Origin {
+        Origin { host: "backups-1".to_owned(), server: "db:5432 as pgbk".to_owned() }
+    }
+
+    /// Returns a record of this day in this state.
+    pub fn record(number: u32, state: State) -> Record {
+        let started: Timestamp = format!("2026-11-{number:02}T06:45:00Z").parse().unwrap();
+        let ended = started + jiff::SignedDuration::from_millis(12_300);
+        let stored = Stored {
+            id: crate::format::backup_id::BackupId::new("shop", ended),
+            location: "directory /backups".to_owned(),
+            object: String::new(),
+            plain_bytes: 1,
+            stored_bytes: 1,
+            tables: 1,
+            rows: None,
+            seconds: Default::default(),
+            encrypted: true,
+            verified: crate::format::manifest::verified::Verified::ReadBack,
+            server: None,
+            sequence: 0,
+            previous: None,
+        };
+        let problem =
+            ErrorInfo { message: "cannot connect:\nrefused".into(), hints: vec!["is it up?".into()], exit_code: 1 };
+        Record {
+            run: format!("202611{number:02}T064500Z-1a2b3c4d"),
+            task: Task::Backup,
+            cause: Trigger::Schedule,
+            database: "shop".to_owned(),
+            times: 1,
+            state,
+            started,
+            ended: Some(ended),
+            process: 1,
+            boot: String::new(),
+            backup: (state == State::Done).then_some(stored),
+            proof: None,
+            problem: (state == State::Failed).then_some(problem),
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_where_why_and_what_next() {
+        let last = Success::of(&record(1, State::Done)).unwrap();
+        let message = Message::failed(&record(2, State::Failed), &origin(), Some(&last));
+        assert_eq!(message.subject, "backup of shop failed on backups-1");
+        assert_eq!(
+            message.text,
+            "The backup of database \"shop\" failed.\n\
+             \n\
+             \x20 why           cannot connect:\n\
+             \x20               refused\n\
+             \x20 hint          is it up?\n\
+             \x20 database      shop on db:5432 as pgbk\n\
+             \x20 host          backups-1\n\
+             \x20 run           20261102T064500Z-1a2b3c4d, by schedule, begun 2026-11-02T06:45:00Z, 12.3 s\n\
+             \x20 last success  shop-20261101T064512Z, ended 2026-11-01T06:45:12Z\n\
+             \n\
+             What to do next:\n\
+             \x20 pgbk history 20261102T064500Z-1a2b3c4d\n\
+             \x20 pgbk doctor shop\n\
+             \n\
+             Further failures of this database are not reported; its next success is.\n"
+        );
+    }
+
+    #[test]
+    fn a_recovery_says_how_long_it_took() {
+        let failing = Failing { since: record(2, State::Failed).started, failures: 3 };
+        let message = Message::recovered(&record(5, State::Done), &origin(), &failing);
+        assert_eq!(message.subject, "backup of shop works again on backups-1");
+        assert!(message.text.starts_with(
+            "The backup of database \"shop\" works again. It had failed 3 times since 2026-11-02T06:45:00Z.\n"
+        ));
+        assert!(message.text.contains("backup        shop-20261105T064512Z"), "{}", message.text);
+    }
+}

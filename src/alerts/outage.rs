@@ -1,0 +1,169 @@
+//! Decides when to alert people: at the first failure after a success, and at the first success after a failure.
+
+use crate::alerts::kept::{LARGEST, write};
+use crate::base::error::Result;
+use crate::base::plain::{self, Whose};
+use crate::format::run_record::{Record, State, Task};
+use anyhow::Context;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+/// The state of one database after its earlier runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outage {
+    pub database: String,
+    pub server: String,
+    #[serde(default)]
+    pub task: Task,
+    pub last_success: Option<Success>,
+    pub failing: Option<Failing>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Success {
+    pub backup: String,
+    pub ended: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failing {
+    pub since: Timestamp,
+    pub failures: u64,
+}
+
+/// A change of which people are alerted.
+#[derive(Debug, PartialEq)]
+pub enum Turn {
+    Failed,
+    Recovered(Failing),
+}
+
+impl Success {
+    pub fn of(record: &Record) -> Option<Success> {
+        let made = record.backup.as_ref().map(|backup| &backup.id);
+        let backup = made.or(record.proof.as_ref().map(|proof| &proof.id))?.to_string();
+        Some(Success { backup, ended: record.ended? })
+    }
+
+    pub fn describe(&self) -> String {
+        format!("{}, ended {:.0}", self.backup, self.ended)
+    }
+}
+
+impl Outage {
+    /// Returns the state of a database without known runs.
+    pub fn none(database: &str, server: &str, task: Task) -> Outage {
+        Outage { database: database.to_owned(), server: server.to_owned(), task, last_success: None, failing: None }
+    }
+
+    /// Takes one more run into account, and returns the change if there is one. A skipped run changes nothing: the run that held
+    /// the lock reports how it went.
+    pub fn turn(&mut self, record: &Record) -> Option<Turn> {
+        match record.state {
+            State::Running | State::Skipped => None,
+            State::Done => {
+                self.last_success = Success::of(record);
+                self.failing.take().map(Turn::Recovered)
+            }
+            State::Failed => {
+                let first = self.failing.is_none();
+                let failing = self.failing.get_or_insert(Failing { since: record.started, failures: 0 });
+                failing.failures += 1;
+                first.then_some(Turn::Failed)
+            }
+        }
+    }
+}
+
+/// Stores the state of each database and task in a small file of its own, replaced as a whole.
+pub struct Outages {
+    folder: PathBuf,
+}
+
+impl Outages {
+    pub fn new(folder: PathBuf) -> Outages {
+        Outages { folder }
+    }
+
+    pub fn load(&self, database: &str, server: &str, task: Task) -> Result<Outage> {
+        let path = self.path(database, server, task);
+        let shown = || format!("read \"{}\"", path.display());
+        match plain::read(&path, Whose::OfItsFolder, LARGEST) {
+            Ok(text) => serde_json::from_slice(&text).with_context(shown),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Outage::none(database, server, task)),
+            Err(error) => Err(error).with_context(shown),
+        }
+    }
+
+    pub fn save(&self, outage: &Outage) -> Result<()> {
+        write(&self.path(&outage.database, &outage.server, outage.task), &serde_json::to_vec_pretty(outage)?)
+    }
+
+    /// Returns true the first time that this text is reported about this database, and remembers it.
+    pub fn first_time(&self, database: &str, server: &str, text: &str) -> Result<bool> {
+        let told = blake2b_simd::Params::new().hash_length(16).hash(format!("{database}\0{server}\0{text}").as_bytes());
+        let path = self.folder.join("told").join(told.to_hex().as_str());
+        if path.try_exists()? {
+            return Ok(false);
+        }
+        write(&path, text.as_bytes()).map(|()| true)
+    }
+
+    /// Returns the path of the file. Databases of one name on two servers are kept apart, and so are backups and their restore
+    /// tests.
+    fn path(&self, database: &str, server: &str, task: Task) -> PathBuf {
+        let server = blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex();
+        let end = match task {
+            Task::Backup => "",
+            Task::Verify => "-verify",
+        };
+        self.folder.join(format!("{}-{server}{end}.json", crate::format::backup_id::encode(database)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerts::message::tests::record;
+
+    fn turns(states: &[State]) -> Vec<Option<Turn>> {
+        let mut outage = Outage::none("shop", "db", Task::Backup);
+        (1..).zip(states).map(|(number, state)| outage.turn(&record(number, *state))).collect()
+    }
+
+    #[test]
+    fn an_outage_is_told_once_and_its_end_once() {
+        use State::{Done, Failed, Skipped};
+        let recovered =
+            |number, failures| Some(Turn::Recovered(Failing { since: record(number, Failed).started, failures }));
+        assert_eq!(turns(&[Done, Done]), [None, None]);
+        assert_eq!(
+            turns(&[Done, Failed, Failed, Skipped, Failed, Done, Done, Failed, Done]),
+            [None, Some(Turn::Failed), None, None, None, recovered(2, 3), None, Some(Turn::Failed), recovered(8, 1)]
+        );
+    }
+
+    #[test]
+    fn what_is_known_survives_the_process_and_is_apart_for_each_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let outages = Outages::new(folder.path().join("new/alerts"));
+        let mut outage = outages.load("a/b", "db1", Task::Backup).unwrap();
+        outage.turn(&record(1, State::Done));
+        outage.turn(&record(2, State::Failed));
+        outages.save(&outage).unwrap();
+        assert_eq!(outages.load("a/b", "db1", Task::Backup).unwrap(), outage);
+        for (server, task) in [("db2", Task::Backup), ("db1", Task::Verify)] {
+            assert_eq!(outages.load("a/b", server, task).unwrap(), Outage::none("a/b", server, task));
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_not_a_success() {
+        let folder = tempfile::tempdir().unwrap();
+        let outages = Outages::new(folder.path().to_owned());
+        std::fs::write(outages.path("shop", "db", Task::Backup), "{").unwrap();
+        assert!(outages.load("shop", "db", Task::Backup).is_err());
+    }
+}

@@ -1,0 +1,166 @@
+//! Keeps messages that have not arrived, one file each. Several processes may share the folder.
+
+use crate::alerts::kept::LARGEST;
+use crate::alerts::kept::write;
+use crate::alerts::message::Message;
+use crate::base::error::Result;
+use crate::base::plain::{self, Whose};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// How many messages are kept for each channel, the newest: after a receiver was wrong for a year, the older ones are of no use.
+const KEPT: usize = 20;
+
+#[derive(Debug, Clone)]
+pub struct Queue {
+    folder: PathBuf,
+}
+
+/// A message that only this process delivers now.
+pub struct Claim {
+    path: PathBuf,
+    /// Locked until it is dropped.
+    _file: File,
+    pub message: Message,
+    /// Recipients who have it or will never be tried again, while others still lack it.
+    pub settled: Vec<String>,
+}
+
+/// A message as it is in its file.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    message: Message,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    settled: Vec<String>,
+}
+
+impl Queue {
+    pub fn new(folder: PathBuf) -> Queue {
+        Queue { folder }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub fn put(&self, channel: &str, message: &Message) -> Result<()> {
+        // Names of runs, which they begin with, sort by time.
+        let path = self.folder.join(format!("{}{}", message.id(), suffix(channel)));
+        write(&path, &serde_json::to_vec_pretty(message)?)?;
+        for path in self.waiting(channel).iter().rev().skip(KEPT) {
+            std::fs::remove_file(path).ok();
+        }
+        Ok(())
+    }
+
+    /// Returns the files of one channel's messages, the oldest first.
+    pub fn waiting(&self, channel: &str) -> Vec<PathBuf> {
+        let suffix = suffix(channel);
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let ours = |path: &PathBuf| path.to_str().is_some_and(|path| path.ends_with(&suffix));
+        let mut found: Vec<PathBuf> = paths.filter(ours).collect();
+        found.sort();
+        found
+    }
+
+    /// Claims a message for delivery. `None`: another process delivers it or has done so, or the file cannot be read.
+    pub fn claim(&self, path: &Path) -> Option<Claim> {
+        let file = plain::open(path, Whose::OfItsFolder, LARGEST).ok()?;
+        // Where the file system knows no locks, it may be delivered twice.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return None;
+        }
+        // It may have been removed between the opening and the lock.
+        if file.metadata().ok()?.nlink() == 0 {
+            return None;
+        }
+        let Kept { message, settled } = serde_json::from_reader(&file).ok()?;
+        Some(Claim { path: path.to_owned(), _file: file, message, settled })
+    }
+}
+
+impl Claim {
+    /// Removes the message, which every recipient has by now.
+    pub fn delivered(self) -> Result<()> {
+        Ok(std::fs::remove_file(&self.path)?)
+    }
+
+    /// Keeps the message for the others, now that the `settled` recipients have it.
+    pub fn keep(self) -> Result<()> {
+        write(&self.path, &serde_json::to_vec_pretty(&Kept { message: self.message, settled: self.settled })?)
+    }
+}
+
+fn suffix(channel: &str) -> String {
+    format!(".{channel}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerts::message::tests::{origin, record};
+    use crate::format::run_record::State;
+
+    fn queue() -> (tempfile::TempDir, Queue) {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = Queue::new(folder.path().join("unsent"));
+        (folder, queue)
+    }
+
+    fn message(number: u32) -> Message {
+        Message::failed(&record(number, State::Failed), &origin(), None)
+    }
+
+    #[test]
+    fn messages_wait_in_order_for_their_own_channel_until_they_are_delivered() {
+        let (_folder, queue) = queue();
+        for number in [2, 1] {
+            queue.put("mail", &message(number)).unwrap();
+        }
+        assert!(queue.waiting("webhook").is_empty());
+        let waiting = queue.waiting("mail");
+        let first = queue.claim(&waiting[0]).unwrap();
+        assert_eq!(first.message, message(1));
+        first.delivered().unwrap();
+        assert_eq!(queue.waiting("mail"), waiting[1..]);
+    }
+
+    #[test]
+    fn one_that_is_being_delivered_is_nobody_elses() {
+        let (_folder, queue) = queue();
+        queue.put("mail", &message(1)).unwrap();
+        let path = queue.waiting("mail").remove(0);
+        let claim = queue.claim(&path).unwrap();
+        assert!(queue.claim(&path).is_none());
+        drop(claim);
+        assert!(queue.claim(&path).is_some());
+    }
+
+    #[test]
+    fn one_that_some_recipients_have_is_kept_for_the_others() {
+        let (_folder, queue) = queue();
+        queue.put("mail", &message(1)).unwrap();
+        let path = queue.waiting("mail").remove(0);
+        let mut claim = queue.claim(&path).unwrap();
+        assert_eq!(claim.settled, [""; 0]);
+        claim.settled.push("a@example.org".to_owned());
+        claim.keep().unwrap();
+        let claim = queue.claim(&path).unwrap();
+        assert_eq!((claim.message, claim.settled), (message(1), vec!["a@example.org".to_owned()]));
+    }
+
+    #[test]
+    fn the_newest_are_kept() {
+        let (_folder, queue) = queue();
+        for number in 1..=25 {
+            queue.put("mail", &message(number)).unwrap();
+        }
+        let waiting = queue.waiting("mail");
+        assert_eq!(waiting.len(), KEPT);
+        assert_eq!(queue.claim(&waiting[0]).unwrap().message, message(6));
+    }
+}

@@ -1,0 +1,18 @@
+//! Holds what every room needs and what knows nothing of backups: errors, cancelling, progress, files, child processes.
+
+pub(crate) mod atomic_file;
+pub mod cancel;
+pub(crate) mod certificates;
+pub mod core_dumps;
+pub mod databases;
+pub mod error;
+pub(crate) mod locked_json;
+pub(crate) mod plain;
+pub mod process;
+pub mod progress;
+pub mod secret;
+pub(crate) mod shown;
+pub mod subject;
+pub mod threads;
+pub mod verify_level;
+pub(crate) mod worker;

@@ -1,0 +1,39 @@
+//! Says what a restore did, and that a person declined it.
+
+use crate::base::error::Fault;
+use crate::base::progress::Monitor;
+use crate::base::shown::Lines;
+use crate::cli::console::Console;
+use crate::commands::summary::tables_and_rows;
+use crate::jobs::restore::Report;
+
+pub fn tell(report: &Report, console: &Console) {
+    report.skipped.iter().for_each(|skipped| console.warn(&format!("skipped: {skipped}")));
+    report.left_out.iter().for_each(|left_out| console.warn(&format!("left out: {left_out}")));
+}
+
+pub fn declined() -> anyhow::Error {
+    Fault::failed("not confirmed: nothing was restored").into()
+}
+
+pub fn summary(report: &Report) -> Lines {
+    let made = if report.created { " (created)" } else { "" };
+    let counts = match (report.tables, report.rows) {
+        (Some(tables), Some(rows)) => format!(": {}", tables_and_rows(tables as u64, rows)),
+        _ => String::new(),
+    };
+    let mut text = Lines::of(format!(
+        "restored {} into \"{}\"{made}{counts} in {:.1} s",
+        report.id, report.database, report.seconds
+    ));
+    if !report.left_out.is_empty() {
+        text.push(format!(
+            "  {} statements and tables were left out, as said above: exit code 1",
+            report.left_out.len()
+        ));
+    }
+    if !report.properties.is_empty() {
+        text.push(format!("  the database itself was given: {}", report.properties.join(", ")));
+    }
+    text
+}

@@ -1,0 +1,208 @@
+//! Starts the runs that are due, and reports them in the heartbeat.
+
+use crate::base::databases::Databases;
+use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
+use crate::base::shown::many;
+use crate::cli::arguments::ScheduleArgs;
+use crate::cli::console::{Console, bytes};
+use crate::commands::schedule::late::Late;
+use crate::commands::schedule::renewed::Renewed;
+use crate::commands::summary::tables_and_rows;
+use crate::config::environment;
+use crate::format::manifest::Manifest;
+use crate::format::run_record::Task;
+use crate::jobs::verify::Finding;
+use crate::runs::backups::Backups;
+use crate::runs::restore_tests::RestoreTests;
+use crate::runs::runner::{Outcome, exit_code};
+use crate::runs::schedule::heartbeat::{EVERY, Entry, Heartbeat, SchedulerState};
+use crate::runs::schedule::planner::DueRun;
+use crate::runs::schedule::scheduler::{RunResult, Work};
+use jiff::Timestamp;
+use std::sync::mpsc::Sender;
+
+pub struct Runs<'a> {
+    pub args: &'a ScheduleArgs,
+    /// The settings with the changed secrets. None: no secret has changed since the start.
+    pub renewed: Option<Renewed>,
+    pub backups: Backups<'a>,
+    /// None: no restore tests are scheduled.
+    pub proofs: Option<RestoreTests<'a>>,
+    pub console: &'a Console,
+    /// Number of runs since the start that were skipped because one of the same database was still going.
+    pub skipped: usize,
+    pub word: Word,
+    pub late: Late,
+}
+
+/// Reports to other processes what the scheduler does. Backups do not depend on it.
+pub struct Word {
+    pub post: Option<Heartbeat>,
+    /// Wakes the publisher when a run has ended. None: nothing is published.
+    pub bell: Option<Sender<()>>,
+    /// Whether the heartbeat could not be written the last time. The failure is logged only once until it can be written again.
+    pub silent: bool,
+}
+
+impl Word {
+    pub fn leave(&mut self, now: Timestamp, console: &Console, change: impl FnOnce(&mut SchedulerState)) {
+        let Some(post) = &mut self.post else { return };
+        let left = post.update(now, change);
+        let told = std::mem::replace(&mut self.silent, left.is_err());
+        if let (Err(error), false) = (&left, told) {
+            console.warn(&format!("{error:#}; backups go on"));
+        }
+    }
+
+    fn leave_of(&mut self, start: &DueRun, now: Timestamp, console: &Console, change: impl FnOnce(&mut Entry)) {
+        self.leave(now, console, |scheduler_state| {
+            scheduler_state.entries.get_mut(start.slot).map(change).unwrap_or_default()
+        });
+    }
+}
+
+impl Work for Runs<'_> {
+    fn ahead(&mut self, next: &[Option<Timestamp>], now: Timestamp) {
+        self.word.leave(now, self.console, |scheduler_state| {
+            for (entry, next) in scheduler_state.entries.iter_mut().zip(next) {
+                entry.next = *next;
+            }
+        });
+        self.late.tell(self.backups.runner.alerts, now, self.console);
+    }
+
+    fn run(&mut self, start: &DueRun) -> Result<RunResult> {
+        let begun = Timestamp::now();
+        self.word.leave_of(start, begun, self.console, |entry| entry.running_since = Some(begun));
+        self.renew();
+        let done = match (start.task, self.proofs) {
+            (Task::Verify, Some(proofs)) => {
+                let console = self.console;
+                let proofs = self.renewed.as_ref().map_or(proofs, |renewed| renewed.proofs(proofs));
+                proofs
+                    .newest(&start.databases, start.cause, |outcome| tell(outcome, console))
+                    .map(|done| Done::of(start, &done))
+            }
+            _ => self.backups(start).map(|done| Done::of(start, &done)),
+        };
+        let found = done.as_ref().ok().and_then(|done| done.found.clone());
+        self.word.leave_of(start, Timestamp::now(), self.console, |entry| {
+            entry.running_since = None;
+            entry.found = found.unwrap_or(std::mem::take(&mut entry.found));
+        });
+        if let Some(bell) = &self.word.bell {
+            // Nobody may listen.
+            bell.send(()).ok();
+        }
+        done.map(|done| done.worked)
+    }
+
+    fn skipped(&mut self, start: &DueRun, count: usize) -> Result<()> {
+        let message = format!("{} came due while the one before was going", many(count as u64, "run"));
+        self.backups.runner.skipped((start.task, start.cause), &start.databases, count, &message)?;
+        self.console.warn(&format!("{}: {message}", start.databases));
+        self.count(count);
+        Ok(())
+    }
+}
+
+impl Runs<'_> {
+    /// Reads secrets that were changed in their files. If the new settings are wrong, the run goes on with the old ones.
+    fn renew(&mut self) {
+        if !environment::renew() {
+            return;
+        }
+        match Renewed::of(self.args, self.proofs.is_some()) {
+            Ok(renewed) => {
+                self.console.info("a secret was changed in its file, and is used from now on");
+                self.renewed = Some(renewed);
+            }
+            Err(error) => self.console.warn(&format!("a secret was changed in its file, and is not used: {error:#}")),
+        }
+    }
+
+    fn backups(&mut self, start: &DueRun) -> Result<Vec<Outcome<Manifest>>> {
+        let console = self.console;
+        let backups = self.renewed.as_ref().map_or(self.backups, |renewed| renewed.backups(self.backups));
+        let outcomes = backups.all(&start.databases, start.cause, |outcome| match &outcome.result {
+            Ok(manifest) => console.info(&line(manifest)),
+            Err(error) => console.tell(error),
+        })?;
+        self.late.took(&outcomes);
+        let busy = outcomes.iter().filter(|outcome| outcome.is_skipped()).count();
+        self.count(busy);
+        Ok(outcomes)
+    }
+
+    fn count(&mut self, more: usize) {
+        self.skipped += more;
+        if more > 0 {
+            self.console.info(&format!("{} skipped since the start", many(self.skipped as u64, "run")));
+        }
+    }
+}
+
+/// Holds what the scheduler needs to know of a run's end, for backups and restore tests alike.
+struct Done {
+    worked: RunResult,
+    found: Option<Vec<String>>,
+}
+
+impl Done {
+    fn of<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> Done {
+        let worked = RunResult { again: again(start, outcomes), code: exit_code(outcomes) };
+        Done { worked, found: found(start, outcomes) }
+    }
+}
+
+/// Returns the databases to try again. A run of all databases is repeated for those that failed, or for all if not
+/// even their names were known. None: nothing is to be tried again.
+fn again<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> Option<Databases> {
+    let again = outcomes.iter().filter(|one| one.is_worth_another_try());
+    let failed: Vec<String> = again.map(|one| one.record.database.clone()).collect();
+    match failed.is_empty() {
+        true => None,
+        false if start.databases == Databases::All && unnamed(outcomes) => Some(Databases::All),
+        false => Some(Databases::Named(failed)),
+    }
+}
+
+fn unnamed<T>(outcomes: &[Outcome<T>]) -> bool {
+    outcomes.iter().any(|outcome| outcome.record.database == EVERY)
+}
+
+/// Returns the databases that a run of all databases found. None: it was a run of named ones, could not list them, or
+/// was interrupted.
+fn found<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> Option<Vec<String>> {
+    let known =
+        start.databases == Databases::All && !unnamed(outcomes) && !outcomes.iter().any(Outcome::is_interrupted);
+    known.then(|| outcomes.iter().map(|outcome| outcome.record.database.clone()).collect())
+}
+
+fn tell(outcome: &Outcome<Finding>, console: &Console) {
+    match &outcome.result {
+        Err(error) => console.tell(error),
+        Ok(finding) => match &finding.error {
+            Some(error) => console.tell(&Fault::damaged(error.as_str()).into()),
+            None => {
+                let id = &finding.id;
+                console.info(&match outcome.record.proof.as_ref() {
+                    Some(proof) => {
+                        format!("{id} is proven by a restore: {}", tables_and_rows(proof.tables, proof.rows))
+                    }
+                    None => {
+                        format!("{id} is intact: it was read to its end, as what is of no database is not restored")
+                    }
+                });
+            }
+        },
+    }
+}
+
+fn line(manifest: &Manifest) -> String {
+    let seconds: f64 = manifest.seconds.values().sum();
+    let (plain, stored) = (bytes(manifest.plain.bytes), bytes(manifest.stored.bytes));
+    let cipher = if manifest.encryption.is_some() { "encrypted" } else { "not encrypted" };
+    format!("{} is stored: {plain} dumped, {stored} stored ({cipher}) in {seconds:.1} s", manifest.id)
+}

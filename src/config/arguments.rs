@@ -1,0 +1,114 @@
+//! Lists the settings on the command line and in variables, and reports mistakes in them.
+
+use crate::base::error::{Fault, Result};
+use crate::base::shown::word;
+use crate::cli;
+use crate::config::environment::connection::Place;
+use crate::config::environment::stray::Stray;
+use crate::config::environment::{self, value};
+use clap::ArgMatches;
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
+
+/// Returns the variables that are named like settings and are none.
+pub(crate) fn strays() -> Vec<Stray> {
+    let secrets = cli::SECRET_VARIABLES.iter().map(|name| (*name).to_owned());
+    environment::strays(&variables().into_iter().chain(secrets).collect::<Vec<_>>())
+}
+
+/// Returns the environment variables that are settings and not secrets: those that the command line reads, `PUID` and `PGID`.
+pub fn variables() -> Vec<String> {
+    let account = cli::ACCOUNT_VARIABLES.iter().map(|name| (*name).to_owned());
+    account.chain(variables_of(&cli::command())).collect()
+}
+
+pub(crate) fn variables_of(command: &clap::Command) -> Vec<String> {
+    let own = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned));
+    let mut names: Vec<String> = own.chain(command.get_subcommands().flat_map(variables_of)).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Returns what kind of value the argument after these is, which decides whether it may be a connection URL.
+pub fn place(before: &[&str]) -> Place {
+    let command = cli::command();
+    let Some(command) = before.iter().skip(1).find_map(|word| command.find_subcommand(word)) else {
+        return Place::Elsewhere;
+    };
+    let flag = before.last().and_then(|last| last.strip_prefix("--"));
+    let flag = flag.and_then(|flag| command.get_arguments().find(|argument| argument.get_long() == Some(flag)));
+    match flag.filter(|flag| flag.get_action().takes_values() && !flag.is_require_equals_set()) {
+        Some(flag) => match flag.get_long() {
+            Some("database" | "to") => Place::Database,
+            Some("host") => Place::Server,
+            _ => Place::Elsewhere,
+        },
+        None if command.get_positionals().any(|argument| argument.get_env() == Some("DB_NAME".as_ref())) => {
+            Place::Database
+        }
+        None => Place::Elsewhere,
+    }
+}
+
+/// Refuses control characters in the values of flags that have a variable, as they are refused in the variable. A
+/// database may have any name.
+pub fn check_flags(matches: &ArgMatches, command: &clap::Command) -> Result<()> {
+    for argument in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
+        let Some(name) = argument.get_env().and_then(|name| name.to_str()).filter(|name| *name != "DB_NAME") else {
+            continue;
+        };
+        let values = matches.try_get_raw(argument.get_id().as_str()).ok().flatten();
+        for value in values.into_iter().flatten() {
+            value::no_control(name, &value.to_string_lossy())?;
+        }
+    }
+    match matches.subcommand() {
+        Some((name, matches)) => command.find_subcommand(name).map_or(Ok(()), |command| check_flags(matches, command)),
+        None => Ok(()),
+    }
+}
+
+/// Returns whether what clap quotes of the command line and of variables can be shown as it is.
+pub fn all_is_plain() -> bool {
+    let plain = |text: &str| word(text) == text;
+    environment::arguments().iter().all(|argument| plain(&argument.to_string_lossy()))
+        && variables()
+            .iter()
+            .all(|name| crate::config::environment::variables::plain(name).is_none_or(|value| plain(&value)))
+}
+
+/// Returns clap's error as one of pgbk's own, whose text is safe to show.
+pub fn told(error: clap::Error) -> anyhow::Error {
+    let text = error.render().to_string();
+    Fault::usage(text.trim_start_matches("error: ").trim_end()).into()
+}
+
+/// Adds the variable that a wrong value came from to clap's error, which names the flag only.
+pub fn naming_the_variable(mut error: clap::Error) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let flag = text(ContextKind::InvalidArg).split([' ', '[']).next().unwrap_or_default();
+    let value = text(ContextKind::InvalidValue);
+    if flag.is_empty() || value.is_empty() {
+        return error;
+    }
+    let guilty = |name: &String| crate::config::environment::variables::plain(name).is_some_and(|set| set == value);
+    if let Some(name) = variable_of(flag, &cli::command()).filter(guilty) {
+        let tip = StyledStr::from(format!("the value comes from the variable {name}"));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
+}
+
+pub(crate) fn variable_of(flag: &str, command: &clap::Command) -> Option<String> {
+    let named = command.get_arguments().find(|argument| {
+        argument.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)) && argument.get_env().is_some()
+    });
+    match named {
+        Some(argument) => argument.get_env()?.to_str().map(str::to_owned),
+        None => command.get_subcommands().find_map(|command| variable_of(flag, command)),
+    }
+}

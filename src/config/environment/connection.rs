@@ -1,0 +1,176 @@
+//! Replaces a connection URL by the single settings that it stands for, before anything else reads them.
+
+use crate::base::error::{Fault, Result};
+use crate::base::secret::Secret;
+use crate::config::environment::address;
+use crate::config::environment::variables::{plain, set};
+use crate::postgres;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+/// The kind of value at a place of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The name of a database: a URL may stand there.
+    Database,
+    /// The name of a server: a URL may stand there, too.
+    Server,
+    /// Anything else: no URL may stand there.
+    Elsewhere,
+}
+
+/// Returns the kind of value that comes after these arguments.
+pub type Places<'a> = &'a dyn Fn(&[&str]) -> Place;
+
+/// libpq's parameters that pgbk decides itself. In a URL they are ignored.
+const OURS: [&str; 4] = ["client_encoding", "fallback_application_name", "replication", "sslcompression"];
+
+type Secrets = BTreeMap<String, Secret>;
+
+/// Finds a connection URL wherever one is allowed, and sets the settings that it gives. One in the arguments, in
+/// DB_NAME or in DB_HOST wins over the single settings, as with psql. DATABASE_URL may be there for another program:
+/// single settings win over it, and it is ignored if they name a server.
+pub fn resolve(arguments: &mut [OsString], places: Places, secrets: &mut Secrets) -> Result<()> {
+    let weak = secrets.remove("DATABASE_URL");
+    if let Some(parts) = among(arguments, places)? {
+        for name in ["DB_NAME", "DB_HOST"] {
+            if plain(name).is_some_and(|value| address::is_one(&value)) {
+                set(name, None);
+            }
+        }
+        return apply(&parts, true, secrets);
+    }
+    for name in ["DB_NAME", "DB_HOST"] {
+        let Some(text) = plain(name).filter(|text| address::is_one(text)) else { continue };
+        let parts = address::parse(name, &text)?;
+        set(name, None);
+        if name == "DB_NAME" {
+            set(name, Some(&listed(&database(name, &parts)?)));
+        }
+        return apply(&parts, true, secrets);
+    }
+    match weak {
+        // Of another kind of server, for another program.
+        Some(text)
+            if text.reveal().contains("://")
+                && !address::is_libpqs(text.reveal())
+                && !address::tells_password(text.reveal()) =>
+        {
+            Ok(())
+        }
+        Some(text) if ["DB_HOST", "PGHOST", "PGHOSTADDR", "PGSERVICE"].iter().all(|name| plain(name).is_none()) => {
+            apply(&address::parse("DATABASE_URL", text.reveal())?, false, secrets)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the connection URL in the arguments, and replaces it there by the name of its database or host. None:
+/// there is none. Two are an error.
+fn among(arguments: &mut [OsString], places: Places) -> Result<Option<address::Parts>> {
+    let mut found = None;
+    for at in 1..arguments.len() {
+        let Some(text) = arguments[at].to_str().map(str::to_owned) else { continue };
+        let (flag, value) = match text.split_once('=').filter(|(flag, _)| flag.starts_with("--")) {
+            Some((flag, value)) => (Some(flag), value),
+            None => (None, text.as_str()),
+        };
+        if !address::is_one(value) && !address::tells_password(value) {
+            continue;
+        }
+        let before: Vec<&str> = arguments[..at].iter().filter_map(|word| word.to_str()).chain(flag).collect();
+        let place = places(&before);
+        if place == Place::Elsewhere && !address::tells_password(value) {
+            continue;
+        }
+        if place == Place::Elsewhere || !address::is_one(value) {
+            return Err(misplaced("an argument").into());
+        }
+        let called = "an argument";
+        let parts = address::parse(called, value)?;
+        let instead = match place {
+            Place::Server => get(&parts, "host").ok_or_else(|| misplaced(called))?.to_owned(),
+            _ if before.last() == Some(&"--to") => database(called, &parts)?,
+            _ => listed(&database(called, &parts)?),
+        };
+        arguments[at] = flag.map_or(instead.clone(), |flag| format!("{flag}={instead}")).into();
+        if found.replace(parts).is_some() {
+            return Err(Fault::usage("there are two connection URLs, and pgbk goes to one server at a time").into());
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the error for a URL where none is allowed. It may hold a password, and so is not shown.
+pub fn misplaced(name: &str) -> Fault {
+    Fault::usage(format!("{name} holds a connection URL where none is meant"))
+        .hint("a connection URL goes into DATABASE_URL, or where the name of a database stands")
+}
+
+fn get<'a>(parts: &'a address::Parts, keyword: &str) -> Option<&'a str> {
+    parts.iter().rev().find(|(known, _)| known == keyword).map(|(_, value)| value.as_str())
+}
+
+fn database(name: &str, parts: &address::Parts) -> Result<String> {
+    get(parts, "dbname").or(get(parts, "user")).map(str::to_owned).ok_or_else(|| {
+        Fault::usage(format!("the connection URL in {name} names no database"))
+            .hint("it stands at its end: postgresql://host/database")
+            .into()
+    })
+}
+
+/// Returns the name as a list of databases has it, in quotes if it needs them.
+fn listed(name: &str) -> String {
+    let plain = !name.contains([',', '"', '*']) && name.trim() == name;
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+fn apply(parts: &address::Parts, strong: bool, secrets: &mut Secrets) -> Result<()> {
+    let theirs = plain("DB_USER").is_some_and(|user| get(parts, "user").is_some_and(|other| other != user));
+    for (keyword, value) in parts {
+        match keyword.as_str() {
+            // Another user's password is none.
+            "password" if strong || (!theirs && !secrets.contains_key("DB_PASSWORD")) => {
+                secrets.insert("DB_PASSWORD".to_owned(), Secret::new(value.as_str()));
+            }
+            "password" => {}
+            "dbname" if plain("DB_NAME").is_none() => set("DB_NAME", Some(&listed(value))),
+            "dbname" => {}
+            _ => variable(keyword, value)?,
+        }
+    }
+    let own = [("host", "DB_HOST"), ("port", "DB_PORT"), ("user", "DB_USER")];
+    for (_, name) in own.iter().filter(|(keyword, _)| strong && get(parts, keyword).is_some()) {
+        set(name, None);
+    }
+    if get(parts, "host").is_some() {
+        for (keyword, name) in [("hostaddr", "PGHOSTADDR"), ("service", "PGSERVICE")] {
+            if get(parts, keyword).is_none() {
+                set(name, None);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn variable(keyword: &str, value: &str) -> Result<()> {
+    match postgres::connect::parameters::variable_of(keyword) {
+        _ if keyword == "service" => set("PGSERVICE", Some(value)),
+        _ if OURS.contains(&keyword) => {}
+        Some("") => {
+            return Err(Fault::usage(format!(
+                "a connection URL sets {keyword}, which pgbk takes from a service file only"
+            ))
+            .hint("leave it out of the URL, or put it into the file that PGSERVICEFILE names")
+            .into());
+        }
+        Some(name) => set(name, Some(value)),
+        // Not even the name is shown: it may be a piece of a password.
+        None => {
+            return Err(Fault::usage("a connection URL has a parameter that libpq does not know")
+                .hint("leave out what is meant for another program, such as schema or pool_timeout")
+                .into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! Settings of the server that is backed up.
+
+use crate::base::error::Result;
+use crate::cli::settings::ServerArgs;
+use crate::config::environment;
+use crate::postgres::connect::settings::{Given, Settings};
+
+pub fn server(args: &ServerArgs) -> Result<Settings> {
+    let given = Given {
+        host: args.host.clone(),
+        port: args.port,
+        user: args.user.clone(),
+        password: environment::secret("DB_PASSWORD")?,
+        named: None,
+    };
+    Settings::resolve(given, &crate::config::environment::variables::plain)
+}

@@ -1,0 +1,7 @@
+//! Defines what pgbk stores: manifests, backup ids, keys and run records; and reads the SQL of dumps.
+
+pub mod backup_id;
+pub mod keys;
+pub mod manifest;
+pub(crate) mod run_record;
+pub mod sql;

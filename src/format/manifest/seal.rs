@@ -1,0 +1,235 @@
+//! The seal: the last member of the document, over every byte before it.
+//!
+//! A key makes it `"mac"`, a keyed BLAKE2b-256. Without one it is `"checksum"`, an unkeyed BLAKE2b-256, which anyone could compute. It
+//! covers the text as it is stored, so there is no canonical form to disagree about.
+
+use crate::base::error::{Fault, Result};
+use crate::format::backup_id::BackupId;
+use crate::format::keys::Key;
+use crate::format::keys::derived_keys::DerivedKeys;
+use crate::format::keys::note::KeyNote;
+use crate::format::manifest::head::{Head, damaged};
+use crate::format::manifest::{LARGEST_CHUNK, META_LIMIT, MOST_CHUNKS, Manifest, OLDEST, SMALLEST_CHUNK};
+use blake2::Blake2b;
+use blake2::digest::{Digest, consts::U32};
+
+const KEYED: &str = ",\n  \"mac\": \"";
+const UNKEYED: &str = ",\n  \"checksum\": \"";
+const END: &str = "\"\n}\n";
+const DIGITS: usize = 64;
+
+/// A document whose seal has not been checked yet. Only its format and its key are known.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The document's name, for messages.
+    name: String,
+    /// The backup that it must belong to; `None`: any.
+    id: Option<BackupId>,
+    key: Option<KeyNote>,
+    text: String,
+    /// How many bytes of the text the seal covers.
+    covered: usize,
+    seal: [u8; 32],
+    keyed: bool,
+}
+
+impl Manifest {
+    /// Returns the document as it is stored, with a seal if there are keys, else with a checksum. It is an error if the document is
+    /// larger than [`META_LIMIT`].
+    pub fn seal(&self, derived_keys: Option<&DerivedKeys>) -> Result<Vec<u8>> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.truncate(text.len() - "\n}".len());
+        let bytes = (text.len() + UNKEYED.len() + DIGITS + END.len()) as u64;
+        if bytes > META_LIMIT {
+            let id = &self.id;
+            return Err(
+                Fault::failed(format!("the .meta of {id} would have {bytes} bytes, more than one may have")).into()
+            );
+        }
+        let (member, seal) = match derived_keys {
+            Some(derived_keys) => (KEYED, derived_keys.seal(text.as_bytes())),
+            None => (UNKEYED, unkeyed(text.as_bytes())),
+        };
+        text.push_str(member);
+        text.push_str(&hex::encode(seal));
+        text.push_str(END);
+        Ok(text.into_bytes())
+    }
+}
+
+impl Sealed {
+    /// Splits the bytes of a stored document into text and seal. `name` is for messages.
+    pub fn parse(name: &str, bytes: Vec<u8>) -> Result<Sealed> {
+        let text = String::from_utf8(bytes).map_err(|_| damaged(name, "it is not text"))?;
+        let (covered, seal, keyed) = split(&text).ok_or_else(|| damaged(name, "its last member is not a seal"))?;
+        let key = Head::read(name, &text)?.key;
+        if key.is_some() != keyed {
+            return Err(damaged(name, "it contradicts itself about its key").into());
+        }
+        Ok(Sealed { name: name.to_owned(), id: None, key, covered: covered.len(), text, seal, keyed })
+    }
+
+    /// Sets the backup that the document must belong to; any other is an error when it is read.
+    pub fn of(self, id: &BackupId) -> Sealed {
+        Sealed { id: Some(id.clone()), ..self }
+    }
+
+    /// Returns the key that the document says it was made with. `None`: it has a checksum only.
+    pub fn key(&self) -> Option<&KeyNote> {
+        self.key.as_ref()
+    }
+
+    /// Returns the document as it is stored.
+    pub fn bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// Returns the manifest as the document states it, for a listing. A keyed seal is not checked, so nothing may be restored by
+    /// it.
+    pub fn claims(&self) -> Result<Manifest> {
+        if !self.keyed {
+            self.holds(&unkeyed(self.covered()))?;
+        }
+        self.read()
+    }
+
+    /// Returns the manifest without checking its seal, for copying stored bytes without a key. Only its internal consistency is
+    /// checked: it names no object but its own.
+    pub fn unauthenticated(&self) -> Result<Manifest> {
+        let manifest = self.claims()?;
+        manifest.consistent()?;
+        Ok(manifest)
+    }
+
+    /// Checks the seal with the user's key and only then reads the manifest. Returns it with the derived keys, which are `None`
+    /// without a key.
+    ///
+    /// A document without a keyed seal is refused when a key is set, unless `unkeyed_allowed` is true: anyone who can write to the
+    /// store could have made it.
+    pub fn authenticate(&self, key: Option<&Key>, unkeyed_allowed: bool) -> Result<(Manifest, Option<DerivedKeys>)> {
+        let mut derived_keys = match (&self.key, key) {
+            (Some(note), Some(key)) => Some(key.resume(note)?),
+            (Some(_), None) => return Err(key_missing(&self.subject())),
+            (None, Some(_)) if !unkeyed_allowed => return Err(unauthenticated(&self.subject())),
+            (None, _) => None,
+        };
+        self.holds(
+            &derived_keys
+                .as_ref()
+                .map_or_else(|| unkeyed(self.covered()), |derived_keys| derived_keys.seal(self.covered())),
+        )?;
+        let manifest = self.read()?;
+        manifest.consistent()?;
+        if let (Some(derived_keys), Some(iv)) = (&mut derived_keys, manifest.encryption.as_ref().and_then(|how| how.iv))
+        {
+            derived_keys.iv = iv;
+        }
+        Ok((manifest, derived_keys))
+    }
+
+    fn covered(&self) -> &[u8] {
+        &self.text.as_bytes()[..self.covered]
+    }
+
+    fn holds(&self, expected: &[u8; 32]) -> Result<()> {
+        if openssl::memcmp::eq(expected, &self.seal) {
+            return Ok(());
+        }
+        let what = if self.keyed { "was changed after it was made" } else { "is damaged" };
+        Err(Fault::damaged(format!("the .meta of {} {what}: its seal does not hold", self.subject())).into())
+    }
+
+    /// Parses the document; no other place does. It is an error if it belongs to another backup.
+    fn read(&self) -> Result<Manifest> {
+        let manifest: Manifest =
+            serde_json::from_str(&self.text).map_err(|error| damaged(&self.name, &error.to_string()))?;
+        match &self.id {
+            Some(id) if manifest.id != *id => {
+                Err(Fault::damaged(format!("\"{}\" is the .meta of {}", self.name, manifest.id)).into())
+            }
+            _ => Ok(manifest),
+        }
+    }
+
+    fn subject(&self) -> String {
+        self.id.as_ref().map_or_else(|| format!("\"{}\"", self.name), ToString::to_string)
+    }
+}
+
+impl Manifest {
+    /// Checks everything that the rest of pgbk relies on.
+    fn consistent(&self) -> Result<()> {
+        let wrong =
+            |what: &str| Err(Fault::damaged(format!("the .meta of {} is inconsistent: {what}", self.id)).into());
+        let cipher_known =
+            self.encryption.as_ref().is_none_or(|encryption| encryption.cipher == crate::format::manifest::CIPHER);
+        if !cipher_known {
+            return wrong("its cipher is unknown");
+        }
+        if self.encryption.is_some() && self.key.is_none() {
+            return wrong("it is encrypted but names no key");
+        }
+        let says_iv = self.encryption.as_ref().map(|encryption| encryption.iv.is_some());
+        if says_iv.is_some_and(|says| says != matches!(self.key, Some(KeyNote::Raw { .. }))) {
+            return wrong("its IV does not fit its key");
+        }
+        if self.previous.as_ref().is_some_and(|previous| previous.database() != self.database) {
+            return wrong("the backup before it is of another database");
+        }
+        if self.id.database() != self.database {
+            return wrong("its id names another database");
+        }
+        // Format 2 states what the server's clock said, and an id that follows the order of its series.
+        if self.pgbk == OLDEST && self.taken_at != self.id.taken_at() {
+            return wrong("its id names another time");
+        }
+        let extension =
+            crate::format::manifest::extension(self.dump.format, self.compression, self.encryption.is_some());
+        if self.object != self.id.object_key(&extension) {
+            return wrong("its object is not the one that its id names");
+        }
+        if !self.chunks.size.is_power_of_two() || !(SMALLEST_CHUNK..=LARGEST_CHUNK).contains(&self.chunks.size) {
+            return wrong("its chunk size is out of range");
+        }
+        let expected = self.stored.bytes.div_ceil(self.chunks.size).max(1);
+        if expected > MOST_CHUNKS || self.chunks.tags.len() as u64 != expected {
+            return wrong("the number of its chunk tags does not fit its size");
+        }
+        Ok(())
+    }
+}
+
+fn key_missing(subject: &str) -> anyhow::Error {
+    Fault::usage(format!("{subject} was made with a key, and none is set"))
+        .hint("set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD")
+        .into()
+}
+
+fn unauthenticated(subject: &str) -> anyhow::Error {
+    Fault::damaged(format!(
+        "{subject} is not authenticated, but a key is set: anyone who can write to the store could have made it"
+    ))
+    .hint("if it is a backup from before the key was set, say --allow-unauthenticated")
+    .into()
+}
+
+fn split(text: &str) -> Option<(&str, [u8; 32], bool)> {
+    let rest = text.strip_suffix(END)?;
+    let cut = rest.len().checked_sub(DIGITS)?;
+    let (rest, digits) = (rest.get(..cut)?, rest.get(cut..)?);
+    // One spelling only, so that no other text passes for this one.
+    if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut seal = [0; 32];
+    hex::decode_to_slice(digits, &mut seal).ok()?;
+    match (rest.strip_suffix(KEYED), rest.strip_suffix(UNKEYED)) {
+        (Some(covered), _) => Some((covered, seal, true)),
+        (None, Some(covered)) => Some((covered, seal, false)),
+        (None, None) => None,
+    }
+}
+
+fn unkeyed(text: &[u8]) -> [u8; 32] {
+    Blake2b::<U32>::digest(text).into()
+}

@@ -1,0 +1,320 @@
+//! Reports a script, given in pieces of any size, as a series of events.
+
+use crate::base::error::{Fault, Result};
+use crate::format::sql::copy::{self, Marker};
+use crate::format::sql::lexer::{Lexer, Stop};
+use crate::format::sql::tokens::{Token, Tokens};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How many bytes of a meta-command are kept: it is only ever named in a message.
+const LONGEST_META: usize = 1024;
+/// Largest buffer, in bytes, that is kept for the next statement.
+const BUFFER_TO_KEEP: usize = 1 << 20;
+/// The byte order mark, which some editors write before the text and `psql` skips.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// One event of a script. Lines count from 1; an event's line is the one that it begins on.
+#[derive(Debug, PartialEq)]
+pub enum Event<'a> {
+    /// SQL text from its first byte to its `;`. Without `whole`, only the beginning was kept.
+    Statement { line: u64, text: &'a [u8], whole: bool },
+    /// A `COPY … FROM stdin;`; `table` is the name as the script writes it.
+    CopyStart { line: u64, header: &'a [u8], table: String },
+    /// Some of the rows, in pieces that may break anywhere.
+    CopyData(&'a [u8]),
+    /// The line is that of the end marker.
+    CopyEnd { line: u64, rows: u64 },
+    /// A backslash outside quotes, comments and rows, with the rest of its line.
+    Meta { line: u64, text: &'a [u8] },
+}
+
+/// How much of a statement is kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Keep {
+    /// All of it; a longer one is an error.
+    Whole { limit: usize },
+    /// Its beginning; no length is an error.
+    Head { limit: usize },
+}
+
+/// The state at the end of the script.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ending {
+    /// `pg_dump`'s closing comment came, and after it nothing but comments and `\unrestrict`.
+    pub complete: bool,
+    pub cut: Option<Cut>,
+}
+
+/// The part that the script ends inside, and the line that it began on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cut {
+    Statement { line: u64 },
+    Rows { line: u64 },
+    Comment { line: u64 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Place {
+    Sql,
+    /// After the `;` of a COPY header: the rows begin on the next line.
+    Header,
+    Rows,
+    Meta,
+}
+
+pub struct Splitter {
+    lexer: Lexer,
+    marker: Marker,
+    keep: Keep,
+    /// Whether the script's own SETs say what a backslash means; else the code that runs it does.
+    reads_settings: bool,
+    /// Whether any text has come.
+    begun: bool,
+    place: Place,
+    /// Text of the current statement in earlier pieces.
+    text: Vec<u8>,
+    open: bool,
+    whole: bool,
+    meta: Vec<u8>,
+    line: u64,
+    /// Line on which the current statement, meta-command or COPY block began.
+    started: u64,
+    meta_started: u64,
+    rows_start: u64,
+    complete: bool,
+}
+
+impl Splitter {
+    pub fn new(keep: Keep) -> Self {
+        Splitter {
+            lexer: Lexer::new(),
+            marker: Marker::new(),
+            keep,
+            reads_settings: true,
+            begun: false,
+            place: Place::Sql,
+            text: Vec::new(),
+            open: false,
+            whole: true,
+            meta: Vec::new(),
+            line: 1,
+            started: 1,
+            meta_started: 1,
+            rows_start: 1,
+            complete: false,
+        }
+    }
+
+    /// Returns a splitter for code that runs the statements: while `escapes` is true, a backslash escapes in every literal. It is
+    /// read as each literal begins.
+    pub fn led(keep: Keep, escapes: Arc<AtomicBool>) -> Self {
+        let mut splitter = Splitter { reads_settings: false, ..Splitter::new(keep) };
+        splitter.lexer.backslash_escapes = escapes;
+        splitter
+    }
+
+    /// Takes the next piece and returns how many bytes of it are done: all, or up to where rows begin or end, so that another
+    /// `sink` can go on. An error of `sink` ends the work; with [`Keep::Head`] there is no other.
+    pub fn feed(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<usize> {
+        let mut at = 0;
+        if !bytes.is_empty() && !mem::replace(&mut self.begun, true) && bytes.starts_with(MARK) {
+            at = MARK.len();
+        }
+        while at < bytes.len() {
+            let before = self.place;
+            match self.place {
+                Place::Sql => self.sql(bytes, &mut at, sink)?,
+                Place::Header => self.header(bytes[at], &mut at)?,
+                Place::Rows => self.rows(&bytes[at..], &mut at, sink)?,
+                Place::Meta => self.meta(&bytes[at..], &mut at, sink)?,
+            }
+            if matches!((before, self.place), (Place::Sql, Place::Header) | (Place::Rows, Place::Sql)) {
+                break;
+            }
+        }
+        Ok(at)
+    }
+
+    /// Ends the script, and returns whether it is complete.
+    pub fn finish(mut self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<Ending> {
+        if self.place == Place::Meta {
+            self.tell_meta(sink)?;
+        }
+        let mut cut = None;
+        if matches!(self.place, Place::Rows | Place::Header) {
+            if self.place == Place::Rows && self.marker.is_whole() {
+                sink(self.copy_end())?;
+            } else {
+                cut = Some(Cut::Rows { line: self.started });
+            }
+        } else if self.open {
+            cut = Some(Cut::Statement { line: self.started });
+        } else if self.lexer.in_comment() {
+            cut = Some(Cut::Comment { line: self.line });
+        }
+        let complete = (self.complete || self.lexer.ends_with_trailer()) && cut.is_none();
+        Ok(Ending { complete, cut })
+    }
+
+    fn sql(&mut self, bytes: &[u8], at: &mut usize, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+        let from = *at;
+        let stop = self.lexer.run(bytes, at);
+        let piece = &bytes[from..*at];
+        match stop {
+            Stop::Begin(held) => {
+                self.count(piece);
+                self.begin(held);
+            }
+            Stop::End => {
+                let told = self.tell(piece, sink);
+                self.count(piece);
+                told?;
+            }
+            Stop::Trailer => {
+                self.count(piece);
+                self.complete = true;
+            }
+            Stop::Backslash | Stop::Exhausted => {
+                self.count(piece);
+                if self.open {
+                    self.collect(piece)?;
+                }
+                if stop == Stop::Backslash {
+                    self.meta_started = self.line;
+                    self.place = Place::Meta;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, held: Option<u8>) {
+        self.text.clear();
+        self.text.extend(held);
+        self.open = true;
+        self.whole = true;
+        self.started = self.line;
+        self.complete = false;
+    }
+
+    fn collect(&mut self, piece: &[u8]) -> Result<()> {
+        let (Keep::Whole { limit } | Keep::Head { limit }) = self.keep;
+        let room = limit.saturating_sub(self.text.len());
+        if piece.len() > room {
+            if let Keep::Whole { .. } = self.keep {
+                let message = format!("the statement at line {} is longer than {limit} bytes", self.started);
+                return Err(Fault::failed(message).into());
+            }
+            self.whole = false;
+        }
+        self.text.extend_from_slice(&piece[..room.min(piece.len())]);
+        Ok(())
+    }
+
+    /// Reports the statement that ends with `piece`. One that began there too is not copied.
+    fn tell(&mut self, piece: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+        self.open = false;
+        let (Keep::Whole { limit } | Keep::Head { limit }) = self.keep;
+        if self.text.is_empty() && piece.len() <= limit {
+            return self.tell_text(piece, sink);
+        }
+        self.collect(piece)?;
+        let mut text = mem::take(&mut self.text);
+        self.tell_text(&text, sink)?;
+        text.clear();
+        text.shrink_to(BUFFER_TO_KEEP);
+        self.text = text;
+        Ok(())
+    }
+
+    fn tell_text(&mut self, text: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+        if let Some(table) = copy::table(text) {
+            self.place = Place::Header;
+            return sink(Event::CopyStart { line: self.started, header: text, table });
+        }
+        if self.reads_settings
+            && let Some(escapes) = backslash_escapes(text)
+        {
+            self.lexer.backslash_escapes.store(escapes, Ordering::Relaxed);
+        }
+        sink(Event::Statement { line: self.started, text, whole: self.whole })
+    }
+
+    fn header(&mut self, byte: u8, at: &mut usize) -> Result<()> {
+        match byte {
+            b'\n' => {
+                self.line += 1;
+                self.rows_start = self.line;
+                self.marker = Marker::new();
+                self.place = Place::Rows;
+            }
+            b' ' | b'\t' | b'\r' => {}
+            _ if matches!(self.keep, Keep::Head { .. }) => {}
+            _ => {
+                let message = format!("there is text behind the COPY statement on line {}", self.line);
+                return Err(Fault::failed(message).into());
+            }
+        }
+        *at += 1;
+        Ok(())
+    }
+
+    fn rows(&mut self, rest: &[u8], at: &mut usize, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+        let rows = self.marker.scan(rest);
+        *at += rows.taken;
+        for data in [rows.held, rows.data] {
+            if !data.is_empty() {
+                self.count(data);
+                sink(Event::CopyData(data))?;
+            }
+        }
+        if rows.ended {
+            self.place = Place::Sql;
+            sink(self.copy_end())?;
+            self.line += 1;
+        }
+        Ok(())
+    }
+
+    fn copy_end(&self) -> Event<'static> {
+        Event::CopyEnd { line: self.line, rows: self.line - self.rows_start }
+    }
+
+    fn meta(&mut self, rest: &[u8], at: &mut usize, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+        let end = memchr::memchr(b'\n', rest);
+        let piece = &rest[..end.unwrap_or(rest.len())];
+        let room = LONGEST_META.saturating_sub(self.meta.len()).min(piece.len());
+        self.meta.extend_from_slice(&piece[..room]);
+        *at += piece.len();
+        match end {
+            // The line break itself is SQL again.
+            Some(_) => self.tell_meta(sink),
+            None => Ok(()),
+        }
+    }
+
+    fn tell_meta(&mut self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+        self.place = Place::Sql;
+        let text = mem::take(&mut self.meta);
+        let text = text.trim_ascii_end();
+        self.complete &= text.starts_with(b"\\unrestrict ");
+        sink(Event::Meta { line: self.meta_started, text })
+    }
+
+    fn count(&mut self, bytes: &[u8]) {
+        self.line += memchr::memchr_iter(b'\n', bytes).count() as u64;
+    }
+}
+
+/// Returns whether `SET standard_conforming_strings = …` makes a backslash escape. `None`: it is another statement.
+fn backslash_escapes(statement: &[u8]) -> Option<bool> {
+    let mut tokens = Tokens::new(statement);
+    if !(statement.len() < 64 && tokens.accept(&["set", "standard_conforming_strings"])) {
+        return None;
+    }
+    tokens.next();
+    let value = tokens.next().as_ref().and_then(Token::name)?;
+    Some(matches!(value.as_str(), "off" | "false" | "0" | "no"))
+}

@@ -1,0 +1,30 @@
+//! The plan of one backup.
+
+use crate::format::manifest::{Compression, Format};
+use crate::postgres::connect::settings::Settings;
+use crate::repository::taking::Adopt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Says what to dump and how.
+#[derive(Clone)]
+pub struct Plan {
+    pub settings: Settings,
+    pub format: Format,
+    pub compression: Option<Compression>,
+    /// `PG_DUMP_USER_ARGS`: further arguments for pg_dump.
+    pub arguments: Vec<String>,
+    pub bin_dir: Option<PathBuf>,
+    /// Longest time that pg_dump may wait for a lock on a table.
+    pub lock_wait: Duration,
+    /// Longest time that pg_dump may write nothing.
+    pub stall: Duration,
+    /// `DUMP_SIZE_ESTIMATE` in bytes; `None`: the server is asked for its own figure.
+    pub expected: Option<u64>,
+    /// `BACKUP_FILES`: the files and folders to back up.
+    pub paths: Vec<PathBuf>,
+    /// `--adopt`: whether the series continues that of another server.
+    pub adopt: Adopt,
+    /// `--note`: text that is kept with the backup.
+    pub note: Option<String>,
+}

@@ -1,0 +1,38 @@
+//! Collects the facts that a backup begins with: its series, and the notes about its server.
+
+use crate::base::error::{Fault, Result};
+use crate::format::manifest::ServerNote;
+use crate::format::manifest::encoding::Encoding;
+use crate::format::manifest::origin::Origin;
+use crate::format::manifest::session::Session;
+use crate::jobs::backup::plan::Plan;
+use crate::postgres::session::control::Server;
+use crate::repository::taking::Taking;
+use jiff::Timestamp;
+
+/// Returns the facts that decide a backup's name and its place in its series.
+pub fn taking<'a>(
+    plan: &'a Plan,
+    database: &'a str,
+    server: Option<&'a ServerNote>,
+    taken_at: Timestamp,
+    now: Timestamp,
+) -> Taking<'a> {
+    let server = server.and_then(|server| server.system_identifier.as_deref());
+    Taking { database, origin: Origin::Backup, server, taken_at, now, adopt: &plan.adopt }
+}
+
+pub fn server_note(server: &Server) -> Result<ServerNote> {
+    let encoding = Encoding::named(&server.encoding).ok_or_else(|| {
+        Fault::failed(format!("the server has an encoding that pgbk does not know: {:?}", server.encoding))
+    })?;
+    Ok(ServerNote {
+        version: server.version.clone(),
+        version_num: server.version_num,
+        encoding,
+        system_identifier: server.system_identifier.clone(),
+        timeline: server.timeline,
+        in_recovery: server.in_recovery,
+        session: Session::of(server.session.clone()),
+    })
+}

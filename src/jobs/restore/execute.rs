@@ -1,0 +1,76 @@
+//! Feeds a script to the target.
+
+use crate::base::error::{self, Fault, Kind, Result, kind};
+use crate::base::progress::Monitor;
+use crate::format::manifest::{Manifest, ServerNote};
+use crate::jobs::restore::plan::Plan;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::restore::load::options::Loaded;
+use crate::postgres::restore::target::{self, APPLICATION, State, Target};
+use crate::postgres::session::holders::holders;
+use std::io::Read;
+
+pub fn execute(
+    script: &mut dyn Read,
+    plan: &Plan,
+    target: &Target,
+    manifest: &Manifest,
+    monitor: &dyn Monitor,
+) -> Result<Loaded> {
+    let wipe = matches!(target.state, State::Holds(_)).then(|| target.wipe());
+    let lacks_public =
+        plan.loader.is_none() && plan.own.as_ref().is_some_and(|own| own.rules.is_some() && own.wanted.lacks_public);
+    let prelude = match (wipe, lacks_public) {
+        (wipe, false) => wipe,
+        (wipe, true) => Some([wipe.as_deref().unwrap_or_default(), target::DROP_PUBLIC].join(";\n")),
+    };
+    let options = crate::postgres::restore::load::options::Options {
+        no_owner: plan.no_owner,
+        no_privileges: plan.no_privileges,
+        require_trailer: manifest.tools.pg_dump.is_some(),
+        monetary: monetary(manifest),
+        prelude,
+        own: plan.own.clone(),
+        bounds: None,
+        leave: plan.leave.clone(),
+        other_major: major(manifest).is_some_and(|major| major != target.server_major),
+    };
+    if let Some(loader) = &plan.loader {
+        return crate::jobs::restore::bounded::load_by(loader, script, options, monitor);
+    }
+    let settings = plan.settings.for_database(&plan.database);
+    let client = settings.connect(APPLICATION)?;
+    let loaded = crate::postgres::restore::load::loader_thread::run(client, &settings, script, options, monitor);
+    loaded.map_err(|error| between_majors(manifest, target, held(&settings, error)))
+}
+
+/// Returns the locale in which amounts of money were written; `None` if the manifest has none.
+pub fn monetary(manifest: &Manifest) -> Option<String> {
+    manifest.server.as_ref()?.session.get("lc_monetary").cloned()
+}
+
+/// Adds to an error the sessions that hold the lock which the restore has waited for in vain.
+pub fn held(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+    let waited = error.to_string().contains("(SQLSTATE 55P03)");
+    let by = if waited { holders(settings).unwrap_or_default() } else { Vec::new() };
+    if by.is_empty() {
+        return error;
+    }
+    let hint = "let these sessions end, or end them: SELECT pg_terminate_backend(pid)";
+    Fault::new(kind(&error), format!("{error:#}; held by {}", by.join("; "))).hint(hint).into()
+}
+
+/// Adds both major versions to an error if a server of another version than the backup's refused a statement.
+pub fn between_majors(manifest: &Manifest, target: &Target, error: anyhow::Error) -> anyhow::Error {
+    let theirs = major(manifest).filter(|theirs| *theirs != target.server_major);
+    let refused = kind(&error) == Kind::Refused || error.to_string().contains("(SQLSTATE 0A");
+    let Some(theirs) = theirs.filter(|_| refused) else { return error };
+    let versions = format!("the backup is from PostgreSQL {theirs}, this server is {}", target.server_major);
+    let hints = error::hints(&error).into_iter().map(str::to_owned).chain([versions]);
+    Fault::new(kind(&error), format!("{error:#}")).hint(hints.collect::<Vec<_>>().join("; ")).into()
+}
+
+/// Returns the major version of the server that was backed up; `None` for an upload.
+pub fn major(manifest: &Manifest) -> Option<u32> {
+    manifest.server.as_ref().map(ServerNote::major)
+}

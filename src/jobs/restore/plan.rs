@@ -1,0 +1,40 @@
+//! The plan of a restore.
+
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::properties::own::Own;
+use crate::postgres::restore::load::leave::Leave;
+use crate::postgres::scratch::loader::Loader;
+use std::path::PathBuf;
+
+/// Holds what was decided before the restore starts.
+#[derive(Clone)]
+pub struct Plan {
+    pub settings: Settings,
+    pub database: String,
+    pub clean: bool,
+    /// Allows `clean` for the database that the backup was taken from.
+    pub over_source: bool,
+    pub no_owner: bool,
+    pub no_privileges: bool,
+    /// Says what else is left out.
+    pub leave: Leave,
+    /// Properties that the database itself is to have; `None` if the backup holds none.
+    pub own: Option<Own>,
+    /// Allows the database to be made with another locale than its source has.
+    pub any_locale: bool,
+    pub jobs: u32,
+    /// Role made for a restore test: the restore runs with its rights, and what it may not do is set aside. `None` for any other restore.
+    pub loader: Option<Loader>,
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// Describes what a restore will do besides loading the dump, for the user to read before it starts.
+#[derive(Debug, Default)]
+pub struct Outlook {
+    /// Descriptions of the properties that the database will be given.
+    pub given: Vec<String>,
+    /// Warnings of what will not be as it was.
+    pub warnings: Vec<String>,
+    /// Says that the backup holds no properties, as uploads and older backups do not; `None` if it does.
+    pub unknown: Option<&'static str>,
+}

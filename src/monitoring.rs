@@ -1,0 +1,12 @@
+//! Shows how backups go: status, metrics, the status page and its publisher, and the doctor.
+
+pub(crate) mod age;
+pub mod doctor;
+pub(crate) mod facts;
+pub(crate) mod health;
+pub(crate) mod metrics;
+pub(crate) mod page;
+pub(crate) mod publisher;
+pub(crate) mod server;
+pub(crate) mod source;
+pub(crate) mod status;

@@ -1,0 +1,88 @@
+//! Judges health by the age of the newest backups, for pgbk run by a timer or by cron: there is no scheduler to ask.
+
+use crate::monitoring::page::in_words;
+use crate::monitoring::status::{Database, Status};
+use crate::runs::schedule::heartbeat::EVERY;
+use jiff::SignedDuration;
+use std::time::Duration;
+
+/// Returns the status, which is healthy if each of these databases has a backup that is no older than `most`. Without
+/// names, it is about all databases that ever had a backup.
+pub fn judged(mut status: Status, most: Duration, names: &[String]) -> Status {
+    let most = SignedDuration::try_from(most).unwrap_or(SignedDuration::MAX);
+    let known = |name: &str| status.databases.iter().find(|database| database.name == name);
+    let reasons: Vec<String> = match names {
+        [] => {
+            let had_one =
+                status.databases.iter().filter(|database| database.name != EVERY && database.success.is_some());
+            let aged: Vec<Option<String>> = had_one.map(|database| too_old(database, &status, most)).collect();
+            if aged.is_empty() {
+                vec!["no backup was made by this host".to_owned()]
+            } else {
+                aged.into_iter().flatten().collect()
+            }
+        }
+        names => names
+            .iter()
+            .filter_map(|name| match known(name) {
+                Some(database) => too_old(database, &status, most),
+                None => Some(format!("{name}: no backup was made by this host")),
+            })
+            .collect(),
+    };
+    status.healthy = reasons.is_empty();
+    status.reasons = reasons;
+    status
+}
+
+/// Returns why the database is not healthy. None: its newest backup is young enough.
+fn too_old(database: &Database, status: &Status, most: SignedDuration) -> Option<String> {
+    let name = &database.name;
+    let Some(success) = &database.success else { return Some(format!("{name}: no backup was made by this host")) };
+    let age = status.at.duration_since(success.ended);
+    (age > most).then(|| format!("{name}: the newest backup is {} old, and may be {}", in_words(age), in_words(most)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitoring::status::Success;
+    use jiff::Timestamp;
+
+    fn status(ages: &[(&str, Option<i64>)]) -> Status {
+        let mut status = Status::unknown(Timestamp::from_second(1_790_000_000).unwrap());
+        status.databases = ages
+            .iter()
+            .map(|(name, hours)| Database::nothing(name, hours.map(|hours| success(status.at, hours))))
+            .collect();
+        status
+    }
+
+    fn success(now: Timestamp, hours: i64) -> Success {
+        let ended = now - SignedDuration::from_hours(hours);
+        Success { backup: "id".to_owned(), ended, seconds: 1.0, plain_bytes: 1, stored_bytes: 1, tables: 1, rows: None }
+    }
+
+    #[test]
+    fn what_is_too_old_or_was_never_made_is_unhealthy_and_nothing_else_is() {
+        let day = Duration::from_secs(26 * 3600);
+        let all = [("shop", Some(3)), ("crm", Some(27)), ("typo", None), ("*", None)];
+        for (ages, names, reasons) in [
+            (&all[..], vec![], vec!["crm: the newest backup is 27 h old, and may be 26 h"]),
+            (&all[..], vec!["shop"], vec![]),
+            (&all[..1], vec![], vec![]),
+            (&all[..], vec!["shop", "typo"], vec!["typo: no backup was made by this host"]),
+            (&all[..], vec!["other"], vec!["other: no backup was made by this host"]),
+            (&[][..], vec![], vec!["no backup was made by this host"]),
+            (&all[2..], vec![], vec!["no backup was made by this host"]),
+        ] {
+            let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+            let judged = judged(status(ages), day, &names);
+            assert_eq!(
+                (judged.reasons, judged.healthy),
+                (reasons.iter().map(|text| (*text).to_owned()).collect(), reasons.is_empty()),
+                "{names:?}"
+            );
+        }
+    }
+}

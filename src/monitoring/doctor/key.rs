@@ -1,0 +1,65 @@
+//! Checks whether the key that is set is the one that the newest backups were made with.
+
+use crate::base::error::Result;
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::Manifest;
+use crate::monitoring::doctor::Finding;
+use crate::repository::{Repository, guard};
+use std::collections::BTreeMap;
+
+/// Number of subjects whose newest backup is checked at most: deriving a key from a password takes time.
+const MOST: usize = 20;
+
+/// Compares the key with the newest backup of each subject. `ids` are all stored backups; None: they could not be listed.
+pub fn look_at_keys(repository: &Repository, ids: Option<Vec<BackupId>>) -> Vec<Finding> {
+    let Some(ids) = ids else {
+        let detail = "not compared: the store could not be listed";
+        return vec![Finding::note("key: newest backups", detail, "the role may not list")];
+    };
+    let newest = newest(ids);
+    let mut findings: Vec<Finding> =
+        newest.iter().take(MOST).filter_map(|id| look(repository, id).transpose()).map(told).collect();
+    if findings.is_empty() && !newest.is_empty() {
+        findings.push(Finding::ok("key: newest backups", "were made as the next one will be"));
+    }
+    findings
+}
+
+fn newest(mut ids: Vec<BackupId>) -> Vec<BackupId> {
+    // Oldest first: what comes last is the newest.
+    ids.sort_by_key(BackupId::taken_at);
+    let by_database: BTreeMap<String, BackupId> = ids.into_iter().map(|id| (id.database().to_owned(), id)).collect();
+    by_database.into_values().collect()
+}
+
+fn told(found: Result<Finding>) -> Finding {
+    found.unwrap_or_else(|error| {
+        Finding::note("key: newest backups", format!("not compared: {error:#}"), "look at that backup with pgbk verify")
+    })
+}
+
+/// Returns what is wrong with the key for this backup. None: nothing.
+fn look(repository: &Repository, id: &BackupId) -> Result<Option<Finding>> {
+    let manifest = repository.sealed(id)?.claims()?;
+    if repository.encrypt && repository.key.is_none() && manifest.encryption.is_some() {
+        return Ok(Some(Finding::fail(
+            "key: newest backups",
+            format!("{id} is encrypted with {}, and no key is set: the next backup will be refused", of(&manifest)),
+            "set the key, or say NO_ENCRYPT=1 if backups are to be plain text",
+        )));
+    }
+    let Some(key) = repository.key.as_ref().filter(|_| manifest.key.is_some()) else { return Ok(None) };
+    if repository.opens(&manifest)? {
+        return Ok(None);
+    }
+    let detail = format!("{id} was made with {}, and yours is {}", of(&manifest), guard::own_name(key)?);
+    Ok(Some(Finding::note(
+        "key: newest backups",
+        detail,
+        "whoever restores needs both keys; set the one that was in force, if that is not meant",
+    )))
+}
+
+fn of(manifest: &Manifest) -> String {
+    manifest.key.as_ref().map_or("a key".to_owned(), guard::name)
+}

@@ -1,0 +1,130 @@
+//! Checks whose backups are in the store, which are dated ahead of this host's clock, and which are missing.
+
+use crate::base::error::Result;
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::lineage::{Claims, Owner};
+use crate::format::run_record::Record;
+use crate::monitoring::doctor::Finding;
+use crate::repository::Repository;
+use crate::repository::catalog::Catalog;
+use crate::repository::newest::{Server, server_of};
+use crate::runs::history::History;
+use crate::runs::missed::watch::{Of, Watch};
+use crate::runs::missed::{Missed, REMEDY, describe};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// Number of names that are listed at most.
+const LISTED: usize = 10;
+/// Number of documents of a database that are read at most, newest first.
+const MOST: usize = 500;
+
+/// Reports the backups that are dated ahead of this host's clock. None: there are none.
+pub fn look_ahead(catalog: &Catalog, now: Timestamp) -> Option<Finding> {
+    let ahead: Vec<&BackupId> =
+        catalog.entries().iter().map(|entry| &entry.id).filter(|id| id.is_from_the_future(now)).collect();
+    let first = ahead.first()?;
+    let detail = format!("{} dated ahead of this host's clock, which says {now:.0}: {}", ahead.len(), names(&ahead));
+    let remedy = format!(
+        "a clock was wrong: such a backup is never \"latest\", counts for no rule and is not removed; look at the clock, restore it by its id ({first}) where it is wanted"
+    );
+    Some(Finding::note("backups from the future", detail, remedy))
+}
+
+/// Reports the other servers that have backups of the same databases in the store. If no server could be asked,
+/// reports all servers of each database that has several.
+pub fn look_beside(repository: &Repository, catalog: &Catalog, server: &Server) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for database in catalog.databases() {
+        let of_it = catalog.entries().iter().rev().filter(|entry| entry.id.database() == database);
+        let ids: Vec<BackupId> = of_it.take(MOST).map(|entry| entry.id.clone()).collect();
+        let claims: Vec<Claims> = repository.claims(&ids)?.into_iter().flatten().collect();
+        let adopted: Vec<&String> =
+            claims.iter().filter(|one| server.owns(&one.owner)).flat_map(|one| &one.adopted).collect();
+        let mut others: BTreeMap<Option<&str>, Vec<&BackupId>> = BTreeMap::new();
+        for one in &claims {
+            let is_other = match &one.owner {
+                Owner::Server(other) => !server.owns(&one.owner) && !adopted.contains(&other),
+                Owner::Unnamed => !server.owns(&one.owner),
+                Owner::Anyone | Owner::Upload => false,
+            };
+            if is_other {
+                others.entry(one.system_identifier()).or_default().push(&one.id);
+            }
+        }
+        if others.is_empty() || *server == Server::Unasked && others.len() == 1 {
+            continue;
+        }
+        let told = others.into_iter().map(|(server, ids)| {
+            let newest = ids.first().map(ToString::to_string).unwrap_or_default();
+            format!("{} of {}, the newest is {newest}", ids.len(), server_of(server))
+        });
+        let detail = format!("\"{database}\": {}", told.collect::<Vec<_>>().join("; "));
+        let remedy = "they are left alone: not \"latest\", not removed; after a move or pg_upgrade \"pgbk backup --adopt\" goes on with them";
+        findings.push(Finding::note("other servers' backups", detail, remedy));
+    }
+    Ok(findings)
+}
+
+/// Compares the history with the catalog, to find missing backups.
+pub struct Missing<'a> {
+    pub watch: &'a Watch,
+    pub repository: &'a Repository,
+    pub catalog: &'a Catalog,
+    pub records: &'a [Record],
+    pub server: &'a Server,
+    pub now: Timestamp,
+    /// Whether backups that are missing now are to be reported no more.
+    pub forget: bool,
+}
+
+impl Missing<'_> {
+    /// Reports the missing backups of every database that these records name.
+    pub fn look(&self) -> Result<Vec<Finding>> {
+        let location = self.repository.store.location();
+        let stored = self.records.iter().filter_map(|record| record.backup.as_ref());
+        let mut databases: Vec<&str> =
+            stored.filter(|one| one.location == location).map(|one| one.id.database()).collect();
+        databases.sort_unstable();
+        databases.dedup();
+        let mut findings = Vec::new();
+        for database in databases {
+            let of = Of { database, server: self.server_of(database) };
+            let missed = self.watch.glance(self.repository, self.catalog, of, self.records, self.now)?;
+            let Some(detail) = describe(&missed, &location) else { continue };
+            findings.push(match self.forget {
+                false => Finding::note("missing backups", detail, REMEDY),
+                true => self.forget(of, &missed, &self.watch.history)?,
+            });
+        }
+        Ok(findings)
+    }
+
+    fn server_of(&self, database: &str) -> Option<&str> {
+        let newest = || {
+            self.records.iter().filter_map(|record| record.backup.as_ref()).find(|one| one.id.database() == database)
+        };
+        match self.server {
+            Server::Named(identifier) => Some(identifier),
+            Server::Unnamed => None,
+            Server::Unasked => newest()?.server.as_deref(),
+        }
+    }
+
+    fn forget(&self, of: Of, missed: &[Missed], history: &History) -> Result<Finding> {
+        let ids: Vec<BackupId> = missed.iter().map(|one| one.id.clone()).collect();
+        history.note_removed(&self.repository.store.location(), &ids)?;
+        // For who asks next how backups go.
+        self.watch.look_at(self.repository, self.catalog, of, self.records, self.now)?;
+        let names = names(&ids.iter().collect::<Vec<_>>());
+        Ok(Finding::ok("missing backups", format!("{} are missed no longer: {names}", ids.len())))
+    }
+}
+
+fn names(ids: &[&BackupId]) -> String {
+    let mut names: Vec<String> = ids.iter().take(LISTED).map(ToString::to_string).collect();
+    if ids.len() > LISTED {
+        names.push(format!("and {} more", ids.len() - LISTED));
+    }
+    names.join(", ")
+}

@@ -1,0 +1,140 @@
+//! Formats a status as metrics in Prometheus' text format, version 0.0.4.
+
+use crate::format::run_record::State;
+use crate::monitoring::status::{Database, Status, Success};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub fn text(status: &Status) -> String {
+    let mut page = Page::default();
+    page.gauge("pgbk_build_info", "Version of pgbk.", [(vec![("version", status.version)], 1.0)]);
+    page.gauge("pgbk_healthy", "Whether /healthz says so.", [(vec![], f64::from(status.healthy))]);
+    if let Some(scheduler) = &status.scheduler {
+        let started = seconds(scheduler.started);
+        page.gauge("pgbk_scheduler_start_time_seconds", "When the scheduler was started.", [(vec![], started)]);
+    }
+    runs(&mut page, &status.databases);
+    last(&mut page, &status.databases);
+    proofs(&mut page, &status.databases);
+    store(&mut page, status);
+    page.0
+}
+
+fn runs(page: &mut Page, databases: &[Database]) {
+    let counts = databases.iter().flat_map(|database| {
+        let name = database.name.as_str();
+        let runs = [("done", database.runs.done), ("failed", database.runs.failed), ("skipped", database.runs.skipped)];
+        runs.map(|(state, count)| (vec![("database", name), ("state", state)], count as f64))
+    });
+    page.family("pgbk_runs_total", "counter", "Runs by how they ended.", counts);
+    let each = |value: fn(&Database) -> Option<f64>| by_database(databases, value);
+    page.gauge("pgbk_running", "Whether a run is going.", each(|one| Some(f64::from(one.running))));
+    page.gauge("pgbk_last_run_succeeded", "Whether the newest run that was not skipped made a backup.", {
+        each(|one| Some(f64::from(one.last? == State::Done)))
+    });
+    page.gauge("pgbk_database_healthy", "Whether backups are made as they are scheduled.", {
+        each(|one| Some(f64::from(one.trouble.is_none())))
+    });
+    page.gauge("pgbk_next_run_timestamp_seconds", "When the next run begins.", each(|one| Some(seconds(one.next?))));
+}
+
+/// Writes the metrics of each database's newest backup.
+fn last(page: &mut Page, databases: &[Database]) {
+    let mut each = |name: &str, help: &str, value: fn(&Success) -> Option<f64>| {
+        let values = databases.iter().filter_map(|one| {
+            let value = value(one.success.as_ref()?)?;
+            Some((vec![("database", one.name.as_str())], value))
+        });
+        page.gauge(name, help, values);
+    };
+    each("pgbk_last_success_timestamp_seconds", "When the newest backup was done.", |last| Some(seconds(last.ended)));
+    each("pgbk_last_success_duration_seconds", "How long it took.", |last| Some(last.seconds));
+    each("pgbk_last_success_plain_bytes", "Size of its dump.", |last| Some(last.plain_bytes as f64));
+    each("pgbk_last_success_stored_bytes", "Size of what is stored of it.", |last| Some(last.stored_bytes as f64));
+    each("pgbk_last_success_tables", "Tables in it.", |last| last.rows.map(|_| last.tables as f64));
+    each("pgbk_last_success_rows", "Rows in it.", |last| last.rows.map(|rows| rows as f64));
+    page.gauge(
+        "pgbk_last_verified_timestamp_seconds",
+        "When the newest backup that was checked after its upload was done.",
+        by_database(databases, |one| Some(seconds(one.verified?))),
+    );
+}
+
+/// Writes the metrics of restore tests.
+fn proofs(page: &mut Page, databases: &[Database]) {
+    page.gauge("pgbk_last_proven_timestamp_seconds", "When the newest restore that proved a backup was done.", {
+        by_database(databases, |one| Some(seconds(one.proven.as_ref()?.ended)))
+    });
+    page.gauge("pgbk_last_proof_succeeded", "Whether the newest verification by a restore proved its backup.", {
+        by_database(databases, |one| Some(f64::from(one.proof_succeeded?)))
+    });
+}
+
+fn store(page: &mut Page, status: &Status) {
+    page.gauge(
+        "pgbk_store_backups_missing",
+        "Backups that were stored, that pgbk has not removed, and that are gone.",
+        by_database(&status.databases, |one| Some(one.missing.as_ref()?.len() as f64)),
+    );
+    let Some(inventory) = &status.store else { return };
+    page.gauge("pgbk_store_up", "Whether the last look into the store succeeded.", {
+        [(vec![], f64::from(inventory.problem.is_none()))]
+    });
+    let looked = seconds(inventory.looked);
+    page.gauge("pgbk_store_looked_timestamp_seconds", "When the last look was.", [(vec![], looked)]);
+    let own = || inventory.databases.iter().map(|(name, total)| (vec![("database", name.as_str())], total));
+    page.gauge("pgbk_store_backups", "Backups in the store, of this server's series.", {
+        own().map(|(labels, total)| (labels, total.backups as f64))
+    });
+    page.gauge("pgbk_store_bytes", "Size of what is stored of them.", {
+        own().map(|(labels, total)| (labels, total.bytes as f64))
+    });
+    let names = inventory.databases.keys().chain(inventory.others.keys()).collect::<BTreeSet<_>>();
+    page.gauge("pgbk_store_other_backups", "Backups beside them: other servers', uploads, and what cannot be read.", {
+        let count = |name: &String| inventory.others.get(name).map_or(0, |total| total.backups);
+        names.into_iter().map(move |name| (vec![("database", name.as_str())], count(name) as f64))
+    });
+}
+
+type Sample<'a> = (Vec<(&'a str, &'a str)>, f64);
+
+fn by_database(databases: &[Database], value: fn(&Database) -> Option<f64>) -> impl Iterator<Item = Sample<'_>> {
+    databases.iter().filter_map(move |one| Some((vec![("database", one.name.as_str())], value(one)?)))
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn gauge<'a>(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = Sample<'a>>) {
+        self.family(name, "gauge", help, samples);
+    }
+
+    /// Writes a metric with its samples; nothing if there is no sample.
+    fn family<'a>(&mut self, name: &str, kind: &str, help: &str, samples: impl IntoIterator<Item = Sample<'a>>) {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return;
+        }
+        let mut text = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        for (labels, value) in samples {
+            let labels: Vec<String> =
+                labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+            let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+            // Writing to a text cannot fail.
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+        self.0.push_str(&text);
+    }
+}
+
+fn escaped(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1e3
+}

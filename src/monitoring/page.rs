@@ -1,0 +1,258 @@
+//! Formats a status as a page for people: one document without script and without anything from elsewhere.
+
+use crate::cli::console::bytes;
+use crate::format::run_record::{Record, RestoreTest, State, Task};
+use crate::monitoring::status::{Database, Status};
+use crate::repository::inventory::Inventory;
+use crate::runs::missed::describe;
+use crate::runs::schedule::heartbeat::EVERY;
+use jiff::{SignedDuration, Timestamp};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+const STYLE: &str = include_str!("page.css");
+
+/// Returns the page's content security policy. It lets a browser show the page in its own style. Anything else that
+/// got into the page would have no effect.
+pub fn policy() -> String {
+    let style = openssl::base64::encode_block(&openssl::sha::sha256(STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    )
+}
+
+pub fn html(status: &Status) -> String {
+    let state = if status.healthy { "Backups are healthy" } else { "Backups are NOT healthy" };
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="refresh" content="60";
+                title { (state) " · pgbk" }
+                // Its own, so that no browser asks for one.
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    header class=(if status.healthy { "good" } else { "bad" }) {
+                        h1 { (state) }
+                        @for reason in &status.reasons { p { (reason) } }
+                        p class="quiet" { (scheduler(status)) }
+                    }
+                    (section("Databases", !status.databases.iter().any(is_shown), "none yet", || databases(status)))
+                    (section("Next runs", status.next.is_empty(), "none", || next(status)))
+                    (section("Recent runs", status.recent.is_empty(), "none yet", || recent(status)))
+                    @if let Some(inventory) = &status.store { (stored(inventory, status)) }
+                    footer class="quiet" {
+                        "pgbk " (status.version) " · " (moment(status.at, status)) " · times are in " (zone(status)) " · "
+                        a href="/metrics" { "metrics" }
+                    }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn scheduler(status: &Status) -> String {
+    match &status.scheduler {
+        None => "No scheduler has left word of itself.".to_owned(),
+        Some(scheduler) => {
+            format!("Scheduler started {}, {}", moment(scheduler.started, status), ago(scheduler.started, status))
+        }
+    }
+}
+
+fn section(title: &str, is_empty: bool, nothing: &str, content: impl FnOnce() -> Markup) -> Markup {
+    html! {
+        section {
+            h2 { (title) }
+            @if is_empty { p class="quiet" { (nothing) } } @else { (content()) }
+        }
+    }
+}
+
+fn databases(status: &Status) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Database" } th { "State" } th { "Last backup" } th { "Took" } th { "Dump" } th { "Stored" } th { "Rows" } th { "Proven" } th { "Next run" } } }
+            tbody {
+                @for database in status.databases.iter().filter(|one| is_shown(one)) {
+                    tr {
+                        td data-name="Database" class="name" { bdi { (database.name) } }
+                        td data-name="State" { (mark(database)) }
+                        @match &database.success {
+                            Some(last) => {
+                                td data-name="Last backup" title=(moment(last.ended, status)) { (ago(last.ended, status)) }
+                                td data-name="Took" { (took(last.seconds)) }
+                                td data-name="Dump" { (bytes(last.plain_bytes)) }
+                                td data-name="Stored" { (bytes(last.stored_bytes)) }
+                                td data-name="Rows" { (last.rows.map_or("–".to_owned(), |rows| rows.to_string())) }
+                            }
+                            None => {
+                                td data-name="Last backup" { "none" }
+                                td class="none" {} td class="none" {} td class="none" {} td class="none" {}
+                            }
+                        }
+                        @match &database.proven {
+                            Some(proof) => {
+                                td data-name="Proven" title=(format!("{} at {}", proof.backup, moment(proof.ended, status))) { (ago(proof.ended, status)) }
+                            }
+                            None => td data-name="Proven" { "never" },
+                        }
+                        td data-name="Next run" { (database.next.map_or("–".to_owned(), |next| moment(next, status))) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether the database has a row. All databases together have one only if something is wrong, such as that they
+/// cannot be listed.
+fn is_shown(database: &Database) -> bool {
+    database.name != EVERY || database.trouble.is_some()
+}
+
+fn mark(database: &Database) -> Markup {
+    let (class, word) = match (&database.trouble, database.running) {
+        (_, true) => ("busy", "running"),
+        (Some(_), false) => ("bad", "trouble"),
+        (None, false) => ("good", "fine"),
+    };
+    html! { span class={ "mark " (class) } { (word) } }
+}
+
+fn next(status: &Status) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Begins" } th { "Schedule" } th { "Databases" } } }
+            tbody {
+                @for next in &status.next {
+                    tr {
+                        td data-name="Begins" { (moment(next.at, status)) }
+                        td data-name="Schedule" { code { (next.schedule) } @if next.task == Task::Verify { " verify" } }
+                        td data-name="Databases" class="name" { bdi { (next.databases.join(", ")) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn recent(status: &Status) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Began" } th { "Database" } th { "State" } th { "Took" } th { "Result" } } }
+            tbody {
+                @for record in &status.recent {
+                    tr {
+                        td data-name="Began" { (moment(record.started, status)) }
+                        td data-name="Database" class="name" { bdi { (record.database) } }
+                        td data-name="State" { (outcome(record.state)) }
+                        td data-name="Took" { (record.seconds().map_or("–".to_owned(), took)) }
+                        td data-name="Result" class="long" { (result(record)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn outcome(state: State) -> Markup {
+    let (class, word) = match state {
+        State::Running => ("busy", "running"),
+        State::Done => ("good", "done"),
+        State::Failed => ("bad", "failed"),
+        State::Skipped => ("quiet", "skipped"),
+    };
+    html! { span class={ "mark " (class) } { (word) } }
+}
+
+fn result(record: &Record) -> Markup {
+    html! {
+        @if record.task == Task::Verify { "verification: " }
+        @match (&record.backup, &record.problem) {
+            (None, None) if record.proof.is_some() => (record.proof.as_ref().map(proven).unwrap_or_default()),
+            (Some(backup), _) => { (backup.id) " · " (bytes(backup.stored_bytes)) }
+            (None, Some(problem)) => (problem.message),
+            (None, None) => "–",
+        }
+        @for warning in &record.warnings { br; span class="quiet" { (warning) } }
+    }
+}
+
+fn proven(proof: &RestoreTest) -> String {
+    format!("{}, {} tables, {} rows", proof.id, proof.tables, proof.rows)
+}
+
+fn stored(inventory: &Inventory, status: &Status) -> Markup {
+    html! {
+        section {
+            h2 { "Stored backups" }
+            p class="quiet" { bdi { (inventory.location) } ", looked into " (ago(inventory.looked, status)) }
+            @if let Some(problem) = &inventory.problem {
+                p class="bad" { "The store cannot be looked into: " (problem) }
+            }
+            @for text in missing(status) { p class="bad" { bdi { (text) } } }
+            @for (name, total) in &inventory.databases {
+                p { bdi { (name) } ": " (total.backups) " in " (bytes(total.bytes)) }
+            }
+            @for (name, total) in &inventory.others {
+                p class="quiet" { bdi { (name) } ": beside them " (total.backups) " in " (bytes(total.bytes)) ", of other servers, uploaded, or not readable" }
+            }
+            @if inventory.databases.is_empty() && inventory.problem.is_none() { p class="quiet" { "none yet" } }
+            @if !inventory.newest.is_empty() {
+                table {
+                    thead { tr { th { "Backup" } th { "Taken" } th { "Stored" } } }
+                    tbody {
+                        @for kept in &inventory.newest {
+                            tr {
+                                td data-name="Backup" class="long" { (kept.id) }
+                                td data-name="Taken" { (moment(kept.id.taken_at(), status)) }
+                                td data-name="Stored" { (kept.bytes.map_or("its payload is missing".to_owned(), bytes)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns one line for each database that has missing backups.
+pub fn missing(status: &Status) -> impl Iterator<Item = String> {
+    let missing = status.databases.iter().filter_map(|one| one.missing.as_deref());
+    missing.filter_map(|missing| describe(missing, "the store"))
+}
+
+fn moment(at: Timestamp, status: &Status) -> String {
+    at.to_zoned(status.zone.clone()).strftime("%F %T").to_string()
+}
+
+fn zone(status: &Status) -> String {
+    status.zone.iana_name().map_or_else(|| "the zone of the schedule".to_owned(), str::to_owned)
+}
+
+fn ago(at: Timestamp, status: &Status) -> String {
+    format!("{} ago", in_words(status.at.duration_since(at)))
+}
+
+/// Returns the duration in the largest unit that fits.
+pub fn in_words(time: SignedDuration) -> String {
+    let seconds = time.as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn took(seconds: f64) -> String {
+    if seconds < 120.0 { format!("{seconds:.1} s") } else { in_words(SignedDuration::from_secs(seconds as i64)) }
+}

@@ -1,0 +1,113 @@
+//! Scans the store now and then: what is in it, whose it is, and what is missing.
+
+use crate::base::progress::NullMonitor;
+use crate::format::run_record::{Record, State, Task};
+use crate::repository::Repository;
+use crate::repository::catalog::Catalog;
+use crate::repository::inventory::Inventory;
+use crate::repository::newest::Server;
+use crate::runs::missed::REMEDY;
+use crate::runs::missed::watch::{News, Of, Watch};
+use crate::runs::missed::{describe, describe_back};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+/// Time between two scans of the store, each of which costs requests.
+const BETWEEN: Duration = Duration::from_secs(180);
+/// Rescan the store this often even without a run: other processes may add or prune backups.
+const SELDOM: Duration = Duration::from_secs(3600);
+
+/// A message to people about a database's backups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub database: String,
+    pub text: String,
+}
+
+pub(crate) struct Looks {
+    pub state_dir: PathBuf,
+    pub repository: Repository,
+    pub watch: Watch,
+    pub server: Box<dyn Fn() -> Server + Send>,
+    pub clock: fn() -> Timestamp,
+    pub say: Sender<Remark>,
+    pub notice: Sender<Notice>,
+    /// Whether a failure to keep the results has been reported. It is reported once.
+    pub told: bool,
+}
+
+impl Looks {
+    /// Scans at the start, after runs, and now and then. Returns when the scheduler has ended.
+    pub fn go_on(mut self, ends: &Receiver<()>) {
+        let mut good = self.look();
+        while ends.recv_timeout(if good { SELDOM } else { BETWEEN }) != Err(RecvTimeoutError::Disconnected) {
+            // One look sees what came of all of them.
+            ends.try_iter().for_each(drop);
+            good = self.look();
+            thread::sleep(BETWEEN);
+        }
+    }
+
+    /// Scans the store once. Returns whether the store could be read.
+    fn look(&mut self) -> bool {
+        let now = (self.clock)();
+        let server = (self.server)();
+        let catalog = self.repository.catalog(None);
+        let inventory = Inventory::look(&self.repository, &catalog, &server, &self.state_dir, now);
+        let mut trouble = inventory
+            .write(&self.state_dir)
+            .err()
+            .map(|error| format!("what is in the store cannot be shown: {error:#}"));
+        if let Ok(catalog) = &catalog {
+            trouble = trouble.or(self.miss(catalog, &server, now).err().map(|error| format!("{error:#}")));
+        }
+        if let Some(trouble) = trouble.filter(|_| !std::mem::replace(&mut self.told, true)) {
+            self.say.send(Remark::Warned(trouble)).ok();
+        }
+        inventory.problem.is_none()
+    }
+
+    /// Looks for missing backups of each database that was ever backed up to this store.
+    fn miss(&self, catalog: &Catalog, server: &Server, now: Timestamp) -> crate::base::error::Result<()> {
+        let records = self.watch.history.records(&NullMonitor)?;
+        let location = self.repository.store.location();
+        let done = |one: &&Record| one.task == Task::Backup && one.state == State::Done;
+        let stored = records.iter().filter(done).filter_map(|one| one.backup.as_ref());
+        let databases: BTreeSet<&str> =
+            stored.filter(|one| one.location == location).map(|one| one.id.database()).collect();
+        for database in databases {
+            let newest = records.iter().filter(done).find(|one| one.database == database);
+            let server = match server {
+                Server::Named(identifier) => Some(identifier.as_str()),
+                Server::Unnamed => None,
+                Server::Unasked => newest.and_then(|one| one.backup.as_ref()?.server.as_deref()),
+            };
+            let of = Of { database, server };
+            let news = self.watch.look_at(&self.repository, catalog, of, &records, now)?;
+            self.tell(database, &news, &location, now);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, database: &str, news: &News, location: &str, now: Timestamp) {
+        let notice = |text: String| self.notice.send(Notice { database: database.to_owned(), text }).ok();
+        if let Some(text) = describe(&news.gone, location) {
+            let text = format!("{text}; {REMEDY}");
+            self.say.send(Remark::Warned(text.clone())).ok();
+            notice(text);
+        }
+        if let Some(text) = describe_back(&news.back, location, now) {
+            self.say.send(Remark::Said(text.clone())).ok();
+            notice(text);
+        }
+    }
+}
+
+pub enum Remark {
+    Said(String),
+    Warned(String),
+}

@@ -1,0 +1,220 @@
+use super::*;
+use crate::base::databases::Databases;
+use crate::format::backup_id::BackupId;
+use crate::format::run_record::{ErrorInfo, RestoreTest, Stored, Trigger};
+use crate::monitoring::{metrics, page};
+use crate::runs::schedule::cron::Schedule;
+use crate::runs::schedule::heartbeat::Entry;
+use jiff::SignedDuration;
+
+/// A moment of one day.
+fn at(time: &str) -> Timestamp {
+    format!("2026-11-21T{time}:00Z").parse().unwrap()
+}
+
+fn record(database: &str, state: State, began: &str, ended: Option<&str>) -> Record {
+    let mut record = Record::begun(Trigger::Schedule, database, at(began)).unwrap();
+    (record.state, record.ended) = (state, ended.map(at));
+    if state == State::Done {
+        record.backup = Some(Stored {
+            id: BackupId::new(database, at(began)),
+            location: "s3://b".to_owned(),
+            object: "o".to_owned(),
+            plain_bytes: 1000,
+            stored_bytes: 100,
+            tables: 2,
+            rows: Some(30),
+            seconds: Default::default(),
+            encrypted: true,
+            verified: crate::format::manifest::verified::Verified::ReadBack,
+            server: None,
+            sequence: 0,
+            previous: None,
+        });
+    }
+    if state == State::Failed {
+        record.problem = Some(ErrorInfo { message: "it broke".to_owned(), hints: Vec::new(), exit_code: 1 });
+    }
+    record
+}
+
+fn done(database: &str, began: &str, ended: &str) -> Record {
+    record(database, State::Done, began, Some(ended))
+}
+
+fn failed(database: &str, began: &str) -> Record {
+    record(database, State::Failed, began, Some(began))
+}
+
+fn skipped(database: &str, began: &str) -> Record {
+    record(database, State::Skipped, began, Some(began))
+}
+
+fn entry(schedule: &str, databases: &str) -> Entry {
+    Entry::new(Schedule::parse(schedule, &TimeZone::UTC).unwrap(), databases.parse().unwrap())
+}
+
+/// A scheduler that was started at 01:30 and lives, with a grace of an hour.
+fn seen(entries: Vec<Entry>, now: Timestamp) -> Seen {
+    let grace = SignedDuration::from_hours(1);
+    let scheduler_state = SchedulerState { version: "1".to_owned(), process: 1, started: at("01:30"), grace, entries };
+    Seen { scheduler_state, life: Life::Held, pulse: now }
+}
+
+fn status(now: &str, entry: Entry, mut records: Vec<Record>) -> Status {
+    records.reverse();
+    let now = at(now);
+    Status::of(Facts {
+        now,
+        seen: Some(seen(vec![entry], now)),
+        records,
+        past: Past::default(),
+        inventory: None,
+        sights: Vec::new(),
+    })
+}
+
+/// Expects this reason from an hourly schedule of the database `shop`.
+#[track_caller]
+fn expect(now: &str, records: Vec<Record>, reason: &str) {
+    let status = status(now, entry("@hourly", "shop"), records);
+    assert_eq!((status.line(), status.healthy), (reason.to_owned(), reason == "healthy"));
+}
+
+#[test]
+fn a_fresh_start_is_healthy_until_the_first_run_should_be_done() {
+    expect("01:59", vec![], "healthy");
+    expect("02:59", vec![], "healthy");
+    expect(
+        "03:01",
+        vec![],
+        "shop: the backup that was due at 2026-11-21T02:00:00Z is overdue, and there is none before it",
+    );
+}
+
+#[test]
+fn the_newest_success_must_not_be_older_than_its_schedule_allows() {
+    let one = || vec![done("shop", "02:00", "02:10")];
+    expect("03:59", one(), "healthy");
+    let late =
+        "shop: the backup that was due at 2026-11-21T03:00:00Z is overdue, the last one ended at 2026-11-21T02:10:00Z";
+    expect("04:01", one(), late);
+    // One by hand will do, one of another database will not, and what was skipped is no backup.
+    expect("04:01", vec![done("shop", "02:00", "02:10"), done("shop", "03:30", "03:31")], "healthy");
+    expect("04:01", vec![done("shop", "02:00", "02:10"), done("crm", "03:30", "03:31")], late);
+    expect("04:01", vec![done("shop", "02:00", "02:10"), skipped("shop", "03:00")], late);
+}
+
+#[test]
+fn a_failure_counts_until_something_succeeds() {
+    let broke = "shop: the backup that began at 2026-11-21T03:00:00Z failed: it broke";
+    let first = || done("shop", "02:00", "02:10");
+    expect("03:01", vec![first(), failed("shop", "03:00")], broke);
+    expect("03:01", vec![failed("shop", "03:00")], broke);
+    expect("03:01", vec![first(), failed("shop", "03:00"), skipped("shop", "03:00")], broke);
+    expect("03:01", vec![first(), failed("shop", "03:00"), record("shop", State::Running, "03:01", None)], broke);
+    expect("03:03", vec![first(), failed("shop", "03:00"), done("shop", "03:01", "03:02")], "healthy");
+    // Nothing was due when it failed: what the schedule asks for is there.
+    expect("02:40", vec![first(), failed("shop", "02:30")], "healthy");
+}
+
+#[test]
+fn a_long_run_has_time_until_it_is_due_again() {
+    let long = || vec![done("shop", "02:00", "02:10"), record("shop", State::Running, "03:00", None)];
+    expect("04:59", long(), "healthy");
+    expect(
+        "05:01",
+        long(),
+        "shop: the backup that was due at 2026-11-21T04:00:00Z is overdue, the last one ended at 2026-11-21T02:10:00Z",
+    );
+    // What came due meanwhile is done by it.
+    expect("05:59", vec![done("shop", "02:00", "05:30")], "healthy");
+    // Whose turn comes later waits with it.
+    let waiting = Entry { running_since: Some(at("03:00")), ..entry("@hourly", "crm, shop") };
+    let both = vec![done("shop", "02:00", "02:10"), done("crm", "02:00", "02:10")];
+    assert!(status("04:59", waiting, both).healthy);
+}
+
+#[test]
+fn of_all_databases_each_one_counts_that_the_last_run_found() {
+    let every = || Entry { found: vec!["shop".to_owned(), "crm".to_owned()], ..entry("@hourly", "*") };
+    let both =
+        |ended| vec![done("gone", "01:00", "01:01"), done("shop", "02:00", "02:10"), done("crm", "02:10", ended)];
+    assert_eq!(status("03:50", every(), both("02:20")).line(), "healthy");
+    let mut records = both("02:20");
+    records.push(failed("crm", "03:00"));
+    records.push(done("shop", "03:00", "03:01"));
+    assert_eq!(
+        status("03:50", every(), records).line(),
+        "crm: the backup that began at 2026-11-21T03:00:00Z failed: it broke"
+    );
+    // Where they cannot even be listed.
+    let mut records = both("02:20");
+    records.push(failed("*", "03:00"));
+    assert_eq!(
+        status("03:01", every(), records).line(),
+        "the backup that began at 2026-11-21T03:00:00Z failed: it broke"
+    );
+}
+
+#[test]
+fn a_scheduler_that_ended_or_hangs_is_unhealthy_whatever_it_made() {
+    let now = at("02:20");
+    let line = |change: fn(&mut Seen)| {
+        let mut seen = seen(vec![entry("@hourly", "shop")], now);
+        change(&mut seen);
+        let records = vec![done("shop", "02:00", "02:10")];
+        Status::of(Facts { now, seen: Some(seen), records, past: Past::default(), inventory: None, sights: Vec::new() })
+            .line()
+    };
+    assert_eq!(line(|_| {}), "healthy");
+    assert_eq!(line(|seen| seen.life = Life::Gone), "the scheduler is not running");
+    assert_eq!(line(|seen| seen.life = Life::Unknown), "healthy");
+    let quiet = |seen: &mut Seen| seen.pulse = at("02:10");
+    assert_eq!(line(quiet), "the scheduler hangs: it has not looked at the clock for 600 s");
+    // It does not look at the clock while it works.
+    assert_eq!(
+        line(|seen| {
+            seen.pulse = at("02:10");
+            seen.scheduler_state.entries[0].running_since = Some(at("02:10"));
+        }),
+        "healthy"
+    );
+    assert_eq!(Status::unknown(now).line(), "no scheduler has been started with this STATE_DIR");
+}
+
+#[test]
+fn what_is_hostile_stays_a_text() {
+    let name = "\"><script>alert(1)</script>\\\n";
+    let shown = status(
+        "02:20",
+        Entry::new(entry("@hourly", "a").schedule, Databases::Named(vec![name.to_owned()])),
+        vec![done(name, "02:00", "02:10"), failed(name, "02:11")],
+    );
+    let page = page::html(&shown);
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
+    let metrics = metrics::text(&shown);
+    assert!(metrics.contains(r#"pgbk_running{database="\"><script>alert(1)</script>\\\n"} 0"#), "{metrics}");
+    assert_eq!(shown.line().lines().count(), 1);
+}
+
+#[test]
+fn a_proof_of_an_upload_is_none_of_the_backups_beside_it() {
+    let proof = |began: &str, upload| {
+        let proven = RestoreTest {
+            id: BackupId::new("shop", at(began)),
+            upload,
+            scratch: "x".to_owned(),
+            with_owners: false,
+            tables: 1,
+            rows: 1,
+        };
+        Record { task: Task::Verify, backup: None, proof: Some(proven), ..done("shop", began, began) }
+    };
+    let proven = |records| {
+        let status = status("10:00", entry("@hourly", "shop"), records);
+        status.databases[0].proven.as_ref().map(|proof| proof.ended)
+    };
+    assert_eq!(proven(vec![proof("08:00", false), proof("09:00", true)]), Some(at("08:00")));
+    assert_eq!(proven(vec![proof("09:00", true)]), None);
+}

@@ -1,0 +1,168 @@
+//! Password files, read and written as libpq does.
+
+use crate::base::error::{Fault, Result};
+use crate::base::plain;
+use crate::base::secret::Secret;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
+
+/// For whom a password is wanted.
+pub struct Login<'a> {
+    pub host: &'a str,
+    pub port: u16,
+    pub database: &'a str,
+    pub user: &'a str,
+}
+
+/// Result of looking a login up in a password file.
+pub enum Found {
+    Password(Secret),
+    Nothing,
+    /// The file was not used, and why; libpq goes on without a password, and so does pgbk.
+    Ignored(String),
+}
+
+/// The directories that stand for `localhost` in a password file.
+const SOCKETS: &[&str] = &["/var/run/postgresql", "/run/postgresql", "/tmp"];
+
+pub fn look_up(path: &Path, login: &Login) -> Found {
+    match read(path) {
+        Ok(Ok(text)) => text.lines().find_map(|line| password(line, login)).map_or(Found::Nothing, Found::Password),
+        Ok(Err(why)) => Found::Ignored(format!("password file \"{}\" was not used: {why}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
+        Err(error) => Found::Ignored(format!("cannot read password file \"{}\": {error}", path.display())),
+    }
+}
+
+/// The inner error is a reason to pass the file over.
+fn read(path: &Path) -> io::Result<std::result::Result<Zeroizing<String>, &'static str>> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Ok(Err("it is no plain file"));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Ok(Err("its group or others may read it (chmod 600)"));
+    }
+    Ok(Ok(plain::read_text(path)?))
+}
+
+fn password(line: &str, login: &Login) -> Option<Secret> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let host = if login.host.is_empty() || SOCKETS.contains(&login.host) { "localhost" } else { login.host };
+    let port = login.port.to_string();
+    let mut rest = line;
+    for wanted in [host, &port, login.database, login.user] {
+        let (given, length) = field(rest);
+        if rest.as_bytes().get(length) != Some(&b':') {
+            return None;
+        }
+        // An escaped star is a star, not a wildcard.
+        if &rest[..length] != "*" && given != wanted {
+            return None;
+        }
+        rest = &rest[length + 1..];
+    }
+    Some(Secret::new(field(rest).0))
+}
+
+/// The text up to the next plain `:`, without its escapes, and its length in the line.
+fn field(text: &str) -> (String, usize) {
+    let mut value = String::new();
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            ':' => return (value, at),
+            '\\' => value.push(letters.next().map_or('\\', |(_, escaped)| escaped)),
+            _ => value.push(letter),
+        }
+    }
+    (value, text.len())
+}
+
+fn escape(text: &str) -> String {
+    match text {
+        "*" => "\\*".to_owned(),
+        _ => text.replace('\\', "\\\\").replace(':', "\\:"),
+    }
+}
+
+/// Writes a password file for these logins, whatever the database.
+pub fn write(logins: &[(Login, &Secret)]) -> Result<File> {
+    let mut file = private()?;
+    for (login, secret) in logins {
+        let host = if SOCKETS.contains(&login.host) { "localhost" } else { login.host };
+        let password = Zeroizing::new(escape(secret.reveal()));
+        writeln!(file, "{}:{}:*:{}:{}", escape(host), login.port, escape(login.user), *password)?;
+        if host != login.host {
+            // Which directory libpq calls its default depends on how it was built.
+            writeln!(file, "{}:{}:*:{}:{}", escape(login.host), login.port, escape(login.user), *password)?;
+        }
+    }
+    Ok(file)
+}
+
+/// A file without a name, so that not even a pgbk that is killed leaves it behind. In memory where the system has such a place,
+/// which a read-only root leaves writable too.
+pub(crate) fn private() -> Result<File> {
+    let named = NamedTempFile::new_in("/dev/shm").or_else(|_| NamedTempFile::new());
+    // Its name goes before anything is in it. One that never had a name would be for whom the umask says.
+    Ok(named.map(NamedTempFile::into_file).map_err(|error| {
+        Fault::failed(format!("cannot make a file for pg_dump's password: {error}"))
+            .hint("TMPDIR names a folder that pgbk may write to")
+    })?)
+}
+
+/// The file in force: the one that is set, else `~/.pgpass`.
+pub fn path(set: Option<&str>, home: Option<&Path>) -> Option<PathBuf> {
+    set.map(PathBuf::from).or_else(|| home.map(|home| home.join(".pgpass")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    fn login(host: &str) -> Login<'_> {
+        Login { host, port: 5432, database: "shop", user: "a:b\\c" }
+    }
+
+    fn found(line: &str, host: &str) -> Option<String> {
+        password(line, &login(host)).map(|secret| secret.reveal().to_owned())
+    }
+
+    #[test]
+    fn escapes_and_wildcards_are_libpqs() {
+        assert_eq!(found("db:5432:shop:a\\:b\\\\c:p\\:w\\\\d", "db").as_deref(), Some("p:w\\d"));
+        assert_eq!(found("*:*:*:*:any", "db").as_deref(), Some("any"));
+        assert_eq!(found("*:*:*:*:cut:here", "db").as_deref(), Some("cut"));
+        assert_eq!(found("\\*:*:*:*:any", "db"), None);
+        assert_eq!(found("# *:*:*:*:any", "db"), None);
+        assert_eq!(found("db:5432:shop:a", "db"), None);
+        assert_eq!(found("db:5433:*:*:other", "db"), None);
+    }
+
+    #[test]
+    fn a_default_socket_is_localhost_and_another_directory_is_itself() {
+        assert_eq!(found("localhost:*:*:*:any", "/var/run/postgresql").as_deref(), Some("any"));
+        assert_eq!(found("localhost:*:*:*:any", "/srv/socket"), None);
+        assert_eq!(found("/srv/socket:*:*:*:any", "/srv/socket").as_deref(), Some("any"));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_private() {
+        let secret = Secret::new("p:a\\ss*");
+        for host in ["*", "db", "::1", "/tmp", "/srv/a:b"] {
+            let file = write(&[(login(host), &secret)]).unwrap();
+            assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+            let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+            let Found::Password(read) = look_up(&path, &login(host)) else { panic!("{host}") };
+            assert_eq!(read.reveal(), secret.reveal());
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Where the server is and how to get in, by libpq's rules.
+
+use crate::base::error::{Fault, Result};
+use crate::base::secret::Secret;
+use crate::postgres::connect::endpoint::Endpoint;
+use crate::postgres::connect::endpoint::{address, port};
+use crate::postgres::connect::parameters::Parameters;
+use crate::postgres::connect::passfile::{self, Found, Login};
+use crate::postgres::connect::variables::Environment;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// Holds what pgbk's own flags and variables say; it wins over everything that libpq would find by itself.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// A name, an address, a socket directory, or a list of these.
+    pub host: Option<String>,
+    pub port: Option<u16>,
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+    /// Prefix of the variables that say it; `None` means `DB`.
+    pub named: Option<&'static str>,
+}
+
+/// How to connect: everything that is decided before the first packet.
+#[derive(Clone)]
+pub struct Settings {
+    pub(crate) parameters: Parameters,
+    password: Option<Secret>,
+    home: Option<PathBuf>,
+    /// Prefix of pgbk's own variables for this server, for messages.
+    pub(crate) named: &'static str,
+    /// Variables that children need and that have nothing to do with PostgreSQL.
+    inherited: Vec<(String, OsString)>,
+}
+
+const SOCKETS: &[&str] = &["/var/run/postgresql", "/tmp"];
+
+impl Settings {
+    /// Order: `given`, then the service, then the `PG*` variables, then libpq's defaults.
+    pub fn resolve(given: Given, environment: Environment) -> Result<Settings> {
+        let mut parameters = Parameters::default();
+        if let Some(host) = given.host {
+            parameters.set("host", host);
+            // Else a PGHOSTADDR meant for another server would win over the host that was asked for.
+            parameters.set("hostaddr", "");
+        }
+        if let Some(port) = given.port {
+            parameters.set("port", port.to_string());
+        }
+        if let Some(user) = given.user {
+            parameters.set("user", user);
+        }
+        let mut parameters = parameters.complete(environment)?;
+        let found = parameters.take("password").filter(|password| !password.is_empty()).map(Secret::new);
+        if parameters.get("user").is_none() {
+            parameters.set("user", account(environment)?);
+        }
+        let home = environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let inherited = inherited(environment);
+        let settings = Settings {
+            parameters,
+            password: given.password.or(found),
+            home,
+            named: given.named.unwrap_or("DB"),
+            inherited,
+        };
+        settings.endpoints()?;
+        Ok(settings)
+    }
+
+    pub fn for_database(&self, name: &str) -> Settings {
+        let mut settings = self.clone();
+        settings.parameters.set("dbname", name);
+        settings
+    }
+
+    /// The database, which is the user's name when nothing else is said.
+    pub fn database(&self) -> &str {
+        self.parameters.get("dbname").unwrap_or(self.user())
+    }
+
+    /// The database, where anything names one.
+    pub fn named_database(&self) -> Option<&str> {
+        self.parameters.get("dbname")
+    }
+
+    pub fn user(&self) -> &str {
+        self.parameters.get("user").unwrap_or_default()
+    }
+
+    /// The servers and the user, for messages: `db.example.org:5432 as postgres`.
+    pub fn describe(&self) -> String {
+        let places = self.endpoints().unwrap_or_default();
+        let places: Vec<String> = places.iter().map(Endpoint::to_string).collect();
+        format!("{} as {}", places.join(", "), self.user())
+    }
+
+    /// Leads to this very server.
+    pub(crate) fn at(&self, endpoint: &Endpoint) -> Settings {
+        let mut settings = self.clone();
+        settings.parameters.set("host", endpoint.host.as_str());
+        settings.parameters.set("hostaddr", endpoint.address.map(|address| address.to_string()).unwrap_or_default());
+        settings.parameters.set("port", endpoint.port.to_string());
+        settings.parameters.take("target_session_attrs");
+        settings.parameters.take("load_balance_hosts");
+        settings
+    }
+
+    /// The same server's socket in another folder: that of a server of our own.
+    pub(crate) fn on_socket(&self, folder: &Path) -> Settings {
+        let mut settings = self.clone();
+        settings.parameters.set("host", folder.display().to_string());
+        settings
+    }
+
+    /// Returns what leads to the same server as another role, which gives this password. Options of the session were meant for the
+    /// first one, and are left out.
+    pub(crate) fn as_role(&self, user: &str, password: Secret) -> Settings {
+        let mut settings = self.clone();
+        settings.parameters.set("user", user);
+        settings.parameters.take("options");
+        settings.password = Some(password);
+        settings
+    }
+
+    /// Returns settings whose sessions have these values, whatever the role or the database sets.
+    pub fn with_session(&self, session: &BTreeMap<String, String>) -> Settings {
+        let mut options = self.parameters.get("options").map(str::to_owned).into_iter().collect::<Vec<_>>();
+        // The server splits the options at any space, as C knows it.
+        let is_special = |c: char| c == '\\' || c == '\x0b' || c.is_ascii_whitespace();
+        let quoted = |value: &str| {
+            value.chars().flat_map(|c| is_special(c).then_some('\\').into_iter().chain([c])).collect::<String>()
+        };
+        options.extend(session.iter().map(|(name, value)| format!("-c {name}={}", quoted(value))));
+        let mut settings = self.clone();
+        settings.parameters.set("options", options.join(" "));
+        settings
+    }
+
+    pub(crate) fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
+    pub(crate) fn inherited(&self) -> &[(String, OsString)] {
+        &self.inherited
+    }
+
+    /// The password for one server: the one that is set, else the password file's.
+    pub(crate) fn password(&self, endpoint: &Endpoint) -> Found {
+        if let Some(password) = &self.password {
+            return Found::Password(password.clone());
+        }
+        match passfile::path(self.parameters.get("passfile"), self.home()) {
+            Some(path) => passfile::look_up(&path, &self.login(endpoint)),
+            None => Found::Nothing,
+        }
+    }
+
+    pub(crate) fn login<'a>(&'a self, endpoint: &'a Endpoint) -> Login<'a> {
+        Login { host: &endpoint.host, port: endpoint.port, database: self.database(), user: self.user() }
+    }
+
+    /// Every place to try, in order.
+    pub(crate) fn endpoints(&self) -> Result<Vec<Endpoint>> {
+        let list =
+            |keyword| self.parameters.get(keyword).map(|text| text.split(',').map(str::trim).collect::<Vec<_>>());
+        let (hosts, addresses) = (list("host").unwrap_or_default(), list("hostaddr").unwrap_or_default());
+        let ports = list("port").unwrap_or_default();
+        let count = hosts.len().max(addresses.len()).max(1);
+        if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
+            return Err(
+                Fault::usage(format!("PGHOST has {} entries, PGHOSTADDR {}", hosts.len(), addresses.len())).into()
+            );
+        }
+        if ports.len() > 1 && ports.len() != count {
+            return Err(Fault::usage(format!("PGPORT has {} entries for {count} hosts", ports.len())).into());
+        }
+        let place = |index: usize| {
+            let port =
+                port(ports.get(index).or(ports.first().filter(|_| ports.len() == 1)).copied().unwrap_or_default())?;
+            let address = addresses.get(index).filter(|text| !text.is_empty()).map(|text| address(text)).transpose()?;
+            let host = hosts.get(index).copied().unwrap_or_default();
+            endpoint(host, address, port)
+        };
+        (0..count).map(place).collect()
+    }
+}
+
+fn endpoint(host: &str, address: Option<IpAddr>, port: u16) -> Result<Endpoint> {
+    if host.starts_with('@') {
+        return Err(Fault::usage(format!("host \"{host}\" is an abstract socket, which pgbk cannot reach"))
+            .hint("give the socket's directory or a host name in DB_HOST")
+            .into());
+    }
+    let host = match (host, address) {
+        ("", Some(address)) => address.to_string(),
+        ("", None) => default_socket(port).to_owned(),
+        (host, _) => host.to_owned(),
+    };
+    Ok(Endpoint { host, address, port })
+}
+
+/// The directory that holds a socket for this port; libpq knows its server's directory from its build, pgbk looks.
+fn default_socket(port: u16) -> &'static str {
+    let holds = |directory: &&str| Path::new(directory).join(format!(".s.PGSQL.{port}")).exists();
+    SOCKETS.iter().find(|directory| holds(directory)).copied().unwrap_or(SOCKETS[0])
+}
+
+/// The account's name, as libpq takes it for the user.
+fn account(environment: Environment) -> Result<String> {
+    let id = rustix::process::geteuid().as_raw().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let own =
+        accounts.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|line| line.get(2) == Some(&id.as_str()));
+    let own = own.and_then(|line| line.first().map(|name| (*name).to_owned()));
+    own.or_else(|| environment("USER").filter(|name| !name.is_empty()))
+        .ok_or_else(|| Fault::usage(format!("no user is set, and account {id} has no name")).hint("set DB_USER").into())
+}
+
+/// Variables that a child inherits and that have nothing to do with PostgreSQL. None of the store's or the encryption's is among them.
+pub(crate) const INHERITED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "OPENSSL_CONF",
+    "KRB5CCNAME",
+    "KRB5_CONFIG",
+    "KRB5_KTNAME",
+    "KRB5_CLIENT_KTNAME",
+];
+
+pub(crate) fn inherited(environment: Environment) -> Vec<(String, OsString)> {
+    let found = INHERITED.iter().filter_map(|name| environment(name).map(|value| ((*name).to_owned(), value.into())));
+    found.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(given: Given, variables: &[(&str, &str)]) -> Result<Settings> {
+        let found =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        Settings::resolve(given, &found)
+    }
+
+    #[test]
+    fn lists_of_hosts_addresses_and_ports_pair_up() {
+        let read = settings(Given::default(), &[("PGHOST", "a,b"), ("PGPORT", "1,2"), ("PGUSER", "u")]).unwrap();
+        assert_eq!(read.describe(), "a:1, b:2 as u");
+        let read = settings(Given::default(), &[("PGHOST", "a,/s"), ("PGPORT", "7"), ("PGUSER", "u")]).unwrap();
+        assert_eq!(read.describe(), "a:7, socket /s/.s.PGSQL.7 as u");
+        let read = settings(Given::default(), &[("PGHOSTADDR", "::1"), ("PGUSER", "u")]).unwrap();
+        assert_eq!(read.describe(), "[::1]:5432 as u");
+    }
+
+    #[test]
+    fn lists_that_do_not_pair_up_are_refused() {
+        for variables in [[("PGHOST", "a,b,c"), ("PGPORT", "1,2")], [("PGHOST", "a,b"), ("PGHOSTADDR", "::1")]] {
+            assert_eq!(
+                crate::base::error::kind(&settings(Given::default(), &variables).err().unwrap()),
+                crate::base::error::Kind::Usage
+            );
+        }
+        assert!(settings(Given::default(), &[("PGPORT", "70000")]).is_err());
+    }
+
+    #[test]
+    fn what_is_given_wins_and_an_address_for_another_host_does_not_interfere() {
+        let given = Given { host: Some("db".into()), port: Some(6000), user: Some("u".into()), ..Given::default() };
+        let read =
+            settings(given, &[("PGHOST", "x"), ("PGHOSTADDR", "10.0.0.1"), ("PGPORT", "1"), ("PGUSER", "y")]).unwrap();
+        assert_eq!(read.describe(), "db:6000 as u");
+        assert_eq!(read.database(), "u");
+        assert_eq!(read.for_database("shop").database(), "shop");
+    }
+
+    #[test]
+    fn the_service_wins_over_plain_variables() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("pg_service.conf"), "[shop]\nhost=b\nuser=s\ndbname=d\n").unwrap();
+        let directory = directory.path().to_str().unwrap();
+        let variables = [("PGSERVICE", "shop"), ("PGSYSCONFDIR", directory), ("PGHOST", "x"), ("PGPORT", "9")];
+        let read = settings(Given::default(), &variables).unwrap();
+        assert_eq!((read.describe().as_str(), read.database()), ("b:9 as s", "d"));
+        let missing = [("PGSERVICE", "none"), ("PGSYSCONFDIR", directory)];
+        assert!(settings(Given::default(), &missing).err().unwrap().to_string().contains("\"none\""));
+    }
+}

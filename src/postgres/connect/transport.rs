@@ -1,0 +1,122 @@
+//! Connects the driver and the server: a socket, TLS on it where that is wanted and to be had, and over both the measure of what
+//! the server says.
+//!
+//! The driver calls a connector of TLS at once where a connection is to begin with TLS. It is told so for every connection, and this
+//! connector does what the driver would have: it asks the server for TLS, or begins with it, or does without.
+
+pub(crate) mod bounded;
+pub(crate) mod gauge;
+
+use bounded::Bounded;
+use gauge::Gauge;
+use openssl::error::ErrorStack;
+use postgres::Socket;
+use postgres::config::{SslMode, SslNegotiation};
+use postgres::tls::{MakeTlsConnect, TlsConnect};
+use postgres_openssl::{MakeTlsConnector, TlsConnector};
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use gauge::Excess;
+
+/// Whether a connection has TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Plain,
+    /// TLS where the server has it.
+    Prefer,
+    Tls,
+}
+
+/// Makes the streams of connections.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    pub tls: MakeTlsConnector,
+    pub transport: Transport,
+    /// Whether TLS begins without asking the server for it.
+    pub direct: bool,
+    /// The server, for messages.
+    pub at: String,
+    /// Set once something has taken a connection.
+    pub taken: Arc<AtomicBool>,
+}
+
+impl Connector {
+    /// Has the driver leave it all to this connector. A socket's server is reached without TLS, and by the driver itself: it calls no
+    /// connector for one.
+    pub fn take_over(config: &mut postgres::Config) {
+        config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
+    }
+}
+
+impl MakeTlsConnect<Socket> for Connector {
+    type Stream = Bounded;
+    type TlsConnect = Opening;
+    type Error = ErrorStack;
+
+    fn make_tls_connect(&mut self, host: &str) -> Result<Opening, ErrorStack> {
+        // The driver asks for this when the connection is there.
+        self.taken.store(true, Ordering::Relaxed);
+        let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut self.tls, host)?;
+        Ok(Opening { tls, transport: self.transport, direct: self.direct, at: self.at.clone() })
+    }
+}
+
+/// One stream that is about to be made.
+pub(crate) struct Opening {
+    tls: TlsConnector,
+    transport: Transport,
+    direct: bool,
+    at: String,
+}
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+impl TlsConnect<Socket> for Opening {
+    type Stream = Bounded;
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Bounded, Failure>> + Send>>;
+
+    fn connect(self, socket: Socket) -> Self::Future {
+        Box::pin(self.open(socket))
+    }
+}
+
+impl Opening {
+    async fn open(self, mut socket: Socket) -> Result<Bounded, Failure> {
+        let encrypted = match self.transport {
+            Transport::Plain => false,
+            Transport::Prefer if self.direct => {
+                return Err(
+                    "weak sslmode \"prefer\" may not be used with sslnegotiation=direct (use \"require\")".into()
+                );
+            }
+            Transport::Tls if self.direct => true,
+            Transport::Prefer => offers_tls(&mut socket, &self.at).await?,
+            Transport::Tls if offers_tls(&mut socket, &self.at).await? => true,
+            Transport::Tls => return Err("server does not support TLS".into()),
+        };
+        let gauge = Gauge::new(self.at);
+        Ok(match encrypted {
+            true => Bounded::new(self.tls.connect(socket).await?, gauge),
+            false => Bounded::new(socket, gauge),
+        })
+    }
+}
+
+/// Length and code of an SSLRequest.
+const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
+/// Asks, and reads the one byte of the answer: what a server sends behind it came without TLS, and must not be taken for what comes by it.
+async fn offers_tls(socket: &mut Socket, at: &str) -> io::Result<bool> {
+    socket.write_all(&REQUEST).await?;
+    match socket.read_u8().await? {
+        b'S' => Ok(true),
+        b'N' => Ok(false),
+        other => Err(io::Error::new(ErrorKind::InvalidData, Excess::no_answer_about_tls(at, other))),
+    }
+}

@@ -1,0 +1,45 @@
+//! Runs a plain dump on a server over the wire: no `psql`, so nothing in a dump can run on this host.
+//!
+//! The connection's encoding stays UTF-8, which is what the driver can read. A dump in another encoding keeps its bytes all the
+//! same: rows are sent as they are with `COPY … (ENCODING …)`, and a statement that is not plain ASCII is sent as bytes which
+//! the server itself converts.
+//!
+//! Where a statement ends, the server says: each goes by itself in a message that takes one command.
+
+pub(crate) mod aside;
+pub(crate) mod block;
+pub(crate) mod encoding;
+pub(crate) mod failure;
+pub(crate) mod header;
+pub(crate) mod leave;
+pub(crate) mod loader;
+pub(crate) mod loader_thread;
+pub(crate) mod money;
+pub(crate) mod next;
+pub mod options;
+pub(crate) mod present;
+pub(crate) mod privileges;
+pub(crate) mod renamed;
+pub mod requirements_check;
+pub(crate) mod restoring;
+pub(crate) mod rows;
+pub(crate) mod script;
+pub(crate) mod session;
+pub(crate) mod statement_action;
+
+use crate::base::error::Result;
+use crate::base::progress::Monitor;
+use crate::postgres::restore::load::loader::Loader;
+use crate::postgres::restore::load::options::{Loaded, Options};
+use postgres::Client;
+use std::io::Read;
+
+/// Runs the script in one transaction: all of it, or nothing.
+///
+/// The first error rolls everything back. The session keeps the settings that the script made, so the connection serves for
+/// nothing else afterwards.
+pub fn load(client: &mut Client, script: &mut dyn Read, options: &Options, monitor: &dyn Monitor) -> Result<Loaded> {
+    let loader = Loader::begin(client, options)?;
+    let lacking = loader.lacking.clone();
+    loader.run(script, monitor).map_err(|error| money::explained(error, lacking.as_deref()))
+}

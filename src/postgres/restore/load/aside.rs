@@ -1,0 +1,292 @@
+//! Sets statements aside that a script can go on without: they are left out, and named.
+//!
+//! A role that has been made for a proof owns what it makes and has no other right. What only a superuser may do would be worth
+//! nothing as a proof without one, so that it is set aside; and with it what stands on it. A person may have set aside whatever the server
+//! refuses, or what belongs to an extension that is not made.
+
+use crate::format::sql::inserted;
+use crate::format::sql::tokens::{Token, Tokens};
+use crate::postgres::restore::load::failure::{is_lacking, is_refusal};
+use postgres::error::SqlState;
+use std::collections::{BTreeMap, BTreeSet};
+
+const LONGEST_QUOTE: usize = 100;
+
+/// Objects that a role with the right to do so has made before the script is loaded.
+#[derive(Debug, Clone, Default)]
+pub struct Prepared {
+    /// Schemas that were made for the extensions in them.
+    pub schemas: BTreeSet<String>,
+    /// Tables of extensions, as a script names them. Their rows may tell an extension what to run and as whom.
+    pub tables: BTreeSet<String>,
+    /// Extensions that the server does not make, with its reasons.
+    pub refused: BTreeMap<String, String>,
+}
+
+/// Statements that were set aside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Untried {
+    /// Beginnings of statements, each with the reason.
+    pub statements: Vec<String>,
+    /// Tables whose rows were left out: those of extensions, and those that are not there.
+    pub tables: BTreeSet<String>,
+    /// Tables that the script makes itself, and that could not be made.
+    pub unmade: BTreeSet<String>,
+}
+
+impl Untried {
+    /// Returns one line for each statement and each table without rows, for which this is the reason.
+    pub fn lines(&self, reason: &str) -> Vec<String> {
+        let rows = self.tables.iter().map(|table| format!("rows of {table}: {reason}"));
+        self.statements.iter().cloned().chain(rows).collect()
+    }
+}
+
+/// Says what is set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Statements that a role made for a restore test may not run, and what follows from them.
+    Role,
+    /// Every statement that the server refuses.
+    Refused,
+    /// Rows, privileges and the like of what is not there, because its extension is not made. The script makes all else that it names.
+    Absent,
+    /// Privileges on what is not there: another major version may bring a function of an extension's with other arguments.
+    Privileges,
+}
+
+/// Decides what is set aside while a script runs.
+pub(crate) struct Bounds {
+    prepared: Prepared,
+    scope: Scope,
+    pub untried: Untried,
+}
+
+impl Bounds {
+    pub fn new(scope: Scope) -> Bounds {
+        Bounds { prepared: Prepared::default(), scope, untried: Untried::default() }
+    }
+
+    pub fn of(prepared: Prepared) -> Bounds {
+        Bounds { prepared, ..Bounds::new(Scope::Role) }
+    }
+
+    /// Returns whether what is set aside is no failure.
+    pub fn is_meant(&self) -> bool {
+        matches!(self.scope, Scope::Absent | Scope::Privileges)
+    }
+
+    /// Returns whether the statement is not to be run at all.
+    pub fn leaves_out(&mut self, text: &[u8]) -> bool {
+        if self.scope != Scope::Role {
+            return false;
+        }
+        let mut tokens = Tokens::new(text);
+        if tokens.accept(&["comment", "on", "extension"]) {
+            return true;
+        }
+        if tokens.accept(&["create", "schema"]) {
+            return name(&mut tokens).is_some_and(|name| self.prepared.schemas.contains(&name));
+        }
+        if tokens.accept(&["set", "default_tablespace"]) {
+            let value = tokens.nth(1).as_ref().and_then(Token::name).unwrap_or_default();
+            return !value.is_empty() && self.note(text, "where files lie is left to the server");
+        }
+        if let Some(table) = inserted::into(text).map(String::from_utf8_lossy) {
+            let is_extensions = self.prepared.tables.contains(&*table);
+            if is_extensions {
+                self.passed_over(&table, inserted::rows(text));
+            }
+            return is_extensions;
+        }
+        if tokens.accept(&["create", "extension"]) {
+            tokens.accept(&["if", "not", "exists"]);
+            let refusal = name(&mut tokens).and_then(|name| self.prepared.refused.get(&name).cloned());
+            return refusal.is_some_and(|reason| self.note(text, &reason));
+        }
+        is_forced_security(tokens) && self.note(text, "the rows are read by their owner")
+    }
+
+    /// Returns whether the script goes on without a statement that failed, and notes it then. Once something is missing, so is
+    /// what stands on it.
+    pub fn sets_aside(&mut self, text: &[u8], error: &postgres::Error) -> bool {
+        let Some(answer) = error.as_db_error() else { return false };
+        let missing = [
+            SqlState::UNDEFINED_OBJECT,
+            SqlState::UNDEFINED_TABLE,
+            SqlState::UNDEFINED_FUNCTION,
+            SqlState::INVALID_SCHEMA_NAME,
+        ];
+        let is_missing = missing.contains(answer.code());
+        let aside = match self.scope {
+            Scope::Refused => is_refusal(error),
+            Scope::Absent => is_missing && is_about_another(text),
+            Scope::Privileges => is_missing && gives(text),
+            Scope::Role => {
+                let of_the_role = *answer.code() == SqlState::INSUFFICIENT_PRIVILEGE;
+                let follows = is_missing && !self.untried.statements.is_empty();
+                of_the_role || follows || is_lacking(text, answer.code())
+            }
+        };
+        aside && self.note(text, answer.message())
+    }
+
+    /// Returns whether the script goes on without the rows of a table that the server has refused, and notes it then.
+    pub fn sets_rows_aside(&mut self, table: &str, error: &anyhow::Error) -> bool {
+        let aside = self.scope == Scope::Refused;
+        if aside {
+            self.untried.statements.push(format!("all rows of {table}: {error:#}"));
+        }
+        aside
+    }
+
+    /// Returns whether rows for this table are not to be sent; `is_there` asks the server for it.
+    pub fn skips<E>(&self, table: &str, is_there: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
+        if self.prepared.tables.contains(table) {
+            return Ok(true);
+        }
+        let may_be_missing = self.scope == Scope::Absent || !self.untried.statements.is_empty();
+        Ok(may_be_missing && !is_there()?)
+    }
+
+    /// Notes rows that were not sent. An extension's table that is there and has none is the same as stated.
+    pub fn passed_over(&mut self, table: &str, rows: u64) {
+        let unmade = self.scope == Scope::Role && !self.prepared.tables.contains(table);
+        if rows > 0 || unmade {
+            self.untried.tables.insert(table.to_owned());
+        }
+    }
+
+    fn note(&mut self, text: &[u8], reason: &str) -> bool {
+        let mut tokens = Tokens::new(text);
+        if tokens.accept(&["create"]) {
+            tokens.accept(&["unlogged"]);
+            if tokens.accept(&["table"]) {
+                self.untried.unmade.extend(tokens.take_name().map(|name| String::from_utf8_lossy(name).into_owned()));
+            }
+        }
+        self.untried.statements.push(format!("{}: {reason}", quote(text)));
+        true
+    }
+}
+
+/// Returns the beginning of a statement on one line.
+fn quote(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let line: Vec<&str> = text.trim_end_matches(';').split_whitespace().collect();
+    let line = line.join(" ");
+    match line.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// Returns whether a statement gives or takes privileges.
+fn gives(text: &[u8]) -> bool {
+    Tokens::new(text).next().is_some_and(|verb| verb.is("grant") || verb.is("revoke"))
+}
+
+/// Returns whether a statement says something of what another one has made, and makes nothing.
+fn is_about_another(text: &[u8]) -> bool {
+    let about = ["select", "grant", "revoke", "comment", "security"];
+    Tokens::new(text).next().is_some_and(|verb| about.iter().any(|word| verb.is(word)))
+}
+
+fn name(tokens: &mut Tokens<'_>) -> Option<String> {
+    tokens.next().as_ref().and_then(Token::name)
+}
+
+/// Returns whether this subjects the owner of a table to its policies, who then could not read it whole.
+fn is_forced_security(mut tokens: Tokens<'_>) -> bool {
+    if !tokens.accept(&["alter", "table"]) {
+        return false;
+    }
+    tokens.accept(&["only"]);
+    tokens.take_name().is_some() && tokens.accept(&["force", "row", "level", "security"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds() -> Bounds {
+        Bounds::of(Prepared {
+            schemas: BTreeSet::from(["A b".to_owned()]),
+            tables: BTreeSet::from(["public.spatial_ref_sys".to_owned()]),
+            refused: BTreeMap::from([("pg_cron".to_owned(), "not here".to_owned())]),
+        })
+    }
+
+    #[test]
+    fn what_is_there_already_is_left_out_without_a_word() {
+        for text in ["COMMENT ON EXTENSION hstore IS 'x';", "CREATE SCHEMA \"A b\";", "create schema \"A b\" ;"] {
+            let mut bounds = bounds();
+            assert!(bounds.leaves_out(text.as_bytes()) && bounds.untried == Untried::default(), "{text}");
+        }
+        for text in [
+            "COMMENT ON TABLE extension IS 'x';",
+            "CREATE SCHEMA a;",
+            "SET default_tablespace = '';",
+            "CREATE EXTENSION hstore;",
+            "ALTER TABLE ONLY public.t ENABLE ROW LEVEL SECURITY;",
+            "ALTER TABLE ONLY public.t NO FORCE ROW LEVEL SECURITY;",
+        ] {
+            assert!(!bounds().leaves_out(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_of_an_extension_s_table_are_left_out_as_statements_too() {
+        let mut bounds = bounds();
+        assert!(bounds.leaves_out(b"INSERT INTO public.spatial_ref_sys VALUES (1);"));
+        assert!(!bounds.leaves_out(b"INSERT INTO public.t VALUES (1);"));
+        assert_eq!(bounds.untried.lines("x"), ["rows of public.spatial_ref_sys: x"]);
+    }
+
+    #[test]
+    fn what_is_left_out_of_the_proof_is_named_with_the_reason() {
+        for (text, named) in [
+            ("SET default_tablespace = fast;", "SET default_tablespace = fast: where files lie"),
+            ("CREATE EXTENSION IF NOT EXISTS pg_cron WITH SCHEMA x;", "pg_cron WITH SCHEMA x: not here"),
+            ("ALTER TABLE ONLY \"s t\".t FORCE ROW LEVEL SECURITY;", "FORCE ROW LEVEL SECURITY: the rows"),
+        ] {
+            let mut bounds = bounds();
+            assert!(bounds.leaves_out(text.as_bytes()), "{text}");
+            assert!(bounds.untried.statements[0].contains(named), "{:?}", bounds.untried);
+        }
+    }
+
+    #[test]
+    fn a_long_statement_is_named_by_its_beginning_and_a_table_that_is_not_made_is_remembered() {
+        let mut bounds = bounds();
+        bounds.note(format!("CREATE UNLOGGED TABLE public.\"T\" (\n  {}\n);", "x int, ".repeat(99)).as_bytes(), "why");
+        let Untried { statements, unmade, .. } = bounds.untried;
+        assert!(statements[0].starts_with("CREATE UNLOGGED TABLE public.\"T\" ( x int,") && statements[0].len() < 120);
+        assert_eq!(unmade, BTreeSet::from(["public.\"T\"".to_owned()]));
+    }
+
+    #[test]
+    fn rows_are_skipped_for_tables_of_extensions_and_where_the_table_is_missing() {
+        let asked = |bounds: &Bounds, table, there| bounds.skips::<()>(table, || Ok(there)).unwrap();
+        let mut bounds = bounds();
+        assert!(asked(&bounds, "public.spatial_ref_sys", true) && !asked(&bounds, "public.t", false));
+        bounds.note(b"CREATE TYPE x;", "why");
+        assert!(asked(&bounds, "public.t", false) && !asked(&bounds, "public.t", true));
+        let bounds = Bounds::new(Scope::Absent);
+        assert!(asked(&bounds, "cron.job", false) && !asked(&bounds, "cron.job", true));
+    }
+
+    #[test]
+    fn without_an_extension_nothing_is_left_out_that_would_make_something() {
+        for text in [
+            "SELECT pg_catalog.setval('cron.s', 1);",
+            "GRANT USAGE ON SCHEMA cron TO a;",
+            "COMMENT ON TABLE cron.job IS 'x';",
+        ] {
+            assert!(is_about_another(text.as_bytes()), "{text}");
+        }
+        for text in ["CREATE TABLE t (h hstore);", "ALTER TABLE t ADD CHECK (f(i));", "REFRESH MATERIALIZED VIEW v;"] {
+            assert!(!is_about_another(text.as_bytes()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! One COPY block of a script: its rows go to the table, or are read past where they have none to go to.
+
+use crate::base::error::Result;
+use crate::format::sql::columns::columns;
+use crate::postgres::restore::load::header::Header;
+use crate::postgres::restore::load::loader::{BACK_TO_MARK, Loader, NEXT_MARK};
+use crate::postgres::restore::load::renamed::renamed;
+use crate::postgres::restore::load::rows::{self, Refused, Sent};
+use crate::postgres::restore::load::{failure, script};
+
+impl Loader<'_> {
+    /// Notes rows that the server refused, reads past what is left of them, and goes on. Otherwise the error stands.
+    fn without_rows(&mut self, header: &Header, script: &mut script::Script<'_>, refused: Refused) -> Result<()> {
+        let Refused { error, ended, by_server } = refused;
+        if !(by_server && self.bounds.as_mut().is_some_and(|bounds| bounds.sets_rows_aside(&header.table, &error))) {
+            return Err(error);
+        }
+        self.mark(BACK_TO_MARK)?;
+        if !ended {
+            rows::skip(header, script)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether the rows that come next have no table to go to, or none that is for the role to fill; then they are read past.
+    fn passes_over(&mut self, header: &Header, script: &mut script::Script<'_>) -> Result<bool> {
+        let (Some(bounds), transaction) = (&mut self.bounds, &mut self.transaction) else { return Ok(false) };
+        let is_there = || {
+            let row = transaction.query_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&header.table]);
+            row.and_then(|row| row.try_get(0)).map_err(|error| failure::of_statement(header.line, &header.text, &error))
+        };
+        if !bounds.skips(&header.table, is_there)? {
+            return Ok(false);
+        }
+        let rows = rows::skip(header, script)?;
+        bounds.passed_over(&header.table, rows);
+        Ok(true)
+    }
+
+    pub(crate) fn rows(&mut self, header: &Header, script: &mut script::Script<'_>) -> Result<()> {
+        if self.passes_over(header, script)? {
+            return Ok(());
+        }
+        if self.options.bounds.is_some() {
+            self.loaded.columns.insert(header.table.clone(), columns(&header.text));
+        }
+        let renamed = if self.session.takes_any_bytes() && str::from_utf8(&header.text).is_err() {
+            renamed(&header.text)
+        } else {
+            None
+        };
+        let query = match &renamed {
+            None => self.encoding.copy(&mut self.transaction, header)?,
+            Some(renamed) => {
+                self.rename(header, &renamed.before)?;
+                let header = Header { line: header.line, text: renamed.copy.clone(), table: header.table.clone() };
+                self.encoding.copy(&mut self.transaction, &header)?
+            }
+        };
+        let sent = rows::send(&mut self.transaction, &query, header, script).and_then(|sent| self.whole(header, sent));
+        let rows = match sent {
+            Ok(rows) => rows,
+            Err(refused) => return self.without_rows(header, script, refused),
+        };
+        if let Some(renamed) = renamed {
+            self.rename(header, &renamed.after)?;
+        }
+        if self.bounds.is_some() {
+            self.mark(NEXT_MARK)?;
+        }
+        self.loaded.statements += 1;
+        self.loaded.tables.push((header.table.clone(), rows));
+        Ok(())
+    }
+
+    /// Runs statements whose names are bytes.
+    fn rename(&mut self, header: &Header, statements: &[Vec<u8>]) -> Result<()> {
+        for statement in statements {
+            let done = self.encoding.run(&mut self.transaction, false, statement);
+            done.map_err(|error| failure::of_statement(header.line, statement, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Returns how many rows the server took, which are as many as the script held. What belongs to an extension may have rows of its own
+    /// and triggers that see to them; no table of the dump's has a trigger yet.
+    fn whole(&mut self, header: &Header, sent: Sent) -> std::result::Result<u64, Refused> {
+        if sent.rows == sent.lines {
+            return Ok(sent.rows);
+        }
+        let of = format!("{} of the {} rows of table {}", sent.rows, sent.lines, header.table);
+        match rows::extension(&mut self.transaction, header)? {
+            Some(extension) => {
+                let remark = format!("the extension \"{extension}\" took {of}, which is its own");
+                self.loaded.skipped.push(remark);
+                Ok(sent.rows)
+            }
+            None => Err(Refused::short(header, &of)),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Leaves out of a restore what a person wants left out.
+
+use crate::format::sql::tokens::{Token, Tokens};
+use crate::postgres::restore::load::aside::Scope;
+use crate::postgres::session::quote::literal;
+use std::collections::BTreeSet;
+
+/// Holds what is left out beside owners and privileges. The default leaves out nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Leave {
+    /// `COMMENT ON`.
+    pub comments: bool,
+    /// `SET default_tablespace`: everything lies in the tablespace of the database.
+    pub tablespaces: bool,
+    /// `CREATE EXTENSION` and `COMMENT ON EXTENSION` of these, with rows and privileges of what belongs to them.
+    pub extensions: BTreeSet<String>,
+    /// Whether statements that the server refuses are left out and all else is restored.
+    pub skip_failed: bool,
+    /// In which schemas names are looked for; None as the dump says, which is in none.
+    pub search_path: Option<String>,
+}
+
+impl Leave {
+    /// Returns the statement that sets the path for the script.
+    pub(crate) fn begin(&self) -> String {
+        match &self.search_path {
+            Some(path) => format!("SELECT pg_catalog.set_config('search_path', {}, false)", literal(path)),
+            None => "RESET search_path".to_owned(),
+        }
+    }
+
+    /// Returns what is set aside as it fails; None: nothing, the first failure ends the restore.
+    pub(crate) fn scope(&self) -> Option<Scope> {
+        match (self.skip_failed, self.extensions.is_empty()) {
+            (true, _) => Some(Scope::Refused),
+            (false, false) => Some(Scope::Absent),
+            (false, true) => None,
+        }
+    }
+
+    /// Returns whether this statement is left out.
+    pub(crate) fn leaves_out(&self, text: &[u8]) -> bool {
+        let mut tokens = Tokens::new(text);
+        if tokens.accept(&["comment", "on"]) {
+            return self.comments || tokens.accept(&["extension"]) && self.is_excluded(&mut tokens);
+        }
+        if tokens.accept(&["create", "extension"]) {
+            tokens.accept(&["if", "not", "exists"]);
+            return self.is_excluded(&mut tokens);
+        }
+        if tokens.accept(&["set", "default_tablespace"]) {
+            return self.tablespaces;
+        }
+        self.search_path.is_some() && empties_path(tokens)
+    }
+
+    fn is_excluded(&self, tokens: &mut Tokens<'_>) -> bool {
+        tokens.next().as_ref().and_then(Token::name).is_some_and(|name| self.extensions.contains(&name))
+    }
+}
+
+/// Whether this is how `pg_dump` empties the path: `SELECT pg_catalog.set_config('search_path', '', false);`
+fn empties_path(mut tokens: Tokens<'_>) -> bool {
+    let is = |token: Option<Token<'_>>, text: &[u8]| token == Some(Token::Literal(text));
+    tokens.accept(&["select"])
+        && tokens.take_name().is_some_and(|name| matches!(name, b"pg_catalog.set_config" | b"set_config"))
+        && tokens.next() == Some(Token::Mark(b'('))
+        && is(tokens.next(), b"search_path")
+        && tokens.next() == Some(Token::Mark(b','))
+        && is(tokens.next(), b"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_statement_that_a_flag_leaves_out_is_left_out_by_that_flag_alone() {
+        let flags = [
+            Leave { comments: true, ..Leave::default() },
+            Leave { tablespaces: true, ..Leave::default() },
+            Leave { extensions: BTreeSet::from(["uuid-ossp".to_owned()]), ..Leave::default() },
+            Leave { search_path: Some("public".into()), ..Leave::default() },
+            Leave { skip_failed: true, ..Leave::default() },
+            Leave::default(),
+        ];
+        for (text, left_out_by) in [
+            ("COMMENT ON TABLE public.t IS 'x';", &[0][..]),
+            ("COMMENT ON EXTENSION \"uuid-ossp\" IS 'x';", &[0, 2]),
+            ("COMMENT ON EXTENSION hstore IS 'x';", &[0]),
+            ("SET default_tablespace = fast;", &[1]),
+            ("SET default_tablespace = '';", &[1]),
+            ("SET default_table_access_method = heap;", &[]),
+            ("CREATE EXTENSION IF NOT EXISTS \"uuid-ossp\" WITH SCHEMA public;", &[2]),
+            ("CREATE EXTENSION hstore;", &[]),
+            ("SELECT pg_catalog.set_config('search_path', '', false);", &[3]),
+            ("SELECT pg_catalog.set_config('search_path', 'a', false);", &[]),
+            ("SELECT pg_catalog.setval('public.s', 1, true);", &[]),
+            ("CREATE TABLE public.comment ();", &[]),
+        ] {
+            let by: Vec<usize> = (0..flags.len()).filter(|flag| flags[*flag].leaves_out(text.as_bytes())).collect();
+            assert_eq!(by, left_out_by, "{text}");
+        }
+    }
+}

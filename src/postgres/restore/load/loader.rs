@@ -1,0 +1,284 @@
+//! Loads a script, statement by statement.
+
+use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
+use crate::format::sql::splitter::{Cut, Ending, Event};
+use crate::postgres::restore::load::aside::{Bounds, Scope};
+use crate::postgres::restore::load::encoding::Encoding;
+use crate::postgres::restore::load::header::Header;
+use crate::postgres::restore::load::options::{Loaded, Options};
+use crate::postgres::restore::load::present::{Found, Object};
+use crate::postgres::restore::load::privileges::Left;
+use crate::postgres::restore::load::restoring::{Restoring, is_told};
+use crate::postgres::restore::load::session::Session;
+use crate::postgres::restore::load::statement_action::{Refusal, StatementAction};
+use crate::postgres::restore::load::{failure, money, privileges, restoring, script, statement_action};
+use postgres::{Client, Transaction};
+use std::io::Read;
+
+pub fn check_ending(ending: Ending, options: &Options) -> Result<()> {
+    let message = match ending.cut {
+        Some(Cut::Statement { line }) => format!("the dump ends inside the statement that begins at line {line}"),
+        Some(Cut::Rows { line }) => format!("the dump ends inside the rows of the COPY at line {line}"),
+        Some(Cut::Comment { line }) => format!("the dump ends inside a comment, at line {line}"),
+        None if options.require_trailer && !ending.complete => {
+            "the dump does not end with pg_dump's closing comment; its end may be missing".into()
+        }
+        None => return Ok(()),
+    };
+    Err(Fault::refused(message).into())
+}
+
+/// To go back to before a statement that is set aside. Code that a statement runs cannot end or move it.
+pub const MARK: &str = "SAVEPOINT pgbk";
+
+pub const NEXT_MARK: &str = "RELEASE SAVEPOINT pgbk; SAVEPOINT pgbk";
+
+pub const BACK_TO_MARK: &str = "ROLLBACK TO SAVEPOINT pgbk";
+
+pub struct Loader<'a> {
+    pub(crate) transaction: Transaction<'a>,
+    pub(crate) options: &'a Options,
+    pub(crate) session: Session,
+    pub(crate) encoding: Encoding,
+    /// Where the script began a transaction of its own, which is one with ours.
+    pub(crate) inner: Option<u64>,
+    pub(crate) bounds: Option<Bounds>,
+    pub(crate) restoring: Restoring,
+    /// A locale that amounts of money would need and the server lacks.
+    pub(crate) lacking: Option<String>,
+    pub(crate) loaded: Loaded,
+}
+
+impl<'a> Loader<'a> {
+    pub(crate) fn begin(client: &'a mut Client, options: &'a Options) -> Result<Self> {
+        let lacking = money::begin(client, options.monetary.as_deref())?;
+        if let Some(own) = &options.own {
+            own.check(client)?;
+        }
+        let mut transaction =
+            client.transaction().map_err(|error| failure::plain("cannot begin a transaction", &error))?;
+        if let Some(prelude) = &options.prelude {
+            transaction.batch_execute(prelude).map_err(|error| failure::plain("cannot empty the target", &error))?;
+        }
+        if let Some(own) = &options.own {
+            own.begin(&mut transaction)?;
+        }
+        let session = Session::look(&mut transaction)?;
+        // The script finds its names as under psql; one of pg_dump's empties the path itself, unless a person has set one.
+        transaction
+            .batch_execute(&options.leave.begin())
+            .map_err(|error| failure::plain("cannot begin a transaction", &error))?;
+        let scope = || options.leave.scope().or(options.other_major.then_some(Scope::Privileges));
+        let bounds = options.bounds.clone().map(Bounds::of).or_else(|| scope().map(Bounds::new));
+        if bounds.is_some() {
+            transaction.batch_execute(MARK).map_err(|error| failure::plain("cannot begin a transaction", &error))?;
+        }
+        Ok(Loader {
+            transaction,
+            options,
+            session,
+            encoding: Encoding::default(),
+            inner: None,
+            bounds,
+            restoring: Restoring::default(),
+            lacking,
+            loaded: Loaded::default(),
+        })
+    }
+
+    pub(crate) fn run(mut self, script: &mut dyn Read, monitor: &dyn Monitor) -> Result<Loaded> {
+        let mut script = script::Script::new(script, monitor, self.session.escapes());
+        while let Some(header) = self.statements(&mut script)? {
+            self.rows(&header, &mut script)?;
+        }
+        let ending = script.finish(&mut |event| self.take(event).map(drop))?;
+        check_ending(ending, self.options)?;
+        self.commit()
+    }
+
+    /// Runs statements up to the next COPY, which it gives, or to the end.
+    fn statements(&mut self, script: &mut script::Script<'_>) -> Result<Option<Header>> {
+        let mut header = None;
+        while header.is_none() {
+            let more = script.feed(&mut |event| {
+                header = self.take(event)?;
+                Ok(())
+            })?;
+            if !more {
+                break;
+            }
+        }
+        Ok(header)
+    }
+
+    fn take(&mut self, event: Event<'_>) -> Result<Option<Header>> {
+        match event {
+            Event::Statement { line, text, .. } => self.statement(line, text)?,
+            Event::Meta { line, text } => check_meta(line, text)?,
+            Event::CopyStart { line, header, table } => {
+                return Ok(Some(Header { line, text: header.to_vec(), table }));
+            }
+            Event::CopyData(_) | Event::CopyEnd { .. } => {}
+        }
+        Ok(None)
+    }
+
+    fn statement(&mut self, line: u64, text: &[u8]) -> Result<()> {
+        if self.bounds.as_mut().is_some_and(|bounds| bounds.leaves_out(text)) {
+            return Ok(());
+        }
+        match statement_action::of(text, self.options) {
+            StatementAction::Send => self.send(line, text),
+            StatementAction::Privileges if self.session.knows_maintain() => self.send(line, text),
+            StatementAction::Privileges => self.without_maintain(line, text),
+            StatementAction::Drop => Ok(()),
+            StatementAction::Present(object) => self.make(&object, line, text),
+            StatementAction::Encoding(name) => {
+                self.encoding = Encoding::named(&name, line)?;
+                Ok(())
+            }
+            // The splitter has taken in what it means.
+            StatementAction::Setting(name) if self.session.conforms_always(&name) => Ok(()),
+            StatementAction::Setting(name) if self.session.knows(&name) => self.send(line, text),
+            StatementAction::Setting(name) => {
+                self.skip(&format!("setting \"{name}\""));
+                Ok(())
+            }
+            // Sent, the COMMIT would end the restore's own transaction, as it does under `psql -1`.
+            StatementAction::Begin if self.inner.is_none() => {
+                self.inner = Some(line);
+                Ok(())
+            }
+            StatementAction::Commit if self.inner.take().is_some() => Ok(()),
+            StatementAction::Begin | StatementAction::Commit => Err(Refusal::Transaction.at(line)),
+            StatementAction::Refuse(why) => Err(why.at(line)),
+        }
+    }
+
+    /// Makes what the target may have already.
+    fn make(&mut self, object: &Object, line: u64, text: &[u8]) -> Result<()> {
+        match object.look(&mut self.transaction, line, text)? {
+            Found::Missing => self.send(line, text)?,
+            Found::Same => {}
+            Found::Other(why) => self.loaded.skipped.push(why),
+        }
+        match object {
+            Object::Extension(name, _) if is_told(name) => self.tell(name, text),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells an extension of the restore. For a proof, whoever has made it has done so.
+    fn tell(&mut self, extension: &str, text: &[u8]) -> Result<()> {
+        if self.options.bounds.is_some() {
+            return Ok(());
+        }
+        match self.restoring.begin(&mut self.transaction, extension) {
+            Ok(remark) => self.loaded.skipped.extend(remark),
+            Err(error) if self.bounds.as_mut().is_some_and(|bounds| bounds.sets_aside(text, &error)) => {
+                return self.mark(BACK_TO_MARK);
+            }
+            Err(error) => return Err(restoring::untold(extension, &error)),
+        }
+        match &self.bounds {
+            Some(_) => self.mark(NEXT_MARK),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives all privileges but the one that this server does not know.
+    fn without_maintain(&mut self, line: u64, text: &[u8]) -> Result<()> {
+        let left = privileges::without_maintain(text);
+        if left != Left::Whole {
+            self.skip("privilege MAINTAIN");
+        }
+        match left {
+            Left::Whole => self.send(line, text),
+            Left::Part(text) => self.send(line, &text),
+            Left::Nothing => Ok(()),
+        }
+    }
+
+    /// Says once what was left out because the server does not know it.
+    fn skip(&mut self, what: &str) {
+        if !self.loaded.skipped.iter().any(|skipped| skipped == what) {
+            self.loaded.skipped.push(what.to_owned());
+        }
+    }
+
+    fn send(&mut self, line: u64, text: &[u8]) -> Result<()> {
+        let in_utf8_server = self.session.in_utf8();
+        let worded = self.session.worded(text);
+        let text = &*worded;
+        if let Err(error) = self.encoding.run(&mut self.transaction, in_utf8_server, text) {
+            return match self.bounds.as_mut().is_some_and(|bounds| bounds.sets_aside(text, &error)) {
+                true => self.mark(BACK_TO_MARK),
+                false => Err(failure::of_statement(line, text, &error)),
+            };
+        }
+        self.session.after(text, &mut self.transaction)?;
+        if self.options.bounds.is_some() {
+            self.loaded.schema.take(line, text);
+            self.loaded.inserted.take(text);
+        }
+        if self.bounds.is_some() {
+            self.mark(NEXT_MARK)?;
+        }
+        self.loaded.statements += 1;
+        Ok(())
+    }
+
+    pub(crate) fn mark(&mut self, statement: &str) -> Result<()> {
+        self.transaction.batch_execute(statement).map_err(|error| failure::plain("cannot go on", &error))
+    }
+
+    fn commit(mut self) -> Result<Loaded> {
+        if let Some(line) = self.inner {
+            return Err(
+                Fault::refused(format!("the dump does not end the transaction that it begins at line {line}")).into()
+            );
+        }
+        self.transaction
+            .batch_execute("SELECT pg_catalog.set_config('search_path', '', true)")
+            .map_err(|error| failure::plain("cannot end the transaction", &error))?;
+        self.session.still_in(&mut self.transaction)?;
+        std::mem::take(&mut self.restoring).end(&mut self.transaction)?;
+        if let Some(own) = &self.options.own {
+            let done = own.finish(&mut self.transaction)?;
+            self.loaded.given = done.given;
+            self.loaded.skipped.extend(done.skipped);
+        }
+        match self.bounds.take() {
+            Some(bounds) if bounds.is_meant() => {
+                self.loaded.skipped.extend(bounds.untried.lines("the table is an extension's that was left out"));
+            }
+            bounds => self.loaded.untried = bounds.map(|bounds| bounds.untried).unwrap_or_default(),
+        }
+        if let Some(locale) = &self.lacking {
+            money::check(&mut self.transaction, locale)?;
+        }
+        self.transaction.commit().map_err(|error| failure::plain("cannot commit what was restored", &error))?;
+        Ok(self.loaded)
+    }
+}
+
+/// `\restrict` and `\unrestrict` only bind `psql`; whatever else stands behind a backslash is refused.
+pub fn check_meta(line: u64, text: &[u8]) -> Result<()> {
+    let text = String::from_utf8_lossy(text);
+    let mut words = text.split_ascii_whitespace();
+    let command = words.next().unwrap_or_default();
+    let mut keys = words;
+    let key = keys.next().is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    if matches!(command, "\\restrict" | "\\unrestrict") && key && keys.next().is_none() {
+        return Ok(());
+    }
+    let fault = Fault::refused(format!(
+        "the dump holds the psql meta-command \"{command}\" at line {line}, which pgbk never runs"
+    ));
+    Err(match command {
+        "\\connect" | "\\c" => fault.hint("a backup holds one database: dump it without --create"),
+        _ => fault.hint("no dump that pg_dump wrote holds it: find out who changed the file"),
+    }
+    .into())
+}

@@ -1,0 +1,60 @@
+//! Amounts of money: their text means what the locale says by which it was written.
+
+use crate::base::error::{Fault, Result};
+use crate::postgres::restore::load::failure;
+use crate::postgres::session::quote::literal;
+use postgres::error::SqlState;
+use postgres::{Client, Transaction};
+
+/// Tells the session by which `lc_monetary` the dump was written; None where nobody knows, and then the target's own is taken, as psql does.
+/// Returns the locale where the server does not have it.
+pub(crate) fn begin(client: &mut Client, locale: Option<&str>) -> Result<Option<String>> {
+    let Some(locale) = locale else {
+        client.batch_execute("RESET lc_monetary").map_err(|error| failure::plain("cannot set lc_monetary", &error))?;
+        return Ok(None);
+    };
+    match client.batch_execute(&format!("SET lc_monetary = {}", literal(locale))) {
+        Ok(()) => Ok(None),
+        Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => {
+            // These are read by "C", which the session has.
+            let same = locale == "POSIX" || locale.starts_with("en_US");
+            Ok((!same).then(|| locale.to_owned()))
+        }
+        Err(error) => Err(failure::plain("cannot set lc_monetary", &error)),
+    }
+}
+
+/// The numbers of `money` and of its array; the path may be the script's by now.
+const MONEY: &str = "
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
+                   WHERE attrelid OPERATOR(pg_catalog.>=) 16384 AND atttypid OPERATOR(pg_catalog.=) ANY ('{790,791}'::pg_catalog.oid[]))
+        OR EXISTS (SELECT FROM pg_catalog.pg_type
+                   WHERE oid OPERATOR(pg_catalog.>=) 16384 AND typbasetype OPERATOR(pg_catalog.=) ANY ('{790,791}'::pg_catalog.oid[]))";
+
+/// Refuses, before the commit, amounts that were read by another locale than the one that they were written by.
+pub(crate) fn check(transaction: &mut Transaction<'_>, lacking: &str) -> Result<()> {
+    let holds: bool = transaction
+        .query_one(MONEY, &[])
+        .and_then(|row| row.try_get(0))
+        .map_err(|error| failure::plain("cannot look for amounts of money", &error))?;
+    if !holds {
+        return Ok(());
+    }
+    Err(unreadable(lacking).into())
+}
+
+/// An amount that cannot even be read by another locale than its own says nothing against the dump either.
+pub(crate) fn explained(error: anyhow::Error, lacking: Option<&str>) -> anyhow::Error {
+    let said = format!("{error:#}");
+    match lacking {
+        Some(locale) if said.contains(SqlState::INVALID_TEXT_REPRESENTATION.code()) && said.contains("money") => {
+            error.context(unreadable(locale))
+        }
+        _ => error,
+    }
+}
+
+fn unreadable(locale: &str) -> Fault {
+    Fault::failed(format!("the dump holds amounts of money written by the locale \"{locale}\", which the server does not have"))
+        .hint(format!("make the locale on the server's host (localedef, locale-gen), and restart the server; its name must be {locale}"))
+}

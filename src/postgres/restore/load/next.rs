@@ -1,0 +1,107 @@
+//! Names the next step after a statement that the server refuses.
+
+use crate::format::sql::requirements::owner;
+use crate::format::sql::tokens::Tokens;
+use postgres::error::SqlState;
+
+/// Returns the next command for an answer of this kind to this statement; None where there is none but to read the answer.
+pub(crate) fn next_step(code: &SqlState, text: &[u8]) -> Option<String> {
+    if !may_be_refused(code) {
+        return None;
+    }
+    let may_not = *code == SqlState::INSUFFICIENT_PRIVILEGE;
+    match instead(text) {
+        Some(option) if may_not => {
+            return Some(format!("connect as a role that may (DB_USER), or restore with {option}"));
+        }
+        Some(option) => return Some(format!("restore with {option}")),
+        // An owner whom the policies of his own tables bind; who restores may not be bound.
+        None if may_not && Tokens::new(text).accept(&["refresh"]) => {
+            return Some("connect as a role that may (DB_USER), or restore with --no-owner".to_owned());
+        }
+        None => {}
+    }
+    if Tokens::new(text).accept(&["set", "default_tablespace"]) {
+        return Some(
+            "\"pgbk restore latest --database @globals\" makes the tablespace, --no-tablespaces does without".into(),
+        );
+    }
+    if let Some(name) = extension(text) {
+        return Some(format!(
+            "let an administrator make the extension in the target first, leave it out with --exclude-extension {name}, or restore all else with --skip-failed"
+        ));
+    }
+    let step = NEXT.iter().find(|(begins, _)| begins.iter().any(|begin| code.code().starts_with(begin)));
+    step.map(|(_, step)| (*step).to_owned())
+}
+
+/// Returns the extension that a statement makes.
+fn extension(text: &[u8]) -> Option<String> {
+    let mut tokens = Tokens::new(text);
+    let makes = tokens.accept(&["create", "extension"]);
+    tokens.accept(&["if", "not", "exists"]);
+    tokens.next().filter(|_| makes)?.name()
+}
+
+/// Next steps by the beginning of the SQLSTATE; the first that fits counts.
+const NEXT: &[(&[&str], &str)] = &[
+    (&["42501"], "connect as a role that may (DB_USER), or restore all else with --skip-failed"),
+    (
+        &["42883", "42P01", "42704", "3F000"],
+        "a dump finds names in no schema by itself: name those of the source (--search-path public), or restore all else with --skip-failed",
+    ),
+    (
+        &["0A", "22023", "42601", "P0001"],
+        "this server or its version may lack what the source had: restore all else with --skip-failed",
+    ),
+    (&["22", "23"], "restore all else with --skip-failed, which leaves out what is refused and names it"),
+];
+
+/// Returns the option that leaves out such a statement, which says who owns something or who may use it.
+fn instead(text: &[u8]) -> Option<&'static str> {
+    let mut tokens = Tokens::new(text);
+    match tokens.next()? {
+        verb if verb.is("grant") || verb.is("revoke") => Some("--no-privileges"),
+        verb if verb.is("alter") && tokens.accept(&["default", "privileges"]) => Some("--no-privileges"),
+        verb if verb.is("alter") => owner(tokens).map(|_| "--no-owner"),
+        _ => None,
+    }
+}
+
+/// Whether it may be the statement that is answered so. A server that stops, has no room or was interrupted would refuse everything from here on.
+pub(crate) fn may_be_refused(code: &SqlState) -> bool {
+    let of_the_moment = ["08", "25", "40", "53", "55P", "57", "58", "F0", "XX"];
+    !of_the_moment.iter().any(|class| code.code().starts_with(class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_next_command() {
+        for (code, text, command) in [
+            ("42501", "ALTER TABLE public.t OWNER TO a;", Some("--no-owner")),
+            ("42501", "GRANT SELECT ON public.t TO a;", Some("--no-privileges")),
+            ("42501", "ALTER EVENT TRIGGER e OWNER TO a;", Some("--no-owner")),
+            ("0LP01", "REVOKE ALL ON TABLE public.prod_history FROM a;", Some("--no-privileges")),
+            ("P0001", "ALTER TABLE public.t OWNER TO a;", Some("--no-owner")),
+            ("42501", "REFRESH MATERIALIZED VIEW public.v;", Some("--no-owner")),
+            ("42501", "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f();", Some("--skip-failed")),
+            ("42704", "SET default_tablespace = fast;", Some("--database @globals")),
+            ("42883", "CREATE TRIGGER t;", Some("--search-path public")),
+            ("23514", "COPY public.t (i) FROM stdin;", Some("--skip-failed")),
+            ("P0001", "CREATE EXTENSION IF NOT EXISTS pg_cron WITH SCHEMA x;", Some("--exclude-extension pg_cron")),
+            ("42704", "CREATE EXTENSION pg_cron;", Some("--exclude-extension pg_cron")),
+            ("53100", "CREATE EXTENSION pg_cron;", None),
+            ("53100", "COPY public.t (i) FROM stdin;", None),
+        ] {
+            let step = next_step(&SqlState::from_code(code), text.as_bytes());
+            assert_eq!(
+                step.as_deref().is_some_and(|step| command.is_some_and(|command| step.contains(command))),
+                command.is_some(),
+                "{code}"
+            );
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Finds what a target has before the script makes it: `public`, and what a provider has put there, extensions with their schemas. A script
+//! that makes it again is not wrong for that.
+
+use crate::base::error::Result;
+use crate::format::sql::tokens::{Token, Tokens};
+use crate::postgres::restore::load::failure;
+use postgres::Transaction;
+
+/// Names what a statement makes or comments on.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Object {
+    /// `CREATE SCHEMA name;`
+    Schema(String),
+    /// `CREATE EXTENSION name`, with the schema that it is to be in; None where it says none.
+    Extension(String, Option<String>),
+    /// `COMMENT ON kind name IS text`; None removes it.
+    Comment(Kind, String, Option<String>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    Schema,
+    Extension,
+}
+
+/// Says what the target has of it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Found {
+    /// It is to be made.
+    Missing,
+    /// It is there, just so.
+    Same,
+    /// It is there in another way, and stays; with the words for it.
+    Other(String),
+}
+
+/// Its schema, its comment, and whether it is the role's own.
+const EXTENSION: &str = "
+    SELECT n.nspname::pg_catalog.text, pg_catalog.obj_description(e.oid, 'pg_extension'), pg_catalog.pg_has_role(e.extowner, 'USAGE')
+    FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+    WHERE e.extname::pg_catalog.text OPERATOR(pg_catalog.=) $1";
+
+/// An extension that is in it or none, its comment, and whether it is the role's own.
+const SCHEMA: &str = "
+    SELECT (SELECT pg_catalog.min(e.extname::pg_catalog.text) FROM pg_catalog.pg_extension e WHERE e.extnamespace OPERATOR(pg_catalog.=) n.oid),
+        pg_catalog.obj_description(n.oid, 'pg_namespace'), pg_catalog.pg_has_role(n.nspowner, 'USAGE')
+    FROM pg_catalog.pg_namespace n WHERE n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) $1";
+
+/// A row of one of the queries: a name, the comment, and whether the role owns it.
+type Row = (Option<String>, Option<String>, bool);
+
+impl Object {
+    /// Returns what the statement makes or comments on; None where the target cannot have it before.
+    pub fn of(statement: &[u8]) -> Option<Object> {
+        let mut tokens = Tokens::new(statement);
+        if tokens.accept(&["create", "schema"]) {
+            let name = tokens.next()?;
+            // With more behind it the statement makes more than the schema.
+            let plain = matches!(name, Token::Word(_) | Token::Name(_)) && tokens.next() == Some(Token::Mark(b';'));
+            return name.name().filter(|_| plain && !name.is("if") && !name.is("authorization")).map(Object::Schema);
+        }
+        if tokens.accept(&["create", "extension"]) {
+            tokens.accept(&["if", "not", "exists"]);
+            let name = tokens.next().as_ref().and_then(Token::name)?;
+            tokens.accept(&["with"]);
+            let schema = tokens.accept(&["schema"]).then(|| tokens.next().as_ref().and_then(Token::name)).flatten();
+            return Some(Object::Extension(name, schema));
+        }
+        let kind = match (tokens.accept(&["comment", "on", "extension"]), tokens.accept(&["comment", "on", "schema"])) {
+            (true, _) => Kind::Extension,
+            (_, true) => Kind::Schema,
+            _ => return None,
+        };
+        let name = tokens.next().as_ref().and_then(Token::name)?;
+        let text = tokens.accept(&["is"]).then(|| tokens.next()).flatten()?;
+        let text = matches!(text, Token::Literal(_)).then(|| text.name()).flatten();
+        Some(Object::Comment(kind, name, text))
+    }
+
+    /// Asks the server, wherever the script has it look for names.
+    pub fn look(&self, transaction: &mut Transaction<'_>, line: u64, text: &[u8]) -> Result<Found> {
+        let (query, name) = match self {
+            Object::Schema(name) | Object::Comment(Kind::Schema, name, _) => (SCHEMA, name),
+            Object::Extension(name, _) | Object::Comment(Kind::Extension, name, _) => (EXTENSION, name),
+        };
+        let row = transaction
+            .query_opt(query, &[name])
+            .and_then(|row| row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).transpose());
+        let row: Option<Row> = row.map_err(|error| failure::of_statement(line, text, &error))?;
+        Ok(row.map_or(Found::Missing, |row| self.compare(row)))
+    }
+
+    fn compare(&self, (name, comment, own): Row) -> Found {
+        match self {
+            Object::Schema(schema) if schema == "public" || name.is_some() => Found::Same,
+            Object::Schema(_) => Found::Missing,
+            Object::Extension(extension, Some(wanted)) if name.as_ref() != Some(wanted) => Found::Other(format!(
+                "extension \"{extension}\" is in schema \"{}\" of the target already, where the dump has it in \"{wanted}\"",
+                name.unwrap_or_default()
+            )),
+            Object::Extension(..) => Found::Same,
+            Object::Comment(_, _, wanted) if *wanted == comment => Found::Same,
+            Object::Comment(..) if own => Found::Missing,
+            Object::Comment(kind, name, _) => {
+                let kind = if *kind == Kind::Schema { "schema" } else { "extension" };
+                Found::Other(format!("the comment on {kind} \"{name}\", which is another role's"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_target_may_have_already_is_known_by_the_statement_and_nothing_else_is() {
+        let schema = |name: &str| Some(Object::Schema(name.into()));
+        let extension = |name: &str, schema: Option<&str>| Some(Object::Extension(name.into(), schema.map(Into::into)));
+        for (text, expected) in [
+            ("CREATE SCHEMA public;", schema("public")),
+            ("create schema \"A \"\"b\" ;", schema("A \"b")),
+            ("CREATE SCHEMA a CREATE TABLE t ();", None),
+            ("CREATE SCHEMA a AUTHORIZATION b;", None),
+            ("CREATE SCHEMA IF NOT EXISTS a;", None),
+            ("CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA \"X\";", extension("hstore", Some("X"))),
+            ("CREATE EXTENSION \"uuid-ossp\" SCHEMA public;", extension("uuid-ossp", Some("public"))),
+            ("CREATE EXTENSION Hstore;", extension("hstore", None)),
+            (
+                "COMMENT ON EXTENSION hstore IS 'it''s';",
+                Some(Object::Comment(Kind::Extension, "hstore".into(), Some("it's".into()))),
+            ),
+            ("COMMENT ON SCHEMA s IS NULL;", Some(Object::Comment(Kind::Schema, "s".into(), None))),
+            ("COMMENT ON TABLE extension IS 'x';", None),
+            ("CREATE TABLE extension ();", None),
+        ] {
+            assert_eq!(Object::of(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_made_again_only_where_that_is_needed_and_allowed() {
+        let row = |name: Option<&str>, comment: Option<&str>, own| (name.map(Into::into), comment.map(Into::into), own);
+        let comment = |text: Option<&str>| Object::Comment(Kind::Extension, "x".into(), text.map(Into::into));
+        for own in [true, false] {
+            assert_eq!(Object::Schema("public".into()).compare(row(None, None, own)), Found::Same);
+            assert_eq!(Object::Schema("ext".into()).compare(row(Some("x"), None, own)), Found::Same);
+            assert_eq!(Object::Schema("ext".into()).compare(row(None, None, own)), Found::Missing);
+            let extension = |schema: Option<&str>| Object::Extension("x".into(), schema.map(Into::into));
+            assert_eq!(extension(None).compare(row(Some("ext"), None, own)), Found::Same);
+            assert_eq!(extension(Some("ext")).compare(row(Some("ext"), None, own)), Found::Same);
+            assert!(matches!(extension(Some("public")).compare(row(Some("ext"), None, own)), Found::Other(_)));
+            assert_eq!(comment(Some("y")).compare(row(Some("ext"), Some("y"), own)), Found::Same);
+            assert_eq!(comment(None).compare(row(Some("ext"), None, own)), Found::Same);
+        }
+        assert_eq!(comment(Some("y")).compare(row(Some("ext"), None, true)), Found::Missing);
+        assert!(matches!(comment(Some("y")).compare(row(Some("ext"), None, false)), Found::Other(_)));
+    }
+}

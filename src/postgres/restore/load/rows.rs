@@ -1,0 +1,186 @@
+//! Sends the rows of one COPY block.
+
+use crate::base::error::{Fault, Result};
+use crate::format::sql::splitter::Event;
+use crate::postgres::restore::load::failure;
+use crate::postgres::restore::load::header::Header;
+use crate::postgres::restore::load::script::Script;
+use postgres::{CopyInWriter, Transaction};
+use std::io::Write;
+
+/// Small messages cost more than they carry.
+const MESSAGE: usize = 256 << 10;
+/// The driver tells of an error only when a COPY ends, so a large table is sent in several.
+const STRETCH: u64 = 256 << 20;
+
+/// Why rows were not taken.
+pub(crate) struct Refused {
+    pub error: anyhow::Error,
+    /// The script stands behind the rows.
+    pub ended: bool,
+    /// The server does not want these rows; otherwise the script or the connection came to grief.
+    pub by_server: bool,
+}
+
+impl Refused {
+    fn script(error: anyhow::Error) -> Refused {
+        Refused { error, ended: false, by_server: false }
+    }
+
+    fn server(header: &Header, error: &postgres::Error, ended: bool) -> Refused {
+        let by_server = failure::is_refusal(error);
+        Refused { error: failure::of_statement(header.line, &header.text, error), ended, by_server }
+    }
+
+    /// The server took only so many rows.
+    pub fn short(header: &Header, of: &str) -> Refused {
+        let error = Fault::refused(format!("the server took {of} (line {})", header.line))
+            .hint("a trigger or rule of the target may drop rows")
+            .into();
+        Refused { error, ended: true, by_server: true }
+    }
+}
+
+/// How many rows of one COPY block the server took, and how many the script held.
+pub(crate) struct Sent {
+    pub rows: u64,
+    pub lines: u64,
+}
+
+/// The extension that a table belongs to. The script may have names looked for anywhere.
+const EXTENSION: &str = "
+    SELECT e.extname::pg_catalog.text
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
+    WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+      AND d.objid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'";
+
+/// Returns the extension that the table of these rows belongs to; None where it is the dump's own.
+pub(crate) fn extension(
+    transaction: &mut Transaction<'_>,
+    header: &Header,
+) -> std::result::Result<Option<String>, Refused> {
+    let row = transaction.query_opt(EXTENSION, &[&header.table]);
+    let found = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
+    found.map_err(|error| Refused::server(header, &error, true))
+}
+
+/// Sends everything up to the end of the rows.
+pub(crate) fn send(
+    transaction: &mut Transaction<'_>,
+    query: &str,
+    header: &Header,
+    script: &mut Script<'_>,
+) -> std::result::Result<Sent, Refused> {
+    let mut total = Sent { rows: 0, lines: 0 };
+    let mut held = Vec::with_capacity(2 * MESSAGE);
+    loop {
+        let mut stretch = Stretch::open(transaction, query, header, std::mem::take(&mut held))?;
+        let ended = stretch.run(script).map_err(Refused::script)?;
+        let (sent, rest) = stretch.finish(ended)?;
+        total.rows += sent.rows;
+        total.lines += sent.lines;
+        held = rest;
+        if ended {
+            return Ok(total);
+        }
+    }
+}
+
+/// Reads past the rows; gives how many there are.
+pub(crate) fn skip(header: &Header, script: &mut Script<'_>) -> Result<u64> {
+    let mut ended = None;
+    while ended.is_none() {
+        let mut sink = |event: Event<'_>| {
+            if let Event::CopyEnd { rows, .. } = event {
+                ended = Some(rows);
+            }
+            Ok(())
+        };
+        if !script.feed(&mut sink)? {
+            script.end_line(&mut sink)?;
+            break;
+        }
+    }
+    ended.ok_or_else(|| cut(header))
+}
+
+/// A part of the rows that is one COPY for the server.
+struct Stretch<'a> {
+    header: &'a Header,
+    writer: CopyInWriter<'a>,
+    held: Vec<u8>,
+    lines: u64,
+    bytes: u64,
+}
+
+impl<'a> Stretch<'a> {
+    fn open(
+        transaction: &'a mut Transaction<'_>,
+        query: &str,
+        header: &'a Header,
+        held: Vec<u8>,
+    ) -> std::result::Result<Self, Refused> {
+        let writer = transaction.copy_in(query).map_err(|error| Refused::server(header, &error, false))?;
+        Ok(Stretch { header, writer, held, lines: 0, bytes: 0 })
+    }
+
+    /// Sends rows until they end (true) or are enough for one COPY (false).
+    fn run(&mut self, script: &mut Script<'_>) -> Result<bool> {
+        let mut ended = false;
+        while !(ended || self.is_full()) {
+            let mut sink = |event: Event<'_>| match event {
+                Event::CopyData(data) => self.take(data),
+                Event::CopyEnd { .. } => {
+                    ended = true;
+                    Ok(())
+                }
+                _ => Ok(()),
+            };
+            if !script.feed(&mut sink)? {
+                script.end_line(&mut sink)?;
+                if !ended {
+                    return Err(cut(self.header));
+                }
+            }
+        }
+        Ok(ended)
+    }
+
+    /// The next COPY can begin only where a line ends.
+    fn is_full(&self) -> bool {
+        self.bytes >= STRETCH && self.held.contains(&b'\n')
+    }
+
+    fn take(&mut self, data: &[u8]) -> Result<()> {
+        if self.held.is_empty() && data.len() >= MESSAGE && self.bytes < STRETCH {
+            return self.send(data);
+        }
+        self.held.extend_from_slice(data);
+        if self.held.len() >= MESSAGE && !self.is_full() { self.flush(self.held.len()) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, length: usize) -> Result<()> {
+        let rest = self.held.split_off(length);
+        let piece = std::mem::replace(&mut self.held, rest);
+        self.send(&piece)
+    }
+
+    fn send(&mut self, piece: &[u8]) -> Result<()> {
+        self.lines += memchr::memchr_iter(b'\n', piece).count() as u64;
+        self.bytes += piece.len() as u64;
+        self.writer.write_all(piece).map_err(|error| failure::of_rows(self.header, &error))
+    }
+
+    /// Ends the COPY behind the last whole row; what comes after it is for the next.
+    fn finish(mut self, ended: bool) -> std::result::Result<(Sent, Vec<u8>), Refused> {
+        let whole = if ended { self.held.len() } else { memchr::memrchr(b'\n', &self.held).map_or(0, |last| last + 1) };
+        self.flush(whole).map_err(Refused::script)?;
+        let Stretch { header, writer, held, lines, .. } = self;
+        let rows = writer.finish().map_err(|error| Refused::server(header, &error, ended))?;
+        Ok((Sent { rows, lines }, held))
+    }
+}
+
+fn cut(header: &Header) -> anyhow::Error {
+    Fault::refused(format!("the dump ends inside the rows of the COPY at line {}", header.line)).into()
+}

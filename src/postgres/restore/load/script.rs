@@ -1,0 +1,65 @@
+//! The script as it is read: large pieces, and a look at signals between them.
+
+use crate::base::cancel;
+use crate::base::error::Result;
+use crate::base::progress::Monitor;
+use crate::format::sql::splitter::{Ending, Event, Keep, Splitter};
+use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+const PIECE: usize = 1 << 20;
+/// The server takes no longer message either.
+const LONGEST_STATEMENT: usize = 1 << 30;
+
+pub(crate) struct Script<'a> {
+    source: &'a mut dyn Read,
+    monitor: &'a dyn Monitor,
+    splitter: Splitter,
+    buffer: Vec<u8>,
+    taken: usize,
+}
+
+impl<'a> Script<'a> {
+    /// `escapes` says what a backslash means in literals, as [`Splitter::led`] has it.
+    pub fn new(source: &'a mut dyn Read, monitor: &'a dyn Monitor, escapes: Arc<AtomicBool>) -> Self {
+        let splitter = Splitter::led(Keep::Whole { limit: LONGEST_STATEMENT }, escapes);
+        Script { source, monitor, splitter, buffer: Vec::with_capacity(PIECE), taken: 0 }
+    }
+
+    /// Tells what comes next, at most to where rows begin or end; false at the end of the script.
+    pub fn feed(&mut self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<bool> {
+        if self.taken == self.buffer.len() && !self.fill()? {
+            return Ok(false);
+        }
+        self.taken += self.splitter.feed(&self.buffer[self.taken..], sink)?;
+        Ok(true)
+    }
+
+    /// A last line may lack its line break; `sink` sees it as if it had one.
+    pub fn end_line(&mut self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+        self.splitter.feed(b"\n", sink).map(drop)
+    }
+
+    pub fn finish(self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<Ending> {
+        self.splitter.finish(sink)
+    }
+
+    fn fill(&mut self) -> Result<bool> {
+        cancel::check()?;
+        self.taken = 0;
+        self.buffer.resize(PIECE, 0);
+        let mut filled = 0;
+        while filled < PIECE {
+            match self.source.read(&mut self.buffer[filled..]) {
+                Ok(0) => break,
+                Ok(more) => filled += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => cancel::check()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.buffer.truncate(filled);
+        self.monitor.advance(filled as u64);
+        Ok(filled > 0)
+    }
+}

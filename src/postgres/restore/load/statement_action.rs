@@ -1,0 +1,141 @@
+//! Decides about each statement of a script: it is sent, left out, or refused.
+
+use crate::base::error::Fault;
+use crate::format::sql::requirements::owner;
+use crate::format::sql::tokens::{Token, Tokens};
+use crate::postgres::restore::load::options::Options;
+use crate::postgres::restore::load::present::Object;
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum StatementAction {
+    Send,
+    Drop,
+    /// `SET name = …`, for a server that may not know it.
+    Setting(String),
+    /// The script changes to this encoding.
+    Encoding(String),
+    /// `BEGIN;` and `COMMIT;`, which `pg_dump` puts around every large object.
+    Begin,
+    Commit,
+    /// It gives privileges, of which the server may not know all.
+    Privileges,
+    /// Makes an object that the target may have already.
+    Present(Object),
+    Refuse(Refusal),
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Refusal {
+    Database,
+    Transaction,
+    Copy,
+}
+
+impl Refusal {
+    pub fn at(&self, line: u64) -> anyhow::Error {
+        match self {
+            Refusal::Database => Fault::refused(format!("the dump creates or changes a database at line {line}"))
+                .hint("a backup holds one database: dump it without --create"),
+            Refusal::Transaction => {
+                Fault::refused(format!("the dump begins or ends a transaction of its own at line {line}"))
+                    .hint("pgbk restores in one transaction: remove BEGIN, COMMIT and their like from the dump")
+            }
+            Refusal::Copy => {
+                Fault::refused(format!("the COPY at line {line} is none that pg_dump writes, and pgbk cannot feed it"))
+                    .hint("write it as COPY table (columns) FROM stdin; with its rows from the next line on")
+            }
+        }
+        .into()
+    }
+}
+
+pub(crate) fn of(statement: &[u8], options: &Options) -> StatementAction {
+    let mut tokens = Tokens::new(statement);
+    let Some(Token::Word(verb)) = tokens.next() else { return StatementAction::Send };
+    if options.leave.leaves_out(statement) {
+        return StatementAction::Drop;
+    }
+    match verb.to_ascii_lowercase().as_slice() {
+        b"set" => set(tokens, options),
+        b"grant" | b"revoke" => privileges(options),
+        b"alter" if tokens.accept(&["default", "privileges"]) => privileges(options),
+        b"create" | b"comment" if let Some(object) = Object::of(statement) => StatementAction::Present(object),
+        b"create" | b"alter" | b"drop" if tokens.accept(&["database"]) => StatementAction::Refuse(Refusal::Database),
+        b"alter" if is_version_of_column(tokens.clone()) => StatementAction::Setting(ATTVER.to_owned()),
+        b"alter" if options.no_owner && owner(tokens.clone()).is_some() => StatementAction::Drop,
+        b"begin" if tokens.next() == Some(Token::Mark(b';')) => StatementAction::Begin,
+        b"commit" if tokens.next() == Some(Token::Mark(b';')) => StatementAction::Commit,
+        b"begin" | b"start" | b"commit" | b"end" | b"rollback" | b"abort" | b"savepoint" | b"release" => {
+            StatementAction::Refuse(Refusal::Transaction)
+        }
+        b"prepare" if tokens.accept(&["transaction"]) => StatementAction::Refuse(Refusal::Transaction),
+        // The server would wait for rows, or send some, where nobody looks for them.
+        b"copy" if tokens.any(|token| token.is("stdin") || token.is("stdout")) => {
+            StatementAction::Refuse(Refusal::Copy)
+        }
+        _ => StatementAction::Send,
+    }
+}
+
+/// Attribute that 15.20 notes at every column, for itself; its own pg_dump leaves it out, and one of an earlier release does not.
+const ATTVER: &str = "pg_attver";
+
+/// Whether this is the rest of `ALTER TABLE … ALTER COLUMN … SET (pg_attver=…);`
+fn is_version_of_column(mut tokens: Tokens<'_>) -> bool {
+    if !tokens.accept(&["table"]) {
+        return false;
+    }
+    tokens.accept(&["only"]);
+    let column = tokens.take_name().is_some() && tokens.accept(&["alter", "column"]) && tokens.take_name().is_some();
+    column && tokens.accept(&["set"]) && tokens.next() == Some(Token::Mark(b'(')) && tokens.accept(&[ATTVER])
+}
+
+fn privileges(options: &Options) -> StatementAction {
+    if options.no_privileges { StatementAction::Drop } else { StatementAction::Privileges }
+}
+
+fn set(mut tokens: Tokens<'_>, options: &Options) -> StatementAction {
+    if tokens.accept(&["session", "authorization"]) {
+        return if options.no_owner { StatementAction::Drop } else { StatementAction::Send };
+    }
+    if !tokens.accept(&["session"]) {
+        tokens.accept(&["local"]);
+    }
+    if tokens.accept(&["names"]) {
+        return tokens.next().as_ref().and_then(Token::name).map_or(StatementAction::Send, StatementAction::Encoding);
+    }
+    let Some(name) = tokens.take_name() else { return StatementAction::Send };
+    let name = String::from_utf8_lossy(name).to_lowercase().replace('"', "");
+    let assigns = tokens.next().is_some_and(|token| token == Token::Mark(b'=') || token.is("to"));
+    match (assigns, tokens.next()) {
+        (true, Some(value)) if name == "client_encoding" => {
+            value.name().map_or(StatementAction::Send, StatementAction::Encoding)
+        }
+        (true, _) => StatementAction::Setting(name),
+        // `SET TIME ZONE`, `SET TRANSACTION` and others that are no settings by name.
+        (false, _) => StatementAction::Send,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_a_column_is_a_setting_that_no_other_server_knows() {
+        let of = |text: &str| of(text.as_bytes(), &Options::default());
+        for text in [
+            "ALTER TABLE ONLY public.a ALTER COLUMN x SET (pg_attver=1);",
+            "alter table \"A b\" alter column \"X\" set (pg_attver=12);",
+        ] {
+            assert_eq!(of(text), StatementAction::Setting(ATTVER.into()), "{text}");
+        }
+        for text in [
+            "ALTER TABLE ONLY public.a ALTER COLUMN x SET (n_distinct=1);",
+            "ALTER TABLE public.a ALTER COLUMN x SET STORAGE external;",
+            "ALTER TABLE public.pg_attver ALTER COLUMN pg_attver SET DEFAULT 1;",
+        ] {
+            assert_eq!(of(text), StatementAction::Send, "{text}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The database that is restored into: whether it is there, whether it is empty, and how to make it so.
+
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::base::worker::{self, Worker};
+use crate::format::manifest::properties::Properties;
+use crate::format::sql::requirements::Requirements;
+use crate::postgres::connect::errors;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::properties;
+use crate::postgres::properties::own::Own;
+use crate::postgres::restore::load::requirements_check::Missing;
+use crate::postgres::restore::load::requirements_check::missing;
+use crate::postgres::restore::wipe;
+use crate::postgres::session::cell::cell;
+use crate::postgres::session::quote::{identifier, literal};
+use crate::postgres::shape::{Lacking, Shape};
+use ::postgres::{Client, SimpleQueryMessage};
+use std::collections::BTreeSet;
+
+/// Databases that every server has, to ask about others.
+pub(crate) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+
+/// The target as it was found.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub database: String,
+    pub server_major: u32,
+    pub system_identifier: Option<String>,
+    pub state: State,
+    /// Role that the restore has on the server.
+    pub role: String,
+    /// Properties of the database itself; `None`: it is missing, or they could not be read.
+    pub properties: Option<Properties>,
+    /// Whether the database makes everybody another role than logged in.
+    pub other_role: bool,
+    /// Extensions that were there already and that a failure must not drop.
+    pub extensions: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Missing,
+    Empty,
+    /// It holds this many tables, views, functions and other objects.
+    Holds(u64),
+}
+
+/// The `application_name` of restores.
+pub const APPLICATION: &str = "pgbk restore";
+
+/// For a source without it. Where it is another role's, or holds what a provider has put there, it stays.
+pub const DROP_PUBLIC: &str = "DO $pgbk$
+BEGIN
+    DROP SCHEMA IF EXISTS public;
+EXCEPTION WHEN insufficient_privilege OR dependent_objects_still_exist THEN
+    NULL;
+END
+$pgbk$";
+
+impl Target {
+    pub fn look(settings: &Settings, database: &str) -> Result<Target> {
+        let (settings, database) = (settings.clone(), database.to_owned());
+        worker::ask(move || Target::find(&settings, &database))?
+    }
+
+    fn find(settings: &Settings, database: &str) -> Result<Target> {
+        let (mut client, missing, other_role) = match settings.for_database(database).open(APPLICATION) {
+            Ok(opened) => (opened.client, false, opened.before.other_role),
+            Err(error) if kind(&error) == Kind::NotFound => (maintenance(settings)?, true, false),
+            Err(error) => return Err(error),
+        };
+        let number: u32 = one(&mut client, "SHOW server_version_num")?.unwrap_or_default().parse()?;
+        // Managed servers may refuse it; then the name alone decides.
+        let system_identifier =
+            one(&mut client, "SELECT system_identifier FROM pg_catalog.pg_control_system()").unwrap_or(None);
+        let role = one(&mut client, "SELECT current_user")?.unwrap_or_default();
+        let properties = if missing { None } else { properties::read(&mut client, number).ok() };
+        let state = match missing {
+            true => State::Missing,
+            false => match one(&mut client, &wipe::count())?.unwrap_or_default().parse()? {
+                0 => State::Empty,
+                count => State::Holds(count),
+            },
+        };
+        let extensions = match missing {
+            true => BTreeSet::new(),
+            false => column(&mut client, "SELECT extname FROM pg_catalog.pg_extension")?.into_iter().collect(),
+        };
+        let (database, server_major) = (database.to_owned(), number / 10_000);
+        Ok(Target { database, server_major, system_identifier, state, role, properties, other_role, extensions })
+    }
+
+    /// Fails where this role may not make the database, or may not give it what it is to have.
+    pub fn may_be_made(&self, settings: &Settings, own: Option<&Own>) -> Result<()> {
+        let (settings, own, name, role) = (settings.clone(), own.cloned(), self.database.clone(), self.role.clone());
+        worker::ask(move || {
+            let mut client = maintenance(&settings)?;
+            let query = "SELECT rolsuper OR rolcreatedb FROM pg_catalog.pg_roles WHERE rolname = current_user";
+            if one(&mut client, query)?.as_deref() != Some("t") {
+                let message = format!("database \"{name}\" does not exist, and role \"{role}\" may not create it");
+                let hint =
+                    "create it yourself, connect as a role that may (DB_USER), or let this one: ALTER ROLE … CREATEDB";
+                return Err(Fault::failed(message).hint(hint).into());
+            }
+            let Some(own) = own else { return Ok(()) };
+            let mut transaction = client.transaction()?;
+            let forbidden = own.forbidden(&mut transaction)?;
+            transaction.rollback()?;
+            own.must_not_be_refused(&forbidden)
+        })?
+    }
+
+    /// Returns what the server lacks of what a dump needs, and what it does not let the role do.
+    pub fn lacks(&self, settings: &Settings, requires: &Requirements) -> Result<Missing> {
+        let settings = settings.for_database(&self.database);
+        let (is_there, requires) = (self.state != State::Missing, requires.clone());
+        worker::ask(move || {
+            let mut client = if is_there { settings.connect(APPLICATION)? } else { maintenance(&settings)? };
+            missing(&mut client, &requires)
+        })?
+    }
+
+    pub fn create(&self, settings: &Settings, shape: &Shape) -> Result<()> {
+        let (settings, name, shape) = (settings.clone(), self.database.clone(), shape.clone());
+        // A signal cannot stop it, and what comes of it must be known.
+        let creating = Worker::begin(move || {
+            let mut client = maintenance(&settings)?;
+            let what = format!("create database \"{name}\"");
+            shape.create(&mut client, &name).map_err(|error| refused(&what, &error))
+        });
+        creating.see_through()?
+    }
+
+    /// Removes what the database holds, but for extensions that the role may not drop, as statements for a transaction of the caller's.
+    pub fn wipe(&self) -> String {
+        wipe::wipe(self.server_major, &BTreeSet::new())
+    }
+
+    /// Removes what a failure has left in the database, which held at most extensions before. Sessions of restores, which pg_restore may have left at work, are ended.
+    pub fn empty(&self, settings: &Settings) -> Result<()> {
+        let (settings, wipe) = (settings.for_database(&self.database), wipe::wipe(self.server_major, &self.extensions));
+        let others = format!("{} AND application_name = {}", end_sessions(&self.database), literal(APPLICATION));
+        let what = format!("empty database \"{}\"", self.database);
+        let emptying = Worker::begin(move || {
+            let mut client = settings.connect_to_clear_up(APPLICATION)?;
+            client.simple_query(&others).map_err(|error| refused(&what, &error))?;
+            client.batch_execute(&wipe).map_err(|error| refused(&what, &error))
+        });
+        emptying.see_through()?
+    }
+
+    /// Removes the database that [`create`](Target::create) made, after a failure.
+    pub fn drop_created(&self, settings: &Settings) -> Result<()> {
+        let (settings, name) = (settings.clone(), self.database.clone());
+        let dropping = Worker::begin(move || {
+            let mut client = maintenance_to_clear_up(&settings)?;
+            drop_database(&mut client, &name).map_err(|error| refused(&format!("drop database \"{name}\""), &error))
+        });
+        dropping.see_through()?
+    }
+}
+
+/// Drops a database and ends the sessions that are connected to it.
+pub(crate) fn drop_database(client: &mut Client, name: &str) -> std::result::Result<(), ::postgres::Error> {
+    // As DROP DATABASE … WITH (FORCE), which servers before version 13 do not know, and which is stopped by what it may not end.
+    client.simple_query(&end_sessions(name))?;
+    client.batch_execute(&format!("DROP DATABASE IF EXISTS {}", identifier(name)))
+}
+
+/// Those of this role, without the one that asks.
+fn end_sessions(database: &str) -> String {
+    format!(
+        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+         WHERE datname = {} AND usename = current_user AND pid <> pg_catalog.pg_backend_pid()",
+        literal(database)
+    )
+}
+
+fn maintenance_to_clear_up(settings: &Settings) -> Result<Client> {
+    let [first, second] = MAINTENANCE;
+    match settings.for_database(first).connect_to_clear_up(APPLICATION) {
+        Err(error) if kind(&error) == Kind::NotFound => settings.for_database(second).connect_to_clear_up(APPLICATION),
+        connected => connected,
+    }
+}
+
+/// Returns what the server has of this shape, and what it lacks.
+pub fn fitted(settings: &Settings, shape: Shape) -> Result<(Shape, Lacking)> {
+    let settings = settings.clone();
+    worker::ask(move || Ok(shape.fitted(&mut maintenance(&settings)?)?))?
+}
+
+/// A connection to a database that every server has.
+pub(crate) fn maintenance(settings: &Settings) -> Result<Client> {
+    let mut last = None;
+    for database in MAINTENANCE {
+        match settings.for_database(database).connect(APPLICATION) {
+            Ok(client) => return Ok(client),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| Fault::failed("no database to connect to").into()))
+}
+
+pub(crate) fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
+    let answer = client.simple_query(query)?;
+    Ok(answer
+        .iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
+            _ => None,
+        })
+        .collect())
+}
+
+fn one(client: &mut Client, query: &str) -> Result<Option<String>> {
+    Ok(column(client, query)?.into_iter().next())
+}
+
+fn refused(what: &str, error: &::postgres::Error) -> anyhow::Error {
+    let why = errors::said(error);
+    Fault::failed(format!("cannot {what}: {why}"))
+        .hint("create it yourself, or connect as a role that may (DB_USER)")
+        .into()
+}

@@ -1,0 +1,39 @@
+//! Connections to the server that scratch databases are made on.
+
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::postgres::connect::errors;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::restore::target::MAINTENANCE;
+use crate::postgres::session::cell::cell;
+use postgres::{Client, SimpleQueryMessage};
+
+/// Eight hexadecimal digits follow.
+pub const PREFIX: &str = "pgbk_scratch_";
+
+pub fn refused(error: ::postgres::Error) -> anyhow::Error {
+    let why = errors::said(&error);
+    Fault::failed(format!("the server says: {why}")).into()
+}
+
+/// A connection to a database that every server has, and the settings that lead to this very server.
+pub fn open(settings: &Settings) -> Result<(Client, Settings)> {
+    let mut found = Err(Fault::failed("no database to connect to").into());
+    for database in MAINTENANCE {
+        found = settings.for_database(database).connect_pinned(APPLICATION);
+        if !matches!(&found, Err(error) if kind(error) == Kind::NotFound) {
+            break;
+        }
+    }
+    found
+}
+
+pub fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
+    let answer = client.simple_query(query).map_err(refused)?;
+    let values = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
+        _ => None,
+    });
+    Ok(values.collect())
+}
+
+pub const APPLICATION: &str = "pgbk verify";

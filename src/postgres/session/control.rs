@@ -1,0 +1,338 @@
+//! The control connection of a backup: it knows the server, holds the lock, and keeps the snapshot to the end.
+
+use crate::base::cancel;
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::format::manifest::properties::Properties;
+use crate::postgres::connect::Opened;
+use crate::postgres::connect::preamble::{self, Before};
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::properties;
+use crate::postgres::scratch::server::PREFIX as SCRATCH;
+use crate::postgres::session::cell::cell;
+use crate::postgres::session::connection::TimedConnection;
+use crate::postgres::session::moment::Moment;
+use crate::postgres::session::query::{first, permitted, rows, text};
+use crate::postgres::session::quote::literal;
+use crate::postgres::session::{changed, omitted, pooler_check, privileges};
+use anyhow::Context;
+use jiff::Timestamp;
+use postgres::Client;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::postgres::session::privileges::Unreadable;
+
+pub struct Control {
+    line: TimedConnection,
+    settings: Settings,
+    server: Server,
+    snapshot: Option<Snapshot>,
+    /// See [`Before`].
+    other_role: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// `15.18`, without the packager's additions.
+    pub version: String,
+    pub version_num: u32,
+    pub major: u32,
+    pub encoding: String,
+    /// None when the role may not ask.
+    pub system_identifier: Option<String>,
+    pub in_recovery: bool,
+    /// None when the role may not ask.
+    pub timeline: Option<u32>,
+    /// Settings that the text of values depends on.
+    pub session: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// For `pg_dump --snapshot`.
+    pub name: String,
+    pub pg_snapshot: String,
+    pub lsn: Option<String>,
+    pub timeline: Option<u32>,
+    /// Time by the server's clock.
+    pub taken_at: Timestamp,
+}
+
+/// The session that holds a lock.
+struct Holder {
+    /// For people.
+    who: String,
+    /// Whether it is a run of pgbk's, as the same role.
+    run: bool,
+}
+
+/// The advisory locks of pgbk: the first half of their key is "pgbk" in ASCII, the second says what is locked.
+const LOCK: u32 = 0x7067_626b;
+
+/// The subjects that only one run at a time may back up.
+#[derive(Debug, Clone, Copy)]
+pub enum Lock {
+    Database = 1,
+    Globals = 2,
+}
+
+/// Between two looks at a lock that is waited for.
+const AGAIN: Duration = Duration::from_millis(200);
+
+const APPLICATION: &str = "pgbk";
+
+impl Control {
+    /// Connects. Refuses a connection pool that shares server connections, on which neither lock nor snapshot would hold.
+    pub fn open(settings: &Settings) -> Result<Control> {
+        let Opened { client, endpoint, before } = settings.open(APPLICATION)?;
+        let settings = settings.at(&endpoint);
+        let (mut line, place, other_role) = (TimedConnection::new(client), settings.clone(), before.other_role);
+        let server = line.ask(move |client| {
+            pooler_check::refuse(client, &place)?;
+            Server::ask(client, before).with_context(|| format!("ask {} what it is", place.describe()))
+        })?;
+        Ok(Control { line, settings, server, snapshot: None, other_role })
+    }
+
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The settings that lead to the very server of this connection. A dump must use these: a snapshot is known nowhere else.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The settings for `pg_dump`, which lead to the very server of this connection. What its session then writes text by is noted in
+    /// [`Control::server`]: a pool may take no settings with a connection, and then the text is as the role and the database have it.
+    pub fn for_dump(&mut self) -> Result<Settings> {
+        let mut session = preamble::for_writing(self.server.major);
+        session.extend(self.other_role.then(preamble::as_logged_in));
+        let wanted = self.settings.with_session(&session);
+        let (settings, opened) = match wanted.open(APPLICATION) {
+            Err(error) if kind(&error) == Kind::Usage => (self.settings.clone(), self.settings.open(APPLICATION)?),
+            opened => (wanted, opened?),
+        };
+        self.server.session = opened.before.session;
+        Ok(settings)
+    }
+
+    /// The database's size on the server's disk, in bytes.
+    pub fn size(&mut self) -> Result<u64> {
+        Ok(self.ask("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())".to_owned())?.parse()?)
+    }
+
+    fn ask(&mut self, query: String) -> Result<String> {
+        self.line.ask(move |client| text(client, &query))
+    }
+
+    /// Takes the lock that keeps a second run away from this database, until the connection ends.
+    pub fn lock(&mut self, lock: Lock) -> Result<()> {
+        let (class, object) = (LOCK, lock as u32);
+        match self.ask(format!("SELECT pg_catalog.pg_try_advisory_lock({class}, {object})"))?.as_str() {
+            "t" => Ok(()),
+            _ => {
+                let found = self.holder(lock)?;
+                if let Some(Holder { who, run: false }) = &found {
+                    return Err(self.squatted(lock, who).into());
+                }
+                let holder = found.map_or_else(|| "another run that has just ended".to_owned(), |holder| holder.who);
+                let what = match lock {
+                    Lock::Database => format!("database \"{}\" is", self.settings.database()),
+                    Lock::Globals => "the globals are".to_owned(),
+                };
+                let message = format!("{what} being backed up by {holder}");
+                Err(Fault::new(Kind::Busy, message)
+                    .hint("wait for it to end, or end it with pg_terminate_backend")
+                    .into())
+            }
+        }
+    }
+
+    /// The same for what takes others no time: waits for it.
+    pub fn lock_within(&mut self, lock: Lock, patience: Duration) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            cancel::check()?;
+            match self.lock(lock) {
+                Err(error) if kind(&error) == Kind::Busy && begun.elapsed() < patience => cancel::wait(AGAIN),
+                taken => return taken,
+            }
+        }
+    }
+
+    /// Everybody who may connect may take any advisory lock: held by whom pgbk does not know, it is no reason to let backups be.
+    fn squatted(&self, lock: Lock, who: &str) -> Fault {
+        let what = match lock {
+            Lock::Database => format!("database \"{}\"", self.settings.database()),
+            Lock::Globals => "the globals".to_owned(),
+        };
+        Fault::failed(format!("{what} cannot be backed up: pgbk's lock is held by {who}, which is no run of pgbk as this role"))
+            .hint("end it with pg_terminate_backend, and see that only who must may connect: REVOKE CONNECT ON DATABASE … FROM PUBLIC")
+    }
+
+    /// Returns the holder of the lock; the server shows less about other roles' sessions. `None`: it is free by now.
+    fn holder(&mut self, lock: Lock) -> Result<Option<Holder>> {
+        let (class, object) = (LOCK, lock as u32);
+        let query = format!(
+            "SELECT l.pid, a.application_name, pg_catalog.date_trunc('second', a.backend_start),
+                 pg_catalog.host(a.client_addr), a.usename,
+                 a.usename = session_user AND a.application_name IN ('{APPLICATION}', pg_catalog.current_setting('application_name'))
+             FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+             WHERE l.locktype = 'advisory' AND l.classid = {class} AND l.objid = {object} AND l.objsubid = 2 AND l.granted
+               AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) LIMIT 1"
+        );
+        Ok(self.line.ask(move |client| first(client, &query))?.map(|row| {
+            let part = |index, before: &str| match cell(&row, index) {
+                Some(value) if !value.is_empty() => format!("{before}{value}"),
+                _ => String::new(),
+            };
+            let process = cell(&row, 0).unwrap_or("?");
+            let (name, role) = (part(1, ", application "), part(4, ", role "));
+            let who = format!("server process {process}{name}{role}{}{}", part(2, ", since "), part(3, ", from "));
+            Holder { who, run: cell(&row, 5) == Some("t") }
+        }))
+    }
+
+    /// Time by the server's clock.
+    pub fn now(&mut self) -> Result<Timestamp> {
+        Ok(Timestamp::from_microsecond(self.ask(format!("SELECT {MICROSECONDS}"))?.parse()?)?)
+    }
+
+    /// Whether this role may see the passwords of roles, which managed servers keep to themselves.
+    pub fn reads_passwords(&mut self) -> Result<bool> {
+        Ok(self.ask("SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')".to_owned())? == "t")
+    }
+
+    pub fn has_database(&mut self, name: &str) -> Result<bool> {
+        let query = format!("SELECT pg_catalog.count(*) FROM pg_catalog.pg_database WHERE datname = {}", literal(name));
+        Ok(self.ask(query)? != "0")
+    }
+
+    /// Begins the transaction that every part of the dump sees, and that stays open until the connection ends.
+    pub fn snapshot(&mut self) -> Result<Snapshot> {
+        let Server { version_num, in_recovery, timeline, .. } = self.server;
+        let lsn = match (in_recovery, version_num >= 100_000) {
+            (false, true) => "pg_catalog.pg_current_wal_lsn()",
+            (false, false) => "pg_catalog.pg_current_xlog_location()",
+            (true, true) => "pg_catalog.pg_last_wal_replay_lsn()",
+            (true, false) => "pg_catalog.pg_last_xlog_replay_location()",
+        };
+        let current = if version_num >= 130_000 { "pg_current_snapshot" } else { "txid_current_snapshot" };
+        let query = format!("SELECT pg_catalog.pg_export_snapshot(), pg_catalog.{current}(), {lsn}, {MICROSECONDS}");
+        let again = self.snapshot.take().is_some();
+        let row = self.line.ask(move |client| {
+            if again {
+                client.batch_execute("ROLLBACK").context("end the snapshot before")?;
+            }
+            client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").context("begin the snapshot")?;
+            first(client, &query).context("export a snapshot")
+        })?;
+        let value = |index: usize| row.as_ref().and_then(|row| cell(row, index)).map(str::to_owned);
+        let wanted = |index| value(index).ok_or_else(|| Fault::failed("the server exported no snapshot"));
+        let taken_at = Timestamp::from_microsecond(wanted(3)?.parse()?)?;
+        let snapshot = Snapshot { name: wanted(0)?, pg_snapshot: wanted(1)?, lsn: value(2), timeline, taken_at };
+        self.snapshot = Some(snapshot.clone());
+        Ok(snapshot)
+    }
+
+    /// Asks in the transaction of [`Control::snapshot`]. Where the server has ended it, that is the error, whatever was asked.
+    fn ask_within<T: Send + 'static>(
+        &mut self,
+        question: impl FnOnce(&mut Client) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.line.ask(move |client| {
+            question(client).map_err(|error| match client.is_valid(SAYS_SO) {
+                Ok(()) => error,
+                Err(_) => error.context(lost()),
+            })
+        })
+    }
+
+    /// Fails unless the transaction of [`Control::snapshot`] is still the one of this connection. A transaction's `now()` is
+    /// the time at which it began, so another one would give another time.
+    pub fn alive(&mut self) -> Result<()> {
+        let begun = self.ask_within(|client| text(client, &format!("SELECT {MICROSECONDS}")))?;
+        let held = self.snapshot.as_ref().map(|snapshot| snapshot.taken_at.as_microsecond().to_string());
+        if held.as_deref() == Some(begun.as_str()) { Ok(()) } else { Err(lost().into()) }
+    }
+
+    /// Returns the properties of the database itself, as the snapshot of [`Control::snapshot`] sees them.
+    pub fn properties(&mut self) -> Result<Properties> {
+        let version_num = self.server.version_num;
+        self.ask_within(move |client| properties::read_within(client, version_num))
+    }
+
+    /// The names of what is not what it was when the snapshot was taken; see [`changed`].
+    pub fn changed(&mut self, moment: Moment) -> Result<Vec<String>> {
+        self.ask_within(move |client| changed::since_snapshot(client, moment))
+    }
+
+    /// Lists what a dump by this role leaves out although it ends well; with `all`, also what pg_dump says itself.
+    pub fn omitted(&mut self, all: bool) -> Result<Vec<String>> {
+        self.line.ask(move |client| omitted::omitted(client, all))
+    }
+
+    /// Lists what a dump by this role would fail on.
+    pub fn unreadable(&mut self) -> Result<Vec<Unreadable>> {
+        self.line.ask(privileges::unreadable)
+    }
+}
+
+/// A connection for what belongs to no database.
+pub(crate) fn of_server(settings: &Settings) -> Result<Control> {
+    // One of the two is on every server.
+    match Control::open(&settings.for_database("postgres")) {
+        Err(error) if kind(&error) == Kind::NotFound => Control::open(&settings.for_database("template1")),
+        opened => opened,
+    }
+}
+
+/// The databases of a server that accept connections and are no templates, by name. One that this role may not connect to
+/// is among them: to leave it out would hide that it is not backed up.
+pub(crate) fn databases(settings: &Settings) -> Result<Vec<String>> {
+    // A limit of -2 marks what an interrupted DROP DATABASE has left.
+    // What is being proven is no database of anybody's.
+    let query = format!(
+        "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2
+             AND datname !~ '^{SCRATCH}[0-9a-f]{{8}}$' ORDER BY datname"
+    );
+    let rows = of_server(settings)?.line.ask(move |client| rows(client, &query))?;
+    Ok(rows.iter().filter_map(|row| cell(row, 0)).map(str::to_owned).collect())
+}
+
+/// A server that has refused a question answers the next one at once, unless it has ended the session.
+const SAYS_SO: Duration = Duration::from_secs(5);
+
+fn lost() -> Fault {
+    Fault::failed("the transaction that held the dump's snapshot is gone").hint("the server's log says who ended it")
+}
+
+const MICROSECONDS: &str = "(EXTRACT(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8";
+
+impl Server {
+    fn ask(client: &mut Client, Before { version_num, session, .. }: Before) -> Result<Server> {
+        let version = text(client, "SHOW server_version")?;
+        let in_recovery = text(client, "SELECT pg_catalog.pg_is_in_recovery()")? == "t";
+        let timeline = match (in_recovery, version_num >= 100_000) {
+            // A segment's name begins with its timeline.
+            (false, true) => permitted(
+                client,
+                "SELECT pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)",
+            )?
+            .and_then(|digits| u32::from_str_radix(&digits, 16).ok()),
+            _ => permitted(client, "SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()")?
+                .and_then(|number| number.parse().ok()),
+        };
+        Ok(Server {
+            version: version.split_whitespace().next().unwrap_or_default().to_owned(),
+            version_num,
+            major: version_num / 10_000,
+            encoding: text(client, "SHOW server_encoding")?,
+            system_identifier: permitted(client, "SELECT system_identifier FROM pg_catalog.pg_control_system()")?,
+            in_recovery,
+            timeline,
+            session,
+        })
+    }
+}

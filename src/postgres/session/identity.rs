@@ -1,0 +1,34 @@
+//! Which server it is that the settings lead to.
+
+use crate::base::error::{Fault, Result};
+use crate::base::worker;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::restore::target::MAINTENANCE;
+use crate::postgres::session::cell::cell;
+use ::postgres::{Client, SimpleQueryMessage};
+
+const APPLICATION: &str = "pgbk";
+
+/// Returns the server's system identifier. None: this role may not ask for it. An error: no server answers.
+pub fn of_server(settings: &Settings) -> Result<Option<String>> {
+    let settings = settings.clone();
+    worker::ask(move || {
+        let mut last = None;
+        // The database itself need not be there yet.
+        for database in MAINTENANCE.into_iter().chain([settings.database()]) {
+            match settings.for_database(database).connect(APPLICATION) {
+                Ok(mut client) => return Ok(identifier(&mut client)),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Fault::failed("no database to connect to").into()))
+    })?
+}
+
+fn identifier(client: &mut Client) -> Option<String> {
+    let answer = client.simple_query("SELECT system_identifier FROM pg_catalog.pg_control_system()").ok()?;
+    answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
+        _ => None,
+    })
+}

@@ -1,0 +1,19 @@
+//! The moment of a snapshot.
+
+/// When it is looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// `pg_dump` holds its locks and has read every definition, but no rows of tables.
+    Begun,
+    /// `pg_dump` has failed, and whatever has changed may be why.
+    Failed,
+    /// `pg_dump` has written all rows.
+    Ended,
+}
+
+/// Whether a table has a column whose values are numbers of objects that are written as their names.
+pub(crate) const WRITES_NAMES: &str = "EXISTS (
+    SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class o ON o.oid = a.attrelid JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+    WHERE o.relkind IN ('r', 'm') AND o.oid >= 16384 AND NOT a.attisdropped AND EXISTS (
+        SELECT FROM pg_catalog.pg_type e WHERE e.oid IN (y.oid, y.typelem, y.typbasetype)
+          AND e.typname ~ '^reg' AND e.typnamespace = 'pg_catalog'::pg_catalog.regnamespace))";

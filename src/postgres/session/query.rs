@@ -1,0 +1,50 @@
+//! Asks the server one question.
+
+use crate::base::error::{Fault, Result};
+use crate::postgres::session::cell::cell;
+use postgres::error::SqlState;
+use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+
+/// The first row of a query. Simple queries only: this connection prepares nothing.
+pub(crate) fn first(client: &mut Client, query: &str) -> Result<Option<SimpleQueryRow>> {
+    Ok(rows(client, query)?.into_iter().next())
+}
+
+pub(crate) fn rows(client: &mut Client, query: &str) -> Result<Vec<SimpleQueryRow>> {
+    let messages = client.simple_query(query).map_err(explain)?;
+    let rows = messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    Ok(rows.collect())
+}
+
+/// The client library says only "db error" by itself.
+pub fn explain(error: postgres::Error) -> anyhow::Error {
+    match error.as_db_error() {
+        Some(answer) => Fault::failed(format!("the server says: {}", answer.message())).into(),
+        None => error.into(),
+    }
+}
+
+pub(crate) fn text(client: &mut Client, query: &str) -> Result<String> {
+    let row = first(client, query)?;
+    let value = row.as_ref().and_then(|row| cell(row, 0)).map(str::to_owned);
+    value.ok_or_else(|| Fault::failed(format!("the server gave no answer to \"{query}\"")).into())
+}
+
+/// None when the role may not ask, or an old server does not know the function.
+pub fn permitted(client: &mut Client, query: &str) -> Result<Option<String>> {
+    match client.simple_query(query) {
+        Ok(messages) => Ok(messages.into_iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => cell(&row, 0).map(str::to_owned),
+            _ => None,
+        })),
+        Err(error)
+            if matches!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE | &SqlState::UNDEFINED_FUNCTION)) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(explain(error)),
+    }
+}

@@ -1,0 +1,40 @@
+//! A backup repository: an object store plus the key that seals and encrypts what is in it.
+//!
+//! The payload is written first and the `.meta` last; only a `.meta` makes a backup. A manifest is authenticated before it is trusted.
+
+pub(crate) mod adopt;
+pub(crate) mod budget;
+pub mod catalog;
+pub(crate) mod check;
+pub(crate) mod doubletake;
+pub mod fixed_name;
+pub(crate) mod guard;
+pub(crate) mod inventory;
+pub(crate) mod lifecycle;
+pub mod name;
+pub mod newest;
+pub mod orphans;
+pub(crate) mod pin;
+pub(crate) mod publish;
+pub(crate) mod reader;
+pub(crate) mod readers;
+pub mod retention;
+pub mod taking;
+pub(crate) mod walk;
+pub(crate) mod whole;
+pub mod writer;
+
+use crate::format::keys::Key;
+use crate::store::Store;
+use std::sync::Arc;
+
+#[derive(Debug, Clone)]
+pub struct Repository {
+    pub store: Arc<dyn Store>,
+    pub key: Option<Key>,
+    /// `NO_ENCRYPT`: keys still seal and decrypt, new backups are not encrypted.
+    pub encrypt: bool,
+    /// `DB_BACKUP_VERIFY`: each payload is checked in the store before its `.meta` is written.
+    pub verify: bool,
+    pub allow_unauthenticated: bool,
+}

@@ -1,0 +1,111 @@
+//! Implements `--adopt`: this server's series continues that of another server.
+
+use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
+use crate::format::manifest::lineage::{Claims, Lineages, Owner};
+use crate::repository::catalog::Entry;
+use crate::repository::newest::server_of;
+use crate::repository::taking::Adopt;
+use crate::repository::taking::{Before, Taking};
+use crate::repository::walk::last_of;
+use std::collections::BTreeSet;
+
+/// Joins another server's series if `--adopt` asks for it. Otherwise announces that a new series begins next to other servers'.
+pub(crate) fn join(
+    taking: &Taking,
+    all: &[(&Entry, &Claims)],
+    before: &mut Before,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let others: Vec<(&Entry, &Claims)> = all
+        .iter()
+        .filter(|(_, one)| match &one.owner {
+            Owner::Server(server) => Some(server.as_str()) != taking.server && !before.adopted.contains(server),
+            Owner::Unnamed => taking.server.is_some(),
+            _ => false,
+        })
+        .copied()
+        .collect();
+    let adopted = match taking.adopt {
+        Adopt::No => {
+            tell_who_goes_on(taking, all, before, monitor);
+            let begins = before.id.is_none() && before.ahead.is_none();
+            if let (true, Some((_, manifest))) = (begins, last_of(&others)) {
+                monitor.announce(&beside(taking, server_of(manifest.system_identifier())));
+            }
+            return Ok(());
+        }
+        Adopt::Only => only(taking, &others)?,
+        Adopt::This(wanted) => {
+            let lineages = Lineages::of(others.iter().map(|(_, manifest)| *manifest));
+            let found = lineages.all().iter().find(|lineage| lineage.contains(wanted)).cloned();
+            found.ok_or_else(|| nothing(taking, &format!("of server {wanted}")))?
+        }
+    };
+    if taking.server.is_none() {
+        return Err(Fault::usage("--adopt joins two servers' series, and this role may not ask this server who it is")
+            .hint("connect as a role that may call pg_control_system()")
+            .into());
+    }
+    let theirs: Vec<(&Entry, &Claims)> = others
+        .into_iter()
+        .filter(|(_, one)| one.system_identifier().is_some_and(|server| adopted.contains(server)))
+        .collect();
+    before.newest = theirs.iter().map(|(entry, _)| Some(entry.id.clone())).fold(before.newest.take(), Option::max);
+    if let Some((entry, manifest)) = last_of(&theirs) {
+        before.beside.push(entry.id.clone());
+        before.go_on(entry, manifest);
+        monitor.info(&format!(
+            "the series goes on with that of {}, whose newest is {}",
+            server_of(manifest.system_identifier()),
+            entry.id
+        ));
+    }
+    before.adopted.extend(adopted.into_iter().filter(|server| Some(server.as_str()) != taking.server));
+    Ok(())
+}
+
+/// Announces that the adopted server still makes backups here: retention counts its backups and this server's as one series.
+fn tell_who_goes_on(taking: &Taking, all: &[(&Entry, &Claims)], before: &Before, monitor: &dyn Monitor) {
+    let since = |entry: &Entry| before.newest.as_ref().is_some_and(|newest| entry.id > *newest);
+    let adopted = |one: &Claims| one.system_identifier().is_some_and(|server| before.adopted.contains(server));
+    let theirs = all.iter().filter(|(entry, one)| since(entry) && adopted(one));
+    if let Some((_, one)) = theirs.max_by_key(|(entry, _)| entry.id.clone()) {
+        monitor.announce(&format!(
+            "{} still backs up \"{}\" here, although this server's series goes on with its own: retention counts both as one; stop one of the two, or give it a folder of its own",
+            server_of(one.system_identifier()),
+            taking.database
+        ));
+    }
+}
+
+/// Returns the announcement of a new series. It names no backup id: if the run fails and is repeated, the id is another one.
+fn beside(taking: &Taking, whose: String) -> String {
+    format!(
+        "the backups of \"{}\" that are here are those of {whose}: this server begins a series of its own beside them; after a move or pg_upgrade \"pgbk backup --adopt\" goes on with theirs",
+        taking.database
+    )
+}
+
+fn only(taking: &Taking, others: &[(&Entry, &Claims)]) -> Result<BTreeSet<String>> {
+    let lineages = Lineages::of(others.iter().map(|(_, manifest)| *manifest));
+    match lineages.all() {
+        [] => Err(nothing(taking, "of another server").into()),
+        [only] => Ok(only.clone()),
+        several => {
+            let named: Vec<String> = several.iter().flatten().cloned().collect();
+            Err(Fault::usage(format!(
+                "several other servers have backups of \"{}\" here: {}",
+                taking.database,
+                named.join(", ")
+            ))
+            .hint("say which: --adopt=IDENTIFIER")
+            .into())
+        }
+    }
+}
+
+fn nothing(taking: &Taking, whose: &str) -> Fault {
+    Fault::not_found(format!("there is no backup of \"{}\" {whose} to go on with", taking.database))
+        .hint("leave out --adopt; \"pgbk list\" shows the servers")
+}

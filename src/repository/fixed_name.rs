@@ -1,0 +1,266 @@
+//! The fixed-name layout, `S3_OBJECT_NAME`: every backup is a new version of `backup.sql.xz.enc` and `backup.meta`.
+//!
+//! The rest of pgbk sees a store like any other, in which a backup's objects have the keys that its id gives them. Here they are looked up
+//! among the versions; the first lines of each version of the `.meta` say which backup it belongs to. Objects under ids in the same folder
+//! are found as well, and an object of no backup, such as a probe, keeps its name.
+
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::base::threads;
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::META;
+use crate::store::s3::S3;
+use crate::store::s3::versions::Version;
+use crate::store::{IfExists, Object, ObjectInfo, PendingUpload, PutOptions, PutResult, Store, Upload, Vouches};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes read from the start of a `.meta`: enough for the members that are needed here.
+const HEAD: u64 = 2048;
+/// Versions read at the same time.
+const READERS: usize = 8;
+
+#[derive(Debug)]
+pub struct FixedName {
+    s3: Arc<S3>,
+    name: String,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Name and version of each key's object.
+    places: BTreeMap<String, Place>,
+    /// Head of each version of the `.meta`; `None` if it is not pgbk's. Never outdated, because a version does not change.
+    heads: BTreeMap<String, Option<Head>>,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    name: String,
+    version: String,
+}
+
+#[derive(Debug, Clone)]
+struct Head {
+    id: BackupId,
+    object: String,
+    version: String,
+}
+
+impl FixedName {
+    pub fn new(s3: Arc<S3>, name: &str) -> Result<FixedName> {
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || !name.chars().all(good) {
+            return Err(Fault::usage(format!("S3_OBJECT_NAME {name:?} is not a name of letters, digits, - and _"))
+                .hint("for example backup, which makes backup.sql and backup.meta")
+                .into());
+        }
+        Ok(FixedName { s3, name: name.to_owned(), known: Arc::default() })
+    }
+
+    /// Returns the fixed name of a backup's object, such as `backup.sql.xz` for
+    /// `shop/shop-20260822T031500Z.sql.xz`; `None` for any other key.
+    fn name_of(&self, key: &str) -> Option<String> {
+        // A pin stands beside the versions under its own name.
+        let id = BackupId::of_key(key).filter(|id| id.pin_key() != key)?;
+        let extension = key.strip_prefix(&id.object_key(""))?;
+        Some(format!("{}.{extension}", self.name))
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
+        name.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with('.') && !rest.contains('/'))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns where a backup's object is; `None` if no version belongs to that backup.
+    fn place(&self, key: &str) -> Result<Option<Place>> {
+        if let Some(place) = self.known().places.get(key) {
+            return Ok(Some(place.clone()));
+        }
+        self.look()?;
+        Ok(self.known().places.get(key).cloned())
+    }
+
+    /// Lists every backup's objects among the versions, under the keys that their ids give them.
+    fn look(&self) -> Result<Vec<ObjectInfo>> {
+        let versions = self.s3.versions(&format!("{}.", self.name))?;
+        let meta = format!("{}{META}", self.name);
+        let metas: Vec<&Version> = versions.iter().filter(|version| version.key == meta).collect();
+        self.read_heads(&metas)?;
+        let mut known = self.known();
+        let mut found = BTreeMap::new();
+        for version in metas {
+            let Some(Some(head)) = known.heads.get(&version.version).cloned() else { continue };
+            let payload = self
+                .name_of(&head.object)
+                .and_then(|name| versions.iter().find(|other| other.key == name && other.version == head.version));
+            for (key, place) in [(head.id.meta_key(), Some(version)), (head.object, payload)] {
+                let Some(Version { key: name, version, bytes, modified }) = place.cloned() else { continue };
+                // The newest comes first, and counts.
+                found.entry(key.clone()).or_insert_with(|| {
+                    known.places.insert(key.clone(), Place { name, version });
+                    ObjectInfo { key, bytes, modified, etag: None }
+                });
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    fn read_heads(&self, metas: &[&Version]) -> Result<()> {
+        let unread: Vec<&&Version> = {
+            let known = self.known();
+            metas.iter().filter(|meta| !known.heads.contains_key(&meta.version)).collect()
+        };
+        let heads = threads::each(&unread, READERS, |meta| read_head(&self.s3, &meta.key, &meta.version))?;
+        for (meta, head) in unread.iter().zip(heads) {
+            self.known().heads.insert(meta.version.clone(), head);
+        }
+        Ok(())
+    }
+}
+
+/// Reads the first lines of a `.meta`; `None` if it is gone or not pgbk's. They are not trusted and only say where to look.
+fn read_head(s3: &S3, key: &str, version: &str) -> Result<Option<Head>> {
+    let object = match s3.open(key, Some(version)) {
+        // Gone since it was listed.
+        Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let bytes = object.read(0..HEAD.min(object.info().bytes))?;
+    Ok(parse_head(&String::from_utf8_lossy(&bytes)))
+}
+
+fn parse_head(text: &str) -> Option<Head> {
+    text.strip_prefix("{\n  \"pgbk\": ")?;
+    let member = |name: &str| -> Option<String> {
+        let line = text.split(&format!("\n  \"{name}\": ")).nth(1)?.lines().next()?;
+        serde_json::from_str(line.strip_suffix(',')?).ok()
+    };
+    Some(Head { id: member("id")?.parse().ok()?, object: member("object")?, version: member("version_id")? })
+}
+
+impl Store for FixedName {
+    fn location(&self) -> String {
+        format!("{} (versions of {})", self.s3.location(), self.name)
+    }
+
+    fn place(&self, key: &str) -> String {
+        match self.name_of(key) {
+            Some(name) => format!("{}, a version of it", self.s3.place(&name)),
+            None => self.s3.place(key),
+        }
+    }
+
+    fn vouches(&self) -> Vouches {
+        self.s3.vouches()
+    }
+
+    fn create(&self, key: &str, creation: &PutOptions) -> Result<Box<dyn Upload>> {
+        let Some(name) = self.name_of(key) else { return self.s3.create(key, creation) };
+        if !self.s3.keeps_versions()? {
+            return Err(Fault::usage(format!(
+                "S3_OBJECT_NAME={} writes every backup over the one before, and the bucket keeps no versions",
+                self.name
+            ))
+            .hint("turn on versioning for the bucket, or unset S3_OBJECT_NAME: then each backup has its own name")
+            .into());
+        }
+        let inner = self.s3.create(&name, &PutOptions { taken: IfExists::Replace, ..creation.clone() })?;
+        Ok(Box::new(NewVersion { inner, key: key.to_owned(), name, known: Arc::clone(&self.known) }))
+    }
+
+    fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
+        let Some(name) = self.name_of(key) else { return self.s3.open(key, version) };
+        let found = match version {
+            Some(version) => self.s3.open(&name, Some(version)).ok(),
+            None => self.place(key)?.map(|place| self.s3.open(&place.name, Some(&place.version))).transpose()?,
+        };
+        // Or a backup under its id.
+        found.map_or_else(|| self.s3.open(key, version), Ok)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
+        let mut found = self.look()?;
+        found.retain(|listed| listed.key.starts_with(prefix));
+        let others = self.s3.list(prefix)?;
+        found.extend(others.into_iter().filter(|listed| !self.is_ours(&listed.key)));
+        found.sort_by(|a, b| a.key.cmp(&b.key));
+        found.dedup_by(|a, b| a.key == b.key);
+        Ok(found)
+    }
+
+    /// Removes the very version of this backup; otherwise the version before it would come to light.
+    fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
+        if self.name_of(key).is_none() {
+            return self.s3.remove(key, version);
+        }
+        match self.place(key)? {
+            Some(place) => {
+                self.s3.remove(&place.name, Some(&place.version))?;
+                self.known().places.remove(key);
+                Ok(())
+            }
+            // A deletion of what is not there would leave a mark of its own.
+            None if self.s3.list(key)?.iter().any(|listed| listed.key == key) => self.s3.remove(key, version),
+            None => Ok(()),
+        }
+    }
+
+    fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()> {
+        match self.name_of(key).map(|_| self.place(key)).transpose()?.flatten() {
+            Some(place) => self.s3.tag(&place.name, Some(&place.version), tags),
+            None => self.s3.tag(key, version, tags),
+        }
+    }
+
+    fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>> {
+        match self.name_of(key).map(|_| self.place(key)).transpose()?.flatten() {
+            Some(place) => self.s3.tags(&place.name, Some(&place.version)),
+            None => self.s3.tags(key, version),
+        }
+    }
+
+    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
+        self.s3.unfinished(prefix)
+    }
+
+    fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
+        self.s3.discard(unfinished)
+    }
+}
+
+/// A version being written. Its place is remembered when it is committed.
+struct NewVersion {
+    inner: Box<dyn Upload>,
+    key: String,
+    name: String,
+    known: Arc<Mutex<Known>>,
+}
+
+impl Write for NewVersion {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl Upload for NewVersion {
+    fn commit(self: Box<Self>) -> Result<PutResult> {
+        let NewVersion { inner, key, name, known } = *self;
+        let receipt = inner.commit()?;
+        let Some(version) = receipt.version.clone() else {
+            let text = format!("the host does not tell the version of \"{name}\" that it has just stored");
+            return Err(Fault::failed(text).hint("unset S3_OBJECT_NAME").into());
+        };
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.places.insert(key, Place { name, version });
+        Ok(receipt)
+    }
+}

@@ -1,0 +1,134 @@
+//! The inventory, `STATE_DIR/store.json`: what the last listing of the store found, saved for readers that may not ask the store.
+
+pub(crate) mod owners;
+#[cfg(test)]
+mod tests;
+
+use crate::base::error::Result;
+use crate::base::locked_json;
+use crate::format::backup_id::BackupId;
+use crate::repository::Repository;
+use crate::repository::catalog::Catalog;
+use crate::repository::newest::Server;
+use jiff::Timestamp;
+use owners::Owners;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Number of newest backups that are listed one by one. The others are only counted and summed.
+const SHOWN: usize = 50;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inventory {
+    pub location: String,
+    pub looked: Timestamp,
+    /// Why the last listing failed; `None` if it succeeded. After a failure the rest still shows what an earlier one found.
+    pub problem: Option<String>,
+    /// System identifier of the server whose backups are counted; `None` if the role may not read it, or no server was ever asked.
+    #[serde(default)]
+    pub server: Option<String>,
+    /// Totals of this server's series, by database.
+    pub databases: BTreeMap<String, Total>,
+    /// Totals of all other backups, by database: other servers' backups, uploads, and unreadable ones.
+    #[serde(default)]
+    pub others: BTreeMap<String, Total>,
+    /// Newest backups of this server's series, newest first.
+    pub newest: Vec<Kept>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Total {
+    pub backups: u64,
+    /// Total size of the payloads in bytes, without `.meta`.
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub id: BackupId,
+    /// Size of the payload in bytes; `None` if there is a `.meta` without its payload.
+    pub bytes: Option<u64>,
+}
+
+impl Inventory {
+    /// Sorts the listed backups by owner. Reads only documents that were not read before. If no server can be asked now, the one that was
+    /// asked last counts. A failed listing is no error here: `problem` says why, and the rest stays as it was.
+    pub fn look(
+        repository: &Repository,
+        catalog: &Result<Catalog>,
+        server: &Server,
+        state_dir: &Path,
+        now: Timestamp,
+    ) -> Inventory {
+        let location = repository.store.location();
+        let before = Inventory::read(state_dir).filter(|before| before.location == location);
+        let remembered = before.as_ref().and_then(|before| before.server.clone());
+        let server = match server {
+            Server::Unasked => remembered.map_or(Server::Unasked, Server::Named),
+            asked => asked.clone(),
+        };
+        let mut inventory =
+            Inventory { problem: None, looked: now, ..before.unwrap_or_else(|| Inventory::empty(location, now)) };
+        if let Server::Named(identifier) = &server {
+            inventory.server = Some(identifier.clone());
+        }
+        let sorted = catalog.as_ref().map_err(|error| format!("{error:#}")).and_then(|catalog| {
+            let mut owners = Owners::read(state_dir, &inventory.location);
+            let sorted = owners.sort(repository, catalog, &server).map_err(|error| format!("{error:#}"));
+            // It will be read again.
+            owners.write(state_dir).ok();
+            sorted.map(|own| (all(catalog), own))
+        });
+        match sorted {
+            Err(problem) => inventory.problem = Some(problem),
+            Ok((all, own)) => {
+                let (own, others): (Vec<Kept>, Vec<Kept>) = all.into_iter().partition(|kept| own.contains(&kept.id));
+                (inventory.databases, inventory.others, inventory.newest) =
+                    (totals(&own), totals(&others), newest(own));
+            }
+        }
+        inventory
+    }
+
+    fn empty(location: String, now: Timestamp) -> Inventory {
+        let (databases, others) = (BTreeMap::new(), BTreeMap::new());
+        Inventory { location, looked: now, problem: None, server: None, databases, others, newest: Vec::new() }
+    }
+
+    pub fn read(state_dir: &Path) -> Option<Inventory> {
+        locked_json::read(&path(state_dir)).ok().map(|found| found.value)
+    }
+
+    pub fn write(&self, state_dir: &Path) -> Result<()> {
+        locked_json::write(&path(state_dir), self)?;
+        Ok(())
+    }
+}
+
+fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join("store.json")
+}
+
+fn all(catalog: &Catalog) -> Vec<Kept> {
+    let payload = |key: &str| Some((BackupId::of_payload_key(key)?, catalog.bytes(key)?));
+    let payloads: BTreeMap<BackupId, u64> = catalog.keys().filter_map(payload).collect();
+    let ids = catalog.entries().iter().map(|entry| entry.id.clone());
+    ids.map(|id| Kept { bytes: payloads.get(&id).copied(), id }).collect()
+}
+
+fn totals(all: &[Kept]) -> BTreeMap<String, Total> {
+    let mut totals: BTreeMap<String, Total> = BTreeMap::new();
+    for kept in all {
+        let total = totals.entry(kept.id.database().to_owned()).or_default();
+        total.backups += 1;
+        total.bytes += kept.bytes.unwrap_or_default();
+    }
+    totals
+}
+
+fn newest(mut all: Vec<Kept>) -> Vec<Kept> {
+    all.sort_by(|one, other| other.id.taken_at().cmp(&one.id.taken_at()).then_with(|| one.id.cmp(&other.id)));
+    all.truncate(SHOWN);
+    all
+}

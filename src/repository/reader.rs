@@ -1,0 +1,85 @@
+//! Reads a backup: its manifest, authenticated, and its payload.
+
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::format::backup_id::BackupId;
+use crate::format::keys::derived_keys::DerivedKeys;
+use crate::format::manifest::properties::Properties;
+use crate::format::manifest::seal::Sealed;
+use crate::format::manifest::{META_LIMIT, Manifest};
+use crate::pipeline::pack::unpack;
+use crate::repository::Repository;
+use crate::store::{Object, read_whole};
+use std::io::Read;
+
+/// An authenticated backup whose payload is there in its full size.
+pub struct BackupReader {
+    pub manifest: Manifest,
+    pub derived_keys: Option<DerivedKeys>,
+    pub object: Box<dyn Object>,
+}
+
+impl BackupReader {
+    /// Returns the properties of the database itself; `None` if the backup holds none.
+    pub fn properties(&self) -> Result<Option<Properties>> {
+        self.manifest.properties.as_ref().map(|kept| kept.open(self.derived_keys.as_ref())).transpose()
+    }
+
+    /// Returns the dump, verified as it is read.
+    pub fn plain(self) -> Result<Box<dyn Read + Send>> {
+        unpack(self.object, &self.manifest, self.derived_keys.as_ref())
+    }
+}
+
+impl Repository {
+    /// Reads the `.meta` without authenticating it.
+    pub fn sealed(&self, id: &BackupId) -> Result<Sealed> {
+        self.read_meta(id, self.meta(id)?.as_ref())
+    }
+
+    pub(crate) fn meta(&self, id: &BackupId) -> Result<Box<dyn Object>> {
+        self.of_meta(id, self.store.open(&id.meta_key(), None))
+    }
+
+    pub(crate) fn of_meta(&self, id: &BackupId, opened: Result<Box<dyn Object>>) -> Result<Box<dyn Object>> {
+        opened.map_err(|error| match kind(&error) {
+            Kind::NotFound => Fault::not_found(format!("there is no backup {id} in {}", self.store.location()))
+                .hint("\"pgbk list\" shows what is stored")
+                .into(),
+            _ => error,
+        })
+    }
+
+    pub(crate) fn read_meta(&self, id: &BackupId, object: &dyn Object) -> Result<Sealed> {
+        let key = id.meta_key();
+        Ok(Sealed::parse(&key, read_whole(object, &key, META_LIMIT)?)?.of(id))
+    }
+
+    pub fn manifest(&self, id: &BackupId) -> Result<(Manifest, Option<DerivedKeys>)> {
+        self.sealed(id)?.authenticate(self.key.as_ref(), self.allow_unauthenticated)
+    }
+
+    pub fn open(&self, id: &BackupId) -> Result<BackupReader> {
+        let (manifest, derived_keys) = self.manifest(id)?;
+        let object = self.payload(&manifest)?;
+        Ok(BackupReader { manifest, derived_keys, object })
+    }
+
+    /// Opens the payload of an authenticated manifest. A missing payload, or one of another size, is damage.
+    pub fn payload(&self, manifest: &Manifest) -> Result<Box<dyn Object>> {
+        let key = &manifest.object;
+        let version = manifest.version_id.as_deref();
+        // A raw copy in another store has no such version; what the newest one holds is checked like any other.
+        let pinned = version.and_then(|version| self.store.open(key, Some(version)).ok());
+        let object = pinned.map_or_else(|| self.store.open(key, None), Ok).map_err(|error| match kind(&error) {
+            Kind::NotFound => Fault::damaged(format!("the payload \"{key}\" of {} is missing", manifest.id)).into(),
+            _ => error,
+        })?;
+        let (found, stated) = (object.info().bytes, manifest.stored.bytes);
+        if found != stated {
+            return Err(Fault::damaged(format!("\"{key}\" has {found} bytes; its .meta states {stated}"))
+                .hint("restore an older backup (pgbk list), or fetch another copy of this one")
+                .into());
+        }
+        Ok(object)
+    }
+}

@@ -1,0 +1,33 @@
+//! Reads many `.meta` documents, several at a time, within one memory budget. Only the caller's result of each stays in memory.
+
+use crate::base::error::Result;
+use crate::base::{cancel, threads};
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::seal::Sealed;
+use crate::repository::Repository;
+use crate::repository::budget::Budget;
+
+/// Documents read at the same time: a host far away answers many as fast as one.
+const READERS: usize = 64;
+/// Most bytes that the documents and their parsed forms may take together.
+const MEMORY: u64 = 64 << 20;
+
+impl Repository {
+    /// Reads the document of each backup and returns what `look` makes of it, in the order of `ids`. A document that cannot be read is
+    /// passed to `look` as an error; a signal ends the whole call with one.
+    pub fn each<T: Send>(
+        &self,
+        ids: &[BackupId],
+        look: impl Fn(&BackupId, Result<Sealed>) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        let budget = Budget::new(MEMORY);
+        let one = |id: &BackupId| {
+            cancel::check()?;
+            let object = self.of_meta(id, self.store.open_small(&id.meta_key()));
+            // Twice: the bytes, and what they are parsed into.
+            let _share = object.as_ref().map(|object| budget.take(2 * object.info().bytes)).ok();
+            Ok(look(id, object.and_then(|object| self.read_meta(id, object.as_ref()))))
+        };
+        threads::each(ids, READERS, one)
+    }
+}

@@ -1,0 +1,73 @@
+//! Finds the newest backup of each database of one server, and none that is another's.
+
+use crate::base::error::{Fault, Result};
+use crate::format::manifest::lineage::{Claims, Lineages, Owner};
+use crate::repository::Repository;
+use crate::repository::catalog::Catalog;
+use crate::repository::newest::{Asker, Latest, Server, server_of};
+
+impl Repository {
+    /// Returns the newest backup of each of these databases that the asking server made. If it has made none here, it gets those of the
+    /// only other server; several other servers are an error.
+    pub fn whole(&self, catalog: &Catalog, names: &[String], asker: &Asker) -> Result<Vec<Latest>> {
+        let own = self.whole_of(catalog, names, asker)?;
+        if self.claimed(&own)?.iter().flatten().any(|claims| asker.server.made(&claims.owner)) {
+            return Ok(own);
+        }
+        let newest = names.iter().map(|name| self.latest(&catalog.of_database(name), name, asker));
+        let mut newest: Vec<Latest> = newest.collect::<Result<_>>()?;
+        let claimed = self.claimed(&newest)?;
+        let lineages = Lineages::of(claimed.iter().flatten());
+        if lineages.are_several() {
+            let servers: Vec<String> =
+                lineages.all().iter().map(|lineage| joined(lineage.iter().map(String::as_str))).collect();
+            return Err(Fault::usage(format!(
+                "{} has backups of several servers, and none of this one's: {}",
+                self.store.location(),
+                servers.join("; ")
+            ))
+            .hint("say with --from whose databases are meant")
+            .into());
+        }
+        // Said once, and not of each database; what else there is to say of one stays.
+        if let [lineage] = lineages.all() {
+            let mut remark = Some(format!(
+                "this server has made no backup in {}; what is restored is of {}",
+                self.store.location(),
+                joined(lineage.iter().map(String::as_str))
+            ));
+            for (latest, claims) in newest.iter_mut().zip(&claimed) {
+                if matches!(claims, Some(Claims { owner: Owner::Server(server), .. }) if lineage.contains(server)) {
+                    latest.remark = remark.take();
+                }
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Returns the newest backup of each of these databases that this server made. Databases that it did not back up are left out.
+    pub fn whole_of(&self, catalog: &Catalog, names: &[String], asker: &Asker) -> Result<Vec<Latest>> {
+        let own = names.iter().map(|name| Ok(self.own(&catalog.of_database(name), name, asker)?.1));
+        Ok(own.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// Returns the claims of these backups, in the same order; `None` if they cannot be read.
+    fn claimed(&self, newest: &[Latest]) -> Result<Vec<Option<Claims>>> {
+        let ids: Vec<_> = newest.iter().map(|latest| latest.id.clone()).collect();
+        Ok(self.claims(&ids)?.into_iter().map(Result::ok).collect())
+    }
+}
+
+impl Server {
+    /// Returns the name of the server for messages.
+    pub fn describe(&self) -> String {
+        match self {
+            Server::Named(identifier) => server_of(Some(identifier)),
+            Server::Unnamed | Server::Unasked => "this server".to_owned(),
+        }
+    }
+}
+
+fn joined<'a>(servers: impl Iterator<Item = &'a str>) -> String {
+    servers.map(|server| server_of(Some(server))).collect::<Vec<_>>().join(" with ")
+}

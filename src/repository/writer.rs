@@ -1,0 +1,295 @@
+//! Writes a backup.
+
+use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
+use crate::base::subject::Series;
+use crate::format::backup_id::BackupId;
+use crate::format::keys::Key;
+use crate::format::keys::derived_keys::DerivedKeys;
+use crate::format::keys::note::KeyNote;
+use crate::format::manifest::bounded::is_word;
+use crate::format::manifest::kept::Kept;
+use crate::format::manifest::origin::Origin;
+use crate::format::manifest::properties::Properties;
+use crate::format::manifest::verified::Verified;
+use crate::format::manifest::{
+    CIPHER, Compression, Dump, Encryption, FORMAT, Format, Manifest, ServerNote, SnapshotNote, Tools, extension,
+};
+use crate::pipeline::pack::{Pack, Packed, Recipe};
+use crate::pipeline::pg_archive::{Archive, Completeness};
+use crate::pipeline::table_counter::TableCounts;
+use crate::repository::Repository;
+use crate::repository::name::Name;
+use crate::store::{LockStatus, ObjectKind, PutOptions, PutResult, Upload};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Instant;
+
+/// A backup that is being written. Nothing of it is visible before [`finish`](BackupWriter::finish).
+pub struct BackupWriter<'a> {
+    repository: &'a Repository,
+    name: Name,
+    object: String,
+    format: Format,
+    compression: Option<Compression>,
+    encrypted: bool,
+    derived_keys: Option<DerivedKeys>,
+    pack: Pack<Box<dyn Upload>>,
+    /// Follows an archive, because its last bytes do not show whether it is complete. `None` for any other format.
+    archive: Option<Archive>,
+    begun: Instant,
+}
+
+/// Members of the manifest that do not follow from the bytes themselves.
+#[derive(Debug, Default)]
+pub struct About {
+    pub server: Option<ServerNote>,
+    pub properties: Option<Properties>,
+    pub pg_dump: Option<String>,
+    pub arguments: Vec<String>,
+    pub snapshot: Option<SnapshotNote>,
+    /// Time by the clock of the source; `None`: the time in its name.
+    pub taken_at: Option<Timestamp>,
+    pub origin: Option<Origin>,
+    /// Note that the user gave it.
+    pub note: Option<String>,
+    /// Says whether a script without pg_dump's trailer, or an archive without all of its data, is an error.
+    pub must_be_whole: bool,
+    /// Warnings of the program that dumped.
+    pub warnings: Vec<String>,
+}
+
+impl Write for BackupWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.pack.write(bytes)?;
+        if let Some(archive) = &mut self.archive {
+            archive.update(&bytes[..taken]);
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pack.flush()
+    }
+}
+
+impl BackupWriter<'_> {
+    /// Returns the number of bytes handed to the store so far.
+    pub fn stored(&self) -> u64 {
+        self.pack.stored()
+    }
+
+    /// Commits the payload, checks what the store has and writes the `.meta`, which makes it a backup. If only a lock is missing, it
+    /// returns an error although the backup is stored.
+    pub fn finish(self, about: About, monitor: &dyn Monitor) -> Result<Manifest> {
+        let BackupWriter {
+            repository,
+            name,
+            object,
+            format,
+            compression,
+            encrypted,
+            derived_keys,
+            pack,
+            archive,
+            begun,
+        } = self;
+        let Name { id, previous, sequence, adopted } = name;
+        monitor.stage("compressing and sending the rest");
+        let packed = pack.finish()?;
+        as_it_should(&id, archive, packed.script.as_ref(), &about, monitor)?;
+        let mut seconds = BTreeMap::new();
+        seconds.insert("dump".to_owned(), begun.elapsed().as_secs_f64());
+        let (upload, packed) = packed.without_writer();
+        let receipt = timed(&mut seconds, "commit", || upload.commit())?;
+        let checked = checked(repository, &object, &receipt, &packed, &mut seconds, monitor);
+        let verified = checked.inspect_err(|_| repository.rollback(&object, monitor))?;
+        let encryption = encrypted.then(|| encryption(derived_keys.as_ref()));
+        let cipher = derived_keys.as_ref().filter(|_| encrypted);
+        let properties = about.properties.map(|properties| Kept::of(properties, cipher)).transpose()?;
+        let script = packed.script.unwrap_or_default();
+        let manifest = Manifest {
+            pgbk: FORMAT,
+            database: id.database().to_owned(),
+            taken_at: about.taken_at.unwrap_or(id.taken_at()),
+            id,
+            object,
+            version_id: receipt.version.filter(|version| is_word(version)),
+            server: about.server,
+            properties,
+            tools: Tools { pgbk: env!("CARGO_PKG_VERSION").to_owned(), pg_dump: about.pg_dump },
+            dump: Dump { format, arguments: about.arguments },
+            compression,
+            key: derived_keys.as_ref().map(|derived_keys| derived_keys.note.clone()),
+            encryption,
+            plain: packed.plain,
+            stored: packed.stored,
+            snapshot: about.snapshot,
+            previous,
+            origin: about.origin,
+            sequence,
+            adopted,
+            note: about.note,
+            verified,
+            seconds,
+            warnings: about.warnings,
+            requires: script.requirements,
+            tables: script.tables,
+            chunks: packed.chunks,
+            locked: None,
+        };
+        let sealed = manifest.seal(derived_keys.as_ref());
+        let meta = sealed.inspect_err(|_| repository.rollback(&manifest.object, monitor))?;
+        let written = repository.publish(&manifest, &meta, monitor)?;
+        let locked_how = match (&receipt.held, &written.held) {
+            (LockStatus::Locked(how), LockStatus::Locked(_)) => Some(how.clone()),
+            _ => None,
+        };
+        locked(&manifest, [receipt.held, written.held], monitor)?;
+        Ok(Manifest { locked: locked_how, ..manifest })
+    }
+}
+
+/// Confirms what was stored, and returns how; [`Verified::No`] where the settings do not ask for it.
+fn checked(
+    repository: &Repository,
+    object: &str,
+    receipt: &PutResult,
+    packed: &Packed<()>,
+    seconds: &mut BTreeMap<String, f64>,
+    monitor: &dyn Monitor,
+) -> Result<Verified> {
+    if !repository.verify {
+        return Ok(Verified::No);
+    }
+    monitor.stage("checking what was stored");
+    timed(seconds, "check", || repository.check(object, receipt, packed, monitor))
+}
+
+/// Refuses a payload that is no dump, or only a part of one.
+pub(crate) fn as_it_should(
+    id: &BackupId,
+    archive: Option<Archive>,
+    script: Option<&TableCounts>,
+    about: &About,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let trailer = script.is_none_or(|script| script.complete);
+    match archive.map(|archive| archive.verdict()) {
+        Some(Completeness::Foreign) => return Err(no_archive(id).into()),
+        Some(Completeness::Cut) if about.must_be_whole => return Err(cut_short(id, about, DATA).into()),
+        Some(Completeness::Unknown(major, minor)) => monitor.warn(&unknown_archive(id, major, minor)),
+        _ if script.is_some_and(|script| script.more_tables) => return Err(too_many_tables(id).into()),
+        _ if about.must_be_whole && !trailer => return Err(cut_short(id, about, trailer_of(id)).into()),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Checks the locks of a backup. It is an error if one that should be locked is not, although the backup stays.
+pub(crate) fn locked(manifest: &Manifest, [payload, meta]: [LockStatus; 2], monitor: &dyn Monitor) -> Result<()> {
+    let id = &manifest.id;
+    for (held, key) in [(payload, manifest.object.clone()), (meta, manifest.meta_key())] {
+        match held {
+            LockStatus::Free | LockStatus::Locked(_) => {}
+            LockStatus::Unread => {
+                monitor.warn(&format!("the lock of \"{key}\" may not be read: it was set, and not checked"))
+            }
+            LockStatus::Unlocked(why) => {
+                return Err(Fault::failed(format!("{id} is stored whole, but \"{key}\" is NOT LOCKED: {why}"))
+                    .hint("the bucket needs Object Lock and the role s3:PutObjectRetention; until then anyone who may delete can delete this backup")
+                    .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn encryption(derived_keys: Option<&DerivedKeys>) -> Encryption {
+    let iv = derived_keys.and_then(|derived_keys| match derived_keys.note {
+        KeyNote::Raw { .. } => Some(derived_keys.iv),
+        KeyNote::Password { .. } => None,
+    });
+    Encryption { cipher: CIPHER.to_owned(), iv }
+}
+
+pub(crate) fn no_archive(id: &BackupId) -> Fault {
+    Fault::failed(format!("pg_dump gave no archive of \"{}\": its output does not begin as one", id.database()))
+}
+
+pub(crate) fn too_many_tables(id: &BackupId) -> Fault {
+    Fault::failed(format!("the dump of \"{}\" has more tables than a .meta can list", id.database()))
+        .hint("divide them among several backups: PG_DUMP_USER_ARGS with --schema or --exclude-schema; or DUMP_FORMAT=custom, whose tables are not listed")
+}
+
+/// Describes what a dump that is cut short lacks.
+pub(crate) const TRAILER: &str = "the line \"PostgreSQL database dump complete\" is missing at its end";
+
+pub(crate) const CLUSTER_TRAILER: &str = "the line \"PostgreSQL database cluster dump complete\" is missing at its end";
+
+pub(crate) const DATA: &str = "data that the archive's table of contents names are not in it";
+
+pub(crate) fn trailer_of(id: &BackupId) -> &'static str {
+    if Series::of(id.database()).is_some() { CLUSTER_TRAILER } else { TRAILER }
+}
+
+pub(crate) fn cut_short(id: &BackupId, about: &About, lacks: &str) -> Fault {
+    let fault = Fault::failed(format!("the dump of \"{}\" is cut short: {lacks}", id.database()));
+    match about.pg_dump {
+        Some(_) => fault,
+        None => fault.hint("if it is whole although pg_dump did not write it, say --allow-incomplete"),
+    }
+}
+
+pub(crate) fn unknown_archive(id: &BackupId, major: u8, minor: u8) -> String {
+    format!(
+        "{id} is an archive of version {major}.{minor}, which pgbk does not know: whether it is whole was not checked"
+    )
+}
+
+pub(crate) fn timed<T>(
+    seconds: &mut BTreeMap<String, f64>,
+    stage: &str,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let start = Instant::now();
+    let result = work();
+    seconds.insert(stage.to_owned(), start.elapsed().as_secs_f64());
+    result
+}
+
+impl Repository {
+    /// Starts a backup. Nothing is visible until its `.meta` is written.
+    pub fn begin(
+        &self,
+        name: Name,
+        format: Format,
+        compression: Option<Compression>,
+        expected: u64,
+    ) -> Result<BackupWriter<'_>> {
+        let id = &name.id;
+        let derived_keys = self.key.as_ref().map(Key::begin).transpose()?;
+        let encrypted = self.encrypt && derived_keys.is_some();
+        let object = id.object_key(&extension(format, compression, encrypted));
+        let upload = self
+            .store
+            .create(&object, &PutOptions { expected, purpose: ObjectKind::Payload, ..PutOptions::default() })?;
+        let recipe = Recipe { format, compression, derived_keys: derived_keys.as_ref(), encrypt: encrypted, expected };
+        let pack = Pack::new(upload, &recipe)?;
+        let archive = (format == Format::Custom).then(Archive::default);
+        let begun = Instant::now();
+        Ok(BackupWriter {
+            repository: self,
+            name,
+            object,
+            format,
+            compression,
+            encrypted,
+            derived_keys,
+            pack,
+            archive,
+            begun,
+        })
+    }
+}

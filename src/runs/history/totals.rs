@@ -1,0 +1,89 @@
+//! Totals of the runs whose records were removed: how many there were, and the last success of each database.
+
+use crate::format::run_record::{Record, State, Task};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// Newest run that is counted here. Runs up to it are counted here even if their records still exist.
+    through: String,
+    databases: BTreeMap<String, Bygone>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Bygone {
+    counts: Counts,
+    success: Option<Record>,
+    verified: Option<Record>,
+    #[serde(default)]
+    proven: Option<Record>,
+}
+
+/// Counts the backups of one database by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub done: u64,
+    pub failed: u64,
+    pub skipped: u64,
+}
+
+impl Past {
+    /// Adds the next record. They must come oldest first; one that is counted already is ignored.
+    pub(crate) fn take(&mut self, record: Record) {
+        if record.run <= self.through {
+            return;
+        }
+        self.through.clone_from(&record.run);
+        let bygone = self.databases.entry(record.database.clone()).or_default();
+        if record.task == Task::Verify {
+            if record.is_proof() {
+                bygone.proven = Some(record);
+            }
+            return;
+        }
+        bygone.counts.add(&record);
+        if record.state == State::Done {
+            if record.backup.as_ref().is_some_and(|backup| backup.verified.is_checked()) {
+                bygone.verified = Some(record.clone());
+            }
+            bygone.success = Some(record);
+        }
+    }
+
+    /// Returns how many backups of a database were tried in all: those of removed records, and those of `records`.
+    pub fn counts(&self, database: &str, records: &[Record]) -> Counts {
+        let mut counts = self.databases.get(database).map(|bygone| bygone.counts).unwrap_or_default();
+        let newer = records
+            .iter()
+            .filter(|record| record.task == Task::Backup && record.database == database && record.run > self.through);
+        newer.for_each(|record| counts.add(record));
+        counts
+    }
+
+    /// Returns the last success whose record was removed; `None` if there is none.
+    pub fn success(&self, database: &str) -> Option<&Record> {
+        self.databases.get(database)?.success.as_ref()
+    }
+
+    /// Returns the last successful restore test whose record was removed; `None` if there is none.
+    pub fn proven(&self, database: &str) -> Option<&Record> {
+        self.databases.get(database)?.proven.as_ref()
+    }
+
+    /// Returns the last success whose record was removed and whose backup was checked after its upload; `None` if there is none.
+    pub fn verified(&self, database: &str) -> Option<&Record> {
+        self.databases.get(database)?.verified.as_ref()
+    }
+}
+
+impl Counts {
+    fn add(&mut self, record: &Record) {
+        match record.state {
+            State::Running => {}
+            State::Done => self.done += record.times,
+            State::Failed => self.failed += record.times,
+            State::Skipped => self.skipped += record.times,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Checks a store for missed backups, and remembers in `STATE_DIR` what each check has seen.
+
+use crate::base::error::{Fault, Kind, Result, kind};
+use crate::base::{locked_json, plain};
+use crate::format::backup_id::{BackupId, encode};
+use crate::format::run_record::{Record, State, Task};
+use crate::repository::Repository;
+use crate::repository::catalog::Catalog;
+use crate::repository::newest::Server;
+use crate::repository::retention::Policy;
+use crate::runs::history::History;
+use crate::runs::history::totals::Past;
+use crate::runs::missed::{Known, Look, Missed, Sight};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Longest time that a listing may be behind: a younger backup is asked for by its name before it counts as missed.
+const LAG: SignedDuration = SignedDuration::from_hours(1);
+
+/// Checks for missed backups, by the rules of this host.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    pub history: History,
+    /// Retention policy of this host; `None` if there is none, or if the store removes by rules of its own.
+    pub policy: Option<Policy>,
+}
+
+/// The changes since the check before, and what is still missed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct News {
+    pub gone: Vec<Missed>,
+    /// Backups that were missed before and still are.
+    pub still: Vec<Missed>,
+    /// Backups that were missed before and are there again.
+    pub back: Vec<Missed>,
+}
+
+/// The saved result of the last check of one series.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    pub location: String,
+    pub database: String,
+    pub looked: Timestamp,
+    #[serde(flatten)]
+    pub sight: Sight,
+}
+
+/// Names the series to check: a database of one server.
+#[derive(Debug, Clone, Copy)]
+pub struct Of<'a> {
+    pub database: &'a str,
+    /// System identifier of the server; `None` if it is not known, and then all backups that this host made count.
+    pub server: Option<&'a str>,
+}
+
+impl Watch {
+    /// Checks this listing for the backups of these records, and saves the result.
+    pub fn look_at(
+        &self,
+        repository: &Repository,
+        catalog: &Catalog,
+        of: Of,
+        records: &[Record],
+        now: Timestamp,
+    ) -> Result<News> {
+        let known = known(of, &repository.store.location(), records, &self.history.past());
+        if known.is_empty() {
+            return Ok(News::default());
+        }
+        let path = self.path(&repository.store.location(), of);
+        // Two looks at a time would tell the same twice.
+        let _lock = self.lock()?;
+        let before = read(&path);
+        let sight = self.sight(repository, catalog, (of, &known), before.as_ref(), now)?;
+        let news = News::between(before.as_ref(), &sight);
+        let seen = Seen { location: repository.store.location(), database: of.database.to_owned(), looked: now, sight };
+        locked_json::write(&path, &seen).map_err(|why| unwritable(&path, &why))?;
+        Ok(news)
+    }
+
+    /// Returns what is missed now, and saves nothing.
+    pub fn glance(
+        &self,
+        repository: &Repository,
+        catalog: &Catalog,
+        of: Of,
+        records: &[Record],
+        now: Timestamp,
+    ) -> Result<Vec<Missed>> {
+        let known = known(of, &repository.store.location(), records, &self.history.past());
+        let before = read(&self.path(&repository.store.location(), of));
+        Ok(self.sight(repository, catalog, (of, &known), before.as_ref(), now)?.missed)
+    }
+
+    fn sight(
+        &self,
+        repository: &Repository,
+        catalog: &Catalog,
+        (of, known): (Of, &[Known]),
+        before: Option<&Sight>,
+        now: Timestamp,
+    ) -> Result<Sight> {
+        let removed = self.history.removed(&repository.store.location());
+        let (mut there, bare) = listed(catalog, of.database);
+        // Of what has a .meta there the payload does not lag behind: it was there before.
+        let unseen = |one: &&Known| !there.contains(&one.id) && !bare.contains(&one.id) && !removed.contains(&one.id);
+        let young: Vec<&Known> =
+            known.iter().filter(unseen).filter(|one| now.duration_since(one.made).abs() < LAG).collect();
+        let lagging: Vec<BackupId> =
+            young.into_iter().filter(|one| !is_gone(repository, &one.id)).map(|one| one.id.clone()).collect();
+        there.extend(lagging);
+        let policy = self.policy.as_ref();
+        // Whose the others are is asked only where it decides something, for each costs a request.
+        let gone = Look { known, there: &there, bare: &bare, removed: &removed, policy, now }.oldest_newly_gone(before);
+        let wanted = |id: &BackupId| policy.is_some() || gone.as_ref().is_some_and(|gone| id > gone);
+        if gone.is_some() || policy.is_some() && before.is_some_and(|before| !before.missed.is_empty()) {
+            drop_others(repository, of, known, &mut there, wanted)?;
+        }
+        Ok(Look { known, there: &there, bare: &bare, removed: &removed, policy, now }.after(before))
+    }
+
+    fn lock(&self) -> Result<fs::File> {
+        let path = folder(self.history.state_dir()).join(".looking");
+        let locked = locked_json::make_folder(&path).and_then(|()| plain::lock_file(&path));
+        let file = locked.map_err(|why| unwritable(&path, &why))?;
+        // Where the file system knows no locks, the same may be told twice.
+        file.lock().ok();
+        Ok(file)
+    }
+
+    fn path(&self, location: &str, of: Of) -> PathBuf {
+        let whose = format!("{location}\0{}", of.server.unwrap_or_default());
+        let whose = blake2b_simd::Params::new().hash_length(8).hash(whose.as_bytes()).to_hex();
+        folder(self.history.state_dir()).join(format!("{}-{whose}.json", encode(of.database)))
+    }
+}
+
+impl News {
+    fn between(before: Option<&Sight>, now: &Sight) -> News {
+        let earlier = before.map(|before| before.missed.as_slice()).unwrap_or_default();
+        let was = |one: &&Missed| earlier.iter().any(|other| other.id == one.id);
+        let (still, gone): (Vec<&Missed>, Vec<&Missed>) = now.missed.iter().partition(was);
+        let back = earlier.iter().filter(|one| now.standing.contains(&one.id));
+        let owned = |some: Vec<&Missed>| some.into_iter().cloned().collect();
+        News { gone: owned(gone), still: owned(still), back: back.cloned().collect() }
+    }
+}
+
+/// Returns the saved results of the last checks of all series.
+pub fn sights(state_dir: &Path) -> Vec<Seen> {
+    let entries = fs::read_dir(folder(state_dir)).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json"));
+    paths.filter_map(|path| locked_json::read::<Seen>(&path).ok()).map(|found| found.value).collect()
+}
+
+fn folder(state_dir: &Path) -> PathBuf {
+    state_dir.join("series")
+}
+
+fn read(path: &Path) -> Option<Sight> {
+    locked_json::read::<Seen>(path).ok().map(|found| found.value.sight)
+}
+
+/// Returns the backups of the series that this host has stored in that store, each once.
+fn known(of: Of, location: &str, records: &[Record], past: &Past) -> Vec<Known> {
+    let records = records.iter().chain(past.success(of.database));
+    let mut seen = BTreeSet::new();
+    let mut known = Vec::new();
+    for record in
+        records.filter(|one| one.task == Task::Backup && one.state == State::Done && one.database == of.database)
+    {
+        let Some(stored) = record.backup.as_ref().filter(|stored| stored.location == location) else { continue };
+        let own = of.server.is_none() || stored.server.is_none() || stored.server.as_deref() == of.server;
+        if own && seen.insert(&stored.id) {
+            let made = record.ended.unwrap_or(record.started);
+            let (sequence, previous) = (stored.sequence, stored.previous.clone());
+            known.push(Known { id: stored.id.clone(), made, sequence, previous });
+        }
+    }
+    known
+}
+
+/// Returns the listed backups of the database: those that are whole, and those with a `.meta` but no payload.
+fn listed(catalog: &Catalog, database: &str) -> (BTreeSet<BackupId>, BTreeSet<BackupId>) {
+    let payloads: BTreeSet<BackupId> = catalog.keys().filter_map(BackupId::of_payload_key).collect();
+    let ids = catalog.entries().iter().map(|entry| entry.id.clone()).filter(|id| id.database() == database);
+    ids.partition(|id| payloads.contains(id))
+}
+
+/// Returns whether the store says that there is no such backup; false if it does not answer.
+fn is_gone(repository: &Repository, id: &BackupId) -> bool {
+    repository.store.open(&id.meta_key(), None).is_err_and(|error| kind(&error) == Kind::NotFound)
+}
+
+/// Removes from `there` what is not of this series: other servers' backups, and uploads, which rules count separately.
+fn drop_others(
+    repository: &Repository,
+    of: Of,
+    known: &[Known],
+    there: &mut BTreeSet<BackupId>,
+    wanted: impl Fn(&BackupId) -> bool,
+) -> Result<()> {
+    let own: BTreeSet<&BackupId> = known.iter().map(|one| &one.id).collect();
+    let strange: Vec<BackupId> = there.iter().filter(|id| !own.contains(id) && wanted(id)).cloned().collect();
+    let server = Server::of(of.server.map(str::to_owned));
+    for (id, claims) in strange.iter().zip(repository.claims(&strange)?) {
+        // What cannot be read is taken for its own: it may well be.
+        if claims.is_ok_and(|claims| !server.owns(&claims.owner)) {
+            there.remove(id);
+        }
+    }
+    Ok(())
+}
+
+fn unwritable(path: &Path, why: &std::io::Error) -> Fault {
+    Fault::failed(format!("what is missed in the store cannot be remembered in \"{}\": {why}", path.display()))
+        .hint("STATE_DIR names a folder that pgbk may write to")
+}

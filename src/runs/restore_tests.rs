@@ -1,0 +1,141 @@
+//! Runs that test backups by restoring them, by hand and by schedule alike.
+
+use crate::base::databases::Databases;
+use crate::base::error::{Kind, Result};
+use crate::base::progress::Monitor;
+use crate::format::backup_id::BackupId;
+use crate::format::manifest::origin::Origins;
+use crate::format::run_record::{ErrorInfo, Record, RestoreTest, Task, Trigger};
+use crate::jobs::restore_test::{Plan, prove};
+use crate::jobs::verify::Finding;
+use crate::postgres::connect::settings::Settings;
+use crate::postgres::session::identity;
+use crate::repository::Repository;
+use crate::repository::newest::{Asker, Server};
+use crate::runs::runner::{Outcome, Runner};
+
+/// Most tries of one restore test, which begins again if its backup was removed meanwhile.
+const TRIES: usize = 3;
+
+#[derive(Clone, Copy)]
+pub struct RestoreTests<'a> {
+    pub runner: Runner<'a>,
+    pub repository: &'a Repository,
+    pub plan: &'a Plan,
+    /// Settings of the server whose backups are tested.
+    pub server: &'a Settings,
+}
+
+impl RestoreTests<'_> {
+    /// Tests these backups, one after the other. `each` is called with every outcome.
+    pub fn of(
+        &self,
+        ids: &[BackupId],
+        cause: Trigger,
+        mut each: impl FnMut(&Outcome<Finding>),
+    ) -> Result<Vec<Outcome<Finding>>> {
+        let work = |id: &BackupId, monitor: &dyn Monitor| {
+            monitor.names(&id.to_string());
+            prove(self.repository, id, self.plan, monitor)
+        };
+        self.one_by_one(ids.iter().map(|id| (id.database().to_owned(), id)), cause, &mut each, work)
+    }
+
+    /// Tests the newest backup of each database. For all databases, those count that have backups.
+    pub fn newest(
+        &self,
+        databases: &Databases,
+        cause: Trigger,
+        mut each: impl FnMut(&Outcome<Finding>),
+    ) -> Result<Vec<Outcome<Finding>>> {
+        match self.names(databases) {
+            Ok(names) => {
+                let names = names.into_iter().map(|name| (name.clone(), name));
+                self.one_by_one(names, cause, &mut each, |name, monitor| self.newest_of(&name, monitor))
+            }
+            Err(error) => self.one_by_one([(databases.to_string(), error)], cause, &mut each, |error, _| Err(error)),
+        }
+    }
+
+    fn names(&self, databases: &Databases) -> Result<Vec<String>> {
+        match databases {
+            Databases::Named(names) => Ok(names.clone()),
+            Databases::All => Ok(self.repository.catalog(None)?.databases().into_iter().map(str::to_owned).collect()),
+        }
+    }
+
+    /// Tests the newest backup of one database. Another host may prune it while it is read: then
+    /// there is a newer one, which is tested instead.
+    fn newest_of(&self, database: &str, monitor: &dyn Monitor) -> Result<Finding> {
+        let mut tries = 1;
+        loop {
+            // Not that of the names: proofs of others may have taken hours since.
+            let catalog = self.repository.catalog(Some(database))?;
+            let latest = self.repository.latest(&catalog, database, &self.asker())?;
+            if let Some(remark) = &latest.remark {
+                monitor.info(remark);
+            }
+            let id = latest.id;
+            monitor.names(&id.to_string());
+            let found = prove(self.repository, &id, self.plan, monitor);
+            let well = found.as_ref().is_ok_and(|finding| finding.ok);
+            let gone = || self.repository.ids(Some(database)).is_ok_and(|ids| !ids.is_empty() && !ids.contains(&id));
+            if well || tries == TRIES || !gone() {
+                return found;
+            }
+            monitor.info(&format!("{id} was removed while it was proven, and a newer one takes its place"));
+            tries += 1;
+        }
+    }
+
+    /// Returns the server to test for. It is asked each time, because it may have been replaced.
+    fn asker(&self) -> Asker {
+        let server = identity::of_server(self.server).map_or(Server::Unasked, Server::of);
+        Asker { server, origins: Origins::Backup, now: (self.runner.clock)() }
+    }
+
+    fn one_by_one<T>(
+        &self,
+        items: impl IntoIterator<Item = (String, T)>,
+        cause: Trigger,
+        each: &mut dyn FnMut(&Outcome<Finding>),
+        mut work: impl FnMut(T, &dyn Monitor) -> Result<Finding>,
+    ) -> Result<Vec<Outcome<Finding>>> {
+        let Runner { alerts, monitor, .. } = self.runner;
+        let mut round = alerts.round(monitor);
+        let mut outcomes = Vec::new();
+        for (database, item) in items {
+            let outcome = self.runner.written((Task::Verify, cause), &database, &mut round, |monitor, record| {
+                let finding = work(item, monitor)?;
+                note(&finding, record);
+                Ok(finding)
+            })?;
+            each(&outcome);
+            outcomes.push(outcome);
+            if outcomes.last().is_some_and(Outcome::is_interrupted) {
+                break;
+            }
+        }
+        monitor.about(None);
+        round.finish();
+        Ok(outcomes)
+    }
+}
+
+fn note(finding: &Finding, record: &mut Record) {
+    if let Some(proof) = &finding.proof {
+        record.proof = Some(RestoreTest {
+            id: finding.id.clone(),
+            upload: finding.upload,
+            scratch: proof.scratch.clone(),
+            with_owners: proof.with_owners,
+            tables: proof.tables.len() as u64,
+            rows: proof.tables.iter().filter_map(|table| table.found.as_ref()).map(|found| found.rows).sum(),
+        });
+    }
+    record.problem = finding.error.as_ref().map(|message| ErrorInfo {
+        message: message.clone(),
+        hints: Vec::new(),
+        exit_code: finding.kind.unwrap_or(Kind::Failed).exit_code(),
+    });
+}

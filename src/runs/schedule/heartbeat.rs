@@ -1,0 +1,166 @@
+//! The scheduler's heartbeat, `STATE_DIR/schedule.json`: its jobs, their next start, and proof that the process is alive.
+
+use crate::base::databases::Databases;
+use crate::base::error::{Fault, Kind, Result};
+use crate::base::locked_json::{self, Life};
+use crate::format::run_record::Task;
+use crate::runs::schedule::cron::Schedule;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Interval at which the scheduler shows that it still checks the clock.
+const PULSE: SignedDuration = SignedDuration::from_secs(10);
+/// Most reads of a file that is replaced all the time, until one finds its writer alive.
+const LOOKS: usize = 3;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SchedulerState {
+    pub version: String,
+    /// Process id, as it is in its container.
+    pub process: u32,
+    pub started: Timestamp,
+    /// Longest time by which a backup may be done later than it is due.
+    pub grace: SignedDuration,
+    pub entries: Vec<Entry>,
+}
+
+/// One schedule and what it is for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    #[serde(default)]
+    pub task: Task,
+    pub schedule: Schedule,
+    pub databases: Databases,
+    /// Databases that were found the last time, if the schedule is for all.
+    pub found: Vec<String>,
+    /// Time at which its next run or try begins; `None` if that is not decided.
+    pub next: Option<Timestamp>,
+    /// Time since which it is at work; `None` if it is not.
+    #[serde(rename = "working")]
+    pub running_since: Option<Timestamp>,
+}
+
+/// Name of what concerns every database.
+pub const EVERY: &str = "*";
+
+impl Entry {
+    pub fn new(schedule: Schedule, databases: Databases) -> Entry {
+        Entry { task: Task::Backup, schedule, databases, found: Vec::new(), next: None, running_since: None }
+    }
+
+    /// Returns the databases that it is for; if all are meant, those that were found, and [`EVERY`].
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let (names, every) = match &self.databases {
+            Databases::Named(names) => (names, None),
+            Databases::All => (&self.found, Some(EVERY)),
+        };
+        every.into_iter().chain(names.iter().map(String::as_str))
+    }
+
+    /// Returns when it begins after now, by its schedule if nothing is decided yet; `None` if it never does.
+    pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+        self.next.filter(|next| *next > now).or_else(|| self.schedule.next_after(now))
+    }
+}
+
+/// The heartbeat as it was found.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub scheduler_state: SchedulerState,
+    pub life: Life,
+    /// Time at which its scheduler last checked the clock.
+    pub pulse: Timestamp,
+}
+
+/// Reads the heartbeat; `None` if no scheduler ever ran with this `STATE_DIR`.
+pub fn look(state_dir: &Path) -> Result<Option<Seen>> {
+    let path = path(state_dir);
+    let mut seen = None;
+    for _ in 0..LOOKS {
+        match locked_json::read(&path) {
+            Ok(found) => {
+                let alive = found.life != Life::Gone;
+                seen = Some(Seen { scheduler_state: found.value, life: found.life, pulse: found.modified });
+                // Else it may have been replaced between the look into the file and the look at its lock.
+                if alive {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Fault::failed(format!("cannot read \"{}\": {error}", path.display())).into()),
+        }
+    }
+    Ok(seen)
+}
+
+/// Makes this process the only scheduler with this `STATE_DIR`, for as long as the returned file is kept. A second one would overwrite the
+/// heartbeat of the first, and gets [`Kind::Busy`]. `None`: the file system has no locks.
+pub fn take_place(state_dir: &Path) -> Result<Option<File>> {
+    locked_json::lock(&state_dir.join("schedule.lock")).map_err(|locked_json::Taken| {
+        let seen = look(state_dir).ok().flatten().filter(|seen| seen.life != Life::Gone);
+        let which = seen.map_or_else(String::new, |seen| {
+            format!(" (process {}, since {:.0})", seen.scheduler_state.process, seen.scheduler_state.started)
+        });
+        let message = format!("another scheduler{which} is at work with this STATE_DIR, \"{}\"", state_dir.display());
+        Fault::new(Kind::Busy, message).hint("give each scheduler a STATE_DIR of its own, or end the other one").into()
+    })
+}
+
+fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join("schedule.json")
+}
+
+/// Writes the scheduler's heartbeat.
+pub struct Heartbeat {
+    path: PathBuf,
+    scheduler_state: SchedulerState,
+    /// Holds the lock. `None` before the first write, or after one that failed.
+    file: Option<File>,
+    pulse: Timestamp,
+}
+
+impl Heartbeat {
+    /// Prepares the heartbeat and writes nothing yet. Takes over from `before` which databases were found.
+    pub fn new(state_dir: &Path, mut scheduler_state: SchedulerState, before: Option<&SchedulerState>) -> Heartbeat {
+        let found = before
+            .into_iter()
+            .flat_map(|scheduler_state| &scheduler_state.entries)
+            .find(|entry| !entry.found.is_empty());
+        for entry in &mut scheduler_state.entries {
+            if let (Databases::All, Some(before)) = (&entry.databases, found) {
+                entry.found.clone_from(&before.found);
+            }
+        }
+        let pulse = scheduler_state.started;
+        Heartbeat { path: path(state_dir), scheduler_state, file: None, pulse }
+    }
+
+    /// Writes what has changed, and shows that the scheduler is alive.
+    pub fn update(&mut self, now: Timestamp, change: impl FnOnce(&mut SchedulerState)) -> Result<()> {
+        let before = self.scheduler_state.clone();
+        change(&mut self.scheduler_state);
+        let changed = self.scheduler_state != before;
+        let due = now.duration_since(self.pulse).abs() >= PULSE;
+        if !changed && !due && self.file.is_some() {
+            return Ok(());
+        }
+        self.pulse = now;
+        let shown = match &self.file {
+            Some(file) if !changed => file.set_modified(now.into()),
+            _ => locked_json::write(&self.path, &self.scheduler_state).map(|file| self.file = Some(file)),
+        };
+        shown.map_err(|why| {
+            // Whatever stands there is not what it should be.
+            self.file = None;
+            self.unwritable(&why).into()
+        })
+    }
+
+    fn unwritable(&self, why: &io::Error) -> Fault {
+        Fault::failed(format!("cannot write \"{}\": {why}", self.path.display()))
+            .hint("STATE_DIR names a folder that pgbk may write to")
+    }
+}
