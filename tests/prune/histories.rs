@@ -119,7 +119,7 @@ fn history(random: &mut Random) -> History {
     }
 }
 
-/// What the vault has stored of a backup of `app` at that time: the `.meta` without its seal, and the payload.
+/// What a repository has stored of a backup of `app` at that time: the `.meta` without its seal, and the payload.
 static TEMPLATE: LazyLock<(String, Vec<u8>)> = LazyLock::new(|| {
     let repository = repository(Memory::default());
     let id = made(&repository, "app", NOW);
@@ -132,7 +132,7 @@ static TEMPLATE: LazyLock<(String, Vec<u8>)> = LazyLock::new(|| {
     (covered.to_owned(), read(&id.object_key("sql")))
 });
 
-/// The `.meta` of another backup, as the vault would have written it.
+/// The `.meta` of another backup, as a repository would have written it.
 fn meta_of(id: &BackupId) -> Vec<u8> {
     let stamp = "app-20261121T120000Z";
     let covered = TEMPLATE.0.replace(&format!("app/{stamp}"), &format!("{}/{id}", id.database()));
