@@ -1,4 +1,4 @@
-//!
+//! Addresses that a connection may be made to: host, port, and the address of a host that has several.
 
 use crate::base::error::{Fault, Result};
 use crate::postgres::connect::parameters::variable;
