@@ -1,5 +1,4 @@
-//! PostgreSQL: where the server is and how to get in, the control connection of a backup, the server's own tools, and the target of
-//! a restore.
+//! PostgreSQL: how to reach a server, the control connection of a backup, the server's own tools, and the target of a restore.
 
 pub mod connect;
 pub mod globals;

@@ -1,4 +1,4 @@
-//! Connecting: every place, address and kind of transport that libpq would try, in its order.
+//! Connects to a server: tries every host, address and kind of transport that libpq would try, in its order.
 
 pub(crate) mod endpoint;
 pub(crate) mod errors;
@@ -38,13 +38,13 @@ use std::time::{Duration, Instant};
 use tls::Mode;
 use transport::{Connector, Transport};
 
-/// For what clears up after a signal, which leaves little time.
+/// Longest wait for a server while clearing up after a signal, which leaves little time.
 const CLEARING: Duration = Duration::from_secs(3);
 
-/// A connection that has heard the preamble.
+/// A connection on which the preamble has run.
 pub(crate) struct Opened {
     pub client: Client,
-    /// Where it leads.
+    /// The one server and address that was reached.
     pub endpoint: Endpoint,
     pub before: Before,
 }
@@ -53,7 +53,7 @@ pub(crate) fn connect(settings: &Settings, application: &str) -> Result<Opened> 
     by(&Plan::of(settings, application)?)
 }
 
-/// Signals that have come already do not count, and the server is not waited for as long.
+/// Connects although a signal may have arrived already, and waits for each address for at most three seconds.
 pub(crate) fn connect_to_clear_up(settings: &Settings, application: &str) -> Result<Opened> {
     let plan = Plan::of(settings, application)?;
     let limit = plan.limit.map_or(CLEARING, |limit| limit.min(CLEARING));
@@ -98,7 +98,7 @@ fn supported(settings: &Settings) -> Result<()> {
     }
 }
 
-/// Returns the kind of session that each pass over the list of hosts looks for.
+/// Returns the kind of session that each pass over the list of hosts accepts.
 fn wanted(settings: &Settings) -> Result<Vec<&'static str>> {
     let words = ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"];
     Ok(match settings.parameters.word("target_session_attrs", &words)? {
@@ -118,7 +118,7 @@ fn places(settings: &Settings) -> Result<Vec<Endpoint>> {
 
 enum Visit {
     Open(Box<Opened>),
-    /// The server was reached and said no: other places are not tried.
+    /// The server was reached and refused: no other host is tried.
     Refused(Fault),
     Next(Vec<Fault>),
 }
@@ -177,7 +177,7 @@ impl Plan<'_> {
         Ok(Visit::Next(failed))
     }
 
-    /// One address, with or without TLS as the mode says. The outer error is a signal.
+    /// Connects to one address, with or without TLS as the mode says. The outer error is a signal.
     fn reach(&self, endpoint: &Endpoint) -> Result<std::result::Result<(Client, Before), Vec<Failure>>> {
         let transports: &[Transport] = match self.mode {
             _ if endpoint.socket().is_some() => &[Transport::Plain],
@@ -261,21 +261,21 @@ impl Plan<'_> {
 
 enum Failure {
     Server(postgres::Error),
-    /// No answer within the time limit.
+    /// The host did not accept the connection within the time limit.
     Silent(Duration),
-    /// A connection, and no answer on it.
+    /// The host accepted the connection, but did not answer as a server within the time limit.
     Mute(Duration),
 }
 
 impl Failure {
-    /// Whether the same server may accept the other transport.
+    /// Returns whether the same server may accept the other transport.
     fn is_about_transport(&self) -> bool {
         let Failure::Server(error) = self else { return false };
         let refused = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
         refused || errors::is_tls(error)
     }
 
-    /// libpq goes on to the next place only when the server is not there or not ready.
+    /// Returns whether no other host is tried. Like libpq, pgbk tries the next one only if the server is not there or not ready.
     fn is_final(&self) -> bool {
         let Failure::Server(error) = self else { return false };
         error.code().is_some_and(|code| *code != SqlState::CANNOT_CONNECT_NOW)
@@ -300,7 +300,7 @@ fn config(settings: &Settings, application: &str) -> Result<Config> {
     Ok(config)
 }
 
-/// Every address of a host; none for a socket.
+/// Returns every address of a host; for a socket the one entry `None`.
 fn addresses(endpoint: &Endpoint) -> std::result::Result<Vec<Option<IpAddr>>, Fault> {
     if endpoint.socket().is_some() || endpoint.address.is_some() {
         return Ok(vec![endpoint.address]);
@@ -330,7 +330,7 @@ fn in_recovery(client: &mut Client) -> std::result::Result<bool, postgres::Error
     Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if cell(row, 0) == Some("t"))))
 }
 
-/// One fault for everything that was tried. The kind and hint are the last one's, which is the one that was decisive.
+/// Merges the faults of all attempts into one. Its kind and hint are those of the last fault, which was decisive.
 fn merge(mut faults: Vec<Fault>, last: Option<Fault>) -> Fault {
     faults.extend(last);
     let Some(last) = faults.pop() else { return Fault::failed("no server to connect to") };
@@ -345,30 +345,30 @@ fn merge(mut faults: Vec<Fault>, last: Option<Fault>) -> Fault {
 }
 
 impl Settings {
-    /// Connects to the first server that answers and fits; the errors say what was tried and what to change.
+    /// Connects to the first server that answers and fits. The error lists what was tried and what to change.
     pub fn connect(&self, application: &str) -> Result<postgres::Client> {
         connect(self, application).map(|opened| opened.client)
     }
 
-    /// Connects, and gives with the connection the settings that lead to this very server, where a list of hosts or a name
-    /// with several addresses might lead a second connection to another one.
+    /// Connects, and returns the connection with the settings of this one server. A list of hosts, or a name with several
+    /// addresses, might lead a second connection to another one.
     pub fn connect_pinned(&self, application: &str) -> Result<(postgres::Client, Settings)> {
         let opened = self.open(application)?;
         let settings = self.at(&opened.endpoint);
         Ok((opened.client, settings))
     }
 
-    /// Connects, and tells what was found there.
+    /// Connects, and returns the connection with the server's address and the state of the session before the preamble.
     pub(crate) fn open(&self, application: &str) -> Result<Opened> {
         connect(self, application)
     }
 
-    /// For what clears up, also after a signal: the wait for a server is short.
+    /// Connects for clearing up, also after a signal: waits for each address for at most three seconds.
     pub(crate) fn connect_to_clear_up(&self, application: &str) -> Result<postgres::Client> {
         connect_to_clear_up(self, application).map(|opened| opened.client)
     }
 
-    /// Tells the server to break off what it does for this connection.
+    /// Returns a closure that asks the server to cancel the statement of this connection. A failure of it is ignored.
     pub(crate) fn canceller(&self, client: &postgres::Client) -> Result<impl FnOnce() + Send + 'static + use<>> {
         let tls = tls::connector(&self.parameters, self.home())?;
         let transport = match tls::mode(&self.parameters)? {

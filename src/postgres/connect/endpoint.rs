@@ -1,11 +1,11 @@
-//! Addresses that a connection may be made to: host, port, and the address of a host that has several.
+//! One address that a connection may be made to.
 
 use crate::base::error::{Fault, Result};
 use crate::postgres::connect::parameters::variable;
 use std::fmt;
 use std::net::IpAddr;
 
-/// One place where the server may be.
+/// A host and port where the server may be, with the one address that is meant, if it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     /// Name, address or socket directory, as it was given.
@@ -15,7 +15,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// The socket directory, if this is one.
+    /// Returns the socket folder; `None` if the server is reached by TCP.
     pub fn socket(&self) -> Option<&str> {
         (self.address.is_none() && self.host.starts_with('/')).then_some(self.host.as_str())
     }

@@ -1,4 +1,4 @@
-//! Why a connection was not made, in words that say what to change.
+//! Explains why a connection was not made, and what to change.
 
 use crate::base::error::{self, Fault};
 use crate::postgres::connect::transport::gauge::Excess;
@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-/// On what a connection failed.
+/// The server, database and user of a connection that failed.
 pub struct Place<'a> {
     pub at: String,
     pub database: &'a str,
@@ -64,7 +64,7 @@ pub fn fault(place: &Place, error: &postgres::Error, ignored: Option<String>) ->
     }
 }
 
-/// Returns whether the driver could make nothing of what it was sent. It tells the kind of its errors by their text alone.
+/// Returns whether the driver could not understand what it received. The driver names the kind of its errors in their text alone.
 fn is_no_protocol(error: &postgres::Error, io: Option<&io::Error>) -> bool {
     let broken = matches!(
         io.map(io::Error::kind),
@@ -79,7 +79,7 @@ pub fn silent(place: &Place, limit: Duration) -> Fault {
         .hint("a firewall may drop the packets; PGCONNECT_TIMEOUT sets how long to wait")
 }
 
-/// Says that a host has taken the connection, and then said nothing that a server of PostgreSQL would.
+/// Returns the fault of a host that accepted the connection, but did not answer as a PostgreSQL server.
 pub fn mute(place: &Place, limit: Duration) -> Fault {
     Fault::failed(format!(
         "{} took the connection, but did not answer within {} s as a PostgreSQL server would",
@@ -100,7 +100,7 @@ pub fn unknown_host(host: &str, error: &io::Error) -> Fault {
     }
 }
 
-/// The decisive fault, with what was tried before it.
+/// Returns the decisive fault, with the messages of the attempts before it.
 pub fn after(before: Vec<String>, last: Fault) -> Fault {
     if before.is_empty() {
         return last;
@@ -112,7 +112,7 @@ pub fn after(before: Vec<String>, last: Fault) -> Fault {
     }
 }
 
-/// The client library keeps the kind of its errors to itself.
+/// Returns whether a connection failed on TLS. The driver does not make the kind of its errors public, so their text is compared.
 pub fn is_tls(error: &postgres::Error) -> bool {
     if Excess::of(error).is_some() {
         return false;
@@ -122,7 +122,7 @@ pub fn is_tls(error: &postgres::Error) -> bool {
     cause.to_string().contains("TLS") || (error.to_string().contains("TLS") && !cause.is::<io::Error>())
 }
 
-/// Returns what a server has said, or else what the driver says, with its causes.
+/// Returns the server's message; if there is none, the driver's with its causes.
 pub fn said(error: &postgres::Error) -> String {
     error.as_db_error().map_or_else(|| chain(error), |answer| answer.message().to_owned())
 }
@@ -149,7 +149,8 @@ fn refused(place: &Place, answer: &DbError) -> Fault {
     }
 }
 
-/// PgBouncer answers before any server does, in its own words.
+/// Returns the fault for an answer of PgBouncer's, which answers before any server does and in its own words. `None` if it is not
+/// one.
 fn pooler(place: &Place, said: &str) -> Option<Fault> {
     let Place { at, database, user, .. } = place;
     let direct = "connect to the server itself in DB_HOST and DB_PORT";
@@ -172,7 +173,7 @@ fn pooler(place: &Place, said: &str) -> Option<Fault> {
     })
 }
 
-/// Returns an error with its causes.
+/// Returns an error's text with those of its causes.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

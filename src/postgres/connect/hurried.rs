@@ -1,6 +1,6 @@
-//! Sessions whose role or database leaves them too little time to be told anything: a limit of a millisecond ends the preamble itself.
-//! They are begun anew with the limits lifted in the first packet, which comes before the settings of roles and databases. That is no way
-//! for every connection: pools refuse a first packet with options.
+//! Connects where a role or a database sets a time limit so short that it ends the preamble itself. Further attempts lift the
+//! limits in the first packet, whose options take precedence over the settings of roles and databases. Not every connection does
+//! so: pools refuse a first packet with options.
 
 use crate::postgres::connect::preamble::{self, Before, LIMITS};
 use crate::postgres::connect::transport::Connector;
@@ -8,10 +8,10 @@ use crate::postgres::connect::transport::gauge::Excess;
 use postgres::error::{Error, SqlState};
 use postgres::{Client, Config};
 
-/// How a limit ends a statement or a session, as SQLSTATE.
+/// SQLSTATEs with which a time limit ends a statement or a session.
 const ENDED: [&str; 4] = ["57014", "25P03", "25P04", "57P05"];
 
-/// Connects and tells the session what it needs to know.
+/// Connects and runs the preamble; again, with the limits lifted, if a time limit ended it.
 pub(crate) fn open(config: &Config, connector: &Connector) -> Result<(Client, Before), Error> {
     let hurried = match begin(config, connector) {
         Ok(Err(error)) if is_hurried(&error) => error,
@@ -30,13 +30,13 @@ pub(crate) fn open(config: &Config, connector: &Connector) -> Result<(Client, Be
     Err(hurried)
 }
 
-/// Connects; the inner error is that of the preamble.
+/// Connects and runs the preamble once; the inner error is the preamble's.
 fn begin(config: &Config, connector: &Connector) -> Result<Result<(Client, Before), Error>, Error> {
     let mut client = config.connect(connector.clone())?;
     Ok(preamble::send(&mut client, config.get_options()).map(|before| (client, before)))
 }
 
-/// Whether a limit may have ended it. A session that is ended between two statements may be gone before it says why.
+/// Returns whether a limit may have ended it. A session that is ended between two statements may be gone before it gives a reason.
 fn is_hurried(error: &Error) -> bool {
     is_limit(error) || error.code().is_none() && Excess::of(error).is_none()
 }

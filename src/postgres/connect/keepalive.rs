@@ -1,12 +1,13 @@
-//! How a server that has vanished is told from one that works: the kernel asks. The control connection is idle for as long as the dump
-//! takes, and one of a restore for as long as an index; firewalls forget such connections within minutes.
+//! Has the kernel probe idle connections, to notice a server that has vanished. The control connection is idle for as long as the
+//! dump takes, and one of a restore for as long as an index; firewalls forget such connections within minutes.
 
 use crate::base::error::Result;
 use crate::postgres::connect::parameters::Parameters;
 use postgres::Config;
 use std::time::Duration;
 
-/// Three minutes in all. By itself libpq leaves it to the kernel, which first asks after two hours.
+/// Keepalive settings in seconds and probes: three minutes in all. libpq by itself leaves it to the kernel, which first probes
+/// after two hours.
 const DEFAULTS: [(&str, u32); 3] = [("keepalives_idle", 60), ("keepalives_interval", 15), ("keepalives_count", 8)];
 
 pub(crate) fn set(config: &mut Config, parameters: &Parameters) -> Result<()> {
@@ -24,11 +25,12 @@ pub(crate) fn set(config: &mut Config, parameters: &Parameters) -> Result<()> {
     Ok(())
 }
 
-/// The same for PostgreSQL's own programs, where nothing else was said.
+/// Returns the keepalive settings for PostgreSQL's own programs, without those that somebody has set.
 pub(crate) fn for_children(parameters: &Parameters) -> impl Iterator<Item = (&'static str, String)> {
     let unsaid = DEFAULTS.iter().filter(|(keyword, _)| parameters.get(keyword).is_none());
     unsaid.map(|(keyword, default)| (*keyword, default.to_string()))
 }
 
-/// A server that accepts and then says nothing must not hold a run for ever; `PGCONNECT_TIMEOUT=0` waits as libpq does.
+/// Longest wait for a connection, in seconds: a server that accepts and then sends nothing must not hold a run for ever.
+/// `PGCONNECT_TIMEOUT=0` waits without a limit, as libpq does.
 pub(crate) const CONNECT_TIMEOUT: u32 = 30;

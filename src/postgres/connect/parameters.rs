@@ -1,11 +1,11 @@
-//! libpq's connection parameters: their names, their variables, and where a value came from.
+//! libpq's connection parameters: their names, their variables, and the order in which values are found.
 
 use crate::base::error::{Fault, Result};
 use crate::postgres::connect::service_file;
 use crate::postgres::connect::variables::Environment;
 use std::collections::BTreeMap;
 
-/// Keyword and variable. A parameter without a variable can only come from a service file.
+/// Keyword and variable of every parameter. One without a variable can only come from a service file.
 const KNOWN: &[(&str, &str)] = &[
     ("host", "PGHOST"),
     ("hostaddr", "PGHOSTADDR"),
@@ -57,7 +57,7 @@ const KNOWN: &[(&str, &str)] = &[
 pub struct Parameters(BTreeMap<&'static str, String>);
 
 impl Parameters {
-    /// libpq's order: what is given here already, then the service, then the variables.
+    /// Adds the missing values in libpq's order: those that are set already stay, then the service's, then the variables'.
     pub fn complete(mut self, environment: Environment) -> Result<Parameters> {
         let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
         for (keyword, value) in service_file::read(&variable)? {
@@ -77,7 +77,7 @@ impl Parameters {
         Ok(self)
     }
 
-    /// The value; an empty one counts as unset.
+    /// Returns a value; `None` if it is unset or empty.
     pub fn get(&self, keyword: &str) -> Option<&str> {
         self.0.get(keyword).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -98,14 +98,15 @@ impl Parameters {
         })
     }
 
-    /// Returns the parameters that only a service file can hand to a child. A service may not say who connects, nor in which encoding.
+    /// Returns the parameters that only a service file can hand to a child. A service must not set who connects, nor in which
+    /// encoding.
     pub fn without_variable(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let ours = ["client_encoding", "fallback_application_name", "replication"];
         let rest = KNOWN.iter().filter(move |(keyword, variable)| variable.is_empty() && !ours.contains(keyword));
         rest.filter_map(|(keyword, _)| Some((*keyword, self.get(keyword)?)))
     }
 
-    /// One of a few words, the first when nothing is set.
+    /// Returns one of a few words; the first if nothing is set. Any other value is an error.
     pub fn word(&self, keyword: &str, words: &[&'static str]) -> Result<&'static str> {
         let Some(value) = self.get(keyword) else { return Ok(words.first().copied().unwrap_or_default()) };
         words.iter().find(|word| **word == value).copied().ok_or_else(|| {
@@ -125,12 +126,12 @@ impl Parameters {
     }
 }
 
-/// Returns the variable of a parameter, empty where it has none; None where libpq knows no such parameter.
+/// Returns the variable of a parameter, empty if it has none; `None` if libpq knows no such parameter.
 pub fn variable_of(keyword: &str) -> Option<&'static str> {
     KNOWN.iter().find(|(name, _)| *name == keyword).map(|(_, variable)| *variable)
 }
 
-/// How messages call a parameter.
+/// Returns the name of a parameter in messages: its variable, else its keyword.
 pub fn variable(keyword: &str) -> &str {
     let known = KNOWN.iter().find(|(name, _)| *name == keyword).map(|(_, variable)| *variable);
     known.filter(|variable| !variable.is_empty()).unwrap_or(keyword)

@@ -1,4 +1,4 @@
-//! Password files, read and written as libpq does.
+//! Reads and writes password files as libpq does.
 
 use crate::base::error::{Fault, Result};
 use crate::base::plain;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-/// For whom a password is wanted.
+/// The server, database and user that a password is for.
 pub struct Login<'a> {
     pub host: &'a str,
     pub port: u16,
@@ -22,11 +22,11 @@ pub struct Login<'a> {
 pub enum Found {
     Password(Secret),
     Nothing,
-    /// The file was not used, and why; libpq goes on without a password, and so does pgbk.
+    /// The file was not used, with the reason. Like libpq, pgbk goes on without a password then.
     Ignored(String),
 }
 
-/// The directories that stand for `localhost` in a password file.
+/// Socket folders that count as `localhost` in a password file.
 const SOCKETS: &[&str] = &["/var/run/postgresql", "/run/postgresql", "/tmp"];
 
 pub fn look_up(path: &Path, login: &Login) -> Found {
@@ -38,7 +38,7 @@ pub fn look_up(path: &Path, login: &Login) -> Found {
     }
 }
 
-/// The inner error is a reason to pass the file over.
+/// Reads a password file. The inner error is the reason to ignore the file.
 fn read(path: &Path) -> io::Result<std::result::Result<Zeroizing<String>, &'static str>> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
@@ -71,7 +71,7 @@ fn password(line: &str, login: &Login) -> Option<Secret> {
     Some(Secret::new(field(rest).0))
 }
 
-/// The text up to the next plain `:`, without its escapes, and its length in the line.
+/// Returns the text up to the next unescaped `:`, without its escapes, and its length in the line, in bytes.
 fn field(text: &str) -> (String, usize) {
     let mut value = String::new();
     let mut letters = text.char_indices();
@@ -92,7 +92,7 @@ fn escape(text: &str) -> String {
     }
 }
 
-/// Writes a password file for these logins, whatever the database.
+/// Writes a password file for these logins, valid for any database.
 pub fn write(logins: &[(Login, &Secret)]) -> Result<File> {
     let mut file = private()?;
     for (login, secret) in logins {
@@ -107,8 +107,8 @@ pub fn write(logins: &[(Login, &Secret)]) -> Result<File> {
     Ok(file)
 }
 
-/// A file without a name, so that not even a pgbk that is killed leaves it behind. In memory where the system has such a place,
-/// which a read-only root leaves writable too.
+/// Returns a file without a name, so that even a pgbk that is killed does not leave it behind. It is in memory where the system has
+/// `/dev/shm`, which stays writable on a read-only root.
 pub(crate) fn private() -> Result<File> {
     let named = NamedTempFile::new_in("/dev/shm").or_else(|_| NamedTempFile::new());
     // Its name goes before anything is in it. One that never had a name would be for whom the umask says.
@@ -118,7 +118,7 @@ pub(crate) fn private() -> Result<File> {
     })?)
 }
 
-/// The file in force: the one that is set, else `~/.pgpass`.
+/// Returns the path of the password file: the one that is set, else `~/.pgpass`. `None` if neither is known.
 pub fn path(set: Option<&str>, home: Option<&Path>) -> Option<PathBuf> {
     set.map(PathBuf::from).or_else(|| home.map(|home| home.join(".pgpass")))
 }

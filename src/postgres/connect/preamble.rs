@@ -1,12 +1,12 @@
-//! Sets every connection up before anything else is asked of it.
+//! Sets up every connection before its first query.
 //!
-//! A database, a role, or a role in a database brings settings of its own, and whoever owns a database fills its schemas. A name that is
-//! looked up in these would run what somebody else has put there as the role that pgbk connects as. So the path is emptied first,
-//! by a statement whose own names need no path; what comes after it means `pg_catalog` and nothing else. Then come fixed values of all
-//! that decides whether a statement is carried out, and how text is read and written.
+//! A database, a role, or a role in a database brings settings of its own, and the owner of a database fills its schemas. A name
+//! that is looked up in these schemas would run somebody else's code as the role that pgbk connects as. So the path is emptied
+//! first, by a statement whose own names need no path; every name after it means `pg_catalog` and nothing else. Then come fixed
+//! values of all settings that decide whether a statement is carried out, and how text is read and written.
 //!
-//! Not among them is what belongs to the database that is restored, and not to the text of its dump: `TimeZone`, `default_text_search_config`,
-//! `default_tablespace` and their like, which its own views and functions see.
+//! Settings that the restored database's own views and functions see are left as they are: `TimeZone`,
+//! `default_text_search_config`, `default_tablespace` and their like. They belong to the database and not to the text of its dump.
 
 use crate::postgres::session::cell::cell;
 use postgres::error::Error;
@@ -17,21 +17,22 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone)]
 pub(crate) struct Before {
     pub version_num: u32,
-    /// Whether it refuses writes unless it is asked otherwise, which is what `target_session_attrs` asks.
+    /// Whether it refuses writes by default, which is what `target_session_attrs` asks.
     pub read_only: bool,
-    /// How a program that is told nothing writes text here.
+    /// The values of [`SESSION`], by which a program writes text here unless it sets its own.
     pub session: BTreeMap<String, String>,
-    /// Whether the database made it another role than logged in, for everybody. It is not that role any more.
+    /// Whether a setting for all roles made it another role than the login. The preamble has reset that.
     pub other_role: bool,
 }
 
 /// The settings that the text of values depends on and that `pg_dump` leaves as they are. A `.meta` states them.
 const SESSION: [&str; 3] = ["TimeZone", "bytea_output", "lc_monetary"];
 
-/// The same for `pg_dump`, so that its text is read the same by every session: the zone that no server lacks, and the locale that needs none.
+/// Values of [`SESSION`] for `pg_dump`, so that every session reads its text the same: the zone that every server has, and the
+/// locale that needs none.
 const WRITTEN: [(&str, &str); 3] = [("TimeZone", "UTC"), ("bytea_output", "hex"), ("lc_monetary", "C")];
 
-/// Fixed settings that a program needs which loads a dump by itself, besides the locale that the dump was written by.
+/// Fixed settings that a program needs if it loads a dump by itself, besides the locale that the dump was written by.
 const READ: [&str; 7] = [
     "array_nulls",
     "transform_null_equals",
@@ -42,7 +43,7 @@ const READ: [&str; 7] = [
     "restrict_nonsystem_relation_kind",
 ];
 
-/// Limits of time, which would end what takes long, and the major version that brought each; the newest last.
+/// Time limits that would end a long statement or session, each with the major version that brought it; the newest last.
 pub(crate) const LIMITS: [(&str, u32); 5] = [
     ("statement_timeout", 0),
     ("idle_in_transaction_session_timeout", 0),
@@ -52,12 +53,12 @@ pub(crate) const LIMITS: [(&str, u32); 5] = [
     ("transaction_timeout", 17),
 ];
 
-/// Without any name that is looked up in the path, so that it is safe whatever that is.
+/// Empties the search path. Names no object that is looked up in the path, so that it is safe whatever the path is.
 const EMPTY: &str = "SELECT pg_catalog.set_config('search_path', '', false)";
 
-/// The login has been chosen for pgbk, and so has a role that belongs to that login (`ALTER ROLE … SET role`) or to the connection. One that the
-/// database (or the server) sets for everybody was not: it is taken back, and this gives a value then. Such a one is in force only
-/// where the login has none of its own.
+/// Column that resets a role which the database or the server sets for everybody, and is not NULL then. A role that belongs to the
+/// login (`ALTER ROLE … SET role`) or to the connection was chosen for pgbk and stays. One for everybody is in force only where the
+/// login has none of its own.
 const OWN_ROLE: &str = "
     (SELECT pg_catalog.set_config('role', 'none', false)
      FROM (SELECT pg_catalog.bool_or(s.setrole = 0 AND c.setting = 'role=' || pg_catalog.current_setting('role')) AS everybodys,
@@ -67,7 +68,7 @@ const OWN_ROLE: &str = "
              AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = session_user))) f
      WHERE f.everybodys AND NOT f.own)";
 
-/// Names and values. A server takes those that it knows.
+/// Names and values of the settings that every session gets, as far as the server knows them.
 const FIXED: &[(&str, &str)] = &[
     // No limit but pgbk's own ends a session, and one whose host is gone ends all the same, after two minutes.
     ("statement_timeout", "0"),
@@ -106,7 +107,8 @@ const FIXED: &[(&str, &str)] = &[
     ("xmloption", "content"),
 ];
 
-/// The same for a superuser alone; nobody else may set these, and a value that is not theirs was given to them by one.
+/// Settings that only a superuser's session gets. No other role may set these, and a value that differs was given to it by a
+/// superuser.
 const FIXED_BY_SUPERUSERS: &[(&str, &str)] = &[
     ("session_replication_role", "origin"),
     // While one of these is on in a session, the server takes no other one of them for a database either.
@@ -116,7 +118,7 @@ const FIXED_BY_SUPERUSERS: &[(&str, &str)] = &[
     ("log_statement_stats", "off"),
 ];
 
-/// Returns the setting for a session of any program that is to be the role that logs in, whatever the database says.
+/// Returns the setting that makes a session of any program the role that logs in, whatever the database sets.
 pub(crate) fn as_logged_in() -> (String, String) {
     ("role".to_owned(), "none".to_owned())
 }
@@ -127,7 +129,7 @@ pub(crate) fn for_writing(server_major: u32) -> BTreeMap<String, String> {
     fixed.chain(unhurried(server_major)).collect()
 }
 
-/// Returns what lifts the limits of time for a session of any program on a server of this version.
+/// Returns the settings that lift the time limits for a session of any program on a server of this version.
 pub fn unhurried(server_major: u32) -> BTreeMap<String, String> {
     let known = LIMITS.iter().filter(|(_, since)| server_major >= *since);
     known.map(|(name, _)| ((*name).to_owned(), "0".to_owned())).collect()
@@ -141,8 +143,8 @@ pub(crate) fn for_reading(server_major: u32) -> BTreeMap<String, String> {
     read.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).chain(unhurried(server_major)).collect()
 }
 
-/// Tells a new connection all of it, in one message: a server that does not take the whole takes nothing, and the connection fails.
-/// `options`: what the connection itself brings, which goes before what role and database are set to.
+/// Sends the preamble on a new connection, in one message: if the server refuses any of it, none of it takes effect and the
+/// connection fails. `options` are the connection's own, which take precedence over the settings of role and database.
 pub(crate) fn send(client: &mut Client, options: Option<&str>) -> Result<Before, Error> {
     let chosen = options.is_some_and(|options| options.contains("role="));
     let messages = client.simple_query(&message(if chosen { "NULL" } else { OWN_ROLE }))?;
@@ -170,7 +172,7 @@ fn message(role: &str) -> String {
     format!("{EMPTY}; SELECT {before}, {role}; {ordinary}; {superusers}")
 }
 
-/// A name that the server does not know is passed over.
+/// Returns the statement that sets these values. It skips names that the server does not know.
 fn set(fixed: &[(&str, &str)], condition: &str) -> String {
     let values: Vec<_> = fixed.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect();
     format!(

@@ -1,4 +1,4 @@
-//! Connection service files: `[name]` sections of `keyword=value` lines.
+//! Reads connection service files: `[name]` sections of `keyword=value` lines.
 
 use crate::base::error::{Fault, Result};
 use crate::base::plain;
@@ -6,10 +6,10 @@ use crate::postgres::connect::variables::Environment;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where distributions put the system-wide file; libpq knows one of these from its build.
+/// Folders where distributions put the system-wide file; libpq knows one of these from its build.
 const SYSTEM: &[&str] = &["/etc/postgresql-common", "/etc/sysconfig/pgsql", "/usr/local/etc/postgresql", "/etc"];
 
-/// The settings of the service that `PGSERVICE` names; none without it. The first value of a keyword holds.
+/// Returns the settings of the service that `PGSERVICE` names; none if it is unset. The first value of a keyword counts.
 pub fn read(variable: Environment) -> Result<Vec<(String, String)>> {
     let Some(name) = variable("PGSERVICE") else { return Ok(Vec::new()) };
     for path in candidates(variable) {

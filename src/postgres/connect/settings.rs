@@ -1,4 +1,4 @@
-//! Where the server is and how to get in, by libpq's rules.
+//! Resolves where the server is and how to log in, by libpq's rules.
 
 use crate::base::error::{Fault, Result};
 use crate::base::secret::Secret;
@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// Holds what pgbk's own flags and variables say; it wins over everything that libpq would find by itself.
+/// Holds the values of pgbk's own flags and variables. They take precedence over everything that libpq would find by itself.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
     /// A name, an address, a socket directory, or a list of these.
@@ -20,11 +20,11 @@ pub struct Given {
     pub port: Option<u16>,
     pub user: Option<String>,
     pub password: Option<Secret>,
-    /// Prefix of the variables that say it; `None` means `DB`.
+    /// Prefix of the variables that these values come from; `None` means `DB`.
     pub named: Option<&'static str>,
 }
 
-/// How to connect: everything that is decided before the first packet.
+/// Holds everything about a connection that is decided before the first packet.
 #[derive(Clone)]
 pub struct Settings {
     pub(crate) parameters: Parameters,
@@ -39,7 +39,7 @@ pub struct Settings {
 const SOCKETS: &[&str] = &["/var/run/postgresql", "/tmp"];
 
 impl Settings {
-    /// Order: `given`, then the service, then the `PG*` variables, then libpq's defaults.
+    /// Resolves the settings in this order: `given`, then the service, then the `PG*` variables, then libpq's defaults.
     pub fn resolve(given: Given, environment: Environment) -> Result<Settings> {
         let mut parameters = Parameters::default();
         if let Some(host) = given.host {
@@ -77,12 +77,12 @@ impl Settings {
         settings
     }
 
-    /// The database, which is the user's name when nothing else is said.
+    /// Returns the database; the user's name if none is set.
     pub fn database(&self) -> &str {
         self.parameters.get("dbname").unwrap_or(self.user())
     }
 
-    /// The database, where anything names one.
+    /// Returns the database that is set; `None` if none is.
     pub fn named_database(&self) -> Option<&str> {
         self.parameters.get("dbname")
     }
@@ -91,14 +91,14 @@ impl Settings {
         self.parameters.get("user").unwrap_or_default()
     }
 
-    /// The servers and the user, for messages: `db.example.org:5432 as postgres`.
+    /// Returns the servers and the user for messages: `db.example.org:5432 as postgres`.
     pub fn describe(&self) -> String {
         let places = self.endpoints().unwrap_or_default();
         let places: Vec<String> = places.iter().map(Endpoint::to_string).collect();
         format!("{} as {}", places.join(", "), self.user())
     }
 
-    /// Leads to this very server.
+    /// Returns settings that lead to this one server.
     pub(crate) fn at(&self, endpoint: &Endpoint) -> Settings {
         let mut settings = self.clone();
         settings.parameters.set("host", endpoint.host.as_str());
@@ -109,15 +109,15 @@ impl Settings {
         settings
     }
 
-    /// The same server's socket in another folder: that of a server of our own.
+    /// Returns settings for the same port's socket in another folder, which is that of a server of our own.
     pub(crate) fn on_socket(&self, folder: &Path) -> Settings {
         let mut settings = self.clone();
         settings.parameters.set("host", folder.display().to_string());
         settings
     }
 
-    /// Returns what leads to the same server as another role, which gives this password. Options of the session were meant for the
-    /// first one, and are left out.
+    /// Returns settings for the same server as another role with this password. The session's options are left out: they were meant
+    /// for the first role.
     pub(crate) fn as_role(&self, user: &str, password: Secret) -> Settings {
         let mut settings = self.clone();
         settings.parameters.set("user", user);
@@ -126,7 +126,7 @@ impl Settings {
         settings
     }
 
-    /// Returns settings whose sessions have these values, whatever the role or the database sets.
+    /// Returns settings whose sessions have these values, even if the role or the database sets others.
     pub fn with_session(&self, session: &BTreeMap<String, String>) -> Settings {
         let mut options = self.parameters.get("options").map(str::to_owned).into_iter().collect::<Vec<_>>();
         // The server splits the options at any space, as C knows it.
@@ -148,7 +148,7 @@ impl Settings {
         &self.inherited
     }
 
-    /// The password for one server: the one that is set, else the password file's.
+    /// Returns the password for one server: the one that is set, else the password file's.
     pub(crate) fn password(&self, endpoint: &Endpoint) -> Found {
         if let Some(password) = &self.password {
             return Found::Password(password.clone());
@@ -163,7 +163,7 @@ impl Settings {
         Login { host: &endpoint.host, port: endpoint.port, database: self.database(), user: self.user() }
     }
 
-    /// Every place to try, in order.
+    /// Returns every host and port to try, in order.
     pub(crate) fn endpoints(&self) -> Result<Vec<Endpoint>> {
         let list =
             |keyword| self.parameters.get(keyword).map(|text| text.split(',').map(str::trim).collect::<Vec<_>>());
@@ -203,13 +203,14 @@ fn endpoint(host: &str, address: Option<IpAddr>, port: u16) -> Result<Endpoint> 
     Ok(Endpoint { host, address, port })
 }
 
-/// The directory that holds a socket for this port; libpq knows its server's directory from its build, pgbk looks.
+/// Returns the folder that holds a socket for this port, or the first of [`SOCKETS`] if none does. libpq knows its server's folder
+/// from its build; pgbk searches.
 fn default_socket(port: u16) -> &'static str {
     let holds = |directory: &&str| Path::new(directory).join(format!(".s.PGSQL.{port}")).exists();
     SOCKETS.iter().find(|directory| holds(directory)).copied().unwrap_or(SOCKETS[0])
 }
 
-/// The account's name, as libpq takes it for the user.
+/// Returns the name of the account that pgbk runs as, which libpq takes for the user.
 fn account(environment: Environment) -> Result<String> {
     let id = rustix::process::geteuid().as_raw().to_string();
     let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -220,7 +221,8 @@ fn account(environment: Environment) -> Result<String> {
         .ok_or_else(|| Fault::usage(format!("no user is set, and account {id} has no name")).hint("set DB_USER").into())
 }
 
-/// Variables that a child inherits and that have nothing to do with PostgreSQL. None of the store's or the encryption's is among them.
+/// Variables that a child inherits and that have nothing to do with PostgreSQL. None of them belongs to the store or the
+/// encryption.
 pub(crate) const INHERITED: &[&str] = &[
     "PATH",
     "HOME",

@@ -1,4 +1,4 @@
-//! TLS by libpq's rules: what is trusted, what is checked, what is shown to the server.
+//! Sets up TLS by libpq's rules: which authorities are trusted, what is checked, and which certificate the server is shown.
 
 use crate::base::error::{Fault, Result};
 use crate::base::plain;
@@ -24,13 +24,14 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Whether there must be authorities to trust.
+    /// Returns whether there must be authorities to trust.
     fn is_strict(self) -> bool {
         matches!(self, Mode::VerifyCa | Mode::VerifyFull)
     }
 }
 
-/// The mode in force. The system's authorities sign for anybody, so with them only a checked name means something.
+/// Returns the mode in force. The system's authorities sign for anybody, so that they are worth something only if the server's name
+/// is checked.
 pub fn mode(parameters: &Parameters) -> Result<Mode> {
     let system = parameters.get("sslrootcert") == Some("system");
     let words = ["prefer", "disable", "allow", "require", "verify-ca", "verify-full"];
@@ -59,7 +60,7 @@ pub fn is_direct(parameters: &Parameters) -> Result<bool> {
     Ok(parameters.word("sslnegotiation", &["postgres", "direct"])? == "direct")
 }
 
-/// Connectors that no file went into. OpenSSL reads all of the system's authorities for each, trusted or not, which takes
+/// Connectors that were made without any file. For each, OpenSSL reads all of the system's authorities, trusted or not, which takes
 /// longer than to connect.
 static BARE: Mutex<Vec<(Bare, MakeTlsConnector)>> = Mutex::new(Vec::new());
 
@@ -123,7 +124,7 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// The file that is set, else the default one in `~/.postgresql` if it is there.
+    /// Returns the file that is set, else the default one in `~/.postgresql` if it exists.
     fn find(&self, keyword: &str, default: &str) -> Option<PathBuf> {
         let own = || self.default(default).filter(|path| path.exists());
         self.parameters.get(keyword).map(PathBuf::from).or_else(own)
@@ -133,7 +134,7 @@ impl Files<'_> {
         self.home.map(|home| home.join(".postgresql").join(name))
     }
 
-    /// Returns the client's certificate; `None` where it has none or is to show none.
+    /// Returns the client's certificate; `None` if it has none or must not show one.
     fn certificate(&self) -> Result<Option<PathBuf>> {
         if self.parameters.word("sslcertmode", &["allow", "disable"])? == "disable" {
             return Ok(None);
@@ -142,7 +143,8 @@ impl Files<'_> {
     }
 }
 
-/// Sets which authorities are trusted. Like libpq it uses a root certificate that is there in every mode, so `require` with one is `verify-ca`.
+/// Sets which authorities are trusted. Like libpq, it uses an existing root certificate in every mode, so that `require` with one
+/// is `verify-ca`.
 fn trust(builder: &mut SslConnectorBuilder, files: &Files, mode: Mode) -> Result<()> {
     let root = files.find("sslrootcert", "root.crt");
     match root.as_deref() {
@@ -201,7 +203,7 @@ fn revoked(store: &mut X509StoreBuilder, files: &Files) -> Result<()> {
     Ok(())
 }
 
-/// The certificate that is shown to a server which asks for one.
+/// Sets the certificate and key that are shown to a server which asks for them.
 fn identity(builder: &mut SslConnectorBuilder, files: &Files) -> Result<()> {
     let Some(certificate) = files.certificate()? else { return Ok(()) };
     let bad = |why: &dyn std::fmt::Display| {

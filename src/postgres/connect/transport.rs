@@ -1,8 +1,8 @@
-//! Connects the driver and the server: a socket, TLS on it where that is wanted and to be had, and over both the measure of what
-//! the server says.
+//! Makes the stream between the driver and the server: a socket, TLS on it if it is wanted and offered, and over both a gauge that
+//! limits what the server may send.
 //!
-//! The driver calls a connector of TLS at once where a connection is to begin with TLS. It is told so for every connection, and this
-//! connector does what the driver would have: it asks the server for TLS, or begins with it, or does without.
+//! The driver calls a TLS connector at once if a connection is to begin with TLS. pgbk sets every connection to that, and this
+//! connector does what the driver would have done: it asks the server for TLS, or begins with it, or does without.
 
 pub(crate) mod bounded;
 pub(crate) mod gauge;
@@ -27,7 +27,7 @@ use gauge::Excess;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     Plain,
-    /// TLS where the server has it.
+    /// TLS if the server offers it.
     Prefer,
     Tls,
 }
@@ -41,13 +41,12 @@ pub(crate) struct Connector {
     pub direct: bool,
     /// The server, for messages.
     pub at: String,
-    /// Set once something has taken a connection.
+    /// Set once a host has accepted the connection.
     pub taken: Arc<AtomicBool>,
 }
 
 impl Connector {
-    /// Has the driver leave it all to this connector. A socket's server is reached without TLS, and by the driver itself: it calls no
-    /// connector for one.
+    /// Has the driver leave TLS to this connector. A connection by socket has no TLS, and the driver calls no connector for it.
     pub fn take_over(config: &mut postgres::Config) {
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     }
@@ -66,7 +65,7 @@ impl MakeTlsConnect<Socket> for Connector {
     }
 }
 
-/// One stream that is about to be made.
+/// Makes one stream.
 pub(crate) struct Opening {
     tls: TlsConnector,
     transport: Transport,
@@ -108,10 +107,11 @@ impl Opening {
     }
 }
 
-/// Length and code of an SSLRequest.
+/// Bytes of an SSLRequest: its length and its code.
 const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// Asks, and reads the one byte of the answer: what a server sends behind it came without TLS, and must not be taken for what comes by it.
+/// Asks the server for TLS and returns whether it offers it. Reads the one byte of the answer and no more: bytes behind it came
+/// without TLS, and must not be taken for encrypted ones.
 async fn offers_tls(socket: &mut Socket, at: &str) -> io::Result<bool> {
     socket.write_all(&REQUEST).await?;
     match socket.read_u8().await? {

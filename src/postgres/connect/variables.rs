@@ -1,4 +1,4 @@
-//! Variables of the environment, as whoever asks for them reads them.
+//! Access to the environment's variables, which the caller supplies.
 
-/// How the caller's environment is asked; an empty variable counts as unset, as it does for libpq.
+/// Returns the value of a variable. An empty variable counts as unset, as it does for libpq.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -1,4 +1,4 @@
-//! A stream to a server whose messages are measured as they pass.
+//! A stream to a server that measures the server's messages as they pass.
 
 use crate::postgres::connect::transport::gauge::Gauge;
 use postgres::Socket;

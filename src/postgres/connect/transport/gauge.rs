@@ -1,63 +1,65 @@
-//! How much a server may say. The driver reads each message whole, however long its head says that it is, and keeps what comes beside the
-//! answers for as long as the connection lasts. So the heads are read as they pass, and nothing is copied.
+//! Limits how much a server may send. The driver reads each message whole, however long its header says that it is, and keeps
+//! parameters and notifications for as long as the connection lasts. So the headers are read as they pass, and nothing is copied.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, ErrorKind};
 
-/// Before the first command: a server introduces itself in some hundred bytes.
+/// Most bytes before the first command: a server introduces itself in some hundred.
 const INTRODUCTION: u64 = 1 << 20;
-/// The answer to one command, which pgbk keeps whole. The longest of its questions are answered with a line for each role, or for each
+/// Most bytes of the answer to one command, which pgbk keeps whole. The longest answers have a line for each role, or for each
 /// table that a role may not read; this is enough for some 300,000 of them.
 const ANSWER: u64 = 64 << 20;
-/// One row: the driver keeps it in one piece, and copies it as it grows.
+/// Most bytes of one row: the driver keeps it in one piece, and copies it as it grows.
 const ROW: u64 = 16 << 20;
-/// An error may repeat the statement that it is about, and where that was called.
+/// Most bytes of an error, which may repeat the statement that it is about, and where that was called.
 const ERROR: u64 = 16 << 20;
-/// The longest description of a row has 1,664 columns with names of 63 bytes.
+/// Most bytes of a row's description. The longest has 1,664 columns with names of 63 bytes.
 const DESCRIPTION: u64 = 1 << 20;
-/// A NOTIFY takes no 8,000 bytes, and nobody waits for one here.
+/// Most bytes of one notification. A NOTIFY takes less than 8,000, and pgbk listens for none.
 const NOTIFICATION: u64 = 64 << 10;
 const NOTIFICATIONS: u64 = 1 << 20;
-/// Limit, in bytes, of what comes with an answer and is not kept, or not twice: notices, and changes of the session's parameters.
+/// Most bytes of the messages that come between those of an answer and are not kept, or not twice: notices, and changes of the
+/// session's parameters.
 const BESIDE: u64 = 256 << 20;
-/// A check or a trigger of the target may have a notice for each of the rows that are sent, and a row may be short.
+/// Bytes by which [`BESIDE`] grows for each byte sent: a check or a trigger of the target may raise a notice for each row, and a
+/// row may be short.
 const BESIDE_EACH: u64 = 32;
-/// Everything else.
+/// Most bytes of any other message.
 const SMALL: u64 = 64 << 10;
-/// Parameters of a session that are told: a server has some fifteen.
+/// Most parameters that a server may report for a session; it has some fifteen.
 const PARAMETERS: usize = 256;
-/// Bytes that the driver and pgbk keep for each message besides its own.
+/// Bytes that the driver and pgbk keep for each message in addition to its body.
 const KEPT: u64 = 128;
 
-/// Type and length.
+/// Bytes of a message's header: type and length.
 const HEAD: usize = 5;
 
 /// Measures the messages of one connection.
 pub(crate) struct Gauge {
     at: String,
     head: [u8; HEAD],
-    /// How much of the head has come.
+    /// Bytes of the header that have arrived.
     begun: usize,
-    /// How much of the body is still to come.
+    /// Bytes of the body that are still to come.
     rest: u64,
-    /// Whether the server is done with introducing itself.
+    /// Whether the server has finished introducing itself.
     introduced: bool,
-    /// Bytes of answer to the command that is being answered.
+    /// Bytes of the answer to the current command.
     answer: u64,
     beside: u64,
-    /// Bytes of the command itself: an answer that converts a text is as long as the text.
+    /// Bytes sent for the current command. An answer may be longer by as much: a text that the server converts comes back.
     said: u64,
-    /// Since the connection began.
+    /// Bytes of notifications since the connection began.
     notifications: u64,
     parameters: HashSet<u64>,
-    /// The name of the parameter that is being told.
+    /// Hash of the parameter's name that is arriving; `None` outside of a name.
     name: Option<DefaultHasher>,
     excess: Option<Excess>,
 }
 
-/// Describes more than any PostgreSQL sends.
+/// Says how a server exceeded what any PostgreSQL server sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Excess {
     at: String,
@@ -69,7 +71,7 @@ impl Excess {
         Excess { at: at.to_owned(), what: format!("answered with byte 0x{byte:02x} when asked for TLS") }
     }
 
-    /// Returns what of this is the cause of an error.
+    /// Returns the `Excess` that caused an error; `None` if another thing did.
     pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Excess> {
         std::iter::successors(Some(error), |error| error.source())
             .filter_map(|cause| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref())
@@ -103,7 +105,7 @@ impl Gauge {
         }
     }
 
-    /// Fails for good once there was too much.
+    /// Fails if the server has sent too much, and from then on always.
     pub fn check(&self) -> io::Result<()> {
         match &self.excess {
             Some(excess) => Err(io::Error::new(ErrorKind::InvalidData, excess.clone())),
@@ -111,12 +113,12 @@ impl Gauge {
         }
     }
 
-    /// Takes note of what was sent to the server.
+    /// Counts bytes that were sent to the server.
     pub fn said(&mut self, bytes: usize) {
         self.said = self.said.saturating_add(bytes as u64);
     }
 
-    /// Measures what came from the server.
+    /// Measures bytes that came from the server.
     pub fn heard(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && self.excess.is_none() {
             let taken = if self.rest > 0 { self.body(bytes) } else { self.head(bytes) };
@@ -147,7 +149,7 @@ impl Gauge {
         taken
     }
 
-    /// Measures a message by its head. The error says what the server did.
+    /// Measures a message by its header. The error says what the server did.
     fn message(&mut self, kind: u8, length: u32) -> Result<(), String> {
         let longest = self.longest(kind).ok_or_else(|| format!("sent a message of type 0x{kind:02x}"))?;
         let Some(body) = length.checked_sub(4) else { return Err(format!("sent a message of {length} bytes")) };
@@ -180,7 +182,7 @@ impl Gauge {
         Ok(())
     }
 
-    /// Returns the most bytes that a message of this type may have; None: no PostgreSQL sends any.
+    /// Returns the most bytes that the body of a message of this type may have; `None` if no PostgreSQL server sends such a type.
     fn longest(&self, kind: u8) -> Option<u64> {
         Some(match kind {
             b'D' | b'd' => ROW.saturating_add(self.said),
@@ -192,7 +194,7 @@ impl Gauge {
         })
     }
 
-    /// Reads the name of a parameter, of which there may be so many.
+    /// Reads a parameter's name and counts the different ones, of which there may be [`PARAMETERS`].
     fn named(&mut self, bytes: &[u8]) {
         let end = memchr::memchr(0, bytes);
         let Some(name) = &mut self.name else { return };
