@@ -1,4 +1,4 @@
-//! Asks a server, once there is a connection: the control connection of a backup and its questions.
+//! Queries on a connection: the control connection of a backup, and what it asks the server.
 
 pub(crate) mod cell;
 pub(crate) mod changed;

@@ -1,8 +1,8 @@
 //! Finds what changed between a snapshot and a dump of it, so that the dump holds two states in one.
 //!
-//! A snapshot sees the rows as they were, but TRUNCATE, and whatever writes a table anew, takes the files away in which these lie: a dump would
-//! find the table empty, as it never was. A table that another took the name of would be dumped under that. And the server's own functions that
-//! spell definitions, and those that write values as text, know no snapshot at all: see [`definitions`].
+//! A snapshot sees the rows as they were, but TRUNCATE, and every command that rewrites a table, removes the files that hold them:
+//! a dump would find the table empty, as it never was. If another table took its name, that name would be in the dump. And the
+//! server's functions that spell definitions, and those that write values as text, use no snapshot at all: see [`definitions`].
 
 use crate::base::error::Result;
 use crate::postgres::session::cell::cell;
@@ -19,13 +19,13 @@ const READ: &str = "
         WHERE l.locktype = 'relation' AND l.mode = 'AccessShareLock' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))";
 
-/// Condition of a relation that is in the dump. One that nobody has locked for reading is not. A small dump may be over by now: then
-/// nobody reads the catalog in a transaction either, and every change counts.
+/// Condition that a relation `r` is in the dump: another session has locked it for reading. A small dump may be over by now: then
+/// no other session reads the catalog in a transaction either, and every change counts.
 const LOCKED: &str = "(r.oid IN (SELECT relation FROM read)
                OR 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid NOT IN (SELECT relation FROM read))";
 
-/// Relations of which this holds. The catalog's rows are seen by the snapshot; `pg_relation_filenode` and the cast of a number to a name tell
-/// what is now.
+/// Returns a query for the relations that meet this condition. The snapshot sees the catalog's rows as they were;
+/// `pg_relation_filenode` and the cast of a number to a name show the present state.
 fn relations(condition: &str) -> String {
     format!(
         "SELECT pg_catalog.format('%I.%I', n.nspname, r.relname)
@@ -40,16 +40,17 @@ const RENAMED: &str = "r.relkind <> 't'
 const WRITTEN_ANEW: &str = "r.relkind = 'r' AND r.relfilenode <> 0
     AND pg_catalog.pg_relation_filenode(r.oid) IS DISTINCT FROM r.relfilenode";
 
-/// Owners are named as the snapshot has them, and who may do what as they are called now. One that is gone had nothing here any more.
+/// Query for roles with another name than in the snapshot: a dump names owners as the snapshot has them, and grantees as they are
+/// called now. A role that has been dropped owned nothing here any more.
 const RENAMED_ROLES: &str = "SELECT 'role ' || pg_catalog.quote_ident(o.rolname) FROM pg_catalog.pg_roles o
     WHERE o.oid::pg_catalog.regrole::pg_catalog.text NOT IN (pg_catalog.quote_ident(o.rolname), o.oid::pg_catalog.text)";
 
-/// Whether anything here belongs to such a role or is granted to it; what belongs to the first one is not written down.
+/// Condition that a role `o` owns something here or was granted something. Dependencies of the first role are not recorded.
 const HAS_A_PART: &str = "(o.oid = 10 OR EXISTS (SELECT FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database()
     WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.refobjid = o.oid
       AND (s.dbid = d.oid OR s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND s.objid = d.oid)))";
 
-/// Returns the names of what is not what it was, in the transaction that holds the snapshot.
+/// Returns the names of what changed since the snapshot. Runs in the transaction that holds the snapshot.
 pub(crate) fn since_snapshot(client: &mut Client, moment: Moment) -> Result<Vec<String>> {
     let dumped = if moment == Moment::Begun { LOCKED } else { "true" };
     let mut looks = definitions::looks(client, moment, dumped)?;

@@ -1,15 +1,15 @@
-//! Commands whose text others wrote: the server says where each one ends.
+//! Runs commands from a script, and lets the server decide where each one ends.
 //!
-//! A message of the extended protocol takes exactly one command, and the server refuses a second one before it runs the first. So
-//! whatever a script hides in a literal, a comment or a function's body, it cannot bring along a command that was not looked at.
+//! A message of the extended protocol takes exactly one command, and the server refuses a second one before it runs the first. So a
+//! script cannot hide a second command in a literal, a comment or a function's body: every command that runs has been checked.
 
 use postgres::{Error, GenericClient};
 
-/// The functions by which `pg_dump` gives back sequences, settings and large objects: their results can be had in binary, which is the
-/// only way in which the driver asks for results.
+/// Functions with which `pg_dump` restores sequences, settings and large objects. The driver asks for results in binary only, and
+/// theirs can be had so.
 const KNOWN: [&str; 7] = ["setval", "set_config", "lo_create", "lo_open", "lowrite", "lo_close", "binary_upgrade"];
 
-/// Runs the one command in this text. Text with a second one is an error (SQLSTATE 42601), and nothing of it has run.
+/// Runs the one command in this text. A second command is an error (SQLSTATE 42601), and nothing of the text has run then.
 pub(crate) fn run(session: &mut impl GenericClient, text: &str) -> Result<(), Error> {
     if !selects_anything(text) {
         return session.execute_typed(text, &[]).map(drop);
@@ -20,7 +20,7 @@ pub(crate) fn run(session: &mut impl GenericClient, text: &str) -> Result<(), Er
     session.batch_execute(text)
 }
 
-/// Whether the command returns rows of types that nobody knows.
+/// Returns whether the command returns rows whose types are not known beforehand.
 fn selects_anything(text: &str) -> bool {
     let starts = |keyword: &str| text.get(..keyword.len()).is_some_and(|start| start.eq_ignore_ascii_case(keyword));
     if !["select", "values", "with", "table", "("].iter().any(|keyword| starts(keyword)) {

@@ -1,16 +1,16 @@
-//! A connection on which every answer is waited for, but neither for ever nor beyond a signal or the limit of a run: a line may die
-//! without a word, and something on the way may keep it open all the same.
+//! A connection whose every query has a deadline, and ends at a signal. A peer that vanished without closing the socket would
+//! otherwise block for ever, the more so if something between the two keeps the socket open.
 
 use crate::base::error::{Fault, Result};
 use crate::base::worker::{self, Worker};
 use postgres::Client;
 use std::time::Duration;
 
-/// A server that is well takes leave at once.
+/// Longest wait for the connection to close; a healthy server closes it at once.
 const LEAVE: Duration = Duration::from_secs(2);
 
 pub(crate) struct TimedConnection {
-    /// None once an answer has been given up, for it may still come.
+    /// `None` once an answer was given up, because it may still arrive; every later query is an error.
     client: Option<Client>,
 }
 
@@ -34,7 +34,7 @@ impl TimedConnection {
 }
 
 impl Drop for TimedConnection {
-    /// The driver would wait without end for a server that owes it something.
+    /// Closes the connection on another thread: the driver would wait for ever for a server that owes it an answer.
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
             let _ = Worker::begin(move || drop(client)).within(LEAVE);

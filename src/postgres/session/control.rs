@@ -1,4 +1,4 @@
-//! The control connection of a backup: it knows the server, holds the lock, and keeps the snapshot to the end.
+//! The control connection of a backup: it asks about the server, holds the lock, and keeps the snapshot to the end.
 
 use crate::base::cancel;
 use crate::base::error::{Fault, Kind, Result, kind};
@@ -27,21 +27,21 @@ pub struct Control {
     settings: Settings,
     server: Server,
     snapshot: Option<Snapshot>,
-    /// See [`Before`].
+    /// Whether a setting for all roles makes sessions another role than the login; see [`Before`].
     other_role: bool,
 }
 
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// `15.18`, without the packager's additions.
+    /// Such as `15.18`, without the packager's additions.
     pub version: String,
     pub version_num: u32,
     pub major: u32,
     pub encoding: String,
-    /// None when the role may not ask.
+    /// `None` if the role may not ask.
     pub system_identifier: Option<String>,
     pub in_recovery: bool,
-    /// None when the role may not ask.
+    /// `None` if the role may not ask.
     pub timeline: Option<u32>,
     /// Settings that the text of values depends on.
     pub session: BTreeMap<String, String>,
@@ -49,34 +49,34 @@ pub struct Server {
 
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// For `pg_dump --snapshot`.
+    /// The name for `pg_dump --snapshot`.
     pub name: String,
     pub pg_snapshot: String,
     pub lsn: Option<String>,
     pub timeline: Option<u32>,
-    /// Time by the server's clock.
+    /// Time of the snapshot by the server's clock.
     pub taken_at: Timestamp,
 }
 
 /// The session that holds a lock.
 struct Holder {
-    /// For people.
+    /// Its process, application, role, start and host, for messages.
     who: String,
-    /// Whether it is a run of pgbk's, as the same role.
+    /// Whether it is a run of pgbk as the same role.
     run: bool,
 }
 
-/// The advisory locks of pgbk: the first half of their key is "pgbk" in ASCII, the second says what is locked.
+/// First half of the key of pgbk's advisory locks: "pgbk" in ASCII. The second half says what is locked.
 const LOCK: u32 = 0x7067_626b;
 
-/// The subjects that only one run at a time may back up.
+/// Names what only one run at a time may back up; the number is the second half of the lock's key.
 #[derive(Debug, Clone, Copy)]
 pub enum Lock {
     Database = 1,
     Globals = 2,
 }
 
-/// Between two looks at a lock that is waited for.
+/// Pause between two attempts to take a lock.
 const AGAIN: Duration = Duration::from_millis(200);
 
 const APPLICATION: &str = "pgbk";
@@ -98,13 +98,14 @@ impl Control {
         &self.server
     }
 
-    /// The settings that lead to the very server of this connection. A dump must use these: a snapshot is known nowhere else.
+    /// Returns the settings that lead to this connection's server. A dump must use these: no other server knows the snapshot.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The settings for `pg_dump`, which lead to the very server of this connection. What its session then writes text by is noted in
-    /// [`Control::server`]: a pool may take no settings with a connection, and then the text is as the role and the database have it.
+    /// Returns the settings for `pg_dump`, which lead to this connection's server. Updates [`Control::server`] with the settings by
+    /// which the dump's session writes text: a pool may take no settings with a connection, and then the role's and the database's
+    /// hold.
     pub fn for_dump(&mut self) -> Result<Settings> {
         let mut session = preamble::for_writing(self.server.major);
         session.extend(self.other_role.then(preamble::as_logged_in));
@@ -117,7 +118,7 @@ impl Control {
         Ok(settings)
     }
 
-    /// The database's size on the server's disk, in bytes.
+    /// Returns the database's size on the server's disk, in bytes.
     pub fn size(&mut self) -> Result<u64> {
         Ok(self.ask("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())".to_owned())?.parse()?)
     }
@@ -126,7 +127,8 @@ impl Control {
         self.line.ask(move |client| text(client, &query))
     }
 
-    /// Takes the lock that keeps a second run away from this database, until the connection ends.
+    /// Takes the lock that keeps a second run from the same backup, until the connection ends. It is an error of kind `Busy` if
+    /// another run holds it. Never waits.
     pub fn lock(&mut self, lock: Lock) -> Result<()> {
         let (class, object) = (LOCK, lock as u32);
         match self.ask(format!("SELECT pg_catalog.pg_try_advisory_lock({class}, {object})"))?.as_str() {
@@ -149,7 +151,7 @@ impl Control {
         }
     }
 
-    /// The same for what takes others no time: waits for it.
+    /// Takes the lock, and waits for a run that holds it for at most `patience`. For locks that are held briefly.
     pub fn lock_within(&mut self, lock: Lock, patience: Duration) -> Result<()> {
         let begun = Instant::now();
         loop {
@@ -161,7 +163,8 @@ impl Control {
         }
     }
 
-    /// Everybody who may connect may take any advisory lock: held by whom pgbk does not know, it is no reason to let backups be.
+    /// Returns the fault for a lock that a stranger holds. Any role that may connect may take any advisory lock, so that this does
+    /// not count as another run of pgbk: the backup fails.
     fn squatted(&self, lock: Lock, who: &str) -> Fault {
         let what = match lock {
             Lock::Database => format!("database \"{}\"", self.settings.database()),
@@ -171,7 +174,7 @@ impl Control {
             .hint("end it with pg_terminate_backend, and see that only who must may connect: REVOKE CONNECT ON DATABASE … FROM PUBLIC")
     }
 
-    /// Returns the holder of the lock; the server shows less about other roles' sessions. `None`: it is free by now.
+    /// Returns the holder of the lock; the server shows less about other roles' sessions. `None` if it is free by now.
     fn holder(&mut self, lock: Lock) -> Result<Option<Holder>> {
         let (class, object) = (LOCK, lock as u32);
         let query = format!(
@@ -194,12 +197,12 @@ impl Control {
         }))
     }
 
-    /// Time by the server's clock.
+    /// Returns the time by the server's clock.
     pub fn now(&mut self) -> Result<Timestamp> {
         Ok(Timestamp::from_microsecond(self.ask(format!("SELECT {MICROSECONDS}"))?.parse()?)?)
     }
 
-    /// Whether this role may see the passwords of roles, which managed servers keep to themselves.
+    /// Returns whether this role may read the passwords of roles, which managed servers do not show.
     pub fn reads_passwords(&mut self) -> Result<bool> {
         Ok(self.ask("SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')".to_owned())? == "t")
     }
@@ -209,7 +212,8 @@ impl Control {
         Ok(self.ask(query)? != "0")
     }
 
-    /// Begins the transaction that every part of the dump sees, and that stays open until the connection ends.
+    /// Begins the transaction whose snapshot every part of the dump sees. It stays open until the connection ends or this is called
+    /// again, which ends the transaction before.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         let Server { version_num, in_recovery, timeline, .. } = self.server;
         let lsn = match (in_recovery, version_num >= 100_000) {
@@ -236,7 +240,7 @@ impl Control {
         Ok(snapshot)
     }
 
-    /// Asks in the transaction of [`Control::snapshot`]. Where the server has ended it, that is the error, whatever was asked.
+    /// Runs a query in the transaction of [`Control::snapshot`]. If the server has ended that transaction, the error says so.
     fn ask_within<T: Send + 'static>(
         &mut self,
         question: impl FnOnce(&mut Client) -> Result<T> + Send + 'static,
@@ -257,29 +261,29 @@ impl Control {
         if held.as_deref() == Some(begun.as_str()) { Ok(()) } else { Err(lost().into()) }
     }
 
-    /// Returns the properties of the database itself, as the snapshot of [`Control::snapshot`] sees them.
+    /// Returns the properties of the database itself, as of [`Control::snapshot`].
     pub fn properties(&mut self) -> Result<Properties> {
         let version_num = self.server.version_num;
         self.ask_within(move |client| properties::read_within(client, version_num))
     }
 
-    /// The names of what is not what it was when the snapshot was taken; see [`changed`].
+    /// Returns the names of what changed since the snapshot was taken; see [`changed`].
     pub fn changed(&mut self, moment: Moment) -> Result<Vec<String>> {
         self.ask_within(move |client| changed::since_snapshot(client, moment))
     }
 
-    /// Lists what a dump by this role leaves out although it ends well; with `all`, also what pg_dump says itself.
+    /// Returns what a dump by this role leaves out although it succeeds; with `all`, also what pg_dump reports itself.
     pub fn omitted(&mut self, all: bool) -> Result<Vec<String>> {
         self.line.ask(move |client| omitted::omitted(client, all))
     }
 
-    /// Lists what a dump by this role would fail on.
+    /// Returns what would make a dump by this role fail.
     pub fn unreadable(&mut self) -> Result<Vec<Unreadable>> {
         self.line.ask(privileges::unreadable)
     }
 }
 
-/// A connection for what belongs to no database.
+/// Opens a control connection for what belongs to no database.
 pub(crate) fn of_server(settings: &Settings) -> Result<Control> {
     // One of the two is on every server.
     match Control::open(&settings.for_database("postgres")) {
@@ -288,8 +292,8 @@ pub(crate) fn of_server(settings: &Settings) -> Result<Control> {
     }
 }
 
-/// The databases of a server that accept connections and are no templates, by name. One that this role may not connect to
-/// is among them: to leave it out would hide that it is not backed up.
+/// Returns the names of a server's databases that accept connections and are no templates. It includes databases that this role may
+/// not connect to: to leave them out would hide that they are not backed up.
 pub(crate) fn databases(settings: &Settings) -> Result<Vec<String>> {
     // A limit of -2 marks what an interrupted DROP DATABASE has left.
     // What is being proven is no database of anybody's.
@@ -301,7 +305,7 @@ pub(crate) fn databases(settings: &Settings) -> Result<Vec<String>> {
     Ok(rows.iter().filter_map(|row| cell(row, 0)).map(str::to_owned).collect())
 }
 
-/// A server that has refused a question answers the next one at once, unless it has ended the session.
+/// Longest wait for a sign of life after a refused query: a server answers the next one at once unless it has ended the session.
 const SAYS_SO: Duration = Duration::from_secs(5);
 
 fn lost() -> Fault {

@@ -1,13 +1,13 @@
-//! Definitions that changed since a snapshot, looked for in the catalogs themselves.
+//! Finds definitions that changed since a snapshot, in the catalogs themselves.
 //!
 //! `pg_dump` reads the catalogs by its snapshot, but has the server spell much of what it finds (`pg_get_viewdef`, `format_type`,
-//! `pg_get_constraintdef` and their like), by functions that see what is committed by then. In between, something may have been dropped,
-//! renamed or replaced: then the dump names what it does not make, or makes what never was. The same holds for the text of values,
-//! whose labels and columns come from there too.
+//! `pg_get_constraintdef` and their like), by functions that see what is committed by then. In between, something may have been
+//! dropped, renamed or replaced: then the dump names what it does not make, or makes what never was. The same holds for the text of
+//! values, whose labels and columns come from there too.
 //!
-//! A row that the snapshot sees and that somebody has since replaced or removed carries the number of the transaction that did it, in `xmax`. So the
-//! snapshot's own session can tell, without a second one, and at the cost of a look through each catalog. Rows that are new are
-//! in nobody's way, and ANALYZE, VACUUM and CREATE INDEX write over the row that is there, which leaves no such mark.
+//! If a row that the snapshot sees has been replaced or removed since, its `xmax` is the number of the transaction that did it. So
+//! the session of the snapshot can find it, without a second session, by one scan of each catalog. New rows do no harm, and
+//! ANALYZE, VACUUM and CREATE INDEX overwrite a row in place, which leaves no such mark.
 
 use crate::base::error::Result;
 use crate::postgres::session::cell::cell;
@@ -15,7 +15,7 @@ use crate::postgres::session::moment::{Moment, WRITES_NAMES};
 use crate::postgres::session::query::rows;
 use postgres::{Client, SimpleQueryRow};
 
-/// The catalogs of which every row matters are all but these; what several databases share is in no dump of one.
+/// Catalogs whose rows do not matter. Every row of all others does; catalogs that databases share are in no dump of one database.
 const PASSED_OVER: [&str; 8] = [
     // ANALYZE replaces these.
     "pg_statistic",
@@ -34,13 +34,13 @@ const PASSED_OVER: [&str; 8] = [
 /// Catalogs that the text of values is made of: labels, and columns of composite types.
 const LABELS: [&str; 3] = ["pg_enum", "pg_attribute", "pg_class"];
 
-/// Catalogs of the objects that values may name (such as `regproc`), besides relations and roles.
+/// Catalogs of objects that a value may name (such as a `regproc`), besides relations and roles.
 const NAMES: [&str; 7] =
     ["pg_proc", "pg_operator", "pg_type", "pg_namespace", "pg_collation", "pg_ts_config", "pg_ts_dict"];
 
-/// The catalogs that a role may read, each with the columns that say what a row is about: its schema, its relation, its type, its name.
-/// `pg_class` is about composite types alone: rows of tables are replaced by what does no harm (GRANT, REFRESH, REINDEX), and what
-/// does is asked for otherwise.
+/// Query for the catalogs that a role may read, each with the columns that say what a row is about: its schema, its relation, its
+/// type, its name. Of `pg_class` only composite types count: harmless commands (GRANT, REFRESH, REINDEX) replace the rows of
+/// tables, and other queries find the harmful ones.
 const CATALOGS: &str = "
     SELECT c.relname,
         pg_catalog.max(CASE WHEN a.attname ~ 'namespace$' THEN a.attname::pg_catalog.text END),
@@ -54,18 +54,18 @@ const CATALOGS: &str = "
       AND c.oid < 16384 AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
     GROUP BY c.oid, c.relname ORDER BY c.relname";
 
-/// Whether the transaction that marked a row ended well, and after the snapshot was begun. One before has only locked the row, or failed. A row has the lower half
-/// of the number; the other half is the one with which it is nearest to the snapshot's.
+/// Condition that the transaction in `xmax` committed after the snapshot was taken. An earlier one has only locked the row, or
+/// failed. A row has the lower half of the number; the upper half is the one that brings it nearest to the snapshot's.
 const REPLACED: &str = "
     CASE WHEN x.xmax <> '0'::pg_catalog.xid THEN (
         SELECT CASE WHEN s.marked >= s.first THEN pg_catalog.txid_status(s.marked) = 'committed' END FROM (
             SELECT b.first, b.first + ((x.xmax::pg_catalog.text::pg_catalog.int8 - b.first + 2147483648) & 4294967295) - 2147483648 AS marked
             FROM (SELECT pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) AS first) b) s) END";
 
-/// Sessions' own tables come and go all the time, and so do the parts of tables that hold large values.
+/// Pattern of schemas that are not compared: temporary tables come and go all the time, and so do the TOAST tables of large values.
 const ONES_OWN: &str = "^pg_(temp|toast)";
 
-/// A catalog and its columns.
+/// A catalog, with the columns that say what its rows are about.
 struct Catalog<'a> {
     name: &'a str,
     schema: Option<&'a str>,
@@ -74,7 +74,7 @@ struct Catalog<'a> {
     called: Option<&'a str>,
 }
 
-/// Returns one query for each catalog that matters at this moment. Each gives the names of what changed; `dumped` is the condition
+/// Returns one query for each catalog that matters at this moment, which gives the names of what changed. `dumped` is the condition
 /// on a table `r` that it is in the dump.
 pub(crate) fn looks(client: &mut Client, moment: Moment, dumped: &str) -> Result<Vec<String>> {
     let found = rows(client, CATALOGS)?;
@@ -89,7 +89,8 @@ impl Catalog<'_> {
         Some(Catalog { name, schema: column(1), relation: column(2), of_type: column(3), called: column(4) })
     }
 
-    /// Once `pg_dump` has all definitions, only the text of values can still change.
+    /// Returns whether changes of this catalog matter. Once `pg_dump` has all definitions, only the text of values can still
+    /// change.
     fn matters(&self, moment: Moment) -> bool {
         moment != Moment::Ended || LABELS.contains(&self.name) || NAMES.contains(&self.name)
     }

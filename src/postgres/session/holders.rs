@@ -6,8 +6,8 @@ use crate::postgres::connect::settings::Settings;
 use crate::postgres::restore::target::{APPLICATION, column};
 use crate::postgres::session::quote::literal;
 
-/// Returns a line for each of the first sessions that hold locks on tables of this database: number, role, application, what it is at and
-/// since when, as far as the server shows that to the role.
+/// Returns a line for each of the first five sessions that hold locks on tables of this database: process, role, application, state
+/// and start of the transaction, as far as the server shows them to the role.
 pub fn holders(settings: &Settings) -> Result<Vec<String>> {
     let settings = settings.clone();
     worker::ask(move || {

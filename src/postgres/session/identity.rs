@@ -1,4 +1,4 @@
-//! Which server it is that the settings lead to.
+//! Identifies the server that settings lead to.
 
 use crate::base::error::{Fault, Result};
 use crate::base::worker;
@@ -9,7 +9,7 @@ use ::postgres::{Client, SimpleQueryMessage};
 
 const APPLICATION: &str = "pgbk";
 
-/// Returns the server's system identifier. None: this role may not ask for it. An error: no server answers.
+/// Returns the server's system identifier; `None` if this role may not ask for it. It is an error if no server answers.
 pub fn of_server(settings: &Settings) -> Result<Option<String>> {
     let settings = settings.clone();
     worker::ask(move || {

@@ -1,17 +1,17 @@
-//! The moment of a snapshot.
+//! Moments of a dump at which changes since the snapshot are searched for.
 
-/// When it is looked.
+/// How far `pg_dump` was when changes are searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// `pg_dump` holds its locks and has read every definition, but no rows of tables.
+    /// `pg_dump` holds its locks and has read every definition, but no rows.
     Begun,
-    /// `pg_dump` has failed, and whatever has changed may be why.
+    /// `pg_dump` has failed, and a change may be the reason.
     Failed,
     /// `pg_dump` has written all rows.
     Ended,
 }
 
-/// Whether a table has a column whose values are numbers of objects that are written as their names.
+/// Condition that a table of the database has a column of object numbers that are written as names.
 pub(crate) const WRITES_NAMES: &str = "EXISTS (
     SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class o ON o.oid = a.attrelid JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
     WHERE o.relkind IN ('r', 'm') AND o.oid >= 16384 AND NOT a.attisdropped AND EXISTS (

@@ -5,25 +5,25 @@ use crate::postgres::session::cell::cell;
 use crate::postgres::session::query::rows;
 use postgres::Client;
 
-/// So many names are told of a kind.
+/// Most names that are listed of one kind.
 const TOLD: usize = 10;
 
-/// One query of omissions, and the words for what it lists.
+/// A query for things that a dump leaves out, and the words for them.
 struct Kind {
     query: &'static str,
     words: &'static str,
-    /// Whether pg_dump says so itself.
+    /// Whether pg_dump reports it itself.
     told: bool,
 }
 
-/// On a standby pg_dump passes over their rows, which are there on the primary alone.
+/// Query for unlogged tables. On a standby pg_dump leaves out their rows, which exist on the primary alone.
 const UNLOGGED: &str = "
     SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relpersistence = 'u' AND c.relkind IN ('r', 'm') AND pg_catalog.pg_is_in_recovery() ORDER BY 1";
 
-/// pg_dump writes a mapping without the options that the server does not show to its role. By the rule of the view itself, which shows none
-/// either where there are none.
+/// Query for user mappings whose options the server does not show to this role: pg_dump writes them without. The condition is the
+/// view's own rule, because the view shows none either where there are none.
 const MAPPINGS: &str = "
     SELECT COALESCE(m.usename, 'public') || ' on server ' || pg_catalog.quote_ident(m.srvname)
     FROM pg_catalog.pg_user_mappings m JOIN pg_catalog.pg_foreign_server s ON s.oid = m.srvid
@@ -47,7 +47,7 @@ const KINDS: [Kind; 3] = [
     Kind { query: SUBSCRIPTIONS, words: "only a superuser dumps subscriptions, which are left out", told: true },
 ];
 
-/// Returns a sentence for each kind of what is left out, with names. Where pg_dump tells of it by itself, only `all` has it.
+/// Returns a sentence for each kind of thing that is left out, with names. What pg_dump reports itself is included only with `all`.
 pub(crate) fn omitted(client: &mut Client, all: bool) -> Result<Vec<String>> {
     let mut told = Vec::new();
     for kind in KINDS.iter().filter(|kind| all || !kind.told) {

@@ -1,4 +1,4 @@
-//! Recognises a connection pool that lends a server connection for one transaction only.
+//! Detects a connection pool that lends a server connection for one transaction only.
 
 use crate::base::error::{Fault, Result};
 use crate::postgres::connect::settings::Settings;
@@ -7,8 +7,8 @@ use crate::postgres::session::query::first;
 use postgres::Client;
 use std::hash::{BuildHasher, RandomState};
 
-/// Behind such a pool a second connection meets the server process of the first, or what the first one left in it. The
-/// first is not in a transaction meanwhile, so its server process is free to be lent.
+/// Fails if the connection leads to such a pool. Behind one, a second connection meets the server process of the first, or what the
+/// first left in it: the first has no open transaction meanwhile, so that the pool may lend its server process.
 pub(crate) fn refuse(client: &mut Client, settings: &Settings) -> Result<()> {
     let mark = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
     client.batch_execute(&format!("SET pgbk.session = '{mark}'"))?;

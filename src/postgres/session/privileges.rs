@@ -6,7 +6,7 @@ use crate::postgres::session::query::rows;
 use postgres::Client;
 use std::fmt;
 
-/// A relation, or a large object in no schema, that stops a dump by this role.
+/// A relation, or a large object (which is in no schema), that makes a dump by this role fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
     pub schema: String,
@@ -20,7 +20,7 @@ pub enum Why {
     NoSelect,
     /// Row-level security would hide rows from this role.
     RowSecurity,
-    /// One of the large objects, which have numbers for names, and so many.
+    /// No SELECT on so many large objects, of which the first is named. Their names are numbers.
     LargeObject(u64),
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// Tables, partitioned tables and sequences, without the system's and without those that an extension brings along.
+/// Query for tables, partitioned tables and sequences, without the system's and those of extensions.
 const QUERY: &str = "
     SELECT n.nspname, c.relname, CASE
         WHEN NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') THEN 'usage'
@@ -54,7 +54,7 @@ const QUERY: &str = "
                 ELSE NOT pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.row_security_active(c.oid) END)
     ORDER BY 1, 2";
 
-/// Neither pg_read_all_data nor a grant on all of them is for large objects.
+/// Query for large objects: neither pg_read_all_data nor a grant on all of them exists for these.
 const LARGE_OBJECTS: &str = "
     SELECT pg_catalog.count(*), pg_catalog.min(m.oid) FROM pg_catalog.pg_largeobject_metadata m
     WHERE NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)

@@ -1,11 +1,11 @@
-//! Asks the server one question.
+//! Runs single queries.
 
 use crate::base::error::{Fault, Result};
 use crate::postgres::session::cell::cell;
 use postgres::error::SqlState;
 use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
-/// The first row of a query. Simple queries only: this connection prepares nothing.
+/// Returns the first row of a query; `None` if it has none. All queries are simple ones: this connection prepares nothing.
 pub(crate) fn first(client: &mut Client, query: &str) -> Result<Option<SimpleQueryRow>> {
     Ok(rows(client, query)?.into_iter().next())
 }
@@ -19,7 +19,7 @@ pub(crate) fn rows(client: &mut Client, query: &str) -> Result<Vec<SimpleQueryRo
     Ok(rows.collect())
 }
 
-/// The client library says only "db error" by itself.
+/// Turns a driver's error into one with the server's message. The driver's own text is only "db error".
 pub fn explain(error: postgres::Error) -> anyhow::Error {
     match error.as_db_error() {
         Some(answer) => Fault::failed(format!("the server says: {}", answer.message())).into(),
@@ -33,7 +33,7 @@ pub(crate) fn text(client: &mut Client, query: &str) -> Result<String> {
     value.ok_or_else(|| Fault::failed(format!("the server gave no answer to \"{query}\"")).into())
 }
 
-/// None when the role may not ask, or an old server does not know the function.
+/// Returns the first value of a query; `None` if it has none, the role may not ask, or an old server does not know the function.
 pub fn permitted(client: &mut Client, query: &str) -> Result<Option<String>> {
     match client.simple_query(query) {
         Ok(messages) => Ok(messages.into_iter().find_map(|message| match message {
