@@ -1,4 +1,4 @@
-//! Reads the properties of a database itself with the dump's snapshot, and gives them to the database that a backup is restored into.
+//! Reads the properties of a database itself in the dump's snapshot; a restore gives them to its target.
 
 pub(crate) mod changes;
 pub(crate) mod forbidden;
@@ -11,10 +11,10 @@ use crate::format::manifest::properties::{
 use crate::postgres::connect::errors;
 use postgres::{Client, GenericClient, SimpleQueryMessage, SimpleQueryRow};
 
-/// On while TimescaleDB is restored, by its own functions: nothing that a database has for good.
+/// A setting of TimescaleDB's, which its own functions turn on for a restore. It is no property that a database keeps.
 pub const RESTORING: &str = "timescaledb.restoring";
 
-/// The database that the connection is in.
+/// Condition for the database that the connection is in.
 const THIS: &str = "d.datname = pg_catalog.current_database()";
 /// Query for the parties of a privilege, each as two columns: a word, and the name of a role.
 const PRIVILEGES: &str = "
@@ -34,7 +34,8 @@ const LABELS: &str = "
     SELECT l.provider, l.label FROM pg_catalog.pg_shseclabel l JOIN pg_catalog.pg_database d
     ON d.oid = l.objoid AND l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass";
 
-/// Owner, limit, template, tablespace, comment, and the locale, whose columns came one by one.
+/// Returns the query for owner, limit, template, tablespace, comment, locale and whether `public` is missing. The columns of the
+/// locale came one by one.
 fn facts(version_num: u32) -> String {
     let provider = if version_num >= 150_000 { "d.datlocprovider" } else { "'c'" };
     let name = match version_num {
@@ -57,7 +58,7 @@ fn facts(version_num: u32) -> String {
     )
 }
 
-/// Reads the properties of the database that the connection is in. An error in the middle of a transaction ends that.
+/// Reads the properties of the database that the connection is in. An error ends a transaction that is open: see [`read_within`].
 pub fn read(client: &mut impl GenericClient, version_num: u32) -> Result<Properties> {
     let facts = rows(client, &facts(version_num))?.into_iter().next();
     let facts = Columns(facts.ok_or_else(|| Fault::failed("the server does not list the database"))?);
@@ -89,7 +90,7 @@ pub fn read(client: &mut impl GenericClient, version_num: u32) -> Result<Propert
     }
 }
 
-/// Returns what a database of this shape has when this role has just made it.
+/// Returns the properties that a new database of this shape has if this role makes it.
 pub fn of_new(role: Name, shaped: &Properties) -> Properties {
     let all = [Privilege::Create, Privilege::Connect, Privilege::Temporary].map(|one| (Party::Owner, one));
     let public = [Privilege::Connect, Privilege::Temporary].map(|one| (Party::Public, one));
@@ -107,7 +108,7 @@ pub fn of_new(role: Name, shaped: &Properties) -> Properties {
     }
 }
 
-/// Reads the properties in the middle of a transaction, which goes on whatever comes of it.
+/// Reads the properties within a transaction. An error does not end the transaction.
 pub fn read_within(client: &mut Client, version_num: u32) -> Result<Properties> {
     client.batch_execute("SAVEPOINT properties").map_err(|error| said(&error))?;
     let found = read(client, version_num);
@@ -163,7 +164,7 @@ fn settings(client: &mut impl GenericClient) -> Result<(Vec<Setting>, Vec<RoleSe
     Ok((settings, role_settings))
 }
 
-/// One row. A text that is no UTF-8, which a database without an encoding may hold, is an error and no panic.
+/// A row of an answer. Text that is not UTF-8, which a database without an encoding may hold, is an error and not a panic.
 struct Columns(SimpleQueryRow);
 
 impl Columns {
@@ -196,7 +197,7 @@ fn rows(client: &mut impl GenericClient, query: &str) -> Result<Vec<SimpleQueryR
         .collect())
 }
 
-/// The client library says only "db error" by itself.
+/// Turns a driver's error into one with the server's message. The driver's own text is only "db error".
 fn said(error: &postgres::Error) -> anyhow::Error {
     match error.as_db_error() {
         Some(answer) => Fault::failed(format!("the server says: {}", answer.message())).into(),

@@ -1,4 +1,4 @@
-//! How a database is created: its encoding, locale and tablespace, as far as a server has them.
+//! Creates databases with an encoding, a locale and a tablespace, as far as a server has them.
 
 use crate::format::manifest::ServerNote;
 use crate::format::manifest::properties::{Locale, LocaleName, Name, Properties, Provider};
@@ -7,17 +7,17 @@ use crate::postgres::session::quote::{identifier, literal};
 use ::postgres::error::SqlState;
 use ::postgres::{Client, Error, SimpleQueryMessage};
 
-/// The options that the source was created with.
+/// The encoding, locale and tablespace that a database is created with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shape {
     pub encoding: Option<String>,
-    /// None: what the server gives databases of this encoding.
+    /// `None`: the locale that the server gives databases of this encoding.
     pub locale: Option<Locale>,
-    /// None: the server's default.
+    /// `None`: the server's default.
     pub tablespace: Option<Name>,
 }
 
-/// Options that a server cannot give, in words.
+/// The parts of a shape that a server lacks, in words; `None` for what it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lacking {
     pub locale: Option<String>,
@@ -26,7 +26,7 @@ pub struct Lacking {
 
 /// The tablespace that every server has.
 const DEFAULT_TABLESPACE: &str = "pg_default";
-/// Since which major version `pg_database` names the provider.
+/// The first major version whose `pg_database` names the provider.
 const PROVIDERS: u32 = 15;
 
 impl Shape {
@@ -39,7 +39,7 @@ impl Shape {
         }
     }
 
-    /// Returns what this server has of it, and what it lacks. Nothing is changed.
+    /// Returns the part of the shape that this server has, and what it lacks. Changes nothing on the server.
     pub fn fitted(mut self, client: &mut Client) -> Result<(Shape, Lacking), Error> {
         let mut lacking = Lacking::default();
         if let Some(locale) = &self.locale {
@@ -59,7 +59,7 @@ impl Shape {
         Ok((self, lacking))
     }
 
-    /// Makes an empty database of this shape.
+    /// Creates an empty database of this shape.
     pub fn create(&self, client: &mut Client, database: &str) -> Result<(), Error> {
         let own =
             "SELECT pg_catalog.pg_encoding_to_char(encoding) FROM pg_catalog.pg_database WHERE datname = 'template0'";
@@ -104,7 +104,7 @@ impl Shape {
     }
 }
 
-/// None where the server has it.
+/// Returns what the server lacks of a locale, in words; `None` if it has all of it.
 fn lacks_locale(client: &mut Client, locale: &Locale) -> Result<Option<String>, Error> {
     let major = major(client)?;
     let since = match (locale.provider, locale.name.as_ref().map(LocaleName::as_str)) {
@@ -130,7 +130,7 @@ fn lacks_locale(client: &mut Client, locale: &Locale) -> Result<Option<String>, 
     Ok(None)
 }
 
-/// The server's own answer: any setting of its C library's locale is refused where the library does not have it.
+/// Asks the server whether its C library has a locale: otherwise it refuses any setting with that locale.
 fn has_libc(client: &mut Client, name: &str) -> Result<bool, Error> {
     let before = column(client, "SHOW lc_monetary")?.unwrap_or_default();
     let set = |name: &str| format!("SELECT pg_catalog.set_config('lc_monetary', {}, false)", literal(name));
@@ -145,7 +145,7 @@ fn major(client: &mut Client) -> Result<u32, Error> {
     Ok(column(client, "SHOW server_version_num")?.and_then(|text| text.parse().ok()).unwrap_or(0) / 10_000)
 }
 
-/// The first value of the first row.
+/// Returns the first value of the first row; `None` if there is none.
 fn column(client: &mut Client, query: &str) -> Result<Option<String>, Error> {
     Ok(client.simple_query(query)?.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),

@@ -1,21 +1,22 @@
-//! Lists the statements that make the properties of one database those of another.
+//! Finds the statements that give one database the properties of another.
 
 use crate::format::manifest::properties::{Grant, Name, Party, Properties, SettingName, Text};
 use crate::postgres::session::quote::{identifier, literal};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which properties are meant.
+/// Says which properties a restore changes.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Whether the owner of the database is changed.
+    /// Whether the database's owner is changed.
     pub owner: bool,
     pub privileges: bool,
-    /// Settings that load code into every later session, make it another role's or take its protection away: [`LOADS`].
+    /// Whether settings are changed that load code into every later session, give it another role or remove its protection:
+    /// [`LOADS`].
     pub loads: bool,
 }
 
-/// Settings by which a writer of a `.meta` decides what the sessions of others run, or what protects the rows in them; and where a library
-/// is missing, nobody can connect.
+/// Settings that let the writer of a `.meta` choose what other users' sessions run, or remove what protects their rows. If a
+/// library is missing, nobody can connect any more.
 const LOADS: [&str; 14] = [
     "allow_in_place_tablespaces",
     "allow_system_table_mods",
@@ -33,10 +34,10 @@ const LOADS: [&str; 14] = [
     "session_authorization",
 ];
 
-/// Languages whose settings hold code that each of their sessions begins with.
+/// Languages with settings that hold code which runs at the start of each of their sessions.
 const LANGUAGES: [&str; 4] = ["plperl", "plpython3", "pltcl", "plv8"];
 
-/// Lists of names. The server quotes each item by itself, so that a list in one piece would become one item.
+/// Settings that are lists of names. The server quotes each item by itself: a list in one piece would become one item.
 const LISTS: [&str; 6] = [
     "search_path",
     "temp_tablespaces",
@@ -46,13 +47,13 @@ const LISTS: [&str; 6] = [
     "unix_socket_directories",
 ];
 
-/// One thing that is not as it should be.
+/// A property that differs, and the statements that change it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// For people. Values of settings are not shown: they may be secrets.
+    /// Name of the property, for messages. Values of settings are not shown: they may be secrets.
     pub what: String,
     pub statements: Vec<String>,
-    /// Whether a server that does not know such a thing goes without it: settings come and go with versions.
+    /// Whether a server that does not know the property may go without it: settings come and go with versions.
     pub may_be_unknown: bool,
 }
 
@@ -62,12 +63,12 @@ impl Change {
     }
 }
 
-/// Returns whether this setting is left to people when nobody vouches for the backup.
+/// Returns whether this setting is left out if no key vouches for the backup; people may set it themselves.
 pub fn loads(name: &SettingName) -> bool {
     LOADS.iter().any(|one| name.is(one)) || LANGUAGES.iter().any(|one| name.is_of(one))
 }
 
-/// Returns what gives the database another owner; None where it has the right one.
+/// Returns the change of the owner; `None` if it is the wanted one.
 pub fn owner(database: &str, wanted: &Properties, found: &Properties) -> Option<Change> {
     (wanted.owner != found.owner).then(|| {
         let name = wanted.owner.as_str();
@@ -76,7 +77,7 @@ pub fn owner(database: &str, wanted: &Properties, found: &Properties) -> Option<
     })
 }
 
-/// Returns everything else that differs. The owner comes first: privileges are told relative to it.
+/// Returns the changes of everything but the owner. Change the owner first: privileges are stated relative to it.
 pub fn others(database: &str, wanted: &Properties, found: &Properties, rules: Rules) -> Vec<Change> {
     let mut changes = Vec::new();
     if rules.privileges && !same_grants(&wanted.privileges, &found.privileges) {
@@ -113,7 +114,7 @@ pub fn others(database: &str, wanted: &Properties, found: &Properties, rules: Ru
     changes
 }
 
-/// Whose setting, and its name as servers compare it.
+/// The role that a setting is for (`None`: every role), and its name as servers compare it.
 type Place = (Option<Name>, String);
 
 fn settings(database: &str, wanted: &Properties, found: &Properties, rules: Rules) -> Vec<Change> {
@@ -141,7 +142,7 @@ fn settings(database: &str, wanted: &Properties, found: &Properties, rules: Rule
     changes
 }
 
-/// The beginning of the statement, and what people are told.
+/// Returns the beginning of the statement, and the setting's name for messages.
 fn address(database: &str, (role, _): &Place, name: &SettingName) -> (String, String) {
     let (database, setting) = (identifier(database), format!("setting {}", name.as_str()));
     match role.as_ref().map(Name::as_str) {
@@ -162,12 +163,12 @@ fn assignment(whose: &str, name: &SettingName, value: &Text) -> Vec<String> {
     vec![format!("{whose} SET {} TO {}", dotted(name), assigned(name, value))]
 }
 
-/// Every part by itself: a quoted whole would be cut off behind 63 bytes.
+/// Quotes every part of a name by itself: a quoted whole would be cut off behind 63 bytes.
 pub fn dotted(name: &SettingName) -> String {
     name.as_str().split('.').map(identifier).collect::<Vec<_>>().join(".")
 }
 
-/// Returns the text behind SET … TO.
+/// Returns the value as it is written behind SET … TO.
 fn assigned(name: &SettingName, value: &Text) -> String {
     if !LISTS.iter().any(|list| name.is(list)) {
         return literal(value.as_str());
@@ -178,7 +179,7 @@ fn assigned(name: &SettingName, value: &Text) -> String {
     }
 }
 
-/// Splits a list as the server does; None where it is none. Unlike identifiers elsewhere, items keep their capital letters.
+/// Splits a list as the server does; `None` if it is no list. Unlike identifiers elsewhere, items keep their capital letters.
 fn items(list: &str) -> Option<Vec<String>> {
     let space = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c');
     let mut rest = list.trim_start_matches(space);
@@ -206,7 +207,7 @@ fn items(list: &str) -> Option<Vec<String>> {
     }
 }
 
-/// An item up to its closing quote, and what is behind that.
+/// Returns an item up to its closing quote, and the text behind that; `None` if the quote is missing.
 fn quoted_item(mut text: &str) -> Option<(String, &str)> {
     let mut item = String::new();
     loop {
@@ -228,7 +229,8 @@ fn same_grants(wanted: &[Grant], found: &[Grant]) -> bool {
     set(wanted) == set(found)
 }
 
-/// Everything is taken away, with what was passed on, and then given in the source's order: whoever passes on has it by then.
+/// Returns the statements that revoke all privileges, including those that were passed on, and grant the wanted ones in the
+/// source's order. In that order a role has a privilege before it passes it on.
 fn privileges(database: &str, wanted: &Properties, found: &Properties) -> Vec<String> {
     let database = identifier(database);
     let party = |party: &Party| match party {
@@ -262,7 +264,7 @@ fn privileges(database: &str, wanted: &Properties, found: &Properties) -> Vec<St
     statements
 }
 
-/// Without repetitions, in the order of their first appearance.
+/// Returns the items without repetitions, in the order of their first appearance.
 fn distinct<T: Ord + Clone>(all: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut seen = BTreeSet::new();
     all.into_iter().filter(|one| seen.insert(one.clone())).collect()

@@ -1,4 +1,5 @@
-//! Finds what a role may not give to a database that does not exist yet: before anybody agrees to a restore, and without making one.
+//! Finds the properties that a role may not give to a database that does not exist yet. It does so before a person agrees to a
+//! restore, and without making a database.
 
 use crate::base::error::{Fault, Result};
 use crate::postgres::properties::changes::dotted;
@@ -10,7 +11,7 @@ use postgres::Transaction;
 use postgres::error::SqlState;
 
 impl Own {
-    /// Returns what the server would refuse the role that has just made the database, in a transaction that is undone.
+    /// Returns what the server would refuse to the role that makes the database. Each trial is rolled back.
     pub fn forbidden(&self, transaction: &mut Transaction<'_>) -> Result<Vec<String>> {
         let Some(rules) = self.rules else { return Ok(Vec::new()) };
         let (wanted, _) = self.possible(transaction, rules)?;
@@ -43,7 +44,7 @@ impl Own {
         Ok(refused)
     }
 
-    /// Fails where this server, or the role, cannot give the database what it is to have.
+    /// Fails if anything was refused; the error lists all of it.
     pub fn must_not_be_refused(&self, refused: &[String]) -> Result<()> {
         if refused.is_empty() {
             return Ok(());
@@ -56,7 +57,7 @@ impl Own {
     }
 }
 
-/// Whether the role may make another one the owner of what it owns.
+/// Returns whether the role may give what it owns to another owner.
 fn may_give_to(transaction: &mut Transaction<'_>, owner: &str) -> Result<bool> {
     let right = if version(transaction)? >= 160_000 { "SET" } else { "MEMBER" };
     let of = literal(owner);
@@ -68,7 +69,7 @@ fn cell_of(transaction: &mut Transaction<'_>, query: &str) -> Result<String> {
     Ok(rows(transaction, query)?.first().and_then(|row| cell(row, 0)).unwrap_or_default().to_owned())
 }
 
-/// Whether the role may set it for others. It is not tried: a limit of time would be in force at once.
+/// Returns whether the role may set this for others. It asks the catalog instead of trying: a time limit would be in force at once.
 fn may_set(transaction: &mut Transaction<'_>, name: &str) -> Result<bool> {
     let granted = match version(transaction)? >= 150_000 {
         true => "pg_catalog.has_parameter_privilege(name, 'SET')",
@@ -82,7 +83,8 @@ fn may_set(transaction: &mut Transaction<'_>, name: &str) -> Result<bool> {
     Ok(rows(transaction, &query)?.is_empty())
 }
 
-/// Returns why the role may not; what else the server finds wrong here may be right for a database.
+/// Returns the server's reason if the role lacks the right, else `None`. Other errors do not count: what is wrong here may be right
+/// for the database.
 fn refusal(transaction: &mut Transaction<'_>, statement: &str) -> Result<Option<String>> {
     let mut trial = transaction.transaction().map_err(|error| said(&error))?;
     let refused = match attempt(&mut trial, &[statement.to_owned()])? {

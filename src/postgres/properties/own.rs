@@ -1,4 +1,5 @@
-//! The properties that a restore gives its target: tried before the first row is loaded, and given in the same transaction as the rows.
+//! Gives the target of a restore its properties: tried before the first row is loaded, and given in the same transaction as the
+//! rows.
 
 use crate::base::error::Result;
 use crate::format::manifest::properties::{Name, Party, Properties, SettingName};
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Own {
     pub database: String,
     pub wanted: Properties,
-    /// None: nothing is given to the database, and only the restore's session has the application's settings.
+    /// Which of them are given; `None` gives none, and only the restore's session has the application's settings.
     pub rules: Option<Rules>,
 }
 
@@ -32,8 +33,9 @@ pub struct Done {
 }
 
 impl Own {
-    /// Tries what [`finish`](Own::finish) will do, in a transaction of its own. All refusals are one error. In the restore's transaction
-    /// autovacuum, which meets the tried row of the database, would wait for the restore's end, and the restore for autovacuum.
+    /// Tries what [`finish`](Own::finish) will do, in a transaction of its own. All refusals are one error. Within the restore's
+    /// transaction, autovacuum would meet the changed row of the database and wait for the restore's end, and the restore for
+    /// autovacuum.
     pub fn check(&self, client: &mut impl GenericClient) -> Result<()> {
         let Some(rules) = self.rules else { return Ok(()) };
         let mut trial = client.transaction().map_err(|error| said(&error))?;
@@ -42,7 +44,8 @@ impl Own {
         self.must_not_be_refused(&refused)
     }
 
-    /// Gives the session the application's own settings, which defaults and checks of the dump may read. Returns those that it has.
+    /// Gives the session the application's own settings, which defaults and checks of the dump may read. Returns those that were
+    /// set.
     pub fn begin(&self, transaction: &mut Transaction<'_>) -> Result<BTreeMap<String, String>> {
         let mut taken = BTreeMap::new();
         for one in self.wanted.settings.iter().filter(|one| one.name.is_custom()) {
@@ -56,7 +59,7 @@ impl Own {
         Ok(taken)
     }
 
-    /// Gives the database its properties.
+    /// Gives the database its properties. Refusals are not an error here: they are among [`Done::skipped`].
     pub fn finish(&self, transaction: &mut Transaction<'_>) -> Result<Done> {
         let Some(rules) = self.rules else { return Ok(Done::default()) };
         let (mut done, refused) = self.give(transaction, rules)?;
@@ -65,8 +68,8 @@ impl Own {
         Ok(done)
     }
 
-    /// Tries on a copy that will be dropped what a restore would do, and undoes it. Returns what the server refused, and what was not
-    /// as it should be afterwards.
+    /// Tries a restore's changes on a copy that will be dropped, and rolls them back. Returns what the server refused, and what
+    /// differed afterwards.
     pub fn rehearse(&self, client: &mut impl GenericClient) -> Result<Vec<String>> {
         let Some(rules) = self.rules else { return Ok(Vec::new()) };
         let mut transaction = client.transaction().map_err(|error| said(&error))?;
@@ -83,7 +86,7 @@ impl Own {
         owner.into_iter().chain(others).map(|change| change.what).collect()
     }
 
-    /// Returns the roles that are named by what [`finish`](Own::finish) gives.
+    /// Returns the roles that are named in what [`finish`](Own::finish) gives.
     pub fn roles(&self) -> BTreeSet<String> {
         let Some(rules) = self.rules else { return BTreeSet::new() };
         let Properties { owner, privileges, role_settings, .. } = &self.wanted;
@@ -95,7 +98,7 @@ impl Own {
         owners.chain(granted).map(|name| name.as_str().to_owned()).collect()
     }
 
-    /// Returns what was done and left out, and what the server refused.
+    /// Makes the changes. Returns what was done and left out, and separately what the server refused.
     fn give(&self, transaction: &mut Transaction<'_>, rules: Rules) -> Result<(Done, Vec<String>)> {
         // The script may have ended as somebody else, and looking elsewhere.
         let own = "RESET SESSION AUTHORIZATION; RESET ROLE; SET LOCAL search_path = ''; SET LOCAL lock_timeout = '60s'";
@@ -122,7 +125,8 @@ impl Own {
         Ok((done, refused))
     }
 
-    /// Leaves out what this server cannot have whoever asks, and what nobody vouches for.
+    /// Returns the wanted properties without those that this server cannot have for any role, and those that no key vouches for,
+    /// and the reasons.
     pub(crate) fn possible(
         &self,
         transaction: &mut Transaction<'_>,
@@ -161,7 +165,7 @@ fn make(transaction: &mut Transaction<'_>, change: Change, done: &mut Done, refu
     Ok(())
 }
 
-/// Runs statements, all of them or none. A refusal by the server leaves the transaction as it was.
+/// Runs all of the statements or none. The inner error is a refusal by the server, which leaves the transaction as it was.
 pub(crate) fn attempt(
     transaction: &mut Transaction<'_>,
     statements: &[String],
