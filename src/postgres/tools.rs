@@ -1,4 +1,4 @@
-//! The server's own programs: where they are, and which of them is new enough.
+//! Finds the server's own programs, and the newest version of each that fits.
 
 pub mod dump;
 pub(crate) mod environment;
@@ -10,7 +10,7 @@ use crate::base::{cancel, process};
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
-/// `pg_dump`, `pg_restore` or `psql`, with the version it says it has.
+/// One of PostgreSQL's programs, with the version that it reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tool {
     pub path: PathBuf,
@@ -18,7 +18,7 @@ pub struct Tool {
     pub major: u32,
 }
 
-/// Directories with one subdirectory per version, by what comes before and after it.
+/// Directories with one subdirectory per version: the parent, how the subdirectory's name begins, and the directory within it.
 const VERSIONED: &[(&str, &str, &str)] = &[
     ("/usr/lib/postgresql", "", "bin"),
     ("/usr", "pgsql-", "bin"),
@@ -30,12 +30,13 @@ const VERSIONED: &[(&str, &str, &str)] = &[
 const PLAIN: &[&str] =
     &["/usr/local/pgsql/bin", "/opt/homebrew/opt/libpq/bin", "/usr/local/opt/libpq/bin", "/usr/local/bin", "/usr/bin"];
 
-/// The newest tool of this name that is not older than the server. `bin_dir`, when given, is the only place to look.
+/// Returns the newest tool of this name that is not older than the server. With `bin_dir` no other directory is searched.
 pub fn find(name: &str, server_major: u32, bin_dir: Option<&Path>) -> Result<Tool> {
     newest(name, server_major, &format!("the server has version {server_major}"), bin_dir)
 }
 
-/// The newest `pg_restore` that is older neither than the server nor than the `pg_dump` that made the archive.
+/// Returns the newest `pg_restore` that is older neither than the server nor than the `pg_dump` that made the archive. `made_by` is
+/// that version; `None` if it is not known.
 pub(crate) fn for_archive(made_by: Option<&str>, server_major: u32, bin_dir: Option<&Path>) -> Result<Tool> {
     match made_by.and_then(|version| Some((version, *number(version).first()?))) {
         Some((version, major)) if major > server_major => {
@@ -66,7 +67,7 @@ fn newest(name: &str, least: u32, why: &str, bin_dir: Option<&Path>) -> Result<T
     Err(Fault::usage(message).hint(hint).into())
 }
 
-/// Every tool of this name that runs, newest first.
+/// Returns every tool of this name that runs, newest first.
 pub(crate) fn all(name: &str, bin_dir: Option<&Path>) -> Vec<Tool> {
     let directories = bin_dir.map_or_else(directories, |directory| vec![directory.to_owned()]);
     let mut seen = Vec::new();
@@ -101,7 +102,7 @@ fn directories() -> Vec<PathBuf> {
     found
 }
 
-/// None when it does not run or says something else: then it is no candidate.
+/// Runs the tool with `--version`. `None` if it does not run or prints anything else: then it is no candidate.
 fn ask(path: &Path) -> Option<Tool> {
     let inherited = ["PATH", "HOME", "LD_LIBRARY_PATH"];
     let found = inherited.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)));
@@ -112,14 +113,14 @@ fn ask(path: &Path) -> Option<Tool> {
     Some(Tool { path: path.to_owned(), version, major })
 }
 
-/// `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` → `15.18`
+/// Reads a version from a tool's output: `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` → `15.18`.
 fn version(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("(PostgreSQL) ")?;
     let version = rest.split_whitespace().next()?;
     version.starts_with(|letter: char| letter.is_ascii_digit()).then(|| version.to_owned())
 }
 
-/// `15.18` → `[15, 18]`; `19beta1` → `[19]`.
+/// Splits a version into numbers: `15.18` → `[15, 18]`; `19beta1` → `[19]`.
 fn number(version: &str) -> Vec<u32> {
     let digits =
         |part: &str| part.split(|letter: char| !letter.is_ascii_digit()).next().and_then(|digits| digits.parse().ok());

@@ -9,9 +9,9 @@ use crate::format::manifest::encoding::Encoding;
 use options::{Backup, Given, Wrong};
 use std::time::Duration;
 
-/// The arguments for a dump to stdout from an exported snapshot. `lock_wait` bounds the wait for locks on tables; zero waits
-/// for ever. `encoding` is the database's own, the one in which no character is lost or refused. The user's own arguments come last, so
-/// they win where they are allowed.
+/// Returns the arguments for a dump to stdout from an exported snapshot. `lock_wait` limits the wait for locks on tables; zero
+/// waits for ever. `encoding` is the database's own, the one in which no character is lost or refused. The user's own arguments
+/// come last, so that they take precedence where they are allowed.
 pub fn arguments(
     format: Format,
     snapshot: &str,
@@ -34,7 +34,7 @@ pub fn arguments(
     Ok(arguments)
 }
 
-/// Refuses what would break the contract between pgbk and `pg_dump`, and what a restore by pgbk could make nothing of.
+/// Refuses arguments that would break the contract between pgbk and `pg_dump`, or make a dump that pgbk could not restore.
 pub(crate) fn check(extra: &[String]) -> Result<()> {
     let given = options::read(extra).map_err(|wrong| refuse_wrong(&wrong))?;
     for Given { argument, option, value } in &given {
@@ -48,7 +48,7 @@ pub(crate) fn check(extra: &[String]) -> Result<()> {
     check_sections(&given)
 }
 
-/// Rows in an encoding that no server stores in cannot be read by a restore statement by statement.
+/// Refuses an encoding that no server stores text in: a restore, which sends statements one by one, could not read its rows.
 fn check_encoding(argument: &str, name: &str) -> Result<()> {
     let plain = |name: &str| name.to_ascii_uppercase().replace(['-', '_'], "");
     match Encoding::all().any(|known| plain(known) == plain(name)) {
@@ -61,7 +61,7 @@ fn check_encoding(argument: &str, name: &str) -> Result<()> {
     }
 }
 
-/// Sections may be chosen, but a restore begins with an empty database.
+/// Refuses a choice of sections without pre-data: a restore begins with an empty database.
 fn check_sections(given: &[Given<'_>]) -> Result<()> {
     let sections: Vec<_> = given.iter().filter(|given| given.option.name == "section").collect();
     match sections.first() {

@@ -12,7 +12,7 @@ use std::io::Write;
 
 const SERVICE: &str = "pgbk";
 
-/// Everything a child sees. The password is in a file that has no name.
+/// Returns the complete environment of a child. The password is in a file that has no name.
 pub(crate) fn environment(settings: &Settings) -> Result<crate::base::process::environment::Environment> {
     let endpoints = settings.endpoints()?;
     let mut environment = crate::base::process::environment::Environment::of(settings.inherited().to_vec());
@@ -54,7 +54,7 @@ fn one_line(password: Secret) -> Result<Secret> {
     }
 }
 
-/// Writes the parameters that libpq takes from no variable to a service file of our own.
+/// Writes a service file of our own, with the parameters that libpq reads from no variable.
 fn service(settings: &Settings) -> Result<File> {
     let mut file = passfile::private()?;
     writeln!(file, "[{SERVICE}]")?;

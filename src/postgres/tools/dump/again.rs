@@ -1,11 +1,12 @@
-//! The arguments of a dump that is compared with a backup's `.meta`: of those that the `.meta` states, the ones that say what
-//! COPY's text is, or which tables have any. They come from a document that may be anybody's, and reach a program.
+//! Chooses the arguments of the second dump, which is compared with a backup's `.meta`: those stated in the `.meta` that determine
+//! what COPY's text is, or which tables have any. They come from a document that anybody may have written, and reach a program.
 
 use crate::base::error::{Fault, Result};
 use crate::postgres::tools::dump::options::{self, Again, Given};
 
-/// Returns the arguments for a dump of what a backup was restored to, from one that was made with these of the user's. Each is
-/// written out in full, with its value behind `=`, so that none is taken for another.
+/// Returns the arguments for a dump of the restored database, made from those that the user gave to the first dump. Each is written
+/// in full, with its value behind `=`, so that it cannot be read as another one. An argument that no backup is made with, or that
+/// must not be repeated, is an error.
 pub fn again(stated: &[String]) -> Result<Vec<String>> {
     let mut arguments = vec!["--no-password".to_owned(), "--format=plain".to_owned()];
     for Given { argument, option, value } in options::read(stated).map_err(|_| unknown(stated))? {

@@ -1,15 +1,15 @@
-//! The options of pg_dump 12 to 18: which of them a backup takes, and what each means for a dump of what was restored. One table, read by
-//! all that is given arguments of pg_dump's.
+//! The options of pg_dump 12 to 18: which of them a backup accepts, and what each means for a dump of a restored database.
+//! Everything that reads arguments of pg_dump uses this one table.
 
 use Again::{Kept, Left, Never, Untellable};
 use Backup::{Refused, Taken};
 
-/// An option, as both of its spellings have it.
+/// An option, with its long and its short name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     pub name: &'static str,
     pub short: Option<char>,
-    /// It takes a value, which may be the next argument.
+    /// Whether it takes a value, which may be the next argument.
     pub valued: bool,
     pub backup: Backup,
     pub again: Again,
@@ -23,14 +23,14 @@ pub(crate) enum Backup {
     Refused(&'static str),
 }
 
-/// Says whether an option is used again when a restored database is dumped to be compared.
+/// Says whether the second dump, that of a restored database, has the option too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Again {
-    /// It says what the text of COPY is, or which tables have any.
+    /// Yes: it determines what the text of COPY is, or which tables have any.
     Kept,
-    /// It says nothing of rows.
+    /// No: it does not concern rows.
     Left,
-    /// Without it the comparison would be wrong, and it may not be used; why.
+    /// Neither: without it the comparison would be wrong, and it may not be used, for this reason.
     Untellable(&'static str),
     /// No backup was ever made with it.
     Never,
@@ -148,7 +148,7 @@ pub(crate) const OPTIONS: &[Known] = &[
     flag("version", Refused("`pgbk doctor` shows the versions"), Never).or('V'),
 ];
 
-/// One option of the arguments, with its value.
+/// An option among the arguments, with its value.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Given<'a> {
     /// The argument as it was written.
@@ -157,19 +157,20 @@ pub(crate) struct Given<'a> {
     pub value: Option<&'a str>,
 }
 
-/// Why arguments are none that pgbk can give to pg_dump.
+/// Says why pgbk cannot give arguments to pg_dump.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wrong<'a> {
-    /// It is no option.
+    /// It is not an option.
     Bare(&'a str),
     Unknown(&'a str),
-    /// The only options that begin so.
+    /// Several options begin so; the first two of them.
     Ambiguous(&'a str, [&'static str; 2]),
     ValueMissing(&'a str),
     ValueNotTaken(&'a str),
 }
 
-/// Reads arguments as pg_dump does: a long option by any beginning that only it has, short ones together, the last with its value behind it.
+/// Reads arguments as pg_dump does: a long option may be shortened as long as it is unambiguous, short ones may be joined, and the
+/// value of the last may follow without a space.
 pub(crate) fn read<'a>(arguments: &'a [String]) -> Result<Vec<Given<'a>>, Wrong<'a>> {
     let mut given = Vec::new();
     let mut rest = arguments.iter().map(String::as_str);
