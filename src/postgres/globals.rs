@@ -1,4 +1,4 @@
-//! Reads the output of `pg_dumpall --globals-only` and puts it back without `psql`; nothing that it does removes anything.
+//! Reads the output of `pg_dumpall --globals-only` and restores it without `psql`. A restore of globals never removes anything.
 
 pub(crate) mod attributes;
 
@@ -17,7 +17,8 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::str;
 
-/// A server's globals are far smaller. They are held in memory, so that nothing is sent before all of it is known.
+/// Largest script, in bytes; a server's globals are far smaller. It is held in memory, so that nothing is sent before all of it is
+/// known.
 pub const LARGEST: u64 = 64 << 20;
 
 /// Returns the arguments that decide what is in the script.
@@ -29,13 +30,13 @@ pub(crate) fn choice(passwords: bool) -> Vec<String> {
     chosen
 }
 
-/// The arguments of `pg_dumpall`, which by itself would look for a database to connect to.
+/// Returns the arguments of `pg_dumpall`. `database` is the one to connect to, which it would otherwise search for.
 pub(crate) fn arguments(chosen: &[String], database: &str) -> Vec<String> {
     let own = ["--no-password".to_owned(), "--encoding=UTF8".to_owned(), format!("--database={database}")];
     own.into_iter().chain(chosen.iter().cloned()).collect()
 }
 
-/// A script taken apart, in its order.
+/// The statements of a script, in its order.
 #[derive(Debug, Default, PartialEq)]
 pub struct Globals {
     statements: Vec<Statement>,
@@ -52,7 +53,7 @@ struct Statement {
 enum What {
     CreateRole(String),
     CreateTablespace(String),
-    /// About a tablespace that is there by then.
+    /// A statement about a tablespace that exists by then.
     Tablespace,
     Setting(String),
     Attributes(Attributes),
@@ -64,7 +65,7 @@ enum What {
 pub struct Applied {
     pub statements: u64,
     pub roles_created: Vec<String>,
-    /// Brought to what the backup says of them.
+    /// Roles that existed already, and now are as the backup has them.
     pub roles_kept: Vec<String>,
     pub tablespaces_created: Vec<String>,
     pub tablespaces_kept: Vec<String>,
@@ -79,7 +80,7 @@ pub(crate) struct There {
 }
 
 impl Globals {
-    /// Takes a script apart, and refuses one that holds anything else than globals.
+    /// Reads a script. It is an error if it holds anything but globals.
     pub fn parse(script: &[u8]) -> Result<Globals> {
         let mut globals = Globals::default();
         let mut splitter = Splitter::new(Keep::Whole { limit: LARGEST as usize });
@@ -97,7 +98,7 @@ impl Globals {
         }
     }
 
-    /// The roles that it makes where they are missing.
+    /// Returns the roles that the script creates if they are missing.
     pub fn roles(&self) -> BTreeSet<String> {
         let role = |statement: &Statement| match &statement.what {
             What::CreateRole(name) => Some(name.clone()),
@@ -114,13 +115,14 @@ impl Globals {
         self.statements.iter().filter_map(tablespace).collect()
     }
 
-    /// Leaves out what this role may do and its password: who has just come in by it must come in again.
+    /// Removes the statements that set this role's attributes and password: the role that has just logged in must be able to do so
+    /// again.
     pub fn sparing(&mut self, role: &str) {
         self.statements
             .retain(|statement| !matches!(&statement.what, What::Attributes(attributes) if attributes.role() == role));
     }
 
-    /// Leaves out tablespaces, and who may use them.
+    /// Removes the statements about tablespaces, and about who may use them.
     pub fn without_tablespaces(&mut self) {
         self.statements.retain(|statement| !statement.about_tablespace());
     }
@@ -140,7 +142,7 @@ impl Globals {
         }
     }
 
-    /// Applies it: roles in one transaction, all or nothing; then tablespaces one by one, because a server makes none in a
+    /// Restores the globals: roles in one transaction, all or none; then tablespaces one by one, because a server makes none in a
     /// transaction.
     pub fn apply(self, settings: &Settings) -> Result<Applied> {
         let settings = settings.clone();
@@ -223,8 +225,8 @@ impl Statement {
         command::run(transaction, &self.text).map_err(|error| self.refused(&error).into())
     }
 
-    /// Sends the statement as a superuser. Servers before version 16 let memberships be granted, and say that they were, by roles that a newer one does not
-    /// let grant them, or not yet.
+    /// Sends the statement as a superuser. If the server refuses a membership for its grantor, sends it without: servers before
+    /// version 16 name grantors that a newer one does not let grant it, or not yet.
     fn send_as_superuser(&self, transaction: &mut Transaction<'_>, skipped: &mut Vec<String>) -> Result<()> {
         let Some(text) = without_grantor(&self.text) else { return self.send(transaction) };
         let mut trial = transaction.transaction().map_err(|error| self.refused(&error))?;
@@ -240,7 +242,8 @@ impl Statement {
         Ok(())
     }
 
-    /// Sends as much of the statement as there is to do, as a role that is no superuser.
+    /// Sends the statement as a role that is no superuser: of a role's attributes only those that differ, and memberships without
+    /// their grantor.
     fn send_as_admin(&self, transaction: &mut Transaction<'_>, skipped: &mut Vec<String>) -> Result<()> {
         if let What::Attributes(attributes) = &self.what {
             return attributes.set(transaction).map_err(|(attribute, error)| {
@@ -258,7 +261,7 @@ impl Statement {
         hinted(fault(&self.describe(), error), error)
     }
 
-    /// Never the whole text: it may hold a password.
+    /// Returns the statement's line and first words. Never the whole text: it may hold a password.
     fn describe(&self) -> String {
         format!("line {}, {}", self.line, beginning(self.text.as_bytes()))
     }
@@ -270,7 +273,7 @@ fn note_once(skipped: &mut Vec<String>, note: &str) {
     }
 }
 
-/// The first three words.
+/// Returns the first three words, without literals.
 fn beginning(statement: &[u8]) -> String {
     let words = Tokens::new(statement).take(3).filter_map(|token| match token {
         Token::Word(word) | Token::Name(word) => Some(String::from_utf8_lossy(word).into_owned()),
@@ -314,13 +317,14 @@ fn what(statement: &[u8]) -> Option<What> {
     if about { object(tokens, verb.is("grant") || verb.is("revoke")) } else { None }
 }
 
-/// A user's login on a foreign server is a database's.
+/// Returns whether it is about a user mapping, a login on a foreign server, which belongs to a database.
 fn about_mapping(tokens: &Tokens<'_>) -> bool {
     tokens.clone().accept(&["user", "mapping", "for"])
         || tokens.clone().accept(&["user", "mapping", "if", "not", "exists", "for"])
 }
 
-/// Returns the object that is granted, revoked or described; `None` where it does not belong to the whole server.
+/// Returns the object that is granted, revoked or described; `None` if it does not belong to the whole server. `membership`:
+/// whether the statement, without an ON, is about membership in a role.
 fn object(mut tokens: Tokens<'_>, membership: bool) -> Option<What> {
     while let Some(token) = tokens.next() {
         if token.is("on") {
@@ -340,7 +344,8 @@ fn foreign(line: u64, text: &[u8]) -> Fault {
         .hint("a backup of globals is what \"pg_dumpall --globals-only\" writes")
 }
 
-/// `\connect` only says where `psql` would send what belongs to the whole server; `\restrict` and `\unrestrict` bind `psql` alone.
+/// Accepts three meta-commands, and refuses all others. `\connect` only says where `psql` would send what belongs to the whole
+/// server; `\restrict` and `\unrestrict` concern `psql` alone.
 fn check_meta(line: u64, text: &[u8]) -> Result<()> {
     let text = String::from_utf8_lossy(text);
     let command = text.split_ascii_whitespace().next().unwrap_or_default();
@@ -359,7 +364,7 @@ fn names(client: &mut Client, query: &str) -> Result<BTreeSet<String>> {
     Ok(found.map_err(|error| fault("read the server's catalog", &error))?)
 }
 
-/// `role` is none of the view's, and a script may set it.
+/// Returns the settings that the server knows. `role`, which a script may set, is not in its view.
 fn settings_of(client: &mut Client) -> Result<BTreeSet<String>> {
     let mut known = names(client, "SELECT pg_catalog.lower(name) FROM pg_catalog.pg_settings")?;
     known.insert("role".to_owned());
@@ -378,7 +383,7 @@ fn fault(what: &str, error: &postgres::Error) -> Fault {
     Fault::failed(format!("{what}: {} (SQLSTATE {}){detail}", answer.message(), answer.code().code()))
 }
 
-/// Where a right is missing, what can be done.
+/// Adds a hint if the role lacks a right.
 fn hinted(fault: Fault, error: &postgres::Error) -> Fault {
     match error.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => fault.hint(

@@ -1,5 +1,5 @@
-//! The attributes of a role, one by one. To most of them a server lets only a superuser say anything, even that they stay as they are;
-//! so for another role those that are as they should be are left alone.
+//! Sets the attributes of a role, one by one. A server lets only a superuser mention most of them, even without a change. So
+//! another role sets only those that differ.
 
 use crate::format::sql::tokens::{Token, Tokens};
 use crate::postgres::session::command;
@@ -7,7 +7,7 @@ use crate::postgres::session::quote::identifier;
 use postgres::{Row, Transaction};
 use std::str;
 
-/// Attributes as `pg_dumpall` writes them, where `NO` in front takes one away, each with the catalog's column.
+/// Attributes as `pg_dumpall` writes them, each with the catalog's column. `NO` in front removes one.
 const FLAGS: [(&str, &str); 7] = [
     ("SUPERUSER", "rolsuper"),
     ("INHERIT", "rolinherit"),
@@ -21,17 +21,17 @@ const FLAGS: [(&str, &str); 7] = [
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Attributes {
     role: String,
-    /// Flags by their place in [`FLAGS`].
+    /// Flags as their index in [`FLAGS`], and whether they are set.
     flags: Vec<(usize, bool)>,
-    /// A limit of connections, a password, an end.
+    /// The rest of the statement: a limit of connections, a password, an expiry.
     values: String,
 }
 
-/// Which attribute the server did not take, and why.
+/// The attribute that the server refused, and its error.
 pub(crate) type Refused = (String, postgres::Error);
 
 impl Attributes {
-    /// None where the statement is about something else of a role.
+    /// Reads the statement; `None` if it is about something else of a role.
     pub fn of(statement: &[u8]) -> Option<Attributes> {
         let mut tokens = Tokens::new(statement);
         let role = tokens.nth(2)?.name()?;
@@ -50,7 +50,7 @@ impl Attributes {
         &self.role
     }
 
-    /// Sets what is not so yet; each by itself, so that one that is refused is known.
+    /// Sets the attributes that differ, each by itself, so that the error names the one that was refused.
     pub fn set(&self, transaction: &mut Transaction<'_>) -> Result<(), Refused> {
         let columns = FLAGS.map(|(_, column)| column).join(", ");
         let query = format!("SELECT {columns} FROM pg_catalog.pg_roles WHERE rolname = $1");
@@ -70,7 +70,7 @@ impl Attributes {
         Ok(())
     }
 
-    /// Never what they are: one may be a password.
+    /// Returns the names of the values. Never the values: one may be a password.
     fn named_values(&self) -> String {
         let is_there = |word: &str| Tokens::new(self.values.as_bytes()).any(|token| token.is(word));
         let known = [("limit", "CONNECTION LIMIT"), ("password", "PASSWORD"), ("until", "VALID UNTIL")];
@@ -90,7 +90,7 @@ fn word(flag: usize, wanted: bool) -> String {
     format!("{}{name}", if wanted { "" } else { "NO" })
 }
 
-/// A membership without who granted it, which only a superuser may say. None where nobody is named.
+/// Returns a membership's statement without its grantor, whom only a superuser may name. `None` if it names none.
 pub(crate) fn without_grantor(statement: &str) -> Option<&str> {
     let mut tokens = Tokens::new(statement.as_bytes());
     if !tokens.accept(&["grant"]) {
