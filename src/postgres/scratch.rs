@@ -1,9 +1,9 @@
-//! A database for one proof: made under a name of its own, and gone afterwards, however that went.
+//! A scratch database: the database of one restore test, made under a name of its own and dropped afterwards, whatever the result.
 //!
-//! A thread keeps the connection that made it. It drops the database, with whoever is connected to it, when it is told to, when
-//! the value goes, and as soon as a signal or a time limit stops the run: a statement that would take hours ends with it.
-//! The connection holds a lock for as long as it lives, so that a scratch database whose pgbk was killed is known by its
-//! lock being free, and the next proof removes it. The roles that go into it have its name, and go with it.
+//! A thread keeps the connection that made it. It drops the database, and ends the sessions in it, when [`Scratch::remove`] is
+//! called, when the value is dropped, and as soon as a signal or a time limit stops the run: a statement that would take hours ends
+//! with it. The connection holds a lock for as long as it lives. If pgbk is killed, the lock becomes free; by that the next restore
+//! test recognizes the database and removes it. The roles of a scratch database have its name, and are dropped with it.
 
 pub(crate) mod cluster;
 pub(crate) mod loader;
@@ -30,33 +30,34 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use loader::Loader;
 
-/// The first half of the lock's key: "pgbk" in ASCII. The second is the number in the name.
+/// First half of the lock's key: "pgbk" in ASCII. The second half is the number in the database's name.
 const LOCK: u32 = 0x7067_626b;
 
-/// Where scratch databases are made.
+/// Says where scratch databases are made.
 #[derive(Clone)]
 pub enum Place {
     /// On this server.
     Server(Settings),
-    /// On a server that is started for it; `settings` know nothing of any other. What is `hidden` it must not be able to read.
+    /// On a server that is started for it; `settings` hold nothing of any other server. It must not be able to read what is
+    /// `hidden`.
     Own { settings: Settings, bin_dir: Option<PathBuf>, hidden: Vec<PathBuf> },
 }
 
 pub struct Scratch {
-    /// Those of the role that has made the database, and that lead to it.
+    /// How to connect to the scratch database, as the role that made it.
     settings: Settings,
     loader: Loader,
     own_server: bool,
     order: Option<Sender<()>>,
     keeper: Option<Worker<Result<()>>>,
     lacking: Lacking,
-    /// Stopped once the database is gone.
+    /// Stopped once the database has been dropped; `None` on a server that pgbk did not start.
     _cluster: Option<Cluster>,
 }
 
 impl Scratch {
-    /// An empty database, in the encoding and locale of the one that the backup is from, as far as the server has them. A server that is
-    /// started for it is one that these extensions can be made on.
+    /// Makes an empty database with the encoding and locale of the backup's, as far as the server has them. On a server that is
+    /// started for it, these extensions can be created. First removes what killed runs have left.
     pub fn make(
         place: &Place,
         source: Option<&ServerNote>,
@@ -118,12 +119,12 @@ impl Scratch {
         &self.lacking
     }
 
-    /// Whether nobody else uses the server that it is on.
+    /// Returns whether only this restore test uses the server.
     pub fn is_alone(&self) -> bool {
         self.own_server
     }
 
-    /// For people.
+    /// Returns the database and its server, for messages.
     pub fn describe(&self) -> String {
         match self.own_server {
             true => format!("\"{}\" on a server of its own", self.name()),
@@ -131,12 +132,12 @@ impl Scratch {
         }
     }
 
-    /// The way in for what is restored.
+    /// Returns the loader, by which a dump is restored.
     pub fn loader(&self) -> &Loader {
         &self.loader
     }
 
-    /// Drops the database. Where this fails it is left for the next proof to remove.
+    /// Drops the database. If this fails, the next restore test on this server removes it.
     pub fn remove(mut self) -> Result<()> {
         let name = self.name().to_owned();
         self.end().map_err(|error| error.context(format!("the scratch database \"{name}\" is left behind")))
@@ -156,7 +157,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Until the other side is gone, or the run is to stop.
+/// Waits until the value is dropped or the run must stop, and then drops the database.
 fn keep(mut client: Client, settings: &Settings, orders: &Receiver<()>) -> Result<()> {
     while orders.recv_timeout(cancel::TICK) == Err(RecvTimeoutError::Timeout) && cancel::check().is_ok() {}
     if drop_all(&mut client, settings.database()).is_ok() {
@@ -167,7 +168,7 @@ fn keep(mut client: Client, settings: &Settings, orders: &Receiver<()>) -> Resul
     drop_all(&mut client, settings.database())
 }
 
-/// Drops the database, with whoever is connected to it, and its roles.
+/// Ends the sessions in the database, and drops it and its roles.
 fn drop_all(client: &mut Client, name: &str) -> Result<()> {
     let reader = format!("{name}{READER}");
     // As DROP DATABASE … WITH (FORCE), which servers before version 13 do not know, and which is stopped by what it may not end.
@@ -195,7 +196,7 @@ fn random_name() -> Result<String> {
     Ok(format!("{PREFIX}{}", hex::encode(random)))
 }
 
-/// A name that nobody has, with its lock: this one, or else another.
+/// Returns a free name whose lock this connection now holds: the wanted one, or else another.
 fn name(client: &mut Client, wanted: String) -> Result<String> {
     let mut name = wanted;
     while !claim(client, &name)? {
@@ -204,14 +205,14 @@ fn name(client: &mut Client, wanted: String) -> Result<String> {
     Ok(name)
 }
 
-/// Whether nobody else holds this name's lock, which from now on this connection does.
+/// Takes this name's lock, and returns whether it was free. The connection then holds it to its end.
 fn claim(client: &mut Client, name: &str) -> Result<bool> {
     let number = name.strip_prefix(PREFIX).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or_default();
     let held = format!("SELECT pg_catalog.pg_try_advisory_lock({LOCK}, {})", number as i32);
     Ok(column(client, &held)? == ["t"])
 }
 
-/// Removes what killed runs have left.
+/// Removes scratch databases and roles that killed runs have left.
 fn sweep(client: &mut Client, monitor: &dyn Monitor) -> Result<()> {
     let digits = "[0-9a-f]{8}";
     let ours = format!(

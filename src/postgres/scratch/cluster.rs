@@ -1,7 +1,8 @@
-//! A server for one proof: `initdb` and `postgres` in a private folder, reached by a socket in it and by nothing else.
+//! A server for one restore test: `initdb` and `postgres` in a private folder, reached only by a socket in it.
 //!
-//! The kernel lets everything that runs there read what PostgreSQL is made of, and read and write that folder: no key, no backup, no
-//! record, also where it has pgbk's own account. Its superuser has a password that only pgbk knows, and nothing of a dump runs as that.
+//! The kernel lets everything that runs there read PostgreSQL's own files, and read and write that folder. It can read no key, no
+//! backup and no record, even if it has pgbk's own account. Only pgbk knows the superuser's password, and nothing of a dump runs as
+//! the superuser.
 
 use crate::base::cancel;
 use crate::base::error::{Fault, Result};
@@ -26,11 +27,11 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const PREFIX: &str = "pgbk-scratch-";
-/// Held for as long as the server is wanted; it tells the folders of the living from those of the dead.
+/// Lock file that is held while the server is needed. A folder whose lock is free is left over from a killed run.
 const LOCK: &str = "owner.lock";
-/// The account that the server runs as when pgbk is root; PostgreSQL does not run as root.
+/// Account of the server if pgbk is root, as which PostgreSQL does not run.
 const ACCOUNT: &str = "postgres";
-/// Paths that PostgreSQL is made of, and its libraries. Of `/etc` only what they read.
+/// Paths of PostgreSQL's files and libraries. Of `/etc` only the files that they read.
 const PROGRAMS: &[&str] = &[
     "/usr",
     "/bin",
@@ -58,9 +59,9 @@ const PROGRAMS: &[&str] = &[
 const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(4);
 
-/// Settings of a server whose data are worth nothing after the restore test: no log of changes to speak of, nothing forced to the disk, and shared memory
-/// in files of its folder, which go with it even when it is killed. A restore keeps some four locks for
-/// each table: these do for 20,000 tables and cost 60 MB of shared memory.
+/// Settings of a server whose data is worthless after the restore test: as little WAL as possible, nothing forced to the disk, and
+/// shared memory in files of its folder, which are removed with it even if it is killed. A restore holds some four locks for each
+/// table: these settings do for 20,000 tables and cost 60 MB of shared memory.
 const SETTINGS: &[&str] = &[
     "listen_addresses=",
     "port=5432",
@@ -81,13 +82,13 @@ const SETTINGS: &[&str] = &[
 pub(crate) struct Cluster {
     settings: Settings,
     program: Program,
-    /// None while it does not run.
+    /// `None` while it does not run.
     server: Option<Daemon>,
     _lock: File,
     _folder: TempDir,
 }
 
-/// How the server is started.
+/// The command that starts the server, with its environment, account and fence.
 struct Program {
     path: PathBuf,
     arguments: Vec<String>,
@@ -138,8 +139,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Starts the server anew where extensions want their libraries loaded with it; `database` is the one that they will be made in. A server
-    /// that does not start so goes on without them.
+    /// Restarts the server if extensions need their libraries loaded at its start. `database` is the one that they will be made in.
+    /// If the server does not start with them, it goes on without and a warning is given.
     pub(crate) fn preload(
         &mut self,
         extensions: &BTreeSet<String>,
@@ -162,7 +163,7 @@ impl Cluster {
         self.serve(&[])
     }
 
-    /// Starts the server with these settings too, and waits until it answers.
+    /// Starts the server with these additional settings, and waits until it answers.
     fn serve(&mut self, settings: &[String]) -> Result<()> {
         let Program { path, arguments, environment, account, fence } = &self.program;
         let more = settings.iter().flat_map(|setting| ["-c".to_owned(), setting.clone()]);
@@ -205,7 +206,7 @@ impl Drop for Cluster {
     }
 }
 
-/// The server program of the version that the backup is from, else of the next newer one.
+/// Returns the server program of the backup's major version, else of the next newer one; the newest if the version is not known.
 fn program(bin_dir: Option<&Path>, source: Option<&ServerNote>) -> Result<Tool> {
     let least = source.map_or(0, ServerNote::major);
     let mut found = tools::all("postgres", bin_dir);
@@ -227,7 +228,7 @@ fn program(bin_dir: Option<&Path>, source: Option<&ServerNote>) -> Result<Tool> 
     })
 }
 
-/// Somebody else, where pgbk is root.
+/// Returns the account that the server runs as; `None` if it is pgbk's own, which is not root then.
 fn account() -> Result<Option<Account>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
@@ -261,7 +262,7 @@ fn folder(account: Option<Account>) -> Result<(TempDir, File)> {
     })
 }
 
-/// Returns the fence of a server in this folder. What is to be hidden from it must not lie where its programs do.
+/// Returns the fence of a server in this folder. It is an error if a hidden path lies where the server may read.
 fn fence(folder: &Path, postgres: &Tool, settings: &Settings, hidden: &[PathBuf]) -> Result<Fence> {
     let mut read: Vec<PathBuf> = PROGRAMS.iter().map(PathBuf::from).collect();
     let program = fs::canonicalize(&postgres.path)?;
@@ -297,7 +298,7 @@ fn handed_over(folder: &Path, password: &Secret, account: Option<Account>) -> Re
     Ok(path.display().to_string())
 }
 
-/// Removes the folders of those who were killed. Their servers went with them.
+/// Removes the folders of killed runs. Their servers ended with them.
 fn sweep(monitor: &dyn Monitor) {
     for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
@@ -311,7 +312,7 @@ fn sweep(monitor: &dyn Monitor) {
     }
 }
 
-/// Its messages are quoted, so that they should be in one language.
+/// Returns the server's environment. Its messages are quoted, so that they are all to be in one language.
 fn environment(settings: &Settings) -> Environment {
     let mut variables = settings.inherited().to_vec();
     variables.retain(|(name, _)| !name.starts_with("LC_") && name != "LANG" && name != "HOME");

@@ -1,8 +1,8 @@
-//! The roles of a proof. What a dump holds runs as a role that owns nothing but what it makes in the scratch database.
+//! The roles of a restore test. Everything in a dump runs as a role that owns nothing but what it makes in the scratch database.
 //!
-//! `SET ROLE` would not do: code that runs may say `RESET ROLE`. So this role connects by itself, with a password that only pgbk
-//! knows, and may not connect again from then on, nor may anybody on its behalf: what runs as it may hand on all that it has, and
-//! may give itself another password. What was restored is read by a second role that nothing of the dump ever runs as.
+//! `SET ROLE` would not do: code that runs may call `RESET ROLE`. So this role logs in itself, with a password that only pgbk
+//! knows, and after that can never log in again, nor can anybody for it: code that runs as this role may pass on all that it knows,
+//! and may set another password. A second role, as which nothing of the dump ever runs, reads what was restored.
 
 use crate::base::error::{Fault, Result};
 use crate::base::secret::Secret;
@@ -19,24 +19,24 @@ use postgres::error::SqlState;
 use std::collections::BTreeSet;
 
 const APPLICATION: &str = "pgbk verify";
-/// Ending of the second role's name; the first role has the database's name.
+/// End of the name of the second role, which reads; the first role has the database's name.
 pub(crate) const READER: &str = "_reader";
-/// Ending of the name of the role that all owners are members of, on a server that ends with the restore test.
+/// End of the name of the role that all owners are members of. It exists on a server of the restore test's own.
 const OWNERS: &str = "_owners";
 const ATTRIBUTES: &str = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
 
-/// Gives a dump its way into a scratch database.
+/// Lets a dump into a scratch database.
 #[derive(Clone)]
 pub struct Loader {
-    /// Those of the role that has made the database, and that lead to it.
+    /// How to connect to the scratch database as the role that made it.
     maker: Settings,
     settings: Settings,
-    /// Nobody else uses the server.
+    /// Whether only this restore test uses the server.
     is_alone: bool,
 }
 
 impl Loader {
-    /// Makes the role. The database is its own to fill, and nobody else's to connect to.
+    /// Makes the role. It may fill the database, and no other role may connect to it.
     pub(crate) fn make(client: &mut Client, maker: &Settings, is_alone: bool) -> Result<Loader> {
         let name = maker.database();
         let (role, database) = (identifier(name), identifier(name));
@@ -55,13 +55,13 @@ impl Loader {
         Ok(Loader { maker: maker.clone(), settings: maker.as_role(name, password), is_alone })
     }
 
-    /// Whether it may make what it loads other roles' own, and give them privileges. Only on a server that nobody else uses are there none
-    /// who have a right to anything.
+    /// Returns whether the role may give what it loads to other owners, and grant privileges. That is so only on a server of the
+    /// restore test's own, where nobody gains rights by it.
     pub fn is_alone(&self) -> bool {
         self.is_alone
     }
 
-    /// Makes roles that a dump names. They can do nothing but own things, log in nowhere, and the role is each of them.
+    /// Makes roles that a dump names. They own things and can do nothing else, nor log in; the loading role is a member of each.
     pub fn make_roles(&self, names: &BTreeSet<String>) -> Result<()> {
         let (loader, owners) = (identifier(self.settings.user()), owners(self.settings.user()));
         let made = names
@@ -71,13 +71,14 @@ impl Loader {
         self.maintain(made.collect())
     }
 
-    /// Makes, before anything of a dump is there, the extensions that only a superuser makes, in schemas that are the role's.
+    /// Makes, before anything of the dump is loaded, the extensions that only a superuser may make, in schemas that belong to the
+    /// role.
     pub fn prepare(&self, extensions: &[Extension]) -> Result<Prepared> {
         let (maker, extensions, is_alone) = (self.maker.clone(), extensions.to_vec(), self.is_alone);
         worker::ask(move || prepare(&maker, &extensions, is_alone))?
     }
 
-    /// Connects as the role, and lets nobody follow.
+    /// Connects as the role, and then bars it from logging in. A second call fails.
     pub fn connect(&self, application: &str) -> Result<Client> {
         let client = self.settings.connect(application).map_err(|error| not_let_in(self.settings.user(), error))?;
         let name = identifier(self.settings.user());
@@ -92,7 +93,7 @@ impl Loader {
         &self.settings
     }
 
-    /// Makes the role that reads what was restored.
+    /// Makes the role that reads what was restored, and returns its settings. A second call fails.
     pub fn reader(&self) -> Result<Settings> {
         let (loader, password) = (self.settings.user(), password()?);
         let reader = format!("{loader}{READER}");
@@ -113,7 +114,7 @@ impl Loader {
         Ok(self.maker.as_role(&reader, password))
     }
 
-    /// Runs statements as the role that has made the database, from another one: nothing of the dump is seen there.
+    /// Runs statements as the role that made the database, from another database, where nothing of the dump is visible.
     fn maintain(&self, statements: Vec<String>) -> Result<()> {
         let maker = self.maker.clone();
         worker::ask(move || {
@@ -140,7 +141,8 @@ fn create(client: &mut Client, maker: &Settings, name: &str, password: &Secret) 
     })
 }
 
-/// Returns the statement that makes a role. The server, and whoever reads its log, learns nothing to log in with.
+/// Returns the statement that makes a role. It holds a verifier instead of the password, so that neither the server nor a reader of
+/// its log can log in.
 fn created(name: &str, password: &Secret) -> Result<String> {
     let verifier = postgres_protocol::password::scram_sha_256(password.reveal().as_bytes());
     Ok(format!("CREATE ROLE {} {ATTRIBUTES} PASSWORD {}", identifier(name), literal(&verifier)))
@@ -160,7 +162,7 @@ fn run(client: &mut Client, statement: &str) -> Result<()> {
     client.batch_execute(statement).map_err(crate::postgres::scratch::server::refused)
 }
 
-/// Never falls back to the role that has made the database.
+/// Returns the error of a role that the server does not let in. pgbk never falls back to the role that made the database.
 fn not_let_in(role: &str, error: anyhow::Error) -> anyhow::Error {
     let message = format!("the server does not let in \"{role}\", the role that was made for the proof");
     let hint = format!(
@@ -200,15 +202,16 @@ fn prepare(maker: &Settings, extensions: &[Extension], is_alone: bool) -> Result
     Ok(prepared)
 }
 
-/// Lets the role do with `public` what a dump says of it, and lets every role own something in every schema: a superuser, who restores by hand,
-/// is not asked whether they may.
+/// Gives the role the schema `public`, to do with it as a dump says, and lets every role own things in every schema. A superuser
+/// who restores by hand is not asked for these rights.
 fn open_to_owners(client: &mut Client, role: &str, owners: &str) -> Result<()> {
     run(client, &format!("ALTER SCHEMA public OWNER TO {role}"))?;
     run(client, &format!("GRANT CREATE ON SCHEMA public TO {owners}"))?;
     run(client, &format!("ALTER DEFAULT PRIVILEGES FOR ROLE {role} GRANT CREATE ON SCHEMAS TO {owners}"))
 }
 
-/// Lets the role fill what an extension keeps parts of the application's tables in. Where that is refused, the load will say what it lacks.
+/// Lets the role fill the schema in which an extension keeps parts of the application's tables. A refusal is ignored here: the load
+/// reports what it lacks.
 fn open_to_parts(client: &mut Client, role: &str, extension: &str) {
     if let Some(schema) = load::restoring::parts(extension) {
         let _told = load::restoring::begin(client, extension);
@@ -221,7 +224,7 @@ fn is_missing(client: &mut Client, schema: &str) -> Result<bool> {
     Ok(column(client, &query)? == ["0"])
 }
 
-/// Lets the role read those tables of extensions whose rows `pg_dump` dumps: it could not lock them otherwise.
+/// Lets the role read the tables of extensions whose rows `pg_dump` dumps: otherwise it could not lock them.
 fn show_settings_of_extensions(client: &mut Client, role: &str, prepared: &mut Prepared) -> Result<()> {
     let tables = "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
         FROM pg_catalog.pg_extension e CROSS JOIN LATERAL pg_catalog.unnest(e.extconfig) AS x(oid)

@@ -1,5 +1,5 @@
-//! Libraries that a server must have loaded when it starts, or their extension cannot be made there. Which those are nobody lists: they say
-//! so where they are loaded later, as pg_cron and TimescaleDB do, and so they are asked.
+//! Finds the libraries that a server must load at its start, because their extensions cannot be made otherwise. There is no list of
+//! them: such a library refuses to be loaded later, as those of pg_cron and TimescaleDB do, and so each is tried.
 
 use crate::base::error::Result;
 use crate::postgres::connect::settings::Settings;
@@ -10,15 +10,15 @@ use ::postgres::Error;
 use std::collections::BTreeSet;
 
 const APPLICATION: &str = "pgbk verify";
-/// Among the words of a library that wants to be loaded at the start, in whatever sentence.
+/// Word that every library uses, in whatever sentence, to say that it must be loaded at the start.
 const DEMAND: &str = "preload";
-/// Wants to be loaded before all others.
+/// Library that must be loaded before all others.
 const FIRST: &str = "citus";
-/// Its extension can be made in one database only, which its setting names.
+/// Library whose extension can be made in one database only, which a setting names.
 const CRON: &str = "pg_cron";
 
-/// Returns those of these extensions whose libraries a server must load when it starts. Only what the administrator has installed is tried:
-/// extensions that the server offers, with a library of that plain name in the server's own folder.
+/// Returns those of these extensions whose libraries a server must load at its start. Only libraries that the administrator has
+/// installed are tried: the server offers the extension, and its own folder has a library of the same plain name.
 pub(crate) fn demanded(settings: &Settings, extensions: &BTreeSet<String>) -> Result<Vec<String>> {
     if extensions.is_empty() {
         return Ok(Vec::new());
@@ -37,7 +37,7 @@ pub(crate) fn demanded(settings: &Settings, extensions: &BTreeSet<String>) -> Re
     Ok(demanded)
 }
 
-/// Returns the query for those that have a library.
+/// Returns the query for those of these extensions that have a library.
 fn installed(extensions: &BTreeSet<String>) -> String {
     let names: Vec<String> = extensions.iter().map(|name| literal(name)).collect();
     format!(
@@ -48,15 +48,16 @@ fn installed(extensions: &BTreeSet<String>) -> String {
     )
 }
 
-/// Returns whether a library does not want to be loaded so late. One that ends the session may have had no time to say why.
+/// Returns whether a library refuses to be loaded later than the start. One that ends the session may have had no time to give a
+/// reason.
 fn demands(refusal: &Error) -> bool {
     refusal.as_db_error().is_none_or(|answer| {
         [Some(answer.message()), answer.detail(), answer.hint()].into_iter().flatten().any(|text| text.contains(DEMAND))
     })
 }
 
-/// Returns the settings of a server that loads these libraries, on which an extension may be made in this database. None of their workers
-/// runs: a proof restores, and does nothing that jobs of the source tell.
+/// Returns the settings of a server that loads these libraries, and on which their extensions may be made in this database. No
+/// workers run: a restore test restores, and must not run the source's jobs.
 pub(crate) fn settings(libraries: &[String], database: &str) -> Vec<String> {
     let cron = libraries.iter().any(|library| library == CRON).then(|| format!("cron.database_name={database}"));
     let always = [format!("shared_preload_libraries={}", libraries.join(",")), "max_worker_processes=0".to_owned()];

@@ -7,7 +7,7 @@ use crate::postgres::restore::target::MAINTENANCE;
 use crate::postgres::session::cell::cell;
 use postgres::{Client, SimpleQueryMessage};
 
-/// Eight hexadecimal digits follow.
+/// Beginning of the name of a scratch database; eight hexadecimal digits follow.
 pub const PREFIX: &str = "pgbk_scratch_";
 
 pub fn refused(error: ::postgres::Error) -> anyhow::Error {
@@ -15,7 +15,7 @@ pub fn refused(error: ::postgres::Error) -> anyhow::Error {
     Fault::failed(format!("the server says: {why}")).into()
 }
 
-/// A connection to a database that every server has, and the settings that lead to this very server.
+/// Connects to a database that every server has, and returns the connection with the settings that lead to this one server.
 pub fn open(settings: &Settings) -> Result<(Client, Settings)> {
     let mut found = Err(Fault::failed("no database to connect to").into());
     for database in MAINTENANCE {
