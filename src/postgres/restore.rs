@@ -1,4 +1,4 @@
-//! Puts a dump into a database: the target, its emptying, and the loading of a script.
+//! Restores a dump into a database: finds the target, empties it, and loads the script.
 
 pub mod load;
 pub(crate) mod target;

@@ -1,10 +1,10 @@
 //! Runs a plain dump on a server over the wire: no `psql`, so nothing in a dump can run on this host.
 //!
 //! The connection's encoding stays UTF-8, which is what the driver can read. A dump in another encoding keeps its bytes all the
-//! same: rows are sent as they are with `COPY … (ENCODING …)`, and a statement that is not plain ASCII is sent as bytes which
-//! the server itself converts.
+//! same: rows are sent as they are with `COPY … (ENCODING …)`, and a statement that is not plain ASCII is sent as bytes which the
+//! server itself converts.
 //!
-//! Where a statement ends, the server says: each goes by itself in a message that takes one command.
+//! The server decides where a statement ends: each is sent by itself, in a message that takes one command.
 
 pub(crate) mod aside;
 pub(crate) mod block;
@@ -36,8 +36,8 @@ use std::io::Read;
 
 /// Runs the script in one transaction: all of it, or nothing.
 ///
-/// The first error rolls everything back. The session keeps the settings that the script made, so the connection serves for
-/// nothing else afterwards.
+/// The first error rolls everything back. The session keeps the settings that the script made, so the connection must not be used
+/// for anything else afterwards.
 pub fn load(client: &mut Client, script: &mut dyn Read, options: &Options, monitor: &dyn Monitor) -> Result<Loaded> {
     let loader = Loader::begin(client, options)?;
     let lacking = loader.lacking.clone();

@@ -1,4 +1,5 @@
-//! The database that is restored into: whether it is there, whether it is empty, and how to make it so.
+//! The target of a restore: the database that is restored into, whether it exists and is empty, and how to create, empty and drop
+//! it.
 
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::worker::{self, Worker};
@@ -17,10 +18,10 @@ use crate::postgres::shape::{Lacking, Shape};
 use ::postgres::{Client, SimpleQueryMessage};
 use std::collections::BTreeSet;
 
-/// Databases that every server has, to ask about others.
+/// Databases that every server has, to connect to if the target does not exist.
 pub(crate) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
-/// The target as it was found.
+/// State of the target before the restore.
 #[derive(Debug, Clone)]
 pub struct Target {
     pub database: String,
@@ -31,7 +32,7 @@ pub struct Target {
     pub role: String,
     /// Properties of the database itself; `None`: it is missing, or they could not be read.
     pub properties: Option<Properties>,
-    /// Whether the database makes everybody another role than logged in.
+    /// Whether the database sets another role than the login for everybody.
     pub other_role: bool,
     /// Extensions that were there already and that a failure must not drop.
     pub extensions: BTreeSet<String>,
@@ -48,7 +49,8 @@ pub enum State {
 /// The `application_name` of restores.
 pub const APPLICATION: &str = "pgbk restore";
 
-/// For a source without it. Where it is another role's, or holds what a provider has put there, it stays.
+/// Statement that drops `public`, for a source without it. If it is another role's, or holds what a provider has put there, it
+/// stays.
 pub const DROP_PUBLIC: &str = "DO $pgbk$
 BEGIN
     DROP SCHEMA IF EXISTS public;
@@ -90,7 +92,7 @@ impl Target {
         Ok(Target { database, server_major, system_identifier, state, role, properties, other_role, extensions })
     }
 
-    /// Fails where this role may not make the database, or may not give it what it is to have.
+    /// Fails if this role may not create the database, or may not give it its properties.
     pub fn may_be_made(&self, settings: &Settings, own: Option<&Own>) -> Result<()> {
         let (settings, own, name, role) = (settings.clone(), own.cloned(), self.database.clone(), self.role.clone());
         worker::ask(move || {
@@ -110,7 +112,7 @@ impl Target {
         })?
     }
 
-    /// Returns what the server lacks of what a dump needs, and what it does not let the role do.
+    /// Returns what a dump needs and the server lacks, and what the server does not let the role do.
     pub fn lacks(&self, settings: &Settings, requires: &Requirements) -> Result<Missing> {
         let settings = settings.for_database(&self.database);
         let (is_there, requires) = (self.state != State::Missing, requires.clone());
@@ -131,12 +133,14 @@ impl Target {
         creating.see_through()?
     }
 
-    /// Removes what the database holds, but for extensions that the role may not drop, as statements for a transaction of the caller's.
+    /// Returns the statements that remove everything in the database, except extensions that the role may not drop. Run them in a
+    /// transaction.
     pub fn wipe(&self) -> String {
         wipe::wipe(self.server_major, &BTreeSet::new())
     }
 
-    /// Removes what a failure has left in the database, which held at most extensions before. Sessions of restores, which pg_restore may have left at work, are ended.
+    /// Removes what a failed restore has left in the database, which was empty before except for extensions. Ends the sessions of
+    /// restores, which pg_restore may have left running. Also works after a signal.
     pub fn empty(&self, settings: &Settings) -> Result<()> {
         let (settings, wipe) = (settings.for_database(&self.database), wipe::wipe(self.server_major, &self.extensions));
         let others = format!("{} AND application_name = {}", end_sessions(&self.database), literal(APPLICATION));
@@ -149,7 +153,7 @@ impl Target {
         emptying.see_through()?
     }
 
-    /// Removes the database that [`create`](Target::create) made, after a failure.
+    /// Drops the database that [`create`](Target::create) made, after a failure. Also works after a signal.
     pub fn drop_created(&self, settings: &Settings) -> Result<()> {
         let (settings, name) = (settings.clone(), self.database.clone());
         let dropping = Worker::begin(move || {
@@ -167,7 +171,7 @@ pub(crate) fn drop_database(client: &mut Client, name: &str) -> std::result::Res
     client.batch_execute(&format!("DROP DATABASE IF EXISTS {}", identifier(name)))
 }
 
-/// Those of this role, without the one that asks.
+/// Returns the query that ends this role's other sessions in a database.
 fn end_sessions(database: &str) -> String {
     format!(
         "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
@@ -184,13 +188,13 @@ fn maintenance_to_clear_up(settings: &Settings) -> Result<Client> {
     }
 }
 
-/// Returns what the server has of this shape, and what it lacks.
+/// Returns the part of the shape that the server has, and what it lacks.
 pub fn fitted(settings: &Settings, shape: Shape) -> Result<(Shape, Lacking)> {
     let settings = settings.clone();
     worker::ask(move || Ok(shape.fitted(&mut maintenance(&settings)?)?))?
 }
 
-/// A connection to a database that every server has.
+/// Connects to a database that every server has.
 pub(crate) fn maintenance(settings: &Settings) -> Result<Client> {
     let mut last = None;
     for database in MAINTENANCE {

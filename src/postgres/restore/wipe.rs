@@ -1,11 +1,11 @@
-//! Finds what users have made in a database, and drops it.
+//! Counts and drops what users have made in a database.
 
 use crate::postgres::session::quote::literal;
 use std::collections::BTreeSet;
 
-/// Query for objects that are in no schema, as `kind` and `name` of a DROP statement, in the order in which that is best done. Nothing of the
-/// system's, and nothing that belongs to an extension or another object. An event trigger would see the others go. Not everybody may read the number
-/// of a subscription.
+/// Query for objects that are in no schema, as `kind` and `name` of a DROP statement, in the best order to drop them. Without the
+/// system's objects, and those that belong to an extension or another object. Event triggers come first, because they would see the
+/// others go. A subscription has the number 0 here, because not every role may read its own.
 const LOOSE: &str = "
 SELECT made.kind, made.name FROM (
     SELECT 1 AS turn, 'EVENT TRIGGER' AS kind, pg_catalog.quote_ident(evtname) AS name, 'pg_catalog.pg_event_trigger'::pg_catalog.regclass AS class, oid AS object
@@ -32,8 +32,8 @@ WHERE (made.object = 0 OR made.object >= 16384)
                   WHERE d.classid = made.class AND d.objid = made.object AND d.deptype IN ('e', 'i'))
 ORDER BY made.turn";
 
-/// A query for the number of objects; none of the system's, none that belongs to an extension, and no schema that an extension is in:
-/// those are what a provider puts into every database.
+/// Returns the query for the number of objects. It counts neither the system's nor an extension's, nor schemas that an extension is
+/// in: a provider puts such into every database.
 pub fn count() -> String {
     format!(
         "{OWN}
@@ -47,7 +47,8 @@ SELECT (SELECT pg_catalog.count(*) FROM own JOIN pg_catalog.pg_namespace n ON n.
     )
 }
 
-/// Query for all schemas and what is in them. A composite type is known by its type, which is what belongs to an extension, and not by its class.
+/// Query for all schemas but `public`, and the objects in them. A composite type is listed by its type, because that is what
+/// belongs to an extension, and not its class.
 const OWN: &str = "
 WITH own(classid, objid, nsp) AS (
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, oid, relnamespace FROM pg_catalog.pg_class WHERE relkind NOT IN ('i', 'I', 't', 'c')
@@ -66,13 +67,13 @@ WITH own(classid, objid, nsp) AS (
     UNION ALL SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid, oid FROM pg_catalog.pg_namespace WHERE nspname <> 'public'
 )";
 
-/// Empties the database that the connection is in, as statements for the restore's own transaction.
+/// Returns statements that empty the database, for the restore's own transaction.
 ///
-/// Drops everything that users have made. Sessions that use the target hold locks on it: after a minute that is an error.
-/// `public` is made anew as `initdb` makes it for this major version.
+/// A session that uses the target holds locks on it: waiting for it is an error after a minute. A missing `public` is made as
+/// `initdb` makes it for this major version.
 ///
-/// Extensions that the role may not drop stay, with the schemas that they are in, as do those in `kept`. Of such a schema, and of one
-/// that is somebody else's, everything goes that belongs to no extension.
+/// Extensions that the role may not drop stay, with the schemas that they are in, and so do those in `kept`. From such a schema,
+/// and from another role's, everything is dropped that belongs to no extension.
 pub fn wipe(server_major: u32, kept: &BTreeSet<String>) -> String {
     let kept: Vec<String> = kept.iter().map(|name| literal(name)).chain(["'plpgsql'".to_owned()]).collect();
     let kept = kept.join(", ");

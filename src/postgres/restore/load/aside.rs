@@ -1,8 +1,8 @@
-//! Sets statements aside that a script can go on without: they are left out, and named.
+//! Sets aside statements that a load can do without: they are left out, and named.
 //!
-//! A role that has been made for a proof owns what it makes and has no other right. What only a superuser may do would be worth
-//! nothing as a proof without one, so that it is set aside; and with it what stands on it. A person may have set aside whatever the server
-//! refuses, or what belongs to an extension that is not made.
+//! A role that was made for a restore test owns what it makes and has no other right. It may not run what only a superuser may;
+//! such statements are set aside, and those that depend on them. In a restore, a person may choose to set aside everything that the
+//! server refuses, or everything that belongs to an extension which is left out.
 
 use crate::format::sql::inserted;
 use crate::format::sql::tokens::{Token, Tokens};
@@ -12,46 +12,47 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const LONGEST_QUOTE: usize = 100;
 
-/// Objects that a role with the right to do so has made before the script is loaded.
+/// Objects that a role with more rights has made before the script is loaded.
 #[derive(Debug, Clone, Default)]
 pub struct Prepared {
     /// Schemas that were made for the extensions in them.
     pub schemas: BTreeSet<String>,
-    /// Tables of extensions, as a script names them. Their rows may tell an extension what to run and as whom.
+    /// Tables of extensions, named as in a script. Their rows may make an extension run code, and as some role.
     pub tables: BTreeSet<String>,
-    /// Extensions that the server does not make, with its reasons.
+    /// Extensions that the server does not create, with its reasons.
     pub refused: BTreeMap<String, String>,
 }
 
-/// Statements that were set aside.
+/// Statements and rows that were set aside.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Untried {
     /// Beginnings of statements, each with the reason.
     pub statements: Vec<String>,
-    /// Tables whose rows were left out: those of extensions, and those that are not there.
+    /// Tables whose rows were left out: those of extensions, and those that do not exist.
     pub tables: BTreeSet<String>,
-    /// Tables that the script makes itself, and that could not be made.
+    /// Tables that the script itself creates, and that could not be created.
     pub unmade: BTreeSet<String>,
 }
 
 impl Untried {
-    /// Returns one line for each statement and each table without rows, for which this is the reason.
+    /// Returns one line for each statement and each table without rows; `reason` is that of the tables.
     pub fn lines(&self, reason: &str) -> Vec<String> {
         let rows = self.tables.iter().map(|table| format!("rows of {table}: {reason}"));
         self.statements.iter().cloned().chain(rows).collect()
     }
 }
 
-/// Says what is set aside.
+/// Says which failures are set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Statements that a role made for a restore test may not run, and what follows from them.
+    /// Statements that a role made for a restore test may not run, and those that fail in consequence.
     Role,
     /// Every statement that the server refuses.
     Refused,
-    /// Rows, privileges and the like of what is not there, because its extension is not made. The script makes all else that it names.
+    /// Rows, privileges and the like of missing objects whose extension is left out. The script creates all other objects that it
+    /// names.
     Absent,
-    /// Privileges on what is not there: another major version may bring a function of an extension's with other arguments.
+    /// Privileges on missing objects: in another major version a function of an extension may have other arguments.
     Privileges,
 }
 
@@ -71,7 +72,7 @@ impl Bounds {
         Bounds { prepared, ..Bounds::new(Scope::Role) }
     }
 
-    /// Returns whether what is set aside is no failure.
+    /// Returns whether what is set aside is no failure, and only noted.
     pub fn is_meant(&self) -> bool {
         matches!(self.scope, Scope::Absent | Scope::Privileges)
     }
@@ -107,8 +108,8 @@ impl Bounds {
         is_forced_security(tokens) && self.note(text, "the rows are read by their owner")
     }
 
-    /// Returns whether the script goes on without a statement that failed, and notes it then. Once something is missing, so is
-    /// what stands on it.
+    /// Returns whether the script goes on without a statement that failed, and notes the statement then. Once something is missing,
+    /// everything that depends on it fails too.
     pub fn sets_aside(&mut self, text: &[u8], error: &postgres::Error) -> bool {
         let Some(answer) = error.as_db_error() else { return false };
         let missing = [
@@ -131,7 +132,7 @@ impl Bounds {
         aside && self.note(text, answer.message())
     }
 
-    /// Returns whether the script goes on without the rows of a table that the server has refused, and notes it then.
+    /// Returns whether the script goes on without the rows of a table that the server refused, and notes the table then.
     pub fn sets_rows_aside(&mut self, table: &str, error: &anyhow::Error) -> bool {
         let aside = self.scope == Scope::Refused;
         if aside {
@@ -140,7 +141,7 @@ impl Bounds {
         aside
     }
 
-    /// Returns whether rows for this table are not to be sent; `is_there` asks the server for it.
+    /// Returns whether the rows of this table are not sent; `is_there` asks the server whether the table exists.
     pub fn skips<E>(&self, table: &str, is_there: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
         if self.prepared.tables.contains(table) {
             return Ok(true);
@@ -149,7 +150,8 @@ impl Bounds {
         Ok(may_be_missing && !is_there()?)
     }
 
-    /// Notes rows that were not sent. An extension's table that is there and has none is the same as stated.
+    /// Notes rows that were not sent. Without rows in the script, it notes only a table that could not be created in a restore
+    /// test: nothing is missing from any other.
     pub fn passed_over(&mut self, table: &str, rows: u64) {
         let unmade = self.scope == Scope::Role && !self.prepared.tables.contains(table);
         if rows > 0 || unmade {
@@ -181,12 +183,12 @@ fn quote(text: &[u8]) -> String {
     }
 }
 
-/// Returns whether a statement gives or takes privileges.
+/// Returns whether a statement grants or revokes privileges.
 fn gives(text: &[u8]) -> bool {
     Tokens::new(text).next().is_some_and(|verb| verb.is("grant") || verb.is("revoke"))
 }
 
-/// Returns whether a statement says something of what another one has made, and makes nothing.
+/// Returns whether a statement is about an object that another one has made, and makes nothing itself.
 fn is_about_another(text: &[u8]) -> bool {
     let about = ["select", "grant", "revoke", "comment", "security"];
     Tokens::new(text).next().is_some_and(|verb| about.iter().any(|word| verb.is(word)))
@@ -196,7 +198,7 @@ fn name(tokens: &mut Tokens<'_>) -> Option<String> {
     tokens.next().as_ref().and_then(Token::name)
 }
 
-/// Returns whether this subjects the owner of a table to its policies, who then could not read it whole.
+/// Returns whether this subjects a table's owner to its policies, so that the owner could not read all rows.
 fn is_forced_security(mut tokens: Tokens<'_>) -> bool {
     if !tokens.accept(&["alter", "table"]) {
         return false;

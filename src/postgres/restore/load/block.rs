@@ -1,4 +1,4 @@
-//! One COPY block of a script: its rows go to the table, or are read past where they have none to go to.
+//! Loads one COPY block of a script: sends its rows to the table, or skips them if there is no table for them.
 
 use crate::base::error::Result;
 use crate::format::sql::columns::columns;
@@ -9,7 +9,8 @@ use crate::postgres::restore::load::rows::{self, Refused, Sent};
 use crate::postgres::restore::load::{failure, script};
 
 impl Loader<'_> {
-    /// Notes rows that the server refused, reads past what is left of them, and goes on. Otherwise the error stands.
+    /// Notes rows that the server refused, skips the rest of them, and goes on. Returns the error instead if refused rows end the
+    /// restore.
     fn without_rows(&mut self, header: &Header, script: &mut script::Script<'_>, refused: Refused) -> Result<()> {
         let Refused { error, ended, by_server } = refused;
         if !(by_server && self.bounds.as_mut().is_some_and(|bounds| bounds.sets_rows_aside(&header.table, &error))) {
@@ -22,7 +23,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Returns whether the rows that come next have no table to go to, or none that is for the role to fill; then they are read past.
+    /// Returns whether the next rows have no table, or one that the role must not fill. Their rows have been skipped then.
     fn passes_over(&mut self, header: &Header, script: &mut script::Script<'_>) -> Result<bool> {
         let (Some(bounds), transaction) = (&mut self.bounds, &mut self.transaction) else { return Ok(false) };
         let is_there = || {
@@ -73,7 +74,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Runs statements whose names are bytes.
+    /// Runs statements whose names are bytes and not UTF-8.
     fn rename(&mut self, header: &Header, statements: &[Vec<u8>]) -> Result<()> {
         for statement in statements {
             let done = self.encoding.run(&mut self.transaction, false, statement);
@@ -82,8 +83,8 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Returns how many rows the server took, which are as many as the script held. What belongs to an extension may have rows of its own
-    /// and triggers that see to them; no table of the dump's has a trigger yet.
+    /// Returns the number of rows that the server took. It is an error if the script held more, except for tables of an extension,
+    /// which may have rows of their own, and triggers for them; no table of the dump has a trigger yet.
     fn whole(&mut self, header: &Header, sent: Sent) -> std::result::Result<u64, Refused> {
         if sent.rows == sent.lines {
             return Ok(sent.rows);

@@ -10,8 +10,8 @@ use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 use std::str;
 
-/// In these a backslash or quote may be half of a character, so that statements cannot be told apart byte by byte. No
-/// database can be stored in them; a dump is only if somebody asked `pg_dump` for it.
+/// Encodings in which a backslash or quote may be half of a character, so that a script cannot be split byte by byte. No database
+/// is stored in them; a dump is only if somebody asked `pg_dump` for it.
 const CLIENT_ONLY: [&str; 16] = [
     "SJIS",
     "SHIFTJIS",
@@ -31,12 +31,12 @@ const CLIENT_ONLY: [&str; 16] = [
     "JOHAB",
 ];
 
-/// `None` is UTF-8.
+/// Encoding of the script from here on; `None` is UTF-8.
 #[derive(Debug, Default)]
 pub(crate) struct Encoding(Option<String>);
 
 impl Encoding {
-    /// The encoding of this name, which the statement at `line` asks for.
+    /// Returns the encoding of this name, which the statement at `line` sets.
     pub fn named(name: &str, line: u64) -> Result<Self> {
         let canonical: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_uppercase();
         if CLIENT_ONLY.contains(&canonical.as_str()) {
@@ -52,7 +52,7 @@ impl Encoding {
         Ok(Encoding((!utf8).then(|| name.to_owned())))
     }
 
-    /// Runs this statement, which must be one.
+    /// Runs the one statement in this text. Text with several is an error.
     pub fn run(
         &self,
         transaction: &mut Transaction<'_>,
@@ -75,7 +75,7 @@ impl Encoding {
         }
     }
 
-    /// The query that begins this COPY, to be followed by rows just as they stand in the script.
+    /// Returns the query that begins this COPY. The rows are sent after it as they are in the script.
     pub fn copy(&self, transaction: &mut Transaction<'_>, header: &Header) -> Result<String> {
         let text = match (str::from_utf8(&header.text), &self.0) {
             (Ok(plain), None) => plain.to_owned(),
@@ -93,13 +93,14 @@ impl Encoding {
         Ok(format!("{bare} WITH (ENCODING '{encoding}')"))
     }
 
-    /// The text as UTF-8, which the server makes of it.
+    /// Returns the text as UTF-8, converted by the server.
     fn decoded(&self, transaction: &mut Transaction<'_>, text: &[u8]) -> std::result::Result<String, postgres::Error> {
         let query = format!("SELECT {}", self.converted(text));
         transaction.query_typed_one(&query, &[]).and_then(|row| row.try_get(0))
     }
 
-    /// An expression that gives the text in the database's own encoding. It holds for either meaning of a backslash in quotes.
+    /// Returns an SQL expression for the text in the database's own encoding. It is right for either meaning of a backslash in
+    /// quotes.
     fn converted(&self, text: &[u8]) -> String {
         let mut hex = String::with_capacity(2 * text.len() + 80);
         hex.push_str("pg_catalog.convert_from(pg_catalog.decode('");
@@ -114,8 +115,9 @@ impl Encoding {
     }
 }
 
-/// Asks the server whether this is one command, without running it: text that cannot come here as UTF-8 is run from within the server,
-/// where several would be taken. The server sees each byte beyond ASCII as letters, so that it cuts the text in the same places.
+/// Asks the server whether this is one command, without running it. Text that cannot be sent as UTF-8 is run from within the
+/// server, where several commands would be accepted. Each byte beyond ASCII is replaced by letters, so that the server splits the
+/// text in the same places.
 fn one_command(transaction: &mut Transaction<'_>, text: &[u8]) -> std::result::Result<(), postgres::Error> {
     // No text can hold these letters by intent.
     let nonce = RandomState::new().hash_one(text);

@@ -13,7 +13,7 @@ use std::io;
 
 const LONGEST_QUOTE: usize = 80;
 
-/// An error that has no place in the script.
+/// Returns an error that has no place in the script.
 pub(crate) fn plain(what: &str, error: &postgres::Error) -> anyhow::Error {
     fault(what.into(), error.as_db_error(), false, error).into()
 }
@@ -22,7 +22,7 @@ pub(crate) fn of_statement(line: u64, text: &[u8], error: &postgres::Error) -> a
     in_statement(line, text, error.as_db_error(), error)
 }
 
-/// The driver wraps what it says of a statement.
+/// Returns the error of a COPY's rows. The driver wraps the server's error in an I/O error.
 pub(crate) fn of_rows(header: &Header, error: &io::Error) -> anyhow::Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<postgres::Error>());
     in_statement(header.line, &header.text, inner.and_then(postgres::Error::as_db_error), error)
@@ -49,7 +49,8 @@ fn in_statement(line: u64, text: &[u8], server: Option<&DbError>, error: &(dyn E
     .into()
 }
 
-/// The server counts characters from 1; errors that it finds late have no position.
+/// Returns the number of lines before the error's position, which the server counts in characters from 1; 0 if it gives none, as
+/// for errors that it finds late.
 fn lines_before(text: &str, server: Option<&DbError>) -> u64 {
     let Some(ErrorPosition::Original(position)) = server.and_then(DbError::position) else {
         return 0;
@@ -57,14 +58,15 @@ fn lines_before(text: &str, server: Option<&DbError>) -> u64 {
     text.chars().take((*position as usize).saturating_sub(1)).filter(|character| *character == '\n').count() as u64
 }
 
-/// Returns whether the statement names what this server was not given and another one has: a provider of labels, a locale of the
-/// system's, a way to store tables. The code alone would be that of a wrong value.
+/// Returns whether the statement names something that this server was set up without: a provider of labels, a locale of the
+/// system's, a table access method. Its code alone would mean a wrong value.
 pub(crate) fn is_lacking(text: &[u8], code: &SqlState) -> bool {
     let of: [&[&str]; 3] = [&["security", "label"], &["create", "collation"], &["set", "default_table_access_method"]];
     *code == SqlState::INVALID_PARAMETER_VALUE && of.iter().any(|words| Tokens::new(text).accept(words))
 }
 
-/// Returns the error with the server's text, or the driver's where there is none. What is only `lacking` says nothing about the dump.
+/// Returns the error with the server's text, or the driver's if there is none. If `lacking`, the server lacks something and nothing
+/// is wrong with the dump.
 fn fault(what: String, server: Option<&DbError>, lacking: bool, error: &(dyn Error + 'static)) -> Fault {
     let Some(server) = server else {
         return Fault::failed(format!("{what}: {}", errors::chain(error)));
@@ -86,14 +88,14 @@ fn fault(what: String, server: Option<&DbError>, lacking: bool, error: &(dyn Err
     }
 }
 
-/// A role without the right, or a server that was built without something, has no room, is being stopped or broke down itself, says nothing
-/// about the dump.
+/// Returns whether the error is the dump's. It is not if the role lacks a right, or the server was built without something, has no
+/// room, is being stopped or broke down.
 fn is_of_the_dump(code: &SqlState) -> bool {
     let of_the_server = ["08", "0A", "42501", "53", "55P", "57", "58", "F0", "XX"];
     !of_the_server.iter().any(|class| code.code().starts_with(class))
 }
 
-/// Whether the server answers so to what a statement says.
+/// Returns whether the server refused a statement for its content.
 pub(crate) fn is_refusal(error: &postgres::Error) -> bool {
     error.code().is_some_and(may_be_refused)
 }

@@ -1,4 +1,4 @@
-//! The head of a COPY block.
+//! The first line of a COPY block.
 
 /// A `COPY … FROM stdin;` whose rows come next.
 pub(crate) struct Header {

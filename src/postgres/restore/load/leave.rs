@@ -1,27 +1,28 @@
-//! Leaves out of a restore what a person wants left out.
+//! Says what a restore leaves out because a person wants it so.
 
 use crate::format::sql::tokens::{Token, Tokens};
 use crate::postgres::restore::load::aside::Scope;
 use crate::postgres::session::quote::literal;
 use std::collections::BTreeSet;
 
-/// Holds what is left out beside owners and privileges. The default leaves out nothing.
+/// Holds what is left out, besides owners and privileges. The default leaves out nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Leave {
-    /// `COMMENT ON`.
+    /// Whether `COMMENT ON` is left out.
     pub comments: bool,
-    /// `SET default_tablespace`: everything lies in the tablespace of the database.
+    /// Whether `SET default_tablespace` is left out, so that everything is in the database's own tablespace.
     pub tablespaces: bool,
-    /// `CREATE EXTENSION` and `COMMENT ON EXTENSION` of these, with rows and privileges of what belongs to them.
+    /// Extensions that are left out: `CREATE EXTENSION`, `COMMENT ON EXTENSION`, and the rows and privileges of what belongs to
+    /// them.
     pub extensions: BTreeSet<String>,
     /// Whether statements that the server refuses are left out and all else is restored.
     pub skip_failed: bool,
-    /// In which schemas names are looked for; None as the dump says, which is in none.
+    /// Schemas in which names are looked up; `None`: those that the dump sets, which is none.
     pub search_path: Option<String>,
 }
 
 impl Leave {
-    /// Returns the statement that sets the path for the script.
+    /// Returns the statement that sets the search path for the script.
     pub(crate) fn begin(&self) -> String {
         match &self.search_path {
             Some(path) => format!("SELECT pg_catalog.set_config('search_path', {}, false)", literal(path)),
@@ -29,7 +30,7 @@ impl Leave {
         }
     }
 
-    /// Returns what is set aside as it fails; None: nothing, the first failure ends the restore.
+    /// Returns which failing statements are set aside; `None` if the first failure ends the restore.
     pub(crate) fn scope(&self) -> Option<Scope> {
         match (self.skip_failed, self.extensions.is_empty()) {
             (true, _) => Some(Scope::Refused),
@@ -59,7 +60,7 @@ impl Leave {
     }
 }
 
-/// Whether this is how `pg_dump` empties the path: `SELECT pg_catalog.set_config('search_path', '', false);`
+/// Returns whether this is how `pg_dump` empties the path: `SELECT pg_catalog.set_config('search_path', '', false);`
 fn empties_path(mut tokens: Tokens<'_>) -> bool {
     let is = |token: Option<Token<'_>>, text: &[u8]| token == Some(Token::Literal(text));
     tokens.accept(&["select"])

@@ -29,7 +29,7 @@ pub fn check_ending(ending: Ending, options: &Options) -> Result<()> {
     Err(Fault::refused(message).into())
 }
 
-/// To go back to before a statement that is set aside. Code that a statement runs cannot end or move it.
+/// Marks the state to return to if the next statement is set aside. Code that a statement runs cannot release or move the mark.
 pub const MARK: &str = "SAVEPOINT pgbk";
 
 pub const NEXT_MARK: &str = "RELEASE SAVEPOINT pgbk; SAVEPOINT pgbk";
@@ -41,11 +41,11 @@ pub struct Loader<'a> {
     pub(crate) options: &'a Options,
     pub(crate) session: Session,
     pub(crate) encoding: Encoding,
-    /// Where the script began a transaction of its own, which is one with ours.
+    /// Line at which the script began a transaction of its own, which becomes part of ours; `None` outside of one.
     pub(crate) inner: Option<u64>,
     pub(crate) bounds: Option<Bounds>,
     pub(crate) restoring: Restoring,
-    /// A locale that amounts of money would need and the server lacks.
+    /// The locale that amounts of money were written by, if the server lacks it.
     pub(crate) lacking: Option<String>,
     pub(crate) loaded: Loaded,
 }
@@ -97,7 +97,7 @@ impl<'a> Loader<'a> {
         self.commit()
     }
 
-    /// Runs statements up to the next COPY, which it gives, or to the end.
+    /// Runs statements up to the next COPY, whose header it returns; `None` at the end of the script.
     fn statements(&mut self, script: &mut script::Script<'_>) -> Result<Option<Header>> {
         let mut header = None;
         while header.is_none() {
@@ -156,7 +156,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Makes what the target may have already.
+    /// Creates an object unless the target has it already. Notes a difference.
     fn make(&mut self, object: &Object, line: u64, text: &[u8]) -> Result<()> {
         match object.look(&mut self.transaction, line, text)? {
             Found::Missing => self.send(line, text)?,
@@ -169,7 +169,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Tells an extension of the restore. For a proof, whoever has made it has done so.
+    /// Notifies an extension of the restore. In a restore test the role that made the extension has done so already.
     fn tell(&mut self, extension: &str, text: &[u8]) -> Result<()> {
         if self.options.bounds.is_some() {
             return Ok(());
@@ -187,7 +187,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Gives all privileges but the one that this server does not know.
+    /// Sends a statement without the privilege MAINTAIN, which this server does not know.
     fn without_maintain(&mut self, line: u64, text: &[u8]) -> Result<()> {
         let left = privileges::without_maintain(text);
         if left != Left::Whole {
@@ -200,7 +200,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Says once what was left out because the server does not know it.
+    /// Notes, once, what was left out because the server does not know it.
     fn skip(&mut self, what: &str) {
         if !self.loaded.skipped.iter().any(|skipped| skipped == what) {
             self.loaded.skipped.push(what.to_owned());
@@ -263,7 +263,7 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// `\restrict` and `\unrestrict` only bind `psql`; whatever else stands behind a backslash is refused.
+/// Refuses meta-commands, except `\restrict` and `\unrestrict` with a key, which concern `psql` alone.
 pub fn check_meta(line: u64, text: &[u8]) -> Result<()> {
     let text = String::from_utf8_lossy(text);
     let mut words = text.split_ascii_whitespace();

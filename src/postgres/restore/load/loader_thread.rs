@@ -1,5 +1,5 @@
-//! A script that is read here and loaded by a thread of its own: that one may wait for the server as long as a statement takes, and this
-//! one sees to it that a signal or the limit of the run ends both soon.
+//! Loads a script on a thread of its own, while this one reads it. The other thread may wait for the server for as long as a
+//! statement takes; this one makes sure that a signal or the run's time limit ends both soon.
 
 use crate::base::cancel;
 use crate::base::error::{Fault, Result, into_io};
@@ -14,12 +14,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 const BUFFER: usize = 256 << 10;
-/// Buffers on their way bound the memory.
+/// Number of buffers between the threads, which limits the memory.
 const IN_FLIGHT: usize = 4;
-/// Time that the server has, after a signal, to break off its statement and roll back.
+/// Time that the server has after a signal to cancel its statement and roll back.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// [`load`] on this connection, which is closed afterwards.
+/// Runs [`load`] on this connection, and closes it afterwards.
 pub fn run(
     mut client: Client,
     settings: &Settings,
@@ -58,11 +58,12 @@ pub fn run(
 enum Message {
     Piece(Vec<u8>),
     Failed(io::Error),
-    /// Without it, the script was broken off.
+    /// End of the script. If the channel closes without it, the script was broken off.
     End,
 }
 
-/// To the end of the script, or until nobody takes it any more; an error is a signal, or the limit of the run.
+/// Sends the script to the loading thread, to its end or until that thread stops. An error is a signal or the end of the run's
+/// time.
 fn hand_over(
     script: &mut dyn Read,
     empty: &Receiver<Vec<u8>>,
@@ -102,7 +103,7 @@ fn read(script: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// The script on the side of the loading thread.
+/// Reads the script on the loading thread.
 struct Arriving {
     arriving: Receiver<Message>,
     back: Sender<Vec<u8>>,

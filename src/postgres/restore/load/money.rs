@@ -1,4 +1,4 @@
-//! Amounts of money: their text means what the locale says by which it was written.
+//! Amounts of money, whose text depends on the locale that it was written by.
 
 use crate::base::error::{Fault, Result};
 use crate::postgres::restore::load::failure;
@@ -6,8 +6,8 @@ use crate::postgres::session::quote::literal;
 use postgres::error::SqlState;
 use postgres::{Client, Transaction};
 
-/// Tells the session by which `lc_monetary` the dump was written; None where nobody knows, and then the target's own is taken, as psql does.
-/// Returns the locale where the server does not have it.
+/// Sets the session's `lc_monetary` to the one that the dump was written by; to the target's own, as psql does, if that is `None`.
+/// Returns the locale if the server lacks it and "C" does not read amounts the same, else `None`.
 pub(crate) fn begin(client: &mut Client, locale: Option<&str>) -> Result<Option<String>> {
     let Some(locale) = locale else {
         client.batch_execute("RESET lc_monetary").map_err(|error| failure::plain("cannot set lc_monetary", &error))?;
@@ -24,14 +24,14 @@ pub(crate) fn begin(client: &mut Client, locale: Option<&str>) -> Result<Option<
     }
 }
 
-/// The numbers of `money` and of its array; the path may be the script's by now.
+/// Query for columns of type `money` or its array, by their numbers: the script may have set any search path.
 const MONEY: &str = "
     SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
                    WHERE attrelid OPERATOR(pg_catalog.>=) 16384 AND atttypid OPERATOR(pg_catalog.=) ANY ('{790,791}'::pg_catalog.oid[]))
         OR EXISTS (SELECT FROM pg_catalog.pg_type
                    WHERE oid OPERATOR(pg_catalog.>=) 16384 AND typbasetype OPERATOR(pg_catalog.=) ANY ('{790,791}'::pg_catalog.oid[]))";
 
-/// Refuses, before the commit, amounts that were read by another locale than the one that they were written by.
+/// Refuses, before the commit, amounts that were read by another locale than they were written by.
 pub(crate) fn check(transaction: &mut Transaction<'_>, lacking: &str) -> Result<()> {
     let holds: bool = transaction
         .query_one(MONEY, &[])
@@ -43,7 +43,7 @@ pub(crate) fn check(transaction: &mut Transaction<'_>, lacking: &str) -> Result<
     Err(unreadable(lacking).into())
 }
 
-/// An amount that cannot even be read by another locale than its own says nothing against the dump either.
+/// Adds the missing locale to an error about an amount that could not be read: such an error does not mean that the dump is wrong.
 pub(crate) fn explained(error: anyhow::Error, lacking: Option<&str>) -> anyhow::Error {
     let said = format!("{error:#}");
     match lacking {

@@ -1,10 +1,10 @@
-//! Names the next step after a statement that the server refuses.
+//! Suggests the next command after the server refused a statement.
 
 use crate::format::sql::requirements::owner;
 use crate::format::sql::tokens::Tokens;
 use postgres::error::SqlState;
 
-/// Returns the next command for an answer of this kind to this statement; None where there is none but to read the answer.
+/// Returns a suggestion for this statement and this SQLSTATE; `None` if there is nothing to do but to read the server's message.
 pub(crate) fn next_step(code: &SqlState, text: &[u8]) -> Option<String> {
     if !may_be_refused(code) {
         return None;
@@ -35,7 +35,7 @@ pub(crate) fn next_step(code: &SqlState, text: &[u8]) -> Option<String> {
     step.map(|(_, step)| (*step).to_owned())
 }
 
-/// Returns the extension that a statement makes.
+/// Returns the extension that a statement creates; `None` if it creates none.
 fn extension(text: &[u8]) -> Option<String> {
     let mut tokens = Tokens::new(text);
     let makes = tokens.accept(&["create", "extension"]);
@@ -43,7 +43,7 @@ fn extension(text: &[u8]) -> Option<String> {
     tokens.next().filter(|_| makes)?.name()
 }
 
-/// Next steps by the beginning of the SQLSTATE; the first that fits counts.
+/// Suggestions by the beginning of the SQLSTATE; the first that fits counts.
 const NEXT: &[(&[&str], &str)] = &[
     (&["42501"], "connect as a role that may (DB_USER), or restore all else with --skip-failed"),
     (
@@ -57,7 +57,7 @@ const NEXT: &[(&[&str], &str)] = &[
     (&["22", "23"], "restore all else with --skip-failed, which leaves out what is refused and names it"),
 ];
 
-/// Returns the option that leaves out such a statement, which says who owns something or who may use it.
+/// Returns the option of a restore that leaves out such a statement, if it sets an owner or privileges.
 fn instead(text: &[u8]) -> Option<&'static str> {
     let mut tokens = Tokens::new(text);
     match tokens.next()? {
@@ -68,7 +68,8 @@ fn instead(text: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether it may be the statement that is answered so. A server that stops, has no room or was interrupted would refuse everything from here on.
+/// Returns whether the statement may be the reason for the error. A server that stops, has no room or was interrupted would refuse
+/// every statement from here on.
 pub(crate) fn may_be_refused(code: &SqlState) -> bool {
     let of_the_moment = ["08", "25", "40", "53", "55P", "57", "58", "F0", "XX"];
     !of_the_moment.iter().any(|class| code.code().starts_with(class))

@@ -13,19 +13,19 @@ pub struct Options {
     pub no_owner: bool,
     /// Leaves out `GRANT`, `REVOKE` and `ALTER DEFAULT PRIVILEGES`.
     pub no_privileges: bool,
-    /// Refuses, before the commit, a script that does not end as `pg_dump` ends it.
+    /// Refuses, before the commit, a script without the closing comment that `pg_dump` writes.
     pub require_trailer: bool,
-    /// The `lc_monetary` that the dump was written by; None where nobody knows.
+    /// The `lc_monetary` that the dump was written by; `None` if it is not known.
     pub monetary: Option<String>,
-    /// Run first, in the same transaction: what empties a target that is not empty.
+    /// Statements to run first, in the same transaction: they empty a target that is not empty.
     pub prelude: Option<String>,
-    /// The properties that the database itself is to have; `None` where the backup knows none.
+    /// The properties that the database itself is given; `None` if the backup states none.
     pub own: Option<Own>,
-    /// Where the role was made for a proof: what it may not do is set aside.
+    /// Objects made before a restore test, whose role may not do everything: what it may not do is set aside. `None` in a restore.
     pub bounds: Option<Prepared>,
-    /// The other things that are left out because a person said so.
+    /// Everything else that is left out because a person wants it so.
     pub leave: Leave,
-    /// The server is of another major version than the script's.
+    /// Whether the server has another major version than the script.
     pub other_major: bool,
 }
 
@@ -35,16 +35,16 @@ pub struct Loaded {
     pub statements: u64,
     /// Rows per COPY block, in the script's order, as the server counted them.
     pub tables: Vec<(String, u64)>,
-    /// Statements that were left out because the server does not know them.
+    /// Things that were left out or found different, in words, such as settings that the server does not know.
     pub skipped: Vec<String>,
-    /// The properties that the database itself was given.
+    /// Names of the properties that the database itself was given.
     pub given: Vec<String>,
-    /// Statements that a role made for a restore test could not run.
+    /// Statements and rows that a role made for a restore test could not load, or that a person wanted set aside.
     pub untried: Untried,
-    /// In a proof: the columns of each table's rows, as the script orders them.
+    /// In a restore test: the columns of each table's rows, in the script's order.
     pub columns: Columns,
-    /// In a proof: what the statements have made.
+    /// In a restore test: the objects that the statements have made.
     pub schema: Schema,
-    /// In a proof: the rows that they have added.
+    /// In a restore test: the rows that INSERT statements have added.
     pub inserted: Inserted,
 }

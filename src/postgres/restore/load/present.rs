@@ -1,19 +1,19 @@
-//! Finds what a target has before the script makes it: `public`, and what a provider has put there, extensions with their schemas. A script
-//! that makes it again is not wrong for that.
+//! Finds objects that a target has before the script creates them: `public`, and what a provider has put there, extensions with
+//! their schemas. Creating them again is not an error of the script.
 
 use crate::base::error::Result;
 use crate::format::sql::tokens::{Token, Tokens};
 use crate::postgres::restore::load::failure;
 use postgres::Transaction;
 
-/// Names what a statement makes or comments on.
+/// An object that a statement creates or comments on.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Object {
     /// `CREATE SCHEMA name;`
     Schema(String),
-    /// `CREATE EXTENSION name`, with the schema that it is to be in; None where it says none.
+    /// `CREATE EXTENSION name`, with the schema that it is to be in; `None` if it names none.
     Extension(String, Option<String>),
-    /// `COMMENT ON kind name IS text`; None removes it.
+    /// `COMMENT ON kind name IS text`; `None` removes the comment.
     Comment(Kind, String, Option<String>),
 }
 
@@ -23,24 +23,24 @@ pub(crate) enum Kind {
     Extension,
 }
 
-/// Says what the target has of it.
+/// State of an object in the target.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Found {
-    /// It is to be made.
+    /// The statement must be run.
     Missing,
-    /// It is there, just so.
+    /// The target has it as the script would make it.
     Same,
-    /// It is there in another way, and stays; with the words for it.
+    /// The target has it in another form, and keeps it; with the text for the report.
     Other(String),
 }
 
-/// Its schema, its comment, and whether it is the role's own.
+/// Query for an extension's schema, its comment, and whether the role owns it.
 const EXTENSION: &str = "
     SELECT n.nspname::pg_catalog.text, pg_catalog.obj_description(e.oid, 'pg_extension'), pg_catalog.pg_has_role(e.extowner, 'USAGE')
     FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
     WHERE e.extname::pg_catalog.text OPERATOR(pg_catalog.=) $1";
 
-/// An extension that is in it or none, its comment, and whether it is the role's own.
+/// Query for an extension in a schema, if there is one, the schema's comment, and whether the role owns the schema.
 const SCHEMA: &str = "
     SELECT (SELECT pg_catalog.min(e.extname::pg_catalog.text) FROM pg_catalog.pg_extension e WHERE e.extnamespace OPERATOR(pg_catalog.=) n.oid),
         pg_catalog.obj_description(n.oid, 'pg_namespace'), pg_catalog.pg_has_role(n.nspowner, 'USAGE')
@@ -50,7 +50,7 @@ const SCHEMA: &str = "
 type Row = (Option<String>, Option<String>, bool);
 
 impl Object {
-    /// Returns what the statement makes or comments on; None where the target cannot have it before.
+    /// Returns the object that the statement creates or comments on; `None` if it is none that the target may have already.
     pub fn of(statement: &[u8]) -> Option<Object> {
         let mut tokens = Tokens::new(statement);
         if tokens.accept(&["create", "schema"]) {
@@ -77,7 +77,7 @@ impl Object {
         Some(Object::Comment(kind, name, text))
     }
 
-    /// Asks the server, wherever the script has it look for names.
+    /// Finds the object in the target. Works whatever search path the script has set.
     pub fn look(&self, transaction: &mut Transaction<'_>, line: u64, text: &[u8]) -> Result<Found> {
         let (query, name) = match self {
             Object::Schema(name) | Object::Comment(Kind::Schema, name, _) => (SCHEMA, name),

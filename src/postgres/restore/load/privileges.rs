@@ -1,22 +1,22 @@
-//! Privileges that a server before the source's does not know.
+//! Removes privileges that an older server than the source does not know.
 
 use crate::format::sql::tokens::{Token, Tokens};
 
-/// Since version 17.
+/// The privilege that servers have since version 17.
 const MAINTAIN: &str = "maintain";
 pub(crate) const MAINTAIN_SINCE: u32 = 170_000;
 
-/// The rest of a statement without the privilege.
+/// The rest of a statement without MAINTAIN.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Left {
-    /// It does not name it.
+    /// The statement does not name it.
     Whole,
     Part(Vec<u8>),
-    /// It is about nothing else.
+    /// The statement names no other privilege.
     Nothing,
 }
 
-/// Takes MAINTAIN out of `GRANT`, `REVOKE` and `ALTER DEFAULT PRIVILEGES`, as `pg_dump` writes them.
+/// Removes MAINTAIN from `GRANT`, `REVOKE` and `ALTER DEFAULT PRIVILEGES`, as `pg_dump` writes them.
 pub(crate) fn without_maintain(text: &[u8]) -> Left {
     let Some(list) = list(text) else { return Left::Whole };
     let (before, listed, after) = (&text[..list.0], &text[list.0..list.1], &text[list.1..]);
@@ -29,7 +29,7 @@ pub(crate) fn without_maintain(text: &[u8]) -> Left {
     }
 }
 
-/// Where the privileges begin, and where the `ON` behind them does.
+/// Returns the positions of the list of privileges and of the `ON` behind it; `None` if the statement has no such list.
 fn list(text: &[u8]) -> Option<(usize, usize)> {
     let mut tokens = Tokens::new(text);
     let at = |tokens: &Tokens<'_>| text.len() - tokens.rest().len();

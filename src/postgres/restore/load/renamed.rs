@@ -1,21 +1,22 @@
-//! Tables whose names are no text that the connection can carry: a database without an encoding takes any bytes for one. A statement with
-//! such a name runs from within the server; a COPY cannot, so that its table has another name meanwhile.
+//! Renames tables for their rows if the connection cannot carry their names as text: a database without an encoding accepts any
+//! bytes in a name. A statement with such a name is run from within the server; a COPY cannot be, so its table has another name
+//! meanwhile.
 
 use crate::format::sql::tokens::{Token, Tokens};
 
 const TABLE: &str = "pgbk_rows";
 const COLUMN: &str = "pgbk_column_";
 
-/// How a table is renamed for its rows, and back.
+/// Statements that rename a table for its rows, and back.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Renamed {
     pub before: Vec<Vec<u8>>,
-    /// The COPY with the names that it has meanwhile.
+    /// The COPY with the temporary names.
     pub copy: Vec<u8>,
     pub after: Vec<Vec<u8>>,
 }
 
-/// Returns None where this is no COPY that `pg_dump` writes.
+/// Returns the statements for this COPY; `None` if it is not one that `pg_dump` writes.
 pub(crate) fn renamed(copy: &[u8]) -> Option<Renamed> {
     let mut tokens = Tokens::new(copy);
     let start = tokens.accept(&["copy"]).then(|| copy.len() - tokens.rest().len())?;
@@ -42,7 +43,7 @@ pub(crate) fn renamed(copy: &[u8]) -> Option<Renamed> {
     Some(Renamed { before, copy, after })
 }
 
-/// Where the last part of a qualified name begins.
+/// Returns the position at which the last part of a qualified name begins.
 fn last_part(qualified: &[u8]) -> usize {
     let mut tokens = Tokens::new(qualified);
     let mut start = 0;

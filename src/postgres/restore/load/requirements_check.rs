@@ -1,4 +1,4 @@
-//! Finds, before a restore begins, what it would find missing and what its role may not do.
+//! Finds, before a restore begins, what the server lacks for it and what the role may not do.
 
 use crate::base::error::Result;
 use crate::format::sql::requirements::Requirements;
@@ -8,20 +8,21 @@ use postgres::Client;
 use postgres::error::SqlState;
 use std::collections::BTreeSet;
 
-/// Names that a script uses and the server does not have, or does not let the role use.
+/// Names in a script that the server does not have, or does not let the role use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Missing {
     pub roles: BTreeSet<String>,
     pub extensions: BTreeSet<String>,
-    /// Those that are there and that the role may not use, too.
+    /// Includes tablespaces that exist and that the role may not use.
     pub tablespaces: BTreeSet<String>,
-    /// Roles that are there, and that the role may not make owners.
+    /// Roles that exist, and that the role may not make owners.
     pub strangers: BTreeSet<String>,
-    /// Extensions that the server offers, that are not in the database, and that the role may not make.
+    /// Extensions that the server offers, the database does not have, and the role may not create.
     pub barred: BTreeSet<String>,
 }
 
-/// Those that this role may not give anything to. Who owns a database stands for a role that has no other members.
+/// Query for the roles that this one may not make owners. `pg_database_owner`, the role of a database's owner, has no other
+/// members.
 const STRANGERS: &str = "
     SELECT rolname::pg_catalog.text FROM pg_catalog.pg_roles
     WHERE rolname <> 'pg_database_owner' AND NOT pg_catalog.pg_has_role(rolname,
@@ -31,7 +32,8 @@ const TABLESPACES: &str = "SELECT spcname::pg_catalog.text FROM pg_catalog.pg_ta
     WHERE pg_catalog.has_tablespace_privilege(oid, 'CREATE')
        OR oid = (SELECT dattablespace FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())";
 
-/// Those that only a superuser makes, where this role is none and the database has them not. Servers before 13 trust nobody with any.
+/// Query for extensions that only a superuser may create, if this role is none and the database does not have them. Servers before
+/// 13 trust no other role with any.
 const FOR_SUPERUSERS: &str = "
     SELECT v.name::pg_catalog.text FROM pg_catalog.pg_available_extensions a
     JOIN pg_catalog.pg_available_extension_versions v ON v.name = a.name AND v.version = a.default_version
@@ -46,7 +48,7 @@ impl Missing {
     }
 }
 
-/// Compares with what the server has, seen from the database that the connection is in.
+/// Compares the requirements with the server, as seen from the database that the connection is in.
 pub fn missing(client: &mut Client, requirements: &Requirements) -> Result<Missing> {
     let roles = names(client, "SELECT rolname::pg_catalog.text FROM pg_catalog.pg_roles")?;
     let extensions = names(client, "SELECT name::pg_catalog.text FROM pg_catalog.pg_available_extensions")?;
@@ -63,8 +65,8 @@ pub fn missing(client: &mut Client, requirements: &Requirements) -> Result<Missi
     })
 }
 
-/// Returns those that the server refuses to make for this role. It is asked, and what it makes is taken back: hosts let roles of theirs make
-/// what the catalog says is for superusers.
+/// Returns the extensions that the server refuses to create for this role. It tries each and rolls it back, because some hosts let
+/// their roles create what the catalog reserves for superusers.
 fn barred<'a>(client: &mut Client, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<String>> {
     let mut barred = BTreeSet::new();
     for name in names {

@@ -1,19 +1,19 @@
-//! Extensions that must be told that a restore is going on: they keep their hands off until it is over, and do not recognize what comes
-//! back otherwise.
+//! Notifies extensions that need to know of a restore. Until it is over they do not interfere; otherwise they would not recognize
+//! what is restored.
 
 use crate::base::error::{Fault, Result};
 use crate::postgres::properties::RESTORING;
 use crate::postgres::restore::load::failure;
 use postgres::{GenericClient, Row, Transaction};
 
-/// Functions that such an extension has for being restored.
+/// An extension that must be notified, and its functions for that.
 struct Told {
     extension: &'static str,
-    /// On while a restore goes on.
+    /// The setting that is on while a restore goes on.
     setting: &'static str,
     begin: &'static str,
     end: &'static str,
-    /// The schema of the extension's in which a script makes parts of the application's tables.
+    /// The extension's schema in which a script creates parts of the application's tables.
     parts: &'static str,
 }
 
@@ -25,35 +25,34 @@ const TOLD: &[Told] = &[Told {
     parts: "_timescaledb_internal",
 }];
 
-/// Where the extension is, and whether somebody has told it already. The script may have names looked for anywhere.
+/// Query for an extension's schema, and the value of its setting. Works whatever search path the script has set.
 const LOOK: &str = "
     SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.current_setting($2, true)
     FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
     WHERE e.extname::pg_catalog.text OPERATOR(pg_catalog.=) $1";
 
-/// Holds what is to be called when the restore is over.
+/// Holds the statements to run when the restore is over.
 #[derive(Default)]
 pub(crate) struct Restoring {
     ends: Vec<String>,
 }
 
-/// Returns how an extension of this name is told; None where it need not be.
+/// Returns how an extension of this name is notified; `None` if it need not be.
 fn told(extension: &str) -> Option<&'static Told> {
     TOLD.iter().find(|told| told.extension == extension)
 }
 
-/// Returns whether an extension of this name must be told.
+/// Returns whether an extension of this name must be notified.
 pub fn is_told(extension: &str) -> bool {
     told(extension).is_some()
 }
 
-/// Returns the schema in which a script makes something although it is this extension's.
+/// Returns the extension's schema in which a script creates objects of its own; `None` if it has none.
 pub fn parts(extension: &str) -> Option<&'static str> {
     told(extension).map(|told| told.parts)
 }
 
-/// Tells the extension, where it is one of those and is there. Returns what is to be called at the end; None where nothing is to be told, or
-/// somebody has done so.
+/// Notifies the extension that a restore begins, if it is one of those, is in the database, and has not been notified already.
 pub fn begin(client: &mut impl GenericClient, extension: &str) -> std::result::Result<Begun, postgres::Error> {
     let Some(told) = told(extension) else { return Ok(Begun::Nothing) };
     let Some(row) = client.query_opt(LOOK, &[&told.extension, &told.setting])? else { return Ok(Begun::Nothing) };
@@ -65,13 +64,13 @@ pub fn begin(client: &mut impl GenericClient, extension: &str) -> std::result::R
     Ok(Begun::Now(format!("SELECT {schema}.{}()", told.end)))
 }
 
-/// Says who has told an extension.
+/// Says which party has notified an extension.
 pub enum Begun {
-    /// Nobody: it need not be.
+    /// None: it need not be notified.
     Nothing,
-    /// Somebody else, who will call this function.
+    /// Another one before, which will call this function at the end.
     Before(&'static str),
-    /// This restore, which will run this statement.
+    /// This restore, which must run this statement at the end.
     Now(String),
 }
 
@@ -80,7 +79,8 @@ fn pair(row: &Row) -> std::result::Result<(String, Option<String>), postgres::Er
 }
 
 impl Restoring {
-    /// Tells the extension; returns a remark where its end is left to somebody else.
+    /// Notifies the extension that a restore begins. Returns a remark if another party notified it, and must call the function for
+    /// its end; else `None`.
     pub fn begin(
         &mut self,
         transaction: &mut Transaction<'_>,
@@ -98,13 +98,13 @@ impl Restoring {
         }
     }
 
-    /// Tells the extensions that the restore is over.
+    /// Notifies the extensions that the restore is over.
     pub fn end(self, transaction: &mut Transaction<'_>) -> Result<()> {
         self.ends.iter().try_for_each(|end| transaction.batch_execute(end).map_err(|error| failure::plain(end, &error)))
     }
 }
 
-/// Returns the failure of telling this extension.
+/// Returns the error of an extension that could not be notified.
 pub(crate) fn untold(extension: &str, error: &postgres::Error) -> anyhow::Error {
     let (begin, end) = told(extension).map_or(("", ""), |told| (told.begin, told.end));
     let cause = failure::plain(&format!("cannot tell the extension \"{extension}\" of the restore"), error);

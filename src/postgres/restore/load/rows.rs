@@ -8,17 +8,17 @@ use crate::postgres::restore::load::script::Script;
 use postgres::{CopyInWriter, Transaction};
 use std::io::Write;
 
-/// Small messages cost more than they carry.
+/// Bytes of a message, because small messages cost more than they carry.
 const MESSAGE: usize = 256 << 10;
-/// The driver tells of an error only when a COPY ends, so a large table is sent in several.
+/// Bytes of one COPY. The driver reports an error only when a COPY ends, so a large table is sent in several.
 const STRETCH: u64 = 256 << 20;
 
-/// Why rows were not taken.
+/// Says why rows were not taken.
 pub(crate) struct Refused {
     pub error: anyhow::Error,
-    /// The script stands behind the rows.
+    /// Whether the script has been read to the end of the rows.
     pub ended: bool,
-    /// The server does not want these rows; otherwise the script or the connection came to grief.
+    /// Whether the server refused the rows; otherwise the script or the connection failed.
     pub by_server: bool,
 }
 
@@ -32,7 +32,7 @@ impl Refused {
         Refused { error: failure::of_statement(header.line, &header.text, error), ended, by_server }
     }
 
-    /// The server took only so many rows.
+    /// Returns the refusal for rows of which the server took only a part, `of`.
     pub fn short(header: &Header, of: &str) -> Refused {
         let error = Fault::refused(format!("the server took {of} (line {})", header.line))
             .hint("a trigger or rule of the target may drop rows")
@@ -41,20 +41,20 @@ impl Refused {
     }
 }
 
-/// How many rows of one COPY block the server took, and how many the script held.
+/// Rows of one COPY block: how many the server took, and how many the script held.
 pub(crate) struct Sent {
     pub rows: u64,
     pub lines: u64,
 }
 
-/// The extension that a table belongs to. The script may have names looked for anywhere.
+/// Query for the extension that a table belongs to. Works whatever search path the script has set.
 const EXTENSION: &str = "
     SELECT e.extname::pg_catalog.text
     FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
     WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
       AND d.objid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'";
 
-/// Returns the extension that the table of these rows belongs to; None where it is the dump's own.
+/// Returns the extension that the table of these rows belongs to; `None` if it is a table of the dump's.
 pub(crate) fn extension(
     transaction: &mut Transaction<'_>,
     header: &Header,
@@ -86,7 +86,7 @@ pub(crate) fn send(
     }
 }
 
-/// Reads past the rows; gives how many there are.
+/// Skips the rows, and returns how many there are.
 pub(crate) fn skip(header: &Header, script: &mut Script<'_>) -> Result<u64> {
     let mut ended = None;
     while ended.is_none() {
@@ -104,7 +104,7 @@ pub(crate) fn skip(header: &Header, script: &mut Script<'_>) -> Result<u64> {
     ended.ok_or_else(|| cut(header))
 }
 
-/// A part of the rows that is one COPY for the server.
+/// A part of the rows, which is one COPY for the server.
 struct Stretch<'a> {
     header: &'a Header,
     writer: CopyInWriter<'a>,
@@ -124,7 +124,7 @@ impl<'a> Stretch<'a> {
         Ok(Stretch { header, writer, held, lines: 0, bytes: 0 })
     }
 
-    /// Sends rows until they end (true) or are enough for one COPY (false).
+    /// Sends rows until they end (returns true) or are enough for one COPY (false).
     fn run(&mut self, script: &mut Script<'_>) -> Result<bool> {
         let mut ended = false;
         while !(ended || self.is_full()) {
@@ -146,7 +146,7 @@ impl<'a> Stretch<'a> {
         Ok(ended)
     }
 
-    /// The next COPY can begin only where a line ends.
+    /// Returns whether the rows are enough for one COPY, and it can end: the next one begins where a line ends.
     fn is_full(&self) -> bool {
         self.bytes >= STRETCH && self.held.contains(&b'\n')
     }
@@ -171,7 +171,7 @@ impl<'a> Stretch<'a> {
         self.writer.write_all(piece).map_err(|error| failure::of_rows(self.header, &error))
     }
 
-    /// Ends the COPY behind the last whole row; what comes after it is for the next.
+    /// Ends the COPY behind the last whole row. Returns the rest for the next COPY.
     fn finish(mut self, ended: bool) -> std::result::Result<(Sent, Vec<u8>), Refused> {
         let whole = if ended { self.held.len() } else { memchr::memrchr(b'\n', &self.held).map_or(0, |last| last + 1) };
         self.flush(whole).map_err(Refused::script)?;

@@ -1,4 +1,4 @@
-//! The script as it is read: large pieces, and a look at signals between them.
+//! Reads the script in large pieces, and checks for signals between them.
 
 use crate::base::cancel;
 use crate::base::error::Result;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 const PIECE: usize = 1 << 20;
-/// The server takes no longer message either.
+/// Longest statement in bytes; the server takes no longer message either.
 const LONGEST_STATEMENT: usize = 1 << 30;
 
 pub(crate) struct Script<'a> {
@@ -21,13 +21,13 @@ pub(crate) struct Script<'a> {
 }
 
 impl<'a> Script<'a> {
-    /// `escapes` says what a backslash means in literals, as [`Splitter::led`] has it.
+    /// Returns a reader of the script. `escapes` says what a backslash means in literals, see [`Splitter::led`].
     pub fn new(source: &'a mut dyn Read, monitor: &'a dyn Monitor, escapes: Arc<AtomicBool>) -> Self {
         let splitter = Splitter::led(Keep::Whole { limit: LONGEST_STATEMENT }, escapes);
         Script { source, monitor, splitter, buffer: Vec::with_capacity(PIECE), taken: 0 }
     }
 
-    /// Tells what comes next, at most to where rows begin or end; false at the end of the script.
+    /// Passes the next events to `sink`, at most up to where rows begin or end. Returns false at the end of the script.
     pub fn feed(&mut self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<bool> {
         if self.taken == self.buffer.len() && !self.fill()? {
             return Ok(false);
@@ -36,7 +36,7 @@ impl<'a> Script<'a> {
         Ok(true)
     }
 
-    /// A last line may lack its line break; `sink` sees it as if it had one.
+    /// Passes the missing line break of a last line to `sink`.
     pub fn end_line(&mut self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
         self.splitter.feed(b"\n", sink).map(drop)
     }

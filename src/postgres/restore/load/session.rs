@@ -1,4 +1,5 @@
-//! Follows the session that a script runs in: which settings the server knows, what a backslash means, which transaction it is.
+//! Follows the state of the session that a script runs in: which settings the server knows, what a backslash means, which
+//! transaction it is.
 
 use crate::base::error::{Fault, Result};
 use crate::format::sql::strings::with_escapes;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Name of the setting whose value says what a backslash means.
 const CONFORMING: &str = "standard_conforming_strings";
-/// From there on a backslash means itself in every literal without `E`, and that cannot be changed.
+/// Servers from this version on: a backslash means itself in every literal without `E`, and that cannot be changed.
 const ALWAYS_CONFORMS_SINCE: u32 = 190_000;
 const ENCODING: &str = "server_encoding";
 const VERSION: &str = "server_version_num";
@@ -25,14 +26,14 @@ pub(crate) struct Session {
     encoding: String,
     /// Whether a backslash escapes in a literal without `E`, as the server reported it last.
     escapes: Arc<AtomicBool>,
-    /// Whether any statement from here on may call what changes that.
+    /// Whether any statement from here on may call code that changes the meaning of a backslash.
     watched: bool,
-    /// The number of the transaction.
+    /// Number of the restore's transaction.
     transaction: i64,
 }
 
 impl Session {
-    /// Asks before anything is sent: inside the transaction an unknown name would undo everything.
+    /// Reads the state before anything is sent: an unknown setting would fail the whole transaction.
     pub fn look(transaction: &mut Transaction<'_>) -> Result<Session> {
         // The view leaves these out although servers take them; `default_with_oids = false` is in every dump of old.
         let hidden = ["role", "session_authorization", "default_with_oids", "seed"].map(String::from);
@@ -54,17 +55,18 @@ impl Session {
         })
     }
 
-    /// Whether the server takes a setting of this name; with a dot in it, it takes any.
+    /// Returns whether the server takes a setting of this name. It takes any name with a dot in it.
     pub fn knows(&self, setting: &str) -> bool {
         self.settings.contains(setting) || setting.contains('.')
     }
 
-    /// Whether the server knows the privilege MAINTAIN.
+    /// Returns whether the server knows the privilege MAINTAIN.
     pub fn knows_maintain(&self) -> bool {
         self.version >= MAINTAIN_SINCE
     }
 
-    /// Whether this setting is one that the server knows and does not take: the script's literals are written anew instead.
+    /// Returns whether this setting is one that the server knows but refuses to change: the script's literals are rewritten
+    /// instead.
     pub fn conforms_always(&self, setting: &str) -> bool {
         setting == CONFORMING && self.version >= ALWAYS_CONFORMS_SINCE
     }
@@ -77,23 +79,23 @@ impl Session {
         }
     }
 
-    /// Whether the database holds UTF-8.
+    /// Returns whether the database holds UTF-8.
     pub fn in_utf8(&self) -> bool {
         self.encoding == "UTF8"
     }
 
-    /// Whether the database has no encoding, so that names may be any bytes.
+    /// Returns whether the database has no encoding, so that names may be any bytes.
     pub fn takes_any_bytes(&self) -> bool {
         self.encoding == "SQL_ASCII"
     }
 
-    /// Shared with who finds the ends of literals.
+    /// Returns the flag that [`Session::after`] updates, for the code that finds the ends of literals.
     pub fn escapes(&self) -> Arc<AtomicBool> {
         self.escapes.clone()
     }
 
-    /// Asks the server what a backslash means, where the statement that has just run may have changed it. Whoever hides such a change
-    /// gains a wrong cut, which the server refuses.
+    /// Asks the server what a backslash means, if the statement that has just run may have changed it. A script that hides such a
+    /// change is split in the wrong places, which the server refuses.
     pub fn after(&mut self, text: &[u8], transaction: &mut Transaction<'_>) -> Result<()> {
         if self.version >= ALWAYS_CONFORMS_SINCE {
             return Ok(());
@@ -112,7 +114,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether it is still the transaction that was begun; the last look before the commit.
+    /// Fails unless the restore's transaction is still open. Checked last before the commit.
     pub fn still_in(&self, transaction: &mut Transaction<'_>) -> Result<()> {
         if number(transaction)? == self.transaction {
             return Ok(());
@@ -127,13 +129,13 @@ fn pair(row: &Row) -> std::result::Result<(String, Option<String>), Error> {
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-/// Each transaction has its own.
+/// Returns the number of the transaction, which no other one has.
 fn number(transaction: &mut Transaction<'_>) -> Result<i64> {
     let number = transaction.query_typed_one("SELECT pg_catalog.txid_current()", &[]).and_then(|row| row.try_get(0));
     number.map_err(|error| unread(&error))
 }
 
-/// In whatever case, and wherever it stands.
+/// Returns whether a text contains the setting's name, in upper or lower case and in any place.
 fn names_conforming(text: &[u8]) -> bool {
     let name = CONFORMING.as_bytes();
     // The first of its underscores is found fast.

@@ -1,4 +1,4 @@
-//! Decides about each statement of a script: it is sent, left out, or refused.
+//! Decides for each statement of a script whether it is sent, left out or refused.
 
 use crate::base::error::Fault;
 use crate::format::sql::requirements::owner;
@@ -10,16 +10,16 @@ use crate::postgres::restore::load::present::Object;
 pub(crate) enum StatementAction {
     Send,
     Drop,
-    /// `SET name = …`, for a server that may not know it.
+    /// Sends `SET name = …`, which is left out if the server does not know the setting.
     Setting(String),
-    /// The script changes to this encoding.
+    /// Changes the encoding of the script.
     Encoding(String),
-    /// `BEGIN;` and `COMMIT;`, which `pg_dump` puts around every large object.
+    /// `BEGIN;`: `pg_dump` puts this and `COMMIT;` around every large object.
     Begin,
     Commit,
-    /// It gives privileges, of which the server may not know all.
+    /// Grants or revokes privileges, of which the server may not know all.
     Privileges,
-    /// Makes an object that the target may have already.
+    /// Creates or comments on an object that the target may have already.
     Present(Object),
     Refuse(Refusal),
 }
@@ -77,10 +77,10 @@ pub(crate) fn of(statement: &[u8], options: &Options) -> StatementAction {
     }
 }
 
-/// Attribute that 15.20 notes at every column, for itself; its own pg_dump leaves it out, and one of an earlier release does not.
+/// Attribute that 15.20 sets at every column, for itself. Its own pg_dump leaves it out, and one of an earlier release does not.
 const ATTVER: &str = "pg_attver";
 
-/// Whether this is the rest of `ALTER TABLE … ALTER COLUMN … SET (pg_attver=…);`
+/// Returns whether this is the rest of `ALTER TABLE … ALTER COLUMN … SET (pg_attver=…);`
 fn is_version_of_column(mut tokens: Tokens<'_>) -> bool {
     if !tokens.accept(&["table"]) {
         return false;
