@@ -19,24 +19,23 @@ pub mod smtp;
 pub mod tls_roots;
 pub(crate) mod webhook;
 
-use channel::Channel;
-use mail::Mail;
-use message::{Message, Origin};
-use ping::Ping;
-use queue::Queue;
-use webhook::Webhook;
-
 use crate::base::cancel;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::format::run_record::{Record, State, Task};
 use batch::{Failure, Reason};
+use channel::Channel;
 use jiff::Timestamp;
+use mail::Mail;
 use message::Event;
+use message::{Message, Origin};
 use outage::{Failing, Outage, Outages, Success, Turn};
+use ping::Ping;
+use queue::Queue;
 use sender::Sender;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use webhook::Webhook;
 
 /// Longest wait for deliveries after a signal. A message that has not arrived by then is sent with the next run.
 const GRACE: Duration = Duration::from_secs(5);

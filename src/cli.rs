@@ -11,7 +11,6 @@ use arguments::{
     BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PinArgs, PruneArgs, RestoreArgs, ScheduleArgs,
     StatusArgs, UploadArgs, VerifyArgs,
 };
-
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 

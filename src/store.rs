@@ -10,7 +10,7 @@ pub mod memory;
 pub(crate) mod remembered;
 pub mod s3;
 
-use crate::base::error::{Kind, Result, kind};
+use crate::base::error::{Fault, Kind, Result, kind};
 use jiff::Timestamp;
 use std::fmt::Debug;
 use std::io::Write;
@@ -171,7 +171,7 @@ pub fn read_small(store: &dyn Store, key: &str, limit: u64) -> Result<Vec<u8>> {
 pub(crate) fn read_whole(object: &dyn Object, key: &str, limit: u64) -> Result<Vec<u8>> {
     let bytes = object.info().bytes;
     if bytes > limit {
-        return Err(crate::base::error::Fault::damaged(format!(
+        return Err(Fault::damaged(format!(
             "\"{key}\" has {bytes} bytes, more than the {limit} that such an object may have"
         ))
         .into());

@@ -3,6 +3,7 @@
 use crate::alerts::message::{Event, Message, Origin, about, run, table};
 use crate::alerts::outage::{Failing, Success};
 use crate::base::shown::word;
+use crate::format::backup_id::encode;
 use crate::format::run_record::{Record, State, Task};
 
 /// A reason for failures: the task, the state, and the message without names and numbers. Equal reasons make one message.
@@ -12,7 +13,7 @@ pub(crate) struct Reason(Task, State, String);
 impl Reason {
     pub fn of(record: &Record) -> Reason {
         let message = record.problem.as_ref().map_or("", |problem| problem.message.as_str());
-        let encoded = crate::format::backup_id::encode(&record.database);
+        let encoded = encode(&record.database);
         let mut text = message.to_owned();
         for name in [record.database.as_str(), &encoded] {
             text = text.replace(&format!("\"{name}\""), "\"*\"").replace(&format!("\"{name}/"), "\"*/");

@@ -8,6 +8,9 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
+/// Largest size of a file, in bytes.
+pub(crate) const LARGEST: u64 = 1 << 20;
+
 /// Writes a file as a whole or not at all. Creates its folder if it is missing.
 pub fn write(path: &Path, text: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent() {
@@ -18,6 +21,3 @@ pub fn write(path: &Path, text: &[u8]) -> Result<()> {
     file.write_all(text)?;
     file.commit()
 }
-
-/// Largest size of a file, in bytes.
-pub(crate) const LARGEST: u64 = 1 << 20;

@@ -3,6 +3,7 @@
 use crate::alerts::kept::{LARGEST, write};
 use crate::base::error::Result;
 use crate::base::plain::{self, Whose};
+use crate::format::backup_id::encode;
 use crate::format::run_record::{Record, State, Task};
 use anyhow::Context;
 use jiff::Timestamp;
@@ -119,7 +120,7 @@ impl Outages {
             Task::Backup => "",
             Task::Verify => "-verify",
         };
-        self.folder.join(format!("{}-{server}{end}.json", crate::format::backup_id::encode(database)))
+        self.folder.join(format!("{}-{server}{end}.json", encode(database)))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::alerts::delivery::Undelivered;
 use crate::alerts::http::{self, SecretUrl};
 use crate::alerts::message::{Event, Message};
 use crate::alerts::tls_roots::TlsRoots;
+use crate::format::backup_id::encode;
 use std::time::Duration;
 
 /// Longest text in a query, in UTF-16 units: once it is encoded, the address must not become too long.
@@ -59,7 +60,7 @@ fn kuma(base: &str, message: &Message) -> String {
     let own = ["status", "msg"];
     let others = query.split('&').filter(|pair| !pair.is_empty());
     let others = others.filter(|pair| !own.contains(&pair.split('=').next().unwrap_or_default()));
-    let said = crate::format::backup_id::encode(&cut::middle(said, LONGEST_SAID));
+    let said = encode(&cut::middle(said, LONGEST_SAID));
     let mut url = format!("{path}?status={status}&msg={said}");
     for pair in others {
         url.push('&');
@@ -78,7 +79,7 @@ fn url(base: &str, message: &Message) -> String {
         Event::Notice | Event::Test => "/log",
     };
     let kuma_like = is_kuma(base);
-    let base = base.replace(DATABASE, &crate::format::backup_id::encode(&message.database));
+    let base = base.replace(DATABASE, &encode(&message.database));
     if kuma_like {
         return kuma(&base, message);
     }

@@ -5,12 +5,11 @@ pub(crate) mod hello;
 pub(crate) mod letter;
 pub(crate) mod line;
 
-use failure::Failure;
-use letter::Letter;
-
 use crate::alerts::delivery::{Patience, Refusal};
 use crate::alerts::tls_roots::TlsRoots;
 use crate::base::secret::Secret;
+use failure::Failure;
+use letter::Letter;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::Noop;

@@ -9,7 +9,9 @@ use crate::base::shown::{Lines, word};
 use crate::base::subject::Series;
 use crate::cli::arguments::DoctorArgs;
 use crate::cli::console::Console;
+use crate::commands::which;
 use crate::config::alerts::Ways;
+use crate::config::arguments::strays;
 use crate::config::environment::stray;
 use crate::config::state::records;
 use crate::config::{self, Place};
@@ -40,10 +42,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     if args.make_store {
         config::make_store(&args.store)?;
     }
-    findings.extend(
-        stray::describe(&crate::config::arguments::strays())
-            .map(|told| Finding::note("variables", told, "correct or unset them")),
-    );
+    findings.extend(stray::describe(&strays()).map(|told| Finding::note("variables", told, "correct or unset them")));
     match config::place(&args.store, args.keys.check) {
         Ok(place) => findings.extend(store(args, &place, console)?),
         Err(error) => findings.push(Finding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
@@ -108,7 +107,7 @@ fn compared(
     findings.extend(how_to_restore(&old).map(|how| {
         Finding::note("older backups", how, "they are no part of any series: pgbk lists and removes none of them")
     }));
-    let (now, server) = (Timestamp::now(), crate::commands::which::server(&args.server, console));
+    let (now, server) = (Timestamp::now(), which::server(&args.server, console));
     findings.extend(look_ahead(catalog, now));
     findings.extend(told("other servers' backups", look_beside(&repository, catalog, &server)));
     if let Ok(history) = config::state::history(&args.state) {

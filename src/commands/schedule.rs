@@ -16,7 +16,7 @@ use crate::cli::arguments::ScheduleArgs;
 use crate::cli::console::Console;
 use crate::commands::backup::{Prepared, Told};
 use crate::commands::schedule::next::all_come;
-use crate::config::{self, environment};
+use crate::config::{self, environment, state};
 use crate::format::run_record::Task;
 use crate::monitoring::publisher::{self, Publisher};
 use crate::monitoring::source::Source;
@@ -59,7 +59,7 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
         jobs.extend(self::jobs(Task::Verify, proofs, &default, &[], now)?);
     }
     let proof = proofs.map(|_| config::restore_test::proof(&args.scratch, &args.run.server)).transpose()?;
-    let state_dir = crate::config::state::state_dir(&args.run.state).ok();
+    let state_dir = state::state_dir(&args.run.state).ok();
     let _place = state_dir.as_deref().map(heartbeat::take_place).transpose()?;
     let post = state_dir.as_deref().map(|folder| post(args, &jobs, folder, console));
     let mut word = Word { post, bell: None, silent: false };

@@ -5,6 +5,7 @@ use crate::base::shown::{Lines, many};
 use crate::cli::arguments::StatusArgs;
 use crate::cli::console::{Console, bytes};
 use crate::cli::table::Table;
+use crate::config::state::state_dir;
 use crate::format::run_record::Task;
 use crate::monitoring::age;
 use crate::monitoring::page::{in_words, missing};
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use std::path::Path;
 
 pub fn run(args: &StatusArgs, console: &Console) -> Result<u8> {
-    let folder = crate::config::state::state_dir(&args.state)?;
+    let folder = state_dir(&args.state)?;
     let mut source = Source::new(folder.clone());
     let status = source.status(Timestamp::now(), console)?;
     let status = match args.max_age {

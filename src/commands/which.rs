@@ -79,7 +79,7 @@ pub fn limit(database: Option<&str>) -> Option<&str> {
 }
 
 /// Returns the named database, or the only one that has backups, and its catalog.
-pub fn the_database(database: Option<&str>, repository: &Repository) -> Result<(String, Catalog)> {
+fn the_database(database: Option<&str>, repository: &Repository) -> Result<(String, Catalog)> {
     if let Some(database) = named(database)? {
         let catalog = repository.catalog(Some(&database))?;
         return Ok((database, catalog));

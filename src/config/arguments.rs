@@ -22,7 +22,7 @@ pub fn variables() -> Vec<String> {
     account.chain(variables_of(&cli::command())).collect()
 }
 
-pub(crate) fn variables_of(command: &clap::Command) -> Vec<String> {
+fn variables_of(command: &clap::Command) -> Vec<String> {
     let own = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned));
     let mut names: Vec<String> = own.chain(command.get_subcommands().flat_map(variables_of)).collect();
     names.sort();
@@ -103,7 +103,7 @@ pub fn naming_the_variable(mut error: clap::Error) -> clap::Error {
     error
 }
 
-pub(crate) fn variable_of(flag: &str, command: &clap::Command) -> Option<String> {
+fn variable_of(flag: &str, command: &clap::Command) -> Option<String> {
     let named = command.get_arguments().find(|argument| {
         argument.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)) && argument.get_env().is_some()
     });

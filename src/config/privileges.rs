@@ -1,6 +1,7 @@
 //! Gives up root. A container starts as root only to read the files of secrets that nobody else may read.
 
 use crate::base::error::{Fault, Result};
+use crate::config::environment::variables::plain;
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, open};
 use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
@@ -10,7 +11,7 @@ use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, se
 pub fn give_up() -> Result<()> {
     let Some(user) = id("PUID")?.filter(|_| rustix::process::geteuid().is_root()) else { return Ok(()) };
     let group = id("PGID")?.unwrap_or(user);
-    if let Some(folder) = crate::config::environment::variables::plain("STATE_DIR") {
+    if let Some(folder) = plain("STATE_DIR") {
         hand_over(&folder, user, group);
     }
     become_another(Uid::from_raw(user), Gid::from_raw(group)).map_err(|error| {
@@ -38,7 +39,7 @@ fn hand_over(folder: &str, user: u32, group: u32) {
 
 /// Returns the number in a variable. None: it is unset or empty.
 fn id(name: &str) -> Result<Option<u32>> {
-    let Some(text) = crate::config::environment::variables::plain(name) else { return Ok(None) };
+    let Some(text) = plain(name) else { return Ok(None) };
     match text.parse() {
         // The last number means "leave as it is" to the kernel.
         Ok(number) if number < u32::MAX => Ok(Some(number)),

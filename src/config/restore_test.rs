@@ -3,6 +3,7 @@
 use crate::base::error::{Fault, Result};
 use crate::cli::settings::{ScratchArgs, ScratchPlace, ServerArgs};
 use crate::config::environment;
+use crate::config::environment::variables::plain;
 use crate::jobs::restore_test::Plan;
 use crate::postgres::connect::settings::{Given, Settings};
 use crate::postgres::scratch::Place;
@@ -38,9 +39,7 @@ fn other(args: &ScratchArgs, host: &str, server: &ServerArgs) -> Result<Settings
         named: Some("VERIFY_DB"),
     };
     let theirs = ["PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGPASSWORD", "PGDATABASE", "PGTARGETSESSIONATTRS"];
-    Settings::resolve(given, &|name| {
-        (!theirs.contains(&name)).then(|| crate::config::environment::variables::plain(name)).flatten()
-    })
+    Settings::resolve(given, &|name| (!theirs.contains(&name)).then(|| plain(name)).flatten())
 }
 
 /// Returns the paths of keys, passwords, backups and records. The scratch server must not be able to read them.
@@ -57,13 +56,11 @@ fn hidden() -> Vec<PathBuf> {
         "AWS_SHARED_CREDENTIALS_FILE",
         "AWS_CONFIG_FILE",
     ];
-    names.iter().filter_map(|name| crate::config::environment::variables::plain(name)).map(PathBuf::from).collect()
+    names.iter().filter_map(|name| plain(name)).map(PathBuf::from).collect()
 }
 
 /// Returns the settings of a server that pgbk starts itself. libpq's variables do not count: they are about other servers.
 fn own() -> Result<Settings> {
     let given = Given { host: Some("/".to_owned()), user: Some(OWNER.to_owned()), ..Given::default() };
-    Settings::resolve(given, &|name| {
-        (!name.starts_with("PG")).then(|| crate::config::environment::variables::plain(name)).flatten()
-    })
+    Settings::resolve(given, &|name| (!name.starts_with("PG")).then(|| plain(name)).flatten())
 }

@@ -6,6 +6,8 @@ use crate::base::shown::word;
 use crate::base::subject::Series;
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::settings::{ExtrasArgs, RunArgs, StoreArgs};
+use crate::config::pipeline::{self, pg_dump_arguments};
+use crate::config::retention;
 use crate::jobs::backup::plan::Plan;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::session::control;
@@ -79,8 +81,8 @@ fn within(store: &Path, path: &Path) -> bool {
 /// Returns how each subject is dumped.
 pub fn plan(args: &RunArgs) -> Result<Plan> {
     Ok(Plan {
-        compression: crate::config::pipeline::compression(&args.pipeline)?,
-        arguments: crate::config::pipeline::pg_dump_arguments(args.pg_dump_args.as_deref())?,
+        compression: pipeline::compression(&args.pipeline)?,
+        arguments: pg_dump_arguments(args.pg_dump_args.as_deref())?,
         settings: crate::config::server::server(&args.server)?,
         format: args.format,
         bin_dir: args.server.pg_bin_dir.clone(),
@@ -95,13 +97,13 @@ pub fn plan(args: &RunArgs) -> Result<Plan> {
 
 /// Returns the timetable of `CRON_SCHEDULE`, in the zone of `TZ`.
 pub fn timetable(args: &ScheduleArgs) -> Result<Timetable> {
-    let zone = crate::config::retention::zone(&args.run.zone)?;
+    let zone = retention::zone(&args.run.zone)?;
     Ok(Timetable::parse(&args.schedule, &zone)?)
 }
 
 /// Returns the timetable of `VERIFY_SCHEDULE`, in the zone of `TZ`. None: it is unset.
 pub fn verify_timetable(args: &ScheduleArgs) -> Result<Option<Timetable>> {
-    let zone = crate::config::retention::zone(&args.run.zone)?;
+    let zone = retention::zone(&args.run.zone)?;
     let parse = |text: &String| Timetable::parse(text, &zone).context("VERIFY_SCHEDULE");
     args.verify_schedule.as_ref().map(parse).transpose()
 }

@@ -4,6 +4,7 @@ use crate::base::error::{Fault, Result};
 use crate::base::secret::Secret;
 use crate::cli::settings::StoreArgs;
 use crate::config::environment;
+use crate::config::environment::variables::plain;
 use crate::store::s3::settings::{Addressing, Encryption, Lock, LockMode, S3Settings, Term};
 
 const MODE: &str = "x-amz-object-lock-mode";
@@ -55,10 +56,10 @@ pub(crate) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
 /// Checks what the AWS chain would find by itself and put into headers.
 fn chain() -> Result<()> {
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
-        one_word(name, crate::config::environment::variables::plain(name).map(Secret::new))?;
+        one_word(name, plain(name).map(Secret::new))?;
     }
     for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-        region(name, crate::config::environment::variables::plain(name))?;
+        region(name, plain(name))?;
     }
     Ok(())
 }

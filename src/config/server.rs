@@ -3,6 +3,7 @@
 use crate::base::error::Result;
 use crate::cli::settings::ServerArgs;
 use crate::config::environment;
+use crate::config::environment::variables::plain;
 use crate::postgres::connect::settings::{Given, Settings};
 
 pub fn server(args: &ServerArgs) -> Result<Settings> {
@@ -13,5 +14,5 @@ pub fn server(args: &ServerArgs) -> Result<Settings> {
         password: environment::secret("DB_PASSWORD")?,
         named: None,
     };
-    Settings::resolve(given, &crate::config::environment::variables::plain)
+    Settings::resolve(given, &plain)
 }

@@ -3,6 +3,7 @@
 use crate::base::error::{Fault, Result};
 use crate::base::progress::NullMonitor;
 use crate::cli::settings::StateArgs;
+use crate::config::environment::variables::plain;
 use crate::format::run_record::Record;
 use crate::runs::history::History;
 use rustix::fs::Access;
@@ -26,12 +27,10 @@ pub fn state_dir(args: &StateArgs) -> Result<PathBuf> {
     }
 }
 
-pub fn personal_state() -> Result<PathBuf> {
-    let set = crate::config::environment::variables::plain("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
+fn personal_state() -> Result<PathBuf> {
+    let set = plain("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     // A home that is only a name in an account's line is not made.
-    let home = || crate::config::environment::variables::plain("HOME").map(PathBuf::from).filter(|home| home.is_dir());
+    let home = || plain("HOME").map(PathBuf::from).filter(|home| home.is_dir());
     let state = set.or_else(|| Some(home()?.join(".local/state")));
     state.map(|state| state.join("pgbk")).ok_or_else(|| {
         Fault::usage("there is no folder to write runs down in")

@@ -1,7 +1,7 @@
 //! One entry of an archive. pgbk writes only a part of what tar can express, and accepts no more than that.
 
 use crate::base::cancel;
-use crate::base::error::{Fault, Result, into_io};
+use crate::base::error::{Fault, Result, into_io, is_ours};
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -135,7 +135,7 @@ fn foreign(path: &Path) -> Fault {
 
 /// Turns an error of the tar reader into damage. An error of pgbk's own that came through the archive keeps its kind.
 fn no_archive(error: io::Error) -> anyhow::Error {
-    if crate::base::error::is_ours(&error) {
+    if is_ours(&error) {
         return error.into();
     }
     Fault::damaged(format!("it is no archive as tar writes it: {error}")).into()

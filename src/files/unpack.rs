@@ -8,7 +8,7 @@ pub(crate) mod staging;
 mod tests;
 pub(crate) mod undo;
 
-use crate::base::error::{Fault, Result};
+use crate::base::error::{Fault, Result, is_ours};
 use crate::files::contents::Contents;
 use crate::files::entry::{Entry, What, each};
 use folder::Folder;
@@ -92,11 +92,9 @@ impl Target {
             if self.contents.get(&entry.path) != Some(&entry) {
                 return Err(Fault::damaged("the archive has changed since it was looked at").into());
             }
-            beside.add(&self.rest.join(&entry.path), &entry, data).map_err(|error| {
-                match crate::base::error::is_ours(&error) {
-                    true => anyhow::Error::from(error),
-                    false => unwritable(&self.root.join(&entry.path), &error).into(),
-                }
+            beside.add(&self.rest.join(&entry.path), &entry, data).map_err(|error| match is_ours(&error) {
+                true => anyhow::Error::from(error),
+                false => unwritable(&self.root.join(&entry.path), &error).into(),
             })
         })?;
         let mut undo = Undo::default();

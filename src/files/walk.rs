@@ -5,8 +5,7 @@ use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::files::contents::Room;
 use crate::files::entry::What;
-use crate::files::source::unreadable;
-use crate::files::source::vanished;
+use crate::files::source::{self, is_gone, open, unreadable, vanished};
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io;
@@ -54,8 +53,8 @@ pub(crate) fn within(paths: &[PathBuf], room: Room, monitor: &dyn Monitor) -> Re
 pub fn check(found: &[Found]) -> Result<()> {
     for file in found.iter().filter(|one| one.what == What::File) {
         cancel::check()?;
-        match crate::files::source::open(&file.path) {
-            Err(error) if !crate::files::source::is_gone(&error) => {
+        match open(&file.path) {
+            Err(error) if !is_gone(&error) => {
                 return Err(unreadable(&file.path, &error).into());
             }
             _ => {}
@@ -121,8 +120,7 @@ impl Walk<'_> {
         let link = if what == What::Link { usize::try_from(length).unwrap_or(usize::MAX / 2) } else { 0 };
         let count = self.found.len();
         let one = Found { path: path.to_owned(), what, bytes };
-        if self.found.insert(path.to_owned(), one).is_none() && !self.room.take(crate::files::source::name(path), link)
-        {
+        if self.found.insert(path.to_owned(), one).is_none() && !self.room.take(source::name(path), link) {
             return Err(too_many(count).into());
         }
         Ok(())

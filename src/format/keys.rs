@@ -10,13 +10,12 @@ pub(crate) mod note;
 pub(crate) mod purpose;
 pub(crate) mod ring;
 
-use crate::format::keys::derived_keys::DerivedKeys;
-use crate::format::keys::hash::{Bytes32, random};
-use note::KeyNote;
-
 use crate::base::error::{Fault, Kind, Result};
 use crate::base::secret::Secret;
+use crate::format::keys::derived_keys::DerivedKeys;
+use crate::format::keys::hash::{Bytes32, random};
 use derived::derive;
+use note::KeyNote;
 use purpose::check_value;
 use zeroize::Zeroizing;
 

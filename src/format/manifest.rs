@@ -18,19 +18,18 @@ pub mod session;
 pub(crate) mod table_diff;
 pub mod verified;
 
-use crate::format::backup_id::BackupId;
-use encoding::Encoding;
-use kept::Kept;
-use origin::Origin;
-use session::Session;
-use verified::Verified;
-
 use crate::base::subject::Series;
+use crate::format::backup_id::BackupId;
 use crate::format::keys::note::KeyNote;
 use crate::format::sql::requirements::Requirements;
+use encoding::Encoding;
 use jiff::Timestamp;
+use kept::Kept;
+use origin::Origin;
 use serde::{Deserialize, Deserializer, Serialize};
+use session::Session;
 use std::collections::{BTreeMap, BTreeSet};
+use verified::Verified;
 
 /// The format version that is written.
 pub const FORMAT: u32 = 2;

@@ -9,16 +9,15 @@ pub(crate) mod store;
 pub(crate) mod taking;
 pub(crate) mod watch;
 
-use crate::jobs::backup::plan::Plan;
-use crate::jobs::backup::store::STALLED;
-use crate::jobs::backup::taking::{server_note, taking};
-
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::process::reader::ChildReader;
 use crate::base::process::stderr_tail::StderrTail;
 use crate::base::progress::Monitor;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, Manifest, SnapshotNote};
+use crate::jobs::backup::plan::Plan;
+use crate::jobs::backup::store::STALLED;
+use crate::jobs::backup::taking::{server_note, taking};
 use crate::pipeline::drain;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::restore::load;

@@ -2,8 +2,6 @@
 
 pub mod scope;
 
-use scope::{Belongs, Scope};
-
 use crate::base::cancel;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
@@ -16,6 +14,7 @@ use crate::repository::orphans::Orphans;
 use crate::repository::retention::{Candidate, Decision, Policy, is_most};
 use crate::store::remove_for_good;
 use jiff::Timestamp;
+use scope::{Belongs, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Says which rules to apply, to whose backups, and how.

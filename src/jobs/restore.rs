@@ -9,15 +9,14 @@ pub(crate) mod lacking;
 pub(crate) mod plan;
 pub(crate) mod properties;
 
-use crate::jobs::restore::execute::execute;
-use crate::jobs::restore::plan::Plan;
-
 use crate::base::error::{self, Fault, Result};
 use crate::base::progress::Monitor;
 use crate::format::manifest::{Format, Manifest};
 use crate::format::sql::columns::Columns;
 use crate::format::sql::inserted::Inserted;
 use crate::format::sql::schema::Schema;
+use crate::jobs::restore::execute::execute;
+use crate::jobs::restore::plan::Plan;
 use crate::postgres::restore::load::aside::Untried;
 use crate::postgres::restore::load::options::Loaded;
 use crate::postgres::restore::target::{State, Target};

@@ -25,6 +25,7 @@ use crate::postgres::restore::load::leave::Leave;
 use crate::postgres::restore::target::Target;
 use crate::postgres::scratch::{Place, Scratch};
 use crate::postgres::shape::Shape;
+use crate::postgres::tools::dump::again::again;
 use crate::repository::Repository;
 use crate::repository::reader::BackupReader;
 use compare_rows::{Recounted, recount};
@@ -66,7 +67,7 @@ pub fn prove(repository: &Repository, id: &BackupId, plan: &Plan, monitor: &dyn 
     let proven = repository.open(id).and_then(|opened| {
         finding.describe(&opened.manifest);
         // Looked at before anything is restored: such a restore would do harm.
-        crate::postgres::tools::dump::again::again(&opened.manifest.dump.arguments)?;
+        again(&opened.manifest.dump.arguments)?;
         let proof = restored(opened, &extensions, plan, monitor)?;
         finding.count(&proof);
         let proof = finding.proof.insert(proof);

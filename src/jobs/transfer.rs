@@ -1,6 +1,7 @@
 //! Moves backups between the repository and files: `download`, `upload`, and both with `--raw`.
 
 use crate::base::atomic_file::NewFile;
+use crate::base::cancel::check;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::format::backup_id::BackupId;
@@ -81,7 +82,7 @@ pub fn download_raw(
     let mut summer = Hasher::default();
     const PIECE: u64 = 8 << 20;
     for start in (0..manifest.stored.bytes).step_by(PIECE as usize) {
-        crate::base::cancel::check()?;
+        check()?;
         let bytes = object.read(start..(start + PIECE).min(manifest.stored.bytes))?;
         summer.update(&bytes);
         file.write_all(&bytes)?;

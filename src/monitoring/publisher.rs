@@ -3,10 +3,8 @@
 
 pub(crate) mod scans;
 
-use crate::monitoring::publisher::scans::Remark;
-use scans::Notice;
-
 use crate::base::progress::{Monitor, NullMonitor};
+use crate::monitoring::publisher::scans::Remark;
 use crate::monitoring::server::{self, Answer, Word};
 use crate::monitoring::source::Source;
 use crate::monitoring::status::Status;
@@ -15,6 +13,7 @@ use crate::repository::Repository;
 use crate::repository::newest::Server;
 use crate::runs::missed::watch::Watch;
 use jiff::Timestamp;
+use scans::Notice;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};

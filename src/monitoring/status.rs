@@ -8,6 +8,7 @@ use crate::base::error::Kind;
 use crate::base::locked_json::Life;
 use crate::format::run_record::{Record, State, Task, Trigger};
 use crate::monitoring::facts::{Facts, HANGS, is_over};
+use crate::monitoring::health::{of_database, of_scheduler};
 use crate::repository::inventory::Inventory;
 use crate::runs::history::totals::{Counts, Past};
 use crate::runs::missed::Missed;
@@ -116,8 +117,7 @@ impl Status {
             scheduler_state.iter().flat_map(|scheduler_state| &scheduler_state.entries).flat_map(|entry| entry.names()),
         );
         let databases: Vec<Database> = names.into_iter().map(|name| Database::of(name, &facts)).collect();
-        let mut reasons: Vec<String> =
-            crate::monitoring::health::of_scheduler(facts.seen.as_ref(), facts.now).into_iter().collect();
+        let mut reasons: Vec<String> = of_scheduler(facts.seen.as_ref(), facts.now).into_iter().collect();
         reasons.extend(databases.iter().filter_map(|database| database.trouble.clone()));
         Status {
             healthy: reasons.is_empty(),
@@ -183,7 +183,7 @@ impl Database {
         let entries = facts.seen.iter().flat_map(|seen| &seen.scheduler_state.entries);
         Database {
             name: name.to_owned(),
-            trouble: crate::monitoring::health::of_database(name, facts),
+            trouble: of_database(name, facts),
             next: entries
                 .filter(|entry| entry.task == Task::Backup && entry.names().any(|other| other == name))
                 .filter_map(|entry| entry.next_after(facts.now))

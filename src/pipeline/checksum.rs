@@ -1,5 +1,6 @@
 //! Counts and hashes what passes: the plain side with its tables, the stored side with a tag for every chunk.
 
+use crate::base::error::Fault;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::purpose::Purpose;
 use crate::format::manifest::{Chunks, Digest, LARGEST_CHUNK, MOST_CHUNKS, SMALLEST_CHUNK, Tag};
@@ -186,11 +187,9 @@ impl<W: Write> StoredChecksum<W> {
     }
 }
 
-fn outgrown(bytes: u64) -> crate::base::error::Fault {
-    crate::base::error::Fault::failed(format!(
-        "the backup has outgrown the size that was planned for, at {bytes} bytes"
-    ))
-    .hint("set DUMP_SIZE_ESTIMATE to what the dump really needs, such as 500G")
+fn outgrown(bytes: u64) -> Fault {
+    Fault::failed(format!("the backup has outgrown the size that was planned for, at {bytes} bytes"))
+        .hint("set DUMP_SIZE_ESTIMATE to what the dump really needs, such as 500G")
 }
 
 impl<W: Write> Write for StoredChecksum<W> {

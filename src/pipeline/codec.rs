@@ -4,12 +4,12 @@ pub(crate) mod fit;
 pub(crate) mod levels;
 pub(crate) mod memory;
 
-use crate::pipeline::codec::levels::cores;
-use fit::Fit;
-
+use crate::base::error::is_ours;
 use crate::base::error::{Fault, Result};
 use crate::format::manifest::{Compression, Method};
 use crate::pipeline::Stage;
+use crate::pipeline::codec::levels::cores;
+use fit::Fit;
 use flate2::{read::GzDecoder, write::GzEncoder};
 use std::io::{self, Read, Write};
 use xz2::stream::MtStreamBuilder;
@@ -154,7 +154,7 @@ impl<R: Read> Read for Named<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.1.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
-            _ if crate::base::error::is_ours(&error) => error,
+            _ if is_ours(&error) => error,
             _ => Fault::damaged(format!("{} cannot decode the payload: {error}", self.0)).into(),
         })
     }

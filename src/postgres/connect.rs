@@ -49,12 +49,12 @@ pub(crate) struct Opened {
     pub before: Before,
 }
 
-pub(crate) fn connect(settings: &Settings, application: &str) -> Result<Opened> {
+fn connect(settings: &Settings, application: &str) -> Result<Opened> {
     by(&Plan::of(settings, application)?)
 }
 
 /// Connects although a signal may have arrived already, and waits for each address for at most three seconds.
-pub(crate) fn connect_to_clear_up(settings: &Settings, application: &str) -> Result<Opened> {
+fn connect_to_clear_up(settings: &Settings, application: &str) -> Result<Opened> {
     let plan = Plan::of(settings, application)?;
     let limit = plan.limit.map_or(CLEARING, |limit| limit.min(CLEARING));
     by(&Plan { limit: Some(limit), regardless: true, ..plan })

@@ -9,7 +9,8 @@ use crate::format::manifest::properties::{
     Grant, Label, Locale, Name, Party, Privilege, Properties, Provider, RoleSetting, Setting, SettingName, Text,
 };
 use crate::postgres::connect::errors;
-use postgres::{Client, GenericClient, SimpleQueryMessage, SimpleQueryRow};
+use crate::postgres::session::cell::rows_of;
+use postgres::{Client, GenericClient, SimpleQueryRow};
 
 /// A setting of TimescaleDB's, which its own functions turn on for a restore. It is no property that a database keeps.
 pub const RESTORING: &str = "timescaledb.restoring";
@@ -187,14 +188,7 @@ fn checked<T: TryFrom<String, Error = &'static str>>(text: &str) -> Result<T> {
 }
 
 fn rows(client: &mut impl GenericClient, query: &str) -> Result<Vec<SimpleQueryRow>> {
-    let answer = client.simple_query(query).map_err(|error| said(&error))?;
-    Ok(answer
-        .into_iter()
-        .filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        })
-        .collect())
+    Ok(rows_of(client.simple_query(query).map_err(|error| said(&error))?).collect())
 }
 
 /// Turns a driver's error into one with the server's message. The driver's own text is only "db error".

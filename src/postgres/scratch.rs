@@ -22,13 +22,12 @@ use crate::postgres::scratch::server::{PREFIX, column, open, refused};
 use crate::postgres::session::quote::{identifier, literal};
 use crate::postgres::shape::{Lacking, Shape};
 use cluster::Cluster;
+use loader::Loader;
 use postgres::Client;
 use postgres::error::SqlState;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-
-use loader::Loader;
 
 /// First half of the lock's key: "pgbk" in ASCII. The second half is the number in the database's name.
 const LOCK: u32 = 0x7067_626b;

@@ -2,10 +2,10 @@
 
 use crate::format::manifest::ServerNote;
 use crate::format::manifest::properties::{Locale, LocaleName, Name, Properties, Provider};
-use crate::postgres::session::cell::cell;
+use crate::postgres::session::cell::first_values;
 use crate::postgres::session::quote::{identifier, literal};
 use ::postgres::error::SqlState;
-use ::postgres::{Client, Error, SimpleQueryMessage};
+use ::postgres::{Client, Error};
 
 /// The encoding, locale and tablespace that a database is created with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -147,8 +147,5 @@ fn major(client: &mut Client) -> Result<u32, Error> {
 
 /// Returns the first value of the first row; `None` if there is none.
 fn column(client: &mut Client, query: &str) -> Result<Option<String>, Error> {
-    Ok(client.simple_query(query)?.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
-        _ => None,
-    }))
+    Ok(first_values(client.simple_query(query)?).next())
 }

@@ -87,7 +87,7 @@ impl Catalog {
 
     /// Returns the keys that look like backups of Doubletake. It wrote no folders, so only keys without a slash count.
     pub fn old_backups(&self) -> Vec<&str> {
-        self.keys().filter(|key| !key.contains('/') && crate::repository::catalog::is_called_so(key)).collect()
+        self.keys().filter(|key| !key.contains('/') && is_called_so(key)).collect()
     }
 
     /// Returns the databases that have backups here, each once.
@@ -97,7 +97,7 @@ impl Catalog {
 }
 
 /// Returns whether a key looks like one that Doubletake wrote: it ends in `.sql` or `.dump`, packed or not.
-pub(crate) fn is_called_so(key: &str) -> bool {
+fn is_called_so(key: &str) -> bool {
     let (bare, ..) = unpacked(key);
     bare.strip_suffix(".sql").or_else(|| bare.strip_suffix(".dump")).is_some_and(|stem| !stem.is_empty())
 }

@@ -168,7 +168,7 @@ fn checked(
 }
 
 /// Refuses a payload that is no dump, or only a part of one.
-pub(crate) fn as_it_should(
+fn as_it_should(
     id: &BackupId,
     archive: Option<Archive>,
     script: Option<&TableCounts>,
@@ -214,27 +214,27 @@ pub(crate) fn encryption(derived_keys: Option<&DerivedKeys>) -> Encryption {
     Encryption { cipher: CIPHER.to_owned(), iv }
 }
 
-pub(crate) fn no_archive(id: &BackupId) -> Fault {
+fn no_archive(id: &BackupId) -> Fault {
     Fault::failed(format!("pg_dump gave no archive of \"{}\": its output does not begin as one", id.database()))
 }
 
-pub(crate) fn too_many_tables(id: &BackupId) -> Fault {
+fn too_many_tables(id: &BackupId) -> Fault {
     Fault::failed(format!("the dump of \"{}\" has more tables than a .meta can list", id.database()))
         .hint("divide them among several backups: PG_DUMP_USER_ARGS with --schema or --exclude-schema; or DUMP_FORMAT=custom, whose tables are not listed")
 }
 
 /// Describes what a dump that is cut short lacks.
-pub(crate) const TRAILER: &str = "the line \"PostgreSQL database dump complete\" is missing at its end";
+const TRAILER: &str = "the line \"PostgreSQL database dump complete\" is missing at its end";
 
-pub(crate) const CLUSTER_TRAILER: &str = "the line \"PostgreSQL database cluster dump complete\" is missing at its end";
+const CLUSTER_TRAILER: &str = "the line \"PostgreSQL database cluster dump complete\" is missing at its end";
 
-pub(crate) const DATA: &str = "data that the archive's table of contents names are not in it";
+const DATA: &str = "data that the archive's table of contents names are not in it";
 
-pub(crate) fn trailer_of(id: &BackupId) -> &'static str {
+fn trailer_of(id: &BackupId) -> &'static str {
     if Series::of(id.database()).is_some() { CLUSTER_TRAILER } else { TRAILER }
 }
 
-pub(crate) fn cut_short(id: &BackupId, about: &About, lacks: &str) -> Fault {
+fn cut_short(id: &BackupId, about: &About, lacks: &str) -> Fault {
     let fault = Fault::failed(format!("the dump of \"{}\" is cut short: {lacks}", id.database()));
     match about.pg_dump {
         Some(_) => fault,
@@ -248,11 +248,7 @@ pub(crate) fn unknown_archive(id: &BackupId, major: u8, minor: u8) -> String {
     )
 }
 
-pub(crate) fn timed<T>(
-    seconds: &mut BTreeMap<String, f64>,
-    stage: &str,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
+fn timed<T>(seconds: &mut BTreeMap<String, f64>, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
     let result = work();
     seconds.insert(stage.to_owned(), start.elapsed().as_secs_f64());

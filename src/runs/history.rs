@@ -7,8 +7,6 @@ pub(crate) mod removals;
 pub(crate) mod share;
 pub(crate) mod totals;
 
-use totals::Past;
-
 use crate::base::error::{Fault, Result};
 use crate::base::locked_json::{self, Found, Life, PARTIAL};
 use crate::base::plain;
@@ -20,9 +18,10 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use totals::Past;
 
 /// Number of newest records that are kept. Older ones are removed.
-pub const KEPT: usize = 1000;
+const KEPT: usize = 1000;
 
 const END: &str = ".json";
 /// A partial file that is older than this was left by a process that was killed.

@@ -11,9 +11,8 @@ pub(crate) mod partial;
 
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::store::directory::errors::{cause, taken, unreadable};
-use crate::store::keys::name;
-use crate::store::keys::{check, check_range, refuse_version};
-use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, Vouches};
+use crate::store::keys::{check, check_range, name, refuse_version};
+use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, Vouches, write_small};
 use case::Case;
 use folder::{Folder, create_root_whole};
 use jiff::Timestamp;
@@ -65,7 +64,7 @@ impl Directory {
     /// Makes the folder and its missing parents, and marks it as one that may be empty.
     pub fn make(&self) -> Result<()> {
         create_root_whole(&self.root).map_err(|error| cause("create", &self.root, error))?;
-        match crate::store::write_small(self, MARK, MARK_TEXT.as_bytes()) {
+        match write_small(self, MARK, MARK_TEXT.as_bytes()) {
             Err(error) if kind(&error) != Kind::Exists => Err(error),
             _ => Ok(()),
         }

@@ -6,6 +6,7 @@
 
 use crate::base::error::Result;
 use crate::base::plain::{self, Whose};
+use crate::store::keys::check_range;
 use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, Vouches};
 use blake2b_simd::Params;
 use std::collections::{BTreeMap, HashSet};
@@ -169,7 +170,7 @@ impl Object for Kept {
     }
 
     fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
-        crate::store::keys::check_range(&self.key, &range, self.info.bytes)?;
+        check_range(&self.key, &range, self.info.bytes)?;
         match read(&self.path, &self.key, &self.info) {
             Some(kept) => Ok(kept[range.start as usize..range.end as usize].to_vec()),
             None => self.fetch()?.read(range),

@@ -31,17 +31,16 @@ pub(crate) mod upload;
 pub(crate) mod versions;
 pub(crate) mod whole;
 
-use crate::store::s3::settings::S3Settings;
-use aws_sdk_s3::error::ProvideErrorMetadata;
-use versions::Version;
-
 use crate::base::error::Result;
 use crate::store::keys::check;
+use crate::store::s3::settings::S3Settings;
 use crate::store::{Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, Vouches};
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{Tag, Tagging};
 use errors::status;
 use host::Host;
 use std::sync::Arc;
+use versions::Version;
 
 #[derive(Debug)]
 pub struct S3(Arc<Host>);

@@ -7,6 +7,8 @@ use crate::base::subject::Series;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, confirm_by_typing};
 use crate::cli::values::Which;
+use crate::commands::restore::pick::pick;
+use crate::commands::restore::summary::declined;
 use crate::commands::which::{asker, latest};
 use crate::config;
 use crate::files::entry::What;
@@ -23,7 +25,7 @@ const NAMED: usize = 50;
 pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     let repository = config::repository(&args.store, &args.keys, &args.state)?;
     let Some(id) = which(args, &repository, console)? else {
-        return Err(crate::commands::restore::summary::declined());
+        return Err(declined());
     };
     if id.database() != Series::Files.name() {
         return Err(Fault::usage(format!("{id} is no backup of files")).hint("leave out --files").into());
@@ -40,7 +42,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     if !args.yes {
         console.say(&outline);
         if !confirm_by_typing("Type yes to write them", "yes")? {
-            return Err(crate::commands::restore::summary::declined());
+            return Err(declined());
         }
     }
     let placed = place(&repository, &id, &target, console)?;
@@ -54,9 +56,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
 fn which(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Option<BackupId>> {
     match &args.which {
         Some(Which::Id(id)) => Ok(Some(id.clone())),
-        None if !args.yes => {
-            crate::commands::restore::pick::pick(args, Some(Series::Files.name()), repository, console)
-        }
+        None if !args.yes => pick(args, Some(Series::Files.name()), repository, console),
         Some(Which::Latest) | None => {
             let asker = asker(&args.server, args.origin, console);
             let name = Series::Files.name();

@@ -5,6 +5,7 @@ use crate::base::progress::Monitor;
 use crate::base::shown::Lines;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, confirm_by_typing};
+use crate::commands::restore::summary::declined;
 use crate::jobs::restore::globals::{apply_globals, read_globals};
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::globals::{Applied, Globals, There};
@@ -36,7 +37,7 @@ pub fn run(args: &RestoreArgs, opened: BackupReader, server: &Settings, console:
     if !args.yes {
         console.say(&outline);
         if !confirm_by_typing("Type yes to apply them", "yes")? {
-            return Err(crate::commands::restore::summary::declined());
+            return Err(declined());
         }
     }
     let applied = apply_globals(globals, server)?;

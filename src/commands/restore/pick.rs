@@ -13,7 +13,7 @@ use crate::repository::Repository;
 use jiff::Timestamp;
 
 /// Number of backups that are offered at most, newest first.
-pub const OFFERED: usize = 20;
+const OFFERED: usize = 20;
 
 /// Lets the person pick a backup of one database or other subject. Without a name, all backups are offered except
 /// those of files, which no database takes. None: the person picked none. It is an error if there is no backup.
@@ -50,7 +50,7 @@ pub fn pick(
 }
 
 /// Returns what a person chooses a backup by: its sizes and its origin.
-pub fn offered(claims: &Manifest) -> String {
+fn offered(claims: &Manifest) -> String {
     let whose = match claims.owner() {
         Owner::Upload => ", an upload".to_owned(),
         Owner::Server(server) => format!(", server …{}", short(&server)),

@@ -27,7 +27,7 @@ pub fn plan(args: &RestoreArgs, opened: &BackupReader, server: &Settings, databa
     })
 }
 
-pub fn leave(args: &RestoreArgs) -> Leave {
+fn leave(args: &RestoreArgs) -> Leave {
     let said = args.leave.clone();
     Leave {
         comments: said.no_comments,
@@ -39,7 +39,7 @@ pub fn leave(args: &RestoreArgs) -> Leave {
 }
 
 /// Returns which properties the database itself gets from the backup. None: no properties.
-pub fn rules(args: &RestoreArgs, opened: &BackupReader) -> Option<Rules> {
+fn rules(args: &RestoreArgs, opened: &BackupReader) -> Option<Rules> {
     let loads = opened.derived_keys.is_some();
     (!args.no_properties).then_some(Rules { owner: !args.no_owner, privileges: !args.no_privileges, loads })
 }

@@ -43,7 +43,7 @@ pub fn is_one(text: &str) -> bool {
 }
 
 /// Returns whether there is a connection URL of a PostgreSQL server anywhere in a text, as libpq or another program writes it.
-pub fn holds_one(text: &str) -> bool {
+fn holds_one(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     let is_postgres = |at: usize| {
         let scheme = text[..at].rsplit(|sign: char| !is_of_scheme(sign)).next().unwrap_or_default();

@@ -26,7 +26,7 @@ pub fn keyed(key: &[u8; 32], pieces: &[&[u8]]) -> [u8; 32] {
     hash.finalize_fixed().into()
 }
 
-pub fn hasher(key: &[u8; 32]) -> KeyedHash {
+fn hasher(key: &[u8; 32]) -> KeyedHash {
     match KeyedHash::new_from_slice(key) {
         Ok(hash) => hash,
         Err(_) => unreachable!("32 bytes are a valid BLAKE2b key"),

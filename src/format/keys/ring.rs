@@ -4,6 +4,7 @@
 //! from the same password. A reader of the file can guess at the password, as with any `.meta` and at the same cost. Without the
 //! password, nobody can write a line that opens. The file may be lost at any time: its keys are then derived again.
 
+use crate::base::error;
 use crate::base::plain::{self, Whose};
 use crate::format::keys::hash::{Bytes32, keyed, random};
 use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
@@ -77,7 +78,7 @@ impl Ring {
     }
 
     /// Adds the derivation with this salt, and removes the oldest if there are too many.
-    pub fn add(&mut self, salt: &[u8; 8], derived: &[u8; DERIVED], own: &[u8; 48]) -> crate::base::error::Result<()> {
+    pub fn add(&mut self, salt: &[u8; 8], derived: &[u8; DERIVED], own: &[u8; 48]) -> error::Result<()> {
         let (nonce, mut tag) = (random::<NONCE>()?, [0; TAG]);
         let text = encrypt_aead(Cipher::aes_256_gcm(), &*key(own), Some(&nonce), salt, derived, &mut tag)?;
         let mut sealed = [0; DERIVED];

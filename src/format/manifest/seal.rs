@@ -9,7 +9,7 @@ use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::note::KeyNote;
 use crate::format::manifest::head::{Head, damaged};
-use crate::format::manifest::{LARGEST_CHUNK, META_LIMIT, MOST_CHUNKS, Manifest, OLDEST, SMALLEST_CHUNK};
+use crate::format::manifest::{CIPHER, LARGEST_CHUNK, META_LIMIT, MOST_CHUNKS, Manifest, OLDEST, SMALLEST_CHUNK};
 use blake2::Blake2b;
 use blake2::digest::{Digest, consts::U32};
 
@@ -161,8 +161,7 @@ impl Manifest {
     fn consistent(&self) -> Result<()> {
         let wrong =
             |what: &str| Err(Fault::damaged(format!("the .meta of {} is inconsistent: {what}", self.id)).into());
-        let cipher_known =
-            self.encryption.as_ref().is_none_or(|encryption| encryption.cipher == crate::format::manifest::CIPHER);
+        let cipher_known = self.encryption.as_ref().is_none_or(|encryption| encryption.cipher == CIPHER);
         if !cipher_known {
             return wrong("its cipher is unknown");
         }

@@ -1,6 +1,7 @@
 //! Restores archives of pg_dump's, which only pg_restore reads.
 
 use crate::base::error::{Fault, Result};
+use crate::base::process::environment::Environment;
 use crate::base::process::reader::ChildReader;
 use crate::base::progress::{Monitor, NullMonitor};
 use crate::format::manifest::Manifest;
@@ -71,11 +72,7 @@ pub(crate) fn pg_restore(manifest: &Manifest, plan: &Plan, target: &Target) -> R
 }
 
 /// Returns what an archive needs, which only pg_restore can read from it.
-fn requirements(
-    pg_restore: &Path,
-    spool: &Path,
-    environment: &crate::base::process::environment::Environment,
-) -> Result<Requirements> {
+fn requirements(pg_restore: &Path, spool: &Path, environment: &Environment) -> Result<Requirements> {
     let arguments = ["--schema-only".to_owned(), "--file=-".to_owned(), spool.display().to_string()];
     let mut script = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
     let mut tables = TableCounter::default();
@@ -105,11 +102,7 @@ fn spool(opened: BackupReader, monitor: &dyn Monitor) -> Result<NamedTempFile> {
 
 /// Returns a table of contents without `CREATE SCHEMA public`, which a target that pgbk made has
 /// already; `None` if the archive does not make it.
-fn without_public(
-    pg_restore: &Path,
-    spool: &Path,
-    environment: &crate::base::process::environment::Environment,
-) -> Result<Option<NamedTempFile>> {
+fn without_public(pg_restore: &Path, spool: &Path, environment: &Environment) -> Result<Option<NamedTempFile>> {
     let arguments = ["--list".to_owned(), spool.display().to_string()];
     let mut child = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
     let read = |list: &mut dyn Read| {

@@ -3,6 +3,7 @@
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::format::sql::extensions::extensions;
+use crate::postgres::restore::load::loader_thread::run;
 use crate::postgres::restore::load::options::{Loaded, Options};
 use crate::postgres::restore::target::APPLICATION;
 use crate::postgres::scratch::loader::Loader;
@@ -23,11 +24,5 @@ pub(crate) fn load_by(
     let prepared = loader.prepare(&extensions(&head))?;
     let client = loader.connect(APPLICATION)?;
     let options = Options { bounds: Some(prepared), ..options };
-    crate::postgres::restore::load::loader_thread::run(
-        client,
-        loader.settings(),
-        &mut head.as_slice().chain(script),
-        options,
-        monitor,
-    )
+    run(client, loader.settings(), &mut head.as_slice().chain(script), options, monitor)
 }

@@ -3,9 +3,11 @@
 use crate::base::error::{self, Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::format::manifest::{Manifest, ServerNote};
+use crate::jobs::restore::bounded::load_by;
 use crate::jobs::restore::plan::Plan;
 use crate::postgres::connect::settings::Settings;
-use crate::postgres::restore::load::options::Loaded;
+use crate::postgres::restore::load::loader_thread::run;
+use crate::postgres::restore::load::options::{Loaded, Options};
 use crate::postgres::restore::target::{self, APPLICATION, State, Target};
 use crate::postgres::session::holders::holders;
 use std::io::Read;
@@ -24,7 +26,7 @@ pub fn execute(
         (wipe, false) => wipe,
         (wipe, true) => Some([wipe.as_deref().unwrap_or_default(), target::DROP_PUBLIC].join(";\n")),
     };
-    let options = crate::postgres::restore::load::options::Options {
+    let options = Options {
         no_owner: plan.no_owner,
         no_privileges: plan.no_privileges,
         require_trailer: manifest.tools.pg_dump.is_some(),
@@ -36,11 +38,11 @@ pub fn execute(
         other_major: major(manifest).is_some_and(|major| major != target.server_major),
     };
     if let Some(loader) = &plan.loader {
-        return crate::jobs::restore::bounded::load_by(loader, script, options, monitor);
+        return load_by(loader, script, options, monitor);
     }
     let settings = plan.settings.for_database(&plan.database);
     let client = settings.connect(APPLICATION)?;
-    let loaded = crate::postgres::restore::load::loader_thread::run(client, &settings, script, options, monitor);
+    let loaded = run(client, &settings, script, options, monitor);
     loaded.map_err(|error| between_majors(manifest, target, held(&settings, error)))
 }
 
@@ -50,7 +52,7 @@ pub fn monetary(manifest: &Manifest) -> Option<String> {
 }
 
 /// Adds to an error the sessions that hold the lock which the restore has waited for in vain.
-pub fn held(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+fn held(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
     let waited = error.to_string().contains("(SQLSTATE 55P03)");
     let by = if waited { holders(settings).unwrap_or_default() } else { Vec::new() };
     if by.is_empty() {
@@ -61,7 +63,7 @@ pub fn held(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
 }
 
 /// Adds both major versions to an error if a server of another version than the backup's refused a statement.
-pub fn between_majors(manifest: &Manifest, target: &Target, error: anyhow::Error) -> anyhow::Error {
+fn between_majors(manifest: &Manifest, target: &Target, error: anyhow::Error) -> anyhow::Error {
     let theirs = major(manifest).filter(|theirs| *theirs != target.server_major);
     let refused = kind(&error) == Kind::Refused || error.to_string().contains("(SQLSTATE 0A");
     let Some(theirs) = theirs.filter(|_| refused) else { return error };

@@ -9,6 +9,7 @@ use crate::pipeline::table_counter::{TableCounter, TableCounts};
 use crate::postgres::connect::preamble;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::tools;
+use crate::postgres::tools::dump::again::again;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub fn recount(
     }
     session.extend(preamble::unhurried(server_major));
     let environment = scratch.with_session(&session).child_environment()?;
-    let mut arguments = crate::postgres::tools::dump::again::again(&manifest.dump.arguments)?;
+    let mut arguments = again(&manifest.dump.arguments)?;
     if manifest.server.as_ref().is_some_and(|server| server.in_recovery) {
         // A standby has no rows of unlogged tables, and pg_dump passes over them there.
         arguments.push("--no-unlogged-table-data".to_owned());

@@ -1,14 +1,14 @@
 //! Scans the store now and then: what is in it, whose it is, and what is missing.
 
+use crate::base::error::Result;
 use crate::base::progress::NullMonitor;
 use crate::format::run_record::{Record, State, Task};
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
 use crate::repository::inventory::Inventory;
 use crate::repository::newest::Server;
-use crate::runs::missed::REMEDY;
 use crate::runs::missed::watch::{News, Of, Watch};
-use crate::runs::missed::{describe, describe_back};
+use crate::runs::missed::{REMEDY, describe, describe_back};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -72,7 +72,7 @@ impl Looks {
     }
 
     /// Looks for missing backups of each database that was ever backed up to this store.
-    fn miss(&self, catalog: &Catalog, server: &Server, now: Timestamp) -> crate::base::error::Result<()> {
+    fn miss(&self, catalog: &Catalog, server: &Server, now: Timestamp) -> Result<()> {
         let records = self.watch.history.records(&NullMonitor)?;
         let location = self.repository.store.location();
         let done = |one: &&Record| one.task == Task::Backup && one.state == State::Done;

@@ -8,9 +8,9 @@
 //! Settings that the restored database's own views and functions see are left as they are: `TimeZone`,
 //! `default_text_search_config`, `default_tablespace` and their like. They belong to the database and not to the text of its dump.
 
-use crate::postgres::session::cell::cell;
+use crate::postgres::session::cell::{cell, rows_of};
+use postgres::Client;
 use postgres::error::Error;
-use postgres::{Client, SimpleQueryMessage};
 use std::collections::BTreeMap;
 
 /// State of a session before the preamble changed it.
@@ -147,14 +147,10 @@ pub(crate) fn for_reading(server_major: u32) -> BTreeMap<String, String> {
 /// connection fails. `options` are the connection's own, which take precedence over the settings of role and database.
 pub(crate) fn send(client: &mut Client, options: Option<&str>) -> Result<Before, Error> {
     let chosen = options.is_some_and(|options| options.contains("role="));
-    let messages = client.simple_query(&message(if chosen { "NULL" } else { OWN_ROLE }))?;
-    let mut rows = messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
+    let answer = client.simple_query(&message(if chosen { "NULL" } else { OWN_ROLE }))?;
     // The first row is that of the path.
-    let row = rows.nth(1);
-    let value = |index: usize| row.and_then(|row| cell(row, index)).unwrap_or_default();
+    let row = rows_of(answer).nth(1);
+    let value = |index: usize| row.as_ref().and_then(|row| cell(row, index)).unwrap_or_default();
     Ok(Before {
         version_num: value(0).parse().unwrap_or_default(),
         read_only: value(1) == "on",

@@ -223,7 +223,7 @@ fn account(environment: Environment) -> Result<String> {
 
 /// Variables that a child inherits and that have nothing to do with PostgreSQL. None of them belongs to the store or the
 /// encryption.
-pub(crate) const INHERITED: &[&str] = &[
+const INHERITED: &[&str] = &[
     "PATH",
     "HOME",
     "LANG",
@@ -242,7 +242,7 @@ pub(crate) const INHERITED: &[&str] = &[
     "KRB5_CLIENT_KTNAME",
 ];
 
-pub(crate) fn inherited(environment: Environment) -> Vec<(String, OsString)> {
+fn inherited(environment: Environment) -> Vec<(String, OsString)> {
     let found = INHERITED.iter().filter_map(|name| environment(name).map(|value| ((*name).to_owned(), value.into())));
     found.collect()
 }

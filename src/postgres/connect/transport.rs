@@ -8,6 +8,7 @@ pub(crate) mod bounded;
 pub(crate) mod gauge;
 
 use bounded::Bounded;
+use gauge::Excess;
 use gauge::Gauge;
 use openssl::error::ErrorStack;
 use postgres::Socket;
@@ -20,8 +21,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-use gauge::Excess;
 
 /// Whether a connection has TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,10 +12,10 @@ use crate::postgres::properties::own::Own;
 use crate::postgres::restore::load::requirements_check::Missing;
 use crate::postgres::restore::load::requirements_check::missing;
 use crate::postgres::restore::wipe;
-use crate::postgres::session::cell::cell;
+use crate::postgres::session::cell::first_values;
 use crate::postgres::session::quote::{identifier, literal};
 use crate::postgres::shape::{Lacking, Shape};
-use ::postgres::{Client, SimpleQueryMessage};
+use ::postgres::Client;
 use std::collections::BTreeSet;
 
 /// Databases that every server has, to connect to if the target does not exist.
@@ -165,7 +165,7 @@ impl Target {
 }
 
 /// Drops a database and ends the sessions that are connected to it.
-pub(crate) fn drop_database(client: &mut Client, name: &str) -> std::result::Result<(), ::postgres::Error> {
+fn drop_database(client: &mut Client, name: &str) -> std::result::Result<(), ::postgres::Error> {
     // As DROP DATABASE … WITH (FORCE), which servers before version 13 do not know, and which is stopped by what it may not end.
     client.simple_query(&end_sessions(name))?;
     client.batch_execute(&format!("DROP DATABASE IF EXISTS {}", identifier(name)))
@@ -207,14 +207,7 @@ pub(crate) fn maintenance(settings: &Settings) -> Result<Client> {
 }
 
 pub(crate) fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
-    let answer = client.simple_query(query)?;
-    Ok(answer
-        .iter()
-        .filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
-            _ => None,
-        })
-        .collect())
+    Ok(first_values(client.simple_query(query)?).collect())
 }
 
 fn one(client: &mut Client, query: &str) -> Result<Option<String>> {

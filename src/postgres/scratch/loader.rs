@@ -12,13 +12,12 @@ use crate::postgres::connect::errors;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::restore::load;
 use crate::postgres::restore::load::aside::Prepared;
-use crate::postgres::scratch::server::column;
+use crate::postgres::scratch::server::{APPLICATION, PREFIX, column, open, refused};
 use crate::postgres::session::quote::{identifier, literal};
 use ::postgres::Client;
 use postgres::error::SqlState;
 use std::collections::BTreeSet;
 
-const APPLICATION: &str = "pgbk verify";
 /// End of the name of the second role, which reads; the first role has the database's name.
 pub(crate) const READER: &str = "_reader";
 /// End of the name of the role that all owners are members of. It exists on a server of the restore test's own.
@@ -118,7 +117,7 @@ impl Loader {
     fn maintain(&self, statements: Vec<String>) -> Result<()> {
         let maker = self.maker.clone();
         worker::ask(move || {
-            let (mut client, _) = crate::postgres::scratch::server::open(&maker)?;
+            let (mut client, _) = open(&maker)?;
             statements.iter().try_for_each(|statement| run(&mut client, statement))
         })?
     }
@@ -159,7 +158,7 @@ pub(crate) fn password() -> Result<Secret> {
 }
 
 fn run(client: &mut Client, statement: &str) -> Result<()> {
-    client.batch_execute(statement).map_err(crate::postgres::scratch::server::refused)
+    client.batch_execute(statement).map_err(refused)
 }
 
 /// Returns the error of a role that the server does not let in. pgbk never falls back to the role that made the database.
@@ -167,7 +166,7 @@ fn not_let_in(role: &str, error: anyhow::Error) -> anyhow::Error {
     let message = format!("the server does not let in \"{role}\", the role that was made for the proof");
     let hint = format!(
         "let roles of that name log in by password from here (pg_hba.conf, before other lines: host /^{0}.* /^{0}.* <address> scram-sha-256, or all for both names before PostgreSQL 16), or prove elsewhere: VERIFY_DB_HOST, VERIFY_SCRATCH=cluster",
-        crate::postgres::scratch::server::PREFIX
+        PREFIX
     );
     error.context(Fault::failed(message).hint(hint))
 }

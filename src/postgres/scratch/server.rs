@@ -4,11 +4,13 @@ use crate::base::error::{Fault, Kind, Result, kind};
 use crate::postgres::connect::errors;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::restore::target::MAINTENANCE;
-use crate::postgres::session::cell::cell;
-use postgres::{Client, SimpleQueryMessage};
+use crate::postgres::session::cell::first_values;
+use postgres::Client;
 
 /// Beginning of the name of a scratch database; eight hexadecimal digits follow.
 pub const PREFIX: &str = "pgbk_scratch_";
+/// The `application_name` of restore tests.
+pub const APPLICATION: &str = "pgbk verify";
 
 pub fn refused(error: ::postgres::Error) -> anyhow::Error {
     let why = errors::said(&error);
@@ -28,12 +30,5 @@ pub fn open(settings: &Settings) -> Result<(Client, Settings)> {
 }
 
 pub fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
-    let answer = client.simple_query(query).map_err(refused)?;
-    let values = answer.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
-        _ => None,
-    });
-    Ok(values.collect())
+    Ok(first_values(client.simple_query(query).map_err(refused)?).collect())
 }
-
-pub const APPLICATION: &str = "pgbk verify";

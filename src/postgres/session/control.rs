@@ -11,6 +11,7 @@ use crate::postgres::scratch::server::PREFIX as SCRATCH;
 use crate::postgres::session::cell::cell;
 use crate::postgres::session::connection::TimedConnection;
 use crate::postgres::session::moment::Moment;
+use crate::postgres::session::privileges::Unreadable;
 use crate::postgres::session::query::{first, permitted, rows, text};
 use crate::postgres::session::quote::literal;
 use crate::postgres::session::{changed, omitted, pooler_check, privileges};
@@ -19,8 +20,6 @@ use jiff::Timestamp;
 use postgres::Client;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-
-use crate::postgres::session::privileges::Unreadable;
 
 pub struct Control {
     line: TimedConnection,

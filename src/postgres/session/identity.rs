@@ -4,8 +4,8 @@ use crate::base::error::{Fault, Result};
 use crate::base::worker;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::restore::target::MAINTENANCE;
-use crate::postgres::session::cell::cell;
-use ::postgres::{Client, SimpleQueryMessage};
+use crate::postgres::session::cell::first_values;
+use ::postgres::Client;
 
 const APPLICATION: &str = "pgbk";
 
@@ -27,8 +27,5 @@ pub fn of_server(settings: &Settings) -> Result<Option<String>> {
 
 fn identifier(client: &mut Client) -> Option<String> {
     let answer = client.simple_query("SELECT system_identifier FROM pg_catalog.pg_control_system()").ok()?;
-    answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => cell(row, 0).map(str::to_owned),
-        _ => None,
-    })
+    first_values(answer).next()
 }

@@ -1,9 +1,9 @@
 //! Runs single queries.
 
 use crate::base::error::{Fault, Result};
-use crate::postgres::session::cell::cell;
+use crate::postgres::session::cell::{cell, first_values, rows_of};
 use postgres::error::SqlState;
-use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use postgres::{Client, SimpleQueryRow};
 
 /// Returns the first row of a query; `None` if it has none. All queries are simple ones: this connection prepares nothing.
 pub(crate) fn first(client: &mut Client, query: &str) -> Result<Option<SimpleQueryRow>> {
@@ -11,16 +11,11 @@ pub(crate) fn first(client: &mut Client, query: &str) -> Result<Option<SimpleQue
 }
 
 pub(crate) fn rows(client: &mut Client, query: &str) -> Result<Vec<SimpleQueryRow>> {
-    let messages = client.simple_query(query).map_err(explain)?;
-    let rows = messages.into_iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    Ok(rows.collect())
+    Ok(rows_of(client.simple_query(query).map_err(explain)?).collect())
 }
 
 /// Turns a driver's error into one with the server's message. The driver's own text is only "db error".
-pub fn explain(error: postgres::Error) -> anyhow::Error {
+fn explain(error: postgres::Error) -> anyhow::Error {
     match error.as_db_error() {
         Some(answer) => Fault::failed(format!("the server says: {}", answer.message())).into(),
         None => error.into(),
@@ -34,12 +29,9 @@ pub(crate) fn text(client: &mut Client, query: &str) -> Result<String> {
 }
 
 /// Returns the first value of a query; `None` if it has none, the role may not ask, or an old server does not know the function.
-pub fn permitted(client: &mut Client, query: &str) -> Result<Option<String>> {
+pub(crate) fn permitted(client: &mut Client, query: &str) -> Result<Option<String>> {
     match client.simple_query(query) {
-        Ok(messages) => Ok(messages.into_iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => cell(&row, 0).map(str::to_owned),
-            _ => None,
-        })),
+        Ok(answer) => Ok(first_values(answer).next()),
         Err(error)
             if matches!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE | &SqlState::UNDEFINED_FUNCTION)) =>
         {

@@ -1,36 +1,38 @@
 //! The environment of PostgreSQL's own programs.
 
 use crate::base::error::{Fault, Result};
+use crate::base::process::environment::Environment;
 use crate::base::secret::Secret;
-use crate::postgres::connect::keepalive;
-use crate::postgres::connect::keepalive::CONNECT_TIMEOUT;
+use crate::postgres::connect::keepalive::{self, CONNECT_TIMEOUT};
 use crate::postgres::connect::passfile::{self, Found};
 use crate::postgres::connect::settings::Settings;
-use crate::postgres::tools::environment;
 use std::fs::File;
 use std::io::Write;
 
 const SERVICE: &str = "pgbk";
 
-/// Returns the complete environment of a child. The password is in a file that has no name.
-pub(crate) fn environment(settings: &Settings) -> Result<crate::base::process::environment::Environment> {
-    let endpoints = settings.endpoints()?;
-    let mut environment = crate::base::process::environment::Environment::of(settings.inherited().to_vec());
-    environment.set("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.to_string());
-    for (name, value) in settings.parameters.variables() {
-        environment.set(name, value);
+impl Settings {
+    /// Returns the environment of `pg_dump`, `pg_restore` and `psql`: these settings, and no secret in a variable. The password is in a
+    /// file that has no name.
+    pub fn child_environment(&self) -> Result<Environment> {
+        let endpoints = self.endpoints()?;
+        let mut environment = Environment::of(self.inherited().to_vec());
+        environment.set("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.to_string());
+        for (name, value) in self.parameters.variables() {
+            environment.set(name, value);
+        }
+        let join = |parts: Vec<String>| parts.join(",");
+        environment.set("PGHOST", join(endpoints.iter().map(|endpoint| endpoint.host.clone()).collect()));
+        environment.set("PGPORT", join(endpoints.iter().map(|endpoint| endpoint.port.to_string()).collect()));
+        environment.set("PGUSER", self.user());
+        environment.set("PGDATABASE", self.database());
+        if let Some(file) = passwords(self)? {
+            environment.hand_on("PGPASSFILE", file);
+        }
+        environment.hand_on("PGSERVICEFILE", service(self)?);
+        environment.set("PGSERVICE", SERVICE);
+        Ok(environment)
     }
-    let join = |parts: Vec<String>| parts.join(",");
-    environment.set("PGHOST", join(endpoints.iter().map(|endpoint| endpoint.host.clone()).collect()));
-    environment.set("PGPORT", join(endpoints.iter().map(|endpoint| endpoint.port.to_string()).collect()));
-    environment.set("PGUSER", settings.user());
-    environment.set("PGDATABASE", settings.database());
-    if let Some(file) = passwords(settings)? {
-        environment.hand_on("PGPASSFILE", file);
-    }
-    environment.hand_on("PGSERVICEFILE", service(settings)?);
-    environment.set("PGSERVICE", SERVICE);
-    Ok(environment)
 }
 
 fn passwords(settings: &Settings) -> Result<Option<File>> {
@@ -65,13 +67,6 @@ fn service(settings: &Settings) -> Result<File> {
         writeln!(file, "{keyword}={value}")?;
     }
     Ok(file)
-}
-
-impl Settings {
-    /// Returns the environment of `pg_dump`, `pg_restore` and `psql`: these settings, and no secret in a variable.
-    pub fn child_environment(&self) -> Result<crate::base::process::environment::Environment> {
-        environment::environment(self)
-    }
 }
 
 #[cfg(test)]

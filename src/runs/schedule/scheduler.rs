@@ -3,13 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use crate::runs::schedule::planner::{DueRun, Planner};
-
 use crate::base::cancel;
 use crate::base::databases::Databases;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::runs::schedule::planner::Step;
+use crate::runs::schedule::planner::{DueRun, Planner};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::time::Duration;

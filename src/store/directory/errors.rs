@@ -6,6 +6,13 @@ use rustix::io::Errno;
 use std::io;
 use std::path::Path;
 
+/// The mode of files that hold backups: nobody else may read them.
+pub const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// Errors that mean that something else is in the place: a link, a file where a folder should be or the other way
+/// round, a socket, a device that is not there.
+const IN_THE_WAY: [Errno; 6] = [Errno::LOOP, Errno::NOTDIR, Errno::ISDIR, Errno::NXIO, Errno::NODEV, Errno::OPNOTSUPP];
+
 pub fn taken(path: &Path) -> Fault {
     Fault::new(Kind::Exists, format!("\"{}\" exists already", path.display()))
 }
@@ -33,10 +40,3 @@ pub fn unreadable(doing: &str, path: &Path, error: io::Error) -> Fault {
     let fault = cause(doing, path, error);
     if in_the_way { fault.with_kind(Kind::Damaged) } else { fault }
 }
-
-/// Errors that mean that something else is in the place: a link, a file where a folder should be or the other way
-/// round, a socket, a device that is not there.
-const IN_THE_WAY: [Errno; 6] = [Errno::LOOP, Errno::NOTDIR, Errno::ISDIR, Errno::NXIO, Errno::NODEV, Errno::OPNOTSUPP];
-
-/// The mode of files that hold backups: nobody else may read them.
-pub const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);

@@ -3,6 +3,7 @@
 
 use crate::base::error::{Fault, Kind};
 use crate::store::s3::address::Address;
+use crate::store::s3::dated::LONGEST;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 
@@ -62,7 +63,7 @@ where
         SdkError::ServiceError(_) | SdkError::ResponseError(_) => {
             let status = status(&error).unwrap_or_default();
             let why = match root(&error) {
-                why if why == TOO_LONG => format!("it is longer than {} MiB", crate::store::s3::dated::LONGEST >> 20),
+                why if why == TOO_LONG => format!("it is longer than {} MiB", LONGEST >> 20),
                 why => why,
             };
             format!("{} answered {status} with something that is not S3's: {why}", at.name)

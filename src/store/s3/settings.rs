@@ -8,6 +8,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The smallest and the largest part that every host accepts, in bytes.
+pub(crate) const PART_SIZES: std::ops::RangeInclusive<u64> = 5 * MIB..=5120 * MIB;
+
+pub(crate) const MIB: u64 = 1 << 20;
+
 /// Everything that the store needs to know. The names are those of the variables.
 #[derive(Debug, Clone)]
 pub struct S3Settings {
@@ -112,15 +117,10 @@ impl S3Settings {
     }
 }
 
-pub(crate) fn is_header(name: &str, value: &str) -> bool {
+fn is_header(name: &str, value: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     !name.is_empty() && name.chars().all(is_name) && value.chars().all(|c| c == '\t' || (' '..='~').contains(&c))
 }
-
-/// The smallest and the largest part that every host accepts, in bytes.
-pub(crate) const PART_SIZES: std::ops::RangeInclusive<u64> = 5 * MIB..=5120 * MIB;
-
-pub(crate) const MIB: u64 = 1 << 20;
 
 /// The place of the bucket's name in an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl Encryption {
 }
 
 /// Returns whether a setting of its own is set for this header.
-pub(crate) fn is_set_elsewhere(settings: &S3Settings, name: &str) -> bool {
+fn is_set_elsewhere(settings: &S3Settings, name: &str) -> bool {
     match name.to_ascii_lowercase().as_str() {
         "x-amz-storage-class" => settings.storage_class.is_some(),
         "x-amz-server-side-encryption" | "x-amz-server-side-encryption-aws-kms-key-id" => settings.encryption.is_some(),

@@ -16,7 +16,7 @@ use crate::postgres::restore::load::{failure, money, privileges, restoring, scri
 use postgres::{Client, Transaction};
 use std::io::Read;
 
-pub fn check_ending(ending: Ending, options: &Options) -> Result<()> {
+fn check_ending(ending: Ending, options: &Options) -> Result<()> {
     let message = match ending.cut {
         Some(Cut::Statement { line }) => format!("the dump ends inside the statement that begins at line {line}"),
         Some(Cut::Rows { line }) => format!("the dump ends inside the rows of the COPY at line {line}"),
@@ -30,7 +30,7 @@ pub fn check_ending(ending: Ending, options: &Options) -> Result<()> {
 }
 
 /// Marks the state to return to if the next statement is set aside. Code that a statement runs cannot release or move the mark.
-pub const MARK: &str = "SAVEPOINT pgbk";
+const MARK: &str = "SAVEPOINT pgbk";
 
 pub const NEXT_MARK: &str = "RELEASE SAVEPOINT pgbk; SAVEPOINT pgbk";
 
@@ -264,7 +264,7 @@ impl<'a> Loader<'a> {
 }
 
 /// Refuses meta-commands, except `\restrict` and `\unrestrict` with a key, which concern `psql` alone.
-pub fn check_meta(line: u64, text: &[u8]) -> Result<()> {
+fn check_meta(line: u64, text: &[u8]) -> Result<()> {
     let text = String::from_utf8_lossy(text);
     let mut words = text.split_ascii_whitespace();
     let command = words.next().unwrap_or_default();
