@@ -1,5 +1,7 @@
 //! Sends a mail to people through an SMTP server.
 
+pub use lettre::message::Mailbox;
+
 use crate::alerts::delivery::{Patience, Refusal, Taken, Undelivered};
 use crate::alerts::message::Message;
 use crate::alerts::smtp::Server;
@@ -7,7 +9,6 @@ use crate::alerts::smtp::letter::Letter;
 use crate::base::error::{Fault, Result};
 use crate::base::shown::word;
 use lettre::Address;
-use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use crate::alerts::Settings;
 use crate::alerts::http::SecretUrl;
-use crate::alerts::mail::{Mail, mailbox, recipients};
+use crate::alerts::mail::{Mail, Mailbox, mailbox, recipients};
 use crate::alerts::message::Origin;
 use crate::alerts::ping::Ping;
 use crate::alerts::smtp::{Login, Security, Server};
@@ -13,7 +13,6 @@ use crate::base::secret::Secret;
 use crate::cli::settings::{AlertArgs, MailSecurity, StateArgs};
 use crate::config::environment;
 use crate::config::state::{SYSTEM, state_dir};
-use lettre::message::Mailbox;
 
 /// Holds the alert channels that are set, and the mistakes in the others. No mistake here stops a backup.
 pub struct Ways {
