@@ -276,7 +276,7 @@ fn what_is_missing_is_known_before() {
     requirements.scan(b"ALTER TABLE t OWNER TO \"No One\";");
     requirements.scan(b"CREATE EXTENSION IF NOT EXISTS plpgsql;");
     requirements.scan(b"CREATE EXTENSION no_such;");
-    let missing = load::requirements_check::missing(&mut connect("postgres"), &requirements).unwrap();
+    let missing = load::requirements_check::missing(&mut connect("postgres"), &requirements, "postgres").unwrap();
     assert_eq!(missing.roles.into_iter().collect::<Vec<_>>(), ["No One"]);
     assert_eq!(missing.extensions.into_iter().collect::<Vec<_>>(), ["no_such"]);
 }

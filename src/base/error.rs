@@ -53,11 +53,12 @@ pub struct Fault {
     kind: Kind,
     message: String,
     hint: Option<String>,
+    sqlstate: Option<String>,
 }
 
 impl Fault {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Fault { kind, message: message.into(), hint: None }
+        Fault { kind, message: message.into(), hint: None, sqlstate: None }
     }
 
     pub fn failed(message: impl Into<String>) -> Self {
@@ -82,6 +83,17 @@ impl Fault {
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Returns a fault with this message, and the kind and SQLSTATE of another error.
+    pub fn like(error: &anyhow::Error, message: impl Into<String>) -> Self {
+        Fault { sqlstate: sqlstate(error).map(str::to_owned), ..Self::new(kind(error), message) }
+    }
+
+    /// Keeps the SQLSTATE that a PostgreSQL server gave.
+    pub fn with_sqlstate(mut self, code: impl Into<String>) -> Self {
+        self.sqlstate = Some(code.into());
         self
     }
 
@@ -152,7 +164,7 @@ pub(crate) fn together(outcomes: impl IntoIterator<Item = Result<()>>) -> Result
     let hints: Vec<&str> = faults.iter().filter_map(|fault| fault.hint.as_deref()).collect();
     let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
     let hint = (!hints.is_empty()).then(|| hints.join("; "));
-    Err(Fault { kind, message: messages.join("; "), hint }.into())
+    Err(Fault { kind, message: messages.join("; "), hint, sqlstate: None }.into())
 }
 
 /// Returns whether this error is pgbk's own, so that its message needs no explanation.
@@ -168,6 +180,11 @@ pub fn kind(error: &anyhow::Error) -> Kind {
 /// Returns every hint in the chain, outermost first.
 pub fn hints(error: &anyhow::Error) -> Vec<&str> {
     faults(error).iter().filter_map(|fault| fault.hint.as_deref()).collect()
+}
+
+/// Returns the outermost SQLSTATE in the chain; `None` if no PostgreSQL server refused anything.
+pub fn sqlstate(error: &anyhow::Error) -> Option<&str> {
+    faults(error).iter().find_map(|fault| fault.sqlstate.as_deref())
 }
 
 /// Collects the faults of the chain, outermost first. `io::Error::source` skips the error it wraps, so a plain walk along the chain

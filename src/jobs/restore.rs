@@ -8,6 +8,7 @@ pub(crate) mod globals;
 pub(crate) mod lacking;
 pub(crate) mod plan;
 pub(crate) mod properties;
+pub(crate) mod unqualified;
 
 use crate::base::error::{self, Fault, Result};
 use crate::base::progress::Monitor;
@@ -19,7 +20,9 @@ use crate::jobs::restore::execute::execute;
 use crate::jobs::restore::plan::Plan;
 use crate::postgres::restore::load::aside::Untried;
 use crate::postgres::restore::load::options::Loaded;
+use crate::postgres::restore::load::requirements_check::Unavailable;
 use crate::postgres::restore::target::{State, Target};
+use crate::repository::Repository;
 use crate::repository::reader::BackupReader;
 use serde::Serialize;
 use std::time::Instant;
@@ -71,7 +74,7 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
         let message = "with --jobs pg_restore loads the archive, which knows no --skip-failed, --search-path and --exclude-extension";
         return Err(Fault::usage(message).hint("leave out --jobs").into());
     }
-    let target = Target::look(&plan.settings, &plan.database)?;
+    let mut target = Target::look(&plan.settings, &plan.database)?;
     if let State::Holds(count) = target.state {
         if !plan.clean {
             return Err(Fault::failed(format!(
@@ -99,11 +102,13 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
     if manifest.dump.format == Format::Custom {
         archive::pg_restore(manifest, plan, &target)?;
     }
+    let mut unavailable = Unavailable::default();
     error::together([
-        lacking::check(&manifest.requires, plan, &target),
+        lacking::check(&manifest.requires, plan, &target).map(|found| unavailable = found),
         properties::shape(manifest, plan, &target).map(drop),
         properties::permitted(plan, &target),
     ])?;
+    target.unavailable = unavailable;
     Ok(target)
 }
 
@@ -127,8 +132,31 @@ fn over_source(manifest: &Manifest, target: &Target) -> Fault {
         .hint("restore into another database with --to, or say --clean --over-source to replace what is there")
 }
 
-/// Restores into a target that [`admit`] returned. On any error the target is as it was; a database made here is gone again.
-pub fn restore(opened: BackupReader, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Report> {
+/// Restores into a target that [`admit`] returned; where names are not found, once more with the source's search path. On any error the
+/// target is as it was; a database made here is gone again.
+pub fn restore(
+    repository: &Repository,
+    opened: BackupReader,
+    plan: &Plan,
+    target: &Target,
+    monitor: &dyn Monitor,
+) -> Result<Report> {
+    let path = unqualified::source_path(&opened)?;
+    let (manifest, derived_keys) = (opened.manifest.clone(), opened.derived_keys.clone());
+    let error = match attempt(opened, plan, target, monitor) {
+        Ok(report) => return Ok(report),
+        Err(error) => error,
+    };
+    // With --jobs pg_restore loads the archive, and takes no search path.
+    let leave = (plan.jobs == 1).then(|| unqualified::second_attempt(&plan.leave, &error, &path, monitor)).flatten();
+    let Some(leave) = leave else { return Err(error) };
+    let second = Plan { leave, ..plan.clone() };
+    let object = repository.payload(&manifest)?;
+    attempt(BackupReader { manifest, derived_keys, object }, &second, target, monitor)
+}
+
+/// Restores once, with the plan as it is.
+pub(crate) fn attempt(opened: BackupReader, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Report> {
     let begun = Instant::now();
     let manifest = opened.manifest.clone();
     let created = target.state == State::Missing;

@@ -36,6 +36,20 @@ fn pg_cron_is_made_in_a_scratch_on_a_server_of_its_own_and_runs_nothing_there() 
         assert!(named(&run).contains("CREATE EXTENSION IF NOT EXISTS pg_cron"));
         let alone = named(&run.set("VERIFY_SCRATCH", "cluster"));
         assert!(!alone.contains("EXTENSION") && alone.contains("rows of cron.job"), "{format}: {alone}");
+        // Elsewhere the server does not allow it: the jobs would run twice.
+        let copy = |more: &[&str]| run.args(["restore", "latest", "--yes", "--to", "copy"].iter().chain(more).copied());
+        copy(&[]).expect(0).says("\"pg_cron\" in database \"clock\" alone").says("skipped: rows of cron.job");
+        assert_eq!(
+            server.psql("copy", "SELECT i, (SELECT count(*) FROM pg_extension WHERE extname = 'pg_cron') FROM t"),
+            "1|0"
+        );
+        server.psql("postgres", "DROP DATABASE copy");
+        let again = ["restore", "latest", "--yes", "--clean", "--over-source"];
+        run.args(again).expect(0);
+        assert_eq!(server.psql("clock", "SELECT i, (SELECT count(*) FROM cron.job) FROM t"), "1|1");
+        if format == "custom" {
+            copy(&["--jobs", "2"]).expect(2).says("hint: leave out --jobs");
+        }
     }
     proof::counted("proofs", "extensions that a server must load when it starts, made for a proof", 2, 0);
 }

@@ -7,29 +7,54 @@ use crate::support::proof;
 
 /// What is refused, as whom, the flag that the hint names, and what else gets it through.
 const REFUSED: &[(&str, &str, &str, &str, &[&str])] = &[
-    ("an operator in a trigger", "postgres", "CREATE EXTENSION ltree SCHEMA public; CREATE TABLE public.loc (p public.ltree);
-      CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-      CREATE TRIGGER t AFTER UPDATE ON public.loc FOR EACH ROW WHEN (OLD.p IS DISTINCT FROM NEW.p) EXECUTE FUNCTION public.f()",
-     "--search-path", &["--search-path", "public"]),
-    ("an index over a function of an extension's", "postgres", "CREATE EXTENSION unaccent SCHEMA public;
-      CREATE FUNCTION public.plain(v text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT unaccent(v)'; CREATE INDEX ON public.t (public.plain(v))",
-     "--search-path", &["--search-path", "public"]),
-    ("a generated column", "postgres", "CREATE EXTENSION unaccent SCHEMA public;
-      CREATE FUNCTION public.plain(v text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT unaccent(v)';
-      CREATE TABLE public.n (v text, p text GENERATED ALWAYS AS (public.plain(v)) STORED)", "--search-path", &["--search-path", "public"]),
-    ("a type behind a function", "postgres", "CREATE EXTENSION cube SCHEMA public; CREATE EXTENSION earthdistance SCHEMA public;
-      CREATE TABLE public.g (lat float8, lon float8, e public.earth GENERATED ALWAYS AS (public.ll_to_earth(lat, lon)) STORED)",
-     "--search-path", &["--search-path", "public"]),
-    ("a view over a function", "postgres", "CREATE FUNCTION public.n() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT count(*) FROM t); END';
-      CREATE MATERIALIZED VIEW public.mv AS SELECT public.n()", "--search-path", &["--search-path", "public"]),
-    ("rows that break a check", "postgres", "CREATE TABLE public.c (i int CHECK (i > 1));\nCOPY public.c (i) FROM stdin;\n2\n1\n3\n\\.\n", "--skip-failed", &[]),
-    ("rows that are too long for a type", "postgres", "CREATE TABLE public.c (v varchar(2));\nCOPY public.c (v) FROM stdin;\nlong\n\\.\n", "--skip-failed", &[]),
-    ("an event trigger", "guest", "CREATE FUNCTION public.e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
-      CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public.e()", "--skip-failed", &[]),
+    (
+        "rows that break a check",
+        "postgres",
+        "CREATE TABLE public.c (i int CHECK (i > 1));\nCOPY public.c (i) FROM stdin;\n2\n1\n3\n\\.\n",
+        "--skip-failed",
+        &[],
+    ),
+    (
+        "rows that are too long for a type",
+        "postgres",
+        "CREATE TABLE public.c (v varchar(2));\nCOPY public.c (v) FROM stdin;\nlong\n\\.\n",
+        "--skip-failed",
+        &[],
+    ),
+    (
+        "an event trigger",
+        "guest",
+        "CREATE FUNCTION public.e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+      CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public.e()",
+        "--skip-failed",
+        &[],
+    ),
     ("a publication of all tables", "guest", "CREATE PUBLICATION p FOR ALL TABLES", "--skip-failed", &[]),
-    ("a tablespace", "postgres", "SET default_tablespace = fast;\nCREATE TABLE public.x ();\nSET default_tablespace = ''", "--no-tablespaces", &["--no-tablespaces"]),
-    ("an extension", "guest", "CREATE EXTENSION file_fdw", "--exclude-extension file_fdw", &["--exclude-extension", "file_fdw"]),
+    (
+        "an extension",
+        "guest",
+        "CREATE EXTENSION file_fdw",
+        "--exclude-extension file_fdw",
+        &["--exclude-extension", "file_fdw"],
+    ),
+    ("a name that is nowhere", "postgres", "CREATE VIEW public.v AS SELECT public.nowhere()", "--search-path", &[]),
     ("a comment", "guest", "COMMENT ON LANGUAGE internal IS 'ours'", "--skip-failed", &["--no-comments"]),
+];
+
+/// Statements with names that the dump does not qualify, each with the extensions that it needs.
+const UNQUALIFIED: &[(&str, &[&str], &str)] = &[
+    ("an operator in a trigger", &["ltree"], "CREATE TABLE public.loc (p public.ltree);
+      CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+      CREATE TRIGGER t AFTER UPDATE ON public.loc FOR EACH ROW WHEN (OLD.p IS DISTINCT FROM NEW.p) EXECUTE FUNCTION public.f()"),
+    ("an index over a function of an extension's", &["unaccent"], "CREATE FUNCTION public.plain(v text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT unaccent(v)'; CREATE INDEX ON public.t (public.plain(v))"),
+    ("a generated column", &["unaccent"], "CREATE FUNCTION public.plain(v text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT unaccent(v)';
+      CREATE TABLE public.n (v text, p text GENERATED ALWAYS AS (public.plain(v)) STORED)"),
+    ("a type behind a function", &["cube", "earthdistance"], "CREATE TABLE public.g (lat float8, lon float8, e public.earth GENERATED ALWAYS AS (public.ll_to_earth(lat, lon)) STORED)"),
+    ("a view over a function", &[], "CREATE FUNCTION public.n() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT count(*) FROM t); END';
+      CREATE MATERIALIZED VIEW public.mv AS SELECT public.n()"),
+    ("a check of another table's rows", &[], "CREATE TABLE public.z (i int); CREATE FUNCTION public.has(i int) RETURNS bool LANGUAGE sql
+      AS 'SELECT EXISTS (SELECT FROM z)'; CREATE TABLE public.c (i int CHECK (public.has(i)));
+COPY public.z (i) FROM stdin;\n1\n\\.\nCOPY public.c (i) FROM stdin;\n1\n\\.\n"),
 ];
 
 fn restore(run: &Pgbk, id: &str, to: &str, more: &[&str]) -> Pgbk {
@@ -44,11 +69,7 @@ fn what_a_server_refuses_does_not_cost_the_rest() {
     for (at, (what, user, refused, hint, through)) in REFUSED.iter().enumerate() {
         eprintln!("--- {what}");
         let run = connected().key().directory(folder.path()).set("DB_USER", user);
-        let head = "SET check_function_bodies = false;\nSELECT pg_catalog.set_config('search_path', '', false);\nCREATE TABLE public.t (v text);";
-        let end = if refused.ends_with('\n') { "" } else { ";" };
-        let text = script(&format!(
-            "{head}\nCOPY public.t (v) FROM stdin;\n1\n2\n\\.\n{refused}{end}\nCREATE TABLE public.last ();\n"
-        ));
+        let text = around(&[], refused);
         let upload = run.args(["upload", "-", "--database", "refused"]).input(text.as_bytes()).json();
         let (id, to) = (upload["id"].as_str().unwrap(), format!("refused_{at}"));
 
@@ -70,6 +91,70 @@ fn what_a_server_refuses_does_not_cost_the_rest() {
         refusals += 1;
     }
     proof::counted("rights", "statements and rows that a server refuses, and the rest restored", 0, refusals);
+}
+
+/// Returns a script of these statements as pg_dump begins it, between a table with two rows and an empty one.
+fn around(extensions: &[&str], statements: &str) -> String {
+    let head = "SET check_function_bodies = false;\nSELECT pg_catalog.set_config('search_path', '', false);";
+    let made: String = extensions.iter().map(|name| format!("CREATE EXTENSION {name} WITH SCHEMA public;\n")).collect();
+    let end = if statements.ends_with('\n') { "" } else { ";" };
+    script(&format!(
+        "{head}\n{made}CREATE TABLE public.t (v text);\nCOPY public.t (v) FROM stdin;\n1\n2\n\\.\n{statements}{end}\nCREATE TABLE public.last ();\n"
+    ))
+}
+
+#[test]
+fn a_name_that_a_dump_does_not_qualify_is_found_as_at_the_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = connected().key().directory(folder.path());
+    for (at, (what, extensions, statements)) in UNQUALIFIED.iter().enumerate() {
+        let (own, to) = (format!("unqualified_{at}"), format!("unqualified_{at}_copy"));
+        let upload =
+            run.args(["upload", "-", "--database", &own]).input(around(extensions, statements).as_bytes()).json();
+        let id = upload["id"].as_str().unwrap();
+        let said = restore(&run, id, &to, &[]).expect(0).says("begins once more").says("--search-path public");
+        assert_eq!(sql(&to, "SELECT count(*) FROM t"), "2", "{what}: {}", said.err);
+        run.args(["verify", id, "--level", "restore"]).expect(0).says("--search-path public");
+        // Who says how names are found, or what is left out, is taken at his word.
+        restore(&run, id, &format!("{to}_2"), &["--search-path", "pg_catalog"]).expect(1).says("SQLSTATE 42");
+        assert!(!exists(&format!("{to}_2")), "{what}");
+    }
+    proof::counted("rights", "statements with unqualified names, restored and proven", UNQUALIFIED.len(), 0);
+}
+
+#[test]
+fn names_are_looked_up_where_the_sources_database_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = connected().key().directory(folder.path());
+    sql("postgres", "CREATE DATABASE unqualified_own");
+    sql("unqualified_own", "ALTER DATABASE unqualified_own SET search_path = app, \"Ext of ours\"");
+    sql("unqualified_own", "CREATE SCHEMA app; CREATE SCHEMA \"Ext of ours\"; CREATE EXTENSION unaccent SCHEMA \"Ext of ours\";
+        SET search_path = app, \"Ext of ours\"; CREATE TABLE words AS SELECT 'é' AS w;
+        CREATE FUNCTION app.plain(v text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT unaccent(v)'; CREATE INDEX ON words (app.plain(w))");
+    run.args(["backup", "unqualified_own"]).expect(0);
+    let arguments = ["restore", "latest", "--database", "unqualified_own", "--yes", "--to", "unqualified_there"];
+    run.args(arguments).expect(0).says("--search-path app, \"Ext of ours\"");
+    assert_eq!(sql("unqualified_there", "SELECT app.plain(w) FROM app.words"), "e");
+    run.args(["verify", "latest", "--database", "unqualified_own", "--level", "restore"]).expect(0);
+}
+
+#[test]
+fn what_lies_in_a_missing_tablespace_goes_to_the_databases_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = connected().key().directory(folder.path());
+    let statements = "SET default_tablespace = fast;\nCREATE TABLE public.x ();\nSET default_tablespace = '';\nCREATE TABLE public.y ()";
+    let upload = run.args(["upload", "-", "--database", "spaceless"]).input(around(&[], statements).as_bytes()).json();
+    let id = upload["id"].as_str().unwrap();
+    let report = restore(&run, id, "spaceless", &[]).expect(0).says("no tablespaces fast").says("--database @globals");
+    assert_eq!(report.json()["skipped"], serde_json::json!(["tablespace \"fast\""]));
+    let report = restore(&run, id, "spaceless_said", &["--no-tablespaces"]).expect(0);
+    assert!(!report.err.contains("fast"), "{}", report.err);
+    for database in ["spaceless", "spaceless_said"] {
+        assert_eq!(
+            sql(database, "SELECT count(*) FROM pg_class WHERE relname IN ('x', 'y') AND reltablespace = 0"),
+            "2"
+        );
+    }
 }
 
 #[test]

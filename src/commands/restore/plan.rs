@@ -35,6 +35,7 @@ fn leave(args: &RestoreArgs) -> Leave {
         extensions: said.exclude_extension.into_iter().collect(),
         skip_failed: said.skip_failed,
         search_path: said.search_path,
+        ..Leave::default()
     }
 }
 

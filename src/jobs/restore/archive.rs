@@ -43,7 +43,9 @@ pub(crate) fn fill(
     let spool = spool(opened, monitor)?;
     let environment = plan.settings.for_database(&plan.database).child_environment()?;
     let requires = requirements(&pg_restore.path, spool.path(), &environment)?;
-    lacking::check(&requires, plan, target)?;
+    let unavailable = lacking::check(&requires, plan, target)?;
+    lacking::without(&unavailable, plan).iter().for_each(|warning| monitor.warn(warning));
+    let target = &Target { unavailable, ..target.clone() };
     if plan.jobs > 1 {
         return parallel(&pg_restore.path, spool.path(), plan, target, manifest, monitor);
     }
@@ -141,7 +143,8 @@ fn parallel(
     if plan.no_privileges {
         arguments.push("--no-privileges".to_owned());
     }
-    let flags = [(plan.leave.comments, "--no-comments"), (plan.leave.tablespaces, "--no-tablespaces")];
+    let no_tablespaces = plan.leave.tablespaces || !target.unavailable.tablespaces.is_empty();
+    let flags = [(plan.leave.comments, "--no-comments"), (no_tablespaces, "--no-tablespaces")];
     arguments.extend(flags.iter().filter(|(said, _)| *said).map(|(_, flag)| (*flag).to_owned()));
     let settings = plan.settings.for_database(&plan.database);
     let list = without_public(pg_restore, spool, &settings.child_environment()?)?;

@@ -1,6 +1,6 @@
 //! Feeds a script to the target.
 
-use crate::base::error::{self, Fault, Kind, Result, kind};
+use crate::base::error::{self, Fault, Kind, Result, kind, sqlstate};
 use crate::base::progress::Monitor;
 use crate::format::manifest::{Manifest, ServerNote};
 use crate::jobs::restore::bounded::load_by;
@@ -10,7 +10,11 @@ use crate::postgres::restore::load::loader_thread::run;
 use crate::postgres::restore::load::options::{Loaded, Options};
 use crate::postgres::restore::target::{self, APPLICATION, State, Target};
 use crate::postgres::session::holders::holders;
+use postgres::error::SqlState;
 use std::io::Read;
+
+/// Class of the SQLSTATE of what a server cannot do.
+const UNSUPPORTED: &str = "0A";
 
 pub fn execute(
     script: &mut dyn Read,
@@ -34,7 +38,7 @@ pub fn execute(
         prelude,
         own: plan.own.clone(),
         bounds: None,
-        leave: plan.leave.clone(),
+        leave: plan.leave.and(&target.unavailable),
         other_major: major(manifest).is_some_and(|major| major != target.server_major),
     };
     if let Some(loader) = &plan.loader {
@@ -53,23 +57,23 @@ pub fn monetary(manifest: &Manifest) -> Option<String> {
 
 /// Adds to an error the sessions that hold the lock which the restore has waited for in vain.
 fn held(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
-    let waited = error.to_string().contains("(SQLSTATE 55P03)");
+    let waited = sqlstate(&error) == Some(SqlState::LOCK_NOT_AVAILABLE.code());
     let by = if waited { holders(settings).unwrap_or_default() } else { Vec::new() };
     if by.is_empty() {
         return error;
     }
     let hint = "let these sessions end, or end them: SELECT pg_terminate_backend(pid)";
-    Fault::new(kind(&error), format!("{error:#}; held by {}", by.join("; "))).hint(hint).into()
+    Fault::like(&error, format!("{error:#}; held by {}", by.join("; "))).hint(hint).into()
 }
 
 /// Adds both major versions to an error if a server of another version than the backup's refused a statement.
 fn between_majors(manifest: &Manifest, target: &Target, error: anyhow::Error) -> anyhow::Error {
     let theirs = major(manifest).filter(|theirs| *theirs != target.server_major);
-    let refused = kind(&error) == Kind::Refused || error.to_string().contains("(SQLSTATE 0A");
+    let refused = kind(&error) == Kind::Refused || sqlstate(&error).is_some_and(|code| code.starts_with(UNSUPPORTED));
     let Some(theirs) = theirs.filter(|_| refused) else { return error };
     let versions = format!("the backup is from PostgreSQL {theirs}, this server is {}", target.server_major);
     let hints = error::hints(&error).into_iter().map(str::to_owned).chain([versions]);
-    Fault::new(kind(&error), format!("{error:#}")).hint(hints.collect::<Vec<_>>().join("; ")).into()
+    Fault::like(&error, format!("{error:#}")).hint(hints.collect::<Vec<_>>().join("; ")).into()
 }
 
 /// Returns the major version of the server that was backed up; `None` for an upload.

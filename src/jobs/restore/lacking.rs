@@ -6,24 +6,31 @@ use crate::format::sql::requirements::Requirements;
 use crate::jobs::restore::plan::Plan;
 use crate::postgres::properties::own::Own;
 use crate::postgres::restore::load;
-use crate::postgres::restore::load::requirements_check::Missing;
+use crate::postgres::restore::load::requirements_check::{Missing, Unavailable};
 use crate::postgres::restore::target::{State, Target};
 use crate::postgres::session::quote::identifier;
 use std::collections::BTreeSet;
 
-/// Fails if something is lacking. With `--skip-failed` only the database's own properties are checked: all else is left out as it comes.
-pub(crate) fn check(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
+/// Fails if something is lacking, and returns what the restore does without. With `--skip-failed` only the database's own properties are
+/// checked: all else is left out as it comes.
+pub(crate) fn check(requires: &Requirements, plan: &Plan, target: &Target) -> Result<Unavailable> {
     told(requires, plan, target)?;
     let mut missing = target.lacks(&plan.settings, &wanted(requires, plan))?;
     if let Some(loader) = &plan.loader {
         // Who prepares the scratch database tries them, and names them in the proof.
         missing.barred.clear();
+        missing.unavailable = Unavailable::default();
         if loader.is_alone() {
             loader.make_roles(&std::mem::take(&mut missing.roles))?;
         }
     }
+    if let Some((name, database)) = missing.unavailable.extensions.first_key_value().filter(|_| plan.jobs > 1) {
+        let only =
+            format!("the extension \"{name}\" can be in database \"{database}\" alone, and --jobs cannot leave it out");
+        return Err(Fault::usage(only).hint("leave out --jobs").into());
+    }
     if missing.is_empty() {
-        return Ok(());
+        return Ok(missing.unavailable);
     }
     Err(Fault::failed(lists(&missing, target).join("; ")).hint(hints(&missing, plan, target).join("; ")).into())
 }
@@ -69,13 +76,24 @@ fn wanted(requires: &Requirements, plan: &Plan) -> Requirements {
     wanted
 }
 
+/// Describes what the restore does without.
+pub(crate) fn without(unavailable: &Unavailable, plan: &Plan) -> Vec<String> {
+    let mut without = Vec::new();
+    if !unavailable.tablespaces.is_empty() {
+        let names = joined(&unavailable.tablespaces);
+        // pg_restore leaves out all or none.
+        let what = if plan.jobs > 1 { "everything" } else { "what lies there at the source" };
+        without.push(format!("the server has no tablespaces {names} for this role: {what} goes to the database's own; \"pgbk restore latest --database @globals\" makes tablespaces"));
+    }
+    for (name, database) in &unavailable.extensions {
+        without.push(format!("the server allows the extension \"{name}\" in database \"{database}\" alone: it is left out, with the rows of its tables"));
+    }
+    without
+}
+
 fn lists(missing: &Missing, target: &Target) -> Vec<String> {
     let list = |what: &str, names: &BTreeSet<String>| (!names.is_empty()).then(|| format!("{what} {}", joined(names)));
-    let lacks = [
-        list("roles", &missing.roles),
-        list("extensions", &missing.extensions),
-        list("tablespaces", &missing.tablespaces),
-    ];
+    let lacks = [list("roles", &missing.roles), list("extensions", &missing.extensions)];
     let lacks: Vec<String> = lacks.into_iter().flatten().collect();
     let lacks = (!lacks.is_empty()).then(|| format!("the server lacks what the dump needs: {}", lacks.join("; ")));
     let barred = list(&format!("role \"{}\" may not make the extensions", target.role), &missing.barred);
@@ -86,17 +104,12 @@ fn lists(missing: &Missing, target: &Target) -> Vec<String> {
 
 fn hints(missing: &Missing, plan: &Plan, target: &Target) -> Vec<String> {
     let mut hints = Vec::new();
-    if !missing.roles.is_empty() || !missing.tablespaces.is_empty() {
-        hints.push("\"pgbk restore latest --database @globals\" makes roles and tablespaces".to_owned());
-    }
     if !missing.roles.is_empty() {
+        hints.push("\"pgbk restore latest --database @globals\" makes roles and tablespaces".to_owned());
         hints.push(match plan.no_owner && plan.no_privileges {
             true => "policies or user mappings of the dump name the roles".into(),
             false => "--no-owner --no-privileges leave out roles".into(),
         });
-    }
-    if !missing.tablespaces.is_empty() {
-        hints.push("--no-tablespaces does without tablespaces".into());
     }
     if !missing.extensions.is_empty() {
         let excluded = excluded(&missing.extensions);

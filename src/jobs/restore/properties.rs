@@ -3,6 +3,7 @@
 use crate::base::error::{Fault, Result};
 use crate::format::manifest::Manifest;
 use crate::format::manifest::properties::Name;
+use crate::jobs::restore::lacking::without;
 use crate::jobs::restore::plan::Outlook;
 use crate::jobs::restore::plan::Plan;
 use crate::postgres::connect::settings::Settings;
@@ -20,15 +21,16 @@ pub fn own(opened: &BackupReader, database: &str, rules: Option<Rules>) -> Resul
     Ok(wanted.map(|wanted| Own { database: database.to_owned(), wanted, rules }))
 }
 
+/// Describes what the restore will do to the database itself, and what it will do without.
 pub fn outlook(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<Outlook> {
     let Some(own) = &plan.own else {
         let none = "the backup does not hold what belongs to the database itself: owner, privileges, settings, comment and locale stay the server's";
-        return Ok(Outlook { unknown: Some(none), ..Outlook::default() });
+        return Ok(Outlook { unknown: Some(none), warnings: without(&target.unavailable, plan), ..Outlook::default() });
     };
     let fresh = || Name::try_from(target.role.clone()).ok().map(|role| of_new(role, &own.wanted));
     let found = target.properties.clone().or_else(fresh);
     let given = found.as_ref().map(|found| own.outlook(found)).unwrap_or_default();
-    let mut warnings = Vec::new();
+    let mut warnings = without(&target.unavailable, plan);
     let wanted = &own.wanted.locale;
     match &target.properties {
         Some(found) if !found.locale.is_same(wanted) => warnings.push(format!(

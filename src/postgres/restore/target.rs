@@ -9,8 +9,7 @@ use crate::postgres::connect::errors;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::properties;
 use crate::postgres::properties::own::Own;
-use crate::postgres::restore::load::requirements_check::Missing;
-use crate::postgres::restore::load::requirements_check::missing;
+use crate::postgres::restore::load::requirements_check::{Missing, Unavailable, missing};
 use crate::postgres::restore::wipe;
 use crate::postgres::session::cell::first_values;
 use crate::postgres::session::quote::{identifier, literal};
@@ -36,6 +35,8 @@ pub struct Target {
     pub other_role: bool,
     /// Extensions that were there already and that a failure must not drop.
     pub extensions: BTreeSet<String>,
+    /// Holds nothing before the dump's needs were compared with the server.
+    pub unavailable: Unavailable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +90,18 @@ impl Target {
             false => column(&mut client, "SELECT extname FROM pg_catalog.pg_extension")?.into_iter().collect(),
         };
         let (database, server_major) = (database.to_owned(), number / 10_000);
-        Ok(Target { database, server_major, system_identifier, state, role, properties, other_role, extensions })
+        let unavailable = Unavailable::default();
+        Ok(Target {
+            database,
+            server_major,
+            system_identifier,
+            state,
+            role,
+            properties,
+            other_role,
+            extensions,
+            unavailable,
+        })
     }
 
     /// Fails if this role may not create the database, or may not give it its properties.
@@ -116,9 +128,10 @@ impl Target {
     pub fn lacks(&self, settings: &Settings, requires: &Requirements) -> Result<Missing> {
         let settings = settings.for_database(&self.database);
         let (is_there, requires) = (self.state != State::Missing, requires.clone());
+        let database = self.database.clone();
         worker::ask(move || {
             let mut client = if is_there { settings.connect(APPLICATION)? } else { maintenance(&settings)? };
-            missing(&mut client, &requires)
+            missing(&mut client, &requires, &database)
         })?
     }
 

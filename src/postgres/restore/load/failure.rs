@@ -77,7 +77,7 @@ fn fault(what: String, server: Option<&DbError>, lacking: bool, error: &(dyn Err
         message.push_str(more);
     }
     let kind = if !lacking && is_of_the_dump(server.code()) { Kind::Refused } else { Kind::Failed };
-    let fault = Fault::new(kind, message);
+    let fault = Fault::new(kind, message).with_sqlstate(server.code().code());
     // Of syntax errors the one that has no place in the text.
     if *server.code() == SqlState::SYNTAX_ERROR && server.position().is_none() {
         return fault.hint("the server reads more than one command here, and takes none: look for what hides it");

@@ -1,7 +1,8 @@
-//! Says what a restore leaves out because a person wants it so.
+//! Says what a restore leaves out: because a person wants it so, or because the server does not have it.
 
 use crate::format::sql::tokens::{Token, Tokens};
 use crate::postgres::restore::load::aside::Scope;
+use crate::postgres::restore::load::requirements_check::Unavailable;
 use crate::postgres::session::quote::literal;
 use std::collections::BTreeSet;
 
@@ -19,9 +20,19 @@ pub struct Leave {
     pub skip_failed: bool,
     /// Schemas in which names are looked up; `None`: those that the dump sets, which is none.
     pub search_path: Option<String>,
+    /// Tablespaces that the server does not have: what the dump puts there goes to the database's own.
+    pub missing_tablespaces: BTreeSet<String>,
 }
 
 impl Leave {
+    /// Returns this with what the server does not have for the database.
+    pub fn and(&self, unavailable: &Unavailable) -> Leave {
+        let mut leave = self.clone();
+        leave.extensions.extend(unavailable.extensions.keys().cloned());
+        leave.missing_tablespaces.extend(unavailable.tablespaces.iter().cloned());
+        leave
+    }
+
     /// Returns the statement that sets the search path for the script.
     pub(crate) fn begin(&self) -> String {
         match &self.search_path {
@@ -53,6 +64,14 @@ impl Leave {
             return self.tablespaces;
         }
         self.search_path.is_some() && empties_path(tokens)
+    }
+
+    /// Returns the missing tablespace that this statement would use; `None` for any other statement.
+    pub(crate) fn missing_tablespace(&self, text: &[u8]) -> Option<String> {
+        let mut tokens = Tokens::new(text);
+        let sets = tokens.accept(&["set", "default_tablespace"]);
+        let name = tokens.nth(1).filter(|_| sets).as_ref().and_then(Token::name)?;
+        self.missing_tablespaces.contains(&name).then_some(name)
     }
 
     fn is_excluded(&self, tokens: &mut Tokens<'_>) -> bool {

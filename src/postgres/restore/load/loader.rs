@@ -145,6 +145,10 @@ impl<'a> Loader<'a> {
                 self.skip(&format!("setting \"{name}\""));
                 Ok(())
             }
+            StatementAction::MissingTablespace(name) => {
+                self.skip(&format!("tablespace \"{name}\""));
+                self.send(line, b"SET default_tablespace = ''")
+            }
             // Sent, the COMMIT would end the restore's own transaction, as it does under `psql -1`.
             StatementAction::Begin if self.inner.is_none() => {
                 self.inner = Some(line);

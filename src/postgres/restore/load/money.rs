@@ -1,6 +1,6 @@
 //! Amounts of money, whose text depends on the locale that it was written by.
 
-use crate::base::error::{Fault, Result};
+use crate::base::error::{Fault, Result, sqlstate};
 use crate::postgres::restore::load::failure;
 use crate::postgres::session::quote::literal;
 use postgres::error::SqlState;
@@ -45,11 +45,10 @@ pub(crate) fn check(transaction: &mut Transaction<'_>, lacking: &str) -> Result<
 
 /// Adds the missing locale to an error about an amount that could not be read: such an error does not mean that the dump is wrong.
 pub(crate) fn explained(error: anyhow::Error, lacking: Option<&str>) -> anyhow::Error {
-    let said = format!("{error:#}");
+    let is_unread = sqlstate(&error) == Some(SqlState::INVALID_TEXT_REPRESENTATION.code());
     match lacking {
-        Some(locale) if said.contains(SqlState::INVALID_TEXT_REPRESENTATION.code()) && said.contains("money") => {
-            error.context(unreadable(locale))
-        }
+        // The message alone says of which type.
+        Some(locale) if is_unread && format!("{error:#}").contains("money") => error.context(unreadable(locale)),
         _ => error,
     }
 }

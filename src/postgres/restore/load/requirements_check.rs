@@ -3,23 +3,34 @@
 use crate::base::error::Result;
 use crate::format::sql::requirements::Requirements;
 use crate::postgres::restore::load::failure;
-use crate::postgres::session::quote::identifier;
+use crate::postgres::session::quote::{identifier, literal};
 use postgres::Client;
 use postgres::error::SqlState;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names in a script that the server does not have, or does not let the role use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Missing {
     pub roles: BTreeSet<String>,
     pub extensions: BTreeSet<String>,
-    /// Includes tablespaces that exist and that the role may not use.
-    pub tablespaces: BTreeSet<String>,
     /// Roles that exist, and that the role may not make owners.
     pub strangers: BTreeSet<String>,
     /// Extensions that the server offers, the database does not have, and the role may not create.
     pub barred: BTreeSet<String>,
+    pub unavailable: Unavailable,
 }
+
+/// Names what the server does not have for a database, and a restore does without.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unavailable {
+    /// Includes tablespaces that exist and that the role may not use.
+    pub tablespaces: BTreeSet<String>,
+    /// Extensions that the server allows in one database alone, each with that other database.
+    pub extensions: BTreeMap<String, String>,
+}
+
+/// Extensions that one database of a server can have, each with the setting that names the database.
+const OF_ONE_DATABASE: [(&str, &str); 1] = [("pg_cron", "cron.database_name")];
 
 /// Query for the roles that this one may not make owners. `pg_database_owner`, the role of a database's owner, has no other
 /// members.
@@ -42,27 +53,50 @@ const FOR_SUPERUSERS: &str = "
       AND NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)";
 
 impl Missing {
+    /// Returns whether nothing is missing that a restore cannot do without.
     pub fn is_empty(&self) -> bool {
-        let Missing { roles, extensions, tablespaces, strangers, barred } = self;
-        [roles, extensions, tablespaces, strangers, barred].into_iter().all(BTreeSet::is_empty)
+        let Missing { roles, extensions, strangers, barred, unavailable: _ } = self;
+        [roles, extensions, strangers, barred].into_iter().all(BTreeSet::is_empty)
     }
 }
 
-/// Compares the requirements with the server, as seen from the database that the connection is in.
-pub fn missing(client: &mut Client, requirements: &Requirements) -> Result<Missing> {
+/// Compares the requirements for a restore into this database with the server, as seen from the database that the connection is in.
+pub fn missing(client: &mut Client, requirements: &Requirements, database: &str) -> Result<Missing> {
     let roles = names(client, "SELECT rolname::pg_catalog.text FROM pg_catalog.pg_roles")?;
     let extensions = names(client, "SELECT name::pg_catalog.text FROM pg_catalog.pg_available_extensions")?;
     let tablespaces = names(client, TABLESPACES)?;
     let strangers = names(client, STRANGERS)?;
     let for_superusers = names(client, FOR_SUPERUSERS)?;
     let lacks = |wanted: &BTreeSet<String>, there: &BTreeSet<String>| wanted.difference(there).cloned().collect();
+    let mut wanted = requirements.extensions.clone();
+    let extensions_elsewhere = of_another_database(client, &wanted, database)?;
+    wanted.retain(|name| !extensions_elsewhere.contains_key(name));
     Ok(Missing {
         roles: lacks(&requirements.roles, &roles),
-        extensions: lacks(&requirements.extensions, &extensions),
-        tablespaces: lacks(&requirements.tablespaces, &tablespaces),
+        extensions: lacks(&wanted, &extensions),
         strangers: requirements.owners.intersection(&strangers).cloned().collect(),
-        barred: barred(client, requirements.extensions.intersection(&for_superusers))?,
+        barred: barred(client, wanted.intersection(&for_superusers))?,
+        unavailable: Unavailable {
+            tablespaces: lacks(&requirements.tablespaces, &tablespaces),
+            extensions: extensions_elsewhere,
+        },
     })
+}
+
+/// Returns those of the extensions that the server allows in another database alone, each with that database. A role that may not read
+/// the setting finds none.
+fn of_another_database(
+    client: &mut Client,
+    wanted: &BTreeSet<String>,
+    database: &str,
+) -> Result<BTreeMap<String, String>> {
+    let mut elsewhere = BTreeMap::new();
+    for (name, setting) in OF_ONE_DATABASE.into_iter().filter(|(name, _)| wanted.contains(*name)) {
+        let query = format!("SELECT setting FROM pg_catalog.pg_settings WHERE name = {}", literal(setting));
+        let only = names(client, &query)?.into_iter().find(|only| only != database);
+        elsewhere.extend(only.map(|only| (name.to_owned(), only)));
+    }
+    Ok(elsewhere)
 }
 
 /// Returns the extensions that the server refuses to create for this role. It tries each and rolls it back, because some hosts let

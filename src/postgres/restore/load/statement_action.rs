@@ -19,6 +19,8 @@ pub(crate) enum StatementAction {
     Commit,
     /// Grants or revokes privileges, of which the server may not know all.
     Privileges,
+    /// Puts what follows into a tablespace that the server does not have.
+    MissingTablespace(String),
     /// Creates or comments on an object that the target may have already.
     Present(Object),
     Refuse(Refusal),
@@ -54,6 +56,9 @@ pub(crate) fn of(statement: &[u8], options: &Options) -> StatementAction {
     let Some(Token::Word(verb)) = tokens.next() else { return StatementAction::Send };
     if options.leave.leaves_out(statement) {
         return StatementAction::Drop;
+    }
+    if let Some(name) = options.leave.missing_tablespace(statement) {
+        return StatementAction::MissingTablespace(name);
     }
     match verb.to_ascii_lowercase().as_slice() {
         b"set" => set(tokens, options),
