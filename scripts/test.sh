@@ -68,7 +68,7 @@ install() {
     echo "== what the tests need"
     # Debian's ordinary users do not have it, and servers are there.
     export PATH=$PATH:/usr/sbin:/sbin
-    mapfile -t needs < <(missing_packages build-essential pkg-config libssl-dev pgbouncer xz-utils zstd gzip openssl \
+    mapfile -t needs < <(missing_packages build-essential pkg-config libssl-dev groff-base pgbouncer xz-utils zstd gzip openssl \
         coreutils time python3 python3-venv systemd iproute2 strace faketime radosgw ceph-mon ceph-osd ceph-common \
         exfat-fuse exfatprogs ntfs-3g "${browser[@]}")
     has_postgresql_server || needs+=(postgresql)

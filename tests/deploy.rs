@@ -1,5 +1,6 @@
 //! What docs/ shows for systemd and Kubernetes is what systemd and Kubernetes take, and its figures are those of the benchmarks.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +18,7 @@ fn units(folder: &Path) -> Vec<std::path::PathBuf> {
     let write = |text: &String| {
         let name = text.lines().next().unwrap().rsplit('/').next().unwrap();
         let path = folder.join(name);
-        fs::write(&path, text.replace("/usr/local/bin/pgbk", env!("CARGO_BIN_EXE_pgbk"))).unwrap();
+        fs::write(&path, text.replace("/usr/bin/pgbk", env!("CARGO_BIN_EXE_pgbk"))).unwrap();
         path
     };
     blocks(include_str!("../docs/systemd.md"), "ini").iter().map(write).collect()
@@ -43,6 +44,34 @@ fn systemd_takes_the_units() {
     fs::write(&units[1], text.replace("03:00:00", "25:00:00").replace("Persistent", "Persistant")).unwrap();
     let (_, said) = verify(&units);
     assert!(said.contains("Persistant") && said.contains("25:00:00"), "{said}");
+}
+
+#[test]
+fn the_package_brings_the_units_that_the_page_shows() {
+    let packaged = [include_str!("../packaging/pgbk.service"), include_str!("../packaging/pgbk.timer")];
+    let shown = blocks(include_str!("../docs/systemd.md"), "ini");
+    // The first line says where the file belongs.
+    let shown: Vec<&str> = shown.iter().map(|text| text.split_once('\n').unwrap().1).collect();
+    assert_eq!(shown, packaged);
+}
+
+#[test]
+fn the_packaged_settings_are_settings_and_none_of_them_is_a_secret() {
+    let names: BTreeSet<String> = settings();
+    let lines = include_str!("../packaging/pgbk.env").lines().filter(|line| line.contains('='));
+    for (name, value) in
+        lines.filter(|line| !line.contains(' ')).map(|line| line.trim_start_matches('#').split_once('=').unwrap())
+    {
+        assert!(names.contains(name), "{name} is no setting");
+        assert!(value.is_empty() || !pgbk::cli::SECRET_VARIABLES.contains(&name), "{name}={value}");
+    }
+}
+
+fn settings() -> BTreeSet<String> {
+    let command = pgbk::cli::command();
+    let variables = command.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_env);
+    let variables = variables.map(|name| name.to_str().unwrap().to_owned());
+    variables.chain(pgbk::cli::SECRET_VARIABLES.iter().map(|name| (*name).to_owned())).collect()
 }
 
 fn validate(manifest: &str) -> (bool, String) {

@@ -27,6 +27,7 @@ mod kill;
 mod load;
 mod lock;
 mod majors;
+mod manual;
 mod matrix;
 mod missed;
 mod network;

@@ -1,0 +1,83 @@
+//! `man/` and `docs/commands.md` say what the command line says. `PGBK_UPDATE=1 cargo test manual::` writes both; read the
+//! difference before you commit it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+
+const HEAD: &str = "# Commands\n\nEvery command with its usual flags, as `pgbk COMMAND -h` prints them. `pgbk COMMAND --help` and the man \
+pages have all\nflags. The variable of a flag stands behind it; [Settings](settings.md) lists all variables.\n";
+
+fn below(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Returns pgbk's commands in the order of its help, each with the name by which it is called. `help` is clap's own.
+fn commands() -> Vec<(String, clap::Command)> {
+    // On a terminal, help is as wide as the terminal.
+    let mut whole = pgbk::cli::command().term_width(100);
+    whole.build();
+    let of = |command: &clap::Command| (format!("pgbk {}", command.get_name()), command.clone().term_width(100));
+    let commands = whole.get_subcommands().filter(|command| command.get_name() != "help").map(of).collect::<Vec<_>>();
+    [("pgbk".to_owned(), whole)].into_iter().chain(commands).collect()
+}
+
+/// Compares what is checked in with what the command line gives, or writes it.
+fn same(path: &str, wanted: &[u8]) {
+    if std::env::var_os("PGBK_UPDATE").is_some() {
+        fs::write(below(path), wanted).unwrap();
+    }
+    let is = fs::read(below(path)).is_ok_and(|checked_in| checked_in == wanted);
+    assert!(is, "{path} is out of date; update it with: PGBK_UPDATE=1 cargo test manual::");
+}
+
+#[test]
+fn the_page_of_commands_is_their_help() {
+    let mut page = HEAD.to_owned();
+    for (name, mut command) in commands() {
+        let help = command.render_help().to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        page.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
+    }
+    same("docs/commands.md", page.as_bytes());
+}
+
+#[test]
+fn the_man_pages_are_those_of_the_commands() {
+    let mut wanted = BTreeMap::new();
+    for (name, command) in commands() {
+        let name = name.replace(' ', "-");
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).manual("pgbk").render(&mut page).unwrap();
+        wanted.insert(format!("{name}.1"), page);
+    }
+    for (name, page) in &wanted {
+        same(&format!("man/{name}"), page);
+    }
+    let mut there: Vec<_> = fs::read_dir(below("man")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    there.sort();
+    assert_eq!(there, wanted.keys().map(|name| name.as_str()).collect::<Vec<_>>());
+}
+
+#[test]
+fn groff_reads_every_man_page_without_a_complaint() {
+    for entry in fs::read_dir(below("man")).unwrap() {
+        let page = entry.unwrap().path();
+        let read = Process::new("groff")
+            .args(["-man", "-Tutf8", "-ww", "-rLL=100n", "-P-cbou"])
+            .arg(&page)
+            .output()
+            .expect("run groff");
+        assert!(
+            read.status.success() && read.stderr.is_empty(),
+            "{}: {}",
+            page.display(),
+            String::from_utf8_lossy(&read.stderr)
+        );
+        let text = String::from_utf8_lossy(&read.stdout).into_owned();
+        for part in ["NAME", "SYNOPSIS", "EXIT"] {
+            assert!(text.to_uppercase().contains(part), "{}: no {part}", page.display());
+        }
+    }
+}
