@@ -13,6 +13,8 @@ RUN apt-get update \
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
+# Cargo wants to know of the tests' own package, and builds nothing of it.
+COPY tests/support/Cargo.toml tests/support/
 # What pgbk is built from in a layer of its own: it changes less often than pgbk.
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs && cargo build --locked --profile dist && rm -r src
 COPY src src

@@ -8,29 +8,35 @@ test_programs() {
     local first='majors missed network proven failure store prune documents kill round_trip'
     printf '%s\n' $first
     printf '%s\n' --lib --bins
-    printf '%s\n' tests/*.rs | sed 's|^tests/||; s/\.rs$//' | grep -vxE "main|${first// /|}"
+    printf '%s\n' tests/*.rs | sed 's|^tests/||; s/\.rs$//' | grep -vxE "fast|servers|heavy|${first// /|}"
 }
 
 # list_tests FILE CARGO...
-# Writes the names of all tests below `tests` into FILE, which run_programs needs; CARGO is the command that would run them.
+# Writes all tests below `tests` into FILE, which run_programs needs: the program of Cargo's that holds a test, and its name. CARGO is the
+# command that would run them.
 list_tests() {
+    local binary
     export listed=$1
     shift
-    "$@" --test all -- --list --format terse | sed -n 's/: test$//p' >"$listed"
+    : >"$listed"
+    for binary in fast servers heavy; do
+        "$@" --test "$binary" -- --list --format terse | sed -n "s/: test\$//; t found; b; :found; s/^/$binary /p" >>"$listed" || return
+    done
 }
 
 # selected PROGRAM CARGO...
 # Runs one of the programs by CARGO. A file without tests is an error.
 selected() {
-    local program=$1
+    local program=$1 binary
     local -a names
     shift
     if [[ $program == --* ]]; then
         "$@" "$program"
     else
-        mapfile -t names < <(grep "^$program::" "$listed")
+        mapfile -t names < <(sed -n "s/^[a-z]* \($program::\)/\1/p" "$listed")
         [ ${#names[@]} -gt 0 ] || { echo "tests/$program.rs has no test" >&2; return 1; }
-        "$@" --test all -- --exact "${names[@]}"
+        binary=$(sed -n "s/ $program::.*//p" "$listed" | head -n 1)
+        "$@" --test "$binary" -- --exact "${names[@]}"
     fi
 }
 

@@ -38,7 +38,7 @@ main() {
     [ -d target ] || export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
     local failed=() lints
     : >"$own/tests.log"
-    check "format" cargo fmt --check || failed+=(format)
+    check "format" cargo fmt --all --check || failed+=(format)
     if check "build" cargo test --locked --no-run ${features:+"$features"}; then
         # The tests wait for their servers a good part of the time. In a folder of its own, no build waits for the other; what builds with
         # both is taken along.

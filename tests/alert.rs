@@ -9,15 +9,15 @@ pub mod receiver;
 mod recipients;
 mod slow;
 
-use crate::support::cluster::{self, cluster};
-use crate::support::pgbk::{Outcome, Pgbk, pgbk};
-use crate::support::process::{free_ports, until};
 use post_office::{PASSWORD, USER, post_office};
 use postgres::{Client, NoTls};
 use receiver::{Answer, Receiver};
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use support::cluster::{self, cluster};
+use support::pgbk::{Outcome, Pgbk, pgbk};
+use support::process::{free_ports, until};
 
 /// In every address and in none of what pgbk shows.
 const TOKEN: &str = "T0K3N-5ec2e7";

@@ -3,9 +3,9 @@
 
 mod table;
 
-use crate::support::proof;
 use std::collections::BTreeMap;
 use std::path::Path;
+use support::proof;
 use table::CASES;
 
 /// So many cases there are, numbered from 1.

@@ -1,10 +1,10 @@
 //! A connection URL is taken where libpq takes it, and its password is seen nowhere.
 
-use crate::support::cluster::{PASSWORD, cluster};
-use crate::support::pgbk::{Pgbk, pgbk};
-use crate::support::proof::counted;
 use std::fs;
 use std::path::Path;
+use support::cluster::{PASSWORD, cluster};
+use support::pgbk::{Pgbk, pgbk};
+use support::proof::counted;
 
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
@@ -169,8 +169,7 @@ fn names_reach_the_terminal_without_what_it_obeys_and_forge_no_line() {
         assert!(made.success());
         cluster().psql(&database, &format!("CREATE TABLE \"t{at}{text}\" AS SELECT 1 AS a"));
     }
-    let run =
-        crate::support::pgbk::connected().directory(&folder.path().join("store")).set("BACKUP_FILES", files.display());
+    let run = support::pgbk::connected().directory(&folder.path().join("store")).set("BACKUP_FILES", files.display());
     let quoted = |text: &str| format!("\"{text}\"");
     for json in [false, true] {
         for arguments in [

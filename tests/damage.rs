@@ -5,10 +5,6 @@ mod forgery;
 mod restoring;
 mod sample;
 
-use crate::support::cluster::cluster;
-use crate::support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, pgbk};
-use crate::support::proof;
-use crate::support::random::Random;
 use pgbk::base::error::{Kind, hints, kind};
 use pgbk::base::progress::NullMonitor;
 use pgbk::base::secret::Secret;
@@ -25,6 +21,10 @@ use std::cell::Cell;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use support::cluster::cluster;
+use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, pgbk};
+use support::proof;
+use support::random::Random;
 
 const CHUNK: usize = 1 << 20;
 

@@ -1,13 +1,13 @@
 //! README, the pages of `docs/` and the changelog: every link leads somewhere, every page is in the book, every command block is run by a
 //! test or says that it is not, and every setting has its row.
 
-use crate::support::process::tool;
 use pgbk::cli::{ACCOUNT_VARIABLES, SECRET_VARIABLES};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Output};
+use support::process::tool;
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 const DRILL: (&str, &str) = ("tests/drill.rs", "fn the_runbook_brings_a_server_back_from_the_bucket_alone");

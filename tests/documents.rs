@@ -4,13 +4,13 @@ mod digests;
 mod members;
 mod memory;
 
-use crate::support::pgbk::{KEY, Pgbk, connected};
-use crate::support::proof;
 use blake2::{Blake2b256, Digest};
 use pgbk::format::backup_id::BackupId;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use support::pgbk::{KEY, Pgbk, connected};
+use support::proof;
 use tempfile::TempDir;
 
 /// A document of format 1 that nothing is wrong with, as a value, and its payload.

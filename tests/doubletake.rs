@@ -1,13 +1,11 @@
 //! Backups that Doubletake wrote, made here by the tools that it calls: they come back, or not a byte of them does.
 
-use crate::support::database::{
-    assert_same, comparable, create, dump, exists, features, script, small, sql, stdout_of, tool,
-};
-use crate::support::pgbk::{IV, KEY, OTHER_KEY, Pgbk, connected, pgbk};
-use crate::support::s3::{Server, radosgw, seaweedfs};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use support::database::{assert_same, comparable, create, dump, exists, features, script, small, sql, stdout_of, tool};
+use support::pgbk::{IV, KEY, OTHER_KEY, Pgbk, connected, pgbk};
+use support::s3::{Server, radosgw, seaweedfs};
 use tempfile::TempDir;
 
 const FORMS: [&str; 4] = ["sql", "sql.xz", "sql.enc", "sql.xz.enc"];

@@ -1,8 +1,5 @@
 //! A whole server comes back: by docs/runbook.md from a bucket alone, and what may go wrong with one of its databases.
 
-use crate::support::cluster::{Cluster, PASSWORD, USER, cluster};
-use crate::support::pgbk::{Outcome, Pgbk, connected, pgbk};
-use crate::support::s3::seaweedfs;
 use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::spawn_with_options;
@@ -10,6 +7,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use support::cluster::{Cluster, PASSWORD, USER, cluster};
+use support::database::small;
+use support::pgbk::{Outcome, Pgbk, connected, pgbk};
+use support::s3::seaweedfs;
 use tempfile::TempDir;
 
 /// Tests that make or look at roles of the two servers run one after the other.
@@ -213,6 +214,22 @@ fn one_that_is_damaged_costs_the_others_nothing() {
 }
 
 #[test]
+fn a_database_that_has_lost_its_documents_is_named() {
+    let server = Lost::new("bare");
+    let name = &server.names[0];
+    let folder = server.store.path().join("store").join(name);
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.extension().is_some_and(|ending| ending == "meta") {
+            fs::remove_file(entry).unwrap();
+        }
+    }
+    let lost_it = format!("no backup of \"{name}\" can be read");
+    server.of(cluster()).args(["verify", "--all"]).expect(0).says(&lost_it);
+    server.restore(&["--database", "*"], 0).says(&lost_it);
+    assert_eq!(server.there(), [None, lost()]);
+}
+
+#[test]
 fn a_server_that_is_not_empty_is_left_as_it_is_unless_that_is_said_twice() {
     let server = Lost::new("full");
     let name = &server.names[1];
@@ -320,6 +337,13 @@ fn what_cannot_be_meant_is_refused() {
     for wrong in [&["--all", "latest"][..], &["--all", "--to", "x"], &["--all", "--files"], &["--from", "x", "latest"]]
     {
         connected().args([&["restore", "--yes"], wrong].concat()).expect(2).says(wrong[0]);
+    }
+    let empty = tempfile::tempdir().unwrap();
+    small("meant", &["a"]);
+    let run = connected().directory(empty.path());
+    run.args(["backup", "meant"]).expect(0);
+    for wrong in ["@files", "meant,@globals"] {
+        run.args(["restore", "--all", "--yes", "--database", wrong]).expect(2).says("not all databases");
     }
     let empty = tempfile::tempdir().unwrap();
     connected().directory(empty.path()).args(["restore", "--all", "--yes"]).expect(4).says("there is no backup in");

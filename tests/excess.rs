@@ -1,8 +1,5 @@
 //! A server that says more than any PostgreSQL does, or whoever stands before one: pgbk ends by itself, with little memory.
 
-use crate::support::cluster::cluster;
-use crate::support::pgbk::{Pgbk, connected};
-use crate::support::{database, proof};
 use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, Read, Write};
@@ -11,6 +8,9 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
+use support::cluster::cluster;
+use support::pgbk::{Pgbk, connected};
+use support::{database, proof};
 use tempfile::TempDir;
 
 /// Of address space, as for documents.

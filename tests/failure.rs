@@ -12,13 +12,6 @@ mod secrets;
 mod server;
 mod share;
 
-use crate::support::cluster::{Cluster, PASSWORD, cluster};
-use crate::support::database::exists;
-use crate::support::fake::Fake;
-use crate::support::faulty::{Fault, Faulty, Request};
-use crate::support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, connected, pgbk};
-use crate::support::process::until;
-use crate::support::s3::{WRITER, seaweedfs};
 use pgbk::store::Store;
 use pgbk::store::s3::S3;
 use rustix::process::Signal;
@@ -27,6 +20,13 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use support::cluster::{Cluster, PASSWORD, cluster};
+use support::database::exists;
+use support::fake::Fake;
+use support::faulty::{Fault, Faulty, Request};
+use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Outcome, Pgbk, connected, pgbk};
+use support::process::until;
+use support::s3::{WRITER, seaweedfs};
 use tempfile::TempDir;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -120,7 +120,7 @@ fn a_wrong_password_is_refused_and_not_shown() {
 
 #[test]
 fn a_server_that_cannot_be_reached_is_named_with_what_to_check() {
-    let port = crate::support::cluster::free_port();
+    let port = support::cluster::free_port();
     let outcome = fails(&backup(&small()).set("DB_PORT", port), 1, &format!("127.0.0.1:{port}"));
     assert!(outcome.err.contains("hint:"), "{outcome:#?}");
 }
@@ -228,7 +228,7 @@ fn a_store_that_is_none_is_told_with_what_to_set() {
 
 #[test]
 fn a_host_or_bucket_that_is_not_there_is_told_apart() {
-    let port = crate::support::cluster::free_port();
+    let port = support::cluster::free_port();
     let run = backup(&small()).at(&format!("http://127.0.0.1:{port}"), "b", "key", "a secret of the store");
     let outcome = run.expect(1).says("cannot reach");
     assert!(outcome.err.contains("hint:"), "{outcome:#?}");
@@ -312,7 +312,7 @@ fn the_error_is_a_document_with_json_and_shows_the_exit_code() {
 #[test]
 fn pg_dump_is_sent_to_the_very_server_that_exported_the_snapshot() {
     let fake = Fake::new("echo \"$PGHOST:$PGPORT\" > $NOTES/where; exec \"$REAL\" \"$@\"");
-    let (dead, alive) = (crate::support::cluster::free_port(), cluster().port);
+    let (dead, alive) = (support::cluster::free_port(), cluster().port);
     let place = folder();
     let run = with(backup(&small()), &fake).unset("DB_HOST").unset("DB_PORT").directory(place.path());
     run.set("PGHOST", "127.0.0.1,127.0.0.1").set("PGPORT", format!("{dead},{alive}")).expect(0);

@@ -3,10 +3,6 @@
 mod hostile;
 mod swapped;
 
-use crate::support::cluster::cluster;
-use crate::support::database::small;
-use crate::support::pgbk::{KEY, Pgbk, connected};
-use crate::support::s3::seaweedfs;
 use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::spawn_with_options;
@@ -15,6 +11,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::cluster::cluster;
+use support::database::small;
+use support::pgbk::{KEY, Pgbk, connected};
+use support::s3::seaweedfs;
 use tempfile::TempDir;
 
 /// A folder to back up, and one for whatever else a test needs.

@@ -1,15 +1,15 @@
 //! `S3_OBJECT_NAME`: every backup is a new version of the same two objects, and each of them can be had back.
 
-use crate::support::database::{small, sql};
-use crate::support::faulty::{Fault, Faulty};
-use crate::support::pgbk::{Pgbk, connected, pgbk};
-use crate::support::s3::{Server, moto, radosgw, seaweedfs};
 use pgbk::repository::fixed_name::FixedName;
 use pgbk::store::Store;
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::S3Settings;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use support::database::{small, sql};
+use support::faulty::{Fault, Faulty};
+use support::pgbk::{Pgbk, connected, pgbk};
+use support::s3::{Server, moto, radosgw, seaweedfs};
 
 /// Without moto: what it says of a bucket's versioning is under a name of its own.
 fn hosts() -> [&'static Server; 2] {

@@ -2,12 +2,6 @@
 
 mod answers;
 
-use crate::support::cluster::{PASSWORD, cluster};
-use crate::support::database::script;
-use crate::support::fake::Fake;
-use crate::support::pgbk::{Pgbk, connected, pgbk, quoted};
-use crate::support::proof::counted;
-use crate::support::scheduler::Place;
 use rexpect::reader::Options;
 use rexpect::session::spawn_with_options;
 use serde_json::{Value, json};
@@ -16,6 +10,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::cluster::{PASSWORD, cluster};
+use support::database::script;
+use support::fake::Fake;
+use support::pgbk::{Pgbk, connected, pgbk, quoted};
+use support::proof::counted;
+use support::scheduler::Place;
 
 /// What a terminal obeys; what forges lines; what turns a line around, or is not seen.
 const TEXTS: [&str; 3] = [

@@ -1,10 +1,10 @@
 //! What earlier formats of the `.meta` wrote stays restorable: the fixtures are read, proven and decoded like what is written now.
 
-use crate::support::database::{assert_same, small, sql, stdout_of};
-use crate::support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Pgbk, connected};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::database::{assert_same, small, sql, stdout_of};
+use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Pgbk, connected};
 use tempfile::TempDir;
 
 const FORMAT_1: [&str; 7] = ["plain", "raw", "password", "signed", "archive", "@files", "@globals"];

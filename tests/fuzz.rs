@@ -2,11 +2,11 @@
 
 mod targets;
 
-use crate::support::proof;
-use crate::support::random::Random;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use support::proof;
+use support::random::Random;
 use targets::{TARGETS, Target};
 
 const SECONDS: u64 = 10;

@@ -1,11 +1,5 @@
 //! Roles and tablespaces: backed up beside databases, and put back without taking anything away.
 
-use crate::support::cluster::{Cluster, PATIENCE, cluster};
-use crate::support::database::{connect, small};
-use crate::support::pgbk::{Pgbk, connected, pgbk};
-use crate::support::process::until;
-use crate::support::s3::seaweedfs;
-use crate::support::scheduler::Place;
 use pgbk::base::progress::NullMonitor;
 use pgbk::base::subject::Series;
 use pgbk::format::backup_id::BackupId;
@@ -25,6 +19,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use support::cluster::{Cluster, PATIENCE, cluster};
+use support::database::{connect, small};
+use support::pgbk::{Pgbk, connected, pgbk};
+use support::process::until;
+use support::s3::seaweedfs;
+use support::scheduler::Place;
 use tempfile::TempDir;
 
 /// What the tests' servers have beside what every server has. A tablespace's folder is its server's.
@@ -287,9 +287,9 @@ fn they_are_scheduled_with_the_databases_and_shown_like_them() {
 /// A sealed backup that holds whatever somebody with the key put into it.
 fn sealed(folder: &Path, script: &str) -> String {
     let store = Arc::new(Directory::open(folder).unwrap());
-    let key = Key::raw(&pgbk::base::secret::Secret::new(crate::support::pgbk::KEY), None).unwrap();
+    let key = Key::raw(&pgbk::base::secret::Secret::new(support::pgbk::KEY), None).unwrap();
     let repository = Repository { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
-    let id = crate::support::id::free(folder, Series::Globals.name());
+    let id = support::id::free(folder, Series::Globals.name());
     let mut writer = repository.begin(id.into(), Format::Plain, None, 0).unwrap();
     writer.write_all(script.as_bytes()).unwrap();
     let id: BackupId = writer.finish(About::default(), &NullMonitor).unwrap().id;

@@ -3,15 +3,15 @@
 //! Three of them in every run, on which `tests/store.rs` runs the whole suite too; all of them, with the suite, in a proof.
 
 use crate::store::{every, objects};
-use crate::support::database::{assert_same, dump, features};
-use crate::support::pgbk::connected;
-use crate::support::proof;
-use crate::support::s3::{Server, minio, moto, radosgw, seaweedfs, versitygw};
 use objects::{PART, put};
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::{Lock, LockMode, S3Settings, Term};
 use pgbk::store::{LockStatus, ObjectKind, PutOptions, Store};
 use std::io::Write;
+use support::database::{assert_same, dump, features};
+use support::pgbk::connected;
+use support::proof;
+use support::s3::{Server, minio, moto, radosgw, seaweedfs, versitygw};
 
 const SETTING: [(&str, &str); 1] = [("S3_PART_SIZE", "5M")];
 

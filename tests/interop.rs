@@ -1,12 +1,12 @@
 //! A backup is restored without pgbk: what docs/format.md promises, done with stock tools alone.
 
-use crate::support::database::{assert_same, comparable, create, dump, features, script, sql, stdout_of, tool};
-use crate::support::pgbk::{ENC_PASSWORD, IV, KEY, Pgbk, connected};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use support::database::{assert_same, comparable, create, dump, features, script, sql, stdout_of, tool};
+use support::pgbk::{ENC_PASSWORD, IV, KEY, Pgbk, connected};
 use tempfile::TempDir;
 
 const MODES: [&str; 5] = ["raw", "fixed", "password", "none", "signed"];

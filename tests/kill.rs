@@ -1,11 +1,5 @@
 //! `kill -9` at random moments: what is left is no backup, can be seen, and can be removed.
 
-use crate::support::cluster::cluster;
-use crate::support::pgbk::{Pgbk, pgbk};
-use crate::support::process::until;
-use crate::support::proof;
-use crate::support::random::Random;
-use crate::support::s3::seaweedfs;
 use pgbk::format::backup_id::BackupId;
 use pgbk::store::Store;
 use pgbk::store::directory::Directory;
@@ -13,6 +7,12 @@ use pgbk::store::s3::S3;
 use rustix::process::Signal;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use support::cluster::cluster;
+use support::pgbk::{Pgbk, pgbk};
+use support::process::until;
+use support::proof;
+use support::random::Random;
+use support::s3::seaweedfs;
 
 /// More than 20 MB that hardly compress: several parts of 5 MB.
 fn database(hint: &str) -> String {

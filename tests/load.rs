@@ -4,7 +4,6 @@ mod hidden;
 mod meddler;
 mod money;
 
-use crate::support::database::{self, comparable, connect, create, sql, stdout_of, tool};
 use pgbk::base::error::{self, Result};
 use pgbk::base::progress::NullMonitor;
 use pgbk::format::sql::requirements::Requirements;
@@ -14,6 +13,7 @@ use pgbk::postgres::restore::load::options::{Loaded, Options};
 use std::io::Read;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::database::{self, comparable, connect, create, sql, stdout_of, tool};
 
 fn restore(database: &str, script: &[u8]) -> Result<Loaded> {
     restore_with(database, script, &Options::default())
@@ -238,7 +238,7 @@ fn every_meta_command_is_refused_and_none_runs() {
         assert!(!file.exists());
     }
     assert_same(&before, &dump(&target, &[]));
-    crate::support::proof::counted("commands", "psql's commands in a dump", 0, hidden.len());
+    support::proof::counted("commands", "psql's commands in a dump", 0, hidden.len());
 
     let script = "\\restrict abc\nCREATE TABLE made (x text);\nCOPY made (x) FROM stdin;\n\\\\! id\n\\.\n\
                   INSERT INTO made VALUES ('\\! id'), ($$\\q$$); -- \\! id\n/* \\! id */\n\\unrestrict abc\n";

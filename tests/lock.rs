@@ -1,12 +1,12 @@
 //! Object Lock, storage classes and encryption by the host: what is asked for is there afterwards, or the run fails.
 
-use crate::support::database::{create, sql};
-use crate::support::faulty::{Fault, Faulty};
-use crate::support::pgbk::{Pgbk, connected};
-use crate::support::s3::{Server, moto, radosgw, seaweedfs};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::ServerSideEncryption;
 use jiff::Timestamp;
+use support::database::{create, sql};
+use support::faulty::{Fault, Faulty};
+use support::pgbk::{Pgbk, connected};
+use support::s3::{Server, moto, radosgw, seaweedfs};
 
 /// More than a part, and nothing that compresses: an upload in parts.
 fn large(database: &str) {

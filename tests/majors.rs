@@ -9,8 +9,6 @@ mod privileges;
 pub mod servers;
 mod trip;
 
-use crate::support::pgbk::Pgbk;
-use crate::support::proof;
 use serde_json::Value;
 use servers::{Server, complete, servers};
 use std::collections::BTreeSet;
@@ -19,6 +17,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::pgbk::Pgbk;
+use support::proof;
 use tempfile::TempDir;
 use trip::Trip;
 

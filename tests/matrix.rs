@@ -6,13 +6,13 @@ mod cycle;
 mod stored;
 mod wire;
 
-use crate::support::proof;
 use cell::{BUCKETS, Cell, WHOLE, all, sample};
 use cycle::{Ground, Worker};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::proof;
 
 /// A cycle waits now and then, so that two cores have something to do for three.
 const WORKERS: usize = 3;

@@ -6,11 +6,6 @@ mod histories;
 use crate::alert::receiver;
 use crate::prune::past as made;
 use crate::status::site;
-use crate::support::cluster::{PASSWORD, PATIENCE, USER, cluster};
-use crate::support::pgbk::{Outcome, Pgbk};
-use crate::support::process::until;
-use crate::support::s3::seaweedfs;
-use crate::support::scheduler::{Place, Scheduler};
 use jiff::Timestamp;
 use pgbk::format::backup_id::BackupId;
 use postgres::NoTls;
@@ -20,6 +15,11 @@ use site::get;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use support::cluster::{PASSWORD, PATIENCE, USER, cluster};
+use support::pgbk::{Outcome, Pgbk};
+use support::process::until;
+use support::s3::seaweedfs;
+use support::scheduler::{Place, Scheduler};
 
 fn database(hint: &str) -> String {
     let name = cluster().database(hint);

@@ -3,17 +3,17 @@
 
 mod silence;
 
-use crate::support::cluster::cluster;
-use crate::support::crew::go;
-use crate::support::database::{assert_same, dump, exists, sql};
-use crate::support::pgbk::{Outcome, Pgbk, connected};
-use crate::support::proof;
-use crate::support::proxy::{Proxy, Toxic};
-use crate::support::s3::seaweedfs;
-use crate::support::scene::{Ended, Scene, assert_is_a_failure, assert_nobody_works_on, database};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use support::cluster::cluster;
+use support::crew::go;
+use support::database::{assert_same, dump, exists, sql};
+use support::pgbk::{Outcome, Pgbk, connected};
+use support::proof;
+use support::proxy::{Proxy, Toxic};
+use support::s3::seaweedfs;
+use support::scene::{Ended, Scene, assert_is_a_failure, assert_nobody_works_on, database};
 
 const LATENCY: Toxic = Toxic::Latency(Duration::from_millis(30));
 const SLOW_CLOSE: Toxic = Toxic::SlowClose(Duration::from_millis(700));

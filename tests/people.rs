@@ -1,14 +1,14 @@
 //! What pgbk says to people: the messages that new users stumbled over, each in words that say what to do next.
 
-use crate::support::cluster::{cluster, free_port};
-use crate::support::database::{create, small};
-use crate::support::pgbk::{OTHER_KEY, Outcome, Pgbk, connected, pgbk};
-use crate::support::s3::seaweedfs;
-use crate::support::scheduler::Place;
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use support::cluster::{cluster, free_port};
+use support::database::{create, small};
+use support::pgbk::{OTHER_KEY, Outcome, Pgbk, connected, pgbk};
+use support::s3::seaweedfs;
+use support::scheduler::Place;
 use tempfile::TempDir;
 
 fn place() -> (TempDir, Pgbk) {

@@ -1,10 +1,6 @@
 //! The policies of docs/security.md, given to real roles on a host that enforces them.
 
 use crate::prune::past;
-use crate::support::database::{create, sql};
-use crate::support::pgbk::{Pgbk, connected};
-use crate::support::process::tool;
-use crate::support::s3::{Server, seaweedfs};
 use past::{daily, repository};
 use pgbk::base::error::{Kind, kind};
 use pgbk::base::secret::Secret;
@@ -13,6 +9,10 @@ use pgbk::store::s3::settings::S3Settings;
 use pgbk::store::{PutOptions, Store, read_small, write_small};
 use std::io::Write;
 use std::process::Command;
+use support::database::{create, sql};
+use support::pgbk::{Pgbk, connected};
+use support::process::tool;
+use support::s3::{Server, seaweedfs};
 
 /// The policy that docs/security.md shows under this name, for this bucket.
 fn policy(name: &str, bucket: &str) -> String {

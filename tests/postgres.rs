@@ -2,7 +2,6 @@
 
 mod tls;
 
-use crate::support::cluster::{PASSWORD, USER, cluster, free_port};
 use pgbk::base::error::{Kind, hints, kind};
 use pgbk::base::process::reader::ChildReader;
 use pgbk::base::secret::Secret;
@@ -17,6 +16,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use support::cluster::{PASSWORD, USER, cluster, free_port};
 
 /// Settings from variables alone; `HOME` is nowhere unless it is given.
 fn settings(variables: &[(&str, &str)]) -> Settings {

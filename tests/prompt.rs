@@ -1,11 +1,11 @@
 //! What a person at a real terminal sees and can do.
 
-use crate::support::database::{assert_same, dump, exists, features, small, sql, stdout_of, tool};
-use crate::support::pgbk::{Pgbk, connected};
 use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
 use std::fs;
+use support::database::{assert_same, dump, exists, features, small, sql, stdout_of, tool};
+use support::pgbk::{Pgbk, connected};
 use tempfile::TempDir;
 
 /// For what a person has to wait for; a dump, at most.

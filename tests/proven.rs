@@ -12,12 +12,12 @@ mod timescale;
 
 use crate::alert::receiver;
 use crate::status::site;
-use crate::support::cluster::{Cluster, cluster};
-use crate::support::database::{features, script, small, sql};
-use crate::support::pgbk::{Outcome, Pgbk};
-use crate::support::proof;
-use crate::support::scheduler::Place;
 use serde_json::Value;
+use support::cluster::{Cluster, cluster};
+use support::database::{features, script, small, sql};
+use support::pgbk::{Outcome, Pgbk};
+use support::proof;
+use support::scheduler::Place;
 
 const SCRATCH: &str = "SELECT datname FROM pg_database WHERE datname LIKE 'pgbk\\_scratch\\_%'";
 
@@ -225,8 +225,8 @@ fn an_uploaded_dump_is_proven_as_far_as_it_states_its_rows() {
         [&["--inserts"][..], &["--exclude-table-data=logs"], &["--exclude-table-data=t", "--column-inserts"]]
     {
         let file = place.folder.path().join("uploaded.sql");
-        let mut tool = crate::support::database::tool("pg_dump", "proven_uploaded");
-        std::fs::write(&file, crate::support::database::stdout_of(tool.args(arguments))).unwrap();
+        let mut tool = support::database::tool("pg_dump", "proven_uploaded");
+        std::fs::write(&file, support::database::stdout_of(tool.args(arguments))).unwrap();
         let run = of(&place, "proven_uploaded");
         run.args(["upload", file.to_str().unwrap()]).expect(0);
         let (_, finding) = prove(&run, 0);
@@ -309,10 +309,7 @@ fn a_restore_that_may_not_give_something_to_its_owner_says_how_to_do_without() {
     let run = of(&place, "proven_owned");
     run.args(["upload", file.to_str().unwrap()]).expect(0);
     sql("postgres", "CREATE ROLE proven_demoted");
-    sql(
-        "postgres",
-        format!("CREATE ROLE proven_maker LOGIN CREATEDB PASSWORD '{}'", crate::support::cluster::PASSWORD),
-    );
+    sql("postgres", format!("CREATE ROLE proven_maker LOGIN CREATEDB PASSWORD '{}'", support::cluster::PASSWORD));
     let restore = run.set("DB_USER", "proven_maker");
     let restore = |more: &[&str]| restore.args([&["restore", "latest", "--yes"], more].concat());
     restore(&[]).expect(1).says("hint: restore with --no-owner");

@@ -6,8 +6,6 @@ mod password;
 pub mod past;
 mod tags;
 
-use crate::support::database::small;
-use crate::support::pgbk::{KEY, OTHER_KEY, Pgbk, connected, pgbk};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use past::{daily, files, folder, made, repository, without};
@@ -22,6 +20,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+use support::database::small;
+use support::pgbk::{KEY, OTHER_KEY, Pgbk, connected, pgbk};
 use tempfile::TempDir;
 
 fn place() -> TempDir {

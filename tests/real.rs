@@ -1,9 +1,9 @@
 //! Databases of what others have made: every extension that the server's packages offer, with a column of each of its types.
 
-use crate::support::cluster::{PASSWORD, cluster};
-use crate::support::database::{assert_same, comparable, create, exists, sql, stdout_of, tool};
-use crate::support::pgbk::{Pgbk, connected};
-use crate::support::proof;
+use support::cluster::{PASSWORD, cluster};
+use support::database::{assert_same, comparable, create, exists, sql, stdout_of, tool};
+use support::pgbk::{Pgbk, connected};
+use support::proof;
 
 /// A table with a column of each type that the extension brings, and none of the kinds that no column can have.
 const TABLE: &str = "

@@ -3,10 +3,10 @@
 mod provided;
 mod refused;
 
-use crate::support::cluster::{Cluster, PASSWORD, USER, cluster};
-use crate::support::database::{exists, small};
-use crate::support::pgbk::{Pgbk, connected, pgbk};
-use crate::support::proof;
+use support::cluster::{Cluster, PASSWORD, USER, cluster};
+use support::database::{exists, small};
+use support::pgbk::{Pgbk, connected, pgbk};
+use support::proof;
 
 fn role(name: &str, more: &str) {
     cluster().psql("postgres", &format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}' {more}"));

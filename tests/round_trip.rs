@@ -5,12 +5,12 @@ mod databases;
 mod files;
 mod targets;
 
-use crate::support::database::{assert_same, dump, exists, features, small, sql};
-use crate::support::pgbk::{ENC_PASSWORD, IV, Pgbk, connected};
-use crate::support::proof;
-use crate::support::s3::{radosgw, seaweedfs};
 use std::path::Path;
 use std::sync::Once;
+use support::database::{assert_same, dump, exists, features, small, sql};
+use support::pgbk::{ENC_PASSWORD, IV, Pgbk, connected};
+use support::proof;
+use support::s3::{radosgw, seaweedfs};
 
 /// Starts the stores while tests run that need none: Ceph takes its time.
 fn warm_up() {

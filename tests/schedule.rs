@@ -4,17 +4,17 @@ mod container;
 mod once;
 mod unread;
 
-use crate::support::cluster::{Cluster, PATIENCE, cluster};
-use crate::support::fake::Fake;
-use crate::support::pgbk::{Pgbk, pgbk};
-use crate::support::process::until;
-use crate::support::scheduler::{Place, Scheduler};
 use jiff::{Timestamp, ToSpan};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use support::cluster::{Cluster, PATIENCE, cluster};
+use support::fake::Fake;
+use support::pgbk::{Pgbk, pgbk};
+use support::process::until;
+use support::scheduler::{Place, Scheduler};
 
 fn database(hint: &str) -> String {
     let name = cluster().database(hint);

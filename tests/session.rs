@@ -3,14 +3,14 @@
 
 mod definitions;
 
-use crate::support::cluster::{Cluster, PASSWORD, PATIENCE};
-use crate::support::fake::Fake;
-use crate::support::pgbk::{Pgbk, pgbk};
-use crate::support::process::until;
-use crate::support::proof;
 use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
+use support::cluster::{Cluster, PASSWORD, PATIENCE};
+use support::fake::Fake;
+use support::pgbk::{Pgbk, pgbk};
+use support::process::until;
+use support::proof;
 use tempfile::TempDir;
 
 /// Settings that the text of values depends on, with a value that nobody expects.

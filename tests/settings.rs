@@ -2,12 +2,12 @@
 //! back all the same.
 
 use crate::majors::servers;
-use crate::support::cluster::PASSWORD;
-use crate::support::pgbk::Pgbk;
-use crate::support::proof;
 use servers::{Server, servers};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use support::cluster::PASSWORD;
+use support::pgbk::Pgbk;
+use support::proof;
 use tempfile::TempDir;
 
 /// Texts, of which a server does not say what they may be. Each is taken by the servers that have what it names.

@@ -1,8 +1,5 @@
 //! Sizes: around the limits of an upload in parts, beyond what one request can hold, and memory that does not grow with them.
 
-use crate::support::pgbk::pgbk;
-use crate::support::proof;
-use crate::support::s3::seaweedfs;
 use blake2b_simd::State;
 use pgbk::base::error::{Kind, hints, kind};
 use pgbk::store::s3::S3;
@@ -10,6 +7,9 @@ use pgbk::store::s3::settings::S3Settings;
 use pgbk::store::{PutOptions, Store};
 use std::io::Write;
 use std::process::{Command, Stdio};
+use support::pgbk::pgbk;
+use support::proof;
+use support::s3::seaweedfs;
 
 const PART: u64 = 5 << 20;
 

@@ -6,11 +6,6 @@ mod documented;
 mod metrics;
 pub mod site;
 
-use crate::support::cluster::{PATIENCE, cluster, free_port};
-use crate::support::fake::Fake;
-use crate::support::pgbk::{KEY, Pgbk};
-use crate::support::process::until;
-use crate::support::scheduler::{Place, Scheduler};
 #[cfg(feature = "browser")]
 use browser::Browser;
 use jiff::Timestamp;
@@ -22,6 +17,11 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, SystemTime};
+use support::cluster::{PATIENCE, cluster, free_port};
+use support::fake::Fake;
+use support::pgbk::{KEY, Pgbk};
+use support::process::until;
+use support::scheduler::{Place, Scheduler};
 
 /// A scheduler that serves, at an address of its own choice.
 fn start(place: &Place, run: &Pgbk) -> (Scheduler, SocketAddr) {
@@ -280,7 +280,7 @@ fn a_store_that_fails_is_shown_as_such_and_no_secret_is() {
     let shown = place.run(&["status"]).expect(0).text();
     assert!(shown.contains("the store cannot be looked into: "), "{shown}");
     let all = [page, get(address, "/metrics").body, get(address, "/healthz").body, shown, scheduler.stop()].concat();
-    for secret in [secret, "AKIDNOBODY", KEY, crate::support::cluster::PASSWORD] {
+    for secret in [secret, "AKIDNOBODY", KEY, support::cluster::PASSWORD] {
         assert!(!all.contains(secret), "{all}");
     }
 }

@@ -15,7 +15,6 @@ mod requests;
 mod spelt;
 mod trouble;
 
-use crate::support::s3::{Server, moto, radosgw, seaweedfs};
 use objects::{PART, bytes, keys, put};
 use pgbk::base::error::{Kind, kind};
 use pgbk::store::directory::Directory;
@@ -23,6 +22,7 @@ use pgbk::store::memory::Memory;
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::S3Settings;
 use pgbk::store::{Store, write_small};
+use support::s3::{Server, moto, radosgw, seaweedfs};
 
 /// What S3 hosts add.
 mod hosted {

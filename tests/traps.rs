@@ -1,13 +1,13 @@
 //! A hostile database runs nothing as pgbk: every name that pgbk or its programs could look up in it is a trap.
 
 use crate::majors::servers;
-use crate::support::cluster::Cluster;
-use crate::support::pgbk::{Outcome, Pgbk, pgbk};
-use crate::support::proof;
 use servers::{Server, servers};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use support::cluster::Cluster;
+use support::pgbk::{Outcome, Pgbk, pgbk};
+use support::proof;
 
 /// The types of which every pair is tried as operands and arguments: those that pgbk's queries compare, and what literals may become.
 const WIDE: &str =

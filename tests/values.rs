@@ -3,7 +3,6 @@
 mod pipes;
 mod plain_text;
 
-use crate::support::proof::counted;
 use pgbk::base::error::{Kind, kind};
 use pgbk::cli::SECRET_VARIABLES;
 use pgbk::config::environment::Sources;
@@ -13,6 +12,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
+use support::proof::counted;
 
 /// Every name that has a value: settings as clap has them, and secrets.
 fn names() -> Vec<String> {
@@ -193,8 +193,8 @@ fn in_a_container_root_reads_every_secret_and_somebody_else_does_the_work() {
         "WEBHOOK_URL" | "PING_URL" => "http://127.0.0.1:9/",
         "DATABASE_URL" => "postgresql://u:p@127.0.0.1/shop",
         "WEBHOOK_TEMPLATE" => "{\"text\":\"{text}\"}",
-        "DB_BACKUP_ENCRYPT_KEY" => crate::support::pgbk::KEY,
-        "DB_BACKUP_ENCRYPT_IV" => crate::support::pgbk::IV,
+        "DB_BACKUP_ENCRYPT_KEY" => support::pgbk::KEY,
+        "DB_BACKUP_ENCRYPT_IV" => support::pgbk::IV,
         _ => "word",
     };
     let mut ways = 0;
@@ -296,9 +296,8 @@ fn what_becomes_a_header_is_checked_before_any_network() {
     ] {
         for text in wrong {
             for command in ["list", "doctor"] {
-                let mut run = crate::support::pgbk::pgbk([command])
-                    .set("S3_BUCKET", "b")
-                    .set("S3_HOST_BASE", "http://127.0.0.1:9");
+                let mut run =
+                    support::pgbk::pgbk([command]).set("S3_BUCKET", "b").set("S3_HOST_BASE", "http://127.0.0.1:9");
                 if !name.starts_with("AWS_") {
                     run = run.set("S3_ACCESS_KEY_ID", "AK").set("S3_SECRET_ACCESS_KEY", "SK");
                 }
@@ -318,9 +317,8 @@ fn a_series_that_was_encrypted_is_never_continued_in_plain_text_by_a_slip() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
     fs::write(folder.join("dump.sql"), "SELECT 1;\n-- PostgreSQL database dump complete\n").unwrap();
-    let plain = crate::support::pgbk::pgbk([])
-        .directory(&folder.join("store"))
-        .set("STATE_DIR", folder.join("state").display());
+    let plain =
+        support::pgbk::pgbk([]).directory(&folder.join("store")).set("STATE_DIR", folder.join("state").display());
     let plain = plain.set("BACKUP_FILES", folder.join("dump.sql").display());
     let dump = folder.join("dump.sql").display().to_string();
     let files = || walk(&folder.join("store"));
@@ -334,7 +332,7 @@ fn a_series_that_was_encrypted_is_never_continued_in_plain_text_by_a_slip() {
         for slip in [
             plain.clone(),
             plain.set("DB_BACKUP_ENCRYPT_KEY", "\"\""),
-            plain.set("DB_BACKUP_ENCRYPTION_KEY", crate::support::pgbk::KEY),
+            plain.set("DB_BACKUP_ENCRYPTION_KEY", support::pgbk::KEY),
         ] {
             slip.expect(2).says("no key is set: nothing is stored").says("NO_ENCRYPT=1");
             assert_eq!(files(), before);
@@ -360,7 +358,7 @@ fn which_key_is_told_by_its_check_id_and_another_one_is_no_damage() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
     fs::write(folder.join("file"), "content").unwrap();
-    let run = crate::support::pgbk::pgbk(["backup", "@files"])
+    let run = support::pgbk::pgbk(["backup", "@files"])
         .directory(&folder.join("store"))
         .set("STATE_DIR", folder.join("state").display());
     let run = run.set("BACKUP_FILES", folder.join("file").display());
@@ -369,7 +367,7 @@ fn which_key_is_told_by_its_check_id_and_another_one_is_no_damage() {
     let check = listed[0]["key"].as_str().unwrap().to_owned();
     assert_eq!(check.len(), 16);
     assert!(run.args(["list"]).expect(0).text().contains(&check[..8]));
-    let other = run.set("DB_BACKUP_ENCRYPT_KEY", crate::support::pgbk::OTHER_KEY);
+    let other = run.set("DB_BACKUP_ENCRYPT_KEY", support::pgbk::OTHER_KEY);
     let verified = other.args(["verify", "--all"]).expect(3);
     assert!(verified.text().contains("OTHER KEY") && !verified.text().contains("DAMAGED"), "{verified:#?}");
     assert!(verified.text().contains(&check), "{verified:#?}");

@@ -7,8 +7,10 @@ use crate::base::error::{Fault, Kind, Result};
 use rustix::event::Timespec;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// How often a blocked wait checks whether it should stop.
@@ -46,12 +48,12 @@ pub(crate) fn raised() -> Option<i32> {
     (number != 0).then_some(number as i32)
 }
 
-/// Returns an error once a signal has come or the time of [`limit`] is over.
+/// Returns an error once a signal has come, or the time of the work that this thread does is over.
 pub(crate) fn check() -> Result<()> {
-    match (raised(), *running()) {
+    match (raised(), CANCEL.with_borrow(Cancel::over)) {
         (Some(number), _) => Err(fault(number).into()),
-        (None, Some(Running { begun, limit })) if begun.elapsed() >= limit => Err(too_long(limit).into()),
-        (None, _) => Ok(()),
+        (None, Some(limit)) => Err(too_long(limit).into()),
+        (None, None) => Ok(()),
     }
 }
 
@@ -66,36 +68,88 @@ pub(crate) fn wait(time: Duration) {
     let _ = rustix::event::poll(&mut [], Some(&time));
 }
 
-static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+thread_local! {
+    static CANCEL: RefCell<Cancel> = RefCell::default();
+}
 
-#[derive(Clone, Copy)]
-struct Running {
+/// The time limits that a thread's work heeds, besides signals. A thread begins with those of the thread that began it, so two jobs of
+/// one process do not stop each other.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cancel(Option<Arc<Deadline>>);
+
+#[derive(Debug)]
+struct Deadline {
     begun: Instant,
     limit: Duration,
+    /// Holds the limits of the work that this is a part of.
+    outer: Cancel,
 }
 
-fn running() -> MutexGuard<'static, Option<Running>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+/// Keeps limits in force on this thread. Dropping it brings back those that were in force before.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    before: Cancel,
+    /// The limit belongs to the thread.
+    _stays: PhantomData<*const ()>,
 }
 
-/// The time limit of the current run; dropping it lifts the limit. It is process-wide: a second call of [`limit`] replaces the
-/// first one's limit, and the first of the two values to be dropped lifts it.
-pub(crate) struct Limit(());
+impl Cancel {
+    /// Returns the limits of this thread's work.
+    pub fn of_thread() -> Cancel {
+        CANCEL.with_borrow(Cancel::clone)
+    }
 
-pub(crate) fn limit(time: Option<Duration>) -> Limit {
-    *running() = time.map(|limit| Running { begun: Instant::now(), limit });
-    Limit(())
-}
+    /// Returns these limits, and one more that begins now; `None` adds no limit.
+    pub fn child(self, limit: Option<Duration>) -> Cancel {
+        match limit {
+            Some(limit) => Cancel(Some(Arc::new(Deadline { begun: Instant::now(), limit, outer: self }))),
+            None => self,
+        }
+    }
 
-impl Drop for Limit {
-    fn drop(&mut self) {
-        *running() = None;
+    /// Puts these limits in force on this thread.
+    pub fn enter(self) -> Entered {
+        Entered { before: CANCEL.replace(self), _stays: PhantomData }
+    }
+
+    /// Returns the innermost limit that is over; `None` if there is time left.
+    fn over(&self) -> Option<Duration> {
+        let deadline = self.0.as_ref()?;
+        if deadline.begun.elapsed() >= deadline.limit { Some(deadline.limit) } else { deadline.outer.over() }
     }
 }
 
-/// Returns by how much the run has exceeded its limit. `None`: there is no limit, or it is not reached yet.
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CANCEL.set(std::mem::take(&mut self.before));
+    }
+}
+
+/// The runs with a time limit that are going on.
+static RUNS: Mutex<Vec<Weak<Deadline>>> = Mutex::new(Vec::new());
+
+/// Keeps the time limit of a run in force on this thread and on those that it begins. Dropping it lifts the limit.
+pub(crate) struct Limit {
+    _run: Option<Arc<Deadline>>,
+    _entered: Entered,
+}
+
+/// Gives the run that begins now a time limit; `None` gives it none.
+pub(crate) fn limit(time: Option<Duration>) -> Limit {
+    let cancel = Cancel::of_thread().child(time);
+    let run = cancel.0.clone().filter(|_| time.is_some());
+    let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
+    runs.retain(|run| run.strong_count() > 0);
+    runs.extend(run.as_ref().map(Arc::downgrade));
+    drop(runs);
+    Limit { _run: run, _entered: cancel.enter() }
+}
+
+/// Returns by how much the most belated run has exceeded its limit; `None` if no run has.
 pub(crate) fn overdue() -> Option<Duration> {
-    running().and_then(|Running { begun, limit }| begun.elapsed().checked_sub(limit))
+    let runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
+    let late = |run: Arc<Deadline>| run.begun.elapsed().checked_sub(run.limit);
+    runs.iter().filter_map(Weak::upgrade).filter_map(late).max()
 }
 
 fn too_long(limit: Duration) -> Fault {
@@ -110,5 +164,48 @@ pub(crate) fn insist() {
         // The first may be the one that arms the handlers. Only a process that may not signal itself could fail here.
         let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
         std::thread::sleep(TICK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::worker::Worker;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_run_that_is_over_stops_its_own_threads_and_no_other_run() {
+        let (over, told) = std::sync::mpsc::channel();
+        let other = std::thread::spawn(move || {
+            let _limit = limit(Some(LONG));
+            told.recv().unwrap();
+            (check().is_ok(), Worker::begin(|| check().is_ok()).end().unwrap())
+        });
+        let ended = limit(Some(Duration::ZERO));
+        assert!(check().unwrap_err().to_string().contains("its limit of 0 s"));
+        // A worker's result is not waited for by whoever is stopped.
+        assert_eq!(Worker::begin(|| check().is_err()).within(LONG).unwrap(), Some(true));
+        over.send(()).unwrap();
+        assert_eq!(other.join().unwrap(), (true, true));
+        drop(ended);
+        assert!(check().is_ok());
+    }
+
+    #[test]
+    fn a_part_of_a_run_has_what_is_left_of_the_runs_time_at_most() {
+        let run = Cancel::default().child(Some(Duration::ZERO));
+        assert_eq!(run.clone().child(Some(LONG)).over(), Some(Duration::ZERO));
+        assert_eq!(run.child(None).over(), Some(Duration::ZERO));
+        let run = Cancel::default().child(Some(LONG));
+        assert_eq!((run.clone().child(Some(Duration::ZERO)).over(), run.over()), (Some(Duration::ZERO), None));
+    }
+
+    #[test]
+    fn the_most_belated_run_is_the_one_that_is_overdue() {
+        let late = limit(Some(Duration::ZERO));
+        let _early = limit(Some(LONG));
+        assert!(overdue().is_some());
+        drop(late);
     }
 }

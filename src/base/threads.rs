@@ -1,5 +1,7 @@
-//! Starts threads. A system may refuse one: that is an error, or fewer threads do the work.
+//! Starts threads, with the time limits of the thread that starts them. A system may refuse one: that is an error, or fewer threads do
+//! the work.
 
+use crate::base::cancel::Cancel;
 use crate::base::error::{Fault, Result};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle, scope};
@@ -21,6 +23,7 @@ pub fn share_memory() {
 
 /// Starts a thread of this name. An error means that the system gives none.
 pub(crate) fn begin<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+    let work = limited(work);
     Builder::new().name(name.to_owned()).spawn(work).map_err(|error| refused(name, &error).into())
 }
 
@@ -30,6 +33,7 @@ pub(crate) fn begin_in<'scope, T: Send + 'scope>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> Result<ScopedJoinHandle<'scope, T>> {
+    let work = limited(work);
     Builder::new().name(name.to_owned()).spawn_scoped(scope, work).map_err(|error| refused(name, &error).into())
 }
 
@@ -55,7 +59,8 @@ pub(crate) fn each<I: Sync, T: Send>(
     };
     let mut all = scope(|scope| {
         // This thread always works.
-        let begin = |_| Builder::new().name("each".to_owned()).stack_size(STACK).spawn_scoped(scope, worker).ok();
+        let begin =
+            |_| Builder::new().name("each".to_owned()).stack_size(STACK).spawn_scoped(scope, limited(worker)).ok();
         let others: Vec<_> = (1..most.min(things.len())).map_while(begin).collect();
         let mut all = worker();
         for other in others {
@@ -65,6 +70,15 @@ pub(crate) fn each<I: Sync, T: Send>(
     })?;
     all.sort_by_key(|(at, _)| *at);
     all.into_iter().map(|(_, one)| one).collect()
+}
+
+/// Returns the work with the time limits of this thread.
+fn limited<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let cancel = Cancel::of_thread();
+    move || {
+        let _limits = cancel.enter();
+        work()
+    }
 }
 
 fn refused(name: &str, error: &std::io::Error) -> Fault {

@@ -15,6 +15,7 @@ use crate::format::backup_id::BackupId;
 use crate::format::run_record::Trigger;
 use crate::jobs::verify::{Finding, among_others, verify, verify_all, verify_old};
 use crate::repository::Repository;
+use crate::repository::catalog::lost_documents;
 use crate::runs::restore_tests::RestoreTests;
 use crate::runs::runner::Runner;
 use jiff::Timestamp;
@@ -24,7 +25,9 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let repository = config::repository(&args.store, &args.keys, &args.state)?;
     let limit = named(limit(args.database.as_deref()))?;
     let findings = if args.all {
-        let ids = repository.ids(limit.as_deref())?;
+        let catalog = repository.catalog(limit.as_deref())?;
+        lost_documents(&catalog).iter().for_each(|lost| console.warn(lost));
+        let ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
         if ids.is_empty() {
             return Err(Fault::not_found(format!("there is no backup in {}", repository.store.location())).into());
         }

@@ -1,5 +1,7 @@
 //! A stage that runs the stages beneath it on a thread of their own, or on the caller's.
 
+use crate::base::error::into_io;
+use crate::base::threads;
 use crate::pipeline::Stage;
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -42,7 +44,7 @@ impl<W: Write + Send + 'static> Other<W> {
     fn new(name: &str, mut inner: W) -> io::Result<Self> {
         let (full, arriving) = sync_channel::<Vec<u8>>(IN_FLIGHT);
         let (back, empty) = channel();
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let write = move || {
             for mut buffer in arriving {
                 inner.write_all(&buffer)?;
                 buffer.clear();
@@ -50,7 +52,8 @@ impl<W: Write + Send + 'static> Other<W> {
                 let _ = back.send(buffer);
             }
             Ok(inner)
-        })?;
+        };
+        let thread = threads::begin(name, write).map_err(into_io)?;
         Ok(Other { filling: Vec::with_capacity(BUFFER), full: Some(full), empty, thread: Some(thread) })
     }
 

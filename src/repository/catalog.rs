@@ -55,7 +55,7 @@ impl Catalog {
                 Some(Entry { modified: object.modified, pinned: pins.contains(&id), id })
             })
             .collect();
-        entries.sort_by_key(|entry| (entry.id.taken_at(), entry.id.database().to_owned()));
+        entries.sort_by(|one, other| when(&one.id).cmp(&when(&other.id)));
         Catalog { entries, objects }
     }
 
@@ -94,6 +94,25 @@ impl Catalog {
     pub fn databases(&self) -> BTreeSet<&str> {
         self.entries.iter().map(|entry| entry.id.database()).collect()
     }
+}
+
+/// Returns what to tell of databases that have payloads in a listing and not one `.meta`; `None` if there is no such database. A killed run
+/// leaves a payload alone only until the next run; a database without any document has lost them.
+pub(crate) fn lost_documents(catalog: &Catalog) -> Option<String> {
+    let (with, payloads) =
+        (catalog.databases(), catalog.keys().filter_map(BackupId::of_payload_key).collect::<Vec<_>>());
+    let lost: BTreeSet<&str> = payloads.iter().map(BackupId::database).filter(|name| !with.contains(name)).collect();
+    let names = lost.into_iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    (!names.is_empty()).then(|| {
+        format!(
+            "no backup of {names} can be read: the store holds payloads without any .meta; \"pgbk doctor\" names them"
+        )
+    })
+}
+
+/// Returns by what backups are ordered: their time, then the database.
+fn when(id: &BackupId) -> (Timestamp, &str) {
+    (id.taken_at(), id.database())
 }
 
 /// Returns whether a key looks like one that Doubletake wrote: it ends in `.sql` or `.dump`, packed or not.

@@ -1,9 +1,6 @@
 //! Mail servers that do not come to an end, or whoever stands before one: they are left in bounded time and memory, and the alert is kept.
 
 use super::{Scene, checked};
-use crate::support::cluster::cluster;
-use crate::support::pgbk::{Outcome, Pgbk};
-use crate::support::proof;
 use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -12,6 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+use support::cluster::cluster;
+use support::pgbk::{Outcome, Pgbk};
+use support::proof;
 
 /// Of address space.
 const MEMORY: u64 = 512 << 20;

@@ -2,12 +2,12 @@
 
 use super::receiver::{Answer, Receiver};
 use super::{Scene, TOKEN, checked, holding, is_quiet};
-use crate::support::cluster::cluster;
-use crate::support::pgbk::Pgbk;
-use crate::support::process::{free_ports, until};
-use crate::support::proof::counted;
 use rustix::process::Signal;
 use std::time::Duration;
+use support::cluster::cluster;
+use support::pgbk::Pgbk;
+use support::process::{free_ports, until};
+use support::proof::counted;
 
 #[test]
 fn databases_that_fail_for_one_reason_share_a_message_and_so_do_those_that_work_again() {

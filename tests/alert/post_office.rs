@@ -1,13 +1,13 @@
 //! Real SMTP servers, and what they were given.
 
-use crate::support::cluster::cluster;
-use crate::support::process::{Place, free_ports, tool, until};
 use serde::Deserialize;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
+use support::cluster::cluster;
+use support::process::{Place, free_ports, tool, until};
 
 pub const USER: &str = "pgbk-sender";
 pub const PASSWORD: &str = "mail:pass wörd\\1";

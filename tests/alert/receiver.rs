@@ -1,6 +1,5 @@
 //! An HTTP server that notes what it is told, and answers as it was asked to.
 
-use crate::support::cluster::cluster;
 use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -9,6 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use support::cluster::cluster;
 
 #[derive(Debug, Clone)]
 pub struct Heard {

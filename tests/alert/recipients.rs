@@ -3,7 +3,6 @@
 use super::clerk::Clerk;
 use super::post_office::post_office;
 use super::{Scene, checked, is_quiet};
-use crate::support::proof;
 use jiff::Timestamp;
 use pgbk::alerts::delivery::Patience;
 use pgbk::alerts::mail::{Mail, mailbox};
@@ -13,6 +12,7 @@ use pgbk::alerts::tls_roots::TlsRoots;
 use serde_json::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use support::proof;
 
 const GONE: &str = "gone@example.org: permanent error (550): 5.1.1 nobody of that name";
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::damage::forgery::two_backups;
-use crate::support::database::exists;
+use support::database::exists;
 
 fn restore(sample: &Sample, folder: &Path, target: &str, more: &[&str]) -> Outcome {
     let id = sample.id.to_string();

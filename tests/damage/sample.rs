@@ -1,7 +1,5 @@
 //! Backups made by the real binary from a real server, and copies of them to spoil.
 
-use crate::support::cluster::cluster;
-use crate::support::pgbk::{ENC_PASSWORD, KEY, Pgbk, pgbk};
 use pgbk::base::error::Result;
 use pgbk::base::secret::Secret;
 use pgbk::format::backup_id::BackupId;
@@ -14,6 +12,8 @@ use pgbk::store::write_small;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use support::cluster::cluster;
+use support::pgbk::{ENC_PASSWORD, KEY, Pgbk, pgbk};
 
 pub const ROWS: &str = "CREATE TABLE client (id int PRIMARY KEY, name text, note text);
     INSERT INTO client SELECT n, 'client ' || n, md5(n::text) FROM generate_series(1, 1000) n;";

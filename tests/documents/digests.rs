@@ -1,9 +1,9 @@
 //! What an encrypted backup's document tells of its rows: nothing.
 
 use super::*;
-use crate::support::database::{create, sql};
-use crate::support::pgbk::{ENC_PASSWORD, IV};
 use std::collections::BTreeSet;
+use support::database::{create, sql};
+use support::pgbk::{ENC_PASSWORD, IV};
 
 /// Every digest, tag and seal of a document, with the way to it.
 fn digests(value: &Value, at: &str, all: &mut Vec<(String, String)>) {

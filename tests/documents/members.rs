@@ -1,13 +1,13 @@
 //! Each member of a document, with each value that could do harm.
 
 use super::*;
-use crate::support::database::sql;
 use pgbk::base::error::{Kind, kind};
 use pgbk::format::manifest::Manifest;
 use pgbk::format::manifest::seal::Sealed;
 use pgbk::postgres::tools::dump;
 use serde_json::json;
 use std::net::TcpListener;
+use support::database::sql;
 
 /// What is put in a member's place.
 fn hostile() -> Vec<Value> {
@@ -190,7 +190,7 @@ fn a_proof_by_a_forged_document_writes_nothing_and_goes_nowhere_else() {
 #[test]
 fn a_pruner_without_the_key_of_sealed_backups_removes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    crate::support::database::small("keyless", &["a"]);
+    support::database::small("keyless", &["a"]);
     let owner = connected().directory(folder.path());
     let real: Vec<String> = (0..3).map(|_| owner.key().backup("keyless", &[])).collect();
     // Whoever may only add objects puts newer ones there.

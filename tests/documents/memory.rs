@@ -1,8 +1,8 @@
 //! Each command, with little memory, beside documents that would take much.
 
 use super::*;
-use crate::support::database::small;
 use std::process::Stdio;
+use support::database::small;
 
 /// Of address space: the binary and its threads' stacks take a good part of it.
 const LIMIT: u64 = 384 << 20;
@@ -127,7 +127,7 @@ fn no_command_needs_much_memory_for_a_document_of_any_shape() {
         // A document that cannot be read may be an encrypted backup's.
         let own = if keyed { own } else { own.set("NO_ENCRYPT", "1") };
         if at % 8 == 1 || proof::whole() {
-            if !crate::support::database::exists("plain") {
+            if !support::database::exists("plain") {
                 small("plain", &["b"]);
             }
             ends(&format!("{}, a run with retention", shape.0), &own.args(["backup"]), &[0]);

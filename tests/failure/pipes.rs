@@ -1,7 +1,7 @@
 //! Pipes, devices, sockets, folders and links in the place of each file that pgbk keeps for itself.
 
 use super::*;
-use crate::support::obstacle::put;
+use support::obstacle::put;
 
 const KINDS: [&str; 7] = ["pipe", "socket", "folder", "link to a pipe", "link to a device", "dangling link", "device"];
 

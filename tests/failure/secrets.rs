@@ -120,7 +120,7 @@ fn no_secret_is_anywhere_that_backup_restore_upload_or_schedule_write_to_or_star
         let target = format!("{database}_{}", store.to_lowercase());
         search.run(&base.args(["restore", "--yes", "--clean", "--to", &target]), &restoring);
         search.look_at(&restoring);
-        fs::write(search.at("edited.sql"), crate::support::database::script("SELECT 1;\n")).unwrap();
+        fs::write(search.at("edited.sql"), support::database::script("SELECT 1;\n")).unwrap();
         let file = search.at("edited.sql").display().to_string();
         search.run(&base.args(["upload", &file]), &dumping);
         fs::remove_file(&file).unwrap();
@@ -142,12 +142,7 @@ fn no_secret_is_anywhere_that_backup_restore_upload_or_schedule_write_to_or_star
         let text = String::from_utf8_lossy(&fs::read(path).unwrap()).replace(OTHER_KEY_START, "");
         search.assert_clean("a .meta", text.as_bytes());
     }
-    crate::support::proof::counted(
-        "secrets",
-        "files looked into, beside all that was said and every child",
-        all.len(),
-        0,
-    );
+    support::proof::counted("secrets", "files looked into, beside all that was said and every child", all.len(), 0);
 }
 
 /// Even where the system keeps them, and whoever asks.

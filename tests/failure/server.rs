@@ -1,7 +1,7 @@
 //! What a server, and those who work on it, can do to a dump.
 
 use super::*;
-use crate::support::database::{connect, script};
+use support::database::{connect, script};
 
 #[test]
 fn a_role_from_whom_rows_are_hidden_makes_no_backup_of_the_others() {

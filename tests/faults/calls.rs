@@ -3,10 +3,6 @@
 //! `strace` counts by thread and call: the nth `fsync` of each thread is failed. What is failed here are those numbers that mean a call
 //! within the store and, in whichever thread has as many, none outside of it; that this was so is read in the log of the very run.
 
-use crate::support::crew::go;
-use crate::support::pgbk::{KEY, Pgbk, connected};
-use crate::support::proof;
-use crate::support::scene::Ended;
 use pgbk::base::progress::NullMonitor;
 use pgbk::base::secret::Secret;
 use pgbk::base::subject::Series;
@@ -23,6 +19,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
+use support::crew::go;
+use support::pgbk::{KEY, Pgbk, connected};
+use support::proof;
+use support::scene::Ended;
 use tempfile::TempDir;
 
 const CALLS: [&str; 14] = [

@@ -1,15 +1,15 @@
 //! Everything that a program can do which pgbk starts.
 
 use super::requests::count;
-use crate::support::crew::go;
-use crate::support::database::{assert_same, dump, exists};
-use crate::support::fake::Fake;
-use crate::support::pgbk::Pgbk;
-use crate::support::process::until;
-use crate::support::scene::{Ended, Scene, assert_is_a_failure, database};
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use support::crew::go;
+use support::database::{assert_same, dump, exists};
+use support::fake::Fake;
+use support::pgbk::Pgbk;
+use support::process::until;
+use support::scene::{Ended, Scene, assert_is_a_failure, database};
 
 /// How long a killed process may take to be gone.
 const DEATH: Duration = Duration::from_secs(5);

@@ -2,17 +2,17 @@
 
 use super::host::Host;
 use super::requests::{Case, cases, count};
-use crate::support::crew::go;
-use crate::support::database::{assert_same, comparable, dump, exists};
-use crate::support::process::until;
-use crate::support::s3::seaweedfs;
-use crate::support::scene::{Ended, Scene, assert_is_a_failure, database};
 use pgbk::format::backup_id::BackupId;
 use pgbk::store::{read_small, write_small};
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use support::crew::go;
+use support::database::{assert_same, comparable, dump, exists};
+use support::process::until;
+use support::s3::seaweedfs;
+use support::scene::{Ended, Scene, assert_is_a_failure, database};
 
 /// A backup in the store, and the dump that it is of.
 struct Stored {
@@ -52,7 +52,7 @@ fn restore(stored: &Stored, host: &Host, attempts: usize) -> Ended {
     let outcome = run.args(["restore", &stored.id, "--yes", "--to", &target]).end();
     if outcome.code == Some(0) {
         assert_same(&dump(&target), &stored.plain);
-        crate::support::database::sql("postgres", format!("DROP DATABASE {target}"));
+        support::database::sql("postgres", format!("DROP DATABASE {target}"));
         return Ended::Healed;
     }
     assert_is_a_failure(&outcome);

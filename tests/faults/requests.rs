@@ -2,11 +2,11 @@
 
 use super::fault::{ALL, Fault};
 use super::host::Host;
-use crate::support::crew::{Tally, go};
-use crate::support::fake::Fake;
-use crate::support::proof;
-use crate::support::s3::seaweedfs;
-use crate::support::scene::{Ended, Scene, assert_is_a_failure, database};
+use support::crew::{Tally, go};
+use support::fake::Fake;
+use support::proof;
+use support::s3::seaweedfs;
+use support::scene::{Ended, Scene, assert_is_a_failure, database};
 
 /// What is failed: the nth request, in this way, with so many tries.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,5 @@
 //! Archives that somebody with the key made, to be unpacked where they do not belong.
 
-use crate::support::id::free;
-use crate::support::pgbk::{KEY, Pgbk, connected};
 use pgbk::base::progress::NullMonitor;
 use pgbk::base::secret::Secret;
 use pgbk::base::subject::Series;
@@ -15,6 +13,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
+use support::id::free;
+use support::pgbk::{KEY, Pgbk, connected};
 use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
 

@@ -1,11 +1,11 @@
 //! A user of the host who owns a folder into which root restores, and swaps names as fast as he can.
 
-use crate::support::pgbk::connected;
-use crate::support::proof;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use support::pgbk::connected;
+use support::proof;
 
 /// Renames whatever root makes there, and puts a link, a second name or a folder of his own in its place.
 const ATTACK: &str = r"

@@ -1,13 +1,13 @@
 //! Commands that hide from whoever looks for the ends of statements: in a dump, in an archive, in a script of globals. None of them runs.
 
 use super::{database, database_in, restore};
-use crate::support::cluster::{PASSWORD, USER, cluster};
-use crate::support::database::{connect, script, sql, stdout_of, tool};
-use crate::support::proof;
 use pgbk::postgres::connect::settings::{Given, Settings};
 use pgbk::postgres::globals::Globals;
 use postgres::Client;
 use std::fs;
+use support::cluster::{PASSWORD, USER, cluster};
+use support::database::{connect, script, sql, stdout_of, tool};
+use support::proof;
 
 /// Ways to hide `@H`, the commands, behind `@C`, which wants a literal.
 const TRICKS: &[&str] = &[

@@ -1,7 +1,6 @@
 //! What stands between a client and a server and does something to it, once a certain text comes along.
 
 use super::{database, dump, message};
-use crate::support::cluster::{PASSWORD, USER, cluster};
 use pgbk::base::error::{Kind, hints, kind};
 use pgbk::base::progress::NullMonitor;
 use pgbk::postgres::restore::load;
@@ -9,6 +8,7 @@ use pgbk::postgres::restore::load::options::Options;
 use postgres::{Client, NoTls};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use support::cluster::{PASSWORD, USER, cluster};
 
 #[derive(Clone, Copy)]
 pub enum Deed {

@@ -1,9 +1,9 @@
 //! Amounts that were written by a locale which the server does not have.
 
 use super::{assert_same, database, dump, message, restore_with};
-use crate::support::database::sql;
 use pgbk::base::error::{Kind, hints, kind};
 use pgbk::postgres::restore::load::options::Options;
+use support::database::sql;
 
 fn by(locale: &str) -> Options {
     Options { monetary: Some(locale.to_owned()), ..Options::default() }

@@ -2,16 +2,16 @@
 //! is stored. What comes back is what psql makes of pg_dump's own script with the same option.
 
 use super::servers::{Server, complete};
-use crate::support::cluster::{PASSWORD, USER};
-use crate::support::database::{assert_same, stdout_of};
-use crate::support::pgbk::{Outcome, Pgbk};
-use crate::support::proof;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use support::cluster::{PASSWORD, USER};
+use support::database::{assert_same, stdout_of};
+use support::pgbk::{Outcome, Pgbk};
+use support::proof;
 
 /// What the options choose from.
 const SOURCE: &str = "

@@ -2,10 +2,10 @@
 
 use super::keeping;
 use super::servers::{Server, servers};
-use crate::support::cluster::PASSWORD;
-use crate::support::pgbk::Pgbk;
-use crate::support::proof;
 use std::sync::Mutex;
+use support::cluster::PASSWORD;
+use support::pgbk::Pgbk;
+use support::proof;
 
 /// Names that hurt: of 63 bytes, with everything that needs quoting, and one that reads like what it is not.
 const ROLES: [&str; 4] =

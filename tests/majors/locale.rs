@@ -4,8 +4,8 @@
 use super::itself::{facts, gone, is_tried, restore};
 use super::keeping;
 use super::servers::{Server, servers};
-use crate::support::proof;
 use std::sync::Mutex;
+use support::proof;
 
 /// How a database is made, and since which major version. Not every build of a server has ICU.
 const SHAPES: [(u32, &str); 12] = [

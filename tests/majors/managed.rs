@@ -1,8 +1,8 @@
 //! Roles on a server whose administrator is no superuser, as those that somebody else runs are.
 
 use super::*;
-use crate::support::cluster::{Cluster, PASSWORD};
-use crate::support::pgbk::pgbk;
+use support::cluster::{Cluster, PASSWORD};
+use support::pgbk::pgbk;
 
 const ADMIN: &str = "managed_admin";
 

@@ -1,13 +1,13 @@
 //! A server of every major version: the distribution's own, one of the wheels and some of the npm packages that scripts/test.sh
 //! puts into .test. The packages hold no client programs; those come from the wheels where there are any of that version.
 
-use crate::support::cluster::{Cluster, PASSWORD, USER, cluster, is_root};
-use crate::support::database::{assert_same, comparable, stdout_of};
-use crate::support::pgbk::{Pgbk, pgbk};
-use crate::support::process::Place;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use support::cluster::{Cluster, PASSWORD, USER, cluster, is_root};
+use support::database::{assert_same, comparable, stdout_of};
+use support::pgbk::{Pgbk, pgbk};
+use support::process::Place;
 
 /// Every one that PostgreSQL's makers or Doubletake's users still have.
 pub const MAJORS: std::ops::RangeInclusive<u32> = 12..=18;

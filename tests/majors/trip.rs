@@ -3,10 +3,10 @@
 use super::keeping;
 use super::level::{Level, newest_clients};
 use super::servers::{MAJORS, Server, clients, complete, servers};
-use crate::support::database::assert_same;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use support::database::assert_same;
 
 /// One backup, and the servers that it goes to.
 pub struct Trip {

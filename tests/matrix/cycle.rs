@@ -3,15 +3,15 @@
 use super::cell::{BUCKETS, Bucket, Cell};
 use super::stored::{HEADERS, LOCKING_HEADERS, stored};
 use super::wire::Wire;
-use crate::support::cluster::cluster;
-use crate::support::database::{assert_same, comparable, connect, dump, features, sql, stdout_of, tool};
-use crate::support::pgbk::{Pgbk, connected};
-use crate::support::s3::{Server, seaweedfs};
 use postgres::Client;
 use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
 use serde_json::json;
+use support::cluster::cluster;
+use support::database::{assert_same, comparable, connect, dump, features, sql, stdout_of, tool};
+use support::pgbk::{Pgbk, connected};
+use support::s3::{Server, seaweedfs};
 
 /// For what a person has to wait for.
 const PATIENCE: u64 = 60_000;
@@ -143,7 +143,7 @@ fn settings(cell: &Cell) -> Pgbk {
     };
     let bit = |on: bool| if on { "1" } else { "0" };
     set(cell.user_args, "PG_DUMP_USER_ARGS", USER_ARGS);
-    set(cell.encrypted, "DB_BACKUP_ENCRYPT_KEY", crate::support::pgbk::KEY);
+    set(cell.encrypted, "DB_BACKUP_ENCRYPT_KEY", support::pgbk::KEY);
     set(true, "DB_BACKUP_VERIFY", bit(cell.validated));
     set(true, "DB_BACKUP_COMPRESS", bit(cell.compressed));
     set(true, "AUTO_LIFECYCLE_POLICY_TAGS", bit(cell.tags));

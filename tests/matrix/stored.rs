@@ -2,15 +2,15 @@
 
 use super::cell::{Bucket, Cell};
 use super::wire::Head;
-use crate::support::database::{assert_same, comparable};
-use crate::support::pgbk::KEY;
-use crate::support::s3::Server;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use openssl::hash::{MessageDigest, hash};
 use openssl::symm::{Cipher, decrypt};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Read;
+use support::database::{assert_same, comparable};
+use support::pgbk::KEY;
+use support::s3::Server;
 
 /// With the value's colon, and split in both of the ways that Doubletake's users write.
 pub const HEADERS: &str = r"x-amz-meta-team:db:one\\x-amz-meta-room:7";

@@ -2,8 +2,8 @@
 
 use crate::missed::made::{folder, made};
 use crate::missed::*;
-use crate::support::cluster::Cluster;
 use jiff::ToSpan;
+use support::cluster::Cluster;
 
 #[test]
 fn a_series_begun_beside_anothers_is_told_to_people_once_and_counted_apart() {

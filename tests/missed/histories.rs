@@ -1,13 +1,13 @@
 //! Seeded histories: hosts that back up, rules that remove rightly, and somebody who removes by none.
 
-use crate::support::proof::{counted, size};
-use crate::support::random::Random;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use pgbk::format::backup_id::BackupId;
 use pgbk::repository::retention::{Candidate, Policy, Rules};
 use pgbk::runs::missed::{Known, Look, Sight};
 use std::collections::BTreeSet;
+use support::proof::{counted, size};
+use support::random::Random;
 
 /// Who removes old backups.
 #[derive(Debug, Clone, Copy, PartialEq)]

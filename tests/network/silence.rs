@@ -2,12 +2,12 @@
 //! vanished is found by the line itself.
 
 use super::*;
-use crate::support::cluster::PATIENCE;
-use crate::support::pgbk::Running;
-use crate::support::process::until;
 use rustix::process::Signal;
 use std::process::Command;
 use std::time::Instant;
+use support::cluster::PATIENCE;
+use support::pgbk::Running;
+use support::process::until;
 
 /// From the signal to the end, on a machine that has other things to do.
 const SOON: Duration = Duration::from_secs(8);

@@ -1,8 +1,8 @@
 //! TLS as libpq does it: modes, authorities, names, and certificates of the client's own.
 
 use super::{ask, refusal, role, server, uses_tls};
-use crate::support::cluster::cluster;
 use pgbk::base::error::{Kind, hints, kind};
+use support::cluster::cluster;
 
 #[test]
 fn every_tls_mode_does_what_it_does_in_libpq() {

@@ -1,14 +1,14 @@
 //! Proofs that are ended before their time leave nothing, or what the next one removes.
 
 use crate::proven::{SCRATCH, left_on, of, prove};
-use crate::support::cluster::{Cluster, PASSWORD, PATIENCE, cluster};
-use crate::support::database::{connect, exists, script, small};
-use crate::support::fake::Fake;
-use crate::support::pgbk::{Pgbk, Running};
-use crate::support::process::until;
-use crate::support::scheduler::Place;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
+use support::cluster::{Cluster, PASSWORD, PATIENCE, cluster};
+use support::database::{connect, exists, script, small};
+use support::fake::Fake;
+use support::pgbk::{Pgbk, Running};
+use support::process::until;
+use support::scheduler::Place;
 
 /// A backup whose restore takes longer than any test.
 fn endless(place: &Place, run: &Pgbk) {

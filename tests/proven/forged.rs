@@ -2,11 +2,6 @@
 
 use crate::proven::receiver::{Heard, Receiver};
 use crate::proven::{left_on, of, prove, tables, wrong};
-use crate::support::cluster::cluster;
-use crate::support::database::{features, small, sql};
-use crate::support::pgbk::KEY;
-use crate::support::proof;
-use crate::support::scheduler::Place;
 use pgbk::base::secret::Secret;
 use pgbk::format::keys::Key;
 use pgbk::format::manifest::Manifest;
@@ -14,6 +9,11 @@ use pgbk::repository::Repository;
 use pgbk::store::directory::Directory;
 use serde_json::Value;
 use std::sync::Arc;
+use support::cluster::cluster;
+use support::database::{features, small, sql};
+use support::pgbk::KEY;
+use support::proof;
+use support::scheduler::Place;
 
 /// Seals the backup's `.meta` anew with what is made of it.
 fn reseal(place: &Place, id: &str, change: impl Fn(&mut Manifest)) {

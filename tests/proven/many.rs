@@ -1,8 +1,8 @@
 //! Thousands of tables: a restore is one transaction, which keeps a lock on each of them and its indexes.
 
 use crate::proven::{of, prove, tables};
-use crate::support::cluster::cluster;
-use crate::support::scheduler::Place;
+use support::cluster::cluster;
+use support::scheduler::Place;
 
 const TABLES: usize = 1500;
 

@@ -1,12 +1,12 @@
 //! Owners and privileges: proven where the server goes with the proof, and named as left out where it does not.
 
 use crate::proven::{of, prove, tables, wrong};
-use crate::support::cluster::Cluster;
-use crate::support::database::script;
-use crate::support::pgbk::Pgbk;
-use crate::support::proof;
-use crate::support::scheduler::Place;
 use std::fs;
+use support::cluster::Cluster;
+use support::database::script;
+use support::pgbk::Pgbk;
+use support::proof;
+use support::scheduler::Place;
 
 /// Every kind of thing that has an owner without a superuser to make it, of two owners and of the superuser's, with privileges of every kind.
 const OWNED: &str = r#"

@@ -1,16 +1,16 @@
 //! The three places for a scratch database.
 
 use crate::proven::{SCRATCH, of, prove, tables};
-use crate::support::cluster::{Cluster, PASSWORD, PATIENCE, USER, cluster, is_root};
-use crate::support::database::{features, small};
-use crate::support::pgbk::Pgbk;
-use crate::support::process::until;
-use crate::support::scheduler::Place;
 use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
+use support::cluster::{Cluster, PASSWORD, PATIENCE, USER, cluster, is_root};
+use support::database::{features, small};
+use support::pgbk::Pgbk;
+use support::process::until;
+use support::scheduler::Place;
 
 #[test]
 fn another_server_is_used_with_settings_of_its_own() {

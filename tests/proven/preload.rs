@@ -1,12 +1,12 @@
 //! Extensions whose libraries a server must have loaded when it starts.
 
 use crate::proven::{of, prove, tables};
-use crate::support::cluster::{Cluster, Offer};
-use crate::support::database::script;
-use crate::support::pgbk::Pgbk;
-use crate::support::proof;
-use crate::support::scheduler::Place;
 use std::fs;
+use support::cluster::{Cluster, Offer};
+use support::database::script;
+use support::pgbk::Pgbk;
+use support::proof;
+use support::scheduler::Place;
 
 /// Fails unless no worker of a library can run.
 const WITHOUT_WORKERS: &str = "SELECT 1 / (pg_catalog.current_setting('max_worker_processes') = '0')::integer;\n";

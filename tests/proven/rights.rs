@@ -2,14 +2,14 @@
 
 use crate::proven::places::{as_nobody, folders, temporary};
 use crate::proven::{SCRATCH, of, tables};
-use crate::support::cluster::{Cluster, PASSWORD, is_root};
-use crate::support::pgbk::{Outcome, Pgbk};
-use crate::support::proof;
-use crate::support::scheduler::Place;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use support::cluster::{Cluster, PASSWORD, is_root};
+use support::pgbk::{Outcome, Pgbk};
+use support::proof;
+use support::scheduler::Place;
 
 /// What the servers of these tests know of everybody's rights.
 const RIGHTS: &str = "SELECT (SELECT json_agg(a ORDER BY oid) FROM pg_authid a), (SELECT json_agg(m ORDER BY roleid, member) FROM pg_auth_members m),

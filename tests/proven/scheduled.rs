@@ -1,11 +1,11 @@
 //! Proofs by schedule: when, of what, and what is known of them afterwards.
 
 use crate::proven::site::get;
-use crate::support::cluster::{PATIENCE, cluster};
-use crate::support::database::{small, sql};
-use crate::support::process::until;
-use crate::support::scheduler::Place;
 use serde_json::Value;
+use support::cluster::{PATIENCE, cluster};
+use support::database::{small, sql};
+use support::process::until;
+use support::scheduler::Place;
 
 /// The records of proofs, newest first.
 fn proofs(place: &Place) -> Vec<Value> {

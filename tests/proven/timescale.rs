@@ -1,9 +1,9 @@
 //! An extension that must be told of a restore, as TimescaleDB must: one of the project's own, with that one's names, trigger and functions.
 
 use super::{prove, tables};
-use crate::support::cluster::{Cluster, Offer, PASSWORD};
-use crate::support::pgbk::{Pgbk, pgbk};
-use crate::support::proof;
+use support::cluster::{Cluster, Offer, PASSWORD};
+use support::pgbk::{Pgbk, pgbk};
+use support::proof;
 
 const FILES: &[(&str, &str)] = &[
     ("timescaledb.control", include_str!("timescale.control")),

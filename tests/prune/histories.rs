@@ -1,7 +1,6 @@
 //! Ten thousand histories at random, each pruned by the real job: what must never go never goes.
 
 use crate::prune::past::{made, repository};
-use crate::support::random::Random;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
@@ -16,6 +15,7 @@ use pgbk::store::memory::Memory;
 use pgbk::store::{ObjectInfo, Store, write_small};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+use support::random::Random;
 
 const NOW: &str = "2026-11-21T12:00:00Z";
 /// Beside the one that is pruned.

@@ -1,8 +1,6 @@
 //! Retention on real hosts: versions go for good, and what is locked stays.
 
 use crate::prune::past::{daily, made, repository};
-use crate::support::pgbk::{Pgbk, pgbk};
-use crate::support::s3::{Server, moto, radosgw, seaweedfs};
 use pgbk::format::backup_id::BackupId;
 use pgbk::repository::Repository;
 use pgbk::repository::fixed_name::FixedName;
@@ -10,6 +8,8 @@ use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::{Lock, LockMode, S3Settings, Term};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use support::pgbk::{Pgbk, pgbk};
+use support::s3::{Server, moto, radosgw, seaweedfs};
 
 fn hosts() -> [&'static Server; 3] {
     [seaweedfs(), radosgw(), moto()]

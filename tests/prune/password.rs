@@ -1,8 +1,6 @@
 //! Backups made with a password, each with a salt of its own: what a look at all of them costs.
 
 use super::past::{folder, made};
-use crate::support::pgbk::{ENC_PASSWORD, Pgbk, pgbk};
-use crate::support::process::until;
 use pgbk::base::secret::Secret;
 use pgbk::format::keys::Key;
 use pgbk::repository::Repository;
@@ -10,6 +8,8 @@ use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use support::pgbk::{ENC_PASSWORD, Pgbk, pgbk};
+use support::process::until;
 
 const BACKUPS: usize = 16;
 

@@ -1,11 +1,6 @@
 //! Lifecycle tags on real hosts, and what comes of hosts without them.
 
 use crate::prune::past::{made, repository};
-use crate::support::database::small;
-use crate::support::faulty::{Fault, Faulty};
-use crate::support::pgbk::{Pgbk, connected};
-use crate::support::process::tool;
-use crate::support::s3::{Server, moto, radosgw, seaweedfs};
 use jiff::tz::TimeZone;
 use pgbk::base::progress::NullMonitor;
 use pgbk::format::backup_id::BackupId;
@@ -18,6 +13,11 @@ use pgbk::store::s3::settings::S3Settings;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use support::database::small;
+use support::faulty::{Fault, Faulty};
+use support::pgbk::{Pgbk, connected};
+use support::process::tool;
+use support::s3::{Server, moto, radosgw, seaweedfs};
 
 /// A month's end within a week, a week's end, two within an hour, the turn of a year within week 1, and what each of them is in
 /// the end.

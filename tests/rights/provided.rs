@@ -1,10 +1,10 @@
 //! A target in which a provider has put extensions, for a role that is no superuser and may not drop them.
 
 use super::role;
-use crate::support::cluster::cluster;
-use crate::support::database::{assert_same, create, dump, script, sql};
-use crate::support::pgbk::{Pgbk, connected};
-use crate::support::proof;
+use support::cluster::cluster;
+use support::database::{assert_same, create, dump, script, sql};
+use support::pgbk::{Pgbk, connected};
+use support::proof;
 
 const MAKE_ALL: &str = "DO $x$
 DECLARE name text;

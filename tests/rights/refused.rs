@@ -1,9 +1,9 @@
 //! What a server refuses of a dump, and the way to all else.
 
 use super::role;
-use crate::support::database::{exists, script, sql};
-use crate::support::pgbk::{Outcome, Pgbk, connected};
-use crate::support::proof;
+use support::database::{exists, script, sql};
+use support::pgbk::{Outcome, Pgbk, connected};
+use support::proof;
 
 /// What is refused, as whom, the flag that the hint names, and what else gets it through.
 const REFUSED: &[(&str, &str, &str, &str, &[&str])] = &[

@@ -1,7 +1,7 @@
 //! Backups of `pg_dump --format=custom`, and the jobs that only they can be restored by.
 
 use super::databases::{directory, restore};
-use crate::support::database::{assert_same, dump, exists, small, sql};
+use support::database::{assert_same, dump, exists, small, sql};
 
 #[test]
 fn an_archive_is_restored_by_several_jobs() {

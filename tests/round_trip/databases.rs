@@ -1,13 +1,13 @@
 //! Databases of every name, size and encoding, one or several, and what a dump needs of the server.
 
 use super::sealed_text;
-use crate::support::cluster::cluster;
-use crate::support::database::{assert_same, create, dump, exists, script, small, sql, stdout_of};
-use crate::support::pgbk::{Outcome, Pgbk, Running, connected, quoted};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use support::cluster::cluster;
+use support::database::{assert_same, create, dump, exists, script, small, sql, stdout_of};
+use support::pgbk::{Outcome, Pgbk, Running, connected, quoted};
 use tempfile::TempDir;
 
 pub fn directory() -> (TempDir, Pgbk) {

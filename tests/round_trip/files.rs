@@ -1,14 +1,14 @@
 //! Backups as files: download, edit, upload, and from one store to another.
 
-use crate::support::database::{assert_same, comparable, dump, script, small, sql, stdout_of, tool};
-use crate::support::pgbk::{Pgbk, connected};
-use crate::support::proof;
-use crate::support::s3::{Server, radosgw, seaweedfs};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use support::database::{assert_same, comparable, dump, script, small, sql, stdout_of, tool};
+use support::pgbk::{Pgbk, connected};
+use support::proof;
+use support::s3::{Server, radosgw, seaweedfs};
 use tempfile::TempDir;
 
 fn directory() -> (TempDir, Pgbk) {

@@ -1,10 +1,10 @@
 //! What is at the place that a restore goes to.
 
 use super::databases::{directory, restore, upload};
-use crate::support::cluster::{PASSWORD, PATIENCE};
-use crate::support::database::{assert_same, connect, create, dump, exists, small, sql};
-use crate::support::process::until;
 use std::thread;
+use support::cluster::{PASSWORD, PATIENCE};
+use support::database::{assert_same, connect, create, dump, exists, small, sql};
+use support::process::until;
 
 #[test]
 fn a_target_that_is_not_empty_is_refused_and_stays_as_it_was() {

@@ -1,13 +1,13 @@
 //! The scheduler as the first process of a container.
 
 use super::{database, in_mid_dump, with};
-use crate::support::cluster::PATIENCE;
-use crate::support::fake::Fake;
-use crate::support::process::until;
-use crate::support::scheduler::Place;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::time::{Duration, Instant};
+use support::cluster::PATIENCE;
+use support::fake::Fake;
+use support::process::until;
+use support::scheduler::Place;
 
 #[test]
 fn as_the_first_process_of_a_container_it_leaves_no_zombies() {

@@ -1,8 +1,8 @@
 //! `schedule --once`: for a timer that is not pgbk's own.
 
 use super::database;
-use crate::support::cluster::cluster;
-use crate::support::scheduler::Place;
+use support::cluster::cluster;
+use support::scheduler::Place;
 
 #[test]
 fn once_waits_for_the_first_run_and_ends_as_it_does() {

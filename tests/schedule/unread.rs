@@ -1,15 +1,15 @@
 //! Logs that nobody reads any more: a collector that hangs, Docker's blocking log driver.
 
 use super::{Fake, Pgbk, database, with};
-use crate::support::cluster::PATIENCE;
-use crate::support::process::until;
-use crate::support::scheduler::Place;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
+use support::cluster::PATIENCE;
+use support::process::until;
+use support::scheduler::Place;
 
 /// A log that is full already: its reader, and what pgbk is to write to.
 struct Log {

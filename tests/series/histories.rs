@@ -1,8 +1,6 @@
 //! Histories at random: whatever servers, clocks and people do, nothing is lost and nothing is taken for something else.
 
 use crate::series::world::{DATABASE, Made, Maker, World, identifier, rules};
-use crate::support::proof;
-use crate::support::random::Random;
 use pgbk::format::backup_id::BackupId;
 use pgbk::format::manifest::Manifest;
 use pgbk::format::manifest::lineage::Owner;
@@ -10,6 +8,8 @@ use pgbk::jobs::prune::scope::Scope;
 use pgbk::repository::newest::Server;
 use pgbk::repository::taking::Adopt;
 use std::collections::BTreeSet;
+use support::proof;
+use support::random::Random;
 
 /// What an act may remove, by whose rules.
 enum By {

@@ -1,14 +1,14 @@
 //! Two real servers with one database's name in one folder.
 
-use crate::support::cluster::{Cluster, cluster};
-use crate::support::pgbk::{Outcome, Pgbk, connected, pgbk};
-use crate::support::proof;
 use jiff::Timestamp;
 use pgbk::format::backup_id::BackupId;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
+use support::cluster::{Cluster, cluster};
+use support::pgbk::{Outcome, Pgbk, connected, pgbk};
+use support::proof;
 use tempfile::TempDir;
 
 /// What both servers call their database.

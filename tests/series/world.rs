@@ -1,6 +1,5 @@
 //! Servers that back up into one folder, under clocks that go wrong: what they did, so that what is stored can be compared with it.
 
-use crate::support::random::Random;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use pgbk::base::error::Result;
@@ -25,6 +24,7 @@ use pgbk::store::{Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use support::random::Random;
 
 pub const DATABASE: &str = "shop";
 const BEGINNING: &str = "2026-11-21T12:00:00Z";

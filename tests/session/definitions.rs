@@ -1,11 +1,11 @@
 //! Definitions that change between the snapshot and what `pg_dump` reads of them, of every kind that a database has.
 
 use super::{PASSWORD, filled, keeping, server};
-use crate::support::database::{assert_same, comparable, stdout_of};
-use crate::support::fake::Fake;
-use crate::support::proof;
 use std::fs;
 use std::process::Command;
+use support::database::{assert_same, comparable, stdout_of};
+use support::fake::Fake;
+use support::proof;
 
 /// One of everything that a statement below takes away or changes.
 const WORLD: &str = r#"

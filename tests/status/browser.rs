@@ -1,10 +1,10 @@
 //! A real browser without a window, driven by chromedriver.
 
-use crate::support::cluster::{PATIENCE, free_port, is_root};
-use crate::support::process::until;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use support::cluster::{PATIENCE, free_port, is_root};
+use support::process::until;
 
 pub struct Browser {
     driver: Child,

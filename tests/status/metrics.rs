@@ -1,11 +1,11 @@
 //! Metrics as Prometheus' own Python library reads them.
 
 use super::site;
-use crate::support::process::tool;
 use serde_json::Value;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use support::process::tool;
 
 const PARSER: &str = r#"
 import json, sys

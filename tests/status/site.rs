@@ -1,8 +1,8 @@
 //! A client that says what it is told to, whether that is HTTP or not.
 
-use crate::support::cluster::PATIENCE;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use support::cluster::PATIENCE;
 
 #[derive(Debug)]
 pub struct Page {

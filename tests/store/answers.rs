@@ -1,15 +1,15 @@
 //! What hosts may answer, or not answer at all, and what is made of it.
 
 use super::objects::{bytes, put};
-use crate::support::faulty::{Fault, Faulty, Headers, Request};
-use crate::support::pgbk::pgbk;
-use crate::support::process::free_ports;
 use pgbk::base::error::{Kind, Result, hints, kind};
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::{Addressing, Lock, LockMode, S3Settings, Term};
 use pgbk::store::{LockStatus, ObjectKind, PendingUpload, PutOptions, Store};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
+use support::faulty::{Fault, Faulty, Headers, Request};
+use support::pgbk::pgbk;
+use support::process::free_ports;
 
 /// Fails so, says this, and to do that.
 #[track_caller]

@@ -1,13 +1,13 @@
 //! Hosts that never come to an end: their answers are cut off in bounded memory and time, whatever command asks.
 
-use crate::support::pgbk::pgbk;
-use crate::support::proof;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use support::pgbk::pgbk;
+use support::proof;
 
 /// In KiB: what a run may map.
 const MEMORY: &str = "1500000";

@@ -1,11 +1,11 @@
 //! What every store promises.
 
 use super::objects::{PART, bytes, keys, put};
-use crate::support::cluster::PATIENCE;
-use crate::support::process::until;
 use pgbk::base::error::{Kind, kind};
 use pgbk::store::{PutOptions, Store, read_small, write_small};
 use std::io::Write;
+use support::cluster::PATIENCE;
+use support::process::until;
 
 pub fn an_object_comes_back_whole_and_in_ranges(store: &dyn Store) {
     let sent = bytes(300_000);

@@ -1,6 +1,5 @@
 //! What is left behind, and each `.meta` whose payload is gone.
 
-use crate::support::faulty::{Fault, Faulty};
 use jiff::Timestamp;
 use pgbk::base::progress::NullMonitor;
 use pgbk::format::backup_id::BackupId;
@@ -15,6 +14,7 @@ use pgbk::store::{Store, write_small};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
+use support::faulty::{Fault, Faulty};
 
 fn at(second: i64) -> BackupId {
     BackupId::new("shop", Timestamp::from_second(1_790_000_000 + second).unwrap())

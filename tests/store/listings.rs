@@ -1,11 +1,11 @@
 //! How often each command lists what is stored: pairing two listings mixed rows of one with sizes of another, and each costs money.
 
-use crate::support::database::small;
-use crate::support::faulty::Faulty;
-use crate::support::pgbk::{Pgbk, connected};
-use crate::support::proof::counted;
 use std::fs;
 use std::path::Path;
+use support::database::small;
+use support::faulty::Faulty;
+use support::pgbk::{Pgbk, connected};
+use support::proof::counted;
 
 const SCRIPT: &[u8] = b"SELECT 1;\n--\n-- PostgreSQL database dump complete\n--\n";
 

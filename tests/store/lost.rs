@@ -1,8 +1,6 @@
 //! A lost answer at every request of a backup, on hosts of every kind of ETag: the backup is there whole, or nothing is.
 
 use super::objects::PART;
-use crate::support::faulty::{Etags, Fault, Faulty, Request};
-use crate::support::proof;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pgbk::base::progress::NullMonitor;
@@ -18,6 +16,8 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use support::faulty::{Etags, Fault, Faulty, Request};
+use support::proof;
 
 const ETAGS: [Etags; 5] = [Etags::Md5, Etags::Foreign, Etags::Absent, Etags::Weak, Etags::Parts];
 

@@ -2,13 +2,13 @@
 //! mount it, which makes them small.
 
 use super::objects::{keys, put};
-use crate::support::cluster::is_root;
-use crate::support::pgbk::{Pgbk, pgbk};
-use crate::support::proof::counted;
 use pgbk::store::Store;
 use pgbk::store::directory::Directory;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::cluster::is_root;
+use support::pgbk::{Pgbk, pgbk};
+use support::proof::counted;
 use tempfile::TempDir;
 
 /// A file system in a file, mounted until it is dropped.

@@ -1,9 +1,6 @@
 //! Hosts and folders that do what none should: times in forms of their own, busy answers to whoever reads, links in a folder's place.
 
 use super::objects::{keys, put};
-use crate::support::faulty::{Fault, Faulty, Request};
-use crate::support::pgbk::{connected, pgbk};
-use crate::support::proof::counted;
 use jiff::Timestamp;
 use pgbk::base::error::{hints, kind};
 use pgbk::store::directory::Directory;
@@ -12,6 +9,9 @@ use pgbk::store::s3::settings::S3Settings;
 use pgbk::store::{Store, read_small, write_small};
 use std::os::unix::fs::symlink;
 use std::time::Duration;
+use support::faulty::{Fault, Faulty, Request};
+use support::pgbk::{connected, pgbk};
+use support::proof::counted;
 
 /// How hosts write a time, and whether it is one.
 const TIMES: [(&str, bool); 9] = [
@@ -73,7 +73,7 @@ fn a_header_that_tells_no_time_spoils_no_object() {
         ("2026-11-27T04:00:00Z", true),
         ("soon", false),
     ] {
-        let times: fn(&mut crate::support::faulty::Headers) = match header {
+        let times: fn(&mut support::faulty::Headers) = match header {
             "Fri, 27 Nov 2026 04:00:00 GMT" => |headers| told(headers, "Fri, 27 Nov 2026 04:00:00 GMT"),
             "Fri, 27 Nov 2026 04:00:00" => |headers| told(headers, "Fri, 27 Nov 2026 04:00:00"),
             "2026-11-27T04:00:00Z" => |headers| told(headers, "2026-11-27T04:00:00Z"),
@@ -89,7 +89,7 @@ fn a_header_that_tells_no_time_spoils_no_object() {
     }
 }
 
-fn told(headers: &mut crate::support::faulty::Headers, time: &str) {
+fn told(headers: &mut support::faulty::Headers, time: &str) {
     headers.retain(|(name, _)| !name.eq_ignore_ascii_case("last-modified"));
     headers.push(("Last-Modified", time.to_owned()));
 }
@@ -160,7 +160,7 @@ fn doctor_takes_its_probe_away_with_all_versions_and_says_where_a_lock_keeps_one
         BucketVersioningStatus, DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled, ObjectLockRetentionMode,
         ObjectLockRule, VersioningConfiguration,
     };
-    let server = crate::support::s3::moto();
+    let server = support::s3::moto();
     let (client, runtime) = server.client();
     let versions = |bucket: &str| {
         let listed = runtime.block_on(client.list_object_versions().bucket(bucket).send()).unwrap();

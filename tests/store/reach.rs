@@ -2,15 +2,15 @@
 
 use super::objects::{PART, bytes, keys, put};
 use super::trouble::large;
-use crate::support::faulty::{Fault, Faulty};
-use crate::support::process::{free_ports, until};
-use crate::support::s3::{WRITER, radosgw, seaweedfs};
 use pgbk::base::error::{Kind, hints, kind};
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::S3Settings;
 use pgbk::store::{Store, read_small, write_small};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use support::faulty::{Fault, Faulty};
+use support::process::{free_ports, until};
+use support::s3::{WRITER, radosgw, seaweedfs};
 
 #[test]
 fn a_refused_connection_says_which_host_and_what_to_check() {

@@ -1,12 +1,12 @@
 //! What many backups cost: requests that grow with their number are paid for with every run.
 
-use crate::support::database::small;
-use crate::support::faulty::Faulty;
-use crate::support::pgbk::{Pgbk, connected};
 use jiff::{Timestamp, ToSpan};
 use pgbk::format::backup_id::BackupId;
 use pgbk::store::{Store, read_small, write_small};
 use std::path::Path;
+use support::database::small;
+use support::faulty::Faulty;
+use support::pgbk::{Pgbk, connected};
 use tempfile::TempDir;
 
 struct Shop {

@@ -1,11 +1,11 @@
 //! Hosts that list in ways of their own: in version 1 only, without saying where a list goes on, with keys spelt as in URLs.
 
-use crate::support::faulty::{Fault, Faulty, Request};
-use crate::support::proof::counted;
 use pgbk::store::Store;
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::S3Settings;
 use std::collections::BTreeMap;
+use support::faulty::{Fault, Faulty, Request};
+use support::proof::counted;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Version {

@@ -1,13 +1,13 @@
 //! What becomes of objects when a host fails a request, and what requests carry.
 
 use super::objects::{PART, bytes, put};
-use crate::support::faulty::{Fault, Faulty, Request};
 use pgbk::base::error::{Kind, Result, hints, kind};
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::S3Settings;
 use pgbk::store::{PutOptions, PutResult, Store, read_small, write_small};
 use std::io::Write;
 use std::time::Duration;
+use support::faulty::{Fault, Faulty, Request};
 
 pub fn large(store: &dyn Store) -> Result<PutResult> {
     put(store, "app/large", &bytes(2 * PART + 1))

@@ -1,7 +1,7 @@
 //! Ceph's S3 gateway over a cluster of one monitor and one disk in memory, from the system's packages.
 
-use super::process::{Place, free_ports};
-use super::s3::{Host, host};
+use crate::process::{Place, free_ports};
+use crate::s3::{Host, host};
 use std::path::Path;
 use std::process::Command;
 

@@ -1,6 +1,6 @@
 //! Throw-away PostgreSQL servers, one per test process and version, and poolers before them.
 
-use super::process::{Place, free_ports};
+use crate::process::{Place, free_ports};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;

@@ -1,7 +1,7 @@
 //! Several workers that go through a list of cases, and tell of every one that failed.
 
-use super::proof;
-use super::scene::Ended;
+use crate::proof;
+use crate::scene::Ended;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 

@@ -1,6 +1,6 @@
 //! Databases of the test cluster, and what its own programs say of them.
 
-use super::cluster::{PASSWORD, USER, cluster};
+use crate::cluster::{PASSWORD, USER, cluster};
 use postgres::{Client, NoTls};
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};

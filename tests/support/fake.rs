@@ -1,7 +1,7 @@
 //! A `pg_dump` that does what a test wants.
 
-use super::cluster::{Cluster, PATIENCE, cluster};
-use super::process::until;
+use crate::cluster::{Cluster, PATIENCE, cluster};
+use crate::process::until;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

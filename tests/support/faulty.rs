@@ -4,7 +4,7 @@ mod answers;
 
 pub use answers::Etags;
 
-use super::authority::authority;
+use crate::authority::authority;
 use answers::{Answer, answer, error, ok, store, write_answer};
 use jiff::Timestamp;
 use openssl::ssl::SslAcceptor;

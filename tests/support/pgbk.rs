@@ -1,7 +1,8 @@
 //! The real binary, run with an environment of its own, and what it said.
 
-use super::cluster::{Cluster, PASSWORD, cluster};
-use super::s3::Server;
+use crate::cluster::{Cluster, PASSWORD, cluster};
+use crate::process::{binary, root};
+use crate::s3::Server;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fmt;
@@ -94,12 +95,12 @@ impl Pgbk {
 
     /// For a test that starts it in a way of its own.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgbk"));
+        let mut command = Command::new(binary());
         command.args(&self.arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|path| ("LLVM_PROFILE_FILE", path)));
         // In place of the system's authorities: no test is about them, and to read them takes longer than the rest of a short run.
-        let authority = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/authority.pem");
-        command.envs([("SSL_CERT_FILE", authority), ("SSL_CERT_DIR", "/dev/null")]);
+        let authority = root().join("tests/fixtures/authority.pem");
+        command.env("SSL_CERT_FILE", authority).env("SSL_CERT_DIR", "/dev/null");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }

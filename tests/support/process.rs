@@ -104,10 +104,21 @@ impl Drop for Place {
     }
 }
 
+/// The project's folder.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The pgbk that is tested. Cargo names it; it lies one folder above a program of tests that somebody starts by hand.
+pub fn binary() -> PathBuf {
+    let named = std::env::var_os("CARGO_BIN_EXE_pgbk").map(PathBuf::from);
+    named.unwrap_or_else(|| std::env::current_exe().expect("this program").parent().unwrap().with_file_name("pgbk"))
+}
+
 /// A tool of the test environment, which `PGBK_TEST_TOOLS` may place elsewhere.
 pub fn tool(name: &str) -> PathBuf {
     let place = std::env::var_os("PGBK_TEST_TOOLS").map(PathBuf::from);
-    let place = place.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".test/venv/bin"));
+    let place = place.unwrap_or_else(|| root().join(".test/venv/bin"));
     let path = place.join(name);
     assert!(path.exists(), "{} is missing: these tests need it (PGBK_TEST_TOOLS names its folder)", path.display());
     path
@@ -115,7 +126,7 @@ pub fn tool(name: &str) -> PathBuf {
 
 /// A server that scripts/prove.sh builds.
 pub fn built(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".test/go/bin").join(name);
+    let path = root().join(".test/go/bin").join(name);
     assert!(path.exists(), "{} is missing: scripts/prove.sh builds it", path.display());
     path
 }

@@ -1,7 +1,7 @@
 //! Throw-away S3 hosts, started once per test process, on free loopback ports.
 
-use super::ceph;
-use super::process::{Place, built, free_ports, tool, until};
+use crate::ceph;
+use crate::process::{Place, built, free_ports, tool, until};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation};
 use pgbk::base::secret::Secret;

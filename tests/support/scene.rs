@@ -1,9 +1,9 @@
 //! A database and a folder of a bucket for one run after another, and what must hold after each.
 
-use super::cluster::cluster;
-use super::pgbk::{Outcome, Pgbk, connected};
-use super::process::until;
-use super::s3::seaweedfs;
+use crate::cluster::cluster;
+use crate::pgbk::{Outcome, Pgbk, connected};
+use crate::process::until;
+use crate::s3::seaweedfs;
 use pgbk::format::backup_id::BackupId;
 use pgbk::store::Store;
 use pgbk::store::s3::S3;

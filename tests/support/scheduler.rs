@@ -1,8 +1,8 @@
 //! A scheduler with a store and a `STATE_DIR` of its own.
 
-use super::cluster::{PATIENCE, cluster};
-use super::pgbk::{Pgbk, pgbk};
-use super::process::until;
+use crate::cluster::{PATIENCE, cluster};
+use crate::pgbk::{Pgbk, pgbk};
+use crate::process::until;
 use jiff::{Timestamp, ToSpan};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

@@ -1,9 +1,9 @@
 //! Something else in the place of a file that a setting names: it is refused, and nobody is waited for.
 
 use super::*;
-use crate::support::obstacle::put;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use support::obstacle::put;
 
 pub const KINDS: [&str; 8] =
     ["pipe", "socket", "folder", "link to a pipe", "link to a folder", "link to a device", "dangling link", "device"];
@@ -82,7 +82,7 @@ fn no_file_that_another_setting_names_holds_up_a_command() {
                 let folder = tempfile::tempdir().unwrap();
                 put(kind, &folder.path().join("thing"));
                 for (name, beside) in cases {
-                    let run = crate::support::pgbk::pgbk(["backup", "shop"]).directory(&folder.path().join("store"));
+                    let run = support::pgbk::pgbk(["backup", "shop"]).directory(&folder.path().join("store"));
                     let run = run.key().set("STATE_DIR", folder.path().join("state").display());
                     // A port at which nobody is: there is no answer to wait for.
                     let run =

@@ -2,12 +2,12 @@
 
 use super::pipes::KINDS;
 use super::*;
-use crate::support::faulty::{Fault, Faulty};
-use crate::support::obstacle::put;
-use crate::support::pgbk::{Pgbk, pgbk};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use support::faulty::{Fault, Faulty};
+use support::obstacle::put;
+use support::pgbk::{Pgbk, pgbk};
 
 /// The document of the newest backup.
 fn newest(store: &Path) -> PathBuf {

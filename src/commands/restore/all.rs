@@ -22,7 +22,7 @@ use crate::postgres::connect::settings::Settings;
 use crate::postgres::globals::{Applied, Globals};
 use crate::postgres::restore::target::{State, Target};
 use crate::repository::Repository;
-use crate::repository::catalog::Catalog;
+use crate::repository::catalog::{Catalog, lost_documents};
 use crate::repository::newest::{Latest, Server};
 use crate::repository::reader::BackupReader;
 use jiff::Timestamp;
@@ -72,6 +72,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
 /// Returns the newest backup of each database, and of the globals. Files are left out: they belong to a host, not to the server.
 fn chosen(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Vec<Latest>> {
     let catalog = repository.catalog(None)?;
+    lost_documents(&catalog).iter().for_each(|lost| console.warn(lost));
     let mut asker = asker(&args.server, args.origin, console);
     let names = names(args, &catalog, repository)?;
     let latest = match &args.from {
@@ -115,6 +116,13 @@ fn names(args: &RestoreArgs, catalog: &Catalog, repository: &Repository) -> Resu
     let globals = stored.iter().filter(|name| *name == Series::Globals.name()).cloned();
     let named = Databases::of(limit(args.database.as_deref()).map(str::to_owned).as_slice())?;
     let databases = match named {
+        Some(Databases::Named(names)) if !names.iter().all(|name| is_database(name)) => {
+            return Err(Fault::usage(
+                "--all restores databases, and those that --database names are not all databases",
+            )
+            .hint("leave @globals and @files out: --all restores roles and tablespaces first, and --files files")
+            .into());
+        }
         Some(Databases::Named(names)) => names,
         Some(Databases::All) | None => stored.clone(),
     };

@@ -1,4 +1,4 @@
-//! What several test files need. Each of them is a program of its own and uses a part of it.
+//! What several test files share: starts servers, stores and pgbk, and injects faults. Built once for all programs of tests.
 
 pub mod authority;
 pub mod ceph;

@@ -1,12 +1,9 @@
-//! All integration tests, as one program: they share `support`, and are compiled and linked once. `scripts/test.sh` runs each file of
-//! this folder in a process of its own, with servers of its own.
+//! The tests that use servers: PostgreSQL, S3, mail and others. `scripts/test.sh` installs them, and runs each file of this folder in
+//! a process of its own, with servers of its own.
 
 mod alert;
-mod architecture;
 mod cases;
-mod cli;
 mod connection;
-mod damage;
 mod deploy;
 mod docs;
 mod documents;
@@ -14,40 +11,28 @@ mod doubletake;
 mod drill;
 mod excess;
 mod failure;
-mod faults;
 mod files;
 mod fixed_name;
 mod foreign;
 mod formats;
-mod fuzz;
 mod globals;
 mod hosts;
 mod interop;
-mod kill;
 mod load;
 mod lock;
-mod majors;
 mod manual;
-mod matrix;
 mod missed;
 mod network;
 mod people;
 mod policy;
 mod postgres;
 mod prompt;
-mod properties;
 mod proven;
 mod prune;
-mod real;
 mod rights;
 mod round_trip;
 mod schedule;
 mod series;
 mod session;
-mod settings;
-mod size;
 mod status;
 mod store;
-mod support;
-mod traps;
-mod values;
