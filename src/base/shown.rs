@@ -106,6 +106,10 @@ fn written_out(text: &str, wrong: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// Returns whether a character is unsafe to show: controls, characters of direction, invisible ones, and line ends other than `\n`.
 fn is_unseen(sign: char) -> bool {
+    // Nearly all text, and there may be very much of it.
+    if matches!(sign, ' '..='~') {
+        return false;
+    }
     sign.is_control()
         || matches!(sign,
             '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'

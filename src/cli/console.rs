@@ -67,6 +67,15 @@ impl Console {
         if self.json { self.document(document) } else { self.text(text) }
     }
 
+    /// Prints the result as [`result`](Console::result) does, and makes only the form that is printed: for very many rows.
+    pub fn result_of<D: Serialize>(
+        &self,
+        text: impl FnOnce() -> Lines,
+        document: impl FnOnce() -> D,
+    ) -> error::Result<()> {
+        if self.json { self.document(&document()) } else { self.text(&text()) }
+    }
+
     pub fn text(&self, text: &Lines) -> error::Result<()> {
         write_stdout(text.as_str().as_bytes())
     }

@@ -83,8 +83,7 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
         }
     }
     let now = Timestamp::now();
-    let documents: Vec<Value> = rows.iter().map(|row| document(row, now)).collect();
-    console.result(&table(&rows, now), &documents)?;
+    console.result_of(|| table(&rows, now), || rows.iter().map(|row| document(row, now)).collect::<Vec<Value>>())?;
     Ok(0)
 }
 

@@ -81,7 +81,7 @@ impl Repository {
     /// name of an encrypted one. Any other `.meta` that cannot be read is an error.
     fn told(&self, id: &BackupId, catalog: &Catalog) -> Result<Option<Manifest>> {
         let sealed = |key: &str| key.ends_with(SEALED) && BackupId::of_payload_key(key).as_ref() == Some(id);
-        match self.sealed(id).and_then(|sealed| sealed.claims()) {
+        match self.listed_manifest(id) {
             Ok(manifest) => Ok(Some(manifest)),
             Err(error) => match kind(&error) {
                 Kind::NotFound => Ok(None),
@@ -133,7 +133,7 @@ impl Repository {
         let mut ids = vec![newest.clone()];
         for tried in 0..TRIES {
             let Some(id) = ids.get(tried).cloned() else { break };
-            match self.sealed(&id).and_then(|sealed| sealed.claims()) {
+            match self.listed_manifest(&id) {
                 Ok(manifest) => return Ok(Some((id, manifest))),
                 Err(error) if kind(&error) == Kind::Denied => break,
                 Err(error) if matches!(kind(&error), Kind::Damaged | Kind::NotFound) => {

@@ -36,6 +36,12 @@ impl Repository {
         self.read_meta(id, self.meta(id)?.as_ref())
     }
 
+    /// Returns the manifest as the listed document states it, without authenticating it. A copy of that very object on this host will do.
+    pub(crate) fn listed_manifest(&self, id: &BackupId) -> Result<Manifest> {
+        let object = self.of_meta(id, self.store.open_small(&id.meta_key()))?;
+        self.read_meta(id, object.as_ref())?.claims()
+    }
+
     pub(crate) fn meta(&self, id: &BackupId) -> Result<Box<dyn Object>> {
         self.of_meta(id, self.store.open(&id.meta_key(), None))
     }

@@ -10,8 +10,7 @@ use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::note::KeyNote;
 use crate::format::manifest::head::{Head, damaged};
 use crate::format::manifest::{CIPHER, LARGEST_CHUNK, META_LIMIT, MOST_CHUNKS, Manifest, OLDEST, SMALLEST_CHUNK};
-use blake2::Blake2b;
-use blake2::digest::{Digest, consts::U32};
+use blake2b_simd::Params;
 
 const KEYED: &str = ",\n  \"mac\": \"";
 const UNKEYED: &str = ",\n  \"checksum\": \"";
@@ -230,5 +229,8 @@ fn split(text: &str) -> Option<(&str, [u8; 32], bool)> {
 }
 
 fn unkeyed(text: &[u8]) -> [u8; 32] {
-    Blake2b::<U32>::digest(text).into()
+    let digest = Params::new().hash_length(32).hash(text);
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.as_bytes());
+    bytes
 }
