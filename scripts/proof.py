@@ -103,13 +103,14 @@ class Report:
         self.text += [*text, ""]
 
     def head(self):
-        commit = version("git", "rev-parse", "--short=12", "HEAD")
+        commit = (self.folder / "commit").read_text().strip()
         # Of all but this page, which is being written.
         sources = ["git", "diff", "--quiet", "HEAD", "--", ".", ":!PROOF.md"]
         changed = " with changes" if subprocess.run(sources, check=False).returncode else ""
+        ended = datetime.datetime.fromtimestamp((self.folder / "steps.jsonl").stat().st_mtime, datetime.timezone.utc)
         processor = next(iter(re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())), "unknown")
         self.say("# The proof", "What `scripts/prove.sh` counted. It writes this page anew; nothing of it is typed by hand.")
-        self.say(f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC · pgbk at {commit}{changed} · {version('rustc', '--version')} · "
+        self.say(f"{ended:%Y-%m-%d %H:%M} UTC · pgbk at {commit}{changed} · {version('rustc', '--version')} · "
                  f"{version('pg_dump', '--version')} · {platform.system()} {platform.release()}, {len(os.sched_getaffinity(0))} cores, {processor}")
 
     def steps(self):
@@ -227,6 +228,16 @@ class Report:
         if path.exists():
             self.say("How the cost of a backup to S3 grows:", printed("benches/growth.py", "--table", path))
 
+    def again(self):
+        folder = self.folder / "again"
+        if not folder.exists():
+            return
+        self.say(f"## Tried again at {(folder / 'commit').read_text().strip()}")
+        self.text += ["| what | worked | refused |", "|---|--:|--:|"]
+        for path in sorted(folder.glob("*.jsonl")):
+            self.text += [f"| {each['what']} | {each['passed']:,} | {each['refused']:,} |" for each in lines(path)]
+        self.text.append("")
+
     def verdict(self):
         if self.wrong:
             self.say("## Not good", "\n".join(f"- {each}" for each in self.wrong))
@@ -236,7 +247,7 @@ def main():
     folder, *failed = sys.argv[1:]
     report = Report(Path(folder), failed)
     for part in (report.head, report.steps, report.tests, report.areas, report.fuzz, report.coverage, report.error_paths, report.speed,
-                 report.growth, report.details, report.verdict):
+                 report.growth, report.details, report.again, report.verdict):
         part()
     print("\n".join(report.text).rstrip())
     sys.exit(1 if report.wrong else 0)

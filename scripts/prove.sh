@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole proof: every test at its full size, with the lines that ran; libFuzzer; the benchmark. Writes PROOF.md, in which nothing is
 # typed by hand: figures come from what the tests counted (.test/proof/*.jsonl), from cargo, llvm-cov and the benchmark.
+# With PROVE_AGAIN="real rights" those programs alone are run, on the sources of now, and what they counted is put below the rest.
 #   PROVE_STEPS="tests coverage fuzz bench"     RUST_TEST_THREADS=4     FUZZ_SECONDS=60     GROWTH_RUNS=1     and those of benches/*.sh
 set -euo pipefail
 
@@ -19,14 +20,19 @@ export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 export SIZE_GB=${SIZE_GB:-0.5} XZ_MB=${XZ_MB:-24} PART_MB=${PART_MB:-8}
 
 main() {
+    local step failed=()
     cd "$here"
+    if [ -n "${PROVE_AGAIN:-}" ]; then
+        again
+        return
+    fi
     rm -rf "$own"
     mkdir -p "$own"
     : >"$log"
+    git rev-parse --short=12 HEAD >"$own/commit"
     scripts/test.sh --install
     coverage_tools
 
-    local step failed=()
     for step in $steps; do
         step "$step" "prove_$step" || failed+=("$step")
     done
@@ -35,6 +41,23 @@ main() {
     echo "$SECONDS seconds in all"
     [ ${#failed[@]} -eq 0 ] || { echo "proof: NOT GOOD: ${failed[*]}"; return 1; }
     echo "proof: good"
+}
+
+# Needs the figures of a whole proof, to which it adds.
+again() {
+    local features=() program failed=()
+    [ -s "$own/steps.jsonl" ] || { echo "there is no proof yet that could be added to" >&2; return 1; }
+    rm -rf "$own/again"
+    mkdir "$own/again"
+    git rev-parse --short=12 HEAD >"$own/again/commit"
+    scripts/test.sh --install
+    ! grep -qx 'ID=debian' /etc/os-release || features=(--features=browser)
+    list_tests "$own/again/tests" cargo test --locked "${features[@]}"
+    for program in $PROVE_AGAIN; do
+        PGBK_PROVE=$own/again PATH=$PATH:/usr/sbin:/sbin selected "$program" with_signals cargo test --locked "${features[@]}" || failed+=("$program")
+    done
+    python3 scripts/proof.py "$own" "${failed[@]}" >PROOF.md || echo "PROOF.md says what is not good"
+    [ ${#failed[@]} -eq 0 ] || { echo "NOT GOOD: ${failed[*]}"; return 1; }
 }
 
 step() {

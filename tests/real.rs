@@ -1,8 +1,12 @@
-//! Databases of what others have made: every extension that the server's packages offer, with a column of each of its types.
+//! Databases of what others have made: every extension that the server's packages offer, with a column of each of its types, and sample
+//! databases.
 
+use std::fs;
+use std::path::PathBuf;
 use support::cluster::{PASSWORD, cluster};
 use support::database::{assert_same, comparable, create, exists, sql, stdout_of, tool};
 use support::pgbk::{Pgbk, connected};
+use support::process::root;
 use support::proof;
 
 /// A table with a column of each type that the extension brings, and none of the kinds that no column can have.
@@ -80,6 +84,59 @@ fn every_extension_that_the_packages_make_comes_back_or_is_named_with_the_reason
         proof::counted("real", &format!("{extension}: the same"), 1, 0);
         as_tenant(&world, &extension);
         [&copy, &world.database].into_iter().for_each(|name| world.drop(name));
+    }
+}
+
+/// The project's own scripts, and those of a folder beside the project or where `PGBK_DATA` says: data that others have published.
+fn samples() -> Vec<PathBuf> {
+    let published = std::env::var_os("PGBK_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    let published = fs::read_dir(published).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut samples: Vec<PathBuf> =
+        published.filter(|path| path.extension().is_some_and(|ending| ending == "sql")).collect();
+    samples.extend(["scripts/shop.sql", "tests/support/features.sql"].map(|own| root().join(own)));
+    samples.sort();
+    samples
+}
+
+#[test]
+fn sample_databases_come_back_as_they_were_and_are_proven() {
+    for path in samples() {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let (database, folder) = (format!("sample_{name}"), tempfile::tempdir().unwrap());
+        create(&database, "");
+        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        // One makes a database of its own, and goes there.
+        let elsewhere = ["DROP DATABASE", "CREATE DATABASE", "\\c "];
+        let script: Vec<&str> =
+            text.lines().filter(|line| !elsewhere.iter().any(|begin| line.starts_with(begin))).collect();
+        let made = folder.path().join("sample.sql");
+        fs::write(&made, script.join("\n")).unwrap();
+        let psql =
+            tool("psql", &database).args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&made).output().unwrap();
+        if !psql.status.success() {
+            // What others have published may be for a newer server than this one.
+            assert!(!path.starts_with(root().join("scripts")) && !path.starts_with(root().join("tests")), "{psql:?}");
+            let said = String::from_utf8_lossy(&psql.stderr).into_owned();
+            let reason = said.lines().next().unwrap_or_default().rsplit("ERROR:").next().unwrap_or_default().trim();
+            proof::counted("real", &format!("sample database {name}: {reason}"), 0, 1);
+            continue;
+        }
+        assert_ne!(sql(&database, "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND oid >= 16384"), "0", "{name}");
+
+        let run = connected().directory(folder.path()).key().set("DB_NAME", format!("\"{database}\""));
+        let run = run.set("STATE_DIR", folder.path().join("state").display());
+        let copy = format!("{database}_copy");
+        for format in ["plain", "custom"] {
+            run.set("DUMP_FORMAT", format).args(["backup"]).expect(0);
+            run.args(["verify", "--level", "restore"]).expect(0);
+            run.args(["restore", "latest", "--yes", "--to", &copy]).expect(0);
+            assert_same(
+                &comparable(&stdout_of(&mut tool("pg_dump", &copy))),
+                &comparable(&stdout_of(&mut tool("pg_dump", &database))),
+            );
+            sql("postgres", format!("DROP DATABASE \"{copy}\""));
+        }
+        proof::counted("real", &format!("sample database {name}, as a script and as an archive: the same"), 2, 0);
     }
 }
 
