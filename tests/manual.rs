@@ -49,6 +49,8 @@ fn the_man_pages_are_those_of_the_commands() {
     for (name, command) in commands() {
         let name = name.replace(' ', "-");
         let mut page = Vec::new();
+        // A flag that the short help leaves out has a description here.
+        let command = command.mut_args(|argument| argument.hide_short_help(false));
         clap_mangen::Man::new(command).manual("pgbk").render(&mut page).unwrap();
         wanted.insert(format!("{name}.1"), page);
     }
@@ -76,8 +78,8 @@ fn groff_reads_every_man_page_without_a_complaint() {
             String::from_utf8_lossy(&read.stderr)
         );
         let text = String::from_utf8_lossy(&read.stdout).into_owned();
-        for part in ["NAME", "SYNOPSIS", "EXIT"] {
-            assert!(text.to_uppercase().contains(part), "{}: no {part}", page.display());
+        for part in ["NAME", "SYNOPSIS", "EXIT", "LOG_LEVEL", "Which log lines are shown"].map(str::to_uppercase) {
+            assert!(text.to_uppercase().contains(&part), "{}: no {part}", page.display());
         }
     }
 }

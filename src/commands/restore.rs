@@ -73,7 +73,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     if !args.yes && !agreed(&opened.manifest, &target, &outline, console)? {
         return Err(declined());
     }
-    let report = restore(&repository, opened, &plan, &target, console)?;
+    let report = restore(opened, &plan, &target, console)?;
     tell(&report, console);
     console.result(&summary(&report), &report)?;
     Ok(u8::from(!report.left_out.is_empty()))

@@ -22,7 +22,6 @@ use crate::postgres::restore::load::aside::Untried;
 use crate::postgres::restore::load::options::Loaded;
 use crate::postgres::restore::load::requirements_check::Unavailable;
 use crate::postgres::restore::target::{State, Target};
-use crate::repository::Repository;
 use crate::repository::reader::BackupReader;
 use serde::Serialize;
 use std::time::Instant;
@@ -40,6 +39,8 @@ pub struct Report {
     /// Descriptions of the database's own properties that were set.
     pub properties: Vec<String>,
     pub skipped: Vec<String>,
+    /// Beginnings of statements that name something which only the source's search path finds.
+    pub unqualified: Vec<String>,
     /// Objects that the server refused, each with its reason; only with `--skip-failed`.
     pub left_out: Vec<String>,
     /// Objects that a restore test set aside.
@@ -132,31 +133,8 @@ fn over_source(manifest: &Manifest, target: &Target) -> Fault {
         .hint("restore into another database with --to, or say --clean --over-source to replace what is there")
 }
 
-/// Restores into a target that [`admit`] returned; where names are not found, once more with the source's search path. On any error the
-/// target is as it was; a database made here is gone again.
-pub fn restore(
-    repository: &Repository,
-    opened: BackupReader,
-    plan: &Plan,
-    target: &Target,
-    monitor: &dyn Monitor,
-) -> Result<Report> {
-    let path = unqualified::source_path(&opened)?;
-    let (manifest, derived_keys) = (opened.manifest.clone(), opened.derived_keys.clone());
-    let error = match attempt(opened, plan, target, monitor) {
-        Ok(report) => return Ok(report),
-        Err(error) => error,
-    };
-    // With --jobs pg_restore loads the archive, and takes no search path.
-    let leave = (plan.jobs == 1).then(|| unqualified::second_attempt(&plan.leave, &error, &path, monitor)).flatten();
-    let Some(leave) = leave else { return Err(error) };
-    let second = Plan { leave, ..plan.clone() };
-    let object = repository.payload(&manifest)?;
-    attempt(BackupReader { manifest, derived_keys, object }, &second, target, monitor)
-}
-
-/// Restores once, with the plan as it is.
-pub(crate) fn attempt(opened: BackupReader, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Report> {
+/// Restores into a target that [`admit`] returned. On any error the target is as it was; a database made here is gone again.
+pub fn restore(opened: BackupReader, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Report> {
     let begun = Instant::now();
     let manifest = opened.manifest.clone();
     let created = target.state == State::Missing;
@@ -183,6 +161,7 @@ pub(crate) fn attempt(opened: BackupReader, plan: &Plan, target: &Target, monito
         rows: counted.then(|| loaded.tables.iter().map(|(_, rows)| rows).sum()),
         properties: loaded.given,
         skipped: loaded.skipped,
+        unqualified: loaded.unqualified,
         left_out: if plan.leave.skip_failed { loaded.untried.lines("the table is not there") } else { Vec::new() },
         untried: loaded.untried,
         columns: loaded.columns,

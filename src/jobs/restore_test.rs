@@ -15,8 +15,7 @@ use crate::format::sql::schema::Differences;
 use crate::jobs::restore::execute::major;
 use crate::jobs::restore::plan::Plan as RestorePlan;
 use crate::jobs::restore::properties::own;
-use crate::jobs::restore::unqualified::{second_attempt, source_path};
-use crate::jobs::restore::{admit, attempt};
+use crate::jobs::restore::{admit, restore};
 use crate::jobs::verify::{Finding, Proof, verify};
 use crate::pipeline::table_counter::{TableCounter, as_tables};
 use crate::postgres::properties::changes::Rules;
@@ -69,7 +68,7 @@ pub fn prove(repository: &Repository, id: &BackupId, plan: &Plan, monitor: &dyn 
         finding.describe(&opened.manifest);
         // Looked at before anything is restored: such a restore would do harm.
         again(&opened.manifest.dump.arguments)?;
-        let proof = found(repository, opened, &extensions, plan, monitor)?;
+        let proof = restored(opened, &extensions, plan, monitor)?;
         finding.count(&proof);
         let proof = finding.proof.insert(proof);
         verdict(id, &proof.tables)?;
@@ -78,34 +77,8 @@ pub fn prove(repository: &Repository, id: &BackupId, plan: &Plan, monitor: &dyn 
     finding.judged(proven)
 }
 
-/// Restores and compares; where names are not found, once more with the source's search path. That takes another scratch database: no role
-/// of one logs in twice.
-fn found(
-    repository: &Repository,
-    opened: BackupReader,
-    extensions: &BTreeSet<String>,
-    plan: &Plan,
-    monitor: &dyn Monitor,
-) -> Result<Proof> {
-    let (id, path, leave) = (opened.manifest.id.clone(), source_path(&opened)?, Leave::default());
-    let error = match restored(opened, extensions, plan, &leave, monitor) {
-        Ok(proof) => return Ok(proof),
-        Err(error) => error,
-    };
-    match second_attempt(&leave, &error, &path, monitor) {
-        Some(leave) => restored(repository.open(&id)?, extensions, plan, &leave, monitor),
-        None => Err(error),
-    }
-}
-
 /// Restores into a scratch database and compares. The scratch database is dropped however this ends.
-fn restored(
-    opened: BackupReader,
-    extensions: &BTreeSet<String>,
-    plan: &Plan,
-    leave: &Leave,
-    monitor: &dyn Monitor,
-) -> Result<Proof> {
+fn restored(opened: BackupReader, extensions: &BTreeSet<String>, plan: &Plan, monitor: &dyn Monitor) -> Result<Proof> {
     let begun = Instant::now();
     let held = opened.properties()?;
     let server = opened.manifest.server.as_ref();
@@ -113,7 +86,7 @@ fn restored(
     let shape = Shape { tablespace: None, ..Shape::of(server, held.as_ref()) };
     let scratch = Scratch::make(&plan.place, server, shape, extensions, monitor)?;
     let (place, with_owners) = (scratch.describe(), scratch.is_alone());
-    let tables = filled(opened, &scratch, plan, leave, monitor);
+    let tables = filled(opened, &scratch, plan, monitor);
     monitor.end();
     if let Err(left) = scratch.remove() {
         monitor.warn(&format!("{left:#}; the next proof on this server tries again"));
@@ -134,13 +107,7 @@ struct Filled {
     schema: Differences,
 }
 
-fn filled(
-    opened: BackupReader,
-    scratch: &Scratch,
-    plan: &Plan,
-    leave: &Leave,
-    monitor: &dyn Monitor,
-) -> Result<Filled> {
+fn filled(opened: BackupReader, scratch: &Scratch, plan: &Plan, monitor: &dyn Monitor) -> Result<Filled> {
     let manifest = opened.manifest.clone();
     let loads = opened.derived_keys.is_some();
     let own = own(&opened, scratch.name(), None)?;
@@ -153,7 +120,7 @@ fn filled(
         // Roles that others know have rights somewhere. Those of a server that goes with the proof have none but what the dump gives.
         no_owner: !scratch.is_alone(),
         no_privileges: !scratch.is_alone(),
-        leave: leave.clone(),
+        leave: Leave::default(),
         own: own.clone(),
         any_locale: true,
         jobs: 1,
@@ -170,7 +137,7 @@ fn filled(
         let own = Own { rules: Some(Rules { owner: true, privileges: true, loads }), ..own };
         properties.extend(tried(&own, scratch, &target)?);
     }
-    let done = attempt(opened, &into, &target, monitor)
+    let done = restore(opened, &into, &target, monitor)
         .map_err(|error| not_taken(&manifest, target.server_major, other_locale, error))?;
     let (untried, tables) = (done.untried, tables.in_order(done.columns).with_statements());
     all_made(&manifest.id, &untried)?;

@@ -3,6 +3,7 @@
 pub(crate) mod fit;
 pub(crate) mod levels;
 pub(crate) mod memory;
+pub(crate) mod xz;
 
 use crate::base::error::is_ours;
 use crate::base::error::{Fault, Result};
@@ -12,8 +13,9 @@ use crate::pipeline::codec::levels::cores;
 use fit::Fit;
 use flate2::{read::GzDecoder, write::GzEncoder};
 use std::io::{self, Read, Write};
+use xz::XzWriter;
+use xz2::read::XzDecoder;
 use xz2::stream::MtStreamBuilder;
-use xz2::{read::XzDecoder, write::XzEncoder};
 use zstd::zstd_safe::CParameter;
 
 /// A decoder may ask for no more than this: a header of a few bytes can claim a dictionary of gigabytes.
@@ -40,7 +42,7 @@ impl<W: Write> Write for Valve<W> {
 
 enum Encoder<W: Write> {
     Plain(Valve<W>),
-    Xz(Box<XzEncoder<Valve<W>>>),
+    Xz(Box<XzWriter<W>>),
     Zstd(Box<zstd::stream::write::Encoder<'static, Valve<W>>>),
     Gzip(Box<GzEncoder<Valve<W>>>),
 }
@@ -57,12 +59,11 @@ impl<W: Write> Compressor<W> {
     }
 
     fn fitted(inner: W, compression: Compression, fit: Fit) -> Result<Self> {
-        let inner = Valve(Some(inner));
         let level = compression.level;
         Ok(Self(Some(match compression.method {
-            Method::Xz => Encoder::Xz(Box::new(XzEncoder::new_stream(inner, fit.xz(level)?.encoder()?))),
+            Method::Xz => Encoder::Xz(Box::new(XzWriter::new(inner, fit.xz(level)?.encoder()?))),
             Method::Zstd => {
-                let mut encoder = zstd::stream::write::Encoder::new(inner, level as i32)?;
+                let mut encoder = zstd::stream::write::Encoder::new(Valve(Some(inner)), level as i32)?;
                 encoder.include_checksum(true)?;
                 if fit.threads > 1 {
                     encoder.multithread(fit.threads)?;
@@ -75,7 +76,9 @@ impl<W: Write> Compressor<W> {
                 }
                 Encoder::Zstd(Box::new(encoder))
             }
-            Method::Gzip => Encoder::Gzip(Box::new(GzEncoder::new(inner, flate2::Compression::new(level)))),
+            Method::Gzip => {
+                Encoder::Gzip(Box::new(GzEncoder::new(Valve(Some(inner)), flate2::Compression::new(level))))
+            }
         })))
     }
 }
@@ -105,7 +108,7 @@ impl<W: Write> Stage for Compressor<W> {
     fn finish(mut self) -> io::Result<W> {
         let valve = match self.0.take().ok_or_else(ended)? {
             Encoder::Plain(inner) => inner,
-            Encoder::Xz(encoder) => encoder.finish()?,
+            Encoder::Xz(encoder) => return encoder.finish(),
             Encoder::Zstd(encoder) => encoder.finish()?,
             Encoder::Gzip(encoder) => encoder.finish()?,
         };
@@ -116,9 +119,9 @@ impl<W: Write> Stage for Compressor<W> {
 impl<W: Write> Drop for Compressor<W> {
     fn drop(&mut self) {
         let valve = match &mut self.0 {
-            None => return,
+            // xz writes nothing when it is dropped.
+            None | Some(Encoder::Xz(_)) => return,
             Some(Encoder::Plain(inner)) => inner,
-            Some(Encoder::Xz(encoder)) => encoder.get_mut(),
             Some(Encoder::Zstd(encoder)) => encoder.get_mut(),
             Some(Encoder::Gzip(encoder)) => encoder.get_mut(),
         };
@@ -228,7 +231,7 @@ mod tests {
         let mut filters = xz2::stream::Filters::new();
         filters.lzma2(&options);
         let stream = xz2::stream::Stream::new_stream_encoder(&filters, Check::Crc32).unwrap();
-        let mut encoder = XzEncoder::new_stream(Vec::new(), stream);
+        let mut encoder = xz2::write::XzEncoder::new_stream(Vec::new(), stream);
         encoder.write_all(b"little").unwrap();
         let mut packed = encoder.finish().unwrap();
         // Block header at 12: size, flags, filter id 0x21, property size 1, dictionary bits, padding, CRC32.

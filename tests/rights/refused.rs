@@ -37,6 +37,14 @@ const REFUSED: &[(&str, &str, &str, &str, &[&str])] = &[
         "--exclude-extension file_fdw",
         &["--exclude-extension", "file_fdw"],
     ),
+    (
+        "a check of another table's rows",
+        "postgres",
+        "CREATE TABLE public.z AS SELECT 1 AS i; CREATE FUNCTION public.has(i int) RETURNS bool LANGUAGE sql
+      AS 'SELECT EXISTS (SELECT FROM z)'; CREATE TABLE public.c (i int CHECK (public.has(i)));\nCOPY public.c (i) FROM stdin;\n1\n\\.\n",
+        "--search-path",
+        &[],
+    ),
     ("a name that is nowhere", "postgres", "CREATE VIEW public.v AS SELECT public.nowhere()", "--search-path", &[]),
     ("a comment", "guest", "COMMENT ON LANGUAGE internal IS 'ours'", "--skip-failed", &["--no-comments"]),
 ];
@@ -52,9 +60,6 @@ const UNQUALIFIED: &[(&str, &[&str], &str)] = &[
     ("a type behind a function", &["cube", "earthdistance"], "CREATE TABLE public.g (lat float8, lon float8, e public.earth GENERATED ALWAYS AS (public.ll_to_earth(lat, lon)) STORED)"),
     ("a view over a function", &[], "CREATE FUNCTION public.n() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT count(*) FROM t); END';
       CREATE MATERIALIZED VIEW public.mv AS SELECT public.n()"),
-    ("a check of another table's rows", &[], "CREATE TABLE public.z (i int); CREATE FUNCTION public.has(i int) RETURNS bool LANGUAGE sql
-      AS 'SELECT EXISTS (SELECT FROM z)'; CREATE TABLE public.c (i int CHECK (public.has(i)));
-COPY public.z (i) FROM stdin;\n1\n\\.\nCOPY public.c (i) FROM stdin;\n1\n\\.\n"),
 ];
 
 fn restore(run: &Pgbk, id: &str, to: &str, more: &[&str]) -> Pgbk {
@@ -112,9 +117,10 @@ fn a_name_that_a_dump_does_not_qualify_is_found_as_at_the_source() {
         let upload =
             run.args(["upload", "-", "--database", &own]).input(around(extensions, statements).as_bytes()).json();
         let id = upload["id"].as_str().unwrap();
-        let said = restore(&run, id, &to, &[]).expect(0).says("begins once more").says("--search-path public");
+        let said = restore(&run, id, &to, &[]).expect(0).says("the source's search path: CREATE");
+        assert_eq!(said.json()["unqualified"].as_array().unwrap().len(), 1, "{what}");
         assert_eq!(sql(&to, "SELECT count(*) FROM t"), "2", "{what}: {}", said.err);
-        run.args(["verify", id, "--level", "restore"]).expect(0).says("--search-path public");
+        run.args(["verify", id, "--level", "restore"]).expect(0);
         // Who says how names are found, or what is left out, is taken at his word.
         restore(&run, id, &format!("{to}_2"), &["--search-path", "pg_catalog"]).expect(1).says("SQLSTATE 42");
         assert!(!exists(&format!("{to}_2")), "{what}");
@@ -133,9 +139,32 @@ fn names_are_looked_up_where_the_sources_database_looks() {
         CREATE FUNCTION app.plain(v text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT unaccent(v)'; CREATE INDEX ON words (app.plain(w))");
     run.args(["backup", "unqualified_own"]).expect(0);
     let arguments = ["restore", "latest", "--database", "unqualified_own", "--yes", "--to", "unqualified_there"];
-    run.args(arguments).expect(0).says("--search-path app, \"Ext of ours\"");
+    run.args(arguments).expect(0).says("the source's search path: CREATE INDEX");
     assert_eq!(sql("unqualified_there", "SELECT app.plain(w) FROM app.words"), "e");
     run.args(["verify", "latest", "--database", "unqualified_own", "--level", "restore"]).expect(0);
+}
+
+/// Whoever may make things in `public` could have his own statement run again; those of others keep their meaning.
+#[test]
+fn only_the_statement_whose_name_is_not_found_is_run_with_the_sources_search_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = connected().key().directory(folder.path());
+    sql("postgres", "CREATE DATABASE unqualified_trap");
+    sql("postgres", "ALTER DATABASE unqualified_trap SET search_path = public, pg_catalog");
+    sql("unqualified_trap", "SET search_path = '';
+        CREATE TABLE public.t (i int, a int[] CHECK (a = a), l text DEFAULT lower('Plain'), g bool GENERATED ALWAYS AS (a = '{1}'::int[]) STORED);
+        INSERT INTO public.t (i, a) VALUES (1, '{1}'); CREATE VIEW public.v AS SELECT lower(l) AS l FROM public.t;
+        CREATE TABLE public.sprung (); CREATE FUNCTION public.evil(int[], int[]) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT false';
+        CREATE OPERATOR public.= (LEFTARG = int[], RIGHTARG = int[], FUNCTION = public.evil);
+        CREATE FUNCTION public.lower(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'sprung'::text$$;
+        CREATE FUNCTION public.f() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT count(*) FROM sprung); END';
+        SET search_path = public; CREATE MATERIALIZED VIEW public.mv AS SELECT public.f()");
+    run.args(["backup", "unqualified_trap"]).expect(0);
+    let arguments = ["restore", "latest", "--database", "unqualified_trap", "--yes", "--to", "unqualified_safe"];
+    run.args(arguments).expect(0).says("the source's search path: REFRESH MATERIALIZED VIEW public.mv");
+    let found = "SELECT (SELECT g FROM t), (SELECT l FROM v), pg_get_viewdef('v'::regclass) LIKE '%public.lower%', (SELECT f FROM mv)";
+    assert_eq!(sql("unqualified_safe", found), "t|plain|f|0");
+    run.args(["verify", "latest", "--database", "unqualified_trap", "--level", "restore"]).expect(0);
 }
 
 #[test]

@@ -269,7 +269,7 @@ impl Database {
         let whose = |error: anyhow::Error| error.context(format!("\"{}\" is not restored", plan.database));
         let target = admit(manifest, plan).map_err(whose)?;
         outlook(manifest, plan, &target)?.warnings.iter().for_each(|warning| console.warn(warning));
-        restore(repository, repository.open(&manifest.id)?, plan, &target, console).map_err(whose)
+        restore(repository.open(&manifest.id)?, plan, &target, console).map_err(whose)
     }
 }
 

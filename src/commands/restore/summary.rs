@@ -9,6 +9,7 @@ use crate::jobs::restore::Report;
 
 pub fn tell(report: &Report, console: &Console) {
     report.skipped.iter().for_each(|skipped| console.warn(&format!("skipped: {skipped}")));
+    report.unqualified.iter().for_each(|text| console.info(&format!("found with the source's search path: {text}")));
     report.left_out.iter().for_each(|left_out| console.warn(&format!("left out: {left_out}")));
 }
 

@@ -5,6 +5,7 @@ use crate::base::progress::Monitor;
 use crate::format::manifest::{Manifest, ServerNote};
 use crate::jobs::restore::bounded::load_by;
 use crate::jobs::restore::plan::Plan;
+use crate::jobs::restore::unqualified::source_path;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::restore::load::loader_thread::run;
 use crate::postgres::restore::load::options::{Loaded, Options};
@@ -39,6 +40,7 @@ pub fn execute(
         own: plan.own.clone(),
         bounds: None,
         leave: plan.leave.and(&target.unavailable),
+        source_path: plan.leave.search_path.is_none().then(|| source_path(plan.own.as_ref())),
         other_major: major(manifest).is_some_and(|major| major != target.server_major),
     };
     if let Some(loader) = &plan.loader {

@@ -70,7 +70,8 @@ fn wanted(requires: &Requirements, plan: &Plan) -> Requirements {
         wanted.tablespaces.clear();
     }
     if plan.leave.skip_failed {
-        wanted = Requirements::default();
+        // What is refused is left out as it comes. A tablespace that is not there would leave the one before it in force.
+        wanted = Requirements { tablespaces: std::mem::take(&mut wanted.tablespaces), ..Requirements::default() };
     }
     wanted.roles.extend(plan.own.as_ref().map(Own::roles).unwrap_or_default());
     wanted

@@ -1,43 +1,20 @@
-//! Finds names that a dump does not qualify: operators in `IS DISTINCT FROM`, what the bodies of functions name.
+//! Names that a dump does not qualify: operators in `IS DISTINCT FROM`, and what the bodies of functions name.
 //!
-//! `pg_dump` empties the search path, so that a restore calls nothing by accident. Where the server then does not find a name, the
-//! restore is made once more with the search path that sessions have at the source. `pg_catalog` comes first in any path.
+//! `pg_dump` empties the search path, so that a restore calls nothing by accident. A statement whose names the server does not find is
+//! run once more with the search path that sessions have at the source. No other statement is: the owner of an object in `public`
+//! would otherwise decide what the statements of others mean.
 
-use crate::base::error::{Result, sqlstate};
-use crate::base::progress::Monitor;
-use crate::postgres::restore::load::leave::Leave;
-use crate::repository::reader::BackupReader;
-use postgres::error::SqlState;
+use crate::postgres::properties::own::Own;
 
 /// Search path of a database that sets none, without the schema of the role's name.
 const USUAL: &str = "public";
+/// The schema that is searched first, unless a path says otherwise.
+const CATALOG: &str = "pg_catalog";
 
-/// Returns the search path that the database sets for its sessions; `public` if it sets none or the backup does not hold its settings.
-pub(crate) fn source_path(opened: &BackupReader) -> Result<String> {
-    let held = opened.properties()?;
-    let set = held.iter().flat_map(|held| &held.settings).find(|setting| setting.name.is("search_path"));
-    let path = set.map(|setting| setting.value.as_str().to_owned()).filter(|path| !path.is_empty());
-    Ok(path.unwrap_or_else(|| USUAL.to_owned()))
-}
-
-/// Returns what a second attempt leaves out, with this search path, and announces it. `None` if the error has another reason, or a person
-/// has said how names are to be found or that the restore goes on without what is refused.
-pub(crate) fn second_attempt(leave: &Leave, error: &anyhow::Error, path: &str, monitor: &dyn Monitor) -> Option<Leave> {
-    let is_settled = leave.search_path.is_some() || leave.skip_failed;
-    if is_settled || !is_about_a_name(error) {
-        return None;
-    }
-    monitor.warn(&format!("{error:#}; it begins once more, and finds names as at the source (--search-path {path})"));
-    Some(Leave { search_path: Some(path.to_owned()), ..leave.clone() })
-}
-
-/// Returns whether the server did not find something that a statement names.
-fn is_about_a_name(error: &anyhow::Error) -> bool {
-    let codes = [
-        SqlState::UNDEFINED_FUNCTION,
-        SqlState::UNDEFINED_TABLE,
-        SqlState::UNDEFINED_OBJECT,
-        SqlState::INVALID_SCHEMA_NAME,
-    ];
-    sqlstate(error).is_some_and(|code| codes.iter().any(|one| one.code() == code))
+/// Returns the search path that the database sets for its sessions; `public` if it sets none, or the backup does not hold its settings.
+pub(crate) fn source_path(own: Option<&Own>) -> String {
+    let set = own.into_iter().flat_map(|own| &own.wanted.settings).find(|setting| setting.name.is("search_path"));
+    let schemas = set.into_iter().flat_map(|setting| setting.value.as_str().split(','));
+    let path: Vec<&str> = schemas.map(str::trim).filter(|schema| !schema.is_empty() && *schema != CATALOG).collect();
+    if path.is_empty() { USUAL.to_owned() } else { path.join(", ") }
 }

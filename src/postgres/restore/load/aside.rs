@@ -173,7 +173,7 @@ impl Bounds {
 }
 
 /// Returns the beginning of a statement on one line.
-fn quote(text: &[u8]) -> String {
+pub(crate) fn quote(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let line: Vec<&str> = text.trim_end_matches(';').split_whitespace().collect();
     let line = line.join(" ");

@@ -68,6 +68,8 @@ impl Loader<'_> {
         }
         if self.bounds.is_some() {
             self.mark(NEXT_MARK)?;
+        } else {
+            self.is_beyond_mark = true;
         }
         self.loaded.statements += 1;
         self.loaded.tables.push((header.table.clone(), rows));

@@ -95,6 +95,17 @@ fn is_of_the_dump(code: &SqlState) -> bool {
     !of_the_server.iter().any(|class| code.code().starts_with(class))
 }
 
+/// Returns whether the server did not find something that a statement names.
+pub(crate) fn is_about_a_name(error: &postgres::Error) -> bool {
+    let codes = [
+        SqlState::UNDEFINED_FUNCTION,
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_OBJECT,
+        SqlState::INVALID_SCHEMA_NAME,
+    ];
+    error.code().is_some_and(|code| codes.contains(code))
+}
+
 /// Returns whether the server refused a statement for its content.
 pub(crate) fn is_refusal(error: &postgres::Error) -> bool {
     error.code().is_some_and(may_be_refused)

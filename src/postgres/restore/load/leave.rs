@@ -36,7 +36,7 @@ impl Leave {
     /// Returns the statement that sets the search path for the script.
     pub(crate) fn begin(&self) -> String {
         match &self.search_path {
-            Some(path) => format!("SELECT pg_catalog.set_config('search_path', {}, false)", literal(path)),
+            Some(path) => set_path(path),
             None => "RESET search_path".to_owned(),
         }
     }
@@ -77,6 +77,11 @@ impl Leave {
     fn is_excluded(&self, tokens: &mut Tokens<'_>) -> bool {
         tokens.next().as_ref().and_then(Token::name).is_some_and(|name| self.extensions.contains(&name))
     }
+}
+
+/// Returns the statement that sets the search path of the session.
+pub(crate) fn set_path(path: &str) -> String {
+    format!("SELECT pg_catalog.set_config('search_path', {}, false)", literal(path))
 }
 
 /// Returns whether this is how `pg_dump` empties the path: `SELECT pg_catalog.set_config('search_path', '', false);`

@@ -2,8 +2,9 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
+use crate::format::sql::inserted;
 use crate::format::sql::splitter::{Cut, Ending, Event};
-use crate::postgres::restore::load::aside::{Bounds, Scope};
+use crate::postgres::restore::load::aside::{Bounds, Scope, quote};
 use crate::postgres::restore::load::encoding::Encoding;
 use crate::postgres::restore::load::header::Header;
 use crate::postgres::restore::load::options::{Loaded, Options};
@@ -12,7 +13,7 @@ use crate::postgres::restore::load::privileges::Left;
 use crate::postgres::restore::load::restoring::{Restoring, is_told};
 use crate::postgres::restore::load::session::Session;
 use crate::postgres::restore::load::statement_action::{Refusal, StatementAction};
-use crate::postgres::restore::load::{failure, money, privileges, restoring, script, statement_action};
+use crate::postgres::restore::load::{failure, leave, money, privileges, restoring, script, statement_action};
 use postgres::{Client, Transaction};
 use std::io::Read;
 
@@ -44,6 +45,8 @@ pub struct Loader<'a> {
     /// Line at which the script began a transaction of its own, which becomes part of ours; `None` outside of one.
     pub(crate) inner: Option<u64>,
     pub(crate) bounds: Option<Bounds>,
+    /// Whether something was sent since the last mark.
+    pub(crate) is_beyond_mark: bool,
     pub(crate) restoring: Restoring,
     /// The locale that amounts of money were written by, if the server lacks it.
     pub(crate) lacking: Option<String>,
@@ -71,7 +74,7 @@ impl<'a> Loader<'a> {
             .map_err(|error| failure::plain("cannot begin a transaction", &error))?;
         let scope = || options.leave.scope().or(options.other_major.then_some(Scope::Privileges));
         let bounds = options.bounds.clone().map(Bounds::of).or_else(|| scope().map(Bounds::new));
-        if bounds.is_some() {
+        if bounds.is_some() || options.source_path.is_some() {
             transaction.batch_execute(MARK).map_err(|error| failure::plain("cannot begin a transaction", &error))?;
         }
         Ok(Loader {
@@ -81,6 +84,7 @@ impl<'a> Loader<'a> {
             encoding: Encoding::default(),
             inner: None,
             bounds,
+            is_beyond_mark: false,
             restoring: Restoring::default(),
             lacking,
             loaded: Loaded::default(),
@@ -215,7 +219,12 @@ impl<'a> Loader<'a> {
         let in_utf8_server = self.session.in_utf8();
         let worded = self.session.worded(text);
         let text = &*worded;
-        if let Err(error) = self.encoding.run(&mut self.transaction, in_utf8_server, text) {
+        self.mark_before(text)?;
+        let mut ran = self.encoding.run(&mut self.transaction, in_utf8_server, text);
+        if ran.as_ref().is_err_and(failure::is_about_a_name) && self.finds(text)? {
+            ran = Ok(());
+        }
+        if let Err(error) = ran {
             return match self.bounds.as_mut().is_some_and(|bounds| bounds.sets_aside(text, &error)) {
                 true => self.mark(BACK_TO_MARK),
                 false => Err(failure::of_statement(line, text, &error)),
@@ -228,9 +237,36 @@ impl<'a> Loader<'a> {
         }
         if self.bounds.is_some() {
             self.mark(NEXT_MARK)?;
+        } else {
+            self.is_beyond_mark = true;
         }
         self.loaded.statements += 1;
         Ok(())
+    }
+
+    /// Marks the state before a statement that may be run once more. Rows as statements, of which there are very many, are not.
+    fn mark_before(&mut self, text: &[u8]) -> Result<()> {
+        if self.is_beyond_mark && self.options.source_path.is_some() && inserted::into(text).is_none() {
+            self.mark(NEXT_MARK)?;
+            self.is_beyond_mark = false;
+        }
+        Ok(())
+    }
+
+    /// Runs a statement whose names were not found once more, with the search path of the source, and returns whether it went through.
+    fn finds(&mut self, text: &[u8]) -> Result<bool> {
+        let Some(path) = self.options.source_path.as_deref().filter(|_| !self.is_beyond_mark) else { return Ok(false) };
+        let failed = |error: postgres::Error| failure::plain("cannot set the search path", &error);
+        self.mark(BACK_TO_MARK)?;
+        let query = "SELECT pg_catalog.current_setting('search_path')";
+        let before: String = self.transaction.query_one(query, &[]).and_then(|row| row.try_get(0)).map_err(failed)?;
+        self.transaction.batch_execute(&leave::set_path(path)).map_err(failed)?;
+        if self.encoding.run(&mut self.transaction, self.session.in_utf8(), text).is_err() {
+            return Ok(false);
+        }
+        self.transaction.batch_execute(&leave::set_path(&before)).map_err(failed)?;
+        self.loaded.unqualified.push(quote(text));
+        Ok(true)
     }
 
     pub(crate) fn mark(&mut self, statement: &str) -> Result<()> {

@@ -48,7 +48,7 @@ const NEXT: &[(&[&str], &str)] = &[
     (&["42501"], "connect as a role that may (DB_USER), or restore all else with --skip-failed"),
     (
         &["42883", "42P01", "42704", "3F000"],
-        "a dump finds names in no schema by itself: name those of the source (--search-path public), or restore all else with --skip-failed",
+        "a dump finds names in no schema by itself: name the schemas of the source that hold them (--search-path public,ext), or restore all else with --skip-failed",
     ),
     (
         &["0A", "22023", "42601", "P0001"],

@@ -25,6 +25,8 @@ pub struct Options {
     pub bounds: Option<Prepared>,
     /// Everything else that is left out because a person wants it so.
     pub leave: Leave,
+    /// Search path for a statement whose names are not found without one; `None`: such a statement is refused.
+    pub source_path: Option<String>,
     /// Whether the server has another major version than the script.
     pub other_major: bool,
 }
@@ -37,6 +39,8 @@ pub struct Loaded {
     pub tables: Vec<(String, u64)>,
     /// Things that were left out or found different, in words, such as settings that the server does not know.
     pub skipped: Vec<String>,
+    /// Beginnings of statements that name something which only the source's search path finds.
+    pub unqualified: Vec<String>,
     /// Names of the properties that the database itself was given.
     pub given: Vec<String>,
     /// Statements and rows that a role made for a restore test could not load, or that a person wanted set aside.
