@@ -98,19 +98,20 @@ class Report:
         self.folder = folder
         self.wrong = [f"the step \"{step}\" failed" for step in failed]
         self.text = []
+        # What the figures were counted on.
+        self.commit = (folder / "commit").read_text().strip()
 
     def say(self, *text):
         self.text += [*text, ""]
 
     def head(self):
-        commit = (self.folder / "commit").read_text().strip()
         # Of all but this page, which is being written.
         sources = ["git", "diff", "--quiet", "HEAD", "--", ".", ":!PROOF.md"]
         changed = " with changes" if subprocess.run(sources, check=False).returncode else ""
         ended = datetime.datetime.fromtimestamp((self.folder / "steps.jsonl").stat().st_mtime, datetime.timezone.utc)
         processor = next(iter(re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())), "unknown")
         self.say("# The proof", "What `scripts/prove.sh` counted. It writes this page anew; nothing of it is typed by hand.")
-        self.say(f"{ended:%Y-%m-%d %H:%M} UTC · pgbk at {commit}{changed} · {version('rustc', '--version')} · "
+        self.say(f"{ended:%Y-%m-%d %H:%M} UTC · pgbk at {self.commit}{changed} · {version('rustc', '--version')} · "
                  f"{version('pg_dump', '--version')} · {platform.system()} {platform.release()}, {len(os.sched_getaffinity(0))} cores, {processor}")
 
     def steps(self):
@@ -194,14 +195,17 @@ class Report:
         for name, counts in counted(path):
             if not ERRORS_IN.search(name):
                 continue
-            text = Path(name).read_text().splitlines()
+            place = name[name.rindex("/src/") + 1:]
+            # As it was when the lines were counted.
+            shown = subprocess.run(["git", "show", f"{self.commit}:{place}"], capture_output=True, text=True, check=True)
+            text = shown.stdout.splitlines()
             for number, count in sorted(counts.items()):
                 if "unreachable!" in text[number - 1]:
                     continue
                 if ERROR.search(text[number - 1]) and count:
                     ran += 1
                 elif ERROR.search(text[number - 1]):
-                    missed.append(f"{Path(name).relative_to(Path.cwd())}:{number} `{text[number - 1].strip()}`")
+                    missed.append(f"{place}:{number} `{text[number - 1].strip()}`")
         self.say(f"**Error paths of store, cipher, manifest and restore: {ran} of {ran + len(missed)} lines that make or explain an error ran.**")
         if missed:
             self.say("Not run:", "", *(f"- {each}" for each in missed))

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 pub const USER: &str = "postgres";
 pub const PASSWORD: &str = "cluster:pass\\word";
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Cluster {
     /// Holds `data`, `socket` and, where the server offers TLS, `tls`.
