@@ -2,8 +2,9 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
-use crate::format::sql::inserted;
+use crate::format::sql::requirements::owner;
 use crate::format::sql::splitter::{Cut, Ending, Event};
+use crate::format::sql::tokens::Tokens;
 use crate::postgres::restore::load::aside::{Bounds, Scope, quote};
 use crate::postgres::restore::load::encoding::Encoding;
 use crate::postgres::restore::load::header::Header;
@@ -244,9 +245,9 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// Marks the state before a statement that may be run once more. Rows as statements, of which there are very many, are not.
+    /// Marks the state before a statement that may be run once more.
     fn mark_before(&mut self, text: &[u8]) -> Result<()> {
-        if self.is_beyond_mark && self.options.source_path.is_some() && inserted::into(text).is_none() {
+        if self.is_beyond_mark && self.options.source_path.is_some() && may_name_more(text) {
             self.mark(NEXT_MARK)?;
             self.is_beyond_mark = false;
         }
@@ -300,6 +301,17 @@ impl<'a> Loader<'a> {
         }
         self.transaction.commit().map_err(|error| failure::plain("cannot commit what was restored", &error))?;
         Ok(self.loaded)
+    }
+}
+
+/// Returns whether a statement may name something without its schema: the text of an expression or a function's body. Owners,
+/// settings, privileges, comments and rows, which most statements are about, do not.
+fn may_name_more(text: &[u8]) -> bool {
+    let mut tokens = Tokens::new(text);
+    match tokens.next() {
+        Some(verb) if verb.is("create") || verb.is("refresh") => true,
+        Some(verb) if verb.is("alter") => owner(tokens).is_none(),
+        _ => false,
     }
 }
 
