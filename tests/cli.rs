@@ -5,8 +5,10 @@
 //! sessions and `completions/`; read the difference before you commit it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use support::golden::{same, updating};
+use support::process::root;
 
 const PGBK: &str = env!("CARGO_BIN_EXE_pgbk");
 /// Stands in every secret of the sessions; never in what they print.
@@ -28,14 +30,6 @@ const COMMANDS: [&str; 15] = [
     "doctor",
     "completions",
 ];
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn updating() -> bool {
-    std::env::var_os("PGBK_UPDATE").is_some()
-}
 
 /// pgbk in an environment that holds nothing but what a test gives it.
 fn pgbk(arguments: &[&str]) -> Command {
@@ -295,12 +289,7 @@ fn the_checked_in_completions_are_what_the_binary_prints() {
     for (shell, name) in [("bash", "pgbk.bash"), ("zsh", "_pgbk"), ("fish", "pgbk.fish")] {
         let output = pgbk(&["completions", shell]).output().unwrap();
         assert!(output.status.success());
-        let path = root().join("completions").join(name);
-        if updating() {
-            fs::write(&path, &output.stdout).unwrap();
-        }
-        let same = fs::read(&path).is_ok_and(|checked_in| checked_in == output.stdout);
-        assert!(same, "completions/{name} is out of date; update it with: PGBK_UPDATE=1 cargo test cli::");
+        same(&format!("completions/{name}"), &output.stdout, "cli::");
     }
 }
 

@@ -3,15 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command as Process;
+use support::golden::same;
+use support::process::root;
 
 const HEAD: &str = "# Commands\n\nEvery command with its usual flags, as `pgbk COMMAND -h` prints them. `pgbk COMMAND --help` and the man \
 pages have all\nflags. The variable of a flag stands behind it; [Settings](settings.md) lists all variables.\n";
-
-fn below(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
 
 /// Returns pgbk's commands in the order of its help, each with the name by which it is called. `help` is clap's own.
 fn commands() -> Vec<(String, clap::Command)> {
@@ -23,15 +20,6 @@ fn commands() -> Vec<(String, clap::Command)> {
     [("pgbk".to_owned(), whole)].into_iter().chain(commands).collect()
 }
 
-/// Compares what is checked in with what the command line gives, or writes it.
-fn same(path: &str, wanted: &[u8]) {
-    if std::env::var_os("PGBK_UPDATE").is_some() {
-        fs::write(below(path), wanted).unwrap();
-    }
-    let is = fs::read(below(path)).is_ok_and(|checked_in| checked_in == wanted);
-    assert!(is, "{path} is out of date; update it with: PGBK_UPDATE=1 cargo test manual::");
-}
-
 #[test]
 fn the_page_of_commands_is_their_help() {
     let mut page = HEAD.to_owned();
@@ -40,7 +28,7 @@ fn the_page_of_commands_is_their_help() {
         let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
         page.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
     }
-    same("docs/commands.md", page.as_bytes());
+    same("docs/commands.md", page.as_bytes(), "manual::");
 }
 
 #[test]
@@ -55,16 +43,16 @@ fn the_man_pages_are_those_of_the_commands() {
         wanted.insert(format!("{name}.1"), page);
     }
     for (name, page) in &wanted {
-        same(&format!("man/{name}"), page);
+        same(&format!("man/{name}"), page, "manual::");
     }
-    let mut there: Vec<_> = fs::read_dir(below("man")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut there: Vec<_> = fs::read_dir(root().join("man")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     there.sort();
     assert_eq!(there, wanted.keys().map(|name| name.as_str()).collect::<Vec<_>>());
 }
 
 #[test]
 fn groff_reads_every_man_page_without_a_complaint() {
-    for entry in fs::read_dir(below("man")).unwrap() {
+    for entry in fs::read_dir(root().join("man")).unwrap() {
         let page = entry.unwrap().path();
         let read = Process::new("groff")
             .args(["-man", "-Tutf8", "-ww", "-rLL=100n", "-P-cbou"])

@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a blocked wait checks whether it should stop.
@@ -125,12 +125,17 @@ impl Drop for Entered {
     }
 }
 
-/// The runs with a time limit that are going on.
-static RUNS: Mutex<Vec<Weak<Deadline>>> = Mutex::new(Vec::new());
+/// The time limits of the runs that are going on.
+static RUNS: Mutex<Vec<Arc<Deadline>>> = Mutex::new(Vec::new());
+
+fn runs() -> MutexGuard<'static, Vec<Arc<Deadline>>> {
+    RUNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Keeps the time limit of a run in force on this thread and on those that it begins. Dropping it lifts the limit.
 pub(crate) struct Limit {
-    _run: Option<Arc<Deadline>>,
+    /// `None` for a run without a limit.
+    run: Option<Arc<Deadline>>,
     _entered: Entered,
 }
 
@@ -138,18 +143,21 @@ pub(crate) struct Limit {
 pub(crate) fn limit(time: Option<Duration>) -> Limit {
     let cancel = Cancel::of_thread().child(time);
     let run = cancel.0.clone().filter(|_| time.is_some());
-    let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
-    runs.retain(|run| run.strong_count() > 0);
-    runs.extend(run.as_ref().map(Arc::downgrade));
-    drop(runs);
-    Limit { _run: run, _entered: cancel.enter() }
+    runs().extend(run.clone());
+    Limit { run, _entered: cancel.enter() }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        // A thread that outlives the run, as it waits for a server that is silent, keeps the limit, and the run is over all the same.
+        let is_this = |run: &Arc<Deadline>| self.run.as_ref().is_some_and(|own| Arc::ptr_eq(run, own));
+        runs().retain(|run| !is_this(run));
+    }
 }
 
 /// Returns by how much the most belated run has exceeded its limit; `None` if no run has.
 pub(crate) fn overdue() -> Option<Duration> {
-    let runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
-    let late = |run: Arc<Deadline>| run.begun.elapsed().checked_sub(run.limit);
-    runs.iter().filter_map(Weak::upgrade).filter_map(late).max()
+    runs().iter().filter_map(|run| run.begun.elapsed().checked_sub(run.limit)).max()
 }
 
 fn too_long(limit: Duration) -> Fault {
@@ -207,5 +215,19 @@ mod tests {
         let _early = limit(Some(LONG));
         assert!(overdue().is_some());
         drop(late);
+    }
+
+    #[test]
+    fn a_run_that_has_ended_is_not_overdue_though_a_thread_of_it_goes_on() {
+        let limit = limit(Some(Duration::ZERO));
+        let run = limit.run.clone().unwrap();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let outlives = Worker::begin(move || ended.recv().is_err());
+        let is_going = || runs().iter().any(|one| Arc::ptr_eq(one, &run));
+        assert!(is_going());
+        drop(limit);
+        assert!(!is_going());
+        drop(end);
+        assert!(outlives.within(LONG).unwrap().unwrap());
     }
 }

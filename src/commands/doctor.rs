@@ -99,7 +99,7 @@ fn compared(
         verify: true,
         allow_unauthenticated: true,
     };
-    let ids = catalog.map(|catalog| catalog.entries().iter().map(|entry| entry.id.clone()).collect());
+    let ids = catalog.map(Catalog::ids);
     let mut findings = if known { look_at_keys(&repository, ids) } else { Vec::new() };
     // Where it cannot be listed, that is told already.
     let Some(catalog) = catalog else { return findings };

@@ -90,7 +90,7 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
 /// Reads the `.meta` of each backup without authenticating it; nothing is restored by it. A backup that was removed
 /// since the listing is left out.
 fn rows(repository: &Repository, catalog: &Catalog, proofs: &BTreeMap<BackupId, Timestamp>) -> Result<Vec<Row>> {
-    let ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
+    let ids = catalog.ids();
     let mut rows = Vec::with_capacity(ids.len());
     let claims = repository.each(&ids, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(Claim::of))?;
     for (entry, claim) in catalog.entries().iter().zip(claims) {

@@ -27,7 +27,7 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let findings = if args.all {
         let catalog = repository.catalog(limit.as_deref())?;
         lost_documents(&catalog).iter().for_each(|lost| console.warn(lost));
-        let ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
+        let ids = catalog.ids();
         if ids.is_empty() {
             return Err(Fault::not_found(format!("there is no backup in {}", repository.store.location())).into());
         }

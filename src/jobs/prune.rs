@@ -197,7 +197,7 @@ pub(crate) fn orphans(repository: &Repository, catalog: &Catalog, database: &str
 
 /// Reads every backup of the database and says what is wrong with it.
 fn survey(repository: &Repository, catalog: &Catalog) -> Result<BTreeMap<BackupId, Found>> {
-    let ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
+    let ids = catalog.ids();
     let looked = repository.each(&ids, |id, sealed| look(repository, id, sealed, catalog))?;
     let mut found = BTreeMap::new();
     for (entry, looked) in catalog.entries().iter().zip(looked) {

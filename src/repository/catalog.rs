@@ -34,7 +34,7 @@ impl Repository {
 
     /// Lists the ids of the backups of one database; `None`: of all. Oldest first by their names.
     pub fn ids(&self, database: Option<&str>) -> Result<Vec<BackupId>> {
-        Ok(self.catalog(database)?.entries.into_iter().map(|entry| entry.id).collect())
+        Ok(self.catalog(database)?.ids())
     }
 
     /// Reads from each `.meta` whose backup it claims to be, several at a time, in the order of `ids`. Nothing here is authenticated.
@@ -72,6 +72,11 @@ impl Catalog {
 
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Returns the ids of the backups, oldest first.
+    pub fn ids(&self) -> Vec<BackupId> {
+        self.entries.iter().map(|entry| entry.id.clone()).collect()
     }
 
     /// Returns the size of an object in bytes; `None` if it was not listed.

@@ -24,7 +24,7 @@ pub fn pick(
     console: &Console,
 ) -> Result<Option<BackupId>> {
     let catalog = repository.catalog(database)?;
-    let mut ids: Vec<BackupId> = catalog.entries().iter().map(|entry| entry.id.clone()).collect();
+    let mut ids = catalog.ids();
     ids.retain(|id| database.is_some() || id.database() != Series::Files.name());
     if ids.is_empty() {
         // Says what is missing, and where.

@@ -4,7 +4,6 @@ use crate::format::keys::hash::Bytes32;
 use crate::format::keys::note::KeyNote;
 
 /// The cipher key and IV of one backup, and the note from which they can be derived again.
-#[derive(Clone)]
 pub struct DerivedKeys {
     pub cipher: Bytes32,
     /// Random (or the fixed one) in raw mode, derived from the password otherwise.

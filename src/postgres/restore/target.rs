@@ -35,7 +35,7 @@ pub struct Target {
     pub other_role: bool,
     /// Extensions that were there already and that a failure must not drop.
     pub extensions: BTreeSet<String>,
-    /// Holds nothing before the dump's needs were compared with the server.
+    /// Holds what a restore does without; nothing before the dump's needs were compared with the server.
     pub unavailable: Unavailable,
 }
 

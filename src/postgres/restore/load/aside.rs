@@ -6,7 +6,7 @@
 
 use crate::format::sql::inserted;
 use crate::format::sql::tokens::{Token, Tokens};
-use crate::postgres::restore::load::failure::{is_lacking, is_refusal};
+use crate::postgres::restore::load::failure::{is_about_a_name, is_lacking, is_refusal};
 use postgres::error::SqlState;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,13 +112,7 @@ impl Bounds {
     /// everything that depends on it fails too.
     pub fn sets_aside(&mut self, text: &[u8], error: &postgres::Error) -> bool {
         let Some(answer) = error.as_db_error() else { return false };
-        let missing = [
-            SqlState::UNDEFINED_OBJECT,
-            SqlState::UNDEFINED_TABLE,
-            SqlState::UNDEFINED_FUNCTION,
-            SqlState::INVALID_SCHEMA_NAME,
-        ];
-        let is_missing = missing.contains(answer.code());
+        let is_missing = is_about_a_name(error);
         let aside = match self.scope {
             Scope::Refused => is_refusal(error),
             Scope::Absent => is_missing && is_about_another(text),

@@ -3,7 +3,7 @@
 use crate::base::error::Result;
 use crate::format::sql::columns::columns;
 use crate::postgres::restore::load::header::Header;
-use crate::postgres::restore::load::loader::{BACK_TO_MARK, Loader, NEXT_MARK};
+use crate::postgres::restore::load::loader::{BACK_TO_MARK, Loader};
 use crate::postgres::restore::load::renamed::renamed;
 use crate::postgres::restore::load::rows::{self, Refused, Sent};
 use crate::postgres::restore::load::{failure, script};
@@ -66,11 +66,7 @@ impl Loader<'_> {
         if let Some(renamed) = renamed {
             self.rename(header, &renamed.after)?;
         }
-        if self.bounds.is_some() {
-            self.mark(NEXT_MARK)?;
-        } else {
-            self.is_beyond_mark = true;
-        }
+        self.sent()?;
         self.loaded.statements += 1;
         self.loaded.tables.push((header.table.clone(), rows));
         Ok(())

@@ -47,7 +47,7 @@ pub struct Loader<'a> {
     pub(crate) inner: Option<u64>,
     pub(crate) bounds: Option<Bounds>,
     /// Whether something was sent since the last mark.
-    pub(crate) is_beyond_mark: bool,
+    is_beyond_mark: bool,
     pub(crate) restoring: Restoring,
     /// The locale that amounts of money were written by, if the server lacks it.
     pub(crate) lacking: Option<String>,
@@ -190,10 +190,7 @@ impl<'a> Loader<'a> {
             }
             Err(error) => return Err(restoring::untold(extension, &error)),
         }
-        match &self.bounds {
-            Some(_) => self.mark(NEXT_MARK),
-            None => Ok(()),
-        }
+        self.sent()
     }
 
     /// Sends a statement without the privilege MAINTAIN, which this server does not know.
@@ -236,13 +233,15 @@ impl<'a> Loader<'a> {
             self.loaded.schema.take(line, text);
             self.loaded.inserted.take(text);
         }
-        if self.bounds.is_some() {
-            self.mark(NEXT_MARK)?;
-        } else {
-            self.is_beyond_mark = true;
-        }
+        self.sent()?;
         self.loaded.statements += 1;
         Ok(())
+    }
+
+    /// Marks the state after something was sent, or notes that the mark lies before it.
+    pub(crate) fn sent(&mut self) -> Result<()> {
+        self.is_beyond_mark = self.bounds.is_none();
+        if self.is_beyond_mark { Ok(()) } else { self.mark(NEXT_MARK) }
     }
 
     /// Marks the state before a statement that may be run once more.

@@ -57,10 +57,10 @@ pub(crate) fn of(statement: &[u8], options: &Options) -> StatementAction {
     if options.leave.leaves_out(statement) {
         return StatementAction::Drop;
     }
-    if let Some(name) = options.leave.missing_tablespace(statement) {
-        return StatementAction::MissingTablespace(name);
-    }
     match verb.to_ascii_lowercase().as_slice() {
+        b"set" if let Some(name) = options.leave.missing_tablespace(statement) => {
+            StatementAction::MissingTablespace(name)
+        }
         b"set" => set(tokens, options),
         b"grant" | b"revoke" => privileges(options),
         b"alter" if tokens.accept(&["default", "privileges"]) => privileges(options),
