@@ -2,13 +2,14 @@
 
 use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 use support::cluster::cluster;
+use support::message::{is_of_pgbk, message, read, read_rest};
 use support::pgbk::{Pgbk, connected};
 use support::{database, proof};
 use tempfile::TempDir;
@@ -50,10 +51,6 @@ enum Phase {
 }
 
 const PHASES: [Phase; 5] = [Phase::Start, Phase::LoggedIn, Phase::Answer(1), Phase::Answer(3), Phase::Copy];
-
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-    [&[kind][..], &(body.len() as u32 + 4).to_be_bytes(), body].concat()
-}
 
 /// A message as it should be; `number` makes it differ from others.
 fn proper(kind: u8, number: usize) -> Vec<u8> {
@@ -116,9 +113,8 @@ fn meddler(phase: Phase, kind: u8, trick: Trick) -> u16 {
 
 fn meddle(mut client: TcpStream, phase: Phase, kind: u8, trick: Trick) -> io::Result<()> {
     let mut server = TcpStream::connect(("127.0.0.1", cluster().port))?;
-    let hello = packet(&mut client, Vec::new())?;
-    // pg_dump's connection is PostgreSQL's own.
-    let own = hello.windows(21).any(|name| name == b"application_name\0pgbk");
+    let hello = read_rest(&mut client, Vec::new())?;
+    let own = is_of_pgbk(&hello);
     server.write_all(&hello)?;
     let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
     std::thread::spawn(move || {
@@ -140,7 +136,7 @@ fn meddle(mut client: TcpStream, phase: Phase, kind: u8, trick: Trick) -> io::Re
         if due {
             play(&mut client, kind, trick)?;
             if trick == Trick::Odd {
-                while packet_of(&mut server)?[0] != b'Z' {}
+                while read(&mut server)?[0] != b'Z' {}
                 answers += 1;
                 continue;
             }
@@ -150,30 +146,12 @@ fn meddle(mut client: TcpStream, phase: Phase, kind: u8, trick: Trick) -> io::Re
                 _ => io::copy(&mut server, &mut io::sink()).map(drop),
             };
         }
-        let message = packet_of(&mut server)?;
+        let message = read(&mut server)?;
         logged_in |= message.starts_with(&[b'R', 0, 0, 0, 8, 0, 0, 0, 0]);
         answers += usize::from(message[0] == b'Z');
         copies |= message[0] == b'G';
         client.write_all(&message)?;
     }
-}
-
-/// A message with its type.
-fn packet_of(from: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut head = vec![0];
-    from.read_exact(&mut head)?;
-    packet(from, head)
-}
-
-/// What follows, by the length that it states.
-fn packet(from: &mut impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
-    let mut length = [0; 4];
-    from.read_exact(&mut length)?;
-    head.extend(length);
-    let mut body = vec![0; u32::from_be_bytes(length) as usize - 4];
-    from.read_exact(&mut body)?;
-    head.extend(body);
-    Ok(head)
 }
 
 /// Runs it with little memory to its own end, and gives the exit code and what it said.
@@ -283,10 +261,10 @@ fn a_server_that_floods_after_tls_has_begun_is_left_as_well() {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for mut client in listener.incoming().flatten() {
-            packet(&mut client, Vec::new()).unwrap();
+            read_rest(&mut client, Vec::new()).unwrap();
             client.write_all(b"S").unwrap();
             let Ok(mut client) = acceptor.accept(client) else { continue };
-            packet(&mut client, Vec::new()).unwrap();
+            read_rest(&mut client, Vec::new()).unwrap();
             client.write_all(&message(b'R', &[0; 4])).unwrap();
             play(&mut client, b'S', Trick::Endless).ok();
         }
@@ -304,7 +282,7 @@ fn an_answer_about_tls_that_is_none_is_no_reason_to_go_on_without() {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for mut client in listener.incoming().flatten() {
-            packet(&mut client, Vec::new()).unwrap();
+            read_rest(&mut client, Vec::new()).unwrap();
             client.write_all(&proper(b'E', 0)).unwrap();
         }
     });

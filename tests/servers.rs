@@ -18,6 +18,7 @@ mod formats;
 mod globals;
 mod hosts;
 mod interop;
+mod last_word;
 mod load;
 mod lock;
 mod manual;

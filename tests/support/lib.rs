@@ -9,6 +9,7 @@ pub mod fake;
 pub mod faulty;
 pub mod golden;
 pub mod id;
+pub mod message;
 pub mod obstacle;
 pub mod pgbk;
 pub mod process;

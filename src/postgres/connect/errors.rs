@@ -2,6 +2,7 @@
 
 use crate::base::error::{self, Fault};
 use crate::postgres::connect::transport::gauge::Excess;
+use crate::postgres::connect::transport::last_word::LastWord;
 use postgres::error::{DbError, SqlState};
 use std::error::Error;
 use std::io;
@@ -122,7 +123,8 @@ pub fn is_tls(error: &postgres::Error) -> bool {
     cause.to_string().contains("TLS") || (error.to_string().contains("TLS") && !cause.is::<io::Error>())
 }
 
-/// Returns the server's message; if there is none, the driver's with its causes.
+/// Returns the server's message, which may be its last word before it ended the session; if there is none, the driver's with its
+/// causes.
 pub fn said(error: &postgres::Error) -> String {
     error.as_db_error().map_or_else(|| chain(error), |answer| answer.message().to_owned())
 }
@@ -173,8 +175,14 @@ fn pooler(place: &Place, said: &str) -> Option<Fault> {
     })
 }
 
-/// Returns an error's text with those of its causes.
+/// Returns an error's text with those of its causes, or what the server said last if that ended the session.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
+    if let Some(word) = LastWord::of(error) {
+        return word.to_string();
+    }
+    if error.downcast_ref().is_some_and(postgres::Error::is_closed) {
+        return "the server closed the connection and gave no reason; its log may give one".to_owned();
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

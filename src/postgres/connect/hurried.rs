@@ -5,6 +5,7 @@
 use crate::postgres::connect::preamble::{self, Before, LIMITS};
 use crate::postgres::connect::transport::Connector;
 use crate::postgres::connect::transport::gauge::Excess;
+use crate::postgres::connect::transport::last_word::LastWord;
 use postgres::error::{Error, SqlState};
 use postgres::{Client, Config};
 
@@ -36,13 +37,14 @@ fn begin(config: &Config, connector: &Connector) -> Result<Result<(Client, Befor
     Ok(preamble::send(&mut client, config.get_options()).map(|before| (client, before)))
 }
 
-/// Returns whether a limit may have ended it. A session that is ended between two statements may be gone before it gives a reason.
+/// Returns whether a limit may have ended it. A pool between pgbk and the server may close the connection without the reason.
 fn is_hurried(error: &Error) -> bool {
-    is_limit(error) || error.code().is_none() && Excess::of(error).is_none()
+    is_limit(error) || error.code().is_none() && LastWord::of(error).is_none() && Excess::of(error).is_none()
 }
 
 fn is_limit(error: &Error) -> bool {
-    error.code().is_some_and(|code| ENDED.contains(&code.code()))
+    let code = error.code().map(SqlState::code).or_else(|| Some(&*LastWord::of(error)?.sqlstate));
+    code.is_some_and(|code| ENDED.contains(&code))
 }
 
 fn lifted(config: &Config, known: usize) -> Config {

@@ -6,6 +6,7 @@
 
 pub(crate) mod bounded;
 pub(crate) mod gauge;
+pub(crate) mod last_word;
 
 use bounded::Bounded;
 use gauge::Excess;

@@ -1,6 +1,8 @@
 //! Runs single queries.
 
 use crate::base::error::{Fault, Result};
+use crate::postgres::connect::errors;
+use crate::postgres::connect::transport::last_word::LastWord;
 use crate::postgres::session::cell::{cell, first_values, rows_of};
 use postgres::error::SqlState;
 use postgres::{Client, SimpleQueryRow};
@@ -16,10 +18,9 @@ pub(crate) fn rows(client: &mut Client, query: &str) -> Result<Vec<SimpleQueryRo
 
 /// Turns a driver's error into one with the server's message. The driver's own text is only "db error".
 fn explain(error: postgres::Error) -> anyhow::Error {
-    match error.as_db_error() {
-        Some(answer) => Fault::failed(format!("the server says: {}", answer.message())).into(),
-        None => error.into(),
-    }
+    let by_server = error.as_db_error().is_some() || LastWord::of(&error).is_some();
+    let said = errors::said(&error);
+    Fault::failed(if by_server { format!("the server says: {said}") } else { said }).into()
 }
 
 pub(crate) fn text(client: &mut Client, query: &str) -> Result<String> {

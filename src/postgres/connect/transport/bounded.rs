@@ -3,7 +3,8 @@
 use crate::postgres::connect::transport::gauge::Gauge;
 use postgres::Socket;
 use postgres::tls::{ChannelBinding, TlsStream};
-use std::io;
+use std::io::{self, ErrorKind};
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,15 +26,37 @@ impl Line for postgres_openssl::TlsStream<Socket> {
     }
 }
 
-/// Ends with an error as soon as the server begins to send more than it may.
+/// Ends with an error as soon as the server begins to send more than it may. Where the connection ends, the error is what the server
+/// said last, if it said anything.
 pub(crate) struct Bounded {
     line: Box<dyn Line>,
     gauge: Gauge,
+    /// Why nothing can be written any more. What the server has sent before that is still to be read.
+    broken: Option<io::Error>,
+    /// Whether the end of what the server sends has been reached.
+    over: bool,
 }
 
 impl Bounded {
     pub(crate) fn new(line: impl Line + 'static, gauge: Gauge) -> Bounded {
-        Bounded { line: Box::new(line), gauge }
+        Bounded { line: Box::new(line), gauge, broken: None, over: false }
+    }
+
+    /// Ends the stream. If the server said why, this is ready only when called again: the driver reports the end of the stream
+    /// before an answer that came with it, unless it has to wait in between.
+    fn end(&mut self, cx: &Context<'_>, end: io::Result<()>) -> Poll<io::Result<()>> {
+        let Some(word) = self.gauge.last_word() else { return Poll::Ready(self.broken.take().map_or(end, Err)) };
+        if !mem::replace(&mut self.over, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Err(io::Error::new(ErrorKind::ConnectionAborted, word.clone())))
+    }
+
+    /// Takes a failed write for one that was done, and has the stream read: the next read ends it.
+    fn breaks(&mut self, cx: &Context<'_>, error: io::Error) {
+        self.broken.get_or_insert(error);
+        cx.waker().wake_by_ref();
     }
 }
 
@@ -41,21 +64,45 @@ impl AsyncRead for Bounded {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.gauge.check()?;
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.line).poll_read(cx, buffer))?;
-        self.gauge.heard(&buffer.filled()[before..]);
-        Poll::Ready(self.gauge.check())
+        match Pin::new(&mut self.line).poll_read(cx, buffer) {
+            // All that came before the connection broke has been read.
+            Poll::Pending if self.broken.is_some() || self.over => self.end(cx, Ok(())),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => self.end(cx, Err(error)),
+            Poll::Ready(Ok(())) if buffer.filled().len() == before => self.end(cx, Ok(())),
+            Poll::Ready(Ok(())) => {
+                self.gauge.heard(&buffer.filled()[before..]);
+                Poll::Ready(self.gauge.check())
+            }
+        }
     }
 }
 
 impl AsyncWrite for Bounded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.line).poll_write(cx, bytes))?;
-        self.gauge.said(written);
-        Poll::Ready(Ok(written))
+        if self.broken.is_some() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        match ready!(Pin::new(&mut self.line).poll_write(cx, bytes)) {
+            Ok(written) => {
+                self.gauge.said(written);
+                Poll::Ready(Ok(written))
+            }
+            Err(error) => {
+                self.breaks(cx, error);
+                Poll::Ready(Ok(bytes.len()))
+            }
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.line).poll_flush(cx)
+        if self.broken.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Err(error) = ready!(Pin::new(&mut self.line).poll_flush(cx)) {
+            self.breaks(cx, error);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

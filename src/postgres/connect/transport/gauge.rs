@@ -1,6 +1,8 @@
 //! Limits how much a server may send. The driver reads each message whole, however long its header says that it is, and keeps
-//! parameters and notifications for as long as the connection lasts. So the headers are read as they pass, and nothing is copied.
+//! parameters and notifications for as long as the connection lasts. So the headers are read as they pass; only the beginning of an
+//! error or a notice is copied.
 
+use crate::postgres::connect::transport::last_word::{LastWord, Listener};
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
@@ -56,6 +58,9 @@ pub(crate) struct Gauge {
     parameters: HashSet<u64>,
     /// Hash of the parameter's name that is arriving; `None` outside of a name.
     name: Option<DefaultHasher>,
+    /// Whether the message that is arriving is an error or a notice.
+    speaks: bool,
+    listener: Listener,
     excess: Option<Excess>,
 }
 
@@ -101,6 +106,8 @@ impl Gauge {
             notifications: 0,
             parameters: HashSet::new(),
             name: None,
+            speaks: false,
+            listener: Listener::default(),
             excess: None,
         }
     }
@@ -111,6 +118,11 @@ impl Gauge {
             Some(excess) => Err(io::Error::new(ErrorKind::InvalidData, excess.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Returns what the server said when it ended the session; `None` while it has not.
+    pub fn last_word(&self) -> Option<&LastWord> {
+        self.listener.word()
     }
 
     /// Counts bytes that were sent to the server.
@@ -131,6 +143,9 @@ impl Gauge {
         self.rest -= taken as u64;
         if self.name.is_some() {
             self.named(&bytes[..taken]);
+        }
+        if self.speaks {
+            self.listener.take(&bytes[..taken], self.rest == 0);
         }
         taken
     }
@@ -163,6 +178,10 @@ impl Gauge {
         (self.rest, self.name) = (body, None);
         if kind == b'S' && body > 0 {
             self.name = Some(DefaultHasher::new());
+        }
+        self.speaks = matches!(kind, b'E' | b'N');
+        if self.speaks {
+            self.listener.begin();
         }
         let (sum, most) = match kind {
             b'A' => (&mut self.notifications, NOTIFICATIONS),

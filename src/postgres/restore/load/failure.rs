@@ -3,6 +3,7 @@
 use crate::base::error::{Fault, Kind};
 use crate::format::sql::tokens::Tokens;
 use crate::postgres::connect::errors;
+use crate::postgres::connect::transport::last_word::LastWord;
 use crate::postgres::restore::load::header::Header;
 use crate::postgres::restore::load::next::may_be_refused;
 use crate::postgres::restore::load::next::next_step;
@@ -69,7 +70,12 @@ pub(crate) fn is_lacking(text: &[u8], code: &SqlState) -> bool {
 /// is wrong with the dump.
 fn fault(what: String, server: Option<&DbError>, lacking: bool, error: &(dyn Error + 'static)) -> Fault {
     let Some(server) = server else {
-        return Fault::failed(format!("{what}: {}", errors::chain(error)));
+        return match LastWord::of(error) {
+            Some(word) => {
+                Fault::failed(format!("{what}: {word} (SQLSTATE {})", word.sqlstate)).with_sqlstate(&word.sqlstate)
+            }
+            None => Fault::failed(format!("{what}: {}", errors::chain(error))),
+        };
     };
     let mut message = format!("{what}: {} (SQLSTATE {})", server.message(), server.code().code());
     for more in [server.detail(), server.where_()].into_iter().flatten() {

@@ -1,0 +1,127 @@
+//! The server ends a session: what it says last is what pgbk reports, whenever that comes and however the connection closes.
+
+use rustix::net::sockopt::set_socket_linger;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use support::cluster::cluster;
+use support::database;
+use support::message::{is_of_pgbk, message, read, read_rest};
+use support::pgbk::connected;
+use support::proof;
+
+const LAST_WORD: &str = "terminated by the administrator, as planned";
+
+/// How the connection closes behind the server's last word.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Close {
+    /// As a server's process that exits.
+    End,
+    /// As where the server has not read all that was sent to it: what the client sends next fails.
+    Reset,
+}
+
+/// Ends the session of the message with this number, counted over all of pgbk's connections. `None` counts only.
+struct Administrator {
+    at: usize,
+    close: Close,
+    passed: AtomicUsize,
+}
+
+impl Administrator {
+    fn start(at: usize, close: Close) -> (u16, Arc<Administrator>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let administrator = Arc::new(Administrator { at, close, passed: AtomicUsize::new(0) });
+        let shared = Arc::clone(&administrator);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || shared.pass(client).ok());
+            }
+        });
+        (port, administrator)
+    }
+
+    fn pass(&self, mut client: TcpStream) -> io::Result<()> {
+        let mut server = TcpStream::connect(("127.0.0.1", cluster().port))?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let hello = read_rest(&mut client, Vec::new())?;
+        server.write_all(&hello)?;
+        let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+        std::thread::spawn(move || {
+            io::copy(&mut from, &mut to).ok();
+            to.shutdown(Shutdown::Write)
+        });
+        if !is_of_pgbk(&hello) {
+            io::copy(&mut server, &mut client)?;
+            return client.shutdown(Shutdown::Both);
+        }
+        // A login that is refused has its own words.
+        while read_and_pass(&mut server, &mut client)? != b'Z' {}
+        loop {
+            let message = read(&mut server)?;
+            if self.passed.fetch_add(1, Ordering::Relaxed) == self.at {
+                return self.end(&mut client, &mut server);
+            }
+            client.write_all(&message)?;
+        }
+    }
+
+    fn end(&self, client: &mut TcpStream, server: &mut TcpStream) -> io::Result<()> {
+        let word = format!("SFATAL\0VFATAL\0C57P01\0M{LAST_WORD}\0\0");
+        if self.close == Close::Reset {
+            set_socket_linger(&*client, Some(Duration::ZERO))?;
+        }
+        client.write_all(&message(b'E', word.as_bytes()))?;
+        server.shutdown(Shutdown::Both)?;
+        client.shutdown(Shutdown::Both)
+    }
+}
+
+fn read_and_pass(server: &mut impl Read, client: &mut impl Write) -> io::Result<u8> {
+    let message = read(server)?;
+    client.write_all(&message)?;
+    Ok(message[0])
+}
+
+#[test]
+fn whenever_a_server_ends_a_session_its_last_word_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    database::create("parting", "");
+    database::sql("parting", "CREATE TABLE t AS SELECT i, repeat('x', 200) FROM generate_series(1, 50000) i");
+    database::sql("parting", "CREATE VIEW v AS SELECT * FROM t");
+    let run = connected().key().directory(folder.path()).set("PGSSLMODE", "disable");
+    run.backup("parting", &[]);
+    let restore = |at: usize, close: Close| {
+        let (port, administrator) = Administrator::start(at, close);
+        let copy = format!("parted_{at}");
+        let output = run.set("DB_PORT", port).args(["restore", "latest", "--yes", "--to", &copy]).end();
+        (output, administrator.passed.load(Ordering::Relaxed), copy)
+    };
+    let (_, messages, _) = restore(usize::MAX, Close::End);
+    assert!(messages > 100, "{messages}");
+    let step = proof::size(41, 3);
+    let (mut silent, mut restored, mut refused) = (Vec::new(), 0, 0);
+    for at in (0..messages).step_by(step) {
+        for close in [Close::End, Close::Reset] {
+            let (output, _, copy) = restore(at, close);
+            let is_there = database::exists(&copy);
+            match output.code {
+                // What only helps, such as to tell servers apart, may fail.
+                Some(0) if database::sql(&copy, "SELECT count(*) FROM v") == "50000" => restored += 1,
+                Some(1) if output.err.contains(LAST_WORD) && !is_there => refused += 1,
+                code => silent.push(format!("{at} {close:?}: {code:?} {}", output.err)),
+            }
+            if is_there {
+                database::sql("postgres", format!("DROP DATABASE {copy}"));
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{} of {messages}: {silent:#?}", silent.len());
+    assert!(refused > restored, "{refused} refused, {restored} restored");
+    proof::counted("last_word", "sessions ended by the server, by message and way", restored, refused);
+}
