@@ -66,10 +66,10 @@ fn found(ended: Result<u8>, store: &StoreArgs, state: &StateArgs) -> Result<u8> 
 /// Fails with the reason why nothing was found in a store, if there is one: a share that is not mounted, or backups
 /// of Doubletake only.
 fn instead(store: &StoreArgs, state: &StateArgs, missing: &anyhow::Error) -> Result<()> {
-    let place = config::place(store, true)?;
-    share::look(place.store.as_ref(), &records(state))?;
+    let store = config::store(store, true)?;
+    share::look(store.as_ref(), &records(state))?;
     // Whether there are others, who may not list cannot know.
-    let catalog = place.store.list("").map(Catalog::of).unwrap_or_default();
+    let catalog = store.list("").map(Catalog::of).unwrap_or_default();
     match how_to_restore(&catalog.old_backups()) {
         Some(how) => Err(Fault::not_found(format!("{missing:#}")).hint(how).into()),
         None => Ok(()),

@@ -18,34 +18,28 @@ use crate::format::keys::{self, Key};
 use crate::repository::Repository;
 use crate::repository::fixed_name::FixedName;
 use crate::store::Store;
+use crate::store::capabilities::Medium;
 use crate::store::directory::Directory;
 use crate::store::remembered::Remembered;
 use crate::store::s3::S3;
 use state::state_dir;
 use std::sync::Arc;
 
-/// The store, and the S3 client itself if it is a bucket: `doctor` asks the client more than the `Store` trait offers.
-pub(crate) struct Place {
-    pub store: Arc<dyn Store>,
-    pub s3: Option<Arc<S3>>,
+/// Opens the store that the settings name. `check`: what is stored is looked at once more, which the host must be able for.
+pub(crate) fn store(args: &StoreArgs, check: bool) -> Result<Arc<dyn Store>> {
+    let store = kind_of_store(args, check)?;
+    Ok(match &args.s3_object_name {
+        Some(name) => Arc::new(FixedName::new(store, name)?),
+        None => store,
+    })
 }
 
-pub(crate) fn place(args: &StoreArgs, check: bool) -> Result<Place> {
+fn kind_of_store(args: &StoreArgs, check: bool) -> Result<Arc<dyn Store>> {
     if args.s3_bucket.is_some() || args.s3_host_base.is_some() {
-        let s3 = Arc::new(S3::open(s3::settings(args, check)?)?);
-        let store: Arc<dyn Store> = match &args.s3_object_name {
-            None => Arc::clone(&s3) as Arc<dyn Store>,
-            Some(name) => Arc::new(FixedName::new(Arc::clone(&s3), name)?),
-        };
-        return Ok(Place { store, s3: Some(s3) });
+        return Ok(Arc::new(S3::open(s3::settings(args, check)?)?));
     }
     match &args.store_dir {
-        Some(_) if args.s3_object_name.is_some() => {
-            Err(Fault::usage("S3_OBJECT_NAME is set, and no S3 bucket: a directory keeps no versions")
-                .hint("unset S3_OBJECT_NAME, or set S3_BUCKET")
-                .into())
-        }
-        Some(folder) => Ok(Place { store: Arc::new(Directory::open(folder)?), s3: None }),
+        Some(folder) => Ok(Arc::new(Directory::open(folder)?)),
         None => Err(Fault::usage("no store is set")
             .hint("set S3_BUCKET (with S3_HOST_BASE for hosts other than AWS), or STORE_DIR for a directory")
             .into()),
@@ -82,9 +76,9 @@ pub(crate) fn repository(store: &StoreArgs, keys: &KeyArgs, state: &StateArgs) -
     // The key first: a mistake in it is told before any network is touched.
     let key = key()?;
     remember(state);
-    let place = place(store, keys.check)?;
+    let store = self::store(store, keys.check)?;
     Ok(Repository {
-        store: remembered(place, state),
+        store: remembered(store, state),
         key,
         encrypt: !keys.no_encrypt,
         verify: keys.check,
@@ -92,12 +86,12 @@ pub(crate) fn repository(store: &StoreArgs, keys: &KeyArgs, state: &StateArgs) -
     })
 }
 
-/// Wraps the store of a bucket so that documents read from it are kept on this host and need not be fetched for every
-/// command. A directory store stays as it is.
-pub(crate) fn remembered(place: Place, state: &StateArgs) -> Arc<dyn Store> {
-    match (place.s3, state_dir(state)) {
-        (Some(_), Ok(folder)) => Arc::new(Remembered::new(place.store, &folder.join("documents"))),
-        _ => place.store,
+/// Wraps a store on a host so that documents read from it are kept here and need not be fetched for every command. Any other store
+/// stays as it is.
+pub(crate) fn remembered(store: Arc<dyn Store>, state: &StateArgs) -> Arc<dyn Store> {
+    match (store.capabilities().medium, state_dir(state)) {
+        (Medium::Host, Ok(folder)) => Arc::new(Remembered::new(store, &folder.join("documents"))),
+        _ => store,
     }
 }
 

@@ -38,3 +38,10 @@ pub struct Repository {
     pub verify: bool,
     pub allow_unauthenticated: bool,
 }
+
+impl Repository {
+    /// Opens a store without a key, to read what anybody may see: documents are not authenticated.
+    pub(crate) fn without_key(store: Arc<dyn Store>) -> Repository {
+        Repository { store, key: None, encrypt: false, verify: true, allow_unauthenticated: true }
+    }
+}

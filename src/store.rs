@@ -4,6 +4,7 @@
 //! until it is committed; what is read is pinned to one version of the object, so that a swap in mid-read is an error and never
 //! a mixture. Every kind of store passes the one suite in `tests/store.rs`.
 
+pub mod capabilities;
 pub mod directory;
 pub(crate) mod keys;
 pub mod memory;
@@ -11,6 +12,7 @@ pub(crate) mod remembered;
 pub mod s3;
 
 use crate::base::error::{Fault, Kind, Result, kind};
+use crate::store::capabilities::Capabilities;
 use jiff::Timestamp;
 use std::fmt::Debug;
 use std::io::Write;
@@ -26,12 +28,8 @@ pub trait Store: Debug + Send + Sync {
     fn place(&self, key: &str) -> String {
         format!("{}/{key}", self.location())
     }
-    /// Returns how the store vouches for what was committed to it.
-    fn vouches(&self) -> Vouches;
-    /// Whether it is a folder of this host, over which a share or a disk may be mounted, or not be mounted today.
-    fn is_folder(&self) -> bool {
-        false
-    }
+    /// Returns what the store can do beyond this.
+    fn capabilities(&self) -> Capabilities<'_>;
     /// Starts an object. `Exists` if the key is taken, here or at commit, whichever the store can detect.
     fn create(&self, key: &str, creation: &PutOptions) -> Result<Box<dyn Upload>>;
     /// Looks the object up (this version of it, or the newest) and pins it for reading.
@@ -45,24 +43,10 @@ pub trait Store: Debug + Send + Sync {
     /// Removes an object; no error when it is not there. Where the store keeps versions, one that is named goes for good, or is
     /// `Denied` while a lock holds it; without a name the object is only hidden, whatever holds it.
     fn remove(&self, key: &str, version: Option<&str>) -> Result<()>;
-    /// Replaces the tags of the object (of this version of it, or of the newest). It is an error if the store has no tags.
-    fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()>;
-    /// Returns the tags of the object.
-    fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>>;
     /// Returns the uploads below `prefix` that were begun and neither committed nor aborted, such as those of a killed run.
     fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>>;
     /// Removes an unfinished upload; no error if it is not there.
     fn discard(&self, unfinished: &PendingUpload) -> Result<()>;
-}
-
-/// How a store vouches for what was committed to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vouches {
-    /// The commit itself has flushed every byte to where the store keeps it.
-    BySync,
-    /// If [`Info::etag`] is the [`PutResult::etag`], the host has hashed the same bytes. If it is another, or there
-    /// is none, nothing is known until the object is read back.
-    BySum,
 }
 
 /// The options of a new object, known before its first byte.

@@ -2,6 +2,7 @@
 
 use pgbk::repository::fixed_name::FixedName;
 use pgbk::store::Store;
+use pgbk::store::capabilities::Tags;
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::S3Settings;
 use std::collections::BTreeMap;

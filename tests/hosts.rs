@@ -4,6 +4,7 @@
 
 use crate::store::{every, objects};
 use objects::{PART, put};
+use pgbk::store::capabilities::{ConditionalWrite, Tags, Versions};
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::{Lock, LockMode, S3Settings, Term};
 use pgbk::store::{LockStatus, ObjectKind, PutOptions, Store};
@@ -49,7 +50,7 @@ fn keeps_versions(server: &Server) -> bool {
         upload.write_all(byte).expect("write");
         upload.commit().expect("commit");
     }
-    store.versions("x").is_ok_and(|versions| versions.len() == 2)
+    store.all("x").is_ok_and(|versions| versions.len() == 2)
 }
 
 /// Whether somebody finds an upload that nobody finished: some list those of one key only, which has to be known.

@@ -4,6 +4,7 @@ use crate::prune::past;
 use past::{daily, repository};
 use pgbk::base::error::{Kind, kind};
 use pgbk::base::secret::Secret;
+use pgbk::store::capabilities::Tags;
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::S3Settings;
 use pgbk::store::{PutOptions, Store, read_small, write_small};

@@ -1,6 +1,7 @@
 //! One suite for every kind of store, and what S3 hosts can do wrong.
 
 mod answers;
+mod bare;
 mod endless;
 pub mod every;
 mod folder;
@@ -15,8 +16,10 @@ mod requests;
 mod spelt;
 mod trouble;
 
+use bare::Bare;
 use objects::{PART, bytes, keys, put};
 use pgbk::base::error::{Kind, kind};
+use pgbk::store::capabilities::{Clock, Tags};
 use pgbk::store::directory::Directory;
 use pgbk::store::memory::Memory;
 use pgbk::store::s3::S3;
@@ -48,7 +51,7 @@ mod hosted {
     }
 
     pub fn the_hosts_clock_is_known(store: &S3) {
-        let skew = store.clock_skew().expect("ask").expect("a date");
+        let skew = store.skew().expect("ask").expect("a date");
         assert!(skew.abs() < 5, "{skew}");
     }
 
@@ -79,6 +82,7 @@ fn on_s3(server: &Server) -> S3 {
 macro_rules! suite {
     ($($name:ident)*) => {
         mod in_memory { $(#[test] fn $name() { super::every::$name(&super::Memory::default()) })* }
+        mod in_a_bare_one { $(#[test] fn $name() { super::every::$name(&super::Bare::default()) })* }
         mod in_a_directory { $(#[test] fn $name() {
             let place = tempfile::tempdir().expect("temp dir");
             super::every::$name(&super::Directory::open(place.path().join("new")).expect("open"))

@@ -10,11 +10,11 @@ use crate::base::subject::Series;
 use crate::cli::arguments::DoctorArgs;
 use crate::cli::console::Console;
 use crate::commands::which;
+use crate::config;
 use crate::config::alerts::Ways;
 use crate::config::arguments::strays;
 use crate::config::environment::stray;
 use crate::config::state::records;
-use crate::config::{self, Place};
 use crate::format::backup_id::BackupId;
 use crate::format::keys::Key;
 use crate::format::run_record::Record;
@@ -43,8 +43,8 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
         config::make_store(&args.store)?;
     }
     findings.extend(stray::describe(&strays()).map(|told| Finding::note("variables", told, "correct or unset them")));
-    match config::place(&args.store, args.keys.check) {
-        Ok(place) => findings.extend(store(args, &place, console)?),
+    match config::store(&args.store, args.keys.check) {
+        Ok(store) => findings.extend(looks(args, &store, console)?),
         Err(error) => findings.push(Finding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
     }
     findings.extend(planned::look());
@@ -56,20 +56,20 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     Ok(u8::from(failed > 0))
 }
 
-fn store(args: &DoctorArgs, place: &Place, console: &Console) -> Result<Vec<Finding>> {
-    let (store, now) = (place.store.as_ref(), Timestamp::now());
+fn looks(args: &DoctorArgs, store: &Arc<dyn Store>, console: &Console) -> Result<Vec<Finding>> {
+    let now = Timestamp::now();
     let records = records(&args.state);
-    if let Err(error) = share::look(store, &records) {
+    if let Err(error) = share::look(store.as_ref(), &records) {
         // Nothing is tried there: what is no store must not become one.
         return Ok(vec![Finding::error("store", &error, "mount it")]);
     }
-    let mut findings = look_at_store(store, place.s3.as_deref(), now);
+    let mut findings = look_at_store(store.as_ref(), now);
     let cleaning = Cleaning { older_than: args.clean.then_some(args.older_than), metas: args.remove_meta.clone() };
     note_going(args, &store.location(), console);
     let listed = store.list("");
     let catalog = listed.as_ref().ok().map(|listed| Catalog::of(listed.clone()));
-    findings.extend(look_at_leftovers(store, listed, &cleaning, now, console)?);
-    findings.extend(compared(args, Arc::clone(&place.store), catalog.as_ref(), (&records, console)));
+    findings.extend(look_at_leftovers(store.as_ref(), listed, &cleaning, now, console)?);
+    findings.extend(compared(args, Arc::clone(store), catalog.as_ref(), (&records, console)));
     Ok(findings)
 }
 

@@ -66,8 +66,8 @@ impl Claim {
 }
 
 pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
-    let store = config::remembered(config::place(&args.store, true)?, &args.state);
-    let repository = Repository { store, key: None, encrypt: false, verify: true, allow_unauthenticated: true };
+    let store = config::remembered(config::store(&args.store, true)?, &args.state);
+    let repository = Repository::without_key(store);
     let records = records(&args.state);
     let catalog = repository.catalog(args.database.as_deref())?;
     let rows = rows(&repository, &catalog, &run_record::proofs(&records))?;

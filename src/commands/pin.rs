@@ -28,8 +28,8 @@ pub fn unpin(args: &PinArgs, console: &Console) -> Result<u8> {
 
 /// Opens the repository without a key: pins are not sealed.
 fn repository(args: &PinArgs) -> Result<Repository> {
-    let place = config::place(&args.store, true)?;
-    Ok(Repository { store: place.store, key: None, encrypt: false, verify: true, allow_unauthenticated: true })
+    let store = config::store(&args.store, true)?;
+    Ok(Repository::without_key(store))
 }
 
 fn told(args: &PinArgs, pinned: bool, text: &str, console: &Console) -> Result<u8> {

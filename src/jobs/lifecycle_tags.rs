@@ -7,7 +7,7 @@ use crate::format::manifest::Manifest;
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
 use crate::repository::lifecycle::{LOOKED_AT, Lifecycle, TAG, lifecycles};
-use crate::store::Store;
+use crate::store::capabilities::Tags;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -68,12 +68,13 @@ fn tag_backup(repository: &Repository, id: &BackupId, lifecycle: Lifecycle) -> R
     let payload = repository.payload(&manifest)?.info().version.clone();
     let meta_key = manifest.meta_key();
     let meta = store.open(&meta_key, None)?.info().version.clone();
-    set(store, &manifest.object, payload.as_deref(), lifecycle)?;
-    set(store, &meta_key, meta.as_deref(), lifecycle)
+    let tags = store.capabilities().tags.ok_or_else(|| Fault::failed(format!("{} has no tags", store.location())))?;
+    set(tags, &manifest.object, payload.as_deref(), lifecycle)?;
+    set(tags, &meta_key, meta.as_deref(), lifecycle)
 }
 
 /// Sets the lifecycle tag, keeps the object's other tags, and checks that the host has stored it.
-fn set(store: &dyn Store, key: &str, version: Option<&str>, lifecycle: Lifecycle) -> Result<()> {
+fn set(store: &dyn Tags, key: &str, version: Option<&str>, lifecycle: Lifecycle) -> Result<()> {
     let wanted = (TAG.to_owned(), lifecycle.name().to_owned());
     let mut tags = store.tags(key, version)?;
     if tags.contains(&wanted) {

@@ -6,7 +6,8 @@ use crate::format::manifest::verified::Verified;
 use crate::pipeline::checksum::Hasher;
 use crate::pipeline::pack::Packed;
 use crate::repository::Repository;
-use crate::store::{Object, PutResult, Vouches};
+use crate::store::capabilities::Integrity;
+use crate::store::{Object, PutResult};
 use std::time::Duration;
 
 /// Bytes per read when a payload is read back.
@@ -53,10 +54,10 @@ impl Repository {
             let (found, sent) = (info.bytes, packed.stored.bytes);
             return Err(Fault::failed(format!("the store has {found} bytes of \"{key}\"; {sent} were sent")).into());
         }
-        match self.store.vouches() {
-            Vouches::BySync => return Ok(Verified::Synced),
-            Vouches::BySum if receipt.etag.is_some() && receipt.etag == info.etag => return Ok(Verified::Md5),
-            Vouches::BySum => {}
+        match self.store.capabilities().integrity {
+            Integrity::Synced => return Ok(Verified::Synced),
+            Integrity::Etag if receipt.etag.is_some() && receipt.etag == info.etag => return Ok(Verified::Md5),
+            Integrity::Etag | Integrity::Unknown => {}
         }
         let mut summer = Hasher::default();
         for start in (0..info.bytes).step_by(READ_BACK as usize) {

@@ -8,9 +8,8 @@ use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::threads;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::META;
-use crate::store::s3::S3;
-use crate::store::s3::versions::Version;
-use crate::store::{IfExists, Object, ObjectInfo, PendingUpload, PutOptions, PutResult, Store, Upload, Vouches};
+use crate::store::capabilities::{Capabilities, Tags, Version, Versions};
+use crate::store::{IfExists, Object, ObjectInfo, PendingUpload, PutOptions, PutResult, Store, Upload};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +21,7 @@ const READERS: usize = 8;
 
 #[derive(Debug)]
 pub struct FixedName {
-    s3: Arc<S3>,
+    inner: Arc<dyn Store>,
     name: String,
     known: Arc<Mutex<Known>>,
 }
@@ -49,14 +48,20 @@ struct Head {
 }
 
 impl FixedName {
-    pub fn new(s3: Arc<S3>, name: &str) -> Result<FixedName> {
+    /// Wraps a store that can keep versions. A directory, or a name that is no plain word, is an error.
+    pub fn new(inner: Arc<dyn Store>, name: &str) -> Result<FixedName> {
+        if inner.capabilities().versions.is_none() {
+            return Err(Fault::usage("S3_OBJECT_NAME is set, and no S3 bucket: a directory keeps no versions")
+                .hint("unset S3_OBJECT_NAME, or set S3_BUCKET")
+                .into());
+        }
         let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if name.is_empty() || !name.chars().all(good) {
             return Err(Fault::usage(format!("S3_OBJECT_NAME {name:?} is not a name of letters, digits, - and _"))
                 .hint("for example backup, which makes backup.sql and backup.meta")
                 .into());
         }
-        Ok(FixedName { s3, name: name.to_owned(), known: Arc::default() })
+        Ok(FixedName { inner, name: name.to_owned(), known: Arc::default() })
     }
 
     /// Returns the fixed name of a backup's object, such as `backup.sql.xz` for
@@ -72,6 +77,10 @@ impl FixedName {
         name.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with('.') && !rest.contains('/'))
     }
 
+    fn versions(&self) -> Result<&dyn Versions> {
+        self.inner.capabilities().versions.ok_or_else(|| Fault::failed("the store keeps no versions").into())
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,9 +94,18 @@ impl FixedName {
         Ok(self.known().places.get(key).cloned())
     }
 
+    /// Returns where an object is if it has the fixed name; `None` if it has its own.
+    fn version_of(&self, key: &str) -> Result<Option<Place>> {
+        if self.name_of(key).is_none() { Ok(None) } else { self.place(key) }
+    }
+
+    fn tagged(&self) -> Result<&dyn Tags> {
+        self.inner.capabilities().tags.ok_or_else(|| Fault::failed("the store has no tags").into())
+    }
+
     /// Lists every backup's objects among the versions, under the keys that their ids give them.
     fn look(&self) -> Result<Vec<ObjectInfo>> {
-        let versions = self.s3.versions(&format!("{}.", self.name))?;
+        let versions = self.versions()?.all(&format!("{}.", self.name))?;
         let meta = format!("{}{META}", self.name);
         let metas: Vec<&Version> = versions.iter().filter(|version| version.key == meta).collect();
         self.read_heads(&metas)?;
@@ -115,7 +133,7 @@ impl FixedName {
             let known = self.known();
             metas.iter().filter(|meta| !known.heads.contains_key(&meta.version)).collect()
         };
-        let heads = threads::each(&unread, READERS, |meta| read_head(&self.s3, &meta.key, &meta.version))?;
+        let heads = threads::each(&unread, READERS, |meta| read_head(self.inner.as_ref(), &meta.key, &meta.version))?;
         for (meta, head) in unread.iter().zip(heads) {
             self.known().heads.insert(meta.version.clone(), head);
         }
@@ -124,8 +142,8 @@ impl FixedName {
 }
 
 /// Reads the first lines of a `.meta`; `None` if it is gone or not pgbk's. They are not trusted and only say where to look.
-fn read_head(s3: &S3, key: &str, version: &str) -> Result<Option<Head>> {
-    let object = match s3.open(key, Some(version)) {
+fn read_head(store: &dyn Store, key: &str, version: &str) -> Result<Option<Head>> {
+    let object = match store.open(key, Some(version)) {
         // Gone since it was listed.
         Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
         opened => opened?,
@@ -145,23 +163,24 @@ fn parse_head(text: &str) -> Option<Head> {
 
 impl Store for FixedName {
     fn location(&self) -> String {
-        format!("{} (versions of {})", self.s3.location(), self.name)
+        format!("{} (versions of {})", self.inner.location(), self.name)
     }
 
     fn place(&self, key: &str) -> String {
         match self.name_of(key) {
-            Some(name) => format!("{}, a version of it", self.s3.place(&name)),
-            None => self.s3.place(key),
+            Some(name) => format!("{}, a version of it", self.inner.place(&name)),
+            None => self.inner.place(key),
         }
     }
 
-    fn vouches(&self) -> Vouches {
-        self.s3.vouches()
+    fn capabilities(&self) -> Capabilities<'_> {
+        let inner = self.inner.capabilities();
+        Capabilities { tags: inner.tags.map(|_| self as &dyn Tags), ..inner }
     }
 
     fn create(&self, key: &str, creation: &PutOptions) -> Result<Box<dyn Upload>> {
-        let Some(name) = self.name_of(key) else { return self.s3.create(key, creation) };
-        if !self.s3.keeps_versions()? {
+        let Some(name) = self.name_of(key) else { return self.inner.create(key, creation) };
+        if !self.versions()?.are_kept()? {
             return Err(Fault::usage(format!(
                 "S3_OBJECT_NAME={} writes every backup over the one before, and the bucket keeps no versions",
                 self.name
@@ -169,24 +188,24 @@ impl Store for FixedName {
             .hint("turn on versioning for the bucket, or unset S3_OBJECT_NAME: then each backup has its own name")
             .into());
         }
-        let inner = self.s3.create(&name, &PutOptions { taken: IfExists::Replace, ..creation.clone() })?;
+        let inner = self.inner.create(&name, &PutOptions { taken: IfExists::Replace, ..creation.clone() })?;
         Ok(Box::new(NewVersion { inner, key: key.to_owned(), name, known: Arc::clone(&self.known) }))
     }
 
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
-        let Some(name) = self.name_of(key) else { return self.s3.open(key, version) };
+        let Some(name) = self.name_of(key) else { return self.inner.open(key, version) };
         let found = match version {
-            Some(version) => self.s3.open(&name, Some(version)).ok(),
-            None => self.place(key)?.map(|place| self.s3.open(&place.name, Some(&place.version))).transpose()?,
+            Some(version) => self.inner.open(&name, Some(version)).ok(),
+            None => self.place(key)?.map(|place| self.inner.open(&place.name, Some(&place.version))).transpose()?,
         };
         // Or a backup under its id.
-        found.map_or_else(|| self.s3.open(key, version), Ok)
+        found.map_or_else(|| self.inner.open(key, version), Ok)
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
         let mut found = self.look()?;
         found.retain(|listed| listed.key.starts_with(prefix));
-        let others = self.s3.list(prefix)?;
+        let others = self.inner.list(prefix)?;
         found.extend(others.into_iter().filter(|listed| !self.is_ours(&listed.key)));
         found.sort_by(|a, b| a.key.cmp(&b.key));
         found.dedup_by(|a, b| a.key == b.key);
@@ -196,40 +215,42 @@ impl Store for FixedName {
     /// Removes the very version of this backup; otherwise the version before it would come to light.
     fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
         if self.name_of(key).is_none() {
-            return self.s3.remove(key, version);
+            return self.inner.remove(key, version);
         }
         match self.place(key)? {
             Some(place) => {
-                self.s3.remove(&place.name, Some(&place.version))?;
+                self.inner.remove(&place.name, Some(&place.version))?;
                 self.known().places.remove(key);
                 Ok(())
             }
             // A deletion of what is not there would leave a mark of its own.
-            None if self.s3.list(key)?.iter().any(|listed| listed.key == key) => self.s3.remove(key, version),
+            None if self.inner.list(key)?.iter().any(|listed| listed.key == key) => self.inner.remove(key, version),
             None => Ok(()),
         }
     }
 
+    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
+        self.inner.unfinished(prefix)
+    }
+
+    fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
+        self.inner.discard(unfinished)
+    }
+}
+
+impl Tags for FixedName {
     fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()> {
-        match self.name_of(key).map(|_| self.place(key)).transpose()?.flatten() {
-            Some(place) => self.s3.tag(&place.name, Some(&place.version), tags),
-            None => self.s3.tag(key, version, tags),
+        match self.version_of(key)? {
+            Some(place) => self.tagged()?.tag(&place.name, Some(&place.version), tags),
+            None => self.tagged()?.tag(key, version, tags),
         }
     }
 
     fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>> {
-        match self.name_of(key).map(|_| self.place(key)).transpose()?.flatten() {
-            Some(place) => self.s3.tags(&place.name, Some(&place.version)),
-            None => self.s3.tags(key, version),
+        match self.version_of(key)? {
+            Some(place) => self.tagged()?.tags(&place.name, Some(&place.version)),
+            None => self.tagged()?.tags(key, version),
         }
-    }
-
-    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
-        self.s3.unfinished(prefix)
-    }
-
-    fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
-        self.s3.discard(unfinished)
     }
 }
 

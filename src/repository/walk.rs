@@ -9,6 +9,7 @@ use crate::format::manifest::lineage::{Claims, Owner};
 use crate::format::manifest::order::places;
 use crate::repository::Repository;
 use crate::repository::catalog::{Catalog, Entry};
+use crate::store::capabilities::Medium;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -61,7 +62,7 @@ impl Repository {
         wanted: impl Fn(&Owner) -> bool,
     ) -> Result<(Vec<Said>, Option<Found>)> {
         let read: BTreeSet<&BackupId> = said.iter().map(|(entry, _)| &entry.id).collect();
-        let has_a_clock = !self.store.is_folder();
+        let has_a_clock = self.store.capabilities().medium != Medium::Folder;
         let later = entries.iter().filter(|entry| !has_a_clock || entry.modified > first.modified);
         let later: Vec<Entry> = later.filter(|entry| !read.contains(&entry.id)).cloned().collect();
         said.extend(self.said(later)?);

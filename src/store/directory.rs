@@ -10,9 +10,10 @@ pub(crate) mod folder;
 pub(crate) mod partial;
 
 use crate::base::error::{Fault, Kind, Result, kind};
+use crate::store::capabilities::{Capabilities, Integrity, Medium};
 use crate::store::directory::errors::{cause, taken, unreadable};
 use crate::store::keys::{check, check_range, name, refuse_version};
-use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, Vouches, write_small};
+use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, write_small};
 use case::Case;
 use folder::{Folder, create_root_whole};
 use jiff::Timestamp;
@@ -106,12 +107,8 @@ impl Store for Directory {
         self.root.display().to_string()
     }
 
-    fn vouches(&self) -> Vouches {
-        Vouches::BySync
-    }
-
-    fn is_folder(&self) -> bool {
-        true
+    fn capabilities(&self) -> Capabilities<'_> {
+        Capabilities { integrity: Integrity::Synced, medium: Medium::Folder, ..Capabilities::default() }
     }
 
     fn create(&self, key: &str, _creation: &PutOptions) -> Result<Box<dyn Upload>> {
@@ -165,14 +162,6 @@ impl Store for Directory {
         }
         let Some(folder) = self.folder(key)? else { return Ok(()) };
         folder.unlink(name(key)).map_err(|error| cause("remove", &self.path(key), error).into())
-    }
-
-    fn tag(&self, _key: &str, _version: Option<&str>, _tags: &[(String, String)]) -> Result<()> {
-        Err(no_tags().into())
-    }
-
-    fn tags(&self, _key: &str, _version: Option<&str>) -> Result<Vec<(String, String)>> {
-        Err(no_tags().into())
     }
 
     fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
@@ -276,10 +265,6 @@ impl Object for DirectoryObject {
         })?;
         Ok(bytes)
     }
-}
-
-fn no_tags() -> Fault {
-    Fault::failed("a directory store has no tags")
 }
 
 fn parent(key: &str) -> &str {

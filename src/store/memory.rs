@@ -1,8 +1,9 @@
 //! A store in memory, for tests. Clones share their contents.
 
 use crate::base::error::{Fault, Kind, Result};
+use crate::store::capabilities::{Capabilities, Integrity, Tags};
 use crate::store::keys::{check, check_range, refuse_version};
-use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, PutResult, Store, Upload, Vouches};
+use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, PutResult, Store, Upload};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -39,8 +40,8 @@ impl Store for Memory {
         "memory".to_owned()
     }
 
-    fn vouches(&self) -> Vouches {
-        Vouches::BySync
+    fn capabilities(&self) -> Capabilities<'_> {
+        Capabilities { integrity: Integrity::Synced, tags: Some(self), ..Capabilities::default() }
     }
 
     fn create(&self, key: &str, _creation: &PutOptions) -> Result<Box<dyn Upload>> {
@@ -88,6 +89,18 @@ impl Store for Memory {
         Ok(())
     }
 
+    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
+        let contents = self.contents();
+        Ok(contents.unfinished.values().filter(|begun| begun.key.starts_with(prefix)).cloned().collect())
+    }
+
+    fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
+        self.contents().unfinished.retain(|_, begun| begun.token != unfinished.token);
+        Ok(())
+    }
+}
+
+impl Tags for Memory {
     fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()> {
         check(key)?;
         refuse_version(version)?;
@@ -103,16 +116,6 @@ impl Store for Memory {
         let contents = self.contents();
         let Some(kept) = contents.objects.get(key) else { return Err(missing(key).into()) };
         Ok(kept.tags.clone())
-    }
-
-    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
-        let contents = self.contents();
-        Ok(contents.unfinished.values().filter(|begun| begun.key.starts_with(prefix)).cloned().collect())
-    }
-
-    fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
-        self.contents().unfinished.retain(|_, begun| begun.token != unfinished.token);
-        Ok(())
     }
 }
 

@@ -6,8 +6,9 @@
 
 use crate::base::error::Result;
 use crate::base::plain::{self, Whose};
+use crate::store::capabilities::Capabilities;
 use crate::store::keys::check_range;
-use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, Vouches};
+use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload};
 use blake2b_simd::Params;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirBuilder, DirEntry, OpenOptions};
@@ -119,12 +120,8 @@ impl Store for Remembered {
         self.inner.place(key)
     }
 
-    fn vouches(&self) -> Vouches {
-        self.inner.vouches()
-    }
-
-    fn is_folder(&self) -> bool {
-        self.inner.is_folder()
+    fn capabilities(&self) -> Capabilities<'_> {
+        self.inner.capabilities()
     }
 
     fn create(&self, key: &str, creation: &PutOptions) -> Result<Box<dyn Upload>> {
@@ -137,14 +134,6 @@ impl Store for Remembered {
 
     fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
         self.inner.remove(key, version)
-    }
-
-    fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()> {
-        self.inner.tag(key, version, tags)
-    }
-
-    fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>> {
-        self.inner.tags(key, version)
     }
 
     fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {

@@ -32,15 +32,17 @@ pub(crate) mod versions;
 pub(crate) mod whole;
 
 use crate::base::error::Result;
+use crate::store::capabilities::{
+    Capabilities, Clock, ConditionalWrite, Integrity, Medium, ObjectLock, Tags, Version, Versions,
+};
 use crate::store::keys::check;
 use crate::store::s3::settings::S3Settings;
-use crate::store::{Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, Vouches};
+use crate::store::{Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{Tag, Tagging};
 use errors::status;
 use host::Host;
 use std::sync::Arc;
-use versions::Version;
 
 #[derive(Debug)]
 pub struct S3(Arc<Host>);
@@ -50,55 +52,6 @@ impl S3 {
     pub fn open(settings: S3Settings) -> Result<S3> {
         settings.check()?;
         Ok(S3(Arc::new(Host::open(settings)?)))
-    }
-
-    /// Returns by how many seconds the host's clock is ahead of ours. None: the host does not send its time.
-    pub fn clock_skew(&self) -> Result<Option<i64>> {
-        clock_skew::skew(&self.0)
-    }
-
-    /// Whether the bucket keeps objects under Object Lock. It is an error if the host does not say.
-    pub fn object_lock(&self) -> Result<bool> {
-        let host = &self.0;
-        let answer = host.wait(host.client().get_object_lock_configuration().bucket(host.address.bucket()).send())?;
-        match answer {
-            Ok(answer) => Ok(answer.object_lock_configuration.and_then(|lock| lock.object_lock_enabled).is_some()),
-            Err(error) if error.code() == Some("ObjectLockConfigurationNotFoundError") => Ok(false),
-            Err(error) => Err(host.fault("read the bucket's Object Lock settings", error).into()),
-        }
-    }
-
-    /// Whether what is overwritten stays as an older version.
-    pub fn keeps_versions(&self) -> Result<bool> {
-        versions::are_kept(&self.0)
-    }
-
-    /// Returns all versions of the objects whose key begins with `prefix`, those of one key newest first.
-    pub fn versions(&self, prefix: &str) -> Result<Vec<Version>> {
-        versions::all(&self.0, prefix)
-    }
-
-    /// Whether new backups are to be locked.
-    pub fn locks(&self) -> bool {
-        self.0.address.settings.lock.is_some()
-    }
-
-    /// Whether the host itself refuses a second object under a taken key, asked with `key`, which must exist.
-    pub fn refuses_taken(&self, key: &str) -> Result<bool> {
-        let host = &self.0;
-        let body = aws_sdk_s3::primitives::ByteStream::from_static(b"");
-        let request = host
-            .client()
-            .put_object()
-            .bucket(host.address.bucket())
-            .key(host.address.full(key))
-            .if_none_match("*")
-            .body(body);
-        match host.wait(request.send())? {
-            Ok(_) => Ok(false),
-            Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(true),
-            Err(error) => Err(host.fault(&format!("try to overwrite \"{key}\""), error).into()),
-        }
     }
 }
 
@@ -111,8 +64,16 @@ impl Store for S3 {
         self.0.address.place(key)
     }
 
-    fn vouches(&self) -> Vouches {
-        Vouches::BySum
+    fn capabilities(&self) -> Capabilities<'_> {
+        Capabilities {
+            integrity: Integrity::Etag,
+            medium: Medium::Host,
+            tags: Some(self),
+            versions: Some(self),
+            lock: Some(self),
+            condition: Some(self),
+            clock: Some(self),
+        }
     }
 
     fn create(&self, key: &str, creation: &PutOptions) -> Result<Box<dyn Upload>> {
@@ -147,6 +108,23 @@ impl Store for S3 {
         }
     }
 
+    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
+        self.0.wait(listing::unfinished(&self.0, prefix))?
+    }
+
+    fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
+        let PendingUpload { key, token, .. } = unfinished;
+        check(key)?;
+        match self.0.wait(begin::abort(&self.0, key, token))? {
+            Ok(()) => Ok(()),
+            // Some hosts say NoSuchKey for an upload that is not there.
+            Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => Ok(()),
+            Err(error) => Err(self.0.fault(&format!("abort the upload of \"{key}\""), error).into()),
+        }
+    }
+}
+
+impl Tags for S3 {
     fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()> {
         check(key)?;
         let host = &self.0;
@@ -167,19 +145,36 @@ impl Store for S3 {
         let answer = answer.map_err(|error| host.fault(&format!("read the tags of \"{key}\""), error))?;
         Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
+}
 
-    fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
-        self.0.wait(listing::unfinished(&self.0, prefix))?
+impl Versions for S3 {
+    fn are_kept(&self) -> Result<bool> {
+        versions::are_kept(&self.0)
     }
 
-    fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
-        let PendingUpload { key, token, .. } = unfinished;
-        check(key)?;
-        match self.0.wait(begin::abort(&self.0, key, token))? {
-            Ok(()) => Ok(()),
-            // Some hosts say NoSuchKey for an upload that is not there.
-            Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => Ok(()),
-            Err(error) => Err(self.0.fault(&format!("abort the upload of \"{key}\""), error).into()),
-        }
+    fn all(&self, prefix: &str) -> Result<Vec<Version>> {
+        versions::all(&self.0, prefix)
+    }
+}
+
+impl ObjectLock for S3 {
+    fn is_there(&self) -> Result<bool> {
+        object_lock::is_there(&self.0)
+    }
+
+    fn is_asked_for(&self) -> bool {
+        self.0.address.settings.lock.is_some()
+    }
+}
+
+impl ConditionalWrite for S3 {
+    fn refuses_taken(&self, key: &str) -> Result<bool> {
+        put_if_absent::is_refused_by_host(&self.0, key)
+    }
+}
+
+impl Clock for S3 {
+    fn skew(&self) -> Result<Option<i64>> {
+        clock_skew::skew(&self.0)
     }
 }

@@ -37,7 +37,7 @@ fn settings(server: &Server, bucket: &str) -> S3Settings {
 }
 
 fn lifecycle(store: &dyn Store, key: &str) -> Option<String> {
-    let tags = store.tags(key, None).expect("tags");
+    let tags = store.capabilities().tags.expect("tags").tags(key, None).expect("tags");
     tags.into_iter().find(|(name, _)| name == "lifecycle").map(|(_, value)| value)
 }
 
@@ -103,7 +103,7 @@ fn a_run_tags_the_three_newest_and_nothing_older_and_leaves_other_tags() {
         .map(|time| made(&repository, "tags_run", time));
     let team = ("team".to_owned(), "db".to_owned());
     let store = repository.store.as_ref();
-    store.tag(&made[2].meta_key(), None, std::slice::from_ref(&team)).expect("tag");
+    store.capabilities().tags.expect("tags").tag(&made[2].meta_key(), None, std::slice::from_ref(&team)).expect("tag");
     // In Berlin both are of the first of July.
     for (zone, expected) in
         [("UTC", [None, Some("monthly"), Some("monthly")]), ("Europe/Berlin", [None, Some("hourly"), Some("monthly")])]
@@ -114,7 +114,7 @@ fn a_run_tags_the_three_newest_and_nothing_older_and_leaves_other_tags() {
                 assert_eq!(lifecycle(store, &key).as_deref(), expected, "{key} in {zone}");
             }
         }
-        let tags = store.tags(&made[2].meta_key(), None).expect("tags");
+        let tags = store.capabilities().tags.expect("tags").tags(&made[2].meta_key(), None).expect("tags");
         assert!(tags.len() == 2 && tags.contains(&team), "{tags:?}");
         for key in [id.meta_key(), id.object_key("sql")] {
             store.remove(&key, None).expect("remove");

@@ -19,8 +19,9 @@ use pgbk::repository::retention::{Policy, Rules};
 use pgbk::repository::taking::{Adopt, Taking};
 use pgbk::repository::writer::About;
 use pgbk::runs::after_backup::AfterBackup;
+use pgbk::store::capabilities::{Capabilities, Integrity, Medium};
 use pgbk::store::memory::Memory;
-use pgbk::store::{Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, Vouches};
+use pgbk::store::{Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -68,11 +69,9 @@ impl Store for Dated {
     fn location(&self) -> String {
         "dated".to_owned()
     }
-    fn vouches(&self) -> Vouches {
-        Vouches::BySync
-    }
-    fn is_folder(&self) -> bool {
-        self.folder
+    fn capabilities(&self) -> Capabilities<'_> {
+        let medium = if self.folder { Medium::Folder } else { Medium::Memory };
+        Capabilities { integrity: Integrity::Synced, medium, ..Capabilities::default() }
     }
     fn create(&self, key: &str, creation: &PutOptions) -> Result<Box<dyn Upload>> {
         self.memory.create(key, creation)
@@ -89,12 +88,6 @@ impl Store for Dated {
     fn remove(&self, key: &str, version: Option<&str>) -> Result<()> {
         self.times.lock().expect("the times").remove(key);
         self.memory.remove(key, version)
-    }
-    fn tag(&self, key: &str, version: Option<&str>, tags: &[(String, String)]) -> Result<()> {
-        self.memory.tag(key, version, tags)
-    }
-    fn tags(&self, key: &str, version: Option<&str>) -> Result<Vec<(String, String)>> {
-        self.memory.tags(key, version)
     }
     fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
         self.memory.unfinished(prefix)

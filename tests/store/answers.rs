@@ -2,6 +2,7 @@
 
 use super::objects::{bytes, put};
 use pgbk::base::error::{Kind, Result, hints, kind};
+use pgbk::store::capabilities::{Clock, ConditionalWrite, ObjectLock, Versions};
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::{Addressing, Lock, LockMode, S3Settings, Term};
 use pgbk::store::{LockStatus, ObjectKind, PendingUpload, PutOptions, Store};
@@ -39,7 +40,7 @@ fn a_host_that_wants_the_bucket_before_its_name_gets_it_there() {
         let endpoint = Some(host.endpoint.replace("127.0.0.1", "localhost"));
         let store = S3::open(S3Settings { endpoint, addressing, ..host.settings() }).expect("open");
         let hinted = store
-            .keeps_versions()
+            .are_kept()
             .is_err_and(|error| hints(&error).iter().any(|hint| hint.contains("S3_ADDRESSING=virtual")));
         assert_eq!(hinted, addressing.is_none());
         store.list("app/").ok();
@@ -76,7 +77,7 @@ fn a_refused_question_names_the_right_that_it_needs() {
     let left = PendingUpload { key: "app/x".to_owned(), token: "id".to_owned(), started: None };
     let said = |doing: &str| format!("cannot {doing}: {name} answered 403 AccessDenied: as planned");
     for (asked, doing) in [
-        (store.object_lock().map(|_| ()), "read the bucket's Object Lock settings"),
+        (store.is_there().map(|_| ()), "read the bucket's Object Lock settings"),
         (store.refuses_taken("app/x").map(|_| ()), "try to overwrite \"app/x\""),
         (store.discard(&left), "abort the upload of \"app/x\""),
     ] {
@@ -85,7 +86,7 @@ fn a_refused_question_names_the_right_that_it_needs() {
         refuses(asked, Kind::Denied, &said(doing), &hint);
     }
     let said = said("ask whether the bucket keeps versions");
-    refuses(store.keeps_versions(), Kind::Denied, &said, "allow the role s3:GetBucketVersioning on the bucket");
+    refuses(store.are_kept(), Kind::Denied, &said, "allow the role s3:GetBucketVersioning on the bucket");
 }
 
 #[test]
@@ -93,10 +94,10 @@ fn whoever_asks_for_the_time_of_a_host_learns_that_the_bucket_or_the_host_is_not
     let host = Faulty::start(|_, _| None);
     let said = format!("bucket \"bucket\" does not exist on {}", name(&host));
     let hint = "check S3_BUCKET and S3_REGION; pgbk does not make buckets";
-    refuses(host.store().clock_skew(), Kind::NotFound, &said, hint);
+    refuses(host.store().skew(), Kind::NotFound, &said, hint);
 
     let port = free_ports(1);
-    let error = at(format!("http://127.0.0.1:{port}")).clock_skew().unwrap_err();
+    let error = at(format!("http://127.0.0.1:{port}")).skew().unwrap_err();
     let said = format!("{error:#}");
     assert!(said.starts_with(&format!("cannot look up the bucket: cannot reach 127.0.0.1:{port}: ")), "{said}");
     assert_eq!(kind(&error), Kind::Failed);
@@ -125,7 +126,7 @@ fn a_list_that_goes_on_but_nowhere_is_a_failure_and_neither_whole_nor_endless() 
         for (asked, doing) in [
             (store.list("app/").map(|_| ()), "list the objects"),
             (store.unfinished("app/").map(|_| ()), "list the unfinished uploads"),
-            (store.versions("app/").map(|_| ()), "list the versions"),
+            (store.all("app/").map(|_| ()), "list the versions"),
         ] {
             let name = name(&host);
             let said = format!("cannot {doing} below \"app/\": {name} says that there is more, but not where");

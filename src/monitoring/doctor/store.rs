@@ -4,7 +4,7 @@ use crate::base::error::{Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::monitoring::doctor::Finding;
 use crate::repository::orphans::{Orphans, PROBE as PROBE_NAME};
-use crate::store::s3::S3;
+use crate::store::capabilities::{Clock, ConditionalWrite, ObjectLock, Tags, Versions};
 use crate::store::{ObjectInfo, Store, read_small, write_small};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -24,7 +24,8 @@ pub struct Cleaning {
     pub metas: Vec<String>,
 }
 
-pub(crate) fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) -> Vec<Finding> {
+/// Tries what the store can do, with a small object of our own.
+pub fn look_at_store(store: &dyn Store, now: Timestamp) -> Vec<Finding> {
     let key = format!("{PROBE_NAME}{}-{}", std::process::id(), now.as_nanosecond());
     let mut findings = Vec::new();
     if let Err(error) = write_small(store, &key, PROBE) {
@@ -34,10 +35,13 @@ pub(crate) fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) 
     findings.push(Finding::ok("store: write", store.location()));
     findings.push(read(store, &key));
     findings.push(listing(store, &key));
-    if let Some(s3) = s3 {
-        findings.extend([tags(store, &key), versions(s3), lock(s3), conditional(s3, &key), skew(s3)]);
-    }
-    findings.push(match take_away(store, s3, &key) {
+    let can = store.capabilities();
+    findings.extend(can.tags.map(|tags| keeps_tags(tags, &key)));
+    findings.extend(can.versions.map(keeps_versions));
+    findings.extend(can.lock.map(lock));
+    findings.extend(can.condition.map(|condition| conditional(condition, &key)));
+    findings.extend(can.clock.map(skew));
+    findings.push(match take_away(store, &key) {
         Ok(None) => Finding::ok("store: delete", "allowed"),
         Ok(Some(why)) => Finding::note(
             "store: delete",
@@ -57,8 +61,8 @@ pub(crate) fn look_at_store(store: &dyn Store, s3: Option<&S3>, now: Timestamp) 
 }
 
 /// Removes the probe with all its versions. Returns why a version stays; None: none stays.
-fn take_away(store: &dyn Store, s3: Option<&S3>, key: &str) -> Result<Option<String>> {
-    let versions = s3.map(|s3| s3.versions(key)).and_then(Result::ok).unwrap_or_default();
+fn take_away(store: &dyn Store, key: &str) -> Result<Option<String>> {
+    let versions = store.capabilities().versions.and_then(|versions| versions.all(key).ok()).unwrap_or_default();
     let own: Vec<&str> = versions.iter().filter(|one| one.key == key).map(|one| one.version.as_str()).collect();
     let held = own.iter().filter_map(|version| store.remove(key, Some(version)).err()).next();
     if own.is_empty() || held.is_some() {
@@ -117,8 +121,8 @@ fn read(store: &dyn Store, key: &str) -> Finding {
     }
 }
 
-fn conditional(s3: &S3, key: &str) -> Finding {
-    match s3.refuses_taken(key) {
+fn conditional(store: &dyn ConditionalWrite, key: &str) -> Finding {
+    match store.refuses_taken(key) {
         Ok(true) => Finding::ok("store: conditional write", "a taken name is refused by the host"),
         Ok(false) => Finding::note(
             "store: conditional write",
@@ -141,7 +145,7 @@ fn listing(store: &dyn Store, key: &str) -> Finding {
     }
 }
 
-fn tags(store: &dyn Store, key: &str) -> Finding {
+fn keeps_tags(store: &dyn Tags, key: &str) -> Finding {
     let wanted = [("lifecycle".to_owned(), "hourly".to_owned())];
     let found = store.tag(key, None, &wanted).and_then(|()| store.tags(key, None));
     let remedy = "AUTO_LIFECYCLE_POLICY_TAGS cannot be used here; expire by prefix or by age instead";
@@ -152,8 +156,8 @@ fn tags(store: &dyn Store, key: &str) -> Finding {
     }
 }
 
-fn versions(s3: &S3) -> Finding {
-    match s3.keeps_versions() {
+fn keeps_versions(versions: &dyn Versions) -> Finding {
+    match versions.are_kept() {
         Ok(true) => Finding::ok("store: versions", "what is overwritten or deleted stays as an older version"),
         Ok(false) => Finding::note(
             "store: versions",
@@ -164,10 +168,10 @@ fn versions(s3: &S3) -> Finding {
     }
 }
 
-fn lock(s3: &S3) -> Finding {
-    match s3.object_lock() {
+fn lock(lock: &dyn ObjectLock) -> Finding {
+    match lock.is_there() {
         Ok(true) => Finding::ok("store: Object Lock", "the bucket has it"),
-        Ok(false) if s3.locks() => Finding::fail(
+        Ok(false) if lock.is_asked_for() => Finding::fail(
             "store: Object Lock",
             "the bucket does not have it, and backups are to be locked",
             "use a bucket that was made with Object Lock, or unset S3_OBJECT_LOCK_MODE",
@@ -181,9 +185,9 @@ fn lock(s3: &S3) -> Finding {
     }
 }
 
-fn skew(s3: &S3) -> Finding {
+fn skew(clock: &dyn Clock) -> Finding {
     let remedy = "set the clock (NTP); requests that are 15 minutes off are refused";
-    match s3.clock_skew() {
+    match clock.skew() {
         Ok(None) => Finding::note("clock", "the host does not tell its time", "compare by hand"),
         Ok(Some(seconds)) if seconds.abs() >= MOST_SKEW => {
             Finding::fail("clock", format!("{seconds} s off the host's"), remedy)

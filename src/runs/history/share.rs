@@ -4,12 +4,13 @@ use crate::base::error::{Fault, Kind, Result, kind};
 use crate::format::backup_id::BackupId;
 use crate::format::run_record::{Record, State};
 use crate::store::Store;
+use crate::store::capabilities::Medium;
 use crate::store::directory::{MARK, NOT_MOUNTED};
 use std::collections::BTreeSet;
 
 /// Refuses a folder that holds none of the backups that these runs stored there. A folder with a mark may be empty.
 pub fn look(store: &dyn Store, records: &[Record]) -> Result<()> {
-    if !store.is_folder() {
+    if store.capabilities().medium != Medium::Folder {
         return Ok(());
     }
     let location = store.location();

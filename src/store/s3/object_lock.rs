@@ -9,6 +9,7 @@ use crate::store::s3::host::Host;
 use crate::store::s3::object::timestamp;
 use crate::store::s3::settings::LockMode;
 use crate::store::s3::settings::LockUntil;
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
 
@@ -76,6 +77,16 @@ fn set(host: &Host, key: &str, version: Option<&str>, asked: LockUntil) -> Resul
         .retention(ObjectLockRetention::builder().mode(mode).retain_until_date(until).build());
     let answer = host.wait_out(request.send())?;
     answer.map(|_| ()).map_err(|error| host.fault(&format!("lock \"{key}\""), error).into())
+}
+
+/// Returns whether the bucket keeps objects under Object Lock. It is an error if the host does not say.
+pub(crate) fn is_there(host: &Host) -> Result<bool> {
+    let answer = host.wait(host.client().get_object_lock_configuration().bucket(host.address.bucket()).send())?;
+    match answer {
+        Ok(answer) => Ok(answer.object_lock_configuration.and_then(|lock| lock.object_lock_enabled).is_some()),
+        Err(error) if error.code() == Some("ObjectLockConfigurationNotFoundError") => Ok(false),
+        Err(error) => Err(host.fault("read the bucket's Object Lock settings", error).into()),
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::store::s3::patience::patiently;
 use crate::store::s3::sent::Sent;
 use crate::store::{IfExists, Info, PutResult};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
 use std::sync::Arc;
 
 /// Holds what the request that makes an object appear is to carry.
@@ -72,6 +73,17 @@ pub(crate) fn refuse_taken(host: &Host, key: &str) -> Result<()> {
         // Who may only write cannot look.
         Err(fault) if fault.kind() == Kind::Denied => Ok(()),
         Err(fault) => Err(fault.into()),
+    }
+}
+
+/// Returns whether the host itself refuses a second object under a taken key, asked with `key`, which must exist.
+pub(crate) fn is_refused_by_host(host: &Host, key: &str) -> Result<bool> {
+    let request = host.client().put_object().bucket(host.address.bucket()).key(host.address.full(key));
+    let request = request.if_none_match("*").body(ByteStream::from_static(b""));
+    match host.wait(request.send())? {
+        Ok(_) => Ok(false),
+        Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(true),
+        Err(error) => Err(host.fault(&format!("try to overwrite \"{key}\""), error).into()),
     }
 }
 

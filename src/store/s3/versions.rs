@@ -1,24 +1,15 @@
 //! Lists the versions that a bucket keeps.
 
 use crate::base::error::{Kind, Result};
+use crate::store::capabilities::Version;
 use crate::store::s3::errors::status;
 use crate::store::s3::host::Host;
 use crate::store::s3::listing::spelling;
 use crate::store::s3::object::{real_version, timestamp};
 use crate::store::s3::pages::Pages;
 use crate::store::s3::patience::patiently;
-use jiff::Timestamp;
 
-/// One version of an object. A mark that the object was deleted is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    pub key: String,
-    pub version: String,
-    pub bytes: u64,
-    pub modified: Option<Timestamp>,
-}
-
-/// Whether what is overwritten stays as an older version.
+/// Returns whether what is overwritten stays as an older version.
 pub(crate) fn are_kept(host: &Host) -> Result<bool> {
     match host.wait(host.client().get_bucket_versioning().bucket(host.address.bucket()).send())? {
         Ok(answer) => Ok(answer.status.is_some_and(|status| status.as_str() == "Enabled")),
