@@ -8,6 +8,7 @@ pub mod capabilities;
 pub mod directory;
 pub(crate) mod keys;
 pub mod memory;
+pub(crate) mod network;
 pub(crate) mod remembered;
 pub mod s3;
 

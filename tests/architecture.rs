@@ -27,6 +27,7 @@ const RESERVED: &[(&str, &[&str], &[&str])] = &[
         &[
             "postgres/connect/transport.rs",
             "postgres/connect/transport/",
+            "store/network/",
             "store/s3.rs",
             "store/s3/",
             "monitoring/server.rs",

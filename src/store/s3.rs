@@ -1,13 +1,14 @@
 //! A store in a bucket of an S3 host, whichever: AWS, Ceph, SeaweedFS, and the many others.
 //!
-//! Only what is below here knows of tokio and the AWS SDK: [`S3`] owns a runtime and everything above it blocks. Every wait
-//! ends soon after a signal, and every request has a deadline. What the host is asked for is what all hosts know: path-style
+//! Only what is below here knows of the AWS SDK, and everything above it blocks. Every wait ends soon after a signal, and every request
+//! has a deadline. What the host is asked for is what all hosts know: path-style
 //! addresses, `Content-MD5`, parts of one size, and looking first where `If-None-Match` may be ignored.
 
 pub(crate) mod address;
 pub(crate) mod attempts;
 pub(crate) mod before_host;
 pub(crate) mod begin;
+pub(crate) mod busy;
 pub(crate) mod capped;
 pub(crate) mod client;
 pub(crate) mod clock_skew;
@@ -19,8 +20,6 @@ pub(crate) mod listing;
 pub(crate) mod object;
 pub(crate) mod object_lock;
 pub(crate) mod pages;
-pub(crate) mod parts;
-pub(crate) mod patience;
 pub(crate) mod put_headers;
 pub(crate) mod put_if_absent;
 pub(crate) mod resolver;
@@ -36,6 +35,7 @@ use crate::store::capabilities::{
     Capabilities, Clock, ConditionalWrite, Integrity, Medium, ObjectLock, Tags, Version, Versions,
 };
 use crate::store::keys::check;
+use crate::store::network::upload::PartUpload;
 use crate::store::s3::settings::S3Settings;
 use crate::store::{Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload};
 use aws_sdk_s3::error::ProvideErrorMetadata;
@@ -78,7 +78,7 @@ impl Store for S3 {
 
     fn create(&self, key: &str, creation: &PutOptions) -> Result<Box<dyn Upload>> {
         check(key)?;
-        Ok(Box::new(upload::S3Upload::begin(&self.0, key, creation)?))
+        Ok(Box::new(PartUpload::begin(&self.0, key, creation)?))
     }
 
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
@@ -100,7 +100,7 @@ impl Store for S3 {
         let host = &self.0;
         let request = host.client().delete_object().bucket(host.address.bucket()).key(host.address.full(key));
         let request = request.set_version_id(version.map(str::to_owned));
-        match host.wait(request.send())? {
+        match host.waiter.wait(request.send())? {
             Ok(_) => Ok(()),
             // Some hosts say that it was not there; a missing bucket is told apart by its code.
             Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchVersion")) => Ok(()),
@@ -109,13 +109,13 @@ impl Store for S3 {
     }
 
     fn unfinished(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
-        self.0.wait(listing::unfinished(&self.0, prefix))?
+        self.0.waiter.wait(listing::unfinished(&self.0, prefix))?
     }
 
     fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
         let PendingUpload { key, token, .. } = unfinished;
         check(key)?;
-        match self.0.wait(begin::abort(&self.0, key, token))? {
+        match self.0.waiter.wait(begin::abort(&self.0, key, token))? {
             Ok(()) => Ok(()),
             // Some hosts say NoSuchKey for an upload that is not there.
             Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => Ok(()),
@@ -133,7 +133,7 @@ impl Tags for S3 {
         let tags = Tagging::builder().set_tag_set(Some(tags?)).build()?;
         let request =
             host.client().put_object_tagging().bucket(host.address.bucket()).key(host.address.full(key)).tagging(tags);
-        let answer = host.wait(request.set_version_id(version.map(str::to_owned)).send())?;
+        let answer = host.waiter.wait(request.set_version_id(version.map(str::to_owned)).send())?;
         answer.map(|_| ()).map_err(|error| host.fault(&format!("tag \"{key}\""), error).into())
     }
 
@@ -141,7 +141,7 @@ impl Tags for S3 {
         check(key)?;
         let host = &self.0;
         let request = host.client().get_object_tagging().bucket(host.address.bucket()).key(host.address.full(key));
-        let answer = host.wait(request.set_version_id(version.map(str::to_owned)).send())?;
+        let answer = host.waiter.wait(request.set_version_id(version.map(str::to_owned)).send())?;
         let answer = answer.map_err(|error| host.fault(&format!("read the tags of \"{key}\""), error))?;
         Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }

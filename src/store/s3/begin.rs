@@ -1,15 +1,15 @@
 //! Begins a multipart upload, and aborts those whose id was lost with an answer.
 
 use crate::base::error::{Fault, Result};
+use crate::store::network::waiter::ABORT_LIMIT;
 use crate::store::s3::attempts::Attempts;
+use crate::store::s3::busy::patiently;
 use crate::store::s3::errors::{Answer, uncertain};
 use crate::store::s3::host::Host;
 use crate::store::s3::listing;
-use crate::store::s3::patience::patiently;
 use crate::store::s3::put_headers::PutHeaders;
 use aws_sdk_s3::operation::abort_multipart_upload::AbortMultipartUploadError;
 use jiff::{SignedDuration, Timestamp};
-use std::time::Duration;
 
 /// How far the host's clock may be off ours: it refuses requests whose time is further off.
 const MOST_SKEW: SignedDuration = SignedDuration::from_mins(15);
@@ -27,7 +27,7 @@ pub(crate) fn begin(host: &Host, key: &str, making: &PutHeaders) -> Result<Strin
         request.mutate_request(making.headers()).mutate_request(tries.count()).send().await
     };
     // Not cut short by a signal at once: whether it was begun would not be known.
-    let answer = host.wait_out(patiently(host, send)).inspect_err(|_| abort_lost(host, key, since, None))?;
+    let answer = host.waiter.wait_out(patiently(host, send)).inspect_err(|_| abort_lost(host, key, since, None))?;
     if tries.several() || answer.as_ref().is_err_and(uncertain) {
         abort_lost(host, key, since, answer.as_ref().ok().and_then(|begun| begun.upload_id()));
     }
@@ -43,7 +43,7 @@ pub(crate) fn begin(host: &Host, key: &str, making: &PutHeaders) -> Result<Strin
 /// `doctor --clean`.
 fn abort_lost(host: &Host, key: &str, since: Timestamp, ours: Option<&str>) {
     let since = since.saturating_sub(MOST_SKEW).unwrap_or(Timestamp::MIN);
-    host.clean_up(
+    host.waiter.clean_up(
         async {
             for lost in listing::unfinished(host, key).await.unwrap_or_default() {
                 let recent = lost.started.is_none_or(|started| started >= since);
@@ -55,9 +55,6 @@ fn abort_lost(host: &Host, key: &str, since: Timestamp, ours: Option<&str>) {
         ABORT_LIMIT,
     );
 }
-
-/// Time limit of an abort with all its attempts. It is short because the program is about to exit.
-pub(crate) const ABORT_LIMIT: Duration = Duration::from_secs(15);
 
 pub(crate) async fn abort(host: &Host, key: &str, id: &str) -> Answer<(), AbortMultipartUploadError> {
     let request =

@@ -35,7 +35,7 @@ impl Intercept for Clock {
 pub(crate) fn skew(host: &Host) -> Result<Option<i64>> {
     let clock = Clock::default();
     let request = host.client().head_bucket().bucket(host.address.bucket()).customize().interceptor(clock.clone());
-    match host.wait(request.send())? {
+    match host.waiter.wait(request.send())? {
         Err(error) if status(&error) == Some(404) => return Err(no_bucket(&host.address).into()),
         // Every answer has a date.
         Err(error) if status(&error).is_none() => return Err(host.fault("look up the bucket", error).into()),

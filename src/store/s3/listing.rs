@@ -1,11 +1,11 @@
 //! Lists the bucket, page by page.
 
 use crate::base::error::{Fault, Kind, Result};
+use crate::store::s3::busy::patiently;
 use crate::store::s3::errors::{Answer, status};
 use crate::store::s3::host::Host;
 use crate::store::s3::object::{timestamp, unquoted};
 use crate::store::s3::pages::Pages;
-use crate::store::s3::patience::patiently;
 use crate::store::s3::spelling::{Seen, Spelling};
 use crate::store::{ObjectInfo, PendingUpload};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -119,7 +119,7 @@ fn second_version(host: &Host, full: &str, token: Option<&str>) -> Result<Answer
             let request = host.client().list_objects_v2().bucket(host.address.bucket()).prefix(full);
             request.set_continuation_token(token.map(str::to_owned)).send().await
         };
-        match host.wait(patiently(host, send))? {
+        match host.waiter.wait(patiently(host, send))? {
             Err(error) if host.turn(error.code()) => {}
             answer => {
                 return Ok(answer.map(|answer| Page {
@@ -138,7 +138,7 @@ fn first_version(host: &Host, full: &str, after: Option<&str>) -> Result<Answer<
         let request = host.client().list_objects().bucket(host.address.bucket()).prefix(full);
         request.set_marker(after.map(str::to_owned)).send().await
     };
-    let answer = host.wait(patiently(host, send))?;
+    let answer = host.waiter.wait(patiently(host, send))?;
     Ok(answer.map(|answer| Page {
         encoding: answer.encoding_type.map(|encoding| encoding.as_str().to_owned()),
         goes_on: answer.is_truncated == Some(true),

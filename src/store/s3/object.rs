@@ -2,9 +2,10 @@
 
 use crate::base::error::{Fault, Result};
 use crate::store::keys::check_range;
+use crate::store::network::patience::Patience;
+use crate::store::s3::busy::{is_busy, patiently};
 use crate::store::s3::errors::{Answer, no_bucket, root, status};
 use crate::store::s3::host::Host;
-use crate::store::s3::patience::{Patience, is_busy, patiently};
 use crate::store::{Info, Object};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
@@ -26,17 +27,17 @@ pub(crate) enum Trouble {
     /// The answer broke off; the same request may succeed.
     Broken(String),
     /// The host is overloaded now.
-    Busy(u16, Fault),
+    Busy(Fault),
     Final(Fault),
 }
 
 impl S3Object {
     pub fn open(host: &Arc<Host>, key: &str, version: Option<&str>) -> Result<S3Object> {
-        let info = match host.wait(head_in_time(host, key, version))?? {
+        let info = match host.waiter.wait(head_in_time(host, key, version))?? {
             Some(info) => info,
             None => {
                 // HEAD says 404 for a missing bucket too, and does not say which.
-                host.wait(bucket_exists(host))??;
+                host.waiter.wait(bucket_exists(host))??;
                 let version = version.map(|version| format!(" in version \"{version}\"")).unwrap_or_default();
                 let text = format!("\"{key}\" does not exist{version} in {}", host.address.location());
                 return Err(Fault::not_found(text).into());
@@ -62,9 +63,7 @@ impl S3Object {
             .range(format!("bytes={}-{}", range.start, range.end - 1));
         let answer = request.send().await.map_err(|error| match status(&error) {
             Some(412) => Trouble::Final(self.changed()),
-            Some(status) if is_busy(status) => {
-                Trouble::Busy(status, self.host.fault(&format!("read \"{}\"", self.key), error))
-            }
+            Some(status) if is_busy(status) => Trouble::Busy(self.host.fault(&format!("read \"{}\"", self.key), error)),
             _ => Trouble::Final(self.host.fault(&format!("read \"{}\"", self.key), error)),
         })?;
         self.check(&answer, range)?;
@@ -108,13 +107,13 @@ impl Object for S3Object {
         }
         let limit = self.host.address.settings.timeout;
         let mut attempt = 1;
-        let mut patience = Patience::with(&self.host);
+        let mut patience = Patience::start(self.host.address.settings.timeout);
         loop {
             // The SDK's limits and retries end where the body begins.
-            let trouble = match self.host.wait(async { timeout(limit, self.get(&range)).await })? {
+            let trouble = match self.host.waiter.wait(async { timeout(limit, self.get(&range)).await })? {
                 Ok(Ok(bytes)) => return Ok(bytes),
                 Ok(Err(Trouble::Final(fault))) => return Err(fault.into()),
-                Ok(Err(Trouble::Busy(status, fault))) => match self.host.wait(patience.lasts(Some(status)))? {
+                Ok(Err(Trouble::Busy(fault))) => match self.host.waiter.wait(patience.lasts(true))? {
                     true => continue,
                     false => return Err(fault.into()),
                 },
@@ -128,7 +127,7 @@ impl Object for S3Object {
                 );
                 return Err(Fault::failed(text).into());
             }
-            self.host.wait(async { sleep(pause(attempt)).await })?;
+            self.host.waiter.wait(async { sleep(pause(attempt)).await })?;
             attempt += 1;
         }
     }

@@ -41,7 +41,7 @@ fn look(host: &Host, key: &str, version: Option<&str>) -> Result<Option<LockUnti
         .bucket(host.address.bucket())
         .key(host.address.full(key))
         .set_version_id(version.clone());
-    if let Ok(answer) = host.wait_out(request.send())?
+    if let Ok(answer) = host.waiter.wait_out(request.send())?
         && let Some(mode) = answer.object_lock_mode()
     {
         return Ok(hold(mode.as_str(), answer.object_lock_retain_until_date()));
@@ -52,7 +52,7 @@ fn look(host: &Host, key: &str, version: Option<&str>) -> Result<Option<LockUnti
         .bucket(host.address.bucket())
         .key(host.address.full(key))
         .set_version_id(version);
-    match host.wait_out(request.send())? {
+    match host.waiter.wait_out(request.send())? {
         Ok(answer) => Ok(answer.retention().and_then(|found| hold(found.mode()?.as_str(), found.retain_until_date()))),
         // Hosts say in several ways that there is none.
         Err(error) if matches!(status(&error), Some(400 | 404)) => Ok(None),
@@ -75,13 +75,14 @@ fn set(host: &Host, key: &str, version: Option<&str>, asked: LockUntil) -> Resul
         .key(host.address.full(key))
         .set_version_id(version.map(str::to_owned))
         .retention(ObjectLockRetention::builder().mode(mode).retain_until_date(until).build());
-    let answer = host.wait_out(request.send())?;
+    let answer = host.waiter.wait_out(request.send())?;
     answer.map(|_| ()).map_err(|error| host.fault(&format!("lock \"{key}\""), error).into())
 }
 
 /// Returns whether the bucket keeps objects under Object Lock. It is an error if the host does not say.
 pub(crate) fn is_there(host: &Host) -> Result<bool> {
-    let answer = host.wait(host.client().get_object_lock_configuration().bucket(host.address.bucket()).send())?;
+    let answer =
+        host.waiter.wait(host.client().get_object_lock_configuration().bucket(host.address.bucket()).send())?;
     match answer {
         Ok(answer) => Ok(answer.object_lock_configuration.and_then(|lock| lock.object_lock_enabled).is_some()),
         Err(error) if error.code() == Some("ObjectLockConfigurationNotFoundError") => Ok(false),

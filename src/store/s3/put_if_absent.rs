@@ -2,10 +2,10 @@
 
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::store::s3::attempts::Attempts;
+use crate::store::s3::busy::patiently;
 use crate::store::s3::errors::{Answer, status, uncertain};
 use crate::store::s3::host::Host;
 use crate::store::s3::object::head_in_time;
-use crate::store::s3::patience::patiently;
 use crate::store::s3::sent::Sent;
 use crate::store::{IfExists, Info, PutResult};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -37,7 +37,7 @@ where
     loop {
         let tries = Attempts::default();
         let send = async || request(PutIfAbsent { condition: condition.clone(), tries: tries.clone() }).await;
-        let error = match host.wait_out(patiently(host, send))? {
+        let error = match host.waiter.wait_out(patiently(host, send))? {
             Ok(version) => return Ok(sent.receipt(version)),
             Err(error) => error,
         };
@@ -67,7 +67,7 @@ fn look(host: &Arc<Host>, key: &str, sent: &Sent) -> Result<Option<Info>> {
 /// Fails with `Exists` if the key is taken. It is called first, because not every host honours `If-None-Match`, and a
 /// taken name should be known before the work.
 pub(crate) fn refuse_taken(host: &Host, key: &str) -> Result<()> {
-    match host.wait(head_in_time(host, key, None))? {
+    match host.waiter.wait(head_in_time(host, key, None))? {
         Ok(None) => Ok(()),
         Ok(Some(_)) => Err(exists(host, key).into()),
         // Who may only write cannot look.
@@ -80,7 +80,7 @@ pub(crate) fn refuse_taken(host: &Host, key: &str) -> Result<()> {
 pub(crate) fn is_refused_by_host(host: &Host, key: &str) -> Result<bool> {
     let request = host.client().put_object().bucket(host.address.bucket()).key(host.address.full(key));
     let request = request.if_none_match("*").body(ByteStream::from_static(b""));
-    match host.wait(request.send())? {
+    match host.waiter.wait(request.send())? {
         Ok(_) => Ok(false),
         Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(true),
         Err(error) => Err(host.fault(&format!("try to overwrite \"{key}\""), error).into()),

@@ -3,6 +3,7 @@
 use crate::base::error::{Fault, Result};
 use crate::base::secret::Secret;
 use crate::store::keys::check;
+use crate::store::network::part_sink::MIB;
 use jiff::{SignedDuration, Timestamp};
 use std::fmt;
 use std::path::PathBuf;
@@ -10,8 +11,6 @@ use std::time::Duration;
 
 /// The smallest and the largest part that every host accepts, in bytes.
 pub(crate) const PART_SIZES: std::ops::RangeInclusive<u64> = 5 * MIB..=5120 * MIB;
-
-pub(crate) const MIB: u64 = 1 << 20;
 
 /// Everything that the store needs to know. The names are those of the variables.
 #[derive(Debug, Clone)]

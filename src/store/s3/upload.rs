@@ -1,139 +1,128 @@
-//! Writes an object: a small one in one request, a large one in parts of one size.
+//! Sends what an upload consists of: an object in one request, or the parts of a multipart upload.
 
-use crate::base::error::{Fault, Result, into_io};
+use crate::base::error::Result;
+use crate::store::network::buffers::Buffers;
+use crate::store::network::part_sink::{Aborted, PartSink, Plan};
+use crate::store::network::patience::Patience;
+use crate::store::network::waiter::Waiter;
+use crate::store::s3::begin::{abort, begin};
+use crate::store::s3::busy::says_busy;
 use crate::store::s3::content_md5::ContentMd5;
-use crate::store::s3::errors::Answer;
+use crate::store::s3::errors::{Answer, status};
 use crate::store::s3::host::Host;
 use crate::store::s3::object::real_version;
 use crate::store::s3::object_lock::confirm;
-use crate::store::s3::parts::Parts;
 use crate::store::s3::put_headers::PutHeaders;
 use crate::store::s3::put_if_absent::{PutIfAbsent, claim, refuse_taken};
 use crate::store::s3::sent::Sent;
-use crate::store::s3::settings::{LockUntil, MIB, PART_SIZES};
-use crate::store::{IfExists, LockStatus, PutOptions, PutResult, Upload};
+use crate::store::s3::settings::PART_SIZES;
+use crate::store::{IfExists, PutOptions, PutResult};
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::operation::put_object::PutObjectError;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use jiff::Timestamp;
-use std::io::{self, Write};
 use std::sync::Arc;
 
-/// Usual size of a part, in bytes. A smaller one costs more in requests than it gains.
-const USUAL_PART: u64 = 8 * MIB;
-
-pub(crate) struct S3Upload {
-    host: Arc<Host>,
-    key: String,
-    part_size: usize,
-    /// The part being filled. It is sent once a byte comes that it has no room for, so that no part is ever empty.
-    buffer: Vec<u8>,
-    bytes: u64,
-    parts: Option<Parts>,
-    creation: PutOptions,
-    /// The lock that was asked for. None: the object is not being made yet, or is not to be locked.
-    hold: Option<LockUntil>,
-    failed: bool,
+/// A multipart upload that was begun with these headers.
+pub(crate) struct Begun {
+    id: String,
+    making: PutHeaders,
 }
 
-impl S3Upload {
-    pub fn begin(host: &Arc<Host>, key: &str, creation: &PutOptions) -> Result<S3Upload> {
-        if creation.taken == IfExists::Refuse {
-            refuse_taken(host, key)?;
-        }
-        let part_size =
-            part_size(host.address.settings.part_size, host.address.settings.part_limit, creation.expected) as usize;
-        let buffer = Vec::with_capacity(part_size.min(creation.expected as usize));
-        let (host, key, creation) = (Arc::clone(host), key.to_owned(), creation.clone());
-        Ok(S3Upload { host, key, part_size, buffer, bytes: 0, parts: None, creation, hold: None, failed: false })
-    }
-
-    fn send_part(&mut self) -> Result<()> {
-        if self.parts.is_none() {
-            let making = self.making()?;
-            self.parts = Some(Parts::begin(&self.host, &self.key, self.part_size, &making)?);
-        }
-        let Some(parts) = &mut self.parts else { unreachable!("begun above") };
-        // Before a new buffer is asked for, so that a full pipe holds one fewer.
-        parts.make_room()?;
-        let next = Vec::with_capacity(self.part_size);
-        parts.send(std::mem::replace(&mut self.buffer, next))
-    }
-
-    /// Returns the headers of the request that makes the object. A lock's days count from here, not from when the dump began.
-    fn making(&mut self) -> Result<PutHeaders> {
-        let making = PutHeaders::new(&self.host.address.settings, &self.creation, Timestamp::now())?;
-        self.hold = making.hold;
-        Ok(making)
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<usize> {
-        if self.failed {
-            return Err(Fault::failed(format!("the upload of \"{}\" has failed before", self.key)).into());
-        }
-        if self.buffer.len() == self.part_size {
-            self.send_part()?;
-        }
-        let taken = bytes.len().min(self.part_size - self.buffer.len());
-        self.buffer.extend_from_slice(&bytes[..taken]);
-        self.bytes += taken as u64;
-        Ok(taken)
-    }
-
-    fn finish(&mut self) -> Result<PutResult> {
-        if self.failed {
-            return Err(Fault::failed(format!("the upload of \"{}\" has failed before", self.key)).into());
-        }
-        let last = std::mem::take(&mut self.buffer);
-        let receipt = match &mut self.parts {
-            None => {
-                let making = self.making()?;
-                put(&self.host, &self.key, last, &making)?
-            }
-            Some(parts) => {
-                parts.make_room()?;
-                parts.send(last)?;
-                parts.complete(self.bytes)?
-            }
-        };
-        let held = match self.hold {
-            None => LockStatus::Free,
-            Some(hold) => confirm(&self.host, &self.key, receipt.version.as_deref(), hold),
-        };
-        Ok(PutResult { held, ..receipt })
-    }
+pub(crate) struct Part {
+    number: i32,
+    sum: ContentMd5,
+    /// The ETag as the host gave it, for hosts whose ETags are not MD5.
+    etag: Option<String>,
 }
 
-impl Write for S3Upload {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = self.append(bytes);
-        self.failed |= taken.is_err();
-        taken.map_err(into_io)
+impl PartSink for Host {
+    type Begun = Begun;
+    type Part = Part;
+
+    fn waiter(&self) -> &Waiter {
+        &self.waiter
     }
 
-    /// Does nothing: what has been written is sent in whole parts.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    fn plan(&self) -> Plan {
+        let settings = &self.address.settings;
+        Plan {
+            part_size: settings.part_size,
+            sizes: PART_SIZES,
+            part_limit: settings.part_limit,
+            in_flight: settings.parts_in_flight,
+            larger_parts: "set S3_PART_SIZE to a larger size, or DUMP_SIZE_ESTIMATE to the size of the dump",
+        }
+    }
+
+    fn refuse_taken(&self, key: &str) -> Result<()> {
+        refuse_taken(self, key)
+    }
+
+    fn put(self: &Arc<Self>, key: &str, bytes: Vec<u8>, creation: &PutOptions) -> Result<PutResult> {
+        let making = making(self, creation)?;
+        let sum = ContentMd5::of(&bytes)?;
+        let sent = Sent::whole(&bytes, sum);
+        let doing = format!("write \"{key}\"");
+        let send = async |claim| put_object(self, key, &bytes, sum, &making, claim).await;
+        let receipt = claim(self, key, &doing, making.taken, &sent, send)?;
+        Ok(locked(self, key, &making, receipt))
+    }
+
+    fn begin(&self, key: &str, creation: &PutOptions) -> Result<Begun> {
+        let making = making(self, creation)?;
+        Ok(Begun { id: begin(self, key, &making)?, making })
+    }
+
+    async fn send(&self, key: &str, begun: &Begun, number: u32, bytes: Vec<u8>) -> Result<Part> {
+        send_part(self, key, &begun.id, number as i32, bytes).await
+    }
+
+    fn complete(
+        self: &Arc<Self>,
+        key: &str,
+        begun: &Begun,
+        parts: Vec<Part>,
+        (bytes, part_size): (u64, u64),
+    ) -> Result<PutResult> {
+        let sums: Vec<ContentMd5> = parts.iter().map(|part| part.sum).collect();
+        let sent = Sent::in_parts(bytes, part_size, sums)?;
+        let taken = begun.making.taken;
+        if taken == IfExists::Refuse {
+            // Some hosts honour the condition for whole objects only.
+            refuse_taken(self, key)?;
+        }
+        let doing = format!("complete the upload of \"{key}\"");
+        let send = async |claim| complete(self, key, &begun.id, &parts, claim).await;
+        let receipt = claim(self, key, &doing, taken, &sent, send)?;
+        Ok(locked(self, key, &begun.making, receipt))
+    }
+
+    async fn abort(&self, key: &str, begun: &Begun) -> Result<Aborted> {
+        match abort(self, key, &begun.id).await {
+            Ok(()) => Ok(Aborted::Now),
+            Err(error) if status(&error) == Some(404) => Ok(Aborted::Before),
+            Err(error) => Err(self.fault(&format!("abort the upload of \"{key}\""), error).into()),
+        }
     }
 }
 
-impl Upload for S3Upload {
-    fn commit(mut self: Box<Self>) -> Result<PutResult> {
-        self.finish()
+/// Returns the headers of the request that makes the object. A lock's days count from here, not from when the dump began.
+fn making(host: &Host, creation: &PutOptions) -> Result<PutHeaders> {
+    PutHeaders::new(&host.address.settings, creation, Timestamp::now())
+}
+
+/// Adds to the receipt whether the host keeps the lock that was asked for.
+fn locked(host: &Host, key: &str, making: &PutHeaders, receipt: PutResult) -> PutResult {
+    match making.hold {
+        None => receipt,
+        Some(hold) => PutResult { held: confirm(host, key, receipt.version.as_deref(), hold), ..receipt },
     }
-}
-
-/// Returns the one size for all parts of an object, in bytes, such that four times the expected size still fits.
-fn part_size(setting: Option<u64>, limit: u32, expected: u64) -> u64 {
-    let needed = expected.saturating_mul(4).div_ceil(u64::from(limit.max(1)));
-    setting.unwrap_or_else(|| needed.div_ceil(MIB).saturating_mul(MIB).clamp(USUAL_PART, *PART_SIZES.end()))
-}
-
-fn put(host: &Arc<Host>, key: &str, bytes: Vec<u8>, making: &PutHeaders) -> Result<PutResult> {
-    let sum = ContentMd5::of(&bytes)?;
-    let sent = Sent::whole(&bytes, sum);
-    let doing = format!("write \"{key}\"");
-    let send = async |claim| put_object(host, key, &bytes, sum, making, claim).await;
-    claim(host, key, &doing, making.taken, &sent, send)
 }
 
 async fn put_object(
@@ -158,16 +147,58 @@ async fn put_object(
     Ok(request.send().await?.version_id().and_then(real_version))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+async fn send_part(host: &Host, key: &str, id: &str, number: i32, bytes: Vec<u8>) -> Result<Part> {
+    // Not on the runtime's own threads, which have the network to serve.
+    let (bytes, sum) = tokio::task::spawn_blocking(move || {
+        let sum = ContentMd5::of(&bytes);
+        (bytes, sum)
+    })
+    .await?;
+    let sum = sum?;
+    // Shared by all tries.
+    let body = SdkBody::from(bytes);
+    let mut patience = Patience::start(host.address.settings.timeout);
+    let answer = loop {
+        let request = host
+            .client()
+            .upload_part()
+            .bucket(host.address.bucket())
+            .key(host.address.full(key))
+            .upload_id(id)
+            .part_number(number)
+            .set_content_md5(host.address.settings.content_md5.then(|| sum.base64()))
+            .body(ByteStream::new(body.try_clone().unwrap_or_else(SdkBody::taken)))
+            .customize();
+        // Content-MD5 is one of the signed headers and binds the body; a SHA-256 of every part beside it would cost more than AES.
+        let request = if host.address.settings.content_md5 { request.disable_payload_signing() } else { request };
+        let answer = request.send().await;
+        if !patience.lasts(answer.as_ref().is_err_and(says_busy)).await {
+            break answer.map_err(|error| host.fault(&format!("write part {number} of \"{key}\""), error))?;
+        }
+    };
+    Ok(Part { number, sum, etag: answer.e_tag })
+}
 
-    #[test]
-    fn parts_are_as_large_as_four_times_the_expected_size_needs() {
-        assert_eq!(part_size(None, 10_000, 0), 8 * MIB);
-        assert_eq!(part_size(None, 10_000, 20_000 * MIB), 8 * MIB);
-        assert_eq!(part_size(None, 10_000, 20_001 * MIB), 9 * MIB);
-        assert_eq!(part_size(None, 1_000, 1 << 40), 4195 * MIB);
-        assert_eq!(part_size(Some(5 * MIB), 10, 1 << 40), 5 * MIB);
-    }
+async fn complete(
+    host: &Host,
+    key: &str,
+    id: &str,
+    parts: &[Part],
+    claim: PutIfAbsent,
+) -> Answer<Option<String>, CompleteMultipartUploadError> {
+    let parts = parts.iter().map(|part| {
+        let etag = part.etag.clone().unwrap_or_else(|| format!("\"{}\"", part.sum.hex()));
+        CompletedPart::builder().part_number(part.number).e_tag(etag).build()
+    });
+    let request = host
+        .client()
+        .complete_multipart_upload()
+        .bucket(host.address.bucket())
+        .key(host.address.full(key))
+        .upload_id(id)
+        .set_if_none_match(claim.condition.clone())
+        .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
+        .customize()
+        .mutate_request(claim.tries.count());
+    Ok(request.send().await?.version_id().and_then(real_version))
 }

@@ -2,16 +2,16 @@
 
 use crate::base::error::{Kind, Result};
 use crate::store::capabilities::Version;
+use crate::store::s3::busy::patiently;
 use crate::store::s3::errors::status;
 use crate::store::s3::host::Host;
 use crate::store::s3::listing::spelling;
 use crate::store::s3::object::{real_version, timestamp};
 use crate::store::s3::pages::Pages;
-use crate::store::s3::patience::patiently;
 
 /// Returns whether what is overwritten stays as an older version.
 pub(crate) fn are_kept(host: &Host) -> Result<bool> {
-    match host.wait(host.client().get_bucket_versioning().bucket(host.address.bucket()).send())? {
+    match host.waiter.wait(host.client().get_bucket_versioning().bucket(host.address.bucket()).send())? {
         Ok(answer) => Ok(answer.status.is_some_and(|status| status.as_str() == "Enabled")),
         Err(error) if matches!(status(&error), Some(405 | 501)) => Ok(false),
         Err(error) => {
@@ -36,7 +36,7 @@ pub(crate) fn all(host: &Host, prefix: &str) -> Result<Vec<Version>> {
                 host.client().list_object_versions().bucket(host.address.bucket()).prefix(host.address.full(prefix));
             request.set_key_marker(next.0.clone()).set_version_id_marker(next.1.clone()).send().await
         };
-        let page = host.wait(patiently(host, send))?.map_err(|error| host.fault(pages.doing(), error))?;
+        let page = host.waiter.wait(patiently(host, send))?.map_err(|error| host.fault(pages.doing(), error))?;
         let marks = page.delete_markers().iter().map(|mark| (mark.key(), mark.version_id()));
         pages.count(page.versions().iter().map(|version| (version.key(), version.version_id())).chain(marks))?;
         let keys: Vec<&str> = page.versions().iter().filter_map(|version| version.key()).collect();

@@ -1,9 +1,9 @@
 //! Reads a small object by one request: what a HEAD would say of it comes with its bytes.
 
 use crate::base::error::Result;
+use crate::store::s3::busy::patiently;
 use crate::store::s3::host::Host;
 use crate::store::s3::object::{S3Object, collect, info};
-use crate::store::s3::patience::patiently;
 use crate::store::{Info, Object};
 use aws_sdk_s3::primitives::ByteStream;
 use std::ops::Range;
@@ -21,7 +21,7 @@ struct Whole {
 pub(crate) fn open(host: &Arc<Host>, key: &str) -> Result<Box<dyn Object>> {
     let send =
         async || host.client().get_object().bucket(host.address.bucket()).key(host.address.full(key)).send().await;
-    let answer = host.wait(patiently(host, send))?.ok();
+    let answer = host.waiter.wait(patiently(host, send))?.ok();
     let known = answer.and_then(|answer| {
         let info = info(answer.content_length(), answer.e_tag(), answer.version_id(), answer.last_modified())?;
         Some((info, answer.body))
@@ -46,7 +46,7 @@ impl Object for Whole {
         if let Some(body) = body.filter(|_| range == (0..self.info().bytes)) {
             let limit = self.host.address.settings.timeout;
             let length = (range.end - range.start) as usize;
-            let read = self.host.wait(async { timeout(limit, collect(body, length)).await })?;
+            let read = self.host.waiter.wait(async { timeout(limit, collect(body, length)).await })?;
             if let Ok(Ok(bytes)) = read {
                 return Ok(bytes);
             }

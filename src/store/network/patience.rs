@@ -1,11 +1,7 @@
 //! Waits for an overloaded host by time and not by count: its bad minute must not cost a dump of hours.
 
-use crate::store::s3::errors::{Answer, status};
-use crate::store::s3::host::Host;
 use std::time::{Duration, Instant};
 
-/// The statuses of an overloaded host: too many requests, and "slow down".
-const BUSY: [u16; 2] = [429, 503];
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -17,14 +13,13 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// Starts the time, which is `S3_TIMEOUT`.
-    pub fn with(host: &Host) -> Patience {
-        Patience { begun: Instant::now(), limit: host.address.settings.timeout, pause: FIRST_PAUSE }
+    /// Starts the time.
+    pub fn start(limit: Duration) -> Patience {
+        Patience { begun: Instant::now(), limit, pause: FIRST_PAUSE }
     }
 
     /// Waits a moment if the host has answered that it is busy, and there is time left. Returns whether to ask again.
-    pub async fn lasts(&mut self, status: Option<u16>) -> bool {
-        let busy = status.is_some_and(is_busy);
+    pub async fn lasts(&mut self, busy: bool) -> bool {
         if !busy || self.begun.elapsed() + self.pause >= self.limit {
             return false;
         }
@@ -34,17 +29,16 @@ impl Patience {
     }
 }
 
-/// Returns whether this is the status of an overloaded host.
-pub(crate) fn is_busy(status: u16) -> bool {
-    BUSY.contains(&status)
-}
-
 /// Sends a request, with all its attempts, again and again until the host is no longer busy or the time is over.
-pub(crate) async fn patiently<T, E>(host: &Host, send: impl AsyncFn() -> Answer<T, E>) -> Answer<T, E> {
-    let mut patience = Patience::with(host);
+pub(crate) async fn patiently<T, E>(
+    limit: Duration,
+    is_busy: impl Fn(&E) -> bool,
+    send: impl AsyncFn() -> Result<T, E>,
+) -> Result<T, E> {
+    let mut patience = Patience::start(limit);
     loop {
         let answer = send().await;
-        if !patience.lasts(answer.as_ref().err().and_then(status)).await {
+        if !patience.lasts(answer.as_ref().is_err_and(&is_busy)).await {
             return answer;
         }
     }

@@ -1,0 +1,99 @@
+//! Writes an object: a small one in one request, a large one in parts of one size.
+
+use crate::base::error::{Fault, Result, into_io};
+use crate::store::network::part_sink::PartSink;
+use crate::store::network::parts::Parts;
+use crate::store::{IfExists, PutOptions, PutResult, Upload};
+use std::io::{self, Write};
+use std::sync::Arc;
+
+pub(crate) struct PartUpload<S: PartSink> {
+    sink: Arc<S>,
+    key: String,
+    part_size: usize,
+    /// The part being filled. It is sent once a byte comes that it has no room for, so that no part is ever empty.
+    buffer: Vec<u8>,
+    bytes: u64,
+    parts: Option<Parts<S>>,
+    creation: PutOptions,
+    failed: bool,
+}
+
+impl<S: PartSink> PartUpload<S> {
+    pub fn begin(sink: &Arc<S>, key: &str, creation: &PutOptions) -> Result<PartUpload<S>> {
+        if creation.taken == IfExists::Refuse {
+            sink.refuse_taken(key)?;
+        }
+        let part_size = sink.plan().size_for(creation.expected) as usize;
+        let buffer = Vec::with_capacity(part_size.min(creation.expected as usize));
+        let (sink, key, creation) = (Arc::clone(sink), key.to_owned(), creation.clone());
+        Ok(PartUpload { sink, key, part_size, buffer, bytes: 0, parts: None, creation, failed: false })
+    }
+
+    fn send_part(&mut self) -> Result<()> {
+        let parts = match &mut self.parts {
+            Some(parts) => parts,
+            none => {
+                let begun = self.sink.begin(&self.key, &self.creation)?;
+                none.insert(Parts::new(&self.sink, &self.key, begun, self.part_size as u64))
+            }
+        };
+        // Before a new buffer is asked for, so that a full pipe holds one fewer.
+        parts.make_room()?;
+        let next = Vec::with_capacity(self.part_size);
+        parts.send(std::mem::replace(&mut self.buffer, next))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.check()?;
+        if self.buffer.len() == self.part_size {
+            self.send_part()?;
+        }
+        let taken = bytes.len().min(self.part_size - self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..taken]);
+        self.bytes += taken as u64;
+        Ok(taken)
+    }
+
+    fn finish(&mut self) -> Result<PutResult> {
+        self.check()?;
+        let last = std::mem::take(&mut self.buffer);
+        match &mut self.parts {
+            None => self.sink.put(&self.key, last, &self.creation),
+            Some(parts) => {
+                parts.make_room()?;
+                parts.send(last)?;
+                parts.complete(self.bytes)
+            }
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.failed {
+            true => Err(Fault::failed(format!("the upload of \"{}\" has failed before", self.key)).into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl<S: PartSink> Write for PartUpload<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.append(bytes);
+        self.failed |= taken.is_err();
+        taken.map_err(into_io)
+    }
+
+    /// Does nothing: what has been written is sent in whole parts.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<S: PartSink> Upload for PartUpload<S> {
+    fn commit(mut self: Box<Self>) -> Result<PutResult> {
+        self.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;
