@@ -17,13 +17,15 @@ pub trait Monitor: Send + Sync {
     fn about(&self, _subject: Option<&Subject>) {}
     /// Sets the id of the backup that the run is about.
     fn names(&self, _backup: &str) {}
-    /// Begins a step. `total` is the number of bytes, known or estimated; `None`: unknown.
-    fn begin(&self, step: &str, total: Option<u64>);
-    /// Reports that this many more plain bytes have passed.
-    fn advance(&self, bytes: u64);
-    /// Reports how many bytes have been handed to the store in all.
+    /// Begins a piece of work, of which several may be under way. Call [`Progress::begin`], which also ends it.
+    fn begin(&self, name: &str, total: Option<u64>) -> ProgressId;
+    /// Reports how a piece of work goes on.
+    fn update(&self, of: ProgressId, update: Update<'_>);
+    /// Reports that this many more plain bytes have passed in the work at hand. A monitor that is no [`Progress`] has none.
+    fn advance(&self, _bytes: u64) {}
+    /// Reports how many bytes of the work at hand have been handed to the store in all.
     fn stored(&self, _bytes: u64) {}
-    /// Reports that the step has come to this part of its work, which moves no more plain bytes.
+    /// Reports that the work at hand has come to this part, which moves no more plain bytes.
     fn stage(&self, _name: &str) {}
     /// Reports something a person should know although the work goes on.
     fn warn(&self, message: &str);
@@ -35,8 +37,87 @@ pub trait Monitor: Send + Sync {
     fn info(&self, _message: &str) {}
     /// Reports something worth a line in the log.
     fn note(&self, _message: &str) {}
-    /// Ends the step.
-    fn end(&self);
+}
+
+/// Tells the pieces of work of one monitor apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProgressId(pub u64);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Update<'a> {
+    /// This many more plain bytes have passed.
+    Advanced(u64),
+    /// This many bytes have been handed to the store in all.
+    Stored(u64),
+    /// The work has come to this part.
+    Stage(&'a str),
+    /// The work is over. No update follows.
+    Ended,
+}
+
+/// Reports one piece of work, from here to where it is dropped. It is the monitor of whatever belongs to that work.
+pub struct Progress<'m> {
+    monitor: &'m dyn Monitor,
+    id: ProgressId,
+}
+
+impl<'m> Progress<'m> {
+    /// Begins it. `total` is the number of plain bytes, known or estimated; `None`: unknown.
+    pub fn begin(monitor: &'m dyn Monitor, name: &str, total: Option<u64>) -> Progress<'m> {
+        Progress { monitor, id: monitor.begin(name, total) }
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.monitor.update(self.id, Update::Ended);
+    }
+}
+
+impl Monitor for Progress<'_> {
+    fn about(&self, subject: Option<&Subject>) {
+        self.monitor.about(subject);
+    }
+
+    fn names(&self, backup: &str) {
+        self.monitor.names(backup);
+    }
+
+    fn begin(&self, name: &str, total: Option<u64>) -> ProgressId {
+        self.monitor.begin(name, total)
+    }
+
+    fn update(&self, of: ProgressId, update: Update<'_>) {
+        self.monitor.update(of, update);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.monitor.update(self.id, Update::Advanced(bytes));
+    }
+
+    fn stored(&self, bytes: u64) {
+        self.monitor.update(self.id, Update::Stored(bytes));
+    }
+
+    fn stage(&self, name: &str) {
+        self.monitor.update(self.id, Update::Stage(name));
+    }
+
+    fn warn(&self, message: &str) {
+        self.monitor.warn(message);
+    }
+
+    fn announce(&self, message: &str) {
+        self.monitor.announce(message);
+    }
+
+    fn info(&self, message: &str) {
+        self.monitor.info(message);
+    }
+
+    fn note(&self, message: &str) {
+        self.monitor.note(message);
+    }
 }
 
 /// A monitor that ignores everything.
@@ -44,10 +125,11 @@ pub trait Monitor: Send + Sync {
 pub struct NullMonitor;
 
 impl Monitor for NullMonitor {
-    fn begin(&self, _: &str, _: Option<u64>) {}
-    fn advance(&self, _: u64) {}
+    fn begin(&self, _: &str, _: Option<u64>) -> ProgressId {
+        ProgressId::default()
+    }
+    fn update(&self, _: ProgressId, _: Update<'_>) {}
     fn warn(&self, _: &str) {}
-    fn end(&self) {}
 }
 
 /// A monitor that passes everything on and keeps the warnings.
@@ -81,20 +163,12 @@ impl Monitor for RecordingMonitor<'_> {
         self.inner.names(backup);
     }
 
-    fn begin(&self, step: &str, total: Option<u64>) {
-        self.inner.begin(step, total);
+    fn begin(&self, name: &str, total: Option<u64>) -> ProgressId {
+        self.inner.begin(name, total)
     }
 
-    fn advance(&self, bytes: u64) {
-        self.inner.advance(bytes);
-    }
-
-    fn stored(&self, bytes: u64) {
-        self.inner.stored(bytes);
-    }
-
-    fn stage(&self, name: &str) {
-        self.inner.stage(name);
+    fn update(&self, of: ProgressId, update: Update<'_>) {
+        self.inner.update(of, update);
     }
 
     fn warn(&self, message: &str) {
@@ -113,9 +187,5 @@ impl Monitor for RecordingMonitor<'_> {
 
     fn note(&self, message: &str) {
         self.inner.note(message);
-    }
-
-    fn end(&self) {
-        self.inner.end();
     }
 }

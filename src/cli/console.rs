@@ -3,46 +3,32 @@
 pub(crate) mod log;
 pub(crate) mod progress;
 pub(crate) mod reader;
+pub(crate) mod work;
 
 use crate::base::cancel;
 use crate::base::error::{self, Fault};
-use crate::base::progress::{Monitor, Subject};
+use crate::base::progress::{Monitor, ProgressId, Subject, Update};
 use crate::base::shown::{self, Lines};
 use crate::cli::{LogArgs, LogFormat, LogLevel};
-use indicatif::{HumanBytes, ProgressBar};
+use indicatif::HumanBytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
-
-/// Time between two lines of progress where no bar can be drawn.
-const LINE_EVERY: Duration = Duration::from_secs(30);
+use work::Work;
 
 pub struct Console {
     format: LogFormat,
     level: LogLevel,
     json: bool,
-    step: Mutex<Option<Step>>,
-    done: AtomicU64,
-    /// Bytes handed to the store; 0 where the step stores none.
-    stored: AtomicU64,
-    due: AtomicU64,
-    epoch: Instant,
+    work: Mutex<Work>,
     /// The current run, and the thread that works at it. What other threads print is not about this run.
     subject: Mutex<Option<(ThreadId, Subject)>>,
     /// Whether a line of text names its run, too.
     names_runs: AtomicBool,
-}
-
-struct Step {
-    name: String,
-    total: Option<u64>,
-    begun: Instant,
-    bar: Option<ProgressBar>,
 }
 
 impl Console {
@@ -52,11 +38,7 @@ impl Console {
             format: log.log_format,
             level: log.log_level,
             json,
-            step: Mutex::new(None),
-            done: AtomicU64::new(0),
-            stored: AtomicU64::new(0),
-            due: AtomicU64::new(0),
-            epoch: Instant::now(),
+            work: Mutex::default(),
             subject: Mutex::new(None),
             names_runs: AtomicBool::new(false),
         }
@@ -107,7 +89,7 @@ impl Console {
 
     /// Prints an error and its hints on stderr. The work goes on.
     pub fn tell(&self, failure: &anyhow::Error) {
-        self.clear();
+        self.lock().clear();
         let message = format!("{failure:#}");
         let hints = error::hints(failure);
         match self.format {
@@ -130,10 +112,7 @@ impl Console {
             return;
         }
         let text = self.formed(level, message);
-        match self.lock().as_ref().and_then(|step| step.bar.clone()) {
-            Some(bar) => bar.suspend(|| self.log(&text)),
-            None => self.log(&text),
-        }
+        self.lock().suspend(|| self.log(&text));
     }
 
     fn formed(&self, level: LogLevel, message: &str) -> String {
@@ -172,7 +151,7 @@ impl Console {
 
     /// Returns the run that this thread works at.
     fn subject(&self) -> Option<Subject> {
-        let subject = self.subject.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let subject = self.subject.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, subject) = subject.as_ref().filter(|(thread, _)| *thread == thread::current().id())?;
         Some(subject.clone())
     }
@@ -181,91 +160,37 @@ impl Console {
         log::line(line, |count| self.formed(LogLevel::Warn, &left_out(count)));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Step>> {
-        self.step.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = self.lock().take().and_then(|step| step.bar) {
-            bar.finish_and_clear();
-        }
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn draws(&self) -> bool {
         self.format == LogFormat::Text && self.level >= LogLevel::Info && io::stderr().is_terminal()
     }
-
-    fn elapsed(&self) -> u64 {
-        self.epoch.elapsed().as_secs()
-    }
-
-    fn progress_line(&self) {
-        let Some((name, total, seconds)) =
-            self.lock().as_ref().map(|step| (step.name.clone(), step.total, step.begun.elapsed().as_secs_f64()))
-        else {
-            return;
-        };
-        let done = self.done.load(Ordering::Relaxed);
-        let stored = match self.stored.load(Ordering::Relaxed) {
-            0 => String::new(),
-            stored => format!(", {} stored", HumanBytes(stored)),
-        };
-        self.line(LogLevel::Info, &format!("{name}: {}{stored}", progress::line(done, total, seconds)));
-    }
 }
 
 impl Monitor for Console {
     fn about(&self, subject: Option<&Subject>) {
-        let mut own = self.subject.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut own = self.subject.lock().unwrap_or_else(PoisonError::into_inner);
         *own = subject.map(|subject| (thread::current().id(), subject.clone()));
     }
 
     fn names(&self, backup: &str) {
-        let mut own = self.subject.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut own = self.subject.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, subject)) = own.as_mut() {
             subject.backup = Some(backup.to_owned());
         }
     }
 
-    fn begin(&self, name: &str, total: Option<u64>) {
+    fn begin(&self, name: &str, total: Option<u64>) -> ProgressId {
         self.line(LogLevel::Info, name);
-        self.done.store(0, Ordering::Relaxed);
-        self.stored.store(0, Ordering::Relaxed);
-        self.due.store(self.elapsed() + LINE_EVERY.as_secs(), Ordering::Relaxed);
-        let bar = self.draws().then(|| progress::bar(total));
-        *self.lock() = Some(Step { name: name.to_owned(), total, begun: Instant::now(), bar });
+        self.lock().begin(name, total, self.draws())
     }
 
-    fn advance(&self, bytes: u64) {
-        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if let Some(bar) = self.lock().as_ref().and_then(|step| step.bar.as_ref()) {
-            bar.set_position(done);
-            return;
-        }
-        let due = self.due.load(Ordering::Relaxed);
-        if self.elapsed() >= due && self.due.swap(due + LINE_EVERY.as_secs(), Ordering::Relaxed) == due {
-            self.progress_line();
-        }
-    }
-
-    fn stored(&self, bytes: u64) {
-        self.stored.store(bytes, Ordering::Relaxed);
-        if let Some(bar) = self.lock().as_ref().and_then(|step| step.bar.as_ref()) {
-            bar.set_message(format!(", {} stored", HumanBytes(bytes)));
-        }
-    }
-
-    fn stage(&self, name: &str) {
-        let Some((step, begun, bar)) =
-            self.lock().as_ref().map(|step| (step.name.clone(), step.begun, step.bar.clone()))
-        else {
-            return;
-        };
-        match bar {
-            Some(bar) => bar.set_prefix(format!(", {name}")),
-            // Of a short one nobody waits for the end.
-            None if begun.elapsed() >= LINE_EVERY => self.line(LogLevel::Info, &format!("{step}: {name}")),
-            None => {}
+    fn update(&self, of: ProgressId, update: Update<'_>) {
+        let line = self.lock().update(of, update);
+        if let Some(line) = line {
+            self.line(LogLevel::Info, &line);
         }
     }
 
@@ -279,10 +204,6 @@ impl Monitor for Console {
 
     fn note(&self, message: &str) {
         self.line(LogLevel::Debug, message);
-    }
-
-    fn end(&self) {
-        self.clear();
     }
 }
 

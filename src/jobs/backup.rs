@@ -12,7 +12,7 @@ pub(crate) mod watch;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::process::reader::ChildReader;
 use crate::base::process::stderr_tail::StderrTail;
-use crate::base::progress::Monitor;
+use crate::base::progress::{Monitor, Progress};
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, Manifest, SnapshotNote};
 use crate::jobs::backup::plan::Plan;
@@ -47,7 +47,6 @@ pub fn backup(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &dy
             Taken::Whole(manifest) => return Ok(*manifest),
             Taken::Changed(names) => some_of(&names),
         };
-        monitor.end();
         let what = "truncated, written anew, altered, replaced, renamed or dropped since the snapshot was taken";
         if tries == TRIES {
             return Err(Fault::failed(format!("{changed}: {what}, at each of {TRIES} tries"))
@@ -110,7 +109,7 @@ impl Source<'_> {
         let taking = taking(plan, plan.settings.database(), Some(&server), snapshot.taken_at, self.now);
         let name = repository.name(&taking, monitor)?;
         monitor.names(&name.id.to_string());
-        monitor.begin(&format!("backup {}", name.id), Some(*expected));
+        let monitor = &Progress::begin(monitor, &format!("backup {}", name.id), Some(*expected));
         let mut writer = repository.begin(name, plan.format, plan.compression, *expected)?;
         let warnings = match self.dump(control, &snapshot.name, &mut writer, monitor)? {
             Dumped::Whole(remarks) => self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect(),
@@ -131,7 +130,6 @@ impl Source<'_> {
             warnings,
         };
         let manifest = writer.finish(about, monitor)?;
-        monitor.end();
         if plan.format == Format::Plain && plan.arguments.is_empty() && manifest.tables.is_empty() {
             monitor.warn(&format!("\"{}\" holds no tables: is it the database that is meant?", manifest.database));
         }

@@ -11,7 +11,7 @@ pub(crate) mod properties;
 pub(crate) mod unqualified;
 
 use crate::base::error::{self, Fault, Result};
-use crate::base::progress::Monitor;
+use crate::base::progress::{Monitor, Progress};
 use crate::format::manifest::{Format, Manifest};
 use crate::format::sql::columns::Columns;
 use crate::format::sql::inserted::Inserted;
@@ -141,9 +141,12 @@ pub fn restore(opened: BackupReader, plan: &Plan, target: &Target, monitor: &dyn
     if created {
         target.create(&plan.settings, &properties::shape(&manifest, plan, target)?.0)?;
     }
-    monitor.begin(&format!("restore {} into {}", manifest.id, plan.database), Some(manifest.plain.bytes));
+    let monitor = &Progress::begin(
+        monitor,
+        &format!("restore {} into {}", manifest.id, plan.database),
+        Some(manifest.plain.bytes),
+    );
     let loaded = fill(opened, &manifest, plan, target, monitor);
-    monitor.end();
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {

@@ -87,7 +87,6 @@ fn restored(opened: BackupReader, extensions: &BTreeSet<String>, plan: &Plan, mo
     let scratch = Scratch::make(&plan.place, server, shape, extensions, monitor)?;
     let (place, with_owners) = (scratch.describe(), scratch.is_alone());
     let tables = filled(opened, &scratch, plan, monitor);
-    monitor.end();
     if let Err(left) = scratch.remove() {
         monitor.warn(&format!("{left:#}; the next proof on this server tries again"));
     }

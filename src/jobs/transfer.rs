@@ -3,7 +3,7 @@
 use crate::base::atomic_file::NewFile;
 use crate::base::cancel::check;
 use crate::base::error::{Fault, Kind, Result, kind};
-use crate::base::progress::Monitor;
+use crate::base::progress::{Monitor, Progress};
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::seal::Sealed;
@@ -58,9 +58,9 @@ fn new_file(path: &Path, force: bool) -> Result<NewFile> {
 }
 
 fn receive(opened: BackupReader, out: &mut dyn Write, monitor: &dyn Monitor) -> Result<()> {
-    monitor.begin(&format!("download {}", opened.manifest.id), Some(opened.manifest.plain.bytes));
+    let monitor =
+        &Progress::begin(monitor, &format!("download {}", opened.manifest.id), Some(opened.manifest.plain.bytes));
     drain(&mut opened.plain()?, monitor, |bytes| out.write_all(bytes))?;
-    monitor.end();
     Ok(())
 }
 
@@ -78,7 +78,7 @@ pub fn download_raw(
     let object = repository.payload(&manifest)?;
     let path = folder.join(manifest.file_name());
     let mut file = new_file(&path, force)?;
-    monitor.begin(&format!("download {id}"), Some(manifest.stored.bytes));
+    let monitor = &Progress::begin(monitor, &format!("download {id}"), Some(manifest.stored.bytes));
     let mut summer = Hasher::default();
     const PIECE: u64 = 8 << 20;
     for start in (0..manifest.stored.bytes).step_by(PIECE as usize) {
@@ -88,7 +88,6 @@ pub fn download_raw(
         file.write_all(&bytes)?;
         monitor.advance(bytes.len() as u64);
     }
-    monitor.end();
     if summer.finish() != manifest.stored {
         return Err(
             Fault::damaged(format!("\"{}\" does not have the BLAKE2b that its .meta states", manifest.object)).into()
@@ -136,7 +135,7 @@ pub fn upload(
     let taking = Taking { database, origin: Origin::Upload, server: None, taken_at: now, now, adopt };
     let name = repository.name(&taking, monitor)?;
     let expected = incoming.expected.unwrap_or(0);
-    monitor.begin(&format!("upload {}", name.id), incoming.expected);
+    let monitor = &Progress::begin(monitor, &format!("upload {}", name.id), incoming.expected);
     let mut writer = repository.begin(name, format, incoming.compression, expected)?;
     drain(&mut head.chain(source), monitor, |bytes| {
         writer.write_all(bytes)?;
@@ -150,7 +149,6 @@ pub fn upload(
         ..About::default()
     };
     let manifest = writer.finish(about, monitor)?;
-    monitor.end();
     Ok(manifest)
 }
 
@@ -187,13 +185,12 @@ pub fn upload_raw(repository: &Repository, path: &Path, monitor: &dyn Monitor) -
     let creation =
         PutOptions { expected: manifest.stored.bytes, purpose: ObjectKind::Payload, ..PutOptions::default() };
     let mut object = repository.store.create(&manifest.object, &creation)?;
-    monitor.begin(&format!("upload {}", manifest.id), Some(manifest.stored.bytes));
+    let monitor = &Progress::begin(monitor, &format!("upload {}", manifest.id), Some(manifest.stored.bytes));
     let mut summer = Hasher::default();
     drain(&mut file, monitor, |bytes| {
         summer.update(bytes);
         object.write_all(bytes)
     })?;
-    monitor.end();
     if summer.finish() != manifest.stored {
         return Err(
             Fault::damaged(format!("\"{}\" is not the payload that its .meta states", payload.display())).into()

@@ -1,7 +1,7 @@
 //! Checks whether a stored backup is what its `.meta` says, at the level that was asked for.
 
 use crate::base::error::{Fault, Kind, Result, kind};
-use crate::base::progress::Monitor;
+use crate::base::progress::{Monitor, Progress};
 use crate::base::verify_level::Level;
 use crate::files::contents::Contents;
 use crate::format::backup_id::BackupId;
@@ -163,14 +163,13 @@ fn deeper(opened: BackupReader, manifest: &Manifest, level: Level, monitor: &dyn
 fn stored(opened: BackupReader, monitor: &dyn Monitor) -> Result<()> {
     let BackupReader { manifest, derived_keys, object } = opened;
     let tagger = ChunkMac::of(derived_keys.as_ref());
-    monitor.begin(&format!("verify {}", manifest.id), Some(manifest.stored.bytes));
+    let monitor = &Progress::begin(monitor, &format!("verify {}", manifest.id), Some(manifest.stored.bytes));
     let mut reader = VerifiedReader::new(object, manifest.chunks.clone(), tagger, &manifest.object)?;
     let mut summer = Hasher::default();
     drain(&mut reader, monitor, |bytes| {
         summer.update(bytes);
         Ok(())
     })?;
-    monitor.end();
     if summer.finish() != manifest.stored {
         return Err(
             Fault::damaged(format!("\"{}\" does not have the BLAKE2b that its .meta states", manifest.object)).into()
@@ -180,7 +179,7 @@ fn stored(opened: BackupReader, monitor: &dyn Monitor) -> Result<()> {
 }
 
 fn content(opened: BackupReader, manifest: &Manifest, monitor: &dyn Monitor) -> Result<BTreeSet<String>> {
-    monitor.begin(&format!("verify {}", manifest.id), Some(manifest.plain.bytes));
+    let monitor = &Progress::begin(monitor, &format!("verify {}", manifest.id), Some(manifest.plain.bytes));
     let mut tables = TableCounter::of(opened.derived_keys.as_ref());
     let mut reader = opened.plain()?;
     match manifest.dump.format {
@@ -188,7 +187,6 @@ fn content(opened: BackupReader, manifest: &Manifest, monitor: &dyn Monitor) -> 
         Format::Custom => return archive(&mut reader, manifest, monitor),
         Format::Tar => {
             Contents::read(&mut reader)?;
-            monitor.end();
             return Ok(BTreeSet::new());
         }
     }
@@ -196,7 +194,6 @@ fn content(opened: BackupReader, manifest: &Manifest, monitor: &dyn Monitor) -> 
         tables.update(bytes);
         Ok(())
     })?;
-    monitor.end();
     let seen = tables.finish();
     if seen.tables != manifest.tables || seen.more_tables {
         return Err(Fault::damaged(format!("the tables in {} are not those that its .meta states", manifest.id)).into());
@@ -215,7 +212,6 @@ fn archive(reader: &mut dyn Read, manifest: &Manifest, monitor: &dyn Monitor) ->
         archive.update(bytes);
         Ok(())
     })?;
-    monitor.end();
     match archive.verdict() {
         Completeness::Unknown(major, minor) => monitor.warn(&unknown_archive(&manifest.id, major, minor)),
         Completeness::Cut | Completeness::Foreign if manifest.tools.pg_dump.is_some() => {

@@ -5,7 +5,7 @@
 //! first pass. Both passes read the same version.
 
 use crate::base::error::{Fault, Kind, Result, kind};
-use crate::base::progress::Monitor;
+use crate::base::progress::{Monitor, Progress};
 use crate::format::backup_id::BackupId;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::manifest::META;
@@ -137,9 +137,8 @@ impl DoubletakeBackup {
     /// Reads the object to its end, compares it with its `.meta` and opens it as a backup of `database`; `None`: of the one in its name.
     pub fn open(self, database: Option<&str>, monitor: &dyn Monitor) -> Result<BackupReader> {
         let key = &self.key;
-        monitor.begin(&format!("check {key}"), None);
+        let monitor = &Progress::begin(monitor, &format!("check {key}"), None);
         let seen = survey(self.object.as_ref(), self.method, self.derived_keys.as_ref(), monitor);
-        monitor.end();
         let seen = seen.map_err(|error| self.explained(error))?;
         self.compare(&seen, monitor)?;
         match seen.verdict {

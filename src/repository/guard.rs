@@ -199,6 +199,7 @@ fn unknown(what: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::progress::{ProgressId, Update};
     use crate::base::secret::Secret;
     use crate::format::manifest::Format;
     use crate::repository::writer::About;
@@ -216,15 +217,16 @@ mod tests {
     struct Said(Mutex<Vec<String>>);
 
     impl Monitor for Said {
-        fn begin(&self, _: &str, _: Option<u64>) {}
-        fn advance(&self, _: u64) {}
+        fn begin(&self, _: &str, _: Option<u64>) -> ProgressId {
+            ProgressId::default()
+        }
+        fn update(&self, _: ProgressId, _: Update<'_>) {}
         fn warn(&self, message: &str) {
             self.0.lock().unwrap().push(message.to_owned());
         }
         fn announce(&self, message: &str) {
             self.0.lock().unwrap().push(format!("ALOUD {message}"));
         }
-        fn end(&self) {}
     }
 
     #[derive(Debug, Clone, Copy, PartialEq)]

@@ -47,8 +47,6 @@ impl Runner<'_> {
             // A bug must not end the scheduler, and people must hear of it.
             error::caught(|| work(&monitor, &mut record))
         };
-        // A step that failed is over as well.
-        monitor.end();
         self.conclude(&mut record, result.as_ref().err());
         let announced = monitor.announced();
         record.warnings = monitor.warnings();

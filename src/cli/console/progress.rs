@@ -9,8 +9,8 @@ use std::time::Duration;
 /// How often a bar is drawn where nothing moves.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Draws a bar, or a wheel where the total is not known, until it is cleared.
-pub(crate) fn bar(total: Option<u64>) -> ProgressBar {
+/// Draws a bar, or a wheel where the total is not known, until it is cleared. `place` puts it among the others.
+pub(crate) fn bar(place: impl FnOnce(ProgressBar) -> ProgressBar, total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
         Some(total) => (ProgressBar::new(total), "{bar:30} {far}"),
         None => (ProgressBar::new_spinner(), "{spinner} {far}"),
@@ -19,6 +19,7 @@ pub(crate) fn bar(total: Option<u64>) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(&format!("{template}{{msg}}, {{elapsed}} so far{{prefix}}")) {
         bar.set_style(style.with_key("far", far));
     }
+    let bar = place(bar);
     bar.enable_steady_tick(TICK);
     bar
 }

@@ -1,7 +1,7 @@
 //! Backs up files and folders of this host as one archive.
 
 use crate::base::error::{Fault, Result};
-use crate::base::progress::Monitor;
+use crate::base::progress::{Monitor, Progress};
 use crate::base::subject::Series;
 use crate::files::pack::pack;
 use crate::files::walk::{Found, walk};
@@ -25,13 +25,12 @@ pub fn files(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &dyn
     // Files are told apart by the server that this host backs up, and need none.
     let server = control::of_server(&plan.settings).ok().and_then(|control| server_note(control.server()).ok());
     let name = repository.name(&taking(plan, Series::Files.name(), server.as_ref(), now, now), monitor)?;
-    monitor.begin(&format!("backup {}", name.id), Some(expected));
+    let monitor = &Progress::begin(monitor, &format!("backup {}", name.id), Some(expected));
     let mut writer = repository.begin(name, Format::Tar, plan.compression, expected)?;
     pack(&found, &mut writer, monitor)?;
     let arguments = plan.paths.iter().map(|path| path.display().to_string()).collect();
     let origin = Some(Origin::Backup);
     let about = About { server, arguments, origin, note: plan.note.clone(), ..About::default() };
     let manifest = writer.finish(about, monitor)?;
-    monitor.end();
     Ok(manifest)
 }

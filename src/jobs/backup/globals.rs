@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::process::reader::ChildReader;
-use crate::base::progress::Monitor;
+use crate::base::progress::{Monitor, Progress};
 use crate::base::subject::Series;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, Manifest};
@@ -38,7 +38,7 @@ pub fn globals(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &d
     let chosen = globals::choice(passwords);
     let arguments = globals::arguments(&chosen, control.settings().database());
 
-    monitor.begin(&format!("backup {}", name.id), None);
+    let monitor = &Progress::begin(monitor, &format!("backup {}", name.id), None);
     let mut writer = repository.begin(name, Format::Plain, plan.compression, 0)?;
     let environment = control.for_dump()?.child_environment()?;
     let child = ChildReader::spawn(&pg_dumpall.path, &arguments, &environment, plan.stall)?;
@@ -58,7 +58,6 @@ pub fn globals(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &d
         warnings,
     };
     let manifest = writer.finish(about, monitor)?;
-    monitor.end();
     Ok(manifest)
 }
 

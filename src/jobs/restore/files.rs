@@ -1,7 +1,7 @@
 //! Restores a backup of files, to where they came from or into another folder.
 
 use crate::base::error::Result;
-use crate::base::progress::Monitor;
+use crate::base::progress::{Monitor, Progress};
 use crate::files::contents::Contents;
 use crate::files::unpack::{Placed, Target};
 use crate::format::backup_id::BackupId;
@@ -12,19 +12,16 @@ use std::path::Path;
 
 /// Reads the whole backup, and checks the place that it would go to. Writes nothing.
 pub fn look(opened: BackupReader, root: &Path, monitor: &dyn Monitor) -> Result<Target> {
-    monitor.begin(&format!("read {}", opened.manifest.id), Some(opened.manifest.plain.bytes));
-    let contents = Contents::read(&mut Watched { inner: opened.plain()?, monitor });
-    monitor.end();
-    Target::look(root, contents?)
+    let monitor = &Progress::begin(monitor, &format!("read {}", opened.manifest.id), Some(opened.manifest.plain.bytes));
+    let contents = Contents::read(&mut Watched { inner: opened.plain()?, monitor })?;
+    Target::look(root, contents)
 }
 
 /// Reads the backup again, checking every byte again, and puts the files into their place.
 pub fn place(repository: &Repository, id: &BackupId, target: &Target, monitor: &dyn Monitor) -> Result<Placed> {
     let opened = repository.open(id)?;
-    monitor.begin(&format!("restore {id}"), Some(opened.manifest.plain.bytes));
-    let placed = target.place(&mut Watched { inner: opened.plain()?, monitor });
-    monitor.end();
-    placed
+    let monitor = &Progress::begin(monitor, &format!("restore {id}"), Some(opened.manifest.plain.bytes));
+    target.place(&mut Watched { inner: opened.plain()?, monitor })
 }
 
 struct Watched<'a> {

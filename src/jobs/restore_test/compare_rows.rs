@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::process::reader::ChildReader;
-use crate::base::progress::Monitor;
+use crate::base::progress::{Monitor, Progress};
 use crate::format::manifest::{Manifest, ServerNote};
 use crate::pipeline::drain;
 use crate::pipeline::table_counter::{TableCounter, TableCounts};
@@ -52,7 +52,7 @@ pub fn recount(
         // A standby has no rows of unlogged tables, and pg_dump passes over them there.
         arguments.push("--no-unlogged-table-data".to_owned());
     }
-    monitor.begin(&format!("compare {}", manifest.id), Some(manifest.plain.bytes));
+    let monitor = &Progress::begin(monitor, &format!("compare {}", manifest.id), Some(manifest.plain.bytes));
     let mut dump = ChildReader::spawn(&pg_dump.path, &arguments, &environment, STALL)?;
     let count = |dump: &mut dyn Read| {
         drain(dump, monitor, |bytes| {
@@ -61,7 +61,6 @@ pub fn recount(
         })
     };
     let ((), remarks) = dump.through(count)?;
-    monitor.end();
     remarks.tell(monitor);
     let found = tables.finish();
     if found.more_tables {
