@@ -151,6 +151,7 @@ fn a_tablespace_that_the_server_cannot_make_is_told_and_the_roles_are_there() {
     // On the same host that folder belongs to the first server.
     let ran = pgbk.server(&other).args(["restore", &id, "--yes"]).expect(1);
     assert!(ran.err.contains("CREATE TABLESPACE fast") && ran.err.contains("all roles are restored"), "{}", ran.err);
+    assert!(ran.err.contains("hint: that folder holds a tablespace of another server"), "{}", ran.err);
     assert_eq!(other.psql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname IN ('clerk', 'an owner')"), "2");
 }
 

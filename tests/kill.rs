@@ -83,13 +83,14 @@ fn survives(what: &str, store: &dyn Store, database: &str, settings: impl Fn(Pgb
 
     let doctor = run(&["doctor", database]);
     let (status, detail) = finding(&doctor, "leftovers");
-    assert!(status == "note" && detail.contains("unfinished uploads"), "{detail}");
+    assert!(status == "note" && detail.contains("unfinished upload"), "{detail}");
     let told: usize = detail.split(' ').filter_map(|word| word.parse::<usize>().ok()).sum();
     assert_eq!(told, orphans, "{detail}");
     // What is younger may belong to a run that goes on.
     assert_eq!(finding(&run(&["doctor", database, "--clean"]), "clean").1, "0 leftovers removed");
     let clean = run(&["doctor", database, "--clean", "--older-than", "0s"]);
-    assert_eq!(finding(&clean, "clean").1, format!("{orphans} leftovers removed"));
+    let leftovers = if orphans == 1 { "leftover" } else { "leftovers" };
+    assert_eq!(finding(&clean, "clean").1, format!("{orphans} {leftovers} removed"));
     assert_eq!(finding(&doctor, "leftovers"), ("ok".to_owned(), "none".to_owned()));
     assert_eq!(finding(&doctor, "backup lock").0, "ok");
     assert_eq!(store.unfinished("").unwrap(), []);

@@ -31,6 +31,32 @@ fn the_page_of_commands_is_their_help() {
     same("docs/commands.md", page.as_bytes(), "manual::");
 }
 
+/// Gives a command the synopsis of its man page. The one that clap_mangen would make has no values of options.
+fn with_synopsis(command: clap::Command) -> clap::Command {
+    if command.has_subcommands() {
+        return command;
+    }
+    let option = |argument: &clap::Arg| {
+        let short = argument.get_short().map(|short| format!("-{short}|")).unwrap_or_default();
+        format!("[{short}{argument}]")
+    };
+    let shown = || command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let options = shown().filter(|argument| !argument.is_positional()).map(option);
+    let positionals = shown().filter(|argument| argument.is_positional()).map(ToString::to_string);
+    let name = command.get_bin_name().unwrap_or_default().to_owned();
+    let words: Vec<String> = [name].into_iter().chain(options).chain(positionals).collect();
+    command.override_usage(words.join(" "))
+}
+
+#[test]
+fn the_synopsis_of_a_man_page_has_the_values_of_options() {
+    let page = fs::read_to_string(root().join("man/pgbk-restore.1")).unwrap();
+    let synopsis = page.lines().skip_while(|line| *line != ".SH SYNOPSIS").nth(1).unwrap().replace('\\', "");
+    for part in ["fBpgbk restorefR [--object <KEY>] [--all]", "[-y|--yes]", "[--jobs <N>]", " [ID|latest]"] {
+        assert!(synopsis.contains(part), "no {part}: {synopsis}");
+    }
+}
+
 #[test]
 fn the_man_pages_are_those_of_the_commands() {
     let mut wanted = BTreeMap::new();
@@ -38,7 +64,7 @@ fn the_man_pages_are_those_of_the_commands() {
         let name = name.replace(' ', "-");
         let mut page = Vec::new();
         // A flag that the short help leaves out has a description here.
-        let command = command.mut_args(|argument| argument.hide_short_help(false));
+        let command = with_synopsis(command).mut_args(|argument| argument.hide_short_help(false));
         clap_mangen::Man::new(command).manual("pgbk").render(&mut page).unwrap();
         wanted.insert(format!("{name}.1"), page);
     }

@@ -297,7 +297,7 @@ fn rows_that_are_statements_are_compared_as_rows_are() {
         of(&place, "proven_inserts").key().set("DUMP_FORMAT", "custom").set("PG_DUMP_USER_ARGS", "--inserts --table=t");
     run.args(["backup"]).expect(0);
     let text = run.args(["verify", "--level", "restore"]).expect(0).text();
-    assert!(text.contains("1 tables counted") && text.contains("2 rows, nothing to compare with"), "{text}");
+    assert!(text.contains("1 table counted") && text.contains("2 rows, nothing to compare with"), "{text}");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn every_extension_that_the_packages_make_comes_back_or_is_named_with_the_reason
         world.restore(&copy, &[]).expect(0);
         assert_same(&dump(&copy), &dump(&world.database));
         let proven = world.run.args(["verify", "--level", "restore"]).expect(0).text();
-        assert!(proven.contains("1 of 1 tables are the same") || proven.contains("tables are the same"), "{proven}");
+        assert!(proven.contains("1 of 1 table is the same") || proven.contains("tables are the same"), "{proven}");
         proof::counted("real", &format!("{extension}: the same"), 1, 0);
         as_tenant(&world, &extension);
         [&copy, &world.database].into_iter().for_each(|name| world.drop(name));

@@ -120,8 +120,14 @@ fn is_unseen(sign: char) -> bool {
 }
 
 /// Says how many there are of something: `1 table`, `2 tables`.
-pub fn many(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+pub fn many<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    let ending = agree(&count, "", "s");
+    format!("{count} {noun}{ending}")
+}
+
+/// Returns the word that goes with so many: the first with one, the second with none or several.
+pub fn agree<'a, N: PartialEq + From<u8>>(count: &N, one: &'a str, several: &'a str) -> &'a str {
+    if *count == N::from(1) { one } else { several }
 }
 
 #[cfg(test)]
@@ -175,6 +181,13 @@ mod tests {
             text.as_str(),
             "a\\r\\n  error     none\\u{2028}x\\u{85}y\\u{b}z\ntwo\n  error     one\n              hint      two\n"
         );
+    }
+
+    #[test]
+    fn only_one_is_singular() {
+        let said = |count: usize| format!("{} {} there", many(count, "table"), agree(&count, "is", "are"));
+        assert_eq!([0, 1, 2].map(said), ["0 tables are there", "1 table is there", "2 tables are there"]);
+        assert_eq!(many(1.0_f32, "second"), "1 second");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! other side may never answer, and the driver's calls cannot be cancelled.
 
 use crate::base::error::{Fault, Result};
+use crate::base::shown::many;
 use crate::base::{cancel, threads};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -76,7 +77,7 @@ pub(crate) fn ask<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'stat
 }
 
 fn silent(limit: Duration) -> anyhow::Error {
-    Fault::failed(format!("the server gave no answer within {} seconds", limit.as_secs()))
+    Fault::failed(format!("the server gave no answer within {}", many(limit.as_secs(), "second")))
         .hint("check the network between here and the server")
         .into()
 }

@@ -227,7 +227,11 @@ pub fn tell_of_panics() {
 }
 
 fn left_out(count: u64) -> String {
-    format!("{count} lines were left out here, as nobody read the log")
+    format!(
+        "{} {} left out here, as nobody read the log",
+        shown::many(count, "line"),
+        shown::agree(&count, "was", "were")
+    )
 }
 
 /// Writes to stdout. A reader that leaves early (`pgbk list | head`) is no error. A slow reader is waited for until a

@@ -178,13 +178,13 @@ impl Report {
             true => "; that is more than half, which needs --force",
             false => "",
         };
-        format!("{count} of {} backups of \"{database}\" {done} ({size}){guard}", backups.len())
+        format!("{count} of {} of \"{database}\" {done} ({size}){guard}", many(backups.len(), "backup"))
     }
 
     fn orphans(&self, args: &PruneArgs) -> Option<String> {
         let keys = self.left_behind.keys();
         let names = keys.join(", ");
-        let left = |count: usize| many(count as u64, "leftover");
+        let left = |count: usize| many(count, "leftover");
         Some(match (keys.len(), args.orphans, args.dry_run) {
             (0, ..) => return None,
             (_, true, false) => format!("{} of killed runs removed: {names}", left(self.swept)),

@@ -9,7 +9,7 @@ pub(crate) mod summary;
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
-use crate::base::shown::Lines;
+use crate::base::shown::{Lines, many};
 use crate::base::subject::Series;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, ask, bytes, can_ask, confirm_by_typing};
@@ -88,7 +88,8 @@ fn elsewhere(args: &RestoreArgs, manifest: &Manifest, server: &Settings, console
     let name = &manifest.database;
     let State::Holds(count) = Target::look(server, name)?.state else { return Ok(None) };
     console.say(&Lines::of(format!(
-        "  \"{name}\" is not empty: it holds {count} objects, which stay as they are (--clean replaces them)"
+        "  \"{name}\" is not empty: it holds {}, and all of it stays as it is (--clean replaces it)",
+        many(count, "object")
     )));
     ask("Into which database", &format!("{name}_{}", manifest.taken_at.strftime("%Y%m%d"))).map(Some)
 }
@@ -131,7 +132,7 @@ fn outline(
     let state = match target.state {
         State::Missing => "does not exist and will be created".to_owned(),
         State::Empty => "is empty".to_owned(),
-        State::Holds(count) => format!("holds {count} objects, ALL OF WHICH WILL BE REPLACED"),
+        State::Holds(count) => format!("holds {}, ALL OF WHICH WILL BE REPLACED", many(count, "object")),
     };
     let whose = match manifest.is_upload() {
         true => "nobody: it was made of a file".to_owned(),

@@ -61,10 +61,7 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
         Some(database) => format!(", all of \"{database}\""),
     };
     let text = report::text(&findings);
-    console.result(
-        &text.and(format!("{}{whose}; {}", many(findings.len() as u64, "backup"), level.describe())),
-        &document,
-    )?;
+    console.result(&text.and(format!("{}{whose}; {}", many(findings.len(), "backup"), level.describe())), &document)?;
     // Damage is the worse news of the two.
     let worst = if damaged > 0 { Some(Kind::Damaged) } else { kinds.first().copied() };
     Ok(worst.map_or(0, Kind::exit_code))

@@ -3,6 +3,7 @@
 use crate::base::cancel;
 use crate::base::error::{Result, into_io};
 use crate::base::progress::Monitor;
+use crate::base::shown::{agree, many};
 use crate::files::entry::What;
 use crate::files::source::{is_gone, name, open, unreadable, vanished};
 use crate::files::walk::Found;
@@ -68,10 +69,18 @@ fn file(archive: &mut Builder<impl Write>, path: &Path, monitor: &dyn Monitor) -
 fn changed(file: &mut File, before: &Metadata, missing: u64) -> Option<String> {
     let size = before.len();
     if missing > 0 {
-        return Some(format!("shrank while it was read: {missing} of its {size} bytes are zeros in the backup"));
+        return Some(format!(
+            "shrank while it was read: {missing} of its {} {} zeros in the backup",
+            many(size, "byte"),
+            agree(&size, "is", "are")
+        ));
     }
     if file.read(&mut [0]).unwrap_or(0) > 0 {
-        return Some(format!("grew while it was read: its first {size} bytes are in the backup"));
+        return Some(format!(
+            "grew while it was read: its first {} {} in the backup",
+            many(size, "byte"),
+            agree(&size, "is", "are")
+        ));
     }
     let after = file.metadata().ok()?;
     let time = |metadata: &Metadata| (metadata.mtime(), metadata.mtime_nsec());

@@ -5,6 +5,7 @@ pub mod scope;
 use crate::base::cancel;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
+use crate::base::shown::many;
 use crate::format::backup_id::{BackupId, folder};
 use crate::format::manifest::Manifest;
 use crate::format::manifest::seal::Sealed;
@@ -252,7 +253,7 @@ fn payload(manifest: &Manifest, catalog: &Catalog) -> Result<Payload> {
         Some(bytes) if bytes == stated => {
             Ok(Payload { key: key.clone(), version: manifest.version_id.clone(), bytes: stated })
         }
-        Some(bytes) => Err(Fault::damaged(format!("its payload has {bytes} bytes, not {stated}")).into()),
+        Some(bytes) => Err(Fault::damaged(format!("its payload has {}, not {stated}", many(bytes, "byte"))).into()),
         None => Err(Fault::damaged("its payload is missing").into()),
     }
 }
@@ -305,7 +306,8 @@ fn too_many(database: &str, decisions: &[Decision]) -> anyhow::Error {
     let going = decisions.iter().filter(|decision| !decision.keeps()).count();
     let all = decisions.len();
     Fault::failed(format!(
-        "{going} of {all} backups of \"{database}\" would be removed, which is more than half: none is"
+        "{going} of {} of \"{database}\" would be removed, which is more than half: none is",
+        many(all, "backup")
     ))
     .hint("look at \"pgbk prune --dry-run\"; if that is what you want, say \"pgbk prune --force\" once")
     .into()

@@ -12,6 +12,7 @@ pub(crate) mod unqualified;
 
 use crate::base::error::{self, Fault, Result};
 use crate::base::progress::{Monitor, Progress};
+use crate::base::shown::many;
 use crate::format::manifest::{Format, Manifest};
 use crate::format::sql::columns::Columns;
 use crate::format::sql::inserted::Inserted;
@@ -39,6 +40,9 @@ pub struct Report {
     /// Descriptions of the database's own properties that were set.
     pub properties: Vec<String>,
     pub skipped: Vec<String>,
+    /// Those of `skipped` that a warning has named before the start.
+    #[serde(skip)]
+    pub foretold: Vec<String>,
     /// Beginnings of statements that name something which only the source's search path finds.
     pub unqualified: Vec<String>,
     /// Objects that the server refused, each with its reason; only with `--skip-failed`.
@@ -79,8 +83,9 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
     if let State::Holds(count) = target.state {
         if !plan.clean {
             return Err(Fault::failed(format!(
-                "database \"{}\" is not empty: it holds {count} objects",
-                plan.database
+                "database \"{}\" is not empty: it holds {}",
+                plan.database,
+                many(count, "object")
             ))
             .hint(match is_source(manifest, &target) {
                 // Said together: else the next try is refused for the other.
@@ -164,6 +169,7 @@ pub fn restore(opened: BackupReader, plan: &Plan, target: &Target, monitor: &dyn
         rows: counted.then(|| loaded.tables.iter().map(|(_, rows)| rows).sum()),
         properties: loaded.given,
         skipped: loaded.skipped,
+        foretold: loaded.foretold,
         unqualified: loaded.unqualified,
         left_out: if plan.leave.skip_failed { loaded.untried.lines("the table is not there") } else { Vec::new() },
         untried: loaded.untried,

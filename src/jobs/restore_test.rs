@@ -5,6 +5,7 @@ pub(crate) mod compare_rows;
 use crate::base::cancel;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
+use crate::base::shown::{agree, many};
 use crate::base::subject::Series;
 use crate::base::verify_level::Level;
 use crate::format::backup_id::BackupId;
@@ -241,7 +242,7 @@ fn verdict(id: &BackupId, tables: &[Compared]) -> Result<()> {
     }
     let names = wrong.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     let more = if wrong.len() > NAMED { ", …" } else { "" };
-    let message =
-        format!("{} of {} tables of {id} are not as its .meta states: {names}{more}", wrong.len(), tables.len());
+    let (all, are) = (many(tables.len(), "table"), agree(&tables.len(), "is", "are"));
+    let message = format!("{} of {all} of {id} {are} not as its .meta states: {names}{more}", wrong.len());
     Err(Fault::damaged(message).into())
 }

@@ -1,5 +1,6 @@
 //! Formats a status as a page for people: one document without script and without anything from elsewhere.
 
+use crate::base::shown::many;
 use crate::cli::console::bytes;
 use crate::format::run_record::{Record, RestoreTest, State, Task};
 use crate::monitoring::status::{Database, Status};
@@ -187,7 +188,7 @@ fn result(record: &Record) -> Markup {
 }
 
 fn proven(proof: &RestoreTest) -> String {
-    format!("{}, {} tables, {} rows", proof.id, proof.tables, proof.rows)
+    format!("{}, {}, {}", proof.id, many(proof.tables, "table"), many(proof.rows, "row"))
 }
 
 fn stored(inventory: &Inventory, status: &Status) -> Markup {

@@ -2,6 +2,7 @@
 //! length or its digest is another.
 
 use crate::base::error::Fault;
+use crate::base::shown::many;
 use crate::format::manifest::Digest;
 use crate::pipeline::checksum::Hasher;
 use std::io::{self, Read};
@@ -27,16 +28,18 @@ impl<R: Read> Read for ExpectDigest<R> {
         seen.update(&buffer[..count]);
         let stated = self.expected.bytes;
         if seen.bytes() > stated {
-            return Err(
-                Fault::damaged(format!("the dump is longer than the {stated} bytes that its .meta states")).into()
-            );
+            return Err(Fault::damaged(format!(
+                "the dump is longer than the {} that its .meta states",
+                many(stated, "byte")
+            ))
+            .into());
         }
         if count == 0 && !buffer.is_empty() {
             let found = self.seen.take().unwrap_or_default().finish();
             if found != self.expected {
                 return Err(Fault::damaged(format!(
-                    "the dump is not what its .meta states: {} bytes of {stated}, or another content",
-                    found.bytes
+                    "the dump is not what its .meta states: {} of {stated}, or another content",
+                    many(found.bytes, "byte")
                 ))
                 .into());
             }

@@ -187,11 +187,7 @@ impl Globals {
             }
             command::run(client, &statement.text).map_err(|error| {
                 let kept = "all roles are restored, the tablespaces from here on are not";
-                anyhow::Error::from(
-                    fault(&statement.describe(), &error)
-                        .hint("make its folder on the server's host, owned by the server's user, and restore again"),
-                )
-                .context(kept)
+                anyhow::Error::from(fault(&statement.describe(), &error).hint(for_a_folder(&error))).context(kept)
             })?;
             applied.statements += 1;
             if let What::CreateTablespace(name) = &statement.what {
@@ -381,6 +377,17 @@ fn fault(what: &str, error: &postgres::Error) -> Fault {
     let Some(answer) = error.as_db_error() else { return Fault::failed(format!("{what}: {}", errors::said(error))) };
     let detail = answer.detail().map(|detail| format!("; {detail}")).unwrap_or_default();
     Fault::failed(format!("{what}: {} (SQLSTATE {}){detail}", answer.message(), answer.code().code()))
+}
+
+/// Returns what to do about a tablespace that the server does not make.
+fn for_a_folder(error: &postgres::Error) -> &'static str {
+    match error.code() {
+        // Another server on this host has one there, or had.
+        Some(&SqlState::OBJECT_IN_USE) => {
+            "that folder holds a tablespace of another server: make the tablespace yourself in an empty folder (CREATE TABLESPACE name LOCATION 'folder'), and restore again, which keeps it there"
+        }
+        _ => "make its folder on the server's host, owned by the server's user, and restore again",
+    }
 }
 
 /// Adds a hint if the role lacks a right.

@@ -2,6 +2,7 @@
 
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
+use crate::base::shown::many;
 use crate::format::manifest::verified::Verified;
 use crate::pipeline::checksum::Hasher;
 use crate::pipeline::pack::Packed;
@@ -52,7 +53,9 @@ impl Repository {
         let info = object.info();
         if info.bytes != packed.stored.bytes {
             let (found, sent) = (info.bytes, packed.stored.bytes);
-            return Err(Fault::failed(format!("the store has {found} bytes of \"{key}\"; {sent} were sent")).into());
+            return Err(
+                Fault::failed(format!("the store has {} of \"{key}\"; {sent} were sent", many(found, "byte"))).into()
+            );
         }
         match self.store.capabilities().integrity {
             Integrity::Synced => return Ok(Verified::Synced),

@@ -5,6 +5,7 @@
 
 use crate::base::error::{Kind, Result, kind};
 use crate::base::progress::Monitor;
+use crate::base::shown::{agree, many};
 use crate::format::backup_id::{BackupId, is_ahead};
 use crate::format::manifest::lineage::{Claims, Owner};
 use crate::format::manifest::origin::Origin;
@@ -201,9 +202,10 @@ fn trusted(taking: &Taking, monitor: &dyn Monitor) -> Timestamp {
 
 fn tell_of_the_future(taking: &Taking, ahead: &[(Entry, Claims)], alone: bool, monitor: &dyn Monitor) {
     let Some((newest, _)) = ahead.iter().max_by_key(|(entry, _)| entry.id.taken_at()) else { return };
+    let (are, they_do) = (agree(&ahead.len(), "is", "are"), agree(&ahead.len(), "it does", "they do"));
     let text = format!(
-        "{} backups of \"{}\" are dated ahead of this host's clock, which says {:.0}, up to {}: they do not count as the newest",
-        ahead.len(),
+        "{} of \"{}\" {are} dated ahead of this host's clock, which says {:.0}, up to {}: {they_do} not count as the newest",
+        many(ahead.len(), "backup"),
         taking.database,
         taking.now,
         newest.id

@@ -1,6 +1,7 @@
 //! Reads a backup: its manifest, authenticated, and its payload.
 
 use crate::base::error::{Fault, Kind, Result, kind};
+use crate::base::shown::many;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::manifest::properties::Properties;
@@ -82,7 +83,7 @@ impl Repository {
         })?;
         let (found, stated) = (object.info().bytes, manifest.stored.bytes);
         if found != stated {
-            return Err(Fault::damaged(format!("\"{key}\" has {found} bytes; its .meta states {stated}"))
+            return Err(Fault::damaged(format!("\"{key}\" has {}; its .meta states {stated}", many(found, "byte")))
                 .hint("restore an older backup (pgbk list), or fetch another copy of this one")
                 .into());
         }

@@ -2,6 +2,7 @@
 
 use crate::base::error::{Kind, Result, hints, kind};
 use crate::base::progress::Monitor;
+use crate::base::shown::many;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::format::manifest::lineage::Owner;
@@ -102,8 +103,10 @@ fn tell(backups: &[Judged], monitor: &dyn Monitor) {
         _ => None,
     });
     if let Some((id, why)) = left.next() {
-        let more = left.count();
-        monitor.warn(&format!("retention: {id} and {more} older ones are left: {why}"));
+        monitor.warn(&match left.count() {
+            0 => format!("retention: {id} is left: {why}"),
+            more => format!("retention: {id} and {} are left: {why}", many(more, "older one")),
+        });
     }
 }
 

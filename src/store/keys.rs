@@ -1,6 +1,7 @@
 //! Checks of keys, ranges and versions that every store makes alike.
 
 use crate::base::error::{Fault, Result};
+use crate::base::shown::many;
 use crate::store::directory::partial::Partial;
 use std::ops::Range;
 
@@ -28,7 +29,8 @@ pub(crate) fn check_range(name: &str, range: &Range<u64>, bytes: u64) -> Result<
         return Ok(());
     }
     let Range { start, end } = range;
-    Err(Fault::damaged(format!("\"{name}\" has {bytes} bytes: bytes {start} to {end} are not all in it")).into())
+    Err(Fault::damaged(format!("\"{name}\" has {}: bytes {start} to {end} are not all in it", many(bytes, "byte")))
+        .into())
 }
 
 /// Refuses any version, for stores that keep no versions.

@@ -55,5 +55,5 @@ fn the_doctor_says_that_nobody_would_hear_and_what_has_not_arrived() {
     let scene = scene.webhook(&hook);
     scene.fail();
     let memory = finding(&look(&scene, 0), "alert memory")["detail"].clone();
-    assert_eq!(memory, "1 alerts have not arrived yet");
+    assert_eq!(memory, "1 alert has not arrived yet");
 }

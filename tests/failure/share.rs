@@ -42,12 +42,17 @@ fn a_folder_that_holds_none_of_the_backups_stored_there_before_is_refused_until_
         run.expect(0);
         mount.unmount();
         for _ in 0..2 {
-            run.expect(1).says("holds none of the 1 backups").says("hint: is the share or disk mounted?");
+            run.expect(1)
+                .says("does not hold the backup that was stored there before")
+                .says("hint: is the share or disk mounted?");
         }
         let upload = run.args(["upload", "-", "--database", &mount.name]).input(b"SELECT 1;\n");
-        upload.expect(1).says("holds none of the 1 backups").says("hint: is the share or disk mounted?");
+        upload
+            .expect(1)
+            .says("does not hold the backup that was stored there before")
+            .says("hint: is the share or disk mounted?");
         let doctor = run.args(["doctor", &mount.name]);
-        assert!(doctor.expect(1).text().contains("holds none of the 1 backups"));
+        assert!(doctor.expect(1).text().contains("does not hold the backup that was stored there before"));
         let reading: [&[&str]; 6] = [
             &["list"],
             &["restore", "latest", "--yes", "--database", &mount.name, "--to", "copy_of_it"],
@@ -59,7 +64,7 @@ fn a_folder_that_holds_none_of_the_backups_stored_there_before_is_refused_until_
         for arguments in reading {
             run.args(arguments.iter().copied())
                 .expect(1)
-                .says("holds none of the 1 backups")
+                .says("does not hold the backup that was stored there before")
                 .says("hint: is the share or disk mounted?");
         }
         assert_empty(&mount.path(""));

@@ -132,7 +132,7 @@ fn who_is_not_root_runs_the_server_as_himself() {
     let output = as_nobody(&place, "proven_himself", &run, temporary.path());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("1 of 1 tables are the same"), "{said}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 of 1 table is the same"), "{said}");
     assert_eq!(folders(temporary.path()), Vec::<String>::new());
     assert_eq!(cluster().psql("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'proven_himself'"), "1");
 }

@@ -174,8 +174,9 @@ fn what_lies_in_a_missing_tablespace_goes_to_the_databases_own() {
     let statements = "SET default_tablespace = fast;\nCREATE TABLE public.x ();\nSET default_tablespace = '';\nCREATE TABLE public.y ()";
     let upload = run.args(["upload", "-", "--database", "spaceless"]).input(around(&[], statements).as_bytes()).json();
     let id = upload["id"].as_str().unwrap();
-    let report = restore(&run, id, "spaceless", &[]).expect(0).says("no tablespaces fast").says("--database @globals");
+    let report = restore(&run, id, "spaceless", &[]).expect(0).says("no tablespace fast").says("--database @globals");
     assert_eq!(report.json()["skipped"], serde_json::json!(["tablespace \"fast\""]));
+    assert_eq!(report.err.matches("fast").count(), 1, "said once: {}", report.err);
     let report = restore(&run, id, "spaceless_said", &["--no-tablespaces"]).expect(0);
     assert!(!report.err.contains("fast"), "{}", report.err);
     for database in ["spaceless", "spaceless_said"] {

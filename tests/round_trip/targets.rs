@@ -81,7 +81,7 @@ fn whatever_a_database_holds_it_is_not_empty_and_clean_removes_it() {
         let name = format!("lone_{at}");
         create(&name, "");
         sql(&name, made);
-        restore(&pgbk, &id, &name, &[]).expect(1).says("is not empty: it holds 1 objects");
+        restore(&pgbk, &id, &name, &[]).expect(1).says("is not empty: it holds 1 object\n");
         restore(&pgbk, &id, &name, &["--clean"]).expect(0);
         assert_same(&dump("lone_source"), &dump(&name));
         // A dump says nothing of a language without functions of its own.

@@ -45,7 +45,7 @@ fn a_meta_without_payload_is_named_and_goes_only_when_its_key_is_said() {
     assert!(told.contains(&format!("pgbk doctor --remove-meta {bare}")) && told.contains(&orphan), "{told}");
     // What killed runs left goes; the document stays, for it says what was lost.
     let clean = Cleaning { older_than: Some(Duration::ZERO), metas: Vec::new() };
-    assert!(look(&store, &clean).expect("clean").contains("1 leftovers removed"));
+    assert!(look(&store, &clean).expect("clean").contains("1 leftover removed"));
     let found = Orphans::of(store.list("").expect("list"), store.unfinished("").expect("look"));
     assert!(found.is_empty() && found.bare.len() == 1, "{found:?}");
     for wrong in [at(1).meta_key(), at(1).object_key("sql.zst.enc"), "shop/none.meta".to_owned(), String::new()] {

@@ -88,7 +88,8 @@ impl Scene {
             let all = found["findings"].as_array().unwrap();
             all.iter().find(|finding| finding["what"] == what).unwrap()["detail"].as_str().unwrap().to_owned()
         };
-        assert_eq!((detail("clean"), detail("leftovers")), (format!("{left} leftovers removed"), "none".to_owned()));
+        let removed = if left == 1 { "1 leftover removed".to_owned() } else { format!("{left} leftovers removed") };
+        assert_eq!((detail("clean"), detail("leftovers")), (removed, "none".to_owned()));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
+use crate::base::shown::{agree, many};
 use crate::base::threads;
 use std::collections::VecDeque;
 use std::io::Read;
@@ -103,7 +104,12 @@ impl Listener {
         let text = String::from_utf8_lossy(tail.bytes.make_contiguous()).trim().to_owned();
         match dropped {
             0 => text,
-            _ => format!("[{dropped} bytes before this are not shown] {}", from_line_start(&text)),
+            _ => format!(
+                "[{} before this {} not shown] {}",
+                many(dropped, "byte"),
+                agree(&dropped, "is", "are"),
+                from_line_start(&text)
+            ),
         }
     }
 }

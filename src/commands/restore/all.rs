@@ -3,7 +3,7 @@
 use crate::base::databases::Databases;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
-use crate::base::shown::Lines;
+use crate::base::shown::{Lines, agree, many};
 use crate::base::subject::Series;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, bytes, confirm_by_typing, error_document};
@@ -205,17 +205,17 @@ impl Whole {
             .and(format!("  server    {}", server.describe()));
         if let Some((id, globals)) = &self.globals {
             text.push(format!(
-                "  first     {id}, {} ago: {} roles, {} tablespaces",
+                "  first     {id}, {} ago: {}, {}",
                 age(id, now),
-                globals.roles().len(),
-                globals.tablespaces().len()
+                many(globals.roles().len(), "role"),
+                many(globals.tablespaces().len(), "tablespace")
             ));
         }
         for Database { manifest, target, .. } in &self.databases {
             let state = match target.state {
                 State::Missing => "will be created".to_owned(),
                 State::Empty => "is empty".to_owned(),
-                State::Holds(count) => format!("holds {count} objects, ALL OF WHICH WILL BE REPLACED"),
+                State::Holds(count) => format!("holds {}, ALL OF WHICH WILL BE REPLACED", many(count, "object")),
             };
             let (id, size) = (&manifest.id, bytes(manifest.plain.bytes));
             text.push(format!("  database  \"{}\" {state}: {id}, {} ago, {size}", manifest.database, age(id, now)));
@@ -298,7 +298,8 @@ fn agreed(whole: &Whole, outline: &Lines, console: &Console) -> Result<bool> {
     if replaced == 0 {
         return Ok(true);
     }
-    confirm_by_typing(&format!("{replaced} databases hold something. Type replace to lose it"), "replace")
+    let (databases, hold) = (many(replaced, "database"), agree(&replaced, "holds", "hold"));
+    confirm_by_typing(&format!("{databases} {hold} something. Type replace to lose it"), "replace")
 }
 
 fn of_one((id, report): &(BackupId, Result<Report>)) -> Result<Value> {
@@ -311,8 +312,9 @@ fn of_one((id, report): &(BackupId, Result<Report>)) -> Result<Value> {
 fn summary(globals: Option<&(BackupId, Applied)>, ended: &Ended) -> Lines {
     let mut text = Lines::new();
     if let Some((id, applied)) = globals {
-        let (roles, spaces) = (&applied.roles_created, &applied.tablespaces_created);
-        text.push(format!("restored {id}: {} roles and {} tablespaces made", roles.len(), spaces.len()));
+        let roles = many(applied.roles_created.len(), "role");
+        let spaces = many(applied.tablespaces_created.len(), "tablespace");
+        text.push(format!("restored {id}: {roles} and {spaces} made"));
     }
     for (id, report) in ended {
         match report {
@@ -321,7 +323,8 @@ fn summary(globals: Option<&(BackupId, Applied)>, ended: &Ended) -> Lines {
         }
     }
     let done = ended.iter().filter(|(_, report)| report.is_ok()).count();
-    text.and(format!("{done} of {} databases are restored", ended.len()))
+    let (all, are) = (many(ended.len(), "database"), agree(&ended.len(), "is", "are"));
+    text.and(format!("{done} of {all} {are} restored"))
 }
 
 /// Returns the exit code of the first database that failed; else 1 if something was left out of one, else 0.

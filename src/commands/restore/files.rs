@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
-use crate::base::shown::Lines;
+use crate::base::shown::{Lines, agree, many};
 use crate::base::subject::Series;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, confirm_by_typing};
@@ -17,6 +17,7 @@ use crate::format::backup_id::BackupId;
 use crate::jobs::restore::files::{look, place};
 use crate::repository::Repository;
 use serde_json::json;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 /// Number of files to be replaced that are listed at most.
@@ -70,12 +71,13 @@ fn outline(id: &BackupId, target: &Target, root: &Path, existing: &[PathBuf], re
     let count = |what| contents.count(what);
     let (files, links, folders) = (count(What::File), count(What::Link), count(What::Folder));
     let mut text = Lines::of(format!("  backup    {id} from {}", repository.store.location()))
-        .and(format!("  holds     {files} files, {links} links, {folders} folders"))
+        .and(format!("  holds     {}", counts(files, links, folders)))
         .and(format!("  into      {}", root.display()));
     if existing.is_empty() {
         return text.and("  replaces  nothing that is there");
     }
-    text.push(format!("  REPLACES  {} that are there:", existing.len()));
+    let are = agree(&existing.len(), "is", "are");
+    text.push(format!("  REPLACES  {} that {are} there:", existing.len()));
     existing.iter().take(NAMED).for_each(|path| text.push(format!("            {}", path.display())));
     if existing.len() > NAMED {
         text.push(format!("            and {} more", existing.len() - NAMED));
@@ -86,7 +88,12 @@ fn outline(id: &BackupId, target: &Target, root: &Path, existing: &[PathBuf], re
 fn summary(id: &BackupId, placed: &Placed, root: &Path) -> Lines {
     let Placed { files, links, folders, replaced } = placed;
     Lines::of(format!(
-        "restored {id} into {}: {files} files, {links} links, {folders} folders; {replaced} replaced",
-        root.display()
+        "restored {id} into {}: {}; {replaced} replaced",
+        root.display(),
+        counts(*files, *links, *folders)
     ))
+}
+
+fn counts<N: Display + PartialEq + From<u8>>(files: N, links: N, folders: N) -> String {
+    [many(files, "file"), many(links, "link"), many(folders, "folder")].join(", ")
 }

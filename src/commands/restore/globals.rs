@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
-use crate::base::shown::Lines;
+use crate::base::shown::{Lines, many};
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, confirm_by_typing};
 use crate::commands::restore::summary::declined;
@@ -67,7 +67,8 @@ fn outline(id: &str, globals: &Globals, there: &There, server: &Settings) -> Lin
 }
 
 fn summary(id: &str, applied: &Applied, server: &Settings) -> Lines {
-    let mut text = Lines::of(format!("restored {id} onto {}: {} statements", server.describe(), applied.statements));
+    let statements = many(applied.statements, "statement");
+    let mut text = Lines::of(format!("restored {id} onto {}: {statements}", server.describe()));
     for (what, names) in [
         ("roles made", &applied.roles_created),
         ("roles that were there, now as in the backup", &applied.roles_kept),

@@ -8,7 +8,8 @@ use crate::commands::summary::tables_and_rows;
 use crate::jobs::restore::Report;
 
 pub fn tell(report: &Report, console: &Console) {
-    report.skipped.iter().for_each(|skipped| console.warn(&format!("skipped: {skipped}")));
+    let untold = report.skipped.iter().filter(|skipped| !report.foretold.contains(skipped));
+    untold.for_each(|skipped| console.warn(&format!("skipped: {skipped}")));
     report.unqualified.iter().for_each(|text| console.info(&format!("found with the source's search path: {text}")));
     report.left_out.iter().for_each(|left_out| console.warn(&format!("left out: {left_out}")));
 }
@@ -28,10 +29,11 @@ pub fn summary(report: &Report) -> Lines {
         report.id, report.database, report.seconds
     ));
     if !report.left_out.is_empty() {
-        text.push(format!(
-            "  {} statements and tables were left out, as said above: exit code 1",
-            report.left_out.len()
-        ));
+        let left_out = match report.left_out.len() {
+            1 => "1 statement or table was".to_owned(),
+            several => format!("{several} statements and tables were"),
+        };
+        text.push(format!("  {left_out} left out, as said above: exit code 1"));
     }
     if !report.properties.is_empty() {
         text.push(format!("  the database itself was given: {}", report.properties.join(", ")));

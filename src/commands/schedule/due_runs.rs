@@ -99,7 +99,7 @@ impl Work for Runs<'_> {
     }
 
     fn skipped(&mut self, start: &DueRun, count: usize) -> Result<()> {
-        let message = format!("{} came due while the one before was going", many(count as u64, "run"));
+        let message = format!("{} came due while the one before was going", many(count, "run"));
         self.backups.runner.skipped((start.task, start.cause), &start.databases, count, &message)?;
         self.console.warn(&format!("{}: {message}", start.databases));
         self.count(count);
@@ -138,7 +138,7 @@ impl Runs<'_> {
     fn count(&mut self, more: usize) {
         self.skipped += more;
         if more > 0 {
-            self.console.info(&format!("{} skipped since the start", many(self.skipped as u64, "run")));
+            self.console.info(&format!("{} skipped since the start", many(self.skipped, "run")));
         }
     }
 }

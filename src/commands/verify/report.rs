@@ -1,7 +1,7 @@
 //! Formats the findings of `verify` for people.
 
 use crate::base::error::Kind;
-use crate::base::shown::{Lines, word};
+use crate::base::shown::{Lines, agree, many, word};
 use crate::base::verify_level::Level;
 use crate::cli::console::bytes;
 use crate::format::manifest::table_diff::TableDiff;
@@ -63,14 +63,22 @@ fn tables(proof: &Proof) -> Lines {
     text.push(match (compared, tables.len()) {
         (0, 0) => "  restored without an error; it holds no rows of tables to compare".to_owned(),
         (0, all) => {
-            format!("  restored without an error; {all} tables counted, of which an archive's .meta states nothing")
+            format!(
+                "  restored without an error; {} counted, of which an archive's .meta states nothing",
+                many(all, "table")
+            )
         }
-        (compared, _) => format!("  {same} of {compared} tables are the same: rows, bytes and BLAKE2b"),
+        (compared, _) => {
+            let (all, are) = (many(compared, "table"), agree(&compared, "is", "are"));
+            format!("  {same} of {all} {are} the same: rows, bytes and BLAKE2b")
+        }
     });
     schema.meaning.iter().for_each(|what| text.push(format!("  ANOTHER MEANING: {what}")));
     if let Some((line, count)) = schema.wording {
         text.push(format!(
-            "  the schema: {count} statements are worded in another way by the copy, the first at line {line}"
+            "  the schema: {} {} worded in another way by the copy, the first at line {line}",
+            many(count, "statement"),
+            agree(&count, "is", "are")
         ));
     }
     text.append(untried(not_tried));

@@ -1,5 +1,6 @@
 //! Compares the tables that a `.meta` states with those that were found.
 
+use crate::base::shown::{agree, many};
 use crate::format::manifest::Table;
 use serde::Serialize;
 
@@ -85,17 +86,20 @@ impl Compared {
 
     /// Returns the result in words for people.
     pub fn describe(&self) -> String {
-        let rows = |total: &Option<Total>| total.as_ref().map_or(0, |total| total.rows);
+        let number = |total: &Option<Total>| total.as_ref().map_or(0, |total| total.rows);
+        let (stated, found) = (number(&self.stated), number(&self.found));
+        let rows = |number| many(number, "row");
         match self.verdict {
-            TableDiff::Same => format!("{} rows, the same", rows(&self.found)),
-            TableDiff::Unknown => format!("{} rows, nothing to compare with", rows(&self.found)),
-            TableDiff::Missing => format!("MISSING: the .meta states {} rows", rows(&self.stated)),
-            TableDiff::Extra => format!("NOT STATED by the .meta: {} rows restored", rows(&self.found)),
-            TableDiff::Differs if rows(&self.stated) == rows(&self.found) => {
-                format!("DIFFERS: {} rows as stated, with other contents", rows(&self.found))
+            TableDiff::Same => format!("{}, the same", rows(found)),
+            TableDiff::Unknown => format!("{}, nothing to compare with", rows(found)),
+            TableDiff::Missing => format!("MISSING: the .meta states {}", rows(stated)),
+            TableDiff::Extra => format!("NOT STATED by the .meta: {} restored", rows(found)),
+            TableDiff::Differs if stated == found => {
+                format!("DIFFERS: {} as stated, with other contents", rows(found))
             }
             TableDiff::Differs => {
-                format!("DIFFERS: the .meta states {} rows, {} were restored", rows(&self.stated), rows(&self.found))
+                let were = agree(&found, "was", "were");
+                format!("DIFFERS: the .meta states {}, {found} {were} restored", rows(stated))
             }
         }
     }

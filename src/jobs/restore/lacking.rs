@@ -2,6 +2,7 @@
 //! what to do about it, before anything starts.
 
 use crate::base::error::{Fault, Result};
+use crate::base::shown::agree;
 use crate::format::sql::requirements::Requirements;
 use crate::jobs::restore::plan::Plan;
 use crate::postgres::properties::own::Own;
@@ -81,10 +82,11 @@ fn wanted(requires: &Requirements, plan: &Plan) -> Requirements {
 pub(crate) fn without(unavailable: &Unavailable, plan: &Plan) -> Vec<String> {
     let mut without = Vec::new();
     if !unavailable.tablespaces.is_empty() {
+        let tablespaces = agree(&unavailable.tablespaces.len(), "tablespace", "tablespaces");
         let names = joined(&unavailable.tablespaces);
         // pg_restore leaves out all or none.
         let what = if plan.jobs > 1 { "everything" } else { "what lies there at the source" };
-        without.push(format!("the server has no tablespaces {names} for this role: {what} goes to the database's own; \"pgbk restore latest --database @globals\" makes tablespaces"));
+        without.push(format!("the server has no {tablespaces} {names} for this role: {what} goes to the database's own; \"pgbk restore latest --database @globals\" makes tablespaces"));
     }
     for (name, database) in &unavailable.extensions {
         without.push(format!("the server allows the extension \"{name}\" in database \"{database}\" alone: it is left out, with the rows of its tables"));

@@ -4,6 +4,7 @@ use crate::alerts::Settings;
 use crate::alerts::channel::Channel;
 use crate::alerts::delivery::{Patience, Refusal};
 use crate::alerts::message::Message;
+use crate::base::shown::{agree, many};
 use crate::monitoring::doctor::Finding;
 use jiff::Timestamp;
 
@@ -60,7 +61,7 @@ fn memory(settings: &Settings, channels: &[Channel]) -> Finding {
         Err(error) => Finding::error(what, &error, "set STATE_DIR to a directory that pgbk may write to, and keep it"),
         Ok(()) if waiting > 0 => Finding::note(
             what,
-            format!("{waiting} alerts have not arrived yet"),
+            format!("{} {} not arrived yet", many(waiting, "alert"), agree(&waiting, "has", "have")),
             "they are sent with the next backup, once their receiver answers",
         ),
         Ok(()) => Finding::ok(what, settings.folder.display().to_string()),

@@ -2,6 +2,7 @@
 
 use crate::base::error::Result;
 use crate::base::progress::{NullMonitor, RecordingMonitor};
+use crate::base::shown::many;
 use crate::base::subject::Series;
 use crate::files::entry::What;
 use crate::files::walk::{Found, check, walk};
@@ -49,7 +50,8 @@ pub fn look_at_files(paths: &[PathBuf]) -> Finding {
     let kind = |kind: What| found.iter().filter(|one| one.what == kind).count();
     let bytes: u64 = found.iter().map(|one: &Found| one.bytes).sum();
     let (files, folders, links) = (kind(What::File), kind(What::Folder), kind(What::Link));
-    let held = format!("{files} files, {folders} folders, {links} links, {bytes} bytes");
+    let counts = [many(files, "file"), many(folders, "folder"), many(links, "link")].join(", ");
+    let held = format!("{counts}, {}", many(bytes, "byte"));
     let mut warnings = recording.warnings();
     if warnings.len() > LISTED {
         let more = warnings.split_off(LISTED).len();

@@ -1,6 +1,7 @@
 //! Checks whose backups are in the store, which are dated ahead of this host's clock, and which are missing.
 
 use crate::base::error::Result;
+use crate::base::shown::agree;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::lineage::{Claims, Owner};
 use crate::format::run_record::Record;
@@ -117,7 +118,10 @@ impl Missing<'_> {
         // For who asks next how backups go.
         self.watch.look_at(self.repository, self.catalog, of, self.records, self.now)?;
         let names = names(&ids.iter().collect::<Vec<_>>());
-        Ok(Finding::ok("missing backups", format!("{} are missed no longer: {names}", ids.len())))
+        Ok(Finding::ok(
+            "missing backups",
+            format!("{} {} missed no longer: {names}", ids.len(), agree(&ids.len(), "is", "are")),
+        ))
     }
 }
 

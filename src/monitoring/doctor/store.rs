@@ -2,6 +2,7 @@
 
 use crate::base::error::{Kind, Result, kind};
 use crate::base::progress::Monitor;
+use crate::base::shown::many;
 use crate::monitoring::doctor::Finding;
 use crate::repository::orphans::{Orphans, PROBE as PROBE_NAME};
 use crate::store::capabilities::{Clock, ConditionalWrite, ObjectLock, Tags, Versions};
@@ -99,7 +100,7 @@ pub fn look_at_leftovers(
         let (old, young) = found.by_age(age, now);
         let left = old.remove(store, monitor)?;
         let removed = old.count() - left.len();
-        findings.push(Finding::ok("clean", format!("{removed} leftovers removed")));
+        findings.push(Finding::ok("clean", format!("{} removed", many(removed, "leftover"))));
         found = Orphans { orphans: left.into_iter().chain(young.orphans).collect(), ..young };
         found.bare.extend(old.bare);
     }
@@ -205,9 +206,9 @@ fn orphans(found: &Orphans) -> Finding {
         return Finding::ok("leftovers", "none");
     }
     let detail = format!(
-        "{} unfinished uploads, {} payloads without .meta: {}",
-        found.unfinished.len(),
-        found.orphans.len(),
+        "{}, {} without .meta: {}",
+        many(found.unfinished.len(), "unfinished upload"),
+        many(found.orphans.len(), "payload"),
         found.keys().join(", ")
     );
     let remedy = "of killed runs, or of one that is running now; remove them with: pgbk doctor --clean";

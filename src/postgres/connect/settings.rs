@@ -2,6 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::secret::Secret;
+use crate::base::shown::many;
 use crate::postgres::connect::endpoint::Endpoint;
 use crate::postgres::connect::endpoint::{address, port};
 use crate::postgres::connect::parameters::Parameters;
@@ -171,12 +172,17 @@ impl Settings {
         let ports = list("port").unwrap_or_default();
         let count = hosts.len().max(addresses.len()).max(1);
         if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
-            return Err(
-                Fault::usage(format!("PGHOST has {} entries, PGHOSTADDR {}", hosts.len(), addresses.len())).into()
-            );
+            return Err(Fault::usage(format!(
+                "PGHOST has {}, PGHOSTADDR {}",
+                many(hosts.len(), "item"),
+                addresses.len()
+            ))
+            .into());
         }
         if ports.len() > 1 && ports.len() != count {
-            return Err(Fault::usage(format!("PGPORT has {} entries for {count} hosts", ports.len())).into());
+            return Err(
+                Fault::usage(format!("PGPORT has {} for {}", many(ports.len(), "item"), many(count, "host"))).into()
+            );
         }
         let place = |index: usize| {
             let port =

@@ -21,7 +21,9 @@ pub fn look(store: &dyn Store, records: &[Record]) -> Result<()> {
     if ids.is_empty() || !ids.iter().rev().all(|id| is_missing(&id.meta_key())) || !is_missing(MARK) {
         return Ok(());
     }
-    let known = ids.len();
-    let text = format!("\"{location}\" holds none of the {known} backups that were stored there before");
+    let text = match ids.len() {
+        1 => format!("\"{location}\" does not hold the backup that was stored there before"),
+        known => format!("\"{location}\" holds none of the {known} backups that were stored there before"),
+    };
     Err(Fault::failed(text).hint(NOT_MOUNTED).into())
 }

@@ -9,6 +9,7 @@
 mod tests;
 
 use crate::base::error::Fault;
+use crate::base::shown::many;
 use croner::Cron;
 use croner::parser::CronParser;
 use jiff::Timestamp;
@@ -89,7 +90,7 @@ impl Schedule {
         let first = match fields.len() {
             5 => 0,
             6 | 7 => 1,
-            count => return Err(wrong(&format!("it has {count} fields"))),
+            count => return Err(wrong(&format!("it has {}", many(count, "field")))),
         };
         let star = |at: usize| fields[first + at].starts_with('*');
         // As crontab(5) has it, a day must fit both fields when one of them begins with a star, else either.

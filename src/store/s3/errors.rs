@@ -2,6 +2,7 @@
 //! URL: the SDK's own texts are used only if they come from the host's answer or from the network.
 
 use crate::base::error::{Fault, Kind};
+use crate::base::shown::many;
 use crate::store::s3::address::Address;
 use crate::store::s3::dated::LONGEST;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -56,8 +57,8 @@ where
             };
         }
         SdkError::TimeoutError(_) => {
-            let seconds = at.settings.timeout.as_secs_f32();
-            return Fault::failed(format!("cannot {doing}: {} gave no answer within {seconds} seconds", at.name))
+            let limit = many(at.settings.timeout.as_secs_f32(), "second");
+            return Fault::failed(format!("cannot {doing}: {} gave no answer within {limit}", at.name))
                 .hint("check the network, or whether S3_HOST_BASE names the right host");
         }
         SdkError::ServiceError(_) | SdkError::ResponseError(_) => {

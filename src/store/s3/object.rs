@@ -1,6 +1,7 @@
 //! Reads an object, pinned by its ETag and version, in ranges. Each range comes whole or not at all.
 
 use crate::base::error::{Fault, Result};
+use crate::base::shown::many;
 use crate::store::keys::check_range;
 use crate::store::network::patience::Patience;
 use crate::store::s3::busy::{is_busy, patiently};
@@ -118,7 +119,7 @@ impl Object for S3Object {
                     false => return Err(fault.into()),
                 },
                 Ok(Err(Trouble::Broken(why))) => why,
-                Err(_) => format!("no more came within {} seconds", limit.as_secs_f32()),
+                Err(_) => format!("no more came within {}", many(limit.as_secs_f32(), "second")),
             };
             if attempt >= self.host.address.settings.attempts {
                 let text = format!(
@@ -142,7 +143,7 @@ pub(crate) async fn collect(mut body: ByteStream, expected: usize) -> std::resul
         }
     }
     if bytes.len() != expected {
-        return Err(Trouble::Broken(format!("{} bytes came where {expected} were asked for", bytes.len())));
+        return Err(Trouble::Broken(format!("{} came where {expected} were asked for", many(bytes.len(), "byte"))));
     }
     Ok(bytes)
 }

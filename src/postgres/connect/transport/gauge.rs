@@ -2,6 +2,7 @@
 //! parameters and notifications for as long as the connection lasts. So the headers are read as they pass; only the beginning of an
 //! error or a notice is copied.
 
+use crate::base::shown::many;
 use crate::postgres::connect::transport::last_word::{LastWord, Listener};
 use std::collections::HashSet;
 use std::fmt;
@@ -167,7 +168,9 @@ impl Gauge {
     /// Measures a message by its header. The error says what the server did.
     fn message(&mut self, kind: u8, length: u32) -> Result<(), String> {
         let longest = self.longest(kind).ok_or_else(|| format!("sent a message of type 0x{kind:02x}"))?;
-        let Some(body) = length.checked_sub(4) else { return Err(format!("sent a message of {length} bytes")) };
+        let Some(body) = length.checked_sub(4) else {
+            return Err(format!("sent a message of {}", many(length, "byte")));
+        };
         let body = u64::from(body);
         if body > longest {
             return Err(format!(

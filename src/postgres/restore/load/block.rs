@@ -1,6 +1,7 @@
 //! Loads one COPY block of a script: sends its rows to the table, or skips them if there is no table for them.
 
 use crate::base::error::Result;
+use crate::base::shown::many;
 use crate::format::sql::columns::columns;
 use crate::postgres::restore::load::header::Header;
 use crate::postgres::restore::load::loader::{BACK_TO_MARK, Loader};
@@ -87,7 +88,7 @@ impl Loader<'_> {
         if sent.rows == sent.lines {
             return Ok(sent.rows);
         }
-        let of = format!("{} of the {} rows of table {}", sent.rows, sent.lines, header.table);
+        let of = format!("{} of the {} of table {}", sent.rows, many(sent.lines, "row"), header.table);
         match rows::extension(&mut self.transaction, header)? {
             Some(extension) => {
                 let remark = format!("the extension \"{extension}\" took {of}, which is its own");

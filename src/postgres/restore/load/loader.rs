@@ -151,7 +151,9 @@ impl<'a> Loader<'a> {
                 Ok(())
             }
             StatementAction::MissingTablespace(name) => {
-                self.skip(&format!("tablespace \"{name}\""));
+                let tablespace = format!("tablespace \"{name}\"");
+                self.skip(&tablespace);
+                self.loaded.foretold.push(tablespace);
                 self.send(line, b"SET default_tablespace = ''")
             }
             // Sent, the COMMIT would end the restore's own transaction, as it does under `psql -1`.

@@ -39,6 +39,8 @@ pub struct Loaded {
     pub tables: Vec<(String, u64)>,
     /// Things that were left out or found different, in words, such as settings that the server does not know.
     pub skipped: Vec<String>,
+    /// Those of `skipped` that were known before the load: people have been told of them.
+    pub foretold: Vec<String>,
     /// Beginnings of statements that name something which only the source's search path finds.
     pub unqualified: Vec<String>,
     /// Names of the properties that the database itself was given.
