@@ -47,6 +47,23 @@ fn systemd_takes_the_units() {
 }
 
 #[test]
+fn systemd_takes_the_lines_for_a_store_in_a_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let units = units(folder.path());
+    let lines = &blocks(include_str!("../docs/systemd.md"), "text")[0];
+    assert!(lines.contains("\nReadWritePaths=/srv/backups\n") && lines.contains("\nDynamicUser=no\n"), "{lines}");
+    let more = folder.path().join("pgbk.service.d");
+    fs::create_dir(&more).unwrap();
+    let said = |lines: &str| {
+        fs::write(more.join("override.conf"), lines).unwrap();
+        verify(&units).1
+    };
+    assert_eq!(said(lines), "");
+    // It would have said so.
+    assert!(said(&lines.replace("ReadWritePaths", "ReadWritePathes")).contains("ReadWritePathes"));
+}
+
+#[test]
 fn the_package_brings_the_units_that_the_page_shows() {
     let packaged = [include_str!("../packaging/pgbk.service"), include_str!("../packaging/pgbk.timer")];
     let shown = blocks(include_str!("../docs/systemd.md"), "ini");
