@@ -22,6 +22,7 @@ pub(crate) mod webhook;
 use crate::base::cancel;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
+use crate::base::state_dir::StateDir;
 use crate::format::run_record::{Record, State, Task};
 use batch::{Failure, Reason};
 use channel::Channel;
@@ -33,7 +34,6 @@ use outage::{Failing, Outage, Outages, Success, Turn};
 use ping::Ping;
 use queue::Queue;
 use sender::Sender;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use webhook::Webhook;
 
@@ -50,8 +50,8 @@ pub struct Settings {
     pub webhook: Option<Webhook>,
     pub mail: Option<Mail>,
     pub origin: Origin,
-    /// The folder that keeps outages and messages that have not arrived.
-    pub folder: PathBuf,
+    /// Keeps outages and messages that have not arrived.
+    pub state: StateDir,
     /// How long the end of a run waits for deliveries.
     pub limit: Duration,
 }
@@ -69,14 +69,14 @@ impl Settings {
     }
 
     pub fn queue(&self) -> Queue {
-        Queue::new(self.folder.join("unsent"))
+        Queue::new(self.state.clone())
     }
 
-    /// Checks that the folder can be written to.
+    /// Checks that what alerts remember can be written.
     pub fn try_memory(&self) -> Result<()> {
-        let path = self.folder.join(".try");
-        kept::write(&path, b"")?;
-        Ok(std::fs::remove_file(path)?)
+        let file = self.state.trial();
+        kept::write(&file, b"")?;
+        Ok(file.remove()?)
     }
 }
 
@@ -101,7 +101,7 @@ impl Alerts {
         let mail = settings.mail.clone().map(|mail| start(Channel::Mail(mail)));
         Alerts {
             origin: settings.origin.clone(),
-            outages: Outages::new(settings.folder.clone()),
+            outages: Outages::new(settings.state.clone()),
             ping_each: settings.ping.as_ref().is_some_and(Ping::is_by_database),
             ping_starts: settings.ping.as_ref().is_some_and(Ping::hears_of_starts),
             ping: settings.ping.clone().map(|ping| start(Channel::Ping(ping))),

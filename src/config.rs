@@ -90,14 +90,14 @@ pub(crate) fn repository(store: &StoreArgs, keys: &KeyArgs, state: &StateArgs) -
 /// stays as it is.
 pub(crate) fn remembered(store: Arc<dyn Store>, state: &StateArgs) -> Arc<dyn Store> {
     match (store.capabilities().medium, state_dir(state)) {
-        (Medium::Host, Ok(folder)) => Arc::new(Remembered::new(store, &folder.join("documents"))),
+        (Medium::Host, Ok(state)) => Arc::new(Remembered::new(store, state)),
         _ => store,
     }
 }
 
 /// Lets keys derived from a password be kept on this host. Without a state directory, each process derives them again.
 pub(crate) fn remember(state: &StateArgs) {
-    if let Ok(folder) = state_dir(state) {
-        keys::ring::keep_in(&folder);
+    if let Ok(state) = state_dir(state) {
+        keys::ring::keep_in(&state);
     }
 }

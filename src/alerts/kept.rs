@@ -1,23 +1,13 @@
-//! The files of alerts below the state directory: their largest size, and how they are written.
+//! Says what could not be kept of alerts, and why.
 
-use crate::base::atomic_file::NewFile;
-use crate::base::error::Result;
-use anyhow::Context;
-use std::fs::DirBuilder;
-use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use crate::base::error::{Fault, Result};
+use crate::base::state_dir::file::StateFile;
 
-/// Largest size of a file, in bytes.
-pub(crate) const LARGEST: u64 = 1 << 20;
-
-/// Writes a file as a whole or not at all. Creates its folder if it is missing.
-pub fn write(path: &Path, text: &[u8]) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.with_context(|| format!("create the folder \"{}\"", folder.display()))?;
-    }
-    let mut file = NewFile::create(path, true)?;
-    file.write_all(text)?;
-    file.commit()
+/// Writes a file of alerts as a whole or not at all.
+pub fn write(file: &StateFile, text: &[u8]) -> Result<()> {
+    file.write(text).map_err(|why| {
+        Fault::failed(format!("cannot write \"{file}\": {why}"))
+            .hint("STATE_DIR names a folder that pgbk may write to")
+            .into()
+    })
 }

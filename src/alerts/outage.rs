@@ -1,15 +1,15 @@
 //! Decides when to alert people: at the first failure after a success, and at the first success after a failure.
 
-use crate::alerts::kept::{LARGEST, write};
+use crate::alerts::kept::write;
 use crate::base::error::Result;
-use crate::base::plain::{self, Whose};
+use crate::base::state_dir::StateDir;
+use crate::base::state_dir::file::StateFile;
 use crate::format::backup_id::encode;
 use crate::format::run_record::{Record, State, Task};
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
-use std::path::PathBuf;
 
 /// The state of one database after its earlier runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,18 +80,18 @@ impl Outage {
 
 /// Stores the state of each database and task in a small file of its own, replaced as a whole.
 pub struct Outages {
-    folder: PathBuf,
+    state: StateDir,
 }
 
 impl Outages {
-    pub fn new(folder: PathBuf) -> Outages {
-        Outages { folder }
+    pub fn new(state: StateDir) -> Outages {
+        Outages { state }
     }
 
     pub fn load(&self, database: &str, server: &str, task: Task) -> Result<Outage> {
-        let path = self.path(database, server, task);
-        let shown = || format!("read \"{}\"", path.display());
-        match plain::read(&path, Whose::OfItsFolder, LARGEST) {
+        let file = self.file(database, server, task);
+        let shown = || format!("read \"{file}\"");
+        match file.read() {
             Ok(text) => serde_json::from_slice(&text).with_context(shown),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Outage::none(database, server, task)),
             Err(error) => Err(error).with_context(shown),
@@ -99,28 +99,27 @@ impl Outages {
     }
 
     pub fn save(&self, outage: &Outage) -> Result<()> {
-        write(&self.path(&outage.database, &outage.server, outage.task), &serde_json::to_vec_pretty(outage)?)
+        write(&self.file(&outage.database, &outage.server, outage.task), &serde_json::to_vec_pretty(outage)?)
     }
 
     /// Returns true the first time that this text is reported about this database, and remembers it.
     pub fn first_time(&self, database: &str, server: &str, text: &str) -> Result<bool> {
         let told = blake2b_simd::Params::new().hash_length(16).hash(format!("{database}\0{server}\0{text}").as_bytes());
-        let path = self.folder.join("told").join(told.to_hex().as_str());
-        if path.try_exists()? {
+        let file = self.state.told(&told.to_hex());
+        if file.exists()? {
             return Ok(false);
         }
-        write(&path, text.as_bytes()).map(|()| true)
+        write(&file, text.as_bytes()).map(|()| true)
     }
 
-    /// Returns the path of the file. Databases of one name on two servers are kept apart, and so are backups and their restore
-    /// tests.
-    fn path(&self, database: &str, server: &str, task: Task) -> PathBuf {
-        let server = blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex();
-        let end = match task {
-            Task::Backup => "",
-            Task::Verify => "-verify",
-        };
-        self.folder.join(format!("{}-{server}{end}.json", encode(database)))
+    /// Returns the file. Databases of one name on two servers are kept apart, and so are backups and their restore tests.
+    fn file(&self, database: &str, server: &str, task: Task) -> StateFile {
+        let (database, server) =
+            (encode(database), blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex());
+        match task {
+            Task::Backup => self.state.outage(&database, &server),
+            Task::Verify => self.state.restore_test_outage(&database, &server),
+        }
     }
 }
 
@@ -149,7 +148,7 @@ mod tests {
     #[test]
     fn what_is_known_survives_the_process_and_is_apart_for_each_server() {
         let folder = tempfile::tempdir().unwrap();
-        let outages = Outages::new(folder.path().join("new/alerts"));
+        let outages = Outages::new(StateDir::at(folder.path().join("new/state")));
         let mut outage = outages.load("a/b", "db1", Task::Backup).unwrap();
         outage.turn(&record(1, State::Done));
         outage.turn(&record(2, State::Failed));
@@ -163,8 +162,8 @@ mod tests {
     #[test]
     fn a_damaged_file_is_an_error_and_not_a_success() {
         let folder = tempfile::tempdir().unwrap();
-        let outages = Outages::new(folder.path().to_owned());
-        std::fs::write(outages.path("shop", "db", Task::Backup), "{").unwrap();
+        let outages = Outages::new(StateDir::at(folder.path()));
+        outages.file("shop", "db", Task::Backup).write(b"{").unwrap();
         assert!(outages.load("shop", "db", Task::Backup).is_err());
     }
 }

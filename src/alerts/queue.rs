@@ -1,28 +1,26 @@
 //! Keeps messages that have not arrived, one file each. Several processes may share the folder.
 
-use crate::alerts::kept::LARGEST;
 use crate::alerts::kept::write;
 use crate::alerts::message::Message;
 use crate::base::error::Result;
-use crate::base::plain::{self, Whose};
+use crate::base::state_dir::StateDir;
+use crate::base::state_dir::file::StateFile;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
 
 /// How many messages are kept for each channel, the newest: after a receiver was wrong for a year, the older ones are of no use.
 const KEPT: usize = 20;
 
 #[derive(Debug, Clone)]
 pub struct Queue {
-    folder: PathBuf,
+    state: StateDir,
 }
 
 /// A message that only this process delivers now.
 pub struct Claim {
-    path: PathBuf,
+    file: StateFile,
     /// Locked until it is dropped.
-    _file: File,
+    _held: File,
     pub message: Message,
     /// Recipients who have it or will never be tried again, while others still lack it.
     pub settled: Vec<String>,
@@ -38,65 +36,42 @@ struct Kept {
 }
 
 impl Queue {
-    pub fn new(folder: PathBuf) -> Queue {
-        Queue { folder }
-    }
-
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn new(state: StateDir) -> Queue {
+        Queue { state }
     }
 
     pub fn put(&self, channel: &str, message: &Message) -> Result<()> {
         // Names of runs, which they begin with, sort by time.
-        let path = self.folder.join(format!("{}{}", message.id(), suffix(channel)));
-        write(&path, &serde_json::to_vec_pretty(message)?)?;
-        for path in self.waiting(channel).iter().rev().skip(KEPT) {
-            std::fs::remove_file(path).ok();
+        write(&self.state.unsent(&message.id(), channel), &serde_json::to_vec_pretty(message)?)?;
+        for file in self.waiting(channel).iter().rev().skip(KEPT) {
+            file.remove().ok();
         }
         Ok(())
     }
 
     /// Returns the files of one channel's messages, the oldest first.
-    pub fn waiting(&self, channel: &str) -> Vec<PathBuf> {
-        let suffix = suffix(channel);
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
-        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        let ours = |path: &PathBuf| path.to_str().is_some_and(|path| path.ends_with(&suffix));
-        let mut found: Vec<PathBuf> = paths.filter(ours).collect();
-        found.sort();
-        found
+    pub fn waiting(&self, channel: &str) -> Vec<StateFile> {
+        self.state.all_unsent(channel).files()
     }
 
     /// Claims a message for delivery. `None`: another process delivers it or has done so, or the file cannot be read.
-    pub fn claim(&self, path: &Path) -> Option<Claim> {
-        let file = plain::open(path, Whose::OfItsFolder, LARGEST).ok()?;
-        // Where the file system knows no locks, it may be delivered twice.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            return None;
-        }
-        // It may have been removed between the opening and the lock.
-        if file.metadata().ok()?.nlink() == 0 {
-            return None;
-        }
-        let Kept { message, settled } = serde_json::from_reader(&file).ok()?;
-        Some(Claim { path: path.to_owned(), _file: file, message, settled })
+    pub fn claim(&self, file: &StateFile) -> Option<Claim> {
+        let held = file.claim().ok()??;
+        let Kept { message, settled } = serde_json::from_reader(&held).ok()?;
+        Some(Claim { file: file.clone(), _held: held, message, settled })
     }
 }
 
 impl Claim {
     /// Removes the message, which every recipient has by now.
     pub fn delivered(self) -> Result<()> {
-        Ok(std::fs::remove_file(&self.path)?)
+        Ok(self.file.remove()?)
     }
 
     /// Keeps the message for the others, now that the `settled` recipients have it.
     pub fn keep(self) -> Result<()> {
-        write(&self.path, &serde_json::to_vec_pretty(&Kept { message: self.message, settled: self.settled })?)
+        write(&self.file, &serde_json::to_vec_pretty(&Kept { message: self.message, settled: self.settled })?)
     }
-}
-
-fn suffix(channel: &str) -> String {
-    format!(".{channel}.json")
 }
 
 #[cfg(test)]
@@ -107,7 +82,7 @@ mod tests {
 
     fn queue() -> (tempfile::TempDir, Queue) {
         let folder = tempfile::tempdir().unwrap();
-        let queue = Queue::new(folder.path().join("unsent"));
+        let queue = Queue::new(StateDir::at(folder.path()));
         (folder, queue)
     }
 

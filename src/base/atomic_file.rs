@@ -62,16 +62,19 @@ impl Write for NewFile {
     }
 }
 
+/// Returns an error's text without the name of the temporary file, which the library adds and which helps nobody.
+pub(crate) fn without_path(error: &io::Error) -> String {
+    let why = error.to_string();
+    why.split_once(" at path ").map_or(why.as_str(), |(why, _)| why).to_owned()
+}
+
 fn taken(path: &Path) -> Fault {
     Fault::new(Kind::Exists, format!("\"{}\" exists already", path.display()))
         .hint("choose another name with --output, or say --force to replace it")
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Fault {
-    let why = error.to_string();
-    // The name of the temporary file, which the library adds, helps nobody.
-    let why = why.split_once(" at path ").map_or(why.as_str(), |(why, _)| why);
-    let fault = Fault::failed(format!("cannot write \"{}\": {why}", path.display()));
+    let fault = Fault::failed(format!("cannot write \"{}\": {}", path.display(), without_path(error)));
     match error.kind() {
         io::ErrorKind::StorageFull => fault.hint("free some space, or write to another disk with --output"),
         io::ErrorKind::NotFound => fault.hint("the folder must exist"),

@@ -51,6 +51,11 @@ pub fn lock_file(path: &Path) -> io::Result<File> {
     checked(OpenOptions::new().read(true).write(true).create(true).mode(0o600), path, Whose::OfItsFolder)
 }
 
+/// Opens a file to write at its end, and creates it, for its owner alone, if it is missing.
+pub fn append(path: &Path) -> io::Result<File> {
+    checked(OpenOptions::new().append(true).create(true).mode(0o600), path, Whose::OfItsFolder)
+}
+
 fn checked(how: &mut OpenOptions, path: &Path, whose: Whose) -> io::Result<File> {
     let file = at_once(how, OFlags::NOFOLLOW, path)?;
     let seen = file.metadata()?;

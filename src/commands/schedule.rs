@@ -10,6 +10,7 @@ use crate::base::databases::Databases;
 use crate::base::error::Result;
 use crate::base::process::init;
 use crate::base::progress::Monitor;
+use crate::base::state_dir::StateDir;
 use crate::base::subject::Series;
 use crate::base::{cancel, threads};
 use crate::cli::arguments::ScheduleArgs;
@@ -30,7 +31,6 @@ use crate::runs::schedule::timetable::{Entry, Timetable};
 use due_runs::{Runs, Word};
 use jiff::{SignedDuration, Timestamp};
 use late::Late;
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use watch::Guard;
 
@@ -60,12 +60,12 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     }
     let proof = proofs.map(|_| config::restore_test::proof(&args.scratch, &args.run.server)).transpose()?;
     let state_dir = state::state_dir(&args.run.state).ok();
-    let _place = state_dir.as_deref().map(heartbeat::take_place).transpose()?;
-    let post = state_dir.as_deref().map(|folder| post(args, &jobs, folder, console));
+    let _place = state_dir.as_ref().map(heartbeat::take_place).transpose()?;
+    let post = state_dir.as_ref().map(|state| post(args, &jobs, state, console));
     let mut word = Word { post, bell: None, silent: false };
     // Before anybody looks.
     word.leave(Timestamp::now(), console, |_| {});
-    let mut publisher = publisher(args, &prepared, state_dir.as_deref(), console);
+    let mut publisher = publisher(args, &prepared, state_dir.as_ref(), console);
     word.bell = publisher.as_ref().map(Publisher::bell);
     let late = Late::new(state_dir.map(Source::new), publisher.as_mut().and_then(Publisher::notices));
     let proofs = proof.as_ref().map(|plan| RestoreTests {
@@ -132,8 +132,8 @@ fn planner(args: &ScheduleArgs, jobs: Vec<Job>, prepared: &Prepared, console: &C
 }
 
 /// Makes the heartbeat, in which other processes see what is scheduled.
-fn post(args: &ScheduleArgs, jobs: &[Job], state_dir: &Path, console: &Console) -> Heartbeat {
-    let before = heartbeat::look(state_dir).inspect_err(|error| console.warn(&format!("{error:#}"))).ok().flatten();
+fn post(args: &ScheduleArgs, jobs: &[Job], state: &StateDir, console: &Console) -> Heartbeat {
+    let before = heartbeat::look(state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok().flatten();
     let scheduler_state = SchedulerState {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         process: std::process::id(),
@@ -147,24 +147,24 @@ fn post(args: &ScheduleArgs, jobs: &[Job], state_dir: &Path, console: &Console) 
             })
             .collect(),
     };
-    Heartbeat::new(state_dir, scheduler_state, before.as_ref().map(|before| &before.scheduler_state))
+    Heartbeat::new(state, scheduler_state, before.as_ref().map(|before| &before.scheduler_state))
 }
 
 fn publisher(
     args: &ScheduleArgs,
     prepared: &Prepared,
-    state_dir: Option<&Path>,
+    state: Option<&StateDir>,
     console: &Console,
 ) -> Option<Publisher> {
     let addresses = args.listen.clone()?.0;
-    let Some(state_dir) = state_dir else {
+    let Some(state) = state else {
         console.warn("nothing is served on LISTEN: there is no STATE_DIR to tell how backups go");
         return None;
     };
     let settings = prepared.plan.settings.clone();
     Some(Publisher::start(publisher::Settings {
         addresses,
-        state_dir: state_dir.to_owned(),
+        state: state.clone(),
         repository: prepared.repository.clone(),
         watch: prepared.watch.clone()?,
         server: Box::new(move || identity::of_server(&settings).map_or(Server::Unasked, Server::of)),

@@ -2,6 +2,7 @@
 
 use crate::base::error::Result;
 use crate::base::shown::{Lines, many};
+use crate::base::state_dir::StateDir;
 use crate::cli::arguments::StatusArgs;
 use crate::cli::console::{Console, bytes};
 use crate::cli::table::Table;
@@ -12,27 +13,26 @@ use crate::monitoring::page::{in_words, missing};
 use crate::monitoring::source::Source;
 use crate::monitoring::status::{Database, Pulse, Status};
 use jiff::Timestamp;
-use std::path::Path;
 
 pub fn run(args: &StatusArgs, console: &Console) -> Result<u8> {
-    let folder = state_dir(&args.state)?;
-    let mut source = Source::new(folder.clone());
+    let state = state_dir(&args.state)?;
+    let mut source = Source::new(state.clone());
     let status = source.status(Timestamp::now(), console)?;
     let status = match args.max_age {
         Some(most) => age::judged(status, most, &args.databases),
         None => status,
     };
-    console.result(&text(args, &status, &folder), &status)?;
+    console.result(&text(args, &status, &state), &status)?;
     Ok(u8::from(!status.healthy))
 }
 
-fn text(args: &StatusArgs, status: &Status, folder: &Path) -> Lines {
+fn text(args: &StatusArgs, status: &Status, state: &StateDir) -> Lines {
     let mut text = Lines::of(if status.healthy { "healthy" } else { "NOT healthy" });
     for reason in &status.reasons {
         text.push(format!("  {reason}"));
     }
     if args.max_age.is_none() && status.scheduler.as_ref().is_none_or(|scheduler| scheduler.state == Pulse::Ended) {
-        text.push(format!("  STATE_DIR is \"{}\"; newest backups: {}", folder.display(), newest(status)));
+        text.push(format!("  STATE_DIR is \"{state}\"; newest backups: {}", newest(status)));
         text.push("  with a timer, cron or --once, ask for the age of the backups: pgbk status --max-age 26h");
     }
     if let Some(next) = status.next.first() {

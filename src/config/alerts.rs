@@ -12,7 +12,7 @@ use crate::base::error::{Fault, Result};
 use crate::base::secret::Secret;
 use crate::cli::settings::{AlertArgs, MailSecurity, StateArgs};
 use crate::config::environment;
-use crate::config::state::{SYSTEM, state_dir};
+use crate::config::state::state_dir_or_system;
 
 /// Holds the alert channels that are set, and the mistakes in the others. No mistake here stops a backup.
 pub struct Ways {
@@ -34,7 +34,7 @@ pub fn alerts(args: &AlertArgs, state: &StateArgs, server: String) -> Ways {
         mail: kept(mail(args, trust), &mut mistakes),
         origin: Origin { host: rustix::system::uname().nodename().to_string_lossy().into_owned(), server },
         // Where there is none, `history` has said so, and every failure is told.
-        folder: state_dir(state).unwrap_or_else(|_| SYSTEM.into()).join("alerts"),
+        state: state_dir_or_system(state),
         limit: args.alert_timeout,
     };
     Ways { settings, mistakes }

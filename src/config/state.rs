@@ -2,6 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::NullMonitor;
+use crate::base::state_dir::StateDir;
 use crate::cli::settings::StateArgs;
 use crate::config::environment::variables::plain;
 use crate::format::run_record::Record;
@@ -10,21 +11,27 @@ use rustix::fs::Access;
 use std::path::PathBuf;
 
 /// The state directory of a service, and in the image.
-pub(crate) const SYSTEM: &str = "/var/lib/pgbk";
+const SYSTEM: &str = "/var/lib/pgbk";
 
 /// Returns the history of runs in the state directory.
 pub fn history(args: &StateArgs) -> Result<History> {
-    Ok(History::of(&state_dir(args)?))
+    Ok(History::of(state_dir(args)?))
 }
 
 /// Returns the state directory. It need not exist yet. It is an error if there is no home to put it in.
-pub fn state_dir(args: &StateArgs) -> Result<PathBuf> {
+pub fn state_dir(args: &StateArgs) -> Result<StateDir> {
     let writable = || rustix::fs::access(SYSTEM, Access::WRITE_OK).is_ok();
-    match &args.state_dir {
-        Some(folder) => Ok(folder.clone()),
-        None if writable() => Ok(SYSTEM.into()),
-        None => personal_state(),
-    }
+    let path = match &args.state_dir {
+        Some(folder) => folder.clone(),
+        None if writable() => SYSTEM.into(),
+        None => personal_state()?,
+    };
+    Ok(StateDir::at(path))
+}
+
+/// Returns the state directory; if there is no home to put it in, that of a service, where nothing can be written.
+pub(crate) fn state_dir_or_system(args: &StateArgs) -> StateDir {
+    state_dir(args).unwrap_or_else(|_| StateDir::at(SYSTEM))
 }
 
 fn personal_state() -> Result<PathBuf> {

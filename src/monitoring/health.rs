@@ -1,6 +1,6 @@
 //! Judges whether backups go as they are scheduled, and says why not.
 
-use crate::base::locked_json::Life;
+use crate::base::state_dir::file::Life;
 use crate::format::run_record::{Record, State, Task};
 use crate::monitoring::facts::{Facts, HANGS, is_over};
 use crate::runs::missed;

@@ -4,6 +4,7 @@
 pub(crate) mod scans;
 
 use crate::base::progress::{Monitor, NullMonitor};
+use crate::base::state_dir::StateDir;
 use crate::monitoring::publisher::scans::Remark;
 use crate::monitoring::server::{self, Answer, Word};
 use crate::monitoring::source::Source;
@@ -15,7 +16,6 @@ use crate::runs::missed::watch::Watch;
 use jiff::Timestamp;
 use scans::Notice;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -29,7 +29,7 @@ const STALE: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// Addresses to listen on, tried in this order.
     pub addresses: Vec<SocketAddr>,
-    pub state_dir: PathBuf,
+    pub state: StateDir,
     pub repository: Repository,
     pub watch: Watch,
     /// Asks the server for its identity; the backups of that server are counted.
@@ -48,15 +48,15 @@ type Newest = Mutex<Option<(Status, Instant)>>;
 
 impl Publisher {
     pub fn start(settings: Settings) -> Publisher {
-        let Settings { addresses, state_dir, repository, watch, server, clock } = settings;
+        let Settings { addresses, state, repository, watch, server, clock } = settings;
         let (say, remarks) = channel();
         let (runs, ends) = channel();
         let (notice, notices) = channel();
         let newest: Arc<Newest> = Arc::default();
-        let (kept, folder) = (Arc::clone(&newest), state_dir.clone());
-        spawn("status", &say, move |_| renew(Source::new(folder), clock, &kept));
+        let (kept, source) = (Arc::clone(&newest), Source::new(state.clone()));
+        spawn("status", &say, move |_| renew(source, clock, &kept));
         spawn("store", &say, move |say| {
-            scans::Looks { state_dir, repository, watch, server, clock, say: say.clone(), notice, told: false }
+            scans::Looks { state, repository, watch, server, clock, say: say.clone(), notice, told: false }
                 .go_on(&ends);
         });
         spawn("web", &say, move |say| serve(&addresses, newest, say));

@@ -2,6 +2,7 @@
 
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
+use crate::base::state_dir::StateDir;
 use crate::monitoring::facts::Facts;
 use crate::monitoring::health;
 use crate::monitoring::status::Status;
@@ -10,17 +11,15 @@ use crate::runs::history::{History, Known};
 use crate::runs::missed::watch::sights;
 use crate::runs::schedule::heartbeat;
 use jiff::Timestamp;
-use std::path::PathBuf;
 
 pub struct Source {
-    state_dir: PathBuf,
     history: History,
     known: Known,
 }
 
 impl Source {
-    pub fn new(state_dir: PathBuf) -> Source {
-        Source { history: History::of(&state_dir), state_dir, known: Known::default() }
+    pub fn new(state: StateDir) -> Source {
+        Source { history: History::of(state), known: Known::default() }
     }
 
     pub fn status(&mut self, now: Timestamp, monitor: &dyn Monitor) -> Result<Status> {
@@ -36,8 +35,9 @@ impl Source {
     fn facts(&mut self, now: Timestamp, monitor: &dyn Monitor) -> Result<Facts> {
         let records = self.history.renewed(&mut self.known, monitor)?;
         let past = self.history.past();
-        let seen = heartbeat::look(&self.state_dir)?;
-        let (inventory, sights) = (Inventory::read(&self.state_dir), sights(&self.state_dir));
+        let state = self.history.state();
+        let seen = heartbeat::look(state)?;
+        let (inventory, sights) = (Inventory::read(state), sights(state));
         Ok(Facts { now, seen, records, past, inventory, sights })
     }
 }

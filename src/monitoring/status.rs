@@ -5,7 +5,7 @@ mod tests;
 
 use crate::base::databases::Databases;
 use crate::base::error::Kind;
-use crate::base::locked_json::Life;
+use crate::base::state_dir::file::Life;
 use crate::format::run_record::{Record, State, Task, Trigger};
 use crate::monitoring::facts::{Facts, HANGS, is_over};
 use crate::monitoring::health::{of_database, of_scheduler};

@@ -5,7 +5,7 @@ pub(crate) mod owners;
 mod tests;
 
 use crate::base::error::Result;
-use crate::base::locked_json;
+use crate::base::state_dir::StateDir;
 use crate::format::backup_id::BackupId;
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
@@ -14,7 +14,6 @@ use jiff::Timestamp;
 use owners::Owners;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 /// Number of newest backups that are listed one by one. The others are only counted and summed.
 const SHOWN: usize = 50;
@@ -58,11 +57,11 @@ impl Inventory {
         repository: &Repository,
         catalog: &Result<Catalog>,
         server: &Server,
-        state_dir: &Path,
+        state: &StateDir,
         now: Timestamp,
     ) -> Inventory {
         let location = repository.store.location();
-        let before = Inventory::read(state_dir).filter(|before| before.location == location);
+        let before = Inventory::read(state).filter(|before| before.location == location);
         let remembered = before.as_ref().and_then(|before| before.server.clone());
         let server = match server {
             Server::Unasked => remembered.map_or(Server::Unasked, Server::Named),
@@ -74,10 +73,10 @@ impl Inventory {
             inventory.server = Some(identifier.clone());
         }
         let sorted = catalog.as_ref().map_err(|error| format!("{error:#}")).and_then(|catalog| {
-            let mut owners = Owners::read(state_dir, &inventory.location);
+            let mut owners = Owners::read(state, &inventory.location);
             let sorted = owners.sort(repository, catalog, &server).map_err(|error| format!("{error:#}"));
             // It will be read again.
-            owners.write(state_dir).ok();
+            owners.write(state).ok();
             sorted.map(|own| (all(catalog), own))
         });
         match sorted {
@@ -96,18 +95,15 @@ impl Inventory {
         Inventory { location, looked: now, problem: None, server: None, databases, others, newest: Vec::new() }
     }
 
-    pub fn read(state_dir: &Path) -> Option<Inventory> {
-        locked_json::read(&path(state_dir)).ok().map(|found| found.value)
+    /// Reads the saved inventory; `None` if there is none that can be read.
+    pub fn read(state: &StateDir) -> Option<Inventory> {
+        state.inventory().read_json().ok().map(|found| found.value)
     }
 
-    pub fn write(&self, state_dir: &Path) -> Result<()> {
-        locked_json::write(&path(state_dir), self)?;
-        Ok(())
+    /// Saves the inventory for the readers.
+    pub fn write(&self, state: &StateDir) -> Result<()> {
+        Ok(state.inventory().write_json(self)?)
     }
-}
-
-fn path(state_dir: &Path) -> PathBuf {
-    state_dir.join("store.json")
 }
 
 fn all(catalog: &Catalog) -> Vec<Kept> {

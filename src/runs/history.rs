@@ -8,35 +8,30 @@ pub(crate) mod share;
 pub(crate) mod totals;
 
 use crate::base::error::{Fault, Result};
-use crate::base::locked_json::{self, Found, Life, PARTIAL};
-use crate::base::plain;
 use crate::base::progress::Monitor;
+use crate::base::state_dir::StateDir;
+use crate::base::state_dir::file::{Found, Life, StateFile};
 use crate::format::run_record::{ErrorInfo, Record, State};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
 use totals::Past;
 
 /// Number of newest records that are kept. Older ones are removed.
 const KEPT: usize = 1000;
 
-const END: &str = ".json";
-/// A partial file that is older than this was left by a process that was killed.
-const STALE: SignedDuration = SignedDuration::from_hours(1);
-
 #[derive(Debug, Clone)]
 pub struct History {
-    folder: PathBuf,
+    state: StateDir,
 }
 
 /// A run that is recorded as running. Dropped without [`Running::end`], it counts as failed from then on.
 pub struct Running {
-    path: PathBuf,
+    file: StateFile,
     /// Holds the lock.
-    _file: File,
+    _held: File,
 }
 
 /// Records that will not change any more, by run.
@@ -44,26 +39,27 @@ pub struct Running {
 pub struct Known(BTreeMap<String, Record>);
 
 impl History {
-    /// Returns the history below this folder, which need not exist yet.
-    pub fn of(state_dir: &Path) -> History {
-        History { folder: state_dir.join("runs") }
+    /// Returns the history in this state directory, which need not exist yet.
+    pub fn of(state: StateDir) -> History {
+        History { state }
     }
 
-    /// Returns `STATE_DIR`, the folder above the records.
-    pub fn state_dir(&self) -> &Path {
-        self.folder.parent().unwrap_or(&self.folder)
+    /// Returns the state directory that it is in.
+    pub fn state(&self) -> &StateDir {
+        &self.state
     }
 
+    /// Returns the folder of the records, for messages.
     pub fn location(&self) -> String {
-        self.folder.display().to_string()
+        self.state.records().to_string()
     }
 
     /// Writes the record of a run that begins, and removes what is too old.
     pub fn begin(&self, record: &Record) -> Result<Running> {
-        let path = self.path(&record.run);
-        let file = locked_json::write(&path, record).map_err(|why| self.unwritable(&why))?;
+        let file = self.state.record(&record.run);
+        let held = file.hold_json(record).map_err(|why| self.unwritable(&why))?;
         self.sweep(record.started);
-        Ok(Running { path, _file: file })
+        Ok(Running { file, _held: held })
     }
 
     /// Writes the record of a run that is over already.
@@ -105,11 +101,11 @@ impl History {
         if !is_run(run) {
             return Ok(None);
         }
-        let path = self.path(run);
-        let look = || match locked_json::read(&path) {
+        let file = self.state.record(run);
+        let look = || match file.read_json() {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Fault::failed(format!("cannot read the record \"{}\": {error}", path.display()))),
+            Err(error) => Err(Fault::failed(format!("cannot read the record \"{file}\": {error}"))),
         };
         // One that ended between the look into the file and the look at its lock has a new file by now.
         match look()? {
@@ -123,12 +119,12 @@ impl History {
     pub fn lost(&self) -> Result<Vec<Record>> {
         let mut lost = Vec::new();
         for run in self.runs()?.iter().rev() {
-            let path = self.path(run);
-            let look = || locked_json::read(&path).ok().filter(is_lost);
+            let file = self.state.record(run);
+            let look = || file.read_json().ok().filter(is_lost);
             // Twice, as above.
             let Some(found) = look().and_then(|_| look()) else { continue };
             let record = judged(found);
-            locked_json::write(&path, &record).map_err(|why| self.unwritable(&why))?;
+            file.write_json(&record).map_err(|why| self.unwritable(&why))?;
             lost.push(record);
         }
         Ok(lost)
@@ -136,34 +132,19 @@ impl History {
 
     /// Returns the names of all runs, newest first.
     fn runs(&self) -> Result<Vec<String>> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => {
-                return Err(Fault::failed(format!("cannot read \"{}\": {error}", self.location()))
-                    .hint("STATE_DIR names the folder above it")
-                    .into());
-            }
-        };
-        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let mut runs: Vec<String> =
-            names.filter_map(|name| name.strip_suffix(END).filter(|run| is_run(run)).map(str::to_owned)).collect();
+        let mut runs = self.state.records().names().map_err(|error| {
+            Fault::failed(format!("cannot read \"{}\": {error}", self.location()))
+                .hint("STATE_DIR names the folder above it")
+        })?;
+        runs.retain(|run| is_run(run));
         runs.sort_by(|a, b| b.cmp(a));
         Ok(runs)
-    }
-
-    fn path(&self, run: &str) -> PathBuf {
-        self.folder.join(format!("{run}{END}"))
     }
 
     /// Returns the totals of runs whose records were removed. Call it after [`History::records`]: a run that is removed in between is then
     /// in both, and [`Past::counts`] counts it once. The other way round it would be in neither.
     pub fn past(&self) -> Past {
-        locked_json::read(&self.past_path()).map(|found| found.value).unwrap_or_default()
-    }
-
-    fn past_path(&self) -> PathBuf {
-        self.folder.join("past.json")
+        self.state.totals().read_json().map(|found| found.value).unwrap_or_default()
     }
 
     /// Removes old records and stale partial files. A file that cannot be removed now is removed another time.
@@ -171,25 +152,14 @@ impl History {
         if let Some(old) = self.runs().unwrap_or_default().get(KEPT..).filter(|old| !old.is_empty()) {
             self.forget(old);
         }
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let stale = || {
-                let written = Timestamp::try_from(entry.metadata().ok()?.modified().ok()?).ok()?;
-                Some(now.duration_since(written) > STALE)
-            };
-            if entry.file_name().to_string_lossy().ends_with(PARTIAL) && stale() == Some(true) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
+        self.state.sweep(now);
     }
 
     /// Removes the records of these runs, which come newest first. They are added to the totals before that: a process that is killed in
     /// between has lost nothing and counted nothing twice.
     fn forget(&self, runs: &[String]) {
-        let Ok(lock) = plain::lock_file(&self.folder.join(".forgetting")) else { return };
-        // Another process is at it.
-        if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
-            return;
-        }
+        // Else another process is at it.
+        let Ok(Some(_lock)) = self.state.forgetting().try_lock() else { return };
         let mut past = self.past();
         let mut going = Vec::new();
         for run in runs.iter().rev() {
@@ -199,11 +169,11 @@ impl History {
                 Ok(Some(record)) => past.take(record),
                 Ok(None) | Err(_) => {}
             }
-            going.push(self.path(run));
+            going.push(self.state.record(run));
         }
-        if locked_json::write(&self.past_path(), &past).is_ok() {
-            for path in going {
-                let _ = fs::remove_file(path);
+        if self.state.totals().write_json(&past).is_ok() {
+            for file in going {
+                let _ = file.remove();
             }
         }
     }
@@ -216,9 +186,9 @@ impl History {
 
 impl Running {
     pub fn end(self, record: &Record) -> Result<()> {
-        locked_json::write(&self.path, record)
-            .map(drop)
-            .map_err(|why| Fault::failed(format!("cannot write the record \"{}\": {why}", self.path.display())).into())
+        self.file
+            .write_json(record)
+            .map_err(|why| Fault::failed(format!("cannot write the record \"{}\": {why}", self.file)).into())
     }
 }
 
@@ -262,16 +232,21 @@ mod tests {
     use crate::base::progress::{NullMonitor, RecordingMonitor};
     use crate::format::run_record::Trigger;
     use crate::runs::history::totals::Counts;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     fn record(second: i64) -> Record {
         Record::begun(Trigger::Manual, "shop", Timestamp::from_second(1_790_000_000 + second).unwrap()).unwrap()
     }
 
+    fn path(history: &History, run: &str) -> String {
+        history.state.record(run).to_string()
+    }
+
     #[test]
     fn a_run_that_was_killed_is_found_once_and_no_other_is() {
         let folder = tempfile::tempdir().unwrap();
-        let history = History::of(folder.path());
+        let history = History::of(StateDir::at(folder.path()));
         let ended = record(1);
         history.begin(&ended).unwrap().end(&Record { state: State::Done, ..ended.clone() }).unwrap();
         let going = history.begin(&record(2)).unwrap();
@@ -289,7 +264,7 @@ mod tests {
     #[test]
     fn a_run_is_running_until_it_ends_and_failed_when_its_process_is_gone() {
         let folder = tempfile::tempdir().unwrap();
-        let history = History::of(&folder.path().join("deep/state"));
+        let history = History::of(StateDir::at(folder.path().join("deep/state")));
         assert_eq!(history.records(&NullMonitor).unwrap(), []);
         let (mut first, second) = (record(1), record(2));
         let (one, other) = (history.begin(&first).unwrap(), history.begin(&second).unwrap());
@@ -310,20 +285,20 @@ mod tests {
     #[test]
     fn only_the_newest_records_are_kept_and_only_the_owner_may_read_them() {
         let folder = tempfile::tempdir().unwrap();
-        let history = History::of(folder.path());
+        let history = History::of(StateDir::at(folder.path()));
         history.add(&record(0)).unwrap();
-        let text = fs::read(history.path(&history.runs().unwrap()[0])).unwrap();
+        let text = history.state.record(&history.runs().unwrap()[0]).read().unwrap();
         for second in 1..=KEPT as i64 {
-            fs::write(history.path(&record(second).run), &text).unwrap();
+            fs::write(path(&history, &record(second).run), &text).unwrap();
         }
-        fs::write(history.folder.join("notes.json"), "mine").unwrap();
+        fs::write(path(&history, "notes"), "mine").unwrap();
         let newest = record(KEPT as i64 + 1);
         history.add(&newest).unwrap();
         let runs = history.runs().unwrap();
         assert_eq!((runs.len(), runs[0].as_str()), (KEPT, newest.run.as_str()));
-        assert!(history.folder.join("notes.json").exists());
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&history.folder), mode(&history.path(&newest.run))), (0o700, 0o600));
+        assert!(history.state.record("notes").exists().unwrap());
+        let mode = |path: &str| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&history.location()), mode(&path(&history, &newest.run))), (0o700, 0o600));
     }
 
     fn fill(history: &History, from: i64, to: i64) {
@@ -332,14 +307,14 @@ mod tests {
             record.run = format!("{}{second:08x}", &record.run[..17]);
             record.state = if second % 10 == 0 { State::Failed } else { State::Done };
             record.ended = Some(record.started);
-            locked_json::write(&history.path(&record.run), &record).unwrap();
+            history.state.record(&record.run).write_json(&record).unwrap();
         }
     }
 
     #[test]
     fn a_record_that_is_removed_still_counts_and_none_counts_twice() {
         let folder = tempfile::tempdir().unwrap();
-        let history = History::of(folder.path());
+        let history = History::of(StateDir::at(folder.path()));
         let kept = KEPT as i64;
         fill(&history, 1, kept + 100);
         let counts = || {
@@ -374,39 +349,25 @@ mod tests {
     #[test]
     fn what_is_over_is_not_read_again() {
         let folder = tempfile::tempdir().unwrap();
-        let history = History::of(folder.path());
+        let history = History::of(StateDir::at(folder.path()));
         fill(&history, 1, 3);
         let running = history.begin(&record(4)).unwrap();
         let mut known = Known::default();
         let first = history.renewed(&mut known, &NullMonitor).unwrap();
         for one in &first[1..] {
-            fs::write(history.path(&one.run), "unreadable").unwrap();
+            fs::write(path(&history, &one.run), "unreadable").unwrap();
         }
         assert_eq!(history.renewed(&mut known, &NullMonitor).unwrap(), first);
         drop(running);
         assert_eq!(history.renewed(&mut known, &NullMonitor).unwrap()[0].state, State::Failed);
-        fs::remove_file(history.path(&first[1].run)).unwrap();
+        history.state.record(&first[1].run).remove().unwrap();
         assert_eq!(history.renewed(&mut known, &NullMonitor).unwrap().len(), 3);
-    }
-
-    #[test]
-    fn what_a_killed_writer_left_is_removed_after_an_hour() {
-        let folder = tempfile::tempdir().unwrap();
-        let history = History::of(folder.path());
-        history.add(&record(0)).unwrap();
-        let left = history.folder.join(".left.partial");
-        fs::write(&left, "half").unwrap();
-        let written = Timestamp::try_from(fs::metadata(&left).unwrap().modified().unwrap()).unwrap();
-        history.sweep(written + SignedDuration::from_mins(59));
-        assert!(left.exists());
-        history.sweep(written + SignedDuration::from_mins(61));
-        assert!(!left.exists());
     }
 
     #[test]
     fn runs_of_one_second_are_in_the_order_in_which_they_began() {
         let folder = tempfile::tempdir().unwrap();
-        let history = History::of(folder.path());
+        let history = History::of(StateDir::at(folder.path()));
         let times: Vec<Timestamp> =
             (1..10).rev().map(|part| Timestamp::new(1_790_000_000, part * 100_000_000).unwrap()).collect();
         for time in &times {
@@ -420,11 +381,11 @@ mod tests {
     #[test]
     fn a_damaged_record_is_told_and_does_not_hide_the_others() {
         let folder = tempfile::tempdir().unwrap();
-        let history = History::of(folder.path());
+        let history = History::of(StateDir::at(folder.path()));
         let mut good = record(1);
         good.state = State::Done;
         history.add(&good).unwrap();
-        fs::write(history.path(&record(2).run), "{\"run\":").unwrap();
+        fs::write(path(&history, &record(2).run), "{\"run\":").unwrap();
         let recording = RecordingMonitor::new(&NullMonitor);
         assert_eq!(history.records(&recording).unwrap(), [good]);
         assert!(recording.warnings()[0].contains("it is damaged"));

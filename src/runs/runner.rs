@@ -186,15 +186,16 @@ mod tests {
     use super::*;
     use crate::alerts::Settings;
     use crate::alerts::message::Origin;
-    use std::path::PathBuf;
+    use crate::base::state_dir::StateDir;
 
     #[test]
     fn a_bug_is_a_failed_run_that_says_so() {
         let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::at(folder.path());
         let origin = Origin { host: String::new(), server: String::new() };
         let settings =
-            Settings { ping: None, webhook: None, mail: None, origin, folder: PathBuf::new(), limit: Duration::ZERO };
-        let (alerts, history) = (Alerts::open(&settings), History::of(folder.path()));
+            Settings { ping: None, webhook: None, mail: None, origin, state: state.clone(), limit: Duration::ZERO };
+        let (alerts, history) = (Alerts::open(&settings), History::of(state));
         let clock = || Timestamp::UNIX_EPOCH;
         let runner = Runner { alerts: &alerts, history: Some(&history), limit: None, clock, monitor: &NullMonitor };
         let mut round = alerts.round(&NullMonitor);

@@ -5,17 +5,14 @@
 //! come from the store.
 
 use crate::base::error::Result;
-use crate::base::plain::{self, Whose};
+use crate::base::state_dir::StateDir;
+use crate::base::state_dir::file::StateFile;
 use crate::store::capabilities::Capabilities;
 use crate::store::keys::check_range;
 use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload};
 use blake2b_simd::Params;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, DirBuilder, DirEntry, OpenOptions};
-use std::io::{ErrorKind, Write};
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The ending of the keys of objects that are kept: the documents of backups.
@@ -26,18 +23,19 @@ const SUM: usize = 32;
 #[derive(Debug)]
 pub struct Remembered {
     inner: Arc<dyn Store>,
-    /// The folder for this store. In it are one folder for each folder of the store, and in that one file for each object.
-    folder: PathBuf,
+    state: StateDir,
+    /// The name of this store's copies. There is a folder for each folder of the store, and in that a file for each object.
+    name: String,
     /// The ETag and the size of each object, as the last listing showed them.
     listed: Mutex<BTreeMap<String, (String, u64)>>,
 }
 
 impl Remembered {
-    /// Wraps a store and keeps objects in this folder, which may hold those of other stores, too. A folder that
+    /// Wraps a store and keeps copies in the state directory, which may hold those of other stores, too. One that
     /// cannot be written to only costs time.
-    pub fn new(inner: Arc<dyn Store>, folder: &Path) -> Remembered {
-        let folder = folder.join(name(&[inner.location().as_bytes()]));
-        Remembered { inner, folder, listed: Mutex::default() }
+    pub fn new(inner: Arc<dyn Store>, state: StateDir) -> Remembered {
+        let name = name(&[inner.location().as_bytes()]);
+        Remembered { inner, state, name, listed: Mutex::default() }
     }
 
     fn listed(&self) -> MutexGuard<'_, BTreeMap<String, (String, u64)>> {
@@ -71,37 +69,32 @@ impl Remembered {
         for (key, (etag, _)) in self.listed().iter().filter(|(key, _)| key.starts_with(prefix)) {
             wanted.entry(folder_name(key)).or_default().insert(file_name(key, etag));
         }
-        let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
-        let is_in = |entry: &DirEntry, names: &dyn Fn(&str) -> bool| entry.file_name().to_str().is_some_and(names);
+        let copies = self.state.copies(&self.name);
         for (folder, wanted) in &wanted {
-            entries(&self.folder.join(folder))
-                .filter(|entry| !is_in(entry, &|name| wanted.contains(name)))
-                .for_each(|entry| _ = fs::remove_file(entry.path()));
+            copies.folder(folder).retain(|name| wanted.contains(name));
         }
         if prefix.is_empty() {
-            entries(&self.folder)
-                .filter(|entry| !is_in(entry, &|name| wanted.contains_key(name)))
-                .for_each(|entry| _ = fs::remove_dir_all(entry.path()));
+            copies.retain(|name| wanted.contains_key(name));
         }
     }
 
-    fn path(&self, key: &str, etag: &str) -> PathBuf {
-        self.folder.join(folder_name(key)).join(file_name(key, etag))
+    fn copy(&self, key: &str, etag: &str) -> StateFile {
+        self.state.copy(&self.name, &folder_name(key), &file_name(key, etag))
     }
 }
 
 impl Store for Remembered {
     fn open_small(&self, key: &str) -> Result<Box<dyn Object>> {
         let Some((etag, bytes)) = self.listed().get(key).cloned() else { return self.inner.open_small(key) };
-        let path = self.path(key, &etag);
+        let copy = self.copy(key, &etag);
         let info = Info { bytes, etag: Some(etag.clone()), version: None, modified: None };
-        if fs::symlink_metadata(&path).is_ok_and(|found| found.len() == bytes + SUM as u64) {
-            return Ok(Box::new(Kept { inner: Arc::clone(&self.inner), path, key: key.to_owned(), info }));
+        if copy.size() == Some(bytes + SUM as u64) {
+            return Ok(Box::new(Kept { inner: Arc::clone(&self.inner), copy, key: key.to_owned(), info }));
         }
         let object = self.inner.open_small(key)?;
         // Another one by now is not the one that was listed.
         let is_same = object.info().etag.as_ref() == Some(&etag) && object.info().bytes == bytes;
-        Ok(if is_same { Box::new(Keeping { object, path, key: key.to_owned() }) } else { object })
+        Ok(if is_same { Box::new(Keeping { object, copy, key: key.to_owned() }) } else { object })
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
@@ -148,7 +141,7 @@ impl Store for Remembered {
 /// An object of which a copy is kept.
 struct Kept {
     inner: Arc<dyn Store>,
-    path: PathBuf,
+    copy: StateFile,
     key: String,
     info: Info,
 }
@@ -160,7 +153,7 @@ impl Object for Kept {
 
     fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
         check_range(&self.key, &range, self.info.bytes)?;
-        match read(&self.path, &self.key, &self.info) {
+        match read(&self.copy, &self.key, &self.info) {
             Some(kept) => Ok(kept[range.start as usize..range.end as usize].to_vec()),
             None => self.fetch()?.read(range),
         }
@@ -172,15 +165,15 @@ impl Kept {
     fn fetch(&self) -> Result<Box<dyn Object>> {
         let object = self.inner.open_small(&self.key)?;
         let is_same = object.info().etag == self.info.etag && object.info().bytes == self.info.bytes;
-        let Kept { path, key, .. } = self;
-        Ok(if is_same { Box::new(Keeping { object, path: path.clone(), key: key.clone() }) } else { object })
+        let Kept { copy, key, .. } = self;
+        Ok(if is_same { Box::new(Keeping { object, copy: copy.clone(), key: key.clone() }) } else { object })
     }
 }
 
 /// An object that is kept once it was read whole.
 struct Keeping {
     object: Box<dyn Object>,
-    path: PathBuf,
+    copy: StateFile,
     key: String,
 }
 
@@ -193,27 +186,18 @@ impl Object for Keeping {
         let bytes = self.object.read(range.clone())?;
         if range == (0..self.info().bytes) {
             // It is fetched again the next time.
-            let _ = write(&self.path, &sum(&self.key, self.info(), &bytes), &bytes);
+            let sum = sum(&self.key, self.info(), &bytes);
+            let _ = self.copy.write_copy(&[sum.as_slice(), &bytes].concat());
         }
         Ok(bytes)
     }
 }
 
 /// Returns the kept copy. None: it cannot be read, or it was changed.
-fn read(path: &Path, key: &str, info: &Info) -> Option<Vec<u8>> {
-    let mut kept = plain::read(path, Whose::Ours, info.bytes.saturating_add(SUM as u64)).ok()?;
+fn read(copy: &StateFile, key: &str, info: &Info) -> Option<Vec<u8>> {
+    let mut kept = copy.read().ok()?;
     let bytes = kept.split_off(SUM.min(kept.len()));
     (bytes.len() as u64 == info.bytes && kept == sum(key, info, &bytes)).then_some(bytes)
-}
-
-/// Writes a copy, never through a link. A file that is there already is removed first: it is not the right copy.
-fn write(path: &Path, sum: &[u8], bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    fs::remove_file(path).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(&[sum, bytes].concat())
 }
 
 fn sum(key: &str, info: &Info, bytes: &[u8]) -> Vec<u8> {

@@ -5,31 +5,27 @@
 //! password, nobody can write a line that opens. The file may be lost at any time: its keys are then derived again.
 
 use crate::base::error;
-use crate::base::plain::{self, Whose};
+use crate::base::state_dir::StateDir;
+use crate::base::state_dir::file::StateFile;
 use crate::format::keys::hash::{Bytes32, keyed, random};
 use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
-use std::fs::DirBuilder;
-use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
-const NAME: &str = "keyring";
 const HEAD: &str = "pgbk keyring 1 ";
 const LABEL: &[u8] = b"pgbk keyring 1";
 /// How many salts are kept; the oldest are removed first.
 const MOST: usize = 4_096;
-const LARGEST: u64 = 1 << 20;
 const NONCE: usize = 12;
 const TAG: usize = 16;
 const DERIVED: usize = 48;
 
-static PLACE: OnceLock<PathBuf> = OnceLock::new();
+static PLACE: OnceLock<StateFile> = OnceLock::new();
 
-/// Sets the folder of the file, for the rest of the process. Until then nothing is kept; a second call has no effect.
-pub fn keep_in(folder: &Path) {
-    PLACE.get_or_init(|| folder.join(NAME));
+/// Sets where keys are kept, for the rest of the process. Until then nothing is kept; a second call has no effect.
+pub fn keep_in(state: &StateDir) {
+    PLACE.get_or_init(|| state.keyring());
 }
 
 /// The contents of the file. None of it is trusted before it opens.
@@ -49,13 +45,13 @@ struct Line {
 }
 
 impl Ring {
-    /// Reads the file. `None`: no folder is set, the file is not there, or it is not one of pgbk's.
+    /// Reads the file. `None`: no place is set, the file is not there, or it is not one of pgbk's.
     pub fn read() -> Option<Ring> {
-        let text = plain::read(PLACE.get()?, Whose::OfItsFolder, LARGEST).ok()?;
+        let text = PLACE.get()?.read().ok()?;
         Ring::parse(std::str::from_utf8(&text).ok()?)
     }
 
-    /// Returns an empty ring with a new salt. `None`: no folder is set.
+    /// Returns an empty ring with a new salt. `None`: no place is set.
     pub fn begin() -> Option<Ring> {
         PLACE.get()?;
         Some(Ring { salt: random().ok()?, lines: Vec::new() })
@@ -91,13 +87,7 @@ impl Ring {
 
     /// Replaces the file as a whole. Lines that another process has added meanwhile may be lost, which costs it a derivation.
     pub fn write(&self) -> io::Result<()> {
-        let Some(path) = PLACE.get() else { return Ok(()) };
-        let folder = path.parent().unwrap_or(Path::new("."));
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let mut partial = tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(folder)?;
-        partial.write_all(self.text().as_bytes())?;
-        partial.persist(path)?;
-        Ok(())
+        PLACE.get().map_or(Ok(()), |file| file.write_copy(self.text().as_bytes()))
     }
 
     fn text(&self) -> String {
@@ -184,7 +174,7 @@ mod tests {
     fn it_has_an_end_and_what_is_none_is_passed_over() {
         let mut full = Ring { salt: [0; 8], lines: ring().lines.into_iter().cycle().take(MOST).collect() };
         full.add(&[5; 8], &[5; 48], &[7; 48]).unwrap();
-        assert!(full.lines.len() == MOST && (full.text().len() as u64) < LARGEST);
+        assert!(full.lines.len() == MOST && full.text().len() < 1 << 20);
         for text in ["", "\n", "pgbk keyring 2 0000000000000000\n", "pgbk keyring 1 00\n", "{}"] {
             assert_eq!(Ring::parse(text), None, "{text:?}");
         }

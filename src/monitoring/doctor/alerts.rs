@@ -64,6 +64,6 @@ fn memory(settings: &Settings, channels: &[Channel]) -> Finding {
             format!("{} {} not arrived yet", many(waiting, "alert"), agree(&waiting, "has", "have")),
             "they are sent with the next backup, once their receiver answers",
         ),
-        Ok(()) => Finding::ok(what, settings.folder.display().to_string()),
+        Ok(()) => Finding::ok(what, settings.state.alerts().to_string()),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::base::error::Result;
 use crate::base::progress::NullMonitor;
+use crate::base::state_dir::StateDir;
 use crate::format::run_record::{Record, State, Task};
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
@@ -11,7 +12,6 @@ use crate::runs::missed::watch::{News, Of, Watch};
 use crate::runs::missed::{REMEDY, describe, describe_back};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct Notice {
 }
 
 pub(crate) struct Looks {
-    pub state_dir: PathBuf,
+    pub state: StateDir,
     pub repository: Repository,
     pub watch: Watch,
     pub server: Box<dyn Fn() -> Server + Send>,
@@ -57,11 +57,9 @@ impl Looks {
         let now = (self.clock)();
         let server = (self.server)();
         let catalog = self.repository.catalog(None);
-        let inventory = Inventory::look(&self.repository, &catalog, &server, &self.state_dir, now);
-        let mut trouble = inventory
-            .write(&self.state_dir)
-            .err()
-            .map(|error| format!("what is in the store cannot be shown: {error:#}"));
+        let inventory = Inventory::look(&self.repository, &catalog, &server, &self.state, now);
+        let mut trouble =
+            inventory.write(&self.state).err().map(|error| format!("what is in the store cannot be shown: {error:#}"));
         if let Ok(catalog) = &catalog {
             trouble = trouble.or(self.miss(catalog, &server, now).err().map(|error| format!("{error:#}")));
         }

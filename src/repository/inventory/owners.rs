@@ -1,7 +1,7 @@
 //! Remembers which server each backup in the store belongs to. Only its `.meta` says so, and each is read once.
 
 use crate::base::error::{Kind, Result, kind};
-use crate::base::locked_json;
+use crate::base::state_dir::StateDir;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::lineage::{Claims, Lineages, Owner};
 use crate::repository::Repository;
@@ -10,7 +10,6 @@ use crate::repository::newest::Server;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
 
 /// Most documents that one call reads, newest first. Later calls read the older ones.
 const MOST: usize = 2000;
@@ -30,15 +29,15 @@ struct Owned {
 
 impl Owners {
     /// Reads what is remembered of the store at `location`; nothing if the file is about another store.
-    pub fn read(state_dir: &Path, location: &str) -> Owners {
-        let found = locked_json::read::<Owners>(&path(state_dir)).ok().map(|found| found.value);
+    pub fn read(state: &StateDir, location: &str) -> Owners {
+        let found = state.owners().read_json::<Owners>().ok().map(|found| found.value);
         found
             .filter(|owners| owners.location == location)
             .unwrap_or_else(|| Owners { location: location.to_owned(), ..Owners::default() })
     }
 
-    pub fn write(&self, state_dir: &Path) -> io::Result<()> {
-        locked_json::write(&path(state_dir), self).map(drop)
+    pub fn write(&self, state: &StateDir) -> io::Result<()> {
+        state.owners().write_json(self)
     }
 
     /// Returns the backups of that server's series, and of those that it adopted. If the role may list
@@ -100,8 +99,4 @@ fn owns<'a>(of_it: &[(&BackupId, &'a Owned)], server: &'a Server) -> Box<dyn Fn(
     Box::new(move |owner| {
         server.owns(owner) || matches!(owner, Owner::Server(other) if adopted.contains(other.as_str()))
     })
-}
-
-fn path(state_dir: &Path) -> PathBuf {
-    state_dir.join("owners.json")
 }

@@ -1,5 +1,6 @@
 use crate::base::progress::NullMonitor;
 use crate::base::secret::Secret;
+use crate::base::state_dir::StateDir;
 use crate::format::keys::Key;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, ServerNote};
@@ -47,6 +48,7 @@ fn counts(of: &BTreeMap<String, Total>) -> Vec<(&str, u64)> {
 #[test]
 fn what_is_counted_is_this_servers_and_the_rest_is_counted_beside_it() {
     let (memory, folder) = (Memory::default(), tempfile::tempdir().unwrap());
+    let state = StateDir::at(folder.path());
     let repository = repository(&memory);
     (0..60).for_each(|second| put(&repository, "app", second, Some("7001"), &[]));
     (100..103).for_each(|second| put(&repository, "app", second, Some("7002"), &[]));
@@ -56,8 +58,8 @@ fn what_is_counted_is_this_servers_and_the_rest_is_counted_beside_it() {
     write_small(&memory, &BackupId::new("app", at(500)).object_key("sql"), b"no .meta yet").unwrap();
     write_small(&memory, &BackupId::new("app", at(600)).meta_key(), b"{}").unwrap();
     let look = |server: Server| {
-        let inventory = Inventory::look(&repository, &repository.catalog(None), &server, folder.path(), at(1000));
-        inventory.write(folder.path()).unwrap();
+        let inventory = Inventory::look(&repository, &repository.catalog(None), &server, &state, at(1000));
+        inventory.write(&state).unwrap();
         inventory
     };
     let named = |server: &str| Server::Named(server.to_owned());
@@ -81,6 +83,6 @@ fn what_is_counted_is_this_servers_and_the_rest_is_counted_beside_it() {
     assert_eq!(counts(&look(named("7003")).databases), [("app", 4)]);
     // A look that fails leaves what was known.
     let failed = Err(crate::base::error::Fault::failed("the store is away").into());
-    let after = Inventory::look(&repository, &failed, &named("7003"), folder.path(), at(2000));
+    let after = Inventory::look(&repository, &failed, &named("7003"), &state, at(2000));
     assert_eq!((counts(&after.databases), after.problem.as_deref()), (vec![("app", 4)], Some("the store is away")));
 }

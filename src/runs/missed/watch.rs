@@ -1,7 +1,8 @@
 //! Checks a store for missed backups, and remembers in `STATE_DIR` what each check has seen.
 
 use crate::base::error::{Fault, Kind, Result, kind};
-use crate::base::{locked_json, plain};
+use crate::base::state_dir::StateDir;
+use crate::base::state_dir::file::StateFile;
 use crate::format::backup_id::{BackupId, encode};
 use crate::format::run_record::{Record, State, Task};
 use crate::repository::Repository;
@@ -14,8 +15,7 @@ use crate::runs::missed::{Known, Look, Missed, Sight};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::File;
 
 /// Longest time that a listing may be behind: a younger backup is asked for by its name before it counts as missed.
 const LAG: SignedDuration = SignedDuration::from_hours(1);
@@ -70,14 +70,14 @@ impl Watch {
         if known.is_empty() {
             return Ok(News::default());
         }
-        let path = self.path(&repository.store.location(), of);
+        let file = self.file(&repository.store.location(), of);
         // Two looks at a time would tell the same twice.
         let _lock = self.lock()?;
-        let before = read(&path);
+        let before = read(&file);
         let sight = self.sight(repository, catalog, (of, &known), before.as_ref(), now)?;
         let news = News::between(before.as_ref(), &sight);
         let seen = Seen { location: repository.store.location(), database: of.database.to_owned(), looked: now, sight };
-        locked_json::write(&path, &seen).map_err(|why| unwritable(&path, &why))?;
+        file.write_json(&seen).map_err(|why| unwritable(&file, &why))?;
         Ok(news)
     }
 
@@ -91,7 +91,7 @@ impl Watch {
         now: Timestamp,
     ) -> Result<Vec<Missed>> {
         let known = known(of, &repository.store.location(), records, &self.history.past());
-        let before = read(&self.path(&repository.store.location(), of));
+        let before = read(&self.file(&repository.store.location(), of));
         Ok(self.sight(repository, catalog, (of, &known), before.as_ref(), now)?.missed)
     }
 
@@ -122,19 +122,15 @@ impl Watch {
         Ok(Look { known, there: &there, bare: &bare, removed: &removed, policy, now }.after(before))
     }
 
-    fn lock(&self) -> Result<fs::File> {
-        let path = folder(self.history.state_dir()).join(".looking");
-        let locked = locked_json::make_folder(&path).and_then(|()| plain::lock_file(&path));
-        let file = locked.map_err(|why| unwritable(&path, &why))?;
-        // Where the file system knows no locks, the same may be told twice.
-        file.lock().ok();
-        Ok(file)
+    fn lock(&self) -> Result<File> {
+        let file = self.history.state().looking();
+        Ok(file.lock().map_err(|why| unwritable(&file, &why))?)
     }
 
-    fn path(&self, location: &str, of: Of) -> PathBuf {
+    fn file(&self, location: &str, of: Of) -> StateFile {
         let whose = format!("{location}\0{}", of.server.unwrap_or_default());
         let whose = blake2b_simd::Params::new().hash_length(8).hash(whose.as_bytes()).to_hex();
-        folder(self.history.state_dir()).join(format!("{}-{whose}.json", encode(of.database)))
+        self.history.state().sight(&encode(of.database), &whose)
     }
 }
 
@@ -150,18 +146,13 @@ impl News {
 }
 
 /// Returns the saved results of the last checks of all series.
-pub fn sights(state_dir: &Path) -> Vec<Seen> {
-    let entries = fs::read_dir(folder(state_dir)).into_iter().flatten().flatten();
-    let paths = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json"));
-    paths.filter_map(|path| locked_json::read::<Seen>(&path).ok()).map(|found| found.value).collect()
+pub fn sights(state: &StateDir) -> Vec<Seen> {
+    let files = state.sights().files();
+    files.iter().filter_map(|file| file.read_json::<Seen>().ok()).map(|found| found.value).collect()
 }
 
-fn folder(state_dir: &Path) -> PathBuf {
-    state_dir.join("series")
-}
-
-fn read(path: &Path) -> Option<Sight> {
-    locked_json::read::<Seen>(path).ok().map(|found| found.value.sight)
+fn read(file: &StateFile) -> Option<Sight> {
+    file.read_json::<Seen>().ok().map(|found| found.value.sight)
 }
 
 /// Returns the backups of the series that this host has stored in that store, each once.
@@ -215,7 +206,7 @@ fn drop_others(
     Ok(())
 }
 
-fn unwritable(path: &Path, why: &std::io::Error) -> Fault {
-    Fault::failed(format!("what is missed in the store cannot be remembered in \"{}\": {why}", path.display()))
+fn unwritable(file: &StateFile, why: &std::io::Error) -> Fault {
+    Fault::failed(format!("what is missed in the store cannot be remembered in \"{file}\": {why}"))
         .hint("STATE_DIR names a folder that pgbk may write to")
 }

@@ -2,14 +2,14 @@
 
 use crate::base::databases::Databases;
 use crate::base::error::{Fault, Kind, Result};
-use crate::base::locked_json::{self, Life};
+use crate::base::state_dir::StateDir;
+use crate::base::state_dir::file::{Life, StateFile};
 use crate::format::run_record::Task;
 use crate::runs::schedule::cron::Schedule;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
 
 /// Interval at which the scheduler shows that it still checks the clock.
 const PULSE: SignedDuration = SignedDuration::from_secs(10);
@@ -76,11 +76,11 @@ pub struct Seen {
 }
 
 /// Reads the heartbeat; `None` if no scheduler ever ran with this `STATE_DIR`.
-pub fn look(state_dir: &Path) -> Result<Option<Seen>> {
-    let path = path(state_dir);
+pub fn look(state: &StateDir) -> Result<Option<Seen>> {
+    let file = state.heartbeat();
     let mut seen = None;
     for _ in 0..LOOKS {
-        match locked_json::read(&path) {
+        match file.read_json() {
             Ok(found) => {
                 let alive = found.life != Life::Gone;
                 seen = Some(Seen { scheduler_state: found.value, life: found.life, pulse: found.modified });
@@ -90,41 +90,43 @@ pub fn look(state_dir: &Path) -> Result<Option<Seen>> {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Fault::failed(format!("cannot read \"{}\": {error}", path.display())).into()),
+            Err(error) => return Err(Fault::failed(format!("cannot read \"{file}\": {error}")).into()),
         }
     }
     Ok(seen)
 }
 
 /// Makes this process the only scheduler with this `STATE_DIR`, for as long as the returned file is kept. A second one would overwrite the
-/// heartbeat of the first, and gets [`Kind::Busy`]. `None`: the file system has no locks.
-pub fn take_place(state_dir: &Path) -> Result<Option<File>> {
-    locked_json::lock(&state_dir.join("schedule.lock")).map_err(|locked_json::Taken| {
-        let seen = look(state_dir).ok().flatten().filter(|seen| seen.life != Life::Gone);
-        let which = seen.map_or_else(String::new, |seen| {
-            format!(" (process {}, since {:.0})", seen.scheduler_state.process, seen.scheduler_state.started)
-        });
-        let message = format!("another scheduler{which} is at work with this STATE_DIR, \"{}\"", state_dir.display());
-        Fault::new(Kind::Busy, message).hint("give each scheduler a STATE_DIR of its own, or end the other one").into()
-    })
+/// heartbeat of the first, and gets [`Kind::Busy`]. `None`: nothing can be written there.
+pub fn take_place(state: &StateDir) -> Result<Option<File>> {
+    match state.scheduler_lock().try_lock() {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => Err(busy(state).into()),
+        Err(_) => Ok(None),
+    }
 }
 
-fn path(state_dir: &Path) -> PathBuf {
-    state_dir.join("schedule.json")
+fn busy(state: &StateDir) -> Fault {
+    let seen = look(state).ok().flatten().filter(|seen| seen.life != Life::Gone);
+    let which = seen.map_or_else(String::new, |seen| {
+        format!(" (process {}, since {:.0})", seen.scheduler_state.process, seen.scheduler_state.started)
+    });
+    Fault::new(Kind::Busy, format!("another scheduler{which} is at work with this STATE_DIR, \"{state}\""))
+        .hint("give each scheduler a STATE_DIR of its own, or end the other one")
 }
 
 /// Writes the scheduler's heartbeat.
 pub struct Heartbeat {
-    path: PathBuf,
+    file: StateFile,
     scheduler_state: SchedulerState,
     /// Holds the lock. `None` before the first write, or after one that failed.
-    file: Option<File>,
+    held: Option<File>,
     pulse: Timestamp,
 }
 
 impl Heartbeat {
     /// Prepares the heartbeat and writes nothing yet. Takes over from `before` which databases were found.
-    pub fn new(state_dir: &Path, mut scheduler_state: SchedulerState, before: Option<&SchedulerState>) -> Heartbeat {
+    pub fn new(state: &StateDir, mut scheduler_state: SchedulerState, before: Option<&SchedulerState>) -> Heartbeat {
         let found = before
             .into_iter()
             .flat_map(|scheduler_state| &scheduler_state.entries)
@@ -135,7 +137,7 @@ impl Heartbeat {
             }
         }
         let pulse = scheduler_state.started;
-        Heartbeat { path: path(state_dir), scheduler_state, file: None, pulse }
+        Heartbeat { file: state.heartbeat(), scheduler_state, held: None, pulse }
     }
 
     /// Writes what has changed, and shows that the scheduler is alive.
@@ -144,23 +146,23 @@ impl Heartbeat {
         change(&mut self.scheduler_state);
         let changed = self.scheduler_state != before;
         let due = now.duration_since(self.pulse).abs() >= PULSE;
-        if !changed && !due && self.file.is_some() {
+        if !changed && !due && self.held.is_some() {
             return Ok(());
         }
         self.pulse = now;
-        let shown = match &self.file {
+        let shown = match &self.held {
             Some(file) if !changed => file.set_modified(now.into()),
-            _ => locked_json::write(&self.path, &self.scheduler_state).map(|file| self.file = Some(file)),
+            _ => self.file.hold_json(&self.scheduler_state).map(|file| self.held = Some(file)),
         };
         shown.map_err(|why| {
             // Whatever stands there is not what it should be.
-            self.file = None;
+            self.held = None;
             self.unwritable(&why).into()
         })
     }
 
     fn unwritable(&self, why: &io::Error) -> Fault {
-        Fault::failed(format!("cannot write \"{}\": {why}", self.path.display()))
+        Fault::failed(format!("cannot write \"{}\": {why}", self.file))
             .hint("STATE_DIR names a folder that pgbk may write to")
     }
 }
