@@ -1,6 +1,8 @@
 //! Holds the layers: which room may import which, that no files import each other in a circle, who may print, exit and read the
 //! environment, how long a file and a function may be, and how a doc comment begins.
 
+mod state_dir;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use syn::visit::Visit;
@@ -65,33 +67,6 @@ const RESERVED: &[(&str, &[&str], &[&str])] = &[
         &["main.rs", "cli.rs", "cli/", "config/arguments.rs", "commands/completions.rs"],
     ),
     ("speaks HTTP or SMTP", &["ureq::", "lettre::"], &["alerts.rs", "alerts/"]),
-    (
-        "names a file of the state directory",
-        &[
-            "\"runs",
-            "\"series",
-            "\"documents",
-            "\"keyring",
-            "\"told",
-            "\"alerts/",
-            "(\"alerts\")",
-            "unsent/",
-            "/unsent",
-            "\"unsent",
-            "store.json",
-            "owners.json",
-            "schedule.json",
-            "schedule.lock",
-            "past.json",
-            "removed.jsonl",
-            "removed.lock",
-            ".forgetting",
-            ".looking",
-            "\".try",
-        ],
-        &["base/state_dir.rs"],
-    ),
-    ("chooses the state directory", &["StateDir::at("], &["config/state.rs"]),
     (
         "reads the clock",
         &["Timestamp::now", "SystemTime::now", "Zoned::now"],

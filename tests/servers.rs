@@ -35,5 +35,6 @@ mod round_trip;
 mod schedule;
 mod series;
 mod session;
+mod state;
 mod status;
 mod store;
