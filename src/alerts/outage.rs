@@ -114,11 +114,11 @@ impl Outages {
 
     /// Returns the file. Databases of one name on two servers are kept apart, and so are backups and their restore tests.
     fn file(&self, database: &str, server: &str, task: Task) -> StateFile {
-        let (database, server) =
-            (encode(database), blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex());
+        let database = encode(database);
+        let hash = blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex();
         match task {
-            Task::Backup => self.state.outage(&database, &server),
-            Task::Verify => self.state.restore_test_outage(&database, &server),
+            Task::Backup => self.state.outage(&database, &hash),
+            Task::Verify => self.state.restore_test_outage(&database, &hash),
         }
     }
 }

@@ -174,7 +174,11 @@ mod tests {
     fn it_has_an_end_and_what_is_none_is_passed_over() {
         let mut full = Ring { salt: [0; 8], lines: ring().lines.into_iter().cycle().take(MOST).collect() };
         full.add(&[5; 8], &[5; 48], &[7; 48]).unwrap();
-        assert!(full.lines.len() == MOST && full.text().len() < 1 << 20);
+        assert_eq!(full.lines.len(), MOST);
+        let state = tempfile::tempdir().unwrap();
+        let file = StateDir::at(state.path()).keyring();
+        file.write_copy(full.text().as_bytes()).unwrap();
+        assert_eq!(file.read().unwrap(), full.text().as_bytes(), "a full one is too large to be read");
         for text in ["", "\n", "pgbk keyring 2 0000000000000000\n", "pgbk keyring 1 00\n", "{}"] {
             assert_eq!(Ring::parse(text), None, "{text:?}");
         }
