@@ -9,6 +9,7 @@ pub mod error;
 pub(crate) mod plain;
 pub mod process;
 pub mod progress;
+pub(crate) mod random;
 pub mod secret;
 pub(crate) mod shown;
 pub(crate) mod state_dir;

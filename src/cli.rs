@@ -5,6 +5,7 @@ pub mod console;
 pub(crate) mod leave;
 pub(crate) mod settings;
 pub(crate) mod table;
+pub(crate) mod units;
 pub mod values;
 
 use arguments::{

@@ -6,10 +6,11 @@ use crate::base::state_dir::StateDir;
 use crate::cli::arguments::StatusArgs;
 use crate::cli::console::{Console, bytes};
 use crate::cli::table::Table;
+use crate::cli::units;
 use crate::config::state::state_dir;
 use crate::format::run_record::Task;
 use crate::monitoring::age;
-use crate::monitoring::page::{in_words, missing};
+use crate::monitoring::page::missing;
 use crate::monitoring::source::Source;
 use crate::monitoring::status::{Database, Pulse, Status};
 use jiff::Timestamp;
@@ -36,14 +37,14 @@ fn text(args: &StatusArgs, status: &Status, state: &StateDir) -> Lines {
         text.push("  with a timer, cron or --once, ask for the age of the backups: pgbk status --max-age 26h");
     }
     if let Some(next) = status.next.first() {
-        let left = in_words(next.at.duration_since(status.at));
+        let left = units::age(next.at.duration_since(status.at));
         let task = if next.task == Task::Verify { "verification of " } else { "" };
         text.push(format!("next run in {left}: {task}{}", next.databases.join(", ")));
     }
     if let Some(inventory) = &status.store {
         let backups: u64 = inventory.databases.values().map(|total| total.backups).sum();
         let size = bytes(inventory.databases.values().map(|total| total.bytes).sum());
-        let looked = in_words(status.at.duration_since(inventory.looked));
+        let looked = units::age(status.at.duration_since(inventory.looked));
         let others: u64 = inventory.others.values().map(|total| total.backups).sum();
         let beside = if others > 0 { format!(", and {others} of other servers or uploaded") } else { String::new() };
         text.push(format!("{}, {size}{beside} in {} ({looked} ago)", many(backups, "backup"), inventory.location));
@@ -63,7 +64,7 @@ fn newest(status: &Status) -> String {
     const NAMED: usize = 5;
     let made = status.databases.iter().filter_map(|one| {
         let age = status.at.duration_since(one.success.as_ref()?.ended);
-        Some(format!("{} {} ago", one.name, in_words(age)))
+        Some(format!("{} {} ago", one.name, units::age(age)))
     });
     let mut made: Vec<String> = made.collect();
     if made.is_empty() {
@@ -93,12 +94,12 @@ fn table(status: &Status) -> Lines {
         let last = success.as_ref();
         table.row([
             name.clone(),
-            or(last.map(|last| format!("{} ago", in_words(status.at.duration_since(last.ended))))),
+            or(last.map(|last| format!("{} ago", units::age(status.at.duration_since(last.ended))))),
             or(last.map(|last| format!("{:.1} s", last.seconds))),
             or(last.map(|last| bytes(last.plain_bytes))),
             or(last.map(|last| bytes(last.stored_bytes))),
             or(last.and_then(|last| last.rows).map(|rows| rows.to_string())),
-            or(proven.as_ref().map(|proof| format!("{} ago", in_words(status.at.duration_since(proof.ended))))),
+            or(proven.as_ref().map(|proof| format!("{} ago", units::age(status.at.duration_since(proof.ended))))),
             runs.done.to_string(),
             runs.failed.to_string(),
             runs.skipped.to_string(),

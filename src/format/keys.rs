@@ -11,9 +11,10 @@ pub(crate) mod purpose;
 pub(crate) mod ring;
 
 use crate::base::error::{Fault, Kind, Result};
+use crate::base::random;
 use crate::base::secret::Secret;
 use crate::format::keys::derived_keys::DerivedKeys;
-use crate::format::keys::hash::{Bytes32, random};
+use crate::format::keys::hash::Bytes32;
 use derived::derive;
 use note::KeyNote;
 use purpose::check_value;
@@ -39,15 +40,15 @@ impl Key {
 
     /// Derives the keys of a new backup, with a new nonce. Each call gives other keys.
     pub fn begin(&self) -> Result<DerivedKeys> {
-        let nonce = Some(random()?);
+        let nonce = Some(random::bytes()?);
         let (cipher, iv, note) = match self {
             Key::Raw { iv, .. } => {
-                let iv = iv.map_or_else(random::<16>, Ok)?;
+                let iv = iv.map_or_else(random::bytes::<16>, Ok)?;
                 (self.raw_key()?, iv, KeyNote::Raw { check: [0; 8], nonce })
             }
             // The salt makes key and IV, so it is never another backup's.
             Key::Password(password) => {
-                let salt = random::<8>()?;
+                let salt = random::bytes::<8>()?;
                 let (cipher, iv) = stretch(password, &salt)?;
                 (cipher, iv, KeyNote::Password { salt, check: [0; 8], nonce })
             }

@@ -18,6 +18,7 @@ pub mod session;
 pub(crate) mod table_diff;
 pub mod verified;
 
+use crate::base::error::{self, Fault};
 use crate::base::subject::Series;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::note::KeyNote;
@@ -260,6 +261,17 @@ pub struct Chunks {
 pub struct Tag(#[serde(with = "hex::serde")] pub [u8; 32]);
 
 impl Manifest {
+    /// Fails if the payload that was read is another one than the document states.
+    pub(crate) fn compare_stored(&self, found: Digest) -> error::Result<()> {
+        match found == self.stored {
+            true => Ok(()),
+            false => {
+                Err(Fault::damaged(format!("\"{}\" does not have the BLAKE2b that its .meta states", self.object))
+                    .into())
+            }
+        }
+    }
+
     pub fn meta_key(&self) -> String {
         self.id.meta_key()
     }

@@ -1,6 +1,7 @@
 //! The record of one run: the backup of one database or the restore test of one, whatever started it and however it ended.
 
 use crate::base::error::Result;
+use crate::base::random;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::verified::Verified;
 use jiff::Timestamp;
@@ -161,10 +162,8 @@ impl Record {
 
     /// Returns the record of a run of this process that begins now.
     pub fn begun(cause: Trigger, database: &str, now: Timestamp) -> Result<Record> {
-        let mut random = [0; 4];
-        openssl::rand::rand_bytes(&mut random)?;
         Ok(Record {
-            run: format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), hex::encode(random)),
+            run: format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), random::hex::<4>()?),
             task: Task::Backup,
             cause,
             database: database.to_owned(),

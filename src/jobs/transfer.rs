@@ -88,11 +88,7 @@ pub fn download_raw(
         file.write_all(&bytes)?;
         monitor.advance(bytes.len() as u64);
     }
-    if summer.finish() != manifest.stored {
-        return Err(
-            Fault::damaged(format!("\"{}\" does not have the BLAKE2b that its .meta states", manifest.object)).into()
-        );
-    }
+    manifest.compare_stored(summer.finish())?;
     let mut meta_file = NewFile::create(&folder.join(format!("{id}{META}")), force)?;
     meta_file.write_all(sealed.bytes())?;
     file.commit()?;

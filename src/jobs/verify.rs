@@ -170,12 +170,7 @@ fn stored(opened: BackupReader, monitor: &dyn Monitor) -> Result<()> {
         summer.update(bytes);
         Ok(())
     })?;
-    if summer.finish() != manifest.stored {
-        return Err(
-            Fault::damaged(format!("\"{}\" does not have the BLAKE2b that its .meta states", manifest.object)).into()
-        );
-    }
-    Ok(())
+    manifest.compare_stored(summer.finish())
 }
 
 fn content(opened: BackupReader, manifest: &Manifest, monitor: &dyn Monitor) -> Result<BTreeSet<String>> {

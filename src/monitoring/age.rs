@@ -1,6 +1,6 @@
 //! Judges health by the age of the newest backups, for pgbk run by a timer or by cron: there is no scheduler to ask.
 
-use crate::monitoring::page::in_words;
+use crate::cli::units;
 use crate::monitoring::status::{Database, Status};
 use crate::runs::schedule::heartbeat::EVERY;
 use jiff::SignedDuration;
@@ -40,7 +40,8 @@ fn too_old(database: &Database, status: &Status, most: SignedDuration) -> Option
     let name = &database.name;
     let Some(success) = &database.success else { return Some(format!("{name}: no backup was made by this host")) };
     let age = status.at.duration_since(success.ended);
-    (age > most).then(|| format!("{name}: the newest backup is {} old, and may be {}", in_words(age), in_words(most)))
+    (age > most)
+        .then(|| format!("{name}: the newest backup is {} old, and may be {}", units::age(age), units::age(most)))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::base::shown::many;
 use crate::cli::console::bytes;
+use crate::cli::units;
 use crate::format::run_record::{Record, RestoreTest, State, Task};
 use crate::monitoring::status::{Database, Status};
 use crate::repository::inventory::Inventory;
@@ -240,20 +241,9 @@ fn zone(status: &Status) -> String {
 }
 
 fn ago(at: Timestamp, status: &Status) -> String {
-    format!("{} ago", in_words(status.at.duration_since(at)))
-}
-
-/// Returns the duration in the largest unit that fits.
-pub fn in_words(time: SignedDuration) -> String {
-    let seconds = time.as_secs().max(0);
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
+    format!("{} ago", units::age(status.at.duration_since(at)))
 }
 
 fn took(seconds: f64) -> String {
-    if seconds < 120.0 { format!("{seconds:.1} s") } else { in_words(SignedDuration::from_secs(seconds as i64)) }
+    if seconds < 120.0 { format!("{seconds:.1} s") } else { units::age(SignedDuration::from_secs(seconds as i64)) }
 }

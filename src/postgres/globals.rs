@@ -10,6 +10,7 @@ use crate::postgres::connect::errors;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::restore::target::maintenance;
 use crate::postgres::session::command;
+use crate::postgres::session::query::names;
 use attributes::{Attributes, without_grantor};
 use postgres::error::SqlState;
 use postgres::{Client, Transaction};
@@ -353,11 +354,6 @@ fn check_meta(line: u64, text: &[u8]) -> Result<()> {
     ))
     .hint("no script that pg_dumpall wrote holds it: find out who changed it")
     .into())
-}
-
-fn names(client: &mut Client, query: &str) -> Result<BTreeSet<String>> {
-    let found = client.query(query, &[]).and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect());
-    Ok(found.map_err(|error| fault("read the server's catalog", &error))?)
 }
 
 /// Returns the settings that the server knows. `role`, which a script may set, is not in its view.

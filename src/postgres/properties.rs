@@ -8,8 +8,8 @@ use crate::base::error::{Fault, Result};
 use crate::format::manifest::properties::{
     Grant, Label, Locale, Name, Party, Privilege, Properties, Provider, RoleSetting, Setting, SettingName, Text,
 };
-use crate::postgres::connect::errors;
-use crate::postgres::session::cell::rows_of;
+use crate::postgres::connect::errors::explain;
+use crate::postgres::session::query::rows;
 use postgres::{Client, GenericClient, SimpleQueryRow};
 
 /// A setting of TimescaleDB's, which its own functions turn on for a restore. It is no property that a database keeps.
@@ -111,10 +111,10 @@ pub fn of_new(role: Name, shaped: &Properties) -> Properties {
 
 /// Reads the properties within a transaction. An error does not end the transaction.
 pub fn read_within(client: &mut Client, version_num: u32) -> Result<Properties> {
-    client.batch_execute("SAVEPOINT properties").map_err(|error| said(&error))?;
+    client.batch_execute("SAVEPOINT properties").map_err(|error| explain(&error))?;
     let found = read(client, version_num);
     let back = if found.is_ok() { "RELEASE SAVEPOINT properties" } else { "ROLLBACK TO SAVEPOINT properties" };
-    client.batch_execute(back).map_err(|error| said(&error))?;
+    client.batch_execute(back).map_err(|error| explain(&error))?;
     found
 }
 
@@ -185,16 +185,4 @@ impl Columns {
 
 fn checked<T: TryFrom<String, Error = &'static str>>(text: &str) -> Result<T> {
     T::try_from(text.to_owned()).map_err(|why| Fault::failed(format!("{text:?}: {why}")).into())
-}
-
-fn rows(client: &mut impl GenericClient, query: &str) -> Result<Vec<SimpleQueryRow>> {
-    Ok(rows_of(client.simple_query(query).map_err(|error| said(&error))?).collect())
-}
-
-/// Turns a driver's error into one with the server's message. The driver's own text is only "db error".
-fn said(error: &postgres::Error) -> anyhow::Error {
-    match error.as_db_error() {
-        Some(answer) => Fault::failed(format!("the server says: {}", answer.message())).into(),
-        None => Fault::failed(errors::said(error)).into(),
-    }
 }

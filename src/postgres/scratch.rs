@@ -13,12 +13,15 @@ pub(crate) mod server;
 use crate::base::cancel;
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
+use crate::base::random;
 use crate::base::worker::Worker;
 use crate::format::manifest::ServerNote;
 use crate::postgres::connect::errors;
+use crate::postgres::connect::errors::explain;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::scratch::loader::READER;
-use crate::postgres::scratch::server::{PREFIX, column, open, refused};
+use crate::postgres::scratch::server::{PREFIX, open};
+use crate::postgres::session::query::column;
 use crate::postgres::session::quote::{identifier, literal};
 use crate::postgres::shape::{Lacking, Shape};
 use cluster::Cluster;
@@ -180,19 +183,17 @@ fn drop_all(client: &mut Client, name: &str) -> Result<()> {
             literal(&reader)
         ),
     )?;
-    client.batch_execute(&format!("DROP DATABASE IF EXISTS {}", identifier(name))).map_err(refused)?;
+    client.batch_execute(&format!("DROP DATABASE IF EXISTS {}", identifier(name))).map_err(|error| explain(&error))?;
     let roles =
         format!("SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ({}, {})", literal(name), literal(&reader));
     for role in column(client, &roles)? {
-        client.batch_execute(&format!("DROP ROLE {}", identifier(&role))).map_err(refused)?;
+        client.batch_execute(&format!("DROP ROLE {}", identifier(&role))).map_err(|error| explain(&error))?;
     }
     Ok(())
 }
 
 fn random_name() -> Result<String> {
-    let mut random = [0; 4];
-    openssl::rand::rand_bytes(&mut random)?;
-    Ok(format!("{PREFIX}{}", hex::encode(random)))
+    Ok(format!("{PREFIX}{}", random::hex::<4>()?))
 }
 
 /// Returns a free name whose lock this connection now holds: the wanted one, or else another.

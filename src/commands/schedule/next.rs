@@ -5,10 +5,11 @@ use crate::base::error::{Fault, Result};
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::console::Console;
 use crate::cli::table::Table;
+use crate::cli::units;
 use crate::config;
 use crate::format::run_record::Task;
 use crate::runs::schedule::timetable::{Entry, Timetable};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 pub fn next(
@@ -32,7 +33,7 @@ pub fn next(
     for (at, task, entry) in coming(timetable, proofs, now, count) {
         let local = at.to_zoned(timetable.zone.clone());
         let names = databases(task, entry).map_or("-".to_owned(), |databases| databases.to_string());
-        let left = in_words(at.duration_since(now));
+        let left = units::left(at.duration_since(now));
         let word = if task == Task::Verify { "verify" } else { "backup" }.to_owned();
         table.row([local.strftime("%a %F %T %Z").to_string(), left, word, entry.schedule.to_string(), names.clone()]);
         documents.push(json!({
@@ -62,17 +63,6 @@ fn coming<'a>(
     coming.sort_by_key(|(at, _, _)| *at);
     coming.truncate(count);
     coming
-}
-
-/// Returns the duration in its two largest units.
-fn in_words(left: SignedDuration) -> String {
-    let seconds = left.as_secs().max(0);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
-    }
 }
 
 /// Refuses a schedule that never comes.

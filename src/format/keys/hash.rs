@@ -1,21 +1,13 @@
 //! Keyed hashes and random bytes.
 
-use crate::base::error::Result;
 use blake2::Blake2bMac;
 use blake2::digest::consts::U32;
 use blake2::digest::{FixedOutput, KeyInit, Update};
-use openssl::rand::rand_bytes;
 use zeroize::Zeroizing;
 
 pub type KeyedHash = Blake2bMac<U32>;
 
 pub type Bytes32 = Zeroizing<[u8; 32]>;
-
-pub fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    rand_bytes(&mut bytes)?;
-    Ok(bytes)
-}
 
 /// Returns the keyed BLAKE2b-256 of the pieces, as `openssl mac -macopt hexkey:… -macopt size:32 BLAKE2BMAC` does.
 pub fn keyed(key: &[u8; 32], pieces: &[&[u8]]) -> [u8; 32] {

@@ -5,9 +5,10 @@
 //! password, nobody can write a line that opens. The file may be lost at any time: its keys are then derived again.
 
 use crate::base::error;
+use crate::base::random;
 use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::StateFile;
-use crate::format::keys::hash::{Bytes32, keyed, random};
+use crate::format::keys::hash::{Bytes32, keyed};
 use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
 use std::io;
 use std::sync::OnceLock;
@@ -54,7 +55,7 @@ impl Ring {
     /// Returns an empty ring with a new salt. `None`: no place is set.
     pub fn begin() -> Option<Ring> {
         PLACE.get()?;
-        Some(Ring { salt: random().ok()?, lines: Vec::new() })
+        Some(Ring { salt: random::bytes().ok()?, lines: Vec::new() })
     }
 
     pub fn holds(&self, salt: &[u8; 8]) -> bool {
@@ -75,7 +76,7 @@ impl Ring {
 
     /// Adds the derivation with this salt, and removes the oldest if there are too many.
     pub fn add(&mut self, salt: &[u8; 8], derived: &[u8; DERIVED], own: &[u8; 48]) -> error::Result<()> {
-        let (nonce, mut tag) = (random::<NONCE>()?, [0; TAG]);
+        let (nonce, mut tag) = (random::bytes::<NONCE>()?, [0; TAG]);
         let text = encrypt_aead(Cipher::aes_256_gcm(), &*key(own), Some(&nonce), salt, derived, &mut tag)?;
         let mut sealed = [0; DERIVED];
         sealed.copy_from_slice(&text);

@@ -2,6 +2,7 @@
 //! be a secret of the application.
 
 use crate::base::error::{Fault, Result};
+use crate::base::random;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::manifest::bounded;
 use crate::format::manifest::properties::{
@@ -103,8 +104,7 @@ impl Kept {
     /// Encrypts the properties with the derived keys of the backup. Without keys they stay plain.
     pub fn of(properties: Properties, derived_keys: Option<&DerivedKeys>) -> Result<Kept> {
         let Some(derived_keys) = derived_keys else { return Ok(Kept::Plain(Box::new(properties))) };
-        let mut iv = [0; 16];
-        openssl::rand::rand_bytes(&mut iv)?;
+        let iv = random::bytes()?;
         let text = serde_json::to_vec(&properties)?;
         Ok(Kept::Encrypted(Encrypted {
             iv,

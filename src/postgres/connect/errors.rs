@@ -129,6 +129,13 @@ pub fn said(error: &postgres::Error) -> String {
     error.as_db_error().map_or_else(|| chain(error), |answer| answer.message().to_owned())
 }
 
+/// Turns a driver's error into one with the server's message. The driver's own text is only "db error".
+pub fn explain(error: &postgres::Error) -> anyhow::Error {
+    let by_server = error.as_db_error().is_some() || LastWord::of(error).is_some();
+    let said = said(error);
+    Fault::failed(if by_server { format!("the server says: {said}") } else { said }).into()
+}
+
 fn refused(place: &Place, answer: &DbError) -> Fault {
     let Place { at, database, user, named } = place;
     let said = answer.message();

@@ -218,11 +218,8 @@ fn default_socket(port: u16) -> &'static str {
 
 /// Returns the name of the account that pgbk runs as, which libpq takes for the user.
 fn account(environment: Environment) -> Result<String> {
-    let id = rustix::process::geteuid().as_raw().to_string();
-    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let own =
-        accounts.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|line| line.get(2) == Some(&id.as_str()));
-    let own = own.and_then(|line| line.first().map(|name| (*name).to_owned()));
+    let id = nix::unistd::geteuid();
+    let own = nix::unistd::User::from_uid(id).ok().flatten().map(|user| user.name);
     own.or_else(|| environment("USER").filter(|name| !name.is_empty()))
         .ok_or_else(|| Fault::usage(format!("no user is set, and account {id} has no name")).hint("set DB_USER").into())
 }

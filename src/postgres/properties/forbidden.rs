@@ -2,10 +2,11 @@
 //! restore, and without making a database.
 
 use crate::base::error::{Fault, Result};
+use crate::postgres::connect::errors::explain;
 use crate::postgres::properties::changes::dotted;
 use crate::postgres::properties::own::{Own, attempt, version};
-use crate::postgres::properties::{rows, said};
 use crate::postgres::session::cell::cell;
+use crate::postgres::session::query::rows;
 use crate::postgres::session::quote::{identifier, literal};
 use postgres::Transaction;
 use postgres::error::SqlState;
@@ -86,11 +87,11 @@ fn may_set(transaction: &mut Transaction<'_>, name: &str) -> Result<bool> {
 /// Returns the server's reason if the role lacks the right, else `None`. Other errors do not count: what is wrong here may be right
 /// for the database.
 fn refusal(transaction: &mut Transaction<'_>, statement: &str) -> Result<Option<String>> {
-    let mut trial = transaction.transaction().map_err(|error| said(&error))?;
+    let mut trial = transaction.transaction().map_err(|error| explain(&error))?;
     let refused = match attempt(&mut trial, &[statement.to_owned()])? {
         Err((SqlState::INSUFFICIENT_PRIVILEGE, why)) => Some(why),
         _ => None,
     };
-    trial.rollback().map_err(|error| said(&error))?;
+    trial.rollback().map_err(|error| explain(&error))?;
     Ok(refused)
 }

@@ -3,9 +3,11 @@
 
 use crate::base::error::Result;
 use crate::format::manifest::properties::{Name, Party, Properties, SettingName};
+use crate::postgres::connect::errors::explain;
 use crate::postgres::properties::changes::{self, Change, Rules};
-use crate::postgres::properties::{read, rows, said};
+use crate::postgres::properties::read;
 use crate::postgres::session::cell::cell;
+use crate::postgres::session::query::{names, rows};
 use crate::postgres::session::quote::literal;
 use postgres::error::SqlState;
 use postgres::{GenericClient, Transaction};
@@ -38,9 +40,9 @@ impl Own {
     /// autovacuum.
     pub fn check(&self, client: &mut impl GenericClient) -> Result<()> {
         let Some(rules) = self.rules else { return Ok(()) };
-        let mut trial = client.transaction().map_err(|error| said(&error))?;
+        let mut trial = client.transaction().map_err(|error| explain(&error))?;
         let (_, refused) = self.give(&mut trial, rules)?;
-        trial.rollback().map_err(|error| said(&error))?;
+        trial.rollback().map_err(|error| explain(&error))?;
         self.must_not_be_refused(&refused)
     }
 
@@ -72,9 +74,9 @@ impl Own {
     /// differed afterwards.
     pub fn rehearse(&self, client: &mut impl GenericClient) -> Result<Vec<String>> {
         let Some(rules) = self.rules else { return Ok(Vec::new()) };
-        let mut transaction = client.transaction().map_err(|error| said(&error))?;
+        let mut transaction = client.transaction().map_err(|error| explain(&error))?;
         let (done, refused) = self.give(&mut transaction, rules)?;
-        transaction.rollback().map_err(|error| said(&error))?;
+        transaction.rollback().map_err(|error| explain(&error))?;
         Ok(done.skipped.into_iter().chain(refused).collect())
     }
 
@@ -102,7 +104,7 @@ impl Own {
     fn give(&self, transaction: &mut Transaction<'_>, rules: Rules) -> Result<(Done, Vec<String>)> {
         // The script may have ended as somebody else, and looking elsewhere.
         let own = "RESET SESSION AUTHORIZATION; RESET ROLE; SET LOCAL search_path = ''; SET LOCAL lock_timeout = '60s'";
-        transaction.batch_execute(own).map_err(|error| said(&error))?;
+        transaction.batch_execute(own).map_err(|error| explain(&error))?;
         let (wanted, skipped) = self.possible(transaction, rules)?;
         let mut done = Done { given: Vec::new(), skipped };
         let mut refused = Vec::new();
@@ -170,23 +172,18 @@ pub(crate) fn attempt(
     transaction: &mut Transaction<'_>,
     statements: &[String],
 ) -> Result<std::result::Result<(), Refusal>> {
-    let mut inner = transaction.transaction().map_err(|error| said(&error))?;
+    let mut inner = transaction.transaction().map_err(|error| explain(&error))?;
     for statement in statements {
         // As one statement, whatever the server finds in it.
         if let Err(error) = inner.execute(statement.as_str(), &[]) {
-            let answer = error.as_db_error().ok_or_else(|| said(&error))?;
+            let answer = error.as_db_error().ok_or_else(|| explain(&error))?;
             let refusal = (answer.code().clone(), answer.message().to_owned());
-            inner.rollback().map_err(|error| said(&error))?;
+            inner.rollback().map_err(|error| explain(&error))?;
             return Ok(Err(refusal));
         }
     }
-    inner.commit().map_err(|error| said(&error))?;
+    inner.commit().map_err(|error| explain(&error))?;
     Ok(Ok(()))
-}
-
-fn names(transaction: &mut Transaction<'_>, query: &str) -> Result<BTreeSet<String>> {
-    let rows = rows(transaction, query)?;
-    Ok(rows.iter().filter_map(|row| row.try_get(0).ok().flatten()).map(str::to_owned).collect())
 }
 
 pub(crate) fn version(transaction: &mut Transaction<'_>) -> Result<u32> {

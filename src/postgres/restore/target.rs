@@ -11,7 +11,7 @@ use crate::postgres::properties;
 use crate::postgres::properties::own::Own;
 use crate::postgres::restore::load::requirements_check::{Missing, Unavailable, missing};
 use crate::postgres::restore::wipe;
-use crate::postgres::session::cell::first_values;
+use crate::postgres::session::query::{column, names};
 use crate::postgres::session::quote::{identifier, literal};
 use crate::postgres::shape::{Lacking, Shape};
 use ::postgres::Client;
@@ -87,7 +87,7 @@ impl Target {
         };
         let extensions = match missing {
             true => BTreeSet::new(),
-            false => column(&mut client, "SELECT extname FROM pg_catalog.pg_extension")?.into_iter().collect(),
+            false => names(&mut client, "SELECT extname FROM pg_catalog.pg_extension")?,
         };
         let (database, server_major) = (database.to_owned(), number / 10_000);
         let unavailable = Unavailable::default();
@@ -217,10 +217,6 @@ pub(crate) fn maintenance(settings: &Settings) -> Result<Client> {
         }
     }
     Err(last.unwrap_or_else(|| Fault::failed("no database to connect to").into()))
-}
-
-pub(crate) fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
-    Ok(first_values(client.simple_query(query)?).collect())
 }
 
 fn one(client: &mut Client, query: &str) -> Result<Option<String>> {

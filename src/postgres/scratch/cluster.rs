@@ -233,12 +233,9 @@ fn account() -> Result<Option<Account>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
-    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let line = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|line| line[0] == ACCOUNT);
-    let number = |at: usize| line.as_ref().and_then(|line| line.get(at)?.parse().ok());
-    match (number(2), number(3)) {
-        (Some(user), Some(group)) => Ok(Some(Account { user, group })),
-        _ => Err(Fault::usage(format!("no PostgreSQL server runs as root, and there is no account \"{ACCOUNT}\""))
+    match nix::unistd::User::from_name(ACCOUNT).ok().flatten() {
+        Some(user) => Ok(Some(Account { user: user.uid.as_raw(), group: user.gid.as_raw() })),
+        None => Err(Fault::usage(format!("no PostgreSQL server runs as root, and there is no account \"{ACCOUNT}\""))
             .hint("run pgbk as another user, or prove on a server: VERIFY_SCRATCH=server")
             .into()),
     }

@@ -5,14 +5,17 @@
 //! and may set another password. A second role, as which nothing of the dump ever runs, reads what was restored.
 
 use crate::base::error::{Fault, Result};
+use crate::base::random;
 use crate::base::secret::Secret;
 use crate::base::worker;
 use crate::format::sql::extensions::Extension;
 use crate::postgres::connect::errors;
+use crate::postgres::connect::errors::explain;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::restore::load;
 use crate::postgres::restore::load::aside::Prepared;
-use crate::postgres::scratch::server::{APPLICATION, PREFIX, column, open, refused};
+use crate::postgres::scratch::server::{APPLICATION, PREFIX, open};
+use crate::postgres::session::query::column;
 use crate::postgres::session::quote::{identifier, literal};
 use ::postgres::Client;
 use postgres::error::SqlState;
@@ -152,13 +155,11 @@ fn owners(loader: &str) -> String {
 }
 
 pub(crate) fn password() -> Result<Secret> {
-    let mut random = [0; 24];
-    openssl::rand::rand_bytes(&mut random)?;
-    Ok(Secret::new(hex::encode(random)))
+    random::hex::<24>().map(Secret::new)
 }
 
 fn run(client: &mut Client, statement: &str) -> Result<()> {
-    client.batch_execute(statement).map_err(refused)
+    client.batch_execute(statement).map_err(|error| explain(&error))
 }
 
 /// Returns the error of a role that the server does not let in. pgbk never falls back to the role that made the database.

@@ -4,7 +4,7 @@
 use crate::base::error::Result;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::restore::target::MAINTENANCE;
-use crate::postgres::scratch::server::column;
+use crate::postgres::session::query::column;
 use crate::postgres::session::quote::literal;
 use ::postgres::Error;
 use std::collections::BTreeSet;

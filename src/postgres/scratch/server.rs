@@ -1,21 +1,14 @@
 //! Connections to the server that scratch databases are made on.
 
 use crate::base::error::{Fault, Kind, Result, kind};
-use crate::postgres::connect::errors;
 use crate::postgres::connect::settings::Settings;
 use crate::postgres::restore::target::MAINTENANCE;
-use crate::postgres::session::cell::first_values;
 use postgres::Client;
 
 /// Beginning of the name of a scratch database; eight hexadecimal digits follow.
 pub const PREFIX: &str = "pgbk_scratch_";
 /// The `application_name` of restore tests.
 pub const APPLICATION: &str = "pgbk verify";
-
-pub fn refused(error: ::postgres::Error) -> anyhow::Error {
-    let why = errors::said(&error);
-    Fault::failed(format!("the server says: {why}")).into()
-}
 
 /// Connects to a database that every server has, and returns the connection with the settings that lead to this one server.
 pub fn open(settings: &Settings) -> Result<(Client, Settings)> {
@@ -27,8 +20,4 @@ pub fn open(settings: &Settings) -> Result<(Client, Settings)> {
         }
     }
     found
-}
-
-pub fn column(client: &mut Client, query: &str) -> Result<Vec<String>> {
-    Ok(first_values(client.simple_query(query).map_err(refused)?).collect())
 }

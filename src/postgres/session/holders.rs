@@ -3,7 +3,8 @@
 use crate::base::error::Result;
 use crate::base::worker;
 use crate::postgres::connect::settings::Settings;
-use crate::postgres::restore::target::{APPLICATION, column};
+use crate::postgres::restore::target::APPLICATION;
+use crate::postgres::session::query::column;
 use crate::postgres::session::quote::literal;
 
 /// Returns a line for each of the first five sessions that hold locks on tables of this database: process, role, application, state

@@ -1,36 +1,39 @@
 //! Runs single queries.
 
 use crate::base::error::{Fault, Result};
-use crate::postgres::connect::errors;
-use crate::postgres::connect::transport::last_word::LastWord;
+use crate::postgres::connect::errors::explain;
 use crate::postgres::session::cell::{cell, first_values, rows_of};
 use postgres::error::SqlState;
-use postgres::{Client, SimpleQueryRow};
+use postgres::{GenericClient, SimpleQueryRow};
+use std::collections::BTreeSet;
 
-/// Returns the first row of a query; `None` if it has none. All queries are simple ones: this connection prepares nothing.
-pub(crate) fn first(client: &mut Client, query: &str) -> Result<Option<SimpleQueryRow>> {
+/// Returns the first row of a query; `None` if it has none. All queries are simple ones: nothing is prepared.
+pub(crate) fn first(client: &mut impl GenericClient, query: &str) -> Result<Option<SimpleQueryRow>> {
     Ok(rows(client, query)?.into_iter().next())
 }
 
-pub(crate) fn rows(client: &mut Client, query: &str) -> Result<Vec<SimpleQueryRow>> {
-    Ok(rows_of(client.simple_query(query).map_err(explain)?).collect())
+pub(crate) fn rows(client: &mut impl GenericClient, query: &str) -> Result<Vec<SimpleQueryRow>> {
+    Ok(rows_of(client.simple_query(query).map_err(|error| explain(&error))?).collect())
 }
 
-/// Turns a driver's error into one with the server's message. The driver's own text is only "db error".
-fn explain(error: postgres::Error) -> anyhow::Error {
-    let by_server = error.as_db_error().is_some() || LastWord::of(&error).is_some();
-    let said = errors::said(&error);
-    Fault::failed(if by_server { format!("the server says: {said}") } else { said }).into()
+/// Returns the first column of a query, without its NULLs.
+pub(crate) fn column(client: &mut impl GenericClient, query: &str) -> Result<Vec<String>> {
+    Ok(first_values(client.simple_query(query).map_err(|error| explain(&error))?).collect())
 }
 
-pub(crate) fn text(client: &mut Client, query: &str) -> Result<String> {
+/// Returns the first column of a query as a set.
+pub(crate) fn names(client: &mut impl GenericClient, query: &str) -> Result<BTreeSet<String>> {
+    Ok(column(client, query)?.into_iter().collect())
+}
+
+pub(crate) fn text(client: &mut impl GenericClient, query: &str) -> Result<String> {
     let row = first(client, query)?;
     let value = row.as_ref().and_then(|row| cell(row, 0)).map(str::to_owned);
     value.ok_or_else(|| Fault::failed(format!("the server gave no answer to \"{query}\"")).into())
 }
 
 /// Returns the first value of a query; `None` if it has none, the role may not ask, or an old server does not know the function.
-pub(crate) fn permitted(client: &mut Client, query: &str) -> Result<Option<String>> {
+pub(crate) fn permitted(client: &mut impl GenericClient, query: &str) -> Result<Option<String>> {
     match client.simple_query(query) {
         Ok(answer) => Ok(first_values(answer).next()),
         Err(error)
@@ -38,6 +41,6 @@ pub(crate) fn permitted(client: &mut Client, query: &str) -> Result<Option<Strin
         {
             Ok(None)
         }
-        Err(error) => Err(explain(error)),
+        Err(error) => Err(explain(&error)),
     }
 }

@@ -1,6 +1,7 @@
 //! Writes a temporary file, which becomes an object when it is committed.
 
 use crate::base::error::Result;
+use crate::base::random;
 use crate::store::directory::errors::{cause, taken};
 use crate::store::directory::folder::{Folder, Made};
 use crate::store::{PutResult, Upload};
@@ -36,9 +37,7 @@ impl Partial {
     }
 
     fn name_for(name: &str) -> Result<String> {
-        let mut random = [0; 6];
-        openssl::rand::rand_bytes(&mut random)?;
-        Ok(format!(".{name}.{}.partial", hex::encode(random)))
+        Ok(format!(".{name}.{}.partial", random::hex::<6>()?))
     }
 
     /// Returns the name that the finished file would have. None: this is not the name of a temporary file.

@@ -1,6 +1,7 @@
 //! Reads an object, pinned by its ETag and version, in ranges. Each range comes whole or not at all.
 
 use crate::base::error::{Fault, Result};
+use crate::base::random;
 use crate::base::shown::many;
 use crate::store::keys::check_range;
 use crate::store::network::patience::Patience;
@@ -232,7 +233,6 @@ pub(crate) fn timestamp(time: &DateTime) -> Option<Timestamp> {
 /// do not come back at once.
 fn pause(attempt: u32) -> Duration {
     let full = Duration::from_millis(100).saturating_mul(1 << attempt.clamp(1, 10)).min(Duration::from_secs(5)) / 2;
-    let mut random = [0];
-    openssl::rand::rand_bytes(&mut random).ok();
-    full + full.mul_f32(f32::from(random[0]) / 255.0)
+    let [part] = random::bytes().unwrap_or_default();
+    full + full.mul_f32(f32::from(part) / 255.0)
 }

@@ -3,6 +3,7 @@
 use crate::base::error::Result;
 use crate::format::sql::requirements::Requirements;
 use crate::postgres::restore::load::failure;
+use crate::postgres::session::query::names;
 use crate::postgres::session::quote::{identifier, literal};
 use postgres::Client;
 use postgres::error::SqlState;
@@ -115,11 +116,6 @@ fn barred<'a>(client: &mut Client, names: impl Iterator<Item = &'a String>) -> R
         trial.rollback().map_err(|error| unread(&error))?;
     }
     Ok(barred)
-}
-
-fn names(client: &mut Client, query: &str) -> Result<BTreeSet<String>> {
-    let found = client.query(query, &[]).and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect());
-    found.map_err(|error| unread(&error))
 }
 
 fn unread(error: &postgres::Error) -> anyhow::Error {
