@@ -20,6 +20,7 @@ pub mod tls_roots;
 pub(crate) mod webhook;
 
 use crate::base::cancel;
+use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::state_dir::StateDir;
@@ -39,9 +40,6 @@ use webhook::Webhook;
 
 /// Longest wait for deliveries after a signal. A message that has not arrived by then is sent with the next run.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// The name that stands for all databases together.
-const EVERY: &str = "*";
 
 /// The checked settings of alerts.
 #[derive(Debug, Clone)]
@@ -120,17 +118,19 @@ impl Alerts {
     }
 
     /// Alerts people to something that was noticed outside of any run.
-    pub fn notice(&self, database: &str, text: &str, now: Timestamp, monitor: &dyn Monitor) {
+    pub fn notice(&self, selection: &Selection, text: &str, now: Timestamp, monitor: &dyn Monitor) {
         if !self.people.is_empty() {
-            self.round(monitor).post(&Message::noticed(database, &self.origin, text, now));
+            self.round(monitor).post(&Message::noticed(selection, &self.origin, text, now));
         }
     }
 
     /// Alerts people to a mistake in the settings, the first time that it is seen.
     pub fn notice_once(&self, text: &str, now: Timestamp, monitor: &dyn Monitor) {
         // Where nothing can be remembered, it would come again and again.
-        if !self.people.is_empty() && self.outages.first_time(EVERY, &self.origin.server, text).unwrap_or(false) {
-            self.notice(EVERY, text, now, monitor);
+        if !self.people.is_empty()
+            && self.outages.first_time(&Selection::Every, &self.origin.server, text).unwrap_or(false)
+        {
+            self.notice(&Selection::Every, text, now, monitor);
         }
     }
 
@@ -217,9 +217,11 @@ impl Batch<'_> {
     fn tell_people(&mut self, record: &Record) {
         self.tell_of(record);
         // Where every database was meant and they could not even be listed, whatever succeeds is the end of that.
-        if record.state == State::Done && record.database != EVERY && self.outage(EVERY, record.task).failing.is_some()
+        if record.state == State::Done
+            && record.database != Selection::Every
+            && self.outage(&Selection::Every, record.task).failing.is_some()
         {
-            self.tell_of(&Record { database: EVERY.to_owned(), ..record.clone() });
+            self.tell_of(&Record { database: Selection::Every, ..record.clone() });
         }
     }
 
@@ -283,15 +285,15 @@ impl Batch<'_> {
         }
     }
 
-    fn outage(&self, database: &str, task: Task) -> Outage {
+    fn outage(&self, selection: &Selection, task: Task) -> Outage {
         let Alerts { origin, outages, .. } = self.alerts;
         let turned = self.turns.iter().rev().map(|turned| &turned.outage);
-        if let Some(outage) = turned.into_iter().find(|outage| outage.database == database && outage.task == task) {
+        if let Some(outage) = turned.into_iter().find(|outage| outage.database == *selection && outage.task == task) {
             return outage.clone();
         }
-        outages.load(database, &origin.server, task).unwrap_or_else(|error| {
+        outages.load(selection, &origin.server, task).unwrap_or_else(|error| {
             self.monitor.warn(&format!("what is known of earlier failures is lost: {error:#}"));
-            Outage::none(database, &origin.server, task)
+            Outage::none(selection, &origin.server, task)
         })
     }
 

@@ -35,9 +35,10 @@ pub trait Store: Debug + Send + Sync {
     fn create(&self, key: &str, creation: &PutOptions) -> Result<Box<dyn Upload>>;
     /// Looks the object up (this version of it, or the newest) and pins it for reading.
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>>;
-    /// Opens an object that is then read whole and is small, by as few requests as the store needs for that.
-    fn open_small(&self, key: &str) -> Result<Box<dyn Object>> {
-        self.open(key, None)
+    /// Opens a small object that was listed, to be read whole, by as few requests as the store needs for that. A copy of that very
+    /// object, kept on this host, will do.
+    fn open_listed(&self, listed: &ObjectInfo) -> Result<Box<dyn Object>> {
+        self.open(&listed.key, None)
     }
     /// Returns all committed objects whose key begins with `prefix`, in order of their keys.
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>>;

@@ -1,7 +1,7 @@
 //! Roles and tablespaces: backed up beside databases, and put back without taking anything away.
 
 use pgbk::base::progress::NullMonitor;
-use pgbk::base::subject::Series;
+use pgbk::base::subject::Subject;
 use pgbk::format::backup_id::BackupId;
 use pgbk::format::keys::Key;
 use pgbk::format::manifest::Format;
@@ -290,7 +290,7 @@ fn sealed(folder: &Path, script: &str) -> String {
     let store = Arc::new(Directory::open(folder).unwrap());
     let key = Key::raw(&pgbk::base::secret::Secret::new(support::pgbk::KEY), None).unwrap();
     let repository = Repository { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
-    let id = support::id::free(folder, Series::Globals.name());
+    let id = support::id::free(folder, Subject::Globals.name());
     let mut writer = repository.begin(id.into(), Format::Plain, None, 0).unwrap();
     writer.write_all(script.as_bytes()).unwrap();
     let id: BackupId = writer.finish(About::default(), &NullMonitor).unwrap().id;

@@ -353,7 +353,7 @@ fn a_backup_stands_whatever_retention_meets() {
     let run = run.set("KEEP_LAST", 2);
     let most = run.args(["backup", "prune_stands"]).expect(0);
     most.says("warning: retention: 3 of 5 backups of \"prune_stands\" would be removed").says("pgbk prune --force");
-    assert_eq!(repository.ids(Some("prune_stands")).expect("ids").len(), 5);
+    assert_eq!(repository.catalog(Some(&"prune_stands".into())).expect("ids").ids().len(), 5);
 
     fs::write(place.path().join("prune_stands/prune_stands-20240304T030000Z.meta"), "{}").expect("write");
     let run = run.set("KEEP_LAST", 3);
@@ -377,13 +377,13 @@ fn a_server_whose_clock_is_a_little_ahead_costs_no_backup_too_few_or_too_many() 
         let made = repository.manifest(&newest).expect("a manifest").0;
         upkeep.after(
             &repository,
-            &repository.catalog(Some(&made.database)),
+            &repository.catalog(Some(&made.subject)),
             (&made, now),
             &BTreeSet::new(),
             &|_| (),
             &NullMonitor,
         );
-        let ids = repository.ids(None).expect("ids");
+        let ids = repository.catalog(None).expect("ids").ids();
         assert_eq!((ids.len(), ids.last()), (left, Some(&newest)), "{taken_at}");
     }
 }

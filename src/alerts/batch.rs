@@ -3,7 +3,6 @@
 use crate::alerts::message::{Event, Message, Origin, about, run, table};
 use crate::alerts::outage::{Failing, Success};
 use crate::base::shown::word;
-use crate::format::backup_id::encode;
 use crate::format::run_record::{Record, State, Task};
 
 /// A reason for failures: the task, the state, and the message without names and numbers. Equal reasons make one message.
@@ -13,9 +12,9 @@ pub(crate) struct Reason(Task, State, String);
 impl Reason {
     pub fn of(record: &Record) -> Reason {
         let message = record.problem.as_ref().map_or("", |problem| problem.message.as_str());
-        let encoded = encode(&record.database);
+        let encoded = record.database.series();
         let mut text = message.to_owned();
-        for name in [record.database.as_str(), &encoded] {
+        for name in [record.database.name(), &encoded] {
             text = text.replace(&format!("\"{name}\""), "\"*\"").replace(&format!("\"{name}/"), "\"*/");
         }
         Reason(record.task, record.state, text.split_inclusive(is_between).map(|part| plain(part, &encoded)).collect())
@@ -97,7 +96,7 @@ pub(crate) fn recovered(recoveries: &[(Record, Failing)], origin: &Origin) -> Op
 }
 
 fn names(records: &[&Record]) -> String {
-    let names: Vec<String> = records.iter().map(|record| word(&record.database).into_owned()).collect();
+    let names: Vec<String> = records.iter().map(|record| word(record.database.name()).into_owned()).collect();
     names.join(", ")
 }
 
@@ -109,13 +108,13 @@ mod tests {
 
     fn failed_with(database: &str, message: &str) -> Record {
         let problem = ErrorInfo { message: message.to_owned(), hints: Vec::new(), exit_code: 1 };
-        Record { database: database.to_owned(), problem: Some(problem), ..record(1, State::Failed) }
+        Record { database: database.into(), problem: Some(problem), ..record(1, State::Failed) }
     }
 
     #[test]
     fn names_ids_and_numbers_make_no_reason_of_their_own() {
         let messages = |name: &str, at: u32| {
-            let encoded = crate::format::backup_id::encode(name);
+            let encoded = crate::base::databases::Selection::from(name).series();
             [
                 "cannot list the objects: cannot reach 127.0.0.1:9: Connection refused".to_owned(),
                 format!("cannot list the objects below \"{encoded}/\": cannot reach s3:9: refused"),

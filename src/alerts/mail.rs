@@ -157,7 +157,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_name_of_a_database_adds_a_header(name in "(\\PC|[\r\n:]|\r\nBcc: a@b.c){0,30}") {
-            let record = Record { database: name, ..record(1, State::Failed) };
+            let record = Record { database: name.into(), ..record(1, State::Failed) };
             let text = mail("[prod] ").compose(&Message::failed(&record, &origin(), None), true).unwrap().formatted();
             let text = String::from_utf8(text).unwrap();
             let (head, _) = text.split_once("\r\n\r\n").unwrap();

@@ -2,8 +2,9 @@
 
 use crate::alerts::cut;
 use crate::alerts::outage::{Failing, Success};
+use crate::base::databases::Selection;
 use crate::base::shown::word;
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::format::run_record::{Record, State, Task, Trigger};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -86,11 +87,11 @@ impl Message {
     }
 
     /// Returns a notice of something that was noticed outside of any run.
-    pub fn noticed(database: &str, origin: &Origin, text: &str, now: Timestamp) -> Message {
+    pub fn noticed(database: &Selection, origin: &Origin, text: &str, now: Timestamp) -> Message {
         let facts = [("database", format!("{database} on {}", origin.server)), ("host", origin.host.clone())];
         Message {
             state: Event::Notice,
-            database: database.to_owned(),
+            database: database.to_string(),
             host: origin.host.clone(),
             server: origin.server.clone(),
             run: now.strftime("%Y%m%dT%H%M%SZ-look").to_string(),
@@ -177,13 +178,21 @@ impl Message {
 }
 
 /// Returns the name as a sentence has it: `@files` is not called a database.
-fn whose(name: &str) -> String {
-    if Series::of(name).is_some() { name.to_owned() } else { format!("database \"{}\"", word(name)) }
+fn whose(selection: &Selection) -> String {
+    match selection {
+        Selection::One(Subject::Globals | Subject::Files) => selection.to_string(),
+        Selection::Every | Selection::One(Subject::Database(_)) => format!("database \"{}\"", word(selection.name())),
+    }
 }
 
-fn doctor(name: &str) -> String {
+/// Returns the line that says how to check it; empty if `doctor` takes no such name.
+fn doctor(selection: &Selection) -> String {
+    let name = match selection {
+        Selection::One(Subject::Globals | Subject::Files) => return String::new(),
+        Selection::Every | Selection::One(Subject::Database(_)) => selection.name(),
+    };
     match shlex::try_quote(name) {
-        Ok(quoted) if Series::of(&quoted).is_none() && word(name) == name => format!("  pgbk doctor {quoted}\n"),
+        Ok(quoted) if word(name) == name => format!("  pgbk doctor {quoted}\n"),
         _ => String::new(),
     }
 }
@@ -192,7 +201,7 @@ pub(crate) fn about(state: Event, record: &Record, origin: &Origin) -> Message {
     let problem = record.problem.as_ref();
     Message {
         state,
-        database: record.database.clone(),
+        database: record.database.to_string(),
         host: origin.host.clone(),
         server: origin.server.clone(),
         run: record.run.clone(),
@@ -281,7 +290,7 @@ pub mod tests {
             run: format!("202611{number:02}T064500Z-1a2b3c4d"),
             task: Task::Backup,
             cause: Trigger::Schedule,
-            database: "shop".to_owned(),
+            database: "shop".into(),
             times: 1,
             state,
             started,

@@ -1,10 +1,10 @@
 //! Decides when to alert people: at the first failure after a success, and at the first success after a failure.
 
 use crate::alerts::kept::write;
+use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::StateFile;
-use crate::format::backup_id::encode;
 use crate::format::run_record::{Record, State, Task};
 use anyhow::Context;
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 /// The state of one database after its earlier runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outage {
-    pub database: String,
+    pub database: Selection,
     pub server: String,
     #[serde(default)]
     pub task: Task,
@@ -55,8 +55,8 @@ impl Success {
 
 impl Outage {
     /// Returns the state of a database without known runs.
-    pub fn none(database: &str, server: &str, task: Task) -> Outage {
-        Outage { database: database.to_owned(), server: server.to_owned(), task, last_success: None, failing: None }
+    pub fn none(selection: &Selection, server: &str, task: Task) -> Outage {
+        Outage { database: selection.clone(), server: server.to_owned(), task, last_success: None, failing: None }
     }
 
     /// Takes one more run into account, and returns the change if there is one. A skipped run changes nothing: the run that held
@@ -88,12 +88,12 @@ impl Outages {
         Outages { state }
     }
 
-    pub fn load(&self, database: &str, server: &str, task: Task) -> Result<Outage> {
-        let file = self.file(database, server, task);
+    pub fn load(&self, selection: &Selection, server: &str, task: Task) -> Result<Outage> {
+        let file = self.file(selection, server, task);
         let shown = || format!("read \"{file}\"");
         match file.read() {
             Ok(text) => serde_json::from_slice(&text).with_context(shown),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Outage::none(database, server, task)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Outage::none(selection, server, task)),
             Err(error) => Err(error).with_context(shown),
         }
     }
@@ -103,8 +103,9 @@ impl Outages {
     }
 
     /// Returns true the first time that this text is reported about this database, and remembers it.
-    pub fn first_time(&self, database: &str, server: &str, text: &str) -> Result<bool> {
-        let told = blake2b_simd::Params::new().hash_length(16).hash(format!("{database}\0{server}\0{text}").as_bytes());
+    pub fn first_time(&self, selection: &Selection, server: &str, text: &str) -> Result<bool> {
+        let told =
+            blake2b_simd::Params::new().hash_length(16).hash(format!("{selection}\0{server}\0{text}").as_bytes());
         let file = self.state.told(&told.to_hex());
         if file.exists()? {
             return Ok(false);
@@ -113,12 +114,12 @@ impl Outages {
     }
 
     /// Returns the file. Databases of one name on two servers are kept apart, and so are backups and their restore tests.
-    fn file(&self, database: &str, server: &str, task: Task) -> StateFile {
-        let database = encode(database);
+    fn file(&self, selection: &Selection, server: &str, task: Task) -> StateFile {
+        let series = selection.series();
         let hash = blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex();
         match task {
-            Task::Backup => self.state.outage(&database, &hash),
-            Task::Verify => self.state.restore_test_outage(&database, &hash),
+            Task::Backup => self.state.outage(&series, &hash),
+            Task::Verify => self.state.restore_test_outage(&series, &hash),
         }
     }
 }
@@ -129,7 +130,7 @@ mod tests {
     use crate::alerts::message::tests::record;
 
     fn turns(states: &[State]) -> Vec<Option<Turn>> {
-        let mut outage = Outage::none("shop", "db", Task::Backup);
+        let mut outage = Outage::none(&"shop".into(), "db", Task::Backup);
         (1..).zip(states).map(|(number, state)| outage.turn(&record(number, *state))).collect()
     }
 
@@ -149,13 +150,13 @@ mod tests {
     fn what_is_known_survives_the_process_and_is_apart_for_each_server() {
         let folder = tempfile::tempdir().unwrap();
         let outages = Outages::new(StateDir::at(folder.path().join("new/state")));
-        let mut outage = outages.load("a/b", "db1", Task::Backup).unwrap();
+        let mut outage = outages.load(&"a/b".into(), "db1", Task::Backup).unwrap();
         outage.turn(&record(1, State::Done));
         outage.turn(&record(2, State::Failed));
         outages.save(&outage).unwrap();
-        assert_eq!(outages.load("a/b", "db1", Task::Backup).unwrap(), outage);
+        assert_eq!(outages.load(&"a/b".into(), "db1", Task::Backup).unwrap(), outage);
         for (server, task) in [("db2", Task::Backup), ("db1", Task::Verify)] {
-            assert_eq!(outages.load("a/b", server, task).unwrap(), Outage::none("a/b", server, task));
+            assert_eq!(outages.load(&"a/b".into(), server, task).unwrap(), Outage::none(&"a/b".into(), server, task));
         }
     }
 
@@ -163,7 +164,7 @@ mod tests {
     fn a_damaged_file_is_an_error_and_not_a_success() {
         let folder = tempfile::tempdir().unwrap();
         let outages = Outages::new(StateDir::at(folder.path()));
-        outages.file("shop", "db", Task::Backup).write(b"{").unwrap();
-        assert!(outages.load("shop", "db", Task::Backup).is_err());
+        outages.file(&"shop".into(), "db", Task::Backup).write(b"{").unwrap();
+        assert!(outages.load(&"shop".into(), "db", Task::Backup).is_err());
     }
 }

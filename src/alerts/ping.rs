@@ -5,7 +5,8 @@ use crate::alerts::delivery::Undelivered;
 use crate::alerts::http::{self, SecretUrl};
 use crate::alerts::message::{Event, Message};
 use crate::alerts::tls_roots::TlsRoots;
-use crate::format::backup_id::encode;
+use crate::base::databases::Selection;
+use crate::base::subject::encode;
 use std::time::Duration;
 
 /// Longest text in a query, in UTF-16 units: once it is encoded, the address must not become too long.
@@ -79,7 +80,7 @@ fn url(base: &str, message: &Message) -> String {
         Event::Notice | Event::Test => "/log",
     };
     let kuma_like = is_kuma(base);
-    let base = base.replace(DATABASE, &encode(&message.database));
+    let base = base.replace(DATABASE, &Selection::from(message.database.as_str()).series());
     if kuma_like {
         return kuma(&base, message);
     }
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_name_in_the_address_is_encoded() {
-        let record = Record { database: "a/b?ü".to_owned(), ..record(1, State::Done) };
+        let record = Record { database: "a/b?ü".into(), ..record(1, State::Done) };
         let message = Message::of_ping(Event::Done, &[record], &origin()).unwrap();
         assert_eq!(url("https://hc.example/key/{database}", &message), "https://hc.example/key/a%2Fb%3F%C3%BC");
     }

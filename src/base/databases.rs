@@ -1,8 +1,9 @@
 //! Which databases of a server to back up: some by name, or all of them.
 
 use crate::base::error::Fault;
-use crate::base::subject::Series;
+use crate::base::subject::{Subject, encode};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,52 +15,149 @@ pub enum Databases {
     /// Every database that accepts connections and is no template. A run looks them up when it begins.
     All,
     /// Names, each once, in the order in which they were given.
-    Named(Vec<String>),
+    Named(Vec<Subject>),
 }
+
+/// The text that means every database.
+const EVERY: &str = "*";
 
 impl Databases {
     /// Parses several lists into one. `None`: nothing is named.
     pub fn of(texts: &[String]) -> Result<Option<Databases>, Fault> {
-        let mut names: Vec<String> = Vec::new();
+        let mut names: Vec<Subject> = Vec::new();
         let mut all = false;
         for name in texts.iter().map(|text| split(text)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
             match name {
                 Name::Star => all = true,
-                Name::Of(name) if !names.contains(&name) => names.push(name),
-                Name::Of(_) => {}
+                Name::Of(name) => {
+                    let subject = Subject::from(name);
+                    if !names.contains(&subject) {
+                        names.push(subject);
+                    }
+                }
             }
         }
         match (all, names.is_empty()) {
             (true, true) => Ok(Some(Databases::All)),
-            (true, false) => Err(Fault::usage(format!("\"*\" is every database, and \"{}\" one more", names[0]))
-                .hint("name either \"*\" alone, or each database")),
+            (true, false) => Err(Fault::usage(format!("\"{EVERY}\" is every database, and \"{}\" one more", names[0]))
+                .hint(format!("name either \"{EVERY}\" alone, or each database"))),
             (false, true) => Ok(None),
             (false, false) => Ok(Some(Databases::Named(names))),
         }
     }
 
-    /// Returns the only name, or the only one that is a database if `@globals` or `@files` are named too. `None`: there is no
-    /// single one.
-    pub fn only(&self) -> Option<&str> {
-        let Databases::Named(names) = self else { return None };
-        let real: Vec<&String> = names.iter().filter(|name| Series::of(name).is_none()).collect();
-        match (names.as_slice(), real.as_slice()) {
+    /// Returns the only subject, or the only one that is a database if others are named too. `None`: there is no single one.
+    pub fn only(&self) -> Option<&Subject> {
+        let Databases::Named(subjects) = self else { return None };
+        let real: Vec<&Subject> = subjects.iter().filter(|subject| subject.database().is_some()).collect();
+        match (subjects.as_slice(), real.as_slice()) {
             ([only], _) => Some(only),
             (_, [only]) => Some(only),
             _ => None,
         }
     }
 
-    /// Adds these subjects to the databases, unless the list already names one of them. Does nothing for `*`, which the run expands
-    /// later.
-    pub fn with(self, beside: &[Series]) -> Databases {
+    /// Adds these subjects to the databases, unless the list already names one that is no database. Does nothing for every database,
+    /// which the run looks up later.
+    pub fn with(self, extras: &[Subject]) -> Databases {
         match self {
-            Databases::Named(mut names) if !names.iter().any(|name| Series::of(name).is_some()) => {
-                names.extend(beside.iter().map(|series| series.name().to_owned()));
-                Databases::Named(names)
+            Databases::Named(mut subjects) if subjects.iter().all(|subject| subject.database().is_some()) => {
+                subjects.extend(extras.iter().cloned());
+                Databases::Named(subjects)
             }
             other => other,
         }
+    }
+
+    /// Returns what a run, a record or a line of the status is about: each named subject, or every database as one.
+    pub fn selections(&self) -> Vec<Selection> {
+        match self {
+            Databases::Named(subjects) => subjects.iter().cloned().map(Selection::One).collect(),
+            Databases::All => vec![Selection::Every],
+        }
+    }
+}
+
+/// Names the subject of a run, a record or an alert: one, or every database of the server where they were not told apart, as when they
+/// cannot be listed. Sorts by its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Selection {
+    Every,
+    One(Subject),
+}
+
+impl Selection {
+    /// Returns the text that people read, and that files and documents hold.
+    pub fn name(&self) -> &str {
+        match self {
+            Selection::Every => EVERY,
+            Selection::One(subject) => subject.name(),
+        }
+    }
+
+    /// Returns the only subject; `None` if every database is meant.
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Selection::Every => None,
+            Selection::One(subject) => Some(subject),
+        }
+    }
+
+    /// Returns its name in file names and URLs.
+    pub fn series(&self) -> String {
+        match self {
+            Selection::Every => encode(EVERY),
+            Selection::One(subject) => subject.series(),
+        }
+    }
+}
+
+impl PartialEq<Subject> for Selection {
+    fn eq(&self, other: &Subject) -> bool {
+        matches!(self, Selection::One(subject) if subject == other)
+    }
+}
+
+impl From<Subject> for Selection {
+    fn from(subject: Subject) -> Selection {
+        Selection::One(subject)
+    }
+}
+
+impl From<String> for Selection {
+    fn from(text: String) -> Selection {
+        if text == EVERY { Selection::Every } else { Selection::One(text.into()) }
+    }
+}
+
+impl From<&str> for Selection {
+    fn from(text: &str) -> Selection {
+        text.to_owned().into()
+    }
+}
+
+impl From<Selection> for String {
+    fn from(selection: Selection) -> String {
+        selection.name().to_owned()
+    }
+}
+
+impl Ord for Selection {
+    fn cmp(&self, other: &Selection) -> Ordering {
+        self.name().cmp(other.name())
+    }
+}
+
+impl PartialOrd for Selection {
+    fn partial_cmp(&self, other: &Selection) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -74,8 +172,10 @@ impl FromStr for Databases {
 impl fmt::Display for Databases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Databases::All => f.write_str("*"),
-            Databases::Named(names) => f.write_str(&names.join(", ")),
+            Databases::All => f.write_str(EVERY),
+            Databases::Named(subjects) => {
+                f.write_str(&subjects.iter().map(Subject::name).collect::<Vec<_>>().join(", "))
+            }
         }
     }
 }
@@ -102,7 +202,7 @@ fn split(text: &str) -> Result<Vec<Name>, Fault> {
             rest = after;
             match name.trim() {
                 "" => {}
-                "*" => names.push(Name::Star),
+                EVERY => names.push(Name::Star),
                 name => names.push(Name::Of(name.to_owned())),
             }
         }
@@ -141,7 +241,7 @@ mod tests {
 
     fn names(text: &str) -> Vec<String> {
         match text.parse() {
-            Ok(Databases::Named(names)) => names,
+            Ok(Databases::Named(subjects)) => subjects.iter().map(ToString::to_string).collect(),
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -159,14 +259,25 @@ mod tests {
 
     #[test]
     fn what_is_backed_up_beside_comes_last_and_is_no_database() {
-        let with = |text: &str| text.parse::<Databases>().unwrap().with(&Series::ALL);
+        let with = |text: &str| text.parse::<Databases>().unwrap().with(&[Subject::Globals, Subject::Files]);
+        let only = |text: &str| with(text).only().map(ToString::to_string);
         assert_eq!(with("shop").to_string(), "shop, @globals, @files");
-        assert_eq!(with("shop").only(), Some("shop"));
-        assert_eq!(with("shop, crm").only(), None);
-        assert_eq!(with("@files").to_string(), "@files");
-        assert_eq!(with("@files").only(), Some("@files"));
+        assert_eq!(only("shop").as_deref(), Some("shop"));
+        assert_eq!(only("shop, crm"), None);
+        assert_eq!(with("@files"), Databases::Named(vec![Subject::Files]));
+        assert_eq!(only("@files").as_deref(), Some("@files"));
         assert_eq!(with("shop, @globals").to_string(), "shop, @globals");
         assert_eq!(with("*"), Databases::All);
+    }
+
+    #[test]
+    fn every_database_is_no_name_of_one_and_is_written_as_before() {
+        let all = "*".parse::<Databases>().unwrap();
+        assert_eq!(all.selections(), [Selection::Every]);
+        assert_eq!((Selection::Every.to_string(), Selection::Every.series()), ("*".to_owned(), "%2A".to_owned()));
+        assert_eq!(serde_json::to_string(&[Selection::Every, "shop".into()]).unwrap(), r#"["*","shop"]"#);
+        assert_eq!(serde_json::from_str::<Selection>("\"*\"").unwrap(), Selection::Every);
+        assert!(Selection::Every != Subject::from("*") && Selection::from("shop") == Subject::from("shop"));
     }
 
     #[test]

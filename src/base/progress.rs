@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// The run that a message is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
+pub struct RunLabel {
     pub database: String,
     pub run: String,
     /// Id of the backup that is made or read; `None` until it is known.
@@ -14,7 +14,7 @@ pub struct Subject {
 /// Receives the progress and messages of one job. Implementations must be cheap: `advance` is called for every block.
 pub trait Monitor: Send + Sync {
     /// Sets the run that all further calls from this thread are about. `None`: no run.
-    fn about(&self, _subject: Option<&Subject>) {}
+    fn about(&self, _run: Option<&RunLabel>) {}
     /// Sets the id of the backup that the run is about.
     fn names(&self, _backup: &str) {}
     /// Begins a piece of work, of which several may be under way. Call [`Progress::begin`], which also ends it.
@@ -75,7 +75,7 @@ impl Drop for Progress<'_> {
 }
 
 impl Monitor for Progress<'_> {
-    fn about(&self, subject: Option<&Subject>) {
+    fn about(&self, subject: Option<&RunLabel>) {
         self.monitor.about(subject);
     }
 
@@ -155,7 +155,7 @@ impl<'a> RecordingMonitor<'a> {
 }
 
 impl Monitor for RecordingMonitor<'_> {
-    fn about(&self, subject: Option<&Subject>) {
+    fn about(&self, subject: Option<&RunLabel>) {
         self.inner.about(subject);
     }
 

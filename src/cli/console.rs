@@ -5,10 +5,10 @@ pub(crate) mod progress;
 pub(crate) mod reader;
 pub(crate) mod work;
 
-use crate::base::cancel;
-use crate::base::error::{self, Fault};
-use crate::base::progress::{Monitor, ProgressId, Subject, Update};
-use crate::base::shown::{self, Lines};
+use crate::base::error::Fault;
+use crate::base::progress::{Monitor, ProgressId, RunLabel, Update};
+use crate::base::shown::Lines;
+use crate::base::{cancel, error, shown};
 use crate::cli::{LogArgs, LogFormat, LogLevel};
 use indicatif::HumanBytes;
 use jiff::Timestamp;
@@ -26,7 +26,7 @@ pub struct Console {
     json: bool,
     work: Mutex<Work>,
     /// The current run, and the thread that works at it. What other threads print is not about this run.
-    subject: Mutex<Option<(ThreadId, Subject)>>,
+    subject: Mutex<Option<(ThreadId, RunLabel)>>,
     /// Whether a line of text names its run, too.
     names_runs: AtomicBool,
 }
@@ -131,7 +131,7 @@ impl Console {
 
     /// Returns a line of JSON, with the run that it is about.
     fn entry(&self, mut line: Value) -> String {
-        if let Some(Subject { database, run, backup }) = self.subject() {
+        if let Some(RunLabel { database, run, backup }) = self.subject() {
             line["database"] = json!(database);
             line["run"] = json!(run);
             if let Some(id) = backup {
@@ -144,13 +144,13 @@ impl Console {
     /// Returns the prefix that names the run in a line of text; empty if lines do not name their run.
     fn run(&self) -> String {
         match self.subject().filter(|_| self.names_runs.load(Ordering::Relaxed)) {
-            Some(Subject { database, run, .. }) => format!("[{} {run}] ", shown::word(&database)),
+            Some(RunLabel { database, run, .. }) => format!("[{} {run}] ", shown::word(&database)),
             None => String::new(),
         }
     }
 
     /// Returns the run that this thread works at.
-    fn subject(&self) -> Option<Subject> {
+    fn subject(&self) -> Option<RunLabel> {
         let subject = self.subject.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, subject) = subject.as_ref().filter(|(thread, _)| *thread == thread::current().id())?;
         Some(subject.clone())
@@ -170,7 +170,7 @@ impl Console {
 }
 
 impl Monitor for Console {
-    fn about(&self, subject: Option<&Subject>) {
+    fn about(&self, subject: Option<&RunLabel>) {
         let mut own = self.subject.lock().unwrap_or_else(PoisonError::into_inner);
         *own = subject.map(|subject| (thread::current().id(), subject.clone()));
     }

@@ -5,7 +5,7 @@ use crate::base::databases::Databases;
 use crate::base::error::{Result, hints};
 use crate::base::progress::Monitor;
 use crate::base::shown::Lines;
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::cli::arguments::BackupArgs;
 use crate::cli::console::{Console, bytes, can_ask, error_document};
 use crate::cli::settings::RunArgs;
@@ -110,7 +110,7 @@ pub struct Prepared<'a> {
     pub repository: Repository,
     pub plan: Plan,
     /// The subjects that are backed up besides databases: globals and files.
-    pub beside: Vec<Series>,
+    pub beside: Vec<Subject>,
     pub upkeep: AfterBackup,
     pub alerts: Alerts,
     pub history: Option<History>,

@@ -6,7 +6,7 @@ use crate::base::databases::Databases;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, word};
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::cli::arguments::DoctorArgs;
 use crate::cli::console::Console;
 use crate::commands::which;
@@ -99,8 +99,7 @@ fn compared(
         verify: true,
         allow_unauthenticated: true,
     };
-    let ids = catalog.map(Catalog::ids);
-    let mut findings = if known { look_at_keys(&repository, ids) } else { Vec::new() };
+    let mut findings = if known { look_at_keys(&repository, catalog) } else { Vec::new() };
     // Where it cannot be listed, that is told already.
     let Some(catalog) = catalog else { return findings };
     let old = catalog.old_backups();
@@ -160,9 +159,8 @@ fn in_brief(database: &str, findings: Vec<Finding>) -> Vec<Finding> {
 
 fn databases(args: &DoctorArgs, server: &Settings) -> Result<Vec<String>> {
     match Databases::of(&args.databases)? {
-        Some(Databases::Named(mut names)) => {
-            names.retain(|name| Series::of(name).is_none());
-            Ok(names)
+        Some(Databases::Named(subjects)) => {
+            Ok(subjects.iter().filter_map(Subject::database).map(|database| database.name().to_owned()).collect())
         }
         Some(Databases::All) => control::databases(server),
         None => Ok(vec![server.database().to_owned()]),
@@ -176,7 +174,7 @@ fn beside(args: &DoctorArgs) -> Vec<Finding> {
     let files = match config::runs::files(&args.extras, &args.store) {
         Ok(paths) if paths.is_empty() => None,
         Ok(paths) => Some(look_at_files(&paths)),
-        Err(error) => Some(Finding::error(Series::Files.name(), &error, "check BACKUP_FILES")),
+        Err(error) => Some(Finding::error(Subject::Files.name(), &error, "check BACKUP_FILES")),
     };
     globals.into_iter().chain(files).collect()
 }

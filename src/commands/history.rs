@@ -57,7 +57,7 @@ fn table(records: &[Record]) -> Lines {
         table.row([
             record.run.clone(),
             task(record.task).to_owned(),
-            record.database.clone(),
+            record.database.to_string(),
             state(record.state).to_owned(),
             cause(record.cause).to_owned(),
             record.seconds().map_or("-".to_owned(), |seconds| format!("{seconds:.1} s")),

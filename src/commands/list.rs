@@ -3,6 +3,7 @@
 use crate::base::error::{Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::shown::Lines;
+use crate::base::subject::Subject;
 use crate::cli::arguments::ListArgs;
 use crate::cli::console::{Console, bytes};
 use crate::config;
@@ -69,7 +70,7 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
     let store = config::remembered(config::store(&args.store, true)?, &args.state);
     let repository = Repository::without_key(store);
     let records = records(&args.state);
-    let catalog = repository.catalog(args.database.as_deref())?;
+    let catalog = repository.catalog(args.database.as_deref().map(Subject::from).as_ref())?;
     let rows = rows(&repository, &catalog, &run_record::proofs(&records))?;
     if let Some(how) = how_to_restore(&catalog.old_backups()) {
         console.info(&how);
@@ -90,10 +91,10 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
 /// Reads the `.meta` of each backup without authenticating it; nothing is restored by it. A backup that was removed
 /// since the listing is left out.
 fn rows(repository: &Repository, catalog: &Catalog, proofs: &BTreeMap<BackupId, Timestamp>) -> Result<Vec<Row>> {
-    let ids = catalog.ids();
-    let mut rows = Vec::with_capacity(ids.len());
-    let claims = repository.each(&ids, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(Claim::of))?;
-    for (entry, claim) in catalog.entries().iter().zip(claims) {
+    let entries: Vec<&Entry> = catalog.entries().iter().collect();
+    let mut rows = Vec::with_capacity(entries.len());
+    let claims = repository.each(&entries, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(Claim::of))?;
+    for (entry, claim) in entries.into_iter().zip(claims) {
         if claim.as_ref().is_err_and(|error| kind(error) == Kind::NotFound) {
             continue;
         }
@@ -106,7 +107,7 @@ fn document(row: &Row, now: Timestamp) -> Value {
     let (id, claim) = (&row.entry.id, row.claim.as_ref().ok());
     json!({
         "id": id,
-        "database": id.database(),
+        "database": id.subject(),
         "taken_at": id.taken_at(),
         "in_the_future": id.is_from_the_future(now),
         "object": claim.map(|claim| &claim.object),

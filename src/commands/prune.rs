@@ -4,6 +4,7 @@ use crate::base::databases::Databases;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, many};
+use crate::base::subject::Subject;
 use crate::cli::arguments::PruneArgs;
 use crate::cli::console::{Console, bytes, error_document};
 use crate::commands::which::{server, the_only, with_backups};
@@ -32,28 +33,28 @@ pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     let repository = config::repository(&args.store, &args.keys, &args.state)?;
     let records = records(&args.state);
     share::look(repository.store.as_ref(), &records)?;
-    let (databases, whole) = databases(args, &repository)?;
+    let (subjects, whole) = subjects(args, &repository)?;
     let whose =
         Whose { policy, scope: scope(args, console), proven: run_record::proofs(&records).into_keys().collect() };
     let mut documents = Vec::new();
     let mut failed = false;
-    for database in &databases {
+    for subject in &subjects {
         let catalog = match &whole {
-            Some(whole) => Ok(whole.of_database(database)),
-            None => repository.catalog(Some(database)),
+            Some(whole) => Ok(whole.of_subject(subject)),
+            None => repository.catalog(Some(subject)),
         };
-        match catalog.and_then(|catalog| one(args, &repository, (database, &catalog), &whose, console)) {
+        match catalog.and_then(|catalog| one(args, &repository, (subject, &catalog), &whose, console)) {
             Ok(report) => {
                 if !args.json {
                     console.text(&report.text(args))?;
                 }
                 documents.push(report.document(args));
             }
-            Err(error) if databases.len() == 1 || matches!(kind(&error), Kind::Interrupted(_)) => return Err(error),
+            Err(error) if subjects.len() == 1 || matches!(kind(&error), Kind::Interrupted(_)) => return Err(error),
             // One that fails does not stop the others.
             Err(error) => {
                 console.tell(&error);
-                documents.push(json!({"database": database, "error": error_document(&error)}));
+                documents.push(json!({"database": subject, "error": error_document(&error)}));
                 failed = true;
             }
         }
@@ -62,8 +63,8 @@ pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     Ok(u8::from(failed))
 }
 
-/// Returns the databases to prune. The catalog is that of the whole store if it had to be listed to find them, else None.
-fn databases(args: &PruneArgs, repository: &Repository) -> Result<(Vec<String>, Option<Catalog>)> {
+/// Returns the subjects to prune. The catalog is that of the whole store if it had to be listed to find them, else None.
+fn subjects(args: &PruneArgs, repository: &Repository) -> Result<(Vec<Subject>, Option<Catalog>)> {
     let databases = Databases::of(&args.databases)?;
     if let Some(Databases::Named(names)) = databases {
         return Ok((names, None));
@@ -105,7 +106,7 @@ struct Whose {
 fn one(
     args: &PruneArgs,
     repository: &Repository,
-    (database, catalog): (&str, &Catalog),
+    (subject, catalog): (&Subject, &Catalog),
     whose: &Whose,
     console: &Console,
 ) -> Result<Report> {
@@ -118,8 +119,8 @@ fn one(
     let Whose { policy, scope, proven } = whose;
     let order = Order { policy, mode, scope: scope.clone(), made: None, proven, now };
     let going = |ids: &[BackupId]| note_going(args, repository, ids, console);
-    let pruned = prune(repository, catalog, database, &order, &going, console)?;
-    let left_behind = match orphans(repository, catalog, database) {
+    let pruned = prune(repository, catalog, subject, &order, &going, console)?;
+    let left_behind = match orphans(repository, catalog, subject) {
         Err(error) if kind(&error) == Kind::Denied => {
             console.warn(&format!("what killed runs left cannot be looked for: {error:#}"));
             Orphans::default()
@@ -128,7 +129,7 @@ fn one(
     };
     if pruned.backups.is_empty() && left_behind.is_empty() {
         let place = repository.store.location();
-        return Err(Fault::not_found(format!("there is no backup of \"{database}\" in {place}"))
+        return Err(Fault::not_found(format!("there is no backup of \"{subject}\" in {place}"))
             .hint("\"pgbk list\" shows what is stored")
             .into());
     }
@@ -169,7 +170,7 @@ impl Report {
     }
 
     fn removed(&self, args: &PruneArgs) -> String {
-        let Pruned { database, backups, most } = &self.pruned;
+        let Pruned { subject, backups, most } = &self.pruned;
         let gone = |backup: &&Judged| matches!(backup.fate, Fate::Removed | Fate::Due);
         let count = backups.iter().filter(gone).count();
         let size = bytes(backups.iter().filter(gone).filter_map(|backup| backup.bytes).sum());
@@ -178,7 +179,7 @@ impl Report {
             true => "; that is more than half, which needs --force",
             false => "",
         };
-        format!("{count} of {} of \"{database}\" {done} ({size}){guard}", many(backups.len(), "backup"))
+        format!("{count} of {} of \"{subject}\" {done} ({size}){guard}", many(backups.len(), "backup"))
     }
 
     fn orphans(&self, args: &PruneArgs) -> Option<String> {
@@ -196,7 +197,7 @@ impl Report {
     fn document(&self, args: &PruneArgs) -> Value {
         let backups: Vec<Value> = self.pruned.backups.iter().map(document).collect();
         json!({
-            "database": self.pruned.database,
+            "database": self.pruned.subject,
             "dry_run": args.dry_run,
             "more_than_half": self.pruned.most,
             "removed": self.pruned.count(|fate| *fate == Fate::Removed),

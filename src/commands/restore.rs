@@ -10,7 +10,7 @@ pub(crate) mod summary;
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, many};
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, ask, bytes, can_ask, confirm_by_typing};
 use crate::cli::values::Which;
@@ -47,18 +47,20 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     let repository = config::repository(&args.store, &args.keys, &args.state)?;
     let server = config::server::server(&args.server)?;
     let Some(opened) = open(args, &repository, console)? else { return Err(declined()) };
-    match opened.manifest.series() {
-        Some(Series::Globals) => return globals::run(args, opened, &server, console),
-        Some(Series::Files) => {
+    let source = match &opened.manifest.subject {
+        Subject::Database(database) => database.clone(),
+        Subject::Globals => return globals::run(args, opened, &server, console),
+        Subject::Files => {
             return Err(Fault::usage(format!("{} is a backup of files", opened.manifest.id))
                 .hint("say --files, and --into DIR to put them elsewhere than where they came from")
                 .into());
         }
-        None => {}
-    }
+    };
     let database = match &args.to {
         Some(database) => database.clone(),
-        None => elsewhere(args, &opened.manifest, &server, console)?.unwrap_or(opened.manifest.database.clone()),
+        None => {
+            elsewhere(args, (&opened.manifest, source.name()), &server, console)?.unwrap_or(source.name().to_owned())
+        }
     };
     let plan = plan(args, &opened, &server, database)?;
     let target = admit(&opened.manifest, &plan)?;
@@ -81,11 +83,15 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
 
 /// Asks the person who has just chosen a backup for a target database if the backup's own is not empty. None: restore
 /// into its own.
-fn elsewhere(args: &RestoreArgs, manifest: &Manifest, server: &Settings, console: &Console) -> Result<Option<String>> {
+fn elsewhere(
+    args: &RestoreArgs,
+    (manifest, name): (&Manifest, &str),
+    server: &Settings,
+    console: &Console,
+) -> Result<Option<String>> {
     if args.which.is_some() || args.object.is_some() || args.clean || !can_ask() {
         return Ok(None);
     }
-    let name = &manifest.database;
     let State::Holds(count) = Target::look(server, name)?.state else { return Ok(None) };
     console.say(&Lines::of(format!(
         "  \"{name}\" is not empty: it holds {}, and all of it stays as it is (--clean replaces it)",
@@ -100,11 +106,12 @@ fn open(args: &RestoreArgs, repository: &Repository, console: &Console) -> Resul
         return which(args, repository, console)?.map(|id| repository.open(&id)).transpose();
     };
     // Where nobody says whose it is, the target may well be its source, and is treated so.
-    let database = named(args.database.as_deref())?.or_else(|| args.to.clone()).ok_or_else(|| {
-        Fault::usage(format!("\"{key}\" does not say which database it is of"))
-            .hint("set DB_NAME to the database that it was taken from, or say --to")
-    })?;
-    repository.old_backup(key)?.open(Some(&database), console).map(Some)
+    let subject =
+        named(args.database.as_deref())?.or_else(|| args.to.as_deref().map(Subject::from)).ok_or_else(|| {
+            Fault::usage(format!("\"{key}\" does not say which database it is of"))
+                .hint("set DB_NAME to the database that it was taken from, or say --to")
+        })?;
+    repository.old_backup(key)?.open(Some(&subject), console).map(Some)
 }
 
 fn which(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Option<BackupId>> {
@@ -112,7 +119,7 @@ fn which(args: &RestoreArgs, repository: &Repository, console: &Console) -> Resu
     match &args.which {
         Some(which) => resolve(which, args.database.as_deref(), repository, asker, console).map(Some),
         None if args.yes => resolve(&Which::Latest, args.database.as_deref(), repository, asker, console).map(Some),
-        None => pick(args, named(args.database.as_deref())?.as_deref(), repository, console),
+        None => pick(args, named(args.database.as_deref())?.as_ref(), repository, console),
     }
 }
 

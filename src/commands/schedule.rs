@@ -11,20 +11,23 @@ use crate::base::error::Result;
 use crate::base::process::init;
 use crate::base::progress::Monitor;
 use crate::base::state_dir::StateDir;
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::base::{cancel, threads};
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::console::Console;
 use crate::commands::backup::{Prepared, Told};
 use crate::commands::schedule::next::all_come;
-use crate::config::{self, environment, state};
+use crate::config;
+use crate::config::{environment, state};
 use crate::format::run_record::Task;
-use crate::monitoring::publisher::{self, Publisher};
+use crate::monitoring::publisher;
+use crate::monitoring::publisher::Publisher;
 use crate::monitoring::source::Source;
 use crate::postgres::session::identity;
 use crate::repository::newest::Server;
 use crate::runs::restore_tests::RestoreTests;
-use crate::runs::schedule::heartbeat::{self, Heartbeat, SchedulerState};
+use crate::runs::schedule::heartbeat;
+use crate::runs::schedule::heartbeat::{Heartbeat, SchedulerState};
 use crate::runs::schedule::planner::{Job, Options, Planner};
 use crate::runs::schedule::scheduler::{End, Scheduler};
 use crate::runs::schedule::timetable::{Entry, Timetable};
@@ -173,7 +176,13 @@ fn publisher(
 }
 
 /// Returns one job for each schedule. A schedule that never comes is an error.
-fn jobs(task: Task, timetable: &Timetable, default: &Databases, beside: &[Series], now: Timestamp) -> Result<Vec<Job>> {
+fn jobs(
+    task: Task,
+    timetable: &Timetable,
+    default: &Databases,
+    beside: &[Subject],
+    now: Timestamp,
+) -> Result<Vec<Job>> {
     all_come(task, timetable, now)?;
     let job = |entry: &Entry| Job {
         task,

@@ -1,5 +1,6 @@
 //! `pgbk status`
 
+use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::shown::{Lines, many};
 use crate::base::state_dir::StateDir;
@@ -20,11 +21,16 @@ pub fn run(args: &StatusArgs, console: &Console) -> Result<u8> {
     let mut source = Source::new(state.clone());
     let status = source.status(Timestamp::now(), console)?;
     let status = match args.max_age {
-        Some(most) => age::judged(status, most, &args.databases),
+        Some(most) => age::judged(status, most, &names(args)),
         None => status,
     };
     console.result(&text(args, &status, &state), &status)?;
     Ok(u8::from(!status.healthy))
+}
+
+/// Returns what the backups are judged of.
+fn names(args: &StatusArgs) -> Vec<Selection> {
+    args.databases.iter().map(|name| Selection::from(name.as_str())).collect()
 }
 
 fn text(args: &StatusArgs, status: &Status, state: &StateDir) -> Lines {
@@ -39,7 +45,7 @@ fn text(args: &StatusArgs, status: &Status, state: &StateDir) -> Lines {
     if let Some(next) = status.next.first() {
         let left = units::age(next.at.duration_since(status.at));
         let task = if next.task == Task::Verify { "verification of " } else { "" };
-        text.push(format!("next run in {left}: {task}{}", next.databases.join(", ")));
+        text.push(format!("next run in {left}: {task}{}", next.names()));
     }
     if let Some(inventory) = &status.store {
         let backups: u64 = inventory.databases.values().map(|total| total.backups).sum();
@@ -93,7 +99,7 @@ fn table(status: &Status) -> Lines {
     for Database { name, success, proven, runs, .. } in &status.databases {
         let last = success.as_ref();
         table.row([
-            name.clone(),
+            name.to_string(),
             or(last.map(|last| format!("{} ago", units::age(status.at.duration_since(last.ended))))),
             or(last.map(|last| format!("{:.1} s", last.seconds))),
             or(last.map(|last| bytes(last.plain_bytes))),

@@ -1,7 +1,7 @@
 //! `pgbk upload`
 
 use crate::base::error::{Fault, Result};
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::cli::arguments::UploadArgs;
 use crate::cli::console::Console;
 use crate::commands::backup::{report, summary};
@@ -29,7 +29,7 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
     } else {
         let (mut source, length) = source(&args.file)?;
         let incoming = Incoming {
-            database: database(args)?,
+            subject: subject(args)?,
             compression,
             expected: args.pipeline.size_estimate.or(length),
             allow_incomplete: args.allow_incomplete,
@@ -41,15 +41,17 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
     Ok(0)
 }
 
-fn database(args: &UploadArgs) -> Result<String> {
-    let name = named(args.database.as_deref())?.ok_or_else(|| {
+fn subject(args: &UploadArgs) -> Result<Subject> {
+    let subject = named(args.database.as_deref())?.ok_or_else(|| {
         Fault::usage("upload needs to know which database the dump is of").hint("say --database NAME, or set DB_NAME")
     })?;
-    match Series::of(&name) {
-        None => Ok(name),
-        Some(_) => Err(Fault::usage(format!("\"{name}\" is no database: pgbk alone makes such backups"))
-            .hint("--raw puts one back that \"download --raw\" wrote")
-            .into()),
+    match &subject {
+        Subject::Database(_) => Ok(subject),
+        Subject::Globals | Subject::Files => {
+            Err(Fault::usage(format!("\"{subject}\" is no database: pgbk alone makes such backups"))
+                .hint("--raw puts one back that \"download --raw\" wrote")
+                .into())
+        }
     }
 }
 

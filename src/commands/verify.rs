@@ -2,6 +2,7 @@
 
 pub(crate) mod report;
 
+use crate::base::databases::Selection;
 use crate::base::error::{Fault, Kind, Result};
 use crate::base::progress::Monitor;
 use crate::base::shown::many;
@@ -25,7 +26,7 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let repository = config::repository(&args.store, &args.keys, &args.state)?;
     let limit = named(limit(args.database.as_deref()))?;
     let findings = if args.all {
-        let catalog = repository.catalog(limit.as_deref())?;
+        let catalog = repository.catalog(limit.as_ref())?;
         lost_documents(&catalog).iter().for_each(|lost| console.warn(lost));
         let ids = catalog.ids();
         if ids.is_empty() {
@@ -50,15 +51,15 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     let other_key = kinds.iter().filter(|kind| **kind == Kind::OtherKey).count();
     let unread = kinds.len() - damaged - other_key;
     let level = findings.first().map_or(args.level, |finding| finding.level);
-    let all = args.all.then(|| limit.as_deref().unwrap_or("*"));
+    let all = args.all.then(|| limit.map_or(Selection::Every, Selection::One));
     let document = json!({
         "level": level, "all": all, "checked": findings.len(), "damaged": damaged, "other_key": other_key,
         "unread": unread, "backups": findings
     });
-    let whose = match all {
+    let whose = match &all {
         None => String::new(),
-        Some("*") => ", all that there are".to_owned(),
-        Some(database) => format!(", all of \"{database}\""),
+        Some(Selection::Every) => ", all that there are".to_owned(),
+        Some(Selection::One(subject)) => format!(", all of \"{subject}\""),
     };
     let text = report::text(&findings);
     console.result(&text.and(format!("{}{whose}; {}", many(findings.len(), "backup"), level.describe())), &document)?;

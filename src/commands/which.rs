@@ -3,7 +3,7 @@
 use crate::base::databases::Databases;
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::cli::settings::ServerArgs;
 use crate::cli::values::Which;
 use crate::config::{self, environment};
@@ -43,30 +43,30 @@ pub fn resolve(
     match which {
         Which::Id(id) => Ok(id.clone()),
         Which::Latest => {
-            let (database, catalog) = the_database(database, repository)?;
-            latest(&database, &catalog, repository, &asker(), monitor)
+            let (subject, catalog) = the_subject(database, repository)?;
+            latest(&subject, &catalog, repository, &asker(), monitor)
         }
     }
 }
 
 pub fn latest(
-    database: &str,
+    subject: &Subject,
     catalog: &Catalog,
     repository: &Repository,
     asker: &Asker,
     monitor: &dyn Monitor,
 ) -> Result<BackupId> {
-    let latest = repository.latest(catalog, database, asker)?;
+    let latest = repository.latest(catalog, subject, asker)?;
     if let Some(remark) = &latest.remark {
         monitor.warn(remark);
     }
     Ok(latest.id)
 }
 
-/// Returns the one database that a command is about. None: none is named, or `DB_NAME` is a list, which other commands need.
-pub fn named(database: Option<&str>) -> Result<Option<String>> {
+/// Returns the one subject that a command is about. None: none is named, or `DB_NAME` is a list, which other commands need.
+pub fn named(database: Option<&str>) -> Result<Option<Subject>> {
     let databases = Databases::of(database.map(str::to_owned).as_slice())?;
-    Ok(databases.and_then(|databases| databases.only().map(str::to_owned)))
+    Ok(databases.and_then(|databases| databases.only().cloned()))
 }
 
 /// Returns the database that `--all` is limited to: the one on the command line. `DB_NAME` does not count: it says
@@ -78,38 +78,41 @@ pub fn limit(database: Option<&str>) -> Option<&str> {
     database.filter(|_| environment::arguments().iter().any(is_flag))
 }
 
-/// Returns the named database, or the only one that has backups, and its catalog.
-fn the_database(database: Option<&str>, repository: &Repository) -> Result<(String, Catalog)> {
-    if let Some(database) = named(database)? {
-        let catalog = repository.catalog(Some(&database))?;
-        return Ok((database, catalog));
+/// Returns the named subject, or the only one that has backups, and its catalog.
+fn the_subject(database: Option<&str>, repository: &Repository) -> Result<(Subject, Catalog)> {
+    if let Some(subject) = named(database)? {
+        let catalog = repository.catalog(Some(&subject))?;
+        return Ok((subject, catalog));
     }
     let catalog = repository.catalog(None)?;
-    let database = the_only(&catalog, repository)?;
-    let catalog = catalog.of_database(&database);
-    Ok((database, catalog))
+    let subject = the_only(&catalog, repository)?;
+    let catalog = catalog.of_subject(&subject);
+    Ok((subject, catalog))
 }
 
-/// Returns the only database that has backups. It is an error if there are several.
-pub fn the_only(catalog: &Catalog, repository: &Repository) -> Result<String> {
-    let databases = with_backups(catalog, repository)?;
+/// Returns the only subject that has backups, or the only database. It is an error if there are several.
+pub fn the_only(catalog: &Catalog, repository: &Repository) -> Result<Subject> {
+    let subjects = with_backups(catalog, repository)?;
     // What is no database is meant only where there is nothing else.
-    let real: Vec<String> = databases.iter().filter(|name| Series::of(name).is_none()).cloned().collect();
-    match if real.is_empty() { databases.as_slice() } else { real.as_slice() } {
+    let real: Vec<Subject> = subjects.iter().filter(|subject| subject.database().is_some()).cloned().collect();
+    match if real.is_empty() { subjects.as_slice() } else { real.as_slice() } {
         [only] => Ok(only.clone()),
-        several => {
-            Err(Fault::usage(format!("there are backups of {} databases: {}", several.len(), several.join(", ")))
-                .hint("say which with --database or DB_NAME, or name a backup id")
-                .into())
-        }
+        several => Err(Fault::usage(format!("there are backups of {} databases: {}", several.len(), joined(several)))
+            .hint("say which with --database or DB_NAME, or name a backup id")
+            .into()),
     }
 }
 
-/// Returns the databases that have backups. It is an error if there are none.
-pub fn with_backups(catalog: &Catalog, repository: &Repository) -> Result<Vec<String>> {
-    let databases: Vec<String> = catalog.databases().into_iter().map(str::to_owned).collect();
-    if databases.is_empty() {
+/// Returns names for a message, with commas between them.
+pub fn joined<'a>(subjects: impl IntoIterator<Item = &'a Subject>) -> String {
+    subjects.into_iter().map(Subject::name).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the subjects that have backups. It is an error if there are none.
+pub fn with_backups(catalog: &Catalog, repository: &Repository) -> Result<Vec<Subject>> {
+    let subjects: Vec<Subject> = catalog.subjects().into_iter().cloned().collect();
+    if subjects.is_empty() {
         return Err(Fault::not_found(format!("there is no backup in {}", repository.store.location())).into());
     }
-    Ok(databases)
+    Ok(subjects)
 }

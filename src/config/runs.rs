@@ -3,7 +3,7 @@
 use crate::base::databases::Databases;
 use crate::base::error::{Fault, Result};
 use crate::base::shown::word;
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::settings::{ExtrasArgs, RunArgs, StoreArgs};
 use crate::config::pipeline::{self, pg_dump_arguments};
@@ -21,7 +21,7 @@ use std::path::{Component, Path, PathBuf};
 pub fn databases(args: &RunArgs, server: &Settings) -> Result<Databases> {
     let databases = match (Databases::of(&args.databases)?, server.named_database()) {
         (Some(databases), _) => databases,
-        (None, Some(name)) => Databases::Named(vec![name.to_owned()]),
+        (None, Some(name)) => Databases::Named(vec![name.into()]),
         (None, None) => return Err(unnamed(server).into()),
     };
     Ok(databases.with(&extras(args)?))
@@ -42,9 +42,9 @@ fn unnamed(server: &Settings) -> Fault {
 }
 
 /// Returns the subjects that are backed up besides databases, once in each run.
-pub fn extras(args: &RunArgs) -> Result<Vec<Series>> {
-    let globals = args.extras.globals.then_some(Series::Globals);
-    let files = (!files(&args.extras, &args.store)?.is_empty()).then_some(Series::Files);
+pub fn extras(args: &RunArgs) -> Result<Vec<Subject>> {
+    let globals = args.extras.globals.then_some(Subject::Globals);
+    let files = (!files(&args.extras, &args.store)?.is_empty()).then_some(Subject::Files);
     Ok(globals.into_iter().chain(files).collect())
 }
 

@@ -1,7 +1,7 @@
-//! A backup's name: `<database>-<YYYYMMDDTHHMMSSZ>`, and the keys made from it.
+//! A backup's name: `<series>-<YYYYMMDDTHHMMSSZ>`, and the keys made from it.
 
 use crate::base::error::Fault;
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,23 +15,23 @@ const STAMP_LENGTH: usize = 16;
 /// Largest lead of a backup's date over a clock: one that is further ahead was not made under that clock.
 const AHEAD: SignedDuration = SignedDuration::from_hours(1);
 
-/// The id of a backup. Sorts by database, then by time. Parsed whole, never matched by prefix, so that `app` and `app_staging` are
+/// The id of a backup. Sorts by subject, then by time. Parsed whole, never matched by prefix, so that `app` and `app_staging` are
 /// never mixed up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BackupId {
-    database: String,
+    subject: Subject,
     /// Whole seconds.
     taken_at: Timestamp,
 }
 
 impl BackupId {
-    pub fn new(database: &str, taken_at: Timestamp) -> Self {
+    pub fn new(subject: impl Into<Subject>, taken_at: Timestamp) -> Self {
         let seconds = Timestamp::from_second(taken_at.as_second()).unwrap_or(taken_at);
-        BackupId { database: database.to_owned(), taken_at: seconds }
+        BackupId { subject: subject.into(), taken_at: seconds }
     }
 
-    pub fn database(&self) -> &str {
-        &self.database
+    pub fn subject(&self) -> &Subject {
+        &self.subject
     }
 
     pub fn taken_at(&self) -> Timestamp {
@@ -46,7 +46,7 @@ impl BackupId {
 
     /// `shop/shop-20260822T031500Z.sql.xz`
     pub fn object_key(&self, extension: &str) -> String {
-        format!("{}{self}.{extension}", folder(&self.database))
+        format!("{}{self}.{extension}", folder(&self.subject))
     }
 
     /// `shop/shop-20260822T031500Z.meta`
@@ -75,7 +75,7 @@ impl BackupId {
         let stem = name.get(..folder_name.len() + 1 + STAMP_LENGTH)?;
         let rest = name.get(stem.len()..)?;
         let id: BackupId = stem.parse().ok()?;
-        (rest.starts_with('.') && folder(&id.database).strip_suffix('/') == Some(folder_name)).then_some(id)
+        (rest.starts_with('.') && folder(&id.subject).strip_suffix('/') == Some(folder_name)).then_some(id)
     }
 }
 
@@ -84,15 +84,15 @@ pub(crate) fn is_ahead(one: Timestamp, other: Timestamp) -> bool {
     one.duration_since(other) > AHEAD
 }
 
-/// Returns the folder of one database. Its slash keeps `app` and `app_staging` apart.
-pub(crate) fn folder(database: &str) -> String {
-    format!("{}/", encode(database))
+/// Returns the folder of one subject. Its slash keeps `app` and `app_staging` apart.
+pub(crate) fn folder(subject: &Subject) -> String {
+    format!("{}/", subject.series())
 }
 
 impl fmt::Display for BackupId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stamp = self.taken_at.to_zoned(TimeZone::UTC).strftime(STAMP);
-        write!(f, "{}-{stamp}", encode(&self.database))
+        write!(f, "{}-{stamp}", self.subject.series())
     }
 }
 
@@ -128,42 +128,9 @@ fn parse(text: &str) -> Option<BackupId> {
     let stamp = rest.strip_prefix('-')?;
     let time = jiff::civil::DateTime::strptime(STAMP, stamp).ok()?;
     let taken_at = time.to_zoned(TimeZone::UTC).ok()?.timestamp();
-    let id = BackupId { database: decode(name)?, taken_at };
+    let id = BackupId { subject: Subject::of_series(name)?, taken_at };
     // One spelling only: nothing else may name the same backup.
-    (!id.database.is_empty() && id.to_string() == text).then_some(id)
-}
-
-/// Percent-encodes what a key, a file name or a URL could not hold plainly. `@globals` and `@files` keep their names, which no
-/// encoded name of a database can equal.
-pub fn encode(database: &str) -> String {
-    if Series::of(database).is_some() {
-        return database.to_owned();
-    }
-    let mut encoded = String::with_capacity(database.len());
-    for (at, byte) in database.bytes().enumerate() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => encoded.push(char::from(byte)),
-            b'.' if at > 0 => encoded.push('.'),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
-fn decode(name: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        if first == b'%' {
-            let digits = tail.get(..2)?;
-            bytes.push(*hex::decode(digits).ok()?.first()?);
-            rest = tail.get(2..)?;
-        } else {
-            bytes.push(first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
+    (id.to_string() == text).then_some(id)
 }
 
 impl Serialize for BackupId {
@@ -237,19 +204,17 @@ mod tests {
 
     #[test]
     fn what_is_no_database_has_keys_that_no_database_has() {
-        for series in Series::ALL {
-            let id = id(series.name());
-            assert_eq!(id.meta_key(), format!("{0}/{0}-20260822T031500Z.meta", series.name()));
+        for subject in [Subject::Globals, Subject::Files] {
+            let id = id(subject.name());
+            assert_eq!(id.meta_key(), format!("{subject}/{subject}-20260822T031500Z.meta"));
             assert_eq!(BackupId::of_meta_key(&id.meta_key()), Some(id));
         }
-        assert_eq!(encode("@global"), "%40global");
-        assert_eq!(encode("x@files"), "x%40files");
     }
 
     proptest! {
         #[test]
         fn every_database_name_comes_back(name in "\\PC{1,63}|[-.%/\\\\'\"\n ü]{1,20}", second in 0i64..4_000_000_000) {
-            let id = BackupId::new(&name, Timestamp::from_second(second).unwrap());
+            let id = BackupId::new(name.as_str(), Timestamp::from_second(second).unwrap());
             prop_assert_eq!(&id.to_string().parse::<BackupId>().unwrap(), &id);
             prop_assert_eq!(BackupId::of_meta_key(&id.meta_key()), Some(id.clone()));
             prop_assert!(id.meta_key().bytes().all(|b| b.is_ascii_graphic() && b != b'\\'));

@@ -18,8 +18,9 @@ pub mod session;
 pub(crate) mod table_diff;
 pub mod verified;
 
-use crate::base::error::{self, Fault};
-use crate::base::subject::Series;
+use crate::base::error;
+use crate::base::error::Fault;
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::note::KeyNote;
 use crate::format::sql::requirements::Requirements;
@@ -61,8 +62,8 @@ pub struct Manifest {
     /// The payload's version, in a bucket that keeps versions.
     #[serde(default, deserialize_with = "bounded::maybe_word")]
     pub version_id: Option<String>,
-    #[serde(deserialize_with = "bounded::text")]
-    pub database: String,
+    #[serde(rename = "database", deserialize_with = "bounded::subject")]
+    pub subject: Subject,
     pub taken_at: Timestamp,
     /// `None` for a file that `upload` brought in.
     pub server: Option<ServerNote>,
@@ -285,12 +286,7 @@ impl Manifest {
     pub fn rows(&self) -> Option<u64> {
         // Whoever wrote the document may have stated any figures.
         let rows = || self.tables.iter().fold(0, |rows: u64, table| rows.saturating_add(table.rows));
-        (self.dump.format == Format::Plain && self.series().is_none()).then(rows)
-    }
-
-    /// Returns the subject if it is no database. `None`: it is the backup of a database.
-    pub fn series(&self) -> Option<Series> {
-        Series::of(&self.database)
+        (self.dump.format == Format::Plain && self.subject.database().is_some()).then(rows)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The record of one run: the backup of one database or the restore test of one, whatever started it and however it ended.
 
+use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::random;
 use crate::format::backup_id::BackupId;
@@ -17,7 +18,7 @@ pub struct Record {
     #[serde(default)]
     pub task: Task,
     pub cause: Trigger,
-    pub database: String,
+    pub database: Selection,
     pub state: State,
     /// How many runs it counts for: several may come due in vain while one is running.
     #[serde(default = "once", skip_serializing_if = "is_once")]
@@ -161,12 +162,12 @@ impl Record {
     }
 
     /// Returns the record of a run of this process that begins now.
-    pub fn begun(cause: Trigger, database: &str, now: Timestamp) -> Result<Record> {
+    pub fn begun(cause: Trigger, database: &Selection, now: Timestamp) -> Result<Record> {
         Ok(Record {
             run: format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), random::hex::<4>()?),
             task: Task::Backup,
             cause,
-            database: database.to_owned(),
+            database: database.clone(),
             state: State::Running,
             times: once(),
             started: now,

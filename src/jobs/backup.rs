@@ -106,7 +106,7 @@ impl Source<'_> {
             ));
         }
         let server = server_note(control.server())?;
-        let taking = taking(plan, plan.settings.database(), Some(&server), snapshot.taken_at, self.now);
+        let taking = taking(plan, plan.settings.database().into(), Some(&server), snapshot.taken_at, self.now);
         let name = repository.name(&taking, monitor)?;
         monitor.names(&name.id.to_string());
         let monitor = &Progress::begin(monitor, &format!("backup {}", name.id), Some(*expected));
@@ -131,7 +131,7 @@ impl Source<'_> {
         };
         let manifest = writer.finish(about, monitor)?;
         if plan.format == Format::Plain && plan.arguments.is_empty() && manifest.tables.is_empty() {
-            monitor.warn(&format!("\"{}\" holds no tables: is it the database that is meant?", manifest.database));
+            monitor.warn(&format!("\"{}\" holds no tables: is it the database that is meant?", manifest.subject));
         }
         explain(&manifest, monitor);
         Ok(Taken::Whole(Box::new(manifest)))

@@ -6,6 +6,7 @@ use crate::base::cancel;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::shown::many;
+use crate::base::subject::Subject;
 use crate::format::backup_id::{BackupId, folder};
 use crate::format::manifest::Manifest;
 use crate::format::manifest::seal::Sealed;
@@ -43,7 +44,7 @@ pub enum Mode {
 /// The result for the backups of one database; in each series newest first.
 #[derive(Debug)]
 pub struct Pruned {
-    pub database: String,
+    pub subject: Subject,
     pub backups: Vec<Judged>,
     /// Says whether more than half would be removed, which only [`Mode::Force`] does.
     pub most: bool,
@@ -93,13 +94,13 @@ struct Payload {
 pub fn prune(
     repository: &Repository,
     catalog: &Catalog,
-    database: &str,
+    subject: &Subject,
     order: &Order,
     going: &dyn Fn(&[BackupId]),
     monitor: &dyn Monitor,
 ) -> Result<Pruned> {
     if order.made.is_some() && order.mode == Mode::Careful && !may_go(catalog, order) {
-        return Ok(Pruned { database: database.to_owned(), backups: Vec::new(), most: false });
+        return Ok(Pruned { subject: subject.clone(), backups: Vec::new(), most: false });
     }
     let mut found = survey(repository, catalog)?;
     for (id, found) in &mut found {
@@ -115,7 +116,7 @@ pub fn prune(
     agree(&mut groups);
     let most = groups.iter().find(|decisions| is_most(decisions));
     if let (Some(decisions), Mode::Careful) = (most, order.mode) {
-        return Err(too_many(database, decisions));
+        return Err(too_many(subject, decisions));
     }
     let most = most.is_some();
     if order.mode != Mode::DryRun {
@@ -132,7 +133,7 @@ pub fn prune(
         let bytes = found.get(&id).and_then(|found| found.payload.as_ref()).map(|payload| payload.bytes);
         Judged { id, fate: Fate::Kept(vec![why]), bytes }
     }));
-    Ok(Pruned { database: database.to_owned(), backups, most })
+    Ok(Pruned { subject: subject.clone(), backups, most })
 }
 
 /// Returns whether the rules could remove any backup. They remove the most if all are good and of one series: if fewer count, those that do
@@ -187,8 +188,8 @@ fn carry_out(
 }
 
 /// Finds what killed runs of this database have left.
-pub(crate) fn orphans(repository: &Repository, catalog: &Catalog, database: &str) -> Result<Orphans> {
-    let unfinished = repository.store.unfinished(&folder(database))?;
+pub(crate) fn orphans(repository: &Repository, catalog: &Catalog, subject: &Subject) -> Result<Orphans> {
+    let unfinished = repository.store.unfinished(&folder(subject))?;
     let mut found = Orphans::of(catalog.objects().to_vec(), unfinished);
     found.unfinished.retain(|upload| {
         BackupId::of_meta_key(&upload.key).or_else(|| BackupId::of_payload_key(&upload.key)).is_some()
@@ -198,10 +199,10 @@ pub(crate) fn orphans(repository: &Repository, catalog: &Catalog, database: &str
 
 /// Reads every backup of the database and says what is wrong with it.
 fn survey(repository: &Repository, catalog: &Catalog) -> Result<BTreeMap<BackupId, Found>> {
-    let ids = catalog.ids();
-    let looked = repository.each(&ids, |id, sealed| look(repository, id, sealed, catalog))?;
+    let entries: Vec<&Entry> = catalog.entries().iter().collect();
+    let looked = repository.each(&entries, |id, sealed| look(repository, id, sealed, catalog))?;
     let mut found = BTreeMap::new();
-    for (entry, looked) in catalog.entries().iter().zip(looked) {
+    for (entry, looked) in entries.into_iter().zip(looked) {
         if let Some(mut looked) = looked? {
             if entry.pinned {
                 looked.candidate.held.push("pinned".to_owned());
@@ -302,11 +303,11 @@ fn refused(error: anyhow::Error, so_far: &str) -> Result<Fate> {
     }
 }
 
-fn too_many(database: &str, decisions: &[Decision]) -> anyhow::Error {
+fn too_many(subject: &Subject, decisions: &[Decision]) -> anyhow::Error {
     let going = decisions.iter().filter(|decision| !decision.keeps()).count();
     let all = decisions.len();
     Fault::failed(format!(
-        "{going} of {} of \"{database}\" would be removed, which is more than half: none is",
+        "{going} of {} of \"{subject}\" would be removed, which is more than half: none is",
         many(all, "backup")
     ))
     .hint("look at \"pgbk prune --dry-run\"; if that is what you want, say \"pgbk prune --force\" once")

@@ -121,7 +121,7 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
 /// Returns whether the target has the source's name, on whichever server. It would replace the source itself, or its namesake elsewhere,
 /// such as production if the backup is staging's.
 pub fn is_source(manifest: &Manifest, target: &Target) -> bool {
-    target.database == manifest.database
+    target.database == manifest.subject.name()
 }
 
 fn over_source(manifest: &Manifest, target: &Target) -> Fault {

@@ -6,7 +6,6 @@ use crate::base::cancel;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::shown::{agree, many};
-use crate::base::subject::Series;
 use crate::base::verify_level::Level;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::table_diff::{Compared, compare};
@@ -47,7 +46,7 @@ pub struct Plan {
 
 /// Proves a backup by a restore test. A backup that is not as it should be is a finding; an error says why the test could not be made.
 pub fn prove(repository: &Repository, id: &BackupId, plan: &Plan, monitor: &dyn Monitor) -> Result<Finding> {
-    if Series::of(id.database()).is_some() {
+    if id.subject().database().is_none() {
         monitor.info(&format!("{id} is of no database: it is read to its end instead of restored"));
         return verify(repository, id, Level::Content, monitor);
     }

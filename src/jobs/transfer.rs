@@ -4,6 +4,7 @@ use crate::base::atomic_file::NewFile;
 use crate::base::cancel::check;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::{Monitor, Progress};
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::seal::Sealed;
@@ -107,7 +108,7 @@ fn carried(repository: &Repository, sealed: &Sealed) -> Result<Manifest> {
 /// Describes the file that `upload` reads.
 #[derive(Debug, Clone)]
 pub struct Incoming {
-    pub database: String,
+    pub subject: Subject,
     pub compression: Option<Compression>,
     pub expected: Option<u64>,
     /// Accepts a dump that is cut short.
@@ -127,8 +128,8 @@ pub fn upload(
     let mut head = Vec::new();
     source.take(16).read_to_end(&mut head)?;
     let format = recognise(&head)?;
-    let (database, adopt) = (incoming.database.as_str(), &Adopt::No);
-    let taking = Taking { database, origin: Origin::Upload, server: None, taken_at: now, now, adopt };
+    let (subject, adopt) = (incoming.subject.clone(), &Adopt::No);
+    let taking = Taking { subject, origin: Origin::Upload, server: None, taken_at: now, now, adopt };
     let name = repository.name(&taking, monitor)?;
     let expected = incoming.expected.unwrap_or(0);
     let monitor = &Progress::begin(monitor, &format!("upload {}", name.id), incoming.expected);

@@ -1,20 +1,22 @@
 //! Judges health by the age of the newest backups, for pgbk run by a timer or by cron: there is no scheduler to ask.
 
+use crate::base::databases::Selection;
 use crate::cli::units;
 use crate::monitoring::status::{Database, Status};
-use crate::runs::schedule::heartbeat::EVERY;
 use jiff::SignedDuration;
 use std::time::Duration;
 
 /// Returns the status, which is healthy if each of these databases has a backup that is no older than `most`. Without
 /// names, it is about all databases that ever had a backup.
-pub fn judged(mut status: Status, most: Duration, names: &[String]) -> Status {
+pub fn judged(mut status: Status, most: Duration, names: &[Selection]) -> Status {
     let most = SignedDuration::try_from(most).unwrap_or(SignedDuration::MAX);
-    let known = |name: &str| status.databases.iter().find(|database| database.name == name);
+    let known = |name: &Selection| status.databases.iter().find(|database| database.name == *name);
     let reasons: Vec<String> = match names {
         [] => {
-            let had_one =
-                status.databases.iter().filter(|database| database.name != EVERY && database.success.is_some());
+            let had_one = status
+                .databases
+                .iter()
+                .filter(|database| database.name != Selection::Every && database.success.is_some());
             let aged: Vec<Option<String>> = had_one.map(|database| too_old(database, &status, most)).collect();
             if aged.is_empty() {
                 vec!["no backup was made by this host".to_owned()]
@@ -54,7 +56,9 @@ mod tests {
         let mut status = Status::unknown(Timestamp::from_second(1_790_000_000).unwrap());
         status.databases = ages
             .iter()
-            .map(|(name, hours)| Database::nothing(name, hours.map(|hours| success(status.at, hours))))
+            .map(|(name, hours)| {
+                Database::nothing(&Selection::from(*name), hours.map(|hours| success(status.at, hours)))
+            })
             .collect();
         status
     }
@@ -77,7 +81,7 @@ mod tests {
             (&[][..], vec![], vec!["no backup was made by this host"]),
             (&all[2..], vec![], vec!["no backup was made by this host"]),
         ] {
-            let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+            let names: Vec<Selection> = names.into_iter().map(Selection::from).collect();
             let judged = judged(status(ages), day, &names);
             assert_eq!(
                 (judged.reasons, judged.healthy),

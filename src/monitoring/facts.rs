@@ -1,5 +1,6 @@
 //! Holds the facts that a status is made of, as read from the state directory at one time.
 
+use crate::base::databases::Selection;
 use crate::format::run_record::{Record, State};
 use crate::repository::inventory::Inventory;
 use crate::runs::history::totals::Past;
@@ -24,12 +25,12 @@ pub struct Facts {
 
 impl Facts {
     /// Returns the results of the last checks of this database's backups, in the store that its newest backup went to.
-    pub(crate) fn sights_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a watch::Seen> {
-        let done = |record: &&Record| record.database == name && record.state == State::Done;
+    pub(crate) fn sights_of<'a>(&'a self, name: &'a Selection) -> impl Iterator<Item = &'a watch::Seen> {
+        let done = |record: &&Record| record.database == *name && record.state == State::Done;
         let newest = self.records.iter().filter(done).find_map(|record| record.backup.as_ref());
         let newest = newest.or_else(|| self.past.success(name)?.backup.as_ref());
         let location = newest.map(|stored| stored.location.as_str());
-        self.sights.iter().filter(move |seen| seen.database == name && Some(seen.location.as_str()) == location)
+        self.sights.iter().filter(move |seen| *name == seen.subject && Some(seen.location.as_str()) == location)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Judges whether backups go as they are scheduled, and says why not.
 
+use crate::base::databases::Selection;
 use crate::base::state_dir::file::Life;
 use crate::format::run_record::{Record, State, Task};
 use crate::monitoring::facts::{Facts, HANGS, is_over};
 use crate::runs::missed;
-use crate::runs::schedule::heartbeat::{EVERY, Entry, Seen};
+use crate::runs::schedule::heartbeat::{Entry, Seen};
 use jiff::{SignedDuration, Timestamp};
 
 pub fn of_scheduler(seen: Option<&Seen>, now: Timestamp) -> Option<String> {
@@ -21,19 +22,19 @@ pub fn of_scheduler(seen: Option<&Seen>, now: Timestamp) -> Option<String> {
 
 /// Returns the first fault that a schedule of this database finds with its backups or its restore tests, or that its
 /// newest backup is gone. None: all is well.
-pub fn of_database(name: &str, facts: &Facts) -> Option<String> {
+pub fn of_database(name: &Selection, facts: &Facts) -> Option<String> {
     let known = [Task::Backup, Task::Verify].map(|task| Known::of(name, task, facts));
     let of = |task| known.iter().find(|known| known.task == task);
     let mut troubles = faults(name, facts, |entry| of(entry.task));
     let trouble = troubles.next().map(|fault| fault.text).or_else(|| newest_is_gone(name, facts));
     trouble.map(|trouble| match name {
-        EVERY => trouble,
-        name => format!("{name}: {trouble}"),
+        Selection::Every => trouble,
+        Selection::One(subject) => format!("{subject}: {trouble}"),
     })
 }
 
 /// Returns why backups of this database are overdue. None: they are not, or one has failed since the last success.
-pub fn overdue(name: &str, facts: &Facts) -> Option<String> {
+pub fn overdue(name: &Selection, facts: &Facts) -> Option<String> {
     let known = Known::of(name, Task::Backup, facts);
     let mut faults = faults(name, facts, |entry| (entry.task == Task::Backup).then_some(&known));
     faults.find(|fault| fault.is_overdue).map(|fault| fault.text)
@@ -47,7 +48,7 @@ struct Fault {
 /// Returns the faults that the schedules of this database find. `known` gives what is known of its runs; None: the
 /// schedule is left out.
 fn faults<'a>(
-    name: &'a str,
+    name: &'a Selection,
     facts: &'a Facts,
     known: impl Fn(&Entry) -> Option<&'a Known<'a>> + 'a,
 ) -> impl Iterator<Item = Fault> + 'a {
@@ -55,7 +56,7 @@ fn faults<'a>(
     let entries = scheduler_state
         .into_iter()
         .flat_map(move |scheduler_state| scheduler_state.entries.iter().map(move |entry| (scheduler_state, entry)));
-    let own = entries.filter(move |(_, entry)| entry.names().any(|other| other == name));
+    let own = entries.filter(move |(_, entry)| entry.selections().contains(name));
     own.filter_map(move |(scheduler_state, entry)| {
         fault(entry, known(entry)?, scheduler_state.started, scheduler_state.grace, facts.now)
     })
@@ -63,9 +64,9 @@ fn faults<'a>(
 
 /// Returns that the newest backup is gone from the store. None: it is not, or the database is not scheduled. The next
 /// backup ends this fault: then there is again one to restore.
-fn newest_is_gone(name: &str, facts: &Facts) -> Option<String> {
+fn newest_is_gone(name: &Selection, facts: &Facts) -> Option<String> {
     let entries = &facts.seen.as_ref()?.scheduler_state.entries;
-    let is_scheduled = entries.iter().any(|entry| entry.names().any(|other| other == name));
+    let is_scheduled = entries.iter().any(|entry| entry.selections().contains(name));
     let gone = facts
         .sights_of(name)
         .filter(|seen| seen.sight.missed.first().is_some_and(|missed| Some(&missed.id) == seen.sight.newest.as_ref()));
@@ -84,10 +85,10 @@ struct Known<'a> {
 
 impl Known<'_> {
     /// Collects what is known. For all databases together, a success of any one counts, and a failure is that of listing them.
-    fn of<'a>(name: &str, task: Task, facts: &'a Facts) -> Known<'a> {
+    fn of<'a>(name: &Selection, task: Task, facts: &'a Facts) -> Known<'a> {
         let records = || facts.records.iter().filter(move |record| record.task == task);
-        let own = |record: &&Record| record.database == name;
-        let done = |record: &&Record| record.state == State::Done && (name == EVERY || own(record));
+        let own = |record: &&Record| record.database == *name;
+        let done = |record: &&Record| record.state == State::Done && (*name == Selection::Every || own(record));
         let success = records().find(done).or_else(|| match task {
             Task::Backup => facts.past.success(name),
             Task::Verify => facts.past.proven(name),

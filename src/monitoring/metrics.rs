@@ -1,5 +1,6 @@
 //! Formats a status as metrics in Prometheus' text format, version 0.0.4.
 
+use crate::base::subject::Subject;
 use crate::format::run_record::State;
 use crate::monitoring::status::{Database, Status, Success};
 use jiff::Timestamp;
@@ -25,7 +26,7 @@ pub fn text(status: &Status) -> String {
 
 fn runs(page: &mut Page, databases: &[Database]) {
     let counts = databases.iter().flat_map(|database| {
-        let name = database.name.as_str();
+        let name = database.name.name();
         let runs = [("done", database.runs.done), ("failed", database.runs.failed), ("skipped", database.runs.skipped)];
         runs.map(|(state, count)| (vec![("database", name), ("state", state)], count as f64))
     });
@@ -46,7 +47,7 @@ fn last(page: &mut Page, databases: &[Database]) {
     let mut each = |name: &str, help: &str, value: fn(&Success) -> Option<f64>| {
         let values = databases.iter().filter_map(|one| {
             let value = value(one.success.as_ref()?)?;
-            Some((vec![("database", one.name.as_str())], value))
+            Some((vec![("database", one.name.name())], value))
         });
         page.gauge(name, help, values);
     };
@@ -85,7 +86,7 @@ fn store(page: &mut Page, status: &Status) {
     });
     let looked = seconds(inventory.looked);
     page.gauge("pgbk_store_looked_timestamp_seconds", "When the last look was.", [(vec![], looked)]);
-    let own = || inventory.databases.iter().map(|(name, total)| (vec![("database", name.as_str())], total));
+    let own = || inventory.databases.iter().map(|(name, total)| (vec![("database", name.name())], total));
     page.gauge("pgbk_store_backups", "Backups in the store, of this server's series.", {
         own().map(|(labels, total)| (labels, total.backups as f64))
     });
@@ -94,15 +95,15 @@ fn store(page: &mut Page, status: &Status) {
     });
     let names = inventory.databases.keys().chain(inventory.others.keys()).collect::<BTreeSet<_>>();
     page.gauge("pgbk_store_other_backups", "Backups beside them: other servers', uploads, and what cannot be read.", {
-        let count = |name: &String| inventory.others.get(name).map_or(0, |total| total.backups);
-        names.into_iter().map(move |name| (vec![("database", name.as_str())], count(name) as f64))
+        let count = |name: &Subject| inventory.others.get(name).map_or(0, |total| total.backups);
+        names.into_iter().map(move |name| (vec![("database", name.name())], count(name) as f64))
     });
 }
 
 type Sample<'a> = (Vec<(&'a str, &'a str)>, f64);
 
 fn by_database(databases: &[Database], value: fn(&Database) -> Option<f64>) -> impl Iterator<Item = Sample<'_>> {
-    databases.iter().filter_map(move |one| Some((vec![("database", one.name.as_str())], value(one)?)))
+    databases.iter().filter_map(move |one| Some((vec![("database", one.name.name())], value(one)?)))
 }
 
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! Formats a status as a page for people: one document without script and without anything from elsewhere.
 
+use crate::base::databases::Selection;
 use crate::base::shown::many;
 use crate::cli::console::bytes;
 use crate::cli::units;
@@ -7,7 +8,6 @@ use crate::format::run_record::{Record, RestoreTest, State, Task};
 use crate::monitoring::status::{Database, Status};
 use crate::repository::inventory::Inventory;
 use crate::runs::missed::describe;
-use crate::runs::schedule::heartbeat::EVERY;
 use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -117,7 +117,7 @@ fn databases(status: &Status) -> Markup {
 /// Whether the database has a row. All databases together have one only if something is wrong, such as that they
 /// cannot be listed.
 fn is_shown(database: &Database) -> bool {
-    database.name != EVERY || database.trouble.is_some()
+    database.name != Selection::Every || database.trouble.is_some()
 }
 
 fn mark(database: &Database) -> Markup {
@@ -138,7 +138,7 @@ fn next(status: &Status) -> Markup {
                     tr {
                         td data-name="Begins" { (moment(next.at, status)) }
                         td data-name="Schedule" { code { (next.schedule) } @if next.task == Task::Verify { " verify" } }
-                        td data-name="Databases" class="name" { bdi { (next.databases.join(", ")) } }
+                        td data-name="Databases" class="name" { bdi { (next.names()) } }
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! Reads a status from `STATE_DIR` alone.
 
+use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::state_dir::StateDir;
@@ -28,8 +29,8 @@ impl Source {
 
     /// Returns that a database's backups are overdue, and since when. None: they are not, or the last run failed,
     /// which is reported as such.
-    pub fn overdue(&mut self, database: &str, now: Timestamp, monitor: &dyn Monitor) -> Result<Option<String>> {
-        Ok(health::overdue(database, &self.facts(now, monitor)?))
+    pub fn overdue(&mut self, selection: &Selection, now: Timestamp, monitor: &dyn Monitor) -> Result<Option<String>> {
+        Ok(health::overdue(selection, &self.facts(now, monitor)?))
     }
 
     fn facts(&mut self, now: Timestamp, monitor: &dyn Monitor) -> Result<Facts> {

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::base::databases::Databases;
+use crate::base::databases::Selection;
 use crate::base::error::Kind;
 use crate::base::state_dir::file::Life;
 use crate::format::run_record::{Record, State, Task, Trigger};
@@ -12,7 +12,7 @@ use crate::monitoring::health::{of_database, of_scheduler};
 use crate::repository::inventory::Inventory;
 use crate::runs::history::totals::{Counts, Past};
 use crate::runs::missed::Missed;
-use crate::runs::schedule::heartbeat::{EVERY, Entry, SchedulerState, Seen};
+use crate::runs::schedule::heartbeat::{Entry, SchedulerState, Seen};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -60,7 +60,7 @@ pub enum Pulse {
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Database {
-    pub name: String,
+    pub name: Selection,
     /// The fault of its backups or restore tests, as far as they are scheduled. None: all is well.
     pub trouble: Option<String>,
     pub next: Option<Timestamp>,
@@ -105,18 +105,18 @@ pub struct Next {
     pub at: Timestamp,
     pub task: Task,
     pub schedule: String,
-    pub databases: Vec<String>,
+    pub databases: Vec<Selection>,
 }
 
 impl Status {
     pub fn of(facts: Facts) -> Status {
         let scheduler_state = facts.seen.as_ref().map(|seen| &seen.scheduler_state);
-        let ran = facts.records.iter().map(|record| record.database.as_str());
-        let mut names: BTreeSet<&str> = ran.filter(|name| !is_a_slip(name, &facts)).collect();
+        let ran = facts.records.iter().map(|record| record.database.clone());
+        let mut names: BTreeSet<Selection> = ran.filter(|name| !is_a_slip(name, &facts)).collect();
         names.extend(
-            scheduler_state.iter().flat_map(|scheduler_state| &scheduler_state.entries).flat_map(|entry| entry.names()),
+            scheduler_state.iter().flat_map(|scheduler_state| &scheduler_state.entries).flat_map(Entry::selections),
         );
-        let databases: Vec<Database> = names.into_iter().map(|name| Database::of(name, &facts)).collect();
+        let databases: Vec<Database> = names.into_iter().map(|name| Database::of(&name, &facts)).collect();
         let mut reasons: Vec<String> = of_scheduler(facts.seen.as_ref(), facts.now).into_iter().collect();
         reasons.extend(databases.iter().filter_map(|database| database.trouble.clone()));
         Status {
@@ -159,6 +159,13 @@ impl Status {
     }
 }
 
+impl Next {
+    /// Returns what it is for, as one text.
+    pub fn names(&self) -> String {
+        self.databases.iter().map(Selection::name).collect::<Vec<_>>().join(", ")
+    }
+}
+
 impl Scheduler {
     fn of(seen: &Seen, now: Timestamp) -> Scheduler {
         let working = seen.scheduler_state.entries.iter().any(|entry| entry.running_since.is_some());
@@ -173,8 +180,8 @@ impl Scheduler {
 }
 
 impl Database {
-    fn of(name: &str, facts: &Facts) -> Database {
-        let of = |task| facts.records.iter().filter(move |record| record.database == name && record.task == task);
+    fn of(name: &Selection, facts: &Facts) -> Database {
+        let of = |task| facts.records.iter().filter(move |record| record.database == *name && record.task == task);
         let own = || of(Task::Backup);
         let newer = |old: Option<&Record>, new: Option<&Record>| new.or(old).cloned();
         let success = newer(facts.past.success(name), own().find(|record| record.state == State::Done));
@@ -182,10 +189,10 @@ impl Database {
         let proven = newer(facts.past.proven(name), of(Task::Verify).find(|record| record.is_proof()));
         let entries = facts.seen.iter().flat_map(|seen| &seen.scheduler_state.entries);
         Database {
-            name: name.to_owned(),
+            name: name.clone(),
             trouble: of_database(name, facts),
             next: entries
-                .filter(|entry| entry.task == Task::Backup && entry.names().any(|other| other == name))
+                .filter(|entry| entry.task == Task::Backup && entry.selections().contains(name))
                 .filter_map(|entry| entry.next_after(facts.now))
                 .min(),
             running: own().any(|record| record.state == State::Running),
@@ -203,9 +210,9 @@ impl Database {
 #[cfg(test)]
 impl Database {
     /// Returns a database of which nothing is known but its newest backup.
-    pub(crate) fn nothing(name: &str, success: Option<Success>) -> Database {
+    pub(crate) fn nothing(name: &Selection, success: Option<Success>) -> Database {
         Database {
-            name: name.to_owned(),
+            name: name.clone(),
             trouble: None,
             next: None,
             running: false,
@@ -242,7 +249,7 @@ impl Proof {
     }
 }
 
-fn missing(name: &str, facts: &Facts) -> Option<Vec<Missed>> {
+fn missing(name: &Selection, facts: &Facts) -> Option<Vec<Missed>> {
     let all: Vec<&[Missed]> = facts.sights_of(name).map(|seen| seen.sight.missed.as_slice()).collect();
     (!all.is_empty()).then(|| all.concat())
 }
@@ -252,20 +259,17 @@ fn is_verified(record: &Record) -> bool {
 }
 
 /// Returns whether this is no database at all: a name that somebody typed, and that no server knew.
-fn is_a_slip(name: &str, facts: &Facts) -> bool {
+fn is_a_slip(name: &Selection, facts: &Facts) -> bool {
     let unknown = |record: &Record| {
         record.problem.as_ref().is_some_and(|problem| problem.exit_code == Kind::NotFound.exit_code())
     };
     let slip = |record: &Record| record.cause == Trigger::Manual && record.state == State::Failed && unknown(record);
-    facts.past.success(name).is_none() && facts.records.iter().filter(|record| record.database == name).all(slip)
+    facts.past.success(name).is_none() && facts.records.iter().filter(|record| record.database == *name).all(slip)
 }
 
 fn next(scheduler_state: &SchedulerState, now: Timestamp) -> Vec<Next> {
     let of = |entry: &Entry| {
-        let databases = match &entry.databases {
-            Databases::Named(names) => names.clone(),
-            Databases::All => vec![EVERY.to_owned()],
-        };
+        let databases = entry.databases.selections();
         Some(Next { at: entry.next_after(now)?, task: entry.task, schedule: entry.schedule.to_string(), databases })
     };
     let mut next: Vec<Next> = scheduler_state.entries.iter().filter_map(of).collect();

@@ -74,7 +74,7 @@ fn tell_who_goes_on(taking: &Taking, all: &[(&Entry, &Claims)], before: &Before,
         monitor.announce(&format!(
             "{} still backs up \"{}\" here, although this server's series goes on with its own: retention counts both as one; stop one of the two, or give it a folder of its own",
             server_of(one.system_identifier()),
-            taking.database
+            taking.subject
         ));
     }
 }
@@ -83,7 +83,7 @@ fn tell_who_goes_on(taking: &Taking, all: &[(&Entry, &Claims)], before: &Before,
 fn beside(taking: &Taking, whose: String) -> String {
     format!(
         "the backups of \"{}\" that are here are those of {whose}: this server begins a series of its own beside them; after a move or pg_upgrade \"pgbk backup --adopt\" goes on with theirs",
-        taking.database
+        taking.subject
     )
 }
 
@@ -96,7 +96,7 @@ fn only(taking: &Taking, others: &[(&Entry, &Claims)]) -> Result<BTreeSet<String
             let named: Vec<String> = several.iter().flatten().cloned().collect();
             Err(Fault::usage(format!(
                 "several other servers have backups of \"{}\" here: {}",
-                taking.database,
+                taking.subject,
                 named.join(", ")
             ))
             .hint("say which: --adopt=IDENTIFIER")
@@ -106,6 +106,6 @@ fn only(taking: &Taking, others: &[(&Entry, &Claims)]) -> Result<BTreeSet<String
 }
 
 fn nothing(taking: &Taking, whose: &str) -> Fault {
-    Fault::not_found(format!("there is no backup of \"{}\" {whose} to go on with", taking.database))
+    Fault::not_found(format!("there is no backup of \"{}\" {whose} to go on with", taking.subject))
         .hint("leave out --adopt; \"pgbk list\" shows the servers")
 }

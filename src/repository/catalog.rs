@@ -1,6 +1,7 @@
 //! The backups that one listing of the store shows, and the claims that their `.meta` documents make.
 
 use crate::base::error::Result;
+use crate::base::subject::Subject;
 use crate::format::backup_id::{BackupId, folder};
 use crate::format::manifest::lineage::Claims;
 use crate::format::manifest::unpacked;
@@ -20,26 +21,21 @@ pub struct Catalog {
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub id: BackupId,
-    /// Time at which its `.meta` was written, by the store's clock; `None` if the store does not report it.
-    pub modified: Option<Timestamp>,
+    /// Its `.meta`, as the store listed it.
+    pub document: ObjectInfo,
     /// Says whether a pin keeps retention from removing it.
     pub pinned: bool,
 }
 
 impl Repository {
-    /// Lists the backups of one database; `None`: of all. A command should list once and hand the catalog on.
-    pub fn catalog(&self, database: Option<&str>) -> Result<Catalog> {
-        Ok(Catalog::of(self.store.list(&database.map(folder).unwrap_or_default())?))
+    /// Lists the backups of one subject; `None`: of all. A command should list once and hand the catalog on.
+    pub fn catalog(&self, subject: Option<&Subject>) -> Result<Catalog> {
+        Ok(Catalog::of(self.store.list(&subject.map(folder).unwrap_or_default())?))
     }
 
-    /// Lists the ids of the backups of one database; `None`: of all. Oldest first by their names.
-    pub fn ids(&self, database: Option<&str>) -> Result<Vec<BackupId>> {
-        Ok(self.catalog(database)?.ids())
-    }
-
-    /// Reads from each `.meta` whose backup it claims to be, several at a time, in the order of `ids`. Nothing here is authenticated.
-    pub fn claims(&self, ids: &[BackupId]) -> Result<Vec<Result<Claims>>> {
-        self.each(ids, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(|manifest| Claims::of(&manifest)))
+    /// Reads from each `.meta` whose backup it claims to be, several at a time, in the order of `entries`. Nothing here is authenticated.
+    pub fn claims(&self, entries: &[&Entry]) -> Result<Vec<Result<Claims>>> {
+        self.each(entries, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(|manifest| Claims::of(&manifest)))
     }
 }
 
@@ -52,16 +48,16 @@ impl Catalog {
             .iter()
             .filter_map(|object| {
                 let id = BackupId::of_meta_key(&object.key)?;
-                Some(Entry { modified: object.modified, pinned: pins.contains(&id), id })
+                Some(Entry { document: object.clone(), pinned: pins.contains(&id), id })
             })
             .collect();
         entries.sort_by(|one, other| when(&one.id).cmp(&when(&other.id)));
         Catalog { entries, objects }
     }
 
-    /// Returns the part of the catalog that belongs to one database.
-    pub fn of_database(&self, database: &str) -> Catalog {
-        let folder = folder(database);
+    /// Returns the part of the catalog that belongs to one subject.
+    pub fn of_subject(&self, subject: &Subject) -> Catalog {
+        let folder = folder(subject);
         Catalog::of(self.objects.iter().filter(|object| object.key.starts_with(&folder)).cloned().collect())
     }
 
@@ -72,6 +68,12 @@ impl Catalog {
 
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Returns the backup with this id; `None` if it was not listed.
+    pub fn get(&self, id: &BackupId) -> Option<&Entry> {
+        let at = self.entries.binary_search_by(|entry| when(&entry.id).cmp(&when(id))).ok()?;
+        self.entries.get(at)
     }
 
     /// Returns the ids of the backups, oldest first.
@@ -95,9 +97,9 @@ impl Catalog {
         self.keys().filter(|key| !key.contains('/') && is_called_so(key)).collect()
     }
 
-    /// Returns the databases that have backups here, each once.
-    pub fn databases(&self) -> BTreeSet<&str> {
-        self.entries.iter().map(|entry| entry.id.database()).collect()
+    /// Returns the subjects that have backups here, each once.
+    pub fn subjects(&self) -> BTreeSet<&Subject> {
+        self.entries.iter().map(|entry| entry.id.subject()).collect()
     }
 }
 
@@ -105,8 +107,8 @@ impl Catalog {
 /// leaves a payload alone only until the next run; a database without any document has lost them.
 pub(crate) fn lost_documents(catalog: &Catalog) -> Option<String> {
     let (with, payloads) =
-        (catalog.databases(), catalog.keys().filter_map(BackupId::of_payload_key).collect::<Vec<_>>());
-    let lost: BTreeSet<&str> = payloads.iter().map(BackupId::database).filter(|name| !with.contains(name)).collect();
+        (catalog.subjects(), catalog.keys().filter_map(BackupId::of_payload_key).collect::<Vec<_>>());
+    let lost: BTreeSet<&Subject> = payloads.iter().map(BackupId::subject).filter(|name| !with.contains(name)).collect();
     let names = lost.into_iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     (!names.is_empty()).then(|| {
         format!(
@@ -115,13 +117,42 @@ pub(crate) fn lost_documents(catalog: &Catalog) -> Option<String> {
     })
 }
 
-/// Returns by what backups are ordered: their time, then the database.
-fn when(id: &BackupId) -> (Timestamp, &str) {
-    (id.taken_at(), id.database())
+/// Returns by what backups are ordered: their time, then the subject.
+fn when(id: &BackupId) -> (Timestamp, &Subject) {
+    (id.taken_at(), id.subject())
 }
 
 /// Returns whether a key looks like one that Doubletake wrote: it ends in `.sql` or `.dump`, packed or not.
 fn is_called_so(key: &str) -> bool {
     let (bare, ..) = unpacked(key);
     bare.strip_suffix(".sql").or_else(|| bare.strip_suffix(".dump")).is_some_and(|stem| !stem.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(key: &str, bytes: u64) -> ObjectInfo {
+        ObjectInfo { key: key.to_owned(), bytes, modified: None, etag: Some(format!("e{bytes}")) }
+    }
+
+    #[test]
+    fn a_backup_is_found_by_its_id_with_the_document_that_was_listed() {
+        let keys = [
+            "shop/shop-20260822T031500Z.meta",
+            "shop/shop-20260821T031500Z.meta",
+            "crm/crm-20260822T031500Z.meta",
+            "@files/@files-20260822T031500Z.meta",
+            "shop/shop-20260823T031500Z.sql",
+            "shop/shop-20260822T031500Z.pin",
+        ];
+        let catalog = Catalog::of((1..).zip(keys).map(|(bytes, key)| listed(key, bytes)).collect());
+        for (bytes, key) in (1..).zip(&keys[..4]) {
+            let entry = catalog.get(&BackupId::of_meta_key(key).unwrap()).unwrap();
+            assert_eq!((&entry.document, entry.pinned), (&listed(key, bytes), bytes == 1), "{key}");
+        }
+        for other in ["shop-20260823T031500Z", "shop-20260822T031501Z", "shop2-20260822T031500Z"] {
+            assert!(catalog.get(&other.parse().unwrap()).is_none(), "{other}");
+        }
+    }
 }

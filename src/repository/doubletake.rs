@@ -6,12 +6,12 @@
 
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::{Monitor, Progress};
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::derived_keys::DerivedKeys;
-use crate::format::manifest::META;
 use crate::format::manifest::seal::Sealed;
 use crate::format::manifest::verified::Verified;
-use crate::format::manifest::{Compression, Dump, FORMAT, META_LIMIT, Manifest, Method, Tools, unpacked};
+use crate::format::manifest::{Compression, Dump, FORMAT, META, META_LIMIT, Manifest, Method, Tools, unpacked};
 use crate::pipeline::pg_archive::Completeness;
 use crate::pipeline::scan::{Scan, survey};
 use crate::repository::Repository;
@@ -135,7 +135,7 @@ impl Stated {
 
 impl DoubletakeBackup {
     /// Reads the object to its end, compares it with its `.meta` and opens it as a backup of `database`; `None`: of the one in its name.
-    pub fn open(self, database: Option<&str>, monitor: &dyn Monitor) -> Result<BackupReader> {
+    pub fn open(self, subject: Option<&Subject>, monitor: &dyn Monitor) -> Result<BackupReader> {
         let key = &self.key;
         let monitor = &Progress::begin(monitor, &format!("check {key}"), None);
         let seen = survey(self.object.as_ref(), self.method, self.derived_keys.as_ref(), monitor);
@@ -148,7 +148,7 @@ impl DoubletakeBackup {
                 return Err(Fault::damaged(format!("the dump in \"{key}\" is cut short: its end is missing")).into());
             }
         }
-        let manifest = self.manifest(database, seen);
+        let manifest = self.manifest(subject, seen);
         Ok(BackupReader { manifest, derived_keys: self.derived_keys, object: self.object })
     }
 
@@ -179,7 +179,7 @@ impl DoubletakeBackup {
         .into()
     }
 
-    fn manifest(&self, database: Option<&str>, seen: Scan) -> Manifest {
+    fn manifest(&self, subject: Option<&Subject>, seen: Scan) -> Manifest {
         // At which level it was compressed, nothing tells, and nothing needs to.
         let compression = self.method.map(|method| Compression { method, level: 0 });
         Manifest {
@@ -187,7 +187,7 @@ impl DoubletakeBackup {
             id: self.id.clone(),
             object: self.key.clone(),
             version_id: self.object.info().version.clone(),
-            database: database.unwrap_or(self.id.database()).to_owned(),
+            subject: subject.unwrap_or(self.id.subject()).clone(),
             taken_at: self.id.taken_at(),
             server: None,
             properties: None,

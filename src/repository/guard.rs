@@ -81,7 +81,7 @@ impl Repository {
     /// name of an encrypted one. Any other `.meta` that cannot be read is an error.
     fn told(&self, id: &BackupId, catalog: &Catalog) -> Result<Option<Manifest>> {
         let sealed = |key: &str| key.ends_with(SEALED) && BackupId::of_payload_key(key).as_ref() == Some(id);
-        match self.listed_manifest(id) {
+        match self.listed_manifest(catalog, id) {
             Ok(manifest) => Ok(Some(manifest)),
             Err(error) => match kind(&error) {
                 Kind::NotFound => Ok(None),
@@ -113,7 +113,7 @@ impl Repository {
                 monitor.announce(&format!(
                     "the newest backup of \"{}\" was made with {}, and this one is made with {}: whoever restores needs both; if that \
                      is not meant, set the key that was in force",
-                    id.database(),
+                    id.subject(),
                     name(note),
                     own_name(key)?,
                 ));
@@ -133,7 +133,7 @@ impl Repository {
         let mut ids = vec![newest.clone()];
         for tried in 0..TRIES {
             let Some(id) = ids.get(tried).cloned() else { break };
-            match self.listed_manifest(&id) {
+            match self.listed_manifest(catalog, &id) {
                 Ok(manifest) => return Ok(Some((id, manifest))),
                 Err(error) if kind(&error) == Kind::Denied => break,
                 Err(error) if matches!(kind(&error), Kind::Damaged | Kind::NotFound) => {
@@ -181,7 +181,7 @@ pub fn short(check: &[u8]) -> String {
 
 fn plaintext(id: &BackupId, before: &Manifest) -> Fault {
     let with = before.key.as_ref().map_or("a key".to_owned(), name);
-    let what = format!("{id}, the newest backup of \"{}\", is encrypted with {with}", id.database());
+    let what = format!("{id}, the newest backup of \"{}\", is encrypted with {with}", id.subject());
     Fault::usage(format!("{what}, and no key is set: nothing is stored")).hint(
         "set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD (an empty or misspelt variable counts as unset); if backups are to be plain \
          text from now on, say NO_ENCRYPT=1",

@@ -6,6 +6,7 @@ mod tests;
 
 use crate::base::error::Result;
 use crate::base::state_dir::StateDir;
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
@@ -28,10 +29,10 @@ pub struct Inventory {
     #[serde(default)]
     pub server: Option<String>,
     /// Totals of this server's series, by database.
-    pub databases: BTreeMap<String, Total>,
+    pub databases: BTreeMap<Subject, Total>,
     /// Totals of all other backups, by database: other servers' backups, uploads, and unreadable ones.
     #[serde(default)]
-    pub others: BTreeMap<String, Total>,
+    pub others: BTreeMap<Subject, Total>,
     /// Newest backups of this server's series, newest first.
     pub newest: Vec<Kept>,
 }
@@ -113,10 +114,10 @@ fn all(catalog: &Catalog) -> Vec<Kept> {
     ids.map(|id| Kept { bytes: payloads.get(&id).copied(), id }).collect()
 }
 
-fn totals(all: &[Kept]) -> BTreeMap<String, Total> {
-    let mut totals: BTreeMap<String, Total> = BTreeMap::new();
+fn totals(all: &[Kept]) -> BTreeMap<Subject, Total> {
+    let mut totals: BTreeMap<Subject, Total> = BTreeMap::new();
     for kept in all {
-        let total = totals.entry(kept.id.database().to_owned()).or_default();
+        let total = totals.entry(kept.id.subject().clone()).or_default();
         total.backups += 1;
         total.bytes += kept.bytes.unwrap_or_default();
     }

@@ -43,14 +43,14 @@ impl From<BackupId> for Name {
 impl Repository {
     /// Returns the name for a backup that begins now. Refuses a backup in plain text if the one before was encrypted.
     pub fn name(&self, taking: &Taking, monitor: &dyn Monitor) -> Result<Name> {
-        let found = self.catalog(Some(taking.database)).and_then(|catalog| self.found_name(taking, &catalog, monitor));
+        let found = self.catalog(Some(&taking.subject)).and_then(|catalog| self.found_name(taking, &catalog, monitor));
         match found {
             // A role that may only write can back up; what a look at the bucket would have told stays unknown.
             Err(error) if kind(&error) == Kind::Denied && *taking.adopt == Adopt::No => {
                 monitor.warn(
                     "the store does not allow listing: the previous backup is not recorded, and its key not compared",
                 );
-                Ok(BackupId::new(taking.database, trusted(taking, monitor)).into())
+                Ok(BackupId::new(taking.subject.clone(), trusted(taking, monitor)).into())
             }
             found => found,
         }
@@ -157,9 +157,9 @@ fn owns(taking: &Taking, owner: &Owner) -> bool {
 /// behind that backup and the host's is not, the host's clock gives the date, by which retention counts.
 fn dated(taking: &Taking, newest: Option<&BackupId>, monitor: &dyn Monitor) -> BackupId {
     let time = trusted(taking, monitor);
-    let id = BackupId::new(taking.database, time);
+    let id = BackupId::new(taking.subject.clone(), time);
     let Some(newest) = newest.filter(|newest| **newest >= id) else { return id };
-    let host = BackupId::new(taking.database, taking.now);
+    let host = BackupId::new(taking.subject.clone(), taking.now);
     let (named, how) = match host > *newest {
         true => (host.clone(), "the backup is named by this host's clock"),
         false => (next(newest), "the order is taken from the series, not from the clock"),
@@ -181,11 +181,11 @@ fn free(dated: BackupId, taking: &Taking, catalog: &Catalog) -> BackupId {
         id
     };
     let id = first_free(dated);
-    if id.is_from_the_future(taking.now) { first_free(BackupId::new(taking.database, taking.now)) } else { id }
+    if id.is_from_the_future(taking.now) { first_free(BackupId::new(taking.subject.clone(), taking.now)) } else { id }
 }
 
 fn next(id: &BackupId) -> BackupId {
-    BackupId::new(id.database(), id.taken_at() + SECOND)
+    BackupId::new(id.subject().clone(), id.taken_at() + SECOND)
 }
 
 /// Returns the server's time, or this host's if the server's is more than an hour ahead of it.
@@ -206,7 +206,7 @@ fn tell_of_the_future(taking: &Taking, ahead: &[(Entry, Claims)], alone: bool, m
     let text = format!(
         "{} of \"{}\" {are} dated ahead of this host's clock, which says {:.0}, up to {}: {they_do} not count as the newest",
         many(ahead.len(), "backup"),
-        taking.database,
+        taking.subject,
         taking.now,
         newest.id
     );

@@ -1,9 +1,10 @@
-//! Finds the newest backup of a database, and says which server made it.
+//! Finds the newest backup of a subject, and says which server made it.
 //!
 //! A series is what one server made of one database. Backups of other servers and uploads may be in the same folder, and a wrong clock may
 //! have dated some ahead of now: none of them is ever taken for the newest of this series.
 
 use crate::base::error::{Fault, Result};
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::format::manifest::lineage::{Claims, Lineages, Owner, short};
@@ -65,23 +66,28 @@ impl Server {
 impl Repository {
     /// Returns the newest backup that this server made of the database whose catalog this is. If it made none, the only other series stands
     /// in for it; if there are several, the user must choose one, and it is a usage error.
-    pub fn latest(&self, catalog: &Catalog, database: &str, asker: &Asker) -> Result<Latest> {
-        let (said, own) = self.own(catalog, database, asker)?;
+    pub fn latest(&self, catalog: &Catalog, subject: &Subject, asker: &Asker) -> Result<Latest> {
+        let (said, own) = self.own(catalog, subject, asker)?;
         if let Some(own) = own {
             return Ok(own);
         }
-        let stands = Standing { said: &said, asker, database };
+        let stands = Standing { said: &said, asker, subject };
         let chosen = match asker.origins {
             Origins::Backup => stands.series()?.or_else(|| stands.upload()),
             Origins::Upload => stands.newest(|owner| *owner == Owner::Upload),
             Origins::Any => stands.any(),
         };
-        chosen.ok_or_else(|| self.none_of(database, catalog, asker.now))
+        chosen.ok_or_else(|| self.none_of(subject, catalog, asker.now))
     }
 
     /// Returns the documents that were read, and the newest backup that this server made; `None` if it made none. If all of its
     /// backups are dated ahead of now, that is an error.
-    pub(crate) fn own(&self, catalog: &Catalog, database: &str, asker: &Asker) -> Result<(Vec<Said>, Option<Latest>)> {
+    pub(crate) fn own(
+        &self,
+        catalog: &Catalog,
+        subject: &Subject,
+        asker: &Asker,
+    ) -> Result<(Vec<Said>, Option<Latest>)> {
         if asker.origins != Origins::Backup {
             return Ok((self.said(past(catalog, asker.now))?, None));
         }
@@ -92,7 +98,7 @@ impl Repository {
         }
         // What stands in for a series that is only hidden by a clock would be another server's data.
         if !self.ahead(catalog, asker.now, |owner| asker.server.made(owner))?.is_empty() {
-            return Err(self.none_of(database, catalog, asker.now));
+            return Err(self.none_of(subject, catalog, asker.now));
         }
         Ok((said, None))
     }
@@ -132,16 +138,16 @@ impl Repository {
         }))
     }
 
-    fn none_of(&self, database: &str, catalog: &Catalog, now: Timestamp) -> anyhow::Error {
+    fn none_of(&self, subject: &Subject, catalog: &Catalog, now: Timestamp) -> anyhow::Error {
         let place = self.store.location();
         match catalog.entries().iter().rfind(|entry| entry.id.is_from_the_future(now)) {
             Some(entry) => Fault::not_found(format!(
-                "every backup of \"{database}\" in {place} is dated ahead of this host's clock, which says {now:.0}; the newest is {}",
+                "every backup of \"{subject}\" in {place} is dated ahead of this host's clock, which says {now:.0}; the newest is {}",
                 entry.id
             ))
             .hint("set the clock right, or say the backup's id if it is the one that you mean")
             .into(),
-            None => Fault::not_found(format!("there is no backup of \"{database}\" in {place}"))
+            None => Fault::not_found(format!("there is no backup of \"{subject}\" in {place}"))
                 .hint("\"pgbk list\" shows what is stored; DB_NAME or --database chooses the database")
                 .into(),
         }
@@ -152,7 +158,7 @@ impl Repository {
 struct Standing<'a> {
     said: &'a [Said],
     asker: &'a Asker,
-    database: &'a str,
+    subject: &'a Subject,
 }
 
 impl Standing<'_> {
@@ -211,14 +217,14 @@ impl Standing<'_> {
     fn upload(&self) -> Option<Latest> {
         let latest = self.newest(|owner| *owner == Owner::Upload)?;
         let remark =
-            format!("there is no backup of \"{}\" but uploads: {} was made of a file", self.database, latest.id);
+            format!("there is no backup of \"{}\" but uploads: {} was made of a file", self.subject, latest.id);
         Some(Latest { remark: (self.asker.server != Server::Unasked).then_some(remark), ..latest })
     }
 
     fn anothers(&self, entry: &Entry, manifest: &Claims) -> String {
         format!(
             "this server has no backup of \"{}\" here yet; {} is {}'s",
-            self.database,
+            self.subject,
             entry.id,
             server_of(manifest.system_identifier())
         )
@@ -235,7 +241,7 @@ impl Standing<'_> {
         };
         Fault::usage(format!(
             "several servers have backups of \"{}\" here, {why}; the newest of each: {}",
-            self.database,
+            self.subject,
             named.join(", ")
         ))
         .hint("say the id of the one that you mean; \"pgbk list\" shows all of them; \"pgbk restore --all --from SERVER\" takes what one server had")

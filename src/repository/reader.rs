@@ -9,6 +9,7 @@ use crate::format::manifest::seal::Sealed;
 use crate::format::manifest::{META_LIMIT, Manifest};
 use crate::pipeline::pack::unpack;
 use crate::repository::Repository;
+use crate::repository::catalog::{Catalog, Entry};
 use crate::store::{Object, read_whole};
 use std::io::Read;
 
@@ -37,23 +38,31 @@ impl Repository {
         self.read_meta(id, self.meta(id)?.as_ref())
     }
 
-    /// Returns the manifest as the listed document states it, without authenticating it. A copy of that very object on this host will do.
-    pub(crate) fn listed_manifest(&self, id: &BackupId) -> Result<Manifest> {
-        let object = self.of_meta(id, self.store.open_small(&id.meta_key()))?;
-        self.read_meta(id, object.as_ref())?.claims()
+    /// Returns the manifest as the listed document states it, without authenticating it. `NotFound` if there is none in the listing.
+    pub(crate) fn listed_manifest(&self, catalog: &Catalog, id: &BackupId) -> Result<Manifest> {
+        let entry = catalog.get(id).ok_or_else(|| self.missing(id))?;
+        self.read_meta(id, self.listed_document(entry)?.as_ref())?.claims()
+    }
+
+    /// Opens the document of a listed backup. A copy of that very object on this host will do.
+    pub(crate) fn listed_document(&self, entry: &Entry) -> Result<Box<dyn Object>> {
+        self.of_meta(&entry.id, self.store.open_listed(&entry.document))
     }
 
     pub(crate) fn meta(&self, id: &BackupId) -> Result<Box<dyn Object>> {
         self.of_meta(id, self.store.open(&id.meta_key(), None))
     }
 
-    pub(crate) fn of_meta(&self, id: &BackupId, opened: Result<Box<dyn Object>>) -> Result<Box<dyn Object>> {
+    fn of_meta(&self, id: &BackupId, opened: Result<Box<dyn Object>>) -> Result<Box<dyn Object>> {
         opened.map_err(|error| match kind(&error) {
-            Kind::NotFound => Fault::not_found(format!("there is no backup {id} in {}", self.store.location()))
-                .hint("\"pgbk list\" shows what is stored")
-                .into(),
+            Kind::NotFound => self.missing(id).into(),
             _ => error,
         })
+    }
+
+    pub(crate) fn missing(&self, id: &BackupId) -> Fault {
+        Fault::not_found(format!("there is no backup {id} in {}", self.store.location()))
+            .hint("\"pgbk list\" shows what is stored")
     }
 
     pub(crate) fn read_meta(&self, id: &BackupId, object: &dyn Object) -> Result<Sealed> {

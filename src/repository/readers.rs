@@ -6,6 +6,7 @@ use crate::format::backup_id::BackupId;
 use crate::format::manifest::seal::Sealed;
 use crate::repository::Repository;
 use crate::repository::budget::Budget;
+use crate::repository::catalog::Entry;
 
 /// Documents read at the same time: a host far away answers many as fast as one.
 const READERS: usize = 64;
@@ -13,21 +14,21 @@ const READERS: usize = 64;
 const MEMORY: u64 = 64 << 20;
 
 impl Repository {
-    /// Reads the document of each backup and returns what `look` makes of it, in the order of `ids`. A document that cannot be read is
+    /// Reads the document of each backup and returns what `look` makes of it, in the order of `entries`. A document that cannot be read is
     /// passed to `look` as an error; a signal ends the whole call with one.
     pub fn each<T: Send>(
         &self,
-        ids: &[BackupId],
+        entries: &[&Entry],
         look: impl Fn(&BackupId, Result<Sealed>) -> T + Sync,
     ) -> Result<Vec<T>> {
         let budget = Budget::new(MEMORY);
-        let one = |id: &BackupId| {
+        let one = |entry: &&Entry| {
             cancel::check()?;
-            let object = self.of_meta(id, self.store.open_small(&id.meta_key()));
+            let object = self.listed_document(entry);
             // Twice: the bytes, and what they are parsed into.
             let _share = object.as_ref().map(|object| budget.take(2 * object.info().bytes)).ok();
-            Ok(look(id, object.and_then(|object| self.read_meta(id, object.as_ref()))))
+            Ok(look(&entry.id, object.and_then(|object| self.read_meta(&entry.id, object.as_ref()))))
         };
-        threads::each(ids, READERS, one)
+        threads::each(entries, READERS, one)
     }
 }

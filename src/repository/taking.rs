@@ -1,5 +1,6 @@
 //! The facts that decide how a new backup is named.
 
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::lineage::Claims;
 use crate::format::manifest::origin::Origin;
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 /// Facts about a backup that are known before it begins.
 #[derive(Debug)]
 pub struct Taking<'a> {
-    pub database: &'a str,
+    pub subject: Subject,
     pub origin: Origin,
     /// System identifier of the server; `None` if the role may not read it, or there is no server.
     pub server: Option<&'a str>,

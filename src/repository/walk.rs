@@ -63,7 +63,7 @@ impl Repository {
     ) -> Result<(Vec<Said>, Option<Found>)> {
         let read: BTreeSet<&BackupId> = said.iter().map(|(entry, _)| &entry.id).collect();
         let has_a_clock = self.store.capabilities().medium != Medium::Folder;
-        let later = entries.iter().filter(|entry| !has_a_clock || entry.modified > first.modified);
+        let later = entries.iter().filter(|entry| !has_a_clock || entry.document.modified > first.document.modified);
         let later: Vec<Entry> = later.filter(|entry| !read.contains(&entry.id)).cloned().collect();
         said.extend(self.said(later)?);
         let own: Vec<(&Entry, &Claims)> =
@@ -88,9 +88,9 @@ impl Repository {
     /// Reads the claims of these backups. A backup that is gone meanwhile is left out, a damaged one is
     /// returned as such, and any other failure is an error.
     pub(crate) fn said(&self, entries: Vec<Entry>) -> Result<Vec<Said>> {
-        let ids: Vec<BackupId> = entries.iter().map(|entry| entry.id.clone()).collect();
+        let claims = self.claims(&entries.iter().collect::<Vec<_>>())?;
         let mut said = Vec::with_capacity(entries.len());
-        for (entry, claims) in entries.into_iter().zip(self.claims(&ids)?) {
+        for (entry, claims) in entries.into_iter().zip(claims) {
             match claims {
                 Err(error) if kind(&error) == Kind::NotFound => {}
                 Err(error) if kind(&error) != Kind::Damaged => return Err(error),

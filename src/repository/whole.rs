@@ -1,22 +1,23 @@
 //! Finds the newest backup of each database of one server, and none that is another's.
 
 use crate::base::error::{Fault, Result};
+use crate::base::subject::Subject;
 use crate::format::manifest::lineage::{Claims, Lineages, Owner};
 use crate::repository::Repository;
-use crate::repository::catalog::Catalog;
+use crate::repository::catalog::{Catalog, Entry};
 use crate::repository::newest::{Asker, Latest, Server, server_of};
 
 impl Repository {
     /// Returns the newest backup of each of these databases that the asking server made. If it has made none here, it gets those of the
     /// only other server; several other servers are an error.
-    pub fn whole(&self, catalog: &Catalog, names: &[String], asker: &Asker) -> Result<Vec<Latest>> {
-        let own = self.whole_of(catalog, names, asker)?;
-        if self.claimed(&own)?.iter().flatten().any(|claims| asker.server.made(&claims.owner)) {
+    pub fn whole(&self, catalog: &Catalog, subjects: &[Subject], asker: &Asker) -> Result<Vec<Latest>> {
+        let own = self.whole_of(catalog, subjects, asker)?;
+        if self.claimed(catalog, &own)?.iter().flatten().any(|claims| asker.server.made(&claims.owner)) {
             return Ok(own);
         }
-        let newest = names.iter().map(|name| self.latest(&catalog.of_database(name), name, asker));
+        let newest = subjects.iter().map(|subject| self.latest(&catalog.of_subject(subject), subject, asker));
         let mut newest: Vec<Latest> = newest.collect::<Result<_>>()?;
-        let claimed = self.claimed(&newest)?;
+        let claimed = self.claimed(catalog, &newest)?;
         let lineages = Lineages::of(claimed.iter().flatten());
         if lineages.are_several() {
             let servers: Vec<String> =
@@ -46,15 +47,16 @@ impl Repository {
     }
 
     /// Returns the newest backup of each of these databases that this server made. Databases that it did not back up are left out.
-    pub fn whole_of(&self, catalog: &Catalog, names: &[String], asker: &Asker) -> Result<Vec<Latest>> {
-        let own = names.iter().map(|name| Ok(self.own(&catalog.of_database(name), name, asker)?.1));
+    pub fn whole_of(&self, catalog: &Catalog, subjects: &[Subject], asker: &Asker) -> Result<Vec<Latest>> {
+        let own = subjects.iter().map(|subject| Ok(self.own(&catalog.of_subject(subject), subject, asker)?.1));
         Ok(own.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     /// Returns the claims of these backups, in the same order; `None` if they cannot be read.
-    fn claimed(&self, newest: &[Latest]) -> Result<Vec<Option<Claims>>> {
-        let ids: Vec<_> = newest.iter().map(|latest| latest.id.clone()).collect();
-        Ok(self.claims(&ids)?.into_iter().map(Result::ok).collect())
+    fn claimed(&self, catalog: &Catalog, newest: &[Latest]) -> Result<Vec<Option<Claims>>> {
+        let listed = |latest: &Latest| catalog.get(&latest.id).ok_or_else(|| self.missing(&latest.id).into());
+        let entries: Vec<&Entry> = newest.iter().map(listed).collect::<Result<_>>()?;
+        Ok(self.claims(&entries)?.into_iter().map(Result::ok).collect())
     }
 }
 

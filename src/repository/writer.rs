@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
@@ -111,7 +111,7 @@ impl BackupWriter<'_> {
         let script = packed.script.unwrap_or_default();
         let manifest = Manifest {
             pgbk: FORMAT,
-            database: id.database().to_owned(),
+            subject: id.subject().clone(),
             taken_at: about.taken_at.unwrap_or(id.taken_at()),
             id,
             object,
@@ -215,11 +215,11 @@ pub(crate) fn encryption(derived_keys: Option<&DerivedKeys>) -> Encryption {
 }
 
 fn no_archive(id: &BackupId) -> Fault {
-    Fault::failed(format!("pg_dump gave no archive of \"{}\": its output does not begin as one", id.database()))
+    Fault::failed(format!("pg_dump gave no archive of \"{}\": its output does not begin as one", id.subject()))
 }
 
 fn too_many_tables(id: &BackupId) -> Fault {
-    Fault::failed(format!("the dump of \"{}\" has more tables than a .meta can list", id.database()))
+    Fault::failed(format!("the dump of \"{}\" has more tables than a .meta can list", id.subject()))
         .hint("divide them among several backups: PG_DUMP_USER_ARGS with --schema or --exclude-schema; or DUMP_FORMAT=custom, whose tables are not listed")
 }
 
@@ -231,11 +231,14 @@ const CLUSTER_TRAILER: &str = "the line \"PostgreSQL database cluster dump compl
 const DATA: &str = "data that the archive's table of contents names are not in it";
 
 fn trailer_of(id: &BackupId) -> &'static str {
-    if Series::of(id.database()).is_some() { CLUSTER_TRAILER } else { TRAILER }
+    match id.subject() {
+        Subject::Database(_) => TRAILER,
+        Subject::Globals | Subject::Files => CLUSTER_TRAILER,
+    }
 }
 
 fn cut_short(id: &BackupId, about: &About, lacks: &str) -> Fault {
-    let fault = Fault::failed(format!("the dump of \"{}\" is cut short: {lacks}", id.database()));
+    let fault = Fault::failed(format!("the dump of \"{}\" is cut short: {lacks}", id.subject()));
     match about.pg_dump {
         Some(_) => fault,
         None => fault.hint("if it is whole although pg_dump did not write it, say --allow-incomplete"),

@@ -56,7 +56,7 @@ impl AfterBackup {
             let scope = Scope::Of(server_of(made));
             let order = Order { policy, mode: Mode::Careful, scope, made: Some(&made.id), proven, now };
             let pruned = match catalog {
-                Ok(catalog) => prune(repository, catalog, &made.database, &order, going, monitor),
+                Ok(catalog) => prune(repository, catalog, &made.subject, &order, going, monitor),
                 Err(error) => return warn("retention", error, monitor),
             };
             match pruned {

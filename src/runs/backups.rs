@@ -2,10 +2,10 @@
 
 use crate::alerts::Batch;
 use crate::base::cancel;
-use crate::base::databases::Databases;
+use crate::base::databases::{Databases, Selection};
 use crate::base::error::{Kind, Result, kind};
 use crate::base::progress::{Monitor, NullMonitor};
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::format::run_record::{Record, State, Stored, Task, Trigger, proofs};
@@ -30,8 +30,8 @@ pub struct Backups<'a> {
     pub repository: &'a Repository,
     /// Plan for any database: the settings of each are made from these.
     pub plan: &'a Plan,
-    /// Series that are backed up in addition to all databases. A list of databases names them itself.
-    pub beside: &'a [Series],
+    /// Subjects that are backed up in addition to all databases. A list of databases names them itself.
+    pub beside: &'a [Subject],
     /// Work that follows each backup that succeeds.
     pub upkeep: &'a AfterBackup,
     /// Checks the store for missed backups. `None` if nothing can be remembered.
@@ -53,12 +53,12 @@ impl Backups<'_> {
             Ok(items) => items,
             Err(error) => {
                 let task = (Task::Backup, cause);
-                let outcome = self.runner.written(task, &databases.to_string(), &mut round, |_, _| Err(error))?;
+                let outcome = self.runner.written(task, &Selection::Every, &mut round, |_, _| Err(error))?;
                 each(&outcome);
                 let interrupted = outcome.is_interrupted();
                 outcomes.push(outcome);
                 // Files need no server.
-                if interrupted { Vec::new() } else { self.beside.iter().copied().map(Item::Beside).collect() }
+                if interrupted { Vec::new() } else { self.beside.iter().cloned().map(Item::One).collect() }
             }
         };
         for item in items {
@@ -77,15 +77,15 @@ impl Backups<'_> {
 
     fn items(&self, databases: &Databases) -> Result<Vec<Item>> {
         match databases {
-            Databases::Named(names) => Ok(names.iter().map(|name| Item::named(name)).collect()),
+            Databases::Named(subjects) => Ok(subjects.iter().cloned().map(Item::One).collect()),
             Databases::All => {
                 let _limit = cancel::limit(self.runner.limit);
                 let listed = control::databases(&self.plan.settings)?;
                 let mut items: Vec<Item> = listed.into_iter().map(Item::listed).collect();
                 let clashes =
-                    |series: &Series| items.iter().any(|item| matches!(item, Item::Clash(other) if other == series));
+                    |subject: &Subject| items.iter().any(|item| matches!(item, Item::Clash(other) if other == subject));
                 let beside: Vec<Item> =
-                    self.beside.iter().filter(|series| !clashes(series)).copied().map(Item::Beside).collect();
+                    self.beside.iter().filter(|subject| !clashes(subject)).cloned().map(Item::One).collect();
                 items.extend(beside);
                 Ok(items)
             }
@@ -93,8 +93,9 @@ impl Backups<'_> {
     }
 
     fn one(&self, item: &Item, cause: Trigger, round: &mut Batch) -> Result<Outcome<Manifest>> {
+        let (subject, selection) = (item.subject(), Selection::One(item.subject().clone()));
         let mut back = None;
-        let outcome = self.runner.written((Task::Backup, cause), item.name(), round, |monitor, record| {
+        let outcome = self.runner.written((Task::Backup, cause), &selection, round, |monitor, record| {
             // What cannot be read of the history is told by who writes it.
             let mut records =
                 self.runner.history.and_then(|history| history.records(&NullMonitor).ok()).unwrap_or_default();
@@ -103,7 +104,7 @@ impl Backups<'_> {
             // One listing for all that follows; the one that gave the backup its name is as old as the dump took.
             let wanted = self.watch.is_some() || made.is_ok() && self.upkeep.is_any();
             let given_up = made.as_ref().is_err_and(|error| matches!(kind(error), Kind::Busy | Kind::Interrupted(_)));
-            let catalog = (wanted && !given_up).then(|| self.repository.catalog(Some(item.name())));
+            let catalog = (wanted && !given_up).then(|| self.repository.catalog(Some(subject)));
             if let Ok(manifest) = &made {
                 if let Some(catalog) = &catalog {
                     self.keep_up(manifest, catalog, &records, monitor);
@@ -115,9 +116,9 @@ impl Backups<'_> {
             if let Some(catalog) = catalog {
                 let server = match &made {
                     Ok(manifest) => manifest.system_identifier().map(str::to_owned),
-                    Err(_) => last_server(&records, item.name()),
+                    Err(_) => last_server(&records, subject),
                 };
-                let of = Of { database: item.name(), server: server.as_deref() };
+                let of = Of { subject, server: server.as_deref() };
                 back = self.look_around(of, catalog, &records, monitor);
             }
             made
@@ -132,13 +133,13 @@ impl Backups<'_> {
     fn take(&self, item: &Item, monitor: &dyn Monitor) -> Result<Manifest> {
         let clock = self.runner.clock;
         match item {
-            Item::Database(name) => {
-                let plan = Plan { settings: self.plan.settings.for_database(name), ..self.plan.clone() };
+            Item::One(Subject::Database(database)) => {
+                let plan = Plan { settings: self.plan.settings.for_database(database.name()), ..self.plan.clone() };
                 backup(self.repository, &plan, clock(), monitor)
             }
-            Item::Beside(Series::Globals) => globals(self.repository, self.plan, clock(), monitor),
-            Item::Beside(Series::Files) => files(self.repository, self.plan, clock(), monitor),
-            Item::Clash(series) => Err(clash(*series)),
+            Item::One(Subject::Globals) => globals(self.repository, self.plan, clock(), monitor),
+            Item::One(Subject::Files) => files(self.repository, self.plan, clock(), monitor),
+            Item::Clash(subject) => Err(clash(subject)),
         }
     }
 
@@ -186,8 +187,8 @@ impl Backups<'_> {
 }
 
 /// Returns the server that the newest backup in this history was taken from.
-fn last_server(records: &[Record], database: &str) -> Option<String> {
-    let done = |one: &&Record| one.task == Task::Backup && one.database == database && one.state == State::Done;
+fn last_server(records: &[Record], subject: &Subject) -> Option<String> {
+    let done = |one: &&Record| one.task == Task::Backup && one.database == *subject && one.state == State::Done;
     records.iter().find(done)?.backup.as_ref()?.server.clone()
 }
 

@@ -236,7 +236,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn record(second: i64) -> Record {
-        Record::begun(Trigger::Manual, "shop", Timestamp::from_second(1_790_000_000 + second).unwrap()).unwrap()
+        Record::begun(Trigger::Manual, &"shop".into(), Timestamp::from_second(1_790_000_000 + second).unwrap()).unwrap()
     }
 
     fn path(history: &History, run: &str) -> String {
@@ -319,13 +319,13 @@ mod tests {
         fill(&history, 1, kept + 100);
         let counts = || {
             let records = history.records(&NullMonitor).unwrap();
-            (records.len(), history.past().counts("shop", &records))
+            (records.len(), history.past().counts(&"shop".into(), &records))
         };
         let all = Counts { done: 990, failed: 110, skipped: 0 };
         assert_eq!(counts(), (KEPT + 100, all));
         history.sweep(record(0).started);
         assert_eq!(counts(), (KEPT, all));
-        assert_eq!(history.past().success("shop").map(|record| record.started), Some(record(99).started));
+        assert_eq!(history.past().success(&"shop".into()).map(|record| record.started), Some(record(99).started));
 
         // One who was killed after counting has left the records.
         fill(&history, 51, 60);
@@ -371,7 +371,7 @@ mod tests {
         let times: Vec<Timestamp> =
             (1..10).rev().map(|part| Timestamp::new(1_790_000_000, part * 100_000_000).unwrap()).collect();
         for time in &times {
-            history.add(&Record::begun(Trigger::Manual, "shop", *time).unwrap()).unwrap();
+            history.add(&Record::begun(Trigger::Manual, &"shop".into(), *time).unwrap()).unwrap();
         }
         let found: Vec<Timestamp> =
             history.records(&NullMonitor).unwrap().iter().map(|record| record.started).collect();

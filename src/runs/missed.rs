@@ -176,7 +176,7 @@ impl Look<'_> {
 pub(crate) fn describe(missed: &[Missed], location: &str) -> Option<String> {
     const NAMED: usize = 10;
     let newest = missed.first()?;
-    let database = newest.id.database();
+    let database = newest.id.subject();
     if let [only] = missed {
         return Some(format!(
             "backup {} of \"{database}\", made at {:.0}, is gone from {location}, and pgbk's retention did not remove it; missed since {:.0}",
@@ -203,7 +203,7 @@ pub(crate) fn describe_back(back: &[Missed], location: &str, now: Timestamp) -> 
     let names: Vec<String> = back.iter().map(|one| one.id.to_string()).collect();
     Some(format!(
         "backups of \"{}\" that were missed are in {location} again, as was seen at {now:.0}: {}",
-        newest.id.database(),
+        newest.id.subject(),
         names.join(", ")
     ))
 }

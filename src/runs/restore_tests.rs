@@ -1,8 +1,9 @@
 //! Runs that test backups by restoring them, by hand and by schedule alike.
 
-use crate::base::databases::Databases;
+use crate::base::databases::{Databases, Selection};
 use crate::base::error::{Kind, Result};
 use crate::base::progress::Monitor;
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origins;
 use crate::format::run_record::{ErrorInfo, Record, RestoreTest, Task, Trigger};
@@ -38,7 +39,7 @@ impl RestoreTests<'_> {
             monitor.names(&id.to_string());
             prove(self.repository, id, self.plan, monitor)
         };
-        self.one_by_one(ids.iter().map(|id| (id.database().to_owned(), id)), cause, &mut each, work)
+        self.one_by_one(ids.iter().map(|id| (Selection::One(id.subject().clone()), id)), cause, &mut each, work)
     }
 
     /// Tests the newest backup of each database. For all databases, those count that have backups.
@@ -50,28 +51,28 @@ impl RestoreTests<'_> {
     ) -> Result<Vec<Outcome<Finding>>> {
         match self.names(databases) {
             Ok(names) => {
-                let names = names.into_iter().map(|name| (name.clone(), name));
+                let names = names.into_iter().map(|name| (Selection::One(name.clone()), name));
                 self.one_by_one(names, cause, &mut each, |name, monitor| self.newest_of(&name, monitor))
             }
-            Err(error) => self.one_by_one([(databases.to_string(), error)], cause, &mut each, |error, _| Err(error)),
+            Err(error) => self.one_by_one([(Selection::Every, error)], cause, &mut each, |error, _| Err(error)),
         }
     }
 
-    fn names(&self, databases: &Databases) -> Result<Vec<String>> {
+    fn names(&self, databases: &Databases) -> Result<Vec<Subject>> {
         match databases {
             Databases::Named(names) => Ok(names.clone()),
-            Databases::All => Ok(self.repository.catalog(None)?.databases().into_iter().map(str::to_owned).collect()),
+            Databases::All => Ok(self.repository.catalog(None)?.subjects().into_iter().cloned().collect()),
         }
     }
 
     /// Tests the newest backup of one database. Another host may prune it while it is read: then
     /// there is a newer one, which is tested instead.
-    fn newest_of(&self, database: &str, monitor: &dyn Monitor) -> Result<Finding> {
+    fn newest_of(&self, subject: &Subject, monitor: &dyn Monitor) -> Result<Finding> {
         let mut tries = 1;
+        // Not that of the names: proofs of others may have taken hours since.
+        let mut catalog = self.repository.catalog(Some(subject))?;
         loop {
-            // Not that of the names: proofs of others may have taken hours since.
-            let catalog = self.repository.catalog(Some(database))?;
-            let latest = self.repository.latest(&catalog, database, &self.asker())?;
+            let latest = self.repository.latest(&catalog, subject, &self.asker())?;
             if let Some(remark) = &latest.remark {
                 monitor.info(remark);
             }
@@ -79,9 +80,13 @@ impl RestoreTests<'_> {
             monitor.names(&id.to_string());
             let found = prove(self.repository, &id, self.plan, monitor);
             let well = found.as_ref().is_ok_and(|finding| finding.ok);
-            let gone = || self.repository.ids(Some(database)).is_ok_and(|ids| !ids.is_empty() && !ids.contains(&id));
-            if well || tries == TRIES || !gone() {
+            if well || tries == TRIES {
                 return found;
+            }
+            // Listed again, as the proof took its time; the next try is of this listing.
+            match self.repository.catalog(Some(subject)) {
+                Ok(now) if !now.entries().is_empty() && now.get(&id).is_none() => catalog = now,
+                _ => return found,
             }
             monitor.info(&format!("{id} was removed while it was proven, and a newer one takes its place"));
             tries += 1;
@@ -96,7 +101,7 @@ impl RestoreTests<'_> {
 
     fn one_by_one<T>(
         &self,
-        items: impl IntoIterator<Item = (String, T)>,
+        items: impl IntoIterator<Item = (Selection, T)>,
         cause: Trigger,
         each: &mut dyn FnMut(&Outcome<Finding>),
         mut work: impl FnMut(T, &dyn Monitor) -> Result<Finding>,

@@ -2,9 +2,9 @@
 
 use crate::alerts::{Alerts, Batch};
 use crate::base::cancel;
-use crate::base::databases::Databases;
+use crate::base::databases::{Databases, Selection};
 use crate::base::error::{self, Kind, Result};
-use crate::base::progress::{Monitor, NullMonitor, RecordingMonitor, Subject};
+use crate::base::progress::{Monitor, NullMonitor, RecordingMonitor, RunLabel};
 use crate::format::run_record::{ErrorInfo, Record, State, Task, Trigger};
 use crate::runs::history::History;
 use jiff::Timestamp;
@@ -33,13 +33,13 @@ impl Runner<'_> {
     pub fn written<T>(
         &self,
         (task, cause): (Task, Trigger),
-        database: &str,
+        selection: &Selection,
         round: &mut Batch,
         work: impl FnOnce(&dyn Monitor, &mut Record) -> Result<T>,
     ) -> Result<Outcome<T>> {
         let monitor = RecordingMonitor::new(self.monitor);
-        let mut record = Record { task, ..Record::begun(cause, database, (self.clock)())? };
-        monitor.about(Some(&subject(&record)));
+        let mut record = Record { task, ..Record::begun(cause, selection, (self.clock)())? };
+        monitor.about(Some(&label(&record)));
         round.started(&record);
         let running = self.history.and_then(|history| self.told(history.begin(&record)));
         let result = {
@@ -54,7 +54,7 @@ impl Runner<'_> {
         if let Some(running) = running {
             self.told(running.end(&record));
         }
-        monitor.about(Some(&subject(&record)));
+        monitor.about(Some(&label(&record)));
         round.announce(&record, &announced);
         round.ended(&record);
         Ok(Outcome { record, result })
@@ -100,11 +100,7 @@ impl Runner<'_> {
         times: usize,
         message: &str,
     ) -> Result<()> {
-        let names = match databases {
-            Databases::Named(names) => names.clone(),
-            Databases::All => vec![databases.to_string()],
-        };
-        for name in names {
+        for selection in databases.selections() {
             let now = (self.clock)();
             let problem =
                 ErrorInfo { message: message.to_owned(), hints: Vec::new(), exit_code: Kind::Busy.exit_code() };
@@ -114,7 +110,7 @@ impl Runner<'_> {
                 times: times as u64,
                 ended: Some(now),
                 problem: Some(problem),
-                ..Record::begun(cause, &name, now)?
+                ..Record::begun(cause, &selection, now)?
             };
             if let Some(history) = self.history {
                 self.told(history.add(&record));
@@ -166,11 +162,11 @@ pub fn exit_code<T>(outcomes: &[Outcome<T>]) -> u8 {
     }
 }
 
-/// Returns the subject of the lines of the log, until the next run begins or the batch is over.
-fn subject(record: &Record) -> Subject {
+/// Returns the label of the lines of the log, until the next run begins or the batch is over.
+fn label(record: &Record) -> RunLabel {
     let made = record.backup.as_ref().map(|backup| &backup.id);
     let backup = made.or(record.proof.as_ref().map(|proof| &proof.id)).map(ToString::to_string);
-    Subject { database: record.database.clone(), run: record.run.clone(), backup }
+    RunLabel { database: record.database.to_string(), run: record.run.clone(), backup }
 }
 
 fn problem(error: &anyhow::Error) -> ErrorInfo {
@@ -200,7 +196,7 @@ mod tests {
         let runner = Runner { alerts: &alerts, history: Some(&history), limit: None, clock, monitor: &NullMonitor };
         let mut round = alerts.round(&NullMonitor);
         let panics = |_: &dyn Monitor, _: &mut Record| -> Result<()> { panic!("index {} out of range", 7) };
-        let outcome = runner.written((Task::Backup, Trigger::Manual), "shop", &mut round, panics).unwrap();
+        let outcome = runner.written((Task::Backup, Trigger::Manual), &"shop".into(), &mut round, panics).unwrap();
         assert!(outcome.is_worth_another_try() && outcome.record.state == State::Failed);
         let written = history.records(&NullMonitor).unwrap();
         let problem = written[0].problem.as_ref().unwrap();

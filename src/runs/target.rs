@@ -1,36 +1,32 @@
-//! The target of a run: one thing that it backs up.
+//! The target of a run: one subject that it backs up.
 
 use crate::base::error::Fault;
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 
 pub enum Item {
-    Database(String),
-    Beside(Series),
-    /// A database whose name is literally `@globals` or `@files`.
-    Clash(Series),
+    One(Subject),
+    /// A database that the server lists by the name of this subject, which is none.
+    Clash(Subject),
 }
 
 impl Item {
-    pub fn named(name: &str) -> Item {
-        Series::of(name).map_or_else(|| Item::Database(name.to_owned()), Item::Beside)
-    }
-
     /// Returns the target for a database that the server lists.
     pub fn listed(name: String) -> Item {
-        Series::of(&name).map_or(Item::Database(name), Item::Clash)
+        match Subject::from(name) {
+            database @ Subject::Database(_) => Item::One(database),
+            other @ (Subject::Globals | Subject::Files) => Item::Clash(other),
+        }
     }
 
-    pub fn name(&self) -> &str {
+    pub fn subject(&self) -> &Subject {
         match self {
-            Item::Database(name) => name,
-            Item::Beside(series) | Item::Clash(series) => series.name(),
+            Item::One(subject) | Item::Clash(subject) => subject,
         }
     }
 }
 
-pub fn clash(series: Series) -> anyhow::Error {
-    let name = series.name();
-    Fault::failed(format!("the server has a database \"{name}\", a name that pgbk keeps for what is no database"))
+pub fn clash(subject: &Subject) -> anyhow::Error {
+    Fault::failed(format!("the server has a database \"{subject}\", a name that pgbk keeps for what is no database"))
         .hint("rename that database: a backup of it could not be told from one of the other")
         .into()
 }

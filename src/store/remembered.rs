@@ -26,8 +26,8 @@ pub struct Remembered {
     state: StateDir,
     /// The name of this store's copies. There is a folder for each folder of the store, and in that a file for each object.
     name: String,
-    /// The ETag and the size of each object, as the last listing showed them.
-    listed: Mutex<BTreeMap<String, (String, u64)>>,
+    /// The ETag of each object that may be kept, as the last listing showed it: what has gone since is kept no longer.
+    listed: Mutex<BTreeMap<String, String>>,
 }
 
 impl Remembered {
@@ -38,24 +38,20 @@ impl Remembered {
         Remembered { inner, state, name, listed: Mutex::default() }
     }
 
-    fn listed(&self) -> MutexGuard<'_, BTreeMap<String, (String, u64)>> {
+    fn listed(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in a listing. Returns whether copies may be kept of objects that are no longer there.
     fn learn(&self, prefix: &str, found: &[ObjectInfo]) -> bool {
-        // A weak ETag promises no equal bytes.
-        let known = found.iter().filter(|listed| listed.key.ends_with(KEPT)).filter_map(|listed| {
-            let etag = listed.etag.clone().filter(|etag| !etag.is_empty() && !etag.starts_with("W/"))?;
-            Some((listed.key.clone(), (etag, listed.bytes)))
-        });
+        let known = found.iter().filter_map(|one| Some((one.key.clone(), strong(one)?.to_owned())));
         let mut listed = self.listed();
         let before = std::mem::take(&mut *listed);
         let (old, others): (BTreeMap<_, _>, _) = before.into_iter().partition(|(key, _)| key.starts_with(prefix));
         *listed = others;
         listed.extend(known);
         // What the first listing of a process does not show, one before it may have.
-        old.is_empty() || old.iter().any(|(key, object)| listed.get(key) != Some(object))
+        old.is_empty() || old.iter().any(|(key, etag)| listed.get(key) != Some(etag))
     }
 
     /// Removes the copies of objects that are no longer there. Errors are ignored, as nothing depends on it.
@@ -66,7 +62,7 @@ impl Remembered {
         if !prefix.is_empty() {
             wanted.insert(folder_name(&format!("{parent}/")), HashSet::new());
         }
-        for (key, (etag, _)) in self.listed().iter().filter(|(key, _)| key.starts_with(prefix)) {
+        for (key, etag) in self.listed().iter().filter(|(key, _)| key.starts_with(prefix)) {
             wanted.entry(folder_name(key)).or_default().insert(file_name(key, etag));
         }
         let copies = self.state.copies(&self.name);
@@ -84,17 +80,15 @@ impl Remembered {
 }
 
 impl Store for Remembered {
-    fn open_small(&self, key: &str) -> Result<Box<dyn Object>> {
-        let Some((etag, bytes)) = self.listed().get(key).cloned() else { return self.inner.open_small(key) };
-        let copy = self.copy(key, &etag);
-        let info = Info { bytes, etag: Some(etag.clone()), version: None, modified: None };
-        if copy.size() == Some(bytes + SUM as u64) {
-            return Ok(Box::new(Kept { inner: Arc::clone(&self.inner), copy, key: key.to_owned(), info }));
+    fn open_listed(&self, listed: &ObjectInfo) -> Result<Box<dyn Object>> {
+        let Some(etag) = strong(listed) else { return self.inner.open_listed(listed) };
+        let copy = self.copy(&listed.key, etag);
+        let info = Info { bytes: listed.bytes, etag: Some(etag.to_owned()), version: None, modified: None };
+        let kept = Kept { inner: Arc::clone(&self.inner), copy, listed: listed.clone(), info };
+        match kept.copy.size() == Some(listed.bytes + SUM as u64) {
+            true => Ok(Box::new(kept)),
+            false => kept.fetch(),
         }
-        let object = self.inner.open_small(key)?;
-        // Another one by now is not the one that was listed.
-        let is_same = object.info().etag.as_ref() == Some(&etag) && object.info().bytes == bytes;
-        Ok(if is_same { Box::new(Keeping { object, copy, key: key.to_owned() }) } else { object })
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
@@ -142,7 +136,7 @@ impl Store for Remembered {
 struct Kept {
     inner: Arc<dyn Store>,
     copy: StateFile,
-    key: String,
+    listed: ObjectInfo,
     info: Info,
 }
 
@@ -152,8 +146,8 @@ impl Object for Kept {
     }
 
     fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
-        check_range(&self.key, &range, self.info.bytes)?;
-        match read(&self.copy, &self.key, &self.info) {
+        check_range(&self.listed.key, &range, self.info.bytes)?;
+        match read(&self.copy, &self.listed.key, &self.info) {
             Some(kept) => Ok(kept[range.start as usize..range.end as usize].to_vec()),
             None => self.fetch()?.read(range),
         }
@@ -161,12 +155,13 @@ impl Object for Kept {
 }
 
 impl Kept {
-    /// Fetches the object from the store, because the copy was changed or cannot be read.
+    /// Fetches the object from the store, because there is no copy, or it was changed or cannot be read.
     fn fetch(&self) -> Result<Box<dyn Object>> {
-        let object = self.inner.open_small(&self.key)?;
+        let object = self.inner.open_listed(&self.listed)?;
+        // Another one by now is not the one that was listed.
         let is_same = object.info().etag == self.info.etag && object.info().bytes == self.info.bytes;
-        let Kept { copy, key, .. } = self;
-        Ok(if is_same { Box::new(Keeping { object, copy: copy.clone(), key: key.clone() }) } else { object })
+        let Kept { copy, listed, .. } = self;
+        Ok(if is_same { Box::new(Keeping { object, copy: copy.clone(), key: listed.key.clone() }) } else { object })
     }
 }
 
@@ -191,6 +186,12 @@ impl Object for Keeping {
         }
         Ok(bytes)
     }
+}
+
+/// Returns the ETag by which an object may be kept. None: it is no document, or its ETag promises no equal bytes, as a weak one does not.
+fn strong(listed: &ObjectInfo) -> Option<&str> {
+    let etag = listed.etag.as_deref().filter(|etag| !etag.is_empty() && !etag.starts_with("W/"));
+    etag.filter(|_| listed.key.ends_with(KEPT))
 }
 
 /// Returns the kept copy. None: it cannot be read, or it was changed.

@@ -86,9 +86,9 @@ impl Store for S3 {
         Ok(Box::new(object::S3Object::open(&self.0, key, version)?))
     }
 
-    fn open_small(&self, key: &str) -> Result<Box<dyn Object>> {
-        check(key)?;
-        whole::open(&self.0, key)
+    fn open_listed(&self, listed: &ObjectInfo) -> Result<Box<dyn Object>> {
+        check(&listed.key)?;
+        whole::open(&self.0, &listed.key)
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {

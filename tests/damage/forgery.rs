@@ -52,7 +52,7 @@ fn another_databases_pair_under_this_ones_name_is_refused() {
     // Nor with its own name written over it.
     let renamed = copied.edited(&sample.object, &object);
     let text = String::from_utf8(renamed.meta.clone()).unwrap();
-    let meta = text.replace(&sample.id.to_string(), &id.to_string()).replace(sample.id.database(), "bank");
+    let meta = text.replace(&sample.id.to_string(), &id.to_string()).replace(sample.id.subject().name(), "bank");
     refused("a renamed pair", &Sample { meta: meta.into_bytes(), ..renamed }, 0);
     tell("forgeries", "pairs under another name");
 }

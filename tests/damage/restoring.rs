@@ -196,7 +196,7 @@ fn a_backup_with_a_key_and_no_key_set_is_a_settings_mistake() {
     assert_eq!(kind(&other.read().1.unwrap_err()), Kind::OtherKey);
     let store = Memory::default();
     write_small(&store, "shop/readme.txt", b"not ours").unwrap();
-    assert_eq!(repository(&store, None).ids(None).unwrap(), []);
+    assert_eq!(repository(&store, None).catalog(None).unwrap().ids(), []);
 }
 
 /// Its first bytes are read before the rest, for what they say of extensions.

@@ -64,10 +64,10 @@ fn put_at(document: &mut Value, path: &[String], value: Value) {
 /// Whatever of it could reach a program, a server or a path is of the kind that pgbk itself writes there.
 fn is_harmless(manifest: &Manifest, id: &BackupId) {
     let plain = |text: &str| text.len() <= 1024 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    assert_eq!((&manifest.id, manifest.database.as_str()), (id, id.database()));
+    assert_eq!((&manifest.id, &manifest.subject), (id, id.subject()));
     assert!(manifest.object.starts_with(&id.object_key("")), "{}", manifest.object);
     assert!(manifest.version_id.as_deref().is_none_or(plain));
-    assert!(manifest.previous.as_ref().is_none_or(|previous| previous.database() == id.database()));
+    assert!(manifest.previous.as_ref().is_none_or(|previous| previous.subject() == id.subject()));
     for argument in dump::again::again(&manifest.dump.arguments).unwrap_or_default() {
         let name = argument.split('=').next().unwrap();
         assert!(!["--file", "--dbname", "--host", "--port", "--username", "--filter"].contains(&name), "{argument}");

@@ -5,7 +5,7 @@
 
 use pgbk::base::progress::NullMonitor;
 use pgbk::base::secret::Secret;
-use pgbk::base::subject::Series;
+use pgbk::base::subject::Subject;
 use pgbk::format::backup_id::BackupId;
 use pgbk::format::keys::Key;
 use pgbk::format::manifest::Format;
@@ -92,7 +92,7 @@ impl Place {
         let store = Arc::new(self.store());
         let repository =
             Repository { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
-        let id = BackupId::new(Series::Files.name(), time.parse().unwrap());
+        let id = BackupId::new(Subject::Files, time.parse().unwrap());
         let mut writer = repository.begin(id.into(), Format::Tar, None, 0).unwrap();
         writer.write_all(&[0; 10_240]).unwrap();
         writer.finish(About::default(), &NullMonitor).unwrap();

@@ -111,7 +111,7 @@ fn prune(history: &[(String, Vec<u8>)], endpoint: &str, attempts: usize) -> Ende
     }
     let newest = history.iter().filter_map(|(key, _)| BackupId::of_meta_key(key)).max().unwrap();
     let run = scene.through(endpoint, attempts);
-    let outcome = run.args(["prune", newest.database(), "--keep-last", "1", "--force"]).end();
+    let outcome = run.args(["prune", newest.subject().name(), "--keep-last", "1", "--force"]).end();
     let ids: BTreeSet<BackupId> = scene.ids().into_iter().collect();
     assert!(ids.contains(&newest), "the newest backup is gone: {outcome:#?}");
     scene.direct().args(["verify", "--all", "--level", "content"]).expect(0);
@@ -119,7 +119,7 @@ fn prune(history: &[(String, Vec<u8>)], endpoint: &str, attempts: usize) -> Ende
         return Ended::Healed;
     }
     // What could not be seen, or looked no good, stays; the next run takes it.
-    scene.direct().args(["prune", newest.database(), "--keep-last", "1", "--force"]).expect(0);
+    scene.direct().args(["prune", newest.subject().name(), "--keep-last", "1", "--force"]).expect(0);
     assert_eq!(scene.ids(), [newest]);
     Ended::Refused
 }

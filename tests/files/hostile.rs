@@ -2,7 +2,7 @@
 
 use pgbk::base::progress::NullMonitor;
 use pgbk::base::secret::Secret;
-use pgbk::base::subject::Series;
+use pgbk::base::subject::Subject;
 use pgbk::format::keys::Key;
 use pgbk::format::manifest::Format;
 use pgbk::repository::Repository;
@@ -53,7 +53,7 @@ fn sealed(folder: &Path, archive: &[u8]) -> String {
     let store = Arc::new(Directory::open(folder).unwrap());
     let key = Key::raw(&Secret::new(KEY), None).unwrap();
     let repository = Repository { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
-    let id = free(folder, Series::Files.name());
+    let id = free(folder, Subject::Files.name());
     let mut writer = repository.begin(id.into(), Format::Tar, None, 0).unwrap();
     writer.write_all(archive).unwrap();
     writer.finish(About::default(), &NullMonitor).unwrap().id.to_string()

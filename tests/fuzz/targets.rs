@@ -4,9 +4,10 @@
 use pgbk::base::databases::Databases;
 use pgbk::base::progress::NullMonitor;
 use pgbk::base::secret::Secret;
+use pgbk::base::subject::Subject;
 use pgbk::cli::values;
 use pgbk::config::s3::headers as request_headers;
-use pgbk::format::backup_id::{BackupId, encode};
+use pgbk::format::backup_id::BackupId;
 use pgbk::format::keys::Key;
 use pgbk::format::manifest::seal::Sealed;
 use pgbk::format::manifest::{FORMAT, Manifest, unpacked};
@@ -152,14 +153,14 @@ fn names(data: &[u8]) {
     for id in
         [BackupId::of_key(text), BackupId::of_meta_key(text), BackupId::of_payload_key(text)].into_iter().flatten()
     {
-        assert!(text.starts_with(&format!("{}/{id}.", encode(id.database()))), "{text:?} is taken for {id}");
+        assert!(text.starts_with(&format!("{}/{id}.", id.subject().series())), "{text:?} is taken for {id}");
     }
     let (bare, _, _) = unpacked(text);
     assert!(text.starts_with(bare));
-    let encoded = encode(text);
+    let encoded = Subject::from(text).series();
     assert!(encoded.bytes().all(|b| b.is_ascii_graphic() && b != b'/') && !encoded.starts_with('.'), "{encoded}");
     if let Ok(Databases::Named(names)) = text.parse::<Databases>() {
-        assert!(!names.is_empty() && names.iter().all(|name| !name.is_empty()), "{names:?}");
+        assert!(!names.is_empty() && names.iter().all(|name| !name.name().is_empty()), "{names:?}");
     }
     let _ = (values::size(text), values::duration(text), values::listen(text));
 }

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 use pgbk::base::progress::NullMonitor;
+use pgbk::base::subject::Subject;
 use pgbk::format::backup_id::BackupId;
 use pgbk::jobs::prune::scope::Scope;
 use pgbk::jobs::prune::{Fate, Mode, Order, prune};
@@ -135,9 +136,9 @@ static TEMPLATE: LazyLock<(String, Vec<u8>)> = LazyLock::new(|| {
 /// The `.meta` of another backup, as a repository would have written it.
 fn meta_of(id: &BackupId) -> Vec<u8> {
     let stamp = "app-20261121T120000Z";
-    let covered = TEMPLATE.0.replace(&format!("app/{stamp}"), &format!("{}/{id}", id.database()));
+    let covered = TEMPLATE.0.replace(&format!("app/{stamp}"), &format!("{}/{id}", id.subject()));
     let covered = covered.replace(stamp, &id.to_string()).replace(NOW, &id.taken_at().to_string());
-    let covered = covered.replace("\"database\": \"app\"", &format!("\"database\": \"{}\"", id.database()));
+    let covered = covered.replace("\"database\": \"app\"", &format!("\"database\": \"{}\"", id.subject()));
     let seal = blake2b_simd::Params::new().hash_length(32).hash(covered.as_bytes());
     format!("{covered},\n  \"checksum\": \"{}\"\n}}\n", seal.to_hex()).into_bytes()
 }
@@ -150,7 +151,7 @@ static OF_OTHERS: LazyLock<Vec<Objects>> = LazyLock::new(|| {
     let objects = |other: &&str| {
         let store = Memory::default();
         for ago in [0, 1, 3600, 86_400, 40 * 86_400] {
-            put(&store, &BackupId::new(other, now() - SignedDuration::from_secs(ago)), State::Good);
+            put(&store, &BackupId::new(*other, now() - SignedDuration::from_secs(ago)), State::Good);
         }
         let listed = store.list("").expect("list");
         listed.iter().map(|listed| (listed.key.clone(), bytes(&store, listed).expect("its bytes"))).collect()
@@ -159,7 +160,7 @@ static OF_OTHERS: LazyLock<Vec<Objects>> = LazyLock::new(|| {
 });
 
 fn put(store: &Memory, id: &BackupId, state: State) {
-    let before = || BackupId::new(id.database(), id.taken_at() - SignedDuration::from_secs(1));
+    let before = || BackupId::new(id.subject().clone(), id.taken_at() - SignedDuration::from_secs(1));
     let mut meta = meta_of(&if state == State::MetaOfAnother { before() } else { id.clone() });
     match state {
         State::MetaCut => meta.truncate(meta.len() / 2),
@@ -265,7 +266,8 @@ fn holds(history: &History) {
 
     let scope = Scope::Of(Server::Unasked);
     let order = Order { policy: &policy, mode: history.mode, scope, made: None, proven: &BTreeSet::new(), now: now() };
-    let outcome = prune(&repository, &repository.catalog(Some("app")).unwrap(), "app", &order, &|_| (), &NullMonitor);
+    let app = Subject::from("app");
+    let outcome = prune(&repository, &repository.catalog(Some(&app)).unwrap(), &app, &order, &|_| (), &NullMonitor);
     let after = store.list("").expect("list");
     let gone: BTreeSet<String> = keys(&before).difference(&keys(&after)).cloned().collect();
     // Nothing that is left was written anew, and nothing came.

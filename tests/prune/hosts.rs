@@ -76,7 +76,7 @@ fn of_versions_of_one_name_the_very_ones_go() {
         assert!(run.text().contains("2 of 3 backups of \"shop\" removed"), "{}: {run:?}", server.name);
         let after = versions(server, &bucket);
         assert!(after.is_subset(&before) && after.len() == 4, "{}: {after:?}", server.name);
-        assert_eq!(repository.ids(None).expect("ids"), [other, ids[2].clone()], "{}", server.name);
+        assert_eq!(repository.catalog(None).expect("ids").ids(), [other, ids[2].clone()], "{}", server.name);
         let verify = pgbk(["verify", "--all"]).s3(server, &bucket).set("S3_FOLDER", "prod");
         verify.set("S3_OBJECT_NAME", "backup").expect(0);
     }

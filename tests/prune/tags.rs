@@ -51,7 +51,7 @@ fn grows_old(name: &str, repository: &Repository) {
         made(repository, "shop_staging", time);
         tag(
             repository,
-            repository.catalog(Some(&manifest.database)).ok().as_ref(),
+            repository.catalog(Some(&manifest.subject)).ok().as_ref(),
             &manifest,
             &TimeZone::UTC,
             &NullMonitor,
@@ -66,7 +66,7 @@ fn grows_old(name: &str, repository: &Repository) {
             }
         }
     }
-    let others = repository.ids(Some("shop_staging")).expect("the other database's");
+    let others = repository.catalog(Some(&"shop_staging".into())).expect("the other database's").ids();
     assert!(others.iter().all(|id| lifecycle(repository.store.as_ref(), &id.meta_key()).is_none()), "{name}");
 }
 
@@ -223,7 +223,7 @@ fn the_rules_of_the_docs_are_taken_and_each_backup_expires_by_its_tag() {
             let manifest = repository.manifest(&id).expect("a manifest").0;
             tag(
                 &repository,
-                repository.catalog(Some(&manifest.database)).ok().as_ref(),
+                repository.catalog(Some(&manifest.subject)).ok().as_ref(),
                 &manifest,
                 &TimeZone::UTC,
                 &NullMonitor,

@@ -100,7 +100,7 @@ impl World {
         let last = self.of(maker).last();
         assert!(last.is_none_or(|last| stored.contains(&last.id)), "the last run is not there: {told}");
         let kept: Vec<Made> = self.made.iter().filter(|one| stored.contains(&one.id)).cloned().collect();
-        let latest = self.repository.latest(&self.catalog(), DATABASE, &self.asker(server));
+        let latest = self.repository.latest(&self.catalog(), &DATABASE.into(), &self.asker(server));
         match newest(&kept, maker, self.now(server)) {
             Some(expected) => {
                 let latest = latest.unwrap_or_else(|error| panic!("{error:#}: {told}")).id;
@@ -181,7 +181,7 @@ impl World {
                 By::Nobody
             }
             15 => {
-                if let Ok(latest) = self.repository.latest(&self.catalog(), DATABASE, &self.asker(server)) {
+                if let Ok(latest) = self.repository.latest(&self.catalog(), &DATABASE.into(), &self.asker(server)) {
                     self.proven.insert(latest.id);
                 }
                 By::Nobody

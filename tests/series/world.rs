@@ -196,7 +196,7 @@ impl World {
     }
 
     pub fn stored(&self) -> BTreeSet<BackupId> {
-        self.repository.ids(None).expect("list").into_iter().collect()
+        self.repository.catalog(None).expect("list").ids().into_iter().collect()
     }
 
     pub fn of(&self, maker: Maker) -> impl Iterator<Item = &Made> {
@@ -236,7 +236,7 @@ impl World {
     pub fn taking<'a>(&self, server: usize, named: &'a str, adopt: &'a Adopt) -> Taking<'a> {
         let (host, own) = self.off[server];
         Taking {
-            database: DATABASE,
+            subject: DATABASE.into(),
             origin: Origin::Backup,
             server: Some(named),
             taken_at: second(self.time, host + own),
@@ -272,8 +272,14 @@ impl World {
     pub fn upload(&mut self, server: usize) {
         let now = self.now(server);
         let adopt = Adopt::No;
-        let taking =
-            Taking { database: DATABASE, origin: Origin::Upload, server: None, taken_at: now, now, adopt: &adopt };
+        let taking = Taking {
+            subject: DATABASE.into(),
+            origin: Origin::Upload,
+            server: None,
+            taken_at: now,
+            now,
+            adopt: &adopt,
+        };
         let name = self.repository.name(&taking, &NullMonitor).expect("a name");
         let made = self.write(name, About { origin: Some(Origin::Upload), ..About::default() }).expect("an upload");
         self.noted(made.id, Maker::Upload, made.sequence, now);
@@ -282,7 +288,7 @@ impl World {
     pub fn prune(&self, scope: Scope, rules: Rules, now: Timestamp) -> bool {
         let policy = Policy::new(rules, TimeZone::UTC).expect("a policy");
         let order = Order { policy: &policy, mode: Mode::Force, scope, made: None, proven: &self.proven, now };
-        prune(&self.repository, &self.catalog(), DATABASE, &order, &|_| (), &NullMonitor).is_ok()
+        prune(&self.repository, &self.catalog(), &DATABASE.into(), &order, &|_| (), &NullMonitor).is_ok()
     }
 
     /// What follows a run.
@@ -293,7 +299,7 @@ impl World {
     }
 
     pub fn catalog(&self) -> Catalog {
-        self.repository.catalog(Some(DATABASE)).expect("list")
+        self.repository.catalog(Some(&DATABASE.into())).expect("list")
     }
 
     pub fn asker(&self, server: usize) -> Asker {

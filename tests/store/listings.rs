@@ -9,13 +9,14 @@ use support::proof::counted;
 
 const SCRIPT: &[u8] = b"SELECT 1;\n--\n-- PostgreSQL database dump complete\n--\n";
 
-/// Each command, and how often it may list the backups of one database.
+/// Each command, and how often it may list the backups of one subject.
 fn commands<'a>(
     name: &'a str,
     copy: &'a str,
     id: &'a str,
     file: &'a str,
     script: &'a str,
+    into: &'a str,
 ) -> Vec<(Vec<&'a str>, usize)> {
     vec![
         // One gives the name. What follows a dump of hours wants to know what is there then: one more, for tags, rules, and what is missed.
@@ -28,18 +29,23 @@ fn commands<'a>(
         (vec!["verify", "latest", "--level", "meta", "--database", name], 1),
         (vec!["verify", "--all", "--level", "meta"], 1),
         (vec!["verify", "latest", "--level", "restore", "--database", name], 1),
+        (vec!["verify", "--all", "--level", "restore", "--database", name], 1),
         (vec!["download", id, "--output", file, "--force"], 0),
         (vec!["download", "latest", "--output", file, "--force"], 1),
         (vec!["restore", id, "--to", copy, "--yes"], 0),
         (vec!["restore", "latest", "--to", copy, "--yes", "--clean"], 1),
+        (vec!["restore", "--all", "--yes", "--clean", "--over-source"], 1),
+        (vec!["backup", "@files"], 2),
+        (vec!["restore", "--files", "latest", "--into", into, "--yes"], 1),
+        (vec!["list"], 1),
         (vec!["prune", "--keep-last", "9", "--dry-run"], 1),
         (vec!["prune", name, "--keep-last", "9", "--orphans"], 1),
         (vec!["prune", "*", "--keep-last", "9"], 1),
         (vec!["doctor", name], 1),
         (vec!["doctor", name, "--clean"], 1),
         (vec!["upload", script, "--database", name], 1),
-        (vec!["pin", id], 1),
-        (vec!["unpin", id], 1),
+        (vec!["pin", id], 0),
+        (vec!["unpin", id], 0),
         (vec!["history"], 0),
         (vec!["status"], 0),
     ]
@@ -58,21 +64,23 @@ fn each_command_lists_the_backups_of_a_database_once_in_a_bucket() {
     let host = Faulty::start(|_, _| None);
     let run = connected().at(&host.endpoint, "bucket", "key", "topsecret");
     let run = run.set("STATE_DIR", place.path().join("state").display()).set("AUTO_LIFECYCLE_POLICY_TAGS", "0");
-    let listings = || {
-        let seen = host.seen();
-        let listed = seen.iter().filter(|request| request.call() == "list").map(|request| prefix(&request.query));
-        listed.filter(|prefix| prefix.is_empty() || prefix.starts_with(name)).count()
+    // Of the requests after the first so many.
+    let listings = |before: usize| {
+        let seen = host.seen().split_off(before);
+        let listed = || seen.iter().filter(|request| request.call() == "list").map(|request| prefix(&request.query));
+        let of = |subject| listed().filter(|prefix| prefix.is_empty() || prefix.starts_with(subject)).count();
+        of(name).max(of("%40files"))
     };
     let tagged = run.set("AUTO_LIFECYCLE_POLICY_TAGS", "1");
-    let before = listings();
+    let before = host.seen().len();
     tagged.args(["backup", name, "--note", "x"]).expect(0);
-    assert_eq!(listings() - before, 2, "a backup with tags");
+    assert_eq!(listings(before), 2, "a backup with tags");
     walk(place.path(), &run, ("bucket", name), |run| {
-        let before = listings();
+        let before = host.seen().len();
         let outcome = run.end();
         // The host of the test tells no time, of which doctor makes a finding, and no scheduler runs, as status says.
         assert!(!outcome.err.contains("error:"), "{outcome:#?}");
-        listings() - before
+        listings(before)
     });
 }
 
@@ -89,19 +97,25 @@ fn each_command_lists_the_backups_of_a_database_once_in_a_folder() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!said.contains("error:"), "{said}");
         // A folder is read until nothing more comes.
-        let folder = format!("<{}>", store.join(name).display());
         let text = fs::read_to_string(&log).unwrap();
-        text.lines().filter(|line| line.contains(&folder) && line.trim_end().ends_with("= 0")).count()
+        let of = |subject: &str| {
+            let folder = format!("<{}>", store.join(subject).display());
+            text.lines().filter(|line| line.contains(&folder) && line.trim_end().ends_with("= 0")).count()
+        };
+        of(name).max(of("@files"))
     });
 }
 
 fn walk(place: &Path, run: &Pgbk, (kind, name): (&str, &str), listings: impl Fn(&Pgbk) -> usize) {
     let (id, copy) = (run.backup(name, &[]), format!("{name}_copy"));
-    let (file, script) = (place.join("file"), place.join("script"));
-    fs::write(&script, SCRIPT).unwrap();
+    let paths = ["file", "script", "into"].map(|path| place.join(path).to_str().unwrap().to_owned());
+    let [file, script, into] = &paths;
+    fs::write(script, SCRIPT).unwrap();
+    fs::create_dir(into).unwrap();
     let mut walked = 0;
-    for (arguments, most) in commands(name, &copy, &id, file.to_str().unwrap(), script.to_str().unwrap()) {
+    for (arguments, most) in commands(name, &copy, &id, file, script, into) {
         let run = run.args(arguments.iter().copied());
+        let run = if arguments.contains(&"@files") { run.set("BACKUP_FILES", script) } else { run };
         let found = listings(&run);
         // In a folder uploads that were never finished are files too, of which no listing tells; a bucket has a request of its own for them.
         let most = most + usize::from(kind == "folder" && ["prune", "doctor"].contains(&arguments[0]));

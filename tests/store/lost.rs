@@ -125,7 +125,7 @@ fn back_up(repository: &Repository, step: Step) -> pgbk::base::error::Result<Man
     if step.call == "tag" {
         tag(
             repository,
-            repository.catalog(Some(&manifest.database)).ok().as_ref(),
+            repository.catalog(Some(&manifest.subject)).ok().as_ref(),
             &manifest,
             &TimeZone::UTC,
             &NullMonitor,
@@ -188,7 +188,7 @@ fn a_lost_answer_at_any_request_leaves_a_whole_backup_or_none_whatever_the_hosts
         let stands = is_done || ["retain", "tag"].contains(&step.call);
         assert_eq!(found(host), (stands, stands), "{case}");
         if stands {
-            let id = repository.ids(Some("app")).expect("ids").pop().expect("one");
+            let id = repository.catalog(Some(&"app".into())).expect("ids").ids().pop().expect("one");
             let mut plain = Vec::new();
             repository.open(&id).expect(case).plain().expect(case).read_to_end(&mut plain).expect(case);
             assert!(plain == dump(step.in_parts), "{case}");

@@ -310,5 +310,5 @@ fn read_request(stream: &mut BufReader<impl Read + Write>) -> io::Result<Option<
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
-    Ok(Some(Request { method, path: path.to_owned(), query: query.to_owned(), headers, body }))
+    Ok(Some(Request { method, path: path.replace("%40", "@"), query: query.to_owned(), headers, body }))
 }

@@ -4,13 +4,13 @@ use crate::base::databases::Databases;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, agree, many};
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, bytes, confirm_by_typing, error_document};
 use crate::commands::list::age;
 use crate::commands::restore::plan::plan;
 use crate::commands::restore::summary::{declined, tell};
-use crate::commands::which::{asker, limit, with_backups};
+use crate::commands::which::{asker, joined, limit, with_backups};
 use crate::config;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::{Format, Manifest};
@@ -74,63 +74,68 @@ fn chosen(args: &RestoreArgs, repository: &Repository, console: &Console) -> Res
     let catalog = repository.catalog(None)?;
     lost_documents(&catalog).iter().for_each(|lost| console.warn(lost));
     let mut asker = asker(&args.server, args.origin, console);
-    let names = names(args, &catalog, repository)?;
+    let subjects = subjects(args, &catalog, repository)?;
     let latest = match &args.from {
         Some(server) => {
             asker.server = Server::Named(server.clone());
-            repository.whole_of(&catalog, &names, &asker)?
+            repository.whole_of(&catalog, &subjects, &asker)?
         }
-        None => repository.whole(&catalog, &names, &asker)?,
+        None => repository.whole(&catalog, &subjects, &asker)?,
     };
-    let has = |name: &String| latest.iter().any(|latest| latest.id.database() == name);
-    let others: Vec<&str> = names.iter().filter(|name| !has(name)).map(String::as_str).collect();
-    if latest.is_empty() || (limit(args.database.as_deref()).is_some() && others.iter().any(|name| is_database(name))) {
+    let has = |subject: &Subject| latest.iter().any(|latest| latest.id.subject() == subject);
+    let others: Vec<&Subject> = subjects.iter().filter(|subject| !has(subject)).collect();
+    let lacks_one = others.iter().any(|subject| subject.database().is_some());
+    if latest.is_empty() || (limit(args.database.as_deref()).is_some() && lacks_one) {
         return Err(Fault::not_found(format!(
             "there is no backup of {} in {} that {} made",
-            others.join(", "),
+            joined(others),
             repository.store.location(),
             asker.server.describe()
         ))
         .hint("\"pgbk list\" shows what is stored, and of which server")
         .into());
     }
-    if args.from.is_none() && others.iter().any(|name| is_database(name)) {
+    if args.from.is_none() && lacks_one {
         // One backup of a new server's own must not stand for the whole that is meant.
         return Err(Fault::usage(format!(
             "{} has made some of the backups, and only other servers those of {}; nothing was restored",
             asker.server.describe(),
-            others.join(", ")
+            joined(others)
         ))
         .hint("say with --from, and a whole identifier of \"pgbk list --json\", which server is meant")
         .into());
     }
     if !others.is_empty() {
-        console.warn(&format!("not restored, as only other servers have backups of them: {}", others.join(", ")));
+        console.warn(&format!("not restored, as only other servers have backups of them: {}", joined(others)));
     }
     Ok(latest)
 }
 
 /// Returns the databases that `--database` names, or all that have backups. The globals come first: databases need the roles.
-fn names(args: &RestoreArgs, catalog: &Catalog, repository: &Repository) -> Result<Vec<String>> {
+fn subjects(args: &RestoreArgs, catalog: &Catalog, repository: &Repository) -> Result<Vec<Subject>> {
     let stored = with_backups(catalog, repository)?;
-    let globals = stored.iter().filter(|name| *name == Series::Globals.name()).cloned();
+    let globals = stored.iter().filter(|subject| **subject == Subject::Globals).cloned();
     let named = Databases::of(limit(args.database.as_deref()).map(str::to_owned).as_slice())?;
     let databases = match named {
-        Some(Databases::Named(names)) if !names.iter().all(|name| is_database(name)) => {
+        Some(Databases::Named(subjects)) if !subjects.iter().all(is_database) => {
             return Err(Fault::usage(
                 "--all restores databases, and those that --database names are not all databases",
             )
-            .hint("leave @globals and @files out: --all restores roles and tablespaces first, and --files files")
+            .hint(format!(
+                "leave {} and {} out: --all restores roles and tablespaces first, and --files files",
+                Subject::Globals,
+                Subject::Files
+            ))
             .into());
         }
-        Some(Databases::Named(names)) => names,
+        Some(Databases::Named(subjects)) => subjects,
         Some(Databases::All) | None => stored.clone(),
     };
-    Ok(globals.chain(databases.into_iter().filter(|name| is_database(name))).collect())
+    Ok(globals.chain(databases.into_iter().filter(is_database)).collect())
 }
 
-fn is_database(name: &str) -> bool {
-    Series::of(name).is_none()
+fn is_database(subject: &Subject) -> bool {
+    subject.database().is_some()
 }
 
 /// Reads the globals to apply before the databases. The role that pgbk connects as keeps its password and attributes,
@@ -142,7 +147,7 @@ fn globals(opened: BackupReader, args: &RestoreArgs, server: &Settings, console:
         globals.sparing(user);
         console.warn(&format!(
             "\"{user}\", which pgbk connects as, keeps its password and attributes; \"pgbk restore latest --database {}\" gives it those of the backup",
-            Series::Globals.name()
+            Subject::Globals
         ));
     }
     if args.leave.no_tablespaces {
@@ -161,7 +166,7 @@ impl Whole {
         server: &Settings,
         console: &Console,
     ) -> Result<()> {
-        if id.database() == Series::Globals.name() {
+        if *id.subject() == Subject::Globals {
             if !(args.no_owner && args.no_privileges) {
                 self.globals = Some((id.clone(), globals(repository.open(id)?, args, server, console)?));
             }
@@ -176,7 +181,7 @@ impl Whole {
                 return Ok(());
             }
         };
-        let plan = plan(args, &opened, server, id.database().to_owned())?;
+        let plan = plan(args, &opened, server, id.subject().name().to_owned())?;
         let target = Target::look(server, &plan.database)?;
         let mut database = Database { manifest: opened.manifest, plan, target };
         // Several load archives alone, into what is empty.
@@ -218,7 +223,7 @@ impl Whole {
                 State::Holds(count) => format!("holds {}, ALL OF WHICH WILL BE REPLACED", many(count, "object")),
             };
             let (id, size) = (&manifest.id, bytes(manifest.plain.bytes));
-            text.push(format!("  database  \"{}\" {state}: {id}, {} ago, {size}", manifest.database, age(id, now)));
+            text.push(format!("  database  \"{}\" {state}: {id}, {} ago, {size}", manifest.subject, age(id, now)));
         }
         self.failed.iter().for_each(|(id, _)| text.push(format!("  CANNOT BE RESTORED: {id}, as said above")));
         text
@@ -305,7 +310,7 @@ fn agreed(whole: &Whole, outline: &Lines, console: &Console) -> Result<bool> {
 fn of_one((id, report): &(BackupId, Result<Report>)) -> Result<Value> {
     Ok(match report {
         Ok(report) => serde_json::to_value(report)?,
-        Err(error) => json!({"id": id, "database": id.database(), "error": error_document(error)}),
+        Err(error) => json!({"id": id, "database": id.subject(), "error": error_document(error)}),
     })
 }
 
@@ -319,7 +324,7 @@ fn summary(globals: Option<&(BackupId, Applied)>, ended: &Ended) -> Lines {
     for (id, report) in ended {
         match report {
             Ok(report) => text.append(crate::commands::restore::summary::summary(report)),
-            Err(_) => text.push(format!("NOT restored: \"{}\", of {id}, as said above", id.database())),
+            Err(_) => text.push(format!("NOT restored: \"{}\", of {id}, as said above", id.subject())),
         }
     }
     let done = ended.iter().filter(|(_, report)| report.is_ok()).count();

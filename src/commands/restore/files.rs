@@ -3,7 +3,7 @@
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, agree, many};
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, confirm_by_typing};
 use crate::cli::values::Which;
@@ -28,7 +28,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     let Some(id) = which(args, &repository, console)? else {
         return Err(declined());
     };
-    if id.database() != Series::Files.name() {
+    if *id.subject() != Subject::Files {
         return Err(Fault::usage(format!("{id} is no backup of files")).hint("leave out --files").into());
     }
     // A place that depends on where one stands is told in full.
@@ -57,11 +57,10 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
 fn which(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Option<BackupId>> {
     match &args.which {
         Some(Which::Id(id)) => Ok(Some(id.clone())),
-        None if !args.yes => pick(args, Some(Series::Files.name()), repository, console),
+        None if !args.yes => pick(args, Some(&Subject::Files), repository, console),
         Some(Which::Latest) | None => {
             let asker = asker(&args.server, args.origin, console);
-            let name = Series::Files.name();
-            latest(name, &repository.catalog(Some(name))?, repository, &asker, console).map(Some)
+            latest(&Subject::Files, &repository.catalog(Some(&Subject::Files))?, repository, &asker, console).map(Some)
         }
     }
 }

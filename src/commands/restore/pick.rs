@@ -1,7 +1,7 @@
 //! Picks the backup that is restored.
 
 use crate::base::error::Result;
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, bytes, choose};
 use crate::commands::list::age;
@@ -10,6 +10,7 @@ use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::format::manifest::lineage::{Owner, short};
 use crate::repository::Repository;
+use crate::repository::catalog::Entry;
 use jiff::Timestamp;
 
 /// Number of backups that are offered at most, newest first.
@@ -19,38 +20,31 @@ const OFFERED: usize = 20;
 /// those of files, which no database takes. None: the person picked none. It is an error if there is no backup.
 pub fn pick(
     args: &RestoreArgs,
-    database: Option<&str>,
+    subject: Option<&Subject>,
     repository: &Repository,
     console: &Console,
 ) -> Result<Option<BackupId>> {
-    let catalog = repository.catalog(database)?;
-    let mut ids = catalog.ids();
-    ids.retain(|id| database.is_some() || id.database() != Series::Files.name());
-    if ids.is_empty() {
+    let catalog = repository.catalog(subject)?;
+    let offered = |entry: &&Entry| subject.is_some() || *entry.id.subject() != Subject::Files;
+    let newest: Vec<&Entry> = catalog.entries().iter().rev().filter(offered).take(OFFERED).collect();
+    if newest.is_empty() {
         // Says what is missing, and where.
-        let name = database.map_or_else(|| the_only(&catalog, repository), |name| Ok(name.to_owned()))?;
+        let subject = subject.map_or_else(|| the_only(&catalog, repository), |subject| Ok(subject.clone()))?;
         let asker = asker(&args.server, args.origin, console);
-        latest(&name, &catalog.of_database(&name), repository, &asker, console)?;
+        latest(&subject, &catalog.of_subject(&subject), repository, &asker, console)?;
     }
-    ids.reverse();
-    ids.truncate(OFFERED);
     let now = Timestamp::now();
-    let width = ids.iter().map(|id| id.to_string().len()).max().unwrap_or(0);
-    let items: Vec<String> = ids
-        .iter()
-        .map(|id| {
-            let size = match repository.sealed(id).and_then(|sealed| sealed.claims()) {
-                Ok(claims) => offered(&claims),
-                Err(_) => "unreadable".to_owned(),
-            };
-            format!("{:width$}  {:>8} ago  {size}", id.to_string(), age(id, now))
-        })
-        .collect();
-    Ok(choose("Which backup", &items)?.and_then(|chosen| ids.into_iter().nth(chosen)))
+    let width = newest.iter().map(|entry| entry.id.to_string().len()).max().unwrap_or(0);
+    let items = repository.each(&newest, |id, sealed| {
+        let said = sealed.and_then(|sealed| sealed.claims());
+        let size = said.map_or_else(|_| "unreadable".to_owned(), |claims| described(&claims));
+        format!("{:width$}  {:>8} ago  {size}", id.to_string(), age(id, now))
+    })?;
+    Ok(choose("Which backup", &items)?.and_then(|chosen| newest.get(chosen)).map(|entry| entry.id.clone()))
 }
 
 /// Returns what a person chooses a backup by: its sizes and its origin.
-fn offered(claims: &Manifest) -> String {
+fn described(claims: &Manifest) -> String {
     let whose = match claims.owner() {
         Owner::Upload => ", an upload".to_owned(),
         Owner::Server(server) => format!(", server …{}", short(&server)),

@@ -1,9 +1,10 @@
 //! Starts the runs that are due, and reports them in the heartbeat.
 
-use crate::base::databases::Databases;
+use crate::base::databases::{Databases, Selection};
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::base::shown::many;
+use crate::base::subject::Subject;
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::console::{Console, bytes};
 use crate::commands::schedule::late::Late;
@@ -11,12 +12,13 @@ use crate::commands::schedule::renewed::Renewed;
 use crate::commands::summary::tables_and_rows;
 use crate::config::environment;
 use crate::format::manifest::Manifest;
+use crate::format::run_record::Record;
 use crate::format::run_record::Task;
 use crate::jobs::verify::Finding;
 use crate::runs::backups::Backups;
 use crate::runs::restore_tests::RestoreTests;
 use crate::runs::runner::{Outcome, exit_code};
-use crate::runs::schedule::heartbeat::{EVERY, Entry, Heartbeat, SchedulerState};
+use crate::runs::schedule::heartbeat::{Entry, Heartbeat, SchedulerState};
 use crate::runs::schedule::planner::DueRun;
 use crate::runs::schedule::scheduler::{RunResult, Work};
 use jiff::Timestamp;
@@ -146,7 +148,7 @@ impl Runs<'_> {
 /// Holds what the scheduler needs to know of a run's end, for backups and restore tests alike.
 struct Done {
     worked: RunResult,
-    found: Option<Vec<String>>,
+    found: Option<Vec<Subject>>,
 }
 
 impl Done {
@@ -159,25 +161,26 @@ impl Done {
 /// Returns the databases to try again. A run of all databases is repeated for those that failed, or for all if not
 /// even their names were known. None: nothing is to be tried again.
 fn again<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> Option<Databases> {
-    let again = outcomes.iter().filter(|one| one.is_worth_another_try());
-    let failed: Vec<String> = again.map(|one| one.record.database.clone()).collect();
-    match failed.is_empty() {
+    let again: Vec<&Record> = outcomes.iter().filter(|one| one.is_worth_another_try()).map(|one| &one.record).collect();
+    match again.is_empty() {
         true => None,
         false if start.databases == Databases::All && unnamed(outcomes) => Some(Databases::All),
-        false => Some(Databases::Named(failed)),
+        false => {
+            Some(Databases::Named(again.into_iter().filter_map(|record| record.database.subject()).cloned().collect()))
+        }
     }
 }
 
 fn unnamed<T>(outcomes: &[Outcome<T>]) -> bool {
-    outcomes.iter().any(|outcome| outcome.record.database == EVERY)
+    outcomes.iter().any(|outcome| outcome.record.database == Selection::Every)
 }
 
 /// Returns the databases that a run of all databases found. None: it was a run of named ones, could not list them, or
 /// was interrupted.
-fn found<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> Option<Vec<String>> {
+fn found<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> Option<Vec<Subject>> {
     let known =
         start.databases == Databases::All && !unnamed(outcomes) && !outcomes.iter().any(Outcome::is_interrupted);
-    known.then(|| outcomes.iter().map(|outcome| outcome.record.database.clone()).collect())
+    known.then(|| outcomes.iter().filter_map(|outcome| outcome.record.database.subject()).cloned().collect())
 }
 
 fn tell(outcome: &Outcome<Finding>, console: &Console) {

@@ -2,6 +2,7 @@
 //! from the scans of the store.
 
 use crate::alerts::Alerts;
+use crate::base::databases::Selection;
 use crate::base::progress::Monitor;
 use crate::format::manifest::Manifest;
 use crate::format::run_record::{ErrorInfo, Record, State};
@@ -18,7 +19,7 @@ pub struct Late {
     /// Notices from the scans of the store. None: nothing scans it.
     notices: Option<Receiver<Notice>>,
     /// The newest skipped run of each database that has not been reported. A run with any other outcome removes its entry.
-    skipped: BTreeMap<String, Record>,
+    skipped: BTreeMap<Selection, Record>,
 }
 
 impl Late {
@@ -39,7 +40,7 @@ impl Late {
     /// Sends the alerts that are due now. Each overdue database is reported once.
     pub fn tell(&mut self, alerts: &Alerts, now: Timestamp, monitor: &dyn Monitor) {
         for notice in self.notices.iter().flat_map(Receiver::try_iter) {
-            alerts.notice(&notice.database, &notice.text, now, monitor);
+            alerts.notice(&Selection::One(notice.subject), &notice.text, now, monitor);
         }
         let Late { source: Some(source), skipped, .. } = self else { return };
         skipped.retain(|database, record| match source.overdue(database, now, monitor) {

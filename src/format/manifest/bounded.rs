@@ -1,5 +1,6 @@
 //! Reads members of a document only as far as pgbk can have written them: limits how many there are and how long a text is.
 
+use crate::base::subject::Subject;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,11 @@ pub fn fitting(mut text: String) -> String {
 
 pub fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Text::deserialize(from).map(|text| text.0)
+}
+
+/// Reads the name of a subject.
+pub fn subject<'de, D: Deserializer<'de>>(from: D) -> Result<Subject, D::Error> {
+    text(from).map(Subject::from)
 }
 
 /// Returns whether the text is a word, as versions and identifiers are: short, and printable ASCII.

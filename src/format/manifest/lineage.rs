@@ -2,7 +2,7 @@
 //!
 //! A series is the backups that one server made of one database. A document that names no server counts as its database's.
 
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::format::manifest::origin::Origin;
@@ -52,7 +52,7 @@ impl Manifest {
         match (self.is_upload(), self.system_identifier(), self.origin) {
             (true, ..) => Owner::Upload,
             (false, Some(identifier), _) => Owner::Server(identifier.to_owned()),
-            (false, None, Some(_)) if self.series() != Some(Series::Files) => Owner::Unnamed,
+            (false, None, Some(_)) if self.subject != Subject::Files => Owner::Unnamed,
             (false, None, _) => Owner::Anyone,
         }
     }
@@ -68,7 +68,7 @@ impl Manifest {
     pub fn is_upload(&self) -> bool {
         match self.origin {
             Some(origin) => origin == Origin::Upload,
-            None => self.server.is_none() && self.series().is_none(),
+            None => self.server.is_none() && self.subject.database().is_some(),
         }
     }
 }

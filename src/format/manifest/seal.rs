@@ -171,10 +171,10 @@ impl Manifest {
         if says_iv.is_some_and(|says| says != matches!(self.key, Some(KeyNote::Raw { .. }))) {
             return wrong("its IV does not fit its key");
         }
-        if self.previous.as_ref().is_some_and(|previous| previous.database() != self.database) {
+        if self.previous.as_ref().is_some_and(|previous| *previous.subject() != self.subject) {
             return wrong("the backup before it is of another database");
         }
-        if self.id.database() != self.database {
+        if *self.id.subject() != self.subject {
             return wrong("its id names another database");
         }
         // Format 2 states what the server's clock said, and an id that follows the order of its series.

@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::{Monitor, Progress};
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::files::pack::pack;
 use crate::files::walk::{Found, walk};
 use crate::format::manifest::origin::Origin;
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 pub fn files(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
     if plan.paths.is_empty() {
-        return Err(Fault::usage(format!("{} is to be backed up, and no files are named", Series::Files.name()))
+        return Err(Fault::usage(format!("{} is to be backed up, and no files are named", Subject::Files))
             .hint("set BACKUP_FILES, such as /etc/postgresql:/etc/pgbk")
             .into());
     }
@@ -24,7 +24,7 @@ pub fn files(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &dyn
     let expected = plan.expected.unwrap_or(0).max(found.iter().map(Found::packed).sum());
     // Files are told apart by the server that this host backs up, and need none.
     let server = control::of_server(&plan.settings).ok().and_then(|control| server_note(control.server()).ok());
-    let name = repository.name(&taking(plan, Series::Files.name(), server.as_ref(), now, now), monitor)?;
+    let name = repository.name(&taking(plan, Subject::Files, server.as_ref(), now, now), monitor)?;
     let monitor = &Progress::begin(monitor, &format!("backup {}", name.id), Some(expected));
     let mut writer = repository.begin(name, Format::Tar, plan.compression, expected)?;
     pack(&found, &mut writer, monitor)?;

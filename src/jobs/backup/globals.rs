@@ -3,26 +3,27 @@
 use crate::base::error::{Fault, Result};
 use crate::base::process::reader::ChildReader;
 use crate::base::progress::{Monitor, Progress};
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, Manifest};
 use crate::jobs::backup::plan::Plan;
 use crate::jobs::backup::store::{STALLED, store};
 use crate::jobs::backup::taking::{server_note, taking};
-use crate::postgres::session::control::{self, Lock};
+use crate::postgres::session::control;
+use crate::postgres::session::control::Lock;
 use crate::postgres::{globals, tools};
 use crate::repository::Repository;
 use crate::repository::writer::About;
 use jiff::Timestamp;
 use std::time::Duration;
 
-const SERIES: Series = Series::Globals;
+const SUBJECT: Subject = Subject::Globals;
 /// Longest wait for the lock: many times what pg_dumpall takes for the globals.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn globals(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
     let mut control = control::of_server(&plan.settings)?;
-    if control.has_database(SERIES.name())? {
+    if control.has_database(SUBJECT.name())? {
         return Err(taken().into());
     }
     // Runs for other databases of this server take them too.
@@ -34,7 +35,7 @@ pub fn globals(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &d
     }
     let server = server_note(control.server())?;
     let taken_at = control.now()?;
-    let name = repository.name(&taking(plan, SERIES.name(), Some(&server), taken_at, now), monitor)?;
+    let name = repository.name(&taking(plan, SUBJECT, Some(&server), taken_at, now), monitor)?;
     let chosen = globals::choice(passwords);
     let arguments = globals::arguments(&chosen, control.settings().database());
 
@@ -62,7 +63,7 @@ pub fn globals(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &d
 }
 
 fn taken() -> Fault {
-    let name = SERIES.name();
+    let name = SUBJECT.name();
     Fault::failed(format!("the server has a database \"{name}\", which is what backups of its globals are called"))
         .hint("rename that database: a backup of either could not be told from one of the other")
 }

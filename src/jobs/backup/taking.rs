@@ -1,6 +1,7 @@
 //! Collects the facts that a backup begins with: its series, and the notes about its server.
 
 use crate::base::error::{Fault, Result};
+use crate::base::subject::Subject;
 use crate::format::manifest::ServerNote;
 use crate::format::manifest::encoding::Encoding;
 use crate::format::manifest::origin::Origin;
@@ -13,13 +14,13 @@ use jiff::Timestamp;
 /// Returns the facts that decide a backup's name and its place in its series.
 pub fn taking<'a>(
     plan: &'a Plan,
-    database: &'a str,
+    subject: Subject,
     server: Option<&'a ServerNote>,
     taken_at: Timestamp,
     now: Timestamp,
 ) -> Taking<'a> {
     let server = server.and_then(|server| server.system_identifier.as_deref());
-    Taking { database, origin: Origin::Backup, server, taken_at, now, adopt: &plan.adopt }
+    Taking { subject, origin: Origin::Backup, server, taken_at, now, adopt: &plan.adopt }
 }
 
 pub fn server_note(server: &Server) -> Result<ServerNote> {

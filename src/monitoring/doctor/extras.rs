@@ -3,12 +3,13 @@
 use crate::base::error::Result;
 use crate::base::progress::{NullMonitor, RecordingMonitor};
 use crate::base::shown::many;
-use crate::base::subject::Series;
+use crate::base::subject::Subject;
 use crate::files::entry::What;
 use crate::files::walk::{Found, check, walk};
 use crate::monitoring::doctor::Finding;
 use crate::postgres::connect::settings::Settings;
-use crate::postgres::session::control::{self, Control};
+use crate::postgres::session::control;
+use crate::postgres::session::control::Control;
 use crate::postgres::tools;
 use std::path::{Path, PathBuf};
 
@@ -17,13 +18,13 @@ const LISTED: usize = 10;
 
 /// Checks `BACKUP_GLOBALS`: whether the server's globals can be dumped.
 pub fn look_at_globals(settings: &Settings, bin_dir: Option<&Path>) -> Finding {
-    let what = Series::Globals.name();
+    let what = Subject::Globals.name();
     let found = control::of_server(settings).and_then(|mut control| globals(&mut control, bin_dir));
     found.unwrap_or_else(|error| Finding::error(what, &error, "check DB_HOST, DB_PORT, DB_USER and DB_PASSWORD"))
 }
 
 fn globals(control: &mut Control, bin_dir: Option<&Path>) -> Result<Finding> {
-    let what = Series::Globals.name();
+    let what = Subject::Globals.name();
     if control.has_database(what)? {
         let detail = format!("the server has a database \"{what}\", which is what backups of its globals are called");
         return Ok(Finding::fail(what, detail, "rename that database"));
@@ -42,7 +43,7 @@ fn globals(control: &mut Control, bin_dir: Option<&Path>) -> Result<Finding> {
 
 /// Checks `BACKUP_FILES`: whether its paths can be read.
 pub fn look_at_files(paths: &[PathBuf]) -> Finding {
-    let (what, recording) = (Series::Files.name(), RecordingMonitor::new(&NullMonitor));
+    let (what, recording) = (Subject::Files.name(), RecordingMonitor::new(&NullMonitor));
     let found = match walk(paths, &recording).and_then(|found| check(&found).map(|()| found)) {
         Ok(found) => found,
         Err(error) => return Finding::error(what, &error, "name paths in BACKUP_FILES that can be read"),

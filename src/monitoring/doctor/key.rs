@@ -1,35 +1,37 @@
 //! Checks whether the key that is set is the one that the newest backups were made with.
 
 use crate::base::error::Result;
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::monitoring::doctor::Finding;
+use crate::repository::catalog::Catalog;
 use crate::repository::{Repository, guard};
 use std::collections::BTreeMap;
 
 /// Number of subjects whose newest backup is checked at most: deriving a key from a password takes time.
 const MOST: usize = 20;
 
-/// Compares the key with the newest backup of each subject. `ids` are all stored backups; None: they could not be listed.
-pub fn look_at_keys(repository: &Repository, ids: Option<Vec<BackupId>>) -> Vec<Finding> {
-    let Some(ids) = ids else {
+/// Compares the key with the newest backup of each subject. `catalog` is that of the whole store; None: it could not be listed.
+pub fn look_at_keys(repository: &Repository, catalog: Option<&Catalog>) -> Vec<Finding> {
+    let Some(catalog) = catalog else {
         let detail = "not compared: the store could not be listed";
         return vec![Finding::note("key: newest backups", detail, "the role may not list")];
     };
-    let newest = newest(ids);
+    let newest = newest(catalog);
     let mut findings: Vec<Finding> =
-        newest.iter().take(MOST).filter_map(|id| look(repository, id).transpose()).map(told).collect();
+        newest.iter().take(MOST).filter_map(|id| look(repository, catalog, id).transpose()).map(told).collect();
     if findings.is_empty() && !newest.is_empty() {
         findings.push(Finding::ok("key: newest backups", "were made as the next one will be"));
     }
     findings
 }
 
-fn newest(mut ids: Vec<BackupId>) -> Vec<BackupId> {
+fn newest(catalog: &Catalog) -> Vec<&BackupId> {
     // Oldest first: what comes last is the newest.
-    ids.sort_by_key(BackupId::taken_at);
-    let by_database: BTreeMap<String, BackupId> = ids.into_iter().map(|id| (id.database().to_owned(), id)).collect();
-    by_database.into_values().collect()
+    let ids = catalog.entries().iter().map(|entry| &entry.id);
+    let by_subject: BTreeMap<&Subject, &BackupId> = ids.map(|id| (id.subject(), id)).collect();
+    by_subject.into_values().collect()
 }
 
 fn told(found: Result<Finding>) -> Finding {
@@ -39,8 +41,8 @@ fn told(found: Result<Finding>) -> Finding {
 }
 
 /// Returns what is wrong with the key for this backup. None: nothing.
-fn look(repository: &Repository, id: &BackupId) -> Result<Option<Finding>> {
-    let manifest = repository.sealed(id)?.claims()?;
+fn look(repository: &Repository, catalog: &Catalog, id: &BackupId) -> Result<Option<Finding>> {
+    let manifest = repository.listed_manifest(catalog, id)?;
     if repository.encrypt && repository.key.is_none() && manifest.encryption.is_some() {
         return Ok(Some(Finding::fail(
             "key: newest backups",

@@ -2,12 +2,13 @@
 
 use crate::base::error::Result;
 use crate::base::shown::agree;
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::lineage::{Claims, Owner};
 use crate::format::run_record::Record;
 use crate::monitoring::doctor::Finding;
 use crate::repository::Repository;
-use crate::repository::catalog::Catalog;
+use crate::repository::catalog::{Catalog, Entry};
 use crate::repository::newest::{Server, server_of};
 use crate::runs::history::History;
 use crate::runs::missed::watch::{Of, Watch};
@@ -36,10 +37,10 @@ pub fn look_ahead(catalog: &Catalog, now: Timestamp) -> Option<Finding> {
 /// reports all servers of each database that has several.
 pub fn look_beside(repository: &Repository, catalog: &Catalog, server: &Server) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for database in catalog.databases() {
-        let of_it = catalog.entries().iter().rev().filter(|entry| entry.id.database() == database);
-        let ids: Vec<BackupId> = of_it.take(MOST).map(|entry| entry.id.clone()).collect();
-        let claims: Vec<Claims> = repository.claims(&ids)?.into_iter().flatten().collect();
+    for subject in catalog.subjects() {
+        let of_it = catalog.entries().iter().rev().filter(|entry| entry.id.subject() == subject);
+        let entries: Vec<&Entry> = of_it.take(MOST).collect();
+        let claims: Vec<Claims> = repository.claims(&entries)?.into_iter().flatten().collect();
         let adopted: Vec<&String> =
             claims.iter().filter(|one| server.owns(&one.owner)).flat_map(|one| &one.adopted).collect();
         let mut others: BTreeMap<Option<&str>, Vec<&BackupId>> = BTreeMap::new();
@@ -60,7 +61,7 @@ pub fn look_beside(repository: &Repository, catalog: &Catalog, server: &Server) 
             let newest = ids.first().map(ToString::to_string).unwrap_or_default();
             format!("{} of {}, the newest is {newest}", ids.len(), server_of(server))
         });
-        let detail = format!("\"{database}\": {}", told.collect::<Vec<_>>().join("; "));
+        let detail = format!("\"{subject}\": {}", told.collect::<Vec<_>>().join("; "));
         let remedy = "they are left alone: not \"latest\", not removed; after a move or pg_upgrade \"pgbk backup --adopt\" goes on with them";
         findings.push(Finding::note("other servers' backups", detail, remedy));
     }
@@ -84,13 +85,13 @@ impl Missing<'_> {
     pub fn look(&self) -> Result<Vec<Finding>> {
         let location = self.repository.store.location();
         let stored = self.records.iter().filter_map(|record| record.backup.as_ref());
-        let mut databases: Vec<&str> =
-            stored.filter(|one| one.location == location).map(|one| one.id.database()).collect();
-        databases.sort_unstable();
-        databases.dedup();
+        let mut subjects: Vec<&Subject> =
+            stored.filter(|one| one.location == location).map(|one| one.id.subject()).collect();
+        subjects.sort_unstable();
+        subjects.dedup();
         let mut findings = Vec::new();
-        for database in databases {
-            let of = Of { database, server: self.server_of(database) };
+        for subject in subjects {
+            let of = Of { subject, server: self.server_of(subject) };
             let missed = self.watch.glance(self.repository, self.catalog, of, self.records, self.now)?;
             let Some(detail) = describe(&missed, &location) else { continue };
             findings.push(match self.forget {
@@ -101,10 +102,9 @@ impl Missing<'_> {
         Ok(findings)
     }
 
-    fn server_of(&self, database: &str) -> Option<&str> {
-        let newest = || {
-            self.records.iter().filter_map(|record| record.backup.as_ref()).find(|one| one.id.database() == database)
-        };
+    fn server_of(&self, subject: &Subject) -> Option<&str> {
+        let newest =
+            || self.records.iter().filter_map(|record| record.backup.as_ref()).find(|one| one.id.subject() == subject);
         match self.server {
             Server::Named(identifier) => Some(identifier),
             Server::Unnamed => None,

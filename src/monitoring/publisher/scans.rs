@@ -3,6 +3,7 @@
 use crate::base::error::Result;
 use crate::base::progress::NullMonitor;
 use crate::base::state_dir::StateDir;
+use crate::base::subject::Subject;
 use crate::format::run_record::{Record, State, Task};
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
@@ -24,7 +25,7 @@ const SELDOM: Duration = Duration::from_secs(3600);
 /// A message to people about a database's backups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    pub database: String,
+    pub subject: Subject,
     pub text: String,
 }
 
@@ -75,24 +76,24 @@ impl Looks {
         let location = self.repository.store.location();
         let done = |one: &&Record| one.task == Task::Backup && one.state == State::Done;
         let stored = records.iter().filter(done).filter_map(|one| one.backup.as_ref());
-        let databases: BTreeSet<&str> =
-            stored.filter(|one| one.location == location).map(|one| one.id.database()).collect();
-        for database in databases {
-            let newest = records.iter().filter(done).find(|one| one.database == database);
+        let subjects: BTreeSet<&Subject> =
+            stored.filter(|one| one.location == location).map(|one| one.id.subject()).collect();
+        for subject in subjects {
+            let newest = records.iter().filter(done).find(|one| one.database == *subject);
             let server = match server {
                 Server::Named(identifier) => Some(identifier.as_str()),
                 Server::Unnamed => None,
                 Server::Unasked => newest.and_then(|one| one.backup.as_ref()?.server.as_deref()),
             };
-            let of = Of { database, server };
+            let of = Of { subject, server };
             let news = self.watch.look_at(&self.repository, catalog, of, &records, now)?;
-            self.tell(database, &news, &location, now);
+            self.tell(subject, &news, &location, now);
         }
         Ok(())
     }
 
-    fn tell(&self, database: &str, news: &News, location: &str, now: Timestamp) {
-        let notice = |text: String| self.notice.send(Notice { database: database.to_owned(), text }).ok();
+    fn tell(&self, subject: &Subject, news: &News, location: &str, now: Timestamp) {
+        let notice = |text: String| self.notice.send(Notice { subject: subject.clone(), text }).ok();
         if let Some(text) = describe(&news.gone, location) {
             let text = format!("{text}; {REMEDY}");
             self.say.send(Remark::Warned(text.clone())).ok();

@@ -13,7 +13,7 @@ fn at(time: &str) -> Timestamp {
 }
 
 fn record(database: &str, state: State, began: &str, ended: Option<&str>) -> Record {
-    let mut record = Record::begun(Trigger::Schedule, database, at(began)).unwrap();
+    let mut record = Record::begun(Trigger::Schedule, &database.into(), at(began)).unwrap();
     (record.state, record.ended) = (state, ended.map(at));
     if state == State::Done {
         record.backup = Some(Stored {
@@ -137,7 +137,7 @@ fn a_long_run_has_time_until_it_is_due_again() {
 
 #[test]
 fn of_all_databases_each_one_counts_that_the_last_run_found() {
-    let every = || Entry { found: vec!["shop".to_owned(), "crm".to_owned()], ..entry("@hourly", "*") };
+    let every = || Entry { found: vec!["shop".into(), "crm".into()], ..entry("@hourly", "*") };
     let both =
         |ended| vec![done("gone", "01:00", "01:01"), done("shop", "02:00", "02:10"), done("crm", "02:10", ended)];
     assert_eq!(status("03:50", every(), both("02:20")).line(), "healthy");
@@ -188,7 +188,7 @@ fn what_is_hostile_stays_a_text() {
     let name = "\"><script>alert(1)</script>\\\n";
     let shown = status(
         "02:20",
-        Entry::new(entry("@hourly", "a").schedule, Databases::Named(vec![name.to_owned()])),
+        Entry::new(entry("@hourly", "a").schedule, Databases::Named(vec![name.into()])),
         vec![done(name, "02:00", "02:10"), failed(name, "02:11")],
     );
     let page = page::html(&shown);

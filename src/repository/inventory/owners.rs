@@ -5,7 +5,7 @@ use crate::base::state_dir::StateDir;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::lineage::{Claims, Lineages, Owner};
 use crate::repository::Repository;
-use crate::repository::catalog::Catalog;
+use crate::repository::catalog::{Catalog, Entry};
 use crate::repository::newest::Server;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,9 +47,8 @@ impl Owners {
         self.known.retain(|id, _| ids.contains(id));
         let is_readable = self.learn(repository, catalog)?;
         let mut own = BTreeSet::new();
-        for database in catalog.databases() {
-            let of_it: Vec<(&BackupId, &Owned)> =
-                self.known.iter().filter(|(id, _)| id.database() == database).collect();
+        for subject in catalog.subjects() {
+            let of_it: Vec<(&BackupId, &Owned)> = self.known.iter().filter(|(id, _)| id.subject() == subject).collect();
             let owns = owns(&of_it, server);
             own.extend(of_it.into_iter().filter(|(_, owned)| owns(&owned.owner)).map(|(id, _)| id.clone()));
         }
@@ -63,13 +62,12 @@ impl Owners {
     /// Reads the documents that are not known yet, newest first. Returns false if the role may not read them.
     fn learn(&mut self, repository: &Repository, catalog: &Catalog) -> Result<bool> {
         let entries = catalog.entries().iter().rev();
-        let unknown: Vec<BackupId> =
-            entries.map(|entry| entry.id.clone()).filter(|id| !self.known.contains_key(id)).take(MOST).collect();
+        let unknown: Vec<&Entry> = entries.filter(|entry| !self.known.contains_key(&entry.id)).take(MOST).collect();
         for batch in unknown.chunks(64) {
-            for (id, claims) in batch.iter().zip(repository.claims(batch)?) {
+            for (entry, claims) in batch.iter().zip(repository.claims(batch)?) {
                 match claims {
                     Ok(Claims { owner, adopted, .. }) => {
-                        self.known.insert(id.clone(), Owned { owner, adopted });
+                        self.known.insert(entry.id.clone(), Owned { owner, adopted });
                     }
                     Err(error) if kind(&error) == Kind::Denied => return Ok(false),
                     Err(error) if matches!(kind(&error), Kind::Damaged | Kind::NotFound) => {}

@@ -41,8 +41,8 @@ fn put(repository: &Repository, database: &str, second: i64, server: Option<&str
     writer.finish(About { server, origin, ..About::default() }, &NullMonitor).unwrap();
 }
 
-fn counts(of: &BTreeMap<String, Total>) -> Vec<(&str, u64)> {
-    of.iter().map(|(name, total)| (name.as_str(), total.backups)).collect()
+fn counts(of: &BTreeMap<Subject, Total>) -> Vec<(&str, u64)> {
+    of.iter().map(|(name, total)| (name.name(), total.backups)).collect()
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn what_is_counted_is_this_servers_and_the_rest_is_counted_beside_it() {
         (first.newest.len(), &first.newest[0].id, &first.problem),
         (SHOWN, &BackupId::new("app", at(59)), &None)
     );
-    assert!(first.newest[0].bytes.is_some_and(|bytes| first.databases["app"].bytes == 60 * bytes));
+    assert!(first.newest[0].bytes.is_some_and(|bytes| first.databases[&Subject::from("app")].bytes == 60 * bytes));
     // A server that does not answer now is the one that was asked last.
     assert_eq!(look(Server::Unasked).databases, first.databases);
     let second = look(named("7002"));

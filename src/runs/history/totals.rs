@@ -1,5 +1,6 @@
 //! Totals of the runs whose records were removed: how many there were, and the last success of each database.
 
+use crate::base::databases::Selection;
 use crate::format::run_record::{Record, State, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 pub struct Past {
     /// Newest run that is counted here. Runs up to it are counted here even if their records still exist.
     through: String,
-    databases: BTreeMap<String, Bygone>,
+    databases: BTreeMap<Selection, Bygone>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -52,28 +53,28 @@ impl Past {
     }
 
     /// Returns how many backups of a database were tried in all: those of removed records, and those of `records`.
-    pub fn counts(&self, database: &str, records: &[Record]) -> Counts {
-        let mut counts = self.databases.get(database).map(|bygone| bygone.counts).unwrap_or_default();
+    pub fn counts(&self, selection: &Selection, records: &[Record]) -> Counts {
+        let mut counts = self.databases.get(selection).map(|bygone| bygone.counts).unwrap_or_default();
         let newer = records
             .iter()
-            .filter(|record| record.task == Task::Backup && record.database == database && record.run > self.through);
+            .filter(|record| record.task == Task::Backup && record.database == *selection && record.run > self.through);
         newer.for_each(|record| counts.add(record));
         counts
     }
 
     /// Returns the last success whose record was removed; `None` if there is none.
-    pub fn success(&self, database: &str) -> Option<&Record> {
-        self.databases.get(database)?.success.as_ref()
+    pub fn success(&self, selection: &Selection) -> Option<&Record> {
+        self.databases.get(selection)?.success.as_ref()
     }
 
     /// Returns the last successful restore test whose record was removed; `None` if there is none.
-    pub fn proven(&self, database: &str) -> Option<&Record> {
-        self.databases.get(database)?.proven.as_ref()
+    pub fn proven(&self, selection: &Selection) -> Option<&Record> {
+        self.databases.get(selection)?.proven.as_ref()
     }
 
     /// Returns the last success whose record was removed and whose backup was checked after its upload; `None` if there is none.
-    pub fn verified(&self, database: &str) -> Option<&Record> {
-        self.databases.get(database)?.verified.as_ref()
+    pub fn verified(&self, selection: &Selection) -> Option<&Record> {
+        self.databases.get(selection)?.verified.as_ref()
     }
 }
 

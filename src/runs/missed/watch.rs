@@ -3,10 +3,11 @@
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::StateFile;
-use crate::format::backup_id::{BackupId, encode};
+use crate::base::subject::Subject;
+use crate::format::backup_id::BackupId;
 use crate::format::run_record::{Record, State, Task};
 use crate::repository::Repository;
-use crate::repository::catalog::Catalog;
+use crate::repository::catalog::{Catalog, Entry};
 use crate::repository::newest::Server;
 use crate::repository::retention::Policy;
 use crate::runs::history::History;
@@ -42,7 +43,8 @@ pub struct News {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Seen {
     pub location: String,
-    pub database: String,
+    #[serde(rename = "database")]
+    pub subject: Subject,
     pub looked: Timestamp,
     #[serde(flatten)]
     pub sight: Sight,
@@ -51,7 +53,7 @@ pub struct Seen {
 /// Names the series to check: a database of one server.
 #[derive(Debug, Clone, Copy)]
 pub struct Of<'a> {
-    pub database: &'a str,
+    pub subject: &'a Subject,
     /// System identifier of the server; `None` if it is not known, and then all backups that this host made count.
     pub server: Option<&'a str>,
 }
@@ -76,7 +78,7 @@ impl Watch {
         let before = read(&file);
         let sight = self.sight(repository, catalog, (of, &known), before.as_ref(), now)?;
         let news = News::between(before.as_ref(), &sight);
-        let seen = Seen { location: repository.store.location(), database: of.database.to_owned(), looked: now, sight };
+        let seen = Seen { location: repository.store.location(), subject: of.subject.clone(), looked: now, sight };
         file.write_json(&seen).map_err(|why| unwritable(&file, &why))?;
         Ok(news)
     }
@@ -104,7 +106,7 @@ impl Watch {
         now: Timestamp,
     ) -> Result<Sight> {
         let removed = self.history.removed(&repository.store.location());
-        let (mut there, bare) = listed(catalog, of.database);
+        let (mut there, bare) = listed(catalog, of.subject);
         // Of what has a .meta there the payload does not lag behind: it was there before.
         let unseen = |one: &&Known| !there.contains(&one.id) && !bare.contains(&one.id) && !removed.contains(&one.id);
         let young: Vec<&Known> =
@@ -117,7 +119,7 @@ impl Watch {
         let gone = Look { known, there: &there, bare: &bare, removed: &removed, policy, now }.oldest_newly_gone(before);
         let wanted = |id: &BackupId| policy.is_some() || gone.as_ref().is_some_and(|gone| id > gone);
         if gone.is_some() || policy.is_some() && before.is_some_and(|before| !before.missed.is_empty()) {
-            drop_others(repository, of, known, &mut there, wanted)?;
+            drop_others((repository, catalog), of, known, &mut there, wanted)?;
         }
         Ok(Look { known, there: &there, bare: &bare, removed: &removed, policy, now }.after(before))
     }
@@ -130,7 +132,7 @@ impl Watch {
     fn file(&self, location: &str, of: Of) -> StateFile {
         let whose = format!("{location}\0{}", of.server.unwrap_or_default());
         let whose = blake2b_simd::Params::new().hash_length(8).hash(whose.as_bytes()).to_hex();
-        self.history.state().sight(&encode(of.database), &whose)
+        self.history.state().sight(&of.subject.series(), &whose)
     }
 }
 
@@ -157,11 +159,11 @@ fn read(file: &StateFile) -> Option<Sight> {
 
 /// Returns the backups of the series that this host has stored in that store, each once.
 fn known(of: Of, location: &str, records: &[Record], past: &Past) -> Vec<Known> {
-    let records = records.iter().chain(past.success(of.database));
+    let records = records.iter().chain(past.success(&of.subject.clone().into()));
     let mut seen = BTreeSet::new();
     let mut known = Vec::new();
     for record in
-        records.filter(|one| one.task == Task::Backup && one.state == State::Done && one.database == of.database)
+        records.filter(|one| one.task == Task::Backup && one.state == State::Done && one.database == *of.subject)
     {
         let Some(stored) = record.backup.as_ref().filter(|stored| stored.location == location) else { continue };
         let own = of.server.is_none() || stored.server.is_none() || stored.server.as_deref() == of.server;
@@ -175,9 +177,9 @@ fn known(of: Of, location: &str, records: &[Record], past: &Past) -> Vec<Known> 
 }
 
 /// Returns the listed backups of the database: those that are whole, and those with a `.meta` but no payload.
-fn listed(catalog: &Catalog, database: &str) -> (BTreeSet<BackupId>, BTreeSet<BackupId>) {
+fn listed(catalog: &Catalog, subject: &Subject) -> (BTreeSet<BackupId>, BTreeSet<BackupId>) {
     let payloads: BTreeSet<BackupId> = catalog.keys().filter_map(BackupId::of_payload_key).collect();
-    let ids = catalog.entries().iter().map(|entry| entry.id.clone()).filter(|id| id.database() == database);
+    let ids = catalog.entries().iter().map(|entry| entry.id.clone()).filter(|id| id.subject() == subject);
     ids.partition(|id| payloads.contains(id))
 }
 
@@ -188,19 +190,21 @@ fn is_gone(repository: &Repository, id: &BackupId) -> bool {
 
 /// Removes from `there` what is not of this series: other servers' backups, and uploads, which rules count separately.
 fn drop_others(
-    repository: &Repository,
+    (repository, catalog): (&Repository, &Catalog),
     of: Of,
     known: &[Known],
     there: &mut BTreeSet<BackupId>,
     wanted: impl Fn(&BackupId) -> bool,
 ) -> Result<()> {
     let own: BTreeSet<&BackupId> = known.iter().map(|one| &one.id).collect();
-    let strange: Vec<BackupId> = there.iter().filter(|id| !own.contains(id) && wanted(id)).cloned().collect();
+    // All of them were listed: what a listing lags behind is known.
+    let strange = there.iter().filter(|id| !own.contains(id) && wanted(id));
+    let strange: Vec<&Entry> = strange.filter_map(|id| catalog.get(id)).collect();
     let server = Server::of(of.server.map(str::to_owned));
-    for (id, claims) in strange.iter().zip(repository.claims(&strange)?) {
+    for (entry, claims) in strange.iter().zip(repository.claims(&strange)?) {
         // What cannot be read is taken for its own: it may well be.
         if claims.is_ok_and(|claims| !server.owns(&claims.owner)) {
-            there.remove(id);
+            there.remove(&entry.id);
         }
     }
     Ok(())

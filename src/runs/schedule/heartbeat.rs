@@ -1,9 +1,10 @@
 //! The scheduler's heartbeat, `STATE_DIR/schedule.json`: its jobs, their next start, and proof that the process is alive.
 
-use crate::base::databases::Databases;
+use crate::base::databases::{Databases, Selection};
 use crate::base::error::{Fault, Kind, Result};
 use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::{Life, StateFile};
+use crate::base::subject::Subject;
 use crate::format::run_record::Task;
 use crate::runs::schedule::cron::Schedule;
 use jiff::{SignedDuration, Timestamp};
@@ -35,7 +36,7 @@ pub struct Entry {
     pub schedule: Schedule,
     pub databases: Databases,
     /// Databases that were found the last time, if the schedule is for all.
-    pub found: Vec<String>,
+    pub found: Vec<Subject>,
     /// Time at which its next run or try begins; `None` if that is not decided.
     pub next: Option<Timestamp>,
     /// Time since which it is at work; `None` if it is not.
@@ -43,21 +44,18 @@ pub struct Entry {
     pub running_since: Option<Timestamp>,
 }
 
-/// Name of what concerns every database.
-pub const EVERY: &str = "*";
-
 impl Entry {
     pub fn new(schedule: Schedule, databases: Databases) -> Entry {
         Entry { task: Task::Backup, schedule, databases, found: Vec::new(), next: None, running_since: None }
     }
 
-    /// Returns the databases that it is for; if all are meant, those that were found, and [`EVERY`].
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        let (names, every) = match &self.databases {
-            Databases::Named(names) => (names, None),
-            Databases::All => (&self.found, Some(EVERY)),
-        };
-        every.into_iter().chain(names.iter().map(String::as_str))
+    /// Returns what it is for: if all databases are meant, those that were found, and every one together.
+    pub fn selections(&self) -> Vec<Selection> {
+        let mut selections = self.databases.selections();
+        if self.databases == Databases::All {
+            selections.extend(self.found.iter().cloned().map(Selection::One));
+        }
+        selections
     }
 
     /// Returns when it begins after now, by its schedule if nothing is decided yet; `None` if it never does.

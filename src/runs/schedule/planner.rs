@@ -2,6 +2,7 @@
 //! missed. Pure: moments come in, and nothing here waits.
 
 use crate::base::databases::Databases;
+use crate::base::subject::Subject;
 use crate::format::run_record::{Record, State, Task, Trigger};
 use crate::runs::schedule::cron::Schedule;
 use jiff::{SignedDuration, Timestamp};
@@ -209,14 +210,15 @@ fn pause(first: Duration, tries: u32) -> Duration {
 /// last time that it was due. A database without any run has missed nothing. `None` if nothing was missed.
 fn missed(job: &Job, records: &[Record], retry: Duration, now: Timestamp) -> Option<Retry> {
     let records = || records.iter().filter(|record| record.task == job.task);
-    let newest = |name: &str| records().find(|record| record.database == name && record.state != State::Skipped);
+    let newest =
+        |subject: &Subject| records().find(|record| record.database == *subject && record.state != State::Skipped);
     let late =
         |record: &Record| record.state == State::Failed || job.schedule.due(record.started, now).next().is_some();
     let (databases, last) = match &job.databases {
         Databases::Named(names) => {
             let behind = names.iter().filter(|name| newest(name).is_some_and(late));
-            let names: Vec<String> = behind.cloned().collect();
-            let last = names.iter().filter_map(|name| newest(name)).max_by_key(|record| record.started)?;
+            let names: Vec<Subject> = behind.cloned().collect();
+            let last = names.iter().filter_map(newest).max_by_key(|record| record.started)?;
             (Databases::Named(names), last)
         }
         Databases::All => {

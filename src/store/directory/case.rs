@@ -85,7 +85,7 @@ pub(crate) fn decoded(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::backup_id;
+    use crate::base::subject::Subject;
     use proptest::prelude::*;
     use std::path::Path;
 
@@ -94,7 +94,7 @@ mod tests {
         fn no_two_names_share_a_folder_where_case_is_not_told_and_each_is_read_back(
             names in proptest::collection::vec("[abAB_%ü. 0-9]{1,6}|@globals|@files", 2..5),
         ) {
-            let names: Vec<String> = names.iter().map(|name| backup_id::encode(name)).collect();
+            let names: Vec<String> = names.into_iter().map(|name| Subject::from(name).series()).collect();
             let mut folders: Vec<String> = names.iter().flat_map(|name| [name.clone(), encoded(name)]).collect();
             for name in &names {
                 let code = encoded(name);

@@ -110,8 +110,12 @@ mod tests {
 
     /// Makes keys as pgbk has them in a bucket: databases of any name below a folder of any name.
     fn keys(folder: &str, databases: &[String]) -> Vec<String> {
-        let key =
-            |name: &String| format!("{folder}{0}/{0}-20261127T044500Z.meta", crate::format::backup_id::encode(name));
+        let key = |name: &String| {
+            format!(
+                "{folder}{0}/{0}-20261127T044500Z.meta",
+                crate::base::subject::Subject::from(name.as_str()).series()
+            )
+        };
         databases.iter().map(key).collect()
     }
 
@@ -124,7 +128,7 @@ mod tests {
         ) {
             let keys = keys(&folder, &databases);
             let listed: Vec<String> = keys.iter().map(|key| encoded(key, ENCODERS[encoder])).collect();
-            for prefix in [folder.clone(), format!("{folder}{}/", crate::format::backup_id::encode(&databases[0]))] {
+            for prefix in [folder.clone(), format!("{folder}{}/", crate::base::subject::Subject::from(databases[0].as_str()).series())] {
                 let below = |all: &[String]| {
                     all.iter().zip(&keys).filter(|(_, key)| key.starts_with(&prefix)).map(|(one, _)| one.clone()).collect::<Vec<_>>()
                 };

@@ -1,5 +1,6 @@
 use super::*;
 use crate::base::progress::NullMonitor;
+use crate::base::subject::Subject;
 use crate::format::run_record::{Record, State, Task, Trigger};
 use crate::runs::schedule::cron::Schedule;
 use crate::runs::schedule::planner::*;
@@ -11,7 +12,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn named(names: &[&str]) -> Databases {
-    Databases::Named(names.iter().map(|name| (*name).to_owned()).collect())
+    Databases::Named(names.iter().map(|name| Subject::from(*name)).collect())
 }
 
 fn job(schedule: &str, databases: Databases) -> Job {
@@ -25,7 +26,7 @@ fn planner(jobs: Vec<Job>, records: &[Record], now: &str) -> Planner {
 }
 
 fn record(database: &str, state: State, started: &str) -> Record {
-    Record { state, ..Record::begun(Trigger::Schedule, database, at(started)).unwrap() }
+    Record { state, ..Record::begun(Trigger::Schedule, &database.into(), at(started)).unwrap() }
 }
 
 #[track_caller]
