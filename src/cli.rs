@@ -3,16 +3,18 @@
 pub(crate) mod arguments;
 pub mod console;
 pub(crate) mod leave;
+pub mod setting;
 pub(crate) mod settings;
 pub(crate) mod table;
 pub(crate) mod units;
 pub mod values;
+pub mod variables;
 
 use arguments::{
     BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PinArgs, PruneArgs, RestoreArgs, ScheduleArgs,
     StatusArgs, UploadArgs, VerifyArgs,
 };
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 const EXIT_CODES: &str = "\
@@ -36,40 +38,9 @@ Every variable on this page also works as NAME_FILE, which names a file with the
 Docker secret under /run/secrets by its lower-case name. A flag wins over its variable. PGPASSWORD,
 PGPASSFILE, PGSERVICE, PGSSLMODE and the other libpq variables work as they do for psql.";
 
-/// Names the variables that hold secrets: they are no flags, and are never shown. Every name that is read as a secret is here.
-pub const SECRET_VARIABLES: &[&str] = &[
-    "DATABASE_URL",
-    "DB_PASSWORD",
-    "VERIFY_DB_PASSWORD",
-    "S3_ACCESS_KEY_ID",
-    "S3_SECRET_ACCESS_KEY",
-    "S3_SESSION_TOKEN",
-    "DB_BACKUP_ENCRYPT_KEY",
-    "DB_BACKUP_ENCRYPT_IV",
-    "ENC_PASSWORD",
-    "WEBHOOK_URL",
-    "WEBHOOK_TEMPLATE",
-    "PING_URL",
-    "SMTP_PASSWORD",
-    "SMTP_PASSWD",
-    "SMTP_FROM",
-];
-
-/// Names the variables that say which user to become: they are no flags, and are read before the command line.
-pub const ACCOUNT_VARIABLES: &[&str] = &["PUID", "PGID"];
-
 /// Everything that pgbk understands, with the parts that every help page has.
 pub fn command() -> clap::Command {
     complete(Cli::command())
-}
-
-/// Returns what the variables alone say to `pgbk schedule`.
-pub(crate) fn of_schedule() -> Result<Box<ScheduleArgs>, clap::Error> {
-    let matches = command().try_get_matches_from(["pgbk", "schedule"])?;
-    match Cli::from_arg_matches(&matches)?.command {
-        Command::Schedule(args) => Ok(args),
-        _ => Err(command().error(clap::error::ErrorKind::InvalidSubcommand, "\"schedule\" is no command")),
-    }
 }
 
 /// Puts the exit codes below the examples. Values from the environment stay out: some are nobody else's business.

@@ -2,6 +2,7 @@
 
 pub(crate) mod alerts;
 pub mod arguments;
+pub(crate) mod aws;
 pub mod environment;
 pub(crate) mod pipeline;
 pub mod privileges;

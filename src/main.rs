@@ -1,9 +1,8 @@
 //! Parses, runs one command, and turns its outcome into an exit code.
 
-use clap::FromArgMatches;
 use pgbk::base::{cancel, core_dumps, error, threads};
 use pgbk::cli::console::{Console, tell_of_panics};
-use pgbk::cli::{self, Cli, LogArgs};
+use pgbk::cli::{LogArgs, setting};
 use pgbk::commands;
 use pgbk::config::{arguments, environment, privileges};
 use std::process::ExitCode;
@@ -12,13 +11,11 @@ fn main() -> ExitCode {
     tell_of_panics();
     threads::share_memory();
     let prepared = core_dumps::forbid()
-        .and_then(|()| environment::prepare(&arguments::variables(), cli::SECRET_VARIABLES, &arguments::place))
+        .and_then(|()| environment::prepare(&setting::variables(), &setting::secrets(), &arguments::place))
         .and_then(|()| privileges::give_up());
-    // Made anew: clap reads the variables when it is told of them.
-    let matches = cli::command().try_get_matches_from(environment::arguments());
-    let checked = matches.as_ref().map_or(Ok(()), |matches| arguments::check_flags(matches, &cli::command()));
-    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
-    let parsed = parsed.map_err(arguments::naming_the_variable);
+    let parsed = arguments::parse();
+    let checked = parsed.as_ref().map_or(Ok(()), |(_, matches)| arguments::check_flags(matches));
+    let parsed = parsed.map(|(cli, _)| cli);
     // clap prints help to stdout with 0 and mistakes to stderr with 2. Help comes even where a file of settings is missing.
     if let Err(error) = &parsed
         && (prepared.is_ok() && arguments::all_is_plain() || !error.use_stderr())

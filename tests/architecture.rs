@@ -53,14 +53,11 @@ const RESERVED: &[(&str, &[&str], &[&str])] = &[
     ("ends the process", &["process::exit", "process::abort", ".exit()"], &["main.rs"]),
     (
         "reads the environment, of which tools looks along PATH",
-        &["env::var", "env::set_var", "env::remove_var", "env::args"],
-        &["config/environment.rs", "config/environment/variables.rs", "postgres/tools.rs"],
+        &["env::var", "env::args"],
+        &["config/environment.rs", "postgres/tools.rs"],
     ),
-    (
-        "allows unsafe code",
-        &["unsafe"],
-        &["config/environment/variables.rs", "base/process/child.rs", "base/threads.rs"],
-    ),
+    ("changes the environment of the process", &["set_var", "remove_var", "setenv", "putenv"], &[]),
+    ("allows unsafe code", &["unsafe"], &["base/process/child.rs", "base/threads.rs"]),
     (
         "parses a command line",
         &["clap::Arg", "clap::Pars", "clap::{", "clap_complete"],

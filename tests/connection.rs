@@ -94,8 +94,7 @@ fn anywhere_else_a_connection_url_is_refused_and_not_shown() {
         "postgresql+psycopg2://u:hunter2@h/d",
         "pgsql://u:hunter2@h/d",
     ];
-    let mut names = pgbk::config::arguments::variables();
-    names.extend(pgbk::cli::SECRET_VARIABLES.iter().map(|name| (*name).to_owned()));
+    let mut names: Vec<String> = pgbk::cli::setting::all().into_iter().map(|setting| setting.name).collect();
     names.extend(["PGHOST", "PGUSER", "PGDATABASE", "PGSERVICE", "PGPORT"].map(str::to_owned));
     for name in names {
         for url in forms {

@@ -1,5 +1,6 @@
 //! What docs/ shows for systemd and Kubernetes is what systemd and Kubernetes take, and its figures are those of the benchmarks.
 
+use pgbk::cli::setting;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -80,15 +81,12 @@ fn the_packaged_settings_are_settings_and_none_of_them_is_a_secret() {
         lines.filter(|line| !line.contains(' ')).map(|line| line.trim_start_matches('#').split_once('=').unwrap())
     {
         assert!(names.contains(name), "{name} is no setting");
-        assert!(value.is_empty() || !pgbk::cli::SECRET_VARIABLES.contains(&name), "{name}={value}");
+        assert!(value.is_empty() || !setting::secrets().contains(&name), "{name}={value}");
     }
 }
 
 fn settings() -> BTreeSet<String> {
-    let command = pgbk::cli::command();
-    let variables = command.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_env);
-    let variables = variables.map(|name| name.to_str().unwrap().to_owned());
-    variables.chain(pgbk::cli::SECRET_VARIABLES.iter().map(|name| (*name).to_owned())).collect()
+    setting::all().into_iter().map(|setting| setting.name).collect()
 }
 
 fn validate(manifest: &str) -> (bool, String) {

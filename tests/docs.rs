@@ -1,8 +1,7 @@
 //! README, the pages of `docs/` and the changelog: every link leads somewhere, every page is in the book, every command block is run by a
-//! test or says that it is not, and every setting has its row.
+//! test or says that it is not.
 
-use pgbk::cli::{ACCOUNT_VARIABLES, SECRET_VARIABLES};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
@@ -30,8 +29,6 @@ const RUN: [(&str, &str, (&str, &str)); 9] = [
 const SHELLS: [&str; 4] = ["sh", "bash", "console", "shell"];
 /// Stands behind the language of a command block that is not run. GitHub and mdBook take the first word for the language.
 const NOT_RUN: &str = "norun";
-/// Older names of secrets, which have no row of their own.
-const ALIASES: [&str; 2] = ["SMTP_PASSWD", "SMTP_FROM"];
 
 /// A page, taken apart.
 struct Page {
@@ -242,46 +239,6 @@ fn the_quick_start_runs() {
         assert!(output.status.success() && said.contains("quickstart: OK"), "{said}");
     }
     assert!(at("backups/shop").is_dir());
-}
-
-/// The default that `--help` names of each variable that has a flag, where it names one.
-fn flags() -> BTreeMap<String, Option<String>> {
-    let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
-    let mut lines = include_str!("cmd/help-long.txt").lines().map(str::trim).peekable();
-    while let Some(line) = lines.next() {
-        let Some(name) = line.strip_prefix("[env: ").and_then(|rest| rest.strip_suffix(']')) else { continue };
-        let default = lines.peek().and_then(|next| next.strip_prefix("[default: ")?.strip_suffix(']'));
-        let known = found.entry(name.to_owned()).or_default();
-        // Not every command has one.
-        *known = known.take().or(default.map(|text| text.trim_matches('"').to_owned()));
-    }
-    found
-}
-
-#[test]
-fn every_setting_has_its_row_with_the_default_that_help_names() {
-    let text = Page::read("docs/settings.md").prose;
-    let flags = flags();
-    assert!(flags.len() > 60, "{flags:?}");
-    let others = [SECRET_VARIABLES, ACCOUNT_VARIABLES].concat();
-    let others = others.iter().filter(|name| !ALIASES.contains(name)).map(|name| (*name).to_owned());
-    let due: BTreeSet<String> = flags.keys().cloned().chain(others).collect();
-    let rows = text.lines().filter_map(|line| {
-        let (name, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
-        Some((name.to_owned(), rest.split(" | ").next()?.to_owned()))
-    });
-    let rows: Vec<(String, String)> = rows.collect();
-    let named: BTreeSet<String> = rows.iter().map(|(name, _)| name.clone()).collect();
-    assert_eq!(named, due);
-    assert_eq!(rows.len(), named.len(), "a setting has two rows");
-    for (name, stated) in rows {
-        if let Some(Some(default)) = flags.get(&name) {
-            assert!(stated.contains(&format!("`{default}`")), "{name}: the default is {default}, not {stated}");
-        }
-    }
-    for alias in ALIASES {
-        assert!(text.contains(&format!("`{alias}`")), "{alias}");
-    }
 }
 
 /// Builds the book that is in this folder.

@@ -4,4 +4,5 @@ mod architecture;
 mod cli;
 mod fuzz;
 mod properties;
+mod table;
 mod values;

@@ -293,8 +293,7 @@ fn what_is_quoted_back_from_the_command_line_and_from_variables_is_written_out()
     let folder = tempfile::tempdir().unwrap();
     let run = pgbk([]).directory(&folder.path().join("store")).set("DB_HOST", "127.0.0.1").set("DB_PORT", "1");
     let run = run.set("STATE_DIR", folder.path().join("state").display()).set("DB_USER", "u");
-    let mut names = pgbk::config::arguments::variables();
-    names.extend(pgbk::cli::SECRET_VARIABLES.iter().map(|name| (*name).to_owned()));
+    let names: Vec<String> = pgbk::cli::setting::all().into_iter().map(|setting| setting.name).collect();
     let plain = |run: Pgbk, what: &str| {
         // What it writes under such a name lies in a folder of the test's.
         let output = run.command().current_dir(folder.path()).output().unwrap();

@@ -2,14 +2,15 @@
 
 use rustix::net::sockopt::set_socket_linger;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use support::cluster::cluster;
+use support::cluster::{PATIENCE, cluster};
 use support::database;
 use support::message::{is_of_pgbk, message, read, read_rest};
 use support::pgbk::connected;
+use support::process::until;
 use support::proof;
 
 const LAST_WORD: &str = "terminated by the administrator, as planned";
@@ -77,9 +78,21 @@ impl Administrator {
             set_socket_linger(&*client, Some(Duration::ZERO))?;
         }
         client.write_all(&message(b'E', word.as_bytes()))?;
+        // A reset takes back what is still on its way.
+        assert!(until(PATIENCE, || is_delivered(client)));
         server.shutdown(Shutdown::Both)?;
         client.shutdown(Shutdown::Both)
     }
+}
+
+/// Returns whether the other side has all that was written, by the queue that the system shows for the connection.
+fn is_delivered(stream: &TcpStream) -> bool {
+    let ends = |address: io::Result<SocketAddr>| format!(":{:04X}", address.unwrap().port());
+    let (local, peer) = (ends(stream.local_addr()), ends(stream.peer_addr()));
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let own = rows.find(|row| row[1].ends_with(&local) && row[2].ends_with(&peer)).expect("the connection");
+    own[4].starts_with("00000000:")
 }
 
 fn read_and_pass(server: &mut impl Read, client: &mut impl Write) -> io::Result<u8> {

@@ -46,12 +46,7 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     console.name_runs();
     if init::is_first() {
         let (program, arguments) = environment::command_line()?;
-        let taken = environment::handed_on().into_iter();
-        return init::supervise(
-            &program,
-            &arguments,
-            taken.map(|(name, value)| (name, value.reveal().into())).collect(),
-        );
+        return init::supervise(&program, &arguments, environment::handed_on());
     }
     let prepared = Prepared::new(&args.run, Told::Everybody, console)?;
     let default = default(args, &prepared, proofs.iter().chain([&timetable]))?;

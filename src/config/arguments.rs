@@ -1,33 +1,22 @@
-//! Lists the settings on the command line and in variables, and reports mistakes in them.
+//! Parses the command line and the variables, and reports mistakes in them.
 
 use crate::base::error::{Fault, Result};
 use crate::base::shown::word;
-use crate::cli;
+use crate::cli::arguments::ScheduleArgs;
+use crate::cli::{self, Cli, Command, setting};
 use crate::config::environment::connection::Place;
 use crate::config::environment::stray::Stray;
 use crate::config::environment::{self, value};
-use clap::ArgMatches;
 use clap::builder::StyledStr;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgMatches, FromArgMatches};
+use std::ffi::OsString;
+
+type Parsed<T> = std::result::Result<T, clap::Error>;
 
 /// Returns the variables that are named like settings and are none.
 pub(crate) fn strays() -> Vec<Stray> {
-    let secrets = cli::SECRET_VARIABLES.iter().map(|name| (*name).to_owned());
-    environment::strays(&variables().into_iter().chain(secrets).collect::<Vec<_>>())
-}
-
-/// Returns the environment variables that are settings and not secrets: those that the command line reads, `PUID` and `PGID`.
-pub fn variables() -> Vec<String> {
-    let account = cli::ACCOUNT_VARIABLES.iter().map(|name| (*name).to_owned());
-    account.chain(variables_of(&cli::command())).collect()
-}
-
-fn variables_of(command: &clap::Command) -> Vec<String> {
-    let own = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned));
-    let mut names: Vec<String> = own.chain(command.get_subcommands().flat_map(variables_of)).collect();
-    names.sort();
-    names.dedup();
-    names
+    environment::strays(&setting::all().into_iter().map(|setting| setting.name).collect::<Vec<_>>())
 }
 
 /// Returns what kind of value the argument after these is, which decides whether it may be a connection URL.
@@ -51,9 +40,32 @@ pub fn place(before: &[&str]) -> Place {
     }
 }
 
+/// Parses the command line and the variables, which clap does not read itself. The matches are kept to check them.
+pub fn parse() -> Parsed<(Cli, ArgMatches)> {
+    parsed(&environment::arguments())
+}
+
+/// Returns what the variables alone say to `pgbk schedule`.
+pub(crate) fn of_schedule() -> Parsed<Box<ScheduleArgs>> {
+    match parsed(&["pgbk", "schedule"].map(OsString::from))?.0.command {
+        Command::Schedule(args) => Ok(args),
+        _ => Err(cli::command().error(ErrorKind::InvalidSubcommand, "\"schedule\" is no command")),
+    }
+}
+
+fn parsed(arguments: &[OsString]) -> Parsed<(Cli, ArgMatches)> {
+    let parsed = cli::variables::parse(&cli::command(), arguments, &environment::raw);
+    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    parsed.map_err(naming_the_variable)
+}
+
 /// Refuses control characters in the values of flags that have a variable, as they are refused in the variable. A
 /// database may have any name.
-pub fn check_flags(matches: &ArgMatches, command: &clap::Command) -> Result<()> {
+pub fn check_flags(matches: &ArgMatches) -> Result<()> {
+    check(matches, &cli::command())
+}
+
+fn check(matches: &ArgMatches, command: &clap::Command) -> Result<()> {
     for argument in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
         let Some(name) = argument.get_env().and_then(|name| name.to_str()).filter(|name| *name != "DB_NAME") else {
             continue;
@@ -64,7 +76,7 @@ pub fn check_flags(matches: &ArgMatches, command: &clap::Command) -> Result<()> 
         }
     }
     match matches.subcommand() {
-        Some((name, matches)) => command.find_subcommand(name).map_or(Ok(()), |command| check_flags(matches, command)),
+        Some((name, matches)) => command.find_subcommand(name).map_or(Ok(()), |command| check(matches, command)),
         None => Ok(()),
     }
 }
@@ -73,9 +85,7 @@ pub fn check_flags(matches: &ArgMatches, command: &clap::Command) -> Result<()> 
 pub fn all_is_plain() -> bool {
     let plain = |text: &str| word(text) == text;
     environment::arguments().iter().all(|argument| plain(&argument.to_string_lossy()))
-        && variables()
-            .iter()
-            .all(|name| crate::config::environment::variables::plain(name).is_none_or(|value| plain(&value)))
+        && setting::variables().iter().all(|name| environment::plain(name).is_none_or(|value| plain(&value)))
 }
 
 /// Returns clap's error as one of pgbk's own, whose text is safe to show.
@@ -85,7 +95,7 @@ pub fn told(error: clap::Error) -> anyhow::Error {
 }
 
 /// Adds the variable that a wrong value came from to clap's error, which names the flag only.
-pub fn naming_the_variable(mut error: clap::Error) -> clap::Error {
+fn naming_the_variable(mut error: clap::Error) -> clap::Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
@@ -95,7 +105,7 @@ pub fn naming_the_variable(mut error: clap::Error) -> clap::Error {
     if flag.is_empty() || value.is_empty() {
         return error;
     }
-    let guilty = |name: &String| crate::config::environment::variables::plain(name).is_some_and(|set| set == value);
+    let guilty = |name: &String| environment::plain(name).is_some_and(|set| set == value);
     if let Some(name) = variable_of(flag, &cli::command()).filter(guilty) {
         let tip = StyledStr::from(format!("the value comes from the variable {name}"));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));

@@ -1,7 +1,7 @@
 //! Gives up root. A container starts as root only to read the files of secrets that nobody else may read.
 
 use crate::base::error::{Fault, Result};
-use crate::config::environment::variables::plain;
+use crate::config::environment::plain;
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, open};
 use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 

@@ -3,7 +3,7 @@
 use crate::base::error::{Fault, Result};
 use crate::cli::settings::{ScratchArgs, ScratchPlace, ServerArgs};
 use crate::config::environment;
-use crate::config::environment::variables::plain;
+use crate::config::environment::plain;
 use crate::jobs::restore_test::Plan;
 use crate::postgres::connect::settings::{Given, Settings};
 use crate::postgres::scratch::Place;

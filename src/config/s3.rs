@@ -1,11 +1,10 @@
 //! The settings of the S3 store.
 
 use crate::base::error::{Fault, Result};
-use crate::base::secret::Secret;
 use crate::cli::settings::StoreArgs;
-use crate::config::environment;
-use crate::config::environment::variables::plain;
-use crate::store::s3::settings::{Addressing, Encryption, Lock, LockMode, S3Settings, Term};
+use crate::config::aws::{self, one_word, region};
+use crate::config::environment::{self, plain};
+use crate::store::s3::settings::{Addressing, Chain, Encryption, Lock, LockMode, S3Settings, Term};
 
 const MODE: &str = "x-amz-object-lock-mode";
 const UNTIL: &str = "x-amz-object-lock-retain-until-date";
@@ -21,9 +20,8 @@ pub(crate) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
             .hint("set both, or neither for the AWS chain (profile, web identity, container, instance role)")
             .into());
     }
-    if access_key.is_none() {
-        chain()?;
-    }
+    let chain =
+        if access_key.is_none() { aws::chain(&plain, &environment::changed("AWS_"))? } else { Chain::default() };
     let mut headers = headers(args.s3_request_headers.as_deref().unwrap_or_default())?;
     let lock = lock(args, &mut headers)?;
     Ok(S3Settings {
@@ -38,6 +36,7 @@ pub(crate) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
         access_key: access_key.map(|key| key.reveal().to_owned()),
         secret_key,
         session_token: one_word("S3_SESSION_TOKEN", environment::secret("S3_SESSION_TOKEN")?)?,
+        chain,
         ca_file: args.s3_ca_file.clone(),
         // AWS refuses what is to be locked without it.
         content_md5: check || args.s3_md5_required || lock.is_some(),
@@ -51,41 +50,6 @@ pub(crate) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
         timeout: args.s3_timeout,
         attempts: args.s3_attempts,
     })
-}
-
-/// Checks what the AWS chain would find by itself and put into headers.
-fn chain() -> Result<()> {
-    for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
-        one_word(name, plain(name).map(Secret::new))?;
-    }
-    for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-        region(name, plain(name))?;
-    }
-    Ok(())
-}
-
-/// Checks a value that goes into a header or a signature: visible ASCII without blanks. It may be a secret, and so is not shown.
-fn one_word(name: &str, value: Option<Secret>) -> Result<Option<Secret>> {
-    match &value {
-        Some(word) if !word.reveal().bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Err(Fault::usage(format!("{name} holds a blank, or a character that is not ASCII"))
-                .hint("copy it again from where it was made")
-                .into())
-        }
-        _ => Ok(value),
-    }
-}
-
-/// Checks the name of a region, which goes into host names and signatures.
-fn region(name: &str, value: Option<String>) -> Result<Option<String>> {
-    match &value {
-        Some(region) if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) => {
-            Err(Fault::usage(format!("{name} is not the name of a region"))
-                .hint("a region looks like eu-central-1")
-                .into())
-        }
-        _ => Ok(value),
-    }
 }
 
 /// Splits `key:value` pairs at `\` or `\\`. A value may hold colons.

@@ -3,7 +3,7 @@
 use crate::base::error::Result;
 use crate::cli::settings::ServerArgs;
 use crate::config::environment;
-use crate::config::environment::variables::plain;
+use crate::config::environment::plain;
 use crate::postgres::connect::settings::{Given, Settings};
 
 pub fn server(args: &ServerArgs) -> Result<Settings> {

@@ -4,7 +4,7 @@ use crate::base::error::{Fault, Result};
 use crate::base::progress::NullMonitor;
 use crate::base::state_dir::StateDir;
 use crate::cli::settings::StateArgs;
-use crate::config::environment::variables::plain;
+use crate::config::environment::plain;
 use crate::format::run_record::Record;
 use crate::runs::history::History;
 use rustix::fs::Access;

@@ -3,6 +3,7 @@
 use super::*;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::process::Command;
 use support::obstacle::put;
 
 pub const KINDS: [&str; 8] =

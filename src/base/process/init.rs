@@ -17,13 +17,13 @@ pub fn is_first() -> bool {
     rustix::process::getpid() == Pid::INIT
 }
 
-/// Runs a program to its end, with these variables added to the environment. Returns its exit code; 128 plus the signal if one
+/// Runs a program to its end, with these variables and no others. Returns its exit code; 128 plus the signal if one
 /// killed it.
-pub fn supervise(program: &Path, arguments: &[OsString], variables: Vec<(String, OsString)>) -> Result<u8> {
+pub fn supervise(program: &Path, arguments: &[OsString], variables: Vec<(OsString, OsString)>) -> Result<u8> {
     let heard = [SIGTERM, SIGINT, SIGHUP].into_iter().filter(|number| !cancel::is_ignored(*number));
     let mut signals = Signals::new(heard.chain([SIGCHLD]))?;
     // In a group of its own: what a terminal sends to its whole group would arrive twice.
-    let child = Command::new(program).args(arguments).envs(variables).process_group(0).spawn();
+    let child = Command::new(program).args(arguments).env_clear().envs(variables).process_group(0).spawn();
     let child = child.map_err(|error| Fault::failed(format!("cannot start \"{}\": {error}", program.display())))?;
     let child = Pid::from_child(&child);
     for number in signals.forever() {

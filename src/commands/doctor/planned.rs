@@ -3,19 +3,19 @@
 use crate::base::error::Result;
 use crate::cli::arguments::ScheduleArgs;
 use crate::commands::schedule::next::all_come;
-use crate::config::arguments::{naming_the_variable, told};
+use crate::config;
+use crate::config::arguments::{of_schedule, told};
 use crate::format::run_record::Task;
 use crate::monitoring::doctor::Finding;
-use crate::{cli, config};
 use jiff::Timestamp;
 
 const WHAT: &str = "scheduler's settings";
 
 /// Returns one finding for each mistake; without mistakes, one that says so.
 pub fn look() -> Vec<Finding> {
-    let args = match cli::of_schedule() {
+    let args = match of_schedule() {
         Ok(args) => args,
-        Err(error) => return vec![fault(&told(naming_the_variable(error)))],
+        Err(error) => return vec![fault(&told(error))],
     };
     let looks: [fn(&ScheduleArgs) -> Result<()>; 4] = [zone, schedules, dumps, rules];
     // What has the time zone in it fails with it.

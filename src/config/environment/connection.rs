@@ -3,9 +3,8 @@
 use crate::base::error::{Fault, Result};
 use crate::base::secret::Secret;
 use crate::config::environment::address;
-use crate::config::environment::variables::{plain, set};
+use crate::config::environment::values::Values;
 use crate::postgres;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 /// The kind of value at a place of the command line.
@@ -25,29 +24,27 @@ pub type Places<'a> = &'a dyn Fn(&[&str]) -> Place;
 /// libpq's parameters that pgbk decides itself. In a URL they are ignored.
 const OURS: [&str; 4] = ["client_encoding", "fallback_application_name", "replication", "sslcompression"];
 
-type Secrets = BTreeMap<String, Secret>;
-
 /// Finds a connection URL wherever one is allowed, and sets the settings that it gives. One in the arguments, in
 /// DB_NAME or in DB_HOST wins over the single settings, as with psql. DATABASE_URL may be there for another program:
 /// single settings win over it, and it is ignored if they name a server.
-pub fn resolve(arguments: &mut [OsString], places: Places, secrets: &mut Secrets) -> Result<()> {
-    let weak = secrets.remove("DATABASE_URL");
+pub fn resolve(arguments: &mut [OsString], places: Places, values: &mut Values) -> Result<()> {
+    let weak = values.take_secret("DATABASE_URL");
     if let Some(parts) = among(arguments, places)? {
         for name in ["DB_NAME", "DB_HOST"] {
-            if plain(name).is_some_and(|value| address::is_one(&value)) {
-                set(name, None);
+            if values.text(name).is_some_and(address::is_one) {
+                values.set(name, None);
             }
         }
-        return apply(&parts, true, secrets);
+        return apply(&parts, true, values);
     }
     for name in ["DB_NAME", "DB_HOST"] {
-        let Some(text) = plain(name).filter(|text| address::is_one(text)) else { continue };
-        let parts = address::parse(name, &text)?;
-        set(name, None);
+        let Some(text) = values.text(name).filter(|text| address::is_one(text)) else { continue };
+        let parts = address::parse(name, text)?;
+        values.set(name, None);
         if name == "DB_NAME" {
-            set(name, Some(&listed(&database(name, &parts)?)));
+            values.set(name, Some(&listed(&database(name, &parts)?)));
         }
-        return apply(&parts, true, secrets);
+        return apply(&parts, true, values);
     }
     match weak {
         // Of another kind of server, for another program.
@@ -58,8 +55,10 @@ pub fn resolve(arguments: &mut [OsString], places: Places, secrets: &mut Secrets
         {
             Ok(())
         }
-        Some(text) if ["DB_HOST", "PGHOST", "PGHOSTADDR", "PGSERVICE"].iter().all(|name| plain(name).is_none()) => {
-            apply(&address::parse("DATABASE_URL", text.reveal())?, false, secrets)
+        Some(text)
+            if ["DB_HOST", "PGHOST", "PGHOSTADDR", "PGSERVICE"].iter().all(|name| values.text(name).is_none()) =>
+        {
+            apply(&address::parse("DATABASE_URL", text.reveal())?, false, values)
         }
         _ => Ok(()),
     }
@@ -125,37 +124,37 @@ fn listed(name: &str) -> String {
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
-fn apply(parts: &address::Parts, strong: bool, secrets: &mut Secrets) -> Result<()> {
-    let theirs = plain("DB_USER").is_some_and(|user| get(parts, "user").is_some_and(|other| other != user));
+fn apply(parts: &address::Parts, strong: bool, values: &mut Values) -> Result<()> {
+    let theirs = values.text("DB_USER").is_some_and(|user| get(parts, "user").is_some_and(|other| other != user));
     for (keyword, value) in parts {
         match keyword.as_str() {
             // Another user's password is none.
-            "password" if strong || (!theirs && !secrets.contains_key("DB_PASSWORD")) => {
-                secrets.insert("DB_PASSWORD".to_owned(), Secret::new(value.as_str()));
+            "password" if strong || (!theirs && values.secret("DB_PASSWORD").is_none()) => {
+                values.keep_secret("DB_PASSWORD", Secret::new(value.as_str()), false);
             }
             "password" => {}
-            "dbname" if plain("DB_NAME").is_none() => set("DB_NAME", Some(&listed(value))),
+            "dbname" if values.text("DB_NAME").is_none() => values.set("DB_NAME", Some(&listed(value))),
             "dbname" => {}
-            _ => variable(keyword, value)?,
+            _ => variable(keyword, value, values)?,
         }
     }
     let own = [("host", "DB_HOST"), ("port", "DB_PORT"), ("user", "DB_USER")];
     for (_, name) in own.iter().filter(|(keyword, _)| strong && get(parts, keyword).is_some()) {
-        set(name, None);
+        values.set(name, None);
     }
     if get(parts, "host").is_some() {
         for (keyword, name) in [("hostaddr", "PGHOSTADDR"), ("service", "PGSERVICE")] {
             if get(parts, keyword).is_none() {
-                set(name, None);
+                values.set(name, None);
             }
         }
     }
     Ok(())
 }
 
-fn variable(keyword: &str, value: &str) -> Result<()> {
+fn variable(keyword: &str, value: &str, values: &mut Values) -> Result<()> {
     match postgres::connect::parameters::variable_of(keyword) {
-        _ if keyword == "service" => set("PGSERVICE", Some(value)),
+        _ if keyword == "service" => values.set("PGSERVICE", Some(value)),
         _ if OURS.contains(&keyword) => {}
         Some("") => {
             return Err(Fault::usage(format!(
@@ -164,7 +163,7 @@ fn variable(keyword: &str, value: &str) -> Result<()> {
             .hint("leave it out of the URL, or put it into the file that PGSERVICEFILE names")
             .into());
         }
-        Some(name) => set(name, Some(value)),
+        Some(name) => values.set(name, Some(value)),
         // Not even the name is shown: it may be a piece of a password.
         None => {
             return Err(Fault::usage("a connection URL has a parameter that libpq does not know")
@@ -173,4 +172,38 @@ fn variable(keyword: &str, value: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(set: &[(&str, &str)], secrets: &[(&str, &str)]) -> Values {
+        let mut values = Values::of(set.iter().map(|(name, value)| (name.into(), value.into())));
+        for (name, value) in secrets {
+            values.keep_secret(name, Secret::new(*value), true);
+        }
+        resolve(&mut [], &|_| Place::Elsewhere, &mut values).unwrap();
+        values
+    }
+
+    #[test]
+    fn a_url_stands_for_its_parts_and_is_not_kept() {
+        let values = resolved(&[("DB_USER", "other")], &[("DATABASE_URL", "postgresql://u:p@h:7/d?sslmode=require")]);
+        let texts = ["DB_NAME", "DB_USER", "PGHOST", "PGPORT", "PGSSLMODE"].map(|name| values.text(name));
+        assert_eq!(texts, [Some("d"), Some("other"), Some("h"), Some("7"), Some("require")]);
+        // The password of another user is none.
+        assert!(values.secret("DB_PASSWORD").is_none() && values.secret("DATABASE_URL").is_none());
+        assert!(values.in_files().is_empty());
+    }
+
+    #[test]
+    fn the_password_of_a_url_that_wins_is_not_read_again_from_the_file_of_another() {
+        let values = resolved(&[("DB_NAME", "postgresql://u:by%20url@h/d")], &[("DB_PASSWORD", "by file")]);
+        assert_eq!(values.secret("DB_PASSWORD").unwrap().reveal(), "by url");
+        assert!(values.in_files().is_empty());
+        let values = resolved(&[], &[("DATABASE_URL", "postgresql://u:p@h/d"), ("DB_PASSWORD", "by file")]);
+        assert_eq!(values.secret("DB_PASSWORD").unwrap().reveal(), "by file");
+        assert_eq!(values.in_files().iter().collect::<Vec<_>>(), ["DB_PASSWORD"]);
+    }
 }

@@ -6,7 +6,7 @@ use crate::store::s3::before_host::BeforeHost;
 use crate::store::s3::capped::Capped;
 use crate::store::s3::resolver::Resolver;
 use crate::store::s3::settings::Addressing;
-use crate::store::s3::settings::S3Settings;
+use crate::store::s3::settings::{Keys, S3Settings};
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -166,8 +166,16 @@ async fn chain(settings: &S3Settings, endpoint: &Endpoint, http: &SharedHttpClie
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http.clone())
         .timeout_config(timeouts(settings));
-    if let Some(region) = &endpoint.region {
+    if let Some(region) = endpoint.region.as_ref().or(settings.chain.region.as_ref()) {
         loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(profile) = &settings.chain.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(Keys { access, secret, token }) = &settings.chain.keys {
+        let token = token.as_ref().map(|token| token.reveal().to_owned());
+        loader =
+            loader.credentials_provider(Credentials::new(access.reveal(), secret.reveal(), token, None, "variables"));
     }
     let found = loader.load().await;
     let mut config = Builder::from(&found);

@@ -26,6 +26,8 @@ pub struct S3Settings {
     pub access_key: Option<String>,
     pub secret_key: Option<Secret>,
     pub session_token: Option<Secret>,
+    /// Told to the AWS chain, where that finds the credentials.
+    pub chain: Chain,
     /// PEM certificates to trust besides the system's.
     pub ca_file: Option<PathBuf>,
     /// Sends `Content-MD5` with every object and part.
@@ -47,6 +49,21 @@ pub struct S3Settings {
     pub attempts: u32,
 }
 
+/// Values for the AWS chain that differ from the variables of the process, which it reads by itself. None: what it reads is right.
+#[derive(Debug, Clone, Default)]
+pub struct Chain {
+    pub keys: Option<Keys>,
+    pub region: Option<String>,
+    pub profile: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Keys {
+    pub access: Secret,
+    pub secret: Secret,
+    pub token: Option<Secret>,
+}
+
 impl Default for S3Settings {
     fn default() -> Self {
         S3Settings {
@@ -58,6 +75,7 @@ impl Default for S3Settings {
             access_key: None,
             secret_key: None,
             session_token: None,
+            chain: Chain::default(),
             ca_file: None,
             content_md5: true,
             headers: Vec::new(),

@@ -1,0 +1,160 @@
+//! The one table of settings. One with a flag is declared by the flag's argument ([`crate::cli::settings`] and
+//! [`crate::cli::arguments`]); those without a flag are declared here.
+
+use clap::{Arg, Command};
+
+/// One setting, whichever way its value comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The name of its variable.
+    pub name: String,
+    /// The flag that says the same, without its dashes. None: there is none.
+    pub flag: Option<String>,
+    pub kind: Kind,
+    /// The value that counts where it is unset. None: there is none, or the help tells what counts.
+    pub default: Option<String>,
+    pub help: String,
+}
+
+/// The kind of a setting's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Comes by variable or file only, and is never shown.
+    Secret,
+    /// Says which user to become. It is read before the command line.
+    Account,
+    /// One of these words.
+    Choice(Vec<String>),
+    /// Any value of the kind that this names, such as `HOST`.
+    Value(String),
+}
+
+/// A setting without a flag: its name, its kind and its help, which tells what counts where it is unset.
+type Flagless = (&'static str, Kind, &'static str);
+
+const FLAGLESS: [Flagless; 17] = [
+    ("DB_PASSWORD", Kind::Secret, "Password for the server; when unset as libpq finds it"),
+    ("DATABASE_URL", Kind::Secret, "Connection URL of the server and the database, where DB_HOST is not set"),
+    ("VERIFY_DB_PASSWORD", Kind::Secret, "Password for the server of VERIFY_DB_HOST; when unset the password file's"),
+    ("S3_ACCESS_KEY_ID", Kind::Secret, "Credentials for the bucket; the AWS chain (profile, role, ...) when unset"),
+    ("S3_SECRET_ACCESS_KEY", Kind::Secret, "Second part of the credentials"),
+    ("S3_SESSION_TOKEN", Kind::Secret, "Third part of credentials that are lent for some time"),
+    ("DB_BACKUP_ENCRYPT_KEY", Kind::Secret, "Encrypt with this key: 64 hexadecimal digits (openssl rand -hex 32)"),
+    (
+        "DB_BACKUP_ENCRYPT_IV",
+        Kind::Secret,
+        "One IV for all backups, 32 hexadecimal digits; best left unset, for a fresh one each time",
+    ),
+    ("ENC_PASSWORD", Kind::Secret, "A password in place of the key"),
+    ("WEBHOOK_URL", Kind::Secret, "Send alerts to this URL as JSON documents"),
+    ("WEBHOOK_TEMPLATE", Kind::Secret, "Form of these documents; the message alone when unset"),
+    ("PING_URL", Kind::Secret, "Tell this monitor of every run"),
+    ("SMTP_PASSWORD", Kind::Secret, "Password of SMTP_USER"),
+    ("SMTP_PASSWD", Kind::Secret, "Another name for SMTP_PASSWORD"),
+    ("SMTP_FROM", Kind::Secret, "Another name for MAIL_FROM"),
+    (
+        "PUID",
+        Kind::Account,
+        "User that pgbk becomes after it has read the secrets as root; in the image 10001 when unset",
+    ),
+    ("PGID", Kind::Account, "Group that pgbk becomes then; that of the same number when unset"),
+];
+
+/// Returns every setting once: those of flags in the order of the commands, then those without one. Where commands tell
+/// of one in other words, the first command's count.
+pub fn all() -> Vec<Setting> {
+    let command = crate::cli::command();
+    let commands = command.get_subcommands().flat_map(Command::get_arguments);
+    let mut found: Vec<Setting> = Vec::new();
+    for setting in
+        commands.chain(command.get_arguments()).filter_map(of_flag).chain(FLAGLESS.into_iter().map(without_flag))
+    {
+        if !found.iter().any(|known| known.name == setting.name) {
+            found.push(setting);
+        }
+    }
+    found
+}
+
+/// Returns the names of the settings that are secrets.
+pub fn secrets() -> Vec<&'static str> {
+    FLAGLESS.into_iter().filter(|(_, kind, ..)| *kind == Kind::Secret).map(|(name, ..)| name).collect()
+}
+
+/// Returns the names of the settings that are no secrets.
+pub fn variables() -> Vec<String> {
+    all().into_iter().filter(|setting| setting.kind != Kind::Secret).map(|setting| setting.name).collect()
+}
+
+fn of_flag(argument: &Arg) -> Option<Setting> {
+    let text = |os: &std::ffi::OsStr| os.to_string_lossy().into_owned();
+    let words: Vec<String> = argument.get_possible_values().iter().map(|word| word.get_name().to_owned()).collect();
+    let takes = argument.get_value_names().unwrap_or_default().first().map(ToString::to_string);
+    Some(Setting {
+        name: text(argument.get_env()?),
+        flag: argument.get_long().map(str::to_owned),
+        // Of a switch every word that is understood would be there.
+        kind: match takes.filter(|takes| words.is_empty() || takes == SWITCH) {
+            Some(takes) if takes == SWITCH => Kind::Choice(SWITCH.split('|').map(str::to_owned).collect()),
+            Some(takes) => Kind::Value(takes),
+            None => Kind::Choice(words),
+        },
+        default: argument.get_default_values().first().map(|value| text(value)),
+        help: argument.get_help().map(ToString::to_string).unwrap_or_default(),
+    })
+}
+
+const SWITCH: &str = "0|1";
+
+fn without_flag((name, kind, help): Flagless) -> Setting {
+    Setting { name: name.to_owned(), flag: None, kind, default: None, help: help.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> Setting {
+        all().into_iter().find(|setting| setting.name == name).unwrap()
+    }
+
+    #[test]
+    fn every_setting_is_there_once_and_has_its_help() {
+        let mut names: Vec<String> = all().into_iter().map(|setting| setting.name).collect();
+        assert!(names.len() > 80, "{names:?}");
+        names.sort();
+        let before = names.len();
+        names.dedup();
+        assert_eq!(names.len(), before);
+        assert!(all().iter().all(|setting| !setting.help.is_empty() && !setting.help.contains('\n')));
+        assert_eq!(variables().len() + secrets().len(), before);
+    }
+
+    #[test]
+    fn what_a_flag_says_of_itself_is_in_the_table() {
+        let port = named("DB_PORT");
+        assert_eq!(
+            (port.flag.as_deref(), port.kind, port.default),
+            (Some("port"), Kind::Value("PORT".to_owned()), None)
+        );
+        let format = named("DUMP_FORMAT");
+        assert_eq!(
+            (format.kind, format.default.as_deref()),
+            (Kind::Choice(vec!["plain".to_owned(), "custom".to_owned()]), Some("plain"))
+        );
+        let switch = named("NO_ENCRYPT");
+        assert_eq!(
+            (switch.kind, switch.default.as_deref()),
+            (Kind::Choice(vec!["0".to_owned(), "1".to_owned()]), Some("0"))
+        );
+        assert_eq!((named("DB_PASSWORD").flag, named("DB_PASSWORD").kind), (None, Kind::Secret));
+        assert_eq!((named("PUID").flag, named("PUID").kind), (None, Kind::Account));
+    }
+
+    #[test]
+    fn the_long_help_names_every_secret() {
+        for name in secrets().into_iter().filter(|name| !named(name).help.starts_with("Another name")) {
+            assert!(crate::cli::SECRETS.contains(name), "{name}");
+        }
+    }
+}
