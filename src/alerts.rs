@@ -24,14 +24,14 @@ use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::state_dir::StateDir;
-use crate::format::run_record::{Record, State, Task};
-use batch::{Failure, Reason};
+use crate::format::run_record::{Record, RunState, Task};
+use batch::{FailedRun, Reason};
 use channel::Channel;
 use jiff::Timestamp;
 use mail::Mail;
-use message::Event;
-use message::{Message, Origin};
-use outage::{Failing, Outage, Outages, Success, Turn};
+use message::AlertEvent;
+use message::{AlertMessage, AlertOrigin};
+use outage::{FailureStreak, LastSuccess, Outage, Outages, Transition};
 use ping::Ping;
 use queue::Queue;
 use sender::Sender;
@@ -43,18 +43,18 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// The checked settings of alerts.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct AlertSettings {
     pub ping: Option<Ping>,
     pub webhook: Option<Webhook>,
     pub mail: Option<Mail>,
-    pub origin: Origin,
+    pub origin: AlertOrigin,
     /// Keeps outages and messages that have not arrived.
     pub state: StateDir,
     /// How long the end of a run waits for deliveries.
     pub limit: Duration,
 }
 
-impl Settings {
+impl AlertSettings {
     pub fn channels(&self) -> Vec<Channel> {
         let ping = self.ping.clone().map(Channel::Ping);
         let webhook = self.webhook.clone().map(Channel::Webhook);
@@ -62,8 +62,8 @@ impl Settings {
     }
 
     /// Returns the same settings without any channel, so that nothing is sent.
-    pub fn silent(self) -> Settings {
-        Settings { ping: None, webhook: None, mail: None, ..self }
+    pub fn silent(self) -> AlertSettings {
+        AlertSettings { ping: None, webhook: None, mail: None, ..self }
     }
 
     pub fn queue(&self) -> Queue {
@@ -80,7 +80,7 @@ impl Settings {
 
 /// The running channels. They live as long as the process.
 pub struct Alerts {
-    origin: Origin,
+    origin: AlertOrigin,
     outages: Outages,
     queue: Queue,
     ping: Option<Sender>,
@@ -92,7 +92,7 @@ pub struct Alerts {
 
 impl Alerts {
     /// Starts the channels' threads. Touches neither network nor disk.
-    pub fn open(settings: &Settings) -> Alerts {
+    pub fn open(settings: &AlertSettings) -> Alerts {
         let queue = settings.queue();
         let start = |channel| Sender::start(channel, &queue, settings.limit);
         let webhook = settings.webhook.clone().map(|webhook| start(Channel::Webhook(webhook)));
@@ -120,7 +120,7 @@ impl Alerts {
     /// Alerts people to something that was noticed outside of any run.
     pub fn notice(&self, selection: &Selection, text: &str, now: Timestamp, monitor: &dyn Monitor) {
         if !self.people.is_empty() {
-            self.round(monitor).post(&Message::noticed(selection, &self.origin, text, now));
+            self.round(monitor).post(&AlertMessage::noticed(selection, &self.origin, text, now));
         }
     }
 
@@ -148,12 +148,12 @@ impl Alerts {
 }
 
 /// A run that changed the state of a database, of which people have not been alerted yet.
-struct Turned {
+struct PendingAlert {
     record: Record,
-    turn: Turn,
+    turn: Transition,
     outage: Outage,
     /// The last success before that run.
-    last_success: Option<Success>,
+    last_success: Option<LastSuccess>,
 }
 
 /// One round of runs. One that is dropped before `finish` sends no ping for the whole round. People are alerted at its end: what
@@ -163,7 +163,7 @@ pub struct Batch<'a> {
     monitor: &'a dyn Monitor,
     begun: bool,
     ended: Vec<Record>,
-    turns: Vec<Turned>,
+    turns: Vec<PendingAlert>,
 }
 
 impl Drop for Batch<'_> {
@@ -175,7 +175,7 @@ impl Drop for Batch<'_> {
 impl Batch<'_> {
     pub fn started(&mut self, record: &Record) {
         if record.task == Task::Backup && self.alerts.ping_starts && (self.alerts.ping_each || !self.begun) {
-            self.ping(Event::Started, std::slice::from_ref(record));
+            self.ping(AlertEvent::Started, std::slice::from_ref(record));
         }
         self.begun = true;
     }
@@ -200,15 +200,16 @@ impl Batch<'_> {
     /// lock will. A restore test that succeeded sends nothing either: a monitor counts on backups.
     fn ping_end(&self, records: &[Record]) {
         let any = |state| records.iter().any(|record| record.state == state);
-        if any(State::Failed) {
-            self.ping(Event::Failed, records);
-        } else if records.iter().any(|record| record.state == State::Done && record.task == Task::Backup) {
-            self.ping(Event::Done, records);
+        if any(RunState::Failed) {
+            self.ping(AlertEvent::Failed, records);
+        } else if records.iter().any(|record| record.state == RunState::Done && record.task == Task::Backup) {
+            self.ping(AlertEvent::Done, records);
         }
     }
 
-    fn ping(&self, state: Event, records: &[Record]) {
-        if let (Some(ping), Some(message)) = (&self.alerts.ping, Message::of_ping(state, records, &self.alerts.origin))
+    fn ping(&self, state: AlertEvent, records: &[Record]) {
+        if let (Some(ping), Some(message)) =
+            (&self.alerts.ping, AlertMessage::of_ping(state, records, &self.alerts.origin))
         {
             ping.post(message);
         }
@@ -217,7 +218,7 @@ impl Batch<'_> {
     fn tell_people(&mut self, record: &Record) {
         self.tell_of(record);
         // Where every database was meant and they could not even be listed, whatever succeeds is the end of that.
-        if record.state == State::Done
+        if record.state == RunState::Done
             && record.database != Selection::Every
             && self.outage(&Selection::Every, record.task).failing.is_some()
         {
@@ -229,22 +230,22 @@ impl Batch<'_> {
         let mut outage = self.outage(&record.database, record.task);
         let last_success = outage.last_success.clone();
         match outage.turn(record) {
-            Some(turn) => self.turns.push(Turned { record: record.clone(), turn, outage, last_success }),
+            Some(turn) => self.turns.push(PendingAlert { record: record.clone(), turn, outage, last_success }),
             None => self.remember(&self.alerts.outages, &outage),
         }
     }
 
     fn tell_turns(&mut self) {
-        let mut reasons: Vec<(Reason, Vec<Failure>)> = Vec::new();
+        let mut reasons: Vec<(Reason, Vec<FailedRun>)> = Vec::new();
         let mut recovered = Vec::new();
         let mut outages = Vec::new();
-        for Turned { record, turn, outage, last_success } in std::mem::take(&mut self.turns) {
+        for PendingAlert { record, turn, outage, last_success } in std::mem::take(&mut self.turns) {
             outages.push(outage);
             let reason = Reason::of(&record);
             match (turn, reasons.iter_mut().find(|(known, _)| *known == reason)) {
-                (Turn::Recovered(failing), _) => recovered.push((record, failing)),
-                (Turn::Failed, Some((_, failures))) => failures.push((record, last_success)),
-                (Turn::Failed, None) => reasons.push((reason, vec![(record, last_success)])),
+                (Transition::Recovered(failing), _) => recovered.push((record, failing)),
+                (Transition::Failed, Some((_, failures))) => failures.push((record, last_success)),
+                (Transition::Failed, None) => reasons.push((reason, vec![(record, last_success)])),
             }
         }
         let origin = &self.alerts.origin;
@@ -259,7 +260,7 @@ impl Batch<'_> {
         let Alerts { origin, outages, people, .. } = self.alerts;
         for text in texts.iter().filter(|_| !people.is_empty()) {
             match outages.first_time(&record.database, &origin.server, text) {
-                Ok(true) => self.post(&Message::notice(record, origin, text)),
+                Ok(true) => self.post(&AlertMessage::notice(record, origin, text)),
                 Ok(false) => {}
                 Err(error) => self.monitor.warn(&format!("nobody is told, as nothing can be remembered: {error:#}")),
             }
@@ -274,8 +275,8 @@ impl Batch<'_> {
         if people.is_empty() || outage.failing.is_some() {
             return;
         }
-        self.post(&Message::failed(record, origin, outage.last_success.as_ref()));
-        outage.failing = Some(Failing { since: record.ended.unwrap_or(record.started), failures: 0 });
+        self.post(&AlertMessage::failed(record, origin, outage.last_success.as_ref()));
+        outage.failing = Some(FailureStreak { since: record.ended.unwrap_or(record.started), failures: 0 });
         self.remember(outages, &outage);
     }
 
@@ -297,7 +298,7 @@ impl Batch<'_> {
         })
     }
 
-    fn post(&self, message: &Message) {
+    fn post(&self, message: &AlertMessage) {
         for sender in &self.alerts.people {
             match self.alerts.queue.put(sender.key, message) {
                 Ok(()) => sender.sweep(),

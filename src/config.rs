@@ -21,7 +21,7 @@ use crate::repository::fixed_name::FixedName;
 use crate::store::Store;
 use crate::store::capabilities::Medium;
 use crate::store::directory::Directory;
-use crate::store::remembered::Remembered;
+use crate::store::remembered::CachingStore;
 use crate::store::s3::S3;
 use state::state_dir;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ pub(crate) fn repository(store: &StoreArgs, keys: &KeyArgs, state: &StateArgs) -
 /// stays as it is.
 pub(crate) fn remembered(store: Arc<dyn Store>, state: &StateArgs) -> Arc<dyn Store> {
     match (store.capabilities().medium, state_dir(state)) {
-        (Medium::Host, Ok(state)) => Arc::new(Remembered::new(store, state)),
+        (Medium::Host, Ok(state)) => Arc::new(CachingStore::new(store, state)),
         _ => store,
     }
 }

@@ -1,7 +1,8 @@
 //! Holds the layers: which room may import which, that no files import each other in a circle, who may print, exit and read the
-//! environment, how long a file and a function may be, and how a doc comment begins.
+//! environment, how long a file and a function may be, how a doc comment begins, and that a type's name stands for one thing.
 
 mod state_dir;
+mod type_names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -13,7 +13,7 @@ use pgbk::format::backup_id::BackupId;
 use pgbk::format::keys::Key;
 use pgbk::format::manifest::{Compression, Format, Manifest, Method};
 use pgbk::jobs::verify::verify;
-use pgbk::repository::writer::About;
+use pgbk::repository::writer::ManifestDetails;
 use pgbk::store::memory::Memory;
 use pgbk::store::{Store, write_small};
 use sample::{Sample, backup, database, raw_key, read, repository, without_seal};

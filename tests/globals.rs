@@ -7,7 +7,7 @@ use pgbk::format::keys::Key;
 use pgbk::format::manifest::Format;
 use pgbk::postgres::globals::LARGEST;
 use pgbk::repository::Repository;
-use pgbk::repository::writer::About;
+use pgbk::repository::writer::ManifestDetails;
 use pgbk::store::directory::Directory;
 use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
@@ -293,7 +293,7 @@ fn sealed(folder: &Path, script: &str) -> String {
     let id = support::id::free(folder, Subject::Globals.name());
     let mut writer = repository.begin(id.into(), Format::Plain, None, 0).unwrap();
     writer.write_all(script.as_bytes()).unwrap();
-    let id: BackupId = writer.finish(About::default(), &NullMonitor).unwrap().id;
+    let id: BackupId = writer.finish(ManifestDetails::default(), &NullMonitor).unwrap().id;
     id.to_string()
 }
 

@@ -6,7 +6,7 @@ use crate::store::{every, objects};
 use objects::{PART, put};
 use pgbk::store::capabilities::{ConditionalWrite, Tags, Versions};
 use pgbk::store::s3::S3;
-use pgbk::store::s3::settings::{Lock, LockMode, S3Settings, Term};
+use pgbk::store::s3::settings::{LockMode, LockSettings, LockTerm, S3Settings};
 use pgbk::store::{LockStatus, ObjectKind, PutOptions, Store};
 use std::io::Write;
 use support::database::{assert_same, dump, features};
@@ -67,7 +67,7 @@ fn lists_unfinished(server: &Server) -> bool {
 
 /// After an upload in parts, of which some hosts lose the headers that pgbk then makes good.
 fn locks(server: &Server) -> bool {
-    let lock = Lock { mode: LockMode::Governance, term: Term::Days(1) };
+    let lock = LockSettings { mode: LockMode::Governance, term: LockTerm::Days(1) };
     let settings = S3Settings {
         lock: Some(lock),
         part_size: Some(PART as u64),

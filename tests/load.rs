@@ -9,17 +9,17 @@ use pgbk::base::progress::NullMonitor;
 use pgbk::format::sql::requirements::Requirements;
 use pgbk::pipeline::table_counter::TableCounter;
 use pgbk::postgres::restore::load;
-use pgbk::postgres::restore::load::options::{Loaded, Options};
+use pgbk::postgres::restore::load::options::{LoadOptions, LoadReport};
 use std::io::Read;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use support::database::{self, comparable, connect, create, sql, stdout_of, tool};
 
-fn restore(database: &str, script: &[u8]) -> Result<Loaded> {
-    restore_with(database, script, &Options::default())
+fn restore(database: &str, script: &[u8]) -> Result<LoadReport> {
+    restore_with(database, script, &LoadOptions::default())
 }
 
-fn restore_with(database: &str, mut script: &[u8], options: &Options) -> Result<Loaded> {
+fn restore_with(database: &str, mut script: &[u8], options: &LoadOptions) -> Result<LoadReport> {
     load::load(&mut connect(database), &mut script, options, &NullMonitor)
 }
 
@@ -58,7 +58,8 @@ fn assert_same(left: &[u8], right: &[u8]) {
 fn a_database_with_everything_comes_back_as_it_was() {
     let script = dump(features(), &[]);
     let target = database();
-    let loaded = restore_with(&target, &script, &Options { require_trailer: true, ..Options::default() }).unwrap();
+    let loaded =
+        restore_with(&target, &script, &LoadOptions { require_trailer: true, ..LoadOptions::default() }).unwrap();
     assert_same(&script, &dump(&target, &[]));
     assert_eq!(loaded.skipped, [""; 0]);
 
@@ -93,7 +94,7 @@ fn any_pieces_of_the_script_restore_the_same() {
     }
     let script = dump(features(), &[]);
     let target = database();
-    load::load(&mut connect(&target), &mut Slow(&script), &Options::default(), &NullMonitor).unwrap();
+    load::load(&mut connect(&target), &mut Slow(&script), &LoadOptions::default(), &NullMonitor).unwrap();
     assert_same(&script, &dump(&target, &[]));
 }
 
@@ -200,7 +201,7 @@ fn an_error_leaves_the_target_as_it_was() {
         assert_eq!(message(&error), expected);
         assert_same(&before, &dump(&target, &[]));
     }
-    let whole = Options { require_trailer: true, ..Options::default() };
+    let whole = LoadOptions { require_trailer: true, ..LoadOptions::default() };
     let error = restore_with(&target, b"DROP TABLE before;\n", &whole).unwrap_err();
     assert!(message(&error).starts_with("the dump does not end with pg_dump's closing comment"));
     assert_same(&before, &dump(&target, &[]));
@@ -265,7 +266,7 @@ fn owners_and_privileges_can_be_left_out() {
     let target = database();
     let error = restore(&target, script).unwrap_err();
     assert!(message(&error).contains("role \"nobody_here\" does not exist (SQLSTATE 42704)"));
-    let options = Options { no_owner: true, no_privileges: true, ..Options::default() };
+    let options = LoadOptions { no_owner: true, no_privileges: true, ..LoadOptions::default() };
     assert_eq!(restore_with(&target, script, &options).unwrap().statements, 2);
 }
 
@@ -316,7 +317,7 @@ fn a_restore_that_is_interrupted_leaves_nothing() {
     let script = format!("CREATE TABLE made (a int);\nCOPY made (a) FROM stdin;\n{}", "12345\n".repeat(500_000));
     let lost = || Err(std::io::Error::other("the store is gone"));
     let mut broken = Broken(script.as_bytes(), Box::new(lost));
-    let error = load::load(&mut connect(&target), &mut broken, &Options::default(), &NullMonitor).unwrap_err();
+    let error = load::load(&mut connect(&target), &mut broken, &LoadOptions::default(), &NullMonitor).unwrap_err();
     assert_eq!(message(&error), "the store is gone");
     assert_same(&before, &dump(&target, &[]));
 
@@ -327,6 +328,6 @@ fn a_restore_that_is_interrupted_leaves_nothing() {
         Ok(0)
     };
     let mut broken = Broken(script.as_bytes(), Box::new(killed));
-    load::load(&mut connect(&target), &mut broken, &Options::default(), &NullMonitor).unwrap_err();
+    load::load(&mut connect(&target), &mut broken, &LoadOptions::default(), &NullMonitor).unwrap_err();
     assert_same(&before, &dump(&target, &[]));
 }

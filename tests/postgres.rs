@@ -7,9 +7,9 @@ use pgbk::base::process::reader::ChildReader;
 use pgbk::base::secret::Secret;
 use pgbk::format::manifest::Format;
 use pgbk::postgres::connect::preamble;
-use pgbk::postgres::connect::settings::{Given, Settings};
-use pgbk::postgres::session::control::{Control, Lock};
-use pgbk::postgres::session::privileges::Why;
+use pgbk::postgres::connect::settings::{ConnectionOverrides, ConnectionSettings};
+use pgbk::postgres::session::control::{AdvisoryLock, Control};
+use pgbk::postgres::session::privileges::UnreadableReason;
 use pgbk::postgres::tools::{self, dump};
 use std::fs;
 use std::io::Read;
@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 use support::cluster::{PASSWORD, USER, cluster, free_port};
 
 /// Settings from variables alone; `HOME` is nowhere unless it is given.
-fn settings(variables: &[(&str, &str)]) -> Settings {
+fn settings(variables: &[(&str, &str)]) -> ConnectionSettings {
     let found = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    Settings::resolve(Given::default(), &found).unwrap()
+    ConnectionSettings::resolve(ConnectionOverrides::default(), &found).unwrap()
 }
 
 /// The variables for the cluster by TCP, with more or others.
-fn server(more: &[(&str, &str)]) -> Settings {
+fn server(more: &[(&str, &str)]) -> ConnectionSettings {
     let port = cluster().port.to_string();
     let mut variables: Vec<(&str, &str)> = more.to_vec();
     variables.extend([("PGHOST", "127.0.0.1"), ("PGPORT", &port), ("PGUSER", USER), ("PGPASSWORD", PASSWORD)]);
@@ -33,7 +33,7 @@ fn server(more: &[(&str, &str)]) -> Settings {
     settings(&variables)
 }
 
-fn ask(settings: &Settings, query: &str) -> String {
+fn ask(settings: &ConnectionSettings, query: &str) -> String {
     let mut client = settings.connect("test").unwrap_or_else(|error| panic!("{error:#}"));
     let messages = client.simple_query(query).unwrap();
     let row = messages.iter().find_map(|message| match message {
@@ -43,11 +43,11 @@ fn ask(settings: &Settings, query: &str) -> String {
     row.unwrap().get(0).unwrap_or_default().to_owned()
 }
 
-fn uses_tls(settings: &Settings) -> bool {
+fn uses_tls(settings: &ConnectionSettings) -> bool {
     ask(settings, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == "t"
 }
 
-fn refusal(settings: &Settings) -> anyhow::Error {
+fn refusal(settings: &ConnectionSettings) -> anyhow::Error {
     settings.connect("test").err().expect("a refusal")
 }
 
@@ -138,8 +138,8 @@ fn a_service_gives_everything_and_explicit_settings_win_over_it() {
     let variables = [("PGSERVICE", "shop"), ("PGSERVICEFILE", file.to_str().unwrap()), ("PGPORT", "1")];
     assert_eq!(ask(&settings(&variables), "SELECT current_database()"), "postgres");
     let found = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    let given = Given { password: Some(Secret::new("wrong")), ..Given::default() };
-    let error = refusal(&Settings::resolve(given, &found).unwrap());
+    let given = ConnectionOverrides { password: Some(Secret::new("wrong")), ..ConnectionOverrides::default() };
+    let error = refusal(&ConnectionSettings::resolve(given, &found).unwrap());
     assert!(error.to_string().contains("refused the password"), "{error:#}");
 }
 
@@ -178,8 +178,8 @@ fn a_second_lock_is_busy_and_names_the_holder() {
     let here = server(&[]).for_database(&cluster().database("lock"));
     let mut one = Control::open(&here).unwrap();
     let mut two = Control::open(&here).unwrap();
-    one.lock(Lock::Database).unwrap();
-    let error = two.lock(Lock::Database).unwrap_err();
+    one.lock(AdvisoryLock::Database).unwrap();
+    let error = two.lock(AdvisoryLock::Database).unwrap_err();
     assert_eq!(kind(&error), Kind::Busy);
     let message = error.to_string();
     assert!(
@@ -188,12 +188,12 @@ fn a_second_lock_is_busy_and_names_the_holder() {
     );
     drop(one);
     let begun = Instant::now();
-    while two.lock(Lock::Database).is_err() {
+    while two.lock(AdvisoryLock::Database).is_err() {
         assert!(begun.elapsed() < Duration::from_secs(10), "the lock outlived its connection");
         std::thread::sleep(Duration::from_millis(10));
     }
     let mut elsewhere = Control::open(&server(&[]).for_database(&cluster().database("lock"))).unwrap();
-    elsewhere.lock(Lock::Database).unwrap();
+    elsewhere.lock(AdvisoryLock::Database).unwrap();
 }
 
 /// A dump of the control connection's database from its snapshot, with the password file that lives as long.
@@ -283,11 +283,11 @@ fn what_a_role_cannot_read_is_listed() {
     let mut found: Vec<_> = control.unreadable().unwrap().into_iter().map(|found| (found.name, found.why)).collect();
     found.sort_by(|one, other| one.0.cmp(&other.0));
     let expected = [
-        ("4242", Why::LargeObject(2)),
-        ("closed", Why::NoSelect),
-        ("closed_a_seq", Why::NoSelect),
-        ("hidden", Why::RowSecurity),
-        ("t", Why::NoUsageOnSchema),
+        ("4242", UnreadableReason::LargeObject(2)),
+        ("closed", UnreadableReason::NoSelect),
+        ("closed_a_seq", UnreadableReason::NoSelect),
+        ("hidden", UnreadableReason::RowSecurity),
+        ("t", UnreadableReason::NoUsageOnSchema),
     ];
     assert_eq!(found, expected.map(|(name, why)| (name.to_owned(), why)));
     assert!(Control::open(&server(&[]).for_database(&database)).unwrap().unreadable().unwrap().is_empty());
@@ -316,7 +316,7 @@ fn a_session_pool_works_and_its_own_refusals_are_understood() {
     let port = cluster().pooler("session").to_string();
     let pooled = server(&[("PGPORT", &port), ("PGSSLMODE", "disable")]);
     let mut control = Control::open(&pooled).unwrap();
-    control.lock(Lock::Database).unwrap();
+    control.lock(AdvisoryLock::Database).unwrap();
     control.snapshot().unwrap();
     control.alive().unwrap();
     let error = refusal(&pooled.for_database("absent"));

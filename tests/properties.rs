@@ -5,10 +5,10 @@ use pgbk::base::progress::NullMonitor;
 use pgbk::base::secret::Secret;
 use pgbk::format::backup_id::BackupId;
 use pgbk::format::keys::Key;
-use pgbk::format::manifest::seal::Sealed;
+use pgbk::format::manifest::seal::SealedManifest;
 use pgbk::format::manifest::{Compression, Format, Manifest, Method};
 use pgbk::repository::Repository;
-use pgbk::repository::writer::About;
+use pgbk::repository::writer::ManifestDetails;
 use pgbk::store::memory::Memory;
 use proptest::prelude::*;
 use std::io::{Read, Write};
@@ -43,7 +43,7 @@ fn store(
         writer.write_all(piece).unwrap();
         rest = after;
     }
-    writer.finish(About::default(), &NullMonitor).unwrap()
+    writer.finish(ManifestDetails::default(), &NullMonitor).unwrap()
 }
 
 fn fetch(repository: &Repository, id: &BackupId) -> Vec<u8> {
@@ -182,7 +182,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = Sealed::parse("x.meta", bytes);
+        let _ = SealedManifest::parse("x.meta", bytes);
     }
 
     #[test]
@@ -191,10 +191,10 @@ proptest! {
         static DOCUMENTS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| [document(false), document(true)]);
         let document = &DOCUMENTS[usize::from(keyed)];
         let key = keyed.then(|| raw_key(None));
-        prop_assert!(Sealed::parse("x.meta", document.clone()).unwrap().authenticate(key.as_ref(), false).is_ok());
+        prop_assert!(SealedManifest::parse("x.meta", document.clone()).unwrap().authenticate(key.as_ref(), false).is_ok());
         let other = changed(document, at, &change);
         prop_assume!(&other != document);
-        let outcome = Sealed::parse("x.meta", other).and_then(|sealed| sealed.authenticate(key.as_ref(), false));
+        let outcome = SealedManifest::parse("x.meta", other).and_then(|sealed| sealed.authenticate(key.as_ref(), false));
         match outcome {
             Ok(_) => prop_assert!(false, "accepted"),
             // A version from the future is no damage, nor is the name of another key; and nothing of it was believed.

@@ -13,7 +13,7 @@ use pgbk::base::progress::NullMonitor;
 use pgbk::base::secret::Secret;
 use pgbk::format::keys::Key;
 use pgbk::repository::Repository;
-use pgbk::repository::retention::{Policy, Rules};
+use pgbk::repository::retention::{Policy, RetentionRules};
 use pgbk::runs::after_backup::AfterBackup;
 use pgbk::store::memory::Memory;
 use std::collections::BTreeSet;
@@ -367,7 +367,7 @@ fn a_backup_stands_whatever_retention_meets() {
 
 #[test]
 fn a_server_whose_clock_is_a_little_ahead_costs_no_backup_too_few_or_too_many() {
-    let policy = Policy::new(Rules { last: 2, ..Rules::default() }, TimeZone::UTC).expect("a policy");
+    let policy = Policy::new(RetentionRules { last: 2, ..RetentionRules::default() }, TimeZone::UTC).expect("a policy");
     let upkeep = AfterBackup { tags: false, retention: Some(policy), zone: TimeZone::UTC };
     let now: Timestamp = "2024-03-08T03:00:00Z".parse().expect("a time");
     for (taken_at, left) in [("2024-03-08T03:05:00Z", 2), ("2025-03-08T03:00:00Z", 3)] {

@@ -1,7 +1,7 @@
 //! The tables of `docs/settings.md` are the program's own table of settings. `PGBK_UPDATE=1 cargo test table::` writes their rows; read
 //! the difference before you commit it. A new setting gets a row by a line that begins with its name, where it belongs on the page.
 
-use pgbk::cli::setting::{self, Kind, Setting};
+use pgbk::cli::setting::{self, Setting, SettingKind};
 use std::collections::BTreeSet;
 use std::fs;
 use support::golden::same;
@@ -29,10 +29,10 @@ fn marked(help: &str, names: &BTreeSet<&str>) -> String {
 
 fn row(setting: &Setting, names: &BTreeSet<&str>) -> String {
     let value = match &setting.kind {
-        Kind::Secret => "secret".to_owned(),
-        Kind::Account => "ID".to_owned(),
-        Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
-        Kind::Value(takes) => takes.replace('|', " or "),
+        SettingKind::Secret => "secret".to_owned(),
+        SettingKind::Account => "ID".to_owned(),
+        SettingKind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        SettingKind::Value(takes) => takes.replace('|', " or "),
     };
     let default = setting.default.as_ref().map(|default| format!(" `{default}`")).unwrap_or_default();
     format!("| `{}` | {value} |{default} | {} |\n", setting.name, marked(&setting.help, names))

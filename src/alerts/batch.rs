@@ -1,13 +1,13 @@
 //! Joins the messages about several databases of one round that have the same reason.
 
-use crate::alerts::message::{Event, Message, Origin, about, run, table};
-use crate::alerts::outage::{Failing, Success};
+use crate::alerts::message::{AlertEvent, AlertMessage, AlertOrigin, about, run, table};
+use crate::alerts::outage::{FailureStreak, LastSuccess};
 use crate::base::shown::word;
-use crate::format::run_record::{Record, State, Task};
+use crate::format::run_record::{Record, RunState, Task};
 
 /// A reason for failures: the task, the state, and the message without names and numbers. Equal reasons make one message.
 #[derive(PartialEq, Eq)]
-pub(crate) struct Reason(Task, State, String);
+pub(crate) struct Reason(Task, RunState, String);
 
 impl Reason {
     pub fn of(record: &Record) -> Reason {
@@ -40,18 +40,18 @@ fn plain(part: &str, name: &str) -> String {
 }
 
 /// A run that failed, and the last success before it.
-pub(crate) type Failure = (Record, Option<Success>);
+pub(crate) type FailedRun = (Record, Option<LastSuccess>);
 
 /// Returns the message for failures with one reason, which quotes the first of them. `None`: there are no failures.
-pub(crate) fn failed(failures: &[Failure], origin: &Origin) -> Option<Message> {
+pub(crate) fn failed(failures: &[FailedRun], origin: &AlertOrigin) -> Option<AlertMessage> {
     let (first, last) = failures.first()?;
     if failures.len() == 1 {
-        return Some(Message::failed(first, origin, last.as_ref()));
+        return Some(AlertMessage::failed(first, origin, last.as_ref()));
     }
     let records: Vec<&Record> = failures.iter().map(|(record, _)| record).collect();
     let (count, noun) = (records.len(), first.task.noun());
-    let what = if first.state == State::Skipped { "are overdue" } else { "failed" };
-    let mut message = about(Event::Failed, first, origin);
+    let what = if first.state == RunState::Skipped { "are overdue" } else { "failed" };
+    let mut message = about(AlertEvent::Failed, first, origin);
     message.database = names(&records);
     message.subject = format!("{noun} of {count} databases {what} on {}", origin.host);
     let facts = [
@@ -72,17 +72,17 @@ pub(crate) fn failed(failures: &[Failure], origin: &Origin) -> Option<Message> {
 }
 
 /// Returns the message for databases whose backups work again. `None`: there are none.
-pub(crate) fn recovered(recoveries: &[(Record, Failing)], origin: &Origin) -> Option<Message> {
+pub(crate) fn recovered(recoveries: &[(Record, FailureStreak)], origin: &AlertOrigin) -> Option<AlertMessage> {
     let (first, failing) = recoveries.first()?;
     if recoveries.len() == 1 {
-        return Some(Message::recovered(first, origin, failing));
+        return Some(AlertMessage::recovered(first, origin, failing));
     }
     let records: Vec<&Record> = recoveries.iter().map(|(record, _)| record).collect();
     let (count, noun) = (records.len(), first.task.noun());
     let since = recoveries.iter().map(|(_, failing)| failing.since).min()?;
-    let mut message = about(Event::Recovered, first, origin);
+    let mut message = about(AlertEvent::Recovered, first, origin);
     message.database = names(&records);
-    message.last_success = Success::of(first).as_ref().map_or_else(String::new, Success::describe);
+    message.last_success = LastSuccess::of(first).as_ref().map_or_else(String::new, LastSuccess::describe);
     message.subject = format!("{noun} of {count} databases works again on {}", origin.host);
     let facts = [
         ("databases", message.database.clone()),
@@ -108,7 +108,7 @@ mod tests {
 
     fn failed_with(database: &str, message: &str) -> Record {
         let problem = ErrorInfo { message: message.to_owned(), hints: Vec::new(), exit_code: 1 };
-        Record { database: database.into(), problem: Some(problem), ..record(1, State::Failed) }
+        Record { database: database.into(), problem: Some(problem), ..record(1, RunState::Failed) }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The channels of alerts, behind one interface.
 
-use crate::alerts::delivery::{Patience, Taken, Undelivered};
+use crate::alerts::delivery::{Delivery, DeliveryFailure, DeliveryLimits};
 use crate::alerts::mail::Mail;
-use crate::alerts::message::{Message, Origin};
+use crate::alerts::message::{AlertMessage, AlertOrigin};
 use crate::alerts::ping::Ping;
 use crate::alerts::webhook::Webhook;
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Channel {
     }
 
     /// Returns how long a receiver that hangs is waited for. If less time than that is left, another try would be cut off.
-    pub fn wait(&self, patience: &Patience) -> Duration {
+    pub fn wait(&self, patience: &DeliveryLimits) -> Duration {
         match self {
             Channel::Ping(_) | Channel::Webhook(_) => patience.request,
             Channel::Mail(_) => patience.answer,
@@ -42,16 +42,21 @@ impl Channel {
     }
 
     /// Tries once, without the `settled` recipients. An error means that none of the others has it.
-    pub fn send(&self, message: &Message, settled: &[String], patience: &Patience) -> Result<Taken, Undelivered> {
+    pub fn send(
+        &self,
+        message: &AlertMessage,
+        settled: &[String],
+        patience: &DeliveryLimits,
+    ) -> Result<Delivery, DeliveryFailure> {
         match self {
-            Channel::Ping(ping) => ping.send(message, patience.request).map(|()| Taken::default()),
-            Channel::Webhook(webhook) => webhook.send(message, patience.request).map(|()| Taken::default()),
+            Channel::Ping(ping) => ping.send(message, patience.request).map(|()| Delivery::default()),
+            Channel::Webhook(webhook) => webhook.send(message, patience.request).map(|()| Delivery::default()),
             Channel::Mail(mail) => mail.send(message, settled, patience),
         }
     }
 
     /// Connects as far as is possible without sending a message.
-    pub fn reach(&self, origin: &Origin, patience: &Patience) -> Result<(), Undelivered> {
+    pub fn reach(&self, origin: &AlertOrigin, patience: &DeliveryLimits) -> Result<(), DeliveryFailure> {
         match self {
             Channel::Ping(ping) => ping.reach(patience.request),
             Channel::Webhook(webhook) => webhook.reach(patience.request),

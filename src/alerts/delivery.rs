@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// The reason why a message has not arrived.
 #[derive(Debug)]
-pub struct Undelivered {
+pub struct DeliveryFailure {
     /// The reason in words, without any secret.
     pub why: String,
     /// Whether another try of the same message may succeed.
@@ -13,33 +13,33 @@ pub struct Undelivered {
     pub shorter: bool,
 }
 
-impl Undelivered {
-    pub fn passing(why: impl Into<String>) -> Undelivered {
-        Undelivered { why: why.into(), passing: true, shorter: false }
+impl DeliveryFailure {
+    pub fn passing(why: impl Into<String>) -> DeliveryFailure {
+        DeliveryFailure { why: why.into(), passing: true, shorter: false }
     }
 
-    pub fn lasting(why: impl Into<String>) -> Undelivered {
-        Undelivered { why: why.into(), passing: false, shorter: false }
+    pub fn lasting(why: impl Into<String>) -> DeliveryFailure {
+        DeliveryFailure { why: why.into(), passing: false, shorter: false }
     }
 }
 
 /// The recipients whom a message has reached. Only mail has several; for other channels both lists are empty.
 #[derive(Debug, Default)]
-pub struct Taken {
+pub struct Delivery {
     pub by: Vec<String>,
-    pub refused: Vec<Refusal>,
+    pub refused: Vec<RecipientRefusal>,
 }
 
 /// One recipient whom the mail server refuses, though it may accept others.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct RecipientRefusal {
     pub address: String,
-    pub undelivered: Undelivered,
+    pub undelivered: DeliveryFailure,
 }
 
-impl Refusal {
+impl RecipientRefusal {
     /// Returns a text with the address and reason of each.
-    pub fn told(refusals: &[Refusal]) -> String {
+    pub fn told(refusals: &[RecipientRefusal]) -> String {
         let each = refusals.iter().map(|one| format!("{}: {}", one.address, one.undelivered.why));
         each.collect::<Vec<_>>().join("; ")
     }
@@ -47,7 +47,7 @@ impl Refusal {
 
 /// How long to wait for a receiver.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct DeliveryLimits {
     /// Limit of one HTTP request.
     pub request: Duration,
     /// Limit of each answer of a mail server: many delay their first word to a stranger.
@@ -56,16 +56,16 @@ pub struct Patience {
     pub end: Instant,
 }
 
-impl Patience {
+impl DeliveryLimits {
     /// Returns the limits of a single try that begins now.
-    pub fn once(limit: Duration) -> Patience {
-        Patience { request: limit, answer: limit / 2, end: Instant::now() + limit }
+    pub fn once(limit: Duration) -> DeliveryLimits {
+        DeliveryLimits { request: limit, answer: limit / 2, end: Instant::now() + limit }
     }
 
     /// Returns the limits of several tries. Three tries and their pauses fit in, even if the receiver of a request hangs.
-    pub fn repeated(limit: Duration) -> Patience {
+    pub fn repeated(limit: Duration) -> DeliveryLimits {
         let least = Duration::from_secs(1);
-        Patience { request: (limit / 4).max(least), answer: (limit / 2).max(least), end: Instant::now() + limit }
+        DeliveryLimits { request: (limit / 4).max(least), answer: (limit / 2).max(least), end: Instant::now() + limit }
     }
 
     pub fn left(&self) -> Duration {

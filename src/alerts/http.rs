@@ -1,6 +1,6 @@
 //! Sends requests to addresses that are secrets, because knowing one is enough to use it.
 
-use crate::alerts::delivery::Undelivered;
+use crate::alerts::delivery::DeliveryFailure;
 use crate::alerts::tls_roots::TlsRoots;
 use crate::base::error::{Fault, Result};
 use crate::base::secret::Secret;
@@ -61,17 +61,17 @@ pub fn post(
     body: String,
     trust: &TlsRoots,
     limit: Duration,
-) -> std::result::Result<(), Undelivered> {
+) -> std::result::Result<(), DeliveryFailure> {
     let request = Request::builder().method(Method::POST).uri(url).header("content-type", content_type);
-    let request = request.body(body).map_err(|_| Undelivered::lasting("the address is no URL"))?;
+    let request = request.body(body).map_err(|_| DeliveryFailure::lasting("the address is no URL"))?;
     let answer = agent(trust, limit).run(request).map_err(|error| undelivered(&error))?;
     match answer.status() {
         status if status.is_success() => Ok(()),
-        status if status.is_redirection() => {
-            Err(Undelivered::lasting(format!("it answered {status}, and an alert is not sent on to another address")))
-        }
+        status if status.is_redirection() => Err(DeliveryFailure::lasting(format!(
+            "it answered {status}, and an alert is not sent on to another address"
+        ))),
         // Of the answer's text nothing is shown: many servers quote the address in it.
-        status => Err(Undelivered {
+        status => Err(DeliveryFailure {
             why: format!("it answered {status}"),
             passing: passing(status),
             shorter: TOO_LONG.contains(&status),
@@ -80,9 +80,9 @@ pub fn post(
 }
 
 /// Requests only the host's front page and accepts any answer: even one request to a secret address may count as use.
-pub fn reach(address: &SecretUrl, trust: &TlsRoots, limit: Duration) -> std::result::Result<(), Undelivered> {
+pub fn reach(address: &SecretUrl, trust: &TlsRoots, limit: Duration) -> std::result::Result<(), DeliveryFailure> {
     let request = Request::builder().method(Method::HEAD).uri(&address.root);
-    let request = request.body(()).map_err(|_| Undelivered::lasting("the address is no URL"))?;
+    let request = request.body(()).map_err(|_| DeliveryFailure::lasting("the address is no URL"))?;
     agent(trust, limit).run(request).map(|_| ()).map_err(|error| undelivered(&error))
 }
 
@@ -105,15 +105,15 @@ fn passing(status: StatusCode) -> bool {
 }
 
 /// Returns the reason of a failed request. Quotes only errors whose text cannot hold the address.
-fn undelivered(error: &Error) -> Undelivered {
+fn undelivered(error: &Error) -> DeliveryFailure {
     match error {
-        Error::Timeout(_) => Undelivered::passing("it did not answer in time"),
-        Error::HostNotFound => Undelivered::passing("the host is not known"),
-        Error::Io(error) => Undelivered::passing(error.to_string()),
-        Error::NativeTls(error) => Undelivered::passing(format!("TLS: {error}")),
-        Error::ConnectProxyFailed(_) | Error::InvalidProxyUrl => Undelivered::passing("the proxy refuses"),
-        Error::ConnectionFailed => Undelivered::passing("cannot connect"),
-        _ => Undelivered::passing("the answer is no HTTP"),
+        Error::Timeout(_) => DeliveryFailure::passing("it did not answer in time"),
+        Error::HostNotFound => DeliveryFailure::passing("the host is not known"),
+        Error::Io(error) => DeliveryFailure::passing(error.to_string()),
+        Error::NativeTls(error) => DeliveryFailure::passing(format!("TLS: {error}")),
+        Error::ConnectProxyFailed(_) | Error::InvalidProxyUrl => DeliveryFailure::passing("the proxy refuses"),
+        Error::ConnectionFailed => DeliveryFailure::passing("cannot connect"),
+        _ => DeliveryFailure::passing("the answer is no HTTP"),
     }
 }
 

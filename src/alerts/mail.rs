@@ -2,9 +2,9 @@
 
 pub use lettre::message::Mailbox;
 
-use crate::alerts::delivery::{Patience, Refusal, Taken, Undelivered};
-use crate::alerts::message::Message;
-use crate::alerts::smtp::Server;
+use crate::alerts::delivery::{Delivery, DeliveryFailure, DeliveryLimits, RecipientRefusal};
+use crate::alerts::message::AlertMessage;
+use crate::alerts::smtp::MailServer;
 use crate::alerts::smtp::letter::Letter;
 use crate::base::error::{Fault, Result};
 use crate::base::shown::word;
@@ -13,7 +13,7 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 
 #[derive(Debug, Clone)]
 pub struct Mail {
-    pub server: Server,
+    pub server: MailServer,
     pub from: Mailbox,
     pub to: Vec<Mailbox>,
     /// Put before every subject.
@@ -50,15 +50,15 @@ impl Mail {
     /// those `settled` before.
     pub fn send(
         &self,
-        message: &Message,
+        message: &AlertMessage,
         settled: &[String],
-        patience: &Patience,
-    ) -> std::result::Result<Taken, Undelivered> {
+        patience: &DeliveryLimits,
+    ) -> std::result::Result<Delivery, DeliveryFailure> {
         let to: Vec<&Address> = self.to.iter().map(|one| &one.email).collect();
         let to: Vec<&Address> = to.into_iter().filter(|one| !settled.contains(&one.to_string())).collect();
         // Whoever is left has been taken out of the settings since.
         if to.is_empty() {
-            return Ok(Taken::default());
+            return Ok(Delivery::default());
         }
         let text = |beyond_ascii| Ok(self.compose(message, beyond_ascii)?.formatted());
         let letter = Letter { from: &self.from.email, to, text: &text };
@@ -69,18 +69,18 @@ impl Mail {
         if by.is_empty() && settled.is_empty() {
             return Err(nobody(&refused));
         }
-        Ok(Taken { by, refused })
+        Ok(Delivery { by, refused })
     }
 
     /// Connects and logs in, but sends nothing.
-    pub fn reach(&self, host: &str, patience: &Patience) -> std::result::Result<(), Undelivered> {
+    pub fn reach(&self, host: &str, patience: &DeliveryLimits) -> std::result::Result<(), DeliveryFailure> {
         self.server.reach(&domain(host), patience).map_err(|failure| failure.undelivered())
     }
 
     /// Composes the mail; `beyond_ascii` includes addresses that only some servers take.
     fn compose(
         &self,
-        message: &Message,
+        message: &AlertMessage,
         beyond_ascii: bool,
     ) -> std::result::Result<lettre::Message, lettre::error::Error> {
         // The same message has the same id however often it is sent, so that one that came twice can be seen as one.
@@ -103,13 +103,13 @@ impl Mail {
 }
 
 /// Returns the reason when the server accepts no recipient. With a single recipient it is the server's own text.
-fn nobody(refused: &[Refusal]) -> Undelivered {
+fn nobody(refused: &[RecipientRefusal]) -> DeliveryFailure {
     let why = match refused {
         [alone] => alone.undelivered.why.clone(),
-        several => Refusal::told(several),
+        several => RecipientRefusal::told(several),
     };
-    let any = |is: fn(&Undelivered) -> bool| refused.iter().any(|one| is(&one.undelivered));
-    Undelivered { why, passing: any(|one| one.passing), shorter: any(|one| one.shorter) }
+    let any = |is: fn(&DeliveryFailure) -> bool| refused.iter().any(|one| is(&one.undelivered));
+    DeliveryFailure { why, passing: any(|one| one.passing), shorter: any(|one| one.shorter) }
 }
 
 /// Returns the host's name in a form that mail servers accept.
@@ -124,12 +124,12 @@ mod tests {
     use crate::alerts::message::tests::{origin, record};
     use crate::alerts::smtp::Security;
     use crate::alerts::tls_roots::TlsRoots;
-    use crate::format::run_record::{Record, State};
+    use crate::format::run_record::{Record, RunState};
     use proptest::prelude::*;
 
     fn mail(prefix: &str) -> Mail {
         Mail {
-            server: Server {
+            server: MailServer {
                 host: "localhost".to_owned(),
                 port: 25,
                 security: Security::None,
@@ -157,8 +157,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_name_of_a_database_adds_a_header(name in "(\\PC|[\r\n:]|\r\nBcc: a@b.c){0,30}") {
-            let record = Record { database: name.into(), ..record(1, State::Failed) };
-            let text = mail("[prod] ").compose(&Message::failed(&record, &origin(), None), true).unwrap().formatted();
+            let record = Record { database: name.into(), ..record(1, RunState::Failed) };
+            let text = mail("[prod] ").compose(&AlertMessage::failed(&record, &origin(), None), true).unwrap().formatted();
             let text = String::from_utf8(text).unwrap();
             let (head, _) = text.split_once("\r\n\r\n").unwrap();
             let names: Vec<&str> =

@@ -1,11 +1,11 @@
 //! The text of alerts, in a form that every channel can send.
 
 use crate::alerts::cut;
-use crate::alerts::outage::{Failing, Success};
+use crate::alerts::outage::{FailureStreak, LastSuccess};
 use crate::base::databases::Selection;
 use crate::base::shown::word;
 use crate::base::subject::Subject;
-use crate::format::run_record::{Record, State, Task, Trigger};
+use crate::format::run_record::{Record, RunState, Task, Trigger};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ const SHORT: usize = 250;
 
 /// Where the backups come from.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct AlertOrigin {
     /// The host that pgbk runs on.
     pub host: String,
     /// The PostgreSQL server, and the role that reads it.
@@ -23,7 +23,7 @@ pub struct Origin {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Event {
+pub enum AlertEvent {
     Started,
     Done,
     Failed,
@@ -35,8 +35,8 @@ pub enum Event {
 
 /// One message. Its JSON is the webhook's document, and its members are the placeholders of a template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Message {
-    pub state: Event,
+pub struct AlertMessage {
+    pub state: AlertEvent,
     pub database: String,
     pub host: String,
     pub server: String,
@@ -49,13 +49,13 @@ pub struct Message {
     pub text: String,
 }
 
-impl Message {
-    pub fn failed(record: &Record, origin: &Origin, last: Option<&Success>) -> Message {
+impl AlertMessage {
+    pub fn failed(record: &Record, origin: &AlertOrigin, last: Option<&LastSuccess>) -> AlertMessage {
         let (name, noun) = (&record.database, record.task.noun());
-        let mut message = about(Event::Failed, record, origin);
-        message.last_success = last.map_or("none that is known here".to_owned(), Success::describe);
+        let mut message = about(AlertEvent::Failed, record, origin);
+        message.last_success = last.map_or("none that is known here".to_owned(), LastSuccess::describe);
         // One that was skipped is told where it makes backups overdue.
-        let what = if record.state == State::Skipped { "is overdue" } else { "failed" };
+        let what = if record.state == RunState::Skipped { "is overdue" } else { "failed" };
         message.subject = format!("{noun} of {name} {what} on {}", origin.host);
         let facts = [
             ("why", message.error.clone()),
@@ -76,9 +76,9 @@ impl Message {
         message
     }
 
-    pub fn notice(record: &Record, origin: &Origin, text: &str) -> Message {
+    pub fn notice(record: &Record, origin: &AlertOrigin, text: &str) -> AlertMessage {
         let (name, noun) = (&record.database, record.task.noun());
-        let mut message = about(Event::Notice, record, origin);
+        let mut message = about(AlertEvent::Notice, record, origin);
         message.subject = format!("{noun} of {name} on {}: please look", origin.host);
         let facts =
             [("database", format!("{name} on {}", origin.server)), ("host", origin.host.clone()), ("run", run(record))];
@@ -87,10 +87,10 @@ impl Message {
     }
 
     /// Returns a notice of something that was noticed outside of any run.
-    pub fn noticed(database: &Selection, origin: &Origin, text: &str, now: Timestamp) -> Message {
+    pub fn noticed(database: &Selection, origin: &AlertOrigin, text: &str, now: Timestamp) -> AlertMessage {
         let facts = [("database", format!("{database} on {}", origin.server)), ("host", origin.host.clone())];
-        Message {
-            state: Event::Notice,
+        AlertMessage {
+            state: AlertEvent::Notice,
             database: database.to_string(),
             host: origin.host.clone(),
             server: origin.server.clone(),
@@ -104,10 +104,10 @@ impl Message {
         }
     }
 
-    pub fn recovered(record: &Record, origin: &Origin, outage: &Failing) -> Message {
+    pub fn recovered(record: &Record, origin: &AlertOrigin, outage: &FailureStreak) -> AlertMessage {
         let (name, noun) = (&record.database, record.task.noun());
-        let mut message = about(Event::Recovered, record, origin);
-        message.last_success = Success::of(record).as_ref().map_or_else(String::new, Success::describe);
+        let mut message = about(AlertEvent::Recovered, record, origin);
+        message.last_success = LastSuccess::of(record).as_ref().map_or_else(String::new, LastSuccess::describe);
         message.subject = format!("{noun} of {name} works again on {}", origin.host);
         let how = match outage.failures {
             0 => "was overdue".to_owned(),
@@ -132,19 +132,19 @@ impl Message {
     }
 
     /// Returns a form of the message that is short enough for every receiver.
-    pub fn short(&self) -> Message {
+    pub fn short(&self) -> AlertMessage {
         let cut = |text: &str| cut::middle(text, SHORT).into_owned();
         let text = match self.error.as_str() {
             "" => cut(&self.text),
             error => format!("{}\n{}\npgbk history {}\n", cut(&self.subject), cut(error), self.run),
         };
         let (error, hint) = (cut(&self.error), cut(&self.hint));
-        Message { database: cut(&self.database), error, hint, text, ..self.clone() }
+        AlertMessage { database: cut(&self.database), error, hint, text, ..self.clone() }
     }
 
     /// Returns the message for a monitor: one line for each record. It names the last record's database. `None`: there are no
     /// records.
-    pub fn of_ping(state: Event, records: &[Record], origin: &Origin) -> Option<Message> {
+    pub fn of_ping(state: AlertEvent, records: &[Record], origin: &AlertOrigin) -> Option<AlertMessage> {
         let mut message = about(state, records.last()?, origin);
         message.text = records.iter().map(line).collect();
         Some(message)
@@ -153,13 +153,13 @@ impl Message {
     /// Returns an id that no other message has. A run may end more than one outage, and have more than one notice.
     pub fn id(&self) -> String {
         let short = |text: &str| blake2b_simd::Params::new().hash_length(4).hash(text.as_bytes()).to_hex();
-        let end = if self.state == Event::Notice { format!("-{}", short(&self.text)) } else { String::new() };
+        let end = if self.state == AlertEvent::Notice { format!("-{}", short(&self.text)) } else { String::new() };
         format!("{}-{}{end}", self.run, short(&self.database))
     }
 
-    pub fn test(origin: &Origin, now: Timestamp) -> Message {
-        Message {
-            state: Event::Test,
+    pub fn test(origin: &AlertOrigin, now: Timestamp) -> AlertMessage {
+        AlertMessage {
+            state: AlertEvent::Test,
             database: "test".to_owned(),
             host: origin.host.clone(),
             server: origin.server.clone(),
@@ -197,9 +197,9 @@ fn doctor(selection: &Selection) -> String {
     }
 }
 
-pub(crate) fn about(state: Event, record: &Record, origin: &Origin) -> Message {
+pub(crate) fn about(state: AlertEvent, record: &Record, origin: &AlertOrigin) -> AlertMessage {
     let problem = record.problem.as_ref();
-    Message {
+    AlertMessage {
         state,
         database: record.database.to_string(),
         host: origin.host.clone(),
@@ -231,11 +231,11 @@ fn line(record: &Record) -> String {
 
 fn ending(record: &Record) -> String {
     match (record.state, &record.backup, &record.problem) {
-        (State::Running, ..) => "begun".to_owned(),
-        (State::Done, Some(stored), _) => format!("done, {}", stored.id),
-        (State::Done, None, _) => "done".to_owned(),
-        (State::Skipped, ..) => "skipped, another run is at work on it".to_owned(),
-        (State::Failed, _, problem) => {
+        (RunState::Running, ..) => "begun".to_owned(),
+        (RunState::Done, Some(stored), _) => format!("done, {}", stored.id),
+        (RunState::Done, None, _) => "done".to_owned(),
+        (RunState::Skipped, ..) => "skipped, another run is at work on it".to_owned(),
+        (RunState::Failed, _, problem) => {
             format!("failed: {}", problem.as_ref().map_or("", |problem| problem.message.as_str()))
         }
     }
@@ -259,17 +259,17 @@ pub(crate) fn table(facts: &[(&str, String)]) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::format::run_record::{ErrorInfo, Stored, Task};
+    use crate::format::run_record::{ErrorInfo, StoredBackup, Task};
 
-    pub fn origin() -> Origin {
-        Origin { host: "backups-1".to_owned(), server: "db:5432 as pgbk".to_owned() }
+    pub fn origin() -> AlertOrigin {
+        AlertOrigin { host: "backups-1".to_owned(), server: "db:5432 as pgbk".to_owned() }
     }
 
     /// Returns a record of this day in this state.
-    pub fn record(number: u32, state: State) -> Record {
+    pub fn record(number: u32, state: RunState) -> Record {
         let started: Timestamp = format!("2026-11-{number:02}T06:45:00Z").parse().unwrap();
         let ended = started + jiff::SignedDuration::from_millis(12_300);
-        let stored = Stored {
+        let stored = StoredBackup {
             id: crate::format::backup_id::BackupId::new("shop", ended),
             location: "directory /backups".to_owned(),
             object: String::new(),
@@ -279,7 +279,7 @@ pub mod tests {
             rows: None,
             seconds: Default::default(),
             encrypted: true,
-            verified: crate::format::manifest::verified::Verified::ReadBack,
+            verified: crate::format::manifest::verified::UploadCheck::ReadBack,
             server: None,
             sequence: 0,
             previous: None,
@@ -297,17 +297,17 @@ pub mod tests {
             ended: Some(ended),
             process: 1,
             boot: String::new(),
-            backup: (state == State::Done).then_some(stored),
+            backup: (state == RunState::Done).then_some(stored),
             proof: None,
-            problem: (state == State::Failed).then_some(problem),
+            problem: (state == RunState::Failed).then_some(problem),
             warnings: Vec::new(),
         }
     }
 
     #[test]
     fn a_failure_says_what_where_why_and_what_next() {
-        let last = Success::of(&record(1, State::Done)).unwrap();
-        let message = Message::failed(&record(2, State::Failed), &origin(), Some(&last));
+        let last = LastSuccess::of(&record(1, RunState::Done)).unwrap();
+        let message = AlertMessage::failed(&record(2, RunState::Failed), &origin(), Some(&last));
         assert_eq!(message.subject, "backup of shop failed on backups-1");
         assert_eq!(
             message.text,
@@ -331,8 +331,8 @@ pub mod tests {
 
     #[test]
     fn a_recovery_says_how_long_it_took() {
-        let failing = Failing { since: record(2, State::Failed).started, failures: 3 };
-        let message = Message::recovered(&record(5, State::Done), &origin(), &failing);
+        let failing = FailureStreak { since: record(2, RunState::Failed).started, failures: 3 };
+        let message = AlertMessage::recovered(&record(5, RunState::Done), &origin(), &failing);
         assert_eq!(message.subject, "backup of shop works again on backups-1");
         assert!(message.text.starts_with(
             "The backup of database \"shop\" works again. It had failed 3 times since 2026-11-02T06:45:00Z.\n"

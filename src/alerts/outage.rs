@@ -5,7 +5,7 @@ use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::StateFile;
-use crate::format::run_record::{Record, State, Task};
+use crate::format::run_record::{Record, RunState, Task};
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,34 +18,34 @@ pub struct Outage {
     pub server: String,
     #[serde(default)]
     pub task: Task,
-    pub last_success: Option<Success>,
-    pub failing: Option<Failing>,
+    pub last_success: Option<LastSuccess>,
+    pub failing: Option<FailureStreak>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Success {
+pub struct LastSuccess {
     pub backup: String,
     pub ended: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Failing {
+pub struct FailureStreak {
     pub since: Timestamp,
     pub failures: u64,
 }
 
 /// A change of which people are alerted.
 #[derive(Debug, PartialEq)]
-pub enum Turn {
+pub enum Transition {
     Failed,
-    Recovered(Failing),
+    Recovered(FailureStreak),
 }
 
-impl Success {
-    pub fn of(record: &Record) -> Option<Success> {
+impl LastSuccess {
+    pub fn of(record: &Record) -> Option<LastSuccess> {
         let made = record.backup.as_ref().map(|backup| &backup.id);
         let backup = made.or(record.proof.as_ref().map(|proof| &proof.id))?.to_string();
-        Some(Success { backup, ended: record.ended? })
+        Some(LastSuccess { backup, ended: record.ended? })
     }
 
     pub fn describe(&self) -> String {
@@ -61,18 +61,18 @@ impl Outage {
 
     /// Takes one more run into account, and returns the change if there is one. A skipped run changes nothing: the run that held
     /// the lock reports how it went.
-    pub fn turn(&mut self, record: &Record) -> Option<Turn> {
+    pub fn turn(&mut self, record: &Record) -> Option<Transition> {
         match record.state {
-            State::Running | State::Skipped => None,
-            State::Done => {
-                self.last_success = Success::of(record);
-                self.failing.take().map(Turn::Recovered)
+            RunState::Running | RunState::Skipped => None,
+            RunState::Done => {
+                self.last_success = LastSuccess::of(record);
+                self.failing.take().map(Transition::Recovered)
             }
-            State::Failed => {
+            RunState::Failed => {
                 let first = self.failing.is_none();
-                let failing = self.failing.get_or_insert(Failing { since: record.started, failures: 0 });
+                let failing = self.failing.get_or_insert(FailureStreak { since: record.started, failures: 0 });
                 failing.failures += 1;
-                first.then_some(Turn::Failed)
+                first.then_some(Transition::Failed)
             }
         }
     }
@@ -129,20 +129,31 @@ mod tests {
     use super::*;
     use crate::alerts::message::tests::record;
 
-    fn turns(states: &[State]) -> Vec<Option<Turn>> {
+    fn turns(states: &[RunState]) -> Vec<Option<Transition>> {
         let mut outage = Outage::none(&"shop".into(), "db", Task::Backup);
         (1..).zip(states).map(|(number, state)| outage.turn(&record(number, *state))).collect()
     }
 
     #[test]
     fn an_outage_is_told_once_and_its_end_once() {
-        use State::{Done, Failed, Skipped};
-        let recovered =
-            |number, failures| Some(Turn::Recovered(Failing { since: record(number, Failed).started, failures }));
+        use RunState::{Done, Failed, Skipped};
+        let recovered = |number, failures| {
+            Some(Transition::Recovered(FailureStreak { since: record(number, Failed).started, failures }))
+        };
         assert_eq!(turns(&[Done, Done]), [None, None]);
         assert_eq!(
             turns(&[Done, Failed, Failed, Skipped, Failed, Done, Done, Failed, Done]),
-            [None, Some(Turn::Failed), None, None, None, recovered(2, 3), None, Some(Turn::Failed), recovered(8, 1)]
+            [
+                None,
+                Some(Transition::Failed),
+                None,
+                None,
+                None,
+                recovered(2, 3),
+                None,
+                Some(Transition::Failed),
+                recovered(8, 1)
+            ]
         );
     }
 
@@ -151,8 +162,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let outages = Outages::new(StateDir::at(folder.path().join("new/state")));
         let mut outage = outages.load(&"a/b".into(), "db1", Task::Backup).unwrap();
-        outage.turn(&record(1, State::Done));
-        outage.turn(&record(2, State::Failed));
+        outage.turn(&record(1, RunState::Done));
+        outage.turn(&record(2, RunState::Failed));
         outages.save(&outage).unwrap();
         assert_eq!(outages.load(&"a/b".into(), "db1", Task::Backup).unwrap(), outage);
         for (server, task) in [("db2", Task::Backup), ("db1", Task::Verify)] {

@@ -1,9 +1,9 @@
 //! Pings a monitor of every run, which notices runs that do not come: `URL/start`, `URL`, `URL/fail`.
 
 use crate::alerts::cut;
-use crate::alerts::delivery::Undelivered;
+use crate::alerts::delivery::DeliveryFailure;
 use crate::alerts::http::{self, SecretUrl};
-use crate::alerts::message::{Event, Message};
+use crate::alerts::message::{AlertEvent, AlertMessage};
 use crate::alerts::tls_roots::TlsRoots;
 use crate::base::databases::Selection;
 use crate::base::subject::encode;
@@ -35,12 +35,12 @@ impl Ping {
         !is_kuma(self.address.url())
     }
 
-    pub fn send(&self, message: &Message, limit: Duration) -> Result<(), Undelivered> {
+    pub fn send(&self, message: &AlertMessage, limit: Duration) -> Result<(), DeliveryFailure> {
         let url = url(self.address.url(), message);
         http::post(&url, "text/plain; charset=utf-8", message.text.clone(), &self.trust, limit)
     }
 
-    pub fn reach(&self, limit: Duration) -> Result<(), Undelivered> {
+    pub fn reach(&self, limit: Duration) -> Result<(), DeliveryFailure> {
         http::reach(&self.address, &self.trust, limit)
     }
 }
@@ -52,10 +52,10 @@ fn is_kuma(url: &str) -> bool {
 }
 
 /// Returns the address for Uptime Kuma, with the outcome in the query, in place of the values that a copied address has there.
-fn kuma(base: &str, message: &Message) -> String {
+fn kuma(base: &str, message: &AlertMessage) -> String {
     let (path, query) = base.split_once('?').unwrap_or((base, ""));
     let (status, said) = match message.state {
-        Event::Failed => ("down", message.text.trim()),
+        AlertEvent::Failed => ("down", message.text.trim()),
         _ => ("up", "OK"),
     };
     let own = ["status", "msg"];
@@ -71,13 +71,13 @@ fn kuma(base: &str, message: &Message) -> String {
 }
 
 /// Returns the address for this message, with the outcome at the end of the path, before a query.
-fn url(base: &str, message: &Message) -> String {
+fn url(base: &str, message: &AlertMessage) -> String {
     let end = match message.state {
-        Event::Started => "/start",
-        Event::Done | Event::Recovered => "",
-        Event::Failed => "/fail",
+        AlertEvent::Started => "/start",
+        AlertEvent::Done | AlertEvent::Recovered => "",
+        AlertEvent::Failed => "/fail",
         // Noted by the monitor, without a change of what it thinks of the backups.
-        Event::Notice | Event::Test => "/log",
+        AlertEvent::Notice | AlertEvent::Test => "/log",
     };
     let kuma_like = is_kuma(base);
     let base = base.replace(DATABASE, &Selection::from(message.database.as_str()).series());
@@ -94,19 +94,24 @@ fn url(base: &str, message: &Message) -> String {
 mod tests {
     use super::*;
     use crate::alerts::message::tests::{origin, record};
-    use crate::format::run_record::{Record, State};
+    use crate::format::run_record::{Record, RunState};
 
     #[test]
     fn the_address_says_how_the_run_went() {
-        let say = |base, event| url(base, &Message::of_ping(event, &[record(1, State::Done)], &origin()).unwrap());
-        assert_eq!(say("https://hc.example/ab-cd", Event::Started), "https://hc.example/ab-cd/start");
-        assert_eq!(say("https://hc.example/ab-cd/", Event::Done), "https://hc.example/ab-cd");
-        assert_eq!(say("https://hc.example/ab-cd?create=1", Event::Failed), "https://hc.example/ab-cd/fail?create=1");
+        let say =
+            |base, event| url(base, &AlertMessage::of_ping(event, &[record(1, RunState::Done)], &origin()).unwrap());
+        assert_eq!(say("https://hc.example/ab-cd", AlertEvent::Started), "https://hc.example/ab-cd/start");
+        assert_eq!(say("https://hc.example/ab-cd/", AlertEvent::Done), "https://hc.example/ab-cd");
+        assert_eq!(
+            say("https://hc.example/ab-cd?create=1", AlertEvent::Failed),
+            "https://hc.example/ab-cd/fail?create=1"
+        );
     }
 
     #[test]
     fn a_push_monitor_hears_up_and_down_in_the_query() {
-        let say = |base, event, state| url(base, &Message::of_ping(event, &[record(1, state)], &origin()).unwrap());
+        let say =
+            |base, event, state| url(base, &AlertMessage::of_ping(event, &[record(1, state)], &origin()).unwrap());
         for base in [
             "https://kuma.example/api/push/TOKEN",
             "https://kuma.example/api/push/TOKEN/",
@@ -115,9 +120,9 @@ mod tests {
         ] {
             let (path, query) = base.split_once('?').unwrap_or((base, ""));
             let rest = if query.is_empty() { "" } else { "&ping=" };
-            let done = say(base, Event::Done, State::Done);
+            let done = say(base, AlertEvent::Done, RunState::Done);
             assert_eq!(done, format!("{path}?status=up&msg=OK{rest}"));
-            let failed = say(base, Event::Failed, State::Failed);
+            let failed = say(base, AlertEvent::Failed, RunState::Failed);
             assert!(failed.starts_with(&format!("{path}?status=down&msg=shop%3A%20failed%3A%20")), "{failed}");
             assert!(failed.ends_with(rest) && !failed.contains([' ', '\n', '#']), "{failed}");
             assert!(is_kuma(base));
@@ -131,8 +136,8 @@ mod tests {
 
     #[test]
     fn a_name_in_the_address_is_encoded() {
-        let record = Record { database: "a/b?ü".into(), ..record(1, State::Done) };
-        let message = Message::of_ping(Event::Done, &[record], &origin()).unwrap();
+        let record = Record { database: "a/b?ü".into(), ..record(1, RunState::Done) };
+        let message = AlertMessage::of_ping(AlertEvent::Done, &[record], &origin()).unwrap();
         assert_eq!(url("https://hc.example/key/{database}", &message), "https://hc.example/key/a%2Fb%3F%C3%BC");
     }
 }

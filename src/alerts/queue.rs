@@ -1,7 +1,7 @@
 //! Keeps messages that have not arrived, one file each. Several processes may share the folder.
 
 use crate::alerts::kept::write;
-use crate::alerts::message::Message;
+use crate::alerts::message::AlertMessage;
 use crate::base::error::Result;
 use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::StateFile;
@@ -17,20 +17,20 @@ pub struct Queue {
 }
 
 /// A message that only this process delivers now.
-pub struct Claim {
+pub struct ClaimedMessage {
     file: StateFile,
     /// Locked until it is dropped.
     _held: File,
-    pub message: Message,
+    pub message: AlertMessage,
     /// Recipients who have it or will never be tried again, while others still lack it.
     pub settled: Vec<String>,
 }
 
 /// A message as it is in its file.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct QueuedMessage {
     #[serde(flatten)]
-    message: Message,
+    message: AlertMessage,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     settled: Vec<String>,
 }
@@ -40,7 +40,7 @@ impl Queue {
         Queue { state }
     }
 
-    pub fn put(&self, channel: &str, message: &Message) -> Result<()> {
+    pub fn put(&self, channel: &str, message: &AlertMessage) -> Result<()> {
         // Names of runs, which they begin with, sort by time.
         write(&self.state.unsent(&message.id(), channel), &serde_json::to_vec_pretty(message)?)?;
         for file in self.waiting(channel).iter().rev().skip(KEPT) {
@@ -55,14 +55,14 @@ impl Queue {
     }
 
     /// Claims a message for delivery. `None`: another process delivers it or has done so, or the file cannot be read.
-    pub fn claim(&self, file: &StateFile) -> Option<Claim> {
+    pub fn claim(&self, file: &StateFile) -> Option<ClaimedMessage> {
         let held = file.claim().ok()??;
-        let Kept { message, settled } = serde_json::from_reader(&held).ok()?;
-        Some(Claim { file: file.clone(), _held: held, message, settled })
+        let QueuedMessage { message, settled } = serde_json::from_reader(&held).ok()?;
+        Some(ClaimedMessage { file: file.clone(), _held: held, message, settled })
     }
 }
 
-impl Claim {
+impl ClaimedMessage {
     /// Removes the message, which every recipient has by now.
     pub fn delivered(self) -> Result<()> {
         Ok(self.file.remove()?)
@@ -70,7 +70,7 @@ impl Claim {
 
     /// Keeps the message for the others, now that the `settled` recipients have it.
     pub fn keep(self) -> Result<()> {
-        write(&self.file, &serde_json::to_vec_pretty(&Kept { message: self.message, settled: self.settled })?)
+        write(&self.file, &serde_json::to_vec_pretty(&QueuedMessage { message: self.message, settled: self.settled })?)
     }
 }
 
@@ -78,7 +78,7 @@ impl Claim {
 mod tests {
     use super::*;
     use crate::alerts::message::tests::{origin, record};
-    use crate::format::run_record::State;
+    use crate::format::run_record::RunState;
 
     fn queue() -> (tempfile::TempDir, Queue) {
         let folder = tempfile::tempdir().unwrap();
@@ -86,8 +86,8 @@ mod tests {
         (folder, queue)
     }
 
-    fn message(number: u32) -> Message {
-        Message::failed(&record(number, State::Failed), &origin(), None)
+    fn message(number: u32) -> AlertMessage {
+        AlertMessage::failed(&record(number, RunState::Failed), &origin(), None)
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The thread of one channel: tries, tries again, and gives up until the next run.
 
 use crate::alerts::channel::Channel;
-use crate::alerts::delivery::{Patience, Refusal, Taken, Undelivered};
-use crate::alerts::message::Message;
-use crate::alerts::queue::{Claim, Queue};
+use crate::alerts::delivery::{Delivery, DeliveryFailure, DeliveryLimits, RecipientRefusal};
+use crate::alerts::message::AlertMessage;
+use crate::alerts::queue::{ClaimedMessage, Queue};
 use crate::base::cancel::TICK;
 use crate::base::progress::Monitor;
 use std::cell::RefCell;
@@ -18,28 +18,28 @@ pub struct Sender {
     pub key: &'static str,
     name: String,
     /// `None` once it is closed.
-    jobs: RefCell<Option<mpsc::Sender<Job>>>,
-    remarks: Receiver<Remark>,
+    jobs: RefCell<Option<mpsc::Sender<SenderJob>>>,
+    remarks: Receiver<DeliveryRemark>,
 }
 
-enum Job {
+enum SenderJob {
     /// Sends this message now or never.
-    Now(Box<Message>),
+    Now(Box<AlertMessage>),
     /// Sends all messages in the queue.
     Kept,
 }
 
-enum Remark {
+enum DeliveryRemark {
     Sent(String),
     NotSent(String),
 }
 
 /// The state of the thread.
-struct Work {
+struct SenderThread {
     channel: Channel,
     queue: Queue,
     limit: Duration,
-    remarks: mpsc::Sender<Remark>,
+    remarks: mpsc::Sender<DeliveryRemark>,
 }
 
 impl Sender {
@@ -47,23 +47,23 @@ impl Sender {
         let (jobs, orders) = channel();
         let (say, remarks) = channel();
         let (key, name) = (to.key(), to.describe());
-        let work = Work { channel: to, queue: queue.clone(), limit, remarks: say.clone() };
+        let work = SenderThread { channel: to, queue: queue.clone(), limit, remarks: say.clone() };
         // Whatever becomes of the thread, it must not hold up the exit: it is never joined.
         if let Err(error) = thread::Builder::new().name(key.to_owned()).spawn(move || work.on(&orders)) {
-            say.send(Remark::NotSent(format!("no {name}: cannot start a thread: {error}"))).ok();
+            say.send(DeliveryRemark::NotSent(format!("no {name}: cannot start a thread: {error}"))).ok();
         }
         Sender { key, name, jobs: RefCell::new(Some(jobs)), remarks }
     }
 
-    pub fn post(&self, message: Message) {
-        self.order(Job::Now(Box::new(message)));
+    pub fn post(&self, message: AlertMessage) {
+        self.order(SenderJob::Now(Box::new(message)));
     }
 
     pub fn sweep(&self) {
-        self.order(Job::Kept);
+        self.order(SenderJob::Kept);
     }
 
-    fn order(&self, job: Job) {
+    fn order(&self, job: SenderJob) {
         if let Some(jobs) = self.jobs.borrow().as_ref() {
             // Without a thread there is nobody to take it, which has been told.
             jobs.send(job).ok();
@@ -96,25 +96,25 @@ impl Sender {
     }
 }
 
-impl Remark {
+impl DeliveryRemark {
     fn tell(self, monitor: &dyn Monitor) {
         match self {
-            Remark::Sent(text) => monitor.note(&text),
-            Remark::NotSent(text) => monitor.warn(&text),
+            DeliveryRemark::Sent(text) => monitor.note(&text),
+            DeliveryRemark::NotSent(text) => monitor.warn(&text),
         }
     }
 }
 
-impl Work {
-    fn on(self, orders: &Receiver<Job>) {
+impl SenderThread {
+    fn on(self, orders: &Receiver<SenderJob>) {
         for job in orders {
             match job {
-                Job::Now(message) => {
+                SenderJob::Now(message) => {
                     if let Some(why) = missed(self.deliver(&message, &mut Vec::new())) {
                         self.not_sent(&why, "");
                     }
                 }
-                Job::Kept => self.sweep(),
+                SenderJob::Kept => self.sweep(),
             }
         }
     }
@@ -139,7 +139,7 @@ impl Work {
     }
 
     /// Returns whether the receiver accepted the message, for some recipients at least.
-    fn deliver_kept(&self, mut claim: Claim) -> bool {
+    fn deliver_kept(&self, mut claim: ClaimedMessage) -> bool {
         let before = claim.settled.len();
         let delivered = self.deliver(&claim.message, &mut claim.settled);
         let took = delivered.is_ok();
@@ -158,14 +158,18 @@ impl Work {
 
     /// Sends the message, and a short form of it if it is refused for good and may have been too long: a few words that arrive are
     /// worth more than all that do not.
-    fn deliver(&self, message: &Message, settled: &mut Vec<String>) -> Result<Vec<Refusal>, Undelivered> {
+    fn deliver(
+        &self,
+        message: &AlertMessage,
+        settled: &mut Vec<String>,
+    ) -> Result<Vec<RecipientRefusal>, DeliveryFailure> {
         match self.insist(message, settled) {
             Err(undelivered) if undelivered.shorter && !undelivered.passing => {
                 let short = message.short();
                 if short == *message {
                     return Err(undelivered);
                 }
-                self.insist(&short, settled).map_err(|again| Undelivered {
+                self.insist(&short, settled).map_err(|again| DeliveryFailure {
                     why: format!("{}, to the alert and to a short form of it", again.why),
                     ..again
                 })
@@ -176,8 +180,12 @@ impl Work {
 
     /// Tries several times. Adds to `settled` the recipients who have it now and those who will never be tried again. Returns those
     /// whom the server puts off; an error means that the others were not reached.
-    fn insist(&self, message: &Message, settled: &mut Vec<String>) -> Result<Vec<Refusal>, Undelivered> {
-        let patience = Patience::repeated(self.limit);
+    fn insist(
+        &self,
+        message: &AlertMessage,
+        settled: &mut Vec<String>,
+    ) -> Result<Vec<RecipientRefusal>, DeliveryFailure> {
+        let patience = DeliveryLimits::repeated(self.limit);
         let mut pauses = PAUSES.iter();
         loop {
             let sent = self.channel.send(message, settled, &patience);
@@ -188,7 +196,7 @@ impl Work {
             let outcome = sent.map(|taken| self.settle(taken, settled));
             match &outcome {
                 Ok(put_off) if put_off.is_empty() => {
-                    self.remarks.send(Remark::Sent(format!("{}: sent", self.channel.describe()))).ok();
+                    self.remarks.send(DeliveryRemark::Sent(format!("{}: sent", self.channel.describe()))).ok();
                     return outcome;
                 }
                 Err(undelivered) if !undelivered.passing => return outcome,
@@ -201,25 +209,25 @@ impl Work {
     }
 
     /// Moves recipients to `settled`, and returns those whom the server puts off.
-    fn settle(&self, taken: Taken, settled: &mut Vec<String>) -> Vec<Refusal> {
+    fn settle(&self, taken: Delivery, settled: &mut Vec<String>) -> Vec<RecipientRefusal> {
         let (put_off, refused): (Vec<_>, Vec<_>) = taken.refused.into_iter().partition(|one| one.undelivered.passing);
         if !refused.is_empty() {
-            self.not_sent(&Refusal::told(&refused), "; it is not tried again");
+            self.not_sent(&RecipientRefusal::told(&refused), "; it is not tried again");
         }
         settled.extend(taken.by.into_iter().chain(refused.into_iter().map(|one| one.address)));
         put_off
     }
 
     fn not_sent(&self, why: &str, next: &str) {
-        self.remarks.send(Remark::NotSent(format!("no {}: {why}{next}", self.channel.describe()))).ok();
+        self.remarks.send(DeliveryRemark::NotSent(format!("no {}: {why}{next}", self.channel.describe()))).ok();
     }
 }
 
 /// Returns why it has not arrived everywhere. `None`: it has.
-fn missed(delivered: Result<Vec<Refusal>, Undelivered>) -> Option<String> {
+fn missed(delivered: Result<Vec<RecipientRefusal>, DeliveryFailure>) -> Option<String> {
     match delivered {
         Ok(put_off) if put_off.is_empty() => None,
-        Ok(put_off) => Some(Refusal::told(&put_off)),
+        Ok(put_off) => Some(RecipientRefusal::told(&put_off)),
         Err(undelivered) => Some(undelivered.why),
     }
 }

@@ -5,15 +5,15 @@ pub(crate) mod hello;
 pub(crate) mod letter;
 pub(crate) mod line;
 
-use crate::alerts::delivery::{Patience, Refusal};
+use crate::alerts::delivery::{DeliveryLimits, RecipientRefusal};
 use crate::alerts::tls_roots::TlsRoots;
 use crate::base::secret::Secret;
-use failure::Failure;
+use failure::MailFailure;
 use letter::Letter;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::Noop;
-use line::{Line, Sealed};
+use line::{MailStream, TlsMailStream};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,11 +22,11 @@ use tokio::runtime::Builder;
 use tokio::time::{Instant, timeout, timeout_at};
 
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct MailServer {
     pub host: String,
     pub port: u16,
     pub security: Security,
-    pub login: Option<Login>,
+    pub login: Option<MailLogin>,
     pub trust: TlsRoots,
 }
 
@@ -40,7 +40,7 @@ pub enum Security {
 }
 
 #[derive(Debug, Clone)]
-pub struct Login {
+pub struct MailLogin {
     pub user: String,
     pub password: Secret,
 }
@@ -48,15 +48,20 @@ pub struct Login {
 /// Longest wait for the answer to a goodbye, on which nothing depends: a mail that was accepted is not sent again because of it.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-impl Server {
+impl MailServer {
     /// Sends a mail, and succeeds once the server has answered for every recipient. Returns those whom it refuses; if that is all
     /// of them, the mail was not sent.
-    pub(crate) fn send(&self, own: &str, letter: &Letter<'_>, patience: &Patience) -> Result<Vec<Refusal>, Failure> {
+    pub(crate) fn send(
+        &self,
+        own: &str,
+        letter: &Letter<'_>,
+        patience: &DeliveryLimits,
+    ) -> Result<Vec<RecipientRefusal>, MailFailure> {
         self.converse(own, patience, async |connection| letter.hand_over(connection).await)
     }
 
     /// Connects and logs in, but sends nothing.
-    pub(crate) fn reach(&self, own: &str, patience: &Patience) -> Result<(), Failure> {
+    pub(crate) fn reach(&self, own: &str, patience: &DeliveryLimits) -> Result<(), MailFailure> {
         self.converse(own, patience, async |connection| Ok(connection.command(Noop).await.map(drop)?))
     }
 
@@ -64,9 +69,9 @@ impl Server {
     fn converse<T>(
         &self,
         own: &str,
-        patience: &Patience,
-        ask: impl AsyncFnOnce(&mut AsyncSmtpConnection) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+        patience: &DeliveryLimits,
+        ask: impl AsyncFnOnce(&mut AsyncSmtpConnection) -> Result<T, MailFailure>,
+    ) -> Result<T, MailFailure> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let outcome = runtime.block_on(async {
             let mut connection = self.open(own, patience).await?;
@@ -79,12 +84,12 @@ impl Server {
         outcome
     }
 
-    async fn open(&self, own: &str, patience: &Patience) -> Result<AsyncSmtpConnection, Failure> {
+    async fn open(&self, own: &str, patience: &DeliveryLimits) -> Result<AsyncSmtpConnection, MailFailure> {
         let stream = self.dial(patience).await?;
         let own = &hello::hello(own, stream.local_addr().ok().map(|address| address.ip()));
-        let line = Line::new(stream, patience);
+        let line = MailStream::new(stream, patience);
         let stream: Box<dyn AsyncTokioStream> = match self.security {
-            Security::Tls => Box::new(Sealed::open(&self.trust.for_tls()?, &self.host, line).await?),
+            Security::Tls => Box::new(TlsMailStream::open(&self.trust.for_tls()?, &self.host, line).await?),
             Security::StartTls | Security::None => Box::new(line),
         };
         let mut connection = AsyncSmtpConnection::connect_with_transport(stream, own).await?;
@@ -92,7 +97,7 @@ impl Server {
             // An error where the server does not offer it.
             connection.starttls(self.trust.for_smtp(&self.host)?, own).await?;
         }
-        if let Some(Login { user, password }) = &self.login {
+        if let Some(MailLogin { user, password }) = &self.login {
             let credentials = Credentials::new(user.clone(), password.reveal().to_owned());
             connection.auth(DEFAULT_MECHANISMS, &credentials).await?;
         }
@@ -101,7 +106,7 @@ impl Server {
 
     /// Connects to the first of the host's addresses that answers, in the time that one answer may take. Each address gets a share
     /// of that time, so that one which drops everything leaves some to the next.
-    async fn dial(&self, patience: &Patience) -> io::Result<TcpStream> {
+    async fn dial(&self, patience: &DeliveryLimits) -> io::Result<TcpStream> {
         let end = Instant::now() + patience.answer.min(patience.left());
         let addresses: Vec<SocketAddr> =
             timeout_at(end, lookup_host((self.host.as_str(), self.port))).await??.collect();

@@ -1,9 +1,9 @@
 //! Posts a JSON document to a URL, in the receiver's form if there is a template.
 
 use crate::alerts::cut;
-use crate::alerts::delivery::Undelivered;
+use crate::alerts::delivery::DeliveryFailure;
 use crate::alerts::http::{self, SecretUrl};
-use crate::alerts::message::Message;
+use crate::alerts::message::AlertMessage;
 use crate::alerts::tls_roots::TlsRoots;
 use crate::base::error::{Fault, Result};
 use crate::base::secret::Secret;
@@ -27,12 +27,12 @@ impl Webhook {
         self.address.host()
     }
 
-    pub fn send(&self, message: &Message, limit: Duration) -> std::result::Result<(), Undelivered> {
+    pub fn send(&self, message: &AlertMessage, limit: Duration) -> std::result::Result<(), DeliveryFailure> {
         let document = self.template.as_ref().map_or_else(|| members(message), |template| template.fill(message));
         http::post(self.address.url(), "application/json", document.to_string(), &self.trust, limit)
     }
 
-    pub fn reach(&self, limit: Duration) -> std::result::Result<(), Undelivered> {
+    pub fn reach(&self, limit: Duration) -> std::result::Result<(), DeliveryFailure> {
         http::reach(&self.address, &self.trust, limit)
     }
 }
@@ -66,7 +66,7 @@ impl Template {
         }
     }
 
-    fn fill(&self, message: &Message) -> Value {
+    fn fill(&self, message: &AlertMessage) -> Value {
         let members = members(message);
         let mut document = self.0.clone();
         each_text(&mut document, &mut |text| *text = fitted(text, &members));
@@ -81,7 +81,7 @@ impl fmt::Debug for Template {
     }
 }
 
-fn members(message: &Message) -> Value {
+fn members(message: &AlertMessage) -> Value {
     // Texts and a time: nothing of it can fail.
     serde_json::to_value(message).unwrap_or_default()
 }
@@ -136,15 +136,15 @@ mod tests {
     use super::*;
     use crate::alerts::message::tests::{origin, record};
     use crate::base::error::hints;
-    use crate::format::run_record::State;
+    use crate::format::run_record::RunState;
     use proptest::prelude::*;
 
     fn template(text: &str) -> Result<Template> {
         Template::parse(&Secret::new(text))
     }
 
-    fn message() -> Message {
-        Message::failed(&record(1, State::Failed), &origin(), None)
+    fn message() -> AlertMessage {
+        AlertMessage::failed(&record(1, RunState::Failed), &origin(), None)
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_breaks_out_of_its_text(error in "(\\PC|[\"\\\\{}\n\r\t\u{0}]){0,40}", database in "(\\PC|[{}]|\\{text\\}){0,10}") {
-            let message = Message { error: error.clone(), database: database.clone(), ..message() };
+            let message = AlertMessage { error: error.clone(), database: database.clone(), ..message() };
             let filled = template(r#"{"text": "<{error}|{database}>", "more": "{state}"}"#).unwrap().fill(&message).to_string();
             let read: Value = serde_json::from_str(&filled).unwrap();
             prop_assert_eq!(read, serde_json::json!({"text": format!("<{error}|{database}>"), "more": "failed"}));

@@ -87,7 +87,7 @@ struct Deadline {
 
 /// Keeps limits in force on this thread. Dropping it brings back those that were in force before.
 #[derive(Debug)]
-pub(crate) struct Entered {
+pub(crate) struct LimitGuard {
     before: Cancel,
     /// The limit belongs to the thread.
     _stays: PhantomData<*const ()>,
@@ -108,8 +108,8 @@ impl Cancel {
     }
 
     /// Puts these limits in force on this thread.
-    pub fn enter(self) -> Entered {
-        Entered { before: CANCEL.replace(self), _stays: PhantomData }
+    pub fn enter(self) -> LimitGuard {
+        LimitGuard { before: CANCEL.replace(self), _stays: PhantomData }
     }
 
     /// Returns the innermost limit that is over; `None` if there is time left.
@@ -119,7 +119,7 @@ impl Cancel {
     }
 }
 
-impl Drop for Entered {
+impl Drop for LimitGuard {
     fn drop(&mut self) {
         CANCEL.set(std::mem::take(&mut self.before));
     }
@@ -136,7 +136,7 @@ fn runs() -> MutexGuard<'static, Vec<Arc<Deadline>>> {
 pub(crate) struct Limit {
     /// `None` for a run without a limit.
     run: Option<Arc<Deadline>>,
-    _entered: Entered,
+    _entered: LimitGuard,
 }
 
 /// Gives the run that begins now a time limit; `None` gives it none.

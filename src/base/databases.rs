@@ -28,8 +28,8 @@ impl Databases {
         let mut all = false;
         for name in texts.iter().map(|text| split(text)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
             match name {
-                Name::Star => all = true,
-                Name::Of(name) => {
+                DatabasePattern::Star => all = true,
+                DatabasePattern::Of(name) => {
                     let subject = Subject::from(name);
                     if !names.contains(&subject) {
                         names.push(subject);
@@ -180,12 +180,12 @@ impl fmt::Display for Databases {
     }
 }
 
-enum Name {
+enum DatabasePattern {
     Star,
     Of(String),
 }
 
-fn split(text: &str) -> Result<Vec<Name>, Fault> {
+fn split(text: &str) -> Result<Vec<DatabasePattern>, Fault> {
     let mut names = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -196,14 +196,14 @@ fn split(text: &str) -> Result<Vec<Name>, Fault> {
                 None if after.trim().is_empty() => "",
                 None => return Err(unclosed(text)),
             };
-            names.push(Name::Of(name));
+            names.push(DatabasePattern::Of(name));
         } else {
             let (name, after) = rest.split_once(',').unwrap_or((rest, ""));
             rest = after;
             match name.trim() {
                 "" => {}
-                EVERY => names.push(Name::Star),
-                name => names.push(Name::Of(name.to_owned())),
+                EVERY => names.push(DatabasePattern::Star),
+                name => names.push(DatabasePattern::Of(name.to_owned())),
             }
         }
         rest = rest.trim_start();

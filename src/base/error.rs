@@ -125,21 +125,21 @@ impl From<Fault> for io::Error {
 pub(crate) fn into_io(error: anyhow::Error) -> io::Error {
     match error.downcast::<io::Error>() {
         Ok(error) => error,
-        Err(error) => io::Error::other(Carried(error)),
+        Err(error) => io::Error::other(ErrorChain(error)),
     }
 }
 
 /// An `anyhow::Error` is no `std::error::Error`; this one is, and shows its whole chain.
 #[derive(Debug)]
-struct Carried(anyhow::Error);
+struct ErrorChain(anyhow::Error);
 
-impl fmt::Display for Carried {
+impl fmt::Display for ErrorChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#}", self.0)
     }
 }
 
-impl std::error::Error for Carried {}
+impl std::error::Error for ErrorChain {}
 
 /// Runs the work. A panic becomes an ordinary failure that says it is a bug.
 pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -169,7 +169,7 @@ pub(crate) fn together(outcomes: impl IntoIterator<Item = Result<()>>) -> Result
 
 /// Returns whether this error is pgbk's own, so that its message needs no explanation.
 pub(crate) fn is_ours(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Fault>() || inner.is::<Carried>())
+    error.get_ref().is_some_and(|inner| inner.is::<Fault>() || inner.is::<ErrorChain>())
 }
 
 /// Returns the kind of the outermost fault in the chain; [`Kind::Failed`] if there is none.
@@ -206,7 +206,7 @@ fn faults(error: &anyhow::Error) -> Vec<&Fault> {
 fn collect<'a>(cause: &'a (dyn std::error::Error + 'static), found: &mut Vec<&'a Fault>) {
     if let Some(fault) = cause.downcast_ref::<Fault>() {
         found.push(fault);
-    } else if let Some(Carried(inner)) = cause.downcast_ref::<Carried>() {
+    } else if let Some(ErrorChain(inner)) = cause.downcast_ref::<ErrorChain>() {
         found.extend(faults(inner));
     } else if let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         collect(inner, found);

@@ -20,7 +20,7 @@ const PIPES: FsWord = 0x5049_5045;
 
 /// Says whose files are accepted, besides root's and this user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
+pub enum AcceptedOwner {
     /// Accepts no other owner.
     Ours,
     /// Accepts the owner of the folder too, who decides what is in it: a container's user, when root reads that user's folder.
@@ -28,7 +28,7 @@ pub enum Whose {
 }
 
 /// Opens a file for reading. It is an error if it is no plain file, belongs to another user, or has more than `limit` bytes.
-pub fn open(path: &Path, whose: Whose, limit: u64) -> io::Result<File> {
+pub fn open(path: &Path, whose: AcceptedOwner, limit: u64) -> io::Result<File> {
     let file = checked(OpenOptions::new().read(true), path, whose)?;
     match file.metadata()?.len() {
         size if size > limit => {
@@ -39,7 +39,7 @@ pub fn open(path: &Path, whose: Whose, limit: u64) -> io::Result<File> {
 }
 
 /// Reads such a file whole.
-pub fn read(path: &Path, whose: Whose, limit: u64) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path, whose: AcceptedOwner, limit: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     // It may be growing.
     open(path, whose, limit)?.take(limit).read_to_end(&mut text)?;
@@ -48,15 +48,15 @@ pub fn read(path: &Path, whose: Whose, limit: u64) -> io::Result<Vec<u8>> {
 
 /// Opens a file that serves as a lock only, and creates it, for its owner alone, if it is missing. Its contents mean nothing.
 pub fn lock_file(path: &Path) -> io::Result<File> {
-    checked(OpenOptions::new().read(true).write(true).create(true).mode(0o600), path, Whose::OfItsFolder)
+    checked(OpenOptions::new().read(true).write(true).create(true).mode(0o600), path, AcceptedOwner::OfItsFolder)
 }
 
 /// Opens a file to write at its end, and creates it, for its owner alone, if it is missing.
 pub fn append(path: &Path) -> io::Result<File> {
-    checked(OpenOptions::new().append(true).create(true).mode(0o600), path, Whose::OfItsFolder)
+    checked(OpenOptions::new().append(true).create(true).mode(0o600), path, AcceptedOwner::OfItsFolder)
 }
 
-fn checked(how: &mut OpenOptions, path: &Path, whose: Whose) -> io::Result<File> {
+fn checked(how: &mut OpenOptions, path: &Path, whose: AcceptedOwner) -> io::Result<File> {
     let file = at_once(how, OFlags::NOFOLLOW, path)?;
     let seen = file.metadata()?;
     if !seen.is_file() {
@@ -65,7 +65,7 @@ fn checked(how: &mut OpenOptions, path: &Path, whose: Whose) -> io::Result<File>
     let us = rustix::process::geteuid().as_raw();
     let of_folder = |owner: u32| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        whose == Whose::OfItsFolder && folder.metadata().is_ok_and(|folder| folder.uid() == owner)
+        whose == AcceptedOwner::OfItsFolder && folder.metadata().is_ok_and(|folder| folder.uid() == owner)
     };
     match seen.uid() {
         owner if owner == us || owner == 0 || of_folder(owner) => Ok(file),
@@ -132,7 +132,7 @@ fn no_plain_file() -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::Whose::{OfItsFolder, Ours};
+    use super::AcceptedOwner::{OfItsFolder, Ours};
     use super::*;
     use std::os::unix::fs::{chown, symlink};
     use std::os::unix::net::UnixListener;

@@ -13,8 +13,8 @@ pub mod reader;
 pub(crate) mod stderr_tail;
 
 use crate::base::error::Result;
-use crate::base::process::environment::Environment;
-use reader::Running;
+use crate::base::process::environment::ChildEnvironment;
+use reader::ChildOutput;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -26,8 +26,8 @@ const ANSWER: Duration = Duration::from_secs(60);
 const ANSWER_BYTES: u64 = 1 << 20;
 
 /// Runs a program to its end and returns its stdout; an exit status other than 0 is an error that quotes its stderr.
-pub(crate) fn run(program: &Path, arguments: &[String], environment: &Environment) -> Result<String> {
-    let mut reader = Running::spawn(program, arguments, environment, ANSWER)?;
+pub(crate) fn run(program: &Path, arguments: &[String], environment: &ChildEnvironment) -> Result<String> {
+    let mut reader = ChildOutput::spawn(program, arguments, environment, ANSWER)?;
     let mut bytes = Vec::new();
     reader.by_ref().take(ANSWER_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -8,7 +8,7 @@ pub(crate) mod folder;
 #[cfg(test)]
 mod tests;
 
-use crate::base::plain::Whose;
+use crate::base::plain::AcceptedOwner;
 use file::StateFile;
 use folder::StateFolder;
 use jiff::Timestamp;
@@ -107,7 +107,7 @@ impl StateDir {
 
     /// Returns the folder of the copies of one store's documents, in folders.
     pub fn copies(&self, store: &str) -> StateFolder {
-        StateFolder::new(self.path.join("documents").join(store), "", Whose::Ours, COPY)
+        StateFolder::new(self.path.join("documents").join(store), "", AcceptedOwner::Ours, COPY)
     }
 
     /// Returns the keys that were derived from passwords, sealed. Written by `format/keys/ring.rs`.
@@ -167,11 +167,11 @@ impl StateDir {
     }
 
     fn own(&self, name: &str, limit: u64) -> StateFile {
-        StateFolder::new(self.path.clone(), "", Whose::OfItsFolder, limit).file(name)
+        StateFolder::new(self.path.clone(), "", AcceptedOwner::OfItsFolder, limit).file(name)
     }
 
     fn folder(&self, name: &str, end: &str, limit: u64) -> StateFolder {
-        StateFolder::new(self.path.join(name), end, Whose::OfItsFolder, limit)
+        StateFolder::new(self.path.join(name), end, AcceptedOwner::OfItsFolder, limit)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::cli::settings::{
     AlertArgs, ExtrasArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs,
     StoreArgs, ZoneArgs,
 };
-use crate::cli::values::{Listen, Which, duration, limit, listen, note};
+use crate::cli::values::{BackupChoice, ListenAddresses, duration, limit, listen, note};
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origins;
 use clap::Args;
@@ -36,7 +36,7 @@ pub struct BackupArgs {
 pub struct RestoreArgs {
     /// Backup id, or "latest"; asked for on a terminal
     #[arg(value_name = "ID|latest")]
-    pub which: Option<Which>,
+    pub which: Option<BackupChoice>,
     /// Restore what Doubletake wrote under this key below S3_FOLDER, such as backup.sql.xz.enc, which nobody sealed
     #[arg(long, value_name = "KEY", conflicts_with = "which")]
     pub object: Option<String>,
@@ -106,7 +106,7 @@ pub struct RestoreArgs {
 pub struct DownloadArgs {
     /// Backup id, or "latest"
     #[arg(value_name = "ID|latest", default_value = "latest")]
-    pub which: Which,
+    pub which: BackupChoice,
     /// The key below S3_FOLDER of a backup that Doubletake wrote, such as backup.sql.xz.enc, which nobody sealed
     #[arg(long, value_name = "KEY", conflicts_with_all = ["which", "raw"])]
     pub object: Option<String>,
@@ -169,7 +169,7 @@ pub struct UploadArgs {
 pub struct VerifyArgs {
     /// Backup id, or "latest"
     #[arg(value_name = "ID|latest", default_value = "latest", conflicts_with = "all")]
-    pub which: Which,
+    pub which: BackupChoice,
     /// Every backup, or every one of --database; DB_NAME does not limit it
     #[arg(long)]
     pub all: bool,
@@ -335,7 +335,7 @@ pub struct ScheduleArgs {
     pub json: bool,
     /// Serve a status page, /metrics for Prometheus and /healthz at this address, such as 127.0.0.1:9187; :9187 is every address
     #[arg(long, env = "LISTEN", value_name = "ADDR", value_parser = listen)]
-    pub listen: Option<Listen>,
+    pub listen: Option<ListenAddresses>,
     /// How much later than it is due a backup may be done before that is unhealthy
     #[arg(long, env = "HEALTH_GRACE", value_name = "TIME", default_value = "1h", value_parser = duration)]
     pub health_grace: Duration,

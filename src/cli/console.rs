@@ -18,13 +18,13 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
-use work::Work;
+use work::OpenWork;
 
 pub struct Console {
     format: LogFormat,
     level: LogLevel,
     json: bool,
-    work: Mutex<Work>,
+    work: Mutex<OpenWork>,
     /// The current run, and the thread that works at it. What other threads print is not about this run.
     subject: Mutex<Option<(ThreadId, RunLabel)>>,
     /// Whether a line of text names its run, too.
@@ -160,7 +160,7 @@ impl Console {
         log::line(line, |count| self.formed(LogLevel::Warn, &left_out(count)));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Work> {
+    fn lock(&self) -> MutexGuard<'_, OpenWork> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

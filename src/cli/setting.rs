@@ -10,7 +10,7 @@ pub struct Setting {
     pub name: String,
     /// The flag that says the same, without its dashes. None: there is none.
     pub flag: Option<String>,
-    pub kind: Kind,
+    pub kind: SettingKind,
     /// The value that counts where it is unset. None: there is none, or the help tells what counts.
     pub default: Option<String>,
     pub help: String,
@@ -18,7 +18,7 @@ pub struct Setting {
 
 /// The kind of a setting's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum SettingKind {
     /// Comes by variable or file only, and is never shown.
     Secret,
     /// Says which user to become. It is read before the command line.
@@ -30,34 +30,46 @@ pub enum Kind {
 }
 
 /// A setting without a flag: its name, its kind and its help, which tells what counts where it is unset.
-type Flagless = (&'static str, Kind, &'static str);
+type Flagless = (&'static str, SettingKind, &'static str);
 
 const FLAGLESS: [Flagless; 17] = [
-    ("DB_PASSWORD", Kind::Secret, "Password for the server; when unset as libpq finds it"),
-    ("DATABASE_URL", Kind::Secret, "Connection URL of the server and the database, where DB_HOST is not set"),
-    ("VERIFY_DB_PASSWORD", Kind::Secret, "Password for the server of VERIFY_DB_HOST; when unset the password file's"),
-    ("S3_ACCESS_KEY_ID", Kind::Secret, "Credentials for the bucket; the AWS chain (profile, role, ...) when unset"),
-    ("S3_SECRET_ACCESS_KEY", Kind::Secret, "Second part of the credentials"),
-    ("S3_SESSION_TOKEN", Kind::Secret, "Third part of credentials that are lent for some time"),
-    ("DB_BACKUP_ENCRYPT_KEY", Kind::Secret, "Encrypt with this key: 64 hexadecimal digits (openssl rand -hex 32)"),
+    ("DB_PASSWORD", SettingKind::Secret, "Password for the server; when unset as libpq finds it"),
+    ("DATABASE_URL", SettingKind::Secret, "Connection URL of the server and the database, where DB_HOST is not set"),
+    (
+        "VERIFY_DB_PASSWORD",
+        SettingKind::Secret,
+        "Password for the server of VERIFY_DB_HOST; when unset the password file's",
+    ),
+    (
+        "S3_ACCESS_KEY_ID",
+        SettingKind::Secret,
+        "Credentials for the bucket; the AWS chain (profile, role, ...) when unset",
+    ),
+    ("S3_SECRET_ACCESS_KEY", SettingKind::Secret, "Second part of the credentials"),
+    ("S3_SESSION_TOKEN", SettingKind::Secret, "Third part of credentials that are lent for some time"),
+    (
+        "DB_BACKUP_ENCRYPT_KEY",
+        SettingKind::Secret,
+        "Encrypt with this key: 64 hexadecimal digits (openssl rand -hex 32)",
+    ),
     (
         "DB_BACKUP_ENCRYPT_IV",
-        Kind::Secret,
+        SettingKind::Secret,
         "One IV for all backups, 32 hexadecimal digits; best left unset, for a fresh one each time",
     ),
-    ("ENC_PASSWORD", Kind::Secret, "A password in place of the key"),
-    ("WEBHOOK_URL", Kind::Secret, "Send alerts to this URL as JSON documents"),
-    ("WEBHOOK_TEMPLATE", Kind::Secret, "Form of these documents; the message alone when unset"),
-    ("PING_URL", Kind::Secret, "Tell this monitor of every run"),
-    ("SMTP_PASSWORD", Kind::Secret, "Password of SMTP_USER"),
-    ("SMTP_PASSWD", Kind::Secret, "Another name for SMTP_PASSWORD"),
-    ("SMTP_FROM", Kind::Secret, "Another name for MAIL_FROM"),
+    ("ENC_PASSWORD", SettingKind::Secret, "A password in place of the key"),
+    ("WEBHOOK_URL", SettingKind::Secret, "Send alerts to this URL as JSON documents"),
+    ("WEBHOOK_TEMPLATE", SettingKind::Secret, "Form of these documents; the message alone when unset"),
+    ("PING_URL", SettingKind::Secret, "Tell this monitor of every run"),
+    ("SMTP_PASSWORD", SettingKind::Secret, "Password of SMTP_USER"),
+    ("SMTP_PASSWD", SettingKind::Secret, "Another name for SMTP_PASSWORD"),
+    ("SMTP_FROM", SettingKind::Secret, "Another name for MAIL_FROM"),
     (
         "PUID",
-        Kind::Account,
+        SettingKind::Account,
         "User that pgbk becomes after it has read the secrets as root; in the image 10001 when unset",
     ),
-    ("PGID", Kind::Account, "Group that pgbk becomes then; that of the same number when unset"),
+    ("PGID", SettingKind::Account, "Group that pgbk becomes then; that of the same number when unset"),
 ];
 
 /// Returns every setting once: those of flags in the order of the commands, then those without one. Where commands tell
@@ -78,12 +90,12 @@ pub fn all() -> Vec<Setting> {
 
 /// Returns the names of the settings that are secrets.
 pub fn secrets() -> Vec<&'static str> {
-    FLAGLESS.into_iter().filter(|(_, kind, ..)| *kind == Kind::Secret).map(|(name, ..)| name).collect()
+    FLAGLESS.into_iter().filter(|(_, kind, ..)| *kind == SettingKind::Secret).map(|(name, ..)| name).collect()
 }
 
 /// Returns the names of the settings that are no secrets.
 pub fn variables() -> Vec<String> {
-    all().into_iter().filter(|setting| setting.kind != Kind::Secret).map(|setting| setting.name).collect()
+    all().into_iter().filter(|setting| setting.kind != SettingKind::Secret).map(|setting| setting.name).collect()
 }
 
 fn of_flag(argument: &Arg) -> Option<Setting> {
@@ -95,9 +107,9 @@ fn of_flag(argument: &Arg) -> Option<Setting> {
         flag: argument.get_long().map(str::to_owned),
         // Of a switch every word that is understood would be there.
         kind: match takes.filter(|takes| words.is_empty() || takes == SWITCH) {
-            Some(takes) if takes == SWITCH => Kind::Choice(SWITCH.split('|').map(str::to_owned).collect()),
-            Some(takes) => Kind::Value(takes),
-            None => Kind::Choice(words),
+            Some(takes) if takes == SWITCH => SettingKind::Choice(SWITCH.split('|').map(str::to_owned).collect()),
+            Some(takes) => SettingKind::Value(takes),
+            None => SettingKind::Choice(words),
         },
         default: argument.get_default_values().first().map(|value| text(value)),
         help: argument.get_help().map(ToString::to_string).unwrap_or_default(),
@@ -135,20 +147,20 @@ mod tests {
         let port = named("DB_PORT");
         assert_eq!(
             (port.flag.as_deref(), port.kind, port.default),
-            (Some("port"), Kind::Value("PORT".to_owned()), None)
+            (Some("port"), SettingKind::Value("PORT".to_owned()), None)
         );
         let format = named("DUMP_FORMAT");
         assert_eq!(
             (format.kind, format.default.as_deref()),
-            (Kind::Choice(vec!["plain".to_owned(), "custom".to_owned()]), Some("plain"))
+            (SettingKind::Choice(vec!["plain".to_owned(), "custom".to_owned()]), Some("plain"))
         );
         let switch = named("NO_ENCRYPT");
         assert_eq!(
             (switch.kind, switch.default.as_deref()),
-            (Kind::Choice(vec!["0".to_owned(), "1".to_owned()]), Some("0"))
+            (SettingKind::Choice(vec!["0".to_owned(), "1".to_owned()]), Some("0"))
         );
-        assert_eq!((named("DB_PASSWORD").flag, named("DB_PASSWORD").kind), (None, Kind::Secret));
-        assert_eq!((named("PUID").flag, named("PUID").kind), (None, Kind::Account));
+        assert_eq!((named("DB_PASSWORD").flag, named("DB_PASSWORD").kind), (None, SettingKind::Secret));
+        assert_eq!((named("PUID").flag, named("PUID").kind), (None, SettingKind::Account));
     }
 
     #[test]

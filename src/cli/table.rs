@@ -2,13 +2,13 @@
 
 use crate::base::shown::{Lines, word};
 
-pub struct Table<const N: usize> {
+pub struct TextTable<const N: usize> {
     rows: Vec<[String; N]>,
 }
 
-impl<const N: usize> Table<N> {
-    pub fn new(heads: &[&str; N]) -> Table<N> {
-        Table { rows: vec![heads.map(str::to_owned)] }
+impl<const N: usize> TextTable<N> {
+    pub fn new(heads: &[&str; N]) -> TextTable<N> {
+        TextTable { rows: vec![heads.map(str::to_owned)] }
     }
 
     pub fn row(&mut self, cells: [String; N]) {

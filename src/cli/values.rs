@@ -14,32 +14,32 @@ const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// Which backup is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
+pub enum BackupChoice {
     Latest,
     Id(BackupId),
 }
 
-impl FromStr for Which {
+impl FromStr for BackupChoice {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "latest" { Ok(Which::Latest) } else { text.parse().map(Which::Id) }
+        if text == "latest" { Ok(BackupChoice::Latest) } else { text.parse().map(BackupChoice::Id) }
     }
 }
 
 /// Where to listen: the first of these addresses that can be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen(pub Vec<SocketAddr>);
+pub struct ListenAddresses(pub Vec<SocketAddr>);
 
 /// An address with its port, or a port alone, which is that of every address.
-pub fn listen(text: &str) -> Result<Listen, String> {
+pub fn listen(text: &str) -> Result<ListenAddresses, String> {
     let form = || "an address looks like 127.0.0.1:9187, [::1]:9187 or :9187".to_owned();
     let Some(port) = text.strip_prefix(':') else {
-        return text.parse().map(|address| Listen(vec![address])).map_err(|_| form());
+        return text.parse().map(|address| ListenAddresses(vec![address])).map_err(|_| form());
     };
     let port: u16 = port.parse().map_err(|_| form())?;
     // The first takes clients of both kinds, where the machine has both.
-    Ok(Listen(vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]))
+    Ok(ListenAddresses(vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]))
 }
 
 /// Checks a note beside a backup: one line of at most so many characters, which a terminal can show.
@@ -170,7 +170,7 @@ mod tests {
         #[test]
         fn no_text_makes_a_parser_panic(text in "\\PC{0,20}", number in any::<u64>(), unit in "[a-zA-Z]{0,3}") {
             for text in [text, format!("{number}{unit}")] {
-                let _ = (size(&text), limit(&text), span(&text), listen(&text), Which::from_str(&text));
+                let _ = (size(&text), limit(&text), span(&text), listen(&text), BackupChoice::from_str(&text));
                 if let Ok(time) = duration(&text) {
                     prop_assert!(std::time::Instant::now().checked_add(time).is_some());
                 }

@@ -11,18 +11,18 @@ use crate::cli::console::{Console, bytes, can_ask, error_document};
 use crate::cli::settings::RunArgs;
 use crate::commands::summary::{contents, stages};
 use crate::config;
-use crate::config::alerts::Ways;
+use crate::config::alerts::AlertChannels;
 use crate::format::keys::Key;
 use crate::format::manifest::Manifest;
 use crate::format::run_record::Trigger;
-use crate::jobs::backup::plan::Plan;
+use crate::jobs::backup::plan::BackupPlan;
 use crate::pipeline::codec::fit::Fit;
 use crate::repository::Repository;
-use crate::repository::taking::Adopt;
+use crate::repository::taking::Adoption;
 use crate::runs::after_backup::AfterBackup;
 use crate::runs::backups::Backups;
 use crate::runs::history::History;
-use crate::runs::missed::watch::Watch;
+use crate::runs::missed::watch::MissingWatch;
 use crate::runs::runner::{Outcome, Runner, exit_code};
 use crate::store::Store;
 use jiff::Timestamp;
@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 
 pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
-    let mut prepared = Prepared::new(&args.run, Told::of(args.alert), console)?;
+    let mut prepared = BackupSetup::new(&args.run, AlertAudience::of(args.alert), console)?;
     prepared.plan.adopt = adopt(args);
     prepared.plan.note.clone_from(&args.note);
     let done = backups(args, &prepared, console);
@@ -38,15 +38,15 @@ pub fn run(args: &BackupArgs, console: &Console) -> Result<u8> {
     done
 }
 
-fn adopt(args: &BackupArgs) -> Adopt {
+fn adopt(args: &BackupArgs) -> Adoption {
     match args.adopt.as_deref() {
-        None => Adopt::No,
-        Some("") => Adopt::Only,
-        Some(identifier) => Adopt::This(identifier.to_owned()),
+        None => Adoption::No,
+        Some("") => Adoption::Only,
+        Some(identifier) => Adoption::This(identifier.to_owned()),
     }
 }
 
-fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<u8> {
+fn backups(args: &BackupArgs, prepared: &BackupSetup, console: &Console) -> Result<u8> {
     let databases = config::runs::databases(&args.run, &prepared.plan.settings)?;
     let store = prepared.repository.store.as_ref();
     let alone = matches!(&databases, Databases::Named(names) if names.len() == 1);
@@ -78,22 +78,22 @@ fn backups(args: &BackupArgs, prepared: &Prepared, console: &Console) -> Result<
 
 /// Says who is alerted when runs end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum AlertAudience {
     Everybody,
     Nobody,
 }
 
-impl Told {
+impl AlertAudience {
     /// Returns who is alerted of a run that no schedule started: everybody, if `alert` is set or there is no
     /// terminal. Else nobody: the person at the terminal sees how the run ends.
-    pub fn of(alert: bool) -> Told {
-        if alert || !can_ask() { Told::Everybody } else { Told::Nobody }
+    pub fn of(alert: bool) -> AlertAudience {
+        if alert || !can_ask() { AlertAudience::Everybody } else { AlertAudience::Nobody }
     }
 
     /// Opens the alert channels. A mistake in one stops no run: it is logged as a warning, and sent once through the
     /// other channels.
-    pub fn open(self, Ways { settings, mistakes }: Ways, monitor: &dyn Monitor) -> Alerts {
-        let alerts = Alerts::open(&if self == Told::Nobody { settings.silent() } else { settings });
+    pub fn open(self, AlertChannels { settings, mistakes }: AlertChannels, monitor: &dyn Monitor) -> Alerts {
+        let alerts = Alerts::open(&if self == AlertAudience::Nobody { settings.silent() } else { settings });
         for mistake in mistakes {
             let hint = hints(&mistake).first().map_or_else(String::new, |hint| format!(" ({hint})"));
             let text = format!("alerts: {mistake:#}{hint}; until that is mended, some of them reach nobody");
@@ -105,21 +105,21 @@ impl Told {
 }
 
 /// Holds everything that the settings say of a run.
-pub struct Prepared<'a> {
+pub struct BackupSetup<'a> {
     pub args: &'a RunArgs,
     pub repository: Repository,
-    pub plan: Plan,
+    pub plan: BackupPlan,
     /// The subjects that are backed up besides databases: globals and files.
     pub beside: Vec<Subject>,
     pub upkeep: AfterBackup,
     pub alerts: Alerts,
     pub history: Option<History>,
-    pub watch: Option<Watch>,
+    pub watch: Option<MissingWatch>,
 }
 
-impl<'a> Prepared<'a> {
+impl<'a> BackupSetup<'a> {
     /// Reads all settings before it touches any network, so that a mistake is reported first.
-    pub fn new(args: &'a RunArgs, told: Told, console: &Console) -> Result<Prepared<'a>> {
+    pub fn new(args: &'a RunArgs, told: AlertAudience, console: &Console) -> Result<BackupSetup<'a>> {
         let plan = config::runs::plan(args)?;
         let repository = config::repository(&args.store, &args.keys, &args.state)?;
         let upkeep = config::retention::upkeep(&args.upkeep, &args.zone)?;
@@ -135,11 +135,11 @@ impl<'a> Prepared<'a> {
             console.warn("DB_BACKUP_VERIFY=0: what is stored is not checked");
         }
         let history = config::state::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
-        let watch = history.clone().map(|history| Watch { history, policy: upkeep.policy() });
+        let watch = history.clone().map(|history| MissingWatch { history, policy: upkeep.policy() });
         let alerts = told.open(config::alerts::alerts(&args.alerts, &args.state, plan.settings.describe()), console);
         let prepared =
-            Prepared { args, repository, plan, beside: config::runs::extras(args)?, upkeep, alerts, history, watch };
-        if told == Told::Everybody {
+            BackupSetup { args, repository, plan, beside: config::runs::extras(args)?, upkeep, alerts, history, watch };
+        if told == AlertAudience::Everybody {
             prepared.runner(console).tell_of_lost();
         }
         Ok(prepared)

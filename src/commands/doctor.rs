@@ -11,7 +11,7 @@ use crate::cli::arguments::DoctorArgs;
 use crate::cli::console::Console;
 use crate::commands::which;
 use crate::config;
-use crate::config::alerts::Ways;
+use crate::config::alerts::AlertChannels;
 use crate::config::arguments::strays;
 use crate::config::environment::stray;
 use crate::config::state::records;
@@ -21,17 +21,17 @@ use crate::format::run_record::Record;
 use crate::monitoring::doctor::alerts::look_at_alerts;
 use crate::monitoring::doctor::extras::{look_at_files, look_at_globals};
 use crate::monitoring::doctor::key::look_at_keys;
-use crate::monitoring::doctor::series::{Missing, look_ahead, look_beside};
+use crate::monitoring::doctor::series::{MissingBackupCheck, look_ahead, look_beside};
 use crate::monitoring::doctor::server::look_at_server;
 use crate::monitoring::doctor::store::{Cleaning, look_at_leftovers, look_at_store};
-use crate::monitoring::doctor::{Finding, Status};
-use crate::postgres::connect::settings::Settings;
+use crate::monitoring::doctor::{CheckStatus, DoctorFinding};
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::session::control;
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
 use crate::repository::doubletake::how_to_restore;
 use crate::runs::history::share;
-use crate::runs::missed::watch::Watch;
+use crate::runs::missed::watch::MissingWatch;
 use crate::store::Store;
 use jiff::Timestamp;
 use serde_json::json;
@@ -42,26 +42,27 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     if args.make_store {
         config::make_store(&args.store)?;
     }
-    findings.extend(stray::describe(&strays()).map(|told| Finding::note("variables", told, "correct or unset them")));
+    findings
+        .extend(stray::describe(&strays()).map(|told| DoctorFinding::note("variables", told, "correct or unset them")));
     match config::store(&args.store, args.keys.check) {
         Ok(store) => findings.extend(looks(args, &store, console)?),
-        Err(error) => findings.push(Finding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
+        Err(error) => findings.push(DoctorFinding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
     }
     findings.extend(planned::look());
     findings.extend(servers(args));
     findings.extend(beside(args));
     findings.extend(alerts(args));
-    let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
+    let failed = findings.iter().filter(|finding| finding.status == CheckStatus::Fail).count();
     console.result(&table(&findings, failed), &json!({"failed": failed, "findings": findings}))?;
     Ok(u8::from(failed > 0))
 }
 
-fn looks(args: &DoctorArgs, store: &Arc<dyn Store>, console: &Console) -> Result<Vec<Finding>> {
+fn looks(args: &DoctorArgs, store: &Arc<dyn Store>, console: &Console) -> Result<Vec<DoctorFinding>> {
     let now = Timestamp::now();
     let records = records(&args.state);
     if let Err(error) = share::look(store.as_ref(), &records) {
         // Nothing is tried there: what is no store must not become one.
-        return Ok(vec![Finding::error("store", &error, "mount it")]);
+        return Ok(vec![DoctorFinding::error("store", &error, "mount it")]);
     }
     let mut findings = look_at_store(store.as_ref(), now);
     let cleaning = Cleaning { older_than: args.clean.then_some(args.older_than), metas: args.remove_meta.clone() };
@@ -88,7 +89,7 @@ fn compared(
     store: Arc<dyn Store>,
     catalog: Option<&Catalog>,
     (records, console): (&[Record], &Console),
-) -> Vec<Finding> {
+) -> Vec<DoctorFinding> {
     let key = config::key();
     let known = key.is_ok();
     config::remember(&args.state);
@@ -104,34 +105,36 @@ fn compared(
     let Some(catalog) = catalog else { return findings };
     let old = catalog.old_backups();
     findings.extend(how_to_restore(&old).map(|how| {
-        Finding::note("older backups", how, "they are no part of any series: pgbk lists and removes none of them")
+        DoctorFinding::note("older backups", how, "they are no part of any series: pgbk lists and removes none of them")
     }));
     let (now, server) = (Timestamp::now(), which::server(&args.server, console));
     findings.extend(look_ahead(catalog, now));
     findings.extend(told("other servers' backups", look_beside(&repository, catalog, &server)));
     if let Ok(history) = config::state::history(&args.state) {
         // By which rules backups are kept, the runs know: what they missed is missed.
-        let watch = Watch { history, policy: None };
+        let watch = MissingWatch { history, policy: None };
         // A new place holds nothing of what the place before it held.
         let (repository, server, forget) = (&repository, &server, args.forget_missing || args.make_store);
-        let missing = Missing { watch: &watch, repository, catalog, records, server, now, forget };
+        let missing = MissingBackupCheck { watch: &watch, repository, catalog, records, server, now, forget };
         findings.extend(told("missing backups", missing.look()));
     }
     findings
 }
 
-fn told(what: &str, found: Result<Vec<Finding>>) -> Vec<Finding> {
-    found.unwrap_or_else(|error| vec![Finding::note(what, format!("cannot be told: {error:#}"), "look at the store")])
+fn told(what: &str, found: Result<Vec<DoctorFinding>>) -> Vec<DoctorFinding> {
+    found.unwrap_or_else(|error| {
+        vec![DoctorFinding::note(what, format!("cannot be told: {error:#}"), "look at the store")]
+    })
 }
 
-fn servers(args: &DoctorArgs) -> Vec<Finding> {
+fn servers(args: &DoctorArgs) -> Vec<DoctorFinding> {
     let server = match config::server::server(&args.server) {
         Ok(server) => server,
-        Err(error) => return vec![Finding::error("server", &error, "check the DB_ and PG variables")],
+        Err(error) => return vec![DoctorFinding::error("server", &error, "check the DB_ and PG variables")],
     };
     let databases = match databases(args, &server) {
         Ok(databases) => databases,
-        Err(error) => return vec![Finding::error("databases", &error, "check DB_NAME")],
+        Err(error) => return vec![DoctorFinding::error("databases", &error, "check DB_NAME")],
     };
     let bin_dir = args.server.pg_bin_dir.as_deref();
     let of = |database: &String| look_at_server(&server.for_database(database), bin_dir);
@@ -142,22 +145,22 @@ fn servers(args: &DoctorArgs) -> Vec<Finding> {
 }
 
 /// Shortens the findings of one database among several: all good ones become one line, and each other one names the database.
-fn in_brief(database: &str, findings: Vec<Finding>) -> Vec<Finding> {
-    let (well, other): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.status == Status::Ok);
+fn in_brief(database: &str, findings: Vec<DoctorFinding>) -> Vec<DoctorFinding> {
+    let (well, other): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.status == CheckStatus::Ok);
     let mut well = well.into_iter();
     let first = well.next().map(|first| {
         let names = well.map(|finding| finding.what).collect::<Vec<_>>().join(", ");
         let all = if names.is_empty() { String::new() } else { format!("; good: {names}") };
-        Finding { detail: first.detail + &all, ..first }
+        DoctorFinding { detail: first.detail + &all, ..first }
     });
-    let named = |finding: Finding| match finding.what.starts_with("database \"") {
+    let named = |finding: DoctorFinding| match finding.what.starts_with("database \"") {
         true => finding,
-        false => Finding { what: format!("database \"{database}\": {}", finding.what), ..finding },
+        false => DoctorFinding { what: format!("database \"{database}\": {}", finding.what), ..finding },
     };
     first.into_iter().chain(other.into_iter().map(named)).collect()
 }
 
-fn databases(args: &DoctorArgs, server: &Settings) -> Result<Vec<String>> {
+fn databases(args: &DoctorArgs, server: &ConnectionSettings) -> Result<Vec<String>> {
     match Databases::of(&args.databases)? {
         Some(Databases::Named(subjects)) => {
             Ok(subjects.iter().filter_map(Subject::database).map(|database| database.name().to_owned()).collect())
@@ -167,58 +170,61 @@ fn databases(args: &DoctorArgs, server: &Settings) -> Result<Vec<String>> {
     }
 }
 
-fn beside(args: &DoctorArgs) -> Vec<Finding> {
+fn beside(args: &DoctorArgs) -> Vec<DoctorFinding> {
     // Where the server's settings are wrong, that is told already.
     let globals = config::server::server(&args.server).ok().filter(|_| args.extras.globals);
     let globals = globals.map(|server| look_at_globals(&server, args.server.pg_bin_dir.as_deref()));
     let files = match config::runs::files(&args.extras, &args.store) {
         Ok(paths) if paths.is_empty() => None,
         Ok(paths) => Some(look_at_files(&paths)),
-        Err(error) => Some(Finding::error(Subject::Files.name(), &error, "check BACKUP_FILES")),
+        Err(error) => Some(DoctorFinding::error(Subject::Files.name(), &error, "check BACKUP_FILES")),
     };
     globals.into_iter().chain(files).collect()
 }
 
-fn alerts(args: &DoctorArgs) -> Vec<Finding> {
+fn alerts(args: &DoctorArgs) -> Vec<DoctorFinding> {
     // Where the server's settings are wrong, that is told already.
     let server = config::server::server(&args.server).map(|server| server.describe()).unwrap_or_default();
-    let Ways { settings, mistakes } = config::alerts::alerts(&args.alerts, &args.state, server);
+    let AlertChannels { settings, mistakes } = config::alerts::alerts(&args.alerts, &args.state, server);
     let remedy = "check WEBHOOK_URL, PING_URL, SMTP_HOST and MAIL_TO";
-    let mut findings: Vec<Finding> = mistakes.iter().map(|error| Finding::error("alerts", error, remedy)).collect();
+    let mut findings: Vec<DoctorFinding> =
+        mistakes.iter().map(|error| DoctorFinding::error("alerts", error, remedy)).collect();
     if findings.is_empty() || !settings.channels().is_empty() {
         findings.extend(look_at_alerts(&settings, args.test_alerts.then(Timestamp::now)));
     }
     findings
 }
 
-fn keys(args: &DoctorArgs) -> Finding {
+fn keys(args: &DoctorArgs) -> DoctorFinding {
     match config::key() {
-        Err(error) => Finding::error("key", &error, "openssl rand -hex 32"),
-        Ok(None) => Finding::note(
+        Err(error) => DoctorFinding::error("key", &error, "openssl rand -hex 32"),
+        Ok(None) => DoctorFinding::note(
             "key",
             "none: backups are neither encrypted nor safe from forgery",
             "set DB_BACKUP_ENCRYPT_KEY (openssl rand -hex 32) or ENC_PASSWORD, and keep a copy of it elsewhere",
         ),
-        Ok(Some(Key::Raw { iv: Some(_), .. })) => Finding::note(
+        Ok(Some(Key::Raw { iv: Some(_), .. })) => DoctorFinding::note(
             "key",
             "a raw key with a fixed IV: it shows which backups share a beginning",
             "unset DB_BACKUP_ENCRYPT_IV",
         ),
-        Ok(Some(_)) if args.keys.no_encrypt => {
-            Finding::note("key", "set, but NO_ENCRYPT=1: backups are sealed and not encrypted", "unset NO_ENCRYPT")
-        }
-        Ok(Some(_)) => Finding::ok("key", "set; keep a copy of it elsewhere, no backup opens without it"),
+        Ok(Some(_)) if args.keys.no_encrypt => DoctorFinding::note(
+            "key",
+            "set, but NO_ENCRYPT=1: backups are sealed and not encrypted",
+            "unset NO_ENCRYPT",
+        ),
+        Ok(Some(_)) => DoctorFinding::ok("key", "set; keep a copy of it elsewhere, no backup opens without it"),
     }
 }
 
-fn table(findings: &[Finding], failed: usize) -> Lines {
+fn table(findings: &[DoctorFinding], failed: usize) -> Lines {
     let width = findings.iter().map(|finding| word(&finding.what).chars().count()).max().unwrap_or(0);
     let mut text = Lines::new();
     for finding in findings {
         let status = match finding.status {
-            Status::Ok => "ok  ",
-            Status::Note => "note",
-            Status::Fail => "FAIL",
+            CheckStatus::Ok => "ok  ",
+            CheckStatus::Note => "note",
+            CheckStatus::Fail => "FAIL",
         };
         text.push(format!("{status}  {:width$}  {}", word(&finding.what), finding.detail));
         if let Some(remedy) = &finding.remedy {

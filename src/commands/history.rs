@@ -4,10 +4,10 @@ use crate::base::error::{Fault, Result};
 use crate::base::shown::Lines;
 use crate::cli::arguments::HistoryArgs;
 use crate::cli::console::{Console, bytes};
-use crate::cli::table::Table;
+use crate::cli::table::TextTable;
 use crate::commands::summary::{stages, tables_and_rows};
 use crate::config;
-use crate::format::run_record::{Record, RestoreTest, State, Stored, Task, Trigger};
+use crate::format::run_record::{Record, RestoreTest, RunState, StoredBackup, Task, Trigger};
 use serde_json::{Value, json};
 
 pub fn run(args: &HistoryArgs, console: &Console) -> Result<u8> {
@@ -22,9 +22,9 @@ pub fn run(args: &HistoryArgs, console: &Console) -> Result<u8> {
     }
     let mut records = history.records(console)?;
     records.retain(|record| match record.state {
-        State::Failed => !args.running,
-        State::Running => !args.failed,
-        State::Done | State::Skipped => !args.failed && !args.running,
+        RunState::Failed => !args.running,
+        RunState::Running => !args.failed,
+        RunState::Done | RunState::Skipped => !args.failed && !args.running,
     });
     records.truncate(usize::from(args.limit));
     let documents = records.iter().map(document).collect::<Result<Vec<_>>>()?;
@@ -42,12 +42,12 @@ fn document(record: &Record) -> Result<Value> {
     Ok(value)
 }
 
-fn file(backup: &Stored) -> &str {
+fn file(backup: &StoredBackup) -> &str {
     backup.object.rsplit('/').next().unwrap_or(&backup.object)
 }
 
 fn table(records: &[Record]) -> Lines {
-    let mut table = Table::new(&["RUN", "TASK", "DATABASE", "STATE", "CAUSE", "TIME", "STORED", "RESULT"]);
+    let mut table = TextTable::new(&["RUN", "TASK", "DATABASE", "STATE", "CAUSE", "TIME", "STORED", "RESULT"]);
     for record in records {
         let result = match (&record.backup, &record.problem) {
             (Some(backup), _) => backup.id.to_string(),
@@ -104,7 +104,7 @@ fn whole(record: &Record) -> Lines {
     text
 }
 
-fn stored(backup: &Stored) -> Lines {
+fn stored(backup: &StoredBackup) -> Lines {
     let rows = backup.rows.map(|rows| format!(" in {}", tables_and_rows(backup.tables, rows))).unwrap_or_default();
     let cipher = if backup.encrypted { "encrypted" } else { "not encrypted" };
     let checked = backup.verified.describe();
@@ -132,12 +132,12 @@ fn task(task: Task) -> &'static str {
     }
 }
 
-fn state(state: State) -> &'static str {
+fn state(state: RunState) -> &'static str {
     match state {
-        State::Running => "running",
-        State::Done => "done",
-        State::Failed => "FAILED",
-        State::Skipped => "skipped",
+        RunState::Running => "running",
+        RunState::Done => "done",
+        RunState::Failed => "FAILED",
+        RunState::Skipped => "skipped",
     }
 }
 

@@ -14,7 +14,7 @@ use crate::format::manifest::lineage::short;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Manifest, extension};
 use crate::format::run_record;
-use crate::repository::catalog::{Catalog, Entry};
+use crate::repository::catalog::{Catalog, CatalogEntry};
 use crate::repository::doubletake::how_to_restore;
 use crate::repository::{Repository, guard};
 use crate::runs::history::share;
@@ -27,14 +27,14 @@ use std::time::Duration;
 const NOTE: usize = 200;
 
 /// A backup as the list shows it, with its entry in the catalog.
-struct Row {
-    entry: Entry,
-    claim: Result<Claim>,
+struct ListRow {
+    entry: CatalogEntry,
+    claim: Result<ListedManifest>,
     proven: Option<Timestamp>,
 }
 
 /// The part of a `.meta` that the list shows. The rest of the document is not kept.
-struct Claim {
+struct ListedManifest {
     object: String,
     plain_bytes: u64,
     stored_bytes: u64,
@@ -48,9 +48,9 @@ struct Claim {
     key: Option<KeyNote>,
 }
 
-impl Claim {
-    fn of(manifest: Manifest) -> Claim {
-        Claim {
+impl ListedManifest {
+    fn of(manifest: Manifest) -> ListedManifest {
+        ListedManifest {
             plain_bytes: manifest.plain.bytes,
             stored_bytes: manifest.stored.bytes,
             rows: manifest.rows(),
@@ -90,20 +90,21 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
 
 /// Reads the `.meta` of each backup without authenticating it; nothing is restored by it. A backup that was removed
 /// since the listing is left out.
-fn rows(repository: &Repository, catalog: &Catalog, proofs: &BTreeMap<BackupId, Timestamp>) -> Result<Vec<Row>> {
-    let entries: Vec<&Entry> = catalog.entries().iter().collect();
+fn rows(repository: &Repository, catalog: &Catalog, proofs: &BTreeMap<BackupId, Timestamp>) -> Result<Vec<ListRow>> {
+    let entries: Vec<&CatalogEntry> = catalog.entries().iter().collect();
     let mut rows = Vec::with_capacity(entries.len());
-    let claims = repository.each(&entries, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(Claim::of))?;
+    let claims =
+        repository.each(&entries, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(ListedManifest::of))?;
     for (entry, claim) in entries.into_iter().zip(claims) {
         if claim.as_ref().is_err_and(|error| kind(error) == Kind::NotFound) {
             continue;
         }
-        rows.push(Row { proven: proofs.get(&entry.id).copied(), entry: entry.clone(), claim });
+        rows.push(ListRow { proven: proofs.get(&entry.id).copied(), entry: entry.clone(), claim });
     }
     Ok(rows)
 }
 
-fn document(row: &Row, now: Timestamp) -> Value {
+fn document(row: &ListRow, now: Timestamp) -> Value {
     let (id, claim) = (&row.entry.id, row.claim.as_ref().ok());
     json!({
         "id": id,
@@ -126,7 +127,7 @@ fn document(row: &Row, now: Timestamp) -> Value {
     })
 }
 
-fn table(rows: &[Row], now: Timestamp) -> Lines {
+fn table(rows: &[ListRow], now: Timestamp) -> Lines {
     if rows.is_empty() {
         return Lines::of("no backups");
     }
@@ -170,7 +171,7 @@ fn check(note: &KeyNote) -> String {
 }
 
 /// Returns what a person added to the backup: the pin and the note.
-fn remarks(row: &Row, claim: &Claim) -> String {
+fn remarks(row: &ListRow, claim: &ListedManifest) -> String {
     let pinned = if row.entry.pinned { "  pinned" } else { "" };
     let short = |note: &String| note.chars().take(NOTE).collect::<String>();
     let note = claim.note.as_ref().map(short).map_or_else(String::new, |note| format!("  \"{note}\""));

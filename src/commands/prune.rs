@@ -12,11 +12,11 @@ use crate::config;
 use crate::config::state::records;
 use crate::format::backup_id::BackupId;
 use crate::format::run_record;
-use crate::jobs::prune::scope::Scope;
-use crate::jobs::prune::{Fate, Judged, Mode, Order, Pruned, orphans, prune};
+use crate::jobs::prune::scope::PruneScope;
+use crate::jobs::prune::{PruneDecision, PruneMode, PruneOrder, PruneOutcome, PruneResult, orphans, prune};
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
-use crate::repository::newest::Server;
+use crate::repository::newest::ServerIdentity;
 use crate::repository::orphans::Orphans;
 use crate::repository::retention::Policy;
 use crate::runs::history::share;
@@ -35,7 +35,7 @@ pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     share::look(repository.store.as_ref(), &records)?;
     let (subjects, whole) = subjects(args, &repository)?;
     let whose =
-        Whose { policy, scope: scope(args, console), proven: run_record::proofs(&records).into_keys().collect() };
+        PruneRules { policy, scope: scope(args, console), proven: run_record::proofs(&records).into_keys().collect() };
     let mut documents = Vec::new();
     let mut failed = false;
     for subject in &subjects {
@@ -78,8 +78,8 @@ fn subjects(args: &PruneArgs, repository: &Repository) -> Result<(Vec<Subject>, 
 }
 
 /// Holds the result of pruning one database.
-struct Report {
-    pruned: Pruned,
+struct PruneReport {
+    pruned: PruneResult,
     /// Orphans that are older than a day.
     left_behind: Orphans,
     /// Number of these orphans that were removed.
@@ -87,19 +87,19 @@ struct Report {
 }
 
 /// Returns whose backups are pruned: those of the server that the settings lead to, unless the arguments name others.
-fn scope(args: &PruneArgs, console: &Console) -> Scope {
+fn scope(args: &PruneArgs, console: &Console) -> PruneScope {
     match args.whose.as_deref() {
-        None => Scope::Of(server(&args.server, console)),
-        Some("all") => Scope::All,
-        Some("none") => Scope::Nobody,
-        Some(identifier) => Scope::Of(Server::Named(identifier.to_owned())),
+        None => PruneScope::Of(server(&args.server, console)),
+        Some("all") => PruneScope::All,
+        Some("none") => PruneScope::Nobody,
+        Some(identifier) => PruneScope::Of(ServerIdentity::Named(identifier.to_owned())),
     }
 }
 
 /// Holds what is the same for every database that is pruned.
-struct Whose {
+struct PruneRules {
     policy: Policy,
-    scope: Scope,
+    scope: PruneScope,
     proven: BTreeSet<BackupId>,
 }
 
@@ -107,17 +107,17 @@ fn one(
     args: &PruneArgs,
     repository: &Repository,
     (subject, catalog): (&Subject, &Catalog),
-    whose: &Whose,
+    whose: &PruneRules,
     console: &Console,
-) -> Result<Report> {
+) -> Result<PruneReport> {
     let now = Timestamp::now();
     let mode = match (args.dry_run, args.force) {
-        (true, _) => Mode::DryRun,
-        (false, true) => Mode::Force,
-        (false, false) => Mode::Careful,
+        (true, _) => PruneMode::DryRun,
+        (false, true) => PruneMode::Force,
+        (false, false) => PruneMode::Careful,
     };
-    let Whose { policy, scope, proven } = whose;
-    let order = Order { policy, mode, scope: scope.clone(), made: None, proven, now };
+    let PruneRules { policy, scope, proven } = whose;
+    let order = PruneOrder { policy, mode, scope: scope.clone(), made: None, proven, now };
     let going = |ids: &[BackupId]| note_going(args, repository, ids, console);
     let pruned = prune(repository, catalog, subject, &order, &going, console)?;
     let left_behind = match orphans(repository, catalog, subject) {
@@ -136,7 +136,7 @@ fn one(
     let sweep = args.orphans && !args.dry_run;
     let kept = if sweep { left_behind.remove(repository.store.as_ref(), console)?.len() } else { left_behind.count() };
     let swept = left_behind.count() - kept;
-    Ok(Report { pruned, left_behind, swept })
+    Ok(PruneReport { pruned, left_behind, swept })
 }
 
 /// Notes in the history that these backups are removed on purpose, so that no scheduler or run with this `STATE_DIR`
@@ -149,7 +149,7 @@ fn note_going(args: &PruneArgs, repository: &Repository, ids: &[BackupId], conso
     }
 }
 
-impl Report {
+impl PruneReport {
     fn text(&self, args: &PruneArgs) -> Lines {
         let backups = &self.pruned.backups;
         let width = backups.iter().map(|backup| backup.id.to_string().len()).max().unwrap_or(0);
@@ -159,7 +159,7 @@ impl Report {
             text.push(format!("{:width$}  {what:7}  {why}", backup.id.to_string()));
         }
         text.push(self.removed(args));
-        let left = self.pruned.count(|fate| matches!(fate, Fate::Left(_)));
+        let left = self.pruned.count(|fate| matches!(fate, PruneOutcome::Left(_)));
         if left > 0 {
             text.push(format!("{left} more should go, but the store does not let them: locked, or not allowed"));
         }
@@ -170,8 +170,8 @@ impl Report {
     }
 
     fn removed(&self, args: &PruneArgs) -> String {
-        let Pruned { subject, backups, most } = &self.pruned;
-        let gone = |backup: &&Judged| matches!(backup.fate, Fate::Removed | Fate::Due);
+        let PruneResult { subject, backups, most } = &self.pruned;
+        let gone = |backup: &&PruneDecision| matches!(backup.fate, PruneOutcome::Removed | PruneOutcome::Due);
         let count = backups.iter().filter(gone).count();
         let size = bytes(backups.iter().filter(gone).filter_map(|backup| backup.bytes).sum());
         let done = if args.dry_run { "would be removed" } else { "removed" };
@@ -200,8 +200,8 @@ impl Report {
             "database": self.pruned.subject,
             "dry_run": args.dry_run,
             "more_than_half": self.pruned.most,
-            "removed": self.pruned.count(|fate| *fate == Fate::Removed),
-            "left": self.pruned.count(|fate| matches!(fate, Fate::Left(_))),
+            "removed": self.pruned.count(|fate| *fate == PruneOutcome::Removed),
+            "left": self.pruned.count(|fate| matches!(fate, PruneOutcome::Left(_))),
             "backups": backups,
             "leftovers": self.left_behind.keys(),
             "leftovers_removed": self.swept,
@@ -209,19 +209,19 @@ impl Report {
     }
 }
 
-fn told(fate: &Fate) -> (&'static str, String) {
+fn told(fate: &PruneOutcome) -> (&'static str, String) {
     match fate {
-        Fate::Kept(reasons) => ("keep", reasons.join(", ")),
-        Fate::Due => ("remove", "no rule keeps it".to_owned()),
-        Fate::Removed => ("removed", "no rule keeps it".to_owned()),
-        Fate::Left(why) => ("left", why.clone()),
+        PruneOutcome::Kept(reasons) => ("keep", reasons.join(", ")),
+        PruneOutcome::Due => ("remove", "no rule keeps it".to_owned()),
+        PruneOutcome::Removed => ("removed", "no rule keeps it".to_owned()),
+        PruneOutcome::Left(why) => ("left", why.clone()),
     }
 }
 
-fn document(backup: &Judged) -> Value {
+fn document(backup: &PruneDecision) -> Value {
     let (what, why) = told(&backup.fate);
     let reasons = match &backup.fate {
-        Fate::Kept(reasons) => reasons.clone(),
+        PruneOutcome::Kept(reasons) => reasons.clone(),
         _ => vec![why],
     };
     json!({"id": backup.id, "what": what, "why": reasons, "good": backup.bytes.is_some(), "stored_bytes": backup.bytes})

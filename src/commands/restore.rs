@@ -13,7 +13,7 @@ use crate::base::shown::{Lines, many};
 use crate::base::subject::Subject;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, ask, bytes, can_ask, confirm_by_typing};
-use crate::cli::values::Which;
+use crate::cli::values::BackupChoice;
 use crate::commands::restore::pick::pick;
 use crate::commands::restore::plan::plan;
 use crate::commands::restore::summary::{declined, summary, tell};
@@ -23,11 +23,11 @@ use crate::config;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::jobs::restore::execute::major;
-use crate::jobs::restore::plan::Outlook;
+use crate::jobs::restore::plan::RestoreOutlook;
 use crate::jobs::restore::properties::outlook;
 use crate::jobs::restore::{admit, is_source, restore};
-use crate::postgres::connect::settings::Settings;
-use crate::postgres::restore::target::{State, Target};
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::restore::target::{RestoreTarget, TargetState};
 use crate::repository::Repository;
 use crate::repository::newest::server_of;
 use crate::repository::reader::BackupReader;
@@ -86,13 +86,13 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
 fn elsewhere(
     args: &RestoreArgs,
     (manifest, name): (&Manifest, &str),
-    server: &Settings,
+    server: &ConnectionSettings,
     console: &Console,
 ) -> Result<Option<String>> {
     if args.which.is_some() || args.object.is_some() || args.clean || !can_ask() {
         return Ok(None);
     }
-    let State::Holds(count) = Target::look(server, name)?.state else { return Ok(None) };
+    let TargetState::Holds(count) = RestoreTarget::look(server, name)?.state else { return Ok(None) };
     console.say(&Lines::of(format!(
         "  \"{name}\" is not empty: it holds {}, and all of it stays as it is (--clean replaces it)",
         many(count, "object")
@@ -118,7 +118,9 @@ fn which(args: &RestoreArgs, repository: &Repository, console: &Console) -> Resu
     let asker = || asker(&args.server, args.origin, console);
     match &args.which {
         Some(which) => resolve(which, args.database.as_deref(), repository, asker, console).map(Some),
-        None if args.yes => resolve(&Which::Latest, args.database.as_deref(), repository, asker, console).map(Some),
+        None if args.yes => {
+            resolve(&BackupChoice::Latest, args.database.as_deref(), repository, asker, console).map(Some)
+        }
         None => pick(args, named(args.database.as_deref())?.as_ref(), repository, console),
     }
 }
@@ -127,9 +129,9 @@ fn which(args: &RestoreArgs, repository: &Repository, console: &Console) -> Resu
 fn outline(
     args: &RestoreArgs,
     manifest: &Manifest,
-    server: &Settings,
-    target: &Target,
-    outlook: &Outlook,
+    server: &ConnectionSettings,
+    target: &RestoreTarget,
+    outlook: &RestoreOutlook,
     repository: &Repository,
 ) -> Lines {
     let backup = match &args.object {
@@ -137,9 +139,9 @@ fn outline(
         None => manifest.id.to_string(),
     };
     let state = match target.state {
-        State::Missing => "does not exist and will be created".to_owned(),
-        State::Empty => "is empty".to_owned(),
-        State::Holds(count) => format!("holds {}, ALL OF WHICH WILL BE REPLACED", many(count, "object")),
+        TargetState::Missing => "does not exist and will be created".to_owned(),
+        TargetState::Empty => "is empty".to_owned(),
+        TargetState::Holds(count) => format!("holds {}, ALL OF WHICH WILL BE REPLACED", many(count, "object")),
     };
     let whose = match manifest.is_upload() {
         true => "nobody: it was made of a file".to_owned(),
@@ -157,13 +159,13 @@ fn outline(
     text
 }
 
-fn agreed(manifest: &Manifest, target: &Target, outline: &Lines, console: &Console) -> Result<bool> {
+fn agreed(manifest: &Manifest, target: &RestoreTarget, outline: &Lines, console: &Console) -> Result<bool> {
     console.say(outline);
     let name = &target.database;
     if !confirm_by_typing(&format!("Type the database's name ({name}) to restore"), name)? {
         return Ok(false);
     }
-    let replaced = matches!(target.state, State::Holds(_)) && is_source(manifest, target);
+    let replaced = matches!(target.state, TargetState::Holds(_)) && is_source(manifest, target);
     if !replaced {
         return Ok(true);
     }

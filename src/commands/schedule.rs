@@ -15,25 +15,25 @@ use crate::base::subject::Subject;
 use crate::base::{cancel, threads};
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::console::Console;
-use crate::commands::backup::{Prepared, Told};
+use crate::commands::backup::{AlertAudience, BackupSetup};
 use crate::commands::schedule::next::all_come;
 use crate::config;
 use crate::config::{environment, state};
 use crate::format::run_record::Task;
 use crate::monitoring::publisher;
 use crate::monitoring::publisher::Publisher;
-use crate::monitoring::source::Source;
+use crate::monitoring::source::StatusSource;
 use crate::postgres::session::identity;
-use crate::repository::newest::Server;
+use crate::repository::newest::ServerIdentity;
 use crate::runs::restore_tests::RestoreTests;
 use crate::runs::schedule::heartbeat;
 use crate::runs::schedule::heartbeat::{Heartbeat, SchedulerState};
-use crate::runs::schedule::planner::{Job, Options, Planner};
+use crate::runs::schedule::planner::{Planner, PlannerOptions, ScheduledJob};
 use crate::runs::schedule::scheduler::{End, Scheduler};
-use crate::runs::schedule::timetable::{Entry, Timetable};
-use due_runs::{Runs, Word};
+use crate::runs::schedule::timetable::{Timetable, TimetableEntry};
+use due_runs::{Runs, SchedulerReporter};
 use jiff::{SignedDuration, Timestamp};
-use late::Late;
+use late::OverdueAlerts;
 use std::sync::atomic::AtomicBool;
 use watch::Guard;
 
@@ -48,7 +48,7 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
         let (program, arguments) = environment::command_line()?;
         return init::supervise(&program, &arguments, environment::handed_on());
     }
-    let prepared = Prepared::new(&args.run, Told::Everybody, console)?;
+    let prepared = BackupSetup::new(&args.run, AlertAudience::Everybody, console)?;
     let default = default(args, &prepared, proofs.iter().chain([&timetable]))?;
     let now = Timestamp::now();
     // Of what is due at the same time, backups come first.
@@ -60,12 +60,12 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     let state_dir = state::state_dir(&args.run.state).ok();
     let _place = state_dir.as_ref().map(heartbeat::take_place).transpose()?;
     let post = state_dir.as_ref().map(|state| post(args, &jobs, state, console));
-    let mut word = Word { post, bell: None, silent: false };
+    let mut word = SchedulerReporter { post, bell: None, silent: false };
     // Before anybody looks.
     word.leave(Timestamp::now(), console, |_| {});
     let mut publisher = publisher(args, &prepared, state_dir.as_ref(), console);
     word.bell = publisher.as_ref().map(Publisher::bell);
-    let late = Late::new(state_dir.map(Source::new), publisher.as_mut().and_then(Publisher::notices));
+    let late = OverdueAlerts::new(state_dir.map(StatusSource::new), publisher.as_mut().and_then(Publisher::notices));
     let proofs = proof.as_ref().map(|plan| RestoreTests {
         runner: prepared.runner(console),
         repository: &prepared.repository,
@@ -108,7 +108,7 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
 /// Returns the databases of schedules that name none. Empty if every schedule names its own: then no default is needed.
 fn default<'a>(
     args: &ScheduleArgs,
-    prepared: &Prepared,
+    prepared: &BackupSetup,
     timetables: impl Iterator<Item = &'a Timetable>,
 ) -> Result<Databases> {
     let mut entries = timetables.flat_map(|timetable| &timetable.entries);
@@ -118,19 +118,19 @@ fn default<'a>(
     }
 }
 
-fn planner(args: &ScheduleArgs, jobs: Vec<Job>, prepared: &Prepared, console: &Console) -> Planner {
+fn planner(args: &ScheduleArgs, jobs: Vec<ScheduledJob>, prepared: &BackupSetup, console: &Console) -> Planner {
     let records = match &prepared.history {
         Some(history) if args.catch_up => history.records(console),
         _ => Ok(Vec::new()),
     };
     // What was missed is not worth missing more.
     let records = records.inspect_err(|error| console.warn(&format!("{error:#}"))).unwrap_or_default();
-    let options = Options { catch_up: args.catch_up, jitter: args.jitter, retry: args.retry };
+    let options = PlannerOptions { catch_up: args.catch_up, jitter: args.jitter, retry: args.retry };
     Planner::new(jobs, options, &records, Timestamp::now())
 }
 
 /// Makes the heartbeat, in which other processes see what is scheduled.
-fn post(args: &ScheduleArgs, jobs: &[Job], state: &StateDir, console: &Console) -> Heartbeat {
+fn post(args: &ScheduleArgs, jobs: &[ScheduledJob], state: &StateDir, console: &Console) -> Heartbeat {
     let before = heartbeat::look(state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok().flatten();
     let scheduler_state = SchedulerState {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -139,9 +139,9 @@ fn post(args: &ScheduleArgs, jobs: &[Job], state: &StateDir, console: &Console) 
         grace: SignedDuration::try_from(args.health_grace + args.jitter).unwrap_or(SignedDuration::MAX),
         entries: jobs
             .iter()
-            .map(|job| heartbeat::Entry {
+            .map(|job| heartbeat::HeartbeatEntry {
                 task: job.task,
-                ..heartbeat::Entry::new(job.schedule.clone(), job.databases.clone())
+                ..heartbeat::HeartbeatEntry::new(job.schedule.clone(), job.databases.clone())
             })
             .collect(),
     };
@@ -150,7 +150,7 @@ fn post(args: &ScheduleArgs, jobs: &[Job], state: &StateDir, console: &Console) 
 
 fn publisher(
     args: &ScheduleArgs,
-    prepared: &Prepared,
+    prepared: &BackupSetup,
     state: Option<&StateDir>,
     console: &Console,
 ) -> Option<Publisher> {
@@ -160,12 +160,12 @@ fn publisher(
         return None;
     };
     let settings = prepared.plan.settings.clone();
-    Some(Publisher::start(publisher::Settings {
+    Some(Publisher::start(publisher::PublisherSettings {
         addresses,
         state: state.clone(),
         repository: prepared.repository.clone(),
         watch: prepared.watch.clone()?,
-        server: Box::new(move || identity::of_server(&settings).map_or(Server::Unasked, Server::of)),
+        server: Box::new(move || identity::of_server(&settings).map_or(ServerIdentity::Unasked, ServerIdentity::of)),
         clock: Timestamp::now,
     }))
 }
@@ -177,9 +177,9 @@ fn jobs(
     default: &Databases,
     beside: &[Subject],
     now: Timestamp,
-) -> Result<Vec<Job>> {
+) -> Result<Vec<ScheduledJob>> {
     all_come(task, timetable, now)?;
-    let job = |entry: &Entry| Job {
+    let job = |entry: &TimetableEntry| ScheduledJob {
         task,
         schedule: entry.schedule.clone(),
         databases: entry.databases.clone().map_or_else(|| default.clone(), |databases| databases.with(beside)),

@@ -6,19 +6,19 @@ use crate::base::shown::{Lines, many};
 use crate::base::state_dir::StateDir;
 use crate::cli::arguments::StatusArgs;
 use crate::cli::console::{Console, bytes};
-use crate::cli::table::Table;
+use crate::cli::table::TextTable;
 use crate::cli::units;
 use crate::config::state::state_dir;
 use crate::format::run_record::Task;
 use crate::monitoring::age;
 use crate::monitoring::page::missing;
-use crate::monitoring::source::Source;
-use crate::monitoring::status::{Database, Pulse, Status};
+use crate::monitoring::source::StatusSource;
+use crate::monitoring::status::{DatabaseStatus, SchedulerPulse, Status};
 use jiff::Timestamp;
 
 pub fn run(args: &StatusArgs, console: &Console) -> Result<u8> {
     let state = state_dir(&args.state)?;
-    let mut source = Source::new(state.clone());
+    let mut source = StatusSource::new(state.clone());
     let status = source.status(Timestamp::now(), console)?;
     let status = match args.max_age {
         Some(most) => age::judged(status, most, &names(args)),
@@ -38,7 +38,9 @@ fn text(args: &StatusArgs, status: &Status, state: &StateDir) -> Lines {
     for reason in &status.reasons {
         text.push(format!("  {reason}"));
     }
-    if args.max_age.is_none() && status.scheduler.as_ref().is_none_or(|scheduler| scheduler.state == Pulse::Ended) {
+    if args.max_age.is_none()
+        && status.scheduler.as_ref().is_none_or(|scheduler| scheduler.state == SchedulerPulse::Ended)
+    {
         text.push(format!("  STATE_DIR is \"{state}\"; newest backups: {}", newest(status)));
         text.push("  with a timer, cron or --once, ask for the age of the backups: pgbk status --max-age 26h");
     }
@@ -83,7 +85,7 @@ fn newest(status: &Status) -> String {
 }
 
 fn table(status: &Status) -> Lines {
-    let mut table = Table::new(&[
+    let mut table = TextTable::new(&[
         "DATABASE",
         "LAST BACKUP",
         "TIME",
@@ -96,7 +98,7 @@ fn table(status: &Status) -> Lines {
         "SKIPPED",
     ]);
     let or = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    for Database { name, success, proven, runs, .. } in &status.databases {
+    for DatabaseStatus { name, success, proven, runs, .. } in &status.databases {
         let last = success.as_ref();
         table.row([
             name.to_string(),

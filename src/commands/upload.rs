@@ -8,7 +8,7 @@ use crate::commands::backup::{report, summary};
 use crate::commands::which::named;
 use crate::config;
 use crate::config::state::records;
-use crate::jobs::transfer::{self, Incoming};
+use crate::jobs::transfer::{self, UploadSource};
 use crate::runs::history::share;
 use jiff::Timestamp;
 use std::fs::File;
@@ -28,7 +28,7 @@ pub fn run(args: &UploadArgs, console: &Console) -> Result<u8> {
         transfer::upload_raw(&repository, &args.file, console)?
     } else {
         let (mut source, length) = source(&args.file)?;
-        let incoming = Incoming {
+        let incoming = UploadSource {
             subject: subject(args)?,
             compression,
             expected: args.pipeline.size_estimate.or(length),

@@ -9,12 +9,12 @@ use crate::base::shown::many;
 use crate::base::verify_level::Level;
 use crate::cli::arguments::VerifyArgs;
 use crate::cli::console::Console;
-use crate::commands::backup::Told;
+use crate::commands::backup::AlertAudience;
 use crate::commands::which::{asker, limit, named, resolve};
 use crate::config;
 use crate::format::backup_id::BackupId;
 use crate::format::run_record::Trigger;
-use crate::jobs::verify::{Finding, among_others, verify, verify_all, verify_old};
+use crate::jobs::verify::{VerifyFinding, among_others, verify, verify_all, verify_old};
 use crate::repository::Repository;
 use crate::repository::catalog::lost_documents;
 use crate::runs::restore_tests::RestoreTests;
@@ -69,12 +69,17 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
 }
 
 /// Runs restore tests of these backups. Each is a run: it gets a record, and its failure is alerted.
-fn proofs(args: &VerifyArgs, repository: &Repository, ids: &[BackupId], console: &Console) -> Result<Vec<Finding>> {
+fn proofs(
+    args: &VerifyArgs,
+    repository: &Repository,
+    ids: &[BackupId],
+    console: &Console,
+) -> Result<Vec<VerifyFinding>> {
     let plan = config::restore_test::proof(&args.scratch, &args.server)?;
     let history = config::state::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
     let server = config::server::server(&args.server)?;
-    let alerts =
-        Told::of(args.alert).open(config::alerts::alerts(&args.alerts, &args.state, server.describe()), console);
+    let alerts = AlertAudience::of(args.alert)
+        .open(config::alerts::alerts(&args.alerts, &args.state, server.describe()), console);
     let runner =
         Runner { alerts: &alerts, history: history.as_ref(), limit: None, clock: Timestamp::now, monitor: console };
     let done = RestoreTests { runner, repository, plan: &plan, server: &server }.of(ids, Trigger::Manual, |_| {});

@@ -5,44 +5,44 @@ use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::base::subject::Subject;
 use crate::cli::settings::ServerArgs;
-use crate::cli::values::Which;
+use crate::cli::values::BackupChoice;
 use crate::config::{self, environment};
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origins;
 use crate::postgres::session::identity;
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
-use crate::repository::newest::{Asker, Server};
+use crate::repository::newest::{NewestQuery, ServerIdentity};
 use jiff::Timestamp;
 use std::ffi::OsString;
 
 /// Returns the server that the settings lead to. A server that cannot be asked is no error: backups can be chosen by id.
-pub fn server(args: &ServerArgs, monitor: &dyn Monitor) -> Server {
+pub fn server(args: &ServerArgs, monitor: &dyn Monitor) -> ServerIdentity {
     match config::server::server(args).and_then(|settings| identity::of_server(&settings)) {
-        Ok(identifier) => Server::of(identifier),
+        Ok(identifier) => ServerIdentity::of(identifier),
         Err(error) => {
             monitor.note(&format!("no server could be asked whose backups are its own: {error:#}"));
-            Server::Unasked
+            ServerIdentity::Unasked
         }
     }
 }
 
-pub fn asker(args: &ServerArgs, origins: Origins, monitor: &dyn Monitor) -> Asker {
-    Asker { server: server(args, monitor), origins, now: Timestamp::now() }
+pub fn asker(args: &ServerArgs, origins: Origins, monitor: &dyn Monitor) -> NewestQuery {
+    NewestQuery { server: server(args, monitor), origins, now: Timestamp::now() }
 }
 
 /// Returns the backup that is meant. Warns if `latest` leads to another server's backup, to an upload, or past one
 /// that may be newer.
 pub fn resolve(
-    which: &Which,
+    which: &BackupChoice,
     database: Option<&str>,
     repository: &Repository,
-    asker: impl FnOnce() -> Asker,
+    asker: impl FnOnce() -> NewestQuery,
     monitor: &dyn Monitor,
 ) -> Result<BackupId> {
     match which {
-        Which::Id(id) => Ok(id.clone()),
-        Which::Latest => {
+        BackupChoice::Id(id) => Ok(id.clone()),
+        BackupChoice::Latest => {
             let (subject, catalog) = the_subject(database, repository)?;
             latest(&subject, &catalog, repository, &asker(), monitor)
         }
@@ -53,7 +53,7 @@ pub fn latest(
     subject: &Subject,
     catalog: &Catalog,
     repository: &Repository,
-    asker: &Asker,
+    asker: &NewestQuery,
     monitor: &dyn Monitor,
 ) -> Result<BackupId> {
     let latest = repository.latest(catalog, subject, asker)?;

@@ -1,11 +1,11 @@
 //! Reads the settings of alerts: the channels and their options.
 
-use crate::alerts::Settings;
+use crate::alerts::AlertSettings;
 use crate::alerts::http::SecretUrl;
 use crate::alerts::mail::{Mail, Mailbox, mailbox, recipients};
-use crate::alerts::message::Origin;
+use crate::alerts::message::AlertOrigin;
 use crate::alerts::ping::Ping;
-use crate::alerts::smtp::{Login, Security, Server};
+use crate::alerts::smtp::{MailLogin, MailServer, Security};
 use crate::alerts::tls_roots::TlsRoots;
 use crate::alerts::webhook::{Template, Webhook};
 use crate::base::error::{Fault, Result};
@@ -15,29 +15,29 @@ use crate::config::environment;
 use crate::config::state::state_dir_or_system;
 
 /// Holds the alert channels that are set, and the mistakes in the others. No mistake here stops a backup.
-pub struct Ways {
-    pub settings: Settings,
+pub struct AlertChannels {
+    pub settings: AlertSettings,
     pub mistakes: Vec<anyhow::Error>,
 }
 
 /// Reads the settings of alerts. `server` says whose backups they are about. Each channel is read by itself: a
 /// mistake in one leaves the others.
-pub fn alerts(args: &AlertArgs, state: &StateArgs, server: String) -> Ways {
+pub fn alerts(args: &AlertArgs, state: &StateArgs, server: String) -> AlertChannels {
     let mut mistakes = Vec::new();
     let trust = args.alert_ca_file.as_ref().map(|file| TlsRoots::with(file, "ALERT_CA_FILE")).transpose();
     // Without an authority of one's own fewer receivers are trusted, and none that should not be.
     let trust = kept(trust, &mut mistakes).unwrap_or_default();
     let ping = address("PING_URL").map(|address| address.map(|address| Ping { address, trust: trust.clone() }));
-    let settings = Settings {
+    let settings = AlertSettings {
         ping: kept(ping, &mut mistakes),
         webhook: kept(webhook(&trust), &mut mistakes),
         mail: kept(mail(args, trust), &mut mistakes),
-        origin: Origin { host: rustix::system::uname().nodename().to_string_lossy().into_owned(), server },
+        origin: AlertOrigin { host: rustix::system::uname().nodename().to_string_lossy().into_owned(), server },
         // Where there is none, `history` has said so, and every failure is told.
         state: state_dir_or_system(state),
         limit: args.alert_timeout,
     };
-    Ways { settings, mistakes }
+    AlertChannels { settings, mistakes }
 }
 
 fn kept<T>(made: Result<Option<T>>, mistakes: &mut Vec<anyhow::Error>) -> Option<T> {
@@ -82,16 +82,16 @@ fn mail(args: &AlertArgs, trust: TlsRoots) -> Result<Option<Mail>> {
     };
     let prefix = args.mail_subject_prefix.clone().unwrap_or_default();
     Ok(Some(Mail {
-        server: Server { host, port: args.smtp_port.unwrap_or(usual), security, login: login(args)?, trust },
+        server: MailServer { host, port: args.smtp_port.unwrap_or(usual), security, login: login(args)?, trust },
         from: sender(args)?,
         to: recipients("MAIL_TO", to)?,
         prefix: if prefix.is_empty() || prefix.ends_with(' ') { prefix } else { prefix + " " },
     }))
 }
 
-fn login(args: &AlertArgs) -> Result<Option<Login>> {
+fn login(args: &AlertArgs) -> Result<Option<MailLogin>> {
     match (args.smtp_user.clone(), either("SMTP_PASSWORD", "SMTP_PASSWD")?) {
-        (Some(user), Some(password)) => Ok(Some(Login { user, password })),
+        (Some(user), Some(password)) => Ok(Some(MailLogin { user, password })),
         (None, None) => Ok(None),
         (Some(_), None) => Err(one_without_the_other("SMTP_USER", "SMTP_PASSWORD")),
         (None, Some(_)) => Err(one_without_the_other("SMTP_PASSWORD", "SMTP_USER")),

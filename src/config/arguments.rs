@@ -4,56 +4,56 @@ use crate::base::error::{Fault, Result};
 use crate::base::shown::word;
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::{self, Cli, Command, setting};
-use crate::config::environment::connection::Place;
-use crate::config::environment::stray::Stray;
+use crate::config::environment::connection::ArgumentKind;
+use crate::config::environment::stray::StrayVariable;
 use crate::config::environment::{self, value};
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, FromArgMatches};
 use std::ffi::OsString;
 
-type Parsed<T> = std::result::Result<T, clap::Error>;
+type ParsedCommand<T> = std::result::Result<T, clap::Error>;
 
 /// Returns the variables that are named like settings and are none.
-pub(crate) fn strays() -> Vec<Stray> {
+pub(crate) fn strays() -> Vec<StrayVariable> {
     environment::strays(&setting::all().into_iter().map(|setting| setting.name).collect::<Vec<_>>())
 }
 
 /// Returns what kind of value the argument after these is, which decides whether it may be a connection URL.
-pub fn place(before: &[&str]) -> Place {
+pub fn place(before: &[&str]) -> ArgumentKind {
     let command = cli::command();
     let Some(command) = before.iter().skip(1).find_map(|word| command.find_subcommand(word)) else {
-        return Place::Elsewhere;
+        return ArgumentKind::Elsewhere;
     };
     let flag = before.last().and_then(|last| last.strip_prefix("--"));
     let flag = flag.and_then(|flag| command.get_arguments().find(|argument| argument.get_long() == Some(flag)));
     match flag.filter(|flag| flag.get_action().takes_values() && !flag.is_require_equals_set()) {
         Some(flag) => match flag.get_long() {
-            Some("database" | "to") => Place::Database,
-            Some("host") => Place::Server,
-            _ => Place::Elsewhere,
+            Some("database" | "to") => ArgumentKind::Database,
+            Some("host") => ArgumentKind::Server,
+            _ => ArgumentKind::Elsewhere,
         },
         None if command.get_positionals().any(|argument| argument.get_env() == Some("DB_NAME".as_ref())) => {
-            Place::Database
+            ArgumentKind::Database
         }
-        None => Place::Elsewhere,
+        None => ArgumentKind::Elsewhere,
     }
 }
 
 /// Parses the command line and the variables, which clap does not read itself. The matches are kept to check them.
-pub fn parse() -> Parsed<(Cli, ArgMatches)> {
+pub fn parse() -> ParsedCommand<(Cli, ArgMatches)> {
     parsed(&environment::arguments())
 }
 
 /// Returns what the variables alone say to `pgbk schedule`.
-pub(crate) fn of_schedule() -> Parsed<Box<ScheduleArgs>> {
+pub(crate) fn of_schedule() -> ParsedCommand<Box<ScheduleArgs>> {
     match parsed(&["pgbk", "schedule"].map(OsString::from))?.0.command {
         Command::Schedule(args) => Ok(args),
         _ => Err(cli::command().error(ErrorKind::InvalidSubcommand, "\"schedule\" is no command")),
     }
 }
 
-fn parsed(arguments: &[OsString]) -> Parsed<(Cli, ArgMatches)> {
+fn parsed(arguments: &[OsString]) -> ParsedCommand<(Cli, ArgMatches)> {
     let parsed = cli::variables::parse(&cli::command(), arguments, &environment::raw);
     let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     parsed.map_err(naming_the_variable)

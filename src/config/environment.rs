@@ -13,14 +13,14 @@ pub(crate) mod values;
 use crate::base::error::{Fault, Result};
 use crate::base::plain as files;
 use crate::base::secret::Secret;
-use connection::Places;
+use connection::ArgumentKinds;
 use sources::Sources;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{OnceLock, PoisonError, RwLock};
-use stray::Stray;
+use stray::StrayVariable;
 use values::Values;
 
 const DOCKER_SECRETS: &str = "/run/secrets";
@@ -40,7 +40,7 @@ static ARGUMENTS: OnceLock<Vec<OsString>> = OnceLock::new();
 /// be read is kept even where this is an error, so that the error is shown as the settings ask for.
 ///
 /// Must be called once, before root is given up.
-pub fn prepare(settings: &[String], secrets: &[&str], places: Places) -> Result<()> {
+pub fn prepare(settings: &[String], secrets: &[&str], places: ArgumentKinds) -> Result<()> {
     let mut values = Values::of(std::env::vars_os());
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let taken = values.text(TAKEN).map(str::to_owned);
@@ -201,7 +201,7 @@ pub(crate) fn handed_on() -> Vec<(OsString, OsString)> {
 
 /// Returns the variables that begin as these settings do and are none, and Docker's secrets whose names are nearly
 /// those of settings.
-pub(crate) fn strays(known: &[String]) -> Vec<Stray> {
+pub(crate) fn strays(known: &[String]) -> Vec<StrayVariable> {
     with(|values| {
         let text = |text: &OsStr| text.to_str().map(str::to_owned);
         let all = values.variables().filter_map(|(name, value)| Some((text(name)?, text(value)?)));

@@ -3,7 +3,7 @@
 use crate::base::error::{Fault, Result};
 use crate::base::plain;
 use crate::cli::settings::{RetentionArgs, UpkeepArgs, ZoneArgs};
-use crate::repository::retention::{Policy, Rules};
+use crate::repository::retention::{Policy, RetentionRules};
 use crate::runs::after_backup::AfterBackup;
 use jiff::tz::TimeZone;
 use std::path::Path;
@@ -39,7 +39,7 @@ fn zone_of_file(path: &str) -> Option<TimeZone> {
 
 /// Returns the retention policy of the `KEEP_` settings. It is an error if none is set.
 pub fn policy(args: &RetentionArgs, zone: &TimeZone) -> Result<Policy> {
-    let rules = Rules {
+    let rules = RetentionRules {
         last: args.keep_last.unwrap_or(0),
         hourly: args.keep_hourly.unwrap_or(0),
         daily: args.keep_daily.unwrap_or(0),

@@ -8,17 +8,17 @@ use crate::cli::arguments::ScheduleArgs;
 use crate::cli::settings::{ExtrasArgs, RunArgs, StoreArgs};
 use crate::config::pipeline::{self, pg_dump_arguments};
 use crate::config::retention;
-use crate::jobs::backup::plan::Plan;
-use crate::postgres::connect::settings::Settings;
+use crate::jobs::backup::plan::BackupPlan;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::session::control;
-use crate::repository::taking::Adopt;
+use crate::repository::taking::Adoption;
 use crate::runs::schedule::timetable::Timetable;
 use anyhow::Context;
 use std::path::{Component, Path, PathBuf};
 
 /// Returns the databases that the settings name, with the extras. If none is named, that is an error: libpq's default
 /// is the user's own database, which is empty on most servers.
-pub fn databases(args: &RunArgs, server: &Settings) -> Result<Databases> {
+pub fn databases(args: &RunArgs, server: &ConnectionSettings) -> Result<Databases> {
     let databases = match (Databases::of(&args.databases)?, server.named_database()) {
         (Some(databases), _) => databases,
         (None, Some(name)) => Databases::Named(vec![name.into()]),
@@ -27,7 +27,7 @@ pub fn databases(args: &RunArgs, server: &Settings) -> Result<Databases> {
     Ok(databases.with(&extras(args)?))
 }
 
-fn unnamed(server: &Settings) -> Fault {
+fn unnamed(server: &ConnectionSettings) -> Fault {
     let fault = Fault::usage("no database is named");
     match control::databases(server) {
         Ok(names) if !names.is_empty() => {
@@ -79,8 +79,8 @@ fn within(store: &Path, path: &Path) -> bool {
 }
 
 /// Returns how each subject is dumped.
-pub fn plan(args: &RunArgs) -> Result<Plan> {
-    Ok(Plan {
+pub fn plan(args: &RunArgs) -> Result<BackupPlan> {
+    Ok(BackupPlan {
         compression: pipeline::compression(&args.pipeline)?,
         arguments: pg_dump_arguments(args.pg_dump_args.as_deref())?,
         settings: crate::config::server::server(&args.server)?,
@@ -90,7 +90,7 @@ pub fn plan(args: &RunArgs) -> Result<Plan> {
         stall: args.stall_timeout,
         expected: args.pipeline.size_estimate,
         paths: files(&args.extras, &args.store)?,
-        adopt: Adopt::No,
+        adopt: Adoption::No,
         note: None,
     })
 }

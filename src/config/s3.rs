@@ -4,7 +4,7 @@ use crate::base::error::{Fault, Result};
 use crate::cli::settings::StoreArgs;
 use crate::config::aws::{self, one_word, region};
 use crate::config::environment::{self, plain};
-use crate::store::s3::settings::{Addressing, Chain, Encryption, Lock, LockMode, S3Settings, Term};
+use crate::store::s3::settings::{Addressing, Chain, LockMode, LockSettings, LockTerm, S3Settings, ServerEncryption};
 
 const MODE: &str = "x-amz-object-lock-mode";
 const UNTIL: &str = "x-amz-object-lock-retain-until-date";
@@ -79,7 +79,7 @@ pub fn headers(text: &str) -> Result<Vec<(String, String)>> {
 
 /// Returns the Object Lock that the settings ask for, or the headers as Doubletake has it. None: no lock. Takes the
 /// two headers out: only locked objects get them, and the lock that they ask for is read back.
-fn lock(args: &StoreArgs, headers: &mut Vec<(String, String)>) -> Result<Option<Lock>> {
+fn lock(args: &StoreArgs, headers: &mut Vec<(String, String)>) -> Result<Option<LockSettings>> {
     let mut take = |name: &str| {
         let at = headers.iter().position(|(header, _)| header.eq_ignore_ascii_case(name))?;
         Some(headers.remove(at).1)
@@ -87,7 +87,7 @@ fn lock(args: &StoreArgs, headers: &mut Vec<(String, String)>) -> Result<Option<
     let asked = (take(MODE), take(UNTIL));
     let lock = match (&args.s3_object_lock_mode, args.s3_object_lock_days) {
         (None, None) => return by_headers(asked),
-        (Some(lock_mode), Some(days)) => Lock { mode: mode(lock_mode)?, term: Term::Days(days) },
+        (Some(lock_mode), Some(days)) => LockSettings { mode: mode(lock_mode)?, term: LockTerm::Days(days) },
         (Some(_), None) => return Err(half("S3_OBJECT_LOCK_MODE", "S3_OBJECT_LOCK_DAYS")),
         (None, Some(_)) => return Err(half("S3_OBJECT_LOCK_DAYS", "S3_OBJECT_LOCK_MODE")),
     };
@@ -99,7 +99,7 @@ fn lock(args: &StoreArgs, headers: &mut Vec<(String, String)>) -> Result<Option<
     Ok(Some(lock))
 }
 
-fn by_headers(asked: (Option<String>, Option<String>)) -> Result<Option<Lock>> {
+fn by_headers(asked: (Option<String>, Option<String>)) -> Result<Option<LockSettings>> {
     match asked {
         (None, None) => Ok(None),
         (Some(lock_mode), Some(until)) => {
@@ -107,7 +107,7 @@ fn by_headers(asked: (Option<String>, Option<String>)) -> Result<Option<Lock>> {
                 Fault::usage(format!("S3_REQUEST_HEADERS: {UNTIL} is not a time"))
                     .hint("a time looks like 2027-12-31T00:00:00Z; S3_OBJECT_LOCK_DAYS counts from each backup instead")
             })?;
-            Ok(Some(Lock { mode: mode(&lock_mode)?, term: Term::Until(until) }))
+            Ok(Some(LockSettings { mode: mode(&lock_mode)?, term: LockTerm::Until(until) }))
         }
         (Some(_), None) => Err(half(&format!("S3_REQUEST_HEADERS: {MODE}"), UNTIL)),
         (None, Some(_)) => Err(half(&format!("S3_REQUEST_HEADERS: {UNTIL}"), MODE)),
@@ -126,13 +126,13 @@ fn half(given: &str, missing: &str) -> anyhow::Error {
     Fault::usage(format!("{given} is set without {missing}")).hint("a lock needs both").into()
 }
 
-fn encryption(args: &StoreArgs) -> Result<Option<Encryption>> {
+fn encryption(args: &StoreArgs) -> Result<Option<ServerEncryption>> {
     match (args.s3_sse.as_deref(), &args.s3_sse_kms_key_id) {
-        (Some("aws:kms"), key) => Ok(Some(Encryption::KeyService(key.clone()))),
+        (Some("aws:kms"), key) => Ok(Some(ServerEncryption::KeyService(key.clone()))),
         (_, Some(_)) => Err(Fault::usage("S3_SSE_KMS_KEY_ID is set, and S3_SSE is not aws:kms")
             .hint("set S3_SSE=aws:kms, or unset the key's id")
             .into()),
-        (Some(_), None) => Ok(Some(Encryption::Host)),
+        (Some(_), None) => Ok(Some(ServerEncryption::Host)),
         (None, None) => Ok(None),
     }
 }

@@ -1,7 +1,7 @@
 //! Reads and checks the entries of an archive before any of it is written anywhere.
 
 use crate::base::error::{Fault, Result};
-use crate::files::entry::{Entry, What, each};
+use crate::files::entry::{EntryKind, FileEntry, each};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -13,18 +13,18 @@ const ENTRY: usize = 192;
 
 /// The memory left for entries, in bytes. Packing keeps to the same limit as unpacking: no archive is made that could not be read.
 #[derive(Debug, Clone)]
-pub(crate) struct Room(usize);
+pub(crate) struct EntryMemory(usize);
 
-impl Default for Room {
+impl Default for EntryMemory {
     fn default() -> Self {
-        Room(MEMORY)
+        EntryMemory(MEMORY)
     }
 }
 
-impl Room {
+impl EntryMemory {
     #[cfg(test)]
-    pub fn of(bytes: usize) -> Room {
-        Room(bytes)
+    pub fn of(bytes: usize) -> EntryMemory {
+        EntryMemory(bytes)
     }
 
     /// Takes the memory of one entry. Returns false, and takes nothing, if too little is left.
@@ -38,17 +38,17 @@ impl Room {
 /// The entries of an archive that has been read to its end. No entry tricks another: each name occurs once, and only folders have
 /// something below them.
 #[derive(Debug)]
-pub struct Contents {
-    entries: BTreeMap<PathBuf, Entry>,
+pub struct ArchiveContents {
+    entries: BTreeMap<PathBuf, FileEntry>,
 }
 
-impl Contents {
-    pub fn read(archive: &mut dyn Read) -> Result<Contents> {
-        Contents::within(archive, Room::default())
+impl ArchiveContents {
+    pub fn read(archive: &mut dyn Read) -> Result<ArchiveContents> {
+        ArchiveContents::within(archive, EntryMemory::default())
     }
 
-    pub(crate) fn within(archive: &mut dyn Read, mut room: Room) -> Result<Contents> {
-        let mut entries: BTreeMap<PathBuf, Entry> = BTreeMap::new();
+    pub(crate) fn within(archive: &mut dyn Read, mut room: EntryMemory) -> Result<ArchiveContents> {
+        let mut entries: BTreeMap<PathBuf, FileEntry> = BTreeMap::new();
         each(archive, &mut |entry, data| {
             if !room.take(&entry.path, entry.link.as_os_str().len()) {
                 return Err(too_many(entries.len()).into());
@@ -60,7 +60,7 @@ impl Contents {
                 None => Ok(()),
             }
         })?;
-        let contents = Contents { entries };
+        let contents = ArchiveContents { entries };
         for path in contents.entries.keys() {
             if let Some(above) = path.ancestors().skip(1).find(|above| !contents.may_be_folder(above)) {
                 return Err(trick(path, &format!("would be below \"{}\", which is no folder", above.display())).into());
@@ -70,18 +70,18 @@ impl Contents {
     }
 
     fn may_be_folder(&self, path: &Path) -> bool {
-        self.entries.get(path).is_none_or(|entry| entry.what == What::Folder)
+        self.entries.get(path).is_none_or(|entry| entry.what == EntryKind::Folder)
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &FileEntry> {
         self.entries.values()
     }
 
-    pub(crate) fn get(&self, path: &Path) -> Option<&Entry> {
+    pub(crate) fn get(&self, path: &Path) -> Option<&FileEntry> {
         self.entries.get(path)
     }
 
-    pub fn count(&self, what: What) -> usize {
+    pub fn count(&self, what: EntryKind) -> usize {
         self.entries.values().filter(|entry| entry.what == what).count()
     }
 }

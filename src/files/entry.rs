@@ -13,10 +13,10 @@ const LONGEST_NAME: u64 = 4096;
 
 /// An entry's metadata; its data is still in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct FileEntry {
     /// Relative, and without any step up.
     pub path: PathBuf,
-    pub what: What,
+    pub what: EntryKind,
     /// Target, if it is a link.
     pub link: PathBuf,
     pub bytes: u64,
@@ -28,8 +28,8 @@ pub struct Entry {
 }
 
 /// Reads an archive to its end and passes each entry to `sink`, with a reader of its data.
-pub fn each(archive: &mut dyn Read, sink: &mut dyn FnMut(Entry, &mut dyn Read) -> Result<()>) -> Result<()> {
-    let mut archive = Archive::new(Watchful(archive));
+pub fn each(archive: &mut dyn Read, sink: &mut dyn FnMut(FileEntry, &mut dyn Read) -> Result<()>) -> Result<()> {
+    let mut archive = Archive::new(CancellableReader(archive));
     let (mut long_name, mut long_link) = (None, None);
     for entry in archive.entries().map_err(no_archive)?.raw(true) {
         let mut entry = entry.map_err(no_archive)?;
@@ -37,7 +37,7 @@ pub fn each(archive: &mut dyn Read, sink: &mut dyn FnMut(Entry, &mut dyn Read) -
             EntryType::GNULongName => long_name = Some(long(&mut entry)?),
             EntryType::GNULongLink => long_link = Some(long(&mut entry)?),
             _ => {
-                let told = Entry::of(entry.header(), long_name.take(), long_link.take())?;
+                let told = FileEntry::of(entry.header(), long_name.take(), long_link.take())?;
                 sink(told, &mut entry)?;
             }
         }
@@ -46,9 +46,9 @@ pub fn each(archive: &mut dyn Read, sink: &mut dyn FnMut(Entry, &mut dyn Read) -
 }
 
 /// A reader that fails once a signal has come or the run's time is over.
-struct Watchful<'a>(&'a mut dyn Read);
+struct CancellableReader<'a>(&'a mut dyn Read);
 
-impl Read for Watchful<'_> {
+impl Read for CancellableReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         cancel::check().map_err(into_io)?;
         self.0.read(buffer)
@@ -81,22 +81,22 @@ fn long(entry: &mut impl Read) -> Result<Vec<u8>> {
     Ok(name)
 }
 
-impl Entry {
-    fn of(header: &Header, long_name: Option<Vec<u8>>, long_link: Option<Vec<u8>>) -> Result<Entry> {
+impl FileEntry {
+    fn of(header: &Header, long_name: Option<Vec<u8>>, long_link: Option<Vec<u8>>) -> Result<FileEntry> {
         let name = long_name.unwrap_or_else(|| header.path_bytes().into_owned());
         let path = relative(&name).ok_or_else(|| out(&name))?;
         let what = match header.entry_type() {
-            EntryType::Regular => What::File,
-            EntryType::Directory => What::Folder,
-            EntryType::Symlink => What::Link,
+            EntryType::Regular => EntryKind::File,
+            EntryType::Directory => EntryKind::Folder,
+            EntryType::Symlink => EntryKind::Link,
             _ => return Err(foreign(&path).into()),
         };
         let link = long_link.or_else(|| header.link_name_bytes().map(|link| link.into_owned())).unwrap_or_default();
-        if what == What::Link && (link.is_empty() || link.contains(&0)) {
+        if what == EntryKind::Link && (link.is_empty() || link.contains(&0)) {
             return Err(Fault::damaged(format!("the link \"{}\" leads nowhere", path.display())).into());
         }
         let number = |number: io::Result<u64>| number.map_err(no_archive).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-        Ok(Entry {
+        Ok(FileEntry {
             path,
             what,
             link: OsStr::from_bytes(&link).into(),
@@ -143,7 +143,7 @@ fn no_archive(error: io::Error) -> anyhow::Error {
 
 /// The kind of an entry: an archive of pgbk holds no others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum EntryKind {
     File,
     Folder,
     Link,

@@ -4,9 +4,9 @@ use crate::base::cancel;
 use crate::base::error::{Result, into_io};
 use crate::base::progress::Monitor;
 use crate::base::shown::{agree, many};
-use crate::files::entry::What;
+use crate::files::entry::EntryKind;
 use crate::files::source::{is_gone, name, open, unreadable, vanished};
-use crate::files::walk::Found;
+use crate::files::walk::WalkEntry;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -15,21 +15,21 @@ use tar::{Builder, EntryType, Header};
 
 /// Packs the files in the given order. A file that has vanished is left out with a warning. A file whose size changes while it is
 /// read keeps its first size, is filled up with zeros where it must be, and gets a warning.
-pub fn pack(found: &[Found], out: &mut dyn Write, monitor: &dyn Monitor) -> Result<()> {
-    let mut archive = Builder::new(Counted { out, monitor });
+pub fn pack(found: &[WalkEntry], out: &mut dyn Write, monitor: &dyn Monitor) -> Result<()> {
+    let mut archive = Builder::new(CountingWriter { out, monitor });
     for one in found {
         cancel::check()?;
         let added = match one.what {
-            What::File => file(&mut archive, &one.path, monitor),
-            What::Folder => folder(&mut archive, &one.path),
-            What::Link => link(&mut archive, &one.path),
+            EntryKind::File => file(&mut archive, &one.path, monitor),
+            EntryKind::Folder => folder(&mut archive, &one.path),
+            EntryKind::Link => link(&mut archive, &one.path),
         };
         match added {
-            Err(Trouble::Source(error)) if is_gone(&error) => {
+            Err(PackError::Source(error)) if is_gone(&error) => {
                 monitor.warn(&vanished(&one.path));
             }
-            Err(Trouble::Source(error)) => return Err(unreadable(&one.path, &error).into()),
-            Err(Trouble::Sink(error)) => return Err(error.into()),
+            Err(PackError::Source(error)) => return Err(unreadable(&one.path, &error).into()),
+            Err(PackError::Sink(error)) => return Err(error.into()),
             Ok(()) => {}
         }
     }
@@ -38,27 +38,27 @@ pub fn pack(found: &[Found], out: &mut dyn Write, monitor: &dyn Monitor) -> Resu
 }
 
 /// The side on which an error occurred.
-enum Trouble {
+enum PackError {
     Source(io::Error),
     Sink(io::Error),
 }
 
-fn gone() -> Trouble {
-    Trouble::Source(io::Error::from(io::ErrorKind::NotFound))
+fn gone() -> PackError {
+    PackError::Source(io::Error::from(io::ErrorKind::NotFound))
 }
 
-fn file(archive: &mut Builder<impl Write>, path: &Path, monitor: &dyn Monitor) -> std::result::Result<(), Trouble> {
-    let mut file = open(path).map_err(Trouble::Source)?;
-    let metadata = file.metadata().map_err(Trouble::Source)?;
+fn file(archive: &mut Builder<impl Write>, path: &Path, monitor: &dyn Monitor) -> std::result::Result<(), PackError> {
+    let mut file = open(path).map_err(PackError::Source)?;
+    let metadata = file.metadata().map_err(PackError::Source)?;
     if !metadata.is_file() {
         return Err(gone());
     }
     let header = header(&metadata, EntryType::Regular, metadata.len());
-    let mut exact = Exact { inner: &mut file, left: metadata.len(), missing: 0, error: None };
-    archive.append_data(&mut header.clone(), name(path), &mut exact).map_err(Trouble::Sink)?;
-    let Exact { missing, error, .. } = exact;
+    let mut exact = ExactReader { inner: &mut file, left: metadata.len(), missing: 0, error: None };
+    archive.append_data(&mut header.clone(), name(path), &mut exact).map_err(PackError::Sink)?;
+    let ExactReader { missing, error, .. } = exact;
     if let Some(error) = error {
-        return Err(Trouble::Source(error));
+        return Err(PackError::Source(error));
     }
     if let Some(how) = changed(&mut file, &metadata, missing) {
         monitor.warn(&format!("\"{}\" {how}", path.display()));
@@ -87,8 +87,8 @@ fn changed(file: &mut File, before: &Metadata, missing: u64) -> Option<String> {
     (time(&after) != time(before)).then(|| "changed while it was read".to_owned())
 }
 
-fn folder(archive: &mut Builder<impl Write>, path: &Path) -> std::result::Result<(), Trouble> {
-    let metadata = fs::symlink_metadata(path).map_err(Trouble::Source)?;
+fn folder(archive: &mut Builder<impl Write>, path: &Path) -> std::result::Result<(), PackError> {
+    let metadata = fs::symlink_metadata(path).map_err(PackError::Source)?;
     if !metadata.is_dir() {
         return Err(gone());
     }
@@ -98,14 +98,14 @@ fn folder(archive: &mut Builder<impl Write>, path: &Path) -> std::result::Result
     if name.as_os_str().is_empty() {
         return Ok(());
     }
-    archive.append_data(&mut header, name, io::empty()).map_err(Trouble::Sink)
+    archive.append_data(&mut header, name, io::empty()).map_err(PackError::Sink)
 }
 
-fn link(archive: &mut Builder<impl Write>, path: &Path) -> std::result::Result<(), Trouble> {
-    let metadata = fs::symlink_metadata(path).map_err(Trouble::Source)?;
-    let to = fs::read_link(path).map_err(Trouble::Source)?;
+fn link(archive: &mut Builder<impl Write>, path: &Path) -> std::result::Result<(), PackError> {
+    let metadata = fs::symlink_metadata(path).map_err(PackError::Source)?;
+    let to = fs::read_link(path).map_err(PackError::Source)?;
     let mut header = header(&metadata, EntryType::Symlink, 0);
-    archive.append_link(&mut header, name(path), to).map_err(Trouble::Sink)
+    archive.append_link(&mut header, name(path), to).map_err(PackError::Sink)
 }
 
 /// Returns the header of an entry. It depends neither on the present time nor on the order of the files, and owners are numbers.
@@ -121,7 +121,7 @@ fn header(metadata: &Metadata, what: EntryType, bytes: u64) -> Header {
 }
 
 /// Reads exactly as many bytes as the header of the entry says, whatever happens to the file in the meantime.
-struct Exact<'a, R> {
+struct ExactReader<'a, R> {
     inner: &'a mut R,
     left: u64,
     /// How many zeros replace bytes that were missing.
@@ -129,7 +129,7 @@ struct Exact<'a, R> {
     error: Option<io::Error>,
 }
 
-impl<R: Read> Read for Exact<'_, R> {
+impl<R: Read> Read for ExactReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         cancel::check().map_err(into_io)?;
         let room = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
@@ -159,12 +159,12 @@ impl<R: Read> Read for Exact<'_, R> {
     }
 }
 
-struct Counted<'a> {
+struct CountingWriter<'a> {
     out: &'a mut dyn Write,
     monitor: &'a dyn Monitor,
 }
 
-impl Write for Counted<'_> {
+impl Write for CountingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.out.write(bytes)?;
         self.monitor.advance(count as u64);
@@ -180,18 +180,18 @@ impl Write for Counted<'_> {
 mod tests {
     use super::*;
     use crate::base::progress::{NullMonitor, RecordingMonitor};
-    use crate::files::contents::{Contents, Room};
+    use crate::files::contents::{ArchiveContents, EntryMemory};
     use crate::files::walk::{self, within};
     use std::path::PathBuf;
 
-    fn packed(found: &[Found], monitor: &dyn Monitor) -> Vec<u8> {
+    fn packed(found: &[WalkEntry], monitor: &dyn Monitor) -> Vec<u8> {
         let mut out = Vec::new();
         pack(found, &mut out, monitor).unwrap();
         out
     }
 
     fn names(archive: &[u8]) -> Vec<PathBuf> {
-        Contents::read(&mut &*archive).unwrap().entries().map(|entry| entry.path.clone()).collect()
+        ArchiveContents::read(&mut &*archive).unwrap().entries().map(|entry| entry.path.clone()).collect()
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
             [("abc", 5, &b"abc\0\0"[..], 2), ("abcdef", 5, b"abcde", 0), ("", 3, b"\0\0\0", 3)]
         {
             let mut inner = text.as_bytes();
-            let mut exact = Exact { inner: &mut inner, left, missing: 0, error: None };
+            let mut exact = ExactReader { inner: &mut inner, left, missing: 0, error: None };
             let mut read = Vec::new();
             exact.read_to_end(&mut read).unwrap();
             assert_eq!((read.as_slice(), exact.missing), (expected, missing));
@@ -240,15 +240,16 @@ mod tests {
         let archive = packed(&walk::walk(&paths, &NullMonitor).unwrap(), &NullMonitor);
         let mut refused = 0;
         for bytes in 0..4_000 {
-            let room = Room::of(bytes);
-            let (walked, read) = (within(&paths, room.clone(), &NullMonitor), Contents::within(&mut &*archive, room));
+            let room = EntryMemory::of(bytes);
+            let (walked, read) =
+                (within(&paths, room.clone(), &NullMonitor), ArchiveContents::within(&mut &*archive, room));
             assert_eq!(walked.is_ok(), read.is_ok(), "{bytes}: {:?} {:?}", walked.err(), read.err());
             refused += usize::from(walked.is_err());
         }
         assert!((1_000..3_000).contains(&refused), "{refused}");
         // Named twice, it is there once.
         let twice = [folder.path().to_owned(), at("b")];
-        assert_eq!(within(&twice, Room::of(refused), &NullMonitor).unwrap().len(), 6);
+        assert_eq!(within(&twice, EntryMemory::of(refused), &NullMonitor).unwrap().len(), 6);
     }
 
     #[test]

@@ -9,56 +9,56 @@ mod tests;
 pub(crate) mod undo;
 
 use crate::base::error::{Fault, Result, is_ours};
-use crate::files::contents::Contents;
-use crate::files::entry::{Entry, What, each};
-use folder::Folder;
+use crate::files::contents::ArchiveContents;
+use crate::files::entry::{EntryKind, FileEntry, each};
+use folder::UnpackFolder;
 use staging::Staging;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use undo::{Staged, Undo};
+use undo::{StagedFile, Undo};
 
 /// The folder that an archive is unpacked into, and the checked contents of the archive.
-pub struct Target {
-    /// Path of the folder, for messages and for [`existing`](Target::existing) only.
+pub struct UnpackTarget {
+    /// Path of the folder, for messages and for [`existing`](UnpackTarget::existing) only.
     root: PathBuf,
     /// The nearest folder of that path that exists, and the rest of the path below it.
-    base: Folder,
+    base: UnpackFolder,
     rest: PathBuf,
-    contents: Contents,
+    contents: ArchiveContents,
 }
 
 /// Counts of what was unpacked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Placed {
+pub struct UnpackCounts {
     pub files: usize,
     pub links: usize,
     pub folders: usize,
     pub replaced: usize,
 }
 
-impl Target {
+impl UnpackTarget {
     /// Checks that each entry can be unpacked, before anything is written.
-    pub fn look(root: &Path, contents: Contents) -> Result<Target> {
-        let (base, rest) = Folder::nearest(root).map_err(|error| unwritable(root, &error))?;
-        let target = Target { root: root.to_owned(), base, rest, contents };
+    pub fn look(root: &Path, contents: ArchiveContents) -> Result<UnpackTarget> {
+        let (base, rest) = UnpackFolder::nearest(root).map_err(|error| unwritable(root, &error))?;
+        let target = UnpackTarget { root: root.to_owned(), base, rest, contents };
         for entry in target.contents.entries() {
             target.admit(entry)?;
         }
         Ok(target)
     }
 
-    pub fn contents(&self) -> &Contents {
+    pub fn contents(&self) -> &ArchiveContents {
         &self.contents
     }
 
     /// Returns the full paths of the files and links that would be replaced.
     pub fn existing(&self) -> Vec<PathBuf> {
-        let things = self.contents.entries().filter(|entry| entry.what != What::Folder);
+        let things = self.contents.entries().filter(|entry| entry.what != EntryKind::Folder);
         things.map(|entry| self.root.join(&entry.path)).filter(|path| path.symlink_metadata().is_ok()).collect()
     }
 
     /// Checks one entry: no link is on its way, and no folder is in the place of a file or the other way round.
-    fn admit(&self, entry: &Entry) -> Result<()> {
+    fn admit(&self, entry: &FileEntry) -> Result<()> {
         let (way, mut path) = (self.rest.join(&entry.path), self.root.clone());
         let failed = |path: &Path, error: &io::Error| unwritable(path, error);
         let mut folder = self.base.below(Path::new("")).map_err(|error| failed(&path, &error))?;
@@ -69,7 +69,7 @@ impl Target {
                 path.push(step);
             }
             let Some(found) = folder.kind(step).map_err(|error| failed(&path, &error))? else { return Ok(()) };
-            let wanted = steps.peek().is_some() || entry.what == What::Folder;
+            let wanted = steps.peek().is_some() || entry.what == EntryKind::Folder;
             match (wanted, found.is_dir()) {
                 (true, false) => return Err(in_the_way(&path, found.is_symlink(), &entry.path).into()),
                 (false, true) => {
@@ -85,7 +85,7 @@ impl Target {
 
     /// Unpacks the archive. Everything is read, checked and written to staging folders first. On an error everything is put back as
     /// it was; if that fails too, the error says so.
-    pub fn place(&self, archive: &mut dyn Read) -> Result<Placed> {
+    pub fn place(&self, archive: &mut dyn Read) -> Result<UnpackCounts> {
         let mut beside = Staging::new(&self.base);
         each(archive, &mut |entry, data| {
             // The archive is the one that was looked at: the same bytes by the same hash.
@@ -107,19 +107,19 @@ impl Target {
         }
     }
 
-    fn move_in(&self, beside: &mut Staging<'_>, undo: &mut Undo) -> Result<Placed> {
-        let mut placed = Placed::default();
-        let mut last: Option<(PathBuf, Folder)> = None;
+    fn move_in(&self, beside: &mut Staging<'_>, undo: &mut Undo) -> Result<UnpackCounts> {
+        let mut placed = UnpackCounts::default();
+        let mut last: Option<(PathBuf, UnpackFolder)> = None;
         for entry in self.contents.entries() {
             self.admit(entry)?;
             let way = self.rest.join(&entry.path);
             match entry.what {
-                What::Folder => placed.folders += 1,
-                What::File => placed.files += 1,
-                What::Link => placed.links += 1,
+                EntryKind::Folder => placed.folders += 1,
+                EntryKind::File => placed.files += 1,
+                EntryKind::Link => placed.links += 1,
             }
             let failed = |error: io::Error| unwritable(&self.root.join(&entry.path), &error);
-            if entry.what == What::Folder {
+            if entry.what == EntryKind::Folder {
                 last = Some((way.clone(), self.reach(&way, undo).map_err(failed)?));
                 continue;
             }
@@ -129,7 +129,7 @@ impl Target {
             }
             if let (Some((_, folder)), Some(name)) = (&last, way.file_name()) {
                 let (place, known, staged) = beside.of(&way).map_err(failed)?;
-                let staged = Staged { place, known, name: staged };
+                let staged = StagedFile { place, known, name: staged };
                 placed.replaced += usize::from(undo.replace(&staged, folder, parent, name).map_err(failed)?);
             }
         }
@@ -143,7 +143,7 @@ impl Target {
     }
 
     /// Opens the folder at the end of this way, and creates what is missing of it.
-    fn reach(&self, way: &Path, undo: &mut Undo) -> io::Result<Folder> {
+    fn reach(&self, way: &Path, undo: &mut Undo) -> io::Result<UnpackFolder> {
         let (mut folder, mut path) = (self.base.below(Path::new(""))?, PathBuf::new());
         for name in way {
             path.push(name);

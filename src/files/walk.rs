@@ -3,8 +3,8 @@
 use crate::base::cancel;
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
-use crate::files::contents::Room;
-use crate::files::entry::What;
+use crate::files::contents::EntryMemory;
+use crate::files::entry::EntryKind;
 use crate::files::source::{self, is_gone, open, unreadable, vanished};
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 
 /// A file, folder or link that existed during the walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct WalkEntry {
     pub path: PathBuf,
-    pub what: What,
+    pub what: EntryKind,
     /// Size of a file; 0 for others.
     pub bytes: u64,
 }
 
-impl Found {
+impl WalkEntry {
     /// Returns about how many bytes of an archive it takes.
     pub fn packed(&self) -> u64 {
         self.bytes.next_multiple_of(512) + 1024
@@ -30,11 +30,11 @@ impl Found {
 /// Finds everything at and below these paths, each once, sorted by name. A path that does not exist is an error. A file that
 /// vanishes below it, and one that is neither file, folder nor link, is left out with a warning. More files than could be restored
 /// are an error.
-pub fn walk(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Found>> {
-    within(paths, Room::default(), monitor)
+pub fn walk(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<WalkEntry>> {
+    within(paths, EntryMemory::default(), monitor)
 }
 
-pub(crate) fn within(paths: &[PathBuf], room: Room, monitor: &dyn Monitor) -> Result<Vec<Found>> {
+pub(crate) fn within(paths: &[PathBuf], room: EntryMemory, monitor: &dyn Monitor) -> Result<Vec<WalkEntry>> {
     let mut walk = Walk { found: BTreeMap::new(), room, monitor };
     for path in paths {
         let real = real(path)?;
@@ -50,8 +50,8 @@ pub(crate) fn within(paths: &[PathBuf], room: Room, monitor: &dyn Monitor) -> Re
 }
 
 /// Checks that each file can be read. One that has vanished since the walk is skipped, not an error.
-pub fn check(found: &[Found]) -> Result<()> {
-    for file in found.iter().filter(|one| one.what == What::File) {
+pub fn check(found: &[WalkEntry]) -> Result<()> {
+    for file in found.iter().filter(|one| one.what == EntryKind::File) {
         cancel::check()?;
         match open(&file.path) {
             Err(error) if !is_gone(&error) => {
@@ -70,15 +70,18 @@ fn real(path: &Path) -> Result<PathBuf> {
     Ok(parent.join(name))
 }
 
-fn kind(metadata: &Metadata) -> Option<What> {
-    let kinds =
-        [(metadata.is_file(), What::File), (metadata.is_dir(), What::Folder), (metadata.is_symlink(), What::Link)];
+fn kind(metadata: &Metadata) -> Option<EntryKind> {
+    let kinds = [
+        (metadata.is_file(), EntryKind::File),
+        (metadata.is_dir(), EntryKind::Folder),
+        (metadata.is_symlink(), EntryKind::Link),
+    ];
     kinds.into_iter().find_map(|(is, what)| is.then_some(what))
 }
 
 struct Walk<'a> {
-    found: BTreeMap<PathBuf, Found>,
-    room: Room,
+    found: BTreeMap<PathBuf, WalkEntry>,
+    room: EntryMemory,
     monitor: &'a dyn Monitor,
 }
 
@@ -91,7 +94,7 @@ impl Walk<'_> {
             return Ok(());
         };
         self.keep(&path, what, metadata.len())?;
-        if what != What::Folder {
+        if what != EntryKind::Folder {
             return Ok(());
         }
         let names = match fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
@@ -115,11 +118,11 @@ impl Walk<'_> {
     }
 
     /// Adds it once, even if several of the paths lead to it.
-    fn keep(&mut self, path: &Path, what: What, length: u64) -> Result<()> {
-        let bytes = if what == What::File { length } else { 0 };
-        let link = if what == What::Link { usize::try_from(length).unwrap_or(usize::MAX / 2) } else { 0 };
+    fn keep(&mut self, path: &Path, what: EntryKind, length: u64) -> Result<()> {
+        let bytes = if what == EntryKind::File { length } else { 0 };
+        let link = if what == EntryKind::Link { usize::try_from(length).unwrap_or(usize::MAX / 2) } else { 0 };
         let count = self.found.len();
-        let one = Found { path: path.to_owned(), what, bytes };
+        let one = WalkEntry { path: path.to_owned(), what, bytes };
         if self.found.insert(path.to_owned(), one).is_none() && !self.room.take(source::name(path), link) {
             return Err(too_many(count).into());
         }

@@ -1,9 +1,9 @@
 //! The `.meta` document: the manifest of a backup, and the seal over it.
 //!
-//! A backup exists if and only if its `.meta` does. The document is read in two steps: [`Sealed::parse`](seal::Sealed::parse) finds
-//! the seal and the key without trusting them, [`Sealed::authenticate`](seal::Sealed::authenticate) parses the [`Manifest`] once
-//! the seal over the bytes holds. Nothing is accepted that pgbk cannot have written ([`bounded`]). The section "Format" of the
-//! README specifies the document.
+//! A backup exists if and only if its `.meta` does. The document is read in two steps:
+//! [`SealedManifest::parse`](seal::SealedManifest::parse) finds the seal and the key without trusting them,
+//! [`SealedManifest::authenticate`](seal::SealedManifest::authenticate) parses the [`Manifest`] once the seal over the bytes holds.
+//! Nothing is accepted that pgbk cannot have written ([`bounded`]). The section "Format" of the README specifies the document.
 
 pub(crate) mod bounded;
 pub mod encoding;
@@ -24,14 +24,14 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::note::KeyNote;
 use crate::format::sql::requirements::Requirements;
-use encoding::Encoding;
+use encoding::EncodingName;
 use jiff::Timestamp;
-use kept::Kept;
+use kept::StoredProperties;
 use origin::Origin;
 use serde::{Deserialize, Deserializer, Serialize};
-use session::Session;
+use session::SessionSettings;
 use std::collections::{BTreeMap, BTreeSet};
-use verified::Verified;
+use verified::UploadCheck;
 
 /// The format version that is written.
 pub const FORMAT: u32 = 2;
@@ -69,7 +69,7 @@ pub struct Manifest {
     pub server: Option<ServerNote>,
     /// Properties of the database itself. `None`: they were not read, as in uploads and older backups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub properties: Option<Kept>,
+    pub properties: Option<StoredProperties>,
     pub tools: Tools,
     pub dump: Dump,
     pub compression: Option<Compression>,
@@ -95,7 +95,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// How the stored object was checked after the upload.
-    pub verified: Verified,
+    pub verified: UploadCheck,
     /// Seconds by stage.
     #[serde(deserialize_with = "bounded::map::<_, _, 64>")]
     pub seconds: BTreeMap<String, f64>,
@@ -119,7 +119,7 @@ pub struct ServerNote {
     #[serde(deserialize_with = "bounded::word")]
     pub version: String,
     pub version_num: u32,
-    pub encoding: Encoding,
+    pub encoding: EncodingName,
     #[serde(default, deserialize_with = "bounded::maybe_word")]
     pub system_identifier: Option<String>,
     pub timeline: Option<u32>,
@@ -127,8 +127,8 @@ pub struct ServerNote {
     #[serde(default)]
     pub in_recovery: bool,
     /// Session settings that the text of values depends on, and that pg_dump leaves as they are.
-    #[serde(default, skip_serializing_if = "Session::is_empty")]
-    pub session: Session,
+    #[serde(default, skip_serializing_if = "SessionSettings::is_empty")]
+    pub session: SessionSettings,
 }
 
 impl ServerNote {
@@ -327,7 +327,7 @@ pub fn unpacked(name: &str) -> (&str, Option<Method>, bool) {
 /// Reads requirements, with no more names than a dump may hold.
 fn requirements<'de, D: Deserializer<'de>>(from: D) -> Result<Requirements, D::Error> {
     #[derive(Deserialize)]
-    struct Stated {
+    struct RequirementMembers {
         #[serde(deserialize_with = "bounded::set")]
         roles: BTreeSet<String>,
         #[serde(default, deserialize_with = "bounded::set")]
@@ -339,7 +339,8 @@ fn requirements<'de, D: Deserializer<'de>>(from: D) -> Result<Requirements, D::E
         #[serde(default, deserialize_with = "bounded::set")]
         tablespaces: BTreeSet<String>,
     }
-    let Stated { roles, bound_roles, owners, extensions, tablespaces } = Stated::deserialize(from)?;
+    let RequirementMembers { roles, bound_roles, owners, extensions, tablespaces } =
+        RequirementMembers::deserialize(from)?;
     Ok(Requirements { roles, bound_roles, owners, extensions, tablespaces })
 }
 

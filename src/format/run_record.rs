@@ -4,7 +4,7 @@ use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::random;
 use crate::format::backup_id::BackupId;
-use crate::format::manifest::verified::Verified;
+use crate::format::manifest::verified::UploadCheck;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ pub struct Record {
     pub task: Task,
     pub cause: Trigger,
     pub database: Selection,
-    pub state: State,
+    pub state: RunState,
     /// How many runs it counts for: several may come due in vain while one is running.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub times: u64,
@@ -30,7 +30,7 @@ pub struct Record {
     pub boot: String,
     /// The backup that was made; `None` until it is done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub backup: Option<Stored>,
+    pub backup: Option<StoredBackup>,
     /// The restore test: the backup that was tested, or was to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<RestoreTest>,
@@ -73,7 +73,7 @@ pub enum Trigger {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum RunState {
     Running,
     Done,
     Failed,
@@ -83,7 +83,7 @@ pub enum State {
 
 /// The backup that a run has made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stored {
+pub struct StoredBackup {
     pub id: BackupId,
     /// The store, for people.
     pub location: String,
@@ -98,7 +98,7 @@ pub struct Stored {
     /// Seconds by stage: dump, commit, check, …
     pub seconds: BTreeMap<String, f64>,
     pub encrypted: bool,
-    pub verified: Verified,
+    pub verified: UploadCheck,
     /// The system identifier of the server. `None`: it is not known, or the record is an older one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
@@ -144,7 +144,7 @@ pub fn proofs(records: &[Record]) -> BTreeMap<BackupId, Timestamp> {
         let (Some(proof), Some(ended)) = (&record.proof, record.ended) else { continue };
         // The last that was found out counts; what kept a proof from being tried says nothing.
         let done = match &record.problem {
-            None if record.state == State::Done => true,
+            None if record.state == RunState::Done => true,
             Some(problem) if problem.exit_code == DAMAGED => false,
             _ => continue,
         };
@@ -158,7 +158,9 @@ pub fn proofs(records: &[Record]) -> BTreeMap<BackupId, Timestamp> {
 impl Record {
     /// Returns whether it is a successful restore test of a backup of its database. A test of an upload does not count.
     pub fn is_proof(&self) -> bool {
-        self.task == Task::Verify && self.state == State::Done && self.proof.as_ref().is_none_or(|proof| !proof.upload)
+        self.task == Task::Verify
+            && self.state == RunState::Done
+            && self.proof.as_ref().is_none_or(|proof| !proof.upload)
     }
 
     /// Returns the record of a run of this process that begins now.
@@ -168,7 +170,7 @@ impl Record {
             task: Task::Backup,
             cause,
             database: database.clone(),
-            state: State::Running,
+            state: RunState::Running,
             times: once(),
             started: now,
             ended: None,

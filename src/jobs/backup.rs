@@ -15,37 +15,37 @@ use crate::base::process::stderr_tail::StderrTail;
 use crate::base::progress::{Monitor, Progress};
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, Manifest, SnapshotNote};
-use crate::jobs::backup::plan::Plan;
+use crate::jobs::backup::plan::BackupPlan;
 use crate::jobs::backup::store::STALLED;
 use crate::jobs::backup::taking::{server_note, taking};
 use crate::pipeline::drain;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load;
-use crate::postgres::session::control::{Control, Lock};
+use crate::postgres::session::control::{AdvisoryLock, Control};
 use crate::postgres::tools::{self, Tool, dump, lock_limit};
 use crate::repository::Repository;
-use crate::repository::writer::{About, BackupWriter};
+use crate::repository::writer::{BackupWriter, ManifestDetails};
 use jiff::Timestamp;
 use std::io::Write;
-use watch::Watch;
+use watch::SnapshotWatch;
 
 /// Number of snapshots that are tried if something changes before pg_dump has read it.
 const TRIES: u32 = 3;
 
 /// Backs up one database. `now` is the time by this host's clock.
-pub fn backup(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
+pub fn backup(repository: &Repository, plan: &BackupPlan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
     let mut control = Control::open(&plan.settings)?;
-    control.lock(Lock::Database)?;
+    control.lock(AdvisoryLock::Database)?;
     let pg_dump = tools::find("pg_dump", control.server().major, plan.bin_dir.as_deref())?;
     let expected = plan.expected.map_or_else(|| control.size(), Ok)?;
     let settings = control.for_dump()?;
     let omitted = omitted(&mut control, monitor);
-    let from = Source { plan, pg_dump, settings, expected, now, omitted };
+    let from = DumpSource { plan, pg_dump, settings, expected, now, omitted };
     let mut tries = 1;
     loop {
         let changed = match from.take(&mut control, repository, monitor)? {
-            Taken::Whole(manifest) => return Ok(*manifest),
-            Taken::Changed(names) => some_of(&names),
+            SnapshotResult::Whole(manifest) => return Ok(*manifest),
+            SnapshotResult::Changed(names) => some_of(&names),
         };
         let what = "truncated, written anew, altered, replaced, renamed or dropped since the snapshot was taken";
         if tries == TRIES {
@@ -71,23 +71,23 @@ fn some_of(names: &[String]) -> String {
 }
 
 /// The result of one run of pg_dump.
-enum Dumped {
+enum DumpResult {
     Whole(StderrTail),
     /// Names of what changed: this dump shows no single moment. It was ended, or is not kept.
     Changed(Vec<String>),
 }
 
 /// The result of one snapshot.
-enum Taken {
+enum SnapshotResult {
     Whole(Box<Manifest>),
     /// Names of what changed after the snapshot, so that the dump does not have it as it was. Nothing is stored.
     Changed(Vec<String>),
 }
 
-struct Source<'a> {
-    plan: &'a Plan,
+struct DumpSource<'a> {
+    plan: &'a BackupPlan,
     pg_dump: Tool,
-    settings: Settings,
+    settings: ConnectionSettings,
     expected: u64,
     /// Time by this host's clock.
     now: Timestamp,
@@ -95,9 +95,9 @@ struct Source<'a> {
     omitted: Vec<String>,
 }
 
-impl Source<'_> {
-    fn take(&self, control: &mut Control, repository: &Repository, monitor: &dyn Monitor) -> Result<Taken> {
-        let Source { plan, pg_dump, expected, .. } = self;
+impl DumpSource<'_> {
+    fn take(&self, control: &mut Control, repository: &Repository, monitor: &dyn Monitor) -> Result<SnapshotResult> {
+        let DumpSource { plan, pg_dump, expected, .. } = self;
         let snapshot = control.snapshot()?;
         let properties = control.properties();
         if let Err(error) = &properties {
@@ -112,12 +112,12 @@ impl Source<'_> {
         let monitor = &Progress::begin(monitor, &format!("backup {}", name.id), Some(*expected));
         let mut writer = repository.begin(name, plan.format, plan.compression, *expected)?;
         let warnings = match self.dump(control, &snapshot.name, &mut writer, monitor)? {
-            Dumped::Whole(remarks) => self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect(),
-            Dumped::Changed(names) => return Ok(Taken::Changed(names)),
+            DumpResult::Whole(remarks) => self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect(),
+            DumpResult::Changed(names) => return Ok(SnapshotResult::Changed(names)),
         };
         control.alive()?;
 
-        let about = About {
+        let about = ManifestDetails {
             server: Some(server),
             properties: properties.ok(),
             pg_dump: Some(pg_dump.version.clone()),
@@ -134,7 +134,7 @@ impl Source<'_> {
             monitor.warn(&format!("\"{}\" holds no tables: is it the database that is meant?", manifest.subject));
         }
         explain(&manifest, monitor);
-        Ok(Taken::Whole(Box::new(manifest)))
+        Ok(SnapshotResult::Whole(Box::new(manifest)))
     }
 
     /// Runs pg_dump and writes its output to the backup.
@@ -144,15 +144,15 @@ impl Source<'_> {
         snapshot: &str,
         writer: &mut BackupWriter<'_>,
         monitor: &dyn Monitor,
-    ) -> Result<Dumped> {
-        let Source { plan, pg_dump, settings, .. } = self;
+    ) -> Result<DumpResult> {
+        let DumpSource { plan, pg_dump, settings, .. } = self;
         let encoding = &control.server().encoding;
         let arguments = dump::arguments(plan.format, snapshot, encoding, plan.lock_wait, &plan.arguments)?;
         // Pinned to the server that knows the snapshot: a host name may stand for several.
         let environment = settings.child_environment()?;
         let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment, plan.stall)?;
         let mut child = child.when_stalled(STALLED);
-        let mut watch = Watch::new(control);
+        let mut watch = SnapshotWatch::new(control);
         let mut by_dump = true;
         let dumped = child.through(|dump| {
             drain(dump, monitor, |bytes| {
@@ -169,9 +169,9 @@ impl Source<'_> {
         let failed = dumped.as_ref().is_err_and(|error| by_itself && kind(error) == Kind::Failed);
         let changed = if dumped.is_ok() { watch.changed_meanwhile()? } else { watch.changed(failed) };
         if !changed.is_empty() {
-            return Ok(Dumped::Changed(changed));
+            return Ok(DumpResult::Changed(changed));
         }
-        dumped.map(|((), remarks)| Dumped::Whole(remarks)).map_err(lock_limit::of_dump)
+        dumped.map(|((), remarks)| DumpResult::Whole(remarks)).map_err(lock_limit::of_dump)
     }
 }
 

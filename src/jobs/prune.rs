@@ -9,22 +9,22 @@ use crate::base::shown::many;
 use crate::base::subject::Subject;
 use crate::format::backup_id::{BackupId, folder};
 use crate::format::manifest::Manifest;
-use crate::format::manifest::seal::Sealed;
+use crate::format::manifest::seal::SealedManifest;
 use crate::repository::Repository;
-use crate::repository::catalog::{Catalog, Entry};
+use crate::repository::catalog::{Catalog, CatalogEntry};
 use crate::repository::orphans::Orphans;
 use crate::repository::retention::{Candidate, Decision, Policy, is_most};
 use crate::store::remove_for_good;
 use jiff::Timestamp;
-use scope::{Belongs, Scope};
+use scope::{BackupOwner, PruneScope};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Says which rules to apply, to whose backups, and how.
 #[derive(Debug, Clone)]
-pub struct Order<'a> {
+pub struct PruneOrder<'a> {
     pub policy: &'a Policy,
-    pub mode: Mode,
-    pub scope: Scope,
+    pub mode: PruneMode,
+    pub scope: PruneScope,
     /// Backup that the run has just made before it prunes. It stays, whatever the rules say.
     pub made: Option<&'a BackupId>,
     /// Backups that a restore test has proven: the newest of each series stays.
@@ -33,7 +33,7 @@ pub struct Order<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum PruneMode {
     /// Decides, and removes nothing.
     DryRun,
     /// Stops if more than half would be removed.
@@ -43,23 +43,23 @@ pub enum Mode {
 
 /// The result for the backups of one database; in each series newest first.
 #[derive(Debug)]
-pub struct Pruned {
+pub struct PruneResult {
     pub subject: Subject,
-    pub backups: Vec<Judged>,
-    /// Says whether more than half would be removed, which only [`Mode::Force`] does.
+    pub backups: Vec<PruneDecision>,
+    /// Says whether more than half would be removed, which only [`PruneMode::Force`] does.
     pub most: bool,
 }
 
 #[derive(Debug)]
-pub struct Judged {
+pub struct PruneDecision {
     pub id: BackupId,
-    pub fate: Fate,
+    pub fate: PruneOutcome,
     /// Size of its payload in bytes; `None` if the backup is not good.
     pub bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum PruneOutcome {
     /// Stays for these reasons.
     Kept(Vec<String>),
     /// Would be removed, but this is a dry run.
@@ -69,18 +69,18 @@ pub enum Fate {
     Left(String),
 }
 
-impl Pruned {
-    pub fn count(&self, of: impl Fn(&Fate) -> bool) -> usize {
+impl PruneResult {
+    pub fn count(&self, of: impl Fn(&PruneOutcome) -> bool) -> usize {
         self.backups.iter().filter(|backup| of(&backup.fate)).count()
     }
 }
 
 /// A backup and what is needed to remove it.
-struct Found {
+struct PruneCandidate {
     candidate: Candidate,
     payload: Option<Payload>,
     /// Owner that its document names; `None` if the document cannot be read.
-    belongs: Option<Belongs>,
+    belongs: Option<BackupOwner>,
 }
 
 struct Payload {
@@ -95,12 +95,12 @@ pub fn prune(
     repository: &Repository,
     catalog: &Catalog,
     subject: &Subject,
-    order: &Order,
+    order: &PruneOrder,
     going: &dyn Fn(&[BackupId]),
     monitor: &dyn Monitor,
-) -> Result<Pruned> {
-    if order.made.is_some() && order.mode == Mode::Careful && !may_go(catalog, order) {
-        return Ok(Pruned { subject: subject.clone(), backups: Vec::new(), most: false });
+) -> Result<PruneResult> {
+    if order.made.is_some() && order.mode == PruneMode::Careful && !may_go(catalog, order) {
+        return Ok(PruneResult { subject: subject.clone(), backups: Vec::new(), most: false });
     }
     let mut found = survey(repository, catalog)?;
     for (id, found) in &mut found {
@@ -115,11 +115,11 @@ pub fn prune(
         sorted.groups.iter().map(|group| order.policy.decide(group, order.now)).collect();
     agree(&mut groups);
     let most = groups.iter().find(|decisions| is_most(decisions));
-    if let (Some(decisions), Mode::Careful) = (most, order.mode) {
+    if let (Some(decisions), PruneMode::Careful) = (most, order.mode) {
         return Err(too_many(subject, decisions));
     }
     let most = most.is_some();
-    if order.mode != Mode::DryRun {
+    if order.mode != PruneMode::DryRun {
         let decisions = groups.iter().flatten();
         going(&decisions.filter(|one| !one.keeps()).map(|one| one.id.clone()).collect::<Vec<_>>());
     }
@@ -131,15 +131,15 @@ pub fn prune(
     }
     backups.extend(sorted.others.into_iter().rev().map(|(id, why)| {
         let bytes = found.get(&id).and_then(|found| found.payload.as_ref()).map(|payload| payload.bytes);
-        Judged { id, fate: Fate::Kept(vec![why]), bytes }
+        PruneDecision { id, fate: PruneOutcome::Kept(vec![why]), bytes }
     }));
-    Ok(Pruned { subject: subject.clone(), backups, most })
+    Ok(PruneResult { subject: subject.clone(), backups, most })
 }
 
 /// Returns whether the rules could remove any backup. They remove the most if all are good and of one series: if fewer count, those that do
 /// stay longer. So if none could be removed even then, no document need be read to know it.
-fn may_go(catalog: &Catalog, order: &Order) -> bool {
-    let candidate = |entry: &Entry| Candidate {
+fn may_go(catalog: &Catalog, order: &PruneOrder) -> bool {
+    let candidate = |entry: &CatalogEntry| Candidate {
         id: entry.id.clone(),
         server: None,
         sequence: 0,
@@ -167,10 +167,10 @@ fn agree(groups: &mut [Vec<Decision>]) {
 fn carry_out(
     repository: &Repository,
     decisions: Vec<Decision>,
-    found: &BTreeMap<BackupId, Found>,
-    mode: Mode,
+    found: &BTreeMap<BackupId, PruneCandidate>,
+    mode: PruneMode,
     monitor: &dyn Monitor,
-) -> Result<Vec<Judged>> {
+) -> Result<Vec<PruneDecision>> {
     let mut backups = Vec::with_capacity(decisions.len());
     // The oldest first: what is broken off has removed what is missed least.
     for decision in decisions.into_iter().rev() {
@@ -179,9 +179,9 @@ fn carry_out(
         let bytes = payload.map(|payload| payload.bytes);
         let fate = match payload {
             Some(payload) if !decision.keeps() => remove(repository, &decision.id, payload, mode, monitor)?,
-            _ => Fate::Kept(decision.reasons),
+            _ => PruneOutcome::Kept(decision.reasons),
         };
-        backups.push(Judged { id: decision.id, fate, bytes });
+        backups.push(PruneDecision { id: decision.id, fate, bytes });
     }
     backups.reverse();
     Ok(backups)
@@ -198,8 +198,8 @@ pub(crate) fn orphans(repository: &Repository, catalog: &Catalog, subject: &Subj
 }
 
 /// Reads every backup of the database and says what is wrong with it.
-fn survey(repository: &Repository, catalog: &Catalog) -> Result<BTreeMap<BackupId, Found>> {
-    let entries: Vec<&Entry> = catalog.entries().iter().collect();
+fn survey(repository: &Repository, catalog: &Catalog) -> Result<BTreeMap<BackupId, PruneCandidate>> {
+    let entries: Vec<&CatalogEntry> = catalog.entries().iter().collect();
     let looked = repository.each(&entries, |id, sealed| look(repository, id, sealed, catalog))?;
     let mut found = BTreeMap::new();
     for (entry, looked) in entries.into_iter().zip(looked) {
@@ -215,7 +215,12 @@ fn survey(repository: &Repository, catalog: &Catalog) -> Result<BTreeMap<BackupI
 
 /// Judges one backup. A good one has a `.meta` that is readable, and authentic if a key is set, and its payload in the stated size. Any
 /// other reason why this cannot be seen is an error. `None`: the backup is gone.
-fn look(repository: &Repository, id: &BackupId, sealed: Result<Sealed>, catalog: &Catalog) -> Result<Option<Found>> {
+fn look(
+    repository: &Repository,
+    id: &BackupId,
+    sealed: Result<SealedManifest>,
+    catalog: &Catalog,
+) -> Result<Option<PruneCandidate>> {
     // Whose it says it is, where nothing vouches for that.
     let mut claimed = None;
     let manifest = match sealed {
@@ -237,15 +242,15 @@ fn look(repository: &Repository, id: &BackupId, sealed: Result<Sealed>, catalog:
         judged => judged,
     };
     let belongs = match &manifest {
-        Ok(manifest) => Some(Belongs::of(manifest)),
-        Err(_) => claimed.map(|manifest| Belongs::claimed(&manifest)),
+        Ok(manifest) => Some(BackupOwner::of(manifest)),
+        Err(_) => claimed.map(|manifest| BackupOwner::claimed(&manifest)),
     };
     let sequence = manifest.as_ref().map_or(0, |manifest| manifest.sequence);
     let payload = manifest.and_then(|manifest| payload(&manifest, catalog));
     let trouble = payload.as_ref().err().map(|error| format!("{error:#}"));
-    let server = belongs.as_ref().and_then(Belongs::server);
+    let server = belongs.as_ref().and_then(BackupOwner::server);
     let candidate = Candidate { id: id.clone(), server, sequence, proven: false, held: Vec::new(), trouble };
-    Ok(Some(Found { candidate, payload: payload.ok(), belongs }))
+    Ok(Some(PruneCandidate { candidate, payload: payload.ok(), belongs }))
 }
 
 fn payload(manifest: &Manifest, catalog: &Catalog) -> Result<Payload> {
@@ -272,11 +277,11 @@ fn remove(
     repository: &Repository,
     id: &BackupId,
     payload: &Payload,
-    mode: Mode,
+    mode: PruneMode,
     monitor: &dyn Monitor,
-) -> Result<Fate> {
-    if mode == Mode::DryRun {
-        return Ok(Fate::Due);
+) -> Result<PruneOutcome> {
+    if mode == PruneMode::DryRun {
+        return Ok(PruneOutcome::Due);
     }
     let store = repository.store.as_ref();
     if let Err(error) = remove_for_good(store, &id.meta_key(), None) {
@@ -286,18 +291,18 @@ fn remove(
     match store.open(&id.meta_key(), None) {
         Err(error) if kind(&error) == Kind::NotFound => {}
         Err(error) => return refused(error, ""),
-        Ok(_) => return Ok(Fate::Left("the store was told to remove its .meta and still has it".to_owned())),
+        Ok(_) => return Ok(PruneOutcome::Left("the store was told to remove its .meta and still has it".to_owned())),
     }
     if let Err(error) = remove_for_good(store, &payload.key, payload.version.as_deref()) {
         return refused(error, "its .meta is gone, its payload is left behind: ");
     }
     monitor.note(&format!("removed {id}: no rule keeps it"));
-    Ok(Fate::Removed)
+    Ok(PruneOutcome::Removed)
 }
 
-fn refused(error: anyhow::Error, so_far: &str) -> Result<Fate> {
+fn refused(error: anyhow::Error, so_far: &str) -> Result<PruneOutcome> {
     match kind(&error) {
-        Kind::Denied => Ok(Fate::Left(format!("{so_far}{error:#}"))),
+        Kind::Denied => Ok(PruneOutcome::Left(format!("{so_far}{error:#}"))),
         _ if so_far.is_empty() => Err(error),
         _ => Err(error.context(so_far.trim_end_matches(": ").to_owned())),
     }

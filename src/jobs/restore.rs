@@ -14,22 +14,22 @@ use crate::base::error::{self, Fault, Result};
 use crate::base::progress::{Monitor, Progress};
 use crate::base::shown::many;
 use crate::format::manifest::{Format, Manifest};
-use crate::format::sql::columns::Columns;
-use crate::format::sql::inserted::Inserted;
+use crate::format::sql::columns::TableColumns;
+use crate::format::sql::inserted::InsertCounter;
 use crate::format::sql::schema::Schema;
 use crate::jobs::restore::execute::execute;
-use crate::jobs::restore::plan::Plan;
-use crate::postgres::restore::load::aside::Untried;
-use crate::postgres::restore::load::options::Loaded;
-use crate::postgres::restore::load::requirements_check::Unavailable;
-use crate::postgres::restore::target::{State, Target};
+use crate::jobs::restore::plan::RestorePlan;
+use crate::postgres::restore::load::aside::UntriedStatements;
+use crate::postgres::restore::load::options::LoadReport;
+use crate::postgres::restore::load::requirements_check::UnavailableObjects;
+use crate::postgres::restore::target::{RestoreTarget, TargetState};
 use crate::repository::reader::BackupReader;
 use serde::Serialize;
 use std::time::Instant;
 
 /// Reports what a restore did.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct RestoreReport {
     pub id: String,
     pub database: String,
     pub created: bool,
@@ -49,21 +49,21 @@ pub struct Report {
     pub left_out: Vec<String>,
     /// Objects that a restore test set aside.
     #[serde(skip)]
-    pub untried: Untried,
+    pub untried: UntriedStatements,
     /// Columns of each table's rows, for a restore test.
     #[serde(skip)]
-    pub columns: Columns,
+    pub columns: TableColumns,
     /// Schema that the statements have made, for a restore test.
     #[serde(skip)]
     pub schema: Schema,
     /// Rows that INSERT statements have added, for a restore test.
     #[serde(skip)]
-    pub inserted: Inserted,
+    pub inserted: InsertCounter,
     pub seconds: f64,
 }
 
 /// Checks whether this restore may start, and returns its target. Nothing has been touched when it fails.
-pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
+pub fn admit(manifest: &Manifest, plan: &RestorePlan) -> Result<RestoreTarget> {
     if manifest.dump.format == Format::Tar {
         return Err(Fault::usage(format!("{} holds files, which no database takes", manifest.id))
             .hint("\"pgbk download\" writes it to a file for tar")
@@ -79,8 +79,8 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
         let message = "with --jobs pg_restore loads the archive, which knows no --skip-failed, --search-path and --exclude-extension";
         return Err(Fault::usage(message).hint("leave out --jobs").into());
     }
-    let mut target = Target::look(&plan.settings, &plan.database)?;
-    if let State::Holds(count) = target.state {
+    let mut target = RestoreTarget::look(&plan.settings, &plan.database)?;
+    if let TargetState::Holds(count) = target.state {
         if !plan.clean {
             return Err(Fault::failed(format!(
                 "database \"{}\" is not empty: it holds {}",
@@ -108,7 +108,7 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
     if manifest.dump.format == Format::Custom {
         archive::pg_restore(manifest, plan, &target)?;
     }
-    let mut unavailable = Unavailable::default();
+    let mut unavailable = UnavailableObjects::default();
     error::together([
         lacking::check(&manifest.requires, plan, &target).map(|found| unavailable = found),
         properties::shape(manifest, plan, &target).map(drop),
@@ -120,11 +120,11 @@ pub fn admit(manifest: &Manifest, plan: &Plan) -> Result<Target> {
 
 /// Returns whether the target has the source's name, on whichever server. It would replace the source itself, or its namesake elsewhere,
 /// such as production if the backup is staging's.
-pub fn is_source(manifest: &Manifest, target: &Target) -> bool {
+pub fn is_source(manifest: &Manifest, target: &RestoreTarget) -> bool {
     target.database == manifest.subject.name()
 }
 
-fn over_source(manifest: &Manifest, target: &Target) -> Fault {
+fn over_source(manifest: &Manifest, target: &RestoreTarget) -> Fault {
     let (name, id) = (&target.database, &manifest.id);
     let elsewhere = match (manifest.system_identifier(), &target.system_identifier) {
         (Some(source), Some(target)) if source != target => {
@@ -139,10 +139,15 @@ fn over_source(manifest: &Manifest, target: &Target) -> Fault {
 }
 
 /// Restores into a target that [`admit`] returned. On any error the target is as it was; a database made here is gone again.
-pub fn restore(opened: BackupReader, plan: &Plan, target: &Target, monitor: &dyn Monitor) -> Result<Report> {
+pub fn restore(
+    opened: BackupReader,
+    plan: &RestorePlan,
+    target: &RestoreTarget,
+    monitor: &dyn Monitor,
+) -> Result<RestoreReport> {
     let begun = Instant::now();
     let manifest = opened.manifest.clone();
-    let created = target.state == State::Missing;
+    let created = target.state == TargetState::Missing;
     if created {
         target.create(&plan.settings, &properties::shape(&manifest, plan, target)?.0)?;
     }
@@ -160,7 +165,7 @@ pub fn restore(opened: BackupReader, plan: &Plan, target: &Target, monitor: &dyn
         }
     };
     let counted = plan.jobs == 1;
-    Ok(Report {
+    Ok(RestoreReport {
         id: manifest.id.to_string(),
         database: plan.database.clone(),
         created,
@@ -182,10 +187,10 @@ pub fn restore(opened: BackupReader, plan: &Plan, target: &Target, monitor: &dyn
 
 /// Restores the target to what it was, as far as the transaction has not done so: drops a database that was made here, and
 /// empties one that parallel jobs were filling.
-fn undo(plan: &Plan, target: &Target, monitor: &dyn Monitor) {
+fn undo(plan: &RestorePlan, target: &RestoreTarget, monitor: &dyn Monitor) {
     let undone = match target.state {
-        State::Missing => target.drop_created(&plan.settings),
-        State::Empty if plan.jobs > 1 => target.empty(&plan.settings),
+        TargetState::Missing => target.drop_created(&plan.settings),
+        TargetState::Empty if plan.jobs > 1 => target.empty(&plan.settings),
         _ => Ok(()),
     };
     if let Err(left) = undone {
@@ -202,10 +207,10 @@ fn undo(plan: &Plan, target: &Target, monitor: &dyn Monitor) {
 fn fill(
     opened: BackupReader,
     manifest: &Manifest,
-    plan: &Plan,
-    target: &Target,
+    plan: &RestorePlan,
+    target: &RestoreTarget,
     monitor: &dyn Monitor,
-) -> Result<Loaded> {
+) -> Result<LoadReport> {
     match manifest.dump.format {
         Format::Custom => archive::fill(opened, manifest, plan, target, monitor),
         // No files have been admitted; a server would take them for a script that it cannot read.

@@ -8,27 +8,27 @@ use crate::base::progress::Monitor;
 use crate::base::shown::{agree, many};
 use crate::base::verify_level::Level;
 use crate::format::backup_id::BackupId;
-use crate::format::manifest::table_diff::{Compared, compare};
+use crate::format::manifest::table_diff::{TableComparison, compare};
 use crate::format::manifest::{Format, Manifest, Table};
 use crate::format::sql::requirements::Requirements;
 use crate::format::sql::schema::Differences;
 use crate::jobs::restore::execute::major;
-use crate::jobs::restore::plan::Plan as RestorePlan;
+use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::properties::own;
 use crate::jobs::restore::{admit, restore};
-use crate::jobs::verify::{Finding, Proof, verify};
+use crate::jobs::verify::{RestoreTestReport, VerifyFinding, verify};
 use crate::pipeline::table_counter::{TableCounter, as_tables};
-use crate::postgres::properties::changes::Rules;
-use crate::postgres::properties::own::Own;
-use crate::postgres::restore::load::aside::Untried;
-use crate::postgres::restore::load::leave::Leave;
-use crate::postgres::restore::target::Target;
-use crate::postgres::scratch::{Place, Scratch};
+use crate::postgres::properties::changes::PropertyRules;
+use crate::postgres::properties::own::OwnProperties;
+use crate::postgres::restore::load::aside::UntriedStatements;
+use crate::postgres::restore::load::leave::LoadOmissions;
+use crate::postgres::restore::target::RestoreTarget;
+use crate::postgres::scratch::{ScratchDatabase, ScratchServer};
 use crate::postgres::shape::Shape;
 use crate::postgres::tools::dump::again::again;
 use crate::repository::Repository;
 use crate::repository::reader::BackupReader;
-use compare_rows::{Recounted, recount};
+use compare_rows::{TableRecount, recount};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -39,18 +39,23 @@ const NAMED: usize = 5;
 
 /// Says where to restore, and with which tools.
 #[derive(Clone)]
-pub struct Plan {
-    pub place: Place,
+pub struct RestoreTestPlan {
+    pub place: ScratchServer,
     pub bin_dir: Option<PathBuf>,
 }
 
 /// Proves a backup by a restore test. A backup that is not as it should be is a finding; an error says why the test could not be made.
-pub fn prove(repository: &Repository, id: &BackupId, plan: &Plan, monitor: &dyn Monitor) -> Result<Finding> {
+pub fn prove(
+    repository: &Repository,
+    id: &BackupId,
+    plan: &RestoreTestPlan,
+    monitor: &dyn Monitor,
+) -> Result<VerifyFinding> {
     if id.subject().database().is_none() {
         monitor.info(&format!("{id} is of no database: it is read to its end instead of restored"));
         return verify(repository, id, Level::Content, monitor);
     }
-    let mut finding = Finding::of(id, Level::Restore);
+    let mut finding = VerifyFinding::of(id, Level::Restore);
     let (manifest, _) = match repository.manifest(id) {
         Err(error) => return finding.judged(Err(error)),
         Ok(read) => read,
@@ -60,7 +65,7 @@ pub fn prove(repository: &Repository, id: &BackupId, plan: &Plan, monitor: &dyn 
         // Nothing else would tell a damaged archive from a pg_restore that broke down.
         let content = verify(repository, id, Level::Content, monitor)?;
         if !content.ok {
-            return Ok(Finding { level: Level::Restore, ..content });
+            return Ok(VerifyFinding { level: Level::Restore, ..content });
         }
         extensions = content.extensions;
     }
@@ -78,35 +83,45 @@ pub fn prove(repository: &Repository, id: &BackupId, plan: &Plan, monitor: &dyn 
 }
 
 /// Restores into a scratch database and compares. The scratch database is dropped however this ends.
-fn restored(opened: BackupReader, extensions: &BTreeSet<String>, plan: &Plan, monitor: &dyn Monitor) -> Result<Proof> {
+fn restored(
+    opened: BackupReader,
+    extensions: &BTreeSet<String>,
+    plan: &RestoreTestPlan,
+    monitor: &dyn Monitor,
+) -> Result<RestoreTestReport> {
     let begun = Instant::now();
     let held = opened.properties()?;
     let server = opened.manifest.server.as_ref();
     // Where the files of a database lie is not among what is proven.
     let shape = Shape { tablespace: None, ..Shape::of(server, held.as_ref()) };
-    let scratch = Scratch::make(&plan.place, server, shape, extensions, monitor)?;
+    let scratch = ScratchDatabase::make(&plan.place, server, shape, extensions, monitor)?;
     let (place, with_owners) = (scratch.describe(), scratch.is_alone());
     let tables = filled(opened, &scratch, plan, monitor);
     if let Err(left) = scratch.remove() {
         monitor.warn(&format!("{left:#}; the next proof on this server tries again"));
     }
     // With a signal the database goes at once, and whatever was going on in it fails for that.
-    let Filled { tables, properties, untried, schema } =
+    let ScratchContents { tables, properties, untried, schema } =
         tables.map_err(|error| cancel::check().err().unwrap_or(error))?;
     let seconds = begun.elapsed().as_secs_f64();
     let not_tried = untried.lines("the table is an extension's");
-    Ok(Proof { scratch: place, seconds, with_owners, tables, properties, not_tried, schema })
+    Ok(RestoreTestReport { scratch: place, seconds, with_owners, tables, properties, not_tried, schema })
 }
 
 /// Describes what was loaded into a scratch database, and how it compares.
-struct Filled {
-    tables: Vec<Compared>,
+struct ScratchContents {
+    tables: Vec<TableComparison>,
     properties: Vec<String>,
-    untried: Untried,
+    untried: UntriedStatements,
     schema: Differences,
 }
 
-fn filled(opened: BackupReader, scratch: &Scratch, plan: &Plan, monitor: &dyn Monitor) -> Result<Filled> {
+fn filled(
+    opened: BackupReader,
+    scratch: &ScratchDatabase,
+    plan: &RestoreTestPlan,
+    monitor: &dyn Monitor,
+) -> Result<ScratchContents> {
     let manifest = opened.manifest.clone();
     let loads = opened.derived_keys.is_some();
     let own = own(&opened, scratch.name(), None)?;
@@ -119,7 +134,7 @@ fn filled(opened: BackupReader, scratch: &Scratch, plan: &Plan, monitor: &dyn Mo
         // Roles that others know have rights somewhere. Those of a server that goes with the proof have none but what the dump gives.
         no_owner: !scratch.is_alone(),
         no_privileges: !scratch.is_alone(),
-        leave: Leave::default(),
+        leave: LoadOmissions::default(),
         own: own.clone(),
         any_locale: true,
         jobs: 1,
@@ -133,7 +148,7 @@ fn filled(opened: BackupReader, scratch: &Scratch, plan: &Plan, monitor: &dyn Mo
         other_locale.map(|locale| format!("the server lacks the locale {locale}")).into_iter().collect();
     // First of all: once something of the dump is there, nobody who may more than it connects.
     if let Some(own) = own {
-        let own = Own { rules: Some(Rules { owner: true, privileges: true, loads }), ..own };
+        let own = OwnProperties { rules: Some(PropertyRules { owner: true, privileges: true, loads }), ..own };
         properties.extend(tried(&own, scratch, &target)?);
     }
     let done = restore(opened, &into, &target, monitor)
@@ -141,7 +156,7 @@ fn filled(opened: BackupReader, scratch: &Scratch, plan: &Plan, monitor: &dyn Mo
     let (untried, tables) = (done.untried, tables.in_order(done.columns).with_statements());
     all_made(&manifest.id, &untried)?;
     let bin_dir = plan.bin_dir.as_deref();
-    let Recounted { found, is_worded_alike } =
+    let TableRecount { found, is_worded_alike } =
         recount(&manifest, tables, &scratch.loader().reader()?, target.server_major, bin_dir, monitor)?;
     let schema = match is_worded_alike {
         true => done.schema.differences(&found.schema),
@@ -154,12 +169,12 @@ fn filled(opened: BackupReader, scratch: &Scratch, plan: &Plan, monitor: &dyn Mo
     let stated: Vec<Table> = manifest.tables.into_iter().chain(inserted).filter(tried).collect();
     let found: Vec<Table> = found.tables.into_iter().chain(found.inserted).filter(tried).collect();
     let stated = (manifest.dump.format == Format::Plain).then_some(stated.as_slice());
-    Ok(Filled { tables: compare(stated, &found, foreign), properties, untried, schema })
+    Ok(ScratchContents { tables: compare(stated, &found, foreign), properties, untried, schema })
 }
 
 /// Gives the scratch database the source's properties, checks them, and takes them back: a limit
 /// or a setting must not disturb the test itself.
-fn tried(own: &Own, scratch: &Scratch, target: &Target) -> Result<Vec<String>> {
+fn tried(own: &OwnProperties, scratch: &ScratchDatabase, target: &RestoreTarget) -> Result<Vec<String>> {
     if scratch.is_alone() {
         let wanted = Requirements { roles: own.roles(), ..Requirements::default() };
         scratch.loader().make_roles(&target.lacks(scratch.settings(), &wanted)?.roles)?;
@@ -168,7 +183,7 @@ fn tried(own: &Own, scratch: &Scratch, target: &Target) -> Result<Vec<String>> {
 }
 
 /// Fails if tables of the dump could not be made: then nothing is known of their rows.
-fn all_made(id: &BackupId, untried: &Untried) -> Result<()> {
+fn all_made(id: &BackupId, untried: &UntriedStatements) -> Result<()> {
     if untried.unmade.is_empty() {
         return Ok(());
     }
@@ -234,7 +249,7 @@ fn meaning(id: &BackupId, schema: &Differences) -> Result<()> {
     Err(Fault::damaged(message).into())
 }
 
-fn verdict(id: &BackupId, tables: &[Compared]) -> Result<()> {
+fn verdict(id: &BackupId, tables: &[TableComparison]) -> Result<()> {
     let wrong: Vec<&str> = tables.iter().filter(|one| one.is_wrong()).map(|one| one.name.as_str()).collect();
     if wrong.is_empty() {
         return Ok(());

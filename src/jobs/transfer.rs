@@ -7,14 +7,14 @@ use crate::base::progress::{Monitor, Progress};
 use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origin;
-use crate::format::manifest::seal::Sealed;
+use crate::format::manifest::seal::SealedManifest;
 use crate::format::manifest::{Compression, Format, META, META_LIMIT, Manifest};
 use crate::pipeline::checksum::Hasher;
 use crate::pipeline::{drain, pg_archive};
 use crate::repository::Repository;
 use crate::repository::reader::BackupReader;
-use crate::repository::taking::{Adopt, Taking};
-use crate::repository::writer::{About, locked};
+use crate::repository::taking::{Adoption, NewBackup};
+use crate::repository::writer::{ManifestDetails, locked};
 use crate::store::{LockStatus, ObjectKind, PutOptions, read_small};
 use jiff::Timestamp;
 use std::fs::File;
@@ -98,7 +98,7 @@ pub fn download_raw(
 }
 
 /// Returns the manifest, authenticated if the key is set. A backup with a key may be copied without it.
-fn carried(repository: &Repository, sealed: &Sealed) -> Result<Manifest> {
+fn carried(repository: &Repository, sealed: &SealedManifest) -> Result<Manifest> {
     if repository.key.is_none() && sealed.key().is_some() {
         return sealed.unauthenticated();
     }
@@ -107,7 +107,7 @@ fn carried(repository: &Repository, sealed: &Sealed) -> Result<Manifest> {
 
 /// Describes the file that `upload` reads.
 #[derive(Debug, Clone)]
-pub struct Incoming {
+pub struct UploadSource {
     pub subject: Subject,
     pub compression: Option<Compression>,
     pub expected: Option<u64>,
@@ -121,15 +121,15 @@ pub struct Incoming {
 pub fn upload(
     repository: &Repository,
     source: &mut dyn Read,
-    incoming: &Incoming,
+    incoming: &UploadSource,
     now: Timestamp,
     monitor: &dyn Monitor,
 ) -> Result<Manifest> {
     let mut head = Vec::new();
     source.take(16).read_to_end(&mut head)?;
     let format = recognise(&head)?;
-    let (subject, adopt) = (incoming.subject.clone(), &Adopt::No);
-    let taking = Taking { subject, origin: Origin::Upload, server: None, taken_at: now, now, adopt };
+    let (subject, adopt) = (incoming.subject.clone(), &Adoption::No);
+    let taking = NewBackup { subject, origin: Origin::Upload, server: None, taken_at: now, now, adopt };
     let name = repository.name(&taking, monitor)?;
     let expected = incoming.expected.unwrap_or(0);
     let monitor = &Progress::begin(monitor, &format!("upload {}", name.id), incoming.expected);
@@ -139,11 +139,11 @@ pub fn upload(
         monitor.stored(writer.stored());
         Ok(())
     })?;
-    let about = About {
+    let about = ManifestDetails {
         origin: Some(Origin::Upload),
         note: incoming.note.clone(),
         must_be_whole: !incoming.allow_incomplete,
-        ..About::default()
+        ..ManifestDetails::default()
     };
     let manifest = writer.finish(about, monitor)?;
     Ok(manifest)
@@ -174,7 +174,7 @@ fn recognise(head: &[u8]) -> Result<Format> {
 /// Uploads stored bytes and their `.meta`, as `download --raw` wrote them, into this repository unchanged.
 pub fn upload_raw(repository: &Repository, path: &Path, monitor: &dyn Monitor) -> Result<Manifest> {
     let (payload, meta_path) = pair(path)?;
-    let sealed = Sealed::parse(&meta_path.display().to_string(), read_meta(&meta_path)?)?;
+    let sealed = SealedManifest::parse(&meta_path.display().to_string(), read_meta(&meta_path)?)?;
     let manifest = carried(repository, &sealed)?;
     let payload = payload.unwrap_or_else(|| meta_path.with_file_name(manifest.file_name()));
     let there = is_there(repository, &manifest, sealed.bytes())?;

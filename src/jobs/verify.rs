@@ -3,10 +3,10 @@
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::{Monitor, Progress};
 use crate::base::verify_level::Level;
-use crate::files::contents::Contents;
+use crate::files::contents::ArchiveContents;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::lineage::Owner;
-use crate::format::manifest::table_diff::Compared;
+use crate::format::manifest::table_diff::TableComparison;
 use crate::format::manifest::{Format, Manifest};
 use crate::format::sql::schema::Differences;
 use crate::pipeline::checksum::{ChunkMac, Hasher};
@@ -24,7 +24,7 @@ use std::io::Read;
 
 /// The result of verifying one backup.
 #[derive(Debug, Clone, Serialize)]
-pub struct Finding {
+pub struct VerifyFinding {
     pub id: BackupId,
     pub level: Level,
     pub ok: bool,
@@ -35,7 +35,7 @@ pub struct Finding {
     pub error: Option<String>,
     /// Result of the restore test: the scratch database, and how each table compares. `None` at other levels.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub proof: Option<Proof>,
+    pub proof: Option<RestoreTestReport>,
     /// Says whether it is an upload, which does not count for the backups next to it.
     #[serde(skip)]
     pub upload: bool,
@@ -49,12 +49,12 @@ pub struct Finding {
 
 /// A restore into a scratch database, and how its tables compare.
 #[derive(Debug, Clone, Serialize)]
-pub struct Proof {
+pub struct RestoreTestReport {
     pub scratch: String,
     pub seconds: f64,
     /// Says whether owners and privileges were restored too. They are left out on a server whose roles have rights.
     pub with_owners: bool,
-    pub tables: Vec<Compared>,
+    pub tables: Vec<TableComparison>,
     /// Properties of the database that could not be given to the copy, or were missing afterwards; empty if all is well.
     pub properties: Vec<String>,
     /// Objects that a role without SUPERUSER could not restore, with the reasons.
@@ -63,10 +63,10 @@ pub struct Proof {
     pub schema: Differences,
 }
 
-impl Finding {
+impl VerifyFinding {
     /// Returns a finding about which nothing is known yet.
-    pub fn of(id: &BackupId, level: Level) -> Finding {
-        Finding {
+    pub fn of(id: &BackupId, level: Level) -> VerifyFinding {
+        VerifyFinding {
             id: id.clone(),
             level,
             ok: false,
@@ -91,7 +91,7 @@ impl Finding {
     }
 
     /// Counts the rows of a script whose document states none, because they are INSERT statements.
-    pub fn count(&mut self, proof: &Proof) {
+    pub fn count(&mut self, proof: &RestoreTestReport) {
         let stated: Vec<u64> = proof.tables.iter().filter_map(|table| Some(table.stated.as_ref()?.rows)).collect();
         if self.tables == Some(0) {
             (self.tables, self.rows) = (Some(stated.len()), Some(stated.iter().sum()));
@@ -99,11 +99,11 @@ impl Finding {
     }
 
     /// Adds the result: damage and another key go into the finding; any other error is returned.
-    pub fn judged(self, looked: Result<()>) -> Result<Finding> {
+    pub fn judged(self, looked: Result<()>) -> Result<VerifyFinding> {
         match looked {
-            Ok(()) => Ok(Finding { ok: true, ..self }),
+            Ok(()) => Ok(VerifyFinding { ok: true, ..self }),
             Err(error) if matches!(kind(&error), Kind::Damaged | Kind::OtherKey) => {
-                Ok(Finding { error: Some(format!("{error:#}")), kind: Some(kind(&error)), ..self })
+                Ok(VerifyFinding { error: Some(format!("{error:#}")), kind: Some(kind(&error)), ..self })
             }
             Err(error) => Err(error),
         }
@@ -111,8 +111,8 @@ impl Finding {
 }
 
 /// Verifies one backup. Damage is a finding; an error is what kept the backup from being checked.
-pub fn verify(repository: &Repository, id: &BackupId, level: Level, monitor: &dyn Monitor) -> Result<Finding> {
-    let mut finding = Finding::of(id, level);
+pub fn verify(repository: &Repository, id: &BackupId, level: Level, monitor: &dyn Monitor) -> Result<VerifyFinding> {
+    let mut finding = VerifyFinding::of(id, level);
     let looked = repository.manifest(id).and_then(|(manifest, derived_keys)| {
         finding.describe(&manifest);
         let object = repository.payload(&manifest)?;
@@ -124,8 +124,8 @@ pub fn verify(repository: &Repository, id: &BackupId, level: Level, monitor: &dy
 }
 
 /// Verifies a backup that Doubletake wrote. Only reading all of it shows anything.
-pub(crate) fn verify_old(old: DoubletakeBackup, monitor: &dyn Monitor) -> Result<Finding> {
-    let mut finding = Finding::of(&old.id, Level::Content);
+pub(crate) fn verify_old(old: DoubletakeBackup, monitor: &dyn Monitor) -> Result<VerifyFinding> {
+    let mut finding = VerifyFinding::of(&old.id, Level::Content);
     let looked = old.open(None, monitor).map(|opened| finding.describe(&opened.manifest));
     finding.judged(looked)
 }
@@ -136,16 +136,18 @@ pub(crate) fn verify_all(
     ids: &[BackupId],
     level: Level,
     monitor: &dyn Monitor,
-) -> Result<Vec<Finding>> {
+) -> Result<Vec<VerifyFinding>> {
     ids.iter().map(|id| among_others(id, level, verify(repository, id, level, monitor))).collect()
 }
 
 /// Turns an error into a finding, for one backup among several. A signal stays an error.
-pub(crate) fn among_others(id: &BackupId, level: Level, looked: Result<Finding>) -> Result<Finding> {
+pub(crate) fn among_others(id: &BackupId, level: Level, looked: Result<VerifyFinding>) -> Result<VerifyFinding> {
     match looked {
-        Err(error) if !matches!(kind(&error), Kind::Interrupted(_)) => {
-            Ok(Finding { error: Some(format!("{error:#}")), kind: Some(kind(&error)), ..Finding::of(id, level) })
-        }
+        Err(error) if !matches!(kind(&error), Kind::Interrupted(_)) => Ok(VerifyFinding {
+            error: Some(format!("{error:#}")),
+            kind: Some(kind(&error)),
+            ..VerifyFinding::of(id, level)
+        }),
         looked => looked,
     }
 }
@@ -181,7 +183,7 @@ fn content(opened: BackupReader, manifest: &Manifest, monitor: &dyn Monitor) -> 
         Format::Plain => {}
         Format::Custom => return archive(&mut reader, manifest, monitor),
         Format::Tar => {
-            Contents::read(&mut reader)?;
+            ArchiveContents::read(&mut reader)?;
             return Ok(BTreeSet::new());
         }
     }

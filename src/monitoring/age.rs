@@ -2,7 +2,7 @@
 
 use crate::base::databases::Selection;
 use crate::cli::units;
-use crate::monitoring::status::{Database, Status};
+use crate::monitoring::status::{DatabaseStatus, Status};
 use jiff::SignedDuration;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub fn judged(mut status: Status, most: Duration, names: &[Selection]) -> Status
 }
 
 /// Returns why the database is not healthy. None: its newest backup is young enough.
-fn too_old(database: &Database, status: &Status, most: SignedDuration) -> Option<String> {
+fn too_old(database: &DatabaseStatus, status: &Status, most: SignedDuration) -> Option<String> {
     let name = &database.name;
     let Some(success) = &database.success else { return Some(format!("{name}: no backup was made by this host")) };
     let age = status.at.duration_since(success.ended);
@@ -49,7 +49,7 @@ fn too_old(database: &Database, status: &Status, most: SignedDuration) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitoring::status::Success;
+    use crate::monitoring::status::NewestBackup;
     use jiff::Timestamp;
 
     fn status(ages: &[(&str, Option<i64>)]) -> Status {
@@ -57,15 +57,23 @@ mod tests {
         status.databases = ages
             .iter()
             .map(|(name, hours)| {
-                Database::nothing(&Selection::from(*name), hours.map(|hours| success(status.at, hours)))
+                DatabaseStatus::nothing(&Selection::from(*name), hours.map(|hours| success(status.at, hours)))
             })
             .collect();
         status
     }
 
-    fn success(now: Timestamp, hours: i64) -> Success {
+    fn success(now: Timestamp, hours: i64) -> NewestBackup {
         let ended = now - SignedDuration::from_hours(hours);
-        Success { backup: "id".to_owned(), ended, seconds: 1.0, plain_bytes: 1, stored_bytes: 1, tables: 1, rows: None }
+        NewestBackup {
+            backup: "id".to_owned(),
+            ended,
+            seconds: 1.0,
+            plain_bytes: 1,
+            stored_bytes: 1,
+            tables: 1,
+            rows: None,
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum CheckStatus {
     Ok,
     /// It works, but a person should know.
     Note,
@@ -20,29 +20,44 @@ pub enum Status {
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub struct Finding {
+pub struct DoctorFinding {
     pub what: String,
-    pub status: Status,
+    pub status: CheckStatus,
     pub detail: String,
     pub remedy: Option<String>,
 }
 
-impl Finding {
-    pub fn ok(what: &str, detail: impl Into<String>) -> Finding {
-        Finding { what: what.to_owned(), status: Status::Ok, detail: detail.into(), remedy: None }
+impl DoctorFinding {
+    pub fn ok(what: &str, detail: impl Into<String>) -> DoctorFinding {
+        DoctorFinding { what: what.to_owned(), status: CheckStatus::Ok, detail: detail.into(), remedy: None }
     }
 
-    pub fn note(what: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding { what: what.to_owned(), status: Status::Note, detail: detail.into(), remedy: Some(remedy.into()) }
+    pub fn note(what: &str, detail: impl Into<String>, remedy: impl Into<String>) -> DoctorFinding {
+        DoctorFinding {
+            what: what.to_owned(),
+            status: CheckStatus::Note,
+            detail: detail.into(),
+            remedy: Some(remedy.into()),
+        }
     }
 
-    pub fn fail(what: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding { what: what.to_owned(), status: Status::Fail, detail: detail.into(), remedy: Some(remedy.into()) }
+    pub fn fail(what: &str, detail: impl Into<String>, remedy: impl Into<String>) -> DoctorFinding {
+        DoctorFinding {
+            what: what.to_owned(),
+            status: CheckStatus::Fail,
+            detail: detail.into(),
+            remedy: Some(remedy.into()),
+        }
     }
 
     /// Returns the finding for an error, with the error's own hint, else this remedy.
-    pub fn error(what: &str, error: &anyhow::Error, remedy: &str) -> Finding {
+    pub fn error(what: &str, error: &anyhow::Error, remedy: &str) -> DoctorFinding {
         let remedy = hints(error).first().map_or(remedy, |hint| *hint).to_owned();
-        Finding { what: what.to_owned(), status: Status::Fail, detail: format!("{error:#}"), remedy: Some(remedy) }
+        DoctorFinding {
+            what: what.to_owned(),
+            status: CheckStatus::Fail,
+            detail: format!("{error:#}"),
+            remedy: Some(remedy),
+        }
     }
 }

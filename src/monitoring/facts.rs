@@ -1,11 +1,11 @@
 //! Holds the facts that a status is made of, as read from the state directory at one time.
 
 use crate::base::databases::Selection;
-use crate::format::run_record::{Record, State};
+use crate::format::run_record::{Record, RunState};
 use crate::repository::inventory::Inventory;
-use crate::runs::history::totals::Past;
+use crate::runs::history::totals::RunTotals;
 use crate::runs::missed::watch;
-use crate::runs::schedule::heartbeat::Seen;
+use crate::runs::schedule::heartbeat::LastHeartbeat;
 use jiff::{SignedDuration, Timestamp};
 
 /// A scheduler whose heartbeat is older than this hangs, unless it is at work.
@@ -14,19 +14,19 @@ pub const HANGS: SignedDuration = SignedDuration::from_secs(60);
 /// The facts that a status is made of.
 pub struct Facts {
     pub now: Timestamp,
-    pub seen: Option<Seen>,
+    pub seen: Option<LastHeartbeat>,
     /// Newest first.
     pub records: Vec<Record>,
-    pub past: Past,
+    pub past: RunTotals,
     pub inventory: Option<Inventory>,
     /// The results of the last checks for missing backups, for each subject.
-    pub sights: Vec<watch::Seen>,
+    pub sights: Vec<watch::SavedCheck>,
 }
 
 impl Facts {
     /// Returns the results of the last checks of this database's backups, in the store that its newest backup went to.
-    pub(crate) fn sights_of<'a>(&'a self, name: &'a Selection) -> impl Iterator<Item = &'a watch::Seen> {
-        let done = |record: &&Record| record.database == *name && record.state == State::Done;
+    pub(crate) fn sights_of<'a>(&'a self, name: &'a Selection) -> impl Iterator<Item = &'a watch::SavedCheck> {
+        let done = |record: &&Record| record.database == *name && record.state == RunState::Done;
         let newest = self.records.iter().filter(done).find_map(|record| record.backup.as_ref());
         let newest = newest.or_else(|| self.past.success(name)?.backup.as_ref());
         let location = newest.map(|stored| stored.location.as_str());
@@ -36,5 +36,5 @@ impl Facts {
 
 /// Whether the run has a result. A skipped run has none; the run that it met has one.
 pub fn is_over(record: &Record) -> bool {
-    matches!(record.state, State::Done | State::Failed)
+    matches!(record.state, RunState::Done | RunState::Failed)
 }

@@ -1,19 +1,19 @@
 //! Judges whether backups go as they are scheduled, and says why not.
 
 use crate::base::databases::Selection;
-use crate::base::state_dir::file::Life;
-use crate::format::run_record::{Record, State, Task};
+use crate::base::state_dir::file::WriterLife;
+use crate::format::run_record::{Record, RunState, Task};
 use crate::monitoring::facts::{Facts, HANGS, is_over};
 use crate::runs::missed;
-use crate::runs::schedule::heartbeat::{Entry, Seen};
+use crate::runs::schedule::heartbeat::{HeartbeatEntry, LastHeartbeat};
 use jiff::{SignedDuration, Timestamp};
 
-pub fn of_scheduler(seen: Option<&Seen>, now: Timestamp) -> Option<String> {
+pub fn of_scheduler(seen: Option<&LastHeartbeat>, now: Timestamp) -> Option<String> {
     let Some(seen) = seen else { return Some("no scheduler has been started with this STATE_DIR".to_owned()) };
     let working = seen.scheduler_state.entries.iter().any(|entry| entry.running_since.is_some());
     let quiet = now.duration_since(seen.pulse);
     match seen.life {
-        Life::Gone => Some("the scheduler is not running".to_owned()),
+        WriterLife::Gone => Some("the scheduler is not running".to_owned()),
         // A run may take its time; when it should be over, `of_database` knows.
         _ if working || quiet <= HANGS => None,
         _ => Some(format!("the scheduler hangs: it has not looked at the clock for {} s", quiet.as_secs())),
@@ -23,7 +23,7 @@ pub fn of_scheduler(seen: Option<&Seen>, now: Timestamp) -> Option<String> {
 /// Returns the first fault that a schedule of this database finds with its backups or its restore tests, or that its
 /// newest backup is gone. None: all is well.
 pub fn of_database(name: &Selection, facts: &Facts) -> Option<String> {
-    let known = [Task::Backup, Task::Verify].map(|task| Known::of(name, task, facts));
+    let known = [Task::Backup, Task::Verify].map(|task| TaskHistory::of(name, task, facts));
     let of = |task| known.iter().find(|known| known.task == task);
     let mut troubles = faults(name, facts, |entry| of(entry.task));
     let trouble = troubles.next().map(|fault| fault.text).or_else(|| newest_is_gone(name, facts));
@@ -35,12 +35,12 @@ pub fn of_database(name: &Selection, facts: &Facts) -> Option<String> {
 
 /// Returns why backups of this database are overdue. None: they are not, or one has failed since the last success.
 pub fn overdue(name: &Selection, facts: &Facts) -> Option<String> {
-    let known = Known::of(name, Task::Backup, facts);
+    let known = TaskHistory::of(name, Task::Backup, facts);
     let mut faults = faults(name, facts, |entry| (entry.task == Task::Backup).then_some(&known));
     faults.find(|fault| fault.is_overdue).map(|fault| fault.text)
 }
 
-struct Fault {
+struct HealthFault {
     text: String,
     is_overdue: bool,
 }
@@ -50,8 +50,8 @@ struct Fault {
 fn faults<'a>(
     name: &'a Selection,
     facts: &'a Facts,
-    known: impl Fn(&Entry) -> Option<&'a Known<'a>> + 'a,
-) -> impl Iterator<Item = Fault> + 'a {
+    known: impl Fn(&HeartbeatEntry) -> Option<&'a TaskHistory<'a>> + 'a,
+) -> impl Iterator<Item = HealthFault> + 'a {
     let scheduler_state = facts.seen.as_ref().map(|seen| &seen.scheduler_state);
     let entries = scheduler_state
         .into_iter()
@@ -74,7 +74,7 @@ fn newest_is_gone(name: &Selection, facts: &Facts) -> Option<String> {
 }
 
 /// Holds what is known of a database's runs of one task.
-struct Known<'a> {
+struct TaskHistory<'a> {
     task: Task,
     success: Option<&'a Record>,
     /// The newest failure, if nothing succeeded after it.
@@ -83,26 +83,32 @@ struct Known<'a> {
     running: Option<Timestamp>,
 }
 
-impl Known<'_> {
+impl TaskHistory<'_> {
     /// Collects what is known. For all databases together, a success of any one counts, and a failure is that of listing them.
-    fn of<'a>(name: &Selection, task: Task, facts: &'a Facts) -> Known<'a> {
+    fn of<'a>(name: &Selection, task: Task, facts: &'a Facts) -> TaskHistory<'a> {
         let records = || facts.records.iter().filter(move |record| record.task == task);
         let own = |record: &&Record| record.database == *name;
-        let done = |record: &&Record| record.state == State::Done && (*name == Selection::Every || own(record));
+        let done = |record: &&Record| record.state == RunState::Done && (*name == Selection::Every || own(record));
         let success = records().find(done).or_else(|| match task {
             Task::Backup => facts.past.success(name),
             Task::Verify => facts.past.proven(name),
         });
         let newest = records().filter(own).find(|record| is_over(record));
         let failure = newest.filter(|record| {
-            record.state == State::Failed && success.is_none_or(|success| record.started > success.started)
+            record.state == RunState::Failed && success.is_none_or(|success| record.started > success.started)
         });
-        let going = records().filter(own).find(|record| record.state == State::Running);
-        Known { task, success, failure, running: going.map(|record| record.started) }
+        let going = records().filter(own).find(|record| record.state == RunState::Running);
+        TaskHistory { task, success, failure, running: going.map(|record| record.started) }
     }
 }
 
-fn fault(entry: &Entry, known: &Known, started: Timestamp, grace: SignedDuration, now: Timestamp) -> Option<Fault> {
+fn fault(
+    entry: &HeartbeatEntry,
+    known: &TaskHistory,
+    started: Timestamp,
+    grace: SignedDuration,
+    now: Timestamp,
+) -> Option<HealthFault> {
     let noun = entry.task.noun();
     let last = known.success.and_then(|success| success.ended);
     // What is due while the last one is still going is done by it.
@@ -111,7 +117,7 @@ fn fault(entry: &Entry, known: &Known, started: Timestamp, grace: SignedDuration
     if let Some(failure) = known.failure.filter(|_| is_due || last.is_none()) {
         let why = failure.problem.as_ref().map_or("it was not said why", |problem| &problem.message);
         let text = format!("the {noun} that began at {:.0} failed: {why}", failure.started);
-        return Some(Fault { text, is_overdue: false });
+        return Some(HealthFault { text, is_overdue: false });
     }
     let due = due.filter(|_| is_due)?;
     // One that is at work has time until it is due again.
@@ -123,5 +129,5 @@ fn fault(entry: &Entry, known: &Known, started: Timestamp, grace: SignedDuration
         None => "and there is none before it".to_owned(),
     };
     let text = format!("the {noun} that was due at {late:.0} is overdue, {before}");
-    over.then_some(Fault { text, is_overdue: true })
+    over.then_some(HealthFault { text, is_overdue: true })
 }

@@ -1,8 +1,8 @@
 //! Formats a status as metrics in Prometheus' text format, version 0.0.4.
 
 use crate::base::subject::Subject;
-use crate::format::run_record::State;
-use crate::monitoring::status::{Database, Status, Success};
+use crate::format::run_record::RunState;
+use crate::monitoring::status::{DatabaseStatus, NewestBackup, Status};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use std::fmt::Write;
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub fn text(status: &Status) -> String {
-    let mut page = Page::default();
+    let mut page = MetricsPage::default();
     page.gauge("pgbk_build_info", "Version of pgbk.", [(vec![("version", status.version)], 1.0)]);
     page.gauge("pgbk_healthy", "Whether /healthz says so.", [(vec![], f64::from(status.healthy))]);
     if let Some(scheduler) = &status.scheduler {
@@ -24,17 +24,17 @@ pub fn text(status: &Status) -> String {
     page.0
 }
 
-fn runs(page: &mut Page, databases: &[Database]) {
+fn runs(page: &mut MetricsPage, databases: &[DatabaseStatus]) {
     let counts = databases.iter().flat_map(|database| {
         let name = database.name.name();
         let runs = [("done", database.runs.done), ("failed", database.runs.failed), ("skipped", database.runs.skipped)];
         runs.map(|(state, count)| (vec![("database", name), ("state", state)], count as f64))
     });
     page.family("pgbk_runs_total", "counter", "Runs by how they ended.", counts);
-    let each = |value: fn(&Database) -> Option<f64>| by_database(databases, value);
+    let each = |value: fn(&DatabaseStatus) -> Option<f64>| by_database(databases, value);
     page.gauge("pgbk_running", "Whether a run is going.", each(|one| Some(f64::from(one.running))));
     page.gauge("pgbk_last_run_succeeded", "Whether the newest run that was not skipped made a backup.", {
-        each(|one| Some(f64::from(one.last? == State::Done)))
+        each(|one| Some(f64::from(one.last? == RunState::Done)))
     });
     page.gauge("pgbk_database_healthy", "Whether backups are made as they are scheduled.", {
         each(|one| Some(f64::from(one.trouble.is_none())))
@@ -43,8 +43,8 @@ fn runs(page: &mut Page, databases: &[Database]) {
 }
 
 /// Writes the metrics of each database's newest backup.
-fn last(page: &mut Page, databases: &[Database]) {
-    let mut each = |name: &str, help: &str, value: fn(&Success) -> Option<f64>| {
+fn last(page: &mut MetricsPage, databases: &[DatabaseStatus]) {
+    let mut each = |name: &str, help: &str, value: fn(&NewestBackup) -> Option<f64>| {
         let values = databases.iter().filter_map(|one| {
             let value = value(one.success.as_ref()?)?;
             Some((vec![("database", one.name.name())], value))
@@ -65,7 +65,7 @@ fn last(page: &mut Page, databases: &[Database]) {
 }
 
 /// Writes the metrics of restore tests.
-fn proofs(page: &mut Page, databases: &[Database]) {
+fn proofs(page: &mut MetricsPage, databases: &[DatabaseStatus]) {
     page.gauge("pgbk_last_proven_timestamp_seconds", "When the newest restore that proved a backup was done.", {
         by_database(databases, |one| Some(seconds(one.proven.as_ref()?.ended)))
     });
@@ -74,7 +74,7 @@ fn proofs(page: &mut Page, databases: &[Database]) {
     });
 }
 
-fn store(page: &mut Page, status: &Status) {
+fn store(page: &mut MetricsPage, status: &Status) {
     page.gauge(
         "pgbk_store_backups_missing",
         "Backups that were stored, that pgbk has not removed, and that are gone.",
@@ -102,14 +102,17 @@ fn store(page: &mut Page, status: &Status) {
 
 type Sample<'a> = (Vec<(&'a str, &'a str)>, f64);
 
-fn by_database(databases: &[Database], value: fn(&Database) -> Option<f64>) -> impl Iterator<Item = Sample<'_>> {
+fn by_database(
+    databases: &[DatabaseStatus],
+    value: fn(&DatabaseStatus) -> Option<f64>,
+) -> impl Iterator<Item = Sample<'_>> {
     databases.iter().filter_map(move |one| Some((vec![("database", one.name.name())], value(one)?)))
 }
 
 #[derive(Default)]
-struct Page(String);
+struct MetricsPage(String);
 
-impl Page {
+impl MetricsPage {
     fn gauge<'a>(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = Sample<'a>>) {
         self.family(name, "gauge", help, samples);
     }

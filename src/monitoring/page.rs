@@ -4,8 +4,8 @@ use crate::base::databases::Selection;
 use crate::base::shown::many;
 use crate::cli::console::bytes;
 use crate::cli::units;
-use crate::format::run_record::{Record, RestoreTest, State, Task};
-use crate::monitoring::status::{Database, Status};
+use crate::format::run_record::{Record, RestoreTest, RunState, Task};
+use crate::monitoring::status::{DatabaseStatus, Status};
 use crate::repository::inventory::Inventory;
 use crate::runs::missed::describe;
 use jiff::{SignedDuration, Timestamp};
@@ -116,11 +116,11 @@ fn databases(status: &Status) -> Markup {
 
 /// Whether the database has a row. All databases together have one only if something is wrong, such as that they
 /// cannot be listed.
-fn is_shown(database: &Database) -> bool {
+fn is_shown(database: &DatabaseStatus) -> bool {
     database.name != Selection::Every || database.trouble.is_some()
 }
 
-fn mark(database: &Database) -> Markup {
+fn mark(database: &DatabaseStatus) -> Markup {
     let (class, word) = match (&database.trouble, database.running) {
         (_, true) => ("busy", "running"),
         (Some(_), false) => ("bad", "trouble"),
@@ -165,12 +165,12 @@ fn recent(status: &Status) -> Markup {
     }
 }
 
-fn outcome(state: State) -> Markup {
+fn outcome(state: RunState) -> Markup {
     let (class, word) = match state {
-        State::Running => ("busy", "running"),
-        State::Done => ("good", "done"),
-        State::Failed => ("bad", "failed"),
-        State::Skipped => ("quiet", "skipped"),
+        RunState::Running => ("busy", "running"),
+        RunState::Done => ("good", "done"),
+        RunState::Failed => ("bad", "failed"),
+        RunState::Skipped => ("quiet", "skipped"),
     };
     html! { span class={ "mark " (class) } { (word) } }
 }

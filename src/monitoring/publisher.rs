@@ -5,14 +5,14 @@ pub(crate) mod scans;
 
 use crate::base::progress::{Monitor, NullMonitor};
 use crate::base::state_dir::StateDir;
-use crate::monitoring::publisher::scans::Remark;
-use crate::monitoring::server::{self, Answer, Word};
-use crate::monitoring::source::Source;
+use crate::monitoring::publisher::scans::ScanRemark;
+use crate::monitoring::server::{self, ListenRemark, PageAnswer};
+use crate::monitoring::source::StatusSource;
 use crate::monitoring::status::Status;
 use crate::monitoring::{metrics, page};
 use crate::repository::Repository;
-use crate::repository::newest::Server;
-use crate::runs::missed::watch::Watch;
+use crate::repository::newest::ServerIdentity;
+use crate::runs::missed::watch::MissingWatch;
 use jiff::Timestamp;
 use scans::Notice;
 use std::net::SocketAddr;
@@ -26,37 +26,37 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Age from which a status is out of date, and so not healthy.
 const STALE: Duration = Duration::from_secs(60);
 
-pub struct Settings {
+pub struct PublisherSettings {
     /// Addresses to listen on, tried in this order.
     pub addresses: Vec<SocketAddr>,
     pub state: StateDir,
     pub repository: Repository,
-    pub watch: Watch,
+    pub watch: MissingWatch,
     /// Asks the server for its identity; the backups of that server are counted.
-    pub server: Box<dyn Fn() -> Server + Send>,
+    pub server: Box<dyn Fn() -> ServerIdentity + Send>,
     pub clock: fn() -> Timestamp,
 }
 
 pub struct Publisher {
     runs: Sender<()>,
-    remarks: Receiver<Remark>,
+    remarks: Receiver<ScanRemark>,
     notices: Option<Receiver<Notice>>,
 }
 
 /// The newest status, and when it was made.
-type Newest = Mutex<Option<(Status, Instant)>>;
+type NewestStatus = Mutex<Option<(Status, Instant)>>;
 
 impl Publisher {
-    pub fn start(settings: Settings) -> Publisher {
-        let Settings { addresses, state, repository, watch, server, clock } = settings;
+    pub fn start(settings: PublisherSettings) -> Publisher {
+        let PublisherSettings { addresses, state, repository, watch, server, clock } = settings;
         let (say, remarks) = channel();
         let (runs, ends) = channel();
         let (notice, notices) = channel();
-        let newest: Arc<Newest> = Arc::default();
-        let (kept, source) = (Arc::clone(&newest), Source::new(state.clone()));
+        let newest: Arc<NewestStatus> = Arc::default();
+        let (kept, source) = (Arc::clone(&newest), StatusSource::new(state.clone()));
         spawn("status", &say, move |_| renew(source, clock, &kept));
         spawn("store", &say, move |say| {
-            scans::Looks { state, repository, watch, server, clock, say: say.clone(), notice, told: false }
+            scans::StoreScans { state, repository, watch, server, clock, say: say.clone(), notice, told: false }
                 .go_on(&ends);
         });
         spawn("web", &say, move |say| serve(&addresses, newest, say));
@@ -77,21 +77,21 @@ impl Publisher {
     pub fn tell(&self, monitor: &dyn Monitor) {
         for remark in self.remarks.try_iter() {
             match remark {
-                Remark::Said(text) => monitor.info(&text),
-                Remark::Warned(text) => monitor.warn(&text),
+                ScanRemark::Said(text) => monitor.info(&text),
+                ScanRemark::Warned(text) => monitor.warn(&text),
             }
         }
     }
 }
 
-fn spawn(name: &'static str, say: &Sender<Remark>, work: impl FnOnce(&Sender<Remark>) + Send + 'static) {
+fn spawn(name: &'static str, say: &Sender<ScanRemark>, work: impl FnOnce(&Sender<ScanRemark>) + Send + 'static) {
     let own = say.clone();
     if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(move || work(&own)) {
-        say.send(Remark::Warned(format!("cannot start the thread \"{name}\" of LISTEN: {error}"))).ok();
+        say.send(ScanRemark::Warned(format!("cannot start the thread \"{name}\" of LISTEN: {error}"))).ok();
     }
 }
 
-fn renew(mut source: Source, clock: fn() -> Timestamp, newest: &Newest) {
+fn renew(mut source: StatusSource, clock: fn() -> Timestamp, newest: &NewestStatus) {
     let mut last = None;
     loop {
         let status = match source.status(clock(), &NullMonitor) {
@@ -103,27 +103,29 @@ fn renew(mut source: Source, clock: fn() -> Timestamp, newest: &Newest) {
     }
 }
 
-fn serve(addresses: &[SocketAddr], newest: Arc<Newest>, say: &Sender<Remark>) {
+fn serve(addresses: &[SocketAddr], newest: Arc<NewestStatus>, say: &Sender<ScanRemark>) {
     let answers = move |path: &str| answer(path, &newest);
     let tell = |word| {
         let remark = match word {
-            Word::Listens(address) => Remark::Said(format!("status, metrics and health are at http://{address}/")),
-            Word::CannotListen(error) => {
+            ListenRemark::Listens(address) => {
+                ScanRemark::Said(format!("status, metrics and health are at http://{address}/"))
+            }
+            ListenRemark::CannotListen(error) => {
                 let places: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
                 let places = places.join(" or ");
-                Remark::Warned(format!("cannot listen on {places}: {error}; it is tried again, and backups go on"))
+                ScanRemark::Warned(format!("cannot listen on {places}: {error}; it is tried again, and backups go on"))
             }
         };
         say.send(remark).ok();
     };
     let served = server::serve(addresses, &page::policy(), Arc::new(answers), tell);
     if let Err(error) = served {
-        say.send(Remark::Warned(format!("nothing is served on LISTEN: {error:#}"))).ok();
+        say.send(ScanRemark::Warned(format!("nothing is served on LISTEN: {error:#}"))).ok();
     }
 }
 
-fn answer(path: &str, newest: &Newest) -> Option<Answer> {
-    let plain = |code, body| Answer { code, kind: "text/plain; charset=utf-8", body };
+fn answer(path: &str, newest: &NewestStatus) -> Option<PageAnswer> {
+    let plain = |code, body| PageAnswer { code, kind: "text/plain; charset=utf-8", body };
     let known = ["/", "/metrics", "/healthz"].contains(&path);
     let kept = newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let status = match kept {
@@ -135,8 +137,8 @@ fn answer(path: &str, newest: &Newest) -> Option<Answer> {
         Some((status, _)) => status,
     };
     Some(match path {
-        "/metrics" => Answer { code: 200, kind: metrics::CONTENT_TYPE, body: metrics::text(&status) },
+        "/metrics" => PageAnswer { code: 200, kind: metrics::CONTENT_TYPE, body: metrics::text(&status) },
         "/healthz" => plain(if status.healthy { 200 } else { 503 }, format!("{}\n", status.line())),
-        _ => Answer { code: 200, kind: "text/html; charset=utf-8", body: page::html(&status) },
+        _ => PageAnswer { code: 200, kind: "text/html; charset=utf-8", body: page::html(&status) },
     })
 }

@@ -32,24 +32,29 @@ const CLIENTS: usize = 64;
 /// Time between two attempts to listen: an address that is taken may become free.
 const AGAIN: Duration = Duration::from_secs(5);
 
-pub struct Answer {
+pub struct PageAnswer {
     pub code: u16,
     pub kind: &'static str,
     pub body: String,
 }
 
 /// Returns the answer for a path. None: there is nothing.
-pub type Answers = dyn Fn(&str) -> Option<Answer> + Send + Sync;
+pub type PageAnswers = dyn Fn(&str) -> Option<PageAnswer> + Send + Sync;
 
 /// A message of the server about itself.
-pub enum Word {
+pub enum ListenRemark {
     Listens(SocketAddr),
     /// The server cannot listen, and tries again.
     CannotListen(io::Error),
 }
 
 /// Serves for as long as the process lives, at the first of the addresses that can be had.
-pub fn serve(addresses: &[SocketAddr], policy: &str, answers: Arc<Answers>, tell: impl Fn(Word)) -> Result<()> {
+pub fn serve(
+    addresses: &[SocketAddr],
+    policy: &str,
+    answers: Arc<PageAnswers>,
+    tell: impl Fn(ListenRemark),
+) -> Result<()> {
     let policy = HeaderValue::from_str(policy)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -73,18 +78,18 @@ pub fn serve(addresses: &[SocketAddr], policy: &str, answers: Arc<Answers>, tell
     })
 }
 
-async fn listen(addresses: &[SocketAddr], tell: &impl Fn(Word)) -> TcpListener {
+async fn listen(addresses: &[SocketAddr], tell: &impl Fn(ListenRemark)) -> TcpListener {
     let mut told = false;
     loop {
         match TcpListener::bind(addresses).await {
             Ok(listener) => {
                 if let Ok(address) = listener.local_addr() {
-                    tell(Word::Listens(address));
+                    tell(ListenRemark::Listens(address));
                 }
                 return listener;
             }
             Err(error) if !told => {
-                tell(Word::CannotListen(error));
+                tell(ListenRemark::CannotListen(error));
                 told = true;
             }
             Err(_) => {}
@@ -94,7 +99,7 @@ async fn listen(addresses: &[SocketAddr], tell: &impl Fn(Word)) -> TcpListener {
 }
 
 /// Serves one request of one client.
-async fn one(stream: TcpStream, policy: HeaderValue, answers: Arc<Answers>) {
+async fn one(stream: TcpStream, policy: HeaderValue, answers: Arc<PageAnswers>) {
     let service = service_fn(move |request| {
         let response = response(&request, &policy, answers.as_ref());
         async move { Ok::<_, Infallible>(response) }
@@ -109,8 +114,8 @@ async fn one(stream: TcpStream, policy: HeaderValue, answers: Arc<Answers>) {
     let _ = tokio::time::timeout(TURN, connection).await;
 }
 
-fn response(request: &Request<Incoming>, policy: &HeaderValue, answers: &Answers) -> Response<Full<Bytes>> {
-    let plain = |code, body: &str| Answer { code, kind: "text/plain; charset=utf-8", body: format!("{body}\n") };
+fn response(request: &Request<Incoming>, policy: &HeaderValue, answers: &PageAnswers) -> Response<Full<Bytes>> {
+    let plain = |code, body: &str| PageAnswer { code, kind: "text/plain; charset=utf-8", body: format!("{body}\n") };
     let answer = if [Method::GET, Method::HEAD].contains(request.method()) {
         answers(request.uri().path())
             .unwrap_or_else(|| plain(404, "there is nothing here: try / or /metrics or /healthz"))

@@ -8,19 +8,19 @@ use crate::monitoring::facts::Facts;
 use crate::monitoring::health;
 use crate::monitoring::status::Status;
 use crate::repository::inventory::Inventory;
-use crate::runs::history::{History, Known};
+use crate::runs::history::{History, RecordCache};
 use crate::runs::missed::watch::sights;
 use crate::runs::schedule::heartbeat;
 use jiff::Timestamp;
 
-pub struct Source {
+pub struct StatusSource {
     history: History,
-    known: Known,
+    known: RecordCache,
 }
 
-impl Source {
-    pub fn new(state: StateDir) -> Source {
-        Source { history: History::of(state), known: Known::default() }
+impl StatusSource {
+    pub fn new(state: StateDir) -> StatusSource {
+        StatusSource { history: History::of(state), known: RecordCache::default() }
     }
 
     pub fn status(&mut self, now: Timestamp, monitor: &dyn Monitor) -> Result<Status> {

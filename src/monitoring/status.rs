@@ -5,14 +5,14 @@ mod tests;
 
 use crate::base::databases::Selection;
 use crate::base::error::Kind;
-use crate::base::state_dir::file::Life;
-use crate::format::run_record::{Record, State, Task, Trigger};
+use crate::base::state_dir::file::WriterLife;
+use crate::format::run_record::{Record, RunState, Task, Trigger};
 use crate::monitoring::facts::{Facts, HANGS, is_over};
 use crate::monitoring::health::{of_database, of_scheduler};
 use crate::repository::inventory::Inventory;
-use crate::runs::history::totals::{Counts, Past};
-use crate::runs::missed::Missed;
-use crate::runs::schedule::heartbeat::{Entry, SchedulerState, Seen};
+use crate::runs::history::totals::{Counts, RunTotals};
+use crate::runs::missed::MissingBackup;
+use crate::runs::schedule::heartbeat::{HeartbeatEntry, LastHeartbeat, SchedulerState};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -28,11 +28,11 @@ pub struct Status {
     pub reasons: Vec<String>,
     pub at: Timestamp,
     pub version: &'static str,
-    pub scheduler: Option<Scheduler>,
+    pub scheduler: Option<SchedulerStatus>,
     /// Sorted by name.
-    pub databases: Vec<Database>,
+    pub databases: Vec<DatabaseStatus>,
     /// The next run of each schedule, in the order of time.
-    pub next: Vec<Next>,
+    pub next: Vec<ScheduledRun>,
     /// The newest runs, newest first.
     pub recent: Vec<Record>,
     /// None: the store has not been scanned.
@@ -43,15 +43,15 @@ pub struct Status {
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub struct Scheduler {
+pub struct SchedulerStatus {
     pub process: u32,
     pub started: Timestamp,
-    pub state: Pulse,
+    pub state: SchedulerPulse,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Pulse {
+pub enum SchedulerPulse {
     Waiting,
     Working,
     Hangs,
@@ -59,7 +59,7 @@ pub enum Pulse {
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub struct Database {
+pub struct DatabaseStatus {
     pub name: Selection,
     /// The fault of its backups or restore tests, as far as they are scheduled. None: all is well.
     pub trouble: Option<String>,
@@ -67,21 +67,21 @@ pub struct Database {
     pub running: bool,
     pub runs: Counts,
     /// How the newest run that was not skipped ended. None: there is none.
-    pub last: Option<State>,
-    pub success: Option<Success>,
+    pub last: Option<RunState>,
+    pub success: Option<NewestBackup>,
     /// When the newest backup that was checked after its upload was done.
     pub verified: Option<Timestamp>,
     /// The newest restore test that succeeded.
-    pub proven: Option<Proof>,
+    pub proven: Option<ProvenBackup>,
     /// Whether the newest restore test succeeded. None: there is none.
     pub proof_succeeded: Option<bool>,
     /// Backups that are missing from the store, newest first. None: nobody has looked for them.
-    pub missing: Option<Vec<Missed>>,
+    pub missing: Option<Vec<MissingBackup>>,
 }
 
 /// A backup that was restored and compared.
 #[derive(Debug, Clone, Serialize)]
-pub struct Proof {
+pub struct ProvenBackup {
     pub backup: String,
     pub ended: Timestamp,
     pub tables: u64,
@@ -90,7 +90,7 @@ pub struct Proof {
 
 /// The newest backup that was made.
 #[derive(Debug, Clone, Serialize)]
-pub struct Success {
+pub struct NewestBackup {
     pub backup: String,
     pub ended: Timestamp,
     pub seconds: f64,
@@ -101,7 +101,7 @@ pub struct Success {
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub struct Next {
+pub struct ScheduledRun {
     pub at: Timestamp,
     pub task: Task,
     pub schedule: String,
@@ -114,9 +114,12 @@ impl Status {
         let ran = facts.records.iter().map(|record| record.database.clone());
         let mut names: BTreeSet<Selection> = ran.filter(|name| !is_a_slip(name, &facts)).collect();
         names.extend(
-            scheduler_state.iter().flat_map(|scheduler_state| &scheduler_state.entries).flat_map(Entry::selections),
+            scheduler_state
+                .iter()
+                .flat_map(|scheduler_state| &scheduler_state.entries)
+                .flat_map(HeartbeatEntry::selections),
         );
-        let databases: Vec<Database> = names.into_iter().map(|name| Database::of(&name, &facts)).collect();
+        let databases: Vec<DatabaseStatus> = names.into_iter().map(|name| DatabaseStatus::of(&name, &facts)).collect();
         let mut reasons: Vec<String> = of_scheduler(facts.seen.as_ref(), facts.now).into_iter().collect();
         reasons.extend(databases.iter().filter_map(|database| database.trouble.clone()));
         Status {
@@ -124,7 +127,7 @@ impl Status {
             reasons,
             at: facts.now,
             version: env!("CARGO_PKG_VERSION"),
-            scheduler: facts.seen.as_ref().map(|seen| Scheduler::of(seen, facts.now)),
+            scheduler: facts.seen.as_ref().map(|seen| SchedulerStatus::of(seen, facts.now)),
             next: scheduler_state.map(|scheduler_state| next(scheduler_state, facts.now)).unwrap_or_default(),
             zone: scheduler_state.and_then(zone).unwrap_or(TimeZone::UTC),
             databases,
@@ -139,7 +142,7 @@ impl Status {
             now,
             seen: None,
             records: Vec::new(),
-            past: Past::default(),
+            past: RunTotals::default(),
             inventory: None,
             sights: Vec::new(),
         })
@@ -159,59 +162,61 @@ impl Status {
     }
 }
 
-impl Next {
+impl ScheduledRun {
     /// Returns what it is for, as one text.
     pub fn names(&self) -> String {
         self.databases.iter().map(Selection::name).collect::<Vec<_>>().join(", ")
     }
 }
 
-impl Scheduler {
-    fn of(seen: &Seen, now: Timestamp) -> Scheduler {
+impl SchedulerStatus {
+    fn of(seen: &LastHeartbeat, now: Timestamp) -> SchedulerStatus {
         let working = seen.scheduler_state.entries.iter().any(|entry| entry.running_since.is_some());
         let state = match (seen.life, working) {
-            (Life::Gone, _) => Pulse::Ended,
-            (_, true) => Pulse::Working,
-            _ if now.duration_since(seen.pulse) > HANGS => Pulse::Hangs,
-            _ => Pulse::Waiting,
+            (WriterLife::Gone, _) => SchedulerPulse::Ended,
+            (_, true) => SchedulerPulse::Working,
+            _ if now.duration_since(seen.pulse) > HANGS => SchedulerPulse::Hangs,
+            _ => SchedulerPulse::Waiting,
         };
-        Scheduler { process: seen.scheduler_state.process, started: seen.scheduler_state.started, state }
+        SchedulerStatus { process: seen.scheduler_state.process, started: seen.scheduler_state.started, state }
     }
 }
 
-impl Database {
-    fn of(name: &Selection, facts: &Facts) -> Database {
+impl DatabaseStatus {
+    fn of(name: &Selection, facts: &Facts) -> DatabaseStatus {
         let of = |task| facts.records.iter().filter(move |record| record.database == *name && record.task == task);
         let own = || of(Task::Backup);
         let newer = |old: Option<&Record>, new: Option<&Record>| new.or(old).cloned();
-        let success = newer(facts.past.success(name), own().find(|record| record.state == State::Done));
+        let success = newer(facts.past.success(name), own().find(|record| record.state == RunState::Done));
         let verified = newer(facts.past.verified(name), own().find(|record| is_verified(record)));
         let proven = newer(facts.past.proven(name), of(Task::Verify).find(|record| record.is_proof()));
         let entries = facts.seen.iter().flat_map(|seen| &seen.scheduler_state.entries);
-        Database {
+        DatabaseStatus {
             name: name.clone(),
             trouble: of_database(name, facts),
             next: entries
                 .filter(|entry| entry.task == Task::Backup && entry.selections().contains(name))
                 .filter_map(|entry| entry.next_after(facts.now))
                 .min(),
-            running: own().any(|record| record.state == State::Running),
+            running: own().any(|record| record.state == RunState::Running),
             runs: facts.past.counts(name, &facts.records),
             last: own().find(|record| is_over(record)).map(|record| record.state),
-            success: success.as_ref().and_then(Success::of),
+            success: success.as_ref().and_then(NewestBackup::of),
             verified: verified.and_then(|record| record.ended),
-            proven: proven.as_ref().and_then(Proof::of),
+            proven: proven.as_ref().and_then(ProvenBackup::of),
             missing: missing(name, facts),
-            proof_succeeded: of(Task::Verify).find(|record| is_over(record)).map(|record| record.state == State::Done),
+            proof_succeeded: of(Task::Verify)
+                .find(|record| is_over(record))
+                .map(|record| record.state == RunState::Done),
         }
     }
 }
 
 #[cfg(test)]
-impl Database {
+impl DatabaseStatus {
     /// Returns a database of which nothing is known but its newest backup.
-    pub(crate) fn nothing(name: &Selection, success: Option<Success>) -> Database {
-        Database {
+    pub(crate) fn nothing(name: &Selection, success: Option<NewestBackup>) -> DatabaseStatus {
+        DatabaseStatus {
             name: name.clone(),
             trouble: None,
             next: None,
@@ -227,10 +232,10 @@ impl Database {
     }
 }
 
-impl Success {
-    fn of(record: &Record) -> Option<Success> {
+impl NewestBackup {
+    fn of(record: &Record) -> Option<NewestBackup> {
         let backup = record.backup.as_ref()?;
-        Some(Success {
+        Some(NewestBackup {
             backup: backup.id.to_string(),
             ended: record.ended?,
             seconds: record.seconds()?,
@@ -242,20 +247,25 @@ impl Success {
     }
 }
 
-impl Proof {
-    fn of(record: &Record) -> Option<Proof> {
+impl ProvenBackup {
+    fn of(record: &Record) -> Option<ProvenBackup> {
         let proof = record.proof.as_ref()?;
-        Some(Proof { backup: proof.id.to_string(), ended: record.ended?, tables: proof.tables, rows: proof.rows })
+        Some(ProvenBackup {
+            backup: proof.id.to_string(),
+            ended: record.ended?,
+            tables: proof.tables,
+            rows: proof.rows,
+        })
     }
 }
 
-fn missing(name: &Selection, facts: &Facts) -> Option<Vec<Missed>> {
-    let all: Vec<&[Missed]> = facts.sights_of(name).map(|seen| seen.sight.missed.as_slice()).collect();
+fn missing(name: &Selection, facts: &Facts) -> Option<Vec<MissingBackup>> {
+    let all: Vec<&[MissingBackup]> = facts.sights_of(name).map(|seen| seen.sight.missed.as_slice()).collect();
     (!all.is_empty()).then(|| all.concat())
 }
 
 fn is_verified(record: &Record) -> bool {
-    record.state == State::Done && record.backup.as_ref().is_some_and(|backup| backup.verified.is_checked())
+    record.state == RunState::Done && record.backup.as_ref().is_some_and(|backup| backup.verified.is_checked())
 }
 
 /// Returns whether this is no database at all: a name that somebody typed, and that no server knew.
@@ -263,16 +273,21 @@ fn is_a_slip(name: &Selection, facts: &Facts) -> bool {
     let unknown = |record: &Record| {
         record.problem.as_ref().is_some_and(|problem| problem.exit_code == Kind::NotFound.exit_code())
     };
-    let slip = |record: &Record| record.cause == Trigger::Manual && record.state == State::Failed && unknown(record);
+    let slip = |record: &Record| record.cause == Trigger::Manual && record.state == RunState::Failed && unknown(record);
     facts.past.success(name).is_none() && facts.records.iter().filter(|record| record.database == *name).all(slip)
 }
 
-fn next(scheduler_state: &SchedulerState, now: Timestamp) -> Vec<Next> {
-    let of = |entry: &Entry| {
+fn next(scheduler_state: &SchedulerState, now: Timestamp) -> Vec<ScheduledRun> {
+    let of = |entry: &HeartbeatEntry| {
         let databases = entry.databases.selections();
-        Some(Next { at: entry.next_after(now)?, task: entry.task, schedule: entry.schedule.to_string(), databases })
+        Some(ScheduledRun {
+            at: entry.next_after(now)?,
+            task: entry.task,
+            schedule: entry.schedule.to_string(),
+            databases,
+        })
     };
-    let mut next: Vec<Next> = scheduler_state.entries.iter().filter_map(of).collect();
+    let mut next: Vec<ScheduledRun> = scheduler_state.entries.iter().filter_map(of).collect();
     next.sort_by_key(|next| next.at);
     next
 }

@@ -25,9 +25,9 @@ const ZSTD_WINDOW: u32 = 27;
 
 /// Passes on what is written while it is open. Encoders write their tail when they are dropped; a closed valve keeps a dump that
 /// died half-way from becoming a valid compressed file.
-struct Valve<W>(Option<W>);
+struct EncoderOutput<W>(Option<W>);
 
-impl<W: Write> Write for Valve<W> {
+impl<W: Write> Write for EncoderOutput<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
             Some(inner) => inner.write(bytes),
@@ -41,10 +41,10 @@ impl<W: Write> Write for Valve<W> {
 }
 
 enum Encoder<W: Write> {
-    Plain(Valve<W>),
+    Plain(EncoderOutput<W>),
     Xz(Box<XzWriter<W>>),
-    Zstd(Box<zstd::stream::write::Encoder<'static, Valve<W>>>),
-    Gzip(Box<GzEncoder<Valve<W>>>),
+    Zstd(Box<zstd::stream::write::Encoder<'static, EncoderOutput<W>>>),
+    Gzip(Box<GzEncoder<EncoderOutput<W>>>),
 }
 
 /// Compresses what is written; without a method it passes it on.
@@ -53,7 +53,7 @@ pub struct Compressor<W: Write>(Option<Encoder<W>>);
 impl<W: Write> Compressor<W> {
     pub fn new(inner: W, compression: Option<Compression>) -> Result<Self> {
         match compression {
-            None => Ok(Self(Some(Encoder::Plain(Valve(Some(inner)))))),
+            None => Ok(Self(Some(Encoder::Plain(EncoderOutput(Some(inner)))))),
             Some(compression) => Self::fitted(inner, compression, Fit::of(compression)),
         }
     }
@@ -63,7 +63,7 @@ impl<W: Write> Compressor<W> {
         Ok(Self(Some(match compression.method {
             Method::Xz => Encoder::Xz(Box::new(XzWriter::new(inner, fit.xz(level)?.encoder()?))),
             Method::Zstd => {
-                let mut encoder = zstd::stream::write::Encoder::new(Valve(Some(inner)), level as i32)?;
+                let mut encoder = zstd::stream::write::Encoder::new(EncoderOutput(Some(inner)), level as i32)?;
                 encoder.include_checksum(true)?;
                 if fit.threads > 1 {
                     encoder.multithread(fit.threads)?;
@@ -77,7 +77,7 @@ impl<W: Write> Compressor<W> {
                 Encoder::Zstd(Box::new(encoder))
             }
             Method::Gzip => {
-                Encoder::Gzip(Box::new(GzEncoder::new(Valve(Some(inner)), flate2::Compression::new(level))))
+                Encoder::Gzip(Box::new(GzEncoder::new(EncoderOutput(Some(inner)), flate2::Compression::new(level))))
             }
         })))
     }
@@ -139,21 +139,21 @@ pub fn decompressor<'a, R: Read + Send + 'a>(inner: R, method: Option<Method>) -
                 .memlimit_threading(DECODER_MEMORY.min(memory::room()))
                 .memlimit_stop(DECODER_MEMORY)
                 .decoder()?;
-            Box::new(Named("xz", XzDecoder::new_stream(inner, stream)))
+            Box::new(NamedDecoder("xz", XzDecoder::new_stream(inner, stream)))
         }
         Some(Method::Zstd) => {
             let mut decoder = zstd::stream::read::Decoder::new(inner)?.single_frame();
             decoder.window_log_max(ZSTD_WINDOW)?;
-            Box::new(Named("zstd", decoder))
+            Box::new(NamedDecoder("zstd", decoder))
         }
-        Some(Method::Gzip) => Box::new(Named("gzip", GzDecoder::new(inner))),
+        Some(Method::Gzip) => Box::new(NamedDecoder("gzip", GzDecoder::new(inner))),
     })
 }
 
 /// Adds the decoder's name to its errors. An error from beneath passes through as it is.
-struct Named<R>(&'static str, R);
+struct NamedDecoder<R>(&'static str, R);
 
-impl<R: Read> Read for Named<R> {
+impl<R: Read> Read for NamedDecoder<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.1.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,

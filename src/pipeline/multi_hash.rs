@@ -14,9 +14,9 @@ pub const STEP: usize = FILL / 4;
 
 /// A set of hashes that are computed together, of streams that are about equally fast. Clones are the same set.
 #[derive(Clone, Default)]
-pub struct MultiHash(Arc<Mutex<Vec<Place>>>);
+pub struct MultiHash(Arc<Mutex<Vec<LaneState>>>);
 
-struct Place {
+struct LaneState {
     taken: bool,
     state: State,
     waiting: Vec<u8>,
@@ -33,7 +33,7 @@ impl MultiHash {
         let mut places = self.lock();
         let at = places.iter().position(|place| !place.taken).unwrap_or(places.len());
         if at == places.len() {
-            places.push(Place { taken: true, state: params.to_state(), waiting: Vec::new() });
+            places.push(LaneState { taken: true, state: params.to_state(), waiting: Vec::new() });
         } else {
             let place = &mut places[at];
             (place.taken, place.state) = (true, params.to_state());
@@ -42,18 +42,18 @@ impl MultiHash {
         HashLane { lanes: self.clone(), at }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Place>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<LaneState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Hashes the beginning of each lane's buffer, all lanes together.
-fn run(places: &mut [Place]) {
-    update_many(places.iter_mut().map(|Place { state, waiting, .. }| {
+fn run(places: &mut [LaneState]) {
+    update_many(places.iter_mut().map(|LaneState { state, waiting, .. }| {
         let now = waiting.len().min(RUN);
         (state, &waiting[..now])
     }));
-    for Place { waiting, .. } in places {
+    for LaneState { waiting, .. } in places {
         waiting.drain(..waiting.len().min(RUN));
     }
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Says how an object is made.
-pub struct Recipe<'a> {
+pub struct PackOptions<'a> {
     pub format: Format,
     pub compression: Option<Compression>,
     /// The keys of this backup. None: the user has set no key.
@@ -30,8 +30,8 @@ pub struct Recipe<'a> {
     pub expected: u64,
 }
 
-type Stored<W> = Encryptor<StoredChecksum<W>>;
-type Compressed<W> = ThreadStage<Compressor<ThreadStage<Stored<W>>>>;
+type StoreStage<W> = Encryptor<StoredChecksum<W>>;
+type CompressStage<W> = ThreadStage<Compressor<ThreadStage<StoreStage<W>>>>;
 
 /// Compresses and encrypts the dump that is written to it, and passes the bytes to the writer beneath.
 ///
@@ -39,11 +39,11 @@ type Compressed<W> = ThreadStage<Compressor<ThreadStage<Stored<W>>>>;
 /// on one thread and the four hashes share a SIMD pass.
 pub struct Pack<W: Write + Send + 'static> {
     stored: Arc<AtomicU64>,
-    first: ThreadStage<PlainChecksum<Compressed<W>>>,
+    first: ThreadStage<PlainChecksum<CompressStage<W>>>,
 }
 
 /// Holds the digests and counts taken on the way, and the writer beneath.
-pub struct Packed<W> {
+pub struct PackResult<W> {
     pub plain: Digest,
     pub script: Option<TableCounts>,
     pub stored: Digest,
@@ -51,15 +51,15 @@ pub struct Packed<W> {
     pub writer: W,
 }
 
-impl<W> Packed<W> {
-    pub fn without_writer(self) -> (W, Packed<()>) {
-        let Packed { plain, script, stored, chunks, writer } = self;
-        (writer, Packed { plain, script, stored, chunks, writer: () })
+impl<W> PackResult<W> {
+    pub fn without_writer(self) -> (W, PackResult<()>) {
+        let PackResult { plain, script, stored, chunks, writer } = self;
+        (writer, PackResult { plain, script, stored, chunks, writer: () })
     }
 }
 
 impl<W: Write + Send + 'static> Pack<W> {
-    pub fn new(writer: W, recipe: &Recipe) -> Result<Self> {
+    pub fn new(writer: W, recipe: &PackOptions) -> Result<Self> {
         // Only on one thread do the hashes keep step with each other.
         let shared = MultiHash::default();
         let lanes = || if recipe.compression.is_some() { MultiHash::default() } else { shared.clone() };
@@ -89,10 +89,10 @@ impl<W: Write + Send + 'static> Pack<W> {
         self.stored.load(Ordering::Relaxed)
     }
 
-    pub fn finish(self) -> Result<Packed<W>> {
+    pub fn finish(self) -> Result<PackResult<W>> {
         let (next, plain, script) = self.first.finish()?.finish()?;
         let (writer, stored, chunks) = next.finish()?.finish()?.finish()?.finish()?.finish()?;
-        Ok(Packed { plain, script, stored, chunks, writer })
+        Ok(PackResult { plain, script, stored, chunks, writer })
     }
 }
 

@@ -50,7 +50,7 @@ enum Field {
 
 /// The part of the archive that comes next.
 #[derive(Clone, Copy)]
-enum Step {
+enum ArchiveStep {
     Head,
     /// This field of the header. The last one is the number of entries.
     Header(usize),
@@ -69,7 +69,7 @@ enum Step {
 }
 
 pub struct Archive {
-    step: Step,
+    step: ArchiveStep,
     /// The small piece that is being put together, and how much of it is there.
     piece: [u8; 16],
     filled: usize,
@@ -93,7 +93,7 @@ pub struct Archive {
 impl Default for Archive {
     fn default() -> Self {
         Archive {
-            step: Step::Head,
+            step: ArchiveStep::Head,
             piece: [0; 16],
             filled: 0,
             skip: 0,
@@ -113,7 +113,7 @@ impl Default for Archive {
 
 impl Archive {
     pub fn update(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && !matches!(self.step, Step::Over(_)) {
+        while !bytes.is_empty() && !matches!(self.step, ArchiveStep::Over(_)) {
             if self.skip > 0 {
                 let count = self.skip.min(bytes.len() as u64);
                 if let Some(text) = &mut self.text {
@@ -143,20 +143,22 @@ impl Archive {
     /// Returns the result for the bytes so far, if there are no more.
     pub fn verdict(&self) -> Completeness {
         match self.step {
-            Step::Over(verdict) => verdict,
-            Step::Head if !self.piece[..self.filled].starts_with(MAGIC) => Completeness::Foreign,
-            Step::Kind if self.filled == 0 && self.skip == 0 && self.awaited.is_empty() => Completeness::Whole,
+            ArchiveStep::Over(verdict) => verdict,
+            ArchiveStep::Head if !self.piece[..self.filled].starts_with(MAGIC) => Completeness::Foreign,
+            ArchiveStep::Kind if self.filled == 0 && self.skip == 0 && self.awaited.is_empty() => Completeness::Whole,
             _ => Completeness::Cut,
         }
     }
 
     fn wanted(&self) -> usize {
         match self.step {
-            Step::Head => HEAD,
-            Step::Header(at) => self.size(self.header[at]),
-            Step::Entry(at) => self.size(self.entry[at]),
-            Step::Kind | Step::Over(_) => 1,
-            Step::Owner(_) | Step::Rows | Step::Object | Step::ObjectPiece => self.size(Field::Integer),
+            ArchiveStep::Head => HEAD,
+            ArchiveStep::Header(at) => self.size(self.header[at]),
+            ArchiveStep::Entry(at) => self.size(self.entry[at]),
+            ArchiveStep::Kind | ArchiveStep::Over(_) => 1,
+            ArchiveStep::Owner(_) | ArchiveStep::Rows | ArchiveStep::Object | ArchiveStep::ObjectPiece => {
+                self.size(Field::Integer)
+            }
         }
     }
 
@@ -176,70 +178,70 @@ impl Archive {
     }
 
     /// Takes in the piece that is complete now. Returns the part that comes after it.
-    fn next(&mut self) -> Step {
+    fn next(&mut self) -> ArchiveStep {
         match self.step {
-            Step::Head => self.head(),
-            Step::Header(at) => self.header(at),
-            Step::Entry(at) => self.entry(at),
-            Step::Kind => Step::Owner(i64::from(self.piece[0])),
-            Step::Owner(kind) => {
+            ArchiveStep::Head => self.head(),
+            ArchiveStep::Header(at) => self.header(at),
+            ArchiveStep::Entry(at) => self.entry(at),
+            ArchiveStep::Kind => ArchiveStep::Owner(i64::from(self.piece[0])),
+            ArchiveStep::Owner(kind) => {
                 let number = self.number();
                 self.awaited.remove(&number);
                 match kind {
-                    ROWS => Step::Rows,
-                    LARGE_OBJECTS => Step::Object,
-                    _ => Step::Over(Completeness::Cut),
+                    ROWS => ArchiveStep::Rows,
+                    LARGE_OBJECTS => ArchiveStep::Object,
+                    _ => ArchiveStep::Over(Completeness::Cut),
                 }
             }
-            Step::Rows => self.data(Step::Rows, Step::Kind),
-            Step::Object if self.number() == 0 => Step::Kind,
-            Step::Object => Step::ObjectPiece,
-            Step::ObjectPiece => self.data(Step::ObjectPiece, Step::Object),
-            Step::Over(verdict) => Step::Over(verdict),
+            ArchiveStep::Rows => self.data(ArchiveStep::Rows, ArchiveStep::Kind),
+            ArchiveStep::Object if self.number() == 0 => ArchiveStep::Kind,
+            ArchiveStep::Object => ArchiveStep::ObjectPiece,
+            ArchiveStep::ObjectPiece => self.data(ArchiveStep::ObjectPiece, ArchiveStep::Object),
+            ArchiveStep::Over(verdict) => ArchiveStep::Over(verdict),
         }
     }
 
-    fn data(&mut self, more: Step, over: Step) -> Step {
+    fn data(&mut self, more: ArchiveStep, over: ArchiveStep) -> ArchiveStep {
         match self.number() {
             0 => over,
             length if length > 0 => {
                 self.skip = length as u64;
                 more
             }
-            _ => Step::Over(Completeness::Cut),
+            _ => ArchiveStep::Over(Completeness::Cut),
         }
     }
 
-    fn head(&mut self) -> Step {
+    fn head(&mut self) -> ArchiveStep {
         let [major, minor, _, integer, offset, format] = [5, 6, 7, 8, 9, 10].map(|at| self.piece[at]);
         if !self.piece.starts_with(MAGIC) {
-            return Step::Over(Completeness::Foreign);
+            return ArchiveStep::Over(Completeness::Foreign);
         }
         if major != 1 || !KNOWN.contains(&minor) {
-            return Step::Over(Completeness::Unknown(major, minor));
+            return ArchiveStep::Over(Completeness::Unknown(major, minor));
         }
         if format != CUSTOM || !(1..=7).contains(&integer) || !(1..=8).contains(&offset) {
-            return Step::Over(Completeness::Cut);
+            return ArchiveStep::Over(Completeness::Cut);
         }
         (self.integer, self.offset) = (integer.into(), offset.into());
         self.header = header(minor);
         self.entry = entry(minor);
-        Step::Header(0)
+        ArchiveStep::Header(0)
     }
 
-    fn header(&mut self, at: usize) -> Step {
+    fn header(&mut self, at: usize) -> ArchiveStep {
         match self.header[at] {
             Field::Text => self.skip = self.number().max(0) as u64,
             _ if at + 1 == self.header.len() => {
                 self.entries = self.number();
-                return if self.entries > 0 { Step::Entry(0) } else { Step::Kind };
+                return if self.entries > 0 { ArchiveStep::Entry(0) } else { ArchiveStep::Kind };
             }
             _ => {}
         }
-        Step::Header(at + 1)
+        ArchiveStep::Header(at + 1)
     }
 
-    fn entry(&mut self, at: usize) -> Step {
+    fn entry(&mut self, at: usize) -> ArchiveStep {
         match (at, self.text.take()) {
             (BEHIND_NAME, Some(name)) => self.name = name,
             (BEHIND_KIND, Some(kind)) if kind == EXTENSION && self.extensions.len() < MOST_EXTENSIONS => {
@@ -256,15 +258,15 @@ impl Archive {
             Field::Text => self.skip = self.number().max(0) as u64,
             Field::Texts if self.number() >= 0 => {
                 self.skip = self.number() as u64;
-                return Step::Entry(at);
+                return ArchiveStep::Entry(at);
             }
             _ => {}
         }
         if at + 1 < self.entry.len() {
-            return Step::Entry(at + 1);
+            return ArchiveStep::Entry(at + 1);
         }
         self.entries -= 1;
-        if self.entries > 0 { Step::Entry(0) } else { Step::Kind }
+        if self.entries > 0 { ArchiveStep::Entry(0) } else { ArchiveStep::Kind }
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// Reorders the fields of rows. A table that inherits columns has them in another order than its source if a parent
 /// was given one later. COPY writes the columns of both in their own order: the same rows, but other bytes.
-pub(crate) struct Rearranged {
+pub(crate) struct RowRearranger {
     /// The index in the row at hand of each field of the source's row.
     from: Vec<usize>,
     /// The beginning of a row, kept until the row is complete.
@@ -10,13 +10,13 @@ pub(crate) struct Rearranged {
     row: Vec<u8>,
 }
 
-impl Rearranged {
+impl RowRearranger {
     /// Returns None if there is nothing to rearrange: the columns are in the stated order, or are not the same.
-    pub fn new(stated: &[String], found: &[String]) -> Option<Rearranged> {
+    pub fn new(stated: &[String], found: &[String]) -> Option<RowRearranger> {
         let from: Option<Vec<usize>> =
             stated.iter().map(|column| found.iter().position(|name| name == column)).collect();
         let from = from.filter(|from| from.len() == found.len() && !from.is_sorted())?;
-        Some(Rearranged { from, held: Vec::new(), row: Vec::new() })
+        Some(RowRearranger { from, held: Vec::new(), row: Vec::new() })
     }
 
     /// Takes the next bytes of the rows, and passes the rows that they complete to `sink`.
@@ -81,7 +81,7 @@ mod tests {
         }
         assert_eq!(orders.len(), 24);
         for (stated, found) in orders.iter().flat_map(|stated| orders.iter().map(move |found| (stated, found))) {
-            let Some(mut rearranged) = Rearranged::new(&names(stated), &names(found)) else {
+            let Some(mut rearranged) = RowRearranger::new(&names(stated), &names(found)) else {
                 assert_eq!(stated, found);
                 continue;
             };
@@ -105,10 +105,10 @@ mod tests {
             (&["b", "c"], &["a", "b"]),
             (&[], &[]),
         ] {
-            assert!(Rearranged::new(&of(stated), &of(found)).is_none(), "{stated:?} {found:?}");
+            assert!(RowRearranger::new(&of(stated), &of(found)).is_none(), "{stated:?} {found:?}");
         }
         let mut told = Vec::new();
-        let mut rearranged = Rearranged::new(&of(&["b", "a"]), &of(&["a", "b"])).unwrap();
+        let mut rearranged = RowRearranger::new(&of(&["b", "a"]), &of(&["a", "b"])).unwrap();
         rearranged.update(b"1\t2\n1\n1\t2\t3\n", &mut |bytes| told.extend_from_slice(bytes));
         assert_eq!(told, b"2\t1\n1\n1\t2\t3\n");
     }

@@ -37,13 +37,13 @@ pub fn survey(
     derived_keys: Option<&DerivedKeys>,
     monitor: &dyn Monitor,
 ) -> Result<Scan> {
-    let mut stored = Tagging::new(object, ChunkMac::of(derived_keys));
+    let mut stored = TaggingReader::new(object, ChunkMac::of(derived_keys));
     let decrypted: Box<dyn Read + Send + '_> = match derived_keys {
         Some(derived_keys) => Box::new(Decryptor::new(&mut stored, derived_keys)?),
         None => Box::new(&mut stored),
     };
-    let mut packed = Summing { inner: decrypted, summer: Hasher::default() };
-    let mut plain = Summing { inner: decompressor(&mut packed, method)?, summer: Hasher::default() };
+    let mut packed = HashingReader { inner: decrypted, summer: Hasher::default() };
+    let mut plain = HashingReader { inner: decompressor(&mut packed, method)?, summer: Hasher::default() };
     let mut head = Vec::new();
     plain.by_ref().take(SCRIPT.len() as u64).read_to_end(&mut head)?;
     let format = recognise(&head)?;
@@ -79,7 +79,7 @@ fn recognise(head: &[u8]) -> Result<Format> {
 }
 
 /// Reads the bytes of an object in order, and computes their digest and a tag for every chunk.
-struct Tagging<'a> {
+struct TaggingReader<'a> {
     object: &'a dyn Object,
     tagger: ChunkMac,
     chunks: Chunks,
@@ -88,10 +88,10 @@ struct Tagging<'a> {
     given: usize,
 }
 
-impl<'a> Tagging<'a> {
+impl<'a> TaggingReader<'a> {
     fn new(object: &'a dyn Object, tagger: ChunkMac) -> Self {
         let chunks = Chunks { size: chunk_size(object.info().bytes), tags: Vec::new() };
-        Tagging { object, tagger, chunks, summer: Hasher::default(), chunk: Vec::new(), given: 0 }
+        TaggingReader { object, tagger, chunks, summer: Hasher::default(), chunk: Vec::new(), given: 0 }
     }
 
     /// Fetches the next chunk; false at the end.
@@ -114,7 +114,7 @@ impl<'a> Tagging<'a> {
     }
 }
 
-impl Read for Tagging<'_> {
+impl Read for TaggingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.given == self.chunk.len() && !self.advance().map_err(into_io)? {
             return Ok(0);
@@ -127,18 +127,18 @@ impl Read for Tagging<'_> {
 }
 
 /// Computes the digest of what is read through it.
-struct Summing<R> {
+struct HashingReader<R> {
     inner: R,
     summer: Hasher,
 }
 
-impl<R> Summing<R> {
+impl<R> HashingReader<R> {
     fn finish(self) -> Digest {
         self.summer.finish()
     }
 }
 
-impl<R: Read> Read for Summing<R> {
+impl<R: Read> Read for HashingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.summer.update(&buffer[..count]);

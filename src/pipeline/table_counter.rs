@@ -4,14 +4,14 @@ use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::purpose::Purpose;
 use crate::format::manifest::bounded::{MOST_NAMES, fitting};
 use crate::format::manifest::{TABLES_LIMIT, Table};
-use crate::format::sql::columns::{Columns, columns};
-use crate::format::sql::inserted::Inserted;
+use crate::format::sql::columns::{TableColumns, columns};
+use crate::format::sql::inserted::InsertCounter;
 use crate::format::sql::requirements::Requirements;
 use crate::format::sql::schema::Schema;
-use crate::format::sql::splitter::{Event, Keep, Splitter};
+use crate::format::sql::splitter::{ScriptEvent, Splitter, StatementLimit};
 use crate::pipeline::digest_key::DigestKey;
 use crate::pipeline::multi_hash::{HashLane, MultiHash};
-use crate::pipeline::rearranged::Rearranged;
+use crate::pipeline::rearranged::RowRearranger;
 use blake2b_simd::Params;
 
 /// Bytes that are kept of a statement. Enough for the longest COPY header that the server's limits allow: 1,600
@@ -60,10 +60,10 @@ pub struct TableCounts {
 /// statement, unless `with_statements` asks for more.
 pub struct TableCounter {
     splitter: Splitter,
-    seen: Seen,
+    seen: CounterState,
 }
 
-struct Seen {
+struct CounterState {
     tables: Vec<Table>,
     /// Bytes that the tables take in a document.
     listed: usize,
@@ -77,10 +77,10 @@ struct Seen {
     /// The hash of the current COPY block. None: there is no block, or its table is not listed.
     hash: Option<HashLane>,
     /// The order in which the columns of each table are hashed, if it may differ from their order in the dump.
-    order: Columns,
-    rearranged: Option<Rearranged>,
+    order: TableColumns,
+    rearranged: Option<RowRearranger>,
     /// The schema that the statements make, and the rows that they add. None: they are not wanted.
-    statements: Option<(Schema, Inserted)>,
+    statements: Option<(Schema, InsertCounter)>,
 }
 
 impl Default for TableCounter {
@@ -99,8 +99,8 @@ impl TableCounter {
     pub fn within(lanes: &MultiHash, key: DigestKey) -> Self {
         let (tables, requirements) = (Vec::new(), Requirements::default());
         TableCounter {
-            splitter: Splitter::new(Keep::Head { limit: HEAD }),
-            seen: Seen {
+            splitter: Splitter::new(StatementLimit::Head { limit: HEAD }),
+            seen: CounterState {
                 tables,
                 listed: 0,
                 more_tables: false,
@@ -109,7 +109,7 @@ impl TableCounter {
                 lanes: lanes.clone(),
                 key,
                 hash: None,
-                order: Columns::new(),
+                order: TableColumns::new(),
                 rearranged: None,
                 statements: None,
             },
@@ -118,13 +118,13 @@ impl TableCounter {
 
     /// Keeps the schema that the statements make and the rows that they add, too, however long a statement is.
     pub fn with_statements(mut self) -> Self {
-        self.splitter = Splitter::new(Keep::Whole { limit: LONGEST_STATEMENT });
+        self.splitter = Splitter::new(StatementLimit::Whole { limit: LONGEST_STATEMENT });
         self.seen.statements = Some(Default::default());
         self
     }
 
     /// Hashes the columns of tables in this order. A table that is not in it, or has other columns, is hashed as it comes.
-    pub fn in_order(mut self, order: Columns) -> Self {
+    pub fn in_order(mut self, order: TableColumns) -> Self {
         self.seen.order = order;
         self
     }
@@ -132,7 +132,7 @@ impl TableCounter {
     /// Takes the next bytes of the dump.
     pub fn update(&mut self, mut bytes: &[u8]) {
         let seen = &mut self.seen;
-        let mut sink = |event: Event<'_>| {
+        let mut sink = |event: ScriptEvent<'_>| {
             seen.take(event);
             Ok(())
         };
@@ -149,14 +149,14 @@ impl TableCounter {
             Ok(())
         });
         let complete = ending.is_ok_and(|ending| ending.complete);
-        let Seen { tables, more_tables, mut requirements, statements, .. } = seen;
+        let CounterState { tables, more_tables, mut requirements, statements, .. } = seen;
         requirements.trim(MOST_NAMES);
         let (schema, inserted) = statements.unwrap_or_default();
         TableCounts { tables, complete, more_tables, requirements, schema, inserted: as_tables(inserted) }
     }
 }
 
-impl Seen {
+impl CounterState {
     /// Collects the roles and extensions that a statement names, up to a limit that no real dump reaches.
     fn name(&mut self, statement: &[u8]) {
         if self.naming > NAMING_LIMIT {
@@ -169,17 +169,17 @@ impl Seen {
         }
     }
 
-    fn take(&mut self, event: Event<'_>) {
+    fn take(&mut self, event: ScriptEvent<'_>) {
         match event {
-            Event::Statement { line, text, whole: true } => {
+            ScriptEvent::Statement { line, text, whole: true } => {
                 self.name(text);
                 if let Some((schema, inserted)) = &mut self.statements {
                     schema.take(line, text);
                     inserted.take(text);
                 }
             }
-            Event::CopyStart { header, table, .. } => {
-                self.rearranged = self.order.get(&table).and_then(|order| Rearranged::new(order, &columns(header)));
+            ScriptEvent::CopyStart { header, table, .. } => {
+                self.rearranged = self.order.get(&table).and_then(|order| RowRearranger::new(order, &columns(header)));
                 let table = fitting(table);
                 self.listed += ENTRY + written(&table);
                 if self.listed > TABLES_LIMIT {
@@ -194,7 +194,7 @@ impl Seen {
                 }
                 self.hash = Some(self.lanes.open(&params));
             }
-            Event::CopyData(data) => {
+            ScriptEvent::CopyData(data) => {
                 if let (Some(table), Some(hash)) = (self.tables.last_mut(), &mut self.hash) {
                     match &mut self.rearranged {
                         None => hash.update(data),
@@ -203,7 +203,7 @@ impl Seen {
                     table.bytes += data.len() as u64;
                 }
             }
-            Event::CopyEnd { rows, .. } => {
+            ScriptEvent::CopyEnd { rows, .. } => {
                 if let (Some(table), Some(mut hash)) = (self.tables.last_mut(), self.hash.take()) {
                     if self.key.is_some() {
                         // Else tables that hold the same would show it.
@@ -214,13 +214,13 @@ impl Seen {
                     table.blake2b.copy_from_slice(hash.finish().as_bytes());
                 }
             }
-            Event::Statement { .. } | Event::Meta { .. } => {}
+            ScriptEvent::Statement { .. } | ScriptEvent::Meta { .. } => {}
         }
     }
 }
 
 /// Returns rows that are INSERT statements as entries like those of COPY blocks.
-pub(crate) fn as_tables(inserted: Inserted) -> Vec<Table> {
+pub(crate) fn as_tables(inserted: InsertCounter) -> Vec<Table> {
     let rows = inserted.finish().into_iter();
     rows.map(|rows| Table { name: fitting(rows.table), rows: rows.rows, bytes: rows.bytes, blake2b: rows.blake2b })
         .collect()

@@ -15,14 +15,14 @@ const IN_FLIGHT: usize = 4;
 ///
 /// An error of the inner writer comes back from a later `write` or from `finish`. Dropping the stage waits for its
 /// thread, so that whatever the inner writer does when it is discarded has been done.
-pub struct ThreadStage<W>(Place<W>);
+pub struct ThreadStage<W>(StagePlace<W>);
 
-enum Place<W> {
+enum StagePlace<W> {
     Here(W),
-    There(Other<W>),
+    There(StageThread<W>),
 }
 
-struct Other<W> {
+struct StageThread<W> {
     filling: Vec<u8>,
     full: Option<SyncSender<Vec<u8>>>,
     empty: Receiver<Vec<u8>>,
@@ -32,15 +32,15 @@ struct Other<W> {
 impl<W: Write + Send + 'static> ThreadStage<W> {
     /// Runs the inner writer on the thread that writes.
     pub fn here(inner: W) -> Self {
-        ThreadStage(Place::Here(inner))
+        ThreadStage(StagePlace::Here(inner))
     }
 
     pub fn there(name: &str, inner: W) -> io::Result<Self> {
-        Other::new(name, inner).map(|other| ThreadStage(Place::There(other)))
+        StageThread::new(name, inner).map(|other| ThreadStage(StagePlace::There(other)))
     }
 }
 
-impl<W: Write + Send + 'static> Other<W> {
+impl<W: Write + Send + 'static> StageThread<W> {
     fn new(name: &str, mut inner: W) -> io::Result<Self> {
         let (full, arriving) = sync_channel::<Vec<u8>>(IN_FLIGHT);
         let (back, empty) = channel();
@@ -54,7 +54,7 @@ impl<W: Write + Send + 'static> Other<W> {
             Ok(inner)
         };
         let thread = threads::begin(name, write).map_err(into_io)?;
-        Ok(Other { filling: Vec::with_capacity(BUFFER), full: Some(full), empty, thread: Some(thread) })
+        Ok(StageThread { filling: Vec::with_capacity(BUFFER), full: Some(full), empty, thread: Some(thread) })
     }
 
     fn send(&mut self) -> io::Result<()> {
@@ -82,8 +82,8 @@ fn ended() -> io::Error {
 impl<W: Write + Send + 'static> Write for ThreadStage<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let other = match &mut self.0 {
-            Place::Here(inner) => return inner.write(bytes),
-            Place::There(other) => other,
+            StagePlace::Here(inner) => return inner.write(bytes),
+            StagePlace::There(other) => other,
         };
         let taken = bytes.len().min(BUFFER - other.filling.len());
         other.filling.extend_from_slice(&bytes[..taken]);
@@ -96,8 +96,8 @@ impl<W: Write + Send + 'static> Write for ThreadStage<W> {
     /// Passes on what is buffered. Does not wait until another thread has written it.
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
-            Place::Here(inner) => inner.flush(),
-            Place::There(other) => other.rest(),
+            StagePlace::Here(inner) => inner.flush(),
+            StagePlace::There(other) => other.rest(),
         }
     }
 }
@@ -107,8 +107,8 @@ impl<W: Write + Send + 'static> Stage for ThreadStage<W> {
 
     fn finish(self) -> io::Result<W> {
         match self.0 {
-            Place::Here(inner) => Ok(inner),
-            Place::There(mut other) => {
+            StagePlace::Here(inner) => Ok(inner),
+            StagePlace::There(mut other) => {
                 other.rest()?;
                 other.join()
             }
@@ -116,7 +116,7 @@ impl<W: Write + Send + 'static> Stage for ThreadStage<W> {
     }
 }
 
-impl<W> Drop for Other<W> {
+impl<W> Drop for StageThread<W> {
     fn drop(&mut self) {
         self.full = None;
         if let Some(thread) = self.thread.take() {

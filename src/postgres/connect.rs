@@ -18,16 +18,16 @@ use crate::base::error::{Fault, Result};
 use crate::base::worker::Worker;
 use crate::postgres::session::cell::cell;
 use endpoint::Endpoint;
-use errors::Place;
+use errors::ConnectionTarget;
 use keepalive::CONNECT_TIMEOUT;
 use parameters::variable;
-use passfile::Found;
+use passfile::PassfileAnswer;
 use postgres::config::{ChannelBinding, SslMode};
 use postgres::error::SqlState;
 use postgres::{Client, Config, SimpleQueryMessage};
 use postgres_openssl::MakeTlsConnector;
-use preamble::Before;
-use settings::Settings;
+use preamble::InitialSession;
+use settings::ConnectionSettings;
 use std::hash::BuildHasher;
 use std::hash::RandomState;
 use std::net::IpAddr;
@@ -35,41 +35,41 @@ use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tls::Mode;
+use tls::TlsMode;
 use transport::{Connector, Transport};
 
 /// Longest wait for a server while clearing up after a signal, which leaves little time.
 const CLEARING: Duration = Duration::from_secs(3);
 
 /// A connection on which the preamble has run.
-pub(crate) struct Opened {
+pub(crate) struct OpenConnection {
     pub client: Client,
     /// The one server and address that was reached.
     pub endpoint: Endpoint,
-    pub before: Before,
+    pub before: InitialSession,
 }
 
-fn connect(settings: &Settings, application: &str) -> Result<Opened> {
-    by(&Plan::of(settings, application)?)
+fn connect(settings: &ConnectionSettings, application: &str) -> Result<OpenConnection> {
+    by(&ConnectPlan::of(settings, application)?)
 }
 
 /// Connects although a signal may have arrived already, and waits for each address for at most three seconds.
-fn connect_to_clear_up(settings: &Settings, application: &str) -> Result<Opened> {
-    let plan = Plan::of(settings, application)?;
+fn connect_to_clear_up(settings: &ConnectionSettings, application: &str) -> Result<OpenConnection> {
+    let plan = ConnectPlan::of(settings, application)?;
     let limit = plan.limit.map_or(CLEARING, |limit| limit.min(CLEARING));
-    by(&Plan { limit: Some(limit), regardless: true, ..plan })
+    by(&ConnectPlan { limit: Some(limit), regardless: true, ..plan })
 }
 
-fn by(plan: &Plan<'_>) -> Result<Opened> {
+fn by(plan: &ConnectPlan<'_>) -> Result<OpenConnection> {
     let settings = plan.settings;
     supported(settings)?;
     let mut faults = Vec::new();
     for wanted in wanted(settings)? {
         for endpoint in places(settings)? {
             match plan.visit(&endpoint, wanted)? {
-                Visit::Open(opened) => return Ok(*opened),
-                Visit::Refused(fault) => return Err(merge(faults, Some(fault)).into()),
-                Visit::Next(mut failed) => faults.append(&mut failed),
+                EndpointResult::Open(opened) => return Ok(*opened),
+                EndpointResult::Refused(fault) => return Err(merge(faults, Some(fault)).into()),
+                EndpointResult::Next(mut failed) => faults.append(&mut failed),
             }
         }
     }
@@ -77,7 +77,7 @@ fn by(plan: &Plan<'_>) -> Result<Opened> {
 }
 
 /// Refuses settings that pgbk's own connection cannot honour: to go on without them would be less safe than was asked for.
-fn supported(settings: &Settings) -> Result<()> {
+fn supported(settings: &ConnectionSettings) -> Result<()> {
     let parameters = &settings.parameters;
     let refuse = |keyword: &str, instead: &str| {
         let value = parameters.get(keyword).unwrap_or_default();
@@ -99,7 +99,7 @@ fn supported(settings: &Settings) -> Result<()> {
 }
 
 /// Returns the kind of session that each pass over the list of hosts accepts.
-fn wanted(settings: &Settings) -> Result<Vec<&'static str>> {
+fn wanted(settings: &ConnectionSettings) -> Result<Vec<&'static str>> {
     let words = ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"];
     Ok(match settings.parameters.word("target_session_attrs", &words)? {
         "prefer-standby" => vec!["standby", "any"],
@@ -107,7 +107,7 @@ fn wanted(settings: &Settings) -> Result<Vec<&'static str>> {
     })
 }
 
-fn places(settings: &Settings) -> Result<Vec<Endpoint>> {
+fn places(settings: &ConnectionSettings) -> Result<Vec<Endpoint>> {
     let mut endpoints = settings.endpoints()?;
     if settings.parameters.word("load_balance_hosts", &["disable", "random"])? == "random" {
         let state = RandomState::new();
@@ -116,17 +116,17 @@ fn places(settings: &Settings) -> Result<Vec<Endpoint>> {
     Ok(endpoints)
 }
 
-enum Visit {
-    Open(Box<Opened>),
+enum EndpointResult {
+    Open(Box<OpenConnection>),
     /// The server was reached and refused: no other host is tried.
     Refused(Fault),
     Next(Vec<Fault>),
 }
 
-struct Plan<'a> {
-    settings: &'a Settings,
+struct ConnectPlan<'a> {
+    settings: &'a ConnectionSettings,
     config: Config,
-    mode: Mode,
+    mode: TlsMode,
     tls: MakeTlsConnector,
     direct: bool,
     limit: Option<Duration>,
@@ -134,11 +134,11 @@ struct Plan<'a> {
     regardless: bool,
 }
 
-impl Plan<'_> {
-    fn of<'a>(settings: &'a Settings, application: &str) -> Result<Plan<'a>> {
+impl ConnectPlan<'_> {
+    fn of<'a>(settings: &'a ConnectionSettings, application: &str) -> Result<ConnectPlan<'a>> {
         let parameters = &settings.parameters;
         let seconds = parameters.number("connect_timeout")?.unwrap_or(CONNECT_TIMEOUT);
-        Ok(Plan {
+        Ok(ConnectPlan {
             settings,
             config: config(settings, application)?,
             mode: tls::mode(parameters)?,
@@ -150,41 +150,43 @@ impl Plan<'_> {
         })
     }
 
-    fn visit(&self, endpoint: &Endpoint, wanted: &str) -> Result<Visit> {
+    fn visit(&self, endpoint: &Endpoint, wanted: &str) -> Result<EndpointResult> {
         let mut failed = Vec::new();
         let addresses = match addresses(endpoint) {
             Ok(addresses) => addresses,
-            Err(fault) => return Ok(Visit::Next(vec![fault])),
+            Err(fault) => return Ok(EndpointResult::Next(vec![fault])),
         };
         for address in addresses {
             let pinned = Endpoint { address, ..endpoint.clone() };
             match self.reach(&pinned)? {
                 Ok((mut client, before)) => match unfit(&mut client, &before, wanted) {
-                    Ok(None) => return Ok(Visit::Open(Box::new(Opened { client, endpoint: pinned, before }))),
+                    Ok(None) => {
+                        return Ok(EndpointResult::Open(Box::new(OpenConnection { client, endpoint: pinned, before })));
+                    }
                     Ok(Some(what)) => failed.push(Fault::failed(format!("{pinned} {what}"))),
-                    Err(error) => failed.push(self.fault(&pinned, &Failure::Server(error))),
+                    Err(error) => failed.push(self.fault(&pinned, &ConnectFailure::Server(error))),
                 },
                 Err(failures) => {
-                    let last = failures.iter().any(Failure::is_final);
+                    let last = failures.iter().any(ConnectFailure::is_final);
                     let fault = merge(failures.iter().map(|failure| self.fault(&pinned, failure)).collect(), None);
                     if last {
-                        return Ok(Visit::Refused(fault));
+                        return Ok(EndpointResult::Refused(fault));
                     }
                     failed.push(fault);
                 }
             }
         }
-        Ok(Visit::Next(failed))
+        Ok(EndpointResult::Next(failed))
     }
 
     /// Connects to one address, with or without TLS as the mode says. The outer error is a signal.
-    fn reach(&self, endpoint: &Endpoint) -> Result<std::result::Result<(Client, Before), Vec<Failure>>> {
+    fn reach(&self, endpoint: &Endpoint) -> Result<std::result::Result<(Client, InitialSession), Vec<ConnectFailure>>> {
         let transports: &[Transport] = match self.mode {
             _ if endpoint.socket().is_some() => &[Transport::Plain],
-            Mode::Disable => &[Transport::Plain],
-            Mode::Allow => &[Transport::Plain, Transport::Tls],
-            Mode::Prefer => &[Transport::Prefer, Transport::Plain],
-            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => &[Transport::Tls],
+            TlsMode::Disable => &[Transport::Plain],
+            TlsMode::Allow => &[Transport::Plain, Transport::Tls],
+            TlsMode::Prefer => &[Transport::Prefer, Transport::Plain],
+            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => &[Transport::Tls],
         };
         let mut failures = Vec::new();
         for transport in transports {
@@ -206,7 +208,7 @@ impl Plan<'_> {
         &self,
         endpoint: &Endpoint,
         transport: Transport,
-    ) -> Result<std::result::Result<(Client, Before), Failure>> {
+    ) -> Result<std::result::Result<(Client, InitialSession), ConnectFailure>> {
         let mut config = self.config.clone();
         config.host(&endpoint.host).port(endpoint.port);
         match endpoint.socket() {
@@ -216,7 +218,7 @@ impl Plan<'_> {
         if let Some(address) = endpoint.address {
             config.hostaddr(address);
         }
-        if let Found::Password(password) = self.settings.password(endpoint) {
+        if let PassfileAnswer::Password(password) = self.settings.password(endpoint) {
             config.password(password.reveal());
         }
         // The limit is for the whole way in, not for the first packet only; and a signal must end the wait.
@@ -227,31 +229,31 @@ impl Plan<'_> {
         let begun = Instant::now();
         loop {
             if let Some(connected) = connecting.within(cancel::TICK)? {
-                return Ok(connected.map_err(Failure::Server));
+                return Ok(connected.map_err(ConnectFailure::Server));
             }
             if !self.regardless {
                 cancel::check()?;
             }
             if let Some(limit) = self.limit.filter(|limit| begun.elapsed() >= *limit) {
                 return Ok(Err(match taken.load(Ordering::Relaxed) {
-                    true => Failure::Mute(limit),
-                    false => Failure::Silent(limit),
+                    true => ConnectFailure::Mute(limit),
+                    false => ConnectFailure::Silent(limit),
                 }));
             }
         }
     }
 
-    fn fault(&self, endpoint: &Endpoint, failure: &Failure) -> Fault {
-        let Settings { named, .. } = self.settings;
+    fn fault(&self, endpoint: &Endpoint, failure: &ConnectFailure) -> Fault {
+        let ConnectionSettings { named, .. } = self.settings;
         let (database, user) = (self.settings.database(), self.settings.user());
-        let place = Place { at: endpoint.to_string(), database, user, named };
+        let place = ConnectionTarget { at: endpoint.to_string(), database, user, named };
         match failure {
-            Failure::Silent(limit) => errors::silent(&place, *limit),
-            Failure::Mute(limit) => errors::mute(&place, *limit),
-            Failure::Server(error) => {
+            ConnectFailure::Silent(limit) => errors::silent(&place, *limit),
+            ConnectFailure::Mute(limit) => errors::mute(&place, *limit),
+            ConnectFailure::Server(error) => {
                 let ignored = match self.settings.password(endpoint) {
-                    Found::Ignored(why) => Some(why),
-                    Found::Password(_) | Found::Nothing => None,
+                    PassfileAnswer::Ignored(why) => Some(why),
+                    PassfileAnswer::Password(_) | PassfileAnswer::Nothing => None,
                 };
                 errors::fault(&place, error, ignored)
             }
@@ -259,7 +261,7 @@ impl Plan<'_> {
     }
 }
 
-enum Failure {
+enum ConnectFailure {
     Server(postgres::Error),
     /// The host did not accept the connection within the time limit.
     Silent(Duration),
@@ -267,22 +269,22 @@ enum Failure {
     Mute(Duration),
 }
 
-impl Failure {
+impl ConnectFailure {
     /// Returns whether the same server may accept the other transport.
     fn is_about_transport(&self) -> bool {
-        let Failure::Server(error) = self else { return false };
+        let ConnectFailure::Server(error) = self else { return false };
         let refused = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
         refused || errors::is_tls(error)
     }
 
     /// Returns whether no other host is tried. Like libpq, pgbk tries the next one only if the server is not there or not ready.
     fn is_final(&self) -> bool {
-        let Failure::Server(error) = self else { return false };
+        let ConnectFailure::Server(error) = self else { return false };
         error.code().is_some_and(|code| *code != SqlState::CANNOT_CONNECT_NOW)
     }
 }
 
-fn config(settings: &Settings, application: &str) -> Result<Config> {
+fn config(settings: &ConnectionSettings, application: &str) -> Result<Config> {
     let parameters = &settings.parameters;
     let mut config = Config::new();
     config.user(settings.user()).dbname(settings.database());
@@ -313,7 +315,7 @@ fn addresses(endpoint: &Endpoint) -> std::result::Result<Vec<Option<IpAddr>>, Fa
 /// Returns why the session is not of the wanted kind; `None` where it is.
 fn unfit(
     client: &mut Client,
-    before: &Before,
+    before: &InitialSession,
     wanted: &str,
 ) -> std::result::Result<Option<&'static str>, postgres::Error> {
     Ok(match wanted {
@@ -344,7 +346,7 @@ fn merge(mut faults: Vec<Fault>, last: Option<Fault>) -> Fault {
     errors::after(before, last)
 }
 
-impl Settings {
+impl ConnectionSettings {
     /// Connects to the first server that answers and fits. The error lists what was tried and what to change.
     pub fn connect(&self, application: &str) -> Result<postgres::Client> {
         connect(self, application).map(|opened| opened.client)
@@ -352,14 +354,14 @@ impl Settings {
 
     /// Connects, and returns the connection with the settings of this one server. A list of hosts, or a name with several
     /// addresses, might lead a second connection to another one.
-    pub fn connect_pinned(&self, application: &str) -> Result<(postgres::Client, Settings)> {
+    pub fn connect_pinned(&self, application: &str) -> Result<(postgres::Client, ConnectionSettings)> {
         let opened = self.open(application)?;
         let settings = self.at(&opened.endpoint);
         Ok((opened.client, settings))
     }
 
     /// Connects, and returns the connection with the server's address and the state of the session before the preamble.
-    pub(crate) fn open(&self, application: &str) -> Result<Opened> {
+    pub(crate) fn open(&self, application: &str) -> Result<OpenConnection> {
         connect(self, application)
     }
 
@@ -372,9 +374,9 @@ impl Settings {
     pub(crate) fn canceller(&self, client: &postgres::Client) -> Result<impl FnOnce() + Send + 'static + use<>> {
         let tls = tls::connector(&self.parameters, self.home())?;
         let transport = match tls::mode(&self.parameters)? {
-            Mode::Disable | Mode::Allow => Transport::Plain,
-            Mode::Prefer => Transport::Prefer,
-            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => Transport::Tls,
+            TlsMode::Disable | TlsMode::Allow => Transport::Plain,
+            TlsMode::Prefer => Transport::Prefer,
+            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => Transport::Tls,
         };
         let (direct, taken) = (tls::is_direct(&self.parameters)?, Arc::default());
         let connector = Connector { tls, transport, direct, at: self.describe(), taken };

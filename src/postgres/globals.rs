@@ -4,10 +4,10 @@ pub(crate) mod attributes;
 
 use crate::base::error::{Fault, Result};
 use crate::base::worker::{self, Worker};
-use crate::format::sql::splitter::{Cut, Event, Keep, Splitter};
+use crate::format::sql::splitter::{Cut, ScriptEvent, Splitter, StatementLimit};
 use crate::format::sql::tokens::{Token, Tokens};
 use crate::postgres::connect::errors;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::target::maintenance;
 use crate::postgres::session::command;
 use crate::postgres::session::query::names;
@@ -47,11 +47,11 @@ pub struct Globals {
 struct Statement {
     line: u64,
     text: String,
-    what: What,
+    what: StatementKind,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum What {
+enum StatementKind {
     CreateRole(String),
     CreateTablespace(String),
     /// A statement about a tablespace that exists by then.
@@ -63,7 +63,7 @@ enum What {
 
 /// Names what was restored, and what was left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Applied {
+pub struct GlobalsReport {
     pub statements: u64,
     pub roles_created: Vec<String>,
     /// Roles that existed already, and now are as the backup has them.
@@ -75,7 +75,7 @@ pub struct Applied {
 
 /// Roles and tablespaces that are on the server already.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct There {
+pub(crate) struct ExistingGlobals {
     pub roles: BTreeSet<String>,
     pub tablespaces: BTreeSet<String>,
 }
@@ -84,7 +84,7 @@ impl Globals {
     /// Reads a script. It is an error if it holds anything but globals.
     pub fn parse(script: &[u8]) -> Result<Globals> {
         let mut globals = Globals::default();
-        let mut splitter = Splitter::new(Keep::Whole { limit: LARGEST as usize });
+        let mut splitter = Splitter::new(StatementLimit::Whole { limit: LARGEST as usize });
         let mut rest = script;
         while !rest.is_empty() {
             let taken = splitter.feed(rest, &mut |event| globals.take(event))?;
@@ -102,7 +102,7 @@ impl Globals {
     /// Returns the roles that the script creates if they are missing.
     pub fn roles(&self) -> BTreeSet<String> {
         let role = |statement: &Statement| match &statement.what {
-            What::CreateRole(name) => Some(name.clone()),
+            StatementKind::CreateRole(name) => Some(name.clone()),
             _ => None,
         };
         self.statements.iter().filter_map(role).collect()
@@ -110,7 +110,7 @@ impl Globals {
 
     pub fn tablespaces(&self) -> BTreeSet<String> {
         let tablespace = |statement: &Statement| match &statement.what {
-            What::CreateTablespace(name) => Some(name.clone()),
+            StatementKind::CreateTablespace(name) => Some(name.clone()),
             _ => None,
         };
         self.statements.iter().filter_map(tablespace).collect()
@@ -119,8 +119,9 @@ impl Globals {
     /// Removes the statements that set this role's attributes and password: the role that has just logged in must be able to do so
     /// again.
     pub fn sparing(&mut self, role: &str) {
-        self.statements
-            .retain(|statement| !matches!(&statement.what, What::Attributes(attributes) if attributes.role() == role));
+        self.statements.retain(
+            |statement| !matches!(&statement.what, StatementKind::Attributes(attributes) if attributes.role() == role),
+        );
     }
 
     /// Removes the statements about tablespaces, and about who may use them.
@@ -128,46 +129,48 @@ impl Globals {
         self.statements.retain(|statement| !statement.about_tablespace());
     }
 
-    fn take(&mut self, event: Event<'_>) -> Result<()> {
+    fn take(&mut self, event: ScriptEvent<'_>) -> Result<()> {
         match event {
-            Event::Statement { line, text, .. } => {
+            ScriptEvent::Statement { line, text, .. } => {
                 let what = what(text).ok_or_else(|| foreign(line, text))?;
                 let text = str::from_utf8(text)
                     .map_err(|_| Fault::failed(format!("the statement at line {line} is not UTF-8 text")))?;
                 self.statements.push(Statement { line, text: text.to_owned(), what });
                 Ok(())
             }
-            Event::Meta { line, text } => check_meta(line, text),
-            Event::CopyStart { line, header, .. } => Err(foreign(line, header).into()),
-            Event::CopyData(_) | Event::CopyEnd { .. } => Ok(()),
+            ScriptEvent::Meta { line, text } => check_meta(line, text),
+            ScriptEvent::CopyStart { line, header, .. } => Err(foreign(line, header).into()),
+            ScriptEvent::CopyData(_) | ScriptEvent::CopyEnd { .. } => Ok(()),
         }
     }
 
     /// Restores the globals: roles in one transaction, all or none; then tablespaces one by one, because a server makes none in a
     /// transaction.
-    pub fn apply(self, settings: &Settings) -> Result<Applied> {
+    pub fn apply(self, settings: &ConnectionSettings) -> Result<GlobalsReport> {
         let settings = settings.clone();
         Worker::begin(move || self.send(&settings)).end()?
     }
 
-    fn send(&self, settings: &Settings) -> Result<Applied> {
+    fn send(&self, settings: &ConnectionSettings) -> Result<GlobalsReport> {
         let mut client = maintenance(settings)?;
-        let there = There::look(&mut client)?;
+        let there = ExistingGlobals::look(&mut client)?;
         let known = settings_of(&mut client)?;
         let superuser = is_superuser(&mut client)?;
-        let mut applied = Applied::default();
+        let mut applied = GlobalsReport::default();
         let mut transaction = client.transaction().map_err(|error| fault("begin a transaction", &error))?;
         for statement in self.statements.iter().filter(|statement| !statement.about_tablespace()) {
             match &statement.what {
-                What::CreateRole(name) if there.roles.contains(name) => applied.roles_kept.push(name.clone()),
-                What::Setting(name) if !known.contains(name) => applied.skipped.push(format!("setting \"{name}\"")),
+                StatementKind::CreateRole(name) if there.roles.contains(name) => applied.roles_kept.push(name.clone()),
+                StatementKind::Setting(name) if !known.contains(name) => {
+                    applied.skipped.push(format!("setting \"{name}\""))
+                }
                 what => {
                     match superuser {
                         true => statement.send_as_superuser(&mut transaction, &mut applied.skipped)?,
                         false => statement.send_as_admin(&mut transaction, &mut applied.skipped)?,
                     }
                     applied.statements += 1;
-                    if let What::CreateRole(name) = what {
+                    if let StatementKind::CreateRole(name) = what {
                         applied.roles_created.push(name.clone());
                     }
                 }
@@ -178,9 +181,14 @@ impl Globals {
         Ok(applied)
     }
 
-    fn make_tablespaces(&self, client: &mut Client, there: &There, applied: &mut Applied) -> Result<()> {
+    fn make_tablespaces(
+        &self,
+        client: &mut Client,
+        there: &ExistingGlobals,
+        applied: &mut GlobalsReport,
+    ) -> Result<()> {
         for statement in self.statements.iter().filter(|statement| statement.about_tablespace()) {
-            if let What::CreateTablespace(name) = &statement.what
+            if let StatementKind::CreateTablespace(name) = &statement.what
                 && there.tablespaces.contains(name)
             {
                 applied.tablespaces_kept.push(name.clone());
@@ -191,7 +199,7 @@ impl Globals {
                 anyhow::Error::from(fault(&statement.describe(), &error).hint(for_a_folder(&error))).context(kept)
             })?;
             applied.statements += 1;
-            if let What::CreateTablespace(name) = &statement.what {
+            if let StatementKind::CreateTablespace(name) = &statement.what {
                 applied.tablespaces_created.push(name.clone());
             }
         }
@@ -199,14 +207,14 @@ impl Globals {
     }
 }
 
-impl There {
-    pub fn of(settings: &Settings) -> Result<There> {
+impl ExistingGlobals {
+    pub fn of(settings: &ConnectionSettings) -> Result<ExistingGlobals> {
         let settings = settings.clone();
-        worker::ask(move || There::look(&mut maintenance(&settings)?))?
+        worker::ask(move || ExistingGlobals::look(&mut maintenance(&settings)?))?
     }
 
-    fn look(client: &mut Client) -> Result<There> {
-        Ok(There {
+    fn look(client: &mut Client) -> Result<ExistingGlobals> {
+        Ok(ExistingGlobals {
             roles: names(client, "SELECT rolname::pg_catalog.text FROM pg_catalog.pg_roles")?,
             tablespaces: names(client, "SELECT spcname::pg_catalog.text FROM pg_catalog.pg_tablespace")?,
         })
@@ -215,7 +223,7 @@ impl There {
 
 impl Statement {
     fn about_tablespace(&self) -> bool {
-        matches!(self.what, What::CreateTablespace(_) | What::Tablespace)
+        matches!(self.what, StatementKind::CreateTablespace(_) | StatementKind::Tablespace)
     }
 
     fn send(&self, transaction: &mut Transaction<'_>) -> Result<()> {
@@ -242,7 +250,7 @@ impl Statement {
     /// Sends the statement as a role that is no superuser: of a role's attributes only those that differ, and memberships without
     /// their grantor.
     fn send_as_admin(&self, transaction: &mut Transaction<'_>, skipped: &mut Vec<String>) -> Result<()> {
-        if let What::Attributes(attributes) = &self.what {
+        if let StatementKind::Attributes(attributes) = &self.what {
             return attributes.set(transaction).map_err(|(attribute, error)| {
                 let what = format!("line {}, role \"{}\": {attribute} cannot be set", self.line, attributes.role());
                 hinted(fault(&what, &error), &error).into()
@@ -280,35 +288,35 @@ fn beginning(statement: &[u8]) -> String {
 }
 
 /// Returns what a statement does; `None` where `pg_dumpall --globals-only` writes no such statement.
-fn what(statement: &[u8]) -> Option<What> {
+fn what(statement: &[u8]) -> Option<StatementKind> {
     let mut tokens = Tokens::new(statement);
     let verb = tokens.next()?;
     let name = |mut tokens: Tokens<'_>| tokens.next().as_ref().and_then(Token::name);
     if verb.is("create") {
         if tokens.accept(&["tablespace"]) {
-            return name(tokens).map(What::CreateTablespace);
+            return name(tokens).map(StatementKind::CreateTablespace);
         }
         if about_mapping(&tokens) {
             return None;
         }
         let role = ["role", "user", "group"].iter().any(|word| tokens.accept(&[word]));
-        return if role { name(tokens).map(What::CreateRole) } else { None };
+        return if role { name(tokens).map(StatementKind::CreateRole) } else { None };
     }
     if verb.is("alter") {
         if about_mapping(&tokens) {
             return None;
         }
         return match tokens.next()? {
-            word if word.is("tablespace") => Some(What::Tablespace),
+            word if word.is("tablespace") => Some(StatementKind::Tablespace),
             word if ["role", "user", "group"].iter().any(|known| word.is(known)) => {
-                Some(Attributes::of(statement).map_or(What::Other, What::Attributes))
+                Some(Attributes::of(statement).map_or(StatementKind::Other, StatementKind::Attributes))
             }
             _ => None,
         };
     }
     if verb.is("set") {
         let setting = tokens.take_name()?;
-        return Some(What::Setting(String::from_utf8_lossy(setting).to_lowercase()));
+        return Some(StatementKind::Setting(String::from_utf8_lossy(setting).to_lowercase()));
     }
     let about = ["comment", "security", "grant", "revoke"].iter().any(|known| verb.is(known));
     if about { object(tokens, verb.is("grant") || verb.is("revoke")) } else { None }
@@ -322,18 +330,18 @@ fn about_mapping(tokens: &Tokens<'_>) -> bool {
 
 /// Returns the object that is granted, revoked or described; `None` if it does not belong to the whole server. `membership`:
 /// whether the statement, without an ON, is about membership in a role.
-fn object(mut tokens: Tokens<'_>, membership: bool) -> Option<What> {
+fn object(mut tokens: Tokens<'_>, membership: bool) -> Option<StatementKind> {
     while let Some(token) = tokens.next() {
         if token.is("on") {
             return match tokens.next()? {
-                kind if kind.is("tablespace") => Some(What::Tablespace),
-                kind if kind.is("role") || kind.is("parameter") => Some(What::Other),
+                kind if kind.is("tablespace") => Some(StatementKind::Tablespace),
+                kind if kind.is("role") || kind.is("parameter") => Some(StatementKind::Other),
                 _ => None,
             };
         }
     }
     // Only a membership is in nothing.
-    membership.then_some(What::Other)
+    membership.then_some(StatementKind::Other)
 }
 
 fn foreign(line: u64, text: &[u8]) -> Fault {
@@ -410,10 +418,12 @@ mod tests {
     fn a_script_of_globals_is_taken_apart() {
         let globals = Globals::parse(SCRIPT.as_bytes()).unwrap();
         let login = Attributes::of(b"ALTER ROLE \"a b\" WITH LOGIN PASSWORD 'x;y'").unwrap();
-        let roles = [What::CreateRole("a b".into()), What::Attributes(login), What::Other];
-        let tablespaces = [What::CreateTablespace("fast".into()), What::Tablespace];
-        let expected =
-            [What::Setting("default_transaction_read_only".into())].into_iter().chain(roles).chain(tablespaces);
+        let roles = [StatementKind::CreateRole("a b".into()), StatementKind::Attributes(login), StatementKind::Other];
+        let tablespaces = [StatementKind::CreateTablespace("fast".into()), StatementKind::Tablespace];
+        let expected = [StatementKind::Setting("default_transaction_read_only".into())]
+            .into_iter()
+            .chain(roles)
+            .chain(tablespaces);
         assert!(globals.statements.iter().map(|statement| &statement.what).eq(&expected.collect::<Vec<_>>()));
         assert_eq!(globals.statements[2].describe(), "line 9, ALTER ROLE a b");
     }

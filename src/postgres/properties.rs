@@ -6,7 +6,7 @@ pub(crate) mod own;
 
 use crate::base::error::{Fault, Result};
 use crate::format::manifest::properties::{
-    Grant, Label, Locale, Name, Party, Privilege, Properties, Provider, RoleSetting, Setting, SettingName, Text,
+    DatabaseSetting, Grant, Label, Locale, Name, Party, Privilege, Properties, Provider, RoleSetting, SettingName, Text,
 };
 use crate::postgres::connect::errors::explain;
 use crate::postgres::session::query::rows;
@@ -62,12 +62,12 @@ fn facts(version_num: u32) -> String {
 /// Reads the properties of the database that the connection is in. An error ends a transaction that is open: see [`read_within`].
 pub fn read(client: &mut impl GenericClient, version_num: u32) -> Result<Properties> {
     let facts = rows(client, &facts(version_num))?.into_iter().next();
-    let facts = Columns(facts.ok_or_else(|| Fault::failed("the server does not list the database"))?);
+    let facts = TextRow(facts.ok_or_else(|| Fault::failed("the server does not list the database"))?);
     let ordered = |query: &str, order: &str| format!("{query} WHERE {THIS} ORDER BY {order}");
-    let privileges = rows(client, &ordered(PRIVILEGES, "x.place"))?.into_iter().map(|row| grant(&Columns(row)));
+    let privileges = rows(client, &ordered(PRIVILEGES, "x.place"))?.into_iter().map(|row| grant(&TextRow(row)));
     let privileges = privileges.collect::<Result<Vec<_>>>()?;
     let labels = rows(client, &ordered(LABELS, "1"))?.into_iter().map(|row| {
-        let row = Columns(row);
+        let row = TextRow(row);
         Ok(Label { provider: row.checked(0)?, label: row.checked(1)? })
     });
     let labels = labels.collect::<Result<_>>()?;
@@ -118,7 +118,7 @@ pub fn read_within(client: &mut Client, version_num: u32) -> Result<Properties> 
     found
 }
 
-fn locale(facts: &Columns) -> Result<Locale> {
+fn locale(facts: &TextRow) -> Result<Locale> {
     let provider = match facts.text(5)? {
         "c" => Provider::Libc,
         "i" => Provider::Icu,
@@ -135,7 +135,7 @@ fn locale(facts: &Columns) -> Result<Locale> {
     })
 }
 
-fn grant(row: &Columns) -> Result<Grant> {
+fn grant(row: &TextRow) -> Result<Grant> {
     let party = |word: usize, name: usize| match row.text(word)? {
         "public" => Ok(Party::Public),
         "owner" => Ok(Party::Owner),
@@ -147,10 +147,10 @@ fn grant(row: &Columns) -> Result<Grant> {
     Ok(Grant { to: party(0, 1)?, by: party(2, 3)?, privilege, grantable: row.text(5)? == "t" })
 }
 
-fn settings(client: &mut impl GenericClient) -> Result<(Vec<Setting>, Vec<RoleSetting>)> {
+fn settings(client: &mut impl GenericClient) -> Result<(Vec<DatabaseSetting>, Vec<RoleSetting>)> {
     let (mut settings, mut role_settings) = (Vec::new(), Vec::new());
     for row in rows(client, &format!("{SETTINGS} WHERE {THIS} ORDER BY r.rolname, c.place"))? {
-        let row = Columns(row);
+        let row = TextRow(row);
         // No name holds this sign, and any value may.
         let (name, value) = row.text(2)?.split_once('=').unwrap_or_default();
         let (name, value): (SettingName, Text) = (checked(name)?, checked(value)?);
@@ -158,7 +158,7 @@ fn settings(client: &mut impl GenericClient) -> Result<(Vec<Setting>, Vec<RoleSe
             continue;
         }
         match row.text(0)? {
-            "0" => settings.push(Setting { name, value }),
+            "0" => settings.push(DatabaseSetting { name, value }),
             _ => role_settings.push(RoleSetting { role: row.checked(1)?, name, value }),
         }
     }
@@ -166,9 +166,9 @@ fn settings(client: &mut impl GenericClient) -> Result<(Vec<Setting>, Vec<RoleSe
 }
 
 /// A row of an answer. Text that is not UTF-8, which a database without an encoding may hold, is an error and not a panic.
-struct Columns(SimpleQueryRow);
+struct TextRow(SimpleQueryRow);
 
-impl Columns {
+impl TextRow {
     fn text(&self, index: usize) -> Result<&str> {
         let text = self.0.try_get(index)?;
         text.ok_or_else(|| Fault::failed("the server's catalog has a gap where the database is described").into())

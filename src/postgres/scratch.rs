@@ -1,9 +1,9 @@
 //! A scratch database: the database of one restore test, made under a name of its own and dropped afterwards, whatever the result.
 //!
-//! A thread keeps the connection that made it. It drops the database, and ends the sessions in it, when [`Scratch::remove`] is
-//! called, when the value is dropped, and as soon as a signal or a time limit stops the run: a statement that would take hours ends
-//! with it. The connection holds a lock for as long as it lives. If pgbk is killed, the lock becomes free; by that the next restore
-//! test recognizes the database and removes it. The roles of a scratch database have its name, and are dropped with it.
+//! A thread keeps the connection that made it. It drops the database, and ends the sessions in it, when [`ScratchDatabase::remove`]
+//! is called, when the value is dropped, and as soon as a signal or a time limit stops the run: a statement that would take hours
+//! ends with it. The connection holds a lock for as long as it lives. If pgbk is killed, the lock becomes free; by that the next
+//! restore test recognizes the database and removes it. The roles of a scratch database have its name, and are dropped with it.
 
 pub(crate) mod cluster;
 pub(crate) mod loader;
@@ -18,14 +18,14 @@ use crate::base::worker::Worker;
 use crate::format::manifest::ServerNote;
 use crate::postgres::connect::errors;
 use crate::postgres::connect::errors::explain;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::scratch::loader::READER;
 use crate::postgres::scratch::server::{PREFIX, open};
 use crate::postgres::session::query::column;
 use crate::postgres::session::quote::{identifier, literal};
-use crate::postgres::shape::{Lacking, Shape};
+use crate::postgres::shape::{Shape, ShapeGaps};
 use cluster::Cluster;
-use loader::Loader;
+use loader::ScratchLoader;
 use postgres::Client;
 use postgres::error::SqlState;
 use std::collections::BTreeSet;
@@ -37,40 +37,40 @@ const LOCK: u32 = 0x7067_626b;
 
 /// Says where scratch databases are made.
 #[derive(Clone)]
-pub enum Place {
+pub enum ScratchServer {
     /// On this server.
-    Server(Settings),
+    Server(ConnectionSettings),
     /// On a server that is started for it; `settings` hold nothing of any other server. It must not be able to read what is
     /// `hidden`.
-    Own { settings: Settings, bin_dir: Option<PathBuf>, hidden: Vec<PathBuf> },
+    Own { settings: ConnectionSettings, bin_dir: Option<PathBuf>, hidden: Vec<PathBuf> },
 }
 
-pub struct Scratch {
+pub struct ScratchDatabase {
     /// How to connect to the scratch database, as the role that made it.
-    settings: Settings,
-    loader: Loader,
+    settings: ConnectionSettings,
+    loader: ScratchLoader,
     own_server: bool,
     order: Option<Sender<()>>,
     keeper: Option<Worker<Result<()>>>,
-    lacking: Lacking,
+    lacking: ShapeGaps,
     /// Stopped once the database has been dropped; `None` on a server that pgbk did not start.
     _cluster: Option<Cluster>,
 }
 
-impl Scratch {
+impl ScratchDatabase {
     /// Makes an empty database with the encoding and locale of the backup's, as far as the server has them. On a server that is
     /// started for it, these extensions can be created. First removes what killed runs have left.
     pub fn make(
-        place: &Place,
+        place: &ScratchServer,
         source: Option<&ServerNote>,
         shape: Shape,
         extensions: &BTreeSet<String>,
         monitor: &dyn Monitor,
-    ) -> Result<Scratch> {
+    ) -> Result<ScratchDatabase> {
         let wanted = random_name()?;
         let (settings, cluster) = match place {
-            Place::Server(settings) => (settings.clone(), None),
-            Place::Own { settings, bin_dir, hidden } => {
+            ScratchServer::Server(settings) => (settings.clone(), None),
+            ScratchServer::Own { settings, bin_dir, hidden } => {
                 let mut cluster = Cluster::start(settings, bin_dir.as_deref(), hidden, source, monitor)?;
                 cluster.preload(extensions, &wanted, monitor)?;
                 (cluster.settings().clone(), Some(cluster))
@@ -82,7 +82,7 @@ impl Scratch {
         let (shape, lacking) = shape.fitted(&mut client).map_err(|error| not_made(&settings, &error))?;
         shape.create(&mut client, &name).map_err(|error| not_made(&settings, &error))?;
         let settings = settings.for_database(&name);
-        let loader = match Loader::make(&mut client, &settings, cluster.is_some()) {
+        let loader = match ScratchLoader::make(&mut client, &settings, cluster.is_some()) {
             Ok(loader) => loader,
             Err(error) => {
                 if let Err(left) = drop_all(&mut client, &name) {
@@ -97,7 +97,7 @@ impl Scratch {
             move || keep(client, &settings, &orders)
         });
         let own_server = cluster.is_some();
-        Ok(Scratch {
+        Ok(ScratchDatabase {
             settings,
             loader,
             own_server,
@@ -108,7 +108,7 @@ impl Scratch {
         })
     }
 
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &ConnectionSettings {
         &self.settings
     }
 
@@ -117,7 +117,7 @@ impl Scratch {
     }
 
     /// Returns what the source has and the scratch server lacks.
-    pub fn lacking(&self) -> &Lacking {
+    pub fn lacking(&self) -> &ShapeGaps {
         &self.lacking
     }
 
@@ -135,7 +135,7 @@ impl Scratch {
     }
 
     /// Returns the loader, by which a dump is restored.
-    pub fn loader(&self) -> &Loader {
+    pub fn loader(&self) -> &ScratchLoader {
         &self.loader
     }
 
@@ -152,7 +152,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchDatabase {
     fn drop(&mut self) {
         // Whoever wants to know calls `remove`.
         let _ = self.end();
@@ -160,7 +160,7 @@ impl Drop for Scratch {
 }
 
 /// Waits until the value is dropped or the run must stop, and then drops the database.
-fn keep(mut client: Client, settings: &Settings, orders: &Receiver<()>) -> Result<()> {
+fn keep(mut client: Client, settings: &ConnectionSettings, orders: &Receiver<()>) -> Result<()> {
     while orders.recv_timeout(cancel::TICK) == Err(RecvTimeoutError::Timeout) && cancel::check().is_ok() {}
     if drop_all(&mut client, settings.database()).is_ok() {
         return Ok(());
@@ -232,7 +232,7 @@ fn sweep(client: &mut Client, monitor: &dyn Monitor) -> Result<()> {
     Ok(())
 }
 
-fn not_made(settings: &Settings, error: &::postgres::Error) -> anyhow::Error {
+fn not_made(settings: &ConnectionSettings, error: &::postgres::Error) -> anyhow::Error {
     let why = errors::said(error);
     let user = settings.user();
     let hint = match error.code() {

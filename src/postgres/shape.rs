@@ -19,7 +19,7 @@ pub struct Shape {
 
 /// The parts of a shape that a server lacks, in words; `None` for what it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lacking {
+pub struct ShapeGaps {
     pub locale: Option<String>,
     pub tablespace: Option<String>,
 }
@@ -40,8 +40,8 @@ impl Shape {
     }
 
     /// Returns the part of the shape that this server has, and what it lacks. Changes nothing on the server.
-    pub fn fitted(mut self, client: &mut Client) -> Result<(Shape, Lacking), Error> {
-        let mut lacking = Lacking::default();
+    pub fn fitted(mut self, client: &mut Client) -> Result<(Shape, ShapeGaps), Error> {
+        let mut lacking = ShapeGaps::default();
         if let Some(locale) = &self.locale {
             lacking.locale = lacks_locale(client, locale)?;
         }

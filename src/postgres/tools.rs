@@ -5,7 +5,7 @@ pub(crate) mod environment;
 pub(crate) mod lock_limit;
 
 use crate::base::error::{Fault, Result};
-use crate::base::process::environment::Environment;
+use crate::base::process::environment::ChildEnvironment;
 use crate::base::{cancel, process};
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
@@ -106,7 +106,7 @@ fn directories() -> Vec<PathBuf> {
 fn ask(path: &Path) -> Option<Tool> {
     let inherited = ["PATH", "HOME", "LD_LIBRARY_PATH"];
     let found = inherited.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)));
-    let environment = Environment::of(found.collect());
+    let environment = ChildEnvironment::of(found.collect());
     let output = process::run(path, &["--version".to_owned()], &environment).ok()?;
     let version = version(&output)?;
     let major = number(&version).first().copied()?;

@@ -3,21 +3,21 @@
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::format::manifest::lineage::{Claims, Lineages, Owner};
-use crate::repository::catalog::Entry;
+use crate::repository::catalog::CatalogEntry;
 use crate::repository::newest::server_of;
-use crate::repository::taking::Adopt;
-use crate::repository::taking::{Before, Taking};
+use crate::repository::taking::Adoption;
+use crate::repository::taking::{NewBackup, Predecessors};
 use crate::repository::walk::last_of;
 use std::collections::BTreeSet;
 
 /// Joins another server's series if `--adopt` asks for it. Otherwise announces that a new series begins next to other servers'.
 pub(crate) fn join(
-    taking: &Taking,
-    all: &[(&Entry, &Claims)],
-    before: &mut Before,
+    taking: &NewBackup,
+    all: &[(&CatalogEntry, &Claims)],
+    before: &mut Predecessors,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    let others: Vec<(&Entry, &Claims)> = all
+    let others: Vec<(&CatalogEntry, &Claims)> = all
         .iter()
         .filter(|(_, one)| match &one.owner {
             Owner::Server(server) => Some(server.as_str()) != taking.server && !before.adopted.contains(server),
@@ -27,7 +27,7 @@ pub(crate) fn join(
         .copied()
         .collect();
     let adopted = match taking.adopt {
-        Adopt::No => {
+        Adoption::No => {
             tell_who_goes_on(taking, all, before, monitor);
             let begins = before.id.is_none() && before.ahead.is_none();
             if let (true, Some((_, manifest))) = (begins, last_of(&others)) {
@@ -35,8 +35,8 @@ pub(crate) fn join(
             }
             return Ok(());
         }
-        Adopt::Only => only(taking, &others)?,
-        Adopt::This(wanted) => {
+        Adoption::Only => only(taking, &others)?,
+        Adoption::This(wanted) => {
             let lineages = Lineages::of(others.iter().map(|(_, manifest)| *manifest));
             let found = lineages.all().iter().find(|lineage| lineage.contains(wanted)).cloned();
             found.ok_or_else(|| nothing(taking, &format!("of server {wanted}")))?
@@ -47,7 +47,7 @@ pub(crate) fn join(
             .hint("connect as a role that may call pg_control_system()")
             .into());
     }
-    let theirs: Vec<(&Entry, &Claims)> = others
+    let theirs: Vec<(&CatalogEntry, &Claims)> = others
         .into_iter()
         .filter(|(_, one)| one.system_identifier().is_some_and(|server| adopted.contains(server)))
         .collect();
@@ -66,8 +66,13 @@ pub(crate) fn join(
 }
 
 /// Announces that the adopted server still makes backups here: retention counts its backups and this server's as one series.
-fn tell_who_goes_on(taking: &Taking, all: &[(&Entry, &Claims)], before: &Before, monitor: &dyn Monitor) {
-    let since = |entry: &Entry| before.newest.as_ref().is_some_and(|newest| entry.id > *newest);
+fn tell_who_goes_on(
+    taking: &NewBackup,
+    all: &[(&CatalogEntry, &Claims)],
+    before: &Predecessors,
+    monitor: &dyn Monitor,
+) {
+    let since = |entry: &CatalogEntry| before.newest.as_ref().is_some_and(|newest| entry.id > *newest);
     let adopted = |one: &Claims| one.system_identifier().is_some_and(|server| before.adopted.contains(server));
     let theirs = all.iter().filter(|(entry, one)| since(entry) && adopted(one));
     if let Some((_, one)) = theirs.max_by_key(|(entry, _)| entry.id.clone()) {
@@ -80,14 +85,14 @@ fn tell_who_goes_on(taking: &Taking, all: &[(&Entry, &Claims)], before: &Before,
 }
 
 /// Returns the announcement of a new series. It names no backup id: if the run fails and is repeated, the id is another one.
-fn beside(taking: &Taking, whose: String) -> String {
+fn beside(taking: &NewBackup, whose: String) -> String {
     format!(
         "the backups of \"{}\" that are here are those of {whose}: this server begins a series of its own beside them; after a move or pg_upgrade \"pgbk backup --adopt\" goes on with theirs",
         taking.subject
     )
 }
 
-fn only(taking: &Taking, others: &[(&Entry, &Claims)]) -> Result<BTreeSet<String>> {
+fn only(taking: &NewBackup, others: &[(&CatalogEntry, &Claims)]) -> Result<BTreeSet<String>> {
     let lineages = Lineages::of(others.iter().map(|(_, manifest)| *manifest));
     match lineages.all() {
         [] => Err(nothing(taking, "of another server").into()),
@@ -105,7 +110,7 @@ fn only(taking: &Taking, others: &[(&Entry, &Claims)]) -> Result<BTreeSet<String
     }
 }
 
-fn nothing(taking: &Taking, whose: &str) -> Fault {
+fn nothing(taking: &NewBackup, whose: &str) -> Fault {
     Fault::not_found(format!("there is no backup of \"{}\" {whose} to go on with", taking.subject))
         .hint("leave out --adopt; \"pgbk list\" shows the servers")
 }

@@ -13,13 +13,13 @@ use std::collections::BTreeSet;
 /// Holds the backups that one listing shows, oldest first.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    entries: Vec<Entry>,
+    entries: Vec<CatalogEntry>,
     /// All listed objects, backup or not, sorted by key.
     objects: Vec<ObjectInfo>,
 }
 
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct CatalogEntry {
     pub id: BackupId,
     /// Its `.meta`, as the store listed it.
     pub document: ObjectInfo,
@@ -34,7 +34,7 @@ impl Repository {
     }
 
     /// Reads from each `.meta` whose backup it claims to be, several at a time, in the order of `entries`. Nothing here is authenticated.
-    pub fn claims(&self, entries: &[&Entry]) -> Result<Vec<Result<Claims>>> {
+    pub fn claims(&self, entries: &[&CatalogEntry]) -> Result<Vec<Result<Claims>>> {
         self.each(entries, |_, sealed| sealed.and_then(|sealed| sealed.claims()).map(|manifest| Claims::of(&manifest)))
     }
 }
@@ -44,11 +44,11 @@ impl Catalog {
     pub fn of(mut objects: Vec<ObjectInfo>) -> Catalog {
         objects.sort_by(|one, other| one.key.cmp(&other.key));
         let pins: BTreeSet<BackupId> = objects.iter().filter_map(|object| BackupId::of_pin_key(&object.key)).collect();
-        let mut entries: Vec<Entry> = objects
+        let mut entries: Vec<CatalogEntry> = objects
             .iter()
             .filter_map(|object| {
                 let id = BackupId::of_meta_key(&object.key)?;
-                Some(Entry { document: object.clone(), pinned: pins.contains(&id), id })
+                Some(CatalogEntry { document: object.clone(), pinned: pins.contains(&id), id })
             })
             .collect();
         entries.sort_by(|one, other| when(&one.id).cmp(&when(&other.id)));
@@ -66,12 +66,12 @@ impl Catalog {
         &self.objects
     }
 
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[CatalogEntry] {
         &self.entries
     }
 
     /// Returns the backup with this id; `None` if it was not listed.
-    pub fn get(&self, id: &BackupId) -> Option<&Entry> {
+    pub fn get(&self, id: &BackupId) -> Option<&CatalogEntry> {
         let at = self.entries.binary_search_by(|entry| when(&entry.id).cmp(&when(id))).ok()?;
         self.entries.get(at)
     }

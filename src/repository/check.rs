@@ -3,9 +3,9 @@
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::shown::many;
-use crate::format::manifest::verified::Verified;
+use crate::format::manifest::verified::UploadCheck;
 use crate::pipeline::checksum::Hasher;
-use crate::pipeline::pack::Packed;
+use crate::pipeline::pack::PackResult;
 use crate::repository::Repository;
 use crate::store::capabilities::Integrity;
 use crate::store::{Object, PutResult};
@@ -18,18 +18,18 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_millis(1600);
 
 impl Repository {
-    /// Checks a stored payload and returns how that was done; `Verified::No` if the role may not read it.
+    /// Checks a stored payload and returns how that was done; `UploadCheck::No` if the role may not read it.
     pub(crate) fn check(
         &self,
         key: &str,
         receipt: &PutResult,
-        packed: &Packed<()>,
+        packed: &PackResult<()>,
         monitor: &dyn Monitor,
-    ) -> Result<Verified> {
+    ) -> Result<UploadCheck> {
         match self.compare(key, receipt, packed) {
             Err(error) if kind(&error) == Kind::Denied => {
                 monitor.warn("the store does not allow reading: what was stored is not read back");
-                Ok(Verified::No)
+                Ok(UploadCheck::No)
             }
             compared => compared,
         }
@@ -48,7 +48,7 @@ impl Repository {
     }
 
     /// Compares in the cheapest way that proves it: bytes that the store vouches for are not read again.
-    fn compare(&self, key: &str, receipt: &PutResult, packed: &Packed<()>) -> Result<Verified> {
+    fn compare(&self, key: &str, receipt: &PutResult, packed: &PackResult<()>) -> Result<UploadCheck> {
         let object = self.open_new(key, receipt)?;
         let info = object.info();
         if info.bytes != packed.stored.bytes {
@@ -58,8 +58,8 @@ impl Repository {
             );
         }
         match self.store.capabilities().integrity {
-            Integrity::Synced => return Ok(Verified::Synced),
-            Integrity::Etag if receipt.etag.is_some() && receipt.etag == info.etag => return Ok(Verified::Md5),
+            Integrity::Synced => return Ok(UploadCheck::Synced),
+            Integrity::Etag if receipt.etag.is_some() && receipt.etag == info.etag => return Ok(UploadCheck::Md5),
             Integrity::Etag | Integrity::Unknown => {}
         }
         let mut summer = Hasher::default();
@@ -67,7 +67,7 @@ impl Repository {
             summer.update(&object.read(start..(start + READ_BACK).min(info.bytes))?);
         }
         if summer.finish() == packed.stored {
-            return Ok(Verified::ReadBack);
+            return Ok(UploadCheck::ReadBack);
         }
         Err(Fault::failed(format!("the store gives back other bytes of \"{key}\" than were sent")).into())
     }

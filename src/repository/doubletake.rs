@@ -9,8 +9,8 @@ use crate::base::progress::{Monitor, Progress};
 use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::derived_keys::DerivedKeys;
-use crate::format::manifest::seal::Sealed;
-use crate::format::manifest::verified::Verified;
+use crate::format::manifest::seal::SealedManifest;
+use crate::format::manifest::verified::UploadCheck;
 use crate::format::manifest::{Compression, Dump, FORMAT, META, META_LIMIT, Manifest, Method, Tools, unpacked};
 use crate::pipeline::pg_archive::Completeness;
 use crate::pipeline::scan::{Scan, survey};
@@ -30,12 +30,12 @@ pub struct DoubletakeBackup {
     derived_keys: Option<DerivedKeys>,
     object: Box<dyn Object>,
     /// `None` if there is no `.meta`.
-    stated: Option<Stated>,
+    stated: Option<DoubletakeSums>,
 }
 
 /// Holds the sums and the size that a Doubletake `.meta` states.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Stated {
+struct DoubletakeSums {
     sums: Vec<[u8; 64]>,
     bytes: Option<u64>,
 }
@@ -84,12 +84,12 @@ impl Repository {
         derived_keys.map_err(|error| error.context(format!("\"{key}\" is encrypted")))
     }
 
-    fn stated(&self, key: &str, meta_key: &str) -> Result<Option<Stated>> {
+    fn stated(&self, key: &str, meta_key: &str) -> Result<Option<DoubletakeSums>> {
         let meta = match read_small(self.store.as_ref(), meta_key, META_LIMIT) {
             Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
             read => read?,
         };
-        if let Ok(manifest) = Sealed::parse(meta_key, meta.clone()).and_then(|sealed| sealed.claims()) {
+        if let Ok(manifest) = SealedManifest::parse(meta_key, meta.clone()).and_then(|sealed| sealed.claims()) {
             let id = &manifest.id;
             return Err(Fault::usage(format!(
                 "\"{key}\" is no backup of Doubletake: its .meta is that of pgbk's {id}"
@@ -97,15 +97,15 @@ impl Repository {
             .hint(format!("leave out --object, and name {id}: then its seal is checked"))
             .into());
         }
-        Ok(Some(Stated::read(&String::from_utf8_lossy(&meta))))
+        Ok(Some(DoubletakeSums::read(&String::from_utf8_lossy(&meta))))
     }
 }
 
-impl Stated {
+impl DoubletakeSums {
     /// Parses a `.meta`. Its layout was never documented, so 128 hexadecimal digits are a BLAKE2b, and the
     /// only number, if there is just one, is the size.
-    fn read(text: &str) -> Stated {
-        let mut stated = Stated::default();
+    fn read(text: &str) -> DoubletakeSums {
+        let mut stated = DoubletakeSums::default();
         let mut numbers = Vec::new();
         for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
             let mut sum = [0; 64];
@@ -156,7 +156,7 @@ impl DoubletakeBackup {
         let key = &self.key;
         match &self.stated {
             None => monitor.warn(&format!("\"{key}\" has no .meta: nothing tells whether it is as it was stored")),
-            Some(stated) if *stated == Stated::default() => monitor
+            Some(stated) if *stated == DoubletakeSums::default() => monitor
                 .warn(&format!("the .meta of \"{key}\" gives no BLAKE2b and no size: nothing tells whether it is as it was stored")),
             Some(stated) => stated.holds(seen).map_err(|why| {
                 Fault::damaged(format!("\"{key}\" is not what its .meta states: {why}"))
@@ -204,7 +204,7 @@ impl DoubletakeBackup {
             sequence: 0,
             adopted: Vec::new(),
             note: None,
-            verified: Verified::ReadBack,
+            verified: UploadCheck::ReadBack,
             seconds: BTreeMap::new(),
             warnings: Vec::new(),
             requires: seen.script.requirements,
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_meta_is_understood_however_it_is_laid_out() {
         let (one, two) = ("0f".repeat(64), "A1".repeat(64));
-        let stated = |sums: &[u8], bytes| Stated { sums: sums.iter().map(|byte| [*byte; 64]).collect(), bytes };
+        let stated = |sums: &[u8], bytes| DoubletakeSums { sums: sums.iter().map(|byte| [*byte; 64]).collect(), bytes };
         let layouts = [
             (format!("{one}  /dump/backup.sql\n"), stated(&[0x0f], None)),
             (format!("{one} 58552"), stated(&[0x0f], Some(58552))),
@@ -235,7 +235,7 @@ mod tests {
             (String::new(), stated(&[], None)),
         ];
         for (text, expected) in layouts {
-            assert_eq!(Stated::read(&text), expected, "{text}");
+            assert_eq!(DoubletakeSums::read(&text), expected, "{text}");
         }
     }
 }

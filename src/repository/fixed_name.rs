@@ -23,25 +23,25 @@ const READERS: usize = 8;
 pub struct FixedName {
     inner: Arc<dyn Store>,
     name: String,
-    known: Arc<Mutex<Known>>,
+    known: Arc<Mutex<VersionCache>>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct VersionCache {
     /// Name and version of each key's object.
-    places: BTreeMap<String, Place>,
+    places: BTreeMap<String, VersionedName>,
     /// Head of each version of the `.meta`; `None` if it is not pgbk's. Never outdated, because a version does not change.
-    heads: BTreeMap<String, Option<Head>>,
+    heads: BTreeMap<String, Option<VersionHead>>,
 }
 
 #[derive(Debug, Clone)]
-struct Place {
+struct VersionedName {
     name: String,
     version: String,
 }
 
 #[derive(Debug, Clone)]
-struct Head {
+struct VersionHead {
     id: BackupId,
     object: String,
     version: String,
@@ -81,12 +81,12 @@ impl FixedName {
         self.inner.capabilities().versions.ok_or_else(|| Fault::failed("the store keeps no versions").into())
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, VersionCache> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns where a backup's object is; `None` if no version belongs to that backup.
-    fn place(&self, key: &str) -> Result<Option<Place>> {
+    fn place(&self, key: &str) -> Result<Option<VersionedName>> {
         if let Some(place) = self.known().places.get(key) {
             return Ok(Some(place.clone()));
         }
@@ -95,7 +95,7 @@ impl FixedName {
     }
 
     /// Returns where an object is if it has the fixed name; `None` if it has its own.
-    fn version_of(&self, key: &str) -> Result<Option<Place>> {
+    fn version_of(&self, key: &str) -> Result<Option<VersionedName>> {
         if self.name_of(key).is_none() { Ok(None) } else { self.place(key) }
     }
 
@@ -120,7 +120,7 @@ impl FixedName {
                 let Some(Version { key: name, version, bytes, modified }) = place.cloned() else { continue };
                 // The newest comes first, and counts.
                 found.entry(key.clone()).or_insert_with(|| {
-                    known.places.insert(key.clone(), Place { name, version });
+                    known.places.insert(key.clone(), VersionedName { name, version });
                     ObjectInfo { key, bytes, modified, etag: None }
                 });
             }
@@ -142,7 +142,7 @@ impl FixedName {
 }
 
 /// Reads the first lines of a `.meta`; `None` if it is gone or not pgbk's. They are not trusted and only say where to look.
-fn read_head(store: &dyn Store, key: &str, version: &str) -> Result<Option<Head>> {
+fn read_head(store: &dyn Store, key: &str, version: &str) -> Result<Option<VersionHead>> {
     let object = match store.open(key, Some(version)) {
         // Gone since it was listed.
         Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
@@ -152,13 +152,13 @@ fn read_head(store: &dyn Store, key: &str, version: &str) -> Result<Option<Head>
     Ok(parse_head(&String::from_utf8_lossy(&bytes)))
 }
 
-fn parse_head(text: &str) -> Option<Head> {
+fn parse_head(text: &str) -> Option<VersionHead> {
     text.strip_prefix("{\n  \"pgbk\": ")?;
     let member = |name: &str| -> Option<String> {
         let line = text.split(&format!("\n  \"{name}\": ")).nth(1)?.lines().next()?;
         serde_json::from_str(line.strip_suffix(',')?).ok()
     };
-    Some(Head { id: member("id")?.parse().ok()?, object: member("object")?, version: member("version_id")? })
+    Some(VersionHead { id: member("id")?.parse().ok()?, object: member("object")?, version: member("version_id")? })
 }
 
 impl Store for FixedName {
@@ -259,7 +259,7 @@ struct NewVersion {
     inner: Box<dyn Upload>,
     key: String,
     name: String,
-    known: Arc<Mutex<Known>>,
+    known: Arc<Mutex<VersionCache>>,
 }
 
 impl Write for NewVersion {
@@ -281,7 +281,7 @@ impl Upload for NewVersion {
             return Err(Fault::failed(text).hint("unset S3_OBJECT_NAME").into());
         };
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.places.insert(key, Place { name, version });
+        known.places.insert(key, VersionedName { name, version });
         Ok(receipt)
     }
 }

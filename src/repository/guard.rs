@@ -202,7 +202,7 @@ mod tests {
     use crate::base::progress::{ProgressId, Update};
     use crate::base::secret::Secret;
     use crate::format::manifest::Format;
-    use crate::repository::writer::About;
+    use crate::repository::writer::ManifestDetails;
     use crate::store::memory::Memory;
     use crate::store::{Store, write_small};
     use std::io::Write;
@@ -251,7 +251,7 @@ mod tests {
         let id = BackupId::new("shop", jiff::Timestamp::from_second(1_790_000_000 + second).unwrap());
         let mut writer = repository.begin(id.clone().into(), Format::Plain, None, 0).unwrap();
         writer.write_all(b"SELECT 1;\n").unwrap();
-        writer.finish(About::default(), &crate::base::progress::NullMonitor).unwrap();
+        writer.finish(ManifestDetails::default(), &crate::base::progress::NullMonitor).unwrap();
         id
     }
 

@@ -10,7 +10,7 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
-use crate::repository::newest::Server;
+use crate::repository::newest::ServerIdentity;
 use jiff::Timestamp;
 use owners::Owners;
 use serde::{Deserialize, Serialize};
@@ -29,23 +29,23 @@ pub struct Inventory {
     #[serde(default)]
     pub server: Option<String>,
     /// Totals of this server's series, by database.
-    pub databases: BTreeMap<Subject, Total>,
+    pub databases: BTreeMap<Subject, BackupTotal>,
     /// Totals of all other backups, by database: other servers' backups, uploads, and unreadable ones.
     #[serde(default)]
-    pub others: BTreeMap<Subject, Total>,
+    pub others: BTreeMap<Subject, BackupTotal>,
     /// Newest backups of this server's series, newest first.
-    pub newest: Vec<Kept>,
+    pub newest: Vec<InventoryEntry>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Total {
+pub struct BackupTotal {
     pub backups: u64,
     /// Total size of the payloads in bytes, without `.meta`.
     pub bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct InventoryEntry {
     pub id: BackupId,
     /// Size of the payload in bytes; `None` if there is a `.meta` without its payload.
     pub bytes: Option<u64>,
@@ -57,7 +57,7 @@ impl Inventory {
     pub fn look(
         repository: &Repository,
         catalog: &Result<Catalog>,
-        server: &Server,
+        server: &ServerIdentity,
         state: &StateDir,
         now: Timestamp,
     ) -> Inventory {
@@ -65,12 +65,12 @@ impl Inventory {
         let before = Inventory::read(state).filter(|before| before.location == location);
         let remembered = before.as_ref().and_then(|before| before.server.clone());
         let server = match server {
-            Server::Unasked => remembered.map_or(Server::Unasked, Server::Named),
+            ServerIdentity::Unasked => remembered.map_or(ServerIdentity::Unasked, ServerIdentity::Named),
             asked => asked.clone(),
         };
         let mut inventory =
             Inventory { problem: None, looked: now, ..before.unwrap_or_else(|| Inventory::empty(location, now)) };
-        if let Server::Named(identifier) = &server {
+        if let ServerIdentity::Named(identifier) = &server {
             inventory.server = Some(identifier.clone());
         }
         let sorted = catalog.as_ref().map_err(|error| format!("{error:#}")).and_then(|catalog| {
@@ -83,7 +83,8 @@ impl Inventory {
         match sorted {
             Err(problem) => inventory.problem = Some(problem),
             Ok((all, own)) => {
-                let (own, others): (Vec<Kept>, Vec<Kept>) = all.into_iter().partition(|kept| own.contains(&kept.id));
+                let (own, others): (Vec<InventoryEntry>, Vec<InventoryEntry>) =
+                    all.into_iter().partition(|kept| own.contains(&kept.id));
                 (inventory.databases, inventory.others, inventory.newest) =
                     (totals(&own), totals(&others), newest(own));
             }
@@ -107,15 +108,15 @@ impl Inventory {
     }
 }
 
-fn all(catalog: &Catalog) -> Vec<Kept> {
+fn all(catalog: &Catalog) -> Vec<InventoryEntry> {
     let payload = |key: &str| Some((BackupId::of_payload_key(key)?, catalog.bytes(key)?));
     let payloads: BTreeMap<BackupId, u64> = catalog.keys().filter_map(payload).collect();
     let ids = catalog.entries().iter().map(|entry| entry.id.clone());
-    ids.map(|id| Kept { bytes: payloads.get(&id).copied(), id }).collect()
+    ids.map(|id| InventoryEntry { bytes: payloads.get(&id).copied(), id }).collect()
 }
 
-fn totals(all: &[Kept]) -> BTreeMap<Subject, Total> {
-    let mut totals: BTreeMap<Subject, Total> = BTreeMap::new();
+fn totals(all: &[InventoryEntry]) -> BTreeMap<Subject, BackupTotal> {
+    let mut totals: BTreeMap<Subject, BackupTotal> = BTreeMap::new();
     for kept in all {
         let total = totals.entry(kept.id.subject().clone()).or_default();
         total.backups += 1;
@@ -124,7 +125,7 @@ fn totals(all: &[Kept]) -> BTreeMap<Subject, Total> {
     totals
 }
 
-fn newest(mut all: Vec<Kept>) -> Vec<Kept> {
+fn newest(mut all: Vec<InventoryEntry>) -> Vec<InventoryEntry> {
     all.sort_by(|one, other| other.id.taken_at().cmp(&one.id.taken_at()).then_with(|| one.id.cmp(&other.id)));
     all.truncate(SHOWN);
     all

@@ -11,9 +11,9 @@ use crate::format::manifest::lineage::{Claims, Owner};
 use crate::format::manifest::origin::Origin;
 use crate::repository::Repository;
 use crate::repository::adopt::join;
-use crate::repository::catalog::{Catalog, Entry};
-use crate::repository::newest::Server;
-use crate::repository::taking::{Adopt, Before, Taking};
+use crate::repository::catalog::{Catalog, CatalogEntry};
+use crate::repository::newest::ServerIdentity;
+use crate::repository::taking::{Adoption, NewBackup, Predecessors};
 use crate::repository::walk::{last_of, past, readable};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const BEHIND: SignedDuration = SignedDuration::from_mins(1);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Name {
+pub struct BackupName {
     pub id: BackupId,
     pub previous: Option<BackupId>,
     /// Position in the series, from 1 on; 0 if the role may not read the store.
@@ -33,20 +33,20 @@ pub struct Name {
     pub adopted: Vec<String>,
 }
 
-impl From<BackupId> for Name {
+impl From<BackupId> for BackupName {
     /// Makes the name of a backup of which nothing else is known.
-    fn from(id: BackupId) -> Name {
-        Name { id, previous: None, sequence: 0, adopted: Vec::new() }
+    fn from(id: BackupId) -> BackupName {
+        BackupName { id, previous: None, sequence: 0, adopted: Vec::new() }
     }
 }
 
 impl Repository {
     /// Returns the name for a backup that begins now. Refuses a backup in plain text if the one before was encrypted.
-    pub fn name(&self, taking: &Taking, monitor: &dyn Monitor) -> Result<Name> {
+    pub fn name(&self, taking: &NewBackup, monitor: &dyn Monitor) -> Result<BackupName> {
         let found = self.catalog(Some(&taking.subject)).and_then(|catalog| self.found_name(taking, &catalog, monitor));
         match found {
             // A role that may only write can back up; what a look at the bucket would have told stays unknown.
-            Err(error) if kind(&error) == Kind::Denied && *taking.adopt == Adopt::No => {
+            Err(error) if kind(&error) == Kind::Denied && *taking.adopt == Adoption::No => {
                 monitor.warn(
                     "the store does not allow listing: the previous backup is not recorded, and its key not compared",
                 );
@@ -56,12 +56,12 @@ impl Repository {
         }
     }
 
-    fn found_name(&self, taking: &Taking, catalog: &Catalog, monitor: &dyn Monitor) -> Result<Name> {
+    fn found_name(&self, taking: &NewBackup, catalog: &Catalog, monitor: &dyn Monitor) -> Result<BackupName> {
         let before = match self.newest_before(taking, catalog, monitor) {
             // A role may list and not read: then dates alone tell the order.
-            Err(error) if kind(&error) == Kind::Denied && *taking.adopt == Adopt::No => {
+            Err(error) if kind(&error) == Kind::Denied && *taking.adopt == Adoption::No => {
                 let newest = past(catalog, taking.now).into_iter().next().map(|entry| entry.id);
-                Before { id: newest.clone(), newest, ..Before::default() }
+                Predecessors { id: newest.clone(), newest, ..Predecessors::default() }
             }
             before => before?,
         };
@@ -72,7 +72,7 @@ impl Repository {
         };
         self.guard(compared, &before.beside, catalog, monitor)?;
         let dated = dated(taking, before.newest.as_ref(), monitor);
-        Ok(Name {
+        Ok(BackupName {
             id: free(dated, taking, catalog),
             previous: before.id,
             sequence: before.sequence.map_or(0, |sequence| sequence.saturating_add(1)),
@@ -80,9 +80,9 @@ impl Repository {
         })
     }
 
-    fn newest_before(&self, taking: &Taking, catalog: &Catalog, monitor: &dyn Monitor) -> Result<Before> {
+    fn newest_before(&self, taking: &NewBackup, catalog: &Catalog, monitor: &dyn Monitor) -> Result<Predecessors> {
         let own = |owner: &Owner| owns(taking, owner);
-        let all = *taking.adopt != Adopt::No || taking.origin == Origin::Upload;
+        let all = *taking.adopt != Adoption::No || taking.origin == Origin::Upload;
         // One that cannot be read says nothing of the order.
         let (said, found) = match all {
             true => (self.said(past(catalog, taking.now))?, None),
@@ -93,12 +93,12 @@ impl Repository {
             found => (said, found),
         };
         let known = readable(&said);
-        let mine: Vec<(&Entry, &Claims)> = known.iter().filter(|(_, one)| own(&one.owner)).copied().collect();
+        let mine: Vec<(&CatalogEntry, &Claims)> = known.iter().filter(|(_, one)| own(&one.owner)).copied().collect();
         let found = match &found {
             Some((entry, Some(claims))) => Some((entry, claims)),
             _ => last_of(&mine),
         };
-        let mut before = Before { sequence: Some(0), ..Before::default() };
+        let mut before = Predecessors { sequence: Some(0), ..Predecessors::default() };
         if let Some((entry, claims)) = found {
             before.go_on(entry, claims);
         }
@@ -135,8 +135,8 @@ impl Repository {
 }
 
 /// Returns the newest backup of each owner.
-fn newest_of_each<'a>(said: impl Iterator<Item = (&'a Entry, &'a Claims)>) -> Vec<BackupId> {
-    let mut owners: Vec<(&Owner, Vec<(&Entry, &Claims)>)> = Vec::new();
+fn newest_of_each<'a>(said: impl Iterator<Item = (&'a CatalogEntry, &'a Claims)>) -> Vec<BackupId> {
+    let mut owners: Vec<(&Owner, Vec<(&CatalogEntry, &Claims)>)> = Vec::new();
     for one in said {
         match owners.iter_mut().find(|(owner, _)| **owner == one.1.owner) {
             Some((_, theirs)) => theirs.push(one),
@@ -146,16 +146,16 @@ fn newest_of_each<'a>(said: impl Iterator<Item = (&'a Entry, &'a Claims)>) -> Ve
     owners.iter().filter_map(|(_, theirs)| last_of(theirs)).map(|(entry, _)| entry.id.clone()).collect()
 }
 
-fn owns(taking: &Taking, owner: &Owner) -> bool {
+fn owns(taking: &NewBackup, owner: &Owner) -> bool {
     match taking.origin {
         Origin::Upload => *owner == Owner::Upload,
-        Origin::Backup => Server::of(taking.server.map(str::to_owned)).owns(owner),
+        Origin::Backup => ServerIdentity::of(taking.server.map(str::to_owned)).owns(owner),
     }
 }
 
 /// Returns the name that the clocks give: dated after the newest backup of the series, not ahead of this host. If the server's clock is
 /// behind that backup and the host's is not, the host's clock gives the date, by which retention counts.
-fn dated(taking: &Taking, newest: Option<&BackupId>, monitor: &dyn Monitor) -> BackupId {
+fn dated(taking: &NewBackup, newest: Option<&BackupId>, monitor: &dyn Monitor) -> BackupId {
     let time = trusted(taking, monitor);
     let id = BackupId::new(taking.subject.clone(), time);
     let Some(newest) = newest.filter(|newest| **newest >= id) else { return id };
@@ -173,7 +173,7 @@ fn dated(taking: &Taking, newest: Option<&BackupId>, monitor: &dyn Monitor) -> B
 
 /// Returns the given name, or that of the next free second if it is taken. If that would be dated ahead,
 /// the search starts again at this host's time.
-fn free(dated: BackupId, taking: &Taking, catalog: &Catalog) -> BackupId {
+fn free(dated: BackupId, taking: &NewBackup, catalog: &Catalog) -> BackupId {
     let first_free = |mut id: BackupId| {
         while catalog.entries().iter().any(|entry| entry.id == id) {
             id = next(&id);
@@ -189,8 +189,8 @@ fn next(id: &BackupId) -> BackupId {
 }
 
 /// Returns the server's time, or this host's if the server's is more than an hour ahead of it.
-fn trusted(taking: &Taking, monitor: &dyn Monitor) -> Timestamp {
-    let Taking { taken_at, now, .. } = taking;
+fn trusted(taking: &NewBackup, monitor: &dyn Monitor) -> Timestamp {
+    let NewBackup { taken_at, now, .. } = taking;
     if !is_ahead(*taken_at, *now) {
         return *taken_at;
     }
@@ -200,7 +200,7 @@ fn trusted(taking: &Taking, monitor: &dyn Monitor) -> Timestamp {
     *now
 }
 
-fn tell_of_the_future(taking: &Taking, ahead: &[(Entry, Claims)], alone: bool, monitor: &dyn Monitor) {
+fn tell_of_the_future(taking: &NewBackup, ahead: &[(CatalogEntry, Claims)], alone: bool, monitor: &dyn Monitor) {
     let Some((newest, _)) = ahead.iter().max_by_key(|(entry, _)| entry.id.taken_at()) else { return };
     let (are, they_do) = (agree(&ahead.len(), "is", "are"), agree(&ahead.len(), "it does", "they do"));
     let text = format!(

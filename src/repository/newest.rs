@@ -10,21 +10,21 @@ use crate::format::manifest::Manifest;
 use crate::format::manifest::lineage::{Claims, Lineages, Owner, short};
 use crate::format::manifest::origin::Origins;
 use crate::repository::Repository;
-use crate::repository::catalog::{Catalog, Entry};
-use crate::repository::walk::{Found, Said, last_of, past};
+use crate::repository::catalog::{Catalog, CatalogEntry};
+use crate::repository::walk::{ClaimedBackup, FoundBackup, last_of, past};
 use jiff::Timestamp;
 
 /// Says for which server, from which origins and at what time the newest backup is wanted.
 #[derive(Debug, Clone)]
-pub struct Asker {
-    pub server: Server,
+pub struct NewestQuery {
+    pub server: ServerIdentity,
     pub origins: Origins,
     pub now: Timestamp,
 }
 
 /// The server that the settings lead to, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Server {
+pub enum ServerIdentity {
     /// Known by its system identifier.
     Named(String),
     /// A server that answers, but whose identifier this role may not read.
@@ -35,24 +35,24 @@ pub enum Server {
 
 /// The newest backup, with a remark if it may not be the expected one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Latest {
+pub struct LatestBackup {
     pub id: BackupId,
     /// Remark for the user: it is another server's, or an upload, or one that may be newer was
     /// passed over. `None` if there is nothing to say.
     pub remark: Option<String>,
 }
 
-impl Server {
-    pub fn of(identifier: Option<String>) -> Server {
-        identifier.map_or(Server::Unnamed, Server::Named)
+impl ServerIdentity {
+    pub fn of(identifier: Option<String>) -> ServerIdentity {
+        identifier.map_or(ServerIdentity::Unnamed, ServerIdentity::Named)
     }
 
     /// Returns whether a backup with this owner is of this server's series.
     pub fn owns(&self, owner: &Owner) -> bool {
         match (self, owner) {
-            (Server::Named(own), Owner::Server(other)) => own == other,
-            (Server::Unnamed, Owner::Unnamed) => true,
-            (Server::Named(_) | Server::Unnamed, Owner::Anyone) => true,
+            (ServerIdentity::Named(own), Owner::Server(other)) => own == other,
+            (ServerIdentity::Unnamed, Owner::Unnamed) => true,
+            (ServerIdentity::Named(_) | ServerIdentity::Unnamed, Owner::Anyone) => true,
             _ => false,
         }
     }
@@ -66,12 +66,12 @@ impl Server {
 impl Repository {
     /// Returns the newest backup that this server made of the database whose catalog this is. If it made none, the only other series stands
     /// in for it; if there are several, the user must choose one, and it is a usage error.
-    pub fn latest(&self, catalog: &Catalog, subject: &Subject, asker: &Asker) -> Result<Latest> {
+    pub fn latest(&self, catalog: &Catalog, subject: &Subject, asker: &NewestQuery) -> Result<LatestBackup> {
         let (said, own) = self.own(catalog, subject, asker)?;
         if let Some(own) = own {
             return Ok(own);
         }
-        let stands = Standing { said: &said, asker, subject };
+        let stands = StandIn { said: &said, asker, subject };
         let chosen = match asker.origins {
             Origins::Backup => stands.series()?.or_else(|| stands.upload()),
             Origins::Upload => stands.newest(|owner| *owner == Owner::Upload),
@@ -86,15 +86,15 @@ impl Repository {
         &self,
         catalog: &Catalog,
         subject: &Subject,
-        asker: &Asker,
-    ) -> Result<(Vec<Said>, Option<Latest>)> {
+        asker: &NewestQuery,
+    ) -> Result<(Vec<ClaimedBackup>, Option<LatestBackup>)> {
         if asker.origins != Origins::Backup {
             return Ok((self.said(past(catalog, asker.now))?, None));
         }
         let (said, own) = self.walk(catalog, asker.now, |owner| asker.server.owns(owner))?;
         if let Some(own) = own {
             let remark = self.passed_over(catalog, asker, &own)?;
-            return Ok((said, Some(Latest { id: own.0.id, remark })));
+            return Ok((said, Some(LatestBackup { id: own.0.id, remark })));
         }
         // What stands in for a series that is only hidden by a clock would be another server's data.
         if !self.ahead(catalog, asker.now, |owner| asker.server.made(owner))?.is_empty() {
@@ -106,7 +106,7 @@ impl Repository {
     /// Returns up to `count` backups of the same series that are dated before this one, newest first. An
     /// unreadable one may be of the series and counts.
     pub fn before(&self, catalog: &Catalog, newest: &Manifest, count: usize) -> Result<Vec<BackupId>> {
-        let server = Server::of(newest.system_identifier().map(str::to_owned));
+        let server = ServerIdentity::of(newest.system_identifier().map(str::to_owned));
         let adopted = |owner: &Owner| matches!(owner, Owner::Server(other) if newest.adopted.contains(other));
         let same = |owner: Owner| owner == newest.owner() || server.owns(&owner) || adopted(&owner);
         let mut found = Vec::new();
@@ -126,7 +126,12 @@ impl Repository {
     }
 
     /// Returns a remark that names the newest backup that was made after the chosen one and is dated ahead of now; `None` if there is none.
-    fn passed_over(&self, catalog: &Catalog, asker: &Asker, (chosen, claims): &Found) -> Result<Option<String>> {
+    fn passed_over(
+        &self,
+        catalog: &Catalog,
+        asker: &NewestQuery,
+        (chosen, claims): &FoundBackup,
+    ) -> Result<Option<String>> {
         let Some(claims) = claims else { return Ok(None) };
         let ahead = self.ahead(catalog, asker.now, |owner| asker.server.owns(owner))?;
         let newer = ahead.iter().filter(|(_, one)| one.sequence > claims.sequence || one.sequence == 0);
@@ -155,35 +160,35 @@ impl Repository {
 }
 
 /// Chooses the backup that stands in if the server has none, or no server could be asked.
-struct Standing<'a> {
-    said: &'a [Said],
-    asker: &'a Asker,
+struct StandIn<'a> {
+    said: &'a [ClaimedBackup],
+    asker: &'a NewestQuery,
     subject: &'a Subject,
 }
 
-impl Standing<'_> {
-    fn readable(&self, wanted: impl Fn(&Owner) -> bool) -> Vec<(&Entry, &Claims)> {
+impl StandIn<'_> {
+    fn readable(&self, wanted: impl Fn(&Owner) -> bool) -> Vec<(&CatalogEntry, &Claims)> {
         let readable = self.said.iter().filter_map(|(entry, claims)| Some((entry, claims.as_ref().ok()?)));
         readable.filter(|(_, manifest)| wanted(&manifest.owner)).collect()
     }
 
-    fn newest(&self, wanted: impl Fn(&Owner) -> bool) -> Option<Latest> {
+    fn newest(&self, wanted: impl Fn(&Owner) -> bool) -> Option<LatestBackup> {
         let (entry, _) = last_of(&self.readable(wanted))?;
-        Some(Latest { id: entry.id.clone(), remark: None })
+        Some(LatestBackup { id: entry.id.clone(), remark: None })
     }
 
     /// Returns the backup with the newest date among uploads and this server's own backups; among all if no server could be asked.
-    fn any(&self) -> Option<Latest> {
+    fn any(&self) -> Option<LatestBackup> {
         let own = |owner: &Owner| *owner == Owner::Upload || self.asker.server.owns(owner);
-        let all = self.readable(|owner| own(owner) || self.asker.server == Server::Unasked);
+        let all = self.readable(|owner| own(owner) || self.asker.server == ServerIdentity::Unasked);
         let (entry, _) = all.into_iter().max_by_key(|(entry, _)| entry.id.taken_at())?;
-        Some(Latest { id: entry.id.clone(), remark: None })
+        Some(LatestBackup { id: entry.id.clone(), remark: None })
     }
 
     /// Returns the newest backup of the only series; `None` if there is no series. Several series are an error.
-    fn series(&self) -> Result<Option<Latest>> {
+    fn series(&self) -> Result<Option<LatestBackup>> {
         let lineages = Lineages::of(self.said.iter().filter_map(|(_, claims)| claims.as_ref().ok()));
-        let mut newest: Vec<(&Entry, &Claims)> = Vec::new();
+        let mut newest: Vec<(&CatalogEntry, &Claims)> = Vec::new();
         for lineage in lineages.all() {
             let wanted = |owner: &Owner| match owner {
                 Owner::Server(server) => lineage.contains(server),
@@ -199,29 +204,29 @@ impl Standing<'_> {
         match newest.as_slice() {
             [] => Ok(self.unreadable(None)),
             [(entry, manifest)] => {
-                let remark = (self.asker.server != Server::Unasked).then(|| self.anothers(entry, manifest));
+                let remark = (self.asker.server != ServerIdentity::Unasked).then(|| self.anothers(entry, manifest));
                 // What cannot be read may well be newer.
                 let unreadable = if remark.is_none() { self.unreadable(Some(&entry.id)) } else { None };
-                Ok(Some(unreadable.unwrap_or(Latest { id: entry.id.clone(), remark })))
+                Ok(Some(unreadable.unwrap_or(LatestBackup { id: entry.id.clone(), remark })))
             }
             several => Err(self.several(several).into()),
         }
     }
 
-    fn unreadable(&self, newer_than: Option<&BackupId>) -> Option<Latest> {
+    fn unreadable(&self, newer_than: Option<&BackupId>) -> Option<LatestBackup> {
         let mut unreadable = self.said.iter().filter(|(_, claims)| claims.is_err());
         let (entry, _) = unreadable.find(|(entry, _)| newer_than.is_none_or(|id| entry.id > *id))?;
-        Some(Latest { id: entry.id.clone(), remark: None })
+        Some(LatestBackup { id: entry.id.clone(), remark: None })
     }
 
-    fn upload(&self) -> Option<Latest> {
+    fn upload(&self) -> Option<LatestBackup> {
         let latest = self.newest(|owner| *owner == Owner::Upload)?;
         let remark =
             format!("there is no backup of \"{}\" but uploads: {} was made of a file", self.subject, latest.id);
-        Some(Latest { remark: (self.asker.server != Server::Unasked).then_some(remark), ..latest })
+        Some(LatestBackup { remark: (self.asker.server != ServerIdentity::Unasked).then_some(remark), ..latest })
     }
 
-    fn anothers(&self, entry: &Entry, manifest: &Claims) -> String {
+    fn anothers(&self, entry: &CatalogEntry, manifest: &Claims) -> String {
         format!(
             "this server has no backup of \"{}\" here yet; {} is {}'s",
             self.subject,
@@ -230,13 +235,13 @@ impl Standing<'_> {
         )
     }
 
-    fn several(&self, newest: &[(&Entry, &Claims)]) -> Fault {
+    fn several(&self, newest: &[(&CatalogEntry, &Claims)]) -> Fault {
         let named: Vec<String> = newest
             .iter()
             .map(|(entry, manifest)| format!("{} of {}", entry.id, server_of(manifest.system_identifier())))
             .collect();
         let why = match self.asker.server {
-            Server::Unasked => "and no server could be asked which of them are its own",
+            ServerIdentity::Unasked => "and no server could be asked which of them are its own",
             _ => "and this one has none here yet",
         };
         Fault::usage(format!(

@@ -25,7 +25,7 @@ pub struct Orphans {
 
 /// The members of a `.meta` that say where its payload is.
 #[derive(Deserialize)]
-struct Names {
+struct PayloadName {
     object: String,
     version_id: Option<String>,
 }
@@ -107,8 +107,8 @@ impl Orphans {
                 .into());
         };
         // A payload that is hidden, not removed, can still be restored by the version that the document names.
-        let names = serde_json::from_slice::<Names>(&read_small(store, key, META_LIMIT)?).ok();
-        if let Some(Names { object, version_id }) = names
+        let names = serde_json::from_slice::<PayloadName>(&read_small(store, key, META_LIMIT)?).ok();
+        if let Some(PayloadName { object, version_id }) = names
             && store.open(&object, version_id.as_deref()).is_ok()
         {
             return Err(Fault::failed(format!(

@@ -5,11 +5,11 @@ use crate::base::shown::many;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::manifest::properties::Properties;
-use crate::format::manifest::seal::Sealed;
+use crate::format::manifest::seal::SealedManifest;
 use crate::format::manifest::{META_LIMIT, Manifest};
 use crate::pipeline::pack::unpack;
 use crate::repository::Repository;
-use crate::repository::catalog::{Catalog, Entry};
+use crate::repository::catalog::{Catalog, CatalogEntry};
 use crate::store::{Object, read_whole};
 use std::io::Read;
 
@@ -34,7 +34,7 @@ impl BackupReader {
 
 impl Repository {
     /// Reads the `.meta` without authenticating it.
-    pub fn sealed(&self, id: &BackupId) -> Result<Sealed> {
+    pub fn sealed(&self, id: &BackupId) -> Result<SealedManifest> {
         self.read_meta(id, self.meta(id)?.as_ref())
     }
 
@@ -45,7 +45,7 @@ impl Repository {
     }
 
     /// Opens the document of a listed backup. A copy of that very object on this host will do.
-    pub(crate) fn listed_document(&self, entry: &Entry) -> Result<Box<dyn Object>> {
+    pub(crate) fn listed_document(&self, entry: &CatalogEntry) -> Result<Box<dyn Object>> {
         self.of_meta(&entry.id, self.store.open_listed(&entry.document))
     }
 
@@ -65,9 +65,9 @@ impl Repository {
             .hint("\"pgbk list\" shows what is stored")
     }
 
-    pub(crate) fn read_meta(&self, id: &BackupId, object: &dyn Object) -> Result<Sealed> {
+    pub(crate) fn read_meta(&self, id: &BackupId, object: &dyn Object) -> Result<SealedManifest> {
         let key = id.meta_key();
-        Ok(Sealed::parse(&key, read_whole(object, &key, META_LIMIT)?)?.of(id))
+        Ok(SealedManifest::parse(&key, read_whole(object, &key, META_LIMIT)?)?.of(id))
     }
 
     pub fn manifest(&self, id: &BackupId) -> Result<(Manifest, Option<DerivedKeys>)> {

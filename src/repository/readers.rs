@@ -3,10 +3,10 @@
 use crate::base::error::Result;
 use crate::base::{cancel, threads};
 use crate::format::backup_id::BackupId;
-use crate::format::manifest::seal::Sealed;
+use crate::format::manifest::seal::SealedManifest;
 use crate::repository::Repository;
 use crate::repository::budget::Budget;
-use crate::repository::catalog::Entry;
+use crate::repository::catalog::CatalogEntry;
 
 /// Documents read at the same time: a host far away answers many as fast as one.
 const READERS: usize = 64;
@@ -18,11 +18,11 @@ impl Repository {
     /// passed to `look` as an error; a signal ends the whole call with one.
     pub fn each<T: Send>(
         &self,
-        entries: &[&Entry],
-        look: impl Fn(&BackupId, Result<Sealed>) -> T + Sync,
+        entries: &[&CatalogEntry],
+        look: impl Fn(&BackupId, Result<SealedManifest>) -> T + Sync,
     ) -> Result<Vec<T>> {
         let budget = Budget::new(MEMORY);
-        let one = |entry: &&Entry| {
+        let one = |entry: &&CatalogEntry| {
             cancel::check()?;
             let object = self.listed_document(entry);
             // Twice: the bytes, and what they are parsed into.

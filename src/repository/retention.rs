@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 /// Sets how many backups to keep, and for how long. 0 is no rule.
 #[derive(Debug, Clone, Default)]
-pub struct Rules {
+pub struct RetentionRules {
     pub last: u32,
     pub hourly: u32,
     pub daily: u32,
@@ -30,7 +30,7 @@ pub struct Rules {
 /// Rules that keep something, and the zone in which days begin.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    rules: Rules,
+    rules: RetentionRules,
     zone: TimeZone,
 }
 
@@ -74,7 +74,7 @@ enum Period {
 
 impl Policy {
     /// Refuses rules that would keep nothing.
-    pub fn new(rules: Rules, zone: TimeZone) -> Result<Policy> {
+    pub fn new(rules: RetentionRules, zone: TimeZone) -> Result<Policy> {
         let counts = [rules.last, rules.hourly, rules.daily, rules.weekly, rules.monthly, rules.yearly];
         if rules.within.is_none() && counts == [0; 6] {
             return Err(Fault::usage("no rule says which backups to keep")
@@ -86,7 +86,7 @@ impl Policy {
 
     /// Returns the same rules without the minimum.
     pub fn without_minimum(&self) -> Policy {
-        Policy { rules: Rules { minimum: 0, ..self.rules.clone() }, zone: self.zone.clone() }
+        Policy { rules: RetentionRules { minimum: 0, ..self.rules.clone() }, zone: self.zone.clone() }
     }
 
     /// Decides on each backup of one series. The decisions come newest first, in the order in which the

@@ -4,13 +4,13 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::lineage::Claims;
 use crate::format::manifest::origin::Origin;
-use crate::repository::catalog::Entry;
+use crate::repository::catalog::CatalogEntry;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
 /// Facts about a backup that are known before it begins.
 #[derive(Debug)]
-pub struct Taking<'a> {
+pub struct NewBackup<'a> {
     pub subject: Subject,
     pub origin: Origin,
     /// System identifier of the server; `None` if the role may not read it, or there is no server.
@@ -19,12 +19,12 @@ pub struct Taking<'a> {
     pub taken_at: Timestamp,
     /// Time by this host's clock.
     pub now: Timestamp,
-    pub adopt: &'a Adopt,
+    pub adopt: &'a Adoption,
 }
 
 /// Holds the backups that a new one continues.
 #[derive(Debug, Default)]
-pub(crate) struct Before {
+pub(crate) struct Predecessors {
     /// Backup of the series that was made last, among those that are not dated ahead of now.
     pub id: Option<BackupId>,
     /// Backup with the newest date, which is another one if a clock fell back.
@@ -39,8 +39,8 @@ pub(crate) struct Before {
     pub beside: Vec<BackupId>,
 }
 
-impl Before {
-    pub fn go_on(&mut self, entry: &Entry, claims: &Claims) {
+impl Predecessors {
+    pub fn go_on(&mut self, entry: &CatalogEntry, claims: &Claims) {
         if self.id.is_none() || Some(claims.sequence) > self.sequence {
             self.id = Some(entry.id.clone());
         }
@@ -51,7 +51,7 @@ impl Before {
 
 /// Says whether the series continues that of another server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Adopt {
+pub enum Adoption {
     #[default]
     No,
     /// Continues the only other series.

@@ -8,7 +8,7 @@ use crate::format::backup_id::BackupId;
 use crate::format::manifest::lineage::{Claims, Owner};
 use crate::format::manifest::order::places;
 use crate::repository::Repository;
-use crate::repository::catalog::{Catalog, Entry};
+use crate::repository::catalog::{Catalog, CatalogEntry};
 use crate::store::capabilities::Medium;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -17,9 +17,9 @@ use std::collections::BTreeSet;
 const BATCH: usize = 8;
 
 /// A backup with the claims of its document, or with the reason why it is damaged.
-pub(crate) type Said = (Entry, Result<Claims>);
+pub(crate) type ClaimedBackup = (CatalogEntry, Result<Claims>);
 /// The backup that was looked for, with its claims; `None` if they cannot be read.
-pub(crate) type Found = (Entry, Option<Claims>);
+pub(crate) type FoundBackup = (CatalogEntry, Option<Claims>);
 
 impl Repository {
     /// Reads documents from the newest date downwards until one is wanted, then those that may have been made after it. Returns
@@ -30,9 +30,9 @@ impl Repository {
         catalog: &Catalog,
         now: Timestamp,
         wanted: impl Fn(&Owner) -> bool,
-    ) -> Result<(Vec<Said>, Option<Found>)> {
+    ) -> Result<(Vec<ClaimedBackup>, Option<FoundBackup>)> {
         let entries = past(catalog, now);
-        let mut said: Vec<Said> = Vec::new();
+        let mut said: Vec<ClaimedBackup> = Vec::new();
         let mut rest = entries.as_slice();
         while !rest.is_empty() {
             let (batch, after) = rest.split_at(rest.len().min(if said.is_empty() { 1 } else { BATCH }));
@@ -56,17 +56,17 @@ impl Repository {
     /// sequence if the clock fell back before it was made.
     fn made_last(
         &self,
-        first: &Entry,
-        entries: &[Entry],
-        mut said: Vec<Said>,
+        first: &CatalogEntry,
+        entries: &[CatalogEntry],
+        mut said: Vec<ClaimedBackup>,
         wanted: impl Fn(&Owner) -> bool,
-    ) -> Result<(Vec<Said>, Option<Found>)> {
+    ) -> Result<(Vec<ClaimedBackup>, Option<FoundBackup>)> {
         let read: BTreeSet<&BackupId> = said.iter().map(|(entry, _)| &entry.id).collect();
         let has_a_clock = self.store.capabilities().medium != Medium::Folder;
         let later = entries.iter().filter(|entry| !has_a_clock || entry.document.modified > first.document.modified);
-        let later: Vec<Entry> = later.filter(|entry| !read.contains(&entry.id)).cloned().collect();
+        let later: Vec<CatalogEntry> = later.filter(|entry| !read.contains(&entry.id)).cloned().collect();
         said.extend(self.said(later)?);
-        let own: Vec<(&Entry, &Claims)> =
+        let own: Vec<(&CatalogEntry, &Claims)> =
             readable(&said).into_iter().filter(|(_, claims)| wanted(&claims.owner)).collect();
         let found = last_of(&own).map(|(entry, claims)| (entry.clone(), Some(claims.clone())));
         Ok((said, found))
@@ -78,7 +78,7 @@ impl Repository {
         catalog: &Catalog,
         now: Timestamp,
         wanted: impl Fn(&Owner) -> bool,
-    ) -> Result<Vec<(Entry, Claims)>> {
+    ) -> Result<Vec<(CatalogEntry, Claims)>> {
         let entries = catalog.entries().iter().filter(|entry| entry.id.is_from_the_future(now)).cloned().collect();
         let said = self.said(entries)?.into_iter();
         let known = said.filter_map(|(entry, claims)| Some((entry, claims.ok()?)));
@@ -87,7 +87,7 @@ impl Repository {
 
     /// Reads the claims of these backups. A backup that is gone meanwhile is left out, a damaged one is
     /// returned as such, and any other failure is an error.
-    pub(crate) fn said(&self, entries: Vec<Entry>) -> Result<Vec<Said>> {
+    pub(crate) fn said(&self, entries: Vec<CatalogEntry>) -> Result<Vec<ClaimedBackup>> {
         let claims = self.claims(&entries.iter().collect::<Vec<_>>())?;
         let mut said = Vec::with_capacity(entries.len());
         for (entry, claims) in entries.into_iter().zip(claims) {
@@ -102,17 +102,17 @@ impl Repository {
 }
 
 /// Returns the backups that are not dated ahead of now, newest date first.
-pub(crate) fn past(catalog: &Catalog, now: Timestamp) -> Vec<Entry> {
+pub(crate) fn past(catalog: &Catalog, now: Timestamp) -> Vec<CatalogEntry> {
     catalog.entries().iter().rev().filter(|entry| !entry.id.is_from_the_future(now)).cloned().collect()
 }
 
 /// Returns the backups whose document could be read.
-pub(crate) fn readable(said: &[Said]) -> Vec<(&Entry, &Claims)> {
+pub(crate) fn readable(said: &[ClaimedBackup]) -> Vec<(&CatalogEntry, &Claims)> {
     said.iter().filter_map(|(entry, claims)| Some((entry, claims.as_ref().ok()?))).collect()
 }
 
 /// Returns the backup that was made last; `None` if there is none.
-pub(crate) fn last_of<'a>(said: &[(&'a Entry, &'a Claims)]) -> Option<(&'a Entry, &'a Claims)> {
+pub(crate) fn last_of<'a>(said: &[(&'a CatalogEntry, &'a Claims)]) -> Option<(&'a CatalogEntry, &'a Claims)> {
     let dated: Vec<(Timestamp, u64)> =
         said.iter().map(|(entry, claims)| (entry.id.taken_at(), claims.sequence)).collect();
     let places = places(&dated);

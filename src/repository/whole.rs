@@ -4,19 +4,19 @@ use crate::base::error::{Fault, Result};
 use crate::base::subject::Subject;
 use crate::format::manifest::lineage::{Claims, Lineages, Owner};
 use crate::repository::Repository;
-use crate::repository::catalog::{Catalog, Entry};
-use crate::repository::newest::{Asker, Latest, Server, server_of};
+use crate::repository::catalog::{Catalog, CatalogEntry};
+use crate::repository::newest::{LatestBackup, NewestQuery, ServerIdentity, server_of};
 
 impl Repository {
     /// Returns the newest backup of each of these databases that the asking server made. If it has made none here, it gets those of the
     /// only other server; several other servers are an error.
-    pub fn whole(&self, catalog: &Catalog, subjects: &[Subject], asker: &Asker) -> Result<Vec<Latest>> {
+    pub fn whole(&self, catalog: &Catalog, subjects: &[Subject], asker: &NewestQuery) -> Result<Vec<LatestBackup>> {
         let own = self.whole_of(catalog, subjects, asker)?;
         if self.claimed(catalog, &own)?.iter().flatten().any(|claims| asker.server.made(&claims.owner)) {
             return Ok(own);
         }
         let newest = subjects.iter().map(|subject| self.latest(&catalog.of_subject(subject), subject, asker));
-        let mut newest: Vec<Latest> = newest.collect::<Result<_>>()?;
+        let mut newest: Vec<LatestBackup> = newest.collect::<Result<_>>()?;
         let claimed = self.claimed(catalog, &newest)?;
         let lineages = Lineages::of(claimed.iter().flatten());
         if lineages.are_several() {
@@ -47,25 +47,25 @@ impl Repository {
     }
 
     /// Returns the newest backup of each of these databases that this server made. Databases that it did not back up are left out.
-    pub fn whole_of(&self, catalog: &Catalog, subjects: &[Subject], asker: &Asker) -> Result<Vec<Latest>> {
+    pub fn whole_of(&self, catalog: &Catalog, subjects: &[Subject], asker: &NewestQuery) -> Result<Vec<LatestBackup>> {
         let own = subjects.iter().map(|subject| Ok(self.own(&catalog.of_subject(subject), subject, asker)?.1));
         Ok(own.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     /// Returns the claims of these backups, in the same order; `None` if they cannot be read.
-    fn claimed(&self, catalog: &Catalog, newest: &[Latest]) -> Result<Vec<Option<Claims>>> {
-        let listed = |latest: &Latest| catalog.get(&latest.id).ok_or_else(|| self.missing(&latest.id).into());
-        let entries: Vec<&Entry> = newest.iter().map(listed).collect::<Result<_>>()?;
+    fn claimed(&self, catalog: &Catalog, newest: &[LatestBackup]) -> Result<Vec<Option<Claims>>> {
+        let listed = |latest: &LatestBackup| catalog.get(&latest.id).ok_or_else(|| self.missing(&latest.id).into());
+        let entries: Vec<&CatalogEntry> = newest.iter().map(listed).collect::<Result<_>>()?;
         Ok(self.claims(&entries)?.into_iter().map(Result::ok).collect())
     }
 }
 
-impl Server {
+impl ServerIdentity {
     /// Returns the name of the server for messages.
     pub fn describe(&self) -> String {
         match self {
-            Server::Named(identifier) => server_of(Some(identifier)),
-            Server::Unnamed | Server::Unasked => "this server".to_owned(),
+            ServerIdentity::Named(identifier) => server_of(Some(identifier)),
+            ServerIdentity::Unnamed | ServerIdentity::Unasked => "this server".to_owned(),
         }
     }
 }

@@ -8,18 +8,18 @@ use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::note::KeyNote;
 use crate::format::manifest::bounded::is_word;
-use crate::format::manifest::kept::Kept;
+use crate::format::manifest::kept::StoredProperties;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::properties::Properties;
-use crate::format::manifest::verified::Verified;
+use crate::format::manifest::verified::UploadCheck;
 use crate::format::manifest::{
     CIPHER, Compression, Dump, Encryption, FORMAT, Format, Manifest, ServerNote, SnapshotNote, Tools, extension,
 };
-use crate::pipeline::pack::{Pack, Packed, Recipe};
+use crate::pipeline::pack::{Pack, PackOptions, PackResult};
 use crate::pipeline::pg_archive::{Archive, Completeness};
 use crate::pipeline::table_counter::TableCounts;
 use crate::repository::Repository;
-use crate::repository::name::Name;
+use crate::repository::name::BackupName;
 use crate::store::{LockStatus, ObjectKind, PutOptions, PutResult, Upload};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ use std::time::Instant;
 /// A backup that is being written. Nothing of it is visible before [`finish`](BackupWriter::finish).
 pub struct BackupWriter<'a> {
     repository: &'a Repository,
-    name: Name,
+    name: BackupName,
     object: String,
     format: Format,
     compression: Option<Compression>,
@@ -43,7 +43,7 @@ pub struct BackupWriter<'a> {
 
 /// Members of the manifest that do not follow from the bytes themselves.
 #[derive(Debug, Default)]
-pub struct About {
+pub struct ManifestDetails {
     pub server: Option<ServerNote>,
     pub properties: Option<Properties>,
     pub pg_dump: Option<String>,
@@ -82,7 +82,7 @@ impl BackupWriter<'_> {
 
     /// Commits the payload, checks what the store has and writes the `.meta`, which makes it a backup. If only a lock is missing, it
     /// returns an error although the backup is stored.
-    pub fn finish(self, about: About, monitor: &dyn Monitor) -> Result<Manifest> {
+    pub fn finish(self, about: ManifestDetails, monitor: &dyn Monitor) -> Result<Manifest> {
         let BackupWriter {
             repository,
             name,
@@ -95,7 +95,7 @@ impl BackupWriter<'_> {
             archive,
             begun,
         } = self;
-        let Name { id, previous, sequence, adopted } = name;
+        let BackupName { id, previous, sequence, adopted } = name;
         monitor.stage("compressing and sending the rest");
         let packed = pack.finish()?;
         as_it_should(&id, archive, packed.script.as_ref(), &about, monitor)?;
@@ -107,7 +107,7 @@ impl BackupWriter<'_> {
         let verified = checked.inspect_err(|_| repository.rollback(&object, monitor))?;
         let encryption = encrypted.then(|| encryption(derived_keys.as_ref()));
         let cipher = derived_keys.as_ref().filter(|_| encrypted);
-        let properties = about.properties.map(|properties| Kept::of(properties, cipher)).transpose()?;
+        let properties = about.properties.map(|properties| StoredProperties::of(properties, cipher)).transpose()?;
         let script = packed.script.unwrap_or_default();
         let manifest = Manifest {
             pgbk: FORMAT,
@@ -151,17 +151,17 @@ impl BackupWriter<'_> {
     }
 }
 
-/// Confirms what was stored, and returns how; [`Verified::No`] where the settings do not ask for it.
+/// Confirms what was stored, and returns how; [`UploadCheck::No`] where the settings do not ask for it.
 fn checked(
     repository: &Repository,
     object: &str,
     receipt: &PutResult,
-    packed: &Packed<()>,
+    packed: &PackResult<()>,
     seconds: &mut BTreeMap<String, f64>,
     monitor: &dyn Monitor,
-) -> Result<Verified> {
+) -> Result<UploadCheck> {
     if !repository.verify {
-        return Ok(Verified::No);
+        return Ok(UploadCheck::No);
     }
     monitor.stage("checking what was stored");
     timed(seconds, "check", || repository.check(object, receipt, packed, monitor))
@@ -172,7 +172,7 @@ fn as_it_should(
     id: &BackupId,
     archive: Option<Archive>,
     script: Option<&TableCounts>,
-    about: &About,
+    about: &ManifestDetails,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let trailer = script.is_none_or(|script| script.complete);
@@ -237,7 +237,7 @@ fn trailer_of(id: &BackupId) -> &'static str {
     }
 }
 
-fn cut_short(id: &BackupId, about: &About, lacks: &str) -> Fault {
+fn cut_short(id: &BackupId, about: &ManifestDetails, lacks: &str) -> Fault {
     let fault = Fault::failed(format!("the dump of \"{}\" is cut short: {lacks}", id.subject()));
     match about.pg_dump {
         Some(_) => fault,
@@ -262,7 +262,7 @@ impl Repository {
     /// Starts a backup. Nothing is visible until its `.meta` is written.
     pub fn begin(
         &self,
-        name: Name,
+        name: BackupName,
         format: Format,
         compression: Option<Compression>,
         expected: u64,
@@ -274,7 +274,8 @@ impl Repository {
         let upload = self
             .store
             .create(&object, &PutOptions { expected, purpose: ObjectKind::Payload, ..PutOptions::default() })?;
-        let recipe = Recipe { format, compression, derived_keys: derived_keys.as_ref(), encrypt: encrypted, expected };
+        let recipe =
+            PackOptions { format, compression, derived_keys: derived_keys.as_ref(), encrypt: encrypted, expected };
         let pack = Pack::new(upload, &recipe)?;
         let archive = (format == Format::Custom).then(Archive::default);
         let begun = Instant::now();

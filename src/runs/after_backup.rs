@@ -7,11 +7,11 @@ use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::format::manifest::lineage::Owner;
 use crate::jobs::lifecycle_tags::tag;
-use crate::jobs::prune::scope::Scope;
-use crate::jobs::prune::{Fate, Judged, Mode, Order, prune};
+use crate::jobs::prune::scope::PruneScope;
+use crate::jobs::prune::{PruneDecision, PruneMode, PruneOrder, PruneOutcome, prune};
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
-use crate::repository::newest::Server;
+use crate::repository::newest::ServerIdentity;
 use crate::repository::retention::Policy;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -53,8 +53,8 @@ impl AfterBackup {
             self.tag(repository, catalog, made, monitor);
         }
         if let Some(policy) = &self.retention {
-            let scope = Scope::Of(server_of(made));
-            let order = Order { policy, mode: Mode::Careful, scope, made: Some(&made.id), proven, now };
+            let scope = PruneScope::Of(server_of(made));
+            let order = PruneOrder { policy, mode: PruneMode::Careful, scope, made: Some(&made.id), proven, now };
             let pruned = match catalog {
                 Ok(catalog) => prune(repository, catalog, &made.subject, &order, going, monitor),
                 Err(error) => return warn("retention", error, monitor),
@@ -79,27 +79,27 @@ impl AfterBackup {
 }
 
 /// Returns the server that made the backup; only its series is pruned.
-fn server_of(made: &Manifest) -> Server {
+fn server_of(made: &Manifest) -> ServerIdentity {
     match made.owner() {
-        Owner::Server(identifier) => Server::Named(identifier),
-        _ => Server::Unnamed,
+        Owner::Server(identifier) => ServerIdentity::Named(identifier),
+        _ => ServerIdentity::Unnamed,
     }
 }
 
-fn tell(backups: &[Judged], monitor: &dyn Monitor) {
+fn tell(backups: &[PruneDecision], monitor: &dyn Monitor) {
     for backup in backups {
         match &backup.fate {
-            Fate::Removed => monitor.info(&format!("retention: removed {}", backup.id)),
+            PruneOutcome::Removed => monitor.info(&format!("retention: removed {}", backup.id)),
             // No good, which its reasons tell.
-            Fate::Kept(reasons) if backup.bytes.is_none() => {
+            PruneOutcome::Kept(reasons) if backup.bytes.is_none() => {
                 monitor.warn(&format!("retention: {}: {}", backup.id, reasons.join(", ")));
             }
-            Fate::Kept(_) | Fate::Due | Fate::Left(_) => {}
+            PruneOutcome::Kept(_) | PruneOutcome::Due | PruneOutcome::Left(_) => {}
         }
     }
     // Where locks outlast the rules there are some after every run.
     let mut left = backups.iter().filter_map(|backup| match &backup.fate {
-        Fate::Left(why) => Some((&backup.id, why)),
+        PruneOutcome::Left(why) => Some((&backup.id, why)),
         _ => None,
     });
     if let Some((id, why)) = left.next() {

@@ -8,18 +8,18 @@ use crate::base::progress::{Monitor, NullMonitor};
 use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
-use crate::format::run_record::{Record, State, Stored, Task, Trigger, proofs};
+use crate::format::run_record::{Record, RunState, StoredBackup, Task, Trigger, proofs};
 use crate::jobs::backup::backup;
 use crate::jobs::backup::files::files;
 use crate::jobs::backup::globals::globals;
-use crate::jobs::backup::plan::Plan;
+use crate::jobs::backup::plan::BackupPlan;
 use crate::postgres::session::control;
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
 use crate::runs::after_backup::AfterBackup;
 use crate::runs::history::share;
 use crate::runs::missed::REMEDY;
-use crate::runs::missed::watch::{Of, Watch};
+use crate::runs::missed::watch::{MissingWatch, SeriesName};
 use crate::runs::missed::{describe, describe_back};
 use crate::runs::runner::{Outcome, Runner};
 use crate::runs::target::{Item, clash};
@@ -29,13 +29,13 @@ pub struct Backups<'a> {
     pub runner: Runner<'a>,
     pub repository: &'a Repository,
     /// Plan for any database: the settings of each are made from these.
-    pub plan: &'a Plan,
+    pub plan: &'a BackupPlan,
     /// Subjects that are backed up in addition to all databases. A list of databases names them itself.
     pub beside: &'a [Subject],
     /// Work that follows each backup that succeeds.
     pub upkeep: &'a AfterBackup,
     /// Checks the store for missed backups. `None` if nothing can be remembered.
-    pub watch: Option<&'a Watch>,
+    pub watch: Option<&'a MissingWatch>,
 }
 
 impl Backups<'_> {
@@ -111,14 +111,14 @@ impl Backups<'_> {
                 }
                 record.backup = Some(stored(manifest, self.repository.store.location()));
                 let now = (self.runner.clock)();
-                records.insert(0, Record { state: State::Done, ended: Some(now), ..record.clone() });
+                records.insert(0, Record { state: RunState::Done, ended: Some(now), ..record.clone() });
             }
             if let Some(catalog) = catalog {
                 let server = match &made {
                     Ok(manifest) => manifest.system_identifier().map(str::to_owned),
                     Err(_) => last_server(&records, subject),
                 };
-                let of = Of { subject, server: server.as_deref() };
+                let of = SeriesName { subject, server: server.as_deref() };
                 back = self.look_around(of, catalog, &records, monitor);
             }
             made
@@ -134,7 +134,8 @@ impl Backups<'_> {
         let clock = self.runner.clock;
         match item {
             Item::One(Subject::Database(database)) => {
-                let plan = Plan { settings: self.plan.settings.for_database(database.name()), ..self.plan.clone() };
+                let plan =
+                    BackupPlan { settings: self.plan.settings.for_database(database.name()), ..self.plan.clone() };
                 backup(self.repository, &plan, clock(), monitor)
             }
             Item::One(Subject::Globals) => globals(self.repository, self.plan, clock(), monitor),
@@ -160,7 +161,7 @@ impl Backups<'_> {
     /// Reports missed backups. Returns the message about those that are there again; `None` if there are none.
     fn look_around(
         &self,
-        of: Of,
+        of: SeriesName,
         catalog: Result<Catalog>,
         records: &[Record],
         monitor: &dyn Monitor,
@@ -188,12 +189,12 @@ impl Backups<'_> {
 
 /// Returns the server that the newest backup in this history was taken from.
 fn last_server(records: &[Record], subject: &Subject) -> Option<String> {
-    let done = |one: &&Record| one.task == Task::Backup && one.database == *subject && one.state == State::Done;
+    let done = |one: &&Record| one.task == Task::Backup && one.database == *subject && one.state == RunState::Done;
     records.iter().find(done)?.backup.as_ref()?.server.clone()
 }
 
-fn stored(manifest: &Manifest, location: String) -> Stored {
-    Stored {
+fn stored(manifest: &Manifest, location: String) -> StoredBackup {
+    StoredBackup {
         id: manifest.id.clone(),
         location,
         object: manifest.object.clone(),

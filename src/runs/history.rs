@@ -10,14 +10,14 @@ pub(crate) mod totals;
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::base::state_dir::StateDir;
-use crate::base::state_dir::file::{Found, Life, StateFile};
-use crate::format::run_record::{ErrorInfo, Record, State};
+use crate::base::state_dir::file::{StateDocument, StateFile, WriterLife};
+use crate::format::run_record::{ErrorInfo, Record, RunState};
 use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use totals::Past;
+use totals::RunTotals;
 
 /// Number of newest records that are kept. Older ones are removed.
 const KEPT: usize = 1000;
@@ -27,8 +27,8 @@ pub struct History {
     state: StateDir,
 }
 
-/// A run that is recorded as running. Dropped without [`Running::end`], it counts as failed from then on.
-pub struct Running {
+/// A run that is recorded as running. Dropped without [`CurrentRun::end`], it counts as failed from then on.
+pub struct CurrentRun {
     file: StateFile,
     /// Holds the lock.
     _held: File,
@@ -36,7 +36,7 @@ pub struct Running {
 
 /// Records that will not change any more, by run.
 #[derive(Debug, Default)]
-pub struct Known(BTreeMap<String, Record>);
+pub struct RecordCache(BTreeMap<String, Record>);
 
 impl History {
     /// Returns the history in this state directory, which need not exist yet.
@@ -55,11 +55,11 @@ impl History {
     }
 
     /// Writes the record of a run that begins, and removes what is too old.
-    pub fn begin(&self, record: &Record) -> Result<Running> {
+    pub fn begin(&self, record: &Record) -> Result<CurrentRun> {
         let file = self.state.record(&record.run);
         let held = file.hold_json(record).map_err(|why| self.unwritable(&why))?;
         self.sweep(record.started);
-        Ok(Running { file, _held: held })
+        Ok(CurrentRun { file, _held: held })
     }
 
     /// Writes the record of a run that is over already.
@@ -69,12 +69,12 @@ impl History {
 
     /// Returns all records, newest first. A record that cannot be read is left out, with a warning.
     pub fn records(&self, monitor: &dyn Monitor) -> Result<Vec<Record>> {
-        self.renewed(&mut Known::default(), monitor)
+        self.renewed(&mut RecordCache::default(), monitor)
     }
 
     /// Returns the same for a caller that asks again and again: a record that is known to be over is not read once more.
-    pub fn renewed(&self, known: &mut Known, monitor: &dyn Monitor) -> Result<Vec<Record>> {
-        let mut over = Known::default();
+    pub fn renewed(&self, known: &mut RecordCache, monitor: &dyn Monitor) -> Result<Vec<Record>> {
+        let mut over = RecordCache::default();
         let mut records = Vec::new();
         for run in self.runs()? {
             let found = known.0.remove(&run).map_or_else(|| self.find(&run), |record| Ok(Some(record)));
@@ -109,7 +109,7 @@ impl History {
         };
         // One that ended between the look into the file and the look at its lock has a new file by now.
         match look()? {
-            Some(Found { life: Life::Gone, .. }) => Ok(look()?.map(judged)),
+            Some(StateDocument { life: WriterLife::Gone, .. }) => Ok(look()?.map(judged)),
             found => Ok(found.map(judged)),
         }
     }
@@ -142,8 +142,8 @@ impl History {
     }
 
     /// Returns the totals of runs whose records were removed. Call it after [`History::records`]: a run that is removed in between is then
-    /// in both, and [`Past::counts`] counts it once. The other way round it would be in neither.
-    pub fn past(&self) -> Past {
+    /// in both, and [`RunTotals::counts`] counts it once. The other way round it would be in neither.
+    pub fn past(&self) -> RunTotals {
         self.state.totals().read_json().map(|found| found.value).unwrap_or_default()
     }
 
@@ -165,7 +165,7 @@ impl History {
         for run in runs.iter().rev() {
             match self.find(run) {
                 // It will be counted when it is over, and those after it then too.
-                Ok(Some(record)) if record.state == State::Running => break,
+                Ok(Some(record)) if record.state == RunState::Running => break,
                 Ok(Some(record)) => past.take(record),
                 Ok(None) | Err(_) => {}
             }
@@ -184,7 +184,7 @@ impl History {
     }
 }
 
-impl Running {
+impl CurrentRun {
     pub fn end(self, record: &Record) -> Result<()> {
         self.file
             .write_json(record)
@@ -204,15 +204,15 @@ fn is_run(name: &str) -> bool {
     name.len() == 25 && name.chars().enumerate().all(sign)
 }
 
-fn is_lost(found: &Found<Record>) -> bool {
-    found.life == Life::Gone && found.value.state == State::Running
+fn is_lost(found: &StateDocument<Record>) -> bool {
+    found.life == WriterLife::Gone && found.value.state == RunState::Running
 }
 
 /// Returns the record, as failed if its process is gone. On a file system without locks, a run counts as failed until it has ended.
-fn judged(found: Found<Record>) -> Record {
-    let Found { value: mut record, life, .. } = found;
-    if record.state == State::Running && life != Life::Held {
-        record.state = State::Failed;
+fn judged(found: StateDocument<Record>) -> Record {
+    let StateDocument { value: mut record, life, .. } = found;
+    if record.state == RunState::Running && life != WriterLife::Held {
+        record.state = RunState::Failed;
         record.problem = Some(ErrorInfo {
             message: "the process ended without a word".to_owned(),
             hints: vec![
@@ -248,13 +248,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let history = History::of(StateDir::at(folder.path()));
         let ended = record(1);
-        history.begin(&ended).unwrap().end(&Record { state: State::Done, ..ended.clone() }).unwrap();
+        history.begin(&ended).unwrap().end(&Record { state: RunState::Done, ..ended.clone() }).unwrap();
         let going = history.begin(&record(2)).unwrap();
         let killed = [record(3), record(4)];
         killed.iter().for_each(|record| drop(history.begin(record).unwrap()));
         let lost = history.lost().unwrap();
         assert!(lost.iter().map(|record| &record.run).eq(killed.iter().map(|record| &record.run)));
-        assert!(lost.iter().all(|record| record.state == State::Failed && record.problem.is_some()));
+        assert!(lost.iter().all(|record| record.state == RunState::Failed && record.problem.is_some()));
         assert_eq!(history.lost().unwrap(), []);
         assert_eq!(history.find(&lost[0].run).unwrap().as_ref(), Some(&lost[0]));
         drop(going);
@@ -269,11 +269,11 @@ mod tests {
         let (mut first, second) = (record(1), record(2));
         let (one, other) = (history.begin(&first).unwrap(), history.begin(&second).unwrap());
         let states = || history.records(&NullMonitor).unwrap().iter().map(|record| record.state).collect::<Vec<_>>();
-        assert_eq!(states(), [State::Running, State::Running]);
-        first.state = State::Done;
+        assert_eq!(states(), [RunState::Running, RunState::Running]);
+        first.state = RunState::Done;
         one.end(&first).unwrap();
         drop(other);
-        assert_eq!(states(), [State::Failed, State::Done]);
+        assert_eq!(states(), [RunState::Failed, RunState::Done]);
         let dead = history.find(&second.run).unwrap().unwrap();
         assert_eq!(dead.problem.unwrap().message, "the process ended without a word");
         assert_eq!(history.find(&first.run).unwrap(), Some(first));
@@ -305,7 +305,7 @@ mod tests {
         for second in from..=to {
             let mut record = record(second);
             record.run = format!("{}{second:08x}", &record.run[..17]);
-            record.state = if second % 10 == 0 { State::Failed } else { State::Done };
+            record.state = if second % 10 == 0 { RunState::Failed } else { RunState::Done };
             record.ended = Some(record.started);
             history.state.record(&record.run).write_json(&record).unwrap();
         }
@@ -340,7 +340,7 @@ mod tests {
         fill(&history, kept + 101, kept + 110);
         history.sweep(record(0).started);
         assert!(history.records(&NullMonitor).unwrap().len() > KEPT);
-        (going.state, going.ended) = (State::Done, Some(going.started));
+        (going.state, going.ended) = (RunState::Done, Some(going.started));
         running.end(&going).unwrap();
         history.sweep(record(0).started);
         assert_eq!(counts(), (KEPT, Counts { done: 999, failed: 111, skipped: 0 }));
@@ -352,14 +352,14 @@ mod tests {
         let history = History::of(StateDir::at(folder.path()));
         fill(&history, 1, 3);
         let running = history.begin(&record(4)).unwrap();
-        let mut known = Known::default();
+        let mut known = RecordCache::default();
         let first = history.renewed(&mut known, &NullMonitor).unwrap();
         for one in &first[1..] {
             fs::write(path(&history, &one.run), "unreadable").unwrap();
         }
         assert_eq!(history.renewed(&mut known, &NullMonitor).unwrap(), first);
         drop(running);
-        assert_eq!(history.renewed(&mut known, &NullMonitor).unwrap()[0].state, State::Failed);
+        assert_eq!(history.renewed(&mut known, &NullMonitor).unwrap()[0].state, RunState::Failed);
         history.state.record(&first[1].run).remove().unwrap();
         assert_eq!(history.renewed(&mut known, &NullMonitor).unwrap().len(), 3);
     }
@@ -383,7 +383,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let history = History::of(StateDir::at(folder.path()));
         let mut good = record(1);
-        good.state = State::Done;
+        good.state = RunState::Done;
         history.add(&good).unwrap();
         fs::write(path(&history, &record(2).run), "{\"run\":").unwrap();
         let recording = RecordingMonitor::new(&NullMonitor);

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A backup of one series that the history knows to have been stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct RecordedBackup {
     pub id: BackupId,
     /// Time at which its run ended.
     pub made: Timestamp,
@@ -28,7 +28,7 @@ pub struct Known {
 
 /// A backup that is missed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Missed {
+pub struct MissingBackup {
     pub id: BackupId,
     pub made: Timestamp,
     /// Time at which it was first looked for in vain.
@@ -37,20 +37,20 @@ pub struct Missed {
 
 /// The result of one check of a series.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sight {
+pub struct SeriesCheck {
     /// Newest backup that the history knew then; `None` if it knew none.
     pub newest: Option<BackupId>,
     /// Backups that the history knew and that were there.
     pub standing: BTreeSet<BackupId>,
     /// Missed backups, newest first.
-    pub missed: Vec<Missed>,
+    pub missed: Vec<MissingBackup>,
 }
 
 /// Facts that one check of a series starts from.
 #[derive(Debug, Clone, Copy)]
-pub struct Look<'a> {
+pub struct SeriesFacts<'a> {
     /// Backups that the history knows, in any order.
-    pub known: &'a [Known],
+    pub known: &'a [RecordedBackup],
     /// Backups of the series that are whole in the store, whether the history knows them or not.
     pub there: &'a BTreeSet<BackupId>,
     /// Backups that have a `.meta` but no payload.
@@ -62,12 +62,12 @@ pub struct Look<'a> {
     pub now: Timestamp,
 }
 
-impl Look<'_> {
+impl SeriesFacts<'_> {
     /// Returns the result of this check. `before` is the result of the one before it; `None`: there was none.
-    pub fn after(&self, before: Option<&Sight>) -> Sight {
+    pub fn after(&self, before: Option<&SeriesCheck>) -> SeriesCheck {
         let known = self.in_order();
         let kept = self.kept();
-        let gone = |known: &Known| !self.there.contains(&known.id) && !self.removed.contains(&known.id);
+        let gone = |known: &RecordedBackup| !self.there.contains(&known.id) && !self.removed.contains(&known.id);
         let told = |id: &BackupId| before.is_some_and(|before| before.missed.iter().any(|missed| missed.id == *id));
         let rules_let_go = |id: &BackupId| kept.as_ref().is_some_and(|kept| !kept.contains(id));
         // Of what went before the first look nobody knows by which rules.
@@ -84,34 +84,34 @@ impl Look<'_> {
             if is_missed {
                 let since = before.and_then(|before| before.missed.iter().find(|missed| missed.id == one.id));
                 let since = since.map_or(self.now, |missed| missed.since);
-                missed.push(Missed { id: one.id.clone(), made: one.made, since });
+                missed.push(MissingBackup { id: one.id.clone(), made: one.made, since });
             }
         }
         missed.reverse();
         let standing = known.iter().filter(|one| self.there.contains(&one.id)).map(|one| one.id.clone()).collect();
-        Sight { newest: known.last().map(|one| one.id.clone()), standing, missed }
+        SeriesCheck { newest: known.last().map(|one| one.id.clone()), standing, missed }
     }
 
     /// Returns the oldest backup that went since the check before and was not removed by pgbk; `None` if none did.
-    pub fn oldest_newly_gone(&self, before: Option<&Sight>) -> Option<BackupId> {
+    pub fn oldest_newly_gone(&self, before: Option<&SeriesCheck>) -> Option<BackupId> {
         let known = self.in_order();
         self.newly_gone(&known, before).into_iter().map(|at| known[at].id.clone()).min()
     }
 
     /// Returns the backups in the order in which they were made, as this host saw it. Sequences alone are not enough: if the newest
     /// is lost, the next one gets its sequence again.
-    fn in_order(&self) -> Vec<&Known> {
-        let mut known: Vec<&Known> = self.known.iter().collect();
+    fn in_order(&self) -> Vec<&RecordedBackup> {
+        let mut known: Vec<&RecordedBackup> = self.known.iter().collect();
         known.sort_by_key(|one| (one.made, one.sequence));
         known
     }
 
     /// Returns the positions of the backups that went since the check before; without one, of all that are gone.
-    fn newly_gone(&self, known: &[&Known], before: Option<&Sight>) -> BTreeSet<usize> {
+    fn newly_gone(&self, known: &[&RecordedBackup], before: Option<&SeriesCheck>) -> BTreeSet<usize> {
         let newest = before.and_then(|before| before.newest.as_ref());
         let seen = newest.and_then(|newest| known.iter().rposition(|one| one.id == *newest));
-        let stood = |one: &Known| before.is_some_and(|before| before.standing.contains(&one.id));
-        let gone = |one: &Known| !self.there.contains(&one.id) && !self.removed.contains(&one.id);
+        let stood = |one: &RecordedBackup| before.is_some_and(|before| before.standing.contains(&one.id));
+        let gone = |one: &RecordedBackup| !self.there.contains(&one.id) && !self.removed.contains(&one.id);
         let all = known.iter().enumerate();
         let new = all.filter(|(at, one)| gone(one) && (stood(one) || seen.is_none_or(|seen| *at > seen)));
         new.map(|(at, _)| at).collect()
@@ -121,7 +121,7 @@ impl Look<'_> {
     fn kept(&self) -> Option<BTreeSet<BackupId>> {
         let policy = self.policy?.without_minimum();
         // One that is gone may have the sequence of a later one, and stands where its date puts it.
-        let there = |one: &&Known| self.there.contains(&one.id);
+        let there = |one: &&RecordedBackup| self.there.contains(&one.id);
         let sequences: BTreeMap<&BackupId, u64> =
             self.known.iter().filter(there).map(|one| (&one.id, one.sequence)).collect();
         let sequence = |id: &BackupId| sequences.get(id).copied().unwrap_or(0);
@@ -142,7 +142,7 @@ impl Look<'_> {
 
     /// Returns the positions of the backups that were the newest when they went, and of those that
     /// were there with the newest and went with it.
-    fn ends(&self, known: &[&Known], new: &BTreeSet<usize>, before: Option<&Sight>) -> BTreeSet<usize> {
+    fn ends(&self, known: &[&RecordedBackup], new: &BTreeSet<usize>, before: Option<&SeriesCheck>) -> BTreeSet<usize> {
         let mut ends: BTreeSet<usize> = new.iter().copied().filter(|at| !self.had_a_successor(known, *at)).collect();
         let Some(before) = before else { return ends };
         // Its document was there to be found by the next run, and its payload was not.
@@ -159,7 +159,7 @@ impl Look<'_> {
 
     /// Returns whether the run after it found this backup or a newer one there: from then on it was not the newest any more. That run may
     /// have been another host's, which this history does not know.
-    fn had_a_successor(&self, known: &[&Known], at: usize) -> bool {
+    fn had_a_successor(&self, known: &[&RecordedBackup], at: usize) -> bool {
         let id = &known[at].id;
         match known.get(at + 1) {
             // A run that could not look has not missed it either, and one whose clock lay behind did not look for it.
@@ -173,7 +173,7 @@ impl Look<'_> {
 }
 
 /// Returns the message about missed backups; `None` if there are none.
-pub(crate) fn describe(missed: &[Missed], location: &str) -> Option<String> {
+pub(crate) fn describe(missed: &[MissingBackup], location: &str) -> Option<String> {
     const NAMED: usize = 10;
     let newest = missed.first()?;
     let database = newest.id.subject();
@@ -198,7 +198,7 @@ pub(crate) fn describe(missed: &[Missed], location: &str) -> Option<String> {
 }
 
 /// Returns the message about missed backups that are there again; `None` if there are none.
-pub(crate) fn describe_back(back: &[Missed], location: &str, now: Timestamp) -> Option<String> {
+pub(crate) fn describe_back(back: &[MissingBackup], location: &str, now: Timestamp) -> Option<String> {
     let newest = back.first()?;
     let names: Vec<String> = back.iter().map(|one| one.id.to_string()).collect();
     Some(format!(

@@ -7,12 +7,12 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origins;
 use crate::format::run_record::{ErrorInfo, Record, RestoreTest, Task, Trigger};
-use crate::jobs::restore_test::{Plan, prove};
-use crate::jobs::verify::Finding;
-use crate::postgres::connect::settings::Settings;
+use crate::jobs::restore_test::{RestoreTestPlan, prove};
+use crate::jobs::verify::VerifyFinding;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::session::identity;
 use crate::repository::Repository;
-use crate::repository::newest::{Asker, Server};
+use crate::repository::newest::{NewestQuery, ServerIdentity};
 use crate::runs::runner::{Outcome, Runner};
 
 /// Most tries of one restore test, which begins again if its backup was removed meanwhile.
@@ -22,9 +22,9 @@ const TRIES: usize = 3;
 pub struct RestoreTests<'a> {
     pub runner: Runner<'a>,
     pub repository: &'a Repository,
-    pub plan: &'a Plan,
+    pub plan: &'a RestoreTestPlan,
     /// Settings of the server whose backups are tested.
-    pub server: &'a Settings,
+    pub server: &'a ConnectionSettings,
 }
 
 impl RestoreTests<'_> {
@@ -33,8 +33,8 @@ impl RestoreTests<'_> {
         &self,
         ids: &[BackupId],
         cause: Trigger,
-        mut each: impl FnMut(&Outcome<Finding>),
-    ) -> Result<Vec<Outcome<Finding>>> {
+        mut each: impl FnMut(&Outcome<VerifyFinding>),
+    ) -> Result<Vec<Outcome<VerifyFinding>>> {
         let work = |id: &BackupId, monitor: &dyn Monitor| {
             monitor.names(&id.to_string());
             prove(self.repository, id, self.plan, monitor)
@@ -47,8 +47,8 @@ impl RestoreTests<'_> {
         &self,
         databases: &Databases,
         cause: Trigger,
-        mut each: impl FnMut(&Outcome<Finding>),
-    ) -> Result<Vec<Outcome<Finding>>> {
+        mut each: impl FnMut(&Outcome<VerifyFinding>),
+    ) -> Result<Vec<Outcome<VerifyFinding>>> {
         match self.names(databases) {
             Ok(names) => {
                 let names = names.into_iter().map(|name| (Selection::One(name.clone()), name));
@@ -67,7 +67,7 @@ impl RestoreTests<'_> {
 
     /// Tests the newest backup of one database. Another host may prune it while it is read: then
     /// there is a newer one, which is tested instead.
-    fn newest_of(&self, subject: &Subject, monitor: &dyn Monitor) -> Result<Finding> {
+    fn newest_of(&self, subject: &Subject, monitor: &dyn Monitor) -> Result<VerifyFinding> {
         let mut tries = 1;
         // Not that of the names: proofs of others may have taken hours since.
         let mut catalog = self.repository.catalog(Some(subject))?;
@@ -94,18 +94,18 @@ impl RestoreTests<'_> {
     }
 
     /// Returns the server to test for. It is asked each time, because it may have been replaced.
-    fn asker(&self) -> Asker {
-        let server = identity::of_server(self.server).map_or(Server::Unasked, Server::of);
-        Asker { server, origins: Origins::Backup, now: (self.runner.clock)() }
+    fn asker(&self) -> NewestQuery {
+        let server = identity::of_server(self.server).map_or(ServerIdentity::Unasked, ServerIdentity::of);
+        NewestQuery { server, origins: Origins::Backup, now: (self.runner.clock)() }
     }
 
     fn one_by_one<T>(
         &self,
         items: impl IntoIterator<Item = (Selection, T)>,
         cause: Trigger,
-        each: &mut dyn FnMut(&Outcome<Finding>),
-        mut work: impl FnMut(T, &dyn Monitor) -> Result<Finding>,
-    ) -> Result<Vec<Outcome<Finding>>> {
+        each: &mut dyn FnMut(&Outcome<VerifyFinding>),
+        mut work: impl FnMut(T, &dyn Monitor) -> Result<VerifyFinding>,
+    ) -> Result<Vec<Outcome<VerifyFinding>>> {
         let Runner { alerts, monitor, .. } = self.runner;
         let mut round = alerts.round(monitor);
         let mut outcomes = Vec::new();
@@ -127,7 +127,7 @@ impl RestoreTests<'_> {
     }
 }
 
-fn note(finding: &Finding, record: &mut Record) {
+fn note(finding: &VerifyFinding, record: &mut Record) {
     if let Some(proof) = &finding.proof {
         record.proof = Some(RestoreTest {
             id: finding.id.clone(),

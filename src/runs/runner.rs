@@ -5,7 +5,7 @@ use crate::base::cancel;
 use crate::base::databases::{Databases, Selection};
 use crate::base::error::{self, Kind, Result};
 use crate::base::progress::{Monitor, NullMonitor, RecordingMonitor, RunLabel};
-use crate::format::run_record::{ErrorInfo, Record, State, Task, Trigger};
+use crate::format::run_record::{ErrorInfo, Record, RunState, Task, Trigger};
 use crate::runs::history::History;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -71,7 +71,7 @@ impl Runner<'_> {
         let records = history.records(&NullMonitor).unwrap_or_default();
         let mut round = self.alerts.round(self.monitor);
         for record in &lost {
-            let over = |other: &&Record| matches!(other.state, State::Done | State::Failed);
+            let over = |other: &&Record| matches!(other.state, RunState::Done | RunState::Failed);
             let same = |other: &&Record| (other.task, &other.database) == (record.task, &record.database);
             if !records.iter().filter(over).filter(same).any(|other| other.started > record.started) {
                 let (noun, name) = (record.task.noun(), &record.database);
@@ -86,9 +86,9 @@ impl Runner<'_> {
         record.ended = Some((self.clock)());
         record.problem = error.map(problem).or(record.problem.take());
         record.state = match (error.map(error::kind), &record.problem) {
-            (Some(Kind::Busy), _) => State::Skipped,
-            (Some(_), _) | (None, Some(_)) => State::Failed,
-            (None, None) => State::Done,
+            (Some(Kind::Busy), _) => RunState::Skipped,
+            (Some(_), _) | (None, Some(_)) => RunState::Failed,
+            (None, None) => RunState::Done,
         };
     }
 
@@ -106,7 +106,7 @@ impl Runner<'_> {
                 ErrorInfo { message: message.to_owned(), hints: Vec::new(), exit_code: Kind::Busy.exit_code() };
             let record = Record {
                 task,
-                state: State::Skipped,
+                state: RunState::Skipped,
                 times: times as u64,
                 ended: Some(now),
                 problem: Some(problem),
@@ -128,7 +128,7 @@ impl Runner<'_> {
 impl<T> Outcome<T> {
     /// Returns whether it was skipped because another run of the same database was going.
     pub fn is_skipped(&self) -> bool {
-        self.record.state == State::Skipped
+        self.record.state == RunState::Skipped
     }
 
     /// Returns whether a signal ended it. Nothing is started after it then.
@@ -180,24 +180,30 @@ fn problem(error: &anyhow::Error) -> ErrorInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alerts::Settings;
-    use crate::alerts::message::Origin;
+    use crate::alerts::AlertSettings;
+    use crate::alerts::message::AlertOrigin;
     use crate::base::state_dir::StateDir;
 
     #[test]
     fn a_bug_is_a_failed_run_that_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::at(folder.path());
-        let origin = Origin { host: String::new(), server: String::new() };
-        let settings =
-            Settings { ping: None, webhook: None, mail: None, origin, state: state.clone(), limit: Duration::ZERO };
+        let origin = AlertOrigin { host: String::new(), server: String::new() };
+        let settings = AlertSettings {
+            ping: None,
+            webhook: None,
+            mail: None,
+            origin,
+            state: state.clone(),
+            limit: Duration::ZERO,
+        };
         let (alerts, history) = (Alerts::open(&settings), History::of(state));
         let clock = || Timestamp::UNIX_EPOCH;
         let runner = Runner { alerts: &alerts, history: Some(&history), limit: None, clock, monitor: &NullMonitor };
         let mut round = alerts.round(&NullMonitor);
         let panics = |_: &dyn Monitor, _: &mut Record| -> Result<()> { panic!("index {} out of range", 7) };
         let outcome = runner.written((Task::Backup, Trigger::Manual), &"shop".into(), &mut round, panics).unwrap();
-        assert!(outcome.is_worth_another_try() && outcome.record.state == State::Failed);
+        assert!(outcome.is_worth_another_try() && outcome.record.state == RunState::Failed);
         let written = history.records(&NullMonitor).unwrap();
         let problem = written[0].problem.as_ref().unwrap();
         assert!(

@@ -14,8 +14,8 @@ use crate::store::capabilities::{Capabilities, Integrity, Medium};
 use crate::store::directory::errors::{cause, taken, unreadable};
 use crate::store::keys::{check, check_range, name, refuse_version};
 use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, Upload, write_small};
-use case::Case;
-use folder::{Folder, create_root_whole};
+use case::CaseCheck;
+use folder::{StoreFolder, create_root_whole};
 use jiff::Timestamp;
 use partial::Partial;
 use rustix::fs::{FileType, OFlags, Stat};
@@ -42,7 +42,7 @@ const DOCUMENT: &str = ".meta";
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
-    case: Case,
+    case: CaseCheck,
     /// Set once it was seen that the file system lists files under the names that they were made with.
     keeps_names: OnceLock<()>,
 }
@@ -58,7 +58,7 @@ impl Directory {
                 Err(Fault::usage(format!("\"{}\" is not a directory", root.display())).into())
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cause("open", &root, error).into()),
-            _ => Ok(Directory { root, case: Case::default(), keeps_names: OnceLock::new() }),
+            _ => Ok(Directory { root, case: CaseCheck::default(), keeps_names: OnceLock::new() }),
         }
     }
 
@@ -78,7 +78,7 @@ impl Directory {
             return Err(Fault::failed(text).hint(NOT_MOUNTED).into());
         }
         let (folder, made) =
-            Folder::create(&self.root, parent(key), &self.case).map_err(|error| cause("create", &path, error))?;
+            StoreFolder::create(&self.root, parent(key), &self.case).map_err(|error| cause("create", &path, error))?;
         if folder.stat(name(key)).map_err(|error| cause("create", &path, error))?.is_some() {
             return Err(taken(&path).into());
         }
@@ -96,8 +96,8 @@ impl Directory {
     }
 
     /// Returns the folder of a key. None: it does not exist.
-    fn folder(&self, key: &str) -> Result<Option<Folder>> {
-        Folder::open(&self.root, parent(key), &self.case)
+    fn folder(&self, key: &str) -> Result<Option<StoreFolder>> {
+        StoreFolder::open(&self.root, parent(key), &self.case)
             .map_err(|error| unreadable("open the folder of", &self.path(key), error).into())
     }
 }
@@ -207,7 +207,7 @@ impl Directory {
         let mut folders = vec![parent(prefix).to_owned()];
         while let Some(at) = folders.pop() {
             let read = |error| cause("list", &self.path(&at), error);
-            let Some(folder) = Folder::open(&self.root, &at, &self.case).map_err(read)? else {
+            let Some(folder) = StoreFolder::open(&self.root, &at, &self.case).map_err(read)? else {
                 self.refuse_link(&at)?;
                 continue;
             };

@@ -11,18 +11,18 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Clone, Default)]
-pub struct Memory(Arc<Mutex<Contents>>);
+pub struct Memory(Arc<Mutex<MemoryContents>>);
 
 #[derive(Debug, Default)]
-struct Contents {
-    objects: BTreeMap<String, Kept>,
+struct MemoryContents {
+    objects: BTreeMap<String, MemoryEntry>,
     /// Uploads that are being written, by token. A leaked one stays here for a test to see.
     unfinished: BTreeMap<u64, PendingUpload>,
     begun: u64,
 }
 
 #[derive(Debug, Clone)]
-struct Kept {
+struct MemoryEntry {
     bytes: Arc<[u8]>,
     modified: Timestamp,
     tags: Vec<(String, String)>,
@@ -30,7 +30,7 @@ struct Kept {
 
 impl Memory {
     /// Locks the contents. A test that panicked while holding the lock has failed already; the others may go on.
-    fn contents(&self) -> MutexGuard<'_, Contents> {
+    fn contents(&self) -> MutexGuard<'_, MemoryContents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,7 +55,7 @@ impl Store for Memory {
         let unfinished =
             PendingUpload { key: key.to_owned(), token: token.to_string(), started: Some(Timestamp::now()) };
         contents.unfinished.insert(token, unfinished);
-        Ok(Box::new(Begun { memory: self.clone(), key: key.to_owned(), token, bytes: Vec::new() }))
+        Ok(Box::new(MemoryUpload { memory: self.clone(), key: key.to_owned(), token, bytes: Vec::new() }))
     }
 
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
@@ -119,14 +119,14 @@ impl Tags for Memory {
     }
 }
 
-struct Begun {
+struct MemoryUpload {
     memory: Memory,
     key: String,
     token: u64,
     bytes: Vec<u8>,
 }
 
-impl Write for Begun {
+impl Write for MemoryUpload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -137,7 +137,7 @@ impl Write for Begun {
     }
 }
 
-impl Upload for Begun {
+impl Upload for MemoryUpload {
     fn commit(mut self: Box<Self>) -> Result<PutResult> {
         let bytes: Arc<[u8]> = std::mem::take(&mut self.bytes).into();
         let mut contents = self.memory.contents();
@@ -145,12 +145,12 @@ impl Upload for Begun {
             return Err(taken(&self.key).into());
         }
         let receipt = PutResult { bytes: bytes.len() as u64, ..PutResult::default() };
-        contents.objects.insert(self.key.clone(), Kept { bytes, modified: Timestamp::now(), tags: Vec::new() });
+        contents.objects.insert(self.key.clone(), MemoryEntry { bytes, modified: Timestamp::now(), tags: Vec::new() });
         Ok(receipt)
     }
 }
 
-impl Drop for Begun {
+impl Drop for MemoryUpload {
     fn drop(&mut self) {
         self.memory.contents().unfinished.remove(&self.token);
     }

@@ -21,7 +21,7 @@ const KEPT: &str = ".meta";
 const SUM: usize = 32;
 
 #[derive(Debug)]
-pub struct Remembered {
+pub struct CachingStore {
     inner: Arc<dyn Store>,
     state: StateDir,
     /// The name of this store's copies. There is a folder for each folder of the store, and in that a file for each object.
@@ -30,12 +30,12 @@ pub struct Remembered {
     listed: Mutex<BTreeMap<String, String>>,
 }
 
-impl Remembered {
+impl CachingStore {
     /// Wraps a store and keeps copies in the state directory, which may hold those of other stores, too. One that
     /// cannot be written to only costs time.
-    pub fn new(inner: Arc<dyn Store>, state: StateDir) -> Remembered {
+    pub fn new(inner: Arc<dyn Store>, state: StateDir) -> CachingStore {
         let name = name(&[inner.location().as_bytes()]);
-        Remembered { inner, state, name, listed: Mutex::default() }
+        CachingStore { inner, state, name, listed: Mutex::default() }
     }
 
     fn listed(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
@@ -79,12 +79,12 @@ impl Remembered {
     }
 }
 
-impl Store for Remembered {
+impl Store for CachingStore {
     fn open_listed(&self, listed: &ObjectInfo) -> Result<Box<dyn Object>> {
         let Some(etag) = strong(listed) else { return self.inner.open_listed(listed) };
         let copy = self.copy(&listed.key, etag);
         let info = Info { bytes: listed.bytes, etag: Some(etag.to_owned()), version: None, modified: None };
-        let kept = Kept { inner: Arc::clone(&self.inner), copy, listed: listed.clone(), info };
+        let kept = CachedObject { inner: Arc::clone(&self.inner), copy, listed: listed.clone(), info };
         match kept.copy.size() == Some(listed.bytes + SUM as u64) {
             true => Ok(Box::new(kept)),
             false => kept.fetch(),
@@ -133,14 +133,14 @@ impl Store for Remembered {
 }
 
 /// An object of which a copy is kept.
-struct Kept {
+struct CachedObject {
     inner: Arc<dyn Store>,
     copy: StateFile,
     listed: ObjectInfo,
     info: Info,
 }
 
-impl Object for Kept {
+impl Object for CachedObject {
     fn info(&self) -> &Info {
         &self.info
     }
@@ -154,25 +154,29 @@ impl Object for Kept {
     }
 }
 
-impl Kept {
+impl CachedObject {
     /// Fetches the object from the store, because there is no copy, or it was changed or cannot be read.
     fn fetch(&self) -> Result<Box<dyn Object>> {
         let object = self.inner.open_listed(&self.listed)?;
         // Another one by now is not the one that was listed.
         let is_same = object.info().etag == self.info.etag && object.info().bytes == self.info.bytes;
-        let Kept { copy, listed, .. } = self;
-        Ok(if is_same { Box::new(Keeping { object, copy: copy.clone(), key: listed.key.clone() }) } else { object })
+        let CachedObject { copy, listed, .. } = self;
+        Ok(if is_same {
+            Box::new(CachingObject { object, copy: copy.clone(), key: listed.key.clone() })
+        } else {
+            object
+        })
     }
 }
 
 /// An object that is kept once it was read whole.
-struct Keeping {
+struct CachingObject {
     object: Box<dyn Object>,
     copy: StateFile,
     key: String,
 }
 
-impl Object for Keeping {
+impl Object for CachingObject {
     fn info(&self) -> &Info {
         self.object.info()
     }

@@ -4,10 +4,10 @@ use super::clerk::Clerk;
 use super::post_office::post_office;
 use super::{Scene, checked, is_quiet};
 use jiff::Timestamp;
-use pgbk::alerts::delivery::Patience;
+use pgbk::alerts::delivery::DeliveryLimits;
 use pgbk::alerts::mail::{Mail, mailbox};
-use pgbk::alerts::message::{Message, Origin};
-use pgbk::alerts::smtp::{Security, Server};
+use pgbk::alerts::message::{AlertMessage, AlertOrigin};
+use pgbk::alerts::smtp::{MailServer, Security};
 use pgbk::alerts::tls_roots::TlsRoots;
 use serde_json::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,15 +61,15 @@ fn whatever_becomes_of_each_recipient_nobody_else_loses_or_doubles_a_mail_for_it
         let address = line.strip_prefix("RCPT TO:<")?;
         SAID.iter().find(|(begin, _)| address.starts_with(begin)).expect("an address of this test").1
     });
-    let server = Server {
+    let server = MailServer {
         host: "localhost".to_owned(),
         port: clerk.port,
         security: Security::None,
         login: None,
         trust: TlsRoots::default(),
     };
-    let origin = Origin { host: "here".to_owned(), server: "there".to_owned() };
-    let message = Message::test(&origin, Timestamp::UNIX_EPOCH);
+    let origin = AlertOrigin { host: "here".to_owned(), server: "there".to_owned() };
+    let message = AlertMessage::test(&origin, Timestamp::UNIX_EPOCH);
     let from = mailbox("MAIL_FROM", "pgbk@example.org").unwrap();
     let mut counts = [0, 0];
     for number in 1..=4 {
@@ -79,7 +79,8 @@ fn whatever_becomes_of_each_recipient_nobody_else_loses_or_doubles_a_mail_for_it
             let of = |begin: &str| all.iter().filter(|one| one.starts_with(begin)).cloned().collect::<Vec<_>>();
             let to = all.iter().map(|one| mailbox("MAIL_TO", one).unwrap()).collect();
             let mail = Mail { server: server.clone(), from: from.clone(), to, prefix: String::new() };
-            let send = |settled: &[String]| mail.send(&message, settled, &Patience::once(Duration::from_secs(60)));
+            let send =
+                |settled: &[String]| mail.send(&message, settled, &DeliveryLimits::once(Duration::from_secs(60)));
             let (taken, later) = (of("taken"), of("later"));
             match send(&[]) {
                 Ok(sent) => {

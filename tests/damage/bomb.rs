@@ -10,7 +10,7 @@ fn packed(bytes: &[u8], method: Method, stated: u64) -> Sample {
     let ours = repository(&store, Some(&key));
     let mut writer = ours.begin(id.clone().into(), Format::Plain, None, 0).unwrap();
     writer.write_all(bytes).unwrap();
-    let manifest = writer.finish(About::default(), &NullMonitor).unwrap();
+    let manifest = writer.finish(ManifestDetails::default(), &NullMonitor).unwrap();
     let get = |key: &str| pgbk::store::read_small(&store, key, u64::MAX).unwrap();
     let sample = Sample {
         payload: get(&manifest.object),
@@ -81,7 +81,9 @@ fn an_archive_that_was_cut_short_before_it_was_stored_is_found_by_a_look_at_the_
     let id: BackupId = "cut-20260822T031500Z".parse().unwrap();
     let mut writer = ours.begin(id.clone().into(), Format::Custom, None, 0).unwrap();
     writer.write_all(b"PGDMP\x01\x0e\x00\x04\x08\x01\x00").unwrap();
-    writer.finish(About { pg_dump: Some("15.18".into()), ..About::default() }, &NullMonitor).unwrap();
+    writer
+        .finish(ManifestDetails { pg_dump: Some("15.18".into()), ..ManifestDetails::default() }, &NullMonitor)
+        .unwrap();
     assert!(verify(&ours, &id, Level::Stored, &NullMonitor).unwrap().ok);
     let found = verify(&ours, &id, Level::Content, &NullMonitor).unwrap();
     assert_eq!((found.ok, found.kind), (false, Some(Kind::Damaged)));

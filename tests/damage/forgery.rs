@@ -89,7 +89,7 @@ fn a_downgrade_to_no_key_is_refused_while_a_key_is_set() {
     let theirs = repository(&store, None);
     let mut writer = theirs.begin(sample.id.clone().into(), Format::Plain, None, 0).unwrap();
     writer.write_all(b"CREATE ROLE mallory SUPERUSER;\n").unwrap();
-    writer.finish(About::default(), &NullMonitor).unwrap();
+    writer.finish(ManifestDetails::default(), &NullMonitor).unwrap();
     let (given, outcome) = read(&repository(&store, Some(&raw_key(KEY))), &sample.id);
     let error = outcome.unwrap_err();
     assert_eq!((kind(&error), given.len()), (Kind::Damaged, 0));

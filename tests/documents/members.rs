@@ -3,7 +3,7 @@
 use super::*;
 use pgbk::base::error::{Kind, kind};
 use pgbk::format::manifest::Manifest;
-use pgbk::format::manifest::seal::Sealed;
+use pgbk::format::manifest::seal::SealedManifest;
 use pgbk::postgres::tools::dump;
 use serde_json::json;
 use std::net::TcpListener;
@@ -106,8 +106,8 @@ fn every_member_with_every_hostile_value_is_refused_or_harmless() {
             for value in hostile() {
                 let mut forged = document.clone();
                 put_at(&mut forged, &path, value.clone());
-                let read =
-                    Sealed::parse("x", sealed(text(&forged))).and_then(|sealed| sealed.of(&id).unauthenticated());
+                let read = SealedManifest::parse("x", sealed(text(&forged)))
+                    .and_then(|sealed| sealed.of(&id).unauthenticated());
                 match read {
                     Ok(manifest) => {
                         is_harmless(&manifest, &id);
@@ -133,7 +133,8 @@ fn a_member_that_stands_twice_is_refused() {
     let mut refused = 0;
     for (name, value) in document.as_object().unwrap() {
         let twice = format!("{text},\n  \"{name}\": {value}");
-        let read = Sealed::parse("x", sealed(twice.into_bytes())).and_then(|sealed| sealed.of(&id).unauthenticated());
+        let read =
+            SealedManifest::parse("x", sealed(twice.into_bytes())).and_then(|sealed| sealed.of(&id).unauthenticated());
         assert_eq!(kind(&read.unwrap_err()), Kind::Damaged, "{name}");
         refused += 1;
     }

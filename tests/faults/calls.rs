@@ -10,7 +10,7 @@ use pgbk::format::backup_id::BackupId;
 use pgbk::format::keys::Key;
 use pgbk::format::manifest::Format;
 use pgbk::repository::Repository;
-use pgbk::repository::writer::About;
+use pgbk::repository::writer::ManifestDetails;
 use pgbk::store::Store;
 use pgbk::store::directory::Directory;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +95,7 @@ impl Place {
         let id = BackupId::new(Subject::Files, time.parse().unwrap());
         let mut writer = repository.begin(id.into(), Format::Tar, None, 0).unwrap();
         writer.write_all(&[0; 10_240]).unwrap();
-        writer.finish(About::default(), &NullMonitor).unwrap();
+        writer.finish(ManifestDetails::default(), &NullMonitor).unwrap();
     }
 
     pub fn store(&self) -> Directory {

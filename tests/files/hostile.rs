@@ -6,7 +6,7 @@ use pgbk::base::subject::Subject;
 use pgbk::format::keys::Key;
 use pgbk::format::manifest::Format;
 use pgbk::repository::Repository;
-use pgbk::repository::writer::About;
+use pgbk::repository::writer::ManifestDetails;
 use pgbk::store::directory::Directory;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -56,7 +56,7 @@ fn sealed(folder: &Path, archive: &[u8]) -> String {
     let id = free(folder, Subject::Files.name());
     let mut writer = repository.begin(id.into(), Format::Tar, None, 0).unwrap();
     writer.write_all(archive).unwrap();
-    writer.finish(About::default(), &NullMonitor).unwrap().id.to_string()
+    writer.finish(ManifestDetails::default(), &NullMonitor).unwrap().id.to_string()
 }
 
 struct Place {

@@ -9,10 +9,10 @@ use pgbk::cli::values;
 use pgbk::config::s3::headers as request_headers;
 use pgbk::format::backup_id::BackupId;
 use pgbk::format::keys::Key;
-use pgbk::format::manifest::seal::Sealed;
+use pgbk::format::manifest::seal::SealedManifest;
 use pgbk::format::manifest::{FORMAT, Manifest, unpacked};
 use pgbk::format::sql::requirements::Requirements;
-use pgbk::format::sql::splitter::{Event, Keep, Splitter};
+use pgbk::format::sql::splitter::{ScriptEvent, Splitter, StatementLimit};
 use pgbk::format::sql::tokens::Tokens;
 use pgbk::pipeline::pg_archive::{Archive, Completeness};
 use pgbk::pipeline::table_counter::TableCounter;
@@ -42,7 +42,7 @@ const GENUINE: [&[u8]; 2] = [include_bytes!("corpus/meta/keyed.meta"), include_b
 
 /// The document of a backup: nothing that the key did not seal is taken, and what can be read can be sealed and read again.
 fn meta(data: &[u8]) {
-    if let Ok(sealed) = Sealed::parse("shop/shop.meta", data.to_vec()) {
+    if let Ok(sealed) = SealedManifest::parse("shop/shop.meta", data.to_vec()) {
         let taken = sealed.authenticate(Some(&RAW), false).is_ok();
         assert!(!taken || GENUINE.contains(&data), "a forgery was taken");
     }
@@ -52,7 +52,7 @@ fn meta(data: &[u8]) {
     let manifest = Manifest { pgbk: FORMAT, key: Some(own.note.clone()), seconds: Default::default(), ..manifest };
     // Of a format that this pgbk does not know, or of another key's making, it says so.
     let Ok(document) = manifest.seal(Some(&own)) else { return };
-    if let Ok(sealed) = Sealed::parse("shop/shop.meta", document.clone())
+    if let Ok(sealed) = SealedManifest::parse("shop/shop.meta", document.clone())
         && let Ok((read, _)) = sealed.authenticate(Some(&RAW), false)
     {
         assert_eq!(read.seal(Some(&own)).expect("sealed before"), document);
@@ -90,18 +90,18 @@ type Events = Vec<(u64, Vec<u8>)>;
 fn told(pieces: &mut dyn Iterator<Item = &[u8]>) -> Option<(Events, String)> {
     let mut events = Events::new();
     let mut requirements = Requirements::default();
-    let mut splitter = Splitter::new(Keep::Whole { limit: 1 << 16 });
-    let mut sink = |event: Event<'_>| {
+    let mut splitter = Splitter::new(StatementLimit::Whole { limit: 1 << 16 });
+    let mut sink = |event: ScriptEvent<'_>| {
         match event {
-            Event::Statement { line, text, .. } => {
+            ScriptEvent::Statement { line, text, .. } => {
                 requirements.scan(text);
                 tokens(text);
                 events.push((line, text.to_vec()));
             }
-            Event::CopyStart { line, header, table } => events.push((line, [header, table.as_bytes()].concat())),
-            Event::CopyData(data) => events.last_mut().expect("a COPY before its rows").1.extend(data),
-            Event::CopyEnd { line, rows } => events.push((line, rows.to_string().into_bytes())),
-            Event::Meta { line, text } => events.push((line, text.to_vec())),
+            ScriptEvent::CopyStart { line, header, table } => events.push((line, [header, table.as_bytes()].concat())),
+            ScriptEvent::CopyData(data) => events.last_mut().expect("a COPY before its rows").1.extend(data),
+            ScriptEvent::CopyEnd { line, rows } => events.push((line, rows.to_string().into_bytes())),
+            ScriptEvent::Meta { line, text } => events.push((line, text.to_vec())),
         }
         Ok(())
     };

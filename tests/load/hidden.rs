@@ -1,7 +1,7 @@
 //! Commands that hide from whoever looks for the ends of statements: in a dump, in an archive, in a script of globals. None of them runs.
 
 use super::{database, database_in, restore};
-use pgbk::postgres::connect::settings::{Given, Settings};
+use pgbk::postgres::connect::settings::{ConnectionOverrides, ConnectionSettings};
 use pgbk::postgres::globals::Globals;
 use postgres::Client;
 use std::fs;
@@ -268,7 +268,7 @@ fn no_command_that_hides_in_globals_runs() {
     let port = cluster().port.to_string();
     let variables = [("PGHOST", "127.0.0.1"), ("PGPORT", &port), ("PGUSER", USER), ("PGPASSWORD", PASSWORD)];
     let found = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    let settings = Settings::resolve(Given::default(), &found).unwrap();
+    let settings = ConnectionSettings::resolve(ConnectionOverrides::default(), &found).unwrap();
     let mut look = connect("postgres");
     let tricks = tricks();
     for trick in &tricks {

@@ -4,7 +4,7 @@ use super::{database, dump, message};
 use pgbk::base::error::{Kind, hints, kind};
 use pgbk::base::progress::NullMonitor;
 use pgbk::postgres::restore::load;
-use pgbk::postgres::restore::load::options::Options;
+use pgbk::postgres::restore::load::options::LoadOptions;
 use postgres::{Client, NoTls};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -64,7 +64,7 @@ fn a_restore_whose_transaction_was_ended_says_that_it_may_stand_in_part() {
     for other in ["COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN"] {
         let target = database();
         let mut client = connect(&target, "SELECT 'here it ends'", Deed::Write(other));
-        let error = load::load(&mut client, &mut script.as_slice(), &Options::default(), &NullMonitor).unwrap_err();
+        let error = load::load(&mut client, &mut script.as_slice(), &LoadOptions::default(), &NullMonitor).unwrap_err();
         let said = "a statement of the dump ended the restore's transaction: what ran before it may stand";
         assert_eq!((message(&error).as_str(), kind(&error)), (said, Kind::Refused), "{other}");
         assert_eq!(hints(&error), ["look at the target before you use it"]);
@@ -89,7 +89,7 @@ fn a_connection_that_is_lost_at_any_question_of_a_restore_leaves_the_target_as_i
         ("COMMIT", "cannot commit what was restored: "),
     ] {
         let mut client = connect(&target, text, Deed::Cut);
-        let options = Options { monetary: Some("xx_XX.UTF-8".to_owned()), ..Options::default() };
+        let options = LoadOptions { monetary: Some("xx_XX.UTF-8".to_owned()), ..LoadOptions::default() };
         let mut rows = script.as_slice();
         // Without an amount it would come to the commit.
         let without = String::from_utf8_lossy(script).replace("money", "int");

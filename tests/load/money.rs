@@ -2,11 +2,11 @@
 
 use super::{assert_same, database, dump, message, restore_with};
 use pgbk::base::error::{Kind, hints, kind};
-use pgbk::postgres::restore::load::options::Options;
+use pgbk::postgres::restore::load::options::LoadOptions;
 use support::database::sql;
 
-fn by(locale: &str) -> Options {
-    Options { monetary: Some(locale.to_owned()), ..Options::default() }
+fn by(locale: &str) -> LoadOptions {
+    LoadOptions { monetary: Some(locale.to_owned()), ..LoadOptions::default() }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use pgbk::format::backup_id::BackupId;
-use pgbk::repository::retention::{Candidate, Policy, Rules};
-use pgbk::runs::missed::{Known, Look, Sight};
+use pgbk::repository::retention::{Candidate, Policy, RetentionRules};
+use pgbk::runs::missed::{RecordedBackup, SeriesCheck, SeriesFacts};
 use std::collections::BTreeSet;
 use support::proof::{counted, size};
 use support::random::Random;
@@ -33,21 +33,21 @@ struct World {
     now: Timestamp,
     there: BTreeSet<BackupId>,
     /// This host's.
-    known: Vec<Known>,
+    known: Vec<RecordedBackup>,
     removed: BTreeSet<BackupId>,
-    sight: Option<Sight>,
+    sight: Option<SeriesCheck>,
 }
 
 impl World {
     fn new(random: &mut Random) -> World {
         let some = |random: &mut Random| random.below(4) as u32;
-        let rules = Rules {
+        let rules = RetentionRules {
             last: 1 + some(random),
             hourly: some(random),
             daily: some(random),
             weekly: some(random),
             minimum: some(random),
-            ..Rules::default()
+            ..RetentionRules::default()
         };
         World {
             removes: ALL[random.below(ALL.len())],
@@ -70,7 +70,7 @@ impl World {
         if here {
             let known = previous.as_ref().and_then(|id| self.known.iter().find(|one| one.id == *id));
             let sequence = known.map_or(1, |one| one.sequence + 1);
-            self.known.push(Known { id: id.clone(), made: self.now, sequence, previous });
+            self.known.push(RecordedBackup { id: id.clone(), made: self.now, sequence, previous });
         }
         self.there.insert(id);
         if here && self.removes == Removes::Here {
@@ -116,7 +116,7 @@ impl World {
     }
 
     fn look(&mut self) -> Vec<BackupId> {
-        let look = Look {
+        let look = SeriesFacts {
             known: &self.known,
             there: &self.there,
             bare: &BTreeSet::new(),

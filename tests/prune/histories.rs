@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Span, Timestamp};
 use pgbk::base::progress::NullMonitor;
 use pgbk::base::subject::Subject;
 use pgbk::format::backup_id::BackupId;
-use pgbk::jobs::prune::scope::Scope;
-use pgbk::jobs::prune::{Fate, Mode, Order, prune};
+use pgbk::jobs::prune::scope::PruneScope;
+use pgbk::jobs::prune::{PruneMode, PruneOrder, PruneOutcome, prune};
 use pgbk::repository::Repository;
-use pgbk::repository::newest::Server;
-use pgbk::repository::retention::{Policy, Rules};
+use pgbk::repository::newest::ServerIdentity;
+use pgbk::repository::retention::{Policy, RetentionRules};
 use pgbk::store::memory::Memory;
 use pgbk::store::{ObjectInfo, Store, write_small};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,8 +50,8 @@ struct History {
     /// Which of the others have backups.
     others: [bool; OTHERS.len()],
     foreign: [bool; FOREIGN.len()],
-    rules: Rules,
-    mode: Mode,
+    rules: RetentionRules,
+    mode: PruneMode,
 }
 
 /// Within hours, a week or two years, and now and then in the future.
@@ -93,8 +93,8 @@ fn within(random: &mut Random) -> Option<Span> {
     }
 }
 
-fn rules(random: &mut Random) -> Rules {
-    let mut rules = Rules {
+fn rules(random: &mut Random) -> RetentionRules {
+    let mut rules = RetentionRules {
         last: count(random),
         hourly: count(random),
         daily: count(random),
@@ -116,7 +116,7 @@ fn history(random: &mut Random) -> History {
         others: [(); OTHERS.len()].map(|()| random.below(2) == 0),
         foreign: [(); FOREIGN.len()].map(|()| random.below(2) == 0),
         rules: rules(random),
-        mode: [Mode::Force, Mode::Force, Mode::Careful, Mode::DryRun][random.below(4)],
+        mode: [PruneMode::Force, PruneMode::Force, PruneMode::Careful, PruneMode::DryRun][random.below(4)],
     }
 }
 
@@ -262,10 +262,11 @@ fn holds(history: &History) {
     let good = history.good();
     let stay = history.must_stay(&good);
     let due: Vec<&BackupId> = good.iter().filter(|id| !stay.contains(id)).collect();
-    let stops = history.mode == Mode::Careful && due.len() * 2 > history.backups.len();
+    let stops = history.mode == PruneMode::Careful && due.len() * 2 > history.backups.len();
 
-    let scope = Scope::Of(Server::Unasked);
-    let order = Order { policy: &policy, mode: history.mode, scope, made: None, proven: &BTreeSet::new(), now: now() };
+    let scope = PruneScope::Of(ServerIdentity::Unasked);
+    let order =
+        PruneOrder { policy: &policy, mode: history.mode, scope, made: None, proven: &BTreeSet::new(), now: now() };
     let app = Subject::from("app");
     let outcome = prune(&repository, &repository.catalog(Some(&app)).unwrap(), &app, &order, &|_| (), &NullMonitor);
     let after = store.list("").expect("list");
@@ -274,7 +275,7 @@ fn holds(history: &History) {
     assert!(after.iter().all(|object| before.contains(object)), "{history:?}");
     // Nobody may remove anything but good backups of this database that are not the newest, whatever the rules ask for.
     assert!(gone.is_subset(&keys_of(good.iter().skip(1))), "{gone:?} of {history:?}");
-    let expected = match stops || history.mode == Mode::DryRun {
+    let expected = match stops || history.mode == PruneMode::DryRun {
         true => BTreeSet::new(),
         false => keys_of(due.iter().copied()),
     };
@@ -284,10 +285,10 @@ fn holds(history: &History) {
     assert_eq!(pruned.backups.len(), history.backups.len(), "{history:?}");
     for backup in &pruned.backups {
         let told = match &backup.fate {
-            Fate::Kept(reasons) => !due.contains(&&backup.id) && !reasons.is_empty(),
-            Fate::Due => due.contains(&&backup.id) && history.mode == Mode::DryRun,
-            Fate::Removed => expected.contains(&backup.id.meta_key()),
-            Fate::Left(_) => false,
+            PruneOutcome::Kept(reasons) => !due.contains(&&backup.id) && !reasons.is_empty(),
+            PruneOutcome::Due => due.contains(&&backup.id) && history.mode == PruneMode::DryRun,
+            PruneOutcome::Removed => expected.contains(&backup.id.meta_key()),
+            PruneOutcome::Left(_) => false,
         };
         assert!(told, "{backup:?} of {history:?}");
     }

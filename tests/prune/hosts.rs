@@ -5,7 +5,7 @@ use pgbk::format::backup_id::BackupId;
 use pgbk::repository::Repository;
 use pgbk::repository::fixed_name::FixedName;
 use pgbk::store::s3::S3;
-use pgbk::store::s3::settings::{Lock, LockMode, S3Settings, Term};
+use pgbk::store::s3::settings::{LockMode, LockSettings, LockTerm, S3Settings};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use support::pgbk::{Pgbk, pgbk};
@@ -88,7 +88,7 @@ fn what_is_locked_is_left_and_counted_and_the_rest_goes() {
         let bucket = server.locking_bucket("locked");
         let free = in_bucket(server, &bucket);
         let gone = made(&free, "shop", "2024-03-02T03:00:00Z");
-        let lock = Some(Lock { mode: LockMode::Compliance, term: Term::Days(1) });
+        let lock = Some(LockSettings { mode: LockMode::Compliance, term: LockTerm::Days(1) });
         let locking = repository(S3::open(S3Settings { lock, ..settings(server, &bucket) }).expect("open"));
         for day in [1, 3, 4] {
             made(&locking, "shop", &format!("2024-03-{day:02}T03:00:00Z"));

@@ -2,11 +2,11 @@
 
 use pgbk::base::progress::NullMonitor;
 use pgbk::format::backup_id::BackupId;
-use pgbk::format::manifest::encoding::Encoding;
-use pgbk::format::manifest::session::Session;
+use pgbk::format::manifest::encoding::EncodingName;
+use pgbk::format::manifest::session::SessionSettings;
 use pgbk::format::manifest::{Format, ServerNote};
 use pgbk::repository::Repository;
-use pgbk::repository::writer::About;
+use pgbk::repository::writer::ManifestDetails;
 use pgbk::store::Store;
 use pgbk::store::directory::Directory;
 use std::collections::BTreeMap;
@@ -30,13 +30,16 @@ pub fn made(repository: &Repository, database: &str, time: &str) -> BackupId {
     let server = ServerNote {
         version: "15.18".to_owned(),
         version_num: 150_018,
-        encoding: Encoding::named("UTF8").expect("an encoding"),
+        encoding: EncodingName::named("UTF8").expect("an encoding"),
         system_identifier: None,
         timeline: None,
         in_recovery: false,
-        session: Session::default(),
+        session: SessionSettings::default(),
     };
-    writer.finish(About { server: Some(server), ..About::default() }, &NullMonitor).expect("finish").id
+    writer
+        .finish(ManifestDetails { server: Some(server), ..ManifestDetails::default() }, &NullMonitor)
+        .expect("finish")
+        .id
 }
 
 /// One each day at three, from the first of that month on.

@@ -4,9 +4,9 @@ use crate::series::world::{DATABASE, Made, Maker, World, identifier, rules};
 use pgbk::format::backup_id::BackupId;
 use pgbk::format::manifest::Manifest;
 use pgbk::format::manifest::lineage::Owner;
-use pgbk::jobs::prune::scope::Scope;
-use pgbk::repository::newest::Server;
-use pgbk::repository::taking::Adopt;
+use pgbk::jobs::prune::scope::PruneScope;
+use pgbk::repository::newest::ServerIdentity;
+use pgbk::repository::taking::Adoption;
 use std::collections::BTreeSet;
 use support::proof;
 use support::random::Random;
@@ -160,7 +160,7 @@ impl World {
                 self.run(server, &before, Some(rules))
             }
             10 => {
-                self.backup(server, &Adopt::No, true);
+                self.backup(server, &Adoption::No, true);
                 By::Nobody
             }
             11 | 12 => {
@@ -204,9 +204,9 @@ impl World {
         &mut self,
         server: usize,
         before: &BTreeSet<BackupId>,
-        rules: Option<pgbk::repository::retention::Rules>,
+        rules: Option<pgbk::repository::retention::RetentionRules>,
     ) -> By {
-        let made = self.backup(server, &Adopt::No, false).expect("a backup");
+        let made = self.backup(server, &Adoption::No, false).expect("a backup");
         self.in_order(&made, server, before);
         let Some(rules) = rules else { return By::Nobody };
         self.told.push(format!("{} and {rules:?}", made.id));
@@ -217,7 +217,7 @@ impl World {
 
     fn adopt(&mut self, server: usize) -> By {
         let other = self.random.below(self.servers());
-        let adopt = if self.random.below(2) == 0 { Adopt::Only } else { Adopt::This(identifier(other)) };
+        let adopt = if self.random.below(2) == 0 { Adoption::Only } else { Adoption::This(identifier(other)) };
         if let Some(made) = self.backup(server, &adopt, false) {
             self.told.push(format!("{} goes on with {:?}", made.id, made.adopted));
         }
@@ -227,11 +227,11 @@ impl World {
     fn pruned(&mut self, server: usize, now: jiff::Timestamp) -> By {
         let rules = rules(&mut self.random);
         let (scope, by) = match self.random.below(6) {
-            0 => (Scope::All, By::Everybody),
-            1 => (Scope::Of(Server::Unasked), By::Everybody),
-            2 => (Scope::Nobody, By::Nameless),
-            3 => (Scope::Of(Server::Unnamed), By::Nobody),
-            _ => (Scope::Of(Server::Named(identifier(server))), By::Server(server)),
+            0 => (PruneScope::All, By::Everybody),
+            1 => (PruneScope::Of(ServerIdentity::Unasked), By::Everybody),
+            2 => (PruneScope::Nobody, By::Nameless),
+            3 => (PruneScope::Of(ServerIdentity::Unnamed), By::Nobody),
+            _ => (PruneScope::Of(ServerIdentity::Named(identifier(server))), By::Server(server)),
         };
         self.told.push(format!("{scope:?} and {rules:?}"));
         // Where no server makes anything with a name, what has none is that of the one that asks.

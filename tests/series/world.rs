@@ -5,19 +5,19 @@ use jiff::{SignedDuration, Timestamp};
 use pgbk::base::error::Result;
 use pgbk::base::progress::NullMonitor;
 use pgbk::format::backup_id::BackupId;
-use pgbk::format::manifest::encoding::Encoding;
+use pgbk::format::manifest::encoding::EncodingName;
 use pgbk::format::manifest::origin::{Origin, Origins};
-use pgbk::format::manifest::session::Session;
+use pgbk::format::manifest::session::SessionSettings;
 use pgbk::format::manifest::{Format, Manifest, ServerNote};
-use pgbk::jobs::prune::scope::Scope;
-use pgbk::jobs::prune::{Mode, Order, prune};
+use pgbk::jobs::prune::scope::PruneScope;
+use pgbk::jobs::prune::{PruneMode, PruneOrder, prune};
 use pgbk::repository::Repository;
 use pgbk::repository::catalog::Catalog;
-use pgbk::repository::name::Name;
-use pgbk::repository::newest::{Asker, Server};
-use pgbk::repository::retention::{Policy, Rules};
-use pgbk::repository::taking::{Adopt, Taking};
-use pgbk::repository::writer::About;
+use pgbk::repository::name::BackupName;
+use pgbk::repository::newest::{NewestQuery, ServerIdentity};
+use pgbk::repository::retention::{Policy, RetentionRules};
+use pgbk::repository::taking::{Adoption, NewBackup};
+use pgbk::repository::writer::ManifestDetails;
 use pgbk::runs::after_backup::AfterBackup;
 use pgbk::store::capabilities::{Capabilities, Integrity, Medium};
 use pgbk::store::memory::Memory;
@@ -140,11 +140,11 @@ fn note(identifier: Option<String>) -> ServerNote {
     ServerNote {
         version: "15.18".to_owned(),
         version_num: 150_018,
-        encoding: Encoding::named("UTF8").expect("an encoding"),
+        encoding: EncodingName::named("UTF8").expect("an encoding"),
         system_identifier: identifier,
         timeline: None,
         in_recovery: false,
-        session: Session::default(),
+        session: SessionSettings::default(),
     }
 }
 
@@ -152,9 +152,10 @@ pub fn identifier(server: usize) -> String {
     format!("70000000000000000{server:02}")
 }
 
-pub fn rules(random: &mut Random) -> Rules {
+pub fn rules(random: &mut Random) -> RetentionRules {
     let mut rule = || [0, 0, 1, 2, 3][random.below(5)];
-    let mut rules = Rules { last: rule(), daily: rule(), yearly: rule(), hourly: rule(), ..Rules::default() };
+    let mut rules =
+        RetentionRules { last: rule(), daily: rule(), yearly: rule(), hourly: rule(), ..RetentionRules::default() };
     if rules.last + rules.daily + rules.yearly + rules.hourly == 0 {
         rules.last = 1;
     }
@@ -207,7 +208,7 @@ impl World {
         self.made.iter().find(|made| made.id == *id).unwrap_or_else(|| panic!("{id} is nobody's")).maker
     }
 
-    fn write(&self, name: Name, about: About) -> Result<Manifest> {
+    fn write(&self, name: BackupName, about: ManifestDetails) -> Result<Manifest> {
         let mut writer = self.repository.begin(name, Format::Plain, None, 0)?;
         writer.write_all(b"SELECT 1;\n").expect("write");
         writer.finish(about, &NullMonitor)
@@ -219,7 +220,8 @@ impl World {
         if self.stored().contains(&id) {
             return;
         }
-        self.write(id.clone().into(), About { server: Some(note(None)), ..About::default() }).expect("an old backup");
+        self.write(id.clone().into(), ManifestDetails { server: Some(note(None)), ..ManifestDetails::default() })
+            .expect("an old backup");
         self.noted(id, Maker::Old, 0, second(self.time, -days_ago * 86_400));
     }
 
@@ -233,9 +235,9 @@ impl World {
         self.made.push(Made { id, maker, sequence });
     }
 
-    pub fn taking<'a>(&self, server: usize, named: &'a str, adopt: &'a Adopt) -> Taking<'a> {
+    pub fn taking<'a>(&self, server: usize, named: &'a str, adopt: &'a Adoption) -> NewBackup<'a> {
         let (host, own) = self.off[server];
-        Taking {
+        NewBackup {
             subject: DATABASE.into(),
             origin: Origin::Backup,
             server: Some(named),
@@ -246,13 +248,13 @@ impl World {
     }
 
     /// None: it failed.
-    pub fn backup(&mut self, server: usize, adopt: &Adopt, fails: bool) -> Option<Manifest> {
+    pub fn backup(&mut self, server: usize, adopt: &Adoption, fails: bool) -> Option<Manifest> {
         let named = identifier(server);
         let taking = self.taking(server, &named, adopt);
         let name = match self.repository.name(&taking, &NullMonitor) {
             Ok(name) => name,
             Err(error) => {
-                assert_ne!(*adopt, Adopt::No, "{error:#}: {:#?}", self.told);
+                assert_ne!(*adopt, Adoption::No, "{error:#}: {:#?}", self.told);
                 return None;
             }
         };
@@ -261,7 +263,11 @@ impl World {
             writer.write_all(b"SELECT").expect("write");
             return None;
         }
-        let about = About { server: Some(note(Some(named.clone()))), origin: Some(Origin::Backup), ..About::default() };
+        let about = ManifestDetails {
+            server: Some(note(Some(named.clone()))),
+            origin: Some(Origin::Backup),
+            ..ManifestDetails::default()
+        };
         let manifest = self.write(name, about).expect("a backup");
         let of = |name: &String| (0..self.servers()).find(|one| identifier(*one) == *name).expect("a server");
         self.adopted[server] = manifest.adopted.iter().map(of).collect();
@@ -271,8 +277,8 @@ impl World {
 
     pub fn upload(&mut self, server: usize) {
         let now = self.now(server);
-        let adopt = Adopt::No;
-        let taking = Taking {
+        let adopt = Adoption::No;
+        let taking = NewBackup {
             subject: DATABASE.into(),
             origin: Origin::Upload,
             server: None,
@@ -281,18 +287,21 @@ impl World {
             adopt: &adopt,
         };
         let name = self.repository.name(&taking, &NullMonitor).expect("a name");
-        let made = self.write(name, About { origin: Some(Origin::Upload), ..About::default() }).expect("an upload");
+        let made = self
+            .write(name, ManifestDetails { origin: Some(Origin::Upload), ..ManifestDetails::default() })
+            .expect("an upload");
         self.noted(made.id, Maker::Upload, made.sequence, now);
     }
 
-    pub fn prune(&self, scope: Scope, rules: Rules, now: Timestamp) -> bool {
+    pub fn prune(&self, scope: PruneScope, rules: RetentionRules, now: Timestamp) -> bool {
         let policy = Policy::new(rules, TimeZone::UTC).expect("a policy");
-        let order = Order { policy: &policy, mode: Mode::Force, scope, made: None, proven: &self.proven, now };
+        let order =
+            PruneOrder { policy: &policy, mode: PruneMode::Force, scope, made: None, proven: &self.proven, now };
         prune(&self.repository, &self.catalog(), &DATABASE.into(), &order, &|_| (), &NullMonitor).is_ok()
     }
 
     /// What follows a run.
-    pub fn upkeep(&self, made: &Manifest, rules: Rules, now: Timestamp) {
+    pub fn upkeep(&self, made: &Manifest, rules: RetentionRules, now: Timestamp) {
         let retention = Some(Policy::new(rules, TimeZone::UTC).expect("a policy"));
         let upkeep = AfterBackup { tags: true, retention, zone: TimeZone::UTC };
         upkeep.after(&self.repository, &Ok(self.catalog()), (made, now), &self.proven, &|_| (), &NullMonitor);
@@ -302,8 +311,12 @@ impl World {
         self.repository.catalog(Some(&DATABASE.into())).expect("list")
     }
 
-    pub fn asker(&self, server: usize) -> Asker {
-        Asker { server: Server::Named(identifier(server)), origins: Origins::Backup, now: self.now(server) }
+    pub fn asker(&self, server: usize) -> NewestQuery {
+        NewestQuery {
+            server: ServerIdentity::Named(identifier(server)),
+            origins: Origins::Backup,
+            now: self.now(server),
+        }
     }
 
     /// Time goes on, or stands: two runs come in one second.

@@ -4,7 +4,7 @@ use super::objects::{bytes, put};
 use pgbk::base::error::{Kind, Result, hints, kind};
 use pgbk::store::capabilities::{Clock, ConditionalWrite, ObjectLock, Versions};
 use pgbk::store::s3::S3;
-use pgbk::store::s3::settings::{Addressing, Lock, LockMode, S3Settings, Term};
+use pgbk::store::s3::settings::{Addressing, LockMode, LockSettings, LockTerm, S3Settings};
 use pgbk::store::{LockStatus, ObjectKind, PendingUpload, PutOptions, Store};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -144,7 +144,7 @@ fn a_lock_that_was_set_and_may_not_be_read_is_told_from_one_that_nobody_knows_of
             "PUT" => Some(Fault::Ignored),
             _ => Some(Fault::Answer(status, code)),
         });
-        let lock = Some(Lock { mode: LockMode::Governance, term: Term::Days(1) });
+        let lock = Some(LockSettings { mode: LockMode::Governance, term: LockTerm::Days(1) });
         let store = S3::open(S3Settings { lock, attempts: 1, ..host.settings() }).expect("open");
         let payload = PutOptions { purpose: ObjectKind::Payload, ..PutOptions::default() };
         let mut upload = store.create("app/x", &payload).expect("create");

@@ -2,7 +2,7 @@
 
 use crate::prune::past::{made, repository};
 use pgbk::base::error::Result;
-use pgbk::format::manifest::verified::Verified;
+use pgbk::format::manifest::verified::UploadCheck;
 use pgbk::monitoring::doctor::store::look_at_store;
 use pgbk::repository::fixed_name::FixedName;
 use pgbk::store::capabilities::Capabilities;
@@ -55,5 +55,5 @@ fn a_store_that_can_do_nothing_else_keeps_backups_and_is_asked_for_nothing_else(
     let repository = repository(store);
     let id = made(&repository, "shop", "2024-06-01T03:00:00Z");
     let manifest = repository.sealed(&id).expect("a document").unauthenticated().expect("unsealed");
-    assert_eq!(manifest.verified, Verified::ReadBack);
+    assert_eq!(manifest.verified, UploadCheck::ReadBack);
 }

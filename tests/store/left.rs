@@ -7,7 +7,7 @@ use pgbk::format::manifest::Format;
 use pgbk::monitoring::doctor::store::{Cleaning, look_at_leftovers};
 use pgbk::repository::Repository;
 use pgbk::repository::orphans::Orphans;
-use pgbk::repository::writer::About;
+use pgbk::repository::writer::ManifestDetails;
 use pgbk::store::directory::Directory;
 use pgbk::store::memory::Memory;
 use pgbk::store::{Store, write_small};
@@ -89,7 +89,7 @@ fn a_backup_whose_document_would_be_larger_than_any_may_be_leaves_no_payload() {
         Repository { store: store.clone(), key: None, encrypt: false, verify: false, allow_unauthenticated: false };
     let mut writer = repository.begin(at(1).into(), Format::Plain, None, 0).expect("begin");
     writer.write_all(b"SELECT 1;\n").expect("write");
-    let about = About { note: Some("x".repeat(64 << 20)), ..About::default() };
+    let about = ManifestDetails { note: Some("x".repeat(64 << 20)), ..ManifestDetails::default() };
     let said = format!("{:#}", writer.finish(about, &NullMonitor).expect_err("a failure"));
     assert!(said.starts_with(&format!("the .meta of {} would have 671", at(1))), "{said}");
     assert!(said.ends_with(" bytes, more than one may have"), "{said}");

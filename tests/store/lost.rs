@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pgbk::base::progress::NullMonitor;
 use pgbk::format::backup_id::BackupId;
-use pgbk::format::manifest::verified::Verified;
+use pgbk::format::manifest::verified::UploadCheck;
 use pgbk::format::manifest::{Format, Manifest};
 use pgbk::jobs::lifecycle_tags::tag;
 use pgbk::repository::Repository;
-use pgbk::repository::writer::About;
+use pgbk::repository::writer::ManifestDetails;
 use pgbk::store::s3::S3;
-use pgbk::store::s3::settings::{Lock, LockMode, S3Settings, Term};
+use pgbk::store::s3::settings::{LockMode, LockSettings, LockTerm, S3Settings};
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -104,7 +104,7 @@ fn host(step: Step, loss: Loss, etags: Etags, blind: bool) -> Faulty {
 }
 
 fn repository(host: &Faulty, locked: bool, timeout: Duration) -> Repository {
-    let lock = locked.then_some(Lock { mode: LockMode::Governance, term: Term::Days(1) });
+    let lock = locked.then_some(LockSettings { mode: LockMode::Governance, term: LockTerm::Days(1) });
     let settings = S3Settings { lock, timeout, ..host.settings() };
     let store = Arc::new(S3::open(settings).expect("open"));
     Repository { store, key: None, encrypt: false, verify: true, allow_unauthenticated: true }
@@ -121,7 +121,7 @@ fn back_up(repository: &Repository, step: Step) -> pgbk::base::error::Result<Man
     let id = BackupId::new("app", Timestamp::from_second(1_790_000_000).unwrap());
     let mut writer = repository.begin(id.into(), Format::Plain, None, 0)?;
     writer.write_all(&dump(step.in_parts))?;
-    let manifest = writer.finish(About::default(), &NullMonitor)?;
+    let manifest = writer.finish(ManifestDetails::default(), &NullMonitor)?;
     if step.call == "tag" {
         tag(
             repository,
@@ -234,7 +234,7 @@ fn what_another_put_there_is_never_taken_for_ours() {
 fn a_backup_says_how_it_was_checked() {
     let small = STEPS[0];
     for (etags, in_parts, verified) in ETAGS.into_iter().flat_map(|etags| {
-        let verified = if etags == Etags::Md5 { Verified::Md5 } else { Verified::ReadBack };
+        let verified = if etags == Etags::Md5 { UploadCheck::Md5 } else { UploadCheck::ReadBack };
         [(etags, false, verified), (etags, true, verified)]
     }) {
         let host = Faulty::start(|_, _| None).with_etags(etags);
@@ -242,7 +242,7 @@ fn a_backup_says_how_it_was_checked() {
         assert_eq!(made.verified, verified, "{etags:?} {in_parts}");
         let reads =
             host.seen().iter().filter(|request| request.call() == "get" && request.path.ends_with(".sql")).count();
-        assert_eq!(reads > 0, verified == Verified::ReadBack, "{etags:?}");
+        assert_eq!(reads > 0, verified == UploadCheck::ReadBack, "{etags:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The reasons why a conversation with a mail server failed.
 
-use crate::alerts::delivery::Undelivered;
-use crate::alerts::smtp::line::Excess;
+use crate::alerts::delivery::DeliveryFailure;
+use crate::alerts::smtp::line::AnswerExcess;
 use crate::base::shown::word;
 use lettre::transport::smtp;
 use std::io::{self, ErrorKind};
@@ -9,7 +9,7 @@ use std::iter::successors;
 use tokio_native_tls::native_tls;
 
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum MailFailure {
     /// The server refused, gave no valid answer, or does not take a mail of this kind.
     Answer(smtp::Error),
     Line(io::Error),
@@ -18,31 +18,31 @@ pub(crate) enum Failure {
     Mail(lettre::error::Error),
 }
 
-impl Failure {
+impl MailFailure {
     /// Returns whether the server refuses what it was asked but goes on with the conversation.
     pub fn is_refusal(&self) -> bool {
         const CLOSING: u16 = 421;
-        matches!(self, Failure::Answer(error) if error.status().is_some_and(|code| u16::from(code) != CLOSING))
+        matches!(self, MailFailure::Answer(error) if error.status().is_some_and(|code| u16::from(code) != CLOSING))
     }
 
-    pub fn undelivered(&self) -> Undelivered {
+    pub fn undelivered(&self) -> DeliveryFailure {
         let of_line = match self {
-            Failure::Answer(error) => of_line(error),
-            Failure::Line(error) => of_line(error),
-            Failure::Tls(error) => of_line(error),
-            Failure::Mail(_) => None,
+            MailFailure::Answer(error) => of_line(error),
+            MailFailure::Line(error) => of_line(error),
+            MailFailure::Tls(error) => of_line(error),
+            MailFailure::Mail(_) => None,
         };
         if let Some(why) = of_line {
-            return Undelivered::passing(why);
+            return DeliveryFailure::passing(why);
         }
         match self {
-            Failure::Answer(error) if error.is_permanent() || error.is_client() => {
-                Undelivered { shorter: is_too_long(error), ..Undelivered::lasting(word(&error.to_string())) }
+            MailFailure::Answer(error) if error.is_permanent() || error.is_client() => {
+                DeliveryFailure { shorter: is_too_long(error), ..DeliveryFailure::lasting(word(&error.to_string())) }
             }
-            Failure::Answer(error) => Undelivered::passing(word(&error.to_string())),
-            Failure::Line(error) => Undelivered::passing(error.to_string()),
-            Failure::Tls(error) => Undelivered::passing(format!("TLS: {error}")),
-            Failure::Mail(error) => Undelivered::lasting(error.to_string()),
+            MailFailure::Answer(error) => DeliveryFailure::passing(word(&error.to_string())),
+            MailFailure::Line(error) => DeliveryFailure::passing(error.to_string()),
+            MailFailure::Tls(error) => DeliveryFailure::passing(format!("TLS: {error}")),
+            MailFailure::Mail(error) => DeliveryFailure::lasting(error.to_string()),
         }
     }
 }
@@ -58,30 +58,30 @@ fn of_line(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         successors(Some(error), |error| error.source()).filter_map(|error| error.downcast_ref::<io::Error>());
     errors.find_map(|error| match error.get_ref() {
         _ if error.kind() == ErrorKind::TimedOut => Some("it did not answer in time".to_owned()),
-        cause => cause?.downcast_ref().map(Excess::to_string),
+        cause => cause?.downcast_ref().map(AnswerExcess::to_string),
     })
 }
 
-impl From<smtp::Error> for Failure {
-    fn from(error: smtp::Error) -> Failure {
-        Failure::Answer(error)
+impl From<smtp::Error> for MailFailure {
+    fn from(error: smtp::Error) -> MailFailure {
+        MailFailure::Answer(error)
     }
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        Failure::Line(error)
+impl From<io::Error> for MailFailure {
+    fn from(error: io::Error) -> MailFailure {
+        MailFailure::Line(error)
     }
 }
 
-impl From<native_tls::Error> for Failure {
-    fn from(error: native_tls::Error) -> Failure {
-        Failure::Tls(error)
+impl From<native_tls::Error> for MailFailure {
+    fn from(error: native_tls::Error) -> MailFailure {
+        MailFailure::Tls(error)
     }
 }
 
-impl From<lettre::error::Error> for Failure {
-    fn from(error: lettre::error::Error) -> Failure {
-        Failure::Mail(error)
+impl From<lettre::error::Error> for MailFailure {
+    fn from(error: lettre::error::Error) -> MailFailure {
+        MailFailure::Mail(error)
     }
 }

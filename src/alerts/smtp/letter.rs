@@ -1,7 +1,7 @@
 //! Sends a mail with a check of each recipient by itself: one whom the server refuses does not cost the others the mail.
 
-use crate::alerts::delivery::{Refusal, Undelivered};
-use crate::alerts::smtp::failure::Failure;
+use crate::alerts::delivery::{DeliveryFailure, RecipientRefusal};
+use crate::alerts::smtp::failure::MailFailure;
 use lettre::Address;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
@@ -16,11 +16,14 @@ pub(crate) struct Letter<'a> {
 
 impl Letter<'_> {
     /// Sends the mail. Returns the recipients whom the server refuses; if that is all of them, the mail itself was not sent.
-    pub(crate) async fn hand_over(&self, connection: &mut AsyncSmtpConnection) -> Result<Vec<Refusal>, Failure> {
+    pub(crate) async fn hand_over(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+    ) -> Result<Vec<RecipientRefusal>, MailFailure> {
         let beyond = connection.server_info().supports_feature(Extension::SmtpUtfEight);
         let speakable = |to: &&Address| beyond || (is_plain(self.from) && is_plain(to));
         let (to, others): (Vec<&Address>, Vec<&Address>) = self.to.iter().copied().partition(speakable);
-        let mut refused: Vec<Refusal> = others.into_iter().map(unspeakable).collect();
+        let mut refused: Vec<RecipientRefusal> = others.into_iter().map(unspeakable).collect();
         if to.is_empty() {
             return Ok(refused);
         }
@@ -31,10 +34,10 @@ impl Letter<'_> {
         };
         connection.command(Mail::new(Some(self.from.clone()), parameters)).await?;
         for address in to {
-            match connection.command(Rcpt::new(address.clone(), Vec::new())).await.map_err(Failure::from) {
+            match connection.command(Rcpt::new(address.clone(), Vec::new())).await.map_err(MailFailure::from) {
                 Ok(_) => {}
                 Err(failure) if failure.is_refusal() => {
-                    refused.push(Refusal { address: address.to_string(), undelivered: failure.undelivered() });
+                    refused.push(RecipientRefusal { address: address.to_string(), undelivered: failure.undelivered() });
                 }
                 Err(failure) => return Err(failure),
             }
@@ -51,7 +54,7 @@ fn is_plain(address: &Address) -> bool {
     AsRef::<str>::as_ref(address).is_ascii()
 }
 
-fn unspeakable(address: &Address) -> Refusal {
+fn unspeakable(address: &Address) -> RecipientRefusal {
     let why = "the server takes no address beyond ASCII (SMTPUTF8), of sender or recipient";
-    Refusal { address: address.to_string(), undelivered: Undelivered::lasting(why) }
+    RecipientRefusal { address: address.to_string(), undelivered: DeliveryFailure::lasting(why) }
 }

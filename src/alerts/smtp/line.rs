@@ -1,7 +1,7 @@
 //! The connection to a mail server. How long it stays open, how long each answer may take, and how much the server may send are
 //! fixed when it begins.
 
-use crate::alerts::delivery::Patience;
+use crate::alerts::delivery::DeliveryLimits;
 use lettre::transport::smtp::client::AsyncTokioStream;
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -20,19 +20,19 @@ const MOST: usize = 1 << 20;
 
 /// The error of a server that has sent more than that.
 #[derive(Debug)]
-pub(crate) struct Excess;
+pub(crate) struct AnswerExcess;
 
-impl fmt::Display for Excess {
+impl fmt::Display for AnswerExcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "it sent more than {} MiB, which no mail server does", MOST >> 20)
     }
 }
 
-impl std::error::Error for Excess {}
+impl std::error::Error for AnswerExcess {}
 
 /// A connection that fails for good once its time is over or the server has sent too much.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct MailStream {
     stream: BufReader<TcpStream>,
     /// Expires when the answer that is due, or the whole conversation, has taken too long.
     timer: Pin<Box<Sleep>>,
@@ -42,11 +42,11 @@ pub(crate) struct Line {
     left: usize,
 }
 
-impl Line {
-    pub fn new(stream: TcpStream, patience: &Patience) -> Line {
+impl MailStream {
+    pub fn new(stream: TcpStream, patience: &DeliveryLimits) -> MailStream {
         let (answer, end) = (patience.answer, Instant::from_std(patience.end));
         let timer = Box::pin(sleep_until(end.min(Instant::now() + answer)));
-        Line { stream: BufReader::new(stream), timer, answer, end, left: MOST }
+        MailStream { stream: BufReader::new(stream), timer, answer, end, left: MOST }
     }
 
     /// Starts the time limit of the next answer, after something was sent. An answer that comes bit by bit is one answer: only what
@@ -63,7 +63,7 @@ impl Line {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for MailStream {
     /// Reads no more than the rest of a line at once. So a reader of lines never holds anything that follows one, and plain text
     /// that came along with the answer to STARTTLS cannot pass for text sent under TLS.
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -71,14 +71,14 @@ impl AsyncRead for Line {
         line.in_time(cx)?;
         let bytes = ready!(Pin::new(&mut line.stream).poll_fill_buf(cx))?;
         let taken = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1).min(into.remaining());
-        line.left = line.left.checked_sub(taken).ok_or_else(|| io::Error::other(Excess))?;
+        line.left = line.left.checked_sub(taken).ok_or_else(|| io::Error::other(AnswerExcess))?;
         into.put_slice(&bytes[..taken]);
         Pin::new(&mut line.stream).consume(taken);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for MailStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let line = self.get_mut();
         line.in_time(cx)?;
@@ -96,7 +96,7 @@ impl AsyncWrite for Line {
     }
 }
 
-impl AsyncTokioStream for Line {
+impl AsyncTokioStream for MailStream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.stream.get_ref().peer_addr()
     }
@@ -104,21 +104,21 @@ impl AsyncTokioStream for Line {
 
 /// A connection with TLS from the first byte.
 #[derive(Debug)]
-pub(crate) struct Sealed(TlsStream<Line>);
+pub(crate) struct TlsMailStream(TlsStream<MailStream>);
 
-impl Sealed {
-    pub async fn open(connector: &TlsConnector, host: &str, line: Line) -> Result<Sealed, Error> {
-        Connector::from(connector.clone()).connect(host, line).await.map(Sealed)
+impl TlsMailStream {
+    pub async fn open(connector: &TlsConnector, host: &str, line: MailStream) -> Result<TlsMailStream, Error> {
+        Connector::from(connector.clone()).connect(host, line).await.map(TlsMailStream)
     }
 }
 
-impl AsyncRead for Sealed {
+impl AsyncRead for TlsMailStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().0).poll_read(cx, into)
     }
 }
 
-impl AsyncWrite for Sealed {
+impl AsyncWrite for TlsMailStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().0).poll_write(cx, bytes)
     }
@@ -132,7 +132,7 @@ impl AsyncWrite for Sealed {
     }
 }
 
-impl AsyncTokioStream for Sealed {
+impl AsyncTokioStream for TlsMailStream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.get_ref().get_ref().get_ref().peer_addr()
     }

@@ -2,9 +2,9 @@
 
 use crate::base::cancel;
 use crate::base::error::{Fault, Kind, Result};
-use crate::base::process::environment::{Account, Environment};
+use crate::base::process::environment::{Account, ChildEnvironment};
 use crate::base::process::fence::Fence;
-use crate::base::process::stderr_tail::Listener;
+use crate::base::process::stderr_tail::StderrListener;
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use std::io;
@@ -19,7 +19,7 @@ const PIPE: usize = 1 << 20;
 pub(crate) struct Child {
     name: String,
     process: std::process::Child,
-    remarks: Listener,
+    remarks: StderrListener,
     ended: Option<ExitStatus>,
 }
 
@@ -27,7 +27,7 @@ impl Child {
     pub(crate) fn spawn(
         program: &Path,
         arguments: &[String],
-        environment: &Environment,
+        environment: &ChildEnvironment,
         stdin: Stdio,
         stdout: Stdio,
         account: Option<Account>,
@@ -48,7 +48,7 @@ impl Child {
         }
         let mut process = command.spawn().map_err(|error| cannot_run(program, &error))?;
         let stderr = process.stderr.take().ok_or_else(|| Fault::failed(format!("{name} has no stderr")))?;
-        let remarks = Listener::of(stderr).inspect_err(|_| {
+        let remarks = StderrListener::of(stderr).inspect_err(|_| {
             let _ = process.kill();
             let _ = process.wait();
         })?;
@@ -171,7 +171,7 @@ pub(crate) fn enlarge(pipe: impl std::os::fd::AsFd) {
 
 /// Keeps the environment's files open when the program starts; all others are closed.
 #[allow(unsafe_code)]
-fn inherit(command: &mut Command, environment: &Environment) {
+fn inherit(command: &mut Command, environment: &ChildEnvironment) {
     let files = environment.files.clone();
     let hook = move || files.iter().try_for_each(|file| Ok(rustix::io::fcntl_setfd(file, FdFlags::empty())?));
     // SAFETY: between fork and exec the hook makes one system call for each file; it neither allocates nor takes a lock.

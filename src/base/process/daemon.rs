@@ -3,7 +3,7 @@
 use crate::base::cancel::TICK;
 use crate::base::error::{Fault, Result};
 use crate::base::process::child::Child;
-use crate::base::process::environment::{Account, Environment};
+use crate::base::process::environment::{Account, ChildEnvironment};
 use crate::base::process::fence::Fence;
 use rustix::process::Signal;
 use std::path::Path;
@@ -19,7 +19,7 @@ impl Daemon {
     pub fn spawn(
         program: &Path,
         arguments: &[String],
-        environment: &Environment,
+        environment: &ChildEnvironment,
         account: Option<Account>,
         fence: &Fence,
     ) -> Result<Daemon> {

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 /// The variables of a child, and no others, and the files it inherits besides stdin, stdout and stderr.
 #[derive(Debug, Clone, Default)]
-pub struct Environment {
+pub struct ChildEnvironment {
     pub variables: Vec<(String, OsString)>,
     pub(crate) files: Vec<Arc<File>>,
 }
 
-impl Environment {
-    pub fn of(variables: Vec<(String, OsString)>) -> Environment {
-        Environment { variables, files: Vec::new() }
+impl ChildEnvironment {
+    pub fn of(variables: Vec<(String, OsString)>) -> ChildEnvironment {
+        ChildEnvironment { variables, files: Vec::new() }
     }
 
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {

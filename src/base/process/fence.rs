@@ -51,12 +51,12 @@ fn made(read: &[PathBuf], write: &[PathBuf]) -> std::result::Result<RulesetCreat
 mod tests {
     use super::*;
     use crate::base::process::daemon::Daemon;
-    use crate::base::process::environment::Environment;
+    use crate::base::process::environment::ChildEnvironment;
     use std::path::Path;
 
     fn shell(script: &str, fence: &Fence) -> Result<()> {
         let arguments = ["-c".to_owned(), script.to_owned()];
-        Daemon::spawn(Path::new("/bin/sh"), &arguments, &Environment::default(), None, fence)?.finish()
+        Daemon::spawn(Path::new("/bin/sh"), &arguments, &ChildEnvironment::default(), None, fence)?.finish()
     }
 
     #[test]

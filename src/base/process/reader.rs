@@ -3,7 +3,7 @@
 use crate::base::cancel;
 use crate::base::error::{Fault, Result, into_io};
 use crate::base::process::child::{Child, enlarge};
-use crate::base::process::environment::Environment;
+use crate::base::process::environment::ChildEnvironment;
 use crate::base::process::stderr_tail::StderrTail;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::{self, Read};
@@ -12,20 +12,20 @@ use std::process::{ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 /// A child whose stdout is read to its end. Its warnings come with the end, so that no caller can overlook them.
-pub struct ChildReader(Running);
+pub struct ChildReader(ChildOutput);
 
 /// A child's stdout. End of file means that the child ended with exit status 0; every other end is a read error, and stays one
 /// however often it is read again. A signal ends a read within [`cancel::TICK`].
-pub(crate) struct Running {
+pub(crate) struct ChildOutput {
     child: Child,
     stdout: ChildStdout,
     stall: Duration,
     /// A hint about what to do after a stall.
     advice: Option<&'static str>,
-    state: State,
+    state: OutputState,
 }
 
-enum State {
+enum OutputState {
     Running,
     Done,
     Failed(String),
@@ -36,15 +36,15 @@ impl ChildReader {
     pub fn spawn(
         program: &Path,
         arguments: &[String],
-        environment: &Environment,
+        environment: &ChildEnvironment,
         stall: Duration,
     ) -> Result<ChildReader> {
-        Running::spawn(program, arguments, environment, stall).map(ChildReader)
+        ChildOutput::spawn(program, arguments, environment, stall).map(ChildReader)
     }
 
     /// Adds a hint to the error of a stall.
     pub fn when_stalled(self, advice: &'static str) -> ChildReader {
-        ChildReader(Running { advice: Some(advice), ..self.0 })
+        ChildReader(ChildOutput { advice: Some(advice), ..self.0 })
     }
 
     /// The child's process id, which is also its group's.
@@ -67,18 +67,18 @@ impl ChildReader {
     }
 }
 
-impl Running {
+impl ChildOutput {
     pub(crate) fn spawn(
         program: &Path,
         arguments: &[String],
-        environment: &Environment,
+        environment: &ChildEnvironment,
         stall: Duration,
-    ) -> Result<Running> {
+    ) -> Result<ChildOutput> {
         let mut child = Child::spawn(program, arguments, environment, Stdio::null(), Stdio::piped(), None, None)?;
         let stdout = child.process().stdout.take();
         let stdout = stdout.ok_or_else(|| Fault::failed(format!("{} has no stdout", child.name())))?;
         enlarge(&stdout);
-        Ok(Running { child, stdout, stall, advice: None, state: State::Running })
+        Ok(ChildOutput { child, stdout, stall, advice: None, state: OutputState::Running })
     }
 
     /// Waits until there is something to read. Returns false when a child that has ended leaves nothing more to read, although a
@@ -119,21 +119,21 @@ impl Running {
     }
 }
 
-impl Read for Running {
+impl Read for ChildOutput {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.state {
-            State::Running if buffer.is_empty() => return Ok(0),
-            State::Running => {}
-            State::Done => return Ok(0),
-            State::Failed(why) => return Err(Fault::failed(why.as_str()).into()),
+            OutputState::Running if buffer.is_empty() => return Ok(0),
+            OutputState::Running => {}
+            OutputState::Done => return Ok(0),
+            OutputState::Failed(why) => return Err(Fault::failed(why.as_str()).into()),
         }
         let outcome = self.next(buffer);
         match &outcome {
-            Ok(0) => self.state = State::Done,
+            Ok(0) => self.state = OutputState::Done,
             Ok(_) => {}
             Err(error) => {
                 self.child.kill();
-                self.state = State::Failed(format!("{error:#}"));
+                self.state = OutputState::Failed(format!("{error:#}"));
             }
         }
         outcome.map_err(into_io)
@@ -148,7 +148,7 @@ mod tests {
     use std::path::PathBuf;
 
     fn shell(script: &str, stall: Duration) -> ChildReader {
-        let path = Environment::of(vec![("PATH".to_owned(), "/usr/bin:/bin".into())]);
+        let path = ChildEnvironment::of(vec![("PATH".to_owned(), "/usr/bin:/bin".into())]);
         ChildReader::spawn(&PathBuf::from("/bin/sh"), &["-c".to_owned(), script.to_owned()], &path, stall).unwrap()
     }
 
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_a_settings_mistake() {
-        let error = ChildReader::spawn(&PathBuf::from("/nonexistent/pg_dump"), &[], &Environment::default(), LONG)
+        let error = ChildReader::spawn(&PathBuf::from("/nonexistent/pg_dump"), &[], &ChildEnvironment::default(), LONG)
             .err()
             .unwrap();
         assert_eq!(kind(&error), Kind::Usage);

@@ -72,14 +72,14 @@ struct Tail {
     dropped: u64,
 }
 
-pub(crate) struct Listener {
+pub(crate) struct StderrListener {
     tail: Arc<Mutex<Tail>>,
     ended: Receiver<()>,
 }
 
-impl Listener {
+impl StderrListener {
     /// Starts the thread that reads `stderr`; it ends with the pipe.
-    pub(crate) fn of(stderr: ChildStderr) -> Result<Listener> {
+    pub(crate) fn of(stderr: ChildStderr) -> Result<StderrListener> {
         let tail = Arc::new(Mutex::new(Tail::default()));
         let (sender, ended) = mpsc::channel();
         let kept = Arc::clone(&tail);
@@ -88,7 +88,7 @@ impl Listener {
             // Nobody may be waiting any more.
             let _ = sender.send(());
         })?;
-        Ok(Listener { tail, ended })
+        Ok(StderrListener { tail, ended })
     }
 
     /// Waits until the stderr has been read to its end, at most a second. Call it once the child has ended.

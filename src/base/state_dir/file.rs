@@ -4,7 +4,7 @@
 //! process, however that ends, so it shows whether a writer is alive, even across containers.
 
 use crate::base::atomic_file::without_path;
-use crate::base::plain::{self, Whose};
+use crate::base::plain::{self, AcceptedOwner};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,14 +22,14 @@ pub(super) const PARTIAL: &str = ".partial";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateFile {
     path: PathBuf,
-    whose: Whose,
+    whose: AcceptedOwner,
     /// Largest size in bytes. A larger one is not read.
     limit: u64,
 }
 
 /// Says whether the writer of a file that is kept locked is alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
+pub enum WriterLife {
     /// The writer is alive and holds the lock.
     Held,
     Gone,
@@ -38,15 +38,15 @@ pub enum Life {
 }
 
 /// A document as it was found.
-pub struct Found<T> {
+pub struct StateDocument<T> {
     pub value: T,
-    pub life: Life,
+    pub life: WriterLife,
     pub modified: Timestamp,
 }
 
 impl StateFile {
     /// Returns the file at this path.
-    pub(super) fn new(path: PathBuf, whose: Whose, limit: u64) -> StateFile {
+    pub(super) fn new(path: PathBuf, whose: AcceptedOwner, limit: u64) -> StateFile {
         StateFile { path, whose, limit }
     }
 
@@ -97,7 +97,7 @@ impl StateFile {
     }
 
     /// Reads a document in JSON, and whether its writer holds it.
-    pub fn read_json<T: DeserializeOwned>(&self) -> io::Result<Found<T>> {
+    pub fn read_json<T: DeserializeOwned>(&self) -> io::Result<StateDocument<T>> {
         let file = plain::open(&self.path, self.whose, self.limit)?;
         let mut text = Vec::new();
         // It may be growing.
@@ -106,11 +106,11 @@ impl StateFile {
             serde_json::from_slice(&text).map_err(|error| io::Error::other(format!("it is damaged: {error}")))?;
         let modified = Timestamp::try_from(file.metadata()?.modified()?).map_err(io::Error::other)?;
         let life = match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Life::Held,
-            Err(TryLockError::Error(_)) => Life::Unknown,
-            Ok(()) => Life::Gone,
+            Err(TryLockError::WouldBlock) => WriterLife::Held,
+            Err(TryLockError::Error(_)) => WriterLife::Unknown,
+            Ok(()) => WriterLife::Gone,
         };
-        Ok(Found { value, life, modified })
+        Ok(StateDocument { value, life, modified })
     }
 
     /// Opens the file for this process alone, until the returned file is closed. `None`: another process has it, or has removed it. Where

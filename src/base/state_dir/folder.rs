@@ -1,6 +1,6 @@
 //! Lists and cleans a folder of the state directory.
 
-use crate::base::plain::Whose;
+use crate::base::plain::AcceptedOwner;
 use crate::base::state_dir::file::{PARTIAL, StateFile};
 use jiff::{SignedDuration, Timestamp};
 use std::fmt;
@@ -15,13 +15,13 @@ const STALE: SignedDuration = SignedDuration::from_hours(1);
 pub struct StateFolder {
     path: PathBuf,
     end: String,
-    whose: Whose,
+    whose: AcceptedOwner,
     limit: u64,
 }
 
 impl StateFolder {
     /// Returns the folder at this path, with the files whose names end so.
-    pub(super) fn new(path: PathBuf, end: &str, whose: Whose, limit: u64) -> StateFolder {
+    pub(super) fn new(path: PathBuf, end: &str, whose: AcceptedOwner, limit: u64) -> StateFolder {
         StateFolder { path, end: end.to_owned(), whose, limit }
     }
 

@@ -117,11 +117,11 @@ fn a_lock_is_held_by_one_and_a_document_shows_that_its_writer_lives() {
     drop(state.scheduler_lock().lock().unwrap());
     let life = || state.heartbeat().read_json::<u32>().map(|found| (found.value, found.life)).unwrap();
     let held = state.heartbeat().hold_json(&7).unwrap();
-    assert_eq!(life(), (7, file::Life::Held));
+    assert_eq!(life(), (7, file::WriterLife::Held));
     drop(held);
-    assert_eq!(life(), (7, file::Life::Gone));
+    assert_eq!(life(), (7, file::WriterLife::Gone));
     state.heartbeat().write_json(&8).unwrap();
-    assert_eq!(life(), (8, file::Life::Gone));
+    assert_eq!(life(), (8, file::WriterLife::Gone));
     assert_eq!(state.heartbeat().read().unwrap(), b"8\n");
 
     let message = state.unsent("run", "mail");

@@ -11,7 +11,7 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 
 /// Holds the pieces of work that have begun and not ended.
 #[derive(Default)]
-pub(crate) struct Work {
+pub(crate) struct OpenWork {
     pieces: BTreeMap<ProgressId, Piece>,
     begun: u64,
     bars: MultiProgress,
@@ -29,7 +29,7 @@ struct Piece {
     bar: Option<ProgressBar>,
 }
 
-impl Work {
+impl OpenWork {
     /// Adds a piece of work, with a bar if it `draws`.
     pub fn begin(&mut self, name: &str, total: Option<u64>, draws: bool) -> ProgressId {
         self.begun += 1;
@@ -106,13 +106,13 @@ mod tests {
     use super::*;
 
     /// Lets a line of this piece be due now.
-    fn hurry(work: &mut Work, id: ProgressId) {
+    fn hurry(work: &mut OpenWork, id: ProgressId) {
         work.pieces.get_mut(&id).unwrap().due = Duration::ZERO;
     }
 
     #[test]
     fn each_of_several_pieces_of_work_has_its_own_bytes_and_lines() {
-        let mut work = Work::default();
+        let mut work = OpenWork::default();
         let (one, other) = (work.begin("backup a", Some(1 << 20), false), work.begin("backup b", None, false));
         assert_ne!(one, other);
         assert_eq!(work.update(one, Update::Advanced(1024)), None, "nothing is due");

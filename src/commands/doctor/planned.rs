@@ -6,13 +6,13 @@ use crate::commands::schedule::next::all_come;
 use crate::config;
 use crate::config::arguments::{of_schedule, told};
 use crate::format::run_record::Task;
-use crate::monitoring::doctor::Finding;
+use crate::monitoring::doctor::DoctorFinding;
 use jiff::Timestamp;
 
 const WHAT: &str = "scheduler's settings";
 
 /// Returns one finding for each mistake; without mistakes, one that says so.
-pub fn look() -> Vec<Finding> {
+pub fn look() -> Vec<DoctorFinding> {
     let args = match of_schedule() {
         Ok(args) => args,
         Err(error) => return vec![fault(&told(error))],
@@ -30,13 +30,13 @@ pub fn look() -> Vec<Finding> {
     }
     if findings.is_empty() {
         let detail = "TZ, CRON_SCHEDULE, VERIFY_SCHEDULE, PG_DUMP_USER_ARGS and the rules of retention make sense";
-        findings.push(Finding::ok(WHAT, detail));
+        findings.push(DoctorFinding::ok(WHAT, detail));
     }
     findings
 }
 
-fn fault(error: &anyhow::Error) -> Finding {
-    Finding::error(WHAT, error, "correct it, or the scheduler does not start")
+fn fault(error: &anyhow::Error) -> DoctorFinding {
+    DoctorFinding::error(WHAT, error, "correct it, or the scheduler does not start")
 }
 
 fn zone(args: &ScheduleArgs) -> Result<()> {

@@ -15,41 +15,41 @@ use crate::config;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::{Format, Manifest};
 use crate::jobs::restore::globals::{apply_globals, read_globals};
-use crate::jobs::restore::plan::Plan;
+use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::properties::outlook;
-use crate::jobs::restore::{Report, admit, restore};
-use crate::postgres::connect::settings::Settings;
-use crate::postgres::globals::{Applied, Globals};
-use crate::postgres::restore::target::{State, Target};
+use crate::jobs::restore::{RestoreReport, admit, restore};
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::globals::{Globals, GlobalsReport};
+use crate::postgres::restore::target::{RestoreTarget, TargetState};
 use crate::repository::Repository;
 use crate::repository::catalog::{Catalog, lost_documents};
-use crate::repository::newest::{Latest, Server};
+use crate::repository::newest::{LatestBackup, ServerIdentity};
 use crate::repository::reader::BackupReader;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Holds the backups to restore, as collected before anything is touched.
 #[derive(Default)]
-struct Whole {
+struct ServerRestore {
     globals: Option<(BackupId, Globals)>,
-    databases: Vec<Database>,
+    databases: Vec<DatabaseRestore>,
     /// Backups of databases that could not be opened, with the errors.
     failed: Vec<(BackupId, anyhow::Error)>,
 }
 
-struct Database {
+struct DatabaseRestore {
     manifest: Manifest,
-    plan: Plan,
-    target: Target,
+    plan: RestorePlan,
+    target: RestoreTarget,
 }
 
 /// The result of each database, in the order in which they were tried.
-type Ended = Vec<(BackupId, Result<Report>)>;
+type RestoreResults = Vec<(BackupId, Result<RestoreReport>)>;
 
 pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     let repository = config::repository(&args.store, &args.keys, &args.state)?;
     let server = config::server::server(&args.server)?;
-    let mut whole = Whole::default();
+    let mut whole = ServerRestore::default();
     for latest in chosen(args, &repository, console)? {
         latest.remark.iter().for_each(|remark| console.warn(remark));
         whole.look(&latest.id, args, &repository, &server, console)?;
@@ -70,14 +70,14 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
 }
 
 /// Returns the newest backup of each database, and of the globals. Files are left out: they belong to a host, not to the server.
-fn chosen(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Vec<Latest>> {
+fn chosen(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Vec<LatestBackup>> {
     let catalog = repository.catalog(None)?;
     lost_documents(&catalog).iter().for_each(|lost| console.warn(lost));
     let mut asker = asker(&args.server, args.origin, console);
     let subjects = subjects(args, &catalog, repository)?;
     let latest = match &args.from {
         Some(server) => {
-            asker.server = Server::Named(server.clone());
+            asker.server = ServerIdentity::Named(server.clone());
             repository.whole_of(&catalog, &subjects, &asker)?
         }
         None => repository.whole(&catalog, &subjects, &asker)?,
@@ -140,7 +140,12 @@ fn is_database(subject: &Subject) -> bool {
 
 /// Reads the globals to apply before the databases. The role that pgbk connects as keeps its password and attributes,
 /// so that this restore does not lock itself out.
-fn globals(opened: BackupReader, args: &RestoreArgs, server: &Settings, console: &Console) -> Result<Globals> {
+fn globals(
+    opened: BackupReader,
+    args: &RestoreArgs,
+    server: &ConnectionSettings,
+    console: &Console,
+) -> Result<Globals> {
     let mut globals = read_globals(opened, console)?;
     let user = server.user();
     if globals.roles().contains(user) {
@@ -156,14 +161,14 @@ fn globals(opened: BackupReader, args: &RestoreArgs, server: &Settings, console:
     Ok(globals)
 }
 
-impl Whole {
+impl ServerRestore {
     /// Adds one backup. A database's backup that cannot be opened goes to `failed` and does not stop the others.
     fn look(
         &mut self,
         id: &BackupId,
         args: &RestoreArgs,
         repository: &Repository,
-        server: &Settings,
+        server: &ConnectionSettings,
         console: &Console,
     ) -> Result<()> {
         if *id.subject() == Subject::Globals {
@@ -182,8 +187,8 @@ impl Whole {
             }
         };
         let plan = plan(args, &opened, server, id.subject().name().to_owned())?;
-        let target = Target::look(server, &plan.database)?;
-        let mut database = Database { manifest: opened.manifest, plan, target };
+        let target = RestoreTarget::look(server, &plan.database)?;
+        let mut database = DatabaseRestore { manifest: opened.manifest, plan, target };
         // Several load archives alone, into what is empty.
         if database.manifest.dump.format == Format::Plain || database.is_full() {
             database.plan.jobs = 1;
@@ -204,7 +209,7 @@ impl Whole {
             .into())
     }
 
-    fn outline(&self, repository: &Repository, server: &Settings) -> Lines {
+    fn outline(&self, repository: &Repository, server: &ConnectionSettings) -> Lines {
         let now = Timestamp::now();
         let mut text = Lines::of(format!("  from      {}", repository.store.location()))
             .and(format!("  server    {}", server.describe()));
@@ -216,11 +221,11 @@ impl Whole {
                 many(globals.tablespaces().len(), "tablespace")
             ));
         }
-        for Database { manifest, target, .. } in &self.databases {
+        for DatabaseRestore { manifest, target, .. } in &self.databases {
             let state = match target.state {
-                State::Missing => "will be created".to_owned(),
-                State::Empty => "is empty".to_owned(),
-                State::Holds(count) => format!("holds {}, ALL OF WHICH WILL BE REPLACED", many(count, "object")),
+                TargetState::Missing => "will be created".to_owned(),
+                TargetState::Empty => "is empty".to_owned(),
+                TargetState::Holds(count) => format!("holds {}, ALL OF WHICH WILL BE REPLACED", many(count, "object")),
             };
             let (id, size) = (&manifest.id, bytes(manifest.plain.bytes));
             text.push(format!("  database  \"{}\" {state}: {id}, {} ago, {size}", manifest.subject, age(id, now)));
@@ -234,9 +239,9 @@ impl Whole {
     fn restore(
         self,
         repository: &Repository,
-        server: &Settings,
+        server: &ConnectionSettings,
         console: &Console,
-    ) -> Result<(Option<(BackupId, Applied)>, Ended)> {
+    ) -> Result<(Option<(BackupId, GlobalsReport)>, RestoreResults)> {
         let globals = match self.globals {
             Some((id, globals)) => {
                 let applied = apply_globals(globals, server).map_err(|error| refused(&id, error))?;
@@ -245,7 +250,7 @@ impl Whole {
             }
             None => None,
         };
-        let mut ended: Ended = self.failed.into_iter().map(|(id, error)| (id, Err(error))).collect();
+        let mut ended: RestoreResults = self.failed.into_iter().map(|(id, error)| (id, Err(error))).collect();
         for database in self.databases {
             match database.restore(repository, console) {
                 Ok(report) => {
@@ -264,13 +269,13 @@ impl Whole {
     }
 }
 
-impl Database {
+impl DatabaseRestore {
     fn is_full(&self) -> bool {
-        matches!(self.target.state, State::Holds(_))
+        matches!(self.target.state, TargetState::Holds(_))
     }
 
-    fn restore(&self, repository: &Repository, console: &Console) -> Result<Report> {
-        let Database { manifest, plan, .. } = self;
+    fn restore(&self, repository: &Repository, console: &Console) -> Result<RestoreReport> {
+        let DatabaseRestore { manifest, plan, .. } = self;
         let whose = |error: anyhow::Error| error.context(format!("\"{}\" is not restored", plan.database));
         let target = admit(manifest, plan).map_err(whose)?;
         outlook(manifest, plan, &target)?.warnings.iter().for_each(|warning| console.warn(warning));
@@ -294,7 +299,7 @@ fn is_interrupted(error: &anyhow::Error) -> bool {
     matches!(kind(error), Kind::Interrupted(_))
 }
 
-fn agreed(whole: &Whole, outline: &Lines, console: &Console) -> Result<bool> {
+fn agreed(whole: &ServerRestore, outline: &Lines, console: &Console) -> Result<bool> {
     console.say(outline);
     if !confirm_by_typing("Type yes to restore all of it", "yes")? {
         return Ok(false);
@@ -307,14 +312,14 @@ fn agreed(whole: &Whole, outline: &Lines, console: &Console) -> Result<bool> {
     confirm_by_typing(&format!("{databases} {hold} something. Type replace to lose it"), "replace")
 }
 
-fn of_one((id, report): &(BackupId, Result<Report>)) -> Result<Value> {
+fn of_one((id, report): &(BackupId, Result<RestoreReport>)) -> Result<Value> {
     Ok(match report {
         Ok(report) => serde_json::to_value(report)?,
         Err(error) => json!({"id": id, "database": id.subject(), "error": error_document(error)}),
     })
 }
 
-fn summary(globals: Option<&(BackupId, Applied)>, ended: &Ended) -> Lines {
+fn summary(globals: Option<&(BackupId, GlobalsReport)>, ended: &RestoreResults) -> Lines {
     let mut text = Lines::new();
     if let Some((id, applied)) = globals {
         let roles = many(applied.roles_created.len(), "role");
@@ -333,7 +338,7 @@ fn summary(globals: Option<&(BackupId, Applied)>, ended: &Ended) -> Lines {
 }
 
 /// Returns the exit code of the first database that failed; else 1 if something was left out of one, else 0.
-fn exit_code(ended: &Ended) -> u8 {
+fn exit_code(ended: &RestoreResults) -> u8 {
     let mut failed = ended.iter().filter_map(|(_, report)| report.as_ref().err());
     let left_out = ended.iter().any(|(_, report)| report.as_ref().is_ok_and(|report| !report.left_out.is_empty()));
     failed.next().map_or(u8::from(left_out), |error| kind(error).exit_code())

@@ -6,13 +6,13 @@ use crate::base::shown::{Lines, agree, many};
 use crate::base::subject::Subject;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, confirm_by_typing};
-use crate::cli::values::Which;
+use crate::cli::values::BackupChoice;
 use crate::commands::restore::pick::pick;
 use crate::commands::restore::summary::declined;
 use crate::commands::which::{asker, latest};
 use crate::config;
-use crate::files::entry::What;
-use crate::files::unpack::{Placed, Target};
+use crate::files::entry::EntryKind;
+use crate::files::unpack::{UnpackCounts, UnpackTarget};
 use crate::format::backup_id::BackupId;
 use crate::jobs::restore::files::{look, place};
 use crate::repository::Repository;
@@ -47,7 +47,7 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         }
     }
     let placed = place(&repository, &id, &target, console)?;
-    let Placed { files, links, folders, replaced } = placed;
+    let UnpackCounts { files, links, folders, replaced } = placed;
     let document =
         json!({"id": id, "into": root, "files": files, "links": links, "folders": folders, "replaced": replaced});
     console.result(&summary(&id, &placed, &root), &document)?;
@@ -56,19 +56,19 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
 
 fn which(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Option<BackupId>> {
     match &args.which {
-        Some(Which::Id(id)) => Ok(Some(id.clone())),
+        Some(BackupChoice::Id(id)) => Ok(Some(id.clone())),
         None if !args.yes => pick(args, Some(&Subject::Files), repository, console),
-        Some(Which::Latest) | None => {
+        Some(BackupChoice::Latest) | None => {
             let asker = asker(&args.server, args.origin, console);
             latest(&Subject::Files, &repository.catalog(Some(&Subject::Files))?, repository, &asker, console).map(Some)
         }
     }
 }
 
-fn outline(id: &BackupId, target: &Target, root: &Path, existing: &[PathBuf], repository: &Repository) -> Lines {
+fn outline(id: &BackupId, target: &UnpackTarget, root: &Path, existing: &[PathBuf], repository: &Repository) -> Lines {
     let contents = target.contents();
     let count = |what| contents.count(what);
-    let (files, links, folders) = (count(What::File), count(What::Link), count(What::Folder));
+    let (files, links, folders) = (count(EntryKind::File), count(EntryKind::Link), count(EntryKind::Folder));
     let mut text = Lines::of(format!("  backup    {id} from {}", repository.store.location()))
         .and(format!("  holds     {}", counts(files, links, folders)))
         .and(format!("  into      {}", root.display()));
@@ -84,8 +84,8 @@ fn outline(id: &BackupId, target: &Target, root: &Path, existing: &[PathBuf], re
     text
 }
 
-fn summary(id: &BackupId, placed: &Placed, root: &Path) -> Lines {
-    let Placed { files, links, folders, replaced } = placed;
+fn summary(id: &BackupId, placed: &UnpackCounts, root: &Path) -> Lines {
+    let UnpackCounts { files, links, folders, replaced } = placed;
     Lines::of(format!(
         "restored {id} into {}: {}; {replaced} replaced",
         root.display(),

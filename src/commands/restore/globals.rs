@@ -7,12 +7,12 @@ use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, confirm_by_typing};
 use crate::commands::restore::summary::declined;
 use crate::jobs::restore::globals::{apply_globals, read_globals};
-use crate::postgres::connect::settings::Settings;
-use crate::postgres::globals::{Applied, Globals, There};
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::globals::{ExistingGlobals, Globals, GlobalsReport};
 use crate::repository::reader::BackupReader;
 use serde_json::json;
 
-pub fn run(args: &RestoreArgs, opened: BackupReader, server: &Settings, console: &Console) -> Result<u8> {
+pub fn run(args: &RestoreArgs, opened: BackupReader, server: &ConnectionSettings, console: &Console) -> Result<u8> {
     let id = opened.manifest.id.clone();
     let own = [
         (args.to.is_some(), "--to"),
@@ -32,7 +32,7 @@ pub fn run(args: &RestoreArgs, opened: BackupReader, server: &Settings, console:
             .into());
     }
     let globals = read_globals(opened, console)?;
-    let outline = outline(&id.to_string(), &globals, &There::of(server)?, server);
+    let outline = outline(&id.to_string(), &globals, &ExistingGlobals::of(server)?, server);
     console.note(outline.as_str());
     if !args.yes {
         console.say(&outline);
@@ -48,7 +48,7 @@ pub fn run(args: &RestoreArgs, opened: BackupReader, server: &Settings, console:
     Ok(0)
 }
 
-fn outline(id: &str, globals: &Globals, there: &There, server: &Settings) -> Lines {
+fn outline(id: &str, globals: &Globals, there: &ExistingGlobals, server: &ConnectionSettings) -> Lines {
     let told = |text: Lines,
                 what: &str,
                 wanted: &std::collections::BTreeSet<String>,
@@ -66,7 +66,7 @@ fn outline(id: &str, globals: &Globals, there: &There, server: &Settings) -> Lin
     told(text, "tablespaces", &globals.tablespaces(), &there.tablespaces).and("  Nothing is removed.")
 }
 
-fn summary(id: &str, applied: &Applied, server: &Settings) -> Lines {
+fn summary(id: &str, applied: &GlobalsReport, server: &ConnectionSettings) -> Lines {
     let statements = many(applied.statements, "statement");
     let mut text = Lines::of(format!("restored {id} onto {}: {statements}", server.describe()));
     for (what, names) in [

@@ -10,7 +10,7 @@ use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::format::manifest::lineage::{Owner, short};
 use crate::repository::Repository;
-use crate::repository::catalog::Entry;
+use crate::repository::catalog::CatalogEntry;
 use jiff::Timestamp;
 
 /// Number of backups that are offered at most, newest first.
@@ -25,8 +25,8 @@ pub fn pick(
     console: &Console,
 ) -> Result<Option<BackupId>> {
     let catalog = repository.catalog(subject)?;
-    let offered = |entry: &&Entry| subject.is_some() || *entry.id.subject() != Subject::Files;
-    let newest: Vec<&Entry> = catalog.entries().iter().rev().filter(offered).take(OFFERED).collect();
+    let offered = |entry: &&CatalogEntry| subject.is_some() || *entry.id.subject() != Subject::Files;
+    let newest: Vec<&CatalogEntry> = catalog.entries().iter().rev().filter(offered).take(OFFERED).collect();
     if newest.is_empty() {
         // Says what is missing, and where.
         let subject = subject.map_or_else(|| the_only(&catalog, repository), |subject| Ok(subject.clone()))?;

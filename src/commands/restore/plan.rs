@@ -2,15 +2,20 @@
 
 use crate::base::error::Result;
 use crate::cli::arguments::RestoreArgs;
-use crate::jobs::restore::plan::Plan;
+use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::properties::own;
-use crate::postgres::connect::settings::Settings;
-use crate::postgres::properties::changes::Rules;
-use crate::postgres::restore::load::leave::Leave;
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::properties::changes::PropertyRules;
+use crate::postgres::restore::load::leave::LoadOmissions;
 use crate::repository::reader::BackupReader;
 
-pub fn plan(args: &RestoreArgs, opened: &BackupReader, server: &Settings, database: String) -> Result<Plan> {
-    Ok(Plan {
+pub fn plan(
+    args: &RestoreArgs,
+    opened: &BackupReader,
+    server: &ConnectionSettings,
+    database: String,
+) -> Result<RestorePlan> {
+    Ok(RestorePlan {
         settings: server.clone(),
         own: own(opened, &database, rules(args, opened))?,
         any_locale: args.any_locale,
@@ -27,20 +32,20 @@ pub fn plan(args: &RestoreArgs, opened: &BackupReader, server: &Settings, databa
     })
 }
 
-fn leave(args: &RestoreArgs) -> Leave {
+fn leave(args: &RestoreArgs) -> LoadOmissions {
     let said = args.leave.clone();
-    Leave {
+    LoadOmissions {
         comments: said.no_comments,
         tablespaces: said.no_tablespaces,
         extensions: said.exclude_extension.into_iter().collect(),
         skip_failed: said.skip_failed,
         search_path: said.search_path,
-        ..Leave::default()
+        ..LoadOmissions::default()
     }
 }
 
 /// Returns which properties the database itself gets from the backup. None: no properties.
-fn rules(args: &RestoreArgs, opened: &BackupReader) -> Option<Rules> {
+fn rules(args: &RestoreArgs, opened: &BackupReader) -> Option<PropertyRules> {
     let loads = opened.derived_keys.is_some();
-    (!args.no_properties).then_some(Rules { owner: !args.no_owner, privileges: !args.no_privileges, loads })
+    (!args.no_properties).then_some(PropertyRules { owner: !args.no_owner, privileges: !args.no_privileges, loads })
 }

@@ -5,9 +5,9 @@ use crate::base::progress::Monitor;
 use crate::base::shown::Lines;
 use crate::cli::console::Console;
 use crate::commands::summary::tables_and_rows;
-use crate::jobs::restore::Report;
+use crate::jobs::restore::RestoreReport;
 
-pub fn tell(report: &Report, console: &Console) {
+pub fn tell(report: &RestoreReport, console: &Console) {
     let untold = report.skipped.iter().filter(|skipped| !report.foretold.contains(skipped));
     untold.for_each(|skipped| console.warn(&format!("skipped: {skipped}")));
     report.unqualified.iter().for_each(|text| console.info(&format!("found with the source's search path: {text}")));
@@ -18,7 +18,7 @@ pub fn declined() -> anyhow::Error {
     Fault::failed("not confirmed: nothing was restored").into()
 }
 
-pub fn summary(report: &Report) -> Lines {
+pub fn summary(report: &RestoreReport) -> Lines {
     let made = if report.created { " (created)" } else { "" };
     let counts = match (report.tables, report.rows) {
         (Some(tables), Some(rows)) => format!(": {}", tables_and_rows(tables as u64, rows)),

@@ -7,39 +7,39 @@ use crate::base::shown::many;
 use crate::base::subject::Subject;
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::console::{Console, bytes};
-use crate::commands::schedule::late::Late;
-use crate::commands::schedule::renewed::Renewed;
+use crate::commands::schedule::late::OverdueAlerts;
+use crate::commands::schedule::renewed::RenewedSettings;
 use crate::commands::summary::tables_and_rows;
 use crate::config::environment;
 use crate::format::manifest::Manifest;
 use crate::format::run_record::Record;
 use crate::format::run_record::Task;
-use crate::jobs::verify::Finding;
+use crate::jobs::verify::VerifyFinding;
 use crate::runs::backups::Backups;
 use crate::runs::restore_tests::RestoreTests;
 use crate::runs::runner::{Outcome, exit_code};
-use crate::runs::schedule::heartbeat::{Entry, Heartbeat, SchedulerState};
+use crate::runs::schedule::heartbeat::{Heartbeat, HeartbeatEntry, SchedulerState};
 use crate::runs::schedule::planner::DueRun;
-use crate::runs::schedule::scheduler::{RunResult, Work};
+use crate::runs::schedule::scheduler::{RunResult, ScheduledWork};
 use jiff::Timestamp;
 use std::sync::mpsc::Sender;
 
 pub struct Runs<'a> {
     pub args: &'a ScheduleArgs,
     /// The settings with the changed secrets. None: no secret has changed since the start.
-    pub renewed: Option<Renewed>,
+    pub renewed: Option<RenewedSettings>,
     pub backups: Backups<'a>,
     /// None: no restore tests are scheduled.
     pub proofs: Option<RestoreTests<'a>>,
     pub console: &'a Console,
     /// Number of runs since the start that were skipped because one of the same database was still going.
     pub skipped: usize,
-    pub word: Word,
-    pub late: Late,
+    pub word: SchedulerReporter,
+    pub late: OverdueAlerts,
 }
 
 /// Reports to other processes what the scheduler does. Backups do not depend on it.
-pub struct Word {
+pub struct SchedulerReporter {
     pub post: Option<Heartbeat>,
     /// Wakes the publisher when a run has ended. None: nothing is published.
     pub bell: Option<Sender<()>>,
@@ -47,7 +47,7 @@ pub struct Word {
     pub silent: bool,
 }
 
-impl Word {
+impl SchedulerReporter {
     pub fn leave(&mut self, now: Timestamp, console: &Console, change: impl FnOnce(&mut SchedulerState)) {
         let Some(post) = &mut self.post else { return };
         let left = post.update(now, change);
@@ -57,14 +57,20 @@ impl Word {
         }
     }
 
-    fn leave_of(&mut self, start: &DueRun, now: Timestamp, console: &Console, change: impl FnOnce(&mut Entry)) {
+    fn leave_of(
+        &mut self,
+        start: &DueRun,
+        now: Timestamp,
+        console: &Console,
+        change: impl FnOnce(&mut HeartbeatEntry),
+    ) {
         self.leave(now, console, |scheduler_state| {
             scheduler_state.entries.get_mut(start.slot).map(change).unwrap_or_default()
         });
     }
 }
 
-impl Work for Runs<'_> {
+impl ScheduledWork for Runs<'_> {
     fn ahead(&mut self, next: &[Option<Timestamp>], now: Timestamp) {
         self.word.leave(now, self.console, |scheduler_state| {
             for (entry, next) in scheduler_state.entries.iter_mut().zip(next) {
@@ -84,9 +90,9 @@ impl Work for Runs<'_> {
                 let proofs = self.renewed.as_ref().map_or(proofs, |renewed| renewed.proofs(proofs));
                 proofs
                     .newest(&start.databases, start.cause, |outcome| tell(outcome, console))
-                    .map(|done| Done::of(start, &done))
+                    .map(|done| RunEnd::of(start, &done))
             }
-            _ => self.backups(start).map(|done| Done::of(start, &done)),
+            _ => self.backups(start).map(|done| RunEnd::of(start, &done)),
         };
         let found = done.as_ref().ok().and_then(|done| done.found.clone());
         self.word.leave_of(start, Timestamp::now(), self.console, |entry| {
@@ -115,7 +121,7 @@ impl Runs<'_> {
         if !environment::renew() {
             return;
         }
-        match Renewed::of(self.args, self.proofs.is_some()) {
+        match RenewedSettings::of(self.args, self.proofs.is_some()) {
             Ok(renewed) => {
                 self.console.info("a secret was changed in its file, and is used from now on");
                 self.renewed = Some(renewed);
@@ -146,15 +152,15 @@ impl Runs<'_> {
 }
 
 /// Holds what the scheduler needs to know of a run's end, for backups and restore tests alike.
-struct Done {
+struct RunEnd {
     worked: RunResult,
     found: Option<Vec<Subject>>,
 }
 
-impl Done {
-    fn of<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> Done {
+impl RunEnd {
+    fn of<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> RunEnd {
         let worked = RunResult { again: again(start, outcomes), code: exit_code(outcomes) };
-        Done { worked, found: found(start, outcomes) }
+        RunEnd { worked, found: found(start, outcomes) }
     }
 }
 
@@ -183,7 +189,7 @@ fn found<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> Option<Vec<Subject>> {
     known.then(|| outcomes.iter().filter_map(|outcome| outcome.record.database.subject()).cloned().collect())
 }
 
-fn tell(outcome: &Outcome<Finding>, console: &Console) {
+fn tell(outcome: &Outcome<VerifyFinding>, console: &Console) {
     match &outcome.result {
         Err(error) => console.tell(error),
         Ok(finding) => match &finding.error {

@@ -5,33 +5,33 @@ use crate::alerts::Alerts;
 use crate::base::databases::Selection;
 use crate::base::progress::Monitor;
 use crate::format::manifest::Manifest;
-use crate::format::run_record::{ErrorInfo, Record, State};
+use crate::format::run_record::{ErrorInfo, Record, RunState};
 use crate::monitoring::publisher::scans::Notice;
-use crate::monitoring::source::Source;
+use crate::monitoring::source::StatusSource;
 use crate::runs::runner::Outcome;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 
-pub struct Late {
+pub struct OverdueAlerts {
     /// None: there is no state directory, and so no way to know what is overdue.
-    source: Option<Source>,
+    source: Option<StatusSource>,
     /// Notices from the scans of the store. None: nothing scans it.
     notices: Option<Receiver<Notice>>,
     /// The newest skipped run of each database that has not been reported. A run with any other outcome removes its entry.
     skipped: BTreeMap<Selection, Record>,
 }
 
-impl Late {
-    pub fn new(source: Option<Source>, notices: Option<Receiver<Notice>>) -> Late {
-        Late { source, notices, skipped: BTreeMap::new() }
+impl OverdueAlerts {
+    pub fn new(source: Option<StatusSource>, notices: Option<Receiver<Notice>>) -> OverdueAlerts {
+        OverdueAlerts { source, notices, skipped: BTreeMap::new() }
     }
 
     /// Records how runs ended.
     pub fn took(&mut self, outcomes: &[Outcome<Manifest>]) {
         for Outcome { record, .. } in outcomes {
             match record.state {
-                State::Skipped => self.skipped.insert(record.database.clone(), record.clone()),
+                RunState::Skipped => self.skipped.insert(record.database.clone(), record.clone()),
                 _ => self.skipped.remove(&record.database),
             };
         }
@@ -42,7 +42,7 @@ impl Late {
         for notice in self.notices.iter().flat_map(Receiver::try_iter) {
             alerts.notice(&Selection::One(notice.subject), &notice.text, now, monitor);
         }
-        let Late { source: Some(source), skipped, .. } = self else { return };
+        let OverdueAlerts { source: Some(source), skipped, .. } = self else { return };
         skipped.retain(|database, record| match source.overdue(database, now, monitor) {
             Ok(Some(why)) => {
                 monitor.warn(&format!("{database}: {why}"));

@@ -4,11 +4,11 @@ use crate::base::databases::Databases;
 use crate::base::error::{Fault, Result};
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::console::Console;
-use crate::cli::table::Table;
+use crate::cli::table::TextTable;
 use crate::cli::units;
 use crate::config;
 use crate::format::run_record::Task;
-use crate::runs::schedule::timetable::{Entry, Timetable};
+use crate::runs::schedule::timetable::{Timetable, TimetableEntry};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -24,11 +24,11 @@ pub fn next(
     proofs.map_or(Ok(()), |proofs| all_come(Task::Verify, proofs, now))?;
     let default = Databases::of(&args.run.databases)?;
     let beside = config::runs::extras(&args.run)?;
-    let databases = |task: Task, entry: &Entry| {
+    let databases = |task: Task, entry: &TimetableEntry| {
         let beside = if task == Task::Backup { beside.as_slice() } else { &[] };
         Some(entry.databases.clone().or_else(|| default.clone())?.with(beside))
     };
-    let mut table = Table::new(&["RUN", "IN", "TASK", "SCHEDULE", "DATABASES"]);
+    let mut table = TextTable::new(&["RUN", "IN", "TASK", "SCHEDULE", "DATABASES"]);
     let mut documents = Vec::new();
     for (at, task, entry) in coming(timetable, proofs, now, count) {
         let local = at.to_zoned(timetable.zone.clone());
@@ -55,7 +55,7 @@ fn coming<'a>(
     proofs: Option<&'a Timetable>,
     now: Timestamp,
     count: usize,
-) -> Vec<(Timestamp, Task, &'a Entry)> {
+) -> Vec<(Timestamp, Task, &'a TimetableEntry)> {
     let of =
         |task, table: &'a Timetable| table.coming(now, count).into_iter().map(move |(at, entry)| (at, task, entry));
     let backups = of(Task::Backup, timetable);

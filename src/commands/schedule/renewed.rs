@@ -3,21 +3,21 @@
 use crate::base::error::Result;
 use crate::cli::arguments::ScheduleArgs;
 use crate::config;
-use crate::jobs::backup::plan::Plan;
+use crate::jobs::backup::plan::BackupPlan;
 use crate::jobs::restore_test;
 use crate::repository::Repository;
 use crate::runs::backups::Backups;
 use crate::runs::restore_tests::RestoreTests;
 
-pub struct Renewed {
-    plan: Plan,
+pub struct RenewedSettings {
+    plan: BackupPlan,
     repository: Repository,
-    proof: Option<restore_test::Plan>,
+    proof: Option<restore_test::RestoreTestPlan>,
 }
 
-impl Renewed {
-    pub fn of(args: &ScheduleArgs, proves: bool) -> Result<Renewed> {
-        Ok(Renewed {
+impl RenewedSettings {
+    pub fn of(args: &ScheduleArgs, proves: bool) -> Result<RenewedSettings> {
+        Ok(RenewedSettings {
             plan: config::runs::plan(&args.run)?,
             repository: config::repository(&args.run.store, &args.run.keys, &args.run.state)?,
             proof: proves.then(|| config::restore_test::proof(&args.scratch, &args.run.server)).transpose()?,

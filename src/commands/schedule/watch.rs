@@ -26,7 +26,7 @@ impl Drop for Guard<'_> {
 
 /// Logs what the publisher has to say, and once the reason why the process is about to be ended. Returns when `over` is set.
 pub fn tell(over: &AtomicBool, publisher: Option<Publisher>, console: &Console) {
-    let mut patience = Patience::default();
+    let mut patience = StopDeadline::default();
     let mut told = false;
     while !over.load(Ordering::Relaxed) {
         if let Some(publisher) = &publisher {
@@ -45,7 +45,7 @@ pub fn tell(over: &AtomicBool, publisher: Option<Publisher>, console: &Console) 
 /// on anything else. Nothing can hold this thread up, as it logs nothing and waits for nothing.
 pub fn end_what_hangs() -> Result<()> {
     threads::begin("end", || {
-        let mut patience = Patience::default();
+        let mut patience = StopDeadline::default();
         while patience.is_over(TELLING).is_none() {
             std::thread::sleep(cancel::TICK);
         }
@@ -55,12 +55,12 @@ pub fn end_what_hangs() -> Result<()> {
 }
 
 #[derive(Default)]
-struct Patience {
+struct StopDeadline {
     /// When the signal was first seen.
     asked: Option<Instant>,
 }
 
-impl Patience {
+impl StopDeadline {
     /// Returns the reason to end the run once its time to stop, and `more`, is over. None: no signal or time limit
     /// has come, or some time is left.
     fn is_over(&mut self, more: Duration) -> Option<&'static str> {

@@ -5,12 +5,12 @@ use crate::base::shown::{Lines, agree, many, word};
 use crate::base::verify_level::Level;
 use crate::cli::console::bytes;
 use crate::format::manifest::table_diff::TableDiff;
-use crate::jobs::verify::{Finding, Proof};
+use crate::jobs::verify::{RestoreTestReport, VerifyFinding};
 
 /// Number of things not tried that are listed at most.
 const NAMED: usize = 20;
 
-pub fn text(findings: &[Finding]) -> Lines {
+pub fn text(findings: &[VerifyFinding]) -> Lines {
     let width = findings.iter().map(|finding| finding.id.to_string().len()).max().unwrap_or(0);
     let count = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
     let size = |number: Option<u64>| number.map_or("-".to_owned(), bytes);
@@ -35,7 +35,7 @@ pub fn text(findings: &[Finding]) -> Lines {
     text
 }
 
-fn result(finding: &Finding) -> &'static str {
+fn result(finding: &VerifyFinding) -> &'static str {
     match (finding.kind, finding.level) {
         // One that is read to its end instead is of no database.
         (None, Level::Restore) if finding.proof.as_ref().is_some_and(|proof| proof.with_owners) => "proven",
@@ -48,8 +48,8 @@ fn result(finding: &Finding) -> &'static str {
     }
 }
 
-fn tables(proof: &Proof) -> Lines {
-    let Proof { scratch, seconds, tables, properties, not_tried, schema, with_owners: _ } = proof;
+fn tables(proof: &RestoreTestReport) -> Lines {
+    let RestoreTestReport { scratch, seconds, tables, properties, not_tried, schema, with_owners: _ } = proof;
     let width = tables.iter().map(|table| word(&table.name).chars().count()).max().unwrap_or(0);
     let mut text = Lines::of(format!("  restored into {scratch}, which is gone again, in {seconds:.1} s"));
     for table in tables {

@@ -4,7 +4,7 @@ use crate::base::error::{Fault, Result};
 use crate::postgres;
 
 /// The parameters of a connection URL: libpq's keywords and their values, in the order in which they are given.
-pub type Parts = Vec<(String, String)>;
+pub type UrlParameters = Vec<(String, String)>;
 
 const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
 /// libpq's keywords besides the parameters that pgbk knows. A connection string may begin with one of them, too.
@@ -68,7 +68,7 @@ fn is_of_scheme(sign: char) -> bool {
 }
 
 /// Parses a connection URL or string. Leaves out empty values. `name` says in errors where it comes from.
-pub fn parse(name: &str, text: &str) -> Result<Parts> {
+pub fn parse(name: &str, text: &str) -> Result<UrlParameters> {
     let text = text.trim();
     let parts = match starts(text) {
         Some(rest) => url(rest),
@@ -89,8 +89,8 @@ fn starts(text: &str) -> Option<&str> {
     text.get(scheme.len()..)
 }
 
-fn url(text: &str) -> Option<Parts> {
-    let mut parts = Parts::new();
+fn url(text: &str) -> Option<UrlParameters> {
+    let mut parts = UrlParameters::new();
     let mut put = |keyword: &str, value: String| parts.push((keyword.to_owned(), value));
     let head = text.split('/').next().unwrap_or_default();
     let (login, rest) = match head.rfind('@') {
@@ -158,8 +158,8 @@ fn decoded(text: &str) -> Option<String> {
 
 /// Parses `keyword = value …`. Single quotes are around a value that has blanks, and a backslash is before a
 /// character that is meant as it is. None: it is not valid.
-fn string(text: &str) -> Option<Parts> {
-    let mut parts = Parts::new();
+fn string(text: &str) -> Option<UrlParameters> {
+    let mut parts = UrlParameters::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let (keyword, after) = rest.split_once('=')?;

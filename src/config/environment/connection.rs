@@ -9,7 +9,7 @@ use std::ffi::OsString;
 
 /// The kind of value at a place of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum ArgumentKind {
     /// The name of a database: a URL may stand there.
     Database,
     /// The name of a server: a URL may stand there, too.
@@ -19,7 +19,7 @@ pub enum Place {
 }
 
 /// Returns the kind of value that comes after these arguments.
-pub type Places<'a> = &'a dyn Fn(&[&str]) -> Place;
+pub type ArgumentKinds<'a> = &'a dyn Fn(&[&str]) -> ArgumentKind;
 
 /// libpq's parameters that pgbk decides itself. In a URL they are ignored.
 const OURS: [&str; 4] = ["client_encoding", "fallback_application_name", "replication", "sslcompression"];
@@ -27,7 +27,7 @@ const OURS: [&str; 4] = ["client_encoding", "fallback_application_name", "replic
 /// Finds a connection URL wherever one is allowed, and sets the settings that it gives. One in the arguments, in
 /// DB_NAME or in DB_HOST wins over the single settings, as with psql. DATABASE_URL may be there for another program:
 /// single settings win over it, and it is ignored if they name a server.
-pub fn resolve(arguments: &mut [OsString], places: Places, values: &mut Values) -> Result<()> {
+pub fn resolve(arguments: &mut [OsString], places: ArgumentKinds, values: &mut Values) -> Result<()> {
     let weak = values.take_secret("DATABASE_URL");
     if let Some(parts) = among(arguments, places)? {
         for name in ["DB_NAME", "DB_HOST"] {
@@ -66,7 +66,7 @@ pub fn resolve(arguments: &mut [OsString], places: Places, values: &mut Values) 
 
 /// Returns the connection URL in the arguments, and replaces it there by the name of its database or host. None:
 /// there is none. Two are an error.
-fn among(arguments: &mut [OsString], places: Places) -> Result<Option<address::Parts>> {
+fn among(arguments: &mut [OsString], places: ArgumentKinds) -> Result<Option<address::UrlParameters>> {
     let mut found = None;
     for at in 1..arguments.len() {
         let Some(text) = arguments[at].to_str().map(str::to_owned) else { continue };
@@ -79,16 +79,16 @@ fn among(arguments: &mut [OsString], places: Places) -> Result<Option<address::P
         }
         let before: Vec<&str> = arguments[..at].iter().filter_map(|word| word.to_str()).chain(flag).collect();
         let place = places(&before);
-        if place == Place::Elsewhere && !address::tells_password(value) {
+        if place == ArgumentKind::Elsewhere && !address::tells_password(value) {
             continue;
         }
-        if place == Place::Elsewhere || !address::is_one(value) {
+        if place == ArgumentKind::Elsewhere || !address::is_one(value) {
             return Err(misplaced("an argument").into());
         }
         let called = "an argument";
         let parts = address::parse(called, value)?;
         let instead = match place {
-            Place::Server => get(&parts, "host").ok_or_else(|| misplaced(called))?.to_owned(),
+            ArgumentKind::Server => get(&parts, "host").ok_or_else(|| misplaced(called))?.to_owned(),
             _ if before.last() == Some(&"--to") => database(called, &parts)?,
             _ => listed(&database(called, &parts)?),
         };
@@ -106,11 +106,11 @@ pub fn misplaced(name: &str) -> Fault {
         .hint("a connection URL goes into DATABASE_URL, or where the name of a database stands")
 }
 
-fn get<'a>(parts: &'a address::Parts, keyword: &str) -> Option<&'a str> {
+fn get<'a>(parts: &'a address::UrlParameters, keyword: &str) -> Option<&'a str> {
     parts.iter().rev().find(|(known, _)| known == keyword).map(|(_, value)| value.as_str())
 }
 
-fn database(name: &str, parts: &address::Parts) -> Result<String> {
+fn database(name: &str, parts: &address::UrlParameters) -> Result<String> {
     get(parts, "dbname").or(get(parts, "user")).map(str::to_owned).ok_or_else(|| {
         Fault::usage(format!("the connection URL in {name} names no database"))
             .hint("it stands at its end: postgresql://host/database")
@@ -124,7 +124,7 @@ fn listed(name: &str) -> String {
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
-fn apply(parts: &address::Parts, strong: bool, values: &mut Values) -> Result<()> {
+fn apply(parts: &address::UrlParameters, strong: bool, values: &mut Values) -> Result<()> {
     let theirs = values.text("DB_USER").is_some_and(|user| get(parts, "user").is_some_and(|other| other != user));
     for (keyword, value) in parts {
         match keyword.as_str() {
@@ -183,7 +183,7 @@ mod tests {
         for (name, value) in secrets {
             values.keep_secret(name, Secret::new(*value), true);
         }
-        resolve(&mut [], &|_| Place::Elsewhere, &mut values).unwrap();
+        resolve(&mut [], &|_| ArgumentKind::Elsewhere, &mut values).unwrap();
         values
     }
 

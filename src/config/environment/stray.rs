@@ -20,17 +20,17 @@ const ALIKE: f64 = 0.85;
 
 /// A variable that is no setting, and the setting that may be meant. None: no setting is similar.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stray {
+pub struct StrayVariable {
     pub name: String,
     pub meant: Option<String>,
 }
 
 /// Returns the variables that begin as settings do and are none. Values are used only to recognize what Kubernetes
 /// sets for a service.
-pub fn among(variables: impl Iterator<Item = (String, String)>, known: &[String]) -> Vec<Stray> {
+pub fn among(variables: impl Iterator<Item = (String, String)>, known: &[String]) -> Vec<StrayVariable> {
     let beginnings: BTreeSet<&str> =
         known.iter().filter_map(|name| name.split_once('_')).map(|(beginning, _)| beginning).collect();
-    let mut found: Vec<Stray> = variables
+    let mut found: Vec<StrayVariable> = variables
         .filter(|(name, value)| !known.contains(name) && !is_service(name, value))
         .filter(|(name, _)| !known.iter().any(|known| name.strip_suffix("_FILE") == Some(known)))
         .filter_map(|(name, _)| {
@@ -39,7 +39,7 @@ pub fn among(variables: impl Iterator<Item = (String, String)>, known: &[String]
                 return None;
             }
             let meant = meant(&name, known);
-            (meant.is_some() || !COMMON.contains(&beginning)).then_some(Stray { name, meant })
+            (meant.is_some() || !COMMON.contains(&beginning)).then_some(StrayVariable { name, meant })
         })
         .collect();
     found.sort_by(|one, other| one.name.cmp(&other.name));
@@ -48,16 +48,16 @@ pub fn among(variables: impl Iterator<Item = (String, String)>, known: &[String]
 
 /// Returns the secrets in this folder whose name is that of a setting in other letter case, with an extension, or
 /// nearly so. All others are for other programs.
-pub fn among_secrets(folder: &Path, known: &[String]) -> Vec<Stray> {
+pub fn among_secrets(folder: &Path, known: &[String]) -> Vec<StrayVariable> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found: Vec<Stray> = entries
+    let mut found: Vec<StrayVariable> = entries
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let bare = name.split('.').next()?.to_ascii_uppercase();
             let meant = if known.contains(&bare) { bare } else { meant(&bare, known)? };
             let meant = meant.to_ascii_lowercase();
             let path = |name: &str| folder.join(name).display().to_string();
-            (name != meant).then(|| Stray { name: path(&name), meant: Some(path(&meant)) })
+            (name != meant).then(|| StrayVariable { name: path(&name), meant: Some(path(&meant)) })
         })
         .collect();
     found.sort_by(|one, other| one.name.cmp(&other.name));
@@ -65,8 +65,8 @@ pub fn among_secrets(folder: &Path, known: &[String]) -> Vec<Stray> {
 }
 
 /// Returns what to say of them in one line; None where there are none.
-pub fn describe(strays: &[Stray]) -> Option<String> {
-    let shown = strays.iter().map(|Stray { name, meant }| match meant {
+pub fn describe(strays: &[StrayVariable]) -> Option<String> {
+    let shown = strays.iter().map(|StrayVariable { name, meant }| match meant {
         Some(meant) => format!("{name} (did you mean {meant}?)"),
         None => name.clone(),
     });

@@ -4,7 +4,7 @@
 //! Each step of a way is opened by itself and follows no link, and no way has a step up. So a user who owns a folder on the way can
 //! make a restore fail, and no more.
 
-use crate::files::entry::{Entry, What};
+use crate::files::entry::{EntryKind, FileEntry};
 use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -18,27 +18,27 @@ const WAY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW
 const WHOLE: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const PRIVATE: Mode = Mode::RWXU;
 
-pub(crate) struct Folder(OwnedFd);
+pub(crate) struct UnpackFolder(OwnedFd);
 
 /// Identifies a folder, whatever it is called: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Id(u64, u64);
+pub(crate) struct FolderId(u64, u64);
 
 /// A folder that was open once and can be opened again: there may be too many to keep all of them open.
 #[derive(Debug, Clone)]
-pub(crate) struct Known {
+pub(crate) struct FolderPath {
     pub way: PathBuf,
-    pub id: Id,
+    pub id: FolderId,
 }
 
-impl Folder {
+impl UnpackFolder {
     /// Opens the nearest folder of this path that exists, and returns it with the rest of the path. Links are followed, because the
     /// user named the path.
-    pub fn nearest(path: &Path) -> io::Result<(Folder, PathBuf)> {
+    pub fn nearest(path: &Path) -> io::Result<(UnpackFolder, PathBuf)> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         for folder in path.ancestors() {
             match fs::openat(CWD, folder, flags, Mode::empty()) {
-                Ok(opened) => return Ok((Folder(opened), path.strip_prefix(folder).unwrap_or(path).to_owned())),
+                Ok(opened) => return Ok((UnpackFolder(opened), path.strip_prefix(folder).unwrap_or(path).to_owned())),
                 // What is in the way is told by who looks at the rest.
                 Err(Errno::NOENT | Errno::NOTDIR) => {}
                 Err(error) => return Err(error.into()),
@@ -48,19 +48,19 @@ impl Folder {
     }
 
     /// Opens the folder of this name in it.
-    pub fn step(&self, name: &OsStr) -> io::Result<Folder> {
+    pub fn step(&self, name: &OsStr) -> io::Result<UnpackFolder> {
         moment();
-        Ok(Folder(fs::openat(&self.0, name, WAY, Mode::empty())?))
+        Ok(UnpackFolder(fs::openat(&self.0, name, WAY, Mode::empty())?))
     }
 
     /// Opens the folder at the end of this way.
-    pub fn below(&self, way: &Path) -> io::Result<Folder> {
-        let start = Folder(self.0.try_clone()?);
+    pub fn below(&self, way: &Path) -> io::Result<UnpackFolder> {
+        let start = UnpackFolder(self.0.try_clone()?);
         way.iter().try_fold(start, |folder, name| folder.step(name))
     }
 
     /// Opens a known folder again. It is an error if another folder has taken its place.
-    pub fn again(&self, known: &Known) -> io::Result<Folder> {
+    pub fn again(&self, known: &FolderPath) -> io::Result<UnpackFolder> {
         let folder = self.below(&known.way)?;
         if folder.id()? != known.id {
             return Err(io::Error::other("somebody put another folder in its place"));
@@ -68,9 +68,9 @@ impl Folder {
         Ok(folder)
     }
 
-    pub fn id(&self) -> io::Result<Id> {
+    pub fn id(&self) -> io::Result<FolderId> {
         let stat = fs::fstat(&self.0)?;
-        Ok(Id(stat.st_dev, stat.st_ino))
+        Ok(FolderId(stat.st_dev, stat.st_ino))
     }
 
     /// Returns the type of what has this name; a link is not followed. `None`: nothing has it.
@@ -83,7 +83,7 @@ impl Folder {
     }
 
     /// Creates a folder that only this user can read and change.
-    pub fn make(&self, name: &OsStr) -> io::Result<Folder> {
+    pub fn make(&self, name: &OsStr) -> io::Result<UnpackFolder> {
         moment();
         fs::mkdirat(&self.0, name, PRIVATE)?;
         let made = self.step(name)?;
@@ -94,7 +94,7 @@ impl Folder {
     }
 
     /// Gives a known folder the owner, mode and time of the entry. Without an entry it gets the mode of any new folder.
-    pub fn dress(&self, known: &Known, entry: Option<&Entry>) -> io::Result<()> {
+    pub fn dress(&self, known: &FolderPath, entry: Option<&FileEntry>) -> io::Result<()> {
         let way = self.again(known)?;
         moment();
         let whole = fs::openat(&way.0, ".", WHOLE, Mode::empty())?;
@@ -112,7 +112,7 @@ impl Folder {
     }
 
     /// Creates a new link with the owner and time of the entry. Call it only in a folder that no other user can change.
-    pub fn link(&self, name: &str, entry: &Entry) -> io::Result<()> {
+    pub fn link(&self, name: &str, entry: &FileEntry) -> io::Result<()> {
         fs::symlinkat(&entry.link, &self.0, name)?;
         if let Some((owner, group)) = owner(entry) {
             fs::chownat(&self.0, name, Some(owner), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
@@ -121,13 +121,13 @@ impl Folder {
     }
 
     /// Moves what has this name to another folder, where it replaces what may be there.
-    pub fn hand(&self, name: &OsStr, there: &Folder, called: &OsStr) -> io::Result<()> {
+    pub fn hand(&self, name: &OsStr, there: &UnpackFolder, called: &OsStr) -> io::Result<()> {
         moment();
         Ok(fs::renameat(&self.0, name, &there.0, called)?)
     }
 
     /// Gives a file or link a second name in another folder.
-    pub fn double(&self, name: &OsStr, there: &Folder, called: &OsStr) -> io::Result<()> {
+    pub fn double(&self, name: &OsStr, there: &UnpackFolder, called: &OsStr) -> io::Result<()> {
         moment();
         Ok(fs::linkat(&self.0, name, &there.0, called, AtFlags::empty())?)
     }
@@ -157,23 +157,23 @@ impl Folder {
 
 /// Sets the owner if this is root, then the mode, then the time: each undoes a part of the one before. Works on the open file,
 /// whatever its name is by now.
-pub(crate) fn dress(open: impl AsFd, entry: &Entry) -> io::Result<()> {
+pub(crate) fn dress(open: impl AsFd, entry: &FileEntry) -> io::Result<()> {
     if let Some((owner, group)) = owner(entry) {
         fs::fchown(&open, Some(owner), Some(group))?;
     }
-    if entry.what != What::Link {
+    if entry.what != EntryKind::Link {
         fs::fchmod(&open, Mode::from_raw_mode(entry.mode))?;
     }
     Ok(fs::futimens(&open, &times(entry))?)
 }
 
-fn owner(entry: &Entry) -> Option<(Uid, Gid)> {
+fn owner(entry: &FileEntry) -> Option<(Uid, Gid)> {
     // Those that stand for "as it is" are nobody's.
     let given = entry.uid != u32::MAX && entry.gid != u32::MAX && rustix::process::geteuid().is_root();
     given.then(|| (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid)))
 }
 
-fn times(entry: &Entry) -> Timestamps {
+fn times(entry: &FileEntry) -> Timestamps {
     let time = Timespec { tv_sec: i64::try_from(entry.modified).unwrap_or(0), tv_nsec: 0 };
     Timestamps { last_access: time, last_modification: time }
 }

@@ -1,8 +1,8 @@
 //! Holds entries that are unpacked but not moved to their places yet.
 
 use crate::base::error::Fault;
-use crate::files::entry::{Entry, What};
-use crate::files::unpack::folder::{Folder, Known, dress};
+use crate::files::entry::{EntryKind, FileEntry};
+use crate::files::unpack::folder::{FolderPath, UnpackFolder, dress};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
@@ -12,23 +12,23 @@ use std::path::{Path, PathBuf};
 /// Staging folders, readable by this user only, each in the nearest existing folder above its entries: only there is it certain
 /// that one step moves them in. They are removed when this value is dropped.
 pub(crate) struct Staging<'a> {
-    base: &'a Folder,
+    base: &'a UnpackFolder,
     /// The staging folders, by the folder that each is in.
-    places: BTreeMap<PathBuf, Known>,
+    places: BTreeMap<PathBuf, FolderPath>,
     /// The staged entries by their ways: the folder of the staging folder, and the entry's name in it.
     staged: BTreeMap<PathBuf, (PathBuf, String)>,
     /// The staging folder that was used last, with the folder it is in.
-    open: Option<(PathBuf, Folder)>,
+    open: Option<(PathBuf, UnpackFolder)>,
 }
 
 impl<'a> Staging<'a> {
-    pub fn new(base: &'a Folder) -> Staging<'a> {
+    pub fn new(base: &'a UnpackFolder) -> Staging<'a> {
         Staging { base, places: BTreeMap::new(), staged: BTreeMap::new(), open: None }
     }
 
     /// Writes one entry into the staging folder for this way. Does nothing for a folder, which is made when its place is reached.
-    pub fn add(&mut self, way: &Path, entry: &Entry, data: &mut dyn Read) -> io::Result<()> {
-        if entry.what == What::Folder {
+    pub fn add(&mut self, way: &Path, entry: &FileEntry, data: &mut dyn Read) -> io::Result<()> {
+        if entry.what == EntryKind::Folder {
             return Ok(());
         }
         let near = self.nearest(way)?;
@@ -40,7 +40,7 @@ impl<'a> Staging<'a> {
 
     /// Returns the staging folder of the entry of this way, and the entry's name in it. It is an error if the entry was not
     /// unpacked.
-    pub fn of(&mut self, way: &Path) -> io::Result<(&Folder, &Known, OsString)> {
+    pub fn of(&mut self, way: &Path) -> io::Result<(&UnpackFolder, &FolderPath, OsString)> {
         let missing = || io::Error::from(Fault::failed(format!("\"{}\" was not unpacked", way.display())));
         let (near, name) = self.staged.get(way).cloned().ok_or_else(missing)?;
         self.opened(&near)?;
@@ -51,7 +51,7 @@ impl<'a> Staging<'a> {
     }
 
     /// Opens the staging folder in this folder, and creates it the first time.
-    fn opened(&mut self, near: &Path) -> io::Result<&Folder> {
+    fn opened(&mut self, near: &Path) -> io::Result<&UnpackFolder> {
         if self.open.as_ref().is_none_or(|(open, _)| open != near) {
             let folder = match self.places.get(near) {
                 Some(known) => self.base.again(known)?,
@@ -93,7 +93,7 @@ impl Drop for Staging<'_> {
     }
 }
 
-fn make(base: &Folder, near: &Path) -> io::Result<(Folder, Known)> {
+fn make(base: &UnpackFolder, near: &Path) -> io::Result<(UnpackFolder, FolderPath)> {
     let parent = base.below(near)?;
     loop {
         let name = format!(".pgbk-restore-{:016x}", RandomState::new().hash_one(near));
@@ -101,15 +101,15 @@ fn make(base: &Folder, near: &Path) -> io::Result<(Folder, Known)> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => {
                 let made = made?;
-                let known = Known { way: near.join(name), id: made.id()? };
+                let known = FolderPath { way: near.join(name), id: made.id()? };
                 return Ok((made, known));
             }
         }
     }
 }
 
-fn write(place: &Folder, name: &str, entry: &Entry, data: &mut dyn Read) -> io::Result<()> {
-    if entry.what == What::Link {
+fn write(place: &UnpackFolder, name: &str, entry: &FileEntry, data: &mut dyn Read) -> io::Result<()> {
+    if entry.what == EntryKind::Link {
         return place.link(name, entry);
     }
     let mut file = place.create(name)?;

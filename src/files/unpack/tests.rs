@@ -55,7 +55,7 @@ fn where_one_cannot_be_put_into_its_place_all_are_as_they_were() {
     let there = root.path().join(source.path().strip_prefix("/").unwrap());
     fs::create_dir_all(&there).unwrap();
     ["1", "2"].iter().for_each(|name| fs::write(there.join(name), "mine").unwrap());
-    let target = Target::look(root.path(), Contents::read(&mut archive.as_slice()).unwrap()).unwrap();
+    let target = UnpackTarget::look(root.path(), ArchiveContents::read(&mut archive.as_slice()).unwrap()).unwrap();
     // Something comes into the way of the last one after the look.
     fs::create_dir(there.join("z")).unwrap();
     let before = texts(root.path());
@@ -130,7 +130,7 @@ fn whatever_name_is_swapped_at_whatever_step_nothing_outside_is_touched() {
             }
             fs::write(root.join(&below).join("mine"), "before").unwrap();
             let (before, docs, elsewhere) = (state(&outside), root.join(&below), outside.clone());
-            let target = Target::look(&root, Contents::read(&mut archive.as_slice()).unwrap()).unwrap();
+            let target = UnpackTarget::look(&root, ArchiveContents::read(&mut archive.as_slice()).unwrap()).unwrap();
             let act = move || {
                 let beside = || {
                     let mut there = fs::read_dir(&docs).unwrap().map(|entry| entry.unwrap().path());

@@ -1,7 +1,7 @@
 //! Undoes a restore that fails before everything is in its place.
 
 use crate::base::error::Result;
-use crate::files::unpack::folder::{Folder, Id, Known};
+use crate::files::unpack::folder::{FolderId, FolderPath, UnpackFolder};
 use anyhow::Context;
 use rustix::fs::FileType;
 use std::collections::BTreeMap;
@@ -11,47 +11,53 @@ use std::path::{Path, PathBuf};
 
 #[derive(Default)]
 pub(crate) struct Undo {
-    done: Vec<Step>,
-    folders: BTreeMap<PathBuf, Id>,
+    done: Vec<UndoStep>,
+    folders: BTreeMap<PathBuf, FolderId>,
 }
 
-enum Step {
+enum UndoStep {
     Folder(PathBuf),
-    New(Known, OsString),
+    New(FolderPath, OsString),
     /// A file or link that was replaced, now kept in the staging folder `beside` under the name `kept`.
     Replaced {
-        folder: Known,
+        folder: FolderPath,
         name: OsString,
-        beside: Known,
+        beside: FolderPath,
         kept: OsString,
     },
 }
 
 /// A file or link that is ready to be moved in.
-pub(crate) struct Staged<'a> {
-    pub place: &'a Folder,
-    pub known: &'a Known,
+pub(crate) struct StagedFile<'a> {
+    pub place: &'a UnpackFolder,
+    pub known: &'a FolderPath,
     pub name: OsString,
 }
 
 impl Undo {
-    pub fn made(&mut self, folder: &Path, id: Id) {
-        self.done.push(Step::Folder(folder.to_owned()));
+    pub fn made(&mut self, folder: &Path, id: FolderId) {
+        self.done.push(UndoStep::Folder(folder.to_owned()));
         self.folders.insert(folder.to_owned(), id);
     }
 
     /// Returns the folders that were made, the deepest first.
-    pub fn folders(&self) -> impl Iterator<Item = Known> {
-        self.folders.iter().rev().map(|(way, id)| Known { way: way.clone(), id: *id })
+    pub fn folders(&self) -> impl Iterator<Item = FolderPath> {
+        self.folders.iter().rev().map(|(way, id)| FolderPath { way: way.clone(), id: *id })
     }
 
     /// Moves one file or link to its place, and keeps what was there in the staging folder. Returns whether there was something.
-    pub fn replace(&mut self, staged: &Staged<'_>, folder: &Folder, way: &Path, name: &OsStr) -> io::Result<bool> {
-        let known = Known { way: way.to_owned(), id: folder.id()? };
+    pub fn replace(
+        &mut self,
+        staged: &StagedFile<'_>,
+        folder: &UnpackFolder,
+        way: &Path,
+        name: &OsStr,
+    ) -> io::Result<bool> {
+        let known = FolderPath { way: way.to_owned(), id: folder.id()? };
         match folder.kind(name)? {
             None => {
                 staged.place.hand(&staged.name, folder, name)?;
-                self.done.push(Step::New(known, name.to_owned()));
+                self.done.push(UndoStep::New(known, name.to_owned()));
                 return Ok(false);
             }
             Some(FileType::Directory) => return Err(io::ErrorKind::IsADirectory.into()),
@@ -64,27 +70,27 @@ impl Undo {
             folder.hand(name, staged.place, &kept)?;
         }
         let beside = staged.known.clone();
-        self.done.push(Step::Replaced { folder: known, name: name.to_owned(), beside, kept });
+        self.done.push(UndoStep::Replaced { folder: known, name: name.to_owned(), beside, kept });
         staged.place.hand(&staged.name, folder, name)?;
         Ok(true)
     }
 
     /// Undoes everything, the last step first; `shown` turns a way into a path for messages. It stops at the first error.
-    pub fn run(self, base: &Folder, shown: &dyn Fn(&Path) -> PathBuf) -> Result<()> {
+    pub fn run(self, base: &UnpackFolder, shown: &dyn Fn(&Path) -> PathBuf) -> Result<()> {
         for step in self.done.into_iter().rev() {
             match &step {
-                Step::Folder(way) => {
+                UndoStep::Folder(way) => {
                     let parent = base.below(way.parent().unwrap_or(Path::new("")));
                     let name = way.file_name().unwrap_or_default();
                     parent
                         .and_then(|parent| parent.remove_folder(name))
                         .with_context(|| shown(way).display().to_string())?;
                 }
-                Step::New(folder, name) => {
+                UndoStep::New(folder, name) => {
                     let removed = base.again(folder).and_then(|folder| folder.remove(name));
                     removed.with_context(|| shown(&folder.way.join(name)).display().to_string())?;
                 }
-                Step::Replaced { folder, name, beside, kept } => {
+                UndoStep::Replaced { folder, name, beside, kept } => {
                     let there = base.again(folder);
                     let back = there.and_then(|there| base.again(beside)?.hand(kept, &there, name));
                     back.with_context(|| shown(&folder.way.join(name)).display().to_string())?;

@@ -16,22 +16,22 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, OnceLock, PoisonError};
 use zeroize::Zeroizing;
 
 /// Key and IV from one derivation; `None` if it failed.
-type Derived = Option<Zeroizing<[u8; 48]>>;
-type Slot = Arc<OnceLock<Derived>>;
+type KeyMaterial = Option<Zeroizing<[u8; 48]>>;
+type Slot = Arc<OnceLock<KeyMaterial>>;
 
 /// How many derivations are remembered. Documents with more salts than that may come from anyone.
 const MOST: usize = 4_096;
 
 /// The derivations by salt and hash of the password.
-type Known = HashMap<([u8; 8], [u8; 32]), Slot>;
-static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+type DerivationCache = HashMap<([u8; 8], [u8; 32]), Slot>;
+static KNOWN: LazyLock<Mutex<DerivationCache>> = LazyLock::new(Mutex::default);
 
 /// Derivations that earlier processes have kept, as they were when first read.
 static RING: OnceLock<Option<Ring>> = OnceLock::new();
 /// A salt, and what was derived with it.
-type Fresh = ([u8; 8], Zeroizing<[u8; 48]>);
+type SaltedMaterial = ([u8; 8], Zeroizing<[u8; 48]>);
 /// Derivations of this process that are not kept yet.
-static FRESH: Mutex<Vec<Fresh>> = Mutex::new(Vec::new());
+static FRESH: Mutex<Vec<SaltedMaterial>> = Mutex::new(Vec::new());
 
 /// Returns PBKDF2-HMAC-SHA256 of the password, as `openssl enc -pbkdf2` cuts it: 32 bytes of key, 16 of IV. A signal is an error,
 /// and the derivation is left to itself: on a busy host even one may outlast the time that a run has to end in.
@@ -76,7 +76,7 @@ fn once(password: &Secret, salt: &[u8; 8], ring: bool) -> Result<(Zeroizing<[u8;
 }
 
 /// Derives when a core is free: with more derivations than cores at a time all would end late, and a signal would find none done.
-fn in_turn(make: impl FnOnce() -> Derived) -> Derived {
+fn in_turn(make: impl FnOnce() -> KeyMaterial) -> KeyMaterial {
     static FREE: LazyLock<Mutex<usize>> =
         LazyLock::new(|| Mutex::new(std::thread::available_parallelism().map_or(1, usize::from)));
     static FREED: Condvar = Condvar::new();
@@ -89,7 +89,7 @@ fn in_turn(make: impl FnOnce() -> Derived) -> Derived {
 }
 
 /// Returns the derivation that an earlier process has kept. `None`: there is none, or with another password.
-fn kept(password: &Secret, salt: &[u8; 8]) -> Derived {
+fn kept(password: &Secret, salt: &[u8; 8]) -> KeyMaterial {
     let ring = RING.get_or_init(Ring::read).as_ref().filter(|ring| ring.salt != *salt && ring.holds(salt))?;
     let own = slot(password, &ring.salt);
     ring.find(salt, own.get_or_init(|| stretched(password, &ring.salt)).as_deref()?)
@@ -114,7 +114,7 @@ fn keep(password: &Secret, salt: &[u8; 8], derived: &[u8; 48]) -> Result<()> {
     Ok(())
 }
 
-fn stretched(password: &Secret, salt: &[u8; 8]) -> Derived {
+fn stretched(password: &Secret, salt: &[u8; 8]) -> KeyMaterial {
     let (mut derived, iterations) = (Zeroizing::new([0; 48]), ITERATIONS as usize);
     let bytes = password.reveal().as_bytes();
     pbkdf2_hmac(bytes, salt, iterations, MessageDigest::sha256(), derived.as_mut()).ok()?;

@@ -34,54 +34,56 @@ impl KeyNote {
 /// The note as it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written<'a> {
-    mode: Mode,
+struct NoteDocument<'a> {
+    mode: KeyMode,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     kdf: Option<&'a str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iterations: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    salt: Option<Digits<8>>,
-    check: Digits<8>,
+    salt: Option<HexDigits<8>>,
+    check: HexDigits<8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    nonce: Option<Digits<16>>,
+    nonce: Option<HexDigits<16>>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Mode {
+enum KeyMode {
     Raw,
     Password,
 }
 
 /// Bytes in hexadecimal digits.
-struct Digits<const N: usize>([u8; N]);
+struct HexDigits<const N: usize>([u8; N]);
 
-impl<const N: usize> Serialize for Digits<N> {
+impl<const N: usize> Serialize for HexDigits<N> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&hex::encode(self.0))
     }
 }
 
-impl<'de, const N: usize> Deserialize<'de> for Digits<N> {
+impl<'de, const N: usize> Deserialize<'de> for HexDigits<N> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = <&str>::deserialize(from)?;
         let mut bytes = [0; N];
         hex::decode_to_slice(text, &mut bytes).map_err(de::Error::custom)?;
-        Ok(Digits(bytes))
+        Ok(HexDigits(bytes))
     }
 }
 
 impl Serialize for KeyNote {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let (check, nonce) = (Digits(*self.check()), self.nonce().copied().map(Digits));
+        let (check, nonce) = (HexDigits(*self.check()), self.nonce().copied().map(HexDigits));
         let written = match self {
-            KeyNote::Raw { .. } => Written { mode: Mode::Raw, kdf: None, iterations: None, salt: None, check, nonce },
-            KeyNote::Password { salt, .. } => Written {
-                mode: Mode::Password,
+            KeyNote::Raw { .. } => {
+                NoteDocument { mode: KeyMode::Raw, kdf: None, iterations: None, salt: None, check, nonce }
+            }
+            KeyNote::Password { salt, .. } => NoteDocument {
+                mode: KeyMode::Password,
                 kdf: Some(KDF),
                 iterations: Some(ITERATIONS),
-                salt: Some(Digits(*salt)),
+                salt: Some(HexDigits(*salt)),
                 check,
                 nonce,
             },
@@ -92,16 +94,16 @@ impl Serialize for KeyNote {
 
 impl<'de> Deserialize<'de> for KeyNote {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let Written { mode, kdf, iterations, salt, check, nonce } = Written::deserialize(from)?;
+        let NoteDocument { mode, kdf, iterations, salt, check, nonce } = NoteDocument::deserialize(from)?;
         let (check, nonce) = (check.0, nonce.map(|nonce| nonce.0));
         match (mode, kdf, iterations, salt) {
-            (Mode::Raw, None, None, None) => Ok(KeyNote::Raw { check, nonce }),
-            (Mode::Password, Some(KDF), Some(ITERATIONS), Some(salt)) => {
+            (KeyMode::Raw, None, None, None) => Ok(KeyNote::Raw { check, nonce }),
+            (KeyMode::Password, Some(KDF), Some(ITERATIONS), Some(salt)) => {
                 Ok(KeyNote::Password { salt: salt.0, check, nonce })
             }
-            (Mode::Raw, ..) => Err(de::Error::custom("a raw key has no derivation")),
+            (KeyMode::Raw, ..) => Err(de::Error::custom("a raw key has no derivation")),
             // More would keep whoever reads it busy before anything is authentic; fewer would make guessing cheap.
-            (Mode::Password, ..) => Err(de::Error::custom(format!(
+            (KeyMode::Password, ..) => Err(de::Error::custom(format!(
                 "refusing key derivation: pgbk writes {KDF} with {ITERATIONS} iterations and 8 bytes of salt, and nothing else"
             ))),
         }

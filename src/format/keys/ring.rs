@@ -34,11 +34,11 @@ pub fn keep_in(state: &StateDir) {
 pub(crate) struct Ring {
     /// Salt of the derivation that seals the others.
     pub salt: [u8; 8],
-    lines: Vec<Line>,
+    lines: Vec<RingLine>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
+struct RingLine {
     salt: [u8; 8],
     nonce: [u8; NONCE],
     sealed: [u8; DERIVED],
@@ -80,7 +80,7 @@ impl Ring {
         let text = encrypt_aead(Cipher::aes_256_gcm(), &*key(own), Some(&nonce), salt, derived, &mut tag)?;
         let mut sealed = [0; DERIVED];
         sealed.copy_from_slice(&text);
-        self.lines.push(Line { salt: *salt, nonce, sealed, tag });
+        self.lines.push(RingLine { salt: *salt, nonce, sealed, tag });
         let more = self.lines.len().saturating_sub(MOST);
         self.lines.drain(..more);
         Ok(())
@@ -93,7 +93,7 @@ impl Ring {
 
     fn text(&self) -> String {
         let mut text = format!("{HEAD}{}\n", hex::encode(self.salt));
-        for Line { salt, nonce, sealed, tag } in &self.lines {
+        for RingLine { salt, nonce, sealed, tag } in &self.lines {
             let parts: [&[u8]; 4] = [salt, nonce, sealed, tag];
             text.extend(parts.map(hex::encode));
             text.push('\n');
@@ -105,17 +105,17 @@ impl Ring {
         let mut lines = text.lines();
         let salt = digits(lines.next()?.strip_prefix(HEAD)?)?;
         // One that is no line of it is passed over.
-        Some(Ring { salt, lines: lines.filter_map(Line::parse).take(MOST).collect() })
+        Some(Ring { salt, lines: lines.filter_map(RingLine::parse).take(MOST).collect() })
     }
 }
 
-impl Line {
-    fn parse(text: &str) -> Option<Line> {
+impl RingLine {
+    fn parse(text: &str) -> Option<RingLine> {
         let whole: [u8; 8 + NONCE + DERIVED + TAG] = digits(text)?;
         let (salt, rest) = whole.split_first_chunk()?;
         let (nonce, rest) = rest.split_first_chunk()?;
         let (sealed, rest) = rest.split_first_chunk()?;
-        Some(Line { salt: *salt, nonce: *nonce, sealed: *sealed, tag: *rest.first_chunk()? })
+        Some(RingLine { salt: *salt, nonce: *nonce, sealed: *sealed, tag: *rest.first_chunk()? })
     }
 }
 

@@ -15,15 +15,15 @@ pub const LONGEST_WORD: usize = 1_024;
 pub const LONGEST: usize = 256 << 10;
 
 /// Text without NUL, which no program, path or server accepts.
-pub struct Text(String);
+pub struct BoundedText(String);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for BoundedText {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
         match text.len() {
             length if length > LONGEST => Err(D::Error::custom(format!("a text of {length} bytes"))),
             _ if text.contains('\0') => Err(D::Error::custom("a text with a NUL in it")),
-            _ => Ok(Text(text)),
+            _ => Ok(BoundedText(text)),
         }
     }
 }
@@ -36,7 +36,7 @@ pub fn fitting(mut text: String) -> String {
 }
 
 pub fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    Text::deserialize(from).map(|text| text.0)
+    BoundedText::deserialize(from).map(|text| text.0)
 }
 
 /// Reads the name of a subject.
@@ -62,13 +62,13 @@ pub fn maybe_word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, 
 }
 
 pub fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    let texts: Vec<Text> = list::<_, _, MOST_NAMES>(from)?;
+    let texts: Vec<BoundedText> = list::<_, _, MOST_NAMES>(from)?;
     Ok(texts.into_iter().map(|text| text.0).collect())
 }
 
 /// Reads warnings, of which only a few are kept of one child.
 pub fn few_texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    let texts: Vec<Text> = list::<_, _, 64>(from)?;
+    let texts: Vec<BoundedText> = list::<_, _, 64>(from)?;
     Ok(texts.into_iter().map(|text| text.0).collect())
 }
 
@@ -78,8 +78,8 @@ pub fn set<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<String>, D::Er
 
 /// Reads a list of at most `MOST` items; more are an error.
 pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize>(from: D) -> Result<Vec<T>, D::Error> {
-    struct Of<T, const MOST: usize>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Of<T, MOST> {
+    struct ListVisitor<T, const MOST: usize>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for ListVisitor<T, MOST> {
         type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -97,15 +97,15 @@ pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize>(f
             Ok(all)
         }
     }
-    from.deserialize_seq(Of::<T, MOST>(PhantomData))
+    from.deserialize_seq(ListVisitor::<T, MOST>(PhantomData))
 }
 
 /// Reads a map of at most `MOST` members, each of them once; anything else is an error.
 pub fn map<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize>(
     from: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
-    struct Of<T, const MOST: usize>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Of<T, MOST> {
+    struct MapVisitor<T, const MOST: usize>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for MapVisitor<T, MOST> {
         type Value = BTreeMap<String, T>;
 
         fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -114,7 +114,7 @@ pub fn map<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize>(
 
         fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
             let mut all = BTreeMap::new();
-            while let Some((name, value)) = from.next_entry::<Text, T>()? {
+            while let Some((name, value)) = from.next_entry::<BoundedText, T>()? {
                 if all.len() == MOST || all.insert(name.0, value).is_some() {
                     return Err(A::Error::custom(format!("more than {MOST} members, or one twice")));
                 }
@@ -122,5 +122,5 @@ pub fn map<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize>(
             Ok(all)
         }
     }
-    from.deserialize_map(Of::<T, MOST>(PhantomData))
+    from.deserialize_map(MapVisitor::<T, MOST>(PhantomData))
 }

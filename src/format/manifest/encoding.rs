@@ -42,12 +42,12 @@ const KNOWN: &[&str] = &[
 
 /// One of these encodings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Encoding(&'static str);
+pub struct EncodingName(&'static str);
 
-impl Encoding {
+impl EncodingName {
     /// Returns the encoding that a server calls by this name. `None`: there is none.
-    pub fn named(name: &str) -> Option<Encoding> {
-        KNOWN.iter().find(|known| **known == name).map(|known| Encoding(known))
+    pub fn named(name: &str) -> Option<EncodingName> {
+        KNOWN.iter().find(|known| **known == name).map(|known| EncodingName(known))
     }
 
     /// Returns the names of all encodings.
@@ -60,15 +60,15 @@ impl Encoding {
     }
 }
 
-impl Serialize for Encoding {
+impl Serialize for EncodingName {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Encoding {
+impl<'de> Deserialize<'de> for EncodingName {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let name = <std::borrow::Cow<'de, str>>::deserialize(from)?;
-        Encoding::named(&name).ok_or_else(|| D::Error::custom("an encoding that no server has"))
+        EncodingName::named(&name).ok_or_else(|| D::Error::custom("an encoding that no server has"))
     }
 }

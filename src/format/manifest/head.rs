@@ -11,18 +11,19 @@ const DEEPEST: usize = 16;
 
 /// Two members of the document, wherever they are in it. All others are skipped.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Head {
+pub(crate) struct ManifestHead {
     pgbk: u64,
     pub(crate) key: Option<KeyNote>,
 }
 
-impl Head {
+impl ManifestHead {
     /// Reads them from a document that is not authenticated. `name` is for messages.
-    pub(crate) fn read(name: &str, text: &str) -> Result<Head, Fault> {
+    pub(crate) fn read(name: &str, text: &str) -> Result<ManifestHead, Fault> {
         if is_deep(text) {
             return Err(damaged(name, "it is nested deeper than pgbk writes"));
         }
-        let head: Head = serde_json::from_str(text).map_err(|error| otherwise(name, text, &error.to_string()))?;
+        let head: ManifestHead =
+            serde_json::from_str(text).map_err(|error| otherwise(name, text, &error.to_string()))?;
         is_read(name, head.pgbk)?;
         // Format 2 begins where each backup has keys of its own.
         let has_nonce = head.key.as_ref().is_some_and(|note| note.nonce().is_some());
@@ -36,10 +37,10 @@ impl Head {
 /// Returns the error of a document that cannot be read. A later format is reported first, because there `key` may be anything.
 fn otherwise(name: &str, text: &str, why: &str) -> Fault {
     #[derive(Deserialize)]
-    struct Version {
+    struct FormatVersion {
         pgbk: u64,
     }
-    let version = serde_json::from_str(text).map(|Version { pgbk }| is_read(name, pgbk));
+    let version = serde_json::from_str(text).map(|FormatVersion { pgbk }| is_read(name, pgbk));
     version.ok().and_then(Result::err).unwrap_or_else(|| damaged(name, why))
 }
 
@@ -89,7 +90,7 @@ mod tests {
     fn the_key_is_found_wherever_it_stands_and_only_in_a_document_of_its_format() {
         let raw = r#"{"mode":"raw","check":"0000000000000000"}"#;
         let newer = r#"{"mode":"raw","check":"0000000000000000","nonce":"00000000000000000000000000000000"}"#;
-        let read = |text: String| Head::read("x", &text).map(|head| head.key.is_some());
+        let read = |text: String| ManifestHead::read("x", &text).map(|head| head.key.is_some());
         assert!(read(format!(r#"{{"pgbk":1,"x":[[],{{}}],"key":{raw}}}"#)).unwrap());
         assert!(read(format!(r#"{{"key":{newer},"x":"}}]\"[[[[[[[[[[[[[[[[[[","pgbk":2}}"#)).unwrap());
         assert!(!read(r#"{"pgbk":2,"key":null}"#.to_owned()).unwrap());

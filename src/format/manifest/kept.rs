@@ -6,7 +6,7 @@ use crate::base::random;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::manifest::bounded;
 use crate::format::manifest::properties::{
-    Grant, LARGEST, Label, Locale, Name, Properties, RoleSetting, Setting, Text,
+    DatabaseSetting, Grant, LARGEST, Label, Locale, Name, Properties, RoleSetting, Text,
 };
 use openssl::symm::{Cipher, decrypt, encrypt};
 use serde::de::Error;
@@ -14,14 +14,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Kept {
-    Encrypted(Encrypted),
+pub enum StoredProperties {
+    Encrypted(EncryptedProperties),
     Plain(Box<Properties>),
 }
 
 /// The JSON of [`Properties`], encrypted with the payload's cipher and key and an IV of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Encrypted {
+pub struct EncryptedProperties {
     /// The IV. It is not named `iv` in the document, because people find the payload's `iv` there with a line of `sed`.
     #[serde(rename = "data_iv", with = "hex::serde")]
     iv: [u8; 16],
@@ -33,15 +33,15 @@ pub struct Encrypted {
 /// first copy whatever is there.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Either {
+struct PropertiesMembers {
     #[serde(rename = "data_iv")]
-    iv: Option<Bytes>,
-    data: Option<Bytes>,
+    iv: Option<HexBytes>,
+    data: Option<HexBytes>,
     owner: Option<Name>,
     #[serde(deserialize_with = "bounded::list::<_, _, { bounded::MOST_NAMES }>")]
     privileges: Vec<Grant>,
     #[serde(deserialize_with = "bounded::list::<_, _, { bounded::MOST_NAMES }>")]
-    settings: Vec<Setting>,
+    settings: Vec<DatabaseSetting>,
     #[serde(deserialize_with = "bounded::list::<_, _, { bounded::MOST_NAMES }>")]
     role_settings: Vec<RoleSetting>,
     comment: Option<Text>,
@@ -56,17 +56,19 @@ struct Either {
 
 /// Bytes in hexadecimal digits.
 #[derive(Deserialize)]
-struct Bytes(#[serde(with = "hex::serde")] Vec<u8>);
+struct HexBytes(#[serde(with = "hex::serde")] Vec<u8>);
 
-impl<'de> Deserialize<'de> for Kept {
+impl<'de> Deserialize<'de> for StoredProperties {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
         let wrong = || D::Error::custom("properties that pgbk does not write");
-        match Either::deserialize(from)? {
-            Either { iv: Some(iv), data: Some(data), owner: None, tablespace: None, locale: None, .. } => {
+        match PropertiesMembers::deserialize(from)? {
+            PropertiesMembers {
+                iv: Some(iv), data: Some(data), owner: None, tablespace: None, locale: None, ..
+            } => {
                 let iv = iv.0.try_into().map_err(|_| wrong())?;
-                Ok(Kept::Encrypted(Encrypted { iv, data: data.0 }))
+                Ok(StoredProperties::Encrypted(EncryptedProperties { iv, data: data.0 }))
             }
-            Either {
+            PropertiesMembers {
                 iv: None,
                 data: None,
                 owner: Some(owner),
@@ -80,7 +82,7 @@ impl<'de> Deserialize<'de> for Kept {
                 connection_limit,
                 is_template,
                 lacks_public,
-            } => Ok(Kept::Plain(Box::new(Properties {
+            } => Ok(StoredProperties::Plain(Box::new(Properties {
                 owner,
                 privileges,
                 settings,
@@ -100,13 +102,13 @@ impl<'de> Deserialize<'de> for Kept {
 
 const BLOCK: usize = 16;
 
-impl Kept {
+impl StoredProperties {
     /// Encrypts the properties with the derived keys of the backup. Without keys they stay plain.
-    pub fn of(properties: Properties, derived_keys: Option<&DerivedKeys>) -> Result<Kept> {
-        let Some(derived_keys) = derived_keys else { return Ok(Kept::Plain(Box::new(properties))) };
+    pub fn of(properties: Properties, derived_keys: Option<&DerivedKeys>) -> Result<StoredProperties> {
+        let Some(derived_keys) = derived_keys else { return Ok(StoredProperties::Plain(Box::new(properties))) };
         let iv = random::bytes()?;
         let text = serde_json::to_vec(&properties)?;
-        Ok(Kept::Encrypted(Encrypted {
+        Ok(StoredProperties::Encrypted(EncryptedProperties {
             iv,
             data: encrypt(Cipher::aes_256_cbc(), &derived_keys.cipher[..], Some(&iv), &text)?,
         }))
@@ -116,12 +118,14 @@ impl Kept {
     pub fn open(&self, derived_keys: Option<&DerivedKeys>) -> Result<Properties> {
         let damaged = |why: String| Fault::damaged(format!("the properties of the database in the .meta: {why}"));
         let properties = match (self, derived_keys) {
-            (Kept::Plain(properties), _) => (**properties).clone(),
-            (Kept::Encrypted(_), None) => return Err(damaged("they are encrypted, and there is no key".into()).into()),
-            (Kept::Encrypted(Encrypted { data, .. }), _) if data.len() > LARGEST + BLOCK => {
+            (StoredProperties::Plain(properties), _) => (**properties).clone(),
+            (StoredProperties::Encrypted(_), None) => {
+                return Err(damaged("they are encrypted, and there is no key".into()).into());
+            }
+            (StoredProperties::Encrypted(EncryptedProperties { data, .. }), _) if data.len() > LARGEST + BLOCK => {
                 return Err(damaged("they are larger than any that pgbk writes".into()).into());
             }
-            (Kept::Encrypted(Encrypted { iv, data }), Some(derived_keys)) => {
+            (StoredProperties::Encrypted(EncryptedProperties { iv, data }), Some(derived_keys)) => {
                 let text = decrypt(Cipher::aes_256_cbc(), &derived_keys.cipher[..], Some(iv), data)
                     .map_err(|_| damaged("they cannot be decrypted".into()))?;
                 serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?
@@ -149,7 +153,7 @@ mod tests {
     }
 
     fn read(value: Value) -> bool {
-        serde_json::from_value::<Kept>(value).is_ok_and(|kept| kept.open(None).is_ok())
+        serde_json::from_value::<StoredProperties>(value).is_ok_and(|kept| kept.open(None).is_ok())
     }
 
     #[test]
@@ -213,10 +217,10 @@ mod tests {
                 .unwrap()
         };
         let properties: Properties = serde_json::from_value(sample()).unwrap();
-        let kept = Kept::of(properties.clone(), Some(&key("a"))).unwrap();
+        let kept = StoredProperties::of(properties.clone(), Some(&key("a"))).unwrap();
         let text = serde_json::to_string(&kept).unwrap();
         assert!(!text.contains("app"), "{text}");
-        let kept: Kept = serde_json::from_str(&text).unwrap();
+        let kept: StoredProperties = serde_json::from_str(&text).unwrap();
         assert_eq!(kept.open(Some(&key("a"))).unwrap(), properties);
         assert!(kept.open(Some(&key("b"))).is_err() && kept.open(None).is_err());
 
@@ -225,7 +229,7 @@ mod tests {
             (LARGEST + BLOCK, "they cannot be decrypted"),
             (LARGEST + 2 * BLOCK, "they are larger than any that pgbk writes"),
         ] {
-            let kept = Kept::Encrypted(Encrypted { iv: [0; 16], data: vec![0; bytes] });
+            let kept = StoredProperties::Encrypted(EncryptedProperties { iv: [0; 16], data: vec![0; bytes] });
             let error = kept.open(Some(&key("a"))).unwrap_err();
             assert_eq!(format!("{error:#}"), format!("the properties of the database in the .meta: {said}"));
             assert_eq!(crate::base::error::kind(&error), crate::base::error::Kind::Damaged);

@@ -20,7 +20,7 @@ pub struct Properties {
     /// All grants in the server's order, including those that a server makes by itself.
     pub privileges: Vec<Grant>,
     /// `ALTER DATABASE … SET`
-    pub settings: Vec<Setting>,
+    pub settings: Vec<DatabaseSetting>,
     /// `ALTER ROLE … IN DATABASE … SET`
     pub role_settings: Vec<RoleSetting>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ impl Privilege {
 
 /// One setting as the server keeps it: a list is one text, its items quoted where they must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setting {
+pub struct DatabaseSetting {
     pub name: SettingName,
     pub value: Text,
 }

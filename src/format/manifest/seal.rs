@@ -8,7 +8,7 @@ use crate::format::backup_id::BackupId;
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::note::KeyNote;
-use crate::format::manifest::head::{Head, damaged};
+use crate::format::manifest::head::{ManifestHead, damaged};
 use crate::format::manifest::{CIPHER, LARGEST_CHUNK, META_LIMIT, MOST_CHUNKS, Manifest, OLDEST, SMALLEST_CHUNK};
 use blake2b_simd::Params;
 
@@ -19,7 +19,7 @@ const DIGITS: usize = 64;
 
 /// A document whose seal has not been checked yet. Only its format and its key are known.
 #[derive(Debug)]
-pub struct Sealed {
+pub struct SealedManifest {
     /// The document's name, for messages.
     name: String,
     /// The backup that it must belong to; `None`: any.
@@ -56,21 +56,21 @@ impl Manifest {
     }
 }
 
-impl Sealed {
+impl SealedManifest {
     /// Splits the bytes of a stored document into text and seal. `name` is for messages.
-    pub fn parse(name: &str, bytes: Vec<u8>) -> Result<Sealed> {
+    pub fn parse(name: &str, bytes: Vec<u8>) -> Result<SealedManifest> {
         let text = String::from_utf8(bytes).map_err(|_| damaged(name, "it is not text"))?;
         let (covered, seal, keyed) = split(&text).ok_or_else(|| damaged(name, "its last member is not a seal"))?;
-        let key = Head::read(name, &text)?.key;
+        let key = ManifestHead::read(name, &text)?.key;
         if key.is_some() != keyed {
             return Err(damaged(name, "it contradicts itself about its key").into());
         }
-        Ok(Sealed { name: name.to_owned(), id: None, key, covered: covered.len(), text, seal, keyed })
+        Ok(SealedManifest { name: name.to_owned(), id: None, key, covered: covered.len(), text, seal, keyed })
     }
 
     /// Sets the backup that the document must belong to; any other is an error when it is read.
-    pub fn of(self, id: &BackupId) -> Sealed {
-        Sealed { id: Some(id.clone()), ..self }
+    pub fn of(self, id: &BackupId) -> SealedManifest {
+        SealedManifest { id: Some(id.clone()), ..self }
     }
 
     /// Returns the key that the document says it was made with. `None`: it has a checksum only.

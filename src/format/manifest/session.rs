@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 
 /// A name that a document may state, and the check of its value.
-type Known = (&'static str, fn(&str) -> bool);
+type AllowedSetting = (&'static str, fn(&str) -> bool);
 
-const KNOWN: &[Known] = &[
+const KNOWN: &[AllowedSetting] = &[
     ("TimeZone", |value| is_of(value, "/_+-:<>,.")),
     ("bytea_output", |value| matches!(value, "hex" | "escape")),
     ("lc_monetary", |value| is_of(value, "_.@- ")),
@@ -17,20 +17,20 @@ const KNOWN: &[Known] = &[
 /// Settings whose names and values have all passed the check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Session(BTreeMap<String, String>);
+pub struct SessionSettings(BTreeMap<String, String>);
 
-impl Session {
+impl SessionSettings {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Keeps the settings that may be stated, and leaves out the rest.
-    pub fn of(settings: BTreeMap<String, String>) -> Session {
-        Session(settings.into_iter().filter(|(name, value)| is_known(name, value)).collect())
+    pub fn of(settings: BTreeMap<String, String>) -> SessionSettings {
+        SessionSettings(settings.into_iter().filter(|(name, value)| is_known(name, value)).collect())
     }
 }
 
-impl Deref for Session {
+impl Deref for SessionSettings {
     type Target = BTreeMap<String, String>;
 
     fn deref(&self) -> &BTreeMap<String, String> {
@@ -38,12 +38,12 @@ impl Deref for Session {
     }
 }
 
-impl<'de> Deserialize<'de> for Session {
+impl<'de> Deserialize<'de> for SessionSettings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let settings: BTreeMap<String, String> = bounded::map::<_, _, 8>(from)?;
         match settings.iter().find(|(name, value)| !is_known(name, value)) {
             Some(_) => Err(D::Error::custom("a setting of the session that pgbk does not state")),
-            None => Ok(Session(settings)),
+            None => Ok(SessionSettings(settings)),
         }
     }
 }
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_session_is_of_known_names_with_values_of_their_kind() {
-        let read = |text: &str| serde_json::from_str::<Session>(text).is_ok();
+        let read = |text: &str| serde_json::from_str::<SessionSettings>(text).is_ok();
         assert!(read(
             r#"{"TimeZone":"America/Argentina/Buenos_Aires","bytea_output":"escape","lc_monetary":"de_DE.UTF-8@euro"}"#
         ));

@@ -20,16 +20,16 @@ pub enum TableDiff {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Compared {
+pub struct TableComparison {
     pub name: String,
     pub verdict: TableDiff,
-    pub stated: Option<Total>,
-    pub found: Option<Total>,
+    pub stated: Option<TableTotal>,
+    pub found: Option<TableTotal>,
 }
 
 /// Totals of all COPY blocks of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Total {
+pub struct TableTotal {
     pub rows: u64,
     pub bytes: u64,
     /// BLAKE2b of the only block. `None` if there are several: `pg_dump` wrote the rows of partitions by way of their root, and the
@@ -41,12 +41,12 @@ pub struct Total {
 /// Returns the result for each table, in the order in which they are stated. An archive states none (`stated` is `None`). An
 /// uploaded dump (`foreign`) states only those with COPY blocks: rows may be in INSERT statements, and an empty table may be left
 /// out.
-pub fn compare(stated: Option<&[Table]>, found: &[Table], foreign: bool) -> Vec<Compared> {
+pub fn compare(stated: Option<&[Table]>, found: &[Table], foreign: bool) -> Vec<TableComparison> {
     let names = stated.unwrap_or_default().iter().chain(found).map(|table| table.name.as_str());
-    let mut compared: Vec<Compared> = Vec::new();
+    let mut compared: Vec<TableComparison> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     for name in names.filter(|name| seen.insert(*name)) {
-        let (ours, theirs) = (stated.and_then(|stated| Total::of(name, stated)), Total::of(name, found));
+        let (ours, theirs) = (stated.and_then(|stated| TableTotal::of(name, stated)), TableTotal::of(name, found));
         let verdict = match (&ours, &theirs) {
             _ if stated.is_none() => TableDiff::Unknown,
             (Some(ours), Some(theirs)) if ours == theirs => TableDiff::Same,
@@ -55,19 +55,19 @@ pub fn compare(stated: Option<&[Table]>, found: &[Table], foreign: bool) -> Vec<
             (None, _) if foreign => TableDiff::Unknown,
             (None, _) => TableDiff::Extra,
         };
-        compared.push(Compared { name: name.to_owned(), verdict, stated: ours, found: theirs });
+        compared.push(TableComparison { name: name.to_owned(), verdict, stated: ours, found: theirs });
     }
     compared
 }
 
-impl Total {
-    fn of(name: &str, tables: &[Table]) -> Option<Total> {
-        let mut total: Option<Total> = None;
+impl TableTotal {
+    fn of(name: &str, tables: &[Table]) -> Option<TableTotal> {
+        let mut total: Option<TableTotal> = None;
         for table in tables.iter().filter(|table| table.name == name) {
             total = Some(match total {
-                None => Total { rows: table.rows, bytes: table.bytes, blake2b: Some(table.blake2b) },
+                None => TableTotal { rows: table.rows, bytes: table.bytes, blake2b: Some(table.blake2b) },
                 // Whoever wrote the document may have stated any figures.
-                Some(before) => Total {
+                Some(before) => TableTotal {
                     rows: before.rows.saturating_add(table.rows),
                     bytes: before.bytes.saturating_add(table.bytes),
                     blake2b: None,
@@ -78,7 +78,7 @@ impl Total {
     }
 }
 
-impl Compared {
+impl TableComparison {
     /// Returns whether the table differs from what is stated.
     pub fn is_wrong(&self) -> bool {
         !matches!(self.verdict, TableDiff::Same | TableDiff::Unknown)
@@ -86,7 +86,7 @@ impl Compared {
 
     /// Returns the result in words for people.
     pub fn describe(&self) -> String {
-        let number = |total: &Option<Total>| total.as_ref().map_or(0, |total| total.rows);
+        let number = |total: &Option<TableTotal>| total.as_ref().map_or(0, |total| total.rows);
         let (stated, found) = (number(&self.stated), number(&self.found));
         let rows = |number| many(number, "row");
         match self.verdict {

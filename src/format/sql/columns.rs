@@ -4,7 +4,7 @@ use crate::format::sql::tokens::{Token, Tokens};
 use std::collections::BTreeMap;
 
 /// The columns in their order, by the table's name as the dump writes it.
-pub type Columns = BTreeMap<String, Vec<String>>;
+pub type TableColumns = BTreeMap<String, Vec<String>>;
 
 /// Returns the columns that a COPY statement names. An empty list: it names none, which means all columns of the table.
 pub fn columns(copy: &[u8]) -> Vec<String> {

@@ -28,7 +28,7 @@ pub(crate) fn table(statement: &[u8]) -> Option<String> {
 }
 
 /// The result of [`Marker::scan`] for the first bytes of a piece.
-pub(crate) struct Rows<'a> {
+pub(crate) struct CopyRows<'a> {
     /// Bytes of an earlier piece that could have begun the end marker, but did not.
     pub held: &'static [u8],
     pub data: &'a [u8],
@@ -39,11 +39,11 @@ pub(crate) struct Rows<'a> {
 
 /// Searches for the line `\.`, also across pieces.
 pub(crate) struct Marker {
-    seen: Seen,
+    seen: MarkerState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Seen {
+enum MarkerState {
     Nothing,
     LineStart,
     Backslash,
@@ -53,40 +53,40 @@ enum Seen {
 
 impl Marker {
     pub fn new() -> Self {
-        Marker { seen: Seen::LineStart }
+        Marker { seen: MarkerState::LineStart }
     }
 
     /// Returns whether the text may end here as if the line were complete.
     pub fn is_whole(&self) -> bool {
-        matches!(self.seen, Seen::Dot | Seen::Return)
+        matches!(self.seen, MarkerState::Dot | MarkerState::Return)
     }
 
-    pub fn scan<'a>(&mut self, bytes: &'a [u8]) -> Rows<'a> {
-        let rows = |held, taken, ended| Rows { held, data: &bytes[..0], taken, ended };
+    pub fn scan<'a>(&mut self, bytes: &'a [u8]) -> CopyRows<'a> {
+        let rows = |held, taken, ended| CopyRows { held, data: &bytes[..0], taken, ended };
         let Some(byte) = bytes.first() else { return rows(b"", 0, false) };
-        let (next, held): (Seen, &'static [u8]) = match (self.seen, byte) {
-            (Seen::Nothing, _) => return self.search(bytes),
-            (Seen::LineStart, b'\\') => (Seen::Backslash, b""),
-            (Seen::Backslash, b'.') => (Seen::Dot, b""),
-            (Seen::Dot, b'\r') => (Seen::Return, b""),
-            (Seen::Dot | Seen::Return, b'\n') => return rows(b"", 1, true),
-            (Seen::LineStart, _) => (Seen::Nothing, b""),
-            (Seen::Backslash, _) => (Seen::Nothing, b"\\"),
-            (Seen::Dot, _) => (Seen::Nothing, b"\\."),
-            (Seen::Return, _) => (Seen::Nothing, b"\\.\r"),
+        let (next, held): (MarkerState, &'static [u8]) = match (self.seen, byte) {
+            (MarkerState::Nothing, _) => return self.search(bytes),
+            (MarkerState::LineStart, b'\\') => (MarkerState::Backslash, b""),
+            (MarkerState::Backslash, b'.') => (MarkerState::Dot, b""),
+            (MarkerState::Dot, b'\r') => (MarkerState::Return, b""),
+            (MarkerState::Dot | MarkerState::Return, b'\n') => return rows(b"", 1, true),
+            (MarkerState::LineStart, _) => (MarkerState::Nothing, b""),
+            (MarkerState::Backslash, _) => (MarkerState::Nothing, b"\\"),
+            (MarkerState::Dot, _) => (MarkerState::Nothing, b"\\."),
+            (MarkerState::Return, _) => (MarkerState::Nothing, b"\\.\r"),
         };
         self.seen = next;
-        rows(held, usize::from(next != Seen::Nothing), false)
+        rows(held, usize::from(next != MarkerState::Nothing), false)
     }
 
-    fn search<'a>(&mut self, bytes: &'a [u8]) -> Rows<'a> {
+    fn search<'a>(&mut self, bytes: &'a [u8]) -> CopyRows<'a> {
         let (end, taken, seen) = match memmem::find(bytes, b"\n\\.") {
-            Some(found) => (found + 1, found + 3, Seen::Dot),
-            None if bytes.ends_with(b"\n\\") => (bytes.len() - 1, bytes.len(), Seen::Backslash),
-            None if bytes.ends_with(b"\n") => (bytes.len(), bytes.len(), Seen::LineStart),
-            None => (bytes.len(), bytes.len(), Seen::Nothing),
+            Some(found) => (found + 1, found + 3, MarkerState::Dot),
+            None if bytes.ends_with(b"\n\\") => (bytes.len() - 1, bytes.len(), MarkerState::Backslash),
+            None if bytes.ends_with(b"\n") => (bytes.len(), bytes.len(), MarkerState::LineStart),
+            None => (bytes.len(), bytes.len(), MarkerState::Nothing),
         };
         self.seen = seen;
-        Rows { held: b"", data: &bytes[..end], taken, ended: false }
+        CopyRows { held: b"", data: &bytes[..end], taken, ended: false }
     }
 }

@@ -1,7 +1,7 @@
 //! Finds the extensions that a script creates at its beginning.
 
 use crate::base::error::Fault;
-use crate::format::sql::splitter::{Event, Keep, Splitter};
+use crate::format::sql::splitter::{ScriptEvent, Splitter, StatementLimit};
 use crate::format::sql::tokens::{Token, Tokens};
 
 /// Longest statement that is kept, in bytes: none that creates an extension is longer.
@@ -19,15 +19,15 @@ pub struct Extension {
 /// schemas. A text that cannot be read as a script has none.
 pub fn extensions(head: &[u8]) -> Vec<Extension> {
     let mut found = Vec::new();
-    let mut splitter = Splitter::new(Keep::Head { limit: LONGEST });
+    let mut splitter = Splitter::new(StatementLimit::Head { limit: LONGEST });
     let mut rest = head;
     loop {
         let taken = splitter.feed(rest, &mut |event| match event {
-            Event::Statement { text, whole: true, .. } => {
+            ScriptEvent::Statement { text, whole: true, .. } => {
                 found.extend(extension(text));
                 Ok(())
             }
-            Event::CopyStart { .. } => Err(Fault::failed("rows begin").into()),
+            ScriptEvent::CopyStart { .. } => Err(Fault::failed("rows begin").into()),
             _ => Ok(()),
         });
         match taken {

@@ -9,7 +9,7 @@ const MOST: usize = 200_000;
 
 /// The consecutive rows of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rows {
+pub struct InsertRows {
     /// The table's name as the script writes it.
     pub table: String,
     pub rows: u64,
@@ -20,12 +20,12 @@ pub struct Rows {
 
 /// Counts and hashes INSERT statements, table by table.
 #[derive(Debug, Clone, Default)]
-pub struct Inserted {
-    ended: Vec<Rows>,
-    open: Option<(Rows, State)>,
+pub struct InsertCounter {
+    ended: Vec<InsertRows>,
+    open: Option<(InsertRows, State)>,
 }
 
-impl Inserted {
+impl InsertCounter {
     /// Takes one complete statement; any but an INSERT is ignored.
     pub fn take(&mut self, statement: &[u8]) {
         let Some(table) = into(statement) else { return };
@@ -36,7 +36,7 @@ impl Inserted {
                 return;
             }
             let table = String::from_utf8_lossy(table).into_owned();
-            let rows = Rows { table, rows: 0, bytes: 0, blake2b: [0; DIGEST] };
+            let rows = InsertRows { table, rows: 0, bytes: 0, blake2b: [0; DIGEST] };
             self.open = Some((rows, Params::new().hash_length(DIGEST).to_state()));
         }
         if let Some((open, state)) = &mut self.open {
@@ -49,7 +49,7 @@ impl Inserted {
     }
 
     /// Returns the counts, in the script's order.
-    pub fn finish(mut self) -> Vec<Rows> {
+    pub fn finish(mut self) -> Vec<InsertRows> {
         self.end();
         self.ended
     }
@@ -161,13 +161,13 @@ mod tests {
     #[test]
     fn one_value_that_is_another_gives_another_digest_of_its_table_alone() {
         let of = |statements: &[&str]| {
-            let mut inserted = Inserted::default();
+            let mut inserted = InsertCounter::default();
             statements.iter().for_each(|statement| inserted.take(statement.as_bytes()));
             inserted.finish()
         };
         let (a, b) = ("INSERT INTO a VALUES (1);", "INSERT INTO b VALUES (1);");
         let (one, other) = (of(&[a, a, "SELECT 1;", b]), of(&[a, a, "INSERT INTO b VALUES (2);"]));
-        let names = |rows: &[Rows]| rows.iter().map(|rows| (rows.table.clone(), rows.rows)).collect::<Vec<_>>();
+        let names = |rows: &[InsertRows]| rows.iter().map(|rows| (rows.table.clone(), rows.rows)).collect::<Vec<_>>();
         assert_eq!(names(&one), [("a".to_owned(), 2), ("b".to_owned(), 1)]);
         assert_eq!((names(&one), &one[0]), (names(&other), &other[0]));
         assert_ne!(one[1], other[1]);
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn named_columns_may_stand_in_any_order() {
         let digest = |statement: &str| {
-            let mut inserted = Inserted::default();
+            let mut inserted = InsertCounter::default();
             inserted.take(statement.as_bytes());
             inserted.finish()[0].blake2b
         };

@@ -26,7 +26,7 @@ pub(crate) enum Stop {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum State {
+enum LexerState {
     Plain,
     Word,
     /// Inside `'…'`.
@@ -73,13 +73,13 @@ pub enum Gap {
 
 /// The beginning of a longer text.
 #[derive(Debug)]
-struct Head<const N: usize> {
+struct TextHead<const N: usize> {
     bytes: [u8; N],
     len: usize,
 }
 
-impl<const N: usize> Head<N> {
-    const EMPTY: Self = Head { bytes: [0; N], len: 0 };
+impl<const N: usize> TextHead<N> {
+    const EMPTY: Self = TextHead { bytes: [0; N], len: 0 };
 
     fn extend(&mut self, more: &[u8]) {
         let room = N.saturating_sub(self.len).min(more.len());
@@ -96,13 +96,13 @@ impl<const N: usize> Head<N> {
 }
 
 pub(crate) struct Lexer {
-    state: State,
+    state: LexerState,
     in_statement: bool,
     parens: u32,
     comments: u32,
     routine: Routine,
-    word: Head<16>,
-    comment: Head<64>,
+    word: TextHead<16>,
+    comment: TextHead<64>,
     tag: Vec<u8>,
     /// Whether a backslash escapes in every literal (`standard_conforming_strings = off`). Code that runs the statements may share
     /// it.
@@ -112,13 +112,13 @@ pub(crate) struct Lexer {
 impl Lexer {
     pub fn new() -> Self {
         Lexer {
-            state: State::Plain,
+            state: LexerState::Plain,
             in_statement: false,
             parens: 0,
             comments: 0,
             routine: Routine::default(),
-            word: Head::EMPTY,
-            comment: Head::EMPTY,
+            word: TextHead::EMPTY,
+            comment: TextHead::EMPTY,
             tag: Vec::new(),
             backslash_escapes: Arc::default(),
         }
@@ -136,46 +136,48 @@ impl Lexer {
 
     /// Returns whether the text would end inside a comment here.
     pub fn in_comment(&self) -> bool {
-        matches!(self.state, State::Block | State::BlockStar | State::BlockSlash)
+        matches!(self.state, LexerState::Block | LexerState::BlockStar | LexerState::BlockSlash)
     }
 
     /// Returns whether the last line is the trailer, even without a line break.
     pub fn ends_with_trailer(&self) -> bool {
-        !self.in_statement && self.state == State::Line && self.comment_is_trailer()
+        !self.in_statement && self.state == LexerState::Line && self.comment_is_trailer()
     }
 
     fn step(&mut self, bytes: &[u8], at: &mut usize) -> Option<Stop> {
         let rest = &bytes[*at..];
         match self.state {
-            State::Plain => return self.plain(rest, at),
-            State::Word => self.in_word(rest, at),
-            State::Literal { escapes } => self.in_literal(rest, at, escapes),
-            State::Escaped => {
+            LexerState::Plain => return self.plain(rest, at),
+            LexerState::Word => self.in_word(rest, at),
+            LexerState::Literal { escapes } => self.in_literal(rest, at, escapes),
+            LexerState::Escaped => {
                 *at += 1;
-                self.state = State::Literal { escapes: true };
+                self.state = LexerState::Literal { escapes: true };
             }
-            State::Closed { escapes, gap } => self.behind_literal(rest, at, escapes, gap),
-            State::ClosedDash { escapes, .. } if rest[0] == b'-' => self.enter(at, State::ClosedLine { escapes }),
+            LexerState::Closed { escapes, gap } => self.behind_literal(rest, at, escapes, gap),
+            LexerState::ClosedDash { escapes, .. } if rest[0] == b'-' => {
+                self.enter(at, LexerState::ClosedLine { escapes })
+            }
             // A lone minus, which the statement goes on with.
-            State::ClosedDash { .. } => self.state = State::Plain,
-            State::ClosedLine { escapes } => self.comment_behind_literal(rest, at, escapes),
-            State::Name => self.in_name(rest, at),
-            State::Tag => self.in_tag(rest, at),
-            State::Dollar { matched } => self.in_dollar(rest, at, matched),
-            State::Dash if rest[0] == b'-' => self.enter(at, State::Line),
-            State::Slash if rest[0] == b'*' => {
+            LexerState::ClosedDash { .. } => self.state = LexerState::Plain,
+            LexerState::ClosedLine { escapes } => self.comment_behind_literal(rest, at, escapes),
+            LexerState::Name => self.in_name(rest, at),
+            LexerState::Tag => self.in_tag(rest, at),
+            LexerState::Dollar { matched } => self.in_dollar(rest, at, matched),
+            LexerState::Dash if rest[0] == b'-' => self.enter(at, LexerState::Line),
+            LexerState::Slash if rest[0] == b'*' => {
                 self.comments = 1;
-                self.enter(at, State::Block);
+                self.enter(at, LexerState::Block);
             }
-            State::Dash => return self.not_a_comment(b'-'),
-            State::Slash => return self.not_a_comment(b'/'),
-            State::Line => return self.in_line_comment(rest, at),
-            State::Block | State::BlockStar | State::BlockSlash => self.in_block_comment(rest, at),
+            LexerState::Dash => return self.not_a_comment(b'-'),
+            LexerState::Slash => return self.not_a_comment(b'/'),
+            LexerState::Line => return self.in_line_comment(rest, at),
+            LexerState::Block | LexerState::BlockStar | LexerState::BlockSlash => self.in_block_comment(rest, at),
         }
         None
     }
 
-    fn enter(&mut self, at: &mut usize, state: State) {
+    fn enter(&mut self, at: &mut usize, state: LexerState) {
         *at += 1;
         self.state = state;
     }
@@ -187,7 +189,7 @@ impl Lexer {
     }
 
     fn not_a_comment(&mut self, held: u8) -> Option<Stop> {
-        self.state = State::Plain;
+        self.state = LexerState::Plain;
         if self.in_statement {
             return None;
         }
@@ -202,18 +204,18 @@ impl Lexer {
         let byte = *rest.get(skipped)?;
         match byte {
             b'\\' => return Some(Stop::Backslash),
-            b'-' => self.comment_may_follow(at, State::Dash),
-            b'/' => self.comment_may_follow(at, State::Slash),
+            b'-' => self.comment_may_follow(at, LexerState::Dash),
+            b'/' => self.comment_may_follow(at, LexerState::Slash),
             _ if !self.in_statement => {
                 self.begin();
                 return Some(Stop::Begin(None));
             }
-            b'\'' => self.enter(at, State::Literal { escapes: self.backslash_escapes.load(Ordering::Relaxed) }),
-            b'"' => self.enter(at, State::Name),
+            b'\'' => self.enter(at, LexerState::Literal { escapes: self.backslash_escapes.load(Ordering::Relaxed) }),
+            b'"' => self.enter(at, LexerState::Name),
             b'$' => {
                 self.tag.clear();
                 self.tag.push(b'$');
-                self.enter(at, State::Tag);
+                self.enter(at, LexerState::Tag);
             }
             b';' => {
                 *at += 1;
@@ -224,15 +226,15 @@ impl Lexer {
                 self.parens = if byte == b'(' { self.parens + 1 } else { self.parens.saturating_sub(1) };
             }
             _ => {
-                self.word = Head::EMPTY;
-                self.state = State::Word;
+                self.word = TextHead::EMPTY;
+                self.state = LexerState::Word;
             }
         }
         None
     }
 
-    fn comment_may_follow(&mut self, at: &mut usize, state: State) {
-        self.comment = Head::EMPTY;
+    fn comment_may_follow(&mut self, at: &mut usize, state: LexerState) {
+        self.comment = TextHead::EMPTY;
         self.enter(at, state);
     }
 
@@ -249,9 +251,9 @@ impl Lexer {
         self.word.extend(&rest[..end]);
         *at += end;
         let Some(next) = rest.get(end) else { return };
-        self.state = State::Plain;
+        self.state = LexerState::Plain;
         if *next == b'\'' && self.word.get().eq_ignore_ascii_case(b"e") {
-            self.enter(at, State::Literal { escapes: true });
+            self.enter(at, LexerState::Literal { escapes: true });
         } else if self.routine.listens() {
             self.routine.word(self.word.get(), self.parens == 0);
         }

@@ -3,13 +3,13 @@
 /// Follows the words of one statement: `CREATE [OR REPLACE] {FUNCTION|PROCEDURE} … BEGIN ATOMIC … END`.
 #[derive(Debug, Default)]
 pub(crate) struct Routine {
-    head: Head,
+    head: RoutineHead,
     depth: u32,
     begin: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
-enum Head {
+enum RoutineHead {
     #[default]
     Start,
     Create,
@@ -22,7 +22,7 @@ enum Head {
 impl Routine {
     /// Returns whether further words can change anything.
     pub fn listens(&self) -> bool {
-        self.head != Head::Other
+        self.head != RoutineHead::Other
     }
 
     pub fn inside_body(&self) -> bool {
@@ -33,16 +33,16 @@ impl Routine {
     pub fn word(&mut self, word: &[u8], top: bool) {
         let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
         self.head = match self.head {
-            Head::Start if is("create") => Head::Create,
-            Head::Create if is("or") => Head::Or,
-            Head::Or if is("replace") => Head::Replace,
-            Head::Create | Head::Replace if is("function") || is("procedure") => Head::Routine,
-            Head::Routine => {
+            RoutineHead::Start if is("create") => RoutineHead::Create,
+            RoutineHead::Create if is("or") => RoutineHead::Or,
+            RoutineHead::Or if is("replace") => RoutineHead::Replace,
+            RoutineHead::Create | RoutineHead::Replace if is("function") || is("procedure") => RoutineHead::Routine,
+            RoutineHead::Routine => {
                 return if top {
                     self.body(word)
                 };
             }
-            _ => Head::Other,
+            _ => RoutineHead::Other,
         };
     }
 

@@ -18,11 +18,11 @@ const TOLD: usize = 10;
 /// The statements of a script that create its schema.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schema {
-    made: Vec<Made>,
+    made: Vec<SchemaStatement>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Made {
+struct SchemaStatement {
     line: u64,
     /// Hash of its text.
     exact: u64,
@@ -51,14 +51,14 @@ impl Schema {
             let text = String::from_utf8_lossy(statement);
             text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect()
         });
-        self.made.push(Made { line, exact: hash(statement), loose: loose(statement), looks });
+        self.made.push(SchemaStatement { line, exact: hash(statement), loose: loose(statement), looks });
     }
 
     /// Returns how a copy differs from this schema; the order of the statements does not matter.
     pub fn differences(&self, copy: &Schema) -> Differences {
         let mut left: HashMap<u64, usize> = HashMap::new();
         copy.made.iter().for_each(|made| *left.entry(made.exact).or_default() += 1);
-        let others: Vec<&Made> = self
+        let others: Vec<&SchemaStatement> = self
             .made
             .iter()
             .filter(|made| match left.get_mut(&made.exact) {

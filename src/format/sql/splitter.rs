@@ -17,7 +17,7 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One event of a script. Lines count from 1; an event's line is the one that it begins on.
 #[derive(Debug, PartialEq)]
-pub enum Event<'a> {
+pub enum ScriptEvent<'a> {
     /// SQL text from its first byte to its `;`. Without `whole`, only the beginning was kept.
     Statement { line: u64, text: &'a [u8], whole: bool },
     /// A `COPY … FROM stdin;`; `table` is the name as the script writes it.
@@ -32,7 +32,7 @@ pub enum Event<'a> {
 
 /// How much of a statement is kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Keep {
+pub enum StatementLimit {
     /// All of it; a longer one is an error.
     Whole { limit: usize },
     /// Its beginning; no length is an error.
@@ -56,7 +56,7 @@ pub enum Cut {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Place {
+enum SplitterState {
     Sql,
     /// After the `;` of a COPY header: the rows begin on the next line.
     Header,
@@ -67,12 +67,12 @@ enum Place {
 pub struct Splitter {
     lexer: Lexer,
     marker: Marker,
-    keep: Keep,
+    keep: StatementLimit,
     /// Whether the script's own SETs say what a backslash means; else the code that runs it does.
     reads_settings: bool,
     /// Whether any text has come.
     begun: bool,
-    place: Place,
+    place: SplitterState,
     /// Text of the current statement in earlier pieces.
     text: Vec<u8>,
     open: bool,
@@ -87,14 +87,14 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    pub fn new(keep: Keep) -> Self {
+    pub fn new(keep: StatementLimit) -> Self {
         Splitter {
             lexer: Lexer::new(),
             marker: Marker::new(),
             keep,
             reads_settings: true,
             begun: false,
-            place: Place::Sql,
+            place: SplitterState::Sql,
             text: Vec::new(),
             open: false,
             whole: true,
@@ -109,15 +109,15 @@ impl Splitter {
 
     /// Returns a splitter for code that runs the statements: while `escapes` is true, a backslash escapes in every literal. It is
     /// read as each literal begins.
-    pub fn led(keep: Keep, escapes: Arc<AtomicBool>) -> Self {
+    pub fn led(keep: StatementLimit, escapes: Arc<AtomicBool>) -> Self {
         let mut splitter = Splitter { reads_settings: false, ..Splitter::new(keep) };
         splitter.lexer.backslash_escapes = escapes;
         splitter
     }
 
     /// Takes the next piece and returns how many bytes of it are done: all, or up to where rows begin or end, so that another
-    /// `sink` can go on. An error of `sink` ends the work; with [`Keep::Head`] there is no other.
-    pub fn feed(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<usize> {
+    /// `sink` can go on. An error of `sink` ends the work; with [`StatementLimit::Head`] there is no other.
+    pub fn feed(&mut self, bytes: &[u8], sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<usize> {
         let mut at = 0;
         if !bytes.is_empty() && !mem::replace(&mut self.begun, true) && bytes.starts_with(MARK) {
             at = MARK.len();
@@ -125,12 +125,15 @@ impl Splitter {
         while at < bytes.len() {
             let before = self.place;
             match self.place {
-                Place::Sql => self.sql(bytes, &mut at, sink)?,
-                Place::Header => self.header(bytes[at], &mut at)?,
-                Place::Rows => self.rows(&bytes[at..], &mut at, sink)?,
-                Place::Meta => self.meta(&bytes[at..], &mut at, sink)?,
+                SplitterState::Sql => self.sql(bytes, &mut at, sink)?,
+                SplitterState::Header => self.header(bytes[at], &mut at)?,
+                SplitterState::Rows => self.rows(&bytes[at..], &mut at, sink)?,
+                SplitterState::Meta => self.meta(&bytes[at..], &mut at, sink)?,
             }
-            if matches!((before, self.place), (Place::Sql, Place::Header) | (Place::Rows, Place::Sql)) {
+            if matches!(
+                (before, self.place),
+                (SplitterState::Sql, SplitterState::Header) | (SplitterState::Rows, SplitterState::Sql)
+            ) {
                 break;
             }
         }
@@ -138,13 +141,13 @@ impl Splitter {
     }
 
     /// Ends the script, and returns whether it is complete.
-    pub fn finish(mut self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<Ending> {
-        if self.place == Place::Meta {
+    pub fn finish(mut self, sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<Ending> {
+        if self.place == SplitterState::Meta {
             self.tell_meta(sink)?;
         }
         let mut cut = None;
-        if matches!(self.place, Place::Rows | Place::Header) {
-            if self.place == Place::Rows && self.marker.is_whole() {
+        if matches!(self.place, SplitterState::Rows | SplitterState::Header) {
+            if self.place == SplitterState::Rows && self.marker.is_whole() {
                 sink(self.copy_end())?;
             } else {
                 cut = Some(Cut::Rows { line: self.started });
@@ -158,7 +161,7 @@ impl Splitter {
         Ok(Ending { complete, cut })
     }
 
-    fn sql(&mut self, bytes: &[u8], at: &mut usize, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    fn sql(&mut self, bytes: &[u8], at: &mut usize, sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<()> {
         let from = *at;
         let stop = self.lexer.run(bytes, at);
         let piece = &bytes[from..*at];
@@ -183,7 +186,7 @@ impl Splitter {
                 }
                 if stop == Stop::Backslash {
                     self.meta_started = self.line;
-                    self.place = Place::Meta;
+                    self.place = SplitterState::Meta;
                 }
             }
         }
@@ -200,10 +203,10 @@ impl Splitter {
     }
 
     fn collect(&mut self, piece: &[u8]) -> Result<()> {
-        let (Keep::Whole { limit } | Keep::Head { limit }) = self.keep;
+        let (StatementLimit::Whole { limit } | StatementLimit::Head { limit }) = self.keep;
         let room = limit.saturating_sub(self.text.len());
         if piece.len() > room {
-            if let Keep::Whole { .. } = self.keep {
+            if let StatementLimit::Whole { .. } = self.keep {
                 let message = format!("the statement at line {} is longer than {limit} bytes", self.started);
                 return Err(Fault::failed(message).into());
             }
@@ -214,9 +217,9 @@ impl Splitter {
     }
 
     /// Reports the statement that ends with `piece`. One that began there too is not copied.
-    fn tell(&mut self, piece: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    fn tell(&mut self, piece: &[u8], sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<()> {
         self.open = false;
-        let (Keep::Whole { limit } | Keep::Head { limit }) = self.keep;
+        let (StatementLimit::Whole { limit } | StatementLimit::Head { limit }) = self.keep;
         if self.text.is_empty() && piece.len() <= limit {
             return self.tell_text(piece, sink);
         }
@@ -229,17 +232,17 @@ impl Splitter {
         Ok(())
     }
 
-    fn tell_text(&mut self, text: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    fn tell_text(&mut self, text: &[u8], sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<()> {
         if let Some(table) = copy::table(text) {
-            self.place = Place::Header;
-            return sink(Event::CopyStart { line: self.started, header: text, table });
+            self.place = SplitterState::Header;
+            return sink(ScriptEvent::CopyStart { line: self.started, header: text, table });
         }
         if self.reads_settings
             && let Some(escapes) = backslash_escapes(text)
         {
             self.lexer.backslash_escapes.store(escapes, Ordering::Relaxed);
         }
-        sink(Event::Statement { line: self.started, text, whole: self.whole })
+        sink(ScriptEvent::Statement { line: self.started, text, whole: self.whole })
     }
 
     fn header(&mut self, byte: u8, at: &mut usize) -> Result<()> {
@@ -248,10 +251,10 @@ impl Splitter {
                 self.line += 1;
                 self.rows_start = self.line;
                 self.marker = Marker::new();
-                self.place = Place::Rows;
+                self.place = SplitterState::Rows;
             }
             b' ' | b'\t' | b'\r' => {}
-            _ if matches!(self.keep, Keep::Head { .. }) => {}
+            _ if matches!(self.keep, StatementLimit::Head { .. }) => {}
             _ => {
                 let message = format!("there is text behind the COPY statement on line {}", self.line);
                 return Err(Fault::failed(message).into());
@@ -261,28 +264,28 @@ impl Splitter {
         Ok(())
     }
 
-    fn rows(&mut self, rest: &[u8], at: &mut usize, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    fn rows(&mut self, rest: &[u8], at: &mut usize, sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<()> {
         let rows = self.marker.scan(rest);
         *at += rows.taken;
         for data in [rows.held, rows.data] {
             if !data.is_empty() {
                 self.count(data);
-                sink(Event::CopyData(data))?;
+                sink(ScriptEvent::CopyData(data))?;
             }
         }
         if rows.ended {
-            self.place = Place::Sql;
+            self.place = SplitterState::Sql;
             sink(self.copy_end())?;
             self.line += 1;
         }
         Ok(())
     }
 
-    fn copy_end(&self) -> Event<'static> {
-        Event::CopyEnd { line: self.line, rows: self.line - self.rows_start }
+    fn copy_end(&self) -> ScriptEvent<'static> {
+        ScriptEvent::CopyEnd { line: self.line, rows: self.line - self.rows_start }
     }
 
-    fn meta(&mut self, rest: &[u8], at: &mut usize, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    fn meta(&mut self, rest: &[u8], at: &mut usize, sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<()> {
         let end = memchr::memchr(b'\n', rest);
         let piece = &rest[..end.unwrap_or(rest.len())];
         let room = LONGEST_META.saturating_sub(self.meta.len()).min(piece.len());
@@ -295,12 +298,12 @@ impl Splitter {
         }
     }
 
-    fn tell_meta(&mut self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
-        self.place = Place::Sql;
+    fn tell_meta(&mut self, sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<()> {
+        self.place = SplitterState::Sql;
         let text = mem::take(&mut self.meta);
         let text = text.trim_ascii_end();
         self.complete &= text.starts_with(b"\\unrestrict ");
-        sink(Event::Meta { line: self.meta_started, text })
+        sink(ScriptEvent::Meta { line: self.meta_started, text })
     }
 
     fn count(&mut self, bytes: &[u8]) {

@@ -1,23 +1,23 @@
 use crate::base::error::Result;
 use crate::format::sql::requirements::Requirements;
-use crate::format::sql::splitter::{Cut, Ending, Event, Keep, Splitter};
+use crate::format::sql::splitter::{Cut, Ending, ScriptEvent, Splitter, StatementLimit};
 use crate::format::sql::tokens::Tokens;
 use proptest::prelude::*;
 
 /// Returns the events as texts, with pieces of rows joined.
-fn told(pieces: &[&[u8]], keep: Keep) -> Result<(Vec<String>, Ending)> {
+fn told(pieces: &[&[u8]], keep: StatementLimit) -> Result<(Vec<String>, Ending)> {
     let mut events: Vec<String> = Vec::new();
-    let mut sink = |event: Event<'_>| {
+    let mut sink = |event: ScriptEvent<'_>| {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match event {
-            Event::Statement { line, text: sql, whole } => events.push(format!("{line} {whole} {}", text(sql))),
-            Event::CopyStart { line, table, .. } => events.push(format!("{line} copy {table}:")),
-            Event::CopyData(data) => match events.last_mut() {
+            ScriptEvent::Statement { line, text: sql, whole } => events.push(format!("{line} {whole} {}", text(sql))),
+            ScriptEvent::CopyStart { line, table, .. } => events.push(format!("{line} copy {table}:")),
+            ScriptEvent::CopyData(data) => match events.last_mut() {
                 Some(last) => last.extend(data.iter().map(|byte| char::from(*byte))),
                 None => unreachable!("rows without a header"),
             },
-            Event::CopyEnd { line, rows } => events.push(format!("{line} end {rows}")),
-            Event::Meta { line, text: meta } => events.push(format!("{line} meta {}", text(meta))),
+            ScriptEvent::CopyEnd { line, rows } => events.push(format!("{line} end {rows}")),
+            ScriptEvent::Meta { line, text: meta } => events.push(format!("{line} meta {}", text(meta))),
         }
         Ok(())
     };
@@ -32,7 +32,7 @@ fn told(pieces: &[&[u8]], keep: Keep) -> Result<(Vec<String>, Ending)> {
     Ok((events, ending))
 }
 
-const WHOLE: Keep = Keep::Whole { limit: 1 << 30 };
+const WHOLE: StatementLimit = StatementLimit::Whole { limit: 1 << 30 };
 
 fn events(script: &str) -> Vec<String> {
     let whole = told(&[script.as_bytes()], WHOLE).unwrap();
@@ -161,9 +161,9 @@ fn a_cut_script_says_where() {
 #[test]
 fn a_statement_beyond_the_limit_is_an_error_or_a_head() {
     let script = b"SELECT 1;\nSELECT 'aaaaaaaaaaaaaaaa';";
-    let error = told(&[script], Keep::Whole { limit: 10 }).unwrap_err();
+    let error = told(&[script], StatementLimit::Whole { limit: 10 }).unwrap_err();
     assert_eq!(error.to_string(), "the statement at line 2 is longer than 10 bytes");
-    let (events, _) = told(&[script], Keep::Head { limit: 10 }).unwrap();
+    let (events, _) = told(&[script], StatementLimit::Head { limit: 10 }).unwrap();
     assert_eq!(events, ["1 true SELECT 1;", "2 false SELECT 'aa"]);
 }
 
@@ -290,7 +290,7 @@ proptest! {
             pieces.push(piece);
             rest = more;
         }
-        for keep in [WHOLE, Keep::Head { limit }] {
+        for keep in [WHOLE, StatementLimit::Head { limit }] {
             let whole = told(&[script.as_bytes()], keep).map_err(|error| error.to_string());
             let sliced = told(&pieces, keep).map_err(|error| error.to_string());
             prop_assert_eq!(whole, sliced);

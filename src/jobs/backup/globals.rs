@@ -6,14 +6,14 @@ use crate::base::progress::{Monitor, Progress};
 use crate::base::subject::Subject;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, Manifest};
-use crate::jobs::backup::plan::Plan;
+use crate::jobs::backup::plan::BackupPlan;
 use crate::jobs::backup::store::{STALLED, store};
 use crate::jobs::backup::taking::{server_note, taking};
 use crate::postgres::session::control;
-use crate::postgres::session::control::Lock;
+use crate::postgres::session::control::AdvisoryLock;
 use crate::postgres::{globals, tools};
 use crate::repository::Repository;
-use crate::repository::writer::About;
+use crate::repository::writer::ManifestDetails;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ const SUBJECT: Subject = Subject::Globals;
 /// Longest wait for the lock: many times what pg_dumpall takes for the globals.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub fn globals(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
+pub fn globals(repository: &Repository, plan: &BackupPlan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
     let mut control = control::of_server(&plan.settings)?;
     if control.has_database(SUBJECT.name())? {
         return Err(taken().into());
     }
     // Runs for other databases of this server take them too.
-    control.lock_within(Lock::Globals, PATIENCE)?;
+    control.lock_within(AdvisoryLock::Globals, PATIENCE)?;
     let pg_dumpall = tools::find("pg_dumpall", control.server().major, plan.bin_dir.as_deref())?;
     let passwords = control.reads_passwords()?;
     if !passwords {
@@ -46,7 +46,7 @@ pub fn globals(repository: &Repository, plan: &Plan, now: Timestamp, monitor: &d
     let dumped = child.when_stalled(STALLED).through(|dump| store(dump, &mut writer, monitor))?;
     let warnings = dumped.1.tell(monitor);
 
-    let about = About {
+    let about = ManifestDetails {
         server: Some(server),
         properties: None,
         pg_dump: Some(pg_dumpall.version),

@@ -1,15 +1,15 @@
 //! The plan of one backup.
 
 use crate::format::manifest::{Compression, Format};
-use crate::postgres::connect::settings::Settings;
-use crate::repository::taking::Adopt;
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::repository::taking::Adoption;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Says what to dump and how.
 #[derive(Clone)]
-pub struct Plan {
-    pub settings: Settings,
+pub struct BackupPlan {
+    pub settings: ConnectionSettings,
     pub format: Format,
     pub compression: Option<Compression>,
     /// `PG_DUMP_USER_ARGS`: further arguments for pg_dump.
@@ -24,7 +24,7 @@ pub struct Plan {
     /// `BACKUP_FILES`: the files and folders to back up.
     pub paths: Vec<PathBuf>,
     /// `--adopt`: whether the series continues that of another server.
-    pub adopt: Adopt,
+    pub adopt: Adoption,
     /// `--note`: text that is kept with the backup.
     pub note: Option<String>,
 }

@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 /// Pause between two checks that the snapshot is still held: a dump without it is worth nothing, and may go on for hours.
 const EVERY: Duration = Duration::from_secs(1);
 
-pub(crate) struct Watch<'a> {
+pub(crate) struct SnapshotWatch<'a> {
     control: &'a mut Control,
     /// Time of the last check; `None` before the first piece.
     looked: Option<Instant>,
     changed: Vec<String>,
 }
 
-impl<'a> Watch<'a> {
-    pub fn new(control: &'a mut Control) -> Watch<'a> {
-        Watch { control, looked: None, changed: Vec::new() }
+impl<'a> SnapshotWatch<'a> {
+    pub fn new(control: &'a mut Control) -> SnapshotWatch<'a> {
+        SnapshotWatch { control, looked: None, changed: Vec::new() }
     }
 
     /// Checks the snapshot, if it is time to, before a piece of the dump is taken. `pg_dump` writes nothing before it has all its locks and

@@ -5,14 +5,14 @@ use crate::base::error::{Fault, Result};
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::format::manifest::lineage::{Owner, short};
-use crate::repository::newest::{Server, server_of};
+use crate::repository::newest::{ServerIdentity, server_of};
 use crate::repository::retention::Candidate;
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
+pub enum PruneScope {
     /// Prunes the series of this server; the only series if no server could be asked.
-    Of(Server),
+    Of(ServerIdentity),
     /// Prunes the series of every server, each by itself.
     All,
     /// Prunes the backups that name no server, uploads too.
@@ -21,20 +21,20 @@ pub enum Scope {
 
 /// Says whose backup it is, as its document has it.
 #[derive(Debug, Clone)]
-pub(crate) struct Belongs {
+pub(crate) struct BackupOwner {
     owner: Owner,
     adopted: Vec<String>,
 }
 
-impl Belongs {
+impl BackupOwner {
     /// Returns the owner and the adopted servers from an authentic document.
-    pub fn of(manifest: &Manifest) -> Belongs {
-        Belongs { owner: manifest.owner(), adopted: manifest.adopted.clone() }
+    pub fn of(manifest: &Manifest) -> BackupOwner {
+        BackupOwner { owner: manifest.owner(), adopted: manifest.adopted.clone() }
     }
 
     /// Returns the owner from a document that is not authentic. It can make backups stay, and gives no right to remove any.
-    pub fn claimed(manifest: &Manifest) -> Belongs {
-        Belongs { owner: manifest.owner(), adopted: Vec::new() }
+    pub fn claimed(manifest: &Manifest) -> BackupOwner {
+        BackupOwner { owner: manifest.owner(), adopted: Vec::new() }
     }
 
     /// Returns the server that made it; `None` if it names none.
@@ -48,7 +48,7 @@ impl Belongs {
 
 /// The backups of one database, sorted by owner.
 #[derive(Debug, Default)]
-pub(crate) struct Sorted {
+pub(crate) struct OwnerGroups {
     /// Groups to which the rules are applied one by one. A backup that two series share is in both.
     pub groups: Vec<Vec<Candidate>>,
     /// Backups that stay because they are in no group, and the reasons.
@@ -56,10 +56,10 @@ pub(crate) struct Sorted {
 }
 
 /// Sorts backups by owner. Backups without a readable owner are not good; they join the first group, so that they are shown.
-pub(crate) fn sort(backups: Vec<(Candidate, Option<Belongs>)>, scope: &Scope) -> Result<Sorted> {
-    let known: Vec<&Belongs> = backups.iter().filter_map(|(_, belongs)| belongs.as_ref()).collect();
+pub(crate) fn sort(backups: Vec<(Candidate, Option<BackupOwner>)>, scope: &PruneScope) -> Result<OwnerGroups> {
+    let known: Vec<&BackupOwner> = backups.iter().filter_map(|(_, belongs)| belongs.as_ref()).collect();
     let groups = groups(&known, scope)?;
-    let mut sorted = Sorted { groups: vec![Vec::new(); groups.len()], others: Vec::new() };
+    let mut sorted = OwnerGroups { groups: vec![Vec::new(); groups.len()], others: Vec::new() };
     let mut unknown = Vec::new();
     for (candidate, belongs) in backups {
         let Some(belongs) = belongs else {
@@ -101,29 +101,29 @@ impl Group {
     }
 }
 
-fn groups(known: &[&Belongs], scope: &Scope) -> Result<Vec<Group>> {
+fn groups(known: &[&BackupOwner], scope: &PruneScope) -> Result<Vec<Group>> {
     let server = match scope {
-        Scope::Nobody => return Ok([Owner::Unnamed, Owner::Anyone, Owner::Upload].map(Group::of).into()),
-        Scope::All => return Ok(each(known)),
-        Scope::Of(Server::Unasked) => return only(known),
-        Scope::Of(server) => server,
+        PruneScope::Nobody => return Ok([Owner::Unnamed, Owner::Anyone, Owner::Upload].map(Group::of).into()),
+        PruneScope::All => return Ok(each(known)),
+        PruneScope::Of(ServerIdentity::Unasked) => return only(known),
+        PruneScope::Of(server) => server,
     };
     let own = match server {
-        Server::Named(name) => Group { servers: series_of(name, known), others: Vec::new() },
+        ServerIdentity::Named(name) => Group { servers: series_of(name, known), others: Vec::new() },
         _ => Group::of(Owner::Unnamed),
     };
     Ok(with_the_nameless(vec![own], known))
 }
 
 /// Returns the servers whose backups count for one server's series: itself, and those that its own authentic documents adopt.
-fn series_of(server: &str, known: &[&Belongs]) -> BTreeSet<String> {
+fn series_of(server: &str, known: &[&BackupOwner]) -> BTreeSet<String> {
     let own = known.iter().filter(|belongs| belongs.owner == Owner::Server(server.to_owned()));
     own.flat_map(|belongs| belongs.adopted.iter().cloned()).chain([server.to_owned()]).collect()
 }
 
 /// Adds backups without a server to the only series that is here, and uploads as a group of their own. If there are several
 /// series, either may be another server's, and stays.
-fn with_the_nameless(mut groups: Vec<Group>, known: &[&Belongs]) -> Vec<Group> {
+fn with_the_nameless(mut groups: Vec<Group>, known: &[&BackupOwner]) -> Vec<Group> {
     let shared = |owner: &Owner| matches!(owner, Owner::Anyone | Owner::Upload);
     if let [only] = groups.as_mut_slice()
         && known.iter().all(|belongs| only.contains(&belongs.owner) || shared(&belongs.owner))
@@ -135,7 +135,7 @@ fn with_the_nameless(mut groups: Vec<Group>, known: &[&Belongs]) -> Vec<Group> {
 }
 
 /// Returns a group for every series. If two of them adopted the same one, neither is judged by what is in the other.
-fn each(known: &[&Belongs]) -> Vec<Group> {
+fn each(known: &[&BackupOwner]) -> Vec<Group> {
     let servers: BTreeSet<String> = known.iter().filter_map(|belongs| belongs.server()).collect();
     let series: BTreeSet<BTreeSet<String>> = servers.iter().map(|server| series_of(server, known)).collect();
     let within_another = |one: &BTreeSet<String>| series.iter().any(|other| other != one && one.is_subset(other));
@@ -148,7 +148,7 @@ fn each(known: &[&Belongs]) -> Vec<Group> {
 }
 
 /// Returns the groups of the only series. Several are an error, because no server could be asked which one is meant.
-fn only(known: &[&Belongs]) -> Result<Vec<Group>> {
+fn only(known: &[&BackupOwner]) -> Result<Vec<Group>> {
     let groups = each(known);
     let named = |group: &Group| group.others != [Owner::Upload];
     if groups.iter().filter(|group| named(group)).count() < 2 {

@@ -1,19 +1,19 @@
 //! Restores archives of pg_dump's, which only pg_restore reads.
 
 use crate::base::error::{Fault, Result};
-use crate::base::process::environment::Environment;
+use crate::base::process::environment::ChildEnvironment;
 use crate::base::process::reader::ChildReader;
 use crate::base::progress::{Monitor, NullMonitor};
 use crate::format::manifest::Manifest;
 use crate::format::sql::requirements::Requirements;
 use crate::jobs::restore::execute::{execute, monetary};
-use crate::jobs::restore::plan::Plan;
+use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::{lacking, properties};
 use crate::pipeline::drain;
 use crate::pipeline::table_counter::TableCounter;
 use crate::postgres::connect::preamble;
-use crate::postgres::restore::load::options::Loaded;
-use crate::postgres::restore::target::{APPLICATION, Target};
+use crate::postgres::restore::load::options::LoadReport;
+use crate::postgres::restore::target::{APPLICATION, RestoreTarget};
 use crate::postgres::tools::{self, Tool};
 use crate::repository::reader::BackupReader;
 use std::io::{self, Read, Write};
@@ -35,17 +35,17 @@ const ARCHIVE_STALL: Duration = Duration::from_secs(3600);
 pub(crate) fn fill(
     opened: BackupReader,
     manifest: &Manifest,
-    plan: &Plan,
-    target: &Target,
+    plan: &RestorePlan,
+    target: &RestoreTarget,
     monitor: &dyn Monitor,
-) -> Result<Loaded> {
+) -> Result<LoadReport> {
     let pg_restore = pg_restore(manifest, plan, target)?;
     let spool = spool(opened, monitor)?;
     let environment = plan.settings.for_database(&plan.database).child_environment()?;
     let requires = requirements(&pg_restore.path, spool.path(), &environment)?;
     let unavailable = lacking::check(&requires, plan, target)?;
     lacking::without(&unavailable, plan).iter().for_each(|warning| monitor.warn(warning));
-    let target = &Target { unavailable, ..target.clone() };
+    let target = &RestoreTarget { unavailable, ..target.clone() };
     if plan.jobs > 1 {
         return parallel(&pg_restore.path, spool.path(), plan, target, manifest, monitor);
     }
@@ -59,7 +59,7 @@ pub(crate) fn fill(
 
 /// Finds the pg_restore to use. Refuses `--jobs` if pg_restore would set what the server does not know: it talks to the server
 /// itself then, and pgbk cannot skip the setting.
-pub(crate) fn pg_restore(manifest: &Manifest, plan: &Plan, target: &Target) -> Result<Tool> {
+pub(crate) fn pg_restore(manifest: &Manifest, plan: &RestorePlan, target: &RestoreTarget) -> Result<Tool> {
     let made_by = manifest.tools.pg_dump.as_deref();
     let tool = tools::for_archive(made_by, target.server_major, plan.bin_dir.as_deref())?;
     if plan.jobs > 1 && tool.major >= TRANSACTION_TIMEOUT && target.server_major < TRANSACTION_TIMEOUT {
@@ -74,7 +74,7 @@ pub(crate) fn pg_restore(manifest: &Manifest, plan: &Plan, target: &Target) -> R
 }
 
 /// Returns what an archive needs, which only pg_restore can read from it.
-fn requirements(pg_restore: &Path, spool: &Path, environment: &Environment) -> Result<Requirements> {
+fn requirements(pg_restore: &Path, spool: &Path, environment: &ChildEnvironment) -> Result<Requirements> {
     let arguments = ["--schema-only".to_owned(), "--file=-".to_owned(), spool.display().to_string()];
     let mut script = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
     let mut tables = TableCounter::default();
@@ -104,7 +104,7 @@ fn spool(opened: BackupReader, monitor: &dyn Monitor) -> Result<NamedTempFile> {
 
 /// Returns a table of contents without `CREATE SCHEMA public`, which a target that pgbk made has
 /// already; `None` if the archive does not make it.
-fn without_public(pg_restore: &Path, spool: &Path, environment: &Environment) -> Result<Option<NamedTempFile>> {
+fn without_public(pg_restore: &Path, spool: &Path, environment: &ChildEnvironment) -> Result<Option<NamedTempFile>> {
     let arguments = ["--list".to_owned(), spool.display().to_string()];
     let mut child = ChildReader::spawn(pg_restore, &arguments, environment, ARCHIVE_STALL)?;
     let read = |list: &mut dyn Read| {
@@ -128,11 +128,11 @@ fn without_public(pg_restore: &Path, spool: &Path, environment: &Environment) ->
 fn parallel(
     pg_restore: &Path,
     spool: &Path,
-    plan: &Plan,
-    target: &Target,
+    plan: &RestorePlan,
+    target: &RestoreTarget,
     manifest: &Manifest,
     monitor: &dyn Monitor,
-) -> Result<Loaded> {
+) -> Result<LoadReport> {
     let mut arguments = vec!["--exit-on-error".to_owned(), "--no-password".to_owned(), format!("--jobs={}", plan.jobs)];
     // The bare name would be taken for connection settings where it looks like such.
     let name = plan.database.replace('\\', "\\\\").replace('\'', "\\'");
@@ -162,5 +162,5 @@ fn parallel(
     let ((), remarks) = child.through(|_| Ok(()))?;
     remarks.tell(monitor);
     let done = plan.own.as_ref().map(|own| properties::give(own, &settings)).transpose()?.unwrap_or_default();
-    Ok(Loaded { skipped: done.skipped, given: done.given, ..Loaded::default() })
+    Ok(LoadReport { skipped: done.skipped, given: done.given, ..LoadReport::default() })
 }

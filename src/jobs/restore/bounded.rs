@@ -4,9 +4,9 @@ use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::format::sql::extensions::extensions;
 use crate::postgres::restore::load::loader_thread::run;
-use crate::postgres::restore::load::options::{Loaded, Options};
+use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
 use crate::postgres::restore::target::APPLICATION;
-use crate::postgres::scratch::loader::Loader;
+use crate::postgres::scratch::loader::ScratchLoader;
 use std::io::Read;
 
 /// Bytes of the script that are searched for extensions. `pg_dump` writes settings, schemas and extensions
@@ -14,15 +14,15 @@ use std::io::Read;
 const HEAD: u64 = 1 << 20;
 
 pub(crate) fn load_by(
-    loader: &Loader,
+    loader: &ScratchLoader,
     script: &mut dyn Read,
-    options: Options,
+    options: LoadOptions,
     monitor: &dyn Monitor,
-) -> Result<Loaded> {
+) -> Result<LoadReport> {
     let mut head = Vec::new();
     (&mut *script).take(HEAD).read_to_end(&mut head)?;
     let prepared = loader.prepare(&extensions(&head))?;
     let client = loader.connect(APPLICATION)?;
-    let options = Options { bounds: Some(prepared), ..options };
+    let options = LoadOptions { bounds: Some(prepared), ..options };
     run(client, loader.settings(), &mut head.as_slice().chain(script), options, monitor)
 }

@@ -4,12 +4,12 @@ use crate::base::error::{self, Fault, Kind, Result, kind, sqlstate};
 use crate::base::progress::Monitor;
 use crate::format::manifest::{Manifest, ServerNote};
 use crate::jobs::restore::bounded::load_by;
-use crate::jobs::restore::plan::Plan;
+use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::unqualified::source_path;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load::loader_thread::run;
-use crate::postgres::restore::load::options::{Loaded, Options};
-use crate::postgres::restore::target::{self, APPLICATION, State, Target};
+use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
+use crate::postgres::restore::target::{self, APPLICATION, RestoreTarget, TargetState};
 use crate::postgres::session::holders::holders;
 use postgres::error::SqlState;
 use std::io::Read;
@@ -19,19 +19,19 @@ const UNSUPPORTED: &str = "0A";
 
 pub fn execute(
     script: &mut dyn Read,
-    plan: &Plan,
-    target: &Target,
+    plan: &RestorePlan,
+    target: &RestoreTarget,
     manifest: &Manifest,
     monitor: &dyn Monitor,
-) -> Result<Loaded> {
-    let wipe = matches!(target.state, State::Holds(_)).then(|| target.wipe());
+) -> Result<LoadReport> {
+    let wipe = matches!(target.state, TargetState::Holds(_)).then(|| target.wipe());
     let lacks_public =
         plan.loader.is_none() && plan.own.as_ref().is_some_and(|own| own.rules.is_some() && own.wanted.lacks_public);
     let prelude = match (wipe, lacks_public) {
         (wipe, false) => wipe,
         (wipe, true) => Some([wipe.as_deref().unwrap_or_default(), target::DROP_PUBLIC].join(";\n")),
     };
-    let options = Options {
+    let options = LoadOptions {
         no_owner: plan.no_owner,
         no_privileges: plan.no_privileges,
         require_trailer: manifest.tools.pg_dump.is_some(),
@@ -58,7 +58,7 @@ pub fn monetary(manifest: &Manifest) -> Option<String> {
 }
 
 /// Adds to an error the sessions that hold the lock which the restore has waited for in vain.
-fn held(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+fn held(settings: &ConnectionSettings, error: anyhow::Error) -> anyhow::Error {
     let waited = sqlstate(&error) == Some(SqlState::LOCK_NOT_AVAILABLE.code());
     let by = if waited { holders(settings).unwrap_or_default() } else { Vec::new() };
     if by.is_empty() {
@@ -69,7 +69,7 @@ fn held(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
 }
 
 /// Adds both major versions to an error if a server of another version than the backup's refused a statement.
-fn between_majors(manifest: &Manifest, target: &Target, error: anyhow::Error) -> anyhow::Error {
+fn between_majors(manifest: &Manifest, target: &RestoreTarget, error: anyhow::Error) -> anyhow::Error {
     let theirs = major(manifest).filter(|theirs| *theirs != target.server_major);
     let refused = kind(&error) == Kind::Refused || sqlstate(&error).is_some_and(|code| code.starts_with(UNSUPPORTED));
     let Some(theirs) = theirs.filter(|_| refused) else { return error };

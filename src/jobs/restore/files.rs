@@ -2,8 +2,8 @@
 
 use crate::base::error::Result;
 use crate::base::progress::{Monitor, Progress};
-use crate::files::contents::Contents;
-use crate::files::unpack::{Placed, Target};
+use crate::files::contents::ArchiveContents;
+use crate::files::unpack::{UnpackCounts, UnpackTarget};
 use crate::format::backup_id::BackupId;
 use crate::repository::Repository;
 use crate::repository::reader::BackupReader;
@@ -11,25 +11,30 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// Reads the whole backup, and checks the place that it would go to. Writes nothing.
-pub fn look(opened: BackupReader, root: &Path, monitor: &dyn Monitor) -> Result<Target> {
+pub fn look(opened: BackupReader, root: &Path, monitor: &dyn Monitor) -> Result<UnpackTarget> {
     let monitor = &Progress::begin(monitor, &format!("read {}", opened.manifest.id), Some(opened.manifest.plain.bytes));
-    let contents = Contents::read(&mut Watched { inner: opened.plain()?, monitor })?;
-    Target::look(root, contents)
+    let contents = ArchiveContents::read(&mut MonitoredReader { inner: opened.plain()?, monitor })?;
+    UnpackTarget::look(root, contents)
 }
 
 /// Reads the backup again, checking every byte again, and puts the files into their place.
-pub fn place(repository: &Repository, id: &BackupId, target: &Target, monitor: &dyn Monitor) -> Result<Placed> {
+pub fn place(
+    repository: &Repository,
+    id: &BackupId,
+    target: &UnpackTarget,
+    monitor: &dyn Monitor,
+) -> Result<UnpackCounts> {
     let opened = repository.open(id)?;
     let monitor = &Progress::begin(monitor, &format!("restore {id}"), Some(opened.manifest.plain.bytes));
-    target.place(&mut Watched { inner: opened.plain()?, monitor })
+    target.place(&mut MonitoredReader { inner: opened.plain()?, monitor })
 }
 
-struct Watched<'a> {
+struct MonitoredReader<'a> {
     inner: Box<dyn Read + Send>,
     monitor: &'a dyn Monitor,
 }
 
-impl Read for Watched<'_> {
+impl Read for MonitoredReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.monitor.advance(count as u64);

@@ -3,8 +3,8 @@
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::pipeline::drain;
-use crate::postgres::connect::settings::Settings;
-use crate::postgres::globals::{Applied, Globals, LARGEST};
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::globals::{Globals, GlobalsReport, LARGEST};
 use crate::repository::reader::BackupReader;
 
 /// Reads the whole script, verified and parsed before a server sees any of it.
@@ -23,7 +23,7 @@ pub fn read_globals(opened: BackupReader, monitor: &dyn Monitor) -> Result<Globa
     Globals::parse(&script).map_err(|error| error.context(id.to_string()))
 }
 
-pub fn apply_globals(globals: Globals, settings: &Settings) -> Result<Applied> {
+pub fn apply_globals(globals: Globals, settings: &ConnectionSettings) -> Result<GlobalsReport> {
     globals.apply(settings).map_err(|error| match error.chain().count() {
         // Nobody waited for the server's answer.
         _ if matches!(kind(&error), Kind::Interrupted(_)) => error,

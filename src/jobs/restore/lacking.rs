@@ -4,23 +4,23 @@
 use crate::base::error::{Fault, Result};
 use crate::base::shown::agree;
 use crate::format::sql::requirements::Requirements;
-use crate::jobs::restore::plan::Plan;
-use crate::postgres::properties::own::Own;
+use crate::jobs::restore::plan::RestorePlan;
+use crate::postgres::properties::own::OwnProperties;
 use crate::postgres::restore::load;
-use crate::postgres::restore::load::requirements_check::{Missing, Unavailable};
-use crate::postgres::restore::target::{State, Target};
+use crate::postgres::restore::load::requirements_check::{MissingRequirements, UnavailableObjects};
+use crate::postgres::restore::target::{RestoreTarget, TargetState};
 use crate::postgres::session::quote::identifier;
 use std::collections::BTreeSet;
 
 /// Fails if something is lacking, and returns what the restore does without. With `--skip-failed` only the database's own properties are
 /// checked: all else is left out as it comes.
-pub(crate) fn check(requires: &Requirements, plan: &Plan, target: &Target) -> Result<Unavailable> {
+pub(crate) fn check(requires: &Requirements, plan: &RestorePlan, target: &RestoreTarget) -> Result<UnavailableObjects> {
     told(requires, plan, target)?;
     let mut missing = target.lacks(&plan.settings, &wanted(requires, plan))?;
     if let Some(loader) = &plan.loader {
         // Who prepares the scratch database tries them, and names them in the proof.
         missing.barred.clear();
-        missing.unavailable = Unavailable::default();
+        missing.unavailable = UnavailableObjects::default();
         if loader.is_alone() {
             loader.make_roles(&std::mem::take(&mut missing.roles))?;
         }
@@ -38,7 +38,7 @@ pub(crate) fn check(requires: &Requirements, plan: &Plan, target: &Target) -> Re
 
 /// Refuses what an extension cannot take that must be informed of a restore: rows of its tables out of order, and
 /// to be dropped and made again in one session.
-fn told(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
+fn told(requires: &Requirements, plan: &RestorePlan, target: &RestoreTarget) -> Result<()> {
     let mut needed = requires.extensions.iter().filter(|name| !plan.leave.extensions.contains(*name));
     let Some(name) = needed.find(|name| load::restoring::is_told(name)) else { return Ok(()) };
     if plan.jobs > 1 {
@@ -48,7 +48,7 @@ fn told(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
         .hint("leave out --jobs")
         .into());
     }
-    if matches!(target.state, State::Holds(_)) && target.extensions.contains(name) {
+    if matches!(target.state, TargetState::Holds(_)) && target.extensions.contains(name) {
         let database = &target.database;
         return Err(Fault::failed(format!("database \"{database}\" has the extension \"{name}\", which cannot be dropped and made again in one session"))
             .hint("restore into a new database with --to, and rename it")
@@ -58,7 +58,7 @@ fn told(requires: &Requirements, plan: &Plan, target: &Target) -> Result<()> {
 }
 
 /// Returns the requirements of this restore, without those of parts that it leaves out.
-fn wanted(requires: &Requirements, plan: &Plan) -> Requirements {
+fn wanted(requires: &Requirements, plan: &RestorePlan) -> Requirements {
     let mut wanted = requires.clone();
     if plan.no_owner {
         wanted.owners.clear();
@@ -74,12 +74,12 @@ fn wanted(requires: &Requirements, plan: &Plan) -> Requirements {
         // What is refused is left out as it comes. A tablespace that is not there would leave the one before it in force.
         wanted = Requirements { tablespaces: std::mem::take(&mut wanted.tablespaces), ..Requirements::default() };
     }
-    wanted.roles.extend(plan.own.as_ref().map(Own::roles).unwrap_or_default());
+    wanted.roles.extend(plan.own.as_ref().map(OwnProperties::roles).unwrap_or_default());
     wanted
 }
 
 /// Describes what the restore does without.
-pub(crate) fn without(unavailable: &Unavailable, plan: &Plan) -> Vec<String> {
+pub(crate) fn without(unavailable: &UnavailableObjects, plan: &RestorePlan) -> Vec<String> {
     let mut without = Vec::new();
     if !unavailable.tablespaces.is_empty() {
         let tablespaces = agree(&unavailable.tablespaces.len(), "tablespace", "tablespaces");
@@ -94,7 +94,7 @@ pub(crate) fn without(unavailable: &Unavailable, plan: &Plan) -> Vec<String> {
     without
 }
 
-fn lists(missing: &Missing, target: &Target) -> Vec<String> {
+fn lists(missing: &MissingRequirements, target: &RestoreTarget) -> Vec<String> {
     let list = |what: &str, names: &BTreeSet<String>| (!names.is_empty()).then(|| format!("{what} {}", joined(names)));
     let lacks = [list("roles", &missing.roles), list("extensions", &missing.extensions)];
     let lacks: Vec<String> = lacks.into_iter().flatten().collect();
@@ -105,7 +105,7 @@ fn lists(missing: &Missing, target: &Target) -> Vec<String> {
     [lacks, barred, strangers].into_iter().flatten().collect()
 }
 
-fn hints(missing: &Missing, plan: &Plan, target: &Target) -> Vec<String> {
+fn hints(missing: &MissingRequirements, plan: &RestorePlan, target: &RestoreTarget) -> Vec<String> {
     let mut hints = Vec::new();
     if !missing.roles.is_empty() {
         hints.push("\"pgbk restore latest --database @globals\" makes roles and tablespaces".to_owned());
@@ -131,12 +131,12 @@ fn hints(missing: &Missing, plan: &Plan, target: &Target) -> Vec<String> {
     hints
 }
 
-fn for_an_administrator(missing: &Missing, target: &Target) -> String {
+fn for_an_administrator(missing: &MissingRequirements, target: &RestoreTarget) -> String {
     let made = match target.state {
-        State::Missing => {
+        TargetState::Missing => {
             format!("CREATE DATABASE {} OWNER {}; and in it: ", identifier(&target.database), identifier(&target.role))
         }
-        State::Empty | State::Holds(_) => format!("in database \"{}\": ", target.database),
+        TargetState::Empty | TargetState::Holds(_) => format!("in database \"{}\": ", target.database),
     };
     let statements: Vec<String> =
         missing.barred.iter().map(|name| format!("CREATE EXTENSION {};", identifier(name))).collect();

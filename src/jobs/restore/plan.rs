@@ -1,15 +1,15 @@
 //! The plan of a restore.
 
-use crate::postgres::connect::settings::Settings;
-use crate::postgres::properties::own::Own;
-use crate::postgres::restore::load::leave::Leave;
-use crate::postgres::scratch::loader::Loader;
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::properties::own::OwnProperties;
+use crate::postgres::restore::load::leave::LoadOmissions;
+use crate::postgres::scratch::loader::ScratchLoader;
 use std::path::PathBuf;
 
 /// Holds what was decided before the restore starts.
 #[derive(Clone)]
-pub struct Plan {
-    pub settings: Settings,
+pub struct RestorePlan {
+    pub settings: ConnectionSettings,
     pub database: String,
     pub clean: bool,
     /// Allows `clean` for the database that the backup was taken from.
@@ -17,20 +17,20 @@ pub struct Plan {
     pub no_owner: bool,
     pub no_privileges: bool,
     /// Says what else is left out.
-    pub leave: Leave,
+    pub leave: LoadOmissions,
     /// Properties that the database itself is to have; `None` if the backup holds none.
-    pub own: Option<Own>,
+    pub own: Option<OwnProperties>,
     /// Allows the database to be made with another locale than its source has.
     pub any_locale: bool,
     pub jobs: u32,
     /// Role made for a restore test: the restore runs with its rights, and what it may not do is set aside. `None` for any other restore.
-    pub loader: Option<Loader>,
+    pub loader: Option<ScratchLoader>,
     pub bin_dir: Option<PathBuf>,
 }
 
 /// Describes what a restore will do besides loading the dump, for the user to read before it starts.
 #[derive(Debug, Default)]
-pub struct Outlook {
+pub struct RestoreOutlook {
     /// Descriptions of the properties that the database will be given.
     pub given: Vec<String>,
     /// Warnings of what will not be as it was.

@@ -7,7 +7,7 @@ use crate::format::manifest::{Manifest, ServerNote};
 use crate::pipeline::drain;
 use crate::pipeline::table_counter::{TableCounter, TableCounts};
 use crate::postgres::connect::preamble;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::tools;
 use crate::postgres::tools::dump::again::again;
 use std::io::Read;
@@ -18,7 +18,7 @@ use std::time::Duration;
 const STALL: Duration = Duration::from_secs(3600);
 
 /// The tables of a database, counted again.
-pub struct Recounted {
+pub struct TableRecount {
     pub found: TableCounts,
     /// Says that pg_dump and server have the backup's major versions: then pg_dump writes the same definitions in the same words.
     pub is_worded_alike: bool,
@@ -33,11 +33,11 @@ pub struct Recounted {
 pub fn recount(
     manifest: &Manifest,
     mut tables: TableCounter,
-    scratch: &Settings,
+    scratch: &ConnectionSettings,
     server_major: u32,
     bin_dir: Option<&Path>,
     monitor: &dyn Monitor,
-) -> Result<Recounted> {
+) -> Result<TableRecount> {
     let pg_dump = tools::find("pg_dump", server_major, bin_dir)?;
     let server = manifest.server.as_ref();
     let mut session = server.map(|server| (*server.session).clone()).unwrap_or_default();
@@ -70,7 +70,7 @@ pub fn recount(
         ))
         .into());
     }
-    Ok(Recounted { found, is_worded_alike: is_worded_alike(manifest, pg_dump.major, server_major) })
+    Ok(TableRecount { found, is_worded_alike: is_worded_alike(manifest, pg_dump.major, server_major) })
 }
 
 fn is_worded_alike(manifest: &Manifest, ours: u32, server_major: u32) -> bool {

@@ -4,7 +4,7 @@ use crate::base::error::Result;
 use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
-use crate::monitoring::doctor::Finding;
+use crate::monitoring::doctor::DoctorFinding;
 use crate::repository::catalog::Catalog;
 use crate::repository::{Repository, guard};
 use std::collections::BTreeMap;
@@ -13,16 +13,16 @@ use std::collections::BTreeMap;
 const MOST: usize = 20;
 
 /// Compares the key with the newest backup of each subject. `catalog` is that of the whole store; None: it could not be listed.
-pub fn look_at_keys(repository: &Repository, catalog: Option<&Catalog>) -> Vec<Finding> {
+pub fn look_at_keys(repository: &Repository, catalog: Option<&Catalog>) -> Vec<DoctorFinding> {
     let Some(catalog) = catalog else {
         let detail = "not compared: the store could not be listed";
-        return vec![Finding::note("key: newest backups", detail, "the role may not list")];
+        return vec![DoctorFinding::note("key: newest backups", detail, "the role may not list")];
     };
     let newest = newest(catalog);
-    let mut findings: Vec<Finding> =
+    let mut findings: Vec<DoctorFinding> =
         newest.iter().take(MOST).filter_map(|id| look(repository, catalog, id).transpose()).map(told).collect();
     if findings.is_empty() && !newest.is_empty() {
-        findings.push(Finding::ok("key: newest backups", "were made as the next one will be"));
+        findings.push(DoctorFinding::ok("key: newest backups", "were made as the next one will be"));
     }
     findings
 }
@@ -34,17 +34,21 @@ fn newest(catalog: &Catalog) -> Vec<&BackupId> {
     by_subject.into_values().collect()
 }
 
-fn told(found: Result<Finding>) -> Finding {
+fn told(found: Result<DoctorFinding>) -> DoctorFinding {
     found.unwrap_or_else(|error| {
-        Finding::note("key: newest backups", format!("not compared: {error:#}"), "look at that backup with pgbk verify")
+        DoctorFinding::note(
+            "key: newest backups",
+            format!("not compared: {error:#}"),
+            "look at that backup with pgbk verify",
+        )
     })
 }
 
 /// Returns what is wrong with the key for this backup. None: nothing.
-fn look(repository: &Repository, catalog: &Catalog, id: &BackupId) -> Result<Option<Finding>> {
+fn look(repository: &Repository, catalog: &Catalog, id: &BackupId) -> Result<Option<DoctorFinding>> {
     let manifest = repository.listed_manifest(catalog, id)?;
     if repository.encrypt && repository.key.is_none() && manifest.encryption.is_some() {
-        return Ok(Some(Finding::fail(
+        return Ok(Some(DoctorFinding::fail(
             "key: newest backups",
             format!("{id} is encrypted with {}, and no key is set: the next backup will be refused", of(&manifest)),
             "set the key, or say NO_ENCRYPT=1 if backups are to be plain text",
@@ -55,7 +59,7 @@ fn look(repository: &Repository, catalog: &Catalog, id: &BackupId) -> Result<Opt
         return Ok(None);
     }
     let detail = format!("{id} was made with {}, and yours is {}", of(&manifest), guard::own_name(key)?);
-    Ok(Some(Finding::note(
+    Ok(Some(DoctorFinding::note(
         "key: newest backups",
         detail,
         "whoever restores needs both keys; set the one that was in force, if that is not meant",

@@ -6,13 +6,13 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::lineage::{Claims, Owner};
 use crate::format::run_record::Record;
-use crate::monitoring::doctor::Finding;
+use crate::monitoring::doctor::DoctorFinding;
 use crate::repository::Repository;
-use crate::repository::catalog::{Catalog, Entry};
-use crate::repository::newest::{Server, server_of};
+use crate::repository::catalog::{Catalog, CatalogEntry};
+use crate::repository::newest::{ServerIdentity, server_of};
 use crate::runs::history::History;
-use crate::runs::missed::watch::{Of, Watch};
-use crate::runs::missed::{Missed, REMEDY, describe};
+use crate::runs::missed::watch::{MissingWatch, SeriesName};
+use crate::runs::missed::{MissingBackup, REMEDY, describe};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ const LISTED: usize = 10;
 const MOST: usize = 500;
 
 /// Reports the backups that are dated ahead of this host's clock. None: there are none.
-pub fn look_ahead(catalog: &Catalog, now: Timestamp) -> Option<Finding> {
+pub fn look_ahead(catalog: &Catalog, now: Timestamp) -> Option<DoctorFinding> {
     let ahead: Vec<&BackupId> =
         catalog.entries().iter().map(|entry| &entry.id).filter(|id| id.is_from_the_future(now)).collect();
     let first = ahead.first()?;
@@ -30,16 +30,16 @@ pub fn look_ahead(catalog: &Catalog, now: Timestamp) -> Option<Finding> {
     let remedy = format!(
         "a clock was wrong: such a backup is never \"latest\", counts for no rule and is not removed; look at the clock, restore it by its id ({first}) where it is wanted"
     );
-    Some(Finding::note("backups from the future", detail, remedy))
+    Some(DoctorFinding::note("backups from the future", detail, remedy))
 }
 
 /// Reports the other servers that have backups of the same databases in the store. If no server could be asked,
 /// reports all servers of each database that has several.
-pub fn look_beside(repository: &Repository, catalog: &Catalog, server: &Server) -> Result<Vec<Finding>> {
+pub fn look_beside(repository: &Repository, catalog: &Catalog, server: &ServerIdentity) -> Result<Vec<DoctorFinding>> {
     let mut findings = Vec::new();
     for subject in catalog.subjects() {
         let of_it = catalog.entries().iter().rev().filter(|entry| entry.id.subject() == subject);
-        let entries: Vec<&Entry> = of_it.take(MOST).collect();
+        let entries: Vec<&CatalogEntry> = of_it.take(MOST).collect();
         let claims: Vec<Claims> = repository.claims(&entries)?.into_iter().flatten().collect();
         let adopted: Vec<&String> =
             claims.iter().filter(|one| server.owns(&one.owner)).flat_map(|one| &one.adopted).collect();
@@ -54,7 +54,7 @@ pub fn look_beside(repository: &Repository, catalog: &Catalog, server: &Server) 
                 others.entry(one.system_identifier()).or_default().push(&one.id);
             }
         }
-        if others.is_empty() || *server == Server::Unasked && others.len() == 1 {
+        if others.is_empty() || *server == ServerIdentity::Unasked && others.len() == 1 {
             continue;
         }
         let told = others.into_iter().map(|(server, ids)| {
@@ -63,26 +63,26 @@ pub fn look_beside(repository: &Repository, catalog: &Catalog, server: &Server) 
         });
         let detail = format!("\"{subject}\": {}", told.collect::<Vec<_>>().join("; "));
         let remedy = "they are left alone: not \"latest\", not removed; after a move or pg_upgrade \"pgbk backup --adopt\" goes on with them";
-        findings.push(Finding::note("other servers' backups", detail, remedy));
+        findings.push(DoctorFinding::note("other servers' backups", detail, remedy));
     }
     Ok(findings)
 }
 
 /// Compares the history with the catalog, to find missing backups.
-pub struct Missing<'a> {
-    pub watch: &'a Watch,
+pub struct MissingBackupCheck<'a> {
+    pub watch: &'a MissingWatch,
     pub repository: &'a Repository,
     pub catalog: &'a Catalog,
     pub records: &'a [Record],
-    pub server: &'a Server,
+    pub server: &'a ServerIdentity,
     pub now: Timestamp,
     /// Whether backups that are missing now are to be reported no more.
     pub forget: bool,
 }
 
-impl Missing<'_> {
+impl MissingBackupCheck<'_> {
     /// Reports the missing backups of every database that these records name.
-    pub fn look(&self) -> Result<Vec<Finding>> {
+    pub fn look(&self) -> Result<Vec<DoctorFinding>> {
         let location = self.repository.store.location();
         let stored = self.records.iter().filter_map(|record| record.backup.as_ref());
         let mut subjects: Vec<&Subject> =
@@ -91,11 +91,11 @@ impl Missing<'_> {
         subjects.dedup();
         let mut findings = Vec::new();
         for subject in subjects {
-            let of = Of { subject, server: self.server_of(subject) };
+            let of = SeriesName { subject, server: self.server_of(subject) };
             let missed = self.watch.glance(self.repository, self.catalog, of, self.records, self.now)?;
             let Some(detail) = describe(&missed, &location) else { continue };
             findings.push(match self.forget {
-                false => Finding::note("missing backups", detail, REMEDY),
+                false => DoctorFinding::note("missing backups", detail, REMEDY),
                 true => self.forget(of, &missed, &self.watch.history)?,
             });
         }
@@ -106,19 +106,19 @@ impl Missing<'_> {
         let newest =
             || self.records.iter().filter_map(|record| record.backup.as_ref()).find(|one| one.id.subject() == subject);
         match self.server {
-            Server::Named(identifier) => Some(identifier),
-            Server::Unnamed => None,
-            Server::Unasked => newest()?.server.as_deref(),
+            ServerIdentity::Named(identifier) => Some(identifier),
+            ServerIdentity::Unnamed => None,
+            ServerIdentity::Unasked => newest()?.server.as_deref(),
         }
     }
 
-    fn forget(&self, of: Of, missed: &[Missed], history: &History) -> Result<Finding> {
+    fn forget(&self, of: SeriesName, missed: &[MissingBackup], history: &History) -> Result<DoctorFinding> {
         let ids: Vec<BackupId> = missed.iter().map(|one| one.id.clone()).collect();
         history.note_removed(&self.repository.store.location(), &ids)?;
         // For who asks next how backups go.
         self.watch.look_at(self.repository, self.catalog, of, self.records, self.now)?;
         let names = names(&ids.iter().collect::<Vec<_>>());
-        Ok(Finding::ok(
+        Ok(DoctorFinding::ok(
             "missing backups",
             format!("{} {} missed no longer: {names}", ids.len(), agree(&ids.len(), "is", "are")),
         ))

@@ -1,55 +1,61 @@
 //! Checks the server: connection, rights, and the programs that fit it.
 
-use crate::monitoring::doctor::Finding;
-use crate::postgres::connect::settings::Settings;
-use crate::postgres::session::control::{Control, Lock};
+use crate::monitoring::doctor::DoctorFinding;
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::session::control::{AdvisoryLock, Control};
 use crate::postgres::tools;
 use std::path::Path;
 
 /// Number of unreadable tables that are listed at most.
 const LISTED: usize = 10;
 
-pub fn look_at_server(settings: &Settings, bin_dir: Option<&Path>) -> Vec<Finding> {
+pub fn look_at_server(settings: &ConnectionSettings, bin_dir: Option<&Path>) -> Vec<DoctorFinding> {
     let what = format!("database \"{}\"", settings.database());
     let mut control = match Control::open(settings) {
         Ok(control) => control,
         Err(error) => {
-            return vec![Finding::error(&what, &error, "check DB_HOST, DB_PORT, DB_USER, DB_NAME and DB_PASSWORD")];
+            return vec![DoctorFinding::error(
+                &what,
+                &error,
+                "check DB_HOST, DB_PORT, DB_USER, DB_NAME and DB_PASSWORD",
+            )];
         }
     };
     let mut findings =
-        vec![Finding::ok(&what, format!("PostgreSQL {} at {}", control.server().version, settings.describe()))];
+        vec![DoctorFinding::ok(&what, format!("PostgreSQL {} at {}", control.server().version, settings.describe()))];
     findings.push(client(control.server().major, &control.server().version, bin_dir));
     findings.push(rights(&mut control));
     findings.extend(omitted(&mut control));
-    findings.push(match control.lock(Lock::Database) {
-        Ok(()) => Finding::ok("backup lock", "free"),
-        Err(error) => Finding::error("backup lock", &error, "wait until the other run has ended"),
+    findings.push(match control.lock(AdvisoryLock::Database) {
+        Ok(()) => DoctorFinding::ok("backup lock", "free"),
+        Err(error) => DoctorFinding::error("backup lock", &error, "wait until the other run has ended"),
     });
     findings.push(match control.snapshot() {
-        Ok(snapshot) => Finding::ok("snapshot", format!("can be taken ({})", snapshot.pg_snapshot)),
+        Ok(snapshot) => DoctorFinding::ok("snapshot", format!("can be taken ({})", snapshot.pg_snapshot)),
         Err(error) => {
-            Finding::error("snapshot", &error, "the role must be able to begin a REPEATABLE READ transaction")
+            DoctorFinding::error("snapshot", &error, "the role must be able to begin a REPEATABLE READ transaction")
         }
     });
     if let Err(error) = control.properties() {
         let remedy = "owner, privileges, settings and locale of the database will be in no backup until that is mended";
-        findings.push(Finding::error("database itself", &error, remedy));
+        findings.push(DoctorFinding::error("database itself", &error, remedy));
     }
     findings
 }
 
-fn client(server_major: u32, server: &str, bin_dir: Option<&Path>) -> Finding {
+fn client(server_major: u32, server: &str, bin_dir: Option<&Path>) -> DoctorFinding {
     match tools::find("pg_dump", server_major, bin_dir) {
-        Ok(tool) if is_older(&tool.version, server) => Finding::note(
+        Ok(tool) if is_older(&tool.version, server) => DoctorFinding::note(
             "pg_dump",
             format!("{} in {} is an earlier release than the server's {server}", tool.version, tool.path.display()),
             "install the client of the server's release: an earlier one may write what only the server's own leaves out",
         ),
-        Ok(tool) => Finding::ok("pg_dump", format!("{} in {}", tool.version, tool.path.display())),
-        Err(error) => {
-            Finding::error("pg_dump", &error, "install a PostgreSQL client as new as the server, or set PG_BIN_DIR")
-        }
+        Ok(tool) => DoctorFinding::ok("pg_dump", format!("{} in {}", tool.version, tool.path.display())),
+        Err(error) => DoctorFinding::error(
+            "pg_dump",
+            &error,
+            "install a PostgreSQL client as new as the server, or set PG_BIN_DIR",
+        ),
     }
 }
 
@@ -64,19 +70,19 @@ fn is_older(program: &str, server: &str) -> bool {
     }
 }
 
-fn rights(control: &mut Control) -> Finding {
+fn rights(control: &mut Control) -> DoctorFinding {
     let unreadable = match control.unreadable() {
         Ok(unreadable) => unreadable,
-        Err(error) => return Finding::error("rights", &error, "the role must be able to read the catalog"),
+        Err(error) => return DoctorFinding::error("rights", &error, "the role must be able to read the catalog"),
     };
     if unreadable.is_empty() {
-        return Finding::ok("rights", "every table, sequence and large object can be read");
+        return DoctorFinding::ok("rights", "every table, sequence and large object can be read");
     }
     let mut names: Vec<String> = unreadable.iter().take(LISTED).map(ToString::to_string).collect();
     if unreadable.len() > LISTED {
         names.push(format!("and {} more", unreadable.len() - LISTED));
     }
-    Finding::fail(
+    DoctorFinding::fail(
         "rights",
         names.join(", "),
         "GRANT pg_read_all_data TO the role (PostgreSQL 14 and later), ALTER ROLE … BYPASSRLS where row security is on, and of large objects GRANT SELECT ON LARGE OBJECT … or their owners' roles",
@@ -84,15 +90,15 @@ fn rights(control: &mut Control) -> Finding {
 }
 
 /// Reports what a backup leaves out, each thing as a note of its own.
-fn omitted(control: &mut Control) -> Vec<Finding> {
+fn omitted(control: &mut Control) -> Vec<DoctorFinding> {
     match control.omitted(true) {
         Ok(omitted) => omitted
             .into_iter()
             .map(|what| {
-                Finding::note("left out", what, "back up as a superuser, or from the primary, where that matters")
+                DoctorFinding::note("left out", what, "back up as a superuser, or from the primary, where that matters")
             })
             .collect(),
-        Err(error) => vec![Finding::error("left out", &error, "the role must be able to read the catalog")],
+        Err(error) => vec![DoctorFinding::error("left out", &error, "the role must be able to read the catalog")],
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::base::error::{Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::shown::many;
-use crate::monitoring::doctor::Finding;
+use crate::monitoring::doctor::DoctorFinding;
 use crate::repository::orphans::{Orphans, PROBE as PROBE_NAME};
 use crate::store::capabilities::{Clock, ConditionalWrite, ObjectLock, Tags, Versions};
 use crate::store::{ObjectInfo, Store, read_small, write_small};
@@ -26,14 +26,14 @@ pub struct Cleaning {
 }
 
 /// Tries what the store can do, with a small object of our own.
-pub fn look_at_store(store: &dyn Store, now: Timestamp) -> Vec<Finding> {
+pub fn look_at_store(store: &dyn Store, now: Timestamp) -> Vec<DoctorFinding> {
     let key = format!("{PROBE_NAME}{}-{}", std::process::id(), now.as_nanosecond());
     let mut findings = Vec::new();
     if let Err(error) = write_small(store, &key, PROBE) {
-        findings.push(Finding::error("store: write", &error, "give the role the right to put objects"));
+        findings.push(DoctorFinding::error("store: write", &error, "give the role the right to put objects"));
         return findings;
     }
-    findings.push(Finding::ok("store: write", store.location()));
+    findings.push(DoctorFinding::ok("store: write", store.location()));
     findings.push(read(store, &key));
     findings.push(listing(store, &key));
     let can = store.capabilities();
@@ -43,15 +43,15 @@ pub fn look_at_store(store: &dyn Store, now: Timestamp) -> Vec<Finding> {
     findings.extend(can.condition.map(|condition| conditional(condition, &key)));
     findings.extend(can.clock.map(skew));
     findings.push(match take_away(store, &key) {
-        Ok(None) => Finding::ok("store: delete", "allowed"),
-        Ok(Some(why)) => Finding::note(
+        Ok(None) => DoctorFinding::ok("store: delete", "allowed"),
+        Ok(Some(why)) => DoctorFinding::note(
             "store: delete",
             format!("the bucket keeps a version of \"{key}\" that may not be removed now: {why}"),
             "it locks what is written to it, or the role may delete no versions: each look of doctor leaves a few bytes there",
         ),
         Err(error) => {
             let detail = format!("not possible, and not needed for backups: {error:#}");
-            Finding::note(
+            DoctorFinding::note(
                 "store: delete",
                 detail,
                 format!("\"{key}\" is left behind; retention needs a role that may delete"),
@@ -80,27 +80,27 @@ pub fn look_at_leftovers(
     cleaning: &Cleaning,
     now: Timestamp,
     monitor: &dyn Monitor,
-) -> Result<Vec<Finding>> {
+) -> Result<Vec<DoctorFinding>> {
     let found = listed.and_then(|listed| Ok(Orphans::of(listed, store.unfinished("")?)));
     let mut found = match found {
         Ok(found) => found,
         Err(error) if cleaning.older_than.is_some() || !cleaning.metas.is_empty() => return Err(error),
         Err(error) => {
             let detail = format!("cannot be looked for: {error:#}");
-            return Ok(vec![Finding::note("leftovers", detail, "the role may not list")]);
+            return Ok(vec![DoctorFinding::note("leftovers", detail, "the role may not list")]);
         }
     };
     let mut findings = Vec::new();
     for key in &cleaning.metas {
         found.remove_bare(store, key)?;
         monitor.note(&format!("removed \"{key}\", a .meta without payload"));
-        findings.push(Finding::ok("clean", format!("\"{key}\" removed")));
+        findings.push(DoctorFinding::ok("clean", format!("\"{key}\" removed")));
     }
     if let Some(age) = cleaning.older_than {
         let (old, young) = found.by_age(age, now);
         let left = old.remove(store, monitor)?;
         let removed = old.count() - left.len();
-        findings.push(Finding::ok("clean", format!("{} removed", many(removed, "leftover"))));
+        findings.push(DoctorFinding::ok("clean", format!("{} removed", many(removed, "leftover"))));
         found = Orphans { orphans: left.into_iter().chain(young.orphans).collect(), ..young };
         found.bare.extend(old.bare);
     }
@@ -109,101 +109,113 @@ pub fn look_at_leftovers(
     Ok(findings)
 }
 
-fn read(store: &dyn Store, key: &str) -> Finding {
+fn read(store: &dyn Store, key: &str) -> DoctorFinding {
     match read_small(store, key, 1024) {
-        Ok(bytes) if bytes == PROBE => Finding::ok("store: read", "what was written comes back"),
-        Ok(_) => Finding::fail("store: read", "other bytes came back than were written", "do not trust this store"),
-        Err(error) if kind(&error) == Kind::Denied => Finding::note(
+        Ok(bytes) if bytes == PROBE => DoctorFinding::ok("store: read", "what was written comes back"),
+        Ok(_) => {
+            DoctorFinding::fail("store: read", "other bytes came back than were written", "do not trust this store")
+        }
+        Err(error) if kind(&error) == Kind::Denied => DoctorFinding::note(
             "store: read",
             format!("{error:#}"),
             "backups work; restore and verify need the right to get objects",
         ),
-        Err(error) => Finding::error("store: read", &error, "restore and verify need to get objects"),
+        Err(error) => DoctorFinding::error("store: read", &error, "restore and verify need to get objects"),
     }
 }
 
-fn conditional(store: &dyn ConditionalWrite, key: &str) -> Finding {
+fn conditional(store: &dyn ConditionalWrite, key: &str) -> DoctorFinding {
     match store.refuses_taken(key) {
-        Ok(true) => Finding::ok("store: conditional write", "a taken name is refused by the host"),
-        Ok(false) => Finding::note(
+        Ok(true) => DoctorFinding::ok("store: conditional write", "a taken name is refused by the host"),
+        Ok(false) => DoctorFinding::note(
             "store: conditional write",
             "the host ignores If-None-Match",
             "pgbk looks before it writes; only two runs in the same second could meet. Keep versions in the bucket",
         ),
-        Err(error) => Finding::note("store: conditional write", format!("{error:#}"), "pgbk looks before it writes"),
+        Err(error) => {
+            DoctorFinding::note("store: conditional write", format!("{error:#}"), "pgbk looks before it writes")
+        }
     }
 }
 
-fn listing(store: &dyn Store, key: &str) -> Finding {
+fn listing(store: &dyn Store, key: &str) -> DoctorFinding {
     match store.list(key) {
         Ok(found) if found.iter().any(|object| object.key == key) => {
-            Finding::ok("store: list", "shows what was written")
+            DoctorFinding::ok("store: list", "shows what was written")
         }
-        Ok(_) => Finding::note("store: list", "does not show what was written yet", "list and latest may lag behind"),
-        Err(error) => {
-            Finding::note("store: list", format!("{error:#}"), "backups work; list, latest and verify --all need it")
+        Ok(_) => {
+            DoctorFinding::note("store: list", "does not show what was written yet", "list and latest may lag behind")
         }
+        Err(error) => DoctorFinding::note(
+            "store: list",
+            format!("{error:#}"),
+            "backups work; list, latest and verify --all need it",
+        ),
     }
 }
 
-fn keeps_tags(store: &dyn Tags, key: &str) -> Finding {
+fn keeps_tags(store: &dyn Tags, key: &str) -> DoctorFinding {
     let wanted = [("lifecycle".to_owned(), "hourly".to_owned())];
     let found = store.tag(key, None, &wanted).and_then(|()| store.tags(key, None));
     let remedy = "AUTO_LIFECYCLE_POLICY_TAGS cannot be used here; expire by prefix or by age instead";
     match found {
-        Ok(tags) if tags == wanted => Finding::ok("store: tags", "are kept"),
-        Ok(_) => Finding::note("store: tags", "are dropped by the host", remedy),
-        Err(error) => Finding::note("store: tags", format!("{error:#}"), remedy),
+        Ok(tags) if tags == wanted => DoctorFinding::ok("store: tags", "are kept"),
+        Ok(_) => DoctorFinding::note("store: tags", "are dropped by the host", remedy),
+        Err(error) => DoctorFinding::note("store: tags", format!("{error:#}"), remedy),
     }
 }
 
-fn keeps_versions(versions: &dyn Versions) -> Finding {
+fn keeps_versions(versions: &dyn Versions) -> DoctorFinding {
     match versions.are_kept() {
-        Ok(true) => Finding::ok("store: versions", "what is overwritten or deleted stays as an older version"),
-        Ok(false) => Finding::note(
+        Ok(true) => DoctorFinding::ok("store: versions", "what is overwritten or deleted stays as an older version"),
+        Ok(false) => DoctorFinding::note(
             "store: versions",
             "the bucket keeps none",
             "S3_OBJECT_NAME and Object Lock need them; without them a deletion is final",
         ),
-        Err(error) => Finding::note("store: versions", format!("unknown: {error:#}"), "S3_OBJECT_NAME needs to know"),
+        Err(error) => {
+            DoctorFinding::note("store: versions", format!("unknown: {error:#}"), "S3_OBJECT_NAME needs to know")
+        }
     }
 }
 
-fn lock(lock: &dyn ObjectLock) -> Finding {
+fn lock(lock: &dyn ObjectLock) -> DoctorFinding {
     match lock.is_there() {
-        Ok(true) => Finding::ok("store: Object Lock", "the bucket has it"),
-        Ok(false) if lock.is_asked_for() => Finding::fail(
+        Ok(true) => DoctorFinding::ok("store: Object Lock", "the bucket has it"),
+        Ok(false) if lock.is_asked_for() => DoctorFinding::fail(
             "store: Object Lock",
             "the bucket does not have it, and backups are to be locked",
             "use a bucket that was made with Object Lock, or unset S3_OBJECT_LOCK_MODE",
         ),
-        Ok(false) => Finding::note(
+        Ok(false) => DoctorFinding::note(
             "store: Object Lock",
             "the bucket does not have it",
             "a bucket with Object Lock keeps backups safe from a stolen key; it is chosen when the bucket is made",
         ),
-        Err(error) => Finding::note("store: Object Lock", format!("unknown: {error:#}"), "ask whoever runs the store"),
+        Err(error) => {
+            DoctorFinding::note("store: Object Lock", format!("unknown: {error:#}"), "ask whoever runs the store")
+        }
     }
 }
 
-fn skew(clock: &dyn Clock) -> Finding {
+fn skew(clock: &dyn Clock) -> DoctorFinding {
     let remedy = "set the clock (NTP); requests that are 15 minutes off are refused";
     match clock.skew() {
-        Ok(None) => Finding::note("clock", "the host does not tell its time", "compare by hand"),
+        Ok(None) => DoctorFinding::note("clock", "the host does not tell its time", "compare by hand"),
         Ok(Some(seconds)) if seconds.abs() >= MOST_SKEW => {
-            Finding::fail("clock", format!("{seconds} s off the host's"), remedy)
+            DoctorFinding::fail("clock", format!("{seconds} s off the host's"), remedy)
         }
         Ok(Some(seconds)) if seconds.abs() >= SOME_SKEW => {
-            Finding::note("clock", format!("{seconds} s off the host's"), remedy)
+            DoctorFinding::note("clock", format!("{seconds} s off the host's"), remedy)
         }
-        Ok(Some(seconds)) => Finding::ok("clock", format!("{} s off the host's", seconds.abs())),
-        Err(error) => Finding::error("clock", &error, remedy),
+        Ok(Some(seconds)) => DoctorFinding::ok("clock", format!("{} s off the host's", seconds.abs())),
+        Err(error) => DoctorFinding::error("clock", &error, remedy),
     }
 }
 
-fn orphans(found: &Orphans) -> Finding {
+fn orphans(found: &Orphans) -> DoctorFinding {
     if found.is_empty() {
-        return Finding::ok("leftovers", "none");
+        return DoctorFinding::ok("leftovers", "none");
     }
     let detail = format!(
         "{}, {} without .meta: {}",
@@ -212,14 +224,14 @@ fn orphans(found: &Orphans) -> Finding {
         found.keys().join(", ")
     );
     let remedy = "of killed runs, or of one that is running now; remove them with: pgbk doctor --clean";
-    Finding::note("leftovers", detail, remedy)
+    DoctorFinding::note("leftovers", detail, remedy)
 }
 
 /// Reports the backups that cannot be restored because only their `.meta` is there. None: there are none.
-fn bare(found: &Orphans) -> Option<Finding> {
+fn bare(found: &Orphans) -> Option<DoctorFinding> {
     let keys: Vec<&str> = found.bare.iter().map(|object| object.key.as_str()).collect();
     let first = keys.first()?;
     let detail = format!("{} whose payload is missing, which cannot be restored: {}", keys.len(), keys.join(", "));
     let remedy = format!("bring the payload back, or remove the .meta with: pgbk doctor --remove-meta {first}");
-    Some(Finding::note("damaged backups", detail, remedy))
+    Some(DoctorFinding::note("damaged backups", detail, remedy))
 }

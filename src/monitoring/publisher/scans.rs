@@ -4,12 +4,12 @@ use crate::base::error::Result;
 use crate::base::progress::NullMonitor;
 use crate::base::state_dir::StateDir;
 use crate::base::subject::Subject;
-use crate::format::run_record::{Record, State, Task};
+use crate::format::run_record::{Record, RunState, Task};
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
 use crate::repository::inventory::Inventory;
-use crate::repository::newest::Server;
-use crate::runs::missed::watch::{News, Of, Watch};
+use crate::repository::newest::ServerIdentity;
+use crate::runs::missed::watch::{MissingWatch, SeriesChanges, SeriesName};
 use crate::runs::missed::{REMEDY, describe, describe_back};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -29,19 +29,19 @@ pub struct Notice {
     pub text: String,
 }
 
-pub(crate) struct Looks {
+pub(crate) struct StoreScans {
     pub state: StateDir,
     pub repository: Repository,
-    pub watch: Watch,
-    pub server: Box<dyn Fn() -> Server + Send>,
+    pub watch: MissingWatch,
+    pub server: Box<dyn Fn() -> ServerIdentity + Send>,
     pub clock: fn() -> Timestamp,
-    pub say: Sender<Remark>,
+    pub say: Sender<ScanRemark>,
     pub notice: Sender<Notice>,
     /// Whether a failure to keep the results has been reported. It is reported once.
     pub told: bool,
 }
 
-impl Looks {
+impl StoreScans {
     /// Scans at the start, after runs, and now and then. Returns when the scheduler has ended.
     pub fn go_on(mut self, ends: &Receiver<()>) {
         let mut good = self.look();
@@ -65,48 +65,48 @@ impl Looks {
             trouble = trouble.or(self.miss(catalog, &server, now).err().map(|error| format!("{error:#}")));
         }
         if let Some(trouble) = trouble.filter(|_| !std::mem::replace(&mut self.told, true)) {
-            self.say.send(Remark::Warned(trouble)).ok();
+            self.say.send(ScanRemark::Warned(trouble)).ok();
         }
         inventory.problem.is_none()
     }
 
     /// Looks for missing backups of each database that was ever backed up to this store.
-    fn miss(&self, catalog: &Catalog, server: &Server, now: Timestamp) -> Result<()> {
+    fn miss(&self, catalog: &Catalog, server: &ServerIdentity, now: Timestamp) -> Result<()> {
         let records = self.watch.history.records(&NullMonitor)?;
         let location = self.repository.store.location();
-        let done = |one: &&Record| one.task == Task::Backup && one.state == State::Done;
+        let done = |one: &&Record| one.task == Task::Backup && one.state == RunState::Done;
         let stored = records.iter().filter(done).filter_map(|one| one.backup.as_ref());
         let subjects: BTreeSet<&Subject> =
             stored.filter(|one| one.location == location).map(|one| one.id.subject()).collect();
         for subject in subjects {
             let newest = records.iter().filter(done).find(|one| one.database == *subject);
             let server = match server {
-                Server::Named(identifier) => Some(identifier.as_str()),
-                Server::Unnamed => None,
-                Server::Unasked => newest.and_then(|one| one.backup.as_ref()?.server.as_deref()),
+                ServerIdentity::Named(identifier) => Some(identifier.as_str()),
+                ServerIdentity::Unnamed => None,
+                ServerIdentity::Unasked => newest.and_then(|one| one.backup.as_ref()?.server.as_deref()),
             };
-            let of = Of { subject, server };
+            let of = SeriesName { subject, server };
             let news = self.watch.look_at(&self.repository, catalog, of, &records, now)?;
             self.tell(subject, &news, &location, now);
         }
         Ok(())
     }
 
-    fn tell(&self, subject: &Subject, news: &News, location: &str, now: Timestamp) {
+    fn tell(&self, subject: &Subject, news: &SeriesChanges, location: &str, now: Timestamp) {
         let notice = |text: String| self.notice.send(Notice { subject: subject.clone(), text }).ok();
         if let Some(text) = describe(&news.gone, location) {
             let text = format!("{text}; {REMEDY}");
-            self.say.send(Remark::Warned(text.clone())).ok();
+            self.say.send(ScanRemark::Warned(text.clone())).ok();
             notice(text);
         }
         if let Some(text) = describe_back(&news.back, location, now) {
-            self.say.send(Remark::Said(text.clone())).ok();
+            self.say.send(ScanRemark::Said(text.clone())).ok();
             notice(text);
         }
     }
 }
 
-pub enum Remark {
+pub enum ScanRemark {
     Said(String),
     Warned(String),
 }

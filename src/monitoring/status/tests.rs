@@ -1,10 +1,10 @@
 use super::*;
 use crate::base::databases::Databases;
 use crate::format::backup_id::BackupId;
-use crate::format::run_record::{ErrorInfo, RestoreTest, Stored, Trigger};
+use crate::format::run_record::{ErrorInfo, RestoreTest, StoredBackup, Trigger};
 use crate::monitoring::{metrics, page};
 use crate::runs::schedule::cron::Schedule;
-use crate::runs::schedule::heartbeat::Entry;
+use crate::runs::schedule::heartbeat::HeartbeatEntry;
 use jiff::SignedDuration;
 
 /// A moment of one day.
@@ -12,11 +12,11 @@ fn at(time: &str) -> Timestamp {
     format!("2026-11-21T{time}:00Z").parse().unwrap()
 }
 
-fn record(database: &str, state: State, began: &str, ended: Option<&str>) -> Record {
+fn record(database: &str, state: RunState, began: &str, ended: Option<&str>) -> Record {
     let mut record = Record::begun(Trigger::Schedule, &database.into(), at(began)).unwrap();
     (record.state, record.ended) = (state, ended.map(at));
-    if state == State::Done {
-        record.backup = Some(Stored {
+    if state == RunState::Done {
+        record.backup = Some(StoredBackup {
             id: BackupId::new(database, at(began)),
             location: "s3://b".to_owned(),
             object: "o".to_owned(),
@@ -26,49 +26,49 @@ fn record(database: &str, state: State, began: &str, ended: Option<&str>) -> Rec
             rows: Some(30),
             seconds: Default::default(),
             encrypted: true,
-            verified: crate::format::manifest::verified::Verified::ReadBack,
+            verified: crate::format::manifest::verified::UploadCheck::ReadBack,
             server: None,
             sequence: 0,
             previous: None,
         });
     }
-    if state == State::Failed {
+    if state == RunState::Failed {
         record.problem = Some(ErrorInfo { message: "it broke".to_owned(), hints: Vec::new(), exit_code: 1 });
     }
     record
 }
 
 fn done(database: &str, began: &str, ended: &str) -> Record {
-    record(database, State::Done, began, Some(ended))
+    record(database, RunState::Done, began, Some(ended))
 }
 
 fn failed(database: &str, began: &str) -> Record {
-    record(database, State::Failed, began, Some(began))
+    record(database, RunState::Failed, began, Some(began))
 }
 
 fn skipped(database: &str, began: &str) -> Record {
-    record(database, State::Skipped, began, Some(began))
+    record(database, RunState::Skipped, began, Some(began))
 }
 
-fn entry(schedule: &str, databases: &str) -> Entry {
-    Entry::new(Schedule::parse(schedule, &TimeZone::UTC).unwrap(), databases.parse().unwrap())
+fn entry(schedule: &str, databases: &str) -> HeartbeatEntry {
+    HeartbeatEntry::new(Schedule::parse(schedule, &TimeZone::UTC).unwrap(), databases.parse().unwrap())
 }
 
 /// A scheduler that was started at 01:30 and lives, with a grace of an hour.
-fn seen(entries: Vec<Entry>, now: Timestamp) -> Seen {
+fn seen(entries: Vec<HeartbeatEntry>, now: Timestamp) -> LastHeartbeat {
     let grace = SignedDuration::from_hours(1);
     let scheduler_state = SchedulerState { version: "1".to_owned(), process: 1, started: at("01:30"), grace, entries };
-    Seen { scheduler_state, life: Life::Held, pulse: now }
+    LastHeartbeat { scheduler_state, life: WriterLife::Held, pulse: now }
 }
 
-fn status(now: &str, entry: Entry, mut records: Vec<Record>) -> Status {
+fn status(now: &str, entry: HeartbeatEntry, mut records: Vec<Record>) -> Status {
     records.reverse();
     let now = at(now);
     Status::of(Facts {
         now,
         seen: Some(seen(vec![entry], now)),
         records,
-        past: Past::default(),
+        past: RunTotals::default(),
         inventory: None,
         sights: Vec::new(),
     })
@@ -112,7 +112,7 @@ fn a_failure_counts_until_something_succeeds() {
     expect("03:01", vec![first(), failed("shop", "03:00")], broke);
     expect("03:01", vec![failed("shop", "03:00")], broke);
     expect("03:01", vec![first(), failed("shop", "03:00"), skipped("shop", "03:00")], broke);
-    expect("03:01", vec![first(), failed("shop", "03:00"), record("shop", State::Running, "03:01", None)], broke);
+    expect("03:01", vec![first(), failed("shop", "03:00"), record("shop", RunState::Running, "03:01", None)], broke);
     expect("03:03", vec![first(), failed("shop", "03:00"), done("shop", "03:01", "03:02")], "healthy");
     // Nothing was due when it failed: what the schedule asks for is there.
     expect("02:40", vec![first(), failed("shop", "02:30")], "healthy");
@@ -120,7 +120,7 @@ fn a_failure_counts_until_something_succeeds() {
 
 #[test]
 fn a_long_run_has_time_until_it_is_due_again() {
-    let long = || vec![done("shop", "02:00", "02:10"), record("shop", State::Running, "03:00", None)];
+    let long = || vec![done("shop", "02:00", "02:10"), record("shop", RunState::Running, "03:00", None)];
     expect("04:59", long(), "healthy");
     expect(
         "05:01",
@@ -130,14 +130,14 @@ fn a_long_run_has_time_until_it_is_due_again() {
     // What came due meanwhile is done by it.
     expect("05:59", vec![done("shop", "02:00", "05:30")], "healthy");
     // Whose turn comes later waits with it.
-    let waiting = Entry { running_since: Some(at("03:00")), ..entry("@hourly", "crm, shop") };
+    let waiting = HeartbeatEntry { running_since: Some(at("03:00")), ..entry("@hourly", "crm, shop") };
     let both = vec![done("shop", "02:00", "02:10"), done("crm", "02:00", "02:10")];
     assert!(status("04:59", waiting, both).healthy);
 }
 
 #[test]
 fn of_all_databases_each_one_counts_that_the_last_run_found() {
-    let every = || Entry { found: vec!["shop".into(), "crm".into()], ..entry("@hourly", "*") };
+    let every = || HeartbeatEntry { found: vec!["shop".into(), "crm".into()], ..entry("@hourly", "*") };
     let both =
         |ended| vec![done("gone", "01:00", "01:01"), done("shop", "02:00", "02:10"), done("crm", "02:10", ended)];
     assert_eq!(status("03:50", every(), both("02:20")).line(), "healthy");
@@ -160,17 +160,24 @@ fn of_all_databases_each_one_counts_that_the_last_run_found() {
 #[test]
 fn a_scheduler_that_ended_or_hangs_is_unhealthy_whatever_it_made() {
     let now = at("02:20");
-    let line = |change: fn(&mut Seen)| {
+    let line = |change: fn(&mut LastHeartbeat)| {
         let mut seen = seen(vec![entry("@hourly", "shop")], now);
         change(&mut seen);
         let records = vec![done("shop", "02:00", "02:10")];
-        Status::of(Facts { now, seen: Some(seen), records, past: Past::default(), inventory: None, sights: Vec::new() })
-            .line()
+        Status::of(Facts {
+            now,
+            seen: Some(seen),
+            records,
+            past: RunTotals::default(),
+            inventory: None,
+            sights: Vec::new(),
+        })
+        .line()
     };
     assert_eq!(line(|_| {}), "healthy");
-    assert_eq!(line(|seen| seen.life = Life::Gone), "the scheduler is not running");
-    assert_eq!(line(|seen| seen.life = Life::Unknown), "healthy");
-    let quiet = |seen: &mut Seen| seen.pulse = at("02:10");
+    assert_eq!(line(|seen| seen.life = WriterLife::Gone), "the scheduler is not running");
+    assert_eq!(line(|seen| seen.life = WriterLife::Unknown), "healthy");
+    let quiet = |seen: &mut LastHeartbeat| seen.pulse = at("02:10");
     assert_eq!(line(quiet), "the scheduler hangs: it has not looked at the clock for 600 s");
     // It does not look at the clock while it works.
     assert_eq!(
@@ -188,7 +195,7 @@ fn what_is_hostile_stays_a_text() {
     let name = "\"><script>alert(1)</script>\\\n";
     let shown = status(
         "02:20",
-        Entry::new(entry("@hourly", "a").schedule, Databases::Named(vec![name.into()])),
+        HeartbeatEntry::new(entry("@hourly", "a").schedule, Databases::Named(vec![name.into()])),
         vec![done(name, "02:00", "02:10"), failed(name, "02:11")],
     );
     let page = page::html(&shown);

@@ -1,7 +1,7 @@
 //! Explains why a connection was not made, and what to change.
 
 use crate::base::error::{self, Fault};
-use crate::postgres::connect::transport::gauge::Excess;
+use crate::postgres::connect::transport::gauge::MessageExcess;
 use crate::postgres::connect::transport::last_word::LastWord;
 use postgres::error::{DbError, SqlState};
 use std::error::Error;
@@ -9,7 +9,7 @@ use std::io;
 use std::time::Duration;
 
 /// The server, database and user of a connection that failed.
-pub struct Place<'a> {
+pub struct ConnectionTarget<'a> {
     pub at: String,
     pub database: &'a str,
     pub user: &'a str,
@@ -17,7 +17,7 @@ pub struct Place<'a> {
     pub named: &'a str,
 }
 
-impl Place<'_> {
+impl ConnectionTarget<'_> {
     fn password(&self) -> String {
         let name = self.named;
         format!("set {name}_PASSWORD, or {name}_PASSWORD_FILE, or a line in the password file (PGPASSFILE, ~/.pgpass)")
@@ -34,12 +34,12 @@ impl Place<'_> {
 
 const TLS: &str = "PGSSLMODE says how much TLS is asked for, PGSSLROOTCERT which authority is trusted";
 
-pub fn fault(place: &Place, error: &postgres::Error, ignored: Option<String>) -> Fault {
+pub fn fault(place: &ConnectionTarget, error: &postgres::Error, ignored: Option<String>) -> Fault {
     if let Some(answer) = error.as_db_error() {
         return refused(place, answer);
     }
     let at = &place.at;
-    if let Some(excess) = Excess::of(error) {
+    if let Some(excess) = MessageExcess::of(error) {
         return Fault::failed(excess.to_string()).hint(place.is_stranger());
     }
     let cause = error.source().map_or_else(|| error.to_string(), chain);
@@ -75,13 +75,13 @@ fn is_no_protocol(error: &postgres::Error, io: Option<&io::Error>) -> bool {
     text.contains("unexpected message") || broken && !text.contains("authentication")
 }
 
-pub fn silent(place: &Place, limit: Duration) -> Fault {
+pub fn silent(place: &ConnectionTarget, limit: Duration) -> Fault {
     Fault::failed(format!("{} did not answer within {} s", place.at, limit.as_secs()))
         .hint("a firewall may drop the packets; PGCONNECT_TIMEOUT sets how long to wait")
 }
 
 /// Returns the fault of a host that accepted the connection, but did not answer as a PostgreSQL server.
-pub fn mute(place: &Place, limit: Duration) -> Fault {
+pub fn mute(place: &ConnectionTarget, limit: Duration) -> Fault {
     Fault::failed(format!(
         "{} took the connection, but did not answer within {} s as a PostgreSQL server would",
         place.at,
@@ -115,7 +115,7 @@ pub fn after(before: Vec<String>, last: Fault) -> Fault {
 
 /// Returns whether a connection failed on TLS. The driver does not make the kind of its errors public, so their text is compared.
 pub fn is_tls(error: &postgres::Error) -> bool {
-    if Excess::of(error).is_some() {
+    if MessageExcess::of(error).is_some() {
         return false;
     }
     let Some(cause) = error.source() else { return error.to_string().contains("TLS") };
@@ -136,8 +136,8 @@ pub fn explain(error: &postgres::Error) -> anyhow::Error {
     Fault::failed(if by_server { format!("the server says: {said}") } else { said }).into()
 }
 
-fn refused(place: &Place, answer: &DbError) -> Fault {
-    let Place { at, database, user, named } = place;
+fn refused(place: &ConnectionTarget, answer: &DbError) -> Fault {
+    let ConnectionTarget { at, database, user, named } = place;
     let said = answer.message();
     if let Some(fault) = pooler(place, said) {
         return fault;
@@ -160,8 +160,8 @@ fn refused(place: &Place, answer: &DbError) -> Fault {
 
 /// Returns the fault for an answer of PgBouncer's, which answers before any server does and in its own words. `None` if it is not
 /// one.
-fn pooler(place: &Place, said: &str) -> Option<Fault> {
-    let Place { at, database, user, .. } = place;
+fn pooler(place: &ConnectionTarget, said: &str) -> Option<Fault> {
+    let ConnectionTarget { at, database, user, .. } = place;
     let direct = "connect to the server itself in DB_HOST and DB_PORT";
     if said.starts_with("no such database") {
         let message = format!("the connection pool at {at} knows no database \"{database}\"");

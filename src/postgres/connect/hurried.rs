@@ -2,9 +2,9 @@
 //! limits in the first packet, whose options take precedence over the settings of roles and databases. Not every connection does
 //! so: pools refuse a first packet with options.
 
-use crate::postgres::connect::preamble::{self, Before, LIMITS};
+use crate::postgres::connect::preamble::{self, InitialSession, LIMITS};
 use crate::postgres::connect::transport::Connector;
-use crate::postgres::connect::transport::gauge::Excess;
+use crate::postgres::connect::transport::gauge::MessageExcess;
 use crate::postgres::connect::transport::last_word::LastWord;
 use postgres::error::{Error, SqlState};
 use postgres::{Client, Config};
@@ -13,7 +13,7 @@ use postgres::{Client, Config};
 const ENDED: [&str; 4] = ["57014", "25P03", "25P04", "57P05"];
 
 /// Connects and runs the preamble; again, with the limits lifted, if a time limit ended it.
-pub(crate) fn open(config: &Config, connector: &Connector) -> Result<(Client, Before), Error> {
+pub(crate) fn open(config: &Config, connector: &Connector) -> Result<(Client, InitialSession), Error> {
     let hurried = match begin(config, connector) {
         Ok(Err(error)) if is_hurried(&error) => error,
         // The limit holds before the server lets anybody in, too.
@@ -32,14 +32,14 @@ pub(crate) fn open(config: &Config, connector: &Connector) -> Result<(Client, Be
 }
 
 /// Connects and runs the preamble once; the inner error is the preamble's.
-fn begin(config: &Config, connector: &Connector) -> Result<Result<(Client, Before), Error>, Error> {
+fn begin(config: &Config, connector: &Connector) -> Result<Result<(Client, InitialSession), Error>, Error> {
     let mut client = config.connect(connector.clone())?;
     Ok(preamble::send(&mut client, config.get_options()).map(|before| (client, before)))
 }
 
 /// Returns whether a limit may have ended it. A pool between pgbk and the server may close the connection without the reason.
 fn is_hurried(error: &Error) -> bool {
-    is_limit(error) || error.code().is_none() && LastWord::of(error).is_none() && Excess::of(error).is_none()
+    is_limit(error) || error.code().is_none() && LastWord::of(error).is_none() && MessageExcess::of(error).is_none()
 }
 
 fn is_limit(error: &Error) -> bool {

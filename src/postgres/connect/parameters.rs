@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::postgres::connect::service_file;
-use crate::postgres::connect::variables::Environment;
+use crate::postgres::connect::variables::Variables;
 use std::collections::BTreeMap;
 
 /// Keyword and variable of every parameter. One without a variable can only come from a service file.
@@ -58,7 +58,7 @@ pub struct Parameters(BTreeMap<&'static str, String>);
 
 impl Parameters {
     /// Adds the missing values in libpq's order: those that are set already stay, then the service's, then the variables'.
-    pub fn complete(mut self, environment: Environment) -> Result<Parameters> {
+    pub fn complete(mut self, environment: Variables) -> Result<Parameters> {
         let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
         for (keyword, value) in service_file::read(&variable)? {
             let known = KNOWN.iter().find(|(name, _)| *name == keyword);

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 /// The server, database and user that a password is for.
-pub struct Login<'a> {
+pub struct PassfileLogin<'a> {
     pub host: &'a str,
     pub port: u16,
     pub database: &'a str,
@@ -19,7 +19,7 @@ pub struct Login<'a> {
 }
 
 /// Result of looking a login up in a password file.
-pub enum Found {
+pub enum PassfileAnswer {
     Password(Secret),
     Nothing,
     /// The file was not used, with the reason. Like libpq, pgbk goes on without a password then.
@@ -29,12 +29,15 @@ pub enum Found {
 /// Socket folders that count as `localhost` in a password file.
 const SOCKETS: &[&str] = &["/var/run/postgresql", "/run/postgresql", "/tmp"];
 
-pub fn look_up(path: &Path, login: &Login) -> Found {
+pub fn look_up(path: &Path, login: &PassfileLogin) -> PassfileAnswer {
     match read(path) {
-        Ok(Ok(text)) => text.lines().find_map(|line| password(line, login)).map_or(Found::Nothing, Found::Password),
-        Ok(Err(why)) => Found::Ignored(format!("password file \"{}\" was not used: {why}", path.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
-        Err(error) => Found::Ignored(format!("cannot read password file \"{}\": {error}", path.display())),
+        Ok(Ok(text)) => text
+            .lines()
+            .find_map(|line| password(line, login))
+            .map_or(PassfileAnswer::Nothing, PassfileAnswer::Password),
+        Ok(Err(why)) => PassfileAnswer::Ignored(format!("password file \"{}\" was not used: {why}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => PassfileAnswer::Nothing,
+        Err(error) => PassfileAnswer::Ignored(format!("cannot read password file \"{}\": {error}", path.display())),
     }
 }
 
@@ -50,7 +53,7 @@ fn read(path: &Path) -> io::Result<std::result::Result<Zeroizing<String>, &'stat
     Ok(Ok(plain::read_text(path)?))
 }
 
-fn password(line: &str, login: &Login) -> Option<Secret> {
+fn password(line: &str, login: &PassfileLogin) -> Option<Secret> {
     if line.starts_with('#') {
         return None;
     }
@@ -93,7 +96,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Writes a password file for these logins, valid for any database.
-pub fn write(logins: &[(Login, &Secret)]) -> Result<File> {
+pub fn write(logins: &[(PassfileLogin, &Secret)]) -> Result<File> {
     let mut file = private()?;
     for (login, secret) in logins {
         let host = if SOCKETS.contains(&login.host) { "localhost" } else { login.host };
@@ -128,8 +131,8 @@ mod tests {
     use super::*;
     use std::os::fd::AsRawFd;
 
-    fn login(host: &str) -> Login<'_> {
-        Login { host, port: 5432, database: "shop", user: "a:b\\c" }
+    fn login(host: &str) -> PassfileLogin<'_> {
+        PassfileLogin { host, port: 5432, database: "shop", user: "a:b\\c" }
     }
 
     fn found(line: &str, host: &str) -> Option<String> {
@@ -161,7 +164,7 @@ mod tests {
             let file = write(&[(login(host), &secret)]).unwrap();
             assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
             let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-            let Found::Password(read) = look_up(&path, &login(host)) else { panic!("{host}") };
+            let PassfileAnswer::Password(read) = look_up(&path, &login(host)) else { panic!("{host}") };
             assert_eq!(read.reveal(), secret.reveal());
         }
     }

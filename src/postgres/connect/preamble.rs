@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// State of a session before the preamble changed it.
 #[derive(Debug, Clone)]
-pub(crate) struct Before {
+pub(crate) struct InitialSession {
     pub version_num: u32,
     /// Whether it refuses writes by default, which is what `target_session_attrs` asks.
     pub read_only: bool,
@@ -145,13 +145,13 @@ pub(crate) fn for_reading(server_major: u32) -> BTreeMap<String, String> {
 
 /// Sends the preamble on a new connection, in one message: if the server refuses any of it, none of it takes effect and the
 /// connection fails. `options` are the connection's own, which take precedence over the settings of role and database.
-pub(crate) fn send(client: &mut Client, options: Option<&str>) -> Result<Before, Error> {
+pub(crate) fn send(client: &mut Client, options: Option<&str>) -> Result<InitialSession, Error> {
     let chosen = options.is_some_and(|options| options.contains("role="));
     let answer = client.simple_query(&message(if chosen { "NULL" } else { OWN_ROLE }))?;
     // The first row is that of the path.
     let row = rows_of(answer).nth(1);
     let value = |index: usize| row.as_ref().and_then(|row| cell(row, index)).unwrap_or_default();
-    Ok(Before {
+    Ok(InitialSession {
         version_num: value(0).parse().unwrap_or_default(),
         read_only: value(1) == "on",
         session: SESSION.iter().zip(2..).map(|(name, index)| ((*name).to_owned(), value(index).to_owned())).collect(),

@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::plain;
-use crate::postgres::connect::variables::Environment;
+use crate::postgres::connect::variables::Variables;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const SYSTEM: &[&str] = &["/etc/postgresql-common", "/etc/sysconfig/pgsql", "/usr/local/etc/postgresql", "/etc"];
 
 /// Returns the settings of the service that `PGSERVICE` names; none if it is unset. The first value of a keyword counts.
-pub fn read(variable: Environment) -> Result<Vec<(String, String)>> {
+pub fn read(variable: Variables) -> Result<Vec<(String, String)>> {
     let Some(name) = variable("PGSERVICE") else { return Ok(Vec::new()) };
     for path in candidates(variable) {
         let text = match plain::read_text(&path) {
@@ -29,7 +29,7 @@ pub fn read(variable: Environment) -> Result<Vec<(String, String)>> {
         .into())
 }
 
-fn candidates(variable: Environment) -> Vec<PathBuf> {
+fn candidates(variable: Variables) -> Vec<PathBuf> {
     let own = variable("PGSERVICEFILE").map(PathBuf::from);
     let own = own.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".pg_service.conf")));
     let system: Vec<PathBuf> = match variable("PGSYSCONFDIR") {

@@ -6,8 +6,8 @@ use crate::base::shown::many;
 use crate::postgres::connect::endpoint::Endpoint;
 use crate::postgres::connect::endpoint::{address, port};
 use crate::postgres::connect::parameters::Parameters;
-use crate::postgres::connect::passfile::{self, Found, Login};
-use crate::postgres::connect::variables::Environment;
+use crate::postgres::connect::passfile::{self, PassfileAnswer, PassfileLogin};
+use crate::postgres::connect::variables::Variables;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Holds the values of pgbk's own flags and variables. They take precedence over everything that libpq would find by itself.
 #[derive(Debug, Clone, Default)]
-pub struct Given {
+pub struct ConnectionOverrides {
     /// A name, an address, a socket directory, or a list of these.
     pub host: Option<String>,
     pub port: Option<u16>,
@@ -27,7 +27,7 @@ pub struct Given {
 
 /// Holds everything about a connection that is decided before the first packet.
 #[derive(Clone)]
-pub struct Settings {
+pub struct ConnectionSettings {
     pub(crate) parameters: Parameters,
     password: Option<Secret>,
     home: Option<PathBuf>,
@@ -39,9 +39,9 @@ pub struct Settings {
 
 const SOCKETS: &[&str] = &["/var/run/postgresql", "/tmp"];
 
-impl Settings {
+impl ConnectionSettings {
     /// Resolves the settings in this order: `given`, then the service, then the `PG*` variables, then libpq's defaults.
-    pub fn resolve(given: Given, environment: Environment) -> Result<Settings> {
+    pub fn resolve(given: ConnectionOverrides, environment: Variables) -> Result<ConnectionSettings> {
         let mut parameters = Parameters::default();
         if let Some(host) = given.host {
             parameters.set("host", host);
@@ -61,7 +61,7 @@ impl Settings {
         }
         let home = environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         let inherited = inherited(environment);
-        let settings = Settings {
+        let settings = ConnectionSettings {
             parameters,
             password: given.password.or(found),
             home,
@@ -72,7 +72,7 @@ impl Settings {
         Ok(settings)
     }
 
-    pub fn for_database(&self, name: &str) -> Settings {
+    pub fn for_database(&self, name: &str) -> ConnectionSettings {
         let mut settings = self.clone();
         settings.parameters.set("dbname", name);
         settings
@@ -100,7 +100,7 @@ impl Settings {
     }
 
     /// Returns settings that lead to this one server.
-    pub(crate) fn at(&self, endpoint: &Endpoint) -> Settings {
+    pub(crate) fn at(&self, endpoint: &Endpoint) -> ConnectionSettings {
         let mut settings = self.clone();
         settings.parameters.set("host", endpoint.host.as_str());
         settings.parameters.set("hostaddr", endpoint.address.map(|address| address.to_string()).unwrap_or_default());
@@ -111,7 +111,7 @@ impl Settings {
     }
 
     /// Returns settings for the same port's socket in another folder, which is that of a server of our own.
-    pub(crate) fn on_socket(&self, folder: &Path) -> Settings {
+    pub(crate) fn on_socket(&self, folder: &Path) -> ConnectionSettings {
         let mut settings = self.clone();
         settings.parameters.set("host", folder.display().to_string());
         settings
@@ -119,7 +119,7 @@ impl Settings {
 
     /// Returns settings for the same server as another role with this password. The session's options are left out: they were meant
     /// for the first role.
-    pub(crate) fn as_role(&self, user: &str, password: Secret) -> Settings {
+    pub(crate) fn as_role(&self, user: &str, password: Secret) -> ConnectionSettings {
         let mut settings = self.clone();
         settings.parameters.set("user", user);
         settings.parameters.take("options");
@@ -128,7 +128,7 @@ impl Settings {
     }
 
     /// Returns settings whose sessions have these values, even if the role or the database sets others.
-    pub fn with_session(&self, session: &BTreeMap<String, String>) -> Settings {
+    pub fn with_session(&self, session: &BTreeMap<String, String>) -> ConnectionSettings {
         let mut options = self.parameters.get("options").map(str::to_owned).into_iter().collect::<Vec<_>>();
         // The server splits the options at any space, as C knows it.
         let is_special = |c: char| c == '\\' || c == '\x0b' || c.is_ascii_whitespace();
@@ -150,18 +150,18 @@ impl Settings {
     }
 
     /// Returns the password for one server: the one that is set, else the password file's.
-    pub(crate) fn password(&self, endpoint: &Endpoint) -> Found {
+    pub(crate) fn password(&self, endpoint: &Endpoint) -> PassfileAnswer {
         if let Some(password) = &self.password {
-            return Found::Password(password.clone());
+            return PassfileAnswer::Password(password.clone());
         }
         match passfile::path(self.parameters.get("passfile"), self.home()) {
             Some(path) => passfile::look_up(&path, &self.login(endpoint)),
-            None => Found::Nothing,
+            None => PassfileAnswer::Nothing,
         }
     }
 
-    pub(crate) fn login<'a>(&'a self, endpoint: &'a Endpoint) -> Login<'a> {
-        Login { host: &endpoint.host, port: endpoint.port, database: self.database(), user: self.user() }
+    pub(crate) fn login<'a>(&'a self, endpoint: &'a Endpoint) -> PassfileLogin<'a> {
+        PassfileLogin { host: &endpoint.host, port: endpoint.port, database: self.database(), user: self.user() }
     }
 
     /// Returns every host and port to try, in order.
@@ -217,7 +217,7 @@ fn default_socket(port: u16) -> &'static str {
 }
 
 /// Returns the name of the account that pgbk runs as, which libpq takes for the user.
-fn account(environment: Environment) -> Result<String> {
+fn account(environment: Variables) -> Result<String> {
     let id = nix::unistd::geteuid();
     let own = nix::unistd::User::from_uid(id).ok().flatten().map(|user| user.name);
     own.or_else(|| environment("USER").filter(|name| !name.is_empty()))
@@ -245,7 +245,7 @@ const INHERITED: &[&str] = &[
     "KRB5_CLIENT_KTNAME",
 ];
 
-fn inherited(environment: Environment) -> Vec<(String, OsString)> {
+fn inherited(environment: Variables) -> Vec<(String, OsString)> {
     let found = INHERITED.iter().filter_map(|name| environment(name).map(|value| ((*name).to_owned(), value.into())));
     found.collect()
 }
@@ -254,19 +254,21 @@ fn inherited(environment: Environment) -> Vec<(String, OsString)> {
 mod tests {
     use super::*;
 
-    fn settings(given: Given, variables: &[(&str, &str)]) -> Result<Settings> {
+    fn settings(given: ConnectionOverrides, variables: &[(&str, &str)]) -> Result<ConnectionSettings> {
         let found =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        Settings::resolve(given, &found)
+        ConnectionSettings::resolve(given, &found)
     }
 
     #[test]
     fn lists_of_hosts_addresses_and_ports_pair_up() {
-        let read = settings(Given::default(), &[("PGHOST", "a,b"), ("PGPORT", "1,2"), ("PGUSER", "u")]).unwrap();
+        let read =
+            settings(ConnectionOverrides::default(), &[("PGHOST", "a,b"), ("PGPORT", "1,2"), ("PGUSER", "u")]).unwrap();
         assert_eq!(read.describe(), "a:1, b:2 as u");
-        let read = settings(Given::default(), &[("PGHOST", "a,/s"), ("PGPORT", "7"), ("PGUSER", "u")]).unwrap();
+        let read =
+            settings(ConnectionOverrides::default(), &[("PGHOST", "a,/s"), ("PGPORT", "7"), ("PGUSER", "u")]).unwrap();
         assert_eq!(read.describe(), "a:7, socket /s/.s.PGSQL.7 as u");
-        let read = settings(Given::default(), &[("PGHOSTADDR", "::1"), ("PGUSER", "u")]).unwrap();
+        let read = settings(ConnectionOverrides::default(), &[("PGHOSTADDR", "::1"), ("PGUSER", "u")]).unwrap();
         assert_eq!(read.describe(), "[::1]:5432 as u");
     }
 
@@ -274,16 +276,21 @@ mod tests {
     fn lists_that_do_not_pair_up_are_refused() {
         for variables in [[("PGHOST", "a,b,c"), ("PGPORT", "1,2")], [("PGHOST", "a,b"), ("PGHOSTADDR", "::1")]] {
             assert_eq!(
-                crate::base::error::kind(&settings(Given::default(), &variables).err().unwrap()),
+                crate::base::error::kind(&settings(ConnectionOverrides::default(), &variables).err().unwrap()),
                 crate::base::error::Kind::Usage
             );
         }
-        assert!(settings(Given::default(), &[("PGPORT", "70000")]).is_err());
+        assert!(settings(ConnectionOverrides::default(), &[("PGPORT", "70000")]).is_err());
     }
 
     #[test]
     fn what_is_given_wins_and_an_address_for_another_host_does_not_interfere() {
-        let given = Given { host: Some("db".into()), port: Some(6000), user: Some("u".into()), ..Given::default() };
+        let given = ConnectionOverrides {
+            host: Some("db".into()),
+            port: Some(6000),
+            user: Some("u".into()),
+            ..ConnectionOverrides::default()
+        };
         let read =
             settings(given, &[("PGHOST", "x"), ("PGHOSTADDR", "10.0.0.1"), ("PGPORT", "1"), ("PGUSER", "y")]).unwrap();
         assert_eq!(read.describe(), "db:6000 as u");
@@ -297,9 +304,9 @@ mod tests {
         std::fs::write(directory.path().join("pg_service.conf"), "[shop]\nhost=b\nuser=s\ndbname=d\n").unwrap();
         let directory = directory.path().to_str().unwrap();
         let variables = [("PGSERVICE", "shop"), ("PGSYSCONFDIR", directory), ("PGHOST", "x"), ("PGPORT", "9")];
-        let read = settings(Given::default(), &variables).unwrap();
+        let read = settings(ConnectionOverrides::default(), &variables).unwrap();
         assert_eq!((read.describe().as_str(), read.database()), ("b:9 as s", "d"));
         let missing = [("PGSERVICE", "none"), ("PGSYSCONFDIR", directory)];
-        assert!(settings(Given::default(), &missing).err().unwrap().to_string().contains("\"none\""));
+        assert!(settings(ConnectionOverrides::default(), &missing).err().unwrap().to_string().contains("\"none\""));
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum TlsMode {
     Disable,
     Allow,
     Prefer,
@@ -23,16 +23,16 @@ pub enum Mode {
     VerifyFull,
 }
 
-impl Mode {
+impl TlsMode {
     /// Returns whether there must be authorities to trust.
     fn is_strict(self) -> bool {
-        matches!(self, Mode::VerifyCa | Mode::VerifyFull)
+        matches!(self, TlsMode::VerifyCa | TlsMode::VerifyFull)
     }
 }
 
 /// Returns the mode in force. The system's authorities sign for anybody, so that they are worth something only if the server's name
 /// is checked.
-pub fn mode(parameters: &Parameters) -> Result<Mode> {
+pub fn mode(parameters: &Parameters) -> Result<TlsMode> {
     let system = parameters.get("sslrootcert") == Some("system");
     let words = ["prefer", "disable", "allow", "require", "verify-ca", "verify-full"];
     let word = if system && parameters.get("sslmode").is_none() {
@@ -46,12 +46,12 @@ pub fn mode(parameters: &Parameters) -> Result<Mode> {
             .into());
     }
     Ok(match word {
-        "disable" => Mode::Disable,
-        "allow" => Mode::Allow,
-        "require" => Mode::Require,
-        "verify-ca" => Mode::VerifyCa,
-        "verify-full" => Mode::VerifyFull,
-        _ => Mode::Prefer,
+        "disable" => TlsMode::Disable,
+        "allow" => TlsMode::Allow,
+        "require" => TlsMode::Require,
+        "verify-ca" => TlsMode::VerifyCa,
+        "verify-full" => TlsMode::VerifyFull,
+        _ => TlsMode::Prefer,
     })
 }
 
@@ -62,13 +62,13 @@ pub fn is_direct(parameters: &Parameters) -> Result<bool> {
 
 /// Connectors that were made without any file. For each, OpenSSL reads all of the system's authorities, trusted or not, which takes
 /// longer than to connect.
-static BARE: Mutex<Vec<(Bare, MakeTlsConnector)>> = Mutex::new(Vec::new());
+static BARE: Mutex<Vec<(ConnectorParameters, MakeTlsConnector)>> = Mutex::new(Vec::new());
 
 /// The parameters by which one connector differs from another.
-type Bare = [Option<String>; 4];
+type ConnectorParameters = [Option<String>; 4];
 
 pub fn connector(parameters: &Parameters, home: Option<&Path>) -> Result<MakeTlsConnector> {
-    let files = Files { parameters, home };
+    let files = TlsFiles { parameters, home };
     let mode = mode(parameters)?;
     if mode.is_strict() || files.find("sslrootcert", "root.crt").is_some() || files.certificate()?.is_some() {
         return build(&files, mode);
@@ -84,7 +84,7 @@ pub fn connector(parameters: &Parameters, home: Option<&Path>) -> Result<MakeTls
     Ok(connector)
 }
 
-fn build(files: &Files, mode: Mode) -> Result<MakeTlsConnector> {
+fn build(files: &TlsFiles, mode: TlsMode) -> Result<MakeTlsConnector> {
     let parameters = files.parameters;
     let mut builder = SslConnector::builder(SslMethod::tls_client())?;
     versions(&mut builder, parameters)?;
@@ -97,7 +97,7 @@ fn build(files: &Files, mode: Mode) -> Result<MakeTlsConnector> {
     let mut connector = MakeTlsConnector::new(builder.build());
     connector.set_callback(move |tls, _| {
         tls.set_use_server_name_indication(named);
-        tls.set_verify_hostname(mode == Mode::VerifyFull);
+        tls.set_verify_hostname(mode == TlsMode::VerifyFull);
         Ok(())
     });
     Ok(connector)
@@ -118,12 +118,12 @@ fn versions(builder: &mut SslConnectorBuilder, parameters: &Parameters) -> Resul
     Ok(())
 }
 
-struct Files<'a> {
+struct TlsFiles<'a> {
     parameters: &'a Parameters,
     home: Option<&'a Path>,
 }
 
-impl Files<'_> {
+impl TlsFiles<'_> {
     /// Returns the file that is set, else the default one in `~/.postgresql` if it exists.
     fn find(&self, keyword: &str, default: &str) -> Option<PathBuf> {
         let own = || self.default(default).filter(|path| path.exists());
@@ -145,7 +145,7 @@ impl Files<'_> {
 
 /// Sets which authorities are trusted. Like libpq, it uses an existing root certificate in every mode, so that `require` with one
 /// is `verify-ca`.
-fn trust(builder: &mut SslConnectorBuilder, files: &Files, mode: Mode) -> Result<()> {
+fn trust(builder: &mut SslConnectorBuilder, files: &TlsFiles, mode: TlsMode) -> Result<()> {
     let root = files.find("sslrootcert", "root.crt");
     match root.as_deref() {
         // The connector trusts the system's authorities unless told otherwise.
@@ -165,7 +165,7 @@ fn trust(builder: &mut SslConnectorBuilder, files: &Files, mode: Mode) -> Result
     Ok(())
 }
 
-fn authorities(path: &Path, files: &Files) -> Result<X509StoreBuilder> {
+fn authorities(path: &Path, files: &TlsFiles) -> Result<X509StoreBuilder> {
     let bad = |why: &dyn std::fmt::Display| {
         Fault::usage(format!("cannot use root certificate \"{}\": {why}", path.display()))
     };
@@ -182,7 +182,7 @@ fn authorities(path: &Path, files: &Files) -> Result<X509StoreBuilder> {
     Ok(store)
 }
 
-fn revoked(store: &mut X509StoreBuilder, files: &Files) -> Result<()> {
+fn revoked(store: &mut X509StoreBuilder, files: &TlsFiles) -> Result<()> {
     let directory = files.parameters.get("sslcrldir");
     let list =
         files.find("sslcrl", "root.crl").filter(|_| directory.is_none() || files.parameters.get("sslcrl").is_some());
@@ -204,7 +204,7 @@ fn revoked(store: &mut X509StoreBuilder, files: &Files) -> Result<()> {
 }
 
 /// Sets the certificate and key that are shown to a server which asks for them.
-fn identity(builder: &mut SslConnectorBuilder, files: &Files) -> Result<()> {
+fn identity(builder: &mut SslConnectorBuilder, files: &TlsFiles) -> Result<()> {
     let Some(certificate) = files.certificate()? else { return Ok(()) };
     let bad = |why: &dyn std::fmt::Display| {
         Fault::usage(format!("cannot use client certificate \"{}\": {why}", certificate.display()))

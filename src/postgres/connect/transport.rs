@@ -8,9 +8,9 @@ pub(crate) mod bounded;
 pub(crate) mod gauge;
 pub(crate) mod last_word;
 
-use bounded::Bounded;
-use gauge::Excess;
+use bounded::BoundedStream;
 use gauge::Gauge;
+use gauge::MessageExcess;
 use openssl::error::ErrorStack;
 use postgres::Socket;
 use postgres::config::{SslMode, SslNegotiation};
@@ -53,40 +53,40 @@ impl Connector {
 }
 
 impl MakeTlsConnect<Socket> for Connector {
-    type Stream = Bounded;
-    type TlsConnect = Opening;
+    type Stream = BoundedStream;
+    type TlsConnect = StreamOpener;
     type Error = ErrorStack;
 
-    fn make_tls_connect(&mut self, host: &str) -> Result<Opening, ErrorStack> {
+    fn make_tls_connect(&mut self, host: &str) -> Result<StreamOpener, ErrorStack> {
         // The driver asks for this when the connection is there.
         self.taken.store(true, Ordering::Relaxed);
         let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut self.tls, host)?;
-        Ok(Opening { tls, transport: self.transport, direct: self.direct, at: self.at.clone() })
+        Ok(StreamOpener { tls, transport: self.transport, direct: self.direct, at: self.at.clone() })
     }
 }
 
 /// Makes one stream.
-pub(crate) struct Opening {
+pub(crate) struct StreamOpener {
     tls: TlsConnector,
     transport: Transport,
     direct: bool,
     at: String,
 }
 
-type Failure = Box<dyn Error + Send + Sync>;
+type TransportError = Box<dyn Error + Send + Sync>;
 
-impl TlsConnect<Socket> for Opening {
-    type Stream = Bounded;
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Bounded, Failure>> + Send>>;
+impl TlsConnect<Socket> for StreamOpener {
+    type Stream = BoundedStream;
+    type Error = TransportError;
+    type Future = Pin<Box<dyn Future<Output = Result<BoundedStream, TransportError>> + Send>>;
 
     fn connect(self, socket: Socket) -> Self::Future {
         Box::pin(self.open(socket))
     }
 }
 
-impl Opening {
-    async fn open(self, mut socket: Socket) -> Result<Bounded, Failure> {
+impl StreamOpener {
+    async fn open(self, mut socket: Socket) -> Result<BoundedStream, TransportError> {
         let encrypted = match self.transport {
             Transport::Plain => false,
             Transport::Prefer if self.direct => {
@@ -101,8 +101,8 @@ impl Opening {
         };
         let gauge = Gauge::new(self.at);
         Ok(match encrypted {
-            true => Bounded::new(self.tls.connect(socket).await?, gauge),
-            false => Bounded::new(socket, gauge),
+            true => BoundedStream::new(self.tls.connect(socket).await?, gauge),
+            false => BoundedStream::new(socket, gauge),
         })
     }
 }
@@ -117,6 +117,6 @@ async fn offers_tls(socket: &mut Socket, at: &str) -> io::Result<bool> {
     match socket.read_u8().await? {
         b'S' => Ok(true),
         b'N' => Ok(false),
-        other => Err(io::Error::new(ErrorKind::InvalidData, Excess::no_answer_about_tls(at, other))),
+        other => Err(io::Error::new(ErrorKind::InvalidData, MessageExcess::no_answer_about_tls(at, other))),
     }
 }

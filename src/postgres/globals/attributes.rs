@@ -28,7 +28,7 @@ pub(crate) struct Attributes {
 }
 
 /// The attribute that the server refused, and its error.
-pub(crate) type Refused = (String, postgres::Error);
+pub(crate) type RefusedAttribute = (String, postgres::Error);
 
 impl Attributes {
     /// Reads the statement; `None` if it is about something else of a role.
@@ -51,7 +51,7 @@ impl Attributes {
     }
 
     /// Sets the attributes that differ, each by itself, so that the error names the one that was refused.
-    pub fn set(&self, transaction: &mut Transaction<'_>) -> Result<(), Refused> {
+    pub fn set(&self, transaction: &mut Transaction<'_>) -> Result<(), RefusedAttribute> {
         let columns = FLAGS.map(|(_, column)| column).join(", ");
         let query = format!("SELECT {columns} FROM pg_catalog.pg_roles WHERE rolname = $1");
         let now = transaction.query_opt(&query, &[&self.role]).map_err(|error| ("attributes".to_owned(), error))?;

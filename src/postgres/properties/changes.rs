@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Says which properties a restore changes.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub struct PropertyRules {
     /// Whether the database's owner is changed.
     pub owner: bool,
     pub privileges: bool,
@@ -78,7 +78,7 @@ pub fn owner(database: &str, wanted: &Properties, found: &Properties) -> Option<
 }
 
 /// Returns the changes of everything but the owner. Change the owner first: privileges are stated relative to it.
-pub fn others(database: &str, wanted: &Properties, found: &Properties, rules: Rules) -> Vec<Change> {
+pub fn others(database: &str, wanted: &Properties, found: &Properties, rules: PropertyRules) -> Vec<Change> {
     let mut changes = Vec::new();
     if rules.privileges && !same_grants(&wanted.privileges, &found.privileges) {
         let statements = privileges(database, wanted, found);
@@ -115,10 +115,10 @@ pub fn others(database: &str, wanted: &Properties, found: &Properties, rules: Ru
 }
 
 /// The role that a setting is for (`None`: every role), and its name as servers compare it.
-type Place = (Option<Name>, String);
+type SettingKey = (Option<Name>, String);
 
-fn settings(database: &str, wanted: &Properties, found: &Properties, rules: Rules) -> Vec<Change> {
-    let all = |properties: &Properties| -> Vec<(Place, SettingName, Text)> {
+fn settings(database: &str, wanted: &Properties, found: &Properties, rules: PropertyRules) -> Vec<Change> {
+    let all = |properties: &Properties| -> Vec<(SettingKey, SettingName, Text)> {
         let own = properties.settings.iter().map(|one| (None, &one.name, &one.value));
         let of_roles = properties.role_settings.iter().map(|one| (Some(one.role.clone()), &one.name, &one.value));
         let meant = own.chain(of_roles).filter(|(_, name, _)| rules.loads || !loads(name));
@@ -127,8 +127,8 @@ fn settings(database: &str, wanted: &Properties, found: &Properties, rules: Rule
             .collect()
     };
     let (wanted, found) = (all(wanted), all(found));
-    let values: BTreeMap<&Place, &Text> = found.iter().map(|(place, _, value)| (place, value)).collect();
-    let places: BTreeSet<&Place> = wanted.iter().map(|(place, ..)| place).collect();
+    let values: BTreeMap<&SettingKey, &Text> = found.iter().map(|(place, _, value)| (place, value)).collect();
+    let places: BTreeSet<&SettingKey> = wanted.iter().map(|(place, ..)| place).collect();
     let mut changes = Vec::new();
     for (place, name, value) in wanted.iter().filter(|(place, _, value)| values.get(place) != Some(&value)) {
         let (whose, what) = address(database, place, name);
@@ -143,7 +143,7 @@ fn settings(database: &str, wanted: &Properties, found: &Properties, rules: Rule
 }
 
 /// Returns the beginning of the statement, and the setting's name for messages.
-fn address(database: &str, (role, _): &Place, name: &SettingName) -> (String, String) {
+fn address(database: &str, (role, _): &SettingKey, name: &SettingName) -> (String, String) {
     let (database, setting) = (identifier(database), format!("setting {}", name.as_str()));
     match role.as_ref().map(Name::as_str) {
         None => (format!("ALTER DATABASE {database}"), setting),

@@ -4,14 +4,14 @@
 use crate::base::error::{Fault, Result};
 use crate::postgres::connect::errors::explain;
 use crate::postgres::properties::changes::dotted;
-use crate::postgres::properties::own::{Own, attempt, version};
+use crate::postgres::properties::own::{OwnProperties, attempt, version};
 use crate::postgres::session::cell::cell;
 use crate::postgres::session::query::rows;
 use crate::postgres::session::quote::{identifier, literal};
 use postgres::Transaction;
 use postgres::error::SqlState;
 
-impl Own {
+impl OwnProperties {
     /// Returns what the server would refuse to the role that makes the database. Each trial is rolled back.
     pub fn forbidden(&self, transaction: &mut Transaction<'_>) -> Result<Vec<String>> {
         let Some(rules) = self.rules else { return Ok(Vec::new()) };

@@ -4,7 +4,7 @@
 use crate::base::error::Result;
 use crate::format::manifest::properties::{Name, Party, Properties, SettingName};
 use crate::postgres::connect::errors::explain;
-use crate::postgres::properties::changes::{self, Change, Rules};
+use crate::postgres::properties::changes::{self, Change, PropertyRules};
 use crate::postgres::properties::read;
 use crate::postgres::session::cell::cell;
 use crate::postgres::session::query::{names, rows};
@@ -15,29 +15,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The properties that the database is to have.
 #[derive(Debug, Clone)]
-pub struct Own {
+pub struct OwnProperties {
     pub database: String,
     pub wanted: Properties,
     /// Which of them are given; `None` gives none, and only the restore's session has the application's settings.
-    pub rules: Option<Rules>,
+    pub rules: Option<PropertyRules>,
 }
 
 /// The server's answer to a statement that it refused.
-type Refusal = (SqlState, String);
+type PropertyRefusal = (SqlState, String);
 
 /// Result of giving a database its properties.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Done {
+pub struct PropertiesReport {
     /// The properties that were changed.
     pub given: Vec<String>,
     /// The properties that were left out, each with the reason.
     pub skipped: Vec<String>,
 }
 
-impl Own {
-    /// Tries what [`finish`](Own::finish) will do, in a transaction of its own. All refusals are one error. Within the restore's
-    /// transaction, autovacuum would meet the changed row of the database and wait for the restore's end, and the restore for
-    /// autovacuum.
+impl OwnProperties {
+    /// Tries what [`finish`](OwnProperties::finish) will do, in a transaction of its own. All refusals are one error. Within the
+    /// restore's transaction, autovacuum would meet the changed row of the database and wait for the restore's end, and the restore
+    /// for autovacuum.
     pub fn check(&self, client: &mut impl GenericClient) -> Result<()> {
         let Some(rules) = self.rules else { return Ok(()) };
         let mut trial = client.transaction().map_err(|error| explain(&error))?;
@@ -61,9 +61,9 @@ impl Own {
         Ok(taken)
     }
 
-    /// Gives the database its properties. Refusals are not an error here: they are among [`Done::skipped`].
-    pub fn finish(&self, transaction: &mut Transaction<'_>) -> Result<Done> {
-        let Some(rules) = self.rules else { return Ok(Done::default()) };
+    /// Gives the database its properties. Refusals are not an error here: they are among [`PropertiesReport::skipped`].
+    pub fn finish(&self, transaction: &mut Transaction<'_>) -> Result<PropertiesReport> {
+        let Some(rules) = self.rules else { return Ok(PropertiesReport::default()) };
         let (mut done, refused) = self.give(transaction, rules)?;
         // They were tried before the rows; since then somebody has changed the server.
         done.skipped.extend(refused);
@@ -80,7 +80,7 @@ impl Own {
         Ok(done.skipped.into_iter().chain(refused).collect())
     }
 
-    /// Returns what [`finish`](Own::finish) would change in a database that has these properties.
+    /// Returns what [`finish`](OwnProperties::finish) would change in a database that has these properties.
     pub fn outlook(&self, found: &Properties) -> Vec<String> {
         let Some(rules) = self.rules else { return Vec::new() };
         let owner = rules.owner.then(|| changes::owner(&self.database, &self.wanted, found)).flatten();
@@ -88,7 +88,7 @@ impl Own {
         owner.into_iter().chain(others).map(|change| change.what).collect()
     }
 
-    /// Returns the roles that are named in what [`finish`](Own::finish) gives.
+    /// Returns the roles that are named in what [`finish`](OwnProperties::finish) gives.
     pub fn roles(&self) -> BTreeSet<String> {
         let Some(rules) = self.rules else { return BTreeSet::new() };
         let Properties { owner, privileges, role_settings, .. } = &self.wanted;
@@ -101,12 +101,12 @@ impl Own {
     }
 
     /// Makes the changes. Returns what was done and left out, and separately what the server refused.
-    fn give(&self, transaction: &mut Transaction<'_>, rules: Rules) -> Result<(Done, Vec<String>)> {
+    fn give(&self, transaction: &mut Transaction<'_>, rules: PropertyRules) -> Result<(PropertiesReport, Vec<String>)> {
         // The script may have ended as somebody else, and looking elsewhere.
         let own = "RESET SESSION AUTHORIZATION; RESET ROLE; SET LOCAL search_path = ''; SET LOCAL lock_timeout = '60s'";
         transaction.batch_execute(own).map_err(|error| explain(&error))?;
         let (wanted, skipped) = self.possible(transaction, rules)?;
-        let mut done = Done { given: Vec::new(), skipped };
+        let mut done = PropertiesReport { given: Vec::new(), skipped };
         let mut refused = Vec::new();
         let version_num = version(transaction)?;
         let mut found = read(transaction, version_num)?;
@@ -132,7 +132,7 @@ impl Own {
     pub(crate) fn possible(
         &self,
         transaction: &mut Transaction<'_>,
-        rules: Rules,
+        rules: PropertyRules,
     ) -> Result<(Properties, Vec<String>)> {
         let mut wanted = self.wanted.clone();
         let mut skipped = Vec::new();
@@ -156,7 +156,12 @@ impl Own {
     }
 }
 
-fn make(transaction: &mut Transaction<'_>, change: Change, done: &mut Done, refused: &mut Vec<String>) -> Result<()> {
+fn make(
+    transaction: &mut Transaction<'_>,
+    change: Change,
+    done: &mut PropertiesReport,
+    refused: &mut Vec<String>,
+) -> Result<()> {
     match attempt(transaction, &change.statements)? {
         Ok(()) => done.given.push(change.what),
         Err((SqlState::UNDEFINED_OBJECT, _)) if change.may_be_unknown => {
@@ -171,7 +176,7 @@ fn make(transaction: &mut Transaction<'_>, change: Change, done: &mut Done, refu
 pub(crate) fn attempt(
     transaction: &mut Transaction<'_>,
     statements: &[String],
-) -> Result<std::result::Result<(), Refusal>> {
+) -> Result<std::result::Result<(), PropertyRefusal>> {
     let mut inner = transaction.transaction().map_err(|error| explain(&error))?;
     for statement in statements {
         // As one statement, whatever the server finds in it.

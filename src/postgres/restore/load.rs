@@ -30,7 +30,7 @@ pub(crate) mod statement_action;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::postgres::restore::load::loader::Loader;
-use crate::postgres::restore::load::options::{Loaded, Options};
+use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
 use postgres::Client;
 use std::io::Read;
 
@@ -38,7 +38,12 @@ use std::io::Read;
 ///
 /// The first error rolls everything back. The session keeps the settings that the script made, so the connection must not be used
 /// for anything else afterwards.
-pub fn load(client: &mut Client, script: &mut dyn Read, options: &Options, monitor: &dyn Monitor) -> Result<Loaded> {
+pub fn load(
+    client: &mut Client,
+    script: &mut dyn Read,
+    options: &LoadOptions,
+    monitor: &dyn Monitor,
+) -> Result<LoadReport> {
     let loader = Loader::begin(client, options)?;
     let lacking = loader.lacking.clone();
     loader.run(script, monitor).map_err(|error| money::explained(error, lacking.as_deref()))

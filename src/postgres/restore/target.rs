@@ -6,14 +6,14 @@ use crate::base::worker::{self, Worker};
 use crate::format::manifest::properties::Properties;
 use crate::format::sql::requirements::Requirements;
 use crate::postgres::connect::errors;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::properties;
-use crate::postgres::properties::own::Own;
-use crate::postgres::restore::load::requirements_check::{Missing, Unavailable, missing};
+use crate::postgres::properties::own::OwnProperties;
+use crate::postgres::restore::load::requirements_check::{MissingRequirements, UnavailableObjects, missing};
 use crate::postgres::restore::wipe;
 use crate::postgres::session::query::{column, names};
 use crate::postgres::session::quote::{identifier, literal};
-use crate::postgres::shape::{Lacking, Shape};
+use crate::postgres::shape::{Shape, ShapeGaps};
 use ::postgres::Client;
 use std::collections::BTreeSet;
 
@@ -22,11 +22,11 @@ pub(crate) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
 /// State of the target before the restore.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct RestoreTarget {
     pub database: String,
     pub server_major: u32,
     pub system_identifier: Option<String>,
-    pub state: State,
+    pub state: TargetState,
     /// Role that the restore has on the server.
     pub role: String,
     /// Properties of the database itself; `None`: it is missing, or they could not be read.
@@ -36,11 +36,11 @@ pub struct Target {
     /// Extensions that were there already and that a failure must not drop.
     pub extensions: BTreeSet<String>,
     /// Holds what a restore does without; nothing before the dump's needs were compared with the server.
-    pub unavailable: Unavailable,
+    pub unavailable: UnavailableObjects,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum TargetState {
     Missing,
     Empty,
     /// It holds this many tables, views, functions and other objects.
@@ -60,13 +60,13 @@ EXCEPTION WHEN insufficient_privilege OR dependent_objects_still_exist THEN
 END
 $pgbk$";
 
-impl Target {
-    pub fn look(settings: &Settings, database: &str) -> Result<Target> {
+impl RestoreTarget {
+    pub fn look(settings: &ConnectionSettings, database: &str) -> Result<RestoreTarget> {
         let (settings, database) = (settings.clone(), database.to_owned());
-        worker::ask(move || Target::find(&settings, &database))?
+        worker::ask(move || RestoreTarget::find(&settings, &database))?
     }
 
-    fn find(settings: &Settings, database: &str) -> Result<Target> {
+    fn find(settings: &ConnectionSettings, database: &str) -> Result<RestoreTarget> {
         let (mut client, missing, other_role) = match settings.for_database(database).open(APPLICATION) {
             Ok(opened) => (opened.client, false, opened.before.other_role),
             Err(error) if kind(&error) == Kind::NotFound => (maintenance(settings)?, true, false),
@@ -79,10 +79,10 @@ impl Target {
         let role = one(&mut client, "SELECT current_user")?.unwrap_or_default();
         let properties = if missing { None } else { properties::read(&mut client, number).ok() };
         let state = match missing {
-            true => State::Missing,
+            true => TargetState::Missing,
             false => match one(&mut client, &wipe::count())?.unwrap_or_default().parse()? {
-                0 => State::Empty,
-                count => State::Holds(count),
+                0 => TargetState::Empty,
+                count => TargetState::Holds(count),
             },
         };
         let extensions = match missing {
@@ -90,8 +90,8 @@ impl Target {
             false => names(&mut client, "SELECT extname FROM pg_catalog.pg_extension")?,
         };
         let (database, server_major) = (database.to_owned(), number / 10_000);
-        let unavailable = Unavailable::default();
-        Ok(Target {
+        let unavailable = UnavailableObjects::default();
+        Ok(RestoreTarget {
             database,
             server_major,
             system_identifier,
@@ -105,7 +105,7 @@ impl Target {
     }
 
     /// Fails if this role may not create the database, or may not give it its properties.
-    pub fn may_be_made(&self, settings: &Settings, own: Option<&Own>) -> Result<()> {
+    pub fn may_be_made(&self, settings: &ConnectionSettings, own: Option<&OwnProperties>) -> Result<()> {
         let (settings, own, name, role) = (settings.clone(), own.cloned(), self.database.clone(), self.role.clone());
         worker::ask(move || {
             let mut client = maintenance(&settings)?;
@@ -125,9 +125,9 @@ impl Target {
     }
 
     /// Returns what a dump needs and the server lacks, and what the server does not let the role do.
-    pub fn lacks(&self, settings: &Settings, requires: &Requirements) -> Result<Missing> {
+    pub fn lacks(&self, settings: &ConnectionSettings, requires: &Requirements) -> Result<MissingRequirements> {
         let settings = settings.for_database(&self.database);
-        let (is_there, requires) = (self.state != State::Missing, requires.clone());
+        let (is_there, requires) = (self.state != TargetState::Missing, requires.clone());
         let database = self.database.clone();
         worker::ask(move || {
             let mut client = if is_there { settings.connect(APPLICATION)? } else { maintenance(&settings)? };
@@ -135,7 +135,7 @@ impl Target {
         })?
     }
 
-    pub fn create(&self, settings: &Settings, shape: &Shape) -> Result<()> {
+    pub fn create(&self, settings: &ConnectionSettings, shape: &Shape) -> Result<()> {
         let (settings, name, shape) = (settings.clone(), self.database.clone(), shape.clone());
         // A signal cannot stop it, and what comes of it must be known.
         let creating = Worker::begin(move || {
@@ -154,7 +154,7 @@ impl Target {
 
     /// Removes what a failed restore has left in the database, which was empty before except for extensions. Ends the sessions of
     /// restores, which pg_restore may have left running. Also works after a signal.
-    pub fn empty(&self, settings: &Settings) -> Result<()> {
+    pub fn empty(&self, settings: &ConnectionSettings) -> Result<()> {
         let (settings, wipe) = (settings.for_database(&self.database), wipe::wipe(self.server_major, &self.extensions));
         let others = format!("{} AND application_name = {}", end_sessions(&self.database), literal(APPLICATION));
         let what = format!("empty database \"{}\"", self.database);
@@ -166,8 +166,8 @@ impl Target {
         emptying.see_through()?
     }
 
-    /// Drops the database that [`create`](Target::create) made, after a failure. Also works after a signal.
-    pub fn drop_created(&self, settings: &Settings) -> Result<()> {
+    /// Drops the database that [`create`](RestoreTarget::create) made, after a failure. Also works after a signal.
+    pub fn drop_created(&self, settings: &ConnectionSettings) -> Result<()> {
         let (settings, name) = (settings.clone(), self.database.clone());
         let dropping = Worker::begin(move || {
             let mut client = maintenance_to_clear_up(&settings)?;
@@ -193,7 +193,7 @@ fn end_sessions(database: &str) -> String {
     )
 }
 
-fn maintenance_to_clear_up(settings: &Settings) -> Result<Client> {
+fn maintenance_to_clear_up(settings: &ConnectionSettings) -> Result<Client> {
     let [first, second] = MAINTENANCE;
     match settings.for_database(first).connect_to_clear_up(APPLICATION) {
         Err(error) if kind(&error) == Kind::NotFound => settings.for_database(second).connect_to_clear_up(APPLICATION),
@@ -202,13 +202,13 @@ fn maintenance_to_clear_up(settings: &Settings) -> Result<Client> {
 }
 
 /// Returns the part of the shape that the server has, and what it lacks.
-pub fn fitted(settings: &Settings, shape: Shape) -> Result<(Shape, Lacking)> {
+pub fn fitted(settings: &ConnectionSettings, shape: Shape) -> Result<(Shape, ShapeGaps)> {
     let settings = settings.clone();
     worker::ask(move || Ok(shape.fitted(&mut maintenance(&settings)?)?))?
 }
 
 /// Connects to a database that every server has.
-pub(crate) fn maintenance(settings: &Settings) -> Result<Client> {
+pub(crate) fn maintenance(settings: &ConnectionSettings) -> Result<Client> {
     let mut last = None;
     for database in MAINTENANCE {
         match settings.for_database(database).connect(APPLICATION) {

@@ -6,14 +6,14 @@
 
 use crate::base::cancel;
 use crate::base::error::{Fault, Result};
-use crate::base::plain::{self, Whose};
+use crate::base::plain::{self, AcceptedOwner};
 use crate::base::process::daemon::Daemon;
-use crate::base::process::environment::{Account, Environment};
+use crate::base::process::environment::{Account, ChildEnvironment};
 use crate::base::process::fence::Fence;
 use crate::base::progress::Monitor;
 use crate::base::secret::Secret;
 use crate::format::manifest::ServerNote;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::scratch::loader::password;
 use crate::postgres::scratch::preload;
 use crate::postgres::tools::{self, Tool};
@@ -80,7 +80,7 @@ const SETTINGS: &[&str] = &[
 ];
 
 pub(crate) struct Cluster {
-    settings: Settings,
+    settings: ConnectionSettings,
     program: Program,
     /// `None` while it does not run.
     server: Option<Daemon>,
@@ -92,14 +92,14 @@ pub(crate) struct Cluster {
 struct Program {
     path: PathBuf,
     arguments: Vec<String>,
-    environment: Environment,
+    environment: ChildEnvironment,
     account: Option<Account>,
     fence: Fence,
 }
 
 impl Cluster {
     pub(crate) fn start(
-        settings: &Settings,
+        settings: &ConnectionSettings,
         bin_dir: Option<&Path>,
         hidden: &[PathBuf],
         source: Option<&ServerNote>,
@@ -178,7 +178,7 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &ConnectionSettings {
         &self.settings
     }
 
@@ -260,7 +260,7 @@ fn folder(account: Option<Account>) -> Result<(TempDir, File)> {
 }
 
 /// Returns the fence of a server in this folder. It is an error if a hidden path lies where the server may read.
-fn fence(folder: &Path, postgres: &Tool, settings: &Settings, hidden: &[PathBuf]) -> Result<Fence> {
+fn fence(folder: &Path, postgres: &Tool, settings: &ConnectionSettings, hidden: &[PathBuf]) -> Result<Fence> {
     let mut read: Vec<PathBuf> = PROGRAMS.iter().map(PathBuf::from).collect();
     let program = fs::canonicalize(&postgres.path)?;
     if let Some(prefix) = program.parent().and_then(Path::parent) {
@@ -302,7 +302,7 @@ fn sweep(monitor: &dyn Monitor) {
             continue;
         }
         // One without a lock is being made, or is somebody else's.
-        let Ok(lock) = plain::open(&entry.path().join(LOCK), Whose::Ours, u64::MAX) else { continue };
+        let Ok(lock) = plain::open(&entry.path().join(LOCK), AcceptedOwner::Ours, u64::MAX) else { continue };
         if lock.try_lock().is_ok() && fs::remove_dir_all(entry.path()).is_ok() {
             monitor.info(&format!("removed \"{}\", which a run that was killed had left", entry.path().display()));
         }
@@ -310,10 +310,10 @@ fn sweep(monitor: &dyn Monitor) {
 }
 
 /// Returns the server's environment. Its messages are quoted, so that they are all to be in one language.
-fn environment(settings: &Settings) -> Environment {
+fn environment(settings: &ConnectionSettings) -> ChildEnvironment {
     let mut variables = settings.inherited().to_vec();
     variables.retain(|(name, _)| !name.starts_with("LC_") && name != "LANG" && name != "HOME");
-    let mut environment = Environment::of(variables);
+    let mut environment = ChildEnvironment::of(variables);
     environment.set("LC_ALL", "C");
     environment
 }

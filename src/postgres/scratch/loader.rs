@@ -11,9 +11,9 @@ use crate::base::worker;
 use crate::format::sql::extensions::Extension;
 use crate::postgres::connect::errors;
 use crate::postgres::connect::errors::explain;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load;
-use crate::postgres::restore::load::aside::Prepared;
+use crate::postgres::restore::load::aside::PreparedObjects;
 use crate::postgres::scratch::server::{APPLICATION, PREFIX, open};
 use crate::postgres::session::query::column;
 use crate::postgres::session::quote::{identifier, literal};
@@ -29,17 +29,17 @@ const ATTRIBUTES: &str = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NORE
 
 /// Lets a dump into a scratch database.
 #[derive(Clone)]
-pub struct Loader {
+pub struct ScratchLoader {
     /// How to connect to the scratch database as the role that made it.
-    maker: Settings,
-    settings: Settings,
+    maker: ConnectionSettings,
+    settings: ConnectionSettings,
     /// Whether only this restore test uses the server.
     is_alone: bool,
 }
 
-impl Loader {
+impl ScratchLoader {
     /// Makes the role. It may fill the database, and no other role may connect to it.
-    pub(crate) fn make(client: &mut Client, maker: &Settings, is_alone: bool) -> Result<Loader> {
+    pub(crate) fn make(client: &mut Client, maker: &ConnectionSettings, is_alone: bool) -> Result<ScratchLoader> {
         let name = maker.database();
         let (role, database) = (identifier(name), identifier(name));
         let password = password()?;
@@ -54,7 +54,7 @@ impl Loader {
             let owners = owners(name);
             run(client, &format!("CREATE ROLE {owners}; GRANT CREATE ON DATABASE {database} TO {owners}"))?;
         }
-        Ok(Loader { maker: maker.clone(), settings: maker.as_role(name, password), is_alone })
+        Ok(ScratchLoader { maker: maker.clone(), settings: maker.as_role(name, password), is_alone })
     }
 
     /// Returns whether the role may give what it loads to other owners, and grant privileges. That is so only on a server of the
@@ -75,7 +75,7 @@ impl Loader {
 
     /// Makes, before anything of the dump is loaded, the extensions that only a superuser may make, in schemas that belong to the
     /// role.
-    pub fn prepare(&self, extensions: &[Extension]) -> Result<Prepared> {
+    pub fn prepare(&self, extensions: &[Extension]) -> Result<PreparedObjects> {
         let (maker, extensions, is_alone) = (self.maker.clone(), extensions.to_vec(), self.is_alone);
         worker::ask(move || prepare(&maker, &extensions, is_alone))?
     }
@@ -91,12 +91,12 @@ impl Loader {
         Ok(client)
     }
 
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &ConnectionSettings {
         &self.settings
     }
 
     /// Makes the role that reads what was restored, and returns its settings. A second call fails.
-    pub fn reader(&self) -> Result<Settings> {
+    pub fn reader(&self) -> Result<ConnectionSettings> {
         let (loader, password) = (self.settings.user(), password()?);
         let reader = format!("{loader}{READER}");
         let (name, owner) = (identifier(&reader), identifier(loader));
@@ -126,7 +126,7 @@ impl Loader {
     }
 }
 
-fn create(client: &mut Client, maker: &Settings, name: &str, password: &Secret) -> Result<()> {
+fn create(client: &mut Client, maker: &ConnectionSettings, name: &str, password: &Secret) -> Result<()> {
     client.batch_execute(&created(name, password)?).map_err(|error| {
         let why = errors::said(&error);
         let message = format!("cannot make a role for the proof on {}: {why}", maker.describe());
@@ -172,14 +172,14 @@ fn not_let_in(role: &str, error: anyhow::Error) -> anyhow::Error {
     error.context(Fault::failed(message).hint(hint))
 }
 
-fn prepare(maker: &Settings, extensions: &[Extension], is_alone: bool) -> Result<Prepared> {
+fn prepare(maker: &ConnectionSettings, extensions: &[Extension], is_alone: bool) -> Result<PreparedObjects> {
     let mut client = maker.connect(APPLICATION)?;
     let role = identifier(maker.database());
     run(&mut client, &format!("GRANT USAGE, CREATE ON SCHEMA public TO {role}"))?;
     if is_alone {
         open_to_owners(&mut client, &role, &owners(maker.database()))?;
     }
-    let mut prepared = Prepared::default();
+    let mut prepared = PreparedObjects::default();
     for Extension { name, schema } in extensions {
         let own = match schema {
             Some(schema) if is_missing(&mut client, schema)? => Some(schema),
@@ -225,7 +225,7 @@ fn is_missing(client: &mut Client, schema: &str) -> Result<bool> {
 }
 
 /// Lets the role read the tables of extensions whose rows `pg_dump` dumps: otherwise it could not lock them.
-fn show_settings_of_extensions(client: &mut Client, role: &str, prepared: &mut Prepared) -> Result<()> {
+fn show_settings_of_extensions(client: &mut Client, role: &str, prepared: &mut PreparedObjects) -> Result<()> {
     let tables = "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
         FROM pg_catalog.pg_extension e CROSS JOIN LATERAL pg_catalog.unnest(e.extconfig) AS x(oid)
         JOIN pg_catalog.pg_class c ON c.oid = x.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";

@@ -2,7 +2,7 @@
 //! them: such a library refuses to be loaded later, as those of pg_cron and TimescaleDB do, and so each is tried.
 
 use crate::base::error::Result;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::target::MAINTENANCE;
 use crate::postgres::session::query::column;
 use crate::postgres::session::quote::literal;
@@ -19,7 +19,7 @@ const CRON: &str = "pg_cron";
 
 /// Returns those of these extensions whose libraries a server must load at its start. Only libraries that the administrator has
 /// installed are tried: the server offers the extension, and its own folder has a library of the same plain name.
-pub(crate) fn demanded(settings: &Settings, extensions: &BTreeSet<String>) -> Result<Vec<String>> {
+pub(crate) fn demanded(settings: &ConnectionSettings, extensions: &BTreeSet<String>) -> Result<Vec<String>> {
     if extensions.is_empty() {
         return Ok(Vec::new());
     }

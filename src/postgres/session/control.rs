@@ -3,15 +3,15 @@
 use crate::base::cancel;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::format::manifest::properties::Properties;
-use crate::postgres::connect::Opened;
-use crate::postgres::connect::preamble::{self, Before};
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::OpenConnection;
+use crate::postgres::connect::preamble::{self, InitialSession};
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::properties;
 use crate::postgres::scratch::server::PREFIX as SCRATCH;
 use crate::postgres::session::cell::cell;
 use crate::postgres::session::connection::TimedConnection;
 use crate::postgres::session::moment::Moment;
-use crate::postgres::session::privileges::Unreadable;
+use crate::postgres::session::privileges::UnreadableObject;
 use crate::postgres::session::query::{first, permitted, rows, text};
 use crate::postgres::session::quote::literal;
 use crate::postgres::session::{changed, omitted, pooler_check, privileges};
@@ -23,15 +23,15 @@ use std::time::{Duration, Instant};
 
 pub struct Control {
     line: TimedConnection,
-    settings: Settings,
-    server: Server,
+    settings: ConnectionSettings,
+    server: ServerInfo,
     snapshot: Option<Snapshot>,
-    /// Whether a setting for all roles makes sessions another role than the login; see [`Before`].
+    /// Whether a setting for all roles makes sessions another role than the login; see [`InitialSession`].
     other_role: bool,
 }
 
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct ServerInfo {
     /// Such as `15.18`, without the packager's additions.
     pub version: String,
     pub version_num: u32,
@@ -70,7 +70,7 @@ const LOCK: u32 = 0x7067_626b;
 
 /// Names what only one run at a time may back up; the number is the second half of the lock's key.
 #[derive(Debug, Clone, Copy)]
-pub enum Lock {
+pub enum AdvisoryLock {
     Database = 1,
     Globals = 2,
 }
@@ -82,30 +82,30 @@ const APPLICATION: &str = "pgbk";
 
 impl Control {
     /// Connects. Refuses a connection pool that shares server connections, on which neither lock nor snapshot would hold.
-    pub fn open(settings: &Settings) -> Result<Control> {
-        let Opened { client, endpoint, before } = settings.open(APPLICATION)?;
+    pub fn open(settings: &ConnectionSettings) -> Result<Control> {
+        let OpenConnection { client, endpoint, before } = settings.open(APPLICATION)?;
         let settings = settings.at(&endpoint);
         let (mut line, place, other_role) = (TimedConnection::new(client), settings.clone(), before.other_role);
         let server = line.ask(move |client| {
             pooler_check::refuse(client, &place)?;
-            Server::ask(client, before).with_context(|| format!("ask {} what it is", place.describe()))
+            ServerInfo::ask(client, before).with_context(|| format!("ask {} what it is", place.describe()))
         })?;
         Ok(Control { line, settings, server, snapshot: None, other_role })
     }
 
-    pub fn server(&self) -> &Server {
+    pub fn server(&self) -> &ServerInfo {
         &self.server
     }
 
     /// Returns the settings that lead to this connection's server. A dump must use these: no other server knows the snapshot.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &ConnectionSettings {
         &self.settings
     }
 
     /// Returns the settings for `pg_dump`, which lead to this connection's server. Updates [`Control::server`] with the settings by
     /// which the dump's session writes text: a pool may take no settings with a connection, and then the role's and the database's
     /// hold.
-    pub fn for_dump(&mut self) -> Result<Settings> {
+    pub fn for_dump(&mut self) -> Result<ConnectionSettings> {
         let mut session = preamble::for_writing(self.server.major);
         session.extend(self.other_role.then(preamble::as_logged_in));
         let wanted = self.settings.with_session(&session);
@@ -128,7 +128,7 @@ impl Control {
 
     /// Takes the lock that keeps a second run from the same backup, until the connection ends. It is an error of kind `Busy` if
     /// another run holds it. Never waits.
-    pub fn lock(&mut self, lock: Lock) -> Result<()> {
+    pub fn lock(&mut self, lock: AdvisoryLock) -> Result<()> {
         let (class, object) = (LOCK, lock as u32);
         match self.ask(format!("SELECT pg_catalog.pg_try_advisory_lock({class}, {object})"))?.as_str() {
             "t" => Ok(()),
@@ -139,8 +139,8 @@ impl Control {
                 }
                 let holder = found.map_or_else(|| "another run that has just ended".to_owned(), |holder| holder.who);
                 let what = match lock {
-                    Lock::Database => format!("database \"{}\" is", self.settings.database()),
-                    Lock::Globals => "the globals are".to_owned(),
+                    AdvisoryLock::Database => format!("database \"{}\" is", self.settings.database()),
+                    AdvisoryLock::Globals => "the globals are".to_owned(),
                 };
                 let message = format!("{what} being backed up by {holder}");
                 Err(Fault::new(Kind::Busy, message)
@@ -151,7 +151,7 @@ impl Control {
     }
 
     /// Takes the lock, and waits for a run that holds it for at most `patience`. For locks that are held briefly.
-    pub fn lock_within(&mut self, lock: Lock, patience: Duration) -> Result<()> {
+    pub fn lock_within(&mut self, lock: AdvisoryLock, patience: Duration) -> Result<()> {
         let begun = Instant::now();
         loop {
             cancel::check()?;
@@ -164,17 +164,17 @@ impl Control {
 
     /// Returns the fault for a lock that a stranger holds. Any role that may connect may take any advisory lock, so that this does
     /// not count as another run of pgbk: the backup fails.
-    fn squatted(&self, lock: Lock, who: &str) -> Fault {
+    fn squatted(&self, lock: AdvisoryLock, who: &str) -> Fault {
         let what = match lock {
-            Lock::Database => format!("database \"{}\"", self.settings.database()),
-            Lock::Globals => "the globals".to_owned(),
+            AdvisoryLock::Database => format!("database \"{}\"", self.settings.database()),
+            AdvisoryLock::Globals => "the globals".to_owned(),
         };
         Fault::failed(format!("{what} cannot be backed up: pgbk's lock is held by {who}, which is no run of pgbk as this role"))
             .hint("end it with pg_terminate_backend, and see that only who must may connect: REVOKE CONNECT ON DATABASE … FROM PUBLIC")
     }
 
     /// Returns the holder of the lock; the server shows less about other roles' sessions. `None` if it is free by now.
-    fn holder(&mut self, lock: Lock) -> Result<Option<Holder>> {
+    fn holder(&mut self, lock: AdvisoryLock) -> Result<Option<Holder>> {
         let (class, object) = (LOCK, lock as u32);
         let query = format!(
             "SELECT l.pid, a.application_name, pg_catalog.date_trunc('second', a.backend_start),
@@ -214,7 +214,7 @@ impl Control {
     /// Begins the transaction whose snapshot every part of the dump sees. It stays open until the connection ends or this is called
     /// again, which ends the transaction before.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
-        let Server { version_num, in_recovery, timeline, .. } = self.server;
+        let ServerInfo { version_num, in_recovery, timeline, .. } = self.server;
         let lsn = match (in_recovery, version_num >= 100_000) {
             (false, true) => "pg_catalog.pg_current_wal_lsn()",
             (false, false) => "pg_catalog.pg_current_xlog_location()",
@@ -277,13 +277,13 @@ impl Control {
     }
 
     /// Returns what would make a dump by this role fail.
-    pub fn unreadable(&mut self) -> Result<Vec<Unreadable>> {
+    pub fn unreadable(&mut self) -> Result<Vec<UnreadableObject>> {
         self.line.ask(privileges::unreadable)
     }
 }
 
 /// Opens a control connection for what belongs to no database.
-pub(crate) fn of_server(settings: &Settings) -> Result<Control> {
+pub(crate) fn of_server(settings: &ConnectionSettings) -> Result<Control> {
     // One of the two is on every server.
     match Control::open(&settings.for_database("postgres")) {
         Err(error) if kind(&error) == Kind::NotFound => Control::open(&settings.for_database("template1")),
@@ -293,7 +293,7 @@ pub(crate) fn of_server(settings: &Settings) -> Result<Control> {
 
 /// Returns the names of a server's databases that accept connections and are no templates. It includes databases that this role may
 /// not connect to: to leave them out would hide that they are not backed up.
-pub(crate) fn databases(settings: &Settings) -> Result<Vec<String>> {
+pub(crate) fn databases(settings: &ConnectionSettings) -> Result<Vec<String>> {
     // A limit of -2 marks what an interrupted DROP DATABASE has left.
     // What is being proven is no database of anybody's.
     let query = format!(
@@ -313,8 +313,8 @@ fn lost() -> Fault {
 
 const MICROSECONDS: &str = "(EXTRACT(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8";
 
-impl Server {
-    fn ask(client: &mut Client, Before { version_num, session, .. }: Before) -> Result<Server> {
+impl ServerInfo {
+    fn ask(client: &mut Client, InitialSession { version_num, session, .. }: InitialSession) -> Result<ServerInfo> {
         let version = text(client, "SHOW server_version")?;
         let in_recovery = text(client, "SELECT pg_catalog.pg_is_in_recovery()")? == "t";
         let timeline = match (in_recovery, version_num >= 100_000) {
@@ -327,7 +327,7 @@ impl Server {
             _ => permitted(client, "SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()")?
                 .and_then(|number| number.parse().ok()),
         };
-        Ok(Server {
+        Ok(ServerInfo {
             version: version.split_whitespace().next().unwrap_or_default().to_owned(),
             version_num,
             major: version_num / 10_000,

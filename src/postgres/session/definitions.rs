@@ -66,7 +66,7 @@ const REPLACED: &str = "
 const ONES_OWN: &str = "^pg_(temp|toast)";
 
 /// A catalog, with the columns that say what its rows are about.
-struct Catalog<'a> {
+struct SystemCatalog<'a> {
     name: &'a str,
     schema: Option<&'a str>,
     relation: Option<&'a str>,
@@ -78,15 +78,15 @@ struct Catalog<'a> {
 /// on a table `r` that it is in the dump.
 pub(crate) fn looks(client: &mut Client, moment: Moment, dumped: &str) -> Result<Vec<String>> {
     let found = rows(client, CATALOGS)?;
-    let catalogs = found.iter().filter_map(Catalog::of);
+    let catalogs = found.iter().filter_map(SystemCatalog::of);
     Ok(catalogs.filter(|catalog| catalog.matters(moment)).map(|catalog| catalog.look(moment, dumped)).collect())
 }
 
-impl Catalog<'_> {
-    fn of(row: &SimpleQueryRow) -> Option<Catalog<'_>> {
+impl SystemCatalog<'_> {
+    fn of(row: &SimpleQueryRow) -> Option<SystemCatalog<'_>> {
         let column = |index| cell(row, index);
         let name = column(0).filter(|name| !PASSED_OVER.contains(name))?;
-        Some(Catalog { name, schema: column(1), relation: column(2), of_type: column(3), called: column(4) })
+        Some(SystemCatalog { name, schema: column(1), relation: column(2), of_type: column(3), called: column(4) })
     }
 
     /// Returns whether changes of this catalog matter. Once `pg_dump` has all definitions, only the text of values can still
@@ -96,7 +96,7 @@ impl Catalog<'_> {
     }
 
     fn look(&self, moment: Moment, dumped: &str) -> String {
-        let Catalog { name, .. } = self;
+        let SystemCatalog { name, .. } = self;
         let column =
             |column: Option<&str>| column.map_or("NULL::pg_catalog.oid".to_owned(), |name| format!("x.{name}"));
         let (schema, relation, of_type) = (column(self.schema), column(self.relation), column(self.of_type));

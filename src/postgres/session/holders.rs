@@ -2,14 +2,14 @@
 
 use crate::base::error::Result;
 use crate::base::worker;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::target::APPLICATION;
 use crate::postgres::session::query::column;
 use crate::postgres::session::quote::literal;
 
 /// Returns a line for each of the first five sessions that hold locks on tables of this database: process, role, application, state
 /// and start of the transaction, as far as the server shows them to the role.
-pub fn holders(settings: &Settings) -> Result<Vec<String>> {
+pub fn holders(settings: &ConnectionSettings) -> Result<Vec<String>> {
     let settings = settings.clone();
     worker::ask(move || {
         let mut client = settings.connect(APPLICATION)?;

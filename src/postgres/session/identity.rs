@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::worker;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::target::MAINTENANCE;
 use crate::postgres::session::cell::first_values;
 use ::postgres::Client;
@@ -10,7 +10,7 @@ use ::postgres::Client;
 const APPLICATION: &str = "pgbk";
 
 /// Returns the server's system identifier; `None` if this role may not ask for it. It is an error if no server answers.
-pub fn of_server(settings: &Settings) -> Result<Option<String>> {
+pub fn of_server(settings: &ConnectionSettings) -> Result<Option<String>> {
     let settings = settings.clone();
     worker::ask(move || {
         let mut last = None;

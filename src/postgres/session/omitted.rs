@@ -9,7 +9,7 @@ use postgres::Client;
 const TOLD: usize = 10;
 
 /// A query for things that a dump leaves out, and the words for them.
-struct Kind {
+struct OmissionQuery {
     query: &'static str,
     words: &'static str,
     /// Whether pg_dump reports it itself.
@@ -37,14 +37,22 @@ const SUBSCRIPTIONS: &str = "
     WHERE d.datname = pg_catalog.current_database() AND NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
     ORDER BY 1";
 
-const KINDS: [Kind; 3] = [
-    Kind { query: UNLOGGED, words: "a standby has no rows of unlogged tables, which are left out", told: false },
-    Kind {
+const KINDS: [OmissionQuery; 3] = [
+    OmissionQuery {
+        query: UNLOGGED,
+        words: "a standby has no rows of unlogged tables, which are left out",
+        told: false,
+    },
+    OmissionQuery {
         query: MAPPINGS,
         words: "the role may not see the options of user mappings, passwords among them, which are left out",
         told: false,
     },
-    Kind { query: SUBSCRIPTIONS, words: "only a superuser dumps subscriptions, which are left out", told: true },
+    OmissionQuery {
+        query: SUBSCRIPTIONS,
+        words: "only a superuser dumps subscriptions, which are left out",
+        told: true,
+    },
 ];
 
 /// Returns a sentence for each kind of thing that is left out, with names. What pg_dump reports itself is included only with `all`.

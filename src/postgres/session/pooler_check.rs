@@ -1,7 +1,7 @@
 //! Detects a connection pool that lends a server connection for one transaction only.
 
 use crate::base::error::{Fault, Result};
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::session::cell::cell;
 use crate::postgres::session::query::first;
 use postgres::Client;
@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 
 /// Fails if the connection leads to such a pool. Behind one, a second connection meets the server process of the first, or what the
 /// first left in it: the first has no open transaction meanwhile, so that the pool may lend its server process.
-pub(crate) fn refuse(client: &mut Client, settings: &Settings) -> Result<()> {
+pub(crate) fn refuse(client: &mut Client, settings: &ConnectionSettings) -> Result<()> {
     let mark = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
     client.batch_execute(&format!("SET pgbk.session = '{mark}'"))?;
     let own = session(client)?;
@@ -33,13 +33,13 @@ pub(crate) fn refuse(client: &mut Client, settings: &Settings) -> Result<()> {
 }
 
 #[derive(PartialEq)]
-struct Session {
+struct PoolerSession {
     process: String,
     mark: String,
 }
 
-fn session(client: &mut Client) -> Result<Session> {
+fn session(client: &mut Client) -> Result<PoolerSession> {
     let row = first(client, "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('pgbk.session', true)")?;
     let value = |index: usize| row.as_ref().and_then(|row| cell(row, index)).unwrap_or_default().to_owned();
-    Ok(Session { process: value(0), mark: value(1) })
+    Ok(PoolerSession { process: value(0), mark: value(1) })
 }

@@ -8,14 +8,14 @@ use std::fmt;
 
 /// A relation, or a large object (which is in no schema), that makes a dump by this role fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
+pub struct UnreadableObject {
     pub schema: String,
     pub name: String,
-    pub why: Why,
+    pub why: UnreadableReason,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum UnreadableReason {
     NoUsageOnSchema,
     NoSelect,
     /// Row-level security would hide rows from this role.
@@ -24,15 +24,19 @@ pub enum Why {
     LargeObject(u64),
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for UnreadableObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Unreadable { schema, name, why } = self;
+        let UnreadableObject { schema, name, why } = self;
         match why {
-            Why::NoUsageOnSchema => write!(f, "no USAGE on schema \"{schema}\" of \"{schema}\".\"{name}\""),
-            Why::NoSelect => write!(f, "no SELECT on \"{schema}\".\"{name}\""),
-            Why::RowSecurity => write!(f, "row-level security hides rows of \"{schema}\".\"{name}\""),
-            Why::LargeObject(1) => write!(f, "no SELECT on the large object {name}"),
-            Why::LargeObject(count) => write!(f, "no SELECT on {count} large objects, the first of them {name}"),
+            UnreadableReason::NoUsageOnSchema => {
+                write!(f, "no USAGE on schema \"{schema}\" of \"{schema}\".\"{name}\"")
+            }
+            UnreadableReason::NoSelect => write!(f, "no SELECT on \"{schema}\".\"{name}\""),
+            UnreadableReason::RowSecurity => write!(f, "row-level security hides rows of \"{schema}\".\"{name}\""),
+            UnreadableReason::LargeObject(1) => write!(f, "no SELECT on the large object {name}"),
+            UnreadableReason::LargeObject(count) => {
+                write!(f, "no SELECT on {count} large objects, the first of them {name}")
+            }
         }
     }
 }
@@ -62,28 +66,28 @@ const LARGE_OBJECTS: &str = "
       AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(m.lomacl) x
                       WHERE x.privilege_type = 'SELECT' AND (x.grantee = 0 OR pg_catalog.pg_has_role(x.grantee, 'USAGE')))";
 
-pub(crate) fn unreadable(client: &mut Client) -> Result<Vec<Unreadable>> {
+pub(crate) fn unreadable(client: &mut Client) -> Result<Vec<UnreadableObject>> {
     let mut unreadable = relations(client)?;
     for row in rows(client, LARGE_OBJECTS)? {
         let count = cell(&row, 0).unwrap_or_default().parse()?;
         if count > 0 {
             let (schema, name) = (String::new(), cell(&row, 1).unwrap_or_default().to_owned());
-            unreadable.push(Unreadable { schema, name, why: Why::LargeObject(count) });
+            unreadable.push(UnreadableObject { schema, name, why: UnreadableReason::LargeObject(count) });
         }
     }
     Ok(unreadable)
 }
 
-fn relations(client: &mut Client) -> Result<Vec<Unreadable>> {
+fn relations(client: &mut Client) -> Result<Vec<UnreadableObject>> {
     let found = rows(client, QUERY)?;
     let read = found.iter().map(|row| {
         let value = |index: usize| cell(row, index).unwrap_or_default().to_owned();
         let why = match cell(row, 2) {
-            Some("usage") => Why::NoUsageOnSchema,
-            Some("select") => Why::NoSelect,
-            _ => Why::RowSecurity,
+            Some("usage") => UnreadableReason::NoUsageOnSchema,
+            Some("select") => UnreadableReason::NoSelect,
+            _ => UnreadableReason::RowSecurity,
         };
-        Unreadable { schema: value(0), name: value(1), why }
+        UnreadableObject { schema: value(0), name: value(1), why }
     });
     Ok(read.collect())
 }

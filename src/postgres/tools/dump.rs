@@ -5,8 +5,8 @@ pub(crate) mod options;
 
 use crate::base::error::{Fault, Result};
 use crate::format::manifest::Format;
-use crate::format::manifest::encoding::Encoding;
-use options::{Backup, Given, Wrong};
+use crate::format::manifest::encoding::EncodingName;
+use options::{BackupUse, OptionArgument, OptionError};
 use std::time::Duration;
 
 /// Returns the arguments for a dump to stdout from an exported snapshot. `lock_wait` limits the wait for locks on tables; zero
@@ -37,8 +37,8 @@ pub fn arguments(
 /// Refuses arguments that would break the contract between pgbk and `pg_dump`, or make a dump that pgbk could not restore.
 pub(crate) fn check(extra: &[String]) -> Result<()> {
     let given = options::read(extra).map_err(|wrong| refuse_wrong(&wrong))?;
-    for Given { argument, option, value } in &given {
-        if let Backup::Refused(instead) = option.backup {
+    for OptionArgument { argument, option, value } in &given {
+        if let BackupUse::Refused(instead) = option.backup {
             return Err(refuse(argument, instead).into());
         }
         if option.name == "encoding" {
@@ -51,7 +51,7 @@ pub(crate) fn check(extra: &[String]) -> Result<()> {
 /// Refuses an encoding that no server stores text in: a restore, which sends statements one by one, could not read its rows.
 fn check_encoding(argument: &str, name: &str) -> Result<()> {
     let plain = |name: &str| name.to_ascii_uppercase().replace(['-', '_'], "");
-    match Encoding::all().any(|known| plain(known) == plain(name)) {
+    match EncodingName::all().any(|known| plain(known) == plain(name)) {
         true => Ok(()),
         false => Err(refuse(
             argument,
@@ -62,7 +62,7 @@ fn check_encoding(argument: &str, name: &str) -> Result<()> {
 }
 
 /// Refuses a choice of sections without pre-data: a restore begins with an empty database.
-fn check_sections(given: &[Given<'_>]) -> Result<()> {
+fn check_sections(given: &[OptionArgument<'_>]) -> Result<()> {
     let sections: Vec<_> = given.iter().filter(|given| given.option.name == "section").collect();
     match sections.first() {
         Some(first) if !sections.iter().any(|section| section.value == Some("pre-data")) => {
@@ -73,18 +73,20 @@ fn check_sections(given: &[Given<'_>]) -> Result<()> {
     }
 }
 
-fn refuse_wrong(wrong: &Wrong<'_>) -> Fault {
+fn refuse_wrong(wrong: &OptionError<'_>) -> Fault {
     match wrong {
-        Wrong::Bare(argument) => refuse(argument, "without an option it would name a database; DB_NAME does that"),
-        Wrong::Unknown(argument) => refuse(
+        OptionError::Bare(argument) => {
+            refuse(argument, "without an option it would name a database; DB_NAME does that")
+        }
+        OptionError::Unknown(argument) => refuse(
             argument,
             "pgbk knows the options of pg_dump 12 to 18, and this is none of them: what a restore is to make of it cannot be told",
         ),
-        Wrong::Ambiguous(argument, [one, other]) => {
+        OptionError::Ambiguous(argument, [one, other]) => {
             refuse(argument, format!("write it in full: it may be --{one} or --{other}"))
         }
-        Wrong::ValueMissing(argument) => refuse(argument, "its value is missing"),
-        Wrong::ValueNotTaken(argument) => refuse(argument, "it takes no value"),
+        OptionError::ValueMissing(argument) => refuse(argument, "its value is missing"),
+        OptionError::ValueNotTaken(argument) => refuse(argument, "it takes no value"),
     }
 }
 

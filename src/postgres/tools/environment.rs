@@ -1,22 +1,22 @@
 //! The environment of PostgreSQL's own programs.
 
 use crate::base::error::{Fault, Result};
-use crate::base::process::environment::Environment;
+use crate::base::process::environment::ChildEnvironment;
 use crate::base::secret::Secret;
 use crate::postgres::connect::keepalive::{self, CONNECT_TIMEOUT};
-use crate::postgres::connect::passfile::{self, Found};
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::passfile::{self, PassfileAnswer};
+use crate::postgres::connect::settings::ConnectionSettings;
 use std::fs::File;
 use std::io::Write;
 
 const SERVICE: &str = "pgbk";
 
-impl Settings {
+impl ConnectionSettings {
     /// Returns the environment of `pg_dump`, `pg_restore` and `psql`: these settings, and no secret in a variable. The password is in a
     /// file that has no name.
-    pub fn child_environment(&self) -> Result<Environment> {
+    pub fn child_environment(&self) -> Result<ChildEnvironment> {
         let endpoints = self.endpoints()?;
-        let mut environment = Environment::of(self.inherited().to_vec());
+        let mut environment = ChildEnvironment::of(self.inherited().to_vec());
         environment.set("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.to_string());
         for (name, value) in self.parameters.variables() {
             environment.set(name, value);
@@ -35,11 +35,11 @@ impl Settings {
     }
 }
 
-fn passwords(settings: &Settings) -> Result<Option<File>> {
+fn passwords(settings: &ConnectionSettings) -> Result<Option<File>> {
     let endpoints = settings.endpoints()?;
     let mut found = Vec::new();
     for endpoint in &endpoints {
-        if let Found::Password(password) = settings.password(endpoint) {
+        if let PassfileAnswer::Password(password) = settings.password(endpoint) {
             found.push((endpoint, one_line(password)?));
         }
     }
@@ -57,7 +57,7 @@ fn one_line(password: Secret) -> Result<Secret> {
 }
 
 /// Writes a service file of our own, with the parameters that libpq reads from no variable.
-fn service(settings: &Settings) -> Result<File> {
+fn service(settings: &ConnectionSettings) -> Result<File> {
     let mut file = passfile::private()?;
     writeln!(file, "[{SERVICE}]")?;
     for (keyword, value) in settings.parameters.without_variable() {
@@ -72,11 +72,15 @@ fn service(settings: &Settings) -> Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::connect::settings::Given;
+    use crate::postgres::connect::settings::ConnectionOverrides;
 
     #[test]
     fn a_child_gets_no_secret_and_nothing_of_the_store() {
-        let given = Given { password: Some(Secret::new("hunter2")), host: Some("db".into()), ..Given::default() };
+        let given = ConnectionOverrides {
+            password: Some(Secret::new("hunter2")),
+            host: Some("db".into()),
+            ..ConnectionOverrides::default()
+        };
         let all = |name: &str| match name {
             "PGPASSWORD" | "S3_SECRET_ACCESS_KEY" | "AWS_SECRET_ACCESS_KEY" | "DB_BACKUP_ENCRYPT_KEY" => {
                 Some("hunter2".into())
@@ -85,7 +89,7 @@ mod tests {
             "PATH" => Some("/bin".into()),
             _ => None,
         };
-        let made = Settings::resolve(given, &all).unwrap().for_database("a=b").child_environment().unwrap();
+        let made = ConnectionSettings::resolve(given, &all).unwrap().for_database("a=b").child_environment().unwrap();
         let text = format!("{:?}", made.variables);
         assert!(!text.contains("hunter2") && !text.contains("S3_") && !text.contains("AWS_"), "{text}");
         let get = |name: &str| made.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
@@ -101,8 +105,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap().to_owned();
         let all = |name: &str| (name == "PGPASSFILE").then(|| path.clone());
-        let given = Given { host: Some("db".into()), user: Some("u".into()), ..Given::default() };
-        let made = Settings::resolve(given, &all).unwrap().child_environment().unwrap();
+        let given =
+            ConnectionOverrides { host: Some("db".into()), user: Some("u".into()), ..ConnectionOverrides::default() };
+        let made = ConnectionSettings::resolve(given, &all).unwrap().child_environment().unwrap();
         assert!(made.variables.contains(&("PGPASSFILE".to_owned(), path.clone().into())), "{:?}", made.variables);
     }
 }

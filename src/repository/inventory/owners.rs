@@ -5,8 +5,8 @@ use crate::base::state_dir::StateDir;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::lineage::{Claims, Lineages, Owner};
 use crate::repository::Repository;
-use crate::repository::catalog::{Catalog, Entry};
-use crate::repository::newest::Server;
+use crate::repository::catalog::{Catalog, CatalogEntry};
+use crate::repository::newest::ServerIdentity;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -17,11 +17,11 @@ const MOST: usize = 2000;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Owners {
     location: String,
-    known: BTreeMap<BackupId, Owned>,
+    known: BTreeMap<BackupId, OwnerEntry>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Owned {
+struct OwnerEntry {
     owner: Owner,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     adopted: Vec<String>,
@@ -42,13 +42,19 @@ impl Owners {
 
     /// Returns the backups of that server's series, and of those that it adopted. If the role may list
     /// but not read, unknown backups count as its own.
-    pub fn sort(&mut self, repository: &Repository, catalog: &Catalog, server: &Server) -> Result<BTreeSet<BackupId>> {
+    pub fn sort(
+        &mut self,
+        repository: &Repository,
+        catalog: &Catalog,
+        server: &ServerIdentity,
+    ) -> Result<BTreeSet<BackupId>> {
         let ids: BTreeSet<&BackupId> = catalog.entries().iter().map(|entry| &entry.id).collect();
         self.known.retain(|id, _| ids.contains(id));
         let is_readable = self.learn(repository, catalog)?;
         let mut own = BTreeSet::new();
         for subject in catalog.subjects() {
-            let of_it: Vec<(&BackupId, &Owned)> = self.known.iter().filter(|(id, _)| id.subject() == subject).collect();
+            let of_it: Vec<(&BackupId, &OwnerEntry)> =
+                self.known.iter().filter(|(id, _)| id.subject() == subject).collect();
             let owns = owns(&of_it, server);
             own.extend(of_it.into_iter().filter(|(_, owned)| owns(&owned.owner)).map(|(id, _)| id.clone()));
         }
@@ -62,12 +68,13 @@ impl Owners {
     /// Reads the documents that are not known yet, newest first. Returns false if the role may not read them.
     fn learn(&mut self, repository: &Repository, catalog: &Catalog) -> Result<bool> {
         let entries = catalog.entries().iter().rev();
-        let unknown: Vec<&Entry> = entries.filter(|entry| !self.known.contains_key(&entry.id)).take(MOST).collect();
+        let unknown: Vec<&CatalogEntry> =
+            entries.filter(|entry| !self.known.contains_key(&entry.id)).take(MOST).collect();
         for batch in unknown.chunks(64) {
             for (entry, claims) in batch.iter().zip(repository.claims(batch)?) {
                 match claims {
                     Ok(Claims { owner, adopted, .. }) => {
-                        self.known.insert(entry.id.clone(), Owned { owner, adopted });
+                        self.known.insert(entry.id.clone(), OwnerEntry { owner, adopted });
                     }
                     Err(error) if kind(&error) == Kind::Denied => return Ok(false),
                     Err(error) if matches!(kind(&error), Kind::Damaged | Kind::NotFound) => {}
@@ -81,8 +88,8 @@ impl Owners {
 
 /// Returns a function that says whether an owner's backups of one database are a server's own. If no server was ever asked, all but
 /// uploads are, unless there are several series.
-fn owns<'a>(of_it: &[(&BackupId, &'a Owned)], server: &'a Server) -> Box<dyn Fn(&Owner) -> bool + 'a> {
-    if *server == Server::Unasked {
+fn owns<'a>(of_it: &[(&BackupId, &'a OwnerEntry)], server: &'a ServerIdentity) -> Box<dyn Fn(&Owner) -> bool + 'a> {
+    if *server == ServerIdentity::Unasked {
         let mut lineages = Lineages::default();
         for (_, owned) in of_it {
             if let Owner::Server(identifier) = &owned.owner {

@@ -5,8 +5,8 @@ use crate::format::keys::Key;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, ServerNote};
 use crate::repository::inventory::*;
-use crate::repository::name::Name;
-use crate::repository::writer::About;
+use crate::repository::name::BackupName;
+use crate::repository::writer::ManifestDetails;
 use crate::store::memory::Memory;
 use crate::store::{Store, write_small};
 use std::io::Write;
@@ -25,23 +25,23 @@ fn repository(store: &Memory) -> Repository {
 /// Stores a backup of a server; without a server, an upload.
 fn put(repository: &Repository, database: &str, second: i64, server: Option<&str>, adopted: &[&str]) {
     let adopted = adopted.iter().map(|one| (*one).to_owned()).collect();
-    let name = Name { adopted, ..BackupId::new(database, at(second)).into() };
+    let name = BackupName { adopted, ..BackupId::new(database, at(second)).into() };
     let mut writer = repository.begin(name, Format::Plain, None, 0).unwrap();
     writer.write_all(b"SELECT 1;\n").unwrap();
     let server = server.map(|identifier| ServerNote {
         version: "18.0".to_owned(),
         version_num: 180_000,
-        encoding: crate::format::manifest::encoding::Encoding::named("UTF8").unwrap(),
+        encoding: crate::format::manifest::encoding::EncodingName::named("UTF8").unwrap(),
         system_identifier: Some(identifier.to_owned()),
         timeline: None,
         in_recovery: false,
         session: Default::default(),
     });
     let origin = Some(if server.is_some() { Origin::Backup } else { Origin::Upload });
-    writer.finish(About { server, origin, ..About::default() }, &NullMonitor).unwrap();
+    writer.finish(ManifestDetails { server, origin, ..ManifestDetails::default() }, &NullMonitor).unwrap();
 }
 
-fn counts(of: &BTreeMap<Subject, Total>) -> Vec<(&str, u64)> {
+fn counts(of: &BTreeMap<Subject, BackupTotal>) -> Vec<(&str, u64)> {
     of.iter().map(|(name, total)| (name.name(), total.backups)).collect()
 }
 
@@ -57,14 +57,14 @@ fn what_is_counted_is_this_servers_and_the_rest_is_counted_beside_it() {
     write_small(&memory, "app/notes.txt", b"mine").unwrap();
     write_small(&memory, &BackupId::new("app", at(500)).object_key("sql"), b"no .meta yet").unwrap();
     write_small(&memory, &BackupId::new("app", at(600)).meta_key(), b"{}").unwrap();
-    let look = |server: Server| {
+    let look = |server: ServerIdentity| {
         let inventory = Inventory::look(&repository, &repository.catalog(None), &server, &state, at(1000));
         inventory.write(&state).unwrap();
         inventory
     };
-    let named = |server: &str| Server::Named(server.to_owned());
+    let named = |server: &str| ServerIdentity::Named(server.to_owned());
     // Of several that are there none is taken for the one that was never asked.
-    let unasked = look(Server::Unasked);
+    let unasked = look(ServerIdentity::Unasked);
     assert_eq!((counts(&unasked.databases), counts(&unasked.others)), (vec![("crm", 1)], vec![("app", 65)]));
     let first = look(named("7001"));
     assert_eq!((counts(&first.databases), counts(&first.others)), (vec![("app", 60)], vec![("app", 5), ("crm", 1)]));
@@ -74,7 +74,7 @@ fn what_is_counted_is_this_servers_and_the_rest_is_counted_beside_it() {
     );
     assert!(first.newest[0].bytes.is_some_and(|bytes| first.databases[&Subject::from("app")].bytes == 60 * bytes));
     // A server that does not answer now is the one that was asked last.
-    assert_eq!(look(Server::Unasked).databases, first.databases);
+    assert_eq!(look(ServerIdentity::Unasked).databases, first.databases);
     let second = look(named("7002"));
     assert_eq!((counts(&second.databases), counts(&second.others)), (vec![("app", 3), ("crm", 1)], vec![("app", 62)]));
     assert_eq!(counts(&look(named("7003")).databases), []);

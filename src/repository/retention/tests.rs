@@ -18,7 +18,7 @@ fn bad(time: &str) -> Candidate {
     Candidate { trouble: Some("its payload is missing".to_owned()), ..good(time) }
 }
 
-fn policy(rules: Rules) -> Policy {
+fn policy(rules: RetentionRules) -> Policy {
     Policy::new(rules, TimeZone::UTC).unwrap()
 }
 
@@ -46,7 +46,7 @@ fn three(day: u8) -> Timestamp {
 
 #[test]
 fn rules_that_keep_nothing_are_refused() {
-    for rules in [Rules::default(), Rules { minimum: 5, ..Rules::default() }] {
+    for rules in [RetentionRules::default(), RetentionRules { minimum: 5, ..RetentionRules::default() }] {
         assert_eq!(kind(&Policy::new(rules, TimeZone::UTC).unwrap_err()), Kind::Usage);
     }
 }
@@ -54,7 +54,7 @@ fn rules_that_keep_nothing_are_refused() {
 #[test]
 fn the_newest_of_each_day_week_month_and_year_stays_as_often_as_the_rule_says() {
     let backups = [daily(three(21), 500), vec![good("2026-11-20T23:00:00Z"), good("2026-11-20T22:00:00Z")]].concat();
-    let rules = Rules { daily: 3, weekly: 3, monthly: 3, yearly: 5, ..Rules::default() };
+    let rules = RetentionRules { daily: 3, weekly: 3, monthly: 3, yearly: 5, ..RetentionRules::default() };
     let expected = [
         ("2026-11-21T03:00:00Z", "newest good one, daily 2026-11-21, weekly 2026-W47, monthly 2026-11, yearly 2026"),
         ("2026-11-20T23:00:00Z", "daily 2026-11-20"),
@@ -76,7 +76,7 @@ fn periods_without_a_backup_do_not_count() {
         good("2026-03-01T03:00:00Z"),
         good("2024-01-01T00:00:00Z"),
     ];
-    let kept = kept(&policy(Rules { daily: 3, ..Rules::default() }), &backups);
+    let kept = kept(&policy(RetentionRules { daily: 3, ..RetentionRules::default() }), &backups);
     assert_eq!(
         kept[1..],
         pairs(&[("2026-11-14T03:00:00Z", "daily 2026-11-14"), ("2026-03-01T03:00:00Z", "daily 2026-03-01")])
@@ -94,7 +94,7 @@ fn days_and_hours_begin_where_the_zone_has_them() {
         good("2026-10-24T21:30:00Z"),
     ];
     let berlin = TimeZone::get("Europe/Berlin").unwrap();
-    let days = Policy::new(Rules { daily: 9, ..Rules::default() }, berlin.clone()).unwrap();
+    let days = Policy::new(RetentionRules { daily: 9, ..RetentionRules::default() }, berlin.clone()).unwrap();
     let expected = [
         ("2026-10-25T23:30:00Z", "newest good one, daily 2026-10-26"),
         ("2026-10-25T22:30:00Z", "daily 2026-10-25"),
@@ -102,7 +102,7 @@ fn days_and_hours_begin_where_the_zone_has_them() {
     ];
     assert_eq!(kept(&days, &backups), pairs(&expected));
     // The clock on the wall shows half past two twice.
-    let hours = Policy::new(Rules { hourly: 4, ..Rules::default() }, berlin).unwrap();
+    let hours = Policy::new(RetentionRules { hourly: 4, ..RetentionRules::default() }, berlin).unwrap();
     let expected = [
         ("2026-10-25T23:30:00Z", "newest good one, hourly 2026-10-26T00"),
         ("2026-10-25T22:30:00Z", "hourly 2026-10-25T23"),
@@ -120,7 +120,7 @@ fn weeks_are_those_of_iso_8601() {
         good("2020-12-28T03:00:00Z"),
         good("2020-12-27T03:00:00Z"),
     ];
-    let kept = kept(&policy(Rules { weekly: 9, ..Rules::default() }), &backups);
+    let kept = kept(&policy(RetentionRules { weekly: 9, ..RetentionRules::default() }), &backups);
     let expected = [
         ("2021-01-04T03:00:00Z", "newest good one, weekly 2021-W01"),
         ("2021-01-03T03:00:00Z", "weekly 2020-W53"),
@@ -131,20 +131,20 @@ fn weeks_are_those_of_iso_8601() {
 
 #[test]
 fn a_span_is_counted_from_the_newest_good_backup_so_that_a_pause_costs_nothing() {
-    let rules = || Rules { within: Some("7d".parse().unwrap()), ..Rules::default() };
+    let rules = || RetentionRules { within: Some("7d".parse().unwrap()), ..RetentionRules::default() };
     // Nothing was backed up for two weeks.
     let backups = daily(three(7), 20);
     let kept = kept(&policy(rules()), &backups);
     assert_eq!(kept.len(), 8);
     assert_eq!(kept[7], ("2026-10-31T03:00:00Z".to_owned(), "within 7d".to_owned()));
-    let forever = Rules { within: Some("19000y".parse().unwrap()), ..Rules::default() };
+    let forever = RetentionRules { within: Some("19000y".parse().unwrap()), ..RetentionRules::default() };
     assert_eq!(policy(forever).decide(&backups, NOW.parse().unwrap()).iter().filter(|one| one.keeps()).count(), 20);
 }
 
 #[test]
 fn the_last_ones_stay_and_the_minimum_fills_up() {
     let backups = daily(three(21), 9);
-    let kept = kept(&policy(Rules { last: 2, weekly: 2, minimum: 5, ..Rules::default() }), &backups);
+    let kept = kept(&policy(RetentionRules { last: 2, weekly: 2, minimum: 5, ..RetentionRules::default() }), &backups);
     let expected = [
         ("2026-11-21T03:00:00Z", "newest good one, last 1, weekly 2026-W47"),
         ("2026-11-20T03:00:00Z", "last 2"),
@@ -164,7 +164,7 @@ fn what_is_no_good_stays_and_takes_nobodys_place() {
         good("2026-11-19T03:00:00Z"),
         good("2026-11-18T03:00:00Z"),
     ];
-    let kept = kept(&policy(Rules { last: 1, daily: 2, ..Rules::default() }), &backups);
+    let kept = kept(&policy(RetentionRules { last: 1, daily: 2, ..RetentionRules::default() }), &backups);
     let expected = [
         ("2026-11-21T03:00:00Z", "no good, left for you to see: its payload is missing"),
         ("2026-11-20T03:00:00Z", "newest good one, last 1, daily 2026-11-20"),
@@ -178,8 +178,14 @@ fn what_is_no_good_stays_and_takes_nobodys_place() {
 fn a_time_still_to_come_costs_nobody_its_place() {
     let step = [good("2027-06-01T03:00:00Z"), good("2027-05-31T03:00:00Z"), good("2026-11-21T13:00:01Z")];
     let past = daily(three(21), 30);
-    let rules =
-        Rules { last: 2, daily: 3, monthly: 2, within: Some("4d".parse().unwrap()), minimum: 6, ..Rules::default() };
+    let rules = RetentionRules {
+        last: 2,
+        daily: 3,
+        monthly: 2,
+        within: Some("4d".parse().unwrap()),
+        minimum: 6,
+        ..RetentionRules::default()
+    };
     let alone = kept(&policy(rules.clone()), &past);
     let together = kept(&policy(rules), &[step.to_vec(), past].concat());
     assert_eq!(together[3..], alone);
@@ -196,8 +202,9 @@ fn the_order_is_that_of_the_series_whatever_a_clock_has_dated() {
         made("2025-11-21T03:00:00Z", 3),
         made("2026-11-21T04:00:00Z", 4),
     ];
-    let decide =
-        |backups: &[Candidate]| policy(Rules { last: 1, ..Rules::default() }).decide(backups, NOW.parse().unwrap());
+    let decide = |backups: &[Candidate]| {
+        policy(RetentionRules { last: 1, ..RetentionRules::default() }).decide(backups, NOW.parse().unwrap())
+    };
     let keeps = |backups: &[Candidate]| {
         let decisions = decide(backups);
         decisions.into_iter().filter(Decision::keeps).map(|one| one.id.taken_at().to_string()).collect::<Vec<_>>()
@@ -211,15 +218,17 @@ fn what_is_held_stays_and_takes_the_place_that_a_rule_gives_it() {
     let mut backups = daily(three(21), 4);
     backups[0].held.push("pinned".to_owned());
     backups[2].held.push("pinned".to_owned());
-    let kept = kept(&policy(Rules { last: 1, ..Rules::default() }), &backups);
+    let kept = kept(&policy(RetentionRules { last: 1, ..RetentionRules::default() }), &backups);
     let expected = [("2026-11-21T03:00:00Z", "newest good one, last 1, pinned"), ("2026-11-19T03:00:00Z", "pinned")];
     assert_eq!(kept, pairs(&expected));
 }
 
 #[test]
 fn half_is_not_yet_most() {
-    let decide =
-        |count| policy(Rules { last: 1, ..Rules::default() }).decide(&daily(three(21), count), NOW.parse().unwrap());
+    let decide = |count| {
+        policy(RetentionRules { last: 1, ..RetentionRules::default() })
+            .decide(&daily(three(21), count), NOW.parse().unwrap())
+    };
     assert!(!is_most(&decide(0)) && !is_most(&decide(1)) && !is_most(&decide(2)));
     assert!(is_most(&decide(3)) && is_most(&decide(100)));
 }

@@ -1,19 +1,19 @@
 //! Totals of the runs whose records were removed: how many there were, and the last success of each database.
 
 use crate::base::databases::Selection;
-use crate::format::run_record::{Record, State, Task};
+use crate::format::run_record::{Record, RunState, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Past {
+pub struct RunTotals {
     /// Newest run that is counted here. Runs up to it are counted here even if their records still exist.
     through: String,
-    databases: BTreeMap<Selection, Bygone>,
+    databases: BTreeMap<Selection, DatabaseTotals>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Bygone {
+struct DatabaseTotals {
     counts: Counts,
     success: Option<Record>,
     verified: Option<Record>,
@@ -29,7 +29,7 @@ pub struct Counts {
     pub skipped: u64,
 }
 
-impl Past {
+impl RunTotals {
     /// Adds the next record. They must come oldest first; one that is counted already is ignored.
     pub(crate) fn take(&mut self, record: Record) {
         if record.run <= self.through {
@@ -44,7 +44,7 @@ impl Past {
             return;
         }
         bygone.counts.add(&record);
-        if record.state == State::Done {
+        if record.state == RunState::Done {
             if record.backup.as_ref().is_some_and(|backup| backup.verified.is_checked()) {
                 bygone.verified = Some(record.clone());
             }
@@ -81,10 +81,10 @@ impl Past {
 impl Counts {
     fn add(&mut self, record: &Record) {
         match record.state {
-            State::Running => {}
-            State::Done => self.done += record.times,
-            State::Failed => self.failed += record.times,
-            State::Skipped => self.skipped += record.times,
+            RunState::Running => {}
+            RunState::Done => self.done += record.times,
+            RunState::Failed => self.failed += record.times,
+            RunState::Skipped => self.skipped += record.times,
         }
     }
 }

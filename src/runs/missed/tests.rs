@@ -1,4 +1,4 @@
-use crate::repository::retention::Rules;
+use crate::repository::retention::RetentionRules;
 use crate::runs::missed::*;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -12,8 +12,8 @@ fn id(hour: i64) -> BackupId {
 }
 
 /// Returns one backup for each hour, each of which found the one before it there.
-fn hourly(hours: std::ops::RangeInclusive<i64>) -> Vec<Known> {
-    let known = |hour| Known {
+fn hourly(hours: std::ops::RangeInclusive<i64>) -> Vec<RecordedBackup> {
+    let known = |hour| RecordedBackup {
         id: id(hour),
         made: at(hour),
         sequence: hour as u64,
@@ -27,11 +27,11 @@ fn ids(hours: impl IntoIterator<Item = i64>) -> BTreeSet<BackupId> {
 }
 
 fn keep_last(last: u32) -> Policy {
-    Policy::new(Rules { last, ..Rules::default() }, TimeZone::UTC).unwrap()
+    Policy::new(RetentionRules { last, ..RetentionRules::default() }, TimeZone::UTC).unwrap()
 }
 
 /// Returns the hours of the missed backups, newest first.
-fn hours(sight: &Sight) -> Vec<i64> {
+fn hours(sight: &SeriesCheck) -> Vec<i64> {
     sight.missed.iter().map(|one| (one.made.as_second() - 1_790_000_000) / 3600).collect()
 }
 
@@ -102,10 +102,10 @@ fn what_was_the_newest_or_is_kept_by_the_rules_of_this_host_is_missed_and_nothin
         let first = case.stood.as_ref().map(|stood| {
             let there = ids(stood.iter().copied());
             let newest = (before > 0).then(|| id(before));
-            Sight { newest, standing: there, missed: Vec::new() }
+            SeriesCheck { newest, standing: there, missed: Vec::new() }
         });
         let there = ids(case.stands.iter().copied());
-        let look = Look {
+        let look = SeriesFacts {
             known: &known,
             there: &there,
             bare: &BTreeSet::new(),
@@ -123,18 +123,19 @@ fn what_was_the_newest_or_is_kept_by_the_rules_of_this_host_is_missed_and_nothin
 fn what_is_missed_stays_so_until_it_is_back_or_known_or_the_rules_would_have_removed_it() {
     let mut known = hourly(1..=5);
     let (nothing, none) = (BTreeSet::new(), BTreeSet::new());
-    let sight =
-        |known: &[Known],
-         there: &BTreeSet<BackupId>,
-         removed: &BTreeSet<BackupId>,
-         policy: Option<&Policy>,
-         before: Option<&Sight>,
-         hour| { Look { known, there, bare: &BTreeSet::new(), removed, policy, now: at(hour) }.after(before) };
+    let sight = |known: &[RecordedBackup],
+                 there: &BTreeSet<BackupId>,
+                 removed: &BTreeSet<BackupId>,
+                 policy: Option<&Policy>,
+                 before: Option<&SeriesCheck>,
+                 hour| {
+        SeriesFacts { known, there, bare: &BTreeSet::new(), removed, policy, now: at(hour) }.after(before)
+    };
     let all = sight(&known, &ids(1..=5), &none, None, None, 6);
     let missed = sight(&known, &ids(1..=3), &none, None, Some(&all), 7);
     assert_eq!((hours(&missed), missed.missed[0].since), (vec![5, 4], at(7)));
     // A later look misses it since the same time.
-    known.push(Known { previous: Some(id(3)), ..hourly(6..=6).remove(0) });
+    known.push(RecordedBackup { previous: Some(id(3)), ..hourly(6..=6).remove(0) });
     let later = sight(&known, &ids([1, 2, 3, 6]), &none, None, Some(&missed), 8);
     assert_eq!((hours(&later), later.missed[0].since), (vec![5, 4], at(7)));
     assert!(hours(&sight(&known, &ids(1..=6), &none, None, Some(&later), 9)).is_empty());
@@ -156,7 +157,7 @@ fn runs_of_older_versions_and_of_roles_that_may_not_list_accuse_nobody() {
     let none = BTreeSet::new();
     let hours_of = |there: &BTreeSet<BackupId>| {
         hours(
-            &Look { known: &known, there, bare: &none, removed: &none, policy: Some(&keep_last(9)), now: at(6) }
+            &SeriesFacts { known: &known, there, bare: &none, removed: &none, policy: Some(&keep_last(9)), now: at(6) }
                 .after(None),
         )
     };
@@ -174,8 +175,8 @@ fn a_clock_that_fell_back_does_not_make_the_newest_an_old_one() {
     known[3].previous = Some(id(2));
     let none = BTreeSet::new();
     let all: BTreeSet<BackupId> = known.iter().map(|one| one.id.clone()).collect();
-    let look = |there: &BTreeSet<BackupId>, before: Option<&Sight>| {
-        Look { known: &known, there, bare: &none, removed: &none, policy: None, now: at(6) }.after(before)
+    let look = |there: &BTreeSet<BackupId>, before: Option<&SeriesCheck>| {
+        SeriesFacts { known: &known, there, bare: &none, removed: &none, policy: None, now: at(6) }.after(before)
     };
     let first = look(&all, None);
     let last = &known[3].id;
@@ -186,14 +187,15 @@ fn a_clock_that_fell_back_does_not_make_the_newest_an_old_one() {
 
 #[test]
 fn people_read_which_when_and_where() {
-    let missed = |hour: i64| Missed { id: id(hour), made: at(hour) + SignedDuration::from_mins(1), since: at(9) };
+    let missed =
+        |hour: i64| MissingBackup { id: id(hour), made: at(hour) + SignedDuration::from_mins(1), since: at(9) };
     assert_eq!(describe(&[], "s3://b"), None);
     let one = describe(&[missed(1)], "s3://b").unwrap();
     assert!(
         one.starts_with(&format!("backup {} of \"shop\", made at 2026-", id(1))) && one.contains("is gone from s3://b"),
         "{one}"
     );
-    let all: Vec<Missed> = (1..=12).rev().map(missed).collect();
+    let all: Vec<MissingBackup> = (1..=12).rev().map(missed).collect();
     let several = describe(&all, "s3://b").unwrap();
     assert!(
         several.starts_with("12 backups of \"shop\" are gone from s3://b") && several.ends_with("and 2 more"),

@@ -5,14 +5,14 @@ use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::StateFile;
 use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
-use crate::format::run_record::{Record, State, Task};
+use crate::format::run_record::{Record, RunState, Task};
 use crate::repository::Repository;
-use crate::repository::catalog::{Catalog, Entry};
-use crate::repository::newest::Server;
+use crate::repository::catalog::{Catalog, CatalogEntry};
+use crate::repository::newest::ServerIdentity;
 use crate::repository::retention::Policy;
 use crate::runs::history::History;
-use crate::runs::history::totals::Past;
-use crate::runs::missed::{Known, Look, Missed, Sight};
+use crate::runs::history::totals::RunTotals;
+use crate::runs::missed::{MissingBackup, RecordedBackup, SeriesCheck, SeriesFacts};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ const LAG: SignedDuration = SignedDuration::from_hours(1);
 
 /// Checks for missed backups, by the rules of this host.
 #[derive(Debug, Clone)]
-pub struct Watch {
+pub struct MissingWatch {
     pub history: History,
     /// Retention policy of this host; `None` if there is none, or if the store removes by rules of its own.
     pub policy: Option<Policy>,
@@ -31,54 +31,55 @@ pub struct Watch {
 
 /// The changes since the check before, and what is still missed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct News {
-    pub gone: Vec<Missed>,
+pub struct SeriesChanges {
+    pub gone: Vec<MissingBackup>,
     /// Backups that were missed before and still are.
-    pub still: Vec<Missed>,
+    pub still: Vec<MissingBackup>,
     /// Backups that were missed before and are there again.
-    pub back: Vec<Missed>,
+    pub back: Vec<MissingBackup>,
 }
 
 /// The saved result of the last check of one series.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct SavedCheck {
     pub location: String,
     #[serde(rename = "database")]
     pub subject: Subject,
     pub looked: Timestamp,
     #[serde(flatten)]
-    pub sight: Sight,
+    pub sight: SeriesCheck,
 }
 
 /// Names the series to check: a database of one server.
 #[derive(Debug, Clone, Copy)]
-pub struct Of<'a> {
+pub struct SeriesName<'a> {
     pub subject: &'a Subject,
     /// System identifier of the server; `None` if it is not known, and then all backups that this host made count.
     pub server: Option<&'a str>,
 }
 
-impl Watch {
+impl MissingWatch {
     /// Checks this listing for the backups of these records, and saves the result.
     pub fn look_at(
         &self,
         repository: &Repository,
         catalog: &Catalog,
-        of: Of,
+        of: SeriesName,
         records: &[Record],
         now: Timestamp,
-    ) -> Result<News> {
+    ) -> Result<SeriesChanges> {
         let known = known(of, &repository.store.location(), records, &self.history.past());
         if known.is_empty() {
-            return Ok(News::default());
+            return Ok(SeriesChanges::default());
         }
         let file = self.file(&repository.store.location(), of);
         // Two looks at a time would tell the same twice.
         let _lock = self.lock()?;
         let before = read(&file);
         let sight = self.sight(repository, catalog, (of, &known), before.as_ref(), now)?;
-        let news = News::between(before.as_ref(), &sight);
-        let seen = Seen { location: repository.store.location(), subject: of.subject.clone(), looked: now, sight };
+        let news = SeriesChanges::between(before.as_ref(), &sight);
+        let seen =
+            SavedCheck { location: repository.store.location(), subject: of.subject.clone(), looked: now, sight };
         file.write_json(&seen).map_err(|why| unwritable(&file, &why))?;
         Ok(news)
     }
@@ -88,10 +89,10 @@ impl Watch {
         &self,
         repository: &Repository,
         catalog: &Catalog,
-        of: Of,
+        of: SeriesName,
         records: &[Record],
         now: Timestamp,
-    ) -> Result<Vec<Missed>> {
+    ) -> Result<Vec<MissingBackup>> {
         let known = known(of, &repository.store.location(), records, &self.history.past());
         let before = read(&self.file(&repository.store.location(), of));
         Ok(self.sight(repository, catalog, (of, &known), before.as_ref(), now)?.missed)
@@ -101,27 +102,29 @@ impl Watch {
         &self,
         repository: &Repository,
         catalog: &Catalog,
-        (of, known): (Of, &[Known]),
-        before: Option<&Sight>,
+        (of, known): (SeriesName, &[RecordedBackup]),
+        before: Option<&SeriesCheck>,
         now: Timestamp,
-    ) -> Result<Sight> {
+    ) -> Result<SeriesCheck> {
         let removed = self.history.removed(&repository.store.location());
         let (mut there, bare) = listed(catalog, of.subject);
         // Of what has a .meta there the payload does not lag behind: it was there before.
-        let unseen = |one: &&Known| !there.contains(&one.id) && !bare.contains(&one.id) && !removed.contains(&one.id);
-        let young: Vec<&Known> =
+        let unseen =
+            |one: &&RecordedBackup| !there.contains(&one.id) && !bare.contains(&one.id) && !removed.contains(&one.id);
+        let young: Vec<&RecordedBackup> =
             known.iter().filter(unseen).filter(|one| now.duration_since(one.made).abs() < LAG).collect();
         let lagging: Vec<BackupId> =
             young.into_iter().filter(|one| !is_gone(repository, &one.id)).map(|one| one.id.clone()).collect();
         there.extend(lagging);
         let policy = self.policy.as_ref();
         // Whose the others are is asked only where it decides something, for each costs a request.
-        let gone = Look { known, there: &there, bare: &bare, removed: &removed, policy, now }.oldest_newly_gone(before);
+        let gone =
+            SeriesFacts { known, there: &there, bare: &bare, removed: &removed, policy, now }.oldest_newly_gone(before);
         let wanted = |id: &BackupId| policy.is_some() || gone.as_ref().is_some_and(|gone| id > gone);
         if gone.is_some() || policy.is_some() && before.is_some_and(|before| !before.missed.is_empty()) {
             drop_others((repository, catalog), of, known, &mut there, wanted)?;
         }
-        Ok(Look { known, there: &there, bare: &bare, removed: &removed, policy, now }.after(before))
+        Ok(SeriesFacts { known, there: &there, bare: &bare, removed: &removed, policy, now }.after(before))
     }
 
     fn lock(&self) -> Result<File> {
@@ -129,48 +132,48 @@ impl Watch {
         Ok(file.lock().map_err(|why| unwritable(&file, &why))?)
     }
 
-    fn file(&self, location: &str, of: Of) -> StateFile {
+    fn file(&self, location: &str, of: SeriesName) -> StateFile {
         let whose = format!("{location}\0{}", of.server.unwrap_or_default());
         let whose = blake2b_simd::Params::new().hash_length(8).hash(whose.as_bytes()).to_hex();
         self.history.state().sight(&of.subject.series(), &whose)
     }
 }
 
-impl News {
-    fn between(before: Option<&Sight>, now: &Sight) -> News {
+impl SeriesChanges {
+    fn between(before: Option<&SeriesCheck>, now: &SeriesCheck) -> SeriesChanges {
         let earlier = before.map(|before| before.missed.as_slice()).unwrap_or_default();
-        let was = |one: &&Missed| earlier.iter().any(|other| other.id == one.id);
-        let (still, gone): (Vec<&Missed>, Vec<&Missed>) = now.missed.iter().partition(was);
+        let was = |one: &&MissingBackup| earlier.iter().any(|other| other.id == one.id);
+        let (still, gone): (Vec<&MissingBackup>, Vec<&MissingBackup>) = now.missed.iter().partition(was);
         let back = earlier.iter().filter(|one| now.standing.contains(&one.id));
-        let owned = |some: Vec<&Missed>| some.into_iter().cloned().collect();
-        News { gone: owned(gone), still: owned(still), back: back.cloned().collect() }
+        let owned = |some: Vec<&MissingBackup>| some.into_iter().cloned().collect();
+        SeriesChanges { gone: owned(gone), still: owned(still), back: back.cloned().collect() }
     }
 }
 
 /// Returns the saved results of the last checks of all series.
-pub fn sights(state: &StateDir) -> Vec<Seen> {
+pub fn sights(state: &StateDir) -> Vec<SavedCheck> {
     let files = state.sights().files();
-    files.iter().filter_map(|file| file.read_json::<Seen>().ok()).map(|found| found.value).collect()
+    files.iter().filter_map(|file| file.read_json::<SavedCheck>().ok()).map(|found| found.value).collect()
 }
 
-fn read(file: &StateFile) -> Option<Sight> {
-    file.read_json::<Seen>().ok().map(|found| found.value.sight)
+fn read(file: &StateFile) -> Option<SeriesCheck> {
+    file.read_json::<SavedCheck>().ok().map(|found| found.value.sight)
 }
 
 /// Returns the backups of the series that this host has stored in that store, each once.
-fn known(of: Of, location: &str, records: &[Record], past: &Past) -> Vec<Known> {
+fn known(of: SeriesName, location: &str, records: &[Record], past: &RunTotals) -> Vec<RecordedBackup> {
     let records = records.iter().chain(past.success(&of.subject.clone().into()));
     let mut seen = BTreeSet::new();
     let mut known = Vec::new();
     for record in
-        records.filter(|one| one.task == Task::Backup && one.state == State::Done && one.database == *of.subject)
+        records.filter(|one| one.task == Task::Backup && one.state == RunState::Done && one.database == *of.subject)
     {
         let Some(stored) = record.backup.as_ref().filter(|stored| stored.location == location) else { continue };
         let own = of.server.is_none() || stored.server.is_none() || stored.server.as_deref() == of.server;
         if own && seen.insert(&stored.id) {
             let made = record.ended.unwrap_or(record.started);
             let (sequence, previous) = (stored.sequence, stored.previous.clone());
-            known.push(Known { id: stored.id.clone(), made, sequence, previous });
+            known.push(RecordedBackup { id: stored.id.clone(), made, sequence, previous });
         }
     }
     known
@@ -191,16 +194,16 @@ fn is_gone(repository: &Repository, id: &BackupId) -> bool {
 /// Removes from `there` what is not of this series: other servers' backups, and uploads, which rules count separately.
 fn drop_others(
     (repository, catalog): (&Repository, &Catalog),
-    of: Of,
-    known: &[Known],
+    of: SeriesName,
+    known: &[RecordedBackup],
     there: &mut BTreeSet<BackupId>,
     wanted: impl Fn(&BackupId) -> bool,
 ) -> Result<()> {
     let own: BTreeSet<&BackupId> = known.iter().map(|one| &one.id).collect();
     // All of them were listed: what a listing lags behind is known.
     let strange = there.iter().filter(|id| !own.contains(id) && wanted(id));
-    let strange: Vec<&Entry> = strange.filter_map(|id| catalog.get(id)).collect();
-    let server = Server::of(of.server.map(str::to_owned));
+    let strange: Vec<&CatalogEntry> = strange.filter_map(|id| catalog.get(id)).collect();
+    let server = ServerIdentity::of(of.server.map(str::to_owned));
     for (entry, claims) in strange.iter().zip(repository.claims(&strange)?) {
         // What cannot be read is taken for its own: it may well be.
         if claims.is_ok_and(|claims| !server.owns(&claims.owner)) {

@@ -20,7 +20,7 @@ use std::fmt;
 
 /// One expression in its time zone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(into = "Written", try_from = "Written")]
+#[serde(into = "ScheduleDocument", try_from = "ScheduleDocument")]
 pub struct Schedule {
     text: String,
     cron: Cron,
@@ -31,15 +31,15 @@ pub struct Schedule {
 
 /// The form in which a schedule is saved.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct ScheduleDocument {
     expression: String,
     #[serde(with = "jiff::fmt::serde::tz::required")]
     zone: TimeZone,
 }
 
-impl From<Schedule> for Written {
-    fn from(schedule: Schedule) -> Written {
-        Written { expression: schedule.text, zone: schedule.zone }
+impl From<Schedule> for ScheduleDocument {
+    fn from(schedule: Schedule) -> ScheduleDocument {
+        ScheduleDocument { expression: schedule.text, zone: schedule.zone }
     }
 }
 
@@ -49,10 +49,10 @@ impl PartialEq for Schedule {
     }
 }
 
-impl TryFrom<Written> for Schedule {
+impl TryFrom<ScheduleDocument> for Schedule {
     type Error = Fault;
 
-    fn try_from(written: Written) -> Result<Schedule, Fault> {
+    fn try_from(written: ScheduleDocument) -> Result<Schedule, Fault> {
         Schedule::parse(&written.expression, &written.zone)
     }
 }

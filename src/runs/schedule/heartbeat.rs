@@ -3,7 +3,7 @@
 use crate::base::databases::{Databases, Selection};
 use crate::base::error::{Fault, Kind, Result};
 use crate::base::state_dir::StateDir;
-use crate::base::state_dir::file::{Life, StateFile};
+use crate::base::state_dir::file::{StateFile, WriterLife};
 use crate::base::subject::Subject;
 use crate::format::run_record::Task;
 use crate::runs::schedule::cron::Schedule;
@@ -25,12 +25,12 @@ pub struct SchedulerState {
     pub started: Timestamp,
     /// Longest time by which a backup may be done later than it is due.
     pub grace: SignedDuration,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<HeartbeatEntry>,
 }
 
 /// One schedule and what it is for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct HeartbeatEntry {
     #[serde(default)]
     pub task: Task,
     pub schedule: Schedule,
@@ -44,9 +44,9 @@ pub struct Entry {
     pub running_since: Option<Timestamp>,
 }
 
-impl Entry {
-    pub fn new(schedule: Schedule, databases: Databases) -> Entry {
-        Entry { task: Task::Backup, schedule, databases, found: Vec::new(), next: None, running_since: None }
+impl HeartbeatEntry {
+    pub fn new(schedule: Schedule, databases: Databases) -> HeartbeatEntry {
+        HeartbeatEntry { task: Task::Backup, schedule, databases, found: Vec::new(), next: None, running_since: None }
     }
 
     /// Returns what it is for: if all databases are meant, those that were found, and every one together.
@@ -66,22 +66,22 @@ impl Entry {
 
 /// The heartbeat as it was found.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct LastHeartbeat {
     pub scheduler_state: SchedulerState,
-    pub life: Life,
+    pub life: WriterLife,
     /// Time at which its scheduler last checked the clock.
     pub pulse: Timestamp,
 }
 
 /// Reads the heartbeat; `None` if no scheduler ever ran with this `STATE_DIR`.
-pub fn look(state: &StateDir) -> Result<Option<Seen>> {
+pub fn look(state: &StateDir) -> Result<Option<LastHeartbeat>> {
     let file = state.heartbeat();
     let mut seen = None;
     for _ in 0..LOOKS {
         match file.read_json() {
             Ok(found) => {
-                let alive = found.life != Life::Gone;
-                seen = Some(Seen { scheduler_state: found.value, life: found.life, pulse: found.modified });
+                let alive = found.life != WriterLife::Gone;
+                seen = Some(LastHeartbeat { scheduler_state: found.value, life: found.life, pulse: found.modified });
                 // Else it may have been replaced between the look into the file and the look at its lock.
                 if alive {
                     break;
@@ -105,7 +105,7 @@ pub fn take_place(state: &StateDir) -> Result<Option<File>> {
 }
 
 fn busy(state: &StateDir) -> Fault {
-    let seen = look(state).ok().flatten().filter(|seen| seen.life != Life::Gone);
+    let seen = look(state).ok().flatten().filter(|seen| seen.life != WriterLife::Gone);
     let which = seen.map_or_else(String::new, |seen| {
         format!(" (process {}, since {:.0})", seen.scheduler_state.process, seen.scheduler_state.started)
     });

@@ -3,7 +3,7 @@
 
 use crate::base::databases::Databases;
 use crate::base::subject::Subject;
-use crate::format::run_record::{Record, State, Task, Trigger};
+use crate::format::run_record::{Record, RunState, Task, Trigger};
 use crate::runs::schedule::cron::Schedule;
 use jiff::{SignedDuration, Timestamp};
 use std::hash::{BuildHasher, RandomState};
@@ -18,14 +18,14 @@ const COUNTED: usize = 10_000;
 
 /// A schedule and what it is for.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub struct ScheduledJob {
     pub task: Task,
     pub schedule: Schedule,
     pub databases: Databases,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct PlannerOptions {
     /// `SCHEDULE_CATCH_UP`: runs that were missed are made up for.
     pub catch_up: bool,
     /// `SCHEDULE_JITTER`: the longest random delay of a run.
@@ -36,13 +36,13 @@ pub struct Options {
 
 pub struct Planner {
     slots: Vec<JobState>,
-    options: Options,
+    options: PlannerOptions,
     seen: Timestamp,
 }
 
 /// The state of one job: how far it has come.
 struct JobState {
-    job: Job,
+    job: ScheduledJob,
     /// Time up to which all that was due has been dealt with.
     handled: Timestamp,
     coming: Option<NextRun>,
@@ -77,7 +77,7 @@ pub struct DueRun {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PlannerStep {
     Run(DueRun),
     /// Nothing begins before this moment.
     Wait(Timestamp),
@@ -86,7 +86,7 @@ pub enum Step {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct JobEnd {
     /// Number of runs of this job that came due while it was running.
     pub skipped: usize,
     pub again: Option<(Timestamp, Databases)>,
@@ -94,7 +94,7 @@ pub struct Ended {
 
 impl Planner {
     /// Plans from `now` on. The records of this host, newest first, show what was missed before.
-    pub fn new(jobs: Vec<Job>, options: Options, records: &[Record], now: Timestamp) -> Planner {
+    pub fn new(jobs: Vec<ScheduledJob>, options: PlannerOptions, records: &[Record], now: Timestamp) -> Planner {
         let slots = jobs.into_iter().map(|job| {
             let again = if options.catch_up { missed(&job, records, options.retry, now) } else { None };
             JobState { job, handled: now, coming: None, again }
@@ -115,16 +115,16 @@ impl Planner {
         Some(back)
     }
 
-    pub fn step(&mut self, now: Timestamp) -> Step {
+    pub fn step(&mut self, now: Timestamp) -> PlannerStep {
         let options = self.options;
         for slot in &mut self.slots {
             slot.look_ahead(now, options.jitter);
         }
         let begins = self.slots.iter().enumerate().filter_map(|(at, slot)| Some((slot.begins()?, at)));
         match begins.min() {
-            None => Step::Over,
-            Some((begins, _)) if begins > now => Step::Wait(begins),
-            Some((_, at)) => self.slots[at].start(at, now).map_or(Step::Wait(now), Step::Run),
+            None => PlannerStep::Over,
+            Some((begins, _)) if begins > now => PlannerStep::Wait(begins),
+            Some((_, at)) => self.slots[at].start(at, now).map_or(PlannerStep::Wait(now), PlannerStep::Run),
         }
     }
 
@@ -134,7 +134,7 @@ impl Planner {
     }
 
     /// Ends a run. `again` holds what failed and may be tried once more, if there is time for it before the next run is due.
-    pub fn ended(&mut self, start: &DueRun, again: Option<Databases>, now: Timestamp) -> Ended {
+    pub fn ended(&mut self, start: &DueRun, again: Option<Databases>, now: Timestamp) -> JobEnd {
         let slot = &mut self.slots[start.slot];
         // One that was about a part of the databases does not stand for the next one of all.
         let skipped = if start.databases == slot.job.databases { slot.pass(now) } else { 0 };
@@ -148,7 +148,7 @@ impl Planner {
             cause: start.cause,
             tries: start.tries + 1,
         });
-        Ended { skipped, again: slot.again.as_ref().map(|again| (again.begins, again.databases.clone())) }
+        JobEnd { skipped, again: slot.again.as_ref().map(|again| (again.begins, again.databases.clone())) }
     }
 }
 
@@ -188,7 +188,7 @@ impl JobState {
         // What was due in between, while the clock leapt or another job ran, is done by this one.
         self.handled = now.max(due);
         (self.coming, self.again) = (None, None);
-        let Job { task, databases, .. } = self.job.clone();
+        let ScheduledJob { task, databases, .. } = self.job.clone();
         Some(DueRun { slot, task, databases, cause: Trigger::Schedule, tries: 0 })
     }
 
@@ -208,12 +208,12 @@ fn pause(first: Duration, tries: u32) -> Duration {
 
 /// Returns the run that makes up for what this host should have done before `now`: databases whose last run failed, or is older than the
 /// last time that it was due. A database without any run has missed nothing. `None` if nothing was missed.
-fn missed(job: &Job, records: &[Record], retry: Duration, now: Timestamp) -> Option<Retry> {
+fn missed(job: &ScheduledJob, records: &[Record], retry: Duration, now: Timestamp) -> Option<Retry> {
     let records = || records.iter().filter(|record| record.task == job.task);
     let newest =
-        |subject: &Subject| records().find(|record| record.database == *subject && record.state != State::Skipped);
+        |subject: &Subject| records().find(|record| record.database == *subject && record.state != RunState::Skipped);
     let late =
-        |record: &Record| record.state == State::Failed || job.schedule.due(record.started, now).next().is_some();
+        |record: &Record| record.state == RunState::Failed || job.schedule.due(record.started, now).next().is_some();
     let (databases, last) = match &job.databases {
         Databases::Named(names) => {
             let behind = names.iter().filter(|name| newest(name).is_some_and(late));
@@ -222,13 +222,13 @@ fn missed(job: &Job, records: &[Record], retry: Duration, now: Timestamp) -> Opt
             (Databases::Named(names), last)
         }
         Databases::All => {
-            let last = records().find(|record| record.state != State::Skipped)?;
+            let last = records().find(|record| record.state != RunState::Skipped)?;
             (Databases::All, Some(last).filter(|record| late(record))?)
         }
     };
     // A run that brings the whole container down shall not do so all the time.
     let failures = records().filter(|record| record.database == last.database);
-    let tries = failures.take_while(|record| record.state == State::Failed).count() as u32;
+    let tries = failures.take_while(|record| record.state == RunState::Failed).count() as u32;
     let pause = if tries == 0 { Duration::ZERO } else { pause(retry, tries - 1) };
     let begins = last.started.saturating_add(pause).unwrap_or(now).max(now);
     Some(Retry { begins, pause, databases, cause: Trigger::CatchUp, tries })

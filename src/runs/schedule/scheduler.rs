@@ -7,7 +7,7 @@ use crate::base::cancel;
 use crate::base::databases::Databases;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
-use crate::runs::schedule::planner::Step;
+use crate::runs::schedule::planner::PlannerStep;
 use crate::runs::schedule::planner::{DueRun, Planner};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -17,7 +17,7 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Does the work that the scheduler starts.
-pub trait Work {
+pub trait ScheduledWork {
     /// Receives, at every check of the clock, when each job begins next, in the order of the jobs.
     fn ahead(&mut self, next: &[Option<Timestamp>], now: Timestamp);
     fn run(&mut self, start: &DueRun) -> Result<RunResult>;
@@ -52,7 +52,7 @@ pub struct Scheduler<'a> {
 }
 
 impl Scheduler<'_> {
-    pub fn run(&mut self, work: &mut dyn Work) -> Result<End> {
+    pub fn run(&mut self, work: &mut dyn ScheduledWork) -> Result<End> {
         let mut announced = None;
         loop {
             if let Some(signal) = cancel::raised() {
@@ -65,15 +65,15 @@ impl Scheduler<'_> {
             let step = self.planner.step(now);
             work.ahead(&self.planner.next(), now);
             match step {
-                Step::Over => return Ok(End::Over),
-                Step::Wait(at) => {
+                PlannerStep::Over => return Ok(End::Over),
+                PlannerStep::Wait(at) => {
                     if announced.replace(at) != Some(at) {
                         self.monitor.info(&format!("the next run begins at {}", self.local(at)));
                     }
                     let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
                     (self.wait)(left.min(LOOK));
                 }
-                Step::Run(start) => {
+                PlannerStep::Run(start) => {
                     let worked = self.start(&start, work)?;
                     if self.once {
                         return Ok(End::Once(worked));
@@ -83,7 +83,7 @@ impl Scheduler<'_> {
         }
     }
 
-    fn start(&mut self, start: &DueRun, work: &mut dyn Work) -> Result<u8> {
+    fn start(&mut self, start: &DueRun, work: &mut dyn ScheduledWork) -> Result<u8> {
         let worked = work.run(start)?;
         let ended = self.planner.ended(start, worked.again, (self.clock)());
         if ended.skipped > 0 {

@@ -9,12 +9,12 @@ use jiff::tz::TimeZone;
 /// The parsed form of `EXPR; EXPR = db1, db2; …`.
 #[derive(Debug, Clone)]
 pub struct Timetable {
-    pub entries: Vec<Entry>,
+    pub entries: Vec<TimetableEntry>,
     pub zone: TimeZone,
 }
 
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct TimetableEntry {
     pub schedule: Schedule,
     /// `None`: the default databases.
     pub databases: Option<Databases>,
@@ -23,7 +23,7 @@ pub struct Entry {
 impl Timetable {
     pub fn parse(text: &str, zone: &TimeZone) -> Result<Timetable, Fault> {
         let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
-        let entries = parts.map(|part| Entry::parse(part, zone)).collect::<Result<Vec<_>, _>>()?;
+        let entries = parts.map(|part| TimetableEntry::parse(part, zone)).collect::<Result<Vec<_>, _>>()?;
         if entries.is_empty() {
             return Err(Fault::usage("no schedule is set").hint("for example CRON_SCHEDULE=\"0 */6 * * *\""));
         }
@@ -31,9 +31,9 @@ impl Timetable {
     }
 
     /// Returns the next `count` runs after a moment, in the order of time.
-    pub fn coming(&self, after: Timestamp, count: usize) -> Vec<(Timestamp, &Entry)> {
-        let next = |entry: &Entry, after| entry.schedule.next_after(after);
-        let mut coming: Vec<(Timestamp, &Entry)> = Vec::new();
+    pub fn coming(&self, after: Timestamp, count: usize) -> Vec<(Timestamp, &TimetableEntry)> {
+        let next = |entry: &TimetableEntry, after| entry.schedule.next_after(after);
+        let mut coming: Vec<(Timestamp, &TimetableEntry)> = Vec::new();
         for entry in &self.entries {
             let times = std::iter::successors(next(entry, after), |last| next(entry, *last));
             coming.extend(times.take(count).map(|at| (at, entry)));
@@ -44,13 +44,13 @@ impl Timetable {
     }
 }
 
-impl Entry {
-    fn parse(text: &str, zone: &TimeZone) -> Result<Entry, Fault> {
+impl TimetableEntry {
+    fn parse(text: &str, zone: &TimeZone) -> Result<TimetableEntry, Fault> {
         let (schedule, databases) = match text.split_once('=') {
             Some((schedule, databases)) => (schedule, Some(databases.parse()?)),
             None => (text, None),
         };
-        Ok(Entry { schedule: Schedule::parse(schedule, zone)?, databases })
+        Ok(TimetableEntry { schedule: Schedule::parse(schedule, zone)?, databases })
     }
 }
 

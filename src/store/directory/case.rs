@@ -11,12 +11,12 @@ use std::sync::OnceLock;
 
 /// Remembers whether one file system tells such names apart.
 #[derive(Debug, Default)]
-pub(crate) struct Case {
+pub(crate) struct CaseCheck {
     /// Set once it was seen that it does.
     tells: OnceLock<()>,
 }
 
-impl Case {
+impl CaseCheck {
     /// Returns the spelling of a name on this file system: the encoded one if the plain one would lead to another name's folder.
     pub fn spelled<'n>(&self, at: &OwnedFd, name: &'n str) -> Result<Cow<'n, str>> {
         let other = swapped(name);
@@ -118,12 +118,12 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let open = |path: &Path| OwnedFd::from(std::fs::File::open(path).unwrap());
         for name in ["Shop", "shop", "SHOP", "@globals", "1"] {
-            assert_eq!(Case::default().spelled(&open(place.path()), name).unwrap(), name);
+            assert_eq!(CaseCheck::default().spelled(&open(place.path()), name).unwrap(), name);
             std::fs::create_dir(place.path().join(name)).unwrap();
-            assert_eq!(Case::default().spelled(&open(place.path()), name).unwrap(), name);
+            assert_eq!(CaseCheck::default().spelled(&open(place.path()), name).unwrap(), name);
         }
         // Read from elsewhere: as many names as there are, of which this is none.
         std::fs::remove_dir(place.path().join("shop")).unwrap();
-        assert_eq!(Case::default().spelled(&open(place.path()), "shop").unwrap(), "shop");
+        assert_eq!(CaseCheck::default().spelled(&open(place.path()), "shop").unwrap(), "shop");
     }
 }

@@ -1,6 +1,6 @@
 //! A folder that is held open, so that a name that is swapped meanwhile cannot lead operations elsewhere.
 
-use crate::store::directory::case::{self, Case};
+use crate::store::directory::case::{self, CaseCheck};
 use crate::store::directory::errors::FILE_MODE;
 use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
@@ -13,16 +13,16 @@ use std::path::Path;
 
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-pub(crate) struct Folder(OwnedFd);
+pub(crate) struct StoreFolder(OwnedFd);
 
-impl Folder {
+impl StoreFolder {
     /// Opens the folder `below` the root. None: it, or one on the way, does not exist or is no folder.
-    pub fn open(root: &Path, below: &str, case: &Case) -> io::Result<Option<Folder>> {
+    pub fn open(root: &Path, below: &str, case: &CaseCheck) -> io::Result<Option<StoreFolder>> {
         let steps = below.split('/').filter(|name| !name.is_empty());
         let found = fs::openat(CWD, root, FLAGS, Mode::empty())
             .and_then(|root| steps.into_iter().try_fold(root, |at, name| step(&at, name, case)));
         match found {
-            Ok(folder) => Ok(Some(Folder(folder))),
+            Ok(folder) => Ok(Some(StoreFolder(folder))),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -30,9 +30,9 @@ impl Folder {
 
     /// Opens the folder `below` the root and makes what is missing of it. Returns what was made, too. `NotFound` if
     /// the root's parent is missing: while a share is not mounted, nothing is to be made on the local disk.
-    pub fn create(root: &Path, below: &str, case: &Case) -> io::Result<(Folder, Made)> {
+    pub fn create(root: &Path, below: &str, case: &CaseCheck) -> io::Result<(StoreFolder, NewFolders)> {
         create_root(root)?;
-        let mut made = Made(Vec::new());
+        let mut made = NewFolders(Vec::new());
         let mut at = fs::openat(CWD, root, FLAGS, Mode::empty())?;
         for name in below.split('/').filter(|name| !name.is_empty()) {
             at = match step(&at, name, case) {
@@ -40,7 +40,7 @@ impl Folder {
                 found => found?,
             };
         }
-        Ok((Folder(at), made))
+        Ok((StoreFolder(at), made))
     }
 
     pub fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
@@ -135,10 +135,10 @@ impl Folder {
 }
 
 /// The folders that were made for an upload, outermost first, each with its parent. Dropping this removes those that are empty.
-pub(crate) struct Made(Vec<(OwnedFd, String)>);
+pub(crate) struct NewFolders(Vec<(OwnedFd, String)>);
 
-impl Made {
-    fn make(&mut self, at: &OwnedFd, name: &str, case: &Case) -> io::Result<OwnedFd> {
+impl NewFolders {
+    fn make(&mut self, at: &OwnedFd, name: &str, case: &CaseCheck) -> io::Result<OwnedFd> {
         let spelled = case.spelled(at, name)?;
         match fs::mkdirat(at, &*spelled, Mode::RWXU) {
             Ok(()) => {
@@ -160,7 +160,7 @@ impl Made {
     }
 }
 
-impl Drop for Made {
+impl Drop for NewFolders {
     fn drop(&mut self) {
         while let Some((parent, name)) = self.0.pop() {
             if fs::unlinkat(&parent, &name, AtFlags::REMOVEDIR).and_then(|()| flush(&parent)).is_err() {
@@ -200,7 +200,7 @@ fn flush(folder: impl AsFd) -> rustix::io::Result<()> {
     }
 }
 
-fn step(at: &OwnedFd, name: &str, case: &Case) -> rustix::io::Result<OwnedFd> {
+fn step(at: &OwnedFd, name: &str, case: &CaseCheck) -> rustix::io::Result<OwnedFd> {
     let open = |name: &str| fs::openat(at, name, FLAGS | OFlags::NOFOLLOW, Mode::empty());
     match open(&case.spelled(at, name)?) {
         // It may have come from a folder that does not tell case.
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn publishing_by_link_does_not_overwrite_either() -> io::Result<()> {
         let place = tempfile::tempdir()?;
-        let (folder, _made) = Folder::create(place.path(), "a", &Case::default())?;
+        let (folder, _made) = StoreFolder::create(place.path(), "a", &CaseCheck::default())?;
         for (name, text) in [("one", "1"), ("two", "2")] {
             std::fs::write(place.path().join("a").join(name), text)?;
         }
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn publishing_by_a_reserved_name_does_not_overwrite_either() -> io::Result<()> {
         let place = tempfile::tempdir()?;
-        let (folder, _made) = Folder::create(place.path(), "a", &Case::default())?;
+        let (folder, _made) = StoreFolder::create(place.path(), "a", &CaseCheck::default())?;
         for (name, text) in [("one", "1"), ("two", "2")] {
             std::fs::write(place.path().join("a").join(name), text)?;
         }

@@ -3,7 +3,7 @@
 use crate::base::error::Result;
 use crate::base::random;
 use crate::store::directory::errors::{cause, taken};
-use crate::store::directory::folder::{Folder, Made};
+use crate::store::directory::folder::{NewFolders, StoreFolder};
 use crate::store::{PutResult, Upload};
 use rustix::fs::OFlags;
 use std::fs::File;
@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 /// A file being written under a name that no listing shows.
 pub(crate) struct Partial {
-    folder: Folder,
-    made: Made,
+    folder: StoreFolder,
+    made: NewFolders,
     path: PathBuf,
     partial: String,
     name: String,
@@ -23,7 +23,7 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
-    pub fn create(folder: Folder, made: Made, path: PathBuf, name: &str) -> Result<Partial> {
+    pub fn create(folder: StoreFolder, made: NewFolders, path: PathBuf, name: &str) -> Result<Partial> {
         let partial = Partial::name_for(name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let file = folder.file(&partial, flags).map_err(|error| cause("create", &path, error))?;

@@ -13,7 +13,7 @@ const UNIT: u64 = 64 << 10;
 pub(crate) struct Buffers(Arc<Semaphore>);
 
 /// Stands for the room of one part, until it is dropped.
-pub(crate) struct Room {
+pub(crate) struct PartRoom {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -23,9 +23,9 @@ impl Buffers {
     }
 
     /// Waits until there is room for this many bytes. Parts end by themselves and wait for no others, so that room comes.
-    pub async fn room(&self, bytes: u64) -> Room {
+    pub async fn room(&self, bytes: u64) -> PartRoom {
         let units = bytes.div_ceil(UNIT).clamp(1, BYTES / UNIT / 2) as u32;
-        Room { _permit: Arc::clone(&self.0).acquire_many_owned(units).await.ok() }
+        PartRoom { _permit: Arc::clone(&self.0).acquire_many_owned(units).await.ok() }
     }
 }
 
@@ -36,7 +36,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     /// Returns the room if there is some at once.
-    fn at_once(buffers: &Buffers, bytes: u64) -> Option<Room> {
+    fn at_once(buffers: &Buffers, bytes: u64) -> Option<PartRoom> {
         match pin!(buffers.room(bytes)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(room) => Some(room),
             Poll::Pending => None,

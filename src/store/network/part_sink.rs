@@ -21,7 +21,7 @@ pub(crate) trait PartSink: Send + Sync + 'static {
 
     fn waiter(&self) -> &Waiter;
     fn buffers(&self) -> &Buffers;
-    fn plan(&self) -> Plan;
+    fn plan(&self) -> PartPlan;
     /// Fails with `Exists` if the key is taken.
     fn refuse_taken(&self, key: &str) -> Result<()>;
     /// Stores an object in one request.
@@ -44,12 +44,12 @@ pub(crate) trait PartSink: Send + Sync + 'static {
         parts: Vec<Self::Part>,
         sizes: (u64, u64),
     ) -> Result<PutResult>;
-    fn abort(&self, key: &str, begun: &Self::Begun) -> impl Future<Output = Result<Aborted>> + Send;
+    fn abort(&self, key: &str, begun: &Self::Begun) -> impl Future<Output = Result<AbortResult>> + Send;
 }
 
 /// Says what parts a host takes.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub(crate) struct PartPlan {
     /// Size of a part in bytes. `None`: chosen from the expected size of the object.
     pub part_size: Option<u64>,
     /// The sizes that a part may have, in bytes. The last one may be smaller.
@@ -62,7 +62,7 @@ pub(crate) struct Plan {
     pub larger_parts: &'static str,
 }
 
-impl Plan {
+impl PartPlan {
     /// Returns the one size for all parts of an object, in bytes, such that four times the expected size still fits.
     pub fn size_for(&self, expected: u64) -> u64 {
         let needed = expected.saturating_mul(4).div_ceil(u64::from(self.part_limit.max(1)));
@@ -73,7 +73,7 @@ impl Plan {
 
 /// Says what an abort met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Aborted {
+pub(crate) enum AbortResult {
     /// The upload, which is no more.
     Now,
     /// Nothing: the upload was no more.
@@ -88,7 +88,7 @@ mod tests {
     fn parts_are_as_large_as_four_times_the_expected_size_needs() {
         let size = |part_size: Option<u64>, part_limit, expected| {
             let sizes = 5 * MIB..=5120 * MIB;
-            Plan { part_size, sizes, part_limit, in_flight: 1, larger_parts: "" }.size_for(expected)
+            PartPlan { part_size, sizes, part_limit, in_flight: 1, larger_parts: "" }.size_for(expected)
         };
         assert_eq!(size(None, 10_000, 0), 8 * MIB);
         assert_eq!(size(None, 10_000, 20_000 * MIB), 8 * MIB);

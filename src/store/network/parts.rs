@@ -2,13 +2,13 @@
 
 use crate::base::error::{Fault, Result};
 use crate::store::PutResult;
-use crate::store::network::part_sink::{Aborted, PartSink};
+use crate::store::network::part_sink::{AbortResult, PartSink};
 use crate::store::network::waiter::{ABORT_LIMIT, GRACE};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 
-pub(crate) struct Parts<S: PartSink> {
+pub(crate) struct PartSender<S: PartSink> {
     sink: Arc<S>,
     key: String,
     begun: Arc<S::Begun>,
@@ -20,9 +20,9 @@ pub(crate) struct Parts<S: PartSink> {
     open: bool,
 }
 
-impl<S: PartSink> Parts<S> {
-    pub fn new(sink: &Arc<S>, key: &str, begun: S::Begun, part_size: u64) -> Parts<S> {
-        Parts {
+impl<S: PartSink> PartSender<S> {
+    pub fn new(sink: &Arc<S>, key: &str, begun: S::Begun, part_size: u64) -> PartSender<S> {
+        PartSender {
             sink: Arc::clone(sink),
             key: key.to_owned(),
             begun: Arc::new(begun),
@@ -99,8 +99,8 @@ impl<S: PartSink> Parts<S> {
             async {
                 for attempt in 0..3 {
                     match self.sink.abort(&self.key, &self.begun).await {
-                        Ok(Aborted::Now) if all_ended => return,
-                        Ok(Aborted::Before) => return,
+                        Ok(AbortResult::Now) if all_ended => return,
+                        Ok(AbortResult::Before) => return,
                         _ => tokio::time::sleep(Duration::from_millis(300 << attempt)).await,
                     }
                 }
@@ -110,7 +110,7 @@ impl<S: PartSink> Parts<S> {
     }
 }
 
-impl<S: PartSink> Drop for Parts<S> {
+impl<S: PartSink> Drop for PartSender<S> {
     fn drop(&mut self) {
         if self.open {
             self.abort();

@@ -6,16 +6,16 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Measures the time that a host may stay overloaded.
-pub(crate) struct Patience {
+pub(crate) struct OverloadLimit {
     begun: Instant,
     limit: Duration,
     pause: Duration,
 }
 
-impl Patience {
+impl OverloadLimit {
     /// Starts the time.
-    pub fn start(limit: Duration) -> Patience {
-        Patience { begun: Instant::now(), limit, pause: FIRST_PAUSE }
+    pub fn start(limit: Duration) -> OverloadLimit {
+        OverloadLimit { begun: Instant::now(), limit, pause: FIRST_PAUSE }
     }
 
     /// Waits a moment if the host has answered that it is busy, and there is time left. Returns whether to ask again.
@@ -35,7 +35,7 @@ pub(crate) async fn patiently<T, E>(
     is_busy: impl Fn(&E) -> bool,
     send: impl AsyncFn() -> Result<T, E>,
 ) -> Result<T, E> {
-    let mut patience = Patience::start(limit);
+    let mut patience = OverloadLimit::start(limit);
     loop {
         let answer = send().await;
         if !patience.lasts(answer.as_ref().is_err_and(&is_busy)).await {

@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Result, into_io};
 use crate::store::network::part_sink::PartSink;
-use crate::store::network::parts::Parts;
+use crate::store::network::parts::PartSender;
 use crate::store::{IfExists, PutOptions, PutResult, Upload};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(crate) struct PartUpload<S: PartSink> {
     /// The part being filled. It is sent once a byte comes that it has no room for, so that no part is ever empty.
     buffer: Vec<u8>,
     bytes: u64,
-    parts: Option<Parts<S>>,
+    parts: Option<PartSender<S>>,
     creation: PutOptions,
     failed: bool,
 }
@@ -35,7 +35,7 @@ impl<S: PartSink> PartUpload<S> {
             Some(parts) => parts,
             none => {
                 let begun = self.sink.begin(&self.key, &self.creation)?;
-                none.insert(Parts::new(&self.sink, &self.key, begun, self.part_size as u64))
+                none.insert(PartSender::new(&self.sink, &self.key, begun, self.part_size as u64))
             }
         };
         // Before a new buffer is asked for, so that a full pipe holds one fewer.

@@ -5,12 +5,12 @@ use aws_sdk_s3::config::endpoint::{Endpoint, EndpointFuture, Params, ResolveEndp
 use aws_sdk_s3::error::BoxError;
 
 #[derive(Debug)]
-pub(crate) struct BeforeHost {
+pub(crate) struct HostResolver {
     /// The URL of the host, with its path if there is one.
     pub url: String,
 }
 
-impl ResolveEndpoint for BeforeHost {
+impl ResolveEndpoint for HostResolver {
     fn resolve_endpoint<'a>(&'a self, params: &'a Params) -> EndpointFuture<'a> {
         let address = match (self.url.split_once("://"), params.bucket()) {
             (Some((scheme, rest)), Some(bucket)) => Ok(format!("{scheme}://{bucket}.{rest}")),

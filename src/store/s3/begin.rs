@@ -4,7 +4,7 @@ use crate::base::error::{Fault, Result};
 use crate::store::network::waiter::ABORT_LIMIT;
 use crate::store::s3::attempts::Attempts;
 use crate::store::s3::busy::patiently;
-use crate::store::s3::errors::{Answer, uncertain};
+use crate::store::s3::errors::{S3Answer, uncertain};
 use crate::store::s3::host::Host;
 use crate::store::s3::listing;
 use crate::store::s3::put_headers::PutHeaders;
@@ -56,7 +56,7 @@ fn abort_lost(host: &Host, key: &str, since: Timestamp, ours: Option<&str>) {
     );
 }
 
-pub(crate) async fn abort(host: &Host, key: &str, id: &str) -> Answer<(), AbortMultipartUploadError> {
+pub(crate) async fn abort(host: &Host, key: &str, id: &str) -> S3Answer<(), AbortMultipartUploadError> {
     let request =
         host.client().abort_multipart_upload().bucket(host.address.bucket()).key(host.address.full(key)).upload_id(id);
     request.send().await.map(|_| ())

@@ -1,7 +1,7 @@
 //! Tells an overloaded host from one that refuses, and waits for it.
 
 use crate::store::network::patience;
-use crate::store::s3::errors::{Answer, status};
+use crate::store::s3::errors::{S3Answer, status};
 use crate::store::s3::host::Host;
 use aws_sdk_s3::error::SdkError;
 
@@ -19,6 +19,6 @@ pub(crate) fn says_busy<E>(error: &SdkError<E>) -> bool {
 }
 
 /// Sends a request, with all its attempts, again and again until the host is no longer busy or `S3_TIMEOUT` is over.
-pub(crate) async fn patiently<T, E>(host: &Host, send: impl AsyncFn() -> Answer<T, E>) -> Answer<T, E> {
+pub(crate) async fn patiently<T, E>(host: &Host, send: impl AsyncFn() -> S3Answer<T, E>) -> S3Answer<T, E> {
     patience::patiently(host.address.settings.timeout, says_busy, send).await
 }

@@ -14,12 +14,12 @@ use http_body_util::Limited;
 
 /// A client that passes on no more of an answer than the limit.
 #[derive(Debug)]
-pub(crate) struct Capped(pub SharedHttpClient);
+pub(crate) struct CappedClient(pub SharedHttpClient);
 
 #[derive(Debug)]
 struct Connection(SharedHttpConnector);
 
-impl HttpClient for Capped {
+impl HttpClient for CappedClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(Connection(self.0.http_connector(settings, components)))
     }

@@ -2,8 +2,8 @@
 
 use crate::base::certificates;
 use crate::base::error::{Fault, Result};
-use crate::store::s3::before_host::BeforeHost;
-use crate::store::s3::capped::Capped;
+use crate::store::s3::before_host::HostResolver;
+use crate::store::s3::capped::CappedClient;
 use crate::store::s3::resolver::Resolver;
 use crate::store::s3::settings::Addressing;
 use crate::store::s3::settings::{Keys, S3Settings};
@@ -27,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// The address that requests go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint {
+pub(crate) struct S3Endpoint {
     /// None: AWS, whose address the SDK makes of the region.
     pub url: Option<String>,
     pub region: Option<String>,
@@ -36,11 +36,11 @@ pub(crate) struct Endpoint {
     pub addressing: Addressing,
 }
 
-impl Endpoint {
+impl S3Endpoint {
     /// Reads the address from the settings: `S3_HOST_BASE` is nothing, a bare host (https), or a URL, with a path if
     /// the service has one.
-    pub fn of(settings: &S3Settings) -> Result<Endpoint> {
-        let endpoint = Endpoint::parse(settings.endpoint.as_deref(), settings.region.as_deref())?;
+    pub fn of(settings: &S3Settings) -> Result<S3Endpoint> {
+        let endpoint = S3Endpoint::parse(settings.endpoint.as_deref(), settings.region.as_deref())?;
         let path = endpoint.url.as_deref().and_then(|url| url.rsplit_once('/')).map(|(_, last)| last);
         if path == Some(settings.bucket.as_str()) && endpoint.host != settings.bucket {
             return Err(Fault::usage("S3_HOST_BASE ends with the name of the bucket")
@@ -55,12 +55,12 @@ impl Endpoint {
             .hint("give the host's name, or S3_ADDRESSING=path")
             .into());
         }
-        Ok(Endpoint { addressing, ..endpoint })
+        Ok(S3Endpoint { addressing, ..endpoint })
     }
 
-    fn parse(base: Option<&str>, region: Option<&str>) -> Result<Endpoint> {
+    fn parse(base: Option<&str>, region: Option<&str>) -> Result<S3Endpoint> {
         let region = region.map(str::to_owned);
-        let aws = |region, host| Endpoint { url: None, region, host, addressing: Addressing::Virtual };
+        let aws = |region, host| S3Endpoint { url: None, region, host, addressing: Addressing::Virtual };
         let Some(base) = base.map(|base| base.trim().trim_end_matches('/')).filter(|base| !base.is_empty()) else {
             return Ok(aws(region, "AWS".to_owned()));
         };
@@ -81,7 +81,7 @@ impl Endpoint {
             return Ok(aws(region.or(of_host), host.to_owned()));
         }
         // Every signature has a region in it; hosts of one region take any.
-        Ok(Endpoint {
+        Ok(S3Endpoint {
             url: Some(format!("{scheme}://{rest}")),
             region: region.or_else(|| Some("us-east-1".to_owned())),
             host: host.to_owned(),
@@ -125,7 +125,7 @@ fn aws_region(host: &str) -> Option<Option<String>> {
 }
 
 /// Builds the client; asks the AWS chain for what the settings leave out.
-pub(crate) async fn build(settings: &S3Settings, endpoint: &Endpoint) -> Result<Client> {
+pub(crate) async fn build(settings: &S3Settings, endpoint: &S3Endpoint) -> Result<Client> {
     let http = http_client(settings.ca_file.as_deref())?;
     let mut config = match credentials(settings) {
         Some(keys) => Builder::new()
@@ -135,7 +135,7 @@ pub(crate) async fn build(settings: &S3Settings, endpoint: &Endpoint) -> Result<
         None => chain(settings, endpoint, &http).await,
     };
     config = match (&endpoint.url, endpoint.addressing) {
-        (Some(url), Addressing::Virtual) => config.endpoint_resolver(BeforeHost { url: url.clone() }),
+        (Some(url), Addressing::Virtual) => config.endpoint_resolver(HostResolver { url: url.clone() }),
         // To the SDK the last part of a path without a slash behind it is none to put the bucket below.
         (Some(url), Addressing::Path) => config.endpoint_url(format!("{url}/")).force_path_style(true),
         (None, Addressing::Path) => config.force_path_style(true),
@@ -162,7 +162,7 @@ fn credentials(settings: &S3Settings) -> Option<SharedCredentialsProvider> {
 }
 
 /// Finds the credentials as every AWS tool does: profile, web identity, container or instance role.
-async fn chain(settings: &S3Settings, endpoint: &Endpoint, http: &SharedHttpClient) -> Builder {
+async fn chain(settings: &S3Settings, endpoint: &S3Endpoint, http: &SharedHttpClient) -> Builder {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http.clone())
         .timeout_config(timeouts(settings));
@@ -217,7 +217,7 @@ fn http_client(ca_file: Option<&Path>) -> Result<SharedHttpClient> {
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.build_with_resolver(Resolver)
     });
-    Ok(SharedHttpClient::new(Capped(client)))
+    Ok(SharedHttpClient::new(CappedClient(client)))
 }
 
 #[cfg(test)]
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_host_base_is_a_host_or_a_url_and_aws_is_known_by_name() -> Result<()> {
-        let parse = |base| Endpoint::parse(Some(base), None);
+        let parse = |base| S3Endpoint::parse(Some(base), None);
         assert_eq!(parse("minio.example:9000")?.url.as_deref(), Some("https://minio.example:9000"));
         assert_eq!(parse("http://127.0.0.1:1/")?.url.as_deref(), Some("http://127.0.0.1:1"));
         assert_eq!(parse("minio.example")?.region.as_deref(), Some("us-east-1"));
@@ -238,7 +238,7 @@ mod tests {
             let endpoint = parse(base)?;
             assert_eq!((endpoint.url, endpoint.region.as_deref()), (None, region), "{base}");
         }
-        assert_eq!(Endpoint::parse(None, None)?.url, None);
+        assert_eq!(S3Endpoint::parse(None, None)?.url, None);
         Ok(())
     }
 
@@ -246,7 +246,7 @@ mod tests {
     fn of(base: &str, addressing: Option<Addressing>) -> Result<(Option<String>, bool)> {
         let endpoint = Some(base.to_owned());
         let found =
-            Endpoint::of(&S3Settings { endpoint, addressing, bucket: "b".to_owned(), ..S3Settings::default() })?;
+            S3Endpoint::of(&S3Settings { endpoint, addressing, bucket: "b".to_owned(), ..S3Settings::default() })?;
         Ok((found.url, found.addressing == Addressing::Path))
     }
 
@@ -274,7 +274,7 @@ mod tests {
                 false => assert_eq!(by_name?, (url, false), "{base}"),
             }
         }
-        assert_eq!(Endpoint::parse(Some("s3-external-1.amazonaws.com"), None)?.region.as_deref(), Some("us-east-1"));
+        assert_eq!(S3Endpoint::parse(Some("s3-external-1.amazonaws.com"), None)?.region.as_deref(), Some("us-east-1"));
         assert!(of("https://host/b", None).unwrap_err().to_string().contains("the name of the bucket"));
         Ok(())
     }
@@ -291,7 +291,7 @@ mod tests {
             "ftp://secret",
             "host?secret",
         ] {
-            let error = Endpoint::parse(Some(base), None).map(|_| ()).unwrap_err();
+            let error = S3Endpoint::parse(Some(base), None).map(|_| ()).unwrap_err();
             assert!(!format!("{error:#}").contains("secret"), "{base}");
         }
     }

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Notes the `Date` of the answer, whatever else the answer says.
 #[derive(Debug, Clone, Default)]
-struct Clock(Arc<Mutex<Option<i64>>>);
+struct DateRecorder(Arc<Mutex<Option<i64>>>);
 
-impl Intercept for Clock {
+impl Intercept for DateRecorder {
     fn name(&self) -> &'static str {
         "clock"
     }
@@ -33,7 +33,7 @@ impl Intercept for Clock {
 }
 
 pub(crate) fn skew(host: &Host) -> Result<Option<i64>> {
-    let clock = Clock::default();
+    let clock = DateRecorder::default();
     let request = host.client().head_bucket().bucket(host.address.bucket()).customize().interceptor(clock.clone());
     match host.waiter.wait(request.send())? {
         Err(error) if status(&error) == Some(404) => return Err(no_bucket(&host.address).into()),

@@ -36,7 +36,7 @@ const BAD_KEYS: [&str; 16] = [
 ];
 
 /// The result of a request.
-pub(crate) type Answer<T, E> = std::result::Result<T, SdkError<E>>;
+pub(crate) type S3Answer<T, E> = std::result::Result<T, SdkError<E>>;
 
 pub(crate) fn fault<E>(at: &Address, doing: &str, error: SdkError<E>) -> Fault
 where

@@ -4,8 +4,8 @@ use crate::base::error::{Fault, Result};
 use crate::store::network::buffers::Buffers;
 use crate::store::network::waiter::Waiter;
 use crate::store::s3::address::Address;
-use crate::store::s3::before_host::BeforeHost;
-use crate::store::s3::client::{self, Endpoint};
+use crate::store::s3::before_host::HostResolver;
+use crate::store::s3::client::{self, S3Endpoint};
 use crate::store::s3::errors;
 use crate::store::s3::settings::S3Settings;
 use aws_sdk_s3::Client;
@@ -26,7 +26,7 @@ pub(crate) struct Host {
 
 impl Host {
     pub fn open(settings: S3Settings) -> Result<Host> {
-        let endpoint = Endpoint::of(&settings)?;
+        let endpoint = S3Endpoint::of(&settings)?;
         let waiter = Waiter::start("s3")?;
         let client = waiter.handle().block_on(client::build(&settings, &endpoint))?;
         let url = endpoint.url.filter(|_| !client::is_address(&endpoint.host));
@@ -55,7 +55,7 @@ impl Host {
             return false;
         }
         let Some(url) = self.url.clone() else { return false };
-        let config = self.client.config().to_builder().endpoint_resolver(BeforeHost { url }).build();
+        let config = self.client.config().to_builder().endpoint_resolver(HostResolver { url }).build();
         self.by_name.set(Client::from_conf(config)).is_ok()
     }
 

@@ -2,11 +2,11 @@
 
 use crate::base::error::{Fault, Kind, Result};
 use crate::store::s3::busy::patiently;
-use crate::store::s3::errors::{Answer, status};
+use crate::store::s3::errors::{S3Answer, status};
 use crate::store::s3::host::Host;
 use crate::store::s3::object::{timestamp, unquoted};
 use crate::store::s3::pages::Pages;
-use crate::store::s3::spelling::{Seen, Spelling};
+use crate::store::s3::spelling::{Spelling, SpellingEvidence};
 use crate::store::{ObjectInfo, PendingUpload};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::list_objects::ListObjectsError;
@@ -14,7 +14,7 @@ use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
 use aws_sdk_s3::types::Object;
 
 /// One page of objects, in whichever version of the listing.
-struct Page {
+struct ListingPage {
     objects: Vec<Object>,
     encoding: Option<String>,
     goes_on: bool,
@@ -24,7 +24,7 @@ struct Page {
 
 /// Where a page begins.
 #[derive(Clone, PartialEq)]
-enum From {
+enum PageStart {
     Start,
     Token(String),
     /// After this key, in version 1, which is the only one that some hosts have.
@@ -33,7 +33,7 @@ enum From {
 
 pub(crate) fn objects(host: &Host, prefix: &str) -> Result<Vec<ObjectInfo>> {
     let mut found = Vec::new();
-    let mut from = From::Start;
+    let mut from = PageStart::Start;
     let mut pages = Pages::new(&host.address.name, "list the objects", prefix);
     let full = host.address.full(prefix);
     loop {
@@ -46,7 +46,7 @@ pub(crate) fn objects(host: &Host, prefix: &str) -> Result<Vec<ObjectInfo>> {
             break;
         }
         let last = keys.last().and_then(|key| spelling.read(key));
-        let next = page.token.map(From::Token).or(last.map(|key| From::Key(key.into_owned())));
+        let next = page.token.map(PageStart::Token).or(last.map(|key| PageStart::Key(key.into_owned())));
         from = next.filter(|next| *next != from).ok_or_else(|| pages.endless())?;
     }
     found.sort_by(|a, b| a.key.cmp(&b.key));
@@ -70,28 +70,29 @@ fn listed(host: &Host, object: &Object, spelling: Spelling, prefix: &str) -> Opt
 /// Returns how the keys of a page are spelt. If the keys do not show it, the host is asked for one of them.
 pub(crate) fn spelling(host: &Host, declared: Option<&str>, keys: &[&str], prefix: &str) -> Result<Spelling> {
     let key = match Spelling::seen(declared, keys, &host.address.full(prefix)) {
-        Seen::It(spelling) => return Ok(spelling),
-        Seen::Either(key) => key,
+        SpellingEvidence::It(spelling) => return Ok(spelling),
+        SpellingEvidence::Either(key) => key,
     };
-    let found = page(host, key, &From::Start, "list the objects")?.objects;
+    let found = page(host, key, &PageStart::Start, "list the objects")?.objects;
     Ok(if found.is_empty() { Spelling::Percent } else { Spelling::AsIs })
 }
 
 /// Asks for one page of what begins with the full prefix. A host that does not know version 2 of the listing, or does
 /// not say in it where it goes on, is asked by version 1.
-fn page(host: &Host, full: &str, from: &From, doing: &str) -> Result<Page> {
+fn page(host: &Host, full: &str, from: &PageStart, doing: &str) -> Result<ListingPage> {
     let token = match from {
-        From::Key(key) => {
+        PageStart::Key(key) => {
             return first_version(host, full, Some(key))?.map_err(|error| host.fault(doing, error).into());
         }
-        From::Start => None,
-        From::Token(token) => Some(token.as_str()),
+        PageStart::Start => None,
+        PageStart::Token(token) => Some(token.as_str()),
     };
     let error = match second_version(host, full, token)? {
         Ok(page) => return Ok(page),
         Err(error) => error,
     };
-    let is_unknown = *from == From::Start && status(&error).is_some_and(|status| [400, 405, 501].contains(&status));
+    let is_unknown =
+        *from == PageStart::Start && status(&error).is_some_and(|status| [400, 405, 501].contains(&status));
     let refusal = refusal(host, doing, error);
     if is_unknown && refusal.kind() == Kind::Failed {
         return first_version(host, full, None)?.map_err(|_| refusal.into());
@@ -113,7 +114,7 @@ fn refusal(host: &Host, doing: &str, error: SdkError<ListObjectsV2Error>) -> Fau
 
 /// Asks for a page by version 2. Most commands begin with this, so that a host says here that it wants the bucket
 /// before its name.
-fn second_version(host: &Host, full: &str, token: Option<&str>) -> Result<Answer<Page, ListObjectsV2Error>> {
+fn second_version(host: &Host, full: &str, token: Option<&str>) -> Result<S3Answer<ListingPage, ListObjectsV2Error>> {
     loop {
         let send = async || {
             let request = host.client().list_objects_v2().bucket(host.address.bucket()).prefix(full);
@@ -122,7 +123,7 @@ fn second_version(host: &Host, full: &str, token: Option<&str>) -> Result<Answer
         match host.waiter.wait(patiently(host, send))? {
             Err(error) if host.turn(error.code()) => {}
             answer => {
-                return Ok(answer.map(|answer| Page {
+                return Ok(answer.map(|answer| ListingPage {
                     encoding: answer.encoding_type.map(|encoding| encoding.as_str().to_owned()),
                     goes_on: answer.is_truncated == Some(true),
                     token: answer.next_continuation_token,
@@ -133,13 +134,13 @@ fn second_version(host: &Host, full: &str, token: Option<&str>) -> Result<Answer
     }
 }
 
-fn first_version(host: &Host, full: &str, after: Option<&str>) -> Result<Answer<Page, ListObjectsError>> {
+fn first_version(host: &Host, full: &str, after: Option<&str>) -> Result<S3Answer<ListingPage, ListObjectsError>> {
     let send = async || {
         let request = host.client().list_objects().bucket(host.address.bucket()).prefix(full);
         request.set_marker(after.map(str::to_owned)).send().await
     };
     let answer = host.waiter.wait(patiently(host, send))?;
-    Ok(answer.map(|answer| Page {
+    Ok(answer.map(|answer| ListingPage {
         encoding: answer.encoding_type.map(|encoding| encoding.as_str().to_owned()),
         goes_on: answer.is_truncated == Some(true),
         token: None,
@@ -162,9 +163,9 @@ pub(crate) async fn unfinished(host: &Host, prefix: &str) -> Result<Vec<PendingU
         let keys: Vec<&str> = page.uploads().iter().filter_map(|upload| upload.key()).collect();
         let encoding = page.encoding_type().map(|encoding| encoding.as_str());
         let spelling = match Spelling::seen(encoding, &keys, &host.address.full(prefix)) {
-            Seen::It(spelling) => spelling,
+            SpellingEvidence::It(spelling) => spelling,
             // An upload has no key yet that could be asked for.
-            Seen::Either(_) => Spelling::AsIs,
+            SpellingEvidence::Either(_) => Spelling::AsIs,
         };
         for upload in page.uploads() {
             let full = upload.key().and_then(|key| spelling.read(key));

@@ -4,9 +4,9 @@ use crate::base::error::{Fault, Result};
 use crate::base::random;
 use crate::base::shown::many;
 use crate::store::keys::check_range;
-use crate::store::network::patience::Patience;
+use crate::store::network::patience::OverloadLimit;
 use crate::store::s3::busy::{is_busy, patiently};
-use crate::store::s3::errors::{Answer, no_bucket, root, status};
+use crate::store::s3::errors::{S3Answer, no_bucket, root, status};
 use crate::store::s3::host::Host;
 use crate::store::{Info, Object};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -25,7 +25,7 @@ pub(crate) struct S3Object {
 }
 
 /// The reason why a range did not come.
-pub(crate) enum Trouble {
+pub(crate) enum RangeError {
     /// The answer broke off; the same request may succeed.
     Broken(String),
     /// The host is overloaded now.
@@ -53,7 +53,7 @@ impl S3Object {
         S3Object { host: Arc::clone(host), key: key.to_owned(), info }
     }
 
-    async fn get(&self, range: &Range<u64>) -> std::result::Result<Vec<u8>, Trouble> {
+    async fn get(&self, range: &Range<u64>) -> std::result::Result<Vec<u8>, RangeError> {
         let request = self
             .host
             .client()
@@ -64,9 +64,11 @@ impl S3Object {
             .set_if_match(self.info.etag.as_deref().map(|etag| format!("\"{}\"", strong(etag))))
             .range(format!("bytes={}-{}", range.start, range.end - 1));
         let answer = request.send().await.map_err(|error| match status(&error) {
-            Some(412) => Trouble::Final(self.changed()),
-            Some(status) if is_busy(status) => Trouble::Busy(self.host.fault(&format!("read \"{}\"", self.key), error)),
-            _ => Trouble::Final(self.host.fault(&format!("read \"{}\"", self.key), error)),
+            Some(412) => RangeError::Final(self.changed()),
+            Some(status) if is_busy(status) => {
+                RangeError::Busy(self.host.fault(&format!("read \"{}\"", self.key), error))
+            }
+            _ => RangeError::Final(self.host.fault(&format!("read \"{}\"", self.key), error)),
         })?;
         self.check(&answer, range)?;
         collect(answer.body, (range.end - range.start) as usize).await
@@ -74,16 +76,16 @@ impl S3Object {
 
     /// Checks that the answer is this range of the pinned object. Hosts that do not know If-Match or ranges answer
     /// with something else.
-    fn check(&self, answer: &GetObjectOutput, range: &Range<u64>) -> std::result::Result<(), Trouble> {
+    fn check(&self, answer: &GetObjectOutput, range: &Range<u64>) -> std::result::Result<(), RangeError> {
         let expected = format!("bytes {}-{}/{}", range.start, range.end - 1, self.info.bytes);
         let etag = answer.e_tag().map(unquoted);
         if etag.is_some() && etag.as_deref().map(strong) != self.info.etag.as_deref().map(strong) {
-            return Err(Trouble::Final(self.changed()));
+            return Err(RangeError::Final(self.changed()));
         }
         match answer.content_range() {
             Some(found) if found == expected => Ok(()),
-            Some(found) if !found.ends_with(&format!("/{}", self.info.bytes)) => Err(Trouble::Final(self.changed())),
-            found => Err(Trouble::Final(Fault::failed(format!(
+            Some(found) if !found.ends_with(&format!("/{}", self.info.bytes)) => Err(RangeError::Final(self.changed())),
+            found => Err(RangeError::Final(Fault::failed(format!(
                 "cannot read \"{}\": {} was asked for \"{expected}\" and answered with \"{}\"",
                 self.key,
                 self.host.address.name,
@@ -109,17 +111,17 @@ impl Object for S3Object {
         }
         let limit = self.host.address.settings.timeout;
         let mut attempt = 1;
-        let mut patience = Patience::start(self.host.address.settings.timeout);
+        let mut patience = OverloadLimit::start(self.host.address.settings.timeout);
         loop {
             // The SDK's limits and retries end where the body begins.
             let trouble = match self.host.waiter.wait(async { timeout(limit, self.get(&range)).await })? {
                 Ok(Ok(bytes)) => return Ok(bytes),
-                Ok(Err(Trouble::Final(fault))) => return Err(fault.into()),
-                Ok(Err(Trouble::Busy(fault))) => match self.host.waiter.wait(patience.lasts(true))? {
+                Ok(Err(RangeError::Final(fault))) => return Err(fault.into()),
+                Ok(Err(RangeError::Busy(fault))) => match self.host.waiter.wait(patience.lasts(true))? {
                     true => continue,
                     false => return Err(fault.into()),
                 },
-                Ok(Err(Trouble::Broken(why))) => why,
+                Ok(Err(RangeError::Broken(why))) => why,
                 Err(_) => format!("no more came within {}", many(limit.as_secs_f32(), "second")),
             };
             if attempt >= self.host.address.settings.attempts {
@@ -135,16 +137,16 @@ impl Object for S3Object {
     }
 }
 
-pub(crate) async fn collect(mut body: ByteStream, expected: usize) -> std::result::Result<Vec<u8>, Trouble> {
+pub(crate) async fn collect(mut body: ByteStream, expected: usize) -> std::result::Result<Vec<u8>, RangeError> {
     let mut bytes = Vec::with_capacity(expected);
     while let Some(piece) = body.next().await {
-        bytes.extend_from_slice(&piece.map_err(|error| Trouble::Broken(root(&error)))?);
+        bytes.extend_from_slice(&piece.map_err(|error| RangeError::Broken(root(&error)))?);
         if bytes.len() > expected {
             break;
         }
     }
     if bytes.len() != expected {
-        return Err(Trouble::Broken(format!("{} came where {expected} were asked for", many(bytes.len(), "byte"))));
+        return Err(RangeError::Broken(format!("{} came where {expected} were asked for", many(bytes.len(), "byte"))));
     }
     Ok(bytes)
 }
@@ -158,7 +160,7 @@ pub(crate) async fn head_in_time(
     told(host, key, patiently(host, async || ask(host, key, version).await).await)
 }
 
-async fn ask(host: &Host, key: &str, version: Option<&str>) -> Answer<HeadObjectOutput, HeadObjectError> {
+async fn ask(host: &Host, key: &str, version: Option<&str>) -> S3Answer<HeadObjectOutput, HeadObjectError> {
     let request = host
         .client()
         .head_object()
@@ -171,7 +173,7 @@ async fn ask(host: &Host, key: &str, version: Option<&str>) -> Answer<HeadObject
 fn told(
     host: &Host,
     key: &str,
-    answer: Answer<HeadObjectOutput, HeadObjectError>,
+    answer: S3Answer<HeadObjectOutput, HeadObjectError>,
 ) -> std::result::Result<Option<Info>, Fault> {
     let answer = match answer {
         Ok(answer) => answer,

@@ -93,7 +93,7 @@ pub(crate) fn is_there(host: &Host) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::s3::settings::{Lock, Term};
+    use crate::store::s3::settings::{LockSettings, LockTerm};
     use jiff::Timestamp;
 
     fn at(text: &str) -> Timestamp {
@@ -102,10 +102,10 @@ mod tests {
 
     #[test]
     fn a_lock_lasts_its_days_from_the_making_and_never_a_moment_less() {
-        let lock = Lock { mode: LockMode::Governance, term: Term::Days(30) };
+        let lock = LockSettings { mode: LockMode::Governance, term: LockTerm::Days(30) };
         let hold = lock.hold(at("2026-08-22T03:15:00.75Z")).unwrap();
         assert_eq!(hold.until, at("2026-09-21T03:15:01Z"));
-        let past = Lock { mode: LockMode::Governance, term: Term::Until(at("2026-08-22T03:15:00Z")) };
+        let past = LockSettings { mode: LockMode::Governance, term: LockTerm::Until(at("2026-08-22T03:15:00Z")) };
         assert_eq!(kind(&past.hold(at("2026-08-22T03:15:00Z")).unwrap_err()), Kind::Usage);
     }
 

@@ -1,7 +1,7 @@
 //! Makes the headers of the request that makes an object, whether that is a PutObject or a CreateMultipartUpload.
 
 use crate::base::error::Result;
-use crate::store::s3::settings::{Encryption, LockUntil, S3Settings};
+use crate::store::s3::settings::{LockUntil, S3Settings, ServerEncryption};
 use crate::store::{IfExists, ObjectKind, PutOptions};
 use aws_sdk_s3::config::http::HttpRequest;
 use jiff::Timestamp;
@@ -25,8 +25,8 @@ impl PutHeaders {
         }
         match &settings.encryption {
             None => {}
-            Some(Encryption::Host) => add("x-amz-server-side-encryption", "AES256"),
-            Some(Encryption::KeyService(key)) => {
+            Some(ServerEncryption::Host) => add("x-amz-server-side-encryption", "AES256"),
+            Some(ServerEncryption::KeyService(key)) => {
                 add("x-amz-server-side-encryption", "aws:kms");
                 if let Some(key) = key {
                     add("x-amz-server-side-encryption-aws-kms-key-id", key);

@@ -3,10 +3,10 @@
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::store::s3::attempts::Attempts;
 use crate::store::s3::busy::patiently;
-use crate::store::s3::errors::{Answer, status, uncertain};
+use crate::store::s3::errors::{S3Answer, status, uncertain};
 use crate::store::s3::host::Host;
 use crate::store::s3::object::head_in_time;
-use crate::store::s3::sent::Sent;
+use crate::store::s3::sent::UploadSums;
 use crate::store::{IfExists, Info, PutResult};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
@@ -27,8 +27,8 @@ pub(crate) fn claim<E>(
     key: &str,
     doing: &str,
     taken: IfExists,
-    sent: &Sent,
-    request: impl AsyncFn(PutIfAbsent) -> Answer<Option<String>, E>,
+    sent: &UploadSums,
+    request: impl AsyncFn(PutIfAbsent) -> S3Answer<Option<String>, E>,
 ) -> Result<PutResult>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -57,7 +57,7 @@ where
 }
 
 /// Returns the object if it is what was sent. None: it is not, or it cannot be read.
-fn look(host: &Arc<Host>, key: &str, sent: &Sent) -> Result<Option<Info>> {
+fn look(host: &Arc<Host>, key: &str, sent: &UploadSums) -> Result<Option<Info>> {
     match sent.find(host, key) {
         Err(error) if !matches!(kind(&error), Kind::Interrupted(_)) => Ok(None),
         found => found,

@@ -7,7 +7,7 @@ use crate::store::s3::object::S3Object;
 use crate::store::{Info, Object, PutResult};
 use std::sync::Arc;
 
-pub(crate) struct Sent {
+pub(crate) struct UploadSums {
     bytes: u64,
     /// Size of every part but the last, which may be shorter, in bytes.
     part_size: u64,
@@ -16,17 +16,17 @@ pub(crate) struct Sent {
     etag: String,
 }
 
-impl Sent {
+impl UploadSums {
     /// Describes an object that was sent in one request.
-    pub fn whole(bytes: &[u8], sum: ContentMd5) -> Sent {
+    pub fn whole(bytes: &[u8], sum: ContentMd5) -> UploadSums {
         let length = bytes.len() as u64;
-        Sent { bytes: length, part_size: length, sums: vec![sum], etag: sum.hex() }
+        UploadSums { bytes: length, part_size: length, sums: vec![sum], etag: sum.hex() }
     }
 
     /// Describes an object that was sent in parts.
-    pub fn in_parts(bytes: u64, part_size: u64, sums: Vec<ContentMd5>) -> Result<Sent> {
+    pub fn in_parts(bytes: u64, part_size: u64, sums: Vec<ContentMd5>) -> Result<UploadSums> {
         let etag = ContentMd5::of_parts(&sums)?;
-        Ok(Sent { bytes, part_size, sums, etag })
+        Ok(UploadSums { bytes, part_size, sums, etag })
     }
 
     pub fn receipt(&self, version: Option<String>) -> PutResult {

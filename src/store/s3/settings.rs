@@ -36,9 +36,9 @@ pub struct S3Settings {
     pub headers: Vec<(String, String)>,
     /// `S3_STORAGE_CLASS`, for payloads.
     pub storage_class: Option<String>,
-    pub encryption: Option<Encryption>,
+    pub encryption: Option<ServerEncryption>,
     /// The lock of payloads and their `.meta`. None: they are not locked.
-    pub lock: Option<Lock>,
+    pub lock: Option<LockSettings>,
     pub parts_in_flight: usize,
     /// The most parts that the host takes for one object; at least one.
     pub part_limit: u32,
@@ -119,7 +119,7 @@ impl S3Settings {
                 return Err(Fault::usage(text).hint("leave one of the two out").into());
             }
         }
-        let key = self.encryption.as_ref().and_then(Encryption::key);
+        let key = self.encryption.as_ref().and_then(ServerEncryption::key);
         for (name, value) in [("S3_STORAGE_CLASS", self.storage_class.as_deref()), ("S3_SSE_KMS_KEY_ID", key)] {
             if let Some(value) = value.filter(|value| value.is_empty() || !is_header("x", value)) {
                 return Err(Fault::usage(format!("{name} {value:?} cannot be the value of a header")).into());
@@ -150,18 +150,18 @@ pub enum Addressing {
 
 /// The server-side encryption that `S3_SSE` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Encryption {
+pub enum ServerEncryption {
     /// Encryption with the host's own keys.
     Host,
     /// Encryption with a key of the host's key service: the named one, else the bucket's.
     KeyService(Option<String>),
 }
 
-impl Encryption {
+impl ServerEncryption {
     pub(crate) fn key(&self) -> Option<&str> {
         match self {
-            Encryption::Host => None,
-            Encryption::KeyService(key) => key.as_deref(),
+            ServerEncryption::Host => None,
+            ServerEncryption::KeyService(key) => key.as_deref(),
         }
     }
 }
@@ -178,9 +178,9 @@ fn is_set_elsewhere(settings: &S3Settings, name: &str) -> bool {
 
 /// The lock of new objects: `S3_OBJECT_LOCK_MODE` and `S3_OBJECT_LOCK_DAYS`, or Doubletake's two headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lock {
+pub struct LockSettings {
     pub mode: LockMode,
-    pub term: Term,
+    pub term: LockTerm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -192,7 +192,7 @@ pub enum LockMode {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Term {
+pub enum LockTerm {
     /// Number of days from when each object is made.
     Days(u32),
     Until(Timestamp),
@@ -207,19 +207,19 @@ impl LockMode {
     }
 }
 
-impl Lock {
+impl LockSettings {
     /// Returns the lock of an object that is made now. Hosts keep whole seconds, so an end that is counted in days is
     /// rounded up to one. It is an error if the lock would end in the past.
     pub(crate) fn hold(self, now: Timestamp) -> Result<LockUntil> {
         let second = |time: Timestamp| Timestamp::from_second(time.as_second().saturating_add(1));
         let until = match self.term {
-            Term::Days(days) => second(now.checked_add(SignedDuration::from_hours(24 * i64::from(days)))?)?,
-            Term::Until(until) if until <= now => {
+            LockTerm::Days(days) => second(now.checked_add(SignedDuration::from_hours(24 * i64::from(days)))?)?,
+            LockTerm::Until(until) if until <= now => {
                 return Err(Fault::usage(format!("the lock of new backups would end in the past, at {until}"))
                     .hint("set S3_OBJECT_LOCK_DAYS, or a later x-amz-object-lock-retain-until-date")
                     .into());
             }
-            Term::Until(until) => until,
+            LockTerm::Until(until) => until,
         };
         Ok(LockUntil { mode: self.mode, until })
     }

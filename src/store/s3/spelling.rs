@@ -17,7 +17,7 @@ pub(crate) enum Spelling {
 
 /// The result of looking at a page of keys that were asked for by a prefix.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Seen<'a> {
+pub(crate) enum SpellingEvidence<'a> {
     It(Spelling),
     /// This key means one object as it is and another one decoded; only the host knows which.
     Either(&'a str),
@@ -26,17 +26,21 @@ pub(crate) enum Seen<'a> {
 impl Spelling {
     /// Finds the spelling from what the host declares, from the prefix that every key must begin with, and from
     /// characters that no encoding leaves.
-    pub fn seen<'a>(declared: Option<&str>, keys: &[&'a str], prefix: &str) -> Seen<'a> {
+    pub fn seen<'a>(declared: Option<&str>, keys: &[&'a str], prefix: &str) -> SpellingEvidence<'a> {
         let fits = |spelling: &Spelling| keys.iter().all(|key| spelling.reads(key, prefix));
         if declared.is_some_and(|declared| declared.eq_ignore_ascii_case("url")) {
-            return Seen::It([Spelling::Form, Spelling::Percent].into_iter().find(fits).unwrap_or(Spelling::AsIs));
+            return SpellingEvidence::It(
+                [Spelling::Form, Spelling::Percent].into_iter().find(fits).unwrap_or(Spelling::AsIs),
+            );
         }
         if !fits(&Spelling::AsIs) {
-            return Seen::It([Spelling::Percent, Spelling::Form].into_iter().find(fits).unwrap_or(Spelling::AsIs));
+            return SpellingEvidence::It(
+                [Spelling::Percent, Spelling::Form].into_iter().find(fits).unwrap_or(Spelling::AsIs),
+            );
         }
         let is_proof = prefix.contains('%') || keys.iter().any(|key| !is_encoded(key));
         let odd = keys.iter().copied().find(|key| key.contains('%')).filter(|_| !is_proof);
-        odd.map_or(Seen::It(Spelling::AsIs), Seen::Either)
+        odd.map_or(SpellingEvidence::It(Spelling::AsIs), SpellingEvidence::Either)
     }
 
     /// Returns the key. None: this is not a key in this spelling.
@@ -101,9 +105,9 @@ mod tests {
     fn read(declared: Option<&str>, listed: &[String], prefix: &str, is_raw: bool) -> Vec<String> {
         let keys: Vec<&str> = listed.iter().map(String::as_str).collect();
         let spelling = match Spelling::seen(declared, &keys, prefix) {
-            Seen::It(spelling) => spelling,
-            Seen::Either(_) if is_raw => Spelling::AsIs,
-            Seen::Either(_) => Spelling::Percent,
+            SpellingEvidence::It(spelling) => spelling,
+            SpellingEvidence::Either(_) if is_raw => Spelling::AsIs,
+            SpellingEvidence::Either(_) => Spelling::Percent,
         };
         keys.iter().map(|key| spelling.read(key).unwrap().into_owned()).collect()
     }
@@ -143,14 +147,14 @@ mod tests {
     #[test]
     fn what_nobody_can_have_encoded_is_taken_as_it_is_and_only_what_means_two_things_is_asked_about() {
         let seen = |keys: &[&'static str], prefix| Spelling::seen(None, keys, prefix);
-        assert_eq!(seen(&[], ""), Seen::It(Spelling::AsIs));
-        assert_eq!(seen(&["shop/a.meta"], ""), Seen::It(Spelling::AsIs));
-        assert_eq!(seen(&["my%20db/a.meta", "über/a.meta"], ""), Seen::It(Spelling::AsIs));
-        assert_eq!(seen(&["100%/a.meta"], ""), Seen::It(Spelling::AsIs));
-        assert_eq!(seen(&["my%20db/a.meta"], "my%20db/"), Seen::It(Spelling::AsIs));
-        assert_eq!(seen(&["my%2520db/a.meta"], "my%20db/"), Seen::It(Spelling::Percent));
-        assert_eq!(seen(&["shop/a.meta", "my%20db/a.meta"], ""), Seen::Either("my%20db/a.meta"));
+        assert_eq!(seen(&[], ""), SpellingEvidence::It(Spelling::AsIs));
+        assert_eq!(seen(&["shop/a.meta"], ""), SpellingEvidence::It(Spelling::AsIs));
+        assert_eq!(seen(&["my%20db/a.meta", "über/a.meta"], ""), SpellingEvidence::It(Spelling::AsIs));
+        assert_eq!(seen(&["100%/a.meta"], ""), SpellingEvidence::It(Spelling::AsIs));
+        assert_eq!(seen(&["my%20db/a.meta"], "my%20db/"), SpellingEvidence::It(Spelling::AsIs));
+        assert_eq!(seen(&["my%2520db/a.meta"], "my%20db/"), SpellingEvidence::It(Spelling::Percent));
+        assert_eq!(seen(&["shop/a.meta", "my%20db/a.meta"], ""), SpellingEvidence::Either("my%20db/a.meta"));
         // A host that gives what it was not asked for is not believed to have encoded it.
-        assert_eq!(seen(&["other/a.meta"], "shop/"), Seen::It(Spelling::AsIs));
+        assert_eq!(seen(&["other/a.meta"], "shop/"), SpellingEvidence::It(Spelling::AsIs));
     }
 }

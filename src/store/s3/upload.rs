@@ -2,19 +2,19 @@
 
 use crate::base::error::Result;
 use crate::store::network::buffers::Buffers;
-use crate::store::network::part_sink::{Aborted, PartSink, Plan};
-use crate::store::network::patience::Patience;
+use crate::store::network::part_sink::{AbortResult, PartPlan, PartSink};
+use crate::store::network::patience::OverloadLimit;
 use crate::store::network::waiter::Waiter;
 use crate::store::s3::begin::{abort, begin};
 use crate::store::s3::busy::says_busy;
 use crate::store::s3::content_md5::ContentMd5;
-use crate::store::s3::errors::{Answer, status};
+use crate::store::s3::errors::{S3Answer, status};
 use crate::store::s3::host::Host;
 use crate::store::s3::object::real_version;
 use crate::store::s3::object_lock::confirm;
 use crate::store::s3::put_headers::PutHeaders;
 use crate::store::s3::put_if_absent::{PutIfAbsent, claim, refuse_taken};
-use crate::store::s3::sent::Sent;
+use crate::store::s3::sent::UploadSums;
 use crate::store::s3::settings::PART_SIZES;
 use crate::store::{IfExists, PutOptions, PutResult};
 use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
@@ -25,12 +25,12 @@ use jiff::Timestamp;
 use std::sync::Arc;
 
 /// A multipart upload that was begun with these headers.
-pub(crate) struct Begun {
+pub(crate) struct S3Upload {
     id: String,
     making: PutHeaders,
 }
 
-pub(crate) struct Part {
+pub(crate) struct S3Part {
     number: i32,
     sum: ContentMd5,
     /// The ETag as the host gave it, for hosts whose ETags are not MD5.
@@ -38,8 +38,8 @@ pub(crate) struct Part {
 }
 
 impl PartSink for Host {
-    type Begun = Begun;
-    type Part = Part;
+    type Begun = S3Upload;
+    type Part = S3Part;
 
     fn waiter(&self) -> &Waiter {
         &self.waiter
@@ -49,9 +49,9 @@ impl PartSink for Host {
         &self.buffers
     }
 
-    fn plan(&self) -> Plan {
+    fn plan(&self) -> PartPlan {
         let settings = &self.address.settings;
-        Plan {
+        PartPlan {
             part_size: settings.part_size,
             sizes: PART_SIZES,
             part_limit: settings.part_limit,
@@ -67,31 +67,31 @@ impl PartSink for Host {
     fn put(self: &Arc<Self>, key: &str, bytes: Vec<u8>, creation: &PutOptions) -> Result<PutResult> {
         let making = making(self, creation)?;
         let sum = ContentMd5::of(&bytes)?;
-        let sent = Sent::whole(&bytes, sum);
+        let sent = UploadSums::whole(&bytes, sum);
         let doing = format!("write \"{key}\"");
         let send = async |claim| put_object(self, key, &bytes, sum, &making, claim).await;
         let receipt = claim(self, key, &doing, making.taken, &sent, send)?;
         Ok(locked(self, key, &making, receipt))
     }
 
-    fn begin(&self, key: &str, creation: &PutOptions) -> Result<Begun> {
+    fn begin(&self, key: &str, creation: &PutOptions) -> Result<S3Upload> {
         let making = making(self, creation)?;
-        Ok(Begun { id: begin(self, key, &making)?, making })
+        Ok(S3Upload { id: begin(self, key, &making)?, making })
     }
 
-    async fn send(&self, key: &str, begun: &Begun, number: u32, bytes: Vec<u8>) -> Result<Part> {
+    async fn send(&self, key: &str, begun: &S3Upload, number: u32, bytes: Vec<u8>) -> Result<S3Part> {
         send_part(self, key, &begun.id, number as i32, bytes).await
     }
 
     fn complete(
         self: &Arc<Self>,
         key: &str,
-        begun: &Begun,
-        parts: Vec<Part>,
+        begun: &S3Upload,
+        parts: Vec<S3Part>,
         (bytes, part_size): (u64, u64),
     ) -> Result<PutResult> {
         let sums: Vec<ContentMd5> = parts.iter().map(|part| part.sum).collect();
-        let sent = Sent::in_parts(bytes, part_size, sums)?;
+        let sent = UploadSums::in_parts(bytes, part_size, sums)?;
         let taken = begun.making.taken;
         if taken == IfExists::Refuse {
             // Some hosts honour the condition for whole objects only.
@@ -103,10 +103,10 @@ impl PartSink for Host {
         Ok(locked(self, key, &begun.making, receipt))
     }
 
-    async fn abort(&self, key: &str, begun: &Begun) -> Result<Aborted> {
+    async fn abort(&self, key: &str, begun: &S3Upload) -> Result<AbortResult> {
         match abort(self, key, &begun.id).await {
-            Ok(()) => Ok(Aborted::Now),
-            Err(error) if status(&error) == Some(404) => Ok(Aborted::Before),
+            Ok(()) => Ok(AbortResult::Now),
+            Err(error) if status(&error) == Some(404) => Ok(AbortResult::Before),
             Err(error) => Err(self.fault(&format!("abort the upload of \"{key}\""), error).into()),
         }
     }
@@ -132,7 +132,7 @@ async fn put_object(
     sum: ContentMd5,
     making: &PutHeaders,
     claim: PutIfAbsent,
-) -> Answer<Option<String>, PutObjectError> {
+) -> S3Answer<Option<String>, PutObjectError> {
     let request = host
         .client()
         .put_object()
@@ -147,7 +147,7 @@ async fn put_object(
     Ok(request.send().await?.version_id().and_then(real_version))
 }
 
-async fn send_part(host: &Host, key: &str, id: &str, number: i32, bytes: Vec<u8>) -> Result<Part> {
+async fn send_part(host: &Host, key: &str, id: &str, number: i32, bytes: Vec<u8>) -> Result<S3Part> {
     // Not on the runtime's own threads, which have the network to serve.
     let (bytes, sum) = tokio::task::spawn_blocking(move || {
         let sum = ContentMd5::of(&bytes);
@@ -157,7 +157,7 @@ async fn send_part(host: &Host, key: &str, id: &str, number: i32, bytes: Vec<u8>
     let sum = sum?;
     // Shared by all tries.
     let body = SdkBody::from(bytes);
-    let mut patience = Patience::start(host.address.settings.timeout);
+    let mut patience = OverloadLimit::start(host.address.settings.timeout);
     let answer = loop {
         let request = host
             .client()
@@ -176,16 +176,16 @@ async fn send_part(host: &Host, key: &str, id: &str, number: i32, bytes: Vec<u8>
             break answer.map_err(|error| host.fault(&format!("write part {number} of \"{key}\""), error))?;
         }
     };
-    Ok(Part { number, sum, etag: answer.e_tag })
+    Ok(S3Part { number, sum, etag: answer.e_tag })
 }
 
 async fn complete(
     host: &Host,
     key: &str,
     id: &str,
-    parts: &[Part],
+    parts: &[S3Part],
     claim: PutIfAbsent,
-) -> Answer<Option<String>, CompleteMultipartUploadError> {
+) -> S3Answer<Option<String>, CompleteMultipartUploadError> {
     let parts = parts.iter().map(|part| {
         let etag = part.etag.clone().unwrap_or_else(|| format!("\"{}\"", part.sum.hex()));
         CompletedPart::builder().part_number(part.number).e_tag(etag).build()

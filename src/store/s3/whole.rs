@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::timeout;
 
-struct Whole {
+struct WholeObject {
     host: Arc<Host>,
     pinned: S3Object,
     /// The bytes that are on their way. None: they were read.
@@ -28,7 +28,7 @@ pub(crate) fn open(host: &Arc<Host>, key: &str) -> Result<Box<dyn Object>> {
     });
     Ok(match known {
         None => Box::new(S3Object::open(host, key, None)?),
-        Some((info, body)) => Box::new(Whole {
+        Some((info, body)) => Box::new(WholeObject {
             host: Arc::clone(host),
             pinned: S3Object::known(host, key, info),
             body: Mutex::new(Some(body)),
@@ -36,7 +36,7 @@ pub(crate) fn open(host: &Arc<Host>, key: &str) -> Result<Box<dyn Object>> {
     })
 }
 
-impl Object for Whole {
+impl Object for WholeObject {
     fn info(&self) -> &Info {
         self.pinned.info()
     }

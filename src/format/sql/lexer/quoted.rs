@@ -1,6 +1,6 @@
 //! Reads literals, dollar quotes and comments, inside which only their own end has a meaning.
 
-use crate::format::sql::lexer::{Gap, LONGEST_TAG, Lexer, State, Stop, TRAILERS, is_space, starts_word};
+use crate::format::sql::lexer::{Gap, LONGEST_TAG, Lexer, LexerState, Stop, TRAILERS, is_space, starts_word};
 use memchr::{memchr, memchr2};
 
 impl Lexer {
@@ -12,8 +12,8 @@ impl Lexer {
         };
         *at += end + 1;
         self.state = match rest[end] {
-            b'\\' => State::Escaped,
-            _ => State::Closed { escapes, gap: Gap::Nothing },
+            b'\\' => LexerState::Escaped,
+            _ => LexerState::Closed { escapes, gap: Gap::Nothing },
         };
     }
 
@@ -27,10 +27,10 @@ impl Lexer {
         };
         *at += spaces;
         match rest.get(spaces) {
-            None => self.state = State::Closed { escapes, gap },
-            Some(b'\'') if gap != Gap::Blank => self.enter(at, State::Literal { escapes }),
-            Some(b'-') => self.enter(at, State::ClosedDash { escapes, gap }),
-            Some(_) => self.state = State::Plain,
+            None => self.state = LexerState::Closed { escapes, gap },
+            Some(b'\'') if gap != Gap::Blank => self.enter(at, LexerState::Literal { escapes }),
+            Some(b'-') => self.enter(at, LexerState::ClosedDash { escapes, gap }),
+            Some(_) => self.state = LexerState::Plain,
         }
     }
 
@@ -40,7 +40,7 @@ impl Lexer {
             None => *at += rest.len(),
             Some(end) => {
                 *at += end + 1;
-                self.state = State::Closed { escapes, gap: Gap::LineBreak };
+                self.state = LexerState::Closed { escapes, gap: Gap::LineBreak };
             }
         }
     }
@@ -51,7 +51,7 @@ impl Lexer {
             // A doubled quote closes the name and opens it again.
             Some(end) => {
                 *at += end + 1;
-                self.state = State::Plain;
+                self.state = LexerState::Plain;
             }
         }
     }
@@ -60,12 +60,12 @@ impl Lexer {
         let byte = rest[0];
         if byte == b'$' {
             self.tag.push(byte);
-            self.enter(at, State::Dollar { matched: 0 });
+            self.enter(at, LexerState::Dollar { matched: 0 });
         } else if self.tag.len() < LONGEST_TAG && (starts_word(byte) || self.tag.len() > 1 && byte.is_ascii_digit()) {
             self.tag.push(byte);
             *at += 1;
         } else {
-            self.state = State::Plain;
+            self.state = LexerState::Plain;
         }
     }
 
@@ -76,7 +76,7 @@ impl Lexer {
                 None => *at += rest.len(),
                 Some(found) => {
                     *at += found + 1;
-                    self.state = State::Dollar { matched: 1 };
+                    self.state = LexerState::Dollar { matched: 1 };
                 }
             }
             return;
@@ -87,7 +87,7 @@ impl Lexer {
             _ => 0,
         };
         *at += 1;
-        self.state = if matched == self.tag.len() { State::Plain } else { State::Dollar { matched } };
+        self.state = if matched == self.tag.len() { LexerState::Plain } else { LexerState::Dollar { matched } };
     }
 
     pub(crate) fn in_line_comment(&mut self, rest: &[u8], at: &mut usize) -> Option<Stop> {
@@ -95,7 +95,7 @@ impl Lexer {
         self.comment.extend(&rest[..end.unwrap_or(rest.len())]);
         *at += end.unwrap_or(rest.len());
         end?;
-        self.state = State::Plain;
+        self.state = LexerState::Plain;
         (!self.in_statement && self.comment_is_trailer()).then_some(Stop::Trailer)
     }
 
@@ -105,19 +105,19 @@ impl Lexer {
 
     pub(crate) fn in_block_comment(&mut self, rest: &[u8], at: &mut usize) {
         match (self.state, rest[0]) {
-            (State::BlockStar, b'/') => {
+            (LexerState::BlockStar, b'/') => {
                 self.comments -= 1;
-                self.enter(at, if self.comments == 0 { State::Plain } else { State::Block });
+                self.enter(at, if self.comments == 0 { LexerState::Plain } else { LexerState::Block });
             }
-            (State::BlockSlash, b'*') => {
+            (LexerState::BlockSlash, b'*') => {
                 self.comments += 1;
-                self.enter(at, State::Block);
+                self.enter(at, LexerState::Block);
             }
-            (_, b'*') => self.enter(at, State::BlockStar),
-            (_, b'/') => self.enter(at, State::BlockSlash),
+            (_, b'*') => self.enter(at, LexerState::BlockStar),
+            (_, b'/') => self.enter(at, LexerState::BlockSlash),
             _ => {
                 *at += memchr2(b'*', b'/', rest).unwrap_or(rest.len());
-                self.state = State::Block;
+                self.state = LexerState::Block;
             }
         }
     }

@@ -10,17 +10,17 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A socket, or TLS on one.
-pub(crate) trait Line: AsyncRead + AsyncWrite + Send + Unpin {
+pub(crate) trait ServerStream: AsyncRead + AsyncWrite + Send + Unpin {
     fn binding(&self) -> ChannelBinding;
 }
 
-impl Line for Socket {
+impl ServerStream for Socket {
     fn binding(&self) -> ChannelBinding {
         ChannelBinding::none()
     }
 }
 
-impl Line for postgres_openssl::TlsStream<Socket> {
+impl ServerStream for postgres_openssl::TlsStream<Socket> {
     fn binding(&self) -> ChannelBinding {
         self.channel_binding()
     }
@@ -28,8 +28,8 @@ impl Line for postgres_openssl::TlsStream<Socket> {
 
 /// Ends with an error as soon as the server begins to send more than it may. Where the connection ends, the error is what the server
 /// said last, if it said anything.
-pub(crate) struct Bounded {
-    line: Box<dyn Line>,
+pub(crate) struct BoundedStream {
+    line: Box<dyn ServerStream>,
     gauge: Gauge,
     /// Why nothing can be written any more. What the server has sent before that is still to be read.
     broken: Option<io::Error>,
@@ -37,9 +37,9 @@ pub(crate) struct Bounded {
     over: bool,
 }
 
-impl Bounded {
-    pub(crate) fn new(line: impl Line + 'static, gauge: Gauge) -> Bounded {
-        Bounded { line: Box::new(line), gauge, broken: None, over: false }
+impl BoundedStream {
+    pub(crate) fn new(line: impl ServerStream + 'static, gauge: Gauge) -> BoundedStream {
+        BoundedStream { line: Box::new(line), gauge, broken: None, over: false }
     }
 
     /// Ends the stream. If the server said why, this is ready only when called again: the driver reports the end of the stream
@@ -60,7 +60,7 @@ impl Bounded {
     }
 }
 
-impl AsyncRead for Bounded {
+impl AsyncRead for BoundedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.gauge.check()?;
         let before = buffer.filled().len();
@@ -78,7 +78,7 @@ impl AsyncRead for Bounded {
     }
 }
 
-impl AsyncWrite for Bounded {
+impl AsyncWrite for BoundedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.broken.is_some() {
             return Poll::Ready(Ok(bytes.len()));
@@ -110,7 +110,7 @@ impl AsyncWrite for Bounded {
     }
 }
 
-impl TlsStream for Bounded {
+impl TlsStream for BoundedStream {
     fn channel_binding(&self) -> ChannelBinding {
         self.line.binding()
     }

@@ -3,7 +3,7 @@
 //! error or a notice is copied.
 
 use crate::base::shown::many;
-use crate::postgres::connect::transport::last_word::{LastWord, Listener};
+use crate::postgres::connect::transport::last_word::{LastWord, LastWordListener};
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
@@ -61,37 +61,37 @@ pub(crate) struct Gauge {
     name: Option<DefaultHasher>,
     /// Whether the message that is arriving is an error or a notice.
     speaks: bool,
-    listener: Listener,
-    excess: Option<Excess>,
+    listener: LastWordListener,
+    excess: Option<MessageExcess>,
 }
 
 /// Says how a server exceeded what any PostgreSQL server sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Excess {
+pub(crate) struct MessageExcess {
     at: String,
     what: String,
 }
 
-impl Excess {
-    pub(crate) fn no_answer_about_tls(at: &str, byte: u8) -> Excess {
-        Excess { at: at.to_owned(), what: format!("answered with byte 0x{byte:02x} when asked for TLS") }
+impl MessageExcess {
+    pub(crate) fn no_answer_about_tls(at: &str, byte: u8) -> MessageExcess {
+        MessageExcess { at: at.to_owned(), what: format!("answered with byte 0x{byte:02x} when asked for TLS") }
     }
 
-    /// Returns the `Excess` that caused an error; `None` if another thing did.
-    pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Excess> {
+    /// Returns the `MessageExcess` that caused an error; `None` if another thing did.
+    pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a MessageExcess> {
         std::iter::successors(Some(error), |error| error.source())
             .filter_map(|cause| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref())
             .next()
     }
 }
 
-impl fmt::Display for Excess {
+impl fmt::Display for MessageExcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}, which no PostgreSQL server does", self.at, self.what)
     }
 }
 
-impl std::error::Error for Excess {}
+impl std::error::Error for MessageExcess {}
 
 impl Gauge {
     pub fn new(at: String) -> Gauge {
@@ -108,7 +108,7 @@ impl Gauge {
             parameters: HashSet::new(),
             name: None,
             speaks: false,
-            listener: Listener::default(),
+            listener: LastWordListener::default(),
             excess: None,
         }
     }
@@ -159,7 +159,7 @@ impl Gauge {
             self.begun = 0;
             let [kind, length @ ..] = self.head;
             if let Err(what) = self.message(kind, u32::from_be_bytes(length)) {
-                self.excess = Some(Excess { at: self.at.clone(), what });
+                self.excess = Some(MessageExcess { at: self.at.clone(), what });
             }
         }
         taken
@@ -227,7 +227,7 @@ impl Gauge {
             self.parameters.insert(name);
             if self.parameters.len() > PARAMETERS {
                 let what = format!("told more than {PARAMETERS} parameters of the session");
-                self.excess = Some(Excess { at: self.at.clone(), what });
+                self.excess = Some(MessageExcess { at: self.at.clone(), what });
             }
         }
     }
@@ -353,7 +353,7 @@ mod tests {
         gauge.heard(&[b'E', 0x40, 0, 0, 0]);
         let error = gauge.check().unwrap_err();
         let message = "db:5432 sent a message (ErrorResponse) of 1073741820 bytes, of which at most 16777216 are taken, which no PostgreSQL server does";
-        assert_eq!(Excess::of(&error).unwrap().to_string(), message);
+        assert_eq!(MessageExcess::of(&error).unwrap().to_string(), message);
     }
 
     proptest! {

@@ -45,12 +45,12 @@ impl std::error::Error for LastWord {}
 
 /// Collects the errors and notices of one connection as they pass, and keeps the one that ends the session.
 #[derive(Default)]
-pub(crate) struct Listener {
+pub(crate) struct LastWordListener {
     body: Vec<u8>,
     word: Option<LastWord>,
 }
 
-impl Listener {
+impl LastWordListener {
     pub fn begin(&mut self) {
         self.body.clear();
     }

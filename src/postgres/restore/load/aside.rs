@@ -14,7 +14,7 @@ const LONGEST_QUOTE: usize = 100;
 
 /// Objects that a role with more rights has made before the script is loaded.
 #[derive(Debug, Clone, Default)]
-pub struct Prepared {
+pub struct PreparedObjects {
     /// Schemas that were made for the extensions in them.
     pub schemas: BTreeSet<String>,
     /// Tables of extensions, named as in a script. Their rows may make an extension run code, and as some role.
@@ -25,7 +25,7 @@ pub struct Prepared {
 
 /// Statements and rows that were set aside.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Untried {
+pub struct UntriedStatements {
     /// Beginnings of statements, each with the reason.
     pub statements: Vec<String>,
     /// Tables whose rows were left out: those of extensions, and those that do not exist.
@@ -34,7 +34,7 @@ pub struct Untried {
     pub unmade: BTreeSet<String>,
 }
 
-impl Untried {
+impl UntriedStatements {
     /// Returns one line for each statement and each table without rows; `reason` is that of the tables.
     pub fn lines(&self, reason: &str) -> Vec<String> {
         let rows = self.tables.iter().map(|table| format!("rows of {table}: {reason}"));
@@ -44,7 +44,7 @@ impl Untried {
 
 /// Says which failures are set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
+pub(crate) enum AsideScope {
     /// Statements that a role made for a restore test may not run, and those that fail in consequence.
     Role,
     /// Every statement that the server refuses.
@@ -58,28 +58,28 @@ pub(crate) enum Scope {
 
 /// Decides what is set aside while a script runs.
 pub(crate) struct Bounds {
-    prepared: Prepared,
-    scope: Scope,
-    pub untried: Untried,
+    prepared: PreparedObjects,
+    scope: AsideScope,
+    pub untried: UntriedStatements,
 }
 
 impl Bounds {
-    pub fn new(scope: Scope) -> Bounds {
-        Bounds { prepared: Prepared::default(), scope, untried: Untried::default() }
+    pub fn new(scope: AsideScope) -> Bounds {
+        Bounds { prepared: PreparedObjects::default(), scope, untried: UntriedStatements::default() }
     }
 
-    pub fn of(prepared: Prepared) -> Bounds {
-        Bounds { prepared, ..Bounds::new(Scope::Role) }
+    pub fn of(prepared: PreparedObjects) -> Bounds {
+        Bounds { prepared, ..Bounds::new(AsideScope::Role) }
     }
 
     /// Returns whether what is set aside is no failure, and only noted.
     pub fn is_meant(&self) -> bool {
-        matches!(self.scope, Scope::Absent | Scope::Privileges)
+        matches!(self.scope, AsideScope::Absent | AsideScope::Privileges)
     }
 
     /// Returns whether the statement is not to be run at all.
     pub fn leaves_out(&mut self, text: &[u8]) -> bool {
-        if self.scope != Scope::Role {
+        if self.scope != AsideScope::Role {
             return false;
         }
         let mut tokens = Tokens::new(text);
@@ -114,10 +114,10 @@ impl Bounds {
         let Some(answer) = error.as_db_error() else { return false };
         let is_missing = is_about_a_name(error);
         let aside = match self.scope {
-            Scope::Refused => is_refusal(error),
-            Scope::Absent => is_missing && is_about_another(text),
-            Scope::Privileges => is_missing && gives(text),
-            Scope::Role => {
+            AsideScope::Refused => is_refusal(error),
+            AsideScope::Absent => is_missing && is_about_another(text),
+            AsideScope::Privileges => is_missing && gives(text),
+            AsideScope::Role => {
                 let of_the_role = *answer.code() == SqlState::INSUFFICIENT_PRIVILEGE;
                 let follows = is_missing && !self.untried.statements.is_empty();
                 of_the_role || follows || is_lacking(text, answer.code())
@@ -128,7 +128,7 @@ impl Bounds {
 
     /// Returns whether the script goes on without the rows of a table that the server refused, and notes the table then.
     pub fn sets_rows_aside(&mut self, table: &str, error: &anyhow::Error) -> bool {
-        let aside = self.scope == Scope::Refused;
+        let aside = self.scope == AsideScope::Refused;
         if aside {
             self.untried.statements.push(format!("all rows of {table}: {error:#}"));
         }
@@ -140,14 +140,14 @@ impl Bounds {
         if self.prepared.tables.contains(table) {
             return Ok(true);
         }
-        let may_be_missing = self.scope == Scope::Absent || !self.untried.statements.is_empty();
+        let may_be_missing = self.scope == AsideScope::Absent || !self.untried.statements.is_empty();
         Ok(may_be_missing && !is_there()?)
     }
 
     /// Notes rows that were not sent. Without rows in the script, it notes only a table that could not be created in a restore
     /// test: nothing is missing from any other.
     pub fn passed_over(&mut self, table: &str, rows: u64) {
-        let unmade = self.scope == Scope::Role && !self.prepared.tables.contains(table);
+        let unmade = self.scope == AsideScope::Role && !self.prepared.tables.contains(table);
         if rows > 0 || unmade {
             self.untried.tables.insert(table.to_owned());
         }
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     fn bounds() -> Bounds {
-        Bounds::of(Prepared {
+        Bounds::of(PreparedObjects {
             schemas: BTreeSet::from(["A b".to_owned()]),
             tables: BTreeSet::from(["public.spatial_ref_sys".to_owned()]),
             refused: BTreeMap::from([("pg_cron".to_owned(), "not here".to_owned())]),
@@ -217,7 +217,7 @@ mod tests {
     fn what_is_there_already_is_left_out_without_a_word() {
         for text in ["COMMENT ON EXTENSION hstore IS 'x';", "CREATE SCHEMA \"A b\";", "create schema \"A b\" ;"] {
             let mut bounds = bounds();
-            assert!(bounds.leaves_out(text.as_bytes()) && bounds.untried == Untried::default(), "{text}");
+            assert!(bounds.leaves_out(text.as_bytes()) && bounds.untried == UntriedStatements::default(), "{text}");
         }
         for text in [
             "COMMENT ON TABLE extension IS 'x';",
@@ -256,7 +256,7 @@ mod tests {
     fn a_long_statement_is_named_by_its_beginning_and_a_table_that_is_not_made_is_remembered() {
         let mut bounds = bounds();
         bounds.note(format!("CREATE UNLOGGED TABLE public.\"T\" (\n  {}\n);", "x int, ".repeat(99)).as_bytes(), "why");
-        let Untried { statements, unmade, .. } = bounds.untried;
+        let UntriedStatements { statements, unmade, .. } = bounds.untried;
         assert!(statements[0].starts_with("CREATE UNLOGGED TABLE public.\"T\" ( x int,") && statements[0].len() < 120);
         assert_eq!(unmade, BTreeSet::from(["public.\"T\"".to_owned()]));
     }
@@ -268,7 +268,7 @@ mod tests {
         assert!(asked(&bounds, "public.spatial_ref_sys", true) && !asked(&bounds, "public.t", false));
         bounds.note(b"CREATE TYPE x;", "why");
         assert!(asked(&bounds, "public.t", false) && !asked(&bounds, "public.t", true));
-        let bounds = Bounds::new(Scope::Absent);
+        let bounds = Bounds::new(AsideScope::Absent);
         assert!(asked(&bounds, "cron.job", false) && !asked(&bounds, "cron.job", true));
     }
 

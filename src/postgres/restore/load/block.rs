@@ -6,14 +6,14 @@ use crate::format::sql::columns::columns;
 use crate::postgres::restore::load::header::Header;
 use crate::postgres::restore::load::loader::{BACK_TO_MARK, Loader};
 use crate::postgres::restore::load::renamed::renamed;
-use crate::postgres::restore::load::rows::{self, Refused, Sent};
+use crate::postgres::restore::load::rows::{self, CopyCounts, RowRefusal};
 use crate::postgres::restore::load::{failure, script};
 
 impl Loader<'_> {
     /// Notes rows that the server refused, skips the rest of them, and goes on. Returns the error instead if refused rows end the
     /// restore.
-    fn without_rows(&mut self, header: &Header, script: &mut script::Script<'_>, refused: Refused) -> Result<()> {
-        let Refused { error, ended, by_server } = refused;
+    fn without_rows(&mut self, header: &Header, script: &mut script::Script<'_>, refused: RowRefusal) -> Result<()> {
+        let RowRefusal { error, ended, by_server } = refused;
         if !(by_server && self.bounds.as_mut().is_some_and(|bounds| bounds.sets_rows_aside(&header.table, &error))) {
             return Err(error);
         }
@@ -84,7 +84,7 @@ impl Loader<'_> {
 
     /// Returns the number of rows that the server took. It is an error if the script held more, except for tables of an extension,
     /// which may have rows of their own, and triggers for them; no table of the dump has a trigger yet.
-    fn whole(&mut self, header: &Header, sent: Sent) -> std::result::Result<u64, Refused> {
+    fn whole(&mut self, header: &Header, sent: CopyCounts) -> std::result::Result<u64, RowRefusal> {
         if sent.rows == sent.lines {
             return Ok(sent.rows);
         }
@@ -95,7 +95,7 @@ impl Loader<'_> {
                 self.loaded.skipped.push(remark);
                 Ok(sent.rows)
             }
-            None => Err(Refused::short(header, &of)),
+            None => Err(RowRefusal::short(header, &of)),
         }
     }
 }

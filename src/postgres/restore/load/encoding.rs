@@ -33,9 +33,9 @@ const CLIENT_ONLY: [&str; 16] = [
 
 /// Encoding of the script from here on; `None` is UTF-8.
 #[derive(Debug, Default)]
-pub(crate) struct Encoding(Option<String>);
+pub(crate) struct ScriptEncoding(Option<String>);
 
-impl Encoding {
+impl ScriptEncoding {
     /// Returns the encoding of this name, which the statement at `line` sets.
     pub fn named(name: &str, line: u64) -> Result<Self> {
         let canonical: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_uppercase();
@@ -49,7 +49,7 @@ impl Encoding {
         if !utf8 && !plain {
             return Err(Fault::refused(format!("line {line}: \"{name}\" is no encoding")).into());
         }
-        Ok(Encoding((!utf8).then(|| name.to_owned())))
+        Ok(ScriptEncoding((!utf8).then(|| name.to_owned())))
     }
 
     /// Runs the one statement in this text. Text with several is an error.

@@ -1,14 +1,14 @@
 //! Says what a restore leaves out: because a person wants it so, or because the server does not have it.
 
 use crate::format::sql::tokens::{Token, Tokens};
-use crate::postgres::restore::load::aside::Scope;
-use crate::postgres::restore::load::requirements_check::Unavailable;
+use crate::postgres::restore::load::aside::AsideScope;
+use crate::postgres::restore::load::requirements_check::UnavailableObjects;
 use crate::postgres::session::quote::literal;
 use std::collections::BTreeSet;
 
 /// Holds what is left out, besides owners and privileges. The default leaves out nothing.
 #[derive(Debug, Clone, Default)]
-pub struct Leave {
+pub struct LoadOmissions {
     /// Whether `COMMENT ON` is left out.
     pub comments: bool,
     /// Whether `SET default_tablespace` is left out, so that everything is in the database's own tablespace.
@@ -24,9 +24,9 @@ pub struct Leave {
     pub missing_tablespaces: BTreeSet<String>,
 }
 
-impl Leave {
+impl LoadOmissions {
     /// Returns this with what the server does not have for the database.
-    pub fn and(&self, unavailable: &Unavailable) -> Leave {
+    pub fn and(&self, unavailable: &UnavailableObjects) -> LoadOmissions {
         let mut leave = self.clone();
         leave.extensions.extend(unavailable.extensions.keys().cloned());
         leave.missing_tablespaces.extend(unavailable.tablespaces.iter().cloned());
@@ -42,10 +42,10 @@ impl Leave {
     }
 
     /// Returns which failing statements are set aside; `None` if the first failure ends the restore.
-    pub(crate) fn scope(&self) -> Option<Scope> {
+    pub(crate) fn scope(&self) -> Option<AsideScope> {
         match (self.skip_failed, self.extensions.is_empty()) {
-            (true, _) => Some(Scope::Refused),
-            (false, false) => Some(Scope::Absent),
+            (true, _) => Some(AsideScope::Refused),
+            (false, false) => Some(AsideScope::Absent),
             (false, true) => None,
         }
     }
@@ -102,12 +102,12 @@ mod tests {
     #[test]
     fn each_statement_that_a_flag_leaves_out_is_left_out_by_that_flag_alone() {
         let flags = [
-            Leave { comments: true, ..Leave::default() },
-            Leave { tablespaces: true, ..Leave::default() },
-            Leave { extensions: BTreeSet::from(["uuid-ossp".to_owned()]), ..Leave::default() },
-            Leave { search_path: Some("public".into()), ..Leave::default() },
-            Leave { skip_failed: true, ..Leave::default() },
-            Leave::default(),
+            LoadOmissions { comments: true, ..LoadOmissions::default() },
+            LoadOmissions { tablespaces: true, ..LoadOmissions::default() },
+            LoadOmissions { extensions: BTreeSet::from(["uuid-ossp".to_owned()]), ..LoadOmissions::default() },
+            LoadOmissions { search_path: Some("public".into()), ..LoadOmissions::default() },
+            LoadOmissions { skip_failed: true, ..LoadOmissions::default() },
+            LoadOmissions::default(),
         ];
         for (text, left_out_by) in [
             ("COMMENT ON TABLE public.t IS 'x';", &[0][..]),

@@ -3,22 +3,22 @@
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::format::sql::requirements::owner;
-use crate::format::sql::splitter::{Cut, Ending, Event};
+use crate::format::sql::splitter::{Cut, Ending, ScriptEvent};
 use crate::format::sql::tokens::Tokens;
-use crate::postgres::restore::load::aside::{Bounds, Scope, quote};
-use crate::postgres::restore::load::encoding::Encoding;
+use crate::postgres::restore::load::aside::{AsideScope, Bounds, quote};
+use crate::postgres::restore::load::encoding::ScriptEncoding;
 use crate::postgres::restore::load::header::Header;
-use crate::postgres::restore::load::options::{Loaded, Options};
-use crate::postgres::restore::load::present::{Found, Object};
-use crate::postgres::restore::load::privileges::Left;
-use crate::postgres::restore::load::restoring::{Restoring, is_told};
-use crate::postgres::restore::load::session::Session;
-use crate::postgres::restore::load::statement_action::{Refusal, StatementAction};
+use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
+use crate::postgres::restore::load::present::{ObjectState, ScriptObject};
+use crate::postgres::restore::load::privileges::StatementRest;
+use crate::postgres::restore::load::restoring::{EndStatements, is_told};
+use crate::postgres::restore::load::session::LoadSession;
+use crate::postgres::restore::load::statement_action::{StatementAction, StatementRefusal};
 use crate::postgres::restore::load::{failure, leave, money, privileges, restoring, script, statement_action};
 use postgres::{Client, Transaction};
 use std::io::Read;
 
-fn check_ending(ending: Ending, options: &Options) -> Result<()> {
+fn check_ending(ending: Ending, options: &LoadOptions) -> Result<()> {
     let message = match ending.cut {
         Some(Cut::Statement { line }) => format!("the dump ends inside the statement that begins at line {line}"),
         Some(Cut::Rows { line }) => format!("the dump ends inside the rows of the COPY at line {line}"),
@@ -40,22 +40,22 @@ pub const BACK_TO_MARK: &str = "ROLLBACK TO SAVEPOINT pgbk";
 
 pub struct Loader<'a> {
     pub(crate) transaction: Transaction<'a>,
-    pub(crate) options: &'a Options,
-    pub(crate) session: Session,
-    pub(crate) encoding: Encoding,
+    pub(crate) options: &'a LoadOptions,
+    pub(crate) session: LoadSession,
+    pub(crate) encoding: ScriptEncoding,
     /// Line at which the script began a transaction of its own, which becomes part of ours; `None` outside of one.
     pub(crate) inner: Option<u64>,
     pub(crate) bounds: Option<Bounds>,
     /// Whether something was sent since the last mark.
     is_beyond_mark: bool,
-    pub(crate) restoring: Restoring,
+    pub(crate) restoring: EndStatements,
     /// The locale that amounts of money were written by, if the server lacks it.
     pub(crate) lacking: Option<String>,
-    pub(crate) loaded: Loaded,
+    pub(crate) loaded: LoadReport,
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn begin(client: &'a mut Client, options: &'a Options) -> Result<Self> {
+    pub(crate) fn begin(client: &'a mut Client, options: &'a LoadOptions) -> Result<Self> {
         let lacking = money::begin(client, options.monetary.as_deref())?;
         if let Some(own) = &options.own {
             own.check(client)?;
@@ -68,12 +68,12 @@ impl<'a> Loader<'a> {
         if let Some(own) = &options.own {
             own.begin(&mut transaction)?;
         }
-        let session = Session::look(&mut transaction)?;
+        let session = LoadSession::look(&mut transaction)?;
         // The script finds its names as under psql; one of pg_dump's empties the path itself, unless a person has set one.
         transaction
             .batch_execute(&options.leave.begin())
             .map_err(|error| failure::plain("cannot begin a transaction", &error))?;
-        let scope = || options.leave.scope().or(options.other_major.then_some(Scope::Privileges));
+        let scope = || options.leave.scope().or(options.other_major.then_some(AsideScope::Privileges));
         let bounds = options.bounds.clone().map(Bounds::of).or_else(|| scope().map(Bounds::new));
         if bounds.is_some() || options.source_path.is_some() {
             transaction.batch_execute(MARK).map_err(|error| failure::plain("cannot begin a transaction", &error))?;
@@ -82,17 +82,17 @@ impl<'a> Loader<'a> {
             transaction,
             options,
             session,
-            encoding: Encoding::default(),
+            encoding: ScriptEncoding::default(),
             inner: None,
             bounds,
             is_beyond_mark: false,
-            restoring: Restoring::default(),
+            restoring: EndStatements::default(),
             lacking,
-            loaded: Loaded::default(),
+            loaded: LoadReport::default(),
         })
     }
 
-    pub(crate) fn run(mut self, script: &mut dyn Read, monitor: &dyn Monitor) -> Result<Loaded> {
+    pub(crate) fn run(mut self, script: &mut dyn Read, monitor: &dyn Monitor) -> Result<LoadReport> {
         let mut script = script::Script::new(script, monitor, self.session.escapes());
         while let Some(header) = self.statements(&mut script)? {
             self.rows(&header, &mut script)?;
@@ -117,14 +117,14 @@ impl<'a> Loader<'a> {
         Ok(header)
     }
 
-    fn take(&mut self, event: Event<'_>) -> Result<Option<Header>> {
+    fn take(&mut self, event: ScriptEvent<'_>) -> Result<Option<Header>> {
         match event {
-            Event::Statement { line, text, .. } => self.statement(line, text)?,
-            Event::Meta { line, text } => check_meta(line, text)?,
-            Event::CopyStart { line, header, table } => {
+            ScriptEvent::Statement { line, text, .. } => self.statement(line, text)?,
+            ScriptEvent::Meta { line, text } => check_meta(line, text)?,
+            ScriptEvent::CopyStart { line, header, table } => {
                 return Ok(Some(Header { line, text: header.to_vec(), table }));
             }
-            Event::CopyData(_) | Event::CopyEnd { .. } => {}
+            ScriptEvent::CopyData(_) | ScriptEvent::CopyEnd { .. } => {}
         }
         Ok(None)
     }
@@ -140,7 +140,7 @@ impl<'a> Loader<'a> {
             StatementAction::Drop => Ok(()),
             StatementAction::Present(object) => self.make(&object, line, text),
             StatementAction::Encoding(name) => {
-                self.encoding = Encoding::named(&name, line)?;
+                self.encoding = ScriptEncoding::named(&name, line)?;
                 Ok(())
             }
             // The splitter has taken in what it means.
@@ -162,20 +162,20 @@ impl<'a> Loader<'a> {
                 Ok(())
             }
             StatementAction::Commit if self.inner.take().is_some() => Ok(()),
-            StatementAction::Begin | StatementAction::Commit => Err(Refusal::Transaction.at(line)),
+            StatementAction::Begin | StatementAction::Commit => Err(StatementRefusal::Transaction.at(line)),
             StatementAction::Refuse(why) => Err(why.at(line)),
         }
     }
 
     /// Creates an object unless the target has it already. Notes a difference.
-    fn make(&mut self, object: &Object, line: u64, text: &[u8]) -> Result<()> {
+    fn make(&mut self, object: &ScriptObject, line: u64, text: &[u8]) -> Result<()> {
         match object.look(&mut self.transaction, line, text)? {
-            Found::Missing => self.send(line, text)?,
-            Found::Same => {}
-            Found::Other(why) => self.loaded.skipped.push(why),
+            ObjectState::Missing => self.send(line, text)?,
+            ObjectState::Same => {}
+            ObjectState::Other(why) => self.loaded.skipped.push(why),
         }
         match object {
-            Object::Extension(name, _) if is_told(name) => self.tell(name, text),
+            ScriptObject::Extension(name, _) if is_told(name) => self.tell(name, text),
             _ => Ok(()),
         }
     }
@@ -198,13 +198,13 @@ impl<'a> Loader<'a> {
     /// Sends a statement without the privilege MAINTAIN, which this server does not know.
     fn without_maintain(&mut self, line: u64, text: &[u8]) -> Result<()> {
         let left = privileges::without_maintain(text);
-        if left != Left::Whole {
+        if left != StatementRest::Whole {
             self.skip("privilege MAINTAIN");
         }
         match left {
-            Left::Whole => self.send(line, text),
-            Left::Part(text) => self.send(line, &text),
-            Left::Nothing => Ok(()),
+            StatementRest::Whole => self.send(line, text),
+            StatementRest::Part(text) => self.send(line, &text),
+            StatementRest::Nothing => Ok(()),
         }
     }
 
@@ -275,7 +275,7 @@ impl<'a> Loader<'a> {
         self.transaction.batch_execute(statement).map_err(|error| failure::plain("cannot go on", &error))
     }
 
-    fn commit(mut self) -> Result<Loaded> {
+    fn commit(mut self) -> Result<LoadReport> {
         if let Some(line) = self.inner {
             return Err(
                 Fault::refused(format!("the dump does not end the transaction that it begins at line {line}")).into()

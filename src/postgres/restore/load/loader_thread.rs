@@ -5,9 +5,9 @@ use crate::base::cancel;
 use crate::base::error::{Fault, Result, into_io};
 use crate::base::progress::{Monitor, NullMonitor};
 use crate::base::worker::Worker;
-use crate::postgres::connect::settings::Settings;
+use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load::load;
-use crate::postgres::restore::load::options::{Loaded, Options};
+use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
 use postgres::Client;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -22,11 +22,11 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Runs [`load`] on this connection, and closes it afterwards.
 pub fn run(
     mut client: Client,
-    settings: &Settings,
+    settings: &ConnectionSettings,
     script: &mut dyn Read,
-    options: Options,
+    options: LoadOptions,
     monitor: &dyn Monitor,
-) -> Result<Loaded> {
+) -> Result<LoadReport> {
     let cancel = settings.canceller(&client)?;
     let (full, arriving) = channel();
     let (back, empty) = channel();
@@ -35,7 +35,7 @@ pub fn run(
         let _ = back.send(Vec::with_capacity(BUFFER));
     }
     let loading = Worker::begin(move || {
-        let mut arriving = Arriving { arriving, back, piece: Vec::new(), given: 0, over: false };
+        let mut arriving = ScriptReceiver { arriving, back, piece: Vec::new(), given: 0, over: false };
         load(&mut client, &mut arriving, &options, &NullMonitor)
     });
     let stopped = match hand_over(script, &empty, &full, monitor).and_then(|()| loading.end()) {
@@ -55,7 +55,7 @@ pub fn run(
     }
 }
 
-enum Message {
+enum ScriptMessage {
     Piece(Vec<u8>),
     Failed(io::Error),
     /// End of the script. If the channel closes without it, the script was broken off.
@@ -67,7 +67,7 @@ enum Message {
 fn hand_over(
     script: &mut dyn Read,
     empty: &Receiver<Vec<u8>>,
-    full: &Sender<Message>,
+    full: &Sender<ScriptMessage>,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     loop {
@@ -79,15 +79,15 @@ fn hand_over(
         };
         buffer.resize(BUFFER, 0);
         let message = match read(script, &mut buffer) {
-            Ok(0) => Message::End,
+            Ok(0) => ScriptMessage::End,
             Ok(length) => {
                 buffer.truncate(length);
                 monitor.advance(length as u64);
-                Message::Piece(buffer)
+                ScriptMessage::Piece(buffer)
             }
-            Err(error) => Message::Failed(error),
+            Err(error) => ScriptMessage::Failed(error),
         };
-        let last = !matches!(message, Message::Piece(_));
+        let last = !matches!(message, ScriptMessage::Piece(_));
         if full.send(message).is_err() || last {
             return Ok(());
         }
@@ -104,24 +104,24 @@ fn read(script: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Reads the script on the loading thread.
-struct Arriving {
-    arriving: Receiver<Message>,
+struct ScriptReceiver {
+    arriving: Receiver<ScriptMessage>,
     back: Sender<Vec<u8>>,
     piece: Vec<u8>,
     given: usize,
     over: bool,
 }
 
-impl Read for Arriving {
+impl Read for ScriptReceiver {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.given == self.piece.len() && !self.over {
             // Where nobody reads the script any more, nobody needs the buffer.
             let _ = self.back.send(std::mem::take(&mut self.piece));
             self.given = 0;
             match self.arriving.recv() {
-                Ok(Message::Piece(piece)) => self.piece = piece,
-                Ok(Message::Failed(error)) => return Err(error),
-                Ok(Message::End) => self.over = true,
+                Ok(ScriptMessage::Piece(piece)) => self.piece = piece,
+                Ok(ScriptMessage::Failed(error)) => return Err(error),
+                Ok(ScriptMessage::End) => self.over = true,
                 Err(_) => return Err(Fault::failed("the script was broken off").into()),
             }
         }
@@ -138,12 +138,13 @@ mod tests {
 
     #[test]
     fn a_script_that_is_broken_off_does_not_look_like_one_that_has_ended() {
-        for (last, expected) in [(None, Err("the script was broken off".to_owned())), (Some(Message::End), Ok(3))] {
+        for (last, expected) in [(None, Err("the script was broken off".to_owned())), (Some(ScriptMessage::End), Ok(3))]
+        {
             let ((full, arriving), (back, _empty)) = (channel(), channel());
-            full.send(Message::Piece(b"BEG".to_vec())).unwrap();
+            full.send(ScriptMessage::Piece(b"BEG".to_vec())).unwrap();
             last.into_iter().for_each(|last| full.send(last).unwrap());
             drop(full);
-            let mut script = Arriving { arriving, back, piece: Vec::new(), given: 0, over: false };
+            let mut script = ScriptReceiver { arriving, back, piece: Vec::new(), given: 0, over: false };
             let read = script.read_to_end(&mut Vec::new());
             assert_eq!(read.map_err(|error| error.to_string()), expected);
         }

@@ -1,14 +1,14 @@
 //! Options of a load, and its result.
 
-use crate::format::sql::columns::Columns;
-use crate::format::sql::inserted::Inserted;
+use crate::format::sql::columns::TableColumns;
+use crate::format::sql::inserted::InsertCounter;
 use crate::format::sql::schema::Schema;
-use crate::postgres::properties::own::Own;
-use crate::postgres::restore::load::aside::{Prepared, Untried};
-use crate::postgres::restore::load::leave::Leave;
+use crate::postgres::properties::own::OwnProperties;
+use crate::postgres::restore::load::aside::{PreparedObjects, UntriedStatements};
+use crate::postgres::restore::load::leave::LoadOmissions;
 
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct LoadOptions {
     /// Leaves everything to the connected role: no `ALTER … OWNER TO`, no `SET SESSION AUTHORIZATION`.
     pub no_owner: bool,
     /// Leaves out `GRANT`, `REVOKE` and `ALTER DEFAULT PRIVILEGES`.
@@ -20,11 +20,11 @@ pub struct Options {
     /// Statements to run first, in the same transaction: they empty a target that is not empty.
     pub prelude: Option<String>,
     /// The properties that the database itself is given; `None` if the backup states none.
-    pub own: Option<Own>,
+    pub own: Option<OwnProperties>,
     /// Objects made before a restore test, whose role may not do everything: what it may not do is set aside. `None` in a restore.
-    pub bounds: Option<Prepared>,
+    pub bounds: Option<PreparedObjects>,
     /// Everything else that is left out because a person wants it so.
-    pub leave: Leave,
+    pub leave: LoadOmissions,
     /// Search path for a statement whose names are not found without one; `None`: such a statement is refused.
     pub source_path: Option<String>,
     /// Whether the server has another major version than the script.
@@ -32,7 +32,7 @@ pub struct Options {
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Loaded {
+pub struct LoadReport {
     /// Statements sent, COPY included.
     pub statements: u64,
     /// Rows per COPY block, in the script's order, as the server counted them.
@@ -46,11 +46,11 @@ pub struct Loaded {
     /// Names of the properties that the database itself was given.
     pub given: Vec<String>,
     /// Statements and rows that a role made for a restore test could not load, or that a person wanted set aside.
-    pub untried: Untried,
+    pub untried: UntriedStatements,
     /// In a restore test: the columns of each table's rows, in the script's order.
-    pub columns: Columns,
+    pub columns: TableColumns,
     /// In a restore test: the objects that the statements have made.
     pub schema: Schema,
     /// In a restore test: the rows that INSERT statements have added.
-    pub inserted: Inserted,
+    pub inserted: InsertCounter,
 }

@@ -8,7 +8,7 @@ pub(crate) const MAINTAIN_SINCE: u32 = 170_000;
 
 /// The rest of a statement without MAINTAIN.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Left {
+pub(crate) enum StatementRest {
     /// The statement does not name it.
     Whole,
     Part(Vec<u8>),
@@ -17,15 +17,15 @@ pub(crate) enum Left {
 }
 
 /// Removes MAINTAIN from `GRANT`, `REVOKE` and `ALTER DEFAULT PRIVILEGES`, as `pg_dump` writes them.
-pub(crate) fn without_maintain(text: &[u8]) -> Left {
-    let Some(list) = list(text) else { return Left::Whole };
+pub(crate) fn without_maintain(text: &[u8]) -> StatementRest {
+    let Some(list) = list(text) else { return StatementRest::Whole };
     let (before, listed, after) = (&text[..list.0], &text[list.0..list.1], &text[list.1..]);
     let all: Vec<&[u8]> = parts(listed).into_iter().map(<[u8]>::trim_ascii).collect();
     let kept: Vec<&[u8]> = all.iter().copied().filter(|part| !part.eq_ignore_ascii_case(MAINTAIN.as_bytes())).collect();
     match (kept.len(), kept.len() == all.len()) {
-        (_, true) => Left::Whole,
-        (0, false) => Left::Nothing,
-        (_, false) => Left::Part([before, b" ", &kept.join(&b","[..]), after].concat()),
+        (_, true) => StatementRest::Whole,
+        (0, false) => StatementRest::Nothing,
+        (_, false) => StatementRest::Part([before, b" ", &kept.join(&b","[..]), after].concat()),
     }
 }
 
@@ -94,9 +94,9 @@ mod tests {
             ("CREATE TABLE maintain ();", None),
         ] {
             let expected = match left {
-                None => Left::Whole,
-                Some("") => Left::Nothing,
-                Some(left) => Left::Part(left.as_bytes().to_vec()),
+                None => StatementRest::Whole,
+                Some("") => StatementRest::Nothing,
+                Some(left) => StatementRest::Part(left.as_bytes().to_vec()),
             };
             assert_eq!(without_maintain(text.as_bytes()), expected, "{text}");
         }

@@ -9,7 +9,7 @@ const COLUMN: &str = "pgbk_column_";
 
 /// Statements that rename a table for its rows, and back.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Renamed {
+pub(crate) struct RenamedCopy {
     pub before: Vec<Vec<u8>>,
     /// The COPY with the temporary names.
     pub copy: Vec<u8>,
@@ -17,7 +17,7 @@ pub(crate) struct Renamed {
 }
 
 /// Returns the statements for this COPY; `None` if it is not one that `pg_dump` writes.
-pub(crate) fn renamed(copy: &[u8]) -> Option<Renamed> {
+pub(crate) fn renamed(copy: &[u8]) -> Option<RenamedCopy> {
     let mut tokens = Tokens::new(copy);
     let start = tokens.accept(&["copy"]).then(|| copy.len() - tokens.rest().len())?;
     let qualified = tokens.take_name()?;
@@ -40,7 +40,7 @@ pub(crate) fn renamed(copy: &[u8]) -> Option<Renamed> {
     after.push(alter(&meanwhile, &[], table));
     let list = if listed.is_empty() { Vec::new() } else { [b"(", &listed.join(&b", "[..])[..], b") "].concat() };
     let copy = [&copy[..start], b" ", &meanwhile, b" ", &list, b"FROM stdin;"].concat();
-    Some(Renamed { before, copy, after })
+    Some(RenamedCopy { before, copy, after })
 }
 
 /// Returns the position at which the last part of a qualified name begins.

@@ -11,19 +11,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Names in a script that the server does not have, or does not let the role use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Missing {
+pub struct MissingRequirements {
     pub roles: BTreeSet<String>,
     pub extensions: BTreeSet<String>,
     /// Roles that exist, and that the role may not make owners.
     pub strangers: BTreeSet<String>,
     /// Extensions that the server offers, the database does not have, and the role may not create.
     pub barred: BTreeSet<String>,
-    pub unavailable: Unavailable,
+    pub unavailable: UnavailableObjects,
 }
 
 /// Names what the server does not have for a database, and a restore does without.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unavailable {
+pub struct UnavailableObjects {
     /// Includes tablespaces that exist and that the role may not use.
     pub tablespaces: BTreeSet<String>,
     /// Extensions that the server allows in one database alone, each with that other database.
@@ -53,16 +53,16 @@ const FOR_SUPERUSERS: &str = "
       AND (pg_catalog.to_jsonb(v) ->> 'trusted')::pg_catalog.bool IS NOT TRUE
       AND NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)";
 
-impl Missing {
+impl MissingRequirements {
     /// Returns whether nothing is missing that a restore cannot do without.
     pub fn is_empty(&self) -> bool {
-        let Missing { roles, extensions, strangers, barred, unavailable: _ } = self;
+        let MissingRequirements { roles, extensions, strangers, barred, unavailable: _ } = self;
         [roles, extensions, strangers, barred].into_iter().all(BTreeSet::is_empty)
     }
 }
 
 /// Compares the requirements for a restore into this database with the server, as seen from the database that the connection is in.
-pub fn missing(client: &mut Client, requirements: &Requirements, database: &str) -> Result<Missing> {
+pub fn missing(client: &mut Client, requirements: &Requirements, database: &str) -> Result<MissingRequirements> {
     let roles = names(client, "SELECT rolname::pg_catalog.text FROM pg_catalog.pg_roles")?;
     let extensions = names(client, "SELECT name::pg_catalog.text FROM pg_catalog.pg_available_extensions")?;
     let tablespaces = names(client, TABLESPACES)?;
@@ -72,12 +72,12 @@ pub fn missing(client: &mut Client, requirements: &Requirements, database: &str)
     let mut wanted = requirements.extensions.clone();
     let extensions_elsewhere = of_another_database(client, &wanted, database)?;
     wanted.retain(|name| !extensions_elsewhere.contains_key(name));
-    Ok(Missing {
+    Ok(MissingRequirements {
         roles: lacks(&requirements.roles, &roles),
         extensions: lacks(&wanted, &extensions),
         strangers: requirements.owners.intersection(&strangers).cloned().collect(),
         barred: barred(client, wanted.intersection(&for_superusers))?,
-        unavailable: Unavailable {
+        unavailable: UnavailableObjects {
             tablespaces: lacks(&requirements.tablespaces, &tablespaces),
             extensions: extensions_elsewhere,
         },

@@ -7,7 +7,7 @@ use crate::postgres::restore::load::failure;
 use postgres::{GenericClient, Row, Transaction};
 
 /// An extension that must be notified, and its functions for that.
-struct Told {
+struct NotifiedExtension {
     extension: &'static str,
     /// The setting that is on while a restore goes on.
     setting: &'static str,
@@ -17,7 +17,7 @@ struct Told {
     parts: &'static str,
 }
 
-const TOLD: &[Told] = &[Told {
+const TOLD: &[NotifiedExtension] = &[NotifiedExtension {
     extension: "timescaledb",
     setting: RESTORING,
     begin: "timescaledb_pre_restore",
@@ -33,12 +33,12 @@ const LOOK: &str = "
 
 /// Holds the statements to run when the restore is over.
 #[derive(Default)]
-pub(crate) struct Restoring {
+pub(crate) struct EndStatements {
     ends: Vec<String>,
 }
 
 /// Returns how an extension of this name is notified; `None` if it need not be.
-fn told(extension: &str) -> Option<&'static Told> {
+fn told(extension: &str) -> Option<&'static NotifiedExtension> {
     TOLD.iter().find(|told| told.extension == extension)
 }
 
@@ -53,19 +53,24 @@ pub fn parts(extension: &str) -> Option<&'static str> {
 }
 
 /// Notifies the extension that a restore begins, if it is one of those, is in the database, and has not been notified already.
-pub fn begin(client: &mut impl GenericClient, extension: &str) -> std::result::Result<Begun, postgres::Error> {
-    let Some(told) = told(extension) else { return Ok(Begun::Nothing) };
-    let Some(row) = client.query_opt(LOOK, &[&told.extension, &told.setting])? else { return Ok(Begun::Nothing) };
+pub fn begin(
+    client: &mut impl GenericClient,
+    extension: &str,
+) -> std::result::Result<ExtensionNotice, postgres::Error> {
+    let Some(told) = told(extension) else { return Ok(ExtensionNotice::Nothing) };
+    let Some(row) = client.query_opt(LOOK, &[&told.extension, &told.setting])? else {
+        return Ok(ExtensionNotice::Nothing);
+    };
     let (schema, setting) = pair(&row)?;
     if setting.as_deref() == Some("on") {
-        return Ok(Begun::Before(told.end));
+        return Ok(ExtensionNotice::Before(told.end));
     }
     client.batch_execute(&format!("SELECT {schema}.{}()", told.begin))?;
-    Ok(Begun::Now(format!("SELECT {schema}.{}()", told.end)))
+    Ok(ExtensionNotice::Now(format!("SELECT {schema}.{}()", told.end)))
 }
 
 /// Says which party has notified an extension.
-pub enum Begun {
+pub enum ExtensionNotice {
     /// None: it need not be notified.
     Nothing,
     /// Another one before, which will call this function at the end.
@@ -78,7 +83,7 @@ fn pair(row: &Row) -> std::result::Result<(String, Option<String>), postgres::Er
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-impl Restoring {
+impl EndStatements {
     /// Notifies the extension that a restore begins. Returns a remark if another party notified it, and must call the function for
     /// its end; else `None`.
     pub fn begin(
@@ -87,12 +92,12 @@ impl Restoring {
         extension: &str,
     ) -> std::result::Result<Option<String>, postgres::Error> {
         match begin(transaction, extension)? {
-            Begun::Nothing => Ok(None),
-            Begun::Now(end) => {
+            ExtensionNotice::Nothing => Ok(None),
+            ExtensionNotice::Now(end) => {
                 self.ends.push(end);
                 Ok(None)
             }
-            Begun::Before(end) => {
+            ExtensionNotice::Before(end) => {
                 Ok(Some(format!("{end}(), which is left to whoever has prepared the target for a restore")))
             }
         }

@@ -1,7 +1,7 @@
 //! Sends the rows of one COPY block.
 
 use crate::base::error::{Fault, Result};
-use crate::format::sql::splitter::Event;
+use crate::format::sql::splitter::ScriptEvent;
 use crate::postgres::restore::load::failure;
 use crate::postgres::restore::load::header::Header;
 use crate::postgres::restore::load::script::Script;
@@ -14,7 +14,7 @@ const MESSAGE: usize = 256 << 10;
 const STRETCH: u64 = 256 << 20;
 
 /// Says why rows were not taken.
-pub(crate) struct Refused {
+pub(crate) struct RowRefusal {
     pub error: anyhow::Error,
     /// Whether the script has been read to the end of the rows.
     pub ended: bool,
@@ -22,27 +22,27 @@ pub(crate) struct Refused {
     pub by_server: bool,
 }
 
-impl Refused {
-    fn script(error: anyhow::Error) -> Refused {
-        Refused { error, ended: false, by_server: false }
+impl RowRefusal {
+    fn script(error: anyhow::Error) -> RowRefusal {
+        RowRefusal { error, ended: false, by_server: false }
     }
 
-    fn server(header: &Header, error: &postgres::Error, ended: bool) -> Refused {
+    fn server(header: &Header, error: &postgres::Error, ended: bool) -> RowRefusal {
         let by_server = failure::is_refusal(error);
-        Refused { error: failure::of_statement(header.line, &header.text, error), ended, by_server }
+        RowRefusal { error: failure::of_statement(header.line, &header.text, error), ended, by_server }
     }
 
     /// Returns the refusal for rows of which the server took only a part, `of`.
-    pub fn short(header: &Header, of: &str) -> Refused {
+    pub fn short(header: &Header, of: &str) -> RowRefusal {
         let error = Fault::refused(format!("the server took {of} (line {})", header.line))
             .hint("a trigger or rule of the target may drop rows")
             .into();
-        Refused { error, ended: true, by_server: true }
+        RowRefusal { error, ended: true, by_server: true }
     }
 }
 
 /// Rows of one COPY block: how many the server took, and how many the script held.
-pub(crate) struct Sent {
+pub(crate) struct CopyCounts {
     pub rows: u64,
     pub lines: u64,
 }
@@ -58,10 +58,10 @@ const EXTENSION: &str = "
 pub(crate) fn extension(
     transaction: &mut Transaction<'_>,
     header: &Header,
-) -> std::result::Result<Option<String>, Refused> {
+) -> std::result::Result<Option<String>, RowRefusal> {
     let row = transaction.query_opt(EXTENSION, &[&header.table]);
     let found = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
-    found.map_err(|error| Refused::server(header, &error, true))
+    found.map_err(|error| RowRefusal::server(header, &error, true))
 }
 
 /// Sends everything up to the end of the rows.
@@ -70,12 +70,12 @@ pub(crate) fn send(
     query: &str,
     header: &Header,
     script: &mut Script<'_>,
-) -> std::result::Result<Sent, Refused> {
-    let mut total = Sent { rows: 0, lines: 0 };
+) -> std::result::Result<CopyCounts, RowRefusal> {
+    let mut total = CopyCounts { rows: 0, lines: 0 };
     let mut held = Vec::with_capacity(2 * MESSAGE);
     loop {
         let mut stretch = Stretch::open(transaction, query, header, std::mem::take(&mut held))?;
-        let ended = stretch.run(script).map_err(Refused::script)?;
+        let ended = stretch.run(script).map_err(RowRefusal::script)?;
         let (sent, rest) = stretch.finish(ended)?;
         total.rows += sent.rows;
         total.lines += sent.lines;
@@ -90,8 +90,8 @@ pub(crate) fn send(
 pub(crate) fn skip(header: &Header, script: &mut Script<'_>) -> Result<u64> {
     let mut ended = None;
     while ended.is_none() {
-        let mut sink = |event: Event<'_>| {
-            if let Event::CopyEnd { rows, .. } = event {
+        let mut sink = |event: ScriptEvent<'_>| {
+            if let ScriptEvent::CopyEnd { rows, .. } = event {
                 ended = Some(rows);
             }
             Ok(())
@@ -119,8 +119,8 @@ impl<'a> Stretch<'a> {
         query: &str,
         header: &'a Header,
         held: Vec<u8>,
-    ) -> std::result::Result<Self, Refused> {
-        let writer = transaction.copy_in(query).map_err(|error| Refused::server(header, &error, false))?;
+    ) -> std::result::Result<Self, RowRefusal> {
+        let writer = transaction.copy_in(query).map_err(|error| RowRefusal::server(header, &error, false))?;
         Ok(Stretch { header, writer, held, lines: 0, bytes: 0 })
     }
 
@@ -128,9 +128,9 @@ impl<'a> Stretch<'a> {
     fn run(&mut self, script: &mut Script<'_>) -> Result<bool> {
         let mut ended = false;
         while !(ended || self.is_full()) {
-            let mut sink = |event: Event<'_>| match event {
-                Event::CopyData(data) => self.take(data),
-                Event::CopyEnd { .. } => {
+            let mut sink = |event: ScriptEvent<'_>| match event {
+                ScriptEvent::CopyData(data) => self.take(data),
+                ScriptEvent::CopyEnd { .. } => {
                     ended = true;
                     Ok(())
                 }
@@ -172,12 +172,12 @@ impl<'a> Stretch<'a> {
     }
 
     /// Ends the COPY behind the last whole row. Returns the rest for the next COPY.
-    fn finish(mut self, ended: bool) -> std::result::Result<(Sent, Vec<u8>), Refused> {
+    fn finish(mut self, ended: bool) -> std::result::Result<(CopyCounts, Vec<u8>), RowRefusal> {
         let whole = if ended { self.held.len() } else { memchr::memrchr(b'\n', &self.held).map_or(0, |last| last + 1) };
-        self.flush(whole).map_err(Refused::script)?;
+        self.flush(whole).map_err(RowRefusal::script)?;
         let Stretch { header, writer, held, lines, .. } = self;
-        let rows = writer.finish().map_err(|error| Refused::server(header, &error, ended))?;
-        Ok((Sent { rows, lines }, held))
+        let rows = writer.finish().map_err(|error| RowRefusal::server(header, &error, ended))?;
+        Ok((CopyCounts { rows, lines }, held))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::base::cancel;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
-use crate::format::sql::splitter::{Ending, Event, Keep, Splitter};
+use crate::format::sql::splitter::{Ending, ScriptEvent, Splitter, StatementLimit};
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,12 +23,12 @@ pub(crate) struct Script<'a> {
 impl<'a> Script<'a> {
     /// Returns a reader of the script. `escapes` says what a backslash means in literals, see [`Splitter::led`].
     pub fn new(source: &'a mut dyn Read, monitor: &'a dyn Monitor, escapes: Arc<AtomicBool>) -> Self {
-        let splitter = Splitter::led(Keep::Whole { limit: LONGEST_STATEMENT }, escapes);
+        let splitter = Splitter::led(StatementLimit::Whole { limit: LONGEST_STATEMENT }, escapes);
         Script { source, monitor, splitter, buffer: Vec::with_capacity(PIECE), taken: 0 }
     }
 
     /// Passes the next events to `sink`, at most up to where rows begin or end. Returns false at the end of the script.
-    pub fn feed(&mut self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<bool> {
+    pub fn feed(&mut self, sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<bool> {
         if self.taken == self.buffer.len() && !self.fill()? {
             return Ok(false);
         }
@@ -37,11 +37,11 @@ impl<'a> Script<'a> {
     }
 
     /// Passes the missing line break of a last line to `sink`.
-    pub fn end_line(&mut self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    pub fn end_line(&mut self, sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<()> {
         self.splitter.feed(b"\n", sink).map(drop)
     }
 
-    pub fn finish(self, sink: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<Ending> {
+    pub fn finish(self, sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<Ending> {
         self.splitter.finish(sink)
     }
 

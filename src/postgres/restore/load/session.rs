@@ -19,7 +19,7 @@ const ALWAYS_CONFORMS_SINCE: u32 = 190_000;
 const ENCODING: &str = "server_encoding";
 const VERSION: &str = "server_version_num";
 
-pub(crate) struct Session {
+pub(crate) struct LoadSession {
     settings: HashSet<String>,
     /// Version of the server as `server_version_num`.
     version: u32,
@@ -32,9 +32,9 @@ pub(crate) struct Session {
     transaction: i64,
 }
 
-impl Session {
+impl LoadSession {
     /// Reads the state before anything is sent: an unknown setting would fail the whole transaction.
-    pub fn look(transaction: &mut Transaction<'_>) -> Result<Session> {
+    pub fn look(transaction: &mut Transaction<'_>) -> Result<LoadSession> {
         // The view leaves these out although servers take them; `default_with_oids = false` is in every dump of old.
         let hidden = ["role", "session_authorization", "default_with_oids", "seed"].map(String::from);
         let query = "SELECT pg_catalog.lower(name), setting FROM pg_catalog.pg_settings";
@@ -44,7 +44,7 @@ impl Session {
             let row = rows.iter().find(|(known, _)| known == name);
             row.and_then(|(_, value)| value.clone()).unwrap_or_default()
         };
-        Ok(Session {
+        Ok(LoadSession {
             encoding: value(ENCODING),
             // Every server tells a number.
             version: value(VERSION).parse().unwrap_or_default(),
@@ -89,7 +89,7 @@ impl Session {
         self.encoding == "SQL_ASCII"
     }
 
-    /// Returns the flag that [`Session::after`] updates, for the code that finds the ends of literals.
+    /// Returns the flag that [`LoadSession::after`] updates, for the code that finds the ends of literals.
     pub fn escapes(&self) -> Arc<AtomicBool> {
         self.escapes.clone()
     }
@@ -154,8 +154,8 @@ fn unread(error: &postgres::Error) -> anyhow::Error {
 mod tests {
     use super::*;
 
-    fn session(version: u32, escapes: bool) -> Session {
-        Session {
+    fn session(version: u32, escapes: bool) -> LoadSession {
+        LoadSession {
             settings: HashSet::from([CONFORMING.to_owned()]),
             version,
             encoding: "UTF8".to_owned(),

@@ -3,8 +3,8 @@
 use crate::base::error::Fault;
 use crate::format::sql::requirements::owner;
 use crate::format::sql::tokens::{Token, Tokens};
-use crate::postgres::restore::load::options::Options;
-use crate::postgres::restore::load::present::Object;
+use crate::postgres::restore::load::options::LoadOptions;
+use crate::postgres::restore::load::present::ScriptObject;
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum StatementAction {
@@ -22,27 +22,29 @@ pub(crate) enum StatementAction {
     /// Puts what follows into a tablespace that the server does not have.
     MissingTablespace(String),
     /// Creates or comments on an object that the target may have already.
-    Present(Object),
-    Refuse(Refusal),
+    Present(ScriptObject),
+    Refuse(StatementRefusal),
 }
 
 #[derive(Debug, PartialEq)]
-pub(crate) enum Refusal {
+pub(crate) enum StatementRefusal {
     Database,
     Transaction,
     Copy,
 }
 
-impl Refusal {
+impl StatementRefusal {
     pub fn at(&self, line: u64) -> anyhow::Error {
         match self {
-            Refusal::Database => Fault::refused(format!("the dump creates or changes a database at line {line}"))
-                .hint("a backup holds one database: dump it without --create"),
-            Refusal::Transaction => {
+            StatementRefusal::Database => {
+                Fault::refused(format!("the dump creates or changes a database at line {line}"))
+                    .hint("a backup holds one database: dump it without --create")
+            }
+            StatementRefusal::Transaction => {
                 Fault::refused(format!("the dump begins or ends a transaction of its own at line {line}"))
                     .hint("pgbk restores in one transaction: remove BEGIN, COMMIT and their like from the dump")
             }
-            Refusal::Copy => {
+            StatementRefusal::Copy => {
                 Fault::refused(format!("the COPY at line {line} is none that pg_dump writes, and pgbk cannot feed it"))
                     .hint("write it as COPY table (columns) FROM stdin; with its rows from the next line on")
             }
@@ -51,7 +53,7 @@ impl Refusal {
     }
 }
 
-pub(crate) fn of(statement: &[u8], options: &Options) -> StatementAction {
+pub(crate) fn of(statement: &[u8], options: &LoadOptions) -> StatementAction {
     let mut tokens = Tokens::new(statement);
     let Some(Token::Word(verb)) = tokens.next() else { return StatementAction::Send };
     if options.leave.leaves_out(statement) {
@@ -64,19 +66,21 @@ pub(crate) fn of(statement: &[u8], options: &Options) -> StatementAction {
         b"set" => set(tokens, options),
         b"grant" | b"revoke" => privileges(options),
         b"alter" if tokens.accept(&["default", "privileges"]) => privileges(options),
-        b"create" | b"comment" if let Some(object) = Object::of(statement) => StatementAction::Present(object),
-        b"create" | b"alter" | b"drop" if tokens.accept(&["database"]) => StatementAction::Refuse(Refusal::Database),
+        b"create" | b"comment" if let Some(object) = ScriptObject::of(statement) => StatementAction::Present(object),
+        b"create" | b"alter" | b"drop" if tokens.accept(&["database"]) => {
+            StatementAction::Refuse(StatementRefusal::Database)
+        }
         b"alter" if is_version_of_column(tokens.clone()) => StatementAction::Setting(ATTVER.to_owned()),
         b"alter" if options.no_owner && owner(tokens.clone()).is_some() => StatementAction::Drop,
         b"begin" if tokens.next() == Some(Token::Mark(b';')) => StatementAction::Begin,
         b"commit" if tokens.next() == Some(Token::Mark(b';')) => StatementAction::Commit,
         b"begin" | b"start" | b"commit" | b"end" | b"rollback" | b"abort" | b"savepoint" | b"release" => {
-            StatementAction::Refuse(Refusal::Transaction)
+            StatementAction::Refuse(StatementRefusal::Transaction)
         }
-        b"prepare" if tokens.accept(&["transaction"]) => StatementAction::Refuse(Refusal::Transaction),
+        b"prepare" if tokens.accept(&["transaction"]) => StatementAction::Refuse(StatementRefusal::Transaction),
         // The server would wait for rows, or send some, where nobody looks for them.
         b"copy" if tokens.any(|token| token.is("stdin") || token.is("stdout")) => {
-            StatementAction::Refuse(Refusal::Copy)
+            StatementAction::Refuse(StatementRefusal::Copy)
         }
         _ => StatementAction::Send,
     }
@@ -95,11 +99,11 @@ fn is_version_of_column(mut tokens: Tokens<'_>) -> bool {
     column && tokens.accept(&["set"]) && tokens.next() == Some(Token::Mark(b'(')) && tokens.accept(&[ATTVER])
 }
 
-fn privileges(options: &Options) -> StatementAction {
+fn privileges(options: &LoadOptions) -> StatementAction {
     if options.no_privileges { StatementAction::Drop } else { StatementAction::Privileges }
 }
 
-fn set(mut tokens: Tokens<'_>, options: &Options) -> StatementAction {
+fn set(mut tokens: Tokens<'_>, options: &LoadOptions) -> StatementAction {
     if tokens.accept(&["session", "authorization"]) {
         return if options.no_owner { StatementAction::Drop } else { StatementAction::Send };
     }
@@ -128,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_version_of_a_column_is_a_setting_that_no_other_server_knows() {
-        let of = |text: &str| of(text.as_bytes(), &Options::default());
+        let of = |text: &str| of(text.as_bytes(), &LoadOptions::default());
         for text in [
             "ALTER TABLE ONLY public.a ALTER COLUMN x SET (pg_attver=1);",
             "alter table \"A b\" alter column \"X\" set (pg_attver=12);",

@@ -2,19 +2,19 @@
 //! what COPY's text is, or which tables have any. They come from a document that anybody may have written, and reach a program.
 
 use crate::base::error::{Fault, Result};
-use crate::postgres::tools::dump::options::{self, Again, Given};
+use crate::postgres::tools::dump::options::{self, OptionArgument, SecondDumpUse};
 
 /// Returns the arguments for a dump of the restored database, made from those that the user gave to the first dump. Each is written
 /// in full, with its value behind `=`, so that it cannot be read as another one. An argument that no backup is made with, or that
 /// must not be repeated, is an error.
 pub fn again(stated: &[String]) -> Result<Vec<String>> {
     let mut arguments = vec!["--no-password".to_owned(), "--format=plain".to_owned()];
-    for Given { argument, option, value } in options::read(stated).map_err(|_| unknown(stated))? {
+    for OptionArgument { argument, option, value } in options::read(stated).map_err(|_| unknown(stated))? {
         match option.again {
-            Again::Left => {}
-            Again::Kept => arguments
+            SecondDumpUse::Left => {}
+            SecondDumpUse::Kept => arguments
                 .push(value.map_or_else(|| format!("--{}", option.name), |value| format!("--{}={value}", option.name))),
-            Again::Untellable(why) => {
+            SecondDumpUse::Untellable(why) => {
                 return Err(Fault::usage(format!(
                     "a backup made with --{} cannot be proven by a restore",
                     option.name
@@ -22,7 +22,7 @@ pub fn again(stated: &[String]) -> Result<Vec<String>> {
                 .hint(format!("{why}; --level content reads it to its end"))
                 .into());
             }
-            Again::Never => return Err(unknown(&[argument.to_owned()])),
+            SecondDumpUse::Never => return Err(unknown(&[argument.to_owned()])),
         }
     }
     Ok(arguments)
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn whatever_else_a_document_states_reaches_no_program() {
         let mut tried: Vec<Vec<String>> = Vec::new();
-        for option in OPTIONS.iter().filter(|option| option.again == Again::Never) {
+        for option in OPTIONS.iter().filter(|option| option.again == SecondDumpUse::Never) {
             for length in 1..=option.name.len() {
                 tried.push(vec![format!("--{}", &option.name[..length]), "x".to_owned()]);
                 tried.push(vec![format!("--{}=x", &option.name[..length])]);
@@ -79,7 +79,7 @@ mod tests {
         }
         let known = |argument: &String| {
             let name = argument.trim_start_matches("--").split('=').next().unwrap_or_default();
-            OPTIONS.iter().any(|option| option.name == name && option.again == Again::Kept)
+            OPTIONS.iter().any(|option| option.name == name && option.again == SecondDumpUse::Kept)
         };
         for stated in tried {
             match again(&stated) {

@@ -1,23 +1,23 @@
 //! The options of pg_dump 12 to 18: which of them a backup accepts, and what each means for a dump of a restored database.
 //! Everything that reads arguments of pg_dump uses this one table.
 
-use Again::{Kept, Left, Never, Untellable};
-use Backup::{Refused, Taken};
+use BackupUse::{Refused, Taken};
+use SecondDumpUse::{Kept, Left, Never, Untellable};
 
 /// An option, with its long and its short name.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct DumpOption {
     pub name: &'static str,
     pub short: Option<char>,
     /// Whether it takes a value, which may be the next argument.
     pub valued: bool,
-    pub backup: Backup,
-    pub again: Again,
+    pub backup: BackupUse,
+    pub again: SecondDumpUse,
 }
 
 /// Whether `PG_DUMP_USER_ARGS` may hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Backup {
+pub(crate) enum BackupUse {
     Taken,
     /// Refused; the text says what to do instead.
     Refused(&'static str),
@@ -25,7 +25,7 @@ pub(crate) enum Backup {
 
 /// Says whether the second dump, that of a restored database, has the option too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Again {
+pub(crate) enum SecondDumpUse {
     /// Yes: it determines what the text of COPY is, or which tables have any.
     Kept,
     /// No: it does not concern rows.
@@ -36,26 +36,26 @@ pub(crate) enum Again {
     Never,
 }
 
-const fn flag(name: &'static str, backup: Backup, again: Again) -> Known {
-    Known { name, short: None, valued: false, backup, again }
+const fn flag(name: &'static str, backup: BackupUse, again: SecondDumpUse) -> DumpOption {
+    DumpOption { name, short: None, valued: false, backup, again }
 }
 
-const fn with(name: &'static str, backup: Backup, again: Again) -> Known {
-    Known { name, short: None, valued: true, backup, again }
+const fn with(name: &'static str, backup: BackupUse, again: SecondDumpUse) -> DumpOption {
+    DumpOption { name, short: None, valued: true, backup, again }
 }
 
-impl Known {
-    const fn or(self, short: char) -> Known {
-        Known { short: Some(short), ..self }
+impl DumpOption {
+    const fn or(self, short: char) -> DumpOption {
+        DumpOption { short: Some(short), ..self }
     }
 }
 
-const NO_TABLES: Backup = Refused(
+const NO_TABLES: BackupUse = Refused(
     "a restore needs the tables that the rows belong to, and begins with an empty database: leave it out; --table and --exclude-table choose tables",
 );
-const EMPTIES: Backup = Refused("the restore empties the target where that is meant: pgbk restore --clean");
+const EMPTIES: BackupUse = Refused("the restore empties the target where that is meant: pgbk restore --clean");
 
-pub(crate) const OPTIONS: &[Known] = &[
+pub(crate) const OPTIONS: &[DumpOption] = &[
     flag("attribute-inserts", Taken, Kept),
     flag("binary-upgrade", Refused("it is for pg_upgrade alone"), Untellable("it is for pg_upgrade alone")),
     flag("blobs", Taken, Left),
@@ -150,16 +150,16 @@ pub(crate) const OPTIONS: &[Known] = &[
 
 /// An option among the arguments, with its value.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Given<'a> {
+pub(crate) struct OptionArgument<'a> {
     /// The argument as it was written.
     pub argument: &'a str,
-    pub option: &'static Known,
+    pub option: &'static DumpOption,
     pub value: Option<&'a str>,
 }
 
 /// Says why pgbk cannot give arguments to pg_dump.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Wrong<'a> {
+pub(crate) enum OptionError<'a> {
     /// It is not an option.
     Bare(&'a str),
     Unknown(&'a str),
@@ -171,14 +171,14 @@ pub(crate) enum Wrong<'a> {
 
 /// Reads arguments as pg_dump does: a long option may be shortened as long as it is unambiguous, short ones may be joined, and the
 /// value of the last may follow without a space.
-pub(crate) fn read<'a>(arguments: &'a [String]) -> Result<Vec<Given<'a>>, Wrong<'a>> {
+pub(crate) fn read<'a>(arguments: &'a [String]) -> Result<Vec<OptionArgument<'a>>, OptionError<'a>> {
     let mut given = Vec::new();
     let mut rest = arguments.iter().map(String::as_str);
     while let Some(argument) = rest.next() {
         match (argument.strip_prefix("--"), argument.strip_prefix('-')) {
             (Some(long), _) if !long.is_empty() => given.push(read_long(argument, long, &mut rest)?),
             (None, Some(letters)) if !letters.is_empty() => read_short(argument, letters, &mut rest, &mut given)?,
-            _ => return Err(Wrong::Bare(argument)),
+            _ => return Err(OptionError::Bare(argument)),
         }
     }
     Ok(given)
@@ -188,48 +188,49 @@ fn read_long<'a>(
     argument: &'a str,
     long: &'a str,
     rest: &mut impl Iterator<Item = &'a str>,
-) -> Result<Given<'a>, Wrong<'a>> {
+) -> Result<OptionArgument<'a>, OptionError<'a>> {
     let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
     let option = named(argument, name)?;
     let value = match value {
-        None if option.valued => Some(rest.next().ok_or(Wrong::ValueMissing(argument))?),
-        Some(_) if !option.valued => return Err(Wrong::ValueNotTaken(argument)),
+        None if option.valued => Some(rest.next().ok_or(OptionError::ValueMissing(argument))?),
+        Some(_) if !option.valued => return Err(OptionError::ValueNotTaken(argument)),
         value => value,
     };
-    Ok(Given { argument, option, value })
+    Ok(OptionArgument { argument, option, value })
 }
 
 fn read_short<'a>(
     argument: &'a str,
     letters: &'a str,
     rest: &mut impl Iterator<Item = &'a str>,
-    given: &mut Vec<Given<'a>>,
-) -> Result<(), Wrong<'a>> {
+    given: &mut Vec<OptionArgument<'a>>,
+) -> Result<(), OptionError<'a>> {
     for (at, letter) in letters.char_indices() {
-        let option = OPTIONS.iter().find(|option| option.short == Some(letter)).ok_or(Wrong::Unknown(argument))?;
+        let option =
+            OPTIONS.iter().find(|option| option.short == Some(letter)).ok_or(OptionError::Unknown(argument))?;
         if !option.valued {
-            given.push(Given { argument, option, value: None });
+            given.push(OptionArgument { argument, option, value: None });
             continue;
         }
         let value = match &letters[at + letter.len_utf8()..] {
-            "" => rest.next().ok_or(Wrong::ValueMissing(argument))?,
+            "" => rest.next().ok_or(OptionError::ValueMissing(argument))?,
             behind => behind,
         };
-        given.push(Given { argument, option, value: Some(value) });
+        given.push(OptionArgument { argument, option, value: Some(value) });
         return Ok(());
     }
     Ok(())
 }
 
 /// The option of this name, or the only one that begins so.
-fn named<'a>(argument: &'a str, name: &str) -> Result<&'static Known, Wrong<'a>> {
+fn named<'a>(argument: &'a str, name: &str) -> Result<&'static DumpOption, OptionError<'a>> {
     if let Some(known) = OPTIONS.iter().find(|option| option.name == name) {
         return Ok(known);
     }
     let mut begun = OPTIONS.iter().filter(|option| !name.is_empty() && option.name.starts_with(name));
     match (begun.next(), begun.next()) {
         (Some(only), None) => Ok(only),
-        (Some(one), Some(other)) => Err(Wrong::Ambiguous(argument, [one.name, other.name])),
-        _ => Err(Wrong::Unknown(argument)),
+        (Some(one), Some(other)) => Err(OptionError::Ambiguous(argument, [one.name, other.name])),
+        _ => Err(OptionError::Unknown(argument)),
     }
 }

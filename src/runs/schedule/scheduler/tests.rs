@@ -1,7 +1,7 @@
 use super::*;
 use crate::base::progress::NullMonitor;
 use crate::base::subject::Subject;
-use crate::format::run_record::{Record, State, Task, Trigger};
+use crate::format::run_record::{Record, RunState, Task, Trigger};
 use crate::runs::schedule::cron::Schedule;
 use crate::runs::schedule::planner::*;
 use std::cell::{Cell, RefCell};
@@ -15,24 +15,25 @@ fn named(names: &[&str]) -> Databases {
     Databases::Named(names.iter().map(|name| Subject::from(*name)).collect())
 }
 
-fn job(schedule: &str, databases: Databases) -> Job {
-    Job { task: Task::Backup, schedule: Schedule::parse(schedule, &TimeZone::UTC).unwrap(), databases }
+fn job(schedule: &str, databases: Databases) -> ScheduledJob {
+    ScheduledJob { task: Task::Backup, schedule: Schedule::parse(schedule, &TimeZone::UTC).unwrap(), databases }
 }
 
-const OPTIONS: Options = Options { catch_up: true, jitter: Duration::ZERO, retry: Duration::from_secs(60) };
+const OPTIONS: PlannerOptions =
+    PlannerOptions { catch_up: true, jitter: Duration::ZERO, retry: Duration::from_secs(60) };
 
-fn planner(jobs: Vec<Job>, records: &[Record], now: &str) -> Planner {
+fn planner(jobs: Vec<ScheduledJob>, records: &[Record], now: &str) -> Planner {
     Planner::new(jobs, OPTIONS, records, at(now))
 }
 
-fn record(database: &str, state: State, started: &str) -> Record {
+fn record(database: &str, state: RunState, started: &str) -> Record {
     Record { state, ..Record::begun(Trigger::Schedule, &database.into(), at(started)).unwrap() }
 }
 
 #[track_caller]
-fn started(step: Step) -> DueRun {
+fn started(step: PlannerStep) -> DueRun {
     match step {
-        Step::Run(start) => start,
+        PlannerStep::Run(start) => start,
         other => panic!("{other:?}"),
     }
 }
@@ -40,12 +41,12 @@ fn started(step: Step) -> DueRun {
 #[test]
 fn a_job_begins_when_it_is_due_and_not_before() {
     let mut planner = planner(vec![job("0 * * * *", named(&["shop"]))], &[], "05:59:00");
-    assert_eq!(planner.step(at("05:59:59")), Step::Wait(at("06:00:00")));
+    assert_eq!(planner.step(at("05:59:59")), PlannerStep::Wait(at("06:00:00")));
     let start = started(planner.step(at("06:00:00")));
     assert_eq!((start.databases.clone(), start.cause, start.tries), (named(&["shop"]), Trigger::Schedule, 0));
     let ended = planner.ended(&start, None, at("06:10:00"));
     assert_eq!((ended.skipped, ended.again), (0, None));
-    assert_eq!(planner.step(at("06:10:00")), Step::Wait(at("07:00:00")));
+    assert_eq!(planner.step(at("06:10:00")), PlannerStep::Wait(at("07:00:00")));
 }
 
 #[test]
@@ -53,11 +54,11 @@ fn a_clock_that_leaps_forwards_makes_one_run_and_one_that_goes_back_a_little_non
     let mut planner = planner(vec![job("0 * * * *", named(&["shop"]))], &[], "05:59:00");
     let start = started(planner.step(at("09:30:00")));
     assert_eq!(planner.ended(&start, None, at("09:31:00")).skipped, 0);
-    assert_eq!(planner.step(at("09:31:00")), Step::Wait(at("10:00:00")));
+    assert_eq!(planner.step(at("09:31:00")), PlannerStep::Wait(at("10:00:00")));
     // An hour back, and once more through what has been done.
     assert_eq!(planner.follow(at("09:31:00")), None);
     assert_eq!(planner.follow(at("08:31:00")), None);
-    assert_eq!(planner.step(at("09:00:01")), Step::Wait(at("10:00:00")));
+    assert_eq!(planner.step(at("09:00:01")), PlannerStep::Wait(at("10:00:00")));
 }
 
 #[test]
@@ -67,7 +68,7 @@ fn a_clock_that_was_wrong_by_hours_does_not_stop_the_schedule_until_it_is_right(
     planner.ended(&start, None, at("21:00:01"));
     planner.follow(at("21:00:02"));
     assert_eq!(planner.follow(at("05:30:00")).map(|back| back.as_hours()), Some(15));
-    assert_eq!(planner.step(at("05:30:00")), Step::Wait(at("06:00:00")));
+    assert_eq!(planner.step(at("05:30:00")), PlannerStep::Wait(at("06:00:00")));
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn what_comes_due_while_it_runs_is_skipped_and_what_another_job_is_due_for_comes
     let crm = started(planner.step(at("06:25:00")));
     assert_eq!(crm.databases, named(&["crm"]));
     assert_eq!(planner.ended(&crm, None, at("06:26:00")).skipped, 0);
-    assert_eq!(planner.step(at("06:26:00")), Step::Wait(at("06:30:00")));
+    assert_eq!(planner.step(at("06:26:00")), PlannerStep::Wait(at("06:30:00")));
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn what_failed_is_tried_again_after_longer_and_longer_pauses_until_the_next_run_
         assert_eq!(start.tries as usize, tries);
         let ended = planner.ended(&start, Some(named(&["crm"])), at(end));
         assert_eq!(ended.again, Some((at(next), named(&["crm"]))));
-        assert_eq!(planner.step(at(end)), Step::Wait(at(next)));
+        assert_eq!(planner.step(at(end)), PlannerStep::Wait(at(next)));
         start = started(planner.step(at(next)));
         assert_eq!((start.databases.clone(), start.cause), (named(&["crm"]), Trigger::Schedule));
     }
@@ -117,14 +118,14 @@ fn a_try_of_some_databases_does_not_stand_for_the_run_of_all() {
 
 #[test]
 fn jitter_puts_a_run_off_within_its_bounds_and_never_beyond_the_next_one() {
-    let jitter = Options { jitter: Duration::from_secs(7200), ..OPTIONS };
+    let jitter = PlannerOptions { jitter: Duration::from_secs(7200), ..OPTIONS };
     let mut begins = Vec::new();
     for _ in 0..50 {
         let mut planner = Planner::new(vec![job("0 * * * *", named(&["shop"]))], jitter, &[], at("05:59:00"));
-        let Step::Wait(moment) = planner.step(at("05:59:00")) else { panic!("it begins at once") };
+        let PlannerStep::Wait(moment) = planner.step(at("05:59:00")) else { panic!("it begins at once") };
         assert!(at("06:00:00") <= moment && moment < at("07:00:00"), "{moment}");
         // It stays where it is.
-        assert_eq!(planner.step(at("05:59:30")), Step::Wait(moment));
+        assert_eq!(planner.step(at("05:59:30")), PlannerStep::Wait(moment));
         begins.push(moment);
     }
     begins.sort();
@@ -135,9 +136,9 @@ fn jitter_puts_a_run_off_within_its_bounds_and_never_beyond_the_next_one() {
 #[test]
 fn what_was_missed_while_nothing_ran_is_caught_up_once() {
     let daily = || vec![job("0 3 * * *", named(&["shop"]))];
-    let done = |started: &str| vec![record("shop", State::Done, started)];
+    let done = |started: &str| vec![record("shop", RunState::Done, started)];
     let start = |records: &[Record], now: &str| match planner(daily(), records, now).step(at(now)) {
-        Step::Run(start) => Some((start.databases, start.cause)),
+        PlannerStep::Run(start) => Some((start.databases, start.cause)),
         _ => None,
     };
     let caught_up = Some((named(&["shop"]), Trigger::CatchUp));
@@ -145,37 +146,40 @@ fn what_was_missed_while_nothing_ran_is_caught_up_once() {
     assert_eq!(start(&done("03:00:00"), "09:00:00"), None);
     assert_eq!(start(&[], "09:00:00"), None);
     // One by hand counts, one that was skipped does not, and another database's is of no interest.
-    assert_eq!(start(&[record("shop", State::Skipped, "08:00:00"), done("02:00:00").remove(0)], "09:00:00"), caught_up);
-    assert_eq!(start(&[record("crm", State::Done, "08:00:00"), done("02:00:00").remove(0)], "09:00:00"), caught_up);
+    assert_eq!(
+        start(&[record("shop", RunState::Skipped, "08:00:00"), done("02:00:00").remove(0)], "09:00:00"),
+        caught_up
+    );
+    assert_eq!(start(&[record("crm", RunState::Done, "08:00:00"), done("02:00:00").remove(0)], "09:00:00"), caught_up);
     // The last one failed: its window is not over.
-    assert_eq!(start(&[record("shop", State::Failed, "03:00:00")], "03:05:00"), caught_up);
+    assert_eq!(start(&[record("shop", RunState::Failed, "03:00:00")], "03:05:00"), caught_up);
 
     let mut once = planner(daily(), &done("02:00:00"), "09:00:00");
     let run = started(once.step(at("09:00:00")));
     once.ended(&run, None, at("09:01:00"));
-    assert!(matches!(once.step(at("09:01:00")), Step::Wait(next) if next > at("23:59:59")));
+    assert!(matches!(once.step(at("09:01:00")), PlannerStep::Wait(next) if next > at("23:59:59")));
 
-    let off = Options { catch_up: false, ..OPTIONS };
+    let off = PlannerOptions { catch_up: false, ..OPTIONS };
     let mut planner = Planner::new(daily(), off, &done("02:00:00"), at("09:00:00"));
-    assert!(matches!(planner.step(at("09:00:00")), Step::Wait(_)));
+    assert!(matches!(planner.step(at("09:00:00")), PlannerStep::Wait(_)));
 }
 
 #[test]
 fn only_what_was_missed_of_several_databases_is_caught_up() {
-    let records = [record("crm", State::Done, "04:00:00"), record("shop", State::Done, "02:00:00")];
+    let records = [record("crm", RunState::Done, "04:00:00"), record("shop", RunState::Done, "02:00:00")];
     let jobs = vec![job("0 3 * * *", named(&["shop", "crm", "new"]))];
     assert_eq!(started(planner(jobs, &records, "09:00:00").step(at("09:00:00"))).databases, named(&["shop"]));
     let all = || vec![job("0 3 * * *", Databases::All)];
-    assert!(matches!(planner(all(), &records, "09:00:00").step(at("09:00:00")), Step::Wait(_)));
+    assert!(matches!(planner(all(), &records, "09:00:00").step(at("09:00:00")), PlannerStep::Wait(_)));
     assert_eq!(started(planner(all(), &records[1..], "09:00:00").step(at("09:00:00"))).databases, Databases::All);
 }
 
 #[test]
 fn a_run_that_always_ends_the_process_is_caught_up_ever_more_rarely() {
     let failed: Vec<Record> =
-        ["08:10:00", "08:04:00", "08:00:00"].map(|started| record("shop", State::Failed, started)).into();
+        ["08:10:00", "08:04:00", "08:00:00"].map(|started| record("shop", RunState::Failed, started)).into();
     let mut planner = planner(vec![job("0 3 * * *", named(&["shop"]))], &failed, "08:10:05");
-    assert_eq!(planner.step(at("08:10:05")), Step::Wait(at("08:14:00")));
+    assert_eq!(planner.step(at("08:10:05")), PlannerStep::Wait(at("08:14:00")));
     assert_eq!(started(planner.step(at("08:14:00"))).tries, 3);
 }
 
@@ -184,7 +188,7 @@ fn a_schedule_that_does_not_come_again_leaves_nothing_to_wait_for() {
     let mut planner = planner(vec![job("0 0 6 21 11 * 2026", named(&["shop"]))], &[], "05:59:00");
     let start = started(planner.step(at("06:00:00")));
     planner.ended(&start, None, at("06:01:00"));
-    assert_eq!(planner.step(at("06:01:00")), Step::Over);
+    assert_eq!(planner.step(at("06:01:00")), PlannerStep::Over);
 }
 
 /// Takes this long for each run, and fails this often.
@@ -195,7 +199,7 @@ struct Fake {
     log: Rc<RefCell<Vec<String>>>,
 }
 
-impl Work for Fake {
+impl ScheduledWork for Fake {
     fn run(&mut self, start: &DueRun) -> Result<RunResult> {
         let now = self.clock.get();
         self.log.borrow_mut().push(format!("{} {}", now.strftime("%T"), start.databases));

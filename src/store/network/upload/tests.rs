@@ -1,6 +1,6 @@
 use super::*;
 use crate::store::network::buffers::Buffers;
-use crate::store::network::part_sink::{Aborted, MIB, Plan};
+use crate::store::network::part_sink::{AbortResult, MIB, PartPlan};
 use crate::store::network::waiter::Waiter;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ struct Seen {
 struct InMemory {
     waiter: Waiter,
     buffers: Buffers,
-    plan: Plan,
+    plan: PartPlan,
     fails: Option<u32>,
     now: AtomicUsize,
     most: AtomicUsize,
@@ -27,7 +27,7 @@ struct InMemory {
 }
 
 impl InMemory {
-    fn start(plan: Plan) -> InMemory {
+    fn start(plan: PartPlan) -> InMemory {
         let waiter = Waiter::start("memory").unwrap();
         let (now, most, seen) = Default::default();
         InMemory { waiter, buffers: Buffers::new(), plan, fails: None, now, most, seen }
@@ -50,7 +50,7 @@ impl PartSink for InMemory {
         &self.buffers
     }
 
-    fn plan(&self) -> Plan {
+    fn plan(&self) -> PartPlan {
         self.plan.clone()
     }
 
@@ -90,14 +90,14 @@ impl PartSink for InMemory {
         Ok(PutResult { bytes: sizes.0, ..PutResult::default() })
     }
 
-    async fn abort(&self, key: &str, _: &()) -> Result<Aborted> {
+    async fn abort(&self, key: &str, _: &()) -> Result<AbortResult> {
         self.seen().aborted.push(key.to_owned());
-        Ok(Aborted::Now)
+        Ok(AbortResult::Now)
     }
 }
 
-fn plan(part_size: u64, in_flight: usize) -> Plan {
-    Plan { part_size: Some(part_size), sizes: 1..=5120 * MIB, part_limit: 100, in_flight, larger_parts: "larger" }
+fn plan(part_size: u64, in_flight: usize) -> PartPlan {
+    PartPlan { part_size: Some(part_size), sizes: 1..=5120 * MIB, part_limit: 100, in_flight, larger_parts: "larger" }
 }
 
 fn write(host: &Arc<InMemory>, key: &str, bytes: &[u8]) -> Result<PutResult> {
@@ -135,7 +135,7 @@ fn an_upload_that_ends_before_it_is_complete_is_aborted_and_leaves_nothing() {
     let error = write(&refusing, "refused", &bytes).unwrap_err();
     assert!(format!("{error:#}").contains("part 3 was refused"), "{error:#}");
 
-    let short = Arc::new(InMemory::start(Plan { part_limit: 4, ..plan(10, 2) }));
+    let short = Arc::new(InMemory::start(PartPlan { part_limit: 4, ..plan(10, 2) }));
     let error = write(&short, "refused", &bytes).unwrap_err();
     assert!(format!("{error:#}").contains("more than 4 parts of 10 bytes"), "{error:#}");
 
