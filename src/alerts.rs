@@ -5,10 +5,8 @@
 
 pub(crate) mod batch;
 pub(crate) mod channel;
-pub(crate) mod cut;
 pub mod delivery;
 pub(crate) mod http;
-pub(crate) mod kept;
 pub mod mail;
 pub mod message;
 pub(crate) mod outage;
@@ -16,7 +14,9 @@ pub(crate) mod ping;
 pub(crate) mod queue;
 pub(crate) mod sender;
 pub mod smtp;
+pub(crate) mod storage_errors;
 pub mod tls_roots;
+pub(crate) mod truncate;
 pub(crate) mod webhook;
 
 use crate::base::cancel;
@@ -73,7 +73,7 @@ impl AlertSettings {
     /// Checks that what alerts remember can be written.
     pub fn try_memory(&self) -> Result<()> {
         let file = self.state.trial();
-        kept::write(&file, b"")?;
+        storage_errors::write(&file, b"")?;
         Ok(file.remove()?)
     }
 }

@@ -6,7 +6,7 @@ pub(crate) mod certificates;
 pub mod core_dumps;
 pub mod databases;
 pub mod error;
-pub(crate) mod plain;
+pub(crate) mod plain_file;
 pub mod process;
 pub mod progress;
 pub(crate) mod random;

@@ -2,7 +2,7 @@
 
 pub(crate) mod arguments;
 pub mod console;
-pub(crate) mod leave;
+pub(crate) mod omission_args;
 pub mod setting;
 pub(crate) mod settings;
 pub(crate) mod table;

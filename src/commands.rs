@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod download;
 pub(crate) mod history;
 pub(crate) mod list;
+pub(crate) mod lookup;
 pub(crate) mod pin;
 pub(crate) mod prune;
 pub(crate) mod restore;
@@ -14,7 +15,6 @@ pub(crate) mod status;
 pub(crate) mod summary;
 pub(crate) mod upload;
 pub(crate) mod verify;
-pub(crate) mod which;
 
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
@@ -23,7 +23,7 @@ use crate::cli::console::Console;
 use crate::cli::settings::{StateArgs, StoreArgs};
 use crate::config;
 use crate::config::arguments::strays;
-use crate::config::environment::stray;
+use crate::config::environment::stray_variables;
 use crate::config::state::records;
 use crate::repository::catalog::Catalog;
 use crate::repository::doubletake::how_to_restore;
@@ -33,7 +33,7 @@ use crate::runs::history::share;
 /// found by `verify`.
 pub fn run(command: Command, console: &Console) -> Result<u8> {
     if does_work(&command)
-        && let Some(told) = stray::describe(&strays())
+        && let Some(told) = stray_variables::describe(&strays())
     {
         console.warn(&told);
     }

@@ -2,7 +2,6 @@
 
 pub(crate) mod age;
 pub mod doctor;
-pub(crate) mod facts;
 pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod page;
@@ -10,3 +9,4 @@ pub(crate) mod publisher;
 pub(crate) mod server;
 pub(crate) mod source;
 pub(crate) mod status;
+pub(crate) mod status_facts;

@@ -11,7 +11,7 @@ pub(crate) mod expect_digest;
 pub(crate) mod multi_hash;
 pub(crate) mod pack;
 pub mod pg_archive;
-pub(crate) mod rearranged;
+pub(crate) mod row_rearranger;
 pub(crate) mod scan;
 pub mod table_counter;
 pub(crate) mod thread_stage;

@@ -2,26 +2,26 @@
 //!
 //! The payload is written first and the `.meta` last; only a `.meta` makes a backup. A manifest is authenticated before it is trusted.
 
-pub(crate) mod adopt;
+pub(crate) mod adoption;
 pub(crate) mod budget;
 pub mod catalog;
 pub(crate) mod check;
+pub(crate) mod document_readers;
 pub(crate) mod doubletake;
 pub mod fixed_name;
 pub(crate) mod guard;
 pub(crate) mod inventory;
 pub(crate) mod lifecycle;
 pub mod name;
+pub mod new_backup;
 pub mod newest;
 pub mod orphans;
 pub(crate) mod pin;
 pub(crate) mod publish;
 pub(crate) mod reader;
-pub(crate) mod readers;
 pub mod retention;
-pub mod taking;
 pub(crate) mod walk;
-pub(crate) mod whole;
+pub(crate) mod whole_server;
 pub mod writer;
 
 use crate::format::keys::Key;

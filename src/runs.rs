@@ -3,7 +3,7 @@
 pub mod after_backup;
 pub(crate) mod backups;
 pub(crate) mod history;
-pub mod missed;
+pub mod missing_backups;
 pub mod restore_tests;
 pub(crate) mod runner;
 pub mod schedule;

@@ -4,12 +4,12 @@
 //! until it is committed; what is read is pinned to one version of the object, so that a swap in mid-read is an error and never
 //! a mixture. Every kind of store passes the one suite in `tests/store.rs`.
 
+pub(crate) mod caching_store;
 pub mod capabilities;
 pub mod directory;
 pub(crate) mod keys;
 pub mod memory;
 pub(crate) mod network;
-pub(crate) mod remembered;
 pub mod s3;
 
 use crate::base::error::{Fault, Kind, Result, kind};

@@ -1,7 +1,7 @@
 //! The text of alerts, in a form that every channel can send.
 
-use crate::alerts::cut;
 use crate::alerts::outage::{FailureStreak, LastSuccess};
+use crate::alerts::truncate;
 use crate::base::databases::Selection;
 use crate::base::shown::word;
 use crate::base::subject::Subject;
@@ -133,7 +133,7 @@ impl AlertMessage {
 
     /// Returns a form of the message that is short enough for every receiver.
     pub fn short(&self) -> AlertMessage {
-        let cut = |text: &str| cut::middle(text, SHORT).into_owned();
+        let cut = |text: &str| truncate::middle(text, SHORT).into_owned();
         let text = match self.error.as_str() {
             "" => cut(&self.text),
             error => format!("{}\n{}\npgbk history {}\n", cut(&self.subject), cut(error), self.run),
@@ -279,7 +279,7 @@ pub mod tests {
             rows: None,
             seconds: Default::default(),
             encrypted: true,
-            verified: crate::format::manifest::verified::UploadCheck::ReadBack,
+            verified: crate::format::manifest::upload_check::UploadCheck::ReadBack,
             server: None,
             sequence: 0,
             previous: None,

@@ -1,6 +1,6 @@
 //! Decides when to alert people: at the first failure after a success, and at the first success after a failure.
 
-use crate::alerts::kept::write;
+use crate::alerts::storage_errors::write;
 use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::state_dir::StateDir;

@@ -1,10 +1,10 @@
 //! Pings a monitor of every run, which notices runs that do not come: `URL/start`, `URL`, `URL/fail`.
 
-use crate::alerts::cut;
 use crate::alerts::delivery::DeliveryFailure;
 use crate::alerts::http::{self, SecretUrl};
 use crate::alerts::message::{AlertEvent, AlertMessage};
 use crate::alerts::tls_roots::TlsRoots;
+use crate::alerts::truncate;
 use crate::base::databases::Selection;
 use crate::base::subject::encode;
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn kuma(base: &str, message: &AlertMessage) -> String {
     let own = ["status", "msg"];
     let others = query.split('&').filter(|pair| !pair.is_empty());
     let others = others.filter(|pair| !own.contains(&pair.split('=').next().unwrap_or_default()));
-    let said = encode(&cut::middle(said, LONGEST_SAID));
+    let said = encode(&truncate::middle(said, LONGEST_SAID));
     let mut url = format!("{path}?status={status}&msg={said}");
     for pair in others {
         url.push('&');

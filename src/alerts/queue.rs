@@ -1,7 +1,7 @@
 //! Keeps messages that have not arrived, one file each. Several processes may share the folder.
 
-use crate::alerts::kept::write;
 use crate::alerts::message::AlertMessage;
+use crate::alerts::storage_errors::write;
 use crate::base::error::Result;
 use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::StateFile;

@@ -1,9 +1,9 @@
 //! Talks to a mail server. The conversation ends whatever the server does: its time and the amount of text it may send are limited.
 
+pub(crate) mod ehlo_name;
 pub(crate) mod failure;
-pub(crate) mod hello;
 pub(crate) mod letter;
-pub(crate) mod line;
+pub(crate) mod mail_stream;
 
 use crate::alerts::delivery::{DeliveryLimits, RecipientRefusal};
 use crate::alerts::tls_roots::TlsRoots;
@@ -13,7 +13,7 @@ use letter::Letter;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::Noop;
-use line::{MailStream, TlsMailStream};
+use mail_stream::{MailStream, TlsMailStream};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl MailServer {
 
     async fn open(&self, own: &str, patience: &DeliveryLimits) -> Result<AsyncSmtpConnection, MailFailure> {
         let stream = self.dial(patience).await?;
-        let own = &hello::hello(own, stream.local_addr().ok().map(|address| address.ip()));
+        let own = &ehlo_name::hello(own, stream.local_addr().ok().map(|address| address.ip()));
         let line = MailStream::new(stream, patience);
         let stream: Box<dyn AsyncTokioStream> = match self.security {
             Security::Tls => Box::new(TlsMailStream::open(&self.trust.for_tls()?, &self.host, line).await?),

@@ -1,10 +1,10 @@
 //! Posts a JSON document to a URL, in the receiver's form if there is a template.
 
-use crate::alerts::cut;
 use crate::alerts::delivery::DeliveryFailure;
 use crate::alerts::http::{self, SecretUrl};
 use crate::alerts::message::AlertMessage;
 use crate::alerts::tls_roots::TlsRoots;
+use crate::alerts::truncate;
 use crate::base::error::{Fault, Result};
 use crate::base::secret::Secret;
 use serde_json::Value;
@@ -98,7 +98,7 @@ fn each_text(value: &mut Value, change: &mut dyn FnMut(&mut String)) {
 /// Fills a text of the template, and cuts it if it is too long. A text without placeholders is left as it is.
 fn fitted(text: &str, members: &Value) -> String {
     let filled = filled(text, members);
-    if filled == text { filled } else { cut::middle(&filled, LONGEST).into_owned() }
+    if filled == text { filled } else { truncate::middle(&filled, LONGEST).into_owned() }
 }
 
 /// Fills the placeholders in one pass: braces in a value mean nothing.

@@ -8,7 +8,7 @@ pub(crate) mod folder;
 #[cfg(test)]
 mod tests;
 
-use crate::base::plain::AcceptedOwner;
+use crate::base::plain_file::AcceptedOwner;
 use file::StateFile;
 use folder::StateFolder;
 use jiff::Timestamp;

@@ -1,7 +1,7 @@
 //! Defines the arguments of each command.
 
 use crate::base::verify_level::Level;
-use crate::cli::leave::LeaveArgs;
+use crate::cli::omission_args::LeaveArgs;
 use crate::cli::settings::{
     AlertArgs, ExtrasArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs,
     StoreArgs, ZoneArgs,

@@ -1,9 +1,9 @@
 //! The only printer. Results go to stdout; progress, logs, prompts and errors to stderr.
 
 pub(crate) mod log;
+pub(crate) mod open_work;
 pub(crate) mod progress;
 pub(crate) mod reader;
-pub(crate) mod work;
 
 use crate::base::error::Fault;
 use crate::base::progress::{Monitor, ProgressId, RunLabel, Update};
@@ -12,13 +12,13 @@ use crate::base::{cancel, error, shown};
 use crate::cli::{LogArgs, LogFormat, LogLevel};
 use indicatif::HumanBytes;
 use jiff::Timestamp;
+use open_work::OpenWork;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
-use work::OpenWork;
 
 pub struct Console {
     format: LogFormat,

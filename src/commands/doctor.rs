@@ -1,6 +1,6 @@
 //! `pgbk doctor`
 
-pub(crate) mod planned;
+pub(crate) mod schedule_settings;
 
 use crate::base::databases::Databases;
 use crate::base::error::Result;
@@ -9,11 +9,11 @@ use crate::base::shown::{Lines, word};
 use crate::base::subject::Subject;
 use crate::cli::arguments::DoctorArgs;
 use crate::cli::console::Console;
-use crate::commands::which;
+use crate::commands::lookup;
 use crate::config;
 use crate::config::alerts::AlertChannels;
 use crate::config::arguments::strays;
-use crate::config::environment::stray;
+use crate::config::environment::stray_variables;
 use crate::config::state::records;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::Key;
@@ -31,7 +31,7 @@ use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
 use crate::repository::doubletake::how_to_restore;
 use crate::runs::history::share;
-use crate::runs::missed::watch::MissingWatch;
+use crate::runs::missing_backups::watch::MissingWatch;
 use crate::store::Store;
 use jiff::Timestamp;
 use serde_json::json;
@@ -42,13 +42,15 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     if args.make_store {
         config::make_store(&args.store)?;
     }
-    findings
-        .extend(stray::describe(&strays()).map(|told| DoctorFinding::note("variables", told, "correct or unset them")));
+    findings.extend(
+        stray_variables::describe(&strays())
+            .map(|told| DoctorFinding::note("variables", told, "correct or unset them")),
+    );
     match config::store(&args.store, args.keys.check) {
         Ok(store) => findings.extend(looks(args, &store, console)?),
         Err(error) => findings.push(DoctorFinding::error("store", &error, "set S3_BUCKET or STORE_DIR")),
     }
-    findings.extend(planned::look());
+    findings.extend(schedule_settings::look());
     findings.extend(servers(args));
     findings.extend(beside(args));
     findings.extend(alerts(args));
@@ -107,7 +109,7 @@ fn compared(
     findings.extend(how_to_restore(&old).map(|how| {
         DoctorFinding::note("older backups", how, "they are no part of any series: pgbk lists and removes none of them")
     }));
-    let (now, server) = (Timestamp::now(), which::server(&args.server, console));
+    let (now, server) = (Timestamp::now(), lookup::server(&args.server, console));
     findings.extend(look_ahead(catalog, now));
     findings.extend(told("other servers' backups", look_beside(&repository, catalog, &server)));
     if let Ok(history) = config::state::history(&args.state) {

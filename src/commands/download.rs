@@ -4,7 +4,7 @@ use crate::base::error::{Fault, Result};
 use crate::base::shown::Lines;
 use crate::cli::arguments::DownloadArgs;
 use crate::cli::console::{Console, Stdout, bytes};
-use crate::commands::which::{asker, resolve};
+use crate::commands::lookup::{asker, resolve};
 use crate::config;
 use crate::jobs::transfer::{self, Output};
 use std::path::Path;

@@ -7,7 +7,7 @@ use crate::base::shown::{Lines, many};
 use crate::base::subject::Subject;
 use crate::cli::arguments::PruneArgs;
 use crate::cli::console::{Console, bytes, error_document};
-use crate::commands::which::{server, the_only, with_backups};
+use crate::commands::lookup::{server, the_only, with_backups};
 use crate::config;
 use crate::config::state::records;
 use crate::format::backup_id::BackupId;

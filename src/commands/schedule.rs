@@ -1,9 +1,9 @@
 //! `pgbk schedule`
 
 pub(crate) mod due_runs;
-pub(crate) mod late;
 pub(crate) mod next;
-pub(crate) mod renewed;
+pub(crate) mod overdue;
+pub(crate) mod renewed_settings;
 pub(crate) mod watch;
 
 use crate::base::databases::Databases;
@@ -33,7 +33,7 @@ use crate::runs::schedule::scheduler::{End, Scheduler};
 use crate::runs::schedule::timetable::{Timetable, TimetableEntry};
 use due_runs::{Runs, SchedulerReporter};
 use jiff::{SignedDuration, Timestamp};
-use late::OverdueAlerts;
+use overdue::OverdueAlerts;
 use std::sync::atomic::AtomicBool;
 use watch::Guard;
 

@@ -5,7 +5,7 @@ use crate::base::subject::Subject;
 use crate::cli::arguments::UploadArgs;
 use crate::cli::console::Console;
 use crate::commands::backup::{report, summary};
-use crate::commands::which::named;
+use crate::commands::lookup::named;
 use crate::config;
 use crate::config::state::records;
 use crate::jobs::transfer::{self, UploadSource};

@@ -10,7 +10,7 @@ use crate::base::verify_level::Level;
 use crate::cli::arguments::VerifyArgs;
 use crate::cli::console::Console;
 use crate::commands::backup::AlertAudience;
-use crate::commands::which::{asker, limit, named, resolve};
+use crate::commands::lookup::{asker, limit, named, resolve};
 use crate::config;
 use crate::format::backup_id::BackupId;
 use crate::format::run_record::Trigger;

@@ -5,7 +5,7 @@ use crate::base::shown::word;
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::{self, Cli, Command, setting};
 use crate::config::environment::connection::ArgumentKind;
-use crate::config::environment::stray::StrayVariable;
+use crate::config::environment::stray_variables::StrayVariable;
 use crate::config::environment::{self, value};
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};

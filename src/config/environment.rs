@@ -6,12 +6,12 @@
 pub(crate) mod address;
 pub(crate) mod connection;
 pub mod sources;
-pub(crate) mod stray;
+pub(crate) mod stray_variables;
 pub(crate) mod value;
 pub(crate) mod values;
 
 use crate::base::error::{Fault, Result};
-use crate::base::plain as files;
+use crate::base::plain_file as files;
 use crate::base::secret::Secret;
 use connection::ArgumentKinds;
 use sources::Sources;
@@ -20,7 +20,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{OnceLock, PoisonError, RwLock};
-use stray::StrayVariable;
+use stray_variables::StrayVariable;
 use values::Values;
 
 const DOCKER_SECRETS: &str = "/run/secrets";
@@ -205,10 +205,10 @@ pub(crate) fn strays(known: &[String]) -> Vec<StrayVariable> {
     with(|values| {
         let text = |text: &OsStr| text.to_str().map(str::to_owned);
         let all = values.variables().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
-        let mut strays = stray::among(all, known);
+        let mut strays = stray_variables::among(all, known);
         // One whose path a variable gives is read by that.
         let is_named = |path: &str| values.variables().any(|(_, value)| value.to_string_lossy().contains(path));
-        let secrets = stray::among_secrets(Path::new(DOCKER_SECRETS), known);
+        let secrets = stray_variables::among_secrets(Path::new(DOCKER_SECRETS), known);
         strays.extend(secrets.into_iter().filter(|stray| !is_named(&stray.name)));
         strays
     })

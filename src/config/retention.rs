@@ -1,7 +1,7 @@
 //! Reads the settings of what follows a backup: lifecycle tags and retention.
 
 use crate::base::error::{Fault, Result};
-use crate::base::plain;
+use crate::base::plain_file;
 use crate::cli::settings::{RetentionArgs, UpkeepArgs, ZoneArgs};
 use crate::repository::retention::{Policy, RetentionRules};
 use crate::runs::after_backup::AfterBackup;
@@ -31,7 +31,7 @@ fn named_zone(name: &str) -> Option<TimeZone> {
 /// Reads a zone by its path, as the C library does. A zone of the standard database need not be installed.
 fn zone_of_file(path: &str) -> Option<TimeZone> {
     let name = path.split_once("/zoneinfo/").map(|(_, name)| name);
-    match plain::read_named(Path::new(path)) {
+    match plain_file::read_named(Path::new(path)) {
         Ok(bytes) => TimeZone::tzif(name.unwrap_or(path), &bytes).ok(),
         Err(_) => TimeZone::get(name?).ok(),
     }

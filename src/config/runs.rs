@@ -11,7 +11,7 @@ use crate::config::retention;
 use crate::jobs::backup::plan::BackupPlan;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::session::control;
-use crate::repository::taking::Adoption;
+use crate::repository::new_backup::Adoption;
 use crate::runs::schedule::timetable::Timetable;
 use anyhow::Context;
 use std::path::{Component, Path, PathBuf};

@@ -5,18 +5,18 @@
 //! [`SealedManifest::authenticate`](seal::SealedManifest::authenticate) parses the [`Manifest`] once the seal over the bytes holds.
 //! Nothing is accepted that pgbk cannot have written ([`bounded`]). The section "Format" of the README specifies the document.
 
-pub(crate) mod bounded;
+pub(crate) mod bounded_members;
 pub mod encoding;
 pub(crate) mod head;
-pub(crate) mod kept;
 pub mod lineage;
 pub(crate) mod order;
 pub mod origin;
 pub(crate) mod properties;
 pub mod seal;
 pub mod session;
+pub(crate) mod stored_properties;
 pub(crate) mod table_diff;
-pub mod verified;
+pub mod upload_check;
 
 use crate::base::error;
 use crate::base::error::Fault;
@@ -26,12 +26,12 @@ use crate::format::keys::note::KeyNote;
 use crate::format::sql::requirements::Requirements;
 use encoding::EncodingName;
 use jiff::Timestamp;
-use kept::StoredProperties;
 use origin::Origin;
 use serde::{Deserialize, Deserializer, Serialize};
 use session::SessionSettings;
 use std::collections::{BTreeMap, BTreeSet};
-use verified::UploadCheck;
+use stored_properties::StoredProperties;
+use upload_check::UploadCheck;
 
 /// The format version that is written.
 pub const FORMAT: u32 = 2;
@@ -57,12 +57,12 @@ pub struct Manifest {
     pub pgbk: u32,
     pub id: BackupId,
     /// The payload's key below the folder.
-    #[serde(deserialize_with = "bounded::text")]
+    #[serde(deserialize_with = "bounded_members::text")]
     pub object: String,
     /// The payload's version, in a bucket that keeps versions.
-    #[serde(default, deserialize_with = "bounded::maybe_word")]
+    #[serde(default, deserialize_with = "bounded_members::maybe_word")]
     pub version_id: Option<String>,
-    #[serde(rename = "database", deserialize_with = "bounded::subject")]
+    #[serde(rename = "database", deserialize_with = "bounded_members::subject")]
     pub subject: Subject,
     pub taken_at: Timestamp,
     /// `None` for a file that `upload` brought in.
@@ -89,7 +89,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sequence: u64,
     /// System identifiers of the servers whose series this backup continues, as `--adopt` said.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::texts")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded_members::texts")]
     pub adopted: Vec<String>,
     /// A note by a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,15 +97,15 @@ pub struct Manifest {
     /// How the stored object was checked after the upload.
     pub verified: UploadCheck,
     /// Seconds by stage.
-    #[serde(deserialize_with = "bounded::map::<_, _, 64>")]
+    #[serde(deserialize_with = "bounded_members::map::<_, _, 64>")]
     pub seconds: BTreeMap<String, f64>,
     /// Warnings of the dump program, although it succeeded.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::few_texts")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded_members::few_texts")]
     pub warnings: Vec<String>,
     /// Roles, extensions and tablespaces that must exist on the server that it is restored to.
     #[serde(deserialize_with = "requirements")]
     pub requires: Requirements,
-    #[serde(deserialize_with = "bounded::list::<_, _, MOST_TABLES>")]
+    #[serde(deserialize_with = "bounded_members::list::<_, _, MOST_TABLES>")]
     pub tables: Vec<Table>,
     pub chunks: Chunks,
     /// For people, how the store locks the object that this run has just stored. `None`: it is not locked, or the document was
@@ -116,11 +116,11 @@ pub struct Manifest {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerNote {
-    #[serde(deserialize_with = "bounded::word")]
+    #[serde(deserialize_with = "bounded_members::word")]
     pub version: String,
     pub version_num: u32,
     pub encoding: EncodingName,
-    #[serde(default, deserialize_with = "bounded::maybe_word")]
+    #[serde(default, deserialize_with = "bounded_members::maybe_word")]
     pub system_identifier: Option<String>,
     pub timeline: Option<u32>,
     /// Whether it was a standby. Format 1 does not say, and reads as false.
@@ -140,9 +140,9 @@ impl ServerNote {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tools {
-    #[serde(deserialize_with = "bounded::word")]
+    #[serde(deserialize_with = "bounded_members::word")]
     pub pgbk: String,
-    #[serde(default, deserialize_with = "bounded::maybe_word")]
+    #[serde(default, deserialize_with = "bounded_members::maybe_word")]
     pub pg_dump: Option<String>,
 }
 
@@ -172,7 +172,7 @@ impl Format {
 pub struct Dump {
     pub format: Format,
     /// Arguments of `pg_dump` besides pgbk's own.
-    #[serde(deserialize_with = "bounded::texts")]
+    #[serde(deserialize_with = "bounded_members::texts")]
     pub arguments: Vec<String>,
 }
 
@@ -211,7 +211,7 @@ pub struct Compression {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encryption {
-    #[serde(deserialize_with = "bounded::word")]
+    #[serde(deserialize_with = "bounded_members::word")]
     pub cipher: String,
     /// The IV in raw-key mode. `None` in password mode, where the derivation gives it.
     #[serde(with = "optional_iv")]
@@ -231,9 +231,9 @@ pub struct Digest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotNote {
     /// `pg_current_snapshot()` of the transaction that the dump reads.
-    #[serde(deserialize_with = "bounded::text")]
+    #[serde(deserialize_with = "bounded_members::text")]
     pub snapshot: String,
-    #[serde(default, deserialize_with = "bounded::maybe_word")]
+    #[serde(default, deserialize_with = "bounded_members::maybe_word")]
     pub lsn: Option<String>,
 }
 
@@ -241,7 +241,7 @@ pub struct SnapshotNote {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// The name as the dump writes it: `public."My Table"`.
-    #[serde(deserialize_with = "bounded::text")]
+    #[serde(deserialize_with = "bounded_members::text")]
     pub name: String,
     pub rows: u64,
     pub bytes: u64,
@@ -253,7 +253,7 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunks {
     pub size: u64,
-    #[serde(deserialize_with = "bounded::list::<_, _, { MOST_CHUNKS as usize }>")]
+    #[serde(deserialize_with = "bounded_members::list::<_, _, { MOST_CHUNKS as usize }>")]
     pub tags: Vec<Tag>,
 }
 
@@ -328,15 +328,15 @@ pub fn unpacked(name: &str) -> (&str, Option<Method>, bool) {
 fn requirements<'de, D: Deserializer<'de>>(from: D) -> Result<Requirements, D::Error> {
     #[derive(Deserialize)]
     struct RequirementMembers {
-        #[serde(deserialize_with = "bounded::set")]
+        #[serde(deserialize_with = "bounded_members::set")]
         roles: BTreeSet<String>,
-        #[serde(default, deserialize_with = "bounded::set")]
+        #[serde(default, deserialize_with = "bounded_members::set")]
         bound_roles: BTreeSet<String>,
-        #[serde(default, deserialize_with = "bounded::set")]
+        #[serde(default, deserialize_with = "bounded_members::set")]
         owners: BTreeSet<String>,
-        #[serde(deserialize_with = "bounded::set")]
+        #[serde(deserialize_with = "bounded_members::set")]
         extensions: BTreeSet<String>,
-        #[serde(default, deserialize_with = "bounded::set")]
+        #[serde(default, deserialize_with = "bounded_members::set")]
         tablespaces: BTreeSet<String>,
     }
     let RequirementMembers { roles, bound_roles, owners, extensions, tablespaces } =

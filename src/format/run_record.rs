@@ -4,7 +4,7 @@ use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::random;
 use crate::format::backup_id::BackupId;
-use crate::format::manifest::verified::UploadCheck;
+use crate::format::manifest::upload_check::UploadCheck;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,11 +2,11 @@
 //!
 //! A database is dumped from one snapshot, through the pipeline into the repository.
 
+pub(crate) mod backup_facts;
 pub(crate) mod files;
 pub(crate) mod globals;
 pub(crate) mod plan;
 pub(crate) mod store;
-pub(crate) mod taking;
 pub(crate) mod watch;
 
 use crate::base::error::{Fault, Kind, Result, kind};
@@ -15,9 +15,9 @@ use crate::base::process::stderr_tail::StderrTail;
 use crate::base::progress::{Monitor, Progress};
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, Manifest, SnapshotNote};
+use crate::jobs::backup::backup_facts::{server_note, taking};
 use crate::jobs::backup::plan::BackupPlan;
 use crate::jobs::backup::store::STALLED;
-use crate::jobs::backup::taking::{server_note, taking};
 use crate::pipeline::drain;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load;
@@ -187,7 +187,8 @@ fn omitted(control: &mut Control, monitor: &dyn Monitor) -> Vec<String> {
 /// Explains pg_dump's warning of circular keys if the tables belong to an extension that pgbk prepares for a restore.
 fn explain(manifest: &Manifest, monitor: &dyn Monitor) {
     let circular = manifest.warnings.iter().any(|warning| warning.contains("circular foreign-key"));
-    if let Some(extension) = manifest.requires.extensions.iter().find(|name| circular && load::restoring::is_told(name))
+    if let Some(extension) =
+        manifest.requires.extensions.iter().find(|name| circular && load::extension_notice::is_told(name))
     {
         monitor.info(&format!(
             "circular keys are as they should be in the tables of the extension \"{extension}\": a restore by pgbk tells it, and fills them"

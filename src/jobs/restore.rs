@@ -1,14 +1,14 @@
 //! Restores a backup, verified as it is read, into a database: in one transaction, or not at all.
 
 pub(crate) mod archive;
-pub(crate) mod bounded;
 pub(crate) mod execute;
 pub(crate) mod files;
 pub(crate) mod globals;
-pub(crate) mod lacking;
+pub(crate) mod missing_requirements;
 pub(crate) mod plan;
 pub(crate) mod properties;
-pub(crate) mod unqualified;
+pub(crate) mod restricted_role;
+pub(crate) mod unqualified_names;
 
 use crate::base::error::{self, Fault, Result};
 use crate::base::progress::{Monitor, Progress};
@@ -19,9 +19,9 @@ use crate::format::sql::inserted::InsertCounter;
 use crate::format::sql::schema::Schema;
 use crate::jobs::restore::execute::execute;
 use crate::jobs::restore::plan::RestorePlan;
-use crate::postgres::restore::load::aside::UntriedStatements;
 use crate::postgres::restore::load::options::LoadReport;
 use crate::postgres::restore::load::requirements_check::UnavailableObjects;
+use crate::postgres::restore::load::skipped_statements::UntriedStatements;
 use crate::postgres::restore::target::{RestoreTarget, TargetState};
 use crate::repository::reader::BackupReader;
 use serde::Serialize;
@@ -110,7 +110,7 @@ pub fn admit(manifest: &Manifest, plan: &RestorePlan) -> Result<RestoreTarget> {
     }
     let mut unavailable = UnavailableObjects::default();
     error::together([
-        lacking::check(&manifest.requires, plan, &target).map(|found| unavailable = found),
+        missing_requirements::check(&manifest.requires, plan, &target).map(|found| unavailable = found),
         properties::shape(manifest, plan, &target).map(drop),
         properties::permitted(plan, &target),
     ])?;

@@ -3,8 +3,8 @@
 use crate::base::databases::Selection;
 use crate::base::state_dir::file::WriterLife;
 use crate::format::run_record::{Record, RunState, Task};
-use crate::monitoring::facts::{Facts, HANGS, is_over};
-use crate::runs::missed;
+use crate::monitoring::status_facts::{Facts, HANGS, is_over};
+use crate::runs::missing_backups;
 use crate::runs::schedule::heartbeat::{HeartbeatEntry, LastHeartbeat};
 use jiff::{SignedDuration, Timestamp};
 
@@ -70,7 +70,7 @@ fn newest_is_gone(name: &Selection, facts: &Facts) -> Option<String> {
     let gone = facts
         .sights_of(name)
         .filter(|seen| seen.sight.missed.first().is_some_and(|missed| Some(&missed.id) == seen.sight.newest.as_ref()));
-    gone.filter(|_| is_scheduled).find_map(|seen| missed::describe(&seen.sight.missed, &seen.location))
+    gone.filter(|_| is_scheduled).find_map(|seen| missing_backups::describe(&seen.sight.missed, &seen.location))
 }
 
 /// Holds what is known of a database's runs of one task.

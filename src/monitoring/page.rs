@@ -7,7 +7,7 @@ use crate::cli::units;
 use crate::format::run_record::{Record, RestoreTest, RunState, Task};
 use crate::monitoring::status::{DatabaseStatus, Status};
 use crate::repository::inventory::Inventory;
-use crate::runs::missed::describe;
+use crate::runs::missing_backups::describe;
 use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

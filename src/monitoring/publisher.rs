@@ -12,7 +12,7 @@ use crate::monitoring::status::Status;
 use crate::monitoring::{metrics, page};
 use crate::repository::Repository;
 use crate::repository::newest::ServerIdentity;
-use crate::runs::missed::watch::MissingWatch;
+use crate::runs::missing_backups::watch::MissingWatch;
 use jiff::Timestamp;
 use scans::Notice;
 use std::net::SocketAddr;

@@ -4,12 +4,12 @@ use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::state_dir::StateDir;
-use crate::monitoring::facts::Facts;
 use crate::monitoring::health;
 use crate::monitoring::status::Status;
+use crate::monitoring::status_facts::Facts;
 use crate::repository::inventory::Inventory;
 use crate::runs::history::{History, RecordCache};
-use crate::runs::missed::watch::sights;
+use crate::runs::missing_backups::watch::sights;
 use crate::runs::schedule::heartbeat;
 use jiff::Timestamp;
 

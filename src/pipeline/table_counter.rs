@@ -2,7 +2,7 @@
 
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::purpose::Purpose;
-use crate::format::manifest::bounded::{MOST_NAMES, fitting};
+use crate::format::manifest::bounded_members::{MOST_NAMES, fitting};
 use crate::format::manifest::{TABLES_LIMIT, Table};
 use crate::format::sql::columns::{TableColumns, columns};
 use crate::format::sql::inserted::InsertCounter;
@@ -11,7 +11,7 @@ use crate::format::sql::schema::Schema;
 use crate::format::sql::splitter::{ScriptEvent, Splitter, StatementLimit};
 use crate::pipeline::digest_key::DigestKey;
 use crate::pipeline::multi_hash::{HashLane, MultiHash};
-use crate::pipeline::rearranged::RowRearranger;
+use crate::pipeline::row_rearranger::RowRearranger;
 use blake2b_simd::Params;
 
 /// Bytes that are kept of a statement. Enough for the longest COPY header that the server's limits allow: 1,600

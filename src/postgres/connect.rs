@@ -2,13 +2,13 @@
 
 pub(crate) mod endpoint;
 pub(crate) mod errors;
-pub(crate) mod hurried;
 pub(crate) mod keepalive;
 pub(crate) mod parameters;
 pub(crate) mod passfile;
 pub mod preamble;
 pub(crate) mod service_file;
 pub mod settings;
+pub(crate) mod time_limits;
 pub(crate) mod tls;
 pub(crate) mod transport;
 pub(crate) mod variables;
@@ -225,7 +225,7 @@ impl ConnectPlan<'_> {
         let (tls, direct) = (self.tls.clone(), self.direct);
         let taken = Arc::new(AtomicBool::new(false));
         let connector = Connector { tls, transport, direct, at: endpoint.to_string(), taken: Arc::clone(&taken) };
-        let connecting = Worker::begin(move || hurried::open(&config, &connector));
+        let connecting = Worker::begin(move || time_limits::open(&config, &connector));
         let begun = Instant::now();
         loop {
             if let Some(connected) = connecting.within(cancel::TICK)? {

@@ -1,8 +1,8 @@
 //! Reads the properties of a database itself in the dump's snapshot; a restore gives them to its target.
 
 pub(crate) mod changes;
-pub(crate) mod forbidden;
-pub(crate) mod own;
+pub(crate) mod forbidden_properties;
+pub(crate) mod own_properties;
 
 use crate::base::error::{Fault, Result};
 use crate::format::manifest::properties::{

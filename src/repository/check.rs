@@ -3,7 +3,7 @@
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::shown::many;
-use crate::format::manifest::verified::UploadCheck;
+use crate::format::manifest::upload_check::UploadCheck;
 use crate::pipeline::checksum::Hasher;
 use crate::pipeline::pack::PackResult;
 use crate::repository::Repository;

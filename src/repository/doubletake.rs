@@ -10,7 +10,7 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::manifest::seal::SealedManifest;
-use crate::format::manifest::verified::UploadCheck;
+use crate::format::manifest::upload_check::UploadCheck;
 use crate::format::manifest::{Compression, Dump, FORMAT, META, META_LIMIT, Manifest, Method, Tools, unpacked};
 use crate::pipeline::pg_archive::Completeness;
 use crate::pipeline::scan::{Scan, survey};

@@ -7,11 +7,11 @@ use crate::format::backup_id::BackupId;
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::note::KeyNote;
-use crate::format::manifest::bounded::is_word;
-use crate::format::manifest::kept::StoredProperties;
+use crate::format::manifest::bounded_members::is_word;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::properties::Properties;
-use crate::format::manifest::verified::UploadCheck;
+use crate::format::manifest::stored_properties::StoredProperties;
+use crate::format::manifest::upload_check::UploadCheck;
 use crate::format::manifest::{
     CIPHER, Compression, Dump, Encryption, FORMAT, Format, Manifest, ServerNote, SnapshotNote, Tools, extension,
 };

@@ -18,9 +18,9 @@ use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
 use crate::runs::after_backup::AfterBackup;
 use crate::runs::history::share;
-use crate::runs::missed::REMEDY;
-use crate::runs::missed::watch::{MissingWatch, SeriesName};
-use crate::runs::missed::{describe, describe_back};
+use crate::runs::missing_backups::REMEDY;
+use crate::runs::missing_backups::watch::{MissingWatch, SeriesName};
+use crate::runs::missing_backups::{describe, describe_back};
 use crate::runs::runner::{Outcome, Runner};
 use crate::runs::target::{Item, clash};
 

@@ -7,7 +7,7 @@
 pub(crate) mod case;
 pub(crate) mod errors;
 pub(crate) mod folder;
-pub(crate) mod partial;
+pub(crate) mod partial_file;
 
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::store::capabilities::{Capabilities, Integrity, Medium};
@@ -17,7 +17,7 @@ use crate::store::{Info, Object, ObjectInfo, PendingUpload, PutOptions, Store, U
 use case::CaseCheck;
 use folder::{StoreFolder, create_root_whole};
 use jiff::Timestamp;
-use partial::Partial;
+use partial_file::Partial;
 use rustix::fs::{FileType, OFlags, Stat};
 use std::fs::File;
 use std::io;

@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::shown::many;
-use crate::store::directory::partial::Partial;
+use crate::store::directory::partial_file::Partial;
 use std::ops::Range;
 
 /// Refuses a key that a store cannot hold, or that would lead to another place than the one it names.

@@ -5,30 +5,30 @@
 //! addresses, `Content-MD5`, parts of one size, and looking first where `If-None-Match` may be ignored.
 
 pub(crate) mod address;
+pub(crate) mod answer_limit;
 pub(crate) mod attempts;
-pub(crate) mod before_host;
-pub(crate) mod begin;
-pub(crate) mod busy;
-pub(crate) mod capped;
 pub(crate) mod client;
 pub(crate) mod clock_skew;
 pub(crate) mod content_md5;
-pub(crate) mod dated;
 pub(crate) mod errors;
 pub(crate) mod host;
 pub(crate) mod listing;
+pub(crate) mod listing_times;
+pub(crate) mod multipart;
 pub(crate) mod object;
 pub(crate) mod object_lock;
+pub(crate) mod overload;
 pub(crate) mod pages;
 pub(crate) mod put_headers;
 pub(crate) mod put_if_absent;
 pub(crate) mod resolver;
-pub(crate) mod sent;
 pub mod settings;
 pub(crate) mod spelling;
 pub(crate) mod upload;
+pub(crate) mod upload_sums;
 pub(crate) mod versions;
-pub(crate) mod whole;
+pub(crate) mod virtual_host;
+pub(crate) mod whole_object;
 
 use crate::base::error::Result;
 use crate::store::capabilities::{
@@ -88,7 +88,7 @@ impl Store for S3 {
 
     fn open_listed(&self, listed: &ObjectInfo) -> Result<Box<dyn Object>> {
         check(&listed.key)?;
-        whole::open(&self.0, &listed.key)
+        whole_object::open(&self.0, &listed.key)
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
@@ -115,7 +115,7 @@ impl Store for S3 {
     fn discard(&self, unfinished: &PendingUpload) -> Result<()> {
         let PendingUpload { key, token, .. } = unfinished;
         check(key)?;
-        match self.0.waiter.wait(begin::abort(&self.0, key, token))? {
+        match self.0.waiter.wait(multipart::abort(&self.0, key, token))? {
             Ok(()) => Ok(()),
             // Some hosts say NoSuchKey for an upload that is not there.
             Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => Ok(()),

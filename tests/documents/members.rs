@@ -68,7 +68,7 @@ fn is_harmless(manifest: &Manifest, id: &BackupId) {
     assert!(manifest.object.starts_with(&id.object_key("")), "{}", manifest.object);
     assert!(manifest.version_id.as_deref().is_none_or(plain));
     assert!(manifest.previous.as_ref().is_none_or(|previous| previous.subject() == id.subject()));
-    for argument in dump::again::again(&manifest.dump.arguments).unwrap_or_default() {
+    for argument in dump::second_dump::again(&manifest.dump.arguments).unwrap_or_default() {
         let name = argument.split('=').next().unwrap();
         assert!(!["--file", "--dbname", "--host", "--port", "--username", "--filter"].contains(&name), "{argument}");
     }

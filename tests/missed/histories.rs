@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use pgbk::format::backup_id::BackupId;
 use pgbk::repository::retention::{Candidate, Policy, RetentionRules};
-use pgbk::runs::missed::{RecordedBackup, SeriesCheck, SeriesFacts};
+use pgbk::runs::missing_backups::{RecordedBackup, SeriesCheck, SeriesFacts};
 use std::collections::BTreeSet;
 use support::proof::{counted, size};
 use support::random::Random;

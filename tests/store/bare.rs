@@ -2,7 +2,7 @@
 
 use crate::prune::past::{made, repository};
 use pgbk::base::error::Result;
-use pgbk::format::manifest::verified::UploadCheck;
+use pgbk::format::manifest::upload_check::UploadCheck;
 use pgbk::monitoring::doctor::store::look_at_store;
 use pgbk::repository::fixed_name::FixedName;
 use pgbk::store::capabilities::Capabilities;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pgbk::base::progress::NullMonitor;
 use pgbk::format::backup_id::BackupId;
-use pgbk::format::manifest::verified::UploadCheck;
+use pgbk::format::manifest::upload_check::UploadCheck;
 use pgbk::format::manifest::{Format, Manifest};
 use pgbk::jobs::lifecycle_tags::tag;
 use pgbk::repository::Repository;

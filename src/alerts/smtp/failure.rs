@@ -1,7 +1,7 @@
 //! The reasons why a conversation with a mail server failed.
 
 use crate::alerts::delivery::DeliveryFailure;
-use crate::alerts::smtp::line::AnswerExcess;
+use crate::alerts::smtp::mail_stream::AnswerExcess;
 use crate::base::shown::word;
 use lettre::transport::smtp;
 use std::io::{self, ErrorKind};

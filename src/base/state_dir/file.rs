@@ -4,7 +4,7 @@
 //! process, however that ends, so it shows whether a writer is alive, even across containers.
 
 use crate::base::atomic_file::without_path;
-use crate::base::plain::{self, AcceptedOwner};
+use crate::base::plain_file::{self, AcceptedOwner};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,19 +76,19 @@ impl StateFile {
     /// Adds to the end of the file, on the disk when this returns. Its writers share a lock.
     pub fn append(&self, bytes: &[u8]) -> io::Result<()> {
         self.make_folder()?;
-        let mut file = plain::append(&self.path)?;
+        let mut file = plain_file::append(&self.path)?;
         file.write_all(bytes)?;
         file.sync_all()
     }
 
     /// Reads the file whole.
     pub fn read(&self) -> io::Result<Vec<u8>> {
-        plain::read(&self.path, self.whose, self.limit)
+        plain_file::read(&self.path, self.whose, self.limit)
     }
 
     /// Reads the last bytes of the file, but no more than its largest size.
     pub fn read_end(&self, bytes: u64) -> io::Result<Vec<u8>> {
-        let mut file = plain::open(&self.path, self.whose, u64::MAX)?;
+        let mut file = plain_file::open(&self.path, self.whose, u64::MAX)?;
         let most = bytes.min(self.limit);
         file.seek(SeekFrom::Start(file.metadata()?.len().saturating_sub(most)))?;
         let mut text = Vec::new();
@@ -98,7 +98,7 @@ impl StateFile {
 
     /// Reads a document in JSON, and whether its writer holds it.
     pub fn read_json<T: DeserializeOwned>(&self) -> io::Result<StateDocument<T>> {
-        let file = plain::open(&self.path, self.whose, self.limit)?;
+        let file = plain_file::open(&self.path, self.whose, self.limit)?;
         let mut text = Vec::new();
         // It may be growing.
         (&file).take(self.limit).read_to_end(&mut text)?;
@@ -116,7 +116,7 @@ impl StateFile {
     /// Opens the file for this process alone, until the returned file is closed. `None`: another process has it, or has removed it. Where
     /// the file system knows no locks, two may have it.
     pub fn claim(&self) -> io::Result<Option<File>> {
-        let file = plain::open(&self.path, self.whose, self.limit)?;
+        let file = plain_file::open(&self.path, self.whose, self.limit)?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             return Ok(None);
         }
@@ -155,7 +155,7 @@ impl StateFile {
 
     fn lock_file(&self) -> io::Result<File> {
         self.make_folder()?;
-        plain::lock_file(&self.path)
+        plain_file::lock_file(&self.path)
     }
 
     fn partial(&self, bytes: &[u8]) -> io::Result<NamedTempFile> {

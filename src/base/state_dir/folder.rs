@@ -1,6 +1,6 @@
 //! Lists and cleans a folder of the state directory.
 
-use crate::base::plain::AcceptedOwner;
+use crate::base::plain_file::AcceptedOwner;
 use crate::base::state_dir::file::{PARTIAL, StateFile};
 use jiff::{SignedDuration, Timestamp};
 use std::fmt;

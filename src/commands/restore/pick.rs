@@ -5,7 +5,7 @@ use crate::base::subject::Subject;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, bytes, choose};
 use crate::commands::list::age;
-use crate::commands::which::{asker, latest, the_only};
+use crate::commands::lookup::{asker, latest, the_only};
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::format::manifest::lineage::{Owner, short};

@@ -6,7 +6,7 @@ use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::properties::own;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::properties::changes::PropertyRules;
-use crate::postgres::restore::load::leave::LoadOmissions;
+use crate::postgres::restore::load::load_omissions::LoadOmissions;
 use crate::repository::reader::BackupReader;
 
 pub fn plan(

@@ -1,7 +1,7 @@
 //! Reads one value: `NAME`, else the file that `NAME_FILE` names, else the Docker secret of the same lower-case name.
 
 use crate::base::error::{Fault, Result};
-use crate::base::plain;
+use crate::base::plain_file;
 use crate::base::secret::Secret;
 use crate::config::environment::value;
 use std::ffi::OsString;
@@ -62,7 +62,7 @@ fn there(path: &Path) -> bool {
 /// Reads a value from a file. An empty file is an error: with an empty password everything would seem encrypted.
 fn read(name: &str, path: &Path, called: &str) -> Result<Secret> {
     let failed = |why: &dyn std::fmt::Display| Fault::usage(format!("cannot read {called}: {why}"));
-    let text = plain::read_text(path).map_err(|error| failed(&error))?;
+    let text = plain_file::read_text(path).map_err(|error| failed(&error))?;
     if text.len() as u64 > LONGEST_FILE {
         return Err(failed(&"it has more than 1 MiB").into());
     }

@@ -1,6 +1,6 @@
 //! Session settings of a dump: three names, each with values of its own kind. They reach a server's command line.
 
-use crate::format::manifest::bounded;
+use crate::format::manifest::bounded_members;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -40,7 +40,7 @@ impl Deref for SessionSettings {
 
 impl<'de> Deserialize<'de> for SessionSettings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let settings: BTreeMap<String, String> = bounded::map::<_, _, 8>(from)?;
+        let settings: BTreeMap<String, String> = bounded_members::map::<_, _, 8>(from)?;
         match settings.iter().find(|(name, value)| !is_known(name, value)) {
             Some(_) => Err(D::Error::custom("a setting of the session that pgbk does not state")),
             None => Ok(SessionSettings(settings)),

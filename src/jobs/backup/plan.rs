@@ -2,7 +2,7 @@
 
 use crate::format::manifest::{Compression, Format};
 use crate::postgres::connect::settings::ConnectionSettings;
-use crate::repository::taking::Adoption;
+use crate::repository::new_backup::Adoption;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use crate::format::manifest::Manifest;
 use crate::format::sql::requirements::Requirements;
 use crate::jobs::restore::execute::{execute, monetary};
 use crate::jobs::restore::plan::RestorePlan;
-use crate::jobs::restore::{lacking, properties};
+use crate::jobs::restore::{missing_requirements, properties};
 use crate::pipeline::drain;
 use crate::pipeline::table_counter::TableCounter;
 use crate::postgres::connect::preamble;
@@ -43,8 +43,8 @@ pub(crate) fn fill(
     let spool = spool(opened, monitor)?;
     let environment = plan.settings.for_database(&plan.database).child_environment()?;
     let requires = requirements(&pg_restore.path, spool.path(), &environment)?;
-    let unavailable = lacking::check(&requires, plan, target)?;
-    lacking::without(&unavailable, plan).iter().for_each(|warning| monitor.warn(warning));
+    let unavailable = missing_requirements::check(&requires, plan, target)?;
+    missing_requirements::without(&unavailable, plan).iter().for_each(|warning| monitor.warn(warning));
     let target = &RestoreTarget { unavailable, ..target.clone() };
     if plan.jobs > 1 {
         return parallel(&pg_restore.path, spool.path(), plan, target, manifest, monitor);

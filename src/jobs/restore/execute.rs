@@ -3,14 +3,14 @@
 use crate::base::error::{self, Fault, Kind, Result, kind, sqlstate};
 use crate::base::progress::Monitor;
 use crate::format::manifest::{Manifest, ServerNote};
-use crate::jobs::restore::bounded::load_by;
 use crate::jobs::restore::plan::RestorePlan;
-use crate::jobs::restore::unqualified::source_path;
+use crate::jobs::restore::restricted_role::load_by;
+use crate::jobs::restore::unqualified_names::source_path;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load::loader_thread::run;
 use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
 use crate::postgres::restore::target::{self, APPLICATION, RestoreTarget, TargetState};
-use crate::postgres::session::holders::holders;
+use crate::postgres::session::lock_holders::holders;
 use postgres::error::SqlState;
 use std::io::Read;
 

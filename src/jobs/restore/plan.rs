@@ -1,8 +1,8 @@
 //! The plan of a restore.
 
 use crate::postgres::connect::settings::ConnectionSettings;
-use crate::postgres::properties::own::OwnProperties;
-use crate::postgres::restore::load::leave::LoadOmissions;
+use crate::postgres::properties::own_properties::OwnProperties;
+use crate::postgres::restore::load::load_omissions::LoadOmissions;
 use crate::postgres::scratch::loader::ScratchLoader;
 use std::path::PathBuf;
 

@@ -3,13 +3,13 @@
 use crate::base::error::{Fault, Result};
 use crate::format::manifest::Manifest;
 use crate::format::manifest::properties::Name;
-use crate::jobs::restore::lacking::without;
+use crate::jobs::restore::missing_requirements::without;
 use crate::jobs::restore::plan::RestoreOutlook;
 use crate::jobs::restore::plan::RestorePlan;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::properties::changes::PropertyRules;
 use crate::postgres::properties::of_new;
-use crate::postgres::properties::own::{OwnProperties, PropertiesReport};
+use crate::postgres::properties::own_properties::{OwnProperties, PropertiesReport};
 use crate::postgres::restore::target::{self, APPLICATION, RestoreTarget, TargetState};
 use crate::postgres::shape::{Shape, ShapeGaps};
 use crate::repository::reader::BackupReader;

@@ -9,7 +9,7 @@ use crate::pipeline::table_counter::{TableCounter, TableCounts};
 use crate::postgres::connect::preamble;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::tools;
-use crate::postgres::tools::dump::again::again;
+use crate::postgres::tools::dump::second_dump::again;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;

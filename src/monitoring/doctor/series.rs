@@ -11,8 +11,8 @@ use crate::repository::Repository;
 use crate::repository::catalog::{Catalog, CatalogEntry};
 use crate::repository::newest::{ServerIdentity, server_of};
 use crate::runs::history::History;
-use crate::runs::missed::watch::{MissingWatch, SeriesName};
-use crate::runs::missed::{MissingBackup, REMEDY, describe};
+use crate::runs::missing_backups::watch::{MissingWatch, SeriesName};
+use crate::runs::missing_backups::{MissingBackup, REMEDY, describe};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 

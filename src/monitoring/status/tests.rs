@@ -26,7 +26,7 @@ fn record(database: &str, state: RunState, began: &str, ended: Option<&str>) -> 
             rows: Some(30),
             seconds: Default::default(),
             encrypted: true,
-            verified: crate::format::manifest::verified::UploadCheck::ReadBack,
+            verified: crate::format::manifest::upload_check::UploadCheck::ReadBack,
             server: None,
             sequence: 0,
             previous: None,

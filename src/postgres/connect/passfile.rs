@@ -1,7 +1,7 @@
 //! Reads and writes password files as libpq does.
 
 use crate::base::error::{Fault, Result};
-use crate::base::plain;
+use crate::base::plain_file;
 use crate::base::secret::Secret;
 use std::fs::File;
 use std::io::{self, Write};
@@ -50,7 +50,7 @@ fn read(path: &Path) -> io::Result<std::result::Result<Zeroizing<String>, &'stat
     if metadata.mode() & 0o077 != 0 {
         return Ok(Err("its group or others may read it (chmod 600)"));
     }
-    Ok(Ok(plain::read_text(path)?))
+    Ok(Ok(plain_file::read_text(path)?))
 }
 
 fn password(line: &str, login: &PassfileLogin) -> Option<Secret> {

@@ -1,7 +1,7 @@
 //! Reads connection service files: `[name]` sections of `keyword=value` lines.
 
 use crate::base::error::{Fault, Result};
-use crate::base::plain;
+use crate::base::plain_file;
 use crate::postgres::connect::variables::Variables;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const SYSTEM: &[&str] = &["/etc/postgresql-common", "/etc/sysconfig/pgsql", "/us
 pub fn read(variable: Variables) -> Result<Vec<(String, String)>> {
     let Some(name) = variable("PGSERVICE") else { return Ok(Vec::new()) };
     for path in candidates(variable) {
-        let text = match plain::read_text(&path) {
+        let text = match plain_file::read_text(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {

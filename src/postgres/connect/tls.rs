@@ -1,7 +1,7 @@
 //! Sets up TLS by libpq's rules: which authorities are trusted, what is checked, and which certificate the server is shown.
 
 use crate::base::error::{Fault, Result};
-use crate::base::plain;
+use crate::base::plain_file;
 use crate::postgres::connect::parameters::Parameters;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
@@ -169,7 +169,7 @@ fn authorities(path: &Path, files: &TlsFiles) -> Result<X509StoreBuilder> {
     let bad = |why: &dyn std::fmt::Display| {
         Fault::usage(format!("cannot use root certificate \"{}\": {why}", path.display()))
     };
-    let pem = plain::read_named(path).map_err(|error| bad(&error))?;
+    let pem = plain_file::read_named(path).map_err(|error| bad(&error))?;
     let certificates = X509::stack_from_pem(&pem).map_err(|error| bad(&error))?;
     if certificates.is_empty() {
         return Err(bad(&"it holds no certificate").into());
@@ -191,7 +191,7 @@ fn revoked(store: &mut X509StoreBuilder, files: &TlsFiles) -> Result<()> {
             Fault::usage(format!("cannot use revocation list \"{}\": {error}", path.display()))
         };
         // OpenSSL reads it by its name, and would wait for a pipe.
-        plain::named(path).map_err(|error| bad(&error))?;
+        plain_file::named(path).map_err(|error| bad(&error))?;
         store.add_lookup(X509Lookup::file())?.load_crl_file(path, SslFiletype::PEM).map_err(|error| bad(&error))?;
     }
     if let Some(directory) = directory {
@@ -209,7 +209,7 @@ fn identity(builder: &mut SslConnectorBuilder, files: &TlsFiles) -> Result<()> {
     let bad = |why: &dyn std::fmt::Display| {
         Fault::usage(format!("cannot use client certificate \"{}\": {why}", certificate.display()))
     };
-    plain::named(&certificate).map_err(|error| bad(&error))?;
+    plain_file::named(&certificate).map_err(|error| bad(&error))?;
     builder.set_certificate_chain_file(&certificate).map_err(|error| bad(&error))?;
     let key = files.find("sslkey", "postgresql.key").ok_or_else(|| bad(&"its key is missing (PGSSLKEY)"))?;
     let key = private_key(&key, files.parameters.get("sslpassword"))?;
@@ -230,7 +230,7 @@ fn private_key(path: &Path, passphrase: Option<&str>) -> Result<PKey<Private>> {
     if metadata.mode() & closed != 0 {
         return Err(bad(&"others may read it").hint("chmod 600, or 640 when root owns it").into());
     }
-    let bytes = plain::read_named(path).map_err(|error| bad(&error))?;
+    let bytes = plain_file::read_named(path).map_err(|error| bad(&error))?;
     let pem = PKey::private_key_from_pem_callback(&bytes, |buffer| {
         // Without this answer OpenSSL would ask on the terminal.
         let passphrase = passphrase.unwrap_or_default().as_bytes();

@@ -4,11 +4,11 @@
 //! The driver calls a TLS connector at once if a connection is to begin with TLS. pgbk sets every connection to that, and this
 //! connector does what the driver would have done: it asks the server for TLS, or begins with it, or does without.
 
-pub(crate) mod bounded;
+pub(crate) mod bounded_stream;
 pub(crate) mod gauge;
 pub(crate) mod last_word;
 
-use bounded::BoundedStream;
+use bounded_stream::BoundedStream;
 use gauge::Gauge;
 use gauge::MessageExcess;
 use openssl::error::ErrorStack;

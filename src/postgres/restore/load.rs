@@ -6,26 +6,26 @@
 //!
 //! The server decides where a statement ends: each is sent by itself, in a message that takes one command.
 
-pub(crate) mod aside;
 pub(crate) mod block;
 pub(crate) mod encoding;
+pub(crate) mod existing_objects;
+pub(crate) mod extension_notice;
 pub(crate) mod failure;
 pub(crate) mod header;
-pub(crate) mod leave;
+pub(crate) mod load_omissions;
 pub(crate) mod loader;
 pub(crate) mod loader_thread;
 pub(crate) mod money;
-pub(crate) mod next;
 pub mod options;
-pub(crate) mod present;
 pub(crate) mod privileges;
-pub(crate) mod renamed;
+pub(crate) mod renamed_tables;
 pub mod requirements_check;
-pub(crate) mod restoring;
 pub(crate) mod rows;
 pub(crate) mod script;
 pub(crate) mod session;
+pub(crate) mod skipped_statements;
 pub(crate) mod statement_action;
+pub(crate) mod suggestions;
 
 use crate::base::error::Result;
 use crate::base::progress::Monitor;

@@ -8,7 +8,7 @@ use crate::format::sql::requirements::Requirements;
 use crate::postgres::connect::errors;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::properties;
-use crate::postgres::properties::own::OwnProperties;
+use crate::postgres::properties::own_properties::OwnProperties;
 use crate::postgres::restore::load::requirements_check::{MissingRequirements, UnavailableObjects, missing};
 use crate::postgres::restore::wipe;
 use crate::postgres::session::query::{column, names};

@@ -6,7 +6,7 @@
 
 use crate::base::cancel;
 use crate::base::error::{Fault, Result};
-use crate::base::plain::{self, AcceptedOwner};
+use crate::base::plain_file::{self, AcceptedOwner};
 use crate::base::process::daemon::Daemon;
 use crate::base::process::environment::{Account, ChildEnvironment};
 use crate::base::process::fence::Fence;
@@ -302,7 +302,7 @@ fn sweep(monitor: &dyn Monitor) {
             continue;
         }
         // One without a lock is being made, or is somebody else's.
-        let Ok(lock) = plain::open(&entry.path().join(LOCK), AcceptedOwner::Ours, u64::MAX) else { continue };
+        let Ok(lock) = plain_file::open(&entry.path().join(LOCK), AcceptedOwner::Ours, u64::MAX) else { continue };
         if lock.try_lock().is_ok() && fs::remove_dir_all(entry.path()).is_ok() {
             monitor.info(&format!("removed \"{}\", which a run that was killed had left", entry.path().display()));
         }

@@ -13,7 +13,7 @@ use crate::postgres::connect::errors;
 use crate::postgres::connect::errors::explain;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load;
-use crate::postgres::restore::load::aside::PreparedObjects;
+use crate::postgres::restore::load::skipped_statements::PreparedObjects;
 use crate::postgres::scratch::server::{APPLICATION, PREFIX, open};
 use crate::postgres::session::query::column;
 use crate::postgres::session::quote::{identifier, literal};
@@ -213,8 +213,8 @@ fn open_to_owners(client: &mut Client, role: &str, owners: &str) -> Result<()> {
 /// Lets the role fill the schema in which an extension keeps parts of the application's tables. A refusal is ignored here: the load
 /// reports what it lacks.
 fn open_to_parts(client: &mut Client, role: &str, extension: &str) {
-    if let Some(schema) = load::restoring::parts(extension) {
-        let _told = load::restoring::begin(client, extension);
+    if let Some(schema) = load::extension_notice::parts(extension) {
+        let _told = load::extension_notice::begin(client, extension);
         let _open = run(client, &format!("GRANT USAGE, CREATE ON SCHEMA {} TO {role}", identifier(schema)));
     }
 }

@@ -14,7 +14,7 @@ use crate::postgres::session::moment::Moment;
 use crate::postgres::session::privileges::UnreadableObject;
 use crate::postgres::session::query::{first, permitted, rows, text};
 use crate::postgres::session::quote::literal;
-use crate::postgres::session::{changed, omitted, pooler_check, privileges};
+use crate::postgres::session::{changes, dump_omissions, pooler_check, privileges};
 use anyhow::Context;
 use jiff::Timestamp;
 use postgres::Client;
@@ -268,12 +268,12 @@ impl Control {
 
     /// Returns the names of what changed since the snapshot was taken; see [`changed`].
     pub fn changed(&mut self, moment: Moment) -> Result<Vec<String>> {
-        self.ask_within(move |client| changed::since_snapshot(client, moment))
+        self.ask_within(move |client| changes::since_snapshot(client, moment))
     }
 
     /// Returns what a dump by this role leaves out although it succeeds; with `all`, also what pg_dump reports itself.
     pub fn omitted(&mut self, all: bool) -> Result<Vec<String>> {
-        self.line.ask(move |client| omitted::omitted(client, all))
+        self.line.ask(move |client| dump_omissions::omitted(client, all))
     }
 
     /// Returns what would make a dump by this role fail.

@@ -1,7 +1,7 @@
 //! Builds the arguments of `pg_dump`.
 
-pub mod again;
 pub(crate) mod options;
+pub mod second_dump;
 
 use crate::base::error::{Fault, Result};
 use crate::format::manifest::Format;

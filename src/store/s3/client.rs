@@ -2,11 +2,11 @@
 
 use crate::base::certificates;
 use crate::base::error::{Fault, Result};
-use crate::store::s3::before_host::HostResolver;
-use crate::store::s3::capped::CappedClient;
+use crate::store::s3::answer_limit::CappedClient;
 use crate::store::s3::resolver::Resolver;
 use crate::store::s3::settings::Addressing;
 use crate::store::s3::settings::{Keys, S3Settings};
+use crate::store::s3::virtual_host::HostResolver;
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;

@@ -4,7 +4,7 @@
 use crate::base::error::{Fault, Kind};
 use crate::base::shown::many;
 use crate::store::s3::address::Address;
-use crate::store::s3::dated::LONGEST;
+use crate::store::s3::listing_times::LONGEST;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 

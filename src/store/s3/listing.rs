@@ -1,10 +1,10 @@
 //! Lists the bucket, page by page.
 
 use crate::base::error::{Fault, Kind, Result};
-use crate::store::s3::busy::patiently;
 use crate::store::s3::errors::{S3Answer, status};
 use crate::store::s3::host::Host;
 use crate::store::s3::object::{timestamp, unquoted};
+use crate::store::s3::overload::patiently;
 use crate::store::s3::pages::Pages;
 use crate::store::s3::spelling::{Spelling, SpellingEvidence};
 use crate::store::{ObjectInfo, PendingUpload};

@@ -2,11 +2,11 @@
 
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::store::s3::attempts::Attempts;
-use crate::store::s3::busy::patiently;
 use crate::store::s3::errors::{S3Answer, status, uncertain};
 use crate::store::s3::host::Host;
 use crate::store::s3::object::head_in_time;
-use crate::store::s3::sent::UploadSums;
+use crate::store::s3::overload::patiently;
+use crate::store::s3::upload_sums::UploadSums;
 use crate::store::{IfExists, Info, PutResult};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;

@@ -2,11 +2,11 @@
 
 use crate::base::error::{Kind, Result};
 use crate::store::capabilities::Version;
-use crate::store::s3::busy::patiently;
 use crate::store::s3::errors::status;
 use crate::store::s3::host::Host;
 use crate::store::s3::listing::spelling;
 use crate::store::s3::object::{real_version, timestamp};
+use crate::store::s3::overload::patiently;
 use crate::store::s3::pages::Pages;
 
 /// Returns whether what is overwritten stays as an older version.

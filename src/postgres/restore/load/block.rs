@@ -5,7 +5,7 @@ use crate::base::shown::many;
 use crate::format::sql::columns::columns;
 use crate::postgres::restore::load::header::Header;
 use crate::postgres::restore::load::loader::{BACK_TO_MARK, Loader};
-use crate::postgres::restore::load::renamed::renamed;
+use crate::postgres::restore::load::renamed_tables::renamed;
 use crate::postgres::restore::load::rows::{self, CopyCounts, RowRefusal};
 use crate::postgres::restore::load::{failure, script};
 

@@ -5,16 +5,18 @@ use crate::base::progress::Monitor;
 use crate::format::sql::requirements::owner;
 use crate::format::sql::splitter::{Cut, Ending, ScriptEvent};
 use crate::format::sql::tokens::Tokens;
-use crate::postgres::restore::load::aside::{AsideScope, Bounds, quote};
 use crate::postgres::restore::load::encoding::ScriptEncoding;
+use crate::postgres::restore::load::existing_objects::{ObjectState, ScriptObject};
+use crate::postgres::restore::load::extension_notice::{EndStatements, is_told};
 use crate::postgres::restore::load::header::Header;
 use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
-use crate::postgres::restore::load::present::{ObjectState, ScriptObject};
 use crate::postgres::restore::load::privileges::StatementRest;
-use crate::postgres::restore::load::restoring::{EndStatements, is_told};
 use crate::postgres::restore::load::session::LoadSession;
+use crate::postgres::restore::load::skipped_statements::{AsideScope, Bounds, quote};
 use crate::postgres::restore::load::statement_action::{StatementAction, StatementRefusal};
-use crate::postgres::restore::load::{failure, leave, money, privileges, restoring, script, statement_action};
+use crate::postgres::restore::load::{
+    extension_notice, failure, load_omissions, money, privileges, script, statement_action,
+};
 use postgres::{Client, Transaction};
 use std::io::Read;
 
@@ -190,7 +192,7 @@ impl<'a> Loader<'a> {
             Err(error) if self.bounds.as_mut().is_some_and(|bounds| bounds.sets_aside(text, &error)) => {
                 return self.mark(BACK_TO_MARK);
             }
-            Err(error) => return Err(restoring::untold(extension, &error)),
+            Err(error) => return Err(extension_notice::untold(extension, &error)),
         }
         self.sent()
     }
@@ -262,11 +264,11 @@ impl<'a> Loader<'a> {
         self.mark(BACK_TO_MARK)?;
         let query = "SELECT pg_catalog.current_setting('search_path')";
         let before: String = self.transaction.query_one(query, &[]).and_then(|row| row.try_get(0)).map_err(failed)?;
-        self.transaction.batch_execute(&leave::set_path(path)).map_err(failed)?;
+        self.transaction.batch_execute(&load_omissions::set_path(path)).map_err(failed)?;
         if self.encoding.run(&mut self.transaction, self.session.in_utf8(), text).is_err() {
             return Ok(false);
         }
-        self.transaction.batch_execute(&leave::set_path(&before)).map_err(failed)?;
+        self.transaction.batch_execute(&load_omissions::set_path(&before)).map_err(failed)?;
         self.loaded.unqualified.push(quote(text));
         Ok(true)
     }

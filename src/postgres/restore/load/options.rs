@@ -3,9 +3,9 @@
 use crate::format::sql::columns::TableColumns;
 use crate::format::sql::inserted::InsertCounter;
 use crate::format::sql::schema::Schema;
-use crate::postgres::properties::own::OwnProperties;
-use crate::postgres::restore::load::aside::{PreparedObjects, UntriedStatements};
-use crate::postgres::restore::load::leave::LoadOmissions;
+use crate::postgres::properties::own_properties::OwnProperties;
+use crate::postgres::restore::load::load_omissions::LoadOmissions;
+use crate::postgres::restore::load::skipped_statements::{PreparedObjects, UntriedStatements};
 
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {

@@ -3,8 +3,8 @@
 use crate::base::error::Fault;
 use crate::format::sql::requirements::owner;
 use crate::format::sql::tokens::{Token, Tokens};
+use crate::postgres::restore::load::existing_objects::ScriptObject;
 use crate::postgres::restore::load::options::LoadOptions;
-use crate::postgres::restore::load::present::ScriptObject;
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum StatementAction {

@@ -1,5 +1,5 @@
 use crate::repository::retention::RetentionRules;
-use crate::runs::missed::*;
+use crate::runs::missing_backups::*;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 

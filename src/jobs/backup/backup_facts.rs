@@ -8,7 +8,7 @@ use crate::format::manifest::origin::Origin;
 use crate::format::manifest::session::SessionSettings;
 use crate::jobs::backup::plan::BackupPlan;
 use crate::postgres::session::control::ServerInfo;
-use crate::repository::taking::NewBackup;
+use crate::repository::new_backup::NewBackup;
 use jiff::Timestamp;
 
 /// Returns the facts that decide a backup's name and its place in its series.

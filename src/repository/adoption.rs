@@ -4,9 +4,9 @@ use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::format::manifest::lineage::{Claims, Lineages, Owner};
 use crate::repository::catalog::CatalogEntry;
+use crate::repository::new_backup::Adoption;
+use crate::repository::new_backup::{NewBackup, Predecessors};
 use crate::repository::newest::server_of;
-use crate::repository::taking::Adoption;
-use crate::repository::taking::{NewBackup, Predecessors};
 use crate::repository::walk::last_of;
 use std::collections::BTreeSet;
 

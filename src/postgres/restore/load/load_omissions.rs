@@ -1,8 +1,8 @@
 //! Says what a restore leaves out: because a person wants it so, or because the server does not have it.
 
 use crate::format::sql::tokens::{Token, Tokens};
-use crate::postgres::restore::load::aside::AsideScope;
 use crate::postgres::restore::load::requirements_check::UnavailableObjects;
+use crate::postgres::restore::load::skipped_statements::AsideScope;
 use crate::postgres::session::quote::literal;
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@
 use crate::base::error::{Fault, Result};
 use crate::postgres::connect::errors::explain;
 use crate::postgres::properties::changes::dotted;
-use crate::postgres::properties::own::{OwnProperties, attempt, version};
+use crate::postgres::properties::own_properties::{OwnProperties, attempt, version};
 use crate::postgres::session::cell::cell;
 use crate::postgres::session::query::rows;
 use crate::postgres::session::quote::{identifier, literal};

@@ -1,7 +1,7 @@
 //! Limits the length of answers: the host may mean harm, and the SDK reads every answer but an object's bytes into memory.
 
-use crate::store::s3::dated;
-use crate::store::s3::dated::LONGEST;
+use crate::store::s3::listing_times;
+use crate::store::s3::listing_times::LONGEST;
 use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_s3::config::{ConfigBag, HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_sdk_s3::error::BoxError;
@@ -41,7 +41,7 @@ impl HttpConnector for Connection {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         // Only an object is asked for by ranges, and its reader counts what comes.
         let of_object = request.headers().contains_key("range");
-        let is_listing = dated::is_listing(&request);
+        let is_listing = listing_times::is_listing(&request);
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
             let mut answer = answer.await?;
@@ -49,7 +49,7 @@ impl HttpConnector for Connection {
             let is_object = of_object && answer.status().is_success();
             match (is_object, is_listing) {
                 (true, _) => Ok(answer),
-                (false, true) => dated::cured(answer).await,
+                (false, true) => listing_times::cured(answer).await,
                 (false, false) => Ok(answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, LONGEST)))),
             }
         })
@@ -62,7 +62,7 @@ fn modified(answer: &mut HttpResponse) {
     if jiff::fmt::rfc2822::parse(&told).is_ok() {
         return;
     }
-    let time = dated::plain(&told).and_then(|time| time.parse::<jiff::Timestamp>().ok());
+    let time = listing_times::plain(&told).and_then(|time| time.parse::<jiff::Timestamp>().ok());
     match time.and_then(|time| jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()) {
         Some(text) => drop(answer.headers_mut().insert("last-modified", text)),
         None => drop(answer.headers_mut().remove("last-modified")),

@@ -12,7 +12,7 @@ use crate::repository::newest::ServerIdentity;
 use crate::repository::retention::Policy;
 use crate::runs::history::History;
 use crate::runs::history::totals::RunTotals;
-use crate::runs::missed::{MissingBackup, RecordedBackup, SeriesCheck, SeriesFacts};
+use crate::runs::missing_backups::{MissingBackup, RecordedBackup, SeriesCheck, SeriesFacts};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

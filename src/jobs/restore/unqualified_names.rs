@@ -4,7 +4,7 @@
 //! run once more with the search path that sessions have at the source. No other statement is: the owner of an object in `public`
 //! would otherwise decide what the statements of others mean.
 
-use crate::postgres::properties::own::OwnProperties;
+use crate::postgres::properties::own_properties::OwnProperties;
 
 /// Search path of a database that sets none, without the schema of the role's name.
 const USUAL: &str = "public";

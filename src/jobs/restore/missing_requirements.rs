@@ -5,7 +5,7 @@ use crate::base::error::{Fault, Result};
 use crate::base::shown::agree;
 use crate::format::sql::requirements::Requirements;
 use crate::jobs::restore::plan::RestorePlan;
-use crate::postgres::properties::own::OwnProperties;
+use crate::postgres::properties::own_properties::OwnProperties;
 use crate::postgres::restore::load;
 use crate::postgres::restore::load::requirements_check::{MissingRequirements, UnavailableObjects};
 use crate::postgres::restore::target::{RestoreTarget, TargetState};
@@ -40,7 +40,7 @@ pub(crate) fn check(requires: &Requirements, plan: &RestorePlan, target: &Restor
 /// to be dropped and made again in one session.
 fn told(requires: &Requirements, plan: &RestorePlan, target: &RestoreTarget) -> Result<()> {
     let mut needed = requires.extensions.iter().filter(|name| !plan.leave.extensions.contains(*name));
-    let Some(name) = needed.find(|name| load::restoring::is_told(name)) else { return Ok(()) };
+    let Some(name) = needed.find(|name| load::extension_notice::is_told(name)) else { return Ok(()) };
     if plan.jobs > 1 {
         return Err(Fault::usage(format!(
             "--jobs cannot restore what the extension \"{name}\" keeps of its own tables"

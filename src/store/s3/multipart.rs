@@ -3,10 +3,10 @@
 use crate::base::error::{Fault, Result};
 use crate::store::network::waiter::ABORT_LIMIT;
 use crate::store::s3::attempts::Attempts;
-use crate::store::s3::busy::patiently;
 use crate::store::s3::errors::{S3Answer, uncertain};
 use crate::store::s3::host::Host;
 use crate::store::s3::listing;
+use crate::store::s3::overload::patiently;
 use crate::store::s3::put_headers::PutHeaders;
 use aws_sdk_s3::operation::abort_multipart_upload::AbortMultipartUploadError;
 use jiff::{SignedDuration, Timestamp};

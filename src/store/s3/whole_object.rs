@@ -1,9 +1,9 @@
 //! Reads a small object by one request: what a HEAD would say of it comes with its bytes.
 
 use crate::base::error::Result;
-use crate::store::s3::busy::patiently;
 use crate::store::s3::host::Host;
 use crate::store::s3::object::{S3Object, collect, info};
+use crate::store::s3::overload::patiently;
 use crate::store::{Info, Object};
 use aws_sdk_s3::primitives::ByteStream;
 use std::ops::Range;

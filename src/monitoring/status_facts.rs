@@ -4,7 +4,7 @@ use crate::base::databases::Selection;
 use crate::format::run_record::{Record, RunState};
 use crate::repository::inventory::Inventory;
 use crate::runs::history::totals::RunTotals;
-use crate::runs::missed::watch;
+use crate::runs::missing_backups::watch;
 use crate::runs::schedule::heartbeat::LastHeartbeat;
 use jiff::{SignedDuration, Timestamp};
 

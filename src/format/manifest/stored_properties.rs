@@ -4,7 +4,7 @@
 use crate::base::error::{Fault, Result};
 use crate::base::random;
 use crate::format::keys::derived_keys::DerivedKeys;
-use crate::format::manifest::bounded;
+use crate::format::manifest::bounded_members;
 use crate::format::manifest::properties::{
     DatabaseSetting, Grant, LARGEST, Label, Locale, Name, Properties, RoleSetting, Text,
 };
@@ -38,14 +38,14 @@ struct PropertiesMembers {
     iv: Option<HexBytes>,
     data: Option<HexBytes>,
     owner: Option<Name>,
-    #[serde(deserialize_with = "bounded::list::<_, _, { bounded::MOST_NAMES }>")]
+    #[serde(deserialize_with = "bounded_members::list::<_, _, { bounded_members::MOST_NAMES }>")]
     privileges: Vec<Grant>,
-    #[serde(deserialize_with = "bounded::list::<_, _, { bounded::MOST_NAMES }>")]
+    #[serde(deserialize_with = "bounded_members::list::<_, _, { bounded_members::MOST_NAMES }>")]
     settings: Vec<DatabaseSetting>,
-    #[serde(deserialize_with = "bounded::list::<_, _, { bounded::MOST_NAMES }>")]
+    #[serde(deserialize_with = "bounded_members::list::<_, _, { bounded_members::MOST_NAMES }>")]
     role_settings: Vec<RoleSetting>,
     comment: Option<Text>,
-    #[serde(deserialize_with = "bounded::list::<_, _, { bounded::MOST_NAMES }>")]
+    #[serde(deserialize_with = "bounded_members::list::<_, _, { bounded_members::MOST_NAMES }>")]
     labels: Vec<Label>,
     connection_limit: i32,
     is_template: bool,
