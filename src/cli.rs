@@ -153,7 +153,8 @@ pub enum Command {
     /// Show what is stored
     #[command(after_help = "  \
   pgbk list
-  pgbk list --database shop --json")]
+  pgbk list --database shop --json
+  pgbk list shop-20260822T031500Z")]
     List(ListArgs),
     /// Keep a backup whatever the rules of retention say
     #[command(after_help = "  pgbk pin shop-20260822T031500Z")]

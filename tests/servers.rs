@@ -19,6 +19,7 @@ mod globals;
 mod hosts;
 mod interop;
 mod last_word;
+mod list;
 mod load;
 mod lock;
 mod manual;

@@ -207,6 +207,9 @@ pub struct VerifyArgs {
 
 #[derive(Debug, Args)]
 pub struct ListArgs {
+    /// The tables of this backup, with their rows and the size of these in the dump
+    #[arg(value_name = "ID", conflicts_with = "database")]
+    pub id: Option<BackupId>,
     /// Only this database's
     #[arg(long, value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,

@@ -1,5 +1,7 @@
 //! `pgbk list`
 
+pub(crate) mod tables;
+
 use crate::base::error::{Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::shown::Lines;
@@ -69,6 +71,9 @@ impl ListedManifest {
 pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
     let store = config::remembered(config::store(&args.store, true)?, &args.state);
     let repository = Repository::without_key(store);
+    if let Some(id) = &args.id {
+        return tables::run(&repository, id, console);
+    }
     let records = records(&args.state);
     let catalog = repository.catalog(args.database.as_deref().map(Subject::from).as_ref())?;
     let rows = rows(&repository, &catalog, &run_record::proofs(&records))?;
