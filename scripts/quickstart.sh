@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # From a clean clone to a backup that is proven: builds pgbk, starts a PostgreSQL server of its own, backs a small shop
 # up, encrypted and compressed, checks the backup, restores it, and compares. Needs Rust, and Debian or Ubuntu for the
-# packages; touches no PostgreSQL cluster that is already there and leaves nothing running. Run it twice if you like.
+# packages; touches no PostgreSQL cluster that is already there and leaves nothing running. Run it twice if
+# you like: the second run removes the backups of the first.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -46,7 +47,7 @@ step() {
 # The shell that calls may hold settings of a real database, a real store or a real key.
 forget_settings() {
     local name
-    for name in "${!PG@}" "${!DB_@}" "${!S3_@}" "${!AWS_@}" STORE_DIR NO_ENCRYPT ENC_PASSWORD TZ; do
+    for name in "${!PG@}" "${!DB_@}" "${!S3_@}" "${!AWS_@}" STORE_DIR STATE_DIR NO_ENCRYPT ENC_PASSWORD TZ; do
         unset "$name"
     done
 }
@@ -94,10 +95,12 @@ fill() {
 
 # The key stays: without it a second run could not read what the first one stored.
 settings() {
+    # The server of an earlier run is gone, and "latest" would ask which of the two is meant.
+    [ ! -s "$own/settings" ] || rm -rf "$here/backups" "$own/state"
     key_file=$own/key
     [ -s "$key_file" ] || (umask 077 && openssl rand -hex 32 >"$key_file")
     cat >"$own/settings" <<END
-export STORE_DIR='$here/backups' DB_NAME=shop DB_BACKUP_COMPRESS=xz DB_BACKUP_ENCRYPT_KEY_FILE='$key_file'
+export STORE_DIR='$here/backups' STATE_DIR='$own/state' DB_NAME=shop DB_BACKUP_COMPRESS=xz DB_BACKUP_ENCRYPT_KEY_FILE='$key_file'
 END
     # shellcheck disable=SC1091  # written just now
     . "$own/settings"

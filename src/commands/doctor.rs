@@ -140,10 +140,18 @@ fn servers(args: &DoctorArgs) -> Vec<DoctorFinding> {
     };
     let bin_dir = args.server.pg_bin_dir.as_deref();
     let of = |database: &String| look_at_server(&server.for_database(database), bin_dir);
-    match databases.as_slice() {
+    let looked_at = match databases.as_slice() {
         [only] => of(only),
         several => several.iter().flat_map(|database| in_brief(database, of(database))).collect(),
-    }
+    };
+    unnamed(args, &server).into_iter().chain(looked_at).collect()
+}
+
+/// Notes that no database is named, and so none is backed up. `None`: some are.
+fn unnamed(args: &DoctorArgs, server: &ConnectionSettings) -> Option<DoctorFinding> {
+    let detail = format!("none is named; \"{}\" is looked at", server.database());
+    let remedy = "set DB_NAME, or name them on the command line: a backup needs to know what is meant";
+    args.databases.is_empty().then(|| DoctorFinding::note("databases", detail, remedy))
 }
 
 /// Shortens the findings of one database among several: all good ones become one line, and each other one names the database.

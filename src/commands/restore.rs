@@ -35,7 +35,7 @@ use crate::repository::reader::BackupReader;
 pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     if !args.yes && !can_ask() {
         return Err(Fault::usage("a restore asks before it starts, and there is no terminal to ask on")
-            .hint("say --yes, with the backup's id or \"latest\"")
+            .hint(if args.all { "say --yes" } else { "say --yes, with the backup's id or \"latest\"" })
             .into());
     }
     if args.files {

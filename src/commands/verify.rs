@@ -61,8 +61,10 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
         Some(Selection::Every) => ", all that there are".to_owned(),
         Some(Selection::One(subject)) => format!(", all of \"{subject}\""),
     };
+    let failed = if kinds.is_empty() { String::new() } else { format!("; {} did not pass", kinds.len()) };
     let text = report::text(&findings);
-    console.result(&text.and(format!("{}{whose}; {}", many(findings.len(), "backup"), level.describe())), &document)?;
+    let sum = format!("{}{whose}; {}{failed}", many(findings.len(), "backup"), level.describe());
+    console.result(&text.and(sum), &document)?;
     // Damage is the worse news of the two.
     let worst = if damaged > 0 { Some(Kind::Damaged) } else { kinds.first().copied() };
     Ok(worst.map_or(0, Kind::exit_code))

@@ -249,7 +249,7 @@ impl StandIn<'_> {
             self.subject,
             named.join(", ")
         ))
-        .hint("say the id of the one that you mean; \"pgbk list\" shows all of them; \"pgbk restore --all --from SERVER\" takes what one server had")
+        .hint("say the id of the one that you mean; \"pgbk list --json\" shows all of them and their servers; \"pgbk restore --all --from SERVER\" takes what one server had")
     }
 }
 

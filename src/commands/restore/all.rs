@@ -92,7 +92,7 @@ fn chosen(args: &RestoreArgs, repository: &Repository, console: &Console) -> Res
             repository.store.location(),
             asker.server.describe()
         ))
-        .hint("\"pgbk list\" shows what is stored, and of which server")
+        .hint("\"pgbk list --json\" shows what is stored, and the whole identifier of each server")
         .into());
     }
     if args.from.is_none() && lacks_one {

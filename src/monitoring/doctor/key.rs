@@ -16,7 +16,7 @@ const MOST: usize = 20;
 pub fn look_at_keys(repository: &Repository, catalog: Option<&Catalog>) -> Vec<DoctorFinding> {
     let Some(catalog) = catalog else {
         let detail = "not compared: the store could not be listed";
-        return vec![DoctorFinding::note("key: newest backups", detail, "the role may not list")];
+        return vec![DoctorFinding::note("key: newest backups", detail, "what says so above comes first")];
     };
     let newest = newest(catalog);
     let mut findings: Vec<DoctorFinding> =

@@ -86,8 +86,8 @@ pub fn look_at_leftovers(
         Ok(found) => found,
         Err(error) if cleaning.older_than.is_some() || !cleaning.metas.is_empty() => return Err(error),
         Err(error) => {
-            let detail = format!("cannot be looked for: {error:#}");
-            return Ok(vec![DoctorFinding::note("leftovers", detail, "the role may not list")]);
+            let remedy = if kind(&error) == Kind::Denied { "the role may not list" } else { "the store has to list" };
+            return Ok(vec![DoctorFinding::note("leftovers", format!("cannot be looked for: {error:#}"), remedy)]);
         }
     };
     let mut findings = Vec::new();
