@@ -138,3 +138,25 @@ fn whenever_a_server_ends_a_session_its_last_word_is_reported() {
     assert!(refused > restored, "{refused} refused, {restored} restored");
     proof::counted("last_word", "sessions ended by the server, by message and way", restored, refused);
 }
+
+#[test]
+fn a_session_that_an_administrator_ends_while_rows_are_sent_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    database::create("ending", "");
+    database::sql("ending", "CREATE TABLE t AS SELECT i, repeat('x', 300) FROM generate_series(1, 300000) i");
+    let run = connected().key().directory(folder.path());
+    run.backup("ending", &[]);
+    for number in 0..proof::size(4, 20) {
+        let copy = format!("ended_{number}");
+        let running = run.args(["restore", "latest", "--yes", "--to", &copy]).start();
+        let end = format!(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE datname = '{copy}' AND state = 'active' AND query LIKE 'COPY%'"
+        );
+        assert!(until(PATIENCE, || database::sql("postgres", &end) != "0"), "no rows were sent");
+        let outcome = running.end();
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        outcome.says("terminating connection due to administrator command (SQLSTATE 57P01)");
+        assert!(!database::exists(&copy));
+    }
+}

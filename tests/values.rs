@@ -245,3 +245,19 @@ fn which_key_is_told_by_its_check_id_and_another_one_is_no_damage() {
     other.expect(0).says(&format!("was made with key {}", &check[..8]));
     assert!(!other.expect(0).err.contains("was made with key"));
 }
+
+#[test]
+fn the_form_of_the_log_is_known_whatever_is_wrong_with_another_value_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (form, empty) = (folder.path().join("form"), folder.path().join("empty"));
+    fs::write(&form, "json\n").unwrap();
+    fs::write(&empty, "").unwrap();
+    for name in ["TZ", "S3_OBJECT_LOCK_MODE", "DB_PASSWORD", "DB_BACKUP_ENCRYPT_KEY"] {
+        let run = support::pgbk::pgbk(["list"])
+            .set("LOG_FORMAT_FILE", form.display())
+            .set(&format!("{name}_FILE"), empty.display());
+        let outcome = run.expect(2);
+        let told: serde_json::Value = serde_json::from_str(outcome.err.lines().next().unwrap()).expect("JSON");
+        assert!(told["message"].as_str().unwrap().ends_with("it is empty"), "{name}: {told}");
+    }
+}

@@ -69,23 +69,31 @@ fn take_over(values: &mut Values, secrets: &[&str], in_files: &str) {
     }
 }
 
+/// Reads all of them whatever is wrong with one, and returns the first error: among them is how errors are to be shown.
 fn read(values: &mut Values, settings: &[String], secrets: &[&str]) -> Result<()> {
-    for name in secrets {
-        let from_file = values.text(name).is_none();
-        match look_up(values, name)? {
-            Some(value) => values.keep_secret(name, value, from_file),
-            None => values.set(name, None),
-        }
+    let first = |first: Result<()>, next: Result<()>| first.and(next);
+    let kept = secrets.iter().map(|name| read_secret(values, name)).fold(Ok(()), first);
+    let checked = foreign(values);
+    let set = settings.iter().map(|name| read_setting(values, name)).fold(Ok(()), first);
+    kept.and(checked).and(set)
+}
+
+fn read_secret(values: &mut Values, name: &str) -> Result<()> {
+    let from_file = values.text(name).is_none();
+    match look_up(values, name)? {
+        Some(value) => values.keep_secret(name, value, from_file),
+        None => values.set(name, None),
     }
-    foreign(values)?;
-    for name in settings {
-        // A path need not be text: the parser tells where it must.
-        if values.get(name).is_some_and(|value| value.to_str().is_none()) {
-            continue;
-        }
-        let value = look_up(values, name)?;
-        values.set(name, value.as_ref().map(Secret::reveal));
+    Ok(())
+}
+
+fn read_setting(values: &mut Values, name: &str) -> Result<()> {
+    // A path need not be text: the parser tells where it must.
+    if values.get(name).is_some_and(|value| value.to_str().is_none()) {
+        return Ok(());
     }
+    let value = look_up(values, name)?;
+    values.set(name, value.as_ref().map(Secret::reveal));
     Ok(())
 }
 

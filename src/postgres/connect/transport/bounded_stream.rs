@@ -7,7 +7,9 @@ use std::io::{self, ErrorKind};
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 /// A socket, or TLS on one.
 pub(crate) trait ServerStream: AsyncRead + AsyncWrite + Send + Unpin {
@@ -26,6 +28,9 @@ impl ServerStream for postgres_openssl::TlsStream<Socket> {
     }
 }
 
+/// How long what the server has sent may take to come once nothing can be written to it.
+const REST: Duration = Duration::from_secs(2);
+
 /// Ends with an error as soon as the server begins to send more than it may. Where the connection ends, the error is what the server
 /// said last, if it said anything.
 pub(crate) struct BoundedStream {
@@ -33,13 +38,15 @@ pub(crate) struct BoundedStream {
     gauge: Gauge,
     /// Why nothing can be written any more. What the server has sent before that is still to be read.
     broken: Option<io::Error>,
+    /// The time in which that has to come. `None`: nothing is broken.
+    rest: Option<Pin<Box<Sleep>>>,
     /// Whether the end of what the server sends has been reached.
     over: bool,
 }
 
 impl BoundedStream {
     pub(crate) fn new(line: impl ServerStream + 'static, gauge: Gauge) -> BoundedStream {
-        BoundedStream { line: Box::new(line), gauge, broken: None, over: false }
+        BoundedStream { line: Box::new(line), gauge, broken: None, rest: None, over: false }
     }
 
     /// Ends the stream. If the server said why, this is ready only when called again: the driver reports the end of the stream
@@ -56,6 +63,7 @@ impl BoundedStream {
     /// Takes a failed write for one that was done, and has the stream read: the next read ends it.
     fn breaks(&mut self, cx: &Context<'_>, error: io::Error) {
         self.broken.get_or_insert(error);
+        self.rest.get_or_insert_with(|| Box::pin(sleep(REST)));
         cx.waker().wake_by_ref();
     }
 }
@@ -65,9 +73,15 @@ impl AsyncRead for BoundedStream {
         self.gauge.check()?;
         let before = buffer.filled().len();
         match Pin::new(&mut self.line).poll_read(cx, buffer) {
-            // All that came before the connection broke has been read.
-            Poll::Pending if self.broken.is_some() || self.over => self.end(cx, Ok(())),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending if self.over => self.end(cx, Ok(())),
+            // What came before the connection broke may be there and not be noticed yet.
+            Poll::Pending => match &mut self.rest {
+                Some(rest) => match rest.as_mut().poll(cx) {
+                    Poll::Ready(()) => self.end(cx, Ok(())),
+                    Poll::Pending => Poll::Pending,
+                },
+                None => Poll::Pending,
+            },
             Poll::Ready(Err(error)) => self.end(cx, Err(error)),
             Poll::Ready(Ok(())) if buffer.filled().len() == before => self.end(cx, Ok(())),
             Poll::Ready(Ok(())) => {
