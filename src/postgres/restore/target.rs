@@ -224,8 +224,10 @@ fn one(client: &mut Client, query: &str) -> Result<Option<String>> {
 }
 
 fn refused(what: &str, error: &::postgres::Error) -> anyhow::Error {
-    let why = errors::said(error);
-    Fault::failed(format!("cannot {what}: {why}"))
-        .hint("create it yourself, or connect as a role that may (DB_USER)")
-        .into()
+    let fault = Fault::failed(format!("cannot {what}: {}", errors::said(error)));
+    // A server that stops, or ends the session, refuses nobody.
+    match error.code().is_some_and(|code| !code.code().starts_with("57")) {
+        true => fault.hint("create it yourself, or connect as a role that may (DB_USER)").into(),
+        false => fault.into(),
+    }
 }
