@@ -2,6 +2,7 @@
 //! [`crate::cli::arguments`]); those without a flag are declared here.
 
 use clap::{Arg, Command};
+use std::collections::HashSet;
 
 /// One setting, whichever way its value comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,15 +78,11 @@ const FLAGLESS: [Flagless; 17] = [
 pub fn all() -> Vec<Setting> {
     let command = crate::cli::command();
     let commands = command.get_subcommands().flat_map(Command::get_arguments);
-    let mut found: Vec<Setting> = Vec::new();
-    for setting in
-        commands.chain(command.get_arguments()).filter_map(of_flag).chain(FLAGLESS.into_iter().map(without_flag))
-    {
-        if !found.iter().any(|known| known.name == setting.name) {
-            found.push(setting);
-        }
-    }
-    found
+    let mut seen = HashSet::new();
+    let flags = commands.chain(command.get_arguments());
+    // Most flags are those of several commands, and each start of pgbk reads this table.
+    let flags = flags.filter(|argument| argument.get_env().is_some_and(|name| seen.insert(name)));
+    flags.filter_map(of_flag).chain(FLAGLESS.into_iter().map(without_flag)).collect()
 }
 
 /// Returns the names of the settings that are secrets.
