@@ -1,20 +1,21 @@
 //! Reads the output of `pg_dumpall --globals-only` and restores it without `psql`. A restore of globals never removes anything.
 
 pub(crate) mod attributes;
+pub(crate) mod statement;
 
 use crate::base::error::{Fault, Result};
 use crate::base::worker::{self, Worker};
 use crate::format::sql::splitter::{Cut, ScriptEvent, Splitter, StatementLimit};
-use crate::format::sql::tokens::{Token, Tokens};
 use crate::postgres::connect::errors;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::target::maintenance;
 use crate::postgres::session::command;
 use crate::postgres::session::query::names;
-use attributes::{Attributes, without_grantor};
+use attributes::without_grantor;
 use postgres::error::SqlState;
 use postgres::{Client, Transaction};
 use serde::Serialize;
+use statement::{Statement, StatementKind, foreign, what};
 use std::collections::BTreeSet;
 use std::str;
 
@@ -41,24 +42,6 @@ pub(crate) fn arguments(chosen: &[String], database: &str) -> Vec<String> {
 #[derive(Debug, Default, PartialEq)]
 pub struct Globals {
     statements: Vec<Statement>,
-}
-
-#[derive(Debug, PartialEq)]
-struct Statement {
-    line: u64,
-    text: String,
-    what: StatementKind,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum StatementKind {
-    CreateRole(String),
-    CreateTablespace(String),
-    /// A statement about a tablespace that exists by then.
-    Tablespace,
-    Setting(String),
-    Attributes(Attributes),
-    Other,
 }
 
 /// Names what was restored, and what was left out.
@@ -222,10 +205,6 @@ impl ExistingGlobals {
 }
 
 impl Statement {
-    fn about_tablespace(&self) -> bool {
-        matches!(self.what, StatementKind::CreateTablespace(_) | StatementKind::Tablespace)
-    }
-
     fn send(&self, transaction: &mut Transaction<'_>) -> Result<()> {
         command::run(transaction, &self.text).map_err(|error| self.refused(&error).into())
     }
@@ -265,88 +244,12 @@ impl Statement {
     fn refused(&self, error: &postgres::Error) -> Fault {
         hinted(fault(&self.describe(), error), error)
     }
-
-    /// Returns the statement's line and first words. Never the whole text: it may hold a password.
-    fn describe(&self) -> String {
-        format!("line {}, {}", self.line, beginning(self.text.as_bytes()))
-    }
 }
 
 fn note_once(skipped: &mut Vec<String>, note: &str) {
     if !skipped.iter().any(|known| known == note) {
         skipped.push(note.to_owned());
     }
-}
-
-/// Returns the first three words, without literals.
-fn beginning(statement: &[u8]) -> String {
-    let words = Tokens::new(statement).take(3).filter_map(|token| match token {
-        Token::Word(word) | Token::Name(word) => Some(String::from_utf8_lossy(word).into_owned()),
-        Token::Literal(_) | Token::Mark(_) => None,
-    });
-    words.collect::<Vec<_>>().join(" ")
-}
-
-/// Returns what a statement does; `None` where `pg_dumpall --globals-only` writes no such statement.
-fn what(statement: &[u8]) -> Option<StatementKind> {
-    let mut tokens = Tokens::new(statement);
-    let verb = tokens.next()?;
-    let name = |mut tokens: Tokens<'_>| tokens.next().as_ref().and_then(Token::name);
-    if verb.is("create") {
-        if tokens.accept(&["tablespace"]) {
-            return name(tokens).map(StatementKind::CreateTablespace);
-        }
-        if about_mapping(&tokens) {
-            return None;
-        }
-        let role = ["role", "user", "group"].iter().any(|word| tokens.accept(&[word]));
-        return if role { name(tokens).map(StatementKind::CreateRole) } else { None };
-    }
-    if verb.is("alter") {
-        if about_mapping(&tokens) {
-            return None;
-        }
-        return match tokens.next()? {
-            word if word.is("tablespace") => Some(StatementKind::Tablespace),
-            word if ["role", "user", "group"].iter().any(|known| word.is(known)) => {
-                Some(Attributes::of(statement).map_or(StatementKind::Other, StatementKind::Attributes))
-            }
-            _ => None,
-        };
-    }
-    if verb.is("set") {
-        let setting = tokens.take_name()?;
-        return Some(StatementKind::Setting(String::from_utf8_lossy(setting).to_lowercase()));
-    }
-    let about = ["comment", "security", "grant", "revoke"].iter().any(|known| verb.is(known));
-    if about { object(tokens, verb.is("grant") || verb.is("revoke")) } else { None }
-}
-
-/// Returns whether it is about a user mapping, a login on a foreign server, which belongs to a database.
-fn about_mapping(tokens: &Tokens<'_>) -> bool {
-    tokens.clone().accept(&["user", "mapping", "for"])
-        || tokens.clone().accept(&["user", "mapping", "if", "not", "exists", "for"])
-}
-
-/// Returns the object that is granted, revoked or described; `None` if it does not belong to the whole server. `membership`:
-/// whether the statement, without an ON, is about membership in a role.
-fn object(mut tokens: Tokens<'_>, membership: bool) -> Option<StatementKind> {
-    while let Some(token) = tokens.next() {
-        if token.is("on") {
-            return match tokens.next()? {
-                kind if kind.is("tablespace") => Some(StatementKind::Tablespace),
-                kind if kind.is("role") || kind.is("parameter") => Some(StatementKind::Other),
-                _ => None,
-            };
-        }
-    }
-    // Only a membership is in nothing.
-    membership.then_some(StatementKind::Other)
-}
-
-fn foreign(line: u64, text: &[u8]) -> Fault {
-    Fault::failed(format!("line {line}, {}: this is about no role and no tablespace", beginning(text)))
-        .hint("a backup of globals is what \"pg_dumpall --globals-only\" writes")
 }
 
 /// Accepts three meta-commands, and refuses all others. `\connect` only says where `psql` would send what belongs to the whole
@@ -406,6 +309,7 @@ fn hinted(fault: Fault, error: &postgres::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use super::attributes::Attributes;
     use super::*;
     use crate::base::error::{Kind, hints, kind};
 
