@@ -5,6 +5,7 @@
 //! connector does what the driver would have done: it asks the server for TLS, or begins with it, or does without.
 
 pub(crate) mod bounded_stream;
+pub(crate) mod cause;
 pub(crate) mod gauge;
 pub(crate) mod last_word;
 

@@ -3,6 +3,7 @@
 //! error or a notice is copied.
 
 use crate::base::shown::many;
+use crate::postgres::connect::transport::cause;
 use crate::postgres::connect::transport::last_word::{LastWord, LastWordListener};
 use std::collections::HashSet;
 use std::fmt;
@@ -79,9 +80,7 @@ impl MessageExcess {
 
     /// Returns the `MessageExcess` that caused an error; `None` if another thing did.
     pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a MessageExcess> {
-        std::iter::successors(Some(error), |error| error.source())
-            .filter_map(|cause| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref())
-            .next()
+        cause::carried(error)
     }
 }
 

@@ -3,8 +3,8 @@
 //! The driver reports a failed write, or the end of the stream, before the message that came ahead of it, if both are there at the
 //! same time. Then the stream reports this message instead.
 
+use crate::postgres::connect::transport::cause;
 use std::fmt;
-use std::io;
 
 /// Most bytes of a message that are looked at: the text stands near the beginning.
 const LONGEST: usize = 8 << 10;
@@ -19,8 +19,7 @@ pub(crate) struct LastWord {
 impl LastWord {
     /// Returns the last word that caused an error; `None` if another thing did, or the server ended the session without one.
     pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a LastWord> {
-        std::iter::successors(Some(error), |error| error.source())
-            .find_map(|cause| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref())
+        cause::carried(error)
     }
 
     /// Reads the fields of an error or a notice. Returns `None` if the session goes on behind it.
