@@ -199,6 +199,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l origin -d 'The ba
 upload\t'Those that were made of a file'
 any\t'All of them, whichever is the newest by its date'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -s o -l output -d 'File, folder (with --raw), or - for stdout; when unset, the id with .sql or .dump' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l table -d 'Only the rows of the tables that match this pattern, schema.name or name as pg_dump has it; several times for several patterns' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l host -d 'Host name, address or socket directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l port -d 'Port; 5432 when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l user -d 'User name' -r

@@ -34,7 +34,7 @@ sum() {
     b2sum | cut -d ' ' -f 1
 }
 
-case $(value pgbk) in 1 | 2) ;; *) fail "$meta has another format than this script reads" ;; esac
+case $(value pgbk) in 1 | 2 | 3) ;; *) fail "$meta has another format than this script reads" ;; esac
 object=$(value object)
 payload=$(dirname -- "$meta")/${object##*/}
 [ -r "$payload" ] || fail "cannot read $payload, the payload of $meta"

@@ -5,3 +5,4 @@ pub mod keys;
 pub mod manifest;
 pub(crate) mod run_record;
 pub mod sql;
+pub(crate) mod table_pattern;

@@ -10,10 +10,15 @@ pub(crate) mod digest_key;
 pub(crate) mod expect_digest;
 pub(crate) mod multi_hash;
 pub(crate) mod pack;
+pub(crate) mod part_reader;
 pub mod pg_archive;
+pub(crate) mod piece_reader;
+pub(crate) mod piece_writer;
 pub(crate) mod row_rearranger;
+pub(crate) mod row_sum;
 pub(crate) mod scan;
 pub mod table_counter;
+pub(crate) mod table_digest;
 pub(crate) mod thread_stage;
 pub(crate) mod verified_reader;
 

@@ -20,6 +20,7 @@ pub(crate) mod pin;
 pub(crate) mod publish;
 pub(crate) mod reader;
 pub mod retention;
+pub(crate) mod tables;
 pub(crate) mod walk;
 pub(crate) mod whole_server;
 pub mod writer;

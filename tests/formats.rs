@@ -7,18 +7,24 @@ use support::database::{assert_same, small, sql, stdout_of};
 use support::pgbk::{ENC_PASSWORD, KEY, OTHER_KEY, Pgbk, connected};
 use tempfile::TempDir;
 
-const FORMAT_1: [&str; 7] = ["plain", "raw", "password", "signed", "archive", "@files", "@globals"];
+const FORMATS: [&str; 2] = ["format1", "format2"];
+const NAMES: [&str; 7] = ["plain", "raw", "password", "signed", "archive", "@files", "@globals"];
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format1")
+fn fixtures(format: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format)
 }
 
-/// A copy of what the last pgbk that wrote format 1 stored of this name, and pgbk with the key that it was made with.
-fn stored(name: &str) -> (TempDir, Pgbk) {
+/// Each of these names in each format.
+fn all<'a>(names: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    FORMATS.into_iter().flat_map(move |format| names.iter().map(move |name| (format, *name)))
+}
+
+/// A copy of what the last pgbk that wrote this format stored of this name, and pgbk with the key that it was made with.
+fn stored(format: &str, name: &str) -> (TempDir, Pgbk) {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join(name);
     fs::create_dir(&to).unwrap();
-    for entry in fs::read_dir(fixtures().join(name)).unwrap() {
+    for entry in fs::read_dir(fixtures(format).join(name)).unwrap() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
@@ -43,9 +49,9 @@ fn holds_what_was_backed_up(database: &str) {
 }
 
 #[test]
-fn every_backup_of_format_1_is_listed_and_verified_to_its_end() {
-    for name in FORMAT_1 {
-        let (_folder, pgbk) = stored(name);
+fn every_backup_of_an_earlier_format_is_listed_and_verified_to_its_end() {
+    for (format, name) in all(&NAMES) {
+        let (_folder, pgbk) = stored(format, name);
         let listed = pgbk.args(["list", "--database", name]).json();
         assert_eq!(listed.as_array().unwrap().len(), 1, "{listed:#}");
         for level in ["meta", "stored", "content"] {
@@ -57,10 +63,10 @@ fn every_backup_of_format_1_is_listed_and_verified_to_its_end() {
 }
 
 #[test]
-fn every_database_of_format_1_is_restored_and_proven() {
-    for name in ["plain", "raw", "password", "signed", "archive"] {
-        let (_folder, pgbk) = stored(name);
-        let to = format!("format1_{name}");
+fn every_database_of_an_earlier_format_is_restored_and_proven() {
+    for (format, name) in all(&["plain", "raw", "password", "signed", "archive"]) {
+        let (_folder, pgbk) = stored(format, name);
+        let to = format!("{format}_{name}");
         pgbk.args(["restore", "latest", "--database", name, "--to", &to, "--yes"]).expect(0);
         holds_what_was_backed_up(&to);
         pgbk.args(["verify", "latest", "--database", name, "--level", "restore"]).expect(0);
@@ -68,9 +74,9 @@ fn every_database_of_format_1_is_restored_and_proven() {
 }
 
 #[test]
-fn another_key_is_told_from_the_right_one_in_format_1() {
-    for name in ["raw", "password", "signed", "archive"] {
-        let (_folder, pgbk) = stored(name);
+fn another_key_is_told_from_the_right_one_in_an_earlier_format() {
+    for (format, name) in all(&["raw", "password", "signed", "archive"]) {
+        let (_folder, pgbk) = stored(format, name);
         let foreign = pgbk.unset("ENC_PASSWORD").set("DB_BACKUP_ENCRYPT_KEY", OTHER_KEY);
         let said = foreign.args(["verify", "latest", "--database", name, "--level", "meta"]).expect(3);
         assert!(said.err.contains("wrong key") || said.text().contains("wrong key"), "{said:#?}");
@@ -78,9 +84,9 @@ fn another_key_is_told_from_the_right_one_in_format_1() {
 }
 
 #[test]
-fn the_recipe_decodes_format_1() {
-    for name in ["plain", "raw", "password", "signed"] {
-        let (folder, pgbk) = stored(name);
+fn the_recipe_decodes_earlier_formats() {
+    for (format, name) in all(&["plain", "raw", "password", "signed"]) {
+        let (folder, pgbk) = stored(format, name);
         let meta = fs::read_dir(folder.path().join(name)).unwrap().map(|entry| entry.unwrap().path());
         let meta = meta.into_iter().find(|path| path.extension().is_some_and(|end| end == "meta")).unwrap();
         let password = folder.path().join("password.txt");
@@ -94,12 +100,26 @@ fn the_recipe_decodes_format_1() {
 }
 
 #[test]
+fn the_rows_of_a_table_are_read_out_of_a_backup_of_an_earlier_format() {
+    for (format, name) in all(&["plain", "raw", "password", "signed"]) {
+        let (_folder, pgbk) = stored(format, name);
+        let rows = pgbk.args(["download", "latest", "--database", name, "--table", "client", "-o", "-"]).expect(0);
+        let text = rows.text();
+        assert!(
+            text.starts_with("SET client_encoding = 'UTF8';\n\nCOPY public.client (") && text.ends_with("\n\\.\n"),
+            "{text}"
+        );
+        assert_eq!(text.lines().filter(|line| line.contains("\tclient ")).count(), 50, "{text}");
+    }
+}
+
+#[test]
 fn a_backup_of_today_stands_beside_those_of_format_1_in_one_store() {
-    let (folder, pgbk) = stored("raw");
+    let (folder, pgbk) = stored("format1", "raw");
     small("format1_beside", &["a"]);
     let id = pgbk.backup("format1_beside", &[]);
     let meta = fs::read_to_string(folder.path().join(format!("format1_beside/{id}.meta"))).unwrap();
-    assert!(meta.starts_with("{\n  \"pgbk\": 2,\n"), "{meta}");
+    assert!(meta.starts_with("{\n  \"pgbk\": 3,\n"), "{meta}");
     let found = pgbk.args(["verify", "--all", "--level", "content"]).json();
     assert_eq!(found["checked"], 2, "{found:#}");
 }

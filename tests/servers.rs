@@ -39,3 +39,4 @@ mod session;
 mod state;
 mod status;
 mod store;
+mod tables;

@@ -9,6 +9,7 @@ use crate::cli::settings::{
 use crate::cli::values::{BackupChoice, ListenAddresses, duration, limit, listen, note};
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origins;
+use crate::format::table_pattern::TablePattern;
 use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use std::path::PathBuf;
@@ -122,6 +123,9 @@ pub struct DownloadArgs {
     /// The stored bytes and the .meta, unchanged
     #[arg(long)]
     pub raw: bool,
+    /// Only the rows of the tables that match this pattern, schema.name or name as pg_dump has it; several times for several patterns
+    #[arg(long, value_name = "PATTERN", conflicts_with_all = ["raw", "object"])]
+    pub table: Vec<TablePattern>,
     /// Replace an existing file
     #[arg(long)]
     pub force: bool,

@@ -1,12 +1,15 @@
 //! `pgbk download`
 
 use crate::base::error::{Fault, Result};
-use crate::base::shown::Lines;
+use crate::base::shown::{Lines, many};
 use crate::cli::arguments::DownloadArgs;
 use crate::cli::console::{Console, Stdout, bytes};
 use crate::commands::lookup::{asker, resolve};
 use crate::config;
+use crate::format::manifest::Table;
 use crate::jobs::transfer::{self, Output};
+use crate::repository::reader::BackupReader;
+use crate::repository::tables::{self, TablesRead};
 use std::path::Path;
 
 pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
@@ -30,6 +33,9 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
         Some(key) => repository.old_backup(key)?.open(None, console)?,
         None => repository.open(&chosen()?)?,
     };
+    if !args.table.is_empty() {
+        return tables(opened, args, to_stdout, console);
+    }
     let extension = opened.manifest.dump.format.extension();
     if to_stdout {
         let mut out = Stdout::lock();
@@ -45,5 +51,27 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
     let path = args.output.clone().unwrap_or_else(|| format!("{id}.{extension}").into());
     let count = transfer::download(opened, Output::File(&path), args.force, console)?;
     console.text(&Lines::of(format!("{} ({})", path.display(), bytes(count))))?;
+    Ok(0)
+}
+
+/// Writes the rows of the tables that were asked for.
+fn tables(opened: BackupReader, args: &DownloadArgs, to_stdout: bool, console: &Console) -> Result<u8> {
+    let chosen: Vec<Table> = tables::chosen(&opened.manifest, &args.table)?.into_iter().cloned().collect();
+    if to_stdout {
+        transfer::download_tables(opened, &chosen, Output::Writer(&mut Stdout::lock()), args.force, console)?;
+        return Ok(0);
+    }
+    let (id, stored) = (opened.manifest.id.clone(), opened.manifest.stored.bytes);
+    let path = args.output.clone().unwrap_or_else(|| format!("{id}.tables.sql").into());
+    let TablesRead { tables, rows, fetched } =
+        transfer::download_tables(opened, &chosen, Output::File(&path), args.force, console)?;
+    console.text(&Lines::of(format!(
+        "{} ({} of {}; {} of {} read)",
+        path.display(),
+        many(rows, "row"),
+        many(tables as u64, "table"),
+        bytes(fetched),
+        bytes(stored)
+    )))?;
     Ok(0)
 }

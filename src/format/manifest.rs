@@ -7,10 +7,12 @@
 
 pub(crate) mod bounded_members;
 pub mod encoding;
+pub mod extent;
 pub(crate) mod head;
 pub mod lineage;
 pub(crate) mod order;
 pub mod origin;
+pub mod pieces;
 pub(crate) mod properties;
 pub mod seal;
 pub mod session;
@@ -25,8 +27,10 @@ use crate::format::backup_id::BackupId;
 use crate::format::keys::note::KeyNote;
 use crate::format::sql::requirements::Requirements;
 use encoding::EncodingName;
+use extent::Extent;
 use jiff::Timestamp;
 use origin::Origin;
+use pieces::{MOST_PIECES, Piece};
 use serde::{Deserialize, Deserializer, Serialize};
 use session::SessionSettings;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +38,9 @@ use stored_properties::StoredProperties;
 use upload_check::UploadCheck;
 
 /// The format version that is written.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
+/// The format version from which on the digest of a table does not depend on the order of its rows.
+pub(crate) const UNORDERED: u32 = 3;
 /// The oldest format version that is read.
 pub(crate) const OLDEST: u32 = 1;
 /// The suffix that makes an object a backup.
@@ -108,6 +114,13 @@ pub struct Manifest {
     #[serde(deserialize_with = "bounded_members::list::<_, _, MOST_TABLES>")]
     pub tables: Vec<Table>,
     pub chunks: Chunks,
+    /// The pieces that the payload consists of, in order. Empty: it is one compressed stream, as before format 3.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "bounded_members::list::<_, _, MOST_PIECES>"
+    )]
+    pub pieces: Vec<Piece>,
     /// For people, how the store locks the object that this run has just stored. `None`: it is not locked, or the document was
     /// read.
     #[serde(skip)]
@@ -237,7 +250,7 @@ pub struct SnapshotNote {
     pub lsn: Option<String>,
 }
 
-/// The rows of one COPY block, without the line `\.` that ends it, counted as the dump streamed by.
+/// The rows of a table, counted as the dump streamed by; before format 3 those of one COPY block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// The name as the dump writes it: `public."My Table"`.
@@ -245,8 +258,13 @@ pub struct Table {
     pub name: String,
     pub rows: u64,
     pub bytes: u64,
+    /// The digest of the rows: from format 3 on the sum that [`RowSum`](crate::pipeline::row_sum) describes, before it the hash of the
+    /// rows in their order.
     #[serde(with = "hex::serde")]
     pub blake2b: [u8; 32],
+    /// Where its COPY blocks are in the dump, from the statement to the line that ends the rows. Empty before format 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "extent")]
+    pub at: Vec<Extent>,
 }
 
 /// One tag per `size` bytes of the stored object; the last may cover fewer.

@@ -125,7 +125,7 @@ fn filled(
     let manifest = opened.manifest.clone();
     let loads = opened.derived_keys.is_some();
     let own = own(&opened, scratch.name(), None)?;
-    let tables = TableCounter::of(opened.derived_keys.as_ref());
+    let tables = TableCounter::of(opened.derived_keys.as_ref(), manifest.pgbk);
     let into = RestorePlan {
         settings: scratch.settings().clone(),
         database: scratch.name().to_owned(),

@@ -8,12 +8,13 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::seal::SealedManifest;
-use crate::format::manifest::{Compression, Format, META, META_LIMIT, Manifest};
+use crate::format::manifest::{Compression, Format, META, META_LIMIT, Manifest, Table};
 use crate::pipeline::checksum::Hasher;
 use crate::pipeline::{drain, pg_archive};
 use crate::repository::Repository;
 use crate::repository::new_backup::{Adoption, NewBackup};
 use crate::repository::reader::BackupReader;
+use crate::repository::tables::{self, TablesRead};
 use crate::repository::writer::{ManifestDetails, locked};
 use crate::store::{LockStatus, ObjectKind, PutOptions, read_small};
 use jiff::Timestamp;
@@ -42,6 +43,29 @@ pub fn download(opened: BackupReader, output: Output, force: bool, monitor: &dyn
         }
     }
     Ok(bytes)
+}
+
+/// Writes the rows of these tables of the backup, and returns what was read. A file appears under its name only when it is whole.
+pub fn download_tables(
+    opened: BackupReader,
+    chosen: &[Table],
+    output: Output,
+    force: bool,
+    monitor: &dyn Monitor,
+) -> Result<TablesRead> {
+    match output {
+        Output::Writer(out) => {
+            let read = tables::write(opened, chosen, out, monitor)?;
+            out.flush()?;
+            Ok(read)
+        }
+        Output::File(path) => {
+            let mut file = new_file(path, force)?;
+            let read = tables::write(opened, chosen, &mut file, monitor)?;
+            file.commit()?;
+            Ok(read)
+        }
+    }
 }
 
 /// Starts the file of a download. If it cannot be written, the error names other ways to get the dump.

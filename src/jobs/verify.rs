@@ -177,7 +177,7 @@ fn stored(opened: BackupReader, monitor: &dyn Monitor) -> Result<()> {
 
 fn content(opened: BackupReader, manifest: &Manifest, monitor: &dyn Monitor) -> Result<BTreeSet<String>> {
     let monitor = &Progress::begin(monitor, &format!("verify {}", manifest.id), Some(manifest.plain.bytes));
-    let mut tables = TableCounter::of(opened.derived_keys.as_ref());
+    let mut tables = TableCounter::of(opened.derived_keys.as_ref(), opened.manifest.pgbk);
     let mut reader = opened.plain()?;
     match manifest.dump.format {
         Format::Plain => {}

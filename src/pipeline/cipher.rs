@@ -7,7 +7,8 @@ use crate::pipeline::Stage;
 use openssl::symm::{Cipher, Crypter, Mode};
 use std::io::{self, Read, Write};
 
-const BLOCK: usize = 16;
+/// Bytes of a block of the cipher.
+pub(crate) const BLOCK: u64 = 16;
 const PIECE: usize = 64 << 10;
 /// The bytes that `openssl enc` puts before the salt in password mode.
 const MAGIC: &[u8; 8] = b"Salted__";
@@ -31,7 +32,7 @@ impl<W: Write> Encryptor<W> {
         }
         let crypter =
             Crypter::new(Cipher::aes_256_cbc(), Mode::Encrypt, &derived_keys.cipher[..], Some(&derived_keys.iv))?;
-        Ok(Encryptor { inner, crypter: Some(crypter), out: vec![0; PIECE + BLOCK] })
+        Ok(Encryptor { inner, crypter: Some(crypter), out: vec![0; PIECE + BLOCK as usize] })
     }
 }
 
@@ -61,6 +62,26 @@ impl<W: Write> Stage for Encryptor<W> {
     }
 }
 
+/// Returns how many bytes of a payload come before the first block: the salt of a password, or none.
+pub(crate) fn header(derived_keys: &DerivedKeys) -> u64 {
+    match &derived_keys.note {
+        KeyNote::Raw { .. } => 0,
+        KeyNote::Password { salt, .. } => (MAGIC.len() + salt.len()) as u64,
+    }
+}
+
+/// Decrypts whole blocks out of the middle of a payload. `iv` is the block before them, or the payload's own before the first. Padding is
+/// not looked at. The blocks must have been verified.
+pub(crate) fn decrypt_blocks(derived_keys: &DerivedKeys, iv: &[u8; 16], blocks: &[u8]) -> io::Result<Vec<u8>> {
+    let mut crypter = Crypter::new(Cipher::aes_256_cbc(), Mode::Decrypt, &derived_keys.cipher[..], Some(iv))?;
+    crypter.pad(false);
+    let mut plain = vec![0; blocks.len() + BLOCK as usize];
+    let made = crypter.update(blocks, &mut plain)?;
+    let rest = crypter.finalize(&mut plain[made..])?;
+    plain.truncate(made + rest);
+    Ok(plain)
+}
+
 /// Decrypts what it reads. The bytes beneath must have been verified: CBC alone detects hardly any damage.
 pub struct Decryptor<R> {
     inner: R,
@@ -88,7 +109,7 @@ impl<R: Read> Decryptor<R> {
     fn refill(&mut self) -> io::Result<bool> {
         let Some(crypter) = &mut self.crypter else { return Ok(false) };
         let count = self.inner.read(&mut self.fetched)?;
-        self.out.resize(PIECE + BLOCK, 0);
+        self.out.resize(PIECE + BLOCK as usize, 0);
         let made = if count > 0 {
             crypter.update(&self.fetched[..count], &mut self.out)?
         } else {

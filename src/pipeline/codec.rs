@@ -1,132 +1,93 @@
-//! Compression in both directions: xz (multi-block, all cores that there is memory for), zstd, gzip, or none.
+//! Compression in both directions: xz, zstd, gzip, or none.
 
 pub(crate) mod fit;
 pub(crate) mod levels;
 pub(crate) mod memory;
-pub(crate) mod xz;
 
-use crate::base::error::is_ours;
-use crate::base::error::{Fault, Result};
+use crate::base::error::{Fault, Result, into_io, is_ours};
+use crate::format::manifest::pieces::Piece;
 use crate::format::manifest::{Compression, Method};
-use crate::pipeline::Stage;
 use crate::pipeline::codec::levels::cores;
 use fit::Fit;
 use flate2::{read::GzDecoder, write::GzEncoder};
 use std::io::{self, Read, Write};
-use xz::XzWriter;
 use xz2::read::XzDecoder;
-use xz2::stream::MtStreamBuilder;
+use xz2::stream::{MtStreamBuilder, Stream};
+use xz2::write::XzEncoder;
 use zstd::zstd_safe::CParameter;
 
 /// A decoder may ask for no more than this: a header of a few bytes can claim a dictionary of gigabytes.
 const DECODER_MEMORY: u64 = 256 << 20;
+/// Bytes that are compressed before it is looked whether anybody still wants them.
+const STEP: usize = 256 << 10;
 /// zstd's window, as a power of two: the same 128 MiB that the `zstd` program allows by default.
 const ZSTD_WINDOW: u32 = 27;
 
-/// Passes on what is written while it is open. Encoders write their tail when they are dropped; a closed valve keeps a dump that
-/// died half-way from becoming a valid compressed file.
-struct EncoderOutput<W>(Option<W>);
-
-impl<W: Write> Write for EncoderOutput<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Some(inner) => inner.write(bytes),
-            None => Ok(bytes.len()),
+/// Compresses one piece of a dump. `wanted` is asked again and again; an error once it says no.
+pub(crate) fn pack_piece(
+    plain: &[u8],
+    compression: Compression,
+    fit: Fit,
+    wanted: &dyn Fn() -> bool,
+) -> io::Result<Vec<u8>> {
+    let level = compression.level;
+    match compression.method {
+        Method::Xz => {
+            let mut encoder = XzEncoder::new_stream(Vec::new(), fit.xz(level).map_err(into_io)?);
+            feed(plain, &mut encoder, wanted)?;
+            encoder.finish()
         }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.as_mut().map_or(Ok(()), Write::flush)
-    }
-}
-
-enum Encoder<W: Write> {
-    Plain(EncoderOutput<W>),
-    Xz(Box<XzWriter<W>>),
-    Zstd(Box<zstd::stream::write::Encoder<'static, EncoderOutput<W>>>),
-    Gzip(Box<GzEncoder<EncoderOutput<W>>>),
-}
-
-/// Compresses what is written; without a method it passes it on.
-pub struct Compressor<W: Write>(Option<Encoder<W>>);
-
-impl<W: Write> Compressor<W> {
-    pub fn new(inner: W, compression: Option<Compression>) -> Result<Self> {
-        match compression {
-            None => Ok(Self(Some(Encoder::Plain(EncoderOutput(Some(inner)))))),
-            Some(compression) => Self::fitted(inner, compression, Fit::of(compression)),
-        }
-    }
-
-    fn fitted(inner: W, compression: Compression, fit: Fit) -> Result<Self> {
-        let level = compression.level;
-        Ok(Self(Some(match compression.method {
-            Method::Xz => Encoder::Xz(Box::new(XzWriter::new(inner, fit.xz(level)?.encoder()?))),
-            Method::Zstd => {
-                let mut encoder = zstd::stream::write::Encoder::new(EncoderOutput(Some(inner)), level as i32)?;
-                encoder.include_checksum(true)?;
-                if fit.threads > 1 {
-                    encoder.multithread(fit.threads)?;
-                }
-                if fit.halved > 0 {
-                    let [window, chain, hash] = fit.zstd(level);
-                    encoder.set_parameter(CParameter::WindowLog(window))?;
-                    encoder.set_parameter(CParameter::ChainLog(chain))?;
-                    encoder.set_parameter(CParameter::HashLog(hash))?;
-                }
-                Encoder::Zstd(Box::new(encoder))
+        Method::Zstd => {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), level as i32)?;
+            encoder.include_checksum(true)?;
+            encoder.set_pledged_src_size(Some(plain.len() as u64))?;
+            if fit.halved > 0 {
+                let [window, chain, hash] = fit.zstd(level);
+                encoder.set_parameter(CParameter::WindowLog(window))?;
+                encoder.set_parameter(CParameter::ChainLog(chain))?;
+                encoder.set_parameter(CParameter::HashLog(hash))?;
             }
-            Method::Gzip => {
-                Encoder::Gzip(Box::new(GzEncoder::new(EncoderOutput(Some(inner)), flate2::Compression::new(level))))
-            }
-        })))
-    }
-}
-
-fn ended() -> io::Error {
-    io::Error::other("the compressor has ended already")
-}
-
-impl<W: Write> Write for Compressor<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.0.as_mut().ok_or_else(ended)? {
-            Encoder::Plain(inner) => inner.write(bytes),
-            Encoder::Xz(encoder) => encoder.write(bytes),
-            Encoder::Zstd(encoder) => encoder.write(bytes),
-            Encoder::Gzip(encoder) => encoder.write(bytes),
+            feed(plain, &mut encoder, wanted)?;
+            encoder.finish()
+        }
+        Method::Gzip => {
+            let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(level));
+            feed(plain, &mut encoder, wanted)?;
+            encoder.finish()
         }
     }
+}
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+fn feed(plain: &[u8], encoder: &mut dyn Write, wanted: &dyn Fn() -> bool) -> io::Result<()> {
+    for part in plain.chunks(STEP) {
+        if !wanted() {
+            return Err(io::Error::other("nobody wants the piece any more"));
+        }
+        encoder.write_all(part)?;
+    }
+    Ok(())
+}
+
+/// Returns the contents of one piece. It is an error if they do not have the size that is stated.
+pub(crate) fn unpack_piece(packed: &[u8], piece: Piece, method: Method) -> Result<Vec<u8>> {
+    let mut plain = Vec::with_capacity(piece.plain as usize);
+    let read = match method {
+        Method::Zstd => zstd::bulk::Decompressor::new()?.decompress_to_buffer(packed, &mut plain).map(drop),
+        Method::Xz => {
+            let stream = Stream::new_stream_decoder(DECODER_MEMORY, 0)?;
+            XzDecoder::new_stream(packed, stream).take(piece.plain + 1).read_to_end(&mut plain).map(drop)
+        }
+        Method::Gzip => GzDecoder::new(packed).take(piece.plain + 1).read_to_end(&mut plain).map(drop),
+    };
+    read.map_err(|error| undecodable(method.name(), &error))?;
+    match plain.len() as u64 == piece.plain {
+        true => Ok(plain),
+        false => Err(Fault::damaged("a piece of the dump has another size than its .meta states").into()),
     }
 }
 
-impl<W: Write> Stage for Compressor<W> {
-    type Inner = W;
-
-    fn finish(mut self) -> io::Result<W> {
-        let valve = match self.0.take().ok_or_else(ended)? {
-            Encoder::Plain(inner) => inner,
-            Encoder::Xz(encoder) => return encoder.finish(),
-            Encoder::Zstd(encoder) => encoder.finish()?,
-            Encoder::Gzip(encoder) => encoder.finish()?,
-        };
-        valve.0.ok_or_else(ended)
-    }
-}
-
-impl<W: Write> Drop for Compressor<W> {
-    fn drop(&mut self) {
-        let valve = match &mut self.0 {
-            // xz writes nothing when it is dropped.
-            None | Some(Encoder::Xz(_)) => return,
-            Some(Encoder::Plain(inner)) => inner,
-            Some(Encoder::Zstd(encoder)) => encoder.get_mut(),
-            Some(Encoder::Gzip(encoder)) => encoder.get_mut(),
-        };
-        valve.0 = None;
-    }
+fn undecodable(method: &str, error: &io::Error) -> Fault {
+    Fault::damaged(format!("{method} cannot decode the payload: {error}"))
 }
 
 /// Decompresses what it reads, within a memory limit.
@@ -158,7 +119,7 @@ impl<R: Read> Read for NamedDecoder<R> {
         self.1.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
             _ if is_ours(&error) => error,
-            _ => Fault::damaged(format!("{} cannot decode the payload: {error}", self.0)).into(),
+            _ => undecodable(self.0, &error).into(),
         })
     }
 }
@@ -166,54 +127,30 @@ impl<R: Read> Read for NamedDecoder<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::{Kind, kind};
     use xz2::stream::Check;
 
-    const METHODS: [Option<Method>; 4] = [None, Some(Method::Xz), Some(Method::Zstd), Some(Method::Gzip)];
-
-    fn compress(bytes: &[u8], method: Option<Method>) -> Vec<u8> {
-        let compression = method.map(|method| Compression { method, level: levels::levels(method).2 });
-        let mut compressor = Compressor::new(Vec::new(), compression).unwrap();
-        compressor.write_all(bytes).unwrap();
-        compressor.finish().unwrap()
-    }
-
     #[test]
-    fn every_method_gives_back_what_it_was_given() {
-        for method in METHODS {
-            for length in [0, 1, 100_000] {
-                let bytes: Vec<u8> = (0..length).map(|n: u32| (n / 7) as u8).collect();
-                let packed = compress(&bytes, method);
-                let mut back = Vec::new();
-                decompressor(packed.as_slice(), method).unwrap().read_to_end(&mut back).unwrap();
-                assert!(back == bytes, "{method:?} {length}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_dropped_compressor_writes_no_tail() {
-        use std::sync::{Arc, Mutex};
-        #[derive(Clone)]
-        struct Shared(Arc<Mutex<Vec<u8>>>);
-        impl Write for Shared {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().write(bytes)
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        for method in METHODS.into_iter().flatten() {
-            let shared = Shared(Arc::default());
+    fn a_piece_that_is_not_as_stated_is_damage() {
+        let bytes: Vec<u8> = (0..100_000).map(|n: u32| (n / 7) as u8).collect();
+        for method in [Method::Xz, Method::Zstd, Method::Gzip] {
             let compression = Compression { method, level: levels::levels(method).2 };
-            let mut compressor = Compressor::new(shared.clone(), Some(compression)).unwrap();
-            compressor.write_all(b"CREATE TABLE half").unwrap();
-            drop(compressor);
-            let written = shared.0.lock().unwrap().clone();
-            let mut back = Vec::new();
-            let read = decompressor(written.as_slice(), Some(method)).unwrap().read_to_end(&mut back);
-            assert!(read.is_err(), "{method:?} made a valid file of half a dump");
+            let packed = pack_piece(&bytes, compression, Fit::of(compression), &|| true).unwrap();
+            let piece = |plain| Piece { plain, packed: packed.len() as u64 };
+            assert!(unpack_piece(&packed, piece(100_000), method).unwrap() == bytes, "{method:?}");
+            for (packed, plain) in
+                [(&packed[..], 99_999), (&packed, 100_001), (&packed[..packed.len() - 1], 100_000), (&packed[..20], 20)]
+            {
+                let error = unpack_piece(packed, piece(plain), method).unwrap_err();
+                assert_eq!(kind(&error), Kind::Damaged, "{method:?} {plain} {error:#}");
+            }
         }
+    }
+
+    #[test]
+    fn a_piece_that_nobody_wants_is_left() {
+        let compression = Compression { method: Method::Xz, level: 6 };
+        assert!(pack_piece(b"COPY", compression, Fit::of(compression), &|| false).is_err());
     }
 
     #[test]

@@ -3,13 +3,16 @@
 use crate::base::error::Result;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::purpose::Purpose;
-use crate::format::manifest::{Chunks, Compression, Digest, Format, Manifest};
+use crate::format::manifest::pieces::Piece;
+use crate::format::manifest::{Chunks, Compression, Digest, FORMAT, Format, Manifest};
 use crate::pipeline::Stage;
 use crate::pipeline::checksum::{ChunkMac, Hasher, PlainChecksum, StoredChecksum, chunk_size};
 use crate::pipeline::cipher::{Decryptor, Encryptor};
-use crate::pipeline::codec::{Compressor, decompressor};
+use crate::pipeline::codec::decompressor;
 use crate::pipeline::expect_digest::ExpectDigest;
 use crate::pipeline::multi_hash::MultiHash;
+use crate::pipeline::piece_reader::PieceReader;
+use crate::pipeline::piece_writer::{CutRule, PieceWriter};
 use crate::pipeline::table_counter::{TableCounter, TableCounts};
 use crate::pipeline::thread_stage::ThreadStage;
 use crate::pipeline::verified_reader::VerifiedReader;
@@ -31,15 +34,19 @@ pub struct PackOptions<'a> {
 }
 
 type StoreStage<W> = Encryptor<StoredChecksum<W>>;
-type CompressStage<W> = ThreadStage<Compressor<ThreadStage<StoreStage<W>>>>;
 
 /// Compresses and encrypts the dump that is written to it, and passes the bytes to the writer beneath.
-///
-/// Threads: with compression, hash (caller) → compress → encrypt and hash, one thread each. Without, all stages run
-/// on one thread and the four hashes share a SIMD pass.
 pub struct Pack<W: Write + Send + 'static> {
     stored: Arc<AtomicU64>,
-    first: ThreadStage<PlainChecksum<CompressStage<W>>>,
+    stages: PackStages<W>,
+}
+
+/// The stages, by the threads that they run on.
+enum PackStages<W: Write + Send + 'static> {
+    /// Hash on the caller's, compress on several, encrypt and hash again on one.
+    Pieces(Box<PlainChecksum<PieceWriter<StoreStage<W>>>>),
+    /// All on one, without compression: the hashes share a SIMD pass.
+    Plain(ThreadStage<PlainChecksum<StoreStage<W>>>),
 }
 
 /// Holds the digests and counts taken on the way, and the writer beneath.
@@ -48,13 +55,15 @@ pub struct PackResult<W> {
     pub script: Option<TableCounts>,
     pub stored: Digest,
     pub chunks: Chunks,
+    /// Empty without compression: then every byte of the dump has its place in the payload.
+    pub pieces: Vec<Piece>,
     pub writer: W,
 }
 
 impl<W> PackResult<W> {
     pub fn without_writer(self) -> (W, PackResult<()>) {
-        let PackResult { plain, script, stored, chunks, writer } = self;
-        (writer, PackResult { plain, script, stored, chunks, writer: () })
+        let PackResult { plain, script, stored, chunks, pieces, writer } = self;
+        (writer, PackResult { plain, script, stored, chunks, pieces, writer: () })
     }
 }
 
@@ -71,17 +80,18 @@ impl<W: Write + Send + 'static> Pack<W> {
             _ => Encryptor::plain(stored),
         };
         // What only an SQL script has: COPY blocks and a trailer.
-        let key = |purpose| recipe.derived_keys.and_then(|derived_keys| derived_keys.key(purpose));
-        let tables = (recipe.format == Format::Plain).then(|| TableCounter::within(&lanes(), key(Purpose::Table)));
-        let plain = |inner| PlainChecksum::new(inner, Hasher::within(&lanes(), key(Purpose::Plain)), tables);
-        let first = if recipe.compression.is_some() {
-            let codec = Compressor::new(ThreadStage::there("encrypt", cipher)?, recipe.compression)?;
-            ThreadStage::here(plain(ThreadStage::there("compress", codec)?))
-        } else {
-            let none = Compressor::new(ThreadStage::here(cipher), None)?;
-            ThreadStage::there("pack", plain(ThreadStage::here(none)))?
+        let tables = (recipe.format == Format::Plain).then(|| TableCounter::of(recipe.derived_keys, FORMAT));
+        let key = recipe.derived_keys.and_then(|derived_keys| derived_keys.key(Purpose::Plain));
+        let sum = Hasher::within(&lanes(), key);
+        let cut = if recipe.format == Format::Plain { CutRule::Lines } else { CutRule::Anywhere };
+        let stages = match recipe.compression {
+            Some(compression) => {
+                let pieces = PieceWriter::new(cipher, compression, cut)?;
+                PackStages::Pieces(Box::new(PlainChecksum::new(pieces, sum, tables)))
+            }
+            None => PackStages::Plain(ThreadStage::begin("pack", PlainChecksum::new(cipher, sum, tables))?),
         };
-        Ok(Pack { stored: passed, first })
+        Ok(Pack { stored: passed, stages })
     }
 
     /// Returns how many bytes have reached the writer beneath.
@@ -90,15 +100,28 @@ impl<W: Write + Send + 'static> Pack<W> {
     }
 
     pub fn finish(self) -> Result<PackResult<W>> {
-        let (next, plain, script) = self.first.finish()?.finish()?;
-        let (writer, stored, chunks) = next.finish()?.finish()?.finish()?.finish()?.finish()?;
-        Ok(PackResult { plain, script, stored, chunks, writer })
+        let (cipher, pieces, plain, script) = match self.stages {
+            PackStages::Pieces(first) => {
+                let (next, plain, script) = first.finish()?;
+                let (cipher, pieces) = next.finish()?;
+                (cipher, pieces, plain, script)
+            }
+            PackStages::Plain(first) => {
+                let (cipher, plain, script) = first.finish()?.finish()?;
+                (cipher, Vec::new(), plain, script)
+            }
+        };
+        let (writer, stored, chunks) = cipher.finish()?.finish()?;
+        Ok(PackResult { plain, script, stored, chunks, pieces, writer })
     }
 }
 
 impl<W: Write + Send + 'static> Write for Pack<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.first.write(bytes)
+        match &mut self.stages {
+            PackStages::Pieces(first) => first.write(bytes),
+            PackStages::Plain(first) => first.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -115,10 +138,15 @@ pub fn unpack(
 ) -> Result<Box<dyn Read + Send>> {
     let tagger = ChunkMac::of(derived_keys);
     let verified = VerifiedReader::new(object, manifest.chunks.clone(), tagger, &manifest.object)?;
-    let compressed: Box<dyn Read + Send> = match (derived_keys, &manifest.encryption) {
+    let packed: Box<dyn Read + Send> = match (derived_keys, &manifest.encryption) {
         (Some(derived_keys), Some(_)) => Box::new(Decryptor::new(verified, derived_keys)?),
         _ => Box::new(verified),
     };
-    let plain = decompressor(compressed, manifest.compression.map(|compression| compression.method))?;
+    let plain: Box<dyn Read + Send> = match manifest.compression {
+        Some(Compression { method, .. }) if !manifest.pieces.is_empty() => {
+            Box::new(PieceReader::new(packed, manifest.pieces.clone(), method)?)
+        }
+        compression => decompressor(packed, compression.map(|compression| compression.method))?,
+    };
     Ok(Box::new(ExpectDigest::new(plain, manifest.plain, Hasher::of_plain(derived_keys))))
 }

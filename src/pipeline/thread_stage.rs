@@ -1,4 +1,4 @@
-//! A stage that runs the stages beneath it on a thread of their own, or on the caller's.
+//! A stage that runs the stages beneath it on a thread of their own.
 
 use crate::base::error::into_io;
 use crate::base::threads;
@@ -11,18 +11,11 @@ const BUFFER: usize = 256 << 10;
 /// Buffers on their way. With the two being filled and emptied, this bounds the memory of a stage to 1.5 MiB.
 const IN_FLIGHT: usize = 4;
 
-/// Writes to the inner writer on another thread, a few buffers later, or at once on the caller's thread.
+/// Writes to the inner writer on another thread, a few buffers later.
 ///
 /// An error of the inner writer comes back from a later `write` or from `finish`. Dropping the stage waits for its
 /// thread, so that whatever the inner writer does when it is discarded has been done.
-pub struct ThreadStage<W>(StagePlace<W>);
-
-enum StagePlace<W> {
-    Here(W),
-    There(StageThread<W>),
-}
-
-struct StageThread<W> {
+pub struct ThreadStage<W> {
     filling: Vec<u8>,
     full: Option<SyncSender<Vec<u8>>>,
     empty: Receiver<Vec<u8>>,
@@ -30,18 +23,8 @@ struct StageThread<W> {
 }
 
 impl<W: Write + Send + 'static> ThreadStage<W> {
-    /// Runs the inner writer on the thread that writes.
-    pub fn here(inner: W) -> Self {
-        ThreadStage(StagePlace::Here(inner))
-    }
-
-    pub fn there(name: &str, inner: W) -> io::Result<Self> {
-        StageThread::new(name, inner).map(|other| ThreadStage(StagePlace::There(other)))
-    }
-}
-
-impl<W: Write + Send + 'static> StageThread<W> {
-    fn new(name: &str, mut inner: W) -> io::Result<Self> {
+    /// Runs the inner writer on a thread of this name.
+    pub fn begin(name: &str, mut inner: W) -> io::Result<Self> {
         let (full, arriving) = sync_channel::<Vec<u8>>(IN_FLIGHT);
         let (back, empty) = channel();
         let write = move || {
@@ -54,7 +37,7 @@ impl<W: Write + Send + 'static> StageThread<W> {
             Ok(inner)
         };
         let thread = threads::begin(name, write).map_err(into_io)?;
-        Ok(StageThread { filling: Vec::with_capacity(BUFFER), full: Some(full), empty, thread: Some(thread) })
+        Ok(ThreadStage { filling: Vec::with_capacity(BUFFER), full: Some(full), empty, thread: Some(thread) })
     }
 
     fn send(&mut self) -> io::Result<()> {
@@ -81,42 +64,30 @@ fn ended() -> io::Error {
 
 impl<W: Write + Send + 'static> Write for ThreadStage<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let other = match &mut self.0 {
-            StagePlace::Here(inner) => return inner.write(bytes),
-            StagePlace::There(other) => other,
-        };
-        let taken = bytes.len().min(BUFFER - other.filling.len());
-        other.filling.extend_from_slice(&bytes[..taken]);
-        if other.filling.len() == BUFFER {
-            other.send()?;
+        let taken = bytes.len().min(BUFFER - self.filling.len());
+        self.filling.extend_from_slice(&bytes[..taken]);
+        if self.filling.len() == BUFFER {
+            self.send()?;
         }
         Ok(taken)
     }
 
-    /// Passes on what is buffered. Does not wait until another thread has written it.
+    /// Passes on what is buffered. Does not wait until the other thread has written it.
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.0 {
-            StagePlace::Here(inner) => inner.flush(),
-            StagePlace::There(other) => other.rest(),
-        }
+        self.rest()
     }
 }
 
 impl<W: Write + Send + 'static> Stage for ThreadStage<W> {
     type Inner = W;
 
-    fn finish(self) -> io::Result<W> {
-        match self.0 {
-            StagePlace::Here(inner) => Ok(inner),
-            StagePlace::There(mut other) => {
-                other.rest()?;
-                other.join()
-            }
-        }
+    fn finish(mut self) -> io::Result<W> {
+        self.rest()?;
+        self.join()
     }
 }
 
-impl<W> Drop for StageThread<W> {
+impl<W> Drop for ThreadStage<W> {
     fn drop(&mut self) {
         self.full = None;
         if let Some(thread) = self.thread.take() {
@@ -134,7 +105,7 @@ mod tests {
     #[test]
     fn everything_arrives_in_order() {
         let bytes: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
-        let mut relay = ThreadStage::there("test", Vec::new()).unwrap();
+        let mut relay = ThreadStage::begin("test", Vec::new()).unwrap();
         for piece in bytes.chunks(70_001) {
             relay.write_all(piece).unwrap();
         }
@@ -161,7 +132,7 @@ mod tests {
     #[test]
     fn the_inner_error_comes_back_and_the_inner_writer_is_dropped() {
         let dropped = Arc::new(AtomicBool::new(false));
-        let mut relay = ThreadStage::there("test", Refuses(Arc::clone(&dropped))).unwrap();
+        let mut relay = ThreadStage::begin("test", Refuses(Arc::clone(&dropped))).unwrap();
         let error = (0..100).find_map(|_| relay.write_all(&[0; BUFFER]).err()).expect("an error");
         assert_eq!(error.to_string(), "no room");
         assert!(dropped.load(Ordering::SeqCst));
@@ -170,7 +141,7 @@ mod tests {
     #[test]
     fn a_dropped_relay_has_dropped_its_inner_writer() {
         let dropped = Arc::new(AtomicBool::new(false));
-        drop(ThreadStage::there("test", Refuses(Arc::clone(&dropped))).unwrap());
+        drop(ThreadStage::begin("test", Refuses(Arc::clone(&dropped))).unwrap());
         assert!(dropped.load(Ordering::SeqCst));
     }
 }

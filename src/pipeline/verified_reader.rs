@@ -6,6 +6,7 @@ use crate::format::manifest::Chunks;
 use crate::pipeline::checksum::ChunkMac;
 use crate::store::Object;
 use std::io::{self, Read};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -29,7 +30,7 @@ impl VerifiedReader {
     pub fn new(object: Box<dyn Object>, chunks: Chunks, tagger: ChunkMac, name: &str) -> Result<Self> {
         let count = chunks.tags.len() as u64;
         let fetchers = (IN_FLIGHT / chunks.size).clamp(1, MOST_FETCHERS).min(count);
-        let checker = Arc::new(Checker { object, chunks, tagger, name: name.to_owned() });
+        let checker = Arc::new(Checker::new(object, chunks, tagger, name));
         let mut lanes = Vec::new();
         for first in 0..fetchers {
             // A fetcher hands its chunk over before it fetches the next.
@@ -75,21 +76,34 @@ impl Read for VerifiedReader {
 }
 
 /// An object, and the tags that its chunks must have.
-pub struct Checker {
-    object: Box<dyn Object>,
+pub(crate) struct Checker<O> {
+    object: O,
     chunks: Chunks,
     tagger: ChunkMac,
     name: String,
 }
 
-impl Checker {
-    fn fetch(&self, index: u64) -> Result<Vec<u8>> {
+impl<O: Deref<Target = dyn Object>> Checker<O> {
+    /// `name` is for messages.
+    pub fn new(object: O, chunks: Chunks, tagger: ChunkMac, name: &str) -> Checker<O> {
+        Checker { object, chunks, tagger, name: name.to_owned() }
+    }
+
+    pub fn chunk_size(&self) -> u64 {
+        self.chunks.size
+    }
+
+    /// Returns a chunk whose tag matches; another one is damage.
+    pub fn fetch(&self, index: u64) -> Result<Vec<u8>> {
+        let Some(stated) = self.chunks.tags.get(index as usize) else {
+            return Err(Fault::damaged(format!("\"{}\" has no chunk {index}", self.name)).into());
+        };
         let last = index + 1 == self.chunks.tags.len() as u64;
         let start = index * self.chunks.size;
         let end = if last { self.object.info().bytes } else { start + self.chunks.size };
         let bytes = self.object.read(start..end)?;
         let tag = self.tagger.tag(&bytes, index, last);
-        if openssl::memcmp::eq(&tag.0, &self.chunks.tags[index as usize].0) {
+        if openssl::memcmp::eq(&tag.0, &stated.0) {
             return Ok(bytes);
         }
         let name = &self.name;

@@ -210,6 +210,7 @@ impl DoubletakeBackup {
             requires: seen.script.requirements,
             tables: seen.script.tables,
             chunks: seen.chunks,
+            pieces: Vec::new(),
             locked: None,
         }
     }

@@ -137,6 +137,7 @@ impl BackupWriter<'_> {
             requires: script.requirements,
             tables: script.tables,
             chunks: packed.chunks,
+            pieces: packed.pieces,
             locked: None,
         };
         let sealed = manifest.seal(derived_keys.as_ref());

@@ -12,12 +12,12 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 /// Holds the pieces of work that have begun and not ended.
 #[derive(Default)]
 pub(crate) struct OpenWork {
-    pieces: BTreeMap<ProgressId, Piece>,
+    pieces: BTreeMap<ProgressId, ShownWork>,
     begun: u64,
     bars: MultiProgress,
 }
 
-struct Piece {
+struct ShownWork {
     name: String,
     total: Option<u64>,
     begun: Instant,
@@ -36,7 +36,7 @@ impl OpenWork {
         let bar = draws.then(|| progress::bar(|bar| self.bars.add(bar), total));
         let (name, begun, due) = (name.to_owned(), Instant::now(), LINE_EVERY);
         let id = ProgressId(self.begun);
-        self.pieces.insert(id, Piece { name, total, begun, due, done: 0, stored: 0, bar });
+        self.pieces.insert(id, ShownWork { name, total, begun, due, done: 0, stored: 0, bar });
         id
     }
 
@@ -65,7 +65,7 @@ impl OpenWork {
     }
 }
 
-impl Piece {
+impl ShownWork {
     fn update(&mut self, update: Update<'_>) -> Option<String> {
         match update {
             Update::Advanced(bytes) => self.done += bytes,

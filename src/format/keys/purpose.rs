@@ -19,8 +19,10 @@ pub enum Purpose {
     Seal,
     /// The tag of each chunk of the payload.
     Chunk,
-    /// The digest of the rows of each table.
+    /// The digest of the rows of each table, in format 2.
     Table,
+    /// The keys of the digests of tables, one for each name, from format 3 on.
+    Row,
     /// The digest of the dump before it is compressed and encrypted.
     Plain,
 }
@@ -31,6 +33,7 @@ impl Purpose {
             Purpose::Seal => b"pgbk seal 2",
             Purpose::Chunk => b"pgbk chunk 2",
             Purpose::Table => b"pgbk table 2",
+            Purpose::Row => b"pgbk row 3",
             Purpose::Plain => b"pgbk plain 2",
         }
     }
@@ -72,7 +75,7 @@ pub(crate) fn check_value(cipher: &[u8; 32], note: &KeyNote) -> [u8; 8] {
 mod tests {
     use super::*;
 
-    const ALL: [Purpose; 4] = [Purpose::Seal, Purpose::Chunk, Purpose::Table, Purpose::Plain];
+    const ALL: [Purpose; 5] = [Purpose::Seal, Purpose::Chunk, Purpose::Table, Purpose::Row, Purpose::Plain];
 
     fn derived_keys(nonce: Option<[u8; 16]>) -> DerivedKeys {
         DerivedKeys { cipher: Zeroizing::new([7; 32]), iv: [0; 16], note: KeyNote::Raw { check: [0; 8], nonce } }
@@ -88,7 +91,7 @@ mod tests {
         let count = keys.len();
         keys.sort();
         keys.dedup();
-        assert_eq!((keys.len(), count), (10, 10));
+        assert_eq!((keys.len(), count), (12, 12));
     }
 
     #[test]

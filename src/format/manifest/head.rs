@@ -108,6 +108,6 @@ mod tests {
         ] {
             assert_eq!(read(text.clone()).unwrap_err().kind(), Kind::Damaged, "{text}");
         }
-        assert_eq!(read(r#"{"pgbk":3,"key":[1,2]}"#.to_owned()).unwrap_err().kind(), Kind::Failed);
+        assert_eq!(read(r#"{"pgbk":4,"key":[1,2]}"#.to_owned()).unwrap_err().kind(), Kind::Failed);
     }
 }

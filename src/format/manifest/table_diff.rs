@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     fn table(name: &str, rows: u64, hash: u8) -> Table {
-        Table { name: name.to_owned(), rows, bytes: 10 * rows, blake2b: [hash; 32] }
+        Table { name: name.to_owned(), rows, bytes: 10 * rows, blake2b: [hash; 32], at: Vec::new() }
     }
 
     fn verdicts(stated: &[Table], found: &[Table]) -> Vec<(String, TableDiff)> {

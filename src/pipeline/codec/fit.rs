@@ -2,11 +2,12 @@
 //! dictionary or window.
 
 use crate::base::error::Result;
+use crate::format::manifest::pieces::LARGEST_PIECE;
 use crate::format::manifest::{Compression, Method};
 use crate::pipeline::codec::memory;
-use xz2::stream::{Check, Filters, LzmaOptions, MtStreamBuilder};
+use xz2::stream::{Check, Filters, LzmaOptions, MtStreamBuilder, Stream};
 
-/// From this level on one core is the bottleneck of the whole pipeline.
+/// From this level on two cores are the bottleneck of the whole pipeline.
 const ZSTD_THREADS_FROM: u32 = 6;
 /// The dictionaries of xz's levels, as powers of two.
 const XZ_DICTIONARY: [u32; 10] = [18, 20, 21, 22, 22, 23, 23, 24, 25, 26];
@@ -38,9 +39,13 @@ const ZSTD_BASE: u64 = 4 << 20;
 /// No size is halved below this, as a power of two.
 const SMALLEST: u32 = 17;
 
+/// Smallest piece of a dump, in bytes, but for the last, where there is memory for it; else a quarter of that.
+const LEAST_PIECE: usize = 4 << 20;
+
 /// The threads and the sizes with which a level is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fit {
+    /// How many pieces are compressed at a time.
     pub threads: u32,
     /// How often the dictionary, or the window with its tables, is halved.
     pub halved: u32,
@@ -54,9 +59,8 @@ impl Fit {
 
     fn within(compression: Compression, cores: u32, room: u64) -> Fit {
         let most = match compression.method {
-            Method::Gzip => 1,
-            Method::Zstd if compression.level < ZSTD_THREADS_FROM => 1,
-            Method::Zstd | Method::Xz => cores.max(1),
+            Method::Zstd if compression.level < ZSTD_THREADS_FROM => cores.clamp(1, 2),
+            Method::Gzip | Method::Zstd | Method::Xz => cores.max(1),
         };
         let fewer = (1..=most).rev().map(|threads| Fit { threads, halved: 0 });
         let smaller = (1..=smallest(compression)).map(|halved| Fit { threads: 1, halved });
@@ -64,39 +68,54 @@ impl Fit {
         fewer.chain(smaller).find(|fit| fit.memory(compression) <= room).unwrap_or(last)
     }
 
-    /// Returns how many bytes of memory it takes at most.
+    /// Returns how many bytes of memory it takes at most, with the pieces on their way.
     pub fn memory(self, compression: Compression) -> u64 {
-        match compression.method {
+        let each = match compression.method {
             Method::Gzip => 1 << 20,
-            Method::Xz => self.xz(compression.level).map_or(u64::MAX, |builder| builder.memusage()),
+            Method::Xz => {
+                let mut filters = Filters::new();
+                let options = self.lzma(compression.level).map(|options| {
+                    filters.lzma2(&options);
+                });
+                // Asked of the encoder with threads, which is the only one that tells: with one, it takes what the other takes, and a block.
+                options
+                    .map_or(u64::MAX, |()| MtStreamBuilder::new().threads(1).block_size(1).filters(filters).memusage())
+            }
             Method::Zstd => {
                 let [window, chain, hash] = self.zstd(compression.level).map(|log| 1_u64 << log);
-                let tables = 4 * (chain + hash);
-                let job = (4 * window).max(1 << 20);
-                let threads = u64::from(self.threads);
-                match threads {
-                    1 => ZSTD_BASE + tables + 2 * window,
-                    // Every one has tables of its own, and a piece of input and output; a few more of both wait.
-                    _ => window + threads * (ZSTD_BASE + tables) + (2 * threads + 3) * job,
-                }
-            }
-        }
-    }
-
-    pub fn xz(self, level: u32) -> Result<MtStreamBuilder> {
-        let mut builder = MtStreamBuilder::new();
-        builder.threads(self.threads).check(Check::Crc64);
-        match self.halved {
-            0 => builder.preset(level),
-            _ => {
-                let mut options = LzmaOptions::new_preset(level)?;
-                options.dict_size(1 << self.less(XZ_DICTIONARY[level.min(9) as usize]));
-                let mut filters = Filters::new();
-                filters.lzma2(&options);
-                builder.filters(filters)
+                ZSTD_BASE + 4 * (chain + hash) + 2 * window
             }
         };
-        Ok(builder)
+        // Every one has a piece and what becomes of it; one more is being filled, and one waits.
+        let threads = u64::from(self.threads);
+        threads * each + (2 * threads + 2) * self.piece(compression) as u64
+    }
+
+    /// Returns the size of a piece in bytes of the dump: twice what the encoder looks back, if that is more than the least.
+    pub fn piece(self, compression: Compression) -> usize {
+        let back = match compression.method {
+            Method::Gzip => SMALLEST,
+            Method::Xz => self.dictionary(compression.level),
+            Method::Zstd => self.zstd(compression.level)[0],
+        };
+        (2 << back).clamp(LEAST_PIECE >> self.halved.min(2), LARGEST_PIECE as usize)
+    }
+
+    pub fn xz(self, level: u32) -> Result<Stream> {
+        let mut filters = Filters::new();
+        filters.lzma2(&self.lzma(level)?);
+        Ok(Stream::new_stream_encoder(&filters, Check::Crc64)?)
+    }
+
+    fn lzma(self, level: u32) -> Result<LzmaOptions> {
+        let mut options = LzmaOptions::new_preset(level)?;
+        options.dict_size(1 << self.dictionary(level));
+        Ok(options)
+    }
+
+    /// Returns the dictionary of xz in bytes, as a power of two.
+    fn dictionary(self, level: u32) -> u32 {
+        self.less(XZ_DICTIONARY[level.min(9) as usize])
     }
 
     /// Returns the window, the chain table and the hash table.
@@ -142,10 +161,9 @@ fn smallest(compression: Compression) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::Stage;
     use crate::pipeline::codec::levels::levels;
-    use crate::pipeline::codec::{Compressor, decompressor};
-    use std::io::{Read, Write};
+    use crate::pipeline::codec::{decompressor, pack_piece};
+    use std::io::Read;
 
     const METHODS: [Method; 3] = [Method::Xz, Method::Zstd, Method::Gzip];
 
@@ -174,9 +192,8 @@ mod tests {
                     before = fit;
                 }
                 let whole = Fit::within(compression, cores, u64::MAX);
-                let alone = compression.method == Method::Gzip
-                    || compression.method == Method::Zstd && compression.level < ZSTD_THREADS_FROM;
-                assert_eq!(whole, Fit { threads: if alone { 1 } else { cores }, halved: 0 });
+                let few = compression.method == Method::Zstd && compression.level < ZSTD_THREADS_FROM;
+                assert_eq!(whole, Fit { threads: if few { cores.min(2) } else { cores }, halved: 0 });
             }
         }
     }
@@ -187,9 +204,7 @@ mod tests {
         for compression in all() {
             for room in [1 << 20, 24 << 20] {
                 let fit = Fit::within(compression, 2, room);
-                let mut compressor = Compressor::fitted(Vec::new(), compression, fit).unwrap();
-                compressor.write_all(&bytes).unwrap();
-                let packed = compressor.finish().unwrap();
+                let packed = pack_piece(&bytes, compression, fit, &|| true).unwrap();
                 let mut back = Vec::new();
                 decompressor(packed.as_slice(), Some(compression.method)).unwrap().read_to_end(&mut back).unwrap();
                 assert!(back == bytes, "{compression:?} {room}");

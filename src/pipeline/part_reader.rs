@@ -1,0 +1,192 @@
+//! Reads parts of a dump, and of the payload no more than they need.
+
+use crate::base::cancel;
+use crate::base::error::{Fault, Result};
+use crate::format::keys::derived_keys::DerivedKeys;
+use crate::format::manifest::extent::Extent;
+use crate::format::manifest::pieces::Piece;
+use crate::format::manifest::{Manifest, Method};
+use crate::pipeline::checksum::ChunkMac;
+use crate::pipeline::cipher::{self, BLOCK};
+use crate::pipeline::codec::unpack_piece;
+use crate::pipeline::verified_reader::Checker;
+use crate::store::Object;
+use std::ops::Range;
+
+/// How many bytes of a dump that is not compressed are read at a time.
+const STEP: u64 = 4 << 20;
+
+/// Reads parts of the dump of an authenticated backup. What is read is checked against the tags of its chunks before it is decrypted.
+pub(crate) struct PartReader<'a> {
+    checker: Checker<&'a (dyn Object + 'static)>,
+    /// The chunk that was read last.
+    chunk: Option<(u64, Vec<u8>)>,
+    /// Number of bytes read from the store.
+    fetched: u64,
+    keys: Option<&'a DerivedKeys>,
+    /// Bytes of the payload before the cipher's first block.
+    header: u64,
+    places: Places,
+    /// The piece that was read last, by its index.
+    piece: Option<(usize, Vec<u8>)>,
+}
+
+/// Where in the payload the dump is, before it is encrypted.
+enum Places {
+    /// Every byte has the same place in both.
+    Same { bytes: u64 },
+    /// Pieces, with the places where they begin in the dump and in the payload.
+    Pieces { method: Method, begins: Vec<(u64, u64)>, pieces: Vec<Piece> },
+}
+
+impl<'a> PartReader<'a> {
+    /// Opens a payload. It is an error if the backup does not state its pieces, as before format 3.
+    pub fn new(
+        object: &'a (dyn Object + 'static),
+        manifest: &Manifest,
+        derived_keys: Option<&'a DerivedKeys>,
+    ) -> Result<PartReader<'a>> {
+        let keys = derived_keys.filter(|_| manifest.encryption.is_some());
+        let places = match manifest.compression {
+            None => Places::Same { bytes: manifest.plain.bytes },
+            Some(_) if manifest.pieces.is_empty() => {
+                return Err(Fault::usage(format!("{} is one stream, of which no part can be read alone", manifest.id))
+                    .hint("pgbk download writes the whole dump")
+                    .into());
+            }
+            Some(compression) => Places::of(&manifest.pieces, compression.method),
+        };
+        let header = keys.map_or(0, cipher::header);
+        places.check(manifest, header, keys.is_some())?;
+        let tagger = ChunkMac::of(derived_keys);
+        let checker = Checker::new(object, manifest.chunks.clone(), tagger, &manifest.object);
+        Ok(PartReader { checker, chunk: None, fetched: 0, keys, header, places, piece: None })
+    }
+
+    /// Returns how many bytes of the payload have been read.
+    pub fn fetched(&self) -> u64 {
+        self.fetched
+    }
+
+    /// Passes the bytes of a part on, in pieces. A signal ends it with an error.
+    pub fn read(&mut self, part: Extent, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let Range { start: mut at, end } = part.range();
+        if end > self.places.plain() {
+            return Err(Fault::damaged("the .meta states a part of the dump that is beyond its end").into());
+        }
+        while at < end {
+            cancel::check()?;
+            let taken = self.some(at, end, each)?;
+            at += taken;
+        }
+        Ok(())
+    }
+
+    /// Passes on some of the bytes from `at` on, and returns how many.
+    fn some(&mut self, at: u64, end: u64, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
+        let (index, method, begins, piece) = match &self.places {
+            Places::Same { .. } => {
+                let to = end.min(at + STEP);
+                each(&self.packed(at..to)?)?;
+                return Ok(to - at);
+            }
+            Places::Pieces { method, begins, pieces } => {
+                let index = begins.partition_point(|(plain, _)| *plain <= at) - 1;
+                (index, *method, begins[index], pieces[index])
+            }
+        };
+        if self.piece.as_ref().is_none_or(|(last, _)| *last != index) {
+            let packed = self.packed(begins.1..begins.1 + piece.packed)?;
+            self.piece = Some((index, unpack_piece(&packed, piece, method)?));
+        }
+        let contents = self.piece.as_ref().map(|(_, contents)| contents.as_slice()).unwrap_or_default();
+        let from = (at - begins.0) as usize;
+        let to = contents.len().min((end - begins.0) as usize);
+        each(&contents[from..to])?;
+        Ok((to - from) as u64)
+    }
+
+    /// Returns a part of the payload as it was before it was encrypted.
+    fn packed(&mut self, part: Range<u64>) -> Result<Vec<u8>> {
+        let Some(keys) = self.keys else { return self.stored(part) };
+        let blocks = part.start / BLOCK * BLOCK..part.end.next_multiple_of(BLOCK);
+        // The block before the first one takes the place of the IV.
+        let mut iv = keys.iv;
+        let before = if blocks.start == 0 { 0 } else { BLOCK };
+        let stored = self.stored(self.header + blocks.start - before..self.header + blocks.end)?;
+        let (block, stored) = stored.split_at(before as usize);
+        if before > 0 {
+            iv.copy_from_slice(block);
+        }
+        let mut plain = cipher::decrypt_blocks(keys, &iv, stored)?;
+        plain.truncate((part.end - blocks.start) as usize);
+        plain.drain(..(part.start - blocks.start) as usize);
+        Ok(plain)
+    }
+
+    /// Returns a part of the payload as it is stored, every chunk of it checked.
+    fn stored(&mut self, part: Range<u64>) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity((part.end - part.start) as usize);
+        let size = self.checker.chunk_size();
+        let mut at = part.start;
+        while at < part.end {
+            let index = at / size;
+            if self.chunk.as_ref().is_none_or(|(last, _)| *last != index) {
+                let chunk = self.checker.fetch(index)?;
+                self.fetched += chunk.len() as u64;
+                self.chunk = Some((index, chunk));
+            }
+            let chunk = self.chunk.as_ref().map(|(_, chunk)| chunk.as_slice()).unwrap_or_default();
+            let from = (at - index * size) as usize;
+            let to = chunk.len().min((part.end - index * size) as usize);
+            if from >= to {
+                return Err(wrong_pieces().into());
+            }
+            bytes.extend_from_slice(&chunk[from..to]);
+            at += (to - from) as u64;
+        }
+        Ok(bytes)
+    }
+}
+
+impl Places {
+    fn of(pieces: &[Piece], method: Method) -> Places {
+        let mut next = (0_u64, 0_u64);
+        let begins = pieces.iter().map(|piece| {
+            let begin = next;
+            // The sums are bounded: as many pieces as a document may list, each no larger than the largest.
+            next = (next.0 + piece.plain, next.1 + piece.packed);
+            begin
+        });
+        Places::Pieces { method, begins: begins.collect(), pieces: pieces.to_vec() }
+    }
+
+    /// Returns the size of the dump in bytes.
+    fn plain(&self) -> u64 {
+        match self {
+            Places::Same { bytes } => *bytes,
+            Places::Pieces { begins, pieces, .. } => end(begins, pieces, |begin, piece| begin.0 + piece.plain),
+        }
+    }
+
+    /// Checks that the pieces make up the whole dump and the whole payload.
+    fn check(&self, manifest: &Manifest, header: u64, encrypted: bool) -> Result<()> {
+        let packed = match self {
+            Places::Same { bytes } => *bytes,
+            Places::Pieces { begins, pieces, .. } => end(begins, pieces, |begin, piece| begin.1 + piece.packed),
+        };
+        let stored = header + if encrypted { packed / BLOCK * BLOCK + BLOCK } else { packed };
+        match self.plain() == manifest.plain.bytes && stored == manifest.stored.bytes {
+            true => Ok(()),
+            false => Err(wrong_pieces().into()),
+        }
+    }
+}
+
+fn end(begins: &[(u64, u64)], pieces: &[Piece], end: impl Fn((u64, u64), &Piece) -> u64) -> u64 {
+    begins.last().zip(pieces.last()).map_or(0, |(begin, piece)| end(*begin, piece))
+}
+
+fn wrong_pieces() -> Fault {
+    Fault::damaged("the pieces that the .meta states are not those of the payload")
+}

@@ -1,0 +1,272 @@
+//! A stage that cuts the dump into pieces, compresses each by itself, several at a time, and passes them on in order.
+
+use crate::base::error::Result;
+use crate::base::threads;
+use crate::format::manifest::Compression;
+use crate::format::manifest::pieces::{MOST_PIECES, Piece};
+use crate::pipeline::Stage;
+use crate::pipeline::codec::fit::Fit;
+use crate::pipeline::codec::pack_piece;
+use memchr::memrchr;
+use std::io::{self, Write};
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Where a dump is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CutRule {
+    /// Behind the last line break of a piece: in a script no row is in two pieces.
+    Lines,
+    Anywhere,
+}
+
+/// Compresses what is written, piece by piece, and writes the pieces to the inner writer on another thread.
+///
+/// An error of the inner writer comes back from a later `write` or from `finish`. Dropping the stage ends its threads, and what the inner
+/// writer does when it is discarded has been done then.
+pub(crate) struct PieceWriter<W> {
+    cut: CutRule,
+    /// Size of a piece in bytes of the dump.
+    size: usize,
+    filling: Vec<u8>,
+    threads: Option<Threads<W>>,
+}
+
+struct Threads<W> {
+    pieces: Sender<PieceToPack>,
+    /// The results of the pieces, in the order of the dump. Its capacity bounds how many are on their way.
+    order: SyncSender<Receiver<PackedPiece>>,
+    abandoned: Arc<AtomicBool>,
+    writer: JoinHandle<io::Result<(W, Vec<Piece>)>>,
+    packers: Vec<JoinHandle<()>>,
+}
+
+struct PieceToPack {
+    plain: Vec<u8>,
+    packed: SyncSender<PackedPiece>,
+}
+
+struct PackedPiece {
+    plain: u64,
+    packed: io::Result<Vec<u8>>,
+}
+
+impl<W: Write + Send + 'static> PieceWriter<W> {
+    pub fn new(inner: W, compression: Compression, cut: CutRule) -> Result<Self> {
+        let fit = Fit::of(compression);
+        Self::fitted(inner, compression, fit, fit.piece(compression), cut)
+    }
+
+    fn fitted(inner: W, compression: Compression, fit: Fit, size: usize, cut: CutRule) -> Result<Self> {
+        let (pieces, waiting) = channel::<PieceToPack>();
+        let (order, coming) = sync_channel::<Receiver<PackedPiece>>(fit.threads as usize);
+        let (waiting, abandoned) = (Arc::new(Mutex::new(waiting)), Arc::new(AtomicBool::new(false)));
+        let mut packers = Vec::new();
+        for _ in 0..fit.threads {
+            let (waiting, abandoned) = (Arc::clone(&waiting), Arc::clone(&abandoned));
+            let packer = threads::begin("compress", move || {
+                while let Some(PieceToPack { plain, packed }) = next(&waiting) {
+                    let done = pack_piece(&plain, compression, fit, &|| !abandoned.load(Ordering::Relaxed));
+                    // The writer may have ended by an error.
+                    packed.send(PackedPiece { plain: plain.len() as u64, packed: done }).ok();
+                }
+            });
+            match packer {
+                // Those that there are do the work.
+                Err(_) if !packers.is_empty() => break,
+                packer => packers.push(packer?),
+            }
+        }
+        let writer = threads::begin("encrypt", move || write(inner, &coming))?;
+        let threads = Some(Threads { pieces, order, abandoned, writer, packers });
+        Ok(PieceWriter { cut, size, filling: Vec::new(), threads })
+    }
+
+    /// Hands on the first bytes that wait, and keeps the others.
+    fn send(&mut self, length: usize) -> io::Result<()> {
+        let rest = self.filling.split_off(length);
+        let plain = mem::replace(&mut self.filling, rest);
+        let (packed, coming) = sync_channel(1);
+        let sent = self.threads.as_ref().is_some_and(|threads| {
+            threads.order.send(coming).is_ok() && threads.pieces.send(PieceToPack { plain, packed }).is_ok()
+        });
+        if sent { Ok(()) } else { self.end().map(|_| ()).and(Err(ended())) }
+    }
+
+    /// Ends the threads, and returns the inner writer with the list of pieces, or what stopped it.
+    fn end(&mut self) -> io::Result<(W, Vec<Piece>)> {
+        let Threads { pieces, order, writer, packers, .. } = self.threads.take().ok_or_else(ended)?;
+        drop((pieces, order));
+        let written = join(writer)?;
+        packers.into_iter().try_for_each(join)?;
+        written
+    }
+}
+
+impl<W: Write + Send + 'static> Write for PieceWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.filling.capacity() < self.size {
+            self.filling.reserve_exact(self.size - self.filling.len());
+        }
+        let taken = bytes.len().min(self.size - self.filling.len());
+        self.filling.extend_from_slice(&bytes[..taken]);
+        if self.filling.len() == self.size {
+            let line = memrchr(b'\n', &self.filling).map(|end| end + 1);
+            self.send(line.filter(|_| self.cut == CutRule::Lines).unwrap_or(self.size))?;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<W: Write + Send + 'static> Stage for PieceWriter<W> {
+    type Inner = (W, Vec<Piece>);
+
+    fn finish(mut self) -> io::Result<Self::Inner> {
+        self.send(self.filling.len())?;
+        self.end()
+    }
+}
+
+impl<W> Drop for PieceWriter<W> {
+    fn drop(&mut self) {
+        let Some(Threads { pieces, order, abandoned, writer, packers }) = self.threads.take() else { return };
+        abandoned.store(true, Ordering::Relaxed);
+        drop((pieces, order));
+        writer.join().ok();
+        packers.into_iter().for_each(|packer| drop(packer.join()));
+    }
+}
+
+/// Returns the next piece. `None`: there are no more.
+fn next(waiting: &Mutex<Receiver<PieceToPack>>) -> Option<PieceToPack> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+/// Writes the pieces in their order, and returns the writer with the sizes of the pieces. An empty dump is one empty piece, and is not
+/// listed.
+fn write<W: Write>(mut inner: W, coming: &Receiver<Receiver<PackedPiece>>) -> io::Result<(W, Vec<Piece>)> {
+    let mut pieces = Vec::new();
+    for piece in coming {
+        let PackedPiece { plain, packed } = piece.recv().map_err(|_| ended())?;
+        let packed = packed?;
+        if pieces.len() == MOST_PIECES {
+            return Err(io::Error::other("the dump has more pieces than a .meta can list"));
+        }
+        inner.write_all(&packed)?;
+        pieces.extend((plain > 0).then_some(Piece { plain, packed: packed.len() as u64 }));
+    }
+    Ok((inner, pieces))
+}
+
+fn join<T>(thread: JoinHandle<T>) -> io::Result<T> {
+    thread.join().map_err(|_| io::Error::other("a stage panicked"))
+}
+
+fn ended() -> io::Error {
+    io::Error::other("the stage has ended already")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::manifest::Method;
+    use crate::pipeline::codec::levels::levels;
+    use crate::pipeline::piece_reader::PieceReader;
+    use std::io::Read;
+
+    const METHODS: [Method; 3] = [Method::Xz, Method::Zstd, Method::Gzip];
+
+    fn cut(bytes: &[u8], method: Method, size: usize, cut: CutRule) -> (Vec<u8>, Vec<Piece>) {
+        let compression = Compression { method, level: levels(method).0 };
+        let fit = Fit { threads: 3, halved: 0 };
+        let mut writer = PieceWriter::fitted(Vec::new(), compression, fit, size, cut).unwrap();
+        bytes.chunks(777).for_each(|part| writer.write_all(part).unwrap());
+        writer.finish().unwrap()
+    }
+
+    fn lines() -> Vec<u8> {
+        (0..20_000)
+            .flat_map(|number: u32| format!("{number}\t{}\n", number.wrapping_mul(2_654_435_761)).into_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn the_pieces_of_every_method_are_one_stream_for_other_programs_and_end_at_a_line() {
+        let dump = lines();
+        for method in METHODS {
+            let (packed, pieces) = cut(&dump, method, 10_000, CutRule::Lines);
+            assert!(pieces.len() > 30);
+            let (mut plain, mut stored) = (0, 0);
+            for piece in &pieces {
+                (plain, stored) = (plain + piece.plain as usize, stored + piece.packed as usize);
+                assert!(piece.plain <= 10_000 && dump[plain - 1] == b'\n');
+            }
+            assert_eq!((plain, stored), (dump.len(), packed.len()));
+            assert!(unpacked_by(method, &packed) == dump, "{method:?}");
+            let mut read = Vec::new();
+            PieceReader::new(io::Cursor::new(packed), pieces, method).unwrap().read_to_end(&mut read).unwrap();
+            assert!(read == dump, "{method:?}");
+        }
+    }
+
+    /// Unpacks by the program that the documents name.
+    fn unpacked_by(method: Method, packed: &[u8]) -> Vec<u8> {
+        let program = if method == Method::Gzip { "gzip" } else { method.name() };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), packed).unwrap();
+        let input = std::fs::File::open(file.path()).unwrap();
+        std::process::Command::new(program).arg("-dc").stdin(input).output().unwrap().stdout
+    }
+
+    #[test]
+    fn a_line_that_is_longer_than_a_piece_is_cut_and_an_empty_dump_has_no_pieces() {
+        let dump = vec![b'x'; 30_000];
+        let (_, pieces) = cut(&dump, Method::Zstd, 10_000, CutRule::Lines);
+        assert_eq!(pieces.iter().map(|piece| piece.plain).collect::<Vec<_>>(), [10_000; 3]);
+        let (packed, pieces) = cut(b"", Method::Xz, 10_000, CutRule::Lines);
+        assert!(pieces.is_empty() && !packed.is_empty());
+        let (_, pieces) = cut(&lines()[..25_000], Method::Gzip, 10_000, CutRule::Anywhere);
+        assert_eq!(pieces.iter().map(|piece| piece.plain).collect::<Vec<_>>(), [10_000, 10_000, 5_000]);
+    }
+
+    struct Refuses(Arc<AtomicBool>);
+
+    impl Write for Refuses {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::Error::other("no room"))
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Drop for Refuses {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn the_inner_error_comes_back_and_whoever_drops_the_stage_has_dropped_the_inner_writer() {
+        let compression = Compression { method: Method::Zstd, level: 1 };
+        let fit = Fit { threads: 2, halved: 0 };
+        for fails in [true, false] {
+            let dropped = Arc::new(AtomicBool::new(false));
+            let mut writer =
+                PieceWriter::fitted(Refuses(Arc::clone(&dropped)), compression, fit, 1000, CutRule::Anywhere).unwrap();
+            if fails {
+                let error = (0..1000).find_map(|_| writer.write_all(&[0; 1000]).err()).expect("an error");
+                assert_eq!(error.to_string(), "no room");
+            }
+            drop(writer);
+            assert!(dropped.load(Ordering::SeqCst));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Reads single tables out of a backup.
+
+use crate::base::error::{Fault, Result};
+use crate::base::progress::{Monitor, Progress};
+use crate::base::shown::many;
+use crate::format::manifest::extent::Extent;
+use crate::format::manifest::{Format, Manifest, Table};
+use crate::format::sql::splitter::{ScriptEvent, Splitter, StatementLimit};
+use crate::format::table_pattern::TablePattern;
+use crate::pipeline::drain;
+use crate::pipeline::part_reader::PartReader;
+use crate::pipeline::table_counter::TableCounter;
+use crate::repository::reader::BackupReader;
+use std::io::Write;
+
+/// Bytes that are kept of a statement: enough for every COPY statement.
+const HEAD: usize = 256 << 10;
+/// Most names in one message.
+const NAMED: usize = 10;
+
+/// The result of reading tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TablesRead {
+    pub tables: usize,
+    pub rows: u64,
+    /// Number of bytes of the payload that were read.
+    pub fetched: u64,
+}
+
+/// Returns the tables of a backup that match one of the patterns. It is an error if a pattern matches none.
+pub fn chosen<'a>(manifest: &'a Manifest, patterns: &[TablePattern]) -> Result<Vec<&'a Table>> {
+    if manifest.dump.format != Format::Plain {
+        let format = manifest.dump.format.extension();
+        return Err(Fault::usage(format!("{} is a .{format}, whose tables are not listed in its .meta", manifest.id))
+            .hint("download it whole; pg_restore --table takes tables out of an archive")
+            .into());
+    }
+    for pattern in patterns {
+        if !manifest.tables.iter().any(|table| pattern.matches(&table.name)) {
+            return Err(none_matches(manifest, pattern).into());
+        }
+    }
+    Ok(manifest.tables.iter().filter(|table| patterns.iter().any(|pattern| pattern.matches(&table.name))).collect())
+}
+
+fn none_matches(manifest: &Manifest, pattern: &TablePattern) -> Fault {
+    let names: Vec<&str> = manifest.tables.iter().take(NAMED).map(|table| table.name.as_str()).collect();
+    let more = if manifest.tables.len() > NAMED { ", …" } else { "" };
+    let fault = Fault::usage(format!("no table of {} matches \"{pattern}\"", manifest.id));
+    match names.is_empty() {
+        true => fault.hint("it holds no tables with rows in COPY blocks"),
+        false => fault.hint(format!("it holds {}{more}; pgbk list {} shows all", names.join(", "), manifest.id)),
+    }
+}
+
+/// Writes the COPY blocks of tables, as the dump has them: `chosen` must be of this backup. Of the payload it reads no more than they need,
+/// if the `.meta` says where they are; else all of it.
+pub fn write(opened: BackupReader, chosen: &[Table], out: &mut dyn Write, monitor: &dyn Monitor) -> Result<TablesRead> {
+    let manifest = opened.manifest.clone();
+    if let Some(server) = &manifest.server {
+        writeln!(out, "SET client_encoding = '{}';\n", server.encoding.as_str())?;
+    }
+    let monitor = &Progress::begin(monitor, &format!("download {}", manifest.id), Some(dump_bytes(&manifest, chosen)));
+    let fetched = match chosen.iter().all(|table| !table.at.is_empty()) {
+        true => parts(&opened, chosen, out, monitor)?,
+        false => filtered(opened, chosen, out, monitor)?,
+    };
+    let rows = chosen.iter().fold(0, |rows: u64, table| rows.saturating_add(table.rows));
+    Ok(TablesRead { tables: chosen.len(), rows, fetched })
+}
+
+/// Returns how many bytes of the dump are read.
+fn dump_bytes(manifest: &Manifest, chosen: &[Table]) -> u64 {
+    match chosen.iter().all(|table| !table.at.is_empty()) {
+        true => chosen.iter().flat_map(|table| &table.at).fold(0, |sum: u64, part| sum.saturating_add(part.bytes)),
+        false => manifest.plain.bytes,
+    }
+}
+
+/// Reads the parts of the dump where the tables are. What was read is compared with the `.meta` at the end.
+fn parts(opened: &BackupReader, chosen: &[Table], out: &mut dyn Write, monitor: &dyn Monitor) -> Result<u64> {
+    let BackupReader { manifest, derived_keys, object } = opened;
+    let mut reader = PartReader::new(object.as_ref(), manifest, derived_keys.as_ref())?;
+    let mut counter = TableCounter::of(derived_keys.as_ref(), manifest.pgbk);
+    let mut extents: Vec<Extent> = chosen.iter().flat_map(|table| table.at.iter().copied()).collect();
+    extents.sort_by_key(|extent| extent.at);
+    for extent in extents {
+        reader.read(extent, &mut |bytes| {
+            counter.update(bytes);
+            out.write_all(bytes)?;
+            monitor.advance(bytes.len() as u64);
+            Ok(())
+        })?;
+    }
+    compare(chosen, &counter.finish().tables)?;
+    Ok(reader.fetched())
+}
+
+/// Fails if a table that was read is another one than the `.meta` states.
+fn compare(chosen: &[Table], found: &[Table]) -> Result<()> {
+    for stated in chosen {
+        let same = |table: &&Table| table.name == stated.name;
+        let found = found.iter().find(same).map(|table| (table.rows, table.bytes, table.blake2b));
+        if found != Some((stated.rows, stated.bytes, stated.blake2b)) {
+            let rows = many(found.map_or(0, |(rows, ..)| rows), "row");
+            return Err(Fault::damaged(format!(
+                "table {} is not what the .meta states: {rows} of {}, or another content",
+                stated.name, stated.rows
+            ))
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// Reads the whole dump, and writes the COPY blocks of the tables.
+fn filtered(opened: BackupReader, chosen: &[Table], out: &mut dyn Write, monitor: &dyn Monitor) -> Result<u64> {
+    let stored = opened.manifest.stored.bytes;
+    let mut splitter = Splitter::new(StatementLimit::Head { limit: HEAD });
+    let mut wanted = false;
+    let mut sink = |event: ScriptEvent<'_>| {
+        match event {
+            ScriptEvent::CopyStart { header, table, .. } => {
+                wanted = chosen.iter().any(|chosen| chosen.name == table);
+                if wanted {
+                    out.write_all(header)?;
+                    out.write_all(b"\n")?;
+                }
+            }
+            ScriptEvent::CopyData(data) if wanted => out.write_all(data)?,
+            ScriptEvent::CopyEnd { .. } if wanted => {
+                out.write_all(b"\\.\n")?;
+                wanted = false;
+            }
+            _ => {}
+        }
+        Ok(())
+    };
+    drain(&mut opened.plain()?, monitor, |mut bytes| {
+        while let taken @ 1.. = splitter.feed(bytes, &mut sink).map_err(crate::base::error::into_io)? {
+            bytes = &bytes[taken..];
+        }
+        Ok(())
+    })?;
+    splitter.finish(&mut sink)?;
+    Ok(stored)
+}
