@@ -138,6 +138,10 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore int
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l into -d 'The folder to put files below with --files, made when missing' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l exclude-extension -d 'Do not make this extension, and leave out what belongs to it; may be said more than once' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l search-path -d 'Look for names in these schemas, for functions and operators that the dump does not qualify: public,ext' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l table -d 'Only the tables, views and sequences that match this pattern, schema.name or name as pg_dump has it, with what belongs to them and what they need, beside whatever else the target holds; may be said more than once' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l schema -d 'Only the tables in schemas that match this pattern; may be said more than once' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l exclude-table -d 'Not the tables that match this pattern' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l exclude-table-data -d 'Not the rows of the tables that match this pattern' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l jobs -d 'Archives only: restore in parallel from a temporary file' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l host -d 'Host name, address or socket directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l port -d 'Port; 5432 when unset' -r
@@ -190,6 +194,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l any-locale -d 'Mak
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l skip-failed -d 'Leave out each statement, and the rows of each table, that the server refuses, name them, and exit with 1; all else is restored'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-comments -d 'Leave out COMMENT ON'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-tablespaces -d 'Leave out in which tablespaces tables and indexes lie'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l data-only -d 'Only the rows of the tables, into tables that are there'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l schema-only -d 'The tables without their rows'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -14,11 +14,16 @@ const RECIPES: (&str, &str) = ("tests/interop.rs", "fn the_recipes_of_the_format
 
 /// The command blocks that are run: the page, the first line, and the file that runs it, with words of that file that show so. All others
 /// are marked as not run.
-const RUN: [(&str, &str, (&str, &str)); 9] = [
+const RUN: [(&str, &str, (&str, &str)); 10] = [
     ("README.md", "scripts/quickstart.sh", ("tests/docs.rs", "fn the_quick_start_runs")),
     ("README.md", "scripts/test.sh", (".ci/run", "scripts/test.sh")),
     ("docs/format.md", "scripts/decode.sh shop-20260822T031500Z.meta > shop.sql", RECIPES),
     ("docs/format.md", "b2sum shop-20260822T031500Z.sql.xz.enc", RECIPES),
+    (
+        "docs/format.md",
+        "# The piece from byte $at on, of $length bytes, with a raw key. Both are rounded to whole blocks, and one more is read for the IV.",
+        ("tests/tables.rs", "fn the_recipe_of_the_format_reads_one_piece_with_other_programs"),
+    ),
     ("docs/runbook.md", "pgbk list", DRILL),
     ("docs/runbook.md", "pgbk restore --all --yes", DRILL),
     ("docs/runbook.md", "pgbk restore --files latest --into restored --yes", DRILL),

@@ -238,7 +238,8 @@ fn the_recipes_of_the_format_page_restore_a_backup() {
         assert_same(&stored.decode(), &fs::read(&decoded).unwrap());
         fs::remove_file(decoded).unwrap();
     };
-    let [script, by_hand] = blocks[..] else { panic!("{} recipes", blocks.len()) };
+    // The third reads a part alone: tests/tables.rs.
+    let [script, by_hand, _] = blocks[..] else { panic!("{} recipes", blocks.len()) };
     run(script);
     run(by_hand);
     assert_same(&dump("recipe"), &dump("recipe_copy"));
@@ -300,16 +301,26 @@ fn every_tables_hash_is_that_of_its_rows() {
         let (_, after) = plain.split_once(&start).unwrap();
         let rows = if after.starts_with("\\.\n") { "" } else { &after[..=after.find("\n\\.\n").unwrap()] };
         let name = table["name"].as_str().unwrap();
-        let named = [rows.as_bytes(), name.as_bytes(), &(name.len() as u64).to_be_bytes()].concat();
-        assert_eq!(table["blake2b"], stored.digest("pgbk table 2", 256, &named));
+        let key = stored.digest("pgbk row 3", 256, name.as_bytes());
+        assert_eq!(table["blake2b"], sum_of_rows(&key, rows));
         assert_eq!((&table["rows"], &table["bytes"]), (&rows.lines().count().into(), &rows.len().into()));
         seen += rows.lines().count();
     }
     assert_eq!(seen, 1004);
 }
 
+/// The digest of a table by another implementation.
+fn sum_of_rows(key: &str, rows: &str) -> String {
+    let sum = "import sys, hashlib
+key = bytes.fromhex(sys.argv[1])
+rows = [hashlib.blake2b(row, digest_size=32, key=key).digest() for row in sys.stdin.buffer.read().split(b'\\n')[:-1]]
+total = sum(int.from_bytes(row, 'little') for row in rows) % 2 ** 256
+print(total.to_bytes(32, 'little').hex(), end='')";
+    String::from_utf8(shell(&format!("python3 -c \"{sum}\" {key}"), rows.as_bytes())).unwrap()
+}
+
 #[test]
-fn a_large_xz_has_many_blocks_so_that_stock_xz_decodes_it_on_many_cores() {
+fn a_large_xz_is_many_streams_that_stock_xz_reads_as_one() {
     let (folder, pgbk) = place("none");
     let rows: String = (0..400_000).map(|row| format!("{row} {:032x}\n", row * 7_777_777_777_u64)).collect();
     let input = script(&format!("COPY t (v) FROM stdin;\n{rows}\\.\n"));
@@ -319,8 +330,7 @@ fn a_large_xz_has_many_blocks_so_that_stock_xz_decodes_it_on_many_cores() {
     let listed = shell(&format!("xz --robot --list '{}' | grep ^file", stored.payload.display()), b"");
     let listed = String::from_utf8(listed).unwrap();
     let columns: Vec<&str> = listed.trim().split('\t').collect();
-    let (streams, blocks) = (columns[1], columns[2].parse::<u32>().unwrap());
-    assert!(streams == "1" && blocks > 1, "{listed}");
+    assert!(columns[1].parse::<u32>().unwrap() > 1, "{listed}");
     assert_same(input.as_bytes(), &stored.decode());
     assert_same(input.as_bytes(), &stdout_of(&mut decode_script(&stored)));
 }

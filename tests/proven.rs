@@ -158,10 +158,8 @@ fn rows_that_a_partitioned_table_takes_by_its_root_count_together() {
     run.args(["backup"]).expect(0);
     let (_, finding) = prove(&run, 0);
     assert_eq!(tables(&finding).len(), 1);
-    assert_eq!(
-        tables(&finding)[0]["found"],
-        serde_json::json!({"rows": 20, "bytes": tables(&finding)[0]["stated"]["bytes"]})
-    );
+    let table = &tables(&finding)[0];
+    assert_eq!((&table["found"], &table["found"]["rows"]), (&table["stated"], &20.into()));
 }
 
 #[test]

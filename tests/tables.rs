@@ -1,4 +1,6 @@
-//! Single tables of a backup: `download --table`.
+//! Single tables of a backup: `download --table` and `restore --table`.
+
+mod restoring;
 
 use serde_json::Value;
 use std::fs;

@@ -1,7 +1,7 @@
 //! Defines the arguments of each command.
 
 use crate::base::verify_level::Level;
-use crate::cli::omission_args::LeaveArgs;
+use crate::cli::omission_args::{LeaveArgs, TableArgs};
 use crate::cli::settings::{
     AlertArgs, ExtrasArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs,
     StoreArgs, ZoneArgs,
@@ -43,7 +43,8 @@ pub struct RestoreArgs {
     pub object: Option<String>,
     /// Restore a whole server: roles and tablespaces where there is a backup of them, then the newest backup of every database, or of
     /// those that --database names
-    #[arg(long, conflicts_with_all = ["which", "object", "to", "files"])]
+    #[arg(long, conflicts_with_all = ["which", "object", "to", "files", "table", "schema", "exclude_table", "exclude_table_data",
+        "data_only", "schema_only"])]
     pub all: bool,
     /// The server to restore with --all, by its system identifier, where several servers have backups here
     #[arg(long, value_name = "SERVER", requires = "all", conflicts_with_all = ["which", "object", "to", "files"], value_parser = NonEmptyStringValueParser::new())]
@@ -59,7 +60,8 @@ pub struct RestoreArgs {
     pub to: Option<String>,
     /// Restore files that BACKUP_FILES named, to where they came from
     #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "no_properties", "any_locale", "jobs",
-        "skip_failed", "no_comments", "no_tablespaces", "exclude_extension", "search_path"])]
+        "skip_failed", "no_comments", "no_tablespaces", "exclude_extension", "search_path", "table", "schema", "exclude_table",
+        "exclude_table_data", "data_only", "schema_only"])]
     pub files: bool,
     /// The folder to put files below with --files, made when missing
     #[arg(long, value_name = "DIR", requires = "files")]
@@ -87,6 +89,8 @@ pub struct RestoreArgs {
     pub any_locale: bool,
     #[command(flatten)]
     pub leave: LeaveArgs,
+    #[command(flatten)]
+    pub limits: TableArgs,
     /// Archives only: restore in parallel from a temporary file
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub jobs: u32,

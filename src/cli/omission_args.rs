@@ -1,5 +1,6 @@
-//! Arguments that say what a restore leaves out besides owners and privileges.
+//! Arguments that say what a restore leaves out besides owners and privileges, and which tables it is limited to.
 
+use crate::format::table_pattern::TablePattern;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
@@ -20,4 +21,35 @@ pub struct LeaveArgs {
     /// Look for names in these schemas, for functions and operators that the dump does not qualify: public,ext
     #[arg(long, value_name = "SCHEMAS", value_parser = NonEmptyStringValueParser::new())]
     pub search_path: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct TableArgs {
+    /// Only the tables, views and sequences that match this pattern, schema.name or name as pg_dump has it, with what belongs to them and what
+    /// they need, beside whatever else the target holds; may be said more than once
+    #[arg(long, value_name = "PATTERN")]
+    pub table: Vec<TablePattern>,
+    /// Only the tables in schemas that match this pattern; may be said more than once
+    #[arg(long, value_name = "PATTERN")]
+    pub schema: Vec<TablePattern>,
+    /// Not the tables that match this pattern
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude_table: Vec<TablePattern>,
+    /// Not the rows of the tables that match this pattern
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude_table_data: Vec<TablePattern>,
+    /// Only the rows of the tables, into tables that are there
+    #[arg(long, conflicts_with = "schema_only")]
+    pub data_only: bool,
+    /// The tables without their rows
+    #[arg(long)]
+    pub schema_only: bool,
+}
+
+impl TableArgs {
+    /// Returns whether the restore is limited to some tables.
+    pub fn limit(&self) -> bool {
+        let patterns = [&self.table, &self.schema, &self.exclude_table, &self.exclude_table_data];
+        patterns.iter().any(|patterns| !patterns.is_empty()) || self.data_only || self.schema_only
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) mod globals;
 pub(crate) mod pick;
 pub(crate) mod plan;
 pub(crate) mod summary;
+pub(crate) mod tables;
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
@@ -56,6 +57,9 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
                 .into());
         }
     };
+    if args.limits.limit() {
+        return tables::run(args, opened, &server, source.name(), console);
+    }
     let database = match &args.to {
         Some(database) => database.clone(),
         None => {

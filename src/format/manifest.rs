@@ -16,6 +16,7 @@ pub mod pieces;
 pub(crate) mod properties;
 pub mod seal;
 pub mod session;
+pub mod stored_contents;
 pub(crate) mod stored_properties;
 pub(crate) mod table_diff;
 pub mod upload_check;
@@ -34,6 +35,7 @@ use pieces::{MOST_PIECES, Piece};
 use serde::{Deserialize, Deserializer, Serialize};
 use session::SessionSettings;
 use std::collections::{BTreeMap, BTreeSet};
+use stored_contents::StoredContents;
 use stored_properties::StoredProperties;
 use upload_check::UploadCheck;
 
@@ -121,6 +123,9 @@ pub struct Manifest {
         deserialize_with = "bounded_members::list::<_, _, MOST_PIECES>"
     )]
     pub pieces: Vec<Piece>,
+    /// The table of contents of the dump, by which single tables are restored. `None`: there is none, as before format 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<StoredContents>,
     /// For people, how the store locks the object that this run has just stored. `None`: it is not locked, or the document was
     /// read.
     #[serde(skip)]

@@ -69,15 +69,17 @@ impl Display for TablePattern {
 }
 
 impl TablePattern {
+    /// Returns whether these names match. A pattern without a schema looks at the name alone.
+    pub fn matches_names(&self, schema: &[u8], name: &[u8]) -> bool {
+        self.schema.as_ref().is_none_or(|pattern| pattern.is_match(schema)) && self.name.is_match(name)
+    }
+
     /// Returns whether a table matches. `table` is its name as a dump writes it, such as `public."My Table"`.
     pub fn matches(&self, table: &str) -> bool {
         let tokens = Tokens::new(table.as_bytes()).filter(|token| !matches!(token, Token::Mark(_)));
         let names: Vec<String> = tokens.filter_map(|token| token.name()).collect();
         match names.as_slice() {
-            [schema, name] => {
-                self.schema.as_ref().is_none_or(|pattern| pattern.is_match(schema.as_bytes()))
-                    && self.name.is_match(name.as_bytes())
-            }
+            [schema, name] => self.matches_names(schema.as_bytes(), name.as_bytes()),
             // Dumps before PostgreSQL 10.3 may name a table without its schema.
             [name] => self.schema.is_none() && self.name.is_match(name.as_bytes()),
             _ => false,

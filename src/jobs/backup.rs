@@ -22,6 +22,7 @@ use crate::pipeline::drain;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load;
 use crate::postgres::session::control::{AdvisoryLock, Control};
+use crate::postgres::tools::contents::ContentsInquiry;
 use crate::postgres::tools::{self, Tool, dump, lock_limit};
 use crate::repository::Repository;
 use crate::repository::writer::{BackupWriter, ManifestDetails};
@@ -72,7 +73,8 @@ fn some_of(names: &[String]) -> String {
 
 /// The result of one run of pg_dump.
 enum DumpResult {
-    Whole(StderrTail),
+    /// Holds the warnings of pg_dump, and the table of contents; `None`: there is none.
+    Whole(StderrTail, Option<Vec<u8>>),
     /// Names of what changed: this dump shows no single moment. It was ended, or is not kept.
     Changed(Vec<String>),
 }
@@ -111,8 +113,10 @@ impl DumpSource<'_> {
         monitor.names(&name.id.to_string());
         let monitor = &Progress::begin(monitor, &format!("backup {}", name.id), Some(*expected));
         let mut writer = repository.begin(name, plan.format, plan.compression, *expected)?;
-        let warnings = match self.dump(control, &snapshot.name, &mut writer, monitor)? {
-            DumpResult::Whole(remarks) => self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect(),
+        let (warnings, contents) = match self.dump(control, &snapshot.name, &mut writer, monitor)? {
+            DumpResult::Whole(remarks, contents) => {
+                (self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect(), contents)
+            }
             DumpResult::Changed(names) => return Ok(SnapshotResult::Changed(names)),
         };
         control.alive()?;
@@ -128,6 +132,7 @@ impl DumpSource<'_> {
             note: plan.note.clone(),
             must_be_whole: true,
             warnings,
+            contents,
         };
         let manifest = writer.finish(about, monitor)?;
         if plan.format == Format::Plain && plan.arguments.is_empty() && manifest.tables.is_empty() {
@@ -150,6 +155,7 @@ impl DumpSource<'_> {
         let arguments = dump::arguments(plan.format, snapshot, encoding, plan.lock_wait, &plan.arguments)?;
         // Pinned to the server that knows the snapshot: a host name may stand for several.
         let environment = settings.child_environment()?;
+        let inquiry = self.inquiry(snapshot, encoding)?;
         let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment, plan.stall)?;
         let mut child = child.when_stalled(STALLED);
         let mut watch = SnapshotWatch::new(control);
@@ -171,7 +177,29 @@ impl DumpSource<'_> {
         if !changed.is_empty() {
             return Ok(DumpResult::Changed(changed));
         }
-        dumped.map(|((), remarks)| DumpResult::Whole(remarks)).map_err(lock_limit::of_dump)
+        let ((), remarks) = dumped.map_err(lock_limit::of_dump)?;
+        Ok(DumpResult::Whole(remarks, inquiry.and_then(|inquiry| told(inquiry, monitor))))
+    }
+
+    /// Asks for the table of contents, beside the dump. `None`: the dump is an archive, which has one.
+    fn inquiry(&self, snapshot: &str, encoding: &str) -> Result<Option<ContentsInquiry>> {
+        let DumpSource { plan, pg_dump, settings, .. } = self;
+        if plan.format != Format::Plain {
+            return Ok(None);
+        }
+        let arguments = dump::arguments(Format::Custom, snapshot, encoding, plan.lock_wait, &plan.arguments)?;
+        ContentsInquiry::begin(pg_dump.path.clone(), arguments, settings.child_environment()?, plan.stall).map(Some)
+    }
+}
+
+/// Returns the table of contents. `None`: pg_dump did not write one, and people are told what that means.
+fn told(inquiry: ContentsInquiry, monitor: &dyn Monitor) -> Option<Vec<u8>> {
+    match inquiry.end() {
+        Ok(contents) => Some(contents.bytes()),
+        Err(error) => {
+            monitor.warn(&format!("single tables cannot be restored from this backup, only all of it: {error:#}"));
+            None
+        }
     }
 }
 

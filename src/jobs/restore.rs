@@ -8,6 +8,7 @@ pub(crate) mod missing_requirements;
 pub(crate) mod plan;
 pub(crate) mod properties;
 pub(crate) mod restricted_role;
+pub(crate) mod tables;
 pub(crate) mod unqualified_names;
 
 use crate::base::error::{self, Fault, Result};
@@ -164,8 +165,19 @@ pub fn restore(
             return Err(error);
         }
     };
+    Ok(reported(&manifest, plan, created, loaded, begun))
+}
+
+/// Returns the report of a load that has ended.
+fn reported(
+    manifest: &Manifest,
+    plan: &RestorePlan,
+    created: bool,
+    loaded: LoadReport,
+    begun: Instant,
+) -> RestoreReport {
     let counted = plan.jobs == 1;
-    Ok(RestoreReport {
+    RestoreReport {
         id: manifest.id.to_string(),
         database: plan.database.clone(),
         created,
@@ -182,7 +194,7 @@ pub fn restore(
         schema: loaded.schema,
         inserted: loaded.inserted,
         seconds: begun.elapsed().as_secs_f64(),
-    })
+    }
 }
 
 /// Restores the target to what it was, as far as the transaction has not done so: drops a database that was made here, and

@@ -5,12 +5,13 @@ use crate::base::cancel::check;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::{Monitor, Progress};
 use crate::base::subject::Subject;
+use crate::format::archive::fields;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::seal::SealedManifest;
 use crate::format::manifest::{Compression, Format, META, META_LIMIT, Manifest, Table};
 use crate::pipeline::checksum::Hasher;
-use crate::pipeline::{drain, pg_archive};
+use crate::pipeline::drain;
 use crate::repository::Repository;
 use crate::repository::new_backup::{Adoption, NewBackup};
 use crate::repository::reader::BackupReader;
@@ -184,7 +185,7 @@ fn recognise(head: &[u8]) -> Result<Format> {
     if head.is_empty() {
         return Err(Fault::usage("the file is empty").into());
     }
-    if head.starts_with(pg_archive::MAGIC) {
+    if head.starts_with(fields::MAGIC) {
         return Ok(Format::Custom);
     }
     match packed.iter().find(|(magic, _)| head.starts_with(magic)) {

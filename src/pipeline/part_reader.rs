@@ -70,40 +70,45 @@ impl<'a> PartReader<'a> {
 
     /// Passes the bytes of a part on, in pieces. A signal ends it with an error.
     pub fn read(&mut self, part: Extent, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let Range { start: mut at, end } = part.range();
-        if end > self.places.plain() {
-            return Err(Fault::damaged("the .meta states a part of the dump that is beyond its end").into());
-        }
-        while at < end {
-            cancel::check()?;
-            let taken = self.some(at, end, each)?;
-            at += taken;
+        let (mut rest, mut bytes) = (part, Vec::new());
+        while rest.bytes > 0 {
+            self.next(&mut rest, &mut bytes)?;
+            each(&bytes)?;
         }
         Ok(())
     }
 
-    /// Passes on some of the bytes from `at` on, and returns how many.
-    fn some(&mut self, at: u64, end: u64, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
-        let (index, method, begins, piece) = match &self.places {
-            Places::Same { .. } => {
-                let to = end.min(at + STEP);
-                each(&self.packed(at..to)?)?;
-                return Ok(to - at);
-            }
+    /// Puts the next bytes of a part in the place of `bytes`, and leaves in `part` those that are still to come. A signal is an error.
+    pub fn next(&mut self, part: &mut Extent, bytes: &mut Vec<u8>) -> Result<()> {
+        cancel::check()?;
+        let Range { start: at, end } = part.range();
+        if end > self.places.plain() {
+            return Err(Fault::damaged("the .meta states a part of the dump that is beyond its end").into());
+        }
+        bytes.clear();
+        match &self.places {
+            Places::Same { .. } => bytes.extend(self.packed(at..end.min(at + STEP))?),
             Places::Pieces { method, begins, pieces } => {
                 let index = begins.partition_point(|(plain, _)| *plain <= at) - 1;
-                (index, *method, begins[index], pieces[index])
+                let (method, begin, piece) = (*method, begins[index], pieces[index]);
+                let contents = self.contents(index, method, begin, piece)?;
+                bytes.extend_from_slice(
+                    &contents[(at - begin.0) as usize..contents.len().min((end - begin.0) as usize)],
+                );
             }
-        };
+        }
+        let taken = bytes.len() as u64;
+        *part = Extent { at: at + taken, bytes: part.bytes - taken };
+        Ok(())
+    }
+
+    /// Returns the contents of a piece. Those of the last one are kept.
+    fn contents(&mut self, index: usize, method: Method, begin: (u64, u64), piece: Piece) -> Result<&[u8]> {
         if self.piece.as_ref().is_none_or(|(last, _)| *last != index) {
-            let packed = self.packed(begins.1..begins.1 + piece.packed)?;
+            let packed = self.packed(begin.1..begin.1 + piece.packed)?;
             self.piece = Some((index, unpack_piece(&packed, piece, method)?));
         }
-        let contents = self.piece.as_ref().map(|(_, contents)| contents.as_slice()).unwrap_or_default();
-        let from = (at - begins.0) as usize;
-        let to = contents.len().min((end - begins.0) as usize);
-        each(&contents[from..to])?;
-        Ok((to - from) as u64)
+        Ok(self.piece.as_ref().map(|(_, contents)| contents.as_slice()).unwrap_or_default())
     }
 
     /// Returns a part of the payload as it was before it was encrypted.

@@ -5,15 +5,9 @@
 //! after the table, and the data of every entry that has some have come. Nothing else is checked, as the archive
 //! streams by.
 
+use crate::format::archive::fields::{self, CUSTOM, Field, HEAD, KNOWN, MAGIC};
 use std::collections::BTreeSet;
 
-/// The bytes that an archive begins with.
-pub(crate) const MAGIC: &[u8] = b"PGDMP";
-/// Length of the head in bytes: the magic, three bytes of version, the sizes of integers and offsets, the format.
-const HEAD: usize = 11;
-/// The number of the custom format, and the minor versions 1.x that are known: PostgreSQL 9.0 to 18.
-const CUSTOM: u8 = 1;
-const KNOWN: std::ops::RangeInclusive<u8> = 12..=16;
 /// Kinds of data.
 const ROWS: i64 = 1;
 const LARGE_OBJECTS: i64 = 3;
@@ -34,18 +28,6 @@ pub enum Completeness {
     Foreign,
     /// The version, major and minor, is not known, so that the archive cannot be checked.
     Unknown(u8, u8),
-}
-
-/// The kinds of fields in the header and in entries.
-#[derive(Clone, Copy)]
-enum Field {
-    Byte,
-    Integer,
-    /// A length, and so many bytes; a negative length: none.
-    Text,
-    /// Texts up to one that is none.
-    Texts,
-    Offset,
 }
 
 /// The part of the archive that comes next.
@@ -170,11 +152,8 @@ impl Archive {
         }
     }
 
-    /// Returns the integer in `piece`: a sign, and then the number, its lowest byte first.
     fn number(&self) -> i64 {
-        let digits = self.piece[1..=self.integer].iter().rev();
-        let number = digits.fold(0, |number, byte| number << 8 | i64::from(*byte));
-        if self.piece[0] == 0 { number } else { -number }
+        fields::number(&self.piece[..=self.integer])
     }
 
     /// Takes in the piece that is complete now. Returns the part that comes after it.
@@ -224,8 +203,8 @@ impl Archive {
             return ArchiveStep::Over(Completeness::Cut);
         }
         (self.integer, self.offset) = (integer.into(), offset.into());
-        self.header = header(minor);
-        self.entry = entry(minor);
+        self.header = fields::header(minor);
+        self.entry = fields::entry(minor);
         ArchiveStep::Header(0)
     }
 
@@ -268,27 +247,6 @@ impl Archive {
         self.entries -= 1;
         if self.entries > 0 { ArchiveStep::Entry(0) } else { ArchiveStep::Kind }
     }
-}
-
-/// Returns the fields of the header: compression, time in seven numbers, database, versions of server and pg_dump,
-/// number of entries.
-fn header(minor: u8) -> Vec<Field> {
-    let compression = if minor >= 15 { Field::Byte } else { Field::Integer };
-    [&[compression][..], &[Field::Integer; 7], &[Field::Text; 3], &[Field::Integer]].concat()
-}
-
-/// Returns the fields of an entry: number, whether it has data, four names, section, four statements and names,
-/// tablespace, access method, kind of relation, owner, a flag, the entries that it depends on, where its data are.
-fn entry(minor: u8) -> Vec<Field> {
-    let mut fields = [&[Field::Integer; 2][..], &[Field::Text; 4], &[Field::Integer], &[Field::Text; 5]].concat();
-    if minor >= 14 {
-        fields.push(Field::Text);
-    }
-    if minor >= 16 {
-        fields.push(Field::Integer);
-    }
-    fields.extend([Field::Text, Field::Text, Field::Texts, Field::Offset]);
-    fields
 }
 
 #[cfg(test)]

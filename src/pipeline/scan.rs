@@ -4,13 +4,14 @@
 
 use crate::base::error::{Fault, Result, into_io};
 use crate::base::progress::{Monitor, NullMonitor};
+use crate::format::archive::fields;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::manifest::{Chunks, Digest, Format, Method, Tag};
 use crate::pipeline::checksum::{ChunkMac, Hasher, chunk_size};
 use crate::pipeline::cipher::Decryptor;
 use crate::pipeline::codec::decompressor;
 use crate::pipeline::drain;
-use crate::pipeline::pg_archive::{self, Archive, Completeness};
+use crate::pipeline::pg_archive::{Archive, Completeness};
 use crate::pipeline::table_counter::{TableCounter, TableCounts};
 use crate::store::Object;
 use std::io::{self, Read};
@@ -72,7 +73,7 @@ pub fn survey(
 
 fn recognise(head: &[u8]) -> Result<Format> {
     match head {
-        _ if head.starts_with(pg_archive::MAGIC) => Ok(Format::Custom),
+        _ if head.starts_with(fields::MAGIC) => Ok(Format::Custom),
         _ if head == SCRIPT => Ok(Format::Plain),
         _ => Err(Fault::damaged("it does not begin as pg_dump begins a script or an archive").into()),
     }

@@ -1,8 +1,10 @@
 //! Finds the server's own programs, and the newest version of each that fits.
 
+pub(crate) mod contents;
 pub mod dump;
 pub(crate) mod environment;
 pub(crate) mod lock_limit;
+pub(crate) mod script;
 
 use crate::base::error::{Fault, Result};
 use crate::base::process::environment::ChildEnvironment;

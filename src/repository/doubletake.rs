@@ -211,6 +211,7 @@ impl DoubletakeBackup {
             tables: seen.script.tables,
             chunks: seen.chunks,
             pieces: Vec::new(),
+            contents: None,
             locked: None,
         }
     }

@@ -10,6 +10,7 @@ use crate::format::keys::note::KeyNote;
 use crate::format::manifest::bounded_members::is_word;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::properties::Properties;
+use crate::format::manifest::stored_contents::StoredContents;
 use crate::format::manifest::stored_properties::StoredProperties;
 use crate::format::manifest::upload_check::UploadCheck;
 use crate::format::manifest::{
@@ -58,6 +59,8 @@ pub struct ManifestDetails {
     pub must_be_whole: bool,
     /// Warnings of the program that dumped.
     pub warnings: Vec<String>,
+    /// The table of contents of the dump, as pg_dump writes it; `None`: there is none.
+    pub contents: Option<Vec<u8>>,
 }
 
 impl Write for BackupWriter<'_> {
@@ -99,6 +102,10 @@ impl BackupWriter<'_> {
         monitor.stage("compressing and sending the rest");
         let packed = pack.finish()?;
         as_it_should(&id, archive, packed.script.as_ref(), &about, monitor)?;
+        // What may fail is done before the commit, behind which nothing may be left.
+        let cipher = derived_keys.as_ref().filter(|_| encrypted);
+        let properties = about.properties.map(|properties| StoredProperties::of(properties, cipher)).transpose()?;
+        let contents = contents_of(&id, about.contents.as_deref(), cipher, monitor)?;
         let mut seconds = BTreeMap::new();
         seconds.insert("dump".to_owned(), begun.elapsed().as_secs_f64());
         let (upload, packed) = packed.without_writer();
@@ -106,8 +113,6 @@ impl BackupWriter<'_> {
         let checked = checked(repository, &object, &receipt, &packed, &mut seconds, monitor);
         let verified = checked.inspect_err(|_| repository.rollback(&object, monitor))?;
         let encryption = encrypted.then(|| encryption(derived_keys.as_ref()));
-        let cipher = derived_keys.as_ref().filter(|_| encrypted);
-        let properties = about.properties.map(|properties| StoredProperties::of(properties, cipher)).transpose()?;
         let script = packed.script.unwrap_or_default();
         let manifest = Manifest {
             pgbk: FORMAT,
@@ -138,18 +143,39 @@ impl BackupWriter<'_> {
             tables: script.tables,
             chunks: packed.chunks,
             pieces: packed.pieces,
+            contents,
             locked: None,
         };
         let sealed = manifest.seal(derived_keys.as_ref());
         let meta = sealed.inspect_err(|_| repository.rollback(&manifest.object, monitor))?;
         let written = repository.publish(&manifest, &meta, monitor)?;
-        let locked_how = match (&receipt.held, &written.held) {
-            (LockStatus::Locked(how), LockStatus::Locked(_)) => Some(how.clone()),
-            _ => None,
-        };
+        let how = how_locked(&receipt.held, &written.held);
         locked(&manifest, [receipt.held, written.held], monitor)?;
-        Ok(Manifest { locked: locked_how, ..manifest })
+        Ok(Manifest { locked: how, ..manifest })
     }
+}
+
+/// Returns how both objects are locked, for people. `None`: one of them is not.
+fn how_locked(payload: &LockStatus, meta: &LockStatus) -> Option<String> {
+    match (payload, meta) {
+        (LockStatus::Locked(how), LockStatus::Locked(_)) => Some(how.clone()),
+        _ => None,
+    }
+}
+
+/// Returns the table of contents as the document holds it. `None`: there is none, or it is too long for that, and people are told.
+fn contents_of(
+    id: &BackupId,
+    contents: Option<&[u8]>,
+    cipher: Option<&DerivedKeys>,
+    monitor: &dyn Monitor,
+) -> Result<Option<StoredContents>> {
+    let Some(contents) = contents else { return Ok(None) };
+    let stored = StoredContents::of(contents, cipher)?;
+    if stored.is_none() {
+        monitor.warn(&format!("single tables cannot be restored from {id}, only all of it: its table of contents is longer than a .meta can hold"));
+    }
+    Ok(stored)
 }
 
 /// Confirms what was stored, and returns how; [`UploadCheck::No`] where the settings do not ask for it.

@@ -6,10 +6,14 @@ use crate::base::process::child::{Child, enlarge};
 use crate::base::process::environment::ChildEnvironment;
 use crate::base::process::stderr_tail::StderrTail;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{ChildStdout, Stdio};
 use std::time::{Duration, Instant};
+
+/// Bytes of the output that are read at a time, where somebody wants few of them.
+const BUFFER: usize = 64 << 10;
 
 /// A child whose stdout is read to its end. Its warnings come with the end, so that no caller can overlook them.
 pub struct ChildReader(ChildOutput);
@@ -42,6 +46,17 @@ impl ChildReader {
         ChildOutput::spawn(program, arguments, environment, stall).map(ChildReader)
     }
 
+    /// Starts `program` with this file as its stdin, like [`spawn`](ChildReader::spawn).
+    pub fn spawn_with(
+        program: &Path,
+        arguments: &[String],
+        environment: &ChildEnvironment,
+        input: File,
+        stall: Duration,
+    ) -> Result<ChildReader> {
+        ChildOutput::begin(program, arguments, environment, input.into(), stall).map(ChildReader)
+    }
+
     /// Adds a hint to the error of a stall.
     pub fn when_stalled(self, advice: &'static str) -> ChildReader {
         ChildReader(ChildOutput { advice: Some(advice), ..self.0 })
@@ -61,6 +76,11 @@ impl ChildReader {
         Ok((value, StderrTail::of(child.name(), &child.remarks())))
     }
 
+    /// Passes the beginning of the output to `read`, and ends the child, whose rest nobody wants. Returns the value of `read`.
+    pub fn beginning<T>(mut self, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+        read(&mut io::BufReader::with_capacity(BUFFER, &mut self.0))
+    }
+
     /// Returns whether the child has ended by itself, with an exit code of its own.
     pub fn has_exited(&self) -> bool {
         self.0.child.has_exited()
@@ -74,7 +94,17 @@ impl ChildOutput {
         environment: &ChildEnvironment,
         stall: Duration,
     ) -> Result<ChildOutput> {
-        let mut child = Child::spawn(program, arguments, environment, Stdio::null(), Stdio::piped(), None, None)?;
+        ChildOutput::begin(program, arguments, environment, Stdio::null(), stall)
+    }
+
+    fn begin(
+        program: &Path,
+        arguments: &[String],
+        environment: &ChildEnvironment,
+        input: Stdio,
+        stall: Duration,
+    ) -> Result<ChildOutput> {
+        let mut child = Child::spawn(program, arguments, environment, input, Stdio::piped(), None, None)?;
         let stdout = child.process().stdout.take();
         let stdout = stdout.ok_or_else(|| Fault::failed(format!("{} has no stdout", child.name())))?;
         enlarge(&stdout);

@@ -2,7 +2,8 @@
 
 use crate::format::manifest::pieces::number;
 use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt::{self, Display, Formatter};
 use std::ops::Range;
 
 /// A part of the dump in bytes from its beginning. Written as `1048576+4096`: the place of its first byte, and its length.
@@ -18,23 +19,48 @@ impl Extent {
     }
 }
 
+impl Display for Extent {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}", self.at, self.bytes)
+    }
+}
+
+impl Extent {
+    /// Reads a part as it is written. `None`: it is none, or holds nothing.
+    fn read(text: &str) -> Option<Extent> {
+        let (at, bytes) = text.split_once('+')?;
+        let extent = Extent { at: number(at)?, bytes: number(bytes)? };
+        extent.at.checked_add(extent.bytes).filter(|_| extent.bytes > 0)?;
+        Some(extent)
+    }
+}
+
+impl Serialize for Extent {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Extent {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Extent, D::Error> {
+        let text = String::deserialize(from)?;
+        Extent::read(&text).ok_or_else(|| D::Error::custom(format!("no part of a dump: {text:?}")))
+    }
+}
+
 /// Writes the parts of a table as one text.
 pub fn serialize<S: Serializer>(extents: &[Extent], to: S) -> Result<S::Ok, S::Error> {
-    let texts: Vec<String> = extents.iter().map(|extent| format!("{}+{}", extent.at, extent.bytes)).collect();
+    let texts: Vec<String> = extents.iter().map(Extent::to_string).collect();
     to.serialize_str(&texts.join(" "))
 }
 
 /// Reads the parts of a table: none overlaps another, and they are in the order of the dump.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Extent>, D::Error> {
-    let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+    let text = String::deserialize(from)?;
     let mut extents: Vec<Extent> = Vec::new();
     for part in text.split(' ') {
-        let extent = part.split_once('+').and_then(|(at, bytes)| {
-            let extent = Extent { at: number(at)?, bytes: number(bytes)? };
-            let before = extents.last().map_or(0, |before| before.at + before.bytes);
-            extent.at.checked_add(extent.bytes).filter(|_| extent.bytes > 0 && extent.at >= before)?;
-            Some(extent)
-        });
+        let before = extents.last().map_or(0, |before| before.at + before.bytes);
+        let extent = Extent::read(part).filter(|extent| extent.at >= before);
         extents.push(extent.ok_or_else(|| D::Error::custom(format!("no part of a dump: {part:?}")))?);
     }
     Ok(extents)
@@ -51,7 +77,6 @@ pub(crate) fn add(extents: &mut Vec<Extent>, next: Extent) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Serialize;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Parts(#[serde(with = "crate::format::manifest::extent")] Vec<Extent>);

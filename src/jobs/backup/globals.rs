@@ -57,6 +57,7 @@ pub fn globals(repository: &Repository, plan: &BackupPlan, now: Timestamp, monit
         note: plan.note.clone(),
         must_be_whole: true,
         warnings,
+        contents: None,
     };
     let manifest = writer.finish(about, monitor)?;
     Ok(manifest)

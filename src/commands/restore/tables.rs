@@ -1,0 +1,93 @@
+//! `pgbk restore --table`
+
+use crate::base::error::Result;
+use crate::base::progress::Monitor;
+use crate::base::shown::{Lines, many};
+use crate::cli::arguments::RestoreArgs;
+use crate::cli::console::{Console, bytes, confirm_by_typing};
+use crate::commands::restore::plan::plan;
+use crate::commands::restore::summary::{declined, summary, tell};
+use crate::format::archive::selection::TablePart;
+use crate::jobs::restore::tables::choice::TableChoice;
+use crate::jobs::restore::tables::{self, TableRestore};
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::restore::target::TargetState;
+use crate::repository::reader::BackupReader;
+use serde_json::{Value, json};
+
+/// Restores the tables that were chosen. `source` is the name of the database that was backed up.
+pub(crate) fn run(
+    args: &RestoreArgs,
+    opened: BackupReader,
+    server: &ConnectionSettings,
+    source: &str,
+    console: &Console,
+) -> Result<u8> {
+    let database = args.to.clone().unwrap_or_else(|| source.to_owned());
+    let mut plan = plan(args, &opened, server, database)?;
+    // What belongs to the database itself stays as it is; a new one is made with the locale of the source.
+    if let Some(own) = &mut plan.own {
+        own.rules = None;
+    }
+    let tables = tables::plan(&opened, &choice(args), &plan)?;
+    let outline = outline(&opened, &tables, server);
+    console.note(outline.as_str());
+    if args.yes {
+        tables.with.iter().for_each(|object| console.info(&format!("with them comes {object}")));
+        tables.without.iter().for_each(|object| console.warn(&format!("left out: {object}")));
+    } else {
+        console.say(&outline);
+        let name = &tables.target.database;
+        if !confirm_by_typing(&format!("Type the database's name ({name}) to restore"), name)? {
+            return Err(declined());
+        }
+    }
+    let stored = opened.manifest.stored.bytes;
+    let (report, fetched) = tables::restore(&opened, &tables, &plan, console)?;
+    tell(&report, console);
+    let read = format!("  {} of {} were read", bytes(fetched), bytes(stored));
+    let mut document = serde_json::to_value(&report)?;
+    if let Value::Object(members) = &mut document {
+        members.insert("read_bytes".to_owned(), json!(fetched));
+        members.insert("with".to_owned(), json!(tables.with));
+        members.insert("without".to_owned(), json!(tables.without));
+    }
+    console.result(&summary(&report).and(read), &document)?;
+    Ok(u8::from(!report.left_out.is_empty()))
+}
+
+fn choice(args: &RestoreArgs) -> TableChoice {
+    let limits = args.limits.clone();
+    TableChoice {
+        tables: limits.table,
+        schemas: limits.schema,
+        exclude_tables: limits.exclude_table,
+        exclude_data: limits.exclude_table_data,
+        part: match (limits.data_only, limits.schema_only) {
+            (true, _) => TablePart::Data,
+            (_, true) => TablePart::Definitions,
+            _ => TablePart::Whole,
+        },
+    }
+}
+
+/// Describes what will be restored and where, before anything happens.
+fn outline(opened: &BackupReader, tables: &TableRestore, server: &ConnectionSettings) -> Lines {
+    let state = match tables.target.state {
+        TargetState::Missing => "does not exist and will be created",
+        TargetState::Empty => "is empty",
+        TargetState::Holds(_) => "keeps what it holds",
+    };
+    let mut text = Lines::of(format!("  backup    {}", opened.manifest.id));
+    for (name, rows, size) in &tables.tables {
+        text.push(format!("  restores  {name}, {}, {}", many(*rows, "row"), bytes(*size)));
+    }
+    for object in &tables.with {
+        text.push(format!("  with      {object}"));
+    }
+    for object in &tables.without {
+        text.push(format!("  without   {object}"));
+    }
+    text.and(format!("  server    {}", server.describe()))
+        .and(format!("  database  \"{}\" {state}", tables.target.database))
+}

@@ -1,0 +1,61 @@
+//! Says which tables of a backup are restored, and what of them.
+
+use crate::base::error::{Fault, Result};
+use crate::format::archive::contents::DumpContents;
+use crate::format::archive::entry::ArchiveEntry;
+use crate::format::archive::selection::{ArchiveSelection, TablePart, is_relation};
+use crate::format::table_pattern::TablePattern;
+
+/// Patterns for tables and schemas, as pg_dump has them.
+#[derive(Debug, Clone)]
+pub struct TableChoice {
+    pub tables: Vec<TablePattern>,
+    pub schemas: Vec<TablePattern>,
+    pub exclude_tables: Vec<TablePattern>,
+    pub exclude_data: Vec<TablePattern>,
+    pub part: TablePart,
+}
+
+impl TableChoice {
+    /// Returns whether this entry's table is chosen.
+    pub(crate) fn takes(&self, entry: &ArchiveEntry) -> bool {
+        let all = self.tables.is_empty() && self.schemas.is_empty();
+        let is_table = |pattern: &TablePattern| pattern.matches_names(&entry.schema, &entry.name);
+        let is_in = |pattern: &TablePattern| pattern.matches_names(b"", &entry.schema);
+        (all || self.tables.iter().any(is_table) || self.schemas.iter().any(is_in))
+            && !self.exclude_tables.iter().any(is_table)
+    }
+
+    /// Fails if a pattern matches nothing, or no table is left.
+    pub(crate) fn check(&self, contents: &DumpContents, id: &str) -> Result<()> {
+        let relations: Vec<&ArchiveEntry> = contents.entries.iter().filter(|entry| is_relation(entry)).collect();
+        let named = self.tables.iter().chain(&self.exclude_tables).chain(&self.exclude_data);
+        for pattern in named {
+            if !relations.iter().any(|entry| pattern.matches_names(&entry.schema, &entry.name)) {
+                return Err(Fault::usage(format!("no table of {id} matches \"{pattern}\""))
+                    .hint(format!("pgbk list {id} shows its tables"))
+                    .into());
+            }
+        }
+        for pattern in &self.schemas {
+            if !relations.iter().any(|entry| pattern.matches_names(b"", &entry.schema)) {
+                return Err(Fault::usage(format!("no schema of {id} with tables matches \"{pattern}\""))
+                    .hint(format!("pgbk list {id} shows its tables"))
+                    .into());
+            }
+        }
+        match relations.iter().any(|entry| self.takes(entry)) {
+            true => Ok(()),
+            false => Err(Fault::usage(format!("no table of {id} is left: each is excluded")).into()),
+        }
+    }
+
+    /// Takes out the rows of tables that are to be made without them.
+    pub(crate) fn without_data(&self, contents: &DumpContents, selection: &mut ArchiveSelection) {
+        for entry in contents.entries.iter().filter(|entry| entry.is("TABLE DATA")) {
+            if self.exclude_data.iter().any(|pattern| pattern.matches_names(&entry.schema, &entry.name)) {
+                selection.wanted.remove(&entry.number);
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Finds which objects of a dump the target has already.
+
+use crate::base::error::Result;
+use crate::base::worker;
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::restore::target::APPLICATION;
+use crate::postgres::session::cell::cell;
+use crate::postgres::session::query::first;
+use crate::postgres::session::quote::{identifier, literal};
+use std::collections::BTreeSet;
+
+/// An object of a dump, as its table of contents names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DumpedObject {
+    pub number: i64,
+    /// Such as `TABLE` or `FUNCTION`.
+    pub kind: String,
+    /// Empty for what is in no schema.
+    pub schema: String,
+    /// The name; of a function with the types of its arguments.
+    pub name: String,
+}
+
+impl DumpedObject {
+    /// Returns the object in words, such as `type public.mood`.
+    pub fn describe(&self) -> String {
+        let kind = self.kind.to_lowercase();
+        if self.schema.is_empty() {
+            format!("{kind} {}", self.name)
+        } else {
+            format!("{kind} {}.{}", self.schema, self.name)
+        }
+    }
+
+    /// Returns the query whose answer is `t` if the target has it. `None`: pgbk does not look for objects of this kind.
+    fn query(&self) -> Option<String> {
+        let qualified = format!("{}.{}", identifier(&self.schema), identifier(&self.name));
+        let found = |function: &str, text: &str| format!("SELECT pg_catalog.{function}({}) IS NOT NULL", literal(text));
+        let listed = |catalog: &str, prefix: &str| {
+            let namespace = match self.schema.as_str() {
+                "" => String::new(),
+                schema => format!(
+                    " AND {prefix}namespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {})",
+                    literal(schema)
+                ),
+            };
+            format!(
+                "SELECT EXISTS (SELECT FROM pg_catalog.{catalog} WHERE {prefix}name = {}{namespace})",
+                literal(&self.name)
+            )
+        };
+        Some(match self.kind.as_str() {
+            "TABLE" | "FOREIGN TABLE" | "VIEW" | "MATERIALIZED VIEW" | "SEQUENCE" => found("to_regclass", &qualified),
+            "TYPE" | "DOMAIN" | "SHELL TYPE" => found("to_regtype", &qualified),
+            "SCHEMA" => listed("pg_namespace", "nsp"),
+            "FUNCTION" | "PROCEDURE" | "AGGREGATE" => {
+                let (name, arguments) = self.name.split_once('(').unwrap_or((&self.name, ")"));
+                let arguments = arguments.replace('*', "");
+                let name = format!("{}.{}({arguments}", identifier(&self.schema), identifier(name));
+                found("to_regprocedure", &name)
+            }
+            "EXTENSION" => listed("pg_extension", "ext"),
+            "COLLATION" => listed("pg_collation", "coll"),
+            "TEXT SEARCH CONFIGURATION" => listed("pg_ts_config", "cfg"),
+            "TEXT SEARCH DICTIONARY" => listed("pg_ts_dict", "dict"),
+            "PROCEDURAL LANGUAGE" => listed("pg_language", "lan"),
+            "FOREIGN DATA WRAPPER" => listed("pg_foreign_data_wrapper", "fdw"),
+            "SERVER" => listed("pg_foreign_server", "srv"),
+            "ACCESS METHOD" => listed("pg_am", "am"),
+            _ => return None,
+        })
+    }
+}
+
+/// Returns the numbers of those objects that the database has. What cannot be looked for counts as missing.
+pub(crate) fn present(settings: &ConnectionSettings, objects: Vec<DumpedObject>) -> Result<BTreeSet<i64>> {
+    let settings = settings.clone();
+    worker::ask(move || {
+        let mut client = settings.connect(APPLICATION)?;
+        let mut found = BTreeSet::new();
+        for object in &objects {
+            let Some(query) = object.query() else { continue };
+            // A server may not be able to read a name; then it has no such object.
+            let row = first(&mut client, &query).unwrap_or_default();
+            found.extend(row.filter(|row| cell(row, 0) == Some("t")).map(|_| object.number));
+        }
+        Ok(found)
+    })?
+}

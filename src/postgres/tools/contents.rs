@@ -1,0 +1,41 @@
+//! Asks pg_dump what it would dump: it writes an archive, which is read as far as its table of contents. No other way tells exactly, for
+//! every argument and version.
+
+use crate::base::error::Result;
+use crate::base::process::environment::ChildEnvironment;
+use crate::base::process::reader::ChildReader;
+use crate::base::threads;
+use crate::format::archive::contents::DumpContents;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The table of contents that a thread reads.
+pub(crate) struct ContentsInquiry(JoinHandle<Result<DumpContents>>);
+
+impl ContentsInquiry {
+    /// Starts pg_dump beside another one. Its arguments must be those of the other, but for the format.
+    pub fn begin(
+        pg_dump: PathBuf,
+        arguments: Vec<String>,
+        environment: ChildEnvironment,
+        stall: Duration,
+    ) -> Result<ContentsInquiry> {
+        threads::begin("contents", move || contents(&pg_dump, &arguments, &environment, stall)).map(ContentsInquiry)
+    }
+
+    /// Waits for the table of contents.
+    pub fn end(self) -> Result<DumpContents> {
+        self.0.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the thread that reads the table of contents died")))
+    }
+}
+
+/// Returns the table of contents of an archive that pg_dump begins to write. It is ended before it writes any data.
+pub(crate) fn contents(
+    pg_dump: &Path,
+    arguments: &[String],
+    environment: &ChildEnvironment,
+    stall: Duration,
+) -> Result<DumpContents> {
+    ChildReader::spawn(pg_dump, arguments, environment, stall)?.beginning(DumpContents::read)
+}

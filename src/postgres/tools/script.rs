@@ -1,0 +1,89 @@
+//! Has pg_restore write the script of a table of contents, with marks in the places of the rows.
+
+use crate::base::error::{Fault, Result};
+use crate::base::process::environment::ChildEnvironment;
+use crate::base::process::reader::ChildReader;
+use crate::base::random;
+use crate::format::archive::contents::DumpContents;
+use crate::postgres::tools::Tool;
+use std::collections::BTreeSet;
+use std::io::{Seek, Write};
+use std::time::Duration;
+
+/// Longest time that pg_restore may print nothing.
+const STALL: Duration = Duration::from_secs(3600);
+/// The beginning of a mark. The rest is random, so that no object can have it in its definition.
+const MARK: &str = "-- pgbk rows ";
+
+/// A script without rows, in parts.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct MarkedScript(pub Vec<ScriptPart>);
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ScriptPart {
+    Text(Vec<u8>),
+    /// The place of the data of the entry with this number.
+    Data(i64),
+}
+
+/// Returns the script of the entries that are `wanted`.
+pub(crate) fn script(
+    pg_restore: &Tool,
+    contents: &DumpContents,
+    wanted: &BTreeSet<i64>,
+    arguments: &[String],
+    environment: &ChildEnvironment,
+) -> Result<MarkedScript> {
+    let secret = random::hex::<16>()?;
+    let archive = contents.without_data(wanted, |entry| format!("{MARK}{secret} {}\n", entry.number).into_bytes());
+    let mut input = tempfile::tempfile()
+        .map_err(|error| Fault::failed(format!("cannot make a temporary file for the table of contents: {error}")))?;
+    input.write_all(&archive)?;
+    input.rewind()?;
+    let all = [&["--file=-".to_owned()], arguments].concat();
+    let mut child = ChildReader::spawn_with(&pg_restore.path, &all, environment, input, STALL)?;
+    let mut text = Vec::new();
+    let ((), _remarks) = child.through(|script| script.read_to_end(&mut text).map(drop).map_err(Into::into))?;
+    Ok(MarkedScript(parts(&text, &format!("{MARK}{secret} "))))
+}
+
+fn parts(script: &[u8], mark: &str) -> Vec<ScriptPart> {
+    let (mut parts, mut rest) = (Vec::new(), script);
+    while let Some(at) = memchr::memmem::find(rest, mark.as_bytes()) {
+        let behind = &rest[at + mark.len()..];
+        let end = memchr::memchr(b'\n', behind).unwrap_or(behind.len());
+        parts.push(ScriptPart::Text(rest[..at].to_vec()));
+        parts.extend(String::from_utf8_lossy(&behind[..end]).parse().map(ScriptPart::Data));
+        rest = behind.get(end + 1..).unwrap_or_default();
+    }
+    parts.push(ScriptPart::Text(rest.to_vec()));
+    parts
+}
+
+impl MarkedScript {
+    /// Returns the script without what would stand in the places of the data.
+    pub fn text(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().filter_map(|part| match part {
+            ScriptPart::Text(text) => Some(text.as_slice()),
+            ScriptPart::Data(_) => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_divided_at_its_marks_and_at_nothing_that_looks_like_one() {
+        let text = b"SET x;\n-- pgbk rows ab 12\n\n-- pgbk rows cd 13\n-- pgbk rows ab 7\nend\n";
+        let expected = [
+            ScriptPart::Text(b"SET x;\n".to_vec()),
+            ScriptPart::Data(12),
+            ScriptPart::Text(b"\n-- pgbk rows cd 13\n".to_vec()),
+            ScriptPart::Data(7),
+            ScriptPart::Text(b"end\n".to_vec()),
+        ];
+        assert_eq!(parts(text, "-- pgbk rows ab "), expected);
+    }
+}
