@@ -55,6 +55,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l globals -d 'Back up
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l files -d 'Back up these files and folders too, once in each run, with colons between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l jobs -d 'How many connections read tables at a time; 2 when unset, or 1 on one core, and 1 for a small database' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l lock-timeout -d 'How long pg_dump may wait for a locked table; 0 waits for ever' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l stall-timeout -d 'How long pg_dump may write nothing before it is stopped' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l run-timeout -d 'How long the backup of one database may take before it is stopped; no limit when unset' -r
@@ -478,6 +479,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l globals -d 'Back 
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l files -d 'Back up these files and folders too, once in each run, with colons between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l jobs -d 'How many connections read tables at a time; 2 when unset, or 1 on one core, and 1 for a small database' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lock-timeout -d 'How long pg_dump may wait for a locked table; 0 waits for ever' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l stall-timeout -d 'How long pg_dump may write nothing before it is stopped' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l run-timeout -d 'How long the backup of one database may take before it is stopped; no limit when unset' -r

@@ -4,6 +4,8 @@ pub(crate) mod archive;
 pub mod backup_id;
 pub mod keys;
 pub mod manifest;
+pub(crate) mod row_block;
+pub(crate) mod row_sum;
 pub(crate) mod run_record;
 pub mod sql;
 pub(crate) mod table_pattern;

@@ -15,7 +15,6 @@ pub mod pg_archive;
 pub(crate) mod piece_reader;
 pub(crate) mod piece_writer;
 pub(crate) mod row_rearranger;
-pub(crate) mod row_sum;
 pub(crate) mod scan;
 pub mod table_counter;
 pub(crate) mod table_digest;

@@ -2,6 +2,7 @@
 
 pub mod connect;
 pub mod globals;
+pub(crate) mod parallel;
 pub(crate) mod properties;
 pub mod restore;
 pub(crate) mod scratch;

@@ -25,6 +25,7 @@ mod lock;
 mod manual;
 mod missed;
 mod network;
+mod parallel;
 mod people;
 mod policy;
 mod postgres;

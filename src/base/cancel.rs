@@ -81,8 +81,20 @@ pub(crate) struct Cancel(Option<Arc<Deadline>>);
 struct Deadline {
     begun: Instant,
     limit: Duration,
+    /// Set when nobody wants the work any more.
+    stopped: AtomicBool,
     /// Holds the limits of the work that this is a part of.
     outer: Cancel,
+}
+
+/// Stops the work of other threads when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Stopper(Arc<Deadline>);
+
+impl Drop for Stopper {
+    fn drop(&mut self) {
+        self.0.stopped.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Keeps limits in force on this thread. Dropping it brings back those that were in force before.
@@ -102,9 +114,19 @@ impl Cancel {
     /// Returns these limits, and one more that begins now; `None` adds no limit.
     pub fn child(self, limit: Option<Duration>) -> Cancel {
         match limit {
-            Some(limit) => Cancel(Some(Arc::new(Deadline { begun: Instant::now(), limit, outer: self }))),
+            Some(limit) => Cancel(Some(self.deadline(limit))),
             None => self,
         }
+    }
+
+    /// Returns these limits for the work of other threads, which also ends when what is returned with them is dropped.
+    pub fn stoppable(self) -> (Cancel, Stopper) {
+        let deadline = self.deadline(Duration::MAX);
+        (Cancel(Some(Arc::clone(&deadline))), Stopper(deadline))
+    }
+
+    fn deadline(self, limit: Duration) -> Arc<Deadline> {
+        Arc::new(Deadline { begun: Instant::now(), limit, stopped: AtomicBool::new(false), outer: self })
     }
 
     /// Puts these limits in force on this thread.
@@ -115,7 +137,8 @@ impl Cancel {
     /// Returns the innermost limit that is over; `None` if there is time left.
     fn over(&self) -> Option<Duration> {
         let deadline = self.0.as_ref()?;
-        if deadline.begun.elapsed() >= deadline.limit { Some(deadline.limit) } else { deadline.outer.over() }
+        let over = deadline.stopped.load(Ordering::Relaxed) || deadline.begun.elapsed() >= deadline.limit;
+        if over { Some(deadline.limit) } else { deadline.outer.over() }
     }
 }
 
@@ -161,6 +184,9 @@ pub(crate) fn overdue() -> Option<Duration> {
 }
 
 fn too_long(limit: Duration) -> Fault {
+    if limit == Duration::MAX {
+        return Fault::failed("other work that belongs to it has failed");
+    }
     Fault::failed(format!("the run was stopped after its limit of {} s", limit.as_secs()))
         .hint("RUN_TIMEOUT sets the limit")
 }
@@ -207,6 +233,15 @@ mod tests {
         assert_eq!(run.child(None).over(), Some(Duration::ZERO));
         let run = Cancel::default().child(Some(LONG));
         assert_eq!((run.clone().child(Some(Duration::ZERO)).over(), run.over()), (Some(Duration::ZERO), None));
+    }
+
+    #[test]
+    fn work_whose_stopper_is_gone_is_over_and_what_it_is_a_part_of_is_not() {
+        let run = Cancel::default().child(Some(LONG));
+        let (part, stopper) = run.clone().stoppable();
+        assert_eq!(part.over(), None);
+        drop(stopper);
+        assert_eq!((part.over().is_some(), run.over()), (true, None));
     }
 
     #[test]

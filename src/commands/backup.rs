@@ -198,11 +198,11 @@ pub fn summary(manifest: &Manifest, store: &dyn Store) -> Lines {
     text
 }
 
-/// Returns the report of a finished backup for machines: the manifest without its chunk tags, and where it is stored.
+/// Returns the report of a finished backup for machines: the manifest without what only a restore needs, and where it is stored.
 pub fn report(manifest: &Manifest, store: &dyn Store) -> Result<Value> {
     let mut value = serde_json::to_value(manifest)?;
     if let Some(map) = value.as_object_mut() {
-        map.remove("chunks");
+        ["chunks", "pieces", "contents"].into_iter().for_each(|member| drop(map.remove(member)));
         map.insert("store".to_owned(), json!(store.location()));
         map.insert("place".to_owned(), json!(store.place(&manifest.object)));
         map.insert("rows".to_owned(), json!(manifest.rows()));

@@ -86,6 +86,7 @@ pub fn plan(args: &RunArgs) -> Result<BackupPlan> {
         settings: crate::config::server::server(&args.server)?,
         format: args.format,
         bin_dir: args.server.pg_bin_dir.clone(),
+        jobs: args.jobs,
         lock_wait: args.lock_timeout,
         stall: args.stall_timeout,
         expected: args.pipeline.size_estimate,

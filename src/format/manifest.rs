@@ -263,7 +263,7 @@ pub struct Table {
     pub name: String,
     pub rows: u64,
     pub bytes: u64,
-    /// The digest of the rows: from format 3 on the sum that [`RowSum`](crate::pipeline::row_sum) describes, before it the hash of the
+    /// The digest of the rows: from format 3 on the sum that [`RowSum`](crate::format::row_sum) describes, before it the hash of the
     /// rows in their order.
     #[serde(with = "hex::serde")]
     pub blake2b: [u8; 32],

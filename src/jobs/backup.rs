@@ -5,6 +5,7 @@
 pub(crate) mod backup_facts;
 pub(crate) mod files;
 pub(crate) mod globals;
+pub(crate) mod parallel;
 pub(crate) mod plan;
 pub(crate) mod store;
 pub(crate) mod watch;
@@ -16,13 +17,15 @@ use crate::base::progress::{Monitor, Progress};
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, Manifest, SnapshotNote};
 use crate::jobs::backup::backup_facts::{server_note, taking};
+use crate::jobs::backup::parallel::ParallelDump;
 use crate::jobs::backup::plan::BackupPlan;
 use crate::jobs::backup::store::STALLED;
 use crate::pipeline::drain;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load;
 use crate::postgres::session::control::{AdvisoryLock, Control};
-use crate::postgres::tools::contents::ContentsInquiry;
+use crate::postgres::session::moment::Moment;
+use crate::postgres::tools::contents::{ContentsInquiry, contents};
 use crate::postgres::tools::{self, Tool, dump, lock_limit};
 use crate::repository::Repository;
 use crate::repository::writer::{BackupWriter, ManifestDetails};
@@ -44,7 +47,7 @@ pub fn backup(repository: &Repository, plan: &BackupPlan, now: Timestamp, monito
     let from = DumpSource { plan, pg_dump, settings, expected, now, omitted };
     let mut tries = 1;
     loop {
-        let changed = match from.take(&mut control, repository, monitor)? {
+        let changed = match from.take(&mut control, repository, tries, monitor)? {
             SnapshotResult::Whole(manifest) => return Ok(*manifest),
             SnapshotResult::Changed(names) => some_of(&names),
         };
@@ -98,7 +101,14 @@ struct DumpSource<'a> {
 }
 
 impl DumpSource<'_> {
-    fn take(&self, control: &mut Control, repository: &Repository, monitor: &dyn Monitor) -> Result<SnapshotResult> {
+    /// Dumps one snapshot. `number` says how many have been tried, with this one.
+    fn take(
+        &self,
+        control: &mut Control,
+        repository: &Repository,
+        number: u32,
+        monitor: &dyn Monitor,
+    ) -> Result<SnapshotResult> {
         let DumpSource { plan, pg_dump, expected, .. } = self;
         let snapshot = control.snapshot()?;
         let properties = control.properties();
@@ -113,7 +123,7 @@ impl DumpSource<'_> {
         monitor.names(&name.id.to_string());
         let monitor = &Progress::begin(monitor, &format!("backup {}", name.id), Some(*expected));
         let mut writer = repository.begin(name, plan.format, plan.compression, *expected)?;
-        let (warnings, contents) = match self.dump(control, &snapshot.name, &mut writer, monitor)? {
+        let (warnings, contents) = match self.dump(control, &snapshot.name, number, &mut writer, monitor)? {
             DumpResult::Whole(remarks, contents) => {
                 (self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect(), contents)
             }
@@ -142,8 +152,70 @@ impl DumpSource<'_> {
         Ok(SnapshotResult::Whole(Box::new(manifest)))
     }
 
-    /// Runs pg_dump and writes its output to the backup.
+    /// Writes the dump to the backup, by several connections where that is possible and there is something to win, else by pg_dump
+    /// alone.
     fn dump(
+        &self,
+        control: &mut Control,
+        snapshot: &str,
+        number: u32,
+        writer: &mut BackupWriter<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<DumpResult> {
+        let plan = self.plan;
+        // pg_dump alone has its locks soonest: it is the last that is tried.
+        if plan.format == Format::Plain && number < TRIES && parallel::jobs(plan, self.expected) > 1 {
+            match self.by_several(control, snapshot, writer, monitor)? {
+                Ok(result) => return Ok(result),
+                Err(why) => monitor.info(&format!("the rows come from pg_dump in one stream: {why}")),
+            }
+        }
+        self.by_pg_dump(control, snapshot, writer, monitor)
+    }
+
+    /// Has several connections read the rows. The inner error says, as the end of a sentence, why that is not possible; then nothing has
+    /// been written.
+    fn by_several(
+        &self,
+        control: &mut Control,
+        snapshot: &str,
+        writer: &mut BackupWriter<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<std::result::Result<DumpResult, String>> {
+        let DumpSource { plan, pg_dump, settings, expected, .. } = self;
+        let encoding = control.server().encoding.clone();
+        if let Some(why) = parallel::unfit(plan, &encoding) {
+            return Ok(Err(why));
+        }
+        let arguments = dump::arguments(Format::Custom, snapshot, &encoding, plan.lock_wait, &plan.arguments)?;
+        let told = contents(&pg_dump.path, &arguments, &settings.child_environment()?, plan.stall);
+        let (contents, remarks) = match told {
+            Ok(told) => told,
+            Err(error) => return changed_or(control, error).map(Ok),
+        };
+        let jobs = parallel::jobs(plan, *expected);
+        let prepared = match ParallelDump::prepare(plan, jobs, &contents, snapshot, control, settings, monitor)? {
+            Ok(prepared) => prepared,
+            Err(why) => return Ok(Err(why)),
+        };
+        let mut watch = SnapshotWatch::new(control);
+        if let Err(error) = prepared.write(&mut watch, writer, monitor) {
+            let changed = watch.changed(kind(&error) == Kind::Failed);
+            return if changed.is_empty() {
+                Err(lock_limit::of_dump(error))
+            } else {
+                Ok(Ok(DumpResult::Changed(changed)))
+            };
+        }
+        let changed = watch.changed_meanwhile()?;
+        Ok(Ok(match changed.is_empty() {
+            true => DumpResult::Whole(remarks, Some(contents.bytes())),
+            false => DumpResult::Changed(changed),
+        }))
+    }
+
+    /// Runs pg_dump and writes its output to the backup.
+    fn by_pg_dump(
         &self,
         control: &mut Control,
         snapshot: &str,
@@ -155,13 +227,16 @@ impl DumpSource<'_> {
         let arguments = dump::arguments(plan.format, snapshot, encoding, plan.lock_wait, &plan.arguments)?;
         // Pinned to the server that knows the snapshot: a host name may stand for several.
         let environment = settings.child_environment()?;
-        let inquiry = self.inquiry(snapshot, encoding)?;
+        let mut inquiry = self.inquiry(snapshot, encoding)?;
+        let mut contents = None;
         let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment, plan.stall)?;
         let mut child = child.when_stalled(STALLED);
         let mut watch = SnapshotWatch::new(control);
         let mut by_dump = true;
         let dumped = child.through(|dump| {
             drain(dump, monitor, |bytes| {
+                // What both have read by now is the same, or the watch finds it.
+                contents = contents.take().or_else(|| told(inquiry.take()?, monitor));
                 watch.piece()?;
                 writer.write_all(bytes).inspect_err(|_| by_dump = false)?;
                 monitor.stored(writer.stored());
@@ -178,7 +253,7 @@ impl DumpSource<'_> {
             return Ok(DumpResult::Changed(changed));
         }
         let ((), remarks) = dumped.map_err(lock_limit::of_dump)?;
-        Ok(DumpResult::Whole(remarks, inquiry.and_then(|inquiry| told(inquiry, monitor))))
+        Ok(DumpResult::Whole(remarks, contents))
     }
 
     /// Asks for the table of contents, beside the dump. `None`: the dump is an archive, which has one.
@@ -189,6 +264,15 @@ impl DumpSource<'_> {
         }
         let arguments = dump::arguments(Format::Custom, snapshot, encoding, plan.lock_wait, &plan.arguments)?;
         ContentsInquiry::begin(pg_dump.path.clone(), arguments, settings.child_environment()?, plan.stall).map(Some)
+    }
+}
+
+/// Returns the names of what has changed since the snapshot, which may be why pg_dump failed; else its error.
+fn changed_or(control: &mut Control, error: anyhow::Error) -> Result<DumpResult> {
+    // Where the server does not say, the failure speaks for itself.
+    match control.changed(Moment::Failed).unwrap_or_default() {
+        changed if changed.is_empty() || kind(&error) != Kind::Failed => Err(lock_limit::of_dump(error)),
+        changed => Ok(DumpResult::Changed(changed)),
     }
 }
 

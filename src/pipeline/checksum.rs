@@ -1,4 +1,4 @@
-//! Counts and hashes what passes: the plain side with its tables, the stored side with a tag for every chunk.
+//! Counts and hashes what passes: the plain side, and the stored side with a tag for every chunk.
 
 use crate::base::error::Fault;
 use crate::format::keys::derived_keys::DerivedKeys;
@@ -7,7 +7,6 @@ use crate::format::manifest::{Chunks, Digest, LARGEST_CHUNK, MOST_CHUNKS, SMALLE
 use crate::pipeline::Stage;
 use crate::pipeline::digest_key::DigestKey;
 use crate::pipeline::multi_hash::{HashLane, MultiHash, STEP};
-use crate::pipeline::table_counter::{TableCounter, TableCounts};
 use blake2b_simd::{Hash, Params};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -55,16 +54,15 @@ impl Hasher {
     }
 }
 
-/// Passes the dump on, computes its digest, and counts its tables if it is a script.
+/// Passes the dump on, and computes its digest.
 pub(crate) struct PlainChecksum<W> {
     inner: W,
     sum: Hasher,
-    tables: Option<TableCounter>,
 }
 
 impl<W: Write> PlainChecksum<W> {
-    pub fn new(inner: W, sum: Hasher, tables: Option<TableCounter>) -> Self {
-        PlainChecksum { inner, sum, tables }
+    pub fn new(inner: W, sum: Hasher) -> Self {
+        PlainChecksum { inner, sum }
     }
 }
 
@@ -73,9 +71,6 @@ impl<W: Write> Write for PlainChecksum<W> {
         let bytes = &bytes[..bytes.len().min(STEP)];
         self.inner.write_all(bytes)?;
         self.sum.update(bytes);
-        if let Some(tables) = &mut self.tables {
-            tables.update(bytes);
-        }
         Ok(bytes.len())
     }
 
@@ -85,10 +80,10 @@ impl<W: Write> Write for PlainChecksum<W> {
 }
 
 impl<W: Write> Stage for PlainChecksum<W> {
-    type Inner = (W, Digest, Option<TableCounts>);
+    type Inner = (W, Digest);
 
     fn finish(self) -> io::Result<Self::Inner> {
-        Ok((self.inner, self.sum.finish(), self.tables.map(TableCounter::finish)))
+        Ok((self.inner, self.sum.finish()))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::purpose::Purpose;
 use crate::format::manifest::pieces::Piece;
 use crate::format::manifest::{Chunks, Compression, Digest, FORMAT, Format, Manifest};
+use crate::format::row_block::RowPiece;
 use crate::pipeline::Stage;
 use crate::pipeline::checksum::{ChunkMac, Hasher, PlainChecksum, StoredChecksum, chunk_size};
 use crate::pipeline::cipher::{Decryptor, Encryptor};
@@ -38,6 +39,8 @@ type StoreStage<W> = Encryptor<StoredChecksum<W>>;
 /// Compresses and encrypts the dump that is written to it, and passes the bytes to the writer beneath.
 pub struct Pack<W: Write + Send + 'static> {
     stored: Arc<AtomicU64>,
+    /// Counts the tables of a script; `None` for what has none.
+    tables: Option<TableCounter>,
     stages: PackStages<W>,
 }
 
@@ -45,8 +48,8 @@ pub struct Pack<W: Write + Send + 'static> {
 enum PackStages<W: Write + Send + 'static> {
     /// Hash on the caller's, compress on several, encrypt and hash again on one.
     Pieces(Box<PlainChecksum<PieceWriter<StoreStage<W>>>>),
-    /// All on one, without compression: the hashes share a SIMD pass.
-    Plain(ThreadStage<PlainChecksum<StoreStage<W>>>),
+    /// Without compression: hash on the caller's, encrypt and hash again on one.
+    Plain(PlainChecksum<ThreadStage<StoreStage<W>>>),
 }
 
 /// Holds the digests and counts taken on the way, and the writer beneath.
@@ -69,11 +72,8 @@ impl<W> PackResult<W> {
 
 impl<W: Write + Send + 'static> Pack<W> {
     pub fn new(writer: W, recipe: &PackOptions) -> Result<Self> {
-        // Only on one thread do the hashes keep step with each other.
-        let shared = MultiHash::default();
-        let lanes = || if recipe.compression.is_some() { MultiHash::default() } else { shared.clone() };
         let tagger = ChunkMac::of(recipe.derived_keys);
-        let stored = StoredChecksum::new(writer, &lanes(), tagger, chunk_size(recipe.expected));
+        let stored = StoredChecksum::new(writer, &MultiHash::default(), tagger, chunk_size(recipe.expected));
         let passed = stored.passed();
         let cipher = match recipe.derived_keys {
             Some(derived_keys) if recipe.encrypt => Encryptor::new(stored, derived_keys)?,
@@ -82,16 +82,16 @@ impl<W: Write + Send + 'static> Pack<W> {
         // What only an SQL script has: COPY blocks and a trailer.
         let tables = (recipe.format == Format::Plain).then(|| TableCounter::of(recipe.derived_keys, FORMAT));
         let key = recipe.derived_keys.and_then(|derived_keys| derived_keys.key(Purpose::Plain));
-        let sum = Hasher::within(&lanes(), key);
+        let sum = Hasher::within(&MultiHash::default(), key);
         let cut = if recipe.format == Format::Plain { CutRule::Lines } else { CutRule::Anywhere };
         let stages = match recipe.compression {
             Some(compression) => {
                 let pieces = PieceWriter::new(cipher, compression, cut)?;
-                PackStages::Pieces(Box::new(PlainChecksum::new(pieces, sum, tables)))
+                PackStages::Pieces(Box::new(PlainChecksum::new(pieces, sum)))
             }
-            None => PackStages::Plain(ThreadStage::begin("pack", PlainChecksum::new(cipher, sum, tables))?),
+            None => PackStages::Plain(PlainChecksum::new(ThreadStage::begin("encrypt", cipher)?, sum)),
         };
-        Ok(Pack { stored: passed, stages })
+        Ok(Pack { stored: passed, tables, stages })
     }
 
     /// Returns how many bytes have reached the writer beneath.
@@ -99,18 +99,30 @@ impl<W: Write + Send + 'static> Pack<W> {
         self.stored.load(Ordering::Relaxed)
     }
 
+    /// Writes a piece of a script, whose tables were counted where it was made.
+    pub fn rows(&mut self, piece: &RowPiece) -> io::Result<()> {
+        if let Some(tables) = &mut self.tables {
+            tables.rows(piece);
+        }
+        match &mut self.stages {
+            PackStages::Pieces(first) => first.write_all(&piece.text),
+            PackStages::Plain(first) => first.write_all(&piece.text),
+        }
+    }
+
     pub fn finish(self) -> Result<PackResult<W>> {
-        let (cipher, pieces, plain, script) = match self.stages {
+        let (cipher, pieces, plain) = match self.stages {
             PackStages::Pieces(first) => {
-                let (next, plain, script) = first.finish()?;
+                let (next, plain) = first.finish()?;
                 let (cipher, pieces) = next.finish()?;
-                (cipher, pieces, plain, script)
+                (cipher, pieces, plain)
             }
             PackStages::Plain(first) => {
-                let (cipher, plain, script) = first.finish()?.finish()?;
-                (cipher, Vec::new(), plain, script)
+                let (next, plain) = first.finish()?;
+                (next.finish()?, Vec::new(), plain)
             }
         };
+        let script = self.tables.map(TableCounter::finish);
         let (writer, stored, chunks) = cipher.finish()?.finish()?;
         Ok(PackResult { plain, script, stored, chunks, pieces, writer })
     }
@@ -118,10 +130,14 @@ impl<W: Write + Send + 'static> Pack<W> {
 
 impl<W: Write + Send + 'static> Write for Pack<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.stages {
-            PackStages::Pieces(first) => first.write(bytes),
-            PackStages::Plain(first) => first.write(bytes),
+        let taken = match &mut self.stages {
+            PackStages::Pieces(first) => first.write(bytes)?,
+            PackStages::Plain(first) => first.write(bytes)?,
+        };
+        if let Some(tables) = &mut self.tables {
+            tables.update(&bytes[..taken]);
         }
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -5,6 +5,7 @@ use crate::format::keys::purpose::Purpose;
 use crate::format::manifest::bounded_members::{MOST_NAMES, fitting};
 use crate::format::manifest::extent::{self, Extent};
 use crate::format::manifest::{FORMAT, TABLES_LIMIT, Table, UNORDERED};
+use crate::format::row_block::RowPiece;
 use crate::format::sql::columns::{TableColumns, columns};
 use crate::format::sql::inserted::InsertCounter;
 use crate::format::sql::requirements::Requirements;
@@ -163,6 +164,19 @@ impl TableCounter {
         }
     }
 
+    /// Takes the next piece of the dump, whose blocks were counted where it was made.
+    pub(crate) fn rows(&mut self, piece: &RowPiece) {
+        for block in &piece.blocks {
+            let Some(entry) = self.seen.entry(fitting(block.table.clone())) else { continue };
+            let table = &mut self.seen.tables[entry];
+            table.rows += block.sum.rows();
+            table.bytes += block.row_bytes;
+            extent::add(&mut table.at, Extent { at: self.passed + block.at as u64, bytes: block.bytes as u64 });
+            self.seen.digests[entry].join(&block.sum);
+        }
+        self.passed += piece.text.len() as u64;
+    }
+
     pub fn finish(self) -> TableCounts {
         let TableCounter { splitter, passed, mut seen } = self;
         let ending = splitter.finish(&mut |event| {
@@ -278,6 +292,8 @@ pub(crate) fn as_tables(inserted: InsertCounter) -> Vec<Table> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::row_block::RowBlock;
+    use crate::format::row_sum::RowSum;
     use blake2::{Blake2b256, Digest};
 
     /// Returns the digest by another implementation.
@@ -323,6 +339,19 @@ mod tests {
         let mut sum = TableDigest::new(true, &None, "public.a");
         sum.update(b"4\n3\n\\N\n1\n");
         assert_eq!(outcome.tables[0].blake2b, sum.finish());
+    }
+
+    #[test]
+    fn blocks_that_were_counted_elsewhere_count_as_those_that_pass_by() {
+        let (before, rest) = DUMP.split_at(DUMP.find("COPY public.\"B\"").unwrap());
+        let (block, behind) = rest.split_at(rest.find("COPY public.a").unwrap());
+        let mut counter = TableCounter::default();
+        counter.update(before.as_bytes());
+        let sum = RowSum::new(&None, "public.\"B\"");
+        let of = RowBlock { table: "public.\"B\"".into(), at: 0, bytes: block.len(), row_bytes: 0, sum };
+        counter.rows(&RowPiece { text: block.as_bytes().to_vec(), blocks: vec![of] });
+        counter.update(behind.as_bytes());
+        assert_eq!(counter.finish(), counted(FORMAT));
     }
 
     #[test]

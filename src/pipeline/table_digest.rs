@@ -1,7 +1,7 @@
 //! The digest of a table's rows, as the format of a backup has it.
 
+use crate::format::row_sum::RowSum;
 use crate::pipeline::digest_key::DigestKey;
-use crate::pipeline::row_sum::RowSum;
 use blake2b_simd::{Params, State};
 
 /// The digest of a table while its rows pass by.
@@ -31,6 +31,13 @@ impl TableDigest {
         match self {
             TableDigest::Unordered(sum) => sum.update(data),
             TableDigest::Ordered { hash, .. } => drop(hash.update(data)),
+        }
+    }
+
+    /// Adds rows of the same table that were hashed elsewhere, with the same key. Only digests from format 3 on can do that.
+    pub fn join(&mut self, part: &RowSum) {
+        if let TableDigest::Unordered(sum) = self {
+            sum.join(part);
         }
     }
 

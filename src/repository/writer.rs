@@ -6,7 +6,9 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
+use crate::format::keys::hash::Bytes32;
 use crate::format::keys::note::KeyNote;
+use crate::format::keys::purpose::Purpose;
 use crate::format::manifest::bounded_members::is_word;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::properties::Properties;
@@ -16,6 +18,7 @@ use crate::format::manifest::upload_check::UploadCheck;
 use crate::format::manifest::{
     CIPHER, Compression, Dump, Encryption, FORMAT, Format, Manifest, ServerNote, SnapshotNote, Tools, extension,
 };
+use crate::format::row_block::RowPiece;
 use crate::pipeline::pack::{Pack, PackOptions, PackResult};
 use crate::pipeline::pg_archive::{Archive, Completeness};
 use crate::pipeline::table_counter::TableCounts;
@@ -81,6 +84,16 @@ impl BackupWriter<'_> {
     /// Returns the number of bytes handed to the store so far.
     pub fn stored(&self) -> u64 {
         self.pack.stored()
+    }
+
+    /// Writes a piece of a script, whose tables were counted where it was made, with the key of [`row_key`](BackupWriter::row_key).
+    pub(crate) fn rows(&mut self, piece: &RowPiece) -> io::Result<()> {
+        self.pack.rows(piece)
+    }
+
+    /// Returns the key of the tables' digests. `None`: they have none.
+    pub(crate) fn row_key(&self) -> Option<Bytes32> {
+        self.derived_keys.as_ref()?.key(Purpose::Row)
     }
 
     /// Commits the payload, checks what the store has and writes the `.meta`, which makes it a backup. If only a lock is missing, it

@@ -135,7 +135,7 @@ fn another_cipher_or_kdf_is_refused() {
 
 #[test]
 fn a_format_version_that_never_was_is_damage() {
-    let error = Sample::keyed().edited("\"pgbk\": 2", "\"pgbk\": 0").read().1.unwrap_err();
+    let error = Sample::keyed().edited("\"pgbk\": 3", "\"pgbk\": 0").read().1.unwrap_err();
     assert_eq!(kind(&error), Kind::Damaged);
     assert!(format!("{error:#}").contains("not a whole .meta document: there is no format version 0"), "{error:#}");
 }

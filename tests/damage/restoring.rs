@@ -56,7 +56,7 @@ fn verify_all_says_which_backup_is_damaged_and_where_and_that_the_others_are_wel
     let (one, two) = two_backups();
     one.put_into_folder(folder.path());
     // A document of a later format among them must not hide the rest.
-    two.edited("\"pgbk\": 2", "\"pgbk\": 3").put_into_folder(folder.path());
+    two.edited("\"pgbk\": 3", "\"pgbk\": 4").put_into_folder(folder.path());
 
     for level in ["stored", "content"] {
         let run = pgbk(["verify", "--all", "--level", level, "--json"]).key().directory(folder.path());
@@ -69,7 +69,7 @@ fn verify_all_says_which_backup_is_damaged_and_where_and_that_the_others_are_wel
         assert_eq!(of(&Sample::keyed().id)["ok"], true);
         let error = of(&several.id)["error"].as_str().unwrap().to_owned();
         assert!(error.contains(&several.object) && error.contains("chunk 1, bytes 1048576 to 2097152"), "{error}");
-        assert!(of(&two.id)["error"].as_str().unwrap().contains("format version 3"), "{found:#}");
+        assert!(of(&two.id)["error"].as_str().unwrap().contains("format version 4"), "{found:#}");
 
         let text = pgbk(["verify", "--all", "--level", level]).key().directory(folder.path()).expect(3).text();
         let line = text.lines().find(|line| line.contains(&several.id.to_string())).unwrap();

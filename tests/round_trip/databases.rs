@@ -238,7 +238,7 @@ impl Held {
         let tools = tempfile::tempdir().unwrap();
         let path = tools.path().join("pg_dump");
         let script = format!(
-            "#!/bin/sh\ncase $1 in --version) ;; *) echo here >'{0}/ready'; read -r word <'{0}/go' ;; esac\nexec '{1}' \"$@\"\n",
+            "#!/bin/sh\ncase $*$1 in *--version | *--format=custom*) ;; *) echo here >'{0}/ready'; read -r word <'{0}/go' ;; esac\nexec '{1}' \"$@\"\n",
             tools.path().display(),
             cluster().bin.join("pg_dump").display()
         );

@@ -76,9 +76,12 @@ impl ChildReader {
         Ok((value, StderrTail::of(child.name(), &child.remarks())))
     }
 
-    /// Passes the beginning of the output to `read`, and ends the child, whose rest nobody wants. Returns the value of `read`.
-    pub fn beginning<T>(mut self, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
-        read(&mut io::BufReader::with_capacity(BUFFER, &mut self.0))
+    /// Passes the beginning of the output to `read`, and ends the child, whose rest nobody wants. Returns the value of `read` and the
+    /// warnings so far.
+    pub fn beginning<T>(mut self, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<(T, StderrTail)> {
+        let value = read(&mut io::BufReader::with_capacity(BUFFER, &mut self.0))?;
+        let child = &self.0.child;
+        Ok((value, StderrTail::of(child.name(), &child.remarks())))
     }
 
     /// Returns whether the child has ended by itself, with an exit code of its own.

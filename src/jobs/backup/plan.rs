@@ -15,6 +15,8 @@ pub struct BackupPlan {
     /// `PG_DUMP_USER_ARGS`: further arguments for pg_dump.
     pub arguments: Vec<String>,
     pub bin_dir: Option<PathBuf>,
+    /// `DUMP_JOBS`: how many connections read tables at a time; `None` leaves it to the number of cores and the size of the database.
+    pub jobs: Option<u32>,
     /// Longest time that pg_dump may wait for a lock on a table.
     pub lock_wait: Duration,
     /// Longest time that pg_dump may write nothing.

@@ -94,7 +94,8 @@ impl Fit {
     /// Returns the size of a piece in bytes of the dump: twice what the encoder looks back, if that is more than the least.
     pub fn piece(self, compression: Compression) -> usize {
         let back = match compression.method {
-            Method::Gzip => SMALLEST,
+            // It looks back 32 KiB.
+            Method::Gzip => return LEAST_PIECE / 2,
             Method::Xz => self.dictionary(compression.level),
             Method::Zstd => self.zstd(compression.level)[0],
         };

@@ -3,8 +3,8 @@
 
 use crate::base::error::Result;
 use crate::postgres::connect::parameters::Parameters;
-use postgres::Config;
 use std::time::Duration;
+use tokio_postgres::Config;
 
 /// Keepalive settings in seconds and probes: three minutes in all. libpq by itself leaves it to the kernel, which first probes
 /// after two hours.

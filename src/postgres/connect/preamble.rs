@@ -9,7 +9,7 @@
 //! `default_text_search_config`, `default_tablespace` and their like. They belong to the database and not to the text of its dump.
 
 use crate::postgres::session::cell::{cell, rows_of};
-use postgres::Client;
+use postgres::SimpleQueryMessage;
 use postgres::error::Error;
 use std::collections::BTreeMap;
 
@@ -143,11 +143,14 @@ pub(crate) fn for_reading(server_major: u32) -> BTreeMap<String, String> {
     read.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).chain(unhurried(server_major)).collect()
 }
 
-/// Sends the preamble on a new connection, in one message: if the server refuses any of it, none of it takes effect and the
+/// Sends the preamble on a new connection by `ask`, in one message: if the server refuses any of it, none of it takes effect and the
 /// connection fails. `options` are the connection's own, which take precedence over the settings of role and database.
-pub(crate) fn send(client: &mut Client, options: Option<&str>) -> Result<InitialSession, Error> {
+pub(crate) fn send(
+    ask: impl FnOnce(&str) -> Result<Vec<SimpleQueryMessage>, Error>,
+    options: Option<&str>,
+) -> Result<InitialSession, Error> {
     let chosen = options.is_some_and(|options| options.contains("role="));
-    let answer = client.simple_query(&message(if chosen { "NULL" } else { OWN_ROLE }))?;
+    let answer = ask(&message(if chosen { "NULL" } else { OWN_ROLE }))?;
     // The first row is that of the path.
     let row = rows_of(answer).nth(1);
     let value = |index: usize| row.as_ref().and_then(|row| cell(row, index)).unwrap_or_default();

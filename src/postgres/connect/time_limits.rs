@@ -2,19 +2,24 @@
 //! limits in the first packet, whose options take precedence over the settings of roles and databases. Not every connection does
 //! so: pools refuse a first packet with options.
 
+use crate::postgres::connect::driver::Driver;
 use crate::postgres::connect::preamble::{self, InitialSession, LIMITS};
 use crate::postgres::connect::transport::Connector;
 use crate::postgres::connect::transport::gauge::MessageExcess;
 use crate::postgres::connect::transport::last_word::LastWord;
 use postgres::error::{Error, SqlState};
-use postgres::{Client, Config};
+use tokio_postgres::Config;
 
 /// SQLSTATEs with which a time limit ends a statement or a session.
 const ENDED: [&str; 4] = ["57014", "25P03", "25P04", "57P05"];
 
 /// Connects and runs the preamble; again, with the limits lifted, if a time limit ended it.
-pub(crate) fn open(config: &Config, connector: &Connector) -> Result<(Client, InitialSession), Error> {
-    let hurried = match begin(config, connector) {
+pub(crate) fn open<D: Driver>(
+    driver: &D,
+    config: &Config,
+    connector: &Connector,
+) -> Result<(D::Session, InitialSession), Error> {
+    let hurried = match begin(driver, config, connector) {
         Ok(Err(error)) if is_hurried(&error) => error,
         // The limit holds before the server lets anybody in, too.
         Err(error) if is_limit(&error) => error,
@@ -22,7 +27,7 @@ pub(crate) fn open(config: &Config, connector: &Connector) -> Result<(Client, In
     };
     // A server refuses a limit that it does not know: the newer ones are left out one by one.
     for known in (1..=LIMITS.len()).rev() {
-        match begin(&lifted(config, known), connector) {
+        match begin(driver, &lifted(config, known), connector) {
             Ok(begun) => return begun,
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => {}
             Err(error) => return Err(error),
@@ -32,9 +37,14 @@ pub(crate) fn open(config: &Config, connector: &Connector) -> Result<(Client, In
 }
 
 /// Connects and runs the preamble once; the inner error is the preamble's.
-fn begin(config: &Config, connector: &Connector) -> Result<Result<(Client, InitialSession), Error>, Error> {
-    let mut client = config.connect(connector.clone())?;
-    Ok(preamble::send(&mut client, config.get_options()).map(|before| (client, before)))
+fn begin<D: Driver>(
+    driver: &D,
+    config: &Config,
+    connector: &Connector,
+) -> Result<Result<(D::Session, InitialSession), Error>, Error> {
+    let mut session = driver.connect(config, connector)?;
+    let sent = preamble::send(|text| D::simple_query(&mut session, text), config.get_options());
+    Ok(sent.map(|before| (session, before)))
 }
 
 /// Returns whether a limit may have ended it. A pool between pgbk and the server may close the connection without the reason.
@@ -51,6 +61,6 @@ fn lifted(config: &Config, known: usize) -> Config {
     let given = config.get_options().map(str::to_owned);
     let limits = LIMITS[..known].iter().map(|(name, _)| format!("-c {name}=0"));
     let mut config = config.clone();
-    config.options(&given.into_iter().chain(limits).collect::<Vec<_>>().join(" "));
+    config.options(given.into_iter().chain(limits).collect::<Vec<_>>().join(" "));
     config
 }

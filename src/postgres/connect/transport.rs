@@ -6,6 +6,10 @@
 
 pub(crate) mod bounded_stream;
 pub(crate) mod cause;
+pub(crate) mod copied_rows;
+pub(crate) mod copy_driver;
+pub(crate) mod copy_session;
+pub(crate) mod copy_tap;
 pub(crate) mod gauge;
 pub(crate) mod last_word;
 
@@ -48,7 +52,7 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// Has the driver leave TLS to this connector. A connection by socket has no TLS, and the driver calls no connector for it.
-    pub fn take_over(config: &mut postgres::Config) {
+    pub fn take_over(config: &mut tokio_postgres::Config) {
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     }
 }

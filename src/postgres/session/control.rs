@@ -14,11 +14,12 @@ use crate::postgres::session::moment::Moment;
 use crate::postgres::session::privileges::UnreadableObject;
 use crate::postgres::session::query::{first, permitted, rows, text};
 use crate::postgres::session::quote::literal;
+use crate::postgres::session::source_tables::{SourceTable, source_tables};
 use crate::postgres::session::{changes, dump_omissions, pooler_check, privileges};
 use anyhow::Context;
 use jiff::Timestamp;
 use postgres::Client;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 pub struct Control {
@@ -78,7 +79,7 @@ pub enum AdvisoryLock {
 /// Pause between two attempts to take a lock.
 const AGAIN: Duration = Duration::from_millis(200);
 
-const APPLICATION: &str = "pgbk";
+pub(crate) const APPLICATION: &str = "pgbk";
 
 impl Control {
     /// Connects. Refuses a connection pool that shares server connections, on which neither lock nor snapshot would hold.
@@ -264,6 +265,11 @@ impl Control {
     pub fn properties(&mut self) -> Result<Properties> {
         let version_num = self.server.version_num;
         self.ask_within(move |client| properties::read_within(client, version_num))
+    }
+
+    /// Returns the tables as of [`Control::snapshot`], by their numbers.
+    pub(crate) fn source_tables(&mut self) -> Result<HashMap<u32, SourceTable>> {
+        self.ask_within(source_tables)
     }
 
     /// Returns the names of what changed since the snapshot was taken; see [`changed`].

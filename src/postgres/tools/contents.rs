@@ -4,6 +4,7 @@
 use crate::base::error::Result;
 use crate::base::process::environment::ChildEnvironment;
 use crate::base::process::reader::ChildReader;
+use crate::base::process::stderr_tail::StderrTail;
 use crate::base::threads;
 use crate::format::archive::contents::DumpContents;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,10 @@ impl ContentsInquiry {
         environment: ChildEnvironment,
         stall: Duration,
     ) -> Result<ContentsInquiry> {
-        threads::begin("contents", move || contents(&pg_dump, &arguments, &environment, stall)).map(ContentsInquiry)
+        threads::begin("contents", move || {
+            contents(&pg_dump, &arguments, &environment, stall).map(|(contents, _)| contents)
+        })
+        .map(ContentsInquiry)
     }
 
     /// Waits for the table of contents.
@@ -30,12 +34,12 @@ impl ContentsInquiry {
     }
 }
 
-/// Returns the table of contents of an archive that pg_dump begins to write. It is ended before it writes any data.
+/// Returns the table of contents of an archive that pg_dump begins to write, and its warnings. It is ended before it writes any data.
 pub(crate) fn contents(
     pg_dump: &Path,
     arguments: &[String],
     environment: &ChildEnvironment,
     stall: Duration,
-) -> Result<DumpContents> {
+) -> Result<(DumpContents, StderrTail)> {
     ChildReader::spawn(pg_dump, arguments, environment, stall)?.beginning(DumpContents::read)
 }

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
 use tokio::time::{Sleep, sleep};
 
 /// A socket, or TLS on one.
@@ -17,6 +18,12 @@ pub(crate) trait ServerStream: AsyncRead + AsyncWrite + Send + Unpin {
 }
 
 impl ServerStream for Socket {
+    fn binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}
+
+impl ServerStream for UnixStream {
     fn binding(&self) -> ChannelBinding {
         ChannelBinding::none()
     }
@@ -47,6 +54,11 @@ pub(crate) struct BoundedStream {
 impl BoundedStream {
     pub(crate) fn new(line: impl ServerStream + 'static, gauge: Gauge) -> BoundedStream {
         BoundedStream { line: Box::new(line), gauge, broken: None, rest: None, over: false }
+    }
+
+    /// Says whether the rows of COPY are taken out of the stream from now on.
+    pub(crate) fn take_rows(&mut self, taken: bool) {
+        self.gauge.take_rows(taken);
     }
 
     /// Ends the stream. If the server said why, this is ready only when called again: the driver reports the end of the stream

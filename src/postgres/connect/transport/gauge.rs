@@ -17,6 +17,9 @@ const INTRODUCTION: u64 = 1 << 20;
 const ANSWER: u64 = 64 << 20;
 /// Most bytes of one row: the driver keeps it in one piece, and copies it as it grows.
 const ROW: u64 = 16 << 20;
+/// Most bytes of a row that is taken out of the stream: as many as a header can tell of, besides those of the length itself. A value
+/// of 500 MB has twice as many in hexadecimal digits.
+const TAKEN_ROW: u64 = 0x7fff_ffff - 4;
 /// Most bytes of an error, which may repeat the statement that it is about, and where that was called.
 const ERROR: u64 = 16 << 20;
 /// Most bytes of a row's description. The longest has 1,664 columns with names of 63 bytes.
@@ -50,6 +53,8 @@ pub(crate) struct Gauge {
     rest: u64,
     /// Whether the server has finished introducing itself.
     introduced: bool,
+    /// Whether the rows of COPY are taken out of the stream and not kept.
+    rows_taken: bool,
     /// Bytes of the answer to the current command.
     answer: u64,
     beside: u64,
@@ -100,6 +105,7 @@ impl Gauge {
             begun: 0,
             rest: 0,
             introduced: false,
+            rows_taken: false,
             answer: 0,
             beside: 0,
             said: 0,
@@ -128,6 +134,11 @@ impl Gauge {
     /// Counts bytes that were sent to the server.
     pub fn said(&mut self, bytes: usize) {
         self.said = self.said.saturating_add(bytes as u64);
+    }
+
+    /// Says whether the rows of COPY are taken out of the stream from now on. Then they do not count as an answer.
+    pub fn take_rows(&mut self, taken: bool) {
+        self.rows_taken = taken;
     }
 
     /// Measures bytes that came from the server.
@@ -186,6 +197,7 @@ impl Gauge {
             self.listener.begin();
         }
         let (sum, most) = match kind {
+            b'd' | b'H' | b'c' if self.rows_taken && self.introduced => return Ok(()),
             b'A' => (&mut self.notifications, NOTIFICATIONS),
             b'N' | b'S' if self.introduced => {
                 (&mut self.beside, BESIDE.saturating_add(self.said.saturating_mul(BESIDE_EACH)))
@@ -206,6 +218,7 @@ impl Gauge {
     /// Returns the most bytes that the body of a message of this type may have; `None` if no PostgreSQL server sends such a type.
     fn longest(&self, kind: u8) -> Option<u64> {
         Some(match kind {
+            b'd' if self.rows_taken => TAKEN_ROW,
             b'D' | b'd' => ROW.saturating_add(self.said),
             b'E' | b'N' => ERROR,
             b'T' | b't' => DESCRIPTION,
@@ -344,6 +357,21 @@ mod tests {
         gauge.said(512 << 20);
         assert!(short <= ANSWER + (2 << 20));
         assert!(taken(&mut gauge, &row, 2 << 30) > short + (500 << 20));
+    }
+
+    #[test]
+    fn rows_that_are_taken_out_of_the_stream_are_no_answer_and_may_be_long() {
+        let mut gauge = introduced();
+        gauge.take_rows(true);
+        assert!(taken(&mut gauge, &message(b'd', &[7; 20 << 20]), 1 << 30) >= 1 << 30);
+        gauge.heard(&message(b'c', b""));
+        assert!(gauge.check().is_ok());
+        assert!(taken(&mut gauge, &message(b'D', &[7; 1 << 20]), 1 << 30) < ANSWER + (2 << 20));
+        let mut gauge = introduced();
+        gauge.take_rows(true);
+        gauge.take_rows(false);
+        gauge.heard(&message(b'd', &[7; 20 << 20]));
+        assert!(gauge.check().is_err());
     }
 
     #[test]

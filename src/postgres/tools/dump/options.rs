@@ -36,6 +36,17 @@ pub(crate) enum SecondDumpUse {
     Never,
 }
 
+/// Says what an option means where pg_restore writes the script and pgbk reads the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScriptUse {
+    /// pg_dump has heeded it in the table of contents.
+    Heeded,
+    /// pg_restore is given it, too.
+    Passed,
+    /// Only pg_dump itself can do it.
+    Alone,
+}
+
 const fn flag(name: &'static str, backup: BackupUse, again: SecondDumpUse) -> DumpOption {
     DumpOption { name, short: None, valued: false, backup, again }
 }
@@ -45,6 +56,27 @@ const fn with(name: &'static str, backup: BackupUse, again: SecondDumpUse) -> Du
 }
 
 impl DumpOption {
+    pub fn script(&self) -> ScriptUse {
+        match self.name {
+            "no-owner"
+            | "no-tablespaces"
+            | "no-table-access-method"
+            | "use-set-session-authorization"
+            | "superuser"
+            | "restrict-key" => ScriptUse::Passed,
+            "attribute-inserts"
+            | "column-inserts"
+            | "inserts"
+            | "rows-per-insert"
+            | "on-conflict-do-nothing"
+            | "enable-row-security"
+            | "extra-float-digits"
+            | "quote-all-identifiers"
+            | "role" => ScriptUse::Alone,
+            _ => ScriptUse::Heeded,
+        }
+    }
+
     const fn or(self, short: char) -> DumpOption {
         DumpOption { short: Some(short), ..self }
     }
@@ -92,7 +124,7 @@ pub(crate) const OPTIONS: &[DumpOption] = &[
     flag("if-exists", EMPTIES, Left),
     with("include-foreign-data", Taken, Untellable("the restore would write its rows to the foreign server")),
     flag("inserts", Taken, Kept),
-    with("jobs", Refused("a dump in one stream has one job"), Never).or('j'),
+    with("jobs", Refused("DUMP_JOBS says how many connections read tables"), Never).or('j'),
     flag("large-objects", Taken, Left).or('b'),
     flag("load-via-partition-root", Taken, Kept),
     with("lock-wait-timeout", Taken, Left),
@@ -167,6 +199,18 @@ pub(crate) enum OptionError<'a> {
     Ambiguous(&'a str, [&'static str; 2]),
     ValueMissing(&'a str),
     ValueNotTaken(&'a str),
+}
+
+/// Returns the arguments for the pg_restore that writes the script, made from those of pg_dump.
+pub(crate) fn of_script(arguments: &[String]) -> Vec<String> {
+    let given = read(arguments).unwrap_or_default();
+    let passed = given.iter().filter(|given| given.option.script() == ScriptUse::Passed);
+    passed
+        .map(|given| match given.value {
+            Some(value) => format!("--{}={value}", given.option.name),
+            None => format!("--{}", given.option.name),
+        })
+        .collect()
 }
 
 /// Reads arguments as pg_dump does: a long option may be shortened as long as it is unambiguous, short ones may be joined, and the

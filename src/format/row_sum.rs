@@ -1,7 +1,6 @@
 //! The digest of a table's rows that does not depend on their order, so that tables that several connections read or fill compare.
 
-use crate::format::keys::hash::keyed;
-use crate::pipeline::digest_key::DigestKey;
+use crate::format::keys::hash::{Bytes32, keyed};
 use blake2b_simd::Params;
 use blake2b_simd::many::{HashManyJob, hash_many};
 use memchr::memchr;
@@ -12,23 +11,25 @@ const WORDS: usize = 4;
 
 /// Adds up the BLAKE2b-256 of rows modulo 2^256. A row is a line of COPY's text without the line break. With a key each table has a key of
 /// its own, so that tables with the same rows do not show it.
+#[derive(Debug, Clone)]
 pub(crate) struct RowSum {
     params: Params,
     /// The beginning of a row whose end has not come.
     held: Vec<u8>,
     /// The sum, its lowest word first.
     sum: [u64; WORDS],
+    rows: u64,
 }
 
 impl RowSum {
     /// Begins the sum of a table. `table` is its name as the dump writes it.
-    pub fn new(key: &DigestKey, table: &str) -> RowSum {
+    pub fn new(key: &Option<Bytes32>, table: &str) -> RowSum {
         let mut params = Params::new();
         params.hash_length(32);
         if let Some(key) = key {
             params.key(&keyed(key, &[table.as_bytes()]));
         }
-        RowSum { params, held: Vec::new(), sum: [0; WORDS] }
+        RowSum { params, held: Vec::new(), sum: [0; WORDS], rows: 0 }
     }
 
     /// Takes the next bytes of the rows, in pieces that may break anywhere.
@@ -57,6 +58,7 @@ impl RowSum {
     fn add(&mut self, rows: &[&[u8]]) {
         let mut jobs: Vec<HashManyJob<'_>> = rows.iter().map(|row| HashManyJob::new(&self.params, row)).collect();
         hash_many(&mut jobs);
+        self.rows += rows.len() as u64;
         for job in &jobs {
             let mut words = [0; WORDS];
             for (word, bytes) in words.iter_mut().zip(job.to_hash().as_bytes().chunks_exact(8)) {
@@ -64,6 +66,17 @@ impl RowSum {
             }
             self.sum = plus(self.sum, words);
         }
+    }
+
+    /// Adds the rows of another part of the same table, made with the same key.
+    pub fn join(&mut self, part: &RowSum) {
+        self.sum = plus(self.sum, part.sum);
+        self.rows += part.rows;
+    }
+
+    /// Returns the number of rows so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Returns the sum, its lowest byte first; 0 for no rows.
@@ -94,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
     use zeroize::Zeroizing;
 
-    fn sum(key: &DigestKey, rows: &[Vec<u8>], piece: usize) -> [u8; 32] {
+    fn sum(key: &Option<Bytes32>, rows: &[Vec<u8>], piece: usize) -> [u8; 32] {
         let text: Vec<u8> = rows.iter().flat_map(|row| [row.as_slice(), b"\n"].concat()).collect();
         let mut sum = RowSum::new(key, "public.orders");
         text.chunks(piece).for_each(|piece| sum.update(piece));
@@ -123,6 +136,18 @@ mod tests {
     }
 
     #[test]
+    fn the_sum_of_parts_is_the_sum_of_the_whole() {
+        let (mut joined, mut part) = (RowSum::new(&None, "t"), RowSum::new(&None, "t"));
+        joined.update(b"1\n2\n");
+        part.update(b"3\n");
+        joined.join(&part);
+        assert_eq!(
+            (joined.rows(), joined.finish()),
+            (3, sum(&None, &[b"3".to_vec(), b"1".to_vec(), b"2".to_vec()], 2))
+        );
+    }
+
+    #[test]
     fn one_row_has_the_digest_that_other_programs_give_and_none_has_zero() {
         let other: [u8; 32] = blake2::Blake2b::<blake2::digest::consts::U32>::digest(b"1\tone").into();
         assert_eq!(sum(&None, &[b"1\tone".to_vec()], 3), other);
@@ -131,7 +156,7 @@ mod tests {
 
     #[test]
     fn with_a_key_two_tables_with_the_same_rows_have_digests_of_their_own() {
-        let key: DigestKey = Some(Zeroizing::new([7; 32]));
+        let key: Option<Bytes32> = Some(Zeroizing::new([7; 32]));
         let of = |table| {
             let mut sum = RowSum::new(&key, table);
             sum.update(b"1\n");

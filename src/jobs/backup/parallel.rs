@@ -1,0 +1,234 @@
+//! Dumps a database by several connections: pg_dump says what there is, pg_restore writes the script of it, and the connections read the
+//! rows, all in one snapshot.
+
+use crate::base::cancel::{self, Cancel};
+use crate::base::error::Result;
+use crate::base::progress::Monitor;
+use crate::base::threads;
+use crate::format::archive::contents::DumpContents;
+use crate::format::keys::hash::Bytes32;
+use crate::format::row_block::RowPiece;
+use crate::jobs::backup::plan::BackupPlan;
+use crate::jobs::backup::store::STALLED;
+use crate::jobs::backup::watch::SnapshotWatch;
+use crate::postgres::connect::copy_connection::CopyConnection;
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::parallel::maker;
+use crate::postgres::parallel::work::DumpWork;
+use crate::postgres::session::control::{APPLICATION, Control};
+use crate::postgres::tools::dump::options::{self, ScriptUse};
+use crate::postgres::tools::script::{MarkedScript, ScriptPart, script};
+use crate::postgres::tools::{self, Tool};
+use crate::repository::writer::BackupWriter;
+use std::io::Write;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::scope;
+
+/// A dump that is divided among connections, before it begins.
+pub(crate) struct ParallelDump<'a> {
+    plan: &'a BackupPlan,
+    snapshot: &'a str,
+    settings: &'a ConnectionSettings,
+    contents: &'a DumpContents,
+    pg_restore: Tool,
+    work: DumpWork,
+    connections: Vec<CopyConnection>,
+}
+
+/// A size in bytes below which there is nothing to win.
+const SMALL: u64 = 64 << 20;
+/// Pieces on their way to the payload, for each connection.
+const AHEAD: usize = 1;
+
+/// Returns how many connections are to read the rows; 1 is pg_dump alone. `expected` is the size of the database in bytes.
+pub(crate) fn jobs(plan: &BackupPlan, expected: u64) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match plan.jobs {
+        Some(jobs) => jobs as usize,
+        None if expected < SMALL => 1,
+        None => cores.min(2),
+    }
+}
+
+/// Says why the rows of a dump with these arguments must come from pg_dump itself. `None`: they need not.
+pub(crate) fn unfit(plan: &BackupPlan, encoding: &str) -> Option<String> {
+    if encoding != "UTF8" {
+        return Some(format!("the database's encoding is {encoding}"));
+    }
+    let given = options::read(&plan.arguments).unwrap_or_default();
+    let alone = given.iter().find(|given| given.option.script() == ScriptUse::Alone);
+    alone.map(|given| format!("PG_DUMP_USER_ARGS holds --{}", given.option.name))
+}
+
+impl<'a> ParallelDump<'a> {
+    /// Prepares a dump of these contents. The inner error says, as the end of a sentence, why it must come from pg_dump alone.
+    pub fn prepare(
+        plan: &'a BackupPlan,
+        jobs: usize,
+        contents: &'a DumpContents,
+        snapshot: &'a str,
+        control: &mut Control,
+        settings: &'a ConnectionSettings,
+        monitor: &dyn Monitor,
+    ) -> Result<std::result::Result<ParallelDump<'a>, String>> {
+        let major = control.server().major;
+        let Ok(pg_restore) = pg_restore(plan, major) else {
+            return Ok(Err("there is no pg_restore for it".to_owned()));
+        };
+        let sources = control.source_tables()?;
+        if let Err(why) = DumpWork::divide(contents, &sources, major, jobs) {
+            return Ok(Err(why));
+        }
+        let connections = connections(settings, plan, jobs, monitor)?;
+        if connections.is_empty() {
+            return Ok(Err("the server gives no further connections".to_owned()));
+        }
+        let work = match DumpWork::divide(contents, &sources, major, connections.len()) {
+            Ok(work) => work,
+            Err(why) => return Ok(Err(why)),
+        };
+        Ok(Ok(ParallelDump { plan, snapshot, settings, contents, pg_restore, work, connections }))
+    }
+
+    /// Writes the script with all rows to the backup.
+    pub fn write(
+        self,
+        watch: &mut SnapshotWatch<'_>,
+        writer: &mut BackupWriter<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let ParallelDump { plan, snapshot, settings, contents, pg_restore, work, connections } = self;
+        let (limits, stopper) = Cancel::of_thread().stoppable();
+        let count = connections.len();
+        let (to, coming) = sync_channel(count * AHEAD);
+        let (work, key) = (&work, &writer.row_key());
+        scope(|scope| {
+            // The connections end when this does, however it does.
+            let _stopper = stopper;
+            for (number, connection) in connections.into_iter().enumerate() {
+                let (to, limits) = (to.clone(), limits.clone());
+                threads::begin_in(scope, "rows", move || {
+                    let _limits = limits.enter();
+                    let read = rows(connection, plan, snapshot, work, number, key, &to);
+                    // Nobody may be listening any more.
+                    read.or_else(|error| to.send(RowMessage::Failed(error)).map_err(drop)).ok();
+                })?;
+            }
+            drop(to);
+            // While they lock and begin to read.
+            let script = whole_script(&pg_restore, contents, plan, settings)?;
+            let mut together = Together { coming, unlocked: count, watch, writer, monitor };
+            together.write(&script)
+        })
+    }
+}
+
+/// Returns the script of all that is dumped.
+fn whole_script(
+    pg_restore: &Tool,
+    contents: &DumpContents,
+    plan: &BackupPlan,
+    settings: &ConnectionSettings,
+) -> Result<MarkedScript> {
+    let all = contents.entries.iter().map(|entry| entry.number).collect();
+    script(pg_restore, contents, &all, &options::of_script(&plan.arguments), &settings.child_environment()?)
+}
+
+fn pg_restore(plan: &BackupPlan, server_major: u32) -> Result<Tool> {
+    tools::find("pg_restore", server_major, plan.bin_dir.as_deref())
+}
+
+/// Opens as many connections as are wanted, or fewer, which people are told.
+fn connections(
+    settings: &ConnectionSettings,
+    plan: &BackupPlan,
+    wanted: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<CopyConnection>> {
+    let mut open = Vec::new();
+    while open.len() < wanted {
+        match settings.open_for_copy(APPLICATION, plan.stall) {
+            Ok(connection) => open.push(connection.when_stalled(STALLED)),
+            Err(error) => {
+                // What a signal kept from connecting is no limit of the server.
+                cancel::check()?;
+                monitor.warn(&format!("{} of {wanted} connections read the tables: {error:#}", open.len()));
+                break;
+            }
+        }
+    }
+    Ok(open)
+}
+
+/// Passes what the connections read to the thread that writes.
+enum RowMessage {
+    /// One more connection has locked its tables.
+    Locked,
+    Piece(RowPiece),
+    Failed(anyhow::Error),
+}
+
+/// Reads what one connection is to read.
+fn rows(
+    mut connection: CopyConnection,
+    plan: &BackupPlan,
+    snapshot: &str,
+    work: &DumpWork,
+    number: usize,
+    key: &Option<Bytes32>,
+    to: &SyncSender<RowMessage>,
+) -> Result<()> {
+    maker::begin(&mut connection, snapshot, work.locks(number), plan.lock_wait)?;
+    to.send(RowMessage::Locked).ok();
+    maker::read(&mut connection, work, number, key, &mut |piece| to.send(RowMessage::Piece(piece)).is_ok())
+}
+
+/// Puts script and rows together.
+struct Together<'a, 'w, 's> {
+    coming: Receiver<RowMessage>,
+    /// Number of connections that have not locked their tables yet.
+    unlocked: usize,
+    watch: &'a mut SnapshotWatch<'s>,
+    writer: &'a mut BackupWriter<'w>,
+    monitor: &'a dyn Monitor,
+}
+
+impl Together<'_, '_, '_> {
+    /// Writes the script, with all rows in the place of the first ones.
+    fn write(&mut self, script: &MarkedScript) -> Result<()> {
+        for part in &script.0 {
+            match part {
+                ScriptPart::Text(text) => {
+                    self.writer.write_all(text)?;
+                    self.shown(text.len());
+                }
+                // All connections have ended when this returns, and in other places there is nothing more to come.
+                ScriptPart::Data(_) => self.rows()?,
+            }
+        }
+        self.rows()
+    }
+
+    fn rows(&mut self) -> Result<()> {
+        while let Ok(message) = self.coming.recv() {
+            match message {
+                RowMessage::Locked => self.unlocked -= 1,
+                RowMessage::Piece(piece) => {
+                    self.writer.rows(&piece)?;
+                    self.shown(piece.text.len());
+                }
+                RowMessage::Failed(error) => return Err(error),
+            }
+            // With its locks each connection has the tables as they are now: whatever has changed before is found now.
+            if self.unlocked == 0 {
+                self.watch.piece()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn shown(&self, bytes: usize) {
+        self.monitor.advance(bytes as u64);
+        self.monitor.stored(self.writer.stored());
+    }
+}

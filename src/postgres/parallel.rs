@@ -1,0 +1,5 @@
+//! Reads the rows of a dump by several connections, in one snapshot.
+
+pub(crate) mod item;
+pub(crate) mod maker;
+pub(crate) mod work;

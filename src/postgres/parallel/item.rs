@@ -1,0 +1,73 @@
+//! A statement that reads rows of one table.
+
+use crate::format::archive::entry::ArchiveEntry;
+use crate::format::sql::tokens::Tokens;
+use crate::postgres::session::source_tables::SourceTable;
+use std::ops::Range;
+
+/// A table that rows are read from, as the dump names it and as the server does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableToRead {
+    /// The name in the script.
+    table: String,
+    /// The statement before the rows in the script, with its line break.
+    pub header: Vec<u8>,
+    /// The columns with the brackets around them; empty for all.
+    columns: String,
+    pub source: SourceTable,
+}
+
+/// A `COPY … TO STDOUT`, and what stands before its rows in the script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CopyItem {
+    /// The table as the dump names it.
+    pub table: String,
+    pub statement: String,
+    pub header: Vec<u8>,
+    /// Whether the script has a block for it although there are no rows: of each table there is one.
+    pub is_first: bool,
+}
+
+impl TableToRead {
+    /// Returns the table of an entry with rows. `None`: they are no COPY block, or not in UTF-8.
+    pub fn of(entry: &ArchiveEntry, source: &SourceTable) -> Option<TableToRead> {
+        let statement = std::str::from_utf8(&entry.copy).ok()?;
+        let end = statement.rfind(" FROM stdin;")?;
+        let mut tokens = Tokens::new(&statement.as_bytes()[..end]);
+        if !tokens.accept(&["copy"]) {
+            return None;
+        }
+        let table = String::from_utf8_lossy(tokens.take_name()?).into_owned();
+        let columns = std::str::from_utf8(tokens.rest()).ok()?.trim().to_owned();
+        Some(TableToRead { table, header: entry.copy.clone(), columns, source: source.clone() })
+    }
+
+    /// Returns whether ranges of its rows can be read by themselves: it lies on this server, all rows are wanted, and it has columns.
+    pub fn is_divisible(&self) -> bool {
+        !self.source.is_foreign && self.source.condition.is_empty() && !self.columns.is_empty()
+    }
+
+    /// Returns the statement that reads all rows.
+    pub fn whole(&self) -> CopyItem {
+        let SourceTable { name, condition, is_foreign, .. } = &self.source;
+        let statement = match condition.is_empty() && !is_foreign {
+            true => format!("COPY {name} {} TO STDOUT", self.columns),
+            false => format!("COPY (SELECT {} FROM {name} {condition}) TO STDOUT", self.list()),
+        };
+        CopyItem { table: self.table.clone(), statement, header: self.header.clone(), is_first: true }
+    }
+
+    /// Returns the statement that reads the rows in a range of pages; an end of `None` is the end of the table, wherever it is.
+    pub fn range(&self, pages: Range<u64>, is_last: bool) -> CopyItem {
+        let from = format!("ctid >= '({},0)'::pg_catalog.tid", pages.start);
+        let to = if is_last { String::new() } else { format!(" AND ctid < '({},0)'::pg_catalog.tid", pages.end) };
+        let (list, name) = (self.list(), &self.source.name);
+        let statement = format!("COPY (SELECT {list} FROM ONLY {name} WHERE {from}{to}) TO STDOUT");
+        CopyItem { table: self.table.clone(), statement, header: self.header.clone(), is_first: pages.start == 0 }
+    }
+
+    /// Returns the columns without the brackets.
+    fn list(&self) -> &str {
+        self.columns.strip_prefix('(').and_then(|list| list.strip_suffix(')')).unwrap_or(&self.columns)
+    }
+}

@@ -1,0 +1,104 @@
+//! Divides the rows of a dump among several connections.
+
+use crate::format::archive::contents::DumpContents;
+use crate::format::archive::entry::ArchiveEntry;
+use crate::postgres::parallel::item::{CopyItem, TableToRead};
+use crate::postgres::session::source_tables::SourceTable;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+/// A table of more pages than this is read in ranges of about half of it: 16 MiB, as the server counts its pages.
+const DIVIDED: u64 = 4096;
+/// First major version that reads a range of pages without the rest.
+const RANGES: u32 = 14;
+/// Most statements in one message: each answer would cost a round trip.
+const BATCH: usize = 100;
+
+/// The work of all connections.
+#[derive(Debug, Default)]
+pub(crate) struct DumpWork {
+    /// Ranges of large tables, which any connection takes, largest tables first.
+    ranges: Mutex<VecDeque<CopyItem>>,
+    /// Small tables, by the connection that has locked them.
+    batches: Vec<Mutex<VecDeque<Vec<CopyItem>>>>,
+    /// Names of the tables that each connection locks.
+    locks: Vec<Vec<String>>,
+}
+
+impl DumpWork {
+    /// Divides the rows of a dump. The error says, as the end of a sentence, why they must come from pg_dump in one stream.
+    pub fn divide(
+        contents: &DumpContents,
+        sources: &HashMap<u32, SourceTable>,
+        server_major: u32,
+        connections: usize,
+    ) -> Result<DumpWork, String> {
+        let mut tables = Vec::new();
+        for entry in contents.entries.iter().filter(|entry| entry.has_data) {
+            tables.push(table(entry, sources)?);
+        }
+        // The largest first: no long one begins when all else is done.
+        tables.sort_by_key(|table| std::cmp::Reverse(table.source.pages));
+        let is_large = |table: &TableToRead| {
+            table.source.pages > DIVIDED && server_major >= RANGES && table.is_divisible() && connections > 1
+        };
+        let (large, small): (Vec<TableToRead>, Vec<TableToRead>) = tables.into_iter().partition(is_large);
+        let ranges = large.iter().flat_map(ranges).collect();
+        let shared: Vec<String> = large.iter().map(|table| table.source.name.clone()).collect();
+        let parts = spread(small, connections);
+        let locks = parts.iter().map(|part| {
+            let own = part.iter().filter(|table| !table.source.is_foreign).map(|table| table.source.name.clone());
+            shared.iter().cloned().chain(own).collect()
+        });
+        Ok(DumpWork {
+            locks: locks.collect(),
+            batches: parts.iter().map(|part| Mutex::new(batches(part))).collect(),
+            ranges: Mutex::new(ranges),
+        })
+    }
+
+    /// Returns the names of the tables that this connection is to lock.
+    pub fn locks(&self, connection: usize) -> &[String] {
+        self.locks.get(connection).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Returns the statements that this connection runs next. `None`: its work is done.
+    pub fn next(&self, connection: usize) -> Option<Vec<CopyItem>> {
+        let range = self.ranges.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let own = || self.batches.get(connection)?.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        range.map(|range| vec![range]).or_else(own)
+    }
+}
+
+fn table(entry: &ArchiveEntry, sources: &HashMap<u32, SourceTable>) -> Result<TableToRead, String> {
+    if !entry.is("TABLE DATA") {
+        return Err("it holds large objects".to_owned());
+    }
+    let source = sources.get(&entry.oid);
+    source
+        .and_then(|source| TableToRead::of(entry, source))
+        .ok_or_else(|| format!("the rows of {} are no COPY blocks in UTF-8", String::from_utf8_lossy(&entry.name)))
+}
+
+/// Returns the ranges of a large table, each of about as many bytes.
+fn ranges(table: &TableToRead) -> Vec<CopyItem> {
+    let count = (table.source.pages * 2).div_ceil(DIVIDED).clamp(1, table.source.heap_pages.max(1));
+    let step = table.source.heap_pages.div_ceil(count).max(1);
+    (0..count).map(|at| table.range(at * step..(at + 1) * step, at + 1 == count)).collect()
+}
+
+/// Gives each connection tables of about as many pages in all. The tables come with the largest first.
+fn spread(tables: Vec<TableToRead>, connections: usize) -> Vec<Vec<TableToRead>> {
+    let mut parts: Vec<(u64, Vec<TableToRead>)> = vec![(0, Vec::new()); connections.max(1)];
+    for table in tables {
+        if let Some((pages, part)) = parts.iter_mut().min_by_key(|(pages, _)| *pages) {
+            *pages += table.source.pages + 1;
+            part.push(table);
+        }
+    }
+    parts.into_iter().map(|(_, part)| part).collect()
+}
+
+fn batches(tables: &[TableToRead]) -> VecDeque<Vec<CopyItem>> {
+    tables.chunks(BATCH).map(|batch| batch.iter().map(TableToRead::whole).collect()).collect()
+}
