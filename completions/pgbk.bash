@@ -16,6 +16,9 @@ _pgbk() {
             ",$1")
                 cmd="pgbk"
                 ;;
+            pgbk,anonymise)
+                cmd="pgbk__subcmd__anonymise"
+                ;;
             pgbk,backup)
                 cmd="pgbk__subcmd__backup"
                 ;;
@@ -60,6 +63,9 @@ _pgbk() {
                 ;;
             pgbk,verify)
                 cmd="pgbk__subcmd__verify"
+                ;;
+            pgbk__subcmd__help,anonymise)
+                cmd="pgbk__subcmd__help__subcmd__anonymise"
                 ;;
             pgbk__subcmd__help,backup)
                 cmd="pgbk__subcmd__help__subcmd__backup"
@@ -113,12 +119,54 @@ _pgbk() {
 
     case "${cmd}" in
         pgbk)
-            opts="-h -V --log-format --log-level --help --version backup restore download upload verify list pin unpin schedule history status prune doctor completions help"
+            opts="-h -V --log-format --log-level --help --version backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
+                    COMPREPLY=($(compgen -W "error warn info debug" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pgbk__subcmd__anonymise)
+            opts="-h --check --json --rules --host --port --user --pg-bin-dir --log-format --log-level --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --rules)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pg-bin-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log-format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
@@ -759,8 +807,22 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__help)
-            opts="backup restore download upload verify list pin unpin schedule history status prune doctor completions help"
+            opts="backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pgbk__subcmd__help__subcmd__anonymise)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -45,6 +45,7 @@ complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "history" -d 'Show what ra
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "prune" -d 'Remove the backups that no rule keeps'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "anonymise" -d 'Show what the rules of anonymising say for each column of a database'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l adopt -d 'Go on with the backups that another server made of the same database, after a move or pg_upgrade; =IDENTIFIER where several did' -r
@@ -699,6 +700,20 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l test-alerts -d 'Sen
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand anonymise" -l rules -d 'The file (TOML) that says what becomes of each column' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand anonymise" -l host -d 'Host name, address or socket directory' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand anonymise" -l port -d 'Port; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand anonymise" -l user -d 'User name' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand anonymise" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand anonymise" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand anonymise" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand anonymise" -l check -d 'List each column with its rule, and check that the rules fit; change and store nothing'
+complete -c pgbk -n "__fish_pgbk_using_subcommand anonymise" -l json -d 'One JSON document on stdout, with the query for each table'
+complete -c pgbk -n "__fish_pgbk_using_subcommand anonymise" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand completions" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand completions" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -706,18 +721,19 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "backup" -d 'Dump databases into the store'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "restore" -d 'Restore a backup into a database'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "upload" -d 'Make a backup of an existing dump'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "verify" -d 'Prove that stored backups are whole'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "list" -d 'Show what is stored'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "pin" -d 'Keep a backup whatever the rules of retention say'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "unpin" -d 'Let the rules of retention count for a backup again'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "history" -d 'Show what ran: done, failed, running'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "prune" -d 'Remove the backups that no rule keeps'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "backup" -d 'Dump databases into the store'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "restore" -d 'Restore a backup into a database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "upload" -d 'Make a backup of an existing dump'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "verify" -d 'Prove that stored backups are whole'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "list" -d 'Show what is stored'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "pin" -d 'Keep a backup whatever the rules of retention say'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "unpin" -d 'Let the rules of retention count for a backup again'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "history" -d 'Show what ran: done, failed, running'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "prune" -d 'Remove the backups that no rule keeps'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "anonymise" -d 'Show what the rules of anonymising say for each column of a database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

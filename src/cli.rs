@@ -1,5 +1,6 @@
 //! The command line: names, help and defaults. No logic.
 
+pub(crate) mod anonymise_args;
 pub(crate) mod arguments;
 pub mod console;
 pub(crate) mod omission_args;
@@ -10,6 +11,7 @@ pub(crate) mod units;
 pub mod values;
 pub mod variables;
 
+use anonymise_args::AnonymiseArgs;
 use arguments::{
     BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PinArgs, PruneArgs, RestoreArgs, ScheduleArgs,
     StatusArgs, UploadArgs, VerifyArgs,
@@ -31,6 +33,7 @@ Secrets come from the environment only:
   DB_BACKUP_ENCRYPT_KEY  64 hexadecimal digits (openssl rand -hex 32)
   DB_BACKUP_ENCRYPT_IV   one IV for all backups; best left unset, for a fresh one each time
   ENC_PASSWORD           a password in place of the key
+  ANONYMISE_SECRET       what the values of an anonymised database are made by
   WEBHOOK_URL, WEBHOOK_TEMPLATE, PING_URL, SMTP_PASSWORD
                          for alerts
 
@@ -193,6 +196,11 @@ pub enum Command {
   pgbk doctor --test-alerts
   pgbk doctor --clean")]
     Doctor(Box<DoctorArgs>),
+    /// Show what the rules of anonymising say for each column of a database
+    #[command(after_help = "  \
+  pgbk anonymise --check shop --rules rules.toml
+  pgbk anonymise --check shop --json")]
+    Anonymise(AnonymiseArgs),
     /// Print the completion script for a shell
     #[command(after_help = "  pgbk completions bash > /etc/bash_completion.d/pgbk")]
     Completions {

@@ -1,5 +1,6 @@
 //! One file per subcommand: settings in, one job, a report out.
 
+pub(crate) mod anonymise;
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod doctor;
@@ -51,6 +52,7 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
         Command::Status(args) => status::run(&args, console),
         Command::Prune(args) => prune::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
+        Command::Anonymise(args) => anonymise::run(&args, console),
         Command::Completions { shell } => completions::run(shell, console),
     }
 }
@@ -95,6 +97,7 @@ pub fn wants_json(command: &Command) -> bool {
         Command::Status(args) => args.json,
         Command::Prune(args) => args.json,
         Command::Doctor(args) => args.json,
+        Command::Anonymise(args) => args.json,
         Command::Download(_) | Command::Completions { .. } => false,
     }
 }

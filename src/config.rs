@@ -1,6 +1,7 @@
 //! Flags and environment, made into checked values once. Defaults that are not on the command line live here.
 
 pub(crate) mod alerts;
+pub(crate) mod anonymise;
 pub mod arguments;
 pub(crate) mod aws;
 pub mod environment;

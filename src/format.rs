@@ -1,5 +1,6 @@
 //! Defines what pgbk stores: manifests, backup ids, keys and run records; and reads the SQL of dumps.
 
+pub mod anonymise;
 pub(crate) mod archive;
 pub mod backup_id;
 pub mod keys;

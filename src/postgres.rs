@@ -1,5 +1,6 @@
 //! PostgreSQL: how to reach a server, the control connection of a backup, the server's own tools, and the target of a restore.
 
+pub mod anonymise;
 pub mod connect;
 pub mod globals;
 pub(crate) mod parallel;

@@ -2,6 +2,7 @@
 //! a process of its own, with servers of its own.
 
 mod alert;
+mod anonymise;
 mod cases;
 mod connection;
 mod deploy;

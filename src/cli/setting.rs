@@ -33,7 +33,7 @@ pub enum SettingKind {
 /// A setting without a flag: its name, its kind and its help, which tells what counts where it is unset.
 type Flagless = (&'static str, SettingKind, &'static str);
 
-const FLAGLESS: [Flagless; 17] = [
+const FLAGLESS: [Flagless; 18] = [
     ("DB_PASSWORD", SettingKind::Secret, "Password for the server; when unset as libpq finds it"),
     ("DATABASE_URL", SettingKind::Secret, "Connection URL of the server and the database, where DB_HOST is not set"),
     (
@@ -59,6 +59,11 @@ const FLAGLESS: [Flagless; 17] = [
         "One IV for all backups, 32 hexadecimal digits; best left unset, for a fresh one each time",
     ),
     ("ENC_PASSWORD", SettingKind::Secret, "A password in place of the key"),
+    (
+        "ANONYMISE_SECRET",
+        SettingKind::Secret,
+        "Values of an anonymised database are made by this secret, the same by the same one; 16 characters or more (openssl rand -hex 32)",
+    ),
     ("WEBHOOK_URL", SettingKind::Secret, "Send alerts to this URL as JSON documents"),
     ("WEBHOOK_TEMPLATE", SettingKind::Secret, "Form of these documents; the message alone when unset"),
     ("PING_URL", SettingKind::Secret, "Tell this monitor of every run"),

@@ -248,6 +248,15 @@ pub struct UpkeepArgs {
     pub lifecycle_tags: bool,
 }
 
+/// Settings of anonymising.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Anonymising")]
+pub struct AnonymiseSettings {
+    /// The file (TOML) that says what becomes of each column
+    #[arg(long, env = "ANONYMISE_RULES", value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct ZoneArgs {
     /// Time zone of schedules, hours, days, weeks and months; UTC when unset

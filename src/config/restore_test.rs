@@ -53,6 +53,7 @@ fn hidden() -> Vec<PathBuf> {
         "PGSSLKEY",
         "DB_BACKUP_ENCRYPT_KEY_FILE",
         "ENC_PASSWORD_FILE",
+        "ANONYMISE_SECRET_FILE",
         "DB_PASSWORD_FILE",
         "S3_SECRET_ACCESS_KEY_FILE",
         "AWS_SHARED_CREDENTIALS_FILE",

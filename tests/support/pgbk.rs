@@ -18,8 +18,15 @@ pub const IV: &str = "f0e0d0c0b0a090807060504030201000";
 pub const ENC_PASSWORD: &str = "correct horse: battery\\staple %41";
 
 /// Values that must never be seen, whatever happens. An IV is none: every `.meta` has it.
-const SECRETS: &[&str] =
-    &["DB_PASSWORD", "S3_SECRET_ACCESS_KEY", "S3_SESSION_TOKEN", "DB_BACKUP_ENCRYPT_KEY", "ENC_PASSWORD", "PGPASSWORD"];
+const SECRETS: &[&str] = &[
+    "DB_PASSWORD",
+    "S3_SECRET_ACCESS_KEY",
+    "S3_SESSION_TOKEN",
+    "DB_BACKUP_ENCRYPT_KEY",
+    "ENC_PASSWORD",
+    "PGPASSWORD",
+    "ANONYMISE_SECRET",
+];
 
 /// A run that takes longer than this hangs. On a busy machine a restore test of thousands of tables has taken two minutes.
 const PATIENCE: Duration = Duration::from_secs(600);

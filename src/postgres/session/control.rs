@@ -241,7 +241,7 @@ impl Control {
     }
 
     /// Runs a query in the transaction of [`Control::snapshot`]. If the server has ended that transaction, the error says so.
-    fn ask_within<T: Send + 'static>(
+    pub(crate) fn ask_within<T: Send + 'static>(
         &mut self,
         question: impl FnOnce(&mut Client) -> Result<T> + Send + 'static,
     ) -> Result<T> {

@@ -1,0 +1,80 @@
+//! The rule for every column that the file does not name: what looks like an e-mail address becomes `nobody@example.com`.
+
+use crate::postgres::anonymise::keyed_hash::{hash, letters};
+use crate::postgres::session::quote::literal;
+
+const NOBODY: &str = "nobody@example.com";
+/// Takes the place of an address where a column is too short for [`NOBODY`]. No address has it in it.
+const MARK: &str = "*";
+
+/// Signs that are in no address, and that documents, arrays and rows are made of; for a set that begins with `[^]`.
+const NONE_OF: &str = r#"[:space:]@<>(){}",:;|'\\&=?/["#;
+/// An `@` as it is, or as the address of a link has it.
+const AT: &str = "@|%40";
+/// An `@` as JSON and XML may write it, too.
+const ESCAPED_AT: &str = r"@|%40|\\u0040|&#0*64;|&#[xX]0*40;";
+/// A sign that JSON or an array escapes with a letter, which is no letter of the address behind it.
+const ESCAPE: &str = r"\\(?:u[0-9A-Fa-f]{4}|[A-Za-z\\])";
+
+/// Returns the pattern of an address in text that nothing is escaped in.
+fn plain() -> String {
+    format!(r#"(?:"[^"]{{1,64}}"|[^]{NONE_OF}]+)(?:{AT}){}"#, domain())
+}
+
+/// Returns the pattern of an address in the text of a document.
+fn escaped() -> String {
+    format!(r"(?:{ESCAPE}|[^]{NONE_OF}])+(?:{ESCAPED_AT}){}", domain())
+}
+
+/// Returns the pattern of a name of two parts or more, of which the last begins with no digit: else it is a version.
+fn domain() -> String {
+    format!(r"(?:[^].{NONE_OF}]+\.)+[^].0-9{NONE_OF}][^].{NONE_OF}]+")
+}
+
+/// Returns an expression for the text with every address replaced, cut to no more than `most` characters.
+pub(crate) fn without_addresses(text: &str, most: Option<usize>) -> String {
+    let pattern = literal(&plain());
+    let replaced = |by: &str| format!("pg_catalog.regexp_replace({text}, {pattern}, '{by}', 'g')");
+    let nobody = replaced(NOBODY);
+    let changed = match most {
+        // An address has six characters at least.
+        Some(most) => {
+            format!("CASE WHEN pg_catalog.char_length({nobody}) <= {most} THEN {nobody} ELSE {} END", replaced(MARK))
+        }
+        None => nobody,
+    };
+    // Most values have none, and a pattern takes longer.
+    format!("CASE WHEN {} THEN {changed} ELSE {text} END", may_have_one(text))
+}
+
+/// Returns an expression for the text of a unique column: one with an address in it becomes another one as a whole.
+pub(crate) fn unique_without_addresses(text: &str, input: &str, most: Option<usize>) -> String {
+    let pattern = literal(&plain());
+    format!(
+        "CASE WHEN {} AND {text} ~ {pattern} THEN {} ELSE {text} END",
+        may_have_one(text),
+        unique_address(input, most).unwrap_or_else(|| letters(&hash("email", input), most.unwrap_or(26)))
+    )
+}
+
+/// Returns an expression for an address that stands for the value, such as `k3jx0qz1…@example.com`. `None`: so short a column has no
+/// place for one that no other value gets.
+pub(crate) fn unique_address(input: &str, most: Option<usize>) -> Option<String> {
+    address(input, most, 12)
+}
+
+/// Returns an expression for such an address whose first part has `least` characters or more. `None`: it has no place.
+pub(crate) fn address(input: &str, most: Option<usize>, least: usize) -> Option<String> {
+    let end = "@example.com";
+    let room = most.map_or(20, |most| most.saturating_sub(end.len()).min(20));
+    (room >= least).then(|| format!("{} || '{end}'", letters(&hash("email", input), room)))
+}
+
+/// Returns an expression for the text of a document with every address replaced.
+pub(crate) fn document_without_addresses(text: &str) -> String {
+    format!("pg_catalog.regexp_replace({text}, {}, '{NOBODY}', 'g')", literal(&escaped()))
+}
+
+fn may_have_one(text: &str) -> String {
+    format!("(pg_catalog.strpos({text}, '@') > 0 OR pg_catalog.strpos({text}, '%40') > 0)")
+}
