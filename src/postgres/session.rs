@@ -14,4 +14,4 @@ pub(crate) mod pooler_check;
 pub mod privileges;
 pub(crate) mod query;
 pub(crate) mod quote;
-pub(crate) mod source_tables;
+pub(crate) mod snapshot_tables;

@@ -130,7 +130,6 @@ fn anonymised_rows_load_into_the_same_tables_and_join_as_they_did() {
         "bool_and(CASE family(host) WHEN 4 THEN host << '10.0.0.0/8' ELSE host << '2001:db8::/32' END) FROM a_people",
     );
     holds("count(*) = 1 AND min(pay) <= -900000 FROM a_people WHERE id = 502 AND score > 1e299");
-    sql("anonymise_loaded", "CREATE EXTENSION postgres_fdw; CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw");
     let moved =
         "SELECT id || ' ' || born || ' ' || pay || ' ' || rank FROM a_people WHERE id BETWEEN 50 AND 80 ORDER BY id";
     let [before, after] = both(moved);

@@ -75,7 +75,7 @@ impl<'a> ParallelDump<'a> {
         let Ok(pg_restore) = pg_restore(plan, major) else {
             return Ok(Err("there is no pg_restore for it".to_owned()));
         };
-        let sources = control.source_tables()?;
+        let sources = control.snapshot_tables()?;
         if let Err(why) = DumpWork::divide(contents, &sources, major, jobs) {
             return Ok(Err(why));
         }

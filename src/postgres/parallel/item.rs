@@ -2,7 +2,7 @@
 
 use crate::format::archive::entry::ArchiveEntry;
 use crate::format::sql::tokens::Tokens;
-use crate::postgres::session::source_tables::SourceTable;
+use crate::postgres::session::snapshot_tables::SnapshotTable;
 use std::ops::Range;
 
 /// A table that rows are read from, as the dump names it and as the server does.
@@ -14,7 +14,7 @@ pub(crate) struct TableToRead {
     pub header: Vec<u8>,
     /// The columns with the brackets around them; empty for all.
     columns: String,
-    pub source: SourceTable,
+    pub source: SnapshotTable,
 }
 
 /// A `COPY … TO STDOUT`, and what stands before its rows in the script.
@@ -30,7 +30,7 @@ pub(crate) struct CopyItem {
 
 impl TableToRead {
     /// Returns the table of an entry with rows. `None`: they are no COPY block, or not in UTF-8.
-    pub fn of(entry: &ArchiveEntry, source: &SourceTable) -> Option<TableToRead> {
+    pub fn of(entry: &ArchiveEntry, source: &SnapshotTable) -> Option<TableToRead> {
         let statement = std::str::from_utf8(&entry.copy).ok()?;
         let end = statement.rfind(" FROM stdin;")?;
         let mut tokens = Tokens::new(&statement.as_bytes()[..end]);
@@ -49,7 +49,7 @@ impl TableToRead {
 
     /// Returns the statement that reads all rows.
     pub fn whole(&self) -> CopyItem {
-        let SourceTable { name, condition, is_foreign, .. } = &self.source;
+        let SnapshotTable { name, condition, is_foreign, .. } = &self.source;
         let statement = match condition.is_empty() && !is_foreign {
             true => format!("COPY {name} {} TO STDOUT", self.columns),
             false => format!("COPY (SELECT {} FROM {name} {condition}) TO STDOUT", self.list()),

@@ -3,7 +3,7 @@
 use crate::format::archive::contents::DumpContents;
 use crate::format::archive::entry::ArchiveEntry;
 use crate::postgres::parallel::item::{CopyItem, TableToRead};
-use crate::postgres::session::source_tables::SourceTable;
+use crate::postgres::session::snapshot_tables::SnapshotTable;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
@@ -29,7 +29,7 @@ impl DumpWork {
     /// Divides the rows of a dump. The error says, as the end of a sentence, why they must come from pg_dump in one stream.
     pub fn divide(
         contents: &DumpContents,
-        sources: &HashMap<u32, SourceTable>,
+        sources: &HashMap<u32, SnapshotTable>,
         server_major: u32,
         connections: usize,
     ) -> Result<DumpWork, String> {
@@ -70,7 +70,7 @@ impl DumpWork {
     }
 }
 
-fn table(entry: &ArchiveEntry, sources: &HashMap<u32, SourceTable>) -> Result<TableToRead, String> {
+fn table(entry: &ArchiveEntry, sources: &HashMap<u32, SnapshotTable>) -> Result<TableToRead, String> {
     if !entry.is("TABLE DATA") {
         return Err("it holds large objects".to_owned());
     }

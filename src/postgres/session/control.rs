@@ -14,7 +14,7 @@ use crate::postgres::session::moment::Moment;
 use crate::postgres::session::privileges::UnreadableObject;
 use crate::postgres::session::query::{first, permitted, rows, text};
 use crate::postgres::session::quote::literal;
-use crate::postgres::session::source_tables::{SourceTable, source_tables};
+use crate::postgres::session::snapshot_tables::{SnapshotTable, snapshot_tables};
 use crate::postgres::session::{changes, dump_omissions, pooler_check, privileges};
 use anyhow::Context;
 use jiff::Timestamp;
@@ -268,8 +268,8 @@ impl Control {
     }
 
     /// Returns the tables as of [`Control::snapshot`], by their numbers.
-    pub(crate) fn source_tables(&mut self) -> Result<HashMap<u32, SourceTable>> {
-        self.ask_within(source_tables)
+    pub(crate) fn snapshot_tables(&mut self) -> Result<HashMap<u32, SnapshotTable>> {
+        self.ask_within(snapshot_tables)
     }
 
     /// Returns the names of what changed since the snapshot was taken; see [`changed`].

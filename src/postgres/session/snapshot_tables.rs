@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// A table of the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SourceTable {
+pub(crate) struct SnapshotTable {
     /// The name with its schema, quoted.
     pub name: String,
     /// Size in pages as the server last counted, with those of values that are stored outside of the rows; 0 if it has not counted.
@@ -31,12 +31,12 @@ const QUERY: &str = "
     WHERE c.relkind IN ('r', 'f') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_(catalog|toast)'";
 
 /// Returns the tables by their numbers. Runs in the transaction that holds the snapshot.
-pub(crate) fn source_tables(client: &mut Client) -> Result<HashMap<u32, SourceTable>> {
+pub(crate) fn snapshot_tables(client: &mut Client) -> Result<HashMap<u32, SnapshotTable>> {
     let mut tables = HashMap::new();
     for row in rows(client, QUERY)? {
         let value = |index| cell(&row, index).unwrap_or_default();
         let number = |index| value(index).parse().unwrap_or(0);
-        let table = SourceTable {
+        let table = SnapshotTable {
             name: format!("{}.{}", identifier(value(1)), identifier(value(2))),
             is_foreign: value(3) == "f",
             heap_pages: number(4),
