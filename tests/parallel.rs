@@ -220,7 +220,7 @@ fn tables_that_are_emptied_and_filled_again_all_the_time_are_never_backed_up_emp
             "BEGIN; TRUNCATE stage; INSERT INTO stage SELECT generate_series(1, 1000); COMMIT",
             "CREATE TABLE next AS SELECT g FROM generate_series(1, 1000) g",
             "BEGIN; DROP TABLE live; ALTER TABLE next RENAME TO live; COMMIT",
-            "SELECT pg_sleep(1)",
+            "SELECT pg_sleep(0.8)",
         ],
     );
     let (_folder, pgbk) = place();
@@ -238,7 +238,8 @@ fn tables_that_are_emptied_and_filled_again_all_the_time_are_never_backed_up_emp
         }
         whole += 1;
     }
-    assert!(disturbance.end() > 5 && whole > 0);
+    let count = disturbance.end();
+    assert!(count > 2 && whole > 0, "{count} {whole}");
 }
 
 #[test]
