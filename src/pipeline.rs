@@ -6,14 +6,16 @@
 pub mod checksum;
 pub(crate) mod cipher;
 pub(crate) mod codec;
-pub(crate) mod digest_key;
 pub(crate) mod expect_digest;
 pub(crate) mod multi_hash;
+pub(crate) mod ordered_pool;
 pub(crate) mod pack;
 pub(crate) mod part_reader;
 pub mod pg_archive;
 pub(crate) mod piece_reader;
 pub(crate) mod piece_writer;
+#[cfg(test)]
+mod refusing_writer;
 pub(crate) mod row_rearranger;
 pub(crate) mod scan;
 pub mod table_counter;

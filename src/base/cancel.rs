@@ -87,6 +87,9 @@ struct Deadline {
     outer: Cancel,
 }
 
+/// The limit of work that only its [`Stopper`] ends.
+const UNTIL_STOPPED: Duration = Duration::MAX;
+
 /// Stops the work of other threads when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Stopper(Arc<Deadline>);
@@ -121,7 +124,7 @@ impl Cancel {
 
     /// Returns these limits for the work of other threads, which also ends when what is returned with them is dropped.
     pub fn stoppable(self) -> (Cancel, Stopper) {
-        let deadline = self.deadline(Duration::MAX);
+        let deadline = self.deadline(UNTIL_STOPPED);
         (Cancel(Some(Arc::clone(&deadline))), Stopper(deadline))
     }
 
@@ -184,7 +187,7 @@ pub(crate) fn overdue() -> Option<Duration> {
 }
 
 fn too_long(limit: Duration) -> Fault {
-    if limit == Duration::MAX {
+    if limit == UNTIL_STOPPED {
         return Fault::failed("other work that belongs to it has failed");
     }
     Fault::failed(format!("the run was stopped after its limit of {} s", limit.as_secs()))

@@ -5,6 +5,7 @@
 
 pub(crate) mod derived;
 pub mod derived_keys;
+pub(crate) mod digest_key;
 pub(crate) mod hash;
 pub(crate) mod note;
 pub(crate) mod purpose;

@@ -1,6 +1,7 @@
 //! The digest of a table's rows that does not depend on their order, so that tables that several connections read or fill compare.
 
-use crate::format::keys::hash::{Bytes32, keyed};
+use crate::format::keys::digest_key::DigestKey;
+use crate::format::keys::hash::keyed;
 use blake2b_simd::Params;
 use blake2b_simd::many::{HashManyJob, hash_many};
 use memchr::memchr;
@@ -23,7 +24,7 @@ pub(crate) struct RowSum {
 
 impl RowSum {
     /// Begins the sum of a table. `table` is its name as the dump writes it.
-    pub fn new(key: &Option<Bytes32>, table: &str) -> RowSum {
+    pub fn new(key: &DigestKey, table: &str) -> RowSum {
         let mut params = Params::new();
         params.hash_length(32);
         if let Some(key) = key {
@@ -107,7 +108,7 @@ mod tests {
     use proptest::prelude::*;
     use zeroize::Zeroizing;
 
-    fn sum(key: &Option<Bytes32>, rows: &[Vec<u8>], piece: usize) -> [u8; 32] {
+    fn sum(key: &DigestKey, rows: &[Vec<u8>], piece: usize) -> [u8; 32] {
         let text: Vec<u8> = rows.iter().flat_map(|row| [row.as_slice(), b"\n"].concat()).collect();
         let mut sum = RowSum::new(key, "public.orders");
         text.chunks(piece).for_each(|piece| sum.update(piece));
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn with_a_key_two_tables_with_the_same_rows_have_digests_of_their_own() {
-        let key: Option<Bytes32> = Some(Zeroizing::new([7; 32]));
+        let key: DigestKey = Some(Zeroizing::new([7; 32]));
         let of = |table| {
             let mut sum = RowSum::new(&key, table);
             sum.update(b"1\n");

@@ -24,7 +24,6 @@ use crate::pipeline::drain;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load;
 use crate::postgres::session::control::{AdvisoryLock, Control};
-use crate::postgres::session::moment::Moment;
 use crate::postgres::tools::contents::{ContentsInquiry, contents};
 use crate::postgres::tools::{self, Tool, dump, lock_limit};
 use crate::repository::Repository;
@@ -164,8 +163,9 @@ impl DumpSource<'_> {
     ) -> Result<DumpResult> {
         let plan = self.plan;
         // pg_dump alone has its locks soonest: it is the last that is tried.
-        if plan.format == Format::Plain && number < TRIES && parallel::jobs(plan, self.expected) > 1 {
-            match self.by_several(control, snapshot, writer, monitor)? {
+        let jobs = parallel::jobs(plan, self.expected);
+        if plan.format == Format::Plain && number < TRIES && jobs > 1 {
+            match self.by_several(jobs, control, snapshot, writer, monitor)? {
                 Ok(result) => return Ok(result),
                 Err(why) => monitor.info(&format!("the rows come from pg_dump in one stream: {why}")),
             }
@@ -177,12 +177,13 @@ impl DumpSource<'_> {
     /// been written.
     fn by_several(
         &self,
+        jobs: usize,
         control: &mut Control,
         snapshot: &str,
         writer: &mut BackupWriter<'_>,
         monitor: &dyn Monitor,
     ) -> Result<std::result::Result<DumpResult, String>> {
-        let DumpSource { plan, pg_dump, settings, expected, .. } = self;
+        let DumpSource { plan, pg_dump, settings, .. } = self;
         let encoding = control.server().encoding.clone();
         if let Some(why) = parallel::unfit(plan, &encoding) {
             return Ok(Err(why));
@@ -191,27 +192,16 @@ impl DumpSource<'_> {
         let told = contents(&pg_dump.path, &arguments, &settings.child_environment()?, plan.stall);
         let (contents, remarks) = match told {
             Ok(told) => told,
-            Err(error) => return changed_or(control, error).map(Ok),
+            Err(error) => return judged(SnapshotWatch::new(control), Err(error), true).map(Ok),
         };
-        let jobs = parallel::jobs(plan, *expected);
         let prepared = match ParallelDump::prepare(plan, jobs, &contents, snapshot, control, settings, monitor)? {
             Ok(prepared) => prepared,
             Err(why) => return Ok(Err(why)),
         };
         let mut watch = SnapshotWatch::new(control);
-        if let Err(error) = prepared.write(&mut watch, writer, monitor) {
-            let changed = watch.changed(kind(&error) == Kind::Failed);
-            return if changed.is_empty() {
-                Err(lock_limit::of_dump(error))
-            } else {
-                Ok(Ok(DumpResult::Changed(changed)))
-            };
-        }
-        let changed = watch.changed_meanwhile()?;
-        Ok(Ok(match changed.is_empty() {
-            true => DumpResult::Whole(remarks, Some(contents.bytes())),
-            false => DumpResult::Changed(changed),
-        }))
+        let mut by_rows = false;
+        let dumped = prepared.write(&mut watch, &mut by_rows, writer, monitor);
+        judged(watch, dumped.map(|()| (remarks, Some(contents.bytes()))), by_rows).map(Ok)
     }
 
     /// Runs pg_dump and writes its output to the backup.
@@ -245,15 +235,9 @@ impl DumpSource<'_> {
         });
         // Where it was ended by pgbk, the server may not answer either.
         let by_itself = by_dump && child.has_exited();
-        // Its locks go with it.
-        drop(child);
-        let failed = dumped.as_ref().is_err_and(|error| by_itself && kind(error) == Kind::Failed);
-        let changed = if dumped.is_ok() { watch.changed_meanwhile()? } else { watch.changed(failed) };
-        if !changed.is_empty() {
-            return Ok(DumpResult::Changed(changed));
-        }
-        let ((), remarks) = dumped.map_err(lock_limit::of_dump)?;
-        Ok(DumpResult::Whole(remarks, contents))
+        // Their locks go with them.
+        drop((child, inquiry));
+        judged(watch, dumped.map(|((), remarks)| (remarks, contents)), by_itself)
     }
 
     /// Asks for the table of contents, beside the dump. `None`: the dump is an archive, which has one.
@@ -267,13 +251,20 @@ impl DumpSource<'_> {
     }
 }
 
-/// Returns the names of what has changed since the snapshot, which may be why pg_dump failed; else its error.
-fn changed_or(control: &mut Control, error: anyhow::Error) -> Result<DumpResult> {
-    // Where the server does not say, the failure speaks for itself.
-    match control.changed(Moment::Failed).unwrap_or_default() {
-        changed if changed.is_empty() || kind(&error) != Kind::Failed => Err(lock_limit::of_dump(error)),
-        changed => Ok(DumpResult::Changed(changed)),
+/// Returns what came of a dump: its warnings and its table of contents, or the names of what has changed since the snapshot. `by_itself`
+/// says that an error is the dump's own, of which a change may be the reason.
+fn judged(
+    watch: SnapshotWatch<'_>,
+    dumped: Result<(StderrTail, Option<Vec<u8>>)>,
+    by_itself: bool,
+) -> Result<DumpResult> {
+    let failed = dumped.as_ref().is_err_and(|error| by_itself && kind(error) == Kind::Failed);
+    let changed = if dumped.is_ok() { watch.changed_meanwhile()? } else { watch.changed(failed) };
+    if !changed.is_empty() {
+        return Ok(DumpResult::Changed(changed));
     }
+    let (remarks, contents) = dumped.map_err(lock_limit::of_dump)?;
+    Ok(DumpResult::Whole(remarks, contents))
 }
 
 /// Returns the table of contents. `None`: pg_dump did not write one, and people are told what that means.

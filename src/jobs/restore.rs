@@ -70,11 +70,7 @@ pub fn admit(manifest: &Manifest, plan: &RestorePlan) -> Result<RestoreTarget> {
             .hint("\"pgbk download\" writes it to a file for tar")
             .into());
     }
-    if plan.jobs > 1 && manifest.dump.format == Format::Plain {
-        return Err(Fault::usage("--jobs is for archives; this backup is an SQL script")
-            .hint("leave out --jobs")
-            .into());
-    }
+    jobs_fit(manifest, plan)?;
     let scripts_only = plan.leave.skip_failed || plan.leave.search_path.is_some() || !plan.leave.extensions.is_empty();
     if plan.jobs > 1 && scripts_only {
         let message = "with --jobs pg_restore loads the archive, which knows no --skip-failed, --search-path and --exclude-extension";
@@ -119,6 +115,16 @@ pub fn admit(manifest: &Manifest, plan: &RestorePlan) -> Result<RestoreTarget> {
     Ok(target)
 }
 
+/// Refuses `--jobs` for what only one connection loads.
+fn jobs_fit(manifest: &Manifest, plan: &RestorePlan) -> Result<()> {
+    match plan.jobs > 1 && manifest.dump.format == Format::Plain {
+        false => Ok(()),
+        true => {
+            Err(Fault::usage("--jobs is for archives; this backup is an SQL script").hint("leave out --jobs").into())
+        }
+    }
+}
+
 /// Returns whether the target has the source's name, on whichever server. It would replace the source itself, or its namesake elsewhere,
 /// such as production if the backup is staging's.
 pub fn is_source(manifest: &Manifest, target: &RestoreTarget) -> bool {
@@ -146,38 +152,30 @@ pub fn restore(
     target: &RestoreTarget,
     monitor: &dyn Monitor,
 ) -> Result<RestoreReport> {
-    let begun = Instant::now();
     let manifest = opened.manifest.clone();
-    let created = target.state == TargetState::Missing;
-    if created {
-        target.create(&plan.settings, &properties::shape(&manifest, plan, target)?.0)?;
-    }
-    let monitor = &Progress::begin(
-        monitor,
-        &format!("restore {} into {}", manifest.id, plan.database),
-        Some(manifest.plain.bytes),
-    );
-    let loaded = fill(opened, &manifest, plan, target, monitor);
-    let loaded = match loaded {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            undo(plan, target, monitor);
-            return Err(error);
-        }
-    };
-    Ok(reported(&manifest, plan, created, loaded, begun))
+    carried_out(&manifest, plan, target, monitor, || {
+        let name = format!("restore {} into {}", manifest.id, plan.database);
+        let monitor = &Progress::begin(monitor, &name, Some(manifest.plain.bytes));
+        fill(opened, &manifest, plan, target, monitor)
+    })
 }
 
-/// Returns the report of a load that has ended.
-fn reported(
+/// Makes the database where it is missing, has `load` fill it, and returns the report. On any error the target is as it was.
+fn carried_out(
     manifest: &Manifest,
     plan: &RestorePlan,
-    created: bool,
-    loaded: LoadReport,
-    begun: Instant,
-) -> RestoreReport {
+    target: &RestoreTarget,
+    monitor: &dyn Monitor,
+    load: impl FnOnce() -> Result<LoadReport>,
+) -> Result<RestoreReport> {
+    let begun = Instant::now();
+    let created = target.state == TargetState::Missing;
+    if created {
+        target.create(&plan.settings, &properties::shape(manifest, plan, target)?.0)?;
+    }
+    let loaded = load().inspect_err(|_| undo(plan, target, monitor))?;
     let counted = plan.jobs == 1;
-    RestoreReport {
+    Ok(RestoreReport {
         id: manifest.id.to_string(),
         database: plan.database.clone(),
         created,
@@ -194,7 +192,7 @@ fn reported(
         schema: loaded.schema,
         inserted: loaded.inserted,
         seconds: begun.elapsed().as_secs_f64(),
-    }
+    })
 }
 
 /// Restores the target to what it was, as far as the transaction has not done so: drops a database that was made here, and

@@ -7,9 +7,10 @@ use crate::base::progress::{Monitor, Progress};
 use crate::base::subject::Subject;
 use crate::format::archive::fields;
 use crate::format::backup_id::BackupId;
+use crate::format::manifest::Table;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::seal::SealedManifest;
-use crate::format::manifest::{Compression, Format, META, META_LIMIT, Manifest, Table};
+use crate::format::manifest::{Compression, Format, META, META_LIMIT, Manifest};
 use crate::pipeline::checksum::Hasher;
 use crate::pipeline::drain;
 use crate::repository::Repository;
@@ -32,17 +33,7 @@ pub enum Output<'a> {
 /// Writes the verified dump, ready for an editor, and returns its size in bytes. A file appears under its name only when it is whole.
 pub fn download(opened: BackupReader, output: Output, force: bool, monitor: &dyn Monitor) -> Result<u64> {
     let bytes = opened.manifest.plain.bytes;
-    match output {
-        Output::Writer(out) => {
-            receive(opened, out, monitor)?;
-            out.flush()?;
-        }
-        Output::File(path) => {
-            let mut file = new_file(path, force)?;
-            receive(opened, &mut file, monitor)?;
-            file.commit()?;
-        }
-    }
+    written(output, force, |out| receive(opened, out, monitor))?;
     Ok(bytes)
 }
 
@@ -54,17 +45,22 @@ pub fn download_tables(
     force: bool,
     monitor: &dyn Monitor,
 ) -> Result<TablesRead> {
+    written(output, force, |out| tables::write(opened, chosen, out, monitor))
+}
+
+/// Has `write` write a download to where it goes, and returns what that returns.
+fn written<T>(output: Output, force: bool, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     match output {
         Output::Writer(out) => {
-            let read = tables::write(opened, chosen, out, monitor)?;
+            let value = write(out)?;
             out.flush()?;
-            Ok(read)
+            Ok(value)
         }
         Output::File(path) => {
             let mut file = new_file(path, force)?;
-            let read = tables::write(opened, chosen, &mut file, monitor)?;
+            let value = write(&mut file)?;
             file.commit()?;
-            Ok(read)
+            Ok(value)
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::base::error::Fault;
 use crate::format::keys::derived_keys::DerivedKeys;
+use crate::format::keys::digest_key::DigestKey;
 use crate::format::keys::purpose::Purpose;
 use crate::format::manifest::{Chunks, Digest, LARGEST_CHUNK, MOST_CHUNKS, SMALLEST_CHUNK, Tag};
 use crate::pipeline::Stage;
-use crate::pipeline::digest_key::DigestKey;
 use crate::pipeline::multi_hash::{HashLane, MultiHash, STEP};
 use blake2b_simd::{Hash, Params};
 use std::io::{self, Write};
@@ -27,7 +27,7 @@ impl Default for Hasher {
 impl Hasher {
     /// Returns a hasher that is computed together with the other hashes in `lanes`. With a key, the digest tells
     /// nothing to those who do not have it.
-    pub fn within(lanes: &MultiHash, key: DigestKey) -> Self {
+    fn within(lanes: &MultiHash, key: DigestKey) -> Self {
         let mut params = Params::new();
         if let Some(key) = &key {
             params.key(&key[..]);
@@ -68,10 +68,9 @@ impl<W: Write> PlainChecksum<W> {
 
 impl<W: Write> Write for PlainChecksum<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let bytes = &bytes[..bytes.len().min(STEP)];
-        self.inner.write_all(bytes)?;
-        self.sum.update(bytes);
-        Ok(bytes.len())
+        let taken = self.inner.write(bytes)?;
+        self.sum.update(&bytes[..taken]);
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -151,10 +150,11 @@ pub(crate) struct StoredChecksum<W> {
 }
 
 impl<W: Write> StoredChecksum<W> {
-    pub fn new(inner: W, lanes: &MultiHash, tagger: ChunkMac, chunk_size: u64) -> Self {
-        let (sum, open) = (Hasher::within(lanes, None), lanes.open(&tagger.params()));
+    pub fn new(inner: W, tagger: ChunkMac, chunk_size: u64) -> Self {
+        let lanes = MultiHash::default();
+        let (sum, open) = (Hasher::within(&lanes, None), lanes.open(&tagger.params()));
         let chunks = Chunks { size: chunk_size, tags: Vec::new() };
-        StoredChecksum { inner, passed: Arc::default(), sum, lanes: lanes.clone(), tagger, filled: 0, open, chunks }
+        StoredChecksum { inner, passed: Arc::default(), sum, lanes, tagger, filled: 0, open, chunks }
     }
 
     pub fn passed(&self) -> Arc<AtomicU64> {
@@ -165,7 +165,7 @@ impl<W: Write> StoredChecksum<W> {
     fn close_full_chunk(&mut self) -> io::Result<()> {
         let index = self.chunks.tags.len() as u64;
         if index + 1 >= MOST_CHUNKS {
-            return Err(outgrown(self.sum.bytes()).into());
+            return Err(outgrown(self.passed.load(Ordering::Relaxed)).into());
         }
         let closed = std::mem::replace(&mut self.open, self.lanes.open(&self.tagger.params()));
         self.chunks.tags.push(end(closed, index, false));
@@ -191,14 +191,15 @@ impl<W: Write> Write for StoredChecksum<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.inner.write_all(bytes)?;
         self.passed.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.sum.update(bytes);
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.filled == self.chunks.size {
                 self.close_full_chunk()?;
             }
-            let room = (self.chunks.size - self.filled).min(rest.len() as u64);
+            // In turn, so that neither hash is far ahead of the other.
+            let room = (self.chunks.size - self.filled).min(rest.len().min(STEP) as u64);
             let (now, later) = rest.split_at(room as usize);
+            self.sum.update(now);
             self.open.update(now);
             self.filled += room;
             rest = later;
@@ -243,7 +244,7 @@ mod tests {
             bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 1usize..50, keyed in any::<bool>()
         ) {
             let key = || keyed.then(|| Zeroizing::new([7; 32]));
-            let mut tally = StoredChecksum::new(Vec::new(), &MultiHash::default(), ChunkMac::new(key()), 16);
+            let mut tally = StoredChecksum::new(Vec::new(), ChunkMac::new(key()), 16);
             for piece in bytes.chunks(cut) {
                 tally.write_all(piece).unwrap();
             }
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_backup_of_more_chunks_than_a_document_may_list_is_told_with_what_to_set() {
-        let mut tally = StoredChecksum::new(io::sink(), &MultiHash::default(), ChunkMac::new(None), 1);
+        let mut tally = StoredChecksum::new(io::sink(), ChunkMac::new(None), 1);
         tally.write_all(&vec![0; MOST_CHUNKS as usize]).unwrap();
         let error = anyhow::Error::from(tally.write_all(&[0]).unwrap_err());
         assert_eq!(kind(&error), Kind::Failed);

@@ -2,7 +2,6 @@
 
 use crate::base::error::Result;
 use crate::format::keys::derived_keys::DerivedKeys;
-use crate::format::keys::purpose::Purpose;
 use crate::format::manifest::pieces::Piece;
 use crate::format::manifest::{Chunks, Compression, Digest, FORMAT, Format, Manifest};
 use crate::format::row_block::RowPiece;
@@ -11,7 +10,6 @@ use crate::pipeline::checksum::{ChunkMac, Hasher, PlainChecksum, StoredChecksum,
 use crate::pipeline::cipher::{Decryptor, Encryptor};
 use crate::pipeline::codec::decompressor;
 use crate::pipeline::expect_digest::ExpectDigest;
-use crate::pipeline::multi_hash::MultiHash;
 use crate::pipeline::piece_reader::PieceReader;
 use crate::pipeline::piece_writer::{CutRule, PieceWriter};
 use crate::pipeline::table_counter::{TableCounter, TableCounts};
@@ -73,7 +71,7 @@ impl<W> PackResult<W> {
 impl<W: Write + Send + 'static> Pack<W> {
     pub fn new(writer: W, recipe: &PackOptions) -> Result<Self> {
         let tagger = ChunkMac::of(recipe.derived_keys);
-        let stored = StoredChecksum::new(writer, &MultiHash::default(), tagger, chunk_size(recipe.expected));
+        let stored = StoredChecksum::new(writer, tagger, chunk_size(recipe.expected));
         let passed = stored.passed();
         let cipher = match recipe.derived_keys {
             Some(derived_keys) if recipe.encrypt => Encryptor::new(stored, derived_keys)?,
@@ -81,8 +79,7 @@ impl<W: Write + Send + 'static> Pack<W> {
         };
         // What only an SQL script has: COPY blocks and a trailer.
         let tables = (recipe.format == Format::Plain).then(|| TableCounter::of(recipe.derived_keys, FORMAT));
-        let key = recipe.derived_keys.and_then(|derived_keys| derived_keys.key(Purpose::Plain));
-        let sum = Hasher::within(&MultiHash::default(), key);
+        let sum = Hasher::of_plain(recipe.derived_keys);
         let cut = if recipe.format == Format::Plain { CutRule::Lines } else { CutRule::Anywhere };
         let stages = match recipe.compression {
             Some(compression) => {

@@ -7,12 +7,12 @@ use crate::format::manifest::pieces::{MOST_PIECES, Piece};
 use crate::pipeline::Stage;
 use crate::pipeline::codec::fit::Fit;
 use crate::pipeline::codec::pack_piece;
+use crate::pipeline::ordered_pool::{OrderedPool, OrderedResults};
 use memchr::memrchr;
 use std::io::{self, Write};
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// Where a dump is cut.
@@ -36,17 +36,9 @@ pub(crate) struct PieceWriter<W> {
 }
 
 struct Threads<W> {
-    pieces: Sender<PieceToPack>,
-    /// The results of the pieces, in the order of the dump. Its capacity bounds how many are on their way.
-    order: SyncSender<Receiver<PackedPiece>>,
+    pool: OrderedPool<Vec<u8>, PackedPiece>,
     abandoned: Arc<AtomicBool>,
     writer: JoinHandle<io::Result<(W, Vec<Piece>)>>,
-    packers: Vec<JoinHandle<()>>,
-}
-
-struct PieceToPack {
-    plain: Vec<u8>,
-    packed: SyncSender<PackedPiece>,
 }
 
 struct PackedPiece {
@@ -61,45 +53,29 @@ impl<W: Write + Send + 'static> PieceWriter<W> {
     }
 
     fn fitted(inner: W, compression: Compression, fit: Fit, size: usize, cut: CutRule) -> Result<Self> {
-        let (pieces, waiting) = channel::<PieceToPack>();
-        let (order, coming) = sync_channel::<Receiver<PackedPiece>>(fit.threads as usize);
-        let (waiting, abandoned) = (Arc::new(Mutex::new(waiting)), Arc::new(AtomicBool::new(false)));
-        let mut packers = Vec::new();
-        for _ in 0..fit.threads {
-            let (waiting, abandoned) = (Arc::clone(&waiting), Arc::clone(&abandoned));
-            let packer = threads::begin("compress", move || {
-                while let Some(PieceToPack { plain, packed }) = next(&waiting) {
-                    let done = pack_piece(&plain, compression, fit, &|| !abandoned.load(Ordering::Relaxed));
-                    // The writer may have ended by an error.
-                    packed.send(PackedPiece { plain: plain.len() as u64, packed: done }).ok();
-                }
-            });
-            match packer {
-                // Those that there are do the work.
-                Err(_) if !packers.is_empty() => break,
-                packer => packers.push(packer?),
-            }
-        }
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let given_up = Arc::clone(&abandoned);
+        let pack = move |plain: Vec<u8>| {
+            let packed = pack_piece(&plain, compression, fit, &|| !given_up.load(Ordering::Relaxed));
+            PackedPiece { plain: plain.len() as u64, packed }
+        };
+        let (pool, coming) = OrderedPool::begin("compress", fit.threads as usize, pack)?;
         let writer = threads::begin("encrypt", move || write(inner, &coming))?;
-        let threads = Some(Threads { pieces, order, abandoned, writer, packers });
-        Ok(PieceWriter { cut, size, filling: Vec::new(), threads })
+        Ok(PieceWriter { cut, size, filling: Vec::new(), threads: Some(Threads { pool, abandoned, writer }) })
     }
 
     /// Hands on the first bytes that wait, and keeps the others.
     fn send(&mut self, length: usize) -> io::Result<()> {
         let rest = self.filling.split_off(length);
         let plain = mem::replace(&mut self.filling, rest);
-        let (packed, coming) = sync_channel(1);
-        let sent = self.threads.as_ref().is_some_and(|threads| {
-            threads.order.send(coming).is_ok() && threads.pieces.send(PieceToPack { plain, packed }).is_ok()
-        });
+        let sent = self.threads.as_ref().is_some_and(|threads| threads.pool.send(plain));
         if sent { Ok(()) } else { self.end().map(|_| ()).and(Err(ended())) }
     }
 
     /// Ends the threads, and returns the inner writer with the list of pieces, or what stopped it.
     fn end(&mut self) -> io::Result<(W, Vec<Piece>)> {
-        let Threads { pieces, order, writer, packers, .. } = self.threads.take().ok_or_else(ended)?;
-        drop((pieces, order));
+        let Threads { pool, writer, .. } = self.threads.take().ok_or_else(ended)?;
+        let packers = pool.end();
         let written = join(writer)?;
         packers.into_iter().try_for_each(join)?;
         written
@@ -136,25 +112,20 @@ impl<W: Write + Send + 'static> Stage for PieceWriter<W> {
 
 impl<W> Drop for PieceWriter<W> {
     fn drop(&mut self) {
-        let Some(Threads { pieces, order, abandoned, writer, packers }) = self.threads.take() else { return };
+        let Some(Threads { pool, abandoned, writer }) = self.threads.take() else { return };
         abandoned.store(true, Ordering::Relaxed);
-        drop((pieces, order));
+        let packers = pool.end();
         writer.join().ok();
         packers.into_iter().for_each(|packer| drop(packer.join()));
     }
 }
 
-/// Returns the next piece. `None`: there are no more.
-fn next(waiting: &Mutex<Receiver<PieceToPack>>) -> Option<PieceToPack> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
-}
-
 /// Writes the pieces in their order, and returns the writer with the sizes of the pieces. An empty dump is one empty piece, and is not
 /// listed.
-fn write<W: Write>(mut inner: W, coming: &Receiver<Receiver<PackedPiece>>) -> io::Result<(W, Vec<Piece>)> {
+fn write<W: Write>(mut inner: W, coming: &OrderedResults<PackedPiece>) -> io::Result<(W, Vec<Piece>)> {
     let mut pieces = Vec::new();
-    for piece in coming {
-        let PackedPiece { plain, packed } = piece.recv().map_err(|_| ended())?;
+    while let Some(piece) = coming.next() {
+        let PackedPiece { plain, packed } = piece.ok_or_else(ended)?;
         let packed = packed?;
         if pieces.len() == MOST_PIECES {
             return Err(io::Error::other("the dump has more pieces than a .meta can list"));
@@ -179,6 +150,7 @@ mod tests {
     use crate::format::manifest::Method;
     use crate::pipeline::codec::levels::levels;
     use crate::pipeline::piece_reader::PieceReader;
+    use crate::pipeline::refusing_writer::Refuses;
     use std::io::Read;
 
     const METHODS: [Method; 3] = [Method::Xz, Method::Zstd, Method::Gzip];
@@ -234,23 +206,6 @@ mod tests {
         assert!(pieces.is_empty() && !packed.is_empty());
         let (_, pieces) = cut(&lines()[..25_000], Method::Gzip, 10_000, CutRule::Anywhere);
         assert_eq!(pieces.iter().map(|piece| piece.plain).collect::<Vec<_>>(), [10_000, 10_000, 5_000]);
-    }
-
-    struct Refuses(Arc<AtomicBool>);
-
-    impl Write for Refuses {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::Error::other("no room"))
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Drop for Refuses {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::SeqCst);
-        }
     }
 
     #[test]

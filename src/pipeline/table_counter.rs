@@ -1,17 +1,18 @@
 //! Counts and hashes the rows of a plain dump as it streams by, at no cost to the server.
 
 use crate::format::keys::derived_keys::DerivedKeys;
+use crate::format::keys::digest_key::DigestKey;
 use crate::format::keys::purpose::Purpose;
+use crate::format::manifest::Table;
 use crate::format::manifest::bounded_members::{MOST_NAMES, fitting};
 use crate::format::manifest::extent::{self, Extent};
-use crate::format::manifest::{FORMAT, TABLES_LIMIT, Table, UNORDERED};
+use crate::format::manifest::{FORMAT, TABLES_LIMIT, UNORDERED};
 use crate::format::row_block::RowPiece;
 use crate::format::sql::columns::{TableColumns, columns};
 use crate::format::sql::inserted::InsertCounter;
 use crate::format::sql::requirements::Requirements;
 use crate::format::sql::schema::Schema;
 use crate::format::sql::splitter::{ScriptEvent, Splitter, StatementLimit};
-use crate::pipeline::digest_key::DigestKey;
 use crate::pipeline::row_rearranger::RowRearranger;
 use crate::pipeline::table_digest::TableDigest;
 use std::collections::HashMap;

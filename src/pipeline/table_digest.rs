@@ -1,7 +1,7 @@
 //! The digest of a table's rows, as the format of a backup has it.
 
+use crate::format::keys::digest_key::DigestKey;
 use crate::format::row_sum::RowSum;
-use crate::pipeline::digest_key::DigestKey;
 use blake2b_simd::{Params, State};
 
 /// The digest of a table while its rows pass by.

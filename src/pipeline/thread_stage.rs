@@ -99,6 +99,7 @@ impl<W> Drop for ThreadStage<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::refusing_writer::Refuses;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -110,23 +111,6 @@ mod tests {
             relay.write_all(piece).unwrap();
         }
         assert!(relay.finish().unwrap() == bytes);
-    }
-
-    struct Refuses(Arc<AtomicBool>);
-
-    impl Write for Refuses {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::Error::other("no room"))
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Drop for Refuses {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::SeqCst);
-        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Reads single tables out of a backup.
 
-use crate::base::error::{Fault, Result};
+use crate::base::error::{Fault, Result, into_io};
 use crate::base::progress::{Monitor, Progress};
-use crate::base::shown::many;
+use crate::format::manifest::Table;
 use crate::format::manifest::extent::Extent;
-use crate::format::manifest::{Format, Manifest, Table};
+use crate::format::manifest::{Format, Manifest};
 use crate::format::sql::splitter::{ScriptEvent, Splitter, StatementLimit};
 use crate::format::table_pattern::TablePattern;
 use crate::pipeline::drain;
@@ -60,21 +60,16 @@ pub fn write(opened: BackupReader, chosen: &[Table], out: &mut dyn Write, monito
     if let Some(server) = &manifest.server {
         writeln!(out, "SET client_encoding = '{}';\n", server.encoding.as_str())?;
     }
-    let monitor = &Progress::begin(monitor, &format!("download {}", manifest.id), Some(dump_bytes(&manifest, chosen)));
-    let fetched = match chosen.iter().all(|table| !table.at.is_empty()) {
+    let (is_placed, at) = (chosen.iter().all(|table| !table.at.is_empty()), chosen.iter().flat_map(|table| &table.at));
+    let due =
+        if is_placed { at.fold(0, |sum: u64, part| sum.saturating_add(part.bytes)) } else { manifest.plain.bytes };
+    let monitor = &Progress::begin(monitor, &format!("download {}", manifest.id), Some(due));
+    let fetched = match is_placed {
         true => parts(&opened, chosen, out, monitor)?,
         false => filtered(opened, chosen, out, monitor)?,
     };
     let rows = chosen.iter().fold(0, |rows: u64, table| rows.saturating_add(table.rows));
     Ok(TablesRead { tables: chosen.len(), rows, fetched })
-}
-
-/// Returns how many bytes of the dump are read.
-fn dump_bytes(manifest: &Manifest, chosen: &[Table]) -> u64 {
-    match chosen.iter().all(|table| !table.at.is_empty()) {
-        true => chosen.iter().flat_map(|table| &table.at).fold(0, |sum: u64, part| sum.saturating_add(part.bytes)),
-        false => manifest.plain.bytes,
-    }
 }
 
 /// Reads the parts of the dump where the tables are. What was read is compared with the `.meta` at the end.
@@ -92,25 +87,9 @@ fn parts(opened: &BackupReader, chosen: &[Table], out: &mut dyn Write, monitor: 
             Ok(())
         })?;
     }
-    compare(chosen, &counter.finish().tables)?;
+    let found = counter.finish().tables;
+    chosen.iter().try_for_each(|table| table.compare(&found))?;
     Ok(reader.fetched())
-}
-
-/// Fails if a table that was read is another one than the `.meta` states.
-fn compare(chosen: &[Table], found: &[Table]) -> Result<()> {
-    for stated in chosen {
-        let same = |table: &&Table| table.name == stated.name;
-        let found = found.iter().find(same).map(|table| (table.rows, table.bytes, table.blake2b));
-        if found != Some((stated.rows, stated.bytes, stated.blake2b)) {
-            let rows = many(found.map_or(0, |(rows, ..)| rows), "row");
-            return Err(Fault::damaged(format!(
-                "table {} is not what the .meta states: {rows} of {}, or another content",
-                stated.name, stated.rows
-            ))
-            .into());
-        }
-    }
-    Ok(())
 }
 
 /// Reads the whole dump, and writes the COPY blocks of the tables.
@@ -137,7 +116,7 @@ fn filtered(opened: BackupReader, chosen: &[Table], out: &mut dyn Write, monitor
         Ok(())
     };
     drain(&mut opened.plain()?, monitor, |mut bytes| {
-        while let taken @ 1.. = splitter.feed(bytes, &mut sink).map_err(crate::base::error::into_io)? {
+        while let taken @ 1.. = splitter.feed(bytes, &mut sink).map_err(into_io)? {
             bytes = &bytes[taken..];
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
-use crate::format::keys::hash::Bytes32;
+use crate::format::keys::digest_key::DigestKey;
 use crate::format::keys::note::KeyNote;
 use crate::format::keys::purpose::Purpose;
 use crate::format::manifest::bounded_members::is_word;
@@ -92,7 +92,7 @@ impl BackupWriter<'_> {
     }
 
     /// Returns the key of the tables' digests. `None`: they have none.
-    pub(crate) fn row_key(&self) -> Option<Bytes32> {
+    pub(crate) fn row_key(&self) -> DigestKey {
         self.derived_keys.as_ref()?.key(Purpose::Row)
     }
 

@@ -151,6 +151,7 @@ fn what_does_not_fit_is_refused_before_anything_is_touched() {
     refused(&["--table", "nothing"], 2, "no table of ");
     refused(&["--schema", "nothing"], 2, "no schema of ");
     refused(&["--table", "orders", "--exclude-table", "orders"], 2, "each is excluded");
+    refused(&["--table", "orders", "--to", "tables_refused_new", "--jobs", "2"], 2, "--jobs is for archives");
     refused(&["--table", "orders", "--data-only", "--to", "tables_refused_new"], 1, "has no table public.orders");
     assert_same(&before, &dumped("tables_refused", &["public.*"]));
     assert_eq!(sql("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'tables_refused_new'"), "0");
@@ -186,4 +187,16 @@ fn every_table_of_a_database_with_everything_is_restored_alone_with_the_same_row
         assert_eq!(rows("tables_alone"), rows("tables_features"), "{table}");
         sql("postgres", "DROP DATABASE tables_alone");
     }
+}
+
+#[test]
+fn a_database_that_was_made_for_a_table_is_gone_again_where_the_payload_is_damaged() {
+    let (folder, pgbk, id) = shop("tables_damaged");
+    let payload = folder.path().join(format!("tables_damaged/{id}.sql.zst.enc"));
+    let mut bytes = std::fs::read(&payload).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&payload, bytes).unwrap();
+    let said = pgbk.args(["restore", &id, "--table", "orders", "--to", "tables_damaged_new", "--yes"]).expect(3);
+    said.says("does not match its tag");
+    assert_eq!(sql("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'tables_damaged_new'"), "0");
 }

@@ -3,7 +3,7 @@
 use crate::base::error::{Fault, Result};
 use crate::format::archive::entry::{ArchiveEntry, written};
 use crate::format::archive::fields::{self, CUSTOM, Field, HEAD, KNOWN, MAGIC};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
 use std::ops::Range;
 
@@ -18,6 +18,8 @@ pub(crate) struct DumpContents {
     /// Size of integers in bytes, without the sign.
     integer: usize,
     pub entries: Vec<ArchiveEntry>,
+    /// The index of each entry, by its number.
+    places: HashMap<i64, usize>,
 }
 
 impl DumpContents {
@@ -32,7 +34,13 @@ impl DumpContents {
         for _ in 0..number {
             entries.push(reader.entry(&layout)?);
         }
-        Ok(DumpContents { header, integer: reader.integer, entries })
+        let places = entries.iter().enumerate().map(|(place, entry)| (entry.number, place)).collect();
+        Ok(DumpContents { header, integer: reader.integer, entries, places })
+    }
+
+    /// Returns the entry with this number. `None`: it is of what the dump does not make.
+    pub fn entry(&self, number: i64) -> Option<&ArchiveEntry> {
+        self.entries.get(*self.places.get(&number)?)
     }
 
     /// Returns the table of contents as an archive has it.

@@ -13,8 +13,6 @@ pub(crate) struct ArchiveEntry {
     pub name: Vec<u8>,
     /// Such as `TABLE`, `TABLE DATA` or `FK CONSTRAINT`.
     pub kind: Vec<u8>,
-    /// The statements that make it.
-    pub definition: Vec<u8>,
     /// The statement of COPY before its data, with its line break; empty for what has none.
     pub copy: Vec<u8>,
     /// Empty for what is in no schema.
@@ -51,7 +49,6 @@ impl ArchiveEntry {
             oid,
             name: text(NAME),
             kind: text(KIND),
-            definition: text(DEFINITION),
             copy: text(COPY),
             schema: text(SCHEMA),
             needs,

@@ -51,7 +51,7 @@ pub(crate) struct ArchiveSelection {
     /// The numbers of all entries that are wanted.
     pub wanted: BTreeSet<i64>,
     /// Those of the tables themselves.
-    pub tables: Vec<i64>,
+    pub tables: BTreeSet<i64>,
     /// Those of objects that the tables need, and that are no part of them, such as types and functions.
     pub needed: Vec<i64>,
     /// Foreign keys to tables that are not among them, with the number of the other table.
@@ -61,7 +61,6 @@ pub(crate) struct ArchiveSelection {
 /// Looks entries up.
 struct EntryIndex<'a> {
     contents: &'a DumpContents,
-    by_number: BTreeMap<i64, &'a ArchiveEntry>,
     /// The entries that need an entry.
     users: BTreeMap<i64, Vec<&'a ArchiveEntry>>,
 }
@@ -77,8 +76,8 @@ pub(crate) fn select(
     let chosen = contents.entries.iter().filter(|entry| is_relation(entry) && is_chosen(entry));
     let tables = index.with_partitions(chosen.map(|entry| entry.number).collect());
     let mut selection = ArchiveSelection { tables: tables.clone(), ..ArchiveSelection::default() };
-    let mut own: BTreeSet<i64> = tables.iter().copied().collect();
-    let mut rest = tables;
+    let mut own = tables.clone();
+    let mut rest: Vec<i64> = tables.into_iter().collect();
     while let Some(number) = rest.pop() {
         for user in index.users.get(&number).into_iter().flatten().filter(|user| is_one_of(user, &OWN)) {
             let other = index.other_table(user, &selection.tables).filter(|_| user.is("FK CONSTRAINT"));
@@ -102,7 +101,7 @@ pub(crate) fn select(
     let needed = if part == TablePart::Data { BTreeSet::new() } else { index.needed(&own) };
     // What joins a table to one that is not wanted would fail.
     own.retain(|number| {
-        let entry = index.by_number.get(number);
+        let entry = contents.entry(*number);
         entry.is_none_or(|entry| {
             !is_one_of(entry, &JOINING)
                 || entry
@@ -144,16 +143,15 @@ impl ArchiveSelection {
 
 impl<'a> EntryIndex<'a> {
     fn of(contents: &'a DumpContents) -> EntryIndex<'a> {
-        let by_number = contents.entries.iter().map(|entry| (entry.number, entry)).collect();
         let mut users: BTreeMap<i64, Vec<&ArchiveEntry>> = BTreeMap::new();
         for entry in &contents.entries {
             entry.needs.iter().for_each(|need| users.entry(*need).or_default().push(entry));
         }
-        EntryIndex { contents, by_number, users }
+        EntryIndex { contents, users }
     }
 
     fn is_one_of(&self, number: i64, kinds: &[&str]) -> bool {
-        self.by_number.get(&number).is_some_and(|entry| is_one_of(entry, kinds))
+        self.contents.entry(number).is_some_and(|entry| is_one_of(entry, kinds))
     }
 
     /// Returns whether an entry is one that another is joined to: a table, or an index or key of one.
@@ -162,21 +160,19 @@ impl<'a> EntryIndex<'a> {
     }
 
     /// Adds the partitions of these tables, and theirs.
-    fn with_partitions(&self, mut tables: Vec<i64>) -> Vec<i64> {
+    fn with_partitions(&self, mut tables: BTreeSet<i64>) -> BTreeSet<i64> {
         let attached = |entry: &&&ArchiveEntry| entry.is("TABLE ATTACH");
-        let mut at = 0;
-        while let Some(table) = tables.get(at).copied() {
-            at += 1;
+        let mut rest: Vec<i64> = tables.iter().copied().collect();
+        while let Some(table) = rest.pop() {
             for attach in self.users.get(&table).into_iter().flatten().filter(attached) {
                 // An attachment has its partition's name, and needs both.
                 let is_partition = |need: &&i64| {
-                    let entry = self.by_number.get(need);
+                    let entry = self.contents.entry(**need);
                     entry.is_some_and(|entry| {
                         is_relation(entry) && entry.name == attach.name && entry.schema == attach.schema
                     })
                 };
-                let partition = attach.needs.iter().find(is_partition).filter(|number| !tables.contains(number));
-                tables.extend(partition);
+                rest.extend(attach.needs.iter().find(is_partition).filter(|number| tables.insert(**number)));
             }
         }
         tables
@@ -184,13 +180,13 @@ impl<'a> EntryIndex<'a> {
 
     /// Returns the number of the table that an entry belongs to; its own for a table.
     fn table_of(&self, number: i64) -> i64 {
-        let Some(entry) = self.by_number.get(&number) else { return number };
+        let Some(entry) = self.contents.entry(number) else { return number };
         let table = entry.needs.iter().find(|need| self.is_one_of(**need, &RELATIONS));
         if is_relation(entry) { number } else { table.copied().unwrap_or(number) }
     }
 
     /// Returns the table that a foreign key refers to, if it is none of these.
-    fn other_table(&self, key: &ArchiveEntry, tables: &[i64]) -> Option<i64> {
+    fn other_table(&self, key: &ArchiveEntry, tables: &BTreeSet<i64>) -> Option<i64> {
         key.needs
             .iter()
             .filter(|need| self.is_joined(**need))
@@ -204,9 +200,9 @@ impl<'a> EntryIndex<'a> {
         let mut rest: Vec<i64> = own.iter().copied().chain(extensions).collect();
         let mut needed: BTreeSet<i64> = rest.iter().copied().filter(|number| !own.contains(number)).collect();
         while let Some(number) = rest.pop() {
-            for need in self.by_number.get(&number).into_iter().flat_map(|entry| &entry.needs) {
+            for need in self.contents.entry(number).into_iter().flat_map(|entry| &entry.needs) {
                 // Numbers without an entry are of what the dump does not make.
-                let known = self.by_number.get(need).is_some_and(|entry| !is_one_of(entry, &DATA));
+                let known = self.contents.entry(*need).is_some_and(|entry| !is_one_of(entry, &DATA));
                 if known && !own.contains(need) && needed.insert(*need) {
                     rest.push(*need);
                 }

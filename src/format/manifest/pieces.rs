@@ -28,7 +28,7 @@ impl Serialize for Piece {
 
 impl<'de> Deserialize<'de> for Piece {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Piece, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        let text = String::deserialize(from)?;
         let sizes = text.split_once(':').and_then(|(plain, packed)| Some((number(plain)?, number(packed)?)));
         match sizes {
             Some((plain @ 1..=LARGEST_PIECE, packed)) if (1..=LARGEST_PIECE + SLACK).contains(&packed) => {

@@ -1,12 +1,10 @@
 //! The table of contents of a dump as the document holds it: compressed, and encrypted if the dump is. Single tables are restored by it.
 
 use crate::base::error::{Fault, Result};
-use crate::base::random;
 use crate::format::archive::contents::LARGEST;
 use crate::format::keys::derived_keys::DerivedKeys;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use openssl::symm::{Cipher, decrypt, encrypt};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::io::Read;
 
@@ -34,8 +32,8 @@ impl StoredContents {
         let (iv, data) = match derived_keys {
             None => (None, packed),
             Some(derived_keys) => {
-                let iv = random::bytes()?;
-                (Some(ContentsIv(iv)), encrypt(Cipher::aes_256_cbc(), &derived_keys.cipher[..], Some(&iv), &packed)?)
+                let (iv, data) = derived_keys.encrypt_member(&packed)?;
+                (Some(ContentsIv(iv)), data)
             }
         };
         let data = STANDARD.encode(data);
@@ -50,8 +48,7 @@ impl StoredContents {
             (None, _) => data,
             (Some(_), None) => return Err(damaged("it is encrypted, and there is no key").into()),
             (Some(ContentsIv(iv)), Some(derived_keys)) => {
-                decrypt(Cipher::aes_256_cbc(), &derived_keys.cipher[..], Some(iv), &data)
-                    .map_err(|_| damaged("it cannot be decrypted"))?
+                derived_keys.decrypt_member(iv, &data).ok_or_else(|| damaged("it cannot be decrypted"))?
             }
         };
         let mut contents = Vec::new();

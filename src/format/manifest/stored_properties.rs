@@ -2,13 +2,11 @@
 //! be a secret of the application.
 
 use crate::base::error::{Fault, Result};
-use crate::base::random;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::manifest::bounded_members;
 use crate::format::manifest::properties::{
     DatabaseSetting, Grant, LARGEST, Label, Locale, Name, Properties, RoleSetting, Text,
 };
-use openssl::symm::{Cipher, decrypt, encrypt};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -106,12 +104,8 @@ impl StoredProperties {
     /// Encrypts the properties with the derived keys of the backup. Without keys they stay plain.
     pub fn of(properties: Properties, derived_keys: Option<&DerivedKeys>) -> Result<StoredProperties> {
         let Some(derived_keys) = derived_keys else { return Ok(StoredProperties::Plain(Box::new(properties))) };
-        let iv = random::bytes()?;
-        let text = serde_json::to_vec(&properties)?;
-        Ok(StoredProperties::Encrypted(EncryptedProperties {
-            iv,
-            data: encrypt(Cipher::aes_256_cbc(), &derived_keys.cipher[..], Some(&iv), &text)?,
-        }))
+        let (iv, data) = derived_keys.encrypt_member(&serde_json::to_vec(&properties)?)?;
+        Ok(StoredProperties::Encrypted(EncryptedProperties { iv, data }))
     }
 
     /// Returns the properties of an authenticated document. It is an error if the key is missing or they are not what pgbk writes.
@@ -126,8 +120,8 @@ impl StoredProperties {
                 return Err(damaged("they are larger than any that pgbk writes".into()).into());
             }
             (StoredProperties::Encrypted(EncryptedProperties { iv, data }), Some(derived_keys)) => {
-                let text = decrypt(Cipher::aes_256_cbc(), &derived_keys.cipher[..], Some(iv), data)
-                    .map_err(|_| damaged("they cannot be decrypted".into()))?;
+                let text = derived_keys.decrypt_member(iv, data);
+                let text = text.ok_or_else(|| damaged("they cannot be decrypted".into()))?;
                 serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?
             }
         };

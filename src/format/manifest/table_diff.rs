@@ -1,5 +1,6 @@
 //! Compares the tables that a `.meta` states with those that were found.
 
+use crate::base::error::{Fault, Result};
 use crate::base::shown::{agree, many};
 use crate::format::manifest::Table;
 use serde::Serialize;
@@ -60,6 +61,21 @@ pub fn compare(stated: Option<&[Table]>, found: &[Table], foreign: bool) -> Vec<
     compared
 }
 
+impl Table {
+    /// Fails if this table, among those that were read, is another one than the document states.
+    pub(crate) fn compare(&self, found: &[Table]) -> Result<()> {
+        let found = found.iter().find(|table| table.name == self.name);
+        if found.is_some_and(|found| (found.rows, found.bytes, found.blake2b) == (self.rows, self.bytes, self.blake2b))
+        {
+            return Ok(());
+        }
+        let rows = many(found.map_or(0, |found| found.rows), "row");
+        let message =
+            format!("table {} is not what the .meta states: {rows} of {}, or another content", self.name, self.rows);
+        Err(Fault::damaged(message).into())
+    }
+}
+
 impl TableTotal {
     fn of(name: &str, tables: &[Table]) -> Option<TableTotal> {
         let mut total: Option<TableTotal> = None;
@@ -105,7 +121,7 @@ impl TableComparison {
     }
 }
 
-fn in_hex<S: serde::Serializer>(hash: &Option<[u8; 32]>, to: S) -> Result<S::Ok, S::Error> {
+fn in_hex<S: serde::Serializer>(hash: &Option<[u8; 32]>, to: S) -> std::result::Result<S::Ok, S::Error> {
     hash.map(hex::encode).serialize(to)
 }
 

@@ -6,7 +6,7 @@ use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::threads;
 use crate::format::archive::contents::DumpContents;
-use crate::format::keys::hash::Bytes32;
+use crate::format::keys::digest_key::DigestKey;
 use crate::format::row_block::RowPiece;
 use crate::jobs::backup::plan::BackupPlan;
 use crate::jobs::backup::store::STALLED;
@@ -14,7 +14,7 @@ use crate::jobs::backup::watch::SnapshotWatch;
 use crate::postgres::connect::copy_connection::CopyConnection;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::parallel::maker;
-use crate::postgres::parallel::work::DumpWork;
+use crate::postgres::parallel::work::{DumpWork, tables_to_read};
 use crate::postgres::session::control::{APPLICATION, Control};
 use crate::postgres::tools::dump::options::{self, ScriptUse};
 use crate::postgres::tools::script::{MarkedScript, ScriptPart, script};
@@ -72,28 +72,26 @@ impl<'a> ParallelDump<'a> {
         monitor: &dyn Monitor,
     ) -> Result<std::result::Result<ParallelDump<'a>, String>> {
         let major = control.server().major;
-        let Ok(pg_restore) = pg_restore(plan, major) else {
+        let Ok(pg_restore) = tools::find("pg_restore", major, plan.bin_dir.as_deref()) else {
             return Ok(Err("there is no pg_restore for it".to_owned()));
         };
-        let sources = control.snapshot_tables()?;
-        if let Err(why) = DumpWork::divide(contents, &sources, major, jobs) {
-            return Ok(Err(why));
-        }
+        let tables = match tables_to_read(contents, &control.snapshot_tables()?) {
+            Ok(tables) => tables,
+            Err(why) => return Ok(Err(why)),
+        };
         let connections = connections(settings, plan, jobs, monitor)?;
         if connections.is_empty() {
             return Ok(Err("the server gives no further connections".to_owned()));
         }
-        let work = match DumpWork::divide(contents, &sources, major, connections.len()) {
-            Ok(work) => work,
-            Err(why) => return Ok(Err(why)),
-        };
+        let work = DumpWork::divide(tables, major, connections.len());
         Ok(Ok(ParallelDump { plan, snapshot, settings, contents, pg_restore, work, connections }))
     }
 
-    /// Writes the script with all rows to the backup.
+    /// Writes the script with all rows to the backup. `by_rows` is set if it fails because rows could not be read.
     pub fn write(
         self,
         watch: &mut SnapshotWatch<'_>,
+        by_rows: &mut bool,
         writer: &mut BackupWriter<'_>,
         monitor: &dyn Monitor,
     ) -> Result<()> {
@@ -117,7 +115,7 @@ impl<'a> ParallelDump<'a> {
             drop(to);
             // While they lock and begin to read.
             let script = whole_script(&pg_restore, contents, plan, settings)?;
-            let mut together = Together { coming, unlocked: count, watch, writer, monitor };
+            let mut together = Together { coming, unlocked: count, watch, by_rows, writer, monitor };
             together.write(&script)
         })
     }
@@ -132,10 +130,6 @@ fn whole_script(
 ) -> Result<MarkedScript> {
     let all = contents.entries.iter().map(|entry| entry.number).collect();
     script(pg_restore, contents, &all, &options::of_script(&plan.arguments), &settings.child_environment()?)
-}
-
-fn pg_restore(plan: &BackupPlan, server_major: u32) -> Result<Tool> {
-    tools::find("pg_restore", server_major, plan.bin_dir.as_deref())
 }
 
 /// Opens as many connections as are wanted, or fewer, which people are told.
@@ -175,7 +169,7 @@ fn rows(
     snapshot: &str,
     work: &DumpWork,
     number: usize,
-    key: &Option<Bytes32>,
+    key: &DigestKey,
     to: &SyncSender<RowMessage>,
 ) -> Result<()> {
     maker::begin(&mut connection, snapshot, work.locks(number), plan.lock_wait)?;
@@ -189,6 +183,7 @@ struct Together<'a, 'w, 's> {
     /// Number of connections that have not locked their tables yet.
     unlocked: usize,
     watch: &'a mut SnapshotWatch<'s>,
+    by_rows: &'a mut bool,
     writer: &'a mut BackupWriter<'w>,
     monitor: &'a dyn Monitor,
 }
@@ -217,7 +212,10 @@ impl Together<'_, '_, '_> {
                     self.writer.rows(&piece)?;
                     self.shown(piece.text.len());
                 }
-                RowMessage::Failed(error) => return Err(error),
+                RowMessage::Failed(error) => {
+                    *self.by_rows = true;
+                    return Err(error);
+                }
             }
             // With its locks each connection has the tables as they are now: whatever has changed before is found now.
             if self.unlocked == 0 {

@@ -9,14 +9,15 @@ use crate::base::shown::agree;
 use crate::format::archive::contents::DumpContents;
 use crate::format::archive::entry::ArchiveEntry;
 use crate::format::archive::selection::{ArchiveSelection, TablePart, select};
-use crate::format::manifest::{Format, Manifest, Table};
+use crate::format::manifest::Table;
+use crate::format::manifest::{Format, Manifest};
 use crate::format::sql::copy;
 use crate::format::sql::requirements::Requirements;
 use crate::jobs::restore::execute::execute;
 use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::tables::choice::TableChoice;
 use crate::jobs::restore::tables::script::TableScript;
-use crate::jobs::restore::{RestoreReport, missing_requirements, properties, reported, undo};
+use crate::jobs::restore::{RestoreReport, carried_out, jobs_fit, missing_requirements, properties};
 use crate::pipeline::part_reader::PartReader;
 use crate::pipeline::table_counter::TableCounter;
 use crate::postgres::restore::present::{DumpedObject, present};
@@ -25,7 +26,6 @@ use crate::postgres::tools;
 use crate::postgres::tools::script::{MarkedScript, script};
 use crate::repository::reader::BackupReader;
 use std::collections::{BTreeSet, HashMap};
-use std::time::Instant;
 
 /// Says what a restore of tables is going to do.
 pub struct TableRestore {
@@ -44,13 +44,14 @@ pub struct TableRestore {
 /// Finds out what a restore of the chosen tables will do, and whether it may start. Nothing has been touched when it fails.
 pub fn plan(opened: &BackupReader, choice: &TableChoice, plan: &RestorePlan) -> Result<TableRestore> {
     let manifest = &opened.manifest;
+    jobs_fit(manifest, plan)?;
     let contents = contents(opened)?;
     choice.check(&contents, &manifest.id.to_string())?;
     let mut selection = select(&contents, choice.part, |entry| choice.takes(entry));
     let target = RestoreTarget::look(&plan.settings, &plan.database)?;
     let there = there(&contents, &selection, plan, &target)?;
     tables_fit(&contents, &selection, &there, choice, plan)?;
-    selection.without(&contents, &there.difference(&selection.tables.iter().copied().collect()).copied().collect());
+    selection.without(&contents, &there.difference(&selection.tables).copied().collect());
     let without = foreign_keys(&contents, &mut selection, &there);
     choice.without_data(&contents, &mut selection);
     let rows = rows(&contents, &selection, manifest)?;
@@ -80,28 +81,20 @@ pub fn restore(
     plan: &RestorePlan,
     monitor: &dyn Monitor,
 ) -> Result<(RestoreReport, u64)> {
-    let (begun, manifest, target) = (Instant::now(), &opened.manifest, &tables.target);
-    let created = target.state == TargetState::Missing;
-    if created {
-        target.create(&plan.settings, &properties::shape(manifest, plan, target)?.0)?;
-    }
-    let reader = PartReader::new(opened.object.as_ref(), manifest, opened.derived_keys.as_ref())?;
-    let counter = TableCounter::of(opened.derived_keys.as_ref(), manifest.pgbk);
-    let mut script = TableScript::new(&tables.script, &tables.rows, reader, counter);
+    let (manifest, target, mut fetched) = (&opened.manifest, &tables.target, 0);
     // Beside the tables everything in the target stays.
     let beside = RestoreTarget { state: TargetState::Empty, ..target.clone() };
-    let monitor = &Progress::begin(
-        monitor,
-        &format!("restore tables of {} into {}", manifest.id, plan.database),
-        Some(script.bytes()),
-    );
-    match execute(&mut script, plan, &beside, manifest, monitor) {
-        Ok(loaded) => Ok((reported(manifest, plan, created, loaded, begun), script.fetched())),
-        Err(error) => {
-            undo(plan, target, monitor);
-            Err(error)
-        }
-    }
+    let report = carried_out(manifest, plan, target, monitor, || {
+        let reader = PartReader::new(opened.object.as_ref(), manifest, opened.derived_keys.as_ref())?;
+        let counter = TableCounter::of(opened.derived_keys.as_ref(), manifest.pgbk);
+        let mut script = TableScript::new(&tables.script, &tables.rows, reader, counter);
+        let name = format!("restore tables of {} into {}", manifest.id, plan.database);
+        let monitor = &Progress::begin(monitor, &name, Some(script.bytes()));
+        let loaded = execute(&mut script, plan, &beside, manifest, monitor)?;
+        fetched = script.fetched();
+        Ok(loaded)
+    })?;
+    Ok((report, fetched))
 }
 
 /// Returns the table of contents that the `.meta` holds.
@@ -211,13 +204,13 @@ fn described(
     selection: &ArchiveSelection,
     rows: &HashMap<i64, Table>,
 ) -> Vec<(String, u64, u64)> {
-    let is_of = |entry: &&ArchiveEntry, table: i64| entry.has_data && entry.needs.contains(&table);
+    let data = contents.entries.iter().filter_map(|entry| Some((entry, rows.get(&entry.number)?)));
+    let of: HashMap<i64, &Table> =
+        data.flat_map(|(entry, table)| entry.needs.iter().map(move |need| (*need, table))).collect();
     let tables = contents.entries.iter().filter(|entry| selection.tables.contains(&entry.number));
     tables
         .map(|table| {
-            let data = contents.entries.iter().find(|entry| is_of(entry, table.number));
-            let (rows, bytes) =
-                data.and_then(|data| rows.get(&data.number)).map_or((0, 0), |table| (table.rows, table.bytes));
+            let (rows, bytes) = of.get(&table.number).map_or((0, 0), |table| (table.rows, table.bytes));
             (DumpedObject::of(table).describe(), rows, bytes)
         })
         .collect()
@@ -231,7 +224,7 @@ fn requirements(script: &MarkedScript) -> Requirements {
 }
 
 fn object(contents: &DumpContents, number: i64) -> Option<DumpedObject> {
-    contents.entries.iter().find(|entry| entry.number == number).map(DumpedObject::of)
+    contents.entry(number).map(DumpedObject::of)
 }
 
 impl DumpedObject {

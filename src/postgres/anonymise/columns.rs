@@ -215,3 +215,8 @@ impl SourceColumn {
         Some(((held >> 16) as u32 & 0xffff, scale))
     }
 }
+
+/// Returns the name of a column for messages.
+pub(crate) fn shown(schema: &str, table: &str, column: &str) -> String {
+    format!("\"{schema}\".\"{table}\".\"{column}\"")
+}

@@ -2,6 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::format::anonymise::rule::Rule;
+use crate::postgres::anonymise::columns::shown;
 use crate::postgres::anonymise::plan::AnonymisePlan;
 use crate::postgres::connect::errors::explain;
 use postgres::Client;
@@ -21,7 +22,7 @@ pub(crate) fn queries(plan: &AnonymisePlan) -> Vec<CheckedQuery> {
         let mut found = false;
         for column in table.columns.iter().filter(|column| is_foreign(&column.rule)) {
             found = true;
-            let about = format!("\"{}\".\"{}\".\"{}\"", table.schema, table.name, column.name);
+            let about = shown(&table.schema, &table.name, &column.name);
             queries.push(CheckedQuery { about, query: table.select_only(std::slice::from_ref(column)) });
         }
         if found {

@@ -1,7 +1,7 @@
 //! One of the connections that read the rows of a dump, and make pieces of the script of them.
 
 use crate::base::error::{Fault, Result};
-use crate::format::keys::hash::Bytes32;
+use crate::format::keys::digest_key::DigestKey;
 use crate::format::row_block::{RowBlock, RowPiece};
 use crate::format::row_sum::RowSum;
 use crate::postgres::connect::copy_connection::{CopyConnection, CopyStep};
@@ -18,8 +18,8 @@ const END: &[u8] = b"\\.\n";
 /// Most names in one statement of LOCK.
 const LOCKS: usize = 500;
 
-/// Settings of the session that rows depend on, besides those that every connection gets. Without the first two, the same table is read in
-/// different orders.
+/// Settings of the session that rows depend on, besides those that every connection gets. Without them the same table is read in different
+/// orders.
 const SETTINGS: &str = "SET synchronize_seqscans = off; SET max_parallel_workers_per_gather = 0";
 
 /// Begins to read in a snapshot of another session, and locks tables as pg_dump does; zero waits for ever.
@@ -31,10 +31,9 @@ pub(crate) fn begin(
 ) -> Result<()> {
     let wait = lock_wait.as_millis();
     connection.query(&format!(
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}; {SETTINGS}; SET lock_timeout = {wait}",
         literal(snapshot)
     ))?;
-    connection.query(&format!("{SETTINGS}; SET lock_timeout = {wait}"))?;
     for names in locks.chunks(LOCKS) {
         let names: Vec<String> = names.iter().map(|name| format!("ONLY {name}")).collect();
         connection.query(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", ")))?;
@@ -47,7 +46,7 @@ pub(crate) fn read(
     connection: &mut CopyConnection,
     work: &DumpWork,
     number: usize,
-    key: &Option<Bytes32>,
+    key: &DigestKey,
     hand_on: &mut dyn FnMut(RowPiece) -> bool,
 ) -> Result<()> {
     let mut piece = ScriptPiece { text: Vec::new(), blocks: Vec::new(), block: None, key, hand_on };
@@ -95,7 +94,7 @@ struct ScriptPiece<'a> {
     text: Vec<u8>,
     blocks: Vec<RowBlock>,
     block: Option<OpenBlock>,
-    key: &'a Option<Bytes32>,
+    key: &'a DigestKey,
     hand_on: &'a mut dyn FnMut(RowPiece) -> bool,
 }
 

@@ -26,17 +26,8 @@ pub(crate) struct DumpWork {
 }
 
 impl DumpWork {
-    /// Divides the rows of a dump. The error says, as the end of a sentence, why they must come from pg_dump in one stream.
-    pub fn divide(
-        contents: &DumpContents,
-        sources: &HashMap<u32, SnapshotTable>,
-        server_major: u32,
-        connections: usize,
-    ) -> Result<DumpWork, String> {
-        let mut tables = Vec::new();
-        for entry in contents.entries.iter().filter(|entry| entry.has_data) {
-            tables.push(table(entry, sources)?);
-        }
+    /// Divides the rows of these tables.
+    pub fn divide(mut tables: Vec<TableToRead>, server_major: u32, connections: usize) -> DumpWork {
         // The largest first: no long one begins when all else is done.
         tables.sort_by_key(|table| std::cmp::Reverse(table.source.pages));
         let is_large = |table: &TableToRead| {
@@ -50,11 +41,11 @@ impl DumpWork {
             let own = part.iter().filter(|table| !table.source.is_foreign).map(|table| table.source.name.clone());
             shared.iter().cloned().chain(own).collect()
         });
-        Ok(DumpWork {
+        DumpWork {
             locks: locks.collect(),
             batches: parts.iter().map(|part| Mutex::new(batches(part))).collect(),
             ranges: Mutex::new(ranges),
-        })
+        }
     }
 
     /// Returns the names of the tables that this connection is to lock.
@@ -68,6 +59,14 @@ impl DumpWork {
         let own = || self.batches.get(connection)?.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         range.map(|range| vec![range]).or_else(own)
     }
+}
+
+/// Returns the tables whose rows a dump has. The error says, as the end of a sentence, why these must come from pg_dump in one stream.
+pub(crate) fn tables_to_read(
+    contents: &DumpContents,
+    sources: &HashMap<u32, SnapshotTable>,
+) -> Result<Vec<TableToRead>, String> {
+    contents.entries.iter().filter(|entry| entry.has_data).map(|entry| table(entry, sources)).collect()
 }
 
 fn table(entry: &ArchiveEntry, sources: &HashMap<u32, SnapshotTable>) -> Result<TableToRead, String> {

@@ -1,7 +1,6 @@
 //! The script of some tables, with their rows read out of the payload where they belong.
 
-use crate::base::error::{Fault, Result, into_io};
-use crate::base::shown::many;
+use crate::base::error::{Result, into_io};
 use crate::format::manifest::Table;
 use crate::format::manifest::extent::Extent;
 use crate::pipeline::part_reader::PartReader;
@@ -94,18 +93,7 @@ impl<'a> TableScript<'a> {
     fn compare(&mut self) -> Result<()> {
         let Some(counter) = self.counter.take() else { return Ok(()) };
         let found = counter.finish().tables;
-        for stated in self.rows.values() {
-            let table = found.iter().find(|table| table.name == stated.name);
-            let same = table.is_some_and(|table| {
-                (table.rows, table.bytes, table.blake2b) == (stated.rows, stated.bytes, stated.blake2b)
-            });
-            if !same {
-                let rows = many(table.map_or(0, |table| table.rows), "row");
-                let message = format!("table {} is not what the .meta states: {rows} of {}", stated.name, stated.rows);
-                return Err(Fault::damaged(message).into());
-            }
-        }
-        Ok(())
+        self.rows.values().try_for_each(|table| table.compare(&found))
     }
 }
 

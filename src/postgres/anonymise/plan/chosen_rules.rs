@@ -5,7 +5,7 @@ use crate::format::anonymise::position::Position;
 use crate::format::anonymise::rule::Rule;
 use crate::format::anonymise::{RuleSet, TableRules};
 use crate::postgres::anonymise::column_groups::{ColumnGroups, ColumnPlace};
-use crate::postgres::anonymise::columns::{SourceColumn, SourceTable};
+use crate::postgres::anonymise::columns::{SourceColumn, SourceTable, shown};
 use crate::postgres::anonymise::expression_context::ValueDemand;
 use crate::postgres::anonymise::rule_origin::RuleOrigin;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub(crate) struct ChosenRule {
 impl ChosenRule {
     /// Returns the error that the rule cannot hold for this column.
     pub(crate) fn fault(&self, table: &SourceTable, column: &SourceColumn, why: &str) -> anyhow::Error {
-        let column = shown(table, column);
+        let column = shown(&table.schema, &table.name, &column.name);
         wrong(self.at, &format!("the rule \"{}\" cannot hold for {column}: {why}", self.rule.kind()))
     }
 }
@@ -85,7 +85,10 @@ fn all_there<'a>(rules: &'a TableRules, tables: &'a [SourceTable]) -> Vec<Result
         let told = match found {
             None => format!("there is no column \"{}\" in \"{schema}\".\"{name}\"", rule.column),
             Some(column) if column.is_generated => {
-                format!("{} is computed from other columns, whose rules hold for it", shown(table, column))
+                format!(
+                    "{} is computed from other columns, whose rules hold for it",
+                    shown(&table.schema, &table.name, &column.name)
+                )
             }
             Some(_) => return None,
         };
@@ -139,7 +142,10 @@ fn agreed(
         group.iter().filter_map(|place| Some((*place, chosen.get(place)?))).collect();
     let Some((first, rule)) = named.first() else { return Ok(Vec::new()) };
     let is_sql = |rule: &Rule| matches!(rule, Rule::Sql(_));
-    let tell = |place: &ColumnPlace| shown(&tables[place.0], column(tables, *place));
+    let tell = |place: &ColumnPlace| {
+        let table = &tables[place.0];
+        shown(&table.schema, &table.name, &column(tables, *place).name)
+    };
     if let Some((other, odd)) =
         named.iter().find(|(_, other)| other.rule != rule.rule && !(is_sql(&other.rule) && is_sql(&rule.rule)))
     {
@@ -170,10 +176,6 @@ fn agreed(
 
 fn column(tables: &[SourceTable], (table, column): ColumnPlace) -> &SourceColumn {
     &tables[table].columns[column]
-}
-
-fn shown(table: &SourceTable, column: &SourceColumn) -> String {
-    format!("\"{}\".\"{}\".\"{}\"", table.schema, table.name, column.name)
 }
 
 fn wrong(at: Position, told: &str) -> anyhow::Error {
