@@ -3,10 +3,9 @@
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::digest_key::DigestKey;
 use crate::format::keys::purpose::Purpose;
-use crate::format::manifest::Table;
 use crate::format::manifest::bounded_members::{MOST_NAMES, fitting};
 use crate::format::manifest::extent::{self, Extent};
-use crate::format::manifest::{FORMAT, TABLES_LIMIT, UNORDERED};
+use crate::format::manifest::{FORMAT, TABLES_LIMIT, Table, UNORDERED};
 use crate::format::row_block::RowPiece;
 use crate::format::sql::columns::{TableColumns, columns};
 use crate::format::sql::inserted::InsertCounter;
