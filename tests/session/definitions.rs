@@ -186,10 +186,12 @@ fn psql(database: &str) -> String {
     )
 }
 
-/// A `pg_dump` that first has these statements run, once.
+/// A `pg_dump` that first has these statements run, once: of two that begin together, one waits for the other.
 fn disturbed(database: &str, statements: &str) -> Fake {
-    let body =
-        format!("[ -e $NOTES/done ] || {{ {} || exit 99; touch $NOTES/done; }}\nexec \"$REAL\" \"$@\"", psql(database));
+    let body = format!(
+        "( flock 9; [ -e $NOTES/done ] || {{ {} && touch $NOTES/done; }} ) 9>$NOTES/lock || exit 99\nexec \"$REAL\" \"$@\"",
+        psql(database)
+    );
     let fake = Fake::of(server(), "exec \"$REAL\" --version", &body);
     fs::write(fake.note("sql"), statements).unwrap();
     fake
