@@ -34,15 +34,9 @@ fn tables(meta: &Value) -> Vec<(String, Value, Value, Value)> {
     tables
 }
 
-/// A database with everything but large objects, which pg_dump alone reads.
-fn without_large_objects(database: &str) {
-    features(database);
-    sql(database, "SELECT lo_unlink(oid) FROM pg_largeobject_metadata");
-}
-
 #[test]
 fn a_database_with_everything_is_the_same_by_one_connection_and_by_several() {
-    without_large_objects("parallel_features");
+    features("parallel_features");
     let (folder, pgbk) = place();
     let pgbk = pgbk.set("NO_ENCRYPT", 1);
     let one = pgbk.backup("parallel_features", &["--jobs", "1"]);
@@ -62,7 +56,7 @@ fn a_database_with_everything_is_the_same_by_one_connection_and_by_several() {
 
 #[test]
 fn every_argument_of_pg_dump_gives_the_tables_that_its_one_stream_gives() {
-    without_large_objects("parallel_arguments");
+    features("parallel_arguments");
     let (folder, pgbk) = place();
     let pgbk = pgbk.set("NO_ENCRYPT", 1);
     for arguments in [
@@ -85,6 +79,8 @@ fn every_argument_of_pg_dump_gives_the_tables_that_its_one_stream_gives() {
         "--extra-float-digits=0",
         "--quote-all-identifiers",
         "--encoding=LATIN1 --table=parted*",
+        "--role=postgres",
+        "--enable-row-security",
         "--no-blobs",
     ] {
         let run = pgbk.set("PG_DUMP_USER_ARGS", arguments);
@@ -174,12 +170,28 @@ fn why_a_dump_comes_from_pg_dump_alone_is_said() {
         pgbk.args(["backup", "parallel_alone", "--jobs", "2"]).expect(0).says(&format!("in one stream: {why}"));
     };
     says(&pgbk.set("PG_DUMP_USER_ARGS", "--inserts"), "PG_DUMP_USER_ARGS holds --inserts");
-    sql("parallel_alone", "SELECT lo_create(4242)");
-    says(&pgbk, "it holds large objects");
     create("parallel_latin", "ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
-    pgbk.args(["backup", "parallel_latin", "--jobs", "2"])
-        .expect(0)
-        .says("in one stream: the database's encoding is LATIN1");
+    sql("parallel_latin", "CREATE TABLE \"é\" (x int)");
+    pgbk.args(["backup", "parallel_latin", "--jobs", "2"]).expect(0).says("in one stream: the rows of");
+}
+
+#[test]
+fn rows_are_in_the_encoding_of_the_dump() {
+    const SUM: &str = "SELECT count(*), sum(ascii(x)), sum(length(x)) FROM t";
+    create("parallel_signs", "ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    create("parallel_utf8", "");
+    for (database, arguments) in [("parallel_signs", ""), ("parallel_utf8", "--encoding=LATIN1")] {
+        sql(database, "CREATE TABLE t AS SELECT chr(233) || g AS x FROM generate_series(1, 100) g");
+        let (_folder, pgbk) = place();
+        let pgbk = pgbk.set("NO_ENCRYPT", 1).set("PG_DUMP_USER_ARGS", arguments);
+        let outcome = pgbk.args(["backup", database, "--jobs", "2", "--json"]).expect(0);
+        assert!(!outcome.err.contains("one stream"), "{outcome:#?}");
+        let script = pgbk.args(["download", "latest", "--database", database, "-o", "-"]).expect(0).out;
+        assert!(script.windows(3).any(|bytes| bytes == b"\xe91\n"), "{}", String::from_utf8_lossy(&script));
+        let to = format!("{database}_restored");
+        pgbk.args(["restore", "latest", "--database", database, "--to", &to, "--yes"]).expect(0);
+        assert_eq!(sql(&to, SUM), sql(database, SUM));
+    }
 }
 
 /// Runs statements on a connection of their own, one after the other, with a pause that is longer each time, until it is ended.

@@ -17,7 +17,7 @@ use crate::base::progress::{Monitor, Progress};
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, Manifest, SnapshotNote};
 use crate::jobs::backup::backup_facts::{server_note, taking};
-use crate::jobs::backup::parallel::ParallelDump;
+use crate::jobs::backup::parallel::{ParallelDump, SnapshotAccess};
 use crate::jobs::backup::plan::BackupPlan;
 use crate::jobs::backup::store::STALLED;
 use crate::pipeline::drain;
@@ -185,7 +185,7 @@ impl DumpSource<'_> {
     ) -> Result<std::result::Result<DumpResult, String>> {
         let DumpSource { plan, pg_dump, settings, .. } = self;
         let encoding = control.server().encoding.clone();
-        if let Some(why) = parallel::unfit(plan, &encoding) {
+        if let Some(why) = parallel::unfit(plan) {
             return Ok(Err(why));
         }
         let arguments = dump::arguments(Format::Custom, snapshot, &encoding, plan.lock_wait, &plan.arguments)?;
@@ -194,7 +194,8 @@ impl DumpSource<'_> {
             Ok(told) => told,
             Err(error) => return judged(SnapshotWatch::new(control), Err(error), true).map(Ok),
         };
-        let prepared = match ParallelDump::prepare(plan, jobs, &contents, snapshot, control, settings, monitor)? {
+        let access = SnapshotAccess { name: snapshot, settings, pg_dump };
+        let prepared = match ParallelDump::prepare(plan, jobs, &contents, access, control, monitor)? {
             Ok(prepared) => prepared,
             Err(why) => return Ok(Err(why)),
         };

@@ -3,6 +3,7 @@
 pub(crate) mod contents;
 pub mod dump;
 pub(crate) mod environment;
+pub(crate) mod large_objects;
 pub(crate) mod lock_limit;
 pub(crate) mod script;
 

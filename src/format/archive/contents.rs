@@ -1,7 +1,7 @@
 //! The table of contents of an archive, which stands before all of its data.
 
 use crate::base::error::{Fault, Result};
-use crate::format::archive::entry::{ArchiveEntry, written};
+use crate::format::archive::entry::{ArchiveEntry, LARGE_OBJECTS, written};
 use crate::format::archive::fields::{self, CUSTOM, Field, HEAD, KNOWN, MAGIC};
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
@@ -41,6 +41,17 @@ impl DumpContents {
     /// Returns the entry with this number. `None`: it is of what the dump does not make.
     pub fn entry(&self, number: i64) -> Option<&ArchiveEntry> {
         self.entries.get(*self.places.get(&number)?)
+    }
+
+    /// Returns whether the entry with this number is the data of large objects.
+    pub fn is_large_objects(&self, number: i64) -> bool {
+        self.entry(number).is_some_and(|entry| entry.is(LARGE_OBJECTS))
+    }
+
+    /// Returns the name of the encoding of all texts and rows. `None`: the archive does not say.
+    pub fn encoding(&self) -> Option<&str> {
+        let entry = self.entries.iter().find(|entry| entry.is("ENCODING"))?;
+        std::str::from_utf8(entry.definition()).ok()?.split('\'').nth(1)
     }
 
     /// Returns the table of contents as an archive has it.
@@ -115,7 +126,7 @@ impl ContentsReader<'_> {
                 parts.push((*field, part));
             }
         }
-        Ok(ArchiveEntry::new(std::mem::take(&mut self.bytes), &parts, needs, self.integer))
+        Ok(ArchiveEntry::new(std::mem::take(&mut self.bytes), &parts, needs))
     }
 
     /// Reads a field, and returns where its contents are.

@@ -20,10 +20,13 @@ pub(crate) struct ArchiveEntry {
     /// The numbers of the entries that it needs.
     pub needs: Vec<i64>,
     bytes: Vec<u8>,
-    /// Where in the bytes the mark that it has data stands, and its definition with the length before it.
+    /// Where in the bytes the mark that it has data stands, and its definition, without the length before it.
     mark: Range<usize>,
-    defined: Range<usize>,
+    definition: Range<usize>,
 }
+
+/// The kind of the entries with the data of large objects.
+pub(crate) const LARGE_OBJECTS: &str = "BLOBS";
 
 /// The places of fields in an entry.
 const NUMBER: usize = 0;
@@ -37,12 +40,11 @@ const SCHEMA: usize = 10;
 
 impl ArchiveEntry {
     /// Makes an entry of its bytes. `parts` are the places of its fields, each text without the length before it.
-    pub fn new(bytes: Vec<u8>, parts: &[(Field, Range<usize>)], needs: Vec<i64>, integer: usize) -> ArchiveEntry {
+    pub fn new(bytes: Vec<u8>, parts: &[(Field, Range<usize>)], needs: Vec<i64>) -> ArchiveEntry {
         let part = |at: usize| parts.get(at).map(|(_, range)| range.clone()).unwrap_or_default();
         let text = |at| bytes[part(at)].to_vec();
         let number = |at| fields::number(&bytes[part(at)]);
         let oid = String::from_utf8_lossy(&text(OID)).parse().unwrap_or(0);
-        let defined = part(DEFINITION).start.saturating_sub(1 + integer)..part(DEFINITION).end;
         ArchiveEntry {
             number: number(NUMBER),
             has_data: number(MARK) != 0,
@@ -53,7 +55,7 @@ impl ArchiveEntry {
             schema: text(SCHEMA),
             needs,
             mark: part(MARK),
-            defined,
+            definition: part(DEFINITION),
             bytes,
         }
     }
@@ -63,14 +65,20 @@ impl ArchiveEntry {
         &self.bytes
     }
 
+    /// Returns the statements that make the object; empty for what has none.
+    pub fn definition(&self) -> &[u8] {
+        &self.bytes[self.definition.clone()]
+    }
+
     /// Returns an entry without data whose only statement is this text. `integer` is the size of integers in the archive.
     pub fn replaced(&self, text: &[u8], integer: usize) -> Vec<u8> {
         let mut bytes = self.bytes[..self.mark.start].to_vec();
         bytes.extend(written(0, integer));
-        bytes.extend_from_slice(&self.bytes[self.mark.end..self.defined.start]);
+        let before = self.definition.start.saturating_sub(1 + integer);
+        bytes.extend_from_slice(&self.bytes[self.mark.end..before]);
         bytes.extend(written(text.len() as i64, integer));
         bytes.extend_from_slice(text);
-        bytes.extend_from_slice(&self.bytes[self.defined.end..]);
+        bytes.extend_from_slice(&self.bytes[self.definition.end..]);
         bytes
     }
 

@@ -3,6 +3,7 @@
 
 use crate::base::cancel::{self, Cancel};
 use crate::base::error::Result;
+use crate::base::process::stderr_tail::StderrTail;
 use crate::base::progress::Monitor;
 use crate::base::threads;
 use crate::format::archive::contents::DumpContents;
@@ -17,6 +18,7 @@ use crate::postgres::parallel::maker;
 use crate::postgres::parallel::work::{DumpWork, tables_to_read};
 use crate::postgres::session::control::{APPLICATION, Control};
 use crate::postgres::tools::dump::options::{self, ScriptUse};
+use crate::postgres::tools::large_objects::{self, large_objects};
 use crate::postgres::tools::script::{MarkedScript, ScriptPart, script};
 use crate::postgres::tools::{self, Tool};
 use crate::repository::writer::BackupWriter;
@@ -27,12 +29,20 @@ use std::thread::scope;
 /// A dump that is divided among connections, before it begins.
 pub(crate) struct ParallelDump<'a> {
     plan: &'a BackupPlan,
-    snapshot: &'a str,
-    settings: &'a ConnectionSettings,
+    access: SnapshotAccess<'a>,
     contents: &'a DumpContents,
     pg_restore: Tool,
     work: DumpWork,
     connections: Vec<CopyConnection>,
+}
+
+/// Says how programs and connections reach the snapshot.
+#[derive(Clone, Copy)]
+pub(crate) struct SnapshotAccess<'a> {
+    /// The name that the server gave it.
+    pub name: &'a str,
+    pub settings: &'a ConnectionSettings,
+    pub pg_dump: &'a Tool,
 }
 
 /// A size in bytes below which there is nothing to win.
@@ -51,10 +61,7 @@ pub(crate) fn jobs(plan: &BackupPlan, expected: u64) -> usize {
 }
 
 /// Says why the rows of a dump with these arguments must come from pg_dump itself. `None`: they need not.
-pub(crate) fn unfit(plan: &BackupPlan, encoding: &str) -> Option<String> {
-    if encoding != "UTF8" {
-        return Some(format!("the database's encoding is {encoding}"));
-    }
+pub(crate) fn unfit(plan: &BackupPlan) -> Option<String> {
     let given = options::read(&plan.arguments).unwrap_or_default();
     let alone = given.iter().find(|given| given.option.script() == ScriptUse::Alone);
     alone.map(|given| format!("PG_DUMP_USER_ARGS holds --{}", given.option.name))
@@ -66,9 +73,8 @@ impl<'a> ParallelDump<'a> {
         plan: &'a BackupPlan,
         jobs: usize,
         contents: &'a DumpContents,
-        snapshot: &'a str,
+        access: SnapshotAccess<'a>,
         control: &mut Control,
-        settings: &'a ConnectionSettings,
         monitor: &dyn Monitor,
     ) -> Result<std::result::Result<ParallelDump<'a>, String>> {
         let major = control.server().major;
@@ -79,12 +85,12 @@ impl<'a> ParallelDump<'a> {
             Ok(tables) => tables,
             Err(why) => return Ok(Err(why)),
         };
-        let connections = connections(settings, plan, jobs, monitor)?;
+        let connections = connections(access.settings, plan, jobs, monitor)?;
         if connections.is_empty() {
             return Ok(Err("the server gives no further connections".to_owned()));
         }
         let work = DumpWork::divide(tables, major, connections.len());
-        Ok(Ok(ParallelDump { plan, snapshot, settings, contents, pg_restore, work, connections }))
+        Ok(Ok(ParallelDump { plan, access, contents, pg_restore, work, connections }))
     }
 
     /// Writes the script with all rows to the backup. `by_rows` is set if it fails because rows could not be read.
@@ -95,7 +101,8 @@ impl<'a> ParallelDump<'a> {
         writer: &mut BackupWriter<'_>,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let ParallelDump { plan, snapshot, settings, contents, pg_restore, work, connections } = self;
+        let ParallelDump { plan, access, contents, pg_restore, work, connections } = self;
+        let row_settings = &options::row_settings(&plan.arguments);
         let (limits, stopper) = Cancel::of_thread().stoppable();
         let count = connections.len();
         let (to, coming) = sync_channel(count * AHEAD);
@@ -103,19 +110,22 @@ impl<'a> ParallelDump<'a> {
         scope(|scope| {
             // The connections end when this does, however it does.
             let _stopper = stopper;
-            for (number, connection) in connections.into_iter().enumerate() {
+            for (number, mut connection) in connections.into_iter().enumerate() {
                 let (to, limits) = (to.clone(), limits.clone());
                 threads::begin_in(scope, "rows", move || {
                     let _limits = limits.enter();
-                    let read = rows(connection, plan, snapshot, work, number, key, &to);
+                    let read =
+                        maker::begin(&mut connection, access.name, row_settings, work.locks(number), plan.lock_wait)
+                            .and_then(|()| rows(&mut connection, work, number, key, &to));
                     // Nobody may be listening any more.
                     read.or_else(|error| to.send(RowMessage::Failed(error)).map_err(drop)).ok();
                 })?;
             }
             drop(to);
             // While they lock and begin to read.
-            let script = whole_script(&pg_restore, contents, plan, settings)?;
-            let mut together = Together { coming, unlocked: count, watch, by_rows, writer, monitor };
+            let script = whole_script(&pg_restore, contents, plan, access.settings)?;
+            let large_objects = Some(LargeObjects { plan, access, contents });
+            let mut together = Together { coming, unlocked: count, large_objects, watch, by_rows, writer, monitor };
             together.write(&script)
         })
     }
@@ -162,19 +172,33 @@ enum RowMessage {
     Failed(anyhow::Error),
 }
 
-/// Reads what one connection is to read.
+/// Reads what one connection is to read, once it has locked its tables.
 fn rows(
-    mut connection: CopyConnection,
-    plan: &BackupPlan,
-    snapshot: &str,
+    connection: &mut CopyConnection,
     work: &DumpWork,
     number: usize,
     key: &DigestKey,
     to: &SyncSender<RowMessage>,
 ) -> Result<()> {
-    maker::begin(&mut connection, snapshot, work.locks(number), plan.lock_wait)?;
     to.send(RowMessage::Locked).ok();
-    maker::read(&mut connection, work, number, key, &mut |piece| to.send(RowMessage::Piece(piece)).is_ok())
+    maker::read(connection, work, number, key, &mut |piece| to.send(RowMessage::Piece(piece)).is_ok())
+}
+
+/// The large objects of a dump, which pg_dump reads.
+struct LargeObjects<'a> {
+    plan: &'a BackupPlan,
+    access: SnapshotAccess<'a>,
+    contents: &'a DumpContents,
+}
+
+impl LargeObjects<'_> {
+    /// Passes the statements that fill them to `write`, and returns the warnings of pg_dump.
+    fn read(&self, write: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<StderrTail> {
+        let LargeObjects { plan, access, contents } = self;
+        let encoding = contents.encoding().unwrap_or_default();
+        let arguments = large_objects::arguments(access.name, encoding, &plan.arguments);
+        large_objects(&access.pg_dump.path, &arguments, &access.settings.child_environment()?, plan.stall, write)
+    }
 }
 
 /// Puts script and rows together.
@@ -182,6 +206,8 @@ struct Together<'a, 'w, 's> {
     coming: Receiver<RowMessage>,
     /// Number of connections that have not locked their tables yet.
     unlocked: usize,
+    /// `None` once they have been written.
+    large_objects: Option<LargeObjects<'a>>,
     watch: &'a mut SnapshotWatch<'s>,
     by_rows: &'a mut bool,
     writer: &'a mut BackupWriter<'w>,
@@ -198,7 +224,10 @@ impl Together<'_, '_, '_> {
                     self.shown(text.len());
                 }
                 // All connections have ended when this returns, and in other places there is nothing more to come.
-                ScriptPart::Data(_) => self.rows()?,
+                ScriptPart::Data(number) => {
+                    self.rows()?;
+                    self.large_objects(*number)?;
+                }
             }
         }
         self.rows()
@@ -222,6 +251,23 @@ impl Together<'_, '_, '_> {
                 self.watch.piece()?;
             }
         }
+        Ok(())
+    }
+
+    /// Writes all large objects if the entry with this number is the first one of them: pg_dump makes all before it fills any.
+    fn large_objects(&mut self, number: i64) -> Result<()> {
+        let Some(objects) = self.large_objects.take_if(|objects| objects.contents.is_large_objects(number)) else {
+            return Ok(());
+        };
+        *self.by_rows = true;
+        let remarks = objects.read(&mut |text| {
+            self.watch.piece()?;
+            self.writer.write_all(text).inspect_err(|_| *self.by_rows = false)?;
+            self.shown(text.len());
+            Ok(())
+        })?;
+        *self.by_rows = false;
+        remarks.tell(self.monitor);
         Ok(())
     }
 

@@ -2,8 +2,12 @@
 
 use crate::format::archive::entry::ArchiveEntry;
 use crate::format::sql::tokens::Tokens;
+use crate::postgres::session::quote::literal;
 use crate::postgres::session::snapshot_tables::SnapshotTable;
 use std::ops::Range;
+
+/// The encoding of every connection.
+const CONNECTION: &str = "UTF8";
 
 /// A table that rows are read from, as the dump names it and as the server does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub(crate) struct TableToRead {
     pub header: Vec<u8>,
     /// The columns with the brackets around them; empty for all.
     columns: String,
+    /// The option of COPY for rows in another encoding than the connection's; empty for that one.
+    encoding: String,
     pub source: SnapshotTable,
 }
 
@@ -29,9 +35,13 @@ pub(crate) struct CopyItem {
 }
 
 impl TableToRead {
-    /// Returns the table of an entry with rows. `None`: they are no COPY block, or not in UTF-8.
-    pub fn of(entry: &ArchiveEntry, source: &SnapshotTable) -> Option<TableToRead> {
+    /// Returns the table of an entry with rows, in the encoding of the dump. `None`: they are no COPY block, or its names cannot be read.
+    pub fn of(entry: &ArchiveEntry, source: &SnapshotTable, encoding: &str) -> Option<TableToRead> {
         let statement = std::str::from_utf8(&entry.copy).ok()?;
+        let is_own = encoding == CONNECTION;
+        if !is_own && !statement.is_ascii() {
+            return None;
+        }
         let end = statement.rfind(" FROM stdin;")?;
         let mut tokens = Tokens::new(&statement.as_bytes()[..end]);
         if !tokens.accept(&["copy"]) {
@@ -39,7 +49,8 @@ impl TableToRead {
         }
         let table = String::from_utf8_lossy(tokens.take_name()?).into_owned();
         let columns = std::str::from_utf8(tokens.rest()).ok()?.trim().to_owned();
-        Some(TableToRead { table, header: entry.copy.clone(), columns, source: source.clone() })
+        let encoding = if is_own { String::new() } else { format!(" (ENCODING {})", literal(encoding)) };
+        Some(TableToRead { table, header: entry.copy.clone(), columns, encoding, source: source.clone() })
     }
 
     /// Returns whether ranges of its rows can be read by themselves: it lies on this server, all rows are wanted, and it has columns.
@@ -50,9 +61,10 @@ impl TableToRead {
     /// Returns the statement that reads all rows.
     pub fn whole(&self) -> CopyItem {
         let SnapshotTable { name, condition, is_foreign, .. } = &self.source;
+        let encoding = &self.encoding;
         let statement = match condition.is_empty() && !is_foreign {
-            true => format!("COPY {name} {} TO STDOUT", self.columns),
-            false => format!("COPY (SELECT {} FROM {name} {condition}) TO STDOUT", self.list()),
+            true => format!("COPY {name} {} TO STDOUT{encoding}", self.columns),
+            false => format!("COPY (SELECT {} FROM {name} {condition}) TO STDOUT{encoding}", self.list()),
         };
         CopyItem { table: self.table.clone(), statement, header: self.header.clone(), is_first: true }
     }
@@ -61,8 +73,8 @@ impl TableToRead {
     pub fn range(&self, pages: Range<u64>, is_last: bool) -> CopyItem {
         let from = format!("ctid >= '({},0)'::pg_catalog.tid", pages.start);
         let to = if is_last { String::new() } else { format!(" AND ctid < '({},0)'::pg_catalog.tid", pages.end) };
-        let (list, name) = (self.list(), &self.source.name);
-        let statement = format!("COPY (SELECT {list} FROM ONLY {name} WHERE {from}{to}) TO STDOUT");
+        let (list, name, encoding) = (self.list(), &self.source.name, &self.encoding);
+        let statement = format!("COPY (SELECT {list} FROM ONLY {name} WHERE {from}{to}) TO STDOUT{encoding}");
         CopyItem { table: self.table.clone(), statement, header: self.header.clone(), is_first: pages.start == 0 }
     }
 

@@ -22,10 +22,11 @@ const LOCKS: usize = 500;
 /// orders.
 const SETTINGS: &str = "SET synchronize_seqscans = off; SET max_parallel_workers_per_gather = 0";
 
-/// Begins to read in a snapshot of another session, and locks tables as pg_dump does; zero waits for ever.
+/// Begins to read in a snapshot of another session, with these settings, and locks tables as pg_dump does; zero waits for ever.
 pub(crate) fn begin(
     connection: &mut CopyConnection,
     snapshot: &str,
+    settings: &[String],
     locks: &[String],
     lock_wait: Duration,
 ) -> Result<()> {
@@ -34,6 +35,9 @@ pub(crate) fn begin(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}; {SETTINGS}; SET lock_timeout = {wait}",
         literal(snapshot)
     ))?;
+    for setting in settings {
+        connection.query(setting)?;
+    }
     for names in locks.chunks(LOCKS) {
         let names: Vec<String> = names.iter().map(|name| format!("ONLY {name}")).collect();
         connection.query(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", ")))?;

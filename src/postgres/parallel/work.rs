@@ -1,7 +1,7 @@
 //! Divides the rows of a dump among several connections.
 
 use crate::format::archive::contents::DumpContents;
-use crate::format::archive::entry::ArchiveEntry;
+use crate::format::archive::entry::{ArchiveEntry, LARGE_OBJECTS};
 use crate::postgres::parallel::item::{CopyItem, TableToRead};
 use crate::postgres::session::snapshot_tables::SnapshotTable;
 use std::collections::{HashMap, VecDeque};
@@ -66,17 +66,17 @@ pub(crate) fn tables_to_read(
     contents: &DumpContents,
     sources: &HashMap<u32, SnapshotTable>,
 ) -> Result<Vec<TableToRead>, String> {
-    contents.entries.iter().filter(|entry| entry.has_data).map(|entry| table(entry, sources)).collect()
+    let encoding = contents.encoding().ok_or("pg_dump does not say in which encoding it is")?;
+    let rows = contents.entries.iter().filter(|entry| entry.has_data && !entry.is(LARGE_OBJECTS));
+    rows.map(|entry| table(entry, sources, encoding)).collect()
 }
 
-fn table(entry: &ArchiveEntry, sources: &HashMap<u32, SnapshotTable>) -> Result<TableToRead, String> {
-    if !entry.is("TABLE DATA") {
-        return Err("it holds large objects".to_owned());
-    }
-    let source = sources.get(&entry.oid);
-    source
-        .and_then(|source| TableToRead::of(entry, source))
-        .ok_or_else(|| format!("the rows of {} are no COPY blocks in UTF-8", String::from_utf8_lossy(&entry.name)))
+fn table(entry: &ArchiveEntry, sources: &HashMap<u32, SnapshotTable>, encoding: &str) -> Result<TableToRead, String> {
+    let table = sources.get(&entry.oid).and_then(|source| TableToRead::of(entry, source, encoding));
+    table.ok_or_else(|| {
+        let name = String::from_utf8_lossy(&entry.name);
+        format!("the rows of {name} are no COPY block, or a name in it is no ASCII and the dump is in {encoding}")
+    })
 }
 
 /// Returns the ranges of a large table, each of about as many bytes.

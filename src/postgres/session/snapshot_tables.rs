@@ -12,7 +12,8 @@ use std::collections::HashMap;
 pub(crate) struct SnapshotTable {
     /// The name with its schema, quoted.
     pub name: String,
-    /// Size in pages as the server last counted, with those of values that are stored outside of the rows; 0 if it has not counted.
+    /// Size in pages, with those of values that are stored outside of the rows. Of small tables as the server last counted; 0 if it has
+    /// not.
     pub pages: u64,
     /// Pages of the rows alone.
     pub heap_pages: u64,
@@ -22,10 +23,18 @@ pub(crate) struct SnapshotTable {
     pub is_foreign: bool,
 }
 
+/// To look at the file of each of many small tables would take a second or two, so that is done for those that are large by the server's
+/// last count, or have none and were given some rows.
 const QUERY: &str = "
-    SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpages, c.relpages + coalesce(t.relpages, 0), e.condition
+    SELECT c.oid, n.nspname, c.relname, c.relkind, s.heap, s.heap + s.toast, e.condition
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid
+        CROSS JOIN pg_catalog.current_setting('block_size') AS b (size)
+        CROSS JOIN LATERAL (SELECT CASE WHEN c.relpages + coalesce(t.relpages, 0) >= 512
+            OR c.relpages = 0 AND c.reltuples <= 0 AND pg_catalog.pg_stat_get_tuples_inserted(c.oid) > 50 THEN true ELSE false END) AS l (large)
+        CROSS JOIN LATERAL (SELECT
+            coalesce(CASE WHEN l.large THEN pg_catalog.pg_relation_size(c.oid) / b.size::int END, c.relpages),
+            coalesce(CASE WHEN l.large THEN pg_catalog.pg_relation_size(t.oid) / b.size::int END, t.relpages, 0)) AS s (heap, toast)
         LEFT JOIN (SELECT pg_catalog.unnest(x.extconfig) AS oid, pg_catalog.unnest(x.extcondition) AS condition
                    FROM pg_catalog.pg_extension x) e ON e.oid = c.oid
     WHERE c.relkind IN ('r', 'f') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_(catalog|toast)'";

@@ -1,6 +1,7 @@
 //! The options of pg_dump 12 to 18: which of them a backup accepts, and what each means for a dump of a restored database.
 //! Everything that reads arguments of pg_dump uses this one table.
 
+use crate::postgres::session::quote::literal;
 use BackupUse::{Refused, Taken};
 use SecondDumpUse::{Kept, Left, Never, Untellable};
 
@@ -39,7 +40,7 @@ pub(crate) enum SecondDumpUse {
 /// Says what an option means where pg_restore writes the script and pgbk reads the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScriptUse {
-    /// pg_dump has heeded it in the table of contents.
+    /// pg_dump has heeded it in the table of contents, and [`row_settings`] does for the rows.
     Heeded,
     /// pg_restore is given it, too.
     Passed,
@@ -63,16 +64,15 @@ impl DumpOption {
             | "no-table-access-method"
             | "use-set-session-authorization"
             | "superuser"
+            | "enable-row-security"
             | "restrict-key" => ScriptUse::Passed,
             "attribute-inserts"
             | "column-inserts"
             | "inserts"
             | "rows-per-insert"
             | "on-conflict-do-nothing"
-            | "enable-row-security"
-            | "extra-float-digits"
-            | "quote-all-identifiers"
-            | "role" => ScriptUse::Alone,
+            // pg_restore does not know it, and writes the names of owners by itself.
+            | "quote-all-identifiers" => ScriptUse::Alone,
             _ => ScriptUse::Heeded,
         }
     }
@@ -211,6 +211,21 @@ pub(crate) fn of_script(arguments: &[String]) -> Vec<String> {
             None => format!("--{}", given.option.name),
         })
         .collect()
+}
+
+/// Returns the statements that give a session what pg_dump with these arguments would set for reading rows.
+pub(crate) fn row_settings(arguments: &[String]) -> Vec<String> {
+    let given = read(arguments).unwrap_or_default();
+    let settings = given.iter().filter_map(|OptionArgument { option, value, .. }| {
+        let value = literal(value.unwrap_or("on"));
+        match option.name {
+            "enable-row-security" => Some(format!("SET row_security = {value}")),
+            "extra-float-digits" => Some(format!("SET extra_float_digits = {value}")),
+            "role" => Some(format!("SET ROLE {value}")),
+            _ => None,
+        }
+    });
+    settings.collect()
 }
 
 /// Reads arguments as pg_dump does: a long option may be shortened as long as it is unambiguous, short ones may be joined, and the
