@@ -36,18 +36,13 @@ main() {
 
     # A build from nothing is done sooner without what makes the next one faster, and what a debugger reads.
     [ -d target ] || export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
-    local failed=() lints
+    local failed=()
     : >"$own/tests.log"
     check "format" cargo fmt --all --check || failed+=(format)
-    if check "build" cargo test --locked --no-run ${features:+"$features"}; then
-        # The tests wait for their servers a good part of the time. In a folder of its own, no build waits for the other; what builds with
-        # both is taken along.
-        [ -d target/lints ] || [ ! -d target/debug ] || { mkdir target/lints && cp -a target/debug target/lints/; }
-        check "lints" cargo clippy --locked --all-targets --target-dir target/lints ${features:+"$features"} -- -D warnings >"$own/lints.log" 2>&1 &
-        lints=$!
+    # A build of their own would take the lints as long as the tests' one.
+    export RUSTC_WORKSPACE_WRAPPER=$here/scripts/lint.sh
+    if check "build and lints" cargo test --locked --no-run ${features:+"$features"}; then
         check "tests" run_tests || failed+=(tests)
-        wait "$lints" || failed+=(lints)
-        cat "$own/lints.log"
     else
         failed+=(build)
     fi

@@ -313,7 +313,7 @@ fn every_tables_hash_is_that_of_its_rows() {
 fn sum_of_rows(key: &str, rows: &str) -> String {
     let sum = "import sys, hashlib
 key = bytes.fromhex(sys.argv[1])
-rows = [hashlib.blake2b(row, digest_size=32, key=key).digest() for row in sys.stdin.buffer.read().split(b'\\n')[:-1]]
+rows = [hashlib.blake2b(row, digest_size=32, salt=key[:16], person=key[16:]).digest() for row in sys.stdin.buffer.read().split(b'\\n')[:-1]]
 total = sum(int.from_bytes(row, 'little') for row in rows) % 2 ** 256
 print(total.to_bytes(32, 'little').hex(), end='')";
     String::from_utf8(shell(&format!("python3 -c \"{sum}\" {key}"), rows.as_bytes())).unwrap()

@@ -2,8 +2,8 @@
 
 use crate::format::keys::digest_key::DigestKey;
 use crate::format::keys::hash::keyed;
-use blake2b_simd::Params;
 use blake2b_simd::many::{HashManyJob, hash_many};
+use blake2b_simd::{Params, SALTBYTES};
 use memchr::memchr;
 
 /// Number of rows that are hashed together: several in one SIMD register.
@@ -11,7 +11,8 @@ const BATCH: usize = 32;
 const WORDS: usize = 4;
 
 /// Adds up the BLAKE2b-256 of rows modulo 2^256. A row is a line of COPY's text without the line break. With a key each table has a key of
-/// its own, so that tables with the same rows do not show it.
+/// its own, so that tables with the same rows do not show it. It is salt and personalization of the hash: these fill half of the state that
+/// the hash begins with, where a key proper would be one more block to hash for every row.
 #[derive(Debug, Clone)]
 pub(crate) struct RowSum {
     params: Params,
@@ -28,7 +29,9 @@ impl RowSum {
         let mut params = Params::new();
         params.hash_length(32);
         if let Some(key) = key {
-            params.key(&keyed(key, &[table.as_bytes()]));
+            let key = keyed(key, &[table.as_bytes()]);
+            let (salt, personal) = key.split_at(SALTBYTES);
+            params.salt(salt).personal(personal);
         }
         RowSum { params, held: Vec::new(), sum: [0; WORDS], rows: 0 }
     }

@@ -37,7 +37,12 @@ impl Hasher {
 
     /// Returns the hasher for the dump of a backup that was made with these keys. None: without a key.
     pub fn of_plain(derived_keys: Option<&DerivedKeys>) -> Self {
-        Hasher::within(&MultiHash::default(), derived_keys.and_then(|derived_keys| derived_keys.key(Purpose::Plain)))
+        Hasher::of_plain_within(&MultiHash::default(), derived_keys)
+    }
+
+    /// Returns the same, computed together with the other hashes in `lanes`.
+    pub fn of_plain_within(lanes: &MultiHash, derived_keys: Option<&DerivedKeys>) -> Self {
+        Hasher::within(lanes, derived_keys.and_then(|derived_keys| derived_keys.key(Purpose::Plain)))
     }
 
     pub fn update(&mut self, bytes: &[u8]) {
@@ -68,7 +73,8 @@ impl<W: Write> PlainChecksum<W> {
 
 impl<W: Write> Write for PlainChecksum<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = self.inner.write(bytes)?;
+        // The hashes beneath may be computed together with this one.
+        let taken = self.inner.write(&bytes[..bytes.len().min(STEP)])?;
         self.sum.update(&bytes[..taken]);
         Ok(taken)
     }
@@ -155,6 +161,11 @@ impl<W: Write> StoredChecksum<W> {
         let (sum, open) = (Hasher::within(&lanes, None), lanes.open(&tagger.params()));
         let chunks = Chunks { size: chunk_size, tags: Vec::new() };
         StoredChecksum { inner, passed: Arc::default(), sum, lanes, tagger, filled: 0, open, chunks }
+    }
+
+    /// Returns the hashes, for one more that is computed together with them.
+    pub fn lanes(&self) -> MultiHash {
+        self.lanes.clone()
     }
 
     pub fn passed(&self) -> Arc<AtomicU64> {
