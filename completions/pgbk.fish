@@ -248,6 +248,7 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l raw -d 'The stored bytes and the .meta, unchanged'
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l csv -d 'The rows as CSV with a line of names, instead of SQL; of one table'
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l force -d 'Replace an existing file'
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -s h -l help -d 'Print help (see more with \'--help\')'

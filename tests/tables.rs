@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use support::database::{assert_same, create, sql, stdout_of};
+use support::database::{assert_same, create, sql, stdout_of, tool};
 use support::pgbk::{ENC_PASSWORD, KEY, Outcome, Pgbk, connected};
 
 /// A database whose one large table takes several pieces, with small ones before it and behind it.
@@ -87,6 +87,34 @@ fn of_the_payload_no_more_is_read_than_the_tables_need() {
     let failed = pgbk.args(["download", &id, "--table", "big", "-o", "-"]).expect(3);
     failed.says("does not match its tag");
     pgbk.args(["download", &id, "-o", "-"]).expect(3);
+}
+
+#[test]
+fn a_table_as_csv_is_loaded_by_the_server_with_the_same_rows() {
+    create("tables_csv", "");
+    sql(
+        "tables_csv",
+        "CREATE TABLE odd (\"a, b\" text, c bytea, d text[], e int);
+         INSERT INTO odd VALUES (NULL, NULL, NULL, NULL), ('', '', '{}', 0), ('\\.', '\\x00', '{\"a,b\",NULL}', 1),
+             (E'tab\\t line\\n return\\r quote\" back\\\\ é', 'x', '{x}', -1), ('\\N', NULL, '{NULL}', NULL);
+         CREATE TABLE other AS SELECT 1 AS x; CREATE TABLE loaded (LIKE odd)",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let pgbk = connected().directory(folder.path()).key();
+    let id = pgbk.backup("tables_csv", &[]);
+    let to = folder.path().join("odd.csv");
+    let csv = ["download", &id, "--csv", "-o", to.to_str().unwrap()];
+    let written = pgbk.args(csv.into_iter().chain(["--table", "odd"])).expect(0);
+    assert!(written.text().contains("(5 rows of 1 table; "), "{written:#?}");
+    let load = format!("\\copy loaded FROM '{}' (FORMAT csv, HEADER)", to.display());
+    stdout_of(tool("psql", "tables_csv").args(["-X", "-v", "ON_ERROR_STOP=1", "-c", &load]));
+    let rows =
+        |table: &str| sql("tables_csv", format!("SELECT string_agg(t::text, '|' ORDER BY t::text) FROM {table} t"));
+    assert_eq!(rows("loaded"), rows("odd"));
+    pgbk.args(csv.into_iter().chain(["--table", "o*", "--force"]))
+        .expect(2)
+        .says("--csv writes one table, and 2 match");
+    pgbk.args(csv).expect(2).says("--table");
 }
 
 fn damage(path: &Path, at: impl Fn(usize) -> usize) {

@@ -130,6 +130,9 @@ pub struct DownloadArgs {
     /// Only the rows of the tables that match this pattern, schema.name or name as pg_dump has it; several times for several patterns
     #[arg(long, value_name = "PATTERN", conflicts_with_all = ["raw", "object"])]
     pub table: Vec<TablePattern>,
+    /// The rows as CSV with a line of names, instead of SQL; of one table
+    #[arg(long, requires = "table")]
+    pub csv: bool,
     /// Replace an existing file
     #[arg(long)]
     pub force: bool,

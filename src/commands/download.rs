@@ -9,7 +9,7 @@ use crate::config;
 use crate::format::manifest::Table;
 use crate::jobs::transfer::{self, Output};
 use crate::repository::reader::BackupReader;
-use crate::repository::tables::{self, TablesRead};
+use crate::repository::tables::{self, RowForm, TablesRead};
 use std::path::Path;
 
 pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
@@ -57,14 +57,20 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
 /// Writes the rows of the tables that were asked for.
 fn tables(opened: BackupReader, args: &DownloadArgs, to_stdout: bool, console: &Console) -> Result<u8> {
     let chosen: Vec<Table> = tables::chosen(&opened.manifest, &args.table)?.into_iter().cloned().collect();
+    if args.csv && chosen.len() > 1 {
+        return Err(Fault::usage(format!("--csv writes one table, and {} match", chosen.len()))
+            .hint("name one by --table schema.name")
+            .into());
+    }
+    let (form, extension) = if args.csv { (RowForm::Csv, "csv") } else { (RowForm::Script, "sql") };
     if to_stdout {
-        transfer::download_tables(opened, &chosen, Output::Writer(&mut Stdout::lock()), args.force, console)?;
+        transfer::download_tables(opened, &chosen, form, Output::Writer(&mut Stdout::lock()), args.force, console)?;
         return Ok(0);
     }
     let (id, stored) = (opened.manifest.id.clone(), opened.manifest.stored.bytes);
-    let path = args.output.clone().unwrap_or_else(|| format!("{id}.tables.sql").into());
+    let path = args.output.clone().unwrap_or_else(|| format!("{id}.tables.{extension}").into());
     let TablesRead { tables, rows, fetched } =
-        transfer::download_tables(opened, &chosen, Output::File(&path), args.force, console)?;
+        transfer::download_tables(opened, &chosen, form, Output::File(&path), args.force, console)?;
     console.text(&Lines::of(format!(
         "{} ({} of {}; {} of {} read)",
         path.display(),

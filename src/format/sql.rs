@@ -5,6 +5,7 @@
 
 pub(crate) mod columns;
 pub(crate) mod copy;
+pub(crate) mod csv;
 pub(crate) mod extensions;
 pub(crate) mod inserted;
 pub(crate) mod lexer;

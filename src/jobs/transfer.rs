@@ -15,7 +15,7 @@ use crate::pipeline::drain;
 use crate::repository::Repository;
 use crate::repository::new_backup::{Adoption, NewBackup};
 use crate::repository::reader::BackupReader;
-use crate::repository::tables::{self, TablesRead};
+use crate::repository::tables::{self, RowForm, TablesRead};
 use crate::repository::writer::{ManifestDetails, locked};
 use crate::store::{LockStatus, ObjectKind, PutOptions, read_small};
 use jiff::Timestamp;
@@ -40,11 +40,12 @@ pub fn download(opened: BackupReader, output: Output, force: bool, monitor: &dyn
 pub fn download_tables(
     opened: BackupReader,
     chosen: &[Table],
+    form: RowForm,
     output: Output,
     force: bool,
     monitor: &dyn Monitor,
 ) -> Result<TablesRead> {
-    written(output, force, |out| tables::write(opened, chosen, out, monitor))
+    written(output, force, |out| tables::write(opened, chosen, form, out, monitor))
 }
 
 /// Has `write` write a download to where it goes, and returns what that returns.

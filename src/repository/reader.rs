@@ -2,6 +2,7 @@
 
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::shown::many;
+use crate::format::archive::contents::DumpContents;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::manifest::properties::Properties;
@@ -24,6 +25,14 @@ impl BackupReader {
     /// Returns the properties of the database itself; `None` if the backup holds none.
     pub fn properties(&self) -> Result<Option<Properties>> {
         self.manifest.properties.as_ref().map(|kept| kept.open(self.derived_keys.as_ref())).transpose()
+    }
+
+    /// Returns the table of contents of the dump; `None` if the backup holds none.
+    pub(crate) fn contents(&self) -> Result<Option<DumpContents>> {
+        let Some(stored) = &self.manifest.contents else { return Ok(None) };
+        let read = DumpContents::read(&mut stored.open(self.derived_keys.as_ref())?.as_slice());
+        read.map(Some)
+            .map_err(|error| Fault::damaged(format!("the table of contents of {}: {error:#}", self.manifest.id)).into())
     }
 
     /// Returns the dump, verified as it is read.

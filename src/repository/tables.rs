@@ -2,9 +2,12 @@
 
 use crate::base::error::{Fault, Result, into_io};
 use crate::base::progress::{Monitor, Progress};
+use crate::format::archive::contents::DumpContents;
 use crate::format::manifest::Table;
+use crate::format::manifest::encoding::EncodingName;
 use crate::format::manifest::extent::Extent;
 use crate::format::manifest::{Format, Manifest};
+use crate::format::sql::csv::CsvWriter;
 use crate::format::sql::splitter::{ScriptEvent, Splitter, StatementLimit};
 use crate::format::table_pattern::TablePattern;
 use crate::pipeline::drain;
@@ -17,6 +20,15 @@ use std::io::Write;
 const HEAD: usize = 256 << 10;
 /// Most names in one message.
 const NAMED: usize = 10;
+
+/// How the rows of tables are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowForm {
+    /// COPY blocks, for psql.
+    Script,
+    /// CSV with a line of names; of one table.
+    Csv,
+}
 
 /// The result of reading tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +65,37 @@ fn none_matches(manifest: &Manifest, pattern: &TablePattern) -> Fault {
     }
 }
 
-/// Writes the COPY blocks of tables, as the dump has them: `chosen` must be of this backup. Of the payload it reads no more than they need,
-/// if the `.meta` says where they are; else all of it.
-pub fn write(opened: BackupReader, chosen: &[Table], out: &mut dyn Write, monitor: &dyn Monitor) -> Result<TablesRead> {
-    let manifest = opened.manifest.clone();
-    if let Some(server) = &manifest.server {
-        writeln!(out, "SET client_encoding = '{}';\n", server.encoding.as_str())?;
+/// Writes the rows of tables: `chosen` must be of this backup. Of the payload it reads no more than they need, if the `.meta` says where they
+/// are; else all of it.
+pub fn write(
+    opened: BackupReader,
+    chosen: &[Table],
+    form: RowForm,
+    out: &mut dyn Write,
+    monitor: &dyn Monitor,
+) -> Result<TablesRead> {
+    match form {
+        RowForm::Csv => blocks(opened, chosen, &mut CsvWriter::new(out), monitor),
+        RowForm::Script => {
+            if let Some(encoding) = encoding(&opened)? {
+                writeln!(out, "SET client_encoding = '{encoding}';\n")?;
+            }
+            blocks(opened, chosen, out, monitor)
+        }
     }
+}
+
+/// Returns the name of the encoding of the dump. `None`: neither its contents nor its server say.
+fn encoding(opened: &BackupReader) -> Result<Option<String>> {
+    let contents = opened.contents()?;
+    let told = contents.as_ref().and_then(DumpContents::encoding).and_then(EncodingName::named);
+    let encoding = told.or(opened.manifest.server.as_ref().map(|server| server.encoding));
+    Ok(encoding.map(|encoding| encoding.as_str().to_owned()))
+}
+
+/// Writes the COPY blocks of tables, as the dump has them.
+fn blocks(opened: BackupReader, chosen: &[Table], out: &mut dyn Write, monitor: &dyn Monitor) -> Result<TablesRead> {
+    let manifest = opened.manifest.clone();
     let (is_placed, at) = (chosen.iter().all(|table| !table.at.is_empty()), chosen.iter().flat_map(|table| &table.at));
     let due =
         if is_placed { at.fold(0, |sum: u64, part| sum.saturating_add(part.bytes)) } else { manifest.plain.bytes };

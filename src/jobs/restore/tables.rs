@@ -98,10 +98,7 @@ pub fn restore(
 
 /// Returns the table of contents that the `.meta` holds.
 fn contents(opened: &BackupReader) -> Result<DumpContents> {
-    let manifest = &opened.manifest;
-    let stored = manifest.contents.as_ref().ok_or_else(|| no_contents(manifest))?;
-    DumpContents::read(&mut stored.open(opened.derived_keys.as_ref())?.as_slice())
-        .map_err(|error| Fault::damaged(format!("the table of contents of {}: {error:#}", manifest.id)).into())
+    opened.contents()?.ok_or_else(|| no_contents(&opened.manifest).into())
 }
 
 fn no_contents(manifest: &Manifest) -> Fault {

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// Size in bytes from which on a piece is handed on.
 const PIECE: usize = 4 << 20;
+/// Memory for a piece in bytes: it goes beyond its size by the rows that came last. Without this it would grow to twice its size.
+const RESERVED: usize = PIECE + (1 << 20);
 /// The end of the rows of a COPY block.
 const END: &[u8] = b"\\.\n";
 /// Most names in one statement of LOCK.
@@ -53,7 +55,7 @@ pub(crate) fn read(
     key: &DigestKey,
     hand_on: &mut dyn FnMut(RowPiece) -> bool,
 ) -> Result<()> {
-    let mut piece = ScriptPiece { text: Vec::new(), blocks: Vec::new(), block: None, key, hand_on };
+    let mut piece = ScriptPiece { text: Vec::with_capacity(RESERVED), blocks: Vec::new(), block: None, key, hand_on };
     while let Some(items) = work.next(number) {
         let statements: Vec<&str> = items.iter().map(|item| item.statement.as_str()).collect();
         connection.copy(&statements.join("; "))?;
@@ -145,7 +147,10 @@ impl ScriptPiece<'_> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let piece = RowPiece { text: mem::take(&mut self.text), blocks: mem::take(&mut self.blocks) };
+        let piece = RowPiece {
+            text: mem::replace(&mut self.text, Vec::with_capacity(RESERVED)),
+            blocks: mem::take(&mut self.blocks),
+        };
         if piece.text.is_empty() || (self.hand_on)(piece) {
             return Ok(());
         }
