@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use support::cluster::PATIENCE;
+use support::cluster::{Cluster, PATIENCE};
 use support::database::{assert_same, comparable, connect, create, dump, features, small, sql, stdout_of, tool};
-use support::pgbk::{KEY, Pgbk, connected};
+use support::pgbk::{KEY, Pgbk, connected, pgbk};
 use support::process::until;
 use tempfile::TempDir;
 
@@ -254,6 +254,24 @@ fn tables_that_are_emptied_and_filled_again_all_the_time_are_never_backed_up_emp
     }
     let count = disturbance.end();
     assert!(count > 2 && whole == 5, "{count} {whole} {refused}");
+}
+
+#[test]
+fn ranges_are_read_of_the_servers_own_tables_alone_and_of_those_that_it_has_not_counted_too() {
+    let server = Cluster::start_set(&["log_statement=all", "autovacuum=off"]);
+    server.psql(
+        "postgres",
+        "CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler;
+         CREATE TABLE own AS SELECT g, repeat('x', 400) AS x FROM generate_series(1, 100000) g;
+         CREATE TABLE others USING heap2 AS SELECT * FROM own; CREATE TABLE small AS SELECT 1 AS g",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    pgbk(["backup", "postgres", "--jobs", "2"]).server(&server).directory(folder.path()).key().expect(0);
+    let log = fs::read_to_string(server.directory.join("log")).unwrap();
+    let count = |text: &str| log.matches(text).count();
+    assert!(count("COPY (SELECT g, x FROM ONLY \"public\".\"own\" WHERE ctid >=") > 1);
+    assert_eq!(count("COPY \"public\".\"others\" (g, x) TO STDOUT"), 1);
+    assert_eq!(count("COPY \"public\".\"small\" (g) TO STDOUT"), 1);
 }
 
 #[test]

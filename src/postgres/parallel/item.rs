@@ -53,9 +53,9 @@ impl TableToRead {
         Some(TableToRead { table, header: entry.copy.clone(), columns, encoding, source: source.clone() })
     }
 
-    /// Returns whether ranges of its rows can be read by themselves: it lies on this server, all rows are wanted, and it has columns.
+    /// Returns whether ranges of its rows can be read by themselves: the server can, all rows are wanted, and it has columns.
     pub fn is_divisible(&self) -> bool {
-        !self.source.is_foreign && self.source.condition.is_empty() && !self.columns.is_empty()
+        self.source.has_ranges && self.source.condition.is_empty() && !self.columns.is_empty()
     }
 
     /// Returns the statement that reads all rows.

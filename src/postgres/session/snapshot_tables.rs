@@ -21,14 +21,19 @@ pub(crate) struct SnapshotTable {
     pub condition: String,
     /// Whether its rows are another server's.
     pub is_foreign: bool,
+    /// Whether a query reads ranges of its pages, and the same rows as COPY by the table's name. Other access methods than the server's own
+    /// have no ranges, and some extensions have queries read more than the table itself holds.
+    pub has_ranges: bool,
 }
 
 /// To look at the file of each of many small tables would take a second or two, so that is done for those that are large by the server's
 /// last count, or have none and were given some rows.
 const QUERY: &str = "
-    SELECT c.oid, n.nspname, c.relname, c.relkind, s.heap, s.heap + s.toast, e.condition
+    SELECT c.oid, n.nspname, c.relname, c.relkind, s.heap, s.heap + s.toast, e.condition,
+        a.amname = 'heap' AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE x.extname IN ('timescaledb', 'citus'))
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid
+        LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam
         CROSS JOIN pg_catalog.current_setting('block_size') AS b (size)
         CROSS JOIN LATERAL (SELECT CASE WHEN c.relpages + coalesce(t.relpages, 0) >= 512
             OR c.relpages = 0 AND c.reltuples <= 0 AND pg_catalog.pg_stat_get_tuples_inserted(c.oid) > 50 THEN true ELSE false END) AS l (large)
@@ -51,6 +56,7 @@ pub(crate) fn snapshot_tables(client: &mut Client) -> Result<HashMap<u32, Snapsh
             heap_pages: number(4),
             pages: number(5),
             condition: value(6).to_owned(),
+            has_ranges: value(7) == "t",
         };
         tables.insert(value(0).parse()?, table);
     }
