@@ -171,7 +171,8 @@ impl TableCounter {
             let table = &mut self.seen.tables[entry];
             table.rows += block.sum.rows();
             table.bytes += block.row_bytes;
-            extent::add(&mut table.at, Extent { at: self.passed + block.at as u64, bytes: block.bytes as u64 });
+            let extent = Extent { at: self.passed + block.at as u64, bytes: block.bytes as u64 };
+            self.seen.listed -= if extent::add(&mut table.at, extent) { EXTENT } else { 0 };
             self.seen.digests[entry].join(&block.sum);
         }
         self.passed += piece.text.len() as u64;
@@ -234,7 +235,8 @@ impl CounterState {
         if block.over {
             // Earlier formats do not say it.
             if self.unordered {
-                extent::add(&mut self.tables[block.entry].at, Extent { at: begin, bytes: passed - begin });
+                let extent = Extent { at: begin, bytes: passed - begin };
+                self.listed -= if extent::add(&mut self.tables[block.entry].at, extent) { EXTENT } else { 0 };
             }
             self.block = None;
         }
@@ -382,6 +384,20 @@ mod tests {
             let room = ENTRY + parts * EXTENT + written(&entry.name);
             assert!(pretty.len() + 4 * pretty.lines().count() + 2 <= room, "{pretty}");
         }
+    }
+
+    #[test]
+    fn blocks_of_one_table_that_follow_each_other_are_one_part_however_many_they_are() {
+        let mut counter = TableCounter::default();
+        let text = b"COPY t (x) FROM stdin;\n\\.\n".to_vec();
+        let sum = RowSum::new(&None, "t");
+        let block = RowBlock { table: "t".into(), at: 0, bytes: text.len(), row_bytes: 0, sum };
+        let piece = RowPiece { text, blocks: vec![block] };
+        let count = TABLES_LIMIT / EXTENT + 2;
+        (0..count).for_each(|_| counter.rows(&piece));
+        let outcome = counter.finish();
+        assert!(!outcome.more_tables);
+        assert_eq!(outcome.tables[0].at, [Extent { at: 0, bytes: (count * piece.text.len()) as u64 }]);
     }
 
     #[test]

@@ -66,11 +66,17 @@ pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Extent>, D:
     Ok(extents)
 }
 
-/// Adds a part that comes after the others, and joins it to the last one if nothing is in between.
-pub(crate) fn add(extents: &mut Vec<Extent>, next: Extent) {
+/// Adds a part that comes after the others, and joins it to the last one if nothing is in between. Returns whether it was joined.
+pub(crate) fn add(extents: &mut Vec<Extent>, next: Extent) -> bool {
     match extents.last_mut() {
-        Some(last) if last.at + last.bytes == next.at => last.bytes += next.bytes,
-        _ => extents.push(next),
+        Some(last) if last.at + last.bytes == next.at => {
+            last.bytes += next.bytes;
+            true
+        }
+        _ => {
+            extents.push(next);
+            false
+        }
     }
 }
 
@@ -100,7 +106,8 @@ mod tests {
     #[test]
     fn parts_without_anything_between_them_are_one() {
         let mut extents = Vec::new();
-        [extent(3, 4), extent(7, 1), extent(9, 1)].into_iter().for_each(|next| add(&mut extents, next));
+        let joined = [extent(3, 4), extent(7, 1), extent(9, 1)].map(|next| add(&mut extents, next));
+        assert_eq!(joined, [false, true, false]);
         assert_eq!(extents, [extent(3, 5), extent(9, 1)]);
     }
 }
