@@ -7,8 +7,7 @@
 use crate::base::error::Result;
 use crate::postgres::session::cell::cell;
 use crate::postgres::session::definitions;
-use crate::postgres::session::moment::Moment;
-use crate::postgres::session::moment::WRITES_NAMES;
+use crate::postgres::session::moment::{Moment, NAMES_WRITTEN, WRITES_NAMES};
 use crate::postgres::session::query::rows;
 use postgres::Client;
 
@@ -62,6 +61,6 @@ pub(crate) fn since_snapshot(client: &mut Client, moment: Moment) -> Result<Vec<
         looks.push(relations(&format!("({RENAMED} OR {WRITTEN_ANEW} AND {dumped})")));
         looks.push(format!("{RENAMED_ROLES} AND {HAS_A_PART}"));
     }
-    let found = rows(client, &format!("{READ} {} ORDER BY 1", looks.join(" UNION ")))?;
+    let found = rows(client, &format!("{READ}, {NAMES_WRITTEN} {} ORDER BY 1", looks.join(" UNION ")))?;
     Ok(found.iter().filter_map(|row| cell(row, 0)).map(str::to_owned).collect())
 }

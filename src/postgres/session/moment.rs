@@ -11,9 +11,13 @@ pub enum Moment {
     Ended,
 }
 
-/// Condition that a table of the database has a column of object numbers that are written as names.
-pub(crate) const WRITES_NAMES: &str = "EXISTS (
+/// Condition that a table of the database has a column of object numbers that are written as names, for queries that begin with
+/// [`NAMES_WRITTEN`].
+pub(crate) const WRITES_NAMES: &str = "(SELECT written FROM names)";
+
+/// What [`WRITES_NAMES`] refers to, as a part of WITH: many parts of one query ask, and it looks at every column.
+pub(crate) const NAMES_WRITTEN: &str = "names (written) AS (SELECT EXISTS (
     SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class o ON o.oid = a.attrelid JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
     WHERE o.relkind IN ('r', 'm') AND o.oid >= 16384 AND NOT a.attisdropped AND EXISTS (
         SELECT FROM pg_catalog.pg_type e WHERE e.oid IN (y.oid, y.typelem, y.typbasetype)
-          AND e.typname ~ '^reg' AND e.typnamespace = 'pg_catalog'::pg_catalog.regnamespace))";
+          AND e.typname ~ '^reg' AND e.typnamespace = 'pg_catalog'::pg_catalog.regnamespace)))";
