@@ -67,7 +67,8 @@ fn every_major_comes_back_through_its_own_programs() {
         pgbk.args(["restore", &id, "--yes", "--to", "own_copy"]).expect(0);
         server.has_everything_in("own_copy");
         // What each major has to be emptied of before it can be filled again is not the same.
-        pgbk.args(["restore", &id, "--yes", "--to", "own_copy", "--clean"]).expect(0);
+        let several = pgbk.backup("own", &["--jobs", "3"]);
+        pgbk.args(["restore", &several, "--yes", "--to", "own_copy", "--clean"]).expect(0);
         server.has_everything_in("own_copy");
     }
 }

@@ -25,7 +25,8 @@ use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load;
 use crate::postgres::session::control::{AdvisoryLock, Control};
 use crate::postgres::tools::contents::{ContentsInquiry, contents};
-use crate::postgres::tools::{self, Tool, dump, lock_limit};
+use crate::postgres::tools::dump::{self, options};
+use crate::postgres::tools::{self, Tool, lock_limit};
 use crate::repository::Repository;
 use crate::repository::writer::{BackupWriter, ManifestDetails};
 use jiff::Timestamp;
@@ -188,7 +189,8 @@ impl DumpSource<'_> {
         if let Some(why) = parallel::unfit(plan) {
             return Ok(Err(why));
         }
-        let arguments = dump::arguments(Format::Custom, snapshot, &encoding, plan.lock_wait, &plan.arguments)?;
+        let extra = options::of_contents(&plan.arguments);
+        let arguments = dump::arguments(Format::Custom, snapshot, &encoding, plan.lock_wait, &extra)?;
         let told = contents(&pg_dump.path, &arguments, &settings.child_environment()?, plan.stall);
         let (contents, remarks) = match told {
             Ok(told) => told,
@@ -247,7 +249,8 @@ impl DumpSource<'_> {
         if plan.format != Format::Plain {
             return Ok(None);
         }
-        let arguments = dump::arguments(Format::Custom, snapshot, encoding, plan.lock_wait, &plan.arguments)?;
+        let extra = options::of_contents(&plan.arguments);
+        let arguments = dump::arguments(Format::Custom, snapshot, encoding, plan.lock_wait, &extra)?;
         ContentsInquiry::begin(pg_dump.path.clone(), arguments, settings.child_environment()?, plan.stall).map(Some)
     }
 }

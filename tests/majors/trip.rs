@@ -1,8 +1,9 @@
 //! From a server, by a `pg_dump` that may, into other servers.
 
-use super::keeping;
 use super::level::{Level, newest_clients};
 use super::servers::{MAJORS, Server, clients, complete, servers};
+use super::{keeping, meta};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -70,6 +71,14 @@ fn without_names_of_not_null(dump: &[u8]) -> Vec<u8> {
     dump.split_inclusive('\n').map(line).collect::<String>().into_bytes()
 }
 
+/// Name, number of rows and their bytes of each table. With a key the digests are others in each backup.
+fn tables(meta: &Value) -> Vec<[String; 3]> {
+    let of = |table: &Value| ["name", "rows", "bytes"].map(|member| table[member].to_string());
+    let mut tables: Vec<_> = meta["tables"].as_array().unwrap().iter().map(of).collect();
+    tables.sort();
+    tables
+}
+
 impl Trip {
     pub fn name(&self) -> String {
         let to: Vec<u32> = self.to.iter().map(|server| server.major).collect();
@@ -89,7 +98,12 @@ impl Trip {
         self.from.cluster.psql("postgres", &format!("CREATE DATABASE {source} TEMPLATE {}", original.name));
         let (folder, pgbk) = keeping(self.from);
         let pgbk = pgbk.set("PG_BIN_DIR", self.client.1.display());
-        let id = pgbk.backup(&source, &["--compress", "zstd", "--format", self.format]);
+        let pgbk = pgbk.set("DB_BACKUP_COMPRESS", "zstd");
+        let id = pgbk.backup(&source, &["--format", self.format, "--jobs", "3"]);
+        if self.format == "plain" {
+            let alone = meta(&folder, &pgbk.backup(&source, &["--jobs", "1"]));
+            assert!(tables(&meta(&folder, &id)) == tables(&alone), "{}", self.name());
+        }
         pgbk.args(["verify", &id, "--level", "content"]).expect(0);
         for to in &self.to {
             let copy = format!("{source}_copy");

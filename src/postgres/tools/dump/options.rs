@@ -203,9 +203,19 @@ pub(crate) enum OptionError<'a> {
 
 /// Returns the arguments for the pg_restore that writes the script, made from those of pg_dump.
 pub(crate) fn of_script(arguments: &[String]) -> Vec<String> {
+    chosen(arguments, |option| option.script() == ScriptUse::Passed)
+}
+
+/// Returns the arguments for the pg_dump that writes the table of contents of a script, which is an archive: without those that pg_dump
+/// takes for scripts alone.
+pub(crate) fn of_contents(arguments: &[String]) -> Vec<String> {
+    chosen(arguments, |option| option.name != "restrict-key")
+}
+
+fn chosen(arguments: &[String], is_chosen: impl Fn(&DumpOption) -> bool) -> Vec<String> {
     let given = read(arguments).unwrap_or_default();
-    let passed = given.iter().filter(|given| given.option.script() == ScriptUse::Passed);
-    passed
+    let chosen = given.iter().filter(|given| is_chosen(given.option));
+    chosen
         .map(|given| match given.value {
             Some(value) => format!("--{}={value}", given.option.name),
             None => format!("--{}", given.option.name),
