@@ -15,7 +15,7 @@ pub enum Moment {
 /// [`NAMES_WRITTEN`].
 pub(crate) const WRITES_NAMES: &str = "(SELECT written FROM names)";
 
-/// What [`WRITES_NAMES`] refers to, as a part of WITH: many parts of one query ask, and it looks at every column.
+/// The part of WITH that [`WRITES_NAMES`] refers to: many parts of one query ask, and it looks at every column.
 pub(crate) const NAMES_WRITTEN: &str = "names (written) AS (SELECT EXISTS (
     SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class o ON o.oid = a.attrelid JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
     WHERE o.relkind IN ('r', 'm') AND o.oid >= 16384 AND NOT a.attisdropped AND EXISTS (
