@@ -144,7 +144,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l table -d 'Only the
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l schema -d 'Only the tables in schemas that match this pattern; may be said more than once' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l exclude-table -d 'Not the tables that match this pattern' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l exclude-table-data -d 'Not the rows of the tables that match this pattern' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l jobs -d 'Archives only: restore in parallel from a temporary file' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l jobs -d 'How many connections load into a new or empty database; 2 when unset, or 1 on one core, and 1 for a small one or an archive' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l host -d 'Host name, address or socket directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l port -d 'Port; 5432 when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l user -d 'User name' -r
@@ -198,6 +198,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-comments -d 'Le
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-tablespaces -d 'Leave out in which tablespaces tables and indexes lie'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l data-only -d 'Only the rows of the tables, into tables that are there'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l schema-only -d 'The tables without their rows'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l single-transaction -d 'Load by one connection, in one transaction'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l dry-run -d 'Show what would be done, and do nothing'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -19,6 +19,7 @@ mod formats;
 mod globals;
 mod hosts;
 mod interop;
+mod jobs;
 mod last_word;
 mod list;
 mod load;

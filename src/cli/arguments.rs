@@ -60,7 +60,7 @@ pub struct RestoreArgs {
     pub to: Option<String>,
     /// Restore files that BACKUP_FILES named, to where they came from
     #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "no_properties", "any_locale", "jobs",
-        "skip_failed", "no_comments", "no_tablespaces", "exclude_extension", "search_path", "table", "schema", "exclude_table",
+        "single_transaction", "dry_run", "skip_failed", "no_comments", "no_tablespaces", "exclude_extension", "search_path", "table", "schema", "exclude_table",
         "exclude_table_data", "data_only", "schema_only"])]
     pub files: bool,
     /// The folder to put files below with --files, made when missing
@@ -91,9 +91,15 @@ pub struct RestoreArgs {
     pub leave: LeaveArgs,
     #[command(flatten)]
     pub limits: TableArgs,
-    /// Archives only: restore in parallel from a temporary file
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub jobs: u32,
+    /// How many connections load into a new or empty database; 2 when unset, or 1 on one core, and 1 for a small one or an archive
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub jobs: Option<u32>,
+    /// Load by one connection, in one transaction
+    #[arg(long, conflicts_with = "jobs")]
+    pub single_transaction: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,7 @@
 //! `pgbk restore`
 
 pub(crate) mod all;
+pub(crate) mod dry_run;
 pub(crate) mod files;
 pub(crate) mod globals;
 pub(crate) mod pick;
@@ -26,6 +27,7 @@ use crate::format::manifest::Manifest;
 use crate::jobs::restore::execute::major;
 use crate::jobs::restore::plan::RestoreOutlook;
 use crate::jobs::restore::properties::outlook;
+use crate::jobs::restore::way::way;
 use crate::jobs::restore::{admit, is_source, restore};
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::target::{RestoreTarget, TargetState};
@@ -34,7 +36,7 @@ use crate::repository::newest::server_of;
 use crate::repository::reader::BackupReader;
 
 pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
-    if !args.yes && !can_ask() {
+    if !args.yes && !args.dry_run && !can_ask() {
         return Err(Fault::usage("a restore asks before it starts, and there is no terminal to ask on")
             .hint(if args.all { "say --yes" } else { "say --yes, with the backup's id or \"latest\"" })
             .into());
@@ -70,6 +72,14 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     let target = admit(&opened.manifest, &plan)?;
     let outlook = outlook(&opened.manifest, &plan, &target)?;
     let outline = outline(args, &opened.manifest, &server, &target, &outlook, &repository);
+    if args.dry_run {
+        let way = way(&opened.manifest, &plan, &target);
+        let (more, document) = dry_run::of_database(args, &opened.manifest, &plan, &target, &outlook, &way);
+        let mut text = warned(outline, &outlook);
+        text.append(more);
+        console.result(&text, &document)?;
+        return Ok(0);
+    }
     console.note(outline.as_str());
     if let Some(theirs) = major(&opened.manifest).filter(|major| *major != target.server_major) {
         console.info(&format!("the backup is from PostgreSQL {theirs}, and this server is {}", target.server_major));
@@ -104,6 +114,12 @@ fn elsewhere(
     ask("Into which database", &format!("{name}_{}", manifest.taken_at.strftime("%Y%m%d"))).map(Some)
 }
 
+/// Returns the outline with what will not be as it was.
+fn warned(outline: Lines, outlook: &RestoreOutlook) -> Lines {
+    let warnings = outlook.warnings.iter().map(String::as_str).chain(outlook.unknown);
+    warnings.fold(outline, |text, warning| text.and(format!("  warning   {warning}")))
+}
+
 /// Opens the backup to restore. None: the person chose none.
 fn open(args: &RestoreArgs, repository: &Repository, console: &Console) -> Result<Option<BackupReader>> {
     let Some(key) = &args.object else {
@@ -122,7 +138,7 @@ fn which(args: &RestoreArgs, repository: &Repository, console: &Console) -> Resu
     let asker = || asker(&args.server, args.origin, console);
     match &args.which {
         Some(which) => resolve(which, args.database.as_deref(), repository, asker, console).map(Some),
-        None if args.yes => {
+        None if args.yes || args.dry_run && !can_ask() => {
             resolve(&BackupChoice::Latest, args.database.as_deref(), repository, asker, console).map(Some)
         }
         None => pick(args, named(args.database.as_deref())?.as_ref(), repository, console),

@@ -1,15 +1,17 @@
-//! Restores a backup, verified as it is read, into a database: in one transaction, or not at all.
+//! Restores a backup, verified as it is read, into a database: all of it, or nothing.
 
 pub(crate) mod archive;
 pub(crate) mod execute;
 pub(crate) mod files;
 pub(crate) mod globals;
 pub(crate) mod missing_requirements;
+pub(crate) mod parallel;
 pub(crate) mod plan;
 pub(crate) mod properties;
 pub(crate) mod restricted_role;
 pub(crate) mod tables;
 pub(crate) mod unqualified_names;
+pub(crate) mod way;
 
 use crate::base::error::{self, Fault, Result};
 use crate::base::progress::{Monitor, Progress};
@@ -18,14 +20,16 @@ use crate::format::manifest::{Format, Manifest};
 use crate::format::sql::columns::TableColumns;
 use crate::format::sql::inserted::InsertCounter;
 use crate::format::sql::schema::Schema;
-use crate::jobs::restore::execute::execute;
+use crate::jobs::restore::execute::{execute, execute_in_parallel};
 use crate::jobs::restore::plan::RestorePlan;
+use crate::jobs::restore::way::{RestoreWay, way};
 use crate::postgres::restore::load::options::LoadReport;
 use crate::postgres::restore::load::requirements_check::UnavailableObjects;
 use crate::postgres::restore::load::skipped_statements::UntriedStatements;
 use crate::postgres::restore::target::{RestoreTarget, TargetState};
 use crate::repository::reader::BackupReader;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// Reports what a restore did.
@@ -70,9 +74,8 @@ pub fn admit(manifest: &Manifest, plan: &RestorePlan) -> Result<RestoreTarget> {
             .hint("\"pgbk download\" writes it to a file for tar")
             .into());
     }
-    jobs_fit(manifest, plan)?;
     let scripts_only = plan.leave.skip_failed || plan.leave.search_path.is_some() || !plan.leave.extensions.is_empty();
-    if plan.jobs > 1 && scripts_only {
+    if plan.processes > 1 && scripts_only {
         let message = "with --jobs pg_restore loads the archive, which knows no --skip-failed, --search-path and --exclude-extension";
         return Err(Fault::usage(message).hint("leave out --jobs").into());
     }
@@ -96,7 +99,7 @@ pub fn admit(manifest: &Manifest, plan: &RestorePlan) -> Result<RestoreTarget> {
         if is_source(manifest, &target) && !plan.over_source {
             return Err(over_source(manifest, &target).into());
         }
-        if plan.jobs > 1 {
+        if plan.processes > 1 {
             return Err(Fault::usage("--jobs cannot empty its target in the same transaction")
                 .hint("leave out --jobs, or restore into a new database with --to")
                 .into());
@@ -113,16 +116,6 @@ pub fn admit(manifest: &Manifest, plan: &RestorePlan) -> Result<RestoreTarget> {
     ])?;
     target.unavailable = unavailable;
     Ok(target)
-}
-
-/// Refuses `--jobs` for what only one connection loads.
-fn jobs_fit(manifest: &Manifest, plan: &RestorePlan) -> Result<()> {
-    match plan.jobs > 1 && manifest.dump.format == Format::Plain {
-        false => Ok(()),
-        true => {
-            Err(Fault::usage("--jobs is for archives; this backup is an SQL script").hint("leave out --jobs").into())
-        }
-    }
 }
 
 /// Returns whether the target has the source's name, on whichever server. It would replace the source itself, or its namesake elsewhere,
@@ -153,34 +146,43 @@ pub fn restore(
     monitor: &dyn Monitor,
 ) -> Result<RestoreReport> {
     let manifest = opened.manifest.clone();
-    carried_out(&manifest, plan, target, monitor, || {
+    let way = way(&manifest, plan, target);
+    if way.because.is_some() {
+        monitor.info(&format!("it is restored by {}", way.describe()));
+    }
+    carried_out(&manifest, plan, target, way.is_parallel(), monitor, || {
         let name = format!("restore {} into {}", manifest.id, plan.database);
         let monitor = &Progress::begin(monitor, &name, Some(manifest.plain.bytes));
-        fill(opened, &manifest, plan, target, monitor)
+        fill(opened, &manifest, plan, target, &way, monitor)
     })
 }
 
-/// Makes the database where it is missing, has `load` fill it, and returns the report. On any error the target is as it was.
+/// Makes the database where it is missing, has `load` fill it, and returns the report. On any error the target is as it was. `in_parts` says
+/// whether what is loaded is committed on the way.
 fn carried_out(
     manifest: &Manifest,
     plan: &RestorePlan,
     target: &RestoreTarget,
+    in_parts: bool,
     monitor: &dyn Monitor,
     load: impl FnOnce() -> Result<LoadReport>,
 ) -> Result<RestoreReport> {
     let begun = Instant::now();
     let created = target.state == TargetState::Missing;
     if created {
-        target.create(&plan.settings, &properties::shape(manifest, plan, target)?.0)?;
+        let shape = properties::shape(manifest, plan, target)?.0;
+        target.create(&plan.settings, &shape, in_parts)?;
     }
-    let loaded = load().inspect_err(|_| undo(plan, target, monitor))?;
-    let counted = plan.jobs == 1;
+    let loaded = load().inspect_err(|_| undo(plan, target, in_parts, monitor))?;
+    let counted = plan.processes == 1;
+    // A table may have several COPY blocks.
+    let tables: BTreeSet<&String> = loaded.tables.iter().map(|(table, _)| table).collect();
     Ok(RestoreReport {
         id: manifest.id.to_string(),
         database: plan.database.clone(),
         created,
         statements: loaded.statements,
-        tables: counted.then_some(loaded.tables.len()),
+        tables: counted.then_some(tables.len()),
         rows: counted.then(|| loaded.tables.iter().map(|(_, rows)| rows).sum()),
         properties: loaded.given,
         skipped: loaded.skipped,
@@ -196,16 +198,16 @@ fn carried_out(
 }
 
 /// Restores the target to what it was, as far as the transaction has not done so: drops a database that was made here, and
-/// empties one that parallel jobs were filling.
-fn undo(plan: &RestorePlan, target: &RestoreTarget, monitor: &dyn Monitor) {
+/// empties one that was filled in parts.
+fn undo(plan: &RestorePlan, target: &RestoreTarget, in_parts: bool, monitor: &dyn Monitor) {
     let undone = match target.state {
         TargetState::Missing => target.drop_created(&plan.settings),
-        TargetState::Empty if plan.jobs > 1 => target.empty(&plan.settings),
+        TargetState::Empty if in_parts => target.empty(&plan.settings),
         _ => Ok(()),
     };
     if let Err(left) = undone {
         // A transaction that did not end was taken back by the server.
-        let how = if plan.jobs > 1 {
+        let how = if in_parts {
             "is left half restored"
         } else {
             "was made for this restore, holds nothing of it or all of it"
@@ -219,11 +221,13 @@ fn fill(
     manifest: &Manifest,
     plan: &RestorePlan,
     target: &RestoreTarget,
+    way: &RestoreWay,
     monitor: &dyn Monitor,
 ) -> Result<LoadReport> {
     match manifest.dump.format {
         Format::Custom => archive::fill(opened, manifest, plan, target, monitor),
         // No files have been admitted; a server would take them for a script that it cannot read.
+        Format::Plain if way.is_parallel() => execute_in_parallel(opened, plan, target, way, monitor),
         Format::Plain | Format::Tar => execute(&mut opened.plain()?, plan, target, manifest, monitor),
     }
 }

@@ -137,7 +137,9 @@ fn filled(
         leave: LoadOmissions::default(),
         own: own.clone(),
         any_locale: true,
-        jobs: 1,
+        jobs: Some(1),
+        processes: 1,
+        single_transaction: true,
         loader: Some(scratch.loader().clone()),
         bin_dir: plan.bin_dir.clone(),
     };

@@ -11,6 +11,7 @@ use crate::pipeline::cipher::{self, BLOCK};
 use crate::pipeline::codec::unpack_piece;
 use crate::pipeline::verified_reader::Checker;
 use crate::store::Object;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// How many bytes of a dump that is not compressed are read at a time.
@@ -66,6 +67,17 @@ impl<'a> PartReader<'a> {
     /// Returns how many bytes of the payload have been read.
     pub fn fetched(&self) -> u64 {
         self.fetched
+    }
+
+    /// Returns how many bytes of the payload are to be read for these parts, if each of its chunks is read once.
+    pub fn expected(&self, parts: impl Iterator<Item = Extent>) -> u64 {
+        let (size, mut chunks) = (self.checker.chunk_size(), BTreeSet::new());
+        for part in parts {
+            let packed = self.places.packed(part);
+            let stored = self.header + packed.start / BLOCK * BLOCK..self.header + packed.end;
+            chunks.extend(stored.start / size..stored.end.div_ceil(size));
+        }
+        chunks.into_iter().fold(0, |sum, chunk| sum + self.checker.chunk_bytes(chunk))
     }
 
     /// Passes the bytes of a part on, in pieces. A signal ends it with an error.
@@ -164,6 +176,20 @@ impl Places {
             begin
         });
         Places::Pieces { method, begins: begins.collect(), pieces: pieces.to_vec() }
+    }
+
+    /// Returns where a part of the dump is before it is encrypted; more than that if it is compressed.
+    fn packed(&self, part: Extent) -> Range<u64> {
+        match self {
+            Places::Same { .. } => part.range(),
+            Places::Pieces { begins, pieces, .. } => {
+                let Range { start, end } = part.range();
+                let first = begins.partition_point(|(plain, _)| *plain <= start).saturating_sub(1);
+                let last = begins.partition_point(|(plain, _)| *plain < end).saturating_sub(1);
+                let begin = |at: usize| begins.get(at).map_or(0, |(_, packed)| *packed);
+                begin(first)..begin(last) + pieces.get(last).map_or(0, |piece| piece.packed)
+            }
+        }
     }
 
     /// Returns the size of the dump in bytes.

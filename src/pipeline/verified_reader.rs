@@ -93,6 +93,12 @@ impl<O: Deref<Target = dyn Object>> Checker<O> {
         self.chunks.size
     }
 
+    /// Returns the size of a chunk in bytes; 0 if there is no such chunk.
+    pub fn chunk_bytes(&self, index: u64) -> u64 {
+        let all = self.object.info().bytes;
+        all.saturating_sub(index * self.chunks.size).min(self.chunks.size)
+    }
+
     /// Returns a chunk whose tag matches; another one is damage.
     pub fn fetch(&self, index: u64) -> Result<Vec<u8>> {
         let Some(stated) = self.chunks.tags.get(index as usize) else {

@@ -25,6 +25,9 @@ use std::sync::Arc;
 use tls::TlsMode;
 use transport::{Connector, Transport};
 
+/// Asks the server to cancel the statement of a connection.
+pub(crate) type Canceller = Arc<dyn Fn() + Send + Sync>;
+
 /// A connection on which the preamble has run.
 pub(crate) type OpenConnection = OpenSession<Client>;
 
@@ -62,7 +65,7 @@ impl ConnectionSettings {
     }
 
     /// Returns a closure that asks the server to cancel the statement of this connection. A failure of it is ignored.
-    pub(crate) fn canceller(&self, client: &postgres::Client) -> Result<impl FnOnce() + Send + 'static + use<>> {
+    pub(crate) fn canceller(&self, client: &postgres::Client) -> Result<Canceller> {
         let tls = tls::connector(&self.parameters, self.home())?;
         let transport = match tls::mode(&self.parameters)? {
             TlsMode::Disable | TlsMode::Allow => Transport::Plain,
@@ -72,9 +75,9 @@ impl ConnectionSettings {
         let (direct, taken) = (tls::is_direct(&self.parameters)?, Arc::default());
         let connector = Connector { tls, transport, direct, at: self.describe(), taken };
         let token = client.cancel_token();
-        Ok(move || {
+        Ok(Arc::new(move || {
             // A server that does not hear it cannot be told otherwise.
-            let _ = token.cancel_query(connector);
-        })
+            let _ = token.cancel_query(connector.clone());
+        }))
     }
 }

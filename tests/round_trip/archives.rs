@@ -17,17 +17,6 @@ fn an_archive_is_restored_by_several_jobs() {
 }
 
 #[test]
-fn several_jobs_for_a_script_are_a_usage_error() {
-    let (_folder, pgbk) = directory();
-    small("jobs_script", &["x"]);
-    let id = pgbk.backup("jobs_script", &[]);
-    restore(&pgbk, &id, "jobs_script_copy", &["--jobs", "3"]).expect(2).says("--jobs is for archives");
-    // Whatever the target looks like.
-    restore(&pgbk, &id, "jobs_script", &["--jobs", "3"]).expect(2).says("--jobs is for archives");
-    assert!(!exists("jobs_script_copy"));
-}
-
-#[test]
 fn several_jobs_cannot_empty_a_target_and_leave_it_as_it_was() {
     let (_folder, pgbk) = directory();
     small("jobs_full_source", &["new"]);

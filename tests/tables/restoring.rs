@@ -151,7 +151,6 @@ fn what_does_not_fit_is_refused_before_anything_is_touched() {
     refused(&["--table", "nothing"], 2, "no table of ");
     refused(&["--schema", "nothing"], 2, "no schema of ");
     refused(&["--table", "orders", "--exclude-table", "orders"], 2, "each is excluded");
-    refused(&["--table", "orders", "--to", "tables_refused_new", "--jobs", "2"], 2, "--jobs is for archives");
     refused(&["--table", "orders", "--data-only", "--to", "tables_refused_new"], 1, "has no table public.orders");
     assert_same(&before, &dumped("tables_refused", &["public.*"]));
     assert_eq!(sql("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'tables_refused_new'"), "0");

@@ -9,14 +9,16 @@ use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, bytes, confirm_by_typing, error_document};
 use crate::commands::list::age;
 use crate::commands::lookup::{asker, joined, limit, with_backups};
+use crate::commands::restore::dry_run::target_members;
 use crate::commands::restore::plan::plan;
 use crate::commands::restore::summary::{declined, tell};
 use crate::config;
 use crate::format::backup_id::BackupId;
-use crate::format::manifest::{Format, Manifest};
+use crate::format::manifest::Manifest;
 use crate::jobs::restore::globals::{apply_globals, read_globals};
 use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::properties::outlook;
+use crate::jobs::restore::way::way;
 use crate::jobs::restore::{RestoreReport, admit, restore};
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::globals::{Globals, GlobalsReport};
@@ -56,6 +58,10 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     }
     whole.check()?;
     let outline = whole.outline(&repository, &server);
+    if args.dry_run {
+        console.result(&outline, &whole.document())?;
+        return Ok(0);
+    }
     console.note(outline.as_str());
     if !args.yes && !agreed(&whole, &outline, console)? {
         return Err(declined());
@@ -189,9 +195,9 @@ impl ServerRestore {
         let plan = plan(args, &opened, server, id.subject().name().to_owned())?;
         let target = RestoreTarget::look(server, &plan.database)?;
         let mut database = DatabaseRestore { manifest: opened.manifest, plan, target };
-        // Several load archives alone, into what is empty.
-        if database.manifest.dump.format == Format::Plain || database.is_full() {
-            database.plan.jobs = 1;
+        // pg_restore does not empty its target.
+        if database.is_full() {
+            database.plan.processes = 1;
         }
         self.databases.push(database);
         Ok(())
@@ -232,6 +238,24 @@ impl ServerRestore {
         }
         self.failed.iter().for_each(|(id, _)| text.push(format!("  CANNOT BE RESTORED: {id}, as said above")));
         text
+    }
+
+    /// Returns what would be restored where, as a document.
+    fn document(&self) -> Value {
+        let one = |one: &DatabaseRestore| {
+            let mut document = target_members(&one.target);
+            document["id"] = json!(one.manifest.id);
+            document["database"] = json!(one.plan.database);
+            document["jobs"] = json!(way(&one.manifest, &one.plan, &one.target).jobs);
+            document["bytes"] = json!(one.manifest.plain.bytes);
+            document
+        };
+        let failed = |(id, error): &(BackupId, anyhow::Error)| json!({"id": id, "error": error_document(error)});
+        json!({
+            "dry_run": true,
+            "globals": self.globals.as_ref().map(|(id, _)| id),
+            "databases": self.databases.iter().map(one).chain(self.failed.iter().map(failed)).collect::<Vec<_>>(),
+        })
     }
 
     /// Applies the globals, whose failure ends the restore. Then restores the databases one by one; a failure of one

@@ -2,6 +2,7 @@
 
 use crate::base::error::Result;
 use crate::cli::arguments::RestoreArgs;
+use crate::format::manifest::Format;
 use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::properties::own;
 use crate::postgres::connect::settings::ConnectionSettings;
@@ -27,6 +28,8 @@ pub fn plan(
         no_privileges: args.no_privileges,
         leave: leave(args),
         jobs: args.jobs,
+        processes: if opened.manifest.dump.format == Format::Custom { args.jobs.unwrap_or(1) } else { 1 },
+        single_transaction: args.single_transaction,
         loader: None,
         bin_dir: args.server.pg_bin_dir.clone(),
     })

@@ -5,6 +5,7 @@ use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, many};
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, bytes, confirm_by_typing};
+use crate::commands::restore::dry_run;
 use crate::commands::restore::plan::plan;
 use crate::commands::restore::summary::{declined, summary, tell};
 use crate::format::archive::selection::TablePart;
@@ -30,7 +31,16 @@ pub(crate) fn run(
         own.rules = None;
     }
     let tables = tables::plan(&opened, &choice(args), &plan)?;
-    let outline = outline(&opened, &tables, server);
+    let mut outline = outline(&opened, &tables, server);
+    if args.dry_run {
+        let (more, document) = dry_run::of_tables(args, &opened.manifest, &plan, &tables, tables.expected(&opened)?);
+        outline.append(more);
+        console.result(&outline, &document)?;
+        return Ok(0);
+    }
+    if args.jobs.is_some_and(|jobs| jobs > 1) {
+        console.info("it is restored by one transaction: single tables come beside what is there");
+    }
     console.note(outline.as_str());
     if args.yes {
         tables.with.iter().for_each(|object| console.info(&format!("with them comes {object}")));

@@ -140,6 +140,16 @@ impl Splitter {
         Ok(at)
     }
 
+    /// Returns whether no statement, comment or rows have begun without an end.
+    pub fn is_between(&self) -> bool {
+        self.place == SplitterState::Sql && !self.open && !self.lexer.in_comment()
+    }
+
+    /// Counts lines of the script that do not come here.
+    pub fn skip_lines(&mut self, lines: u64) {
+        self.line += lines;
+    }
+
     /// Ends the script, and returns whether it is complete.
     pub fn finish(mut self, sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>) -> Result<Ending> {
         if self.place == SplitterState::Meta {

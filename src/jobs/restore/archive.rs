@@ -46,7 +46,7 @@ pub(crate) fn fill(
     let unavailable = missing_requirements::check(&requires, plan, target)?;
     missing_requirements::without(&unavailable, plan).iter().for_each(|warning| monitor.warn(warning));
     let target = &RestoreTarget { unavailable, ..target.clone() };
-    if plan.jobs > 1 {
+    if plan.processes > 1 {
         return parallel(&pg_restore.path, spool.path(), plan, target, manifest, monitor);
     }
     let mut arguments = vec!["--file=-".to_owned()];
@@ -62,7 +62,7 @@ pub(crate) fn fill(
 pub(crate) fn pg_restore(manifest: &Manifest, plan: &RestorePlan, target: &RestoreTarget) -> Result<Tool> {
     let made_by = manifest.tools.pg_dump.as_deref();
     let tool = tools::for_archive(made_by, target.server_major, plan.bin_dir.as_deref())?;
-    if plan.jobs > 1 && tool.major >= TRANSACTION_TIMEOUT && target.server_major < TRANSACTION_TIMEOUT {
+    if plan.processes > 1 && tool.major >= TRANSACTION_TIMEOUT && target.server_major < TRANSACTION_TIMEOUT {
         return Err(Fault::usage(format!(
             "pg_restore {} sets transaction_timeout, which a server of version {} does not know: --jobs would fail",
             tool.version, target.server_major
@@ -133,7 +133,8 @@ fn parallel(
     manifest: &Manifest,
     monitor: &dyn Monitor,
 ) -> Result<LoadReport> {
-    let mut arguments = vec!["--exit-on-error".to_owned(), "--no-password".to_owned(), format!("--jobs={}", plan.jobs)];
+    let mut arguments =
+        vec!["--exit-on-error".to_owned(), "--no-password".to_owned(), format!("--jobs={}", plan.processes)];
     // The bare name would be taken for connection settings where it looks like such.
     let name = plan.database.replace('\\', "\\\\").replace('\'', "\\'");
     arguments.push(format!("--dbname=dbname='{name}'"));

@@ -3,14 +3,18 @@
 use crate::base::error::{self, Fault, Kind, Result, kind, sqlstate};
 use crate::base::progress::Monitor;
 use crate::format::manifest::{Manifest, ServerNote};
+use crate::jobs::restore::parallel::feed;
 use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::restricted_role::load_by;
 use crate::jobs::restore::unqualified_names::source_path;
+use crate::jobs::restore::way::RestoreWay;
 use crate::postgres::connect::settings::ConnectionSettings;
-use crate::postgres::restore::load::loader_thread::run;
+use crate::postgres::restore::load::loader_thread::{ParallelPlan, hand_over, run, run_in_parallel};
 use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
+use crate::postgres::restore::load::side_connection::open_sides;
 use crate::postgres::restore::target::{self, APPLICATION, RestoreTarget, TargetState};
 use crate::postgres::session::lock_holders::holders;
+use crate::repository::reader::BackupReader;
 use postgres::error::SqlState;
 use std::io::Read;
 
@@ -24,25 +28,7 @@ pub fn execute(
     manifest: &Manifest,
     monitor: &dyn Monitor,
 ) -> Result<LoadReport> {
-    let wipe = matches!(target.state, TargetState::Holds(_)).then(|| target.wipe());
-    let lacks_public =
-        plan.loader.is_none() && plan.own.as_ref().is_some_and(|own| own.rules.is_some() && own.wanted.lacks_public);
-    let prelude = match (wipe, lacks_public) {
-        (wipe, false) => wipe,
-        (wipe, true) => Some([wipe.as_deref().unwrap_or_default(), target::DROP_PUBLIC].join(";\n")),
-    };
-    let options = LoadOptions {
-        no_owner: plan.no_owner,
-        no_privileges: plan.no_privileges,
-        require_trailer: manifest.tools.pg_dump.is_some(),
-        monetary: monetary(manifest),
-        prelude,
-        own: plan.own.clone(),
-        bounds: None,
-        leave: plan.leave.and(&target.unavailable),
-        source_path: plan.leave.search_path.is_none().then(|| source_path(plan.own.as_ref())),
-        other_major: major(manifest).is_some_and(|major| major != target.server_major),
-    };
+    let options = options(plan, target, manifest);
     if let Some(loader) = &plan.loader {
         return load_by(loader, script, options, monitor);
     }
@@ -50,6 +36,56 @@ pub fn execute(
     let client = settings.connect(APPLICATION)?;
     let loaded = run(client, &settings, script, options, monitor);
     loaded.map_err(|error| between_majors(manifest, target, held(&settings, error)))
+}
+
+/// Restores a script by several connections, which commit on the way. If the server gives but one, it is one transaction all the same.
+pub(crate) fn execute_in_parallel(
+    opened: BackupReader,
+    plan: &RestorePlan,
+    target: &RestoreTarget,
+    way: &RestoreWay,
+    monitor: &dyn Monitor,
+) -> Result<LoadReport> {
+    let manifest = opened.manifest.clone();
+    let (client, settings) = plan.settings.for_database(&plan.database).connect_pinned(APPLICATION)?;
+    let sides = open_sides(&settings, APPLICATION, way.jobs as usize, monitor)?;
+    // Together with what keeps others out of a database that was made here.
+    let opens = (target.state == TargetState::Missing).then(|| target::open_to_all(&plan.database));
+    let options = LoadOptions { opens, ..options(plan, target, &manifest) };
+    let loaded = if sides.is_empty() {
+        run(client, &settings, &mut opened.plain()?, options, monitor)
+    } else {
+        let sizes = manifest.tables.iter().map(|table| (table.name.clone(), table.bytes)).collect();
+        let parallel = ParallelPlan { options, sides, sizes, rows_beside: way.rows_beside };
+        run_in_parallel(client, &settings, parallel, |pipes| match way.rows_beside {
+            true => feed(&opened, pipes, monitor),
+            false => hand_over(&mut opened.plain()?, &pipes.script, monitor),
+        })
+    };
+    loaded.map_err(|error| between_majors(&manifest, target, held(&settings, error)))
+}
+
+fn options(plan: &RestorePlan, target: &RestoreTarget, manifest: &Manifest) -> LoadOptions {
+    let wipe = matches!(target.state, TargetState::Holds(_)).then(|| target.wipe());
+    let lacks_public =
+        plan.loader.is_none() && plan.own.as_ref().is_some_and(|own| own.rules.is_some() && own.wanted.lacks_public);
+    let prelude = match (wipe, lacks_public) {
+        (wipe, false) => wipe,
+        (wipe, true) => Some([wipe.as_deref().unwrap_or_default(), target::DROP_PUBLIC].join(";\n")),
+    };
+    LoadOptions {
+        no_owner: plan.no_owner,
+        no_privileges: plan.no_privileges,
+        require_trailer: manifest.tools.pg_dump.is_some(),
+        monetary: monetary(manifest),
+        prelude,
+        opens: None,
+        own: plan.own.clone(),
+        bounds: None,
+        leave: plan.leave.and(&target.unavailable),
+        source_path: plan.leave.search_path.is_none().then(|| source_path(plan.own.as_ref())),
+        other_major: major(manifest).is_some_and(|major| major != target.server_major),
+    }
 }
 
 /// Returns the locale in which amounts of money were written; `None` if the manifest has none.

@@ -25,7 +25,7 @@ pub(crate) fn check(requires: &Requirements, plan: &RestorePlan, target: &Restor
             loader.make_roles(&std::mem::take(&mut missing.roles))?;
         }
     }
-    if let Some((name, database)) = missing.unavailable.extensions.first_key_value().filter(|_| plan.jobs > 1) {
+    if let Some((name, database)) = missing.unavailable.extensions.first_key_value().filter(|_| plan.processes > 1) {
         let only =
             format!("the extension \"{name}\" can be in database \"{database}\" alone, and --jobs cannot leave it out");
         return Err(Fault::usage(only).hint("leave out --jobs").into());
@@ -41,7 +41,7 @@ pub(crate) fn check(requires: &Requirements, plan: &RestorePlan, target: &Restor
 fn told(requires: &Requirements, plan: &RestorePlan, target: &RestoreTarget) -> Result<()> {
     let mut needed = requires.extensions.iter().filter(|name| !plan.leave.extensions.contains(*name));
     let Some(name) = needed.find(|name| load::extension_notice::is_told(name)) else { return Ok(()) };
-    if plan.jobs > 1 {
+    if plan.processes > 1 {
         return Err(Fault::usage(format!(
             "--jobs cannot restore what the extension \"{name}\" keeps of its own tables"
         ))
@@ -85,7 +85,7 @@ pub(crate) fn without(unavailable: &UnavailableObjects, plan: &RestorePlan) -> V
         let tablespaces = agree(&unavailable.tablespaces.len(), "tablespace", "tablespaces");
         let names = joined(&unavailable.tablespaces);
         // pg_restore leaves out all or none.
-        let what = if plan.jobs > 1 { "everything" } else { "what lies there at the source" };
+        let what = if plan.processes > 1 { "everything" } else { "what lies there at the source" };
         without.push(format!("the server has no {tablespaces} {names} for this role: {what} goes to the database's own; \"pgbk restore latest --database @globals\" makes tablespaces"));
     }
     for (name, database) in &unavailable.extensions {

@@ -22,7 +22,12 @@ pub struct RestorePlan {
     pub own: Option<OwnProperties>,
     /// Allows the database to be made with another locale than its source has.
     pub any_locale: bool,
-    pub jobs: u32,
+    /// Number of connections that load a script; `None` is chosen by its size.
+    pub jobs: Option<u32>,
+    /// Number of processes with which `pg_restore` loads an archive; 1 for a script.
+    pub processes: u32,
+    /// Whether everything is to be one transaction.
+    pub single_transaction: bool,
     /// Role made for a restore test: the restore runs with its rights, and what it may not do is set aside. `None` for any other restore.
     pub loader: Option<ScratchLoader>,
     pub bin_dir: Option<PathBuf>,

@@ -16,7 +16,7 @@ use crate::jobs::restore::execute::execute;
 use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::tables::choice::TableChoice;
 use crate::jobs::restore::tables::script::TableScript;
-use crate::jobs::restore::{RestoreReport, carried_out, jobs_fit, missing_requirements, properties};
+use crate::jobs::restore::{RestoreReport, carried_out, missing_requirements, properties};
 use crate::pipeline::part_reader::PartReader;
 use crate::pipeline::table_counter::TableCounter;
 use crate::postgres::restore::present::{DumpedObject, present};
@@ -40,10 +40,18 @@ pub struct TableRestore {
     rows: HashMap<i64, Table>,
 }
 
+impl TableRestore {
+    /// Returns how many bytes of the payload are to be read for the rows.
+    pub fn expected(&self, opened: &BackupReader) -> Result<u64> {
+        let reader = PartReader::new(opened.object.as_ref(), &opened.manifest, opened.derived_keys.as_ref())?;
+        let extents = self.rows.values().flat_map(|table| table.at.iter().copied());
+        Ok(reader.expected(extents))
+    }
+}
+
 /// Finds out what a restore of the chosen tables will do, and whether it may start. Nothing has been touched when it fails.
 pub fn plan(opened: &BackupReader, choice: &TableChoice, plan: &RestorePlan) -> Result<TableRestore> {
     let manifest = &opened.manifest;
-    jobs_fit(manifest, plan)?;
     let contents = contents(opened)?;
     choice.check(&contents, &manifest.id.to_string())?;
     let mut selection = select(&contents, choice.part, |entry| choice.takes(entry));
@@ -83,7 +91,7 @@ pub fn restore(
     let (manifest, target, mut fetched) = (&opened.manifest, &tables.target, 0);
     // Beside the tables everything in the target stays.
     let beside = RestoreTarget { state: TargetState::Empty, ..target.clone() };
-    let report = carried_out(manifest, plan, target, monitor, || {
+    let report = carried_out(manifest, plan, target, false, monitor, || {
         let reader = PartReader::new(opened.object.as_ref(), manifest, opened.derived_keys.as_ref())?;
         let counter = TableCounter::of(opened.derived_keys.as_ref(), manifest.pgbk);
         let mut script = TableScript::new(&tables.script, &tables.rows, reader, counter);

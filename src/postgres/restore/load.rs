@@ -6,7 +6,11 @@
 //!
 //! The server decides where a statement ends: each is sent by itself, in a message that takes one command.
 
+pub(crate) mod beside;
 pub(crate) mod block;
+pub(crate) mod build_batch;
+pub(crate) mod build_runner;
+pub(crate) mod build_statement;
 pub(crate) mod encoding;
 pub(crate) mod existing_objects;
 pub(crate) mod extension_notice;
@@ -17,20 +21,25 @@ pub(crate) mod loader;
 pub(crate) mod loader_thread;
 pub(crate) mod money;
 pub mod options;
+pub(crate) mod parallel_load;
 pub(crate) mod privileges;
 pub(crate) mod renamed_tables;
 pub mod requirements_check;
 pub(crate) mod rows;
 pub(crate) mod script;
+pub(crate) mod script_pipe;
 pub(crate) mod session;
+pub(crate) mod side_connection;
 pub(crate) mod skipped_statements;
 pub(crate) mod statement_action;
 pub(crate) mod suggestions;
+pub(crate) mod table_rows;
 
 use crate::base::error::Result;
-use crate::base::progress::Monitor;
+use crate::base::progress::{Monitor, NullMonitor};
 use crate::postgres::restore::load::loader::Loader;
 use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
+use crate::postgres::restore::load::parallel_load::ParallelLoad;
 use postgres::Client;
 use std::io::Read;
 
@@ -47,4 +56,16 @@ pub fn load(
     let loader = Loader::begin(client, options)?;
     let lacking = loader.lacking.clone();
     loader.run(script, monitor).map_err(|error| money::explained(error, lacking.as_deref()))
+}
+
+/// Runs the script with other connections, and commits on the way. After an error the target holds a part of it.
+pub(crate) fn load_in_parallel(
+    client: &mut Client,
+    parallel: ParallelLoad,
+    script: &mut dyn Read,
+    options: &LoadOptions,
+) -> Result<LoadReport> {
+    let loader = Loader::begin(client, options)?.with(parallel);
+    let lacking = loader.lacking.clone();
+    loader.run(script, &NullMonitor).map_err(|error| money::explained(error, lacking.as_deref()))
 }

@@ -135,13 +135,22 @@ impl RestoreTarget {
         })?
     }
 
-    pub fn create(&self, settings: &ConnectionSettings, shape: &Shape) -> Result<()> {
+    /// Makes the database. With `is_closed` only its owner and superusers may connect to it, until [`open_to_all`] is run: who owns
+    /// something in a half restored database could have the restore run code.
+    pub fn create(&self, settings: &ConnectionSettings, shape: &Shape, is_closed: bool) -> Result<()> {
         let (settings, name, shape) = (settings.clone(), self.database.clone(), shape.clone());
         // A signal cannot stop it, and what comes of it must be known.
         let creating = Worker::begin(move || {
             let mut client = maintenance(&settings)?;
             let what = format!("create database \"{name}\"");
-            shape.create(&mut client, &name).map_err(|error| refused(&what, &error))
+            shape.create(&mut client, &name).map_err(|error| refused(&what, &error))?;
+            let close = format!("REVOKE CONNECT ON DATABASE {} FROM PUBLIC", identifier(&name));
+            let closed = if is_closed { client.batch_execute(&close) } else { Ok(()) };
+            closed.map_err(|error| {
+                // Nobody has used it yet, and what was not removed is named as such nowhere else.
+                let _ = drop_database(&mut client, &name);
+                refused(&format!("keep others out of database \"{name}\""), &error)
+            })
         });
         creating.see_through()?
     }
@@ -175,6 +184,11 @@ impl RestoreTarget {
         });
         dropping.see_through()?
     }
+}
+
+/// Returns the statements that let everybody connect to a database again.
+pub fn open_to_all(database: &str) -> String {
+    format!("RESET SESSION AUTHORIZATION; RESET ROLE; GRANT CONNECT ON DATABASE {} TO PUBLIC", identifier(database))
 }
 
 /// Drops a database and ends the sessions that are connected to it.

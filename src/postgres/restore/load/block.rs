@@ -1,12 +1,11 @@
 //! Loads one COPY block of a script: sends its rows to the table, or skips them if there is no table for them.
 
 use crate::base::error::Result;
-use crate::base::shown::many;
 use crate::format::sql::columns::columns;
 use crate::postgres::restore::load::header::Header;
 use crate::postgres::restore::load::loader::{BACK_TO_MARK, Loader};
 use crate::postgres::restore::load::renamed_tables::renamed;
-use crate::postgres::restore::load::rows::{self, CopyCounts, RowRefusal};
+use crate::postgres::restore::load::rows::{self, RowRefusal};
 use crate::postgres::restore::load::{failure, script};
 
 impl Loader<'_> {
@@ -52,16 +51,16 @@ impl Loader<'_> {
             None
         };
         let query = match &renamed {
-            None => self.encoding.copy(&mut self.transaction, header)?,
+            None => self.encoding.copy(&mut self.transaction, header, false)?,
             Some(renamed) => {
                 self.rename(header, &renamed.before)?;
                 let header = Header { line: header.line, text: renamed.copy.clone(), table: header.table.clone() };
-                self.encoding.copy(&mut self.transaction, &header)?
+                self.encoding.copy(&mut self.transaction, &header, false)?
             }
         };
-        let sent = rows::send(&mut self.transaction, &query, header, script).and_then(|sent| self.whole(header, sent));
-        let rows = match sent {
-            Ok(rows) => rows,
+        let sent = rows::send(&mut self.transaction, &query, header, script);
+        let whole = match sent.and_then(|sent| rows::whole(&mut self.transaction, header, sent)) {
+            Ok(whole) => whole,
             Err(refused) => return self.without_rows(header, script, refused),
         };
         if let Some(renamed) = renamed {
@@ -69,7 +68,8 @@ impl Loader<'_> {
         }
         self.sent()?;
         self.loaded.statements += 1;
-        self.loaded.tables.push((header.table.clone(), rows));
+        self.loaded.skipped.extend(whole.remark);
+        self.loaded.tables.push((header.table.clone(), whole.rows));
         Ok(())
     }
 
@@ -80,22 +80,5 @@ impl Loader<'_> {
             done.map_err(|error| failure::of_statement(header.line, statement, &error))?;
         }
         Ok(())
-    }
-
-    /// Returns the number of rows that the server took. It is an error if the script held more, except for tables of an extension,
-    /// which may have rows of their own, and triggers for them; no table of the dump has a trigger yet.
-    fn whole(&mut self, header: &Header, sent: CopyCounts) -> std::result::Result<u64, RowRefusal> {
-        if sent.rows == sent.lines {
-            return Ok(sent.rows);
-        }
-        let of = format!("{} of the {} of table {}", sent.rows, many(sent.lines, "row"), header.table);
-        match rows::extension(&mut self.transaction, header)? {
-            Some(extension) => {
-                let remark = format!("the extension \"{extension}\" took {of}, which is its own");
-                self.loaded.skipped.push(remark);
-                Ok(sent.rows)
-            }
-            None => Err(RowRefusal::short(header, &of)),
-        }
     }
 }

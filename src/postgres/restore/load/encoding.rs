@@ -32,7 +32,7 @@ const CLIENT_ONLY: [&str; 16] = [
 ];
 
 /// Encoding of the script from here on; `None` is UTF-8.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ScriptEncoding(Option<String>);
 
 impl ScriptEncoding {
@@ -75,8 +75,9 @@ impl ScriptEncoding {
         }
     }
 
-    /// Returns the query that begins this COPY. The rows are sent after it as they are in the script.
-    pub fn copy(&self, transaction: &mut Transaction<'_>, header: &Header) -> Result<String> {
+    /// Returns the query that begins this COPY. The rows are sent after it as they are in the script. `freezes` has the server write them
+    /// as if they had been there for long, which it does only in the transaction that has made or emptied the table.
+    pub fn copy(&self, transaction: &mut Transaction<'_>, header: &Header, freezes: bool) -> Result<String> {
         let text = match (str::from_utf8(&header.text), &self.0) {
             (Ok(plain), None) => plain.to_owned(),
             (Ok(plain), Some(_)) if plain.is_ascii() => plain.to_owned(),
@@ -84,13 +85,23 @@ impl ScriptEncoding {
                 .decoded(transaction, &header.text)
                 .map_err(|error| failure::of_statement(header.line, &header.text, &error))?,
         };
-        let Some(encoding) = &self.0 else { return Ok(text) };
-        let bare = text.trim_end_matches([';', ' ', '\n', '\r']);
-        if !bare.to_ascii_lowercase().ends_with("stdin") {
+        let Some(encoding) = &self.0 else {
+            let frozen = || format!("{} WITH (FREEZE)", bare(&text));
+            return Ok(if freezes && Self::takes_options(&text) { frozen() } else { text });
+        };
+        if !Self::takes_options(&text) {
             let message = format!("line {}: the COPY has options, which pgbk cannot join with {encoding}", header.line);
             return Err(Fault::refused(message).hint("dump the database with --encoding=UTF8").into());
         }
-        Ok(format!("{bare} WITH (ENCODING '{encoding}')"))
+        let freeze = if freezes { ", FREEZE" } else { "" };
+        Ok(format!("{} WITH (ENCODING '{encoding}'{freeze})", bare(&text)))
+    }
+
+    /// Returns whether options can be added to this COPY, which has none.
+    pub fn takes_options(copy: &str) -> bool {
+        let bare = bare(copy).to_ascii_lowercase();
+        // One that has been given the encoding is made anew with more.
+        bare.ends_with("stdin") || bare.contains(" stdin with (encoding '")
     }
 
     /// Returns the text as UTF-8, converted by the server.
@@ -113,6 +124,11 @@ impl ScriptEncoding {
         hex.push_str("')");
         hex
     }
+}
+
+/// Returns a COPY without what ends it.
+fn bare(copy: &str) -> &str {
+    copy.trim_end_matches([';', ' ', '\n', '\r'])
 }
 
 /// Asks the server whether this is one command, without running it. Text that cannot be sent as UTF-8 is run from within the

@@ -31,13 +31,16 @@ pub(crate) fn of_rows(header: &Header, error: &io::Error) -> anyhow::Error {
 
 fn in_statement(line: u64, text: &[u8], server: Option<&DbError>, error: &(dyn Error + 'static)) -> anyhow::Error {
     let text = String::from_utf8_lossy(text);
-    let line = line + lines_before(&text, server);
+    let place = match line {
+        Header::UNKNOWN => String::new(),
+        line => format!("line {}, ", line + lines_before(&text, server)),
+    };
     let lacking = server.is_some_and(|server| is_lacking(text.as_bytes(), server.code()));
     let mut first: String = text.lines().next().unwrap_or_default().chars().take(LONGEST_QUOTE).collect();
     if first.len() < text.len() {
         first.push('…');
     }
-    let fault = fault(format!("line {line}, {first}"), server, lacking, error);
+    let fault = fault(format!("{place}{first}"), server, lacking, error);
     let placed = |server: &&DbError| *server.code() != SqlState::SYNTAX_ERROR || server.position().is_some();
     match server.filter(placed).and_then(|server| Some((server, next_step(server.code(), text.as_bytes())?))) {
         // What the server advises comes first: it has seen more.

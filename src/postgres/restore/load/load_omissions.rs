@@ -84,6 +84,11 @@ pub(crate) fn set_path(path: &str) -> String {
     format!("SELECT pg_catalog.set_config('search_path', {}, false)", literal(path))
 }
 
+/// Returns the statement that sets the search path up to the end of the transaction.
+pub(crate) fn set_path_here(path: &str) -> String {
+    format!("SELECT pg_catalog.set_config('search_path', {}, true)", literal(path))
+}
+
 /// Returns whether this is how `pg_dump` empties the path: `SELECT pg_catalog.set_config('search_path', '', false);`
 fn empties_path(mut tokens: Tokens<'_>) -> bool {
     let is = |token: Option<Token<'_>>, text: &[u8]| token == Some(Token::Literal(text));

@@ -10,6 +10,7 @@ use crate::postgres::restore::load::existing_objects::{ObjectState, ScriptObject
 use crate::postgres::restore::load::extension_notice::{EndStatements, is_told};
 use crate::postgres::restore::load::header::Header;
 use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
+use crate::postgres::restore::load::parallel_load::ParallelLoad;
 use crate::postgres::restore::load::privileges::StatementRest;
 use crate::postgres::restore::load::session::LoadSession;
 use crate::postgres::restore::load::skipped_statements::{AsideScope, Bounds, quote};
@@ -53,6 +54,8 @@ pub struct Loader<'a> {
     pub(crate) restoring: EndStatements,
     /// The locale that amounts of money were written by, if the server lacks it.
     pub(crate) lacking: Option<String>,
+    /// The other connections; `None`: everything is one transaction.
+    pub(crate) beside: Option<ParallelLoad>,
     pub(crate) loaded: LoadReport,
 }
 
@@ -77,10 +80,7 @@ impl<'a> Loader<'a> {
             .map_err(|error| failure::plain("cannot begin a transaction", &error))?;
         let scope = || options.leave.scope().or(options.other_major.then_some(AsideScope::Privileges));
         let bounds = options.bounds.clone().map(Bounds::of).or_else(|| scope().map(Bounds::new));
-        if bounds.is_some() || options.source_path.is_some() {
-            transaction.batch_execute(MARK).map_err(|error| failure::plain("cannot begin a transaction", &error))?;
-        }
-        Ok(Loader {
+        let mut loader = Loader {
             transaction,
             options,
             session,
@@ -90,18 +90,37 @@ impl<'a> Loader<'a> {
             is_beyond_mark: false,
             restoring: EndStatements::default(),
             lacking,
+            beside: None,
             loaded: LoadReport::default(),
-        })
+        };
+        loader.mark_beginning()?;
+        Ok(loader)
+    }
+
+    /// Has other connections do a part of it. What was done before each part is committed.
+    pub(crate) fn with(self, beside: ParallelLoad) -> Self {
+        Loader { beside: Some(beside), ..self }
     }
 
     pub(crate) fn run(mut self, script: &mut dyn Read, monitor: &dyn Monitor) -> Result<LoadReport> {
         let mut script = script::Script::new(script, monitor, self.session.escapes());
-        while let Some(header) = self.statements(&mut script)? {
-            self.rows(&header, &mut script)?;
+        self.through(&mut script)?;
+        if self.beside.as_ref().is_some_and(ParallelLoad::has_rows) {
+            self.rows_beside(&mut script)?;
+            self.through(&mut script)?;
         }
         let ending = script.finish(&mut |event| self.take(event).map(drop))?;
         check_ending(ending, self.options)?;
         self.commit()
+    }
+
+    /// Runs all that comes of the script, up to a pause or its end.
+    fn through(&mut self, script: &mut script::Script<'_>) -> Result<()> {
+        while let Some(header) = self.statements(script)? {
+            self.run_batch()?;
+            self.rows(&header, script)?;
+        }
+        Ok(())
     }
 
     /// Runs statements up to the next COPY, whose header it returns; `None` at the end of the script.
@@ -218,6 +237,13 @@ impl<'a> Loader<'a> {
     }
 
     fn send(&mut self, line: u64, text: &[u8]) -> Result<()> {
+        match self.defer(line, text)? {
+            true => Ok(()),
+            false => self.send_now(line, text),
+        }
+    }
+
+    pub(crate) fn send_now(&mut self, line: u64, text: &[u8]) -> Result<()> {
         let in_utf8_server = self.session.in_utf8();
         let worded = self.session.worded(text);
         let text = &*worded;
@@ -233,6 +259,7 @@ impl<'a> Loader<'a> {
             };
         }
         self.session.after(text, &mut self.transaction)?;
+        self.note_session(line, text);
         if self.options.bounds.is_some() {
             self.loaded.schema.take(line, text);
             self.loaded.inserted.take(text);
@@ -240,6 +267,15 @@ impl<'a> Loader<'a> {
         self.sent()?;
         self.loaded.statements += 1;
         Ok(())
+    }
+
+    /// Marks the state where a transaction begins, if anything in it may be taken back alone.
+    pub(crate) fn mark_beginning(&mut self) -> Result<()> {
+        self.is_beyond_mark = false;
+        match self.bounds.is_some() || self.options.source_path.is_some() {
+            true => self.mark(MARK),
+            false => Ok(()),
+        }
     }
 
     /// Marks the state after something was sent, or notes that the mark lies before it.
@@ -278,6 +314,7 @@ impl<'a> Loader<'a> {
     }
 
     fn commit(mut self) -> Result<LoadReport> {
+        self.run_batch()?;
         if let Some(line) = self.inner {
             return Err(
                 Fault::refused(format!("the dump does not end the transaction that it begins at line {line}")).into()
@@ -288,6 +325,9 @@ impl<'a> Loader<'a> {
             .map_err(|error| failure::plain("cannot end the transaction", &error))?;
         self.session.still_in(&mut self.transaction)?;
         std::mem::take(&mut self.restoring).end(&mut self.transaction)?;
+        if let Some(opens) = &self.options.opens {
+            self.transaction.batch_execute(opens).map_err(|error| failure::plain("cannot let others in", &error))?;
+        }
         if let Some(own) = &self.options.own {
             let done = own.finish(&mut self.transaction)?;
             self.loaded.given = done.given;

@@ -2,20 +2,28 @@
 //! statement takes; this one makes sure that a signal or the run's time limit ends both soon.
 
 use crate::base::cancel;
-use crate::base::error::{Fault, Result, into_io};
+use crate::base::error::{Result, into_io};
 use crate::base::progress::{Monitor, NullMonitor};
 use crate::base::worker::Worker;
+use crate::postgres::connect::Canceller;
 use crate::postgres::connect::settings::ConnectionSettings;
-use crate::postgres::restore::load::load;
 use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
+use crate::postgres::restore::load::parallel_load::ParallelLoad;
+use crate::postgres::restore::load::script_pipe::{ScriptSender, pipe};
+use crate::postgres::restore::load::side_connection::SideConnection;
+use crate::postgres::restore::load::{load, load_in_parallel};
 use postgres::Client;
+use std::collections::HashMap;
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 const BUFFER: usize = 256 << 10;
 /// Number of buffers between the threads, which limits the memory.
 const IN_FLIGHT: usize = 4;
+/// Number of buffers of rows for each connection. They are larger.
+const ROWS_IN_FLIGHT: usize = 2;
 /// Time that the server has after a signal to cancel its statement and roll back.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -28,70 +36,109 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<LoadReport> {
     let cancel = settings.canceller(&client)?;
-    let (full, arriving) = channel();
-    let (back, empty) = channel();
-    for _ in 0..IN_FLIGHT {
-        // The other end is right here.
-        let _ = back.send(Vec::with_capacity(BUFFER));
+    let (sender, mut receiver) = pipe(IN_FLIGHT, Arc::default());
+    let loading = Worker::begin(move || load(&mut client, &mut receiver, &options, &NullMonitor));
+    let fed = hand_over(script, &sender, monitor);
+    ended(&loading, fed, sender, vec![cancel], "the database is as it was, or restored whole where the end was reached")
+}
+
+/// Says what several connections load, and how.
+pub struct ParallelPlan {
+    pub options: LoadOptions,
+    /// The connections beside the first.
+    pub sides: Vec<SideConnection>,
+    /// Bytes of the rows of each table, by which the largest is dealt with first.
+    pub sizes: HashMap<String, u64>,
+    /// Whether the rows of tables come by pipes of their own, and not in the script.
+    pub rows_beside: bool,
+}
+
+/// The ends of the pipes to the connections that load.
+pub struct LoadPipes {
+    pub script: ScriptSender,
+    /// One for each connection beside the first; none if the rows come in the script.
+    pub rows: Vec<ScriptSender>,
+    /// Lines of the rows, which the script is without. Set before the script goes on behind its pause.
+    pub lines: Arc<AtomicU64>,
+}
+
+/// Loads a script by several connections, and closes them afterwards: not in one transaction. `feed` sends the script, with a pause where
+/// its rows have been cut out, and the rows.
+pub fn run_in_parallel(
+    mut client: Client,
+    settings: &ConnectionSettings,
+    plan: ParallelPlan,
+    feed: impl FnOnce(&mut LoadPipes) -> Result<()>,
+) -> Result<LoadReport> {
+    let mut cancels = vec![settings.canceller(&client)?];
+    cancels.extend(plan.sides.iter().map(|side| Arc::clone(&side.cancel)));
+    let stopped = Arc::new(AtomicBool::new(false));
+    let ParallelPlan { options, mut sides, sizes, rows_beside } = plan;
+    let (script, mut receiver) = pipe(IN_FLIGHT, Arc::clone(&stopped));
+    let mut rows = Vec::new();
+    for side in sides.iter_mut().filter(|_| rows_beside) {
+        let (sender, receiver) = pipe(ROWS_IN_FLIGHT, Arc::clone(&stopped));
+        side.rows = Some(receiver);
+        rows.push(sender);
     }
-    let loading = Worker::begin(move || {
-        let mut arriving = ScriptReceiver { arriving, back, piece: Vec::new(), given: 0, over: false };
-        load(&mut client, &mut arriving, &options, &NullMonitor)
-    });
-    let stopped = match hand_over(script, &empty, &full, monitor).and_then(|()| loading.end()) {
+    let lines = Arc::new(AtomicU64::new(0));
+    let parallel = ParallelLoad::new(sides, sizes, Arc::clone(&stopped), Arc::clone(&lines));
+    let loading = Worker::begin(move || load_in_parallel(&mut client, parallel, &mut receiver, &options));
+    let mut pipes = LoadPipes { script, rows, lines };
+    let fed = feed(&mut pipes).inspect_err(|_| stopped.store(true, Ordering::Relaxed));
+    let LoadPipes { script, rows, .. } = pipes;
+    drop(rows);
+    let ended = ended(&loading, fed, script, cancels, "the database holds a part of it, or all");
+    stopped.store(true, Ordering::Relaxed);
+    ended
+}
+
+/// Waits for the end of the load. An error of `fed`, or one that comes meanwhile, is a signal or the end of the run's time: what the
+/// connections do is cancelled then. `left` says what may be left of it if the server does not answer.
+fn ended(
+    loading: &Worker<Result<LoadReport>>,
+    fed: Result<()>,
+    script: ScriptSender,
+    cancels: Vec<Canceller>,
+    left: &str,
+) -> Result<LoadReport> {
+    let stopped = match fed.and_then(|()| {
+        script.end();
+        loading.end()
+    }) {
         Ok(loaded) => return loaded,
         Err(stopped) => stopped,
     };
-    drop(full);
-    let _cancelling = Worker::begin(cancel);
+    drop(script);
+    let _cancelling: Vec<Worker<()>> = cancels.into_iter().map(|cancel| Worker::begin(move || cancel())).collect();
     match loading.within(GRACE) {
         // It was past stopping.
         Ok(Some(Ok(loaded))) => Ok(loaded),
-        Ok(None) => {
-            let open = "the server gives no answer any more: the database is as it was, or restored whole where the end was reached";
-            Err(stopped.context(open))
-        }
+        Ok(None) => Err(stopped.context(format!("the server gives no answer any more: {left}"))),
         _ => Err(stopped),
     }
 }
 
-enum ScriptMessage {
-    Piece(Vec<u8>),
-    Failed(io::Error),
-    /// End of the script. If the channel closes without it, the script was broken off.
-    End,
-}
-
-/// Sends the script to the loading thread, to its end or until that thread stops. An error is a signal or the end of the run's
-/// time.
-fn hand_over(
-    script: &mut dyn Read,
-    empty: &Receiver<Vec<u8>>,
-    full: &Sender<ScriptMessage>,
-    monitor: &dyn Monitor,
-) -> Result<()> {
-    loop {
-        cancel::check()?;
-        let mut buffer = match empty.recv_timeout(cancel::TICK) {
-            Err(RecvTimeoutError::Timeout) => continue,
-            // Where nobody is left to give one back, nobody takes the message either.
-            given => given.unwrap_or_default(),
-        };
+/// Sends a script to the loading thread, to its end or until that thread stops. An error is a signal or the end of the run's time.
+pub fn hand_over(script: &mut dyn Read, to: &ScriptSender, monitor: &dyn Monitor) -> Result<()> {
+    while let Some(mut buffer) = to.buffer()? {
         buffer.resize(BUFFER, 0);
-        let message = match read(script, &mut buffer) {
-            Ok(0) => ScriptMessage::End,
+        match read(script, &mut buffer) {
+            Ok(0) => break,
             Ok(length) => {
                 buffer.truncate(length);
                 monitor.advance(length as u64);
-                ScriptMessage::Piece(buffer)
+                if !to.piece(buffer) {
+                    break;
+                }
             }
-            Err(error) => ScriptMessage::Failed(error),
-        };
-        let last = !matches!(message, ScriptMessage::Piece(_));
-        if full.send(message).is_err() || last {
-            return Ok(());
+            Err(error) => {
+                to.failed(error);
+                break;
+            }
         }
     }
+    Ok(())
 }
 
 fn read(script: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
@@ -99,54 +146,6 @@ fn read(script: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
         match script.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => cancel::check().map_err(into_io)?,
             read => return read,
-        }
-    }
-}
-
-/// Reads the script on the loading thread.
-struct ScriptReceiver {
-    arriving: Receiver<ScriptMessage>,
-    back: Sender<Vec<u8>>,
-    piece: Vec<u8>,
-    given: usize,
-    over: bool,
-}
-
-impl Read for ScriptReceiver {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.given == self.piece.len() && !self.over {
-            // Where nobody reads the script any more, nobody needs the buffer.
-            let _ = self.back.send(std::mem::take(&mut self.piece));
-            self.given = 0;
-            match self.arriving.recv() {
-                Ok(ScriptMessage::Piece(piece)) => self.piece = piece,
-                Ok(ScriptMessage::Failed(error)) => return Err(error),
-                Ok(ScriptMessage::End) => self.over = true,
-                Err(_) => return Err(Fault::failed("the script was broken off").into()),
-            }
-        }
-        let count = buffer.len().min(self.piece.len() - self.given);
-        buffer[..count].copy_from_slice(&self.piece[self.given..self.given + count]);
-        self.given += count;
-        Ok(count)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_script_that_is_broken_off_does_not_look_like_one_that_has_ended() {
-        for (last, expected) in [(None, Err("the script was broken off".to_owned())), (Some(ScriptMessage::End), Ok(3))]
-        {
-            let ((full, arriving), (back, _empty)) = (channel(), channel());
-            full.send(ScriptMessage::Piece(b"BEG".to_vec())).unwrap();
-            last.into_iter().for_each(|last| full.send(last).unwrap());
-            drop(full);
-            let mut script = ScriptReceiver { arriving, back, piece: Vec::new(), given: 0, over: false };
-            let read = script.read_to_end(&mut Vec::new());
-            assert_eq!(read.map_err(|error| error.to_string()), expected);
         }
     }
 }

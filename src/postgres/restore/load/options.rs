@@ -19,6 +19,8 @@ pub struct LoadOptions {
     pub monetary: Option<String>,
     /// Statements to run first, in the same transaction: they empty a target that is not empty.
     pub prelude: Option<String>,
+    /// Statements that let others in, run last; `None`: nobody was kept out.
+    pub opens: Option<String>,
     /// The properties that the database itself is given; `None` if the backup states none.
     pub own: Option<OwnProperties>,
     /// Objects made before a restore test, whose role may not do everything: what it may not do is set aside. `None` in a restore.

@@ -1,6 +1,7 @@
 //! Sends the rows of one COPY block.
 
 use crate::base::error::{Fault, Result};
+use crate::base::shown::many;
 use crate::format::sql::splitter::ScriptEvent;
 use crate::postgres::restore::load::failure;
 use crate::postgres::restore::load::header::Header;
@@ -33,8 +34,9 @@ impl RowRefusal {
     }
 
     /// Returns the refusal for rows of which the server took only a part, `of`.
-    pub fn short(header: &Header, of: &str) -> RowRefusal {
-        let error = Fault::refused(format!("the server took {of} (line {})", header.line))
+    fn short(header: &Header, of: &str) -> RowRefusal {
+        let at = if header.line == Header::UNKNOWN { String::new() } else { format!(" (line {})", header.line) };
+        let error = Fault::refused(format!("the server took {of}{at}"))
             .hint("a trigger or rule of the target may drop rows")
             .into();
         RowRefusal { error, ended: true, by_server: true }
@@ -47,6 +49,13 @@ pub(crate) struct CopyCounts {
     pub lines: u64,
 }
 
+/// Rows of one COPY block that the server took.
+pub(crate) struct WholeRows {
+    pub rows: u64,
+    /// Says that an extension has taken fewer than the script holds; else `None`.
+    pub remark: Option<String>,
+}
+
 /// Query for the extension that a table belongs to. Works whatever search path the script has set.
 const EXTENSION: &str = "
     SELECT e.extname::pg_catalog.text
@@ -55,13 +64,31 @@ const EXTENSION: &str = "
       AND d.objid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'";
 
 /// Returns the extension that the table of these rows belongs to; `None` if it is a table of the dump's.
-pub(crate) fn extension(
-    transaction: &mut Transaction<'_>,
-    header: &Header,
-) -> std::result::Result<Option<String>, RowRefusal> {
+fn extension(transaction: &mut Transaction<'_>, header: &Header) -> std::result::Result<Option<String>, RowRefusal> {
     let row = transaction.query_opt(EXTENSION, &[&header.table]);
     let found = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
     found.map_err(|error| RowRefusal::server(header, &error, true))
+}
+
+/// Returns the number of rows that the server took. It is an error if the script held more, except for tables of an extension, which may
+/// have rows of their own, and triggers for them; no table of the dump has a trigger yet.
+pub(crate) fn whole(
+    transaction: &mut Transaction<'_>,
+    header: &Header,
+    sent: CopyCounts,
+) -> std::result::Result<WholeRows, RowRefusal> {
+    let CopyCounts { rows, lines } = sent;
+    if rows == lines {
+        return Ok(WholeRows { rows, remark: None });
+    }
+    let of = format!("{rows} of the {} of table {}", many(lines, "row"), header.table);
+    match extension(transaction, header)? {
+        Some(extension) => {
+            let remark = Some(format!("the extension \"{extension}\" took {of}, which is its own"));
+            Ok(WholeRows { rows, remark })
+        }
+        None => Err(RowRefusal::short(header, &of)),
+    }
 }
 
 /// Sends everything up to the end of the rows.
@@ -182,5 +209,9 @@ impl<'a> Stretch<'a> {
 }
 
 fn cut(header: &Header) -> anyhow::Error {
-    Fault::refused(format!("the dump ends inside the rows of the COPY at line {}", header.line)).into()
+    let at = match header.line {
+        Header::UNKNOWN => format!("for table {}", header.table),
+        line => format!("at line {line}"),
+    };
+    Fault::refused(format!("the dump ends inside the rows of the COPY {at}")).into()
 }

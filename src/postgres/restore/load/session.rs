@@ -114,6 +114,17 @@ impl LoadSession {
         Ok(())
     }
 
+    /// Returns whether a statement like this leaves alone what a backslash means, so that others may be read before it has run.
+    pub fn is_steady(&self, text: &[u8]) -> bool {
+        self.version >= ALWAYS_CONFORMS_SINCE || !self.watched && !names_conforming(text)
+    }
+
+    /// Takes the transaction that is open now for the restore's.
+    pub fn renumber(&mut self, transaction: &mut Transaction<'_>) -> Result<()> {
+        self.transaction = number(transaction)?;
+        Ok(())
+    }
+
     /// Fails unless the restore's transaction is still open. Checked last before the commit.
     pub fn still_in(&self, transaction: &mut Transaction<'_>) -> Result<()> {
         if number(transaction)? == self.transaction {
