@@ -129,6 +129,42 @@ fn a_signal_while_rows_are_loaded_leaves_nothing() {
 }
 
 #[test]
+fn a_signal_while_indexes_are_built_cancels_all_of_them_and_leaves_nothing() {
+    create("jobs_index", "");
+    let index = |table: &str| {
+        format!(
+            "CREATE TABLE {table} AS SELECT g AS i FROM generate_series(1, 100) g; CREATE INDEX ON {table} (slow(i));"
+        )
+    };
+    sql(
+        "jobs_index",
+        format!(
+            "CREATE FUNCTION slow(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+                 IF pg_catalog.current_database() <> 'jobs_index' THEN PERFORM pg_catalog.pg_sleep(3600); END IF;
+                 RETURN i;
+             END $$; {} {}",
+            index("one"),
+            index("other")
+        ),
+    );
+    let (_folder, pgbk) = place();
+    let pgbk = pgbk.set("NO_ENCRYPT", 1);
+    let id = pgbk.backup("jobs_index", &[]);
+    create("jobs_index_there", "");
+    for (to, was_there) in [("jobs_index_new", false), ("jobs_index_there", true)] {
+        let running = pgbk.args(["restore", &id, "--to", to, "--yes", "--jobs", "2"]).start();
+        let query = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{to}' AND query LIKE 'CREATE INDEX%' AND wait_event = 'PgSleep'"
+        );
+        assert!(until(PATIENCE, || sql("postgres", &query) == "2"), "the restore did not get to its indexes");
+        running.signal(Signal::TERM);
+        let outcome = running.end();
+        assert_eq!(outcome.code, Some(143), "{outcome:#?}");
+        nothing_is_left(to, was_there);
+    }
+}
+
+#[test]
 fn a_payload_that_is_damaged_among_the_rows_leaves_nothing() {
     shop("jobs_damaged");
     let (folder, pgbk) = place();

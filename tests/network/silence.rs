@@ -111,18 +111,20 @@ fn a_signal_ends_a_restore_at_a_statement_that_takes_hours() {
 #[test]
 fn a_signal_ends_a_restore_whose_store_has_fallen_silent() {
     let stored = stored(20_000);
-    let run = |endpoint: &str, target: &str| {
+    let run = |endpoint: &str, target: &str, jobs: &str| {
         let run = stored.scene.through(endpoint, 3).set("S3_TIMEOUT", "10m");
-        run.args(["restore", &stored.id, "--yes", "--to", target])
+        run.args(["restore", &stored.id, "--yes", "--to", target, "--jobs", jobs])
     };
-    let ((proxy, endpoint), first) = (to_store(Toxic::Nothing), target());
-    run(&endpoint, &first).expect(0);
-    for at in [proxy.passed() / 2, 200] {
-        let ((proxy, endpoint), target) = (to_store(Toxic::Blackhole(at)), target());
-        let running = run(&endpoint, &target).start();
-        assert!(until(PATIENCE, || proxy.passed() > at));
-        terminated(running);
-        assert!(!exists(&target), "a target is left");
+    for jobs in ["1", "2"] {
+        let ((proxy, endpoint), first) = (to_store(Toxic::Nothing), target());
+        run(&endpoint, &first, jobs).expect(0);
+        for at in [proxy.passed() / 2, 200] {
+            let ((proxy, endpoint), target) = (to_store(Toxic::Blackhole(at)), target());
+            let running = run(&endpoint, &target, jobs).start();
+            assert!(until(PATIENCE, || proxy.passed() > at));
+            terminated(running);
+            assert!(!exists(&target), "a target is left");
+        }
     }
 }
 
