@@ -183,7 +183,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__backup)
-            opts="-h --adopt --alert --note --json --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
+            opts="-h --adopt --alert --note --json --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --outputs --anon-store-dir --anon-s3-folder --rules --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -347,6 +347,22 @@ _pgbk() {
                     ;;
                 --check)
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --outputs)
+                    COMPREPLY=($(compgen -W "plain custom anonymised" -- "${cur}"))
+                    return 0
+                    ;;
+                --anon-store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --anon-s3-folder)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rules)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --keep-last)
@@ -653,7 +669,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__download)
-            opts="-o -h --object --database --origin --output --raw --table --csv --force --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
+            opts="-o -h --object --database --origin --output --raw --table --force --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -696,6 +712,18 @@ _pgbk() {
                     return 0
                     ;;
                 --pg-bin-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --variant)
+                    COMPREPLY=($(compgen -W "plain custom anonymised" -- "${cur}"))
+                    return 0
+                    ;;
+                --anon-store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --anon-s3-folder)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1075,13 +1103,25 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__list)
-            opts="-h --database --json --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --state-dir --log-format --log-level --help"
+            opts="-h --database --json --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --state-dir --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --database)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --variant)
+                    COMPREPLY=($(compgen -W "plain custom anonymised" -- "${cur}"))
+                    return 0
+                    ;;
+                --anon-store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --anon-s3-folder)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1185,12 +1225,24 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__pin)
-            opts="-h --json --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --log-format --log-level --help"
+            opts="-h --json --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --variant)
+                    COMPREPLY=($(compgen -W "plain custom anonymised" -- "${cur}"))
+                    return 0
+                    ;;
+                --anon-store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --anon-s3-folder)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --store-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1287,7 +1339,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__prune)
-            opts="-h --dry-run --force --orphans --server --time-zone --json --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --state-dir --log-format --log-level --help"
+            opts="-h --dry-run --force --orphans --server --time-zone --json --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --state-dir --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1314,6 +1366,18 @@ _pgbk() {
                     return 0
                     ;;
                 --pg-bin-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --variant)
+                    COMPREPLY=($(compgen -W "plain custom anonymised" -- "${cur}"))
+                    return 0
+                    ;;
+                --anon-store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --anon-s3-folder)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1457,7 +1521,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__restore)
-            opts="-y -h --object --all --from --database --origin --to --files --into --yes --clean --over-source --no-owner --no-privileges --no-properties --any-locale --skip-failed --no-comments --no-tablespaces --exclude-extension --search-path --table --schema --exclude-table --exclude-table-data --data-only --schema-only --jobs --single-transaction --dry-run --json --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
+            opts="-y -h --object --all --from --database --origin --to --files --into --yes --clean --over-source --no-owner --no-privileges --no-properties --any-locale --skip-failed --no-comments --no-tablespaces --exclude-extension --search-path --table --schema --exclude-table --exclude-table-data --data-only --schema-only --jobs --json --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1528,6 +1592,18 @@ _pgbk() {
                     return 0
                     ;;
                 --pg-bin-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --variant)
+                    COMPREPLY=($(compgen -W "plain custom anonymised" -- "${cur}"))
+                    return 0
+                    ;;
+                --anon-store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --anon-s3-folder)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1639,7 +1715,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__schedule)
-            opts="-h --schedule --verify-schedule --catch-up --jitter --retry --next --once --json --listen --health-grace --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --scratch --scratch-host --scratch-port --scratch-user --log-format --log-level --help"
+            opts="-h --schedule --verify-schedule --catch-up --jitter --retry --next --once --json --listen --health-grace --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --outputs --anon-store-dir --anon-s3-folder --rules --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --scratch --scratch-host --scratch-port --scratch-user --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1829,6 +1905,22 @@ _pgbk() {
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
+                --outputs)
+                    COMPREPLY=($(compgen -W "plain custom anonymised" -- "${cur}"))
+                    return 0
+                    ;;
+                --anon-store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --anon-s3-folder)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rules)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --keep-last)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1971,12 +2063,24 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__unpin)
-            opts="-h --json --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --log-format --log-level --help"
+            opts="-h --json --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --variant)
+                    COMPREPLY=($(compgen -W "plain custom anonymised" -- "${cur}"))
+                    return 0
+                    ;;
+                --anon-store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --anon-s3-folder)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --store-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2207,7 +2311,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__verify)
-            opts="-h --all --object --level --database --alert --origin --json --scratch --scratch-host --scratch-port --scratch-user --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help latest"
+            opts="-h --all --object --level --database --alert --origin --json --scratch --scratch-host --scratch-port --scratch-user --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help latest"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2258,6 +2362,18 @@ _pgbk() {
                     return 0
                     ;;
                 --pg-bin-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --variant)
+                    COMPREPLY=($(compgen -W "plain custom anonymised" -- "${cur}"))
+                    return 0
+                    ;;
+                --anon-store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --anon-s3-folder)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -96,6 +96,12 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l no-encrypt -d 'Keys
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l outputs -d 'The backups that a run makes of one snapshot, with commas between them; plain is always among them' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
+custom\t'The database as it is, as an archive for pg_restore'
+anonymised\t'The database with its values changed as the rules of anonymising say'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l rules -d 'The file (TOML) that says what becomes of each column' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-last -d 'Keep the newest N backups' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-daily -d 'Keep the newest of each of N days' -r
@@ -149,6 +155,11 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l host -d 'Host name
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l port -d 'Port; 5432 when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l user -d 'User name' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l variant -d 'The output that is meant, as OUTPUTS names them; when unset the one of the id, and plain for "latest"' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
+custom\t'The database as it is, as an archive for pg_restore'
+anonymised\t'The database with its values changed as the rules of anonymising say'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-region -d 'Region of the bucket' -r
@@ -214,6 +225,11 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l host -d 'Host nam
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l port -d 'Port; 5432 when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l user -d 'User name' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l variant -d 'The output that is meant, as OUTPUTS names them; when unset the one of the id, and plain for "latest"' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
+custom\t'The database as it is, as an archive for pg_restore'
+anonymised\t'The database with its values changed as the rules of anonymising say'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-region -d 'Region of the bucket' -r
@@ -317,6 +333,11 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l host -d 'Host name,
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l port -d 'Port; 5432 when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l user -d 'User name' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l variant -d 'The output that is meant, as OUTPUTS names them; when unset the one of the id, and plain for "latest"' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
+custom\t'The database as it is, as an archive for pg_restore'
+anonymised\t'The database with its values changed as the rules of anonymising say'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-region -d 'Region of the bucket' -r
@@ -371,6 +392,11 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l json -d 'One JSON d
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l database -d 'Only this database\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l variant -d 'The output that is meant, as OUTPUTS names them; when unset the one of the id, and plain for "latest"' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
+custom\t'The database as it is, as an archive for pg_restore'
+anonymised\t'The database with its values changed as the rules of anonymising say'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-region -d 'Region of the bucket' -r
@@ -404,6 +430,11 @@ info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l json -d 'One JSON document on stdout, oldest first'
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l variant -d 'The output that is meant, as OUTPUTS names them; when unset the one of the id, and plain for "latest"' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
+custom\t'The database as it is, as an archive for pg_restore'
+anonymised\t'The database with its values changed as the rules of anonymising say'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-region -d 'Region of the bucket' -r
@@ -436,6 +467,11 @@ info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l variant -d 'The output that is meant, as OUTPUTS names them; when unset the one of the id, and plain for "latest"' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
+custom\t'The database as it is, as an archive for pg_restore'
+anonymised\t'The database with its values changed as the rules of anonymising say'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-region -d 'Region of the bucket' -r
@@ -523,6 +559,12 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l no-encrypt -d 'Ke
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l outputs -d 'The backups that a run makes of one snapshot, with commas between them; plain is always among them' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
+custom\t'The database as it is, as an archive for pg_restore'
+anonymised\t'The database with its values changed as the rules of anonymising say'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l rules -d 'The file (TOML) that says what becomes of each column' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-last -d 'Keep the newest N backups' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-daily -d 'Keep the newest of each of N days' -r
@@ -590,6 +632,11 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l host -d 'Host name, 
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l port -d 'Port; 5432 when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l user -d 'User name' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l variant -d 'The output that is meant, as OUTPUTS names them; when unset the one of the id, and plain for "latest"' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
+custom\t'The database as it is, as an archive for pg_restore'
+anonymised\t'The database with its values changed as the rules of anonymising say'"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-region -d 'Region of the bucket' -r

@@ -15,5 +15,6 @@ pub(crate) mod shown;
 pub(crate) mod state_dir;
 pub mod subject;
 pub mod threads;
+pub mod variant;
 pub mod verify_level;
 pub(crate) mod worker;

@@ -4,6 +4,8 @@ pub(crate) mod anonymise_args;
 pub(crate) mod arguments;
 pub mod console;
 pub(crate) mod omission_args;
+pub(crate) mod output_args;
+pub(crate) mod report_args;
 pub mod setting;
 pub(crate) mod settings;
 pub(crate) mod table;
@@ -13,11 +15,12 @@ pub mod variables;
 
 use anonymise_args::AnonymiseArgs;
 use arguments::{
-    BackupArgs, DoctorArgs, DownloadArgs, HistoryArgs, ListArgs, PinArgs, PruneArgs, RestoreArgs, ScheduleArgs,
-    StatusArgs, UploadArgs, VerifyArgs,
+    BackupArgs, DoctorArgs, DownloadArgs, ListArgs, PinArgs, PruneArgs, RestoreArgs, ScheduleArgs, UploadArgs,
+    VerifyArgs,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use report_args::{HistoryArgs, StatusArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -33,6 +36,8 @@ Secrets come from the environment only:
   DB_BACKUP_ENCRYPT_KEY  64 hexadecimal digits (openssl rand -hex 32)
   DB_BACKUP_ENCRYPT_IV   one IV for all backups; best left unset, for a fresh one each time
   ENC_PASSWORD           a password in place of the key
+  ANON_ENCRYPT_KEY, ANON_ENCRYPT_IV, ANON_ENC_PASSWORD
+                         the same for anonymised backups; those above when unset
   ANONYMISE_SECRET       what the values of an anonymised database are made by
   WEBHOOK_URL, WEBHOOK_TEMPLATE, PING_URL, SMTP_PASSWORD
                          for alerts
@@ -139,6 +144,7 @@ pub enum Command {
     #[command(after_help = "  \
   pgbk download latest -o shop.sql
   pgbk download latest -o - | less
+  pgbk download latest --variant anonymised -o init.sql
   pgbk download shop-20260822T031500Z --raw -o ./copy/")]
     Download(DownloadArgs),
     /// Make a backup of an existing dump

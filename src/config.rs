@@ -5,6 +5,7 @@ pub(crate) mod anonymise;
 pub mod arguments;
 pub(crate) mod aws;
 pub mod environment;
+pub(crate) mod outputs;
 pub(crate) mod pipeline;
 pub mod privileges;
 pub(crate) mod restore_test;
@@ -15,6 +16,7 @@ pub(crate) mod server;
 pub(crate) mod state;
 
 use crate::base::error::{Fault, Result};
+use crate::base::variant::Variant;
 use crate::cli::settings::{KeyArgs, StateArgs, StoreArgs};
 use crate::format::keys::{self, Key};
 use crate::repository::Repository;
@@ -58,16 +60,31 @@ pub(crate) fn make_store(args: &StoreArgs) -> Result<()> {
     }
 }
 
+/// The names of the secrets that make a key.
+pub(crate) struct KeyNames {
+    pub key: &'static str,
+    pub iv: &'static str,
+    pub password: &'static str,
+}
+
+const KEY: KeyNames = KeyNames { key: "DB_BACKUP_ENCRYPT_KEY", iv: "DB_BACKUP_ENCRYPT_IV", password: "ENC_PASSWORD" };
+
+/// Returns the key of the backups; `None` if none is set.
 pub(crate) fn key() -> Result<Option<Key>> {
-    let raw = environment::secret("DB_BACKUP_ENCRYPT_KEY")?;
-    let iv = environment::secret("DB_BACKUP_ENCRYPT_IV")?;
-    let password = environment::secret("ENC_PASSWORD")?;
-    match (raw, password) {
-        (Some(_), Some(_)) => Err(Fault::usage("both DB_BACKUP_ENCRYPT_KEY and ENC_PASSWORD are set")
+    key_of(&KEY)
+}
+
+/// Returns the key that these secrets make; `None` if none is set.
+pub(crate) fn key_of(names: &KeyNames) -> Result<Option<Key>> {
+    let KeyNames { key, iv, password } = names;
+    let raw = environment::secret(key)?;
+    let fixed = environment::secret(iv)?;
+    match (raw, environment::secret(password)?) {
+        (Some(_), Some(_)) => Err(Fault::usage(format!("both {key} and {password} are set"))
             .hint("unset one of them; old backups need the one that they were made with")
             .into()),
-        (Some(raw), None) => Key::raw(&raw, iv.as_ref().map(|iv| iv.reveal())).map(Some),
-        (None, _) if iv.is_some() => Err(Fault::usage("DB_BACKUP_ENCRYPT_IV is set without DB_BACKUP_ENCRYPT_KEY")
+        (Some(raw), None) => Key::raw_named([key, iv], &raw, fixed.as_ref().map(|iv| iv.reveal())).map(Some),
+        (None, _) if fixed.is_some() => Err(Fault::usage(format!("{iv} is set without {key}"))
             .hint("set the key (make one with: openssl rand -hex 32), or unset the IV")
             .into()),
         (None, password) => Ok(password.map(Key::Password)),
@@ -81,6 +98,7 @@ pub(crate) fn repository(store: &StoreArgs, keys: &KeyArgs, state: &StateArgs) -
     let store = self::store(store, keys.check)?;
     Ok(Repository {
         store: remembered(store, state),
+        variant: Variant::Plain,
         key,
         encrypt: !keys.no_encrypt,
         verify: keys.check,

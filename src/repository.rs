@@ -25,6 +25,7 @@ pub(crate) mod walk;
 pub(crate) mod whole_server;
 pub mod writer;
 
+use crate::base::variant::Variant;
 use crate::format::keys::Key;
 use crate::store::Store;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Repository {
     pub store: Arc<dyn Store>,
+    /// The variant whose backups this repository writes and finds; those of other variants that the store holds are not its own.
+    pub variant: Variant,
     pub key: Option<Key>,
     /// `NO_ENCRYPT`: keys still seal and decrypt, new backups are not encrypted.
     pub encrypt: bool,
@@ -43,6 +46,13 @@ pub struct Repository {
 impl Repository {
     /// Opens a store without a key, to read what anybody may see: documents are not authenticated.
     pub(crate) fn without_key(store: Arc<dyn Store>) -> Repository {
-        Repository { store, key: None, encrypt: false, verify: true, allow_unauthenticated: true }
+        Repository {
+            store,
+            variant: Variant::Plain,
+            key: None,
+            encrypt: false,
+            verify: true,
+            allow_unauthenticated: true,
+        }
     }
 }

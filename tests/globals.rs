@@ -289,7 +289,14 @@ fn they_are_scheduled_with_the_databases_and_shown_like_them() {
 fn sealed(folder: &Path, script: &str) -> String {
     let store = Arc::new(Directory::open(folder).unwrap());
     let key = Key::raw(&pgbk::base::secret::Secret::new(support::pgbk::KEY), None).unwrap();
-    let repository = Repository { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
+    let repository = Repository {
+        store,
+        variant: Default::default(),
+        key: Some(key),
+        encrypt: true,
+        verify: true,
+        allow_unauthenticated: false,
+    };
     let id = support::id::free(folder, Subject::Globals.name());
     let mut writer = repository.begin(id.into(), Format::Plain, None, 0).unwrap();
     writer.write_all(script.as_bytes()).unwrap();

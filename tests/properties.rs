@@ -21,7 +21,14 @@ fn raw_key(iv: Option<&str>) -> Key {
 }
 
 fn repository(key: Option<Key>, encrypt: bool) -> Repository {
-    Repository { store: Arc::new(Memory::default()), key, encrypt, verify: true, allow_unauthenticated: false }
+    Repository {
+        store: Arc::new(Memory::default()),
+        variant: Default::default(),
+        key,
+        encrypt,
+        verify: true,
+        allow_unauthenticated: false,
+    }
 }
 
 /// Writes the bytes in pieces of these lengths, over and over.

@@ -27,6 +27,7 @@ mod lock;
 mod manual;
 mod missed;
 mod network;
+mod outputs;
 mod parallel;
 mod people;
 mod policy;

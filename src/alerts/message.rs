@@ -298,6 +298,7 @@ pub mod tests {
             process: 1,
             boot: String::new(),
             backup: (state == RunState::Done).then_some(stored),
+            outputs: Vec::new(),
             proof: None,
             problem: (state == RunState::Failed).then_some(problem),
             warnings: Vec::new(),

@@ -2,7 +2,7 @@
 
 use crate::base::error::Fault;
 use crate::base::subject::{Subject, encode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
@@ -80,8 +80,7 @@ impl Databases {
 
 /// Names the subject of a run, a record or an alert: one, or every database of the server where they were not told apart, as when they
 /// cannot be listed. Sorts by its text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
     Every,
     One(Subject),
@@ -137,15 +136,25 @@ impl From<&str> for Selection {
     }
 }
 
-impl From<Selection> for String {
-    fn from(selection: Selection) -> String {
-        selection.name().to_owned()
+impl Serialize for Selection {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Selection::Every => to.serialize_str(EVERY),
+            Selection::One(subject) => subject.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Selection {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Selection, D::Error> {
+        let text = String::deserialize(from)?;
+        Ok(if text == EVERY { Selection::Every } else { Selection::One(Subject::of_text(&text)) })
     }
 }
 
 impl Ord for Selection {
     fn cmp(&self, other: &Selection) -> Ordering {
-        self.name().cmp(other.name())
+        (self.name(), self.subject()).cmp(&(other.name(), other.subject()))
     }
 }
 
@@ -157,7 +166,10 @@ impl PartialOrd for Selection {
 
 impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Selection::Every => f.write_str(EVERY),
+            Selection::One(subject) => subject.fmt(f),
+        }
     }
 }
 

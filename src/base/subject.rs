@@ -3,13 +3,13 @@
 //! A subject is parsed once, where its name comes in, and written once, where it goes out. Only this file knows the names of those that
 //! are no databases.
 
-use serde::{Deserialize, Serialize};
+use crate::base::variant::Variant;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
 use std::fmt;
 
 /// One thing that is backed up. Sorts by its name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subject {
     Database(Database),
     /// Roles, their memberships and tablespaces, which belong to the server as a whole.
@@ -18,12 +18,12 @@ pub enum Subject {
     Files,
 }
 
-/// A database as the subject of a backup. Which variant of it was taken would be a second member here: each is a backup of its own, in
-/// its own series, so [`Subject::series`] and [`Subject::of_series`] would write and read it with the name.
+/// A database as the subject of a backup, in one of its variants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Database {
     /// Never a name that stands for another subject.
     name: String,
+    variant: Variant,
 }
 
 impl Database {
@@ -35,9 +35,11 @@ impl Database {
 
 const GLOBALS: &str = "@globals";
 const FILES: &str = "@files";
+/// Stands between a database and its variant. In a series it stands for nothing else: in names it is percent-encoded there.
+const OF: char = '@';
 
 impl Subject {
-    /// Returns the name that people read and write. No two subjects share one.
+    /// Returns the name that people read and write, without the variant.
     pub fn name(&self) -> &str {
         match self {
             Subject::Database(database) => database.name(),
@@ -54,29 +56,72 @@ impl Subject {
         }
     }
 
+    /// Returns its variant; what is no database has only the plain one.
+    pub fn variant(&self) -> Variant {
+        self.database().map_or(Variant::Plain, |database| database.variant)
+    }
+
+    /// Returns the same database in this variant. What is no database stays as it is.
+    pub fn in_variant(self, variant: Variant) -> Subject {
+        match self {
+            Subject::Database(database) => Subject::Database(Database { variant, ..database }),
+            other => other,
+        }
+    }
+
     /// Returns the name of its series in keys, ids, file names and URLs. What those could not hold plainly is percent-encoded, an `@`
-    /// among it, so that no database has the series of another subject.
+    /// among it, so that no database has the series of another subject, and none that of another's variant.
     pub fn series(&self) -> String {
         match self {
-            Subject::Database(database) => encode(database.name()),
+            Subject::Database(Database { name, variant: Variant::Plain }) => encode(name),
+            Subject::Database(Database { name, variant }) => format!("{}{OF}{}", encode(name), variant.name()),
             Subject::Globals | Subject::Files => self.name().to_owned(),
         }
     }
 
     /// Returns the subject whose series has this name. `None`: pgbk would not write it so.
     pub fn of_series(series: &str) -> Option<Subject> {
-        let subject = Subject::from(decode(series)?);
+        let (name, variant) = match series.rsplit_once(OF) {
+            Some((name, variant)) if !name.is_empty() => (name, Variant::named(variant)?),
+            _ => (series, Variant::Plain),
+        };
+        let subject = Subject::from(decode(name)?).in_variant(variant);
         // One spelling only: nothing else may name the same series.
         (!series.is_empty() && subject.series() == series).then_some(subject)
     }
+
+    /// Returns its text in documents: the name, and behind it the variant unless that is the plain one. A name that ends as a variant
+    /// does has its own said, too.
+    pub(crate) fn text(&self) -> String {
+        let (name, variant) = (self.name(), self.variant());
+        match variant == Variant::Plain && split(name).is_none() {
+            true => name.to_owned(),
+            false => format!("{name}{OF}{}", variant.name()),
+        }
+    }
+
+    /// Returns the subject of a text in a document.
+    pub(crate) fn of_text(text: &str) -> Subject {
+        match split(text) {
+            Some((name, variant)) => Subject::from(name).in_variant(variant),
+            None => Subject::from(text),
+        }
+    }
+}
+
+/// Splits a text into a name and the variant behind it. `None`: none is there.
+fn split(text: &str) -> Option<(&str, Variant)> {
+    let (name, variant) = text.rsplit_once(OF)?;
+    Variant::named(variant).filter(|_| !name.is_empty()).map(|variant| (name, variant))
 }
 
 impl From<String> for Subject {
+    /// Makes a subject of its name. A database is in its plain variant.
     fn from(name: String) -> Subject {
         match name.as_str() {
             GLOBALS => Subject::Globals,
             FILES => Subject::Files,
-            _ => Subject::Database(Database { name }),
+            _ => Subject::Database(Database { name, variant: Variant::Plain }),
         }
     }
 }
@@ -87,18 +132,21 @@ impl From<&str> for Subject {
     }
 }
 
-impl From<Subject> for String {
-    fn from(subject: Subject) -> String {
-        match subject {
-            Subject::Database(database) => database.name,
-            Subject::Globals | Subject::Files => subject.name().to_owned(),
-        }
+impl Serialize for Subject {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.text())
+    }
+}
+
+impl<'de> Deserialize<'de> for Subject {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Subject, D::Error> {
+        String::deserialize(from).map(|text| Subject::of_text(&text))
     }
 }
 
 impl Ord for Subject {
     fn cmp(&self, other: &Subject) -> Ordering {
-        self.name().cmp(other.name())
+        (self.name(), self.variant()).cmp(&(other.name(), other.variant()))
     }
 }
 
@@ -110,7 +158,10 @@ impl PartialOrd for Subject {
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self.variant() {
+            Variant::Plain => f.write_str(self.name()),
+            variant => write!(f, "{}{OF}{}", self.name(), variant.name()),
+        }
     }
 }
 
@@ -176,6 +227,41 @@ mod tests {
         assert_eq!(serde_json::to_string(&subjects).unwrap(), r#"["1","@files","@globals","Crm","shop"]"#);
         let read: Vec<Subject> = serde_json::from_str(r#"["@files","shop"]"#).unwrap();
         assert_eq!(read, [Subject::Files, Subject::from("shop")]);
+    }
+
+    #[test]
+    fn each_variant_of_a_database_has_a_series_and_a_text_that_no_other_subject_has() {
+        let names = ["shop", "shop@custom", "shop@plain", "shop@anonymised@custom", "@custom", "@", "a@b"];
+        let all: Vec<Subject> = names
+            .iter()
+            .flat_map(|name| Variant::ALL.map(|variant| Subject::from(*name).in_variant(variant)))
+            .chain([Subject::Globals, Subject::Files])
+            .collect();
+        let mut spellings = std::collections::BTreeSet::new();
+        for subject in &all {
+            assert_eq!(Subject::of_series(&subject.series()).as_ref(), Some(subject));
+            let text = serde_json::to_string(subject).unwrap();
+            assert_eq!(&serde_json::from_str::<Subject>(&text).unwrap(), subject);
+            assert!(spellings.insert(subject.series()) && spellings.insert(text), "{subject:?}");
+        }
+        let copy = Subject::from("shop").in_variant(Variant::Anonymised);
+        assert_eq!((copy.series().as_str(), copy.name()), ("shop@anonymised", "shop"));
+        for foreign in ["shop@plain", "shop@other", "@custom@custom", "@anonymised", "@globals@custom", "a@b@custom"] {
+            assert_eq!(Subject::of_series(foreign), None, "{foreign}");
+        }
+    }
+
+    /// Reads the name of a series as all versions before variants did.
+    fn of_series_before(series: &str) -> Option<String> {
+        decode(series).filter(|name| !series.is_empty() && encode(name) == series)
+    }
+
+    #[test]
+    fn older_versions_take_the_series_of_a_variant_for_no_database_at_all() {
+        assert_eq!(of_series_before("shop").as_deref(), Some("shop"));
+        for variant in [Variant::Custom, Variant::Anonymised] {
+            assert_eq!(of_series_before(&Subject::from("shop").in_variant(variant).series()), None);
+        }
     }
 
     proptest! {

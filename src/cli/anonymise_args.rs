@@ -1,6 +1,7 @@
 //! Defines the arguments of `pgbk anonymise`.
 
-use crate::cli::settings::{AnonymiseSettings, ServerArgs};
+use crate::cli::output_args::AnonymiseSettings;
+use crate::cli::settings::ServerArgs;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 

@@ -2,11 +2,12 @@
 
 use crate::base::verify_level::Level;
 use crate::cli::omission_args::{LeaveArgs, TableArgs};
+use crate::cli::output_args::VariantArgs;
 use crate::cli::settings::{
     AlertArgs, ExtrasArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs,
     StoreArgs, ZoneArgs,
 };
-use crate::cli::values::{BackupChoice, ListenAddresses, duration, limit, listen, note};
+use crate::cli::values::{BackupChoice, ListenAddresses, duration, listen, note};
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origins;
 use crate::format::table_pattern::TablePattern;
@@ -44,7 +45,7 @@ pub struct RestoreArgs {
     /// Restore a whole server: roles and tablespaces where there is a backup of them, then the newest backup of every database, or of
     /// those that --database names
     #[arg(long, conflicts_with_all = ["which", "object", "to", "files", "table", "schema", "exclude_table", "exclude_table_data",
-        "data_only", "schema_only"])]
+        "data_only", "schema_only", "variant"])]
     pub all: bool,
     /// The server to restore with --all, by its system identifier, where several servers have backups here
     #[arg(long, value_name = "SERVER", requires = "all", conflicts_with_all = ["which", "object", "to", "files"], value_parser = NonEmptyStringValueParser::new())]
@@ -61,7 +62,7 @@ pub struct RestoreArgs {
     /// Restore files that BACKUP_FILES named, to where they came from
     #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "no_properties", "any_locale", "jobs",
         "single_transaction", "dry_run", "skip_failed", "no_comments", "no_tablespaces", "exclude_extension", "search_path", "table", "schema", "exclude_table",
-        "exclude_table_data", "data_only", "schema_only"])]
+        "exclude_table_data", "data_only", "schema_only", "variant"])]
     pub files: bool,
     /// The folder to put files below with --files, made when missing
     #[arg(long, value_name = "DIR", requires = "files")]
@@ -106,6 +107,8 @@ pub struct RestoreArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
+    pub variant: VariantArgs,
+    #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
@@ -144,6 +147,8 @@ pub struct DownloadArgs {
     pub force: bool,
     #[command(flatten)]
     pub server: ServerArgs,
+    #[command(flatten)]
+    pub variant: VariantArgs,
     #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
@@ -213,6 +218,8 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
+    pub variant: VariantArgs,
+    #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
@@ -234,6 +241,8 @@ pub struct ListArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    pub variant: VariantArgs,
+    #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
     pub state: StateArgs,
@@ -247,6 +256,8 @@ pub struct PinArgs {
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub variant: VariantArgs,
     #[command(flatten)]
     pub store: StoreArgs,
 }
@@ -276,6 +287,8 @@ pub struct PruneArgs {
     pub json: bool,
     #[command(flatten)]
     pub server: ServerArgs,
+    #[command(flatten)]
+    pub variant: VariantArgs,
     #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
@@ -364,40 +377,4 @@ pub struct ScheduleArgs {
     pub run: RunArgs,
     #[command(flatten)]
     pub scratch: ScratchArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct HistoryArgs {
-    /// Show this run whole
-    #[arg(value_name = "ID", conflicts_with_all = ["failed", "running", "limit"])]
-    pub run: Option<String>,
-    /// Only runs that failed
-    #[arg(long, conflicts_with = "running")]
-    pub failed: bool,
-    /// Only runs that are going on
-    #[arg(long)]
-    pub running: bool,
-    /// The number of runs to show, the newest ones
-    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub limit: u16,
-    /// One JSON document on stdout
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub state: StateArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// Judge these databases alone, by the age of their newest backup; they need --max-age
-    #[arg(value_name = "DB", requires = "max_age", value_parser = NonEmptyStringValueParser::new())]
-    pub databases: Vec<String>,
-    /// Judge by the age of the newest backups and not by a scheduler, such as 26h: for a timer, cron or a CronJob
-    #[arg(long, value_name = "TIME", value_parser = limit)]
-    pub max_age: Option<Duration>,
-    /// One JSON document on stdout
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub state: StateArgs,
 }

@@ -33,7 +33,7 @@ pub enum SettingKind {
 /// A setting without a flag: its name, its kind and its help, which tells what counts where it is unset.
 type Flagless = (&'static str, SettingKind, &'static str);
 
-const FLAGLESS: [Flagless; 18] = [
+const FLAGLESS: [Flagless; 21] = [
     ("DB_PASSWORD", SettingKind::Secret, "Password for the server; when unset as libpq finds it"),
     ("DATABASE_URL", SettingKind::Secret, "Connection URL of the server and the database, where DB_HOST is not set"),
     (
@@ -59,6 +59,13 @@ const FLAGLESS: [Flagless; 18] = [
         "One IV for all backups, 32 hexadecimal digits; best left unset, for a fresh one each time",
     ),
     ("ENC_PASSWORD", SettingKind::Secret, "A password in place of the key"),
+    (
+        "ANON_ENCRYPT_KEY",
+        SettingKind::Secret,
+        "Encrypt anonymised backups with this key; with the others' key when neither this nor ANON_ENC_PASSWORD is set",
+    ),
+    ("ANON_ENCRYPT_IV", SettingKind::Secret, "One IV for all anonymised backups; best left unset"),
+    ("ANON_ENC_PASSWORD", SettingKind::Secret, "A password in place of ANON_ENCRYPT_KEY"),
     (
         "ANONYMISE_SECRET",
         SettingKind::Secret,
@@ -87,7 +94,27 @@ pub fn all() -> Vec<Setting> {
     let flags = commands.chain(command.get_arguments());
     // Most flags are those of several commands, and each start of pgbk reads this table.
     let flags = flags.filter(|argument| argument.get_env().is_some_and(|name| seen.insert(name)));
-    flags.filter_map(of_flag).chain(FLAGLESS.into_iter().map(without_flag)).collect()
+    let flags: Vec<Setting> = flags.filter_map(of_flag).collect();
+    let copied: Vec<Setting> = flags.iter().filter_map(of_copies).collect();
+    flags.into_iter().chain(copied).chain(FLAGLESS.into_iter().map(without_flag)).collect()
+}
+
+/// Stands before the names of settings that are for anonymised backups.
+pub(crate) const ANONYMISED: &str = "ANON_";
+const KEEP: &str = "KEEP_";
+
+/// Returns the same rule of retention for anonymised backups; `None`: the setting is no such rule.
+fn of_copies(setting: &Setting) -> Option<Setting> {
+    let Setting { name, kind, .. } = setting;
+    name.starts_with(KEEP).then(|| Setting {
+        name: format!("{ANONYMISED}{name}"),
+        flag: None,
+        kind: kind.clone(),
+        default: None,
+        help: format!(
+            "{name} for anonymised backups; where no {ANONYMISED}{KEEP} is set, the rules of the others count"
+        ),
+    })
 }
 
 /// Returns the names of the settings that are secrets.

@@ -1,5 +1,6 @@
 //! The flags that several commands share: where the server and the store are, keys, and the pipeline.
 
+use crate::cli::output_args::OutputArgs;
 use crate::cli::values::{limit, size, span, wait};
 use crate::format::manifest::Format;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
@@ -44,6 +45,8 @@ pub struct RunArgs {
     pub store: StoreArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
+    #[command(flatten)]
+    pub outputs: OutputArgs,
     #[command(flatten)]
     pub upkeep: UpkeepArgs,
     #[command(flatten)]
@@ -246,15 +249,6 @@ pub struct UpkeepArgs {
     /// Tag the newest backups lifecycle=monthly, weekly or hourly, for the host's own rules
     #[arg(long, env = "AUTO_LIFECYCLE_POLICY_TAGS", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
     pub lifecycle_tags: bool,
-}
-
-/// Settings of anonymising.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Anonymising")]
-pub struct AnonymiseSettings {
-    /// The file (TOML) that says what becomes of each column
-    #[arg(long, env = "ANONYMISE_RULES", value_name = "FILE")]
-    pub rules: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -19,6 +19,16 @@ pub enum BackupChoice {
     Id(BackupId),
 }
 
+impl BackupChoice {
+    /// Returns the id that is said; `None` for "latest".
+    pub(crate) fn id(&self) -> Option<&BackupId> {
+        match self {
+            BackupChoice::Latest => None,
+            BackupChoice::Id(id) => Some(id),
+        }
+    }
+}
+
 impl FromStr for BackupChoice {
     type Err = Fault;
 

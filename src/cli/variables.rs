@@ -4,7 +4,7 @@
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Args, Command};
 use std::ffi::OsString;
 
 /// Returns the value of a variable. None: it is unset.
@@ -21,6 +21,19 @@ pub fn parse(command: &Command, arguments: &[OsString], variable: Variable) -> R
         Err(error) => return Err(told(error)),
     };
     silent.try_get_matches_from(completed(command, &given, arguments, variable)).map_err(told)
+}
+
+/// Reads a group of arguments from variables alone: those of its own variables with this word before them.
+pub(crate) fn prefixed<T: Args>(word: &str, variable: Variable) -> Result<T, clap::Error> {
+    let command = T::augment_args(Command::new("pgbk").no_binary_name(true));
+    let flag = |argument: &Arg| {
+        let value = variable(&format!("{word}{}", argument.get_env()?.to_str()?))?;
+        let mut flag = OsString::from(format!("--{}=", argument.get_long()?));
+        flag.push(value);
+        Some(flag)
+    };
+    let flags: Vec<OsString> = command.get_arguments().filter_map(flag).collect();
+    T::from_arg_matches(&silent(command).try_get_matches_from(flags)?)
 }
 
 fn is_missing(error: &clap::Error) -> bool {
@@ -127,6 +140,19 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_group_is_read_from_variables_with_a_word_before_their_names() {
+        use crate::cli::settings::RetentionArgs;
+        let of = |set: &[(&str, &str)]| {
+            let variable = |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+            prefixed::<RetentionArgs>("ANON_", &variable)
+        };
+        let read = of(&[("ANON_KEEP_LAST", "3"), ("KEEP_DAILY", "7"), ("ANON_KEEP_WITHIN", "7d")]).unwrap();
+        assert_eq!((read.keep_last, read.keep_daily, read.keep_within.is_some()), (Some(3), None, true));
+        assert!(!of(&[]).unwrap().any());
+        assert_eq!(of(&[("ANON_KEEP_LAST", "x")]).unwrap_err().kind(), ErrorKind::ValueValidation);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::config::alerts::AlertChannels;
 use crate::format::keys::Key;
 use crate::format::manifest::Manifest;
 use crate::format::run_record::Trigger;
+use crate::jobs::backup::outputs::BackupsMade;
 use crate::jobs::backup::plan::BackupPlan;
 use crate::pipeline::codec::fit::Fit;
 use crate::repository::Repository;
@@ -48,14 +49,15 @@ fn adopt(args: &BackupArgs) -> Adoption {
 
 fn backups(args: &BackupArgs, prepared: &BackupSetup, console: &Console) -> Result<u8> {
     let databases = config::runs::databases(&args.run, &prepared.plan.settings)?;
-    let store = prepared.repository.store.as_ref();
     let alone = matches!(&databases, Databases::Named(names) if names.len() == 1);
     let untold = RefCell::new(None);
     let outcomes = prepared.backups(console).all(&databases, Trigger::Manual, |outcome| match &outcome.result {
-        Ok(manifest) if !args.json => {
-            // No reason to stop; it is told at the end.
-            if let Err(error) = console.text(&summary(manifest, store)) {
-                untold.replace(Some(error));
+        Ok(made) if !args.json => {
+            for manifest in made.all() {
+                // No reason to stop; it is told at the end.
+                if let Err(error) = console.text(&summary(manifest, prepared.store_of(manifest))) {
+                    untold.replace(Some(error));
+                }
             }
         }
         Err(error) if !alone => console.tell(error),
@@ -66,12 +68,12 @@ fn backups(args: &BackupArgs, prepared: &BackupSetup, console: &Console) -> Resu
         return Err(error.context("the backups are made, but what came of them cannot be written to stdout"));
     }
     if !alone {
-        let documents = outcomes.iter().map(|outcome| document(outcome, store)).collect::<Result<Vec<_>>>()?;
+        let documents = outcomes.iter().map(|outcome| document(outcome, prepared)).collect::<Result<Vec<_>>>()?;
         console.result(&Lines::new(), &documents)?;
         return Ok(code);
     }
     for outcome in outcomes {
-        console.result(&Lines::new(), &report(&outcome.result?, store)?)?;
+        console.result(&Lines::new(), &reports(&outcome.result?, prepared)?)?;
     }
     Ok(code)
 }
@@ -112,6 +114,8 @@ pub struct BackupSetup<'a> {
     /// The subjects that are backed up besides databases: globals and files.
     pub beside: Vec<Subject>,
     pub upkeep: AfterBackup,
+    /// Work that follows each anonymised backup.
+    pub copy_upkeep: AfterBackup,
     pub alerts: Alerts,
     pub history: Option<History>,
     pub watch: Option<MissingWatch>,
@@ -135,10 +139,14 @@ impl<'a> BackupSetup<'a> {
             console.warn("DB_BACKUP_VERIFY=0: what is stored is not checked");
         }
         let history = config::state::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
+        let copy_upkeep = config::retention::copy_upkeep(&upkeep)?;
+        if let Some(remark) = config::outputs::remark(&plan.outputs)? {
+            console.warn(remark);
+        }
         let watch = history.clone().map(|history| MissingWatch { history, policy: upkeep.policy() });
         let alerts = told.open(config::alerts::alerts(&args.alerts, &args.state, plan.settings.describe()), console);
-        let prepared =
-            BackupSetup { args, repository, plan, beside: config::runs::extras(args)?, upkeep, alerts, history, watch };
+        let beside = config::runs::extras(args)?;
+        let prepared = BackupSetup { args, repository, plan, beside, upkeep, copy_upkeep, alerts, history, watch };
         if told == AlertAudience::Everybody {
             prepared.runner(console).tell_of_lost();
         }
@@ -152,8 +160,15 @@ impl<'a> BackupSetup<'a> {
             plan: &self.plan,
             beside: &self.beside,
             upkeep: &self.upkeep,
+            copy_upkeep: &self.copy_upkeep,
             watch: self.watch.as_ref(),
         }
+    }
+
+    /// Returns the store that this backup is in.
+    pub fn store_of(&self, manifest: &Manifest) -> &dyn Store {
+        let further = self.plan.outputs.repository(manifest.subject.variant());
+        further.unwrap_or(&self.repository).store.as_ref()
     }
 
     pub fn runner<'b>(&'b self, monitor: &'b dyn Monitor) -> Runner<'b> {
@@ -211,11 +226,21 @@ pub fn report(manifest: &Manifest, store: &dyn Store) -> Result<Value> {
     Ok(value)
 }
 
+/// Returns the report of all backups of one run: that of the plain one, with the others in it.
+fn reports(made: &BackupsMade, prepared: &BackupSetup) -> Result<Value> {
+    let of = |manifest: &Manifest| report(manifest, prepared.store_of(manifest));
+    let mut value = of(&made.plain)?;
+    if !made.further.is_empty() {
+        value["outputs"] = made.further.iter().map(of).collect::<Result<Vec<Value>>>()?.into();
+    }
+    Ok(value)
+}
+
 /// Returns the document of one run among several, whether it succeeded or failed.
-fn document(outcome: &Outcome<Manifest>, store: &dyn Store) -> Result<Value> {
+fn document(outcome: &Outcome<BackupsMade>, prepared: &BackupSetup) -> Result<Value> {
     let Outcome { record, result } = outcome;
     let mut value = match result {
-        Ok(manifest) => report(manifest, store)?,
+        Ok(made) => reports(made, prepared)?,
         Err(error) => json!({"database": record.database, "error": error_document(error)}),
     };
     value["state"] = json!(record.state);

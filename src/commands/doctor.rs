@@ -7,6 +7,7 @@ use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, word};
 use crate::base::subject::Subject;
+use crate::base::variant::Variant;
 use crate::cli::arguments::DoctorArgs;
 use crate::cli::console::Console;
 use crate::commands::lookup;
@@ -70,7 +71,7 @@ fn looks(args: &DoctorArgs, store: &Arc<dyn Store>, console: &Console) -> Result
     let cleaning = Cleaning { older_than: args.clean.then_some(args.older_than), metas: args.remove_meta.clone() };
     note_going(args, &store.location(), console);
     let listed = store.list("");
-    let catalog = listed.as_ref().ok().map(|listed| Catalog::of(listed.clone()));
+    let catalog = listed.as_ref().ok().map(|listed| Catalog::of(listed.clone()).in_variant(Variant::Plain));
     findings.extend(look_at_leftovers(store.as_ref(), listed, &cleaning, now, console)?);
     findings.extend(compared(args, Arc::clone(store), catalog.as_ref(), (&records, console)));
     Ok(findings)
@@ -97,6 +98,7 @@ fn compared(
     config::remember(&args.state);
     let repository = Repository {
         store,
+        variant: Variant::Plain,
         key: key.unwrap_or_default(),
         encrypt: !args.keys.no_encrypt,
         verify: true,

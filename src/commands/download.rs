@@ -17,7 +17,7 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
     if args.raw && to_stdout {
         return Err(Fault::usage("--raw writes two files, which stdout cannot hold").hint("name a folder").into());
     }
-    let repository = config::repository(&args.store, &args.keys, &args.state)?;
+    let repository = config::outputs::repository(&args.variant, args.which.id(), &args.store, &args.keys, &args.state)?;
     let chosen = || {
         let asker = || asker(&args.server, args.origin, console);
         resolve(&args.which, args.database.as_deref(), &repository, asker, console)

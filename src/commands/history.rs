@@ -2,8 +2,8 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::shown::Lines;
-use crate::cli::arguments::HistoryArgs;
 use crate::cli::console::{Console, bytes};
+use crate::cli::report_args::HistoryArgs;
 use crate::cli::table::TextTable;
 use crate::commands::summary::{stages, tables_and_rows};
 use crate::config;

@@ -69,13 +69,16 @@ impl ListedManifest {
 }
 
 pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
-    let store = config::remembered(config::store(&args.store, true)?, &args.state);
-    let repository = Repository::without_key(store);
+    let variant = config::outputs::variant(&args.variant, args.id.as_ref())?;
+    let place = config::outputs::place(variant, &args.variant.place, &args.store)?;
+    let store = config::remembered(config::store(&place, true)?, &args.state);
+    let repository = Repository { variant, ..Repository::without_key(store) };
     if let Some(id) = &args.id {
         return tables::run(&repository, id, console);
     }
     let records = records(&args.state);
-    let catalog = repository.catalog(args.database.as_deref().map(Subject::from).as_ref())?;
+    let database = args.database.as_deref().map(|name| Subject::from(name).in_variant(variant));
+    let catalog = repository.catalog(database.as_ref())?;
     let rows = rows(&repository, &catalog, &run_record::proofs(&records))?;
     if let Some(how) = how_to_restore(&catalog.old_backups()) {
         console.info(&how);

@@ -80,7 +80,7 @@ pub fn limit(database: Option<&str>) -> Option<&str> {
 
 /// Returns the named subject, or the only one that has backups, and its catalog.
 fn the_subject(database: Option<&str>, repository: &Repository) -> Result<(Subject, Catalog)> {
-    if let Some(subject) = named(database)? {
+    if let Some(subject) = named(database)?.map(|subject| subject.in_variant(repository.variant)) {
         let catalog = repository.catalog(Some(&subject))?;
         return Ok((subject, catalog));
     }

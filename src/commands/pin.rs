@@ -28,8 +28,9 @@ pub fn unpin(args: &PinArgs, console: &Console) -> Result<u8> {
 
 /// Opens the repository without a key: pins are not sealed.
 fn repository(args: &PinArgs) -> Result<Repository> {
-    let store = config::store(&args.store, true)?;
-    Ok(Repository::without_key(store))
+    let variant = config::outputs::variant(&args.variant, Some(&args.id))?;
+    let place = config::outputs::place(variant, &args.variant.place, &args.store)?;
+    Ok(Repository { variant, ..Repository::without_key(config::store(&place, true)?) })
 }
 
 fn told(args: &PinArgs, pinned: bool, text: &str, console: &Console) -> Result<u8> {

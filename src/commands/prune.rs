@@ -5,11 +5,12 @@ use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, many};
 use crate::base::subject::Subject;
+use crate::base::variant::Variant;
 use crate::cli::arguments::PruneArgs;
 use crate::cli::console::{Console, bytes, error_document};
 use crate::commands::lookup::{server, the_only, with_backups};
-use crate::config;
 use crate::config::state::records;
+use crate::config::{self, environment};
 use crate::format::backup_id::BackupId;
 use crate::format::run_record;
 use crate::jobs::prune::scope::PruneScope;
@@ -29,8 +30,8 @@ use std::time::Duration;
 const DAY: Duration = Duration::from_secs(86_400);
 
 pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
-    let policy = config::retention::policy(&args.retention, &config::retention::zone(&args.zone)?)?;
-    let repository = config::repository(&args.store, &args.keys, &args.state)?;
+    let policy = policy(args)?;
+    let repository = config::outputs::repository(&args.variant, None, &args.store, &args.keys, &args.state)?;
     let records = records(&args.state);
     share::look(repository.store.as_ref(), &records)?;
     let (subjects, whole) = subjects(args, &repository)?;
@@ -63,11 +64,22 @@ pub fn run(args: &PruneArgs, console: &Console) -> Result<u8> {
     Ok(u8::from(failed))
 }
 
+/// Returns the rules: those on the command line, else those of the settings for the variant.
+fn policy(args: &PruneArgs) -> Result<Policy> {
+    let zone = config::retention::zone(&args.zone)?;
+    let is_said = || environment::arguments().iter().any(|argument| argument.to_string_lossy().starts_with("--keep-"));
+    let own = match config::outputs::variant(&args.variant, None)? {
+        Variant::Anonymised if !is_said() => config::retention::copy_policy(&zone)?,
+        _ => None,
+    };
+    own.map_or_else(|| config::retention::policy(&args.retention, &zone), Ok)
+}
+
 /// Returns the subjects to prune. The catalog is that of the whole store if it had to be listed to find them, else None.
 fn subjects(args: &PruneArgs, repository: &Repository) -> Result<(Vec<Subject>, Option<Catalog>)> {
     let databases = Databases::of(&args.databases)?;
     if let Some(Databases::Named(names)) = databases {
-        return Ok((names, None));
+        return Ok((names.into_iter().map(|name| name.in_variant(repository.variant)).collect(), None));
     }
     let whole = repository.catalog(None)?;
     let names = match databases {

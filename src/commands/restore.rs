@@ -13,6 +13,7 @@ use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, many};
 use crate::base::subject::Subject;
+use crate::base::variant::Variant;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, ask, bytes, can_ask, confirm_by_typing};
 use crate::cli::values::BackupChoice;
@@ -47,7 +48,8 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     if args.all {
         return all::run(args, console);
     }
-    let repository = config::repository(&args.store, &args.keys, &args.state)?;
+    let id = args.which.as_ref().and_then(BackupChoice::id);
+    let repository = config::outputs::repository(&args.variant, id, &args.store, &args.keys, &args.state)?;
     let server = config::server::server(&args.server)?;
     let Some(opened) = open(args, &repository, console)? else { return Err(declined()) };
     let source = match &opened.manifest.subject {
@@ -59,6 +61,9 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
                 .into());
         }
     };
+    if repository.variant == Variant::Anonymised && args.to.is_none() {
+        return Err(needs_target(&opened.manifest).into());
+    }
     if args.limits.limit() {
         return tables::run(args, opened, &server, source.name(), console);
     }
@@ -93,6 +98,12 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     tell(&report, console);
     console.result(&summary(&report), &report)?;
     Ok(u8::from(!report.left_out.is_empty()))
+}
+
+/// Returns the fault that an anonymised backup has no database of its own: the one with its name holds what was anonymised.
+fn needs_target(manifest: &Manifest) -> Fault {
+    Fault::usage(format!("{} is anonymised, and \"{}\" is what it was made of", manifest.id, manifest.subject.name()))
+        .hint("say which database it is to be restored into with --to")
 }
 
 /// Asks the person who has just chosen a backup for a target database if the backup's own is not empty. None: restore
@@ -141,7 +152,10 @@ fn which(args: &RestoreArgs, repository: &Repository, console: &Console) -> Resu
         None if args.yes || args.dry_run && !can_ask() => {
             resolve(&BackupChoice::Latest, args.database.as_deref(), repository, asker, console).map(Some)
         }
-        None => pick(args, named(args.database.as_deref())?.as_ref(), repository, console),
+        None => {
+            let subject = named(args.database.as_deref())?.map(|subject| subject.in_variant(repository.variant));
+            pick(args, subject.as_ref(), repository, console)
+        }
     }
 }
 

@@ -23,8 +23,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
-    let repository = config::repository(&args.store, &args.keys, &args.state)?;
-    let limit = named(limit(args.database.as_deref()))?;
+    let repository = config::outputs::repository(&args.variant, args.which.id(), &args.store, &args.keys, &args.state)?;
+    let limit = named(limit(args.database.as_deref()))?.map(|subject| subject.in_variant(repository.variant));
     let findings = if args.all {
         let catalog = repository.catalog(limit.as_ref())?;
         lost_documents(&catalog).iter().for_each(|lost| console.warn(lost));

@@ -3,9 +3,12 @@
 use crate::base::error::{Fault, Result};
 use crate::base::plain_file::read_text;
 use crate::base::secret::Secret;
-use crate::cli::settings::AnonymiseSettings;
+use crate::cli::output_args::AnonymiseSettings;
 use crate::config::environment;
 use crate::format::anonymise::RuleSet;
+use crate::format::manifest::anonymised_note::AnonymisedNote;
+use crate::jobs::backup::copy_plan::AnonymiseRecipe;
+use crate::postgres::anonymise::session_secret;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -14,6 +17,26 @@ const LONGEST: usize = 1 << 20;
 
 /// Reads the rules of the file that the settings name.
 pub(crate) fn rules(args: &AnonymiseSettings) -> Result<RuleSet> {
+    read(args).map(|(rules, ..)| rules)
+}
+
+/// Returns how values are changed in an anonymised backup. It is an error if there is no secret.
+pub(crate) fn recipe(args: &AnonymiseSettings) -> Result<AnonymiseRecipe> {
+    let (rules, path, text) = read(args)?;
+    let Some(secret) = secret()? else {
+        return Err(Fault::usage("ANONYMISE_SECRET is not set, and anonymised values are made by it")
+            .hint("make one with: openssl rand -hex 32")
+            .into());
+    };
+    let mut session = session_secret::session(&secret)?;
+    session.insert("TimeZone".to_owned(), "UTC".to_owned());
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let note = AnonymisedNote::of(name, &text, rules.strict, &secret);
+    Ok(AnonymiseRecipe { rules, file: path.display().to_string(), session, note })
+}
+
+/// Returns the rules, the file that they are in, and what it holds.
+fn read(args: &AnonymiseSettings) -> Result<(RuleSet, &Path, String)> {
     let Some(path) = &args.rules else {
         return Err(Fault::usage("no rules are set")
             .hint("name a file in ANONYMISE_RULES or by --rules; an empty one is a beginning: every column is listed then")
@@ -25,7 +48,8 @@ pub(crate) fn rules(args: &AnonymiseSettings) -> Result<RuleSet> {
             Fault::usage(format!("the rules in \"{}\" have more than {} MiB", path.display(), LONGEST >> 20)).into()
         );
     }
-    RuleSet::read(&text).map_err(|error| wrong(path, error))
+    let rules = RuleSet::read(&text).map_err(|error| wrong(path, error))?;
+    Ok((rules, path, text.to_string()))
 }
 
 /// Puts the file's name before an error about what is in it.

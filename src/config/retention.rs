@@ -2,7 +2,10 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::plain_file;
+use crate::cli::setting::ANONYMISED;
 use crate::cli::settings::{RetentionArgs, UpkeepArgs, ZoneArgs};
+use crate::cli::variables;
+use crate::config::{arguments, environment};
 use crate::repository::retention::{Policy, RetentionRules};
 use crate::runs::after_backup::AfterBackup;
 use jiff::tz::TimeZone;
@@ -57,6 +60,20 @@ pub fn upkeep(args: &UpkeepArgs, zone: &ZoneArgs) -> Result<AfterBackup> {
     let zone = self::zone(zone)?;
     let retention = args.retention.any().then(|| policy(&args.retention, &zone)).transpose()?;
     Ok(AfterBackup { tags: args.lifecycle_tags, retention, zone })
+}
+
+/// Returns the retention policy of the `ANON_KEEP_` settings; `None` if none is set.
+pub fn copy_policy(zone: &TimeZone) -> Result<Option<Policy>> {
+    let args = variables::prefixed::<RetentionArgs>(ANONYMISED, &environment::raw).map_err(|error| {
+        arguments::told(error).context(Fault::usage(format!("a setting that begins with {ANONYMISED}KEEP_ is wrong")))
+    })?;
+    args.any().then(|| policy(&args, zone)).transpose()
+}
+
+/// Returns what follows an anonymised backup: the rules of the `ANON_KEEP_` settings; without any of them the same as after others.
+pub fn copy_upkeep(others: &AfterBackup) -> Result<AfterBackup> {
+    let own = copy_policy(&others.zone)?;
+    Ok(AfterBackup { retention: own.or_else(|| others.retention.clone()), ..others.clone() })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::base::subject::Subject;
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::settings::{ExtrasArgs, RunArgs, StoreArgs};
 use crate::config::pipeline::{self, pg_dump_arguments};
-use crate::config::retention;
+use crate::config::{outputs, retention};
 use crate::jobs::backup::plan::BackupPlan;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::session::control;
@@ -91,6 +91,7 @@ pub fn plan(args: &RunArgs) -> Result<BackupPlan> {
         stall: args.stall_timeout,
         expected: args.pipeline.size_estimate,
         paths: files(&args.extras, &args.store)?,
+        outputs: outputs::further(args)?,
         adopt: Adoption::No,
         note: None,
     })

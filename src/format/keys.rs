@@ -30,12 +30,20 @@ pub enum Key {
     Password(Secret),
 }
 
+/// The names of the variables of a raw key and of its IV.
+const KEY: &str = "DB_BACKUP_ENCRYPT_KEY";
+const IV: &str = "DB_BACKUP_ENCRYPT_IV";
+
 impl Key {
     /// Reads `DB_BACKUP_ENCRYPT_KEY` and `DB_BACKUP_ENCRYPT_IV`: 64 and 32 hexadecimal digits.
     pub fn raw(key: &Secret, iv: Option<&str>) -> Result<Key> {
-        digits::<32>("DB_BACKUP_ENCRYPT_KEY", key.reveal(), "openssl rand -hex 32")?;
-        let iv =
-            iv.map(|iv| digits::<16>("DB_BACKUP_ENCRYPT_IV", iv, "openssl rand -hex 16").map(|iv| *iv)).transpose()?;
+        Key::raw_named([KEY, IV], key, iv)
+    }
+
+    /// Reads a key and an IV that are set under other names.
+    pub(crate) fn raw_named([key_name, iv_name]: [&str; 2], key: &Secret, iv: Option<&str>) -> Result<Key> {
+        digits::<32>(key_name, key.reveal(), "openssl rand -hex 32")?;
+        let iv = iv.map(|iv| digits::<16>(iv_name, iv, "openssl rand -hex 16").map(|iv| *iv)).transpose()?;
         Ok(Key::Raw { key: key.clone(), iv })
     }
 
@@ -92,7 +100,7 @@ impl Key {
 
     fn raw_key(&self) -> Result<Bytes32> {
         let Key::Raw { key, .. } = self else { return Err(needs("a raw key", "DB_BACKUP_ENCRYPT_KEY")) };
-        digits::<32>("DB_BACKUP_ENCRYPT_KEY", key.reveal(), "openssl rand -hex 32")
+        digits::<32>(KEY, key.reveal(), "openssl rand -hex 32")
     }
 }
 

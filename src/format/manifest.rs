@@ -5,6 +5,7 @@
 //! [`SealedManifest::authenticate`](seal::SealedManifest::authenticate) parses the [`Manifest`] once the seal over the bytes holds.
 //! Nothing is accepted that pgbk cannot have written ([`bounded`]). The section "Format" of the README specifies the document.
 
+pub mod anonymised_note;
 pub(crate) mod bounded_members;
 pub mod encoding;
 pub mod extent;
@@ -27,6 +28,7 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::note::KeyNote;
 use crate::format::sql::requirements::Requirements;
+use anonymised_note::AnonymisedNote;
 use encoding::EncodingName;
 use extent::Extent;
 use jiff::Timestamp;
@@ -99,6 +101,9 @@ pub struct Manifest {
     /// System identifiers of the servers whose series this backup continues, as `--adopt` said.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded_members::texts")]
     pub adopted: Vec<String>,
+    /// How the values of an anonymised backup were made; `None` for every other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymised: Option<AnonymisedNote>,
     /// A note by a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

@@ -31,6 +31,9 @@ pub struct Record {
     /// The backup that was made; `None` until it is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<StoredBackup>,
+    /// The backups of other variants that were made of the same snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<StoredBackup>,
     /// The restore test: the backup that was tested, or was to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<RestoreTest>,
@@ -177,6 +180,7 @@ impl Record {
             process: std::process::id(),
             boot: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
             backup: None,
+            outputs: Vec::new(),
             proof: None,
             problem: None,
             warnings: Vec::new(),

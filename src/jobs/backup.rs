@@ -1,54 +1,60 @@
 //! Backs up one database, and in its submodules what is no database: globals and files.
 //!
-//! A database is dumped from one snapshot, through the pipeline into the repository.
+//! A database is dumped from one snapshot, through the pipeline into the repository; into several backups where the settings name several
+//! outputs.
 
+pub(crate) mod anonymised_copy;
 pub(crate) mod backup_facts;
+pub(crate) mod copy_plan;
+pub(crate) mod dump_source;
 pub(crate) mod files;
 pub(crate) mod globals;
+pub mod outputs;
 pub(crate) mod parallel;
 pub(crate) mod plan;
+pub(crate) mod row_readers;
 pub(crate) mod store;
 pub(crate) mod watch;
 
-use crate::base::error::{Fault, Kind, Result, kind};
-use crate::base::process::reader::ChildReader;
-use crate::base::process::stderr_tail::StderrTail;
+use crate::base::cancel;
+use crate::base::error::{Fault, Result};
 use crate::base::progress::{Monitor, Progress};
+use crate::base::subject::Subject;
+use crate::base::variant::Variant;
 use crate::format::manifest::origin::Origin;
-use crate::format::manifest::{Format, Manifest, SnapshotNote};
+use crate::format::manifest::{Format, Manifest, ServerNote, SnapshotNote};
+use crate::jobs::backup::anonymised_copy::AnonymisedCopy;
 use crate::jobs::backup::backup_facts::{server_note, taking};
-use crate::jobs::backup::parallel::{ParallelDump, SnapshotAccess};
+use crate::jobs::backup::copy_plan::{AnonymiseRecipe, CopyPlan};
+use crate::jobs::backup::dump_source::{DumpResult, DumpSource, TRIES};
+use crate::jobs::backup::outputs::OutputResults;
 use crate::jobs::backup::plan::BackupPlan;
-use crate::jobs::backup::store::STALLED;
-use crate::pipeline::drain;
-use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load;
-use crate::postgres::session::control::{AdvisoryLock, Control};
-use crate::postgres::tools::contents::{ContentsInquiry, contents};
-use crate::postgres::tools::dump::{self, options};
-use crate::postgres::tools::{self, Tool, lock_limit};
+use crate::postgres::session::control::{AdvisoryLock, Control, Snapshot};
+use crate::postgres::tools;
 use crate::repository::Repository;
 use crate::repository::writer::{BackupWriter, ManifestDetails};
 use jiff::Timestamp;
-use std::io::Write;
-use watch::SnapshotWatch;
 
-/// Number of snapshots that are tried if something changes before pg_dump has read it.
-const TRIES: u32 = 3;
-
-/// Backs up one database. `now` is the time by this host's clock.
-pub fn backup(repository: &Repository, plan: &BackupPlan, now: Timestamp, monitor: &dyn Monitor) -> Result<Manifest> {
+/// Backs up one database. `now` is the time by this host's clock. An error means that there is no plain backup; what is wrong with an
+/// output beside it is in the results.
+pub fn backup(
+    repository: &Repository,
+    plan: &BackupPlan,
+    now: Timestamp,
+    monitor: &dyn Monitor,
+) -> Result<OutputResults> {
     let mut control = Control::open(&plan.settings)?;
     control.lock(AdvisoryLock::Database)?;
     let pg_dump = tools::find("pg_dump", control.server().major, plan.bin_dir.as_deref())?;
     let expected = plan.expected.map_or_else(|| control.size(), Ok)?;
     let settings = control.for_dump()?;
     let omitted = omitted(&mut control, monitor);
-    let from = DumpSource { plan, pg_dump, settings, expected, now, omitted };
+    let from = DatabaseBackup { dump: DumpSource { plan, pg_dump, settings, expected }, repository, now, omitted };
     let mut tries = 1;
     loop {
-        let changed = match from.take(&mut control, repository, tries, monitor)? {
-            SnapshotResult::Whole(manifest) => return Ok(*manifest),
+        let changed = match from.take(&mut control, tries, monitor)? {
+            SnapshotResult::Whole(results) => return Ok(*results),
             SnapshotResult::Changed(names) => some_of(&names),
         };
         let what = "truncated, written anew, altered, replaced, renamed or dropped since the snapshot was taken";
@@ -74,42 +80,32 @@ fn some_of(names: &[String]) -> String {
     }
 }
 
-/// The result of one run of pg_dump.
-enum DumpResult {
-    /// Holds the warnings of pg_dump, and the table of contents; `None`: there is none.
-    Whole(StderrTail, Option<Vec<u8>>),
-    /// Names of what changed: this dump shows no single moment. It was ended, or is not kept.
-    Changed(Vec<String>),
-}
-
 /// The result of one snapshot.
 enum SnapshotResult {
-    Whole(Box<Manifest>),
+    Whole(Box<OutputResults>),
     /// Names of what changed after the snapshot, so that the dump does not have it as it was. Nothing is stored.
     Changed(Vec<String>),
 }
 
-struct DumpSource<'a> {
-    plan: &'a BackupPlan,
-    pg_dump: Tool,
-    settings: ConnectionSettings,
-    expected: u64,
+struct DatabaseBackup<'a> {
+    dump: DumpSource<'a>,
+    repository: &'a Repository,
     /// Time by this host's clock.
     now: Timestamp,
     /// Descriptions of what the dump leaves out.
     omitted: Vec<String>,
 }
 
-impl DumpSource<'_> {
+/// Holds what the backups of one snapshot have in common.
+struct SnapshotFacts {
+    snapshot: Snapshot,
+    server: ServerNote,
+}
+
+impl<'a> DatabaseBackup<'a> {
     /// Dumps one snapshot. `number` says how many have been tried, with this one.
-    fn take(
-        &self,
-        control: &mut Control,
-        repository: &Repository,
-        number: u32,
-        monitor: &dyn Monitor,
-    ) -> Result<SnapshotResult> {
-        let DumpSource { plan, pg_dump, expected, .. } = self;
+    fn take(&self, control: &mut Control, number: u32, monitor: &dyn Monitor) -> Result<SnapshotResult> {
+        let DumpSource { plan, expected, .. } = &self.dump;
         let snapshot = control.snapshot()?;
         let properties = control.properties();
         if let Err(error) = &properties {
@@ -117,167 +113,132 @@ impl DumpSource<'_> {
                 "what belongs to the database itself (owner, privileges, settings, locale) is not in the backup: {error:#}"
             ));
         }
-        let server = server_note(control.server())?;
-        let taking = taking(plan, plan.settings.database().into(), Some(&server), snapshot.taken_at, self.now);
-        let name = repository.name(&taking, monitor)?;
-        monitor.names(&name.id.to_string());
-        let monitor = &Progress::begin(monitor, &format!("backup {}", name.id), Some(*expected));
-        let mut writer = repository.begin(name, plan.format, plan.compression, *expected)?;
-        let (warnings, contents) = match self.dump(control, &snapshot.name, number, &mut writer, monitor)? {
+        let facts = SnapshotFacts { snapshot, server: server_note(control.server())? };
+        let mut writer = self.begin(self.repository, plan.format, &facts, monitor)?;
+        let mut copy = self.begin_copy(control, &facts, monitor);
+        let outer = monitor;
+        let monitor = &Progress::begin(monitor, &format!("backup {}", writer.id()), Some(*expected));
+        let dumped = self.dump.dump(control, &facts.snapshot.name, number, &mut writer, copy.as_mut(), monitor)?;
+        let (warnings, contents) = match dumped {
             DumpResult::Whole(remarks, contents) => {
                 (self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect(), contents)
             }
             DumpResult::Changed(names) => return Ok(SnapshotResult::Changed(names)),
         };
         control.alive()?;
-
-        let about = ManifestDetails {
-            server: Some(server),
-            properties: properties.ok(),
-            pg_dump: Some(pg_dump.version.clone()),
-            arguments: plan.arguments.clone(),
-            snapshot: Some(SnapshotNote { snapshot: snapshot.pg_snapshot, lsn: snapshot.lsn }),
-            taken_at: Some(snapshot.taken_at),
-            origin: Some(Origin::Backup),
-            note: plan.note.clone(),
-            must_be_whole: true,
-            warnings,
-            contents,
-        };
+        let about = ManifestDetails { properties: properties.ok(), warnings, contents, ..self.details(&facts) };
         let manifest = writer.finish(about, monitor)?;
         if plan.format == Format::Plain && plan.arguments.is_empty() && manifest.tables.is_empty() {
             monitor.warn(&format!("\"{}\" holds no tables: is it the database that is meant?", manifest.subject));
         }
         explain(&manifest, monitor);
-        Ok(SnapshotResult::Whole(Box::new(manifest)))
+        let mut results = OutputResults::from(manifest);
+        self.further(control, &facts, copy, &mut results, outer);
+        Ok(SnapshotResult::Whole(Box::new(results)))
     }
 
-    /// Writes the dump to the backup, by several connections where that is possible and there is something to win, else by pg_dump
-    /// alone.
-    fn dump(
+    /// Begins a backup in its repository, whose variant it is of.
+    fn begin<'r>(
         &self,
-        control: &mut Control,
-        snapshot: &str,
-        number: u32,
-        writer: &mut BackupWriter<'_>,
+        repository: &'r Repository,
+        format: Format,
+        facts: &SnapshotFacts,
         monitor: &dyn Monitor,
-    ) -> Result<DumpResult> {
-        let plan = self.plan;
-        // pg_dump alone has its locks soonest: it is the last that is tried.
-        let jobs = parallel::jobs(plan, self.expected);
-        if plan.format == Format::Plain && number < TRIES && jobs > 1 {
-            match self.by_several(jobs, control, snapshot, writer, monitor)? {
-                Ok(result) => return Ok(result),
-                Err(why) => monitor.info(&format!("the rows come from pg_dump in one stream: {why}")),
-            }
+    ) -> Result<BackupWriter<'r>> {
+        let DumpSource { plan, expected, .. } = &self.dump;
+        let subject = Subject::from(plan.settings.database()).in_variant(repository.variant);
+        let taking = taking(plan, subject, Some(&facts.server), facts.snapshot.taken_at, self.now);
+        let name = repository.name(&taking, monitor)?;
+        if repository.variant == Variant::Plain {
+            monitor.names(&name.id.to_string());
         }
-        self.by_pg_dump(control, snapshot, writer, monitor)
+        repository.begin(name, format, plan.compression, *expected)
     }
 
-    /// Has several connections read the rows. The inner error says, as the end of a sentence, why that is not possible; then nothing has
-    /// been written.
-    fn by_several(
-        &self,
-        jobs: usize,
-        control: &mut Control,
-        snapshot: &str,
-        writer: &mut BackupWriter<'_>,
-        monitor: &dyn Monitor,
-    ) -> Result<std::result::Result<DumpResult, String>> {
-        let DumpSource { plan, pg_dump, settings, .. } = self;
-        let encoding = control.server().encoding.clone();
-        if let Some(why) = parallel::unfit(plan) {
-            return Ok(Err(why));
-        }
-        let extra = options::of_contents(&plan.arguments);
-        let arguments = dump::arguments(Format::Custom, snapshot, &encoding, plan.lock_wait, &extra)?;
-        let told = contents(&pg_dump.path, &arguments, &settings.child_environment()?, plan.stall);
-        let (contents, remarks) = match told {
-            Ok(told) => told,
-            Err(error) => return judged(SnapshotWatch::new(control), Err(error), true).map(Ok),
-        };
-        let access = SnapshotAccess { name: snapshot, settings, pg_dump };
-        let prepared = match ParallelDump::prepare(plan, jobs, &contents, access, control, monitor)? {
-            Ok(prepared) => prepared,
-            Err(why) => return Ok(Err(why)),
-        };
-        let mut watch = SnapshotWatch::new(control);
-        let mut by_rows = false;
-        let dumped = prepared.write(&mut watch, &mut by_rows, writer, monitor);
-        judged(watch, dumped.map(|()| (remarks, Some(contents.bytes()))), by_rows).map(Ok)
-    }
-
-    /// Runs pg_dump and writes its output to the backup.
-    fn by_pg_dump(
+    /// Begins the anonymised backup; `None`: none is wanted. Rules that do not fit are told at its end.
+    fn begin_copy(
         &self,
         control: &mut Control,
-        snapshot: &str,
-        writer: &mut BackupWriter<'_>,
+        facts: &SnapshotFacts,
         monitor: &dyn Monitor,
-    ) -> Result<DumpResult> {
-        let DumpSource { plan, pg_dump, settings, .. } = self;
-        let encoding = &control.server().encoding;
-        let arguments = dump::arguments(plan.format, snapshot, encoding, plan.lock_wait, &plan.arguments)?;
-        // Pinned to the server that knows the snapshot: a host name may stand for several.
-        let environment = settings.child_environment()?;
-        let mut inquiry = self.inquiry(snapshot, encoding)?;
-        let mut contents = None;
-        let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment, plan.stall)?;
-        let mut child = child.when_stalled(STALLED);
-        let mut watch = SnapshotWatch::new(control);
-        let mut by_dump = true;
-        let dumped = child.through(|dump| {
-            drain(dump, monitor, |bytes| {
-                // What both have read by now is the same, or the watch finds it.
-                contents = contents.take().or_else(|| told(inquiry.take()?, monitor));
-                watch.piece()?;
-                writer.write_all(bytes).inspect_err(|_| by_dump = false)?;
-                monitor.stored(writer.stored());
-                Ok(())
-            })
+    ) -> Option<AnonymisedCopy<'a>> {
+        let output = self.dump.plan.outputs.anonymised.as_ref()?;
+        let begun = self.copy_plan(&output.recipe, control).and_then(|plan| {
+            let writer = self.begin(&output.repository, Format::Plain, facts, monitor)?;
+            Ok((plan, writer))
         });
-        // Where it was ended by pgbk, the server may not answer either.
-        let by_itself = by_dump && child.has_exited();
-        // Their locks go with them.
-        drop((child, inquiry));
-        judged(watch, dumped.map(|((), remarks)| (remarks, contents)), by_itself)
+        Some(AnonymisedCopy::begin(&output.recipe, begun, monitor))
     }
 
-    /// Asks for the table of contents, beside the dump. `None`: the dump is an archive, which has one.
-    fn inquiry(&self, snapshot: &str, encoding: &str) -> Result<Option<ContentsInquiry>> {
-        let DumpSource { plan, pg_dump, settings, .. } = self;
-        if plan.format != Format::Plain {
-            return Ok(None);
+    fn copy_plan(&self, recipe: &AnonymiseRecipe, control: &mut Control) -> Result<CopyPlan> {
+        match parallel::unfit(self.dump.plan, &control.server().encoding) {
+            Some(why) => {
+                Err(Fault::usage(format!("its rows must be read by pgbk itself, and cannot be: {why}")).into())
+            }
+            None => CopyPlan::of(recipe, control),
         }
-        let extra = options::of_contents(&plan.arguments);
-        let arguments = dump::arguments(Format::Custom, snapshot, encoding, plan.lock_wait, &extra)?;
-        ContentsInquiry::begin(pg_dump.path.clone(), arguments, settings.child_environment()?, plan.stall).map(Some)
     }
-}
 
-/// Returns what came of a dump: its warnings and its table of contents, or the names of what has changed since the snapshot. `by_itself`
-/// says that an error is the dump's own, of which a change may be the reason.
-fn judged(
-    watch: SnapshotWatch<'_>,
-    dumped: Result<(StderrTail, Option<Vec<u8>>)>,
-    by_itself: bool,
-) -> Result<DumpResult> {
-    let failed = dumped.as_ref().is_err_and(|error| by_itself && kind(error) == Kind::Failed);
-    let changed = if dumped.is_ok() { watch.changed_meanwhile()? } else { watch.changed(failed) };
-    if !changed.is_empty() {
-        return Ok(DumpResult::Changed(changed));
+    /// Returns what the manifests of all outputs say.
+    fn details(&self, facts: &SnapshotFacts) -> ManifestDetails {
+        let DumpSource { plan, pg_dump, .. } = &self.dump;
+        let SnapshotFacts { snapshot, server } = facts;
+        ManifestDetails {
+            server: Some(server.clone()),
+            pg_dump: Some(pg_dump.version.clone()),
+            arguments: plan.arguments.clone(),
+            snapshot: Some(SnapshotNote { snapshot: snapshot.pg_snapshot.clone(), lsn: snapshot.lsn.clone() }),
+            taken_at: Some(snapshot.taken_at),
+            origin: Some(Origin::Backup),
+            note: plan.note.clone(),
+            must_be_whole: true,
+            ..ManifestDetails::default()
+        }
     }
-    let (remarks, contents) = dumped.map_err(lock_limit::of_dump)?;
-    Ok(DumpResult::Whole(remarks, contents))
-}
 
-/// Returns the table of contents. `None`: pg_dump did not write one, and people are told what that means.
-fn told(inquiry: ContentsInquiry, monitor: &dyn Monitor) -> Option<Vec<u8>> {
-    match inquiry.end() {
-        Ok(contents) => Some(contents.bytes()),
-        Err(error) => {
-            monitor.warn(&format!("single tables cannot be restored from this backup, only all of it: {error:#}"));
-            None
+    /// Makes the outputs beside the plain one, which is stored by now.
+    fn further(
+        &self,
+        control: &mut Control,
+        facts: &SnapshotFacts,
+        copy: Option<AnonymisedCopy<'_>>,
+        results: &mut OutputResults,
+        monitor: &dyn Monitor,
+    ) {
+        if let Some(repository) = &self.dump.plan.outputs.custom {
+            results.add(Variant::Custom, self.custom(repository, control, facts, monitor));
+        }
+        if let Some(mut copy) = copy {
+            if copy.is_wanted() {
+                copy.attempt(|copy| self.dump.copy(control, &facts.snapshot.name, copy, monitor));
+            }
+            let alive = cancel::check().and_then(|()| control.alive());
+            copy.attempt(|_| alive);
+            let about = ManifestDetails { warnings: self.omitted.clone(), ..self.details(facts) };
+            results.add(Variant::Anonymised, copy.finish(about, monitor));
+        }
+    }
+
+    /// Makes an archive of the same snapshot.
+    fn custom(
+        &self,
+        repository: &Repository,
+        control: &mut Control,
+        facts: &SnapshotFacts,
+        monitor: &dyn Monitor,
+    ) -> Result<Manifest> {
+        let mut writer = self.begin(repository, Format::Custom, facts, monitor)?;
+        let monitor = &Progress::begin(monitor, &format!("backup {}", writer.id()), Some(self.dump.expected));
+        let properties = control.properties().ok();
+        match self.dump.by_pg_dump(Format::Custom, control, &facts.snapshot.name, &mut writer, monitor)? {
+            DumpResult::Whole(remarks, _) => {
+                control.alive()?;
+                let warnings = self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect();
+                writer.finish(ManifestDetails { properties, warnings, ..self.details(facts) }, monitor)
+            }
+            DumpResult::Changed(names) => {
+                Err(Fault::failed(format!("{}: changed since the snapshot was taken", some_of(&names))).into())
+            }
         }
     }
 }

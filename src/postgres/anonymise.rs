@@ -2,6 +2,7 @@
 //! rules say. Nothing is made on the server.
 
 pub(crate) mod address_pattern;
+pub(crate) mod address_scan;
 pub(crate) mod column_groups;
 pub mod columns;
 pub(crate) mod expression;

@@ -2,4 +2,5 @@
 
 pub(crate) mod item;
 pub(crate) mod maker;
+pub(crate) mod script_piece;
 pub(crate) mod work;

@@ -2,6 +2,7 @@
 
 use crate::base::error::Result;
 use crate::base::subject::Subject;
+use crate::base::variant::Variant;
 use crate::format::backup_id::{BackupId, folder};
 use crate::format::manifest::lineage::Claims;
 use crate::format::manifest::unpacked;
@@ -28,9 +29,9 @@ pub struct CatalogEntry {
 }
 
 impl Repository {
-    /// Lists the backups of one subject; `None`: of all. A command should list once and hand the catalog on.
+    /// Lists the backups of one subject; `None`: of all, in the repository's variant. A command should list once and hand the catalog on.
     pub fn catalog(&self, subject: Option<&Subject>) -> Result<Catalog> {
-        Ok(Catalog::of(self.store.list(&subject.map(folder).unwrap_or_default())?))
+        Ok(Catalog::of(self.store.list(&subject.map(folder).unwrap_or_default())?).in_variant(self.variant))
     }
 
     /// Reads from each `.meta` whose backup it claims to be, several at a time, in the order of `entries`. Nothing here is authenticated.
@@ -52,6 +53,18 @@ impl Catalog {
             })
             .collect();
         entries.sort_by(|one, other| when(&one.id).cmp(&when(&other.id)));
+        Catalog { entries, objects }
+    }
+
+    /// Returns the part of the catalog that belongs to one variant. What belongs to no database stays with the plain one.
+    pub fn in_variant(self, variant: Variant) -> Catalog {
+        let own = |object: &ObjectInfo| {
+            let folder = object.key.split_once('/').and_then(|(folder, _)| Subject::of_series(folder));
+            folder.map_or(Variant::Plain, |subject| subject.variant()) == variant
+        };
+        let Catalog { mut entries, mut objects } = self;
+        entries.retain(|entry| entry.id.subject().variant() == variant);
+        objects.retain(own);
         Catalog { entries, objects }
     }
 
@@ -134,6 +147,29 @@ mod tests {
 
     fn listed(key: &str, bytes: u64) -> ObjectInfo {
         ObjectInfo { key: key.to_owned(), bytes, modified: None, etag: Some(format!("e{bytes}")) }
+    }
+
+    #[test]
+    fn no_variant_has_the_objects_of_another() {
+        let keys = [
+            "shop/shop-20260822T031500Z.meta",
+            "shop@anonymised/shop@anonymised-20260822T031500Z.meta",
+            "shop@anonymised/shop@anonymised-20260823T031500Z.sql",
+            "shop@custom/shop@custom-20260822T031500Z.meta",
+            "@files/@files-20260822T031500Z.meta",
+            "backup.sql",
+            "shop@other/note",
+        ];
+        let all = || Catalog::of(keys.iter().map(|key| listed(key, 1)).collect());
+        let of = |variant| {
+            let catalog = all().in_variant(variant);
+            let ids = catalog.entries().iter().map(|entry| entry.id.to_string()).collect::<Vec<_>>().join(" ");
+            (ids, catalog.keys().count())
+        };
+        assert_eq!(of(Variant::Plain), ("@files-20260822T031500Z shop-20260822T031500Z".to_owned(), 4));
+        assert_eq!(of(Variant::Anonymised), ("shop@anonymised-20260822T031500Z".to_owned(), 2));
+        assert_eq!(of(Variant::Custom), ("shop@custom-20260822T031500Z".to_owned(), 1));
+        assert_eq!(all().entries().len(), 4);
     }
 
     #[test]

@@ -203,6 +203,7 @@ impl DoubletakeBackup {
             origin: None,
             sequence: 0,
             adopted: Vec::new(),
+            anonymised: None,
             note: None,
             verified: UploadCheck::ReadBack,
             seconds: BTreeMap::new(),

@@ -244,7 +244,14 @@ mod tests {
             With::Raw(which) => Some(Key::raw(&Secret::new(KEYS[which]), None).unwrap()),
             With::Password(word) => Some(Key::Password(Secret::new(word))),
         };
-        Repository { store: store.clone(), key, encrypt, verify: false, allow_unauthenticated: false }
+        Repository {
+            store: store.clone(),
+            variant: Default::default(),
+            key,
+            encrypt,
+            verify: false,
+            allow_unauthenticated: false,
+        }
     }
 
     fn store(repository: &Repository, second: i64) -> BackupId {

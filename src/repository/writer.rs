@@ -9,6 +9,7 @@ use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::digest_key::DigestKey;
 use crate::format::keys::note::KeyNote;
 use crate::format::keys::purpose::Purpose;
+use crate::format::manifest::anonymised_note::AnonymisedNote;
 use crate::format::manifest::bounded_members::is_word;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::properties::Properties;
@@ -56,6 +57,8 @@ pub struct ManifestDetails {
     /// Time by the clock of the source; `None`: the time in its name.
     pub taken_at: Option<Timestamp>,
     pub origin: Option<Origin>,
+    /// How the values of an anonymised backup were made.
+    pub anonymised: Option<AnonymisedNote>,
     /// Note that the user gave it.
     pub note: Option<String>,
     /// Says whether a script without pg_dump's trailer, or an archive without all of its data, is an error.
@@ -81,6 +84,11 @@ impl Write for BackupWriter<'_> {
 }
 
 impl BackupWriter<'_> {
+    /// Returns the id that the backup gets.
+    pub(crate) fn id(&self) -> &BackupId {
+        &self.name.id
+    }
+
     /// Returns the number of bytes handed to the store so far.
     pub fn stored(&self) -> u64 {
         self.pack.stored()
@@ -148,6 +156,7 @@ impl BackupWriter<'_> {
             origin: about.origin,
             sequence,
             adopted,
+            anonymised: about.anonymised,
             note: about.note,
             verified,
             seconds,

@@ -6,12 +6,14 @@ use crate::base::databases::{Databases, Selection};
 use crate::base::error::{Kind, Result, kind};
 use crate::base::progress::{Monitor, NullMonitor};
 use crate::base::subject::Subject;
+use crate::base::variant::Variant;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::format::run_record::{Record, RunState, StoredBackup, Task, Trigger, proofs};
 use crate::jobs::backup::backup;
 use crate::jobs::backup::files::files;
 use crate::jobs::backup::globals::globals;
+use crate::jobs::backup::outputs::{BackupsMade, OutputResults};
 use crate::jobs::backup::plan::BackupPlan;
 use crate::postgres::session::control;
 use crate::repository::Repository;
@@ -34,6 +36,8 @@ pub struct Backups<'a> {
     pub beside: &'a [Subject],
     /// Work that follows each backup that succeeds.
     pub upkeep: &'a AfterBackup,
+    /// Work that follows each anonymised backup that succeeds.
+    pub copy_upkeep: &'a AfterBackup,
     /// Checks the store for missed backups. `None` if nothing can be remembered.
     pub watch: Option<&'a MissingWatch>,
 }
@@ -44,11 +48,11 @@ impl Backups<'_> {
         &self,
         databases: &Databases,
         cause: Trigger,
-        mut each: impl FnMut(&Outcome<Manifest>),
-    ) -> Result<Vec<Outcome<Manifest>>> {
+        mut each: impl FnMut(&Outcome<BackupsMade>),
+    ) -> Result<Vec<Outcome<BackupsMade>>> {
         let Runner { alerts, monitor, .. } = self.runner;
         let mut round = alerts.round(monitor);
-        let mut outcomes: Vec<Outcome<Manifest>> = Vec::new();
+        let mut outcomes: Vec<Outcome<BackupsMade>> = Vec::new();
         let items = match self.items(databases) {
             Ok(items) => items,
             Err(error) => {
@@ -92,7 +96,7 @@ impl Backups<'_> {
         }
     }
 
-    fn one(&self, item: &Item, cause: Trigger, round: &mut Batch) -> Result<Outcome<Manifest>> {
+    fn one(&self, item: &Item, cause: Trigger, round: &mut Batch) -> Result<Outcome<BackupsMade>> {
         let (subject, selection) = (item.subject(), Selection::One(item.subject().clone()));
         let mut back = None;
         let outcome = self.runner.written((Task::Backup, cause), &selection, round, |monitor, record| {
@@ -105,23 +109,24 @@ impl Backups<'_> {
             let wanted = self.watch.is_some() || made.is_ok() && self.upkeep.is_any();
             let given_up = made.as_ref().is_err_and(|error| matches!(kind(error), Kind::Busy | Kind::Interrupted(_)));
             let catalog = (wanted && !given_up).then(|| self.repository.catalog(Some(subject)));
-            if let Ok(manifest) = &made {
+            if let Ok(OutputResults { made: BackupsMade { plain, further }, .. }) = &made {
                 if let Some(catalog) = &catalog {
-                    self.keep_up(manifest, catalog, &records, monitor);
+                    self.keep_up(plain, catalog, &records, monitor);
                 }
-                record.backup = Some(stored(manifest, self.repository.store.location()));
+                record.backup = Some(stored(plain, self.repository.store.location()));
+                record.outputs = further.iter().map(|made| self.further(made, &records, monitor)).collect();
                 let now = (self.runner.clock)();
                 records.insert(0, Record { state: RunState::Done, ended: Some(now), ..record.clone() });
             }
             if let Some(catalog) = catalog {
                 let server = match &made {
-                    Ok(manifest) => manifest.system_identifier().map(str::to_owned),
+                    Ok(results) => results.made.plain.system_identifier().map(str::to_owned),
                     Err(_) => last_server(&records, subject),
                 };
                 let of = SeriesName { subject, server: server.as_deref() };
                 back = self.look_around(of, catalog, &records, monitor);
             }
-            made
+            made.and_then(OutputResults::whole)
         })?;
         if let Some(back) = back {
             self.runner.monitor.info(&back);
@@ -130,7 +135,7 @@ impl Backups<'_> {
         Ok(outcome)
     }
 
-    fn take(&self, item: &Item, monitor: &dyn Monitor) -> Result<Manifest> {
+    fn take(&self, item: &Item, monitor: &dyn Monitor) -> Result<OutputResults> {
         let clock = self.runner.clock;
         match item {
             Item::One(Subject::Database(database)) => {
@@ -138,21 +143,44 @@ impl Backups<'_> {
                     BackupPlan { settings: self.plan.settings.for_database(database.name()), ..self.plan.clone() };
                 backup(self.repository, &plan, clock(), monitor)
             }
-            Item::One(Subject::Globals) => globals(self.repository, self.plan, clock(), monitor),
-            Item::One(Subject::Files) => files(self.repository, self.plan, clock(), monitor),
+            Item::One(Subject::Globals) => globals(self.repository, self.plan, clock(), monitor).map(Into::into),
+            Item::One(Subject::Files) => files(self.repository, self.plan, clock(), monitor).map(Into::into),
             Item::Clash(subject) => Err(clash(subject)),
         }
     }
 
     fn keep_up(&self, made: &Manifest, catalog: &Result<Catalog>, records: &[Record], monitor: &dyn Monitor) {
+        self.keep_up_in(self.repository, self.upkeep, made, (catalog, records), monitor);
+    }
+
+    /// Does the work that follows a backup beside the plain one, and returns what the record says of it.
+    fn further(&self, made: &Manifest, records: &[Record], monitor: &dyn Monitor) -> StoredBackup {
+        let variant = made.subject.variant();
+        let repository = self.plan.outputs.repository(variant).unwrap_or(self.repository);
+        let upkeep = if variant == Variant::Anonymised { self.copy_upkeep } else { self.upkeep };
+        if upkeep.is_any() {
+            let catalog = repository.catalog(Some(&made.subject));
+            self.keep_up_in(repository, upkeep, made, (&catalog, records), monitor);
+        }
+        stored(made, repository.store.location())
+    }
+
+    fn keep_up_in(
+        &self,
+        repository: &Repository,
+        upkeep: &AfterBackup,
+        made: &Manifest,
+        (catalog, records): (&Result<Catalog>, &[Record]),
+        monitor: &dyn Monitor,
+    ) {
         let proven = proofs(records).into_keys().collect();
-        let going = |ids: &[BackupId]| self.note_going(ids, monitor);
-        self.upkeep.after(self.repository, catalog, (made, (self.runner.clock)()), &proven, &going, monitor);
+        let going = |ids: &[BackupId]| self.note_going(repository, ids, monitor);
+        upkeep.after(repository, catalog, (made, (self.runner.clock)()), &proven, &going, monitor);
     }
 
     /// Records what the rules are about to remove, so that it is not missed.
-    fn note_going(&self, ids: &[BackupId], monitor: &dyn Monitor) {
-        let noted = self.runner.history.map(|history| history.note_removed(&self.repository.store.location(), ids));
+    fn note_going(&self, repository: &Repository, ids: &[BackupId], monitor: &dyn Monitor) {
+        let noted = self.runner.history.map(|history| history.note_removed(&repository.store.location(), ids));
         if let Some(Err(error)) = noted {
             monitor.warn(&format!("{error:#}"));
         }

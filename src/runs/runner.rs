@@ -140,6 +140,8 @@ impl<T> Outcome<T> {
     pub fn is_worth_another_try(&self) -> bool {
         match &self.result {
             Ok(_) => false,
+            // The backup is stored, and only something beside it is missing.
+            Err(_) if self.record.backup.is_some() => false,
             Err(error) => !matches!(error::kind(error), Kind::Busy | Kind::Usage | Kind::Interrupted(_)),
         }
     }

@@ -39,6 +39,7 @@ pub fn raw_key(hex: &str) -> Key {
 pub fn repository(store: &Memory, key: Option<&Key>) -> Repository {
     Repository {
         store: Arc::new(store.clone()),
+        variant: Default::default(),
         key: key.cloned(),
         encrypt: true,
         verify: true,

@@ -90,8 +90,14 @@ impl Place {
     fn backed_up_at(&self, time: &str) {
         let key = Key::raw(&Secret::new(KEY), None).unwrap();
         let store = Arc::new(self.store());
-        let repository =
-            Repository { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
+        let repository = Repository {
+            store,
+            variant: Default::default(),
+            key: Some(key),
+            encrypt: true,
+            verify: true,
+            allow_unauthenticated: false,
+        };
         let id = BackupId::new(Subject::Files, time.parse().unwrap());
         let mut writer = repository.begin(id.into(), Format::Tar, None, 0).unwrap();
         writer.write_all(&[0; 10_240]).unwrap();

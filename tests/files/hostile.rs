@@ -52,7 +52,14 @@ fn archive(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
 fn sealed(folder: &Path, archive: &[u8]) -> String {
     let store = Arc::new(Directory::open(folder).unwrap());
     let key = Key::raw(&Secret::new(KEY), None).unwrap();
-    let repository = Repository { store, key: Some(key), encrypt: true, verify: true, allow_unauthenticated: false };
+    let repository = Repository {
+        store,
+        variant: Default::default(),
+        key: Some(key),
+        encrypt: true,
+        verify: true,
+        allow_unauthenticated: false,
+    };
     let id = free(folder, Subject::Files.name());
     let mut writer = repository.begin(id.into(), Format::Tar, None, 0).unwrap();
     writer.write_all(archive).unwrap();

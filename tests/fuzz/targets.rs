@@ -200,6 +200,7 @@ fn doubletake(data: &[u8]) {
     let key = Key::raw(&Secret::new(KEY), Some("000102030405060708090a0b0c0d0e0f")).expect("a key");
     let repository = Repository {
         store: Arc::new(store),
+        variant: Default::default(),
         key: Some(key),
         encrypt: true,
         verify: true,

@@ -19,7 +19,14 @@ use support::scheduler::Place;
 fn reseal(place: &Place, id: &str, change: impl Fn(&mut Manifest)) {
     let store = Arc::new(Directory::open(place.store()).unwrap());
     let key = Some(Key::raw(&Secret::new(KEY), None).unwrap());
-    let repository = Repository { store, key, encrypt: true, verify: true, allow_unauthenticated: false };
+    let repository = Repository {
+        store,
+        variant: Default::default(),
+        key,
+        encrypt: true,
+        verify: true,
+        allow_unauthenticated: false,
+    };
     let (mut manifest, derived_keys) = repository.manifest(&id.parse().unwrap()).unwrap();
     change(&mut manifest);
     std::fs::write(place.store().join(manifest.meta_key()), manifest.seal(derived_keys.as_ref()).unwrap()).unwrap();

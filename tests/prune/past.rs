@@ -15,7 +15,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub fn repository(store: impl Store + 'static) -> Repository {
-    Repository { store: Arc::new(store), key: None, encrypt: true, verify: true, allow_unauthenticated: false }
+    Repository {
+        store: Arc::new(store),
+        variant: Default::default(),
+        key: None,
+        encrypt: true,
+        verify: true,
+        allow_unauthenticated: false,
+    }
 }
 
 pub fn folder(path: &Path) -> Repository {

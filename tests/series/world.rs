@@ -167,6 +167,7 @@ impl World {
         let store = Dated { folder, ..Dated::default() };
         let repository = Repository {
             store: Arc::new(store.clone()),
+            variant: Default::default(),
             key: None,
             encrypt: false,
             verify: false,

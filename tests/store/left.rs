@@ -85,8 +85,14 @@ fn a_meta_that_is_locked_stays_and_the_store_is_listed_once() {
 #[test]
 fn a_backup_whose_document_would_be_larger_than_any_may_be_leaves_no_payload() {
     let store = Arc::new(Memory::default());
-    let repository =
-        Repository { store: store.clone(), key: None, encrypt: false, verify: false, allow_unauthenticated: false };
+    let repository = Repository {
+        store: store.clone(),
+        variant: Default::default(),
+        key: None,
+        encrypt: false,
+        verify: false,
+        allow_unauthenticated: false,
+    };
     let mut writer = repository.begin(at(1).into(), Format::Plain, None, 0).expect("begin");
     writer.write_all(b"SELECT 1;\n").expect("write");
     let about = ManifestDetails { note: Some("x".repeat(64 << 20)), ..ManifestDetails::default() };

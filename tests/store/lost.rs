@@ -107,7 +107,14 @@ fn repository(host: &Faulty, locked: bool, timeout: Duration) -> Repository {
     let lock = locked.then_some(LockSettings { mode: LockMode::Governance, term: LockTerm::Days(1) });
     let settings = S3Settings { lock, timeout, ..host.settings() };
     let store = Arc::new(S3::open(settings).expect("open"));
-    Repository { store, key: None, encrypt: false, verify: true, allow_unauthenticated: true }
+    Repository {
+        store,
+        variant: Default::default(),
+        key: None,
+        encrypt: false,
+        verify: true,
+        allow_unauthenticated: true,
+    }
 }
 
 fn dump(in_parts: bool) -> Vec<u8> {

@@ -24,6 +24,8 @@ const SECRETS: &[&str] = &[
     "S3_SESSION_TOKEN",
     "DB_BACKUP_ENCRYPT_KEY",
     "ENC_PASSWORD",
+    "ANON_ENCRYPT_KEY",
+    "ANON_ENC_PASSWORD",
     "PGPASSWORD",
     "ANONYMISE_SECRET",
 ];

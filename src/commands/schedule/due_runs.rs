@@ -14,6 +14,7 @@ use crate::config::environment;
 use crate::format::manifest::Manifest;
 use crate::format::run_record::Record;
 use crate::format::run_record::Task;
+use crate::jobs::backup::outputs::BackupsMade;
 use crate::jobs::verify::VerifyFinding;
 use crate::runs::backups::Backups;
 use crate::runs::restore_tests::RestoreTests;
@@ -130,11 +131,11 @@ impl Runs<'_> {
         }
     }
 
-    fn backups(&mut self, start: &DueRun) -> Result<Vec<Outcome<Manifest>>> {
+    fn backups(&mut self, start: &DueRun) -> Result<Vec<Outcome<BackupsMade>>> {
         let console = self.console;
         let backups = self.renewed.as_ref().map_or(self.backups, |renewed| renewed.backups(self.backups));
         let outcomes = backups.all(&start.databases, start.cause, |outcome| match &outcome.result {
-            Ok(manifest) => console.info(&line(manifest)),
+            Ok(made) => made.all().for_each(|manifest| console.info(&line(manifest))),
             Err(error) => console.tell(error),
         })?;
         self.late.took(&outcomes);

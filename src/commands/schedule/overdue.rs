@@ -4,8 +4,8 @@
 use crate::alerts::Alerts;
 use crate::base::databases::Selection;
 use crate::base::progress::Monitor;
-use crate::format::manifest::Manifest;
 use crate::format::run_record::{ErrorInfo, Record, RunState};
+use crate::jobs::backup::outputs::BackupsMade;
 use crate::monitoring::publisher::scans::Notice;
 use crate::monitoring::source::StatusSource;
 use crate::runs::runner::Outcome;
@@ -28,7 +28,7 @@ impl OverdueAlerts {
     }
 
     /// Records how runs ended.
-    pub fn took(&mut self, outcomes: &[Outcome<Manifest>]) {
+    pub fn took(&mut self, outcomes: &[Outcome<BackupsMade>]) {
         for Outcome { record, .. } in outcomes {
             match record.state {
                 RunState::Skipped => self.skipped.insert(record.database.clone(), record.clone()),

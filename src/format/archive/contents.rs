@@ -59,6 +59,12 @@ impl DumpContents {
         self.archive(self.entries.iter().map(|entry| entry.bytes().to_vec()))
     }
 
+    /// Returns the table of contents with the entries that `wanted` names.
+    pub fn only(&self, wanted: &BTreeSet<i64>) -> Vec<u8> {
+        let chosen = self.entries.iter().filter(|entry| wanted.contains(&entry.number));
+        self.archive(chosen.map(|entry| entry.bytes().to_vec()))
+    }
+
     /// Returns an archive of the entries that `wanted` names, without data. In the place of those that have some is what `text` says.
     pub fn without_data(&self, wanted: &BTreeSet<i64>, text: impl Fn(&ArchiveEntry) -> Vec<u8>) -> Vec<u8> {
         let chosen = self.entries.iter().filter(|entry| wanted.contains(&entry.number));

@@ -41,7 +41,7 @@ pub fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 
 /// Reads the name of a subject.
 pub fn subject<'de, D: Deserializer<'de>>(from: D) -> Result<Subject, D::Error> {
-    text(from).map(Subject::from)
+    text(from).map(|text| Subject::of_text(&text))
 }
 
 /// Returns whether the text is a word, as versions and identifiers are: short, and printable ASCII.

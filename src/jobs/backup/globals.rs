@@ -54,6 +54,7 @@ pub fn globals(repository: &Repository, plan: &BackupPlan, now: Timestamp, monit
         snapshot: None,
         taken_at: Some(taken_at),
         origin: Some(Origin::Backup),
+        anonymised: None,
         note: plan.note.clone(),
         must_be_whole: true,
         warnings,

@@ -1,48 +1,51 @@
 //! Dumps a database by several connections: pg_dump says what there is, pg_restore writes the script of it, and the connections read the
-//! rows, all in one snapshot.
+//! rows, all in one snapshot. The rows of tables that nothing is changed in are read once for the plain and the anonymised backup.
 
-use crate::base::cancel::{self, Cancel};
-use crate::base::error::Result;
-use crate::base::process::stderr_tail::StderrTail;
+use crate::base::cancel::Cancel;
+use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
-use crate::base::threads;
 use crate::format::archive::contents::DumpContents;
-use crate::format::keys::digest_key::DigestKey;
-use crate::format::row_block::RowPiece;
+use crate::jobs::backup::anonymised_copy::AnonymisedCopy;
 use crate::jobs::backup::plan::BackupPlan;
-use crate::jobs::backup::store::STALLED;
+use crate::jobs::backup::row_readers::{ReaderOf, ReadingRules, RowMessage, RowReaders, connections};
 use crate::jobs::backup::watch::SnapshotWatch;
-use crate::postgres::connect::copy_connection::CopyConnection;
 use crate::postgres::connect::settings::ConnectionSettings;
-use crate::postgres::parallel::maker;
+use crate::postgres::parallel::item::TableToRead;
+use crate::postgres::parallel::script_piece::RowKeys;
 use crate::postgres::parallel::work::{DumpWork, tables_to_read};
-use crate::postgres::session::control::{APPLICATION, Control};
+use crate::postgres::session::control::Control;
 use crate::postgres::tools::dump::options::{self, ScriptUse};
-use crate::postgres::tools::large_objects::{self, large_objects};
-use crate::postgres::tools::script::{MarkedScript, ScriptPart, script};
+use crate::postgres::tools::script::script;
 use crate::postgres::tools::{self, Tool};
 use crate::repository::writer::BackupWriter;
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::scope;
+
+/// Says what is divided among connections.
+#[derive(Clone, Copy)]
+pub(crate) struct DumpSetup<'a> {
+    pub plan: &'a BackupPlan,
+    /// How many connections read rows.
+    pub jobs: usize,
+    pub snapshot: &'a str,
+    pub settings: &'a ConnectionSettings,
+    pub contents: &'a DumpContents,
+}
 
 /// A dump that is divided among connections, before it begins.
 pub(crate) struct ParallelDump<'a> {
-    plan: &'a BackupPlan,
-    access: SnapshotAccess<'a>,
-    contents: &'a DumpContents,
+    setup: DumpSetup<'a>,
     pg_restore: Tool,
-    work: DumpWork,
-    connections: Vec<CopyConnection>,
+    readers: Vec<RowReaders>,
 }
 
-/// Says how programs and connections reach the snapshot.
-#[derive(Clone, Copy)]
-pub(crate) struct SnapshotAccess<'a> {
-    /// The name that the server gave it.
-    pub name: &'a str,
-    pub settings: &'a ConnectionSettings,
-    pub pg_dump: &'a Tool,
+/// The backups that a dump is written to.
+pub(crate) struct DumpWriters<'a, 'w> {
+    /// `None`: the plain one is written already.
+    pub plain: Option<&'a mut BackupWriter<'w>>,
+    pub copy: Option<&'a mut AnonymisedCopy<'w>>,
 }
 
 /// A size in bytes below which there is nothing to win.
@@ -61,176 +64,193 @@ pub(crate) fn jobs(plan: &BackupPlan, expected: u64) -> usize {
 }
 
 /// Says why the rows of a dump with these arguments must come from pg_dump itself. `None`: they need not.
-pub(crate) fn unfit(plan: &BackupPlan) -> Option<String> {
+pub(crate) fn unfit(plan: &BackupPlan, encoding: &str) -> Option<String> {
+    if encoding != "UTF8" {
+        return Some(format!("the database's encoding is {encoding}"));
+    }
     let given = options::read(&plan.arguments).unwrap_or_default();
     let alone = given.iter().find(|given| given.option.script() == ScriptUse::Alone);
     alone.map(|given| format!("PG_DUMP_USER_ARGS holds --{}", given.option.name))
 }
 
 impl<'a> ParallelDump<'a> {
-    /// Prepares a dump of these contents. The inner error says, as the end of a sentence, why it must come from pg_dump alone.
+    /// Prepares a dump for the plain backup, and for the anonymised one if there is one. The inner error says, as the end of a sentence,
+    /// why it must come from pg_dump alone.
     pub fn prepare(
-        plan: &'a BackupPlan,
-        jobs: usize,
-        contents: &'a DumpContents,
-        access: SnapshotAccess<'a>,
+        setup: DumpSetup<'a>,
         control: &mut Control,
+        copy: Option<&mut AnonymisedCopy<'_>>,
         monitor: &dyn Monitor,
     ) -> Result<std::result::Result<ParallelDump<'a>, String>> {
+        let DumpSetup { plan, jobs, settings, contents, .. } = setup;
         let major = control.server().major;
         let Ok(pg_restore) = tools::find("pg_restore", major, plan.bin_dir.as_deref()) else {
             return Ok(Err("there is no pg_restore for it".to_owned()));
         };
-        let tables = match tables_to_read(contents, &control.snapshot_tables()?) {
+        let sources = control.snapshot_tables()?;
+        let mut tables = match tables_to_read(contents, &sources) {
             Ok(tables) => tables,
             Err(why) => return Ok(Err(why)),
         };
-        let connections = connections(access.settings, plan, jobs, monitor)?;
+        let connections = connections(settings, plan, jobs, monitor)?;
         if connections.is_empty() {
             return Ok(Err("the server gives no further connections".to_owned()));
         }
+        let copied = copy.and_then(|copy| {
+            copy.attempt(|copy| {
+                let chosen = copy.choose(contents, &sources, monitor)?;
+                copy_readers(&setup, share(&mut tables, chosen), major, copy, monitor)
+            })
+        });
         let work = DumpWork::divide(tables, major, connections.len());
-        Ok(Ok(ParallelDump { plan, access, contents, pg_restore, work, connections }))
+        let mut readers = vec![RowReaders { work, connections, reader: ReaderOf::Plain }];
+        readers.extend(copied.flatten());
+        Ok(Ok(ParallelDump { setup, pg_restore, readers }))
     }
 
-    /// Writes the script with all rows to the backup. `by_rows` is set if it fails because rows could not be read.
+    /// Prepares a dump for the anonymised backup alone.
+    pub fn prepare_copy(
+        setup: DumpSetup<'a>,
+        control: &mut Control,
+        copy: &mut AnonymisedCopy<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<ParallelDump<'a>> {
+        let major = control.server().major;
+        let pg_restore = tools::find("pg_restore", major, setup.plan.bin_dir.as_deref())?;
+        let tables = copy.choose(setup.contents, &control.snapshot_tables()?, monitor)?;
+        let readers = copy_readers(&setup, tables, major, copy, monitor)?.into_iter().collect();
+        Ok(ParallelDump { setup, pg_restore, readers })
+    }
+
+    /// Writes the script with all rows to the backups. `by_rows` is set if it fails because rows could not be read.
     pub fn write(
         self,
         watch: &mut SnapshotWatch<'_>,
         by_rows: &mut bool,
-        writer: &mut BackupWriter<'_>,
+        mut writers: DumpWriters<'_, '_>,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let ParallelDump { plan, access, contents, pg_restore, work, connections } = self;
-        let row_settings = &options::row_settings(&plan.arguments);
+        let ParallelDump { setup, pg_restore, readers } = self;
+        let DumpSetup { plan, snapshot, .. } = setup;
         let (limits, stopper) = Cancel::of_thread().stoppable();
-        let count = connections.len();
-        let (to, coming) = sync_channel(count * AHEAD);
-        let (work, key) = (&work, &writer.row_key());
+        let count = readers.iter().map(|readers| readers.connections.len()).sum::<usize>();
+        let (to, coming) = sync_channel(count.max(1) * AHEAD);
+        let keys = &writers.row_keys();
+        let limits = &limits;
         scope(|scope| {
             // The connections end when this does, however it does.
             let _stopper = stopper;
-            for (number, mut connection) in connections.into_iter().enumerate() {
-                let (to, limits) = (to.clone(), limits.clone());
-                threads::begin_in(scope, "rows", move || {
-                    let _limits = limits.enter();
-                    let read =
-                        maker::begin(&mut connection, access.name, row_settings, work.locks(number), plan.lock_wait)
-                            .and_then(|()| rows(&mut connection, work, number, key, &to));
-                    // Nobody may be listening any more.
-                    read.or_else(|error| to.send(RowMessage::Failed(error)).map_err(drop)).ok();
-                })?;
+            for readers in readers {
+                readers.begin(scope, ReadingRules { plan, snapshot, keys, limits }, &to)?;
             }
             drop(to);
             // While they lock and begin to read.
-            let script = whole_script(&pg_restore, contents, plan, access.settings)?;
-            let large_objects = Some(LargeObjects { plan, access, contents });
-            let mut together = Together { coming, unlocked: count, large_objects, watch, by_rows, writer, monitor };
-            together.write(&script)
+            let scripts = writers.scripts(&pg_restore, &setup)?;
+            let mut together = Together { coming, unlocked: count, watch, by_rows, writers, monitor };
+            together.write(scripts)
         })
     }
 }
 
-/// Returns the script of all that is dumped.
-fn whole_script(
-    pg_restore: &Tool,
-    contents: &DumpContents,
-    plan: &BackupPlan,
-    settings: &ConnectionSettings,
-) -> Result<MarkedScript> {
-    let all = contents.entries.iter().map(|entry| entry.number).collect();
-    script(pg_restore, contents, &all, &options::of_script(&plan.arguments), &settings.child_environment()?)
-}
-
-/// Opens as many connections as are wanted, or fewer, which people are told.
-fn connections(
-    settings: &ConnectionSettings,
-    plan: &BackupPlan,
-    wanted: usize,
-    monitor: &dyn Monitor,
-) -> Result<Vec<CopyConnection>> {
-    let mut open = Vec::new();
-    while open.len() < wanted {
-        match settings.open_for_copy(APPLICATION, plan.stall) {
-            Ok(connection) => open.push(connection.when_stalled(STALLED)),
-            Err(error) => {
-                // What a signal kept from connecting is no limit of the server.
-                cancel::check()?;
-                monitor.warn(&format!("{} of {wanted} connections read the tables: {error:#}", open.len()));
-                break;
-            }
+/// Marks the tables that both backups read alike, and returns those that the anonymised one reads by itself.
+fn share(tables: &mut [TableToRead], copied: Vec<TableToRead>) -> Vec<TableToRead> {
+    let (own, same): (Vec<TableToRead>, Vec<TableToRead>) =
+        copied.into_iter().partition(|table| table.select.is_some());
+    for copied in same {
+        if let Some(table) = tables.iter_mut().find(|table| table.source.name == copied.source.name) {
+            table.outputs.anonymised = copied.outputs.anonymised;
         }
     }
-    Ok(open)
+    own
 }
 
-/// Passes what the connections read to the thread that writes.
-enum RowMessage {
-    /// One more connection has locked its tables.
-    Locked,
-    Piece(RowPiece),
-    Failed(anyhow::Error),
+/// Returns the connections that read tables for the anonymised backup alone; `None` if there is none to read.
+fn copy_readers(
+    setup: &DumpSetup<'_>,
+    tables: Vec<TableToRead>,
+    major: u32,
+    copy: &AnonymisedCopy<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Option<RowReaders>> {
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    let settings = setup.settings.with_session(&copy.recipe.session);
+    let wanted = setup.jobs.min(tables.len().max(1));
+    let connections = connections(&settings, setup.plan, wanted, monitor)?;
+    if connections.is_empty() {
+        return Err(Fault::failed("the server gives no connections to read its rows by").into());
+    }
+    let work = DumpWork::divide(tables, major, connections.len());
+    Ok(Some(RowReaders { work, connections, reader: ReaderOf::Anonymised(copy.over()) }))
 }
 
-/// Reads what one connection is to read, once it has locked its tables.
-fn rows(
-    connection: &mut CopyConnection,
-    work: &DumpWork,
-    number: usize,
-    key: &DigestKey,
-    to: &SyncSender<RowMessage>,
-) -> Result<()> {
-    to.send(RowMessage::Locked).ok();
-    maker::read(connection, work, number, key, &mut |piece| to.send(RowMessage::Piece(piece)).is_ok())
-}
+/// A script before and behind its rows.
+type ScriptHalves = [Vec<u8>; 2];
 
-/// The large objects of a dump, which pg_dump reads.
-struct LargeObjects<'a> {
-    plan: &'a BackupPlan,
-    access: SnapshotAccess<'a>,
-    contents: &'a DumpContents,
-}
+impl DumpWriters<'_, '_> {
+    fn row_keys(&self) -> RowKeys {
+        RowKeys {
+            plain: self.plain.as_ref().and_then(|writer| writer.row_key()),
+            anonymised: self.copy.as_ref().and_then(|copy| copy.row_key()),
+        }
+    }
 
-impl LargeObjects<'_> {
-    /// Passes the statements that fill them to `write`, and returns the warnings of pg_dump.
-    fn read(&self, write: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<StderrTail> {
-        let LargeObjects { plan, access, contents } = self;
-        let encoding = contents.encoding().unwrap_or_default();
-        let arguments = large_objects::arguments(access.name, encoding, &plan.arguments);
-        large_objects(&access.pg_dump.path, &arguments, &access.settings.child_environment()?, plan.stall, write)
+    /// Returns the scripts of both backups; that of one that is not made is empty.
+    fn scripts(&mut self, pg_restore: &Tool, setup: &DumpSetup<'_>) -> Result<[ScriptHalves; 2]> {
+        let all = || setup.contents.entries.iter().map(|entry| entry.number).collect();
+        let plain = self.plain.as_ref().map(|_| whole_script(pg_restore, setup, &all())).transpose()?;
+        let copy = self.copy.as_mut().and_then(|copy| {
+            copy.attempt(|copy| {
+                let wanted = copy.wanted()?.clone();
+                whole_script(pg_restore, setup, &wanted)
+            })
+        });
+        Ok([plain.unwrap_or_default(), copy.unwrap_or_default()])
     }
 }
 
-/// Puts script and rows together.
+/// Returns the script of these entries.
+fn whole_script(pg_restore: &Tool, setup: &DumpSetup<'_>, wanted: &BTreeSet<i64>) -> Result<ScriptHalves> {
+    let DumpSetup { plan, settings, contents, .. } = setup;
+    let arguments = options::of_script(&plan.arguments);
+    Ok(script(pg_restore, contents, wanted, &arguments, &settings.child_environment()?)?.around_data())
+}
+
+/// Puts scripts and rows together.
 struct Together<'a, 'w, 's> {
     coming: Receiver<RowMessage>,
     /// Number of connections that have not locked their tables yet.
     unlocked: usize,
-    /// `None` once they have been written.
-    large_objects: Option<LargeObjects<'a>>,
     watch: &'a mut SnapshotWatch<'s>,
     by_rows: &'a mut bool,
-    writer: &'a mut BackupWriter<'w>,
+    writers: DumpWriters<'a, 'w>,
     monitor: &'a dyn Monitor,
 }
 
 impl Together<'_, '_, '_> {
-    /// Writes the script, with all rows in the place of the first ones.
-    fn write(&mut self, script: &MarkedScript) -> Result<()> {
-        for part in &script.0 {
-            match part {
-                ScriptPart::Text(text) => {
-                    self.writer.write_all(text)?;
-                    self.shown(text.len());
-                }
-                // All connections have ended when this returns, and in other places there is nothing more to come.
-                ScriptPart::Data(number) => {
-                    self.rows()?;
-                    self.large_objects(*number)?;
-                }
-            }
+    /// Writes the scripts, with all rows in the place of the first ones.
+    fn write(&mut self, scripts: [ScriptHalves; 2]) -> Result<()> {
+        let [[before, behind], [copy_before, copy_behind]] = scripts;
+        self.text(&before, &copy_before)?;
+        // All connections have ended when this returns.
+        self.rows()?;
+        self.text(&behind, &copy_behind)?;
+        if let Some(copy) = &mut self.writers.copy {
+            copy.written();
         }
-        self.rows()
+        Ok(())
+    }
+
+    fn text(&mut self, plain: &[u8], copied: &[u8]) -> Result<()> {
+        if let Some(writer) = &mut self.writers.plain {
+            writer.write_all(plain)?;
+        }
+        if let Some(copy) = &mut self.writers.copy {
+            copy.text(copied);
+        }
+        self.shown(plain.len());
+        Ok(())
     }
 
     fn rows(&mut self) -> Result<()> {
@@ -238,12 +258,24 @@ impl Together<'_, '_, '_> {
             match message {
                 RowMessage::Locked => self.unlocked -= 1,
                 RowMessage::Piece(piece) => {
-                    self.writer.rows(&piece)?;
-                    self.shown(piece.text.len());
+                    let bytes = piece.piece.text.len();
+                    if let Some(writer) = self.writers.plain.as_mut().filter(|_| piece.is_plain) {
+                        writer.rows(&piece.piece)?;
+                        self.shown(bytes);
+                    }
+                    if let Some(copy) = &mut self.writers.copy {
+                        copy.rows(piece);
+                    }
                 }
                 RowMessage::Failed(error) => {
                     *self.by_rows = true;
                     return Err(error);
+                }
+                RowMessage::CopyFailed { error, was_locked } => {
+                    self.unlocked -= usize::from(!was_locked);
+                    if let Some(copy) = &mut self.writers.copy {
+                        copy.fail(error);
+                    }
                 }
             }
             // With its locks each connection has the tables as they are now: whatever has changed before is found now.
@@ -254,25 +286,10 @@ impl Together<'_, '_, '_> {
         Ok(())
     }
 
-    /// Writes all large objects if the entry with this number is the first one of them: pg_dump makes all before it fills any.
-    fn large_objects(&mut self, number: i64) -> Result<()> {
-        let Some(objects) = self.large_objects.take_if(|objects| objects.contents.is_large_objects(number)) else {
-            return Ok(());
-        };
-        *self.by_rows = true;
-        let remarks = objects.read(&mut |text| {
-            self.watch.piece()?;
-            self.writer.write_all(text).inspect_err(|_| *self.by_rows = false)?;
-            self.shown(text.len());
-            Ok(())
-        })?;
-        *self.by_rows = false;
-        remarks.tell(self.monitor);
-        Ok(())
-    }
-
     fn shown(&self, bytes: usize) {
-        self.monitor.advance(bytes as u64);
-        self.monitor.stored(self.writer.stored());
+        if let Some(writer) = &self.writers.plain {
+            self.monitor.advance(bytes as u64);
+            self.monitor.stored(writer.stored());
+        }
     }
 }

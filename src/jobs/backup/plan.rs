@@ -1,6 +1,7 @@
 //! The plan of one backup.
 
 use crate::format::manifest::{Compression, Format};
+use crate::jobs::backup::outputs::FurtherOutputs;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::repository::new_backup::Adoption;
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ pub struct BackupPlan {
     pub expected: Option<u64>,
     /// `BACKUP_FILES`: the files and folders to back up.
     pub paths: Vec<PathBuf>,
+    /// The backups that are made of a database beside the plain one.
+    pub outputs: FurtherOutputs,
     /// `--adopt`: whether the series continues that of another server.
     pub adopt: Adoption,
     /// `--note`: text that is kept with the backup.

@@ -33,7 +33,7 @@ pub(crate) fn of_rule(rule: &Rule, context: &ExpressionContext) -> Result<Option
         Rule::Sql(expression) => format!("SELECT\n{expression}\n"),
         Rule::Hash => hashed(context)?,
         Rule::Email => email(context)?,
-        Rule::Text if demand.shape == ColumnShape::Text => scrambled(&context.text()),
+        Rule::Text if demand.shape == ColumnShape::Text => scrambled_without_addresses(context),
         Rule::Name if demand.shape == ColumnShape::Text => name(&context.input(), demand.max_chars),
         Rule::Address if demand.shape == ColumnShape::Text => postal_address(&context.input(), demand.max_chars),
         Rule::Phone if demand.shape == ColumnShape::Text => phone(&context.input(), demand.max_chars),
@@ -58,6 +58,13 @@ pub(crate) fn of_default(context: &ExpressionContext, decides_partition: bool) -
         _ => return None,
     };
     Some(cast(&made, context.column))
+}
+
+/// Returns the expression for other letters, which must not make an address of anybody out of another one.
+fn scrambled_without_addresses(context: &ExpressionContext) -> String {
+    let (made, most) = (scrambled(&context.text()), context.demand.max_chars);
+    let text = "(scrambled.text COLLATE pg_catalog.\"C\")";
+    format!("(SELECT {} FROM (SELECT {made} AS text OFFSET 0) scrambled)", without_addresses(text, most))
 }
 
 fn cast(made: &str, column: &SourceColumn) -> String {

@@ -109,6 +109,11 @@ fn column_plan(
 }
 
 impl TablePlan {
+    /// Returns whether any of its columns is changed.
+    pub fn is_changed(&self) -> bool {
+        self.columns.iter().any(|column| column.expression.is_some())
+    }
+
     /// Returns the query for the table's own rows as the rules say, for `COPY (…) TO STDOUT`. Its columns have the names, the order
     /// and the types of the table's, and a WHERE may stand behind it. It needs the setting of [`super::session_secret`] in its session.
     pub fn select(&self) -> String {
@@ -128,6 +133,11 @@ impl TablePlan {
 }
 
 impl ColumnPlan {
+    /// Returns whether the rules say what its values are, addresses or not: kept, the same for all, or the user's own expression.
+    pub fn may_hold_addresses(&self) -> bool {
+        matches!(self.rule, Some(Rule::Keep | Rule::Constant(_) | Rule::Sql(_)))
+    }
+
     fn selected(&self) -> String {
         let value = column_value(&self.name);
         format!("{} AS {}", self.expression.as_deref().unwrap_or(&value), identifier(&self.name))

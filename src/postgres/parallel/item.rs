@@ -2,12 +2,29 @@
 
 use crate::format::archive::entry::ArchiveEntry;
 use crate::format::sql::tokens::Tokens;
-use crate::postgres::session::quote::literal;
+use crate::postgres::anonymise::address_scan::AddressScan;
 use crate::postgres::session::snapshot_tables::SnapshotTable;
 use std::ops::Range;
+use std::sync::Arc;
 
-/// The encoding of every connection.
-const CONNECTION: &str = "UTF8";
+/// The backups that rows are for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RowOutputs {
+    /// Whether they are for the plain one.
+    pub plain: bool,
+    /// Says what must not be in them where they are for the anonymised one; `None`: they are not.
+    pub anonymised: Option<Arc<AddressScan>>,
+}
+
+impl RowOutputs {
+    /// The plain backup alone.
+    pub const PLAIN: RowOutputs = RowOutputs { plain: true, anonymised: None };
+
+    /// Returns whether other rows are for the same backups.
+    pub fn is_same(&self, other: &RowOutputs) -> bool {
+        (self.plain, self.anonymised.is_some()) == (other.plain, other.anonymised.is_some())
+    }
+}
 
 /// A table that rows are read from, as the dump names it and as the server does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +35,10 @@ pub(crate) struct TableToRead {
     pub header: Vec<u8>,
     /// The columns with the brackets around them; empty for all.
     columns: String,
-    /// The option of COPY for rows in another encoding than the connection's; empty for that one.
-    encoding: String,
     pub source: SnapshotTable,
+    /// The query for its rows where they are changed; `None`: they stay as they are.
+    pub select: Option<String>,
+    pub outputs: RowOutputs,
 }
 
 /// A `COPY … TO STDOUT`, and what stands before its rows in the script.
@@ -32,16 +50,13 @@ pub(crate) struct CopyItem {
     pub header: Vec<u8>,
     /// Whether the script has a block for it although there are no rows: of each table there is one.
     pub is_first: bool,
+    pub outputs: RowOutputs,
 }
 
 impl TableToRead {
-    /// Returns the table of an entry with rows, in the encoding of the dump. `None`: they are no COPY block, or its names cannot be read.
-    pub fn of(entry: &ArchiveEntry, source: &SnapshotTable, encoding: &str) -> Option<TableToRead> {
+    /// Returns the table of an entry with rows. `None`: they are no COPY block, or not in UTF-8.
+    pub fn of(entry: &ArchiveEntry, source: &SnapshotTable) -> Option<TableToRead> {
         let statement = std::str::from_utf8(&entry.copy).ok()?;
-        let is_own = encoding == CONNECTION;
-        if !is_own && !statement.is_ascii() {
-            return None;
-        }
         let end = statement.rfind(" FROM stdin;")?;
         let mut tokens = Tokens::new(&statement.as_bytes()[..end]);
         if !tokens.accept(&["copy"]) {
@@ -49,33 +64,40 @@ impl TableToRead {
         }
         let table = String::from_utf8_lossy(tokens.take_name()?).into_owned();
         let columns = std::str::from_utf8(tokens.rest()).ok()?.trim().to_owned();
-        let encoding = if is_own { String::new() } else { format!(" (ENCODING {})", literal(encoding)) };
-        Some(TableToRead { table, header: entry.copy.clone(), columns, encoding, source: source.clone() })
+        let header = entry.copy.clone();
+        Some(TableToRead { table, header, columns, source: source.clone(), select: None, outputs: RowOutputs::PLAIN })
     }
 
-    /// Returns whether ranges of its rows can be read by themselves: the server can, all rows are wanted, and it has columns.
+    /// Returns whether ranges of its rows can be read by themselves: it lies on this server, all rows are wanted, and it has columns.
     pub fn is_divisible(&self) -> bool {
-        self.source.has_ranges && self.source.condition.is_empty() && !self.columns.is_empty()
+        !self.source.is_foreign && self.source.condition.is_empty() && !self.columns.is_empty()
     }
 
     /// Returns the statement that reads all rows.
     pub fn whole(&self) -> CopyItem {
         let SnapshotTable { name, condition, is_foreign, .. } = &self.source;
-        let encoding = &self.encoding;
-        let statement = match condition.is_empty() && !is_foreign {
-            true => format!("COPY {name} {} TO STDOUT{encoding}", self.columns),
-            false => format!("COPY (SELECT {} FROM {name} {condition}) TO STDOUT{encoding}", self.list()),
+        let statement = match &self.select {
+            Some(select) => format!("COPY ({select}) TO STDOUT"),
+            None if condition.is_empty() && !is_foreign => format!("COPY {name} {} TO STDOUT", self.columns),
+            None => format!("COPY (SELECT {} FROM {name} {condition}) TO STDOUT", self.list()),
         };
-        CopyItem { table: self.table.clone(), statement, header: self.header.clone(), is_first: true }
+        self.item(statement, true)
     }
 
     /// Returns the statement that reads the rows in a range of pages; an end of `None` is the end of the table, wherever it is.
     pub fn range(&self, pages: Range<u64>, is_last: bool) -> CopyItem {
         let from = format!("ctid >= '({},0)'::pg_catalog.tid", pages.start);
         let to = if is_last { String::new() } else { format!(" AND ctid < '({},0)'::pg_catalog.tid", pages.end) };
-        let (list, name, encoding) = (self.list(), &self.source.name, &self.encoding);
-        let statement = format!("COPY (SELECT {list} FROM ONLY {name} WHERE {from}{to}) TO STDOUT{encoding}");
-        CopyItem { table: self.table.clone(), statement, header: self.header.clone(), is_first: pages.start == 0 }
+        let rows = match &self.select {
+            Some(select) => select.clone(),
+            None => format!("SELECT {} FROM ONLY {}", self.list(), self.source.name),
+        };
+        self.item(format!("COPY ({rows} WHERE {from}{to}) TO STDOUT"), pages.start == 0)
+    }
+
+    fn item(&self, statement: String, is_first: bool) -> CopyItem {
+        let (table, header, outputs) = (self.table.clone(), self.header.clone(), self.outputs.clone());
+        CopyItem { table, statement, header, is_first, outputs }
     }
 
     /// Returns the columns without the brackets.

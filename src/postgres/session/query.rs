@@ -4,7 +4,7 @@ use crate::base::error::{Fault, Result};
 use crate::postgres::connect::errors::explain;
 use crate::postgres::session::cell::{cell, first_values, rows_of};
 use postgres::error::SqlState;
-use postgres::{GenericClient, SimpleQueryRow};
+use postgres::{Client, GenericClient, SimpleQueryRow};
 use std::collections::BTreeSet;
 
 /// Returns the first row of a query; `None` if it has none. All queries are simple ones: nothing is prepared.
@@ -30,6 +30,18 @@ pub(crate) fn text(client: &mut impl GenericClient, query: &str) -> Result<Strin
     let row = first(client, query)?;
     let value = row.as_ref().and_then(|row| cell(row, 0)).map(str::to_owned);
     value.ok_or_else(|| Fault::failed(format!("the server gave no answer to \"{query}\"")).into())
+}
+
+/// Asks within a transaction. Where that fails, the transaction goes on as it was before.
+pub(crate) fn guarded<T>(client: &mut Client, ask: impl FnOnce(&mut Client) -> Result<T>) -> Result<T> {
+    client.batch_execute("SAVEPOINT pgbk").map_err(|error| explain(&error))?;
+    let answer = ask(client);
+    let back = if answer.is_ok() { "" } else { "ROLLBACK TO SAVEPOINT pgbk; " };
+    let ended = client.batch_execute(&format!("{back}RELEASE SAVEPOINT pgbk"));
+    // The first error tells more.
+    let answer = answer?;
+    ended.map_err(|error| explain(&error))?;
+    Ok(answer)
 }
 
 /// Returns the first value of a query; `None` if it has none, the role may not ask, or an old server does not know the function.

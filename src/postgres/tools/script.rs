@@ -61,12 +61,23 @@ fn parts(script: &[u8], mark: &str) -> Vec<ScriptPart> {
 }
 
 impl MarkedScript {
-    /// Returns the script without what would stand in the places of the data.
-    pub fn text(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().filter_map(|part| match part {
+    /// Returns the script before and behind the place of the first data. What would stand in the places of the data is left out.
+    pub fn around_data(&self) -> [Vec<u8>; 2] {
+        let first = self.0.iter().position(|part| matches!(part, ScriptPart::Data(_))).unwrap_or(self.0.len());
+        let (before, behind) = self.0.split_at(first);
+        [before, behind].map(|parts| MarkedScript::texts(parts).flatten().copied().collect())
+    }
+
+    fn texts(parts: &[ScriptPart]) -> impl Iterator<Item = &[u8]> {
+        parts.iter().filter_map(|part| match part {
             ScriptPart::Text(text) => Some(text.as_slice()),
             ScriptPart::Data(_) => None,
         })
+    }
+
+    /// Returns the script without what would stand in the places of the data.
+    pub fn text(&self) -> impl Iterator<Item = &[u8]> {
+        MarkedScript::texts(&self.0)
     }
 }
 

@@ -19,7 +19,7 @@ fn at(second: i64) -> Timestamp {
 fn repository(store: &Memory) -> Repository {
     let store: Arc<dyn Store> = Arc::new(store.clone());
     let key = Some(Key::raw(&Secret::new("00".repeat(32).as_str()), None).unwrap());
-    Repository { store, key, encrypt: true, verify: false, allow_unauthenticated: false }
+    Repository { store, variant: Default::default(), key, encrypt: true, verify: false, allow_unauthenticated: false }
 }
 
 /// Stores a backup of a server; without a server, an upload.

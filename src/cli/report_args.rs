@@ -1,0 +1,43 @@
+//! Defines the arguments of the commands that report what ran.
+
+use crate::cli::settings::StateArgs;
+use crate::cli::values::limit;
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Show this run whole
+    #[arg(value_name = "ID", conflicts_with_all = ["failed", "running", "limit"])]
+    pub run: Option<String>,
+    /// Only runs that failed
+    #[arg(long, conflicts_with = "running")]
+    pub failed: bool,
+    /// Only runs that are going on
+    #[arg(long)]
+    pub running: bool,
+    /// The number of runs to show, the newest ones
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Judge these databases alone, by the age of their newest backup; they need --max-age
+    #[arg(value_name = "DB", requires = "max_age", value_parser = NonEmptyStringValueParser::new())]
+    pub databases: Vec<String>,
+    /// Judge by the age of the newest backups and not by a scheduler, such as 26h: for a timer, cron or a CronJob
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    pub max_age: Option<Duration>,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+}

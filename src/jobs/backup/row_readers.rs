@@ -1,0 +1,129 @@
+//! The connections that read the rows of a dump, and the threads that they are read on.
+
+use crate::base::cancel::{self, Cancel};
+use crate::base::error::Result;
+use crate::base::progress::Monitor;
+use crate::base::threads;
+use crate::jobs::backup::plan::BackupPlan;
+use crate::jobs::backup::store::STALLED;
+use crate::postgres::connect::copy_connection::CopyConnection;
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::parallel::maker;
+use crate::postgres::parallel::script_piece::{OutputPiece, RowKeys};
+use crate::postgres::parallel::work::DumpWork;
+use crate::postgres::session::control::APPLICATION;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::thread::Scope;
+
+/// Connections that share the work of reading some tables.
+pub(crate) struct RowReaders {
+    pub work: DumpWork,
+    pub connections: Vec<CopyConnection>,
+    /// The backup that they read for. What goes wrong with it is no reason to end the other.
+    pub reader: ReaderOf,
+}
+
+/// Says what connections read for.
+#[derive(Clone)]
+pub(crate) enum ReaderOf {
+    /// The plain backup, and the anonymised one where its rows are the same.
+    Plain,
+    /// The anonymised backup alone. The mark is set once nobody wants its rows any more.
+    Anonymised(Arc<AtomicBool>),
+}
+
+/// Passes what the connections read to the thread that writes.
+pub(crate) enum RowMessage {
+    /// One more connection has locked its tables.
+    Locked,
+    Piece(OutputPiece),
+    /// A connection of the plain backup has failed.
+    Failed(anyhow::Error),
+    /// A connection of the anonymised backup has failed, before it had its locks or after.
+    CopyFailed {
+        error: anyhow::Error,
+        was_locked: bool,
+    },
+}
+
+/// Opens as many connections as are wanted, or fewer, which people are told.
+pub(crate) fn connections(
+    settings: &ConnectionSettings,
+    plan: &BackupPlan,
+    wanted: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<CopyConnection>> {
+    let mut open = Vec::new();
+    while open.len() < wanted {
+        match settings.open_for_copy(APPLICATION, plan.stall) {
+            Ok(connection) => open.push(connection.when_stalled(STALLED)),
+            Err(error) => {
+                // What a signal kept from connecting is no limit of the server.
+                cancel::check()?;
+                monitor.warn(&format!("{} of {wanted} connections read the tables: {error:#}", open.len()));
+                break;
+            }
+        }
+    }
+    Ok(open)
+}
+
+/// Says how rows are read, whichever connection does.
+#[derive(Clone, Copy)]
+pub(crate) struct ReadingRules<'a> {
+    pub plan: &'a BackupPlan,
+    pub snapshot: &'a str,
+    pub keys: &'a RowKeys,
+    pub limits: &'a Cancel,
+}
+
+impl RowReaders {
+    /// Begins to read, on a thread for each connection.
+    pub fn begin<'scope>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        rules: ReadingRules<'scope>,
+        to: &SyncSender<RowMessage>,
+    ) -> Result<()> {
+        let work = Arc::new(self.work);
+        for (number, connection) in self.connections.into_iter().enumerate() {
+            let (to, limits) = (to.clone(), rules.limits.clone());
+            let (work, reader) = (Arc::clone(&work), self.reader.clone());
+            threads::begin_in(scope, "rows", move || {
+                let _limits = limits.enter();
+                let mut was_locked = false;
+                let read = rows(connection, rules, (&work, number), &reader, &mut was_locked, &to);
+                let failed = |error| match reader {
+                    ReaderOf::Plain => RowMessage::Failed(error),
+                    ReaderOf::Anonymised(_) => RowMessage::CopyFailed { error, was_locked },
+                };
+                // Nobody may be listening any more.
+                read.or_else(|error| to.send(failed(error)).map_err(drop)).ok();
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads what one connection is to read.
+fn rows(
+    mut connection: CopyConnection,
+    rules: ReadingRules<'_>,
+    (work, number): (&DumpWork, usize),
+    reader: &ReaderOf,
+    was_locked: &mut bool,
+    to: &SyncSender<RowMessage>,
+) -> Result<()> {
+    let ReadingRules { plan, snapshot, keys, .. } = rules;
+    maker::begin(&mut connection, snapshot, work.locks(number), plan.lock_wait)?;
+    to.send(RowMessage::Locked).ok();
+    *was_locked = true;
+    let is_wanted = || match reader {
+        ReaderOf::Plain => true,
+        ReaderOf::Anonymised(over) => !over.load(Ordering::Relaxed),
+    };
+    let mut hand_on = |piece| is_wanted() && to.send(RowMessage::Piece(piece)).is_ok();
+    maker::read(&mut connection, work, number, keys, &mut hand_on)
+}
