@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use support::database::{create, sql, stdout_of, tool};
 use support::pgbk::{OTHER_KEY, Pgbk, connected};
+use support::process::until;
 use tempfile::TempDir;
 
 const SECRET: &str = "never in a log: 3f0a7be2c4611296a827abf8c47804d7";
@@ -213,7 +215,40 @@ fn the_same_secret_gives_the_same_values_and_the_manifest_names_the_rules_but_no
     assert!(!rows.contains(SECRET));
 }
 
-/// A table that no rule changes is read once, by the statement of the plain backup.
+/// What no rule changes is read once and compressed once; what is changed is read a second time.
+#[test]
+fn a_table_that_no_rule_changes_is_read_and_compressed_once_for_both() {
+    source("outputs_once");
+    sql(
+        "outputs_once",
+        "CREATE TABLE bulk AS SELECT g AS a, g::bigint * 7919 % 100003 AS b, g::bigint * 104729 % 1000003 AS c FROM generate_series(1, 450000) g",
+    );
+    let scans = |table: &str| -> i64 {
+        sql("outputs_once", format!("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = '{table}'"))
+            .parse()
+            .unwrap()
+    };
+    let before = ["bulk", "visits", "people"].map(scans);
+    let place = Place::new(RULES);
+    let pgbk = place.pgbk("plain,anonymised").set("DB_BACKUP_COMPRESS", "zstd");
+    let (plain, others) = ids(&pgbk.args(["backup", "outputs_once", "--jobs", "2"]).json());
+    let read = |at: usize, table: &str| scans(table) - before[at];
+    // A session counts for others once it has ended.
+    until(Duration::from_secs(20), || read(2, "people") == 2);
+    assert_eq!([read(0, "bulk"), read(1, "visits"), read(2, "people")], [1, 1, 2]);
+    let pieces = |id: &str| -> BTreeSet<String> {
+        let meta = place.meta(id);
+        let pieces = meta["pieces"].as_array().unwrap();
+        pieces.iter().map(|piece| piece.as_str().unwrap().to_owned()).collect()
+    };
+    let (one, two) = (pieces(&plain), pieces(&others[0]));
+    assert!(one.intersection(&two).count() >= 2, "{one:?} {two:?}");
+    for id in [&plain, &others[0]] {
+        pgbk.args(["verify", id, "--level", "restore"]).expect(0);
+    }
+}
+
+/// The rows are the same, and their digests are not.
 #[test]
 fn of_what_is_not_changed_both_have_the_same_rows_and_each_of_the_anonymised_ones_is_counted_with_its_own_key() {
     source("outputs_rows");

@@ -69,6 +69,13 @@ impl<W: Write> PlainChecksum<W> {
     pub fn new(inner: W, sum: Hasher) -> Self {
         PlainChecksum { inner, sum }
     }
+
+    /// Passes bytes on in another way than by a write, and counts them.
+    pub fn pass<T>(&mut self, bytes: &[u8], pass: impl FnOnce(&mut W) -> io::Result<T>) -> io::Result<T> {
+        let passed = pass(&mut self.inner)?;
+        self.sum.update(bytes);
+        Ok(passed)
+    }
 }
 
 impl<W: Write> Write for PlainChecksum<W> {

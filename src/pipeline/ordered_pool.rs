@@ -54,6 +54,11 @@ impl<I: Send + 'static, O: Send + 'static> OrderedPool<I, O> {
         self.order.send(coming).is_ok() && self.items.send((item, result)).is_ok()
     }
 
+    /// Takes a result that comes from elsewhere, in its place behind the items so far. It waits and returns as [`send`](Self::send) does.
+    pub fn put(&self, coming: Receiver<O>) -> bool {
+        self.order.send(coming).is_ok()
+    }
+
     /// Takes no more items, and returns the threads, to be waited for.
     pub fn end(self) -> Vec<JoinHandle<()>> {
         self.threads

@@ -11,12 +11,13 @@ use crate::pipeline::cipher::{Decryptor, Encryptor};
 use crate::pipeline::codec::decompressor;
 use crate::pipeline::expect_digest::ExpectDigest;
 use crate::pipeline::piece_reader::PieceReader;
-use crate::pipeline::piece_writer::{CutRule, PieceWriter};
+use crate::pipeline::piece_writer::{CutRule, PieceWriter, SharedPiece};
 use crate::pipeline::table_counter::{TableCounter, TableCounts};
 use crate::pipeline::thread_stage::ThreadStage;
 use crate::pipeline::verified_reader::VerifiedReader;
 use crate::store::Object;
 use std::io::{self, Read, Write};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,6 +32,9 @@ pub struct PackOptions<'a> {
     /// The size of the dump to plan for, in bytes.
     pub expected: u64,
 }
+
+/// Sizes in bytes of rows that are worth a piece of their own: smaller ones compress worse, larger ones take too much memory.
+const SHARED: RangeInclusive<usize> = 1 << 20..=16 << 20;
 
 type StoreStage<W> = Encryptor<StoredChecksum<W>>;
 
@@ -107,6 +111,28 @@ impl<W: Write + Send + 'static> Pack<W> {
             PackStages::Pieces(first) => first.write_all(&piece.text),
             PackStages::Plain(first) => first.write_all(&piece.text),
         }
+    }
+
+    /// Writes a piece of a script as [`rows`](Self::rows) does, and returns it for another pack of the same compression. `None`: that one
+    /// compresses it by itself.
+    pub fn share_rows(&mut self, piece: &RowPiece) -> io::Result<Option<SharedPiece>> {
+        let PackStages::Pieces(first) = &mut self.stages else { return self.rows(piece).map(|()| None) };
+        if !SHARED.contains(&piece.text.len()) {
+            return self.rows(piece).map(|()| None);
+        }
+        if let Some(tables) = &mut self.tables {
+            tables.rows(piece);
+        }
+        first.pass(&piece.text, |pieces| pieces.share(&piece.text)).map(Some)
+    }
+
+    /// Writes a piece of a script that another pack has compressed.
+    pub fn shared_rows(&mut self, piece: &RowPiece, shared: SharedPiece) -> io::Result<()> {
+        let PackStages::Pieces(first) = &mut self.stages else { return self.rows(piece) };
+        if let Some(tables) = &mut self.tables {
+            tables.rows(piece);
+        }
+        first.pass(&piece.text, |pieces| pieces.take(shared))
     }
 
     pub fn finish(self) -> Result<PackResult<W>> {

@@ -13,6 +13,7 @@ use std::io::{self, Write};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 /// Where a dump is cut.
@@ -36,15 +37,32 @@ pub(crate) struct PieceWriter<W> {
 }
 
 struct Threads<W> {
-    pool: OrderedPool<Vec<u8>, PackedPiece>,
+    pool: OrderedPool<PieceJob, PackedPiece>,
     abandoned: Arc<AtomicBool>,
     writer: JoinHandle<io::Result<(W, Vec<Piece>)>>,
 }
 
+/// A piece to compress.
+struct PieceJob {
+    plain: Vec<u8>,
+    /// Takes the compressed piece for another writer, too.
+    also: Option<SyncSender<PackedPiece>>,
+}
+
 struct PackedPiece {
     plain: u64,
-    packed: io::Result<Vec<u8>>,
+    packed: io::Result<Arc<Vec<u8>>>,
 }
+
+impl PackedPiece {
+    fn copied(&self) -> PackedPiece {
+        let packed = self.packed.as_ref().map(Arc::clone).map_err(|error| io::Error::other(error.to_string()));
+        PackedPiece { plain: self.plain, packed }
+    }
+}
+
+/// A piece that one writer compresses, for another one to take.
+pub(crate) struct SharedPiece(Receiver<PackedPiece>);
 
 impl<W: Write + Send + 'static> PieceWriter<W> {
     pub fn new(inner: W, compression: Compression, cut: CutRule) -> Result<Self> {
@@ -55,9 +73,12 @@ impl<W: Write + Send + 'static> PieceWriter<W> {
     fn fitted(inner: W, compression: Compression, fit: Fit, size: usize, cut: CutRule) -> Result<Self> {
         let abandoned = Arc::new(AtomicBool::new(false));
         let given_up = Arc::clone(&abandoned);
-        let pack = move |plain: Vec<u8>| {
-            let packed = pack_piece(&plain, compression, fit, &|| !given_up.load(Ordering::Relaxed));
-            PackedPiece { plain: plain.len() as u64, packed }
+        let pack = move |PieceJob { plain, also }: PieceJob| {
+            let packed = pack_piece(&plain, compression, fit, &|| !given_up.load(Ordering::Relaxed)).map(Arc::new);
+            let piece = PackedPiece { plain: plain.len() as u64, packed };
+            // The other writer may be gone.
+            also.map(|also| also.send(piece.copied()).ok());
+            piece
         };
         let (pool, coming) = OrderedPool::begin("compress", fit.threads as usize, pack)?;
         let writer = threads::begin("encrypt", move || write(inner, &coming))?;
@@ -68,8 +89,35 @@ impl<W: Write + Send + 'static> PieceWriter<W> {
     fn send(&mut self, length: usize) -> io::Result<()> {
         let rest = self.filling.split_off(length);
         let plain = mem::replace(&mut self.filling, rest);
-        let sent = self.threads.as_ref().is_some_and(|threads| threads.pool.send(plain));
+        let sent = self.threads.as_ref().is_some_and(|threads| threads.pool.send(PieceJob { plain, also: None }));
+        self.went(sent)
+    }
+
+    /// Returns what has stopped the threads if nothing was taken from here.
+    fn went(&mut self, sent: bool) -> io::Result<()> {
         if sent { Ok(()) } else { self.end().map(|_| ()).and(Err(ended())) }
+    }
+
+    /// Ends the piece that is being filled: another one follows.
+    fn cut(&mut self) -> io::Result<()> {
+        if self.filling.is_empty() { Ok(()) } else { self.send(self.filling.len()) }
+    }
+
+    /// Compresses whole lines as a piece by themselves, and returns it for another writer of the same compression.
+    pub fn share(&mut self, lines: &[u8]) -> io::Result<SharedPiece> {
+        self.cut()?;
+        let (also, coming) = sync_channel(1);
+        let job = PieceJob { plain: lines.to_vec(), also: Some(also) };
+        let sent = self.threads.as_ref().is_some_and(|threads| threads.pool.send(job));
+        self.went(sent)?;
+        Ok(SharedPiece(coming))
+    }
+
+    /// Takes a piece that another writer compresses.
+    pub fn take(&mut self, SharedPiece(coming): SharedPiece) -> io::Result<()> {
+        self.cut()?;
+        let sent = self.threads.as_ref().is_some_and(|threads| threads.pool.put(coming));
+        self.went(sent)
     }
 
     /// Ends the threads, and returns the inner writer with the list of pieces, or what stopped it.
@@ -195,6 +243,49 @@ mod tests {
         std::fs::write(file.path(), packed).unwrap();
         let input = std::fs::File::open(file.path()).unwrap();
         std::process::Command::new(program).arg("-dc").stdin(input).output().unwrap().stdout
+    }
+
+    #[test]
+    fn a_piece_that_one_writer_compresses_is_the_same_in_another_between_what_each_has_for_itself() {
+        let compression = Compression { method: Method::Zstd, level: 3 };
+        let fit = Fit { threads: 2, halved: 0 };
+        let writer = || PieceWriter::fitted(Vec::new(), compression, fit, 10_000, CutRule::Lines).unwrap();
+        let (mut one, mut two) = (writer(), writer());
+        let dump = lines();
+        let mut expected = [Vec::new(), Vec::new()];
+        for (number, part) in dump.chunks(30_000).enumerate() {
+            let shared = one.share(part).unwrap();
+            two.take(shared).unwrap();
+            expected.iter_mut().for_each(|all| all.extend_from_slice(part));
+            for (all, (writer, name)) in expected.iter_mut().zip([(&mut one, "one"), (&mut two, "two")]) {
+                let own = format!("{name} {number}\n").repeat(number * 700);
+                writer.write_all(own.as_bytes()).unwrap();
+                all.extend_from_slice(own.as_bytes());
+            }
+        }
+        for (writer, expected) in [one, two].into_iter().zip(expected) {
+            let (packed, pieces) = writer.finish().unwrap();
+            assert!(unpacked_by(Method::Zstd, &packed) == expected);
+            assert_eq!(pieces.iter().map(|piece| piece.plain as usize).sum::<usize>(), expected.len());
+            assert!(pieces.iter().filter(|piece| piece.plain == 30_000).count() > 5);
+        }
+    }
+
+    #[test]
+    fn a_writer_that_has_ended_takes_no_piece_from_another_and_does_not_keep_it_waiting() {
+        let compression = Compression { method: Method::Zstd, level: 1 };
+        let fit = Fit { threads: 2, halved: 0 };
+        let mut one = PieceWriter::fitted(Vec::new(), compression, fit, 1000, CutRule::Anywhere).unwrap();
+        let refuses = Refuses(Arc::new(AtomicBool::new(false)));
+        let mut two = PieceWriter::fitted(refuses, compression, fit, 1000, CutRule::Anywhere).unwrap();
+        let error = (0..1000).find_map(|_| {
+            let shared = one.share(&[b'x'; 1000]).unwrap();
+            two.take(shared).err()
+        });
+        assert_eq!(error.expect("an error").to_string(), "no room");
+        drop(two);
+        (0..100).for_each(|_| drop(one.share(&[b'x'; 1000]).unwrap()));
+        assert!(one.finish().is_ok());
     }
 
     #[test]

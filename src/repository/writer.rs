@@ -22,6 +22,7 @@ use crate::format::manifest::{
 use crate::format::row_block::RowPiece;
 use crate::pipeline::pack::{Pack, PackOptions, PackResult};
 use crate::pipeline::pg_archive::{Archive, Completeness};
+use crate::pipeline::piece_writer::SharedPiece;
 use crate::pipeline::table_counter::TableCounts;
 use crate::repository::Repository;
 use crate::repository::name::BackupName;
@@ -97,6 +98,17 @@ impl BackupWriter<'_> {
     /// Writes a piece of a script, whose tables were counted where it was made, with the key of [`row_key`](BackupWriter::row_key).
     pub(crate) fn rows(&mut self, piece: &RowPiece) -> io::Result<()> {
         self.pack.rows(piece)
+    }
+
+    /// Writes a piece of a script as [`rows`](BackupWriter::rows) does, and returns it for another backup of the same compression; `None`:
+    /// that one compresses it by itself.
+    pub(crate) fn share_rows(&mut self, piece: &RowPiece) -> io::Result<Option<SharedPiece>> {
+        self.pack.share_rows(piece)
+    }
+
+    /// Writes a piece of a script that another backup shares.
+    pub(crate) fn shared_rows(&mut self, piece: &RowPiece, shared: SharedPiece) -> io::Result<()> {
+        self.pack.shared_rows(piece, shared)
     }
 
     /// Returns the key of the tables' digests. `None`: they have none.

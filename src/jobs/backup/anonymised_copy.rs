@@ -6,6 +6,7 @@ use crate::format::archive::contents::DumpContents;
 use crate::format::keys::digest_key::DigestKey;
 use crate::format::manifest::Manifest;
 use crate::jobs::backup::copy_plan::{AnonymiseRecipe, CopyPlan};
+use crate::pipeline::piece_writer::SharedPiece;
 use crate::postgres::parallel::item::TableToRead;
 use crate::postgres::parallel::script_piece::OutputPiece;
 use crate::postgres::session::snapshot_tables::SnapshotTable;
@@ -106,16 +107,18 @@ impl<'r> AnonymisedCopy<'r> {
         self.attempt(|copy| Ok(copy.open()?.writer.write_all(text)?));
     }
 
-    /// Writes rows.
-    pub fn rows(&mut self, piece: OutputPiece) {
+    /// Writes rows. `shared` holds them as the plain backup has compressed them; `None`: they are compressed here.
+    pub fn rows(&mut self, piece: OutputPiece, shared: Option<SharedPiece>) {
         self.attempt(|copy| {
             if let Some(found) = piece.anonymised.as_ref().and_then(|part| part.found.as_ref()) {
                 return Err(address_left(found).into());
             }
-            if let Some(piece) = piece.into_anonymised() {
-                copy.open()?.writer.rows(&piece)?;
-            }
-            Ok(())
+            let Some(piece) = piece.into_anonymised() else { return Ok(()) };
+            let writer = &mut copy.open()?.writer;
+            Ok(match shared {
+                Some(shared) => writer.shared_rows(&piece, shared)?,
+                None => writer.rows(&piece)?,
+            })
         });
     }
 

@@ -217,3 +217,41 @@ fn some(words: &str, names: &[String]) -> Option<String> {
         _ => Some(format!("{words}{told}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(kind: &str, schema: &str, name: &str) -> ArchiveEntry {
+        let mut entry = ArchiveEntry::new(Vec::new(), &[], Vec::new(), 4);
+        [entry.kind, entry.schema, entry.name] = [kind, schema, name].map(|text| text.as_bytes().to_vec());
+        entry
+    }
+
+    #[test]
+    fn what_holds_values_or_leads_elsewhere_is_left_out_and_what_only_looks_like_it_is_not() {
+        for (kind, schema, name, told) in [
+            ("STATISTICS DATA", "public", "people", "statistics, which hold values"),
+            ("BLOBS", "", "BLOBS", "large objects"),
+            ("BLOB", "", "4711", "large objects"),
+            ("BLOB METADATA", "", "4711..4799", "large objects"),
+            ("COMMENT", "", "LARGE OBJECT 4711", "large objects"),
+            ("ACL", "", "LARGE OBJECT 4711", "large objects"),
+            ("USER MAPPING", "", "USER MAPPING anna SERVER elsewhere", "user mappings"),
+            ("SUBSCRIPTION", "", "all", "subscriptions"),
+            ("SUBSCRIPTION TABLE", "", "all", "subscriptions"),
+        ] {
+            let entry = entry(kind, schema, name);
+            assert!(is_left_out(&entry) && super::kind(&entry) == told, "{kind}: {}", super::kind(&entry));
+        }
+        for (kind, schema, name) in [
+            ("STATISTICS", "public", "names"),
+            ("TABLE", "public", "LARGE OBJECT 4711"),
+            ("TABLE DATA", "public", "BLOBS"),
+            ("MATERIALIZED VIEW DATA", "public", "spenders"),
+            ("SEQUENCE SET", "public", "people_id_seq"),
+        ] {
+            assert!(!is_left_out(&entry(kind, schema, name)), "{kind}");
+        }
+    }
+}

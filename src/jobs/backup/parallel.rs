@@ -11,7 +11,7 @@ use crate::jobs::backup::row_readers::{ReaderOf, ReadingRules, RowMessage, RowRe
 use crate::jobs::backup::watch::SnapshotWatch;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::parallel::item::TableToRead;
-use crate::postgres::parallel::script_piece::RowKeys;
+use crate::postgres::parallel::script_piece::{OutputPiece, RowKeys};
 use crate::postgres::parallel::work::{DumpWork, tables_to_read};
 use crate::postgres::session::control::Control;
 use crate::postgres::tools::dump::options::{self, ScriptUse};
@@ -257,16 +257,7 @@ impl Together<'_, '_, '_> {
         while let Ok(message) = self.coming.recv() {
             match message {
                 RowMessage::Locked => self.unlocked -= 1,
-                RowMessage::Piece(piece) => {
-                    let bytes = piece.piece.text.len();
-                    if let Some(writer) = self.writers.plain.as_mut().filter(|_| piece.is_plain) {
-                        writer.rows(&piece.piece)?;
-                        self.shown(bytes);
-                    }
-                    if let Some(copy) = &mut self.writers.copy {
-                        copy.rows(piece);
-                    }
-                }
+                RowMessage::Piece(piece) => self.piece(piece)?,
                 RowMessage::Failed(error) => {
                     *self.by_rows = true;
                     return Err(error);
@@ -282,6 +273,26 @@ impl Together<'_, '_, '_> {
             if self.unlocked == 0 {
                 self.watch.piece()?;
             }
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, piece: OutputPiece) -> Result<()> {
+        let DumpWriters { plain, copy } = &mut self.writers;
+        let (bytes, mut shared) = (piece.piece.text.len(), None);
+        let is_copied = piece.anonymised.is_some() && copy.as_ref().is_some_and(|copy| copy.is_wanted());
+        if let Some(writer) = plain.as_mut().filter(|_| piece.is_plain) {
+            match is_copied {
+                true => shared = writer.share_rows(&piece.piece)?,
+                false => writer.rows(&piece.piece)?,
+            }
+        }
+        let is_plain = piece.is_plain;
+        if let Some(copy) = copy.as_mut().filter(|_| is_copied) {
+            copy.rows(piece, shared);
+        }
+        if is_plain {
+            self.shown(bytes);
         }
         Ok(())
     }
