@@ -669,7 +669,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__download)
-            opts="-o -h --object --database --origin --output --raw --table --force --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
+            opts="-o -h --object --database --origin --output --raw --table --csv --force --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1521,7 +1521,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__restore)
-            opts="-y -h --object --all --from --database --origin --to --files --into --yes --clean --over-source --no-owner --no-privileges --no-properties --any-locale --skip-failed --no-comments --no-tablespaces --exclude-extension --search-path --table --schema --exclude-table --exclude-table-data --data-only --schema-only --jobs --json --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
+            opts="-y -h --object --all --from --database --origin --to --files --into --yes --clean --over-source --no-owner --no-privileges --no-properties --any-locale --skip-failed --no-comments --no-tablespaces --exclude-extension --search-path --table --schema --exclude-table --exclude-table-data --data-only --schema-only --jobs --single-transaction --dry-run --json --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -171,7 +171,7 @@ impl<'a> DatabaseBackup<'a> {
     }
 
     fn copy_plan(&self, recipe: &AnonymiseRecipe, control: &mut Control) -> Result<CopyPlan> {
-        match parallel::unfit(self.dump.plan, &control.server().encoding) {
+        match parallel::unfit(self.dump.plan) {
             Some(why) => {
                 Err(Fault::usage(format!("its rows must be read by pgbk itself, and cannot be: {why}")).into())
             }

@@ -114,7 +114,7 @@ impl Trip {
                 true => &["--jobs", "3"],
                 false => &["--single-transaction"],
             };
-            restoring.args(["restore", &id, "--yes", "--to", &copy].iter().chain(how)).expect(0);
+            restoring.args(["restore", &id, "--yes", "--to", &copy].iter().chain(how).copied()).expect(0);
             // All rows as they were; and the schema as the server itself makes it of the script that made the source.
             assert_same(&original.data, &to.data(&copy));
             let [due, found] = [&made.dump, &to.newest_dump(&copy)];

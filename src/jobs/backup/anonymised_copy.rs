@@ -115,10 +115,11 @@ impl<'r> AnonymisedCopy<'r> {
             }
             let Some(piece) = piece.into_anonymised() else { return Ok(()) };
             let writer = &mut copy.open()?.writer;
-            Ok(match shared {
+            match shared {
                 Some(shared) => writer.shared_rows(&piece, shared)?,
                 None => writer.rows(&piece)?,
-            })
+            }
+            Ok(())
         });
     }
 

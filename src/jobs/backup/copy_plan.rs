@@ -73,6 +73,7 @@ impl CopyPlan {
     /// Chooses the entries and tables of a dump. It is an error if rows could not be read as the rules say.
     pub fn choose(&self, contents: &DumpContents, sources: &HashMap<u32, SnapshotTable>) -> Result<CopyContents> {
         let mut chosen = CopyContents { wanted: BTreeSet::new(), tables: Vec::new(), warnings: Vec::new() };
+        let encoding = contents.encoding().unwrap_or_default();
         let (mut left_out, mut remarks, mut defined, mut extensions) =
             (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
         for entry in &contents.entries {
@@ -81,7 +82,7 @@ impl CopyPlan {
                 continue;
             }
             if entry.is("TABLE DATA") {
-                match self.table(entry, sources)? {
+                match self.table(entry, sources, encoding)? {
                     ChosenTable::Own(table) => chosen.tables.push(*table),
                     ChosenTable::Extension(table) => {
                         extensions.push(table.source.name.clone());
@@ -113,9 +114,15 @@ impl CopyPlan {
         Ok(chosen)
     }
 
-    fn table(&self, entry: &ArchiveEntry, sources: &HashMap<u32, SnapshotTable>) -> Result<ChosenTable> {
+    fn table(
+        &self,
+        entry: &ArchiveEntry,
+        sources: &HashMap<u32, SnapshotTable>,
+        encoding: &str,
+    ) -> Result<ChosenTable> {
         let source = sources.get(&entry.oid);
-        let Some((source, mut table)) = source.and_then(|source| Some((source, TableToRead::of(entry, source)?)))
+        let Some((source, mut table)) =
+            source.and_then(|source| Some((source, TableToRead::of(entry, source, encoding)?)))
         else {
             return Err(Fault::failed(format!("the rows of {} are no COPY blocks in UTF-8", name(entry))).into());
         };
@@ -223,7 +230,7 @@ mod tests {
     use super::*;
 
     fn entry(kind: &str, schema: &str, name: &str) -> ArchiveEntry {
-        let mut entry = ArchiveEntry::new(Vec::new(), &[], Vec::new(), 4);
+        let mut entry = ArchiveEntry::new(Vec::new(), &[], Vec::new());
         [entry.kind, entry.schema, entry.name] = [kind, schema, name].map(|text| text.as_bytes().to_vec());
         entry
     }

@@ -15,7 +15,8 @@ use crate::pipeline::drain;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::session::control::Control;
 use crate::postgres::tools::contents::{ContentsInquiry, contents};
-use crate::postgres::tools::{Tool, dump, lock_limit};
+use crate::postgres::tools::dump::{self, options};
+use crate::postgres::tools::{Tool, lock_limit};
 use crate::repository::writer::BackupWriter;
 use std::io::Write;
 
@@ -74,16 +75,16 @@ impl DumpSource<'_> {
         mut copy: Option<&mut AnonymisedCopy<'w>>,
         monitor: &dyn Monitor,
     ) -> Result<std::result::Result<DumpResult, String>> {
-        let DumpSource { plan, settings, .. } = self;
+        let DumpSource { plan, settings, pg_dump, .. } = self;
         let encoding = control.server().encoding.clone();
-        if let Some(why) = parallel::unfit(plan, &encoding) {
+        if let Some(why) = parallel::unfit(plan) {
             return Ok(Err(why));
         }
         let (contents, remarks) = match self.contents(snapshot, &encoding) {
             Ok(told) => told,
             Err(error) => return judged(SnapshotWatch::new(control), Err(error), true).map(Ok),
         };
-        let setup = DumpSetup { plan, jobs, snapshot, settings, contents: &contents };
+        let setup = DumpSetup { plan, jobs, snapshot, settings, pg_dump, contents: &contents };
         let prepared = match ParallelDump::prepare(setup, control, copy.as_deref_mut(), monitor)? {
             Ok(prepared) => prepared,
             Err(why) => return Ok(Err(why)),
@@ -137,7 +138,8 @@ impl DumpSource<'_> {
         if format != Format::Plain {
             return Ok(None);
         }
-        let arguments = dump::arguments(Format::Custom, snapshot, encoding, plan.lock_wait, &plan.arguments)?;
+        let extra = options::of_contents(&plan.arguments);
+        let arguments = dump::arguments(Format::Custom, snapshot, encoding, plan.lock_wait, &extra)?;
         ContentsInquiry::begin(pg_dump.path.clone(), arguments, settings.child_environment()?, plan.stall).map(Some)
     }
 
@@ -149,11 +151,11 @@ impl DumpSource<'_> {
         copy: &mut AnonymisedCopy<'_>,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let DumpSource { plan, settings, .. } = self;
+        let DumpSource { plan, settings, pg_dump, .. } = self;
         let encoding = control.server().encoding.clone();
         let (contents, _) = self.contents(snapshot, &encoding).map_err(lock_limit::of_dump)?;
         let jobs = parallel::jobs(plan, self.expected);
-        let setup = DumpSetup { plan, jobs, snapshot, settings, contents: &contents };
+        let setup = DumpSetup { plan, jobs, snapshot, settings, pg_dump, contents: &contents };
         let prepared = ParallelDump::prepare_copy(setup, control, copy, monitor)?;
         let mut watch = SnapshotWatch::new(control);
         let writers = DumpWriters { plain: None, copy: Some(copy) };
@@ -172,7 +174,8 @@ impl DumpSource<'_> {
     /// Asks pg_dump what it would dump.
     fn contents(&self, snapshot: &str, encoding: &str) -> Result<(DumpContents, StderrTail)> {
         let DumpSource { plan, pg_dump, settings, .. } = self;
-        let arguments = dump::arguments(Format::Custom, snapshot, encoding, plan.lock_wait, &plan.arguments)?;
+        let extra = options::of_contents(&plan.arguments);
+        let arguments = dump::arguments(Format::Custom, snapshot, encoding, plan.lock_wait, &extra)?;
         contents(&pg_dump.path, &arguments, &settings.child_environment()?, plan.stall)
     }
 }

@@ -10,15 +10,16 @@ use crate::jobs::backup::plan::BackupPlan;
 use crate::jobs::backup::row_readers::{ReaderOf, ReadingRules, RowMessage, RowReaders, connections};
 use crate::jobs::backup::watch::SnapshotWatch;
 use crate::postgres::connect::settings::ConnectionSettings;
-use crate::postgres::parallel::item::TableToRead;
+use crate::postgres::parallel::item::{RowOutputs, TableToRead};
 use crate::postgres::parallel::script_piece::{OutputPiece, RowKeys};
 use crate::postgres::parallel::work::{DumpWork, tables_to_read};
 use crate::postgres::session::control::Control;
 use crate::postgres::tools::dump::options::{self, ScriptUse};
+use crate::postgres::tools::large_objects::{self, large_objects};
 use crate::postgres::tools::script::script;
 use crate::postgres::tools::{self, Tool};
 use crate::repository::writer::BackupWriter;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::scope;
@@ -31,6 +32,7 @@ pub(crate) struct DumpSetup<'a> {
     pub jobs: usize,
     pub snapshot: &'a str,
     pub settings: &'a ConnectionSettings,
+    pub pg_dump: &'a Tool,
     pub contents: &'a DumpContents,
 }
 
@@ -64,10 +66,7 @@ pub(crate) fn jobs(plan: &BackupPlan, expected: u64) -> usize {
 }
 
 /// Says why the rows of a dump with these arguments must come from pg_dump itself. `None`: they need not.
-pub(crate) fn unfit(plan: &BackupPlan, encoding: &str) -> Option<String> {
-    if encoding != "UTF8" {
-        return Some(format!("the database's encoding is {encoding}"));
-    }
+pub(crate) fn unfit(plan: &BackupPlan) -> Option<String> {
     let given = options::read(&plan.arguments).unwrap_or_default();
     let alone = given.iter().find(|given| given.option.script() == ScriptUse::Alone);
     alone.map(|given| format!("PG_DUMP_USER_ARGS holds --{}", given.option.name))
@@ -146,7 +145,7 @@ impl<'a> ParallelDump<'a> {
             drop(to);
             // While they lock and begin to read.
             let scripts = writers.scripts(&pg_restore, &setup)?;
-            let mut together = Together { coming, unlocked: count, watch, by_rows, writers, monitor };
+            let mut together = Together { setup, coming, unlocked: count, watch, by_rows, writers, monitor };
             together.write(scripts)
         })
     }
@@ -156,10 +155,10 @@ impl<'a> ParallelDump<'a> {
 fn share(tables: &mut [TableToRead], copied: Vec<TableToRead>) -> Vec<TableToRead> {
     let (own, same): (Vec<TableToRead>, Vec<TableToRead>) =
         copied.into_iter().partition(|table| table.select.is_some());
-    for copied in same {
-        if let Some(table) = tables.iter_mut().find(|table| table.source.name == copied.source.name) {
-            table.outputs.anonymised = copied.outputs.anonymised;
-        }
+    let mut same: HashMap<String, RowOutputs> =
+        same.into_iter().map(|table| (table.source.name, table.outputs)).collect();
+    for table in tables {
+        table.outputs.anonymised = same.remove(&table.source.name).and_then(|outputs| outputs.anonymised);
     }
     own
 }
@@ -185,8 +184,8 @@ fn copy_readers(
     Ok(Some(RowReaders { work, connections, reader: ReaderOf::Anonymised(copy.over()) }))
 }
 
-/// A script before and behind its rows.
-type ScriptHalves = [Vec<u8>; 2];
+/// A script before its rows, from there to its large objects, and behind these.
+type ScriptParts = [Vec<u8>; 3];
 
 impl DumpWriters<'_, '_> {
     fn row_keys(&self) -> RowKeys {
@@ -197,7 +196,7 @@ impl DumpWriters<'_, '_> {
     }
 
     /// Returns the scripts of both backups; that of one that is not made is empty.
-    fn scripts(&mut self, pg_restore: &Tool, setup: &DumpSetup<'_>) -> Result<[ScriptHalves; 2]> {
+    fn scripts(&mut self, pg_restore: &Tool, setup: &DumpSetup<'_>) -> Result<[ScriptParts; 2]> {
         let all = || setup.contents.entries.iter().map(|entry| entry.number).collect();
         let plain = self.plain.as_ref().map(|_| whole_script(pg_restore, setup, &all())).transpose()?;
         let copy = self.copy.as_mut().and_then(|copy| {
@@ -211,14 +210,16 @@ impl DumpWriters<'_, '_> {
 }
 
 /// Returns the script of these entries.
-fn whole_script(pg_restore: &Tool, setup: &DumpSetup<'_>, wanted: &BTreeSet<i64>) -> Result<ScriptHalves> {
+fn whole_script(pg_restore: &Tool, setup: &DumpSetup<'_>, wanted: &BTreeSet<i64>) -> Result<ScriptParts> {
     let DumpSetup { plan, settings, contents, .. } = setup;
     let arguments = options::of_script(&plan.arguments);
-    Ok(script(pg_restore, contents, wanted, &arguments, &settings.child_environment()?)?.around_data())
+    let script = script(pg_restore, contents, wanted, &arguments, &settings.child_environment()?)?;
+    Ok(script.around_data(|number| contents.is_large_objects(number)))
 }
 
 /// Puts scripts and rows together.
 struct Together<'a, 'w, 's> {
+    setup: DumpSetup<'a>,
     coming: Receiver<RowMessage>,
     /// Number of connections that have not locked their tables yet.
     unlocked: usize,
@@ -230,11 +231,13 @@ struct Together<'a, 'w, 's> {
 
 impl Together<'_, '_, '_> {
     /// Writes the scripts, with all rows in the place of the first ones.
-    fn write(&mut self, scripts: [ScriptHalves; 2]) -> Result<()> {
-        let [[before, behind], [copy_before, copy_behind]] = scripts;
+    fn write(&mut self, scripts: [ScriptParts; 2]) -> Result<()> {
+        let [[before, between, behind], [copy_before, copy_between, copy_behind]] = scripts;
         self.text(&before, &copy_before)?;
         // All connections have ended when this returns.
         self.rows()?;
+        self.text(&between, &copy_between)?;
+        self.large_objects()?;
         self.text(&behind, &copy_behind)?;
         if let Some(copy) = &mut self.writers.copy {
             copy.written();
@@ -294,6 +297,27 @@ impl Together<'_, '_, '_> {
         if is_plain {
             self.shown(bytes);
         }
+        Ok(())
+    }
+
+    /// Has pg_dump write all large objects of the plain backup, in the place of the first ones: it makes all before it fills any.
+    fn large_objects(&mut self) -> Result<()> {
+        let DumpSetup { plan, snapshot, settings, pg_dump, contents, .. } = self.setup;
+        let has_objects = contents.entries.iter().any(|entry| contents.is_large_objects(entry.number));
+        let Some(writer) = self.writers.plain.as_mut().filter(|_| has_objects) else { return Ok(()) };
+        let arguments = large_objects::arguments(snapshot, contents.encoding().unwrap_or_default(), &plan.arguments);
+        let (watch, by_rows, monitor) = (&mut *self.watch, &mut *self.by_rows, self.monitor);
+        *by_rows = true;
+        let written =
+            large_objects(&pg_dump.path, &arguments, &settings.child_environment()?, plan.stall, &mut |text| {
+                watch.piece()?;
+                writer.write_all(text).inspect_err(|_| *by_rows = false)?;
+                monitor.advance(text.len() as u64);
+                monitor.stored(writer.stored());
+                Ok(())
+            });
+        written?.tell(monitor);
+        *by_rows = false;
         Ok(())
     }
 

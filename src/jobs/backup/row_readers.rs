@@ -12,6 +12,7 @@ use crate::postgres::parallel::maker;
 use crate::postgres::parallel::script_piece::{OutputPiece, RowKeys};
 use crate::postgres::parallel::work::DumpWork;
 use crate::postgres::session::control::APPLICATION;
+use crate::postgres::tools::dump::options;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -117,7 +118,8 @@ fn rows(
     to: &SyncSender<RowMessage>,
 ) -> Result<()> {
     let ReadingRules { plan, snapshot, keys, .. } = rules;
-    maker::begin(&mut connection, snapshot, work.locks(number), plan.lock_wait)?;
+    let settings = options::row_settings(&plan.arguments);
+    maker::begin(&mut connection, snapshot, &settings, work.locks(number), plan.lock_wait)?;
     to.send(RowMessage::Locked).ok();
     *was_locked = true;
     let is_wanted = || match reader {

@@ -3,6 +3,7 @@
 use crate::format::archive::entry::ArchiveEntry;
 use crate::format::sql::tokens::Tokens;
 use crate::postgres::anonymise::address_scan::AddressScan;
+use crate::postgres::session::quote::literal;
 use crate::postgres::session::snapshot_tables::SnapshotTable;
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,6 +27,9 @@ impl RowOutputs {
     }
 }
 
+/// The encoding of every connection.
+const CONNECTION: &str = "UTF8";
+
 /// A table that rows are read from, as the dump names it and as the server does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableToRead {
@@ -35,6 +39,8 @@ pub(crate) struct TableToRead {
     pub header: Vec<u8>,
     /// The columns with the brackets around them; empty for all.
     columns: String,
+    /// The option of COPY for rows in another encoding than the connection's; empty for that one.
+    encoding: String,
     pub source: SnapshotTable,
     /// The query for its rows where they are changed; `None`: they stay as they are.
     pub select: Option<String>,
@@ -54,9 +60,13 @@ pub(crate) struct CopyItem {
 }
 
 impl TableToRead {
-    /// Returns the table of an entry with rows. `None`: they are no COPY block, or not in UTF-8.
-    pub fn of(entry: &ArchiveEntry, source: &SnapshotTable) -> Option<TableToRead> {
+    /// Returns the table of an entry with rows, in the encoding of the dump. `None`: they are no COPY block, or its names cannot be read.
+    pub fn of(entry: &ArchiveEntry, source: &SnapshotTable, encoding: &str) -> Option<TableToRead> {
         let statement = std::str::from_utf8(&entry.copy).ok()?;
+        let is_own = encoding == CONNECTION;
+        if !is_own && !statement.is_ascii() {
+            return None;
+        }
         let end = statement.rfind(" FROM stdin;")?;
         let mut tokens = Tokens::new(&statement.as_bytes()[..end]);
         if !tokens.accept(&["copy"]) {
@@ -64,24 +74,25 @@ impl TableToRead {
         }
         let table = String::from_utf8_lossy(tokens.take_name()?).into_owned();
         let columns = std::str::from_utf8(tokens.rest()).ok()?.trim().to_owned();
-        let header = entry.copy.clone();
-        Some(TableToRead { table, header, columns, source: source.clone(), select: None, outputs: RowOutputs::PLAIN })
+        let encoding = if is_own { String::new() } else { format!(" (ENCODING {})", literal(encoding)) };
+        let (header, source, outputs) = (entry.copy.clone(), source.clone(), RowOutputs::PLAIN);
+        Some(TableToRead { table, header, columns, encoding, source, select: None, outputs })
     }
 
-    /// Returns whether ranges of its rows can be read by themselves: it lies on this server, all rows are wanted, and it has columns.
+    /// Returns whether ranges of its rows can be read by themselves: the server can, all rows are wanted, and it has columns.
     pub fn is_divisible(&self) -> bool {
-        !self.source.is_foreign && self.source.condition.is_empty() && !self.columns.is_empty()
+        self.source.has_ranges && self.source.condition.is_empty() && !self.columns.is_empty()
     }
 
     /// Returns the statement that reads all rows.
     pub fn whole(&self) -> CopyItem {
         let SnapshotTable { name, condition, is_foreign, .. } = &self.source;
-        let statement = match &self.select {
-            Some(select) => format!("COPY ({select}) TO STDOUT"),
-            None if condition.is_empty() && !is_foreign => format!("COPY {name} {} TO STDOUT", self.columns),
-            None => format!("COPY (SELECT {} FROM {name} {condition}) TO STDOUT", self.list()),
+        let rows = match &self.select {
+            Some(select) => format!("({select})"),
+            None if condition.is_empty() && !is_foreign => format!("{name} {}", self.columns),
+            None => format!("(SELECT {} FROM {name} {condition})", self.list()),
         };
-        self.item(statement, true)
+        self.item(&rows, true)
     }
 
     /// Returns the statement that reads the rows in a range of pages; an end of `None` is the end of the table, wherever it is.
@@ -92,10 +103,11 @@ impl TableToRead {
             Some(select) => select.clone(),
             None => format!("SELECT {} FROM ONLY {}", self.list(), self.source.name),
         };
-        self.item(format!("COPY ({rows} WHERE {from}{to}) TO STDOUT"), pages.start == 0)
+        self.item(&format!("({rows} WHERE {from}{to})"), pages.start == 0)
     }
 
-    fn item(&self, statement: String, is_first: bool) -> CopyItem {
+    fn item(&self, rows: &str, is_first: bool) -> CopyItem {
+        let statement = format!("COPY {rows} TO STDOUT{}", self.encoding);
         let (table, header, outputs) = (self.table.clone(), self.header.clone(), self.outputs.clone());
         CopyItem { table, statement, header, is_first, outputs }
     }

@@ -3,13 +3,11 @@
 use crate::base::error::{Fault, Result};
 use crate::postgres::connect::copy_connection::{CopyConnection, CopyStep};
 use crate::postgres::parallel::item::CopyItem;
-use crate::postgres::parallel::script_piece::{OutputPiece, RowKeys, ScriptPiece};
+use crate::postgres::parallel::script_piece::{OutputPiece, PIECE, RowKeys, ScriptPiece};
 use crate::postgres::parallel::work::DumpWork;
 use crate::postgres::session::quote::literal;
 use std::time::Duration;
 
-/// Size in bytes from which on a piece is handed on.
-const PIECE: usize = 4 << 20;
 /// Most names in one statement of LOCK.
 const LOCKS: usize = 500;
 
@@ -17,10 +15,11 @@ const LOCKS: usize = 500;
 /// orders.
 const SETTINGS: &str = "SET synchronize_seqscans = off; SET max_parallel_workers_per_gather = 0";
 
-/// Begins to read in a snapshot of another session, and locks tables as pg_dump does; zero waits for ever.
+/// Begins to read in a snapshot of another session, with these settings, and locks tables as pg_dump does; zero waits for ever.
 pub(crate) fn begin(
     connection: &mut CopyConnection,
     snapshot: &str,
+    settings: &[String],
     locks: &[String],
     lock_wait: Duration,
 ) -> Result<()> {
@@ -29,6 +28,9 @@ pub(crate) fn begin(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}; {SETTINGS}; SET lock_timeout = {wait}",
         literal(snapshot)
     ))?;
+    for setting in settings {
+        connection.query(setting)?;
+    }
     for names in locks.chunks(LOCKS) {
         let names: Vec<String> = names.iter().map(|name| format!("ONLY {name}")).collect();
         connection.query(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", ")))?;

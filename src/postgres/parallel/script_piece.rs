@@ -8,6 +8,10 @@ use crate::postgres::anonymise::address_scan::ScannedRows;
 use crate::postgres::parallel::item::{CopyItem, RowOutputs};
 use std::mem;
 
+/// Size in bytes from which on a piece is handed on.
+pub(crate) const PIECE: usize = 4 << 20;
+/// Memory for a piece in bytes: it goes beyond its size by the rows that came last. Without this it would grow to twice its size.
+const RESERVED: usize = PIECE + (1 << 20);
 /// The end of the rows of a COPY block.
 const END: &[u8] = b"\\.\n";
 
@@ -78,7 +82,7 @@ struct OpenBlock {
 impl<'a> ScriptPiece<'a> {
     pub fn new(keys: &'a RowKeys, hand_on: &'a mut dyn FnMut(OutputPiece) -> bool) -> ScriptPiece<'a> {
         ScriptPiece {
-            text: Vec::new(),
+            text: Vec::with_capacity(RESERVED),
             blocks: Vec::new(),
             sums: Vec::new(),
             outputs: RowOutputs::PLAIN,
@@ -147,7 +151,10 @@ impl<'a> ScriptPiece<'a> {
 
     /// Hands the piece on. It is an error if nobody wants it any more.
     pub fn flush(&mut self) -> Result<()> {
-        let piece = RowPiece { text: mem::take(&mut self.text), blocks: mem::take(&mut self.blocks) };
+        let piece = RowPiece {
+            text: mem::replace(&mut self.text, Vec::with_capacity(RESERVED)),
+            blocks: mem::take(&mut self.blocks),
+        };
         let (sums, found) = (mem::take(&mut self.sums), self.found.take());
         if piece.text.is_empty() {
             return Ok(());

@@ -61,11 +61,16 @@ fn parts(script: &[u8], mark: &str) -> Vec<ScriptPart> {
 }
 
 impl MarkedScript {
-    /// Returns the script before and behind the place of the first data. What would stand in the places of the data is left out.
-    pub fn around_data(&self) -> [Vec<u8>; 2] {
-        let first = self.0.iter().position(|part| matches!(part, ScriptPart::Data(_))).unwrap_or(self.0.len());
-        let (before, behind) = self.0.split_at(first);
-        [before, behind].map(|parts| MarkedScript::texts(parts).flatten().copied().collect())
+    /// Returns the script before the place of the first data, from there to the first data that `is_last` names, and behind that. What would
+    /// stand in the places of the data is left out.
+    pub fn around_data(&self, is_last: impl Fn(i64) -> bool) -> [Vec<u8>; 3] {
+        let place = |is_meant: &dyn Fn(i64) -> bool| {
+            let is_place = |part: &ScriptPart| matches!(part, ScriptPart::Data(number) if is_meant(*number));
+            self.0.iter().position(is_place).unwrap_or(self.0.len())
+        };
+        let (first, last) = (place(&|_| true), place(&is_last));
+        let parts = [&self.0[..first], &self.0[first..last], &self.0[last..]];
+        parts.map(|parts| MarkedScript::texts(parts).flatten().copied().collect())
     }
 
     fn texts(parts: &[ScriptPart]) -> impl Iterator<Item = &[u8]> {
