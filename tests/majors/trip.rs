@@ -109,8 +109,9 @@ impl Trip {
             let copy = format!("{source}_copy");
             let made = to.made(self.level);
             let restoring = keeping(to).1.directory(folder.path()).set("PG_BIN_DIR", newest_clients().display());
-            // By several connections into every other server.
-            let how: &[&str] = match to.major % 2 == self.client.0 % 2 && self.format == "plain" {
+            // By several connections in every other case.
+            let is_odd = (self.from.major + self.client.0 + to.major) % 2 == 1;
+            let how: &[&str] = match is_odd && self.format == "plain" {
                 true => &["--jobs", "3"],
                 false => &["--single-transaction"],
             };
