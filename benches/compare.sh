@@ -3,7 +3,7 @@
 #   SIZE_GB=2     the database, as pg_dump writes it        XZ_MB=200   the one for the rows with xz: at 1.5 to 12 MB/s
 #                                                           each of its 6 runs a round takes minutes
 #   RUNS=3        rounds of each row, both sides in turn    PART_MB=16  part size of `aws s3 cp`
-#   ROWS="plain zstd xz shell staging restore memory startup store"
+#   ROWS="plain zstd xz shell staging restore table copy memory startup store"
 #   BENCH_DIR=/var/tmp   where the databases and the stores are; a real disk with six times SIZE_GB free
 #   BENCH_PGBK=…         an installed pgbk instead of a release build
 # Results as JSON: target/bench/results.json; every single run: target/bench/rows.tsv.
@@ -15,7 +15,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$here/benches/parts/place.sh"
 
 SIZE_GB=${SIZE_GB:-2} XZ_MB=${XZ_MB:-200}
-ROWS=${ROWS:-plain zstd xz shell staging restore memory startup store}
+ROWS=${ROWS:-plain zstd xz shell staging restore table copy memory startup store}
 rows=$out/rows.tsv
 sizes=$out/sizes.tsv
 size=$(awk "BEGIN { printf \"%d\", $SIZE_GB * 1e9 }")
@@ -67,10 +67,11 @@ row_plain() {
 
 row_zstd() {
     zstd_dir() { backup zstd dir dir zstd full; }
+    zstd_1() { DB_BACKUP_COMPRESS_LEVEL=1 backup zstd dir-1 dir zstd full; }
     zstd_s3() { backup zstd s3 s3 zstd full; }
     zstd_pipe() { pipeline zstd pipe 'pg_dump full | zstd -q -3 -T1 >/dev/null'; }
     full
-    in_turn dump_only zstd_dir zstd_s3 zstd_pipe
+    in_turn dump_only zstd_dir zstd_1 zstd_s3 zstd_pipe
 }
 
 row_xz() {
@@ -115,14 +116,20 @@ row_staging() {
     in_turn staging_plain staging_plain_s3
 }
 
+# An empty database for a restore, and nothing left to write of the one before.
+empty() {
+    psql -X -q -d postgres -c "DROP DATABASE IF EXISTS target" -c "CREATE DATABASE target TEMPLATE template0" \
+        -c "CHECKPOINT" >>"$log" 2>&1
+}
+
 row_restore() {
-    empty() {
-        psql -X -q -d postgres -c "DROP DATABASE IF EXISTS target" -c "CREATE DATABASE target TEMPLATE template0" \
-            -c "CHECKPOINT" >>"$log" 2>&1
-    }
     restore_psql() {
         empty
         measure restore peer psql -X -q -v ON_ERROR_STOP=1 -1 -d target -f "$work/local.sql"
+    }
+    restore_jobs() {
+        empty
+        measure restore jobs pg_restore -j2 -d target "$work/local.dir"
     }
     restore_dir() {
         empty
@@ -139,11 +146,57 @@ row_restore() {
     }
     full
     pg_dump -f "$work/local.sql" full
+    pg_dump -Fd -Z0 -j2 -f "$work/local.dir" full
     round=0
     backup prepare dir dir 0 full
-    in_turn restore_psql restore_dir
-    rm -f "$work/local.sql"
+    in_turn restore_psql restore_jobs restore_dir
+    rm -rf "$work/local.sql" "$work/local.dir"
     psql -X -q -d postgres -c "DROP DATABASE target"
+}
+
+# One table with a hundredth of the rows, out of a backup of all.
+row_table() {
+    table_whole() {
+        empty
+        measure table whole "${pgbk_dir[@]}" DB_NAME=full "$BENCH_PGBK" restore latest --to target --yes
+    }
+    table_one() {
+        empty
+        measure table one "${pgbk_dir[@]}" DB_NAME=full "$BENCH_PGBK" restore latest --table hundredth --to target --yes
+    }
+    full
+    psql -X -q -d full -c "CREATE TABLE hundredth AS SELECT * FROM events WHERE id % 45 = 0" -c "ANALYZE hundredth"
+    round=0
+    backup prepare dir dir zstd full
+    in_turn table_whole table_one
+    psql -X -q -d postgres -c "DROP DATABASE target"
+    psql -X -q -d full -c "DROP TABLE hundredth"
+}
+
+# An anonymised backup beside the plain one, with rules for the customers and orders: a fifth of the bytes.
+row_copy() {
+    copy_plain() { backup copy peer dir zstd full; }
+    copy_both() {
+        rm -rf "$work/store" "$STATE_DIR"
+        mkdir "$work/store" "$STATE_DIR"
+        measure copy both "${pgbk_dir[@]}" DB_NAME=full DB_BACKUP_COMPRESS=zstd OUTPUTS=plain,anonymised \
+            ANONYMISE_RULES="$work/rules.toml" ANONYMISE_SECRET="$key" ANON_ENCRYPT_KEY="$key" "$BENCH_PGBK" backup
+        [ "$(find "$work/store" -name '*.meta' | wc -l)" -eq 2 ] || { echo "copy: there are not two backups" >&2; exit 1; }
+    }
+    full
+    cat >"$work/rules.toml" <<'END'
+[tables.public.customers]
+name = "name"
+email = "email"
+city = "address"
+[tables.public.orders]
+note = "text"
+[tables.public.events]
+"*" = "keep"
+[tables.public.messages]
+"*" = "keep"
+END
+    in_turn copy_plain copy_both
 }
 
 row_memory() {
