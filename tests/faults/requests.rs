@@ -37,14 +37,14 @@ fn worker(index: usize) -> String {
 
 fn backup(database: &str, host: &Host, attempts: usize) -> Ended {
     let scene = Scene::new();
-    let outcome = scene.through(&host.endpoint, attempts).args(["backup", database]).end();
+    let outcome = scene.through(&host.endpoint, attempts).args(["backup", database, "--jobs", "2"]).end();
     scene.judge_backup(&outcome, database)
 }
 
 /// While nothing fails.
 fn whole(database: &str, host: &Host) -> Ended {
     let scene = Scene::new();
-    let outcome = scene.unhurried(&host.endpoint, 1).args(["backup", database]).end();
+    let outcome = scene.unhurried(&host.endpoint, 1).args(["backup", database, "--jobs", "2"]).end();
     scene.judge_backup(&outcome, database)
 }
 
