@@ -95,9 +95,11 @@ pub fn restore(pgbk: &Pgbk, id: &str, to: &str, more: &[&str]) -> Pgbk {
 }
 
 /// What is done before, and said, to restore. A target that is there has properties of its own, all of which have to go.
-const WAYS: [(&str, &str, &[&str], Option<&str>); 6] = [
+const WAYS: [(&str, &str, &[&str], Option<&str>); 8] = [
     ("new", "plain", &[], None),
     ("empty", "plain", &[], Some("")),
+    ("several", "plain", &["--jobs", "2"], None),
+    ("several_empty", "plain", &["--jobs", "2"], Some("")),
     ("full", "plain", &["--clean"], Some("CREATE TABLE x AS SELECT 1 AS y")),
     ("archive", "custom", &[], None),
     ("archive_full", "custom", &["--clean"], Some("CREATE TABLE x AS SELECT 1 AS y")),
