@@ -48,7 +48,7 @@ CREATE STATISTICS names ON name, phone FROM people;
 ANALYZE;
 "#;
 
-/// What only pg_dump's one stream has in the plain backup, too.
+/// Large objects, and what leads to another server.
 const OBJECTS: &str = r#"
 SELECT lo_from_bytea(4711, 'largeobjectsecret of anna@plantagenet.org');
 COMMENT ON LARGE OBJECT 4711 IS 'largeobjectsecret';
@@ -213,6 +213,22 @@ fn the_same_secret_gives_the_same_values_and_the_manifest_names_the_rules_but_no
     assert_eq!((&note["rules"], &note["strict"], &two["anonymised"]), (&"rules.toml".into(), &false.into(), note));
     assert!(note["secret_check"].as_str().unwrap().len() == 16 && !one.to_string().contains(SECRET), "{one}");
     assert!(!rows.contains(SECRET));
+}
+
+#[test]
+fn a_copy_of_a_database_in_another_encoding_keeps_its_signs() {
+    create("outputs_latin", "ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    sql(
+        "outputs_latin",
+        "CREATE TABLE t AS SELECT g AS id, 'anna' || g || '@plantagenet.org' AS mail, chr(233) AS word FROM generate_series(1, 50) g",
+    );
+    let place = Place::new("[tables.public.t]\nid = \"keep\"\nmail = \"email\"\nword = \"keep\"\n");
+    let pgbk = place.pgbk("plain,anonymised");
+    let copy = ids(&pgbk.args(["backup", "outputs_latin", "--jobs", "2"]).json()).1.remove(0);
+    let script = pgbk.args(["download", &copy, "-o", "-"]).expect(0).out;
+    let text = String::from_utf8_lossy(&script);
+    assert!(script.windows(3).filter(|bytes| bytes == b"\t\xe9\n").count() == 50, "{text}");
+    assert!(text.matches("@example.com\t").count() == 50 && !text.contains("plantagenet"), "{text}");
 }
 
 /// What no rule changes is read once and compressed once; what is changed is read a second time.
