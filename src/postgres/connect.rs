@@ -11,6 +11,7 @@ pub(crate) mod plan;
 pub mod preamble;
 pub(crate) mod service_file;
 pub mod settings;
+pub(crate) mod several;
 pub(crate) mod time_limits;
 pub(crate) mod tls;
 pub(crate) mod transport;

@@ -16,8 +16,6 @@ use crate::pipeline::table_counter::TableCounter;
 use crate::repository::reader::BackupReader;
 use std::io::Write;
 
-/// Bytes that are kept of a statement: enough for every COPY statement.
-const HEAD: usize = 256 << 10;
 /// Most names in one message.
 const NAMED: usize = 10;
 
@@ -131,7 +129,7 @@ fn parts(opened: &BackupReader, chosen: &[Table], out: &mut dyn Write, monitor: 
 /// Reads the whole dump, and writes the COPY blocks of the tables.
 fn filtered(opened: BackupReader, chosen: &[Table], out: &mut dyn Write, monitor: &dyn Monitor) -> Result<u64> {
     let stored = opened.manifest.stored.bytes;
-    let mut splitter = Splitter::new(StatementLimit::Head { limit: HEAD });
+    let mut splitter = Splitter::new(StatementLimit::COPY);
     let mut wanted = false;
     let mut sink = |event: ScriptEvent<'_>| {
         match event {
@@ -151,12 +149,7 @@ fn filtered(opened: BackupReader, chosen: &[Table], out: &mut dyn Write, monitor
         }
         Ok(())
     };
-    drain(&mut opened.plain()?, monitor, |mut bytes| {
-        while let taken @ 1.. = splitter.feed(bytes, &mut sink).map_err(into_io)? {
-            bytes = &bytes[taken..];
-        }
-        Ok(())
-    })?;
+    drain(&mut opened.plain()?, monitor, |bytes| splitter.feed_all(bytes, &mut sink).map_err(into_io))?;
     splitter.finish(&mut sink)?;
     Ok(stored)
 }

@@ -6,9 +6,6 @@ use crate::format::sql::splitter::{ScriptEvent, Splitter, StatementLimit};
 use memchr::memchr;
 use std::io::{self, Write};
 
-/// Bytes that are kept of a statement: enough for every COPY statement.
-const HEAD: usize = 256 << 10;
-
 /// Takes a script with the rows of one table, and writes them as `COPY … FROM … (FORMAT csv, HEADER)` reads them: NULL is nothing, and an
 /// empty text is `""`. The encoding is that of the script.
 pub(crate) struct CsvWriter<'a> {
@@ -29,17 +26,14 @@ struct CsvRows<'a> {
 impl<'a> CsvWriter<'a> {
     pub fn new(out: &'a mut dyn Write) -> CsvWriter<'a> {
         let rows = CsvRows { out, is_named: false, held: Vec::new(), row: Vec::new() };
-        CsvWriter { splitter: Splitter::new(StatementLimit::Head { limit: HEAD }), rows }
+        CsvWriter { splitter: Splitter::new(StatementLimit::COPY), rows }
     }
 }
 
 impl Write for CsvWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut rest = bytes;
         let rows = &mut self.rows;
-        while let taken @ 1.. = self.splitter.feed(rest, &mut |event| rows.take(&event)).map_err(into_io)? {
-            rest = &rest[taken..];
-        }
+        self.splitter.feed_all(bytes, &mut |event| rows.take(&event)).map_err(into_io)?;
         Ok(bytes.len())
     }
 

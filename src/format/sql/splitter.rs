@@ -39,6 +39,11 @@ pub enum StatementLimit {
     Head { limit: usize },
 }
 
+impl StatementLimit {
+    /// Keeps as much of each statement as every statement of COPY needs.
+    pub(crate) const COPY: StatementLimit = StatementLimit::Head { limit: 256 << 10 };
+}
+
 /// The state at the end of the script.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ending {
@@ -148,6 +153,18 @@ impl Splitter {
     /// Counts lines of the script that do not come here.
     pub fn skip_lines(&mut self, lines: u64) {
         self.line += lines;
+    }
+
+    /// Takes all of the next piece.
+    pub(crate) fn feed_all(
+        &mut self,
+        mut bytes: &[u8],
+        sink: &mut dyn FnMut(ScriptEvent<'_>) -> Result<()>,
+    ) -> Result<()> {
+        while let taken @ 1.. = self.feed(bytes, sink)? {
+            bytes = &bytes[taken..];
+        }
+        Ok(())
     }
 
     /// Ends the script, and returns whether it is complete.

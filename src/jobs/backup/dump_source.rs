@@ -138,8 +138,7 @@ impl DumpSource<'_> {
         if format != Format::Plain {
             return Ok(None);
         }
-        let extra = options::of_contents(&plan.arguments);
-        let arguments = dump::arguments(Format::Custom, snapshot, encoding, plan.lock_wait, &extra)?;
+        let arguments = self.contents_arguments(snapshot, encoding)?;
         ContentsInquiry::begin(pg_dump.path.clone(), arguments, settings.child_environment()?, plan.stall).map(Some)
     }
 
@@ -171,11 +170,15 @@ impl DumpSource<'_> {
         written
     }
 
+    fn contents_arguments(&self, snapshot: &str, encoding: &str) -> Result<Vec<String>> {
+        let extra = options::of_contents(&self.plan.arguments);
+        dump::arguments(Format::Custom, snapshot, encoding, self.plan.lock_wait, &extra)
+    }
+
     /// Asks pg_dump what it would dump.
     fn contents(&self, snapshot: &str, encoding: &str) -> Result<(DumpContents, StderrTail)> {
         let DumpSource { plan, pg_dump, settings, .. } = self;
-        let extra = options::of_contents(&plan.arguments);
-        let arguments = dump::arguments(Format::Custom, snapshot, encoding, plan.lock_wait, &extra)?;
+        let arguments = self.contents_arguments(snapshot, encoding)?;
         contents(&pg_dump.path, &arguments, &settings.child_environment()?, plan.stall)
     }
 }

@@ -1,6 +1,6 @@
 //! The connections that read the rows of a dump, and the threads that they are read on.
 
-use crate::base::cancel::{self, Cancel};
+use crate::base::cancel::Cancel;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::threads;
@@ -8,6 +8,7 @@ use crate::jobs::backup::plan::BackupPlan;
 use crate::jobs::backup::store::STALLED;
 use crate::postgres::connect::copy_connection::CopyConnection;
 use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::connect::several::open_several;
 use crate::postgres::parallel::maker;
 use crate::postgres::parallel::script_piece::{OutputPiece, RowKeys};
 use crate::postgres::parallel::work::DumpWork;
@@ -56,19 +57,9 @@ pub(crate) fn connections(
     wanted: usize,
     monitor: &dyn Monitor,
 ) -> Result<Vec<CopyConnection>> {
-    let mut open = Vec::new();
-    while open.len() < wanted {
-        match settings.open_for_copy(APPLICATION, plan.stall) {
-            Ok(connection) => open.push(connection.when_stalled(STALLED)),
-            Err(error) => {
-                // What a signal kept from connecting is no limit of the server.
-                cancel::check()?;
-                monitor.warn(&format!("{} of {wanted} connections read the tables: {error:#}", open.len()));
-                break;
-            }
-        }
-    }
-    Ok(open)
+    let connect = || settings.open_for_copy(APPLICATION, plan.stall);
+    let open = open_several(wanted, "read the tables", monitor, connect)?;
+    Ok(open.into_iter().map(|connection| connection.when_stalled(STALLED)).collect())
 }
 
 /// Says how rows are read, whichever connection does.

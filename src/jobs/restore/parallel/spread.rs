@@ -12,8 +12,6 @@ use std::time::Duration;
 const BLOCK: usize = 1 << 20;
 /// The end of the rows of a COPY block.
 const END: &[u8] = b"\\.\n";
-/// Bytes that are kept of a statement: enough for every COPY statement.
-const HEAD: usize = 256 << 10;
 /// Time after which the connections are asked again whether one of them takes a block.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -25,17 +23,14 @@ pub(crate) fn spread(reader: &mut RowReader<'_>, rows: &TableRows<'_>, pipes: &[
         pipe.table(RowsOfTable { table: table.clone(), is_whole: false });
     }
     let mut counter = reader.counter();
-    let mut splitter = Splitter::new(StatementLimit::Head { limit: HEAD });
+    let mut splitter = Splitter::new(StatementLimit::COPY);
     let mut blocks = RowBlocks { table, header: Vec::new(), block: Vec::new(), full: Vec::new() };
     let (mut bytes, mut turn) = (Vec::new(), 0);
     for part in &rows.parts {
         let mut rest = part.rows;
         while rest.bytes > 0 {
             reader.next(&mut rest, &mut bytes, &mut counter)?;
-            let mut left = bytes.as_slice();
-            while let taken @ 1.. = splitter.feed(left, &mut |event| blocks.take(event))? {
-                left = &left[taken..];
-            }
+            splitter.feed_all(&bytes, &mut |event| blocks.take(event))?;
             for block in blocks.full.drain(..) {
                 if !send(block, pipes, &mut turn)? {
                     return Ok(false);
@@ -135,11 +130,9 @@ mod tests {
     /// The blocks of rows that come in pieces of this size.
     fn blocks(script: &[u8], piece: usize) -> Result<Vec<Vec<u8>>> {
         let mut blocks = RowBlocks { table: "t", header: Vec::new(), block: Vec::new(), full: Vec::new() };
-        let mut splitter = Splitter::new(StatementLimit::Head { limit: HEAD });
-        for mut left in script.chunks(piece) {
-            while let taken @ 1.. = splitter.feed(left, &mut |event| blocks.take(event))? {
-                left = &left[taken..];
-            }
+        let mut splitter = Splitter::new(StatementLimit::COPY);
+        for piece in script.chunks(piece) {
+            splitter.feed_all(piece, &mut |event| blocks.take(event))?;
         }
         blocks.close();
         Ok(blocks.full)

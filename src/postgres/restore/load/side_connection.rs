@@ -1,12 +1,13 @@
 //! Connections beside the one that runs a script. Each has a session like the script's, and commits what it does.
 
-use crate::base::cancel::{self, TICK};
+use crate::base::cancel::TICK;
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::base::threads;
 use crate::base::worker::Worker;
 use crate::postgres::connect::Canceller;
 use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::connect::several::open_several;
 use crate::postgres::restore::load::encoding::ScriptEncoding;
 use crate::postgres::restore::load::options::LoadOptions;
 use crate::postgres::restore::load::script_pipe::ScriptReceiver;
@@ -56,22 +57,12 @@ pub fn open_sides(
     wanted: usize,
     monitor: &dyn Monitor,
 ) -> Result<Vec<SideConnection>> {
-    let mut open = Vec::new();
-    while open.len() < wanted {
-        match settings.connect(application) {
-            Ok(client) => {
-                let cancel = settings.canceller(&client)?;
-                open.push(SideConnection { client, cancel, rows: None, ran: None, tablespace: None });
-            }
-            Err(error) => {
-                // What a signal kept from connecting is no limit of the server.
-                cancel::check()?;
-                monitor.warn(&format!("{} of {wanted} connections load: {error:#}", open.len()));
-                break;
-            }
-        }
-    }
-    Ok(open)
+    let open = open_several(wanted, "load", monitor, || settings.connect(application))?;
+    let side = |client| {
+        let cancel = settings.canceller(&client)?;
+        Ok(SideConnection { client, cancel, rows: None, ran: None, tablespace: None })
+    };
+    open.into_iter().map(side).collect()
 }
 
 impl SideConnection {
