@@ -28,7 +28,8 @@ PAIRS = [
     ("restore", "dir", "peer", "restore from a directory / `psql -1 -f` of the local file", 0.72),
     ("restore", "dir", "jobs", "the same / `pg_restore -j2` of a local directory", 1.0),
     ("table", "one", "whole", "restore of one table of a hundredth / restore of all", 0.05),
-    ("copy", "both", "peer", "backup with an anonymised one beside it, zstd:3 / the plain one alone", 1.3),
+    ("copy", "both", "peer", "backup with an anonymised one beside it, zstd:3, rules for a tenth of the bytes / the plain one alone", 1.3),
+    ("copy", "texts", "peer", "the same with other letters in a text of each third order / the plain one alone", None),
 ]
 
 CORES = 2
