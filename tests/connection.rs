@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use support::cluster::{PASSWORD, cluster};
 use support::pgbk::{Pgbk, pgbk};
-use support::proof::counted;
+use support::proof::{self, counted};
 
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
@@ -96,8 +96,9 @@ fn anywhere_else_a_connection_url_is_refused_and_not_shown() {
     ];
     let mut names: Vec<String> = pgbk::cli::setting::all().into_iter().map(|setting| setting.name).collect();
     names.extend(["PGHOST", "PGUSER", "PGDATABASE", "PGSERVICE", "PGPORT"].map(str::to_owned));
-    for name in names {
-        for url in forms {
+    for (at, name) in names.into_iter().enumerate() {
+        let step = proof::size(forms.len(), 1);
+        for url in forms.into_iter().skip(at % step).step_by(step) {
             let takes = ["DATABASE_URL", "DB_NAME", "DB_HOST"].contains(&name.as_str());
             if takes && !url.starts_with("x ") && !url.contains("sql+") {
                 continue;

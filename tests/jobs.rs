@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use support::database::{assert_same, create, dump, sql, stdout_of, tool};
 use support::pgbk::{Pgbk, connected};
+use support::proof;
 use tempfile::TempDir;
 
 fn place() -> (TempDir, Pgbk) {
@@ -89,6 +90,9 @@ fn a_database_with_everything_comes_back_by_several_connections_as_by_one_transa
         let report = restored(&pgbk, &id, &to, &["--jobs", jobs]);
         assert_same(&dump("jobs_everything"), &dump(&to));
         assert_eq!(comparable(report), comparable(single.clone()), "{jobs}");
+        if jobs == "2" && !proof::whole() {
+            continue;
+        }
         // Into a database that is there and empty, too.
         let to = format!("jobs_everything_there_{jobs}");
         create(&to, "");
@@ -106,8 +110,8 @@ fn tables_keys_and_indexes_come_back_whatever_the_payload_is_like() {
         sql(database, format!("SELECT {}", ["customers", "orders", "lines", "parts", "totals"].map(of).join(", ")))
     };
     let due = rows("jobs_shop");
-    for compress in ["none", "zstd", "xz", "gzip"] {
-        for by in ["1", "3"] {
+    for (at, compress) in ["none", "zstd", "xz", "gzip"].into_iter().enumerate() {
+        for (_, by) in ["1", "3"].into_iter().enumerate().filter(|(nth, _)| proof::whole() || at % 2 == *nth) {
             let run = if by == "1" { pgbk.set("NO_ENCRYPT", 1) } else { pgbk.key() };
             let run = run.set("DB_BACKUP_COMPRESS", compress);
             let id = run.backup("jobs_shop", &["--jobs", by]);

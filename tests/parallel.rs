@@ -11,6 +11,7 @@ use support::cluster::{Cluster, PATIENCE};
 use support::database::{assert_same, comparable, connect, create, dump, features, small, sql, stdout_of, tool};
 use support::pgbk::{KEY, Pgbk, connected, pgbk};
 use support::process::until;
+use support::proof;
 use tempfile::TempDir;
 
 fn place() -> (TempDir, Pgbk) {
@@ -82,7 +83,10 @@ fn every_argument_of_pg_dump_gives_the_tables_that_its_one_stream_gives() {
         "--role=postgres",
         "--enable-row-security",
         "--no-blobs",
-    ] {
+    ]
+    .into_iter()
+    .step_by(proof::size(3, 1))
+    {
         let run = pgbk.set("PG_DUMP_USER_ARGS", arguments);
         let one = run.backup("parallel_arguments", &["--jobs", "1"]);
         let several = run.backup("parallel_arguments", &["--jobs", "3"]);
@@ -126,7 +130,7 @@ fn large(database: &str) {
 fn a_large_table_is_read_in_ranges_and_restored_whole_by_pgbk_and_by_psql() {
     large("parallel_large");
     let (folder, pgbk) = place();
-    for compress in ["none", "zstd", "xz"] {
+    for compress in ["none", "zstd", "xz"].into_iter().filter(|compress| proof::whole() || *compress != "none") {
         let pgbk = pgbk.key().set("DB_BACKUP_COMPRESS", compress);
         let id = pgbk.backup("parallel_large", &["--jobs", "3"]);
         let document = meta(folder.path(), "parallel_large", &id);
@@ -290,7 +294,9 @@ fn a_connection_that_is_ended_fails_the_run_and_leaves_nothing() {
     let said = ["terminating connection due to administrator command", "the server closed the connection"];
     assert!(said.iter().any(|said| outcome.err.contains(said)), "{outcome:#?}");
     assert_eq!(fs::read_dir(folder.path().join("parallel_ended")).map_or(0, Iterator::count), 0);
-    assert_eq!(sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE datname = 'parallel_ended'"), "0");
+    // A session ends a moment after its connection.
+    let are_gone = || sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE datname = 'parallel_ended'") == "0";
+    assert!(until(PATIENCE, are_gone));
 }
 
 #[test]

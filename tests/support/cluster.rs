@@ -1,7 +1,8 @@
 //! Throw-away PostgreSQL servers, one per test process and version, and poolers before them.
 
-use crate::process::{Place, free_ports};
+use crate::process::{Place, free_ports, root};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -26,10 +27,11 @@ pub struct Cluster {
     _place: Place,
 }
 
-/// The server of this test process; it ends, and its files go, with the process.
+/// The server of this test process; it ends, and its files go, with the process. Its data folder is a copy of the one that all test
+/// processes share, and so is the server's identity in it.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(Cluster::start)
+    CLUSTER.get_or_init(|| Cluster::start_by(&[], newest_bin(), newest_bin(), encryption, copy_of_shared_data))
 }
 
 /// Who may come from where: roles named after the transport that they are let in by.
@@ -113,7 +115,7 @@ impl Cluster {
 
     /// Another server, run by this program, such as one that gives it another clock.
     pub fn start_under(program: &[&str]) -> Cluster {
-        Cluster::start_by(program, newest_bin(), newest_bin(), |_| Vec::new())
+        Cluster::start_by(program, newest_bin(), newest_bin(), |_| Vec::new(), make_data)
     }
 
     /// A server of the version that these programs have; the user postgres must be able to run them. It offers no TLS, which
@@ -123,26 +125,21 @@ impl Cluster {
     }
 
     fn start_with(bin: PathBuf, clients: PathBuf, more: impl FnOnce(&Path) -> Vec<String>) -> Cluster {
-        Cluster::start_by(&[], bin, clients, more)
+        Cluster::start_by(&[], bin, clients, more, make_data)
     }
 
-    fn start_by(program: &[&str], bin: PathBuf, clients: PathBuf, more: impl FnOnce(&Path) -> Vec<String>) -> Cluster {
+    fn start_by(
+        program: &[&str],
+        bin: PathBuf,
+        clients: PathBuf,
+        more: impl FnOnce(&Path) -> Vec<String>,
+        data: fn(&Path, &Path),
+    ) -> Cluster {
         let place = Place::within(&parent(), "cluster");
-        let directory = place.path.clone();
-        fs::write(directory.join("password"), PASSWORD).unwrap();
-        fs::create_dir(directory.join("socket")).unwrap();
-        let more = more(&directory);
-        give_away(&directory);
-
-        let data = directory.join("data");
-        let initdb = as_postgres(bin.join("initdb"))
-            .args(["-A", "scram-sha-256", "-U", USER, "-E", "UTF8", "--locale=C.UTF-8", "-N", "--pwfile"])
-            .arg(directory.join("password"))
-            .arg("-D")
-            .arg(&data)
-            .output()
-            .unwrap();
-        succeeded("initdb", &initdb);
+        fs::create_dir(place.path.join("socket")).unwrap();
+        let more = more(&place.path);
+        give_away(&place.path);
+        data(&bin, &place.path);
         Cluster::serve(program, (bin, clients), place, more)
     }
 
@@ -289,6 +286,40 @@ fn parent() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     let room = rustix::fs::statvfs(&memory).map_or(0, |about| about.f_bavail * about.f_frsize);
     if room >= PLENTY { memory } else { std::env::temp_dir() }
+}
+
+const INITDB: [&str; 7] = ["-A", "scram-sha-256", "-U", USER, "-E", "UTF8", "--locale=C.UTF-8"];
+
+/// Makes the data of a new server in `data` of this folder, which the user postgres may write to.
+fn make_data(bin: &Path, directory: &Path) {
+    let password = directory.join("password");
+    fs::write(&password, PASSWORD).unwrap();
+    let mut initdb = as_postgres(bin.join("initdb"));
+    initdb.args(INITDB).args(["-N", "--pwfile"]).arg(password).arg("-D").arg(directory.join("data"));
+    succeeded("initdb", &initdb.output().unwrap());
+}
+
+/// Copies the data that the first test process has made for all that come after it: a copy costs a twentieth of initdb.
+fn copy_of_shared_data(bin: &Path, directory: &Path) {
+    let version = Command::new(bin.join("initdb")).arg("--version").output().unwrap().stdout;
+    let mut hash = DefaultHasher::new();
+    (version, INITDB, PASSWORD).hash(&mut hash);
+    let folder = root().join(".test/data");
+    let shared = folder.join(format!("{:x}", hash.finish()));
+    fs::create_dir_all(&folder).unwrap();
+    let lock = fs::File::create(root().join(".test/data.lock")).unwrap();
+    lock.lock().unwrap();
+    let copy = |from: &Path, to: &Path| {
+        succeeded("cp", &Command::new("cp").arg("-a").args([from, to]).output().unwrap());
+    };
+    if shared.exists() {
+        return copy(&shared, &directory.join("data"));
+    }
+    make_data(bin, directory);
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    copy(&directory.join("data"), &shared.with_extension("part"));
+    fs::rename(shared.with_extension("part"), shared).unwrap();
 }
 
 fn newest_bin() -> PathBuf {
