@@ -65,8 +65,8 @@ impl RowSum {
         self.rows += rows.len() as u64;
         for job in &jobs {
             let mut words = [0; WORDS];
-            for (word, bytes) in words.iter_mut().zip(job.to_hash().as_bytes().chunks_exact(8)) {
-                *word = bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
+            for (word, bytes) in words.iter_mut().zip(job.to_hash().as_bytes().as_chunks().0) {
+                *word = u64::from_le_bytes(*bytes);
             }
             self.sum = plus(self.sum, words);
         }
