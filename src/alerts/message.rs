@@ -299,6 +299,7 @@ pub mod tests {
             boot: String::new(),
             backup: (state == RunState::Done).then_some(stored),
             outputs: Vec::new(),
+            outputs_missing: Vec::new(),
             proof: None,
             problem: (state == RunState::Failed).then_some(problem),
             warnings: Vec::new(),

@@ -2,6 +2,7 @@
 
 use crate::base::error::Fault;
 use crate::base::subject::{Subject, encode};
+use crate::base::variant::Variant;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
 use std::fmt;
@@ -103,6 +104,19 @@ impl Selection {
         }
     }
 
+    /// Returns the variant of its subject; every database together is in the plain one.
+    pub fn variant(&self) -> Variant {
+        self.subject().map_or(Variant::Plain, Subject::variant)
+    }
+
+    /// Returns the same database in these variants. Empty if it is no database that has any.
+    pub(crate) fn in_variants(&self, variants: &[Variant]) -> Vec<Selection> {
+        let database = self.subject().filter(|subject| subject.database().is_some());
+        let of =
+            |subject: &Subject| variants.iter().map(|variant| subject.clone().in_variant(*variant).into()).collect();
+        database.map(of).unwrap_or_default()
+    }
+
     /// Returns its name in file names and URLs.
     pub fn series(&self) -> String {
         match self {
@@ -186,7 +200,7 @@ impl fmt::Display for Databases {
         match self {
             Databases::All => f.write_str(EVERY),
             Databases::Named(subjects) => {
-                f.write_str(&subjects.iter().map(Subject::name).collect::<Vec<_>>().join(", "))
+                f.write_str(&subjects.iter().map(Subject::to_string).collect::<Vec<_>>().join(", "))
             }
         }
     }

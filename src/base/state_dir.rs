@@ -83,6 +83,11 @@ impl StateDir {
         self.own("owners.json", DOCUMENT)
     }
 
+    /// Returns the same list of another output. Written by `repository/inventory/owners.rs`.
+    pub fn owners_of(&self, output: &str) -> StateFile {
+        self.own(&format!("owners-{output}.json"), DOCUMENT)
+    }
+
     /// Returns the result of the last look at one series. `database` is encoded; `hash` is of the store and the server. Written by
     /// `runs/missed/watch.rs`.
     pub fn sight(&self, database: &str, hash: &str) -> StateFile {

@@ -1,9 +1,11 @@
 //! The variant of a database that a backup holds. Each variant is a backup of its own, in a series of its own.
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 /// Says which variant of a database a backup holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Variant {
     /// The database as it is, in the format of DUMP_FORMAT
     #[default]
@@ -25,6 +27,11 @@ impl Variant {
             Variant::Custom => "custom",
             Variant::Anonymised => "anonymised",
         }
+    }
+
+    /// Returns whether it is the plain one, which documents and metrics do not name.
+    pub(crate) fn is_plain(&self) -> bool {
+        *self == Variant::Plain
     }
 
     /// Returns the variant of this name. `None`: there is none.

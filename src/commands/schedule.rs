@@ -12,6 +12,7 @@ use crate::base::process::init;
 use crate::base::progress::Monitor;
 use crate::base::state_dir::StateDir;
 use crate::base::subject::Subject;
+use crate::base::variant::Variant;
 use crate::base::{cancel, threads};
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::console::Console;
@@ -22,9 +23,11 @@ use crate::config::{environment, state};
 use crate::format::run_record::Task;
 use crate::monitoring::publisher;
 use crate::monitoring::publisher::Publisher;
+use crate::monitoring::publisher::scans::WatchedStore;
 use crate::monitoring::source::StatusSource;
 use crate::postgres::session::identity;
 use crate::repository::newest::ServerIdentity;
+use crate::runs::missing_backups::watch::MissingWatch;
 use crate::runs::restore_tests::RestoreTests;
 use crate::runs::schedule::heartbeat;
 use crate::runs::schedule::heartbeat::{Heartbeat, SchedulerState};
@@ -59,7 +62,8 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     let proof = proofs.map(|_| config::restore_test::proof(&args.scratch, &args.run.server)).transpose()?;
     let state_dir = state::state_dir(&args.run.state).ok();
     let _place = state_dir.as_ref().map(heartbeat::take_place).transpose()?;
-    let post = state_dir.as_ref().map(|state| post(args, &jobs, state, console));
+    let outputs = prepared.plan.outputs.variants();
+    let post = state_dir.as_ref().map(|state| post(args, (&jobs, &outputs), state, console));
     let mut word = SchedulerReporter { post, bell: None, silent: false };
     // Before anybody looks.
     word.leave(Timestamp::now(), console, |_| {});
@@ -69,6 +73,7 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     let proofs = proof.as_ref().map(|plan| RestoreTests {
         runner: prepared.runner(console),
         repository: &prepared.repository,
+        further: &prepared.plan.outputs,
         plan,
         server: &prepared.plan.settings,
     });
@@ -130,7 +135,12 @@ fn planner(args: &ScheduleArgs, jobs: Vec<ScheduledJob>, prepared: &BackupSetup,
 }
 
 /// Makes the heartbeat, in which other processes see what is scheduled.
-fn post(args: &ScheduleArgs, jobs: &[ScheduledJob], state: &StateDir, console: &Console) -> Heartbeat {
+fn post(
+    args: &ScheduleArgs,
+    (jobs, outputs): (&[ScheduledJob], &[Variant]),
+    state: &StateDir,
+    console: &Console,
+) -> Heartbeat {
     let before = heartbeat::look(state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok().flatten();
     let scheduler_state = SchedulerState {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -141,6 +151,7 @@ fn post(args: &ScheduleArgs, jobs: &[ScheduledJob], state: &StateDir, console: &
             .iter()
             .map(|job| heartbeat::HeartbeatEntry {
                 task: job.task,
+                outputs: outputs.to_vec(),
                 ..heartbeat::HeartbeatEntry::new(job.schedule.clone(), job.databases.clone())
             })
             .collect(),
@@ -163,11 +174,23 @@ fn publisher(
     Some(Publisher::start(publisher::PublisherSettings {
         addresses,
         state: state.clone(),
-        repository: prepared.repository.clone(),
-        watch: prepared.watch.clone()?,
+        stores: watched_stores(prepared)?,
         server: Box::new(move || identity::of_server(&settings).map_or(ServerIdentity::Unasked, ServerIdentity::of)),
         clock: Timestamp::now,
     }))
+}
+
+/// Returns what the publisher scans, the plain backups first. `None`: nothing can be remembered.
+fn watched_stores(prepared: &BackupSetup) -> Option<Vec<WatchedStore>> {
+    let plain = WatchedStore { repository: prepared.repository.clone(), watch: prepared.watch.clone()? };
+    let copies = prepared.plan.outputs.repositories().map(|repository| {
+        let anonymised = repository.variant == Variant::Anonymised;
+        let upkeep = if anonymised { &prepared.copy_upkeep } else { &prepared.upkeep };
+        let watch = MissingWatch { policy: upkeep.policy(), ..plain.watch.clone() };
+        WatchedStore { repository: repository.clone(), watch }
+    });
+    let copies: Vec<WatchedStore> = copies.collect();
+    Some(std::iter::once(plain).chain(copies).collect())
 }
 
 /// Returns one job for each schedule. A schedule that never comes is an error.

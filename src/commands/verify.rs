@@ -14,6 +14,7 @@ use crate::commands::lookup::{asker, limit, named, resolve};
 use crate::config;
 use crate::format::backup_id::BackupId;
 use crate::format::run_record::Trigger;
+use crate::jobs::backup::outputs::FurtherOutputs;
 use crate::jobs::verify::{VerifyFinding, among_others, verify, verify_all, verify_old};
 use crate::repository::Repository;
 use crate::repository::catalog::lost_documents;
@@ -84,7 +85,8 @@ fn proofs(
         .open(config::alerts::alerts(&args.alerts, &args.state, server.describe()), console);
     let runner =
         Runner { alerts: &alerts, history: history.as_ref(), limit: None, clock: Timestamp::now, monitor: console };
-    let done = RestoreTests { runner, repository, plan: &plan, server: &server }.of(ids, Trigger::Manual, |_| {});
+    let done = RestoreTests { runner, repository, further: &FurtherOutputs::default(), plan: &plan, server: &server }
+        .of(ids, Trigger::Manual, |_| {});
     alerts.close(console);
     let found = ids.iter().zip(done?);
     match ids {

@@ -1,8 +1,11 @@
 //! The record of one run: the backup of one database or the restore test of one, whatever started it and however it ended.
 
+pub(crate) mod series;
+
 use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::random;
+use crate::base::variant::Variant;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::upload_check::UploadCheck;
 use jiff::Timestamp;
@@ -34,6 +37,9 @@ pub struct Record {
     /// The backups of other variants that were made of the same snapshot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<StoredBackup>,
+    /// The variants beside the plain one that the run is to make of the same snapshot, and has not made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs_missing: Vec<Variant>,
     /// The restore test: the backup that was tested, or was to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<RestoreTest>,
@@ -166,6 +172,11 @@ impl Record {
             && self.proof.as_ref().is_none_or(|proof| !proof.upload)
     }
 
+    /// Returns the backups that it has stored, the plain one first.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = &StoredBackup> {
+        self.backup.iter().chain(&self.outputs)
+    }
+
     /// Returns the record of a run of this process that begins now.
     pub fn begun(cause: Trigger, database: &Selection, now: Timestamp) -> Result<Record> {
         Ok(Record {
@@ -181,6 +192,7 @@ impl Record {
             boot: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
             backup: None,
             outputs: Vec::new(),
+            outputs_missing: Vec::new(),
             proof: None,
             problem: None,
             warnings: Vec::new(),

@@ -1,22 +1,20 @@
 //! Judges health by the age of the newest backups, for pgbk run by a timer or by cron: there is no scheduler to ask.
 
 use crate::base::databases::Selection;
+use crate::base::variant::Variant;
 use crate::cli::units;
 use crate::monitoring::status::{DatabaseStatus, Status};
 use jiff::SignedDuration;
 use std::time::Duration;
 
-/// Returns the status, which is healthy if each of these databases has a backup that is no older than `most`. Without
-/// names, it is about all databases that ever had a backup.
+/// Returns the status, which is healthy if each of these databases has a backup that is no older than `most`, of each output that its
+/// runs make. Without names, it is about all databases that ever had a backup.
 pub fn judged(mut status: Status, most: Duration, names: &[Selection]) -> Status {
     let most = SignedDuration::try_from(most).unwrap_or(SignedDuration::MAX);
     let known = |name: &Selection| status.databases.iter().find(|database| database.name == *name);
     let reasons: Vec<String> = match names {
         [] => {
-            let had_one = status
-                .databases
-                .iter()
-                .filter(|database| database.name != Selection::Every && database.success.is_some());
+            let had_one = status.databases.iter().filter(|database| had_one(database, &status));
             let aged: Vec<Option<String>> = had_one.map(|database| too_old(database, &status, most)).collect();
             if aged.is_empty() {
                 vec!["no backup was made by this host".to_owned()]
@@ -26,15 +24,35 @@ pub fn judged(mut status: Status, most: Duration, names: &[Selection]) -> Status
         }
         names => names
             .iter()
-            .filter_map(|name| match known(name) {
-                Some(database) => too_old(database, &status, most),
-                None => Some(format!("{name}: no backup was made by this host")),
+            .flat_map(|name| {
+                let plain = match known(name) {
+                    Some(database) => too_old(database, &status, most),
+                    None => Some(format!("{name}: no backup was made by this host")),
+                };
+                let copies = status.databases.iter().filter(|one| is_copy_of(one, name));
+                plain.into_iter().chain(copies.filter_map(|one| too_old(one, &status, most)))
             })
             .collect(),
     };
     status.healthy = reasons.is_empty();
     status.reasons = reasons;
     status
+}
+
+/// Returns whether the database ever had a backup. An output that its runs make counts as well while there is none of it.
+fn had_one(database: &DatabaseStatus, status: &Status) -> bool {
+    match database.variant {
+        Variant::Plain => database.name != Selection::Every && database.success.is_some(),
+        _ => status.databases.iter().any(|one| one.success.is_some() && is_copy_of(database, &one.name)),
+    }
+}
+
+/// Returns whether it is an output that the runs of this database make beside the plain one.
+fn is_copy_of(copy: &DatabaseStatus, plain: &Selection) -> bool {
+    !copy.variant.is_plain()
+        && copy.is_still_made
+        && plain.in_variants(&[copy.variant]).contains(&copy.name)
+        && plain.variant().is_plain()
 }
 
 /// Returns why the database is not healthy. None: its newest backup is young enough.

@@ -1,8 +1,11 @@
 //! Formats a status as metrics in Prometheus' text format, version 0.0.4.
 
+use crate::base::databases::Selection;
 use crate::base::subject::Subject;
+use crate::base::variant::Variant;
 use crate::format::run_record::RunState;
 use crate::monitoring::status::{DatabaseStatus, NewestBackup, Status};
+use crate::repository::inventory::Inventory;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -26,9 +29,12 @@ pub fn text(status: &Status) -> String {
 
 fn runs(page: &mut MetricsPage, databases: &[DatabaseStatus]) {
     let counts = databases.iter().flat_map(|database| {
-        let name = database.name.name();
         let runs = [("done", database.runs.done), ("failed", database.runs.failed), ("skipped", database.runs.skipped)];
-        runs.map(|(state, count)| (vec![("database", name), ("state", state)], count as f64))
+        runs.map(|(state, count)| {
+            let mut labels = of_selection(&database.name);
+            labels.push(("state", state));
+            (labels, count as f64)
+        })
     });
     page.family("pgbk_runs_total", "counter", "Runs by how they ended.", counts);
     let each = |value: fn(&DatabaseStatus) -> Option<f64>| by_database(databases, value);
@@ -47,7 +53,7 @@ fn last(page: &mut MetricsPage, databases: &[DatabaseStatus]) {
     let mut each = |name: &str, help: &str, value: fn(&NewestBackup) -> Option<f64>| {
         let values = databases.iter().filter_map(|one| {
             let value = value(one.success.as_ref()?)?;
-            Some((vec![("database", one.name.name())], value))
+            Some((of_selection(&one.name), value))
         });
         page.gauge(name, help, values);
     };
@@ -81,32 +87,54 @@ fn store(page: &mut MetricsPage, status: &Status) {
         by_database(&status.databases, |one| Some(one.missing.as_ref()?.len() as f64)),
     );
     let Some(inventory) = &status.store else { return };
+    let all: Vec<&Inventory> = inventory.with_copies().collect();
     page.gauge("pgbk_store_up", "Whether the last look into the store succeeded.", {
-        [(vec![], f64::from(inventory.problem.is_none()))]
+        all.iter().map(|one| (of_variant(one.variant), f64::from(one.problem.is_none())))
     });
-    let looked = seconds(inventory.looked);
-    page.gauge("pgbk_store_looked_timestamp_seconds", "When the last look was.", [(vec![], looked)]);
-    let own = || inventory.databases.iter().map(|(name, total)| (vec![("database", name.name())], total));
+    page.gauge("pgbk_store_looked_timestamp_seconds", "When the last look was.", {
+        all.iter().map(|one| (of_variant(one.variant), seconds(one.looked)))
+    });
+    let own = || all.iter().flat_map(|one| &one.databases).map(|(name, total)| (of_subject(name), total));
     page.gauge("pgbk_store_backups", "Backups in the store, of this server's series.", {
         own().map(|(labels, total)| (labels, total.backups as f64))
     });
     page.gauge("pgbk_store_bytes", "Size of what is stored of them.", {
         own().map(|(labels, total)| (labels, total.bytes as f64))
     });
-    let names = inventory.databases.keys().chain(inventory.others.keys()).collect::<BTreeSet<_>>();
     page.gauge("pgbk_store_other_backups", "Backups beside them: other servers', uploads, and what cannot be read.", {
-        let count = |name: &Subject| inventory.others.get(name).map_or(0, |total| total.backups);
-        names.into_iter().map(move |name| (vec![("database", name.name())], count(name) as f64))
+        all.iter().flat_map(|one| others(one))
     });
 }
 
-type Sample<'a> = (Vec<(&'a str, &'a str)>, f64);
+/// Returns how many backups are beside this server's series, of each database that has any backup.
+fn others(inventory: &Inventory) -> impl Iterator<Item = Sample<'_>> {
+    let names = inventory.databases.keys().chain(inventory.others.keys()).collect::<BTreeSet<_>>();
+    let count = |name: &Subject| inventory.others.get(name).map_or(0, |total| total.backups);
+    names.into_iter().map(move |name| (of_subject(name), count(name) as f64))
+}
+
+type Labels<'a> = Vec<(&'a str, &'a str)>;
+
+/// Returns the labels of a series. The plain one has no label for its variant.
+fn of_selection(selection: &Selection) -> Labels<'_> {
+    [vec![("database", selection.name())], of_variant(selection.variant())].concat()
+}
+
+fn of_subject(subject: &Subject) -> Labels<'_> {
+    [vec![("database", subject.name())], of_variant(subject.variant())].concat()
+}
+
+fn of_variant(variant: Variant) -> Labels<'static> {
+    if variant.is_plain() { Vec::new() } else { vec![("variant", variant.name())] }
+}
+
+type Sample<'a> = (Labels<'a>, f64);
 
 fn by_database(
     databases: &[DatabaseStatus],
     value: fn(&DatabaseStatus) -> Option<f64>,
 ) -> impl Iterator<Item = Sample<'_>> {
-    databases.iter().filter_map(move |one| Some((vec![("database", one.name.name())], value(one)?)))
+    databases.iter().filter_map(move |one| Some((of_selection(&one.name), value(one)?)))
 }
 
 #[derive(Default)]

@@ -5,14 +5,12 @@ pub(crate) mod scans;
 
 use crate::base::progress::{Monitor, NullMonitor};
 use crate::base::state_dir::StateDir;
-use crate::monitoring::publisher::scans::ScanRemark;
+use crate::monitoring::publisher::scans::{ScanRemark, WatchedStore};
 use crate::monitoring::server::{self, ListenRemark, PageAnswer};
 use crate::monitoring::source::StatusSource;
 use crate::monitoring::status::Status;
 use crate::monitoring::{metrics, page};
-use crate::repository::Repository;
 use crate::repository::newest::ServerIdentity;
-use crate::runs::missing_backups::watch::MissingWatch;
 use jiff::Timestamp;
 use scans::Notice;
 use std::net::SocketAddr;
@@ -30,8 +28,8 @@ pub struct PublisherSettings {
     /// Addresses to listen on, tried in this order.
     pub addresses: Vec<SocketAddr>,
     pub state: StateDir,
-    pub repository: Repository,
-    pub watch: MissingWatch,
+    /// What is scanned, the plain backups first.
+    pub stores: Vec<WatchedStore>,
     /// Asks the server for its identity; the backups of that server are counted.
     pub server: Box<dyn Fn() -> ServerIdentity + Send>,
     pub clock: fn() -> Timestamp,
@@ -48,7 +46,7 @@ type NewestStatus = Mutex<Option<(Status, Instant)>>;
 
 impl Publisher {
     pub fn start(settings: PublisherSettings) -> Publisher {
-        let PublisherSettings { addresses, state, repository, watch, server, clock } = settings;
+        let PublisherSettings { addresses, state, stores, server, clock } = settings;
         let (say, remarks) = channel();
         let (runs, ends) = channel();
         let (notice, notices) = channel();
@@ -56,8 +54,7 @@ impl Publisher {
         let (kept, source) = (Arc::clone(&newest), StatusSource::new(state.clone()));
         spawn("status", &say, move |_| renew(source, clock, &kept));
         spawn("store", &say, move |say| {
-            scans::StoreScans { state, repository, watch, server, clock, say: say.clone(), notice, told: false }
-                .go_on(&ends);
+            scans::StoreScans { state, stores, server, clock, say: say.clone(), notice, told: false }.go_on(&ends);
         });
         spawn("web", &say, move |say| serve(&addresses, newest, say));
         Publisher { runs, remarks, notices: Some(notices) }

@@ -34,11 +34,11 @@ impl StatusSource {
     }
 
     fn facts(&mut self, now: Timestamp, monitor: &dyn Monitor) -> Result<Facts> {
-        let records = self.history.renewed(&mut self.known, monitor)?;
+        let runs = self.history.renewed(&mut self.known, monitor)?;
         let past = self.history.past();
         let state = self.history.state();
         let seen = heartbeat::look(state)?;
         let (inventory, sights) = (Inventory::read(state), sights(state));
-        Ok(Facts { now, seen, records, past, inventory, sights })
+        Ok(Facts { seen, past, inventory, sights, ..Facts::of(now, runs) })
     }
 }

@@ -6,11 +6,12 @@ mod tests;
 use crate::base::databases::Selection;
 use crate::base::error::Kind;
 use crate::base::state_dir::file::WriterLife;
+use crate::base::variant::Variant;
 use crate::format::run_record::{Record, RunState, Task, Trigger};
 use crate::monitoring::health::{of_database, of_scheduler};
 use crate::monitoring::status_facts::{Facts, HANGS, is_over};
 use crate::repository::inventory::Inventory;
-use crate::runs::history::totals::{Counts, RunTotals};
+use crate::runs::history::totals::Counts;
 use crate::runs::missing_backups::MissingBackup;
 use crate::runs::schedule::heartbeat::{HeartbeatEntry, LastHeartbeat, SchedulerState};
 use jiff::Timestamp;
@@ -61,6 +62,8 @@ pub enum SchedulerPulse {
 #[derive(Debug, Clone, Serialize)]
 pub struct DatabaseStatus {
     pub name: Selection,
+    #[serde(skip_serializing_if = "Variant::is_plain")]
+    pub variant: Variant,
     /// The fault of its backups or restore tests, as far as they are scheduled. None: all is well.
     pub trouble: Option<String>,
     pub next: Option<Timestamp>,
@@ -77,6 +80,9 @@ pub struct DatabaseStatus {
     pub proof_succeeded: Option<bool>,
     /// Backups that are missing from the store, newest first. None: nobody has looked for them.
     pub missing: Option<Vec<MissingBackup>>,
+    /// Whether the newest run was to make it. Else it is an output that runs no longer make.
+    #[serde(skip)]
+    pub is_still_made: bool,
 }
 
 /// A backup that was restored and compared.
@@ -131,21 +137,14 @@ impl Status {
             next: scheduler_state.map(|scheduler_state| next(scheduler_state, facts.now)).unwrap_or_default(),
             zone: scheduler_state.and_then(zone).unwrap_or(TimeZone::UTC),
             databases,
-            recent: facts.records.iter().take(RECENT).cloned().collect(),
+            recent: facts.runs.iter().take(RECENT).cloned().collect(),
             store: facts.inventory,
         }
     }
 
     /// Returns the status if nothing is known.
     pub fn unknown(now: Timestamp) -> Status {
-        Status::of(Facts {
-            now,
-            seen: None,
-            records: Vec::new(),
-            past: RunTotals::default(),
-            inventory: None,
-            sights: Vec::new(),
-        })
+        Status::of(Facts::of(now, Vec::new()))
     }
 
     /// Returns the status as not healthy, with one more reason.
@@ -193,6 +192,7 @@ impl DatabaseStatus {
         let entries = facts.seen.iter().flat_map(|seen| &seen.scheduler_state.entries);
         DatabaseStatus {
             name: name.clone(),
+            variant: name.variant(),
             trouble: of_database(name, facts),
             next: entries
                 .filter(|entry| entry.task == Task::Backup && entry.selections().contains(name))
@@ -205,6 +205,7 @@ impl DatabaseStatus {
             verified: verified.and_then(|record| record.ended),
             proven: proven.as_ref().and_then(ProvenBackup::of),
             missing: missing(name, facts),
+            is_still_made: facts.is_still_made(name),
             proof_succeeded: of(Task::Verify)
                 .find(|record| is_over(record))
                 .map(|record| record.state == RunState::Done),
@@ -218,6 +219,7 @@ impl DatabaseStatus {
     pub(crate) fn nothing(name: &Selection, success: Option<NewestBackup>) -> DatabaseStatus {
         DatabaseStatus {
             name: name.clone(),
+            variant: name.variant(),
             trouble: None,
             next: None,
             running: false,
@@ -227,6 +229,7 @@ impl DatabaseStatus {
             verified: None,
             proven: None,
             missing: None,
+            is_still_made: true,
             proof_succeeded: None,
         }
     }

@@ -1,7 +1,9 @@
 //! Holds the facts that a status is made of, as read from the state directory at one time.
 
 use crate::base::databases::Selection;
-use crate::format::run_record::{Record, RunState};
+use crate::base::variant::Variant;
+use crate::format::run_record::series::by_series;
+use crate::format::run_record::{Record, RunState, Task};
 use crate::repository::inventory::Inventory;
 use crate::runs::history::totals::RunTotals;
 use crate::runs::missing_backups::watch;
@@ -15,7 +17,9 @@ pub const HANGS: SignedDuration = SignedDuration::from_secs(60);
 pub struct Facts {
     pub now: Timestamp,
     pub seen: Option<LastHeartbeat>,
-    /// Newest first.
+    /// The records of runs, newest first.
+    pub runs: Vec<Record>,
+    /// The same, split by series.
     pub records: Vec<Record>,
     pub past: RunTotals,
     pub inventory: Option<Inventory>,
@@ -24,6 +28,29 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Returns the facts of these runs, newest first, if nothing else is known.
+    pub fn of(now: Timestamp, runs: Vec<Record>) -> Facts {
+        Facts {
+            now,
+            seen: None,
+            records: by_series(&runs),
+            runs,
+            past: RunTotals::default(),
+            inventory: None,
+            sights: Vec::new(),
+        }
+    }
+
+    /// Returns whether the newest run of the database was to make this series too. A series that runs no longer make is none to wait for.
+    pub(crate) fn is_still_made(&self, name: &Selection) -> bool {
+        let of = |one: &Selection| one.subject().map(|subject| subject.clone().in_variant(Variant::Plain));
+        let newest = |fits: &dyn Fn(&Selection) -> bool| {
+            let tried = |record: &&Record| record.task == Task::Backup && fits(&record.database);
+            self.records.iter().find(tried).map(|record| &record.run)
+        };
+        name.variant().is_plain() || newest(&|one| one == name) == newest(&|one| of(one) == of(name))
+    }
+
     /// Returns the results of the last checks of this database's backups, in the store that its newest backup went to.
     pub(crate) fn sights_of<'a>(&'a self, name: &'a Selection) -> impl Iterator<Item = &'a watch::SavedCheck> {
         let done = |record: &&Record| record.database == *name && record.state == RunState::Done;

@@ -7,6 +7,7 @@ mod tests;
 use crate::base::error::Result;
 use crate::base::state_dir::StateDir;
 use crate::base::subject::Subject;
+use crate::base::variant::Variant;
 use crate::format::backup_id::BackupId;
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
@@ -21,6 +22,9 @@ const SHOWN: usize = 50;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inventory {
+    /// The variant whose backups it is about.
+    #[serde(default, skip_serializing_if = "Variant::is_plain")]
+    pub variant: Variant,
     pub location: String,
     pub looked: Timestamp,
     /// Why the last listing failed; `None` if it succeeded. After a failure the rest still shows what an earlier one found.
@@ -35,6 +39,9 @@ pub struct Inventory {
     pub others: BTreeMap<Subject, BackupTotal>,
     /// Newest backups of this server's series, newest first.
     pub newest: Vec<InventoryEntry>,
+    /// The inventories of the outputs beside the plain one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<Inventory>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,22 +69,24 @@ impl Inventory {
         now: Timestamp,
     ) -> Inventory {
         let location = repository.store.location();
-        let before = Inventory::read(state).filter(|before| before.location == location);
+        let saved = Inventory::read(state);
+        let before = saved.iter().flat_map(Inventory::with_copies).find(|one| one.variant == repository.variant);
+        let before = before.filter(|before| before.location == location).cloned();
         let remembered = before.as_ref().and_then(|before| before.server.clone());
         let server = match server {
             ServerIdentity::Unasked => remembered.map_or(ServerIdentity::Unasked, ServerIdentity::Named),
             asked => asked.clone(),
         };
-        let mut inventory =
-            Inventory { problem: None, looked: now, ..before.unwrap_or_else(|| Inventory::empty(location, now)) };
+        let mut inventory = before.unwrap_or_else(|| Inventory::empty(repository.variant, location, now));
+        inventory = Inventory { problem: None, looked: now, copies: Vec::new(), ..inventory };
         if let ServerIdentity::Named(identifier) = &server {
             inventory.server = Some(identifier.clone());
         }
         let sorted = catalog.as_ref().map_err(|error| format!("{error:#}")).and_then(|catalog| {
-            let mut owners = Owners::read(state, &inventory.location);
+            let mut owners = Owners::read(state, repository.variant, &inventory.location);
             let sorted = owners.sort(repository, catalog, &server).map_err(|error| format!("{error:#}"));
             // It will be read again.
-            owners.write(state).ok();
+            owners.write(state, repository.variant).ok();
             sorted.map(|own| (all(catalog), own))
         });
         match sorted {
@@ -92,9 +101,22 @@ impl Inventory {
         inventory
     }
 
-    fn empty(location: String, now: Timestamp) -> Inventory {
+    /// Returns it and the inventories of the outputs beside the plain one.
+    pub fn with_copies(&self) -> impl Iterator<Item = &Inventory> {
+        std::iter::once(self).chain(&self.copies)
+    }
+
+    /// Returns the first of these with the others as its copies. `None`: there are none.
+    pub fn together(all: Vec<Inventory>) -> Option<Inventory> {
+        let mut all = all.into_iter();
+        let plain = all.next()?;
+        Some(Inventory { copies: all.collect(), ..plain })
+    }
+
+    fn empty(variant: Variant, location: String, now: Timestamp) -> Inventory {
         let (databases, others) = (BTreeMap::new(), BTreeMap::new());
-        Inventory { location, looked: now, problem: None, server: None, databases, others, newest: Vec::new() }
+        let (newest, copies) = (Vec::new(), Vec::new());
+        Inventory { variant, location, looked: now, problem: None, server: None, databases, others, newest, copies }
     }
 
     /// Reads the saved inventory; `None` if there is none that can be read.

@@ -23,8 +23,9 @@ use crate::runs::history::share;
 use crate::runs::missing_backups::REMEDY;
 use crate::runs::missing_backups::watch::{MissingWatch, SeriesName};
 use crate::runs::missing_backups::{describe, describe_back};
-use crate::runs::runner::{Outcome, Runner};
+use crate::runs::runner::{Assignment, Outcome, Runner};
 use crate::runs::target::{Item, clash};
+use jiff::Timestamp;
 
 #[derive(Clone, Copy)]
 pub struct Backups<'a> {
@@ -56,8 +57,8 @@ impl Backups<'_> {
         let items = match self.items(databases) {
             Ok(items) => items,
             Err(error) => {
-                let task = (Task::Backup, cause);
-                let outcome = self.runner.written(task, &Selection::Every, &mut round, |_, _| Err(error))?;
+                let assignment = Assignment { task: Task::Backup, cause, outputs: &[] };
+                let outcome = self.runner.written(assignment, &Selection::Every, &mut round, |_, _| Err(error))?;
                 each(&outcome);
                 let interrupted = outcome.is_interrupted();
                 outcomes.push(outcome);
@@ -97,51 +98,51 @@ impl Backups<'_> {
     }
 
     fn one(&self, item: &Item, cause: Trigger, round: &mut Batch) -> Result<Outcome<BackupsMade>> {
-        let (subject, selection) = (item.subject(), Selection::One(item.subject().clone()));
-        let mut back = None;
-        let outcome = self.runner.written((Task::Backup, cause), &selection, round, |monitor, record| {
+        let selection = Selection::One(item.subject().clone());
+        let outputs = self.plan.outputs.variants();
+        let assignment = Assignment { task: Task::Backup, cause, outputs: &outputs };
+        let mut back = Vec::new();
+        let outcome = self.runner.written(assignment, &selection, round, |monitor, record| {
             // What cannot be read of the history is told by who writes it.
-            let mut records =
+            let records =
                 self.runner.history.and_then(|history| history.records(&NullMonitor).ok()).unwrap_or_default();
             share::look(self.repository.store.as_ref(), &records)?;
-            let made = self.take(item, monitor);
-            // One listing for all that follows; the one that gave the backup its name is as old as the dump took.
-            let wanted = self.watch.is_some() || made.is_ok() && self.upkeep.is_any();
+            let made = self.take(item, &records, monitor);
             let given_up = made.as_ref().is_err_and(|error| matches!(kind(error), Kind::Busy | Kind::Interrupted(_)));
-            let catalog = (wanted && !given_up).then(|| self.repository.catalog(Some(subject)));
-            if let Ok(OutputResults { made: BackupsMade { plain, further }, .. }) = &made {
-                if let Some(catalog) = &catalog {
-                    self.keep_up(plain, catalog, &records, monitor);
-                }
-                record.backup = Some(stored(plain, self.repository.store.location()));
-                record.outputs = further.iter().map(|made| self.further(made, &records, monitor)).collect();
-                let now = (self.runner.clock)();
-                records.insert(0, Record { state: RunState::Done, ended: Some(now), ..record.clone() });
+            let stored = made.as_ref().ok().map(|results| &results.made);
+            let series = if given_up { Vec::new() } else { self.series(item.subject(), stored) };
+            if let Some(stored) = stored {
+                series.iter().for_each(|one| self.keep_up(one, stored, &records, monitor));
+                self.note(stored, record);
             }
-            if let Some(catalog) = catalog {
-                let server = match &made {
-                    Ok(results) => results.made.plain.system_identifier().map(str::to_owned),
-                    Err(_) => last_server(&records, subject),
-                };
-                let of = SeriesName { subject, server: server.as_deref() };
-                back = self.look_around(of, catalog, &records, monitor);
-            }
+            let records = with_current(record, &records, (self.runner.clock)());
+            back = series.into_iter().filter_map(|one| self.look_around(one, stored, &records, monitor)).collect();
             made.and_then(OutputResults::whole)
         })?;
-        if let Some(back) = back {
-            self.runner.monitor.info(&back);
-            round.announce(&outcome.record, &[back]);
+        back.iter().for_each(|back| self.runner.monitor.info(back));
+        if !back.is_empty() {
+            round.announce(&outcome.record, &back);
         }
         Ok(outcome)
     }
 
-    fn take(&self, item: &Item, monitor: &dyn Monitor) -> Result<OutputResults> {
+    /// Makes the backups of one target. An output whose folder is not mounted is left out, which is told at the end.
+    fn take(&self, item: &Item, records: &[Record], monitor: &dyn Monitor) -> Result<OutputResults> {
         let clock = self.runner.clock;
         match item {
             Item::One(Subject::Database(database)) => {
-                let plan =
+                let mut plan =
                     BackupPlan { settings: self.plan.settings.for_database(database.name()), ..self.plan.clone() };
-                backup(self.repository, &plan, clock(), monitor)
+                let mut away = Vec::new();
+                for repository in self.plan.outputs.repositories() {
+                    if let Err(error) = share::look(repository.store.as_ref(), records) {
+                        plan.outputs = plan.outputs.without(repository.variant);
+                        away.push((repository.variant, error));
+                    }
+                }
+                let mut results = backup(self.repository, &plan, clock(), monitor)?;
+                results.missing.extend(away);
+                Ok(results)
             }
             Item::One(Subject::Globals) => globals(self.repository, self.plan, clock(), monitor).map(Into::into),
             Item::One(Subject::Files) => files(self.repository, self.plan, clock(), monitor).map(Into::into),
@@ -149,33 +150,51 @@ impl Backups<'_> {
         }
     }
 
-    fn keep_up(&self, made: &Manifest, catalog: &Result<Catalog>, records: &[Record], monitor: &dyn Monitor) {
-        self.keep_up_in(self.repository, self.upkeep, made, (catalog, records), monitor);
+    /// Returns the series that a run of this subject is about, the plain one first. Each is listed once for all that follows; the listing
+    /// that gave a backup its name is as old as the dump took.
+    fn series(&self, subject: &Subject, stored: Option<&BackupsMade>) -> Vec<RunSeries<'_>> {
+        let copies = self.plan.outputs.repositories().filter(|_| subject.database().is_some());
+        let repositories = std::iter::once(self.repository).chain(copies);
+        let listed = |repository: &'_ Repository| {
+            let subject = subject.clone().in_variant(repository.variant);
+            let is_made = stored.is_some_and(|stored| made_of(stored, repository).is_some());
+            let wanted = self.watch.is_some() || is_made && self.upkeep_of(repository.variant).is_any();
+            let catalog = wanted.then(|| repository.catalog(Some(&subject)));
+            (subject, catalog)
+        };
+        let of = |repository| {
+            let (subject, catalog) = listed(repository);
+            RunSeries { repository, subject, catalog }
+        };
+        repositories.map(of).collect()
     }
 
-    /// Does the work that follows a backup beside the plain one, and returns what the record says of it.
-    fn further(&self, made: &Manifest, records: &[Record], monitor: &dyn Monitor) -> StoredBackup {
-        let variant = made.subject.variant();
-        let repository = self.plan.outputs.repository(variant).unwrap_or(self.repository);
-        let upkeep = if variant == Variant::Anonymised { self.copy_upkeep } else { self.upkeep };
-        if upkeep.is_any() {
-            let catalog = repository.catalog(Some(&made.subject));
-            self.keep_up_in(repository, upkeep, made, (&catalog, records), monitor);
-        }
-        stored(made, repository.store.location())
+    fn upkeep_of(&self, variant: Variant) -> &AfterBackup {
+        if variant == Variant::Anonymised { self.copy_upkeep } else { self.upkeep }
     }
 
-    fn keep_up_in(
-        &self,
-        repository: &Repository,
-        upkeep: &AfterBackup,
-        made: &Manifest,
-        (catalog, records): (&Result<Catalog>, &[Record]),
-        monitor: &dyn Monitor,
-    ) {
+    /// Does the work that follows the backup of one series.
+    fn keep_up(&self, series: &RunSeries, stored: &BackupsMade, records: &[Record], monitor: &dyn Monitor) {
+        let repository = series.repository;
+        let (Some(made), Some(catalog)) = (made_of(stored, repository), &series.catalog) else { return };
         let proven = proofs(records).into_keys().collect();
         let going = |ids: &[BackupId]| self.note_going(repository, ids, monitor);
+        let upkeep = self.upkeep_of(repository.variant);
         upkeep.after(repository, catalog, (made, (self.runner.clock)()), &proven, &going, monitor);
+    }
+
+    /// Writes into the record what was stored.
+    fn note(&self, stored: &BackupsMade, record: &mut Record) {
+        record.backup = Some(note(&stored.plain, self.repository.store.location()));
+        record.outputs_missing.retain(|variant| stored.further.iter().all(|one| one.subject.variant() != *variant));
+        record.outputs = stored
+            .further
+            .iter()
+            .map(|made| {
+                let repository = self.plan.outputs.repository(made.subject.variant()).unwrap_or(self.repository);
+                note(made, repository.store.location())
+            })
+            .collect();
     }
 
     /// Records what the rules are about to remove, so that it is not missed.
@@ -189,14 +208,20 @@ impl Backups<'_> {
     /// Reports missed backups. Returns the message about those that are there again; `None` if there are none.
     fn look_around(
         &self,
-        of: SeriesName,
-        catalog: Result<Catalog>,
+        series: RunSeries,
+        stored: Option<&BackupsMade>,
         records: &[Record],
         monitor: &dyn Monitor,
     ) -> Option<String> {
-        let (now, location) = ((self.runner.clock)(), self.repository.store.location());
-        let watch = self.watch?;
-        let news = match catalog.and_then(|catalog| watch.look_at(self.repository, &catalog, of, records, now)) {
+        let RunSeries { repository, subject, catalog } = series;
+        let (now, location) = ((self.runner.clock)(), repository.store.location());
+        let watch = MissingWatch { policy: self.upkeep_of(repository.variant).policy(), ..self.watch?.clone() };
+        let server = match stored {
+            Some(stored) => stored.plain.system_identifier().map(str::to_owned),
+            None => last_server(records, &subject),
+        };
+        let of = SeriesName { subject: &subject, server: server.as_deref() };
+        let news = match catalog?.and_then(|catalog| watch.look_at(repository, &catalog, of, records, now)) {
             // A role that may not list sees nothing.
             Err(error) if kind(&error) == Kind::Denied => return None,
             Ok(news) => news,
@@ -215,13 +240,33 @@ impl Backups<'_> {
     }
 }
 
+/// A series that a run is about.
+struct RunSeries<'a> {
+    repository: &'a Repository,
+    subject: Subject,
+    /// Its listing after the run. `None`: nothing follows that needs one.
+    catalog: Option<Result<Catalog>>,
+}
+
+/// Returns the backup that was made for this repository; `None`: none was.
+fn made_of<'m>(stored: &'m BackupsMade, repository: &Repository) -> Option<&'m Manifest> {
+    stored.all().find(|made| made.subject.variant() == repository.variant)
+}
+
+/// Returns what is known of each series, newest first, with the current run if it has stored anything.
+fn with_current(current: &Record, records: &[Record], now: Timestamp) -> Vec<Record> {
+    let current =
+        current.backup.as_ref().map(|_| Record { state: RunState::Done, ended: Some(now), ..current.clone() });
+    current.iter().chain(records).flat_map(Record::by_series).collect()
+}
+
 /// Returns the server that the newest backup in this history was taken from.
 fn last_server(records: &[Record], subject: &Subject) -> Option<String> {
     let done = |one: &&Record| one.task == Task::Backup && one.database == *subject && one.state == RunState::Done;
     records.iter().find(done)?.backup.as_ref()?.server.clone()
 }
 
-fn stored(manifest: &Manifest, location: String) -> StoredBackup {
+fn note(manifest: &Manifest, location: String) -> StoredBackup {
     StoredBackup {
         id: manifest.id.clone(),
         location,

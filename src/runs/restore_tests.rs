@@ -7,13 +7,14 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origins;
 use crate::format::run_record::{ErrorInfo, Record, RestoreTest, Task, Trigger};
+use crate::jobs::backup::outputs::FurtherOutputs;
 use crate::jobs::restore_test::{RestoreTestPlan, prove};
 use crate::jobs::verify::VerifyFinding;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::session::identity;
 use crate::repository::Repository;
 use crate::repository::newest::{NewestQuery, ServerIdentity};
-use crate::runs::runner::{Outcome, Runner};
+use crate::runs::runner::{Assignment, Outcome, Runner};
 
 /// Most tries of one restore test, which begins again if its backup was removed meanwhile.
 const TRIES: usize = 3;
@@ -22,6 +23,8 @@ const TRIES: usize = 3;
 pub struct RestoreTests<'a> {
     pub runner: Runner<'a>,
     pub repository: &'a Repository,
+    /// What is made beside the plain backups.
+    pub further: &'a FurtherOutputs,
     pub plan: &'a RestoreTestPlan,
     /// Settings of the server whose backups are tested.
     pub server: &'a ConnectionSettings,
@@ -42,49 +45,71 @@ impl RestoreTests<'_> {
         self.one_by_one(ids.iter().map(|id| (Selection::One(id.subject().clone()), id)), cause, &mut each, work)
     }
 
-    /// Tests the newest backup of each database. For all databases, those count that have backups.
+    /// Tests the newest backup of each database, and of each output that is made beside it. For all databases, those count that have
+    /// backups.
     pub fn newest(
         &self,
         databases: &Databases,
         cause: Trigger,
         mut each: impl FnMut(&Outcome<VerifyFinding>),
     ) -> Result<Vec<Outcome<VerifyFinding>>> {
-        match self.names(databases) {
-            Ok(names) => {
-                let names = names.into_iter().map(|name| (Selection::One(name.clone()), name));
-                self.one_by_one(names, cause, &mut each, |name, monitor| self.newest_of(&name, monitor))
-            }
+        match self.subjects(databases) {
+            Ok(subjects) => self.again(&subjects, cause, each),
             Err(error) => self.one_by_one([(Selection::Every, error)], cause, &mut each, |error, _| Err(error)),
         }
     }
 
-    fn names(&self, databases: &Databases) -> Result<Vec<Subject>> {
-        match databases {
-            Databases::Named(names) => Ok(names.clone()),
-            Databases::All => Ok(self.repository.catalog(None)?.subjects().into_iter().cloned().collect()),
+    /// Tests the newest backup of each of these subjects and of nothing beside them.
+    pub fn again(
+        &self,
+        subjects: &[Subject],
+        cause: Trigger,
+        mut each: impl FnMut(&Outcome<VerifyFinding>),
+    ) -> Result<Vec<Outcome<VerifyFinding>>> {
+        let named = subjects.iter().map(|subject| (Selection::One(subject.clone()), subject));
+        self.one_by_one(named, cause, &mut each, |subject, monitor| self.newest_of(subject, monitor))
+    }
+
+    /// Returns what is tested of these databases: the plain backups first, then those of each other output.
+    fn subjects(&self, databases: &Databases) -> Result<Vec<Subject>> {
+        let plain: Vec<Subject> = match databases {
+            Databases::Named(names) => names.clone(),
+            Databases::All => stored(self.repository)?,
+        };
+        let mut all = plain.clone();
+        for copies in self.further.repositories() {
+            let named = plain.iter().filter(|subject| subject.database().is_some()).cloned();
+            let named = || named.map(|subject| subject.in_variant(copies.variant)).collect();
+            all.extend(match databases {
+                Databases::Named(_) => named(),
+                // Why they cannot be listed is told of each.
+                Databases::All => stored(copies).unwrap_or_else(|_| named()),
+            });
         }
+        Ok(all)
     }
 
     /// Tests the newest backup of one database. Another host may prune it while it is read: then
     /// there is a newer one, which is tested instead.
     fn newest_of(&self, subject: &Subject, monitor: &dyn Monitor) -> Result<VerifyFinding> {
+        let repository = self.further.repository(subject.variant()).unwrap_or(self.repository);
         let mut tries = 1;
         // Not that of the names: proofs of others may have taken hours since.
-        let mut catalog = self.repository.catalog(Some(subject))?;
+        let mut catalog = repository.catalog(Some(subject))?;
         loop {
-            let latest = self.repository.latest(&catalog, subject, &self.asker())?;
+            let latest = repository.latest(&catalog, subject, &self.asker())?;
             if let Some(remark) = &latest.remark {
                 monitor.info(remark);
             }
             let id = latest.id;
             monitor.names(&id.to_string());
-            let found = prove(self.repository, &id, self.plan, monitor);
+            let found = prove(repository, &id, self.plan, monitor);
             let well = found.as_ref().is_ok_and(|finding| finding.ok);
             if well || tries == TRIES {
                 return found;
             }
             // Listed again, as the proof took its time; the next try is of this listing.
-            match self.repository.catalog(Some(subject)) {
+            match repository.catalog(Some(subject)) {
                 Ok(now) if !now.entries().is_empty() && now.get(&id).is_none() => catalog = now,
                 _ => return found,
             }
@@ -108,9 +133,10 @@ impl RestoreTests<'_> {
     ) -> Result<Vec<Outcome<VerifyFinding>>> {
         let Runner { alerts, monitor, .. } = self.runner;
         let mut round = alerts.round(monitor);
+        let assignment = Assignment { task: Task::Verify, cause, outputs: &[] };
         let mut outcomes = Vec::new();
         for (database, item) in items {
-            let outcome = self.runner.written((Task::Verify, cause), &database, &mut round, |monitor, record| {
+            let outcome = self.runner.written(assignment, &database, &mut round, |monitor, record| {
                 let finding = work(item, monitor)?;
                 note(&finding, record);
                 Ok(finding)
@@ -125,6 +151,11 @@ impl RestoreTests<'_> {
         round.finish();
         Ok(outcomes)
     }
+}
+
+/// Returns what has backups there.
+fn stored(repository: &Repository) -> Result<Vec<Subject>> {
+    Ok(repository.catalog(None)?.subjects().into_iter().cloned().collect())
 }
 
 fn note(finding: &VerifyFinding, record: &mut Record) {

@@ -5,6 +5,7 @@ use crate::base::cancel;
 use crate::base::databases::{Databases, Selection};
 use crate::base::error::{self, Kind, Result};
 use crate::base::progress::{Monitor, NullMonitor, RecordingMonitor, RunLabel};
+use crate::base::variant::Variant;
 use crate::format::run_record::{ErrorInfo, Record, RunState, Task, Trigger};
 use crate::runs::history::History;
 use jiff::Timestamp;
@@ -21,6 +22,24 @@ pub struct Runner<'a> {
     pub monitor: &'a dyn Monitor,
 }
 
+/// Says what a run is to do.
+#[derive(Clone, Copy)]
+pub struct Assignment<'a> {
+    pub task: Task,
+    pub cause: Trigger,
+    /// The variants that a backup of a database is to make beside the plain one.
+    pub outputs: &'a [Variant],
+}
+
+impl Assignment<'_> {
+    /// Returns the record of a run of it that begins now.
+    fn begun(&self, selection: &Selection, now: Timestamp) -> Result<Record> {
+        let copies = selection.in_variants(self.outputs);
+        let outputs_missing = copies.iter().map(Selection::variant).collect();
+        Ok(Record { task: self.task, outputs_missing, ..Record::begun(self.cause, selection, now)? })
+    }
+}
+
 /// The outcome of a run for one database.
 pub struct Outcome<T> {
     pub record: Record,
@@ -32,13 +51,13 @@ impl Runner<'_> {
     /// this host could not start a run. Work that ends well and leaves a problem in the record has failed all the same.
     pub fn written<T>(
         &self,
-        (task, cause): (Task, Trigger),
+        assignment: Assignment,
         selection: &Selection,
         round: &mut Batch,
         work: impl FnOnce(&dyn Monitor, &mut Record) -> Result<T>,
     ) -> Result<Outcome<T>> {
         let monitor = RecordingMonitor::new(self.monitor);
-        let mut record = Record { task, ..Record::begun(cause, selection, (self.clock)())? };
+        let mut record = assignment.begun(selection, (self.clock)())?;
         monitor.about(Some(&label(&record)));
         round.started(&record);
         let running = self.history.and_then(|history| self.told(history.begin(&record)));
@@ -93,24 +112,17 @@ impl Runner<'_> {
     }
 
     /// Records that `times` runs did not take place.
-    pub fn skipped(
-        &self,
-        (task, cause): (Task, Trigger),
-        databases: &Databases,
-        times: usize,
-        message: &str,
-    ) -> Result<()> {
+    pub fn skipped(&self, assignment: Assignment, databases: &Databases, times: usize, message: &str) -> Result<()> {
         for selection in databases.selections() {
             let now = (self.clock)();
             let problem =
                 ErrorInfo { message: message.to_owned(), hints: Vec::new(), exit_code: Kind::Busy.exit_code() };
             let record = Record {
-                task,
                 state: RunState::Skipped,
                 times: times as u64,
                 ended: Some(now),
                 problem: Some(problem),
-                ..Record::begun(cause, &selection, now)?
+                ..assignment.begun(&selection, now)?
             };
             if let Some(history) = self.history {
                 self.told(history.add(&record));
@@ -204,7 +216,8 @@ mod tests {
         let runner = Runner { alerts: &alerts, history: Some(&history), limit: None, clock, monitor: &NullMonitor };
         let mut round = alerts.round(&NullMonitor);
         let panics = |_: &dyn Monitor, _: &mut Record| -> Result<()> { panic!("index {} out of range", 7) };
-        let outcome = runner.written((Task::Backup, Trigger::Manual), &"shop".into(), &mut round, panics).unwrap();
+        let assignment = Assignment { task: Task::Backup, cause: Trigger::Manual, outputs: &[] };
+        let outcome = runner.written(assignment, &"shop".into(), &mut round, panics).unwrap();
         assert!(outcome.is_worth_another_try() && outcome.record.state == RunState::Failed);
         let written = history.records(&NullMonitor).unwrap();
         let problem = written[0].problem.as_ref().unwrap();

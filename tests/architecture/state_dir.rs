@@ -15,6 +15,7 @@ const NAMES: &[&str] = &[
     "schedule.lock\"",
     "store.json\"",
     "owners.json\"",
+    "\"owners-",
     "\"series\"",
     "\"series/",
     ".looking\"",

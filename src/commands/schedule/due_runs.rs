@@ -18,7 +18,7 @@ use crate::jobs::backup::outputs::BackupsMade;
 use crate::jobs::verify::VerifyFinding;
 use crate::runs::backups::Backups;
 use crate::runs::restore_tests::RestoreTests;
-use crate::runs::runner::{Outcome, exit_code};
+use crate::runs::runner::{Assignment, Outcome, exit_code};
 use crate::runs::schedule::heartbeat::{Heartbeat, HeartbeatEntry, SchedulerState};
 use crate::runs::schedule::planner::DueRun;
 use crate::runs::schedule::scheduler::{RunResult, ScheduledWork};
@@ -89,9 +89,13 @@ impl ScheduledWork for Runs<'_> {
             (Task::Verify, Some(proofs)) => {
                 let console = self.console;
                 let proofs = self.renewed.as_ref().map_or(proofs, |renewed| renewed.proofs(proofs));
-                proofs
-                    .newest(&start.databases, start.cause, |outcome| tell(outcome, console))
-                    .map(|done| RunEnd::of(start, &done))
+                let each = |outcome: &Outcome<VerifyFinding>| tell(outcome, console);
+                let done = match (start.tries, &start.databases) {
+                    // What has passed is not tested again with what has not.
+                    (1.., Databases::Named(subjects)) => proofs.again(subjects, start.cause, each),
+                    (_, databases) => proofs.newest(databases, start.cause, each),
+                };
+                done.map(|done| RunEnd::of(start, &done))
             }
             _ => self.backups(start).map(|done| RunEnd::of(start, &done)),
         };
@@ -109,7 +113,9 @@ impl ScheduledWork for Runs<'_> {
 
     fn skipped(&mut self, start: &DueRun, count: usize) -> Result<()> {
         let message = format!("{} came due while the one before was going", many(count, "run"));
-        self.backups.runner.skipped((start.task, start.cause), &start.databases, count, &message)?;
+        let outputs = if start.task == Task::Backup { self.backups.plan.outputs.variants() } else { Vec::new() };
+        let assignment = Assignment { task: start.task, cause: start.cause, outputs: &outputs };
+        self.backups.runner.skipped(assignment, &start.databases, count, &message)?;
         self.console.warn(&format!("{}: {message}", start.databases));
         self.count(count);
         Ok(())
@@ -187,7 +193,8 @@ fn unnamed<T>(outcomes: &[Outcome<T>]) -> bool {
 fn found<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> Option<Vec<Subject>> {
     let known =
         start.databases == Databases::All && !unnamed(outcomes) && !outcomes.iter().any(Outcome::is_interrupted);
-    known.then(|| outcomes.iter().filter_map(|outcome| outcome.record.database.subject()).cloned().collect())
+    let subjects = outcomes.iter().filter_map(|outcome| outcome.record.database.subject());
+    known.then(|| subjects.filter(|subject| subject.variant().is_plain()).cloned().collect())
 }
 
 fn tell(outcome: &Outcome<VerifyFinding>, console: &Console) {

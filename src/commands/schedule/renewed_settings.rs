@@ -30,6 +30,12 @@ impl RenewedSettings {
 
     pub fn proofs<'a>(&'a self, before: RestoreTests<'a>) -> RestoreTests<'a> {
         let plan = self.proof.as_ref().unwrap_or(before.plan);
-        RestoreTests { repository: &self.repository, plan, server: &self.plan.settings, ..before }
+        RestoreTests {
+            repository: &self.repository,
+            further: &self.plan.outputs,
+            plan,
+            server: &self.plan.settings,
+            ..before
+        }
     }
 }

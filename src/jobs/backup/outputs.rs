@@ -15,6 +15,25 @@ pub struct FurtherOutputs {
 }
 
 impl FurtherOutputs {
+    /// Returns the variants that are made beside the plain one.
+    pub fn variants(&self) -> Vec<Variant> {
+        self.repositories().map(|repository| repository.variant).collect()
+    }
+
+    /// Returns the repositories of these variants.
+    pub fn repositories(&self) -> impl Iterator<Item = &Repository> {
+        Variant::ALL.into_iter().filter_map(|variant| self.repository(variant))
+    }
+
+    /// Leaves out a variant.
+    pub(crate) fn without(self, variant: Variant) -> FurtherOutputs {
+        match variant {
+            Variant::Plain => self,
+            Variant::Custom => FurtherOutputs { custom: None, ..self },
+            Variant::Anonymised => FurtherOutputs { anonymised: None, ..self },
+        }
+    }
+
     /// Returns the repository of a variant; `None`: none is made of it.
     pub fn repository(&self, variant: Variant) -> Option<&Repository> {
         match variant {

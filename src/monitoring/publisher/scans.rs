@@ -4,6 +4,7 @@ use crate::base::error::Result;
 use crate::base::progress::NullMonitor;
 use crate::base::state_dir::StateDir;
 use crate::base::subject::Subject;
+use crate::format::run_record::series::by_series;
 use crate::format::run_record::{Record, RunState, Task};
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
@@ -29,10 +30,15 @@ pub struct Notice {
     pub text: String,
 }
 
-pub(crate) struct StoreScans {
-    pub state: StateDir,
+/// A store that is scanned for the backups of one variant.
+pub struct WatchedStore {
     pub repository: Repository,
     pub watch: MissingWatch,
+}
+
+pub(crate) struct StoreScans {
+    pub state: StateDir,
+    pub stores: Vec<WatchedStore>,
     pub server: Box<dyn Fn() -> ServerIdentity + Send>,
     pub clock: fn() -> Timestamp,
     pub say: Sender<ScanRemark>,
@@ -53,32 +59,39 @@ impl StoreScans {
         }
     }
 
-    /// Scans the store once. Returns whether the store could be read.
+    /// Scans each store once. Returns whether all of them could be read.
     fn look(&mut self) -> bool {
         let now = (self.clock)();
         let server = (self.server)();
-        let catalog = self.repository.catalog(None);
-        let inventory = Inventory::look(&self.repository, &catalog, &server, &self.state, now);
-        let mut trouble =
-            inventory.write(&self.state).err().map(|error| format!("what is in the store cannot be shown: {error:#}"));
-        if let Ok(catalog) = &catalog {
-            trouble = trouble.or(self.miss(catalog, &server, now).err().map(|error| format!("{error:#}")));
+        let mut trouble = None;
+        let mut inventories = Vec::new();
+        for store in &self.stores {
+            let catalog = store.repository.catalog(None);
+            inventories.push(Inventory::look(&store.repository, &catalog, &server, &self.state, now));
+            let missed = catalog.as_ref().map_or(Ok(()), |catalog| self.miss(store, catalog, &server, now));
+            trouble = trouble.or(missed.err().map(|error| format!("{error:#}")));
+        }
+        let all_read = inventories.iter().all(|inventory| inventory.problem.is_none());
+        let unwritten = Inventory::together(inventories).map(|inventory| inventory.write(&self.state));
+        if let Some(Err(error)) = unwritten {
+            trouble = Some(format!("what is in the store cannot be shown: {error:#}"));
         }
         if let Some(trouble) = trouble.filter(|_| !std::mem::replace(&mut self.told, true)) {
             self.say.send(ScanRemark::Warned(trouble)).ok();
         }
-        inventory.problem.is_none()
+        all_read
     }
 
-    /// Looks for missing backups of each database that was ever backed up to this store.
-    fn miss(&self, catalog: &Catalog, server: &ServerIdentity, now: Timestamp) -> Result<()> {
-        let records = self.watch.history.records(&NullMonitor)?;
-        let location = self.repository.store.location();
+    /// Looks for missing backups of each series that was ever backed up to this store.
+    fn miss(&self, store: &WatchedStore, catalog: &Catalog, server: &ServerIdentity, now: Timestamp) -> Result<()> {
+        let WatchedStore { repository, watch } = store;
+        let records = by_series(&watch.history.records(&NullMonitor)?);
+        let location = repository.store.location();
         let done = |one: &&Record| one.task == Task::Backup && one.state == RunState::Done;
         let stored = records.iter().filter(done).filter_map(|one| one.backup.as_ref());
         let subjects: BTreeSet<&Subject> =
             stored.filter(|one| one.location == location).map(|one| one.id.subject()).collect();
-        for subject in subjects {
+        for subject in subjects.into_iter().filter(|subject| subject.variant() == repository.variant) {
             let newest = records.iter().filter(done).find(|one| one.database == *subject);
             let server = match server {
                 ServerIdentity::Named(identifier) => Some(identifier.as_str()),
@@ -86,7 +99,7 @@ impl StoreScans {
                 ServerIdentity::Unasked => newest.and_then(|one| one.backup.as_ref()?.server.as_deref()),
             };
             let of = SeriesName { subject, server };
-            let news = self.watch.look_at(&self.repository, catalog, of, &records, now)?;
+            let news = watch.look_at(repository, catalog, of, &records, now)?;
             self.tell(subject, &news, &location, now);
         }
         Ok(())

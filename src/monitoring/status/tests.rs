@@ -64,14 +64,7 @@ fn seen(entries: Vec<HeartbeatEntry>, now: Timestamp) -> LastHeartbeat {
 fn status(now: &str, entry: HeartbeatEntry, mut records: Vec<Record>) -> Status {
     records.reverse();
     let now = at(now);
-    Status::of(Facts {
-        now,
-        seen: Some(seen(vec![entry], now)),
-        records,
-        past: RunTotals::default(),
-        inventory: None,
-        sights: Vec::new(),
-    })
+    Status::of(Facts { seen: Some(seen(vec![entry], now)), ..Facts::of(now, records) })
 }
 
 /// Expects this reason from an hourly schedule of the database `shop`.
@@ -164,15 +157,7 @@ fn a_scheduler_that_ended_or_hangs_is_unhealthy_whatever_it_made() {
         let mut seen = seen(vec![entry("@hourly", "shop")], now);
         change(&mut seen);
         let records = vec![done("shop", "02:00", "02:10")];
-        Status::of(Facts {
-            now,
-            seen: Some(seen),
-            records,
-            past: RunTotals::default(),
-            inventory: None,
-            sights: Vec::new(),
-        })
-        .line()
+        Status::of(Facts { seen: Some(seen), ..Facts::of(now, records) }).line()
     };
     assert_eq!(line(|_| {}), "healthy");
     assert_eq!(line(|seen| seen.life = WriterLife::Gone), "the scheduler is not running");

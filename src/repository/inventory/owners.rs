@@ -2,6 +2,8 @@
 
 use crate::base::error::{Kind, Result, kind};
 use crate::base::state_dir::StateDir;
+use crate::base::state_dir::file::StateFile;
+use crate::base::variant::Variant;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::lineage::{Claims, Lineages, Owner};
 use crate::repository::Repository;
@@ -29,15 +31,15 @@ struct OwnerEntry {
 
 impl Owners {
     /// Reads what is remembered of the store at `location`; nothing if the file is about another store.
-    pub fn read(state: &StateDir, location: &str) -> Owners {
-        let found = state.owners().read_json::<Owners>().ok().map(|found| found.value);
+    pub fn read(state: &StateDir, variant: Variant, location: &str) -> Owners {
+        let found = file(state, variant).read_json::<Owners>().ok().map(|found| found.value);
         found
             .filter(|owners| owners.location == location)
             .unwrap_or_else(|| Owners { location: location.to_owned(), ..Owners::default() })
     }
 
-    pub fn write(&self, state: &StateDir) -> io::Result<()> {
-        state.owners().write_json(self)
+    pub fn write(&self, state: &StateDir, variant: Variant) -> io::Result<()> {
+        file(state, variant).write_json(self)
     }
 
     /// Returns the backups of that server's series, and of those that it adopted. If the role may list
@@ -84,6 +86,10 @@ impl Owners {
         }
         Ok(true)
     }
+}
+
+fn file(state: &StateDir, variant: Variant) -> StateFile {
+    if variant.is_plain() { state.owners() } else { state.owners_of(variant.name()) }
 }
 
 /// Returns a function that says whether an owner's backups of one database are a server's own. If no server was ever asked, all but

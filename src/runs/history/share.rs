@@ -2,7 +2,7 @@
 
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::format::backup_id::BackupId;
-use crate::format::run_record::{Record, RunState};
+use crate::format::run_record::Record;
 use crate::store::Store;
 use crate::store::capabilities::Medium;
 use crate::store::directory::{MARK, NOT_MOUNTED};
@@ -14,9 +14,9 @@ pub fn look(store: &dyn Store, records: &[Record]) -> Result<()> {
         return Ok(());
     }
     let location = store.location();
-    let done =
-        records.iter().filter(|record| record.state == RunState::Done).filter_map(|record| record.backup.as_ref());
-    let ids: BTreeSet<&BackupId> = done.filter(|backup| backup.location == location).map(|backup| &backup.id).collect();
+    let stored = records.iter().flat_map(Record::stored);
+    let ids: BTreeSet<&BackupId> =
+        stored.filter(|backup| backup.location == location).map(|backup| &backup.id).collect();
     // Where one cannot be looked for, the run itself will tell why.
     let is_missing = |key: &str| store.open(key, None).is_err_and(|error| kind(&error) == Kind::NotFound);
     if ids.is_empty() || !ids.iter().rev().all(|id| is_missing(&id.meta_key())) || !is_missing(MARK) {

@@ -30,12 +30,16 @@ pub struct Counts {
 }
 
 impl RunTotals {
-    /// Adds the next record. They must come oldest first; one that is counted already is ignored.
+    /// Adds the next record, in each series that its run is about. Records must come oldest first; one that is counted already is ignored.
     pub(crate) fn take(&mut self, record: Record) {
         if record.run <= self.through {
             return;
         }
         self.through.clone_from(&record.run);
+        record.by_series().into_iter().for_each(|record| self.add(record));
+    }
+
+    fn add(&mut self, record: Record) {
         let bygone = self.databases.entry(record.database.clone()).or_default();
         if record.task == Task::Verify {
             if record.is_proof() {
@@ -52,7 +56,7 @@ impl RunTotals {
         }
     }
 
-    /// Returns how many backups of a database were tried in all: those of removed records, and those of `records`.
+    /// Returns how many backups of a series were tried in all: those of removed records, and those of `records`, which are split by series.
     pub fn counts(&self, selection: &Selection, records: &[Record]) -> Counts {
         let mut counts = self.databases.get(selection).map(|bygone| bygone.counts).unwrap_or_default();
         let newer = records

@@ -5,6 +5,7 @@ use crate::base::error::{Fault, Kind, Result};
 use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::{StateFile, WriterLife};
 use crate::base::subject::Subject;
+use crate::base::variant::Variant;
 use crate::format::run_record::Task;
 use crate::runs::schedule::cron::Schedule;
 use jiff::{SignedDuration, Timestamp};
@@ -35,6 +36,9 @@ pub struct HeartbeatEntry {
     pub task: Task,
     pub schedule: Schedule,
     pub databases: Databases,
+    /// Variants that are made of each database, or proven, beside the plain one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Variant>,
     /// Databases that were found the last time, if the schedule is for all.
     pub found: Vec<Subject>,
     /// Time at which its next run or try begins; `None` if that is not decided.
@@ -46,15 +50,26 @@ pub struct HeartbeatEntry {
 
 impl HeartbeatEntry {
     pub fn new(schedule: Schedule, databases: Databases) -> HeartbeatEntry {
-        HeartbeatEntry { task: Task::Backup, schedule, databases, found: Vec::new(), next: None, running_since: None }
+        HeartbeatEntry {
+            task: Task::Backup,
+            schedule,
+            databases,
+            outputs: Vec::new(),
+            found: Vec::new(),
+            next: None,
+            running_since: None,
+        }
     }
 
-    /// Returns what it is for: if all databases are meant, those that were found, and every one together.
+    /// Returns what it is for, each output of a database by itself: if all databases are meant, those that were found, and every one
+    /// together.
     pub fn selections(&self) -> Vec<Selection> {
         let mut selections = self.databases.selections();
         if self.databases == Databases::All {
             selections.extend(self.found.iter().cloned().map(Selection::One));
         }
+        let copies = selections.iter().flat_map(|one| one.in_variants(&self.outputs)).collect::<Vec<_>>();
+        selections.extend(copies);
         selections
     }
 
