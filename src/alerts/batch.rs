@@ -96,7 +96,7 @@ pub(crate) fn recovered(recoveries: &[(Record, FailureStreak)], origin: &AlertOr
 }
 
 fn names(records: &[&Record]) -> String {
-    let names: Vec<String> = records.iter().map(|record| word(record.database.name()).into_owned()).collect();
+    let names: Vec<String> = records.iter().map(|record| word(&record.database.to_string()).into_owned()).collect();
     names.join(", ")
 }
 

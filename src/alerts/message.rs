@@ -181,7 +181,11 @@ impl AlertMessage {
 fn whose(selection: &Selection) -> String {
     match selection {
         Selection::One(Subject::Globals | Subject::Files) => selection.to_string(),
-        Selection::Every | Selection::One(Subject::Database(_)) => format!("database \"{}\"", word(selection.name())),
+        Selection::Every | Selection::One(Subject::Database(_)) => {
+            let copy = selection.variant();
+            let output = if copy.is_plain() { String::new() } else { format!("the {} output of ", copy.name()) };
+            format!("{output}database \"{}\"", word(selection.name()))
+        }
     }
 }
 

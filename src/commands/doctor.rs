@@ -1,47 +1,46 @@
 //! `pgbk doctor`
 
+pub(crate) mod comparison;
+pub(crate) mod copies;
+pub(crate) mod databases;
 pub(crate) mod schedule_settings;
 
-use crate::base::databases::Databases;
 use crate::base::error::Result;
-use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, word};
 use crate::base::subject::Subject;
 use crate::base::variant::Variant;
 use crate::cli::arguments::DoctorArgs;
 use crate::cli::console::Console;
-use crate::commands::lookup;
+use crate::commands::doctor::comparison::Comparison;
+use crate::commands::doctor::copies::CopyLook;
+use crate::commands::doctor::databases::named_databases;
 use crate::config;
 use crate::config::alerts::AlertChannels;
 use crate::config::arguments::strays;
 use crate::config::environment::stray_variables;
 use crate::config::state::records;
-use crate::format::backup_id::BackupId;
 use crate::format::keys::Key;
-use crate::format::run_record::Record;
+use crate::format::run_record::series::by_series;
 use crate::monitoring::doctor::alerts::look_at_alerts;
 use crate::monitoring::doctor::extras::{look_at_files, look_at_globals};
-use crate::monitoring::doctor::key::look_at_keys;
-use crate::monitoring::doctor::series::{MissingBackupCheck, look_ahead, look_beside};
 use crate::monitoring::doctor::server::look_at_server;
 use crate::monitoring::doctor::store::{Cleaning, look_at_leftovers, look_at_store};
 use crate::monitoring::doctor::{CheckStatus, DoctorFinding};
 use crate::postgres::connect::settings::ConnectionSettings;
-use crate::postgres::session::control;
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
-use crate::repository::doubletake::how_to_restore;
 use crate::runs::history::share;
-use crate::runs::missing_backups::watch::MissingWatch;
 use crate::store::Store;
 use jiff::Timestamp;
 use serde_json::json;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     let mut findings = vec![keys(args)];
     if args.make_store {
         config::make_store(&args.store)?;
+        copies::make_place(args)?;
     }
     findings.extend(
         stray_variables::describe(&strays())
@@ -53,6 +52,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     }
     findings.extend(schedule_settings::look());
     findings.extend(servers(args));
+    findings.extend(copies::rules(args));
     findings.extend(beside(args));
     findings.extend(alerts(args));
     let failed = findings.iter().filter(|finding| finding.status == CheckStatus::Fail).count();
@@ -67,68 +67,35 @@ fn looks(args: &DoctorArgs, store: &Arc<dyn Store>, console: &Console) -> Result
         // Nothing is tried there: what is no store must not become one.
         return Ok(vec![DoctorFinding::error("store", &error, "mount it")]);
     }
+    let copies = CopyLook::of(args, store);
+    let is_copy = |key: &String| copies.as_ref().is_some_and(|copies| copies.holds(key));
+    let (of_copies, metas): (Vec<String>, Vec<String>) = args.remove_meta.iter().cloned().partition(is_copy);
+    let comparison = Comparison { args, records: by_series(&records), console, server: OnceCell::new() };
     let mut findings = look_at_store(store.as_ref(), now);
-    let cleaning = Cleaning { older_than: args.clean.then_some(args.older_than), metas: args.remove_meta.clone() };
-    note_going(args, &store.location(), console);
+    comparison.note_going(&metas, &store.location());
     let listed = store.list("");
-    let catalog = listed.as_ref().ok().map(|listed| Catalog::of(listed.clone()).in_variant(Variant::Plain));
+    let whole = listed.as_ref().ok().cloned();
+    let catalog = whole.clone().map(|listed| Catalog::of(listed).in_variant(Variant::Plain));
+    let cleaning = Cleaning { older_than: args.clean.then_some(args.older_than), metas };
     findings.extend(look_at_leftovers(store.as_ref(), listed, &cleaning, now, console)?);
-    findings.extend(compared(args, Arc::clone(store), catalog.as_ref(), (&records, console)));
-    Ok(findings)
-}
-
-/// Notes in the history that these backups are removed on purpose, so that they are not reported as missing.
-fn note_going(args: &DoctorArgs, location: &str, console: &Console) {
-    let ids: Vec<BackupId> = args.remove_meta.iter().filter_map(|key| BackupId::of_meta_key(key)).collect();
-    if let Err(error) = config::state::history(&args.state).and_then(|history| history.note_removed(location, &ids)) {
-        console.note(&format!("{error:#}"));
-    }
-}
-
-/// Compares one listing of the store with the key, the server and the history. A mistake in the key is a finding
-/// already and is not repeated.
-fn compared(
-    args: &DoctorArgs,
-    store: Arc<dyn Store>,
-    catalog: Option<&Catalog>,
-    (records, console): (&[Record], &Console),
-) -> Vec<DoctorFinding> {
+    // A mistake in the key is a finding already.
     let key = config::key();
     let known = key.is_ok();
     config::remember(&args.state);
     let repository = Repository {
-        store,
+        store: Arc::clone(store),
         variant: Variant::Plain,
         key: key.unwrap_or_default(),
         encrypt: !args.keys.no_encrypt,
         verify: true,
         allow_unauthenticated: true,
     };
-    let mut findings = if known { look_at_keys(&repository, catalog) } else { Vec::new() };
-    // Where it cannot be listed, that is told already.
-    let Some(catalog) = catalog else { return findings };
-    let old = catalog.old_backups();
-    findings.extend(how_to_restore(&old).map(|how| {
-        DoctorFinding::note("older backups", how, "they are no part of any series: pgbk lists and removes none of them")
-    }));
-    let (now, server) = (Timestamp::now(), lookup::server(&args.server, console));
-    findings.extend(look_ahead(catalog, now));
-    findings.extend(told("other servers' backups", look_beside(&repository, catalog, &server)));
-    if let Ok(history) = config::state::history(&args.state) {
-        // By which rules backups are kept, the runs know: what they missed is missed.
-        let watch = MissingWatch { history, policy: None };
-        // A new place holds nothing of what the place before it held.
-        let (repository, server, forget) = (&repository, &server, args.forget_missing || args.make_store);
-        let missing = MissingBackupCheck { watch: &watch, repository, catalog, records, server, now, forget };
-        findings.extend(told("missing backups", missing.look()));
+    findings.extend(comparison.findings(&repository, known, catalog.as_ref()));
+    if let Some(copies) = copies {
+        let cleaning = Cleaning { metas: of_copies, ..cleaning };
+        findings.extend(copies.findings(whole.as_deref(), &cleaning, (&comparison, &records), now)?);
     }
-    findings
-}
-
-fn told(what: &str, found: Result<Vec<DoctorFinding>>) -> Vec<DoctorFinding> {
-    found.unwrap_or_else(|error| {
-        vec![DoctorFinding::note(what, format!("cannot be told: {error:#}"), "look at the store")]
-    })
+    Ok(findings)
 }
 
 fn servers(args: &DoctorArgs) -> Vec<DoctorFinding> {
@@ -136,7 +103,7 @@ fn servers(args: &DoctorArgs) -> Vec<DoctorFinding> {
         Ok(server) => server,
         Err(error) => return vec![DoctorFinding::error("server", &error, "check the DB_ and PG variables")],
     };
-    let databases = match databases(args, &server) {
+    let databases = match named_databases(args, &server) {
         Ok(databases) => databases,
         Err(error) => return vec![DoctorFinding::error("databases", &error, "check DB_NAME")],
     };
@@ -170,16 +137,6 @@ fn in_brief(database: &str, findings: Vec<DoctorFinding>) -> Vec<DoctorFinding> 
         false => DoctorFinding { what: format!("database \"{database}\": {}", finding.what), ..finding },
     };
     first.into_iter().chain(other.into_iter().map(named)).collect()
-}
-
-fn databases(args: &DoctorArgs, server: &ConnectionSettings) -> Result<Vec<String>> {
-    match Databases::of(&args.databases)? {
-        Some(Databases::Named(subjects)) => {
-            Ok(subjects.iter().filter_map(Subject::database).map(|database| database.name().to_owned()).collect())
-        }
-        Some(Databases::All) => control::databases(server),
-        None => Ok(vec![server.database().to_owned()]),
-    }
 }
 
 fn beside(args: &DoctorArgs) -> Vec<DoctorFinding> {

@@ -89,6 +89,9 @@ fn whole(record: &Record) -> Lines {
     if let Some(backup) = &record.backup {
         text.append(stored(backup));
     }
+    for copy in &record.outputs {
+        text.push(format!("  output    {}, {} stored in {}", copy.id, bytes(copy.stored_bytes), copy.location));
+    }
     if let Some(proof) = &record.proof {
         text.append(restored(proof));
     }

@@ -4,6 +4,7 @@ use crate::base::databases::Selection;
 use crate::base::error::Result;
 use crate::base::shown::{Lines, many};
 use crate::base::state_dir::StateDir;
+use crate::base::variant::Variant;
 use crate::cli::console::{Console, bytes};
 use crate::cli::report_args::StatusArgs;
 use crate::cli::table::TextTable;
@@ -14,6 +15,7 @@ use crate::monitoring::age;
 use crate::monitoring::page::missing;
 use crate::monitoring::source::StatusSource;
 use crate::monitoring::status::{DatabaseStatus, SchedulerPulse, Status};
+use crate::repository::inventory::Inventory;
 use jiff::Timestamp;
 
 pub fn run(args: &StatusArgs, console: &Console) -> Result<u8> {
@@ -49,21 +51,32 @@ fn text(args: &StatusArgs, status: &Status, state: &StateDir) -> Lines {
         let task = if next.task == Task::Verify { "verification of " } else { "" };
         text.push(format!("next run in {left}: {task}{}", next.names()));
     }
-    if let Some(inventory) = &status.store {
-        let backups: u64 = inventory.databases.values().map(|total| total.backups).sum();
-        let size = bytes(inventory.databases.values().map(|total| total.bytes).sum());
-        let looked = units::age(status.at.duration_since(inventory.looked));
-        let others: u64 = inventory.others.values().map(|total| total.backups).sum();
-        let beside = if others > 0 { format!(", and {others} of other servers or uploaded") } else { String::new() };
-        text.push(format!("{}, {size}{beside} in {} ({looked} ago)", many(backups, "backup"), inventory.location));
-        if let Some(problem) = &inventory.problem {
-            text.push(format!("the store cannot be looked into: {problem}"));
-        }
+    for inventory in status.store.iter().flat_map(Inventory::with_copies) {
+        text.append(stored(inventory, status));
     }
     for line in missing(status) {
         text.push(format!("MISSING: {line}"));
     }
     text.append(table(status));
+    text
+}
+
+/// Returns what the last scan found of one output.
+fn stored(inventory: &Inventory, status: &Status) -> Lines {
+    let noun = match inventory.variant {
+        Variant::Plain => "backup".to_owned(),
+        copy => format!("{} backup", copy.name()),
+    };
+    let backups: u64 = inventory.databases.values().map(|total| total.backups).sum();
+    let size = bytes(inventory.databases.values().map(|total| total.bytes).sum());
+    let looked = units::age(status.at.duration_since(inventory.looked));
+    let others: u64 = inventory.others.values().map(|total| total.backups).sum();
+    let beside = if others > 0 { format!(", and {others} of other servers or uploaded") } else { String::new() };
+    let mut text =
+        Lines::of(format!("{}, {size}{beside} in {} ({looked} ago)", many(backups, &noun), inventory.location));
+    if let Some(problem) = &inventory.problem {
+        text.push(format!("the store cannot be looked into: {problem}"));
+    }
     text
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod report;
 use crate::base::databases::Selection;
 use crate::base::error::{Fault, Kind, Result};
 use crate::base::progress::Monitor;
-use crate::base::shown::many;
+use crate::base::subject::Subject;
 use crate::base::verify_level::Level;
 use crate::cli::arguments::VerifyArgs;
 use crate::cli::console::Console;
@@ -24,28 +24,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
-    let repository = config::outputs::repository(&args.variant, args.which.id(), &args.store, &args.keys, &args.state)?;
-    let limit = named(limit(args.database.as_deref()))?.map(|subject| subject.in_variant(repository.variant));
-    let findings = if args.all {
-        let catalog = repository.catalog(limit.as_ref())?;
-        lost_documents(&catalog).iter().for_each(|lost| console.warn(lost));
-        let ids = catalog.ids();
-        if ids.is_empty() {
-            return Err(Fault::not_found(format!("there is no backup in {}", repository.store.location())).into());
-        }
-        match args.level {
-            Level::Restore => proofs(args, &repository, &ids, console)?,
-            level => verify_all(&repository, &ids, level, console)?,
-        }
-    } else if let Some(key) = &args.object {
-        vec![verify_old(repository.old_backup(key)?, console)?]
-    } else {
-        let asker = || asker(&args.server, args.origin, console);
-        let id = resolve(&args.which, args.database.as_deref(), &repository, asker, console)?;
-        match args.level {
-            Level::Restore => proofs(args, &repository, &[id], console)?,
-            level => vec![verify(&repository, &id, level, console)?],
-        }
+    let limit = named(limit(args.database.as_deref()))?;
+    let limit = limit.map(|subject| subject.in_variant(args.variant.variant.unwrap_or_default()));
+    let (findings, unlisted) = match args.all {
+        true => every(args, limit.as_ref(), console)?,
+        false => (one(args, console)?, None),
     };
     let kinds: Vec<Kind> = findings.iter().filter_map(|finding| finding.kind).collect();
     let damaged = kinds.iter().filter(|kind| **kind == Kind::Damaged).count();
@@ -64,11 +47,65 @@ pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
     };
     let failed = if kinds.is_empty() { String::new() } else { format!("; {} did not pass", kinds.len()) };
     let text = report::text(&findings);
-    let sum = format!("{}{whose}; {}{failed}", many(findings.len(), "backup"), level.describe());
-    console.result(&text.and(sum), &document)?;
-    // Damage is the worse news of the two.
+    let sum = report::sum(&findings);
+    console.result(&text.and(format!("{sum}{whose}; {}{failed}", level.describe())), &document)?;
+    match unlisted {
+        // Damage is the worse news of the two.
+        Some(error) if damaged == 0 => return Err(error),
+        Some(error) => console.tell(&error),
+        None => {}
+    }
     let worst = if damaged > 0 { Some(Kind::Damaged) } else { kinds.first().copied() };
     Ok(worst.map_or(0, Kind::exit_code))
+}
+
+/// Verifies the one backup that is meant.
+fn one(args: &VerifyArgs, console: &Console) -> Result<Vec<VerifyFinding>> {
+    let repository = config::outputs::repository(&args.variant, args.which.id(), &args.store, &args.keys, &args.state)?;
+    if let Some(key) = &args.object {
+        return Ok(vec![verify_old(repository.old_backup(key)?, console)?]);
+    }
+    let asker = || asker(&args.server, args.origin, console);
+    let id = resolve(&args.which, args.database.as_deref(), &repository, asker, console)?;
+    match args.level {
+        Level::Restore => proofs(args, &repository, &[id], console),
+        level => Ok(vec![verify(&repository, &id, level, console)?]),
+    }
+}
+
+/// Verifies every backup of the output that is meant, else of each that `OUTPUTS` names. Returns also why the backups of one could not be
+/// listed, which does not stop those of the others.
+fn every(
+    args: &VerifyArgs,
+    limit: Option<&Subject>,
+    console: &Console,
+) -> Result<(Vec<VerifyFinding>, Option<anyhow::Error>)> {
+    let variants = args.variant.variant.map_or_else(config::outputs::named, |variant| Ok(vec![variant]))?;
+    let (mut listed, mut unlisted) = (Vec::new(), None);
+    for variant in variants {
+        let place = &args.variant.place;
+        let repository = config::outputs::of_variant(variant, place, &args.store, &args.keys, &args.state)?;
+        let subject = limit.cloned().map(|subject| subject.in_variant(variant));
+        match repository.catalog(subject.as_ref()) {
+            Ok(catalog) => {
+                lost_documents(&catalog).iter().for_each(|lost| console.warn(lost));
+                listed.push((catalog.ids(), repository));
+            }
+            Err(error) if listed.is_empty() => return Err(error),
+            Err(error) => unlisted = Some(error.context(format!("the {} backups cannot be listed", variant.name()))),
+        }
+    }
+    if let ([(_, first), ..], true) = (listed.as_slice(), listed.iter().all(|(ids, _)| ids.is_empty())) {
+        return Err(Fault::not_found(format!("there is no backup in {}", first.store.location())).into());
+    }
+    let mut findings = Vec::new();
+    for (ids, repository) in listed.iter().filter(|(ids, _)| !ids.is_empty()) {
+        findings.extend(match args.level {
+            Level::Restore => proofs(args, repository, ids, console)?,
+            level => verify_all(repository, ids, level, console)?,
+        });
+    }
+    Ok((findings, unlisted))
 }
 
 /// Runs restore tests of these backups. Each is a run: it gets a record, and its failure is alerted.

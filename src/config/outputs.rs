@@ -4,7 +4,8 @@ use crate::base::error::{Fault, Result};
 use crate::base::variant::Variant;
 use crate::cli::output_args::{AnonymisedPlaceArgs, OutputArgs, VariantArgs};
 use crate::cli::settings::{KeyArgs, RunArgs, StateArgs, StoreArgs};
-use crate::config::{self, KeyNames};
+use crate::cli::variables;
+use crate::config::{self, KeyNames, arguments, environment};
 use crate::format::backup_id::BackupId;
 use crate::jobs::backup::outputs::{AnonymisedOutput, FurtherOutputs};
 use crate::repository::Repository;
@@ -62,18 +63,9 @@ pub(crate) fn of_variant(
 
 /// Returns what a run makes beside the plain backup.
 pub(crate) fn further(args: &RunArgs) -> Result<FurtherOutputs> {
+    check(args)?;
     let OutputArgs { outputs, place, anonymise } = &args.outputs;
     let is_wanted = |variant| outputs.contains(&variant);
-    if !is_wanted(Variant::Plain) {
-        return Err(Fault::usage("OUTPUTS does not name plain, which every run makes")
-            .hint("name it first: OUTPUTS=plain,anonymised")
-            .into());
-    }
-    if args.store.s3_object_name.is_some() && outputs.iter().any(|variant| *variant != Variant::Plain) {
-        return Err(Fault::usage("S3_OBJECT_NAME keeps one backup under one name, and OUTPUTS names several")
-            .hint("unset one of them")
-            .into());
-    }
     let repository = |variant| of_variant(variant, place, &args.store, &args.keys, &args.state);
     let custom = is_wanted(Variant::Custom).then(|| repository(Variant::Custom)).transpose()?;
     let anonymised = is_wanted(Variant::Anonymised).then(|| {
@@ -83,12 +75,55 @@ pub(crate) fn further(args: &RunArgs) -> Result<FurtherOutputs> {
     Ok(FurtherOutputs { custom, anonymised: anonymised.transpose()? })
 }
 
+/// Checks that a run can make these outputs together.
+pub(crate) fn check(args: &RunArgs) -> Result<()> {
+    let outputs = &args.outputs.outputs;
+    if !outputs.contains(&Variant::Plain) {
+        return Err(Fault::usage("OUTPUTS does not name plain, which every run makes")
+            .hint("name it first: OUTPUTS=plain,anonymised")
+            .into());
+    }
+    if args.store.s3_object_name.is_some() && outputs.iter().any(|variant| *variant != Variant::Plain) {
+        return Err(Fault::usage("S3_OBJECT_NAME keeps one backup under one name, and OUTPUTS names several")
+            .hint("unset one of them")
+            .into());
+    }
+    Ok(())
+}
+
+/// Returns the variants that `OUTPUTS` names, each once, the plain one first.
+pub(crate) fn named() -> Result<Vec<Variant>> {
+    let args = variables::prefixed::<OutputArgs>("", &environment::raw).map_err(arguments::told)?;
+    Ok(Variant::ALL.into_iter().filter(|variant| variant.is_plain() || args.outputs.contains(variant)).collect())
+}
+
+/// Says which key anonymised backups have, compared with the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CopyKey {
+    /// Neither has any.
+    Unset,
+    /// None is set for them, so that they have the key of the others.
+    Shared,
+    /// The one that is set for them is that of the others.
+    Equal,
+    Own,
+}
+
+impl CopyKey {
+    /// Compares the settings.
+    pub fn of_settings() -> Result<CopyKey> {
+        Ok(match (config::key_of(&ANONYMISED_KEY)?, config::key()?) {
+            (None, None) => CopyKey::Unset,
+            (None, Some(_)) => CopyKey::Shared,
+            (Some(own), Some(others)) if own.is_same(&others) => CopyKey::Equal,
+            (Some(_), _) => CopyKey::Own,
+        })
+    }
+}
+
 /// Returns what to tell of the key of anonymised backups; `None`: there is nothing.
 pub(crate) fn remark(outputs: &FurtherOutputs) -> Result<Option<&'static str>> {
-    let shared = match &outputs.anonymised {
-        Some(output) => output.repository.key.is_some() && config::key_of(&ANONYMISED_KEY)?.is_none(),
-        None => false,
-    };
+    let shared = outputs.anonymised.is_some() && matches!(CopyKey::of_settings()?, CopyKey::Shared | CopyKey::Equal);
     Ok(shared.then_some(
         "anonymised backups have the same key as the others: who can read them can read those, too; ANON_ENCRYPT_KEY gives them their own",
     ))

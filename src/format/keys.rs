@@ -47,6 +47,15 @@ impl Key {
         Ok(Key::Raw { key: key.clone(), iv })
     }
 
+    /// Returns whether the other one opens what this one opens.
+    pub(crate) fn is_same(&self, other: &Key) -> bool {
+        match (self, other) {
+            (Key::Raw { key, .. }, Key::Raw { key: other, .. }) => key.reveal().eq_ignore_ascii_case(other.reveal()),
+            (Key::Password(password), Key::Password(other)) => password.reveal() == other.reveal(),
+            _ => false,
+        }
+    }
+
     /// Derives the keys of a new backup, with a new nonce. Each call gives other keys.
     pub fn begin(&self) -> Result<DerivedKeys> {
         let nonce = Some(random::bytes()?);

@@ -2,6 +2,7 @@
 
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::{Monitor, Progress};
+use crate::base::variant::Variant;
 use crate::base::verify_level::Level;
 use crate::files::contents::ArchiveContents;
 use crate::format::backup_id::BackupId;
@@ -26,6 +27,8 @@ use std::io::Read;
 #[derive(Debug, Clone, Serialize)]
 pub struct VerifyFinding {
     pub id: BackupId,
+    #[serde(skip_serializing_if = "Variant::is_plain")]
+    pub variant: Variant,
     pub level: Level,
     pub ok: bool,
     pub stored_bytes: Option<u64>,
@@ -68,6 +71,7 @@ impl VerifyFinding {
     pub fn of(id: &BackupId, level: Level) -> VerifyFinding {
         VerifyFinding {
             id: id.clone(),
+            variant: id.subject().variant(),
             level,
             ok: false,
             stored_bytes: None,

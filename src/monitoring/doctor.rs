@@ -3,6 +3,7 @@
 pub(crate) mod alerts;
 pub(crate) mod extras;
 pub(crate) mod key;
+pub(crate) mod rules;
 pub(crate) mod series;
 pub(crate) mod server;
 pub mod store;

@@ -48,7 +48,7 @@ pub fn html(status: &Status) -> String {
                     (section("Databases", !status.databases.iter().any(is_shown), "none yet", || databases(status)))
                     (section("Next runs", status.next.is_empty(), "none", || next(status)))
                     (section("Recent runs", status.recent.is_empty(), "none yet", || recent(status)))
-                    @if let Some(inventory) = &status.store { (stored(inventory, status)) }
+                    @for inventory in status.store.iter().flat_map(Inventory::with_copies) { (stored(inventory, status)) }
                     footer class="quiet" {
                         "pgbk " (status.version) " · " (moment(status.at, status)) " · times are in " (zone(status)) " · "
                         a href="/metrics" { "metrics" }
@@ -180,7 +180,11 @@ fn result(record: &Record) -> Markup {
         @if record.task == Task::Verify { "verification: " }
         @match (&record.backup, &record.problem) {
             (None, None) if record.proof.is_some() => (record.proof.as_ref().map(proven).unwrap_or_default()),
-            (Some(backup), _) => { (backup.id) " · " (bytes(backup.stored_bytes)) }
+            (Some(backup), problem) => {
+                (backup.id) " · " (bytes(backup.stored_bytes))
+                @for copy in &record.outputs { br; (copy.id) " · " (bytes(copy.stored_bytes)) }
+                @if let Some(problem) = problem { br; (problem.message) }
+            }
             (None, Some(problem)) => (problem.message),
             (None, None) => "–",
         }
@@ -195,12 +199,12 @@ fn proven(proof: &RestoreTest) -> String {
 fn stored(inventory: &Inventory, status: &Status) -> Markup {
     html! {
         section {
-            h2 { "Stored backups" }
+            h2 { "Stored backups" @if !inventory.variant.is_plain() { ": " (inventory.variant.name()) } }
             p class="quiet" { bdi { (inventory.location) } ", looked into " (ago(inventory.looked, status)) }
             @if let Some(problem) = &inventory.problem {
                 p class="bad" { "The store cannot be looked into: " (problem) }
             }
-            @for text in missing(status) { p class="bad" { bdi { (text) } } }
+            @if inventory.variant.is_plain() { @for text in missing(status) { p class="bad" { bdi { (text) } } } }
             @for (name, total) in &inventory.databases {
                 p { bdi { (name) } ": " (total.backups) " in " (bytes(total.bytes)) }
             }

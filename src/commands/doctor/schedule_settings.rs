@@ -55,5 +55,6 @@ fn dumps(args: &ScheduleArgs) -> Result<()> {
 }
 
 fn rules(args: &ScheduleArgs) -> Result<()> {
-    config::retention::upkeep(&args.run.upkeep, &args.run.zone).map(drop)
+    let upkeep = config::retention::upkeep(&args.run.upkeep, &args.run.zone)?;
+    config::retention::copy_upkeep(&upkeep).map(drop)
 }

@@ -2,6 +2,7 @@
 
 use crate::base::error::Kind;
 use crate::base::shown::{Lines, agree, many, word};
+use crate::base::variant::Variant;
 use crate::base::verify_level::Level;
 use crate::cli::console::bytes;
 use crate::format::manifest::table_diff::TableDiff;
@@ -33,6 +34,17 @@ pub fn text(findings: &[VerifyFinding]) -> Lines {
         }
     }
     text
+}
+
+/// Returns how many backups there are, and of which outputs where there are several.
+pub fn sum(findings: &[VerifyFinding]) -> String {
+    let count = |variant: &Variant| findings.iter().filter(|finding| finding.variant == *variant).count();
+    let each = Variant::ALL.iter().filter(|variant| count(variant) > 0);
+    let each: Vec<String> = each.map(|variant| format!("{} {}", count(variant), variant.name())).collect();
+    match each.len() {
+        0 | 1 => many(findings.len(), "backup"),
+        _ => format!("{} ({})", many(findings.len(), "backup"), each.join(", ")),
+    }
 }
 
 fn result(finding: &VerifyFinding) -> &'static str {

@@ -81,12 +81,13 @@ pub struct MissingBackupCheck<'a> {
 }
 
 impl MissingBackupCheck<'_> {
-    /// Reports the missing backups of every database that these records name.
+    /// Reports the missing backups of every database that these records, which are split by series, name.
     pub fn look(&self) -> Result<Vec<DoctorFinding>> {
         let location = self.repository.store.location();
         let stored = self.records.iter().filter_map(|record| record.backup.as_ref());
         let mut subjects: Vec<&Subject> =
             stored.filter(|one| one.location == location).map(|one| one.id.subject()).collect();
+        subjects.retain(|subject| subject.variant() == self.repository.variant);
         subjects.sort_unstable();
         subjects.dedup();
         let mut findings = Vec::new();
