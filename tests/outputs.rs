@@ -1,7 +1,10 @@
 //! Several backups of one snapshot: each in a series of its own, the anonymised one without anything of what was planted in the source.
 
+mod bucket;
+mod examined;
 mod failing;
 mod series;
+mod watched;
 
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -28,7 +28,9 @@ fn every_command_keeps_to_the_output_that_is_meant() {
     assert_eq!(list(&["--variant", "custom"]), kept(1, 1));
     assert_eq!(list(&["--variant", "anonymised", "--database", "outputs_series"]), kept(2, 2));
     let checked = |more: &[&str]| pgbk.args(["verify", "--all"].iter().chain(more).copied()).json()["checked"].clone();
-    assert_eq!((checked(&[]), checked(&["--variant", "anonymised"])), (2.into(), 1.into()));
+    let of = [checked(&[]), checked(&["--variant", "plain"]), checked(&["--variant", "anonymised"])];
+    // Without a word all that OUTPUTS names.
+    assert_eq!(of, [5, 2, 1].map(Value::from));
     let (plain, others) = &runs[2];
     for (variant, id) in [("plain", plain), ("custom", &others[0]), ("anonymised", &others[1])] {
         let found = pgbk.args(["verify", "latest", "--variant", variant]).json();
@@ -105,4 +107,60 @@ fn an_anonymised_backup_has_its_own_folder_and_key_and_a_custom_one_is_read_by_p
     create("outputs_archive", "");
     stdout_of(tool("pg_restore", "outputs_archive").args(["--exit-on-error", "-d", "outputs_archive"]).arg(&archive));
     assert_eq!(sql("outputs_archive", "SELECT count(*) FROM visits"), "5000");
+}
+
+/// Whoever restores gets the database, never a copy of it, however new that is.
+#[test]
+fn a_copy_is_never_taken_for_a_backup_of_production() {
+    source("outputs_newer");
+    let place = Place::new(RULES);
+    let pgbk = place.pgbk("plain,custom,anonymised").set("DB_NAME", "outputs_newer");
+    let (older, _) = ids(&pgbk.args(["backup"]).json());
+    let (newer, _) = ids(&pgbk.args(["backup"]).json());
+    let own = place.path().join("store/outputs_newer");
+    let away = |id: &str| {
+        let entries = fs::read_dir(&own).unwrap().map(|entry| entry.unwrap().path());
+        let of_it = |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(id);
+        entries.filter(of_it).for_each(|path| fs::remove_file(path).unwrap());
+    };
+    away(&newer);
+    let restores = |more: &[&str]| pgbk.args(["restore", "--dry-run"].iter().chain(more).copied()).json();
+    let one = restores(&["latest", "--to", "outputs_elsewhere"]);
+    assert_eq!(one["id"].as_str().or(one["backup"]["id"].as_str()), Some(older.as_str()), "{one:#}");
+    let all = restores(&["--all"]).to_string();
+    assert!(all.contains(&older) && !all.contains("@anonymised") && !all.contains("@custom"), "{all}");
+    assert_eq!(pgbk.args(["verify", "latest"]).json()["backups"][0]["id"].as_str(), Some(older.as_str()));
+    let unnamed = pgbk.unset("DB_NAME");
+    assert_eq!(unnamed.args(["verify", "latest"]).json()["backups"][0]["id"].as_str(), Some(older.as_str()));
+    away(&older);
+    for arguments in [
+        &["restore", "latest", "--to", "outputs_elsewhere", "--yes"][..],
+        &["restore", "--all", "--yes"],
+        &["verify", "latest"],
+        &["download", "latest", "-o", "-"],
+    ] {
+        for pgbk in [&pgbk, &unnamed] {
+            pgbk.args(arguments.iter().copied()).expect(4).says("no backup");
+        }
+    }
+    assert_eq!(listed(&pgbk.args(["list"]).json()), [""; 0]);
+}
+
+#[test]
+fn where_the_plain_series_is_of_archives_the_anonymised_one_is_of_scripts() {
+    source("outputs_formats");
+    let place = Place::new(RULES);
+    let pgbk = place.pgbk("plain,anonymised").set("DUMP_FORMAT", "custom").set("DB_NAME", "outputs_formats");
+    for jobs in ["1", "2"] {
+        let (plain, others) = ids(&pgbk.args(["backup", "--jobs", jobs, "--json"]).expect(0).json());
+        assert_eq!(
+            (&place.meta(&plain)["format"], &place.meta(&others[0])["format"]),
+            (&"custom".into(), &"plain".into())
+        );
+        let script = pgbk.args(["download", &others[0], "-o", "-"]).expect(0).out;
+        crate::outputs::holds_nothing_planted(&script);
+        for id in [&plain, &others[0]] {
+            pgbk.args(["verify", id, "--level", "restore"]).expect(0);
+        }
+    }
 }

@@ -3,6 +3,7 @@ use crate::base::databases::Databases;
 use crate::format::backup_id::BackupId;
 use crate::format::run_record::{ErrorInfo, RestoreTest, StoredBackup, Trigger};
 use crate::monitoring::{metrics, page};
+use crate::runs::history::totals::RunTotals;
 use crate::runs::schedule::cron::Schedule;
 use crate::runs::schedule::heartbeat::HeartbeatEntry;
 use jiff::SignedDuration;
@@ -209,4 +210,79 @@ fn a_proof_of_an_upload_is_none_of_the_backups_beside_it() {
     };
     assert_eq!(proven(vec![proof("08:00", false), proof("09:00", true)]), Some(at("08:00")));
     assert_eq!(proven(vec![proof("09:00", true)]), None);
+}
+
+/// A schedule whose runs make a copy beside the plain backup.
+fn with_copies(schedule: &str) -> HeartbeatEntry {
+    HeartbeatEntry { outputs: vec![Variant::Anonymised], ..entry(schedule, "shop") }
+}
+
+fn copied(began: &str, ended: &str, copy: bool) -> Record {
+    let plain = done("shop", began, ended);
+    let backup = plain.backup.clone().unwrap();
+    let subject = backup.id.subject().clone().in_variant(Variant::Anonymised);
+    let made = StoredBackup { id: BackupId::new(subject, at(began)), ..backup };
+    match copy {
+        true => Record { outputs: vec![made], ..plain },
+        false => Record {
+            state: RunState::Failed,
+            outputs_missing: vec![Variant::Anonymised],
+            problem: failed("shop", began).problem,
+            ..plain
+        },
+    }
+}
+
+#[test]
+fn each_output_is_judged_as_a_series_of_its_own() {
+    let reasons = |now: &str, records: Vec<Record>| status(now, with_copies("@hourly"), records).reasons;
+    let good = || copied("02:00", "02:10", true);
+    assert_eq!(reasons("02:30", vec![good()]), [""; 0]);
+    assert_eq!(
+        reasons("03:30", vec![good(), copied("03:00", "03:10", false)]),
+        ["shop@anonymised: the backup that began at 2026-11-21T03:00:00Z failed: it broke"]
+    );
+    assert_eq!(
+        reasons("04:30", vec![good(), copied("03:00", "03:10", false), copied("04:00", "04:10", true)]),
+        [""; 0]
+    );
+    let late = reasons("06:30", vec![good()]);
+    assert_eq!(late.len(), 2, "{late:?}");
+    assert!(late[0].starts_with("shop: ") && late[1].starts_with("shop@anonymised: "), "{late:?}");
+    assert!(late.iter().all(|one| one.contains("is overdue, the last one ended at 2026-11-21T02:10:00Z")), "{late:?}");
+    // A copy that was never made is due like a database that never was.
+    let never = reasons("06:30", vec![done("shop", "06:00", "06:10")]);
+    assert_eq!(never.len(), 1, "{never:?}");
+    assert!(
+        never[0].starts_with("shop@anonymised: ") && never[0].ends_with("and there is none before it"),
+        "{never:?}"
+    );
+    let status = status("03:30", with_copies("@hourly"), vec![good(), copied("03:00", "03:10", false)]);
+    let series: Vec<(String, u64, u64)> =
+        status.databases.iter().map(|one| (one.name.to_string(), one.runs.done, one.runs.failed)).collect();
+    assert_eq!(series, [("shop".to_owned(), 2, 0), ("shop@anonymised".to_owned(), 1, 1)]);
+    let metrics = metrics::text(&status);
+    for line in [
+        "pgbk_last_success_timestamp_seconds{database=\"shop\"} 1795230600\n",
+        "pgbk_last_success_timestamp_seconds{database=\"shop\",variant=\"anonymised\"} 1795227000\n",
+        "pgbk_runs_total{database=\"shop\",variant=\"anonymised\",state=\"failed\"} 1\n",
+        "pgbk_next_run_timestamp_seconds{database=\"shop\",variant=\"anonymised\"} 1795233600\n",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+}
+
+#[test]
+fn what_is_left_of_removed_records_is_known_of_each_output() {
+    let mut past = RunTotals::default();
+    past.take(copied("02:00", "02:10", true));
+    past.take(copied("03:00", "03:10", false));
+    let copy = Selection::One(BackupId::new("shop", at("02:00")).subject().clone().in_variant(Variant::Anonymised));
+    let counts = |name: &Selection| past.counts(name, &[]);
+    assert_eq!((counts(&"shop".into()).done, counts(&"shop".into()).failed), (2, 0));
+    assert_eq!((counts(&copy).done, counts(&copy).failed), (1, 1));
+    assert_eq!(past.success(&copy).unwrap().started, at("02:00"));
+    assert_eq!(past.success(&"shop".into()).unwrap().started, at("03:00"));
+    let read: RunTotals = serde_json::from_str(&serde_json::to_string(&past).unwrap()).unwrap();
+    assert_eq!(read, past);
 }
