@@ -28,7 +28,7 @@ pub struct PublisherSettings {
     /// Addresses to listen on, tried in this order.
     pub addresses: Vec<SocketAddr>,
     pub state: StateDir,
-    /// What is scanned, the plain backups first.
+    /// The stores to scan, that of the plain backups first.
     pub stores: Vec<WatchedStore>,
     /// Asks the server for its identity; the backups of that server are counted.
     pub server: Box<dyn Fn() -> ServerIdentity + Send>,

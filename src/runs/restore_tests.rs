@@ -23,7 +23,7 @@ const TRIES: usize = 3;
 pub struct RestoreTests<'a> {
     pub runner: Runner<'a>,
     pub repository: &'a Repository,
-    /// What is made beside the plain backups.
+    /// The outputs that are made beside the plain backups.
     pub further: &'a FurtherOutputs,
     pub plan: &'a RestoreTestPlan,
     /// Settings of the server whose backups are tested.
