@@ -2,6 +2,8 @@
 
 use crate::outputs::{OTHER_KEY, Place, RULES, ids, source};
 use crate::status::site::get;
+use jiff::Timestamp;
+use pgbk::format::backup_id::BackupId;
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
@@ -69,6 +71,12 @@ fn moved(from: &Path, to: &Path, id: &str) {
     own.iter().for_each(|path| fs::rename(path, to.join(path.file_name().unwrap())).unwrap());
 }
 
+/// Waits until no snapshot gives this name again.
+fn past(id: &str) {
+    let id: BackupId = id.parse().unwrap();
+    assert!(until(PATIENCE, || Timestamp::now().as_second() > id.taken_at().as_second() + 1));
+}
+
 #[track_caller]
 fn await_metric(address: SocketAddr, line: &str) {
     let there = || get(address, "/metrics").body.lines().any(|found| found == line);
@@ -96,8 +104,12 @@ fn a_copy_that_fails_makes_health_red_for_itself_alone_and_green_once_there_is_o
 
     // The rules name it.
     sql(name, "ALTER TABLE people RENAME passport TO passport_away");
-    assert!(until(PATIENCE, || get(address, "/healthz").code == 503), "{}", scheduler.said());
-    let why = get(address, "/healthz").body;
+    // A run that it meets sees a change.
+    let is_told = || get(address, "/healthz").body.contains("there is no column");
+    assert!(until(PATIENCE, is_told), "{}", scheduler.said());
+    let red = get(address, "/healthz");
+    let why = red.body;
+    assert_eq!(red.code, 503);
     assert!(why.starts_with(&format!("{copy}: the backup that began at ")) && why.lines().count() == 1, "{why}");
     assert!(why.contains("the anonymised backup is not") && why.contains("passport"), "{why}");
     await_metric(address, &format!("pgbk_database_healthy{labels} 0"));
@@ -155,6 +167,7 @@ fn copies_that_are_gone_are_missed_aloud_and_those_of_the_plain_series_are_not()
     let (own, away) = (watched.copies().join(watched.copy()), watched.place.path().join("away"));
     let made: Vec<String> = (0..2).map(|_| watched.backup()).collect();
     moved(&own, &away, &made[1]);
+    past(&made[1]);
     let outcome = watched.pgbk().args(["backup"]).expect(0);
     let outcome = outcome.says(&format!("backup {} of \"{}\"", made[1], watched.copy()));
     assert!(outcome.err.contains(&watched.copies().display().to_string()), "{outcome:#?}");

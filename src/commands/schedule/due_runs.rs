@@ -12,8 +12,7 @@ use crate::commands::schedule::renewed_settings::RenewedSettings;
 use crate::commands::summary::tables_and_rows;
 use crate::config::environment;
 use crate::format::manifest::Manifest;
-use crate::format::run_record::Record;
-use crate::format::run_record::Task;
+use crate::format::run_record::{Record, Task, Trigger};
 use crate::jobs::backup::outputs::BackupsMade;
 use crate::jobs::verify::VerifyFinding;
 use crate::runs::backups::Backups;
@@ -90,10 +89,10 @@ impl ScheduledWork for Runs<'_> {
                 let console = self.console;
                 let proofs = self.renewed.as_ref().map_or(proofs, |renewed| renewed.proofs(proofs));
                 let each = |outcome: &Outcome<VerifyFinding>| tell(outcome, console);
-                let done = match (start.tries, &start.databases) {
+                let done = match (start.cause, start.tries, &start.databases) {
                     // What has passed is not tested again with what has not.
-                    (1.., Databases::Named(subjects)) => proofs.again(subjects, start.cause, each),
-                    (_, databases) => proofs.newest(databases, start.cause, each),
+                    (Trigger::Schedule, 1.., Databases::Named(subjects)) => proofs.again(subjects, start.cause, each),
+                    (_, _, databases) => proofs.newest(databases, start.cause, each),
                 };
                 done.map(|done| RunEnd::of(start, &done))
             }
