@@ -89,8 +89,9 @@ fn after_all_commands_the_state_directory_holds_the_files_that_the_manual_lists_
     call(&run, &["history"], 0);
     drop(run.args(["doctor"]).end());
     let schedule = run.args(["schedule"]).set("CRON_SCHEDULE", "* * * * * *").set("DB_NAME", database);
+    let schedule = schedule.set("OUTPUTS", "plain,custom");
     let scheduler = place.start(&schedule.set("LISTEN", "127.0.0.1:0"));
-    let wanted = ["store.json", "owners.json"].map(|name| state.join(name));
+    let wanted = ["store.json", "owners.json", "owners-custom.json"].map(|name| state.join(name));
     assert!(until(PATIENCE, || wanted.iter().all(|path| path.exists())), "{}", scheduler.said());
     scheduler.stop();
     assert!(!host.store().list("").unwrap().is_empty());
