@@ -25,7 +25,10 @@ fn repository(store: &Memory) -> Repository {
 /// Stores a backup of a server; without a server, an upload.
 fn put(repository: &Repository, database: &str, second: i64, server: Option<&str>, adopted: &[&str]) {
     let adopted = adopted.iter().map(|one| (*one).to_owned()).collect();
-    let name = BackupName { adopted, ..BackupId::new(database, at(second)).into() };
+    let name = BackupName {
+        adopted,
+        ..BackupId::new(Subject::from(database).in_variant(repository.variant), at(second)).into()
+    };
     let mut writer = repository.begin(name, Format::Plain, None, 0).unwrap();
     writer.write_all(b"SELECT 1;\n").unwrap();
     let server = server.map(|identifier| ServerNote {
@@ -85,4 +88,36 @@ fn what_is_counted_is_this_servers_and_the_rest_is_counted_beside_it() {
     let failed = Err(crate::base::error::Fault::failed("the store is away").into());
     let after = Inventory::look(&repository, &failed, &named("7003"), &state, at(2000));
     assert_eq!((counts(&after.databases), after.problem.as_deref()), (vec![("app", 4)], Some("the store is away")));
+}
+
+#[test]
+fn each_output_is_counted_by_itself_and_what_is_known_of_one_is_kept_while_it_cannot_be_listed() {
+    let (memory, folder) = (Memory::default(), tempfile::tempdir().unwrap());
+    let state = StateDir::at(folder.path());
+    let plain = repository(&memory);
+    let copies = Repository { variant: Variant::Anonymised, ..plain.clone() };
+    put(&plain, "app", 0, Some("7001"), &[]);
+    (0..2).for_each(|second| put(&copies, "app", second, Some("7001"), &[]));
+    put(&copies, "app", 5, Some("7002"), &[]);
+    let server = ServerIdentity::Named("7001".to_owned());
+    let look = |repository: &Repository, catalog| Inventory::look(repository, &catalog, &server, &state, at(100));
+    let inventories = vec![look(&plain, plain.catalog(None)), look(&copies, copies.catalog(None))];
+    Inventory::together(inventories).unwrap().write(&state).unwrap();
+    let read = Inventory::read(&state).unwrap();
+    let shown = |one: &Inventory| {
+        let of = |totals: &BTreeMap<Subject, BackupTotal>| -> Vec<(String, u64)> {
+            totals.iter().map(|(subject, total)| (subject.to_string(), total.backups)).collect()
+        };
+        (one.variant, of(&one.databases), of(&one.others))
+    };
+    let named = |name: &str, count: u64| vec![(name.to_owned(), count)];
+    let expected = [
+        (Variant::Plain, named("app", 1), Vec::new()),
+        (Variant::Anonymised, named("app@anonymised", 2), named("app@anonymised", 1)),
+    ];
+    assert_eq!(read.with_copies().map(shown).collect::<Vec<_>>(), expected);
+    let failed = look(&copies, Err(anyhow::anyhow!("away")));
+    assert_eq!((shown(&failed), failed.problem.as_deref()), (expected[1].clone(), Some("away")));
+    assert!(!serde_json::to_string(&look(&plain, plain.catalog(None))).unwrap().contains("variant"));
+    assert_eq!(Inventory::together(Vec::new()), None);
 }
