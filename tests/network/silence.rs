@@ -85,6 +85,31 @@ fn a_signal_ends_a_restore_whose_server_has_fallen_silent() {
 }
 
 #[test]
+fn a_signal_ends_a_restore_by_several_connections_whose_server_has_fallen_silent_and_what_is_left_is_named() {
+    let stored = stored(20_000);
+    let run = |proxy: &Proxy, target: &str| {
+        let run = stored.scene.direct().set("DB_PORT", proxy.address.port());
+        run.args(["restore", &stored.id, "--yes", "--to", target, "--jobs", "2"])
+    };
+    let (proxy, first) = (to_server(Toxic::Nothing), target());
+    run(&proxy, &first).expect(0);
+    let bytes = proxy.passed();
+    for is_given in [false, true] {
+        let at = bytes / 2;
+        let (proxy, target) = (to_server(Toxic::Blackhole(at)), target());
+        if is_given {
+            sql("postgres", format!("CREATE DATABASE {target}"));
+        }
+        let running = run(&proxy, &target).start();
+        assert!(until(PATIENCE, || proxy.passed() > at));
+        let outcome = terminated(running);
+        drop(proxy);
+        assert_nobody_works_on(&target);
+        outcome.says(&format!("database \"{target}\" is left half restored, and could not be removed"));
+    }
+}
+
+#[test]
 fn a_signal_ends_a_restore_at_a_statement_that_takes_hours() {
     let (scene, id) = endless(&[]);
     let run = |port: u16, target: &str| {
