@@ -219,16 +219,21 @@ fn every_option_of_pg_dump_comes_back_or_is_refused_before_anything_is_stored() 
         server.cluster.psql("args", SOURCE);
     }
     let mut ways: Vec<(Vec<String>, &Server, bool)> = Vec::new();
+    let mut known = 0;
     for (option, servers) in servers_with() {
         for arguments in written(&option) {
             let refused = REFUSED.contains(&option.as_str())
                 || (arguments.len() == 1 && REFUSED_SO.contains(&arguments[0].as_str()));
             let arguments: Vec<String> =
                 arguments.iter().map(|one| one.replace("FILTER", filter.path().to_str().unwrap())).collect();
-            ways.extend(servers.iter().map(|server| (arguments.clone(), *server, refused)));
+            known += 1;
+            // What is refused costs little.
+            if refused || known % proof::size(2, 1) == 0 {
+                ways.extend(servers.iter().map(|server| (arguments.clone(), *server, refused)));
+            }
         }
     }
-    assert!(ways.len() > 70, "{}", ways.len());
+    assert!(known > 70, "{known}");
     let (passed, refused) = (Mutex::new(0), Mutex::new(0));
     let next = Mutex::new(ways.into_iter().enumerate());
     std::thread::scope(|scope| {

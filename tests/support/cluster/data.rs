@@ -1,0 +1,42 @@
+//! The data folder that a server begins with.
+
+use super::{PASSWORD, USER, as_postgres, succeeded};
+use crate::process::root;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::process::Command;
+
+const INITDB: [&str; 7] = ["-A", "scram-sha-256", "-U", USER, "-E", "UTF8", "--locale=C.UTF-8"];
+
+/// Makes the data of a new server in `data` of this folder, which the user postgres may write to.
+pub(super) fn make_data(bin: &Path, directory: &Path) {
+    let password = directory.join("password");
+    fs::write(&password, PASSWORD).unwrap();
+    let mut initdb = as_postgres(bin.join("initdb"));
+    initdb.args(INITDB).args(["-N", "--pwfile"]).arg(password).arg("-D").arg(directory.join("data"));
+    succeeded("initdb", &initdb.output().unwrap());
+}
+
+/// Copies the data that the first test process has made for all that come after it: a copy costs a twentieth of initdb.
+pub(super) fn copy_of_shared_data(bin: &Path, directory: &Path) {
+    let version = Command::new(bin.join("initdb")).arg("--version").output().unwrap().stdout;
+    let mut hash = DefaultHasher::new();
+    (version, INITDB, PASSWORD).hash(&mut hash);
+    let folder = root().join(".test/data");
+    let shared = folder.join(format!("{:x}", hash.finish()));
+    fs::create_dir_all(&folder).unwrap();
+    let lock = fs::File::create(root().join(".test/data.lock")).unwrap();
+    lock.lock().unwrap();
+    let copy = |from: &Path, to: &Path| {
+        succeeded("cp", &Command::new("cp").arg("-a").args([from, to]).output().unwrap());
+    };
+    if shared.exists() {
+        return copy(&shared, &directory.join("data"));
+    }
+    make_data(bin, directory);
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    copy(&directory.join("data"), &shared.with_extension("part"));
+    fs::rename(shared.with_extension("part"), shared).unwrap();
+}
