@@ -43,7 +43,7 @@ fn kind_of_store(args: &StoreArgs, check: bool) -> Result<Arc<dyn Store>> {
         return Ok(Arc::new(S3::open(s3::settings(args, check)?)?));
     }
     match &args.store_dir {
-        Some(folder) => Ok(Arc::new(Directory::open(folder)?)),
+        Some(folder) => Ok(Arc::new(Directory::open(folder)?.with_largest(args.max_object_size))),
         None => Err(Fault::usage("no store is set")
             .hint("set S3_BUCKET (with S3_HOST_BASE for hosts other than AWS), or STORE_DIR for a directory")
             .into()),

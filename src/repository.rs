@@ -16,6 +16,7 @@ pub mod name;
 pub mod new_backup;
 pub mod newest;
 pub mod orphans;
+pub(crate) mod payload;
 pub(crate) mod pin;
 pub(crate) mod publish;
 pub(crate) mod reader;

@@ -84,6 +84,8 @@ pub enum IfExists {
 
 /// An object being written. Dropping it discards it: nothing is visible, nothing is left behind.
 pub trait Upload: Write + Send {
+    /// Hands over all that was written, so that it takes next to no memory until the commit. Nothing is written after it.
+    fn close(&mut self) -> Result<()>;
     /// Makes the object visible, whole and durable.
     fn commit(self: Box<Self>) -> Result<PutResult>;
 }
@@ -119,6 +121,10 @@ pub trait Object: Send + Sync {
     fn info(&self) -> &Info;
     /// Returns exactly these bytes, or an error. May be called from several threads at once.
     fn read(&self, range: Range<u64>) -> Result<Vec<u8>>;
+    /// Returns the keys of the objects that hold these bytes, if this stands for several objects. Empty: it is one.
+    fn keys(&self, _range: &Range<u64>) -> Vec<&str> {
+        Vec::new()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The flags that several commands share: where the server and the store are, keys, and the pipeline.
 
 use crate::cli::output_args::OutputArgs;
-use crate::cli::values::{limit, size, span, wait};
+use crate::cli::values::{limit, object_size, size, span, wait};
 use crate::format::manifest::Format;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::{Args, ValueEnum};
@@ -122,6 +122,9 @@ pub struct StoreArgs {
     /// Keep backups in this directory, unless an S3 bucket is set
     #[arg(long, env = "STORE_DIR", value_name = "DIR")]
     pub store_dir: Option<PathBuf>,
+    /// Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory
+    #[arg(long, hide_short_help = true, env = "MAX_OBJECT_SIZE", value_name = "SIZE", value_parser = object_size)]
+    pub max_object_size: Option<u64>,
     /// Host of the S3 service (https), or its URL; AWS when unset
     #[arg(long, env = "S3_HOST_BASE", value_name = "HOST|URL")]
     pub s3_host_base: Option<String>,

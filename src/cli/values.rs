@@ -85,6 +85,14 @@ pub fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| "too large".to_owned())
 }
 
+/// The smallest limit for the size of an object, in bytes: there is no store that takes no more, and a payload has a limited number of objects.
+const SMALLEST_OBJECT: u64 = 8 << 20;
+
+/// A size that an object may be limited to.
+pub fn object_size(text: &str) -> Result<u64, String> {
+    size(text).and_then(|size| if size < SMALLEST_OBJECT { Err("at least 8M".to_owned()) } else { Ok(size) })
+}
+
 /// A number of seconds, or with a unit such as 90s, 15m, 24h.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed = match text.parse() {
@@ -139,6 +147,7 @@ mod tests {
     fn sizes_have_units() {
         assert_eq!(size("64M"), Ok(64 << 20));
         assert_eq!(size("1TiB"), Ok(1 << 40));
+        assert_eq!((object_size("8M"), object_size("8191K")), (Ok(8 << 20), Err("at least 8M".to_owned())));
         for wrong in ["many", "99999999T", "5X", "5bb", "", "M", "-1", "1.5G"] {
             assert!(size(wrong).is_err(), "{wrong:?}");
         }

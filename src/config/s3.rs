@@ -4,7 +4,9 @@ use crate::base::error::{Fault, Result};
 use crate::cli::settings::StoreArgs;
 use crate::config::aws::{self, one_word, region};
 use crate::config::environment::{self, plain};
-use crate::store::s3::settings::{Addressing, Chain, LockMode, LockSettings, LockTerm, S3Settings, ServerEncryption};
+use crate::store::s3::settings::{
+    Addressing, Chain, LARGEST_OBJECT, LockMode, LockSettings, LockTerm, S3Settings, ServerEncryption,
+};
 
 const MODE: &str = "x-amz-object-lock-mode";
 const UNTIL: &str = "x-amz-object-lock-retain-until-date";
@@ -47,6 +49,7 @@ pub(crate) fn settings(args: &StoreArgs, check: bool) -> Result<S3Settings> {
         parts_in_flight: usize::from(args.s3_parts_in_flight),
         part_limit: args.s3_part_limit,
         part_size: args.s3_part_size,
+        largest_object: args.max_object_size.map_or(LARGEST_OBJECT, |size| size.min(LARGEST_OBJECT)),
         timeout: args.s3_timeout,
         attempts: args.s3_attempts,
     })

@@ -13,6 +13,7 @@ pub(crate) mod head;
 pub mod lineage;
 pub(crate) mod order;
 pub mod origin;
+pub mod payload_objects;
 pub mod pieces;
 pub(crate) mod properties;
 pub mod seal;
@@ -33,6 +34,7 @@ use encoding::EncodingName;
 use extent::Extent;
 use jiff::Timestamp;
 use origin::Origin;
+use payload_objects::{FurtherObject, MOST_FURTHER};
 use pieces::{MOST_PIECES, Piece};
 use serde::{Deserialize, Deserializer, Serialize};
 use session::SessionSettings;
@@ -66,12 +68,19 @@ pub struct Manifest {
     /// meaning.
     pub pgbk: u32,
     pub id: BackupId,
-    /// The payload's key below the folder.
+    /// The payload's key below the folder: that of its first object.
     #[serde(deserialize_with = "bounded_members::text")]
     pub object: String,
     /// The payload's version, in a bucket that keeps versions.
     #[serde(default, deserialize_with = "bounded_members::maybe_word")]
     pub version_id: Option<String>,
+    /// The objects behind the first one. Empty: the payload is one object, as before format 3.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "bounded_members::list::<_, _, MOST_FURTHER>"
+    )]
+    pub further_objects: Vec<FurtherObject>,
     #[serde(rename = "database", deserialize_with = "bounded_members::subject")]
     pub subject: Subject,
     pub taken_at: Timestamp,
@@ -331,19 +340,6 @@ pub(crate) fn extension(format: Format, compression: Option<Compression>, encryp
     extension
 }
 
-impl BackupId {
-    /// Returns the id whose payload this key is. `None`: pgbk would not write such a key.
-    pub fn of_payload_key(key: &str) -> Option<BackupId> {
-        let id = BackupId::of_key(key)?;
-        is_extension(key.strip_prefix(&id.object_key(""))?).then_some(id)
-    }
-}
-
-/// Returns whether [`extension`] could return this.
-fn is_extension(text: &str) -> bool {
-    [Format::Plain, Format::Custom, Format::Tar].iter().any(|format| format.extension() == unpacked(text).0)
-}
-
 /// Splits off the extensions of a name: returns the name of what is inside, its compression, and whether that is then encrypted.
 pub fn unpacked(name: &str) -> (&str, Option<Method>, bool) {
     let packed = name.strip_suffix(".enc").unwrap_or(name);
@@ -391,30 +387,5 @@ mod optional_iv {
         let mut iv = [0; 16];
         hex::decode_to_slice(&text, &mut iv).map_err(D::Error::custom)?;
         Ok(Some(iv))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_payload_that_pgbk_writes_is_known_by_its_key_and_no_other_file_is() {
-        let id: BackupId = "app-20260822T031500Z".parse().unwrap();
-        let methods = [None, Some(Method::Xz), Some(Method::Zstd), Some(Method::Gzip)];
-        let formats = [Format::Plain, Format::Custom, Format::Tar];
-        for (format, method) in formats.iter().flat_map(|f| methods.iter().map(move |m| (f, m))) {
-            for encrypted in [false, true] {
-                let compression = method.map(|method| Compression { method, level: 1 });
-                let key = id.object_key(&extension(*format, compression, encrypted));
-                assert_eq!(BackupId::of_payload_key(&key), Some(id.clone()), "{key}");
-            }
-        }
-        for extension in
-            ["", "meta", "sql.bak", "txt", "sql.enc.xz", "sql.xz.gz", "enc", "xz", ".sql", "sqlxz", "sql.xz.enc.enc"]
-        {
-            assert_eq!(BackupId::of_payload_key(&id.object_key(extension)), None, "{extension}");
-        }
-        assert_eq!(BackupId::of_payload_key("app_staging/app-20260822T031500Z.sql"), None);
     }
 }

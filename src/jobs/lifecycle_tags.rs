@@ -65,11 +65,11 @@ fn tag_backup(repository: &Repository, id: &BackupId, lifecycle: Lifecycle) -> R
     let store = repository.store.as_ref();
     // No key is needed: a document that is consistent names no object but its own.
     let manifest = repository.sealed(id)?.unauthenticated()?;
-    let payload = repository.payload(&manifest)?.info().version.clone();
+    let payload = repository.payload_versions(&manifest)?;
     let meta_key = manifest.meta_key();
     let meta = store.open(&meta_key, None)?.info().version.clone();
     let tags = store.capabilities().tags.ok_or_else(|| Fault::failed(format!("{} has no tags", store.location())))?;
-    set(tags, &manifest.object, payload.as_deref(), lifecycle)?;
+    payload.iter().try_for_each(|(key, version)| set(tags, key, version.as_deref(), lifecycle))?;
     set(tags, &meta_key, meta.as_deref(), lifecycle)
 }
 

@@ -9,10 +9,12 @@ use crate::base::shown::many;
 use crate::base::subject::Subject;
 use crate::format::backup_id::{BackupId, folder};
 use crate::format::manifest::Manifest;
+use crate::format::manifest::payload_objects::{StatedObject, StatedPayload};
 use crate::format::manifest::seal::SealedManifest;
 use crate::repository::Repository;
 use crate::repository::catalog::{Catalog, CatalogEntry};
 use crate::repository::orphans::Orphans;
+use crate::repository::payload;
 use crate::repository::retention::{Candidate, Decision, Policy, is_most};
 use crate::store::remove_for_good;
 use jiff::Timestamp;
@@ -78,16 +80,9 @@ impl PruneResult {
 /// A backup and what is needed to remove it.
 struct PruneCandidate {
     candidate: Candidate,
-    payload: Option<Payload>,
+    payload: Option<StatedPayload>,
     /// Owner that its document names; `None` if the document cannot be read.
     belongs: Option<BackupOwner>,
-}
-
-struct Payload {
-    key: String,
-    /// Version that the `.meta` names.
-    version: Option<String>,
-    bytes: u64,
 }
 
 /// Applies the rules to the backups of one database, whose catalog this is. `going` is called with the ids to remove before any is removed.
@@ -130,7 +125,7 @@ pub fn prune(
         backups.extend(carry_out(repository, decisions, &found, order.mode, monitor)?);
     }
     backups.extend(sorted.others.into_iter().rev().map(|(id, why)| {
-        let bytes = found.get(&id).and_then(|found| found.payload.as_ref()).map(|payload| payload.bytes);
+        let bytes = found.get(&id).and_then(|found| found.payload.as_ref()).map(StatedPayload::bytes);
         PruneDecision { id, fate: PruneOutcome::Kept(vec![why]), bytes }
     }));
     Ok(PruneResult { subject: subject.clone(), backups, most })
@@ -176,7 +171,7 @@ fn carry_out(
     for decision in decisions.into_iter().rev() {
         cancel::check()?;
         let payload = found.get(&decision.id).and_then(|found| found.payload.as_ref());
-        let bytes = payload.map(|payload| payload.bytes);
+        let bytes = payload.map(StatedPayload::bytes);
         let fate = match payload {
             Some(payload) if !decision.keeps() => remove(repository, &decision.id, payload, mode, monitor)?,
             _ => PruneOutcome::Kept(decision.reasons),
@@ -192,7 +187,7 @@ pub(crate) fn orphans(repository: &Repository, catalog: &Catalog, subject: &Subj
     let unfinished = repository.store.unfinished(&folder(subject))?;
     let mut found = Orphans::of(catalog.objects().to_vec(), unfinished);
     found.unfinished.retain(|upload| {
-        BackupId::of_meta_key(&upload.key).or_else(|| BackupId::of_payload_key(&upload.key)).is_some()
+        BackupId::of_meta_key(&upload.key).or_else(|| BackupId::of_any_payload_key(&upload.key)).is_some()
     });
     Ok(found)
 }
@@ -253,15 +248,18 @@ fn look(
     Ok(Some(PruneCandidate { candidate, payload: payload.ok(), belongs }))
 }
 
-fn payload(manifest: &Manifest, catalog: &Catalog) -> Result<Payload> {
-    let (key, stated) = (&manifest.object, manifest.stored.bytes);
-    match catalog.bytes(key) {
-        Some(bytes) if bytes == stated => {
-            Ok(Payload { key: key.clone(), version: manifest.version_id.clone(), bytes: stated })
-        }
-        Some(bytes) => Err(Fault::damaged(format!("its payload has {}, not {stated}", many(bytes, "byte"))).into()),
-        None => Err(Fault::damaged("its payload is missing").into()),
+/// Returns the payload, all of whose objects must be in the catalog in their stated size.
+fn payload(manifest: &Manifest, catalog: &Catalog) -> Result<StatedPayload> {
+    let payload = manifest.payload();
+    if let [StatedObject { key, bytes: stated, .. }] = payload.objects.as_slice() {
+        return match catalog.bytes(key) {
+            Some(bytes) if bytes == *stated => Ok(payload),
+            Some(bytes) => Err(Fault::damaged(format!("its payload has {}, not {stated}", many(bytes, "byte"))).into()),
+            None => Err(Fault::damaged("its payload is missing").into()),
+        };
     }
+    payload.objects.iter().try_for_each(|object| payload.compare(object, catalog.bytes(&object.key)))?;
+    Ok(payload)
 }
 
 /// Returns the refusal to prune without the key: whoever may add objects could forge backups newer than the real ones,
@@ -276,7 +274,7 @@ fn key_needed(id: &BackupId) -> anyhow::Error {
 fn remove(
     repository: &Repository,
     id: &BackupId,
-    payload: &Payload,
+    payload: &StatedPayload,
     mode: PruneMode,
     monitor: &dyn Monitor,
 ) -> Result<PruneOutcome> {
@@ -293,7 +291,7 @@ fn remove(
         Err(error) => return refused(error, ""),
         Ok(_) => return Ok(PruneOutcome::Left("the store was told to remove its .meta and still has it".to_owned())),
     }
-    if let Err(error) = remove_for_good(store, &payload.key, payload.version.as_deref()) {
+    if let Err(error) = payload::remove(store, payload) {
         return refused(error, "its .meta is gone, its payload is left behind: ");
     }
     monitor.note(&format!("removed {id}: no rule keeps it"));

@@ -4,6 +4,7 @@ use crate::base::atomic_file::NewFile;
 use crate::base::cancel::check;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::{Monitor, Progress};
+use crate::base::shown::many;
 use crate::base::subject::Subject;
 use crate::format::archive::fields;
 use crate::format::backup_id::BackupId;
@@ -14,10 +15,11 @@ use crate::pipeline::checksum::Hasher;
 use crate::pipeline::drain;
 use crate::repository::Repository;
 use crate::repository::new_backup::{Adoption, NewBackup};
+use crate::repository::payload::payload_upload::PayloadUpload;
 use crate::repository::reader::BackupReader;
 use crate::repository::tables::{self, RowForm, TablesRead};
 use crate::repository::writer::{ManifestDetails, locked};
-use crate::store::{LockStatus, ObjectKind, PutOptions, read_small};
+use crate::store::{LockStatus, read_small};
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -200,9 +202,12 @@ pub fn upload_raw(repository: &Repository, path: &Path, monitor: &dyn Monitor) -
     let payload = payload.unwrap_or_else(|| meta_path.with_file_name(manifest.file_name()));
     let there = is_there(repository, &manifest, sealed.bytes())?;
     let mut file = File::open(&payload).map_err(|error| unreadable(&payload, &error))?;
-    let creation =
-        PutOptions { expected: manifest.stored.bytes, purpose: ObjectKind::Payload, ..PutOptions::default() };
-    let mut object = repository.store.create(&manifest.object, &creation)?;
+    let mut object = PayloadUpload::begin(
+        &repository.store,
+        &manifest.object,
+        manifest.stored.bytes,
+        divided(repository, &manifest)?,
+    )?;
     let monitor = &Progress::begin(monitor, &format!("upload {}", manifest.id), Some(manifest.stored.bytes));
     let mut summer = Hasher::default();
     drain(&mut file, monitor, |bytes| {
@@ -214,10 +219,25 @@ pub fn upload_raw(repository: &Repository, path: &Path, monitor: &dyn Monitor) -
             Fault::damaged(format!("\"{}\" is not the payload that its .meta states", payload.display())).into()
         );
     }
-    let receipt = object.commit()?;
+    let receipts = object.commit(monitor)?;
     let held = if there { LockStatus::Free } else { repository.publish(&manifest, sealed.bytes(), monitor)?.held };
-    locked(&manifest, [receipt.held, held], monitor)?;
+    let locks: Vec<LockStatus> = receipts.into_iter().map(|receipt| receipt.held).chain([held]).collect();
+    locked(&manifest, &locks, monitor)?;
     Ok(manifest)
+}
+
+/// Returns the size of the objects that the document divides its payload into; `None`: it is one. It is an error if the store does not
+/// take such objects: the document is sealed, and states them.
+fn divided(repository: &Repository, manifest: &Manifest) -> Result<Option<u64>> {
+    let size = manifest.payload().object_size();
+    if let Some(largest) = repository.store.capabilities().largest_object.filter(|largest| *largest < size) {
+        let text =
+            format!("{} has an object of {}, and the store takes {largest} at most", manifest.id, many(size, "byte"));
+        return Err(Fault::usage(text)
+            .hint("a raw copy keeps its objects as they are: raise MAX_OBJECT_SIZE, or \"pgbk download\" and \"pgbk upload\" without --raw")
+            .into());
+    }
+    Ok((!manifest.further_objects.is_empty()).then_some(size))
 }
 
 /// Returns whether this very document is in the store already, as it is if only its payload was

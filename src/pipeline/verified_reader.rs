@@ -113,8 +113,10 @@ impl<O: Deref<Target = dyn Object>> Checker<O> {
             return Ok(bytes);
         }
         let name = &self.name;
+        let keys: Vec<String> = self.object.keys(&(start..end)).iter().map(|key| format!("\"{key}\"")).collect();
+        let within = if keys.is_empty() { String::new() } else { format!(" (in {})", keys.join(" and ")) };
         Err(Fault::damaged(format!(
-            "\"{name}\" is damaged: chunk {index}, bytes {start} to {end}, does not match its tag"
+            "\"{name}\" is damaged: chunk {index}, bytes {start} to {end}{within}, does not match its tag"
         ))
         .hint("restore an older backup (pgbk list), or fetch another copy of this one")
         .into())

@@ -120,7 +120,7 @@ impl Catalog {
 /// leaves a payload alone only until the next run; a database without any document has lost them.
 pub(crate) fn lost_documents(catalog: &Catalog) -> Option<String> {
     let (with, payloads) =
-        (catalog.subjects(), catalog.keys().filter_map(BackupId::of_payload_key).collect::<Vec<_>>());
+        (catalog.subjects(), catalog.keys().filter_map(BackupId::of_any_payload_key).collect::<Vec<_>>());
     let lost: BTreeSet<&Subject> = payloads.iter().map(BackupId::subject).filter(|name| !with.contains(name)).collect();
     let names = lost.into_iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     (!names.is_empty()).then(|| {

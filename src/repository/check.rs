@@ -7,8 +7,9 @@ use crate::format::manifest::upload_check::UploadCheck;
 use crate::pipeline::checksum::Hasher;
 use crate::pipeline::pack::PackResult;
 use crate::repository::Repository;
+use crate::repository::payload::stored_payload::StoredPayload;
 use crate::store::capabilities::Integrity;
-use crate::store::{Object, PutResult};
+use crate::store::{Info, Object, PutResult};
 use std::time::Duration;
 
 /// Bytes per read when a payload is read back.
@@ -21,12 +22,11 @@ impl Repository {
     /// Checks a stored payload and returns how that was done; `UploadCheck::No` if the role may not read it.
     pub(crate) fn check(
         &self,
-        key: &str,
-        receipt: &PutResult,
+        stored: &StoredPayload,
         packed: &PackResult<()>,
         monitor: &dyn Monitor,
     ) -> Result<UploadCheck> {
-        match self.compare(key, receipt, packed) {
+        match self.compare(stored, packed) {
             Err(error) if kind(&error) == Kind::Denied => {
                 monitor.warn("the store does not allow reading: what was stored is not read back");
                 Ok(UploadCheck::No)
@@ -48,27 +48,52 @@ impl Repository {
     }
 
     /// Compares in the cheapest way that proves it: bytes that the store vouches for are not read again.
-    fn compare(&self, key: &str, receipt: &PutResult, packed: &PackResult<()>) -> Result<UploadCheck> {
-        let object = self.open_new(key, receipt)?;
-        let info = object.info();
-        if info.bytes != packed.stored.bytes {
-            let (found, sent) = (info.bytes, packed.stored.bytes);
-            return Err(
-                Fault::failed(format!("the store has {} of \"{key}\"; {sent} were sent", many(found, "byte"))).into()
-            );
+    fn compare(&self, stored: &StoredPayload, packed: &PackResult<()>) -> Result<UploadCheck> {
+        let integrity = self.store.capabilities().integrity;
+        let mut vouched = true;
+        let mut objects = Vec::new();
+        for (key, receipt) in &stored.objects {
+            let object = self.open_written(key, receipt)?;
+            vouched &= integrity == Integrity::Etag && has_etag(object.info(), receipt);
+            // An object of a directory is an open file, of which a process may not have many.
+            if integrity != Integrity::Synced {
+                objects.push(object);
+            }
         }
-        match self.store.capabilities().integrity {
+        match integrity {
             Integrity::Synced => return Ok(UploadCheck::Synced),
-            Integrity::Etag if receipt.etag.is_some() && receipt.etag == info.etag => return Ok(UploadCheck::Md5),
+            Integrity::Etag if vouched => return Ok(UploadCheck::Md5),
             Integrity::Etag | Integrity::Unknown => {}
         }
         let mut summer = Hasher::default();
-        for start in (0..info.bytes).step_by(READ_BACK as usize) {
-            summer.update(&object.read(start..(start + READ_BACK).min(info.bytes))?);
+        for object in &objects {
+            let bytes = object.info().bytes;
+            for start in (0..bytes).step_by(READ_BACK as usize) {
+                summer.update(&object.read(start..(start + READ_BACK).min(bytes))?);
+            }
         }
         if summer.finish() == packed.stored {
             return Ok(UploadCheck::ReadBack);
         }
-        Err(Fault::failed(format!("the store gives back other bytes of \"{key}\" than were sent")).into())
+        let names = stored.keys().iter().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
+        Err(Fault::failed(format!("the store gives back other bytes of {names} than were sent")).into())
     }
+
+    /// Opens an object that was just written. It is an error if it is not as large as what was sent.
+    fn open_written(&self, key: &str, receipt: &PutResult) -> Result<Box<dyn Object>> {
+        let object = self.open_new(key, receipt)?;
+        let (found, sent) = (object.info().bytes, receipt.bytes);
+        match found == sent {
+            true => Ok(object),
+            false => {
+                Err(Fault::failed(format!("the store has {} of \"{key}\"; {sent} were sent", many(found, "byte")))
+                    .into())
+            }
+        }
+    }
+}
+
+/// Returns whether the host has hashed the very bytes that were sent.
+fn has_etag(info: &Info, receipt: &PutResult) -> bool {
+    receipt.etag.is_some() && receipt.etag == info.etag
 }

@@ -187,6 +187,7 @@ impl DoubletakeBackup {
             id: self.id.clone(),
             object: self.key.clone(),
             version_id: self.object.info().version.clone(),
+            further_objects: Vec::new(),
             subject: subject.unwrap_or(self.id.subject()).clone(),
             taken_at: self.id.taken_at(),
             server: None,

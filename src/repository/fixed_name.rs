@@ -8,14 +8,17 @@ use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::threads;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::META;
+use crate::format::manifest::payload_objects::{FurtherObject, object_key, payload_of};
 use crate::store::capabilities::{Capabilities, Tags, Version, Versions};
 use crate::store::{IfExists, Object, ObjectInfo, PendingUpload, PutOptions, PutResult, Store, Upload};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes read from the start of a `.meta`: enough for the members that are needed here.
+/// Bytes read from the start of a `.meta`: enough for the members that are needed here, unless the payload has further objects.
 const HEAD: u64 = 2048;
+/// Most bytes read of a `.meta` with as many further objects as there may be.
+const LONGEST_HEAD: u64 = 16 << 20;
 /// Versions read at the same time.
 const READERS: usize = 8;
 
@@ -32,6 +35,8 @@ struct VersionCache {
     places: BTreeMap<String, VersionedName>,
     /// Head of each version of the `.meta`; `None` if it is not pgbk's. Never outdated, because a version does not change.
     heads: BTreeMap<String, Option<VersionHead>>,
+    /// Names of payloads' further objects of which there are versions.
+    further: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -43,8 +48,8 @@ struct VersionedName {
 #[derive(Debug, Clone)]
 struct VersionHead {
     id: BackupId,
-    object: String,
-    version: String,
+    /// Key and version of each object of the payload.
+    objects: Vec<(String, String)>,
 }
 
 impl FixedName {
@@ -109,15 +114,22 @@ impl FixedName {
         let meta = format!("{}{META}", self.name);
         let metas: Vec<&Version> = versions.iter().filter(|version| version.key == meta).collect();
         self.read_heads(&metas)?;
+        let by_place: BTreeMap<(&str, &str), &Version> =
+            versions.iter().map(|version| ((version.key.as_str(), version.version.as_str()), version)).collect();
         let mut known = self.known();
+        known.further = by_place
+            .keys()
+            .filter(|(name, _)| payload_of(name).is_some())
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
         let mut found = BTreeMap::new();
         for version in metas {
             let Some(Some(head)) = known.heads.get(&version.version).cloned() else { continue };
-            let payload = self
-                .name_of(&head.object)
-                .and_then(|name| versions.iter().find(|other| other.key == name && other.version == head.version));
-            for (key, place) in [(head.id.meta_key(), Some(version)), (head.object, payload)] {
-                let Some(Version { key: name, version, bytes, modified }) = place.cloned() else { continue };
+            let meta = (head.id.meta_key(), version.version.clone());
+            for (key, version) in std::iter::once(meta).chain(head.objects) {
+                let Some(name) = self.name_of(&key) else { continue };
+                let place = by_place.get(&(name.as_str(), version.as_str())).copied().cloned();
+                let Some(Version { version, bytes, modified, .. }) = place else { continue };
                 // The newest comes first, and counts.
                 found.entry(key.clone()).or_insert_with(|| {
                     known.places.insert(key.clone(), VersionedName { name, version });
@@ -148,8 +160,21 @@ fn read_head(store: &dyn Store, key: &str, version: &str) -> Result<Option<Versi
         Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
         opened => opened?,
     };
-    let bytes = object.read(0..HEAD.min(object.info().bytes))?;
-    Ok(parse_head(&String::from_utf8_lossy(&bytes)))
+    let all = object.info().bytes;
+    let read =
+        |bytes: u64| Ok::<_, anyhow::Error>(String::from_utf8_lossy(&object.read(0..bytes.min(all))?).into_owned());
+    let head = read(HEAD)?;
+    let is_cut = further_text(&head).is_some_and(|further| further.split_once(LIST_END).is_none());
+    Ok(parse_head(&if is_cut { read(LONGEST_HEAD)? } else { head }))
+}
+
+/// What stands before and behind the further objects of a payload.
+const LIST: &str = "\n  \"further_objects\": [";
+const LIST_END: &str = "\n  ],";
+
+/// Returns the text of a `.meta` from the first of the further objects on. `None`: the payload has none.
+fn further_text(text: &str) -> Option<&str> {
+    text.split_once(LIST).map(|(_, further)| further)
 }
 
 fn parse_head(text: &str) -> Option<VersionHead> {
@@ -158,7 +183,15 @@ fn parse_head(text: &str) -> Option<VersionHead> {
         let line = text.split(&format!("\n  \"{name}\": ")).nth(1)?.lines().next()?;
         serde_json::from_str(line.strip_suffix(',')?).ok()
     };
-    Some(VersionHead { id: member("id")?.parse().ok()?, object: member("object")?, version: member("version_id")? })
+    let object = member("object")?;
+    let mut objects = vec![(object.clone(), member("version_id")?)];
+    if let Some(further) = further_text(text) {
+        let list = format!("[{}]", further.split_once(LIST_END)?.0);
+        let further: Vec<FurtherObject> = serde_json::from_str(&list).ok()?;
+        let numbered = further.into_iter().zip(2..);
+        objects.extend(numbered.filter_map(|(one, number)| Some((object_key(&object, number), one.version_id?))));
+    }
+    Some(VersionHead { id: member("id")?.parse().ok()?, objects })
 }
 
 impl Store for FixedName {
@@ -189,7 +222,8 @@ impl Store for FixedName {
             .into());
         }
         let inner = self.inner.create(&name, &PutOptions { taken: IfExists::Replace, ..creation.clone() })?;
-        Ok(Box::new(NewVersion { inner, key: key.to_owned(), name, known: Arc::clone(&self.known) }))
+        let (store, known) = (Arc::clone(&self.inner), Arc::clone(&self.known));
+        Ok(Box::new(NewVersion { inner, store, key: key.to_owned(), name, known }))
     }
 
     fn open(&self, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
@@ -257,6 +291,7 @@ impl Tags for FixedName {
 /// A version being written. Its place is remembered when it is committed.
 struct NewVersion {
     inner: Box<dyn Upload>,
+    store: Arc<dyn Store>,
     key: String,
     name: String,
     known: Arc<Mutex<VersionCache>>,
@@ -273,15 +308,44 @@ impl Write for NewVersion {
 }
 
 impl Upload for NewVersion {
+    fn close(&mut self) -> Result<()> {
+        self.inner.close()
+    }
+
     fn commit(self: Box<Self>) -> Result<PutResult> {
-        let NewVersion { inner, key, name, known } = *self;
+        let NewVersion { inner, store, key, name, known } = *self;
         let receipt = inner.commit()?;
         let Some(version) = receipt.version.clone() else {
             let text = format!("the host does not tell the version of \"{name}\" that it has just stored");
             return Err(Fault::failed(text).hint("unset S3_OBJECT_NAME").into());
         };
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.places.insert(key, VersionedName { name, version });
+        known.places.insert(key.clone(), VersionedName { name, version });
+        if let Some(id) = BackupId::of_meta_key(&key) {
+            hide(store.as_ref(), &known.surplus(&id));
+        }
         Ok(receipt)
+    }
+}
+
+impl VersionCache {
+    /// Returns the names of further objects that this backup, which is the newest now, has no version of.
+    fn surplus(&self, id: &BackupId) -> Vec<String> {
+        let of_it = |key: &str| BackupId::of_any_payload_key(key).as_ref() == Some(id);
+        let own: BTreeSet<&str> =
+            self.places.iter().filter(|(key, _)| of_it(key)).map(|(_, place)| place.name.as_str()).collect();
+        let is_left =
+            |name: &&String| !own.contains(name.as_str()) && payload_of(name).is_some_and(|it| own.contains(it));
+        self.further.iter().filter(is_left).cloned().collect()
+    }
+}
+
+/// Hides further objects of the backup before: whoever puts the newest ones after each other must not get them too. That backup finds them
+/// by their versions. Errors are ignored: the backup is stored, and its `.meta` says how many objects it has.
+fn hide(store: &dyn Store, names: &[String]) {
+    for name in names {
+        if store.open(name, None).is_ok() {
+            let _ = store.remove(name, None);
+        }
     }
 }

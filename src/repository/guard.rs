@@ -6,6 +6,7 @@ use crate::format::backup_id::BackupId;
 use crate::format::keys::Key;
 use crate::format::keys::note::KeyNote;
 use crate::format::manifest::Manifest;
+use crate::format::manifest::payload_objects::payload_of;
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
 
@@ -70,8 +71,8 @@ impl Repository {
             self.told(&entry.id, catalog)?;
         }
         let alone = |id: &BackupId| newer(id) && !catalog.entries().iter().any(|entry| entry.id == *id);
-        let sealed = catalog.keys().filter(|key| key.ends_with(SEALED));
-        match sealed.filter_map(|key| Some((key, BackupId::of_payload_key(key)?))).find(|(_, id)| alone(id)) {
+        let sealed = catalog.keys().filter(|key| is_sealed(key));
+        match sealed.filter_map(|key| Some((key, BackupId::of_any_payload_key(key)?))).find(|(_, id)| alone(id)) {
             Some((key, _)) => Err(unknown(&format!("\"{key}\" is encrypted and has no .meta")).into()),
             None => Ok(before),
         }
@@ -80,7 +81,7 @@ impl Repository {
     /// Returns the unauthenticated manifest of a backup. `None`: it has gone meanwhile, or this role may not read it and its payload has no
     /// name of an encrypted one. Any other `.meta` that cannot be read is an error.
     fn told(&self, id: &BackupId, catalog: &Catalog) -> Result<Option<Manifest>> {
-        let sealed = |key: &str| key.ends_with(SEALED) && BackupId::of_payload_key(key).as_ref() == Some(id);
+        let sealed = |key: &str| is_sealed(key) && BackupId::of_any_payload_key(key).as_ref() == Some(id);
         match self.listed_manifest(catalog, id) {
             Ok(manifest) => Ok(Some(manifest)),
             Err(error) => match kind(&error) {
@@ -194,6 +195,11 @@ fn unknown(what: &str) -> Fault {
         "set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD (an empty or misspelt variable counts as unset), or let pgbk read that file; if \
          backups are to be plain text, say NO_ENCRYPT=1",
     )
+}
+
+/// Returns whether a payload's object with this key is encrypted, as its name says.
+fn is_sealed(key: &str) -> bool {
+    payload_of(key).unwrap_or(key).ends_with(SEALED)
 }
 
 #[cfg(test)]

@@ -131,8 +131,12 @@ impl Inventory {
 }
 
 fn all(catalog: &Catalog) -> Vec<InventoryEntry> {
-    let payload = |key: &str| Some((BackupId::of_payload_key(key)?, catalog.bytes(key)?));
-    let payloads: BTreeMap<BackupId, u64> = catalog.keys().filter_map(payload).collect();
+    let mut payloads: BTreeMap<BackupId, u64> = BTreeMap::new();
+    for object in catalog.objects() {
+        if let Some(id) = BackupId::of_any_payload_key(&object.key) {
+            *payloads.entry(id).or_default() += object.bytes;
+        }
+    }
     let ids = catalog.entries().iter().map(|entry| entry.id.clone());
     ids.map(|id| InventoryEntry { bytes: payloads.get(&id).copied(), id }).collect()
 }

@@ -42,7 +42,7 @@ impl Orphans {
             orphans.iter().filter_map(|object| BackupId::of_meta_key(&object.key)).collect();
         orphans.retain(|object| {
             object.key.starts_with(PROBE)
-                || BackupId::of_payload_key(&object.key).is_some_and(|id| !backups.contains(&id))
+                || BackupId::of_any_payload_key(&object.key).is_some_and(|id| !backups.contains(&id))
         });
         Orphans { unfinished, orphans, bare }
     }

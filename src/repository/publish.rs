@@ -28,13 +28,14 @@ impl Repository {
     /// payload stays. `taken`: the key existed already.
     fn withdraw(&self, manifest: &Manifest, ours: &[u8], taken: bool, monitor: &dyn Monitor) {
         let (key, object) = (manifest.meta_key(), manifest.object.as_str());
+        let payload = manifest.payload().keys();
         match read_small(self.store.as_ref(), &key, META_LIMIT) {
             Ok(found) if found != ours && states(&found, &manifest.stored) => {
                 monitor.warn(&format!(
                     "another backup is there as \"{key}\", and \"{object}\" is its payload too: it stays"
                 ));
             }
-            Ok(found) if found != ours => self.rollback(object, monitor),
+            Ok(found) if found != ours => self.rollback(&payload, monitor),
             Err(error) if taken && kind(&error) != Kind::NotFound => {
                 monitor.warn(&format!(
                     "\"{key}\" is there, and whose it is could not be seen: \"{object}\" is left behind: {error:#}"
@@ -43,7 +44,7 @@ impl Repository {
             // The request may arrive, or have arrived, although its answer did not.
             _ => {
                 if self.take_back_meta(&key, monitor) {
-                    self.rollback(object, monitor);
+                    self.rollback(&payload, monitor);
                 }
             }
         }
@@ -58,12 +59,6 @@ impl Repository {
         };
         monitor.warn(&format!("\"{key}\" could not be removed, and so its payload stays: {left}"));
         false
-    }
-
-    pub(crate) fn rollback(&self, key: &str, monitor: &dyn Monitor) {
-        if let Err(error) = self.store.remove(key, None) {
-            monitor.warn(&format!("\"{key}\" is left behind and could not be removed: {error:#}"));
-        }
     }
 
     /// Reads a document back: a host, or a proxy before it, may confirm what it does not keep. If it cannot be read

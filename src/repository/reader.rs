@@ -1,7 +1,6 @@
 //! Reads a backup: its manifest, authenticated, and its payload.
 
 use crate::base::error::{Fault, Kind, Result, kind};
-use crate::base::shown::many;
 use crate::format::archive::contents::DumpContents;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::derived_keys::DerivedKeys;
@@ -87,24 +86,5 @@ impl Repository {
         let (manifest, derived_keys) = self.manifest(id)?;
         let object = self.payload(&manifest)?;
         Ok(BackupReader { manifest, derived_keys, object })
-    }
-
-    /// Opens the payload of an authenticated manifest. A missing payload, or one of another size, is damage.
-    pub fn payload(&self, manifest: &Manifest) -> Result<Box<dyn Object>> {
-        let key = &manifest.object;
-        let version = manifest.version_id.as_deref();
-        // A raw copy in another store has no such version; what the newest one holds is checked like any other.
-        let pinned = version.and_then(|version| self.store.open(key, Some(version)).ok());
-        let object = pinned.map_or_else(|| self.store.open(key, None), Ok).map_err(|error| match kind(&error) {
-            Kind::NotFound => Fault::damaged(format!("the payload \"{key}\" of {} is missing", manifest.id)).into(),
-            _ => error,
-        })?;
-        let (found, stated) = (object.info().bytes, manifest.stored.bytes);
-        if found != stated {
-            return Err(Fault::damaged(format!("\"{key}\" has {}; its .meta states {stated}", many(found, "byte")))
-                .hint("restore an older backup (pgbk list), or fetch another copy of this one")
-                .into());
-        }
-        Ok(object)
     }
 }

@@ -10,7 +10,6 @@ use crate::format::keys::digest_key::DigestKey;
 use crate::format::keys::note::KeyNote;
 use crate::format::keys::purpose::Purpose;
 use crate::format::manifest::anonymised_note::AnonymisedNote;
-use crate::format::manifest::bounded_members::is_word;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::properties::Properties;
 use crate::format::manifest::stored_contents::StoredContents;
@@ -26,7 +25,9 @@ use crate::pipeline::piece_writer::SharedPiece;
 use crate::pipeline::table_counter::TableCounts;
 use crate::repository::Repository;
 use crate::repository::name::BackupName;
-use crate::store::{LockStatus, ObjectKind, PutOptions, PutResult, Upload};
+use crate::repository::payload::payload_upload::PayloadUpload;
+use crate::repository::payload::stored_payload::StoredPayload;
+use crate::store::LockStatus;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -41,7 +42,7 @@ pub struct BackupWriter<'a> {
     compression: Option<Compression>,
     encrypted: bool,
     derived_keys: Option<DerivedKeys>,
-    pack: Pack<Box<dyn Upload>>,
+    pack: Pack<PayloadUpload>,
     /// Follows an archive, because its last bytes do not show whether it is complete. `None` for any other format.
     archive: Option<Archive>,
     begun: Instant,
@@ -142,9 +143,10 @@ impl BackupWriter<'_> {
         let mut seconds = BTreeMap::new();
         seconds.insert("dump".to_owned(), begun.elapsed().as_secs_f64());
         let (upload, packed) = packed.without_writer();
-        let receipt = timed(&mut seconds, "commit", || upload.commit())?;
-        let checked = checked(repository, &object, &receipt, &packed, &mut seconds, monitor);
-        let verified = checked.inspect_err(|_| repository.rollback(&object, monitor))?;
+        let receipts = timed(&mut seconds, "commit", || upload.commit(monitor))?;
+        let stored = StoredPayload::of(&object, receipts);
+        let checked = checked(repository, &stored, &packed, &mut seconds, monitor);
+        let verified = checked.inspect_err(|_| repository.rollback(&stored.keys(), monitor))?;
         let encryption = encrypted.then(|| encryption(derived_keys.as_ref()));
         let script = packed.script.unwrap_or_default();
         let manifest = Manifest {
@@ -153,7 +155,8 @@ impl BackupWriter<'_> {
             taken_at: about.taken_at.unwrap_or(id.taken_at()),
             id,
             object,
-            version_id: receipt.version.filter(|version| is_word(version)),
+            version_id: stored.version(),
+            further_objects: stored.further(),
             server: about.server,
             properties,
             tools: Tools { pgbk: env!("CARGO_PKG_VERSION").to_owned(), pg_dump: about.pg_dump },
@@ -181,18 +184,21 @@ impl BackupWriter<'_> {
             locked: None,
         };
         let sealed = manifest.seal(derived_keys.as_ref());
-        let meta = sealed.inspect_err(|_| repository.rollback(&manifest.object, monitor))?;
+        let meta = sealed.inspect_err(|_| repository.rollback(&stored.keys(), monitor))?;
         let written = repository.publish(&manifest, &meta, monitor)?;
-        let how = how_locked(&receipt.held, &written.held);
-        locked(&manifest, [receipt.held, written.held], monitor)?;
+        let locks = [stored.locks(), vec![written.held]].concat();
+        locked(&manifest, &locks, monitor)?;
+        let how = how_locked(&locks);
         Ok(Manifest { locked: how, ..manifest })
     }
 }
 
-/// Returns how both objects are locked, for people. `None`: one of them is not.
-fn how_locked(payload: &LockStatus, meta: &LockStatus) -> Option<String> {
-    match (payload, meta) {
-        (LockStatus::Locked(how), LockStatus::Locked(_)) => Some(how.clone()),
+/// Returns how the objects are locked, for people. `None`: one of them is not.
+fn how_locked(locks: &[LockStatus]) -> Option<String> {
+    match locks.first() {
+        Some(LockStatus::Locked(how)) if locks.iter().all(|lock| matches!(lock, LockStatus::Locked(_))) => {
+            Some(how.clone())
+        }
         _ => None,
     }
 }
@@ -215,8 +221,7 @@ fn contents_of(
 /// Confirms what was stored, and returns how; [`UploadCheck::No`] where the settings do not ask for it.
 fn checked(
     repository: &Repository,
-    object: &str,
-    receipt: &PutResult,
+    stored: &StoredPayload,
     packed: &PackResult<()>,
     seconds: &mut BTreeMap<String, f64>,
     monitor: &dyn Monitor,
@@ -225,7 +230,7 @@ fn checked(
         return Ok(UploadCheck::No);
     }
     monitor.stage("checking what was stored");
-    timed(seconds, "check", || repository.check(object, receipt, packed, monitor))
+    timed(seconds, "check", || repository.check(stored, packed, monitor))
 }
 
 /// Refuses a payload that is no dump, or only a part of one.
@@ -248,10 +253,11 @@ fn as_it_should(
     Ok(())
 }
 
-/// Checks the locks of a backup. It is an error if one that should be locked is not, although the backup stays.
-pub(crate) fn locked(manifest: &Manifest, [payload, meta]: [LockStatus; 2], monitor: &dyn Monitor) -> Result<()> {
+/// Checks the locks of a backup: those of its payload's objects, and that of its `.meta`. It is an error if one that should be locked is not, although the backup stays.
+pub(crate) fn locked(manifest: &Manifest, locks: &[LockStatus], monitor: &dyn Monitor) -> Result<()> {
     let id = &manifest.id;
-    for (held, key) in [(payload, manifest.object.clone()), (meta, manifest.meta_key())] {
+    let keys = [manifest.payload().keys(), vec![manifest.meta_key()]].concat();
+    for (held, key) in locks.iter().zip(keys) {
         match held {
             LockStatus::Free | LockStatus::Locked(_) => {}
             LockStatus::Unread => {
@@ -332,9 +338,7 @@ impl Repository {
         let derived_keys = self.key.as_ref().map(Key::begin).transpose()?;
         let encrypted = self.encrypt && derived_keys.is_some();
         let object = id.object_key(&extension(format, compression, encrypted));
-        let upload = self
-            .store
-            .create(&object, &PutOptions { expected, purpose: ObjectKind::Payload, ..PutOptions::default() })?;
+        let upload = PayloadUpload::begin(&self.store, &object, expected, self.store.capabilities().largest_object)?;
         let recipe =
             PackOptions { format, compression, derived_keys: derived_keys.as_ref(), encrypt: encrypted, expected };
         let pack = Pack::new(upload, &recipe)?;

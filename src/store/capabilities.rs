@@ -8,6 +8,8 @@ use jiff::Timestamp;
 pub struct Capabilities<'s> {
     pub integrity: Integrity,
     pub medium: Medium,
+    /// The largest size of an object in bytes. `None`: no limit is known.
+    pub largest_object: Option<u64>,
     /// Writes tags on objects. `None`: the store has no tags.
     pub tags: Option<&'s dyn Tags>,
     /// Finds older versions of objects. `None`: the store keeps none, and a deletion is final.

@@ -45,6 +45,8 @@ pub struct Directory {
     case: CaseCheck,
     /// Set once it was seen that the file system lists files under the names that they were made with.
     keeps_names: OnceLock<()>,
+    /// `None`: files may be of any size.
+    largest: Option<u64>,
 }
 
 impl Directory {
@@ -58,8 +60,13 @@ impl Directory {
                 Err(Fault::usage(format!("\"{}\" is not a directory", root.display())).into())
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cause("open", &root, error).into()),
-            _ => Ok(Directory { root, case: CaseCheck::default(), keeps_names: OnceLock::new() }),
+            _ => Ok(Directory { root, case: CaseCheck::default(), keeps_names: OnceLock::new(), largest: None }),
         }
+    }
+
+    /// Says that no file may be larger, in bytes. `None`: files may be of any size.
+    pub fn with_largest(self, largest: Option<u64>) -> Directory {
+        Directory { largest, ..self }
     }
 
     /// Makes the folder and its missing parents, and marks it as one that may be empty.
@@ -108,7 +115,12 @@ impl Store for Directory {
     }
 
     fn capabilities(&self) -> Capabilities<'_> {
-        Capabilities { integrity: Integrity::Synced, medium: Medium::Folder, ..Capabilities::default() }
+        Capabilities {
+            integrity: Integrity::Synced,
+            medium: Medium::Folder,
+            largest_object: self.largest,
+            ..Capabilities::default()
+        }
     }
 
     fn create(&self, key: &str, _creation: &PutOptions) -> Result<Box<dyn Upload>> {

@@ -138,6 +138,10 @@ impl Write for MemoryUpload {
 }
 
 impl Upload for MemoryUpload {
+    fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     fn commit(mut self: Box<Self>) -> Result<PutResult> {
         let bytes: Arc<[u8]> = std::mem::take(&mut self.bytes).into();
         let mut contents = self.memory.contents();

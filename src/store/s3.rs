@@ -68,6 +68,7 @@ impl Store for S3 {
         Capabilities {
             integrity: Integrity::Etag,
             medium: Medium::Host,
+            largest_object: Some(self.0.address.settings.largest_object),
             tags: Some(self),
             versions: Some(self),
             lock: Some(self),

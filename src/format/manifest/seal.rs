@@ -186,6 +186,9 @@ impl Manifest {
         if self.object != self.id.object_key(&extension) {
             return wrong("its object is not the one that its id names");
         }
+        if !self.has_whole_objects() {
+            return wrong("the objects of its payload do not make up its size");
+        }
         if !self.chunks.size.is_power_of_two() || !(SMALLEST_CHUNK..=LARGEST_CHUNK).contains(&self.chunks.size) {
             return wrong("its chunk size is out of range");
         }

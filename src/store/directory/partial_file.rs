@@ -17,9 +17,17 @@ pub(crate) struct Partial {
     path: PathBuf,
     partial: String,
     name: String,
-    /// None: it is published.
-    file: Option<BufWriter<File>>,
+    file: PartialFile,
     bytes: u64,
+}
+
+/// How far the file is.
+enum PartialFile {
+    Open(BufWriter<File>),
+    /// All of it is on disk, under the temporary name.
+    Closed,
+    /// It has its final name.
+    Published,
 }
 
 impl Partial {
@@ -27,7 +35,7 @@ impl Partial {
         let partial = Partial::name_for(name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let file = folder.file(&partial, flags).map_err(|error| cause("create", &path, error))?;
-        let file = Some(BufWriter::with_capacity(1 << 16, file));
+        let file = PartialFile::Open(BufWriter::with_capacity(1 << 16, file));
         Ok(Partial { folder, made, path, partial, name: name.to_owned(), file, bytes: 0 })
     }
 
@@ -53,7 +61,7 @@ impl Partial {
 
 impl Write for Partial {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let file = self.file.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        let PartialFile::Open(file) = &mut self.file else { return Err(io::ErrorKind::BrokenPipe.into()) };
         let written = file.write(bytes).map_err(|error| cause("write", &self.path, error))?;
         self.bytes += written as u64;
         Ok(written)
@@ -65,17 +73,24 @@ impl Write for Partial {
 }
 
 impl Upload for Partial {
+    fn close(&mut self) -> Result<()> {
+        if let PartialFile::Open(file) = &mut self.file {
+            let flushed = file.flush().and_then(|()| file.get_ref().sync_all());
+            flushed.map_err(|error| self.cause(error))?;
+            self.file = PartialFile::Closed;
+        }
+        Ok(())
+    }
+
     fn commit(mut self: Box<Self>) -> Result<PutResult> {
-        let file = self.file.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        let flushed = file.flush().and_then(|()| file.get_ref().sync_all());
-        flushed.map_err(|error| self.cause(error))?;
+        self.close()?;
         match self.folder.publish(&self.partial, &self.name) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(&self.path).into()),
             Err(error) => return Err(self.cause(error).into()),
         }
         // Published: what follows must not make `drop` look for the temporary file.
-        self.file = None;
+        self.file = PartialFile::Published;
         if let Err(error) = self.folder.sync() {
             // Whether the name would outlive a power cut is not known, so it is taken back.
             self.folder.unlink(&self.name).ok();
@@ -88,11 +103,13 @@ impl Upload for Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        if let Some(file) = self.file.take() {
+        match std::mem::replace(&mut self.file, PartialFile::Published) {
+            PartialFile::Published => return,
             // Taken apart so that the buffer is not written out first.
-            drop(file.into_parts());
-            // Nobody is left to tell; `unfinished` will show it.
-            self.folder.unlink(&self.partial).ok();
+            PartialFile::Open(file) => drop(file.into_parts()),
+            PartialFile::Closed => {}
         }
+        // Nobody is left to tell; `unfinished` will show it.
+        self.folder.unlink(&self.partial).ok();
     }
 }

@@ -66,10 +66,16 @@ impl<S: PartSink> PartSender<S> {
         Ok(())
     }
 
-    pub fn complete(&mut self, bytes: u64) -> Result<PutResult> {
+    /// Waits until all parts that were sent have arrived.
+    pub fn wait_for_all(&mut self) -> Result<()> {
         while !self.tasks.is_empty() {
             self.wait_for_one()?;
         }
+        Ok(())
+    }
+
+    pub fn complete(&mut self, bytes: u64) -> Result<PutResult> {
+        self.wait_for_all()?;
         self.done.sort_by_key(|(number, _)| *number);
         let parts = std::mem::take(&mut self.done).into_iter().map(|(_, part)| part).collect();
         let receipt = self.sink.complete(&self.key, &self.begun, parts, (bytes, self.part_size))?;

@@ -16,6 +16,8 @@ pub(crate) struct PartUpload<S: PartSink> {
     bytes: u64,
     parts: Option<PartSender<S>>,
     creation: PutOptions,
+    /// Whether the last part was sent.
+    closed: bool,
     failed: bool,
 }
 
@@ -27,7 +29,7 @@ impl<S: PartSink> PartUpload<S> {
         let part_size = sink.plan().size_for(creation.expected) as usize;
         let buffer = Vec::with_capacity(part_size.min(creation.expected as usize));
         let (sink, key, creation) = (Arc::clone(sink), key.to_owned(), creation.clone());
-        Ok(PartUpload { sink, key, part_size, buffer, bytes: 0, parts: None, creation, failed: false })
+        Ok(PartUpload { sink, key, part_size, buffer, bytes: 0, parts: None, creation, closed: false, failed: false })
     }
 
     fn send_part(&mut self) -> Result<()> {
@@ -40,14 +42,24 @@ impl<S: PartSink> PartUpload<S> {
         };
         // Before a new buffer is asked for, so that a full pipe holds one fewer.
         parts.make_room()?;
-        let next = Vec::with_capacity(self.part_size);
-        parts.send(std::mem::replace(&mut self.buffer, next))
+        parts.send(std::mem::take(&mut self.buffer))
+    }
+
+    /// Sends the last part, and waits until all have arrived. An object that is small enough for one request is sent as one part.
+    fn send_all(&mut self) -> Result<()> {
+        self.check()?;
+        if !self.closed {
+            self.send_part()?;
+            self.closed = true;
+        }
+        self.parts.as_mut().map_or(Ok(()), PartSender::wait_for_all)
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<usize> {
         self.check()?;
         if self.buffer.len() == self.part_size {
             self.send_part()?;
+            self.buffer = Vec::with_capacity(self.part_size);
         }
         let taken = bytes.len().min(self.part_size - self.buffer.len());
         self.buffer.extend_from_slice(&bytes[..taken]);
@@ -57,14 +69,12 @@ impl<S: PartSink> PartUpload<S> {
 
     fn finish(&mut self) -> Result<PutResult> {
         self.check()?;
-        let last = std::mem::take(&mut self.buffer);
+        if self.parts.is_some() && !self.closed {
+            self.send_part()?;
+        }
         match &mut self.parts {
-            None => self.sink.put(&self.key, last, &self.creation),
-            Some(parts) => {
-                parts.make_room()?;
-                parts.send(last)?;
-                parts.complete(self.bytes)
-            }
+            None => self.sink.put(&self.key, std::mem::take(&mut self.buffer), &self.creation),
+            Some(parts) => parts.complete(self.bytes),
         }
     }
 
@@ -90,6 +100,12 @@ impl<S: PartSink> Write for PartUpload<S> {
 }
 
 impl<S: PartSink> Upload for PartUpload<S> {
+    fn close(&mut self) -> Result<()> {
+        let sent = self.send_all();
+        self.failed |= sent.is_err();
+        sent
+    }
+
     fn commit(mut self: Box<Self>) -> Result<PutResult> {
         self.finish()
     }

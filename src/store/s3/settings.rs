@@ -12,6 +12,9 @@ use std::time::Duration;
 /// The smallest and the largest part that every host accepts, in bytes.
 pub(crate) const PART_SIZES: std::ops::RangeInclusive<u64> = 5 * MIB..=5120 * MIB;
 
+/// The largest object that every host accepts, in bytes: 5 TiB.
+pub(crate) const LARGEST_OBJECT: u64 = 5 << 40;
+
 /// Everything that the store needs to know. The names are those of the variables.
 #[derive(Debug, Clone)]
 pub struct S3Settings {
@@ -44,6 +47,8 @@ pub struct S3Settings {
     pub part_limit: u32,
     /// None: chosen from the expected size.
     pub part_size: Option<u64>,
+    /// The largest size of an object in bytes.
+    pub largest_object: u64,
     /// Time limit of one call with all its attempts.
     pub timeout: Duration,
     pub attempts: u32,
@@ -85,6 +90,7 @@ impl Default for S3Settings {
             parts_in_flight: 4,
             part_limit: 10_000,
             part_size: None,
+            largest_object: LARGEST_OBJECT,
             timeout: Duration::from_secs(600),
             attempts: 5,
         }
