@@ -3,7 +3,8 @@
 #
 #   scripts/decode.sh shop-20260822T031500Z.meta > shop.sql
 #
-# The payload has to stand beside the .meta, under the name that it has in the store. DB_BACKUP_ENCRYPT_KEY holds the key, or
+# The payload has to stand beside the .meta, under the name that it has in the store. If it is several objects there, all of them, or one
+# file that holds all. DB_BACKUP_ENCRYPT_KEY holds the key, or
 # ENC_PASSWORD_FILE names the file with the password. openssl takes a raw key as an argument only: other users of this host can see it
 # while the script runs.
 #
@@ -38,7 +39,20 @@ case $(value pgbk) in 1 | 2 | 3) ;; *) fail "$meta has another format than this 
 object=$(value object)
 payload=$(dirname -- "$meta")/${object##*/}
 [ -r "$payload" ] || fail "cannot read $payload, the payload of $meta"
-[ "$(sum < "$payload")" = "$(value stored blake2b)" ] || fail "$payload is damaged: its BLAKE2b is not the one in $meta"
+# A payload of several objects has as many entries more. Without the first of these the file is taken for the whole payload.
+further=$(sed -n '/^  "further_objects": \[$/,/^  \]/p' "$meta" | grep -c '"bytes"' || true)
+[ -e "$payload.part0002" ] || further=0
+for ((number = 2; number <= further + 1; number++)); do
+    part=$payload.part$(printf %04d "$number")
+    [ -r "$part" ] || fail "cannot read $part, a part of the payload of $meta"
+done
+stored() {
+    cat -- "$payload"
+    for ((number = 2; number <= further + 1; number++)); do
+        cat -- "$payload.part$(printf %04d "$number")"
+    done
+}
+[ "$(stored | sum)" = "$(value stored blake2b)" ] || fail "$payload is damaged: its BLAKE2b is not the one in $meta"
 
 decrypt() {
     case $(value encryption cipher):$(value key mode) in
@@ -63,13 +77,13 @@ decompress() {
 }
 
 if [ "$(value pgbk)" != 1 ] && [ -n "$(value key mode)" ]; then
-    decrypt < "$payload" | decompress
+    stored | decrypt | decompress
     exit
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkfifo "$work/plain"
 sum < "$work/plain" > "$work/sum" &
-decrypt < "$payload" | decompress | tee "$work/plain"
+stored | decrypt | decompress | tee "$work/plain"
 wait $!
 [ "$(cat "$work/sum")" = "$(value plain blake2b)" ] || fail "the dump is damaged: its BLAKE2b is not the one in $meta"

@@ -36,6 +36,7 @@ mod prompt;
 mod proven;
 mod prune;
 mod rights;
+mod rollover;
 mod round_trip;
 mod schedule;
 mod series;

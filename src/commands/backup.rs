@@ -4,7 +4,7 @@ use crate::alerts::Alerts;
 use crate::base::databases::Databases;
 use crate::base::error::{Result, hints};
 use crate::base::progress::Monitor;
-use crate::base::shown::Lines;
+use crate::base::shown::{Lines, many};
 use crate::base::subject::Subject;
 use crate::cli::arguments::BackupArgs;
 use crate::cli::console::{Console, bytes, can_ask, error_document};
@@ -194,7 +194,7 @@ pub fn summary(manifest: &Manifest, store: &dyn Store) -> Lines {
         .and(format!("  dump    {} {}", bytes(manifest.plain.bytes), contents(manifest)))
         .and(format!("  stored  {} ({method}, {cipher}, {checked})", bytes(manifest.stored.bytes)))
         .and(format!("  time    {seconds:.1} s ({})", stages(&manifest.seconds)))
-        .and(format!("  place   {}", store.place(&manifest.object)));
+        .and(format!("  place   {}", place(manifest, store)));
     if let Some(how) = &manifest.locked {
         text.push(format!("  locked  {how}"));
     }
@@ -211,6 +211,15 @@ pub fn summary(manifest: &Manifest, store: &dyn Store) -> Lines {
         );
     }
     text
+}
+
+/// Returns where the payload is, for people.
+fn place(manifest: &Manifest, store: &dyn Store) -> String {
+    let first = store.place(&manifest.object);
+    match manifest.further_objects.len() {
+        0 => first,
+        further => format!("{first} and {} behind it: .part0002 to .part{:04}", many(further, "object"), further + 1),
+    }
 }
 
 /// Returns the report of a finished backup for machines: the manifest without what only a restore needs, and where it is stored.

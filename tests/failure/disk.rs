@@ -6,13 +6,19 @@ use super::*;
 /// place that something is mounted on, as in a chroot, where what is mounted has to be taken away again.
 const WAYS: [&[&str]; 3] = [&["-m"], &["--map-root-user", "-m"], &["-m", "--propagation", "unchanged"]];
 
-/// Runs with a disk of 1 MB at this place, seen by this run alone; gives the exit code, what was said, and the files left.
-fn on_a_full_disk(run: &Pgbk, at: &Path) -> (i32, String, String) {
-    let script = "mount -t tmpfs -o size=1m none \"$0\" || exit 99; \"$@\" >/dev/null; code=$?; find \"$0\" -type f; umount \"$0\"; exit $code";
-    let before: Vec<&str> = way().iter().copied().chain(["sh", "-c", script, at.to_str().unwrap()]).collect();
+/// Runs with a disk of so many megabytes at this place, seen by this run alone; gives the exit code, what was said, and the files left.
+fn on_a_disk_of(megabytes: u32, run: &Pgbk, at: &Path) -> (i32, String, String) {
+    let script = format!(
+        "mount -t tmpfs -o size={megabytes}m none \"$0\" || exit 99; \"$@\" >/dev/null; code=$?; find \"$0\" -type f; umount \"$0\"; exit $code"
+    );
+    let before: Vec<&str> = way().iter().copied().chain(["sh", "-c", &script, at.to_str().unwrap()]).collect();
     let output = run.wrapped("unshare", &before);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap(), text(&output.stderr), text(&output.stdout))
+}
+
+fn on_a_full_disk(run: &Pgbk, at: &Path) -> (i32, String, String) {
+    on_a_disk_of(1, run, at)
 }
 
 /// The first way that can be gone here. A test that cannot make its disk has shown nothing, and must not pass.
@@ -37,6 +43,19 @@ fn a_full_disk_ends_a_backup_and_leaves_nothing_on_it() {
     let (code, said, left) = on_a_full_disk(&backup(&large()).directory(place.path()), place.path());
     assert_eq!((code, left.as_str()), (1, ""), "{said}");
     assert!(said.contains("No space left on device") && said.contains("hint: free some space"), "{said}");
+}
+
+/// Full in the first object, and in the second when the first waits for its commit.
+#[test]
+fn a_disk_that_is_full_after_some_objects_of_a_payload_has_none_of_them_left() {
+    for megabytes in [6, 12, 18] {
+        let place = folder();
+        let run =
+            backup(&large()).directory(place.path()).set("MAX_OBJECT_SIZE", "8M").set("DB_BACKUP_COMPRESS", "none");
+        let (code, said, left) = on_a_disk_of(megabytes, &run, place.path());
+        assert_eq!((code, left.as_str()), (1, ""), "{said}");
+        assert!(said.contains("No space left on device"), "{said}");
+    }
 }
 
 #[test]

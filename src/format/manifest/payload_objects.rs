@@ -1,20 +1,21 @@
 //! The objects that a payload consists of: one, or several if the store takes no object as large as the payload.
 //!
-//! The first object has the payload's own key. The further ones are named by it and numbered from 2 on: `shop-….sql.part2`. Put after each
-//! other they are the payload. All are of one size, and the last may be smaller.
+//! The first object has the payload's own key. The further ones are named by it and numbered from 2 on: `shop-….sql.part0002`. All numbers
+//! have four digits, so that a shell and a listing have the objects in their order. Put after each other they are the payload. All are of
+//! one size, and the last may be smaller.
 
 use crate::base::error::{Fault, Result};
 use crate::base::shown::many;
 use crate::format::backup_id::BackupId;
-use crate::format::manifest::pieces::number;
 use crate::format::manifest::{Manifest, bounded_members, unpacked};
 use serde::{Deserialize, Serialize};
 
 /// Most objects of one payload.
-pub(crate) const MOST_OBJECTS: usize = 10_000;
+pub(crate) const MOST_OBJECTS: usize = 9_999;
 pub(crate) const MOST_FURTHER: usize = MOST_OBJECTS - 1;
 /// What stands before the number of a further object.
 const MARK: &str = ".part";
+const DIGITS: usize = 4;
 
 /// An object behind the first one, as the document states it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,13 +44,14 @@ pub(crate) struct StatedObject {
 
 /// Returns the key of an object of a payload. Numbers begin with 1, which has the payload's own key.
 pub(crate) fn object_key(payload: &str, number: usize) -> String {
-    if number == 1 { payload.to_owned() } else { format!("{payload}{MARK}{number}") }
+    if number == 1 { payload.to_owned() } else { format!("{payload}{MARK}{number:0DIGITS$}") }
 }
 
 /// Returns the payload whose further object has this key; `None`: it is no key of a further object.
 pub(crate) fn payload_of(key: &str) -> Option<&str> {
     let (payload, digits) = key.rsplit_once(MARK)?;
-    number(digits).filter(|number| (2..=MOST_OBJECTS as u64).contains(number)).map(|_| payload)
+    let is_number = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && digits.parse().is_ok_and(|number| (2..=MOST_OBJECTS).contains(&number))).then_some(payload)
 }
 
 impl BackupId {
@@ -162,19 +164,21 @@ mod tests {
             ".sql",
             "sqlxz",
             "sql.xz.enc.enc",
-            "meta.part2",
-            "pin.part2",
+            "meta.part0002",
+            "pin.part0002",
             "sql.part",
-            "sql.part0",
-            "sql.part1",
-            "sql.part02",
-            "sql.part+2",
-            "sql.part10001",
-            "sql.part2.part3",
-            "sql.part2.enc",
+            "sql.part0000",
+            "sql.part0001",
+            "sql.part2",
+            "sql.part002",
+            "sql.part00002",
+            "sql.part+002",
+            "sql.part10000",
+            "sql.part0002.part0003",
+            "sql.part0002.enc",
         ] {
             assert_eq!(BackupId::of_any_payload_key(&id.object_key(extension)), None, "{extension}");
         }
-        assert_eq!(BackupId::of_any_payload_key("app_staging/app-20260822T031500Z.sql.part2"), None);
+        assert_eq!(BackupId::of_any_payload_key("app_staging/app-20260822T031500Z.sql.part0002"), None);
     }
 }

@@ -129,7 +129,7 @@ mod tests {
     fn the_objects_of_a_range_are_named() {
         let (repository, manifest, _) = stored(3 * SIZE);
         let opened = repository.payload(&manifest).unwrap();
-        let key = |number| format!("{}.part{number}", manifest.object);
+        let key = |number| format!("{}.part000{number}", manifest.object);
         assert_eq!(opened.keys(&(SIZE..2 * SIZE)), [key(2)]);
         assert_eq!(opened.keys(&(SIZE - 1..SIZE + 1)), [manifest.object.clone(), key(2)]);
         assert_eq!(opened.keys(&(2 * SIZE - 1..3 * SIZE)), [key(2), key(3)]);

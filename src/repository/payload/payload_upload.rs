@@ -136,9 +136,9 @@ mod tests {
     fn objects_before_one_that_cannot_be_committed_are_taken_back() {
         let memory = Memory::default();
         let upload = begun(&memory, &[7; 35]);
-        write_small(&memory, "a/x.part3", b"another's").unwrap();
+        write_small(&memory, "a/x.part0003", b"another's").unwrap();
         assert_eq!(kind(&upload.commit(&NullMonitor).unwrap_err()), Kind::Exists);
-        assert_eq!(keys(&memory), ["a/x.part3"]);
+        assert_eq!(keys(&memory), ["a/x.part0003"]);
         assert!(memory.unfinished("").unwrap().is_empty());
     }
 }
