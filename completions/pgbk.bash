@@ -183,7 +183,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__backup)
-            opts="-h --adopt --alert --note --json --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --outputs --anon-store-dir --anon-s3-folder --rules --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
+            opts="-h --adopt --alert --note --json --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --outputs --anon-store-dir --anon-s3-folder --rules --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -262,6 +262,10 @@ _pgbk() {
                     return 0
                     ;;
                 --store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-object-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -483,7 +487,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__doctor)
-            opts="-h --clean --older-than --remove-meta --forget-missing --make-store --test-alerts --json --globals --files --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
+            opts="-h --clean --older-than --remove-meta --forget-missing --make-store --test-alerts --json --globals --files --host --port --user --pg-bin-dir --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -522,6 +526,10 @@ _pgbk() {
                     return 0
                     ;;
                 --store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-object-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -669,7 +677,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__download)
-            opts="-o -h --object --database --origin --output --raw --table --csv --force --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
+            opts="-o -h --object --database --origin --output --raw --table --csv --force --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -728,6 +736,10 @@ _pgbk() {
                     return 0
                     ;;
                 --store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-object-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1103,7 +1115,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__list)
-            opts="-h --database --json --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --state-dir --log-format --log-level --help"
+            opts="-h --database --json --variant --anon-store-dir --anon-s3-folder --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --state-dir --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1126,6 +1138,10 @@ _pgbk() {
                     return 0
                     ;;
                 --store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-object-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1225,7 +1241,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__pin)
-            opts="-h --json --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --log-format --log-level --help"
+            opts="-h --json --variant --anon-store-dir --anon-s3-folder --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1244,6 +1260,10 @@ _pgbk() {
                     return 0
                     ;;
                 --store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-object-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1339,7 +1359,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__prune)
-            opts="-h --dry-run --force --orphans --server --time-zone --json --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --state-dir --log-format --log-level --help"
+            opts="-h --dry-run --force --orphans --server --time-zone --json --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --state-dir --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1382,6 +1402,10 @@ _pgbk() {
                     return 0
                     ;;
                 --store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-object-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1521,7 +1545,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__restore)
-            opts="-y -h --object --all --from --database --origin --to --files --into --yes --clean --over-source --no-owner --no-privileges --no-properties --any-locale --skip-failed --no-comments --no-tablespaces --exclude-extension --search-path --table --schema --exclude-table --exclude-table-data --data-only --schema-only --jobs --single-transaction --dry-run --json --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
+            opts="-y -h --object --all --from --database --origin --to --files --into --yes --clean --over-source --no-owner --no-privileges --no-properties --any-locale --skip-failed --no-comments --no-tablespaces --exclude-extension --search-path --table --schema --exclude-table --exclude-table-data --data-only --schema-only --jobs --single-transaction --dry-run --json --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1608,6 +1632,10 @@ _pgbk() {
                     return 0
                     ;;
                 --store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-object-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1715,7 +1743,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__schedule)
-            opts="-h --schedule --verify-schedule --catch-up --jitter --retry --next --once --json --listen --health-grace --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --outputs --anon-store-dir --anon-s3-folder --rules --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --scratch --scratch-host --scratch-port --scratch-user --log-format --log-level --help"
+            opts="-h --schedule --verify-schedule --catch-up --jitter --retry --next --once --json --listen --health-grace --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --outputs --anon-store-dir --anon-s3-folder --rules --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --scratch --scratch-host --scratch-port --scratch-user --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1818,6 +1846,10 @@ _pgbk() {
                     return 0
                     ;;
                 --store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-object-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2063,7 +2095,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__unpin)
-            opts="-h --json --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --log-format --log-level --help"
+            opts="-h --json --variant --anon-store-dir --anon-s3-folder --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2082,6 +2114,10 @@ _pgbk() {
                     return 0
                     ;;
                 --store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-object-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2177,7 +2213,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__upload)
-            opts="-h --database --raw --allow-incomplete --note --json --compress --compress-level --size-estimate --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help"
+            opts="-h --database --raw --allow-incomplete --note --json --compress --compress-level --size-estimate --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2204,6 +2240,10 @@ _pgbk() {
                     return 0
                     ;;
                 --store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-object-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2311,7 +2351,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__verify)
-            opts="-h --all --object --level --database --alert --origin --json --scratch --scratch-host --scratch-port --scratch-user --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help latest"
+            opts="-h --all --object --level --database --alert --origin --json --scratch --scratch-host --scratch-port --scratch-user --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help latest"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2378,6 +2418,10 @@ _pgbk() {
                     return 0
                     ;;
                 --store-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-object-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -69,6 +69,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l port -d 'Port; 5432
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l user -d 'User name' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
@@ -161,6 +162,7 @@ anonymised\t'The database with its values changed as the rules of anonymising sa
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
@@ -231,6 +233,7 @@ anonymised\t'The database with its values changed as the rules of anonymising sa
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
@@ -276,6 +279,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l compress -d 'Compre
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l compress-level -d 'Compression level; when unset xz 4, zstd 3, gzip 6' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l size-estimate -d 'Size of the dump to plan for, such as 500G, where the server\'s figure is too small' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
@@ -339,6 +343,7 @@ anonymised\t'The database with its values changed as the rules of anonymising sa
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
@@ -398,6 +403,7 @@ anonymised\t'The database with its values changed as the rules of anonymising sa
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
@@ -436,6 +442,7 @@ anonymised\t'The database with its values changed as the rules of anonymising sa
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
@@ -473,6 +480,7 @@ anonymised\t'The database with its values changed as the rules of anonymising sa
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
@@ -532,6 +540,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l port -d 'Port; 54
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l user -d 'User name' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
@@ -638,6 +647,7 @@ anonymised\t'The database with its values changed as the rules of anonymising sa
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
@@ -696,6 +706,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l port -d 'Port; 5432
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l user -d 'User name' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-region -d 'Region of the bucket' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-bucket -d 'Keep backups in this S3 bucket' -r

@@ -8,7 +8,8 @@ use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::threads;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::META;
-use crate::format::manifest::payload_objects::{FurtherObject, object_key, payload_of};
+use crate::format::manifest::further_object::FurtherObject;
+use crate::format::manifest::payload_objects::{object_key, payload_of};
 use crate::store::capabilities::{Capabilities, Tags, Version, Versions};
 use crate::store::{IfExists, Object, ObjectInfo, PendingUpload, PutOptions, PutResult, Store, Upload};
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,7 +169,7 @@ fn read_head(store: &dyn Store, key: &str, version: &str) -> Result<Option<Versi
     Ok(parse_head(&if is_cut { read(LONGEST_HEAD)? } else { head }))
 }
 
-/// What stands before and behind the further objects of a payload.
+/// Text before and behind the further objects of a payload.
 const LIST: &str = "\n  \"further_objects\": [";
 const LIST_END: &str = "\n  ],";
 

@@ -3,10 +3,11 @@
 //! Only what is here and below knows how many they are. For all others the payload is one row of bytes.
 
 pub(crate) mod joined_objects;
+pub(crate) mod payload_object;
 pub(crate) mod payload_upload;
 pub(crate) mod stored_payload;
 
-use crate::base::error::{Kind, Result, kind};
+use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::threads;
 use crate::format::manifest::Manifest;
@@ -14,10 +15,8 @@ use crate::format::manifest::payload_objects::{StatedObject, StatedPayload};
 use crate::repository::Repository;
 use crate::store::{Object, Store, remove_for_good};
 use joined_objects::JoinedObjects;
+use payload_object::{READERS, open};
 use std::sync::Arc;
-
-/// Objects of one payload that are looked up at the same time.
-const READERS: usize = 8;
 
 impl Repository {
     /// Opens the payload of an authenticated manifest. An object of it that is missing, or of another size, is damage.
@@ -45,21 +44,6 @@ impl Repository {
     }
 }
 
-/// Opens an object of a payload: the stated version of it, else the newest.
-fn open(store: &dyn Store, payload: &StatedPayload, stated: &StatedObject) -> Result<Box<dyn Object>> {
-    let StatedObject { key, version, .. } = stated;
-    // A raw copy in another store has no such version; what the newest one holds is checked like any other.
-    let pinned = version.as_deref().and_then(|version| store.open(key, Some(version)).ok());
-    let object = match pinned.map_or_else(|| store.open(key, None), Ok) {
-        Err(error) if kind(&error) == Kind::NotFound => {
-            return Err(payload.compare(stated, None).err().unwrap_or(error));
-        }
-        opened => opened?,
-    };
-    payload.compare(stated, Some(object.info().bytes))?;
-    Ok(object)
-}
-
 /// Removes all objects of a payload for good. One that cannot be removed does not keep the others; the first error is returned.
 pub(crate) fn remove(store: &dyn Store, payload: &StatedPayload) -> Result<()> {
     let removed = |object: &StatedObject| remove_for_good(store, &object.key, object.version.as_deref());
@@ -78,11 +62,11 @@ fn take_back(store: &dyn Store, keys: &[String], monitor: &dyn Monitor) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::base::error::Kind;
+    use crate::base::error::{Kind, kind};
     use crate::base::progress::NullMonitor;
     use crate::format::backup_id::BackupId;
     use crate::format::manifest::Format;
-    use crate::format::manifest::payload_objects::FurtherObject;
+    use crate::format::manifest::further_object::FurtherObject;
     use crate::repository::writer::ManifestDetails;
     use crate::store::memory::Memory;
     use crate::store::write_small;

@@ -188,8 +188,7 @@ impl BackupWriter<'_> {
         let written = repository.publish(&manifest, &meta, monitor)?;
         let locks = [stored.locks(), vec![written.held]].concat();
         locked(&manifest, &locks, monitor)?;
-        let how = how_locked(&locks);
-        Ok(Manifest { locked: how, ..manifest })
+        Ok(Manifest { locked: how_locked(&locks), ..manifest })
     }
 }
 

@@ -46,8 +46,9 @@ fn is_whole(host: &Faulty, manifest: &Manifest) {
 #[test]
 fn whichever_request_fails_it_is_a_backup_or_nothing_is_left() {
     let host = Faulty::start(|_, _| None);
-    is_whole(&host, &backup(&host, LIMIT, BYTES).expect("a backup"));
-    let requests = host.seen().len() - 4;
+    let manifest = backup(&host, LIMIT, BYTES).expect("a backup");
+    let requests = host.seen().len();
+    is_whole(&host, &manifest);
     assert!(requests > 12, "{requests}");
     for fault in [Fault::Answer(500, "InternalError"), Fault::DoneButSilent, Fault::ErrorIn200] {
         let (mut whole, mut refused) = (0, 0);

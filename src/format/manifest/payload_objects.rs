@@ -7,24 +7,12 @@
 use crate::base::error::{Fault, Result};
 use crate::base::shown::many;
 use crate::format::backup_id::BackupId;
-use crate::format::manifest::{Manifest, bounded_members, unpacked};
-use serde::{Deserialize, Serialize};
+use crate::format::manifest::further_object::MOST_OBJECTS;
+use crate::format::manifest::{Format, Manifest, unpacked};
 
-/// Most objects of one payload.
-pub(crate) const MOST_OBJECTS: usize = 9_999;
-pub(crate) const MOST_FURTHER: usize = MOST_OBJECTS - 1;
-/// What stands before the number of a further object.
+/// Text before the number of a further object.
 const MARK: &str = ".part";
 const DIGITS: usize = 4;
-
-/// An object behind the first one, as the document states it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FurtherObject {
-    pub bytes: u64,
-    /// Its version, in a bucket that keeps versions.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded_members::maybe_word")]
-    pub version_id: Option<String>,
-}
 
 /// The payload of a backup, as its document states it.
 #[derive(Debug, Clone)]
@@ -70,8 +58,7 @@ impl BackupId {
 
 /// Returns whether this can be the extension of a payload.
 fn is_extension(text: &str) -> bool {
-    use crate::format::manifest::Format::{Custom, Plain, Tar};
-    [Plain, Custom, Tar].iter().any(|format| format.extension() == unpacked(text).0)
+    [Format::Plain, Format::Custom, Format::Tar].iter().any(|format| format.extension() == unpacked(text).0)
 }
 
 impl Manifest {
@@ -133,7 +120,7 @@ impl StatedPayload {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::manifest::{Compression, Format, Method, extension};
+    use crate::format::manifest::{Compression, Method, extension};
 
     #[test]
     fn every_payload_that_pgbk_writes_is_known_by_its_key_and_no_other_file_is() {

@@ -3,7 +3,7 @@
 use crate::base::error::Result;
 use crate::base::threads;
 use crate::format::manifest::payload_objects::{StatedObject, StatedPayload};
-use crate::repository::payload::{READERS, open};
+use crate::repository::payload::payload_object::{READERS, open};
 use crate::store::keys::check_range;
 use crate::store::{Info, Object, Store};
 use std::collections::VecDeque;

@@ -5,7 +5,8 @@
 
 use crate::base::error::{Fault, Result, into_io};
 use crate::base::progress::Monitor;
-use crate::format::manifest::payload_objects::{MOST_OBJECTS, object_key};
+use crate::format::manifest::further_object::MOST_OBJECTS;
+use crate::format::manifest::payload_objects::object_key;
 use crate::repository::payload::take_back;
 use crate::store::{ObjectKind, PutOptions, PutResult, Store, Upload};
 use std::io::{self, Write};

@@ -1,7 +1,8 @@
 //! The payload that was just stored, as the store confirmed it.
 
 use crate::format::manifest::bounded_members::is_word;
-use crate::format::manifest::payload_objects::{FurtherObject, object_key};
+use crate::format::manifest::further_object::FurtherObject;
+use crate::format::manifest::payload_objects::object_key;
 use crate::store::{LockStatus, PutResult};
 
 pub(crate) struct StoredPayload {
