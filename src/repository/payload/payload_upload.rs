@@ -9,16 +9,20 @@ use crate::format::manifest::further_object::MOST_OBJECTS;
 use crate::format::manifest::payload_objects::object_key;
 use crate::repository::payload::take_back;
 use crate::store::{ObjectKind, PutOptions, PutResult, Store, Upload};
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longest time for which waiting objects are discarded one after the other.
+const DISCARD_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct PayloadUpload {
     store: Arc<dyn Store>,
     key: String,
     /// Most bytes of one object. `None`: all are for the first one.
     largest: Option<u64>,
-    /// The objects that are full.
-    full: Vec<Box<dyn Upload>>,
+    full: FullObjects,
     current: Box<dyn Upload>,
     /// Bytes that the current object has room for.
     room: u64,
@@ -30,7 +34,14 @@ impl PayloadUpload {
         let expected = largest.map_or(expected, |largest| expected.min(planned(largest)));
         let (store, key) = (Arc::clone(store), key.to_owned());
         let current = store.create(&key, &creation(expected))?;
-        Ok(PayloadUpload { store, key, largest, full: Vec::new(), current, room: largest.unwrap_or(u64::MAX) })
+        Ok(PayloadUpload {
+            store,
+            key,
+            largest,
+            full: FullObjects::default(),
+            current,
+            room: largest.unwrap_or(u64::MAX),
+        })
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<usize> {
@@ -47,7 +58,7 @@ impl PayloadUpload {
 
     fn begin_next(&mut self) -> Result<()> {
         let Some(largest) = self.largest else { return Ok(()) };
-        let number = self.full.len() + 2;
+        let number = self.full.0.len() + 2;
         if number > MOST_OBJECTS {
             return Err(Fault::failed(format!("\"{}\" needs more than {MOST_OBJECTS} objects", self.key))
                 .hint("set MAX_OBJECT_SIZE to a larger size")
@@ -55,7 +66,7 @@ impl PayloadUpload {
         }
         self.current.close()?;
         let next = self.store.create(&object_key(&self.key, number), &creation(planned(largest)))?;
-        self.full.push(std::mem::replace(&mut self.current, next));
+        self.full.0.push_back(std::mem::replace(&mut self.current, next));
         self.room = largest;
         Ok(())
     }
@@ -63,12 +74,12 @@ impl PayloadUpload {
     /// Makes all objects visible, the first one first. If one of them fails, those before it are taken back.
     pub fn commit(self, monitor: &dyn Monitor) -> Result<Vec<PutResult>> {
         let PayloadUpload { store, key, mut full, current, .. } = self;
-        full.push(current);
-        let (mut receipts, mut keys) = (Vec::with_capacity(full.len()), Vec::with_capacity(full.len()));
-        for (upload, number) in full.into_iter().zip(1..) {
+        full.0.push_back(current);
+        let (mut receipts, mut keys) = (Vec::new(), Vec::new());
+        while let Some(upload) = full.0.pop_front() {
             let committed = upload.commit().inspect_err(|_| take_back(store.as_ref(), &keys, monitor));
             receipts.push(committed?);
-            keys.push(object_key(&key, number));
+            keys.push(object_key(&key, receipts.len()));
         }
         Ok(receipts)
     }
@@ -82,6 +93,22 @@ impl Write for PayloadUpload {
     /// Does nothing: what has been written is sent when there is enough of it.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// The objects that wait for the commit. Dropping this discards them.
+#[derive(Default)]
+struct FullObjects(VecDeque<Box<dyn Upload>>);
+
+impl Drop for FullObjects {
+    /// Ends in time although a host answers none of many requests: what is not discarded by then is left to it, as that of a killed run.
+    fn drop(&mut self) {
+        let begun = Instant::now();
+        for upload in self.0.drain(..) {
+            if begun.elapsed() > DISCARD_LIMIT {
+                std::mem::forget(upload);
+            }
+        }
     }
 }
 
