@@ -93,12 +93,12 @@ fn a_payload_of_one_object_takes_no_request_more() {
 #[test]
 fn nothing_is_visible_while_a_dump_goes_on() {
     let host = Faulty::start(|_, _| None);
-    let repository = repository(store(&host, LIMIT));
+    let repository = repository(store(&host, 64 << 10));
     let id: BackupId = "shop-20260822T031500Z".parse().expect("an id");
     let mut writer = repository.begin(id.into(), Format::Plain, None, 0).expect("begin");
     // More than the buffers between the stages hold.
     writer.write_all(&noise(4 << 20)).expect("write");
-    assert!(support::process::until(std::time::Duration::from_secs(20), || host.count("part") > 100));
+    assert!(support::process::until(std::time::Duration::from_secs(20), || host.count("part") > 10));
     assert!(host.keys().is_empty());
     drop(writer);
     assert!(support::process::until(std::time::Duration::from_secs(20), || host.open_uploads() == 0));
