@@ -10,11 +10,12 @@ use support::process::tool;
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 const DRILL: (&str, &str) = ("tests/drill.rs", "fn the_runbook_brings_a_server_back_from_the_bucket_alone");
+const FIRST_STEPS: (&str, &str) = ("tests/first_steps.rs", "fn a_lost_table_comes_back_and_a_copy_fills_a_new_server");
 const RECIPES: (&str, &str) = ("tests/interop.rs", "fn the_recipes_of_the_format_page_restore_a_backup");
 
 /// The command blocks that are run: the page, the first line, and the file that runs it, with words of that file that show so. All others
 /// are marked as not run.
-const RUN: [(&str, &str, (&str, &str)); 10] = [
+const RUN: [(&str, &str, (&str, &str)); 12] = [
     ("README.md", "scripts/quickstart.sh", ("tests/docs.rs", "fn the_quick_start_runs")),
     ("README.md", "scripts/test.sh", (".ci/run", "scripts/test.sh")),
     ("docs/format.md", "scripts/decode.sh shop-20260822T031500Z.meta > shop.sql", RECIPES),
@@ -24,6 +25,8 @@ const RUN: [(&str, &str, (&str, &str)); 10] = [
         "# The piece from byte $at on, of $length bytes, with a raw key. Both are rounded to whole blocks, and one more is read for the IV.",
         ("tests/tables.rs", "fn the_recipe_of_the_format_reads_one_piece_with_other_programs"),
     ),
+    ("docs/getting-started.md", "psql -d shop_copy -c 'DROP TABLE order_lines CASCADE'", FIRST_STEPS),
+    ("docs/getting-started.md", "cat > rules.toml <<'END'", FIRST_STEPS),
     ("docs/runbook.md", "pgbk list", DRILL),
     ("docs/runbook.md", "pgbk restore --all --yes", DRILL),
     ("docs/runbook.md", "pgbk restore --files latest --into restored --yes", DRILL),

@@ -13,6 +13,7 @@ mod drill;
 mod excess;
 mod failure;
 mod files;
+mod first_steps;
 mod fixed_name;
 mod foreign;
 mod formats;
