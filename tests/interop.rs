@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use support::database::{assert_same, comparable, create, dump, features, script, sql, stdout_of, tool};
 use support::pgbk::{ENC_PASSWORD, IV, KEY, Pgbk, connected};
+use support::proof;
 use tempfile::TempDir;
 
 const MODES: [&str; 5] = ["raw", "fixed", "password", "none", "signed"];
@@ -158,7 +159,8 @@ fn stock_tools_decode_everything(mode: &str) {
     features(&database);
     let original = dump(&database);
     let (folder, pgbk) = place(mode);
-    for compress in COMPRESSIONS {
+    let step = proof::size(2, 1);
+    for compress in COMPRESSIONS.into_iter().skip(mode.len() % step).step_by(step) {
         eprintln!("--- {mode} {compress}");
         let stored = Stored::find(folder.path(), &pgbk.backup(&database, &["--compress", compress]));
         assert_eq!(stored.text(["encryption", "iv"]) == IV, mode == "fixed");

@@ -258,7 +258,7 @@ fn history(world: &mut World, acts: usize, clocks: bool) {
 #[test]
 fn under_any_clocks_the_last_run_is_stored_and_is_the_latest() {
     let mut seeds = Random::new("clocks");
-    let many = proof::size(60, 2_000);
+    let many = proof::size(30, 2_000);
     let mut runs = 0;
     for at in 0..many {
         let mut world = World::new(1, at % 2 == 0, seeds.fork());
@@ -272,7 +272,7 @@ fn under_any_clocks_the_last_run_is_stored_and_is_the_latest() {
 #[test]
 fn servers_in_one_folder_never_cross_whatever_they_and_people_do() {
     let mut seeds = Random::new("servers");
-    let many = proof::size(60, 1_000);
+    let many = proof::size(30, 1_000);
     let mut runs = 0;
     for at in 0..many {
         let mut world = World::new(2 + at % 2, at % 4 < 2, seeds.fork());

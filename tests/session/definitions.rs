@@ -223,7 +223,7 @@ fn copied(name: &str, template: &str) {
 fn what_changes_before_it_is_read_costs_a_second_try_and_comes_back_as_it_is_then() {
     server().psql("postgres", "CREATE ROLE \"Her Self\"");
     filled("world", WORLD);
-    let tried: Vec<_> = CHANGES.iter().step_by(proof::size(8, 1)).collect();
+    let tried: Vec<_> = CHANGES.iter().step_by(proof::size(12, 1)).collect();
     for statement in &tried {
         copied("changing", "world");
         let fake = disturbed("changing", statement);
