@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced by the scripts: runs the tests. Each file of the folder `tests` runs in a process of its own, with servers of its own; most of
-# them wait for servers or for a fault to be over: two more than there are cores run at a time.
+# them wait for servers or for a fault to be over: one more than there are cores runs at a time.
 
 # The unit tests, and the files of the folder `tests`, without what leads there. Those that take longest begin, so that none of them is
 # left alone at the end.
@@ -50,7 +50,7 @@ run_programs() {
     export -f run_program selected
     rm -rf "$said"
     mkdir "$said"
-    printf '%s\n' "$@" | xargs -P "$(($(nproc) + 2))" -I{} bash -c 'run_program "$1"' - {} || failed=1
+    printf '%s\n' "$@" | xargs -P "$(($(nproc) + 1))" -I{} bash -c 'run_program "$1"' - {} || failed=1
     cat "$said"/* >"$log"
     return "$failed"
 }

@@ -15,7 +15,7 @@ use receiver::{Answer, Receiver};
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use support::cluster::{self, cluster};
+use support::cluster::{self, PATIENCE, cluster};
 use support::pgbk::{Outcome, Pgbk, pgbk};
 use support::process::{free_ports, until};
 
@@ -310,7 +310,7 @@ fn a_run_that_another_one_keeps_from_working_is_no_outage_and_one_that_is_stoppe
         (SELECT oid FROM pg_database WHERE datname = '{}')",
         scene.database
     );
-    assert!(until(Duration::from_secs(60), || cluster().psql(&scene.database, &waits) != "0"));
+    assert!(until(PATIENCE, || cluster().psql(&scene.database, &waits) != "0"));
     monitor.heard();
     checked(scene.run(&["backup", &scene.database]).expect(5));
     assert_eq!((hook.heard().len(), monitor.paths()), (0, vec![format!("/{TOKEN}/start")]));

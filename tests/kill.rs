@@ -6,8 +6,8 @@ use pgbk::store::directory::Directory;
 use pgbk::store::s3::S3;
 use rustix::process::Signal;
 use std::path::Path;
-use std::time::{Duration, Instant};
-use support::cluster::cluster;
+use std::time::Instant;
+use support::cluster::{PATIENCE, cluster};
 use support::pgbk::{Pgbk, pgbk};
 use support::process::until;
 use support::proof;
@@ -26,7 +26,7 @@ fn database(hint: &str) -> String {
 /// Whoever holds the database's lock, or dumps it, is still seen by the server for a moment after the kill.
 fn await_silence(database: &str) {
     let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'");
-    let gone = until(Duration::from_secs(10), || cluster().psql("postgres", &sessions) == "0");
+    let gone = until(PATIENCE, || cluster().psql("postgres", &sessions) == "0");
     assert!(gone, "a session of a killed run lives on");
 }
 

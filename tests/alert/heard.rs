@@ -3,8 +3,7 @@
 use super::receiver::{Answer, Receiver};
 use super::{Scene, TOKEN, checked, holding, is_quiet};
 use rustix::process::Signal;
-use std::time::Duration;
-use support::cluster::cluster;
+use support::cluster::{PATIENCE, cluster};
 use support::pgbk::Pgbk;
 use support::process::{free_ports, until};
 use support::proof::counted;
@@ -116,7 +115,7 @@ fn a_run_that_was_killed_is_told_once_by_the_next_start() {
         (SELECT oid FROM pg_database WHERE datname = '{}')",
         scene.database
     );
-    assert!(until(Duration::from_secs(60), || cluster().psql(&scene.database, &waits) != "0"));
+    assert!(until(PATIENCE, || cluster().psql(&scene.database, &waits) != "0"));
     run.signal(Signal::KILL);
     run.end();
     drop(held);

@@ -5,8 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
-use support::cluster::cluster;
+use support::cluster::{PATIENCE, cluster};
 use support::process::{Place, free_ports, tool, until};
 
 pub const USER: &str = "pgbk-sender";
@@ -58,7 +57,7 @@ impl PostOffice {
         let mut command = Command::new(tool("python"));
         command.arg(script).arg(port.to_string()).args([cluster().tls("server.crt"), cluster().tls("server.key")]);
         place.start("post office", command.args([USER, PASSWORD]).arg(place.path.join("mails")));
-        let open = until(Duration::from_secs(30), || {
+        let open = until(PATIENCE, || {
             assert_eq!(place.ended(), None, "{}", place.output());
             (0..3).all(|number| TcpStream::connect(("127.0.0.1", port + number)).is_ok())
         });

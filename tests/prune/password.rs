@@ -7,7 +7,7 @@ use pgbk::repository::Repository;
 use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use support::cluster::PATIENCE;
 use support::pgbk::{ENC_PASSWORD, Pgbk, pgbk};
 use support::process::until;
 
@@ -48,7 +48,7 @@ fn many_backups_of_one_password_cost_a_new_process_one_derivation() {
     // A signal ends it among derivations, and what is done is done for the next one.
     let running = run(&at("store"), &at("state"), &dry).start();
     let ring = at("state/keyring");
-    assert!(until(Duration::from_secs(60), || kept(&ring) > 0), "nothing is kept");
+    assert!(until(PATIENCE, || kept(&ring) > 0), "nothing is kept");
     running.signal(Signal::TERM);
     let ended = running.end();
     assert_eq!(ended.code, Some(143), "{ended:#?}");

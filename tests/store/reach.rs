@@ -8,6 +8,7 @@ use pgbk::store::s3::settings::S3Settings;
 use pgbk::store::{Store, read_small, write_small};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use support::cluster::PATIENCE;
 use support::faulty::{Fault, Faulty};
 use support::process::{free_ports, until};
 use support::s3::{WRITER, radosgw, seaweedfs};
@@ -136,7 +137,7 @@ fn a_signal_ends_a_waiting_upload_and_aborts_it() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("start");
-    assert!(until(Duration::from_secs(30), || host.count("part") >= 4));
+    assert!(until(PATIENCE, || host.count("part") >= 4));
     let start = Instant::now();
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("kill");

@@ -1,6 +1,7 @@
 //! Throw-away S3 hosts, started once per test process, on free loopback ports.
 
 use crate::ceph;
+use crate::cluster::PATIENCE;
 use crate::process::{Place, built, free_ports, tool, until};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation};
@@ -140,7 +141,7 @@ fn ready(name: &'static str, host: Host, place: Place) -> Result<Server, String>
     );
     let put = |key| client.put_object().bucket("ready").key(key).body(b"ready".to_vec().into()).send();
     // A server that lists buckets may still be unable to store anything.
-    let usable = until(Duration::from_secs(60), || {
+    let usable = until(PATIENCE, || {
         place.ended().is_some()
             || runtime.block_on(async {
                 client.create_bucket().bucket("ready").send().await.ok();

@@ -1,6 +1,6 @@
 //! A database and a folder of a bucket for one run after another, and what must hold after each.
 
-use crate::cluster::cluster;
+use crate::cluster::{PATIENCE, cluster};
 use crate::pgbk::{Outcome, Pgbk, connected};
 use crate::process::until;
 use crate::s3::seaweedfs;
@@ -11,7 +11,6 @@ use pgbk::store::s3::settings::S3Settings;
 use std::fs;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 /// How a run ended, both as it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +110,7 @@ pub fn assert_is_a_failure(outcome: &Outcome) {
 /// Neither a session at the server nor a program that was started for one.
 pub fn assert_nobody_works_on(database: &str) {
     let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'");
-    let silent = until(Duration::from_secs(10), || cluster().psql("postgres", &sessions) == "0");
+    let silent = until(PATIENCE, || cluster().psql("postgres", &sessions) == "0");
     assert!(silent, "a session of a run that has ended lives on");
     let wanted = format!("PGDATABASE={database}\0");
     let of_it = |entry: &fs::DirEntry| {

@@ -14,9 +14,10 @@ const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzab";
 pub(crate) fn hash(label: &str, text: &str) -> String {
     let secret = format!("pg_catalog.current_setting('{SETTING}')");
     let label = literal(&format!(":{label}:"));
-    format!(
-        "pg_catalog.sha256(pg_catalog.convert_to({secret} || {label} || {text} || ':' || {secret}, pg_catalog.getdatabaseencoding()))"
-    )
+    // The server works out a sub-select without a column of the row once, and not for each row.
+    let (before, behind) = (format!("(SELECT {secret} || {label})"), format!("(SELECT ':' || {secret})"));
+    let encoding = "(SELECT pg_catalog.getdatabaseencoding())";
+    format!("pg_catalog.sha256(pg_catalog.convert_to({before} || {text} || {behind}, {encoding}))")
 }
 
 /// Returns an expression for so many small letters and digits of a hash, at most 43, with 60 bits in twelve or more.
@@ -29,6 +30,11 @@ pub(crate) fn letters(hash: &str, count: usize) -> String {
             "pg_catalog.translate(pg_catalog.left(pg_catalog.encode({hash}, 'base64'), {count}), '{SIGNS}', '{LETTERS}')"
         ),
     }
+}
+
+/// Returns an expression that uses the number of a hash several times, and has it made once.
+pub(crate) fn by_number(hash: &str, made: impl FnOnce(&str) -> String) -> String {
+    format!("(SELECT {} FROM (SELECT {} AS number OFFSET 0) chance)", made("chance.number"), number(hash))
 }
 
 /// Returns an expression for a number of a hash: a `bigint` of 60 bits, never negative.

@@ -1,7 +1,7 @@
 //! SQL of values that look like real ones: names, addresses, numbers.
 
 use crate::postgres::anonymise::expression_context::ExpressionContext;
-use crate::postgres::anonymise::keyed_hash::{hash, number};
+use crate::postgres::anonymise::keyed_hash::{by_number, hash, number};
 use crate::postgres::anonymise::shape::ColumnShape;
 use crate::postgres::session::quote::literal;
 
@@ -44,30 +44,31 @@ const TOWNS: [&str; 12] = [
 
 /// Returns an expression for a first and a last name.
 pub(crate) fn name(input: &str, most: Option<usize>) -> String {
-    let chance = number(&hash("name", input));
-    within(
-        &format!("{} || ' ' || {}", pick(&FIRST, &chance), pick(&LAST, &format!("{chance} / {}", FIRST.len()))),
-        most,
-    )
+    by_number(&hash("name", input), |chance| {
+        let last = pick(&LAST, &format!("{chance} / {}", FIRST.len()));
+        within(&format!("{} || ' ' || {last}", pick(&FIRST, chance)), most)
+    })
 }
 
 /// Returns an expression for a street with a number, and a town.
 pub(crate) fn postal_address(input: &str, most: Option<usize>) -> String {
-    let chance = number(&hash("address", input));
-    let (house, street) = (format!("(1 + {chance} % 199)"), pick(&STREETS, &format!("{chance} / 199")));
-    within(&format!("{house} || ' ' || {street} || ', ' || {}", pick(&TOWNS, &format!("{chance} / 2388"))), most)
+    by_number(&hash("address", input), |chance| {
+        let (house, street) = (format!("(1 + {chance} % 199)"), pick(&STREETS, &format!("{chance} / 199")));
+        within(&format!("{house} || ' ' || {street} || ', ' || {}", pick(&TOWNS, &format!("{chance} / 2388"))), most)
+    })
 }
 
 /// Returns an expression for a telephone number that is nobody's: 555-0100 to 555-0199 of an area in North America. A short column
 /// gets its last digits.
 pub(crate) fn phone(input: &str, most: Option<usize>) -> String {
-    let chance = number(&hash("phone", input));
-    let whole =
-        format!("'+1' || (200 + {chance} % 800) || '55501' || pg_catalog.right('0' || {chance} / 800 % 100, 2)");
-    match most {
-        Some(most) if most < 12 => format!("pg_catalog.right({whole}, {most})"),
-        _ => whole,
-    }
+    by_number(&hash("phone", input), |chance| {
+        let whole =
+            format!("'+1' || (200 + {chance} % 800) || '55501' || pg_catalog.right('0' || {chance} / 800 % 100, 2)");
+        match most {
+            Some(most) if most < 12 => format!("pg_catalog.right({whole}, {most})"),
+            _ => whole,
+        }
+    })
 }
 
 /// Returns an expression for one of the words.
@@ -109,14 +110,17 @@ pub(crate) fn network_address(context: &ExpressionContext) -> Result<String, Str
 /// Returns an expression for the date or time, moved by one day at least; all those of one row are moved by the same time. `None`:
 /// the type is neither.
 pub(crate) fn moved_date(context: &ExpressionContext, days: u32) -> Option<String> {
-    let chance = format!("({} % {})", number(&hash("date", &context.row_text())), 2 * days);
-    let moved = format!("({chance} - {days} + ({chance} >= {days})::integer)::integer");
-    match context.demand.shape {
-        ColumnShape::Date => Some(format!("{} + {moved}", context.value())),
-        // A day may have another length where clocks change.
-        ColumnShape::Timestamp => Some(format!("{} + {moved} * '24:00:00'::interval", context.value())),
-        _ => None,
-    }
+    // A day may have another length where clocks change.
+    let unit = match context.demand.shape {
+        ColumnShape::Date => "",
+        ColumnShape::Timestamp => " * '24:00:00'::interval",
+        _ => return None,
+    };
+    let moved = by_number(&hash("date", &context.row_text()), |chance| {
+        let day = format!("({chance} % {})", 2 * days);
+        format!("({day} - {days} + ({day} >= {days})::integer)::integer{unit}")
+    });
+    Some(format!("{} + {moved}", context.value()))
 }
 
 /// Returns an expression for the number, changed by up to so many per cent, within what the type takes. `None`: the type is no number.
