@@ -14,7 +14,7 @@ use support::cluster::{PASSWORD, cluster};
 use support::database::script;
 use support::fake::Fake;
 use support::pgbk::{Pgbk, connected, pgbk, quoted};
-use support::proof::{counted, whole};
+use support::proof::{counted, sample};
 use support::scheduler::Place;
 
 /// What a terminal obeys; what forges lines; what turns a line around, or is not seen.
@@ -27,7 +27,7 @@ const PATIENCE: u64 = 60_000;
 
 /// Returns the texts that a test walks: all in a proof, and else one, another for each test.
 fn texts(test: usize) -> impl Iterator<Item = &'static str> {
-    TEXTS.into_iter().enumerate().filter(move |(at, _)| whole() || *at == test % TEXTS.len()).map(|(_, text)| text)
+    sample(TEXTS, TEXTS.len(), test)
 }
 
 static WALKED: AtomicUsize = AtomicUsize::new(0);

@@ -48,8 +48,7 @@ fn every_form_comes_back(name: &str, make: fn(&str), key: &dyn Fn(&Pgbk) -> Pgbk
     ];
     // Another start for each key, so that over the five tests every form meets every kind of store; in a sample, one key at least has a form.
     let forms = FORMS.iter().zip(stores.iter().cycle().skip(name.len() % 3));
-    for ((format, compress, extension), store) in forms.skip(name.len() % proof::size(3, 1)).step_by(proof::size(3, 1))
-    {
+    for ((format, compress, extension), store) in proof::sample(forms, 3, name.len()) {
         eprintln!("--- {name}: {format} {compress}");
         let pgbk = key(store);
         let backup = pgbk.args(["backup", name, "--format", format, "--compress", compress]).json();

@@ -274,19 +274,8 @@ pub mod tests {
         let started: Timestamp = format!("2026-11-{number:02}T06:45:00Z").parse().unwrap();
         let ended = started + jiff::SignedDuration::from_millis(12_300);
         let stored = StoredBackup {
-            id: crate::format::backup_id::BackupId::new("shop", ended),
             location: "directory /backups".to_owned(),
-            object: String::new(),
-            plain_bytes: 1,
-            stored_bytes: 1,
-            tables: 1,
-            rows: None,
-            seconds: Default::default(),
-            encrypted: true,
-            verified: crate::format::manifest::upload_check::UploadCheck::ReadBack,
-            server: None,
-            sequence: 0,
-            previous: None,
+            ..StoredBackup::example(crate::format::backup_id::BackupId::new("shop", ended))
         };
         let problem =
             ErrorInfo { message: "cannot connect:\nrefused".into(), hints: vec!["is it up?".into()], exit_code: 1 };

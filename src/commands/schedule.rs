@@ -26,8 +26,9 @@ use crate::monitoring::publisher::Publisher;
 use crate::monitoring::publisher::scans::WatchedStore;
 use crate::monitoring::source::StatusSource;
 use crate::postgres::session::identity;
+use crate::repository::Repository;
 use crate::repository::newest::ServerIdentity;
-use crate::runs::missing_backups::watch::MissingWatch;
+use crate::runs::backups::Backups;
 use crate::runs::restore_tests::RestoreTests;
 use crate::runs::schedule::heartbeat;
 use crate::runs::schedule::heartbeat::{Heartbeat, SchedulerState};
@@ -174,23 +175,18 @@ fn publisher(
     Some(Publisher::start(publisher::PublisherSettings {
         addresses,
         state: state.clone(),
-        stores: watched_stores(prepared)?,
+        stores: watched_stores(&prepared.backups(console))?,
         server: Box::new(move || identity::of_server(&settings).map_or(ServerIdentity::Unasked, ServerIdentity::of)),
         clock: Timestamp::now,
     }))
 }
 
 /// Returns what the publisher scans, the plain backups first. `None`: nothing can be remembered.
-fn watched_stores(prepared: &BackupSetup) -> Option<Vec<WatchedStore>> {
-    let plain = WatchedStore { repository: prepared.repository.clone(), watch: prepared.watch.clone()? };
-    let copies = prepared.plan.outputs.repositories().map(|repository| {
-        let anonymised = repository.variant == Variant::Anonymised;
-        let upkeep = if anonymised { &prepared.copy_upkeep } else { &prepared.upkeep };
-        let watch = MissingWatch { policy: upkeep.policy(), ..plain.watch.clone() };
-        WatchedStore { repository: repository.clone(), watch }
-    });
-    let copies: Vec<WatchedStore> = copies.collect();
-    Some(std::iter::once(plain).chain(copies).collect())
+fn watched_stores(backups: &Backups) -> Option<Vec<WatchedStore>> {
+    let watched = |repository: &Repository| {
+        Some(WatchedStore { repository: repository.clone(), watch: backups.watch_of(repository.variant)? })
+    };
+    backups.repositories().map(watched).collect()
 }
 
 /// Returns one job for each schedule. A schedule that never comes is an error.

@@ -119,6 +119,28 @@ pub struct StoredBackup {
     pub previous: Option<BackupId>,
 }
 
+#[cfg(test)]
+impl StoredBackup {
+    /// Returns a small backup with this id, for tests.
+    pub(crate) fn example(id: BackupId) -> StoredBackup {
+        StoredBackup {
+            id,
+            location: "s3://b".to_owned(),
+            object: "o".to_owned(),
+            plain_bytes: 1,
+            stored_bytes: 1,
+            tables: 1,
+            rows: None,
+            seconds: BTreeMap::new(),
+            encrypted: true,
+            verified: UploadCheck::ReadBack,
+            server: None,
+            sequence: 0,
+            previous: None,
+        }
+    }
+}
+
 /// A restore test: the backup that was restored, and the tables and rows counted in the copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreTest {

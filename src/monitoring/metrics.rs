@@ -117,11 +117,15 @@ type Labels<'a> = Vec<(&'a str, &'a str)>;
 
 /// Returns the labels of a series. The plain one has no label for its variant.
 fn of_selection(selection: &Selection) -> Labels<'_> {
-    [vec![("database", selection.name())], of_variant(selection.variant())].concat()
+    of_series(selection.name(), selection.variant())
 }
 
 fn of_subject(subject: &Subject) -> Labels<'_> {
-    [vec![("database", subject.name())], of_variant(subject.variant())].concat()
+    of_series(subject.name(), subject.variant())
+}
+
+fn of_series(database: &str, variant: Variant) -> Labels<'_> {
+    [vec![("database", database)], of_variant(variant)].concat()
 }
 
 fn of_variant(variant: Variant) -> Labels<'static> {

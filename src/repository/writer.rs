@@ -252,7 +252,8 @@ fn as_it_should(
     Ok(())
 }
 
-/// Checks the locks of a backup: those of its payload's objects, and that of its `.meta`. It is an error if one that should be locked is not, although the backup stays.
+/// Checks the locks of a backup: those of its payload's objects, and that of its `.meta`. It is an error if one that should be locked is
+/// not, although the backup stays.
 pub(crate) fn locked(manifest: &Manifest, locks: &[LockStatus], monitor: &dyn Monitor) -> Result<()> {
     let id = &manifest.id;
     let keys = [manifest.payload().keys(), vec![manifest.meta_key()]].concat();

@@ -153,20 +153,25 @@ impl Backups<'_> {
     /// Returns the series that a run of this subject is about, the plain one first. Each is listed once for all that follows; the listing
     /// that gave a backup its name is as old as the dump took.
     fn series(&self, subject: &Subject, stored: Option<&BackupsMade>) -> Vec<RunSeries<'_>> {
-        let copies = self.plan.outputs.repositories().filter(|_| subject.database().is_some());
-        let repositories = std::iter::once(self.repository).chain(copies);
-        let listed = |repository: &'_ Repository| {
+        let is_about = |repository: &&Repository| repository.variant.is_plain() || subject.database().is_some();
+        let series = self.repositories().filter(is_about).map(|repository| {
             let subject = subject.clone().in_variant(repository.variant);
             let is_made = stored.is_some_and(|stored| made_of(stored, repository).is_some());
             let wanted = self.watch.is_some() || is_made && self.upkeep_of(repository.variant).is_any();
             let catalog = wanted.then(|| repository.catalog(Some(&subject)));
-            (subject, catalog)
-        };
-        let of = |repository| {
-            let (subject, catalog) = listed(repository);
             RunSeries { repository, subject, catalog }
-        };
-        repositories.map(of).collect()
+        });
+        series.collect()
+    }
+
+    /// Returns the repositories of all outputs, that of the plain one first.
+    pub fn repositories(&self) -> impl Iterator<Item = &Repository> {
+        std::iter::once(self.repository).chain(self.plan.outputs.repositories())
+    }
+
+    /// Returns what checks an output for missed backups, by its rules of retention. `None`: nothing can be remembered.
+    pub fn watch_of(&self, variant: Variant) -> Option<MissingWatch> {
+        Some(MissingWatch { policy: self.upkeep_of(variant).policy(), ..self.watch?.clone() })
     }
 
     fn upkeep_of(&self, variant: Variant) -> &AfterBackup {
@@ -215,7 +220,7 @@ impl Backups<'_> {
     ) -> Option<String> {
         let RunSeries { repository, subject, catalog } = series;
         let (now, location) = ((self.runner.clock)(), repository.store.location());
-        let watch = MissingWatch { policy: self.upkeep_of(repository.variant).policy(), ..self.watch?.clone() };
+        let watch = self.watch_of(repository.variant)?;
         let server = match stored {
             Some(stored) => stored.plain.system_identifier().map(str::to_owned),
             None => last_server(records, &subject),

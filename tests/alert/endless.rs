@@ -244,7 +244,7 @@ fn reasons(moment: Moment, trick: Trick) -> &'static [&'static str] {
 #[test]
 fn a_mail_server_that_never_ends_is_left_in_bounded_memory_whatever_it_was_asked() {
     // One in three meets every moment, trick and way.
-    let cases: Vec<Case> = cases().into_iter().step_by(proof::size(3, 1)).collect();
+    let cases: Vec<Case> = proof::sample(cases(), 3, 0).collect();
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..4 {

@@ -47,26 +47,35 @@ fn tables(database: &str) -> usize {
     sql(database, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace").parse().unwrap()
 }
 
+/// A restore over this line to the server.
+fn over(proxy: &Proxy, stored: &Stored, target: &str, more: &[&str]) -> Pgbk {
+    let run = stored.scene.direct().set("DB_PORT", proxy.address.port());
+    run.args([&["restore", stored.id.as_str(), "--yes", "--to", target], more].concat())
+}
+
+/// Ends a restore by a signal, once the line to its server has fallen silent after so many bytes.
+fn ended_in_silence(at: u64, stored: &Stored, target: &str, more: &[&str]) -> Outcome {
+    let proxy = to_server(Toxic::Blackhole(at));
+    let running = over(&proxy, stored, target, more).start();
+    assert!(until(PATIENCE, || proxy.passed() > at));
+    let outcome = terminated(running);
+    drop(proxy);
+    assert_nobody_works_on(target);
+    outcome
+}
+
 #[test]
 fn a_signal_ends_a_restore_whose_server_has_fallen_silent() {
     let stored = stored(20_000);
-    let run = |proxy: &Proxy, target: &str| {
-        let run = stored.scene.direct().set("DB_PORT", proxy.address.port());
-        run.args(["restore", &stored.id, "--yes", "--to", target])
-    };
     let (proxy, first) = (to_server(Toxic::Nothing), target());
     sql("postgres", format!("CREATE DATABASE {first}"));
-    run(&proxy, &first).expect(0);
+    over(&proxy, &stored, &first, &[]).expect(0);
     let bytes = proxy.passed();
     // In the midst of the rows, shortly before the commit, and while the server is still asked what it is.
     for at in [bytes / 2, bytes - 400, 3_000] {
-        let (proxy, target) = (to_server(Toxic::Blackhole(at)), target());
+        let target = target();
         sql("postgres", format!("CREATE DATABASE {target}"));
-        let running = run(&proxy, &target).start();
-        assert!(until(PATIENCE, || proxy.passed() > at));
-        let outcome = terminated(running);
-        drop(proxy);
-        assert_nobody_works_on(&target);
+        let outcome = ended_in_silence(at, &stored, &target, &[]);
         match tables(&target) {
             0 => {}
             _ => {
@@ -76,36 +85,25 @@ fn a_signal_ends_a_restore_whose_server_has_fallen_silent() {
         }
     }
     // What was made for the restore can be reached no more, and is named.
-    let (proxy, target) = (to_server(Toxic::Blackhole(bytes / 2)), target());
-    let running = run(&proxy, &target).start();
-    assert!(until(PATIENCE, || proxy.passed() > bytes / 2));
-    terminated(running).says(&format!(
+    let target = target();
+    ended_in_silence(bytes / 2, &stored, &target, &[]).says(&format!(
         "database \"{target}\" was made for this restore, holds nothing of it or all of it, and could not be removed"
     ));
 }
 
 #[test]
 fn a_signal_ends_a_restore_by_several_connections_whose_server_has_fallen_silent_and_what_is_left_is_named() {
-    let stored = stored(20_000);
-    let run = |proxy: &Proxy, target: &str| {
-        let run = stored.scene.direct().set("DB_PORT", proxy.address.port());
-        run.args(["restore", &stored.id, "--yes", "--to", target, "--jobs", "2"])
-    };
+    let (stored, jobs) = (stored(20_000), ["--jobs", "2"]);
     let (proxy, first) = (to_server(Toxic::Nothing), target());
-    run(&proxy, &first).expect(0);
+    over(&proxy, &stored, &first, &jobs).expect(0);
     let bytes = proxy.passed();
     for is_given in [false, true] {
-        let at = bytes / 2;
-        let (proxy, target) = (to_server(Toxic::Blackhole(at)), target());
+        let target = target();
         if is_given {
             sql("postgres", format!("CREATE DATABASE {target}"));
         }
-        let running = run(&proxy, &target).start();
-        assert!(until(PATIENCE, || proxy.passed() > at));
-        let outcome = terminated(running);
-        drop(proxy);
-        assert_nobody_works_on(&target);
-        outcome.says(&format!("database \"{target}\" is left half restored, and could not be removed"));
+        ended_in_silence(bytes / 2, &stored, &target, &jobs)
+            .says(&format!("database \"{target}\" is left half restored, and could not be removed"));
     }
 }
 

@@ -18,6 +18,12 @@ pub fn size(sample: usize, whole: usize) -> usize {
     if self::whole() { whole } else { sample }
 }
 
+/// All of these in a proof, and else every so many-th, from this place on.
+pub fn sample<T>(all: impl IntoIterator<Item = T>, every: usize, from: usize) -> impl Iterator<Item = T> {
+    let step = size(every, 1);
+    all.into_iter().skip(from % step).step_by(step)
+}
+
 /// Notes what a test tried, once all of it held: `passed` worked as it should, `refused` was refused as it should be.
 pub fn counted(area: &str, what: &str, passed: usize, refused: usize) {
     eprintln!("{area}, {what}: {passed} passed, {refused} refused");

@@ -42,27 +42,12 @@ mod tests {
     use crate::base::databases::Selection;
     use crate::base::variant::Variant;
     use crate::format::backup_id::BackupId;
-    use crate::format::manifest::upload_check::UploadCheck;
     use crate::format::run_record::{ErrorInfo, StoredBackup, Trigger};
     use jiff::Timestamp;
 
     fn stored(variant: Variant) -> StoredBackup {
         let Selection::One(subject) = Selection::from("shop") else { panic!("one is meant") };
-        StoredBackup {
-            id: BackupId::new(subject.in_variant(variant), Timestamp::UNIX_EPOCH),
-            location: "s3://b".to_owned(),
-            object: "o".to_owned(),
-            plain_bytes: 1,
-            stored_bytes: 1,
-            tables: 1,
-            rows: None,
-            seconds: Default::default(),
-            encrypted: true,
-            verified: UploadCheck::ReadBack,
-            server: None,
-            sequence: 0,
-            previous: None,
-        }
+        StoredBackup::example(BackupId::new(subject.in_variant(variant), Timestamp::UNIX_EPOCH))
     }
 
     fn record(state: RunState, plain: bool, made: &[Variant], missing: &[Variant]) -> Record {

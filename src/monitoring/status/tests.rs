@@ -18,19 +18,11 @@ fn record(database: &str, state: RunState, began: &str, ended: Option<&str>) -> 
     (record.state, record.ended) = (state, ended.map(at));
     if state == RunState::Done {
         record.backup = Some(StoredBackup {
-            id: BackupId::new(database, at(began)),
-            location: "s3://b".to_owned(),
-            object: "o".to_owned(),
             plain_bytes: 1000,
             stored_bytes: 100,
             tables: 2,
             rows: Some(30),
-            seconds: Default::default(),
-            encrypted: true,
-            verified: crate::format::manifest::upload_check::UploadCheck::ReadBack,
-            server: None,
-            sequence: 0,
-            previous: None,
+            ..StoredBackup::example(BackupId::new(database, at(began)))
         });
     }
     if state == RunState::Failed {
