@@ -43,14 +43,16 @@ fn files(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Which of the names each file has: the one with the most text of its own.
+/// Which of the names each file has: the one with the most text of its own. A file that the scheduler was writing when it ended is not
+/// looked at: the next run removes it.
 fn names_of(state: &Path, listed: &[String]) -> BTreeSet<String> {
     let own = |name: &str| name.split('<').map(|part| part.split_once('>').map_or(part, |part| part.1).len()).sum();
     let name = |file: &String| {
         let fitting = listed.iter().filter(|name| fits(name, file));
         fitting.max_by_key::<usize, _>(|name| own(name)).unwrap_or_else(|| panic!("no name of the manual fits {file}"))
     };
-    files(state).iter().map(|file| name(file).clone()).collect()
+    let being_written = |file: &&String| file.starts_with(".pgbk-state-") && file.ends_with(".partial");
+    files(state).iter().filter(|file| !being_written(file)).map(|file| name(file).clone()).collect()
 }
 
 /// Makes a thousand older records of one that is there.

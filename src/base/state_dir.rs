@@ -165,9 +165,9 @@ impl StateDir {
         StateDir { path: path.into() }
     }
 
-    /// Removes what killed writers left in pgbk's own folders. What cannot be removed now is removed another time.
+    /// Removes what killed writers left. What cannot be removed now is removed another time.
     pub fn sweep(&self, now: Timestamp) {
-        let folders = ["runs", "series", "alerts", "alerts/unsent", "alerts/told"];
+        let folders = ["", "runs", "series", "alerts", "alerts/unsent", "alerts/told"];
         folders.iter().for_each(|name| self.folder(name, "", DOCUMENT).sweep(now));
     }
 

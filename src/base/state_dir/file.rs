@@ -15,8 +15,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
+/// Prefix of a file that is still being written. It tells such a file from those of others, as the state directory may be shared.
+pub(super) const PARTIAL_BEGIN: &str = ".pgbk-state-";
 /// Suffix of a file that is still being written.
-pub(super) const PARTIAL: &str = ".partial";
+pub(super) const PARTIAL_END: &str = ".partial";
 
 /// A file that may not exist. Only [`super::StateDir`] names one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +162,7 @@ impl StateFile {
 
     fn partial(&self, bytes: &[u8]) -> io::Result<NamedTempFile> {
         self.make_folder()?;
-        let made = tempfile::Builder::new().prefix(".").suffix(PARTIAL).tempfile_in(self.folder());
+        let made = tempfile::Builder::new().prefix(PARTIAL_BEGIN).suffix(PARTIAL_END).tempfile_in(self.folder());
         let mut partial = made.map_err(|error| plainly(&error))?;
         partial.write_all(bytes).map_err(|error| plainly(&error))?;
         Ok(partial)

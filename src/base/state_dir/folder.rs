@@ -1,7 +1,7 @@
 //! Lists and cleans a folder of the state directory.
 
 use crate::base::plain_file::AcceptedOwner;
-use crate::base::state_dir::file::{PARTIAL, StateFile};
+use crate::base::state_dir::file::{PARTIAL_BEGIN, PARTIAL_END, StateFile};
 use jiff::{SignedDuration, Timestamp};
 use std::fmt;
 use std::fs::{self, DirEntry};
@@ -71,7 +71,9 @@ impl StateFolder {
                 let written = Timestamp::try_from(entry.metadata().ok()?.modified().ok()?).ok()?;
                 Some(now.duration_since(written) > STALE)
             };
-            if entry.file_name().to_string_lossy().ends_with(PARTIAL) && stale() == Some(true) {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(PARTIAL_BEGIN) && name.ends_with(PARTIAL_END) && stale() == Some(true) {
                 let _ = fs::remove_file(entry.path());
             }
         }

@@ -140,14 +140,16 @@ fn what_a_killed_writer_left_is_removed_after_an_hour_and_nothing_else_is() {
     let top = tempfile::tempdir().unwrap();
     let state = StateDir::at(top.path());
     every_file(&state).iter().for_each(|file| file.write(b"whole").unwrap());
-    let folders = ["runs", "series", "alerts", "alerts/unsent", "alerts/told"];
-    let left: Vec<PathBuf> = folders.iter().map(|name| top.path().join(name).join(".left.partial")).collect();
-    left.iter().for_each(|path| fs::write(path, "half").unwrap());
+    let folders = ["", "runs", "series", "alerts", "alerts/unsent", "alerts/told"];
+    let in_each = |name| folders.iter().map(|folder| top.path().join(folder).join(name)).collect::<Vec<PathBuf>>();
+    let (left, foreign) = (in_each(".pgbk-state-left.partial"), in_each(".left.partial"));
+    left.iter().chain(&foreign).for_each(|path| fs::write(path, "half").unwrap());
     let written = Timestamp::try_from(fs::metadata(&left[0]).unwrap().modified().unwrap()).unwrap();
     state.sweep(written + SignedDuration::from_mins(59));
     assert!(left.iter().all(|path| path.exists()));
     state.sweep(written + SignedDuration::from_mins(61));
     assert!(left.iter().all(|path| !path.exists()));
+    assert!(foreign.iter().all(|path| path.exists()));
     assert!(every_file(&state).iter().all(|file| file.exists().unwrap()));
 }
 
