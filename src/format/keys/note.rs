@@ -2,6 +2,7 @@
 
 use crate::format::keys::derived::{ITERATIONS, KDF};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::num::NonZeroU32;
 
 /// How the keys of a backup are derived. A note is read only if pgbk can have written it: with pgbk's own derivation, and no other
 /// members.
@@ -39,7 +40,7 @@ struct NoteDocument<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     kdf: Option<&'a str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    iterations: Option<u32>,
+    iterations: Option<NonZeroU32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     salt: Option<HexDigits<8>>,
     check: HexDigits<8>,
