@@ -23,7 +23,7 @@ use plan::{ConnectPlan, OpenSession};
 use postgres::Client;
 use settings::ConnectionSettings;
 use std::sync::Arc;
-use tls::TlsMode;
+use tls::{TlsMode, TlsSetup};
 use transport::{Connector, Transport};
 
 /// Asks the server to cancel the statement of a connection.
@@ -67,7 +67,7 @@ impl ConnectionSettings {
 
     /// Returns a closure that asks the server to cancel the statement of this connection. A failure of it is ignored.
     pub(crate) fn canceller(&self, client: &postgres::Client) -> Result<Canceller> {
-        let tls = tls::connector(&self.parameters, self.home())?;
+        let tls = TlsSetup::of(&self.parameters, self.home())?;
         let transport = match tls::mode(&self.parameters)? {
             TlsMode::Disable | TlsMode::Allow => Transport::Plain,
             TlsMode::Prefer => Transport::Prefer,

@@ -12,13 +12,12 @@ use crate::postgres::connect::passfile::PassfileAnswer;
 use crate::postgres::connect::preamble::InitialSession;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::connect::time_limits;
-use crate::postgres::connect::tls::{self, TlsMode};
+use crate::postgres::connect::tls::{self, TlsMode, TlsSetup};
 use crate::postgres::connect::transport::{Connector, Transport};
 use crate::postgres::session::cell::cell;
 use postgres::SimpleQueryMessage;
 use postgres::config::{ChannelBinding, SslMode};
 use postgres::error::SqlState;
-use postgres_openssl::MakeTlsConnector;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -107,7 +106,7 @@ pub(crate) struct ConnectPlan<'a, D> {
     driver: D,
     config: Config,
     mode: TlsMode,
-    tls: MakeTlsConnector,
+    tls: TlsSetup,
     direct: bool,
     /// Longest wait for one address; `None` waits without a limit.
     limit: Option<Duration>,
@@ -127,7 +126,7 @@ impl<'a, D: Driver> ConnectPlan<'a, D> {
             driver,
             config: config(settings, application)?,
             mode: tls::mode(parameters)?,
-            tls: tls::connector(parameters, settings.home())?,
+            tls: TlsSetup::of(parameters, settings.home())?,
             direct: tls::is_direct(parameters)?,
             // libpq takes 1 for 2, because its clock is coarse.
             limit: (seconds > 0).then(|| Duration::from_secs(u64::from(seconds.max(2)))),

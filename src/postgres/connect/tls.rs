@@ -3,6 +3,7 @@
 use crate::base::error::{Fault, Result};
 use crate::base::plain_file;
 use crate::postgres::connect::parameters::Parameters;
+use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
@@ -60,62 +61,105 @@ pub fn is_direct(parameters: &Parameters) -> Result<bool> {
     Ok(parameters.word("sslnegotiation", &["postgres", "direct"])? == "direct")
 }
 
-/// Connectors that were made without any file. For each, OpenSSL reads all of the system's authorities, trusted or not, which takes
-/// longer than to connect.
-static BARE: Mutex<Vec<(ConnectorParameters, MakeTlsConnector)>> = Mutex::new(Vec::new());
-
-/// The parameters by which one connector differs from another.
-type ConnectorParameters = [Option<String>; 4];
-
-pub fn connector(parameters: &Parameters, home: Option<&Path>) -> Result<MakeTlsConnector> {
-    let files = TlsFiles { parameters, home };
-    let mode = mode(parameters)?;
-    if mode.is_strict() || files.find("sslrootcert", "root.crt").is_some() || files.certificate()?.is_some() {
-        return build(&files, mode);
-    }
-    let words = ["ssl_min_protocol_version", "ssl_max_protocol_version", "sslnegotiation", "sslsni"];
-    let bare = words.map(|word| parameters.get(word).map(str::to_owned));
-    let mut made = BARE.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, connector)) = made.iter().find(|(one, _)| *one == bare) {
-        return Ok(connector.clone());
-    }
-    let connector = build(&files, mode)?;
-    made.push((bare, connector.clone()));
-    Ok(connector)
+/// Makes the TLS of connections. For each connector OpenSSL reads all of the system's authorities, trusted or not, which takes longer than
+/// to connect.
+#[derive(Clone)]
+pub(crate) enum TlsSetup {
+    /// Files say what is trusted or shown. They have been read.
+    WithFiles(MakeTlsConnector),
+    /// No file is needed: the connector is made when a server has TLS, and once for a process.
+    Bare(TlsOptions),
 }
 
-fn build(files: &TlsFiles, mode: TlsMode) -> Result<MakeTlsConnector> {
-    let parameters = files.parameters;
-    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-    versions(&mut builder, parameters)?;
-    trust(&mut builder, files, mode)?;
-    identity(&mut builder, files)?;
-    if is_direct(parameters)? {
-        postgres_openssl::set_postgresql_alpn(&mut builder)?;
-    }
-    let named = parameters.word("sslsni", &["1", "0"])? == "1";
-    let mut connector = MakeTlsConnector::new(builder.build());
-    connector.set_callback(move |tls, _| {
-        tls.set_use_server_name_indication(named);
-        tls.set_verify_hostname(mode == TlsMode::VerifyFull);
-        Ok(())
-    });
-    Ok(connector)
+/// What is set without a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TlsOptions {
+    mode: TlsMode,
+    least: Option<SslVersion>,
+    most: Option<SslVersion>,
+    is_direct: bool,
+    sends_name: bool,
 }
 
-fn versions(builder: &mut SslConnectorBuilder, parameters: &Parameters) -> Result<()> {
-    let version = |word| match word {
-        "TLSv1" => Some(SslVersion::TLS1),
-        "TLSv1.1" => Some(SslVersion::TLS1_1),
-        "TLSv1.2" => Some(SslVersion::TLS1_2),
-        "TLSv1.3" => Some(SslVersion::TLS1_3),
-        _ => None,
-    };
-    let least = parameters.word("ssl_min_protocol_version", &["TLSv1.2", "TLSv1", "TLSv1.1", "TLSv1.3"])?;
-    let most = parameters.word("ssl_max_protocol_version", &["", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"])?;
-    builder.set_min_proto_version(version(least))?;
-    builder.set_max_proto_version(version(most))?;
-    Ok(())
+/// The connectors that were made without any file.
+static BARE: Mutex<Vec<(TlsOptions, MakeTlsConnector)>> = Mutex::new(Vec::new());
+
+impl TlsSetup {
+    /// Reads the files that the parameters name. It is an error if one of them cannot be used.
+    pub fn of(parameters: &Parameters, home: Option<&Path>) -> Result<TlsSetup> {
+        let files = TlsFiles { parameters, home };
+        let options = TlsOptions::of(parameters)?;
+        let needs_files = options.mode.is_strict()
+            || files.find("sslrootcert", "root.crt").is_some()
+            || files.certificate()?.is_some();
+        Ok(match needs_files {
+            true => {
+                let mut builder = options.builder()?;
+                trust(&mut builder, &files, options.mode)?;
+                identity(&mut builder, &files)?;
+                TlsSetup::WithFiles(options.connector(builder))
+            }
+            false => TlsSetup::Bare(options),
+        })
+    }
+
+    /// Returns the connector.
+    pub fn connector(&self) -> std::result::Result<MakeTlsConnector, ErrorStack> {
+        let options = match self {
+            TlsSetup::WithFiles(connector) => return Ok(connector.clone()),
+            TlsSetup::Bare(options) => options,
+        };
+        let mut made = BARE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, connector)) = made.iter().find(|(one, _)| one == options) {
+            return Ok(connector.clone());
+        }
+        let mut builder = options.builder()?;
+        builder.set_verify(SslVerifyMode::NONE);
+        let connector = options.connector(builder);
+        made.push((*options, connector.clone()));
+        Ok(connector)
+    }
+}
+
+impl TlsOptions {
+    fn of(parameters: &Parameters) -> Result<TlsOptions> {
+        let version = |word| match word {
+            "TLSv1" => Some(SslVersion::TLS1),
+            "TLSv1.1" => Some(SslVersion::TLS1_1),
+            "TLSv1.2" => Some(SslVersion::TLS1_2),
+            "TLSv1.3" => Some(SslVersion::TLS1_3),
+            _ => None,
+        };
+        let least = parameters.word("ssl_min_protocol_version", &["TLSv1.2", "TLSv1", "TLSv1.1", "TLSv1.3"])?;
+        let most = parameters.word("ssl_max_protocol_version", &["", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"])?;
+        Ok(TlsOptions {
+            mode: mode(parameters)?,
+            least: version(least),
+            most: version(most),
+            is_direct: is_direct(parameters)?,
+            sends_name: parameters.word("sslsni", &["1", "0"])? == "1",
+        })
+    }
+
+    fn builder(&self) -> std::result::Result<SslConnectorBuilder, ErrorStack> {
+        let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+        builder.set_min_proto_version(self.least)?;
+        builder.set_max_proto_version(self.most)?;
+        if self.is_direct {
+            postgres_openssl::set_postgresql_alpn(&mut builder)?;
+        }
+        Ok(builder)
+    }
+
+    fn connector(self, builder: SslConnectorBuilder) -> MakeTlsConnector {
+        let mut connector = MakeTlsConnector::new(builder.build());
+        connector.set_callback(move |tls, _| {
+            tls.set_use_server_name_indication(self.sends_name);
+            tls.set_verify_hostname(self.mode == TlsMode::VerifyFull);
+            Ok(())
+        });
+        connector
+    }
 }
 
 struct TlsFiles<'a> {

@@ -13,14 +13,14 @@ pub(crate) mod copy_tap;
 pub(crate) mod gauge;
 pub(crate) mod last_word;
 
+use crate::postgres::connect::tls::TlsSetup;
 use bounded_stream::BoundedStream;
 use gauge::Gauge;
 use gauge::MessageExcess;
-use openssl::error::ErrorStack;
 use postgres::Socket;
 use postgres::config::{SslMode, SslNegotiation};
 use postgres::tls::{MakeTlsConnect, TlsConnect};
-use postgres_openssl::{MakeTlsConnector, TlsConnector};
+use std::convert::Infallible;
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -40,7 +40,7 @@ pub(crate) enum Transport {
 /// Makes the streams of connections.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    pub tls: MakeTlsConnector,
+    pub tls: TlsSetup,
     pub transport: Transport,
     /// Whether TLS begins without asking the server for it.
     pub direct: bool,
@@ -60,19 +60,21 @@ impl Connector {
 impl MakeTlsConnect<Socket> for Connector {
     type Stream = BoundedStream;
     type TlsConnect = StreamOpener;
-    type Error = ErrorStack;
+    type Error = Infallible;
 
-    fn make_tls_connect(&mut self, host: &str) -> Result<StreamOpener, ErrorStack> {
+    fn make_tls_connect(&mut self, host: &str) -> Result<StreamOpener, Infallible> {
         // The driver asks for this when the connection is there.
         self.taken.store(true, Ordering::Relaxed);
-        let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut self.tls, host)?;
-        Ok(StreamOpener { tls, transport: self.transport, direct: self.direct, at: self.at.clone() })
+        let Connector { tls, transport, direct, at, .. } = self.clone();
+        Ok(StreamOpener { tls, host: host.to_owned(), transport, direct, at })
     }
 }
 
 /// Makes one stream.
 pub(crate) struct StreamOpener {
-    tls: TlsConnector,
+    tls: TlsSetup,
+    /// The server's name, for TLS.
+    host: String,
     transport: Transport,
     direct: bool,
     at: String,
@@ -106,7 +108,11 @@ impl StreamOpener {
         };
         let gauge = Gauge::new(self.at);
         Ok(match encrypted {
-            true => BoundedStream::new(self.tls.connect(socket).await?, gauge),
+            true => {
+                let mut tls = self.tls.connector()?;
+                let connector = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls, &self.host)?;
+                BoundedStream::new(connector.connect(socket).await?, gauge)
+            }
             false => BoundedStream::new(socket, gauge),
         })
     }

@@ -19,7 +19,8 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
-use std::path::Path;
+use hyper::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
 use std::time::Duration;
 
 /// Time for a TCP and TLS handshake, retries not counted.
@@ -126,7 +127,7 @@ fn aws_region(host: &str) -> Option<Option<String>> {
 
 /// Builds the client; asks the AWS chain for what the settings leave out.
 pub(crate) async fn build(settings: &S3Settings, endpoint: &S3Endpoint) -> Result<Client> {
-    let http = http_client(settings.ca_file.as_deref())?;
+    let http = http_client(trusted(settings, endpoint)?)?;
     let mut config = match credentials(settings) {
         Some(keys) => Builder::new()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -197,14 +198,31 @@ fn timeouts(settings: &S3Settings) -> TimeoutConfig {
         .build()
 }
 
-fn http_client(ca_file: Option<&Path>) -> Result<SharedHttpClient> {
-    let mut trusted = TrustStore::default();
-    if let Some(path) = ca_file {
+/// Returns the authorities that the client trusts: those of the system, where a certificate may be shown to it, and those of
+/// `S3_CA_FILE`.
+fn trusted(settings: &S3Settings, endpoint: &S3Endpoint) -> Result<TrustStore> {
+    // To read those of the system takes longer than a start of pgbk.
+    let mut trusted = TrustStore::empty().with_native_roots(may_need_tls(settings, endpoint));
+    if let Some(path) = &settings.ca_file {
         // One at a time: the trust store reads no bundles, and panics on what is none.
         for certificate in certificates::read(path, "S3_CA_FILE")? {
             trusted.add_pem_certificate(certificate.to_pem()?);
         }
     }
+    Ok(trusted)
+}
+
+/// Returns whether anything that the client asks may be reached by TLS. What the AWS chain asks has addresses of its own, and so has a
+/// proxy.
+fn may_need_tls(settings: &S3Settings, endpoint: &S3Endpoint) -> bool {
+    let plain = endpoint.url.as_ref().filter(|url| url.starts_with("http://"));
+    match plain.and_then(|url| url.parse::<Uri>().ok()) {
+        Some(url) => credentials(settings).is_none() || Matcher::from_env().intercept(&url).is_some(),
+        None => true,
+    }
+}
+
+fn http_client(trusted: TrustStore) -> Result<SharedHttpClient> {
     let context = TlsContext::builder().with_trust_store(trusted).build()?;
     // The plain builder has no proxies; HTTPS_PROXY and NO_PROXY are how many networks let a backup out.
     let proxy = ProxyConfig::from_env();
@@ -223,6 +241,7 @@ fn http_client(ca_file: Option<&Path>) -> Result<SharedHttpClient> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::secret::Secret;
 
     #[test]
     fn a_host_base_is_a_host_or_a_url_and_aws_is_known_by_name() -> Result<()> {
@@ -239,6 +258,22 @@ mod tests {
             assert_eq!((endpoint.url, endpoint.region.as_deref()), (None, region), "{base}");
         }
         assert_eq!(S3Endpoint::parse(None, None)?.url, None);
+        Ok(())
+    }
+
+    #[test]
+    fn the_systems_authorities_are_read_where_tls_may_be_needed() -> Result<()> {
+        let (access_key, secret_key) = (Some("access".to_owned()), Some(Secret::new("secret")));
+        let with_keys = S3Settings { access_key, secret_key, ..S3Settings::default() };
+        for (base, settings, expected) in [
+            ("http://127.0.0.1:9000", &with_keys, false),
+            ("http://127.0.0.1:9000", &S3Settings::default(), true),
+            ("https://minio.example", &with_keys, true),
+            ("minio.example", &with_keys, true),
+            ("s3.amazonaws.com", &with_keys, true),
+        ] {
+            assert_eq!(may_need_tls(settings, &S3Endpoint::parse(Some(base), None)?), expected, "{base}");
+        }
         Ok(())
     }
 

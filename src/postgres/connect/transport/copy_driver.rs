@@ -7,10 +7,10 @@ use crate::postgres::connect::transport::copy_session::{CopySession, ServerLine}
 use crate::postgres::connect::transport::copy_tap::CopyTap;
 use crate::postgres::connect::transport::gauge::Gauge;
 use crate::postgres::connect::transport::{Connector, StreamOpener, TransportError};
-use openssl::error::ErrorStack;
 use postgres::error::Error;
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{SimpleQueryMessage, Socket};
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -79,9 +79,9 @@ struct CopyConnector {
 impl MakeTlsConnect<Socket> for CopyConnector {
     type Stream = CopyTap;
     type TlsConnect = TapOpener;
-    type Error = ErrorStack;
+    type Error = Infallible;
 
-    fn make_tls_connect(&mut self, host: &str) -> Result<TapOpener, ErrorStack> {
+    fn make_tls_connect(&mut self, host: &str) -> Result<TapOpener, Infallible> {
         let opener = self.connector.make_tls_connect(host)?;
         Ok(TapOpener { opener, copied: self.copied.clone() })
     }
