@@ -24,7 +24,7 @@ pub(crate) fn hash(label: &str, text: &str) -> String {
 pub(crate) fn letters(hash: &str, count: usize) -> String {
     match count {
         // Each holds four bits.
-        SHORT.. => format!("pg_catalog.left(pg_catalog.encode({hash}, 'hex'), {count})"),
+        SHORT.. => format!("pg_catalog.left({}, {count})", digits(hash, count.div_ceil(2))),
         // Each holds five, and takes longer to make.
         _ => format!(
             "pg_catalog.translate(pg_catalog.left(pg_catalog.encode({hash}, 'base64'), {count}), '{SIGNS}', '{LETTERS}')"
@@ -39,5 +39,11 @@ pub(crate) fn by_number(hash: &str, made: impl FnOnce(&str) -> String) -> String
 
 /// Returns an expression for a number of a hash: a `bigint` of 60 bits, never negative.
 pub(crate) fn number(hash: &str) -> String {
-    format!("('x' || pg_catalog.left(pg_catalog.encode({hash}, 'hex'), 15))::bit(60)::bigint")
+    // The cast drops the last digit.
+    format!("('x' || {})::bit(60)::bigint", digits(hash, 8))
+}
+
+/// Returns an expression for the hexadecimal digits of the first bytes of a hash: all of them would take longer to make.
+fn digits(hash: &str, bytes: usize) -> String {
+    format!("pg_catalog.encode(pg_catalog.substr({hash}, 1, {bytes}), 'hex')")
 }
