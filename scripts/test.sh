@@ -118,17 +118,37 @@ toolchain() {
 run_tests() {
     local failed=0
     local -a programs
-    list_tests "$own/tests" cargo test --locked ${features:+"$features"} || return 1
+    export executables=$own/executables
+    list_executables || return 1
+    list_tests "$own/tests" cargo_test || return 1
     mapfile -t programs < <(test_programs)
     export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} features
-    export -f cargo_test with_signals
-    run_programs "$own/tests.log" cargo_test "${programs[@]}" --doc || failed=1
+    export -f cargo_test run_selected with_signals
+    run_programs "$own/tests.log" run_selected "${programs[@]}" --doc || failed=1
     cat "$own/tests.log"
     return "$failed"
 }
 
+# What the build has made: "lib", "main" or the name below `tests`, and the path.
+list_executables() {
+    cargo test --locked --no-run ${features:+"$features"} 2>"$executables.log" || { cat "$executables.log" >&2; return 1; }
+    sed -nE 's|^ *Executable .*/([a-z]+)\.rs \((.*)\)$|\1 \2|p' "$executables.log" >"$executables"
+}
+
+run_selected() {
+    selected "$1" cargo_test
+}
+
+# Does as `cargo test` would, which looks through all sources and packages again: a second of both cores for each program.
 cargo_test() {
-    selected "$1" with_signals cargo test --locked ${features:+"$features"}
+    local name=${1#--}
+    case $1 in
+        --doc) cargo test --locked ${features:+"$features"} --doc; return ;;
+        --bins) name=main ;;
+        --test) name=$2; shift 2 ;;
+    esac
+    shift
+    with_signals "$(sed -n "s/^$name //p" "$executables")" "$@"
 }
 
 # Counts come from cargo's own output; a run in which no test ran is not a success.
