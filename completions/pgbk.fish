@@ -56,7 +56,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l globals -d 'Back up
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l files -d 'Back up these files and folders too, once in each run, with colons between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l jobs -d 'How many connections read tables at a time; 2 when unset, or 1 on one core, and 1 for a small database' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l jobs -d 'How many connections read tables at a time; 2 when unset, or 1 on one core, and 1 for a database below 64 MiB' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l lock-timeout -d 'How long pg_dump may wait for a locked table; 0 waits for ever' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l stall-timeout -d 'How long pg_dump may write nothing before it is stopped' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l run-timeout -d 'How long the backup of one database may take before it is stopped; no limit when unset' -r
@@ -97,7 +97,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l no-encrypt -d 'Keys
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l outputs -d 'The backups that a run makes of one snapshot, with commas between them; plain is always among them' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l outputs -d 'The backups that a run makes of one snapshot, with commas between them; the list must name plain' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
 custom\t'The database as it is, as an archive for pg_restore'
 anonymised\t'The database with its values changed as the rules of anonymising say'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F
@@ -527,7 +527,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l globals -d 'Back 
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l files -d 'Back up these files and folders too, once in each run, with colons between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l jobs -d 'How many connections read tables at a time; 2 when unset, or 1 on one core, and 1 for a small database' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l jobs -d 'How many connections read tables at a time; 2 when unset, or 1 on one core, and 1 for a database below 64 MiB' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lock-timeout -d 'How long pg_dump may wait for a locked table; 0 waits for ever' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l stall-timeout -d 'How long pg_dump may write nothing before it is stopped' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l run-timeout -d 'How long the backup of one database may take before it is stopped; no limit when unset' -r
@@ -568,7 +568,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l no-encrypt -d 'Ke
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l outputs -d 'The backups that a run makes of one snapshot, with commas between them; plain is always among them' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l outputs -d 'The backups that a run makes of one snapshot, with commas between them; the list must name plain' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
 custom\t'The database as it is, as an archive for pg_restore'
 anonymised\t'The database with its values changed as the rules of anonymising say'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l anon-store-dir -d 'Keep anonymised backups in this directory; beside the others when unset' -r -F

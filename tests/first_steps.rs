@@ -55,6 +55,7 @@ fn a_lost_table_comes_back_and_a_copy_fills_a_new_server() {
         std::env::var("PATH").unwrap()
     );
     bash.env("PATH", path).env("PGHOST", "127.0.0.1").env("PGPORT", server.port.to_string()).env("PGUSER", USER);
+    bash.env("ANONYMISE_SECRET", "of developers alone, and long enough");
     bash.env("PGPASSWORD", PASSWORD).args(["-euo", "pipefail", "-c", &blocks.concat()]).current_dir(place.path());
     let output = bash.output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Outputs")]
 pub struct OutputArgs {
-    /// The backups that a run makes of one snapshot, with commas between them; plain is always among them
+    /// The backups that a run makes of one snapshot, with commas between them; the list must name plain
     #[arg(long, env = "OUTPUTS", value_name = "LIST", value_enum, value_delimiter = ',', default_value = "plain")]
     pub outputs: Vec<Variant>,
     #[command(flatten)]

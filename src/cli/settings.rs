@@ -23,7 +23,7 @@ pub struct RunArgs {
     /// More arguments for pg_dump, split as a shell would
     #[arg(long, env = "PG_DUMP_USER_ARGS", value_name = "ARGS", allow_hyphen_values = true)]
     pub pg_dump_args: Option<String>,
-    /// How many connections read tables at a time; 2 when unset, or 1 on one core, and 1 for a small database
+    /// How many connections read tables at a time; 2 when unset, or 1 on one core, and 1 for a database below 64 MiB
     #[arg(long, env = "DUMP_JOBS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub jobs: Option<u32>,
     /// How long pg_dump may wait for a locked table; 0 waits for ever

@@ -84,6 +84,9 @@ pub fn run(args: &ListArgs, console: &Console) -> Result<u8> {
         console.info(&how);
     }
     if rows.is_empty() {
+        if let Some(how) = catalog.how_to_see_others() {
+            console.info(&how);
+        }
         share::look(repository.store.as_ref(), &records)?;
     }
     for row in &rows {

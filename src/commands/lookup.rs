@@ -112,7 +112,12 @@ pub fn joined<'a>(subjects: impl IntoIterator<Item = &'a Subject>) -> String {
 pub fn with_backups(catalog: &Catalog, repository: &Repository) -> Result<Vec<Subject>> {
     let subjects: Vec<Subject> = catalog.subjects().into_iter().cloned().collect();
     if subjects.is_empty() {
-        return Err(Fault::not_found(format!("there is no backup in {}", repository.store.location())).into());
+        let missing = Fault::not_found(format!("there is no backup in {}", repository.store.location()));
+        return Err(match catalog.how_to_see_others() {
+            Some(how) => missing.hint(how),
+            None => missing,
+        }
+        .into());
     }
     Ok(subjects)
 }

@@ -17,6 +17,8 @@ pub struct Catalog {
     entries: Vec<CatalogEntry>,
     /// All listed objects, backup or not, sorted by key.
     objects: Vec<ObjectInfo>,
+    /// Other variants that the listing showed backups of.
+    others: BTreeSet<Variant>,
 }
 
 #[derive(Debug, Clone)]
@@ -53,7 +55,7 @@ impl Catalog {
             })
             .collect();
         entries.sort_by(|one, other| when(&one.id).cmp(&when(&other.id)));
-        Catalog { entries, objects }
+        Catalog { entries, objects, others: BTreeSet::new() }
     }
 
     /// Returns the part of the catalog that belongs to one variant. What belongs to no database stays with the plain one.
@@ -62,10 +64,18 @@ impl Catalog {
             let folder = object.key.split_once('/').and_then(|(folder, _)| Subject::of_series(folder));
             folder.map_or(Variant::Plain, |subject| subject.variant()) == variant
         };
-        let Catalog { mut entries, mut objects } = self;
+        let Catalog { mut entries, mut objects, .. } = self;
+        let mut others: BTreeSet<Variant> = entries.iter().map(|entry| entry.id.subject().variant()).collect();
+        others.remove(&variant);
         entries.retain(|entry| entry.id.subject().variant() == variant);
         objects.retain(own);
-        Catalog { entries, objects }
+        Catalog { entries, objects, others }
+    }
+
+    /// Returns how to see the backups of other variants that were listed; `None` if there are none.
+    pub fn how_to_see_others(&self) -> Option<String> {
+        let told: Vec<String> = self.others.iter().map(|other| format!("--variant {}", other.name())).collect();
+        (!told.is_empty()).then(|| format!("there are backups of another variant: {}", told.join(" or ")))
     }
 
     /// Returns the part of the catalog that belongs to one subject.

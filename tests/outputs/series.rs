@@ -100,6 +100,10 @@ fn an_anonymised_backup_has_its_own_folder_and_key_and_a_custom_one_is_read_by_p
     let developer =
         place.pgbk("plain").unset("NO_ENCRYPT").directory(&copies).set("ENC_PASSWORD", "correct horse battery");
     developer.args(["verify", "latest", "--variant", "anonymised"]).expect(0);
+    for (command, code) in [(&["list"][..], 0), (&["verify", "latest"], 4)] {
+        let outcome = developer.unset("DB_NAME").args(command.iter().copied()).expect(code);
+        outcome.says("there are backups of another variant: --variant anonymised");
+    }
     pgbk.set("ANON_ENCRYPT_KEY", OTHER_KEY).args(["backup", "outputs_place"]).expect(2).says("ANON_ENC_PASSWORD");
     let archive = place.path().join("archive.dump");
     let file = archive.display().to_string();
