@@ -65,7 +65,7 @@ where
             let status = status(&error).unwrap_or_default();
             let why = match root(&error) {
                 why if why == TOO_LONG => format!("it is longer than {} MiB", LONGEST >> 20),
-                why => why,
+                why => without_internals(&why).to_owned(),
             };
             format!("{} answered {status} with something that is not S3's: {why}", at.name)
         }
@@ -75,6 +75,13 @@ where
         }
     };
     Fault::failed(format!("cannot {doing}: {why}")).hint("check that S3_HOST_BASE names an S3 host, not its console")
+}
+
+/// Returns what the SDK says of an answer, without the values of its parser that it ends with.
+fn without_internals(why: &str) -> &str {
+    [" but got StartEl {", ". This is likely a bug in the SDK"]
+        .iter()
+        .fold(why, |why, end| why.split(end).next().unwrap_or(why))
 }
 
 /// Returns the region that the host names. None: it is not the name of a region. It is checked because people are
@@ -189,4 +196,23 @@ pub(crate) fn uncertain<E>(error: &SdkError<E>) -> bool {
 /// Returns the status of the host's answer. None: there was no answer.
 pub(crate) fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|answer| answer.status().as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_do_not_read_the_values_of_the_sdks_parser() {
+        for (said, expected) in [
+            (
+                "error parsing XML: encountered invalid XML root: expected VersioningConfiguration but got StartEl { name: Name { prefix: \"\" } }. This is likely a bug in the SDK",
+                "error parsing XML: encountered invalid XML root: expected VersioningConfiguration",
+            ),
+            ("error parsing XML. This is likely a bug in the SDK", "error parsing XML"),
+            ("unexpected EOF", "unexpected EOF"),
+        ] {
+            assert_eq!(without_internals(said), expected);
+        }
+    }
 }
