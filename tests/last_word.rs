@@ -24,15 +24,34 @@ enum Close {
     Reset,
 }
 
-/// Ends the session of the message with this number, counted over all of pgbk's connections. `None` counts only.
+/// The message in whose place the session ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Moment {
+    /// The one with this number, counted over all of pgbk's connections.
+    Number(usize),
+    /// The first one that says that such a statement is done.
+    Done(&'static str),
+}
+
+impl Moment {
+    fn is(self, number: usize, message: &[u8]) -> bool {
+        match self {
+            Moment::Number(wanted) => wanted == number,
+            // Its type, its length, and the statement.
+            Moment::Done(statement) => message[0] == b'C' && message[5..].starts_with(statement.as_bytes()),
+        }
+    }
+}
+
+/// Ends the session of one message.
 struct Administrator {
-    at: usize,
+    at: Moment,
     close: Close,
     passed: AtomicUsize,
 }
 
 impl Administrator {
-    fn start(at: usize, close: Close) -> (u16, Arc<Administrator>) {
+    fn start(at: Moment, close: Close) -> (u16, Arc<Administrator>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let administrator = Arc::new(Administrator { at, close, passed: AtomicUsize::new(0) });
@@ -65,7 +84,7 @@ impl Administrator {
         while read_and_pass(&mut server, &mut client)? != b'Z' {}
         loop {
             let message = read(&mut server)?;
-            if self.passed.fetch_add(1, Ordering::Relaxed) == self.at {
+            if self.at.is(self.passed.fetch_add(1, Ordering::Relaxed), &message) {
                 return self.end(&mut client, &mut server);
             }
             client.write_all(&message)?;
@@ -110,7 +129,7 @@ fn whenever_a_server_ends_a_session_its_last_word_is_reported() {
     let run = connected().key().directory(folder.path()).set("PGSSLMODE", "disable");
     run.backup("parting", &[]);
     let restore = |at: usize, close: Close| {
-        let (port, administrator) = Administrator::start(at, close);
+        let (port, administrator) = Administrator::start(Moment::Number(at), close);
         let copy = format!("parted_{at}");
         let output = run.set("DB_PORT", port).args(["restore", "latest", "--yes", "--to", &copy]).end();
         (output, administrator.passed.load(Ordering::Relaxed), copy)
@@ -137,6 +156,24 @@ fn whenever_a_server_ends_a_session_its_last_word_is_reported() {
     assert!(silent.is_empty(), "{} of {messages}: {silent:#?}", silent.len());
     assert!(refused > restored, "{refused} refused, {restored} restored");
     proof::counted("last_word", "sessions ended by the server, by message and way", restored, refused);
+}
+
+/// What the server has done and not answered is taken back all the same.
+#[test]
+fn a_database_whose_creation_is_not_answered_is_not_left() {
+    let folder = tempfile::tempdir().unwrap();
+    database::create("unanswered", "");
+    database::sql("unanswered", "CREATE TABLE t AS SELECT 1 AS i");
+    let run = connected().key().directory(folder.path()).set("PGSSLMODE", "disable");
+    run.backup("unanswered", &[]);
+    for statement in ["CREATE DATABASE", "REVOKE"] {
+        for close in [Close::End, Close::Reset] {
+            let (port, _) = Administrator::start(Moment::Done(statement), close);
+            let restore = ["restore", "latest", "--jobs", "2", "--yes", "--to", "unanswered_copy"];
+            run.set("DB_PORT", port).args(restore).expect(1).says(LAST_WORD);
+            assert!(!database::exists("unanswered_copy"), "{statement} {close:?}");
+        }
+    }
 }
 
 #[test]

@@ -143,13 +143,19 @@ impl RestoreTarget {
         let creating = Worker::begin(move || {
             let mut client = maintenance(&settings)?;
             let what = format!("create database \"{name}\"");
-            shape.create(&mut client, &name).map_err(|error| refused(&what, &error))?;
+            let was_there = is_there(&mut client, &name)?;
+            shape.create(&mut client, &name).map_err(|error| {
+                let why = refused(&what, &error);
+                // A session that is lost takes the answer with it, and the server may have done what it was told.
+                let is_lost = client.simple_query("").is_err();
+                if is_lost && !was_there { without_new(&settings, &name, why) } else { why }
+            })?;
             let close = format!("REVOKE CONNECT ON DATABASE {} FROM PUBLIC", identifier(&name));
             let closed = if is_closed { client.batch_execute(&close) } else { Ok(()) };
             closed.map_err(|error| {
-                // Nobody has used it yet, and what was not removed is named as such nowhere else.
-                let _ = drop_database(&mut client, &name);
-                refused(&format!("keep others out of database \"{name}\""), &error)
+                let why = refused(&format!("keep others out of database \"{name}\""), &error);
+                // Nobody has used it yet.
+                without_new(&settings, &name, why)
             })
         });
         creating.see_through()?
@@ -184,6 +190,21 @@ impl RestoreTarget {
         });
         dropping.see_through()?
     }
+}
+
+/// Removes a database that was being created when the error came, and returns the error; it says so if the database may be left.
+fn without_new(settings: &ConnectionSettings, name: &str, error: anyhow::Error) -> anyhow::Error {
+    let dropped = maintenance_to_clear_up(settings)
+        .and_then(|mut client| drop_database(&mut client, name).map_err(|error| refused("drop it", &error)));
+    match dropped {
+        Ok(()) => error,
+        Err(left) => error.context(format!("database \"{name}\" may be left behind, empty: {left:#}")),
+    }
+}
+
+fn is_there(client: &mut Client, name: &str) -> Result<bool> {
+    let query = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}", literal(name));
+    Ok(one(client, &query)?.is_some())
 }
 
 /// Returns the statements that let everybody connect to a database again.
