@@ -2,6 +2,7 @@
 
 mod rows;
 mod secret;
+mod special_values;
 mod wrong;
 
 use serde_json::Value;

@@ -133,12 +133,16 @@ pub(crate) fn noisy_number(context: &ExpressionContext, percent: u32) -> Option<
     match context.demand.shape {
         ColumnShape::Integer(bits) => {
             let most = (1_u64 << (bits - 1)) - 1;
-            Some(clamped(&format!("pg_catalog.round({value} * {factor})"), &most.to_string()))
+            let made = clamped(&format!("pg_catalog.round({value} * {factor})"), &most.to_string());
+            // LEAST and GREATEST pass over NULL.
+            Some(format!("CASE WHEN {value} IS NOT NULL THEN {made} END"))
         }
         ColumnShape::Numeric => Some(match context.column.digits() {
             Some((precision, scale)) => {
                 let most = format!("{}e{}::numeric", "9".repeat(precision as usize), -scale);
-                clamped(&format!("pg_catalog.round({value} * {factor}, {scale})"), &most)
+                let made = clamped(&format!("pg_catalog.round({value} * {factor}, {scale})"), &most);
+                // NaN is more than any number, and stays what it is as NULL does.
+                format!("CASE WHEN {value} < 'NaN'::numeric THEN {made} ELSE {value} END")
             }
             None => format!("COALESCE(pg_catalog.round({value} * {factor}, pg_catalog.scale({value})), {value})"),
         }),

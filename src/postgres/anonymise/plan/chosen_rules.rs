@@ -49,9 +49,7 @@ impl ChosenRules {
         let is_null = |place| chosen.get(&place).is_some_and(|chosen: &ChosenRule| chosen.rule == Rule::Null);
         let groups = ColumnGroups::find(tables, is_null);
         together(chosen.iter().map(|(place, rule)| null_breaks_nothing(tables, &groups, *place, rule)))?;
-        let mut carried = Vec::new();
-        together(groups.all().iter().map(|group| agreed(tables, group, &chosen).map(|found| carried.extend(found))))?;
-        chosen.extend(carried);
+        carry(tables, &groups, &mut chosen)?;
         for (at, table) in tables.iter().enumerate() {
             if let Some(rest) = named(table, &by_table, |rules| rules.rest_kept.map(|at| (Rule::Keep, at))) {
                 for number in 0..table.columns.len() {
@@ -59,6 +57,8 @@ impl ChosenRules {
                 }
             }
         }
+        // What "*" keeps has values that others refer to, as any rule has.
+        carry(tables, &groups, &mut chosen)?;
         Ok(ChosenRules { chosen, groups })
     }
 
@@ -72,6 +72,14 @@ impl ChosenRules {
         let own = ValueDemand::of(column(tables, place));
         self.groups.of(place).iter().fold(own, |demand, other| demand.and(&ValueDemand::of(column(tables, *other))))
     }
+}
+
+/// Gives the columns of each group that have no rule the rule of the others. It is an error if these do not agree.
+fn carry(tables: &[SourceTable], groups: &ColumnGroups, chosen: &mut BTreeMap<ColumnPlace, ChosenRule>) -> Result<()> {
+    let mut carried = Vec::new();
+    together(groups.all().iter().map(|group| agreed(tables, group, chosen).map(|found| carried.extend(found))))?;
+    chosen.extend(carried);
+    Ok(())
 }
 
 /// Returns an error for each name of a table or column that is not there or has no rule of its own to have.
