@@ -78,3 +78,53 @@ fn what_keeps_all_columns_holds_for_both_ends_of_a_foreign_key() {
         assert_eq!(rows[0].contains("u1@corp.de"), kept, "{rules}");
     }
 }
+
+/// Whatever a unique index is over, two values with different addresses stay two.
+#[test]
+fn unique_columns_of_every_type_that_may_hold_an_address_stay_unique() {
+    let kinds = [
+        ("text", "'{}@corp.de'"),
+        ("varchar(30)", "'{}@corp.de'"),
+        ("name", "'{}@corp.de'"),
+        ("json", "'{\"email\": \"{}@corp.de\"}'"),
+        ("jsonb", "'{\"email\": \"{}@corp.de\"}'"),
+        ("text[]", "ARRAY['{}@corp.de', 'x']"),
+        ("contact", "ROW('{}@corp.de', 1)::contact"),
+        ("mail_domain", "'{}@corp.de'"),
+    ];
+    let indexes = [
+        ("text", "v"),
+        ("text", "lower(v)"),
+        ("text", "md5(v)"),
+        ("varchar(30)", "v"),
+        ("name", "v"),
+        ("json", "(v ->> 'email')"),
+        ("jsonb", "v"),
+        ("jsonb", "(v ->> 'email')"),
+        ("text[]", "v"),
+        ("text[]", "(v[1])"),
+        ("contact", "v"),
+        ("mail_domain", "v"),
+    ];
+    let mut tables =
+        "CREATE TYPE contact AS (mail text, n int); CREATE DOMAIN mail_domain AS text CHECK (VALUE LIKE '%@%');"
+            .to_owned();
+    for (at, (kind, index)) in indexes.iter().enumerate() {
+        let value = kinds.iter().find(|(name, _)| name == kind).unwrap().1;
+        tables += &format!("CREATE TABLE t{at:02} (id int PRIMARY KEY, v {kind});");
+        tables += &format!("CREATE UNIQUE INDEX ON t{at:02} ({index});");
+        for (id, name) in ["anna", "eve"].iter().enumerate() {
+            tables += &format!("INSERT INTO t{at:02} VALUES ({id}, {});", value.replace("{}", name));
+        }
+    }
+    create("anonymise_unique", "");
+    sql("anonymise_unique", &tables);
+    let folder = tempfile::tempdir().unwrap();
+    let found = selects(&check("anonymise_unique", &rules_file(&folder, "")).json());
+    for ((_, _, select), (kind, index)) in found.iter().zip(indexes) {
+        let rows = rows("anonymise_unique", select, SECRET);
+        let values: Vec<&str> = rows.lines().filter_map(|line| Some(line.split_once('\t')?.1)).collect();
+        assert!(!rows.contains("corp.de") && rows.contains("@example.com"), "{kind} {index}: {rows}");
+        assert!(values[0] != values[1], "{kind} {index}: {rows}");
+    }
+}

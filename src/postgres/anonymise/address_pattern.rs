@@ -4,6 +4,9 @@ use crate::postgres::anonymise::keyed_hash::{hash, letters};
 use crate::postgres::session::quote::literal;
 
 const NOBODY: &str = "nobody@example.com";
+/// What an address that is made of a hash ends with, and the most letters before it.
+const END: &str = "@example.com";
+const LONGEST: usize = 20;
 /// Takes the place of an address where a column is too short for [`NOBODY`]. No address has it in it.
 const MARK: &str = "*";
 
@@ -65,14 +68,27 @@ pub(crate) fn unique_address(input: &str, most: Option<usize>) -> Option<String>
 
 /// Returns an expression for such an address whose first part has `least` characters or more. `None`: it has no place.
 pub(crate) fn address(input: &str, most: Option<usize>, least: usize) -> Option<String> {
-    let end = "@example.com";
-    let room = most.map_or(20, |most| most.saturating_sub(end.len()).min(20));
-    (room >= least).then(|| format!("{} || '{end}'", letters(&hash("email", input), room)))
+    let room = most.map_or(LONGEST, |most| most.saturating_sub(END.len()).min(LONGEST));
+    (room >= least).then(|| made_address(&hash("email", input), room))
 }
 
 /// Returns an expression for the text of a document with every address replaced.
 pub(crate) fn document_without_addresses(text: &str) -> String {
-    format!("pg_catalog.regexp_replace({text}, {}, '{NOBODY}', 'g')", literal(&escaped()))
+    document_with(text, &literal(NOBODY))
+}
+
+/// Returns an expression for the text of a document of a unique column: the addresses in it become one that no other document has.
+pub(crate) fn unique_document_without_addresses(text: &str, input: &str) -> String {
+    document_with(text, &made_address(&hash("email", input), LONGEST))
+}
+
+/// Returns an expression for the text of a document with another address for each one in it.
+fn document_with(text: &str, address: &str) -> String {
+    format!("pg_catalog.regexp_replace({text}, {}, {address}, 'g')", literal(&escaped()))
+}
+
+fn made_address(hash: &str, count: usize) -> String {
+    format!("{} || '{END}'", letters(hash, count))
 }
 
 fn may_have_one(text: &str) -> String {

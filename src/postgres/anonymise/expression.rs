@@ -4,7 +4,8 @@ pub(crate) mod invented;
 
 use crate::format::anonymise::rule::Rule;
 use crate::postgres::anonymise::address_pattern::{
-    address, document_without_addresses, unique_address, unique_without_addresses, without_addresses,
+    address, document_without_addresses, unique_address, unique_document_without_addresses, unique_without_addresses,
+    without_addresses,
 };
 use crate::postgres::anonymise::columns::SourceColumn;
 use crate::postgres::anonymise::expression_context::ExpressionContext;
@@ -54,6 +55,7 @@ pub(crate) fn of_default(context: &ExpressionContext, decides_partition: bool) -
         _ if decides_partition => return None,
         ColumnShape::Text if demand.is_unique => unique_without_addresses(&text, &context.input(), demand.max_chars),
         ColumnShape::Text => without_addresses(&text, demand.max_chars),
+        ColumnShape::Document if demand.is_unique => unique_document_without_addresses(&text, &context.input()),
         ColumnShape::Document => document_without_addresses(&text),
         _ => return None,
     };
