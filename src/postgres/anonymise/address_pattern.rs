@@ -4,8 +4,9 @@ use crate::postgres::anonymise::keyed_hash::{hash, letters};
 use crate::postgres::session::quote::literal;
 
 const NOBODY: &str = "nobody@example.com";
-/// What an address that is made of a hash ends with, and the most letters before it.
+/// The end of an address that is made of a hash.
 const END: &str = "@example.com";
+/// Most letters before it.
 const LONGEST: usize = 20;
 /// Takes the place of an address where a column is too short for [`NOBODY`]. No address has it in it.
 const MARK: &str = "*";

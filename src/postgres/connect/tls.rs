@@ -71,7 +71,7 @@ pub(crate) enum TlsSetup {
     Bare(TlsOptions),
 }
 
-/// What is set without a file.
+/// Holds what is set without a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TlsOptions {
     mode: TlsMode,

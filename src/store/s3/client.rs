@@ -19,7 +19,6 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
-use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use std::time::Duration;
 
@@ -216,7 +215,7 @@ fn trusted(settings: &S3Settings, endpoint: &S3Endpoint) -> Result<TrustStore> {
 /// proxy.
 fn may_need_tls(settings: &S3Settings, endpoint: &S3Endpoint) -> bool {
     let plain = endpoint.url.as_ref().filter(|url| url.starts_with("http://"));
-    match plain.and_then(|url| url.parse::<Uri>().ok()) {
+    match plain.and_then(|url| url.parse().ok()) {
         Some(url) => credentials(settings).is_none() || Matcher::from_env().intercept(&url).is_some(),
         None => true,
     }
