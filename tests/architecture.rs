@@ -38,7 +38,7 @@ const RESERVED: &[(&str, &[&str], &[&str])] = &[
             "alerts/smtp/",
         ],
     ),
-    ("serves HTTP", &["hyper::", "hyper_util::", "http_body_util::Full"], &["monitoring/server.rs"]),
+    ("serves HTTP", &["hyper::", "hyper_util::rt", "http_body_util::Full"], &["monitoring/server.rs"]),
     ("fences a child in", &["landlock::"], &["base/process/fence.rs"]),
     (
         "listens for clients",
