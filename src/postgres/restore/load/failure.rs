@@ -44,10 +44,13 @@ fn in_statement(line: u64, text: &[u8], server: Option<&DbError>, error: &(dyn E
     let placed = |server: &&DbError| *server.code() != SqlState::SYNTAX_ERROR || server.position().is_some();
     match server.filter(placed).and_then(|server| Some((server, next_step(server.code(), text.as_bytes())?))) {
         // What the server advises comes first: it has seen more.
-        Some((server, step)) => match server.hint() {
-            Some(hint) => fault.hint(format!("{}; {step}", hint.trim_end_matches('.'))),
-            None => fault.hint(step),
-        },
+        // CASCADE is none: no restore drops what it was not told to.
+        Some((server, step)) => {
+            match server.hint().filter(|_| *server.code() != SqlState::DEPENDENT_OBJECTS_STILL_EXIST) {
+                Some(hint) => fault.hint(format!("{}; {step}", hint.trim_end_matches('.'))),
+                None => fault.hint(step),
+            }
+        }
         None => fault,
     }
     .into()

@@ -31,6 +31,11 @@ pub(crate) fn next_step(code: &SqlState, text: &[u8]) -> Option<String> {
             "let an administrator make the extension in the target first, leave it out with --exclude-extension {name}, or restore all else with --skip-failed"
         ));
     }
+    if *code == SqlState::FOREIGN_KEY_VIOLATION && Tokens::new(text).accept(&["copy"]) {
+        return Some(
+            "the rows that these refer to must be there first: choose those tables as well (--table for each), and they are loaded before".into(),
+        );
+    }
     let step = NEXT.iter().find(|(begins, _)| begins.iter().any(|begin| code.code().starts_with(begin)));
     step.map(|(_, step)| (*step).to_owned())
 }
@@ -54,6 +59,7 @@ const NEXT: &[(&[&str], &str)] = &[
         &["0A", "22023", "42601", "P0001"],
         "this server or its version may lack what the source had: restore all else with --skip-failed",
     ),
+    (&["2BP01"], "choose what needs it as well (--table for each), or drop that yourself first"),
     (&["22", "23"], "restore all else with --skip-failed, which leaves out what is refused and names it"),
 ];
 
@@ -91,6 +97,13 @@ mod tests {
             ("42501", "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f();", Some("--skip-failed")),
             ("42704", "SET default_tablespace = fast;", Some("--database @globals")),
             ("42883", "CREATE TRIGGER t;", Some("--search-path public")),
+            ("23503", "COPY public.t (i) FROM stdin;", Some("--table for each")),
+            (
+                "23503",
+                "ALTER TABLE ONLY public.t ADD CONSTRAINT k FOREIGN KEY (i) REFERENCES u(i);",
+                Some("--skip-failed"),
+            ),
+            ("2BP01", "DROP TABLE IF EXISTS public.t;", Some("--table for each")),
             ("23514", "COPY public.t (i) FROM stdin;", Some("--skip-failed")),
             ("P0001", "CREATE EXTENSION IF NOT EXISTS pg_cron WITH SCHEMA x;", Some("--exclude-extension pg_cron")),
             ("42704", "CREATE EXTENSION pg_cron;", Some("--exclude-extension pg_cron")),
