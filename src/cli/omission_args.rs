@@ -41,7 +41,7 @@ pub struct TableArgs {
     /// Only the rows of the tables, into tables that are there
     #[arg(long, conflicts_with = "schema_only")]
     pub data_only: bool,
-    /// The tables without their rows
+    /// Everything but the rows, also of a whole backup
     #[arg(long)]
     pub schema_only: bool,
 }
