@@ -1,5 +1,7 @@
 //! Single tables of a backup: `download --table` and `restore --table`.
 
+mod choosing;
+mod partitions;
 mod restoring;
 
 use serde_json::Value;

@@ -56,7 +56,7 @@ pub fn run(args: &DownloadArgs, console: &Console) -> Result<u8> {
 
 /// Writes the rows of the tables that were asked for.
 fn tables(opened: BackupReader, args: &DownloadArgs, to_stdout: bool, console: &Console) -> Result<u8> {
-    let chosen: Vec<Table> = tables::chosen(&opened.manifest, &args.table)?.into_iter().cloned().collect();
+    let chosen: Vec<Table> = tables::chosen(&opened, &args.table)?;
     if args.csv && chosen.len() > 1 {
         return Err(Fault::usage(format!("--csv writes one table, and {} match", chosen.len()))
             .hint("name one by --table schema.name")

@@ -1,5 +1,6 @@
 //! `pgbk restore`
 
+pub(crate) mod agreement;
 pub(crate) mod all;
 pub(crate) mod dry_run;
 pub(crate) mod files;
@@ -15,9 +16,10 @@ use crate::base::shown::{Lines, many};
 use crate::base::subject::Subject;
 use crate::base::variant::Variant;
 use crate::cli::arguments::RestoreArgs;
-use crate::cli::console::{Console, ask, bytes, can_ask, confirm_by_typing};
+use crate::cli::console::{Console, ask, bytes, can_ask};
 use crate::cli::values::BackupChoice;
 use crate::commands::lookup::{asker, named, resolve};
+use crate::commands::restore::agreement::agreed;
 use crate::commands::restore::pick::pick;
 use crate::commands::restore::plan::plan;
 use crate::commands::restore::summary::{declined, summary, tell};
@@ -29,7 +31,7 @@ use crate::jobs::restore::execute::major;
 use crate::jobs::restore::plan::RestoreOutlook;
 use crate::jobs::restore::properties::outlook;
 use crate::jobs::restore::way::way;
-use crate::jobs::restore::{admit, is_source, restore};
+use crate::jobs::restore::{admit, restore};
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::target::{RestoreTarget, TargetState};
 use crate::repository::Repository;
@@ -91,7 +93,8 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     }
     outlook.unknown.iter().for_each(|unknown| console.note(unknown));
     outlook.warnings.iter().for_each(|warning| console.warn(warning));
-    if !args.yes && !agreed(&opened.manifest, &target, &outline, console)? {
+    let replaces = matches!(target.state, TargetState::Holds(_));
+    if !args.yes && !agreed(&opened.manifest, &target, replaces, &outline, console)? {
         return Err(declined());
     }
     let report = restore(opened, &plan, &target, console)?;
@@ -191,23 +194,4 @@ fn outline(
         text.push(format!("  it gets   {}", outlook.given.join(", ")));
     }
     text
-}
-
-fn agreed(manifest: &Manifest, target: &RestoreTarget, outline: &Lines, console: &Console) -> Result<bool> {
-    console.say(outline);
-    let name = &target.database;
-    if !confirm_by_typing(&format!("Type the database's name ({name}) to restore"), name)? {
-        return Ok(false);
-    }
-    let replaced = matches!(target.state, TargetState::Holds(_)) && is_source(manifest, target);
-    if !replaced {
-        return Ok(true);
-    }
-    let what = match (manifest.system_identifier(), &target.system_identifier) {
-        (Some(source), Some(here)) if source != here => {
-            "It has the name of the backup's source, and is on another server"
-        }
-        _ => "This is the backup's own source",
-    };
-    confirm_by_typing(&format!("{what}. Type {name} again to replace it"), name)
 }

@@ -69,6 +69,12 @@ impl Display for TablePattern {
 }
 
 impl TablePattern {
+    /// Returns a hint if this looks like several patterns with commas; `None` if it does not.
+    pub fn several(&self) -> Option<String> {
+        let parts: Vec<String> = self.text.split(',').map(|part| format!("--table {}", part.trim())).collect();
+        (parts.len() > 1).then(|| format!("say it once for each pattern: {}", parts.join(" ")))
+    }
+
     /// Returns whether these names match. A pattern without a schema looks at the name alone.
     pub fn matches_names(&self, schema: &[u8], name: &[u8]) -> bool {
         self.schema.as_ref().is_none_or(|pattern| pattern.is_match(schema)) && self.name.is_match(name)

@@ -3,6 +3,8 @@
 use crate::base::error::{Fault, Result, into_io};
 use crate::base::progress::{Monitor, Progress};
 use crate::format::archive::contents::DumpContents;
+use crate::format::archive::entry::ArchiveEntry;
+use crate::format::archive::selection::shared_rows::SharedRows;
 use crate::format::manifest::Table;
 use crate::format::manifest::encoding::EncodingName;
 use crate::format::manifest::extent::Extent;
@@ -16,6 +18,8 @@ use crate::pipeline::table_counter::TableCounter;
 use crate::repository::reader::BackupReader;
 use std::io::Write;
 
+/// Says what to do with an archive, which has no table of contents that pgbk reads.
+pub(crate) const OF_ARCHIVE: &str = "the plain backup of the same run has a table of contents: take that if there is one; else download this whole, and pg_restore --table takes tables out of it";
 /// Most names in one message.
 const NAMED: usize = 10;
 
@@ -37,26 +41,42 @@ pub struct TablesRead {
     pub fetched: u64,
 }
 
-/// Returns the tables of a backup that match one of the patterns. It is an error if a pattern matches none.
-pub fn chosen<'a>(manifest: &'a Manifest, patterns: &[TablePattern]) -> Result<Vec<&'a Table>> {
+/// Returns the tables of a backup that match one of the patterns. It is an error if a pattern matches none, or the rows of a partition that
+/// stand among those of others.
+pub fn chosen(opened: &BackupReader, patterns: &[TablePattern]) -> Result<Vec<Table>> {
+    let manifest = &opened.manifest;
     if manifest.dump.format != Format::Plain {
         let format = manifest.dump.format.extension();
         return Err(Fault::usage(format!("{} is a .{format}, whose tables are not listed in its .meta", manifest.id))
-            .hint("download it whole; pg_restore --table takes tables out of an archive")
+            .hint(OF_ARCHIVE)
             .into());
     }
+    let contents = opened.contents()?;
+    let shared = contents.as_ref().map(SharedRows::of).unwrap_or_default();
+    let is_partition = |pattern: &TablePattern| {
+        shared.0.values().flatten().any(|entry| pattern.matches_names(&entry.schema, &entry.name))
+    };
     for pattern in patterns {
-        if !manifest.tables.iter().any(|table| pattern.matches(&table.name)) {
+        if !manifest.tables.iter().any(|table| pattern.matches(&table.name)) && !is_partition(pattern) {
             return Err(none_matches(manifest, pattern).into());
         }
     }
-    Ok(manifest.tables.iter().filter(|table| patterns.iter().any(|pattern| pattern.matches(&table.name))).collect())
+    let is_chosen = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+    let is_named =
+        |entry: &ArchiveEntry| patterns.iter().any(|pattern| pattern.matches_names(&entry.schema, &entry.name));
+    shared.check(|root, entry| is_chosen(root) || is_named(entry))?;
+    let has_named = |name: &str| shared.0.get(name).is_some_and(|entries| entries.iter().any(|entry| is_named(entry)));
+    let wanted = manifest.tables.iter().filter(|table| is_chosen(&table.name) || has_named(&table.name));
+    Ok(wanted.cloned().collect())
 }
 
 fn none_matches(manifest: &Manifest, pattern: &TablePattern) -> Fault {
     let names: Vec<&str> = manifest.tables.iter().take(NAMED).map(|table| table.name.as_str()).collect();
     let more = if manifest.tables.len() > NAMED { ", …" } else { "" };
     let fault = Fault::usage(format!("no table of {} matches \"{pattern}\"", manifest.id));
+    if let Some(hint) = pattern.several() {
+        return fault.hint(hint);
+    }
     match names.is_empty() {
         true => fault.hint("it holds no tables with rows in COPY blocks"),
         false => fault.hint(format!("it holds {}{more}; pgbk list {} shows all", names.join(", "), manifest.id)),

@@ -45,7 +45,7 @@ fn shop(database: &str) -> (TempDir, Pgbk, String) {
 }
 
 /// What pg_dump says of some tables.
-fn dumped(database: &str, tables: &[&str]) -> Vec<u8> {
+pub fn dumped(database: &str, tables: &[&str]) -> Vec<u8> {
     let mut pg_dump = tool("pg_dump", database);
     pg_dump.args(tables.iter().flat_map(|table| ["--table", *table]));
     comparable(&stdout_of(&mut pg_dump))

@@ -62,8 +62,10 @@ pub(crate) fn of_tables(
     let text = Lines::of("  way       one transaction")
         .and(format!("  reads     about {} of the payload of {}", bytes(read_bytes), bytes(manifest.stored.bytes)))
         .and(NOTHING);
+    let own: Vec<(u64, u64)> = tables.tables.iter().map(|(_, own)| own.unwrap_or_default()).collect();
+    let named = tables.tables.iter().map(|(name, _)| name).zip(&own);
     let list: Vec<Value> =
-        tables.tables.iter().map(|(name, rows, bytes)| json!({"name": name, "rows": rows, "bytes": bytes})).collect();
+        named.map(|(name, (rows, bytes))| json!({"name": name, "rows": rows, "bytes": bytes})).collect();
     let mut document = target_members(&tables.target);
     add(
         &mut document,
@@ -71,13 +73,15 @@ pub(crate) fn of_tables(
             "dry_run": true,
             "id": manifest.id,
             "database": tables.target.database,
-            "emptied": false,
+            "emptied": tables.is_whole && matches!(tables.target.state, TargetState::Holds(_)),
             "jobs": 1,
             "single_transaction": true,
             "tables": list,
-            "rows": tables.tables.iter().fold(0, |sum: u64, (_, rows, _)| sum.saturating_add(*rows)),
-            "bytes": tables.tables.iter().fold(0, |sum: u64, (.., bytes)| sum.saturating_add(*bytes)),
+            "rows": own.iter().fold(0, |sum: u64, (rows, _)| sum.saturating_add(*rows)),
+            "bytes": own.iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes)),
             "read_bytes": read_bytes,
+            "replaced": tables.replaced,
+            "warnings": tables.warnings,
             "with": tables.with,
             "without": tables.without.iter().cloned().chain(without(args, plan)).collect::<Vec<_>>(),
         }),

@@ -2,10 +2,11 @@
 
 use crate::base::error::Fault;
 use crate::base::progress::Monitor;
-use crate::base::shown::Lines;
+use crate::base::shown::{Lines, many};
 use crate::cli::console::Console;
 use crate::commands::summary::tables_and_rows;
 use crate::jobs::restore::RestoreReport;
+use std::collections::BTreeMap;
 
 pub fn tell(report: &RestoreReport, console: &Console) {
     let untold = report.skipped.iter().filter(|skipped| !report.foretold.contains(skipped));
@@ -19,8 +20,14 @@ pub fn declined() -> anyhow::Error {
 }
 
 pub fn summary(report: &RestoreReport) -> Lines {
+    summary_of(report, &[])
+}
+
+/// Returns what was restored. `others` are the kinds of what came without a table, such as `view`.
+pub fn summary_of(report: &RestoreReport, others: &[&str]) -> Lines {
     let made = if report.created { " (created)" } else { "" };
     let counts = match (report.tables, report.rows) {
+        (Some(0), Some(_)) if !others.is_empty() => format!(": {}", counted(others)),
         (Some(tables), Some(rows)) => format!(": {}", tables_and_rows(tables as u64, rows)),
         _ => String::new(),
     };
@@ -39,4 +46,11 @@ pub fn summary(report: &RestoreReport) -> Lines {
         text.push(format!("  the database itself was given: {}", report.properties.join(", ")));
     }
     text
+}
+
+/// Returns how many there are of each kind: `2 views, 1 sequence`.
+fn counted(kinds: &[&str]) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    kinds.iter().for_each(|kind| *counts.entry(kind).or_default() += 1);
+    counts.iter().map(|(kind, count)| many(*count, kind)).collect::<Vec<_>>().join(", ")
 }

@@ -4,10 +4,11 @@ use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, many};
 use crate::cli::arguments::RestoreArgs;
-use crate::cli::console::{Console, bytes, confirm_by_typing};
+use crate::cli::console::{Console, bytes};
+use crate::commands::restore::agreement::agreed;
 use crate::commands::restore::dry_run;
 use crate::commands::restore::plan::plan;
-use crate::commands::restore::summary::{declined, summary, tell};
+use crate::commands::restore::summary::{declined, summary_of, tell};
 use crate::format::archive::selection::TablePart;
 use crate::jobs::restore::tables::choice::TableChoice;
 use crate::jobs::restore::tables::{self, TableRestore};
@@ -26,11 +27,12 @@ pub(crate) fn run(
 ) -> Result<u8> {
     let database = args.to.clone().unwrap_or_else(|| source.to_owned());
     let mut plan = plan(args, &opened, server, database)?;
+    let choice = choice(args);
     // What belongs to the database itself stays as it is; a new one is made with the locale of the source.
-    if let Some(own) = &mut plan.own {
+    if let Some(own) = plan.own.as_mut().filter(|_| !choice.is_all_definitions()) {
         own.rules = None;
     }
-    let tables = tables::plan(&opened, &choice(args), &plan)?;
+    let tables = tables::plan(&opened, &choice, &plan)?;
     let mut outline = outline(&opened, &tables, server);
     if args.dry_run {
         let (more, document) = dry_run::of_tables(args, &opened.manifest, &plan, &tables, tables.expected(&opened)?);
@@ -39,18 +41,16 @@ pub(crate) fn run(
         return Ok(0);
     }
     if args.jobs.is_some_and(|jobs| jobs > 1) {
-        console.info("it is restored by one transaction: single tables come beside what is there");
+        let why = if tables.is_whole { "no rows are loaded" } else { "single tables come beside what is there" };
+        console.info(&format!("it is restored by one transaction: {why}"));
     }
     console.note(outline.as_str());
     if args.yes {
         tables.with.iter().for_each(|object| console.info(&format!("with them comes {object}")));
         tables.without.iter().for_each(|object| console.warn(&format!("left out: {object}")));
-    } else {
-        console.say(&outline);
-        let name = &tables.target.database;
-        if !confirm_by_typing(&format!("Type the database's name ({name}) to restore"), name)? {
-            return Err(declined());
-        }
+        tables.warnings.iter().for_each(|warning| console.warn(warning));
+    } else if !agreed(&opened.manifest, &tables.target, tables.replaces(), &outline, console)? {
+        return Err(declined());
     }
     let stored = opened.manifest.stored.bytes;
     let (report, fetched) = tables::restore(&opened, &tables, &plan, console)?;
@@ -62,7 +62,7 @@ pub(crate) fn run(
         members.insert("with".to_owned(), json!(tables.with));
         members.insert("without".to_owned(), json!(tables.without));
     }
-    console.result(&summary(&report).and(read), &document)?;
+    console.result(&summary_of(&report, &tables.without_rows()).and(read), &document)?;
     Ok(u8::from(!report.left_out.is_empty()))
 }
 
@@ -84,19 +84,27 @@ fn choice(args: &RestoreArgs) -> TableChoice {
 /// Describes what will be restored and where, before anything happens.
 fn outline(opened: &BackupReader, tables: &TableRestore, server: &ConnectionSettings) -> Lines {
     let state = match tables.target.state {
-        TargetState::Missing => "does not exist and will be created",
-        TargetState::Empty => "is empty",
-        TargetState::Holds(_) => "keeps what it holds",
+        TargetState::Missing => "does not exist and will be created".to_owned(),
+        TargetState::Empty => "is empty".to_owned(),
+        TargetState::Holds(count) if tables.is_whole => {
+            format!("holds {}, ALL OF WHICH WILL BE REPLACED", many(count, "object"))
+        }
+        TargetState::Holds(_) if tables.replaced.is_empty() => "keeps what it holds".to_owned(),
+        TargetState::Holds(_) => "keeps what it holds, but for what is dropped".to_owned(),
     };
     let mut text = Lines::of(format!("  backup    {}", opened.manifest.id));
-    for (name, rows, size) in &tables.tables {
-        text.push(format!("  restores  {name}, {}, {}", many(*rows, "row"), bytes(*size)));
+    for (name, own) in &tables.tables {
+        let rows = own.map(|(rows, size)| format!(", {}, {}", many(rows, "row"), bytes(size))).unwrap_or_default();
+        text.push(format!("  restores  {name}{rows}"));
     }
-    for object in &tables.with {
-        text.push(format!("  with      {object}"));
-    }
-    for object in &tables.without {
-        text.push(format!("  without   {object}"));
+    let lists = [
+        ("drops   ", &tables.replaced),
+        ("with    ", &tables.with),
+        ("without ", &tables.without),
+        ("warning ", &tables.warnings),
+    ];
+    for (what, list) in lists {
+        list.iter().for_each(|object| text.push(format!("  {what}  {object}")));
     }
     text.and(format!("  server    {}", server.describe()))
         .and(format!("  database  \"{}\" {state}", tables.target.database))

@@ -65,6 +65,14 @@ impl DumpContents {
         self.archive(chosen.map(|entry| entry.bytes().to_vec()))
     }
 
+    /// Returns the table of contents in the order of these places; entries of the same place keep their order.
+    pub fn sorted(&self, place: impl Fn(&ArchiveEntry) -> usize) -> DumpContents {
+        let mut entries = self.entries.clone();
+        entries.sort_by_key(place);
+        let places = entries.iter().enumerate().map(|(place, entry)| (entry.number, place)).collect();
+        DumpContents { entries, places, ..self.clone() }
+    }
+
     /// Returns an archive of the entries that `wanted` names, without data. In the place of those that have some is what `text` says.
     pub fn without_data(&self, wanted: &BTreeSet<i64>, text: impl Fn(&ArchiveEntry) -> Vec<u8>) -> Vec<u8> {
         let chosen = self.entries.iter().filter(|entry| wanted.contains(&entry.number));

@@ -1,15 +1,18 @@
 //! Chooses the entries of an archive that belong to some of its tables.
 
+pub(crate) mod data_order;
+pub(crate) mod entry_index;
+pub(crate) mod shared_rows;
+
 use crate::format::archive::contents::DumpContents;
 use crate::format::archive::entry::ArchiveEntry;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::format::archive::selection::entry_index::{DATA, EntryIndex, JOINING, is_one_of, is_relation};
+use std::collections::BTreeSet;
 
 /// Kinds of entries that say how the script is read; every script has them.
 const SETTINGS: [&str; 3] = ["ENCODING", "STDSTRINGS", "SEARCHPATH"];
-/// Kinds that a pattern for tables chooses among, as `pg_dump --table` does.
-const RELATIONS: [&str; 5] = ["TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE"];
 /// Kinds that belong to what they need.
-const OWN: [&str; 21] = [
+const OWN: [&str; 19] = [
     "TABLE DATA",
     "MATERIALIZED VIEW DATA",
     "DEFAULT",
@@ -26,16 +29,14 @@ const OWN: [&str; 21] = [
     "SEQUENCE",
     "SEQUENCE OWNED BY",
     "SEQUENCE SET",
-    "TABLE ATTACH",
-    "INDEX ATTACH",
     "COMMENT",
     "SECURITY LABEL",
     "ACL",
 ];
-/// Kinds that join two objects, and belong to both.
-const JOINING: [&str; 2] = ["TABLE ATTACH", "INDEX ATTACH"];
-/// Kinds that hold data, or set what the data have reached.
-const DATA: [&str; 4] = ["TABLE DATA", "MATERIALIZED VIEW DATA", "SEQUENCE SET", "STATISTICS DATA"];
+/// The beginning of kinds that put something into a publication.
+const MEMBER: &[u8] = b"PUBLICATION ";
+/// Kinds that say something of what they need.
+const ABOUT: [&str; 3] = ["COMMENT", "ACL", "SECURITY LABEL"];
 
 /// Which part of the chosen tables is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,40 +57,35 @@ pub(crate) struct ArchiveSelection {
     pub needed: Vec<i64>,
     /// Foreign keys to tables that are not among them, with the number of the other table.
     pub foreign_keys: Vec<(i64, i64)>,
+    /// Partitions whose parent is not among them.
+    pub partitions: Vec<LonePartition>,
+    /// Entries whose place is behind all others.
+    pub last: BTreeSet<i64>,
 }
 
-/// Looks entries up.
-struct EntryIndex<'a> {
-    contents: &'a DumpContents,
-    /// The entries that need an entry.
-    users: BTreeMap<i64, Vec<&'a ArchiveEntry>>,
+/// A partition that is wanted without its parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LonePartition {
+    pub number: i64,
+    pub parent: i64,
+    /// The entry that attaches it.
+    pub attach: i64,
 }
 
-/// Returns the entries of the tables for which `is_chosen` says yes, with all that belongs to them and all that they need. Foreign keys to
-/// other tables are left out.
+/// Returns the entries of the tables that `takes` says yes to, and of their partitions, with all that belongs to them and all that they need.
+/// What `leaves_out` says yes to is none of them. Foreign keys to other tables are left out, and so is what attaches a partition to a parent
+/// that is none of them.
 pub(crate) fn select(
     contents: &DumpContents,
     part: TablePart,
-    is_chosen: impl Fn(&ArchiveEntry) -> bool,
+    takes: impl Fn(&ArchiveEntry) -> bool,
+    leaves_out: impl Fn(&ArchiveEntry) -> bool,
 ) -> ArchiveSelection {
     let index = EntryIndex::of(contents);
-    let chosen = contents.entries.iter().filter(|entry| is_relation(entry) && is_chosen(entry));
-    let tables = index.with_partitions(chosen.map(|entry| entry.number).collect());
-    let mut selection = ArchiveSelection { tables: tables.clone(), ..ArchiveSelection::default() };
-    let mut own = tables.clone();
-    let mut rest: Vec<i64> = tables.into_iter().collect();
-    while let Some(number) = rest.pop() {
-        for user in index.users.get(&number).into_iter().flatten().filter(|user| is_one_of(user, &OWN)) {
-            let other = index.other_table(user, &selection.tables).filter(|_| user.is("FK CONSTRAINT"));
-            if let Some(other) = other {
-                selection.foreign_keys.push((user.number, other));
-                continue;
-            }
-            if own.insert(user.number) {
-                rest.push(user.number);
-            }
-        }
-    }
+    let chosen = contents.entries.iter().filter(|entry| is_relation(entry) && takes(entry) && !leaves_out(entry));
+    let tables = index.with_partitions(chosen.map(|entry| entry.number).collect(), leaves_out);
+    let mut selection = ArchiveSelection { tables, ..ArchiveSelection::default() };
+    let mut own = selection.belonging(&index);
     match part {
         TablePart::Data => {
             own.retain(|number| index.is_one_of(*number, &DATA));
@@ -98,37 +94,131 @@ pub(crate) fn select(
         TablePart::Definitions => own.retain(|number| !index.is_one_of(*number, &DATA)),
         TablePart::Whole => {}
     }
+    if part != TablePart::Data {
+        selection.join(&index, &mut own);
+    }
     let needed = if part == TablePart::Data { BTreeSet::new() } else { index.needed(&own) };
-    // What joins a table to one that is not wanted would fail.
-    own.retain(|number| {
-        let entry = contents.entry(*number);
-        entry.is_none_or(|entry| {
-            !is_one_of(entry, &JOINING)
-                || entry
-                    .needs
-                    .iter()
-                    .all(|need| !index.is_joined(*need) || selection.tables.contains(&index.table_of(*need)))
-        })
-    });
-    selection.foreign_keys.sort_unstable();
-    selection.foreign_keys.dedup();
-    selection.wanted =
-        contents.entries.iter().filter(|entry| is_one_of(entry, &SETTINGS)).map(|entry| entry.number).collect();
+    selection.wanted = settings(contents);
     selection.needed = needed.iter().filter(|number| !own.contains(number)).copied().collect();
     selection.wanted.extend(own);
     selection.wanted.extend(needed);
     selection
 }
 
+/// Returns all entries but those of rows, large objects and the database itself.
+pub(crate) fn definitions(contents: &DumpContents) -> ArchiveSelection {
+    let entries = contents.entries.iter().filter(|entry| !is_one_of(entry, &DATA) && !is_beside(entry));
+    let wanted = entries.map(|entry| entry.number).collect();
+    let tables = contents.entries.iter().filter(|entry| is_relation(entry)).map(|entry| entry.number).collect();
+    ArchiveSelection { wanted, tables, ..ArchiveSelection::default() }
+}
+
+/// Returns the entries of objects that belong to no table, such as functions and types.
+pub(crate) fn loose(contents: &DumpContents) -> impl Iterator<Item = &ArchiveEntry> {
+    contents.entries.iter().filter(|entry| {
+        let is_of_table = is_relation(entry) || is_one_of(entry, &OWN) || is_one_of(entry, &JOINING);
+        let is_member = entry.kind.starts_with(MEMBER);
+        !is_of_table && !is_member && !is_beside(entry) && !is_one_of(entry, &SETTINGS)
+    })
+}
+
+/// Returns whether an entry is of a large object, or of the database itself.
+fn is_beside(entry: &ArchiveEntry) -> bool {
+    let is_large = entry.kind.starts_with(b"BLOB") || entry.name.starts_with(b"LARGE OBJECT");
+    is_large || entry.kind.starts_with(b"DATABASE")
+}
+
+/// Returns the entries that every script has.
+fn settings(contents: &DumpContents) -> BTreeSet<i64> {
+    contents.entries.iter().filter(|entry| is_one_of(entry, &SETTINGS)).map(|entry| entry.number).collect()
+}
+
 impl ArchiveSelection {
+    /// Returns the tables with what belongs to them, but for foreign keys to others, which are noted.
+    fn belonging(&mut self, index: &EntryIndex<'_>) -> BTreeSet<i64> {
+        let mut own = self.tables.clone();
+        let mut rest: Vec<i64> = own.iter().copied().collect();
+        while let Some(number) = rest.pop() {
+            let users = index.users_of(number).filter(|user| is_one_of(user, &OWN) && index.belongs(user, number));
+            for user in users {
+                let other = index.other_table(user, &self.tables).filter(|_| user.is("FK CONSTRAINT"));
+                if let Some(other) = other {
+                    self.foreign_keys.push((user.number, other));
+                } else if own.insert(user.number) {
+                    rest.push(user.number);
+                }
+            }
+        }
+        self.foreign_keys.sort_unstable();
+        self.foreign_keys.dedup();
+        own
+    }
+
+    /// Takes in what attaches these tables and their indexes to each other, and notes partitions without their parents.
+    fn join(&mut self, index: &EntryIndex<'_>, own: &mut BTreeSet<i64>) {
+        for attachment in index.attachments() {
+            let tables = [attachment.child, attachment.parent].map(|end| index.table_of(end));
+            match tables.map(|table| self.tables.contains(&table)) {
+                [true, true] => {
+                    own.insert(attachment.number);
+                }
+                [true, false] if attachment.is_of_tables => self.partitions.push(LonePartition {
+                    number: attachment.child,
+                    parent: attachment.parent,
+                    attach: attachment.number,
+                }),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes in objects that belong to no table, with what they need and what is said of them.
+    pub fn with(&mut self, contents: &DumpContents, objects: impl Iterator<Item = i64>) {
+        let index = EntryIndex::of(contents);
+        let mut more: BTreeSet<i64> = objects.filter(|number| !self.wanted.contains(number)).collect();
+        more.extend(index.needed(&more));
+        more.retain(|number| !self.wanted.contains(number));
+        let said: Vec<i64> = more
+            .iter()
+            .flat_map(|number| index.users_of(*number))
+            .filter(|user| {
+                let is_member = user.kind.starts_with(MEMBER) && self.tables.contains(&index.table_of(user.number));
+                is_member || is_one_of(user, &ABOUT) && index.belongs(user, 0)
+            })
+            .map(|user| user.number)
+            .collect();
+        self.needed.extend(&more);
+        self.wanted.extend(more);
+        self.wanted.extend(said);
+    }
+
+    /// Leaves out refreshing views whose rows would be wrong. Returns each with the table that comes along without the rows of its source.
+    pub fn without_refresh(&mut self, contents: &DumpContents) -> Vec<(i64, i64)> {
+        let index = EntryIndex::of(contents);
+        let mut left_out = Vec::new();
+        for entry in contents.entries.iter().filter(|entry| entry.is("MATERIALIZED VIEW DATA")) {
+            if !self.wanted.contains(&entry.number) {
+                continue;
+            }
+            let view = index.table_of(entry.number);
+            let reads = index.needed(&BTreeSet::from([view]));
+            let is_bare = |number: &&i64| {
+                self.needed.contains(number) && index.is_one_of(**number, &["TABLE", "MATERIALIZED VIEW"])
+            };
+            if let Some(bare) = reads.iter().find(is_bare) {
+                left_out.push((view, *bare));
+                self.wanted.remove(&entry.number);
+            }
+        }
+        left_out
+    }
+
     /// Takes an object that is needed out, with what belongs to it: it is there already.
     pub fn without(&mut self, contents: &DumpContents, present: &BTreeSet<i64>) {
         self.needed.retain(|number| !present.contains(number));
         self.wanted.retain(|number| !present.contains(number));
-        let gone = |entry: &&ArchiveEntry| {
-            (entry.is("COMMENT") || entry.is("ACL") || entry.is("SECURITY LABEL"))
-                && entry.needs.iter().any(|need| present.contains(need))
-        };
+        let gone =
+            |entry: &&ArchiveEntry| is_one_of(entry, &ABOUT) && entry.needs.iter().any(|need| present.contains(need));
         for entry in contents.entries.iter().filter(gone) {
             self.wanted.remove(&entry.number);
         }
@@ -139,84 +229,12 @@ impl ArchiveSelection {
         self.foreign_keys.retain(|(key, _)| *key != number);
         self.wanted.insert(number);
     }
-}
 
-impl<'a> EntryIndex<'a> {
-    fn of(contents: &'a DumpContents) -> EntryIndex<'a> {
-        let mut users: BTreeMap<i64, Vec<&ArchiveEntry>> = BTreeMap::new();
-        for entry in &contents.entries {
-            entry.needs.iter().for_each(|need| users.entry(*need).or_default().push(entry));
-        }
-        EntryIndex { contents, users }
+    /// Attaches a partition to its parent, which is there: behind all else, so that the server finds the partition's own keys and indexes
+    /// for those of the parent. It would make new ones before.
+    pub fn attach(&mut self, partition: &LonePartition) {
+        self.partitions.retain(|other| other != partition);
+        self.wanted.insert(partition.attach);
+        self.last.insert(partition.attach);
     }
-
-    fn is_one_of(&self, number: i64, kinds: &[&str]) -> bool {
-        self.contents.entry(number).is_some_and(|entry| is_one_of(entry, kinds))
-    }
-
-    /// Returns whether an entry is one that another is joined to: a table, or an index or key of one.
-    fn is_joined(&self, number: i64) -> bool {
-        self.is_one_of(number, &["TABLE", "FOREIGN TABLE", "INDEX", "CONSTRAINT"])
-    }
-
-    /// Adds the partitions of these tables, and theirs.
-    fn with_partitions(&self, mut tables: BTreeSet<i64>) -> BTreeSet<i64> {
-        let attached = |entry: &&&ArchiveEntry| entry.is("TABLE ATTACH");
-        let mut rest: Vec<i64> = tables.iter().copied().collect();
-        while let Some(table) = rest.pop() {
-            for attach in self.users.get(&table).into_iter().flatten().filter(attached) {
-                // An attachment has its partition's name, and needs both.
-                let is_partition = |need: &&i64| {
-                    let entry = self.contents.entry(**need);
-                    entry.is_some_and(|entry| {
-                        is_relation(entry) && entry.name == attach.name && entry.schema == attach.schema
-                    })
-                };
-                rest.extend(attach.needs.iter().find(is_partition).filter(|number| tables.insert(**number)));
-            }
-        }
-        tables
-    }
-
-    /// Returns the number of the table that an entry belongs to; its own for a table.
-    fn table_of(&self, number: i64) -> i64 {
-        let Some(entry) = self.contents.entry(number) else { return number };
-        let table = entry.needs.iter().find(|need| self.is_one_of(**need, &RELATIONS));
-        if is_relation(entry) { number } else { table.copied().unwrap_or(number) }
-    }
-
-    /// Returns the table that a foreign key refers to, if it is none of these.
-    fn other_table(&self, key: &ArchiveEntry, tables: &BTreeSet<i64>) -> Option<i64> {
-        key.needs
-            .iter()
-            .filter(|need| self.is_joined(**need))
-            .map(|need| self.table_of(*need))
-            .find(|table| !tables.contains(table))
-    }
-
-    /// Returns all that these entries need, however far away, and every extension: an archive does not say who needs one.
-    fn needed(&self, own: &BTreeSet<i64>) -> BTreeSet<i64> {
-        let extensions = self.contents.entries.iter().filter(|entry| entry.is("EXTENSION")).map(|entry| entry.number);
-        let mut rest: Vec<i64> = own.iter().copied().chain(extensions).collect();
-        let mut needed: BTreeSet<i64> = rest.iter().copied().filter(|number| !own.contains(number)).collect();
-        while let Some(number) = rest.pop() {
-            for need in self.contents.entry(number).into_iter().flat_map(|entry| &entry.needs) {
-                // Numbers without an entry are of what the dump does not make.
-                let known = self.contents.entry(*need).is_some_and(|entry| !is_one_of(entry, &DATA));
-                if known && !own.contains(need) && needed.insert(*need) {
-                    rest.push(*need);
-                }
-            }
-        }
-        needed
-    }
-}
-
-/// Returns whether a pattern for tables may choose this entry.
-pub(crate) fn is_relation(entry: &ArchiveEntry) -> bool {
-    is_one_of(entry, &RELATIONS)
-}
-
-fn is_one_of(entry: &ArchiveEntry, kinds: &[&str]) -> bool {
-    kinds.iter().any(|kind| entry.is(kind))
 }

@@ -1,39 +1,51 @@
 //! Restores single tables: chooses what belongs to them, reads of the payload what they need, and loads that in one transaction.
 
 pub(crate) mod choice;
+pub(crate) mod object;
 pub(crate) mod script;
+pub(crate) mod standing;
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::{Monitor, Progress};
-use crate::base::shown::agree;
 use crate::format::archive::contents::DumpContents;
-use crate::format::archive::entry::ArchiveEntry;
-use crate::format::archive::selection::{ArchiveSelection, TablePart, select};
+use crate::format::archive::selection::data_order::DataOrder;
+use crate::format::archive::selection::entry_index::{DATA, is_one_of};
+use crate::format::archive::selection::shared_rows::SharedRows;
+use crate::format::archive::selection::{ArchiveSelection, TablePart, definitions, loose, select};
 use crate::format::manifest::{Format, Manifest, Table};
 use crate::format::sql::copy;
 use crate::format::sql::requirements::Requirements;
 use crate::jobs::restore::execute::execute;
 use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::tables::choice::TableChoice;
+use crate::jobs::restore::tables::object::words;
 use crate::jobs::restore::tables::script::TableScript;
-use crate::jobs::restore::{RestoreReport, carried_out, missing_requirements, properties};
+use crate::jobs::restore::tables::standing::{Standing, drops};
+use crate::jobs::restore::{RestoreReport, admit, carried_out, missing_requirements, properties};
 use crate::pipeline::part_reader::PartReader;
 use crate::pipeline::table_counter::TableCounter;
-use crate::postgres::restore::present::{DumpedObject, present};
+use crate::postgres::restore::present::DumpedObject;
 use crate::postgres::restore::target::{RestoreTarget, TargetState};
 use crate::postgres::tools;
 use crate::postgres::tools::script::{MarkedScript, script};
 use crate::repository::reader::BackupReader;
+use crate::repository::tables::OF_ARCHIVE;
 use std::collections::{BTreeSet, HashMap};
 
 /// Says what a restore of tables is going to do.
 pub struct TableRestore {
-    /// The tables, as the dump names them, with their rows and bytes; those without rows of their own have none of both.
-    pub tables: Vec<(String, u64, u64)>,
+    /// The tables, in words, with their rows and bytes. `None`: they have no rows of their own, such as views.
+    pub tables: Vec<(String, Option<(u64, u64)>)>,
     /// Objects that come with them, in words, because they need them and the target lacks them.
     pub with: Vec<String>,
     /// Objects that belong to them and are left out, in words, with the reasons.
     pub without: Vec<String>,
+    /// Tables of the target that are dropped first, in words.
+    pub replaced: Vec<String>,
+    /// Rows that the server may refuse, in words.
+    pub warnings: Vec<String>,
+    /// Whether these are the definitions of the whole database, and not of some tables beside what is there.
+    pub is_whole: bool,
     pub target: RestoreTarget,
     script: MarkedScript,
     /// The rows of each entry with data.
@@ -47,38 +59,114 @@ impl TableRestore {
         let extents = self.rows.values().flat_map(|table| table.at.iter().copied());
         Ok(reader.expected(extents))
     }
+
+    /// Returns whether something that the target holds is dropped.
+    pub fn replaces(&self) -> bool {
+        !self.replaced.is_empty() || self.is_whole && matches!(self.target.state, TargetState::Holds(_))
+    }
+
+    /// Returns the kind of all that is restored if none of it has rows of its own, such as `view`; else nothing.
+    pub fn without_rows(&self) -> Vec<&'static str> {
+        let kinds = ["view", "materialized view", "sequence", "foreign table"];
+        let kind = |name: &str| kinds.into_iter().find(|kind| name.starts_with(kind));
+        match self.tables.iter().any(|(_, own)| own.is_some()) {
+            true => Vec::new(),
+            false => self.tables.iter().filter_map(|(name, _)| kind(name)).collect(),
+        }
+    }
 }
 
 /// Finds out what a restore of the chosen tables will do, and whether it may start. Nothing has been touched when it fails.
 pub fn plan(opened: &BackupReader, choice: &TableChoice, plan: &RestorePlan) -> Result<TableRestore> {
     let manifest = &opened.manifest;
     let contents = contents(opened)?;
+    if choice.is_all_definitions() {
+        return whole_definitions(manifest, &contents, plan);
+    }
     choice.check(&contents, &manifest.id.to_string())?;
-    let mut selection = select(&contents, choice.part, |entry| choice.takes(entry));
+    let mut selection = select(&contents, choice.part, |entry| choice.takes(entry), |entry| choice.leaves_out(entry));
+    if choice.is_all() && choice.part != TablePart::Data {
+        selection.with(&contents, loose(&contents).map(|entry| entry.number));
+    }
     let target = RestoreTarget::look(&plan.settings, &plan.database)?;
-    let there = there(&contents, &selection, plan, &target)?;
-    tables_fit(&contents, &selection, &there, choice, plan)?;
-    selection.without(&contents, &there.difference(&selection.tables).copied().collect());
-    let without = foreign_keys(&contents, &mut selection, &there);
+    let standing = Standing::look(&contents, &selection, plan, &target)?;
+    let replaced = standing.replaced(&selection, choice.part, manifest)?;
+    let without = left_out(choice, &mut selection, &standing);
     choice.without_data(&contents, &mut selection);
-    let rows = rows(&contents, &selection, manifest)?;
-    let pg_restore =
-        tools::for_archive(manifest.tools.pg_dump.as_deref(), target.server_major, plan.bin_dir.as_deref())?;
-    let environment = plan.settings.child_environment()?;
-    let arguments: &[String] = if plan.clean { &["--clean".to_owned(), "--if-exists".to_owned()] } else { &[] };
-    let script = script(&pg_restore, &contents, &selection.wanted, arguments, &environment)?;
+    SharedRows::of(&contents).check(|_, entry| selection.wanted.contains(&entry.number))?;
+    let rows = rows(&contents, &selection.wanted, manifest)?;
+    let (contents, warnings) = in_order(contents, &selection, choice.part);
+    let mut script = written(&contents, &selection.wanted, manifest, plan, &target)?;
+    script.begin_with(&drops(&replaced));
     properties::permitted(plan, &target)?;
     properties::shape(manifest, plan, &target)?;
     let unavailable = missing_requirements::check(&requirements(&script), plan, &target)?;
-    let with = selection.needed.iter().filter_map(|number| object(&contents, *number)).map(|object| object.describe());
+    let with = selection.needed.iter().map(|number| words(&contents, *number));
     Ok(TableRestore {
-        tables: described(&contents, &selection, &rows),
+        tables: described(&contents, &selection.tables, &rows),
         with: with.collect(),
         without,
+        replaced: replaced.iter().map(DumpedObject::describe).collect(),
+        warnings,
+        is_whole: false,
         target: RestoreTarget { unavailable, ..target },
         script,
         rows,
     })
+}
+
+/// Finds out what a restore of all definitions will do: the same as that of the whole backup, without rows.
+fn whole_definitions(manifest: &Manifest, contents: &DumpContents, plan: &RestorePlan) -> Result<TableRestore> {
+    let target = admit(manifest, plan)?;
+    let selection = definitions(contents);
+    let script = written(contents, &selection.wanted, manifest, plan, &target)?;
+    let rows = HashMap::new();
+    Ok(TableRestore {
+        tables: described(contents, &selection.tables, &rows),
+        with: Vec::new(),
+        without: Vec::new(),
+        replaced: Vec::new(),
+        warnings: Vec::new(),
+        is_whole: true,
+        target,
+        script,
+        rows,
+    })
+}
+
+/// Has pg_restore write the script of these entries.
+fn written(
+    contents: &DumpContents,
+    wanted: &BTreeSet<i64>,
+    manifest: &Manifest,
+    plan: &RestorePlan,
+    target: &RestoreTarget,
+) -> Result<MarkedScript> {
+    let pg_restore =
+        tools::for_archive(manifest.tools.pg_dump.as_deref(), target.server_major, plan.bin_dir.as_deref())?;
+    script(&pg_restore, contents, wanted, &[], &plan.settings.child_environment()?)
+}
+
+/// Returns the contents in the order in which they are to be restored, and warnings of rows that have none.
+fn in_order(contents: DumpContents, selection: &ArchiveSelection, part: TablePart) -> (DumpContents, Vec<String>) {
+    if part != TablePart::Data {
+        return (contents.sorted(|entry| usize::from(selection.last.contains(&entry.number))), Vec::new());
+    }
+    let order = DataOrder::of(&contents, &selection.wanted);
+    let told = |circle: &Vec<i64>| {
+        let names: Vec<String> = circle.iter().map(|table| words(&contents, *table)).collect();
+        let names = names.join(", ");
+        format!(
+            "foreign keys lead from each to the next and back again: {names}. Rows of none can come first: make a key DEFERRABLE INITIALLY DEFERRED, or drop it until they are there"
+        )
+    };
+    let warnings = order.circles.iter().map(told).collect();
+    let sorted = contents.sorted(|entry| match entry.is("TABLE DATA") {
+        true => order.places.get(&entry.number).map_or(0, |place| 1 + place),
+        false if is_one_of(entry, &DATA) => usize::MAX,
+        false => 0,
+    });
+    (sorted, warnings)
 }
 
 /// Restores the tables. On any error the target is as it was; a database made here is gone again.
@@ -89,8 +177,9 @@ pub fn restore(
     monitor: &dyn Monitor,
 ) -> Result<(RestoreReport, u64)> {
     let (manifest, target, mut fetched) = (&opened.manifest, &tables.target, 0);
-    // Beside the tables everything in the target stays.
-    let beside = RestoreTarget { state: TargetState::Empty, ..target.clone() };
+    // Beside single tables everything in the target stays.
+    let state = if tables.is_whole { target.state } else { TargetState::Empty };
+    let beside = RestoreTarget { state, ..target.clone() };
     let report = carried_out(manifest, plan, target, false, monitor, || {
         let reader = PartReader::new(opened.object.as_ref(), manifest, opened.derived_keys.as_ref())?;
         let counter = TableCounter::of(opened.derived_keys.as_ref(), manifest.pgbk);
@@ -115,58 +204,47 @@ fn no_contents(manifest: &Manifest) -> Fault {
         Format::Plain => {
             fault.hint("restore all of it into another database (--to), or take rows out of it: pgbk download --table")
         }
-        Format::Custom => fault.hint("download it; pg_restore --table takes tables out of an archive"),
+        Format::Custom => fault.hint(OF_ARCHIVE),
         Format::Tar => fault,
     }
 }
 
-/// Returns which of the tables, of what they need, and of the tables that their foreign keys refer to, the target has.
-fn there(
-    contents: &DumpContents,
-    selection: &ArchiveSelection,
-    plan: &RestorePlan,
-    target: &RestoreTarget,
-) -> Result<BTreeSet<i64>> {
-    if target.state == TargetState::Missing {
-        return Ok(BTreeSet::new());
+/// Takes out what is there already, and takes in what leads to tables that are. Returns what is left out, in words.
+fn left_out(choice: &TableChoice, selection: &mut ArchiveSelection, standing: &Standing<'_>) -> Vec<String> {
+    let (contents, there) = (standing.contents, &standing.there);
+    selection.without(contents, &there.difference(&selection.tables).copied().collect());
+    let mut without = unattached(selection, standing);
+    without.extend(foreign_keys(contents, selection, there));
+    for (view, bare) in selection.without_refresh(contents) {
+        without.push(format!(
+            "the rows of {}: {} comes along without its own",
+            words(contents, view),
+            words(contents, bare)
+        ));
     }
-    let others = selection.foreign_keys.iter().map(|(_, other)| other);
-    let numbers: BTreeSet<i64> = selection.tables.iter().chain(&selection.needed).chain(others).copied().collect();
-    let objects = numbers.into_iter().filter_map(|number| object(contents, number)).collect();
-    present(&plan.settings.for_database(&plan.database), objects)
+    if !choice.is_all() && choice.part != TablePart::Data {
+        let in_schemas = loose(contents).filter(|entry| {
+            choice.schemas.iter().any(|pattern| !entry.schema.is_empty() && pattern.matches_names(b"", &entry.schema))
+        });
+        let unused =
+            in_schemas.filter(|entry| !selection.wanted.contains(&entry.number) && !there.contains(&entry.number));
+        without.extend(unused.map(|entry| format!("{}: no chosen table needs it", DumpedObject::of(entry).describe())));
+    }
+    without
 }
 
-/// Fails if a table is there that is to be made, or one is not there that is to be filled.
-fn tables_fit(
-    contents: &DumpContents,
-    selection: &ArchiveSelection,
-    there: &BTreeSet<i64>,
-    choice: &TableChoice,
-    plan: &RestorePlan,
-) -> Result<()> {
-    let names = |wrong: &dyn Fn(&i64) -> bool| -> Vec<String> {
-        let numbers = selection.tables.iter().filter(|number| wrong(number));
-        numbers.filter_map(|number| object(contents, *number)).map(|object| object.describe()).collect()
-    };
-    let database = &plan.database;
-    let is_there = |number: &i64| there.contains(number);
-    if choice.part == TablePart::Data {
-        let missing = names(&|number| !is_there(number));
-        return match missing.is_empty() {
-            true => Ok(()),
-            false => Err(Fault::failed(format!("database \"{database}\" has no {}", missing.join(", ")))
-                .hint("without --data-only the tables are made, too")
-                .into()),
-        };
+/// Attaches partitions to parents that the target has. Returns those that are not attached, in words.
+fn unattached(selection: &mut ArchiveSelection, standing: &Standing<'_>) -> Vec<String> {
+    let mut without = Vec::new();
+    for partition in selection.partitions.clone() {
+        if standing.there.contains(&partition.parent) {
+            selection.attach(&partition);
+            continue;
+        }
+        let [child, parent] = [partition.number, partition.parent].map(|number| words(standing.contents, number));
+        without.push(format!("that {child} is a partition: {parent} is not there"));
     }
-    let present = names(&is_there);
-    if present.is_empty() || plan.clean {
-        return Ok(());
-    }
-    let are = agree(&present.len(), "is", "are");
-    Err(Fault::failed(format!("{} {are} in database \"{database}\" already", present.join(", ")))
-        .hint("--to restores into another database, --clean replaces what is there, --data-only adds the rows to it")
-        .into())
+    without
 }
 
 /// Takes in foreign keys whose other table the target has. Returns those that are left out, in words.
@@ -175,18 +253,18 @@ fn foreign_keys(contents: &DumpContents, selection: &mut ArchiveSelection, there
     for (key, other) in selection.foreign_keys.clone() {
         if there.contains(&other) {
             selection.with_foreign_key(key);
-        } else if let (Some(key), Some(other)) = (object(contents, key), object(contents, other)) {
-            without.push(format!("{}: {} is not there", key.describe(), other.describe()));
+        } else {
+            without.push(format!("{}: {} is not there", words(contents, key), words(contents, other)));
         }
     }
     without
 }
 
 /// Returns the rows of each entry that is wanted and has data.
-fn rows(contents: &DumpContents, selection: &ArchiveSelection, manifest: &Manifest) -> Result<HashMap<i64, Table>> {
+fn rows(contents: &DumpContents, wanted: &BTreeSet<i64>, manifest: &Manifest) -> Result<HashMap<i64, Table>> {
     let by_name: HashMap<&str, &Table> = manifest.tables.iter().map(|table| (table.name.as_str(), table)).collect();
     let (mut rows, mut seen) = (HashMap::new(), BTreeSet::new());
-    for entry in contents.entries.iter().filter(|entry| entry.has_data && selection.wanted.contains(&entry.number)) {
+    for entry in contents.entries.iter().filter(|entry| entry.has_data && wanted.contains(&entry.number)) {
         let name = copy::table(&entry.copy).ok_or_else(|| {
             Fault::usage(format!("the rows of {} are no COPY blocks", DumpedObject::of(entry).describe()))
                 .hint("--schema-only restores the table without them; a restore of the whole backup has them")
@@ -205,17 +283,17 @@ fn rows(contents: &DumpContents, selection: &ArchiveSelection, manifest: &Manife
 /// Returns the tables with rows and bytes, in the order of the dump.
 fn described(
     contents: &DumpContents,
-    selection: &ArchiveSelection,
+    tables: &BTreeSet<i64>,
     rows: &HashMap<i64, Table>,
-) -> Vec<(String, u64, u64)> {
+) -> Vec<(String, Option<(u64, u64)>)> {
     let data = contents.entries.iter().filter_map(|entry| Some((entry, rows.get(&entry.number)?)));
     let of: HashMap<i64, &Table> =
         data.flat_map(|(entry, table)| entry.needs.iter().map(move |need| (*need, table))).collect();
-    let tables = contents.entries.iter().filter(|entry| selection.tables.contains(&entry.number));
+    let tables = contents.entries.iter().filter(|entry| tables.contains(&entry.number));
     tables
         .map(|table| {
-            let (rows, bytes) = of.get(&table.number).map_or((0, 0), |table| (table.rows, table.bytes));
-            (DumpedObject::of(table).describe(), rows, bytes)
+            let own = of.get(&table.number).map(|rows| (rows.rows, rows.bytes));
+            (DumpedObject::of(table).describe(), own.or(table.is("TABLE").then_some((0, 0))))
         })
         .collect()
 }
@@ -225,20 +303,4 @@ fn requirements(script: &MarkedScript) -> Requirements {
     let mut counter = TableCounter::default();
     script.text().for_each(|text| counter.update(text));
     counter.finish().requirements
-}
-
-fn object(contents: &DumpContents, number: i64) -> Option<DumpedObject> {
-    contents.entry(number).map(DumpedObject::of)
-}
-
-impl DumpedObject {
-    fn of(entry: &ArchiveEntry) -> DumpedObject {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        DumpedObject {
-            number: entry.number,
-            kind: text(&entry.kind),
-            schema: text(&entry.schema),
-            name: text(&entry.name),
-        }
-    }
 }

@@ -5,7 +5,7 @@ use crate::base::worker;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::target::APPLICATION;
 use crate::postgres::session::cell::cell;
-use crate::postgres::session::query::first;
+use crate::postgres::session::query::{first, rows};
 use crate::postgres::session::quote::{identifier, literal};
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ impl DumpedObject {
 
     /// Returns the query whose answer is `t` if the target has it. `None`: pgbk does not look for objects of this kind.
     fn query(&self) -> Option<String> {
-        let qualified = format!("{}.{}", identifier(&self.schema), identifier(&self.name));
+        let qualified = self.qualified();
         let found = |function: &str, text: &str| format!("SELECT pg_catalog.{function}({}) IS NOT NULL", literal(text));
         let listed = |catalog: &str, prefix: &str| {
             let namespace = match self.schema.as_str() {
@@ -67,9 +67,66 @@ impl DumpedObject {
             "FOREIGN DATA WRAPPER" => listed("pg_foreign_data_wrapper", "fdw"),
             "SERVER" => listed("pg_foreign_server", "srv"),
             "ACCESS METHOD" => listed("pg_am", "am"),
+            "INDEX" => found("to_regclass", &qualified),
+            "CONSTRAINT" | "CHECK CONSTRAINT" | "FK CONSTRAINT" => {
+                self.of_table("pg_constraint", "conrelid", "conname")
+            }
+            "TRIGGER" => self.of_table("pg_trigger", "tgrelid", "tgname"),
+            "RULE" => self.of_table("pg_rewrite", "ev_class", "rulename"),
+            "POLICY" => self.of_table("pg_policy", "polrelid", "polname"),
+            "OPERATOR" => listed("pg_operator", "opr"),
+            "OPERATOR CLASS" => listed("pg_opclass", "opc"),
+            "OPERATOR FAMILY" => listed("pg_opfamily", "opf"),
+            "CONVERSION" => listed("pg_conversion", "con"),
+            "TEXT SEARCH PARSER" => listed("pg_ts_parser", "prs"),
+            "TEXT SEARCH TEMPLATE" => listed("pg_ts_template", "tmpl"),
+            "EVENT TRIGGER" => listed("pg_event_trigger", "evt"),
+            "PUBLICATION" => listed("pg_publication", "pub"),
             _ => return None,
         })
     }
+
+    /// Returns the query for what is a part of a table: its name has the table's before it.
+    fn of_table(&self, catalog: &str, table: &str, name: &str) -> String {
+        format!(
+            "SELECT EXISTS (SELECT FROM pg_catalog.{catalog} p JOIN pg_catalog.pg_class c ON c.oid = p.{table}
+             WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {})
+               AND c.relname || ' ' || p.{name} = {})",
+            literal(&self.schema),
+            literal(&self.name)
+        )
+    }
+
+    /// Returns the name as SQL has it.
+    pub fn qualified(&self) -> String {
+        format!("{}.{}", identifier(&self.schema), identifier(&self.name))
+    }
+}
+
+/// Returns the partitions that these tables have in the database, each with its schema and name, and the table's.
+pub(crate) fn partitions(
+    settings: &ConnectionSettings,
+    tables: Vec<DumpedObject>,
+) -> Result<Vec<(DumpedObject, String)>> {
+    let settings = settings.clone();
+    worker::ask(move || {
+        let mut client = settings.connect(APPLICATION)?;
+        let mut found = Vec::new();
+        for table in tables {
+            let query = format!(
+                "SELECT n.nspname, c.relname FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 WHERE c.relispartition AND i.inhparent = pg_catalog.to_regclass({}) ORDER BY 1, 2",
+                literal(&table.qualified())
+            );
+            for row in rows(&mut client, &query)? {
+                let text = |at| cell(&row, at).unwrap_or_default().to_owned();
+                let partition = DumpedObject { number: 0, kind: "TABLE".to_owned(), schema: text(0), name: text(1) };
+                found.push((partition, table.describe()));
+            }
+        }
+        Ok(found)
+    })?
 }
 
 /// Returns the numbers of those objects that the database has. What cannot be looked for counts as missing.

@@ -15,6 +15,9 @@ const STALL: Duration = Duration::from_secs(3600);
 /// The beginning of a mark. The rest is random, so that no object can have it in its definition.
 const MARK: &str = "-- pgbk rows ";
 
+/// The beginnings of the comment that stands before an object.
+const FIRST: [&[u8]; 2] = [b"\n--\n-- Name: ", b"\n--\n-- Data for Name: "];
+
 /// A script without rows, in parts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MarkedScript(pub Vec<ScriptPart>);
@@ -80,6 +83,13 @@ impl MarkedScript {
         })
     }
 
+    /// Puts statements behind the settings, before all objects.
+    pub fn begin_with(&mut self, statements: &str) {
+        let Some(ScriptPart::Text(text)) = self.0.first_mut() else { return };
+        let first = FIRST.iter().filter_map(|begin| memchr::memmem::find(text, begin)).min().unwrap_or(text.len());
+        text.splice(first..first, format!("\n{statements}").into_bytes());
+    }
+
     /// Returns the script without what would stand in the places of the data.
     pub fn text(&self) -> impl Iterator<Item = &[u8]> {
         MarkedScript::texts(&self.0)
@@ -89,6 +99,19 @@ impl MarkedScript {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_stand_between_the_settings_and_the_first_object() {
+        let text = b"SET x;\n\n--\n-- Name: a; Type: TABLE\n--\n\nCREATE\n--\n-- Name: b\n";
+        let mut script = MarkedScript(parts(text, "-- pgbk rows ab "));
+        script.begin_with("DROP TABLE a;\n");
+        let whole = script.text().collect::<Vec<_>>().concat();
+        assert!(
+            whole.starts_with(b"SET x;\n\nDROP TABLE a;\n\n--\n-- Name: a;"),
+            "{}",
+            String::from_utf8_lossy(&whole)
+        );
+    }
 
     #[test]
     fn a_script_is_divided_at_its_marks_and_at_nothing_that_looks_like_one() {

@@ -3,7 +3,8 @@
 use crate::base::error::{Fault, Result};
 use crate::format::archive::contents::DumpContents;
 use crate::format::archive::entry::ArchiveEntry;
-use crate::format::archive::selection::{ArchiveSelection, TablePart, is_relation};
+use crate::format::archive::selection::entry_index::is_relation;
+use crate::format::archive::selection::{ArchiveSelection, TablePart};
 use crate::format::table_pattern::TablePattern;
 
 /// Patterns for tables and schemas, as pg_dump has them.
@@ -17,13 +18,26 @@ pub struct TableChoice {
 }
 
 impl TableChoice {
-    /// Returns whether this entry's table is chosen.
+    /// Returns whether this entry's table is chosen, if it is not left out.
     pub(crate) fn takes(&self, entry: &ArchiveEntry) -> bool {
-        let all = self.tables.is_empty() && self.schemas.is_empty();
-        let is_table = |pattern: &TablePattern| pattern.matches_names(&entry.schema, &entry.name);
         let is_in = |pattern: &TablePattern| pattern.matches_names(b"", &entry.schema);
-        (all || self.tables.iter().any(is_table) || self.schemas.iter().any(is_in))
-            && !self.exclude_tables.iter().any(is_table)
+        self.is_all() || self.tables.iter().any(is_table(entry)) || self.schemas.iter().any(is_in)
+    }
+
+    /// Returns whether this entry's table is to be left out.
+    pub(crate) fn leaves_out(&self, entry: &ArchiveEntry) -> bool {
+        self.exclude_tables.iter().any(is_table(entry))
+    }
+
+    /// Returns whether nothing was chosen: then all is meant, but for what is left out.
+    pub(crate) fn is_all(&self) -> bool {
+        self.tables.is_empty() && self.schemas.is_empty()
+    }
+
+    /// Returns whether all definitions are meant, and nothing else.
+    pub fn is_all_definitions(&self) -> bool {
+        let leaves_none_out = self.exclude_tables.is_empty() && self.exclude_data.is_empty();
+        self.is_all() && leaves_none_out && self.part == TablePart::Definitions
     }
 
     /// Fails if a pattern matches nothing, or no table is left.
@@ -32,9 +46,8 @@ impl TableChoice {
         let named = self.tables.iter().chain(&self.exclude_tables).chain(&self.exclude_data);
         for pattern in named {
             if !relations.iter().any(|entry| pattern.matches_names(&entry.schema, &entry.name)) {
-                return Err(Fault::usage(format!("no table of {id} matches \"{pattern}\""))
-                    .hint(format!("pgbk list {id} shows its tables"))
-                    .into());
+                let hint = pattern.several().unwrap_or_else(|| format!("pgbk list {id} shows its tables"));
+                return Err(Fault::usage(format!("no table of {id} matches \"{pattern}\"")).hint(hint).into());
             }
         }
         for pattern in &self.schemas {
@@ -44,7 +57,7 @@ impl TableChoice {
                     .into());
             }
         }
-        match relations.iter().any(|entry| self.takes(entry)) {
+        match relations.iter().any(|entry| self.takes(entry) && !self.leaves_out(entry)) {
             true => Ok(()),
             false => Err(Fault::usage(format!("no table of {id} is left: each is excluded")).into()),
         }
@@ -58,4 +71,8 @@ impl TableChoice {
             }
         }
     }
+}
+
+fn is_table(entry: &ArchiveEntry) -> impl Fn(&TablePattern) -> bool {
+    |pattern| pattern.matches_names(&entry.schema, &entry.name)
 }
