@@ -210,7 +210,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l skip-failed -d 'Le
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-comments -d 'Leave out COMMENT ON'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-tablespaces -d 'Leave out in which tablespaces tables and indexes lie'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l data-only -d 'Only the rows of the tables, into tables that are there'
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l schema-only -d 'The tables without their rows'
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l schema-only -d 'Everything but the rows, also of a whole backup'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l single-transaction -d 'Load by one connection, in one transaction'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l dry-run -d 'Show what would be done, and do nothing'
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l json -d 'One JSON document on stdout'
