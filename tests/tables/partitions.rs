@@ -3,6 +3,7 @@
 use super::restoring::dumped;
 use support::database::{assert_same, comparable, create, sql, stdout_of, tool};
 use support::pgbk::{Pgbk, connected};
+use support::proof;
 use tempfile::TempDir;
 
 const KINDS: [(&str, [&str; 2]); 3] = [
@@ -53,7 +54,8 @@ fn restore(pgbk: &Pgbk, id: &str, more: &[&str]) {
 fn a_partition_of_any_kind_is_after_a_restore_what_it_was_before() {
     let names = every_kind("tables_kinds");
     let (_folder, pgbk, id) = backed_up("tables_kinds");
-    for name in &names {
+    // Every fourth of nine is of another kind, and has other keys.
+    for name in proof::sample(&names, 4, 0) {
         let (all, one) = (format!("{name}*"), format!("{name}_p1"));
         let before = dumped("tables_kinds", &[&all]);
         let is_same = |how: &str| {
@@ -85,7 +87,7 @@ fn a_partition_of_any_kind_is_after_a_restore_what_it_was_before() {
 fn partitions_are_left_out_as_pg_dump_leaves_them_out_and_one_without_its_parent_says_so() {
     let names = every_kind("tables_left");
     let (_folder, pgbk, id) = backed_up("tables_left");
-    for name in &names {
+    for name in proof::sample(&names, 4, 0) {
         let (all, one, other) = (format!("{name}*"), format!("{name}_p1"), format!("{name}_p2"));
         restore(&pgbk, &id, &["--table", name, "--exclude-table", &one, "--to", "tables_left_new"]);
         let kept = stdout_of(tool("pg_dump", "tables_left").args(["--table", &all, "--exclude-table", &one]));
