@@ -165,3 +165,32 @@ fn an_address_is_seen_however_its_type_writes_it() {
         assert!(!left && rows.contains("nobody@example.com"), "{kind} {value}: {rows}");
     }
 }
+
+/// A name on its own behind an `@` is no address, and what a type is made of is no part of one.
+#[test]
+fn what_arrays_rows_and_documents_are_made_of_is_never_taken_for_an_address() {
+    let handle = r#"{"a": "@john.doe", "": "x y", "b": "x y \"@john.doe"}"#;
+    let values = [
+        ("text[]", "ARRAY['@john.doe', 'x y', '@john.doe z', '', '\"', 'x \"@john.doe']".to_owned()),
+        ("jsonb", format!("'{handle}'")),
+        ("json[]", format!("ARRAY['{handle}', '[]']::json[]")),
+        ("jsonb[]", format!("ARRAY['{handle}', '\"@john.doe\"']::jsonb[]")),
+        ("person", "ROW('x y', '@john.doe z')::person".to_owned()),
+        ("person", "ROW('', '@john.doe')::person".to_owned()),
+        ("person[]", "ARRAY[ROW('x y', '@john.doe z'), ROW('', ' @john.doe')]::person[]".to_owned()),
+        ("holder", format!("ROW('x y', '{handle}')::holder")),
+        ("holder[]", format!("ARRAY[ROW('x y', '{handle}'), ROW('@john.doe z', '\"\"')]::holder[]")),
+    ];
+    let mut tables = "CREATE TYPE person AS (a text, b text); CREATE TYPE holder AS (a text, b jsonb);".to_owned();
+    for (at, (kind, value)) in values.iter().enumerate() {
+        tables += &format!("CREATE TABLE t{at:02} (v {kind}); INSERT INTO t{at:02} VALUES ({value});");
+    }
+    create("anonymise_made_of", "");
+    sql("anonymise_made_of", &tables);
+    let folder = tempfile::tempdir().unwrap();
+    let found = selects(&check("anonymise_made_of", &rules_file(&folder, "")).json());
+    for ((table, _, select), (kind, value)) in found.iter().zip(values) {
+        let source = rows("anonymise_made_of", &format!("SELECT v FROM {table}"), SECRET);
+        assert_eq!(rows("anonymise_made_of", select, SECRET), source, "{kind} {value}");
+    }
+}

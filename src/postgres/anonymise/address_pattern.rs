@@ -19,8 +19,6 @@ const AT: &str = "@|%40";
 const ESCAPED_AT: &str = r"@|%40|\\u0040|&#0*64;|&#[xX]0*40;";
 /// A sign that JSON or an array escapes with a letter, which is no letter of the address behind it.
 const ESCAPE: &str = r"\\(?:u[0-9A-Fa-f]{4}|[A-Za-z\\])";
-/// A first part in quotes, as arrays, rows and JSON write it, one in another too. Their own quotes are no part of it.
-const QUOTED: &str = r#"(?:\\"\\"|\\+"|"")[^"\\]{1,64}(?:\\"\\"|\\+"|"")"#;
 /// A dot as it is, and as JSON and XML may write it, too.
 const ESCAPED_DOT: &str = r"(?:\.|\\u002[eE]|&#0*46;|&#[xX]0*2[eE];)";
 /// A letter, a digit or a hyphen as JSON may write it.
@@ -36,7 +34,10 @@ fn escaped() -> String {
     let letter = format!("(?:{ESCAPED_LETTER}|[^].0-9{NONE_OF}])");
     let part = format!("(?:{ESCAPED_LETTER}|[^].{NONE_OF}])+");
     let domain = format!("(?:{part}{ESCAPED_DOT})+{letter}{part}");
-    format!("(?:{QUOTED}|(?:{ESCAPE}|[^]{NONE_OF}])+)(?:{ESCAPED_AT}){domain}")
+    // A first part in quotes, as arrays, rows and JSON write it, one within another too: it ends with the quote that it began with. What
+    // stands between quotes of theirs begins with a sign that is in no address.
+    let quoted = format!(r#"((?:\\+"){{1,2}}|"")[^]{NONE_OF}][^"\\<>]{{0,63}}\1"#);
+    format!("(?:{quoted}|(?:{ESCAPE}|[^]{NONE_OF}])+)(?:{ESCAPED_AT}){domain}")
 }
 
 /// Returns the pattern of a name of two parts or more, of which the last begins with no digit: else it is a version.
