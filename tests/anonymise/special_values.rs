@@ -1,6 +1,7 @@
 //! Values that no rule can change: NULL, what is no number, and what is endless.
 
 use crate::anonymise::{SECRET, check, rows, rules_file, selects};
+use std::fmt::Display;
 use support::database::{create, sql};
 
 /// Types, the rules that fit them, and values of them that stay what they are, beside NULL.
@@ -121,6 +122,7 @@ fn unique_columns_of_every_type_that_may_hold_an_address_stay_unique() {
     sql("anonymise_unique", &tables);
     let folder = tempfile::tempdir().unwrap();
     let found = selects(&check("anonymise_unique", &rules_file(&folder, "")).json());
+    assert_eq!(found.len(), indexes.len());
     for ((_, _, select), (kind, index)) in found.iter().zip(indexes) {
         let rows = rows("anonymise_unique", select, SECRET);
         let values: Vec<&str> = rows.lines().filter_map(|line| Some(line.split_once('\t')?.1)).collect();
@@ -148,16 +150,8 @@ fn an_address_is_seen_however_its_type_writes_it() {
         ("xml", r"'<a>leak&#64;corp&#46;de</a>'"),
         ("xml", r"'<a>leak&#x40;corp&#x2e;de</a>'"),
     ];
-    let mut tables = "CREATE TYPE person AS (n int, mail text); CREATE DOMAIN quoted AS text;".to_owned();
-    for (at, (kind, value)) in values.iter().enumerate() {
-        tables += &format!("CREATE TABLE t{at:02} (v {kind}); INSERT INTO t{at:02} VALUES ({value});");
-    }
-    create("anonymise_spelt", "");
-    sql("anonymise_spelt", &tables);
-    let folder = tempfile::tempdir().unwrap();
-    let found = selects(&check("anonymise_spelt", &rules_file(&folder, "")).json());
-    for ((_, _, select), (kind, value)) in found.iter().zip(values) {
-        let rows = rows("anonymise_spelt", select, SECRET);
+    let types = "CREATE TYPE person AS (n int, mail text); CREATE DOMAIN quoted AS text;";
+    for ([_, rows], (kind, value)) in before_and_after("anonymise_spelt", types, &values).iter().zip(values) {
         // What is around it stays, so that the type takes it back.
         let taken = rows.trim_end().replace("\\\\", "\\").replace('\'', "''");
         sql("anonymise_spelt", format!("SELECT '{taken}'::{kind}"));
@@ -181,16 +175,25 @@ fn what_arrays_rows_and_documents_are_made_of_is_never_taken_for_an_address() {
         ("holder", format!("ROW('x y', '{handle}')::holder")),
         ("holder[]", format!("ARRAY[ROW('x y', '{handle}'), ROW('@john.doe z', '\"\"')]::holder[]")),
     ];
-    let mut tables = "CREATE TYPE person AS (a text, b text); CREATE TYPE holder AS (a text, b jsonb);".to_owned();
+    let types = "CREATE TYPE person AS (a text, b text); CREATE TYPE holder AS (a text, b jsonb);";
+    for ([before, after], (kind, value)) in before_and_after("anonymise_made_of", types, &values).iter().zip(&values) {
+        assert_eq!(after, before, "{kind} {value}");
+    }
+}
+
+/// Makes a table for each type and value, and returns its row as it is, and as it becomes without a rule.
+fn before_and_after(database: &str, types: &str, values: &[(&str, impl Display)]) -> Vec<[String; 2]> {
+    let mut tables = types.to_owned();
     for (at, (kind, value)) in values.iter().enumerate() {
         tables += &format!("CREATE TABLE t{at:02} (v {kind}); INSERT INTO t{at:02} VALUES ({value});");
     }
-    create("anonymise_made_of", "");
-    sql("anonymise_made_of", &tables);
+    create(database, "");
+    sql(database, &tables);
     let folder = tempfile::tempdir().unwrap();
-    let found = selects(&check("anonymise_made_of", &rules_file(&folder, "")).json());
-    for ((table, _, select), (kind, value)) in found.iter().zip(values) {
-        let source = rows("anonymise_made_of", &format!("SELECT v FROM {table}"), SECRET);
-        assert_eq!(rows("anonymise_made_of", select, SECRET), source, "{kind} {value}");
-    }
+    let found = selects(&check(database, &rules_file(&folder, "")).json());
+    assert_eq!(found.len(), values.len());
+    let both = |(table, _, select): &(String, Vec<String>, String)| {
+        [&format!("SELECT v FROM {table}"), select].map(|query| rows(database, query, SECRET))
+    };
+    found.iter().map(both).collect()
 }

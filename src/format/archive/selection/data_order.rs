@@ -53,7 +53,7 @@ fn ordered(mut left: Vec<i64>, refers: &BTreeMap<i64, BTreeSet<i64>>) -> (Vec<i6
     while let Some(first) = left.first().copied() {
         let open: BTreeSet<i64> = left.iter().copied().collect();
         let next = |table: i64| refers.get(&table).into_iter().flatten().copied().find(|other| open.contains(other));
-        let free: Vec<i64> = left.iter().copied().filter(|table| next(*table).is_none()).collect();
+        let (free, bound): (Vec<i64>, Vec<i64>) = left.iter().partition(|table| next(**table).is_none());
         if free.is_empty() {
             let mut path = vec![first];
             while let Some(other) = path.last().and_then(|last| next(*last)) {
@@ -68,7 +68,7 @@ fn ordered(mut left: Vec<i64>, refers: &BTreeMap<i64, BTreeSet<i64>>) -> (Vec<i6
             circles.push(path);
             continue;
         }
-        left.retain(|table| !free.contains(table));
+        left = bound;
         order.extend(free);
     }
     (order, circles)

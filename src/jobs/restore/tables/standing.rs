@@ -91,10 +91,9 @@ impl<'a> Standing<'a> {
 
     /// Fails if a table that is dropped has a partition that is not restored: it would go with it.
     fn partitions_are_chosen(&self, selection: &ArchiveSelection, dropped: &[DumpedObject]) -> Result<()> {
-        let chosen: Vec<DumpedObject> =
-            selection.tables.iter().filter_map(|number| object(self.contents, *number)).collect();
-        let is_chosen =
-            |one: &DumpedObject| chosen.iter().any(|two| (&one.schema, &one.name) == (&two.schema, &two.name));
+        let chosen = selection.tables.iter().filter_map(|number| object(self.contents, *number));
+        let chosen: BTreeSet<(String, String)> = chosen.map(|object| (object.schema, object.name)).collect();
+        let is_chosen = |one: &DumpedObject| chosen.contains(&(one.schema.clone(), one.name.clone()));
         let settings = self.plan.settings.for_database(&self.plan.database);
         let found = partitions(&settings, dropped.to_vec())?;
         let Some((partition, table)) = found.into_iter().find(|(partition, _)| !is_chosen(partition)) else {
