@@ -4,6 +4,7 @@ pub mod anonymise;
 pub(crate) mod archive;
 pub mod backup_id;
 pub mod keys;
+pub mod lsn;
 pub mod manifest;
 pub(crate) mod row_block;
 pub(crate) mod row_sum;
