@@ -1,7 +1,8 @@
 //! Databases of the test cluster, and what its own programs say of them.
 
 use crate::cluster::{PASSWORD, USER, cluster};
-use postgres::{Client, NoTls};
+use crate::query;
+use postgres::{Client, Config, NoTls};
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
@@ -23,14 +24,22 @@ pub fn stdout_of(command: &mut Command) -> Vec<u8> {
 
 /// For a test that speaks to the server itself.
 pub fn connect(database: &str) -> Client {
-    let mut config = postgres::Config::new();
+    config(database).connect(NoTls).unwrap()
+}
+
+fn config(database: &str) -> Config {
+    let mut config = Config::new();
     config.host("127.0.0.1").port(cluster().port).user(USER).password(PASSWORD).dbname(database);
-    config.connect(NoTls).unwrap()
+    config
 }
 
 /// What `psql` prints, unaligned and without headers.
 #[track_caller]
 pub fn sql(database: &str, text: impl AsRef<OsStr>) -> String {
+    let text = text.as_ref();
+    if let Some(text) = text.to_str().filter(|text| !query::needs_psql(text)) {
+        return query::answers(&config(database), text);
+    }
     let output = stdout_of(tool("psql", database).args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-c"]).arg(text));
     String::from_utf8(output).unwrap().trim_end().to_owned()
 }

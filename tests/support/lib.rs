@@ -15,6 +15,7 @@ pub mod pgbk;
 pub mod process;
 pub mod proof;
 pub mod proxy;
+pub mod query;
 pub mod random;
 pub mod s3;
 pub mod scene;
