@@ -1,6 +1,7 @@
 //! Single tables of a backup: `download --table` and `restore --table`.
 
 mod choosing;
+mod forged;
 mod partitions;
 mod restoring;
 

@@ -30,21 +30,17 @@ impl<I: Send + 'static, O: Send + 'static> OrderedPool<I, O> {
         let (items, waiting) = channel::<PoolJob<I, O>>();
         let (order, results) = sync_channel(most);
         let (waiting, work) = (Arc::new(Mutex::new(waiting)), Arc::new(work));
-        let mut threads = Vec::new();
-        for _ in 0..most {
+        let worker = || {
             let (waiting, work) = (Arc::clone(&waiting), Arc::clone(&work));
-            let thread = threads::begin(name, move || {
+            move || {
                 while let Some((item, result)) = next(&waiting) {
                     // Nobody may want the result any more.
                     result.send(work(item)).ok();
                 }
-            });
-            match thread {
-                // Those that there are do the work.
-                Err(_) if !threads.is_empty() => break,
-                thread => threads.push(thread?),
             }
-        }
+        };
+        let mut threads = vec![threads::begin(name, worker())?];
+        threads.extend((1..most).map_while(|_| threads::begin(name, worker()).ok()));
         Ok((OrderedPool { items, order, threads }, OrderedResults(results)))
     }
 

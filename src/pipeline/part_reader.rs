@@ -145,22 +145,17 @@ impl<'a> PartReader<'a> {
     fn stored(&mut self, part: Range<u64>) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity((part.end - part.start) as usize);
         let size = self.checker.chunk_size();
-        let mut at = part.start;
-        while at < part.end {
-            let index = at / size;
+        for index in part.start / size..part.end.div_ceil(size) {
             if self.chunk.as_ref().is_none_or(|(last, _)| *last != index) {
                 let chunk = self.checker.fetch(index)?;
                 self.fetched += chunk.len() as u64;
                 self.chunk = Some((index, chunk));
             }
             let chunk = self.chunk.as_ref().map(|(_, chunk)| chunk.as_slice()).unwrap_or_default();
-            let from = (at - index * size) as usize;
+            // The chunk has these bytes: `new` has compared the size of the payload with that of its pieces.
+            let from = part.start.saturating_sub(index * size) as usize;
             let to = chunk.len().min((part.end - index * size) as usize);
-            if from >= to {
-                return Err(wrong_pieces().into());
-            }
             bytes.extend_from_slice(&chunk[from..to]);
-            at += (to - from) as u64;
         }
         Ok(bytes)
     }

@@ -82,3 +82,53 @@ impl Read for PieceReader {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::error::{Kind, kind};
+    use crate::format::manifest::Compression;
+    use crate::pipeline::codec::fit::Fit;
+    use crate::pipeline::codec::pack_piece;
+    use std::iter::repeat_n;
+
+    /// Fails as a payload does whose next chunk does not match its tag.
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(Fault::damaged("chunk 7 does not match its tag").into())
+        }
+    }
+
+    #[test]
+    fn a_payload_that_ends_before_or_behind_its_last_piece_or_breaks_is_never_a_whole_dump() {
+        let (compression, fit) = (Compression { method: Method::Zstd, level: 1 }, Fit { threads: 1, halved: 0 });
+        let packed = pack_piece(&[b'x'; 1000], compression, fit, &|| true).unwrap();
+        let piece = Piece { plain: 1000, packed: packed.len() as u64 };
+        let stored = [packed.clone(), packed.clone()].concat();
+        let cut = stored[..stored.len() - 1].to_vec();
+        let read = |inner: Box<dyn Read + Send>, pieces: usize| {
+            let mut dump = Vec::new();
+            let mut reader = PieceReader::new(inner, repeat_n(piece, pieces).collect(), Method::Zstd).unwrap();
+            let outcome = reader.read_to_end(&mut dump).map_err(anyhow::Error::from);
+            // What comes after an error is no second error, and not the rest.
+            assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+            (dump.len(), outcome)
+        };
+        assert_eq!(read(Box::new(io::Cursor::new(stored.clone())), 2).1.unwrap(), 2000);
+        let cases: [(Box<dyn Read + Send>, usize, &str); 5] = [
+            (Box::new(io::Cursor::new(stored.clone())), 3, "the payload ends before its last piece"),
+            (Box::new(io::Cursor::new(cut)), 2, "the payload ends before its last piece"),
+            (Box::new(io::Cursor::new(stored.clone())), 1, "the payload goes on behind its last piece"),
+            (Box::new(io::Cursor::new(packed).chain(Broken)), 2, "chunk 7 does not match its tag"),
+            (Box::new(io::Cursor::new(stored).chain(Broken)), 2, "chunk 7 does not match its tag"),
+        ];
+        for (inner, pieces, text) in cases {
+            let (given, outcome) = read(inner, pieces);
+            let error = outcome.unwrap_err();
+            assert_eq!((error.to_string().as_str(), kind(&error)), (text, Kind::Damaged));
+            assert!(given <= 2000);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! A stage that cuts the dump into pieces, compresses each by itself, several at a time, and passes them on in order.
 
-use crate::base::error::Result;
+use crate::base::error::{Fault, Result};
 use crate::base::threads;
 use crate::format::manifest::Compression;
 use crate::format::manifest::pieces::{MOST_PIECES, Piece};
@@ -81,7 +81,7 @@ impl<W: Write + Send + 'static> PieceWriter<W> {
             piece
         };
         let (pool, coming) = OrderedPool::begin("compress", fit.threads as usize, pack)?;
-        let writer = threads::begin("encrypt", move || write(inner, &coming))?;
+        let writer = threads::begin("encrypt", move || write(inner, &coming, MOST_PIECES))?;
         Ok(PieceWriter { cut, size, filling: Vec::new(), threads: Some(Threads { pool, abandoned, writer }) })
     }
 
@@ -168,15 +168,16 @@ impl<W> Drop for PieceWriter<W> {
     }
 }
 
-/// Writes the pieces in their order, and returns the writer with the sizes of the pieces. An empty dump is one empty piece, and is not
-/// listed.
-fn write<W: Write>(mut inner: W, coming: &OrderedResults<PackedPiece>) -> io::Result<(W, Vec<Piece>)> {
+/// Writes the pieces in their order, and returns the writer with the sizes of the pieces. It is an error if they are more than `most`. An
+/// empty dump is one empty piece, and is not listed.
+fn write<W: Write>(mut inner: W, coming: &OrderedResults<PackedPiece>, most: usize) -> io::Result<(W, Vec<Piece>)> {
     let mut pieces = Vec::new();
     while let Some(piece) = coming.next() {
         let PackedPiece { plain, packed } = piece.ok_or_else(ended)?;
         let packed = packed?;
-        if pieces.len() == MOST_PIECES {
-            return Err(io::Error::other("the dump has more pieces than a .meta can list"));
+        if pieces.len() == most {
+            let fault = Fault::failed(format!("the dump has more than the {most} pieces that a .meta can list"));
+            return Err(fault.hint("a dump that is not compressed has no pieces: DB_BACKUP_COMPRESS=0").into());
         }
         inner.write_all(&packed)?;
         pieces.extend((plain > 0).then_some(Piece { plain, packed: packed.len() as u64 }));
@@ -195,6 +196,7 @@ fn ended() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::hints;
     use crate::format::manifest::Method;
     use crate::pipeline::codec::levels::levels;
     use crate::pipeline::piece_reader::PieceReader;
@@ -286,6 +288,22 @@ mod tests {
         drop(two);
         (0..100).for_each(|_| drop(one.share(&[b'x'; 1000]).unwrap()));
         assert!(one.finish().is_ok());
+    }
+
+    #[test]
+    fn a_dump_of_more_pieces_than_a_document_can_list_is_refused_with_a_way_out() {
+        let pack = |number| PackedPiece { plain: 1, packed: Ok(Arc::new(vec![number])) };
+        for (pieces, is_refused) in [(3, false), (4, true)] {
+            let (pool, coming) = OrderedPool::begin("test", 1, pack).unwrap();
+            let giver = std::thread::spawn(move || (0..pieces).filter(|number| pool.send(*number)).count());
+            let written = write(Vec::new(), &coming, 3);
+            drop(coming);
+            giver.join().unwrap();
+            assert_eq!(written.is_err(), is_refused);
+            let Err(error) = written.map_err(anyhow::Error::from) else { continue };
+            assert_eq!(error.to_string(), "the dump has more than the 3 pieces that a .meta can list");
+            assert!(hints(&error)[0].contains("DB_BACKUP_COMPRESS=0"), "{error:#}");
+        }
     }
 
     #[test]

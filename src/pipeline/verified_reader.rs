@@ -99,17 +99,15 @@ impl<O: Deref<Target = dyn Object>> Checker<O> {
         all.saturating_sub(index * self.chunks.size).min(self.chunks.size)
     }
 
-    /// Returns a chunk whose tag matches; another one is damage.
+    /// Returns a chunk whose tag matches; another one is damage, and so is one for which no tag is stated.
     pub fn fetch(&self, index: u64) -> Result<Vec<u8>> {
-        let Some(stated) = self.chunks.tags.get(index as usize) else {
-            return Err(Fault::damaged(format!("\"{}\" has no chunk {index}", self.name)).into());
-        };
         let last = index + 1 == self.chunks.tags.len() as u64;
         let start = index * self.chunks.size;
         let end = if last { self.object.info().bytes } else { start + self.chunks.size };
         let bytes = self.object.read(start..end)?;
         let tag = self.tagger.tag(&bytes, index, last);
-        if openssl::memcmp::eq(&tag.0, &stated.0) {
+        let stated = self.chunks.tags.get(index as usize);
+        if stated.is_some_and(|stated| openssl::memcmp::eq(&tag.0, &stated.0)) {
             return Ok(bytes);
         }
         let name = &self.name;

@@ -2,34 +2,17 @@
 
 use crate::proven::receiver::{Heard, Receiver};
 use crate::proven::{left_on, of, prove, tables, wrong};
-use pgbk::base::secret::Secret;
-use pgbk::format::keys::Key;
 use pgbk::format::manifest::Manifest;
-use pgbk::repository::Repository;
-use pgbk::store::directory::Directory;
 use serde_json::Value;
-use std::sync::Arc;
 use support::cluster::cluster;
 use support::database::{features, small, sql};
-use support::pgbk::KEY;
+use support::forger;
 use support::proof;
 use support::scheduler::Place;
 
 /// Seals the backup's `.meta` anew with what is made of it.
-fn reseal(place: &Place, id: &str, change: impl Fn(&mut Manifest)) {
-    let store = Arc::new(Directory::open(place.store()).unwrap());
-    let key = Some(Key::raw(&Secret::new(KEY), None).unwrap());
-    let repository = Repository {
-        store,
-        variant: Default::default(),
-        key,
-        encrypt: true,
-        verify: true,
-        allow_unauthenticated: false,
-    };
-    let (mut manifest, derived_keys) = repository.manifest(&id.parse().unwrap()).unwrap();
-    change(&mut manifest);
-    std::fs::write(place.store().join(manifest.meta_key()), manifest.seal(derived_keys.as_ref()).unwrap()).unwrap();
+fn reseal(place: &Place, id: &str, change: impl FnOnce(&mut Manifest)) {
+    forger::reseal(&place.store(), id, change);
 }
 
 /// What is changed, the tables that are wrong then, and what is said of them.

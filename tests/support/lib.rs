@@ -7,6 +7,7 @@ pub mod crew;
 pub mod database;
 pub mod fake;
 pub mod faulty;
+pub mod forger;
 pub mod golden;
 pub mod id;
 pub mod message;

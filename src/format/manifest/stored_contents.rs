@@ -42,7 +42,6 @@ impl StoredContents {
 
     /// Returns the table of contents of an authenticated document. It is an error if the key is missing, or it is not what pgbk writes.
     pub(crate) fn open(&self, derived_keys: Option<&DerivedKeys>) -> Result<Vec<u8>> {
-        let damaged = |why: &str| Fault::damaged(format!("the table of contents in the .meta: {why}"));
         let data = STANDARD.decode(&self.data).map_err(|_| damaged("it is no base64"))?;
         let packed = match (&self.iv, derived_keys) {
             (None, _) => data,
@@ -51,14 +50,23 @@ impl StoredContents {
                 derived_keys.decrypt_member(iv, &data).ok_or_else(|| damaged("it cannot be decrypted"))?
             }
         };
-        let mut contents = Vec::new();
-        let decoder = zstd::stream::read::Decoder::new(packed.as_slice())?;
-        decoder.take(LARGEST as u64 + 1).read_to_end(&mut contents).map_err(|_| damaged("it is no zstd"))?;
-        match contents.len() <= LARGEST {
-            true => Ok(contents),
-            false => Err(damaged("it is longer than any that pgbk writes").into()),
-        }
+        unpacked(&packed, LARGEST)
     }
+}
+
+/// Returns what was compressed. It is an error if that is no zstd, or more than so many bytes, of which a few may make very many.
+fn unpacked(packed: &[u8], most: usize) -> Result<Vec<u8>> {
+    let mut contents = Vec::new();
+    let decoder = zstd::stream::read::Decoder::new(packed)?;
+    decoder.take(most as u64 + 1).read_to_end(&mut contents).map_err(|_| damaged("it is no zstd"))?;
+    match contents.len() <= most {
+        true => Ok(contents),
+        false => Err(damaged("it is longer than any that pgbk writes").into()),
+    }
+}
+
+fn damaged(why: &str) -> Fault {
+    Fault::damaged(format!("the table of contents in the .meta: {why}"))
 }
 
 fn bounded<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<String, D::Error> {
@@ -99,5 +107,14 @@ mod tests {
             assert!(stored.open(None).is_err(), "{data}");
         }
         assert!(serde_json::from_str::<StoredContents>(r#"{"data_iv":"00","data":""}"#).is_err());
+    }
+
+    #[test]
+    fn of_a_few_bytes_that_make_very_many_no_more_are_kept_than_a_table_of_contents_may_have() {
+        let packed = zstd::bulk::compress(&[0; 4096], LEVEL).unwrap();
+        assert_eq!(unpacked(&packed, 4096).unwrap().len(), 4096);
+        let error = unpacked(&packed, 4095).unwrap_err();
+        let said = "the table of contents in the .meta: it is longer than any that pgbk writes";
+        assert_eq!((error.to_string().as_str(), kind(&error)), (said, Kind::Damaged));
     }
 }
