@@ -12,6 +12,8 @@ pub mod fixed_name;
 pub(crate) mod guard;
 pub(crate) mod inventory;
 pub(crate) mod lifecycle;
+#[cfg(test)]
+pub(crate) mod made_backups;
 pub mod name;
 pub mod new_backup;
 pub mod newest;

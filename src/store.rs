@@ -10,6 +10,8 @@ pub mod directory;
 pub(crate) mod keys;
 pub mod memory;
 pub(crate) mod network;
+#[cfg(test)]
+pub(crate) mod refusing_store;
 pub mod s3;
 
 use crate::base::error::{Fault, Kind, Result, kind};

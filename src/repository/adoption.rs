@@ -114,3 +114,36 @@ fn nothing(taking: &NewBackup, whose: &str) -> Fault {
     Fault::not_found(format!("there is no backup of \"{}\" {whose} to go on with", taking.subject))
         .hint("leave out --adopt; \"pgbk list\" shows the servers")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::error::{Kind, hints, kind};
+    use crate::base::progress::NullMonitor;
+    use crate::format::manifest::origin::Origin;
+    use crate::repository::made_backups::{at, put, repository};
+    use crate::store::memory::Memory;
+
+    #[test]
+    fn no_series_is_joined_by_a_server_that_cannot_say_who_it_is() {
+        let repository = repository(&Memory::default());
+        put(&repository, "app", 1, Some("7001"), &[]);
+        let catalog = repository.catalog(None).unwrap();
+        let entries: Vec<&CatalogEntry> = catalog.entries().iter().collect();
+        let claims: Vec<Claims> = repository.claims(&entries).unwrap().into_iter().map(Result::unwrap).collect();
+        let all: Vec<(&CatalogEntry, &Claims)> = entries.into_iter().zip(&claims).collect();
+        for adopt in [Adoption::Only, Adoption::This("7001".to_owned())] {
+            for (server, joins) in [(Some("7002"), true), (None, false)] {
+                let (subject, origin) = ("app".into(), Origin::Backup);
+                let taking = NewBackup { subject, origin, server, taken_at: at(9), now: at(9), adopt: &adopt };
+                let mut before = Predecessors::default();
+                let joined = join(&taking, &all, &mut before, &NullMonitor);
+                assert_eq!((joined.is_ok(), before.adopted.contains("7001")), (joins, joins));
+                let Err(error) = joined else { continue };
+                assert_eq!(kind(&error), Kind::Usage);
+                assert!(error.to_string().contains("may not ask this server who it is"), "{error:#}");
+                assert_eq!(hints(&error), ["connect as a role that may call pg_control_system()"]);
+            }
+        }
+    }
+}

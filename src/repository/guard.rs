@@ -90,6 +90,7 @@ impl Repository {
                 Kind::Damaged | Kind::Denied => {
                     Err(unknown(&format!("\"{}\" cannot be read ({error:#})", id.meta_key())).into())
                 }
+                // Trouble that may be over soon. Whoever tries again is told all of it.
                 _ => Err(error),
             },
         }
@@ -210,6 +211,7 @@ mod tests {
     use crate::format::manifest::Format;
     use crate::repository::writer::ManifestDetails;
     use crate::store::memory::Memory;
+    use crate::store::refusing_store::RefusingStore;
     use crate::store::{Store, write_small};
     use std::io::Write;
     use std::sync::{Arc, Mutex};
@@ -306,6 +308,26 @@ mod tests {
         let catalog = repository(&memory, With::Nothing, true).catalog(None).unwrap();
         assert!(repository(&memory, With::Nothing, true).guard(Some(&broken), &[], &catalog, &said).is_err());
         assert!(repository(&memory, With::Nothing, false).guard(Some(&broken), &[], &catalog, &said).is_ok());
+    }
+
+    #[test]
+    fn while_the_newest_document_is_out_of_reach_nothing_is_stored_without_the_key_and_no_key_is_compared() {
+        let memory = Memory::default();
+        let id = store(&repository(&(Arc::new(memory.clone()) as Arc<dyn Store>), With::Raw(0), true), 0);
+        for refusal in [Kind::Failed, Kind::Unauthenticated, Kind::Interrupted(15)] {
+            let refusing =
+                RefusingStore { memory: memory.clone(), end: id.meta_key(), open: Some(refusal), remove: None };
+            let refusing: Arc<dyn Store> = Arc::new(refusing);
+            for (now, encrypt) in [(With::Nothing, true), (With::Nothing, false), (With::Raw(1), true)] {
+                let (repository, said) = (repository(&refusing, now, encrypt), Said::default());
+                let done = repository.guard(Some(&id), &[], &repository.catalog(None).unwrap(), &said);
+                match now {
+                    With::Nothing => assert_eq!(kind(&done.unwrap_err()), refusal, "{encrypt}"),
+                    _ => done.unwrap(),
+                }
+                assert!(said.0.into_inner().unwrap().is_empty());
+            }
+        }
     }
 
     #[test]

@@ -86,14 +86,14 @@ impl Orphans {
         for object in &self.orphans {
             let modified = object.modified.map_or("an unknown time".to_owned(), |time| time.to_string());
             match remove_for_good(store, &object.key, None) {
-                Ok(()) => {
-                    monitor.note(&format!("removed \"{}\", a payload without .meta, of {modified}", object.key));
-                }
                 Err(error) if kind(&error) == Kind::Denied => {
                     monitor.warn(&format!("{error:#}"));
                     left.push(object.clone());
                 }
-                Err(error) => return Err(error),
+                removed => {
+                    removed?;
+                    monitor.note(&format!("removed \"{}\", a payload without .meta, of {modified}", object.key));
+                }
             }
         }
         Ok(left)
@@ -120,5 +120,38 @@ impl Orphans {
         remove_for_good(store, key, None)?;
         self.bare.remove(at);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::progress::NullMonitor;
+    use crate::store::memory::Memory;
+    use crate::store::refusing_store::RefusingStore;
+    use crate::store::write_small;
+
+    #[test]
+    fn a_payload_that_may_not_be_removed_is_left_and_named_and_any_other_trouble_ends_it() {
+        let keys = ["a/a-20260101T000000Z.sql", "a/a-20260102T000000Z.sql", "a/a-20260103T000000Z.sql"];
+        for (refusal, expected, left) in [
+            (None, Ok(Vec::new()), vec![]),
+            (Some(Kind::Denied), Ok(vec![keys[1]]), vec![keys[1]]),
+            (Some(Kind::Failed), Err(Kind::Failed), vec![keys[1], keys[2]]),
+        ] {
+            let memory = Memory::default();
+            keys.iter().for_each(|key| drop(write_small(&memory, key, b"x").unwrap()));
+            let store = RefusingStore { memory, end: keys[1].to_owned(), open: None, remove: refusal };
+            let orphans = Orphans::of(store.list("").unwrap(), Vec::new());
+            assert_eq!(orphans.keys(), keys);
+            let removed = orphans.remove(&store, &NullMonitor);
+            let removed = removed.map(|left| left.into_iter().map(|object| object.key).collect::<Vec<_>>());
+            assert_eq!(
+                removed.map_err(|error| kind(&error)),
+                expected.map(|keys| keys.into_iter().map(str::to_owned).collect())
+            );
+            let found: Vec<String> = store.list("").unwrap().into_iter().map(|listed| listed.key).collect();
+            assert_eq!(found, left);
+        }
     }
 }

@@ -25,8 +25,36 @@ impl Repository {
     pub fn unpin(&self, id: &BackupId) -> Result<bool> {
         match self.store.open(&id.pin_key(), None) {
             Err(error) if kind(&error) == Kind::NotFound => Ok(false),
-            Err(error) => Err(error),
-            Ok(_) => remove_for_good(self.store.as_ref(), &id.pin_key(), None).map(|()| true),
+            opened => {
+                opened?;
+                remove_for_good(self.store.as_ref(), &id.pin_key(), None).map(|()| true)
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::made_backups::{put, repository};
+    use crate::store::Store;
+    use crate::store::memory::Memory;
+    use crate::store::refusing_store::RefusingStore;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_pin_is_put_and_removed_once_and_one_that_is_out_of_reach_is_not_said_to_be_gone() {
+        let memory = Memory::default();
+        let plain = repository(&memory);
+        let id = put(&plain, "app", 1, None, &[]).id;
+        assert!(!plain.unpin(&id).unwrap());
+        assert_eq!([plain.pin(&id).unwrap(), plain.pin(&id).unwrap()], [true, false]);
+        for refusal in [Kind::Denied, Kind::Failed] {
+            let store = RefusingStore { memory: memory.clone(), end: id.pin_key(), open: Some(refusal), remove: None };
+            let away = Repository { store: Arc::new(store), ..plain.clone() };
+            assert_eq!(kind(&away.unpin(&id).unwrap_err()), refusal);
+        }
+        assert!(memory.open(&id.pin_key(), None).is_ok());
+        assert_eq!([plain.unpin(&id).unwrap(), plain.unpin(&id).unwrap()], [true, false]);
     }
 }

@@ -73,3 +73,33 @@ impl ServerIdentity {
 fn joined<'a>(servers: impl Iterator<Item = &'a str>) -> String {
     servers.map(|server| server_of(Some(server))).collect::<Vec<_>>().join(" with ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::error::{Kind, hints, kind};
+    use crate::format::manifest::origin::Origins;
+    use crate::repository::made_backups::{at, put, repository};
+    use crate::store::memory::Memory;
+
+    #[test]
+    fn of_several_other_servers_none_is_taken_for_the_one_that_is_meant() {
+        let subjects = ["app", "crm"].map(Subject::from);
+        let asker =
+            NewestQuery { server: ServerIdentity::Named("7009".to_owned()), origins: Origins::Backup, now: at(100) };
+        // Each database has but one series.
+        let whole = |of_crm: &str| {
+            let repository = repository(&Memory::default());
+            put(&repository, "app", 1, Some("7001"), &[]);
+            put(&repository, "crm", 2, Some(of_crm), &[]);
+            repository.whole(&repository.catalog(None).unwrap(), &subjects, &asker)
+        };
+        assert_eq!(whole("7001").unwrap().len(), 2);
+        let error = whole("7002").unwrap_err();
+        assert_eq!(kind(&error), Kind::Usage);
+        let said = format!("{error:#}");
+        assert!(said.starts_with("memory has backups of several servers, and none of this one's: "), "{said}");
+        assert!(said.contains("7001") && said.contains("7002"), "{said}");
+        assert_eq!(hints(&error), ["say with --from whose databases are meant"]);
+    }
+}

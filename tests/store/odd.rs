@@ -2,12 +2,14 @@
 
 use super::objects::{keys, put};
 use jiff::Timestamp;
-use pgbk::base::error::{hints, kind};
+use pgbk::base::error::{Result, hints, kind};
 use pgbk::store::directory::Directory;
 use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::S3Settings;
 use pgbk::store::{Store, read_small, write_small};
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::faulty::{Fault, Faulty, Request};
 use support::pgbk::{connected, pgbk};
@@ -97,15 +99,16 @@ fn told(headers: &mut support::faulty::Headers, time: &str) {
 /// What counts is time and not tries, for who reads as for who writes.
 #[test]
 fn a_host_that_is_overloaded_is_waited_for_by_whoever_reads() {
-    type Read = fn(&S3);
+    type Read = fn(&S3) -> Result<()>;
     let reads: [(&'static str, Read); 5] = [
-        ("list", |store| assert_eq!(store.list("").unwrap().len(), 1)),
-        ("head", |store| assert_eq!(store.open("a/x", None).unwrap().info().bytes, 1)),
-        ("get", |store| assert_eq!(read_small(store, "a/x", 10).unwrap(), b"x")),
+        ("list", |store| store.list("").map(|listed| assert_eq!(listed.len(), 1))),
+        ("head", |store| store.open("a/x", None).map(|object| assert_eq!(object.info().bytes, 1))),
+        ("get", |store| read_small(store, "a/x", 10).map(|bytes| assert_eq!(bytes, b"x"))),
         ("get", |store| {
-            assert_eq!(store.open_listed(&store.list("a/x").unwrap()[0]).unwrap().read(0..1).unwrap(), b"x")
+            let opened = store.open_listed(&store.list("a/x").unwrap()[0])?;
+            opened.read(0..1).map(|bytes| assert_eq!(bytes, b"x"))
         }),
-        ("uploads", |store| assert!(store.unfinished("").unwrap().is_empty())),
+        ("uploads", |store| store.unfinished("").map(|begun| assert!(begun.is_empty()))),
     ];
     std::thread::scope(|scope| {
         for (call, read) in reads {
@@ -116,18 +119,35 @@ fn a_host_that_is_overloaded_is_waited_for_by_whoever_reads() {
                     });
                     let store = S3::open(S3Settings { attempts: 1, ..host.settings() }).unwrap();
                     write_small(&store, "a/x", b"x").unwrap();
-                    read(&store);
+                    read(&store).unwrap();
                     assert!(host.count(call) >= 3, "{call}, {status}");
                 });
             }
         }
     });
     // Not for ever.
-    let host = Faulty::start(|request, _| (request.call() == "list").then_some(Fault::Answer(503, "SlowDown")));
-    let settings = S3Settings { attempts: 1, timeout: Duration::from_secs(2), ..host.settings() };
-    let error = S3::open(settings).unwrap().list("").unwrap_err();
-    assert!(format!("{error:#}").contains("503 SlowDown") && !hints(&error).is_empty(), "{error:#}");
-    counted("odd", "busy answers to who reads", 10, 1);
+    std::thread::scope(|scope| {
+        for (call, read) in reads {
+            scope.spawn(move || {
+                let is_busy = Arc::new(AtomicBool::new(false));
+                let busy = Arc::clone(&is_busy);
+                let host = Faulty::start(move |request, _| {
+                    let refused = request.call() == call && busy.load(Ordering::SeqCst);
+                    refused.then_some(Fault::Answer(503, "SlowDown"))
+                });
+                let settings = S3Settings { attempts: 1, timeout: Duration::from_secs(2), ..host.settings() };
+                let store = S3::open(settings).unwrap();
+                write_small(&store, "a/x", b"x").unwrap();
+                is_busy.store(true, Ordering::SeqCst);
+                let error = read(&store).unwrap_err();
+                assert!(
+                    format!("{error:#}").contains("answered 503") && !hints(&error).is_empty(),
+                    "{call}: {error:#}"
+                );
+            });
+        }
+    });
+    counted("odd", "busy answers to who reads", 2 * reads.len(), reads.len());
 }
 
 #[test]

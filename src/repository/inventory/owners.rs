@@ -75,12 +75,12 @@ impl Owners {
         for batch in unknown.chunks(64) {
             for (entry, claims) in batch.iter().zip(repository.claims(batch)?) {
                 match claims {
-                    Ok(Claims { owner, adopted, .. }) => {
-                        self.known.insert(entry.id.clone(), OwnerEntry { owner, adopted });
-                    }
                     Err(error) if kind(&error) == Kind::Denied => return Ok(false),
                     Err(error) if matches!(kind(&error), Kind::Damaged | Kind::NotFound) => {}
-                    Err(error) => return Err(error),
+                    claims => {
+                        let Claims { owner, adopted, .. } = claims?;
+                        self.known.insert(entry.id.clone(), OwnerEntry { owner, adopted });
+                    }
                 }
             }
         }

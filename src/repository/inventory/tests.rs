@@ -1,48 +1,12 @@
-use crate::base::progress::NullMonitor;
-use crate::base::secret::Secret;
+use crate::base::error::{Fault, Kind, kind};
 use crate::base::state_dir::StateDir;
-use crate::format::keys::Key;
-use crate::format::manifest::origin::Origin;
-use crate::format::manifest::{Format, ServerNote};
+use crate::repository::inventory::owners::Owners;
 use crate::repository::inventory::*;
-use crate::repository::name::BackupName;
-use crate::repository::writer::ManifestDetails;
+use crate::repository::made_backups::{at, put, repository};
 use crate::store::memory::Memory;
-use crate::store::{Store, write_small};
-use std::io::Write;
+use crate::store::refusing_store::RefusingStore;
+use crate::store::write_small;
 use std::sync::Arc;
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_790_000_000 + second).unwrap()
-}
-
-fn repository(store: &Memory) -> Repository {
-    let store: Arc<dyn Store> = Arc::new(store.clone());
-    let key = Some(Key::raw(&Secret::new("00".repeat(32).as_str()), None).unwrap());
-    Repository { store, variant: Default::default(), key, encrypt: true, verify: false, allow_unauthenticated: false }
-}
-
-/// Stores a backup of a server; without a server, an upload.
-fn put(repository: &Repository, database: &str, second: i64, server: Option<&str>, adopted: &[&str]) {
-    let adopted = adopted.iter().map(|one| (*one).to_owned()).collect();
-    let name = BackupName {
-        adopted,
-        ..BackupId::new(Subject::from(database).in_variant(repository.variant), at(second)).into()
-    };
-    let mut writer = repository.begin(name, Format::Plain, None, 0).unwrap();
-    writer.write_all(b"SELECT 1;\n").unwrap();
-    let server = server.map(|identifier| ServerNote {
-        version: "18.0".to_owned(),
-        version_num: 180_000,
-        encoding: crate::format::manifest::encoding::EncodingName::named("UTF8").unwrap(),
-        system_identifier: Some(identifier.to_owned()),
-        timeline: None,
-        in_recovery: false,
-        session: Default::default(),
-    });
-    let origin = Some(if server.is_some() { Origin::Backup } else { Origin::Upload });
-    writer.finish(ManifestDetails { server, origin, ..ManifestDetails::default() }, &NullMonitor).unwrap();
-}
 
 fn counts(of: &BTreeMap<Subject, BackupTotal>) -> Vec<(&str, u64)> {
     of.iter().map(|(name, total)| (name.name(), total.backups)).collect()
@@ -53,8 +17,8 @@ fn what_is_counted_is_this_servers_and_the_rest_is_counted_beside_it() {
     let (memory, folder) = (Memory::default(), tempfile::tempdir().unwrap());
     let state = StateDir::at(folder.path());
     let repository = repository(&memory);
-    (0..60).for_each(|second| put(&repository, "app", second, Some("7001"), &[]));
-    (100..103).for_each(|second| put(&repository, "app", second, Some("7002"), &[]));
+    (0..60).for_each(|second| drop(put(&repository, "app", second, Some("7001"), &[])));
+    (100..103).for_each(|second| drop(put(&repository, "app", second, Some("7002"), &[])));
     put(&repository, "app", 200, None, &[]);
     put(&repository, "crm", 201, Some("7002"), &[]);
     write_small(&memory, "app/notes.txt", b"mine").unwrap();
@@ -85,7 +49,7 @@ fn what_is_counted_is_this_servers_and_the_rest_is_counted_beside_it() {
     put(&repository, "app", 300, Some("7003"), &["7002"]);
     assert_eq!(counts(&look(named("7003")).databases), [("app", 4)]);
     // A look that fails leaves what was known.
-    let failed = Err(crate::base::error::Fault::failed("the store is away").into());
+    let failed = Err(Fault::failed("the store is away").into());
     let after = Inventory::look(&repository, &failed, &named("7003"), &state, at(2000));
     assert_eq!((counts(&after.databases), after.problem.as_deref()), (vec![("app", 4)], Some("the store is away")));
 }
@@ -97,7 +61,7 @@ fn each_output_is_counted_by_itself_and_what_is_known_of_one_is_kept_while_it_ca
     let plain = repository(&memory);
     let copies = Repository { variant: Variant::Anonymised, ..plain.clone() };
     put(&plain, "app", 0, Some("7001"), &[]);
-    (0..2).for_each(|second| put(&copies, "app", second, Some("7001"), &[]));
+    (0..2).for_each(|second| drop(put(&copies, "app", second, Some("7001"), &[])));
     put(&copies, "app", 5, Some("7002"), &[]);
     let server = ServerIdentity::Named("7001".to_owned());
     let look = |repository: &Repository, catalog| Inventory::look(repository, &catalog, &server, &state, at(100));
@@ -120,4 +84,27 @@ fn each_output_is_counted_by_itself_and_what_is_known_of_one_is_kept_while_it_ca
     assert_eq!((shown(&failed), failed.problem.as_deref()), (expected[1].clone(), Some("away")));
     assert!(!serde_json::to_string(&look(&plain, plain.catalog(None))).unwrap().contains("variant"));
     assert_eq!(Inventory::together(Vec::new()), None);
+}
+
+#[test]
+fn documents_that_may_not_be_read_are_ones_own_those_that_are_damaged_nobodys_and_any_other_trouble_is_told() {
+    let memory = Memory::default();
+    let plain = repository(&memory);
+    let (known, refused) = (put(&plain, "app", 1, Some("7001"), &[]).id, put(&plain, "app", 2, Some("7001"), &[]).id);
+    let server = ServerIdentity::Named("7001".to_owned());
+    for (refusal, expected) in [
+        (Kind::Denied, Ok(vec![&known, &refused])),
+        (Kind::Damaged, Ok(vec![&known])),
+        (Kind::NotFound, Ok(vec![&known])),
+        (Kind::Failed, Err(Kind::Failed)),
+        (Kind::Unauthenticated, Err(Kind::Unauthenticated)),
+    ] {
+        let store =
+            RefusingStore { memory: memory.clone(), end: refused.meta_key(), open: Some(refusal), remove: None };
+        let repository = Repository { store: Arc::new(store), ..plain.clone() };
+        let mut owners = Owners::default();
+        let own = owners.sort(&repository, &repository.catalog(None).unwrap(), &server);
+        let found = own.as_ref().map(|own| own.iter().collect::<Vec<_>>()).map_err(kind);
+        assert_eq!(found, expected, "{refusal:?}");
+    }
 }

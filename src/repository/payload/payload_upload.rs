@@ -124,7 +124,7 @@ fn planned(largest: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::error::{Kind, kind};
+    use crate::base::error::{Kind, hints, kind};
     use crate::base::progress::NullMonitor;
     use crate::store::memory::Memory;
     use crate::store::write_small;
@@ -149,6 +149,19 @@ mod tests {
             let listed: Vec<u64> = memory.list("").unwrap().into_iter().map(|listed| listed.bytes).collect();
             assert_eq!(listed, sizes);
         }
+    }
+
+    #[test]
+    fn a_payload_of_more_objects_than_there_are_names_for_is_refused_and_leaves_nothing() {
+        let memory = Memory::default();
+        let store: Arc<dyn Store> = Arc::new(memory.clone());
+        let mut upload = PayloadUpload::begin(&store, "a/x", 0, Some(1)).unwrap();
+        upload.write_all(&[7; MOST_OBJECTS]).unwrap();
+        let error = anyhow::Error::from(upload.write_all(b"1").unwrap_err());
+        assert_eq!(error.to_string(), format!("\"a/x\" needs more than {MOST_OBJECTS} objects"));
+        assert_eq!(hints(&error), ["set MAX_OBJECT_SIZE to a larger size"]);
+        drop(upload);
+        assert!(keys(&memory).is_empty() && memory.unfinished("").unwrap().is_empty());
     }
 
     #[test]

@@ -135,7 +135,7 @@ pub(crate) async fn build(settings: &S3Settings, endpoint: &S3Endpoint) -> Resul
         None => chain(settings, endpoint, &http).await,
     };
     config = match (&endpoint.url, endpoint.addressing) {
-        (Some(url), Addressing::Virtual) => config.endpoint_resolver(HostResolver { url: url.clone() }),
+        (Some(url), Addressing::Virtual) => config.endpoint_resolver(HostResolver::of(url, &settings.bucket)),
         // To the SDK the last part of a path without a slash behind it is none to put the bucket below.
         (Some(url), Addressing::Path) => config.endpoint_url(format!("{url}/")).force_path_style(true),
         (None, Addressing::Path) => config.force_path_style(true),

@@ -54,8 +54,9 @@ impl Host {
         {
             return false;
         }
-        let Some(url) = self.url.clone() else { return false };
-        let config = self.client.config().to_builder().endpoint_resolver(HostResolver { url }).build();
+        let Some(url) = &self.url else { return false };
+        let resolver = HostResolver::of(url, self.address.bucket());
+        let config = self.client.config().to_builder().endpoint_resolver(resolver).build();
         self.by_name.set(Client::from_conf(config)).is_ok()
     }
 
