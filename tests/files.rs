@@ -175,9 +175,21 @@ fn a_person_sees_what_is_replaced_before_it_is() {
     fs::write(conf.join("postgresql.conf"), "port = 1\n").unwrap();
     fs::remove_file(conf.join("secret")).unwrap();
     let changed = facts(&conf);
+    let at_a_terminal = |arguments: &[&str]| {
+        let command = sample.pgbk().args(arguments.iter().copied()).command();
+        spawn_with_options(command, Options::new().timeout_ms(Some(60_000))).unwrap()
+    };
+    // Whoever leaves the list has chosen nothing.
+    let mut session = at_a_terminal(&["restore", "--files"]);
+    session.exp_string("Which backup:").unwrap();
+    session.exp_string(&id).unwrap();
+    session.send("q").unwrap();
+    session.flush().unwrap();
+    let text = session.exp_eof().unwrap();
+    assert!(matches!(session.process().wait(), Ok(WaitStatus::Exited(_, 1))), "{text}");
+    assert!(text.contains("not confirmed: nothing was restored") && facts(&conf) == changed, "{text}");
     for (typed, code_due, expected) in [("no", 1, &changed), ("yes", 0, &good)] {
-        let command = sample.pgbk().args(["restore", "--files", &id]).command();
-        let mut session = spawn_with_options(command, Options::new().timeout_ms(Some(60_000))).unwrap();
+        let mut session = at_a_terminal(&["restore", "--files", &id]);
         let shown = session.exp_string("Type yes to write them").unwrap();
         let named = shown.contains(&format!("{}/postgresql.conf", conf.display()));
         assert!(named && shown.contains("REPLACES  8 that are there") && !shown.contains("/secret"), "{shown}");

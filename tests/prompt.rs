@@ -80,8 +80,9 @@ fn a_wrong_name_restores_nothing() {
     let (_folder, pgbk) = directory();
     small("mistyped", &["x"]);
     let id = pgbk.backup("mistyped", &[]);
-    for typed in ["mistyped", "Mistyped_copy", ""] {
-        let mut session = at_a_terminal(&pgbk, &["restore", &id, "--to", "mistyped_copy"]);
+    for (typed, more) in [("mistyped", &[][..]), ("Mistyped_copy", &[]), ("", &[]), ("mistyped", &["--table", "t"])] {
+        let arguments = [&["restore", &id, "--to", "mistyped_copy"], more].concat();
+        let mut session = at_a_terminal(&pgbk, &arguments);
         session.exp_string("to restore").unwrap();
         press(&mut session, &format!("{typed}\r"));
         let (text, code) = end(session);

@@ -1,6 +1,8 @@
 //! Restore test: restores a backup into a scratch database and compares that with the `.meta`, table by table.
 
 pub(crate) mod compare_rows;
+#[cfg(test)]
+mod tests;
 
 use crate::base::cancel;
 use crate::base::error::{Fault, Kind, Result, kind};

@@ -202,3 +202,21 @@ fn where_the_server_gives_fewer_connections_fewer_load_and_people_are_told() {
     }
     sql("postgres", "DROP ROLE jobs_few");
 }
+
+/// `pg_restore` talks to the server itself then, and pgbk can leave nothing out of what it says.
+#[test]
+fn what_only_one_connection_can_leave_out_of_an_archive_is_refused_with_several() {
+    create("jobs_archive", "");
+    let (_folder, pgbk) = place();
+    let id = pgbk.set("NO_ENCRYPT", 1).backup("jobs_archive", &["--format", "custom"]);
+    let restore = ["restore", &id, "--to", "jobs_archive_new", "--yes"];
+    for option in [&["--skip-failed"][..], &["--search-path", "public"], &["--exclude-extension", "hstore"]] {
+        let several = restore.iter().chain(&["--jobs", "2"]).chain(option).copied();
+        pgbk.args(several)
+            .expect(2)
+            .says("knows no --skip-failed, --search-path and --exclude-extension")
+            .says("hint: leave out --jobs");
+        assert!(!exists("jobs_archive_new"), "{option:?}");
+    }
+    pgbk.args(restore.into_iter().chain(["--skip-failed"])).expect(0);
+}

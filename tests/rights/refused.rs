@@ -1,8 +1,10 @@
 //! What a server refuses of a dump, and the way to all else.
 
 use super::role;
-use support::database::{exists, script, sql};
-use support::pgbk::{Outcome, Pgbk, connected};
+use support::cluster::{Cluster, PASSWORD, PATIENCE, USER, cluster};
+use support::database::{create, exists, script, sql};
+use support::pgbk::{Outcome, Pgbk, connected, pgbk};
+use support::process::until;
 use support::proof;
 
 /// What is refused, as whom, the flag that the hint names, and what else gets it through.
@@ -229,4 +231,62 @@ fn a_restore_that_leaves_out_what_is_refused_still_ends_at_a_damaged_script() {
         .expect(1)
         .says("transaction of its own");
     assert!(!exists("refused_end"));
+}
+
+/// Rows may be added by one who may not remove any: then they are loaded as any others are, and not frozen.
+#[test]
+fn a_role_that_may_not_empty_a_table_loads_its_rows_all_the_same() {
+    cluster().psql("postgres", "CREATE ROLE holder; CREATE ROLE between NOINHERIT IN ROLE holder");
+    role("filler", "IN ROLE between, pg_write_all_data");
+    create("filled", "");
+    let rows = "CREATE TABLE t AS SELECT g AS id, md5(g::text) AS noise FROM generate_series(1, 20000) g";
+    sql(
+        "filled",
+        format!("{rows}; CREATE TABLE u AS TABLE t; ALTER TABLE t OWNER TO holder; ALTER TABLE u OWNER TO filler"),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let run = connected().directory(folder.path()).key();
+    let id = run.backup("filled", &[]);
+    create("filled_anew", "OWNER filler");
+    sql("filled_anew", "GRANT CREATE ON SCHEMA public TO PUBLIC");
+    let restore = ["restore", &id, "--to", "filled_anew", "--yes", "--jobs", "2", "--no-properties"];
+    run.set("DB_USER", "filler").args(restore).expect(0);
+    assert_eq!(sql("filled_anew", "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 't'"), "holder");
+    let all = "SELECT string_agg(id || noise, ',' ORDER BY id) FROM t";
+    assert!(sql("filled_anew", all) == sql("filled", all));
+    // What is frozen was written as if it had been there for long.
+    let frozen = |table: &str| {
+        let text = format!("SELECT (t_infomask & 768) = 768 FROM heap_page_items(get_raw_page('{table}', 0)) LIMIT 1");
+        sql("filled_anew", text)
+    };
+    sql("filled_anew", "CREATE EXTENSION pageinspect");
+    assert_eq!([frozen("u"), frozen("t")], ["t", "f"]);
+}
+
+/// A server makes a database of template0, and of none that somebody is connected to.
+#[test]
+fn a_database_that_the_server_does_not_make_is_told_with_the_way_around_it() {
+    let server = Cluster::start();
+    server.psql("postgres", "CREATE DATABASE unmade");
+    server.psql("postgres", "ALTER DATABASE template0 ALLOW_CONNECTIONS true");
+    let folder = tempfile::tempdir().unwrap();
+    let run = pgbk([]).server(&server).directory(folder.path()).key();
+    let id = run.backup("unmade", &[]);
+    let restore = ["restore", &id, "--to", "unmade_copy", "--yes"];
+    let mut of_template = postgres::Config::new();
+    of_template.host("127.0.0.1").port(server.port).user(USER).password(PASSWORD).dbname("template0");
+    let mut somebody = of_template.connect(postgres::NoTls).unwrap();
+    let refused = run.args(restore).expect(1).says("cannot create database \"unmade_copy\": ");
+    refused.says("is being accessed by other users").says("hint: create it yourself, empty, and restore into that");
+    let there = "SELECT count(*) FROM pg_database WHERE datname = 'unmade_copy'";
+    assert_eq!(server.psql("postgres", there), "0");
+    somebody.batch_execute("SELECT 1").unwrap();
+    // It waits a while for whoever is connected. One that stops meanwhile says neither that it made it nor that it did not.
+    let running = run.args(restore).start();
+    let making = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE DATABASE%' AND state = 'active'";
+    assert!(until(PATIENCE, || server.psql("postgres", making) == "1"), "it makes no database");
+    server.stop_immediately();
+    let said = running.end().says("database \"unmade_copy\" may be left behind, empty: ");
+    assert_eq!(said.code, Some(1), "{said:#?}");
+    assert!(!said.err.contains("create it yourself"), "{said:#?}");
 }

@@ -1,7 +1,7 @@
 //! What a choice of tables takes and leaves out, what it drops, and in which order rows are loaded.
 
 use super::restoring::dumped;
-use support::database::{assert_same, comparable, create, dump, sql, stdout_of, tool};
+use support::database::{assert_same, comparable, create, dump, exists, sql, stdout_of, tool};
 use support::pgbk::{Outcome, Pgbk, connected};
 use tempfile::TempDir;
 
@@ -118,4 +118,44 @@ fn rows_come_after_those_that_they_refer_to() {
     sql("tables_keys", "ALTER TABLE b2 ALTER CONSTRAINT b2_o_fkey DEFERRABLE INITIALLY DEFERRED");
     restore(&pgbk, &id, &["--table", "b?", "--data-only"], 0);
     assert_eq!(sql("tables_keys", "SELECT (SELECT count(*) FROM b1), (SELECT count(*) FROM b2)"), "1|1");
+}
+
+#[test]
+fn a_backup_that_does_not_say_what_its_tables_are_is_refused_with_the_way_to_their_rows() {
+    let (folder, pgbk, _) = backed_up("tables_unlisted", "CREATE TABLE orders AS SELECT 1 AS x");
+    let script = folder.path().join("dump.sql");
+    std::fs::write(&script, stdout_of(&mut tool("pg_dump", "tables_unlisted"))).unwrap();
+    let uploaded = pgbk.args(["upload", script.to_str().unwrap(), "--database", "tables_unlisted"]).json();
+    let archive = pgbk.backup("tables_unlisted", &["--format", "custom"]);
+    for (id, way) in [(uploaded["id"].as_str().unwrap(), "pgbk download --table"), (&archive, "pg_restore --table")] {
+        for part in [&["--table", "orders"][..], &["--schema", "public"], &["--schema-only"], &["--data-only"]] {
+            let refused = restore(&pgbk, id, &[part, &["--to", "tables_unlisted_new"]].concat(), 2);
+            refused.says("has no table of contents, by which single tables are restored").says(way);
+            assert!(!exists("tables_unlisted_new"), "{id} {part:?}");
+        }
+    }
+    let to = folder.path().join("rows.sql");
+    let rows = ["download", uploaded["id"].as_str().unwrap(), "--table", "orders", "-o", to.to_str().unwrap()];
+    assert!(pgbk.args(rows).expect(0).text().contains("(1 row of 1 table; "));
+}
+
+#[test]
+fn rows_that_are_statements_are_not_taken_for_none() {
+    create("tables_inserts", "");
+    sql("tables_inserts", "CREATE TABLE orders AS SELECT 1 AS x");
+    let folder = tempfile::tempdir().unwrap();
+    let pgbk = connected().directory(folder.path()).set("NO_ENCRYPT", 1);
+    let id = pgbk.backup("tables_inserts", &["--pg-dump-args=--inserts"]);
+    let to = ["--table", "orders", "--to", "tables_inserts_new"];
+    let refused = restore(&pgbk, &id, &to, 2).says("the rows of table public.orders are no COPY blocks");
+    refused.says("--schema-only restores the table without them; a restore of the whole backup has them");
+    let rows = folder.path().join("rows.sql");
+    let download = ["download", &id, "--table", "orders", "-o", rows.to_str().unwrap()];
+    pgbk.args(download).expect(2).says("hint: it holds no tables with rows in COPY blocks");
+    assert!(!exists("tables_inserts_new") && !rows.exists());
+    restore(&pgbk, &id, &[&to[..], &["--schema-only"]].concat(), 0);
+    assert_eq!(sql("tables_inserts_new", "SELECT count(*) FROM orders"), "0");
+    sql("postgres", "DROP DATABASE tables_inserts_new");
+    restore(&pgbk, &id, &["--to", "tables_inserts_new"], 0);
+    assert_eq!(sql("tables_inserts_new", "SELECT count(*) FROM orders"), "1");
 }

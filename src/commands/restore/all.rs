@@ -1,5 +1,8 @@
 //! `pgbk restore --all`: restores the globals and every database of a server onto this server, each from its newest backup.
 
+#[cfg(test)]
+mod tests;
+
 use crate::base::databases::Databases;
 use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;

@@ -266,7 +266,9 @@ fn rows(contents: &DumpContents, wanted: &BTreeSet<i64>, manifest: &Manifest) ->
     let (mut rows, mut seen) = (HashMap::new(), BTreeSet::new());
     for entry in contents.entries.iter().filter(|entry| entry.has_data && wanted.contains(&entry.number)) {
         let name = copy::table(&entry.copy).ok_or_else(|| {
-            Fault::usage(format!("the rows of {} are no COPY blocks", DumpedObject::of(entry).describe()))
+            // The rows are an entry of their own, which needs that of the table.
+            let table = entry.needs.first().copied().unwrap_or(entry.number);
+            Fault::usage(format!("the rows of {} are no COPY blocks", words(contents, table)))
                 .hint("--schema-only restores the table without them; a restore of the whole backup has them")
         })?;
         let table = by_name.get(name.as_str()).ok_or_else(|| {

@@ -3,6 +3,7 @@
 use crate::base::error::{Fault, Result};
 use crate::base::process::reader::ChildReader;
 use crate::base::progress::{Monitor, Progress};
+use crate::format::backup_id::BackupId;
 use crate::format::manifest::{Manifest, ServerNote};
 use crate::pipeline::drain;
 use crate::pipeline::table_counter::{TableCounter, TableCounts};
@@ -62,19 +63,38 @@ pub fn recount(
     };
     let ((), remarks) = dump.through(count)?;
     remarks.tell(monitor);
-    let found = tables.finish();
-    if found.more_tables {
-        return Err(Fault::failed(format!(
-            "what {} was restored to has more tables than a .meta can list",
-            manifest.id
-        ))
-        .into());
-    }
+    let found = all_listed(&manifest.id, tables.finish())?;
     Ok(TableRecount { found, is_worded_alike: is_worded_alike(manifest, pg_dump.major, server_major) })
+}
+
+/// Fails if not all tables were counted: the document of a script lists all that it has, and that of an archive lists none.
+fn all_listed(id: &BackupId, found: TableCounts) -> Result<TableCounts> {
+    match found.more_tables {
+        false => Ok(found),
+        true => Err(Fault::failed(format!("{id} was restored, and has more tables than a proof can list"))
+            .hint("\"pgbk restore --to\" shows whether it can be restored, and \"pgbk verify --level content\" reads all of it")
+            .into()),
+    }
 }
 
 fn is_worded_alike(manifest: &Manifest, ours: u32, server_major: u32) -> bool {
     let of = |version: &str| version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     let theirs = manifest.tools.pg_dump.as_deref().and_then(of);
     theirs == Some(ours) && manifest.server.as_ref().map(ServerNote::major) == Some(server_major)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::error::{Kind, hints, kind};
+
+    /// An archive may have more tables than any script that is stored.
+    #[test]
+    fn a_copy_of_which_not_all_tables_were_counted_is_not_proven_and_not_damaged() {
+        let id: BackupId = "shop-20260822T031500Z".parse().unwrap();
+        assert!(all_listed(&id, TableCounts::default()).is_ok());
+        let error = all_listed(&id, TableCounts { more_tables: true, ..TableCounts::default() }).unwrap_err();
+        assert_eq!(error.to_string(), format!("{id} was restored, and has more tables than a proof can list"));
+        assert_eq!((kind(&error), hints(&error).len()), (Kind::Failed, 1));
+    }
 }

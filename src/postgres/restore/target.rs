@@ -145,17 +145,17 @@ impl RestoreTarget {
             let what = format!("create database \"{name}\"");
             let was_there = is_there(&mut client, &name)?;
             shape.create(&mut client, &name).map_err(|error| {
-                let why = refused(&what, &error);
+                let why = uncreated(&what, &error);
                 // A session that is lost takes the answer with it, and the server may have done what it was told.
                 let is_lost = client.simple_query("").is_err();
-                if is_lost && !was_there { without_new(&settings, &name, why) } else { why }
+                if is_lost && !was_there { without_new(&settings, &name, why.into()) } else { why.into() }
             })?;
             let close = format!("REVOKE CONNECT ON DATABASE {} FROM PUBLIC", identifier(&name));
             let closed = if is_closed { client.batch_execute(&close) } else { Ok(()) };
             closed.map_err(|error| {
                 let why = refused(&format!("keep others out of database \"{name}\""), &error);
                 // Nobody has used it yet.
-                without_new(&settings, &name, why)
+                without_new(&settings, &name, why.into())
             })
         });
         creating.see_through()?
@@ -176,7 +176,7 @@ impl RestoreTarget {
         let emptying = Worker::begin(move || {
             let mut client = settings.connect_to_clear_up(APPLICATION)?;
             client.simple_query(&others).map_err(|error| refused(&what, &error))?;
-            client.batch_execute(&wipe).map_err(|error| refused(&what, &error))
+            client.batch_execute(&wipe).map_err(|error| refused(&what, &error).into())
         });
         emptying.see_through()?
     }
@@ -186,7 +186,8 @@ impl RestoreTarget {
         let (settings, name) = (settings.clone(), self.database.clone());
         let dropping = Worker::begin(move || {
             let mut client = maintenance_to_clear_up(&settings)?;
-            drop_database(&mut client, &name).map_err(|error| refused(&format!("drop database \"{name}\""), &error))
+            drop_database(&mut client, &name)
+                .map_err(|error| refused(&format!("drop database \"{name}\""), &error).into())
         });
         dropping.see_through()?
     }
@@ -195,7 +196,7 @@ impl RestoreTarget {
 /// Removes a database that was being created when the error came, and returns the error; it says so if the database may be left.
 fn without_new(settings: &ConnectionSettings, name: &str, error: anyhow::Error) -> anyhow::Error {
     let dropped = maintenance_to_clear_up(settings)
-        .and_then(|mut client| drop_database(&mut client, name).map_err(|error| refused("drop it", &error)));
+        .and_then(|mut client| drop_database(&mut client, name).map_err(|error| refused("drop it", &error).into()));
     match dropped {
         Ok(()) => error,
         Err(left) => error.context(format!("database \"{name}\" may be left behind, empty: {left:#}")),
@@ -258,11 +259,16 @@ fn one(client: &mut Client, query: &str) -> Result<Option<String>> {
     Ok(column(client, query)?.into_iter().next())
 }
 
-fn refused(what: &str, error: &::postgres::Error) -> anyhow::Error {
-    let fault = Fault::failed(format!("cannot {what}: {}", errors::said(error)));
+fn refused(what: &str, error: &::postgres::Error) -> Fault {
+    Fault::failed(format!("cannot {what}: {}", errors::said(error)))
+}
+
+/// Returns the error of a database that was not created, with what to do where the server itself refused it.
+fn uncreated(what: &str, error: &::postgres::Error) -> Fault {
+    let why = refused(what, error);
     // A server that stops, or ends the session, refuses nobody.
     match error.code().is_some_and(|code| !code.code().starts_with("57")) {
-        true => fault.hint("create it yourself, or connect as a role that may (DB_USER)").into(),
-        false => fault.into(),
+        true => why.hint("create it yourself, empty, and restore into that"),
+        false => why,
     }
 }

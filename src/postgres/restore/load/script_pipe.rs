@@ -122,6 +122,7 @@ impl ScriptReceiver {
             ScriptMessage::Table(rows) => Ok(Some(rows)),
             ScriptMessage::End => Ok(None),
             ScriptMessage::Failed(error) => Err(error),
+            // The sender and this end do not agree about where they are.
             ScriptMessage::Piece(_) | ScriptMessage::Pause => Err(broken_off()),
         }
     }
@@ -201,6 +202,30 @@ mod tests {
         }
         assert!(sender.end());
         assert_eq!(rows.next_table().unwrap(), None);
+    }
+
+    #[test]
+    fn a_message_where_another_is_due_is_an_error_and_so_is_what_the_sender_failed_by() {
+        // Where the ends do not agree about where they are, no row may go to another table, or be passed over.
+        type Sent = fn(&ScriptSender) -> bool;
+        let broken = "the script was broken off";
+        let table = |sender: &ScriptSender| sender.table(RowsOfTable { table: "a".to_owned(), is_whole: true });
+        let failed = |sender: &ScriptSender| sender.failed(Fault::damaged("chunk 7 is damaged").into());
+        let of_table: [(Sent, &str); 3] = [
+            (|sender| sender.piece(b"x".to_vec()), broken),
+            (ScriptSender::pause, broken),
+            (failed, "chunk 7 is damaged"),
+        ];
+        for (send, expected) in of_table {
+            let (sender, mut rows) = pipe(1, Arc::default());
+            assert!(send(&sender) && sender.end());
+            assert_eq!(rows.next_table().unwrap_err().to_string(), expected);
+        }
+        for (send, expected) in [(table as Sent, broken), (failed, "chunk 7 is damaged")] {
+            let (sender, mut rows) = pipe(1, Arc::default());
+            assert!(send(&sender) && sender.end());
+            assert_eq!(rows.read(&mut [0]).unwrap_err().to_string(), expected);
+        }
     }
 
     #[test]
