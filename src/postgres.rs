@@ -5,6 +5,7 @@ pub mod connect;
 pub mod globals;
 pub(crate) mod parallel;
 pub(crate) mod properties;
+pub mod replication;
 pub mod restore;
 pub(crate) mod scratch;
 pub mod session;

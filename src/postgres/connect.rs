@@ -14,7 +14,7 @@ pub mod settings;
 pub(crate) mod several;
 pub(crate) mod time_limits;
 pub(crate) mod tls;
-pub(crate) mod transport;
+pub mod transport;
 pub(crate) mod variables;
 
 use crate::base::error::Result;

@@ -152,10 +152,24 @@ fn refused(place: &ConnectionTarget, answer: &DbError) -> Fault {
             Fault::failed(format!("{at} refused user \"{user}\" for database \"{database}\": {said}"))
                 .hint(format!("{named}_USER names the role; the server's pg_hba.conf says who may come from where, and whether with TLS (PGSSLMODE)"))
         }
+        SqlState::INSUFFICIENT_PRIVILEGE if is_about_replication(said) => {
+            Fault::failed(format!("{at} refused user \"{user}\" for replication: {said}")).hint(format!(
+                "ALTER ROLE \"{user}\" REPLICATION; managed servers grant a role for it, such as rds_replication"
+            ))
+        }
+        SqlState::TOO_MANY_CONNECTIONS if said.contains("max_wal_senders") => {
+            Fault::failed(format!("{at} has no free connection for replication: {said}"))
+                .hint("raise max_wal_senders and restart the server")
+        }
         SqlState::TOO_MANY_CONNECTIONS => Fault::failed(format!("{at} has no free connection: {said}"))
             .hint("a backup needs two or three; raise max_connections or the role's connection limit"),
         _ => Fault::failed(format!("{at} refused user \"{user}\" for database \"{database}\": {said}")),
     }
+}
+
+/// Returns whether a server refused a role that may connect, but not for replication. The words are those of 12 to 15, and of 16 on.
+fn is_about_replication(said: &str) -> bool {
+    said.contains("walsender") || said.contains("WAL sender")
 }
 
 /// Returns the fault for an answer of PgBouncer's, which answers before any server does and in its own words. `None` if it is not
@@ -170,6 +184,10 @@ fn pooler(place: &ConnectionTarget, said: &str) -> Option<Fault> {
     if said.starts_with("no such user") || said.starts_with("SASL authentication failed") {
         let message = format!("the connection pool at {at} refused the password of user \"{user}\": {said}");
         return Some(Fault::failed(message).hint(place.password()));
+    }
+    if said.contains("unsupported startup parameter: replication") {
+        let message = format!("the connection pool at {at} does not pass replication on: {said}");
+        return Some(Fault::usage(message).hint(direct));
     }
     if said.contains("unsupported startup parameter") {
         let message = format!("the connection pool at {at} refused a setting: {said}");

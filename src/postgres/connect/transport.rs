@@ -12,6 +12,12 @@ pub(crate) mod copy_session;
 pub(crate) mod copy_tap;
 pub(crate) mod gauge;
 pub(crate) mod last_word;
+pub(crate) mod lent_stream;
+pub(crate) mod message_buffer;
+pub(crate) mod replication_driver;
+pub(crate) mod stream_layer;
+pub mod wire_error;
+pub(crate) mod wire_session;
 
 use crate::postgres::connect::tls::TlsSetup;
 use bounded_stream::BoundedStream;

@@ -61,6 +61,16 @@ impl BoundedStream {
         self.gauge.take_rows(taken);
     }
 
+    /// Lets the server send changes for as long as the connection lasts.
+    pub(crate) fn take_changes(&mut self) {
+        self.gauge.take_changes();
+    }
+
+    /// Returns how many bytes are sure to follow of the message that has come last; 0 between two messages.
+    pub(crate) fn unread(&self) -> u64 {
+        self.gauge.unread()
+    }
+
     /// Ends the stream. If the server said why, this is ready only when called again: the driver reports the end of the stream
     /// before an answer that came with it, unless it has to wait in between.
     fn end(&mut self, cx: &Context<'_>, end: io::Result<()>) -> Poll<io::Result<()>> {

@@ -2,6 +2,7 @@
 //! rows, nothing is read.
 
 use crate::postgres::connect::transport::copied_rows::{CopiedRows, TakenRows};
+use crate::postgres::connect::transport::stream_layer::ServerLine;
 use postgres::SimpleQueryMessage;
 use postgres::error::Error;
 use std::future::poll_fn;
@@ -15,9 +16,6 @@ use tokio_postgres::Client;
 
 /// Longest wait for the connection to close; a healthy server closes it at once.
 const LEAVE: Duration = Duration::from_secs(2);
-
-/// The driver's side of a connection, which reads and writes while it is polled.
-pub(crate) type ServerLine = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Vec<SimpleQueryMessage>, Error>> + Send>>;
 

@@ -20,6 +20,8 @@ const ROW: u64 = 16 << 20;
 /// Most bytes of a row that is taken out of the stream: as many as a header can tell of, besides those of the length itself. A value
 /// of 500 MB has twice as many in hexadecimal digits.
 const TAKEN_ROW: u64 = 0x7fff_ffff - 4;
+/// Most bytes of a change, of which a server makes none in more memory than this.
+const CHANGE: u64 = 0x3fff_ffff;
 /// Most bytes of an error, which may repeat the statement that it is about, and where that was called.
 const ERROR: u64 = 16 << 20;
 /// Most bytes of a row's description. The longest has 1,664 columns with names of 63 bytes.
@@ -55,6 +57,8 @@ pub(crate) struct Gauge {
     introduced: bool,
     /// Whether the rows of COPY are taken out of the stream and not kept.
     rows_taken: bool,
+    /// Whether the server may stream changes.
+    changes_taken: bool,
     /// Bytes of the answer to the current command.
     answer: u64,
     beside: u64,
@@ -106,6 +110,7 @@ impl Gauge {
             rest: 0,
             introduced: false,
             rows_taken: false,
+            changes_taken: false,
             answer: 0,
             beside: 0,
             said: 0,
@@ -139,6 +144,19 @@ impl Gauge {
     /// Says whether the rows of COPY are taken out of the stream from now on. Then they do not count as an answer.
     pub fn take_rows(&mut self, taken: bool) {
         self.rows_taken = taken;
+    }
+
+    /// Lets the server stream changes from now on. They do not count as an answer.
+    pub fn take_changes(&mut self) {
+        (self.rows_taken, self.changes_taken) = (true, true);
+    }
+
+    /// Returns how many bytes are sure to follow of the message that has come last; 0 between two messages.
+    pub fn unread(&self) -> u64 {
+        match self.begun {
+            0 => self.rest,
+            begun => (HEAD - begun) as u64,
+        }
     }
 
     /// Measures bytes that came from the server.
@@ -218,7 +236,9 @@ impl Gauge {
     /// Returns the most bytes that the body of a message of this type may have; `None` if no PostgreSQL server sends such a type.
     fn longest(&self, kind: u8) -> Option<u64> {
         Some(match kind {
+            b'd' if self.changes_taken => CHANGE,
             b'd' if self.rows_taken => TAKEN_ROW,
+            b'W' if self.changes_taken => SMALL,
             b'D' | b'd' => ROW.saturating_add(self.said),
             b'E' | b'N' => ERROR,
             b'T' | b't' => DESCRIPTION,
@@ -268,6 +288,7 @@ fn name(kind: u8) -> &'static str {
         b'c' => "CopyDone",
         b'G' => "CopyInResponse",
         b'H' => "CopyOutResponse",
+        b'W' => "CopyBothResponse",
         _ => "of no known type",
     }
 }
@@ -372,6 +393,31 @@ mod tests {
         gauge.take_rows(false);
         gauge.heard(&message(b'd', &[7; 20 << 20]));
         assert!(gauge.check().is_err());
+    }
+
+    #[test]
+    fn changes_may_come_for_ever_once_they_are_taken_and_none_may_be_longer_than_a_server_can_make() {
+        let stream = message(b'W', &[0; 3]);
+        let mut gauge = introduced();
+        gauge.heard(&stream);
+        assert!(gauge.check().is_err());
+        let mut gauge = introduced();
+        gauge.take_changes();
+        gauge.heard(&stream);
+        assert!(taken(&mut gauge, &message(b'd', &[7; 20 << 20]), 1 << 30) >= 1 << 30);
+        gauge.heard(&[b'd', 0x40, 0, 0, 4]);
+        assert!(gauge.check().is_err());
+    }
+
+    #[test]
+    fn what_is_sure_to_follow_of_a_message_is_known() {
+        let mut gauge = introduced();
+        let message = message(b'S', b"TimeZone\0UTC\0");
+        for (at, byte) in message.iter().enumerate() {
+            gauge.heard(&[*byte]);
+            let of = if at < HEAD - 1 { HEAD } else { message.len() };
+            assert_eq!(gauge.unread(), (of - at - 1) as u64);
+        }
     }
 
     #[test]

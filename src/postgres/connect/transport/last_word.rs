@@ -26,8 +26,9 @@ impl LastWord {
     fn read(body: &[u8]) -> Option<LastWord> {
         let fields = || body.split(|byte| *byte == 0);
         let field = |kind: u8| fields().find_map(|field| field.strip_prefix(&[kind]));
-        // 'V' is the severity in English, since PostgreSQL 9.6. 57P02 is a warning, which a crash elsewhere in the server sends.
-        let ends = matches!(field(b'V')?, b"FATAL" | b"PANIC") || field(b'C')? == b"57P02";
+        // 'V' is the severity in English, since PostgreSQL 9.6. 57P02 is a warning, which a crash elsewhere in the server sends, and
+        // 57P01 may be one where the server is stopped at once.
+        let ends = matches!(field(b'V')?, b"FATAL" | b"PANIC") || matches!(field(b'C')?, b"57P01" | b"57P02");
         let text = |kind: u8| Some(String::from_utf8_lossy(field(kind)?).into_owned());
         ends.then_some(())?;
         Some(LastWord { message: text(b'M')?, sqlstate: text(b'C')? })
