@@ -6,6 +6,7 @@ mod level;
 mod locale;
 mod managed;
 mod privileges;
+mod replication;
 pub mod servers;
 mod trip;
 

@@ -36,6 +36,7 @@ mod postgres;
 mod prompt;
 mod proven;
 mod prune;
+mod replication;
 mod rights;
 mod rollover;
 mod round_trip;

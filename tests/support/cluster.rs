@@ -127,6 +127,12 @@ impl Cluster {
         Cluster::start_with(bin.to_owned(), clients.to_owned(), |_| Vec::new())
     }
 
+    /// The same with settings of its own.
+    pub fn start_from_set(bin: &Path, clients: &Path, settings: &[&str]) -> Cluster {
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        Cluster::start_with(bin.to_owned(), clients.to_owned(), |_| settings)
+    }
+
     fn start_with(bin: PathBuf, clients: PathBuf, more: impl FnOnce(&Path) -> Vec<String>) -> Cluster {
         Cluster::start_by(&[], bin, clients, more, make_data)
     }
