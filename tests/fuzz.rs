@@ -46,6 +46,11 @@ const WORDS: &[&[u8]] = &[
     b"-20260822T031500Z",
     b".meta",
     b"\xc3\xbc",
+    b"COMMIT;\n-- end 0/208\n",
+    b"BEGIN;\n",
+    b"-- relation 5 d \"public\".\"t\" (\"id\" 23 -1 key)\n",
+    b"U&\"",
+    b"\0\0\0\x05",
 ];
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
@@ -129,4 +134,6 @@ targets! {
     any_name_has_one_spelling_or_none: "names",
     any_archive_is_judged_alike_in_any_pieces: "archive",
     any_backup_of_doubletake_is_read_or_refused: "doubletake",
+    any_message_of_a_server_is_written_so_that_it_is_read_or_refused: "pgoutput",
+    any_delta_is_read_alike_in_any_pieces: "delta",
 }

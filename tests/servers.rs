@@ -4,6 +4,7 @@
 mod alert;
 mod anonymise;
 mod cases;
+mod changes;
 mod connection;
 mod deploy;
 mod docs;

@@ -7,6 +7,7 @@
 
 pub mod anonymised_note;
 pub(crate) mod bounded_members;
+pub(crate) mod chunk_bounds;
 pub mod encoding;
 pub mod extent;
 pub mod further_object;

@@ -9,6 +9,8 @@ pub(crate) mod csv;
 pub(crate) mod extensions;
 pub(crate) mod inserted;
 pub(crate) mod lexer;
+pub mod literal;
+pub mod object_name;
 pub mod requirements;
 pub(crate) mod routine;
 pub(crate) mod schema;

@@ -8,9 +8,17 @@ use pgbk::base::subject::Subject;
 use pgbk::cli::values;
 use pgbk::config::s3::headers as request_headers;
 use pgbk::format::backup_id::BackupId;
+use pgbk::format::changes::delta_head::DeltaHead;
+use pgbk::format::changes::delta_reader::DeltaReader;
+use pgbk::format::changes::delta_writer::{DeltaOutcome, DeltaWriter};
+use pgbk::format::changes::relations::Relations;
+use pgbk::format::changes::totals::SegmentTotals;
 use pgbk::format::keys::Key;
+use pgbk::format::lsn::Lsn;
+use pgbk::format::manifest::encoding::EncodingName;
 use pgbk::format::manifest::seal::SealedManifest;
 use pgbk::format::manifest::{FORMAT, Manifest, unpacked};
+use pgbk::format::pgoutput::change_message::decode;
 use pgbk::format::sql::requirements::Requirements;
 use pgbk::format::sql::splitter::{ScriptEvent, Splitter, StatementLimit};
 use pgbk::format::sql::tokens::Tokens;
@@ -20,6 +28,7 @@ use pgbk::repository::Repository;
 use pgbk::runs::schedule::timetable::Timetable;
 use pgbk::store::memory::Memory;
 use pgbk::store::write_small;
+use std::io::BufReader;
 use std::sync::{Arc, LazyLock};
 
 pub type Target = fn(&[u8]);
@@ -32,6 +41,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("names", names),
     ("archive", archive),
     ("doubletake", doubletake),
+    ("pgoutput", pgoutput),
+    ("delta", delta),
 ];
 
 /// That with which the corpus was sealed: a secret to nobody.
@@ -216,4 +227,39 @@ fn doubletake(data: &[u8]) {
         }
         assert_eq!(read, stated);
     }
+}
+
+/// Messages of a server, each behind its length in two bytes: what the writer makes of them, the reader finds again.
+fn pgoutput(data: &[u8]) {
+    let head = DeltaHead { start: Lsn(1), encoding: EncodingName::named("UTF8").expect("an encoding") };
+    let mut writer = DeltaWriter::begin(Vec::new(), head, Relations::default()).expect("memory");
+    let mut rest = data;
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let (message, after) = after.split_at(after.len().min(usize::from(u16::from_be_bytes(*length))));
+        rest = after;
+        let Ok(message) = decode(message) else { continue };
+        if writer.take(message).is_err() {
+            return;
+        }
+    }
+    let Some(end) = writer.position() else { return };
+    let DeltaOutcome { to, totals, .. } = writer.finish(end.max(Lsn(2))).expect("between transactions");
+    let found = totals_of(DeltaReader::begin(&to[..], 1 << 20)).expect("what pgbk wrote");
+    assert_eq!(found, totals);
+}
+
+/// A delta: in pieces it is the same as at once.
+fn delta(data: &[u8]) {
+    let (lengths, text) = data.split_at(data.len().min(1));
+    let size = lengths.first().map_or(1, |length| usize::from(*length) + 1);
+    let whole = totals_of(DeltaReader::begin(text, 1 << 14));
+    let cut = totals_of(DeltaReader::begin(BufReader::with_capacity(size, text), 1 << 14));
+    assert_eq!(whole, cut);
+}
+
+/// What a reader counts, if there is nothing that it refuses.
+fn totals_of<R: std::io::BufRead>(reader: pgbk::base::error::Result<DeltaReader<R>>) -> Option<SegmentTotals> {
+    let mut reader = reader.ok()?;
+    while reader.next_record().ok()?.is_some() {}
+    Some(reader.totals())
 }

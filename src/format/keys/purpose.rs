@@ -25,6 +25,8 @@ pub enum Purpose {
     Row,
     /// The digest of the dump before it is compressed and encrypted.
     Plain,
+    /// The seal over a document of continuous capture.
+    Changes,
 }
 
 impl Purpose {
@@ -35,6 +37,7 @@ impl Purpose {
             Purpose::Table => b"pgbk table 2",
             Purpose::Row => b"pgbk row 3",
             Purpose::Plain => b"pgbk plain 2",
+            Purpose::Changes => b"pgbk changes 1",
         }
     }
 }
@@ -52,6 +55,12 @@ impl DerivedKeys {
     pub fn seal(&self, covered: &[u8]) -> [u8; 32] {
         let key = self.key(Purpose::Seal).unwrap_or_else(|| first(&self.cipher));
         keyed(&key, &[covered])
+    }
+
+    /// Returns the seal over the bytes of another document than a manifest. `None`: the format has no key for it.
+    pub(crate) fn seal_for(&self, purpose: Purpose, covered: &[u8]) -> Option<[u8; 32]> {
+        let key = self.key(purpose)?;
+        Some(keyed(&key, &[covered]))
     }
 }
 
@@ -75,7 +84,8 @@ pub(crate) fn check_value(cipher: &[u8; 32], note: &KeyNote) -> [u8; 8] {
 mod tests {
     use super::*;
 
-    const ALL: [Purpose; 5] = [Purpose::Seal, Purpose::Chunk, Purpose::Table, Purpose::Row, Purpose::Plain];
+    const ALL: [Purpose; 6] =
+        [Purpose::Seal, Purpose::Chunk, Purpose::Table, Purpose::Row, Purpose::Plain, Purpose::Changes];
 
     fn derived_keys(nonce: Option<[u8; 16]>) -> DerivedKeys {
         DerivedKeys { cipher: Zeroizing::new([7; 32]), iv: [0; 16], note: KeyNote::Raw { check: [0; 8], nonce } }
@@ -91,7 +101,7 @@ mod tests {
         let count = keys.len();
         keys.sort();
         keys.dedup();
-        assert_eq!((keys.len(), count), (12, 12));
+        assert_eq!((keys.len(), count), (14, 14));
     }
 
     #[test]

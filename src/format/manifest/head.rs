@@ -54,7 +54,7 @@ fn is_read(name: &str, version: u64) -> Result<(), Fault> {
 }
 
 /// Returns whether brackets outside of strings are nested deeper than [`DEEPEST`].
-fn is_deep(text: &str) -> bool {
+pub(crate) fn is_deep(text: &str) -> bool {
     let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
     for byte in text.bytes() {
         match byte {

@@ -1,7 +1,4 @@
-//! The seal: the last member of the document, over every byte before it.
-//!
-//! A key makes it `"mac"`, a keyed BLAKE2b-256. Without one it is `"checksum"`, an unkeyed BLAKE2b-256, which anyone could compute. It
-//! covers the text as it is stored, so there is no canonical form to disagree about.
+//! The seal of a manifest, and what must hold of one before anything is done by it. [`SealedText`] defines the seal itself.
 
 use crate::base::error::{Fault, Result};
 use crate::format::backup_id::BackupId;
@@ -9,13 +6,8 @@ use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::note::KeyNote;
 use crate::format::manifest::head::{ManifestHead, damaged};
-use crate::format::manifest::{CIPHER, LARGEST_CHUNK, META_LIMIT, MOST_CHUNKS, Manifest, OLDEST, SMALLEST_CHUNK};
-use blake2b_simd::Params;
-
-const KEYED: &str = ",\n  \"mac\": \"";
-const UNKEYED: &str = ",\n  \"checksum\": \"";
-const END: &str = "\"\n}\n";
-const DIGITS: usize = 64;
+use crate::format::manifest::{CIPHER, META_LIMIT, Manifest, OLDEST};
+use crate::format::sealed_text::{SEAL_BYTES, SealedText, sealed, unkeyed, unsealed};
 
 /// A document whose seal has not been checked yet. Only its format and its key are known.
 #[derive(Debug)]
@@ -25,34 +17,26 @@ pub struct SealedManifest {
     /// The backup that it must belong to; `None`: any.
     id: Option<BackupId>,
     key: Option<KeyNote>,
-    text: String,
-    /// How many bytes of the text the seal covers.
-    covered: usize,
-    seal: [u8; 32],
-    keyed: bool,
+    text: SealedText,
 }
 
 impl Manifest {
     /// Returns the document as it is stored, with a seal if there are keys, else with a checksum. It is an error if the document is
     /// larger than [`META_LIMIT`].
     pub fn seal(&self, derived_keys: Option<&DerivedKeys>) -> Result<Vec<u8>> {
-        let mut text = serde_json::to_string_pretty(self)?;
-        text.truncate(text.len() - "\n}".len());
-        let bytes = (text.len() + UNKEYED.len() + DIGITS + END.len()) as u64;
+        let text = unsealed(serde_json::to_string_pretty(self)?);
+        let bytes = (text.len() + SEAL_BYTES) as u64;
         if bytes > META_LIMIT {
             let id = &self.id;
             return Err(
                 Fault::failed(format!("the .meta of {id} would have {bytes} bytes, more than one may have")).into()
             );
         }
-        let (member, seal) = match derived_keys {
-            Some(derived_keys) => (KEYED, derived_keys.seal(text.as_bytes())),
-            None => (UNKEYED, unkeyed(text.as_bytes())),
+        let seal = match derived_keys {
+            Some(derived_keys) => derived_keys.seal(text.as_bytes()),
+            None => unkeyed(text.as_bytes()),
         };
-        text.push_str(member);
-        text.push_str(&hex::encode(seal));
-        text.push_str(END);
-        Ok(text.into_bytes())
+        Ok(sealed(text, seal, derived_keys.is_some()))
     }
 }
 
@@ -60,12 +44,12 @@ impl SealedManifest {
     /// Splits the bytes of a stored document into text and seal. `name` is for messages.
     pub fn parse(name: &str, bytes: Vec<u8>) -> Result<SealedManifest> {
         let text = String::from_utf8(bytes).map_err(|_| damaged(name, "it is not text"))?;
-        let (covered, seal, keyed) = split(&text).ok_or_else(|| damaged(name, "its last member is not a seal"))?;
-        let key = ManifestHead::read(name, &text)?.key;
-        if key.is_some() != keyed {
+        let text = SealedText::of(text).ok_or_else(|| damaged(name, "its last member is not a seal"))?;
+        let key = ManifestHead::read(name, text.text())?.key;
+        if key.is_some() != text.is_keyed() {
             return Err(damaged(name, "it contradicts itself about its key").into());
         }
-        Ok(SealedManifest { name: name.to_owned(), id: None, key, covered: covered.len(), text, seal, keyed })
+        Ok(SealedManifest { name: name.to_owned(), id: None, key, text })
     }
 
     /// Sets the backup that the document must belong to; any other is an error when it is read.
@@ -80,14 +64,14 @@ impl SealedManifest {
 
     /// Returns the document as it is stored.
     pub fn bytes(&self) -> &[u8] {
-        self.text.as_bytes()
+        self.text.text().as_bytes()
     }
 
     /// Returns the manifest as the document states it, for a listing. A keyed seal is not checked, so nothing may be restored by
     /// it.
     pub fn claims(&self) -> Result<Manifest> {
-        if !self.keyed {
-            self.holds(&unkeyed(self.covered()))?;
+        if !self.text.is_keyed() {
+            self.holds(&unkeyed(self.text.covered()))?;
         }
         self.read()
     }
@@ -115,7 +99,7 @@ impl SealedManifest {
         self.holds(
             &derived_keys
                 .as_ref()
-                .map_or_else(|| unkeyed(self.covered()), |derived_keys| derived_keys.seal(self.covered())),
+                .map_or_else(|| unkeyed(self.text.covered()), |derived_keys| derived_keys.seal(self.text.covered())),
         )?;
         let manifest = self.read()?;
         manifest.consistent()?;
@@ -126,22 +110,18 @@ impl SealedManifest {
         Ok((manifest, derived_keys))
     }
 
-    fn covered(&self) -> &[u8] {
-        &self.text.as_bytes()[..self.covered]
-    }
-
     fn holds(&self, expected: &[u8; 32]) -> Result<()> {
-        if openssl::memcmp::eq(expected, &self.seal) {
+        if self.text.holds(expected) {
             return Ok(());
         }
-        let what = if self.keyed { "was changed after it was made" } else { "is damaged" };
+        let what = if self.text.is_keyed() { "was changed after it was made" } else { "is damaged" };
         Err(Fault::damaged(format!("the .meta of {} {what}: its seal does not hold", self.subject())).into())
     }
 
     /// Parses the document; no other place does. It is an error if it belongs to another backup.
     fn read(&self) -> Result<Manifest> {
         let manifest: Manifest =
-            serde_json::from_str(&self.text).map_err(|error| damaged(&self.name, &error.to_string()))?;
+            serde_json::from_str(self.text.text()).map_err(|error| damaged(&self.name, &error.to_string()))?;
         match &self.id {
             Some(id) if manifest.id != *id => {
                 Err(Fault::damaged(format!("\"{}\" is the .meta of {}", self.name, manifest.id)).into())
@@ -189,51 +169,23 @@ impl Manifest {
         if !self.has_whole_objects() {
             return wrong("the objects of its payload do not make up its size");
         }
-        if !self.chunks.size.is_power_of_two() || !(SMALLEST_CHUNK..=LARGEST_CHUNK).contains(&self.chunks.size) {
-            return wrong("its chunk size is out of range");
+        match self.chunks.fault(self.stored.bytes) {
+            Some(fault) => wrong(fault),
+            None => Ok(()),
         }
-        let expected = self.stored.bytes.div_ceil(self.chunks.size).max(1);
-        if expected > MOST_CHUNKS || self.chunks.tags.len() as u64 != expected {
-            return wrong("the number of its chunk tags does not fit its size");
-        }
-        Ok(())
     }
 }
 
-fn key_missing(subject: &str) -> anyhow::Error {
+pub(crate) fn key_missing(subject: &str) -> anyhow::Error {
     Fault::usage(format!("{subject} was made with a key, and none is set"))
         .hint("set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD")
         .into()
 }
 
-fn unauthenticated(subject: &str) -> anyhow::Error {
+pub(crate) fn unauthenticated(subject: &str) -> anyhow::Error {
     Fault::damaged(format!(
         "{subject} is not authenticated, but a key is set: anyone who can write to the store could have made it"
     ))
     .hint("if it is a backup from before the key was set, say --allow-unauthenticated")
     .into()
-}
-
-fn split(text: &str) -> Option<(&str, [u8; 32], bool)> {
-    let rest = text.strip_suffix(END)?;
-    let cut = rest.len().checked_sub(DIGITS)?;
-    let (rest, digits) = (rest.get(..cut)?, rest.get(cut..)?);
-    // One spelling only, so that no other text passes for this one.
-    if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
-        return None;
-    }
-    let mut seal = [0; 32];
-    hex::decode_to_slice(digits, &mut seal).ok()?;
-    match (rest.strip_suffix(KEYED), rest.strip_suffix(UNKEYED)) {
-        (Some(covered), _) => Some((covered, seal, true)),
-        (None, Some(covered)) => Some((covered, seal, false)),
-        (None, None) => None,
-    }
-}
-
-fn unkeyed(text: &[u8]) -> [u8; 32] {
-    let digest = Params::new().hash_length(32).hash(text);
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.as_bytes());
-    bytes
 }

@@ -1,0 +1,297 @@
+//! What is written for each kind of change, and what is kept of tables.
+
+use super::*;
+use crate::format::changes::relations::RelationState;
+use crate::format::changes::table_break::{BreakReason, TableBreak};
+use crate::format::changes::totals::ChangeCounts;
+use crate::format::pgoutput::relation::Relation;
+use crate::format::sql::object_name::{ObjectName, TableName};
+
+fn table(name: &str) -> TableName {
+    TableName { schema: ObjectName::new(b"public").unwrap(), name: ObjectName::new(name.as_bytes()).unwrap() }
+}
+
+#[test]
+fn a_transaction_is_a_script_that_begins_with_its_number_and_ends_with_its_place() {
+    let outcome = written(&transaction(0x200, &[keyed(5, b"t"), insert(5, &[Some("1"), None])]));
+    assert_eq!(
+        body(&outcome),
+        [
+            "-- tx 7 0/200 840683700000000",
+            "BEGIN;",
+            r#"-- relation 5 d "public"."t" ("id" 23 -1 key, "v" 25 -1)"#,
+            r#"INSERT INTO "public"."t" ("id", "v") OVERRIDING SYSTEM VALUE VALUES ('1', NULL);"#,
+            "COMMIT;",
+            "-- end 0/208",
+            "-- pgbk delta end 0/208",
+        ]
+    );
+    let text = String::from_utf8(outcome.to.clone()).unwrap();
+    assert!(text.starts_with(
+        "-- pgbk delta 1, from 0/100\nSET client_encoding = 'UTF8';\nSET standard_conforming_strings = 'on';\n"
+    ));
+    assert_eq!((outcome.start, outcome.end, outcome.totals.transactions), (Lsn(0x100), Lsn(0x208), 1));
+    assert_eq!(outcome.totals.first_commit.unwrap().to_string(), "2026-08-22T03:15:00Z");
+}
+
+#[test]
+fn up_to_four_rows_are_one_insert_and_more_are_a_copy_block() {
+    for (rows, lines) in [
+        (
+            4,
+            vec![
+                r#"INSERT INTO "public"."t" ("id", "v") OVERRIDING SYSTEM VALUE VALUES ('1', 'a'), ('2', 'a'), ('3', 'a'), ('4', 'a');"#,
+            ],
+        ),
+        (5, vec![r#"COPY "public"."t" ("id", "v") FROM stdin;"#, "1\ta", "2\ta", "3\ta", "4\ta", "5\ta", r"\."]),
+    ] {
+        let rows = (1..=rows).map(|id: u32| insert(5, &[Some(&id.to_string()), Some("a")]));
+        let messages: Vec<_> = [keyed(5, b"t")].into_iter().chain(rows).collect();
+        assert_eq!(records(&messages)[1..], lines);
+    }
+    // Another table between them ends the run.
+    let messages = [
+        vec![keyed(5, b"t"), keyed(6, b"u")],
+        (0..3).map(|_| insert(5, &[Some("1"), None])).collect(),
+        vec![insert(6, &[Some("1"), None])],
+        (0..3).map(|_| insert(5, &[Some("1"), None])).collect(),
+    ];
+    let inserts = records(&messages.concat()).iter().filter(|line| line.starts_with("INSERT")).count();
+    assert_eq!(inserts, 3);
+}
+
+#[test]
+fn large_rows_are_not_held_back_to_count_them() {
+    let large = "x".repeat(300_000);
+    let lines = records(&[keyed(5, b"t"), insert(5, &[Some("1"), Some(&large)])]);
+    assert_eq!(lines[1], r#"COPY "public"."t" ("id", "v") FROM stdin;"#);
+}
+
+#[test]
+fn a_table_without_columns_takes_rows_and_loses_them() {
+    let none = relation(5, b"t", b'f', &[]);
+    assert_eq!(
+        records(&[none, insert(5, &[]), insert(5, &[]), delete(5, b'O', &[])])[1..],
+        [
+            r#"INSERT INTO "public"."t" DEFAULT VALUES;"#,
+            r#"INSERT INTO "public"."t" DEFAULT VALUES;"#,
+            r#"DELETE FROM ONLY "public"."t" WHERE ctid = (SELECT ctid FROM ONLY "public"."t" LIMIT 1);"#,
+        ]
+    );
+}
+
+#[test]
+fn an_update_sets_what_may_have_changed_and_the_key_only_where_it_moved() {
+    let unchanged = MessageMaker::of(b'U').word(5).row(b'N', &[Some(Some(b"1")), Some(None)]).done();
+    assert_eq!(
+        records(&[
+            keyed(5, b"t"),
+            update(5, None, &[Some("1"), Some("b")]),
+            update(5, Some((b'K', &[Some("1"), None])), &[Some("2"), Some("b")]),
+            unchanged,
+            delete(5, b'K', &[Some("2"), None]),
+        ])[1..],
+        [
+            r#"UPDATE ONLY "public"."t" SET "v" = 'b' WHERE "id" = '1';"#,
+            r#"UPDATE ONLY "public"."t" SET "id" = '2', "v" = 'b' WHERE "id" = '1';"#,
+            r#"DELETE FROM ONLY "public"."t" WHERE "id" = '2';"#,
+        ]
+    );
+}
+
+#[test]
+fn a_row_without_a_key_is_told_by_all_columns_and_is_one_of_those() {
+    let old: &[Value<'_>] = &[Some("1"), Some("a"), Some("{}"), None];
+    let condition = concat!(
+        r#"WHERE ctid = (SELECT ctid FROM ONLY "public"."t" WHERE "id" = '1' AND "v" = 'a' AND format('%s', "v") COLLATE "C" = 'a'"#,
+        r#" AND format('%s', "j") COLLATE "C" = '{}' AND "e" IS NOT DISTINCT FROM NULL LIMIT 1);"#
+    );
+    assert_eq!(
+        records(&[
+            full(5, b"t"),
+            update(5, Some((b'O', old)), &[Some("1"), None, Some("{}"), Some("x")]),
+            delete(5, b'O', old),
+        ])[1..],
+        [
+            format!(r#"UPDATE ONLY "public"."t" SET "v" = NULL, "e" = 'x' {condition}"#),
+            format!(r#"DELETE FROM ONLY "public"."t" {condition}"#),
+        ]
+    );
+}
+
+#[test]
+fn a_key_of_a_type_of_its_own_is_compared_by_text_unless_its_operator_is_known() {
+    let own = relation(5, b"t", b'd', &[(b"k", 20_000, true)]);
+    let removed = |known: Relations, told: &[Vec<u8>]| {
+        let mut writer = writer(known);
+        let messages = transaction(0x200, &[told, &[own.clone(), delete(5, b'K', &[Some("x")])]].concat());
+        messages.iter().for_each(|message| writer.take(decode(message).unwrap()).unwrap());
+        let outcome = writer.finish(Lsn(0x300)).unwrap();
+        read(&outcome.to).unwrap();
+        body(&outcome)[3].clone()
+    };
+    let by = |schema: &[u8]| MessageMaker::of(b'Y').word(20_000).text(schema).text(b"k").done();
+    let start = r#"DELETE FROM ONLY "public"."t" WHERE "#;
+    let by_text = r#"format('%s', "k") COLLATE "C" = 'x';"#;
+    assert_eq!(removed(Relations::default(), &[by(b"public")]), format!("{start}{by_text}"));
+    assert_eq!(removed(Relations::default(), &[by(b"")]), format!(r#"{start}"k" = 'x';"#));
+    let mut known = Relations::default();
+    known.set_equality(20_000, ObjectName::new(b"ext").unwrap());
+    assert_eq!(removed(known, &[]), format!(r#"{start}"k" OPERATOR("ext".=) 'x' AND {by_text}"#));
+}
+
+#[test]
+fn tables_that_were_emptied_together_are_emptied_together() {
+    let tables = [keyed(5, b"t"), keyed(6, b"u")];
+    let lines = records(&[&tables[..], &[truncate(&[5, 6], 3), truncate(&[6], 0)]].concat());
+    assert_eq!(
+        lines[2..],
+        [r#"TRUNCATE ONLY "public"."t", ONLY "public"."u" RESTART IDENTITY;"#, r#"TRUNCATE ONLY "public"."u";"#]
+    );
+}
+
+#[test]
+fn a_transaction_without_rows_leaves_nothing_but_its_place() {
+    let other = MessageMaker::of(b'M').raw(&[1]).long(9).text(b"x").word(0).done();
+    let outcome = written(&[transaction(0x200, &[]), transaction(0x300, &[keyed(5, b"t"), other])].concat());
+    assert_eq!(body(&outcome), ["-- pgbk delta end 0/308"]);
+    assert_eq!(outcome.totals, SegmentTotals::default());
+    assert_eq!(read(&outcome.to).unwrap().0, ["end 0/308"]);
+    assert_eq!(outcome.relations.len(), 1);
+}
+
+#[test]
+fn a_table_that_is_not_as_it_was_breaks_and_its_changes_are_left_out() {
+    let wider: &[(&[u8], u32, bool)] = &[(b"id", 23, true), (b"v", 25, false), (b"w", 25, false)];
+    for (reason, changed, values) in [
+        (BreakReason::Columns, relation(5, b"t", b'd', wider), &[Some("1"), None, None][..]),
+        (BreakReason::Renamed, keyed(5, b"s"), &[Some("1"), None][..]),
+        (BreakReason::Replaced, keyed(6, b"t"), &[Some("1"), None][..]),
+    ] {
+        let oid = if reason == BreakReason::Replaced { 6 } else { 5 };
+        let name = if reason == BreakReason::Renamed { "s" } else { "t" };
+        let messages = [
+            transaction(0x200, &[keyed(5, b"t"), insert(5, &[Some("1"), None])]),
+            transaction(0x300, &[changed, insert(oid, values), truncate(&[oid], 0)]),
+            transaction(0x400, &[insert(oid, values)]),
+        ];
+        let outcome = written(&messages.concat());
+        assert_eq!(outcome.breaks, [TableBreak { table: table(name), oid, from: Lsn(0x300), reason }]);
+        assert_eq!(body(&outcome)[8], format!(r#"-- break "public"."{name}""#));
+        let counts = ChangeCounts { inserts: 1, ..Default::default() };
+        assert_eq!(outcome.totals.tables.into_iter().collect::<Vec<_>>(), [(table("t"), counts)]);
+        assert_eq!((outcome.end, outcome.totals.transactions), (Lsn(0x408), 2));
+        assert!(!outcome.known.is_covered(oid) && read(&outcome.to).is_ok());
+    }
+}
+
+#[test]
+fn a_row_that_nothing_identifies_breaks_its_table() {
+    let bare = relation(5, b"t", b'd', &[(b"v", 25, false)]);
+    let outcome = written(&transaction(0x200, &[bare, insert(5, &[None]), update(5, None, &[Some("x")])]));
+    assert_eq!(outcome.breaks.iter().map(|one| one.reason).collect::<Vec<_>>(), [BreakReason::Unidentified]);
+    assert!(!body(&outcome).iter().any(|line| line.starts_with("UPDATE")));
+}
+
+#[test]
+fn another_identity_is_no_break_and_is_stated_again() {
+    let other = relation(5, b"t", b'i', &[(b"id", 23, false), (b"v", 25, true)]);
+    let messages = [keyed(5, b"t"), insert(5, &[Some("1"), Some("a")]), other, delete(5, b'K', &[None, Some("a")])];
+    let outcome = written(&transaction(0x200, &messages));
+    assert!(outcome.breaks.is_empty());
+    assert_eq!(outcome.relations.len(), 2);
+    assert_eq!(body(&outcome)[5], r#"DELETE FROM ONLY "public"."t" WHERE "v" = 'a';"#);
+    assert_eq!(read(&outcome.to).unwrap().1, outcome.totals);
+}
+
+#[test]
+fn what_documents_state_is_what_the_writer_knew() {
+    let messages = [
+        transaction(0x200, &[keyed(5, b"t"), keyed(6, b"u"), insert(5, &[Some("1"), None])]),
+        transaction(0x300, &[keyed(5, b"renamed"), insert(5, &[Some("1"), None])]),
+    ];
+    let outcome = written(&messages.concat());
+    let mut known = Relations::default();
+    known.apply(&outcome.relations, &outcome.breaks);
+    assert_eq!(
+        known.broken().map(|(relation, reason)| (relation.oid, reason)).collect::<Vec<_>>(),
+        [(5, BreakReason::Renamed)]
+    );
+    assert!(known.is_covered(6) && !known.is_covered(5));
+
+    // Covered again, it is kept from then on, by whoever reads the documents, too.
+    let mut writer = writer(known);
+    let relation = Relation::of_text(r#"5 d "public"."renamed" ("id" 23 -1 key, "v" 25 -1)"#).unwrap();
+    writer.cover(relation.clone()).unwrap();
+    let messages = transaction(0x400, &[keyed(5, b"renamed"), insert(5, &[Some("1"), None])]);
+    messages.iter().for_each(|message| writer.take(decode(message).unwrap()).unwrap());
+    let next = writer.finish(Lsn(0x408)).unwrap();
+    assert_eq!(next.relations, [RelationState { relation, from: HEAD.start }]);
+    assert!(next.known.is_covered(5) && next.totals.tables.contains_key(&table("renamed")));
+    let mut again = Relations::default();
+    again.apply(&outcome.relations, &outcome.breaks);
+    again.apply(&next.relations, &next.breaks);
+    assert!(again.is_covered(5));
+}
+
+#[test]
+fn a_reader_of_some_tables_passes_over_the_others() {
+    let rows = |oid: u32| (0..6).map(move |id: u32| insert(oid, &[Some(&id.to_string()), Some("a")]));
+    let messages = [
+        vec![keyed(5, b"t"), keyed(6, b"u")],
+        rows(5).chain(rows(6)).collect(),
+        vec![update(5, None, &[Some("1"), None]), update(6, None, &[Some("1"), None]), truncate(&[5, 6], 2)],
+    ];
+    let outcome = written(&transaction(0x200, &messages.concat()));
+    let mut reader = DeltaReader::begin(&outcome.to[..], LONGEST_LINE).unwrap().only([table("u")].into());
+    let (said, totals) = told(&mut reader).unwrap();
+    assert_eq!(
+        said,
+        [
+            "begin 7 0/200",
+            r#"relation "public"."u""#,
+            r#"copy "public"."u""#,
+            "0\ta\n1\ta\n2\ta\n3\ta\n4\ta\n5\ta\n",
+            "copied 6",
+            r#"Update "public"."u" 1"#,
+            r#"1 TRUNCATE ONLY "public"."u" RESTART IDENTITY;"#,
+            "commit 0/208",
+            "end 0/208",
+        ]
+    );
+    assert_eq!(totals, outcome.totals);
+}
+
+#[test]
+fn a_delta_ends_between_transactions_and_behind_its_start() {
+    for (messages, end) in
+        [(vec![begin(0x200, 7)], 0x300), (transaction(0x200, &[]), 0x207), (vec![], 0x100), (vec![], 0x99)]
+    {
+        let mut writer = writer(Relations::default());
+        messages.iter().for_each(|message| writer.take(decode(message).unwrap()).unwrap());
+        assert_eq!(writer.position().is_none(), messages.len() == 1);
+        assert!(writer.finish(Lsn(end)).is_err());
+    }
+}
+
+#[test]
+fn a_stream_that_contradicts_itself_ends_the_delta() {
+    for (what, messages) in [
+        ("a change outside", vec![keyed(5, b"t")]),
+        ("a commit alone", vec![commit(0x200, 0x208)]),
+        ("two beginnings", vec![begin(0x200, 7), begin(0x300, 8)]),
+        ("another commit", vec![begin(0x200, 7), commit(0x201, 0x208)]),
+        ("a commit before the start", vec![begin(0x99, 7)]),
+        ("an unknown table", vec![begin(0x200, 7), insert(5, &[])]),
+        ("another number of values", vec![begin(0x200, 7), keyed(5, b"t"), insert(5, &[None])]),
+        (
+            "a new row that is unchanged",
+            vec![begin(0x200, 7), keyed(5, b"t"), MessageMaker::of(b'I').word(5).row(b'N', &[None, Some(None)]).done()],
+        ),
+    ] {
+        let mut writer = writer(Relations::default());
+        let results: Vec<bool> = messages.iter().map(|message| writer.take(decode(message).unwrap()).is_ok()).collect();
+        assert_eq!(results.iter().filter(|is_fine| !**is_fine).count(), 1, "{what}");
+        assert_eq!(results.last(), Some(&false), "{what}");
+    }
+}

@@ -1,0 +1,11 @@
+//! Reads the messages that a server's output plugin `pgoutput` makes of its changes, in version 1 of its protocol.
+//!
+//! Whatever the bytes are, [`decode`](change_message::decode) gives a message or an error: lengths are compared with what is there, and
+//! nothing is allocated by a length alone.
+
+pub mod change_message;
+pub(crate) mod message_bytes;
+pub mod relation;
+pub mod row;
+#[cfg(test)]
+pub(crate) mod tests;
