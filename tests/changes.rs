@@ -37,7 +37,7 @@ impl Source {
         let slot = format!(
             "CREATE PUBLICATION p FOR ALL TABLES; SELECT pg_create_logical_replication_slot('{SLOT}', 'pgoutput')"
         );
-        source.cluster.psql("source", &slot);
+        source.run("source", &slot);
         source.cluster.psql("postgres", "CREATE DATABASE copy TEMPLATE source");
         let ask = |query: &str| source.cluster.psql("source", query);
         let start = ask(&format!("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{SLOT}'"));

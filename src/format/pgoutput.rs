@@ -1,6 +1,6 @@
 //! Reads the messages that a server's output plugin `pgoutput` makes of its changes, in version 1 of its protocol.
 //!
-//! Whatever the bytes are, [`decode`](change_message::decode) gives a message or an error: lengths are compared with what is there, and
+//! [`decode`](change_message::decode) gives a message or an error, whatever the bytes are: lengths are compared with what is there, and
 //! nothing is allocated by a length alone.
 
 pub mod change_message;

@@ -95,7 +95,7 @@ BEGIN;
 SAVEPOINT a;
 INSERT INTO many VALUES (-1, 'gone');
 ROLLBACK TO a;
-INSERT INTO many VALUES (1, 'x'), (-2, 'x') ON CONFLICT (id) DO UPDATE SET v = 'conflict';
+INSERT INTO many VALUES (1, 'x'), (-99, 'x') ON CONFLICT (id) DO UPDATE SET v = 'conflict';
 SAVEPOINT b;
 UPDATE many SET id = -id WHERE id BETWEEN 2 AND 9;
 RELEASE b;

@@ -8,7 +8,7 @@ const FIRST: &str = "-- pgbk delta 1, from ";
 const ENCODING: &str = "SET client_encoding = '";
 const LAST: &str = "-- pgbk delta end ";
 
-/// What the first lines of a delta say.
+/// Holds what the first lines of a delta say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeltaHead {
     pub start: Lsn,

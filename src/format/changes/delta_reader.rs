@@ -51,7 +51,7 @@ enum ReaderPlace {
     End,
 }
 
-/// What the next line was found to be. The record is made of it and of the line.
+/// Tells what the next line was found to be. The record is made of it and of the line.
 #[derive(Debug)]
 enum RecordOutline {
     Begin(TransactionHead),

@@ -14,7 +14,7 @@ pub struct TransactionHead {
     pub commit_time: Timestamp,
 }
 
-/// What a statement does to the rows of one table.
+/// Tells what a statement does to the rows of one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
     Insert,

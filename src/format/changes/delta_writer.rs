@@ -45,7 +45,7 @@ pub struct DeltaWriter<W: Write> {
     breaks: Vec<TableBreak>,
 }
 
-/// What has come of a delta that was written whole.
+/// Holds what has come of a delta that was written whole.
 pub struct DeltaOutcome<W> {
     pub to: W,
     pub start: Lsn,

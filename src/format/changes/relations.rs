@@ -30,9 +30,9 @@ fn relation_of_text<'de, D: Deserializer<'de>>(from: D) -> Result<Relation, D::E
 /// How values of a type that the server did not always have are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TypeEquality {
-    /// By the operators of the system catalog: a domain over one of its types.
+    /// They are compared by the operators of the system catalog: a domain over one of its types.
     Catalog,
-    /// By the operator `=` of this schema.
+    /// They are compared by the operator `=` of this schema.
     Schema(ObjectName),
 }
 

@@ -1,4 +1,4 @@
-//! What the objects of continuous capture are called.
+//! Names the objects of continuous capture.
 //!
 //! ```text
 //! @changes/<database>/<generation>/gen.meta

@@ -65,7 +65,7 @@ fn writer(known: Relations) -> DeltaWriter<Vec<u8>> {
     DeltaWriter::begin(Vec::new(), *HEAD, known).unwrap()
 }
 
-/// What comes of these messages.
+/// Returns what comes of these messages.
 fn written(messages: &[Vec<u8>]) -> DeltaOutcome<Vec<u8>> {
     let mut writer = writer(Relations::default());
     messages.iter().for_each(|message| writer.take(decode(message).unwrap()).unwrap());
@@ -90,7 +90,7 @@ fn records(messages: &[Vec<u8>]) -> Vec<String> {
     lines.get(2..lines.len().saturating_sub(3)).unwrap_or_default().to_vec()
 }
 
-/// What the reader says of a script, line by line.
+/// Returns what the reader says of a script, record by record.
 fn read(script: &[u8]) -> anyhow::Result<(Vec<String>, SegmentTotals)> {
     let mut reader = DeltaReader::begin(script, LONGEST_LINE)?;
     told(&mut reader)

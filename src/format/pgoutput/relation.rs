@@ -4,7 +4,7 @@ use crate::format::pgoutput::message_bytes::MessageBytes;
 use crate::format::pgoutput::row::MOST_COLUMNS;
 use crate::format::sql::object_name::{ObjectName, TableName};
 
-/// By which columns the server tells the row that was changed.
+/// Tells by which columns the server tells the row that was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplicaIdentity {
     /// Those of the primary key, if there is one.
@@ -45,7 +45,7 @@ pub struct RelationColumn {
     pub name: ObjectName,
     /// The identifier of its type in the source's catalog.
     pub type_oid: u32,
-    /// What limits the type, such as a length. -1: nothing.
+    /// Limits the type, such as to a length. -1: it does not.
     pub modifier: i32,
     /// Whether it belongs to the replica identity.
     pub is_key: bool,

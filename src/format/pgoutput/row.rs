@@ -18,7 +18,7 @@ pub enum ColumnValue<'a> {
 /// The values of a row in the order of the relation's columns.
 pub type RowValues<'a> = Vec<ColumnValue<'a>>;
 
-/// What a message tells of a row as it was before.
+/// Holds what a message tells of a row as it was before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OldRow<'a> {
     /// The columns of the replica identity; all others are NULL.

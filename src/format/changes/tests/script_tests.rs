@@ -1,4 +1,4 @@
-//! What is written for each kind of change, and what is kept of tables.
+//! Holds what is written for each kind of change, and what is kept of tables.
 
 use super::*;
 use crate::format::changes::relations::RelationState;
