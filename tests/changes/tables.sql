@@ -25,6 +25,8 @@ CREATE TABLE twins (a int, b text, p point);
 ALTER TABLE twins REPLICA IDENTITY FULL;
 CREATE TABLE composites (p pair, q int);
 ALTER TABLE composites REPLICA IDENTITY FULL;
+CREATE TABLE loose (n numeric, v text);
+ALTER TABLE loose REPLICA IDENTITY FULL;
 CREATE TABLE indexed (a int NOT NULL, b text NOT NULL, c int, v text);
 CREATE UNIQUE INDEX indexed_by ON indexed (b, a);
 ALTER TABLE indexed REPLICA IDENTITY USING INDEX indexed_by;

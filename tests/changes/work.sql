@@ -42,9 +42,12 @@ INSERT INTO twins VALUES (NULL, 'x', NULL), (NULL, 'x', NULL);
 UPDATE twins SET b = 'one of them' WHERE ctid = (SELECT ctid FROM twins WHERE a = 1 LIMIT 1);
 DELETE FROM twins WHERE ctid IN (SELECT ctid FROM twins WHERE b IS NULL LIMIT 2);
 UPDATE twins SET p = '(0,0)' WHERE ctid = (SELECT ctid FROM twins WHERE b = 'x' LIMIT 1);
-INSERT INTO composites VALUES (NULL, 1), (ROW(NULL, NULL), 1), (ROW(1, ''), 1);
-UPDATE composites SET q = 2 WHERE p IS NULL AND p IS DISTINCT FROM NULL;
+INSERT INTO composites VALUES (ROW(NULL, NULL), 1), (NULL, 1), (ROW(1, ''), 1);
 DELETE FROM composites WHERE p IS NOT DISTINCT FROM NULL;
+UPDATE composites SET q = 2 WHERE p IS NULL;
+INSERT INTO loose VALUES (1.0, 'x'), (1.00, 'x'), (1.000, 'x');
+DELETE FROM loose WHERE n::text = '1.00';
+UPDATE loose SET v = 'y' WHERE n::text = '1.000';
 
 INSERT INTO indexed SELECT i, 'b' || i, NULL, 'v' FROM generate_series(1, 12) i;
 UPDATE indexed SET v = 'w' WHERE a < 5;
