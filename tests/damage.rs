@@ -98,7 +98,7 @@ fn truncations(sample: &Sample) -> usize {
 #[test]
 fn every_one_of_a_thousand_flipped_bits_is_noticed_with_a_raw_key() {
     let mut random = Random::new("flips with a raw key");
-    flips(&Sample::keyed(), proof::size(450, 2_400), proof::size(450, 2_000), &mut random);
+    flips(&Sample::keyed(), proof::size(300, 2_400), proof::size(300, 2_000), &mut random);
     let several = Sample::of_several_chunks();
     assert!(several.payload.len() > 2 * CHUNK, "{}", several.payload.len());
     flips(&several, proof::size(100, 600), 0, &mut random);

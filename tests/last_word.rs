@@ -136,7 +136,7 @@ fn whenever_a_server_ends_a_session_its_last_word_is_reported() {
     };
     let (_, messages, _) = restore(usize::MAX, Close::End);
     assert!(messages > 100, "{messages}");
-    let step = proof::size(67, 3);
+    let step = proof::size(97, 3);
     let (mut silent, mut restored, mut refused) = (Vec::new(), 0, 0);
     for at in (0..messages).step_by(step) {
         for close in [Close::End, Close::Reset] {

@@ -11,7 +11,7 @@ const GIB: usize = 1 << 30;
 #[test]
 fn a_stream_of_any_length_takes_the_same_memory() {
     let place = folder();
-    let bytes = support::proof::size(GIB / 2, 5 * GIB);
+    let bytes = support::proof::size(3 * GIB / 8, 5 * GIB);
     let run = pgbk(["upload", "-", "--database", "long", "--allow-incomplete", "--json"]).directory(place.path());
     let limit = format!("--as={LIMIT}");
     let mut child = run.set("DB_BACKUP_COMPRESS", "zstd").command_by(&["prlimit", &limit]);

@@ -223,7 +223,7 @@ fn copied(name: &str, template: &str) {
 fn what_changes_before_it_is_read_costs_a_second_try_and_comes_back_as_it_is_then() {
     server().psql("postgres", "CREATE ROLE \"Her Self\"");
     filled("world", WORLD);
-    let tried: Vec<_> = proof::sample(CHANGES, 12, 0).collect();
+    let tried: Vec<_> = proof::sample(CHANGES, 19, 0).collect();
     for statement in &tried {
         copied("changing", "world");
         let fake = disturbed("changing", statement);
