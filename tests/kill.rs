@@ -53,7 +53,7 @@ fn survives(what: &str, store: &dyn Store, database: &str, settings: impl Fn(Pgb
     };
     let mut known = backups(store);
     let (mut killed, mut orphans, mut ended) = (0, 0, 0);
-    let kills = proof::size(12, 100);
+    let kills = proof::size(16, 100);
     while killed < kills {
         let moment = longest.mul_f64(random.below(1000) as f64 / 1000.0);
         let mut running = backup.start();

@@ -7,10 +7,10 @@ mod refusals;
 mod transport;
 
 use pgbk::base::secret::Secret;
+use pgbk::format::changes::replication_names::{PublicationName, SlotName};
 use pgbk::format::lsn::Lsn;
 use pgbk::postgres::connect::settings::{ConnectionOverrides, ConnectionSettings};
 use pgbk::postgres::replication::change_stream::ChangeStream;
-use pgbk::postgres::replication::names::{PublicationName, SlotName};
 use pgbk::postgres::replication::replication_connection::{ReplicationConnection, SlotOptions};
 use pgbk::postgres::replication::slot::SlotState;
 use pgbk::postgres::replication::stream_message::StreamMessage;

@@ -16,6 +16,7 @@ pub(crate) mod line_reader;
 pub(crate) mod relation_text;
 pub mod relations;
 pub mod replay_session;
+pub mod replication_names;
 pub(crate) mod row_condition;
 pub mod segment;
 pub mod segment_name;

@@ -3,7 +3,7 @@
 pub mod capture_candidate;
 pub mod change_stream;
 pub mod conditions;
-pub mod names;
+pub(crate) mod names;
 pub mod publication;
 pub mod refusal;
 pub mod replication_connection;

@@ -3,12 +3,12 @@
 use super::servers::servers;
 use pgbk::base::error::{hints, sqlstate};
 use pgbk::base::secret::Secret;
+use pgbk::format::changes::replication_names::SlotName;
 use pgbk::format::lsn::Lsn;
 use pgbk::postgres::connect::settings::{ConnectionOverrides, ConnectionSettings};
 use pgbk::postgres::replication::capture_candidate::CaptureCandidate;
 use pgbk::postgres::replication::change_stream::ChangeStream;
 use pgbk::postgres::replication::conditions::ReplicationConditions;
-use pgbk::postgres::replication::names::SlotName;
 use pgbk::postgres::replication::publication::{self, Publications, PublishedTables};
 use pgbk::postgres::replication::refusal::{RefusalCause, cause};
 use pgbk::postgres::replication::replication_connection::{ReplicationConnection, SlotOptions};

@@ -2,10 +2,10 @@
 
 use super::{Source, connect, logical, settings, settings_as, transaction};
 use pgbk::base::error::{Kind, hints, kind, sqlstate};
+use pgbk::format::changes::replication_names::SlotName;
 use pgbk::format::lsn::Lsn;
 use pgbk::postgres::replication::capture_candidate::CaptureCandidate;
 use pgbk::postgres::replication::conditions::ReplicationConditions;
-use pgbk::postgres::replication::names::SlotName;
 use pgbk::postgres::replication::publication::{self, Publications, PublishedTables};
 use pgbk::postgres::replication::replication_connection::SlotOptions;
 use pgbk::postgres::replication::slot::SlotState;

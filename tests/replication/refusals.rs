@@ -2,8 +2,8 @@
 
 use super::{SECOND, Source, connect, failure, logical, settings, settings_as, transaction};
 use pgbk::base::error::{Kind, hints, kind, sqlstate};
+use pgbk::format::changes::replication_names::SlotName;
 use pgbk::format::lsn::Lsn;
-use pgbk::postgres::replication::names::SlotName;
 use pgbk::postgres::replication::refusal::{RefusalCause, cause};
 use pgbk::postgres::replication::replication_connection::SlotOptions;
 use pgbk::postgres::replication::slot::SlotState;

@@ -5,6 +5,7 @@
 
 use crate::base::subject::Subject;
 use crate::format::changes::chain_document::{CHAIN_FORMAT, SealedChainDocument, seal_document};
+use crate::format::changes::replication_names::{PublicationName, SlotName};
 use crate::format::changes::segment_name::{GenerationFolder, GenerationId, GenerationObject};
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
@@ -18,8 +19,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Most publications of one slot.
 const MOST_PUBLICATIONS: usize = 64;
-/// Longest name of a slot or a publication in bytes.
-const LONGEST: usize = 63;
 
 /// The number that `initdb` gives a server. Written as text, because it has more digits than JSON's numbers keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,31 +35,6 @@ impl<'de> Deserialize<'de> for ServerIdentifier {
         let text = String::deserialize(from)?;
         let number = crate::format::manifest::pieces::number(&text).filter(|number| *number != 0);
         number.map(ServerIdentifier).ok_or_else(|| de::Error::custom("no identifier of a server"))
-    }
-}
-
-/// Names a replication slot: up to 63 small letters, digits and underscores.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct SlotName(String);
-
-impl SlotName {
-    /// Takes a name. `None`: no slot can have it.
-    pub fn new(name: &str) -> Option<SlotName> {
-        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        let fits = (1..=LONGEST).contains(&name.len()) && name.bytes().all(is_plain);
-        fits.then(|| SlotName(name.to_owned()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for SlotName {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        SlotName::new(&text).ok_or_else(|| de::Error::custom("no name of a slot"))
     }
 }
 
@@ -86,30 +60,6 @@ pub struct Generation {
     pub publications: Vec<PublicationName>,
     /// The key that made the seal. `None`: it detects accident, not attack.
     pub key: Option<KeyNote>,
-}
-
-/// Names a publication: one byte at least, none of them zero.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct PublicationName(String);
-
-impl PublicationName {
-    /// Takes a name. `None`: no publication can have it.
-    pub fn new(name: &str) -> Option<PublicationName> {
-        let fits = (1..=LONGEST).contains(&name.len()) && !name.contains('\0');
-        fits.then(|| PublicationName(name.to_owned()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for PublicationName {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        PublicationName::new(&text).ok_or_else(|| de::Error::custom("no name of a publication"))
-    }
 }
 
 impl Generation {

@@ -10,9 +10,9 @@
 
 use crate::base::error::{Fault, Kind, Result};
 use crate::base::shown::many;
+use crate::format::changes::replication_names::PublicationName;
 use crate::postgres::connect::errors::said;
 use crate::postgres::replication::capture_candidate::{CaptureCandidate, TableCapture};
-use crate::postgres::replication::names::PublicationName;
 use crate::postgres::session::cell::cell;
 use crate::postgres::session::query::rows;
 use crate::postgres::session::quote::{identifier, literal};
@@ -33,13 +33,13 @@ pub struct Publications {
 }
 
 /// A table by schema and name.
-pub type TableName = (String, String);
+pub type ListedTable = (String, String);
 
 /// Holds which tables each publication lists. `None`: it is not there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PublishedTables {
-    pub changes: Option<BTreeSet<TableName>>,
-    pub inserts: Option<BTreeSet<TableName>>,
+    pub changes: Option<BTreeSet<ListedTable>>,
+    pub inserts: Option<BTreeSet<ListedTable>>,
 }
 
 impl PublishedTables {
@@ -48,7 +48,7 @@ impl PublishedTables {
     }
 }
 
-fn listed(client: &mut Client, name: &PublicationName) -> Result<Option<BTreeSet<TableName>>> {
+fn listed(client: &mut Client, name: &PublicationName) -> Result<Option<BTreeSet<ListedTable>>> {
     let query = format!(
         "SELECT n.nspname, c.relname FROM pg_catalog.pg_publication p
          LEFT JOIN (pg_catalog.pg_publication_rel m JOIN pg_catalog.pg_class c ON c.oid = m.prrelid
@@ -65,7 +65,7 @@ fn listed(client: &mut Client, name: &PublicationName) -> Result<Option<BTreeSet
 /// Returns the statements that bring the publications from what they list to what they should, in the order in which they have to run.
 /// None are needed where all is as it should be.
 pub fn statements(names: &Publications, tables: &[CaptureCandidate], published: &PublishedTables) -> Vec<String> {
-    let wanted = |is: fn(TableCapture) -> bool| -> BTreeSet<TableName> {
+    let wanted = |is: fn(TableCapture) -> bool| -> BTreeSet<ListedTable> {
         let wanted = tables.iter().filter(|table| is(table.capture));
         wanted.map(|table| (table.schema.clone(), table.name.clone())).collect()
     };
@@ -79,7 +79,7 @@ pub fn statements(names: &Publications, tables: &[CaptureCandidate], published: 
     let create = lists.iter().filter(|(_, _, listed, _)| listed.is_none()).map(|(name, operations, ..)| {
         format!("CREATE PUBLICATION {} WITH (publish = '{operations}')", identifier(name.as_str()))
     });
-    let changed = |verb: &str, from: fn(&BTreeSet<TableName>, &BTreeSet<TableName>) -> Vec<TableName>| {
+    let changed = |verb: &str, from: fn(&BTreeSet<ListedTable>, &BTreeSet<ListedTable>) -> Vec<ListedTable>| {
         let each = lists.iter().map(|(name, _, listed, wanted)| {
             let tables = from(wanted, listed.as_ref().unwrap_or(&none));
             let alter = format!("ALTER PUBLICATION {} {verb}", identifier(name.as_str()));
@@ -98,7 +98,7 @@ pub fn removal(names: &Publications) -> Vec<String> {
     names.map(|name| format!("DROP PUBLICATION IF EXISTS {}", identifier(name.as_str()))).into()
 }
 
-fn list(tables: &[TableName]) -> String {
+fn list(tables: &[ListedTable]) -> String {
     let only: Vec<String> =
         tables.iter().map(|(schema, name)| format!("ONLY {}.{}", identifier(schema), identifier(name))).collect();
     only.join(", ")

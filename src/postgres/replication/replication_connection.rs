@@ -2,12 +2,13 @@
 
 use crate::base::cancel;
 use crate::base::error::{Fault, Result};
+use crate::format::changes::replication_names::{PublicationName, SlotName};
 use crate::format::lsn::Lsn;
 use crate::postgres::connect::plan::{self, ConnectPlan};
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::connect::transport::replication_driver::ReplicationDriver;
 use crate::postgres::replication::change_stream::ChangeStream;
-use crate::postgres::replication::names::{PublicationName, SlotName, publication_names};
+use crate::postgres::replication::names::publication_names;
 use crate::postgres::replication::slot;
 use crate::postgres::replication::timeline::{self, TimelineSwitch};
 use crate::postgres::replication::wire_connection::{ANSWER, WireConnection, WireRow};

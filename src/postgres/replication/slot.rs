@@ -3,8 +3,8 @@
 
 use crate::base::cancel;
 use crate::base::error::Result;
+use crate::format::changes::replication_names::SlotName;
 use crate::format::lsn::Lsn;
-use crate::postgres::replication::names::SlotName;
 use crate::postgres::session::cell::cell;
 use crate::postgres::session::query::{column, first};
 use crate::postgres::session::quote::literal;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::error::{Kind, kind};
 use crate::base::secret::Secret;
-use crate::format::changes::generation::{PublicationName, ServerIdentifier, SlotName};
+use crate::format::changes::generation::ServerIdentifier;
 use crate::format::changes::table_break::BreakReason;
 use crate::format::manifest::encoding::EncodingName;
 use crate::format::manifest::{Method, Tag};
@@ -22,8 +22,8 @@ fn generation(key: Option<&DerivedKeys>) -> Generation {
         server_version: "15.18".into(),
         server_version_num: 150_018,
         encoding: EncodingName::named("UTF8").unwrap(),
-        slot: SlotName::new("pgbk_shop").unwrap(),
-        publications: vec![PublicationName::new("pgbk \"shop\"").unwrap()],
+        slot: "pgbk_shop".parse().unwrap(),
+        publications: vec!["pgbk \"shop\"".parse().unwrap()],
         key: key.map(|keys| keys.note.clone()),
     }
 }

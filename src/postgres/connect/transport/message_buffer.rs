@@ -100,8 +100,8 @@ mod tests {
         /// However the network cuts what is sent.
         #[test]
         fn messages_come_out_as_they_went_in(
-            bodies in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..3000)), 1..300),
-            cuts in prop::collection::vec(1_usize..9000, 1..20),
+            bodies in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..3000)), 1..30),
+            cuts in prop::collection::vec(1_usize..4000, 1..20),
         ) {
             let whole: Vec<u8> = bodies
                 .iter()
