@@ -6,8 +6,9 @@ use crate::base::error::{Fault, Result};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle, scope};
 
-/// Stack of each thread of [`each`], in bytes: as little as its calls need.
-const STACK: usize = 512 << 10;
+/// Stack of each thread of [`each`], in bytes: as little as its calls need. A request that is refused, in a build without optimisation,
+/// needs more than half of it.
+const STACK: usize = 1 << 20;
 
 /// Keeps the threads' memory together, where the C library is glibc; call it before the first thread begins. By itself the library
 /// reserves 64 MiB of addresses for each thread, of which it gives little back: with a limit of addresses (`ulimit -v`) that is all there

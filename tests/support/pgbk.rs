@@ -241,7 +241,7 @@ pub struct Outcome {
 impl Outcome {
     pub fn of(output: Output, took: Duration) -> Outcome {
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        Outcome { code: code(output.status), out: output.stdout, err, took }
+        Outcome { code: code(output.status, &err), out: output.stdout, err, took }
     }
 
     /// What stderr must say.
@@ -270,7 +270,7 @@ impl fmt::Debug for Outcome {
     }
 }
 
-fn code(status: ExitStatus) -> Option<i32> {
-    assert_eq!(status.signal().filter(|signal| *signal != 9), None, "pgbk crashed");
+fn code(status: ExitStatus, err: &str) -> Option<i32> {
+    assert_eq!(status.signal().filter(|signal| *signal != 9), None, "pgbk crashed: {err}");
     status.code()
 }
