@@ -3,6 +3,7 @@
 //! A key makes it `"mac"`, a keyed BLAKE2b-256. Without one it is `"checksum"`, an unkeyed BLAKE2b-256, which anyone could compute. It
 //! covers the text as it is stored, so there is no canonical form to disagree about.
 
+use crate::base::error::{Fault, Result};
 use blake2b_simd::Params;
 
 const KEYED: &str = ",\n  \"mac\": \"";
@@ -49,9 +50,13 @@ impl SealedText {
         &self.seal
     }
 
-    /// Returns whether the seal is this one.
-    pub fn holds(&self, expected: &[u8; 32]) -> bool {
-        openssl::memcmp::eq(expected, &self.seal)
+    /// Fails unless the seal is this one. `subject` names the document.
+    pub fn require(&self, expected: &[u8; 32], subject: &str) -> Result<()> {
+        if openssl::memcmp::eq(expected, &self.seal) {
+            return Ok(());
+        }
+        let what = if self.is_keyed { "was changed after it was made" } else { "is damaged" };
+        Err(Fault::damaged(format!("{subject} {what}: its seal does not hold")).into())
     }
 }
 

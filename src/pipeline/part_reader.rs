@@ -152,10 +152,10 @@ impl<'a> PartReader<'a> {
                 self.chunk = Some((index, chunk));
             }
             let chunk = self.chunk.as_ref().map(|(_, chunk)| chunk.as_slice()).unwrap_or_default();
-            // The chunk has these bytes: `new` has compared the size of the payload with that of its pieces.
             let from = part.start.saturating_sub(index * size) as usize;
-            let to = chunk.len().min((part.end - index * size) as usize);
-            bytes.extend_from_slice(&chunk[from..to]);
+            let to = size.min(part.end - index * size) as usize;
+            // The tags of a shorter payload may fit, if whoever made the .meta had the key.
+            bytes.extend_from_slice(chunk.get(from..to).ok_or_else(wrong_pieces)?);
         }
         Ok(bytes)
     }
@@ -215,4 +215,32 @@ fn end(begins: &[(u64, u64)], pieces: &[Piece], end: impl Fn((u64, u64), &Piece)
 
 fn wrong_pieces() -> Fault {
     Fault::damaged("the pieces that the .meta states are not those of the payload")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::error::{Kind, kind};
+    use crate::format::manifest::Chunks;
+    use crate::store::Store;
+    use crate::store::memory::Memory;
+    use std::io::Write;
+
+    #[test]
+    fn a_payload_that_is_shorter_than_stated_is_damaged_although_its_tags_fit() {
+        let (store, tagger) = (Memory::default(), ChunkMac::of(None));
+        let mut upload = store.create("x", &Default::default()).unwrap();
+        upload.write_all(&[7; 40]).unwrap();
+        upload.commit().unwrap();
+        let object = store.open("x", None).unwrap();
+        let tags = vec![tagger.tag(&[7; 16], 0, false), tagger.tag(&[7; 16], 1, false), tagger.tag(&[7; 8], 2, true)];
+        let checker = Checker::new(&*object, Chunks { size: 16, tags }, tagger, "x");
+        let places = Places::Same { bytes: 48 };
+        let mut reader = PartReader { checker, chunk: None, fetched: 0, keys: None, header: 0, places, piece: None };
+        assert_eq!(reader.stored(10..40).unwrap(), [7; 30]);
+        for part in [10..41, 41..44, 39..48] {
+            let error = reader.stored(part.clone()).unwrap_err();
+            assert_eq!((kind(&error), error.to_string()), (Kind::Damaged, wrong_pieces().to_string()), "{part:?}");
+        }
+    }
 }

@@ -31,7 +31,7 @@ pub fn count(what: &str, tally: Tally) {
     proof::counted("faults", what, tally.healed, tally.refused);
 }
 
-/// How many more runs may have fewer requests: how many parts it takes is chance where two connections fill them.
+/// How many runs are tried for one request: now and then a run makes one fewer than the first did.
 const MOST_TRIES: usize = 20;
 
 /// Fails the request of the case in a run that makes so many.

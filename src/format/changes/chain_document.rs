@@ -11,7 +11,7 @@ use crate::format::keys::note::KeyNote;
 use crate::format::keys::purpose::Purpose;
 use crate::format::manifest::META_LIMIT;
 use crate::format::manifest::head::{damaged, is_deep};
-use crate::format::manifest::seal::{key_missing, unauthenticated};
+use crate::format::manifest::seal::keys_of;
 use crate::format::sealed_text::{SEAL_BYTES, SealedText, sealed, unkeyed, unsealed};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -83,16 +83,8 @@ impl SealedChainDocument {
         fault: impl FnOnce(&T) -> Option<&'static str>,
     ) -> Result<(T, Option<DerivedKeys>)> {
         let subject = format!("\"{}\"", self.name);
-        let derived_keys = match (&self.key, key) {
-            (Some(note), Some(key)) => Some(key.resume(note)?),
-            (Some(_), None) => return Err(key_missing(&subject)),
-            (None, Some(_)) if !unkeyed_allowed => return Err(unauthenticated(&subject)),
-            (None, _) => None,
-        };
-        if !self.text.holds(&seal_of(self.text.covered(), derived_keys.as_ref())?) {
-            let what = if self.text.is_keyed() { "was changed after it was made" } else { "is damaged" };
-            return Err(Fault::damaged(format!("{subject} {what}: its seal does not hold")).into());
-        }
+        let derived_keys = keys_of(self.key.as_ref(), key, unkeyed_allowed, &subject)?;
+        self.text.require(&seal_of(self.text.covered(), derived_keys.as_ref())?, &subject)?;
         let document: T =
             serde_json::from_str(self.text.text()).map_err(|error| damaged(&self.name, &error.to_string()))?;
         match fault(&document) {

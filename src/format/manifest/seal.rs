@@ -90,12 +90,7 @@ impl SealedManifest {
     /// A document without a keyed seal is refused when a key is set, unless `unkeyed_allowed` is true: anyone who can write to the
     /// store could have made it.
     pub fn authenticate(&self, key: Option<&Key>, unkeyed_allowed: bool) -> Result<(Manifest, Option<DerivedKeys>)> {
-        let mut derived_keys = match (&self.key, key) {
-            (Some(note), Some(key)) => Some(key.resume(note)?),
-            (Some(_), None) => return Err(key_missing(&self.subject())),
-            (None, Some(_)) if !unkeyed_allowed => return Err(unauthenticated(&self.subject())),
-            (None, _) => None,
-        };
+        let mut derived_keys = keys_of(self.key.as_ref(), key, unkeyed_allowed, &self.subject())?;
         self.holds(
             &derived_keys
                 .as_ref()
@@ -111,11 +106,7 @@ impl SealedManifest {
     }
 
     fn holds(&self, expected: &[u8; 32]) -> Result<()> {
-        if self.text.holds(expected) {
-            return Ok(());
-        }
-        let what = if self.text.is_keyed() { "was changed after it was made" } else { "is damaged" };
-        Err(Fault::damaged(format!("the .meta of {} {what}: its seal does not hold", self.subject())).into())
+        self.text.require(expected, &format!("the .meta of {}", self.subject()))
     }
 
     /// Parses the document; no other place does. It is an error if it belongs to another backup.
@@ -176,13 +167,29 @@ impl Manifest {
     }
 }
 
-pub(crate) fn key_missing(subject: &str) -> anyhow::Error {
+/// Returns the keys of a document that says to be made with this key. `None`: it has a checksum only. That is an error when the user has a
+/// key, unless `unkeyed_allowed` is true; and so is a key that the user does not have.
+pub(crate) fn keys_of(
+    note: Option<&KeyNote>,
+    key: Option<&Key>,
+    unkeyed_allowed: bool,
+    subject: &str,
+) -> Result<Option<DerivedKeys>> {
+    match (note, key) {
+        (Some(note), Some(key)) => Ok(Some(key.resume(note)?)),
+        (Some(_), None) => Err(key_missing(subject)),
+        (None, Some(_)) if !unkeyed_allowed => Err(unauthenticated(subject)),
+        (None, _) => Ok(None),
+    }
+}
+
+fn key_missing(subject: &str) -> anyhow::Error {
     Fault::usage(format!("{subject} was made with a key, and none is set"))
         .hint("set DB_BACKUP_ENCRYPT_KEY or ENC_PASSWORD")
         .into()
 }
 
-pub(crate) fn unauthenticated(subject: &str) -> anyhow::Error {
+fn unauthenticated(subject: &str) -> anyhow::Error {
     Fault::damaged(format!(
         "{subject} is not authenticated, but a key is set: anyone who can write to the store could have made it"
     ))

@@ -2,6 +2,7 @@
 
 use crate::base::error::{self, Fault, Result};
 use crate::base::shown::many;
+use crate::postgres::replication::refusal::RefusalCause;
 use crate::postgres::session::cell::cell;
 use crate::postgres::session::query::first;
 use postgres::Client;
@@ -80,6 +81,8 @@ impl ReplicationConditions {
     /// Returns everything that keeps this role from streaming changes, each with what to do. A slot that is there needs no free one.
     pub fn unmet(&self, slot_exists: bool) -> Vec<Fault> {
         let ReplicationConditions { wal_level, max_slots, used_slots, max_senders, used_senders, role, .. } = self;
+        // What a server would refuse later has the same remedy.
+        let remedy = |cause: RefusalCause| cause.hint().unwrap_or_default().to_owned();
         let mut unmet = Vec::new();
         let mut needs = |met: bool, what: String, remedy: String| {
             if !met {
@@ -89,7 +92,7 @@ impl ReplicationConditions {
         needs(
             wal_level == "logical",
             format!("the server's wal_level is {wal_level}: its log does not hold changes of rows"),
-            "set wal_level = logical and restart the server. Managed servers have a parameter of their own for it, such as rds.logical_replication".to_owned(),
+            remedy(RefusalCause::WalLevel),
         );
         needs(
             self.may_replicate,
@@ -99,7 +102,7 @@ impl ReplicationConditions {
         needs(
             slot_exists || used_slots < max_slots,
             format!("all replication slots are in use ({used_slots} of {max_slots})"),
-            "raise max_replication_slots and restart the server, or drop a slot that nobody needs".to_owned(),
+            remedy(RefusalCause::AllSlotsUsed),
         );
         needs(
             used_senders < max_senders,
@@ -110,7 +113,7 @@ impl ReplicationConditions {
         needs(
             !self.in_recovery,
             "the server is a standby: changes are streamed from the primary".to_owned(),
-            "let DB_HOST name the primary".to_owned(),
+            remedy(RefusalCause::Standby),
         );
         unmet
     }

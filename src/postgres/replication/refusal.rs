@@ -55,7 +55,8 @@ impl RefusalCause {
         }
     }
 
-    fn hint(self) -> Option<&'static str> {
+    /// Returns what to do about it. `None`: the server's own words have to do.
+    pub(crate) fn hint(self) -> Option<&'static str> {
         Some(match self {
             RefusalCause::SlotInUse => {
                 "one process at a time streams from a slot: stop the other one. If it is gone, the server notices that within wal_sender_timeout"
