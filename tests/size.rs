@@ -137,7 +137,8 @@ fn memory_does_not_grow_with_the_dump() {
     let (small, large) = (proof::size(100 << 20, 500 << 20), proof::size(300 << 20, 20 << 30));
     let (one, other) = (largest(small, "zstd", "--as=unlimited"), largest(large, "zstd", "--as=unlimited"));
     eprintln!("{small} bytes: {one} KiB; {large} bytes: {other} KiB");
-    assert!(other * 10 <= one * 11, "{small} bytes take {one} KiB, and {large} bytes {other} KiB");
+    // How far its threads come apart decides how many of its buffers are ever in use; what grew with the dump would take more.
+    assert!(other <= one + (16 << 10), "{small} bytes take {one} KiB, and {large} bytes {other} KiB");
     proof::counted("memory", &format!("{one} KiB for {small} bytes, {other} KiB for {large} bytes"), 2, 0);
 }
 
