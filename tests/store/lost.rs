@@ -186,7 +186,8 @@ fn cases(etags: &[Etags]) -> Vec<(Step, Loss, Etags)> {
 #[test]
 fn a_lost_answer_at_any_request_leaves_a_whole_backup_or_none_whatever_the_hosts_etags() {
     let done = AtomicUsize::new(0);
-    let all = cases(&ETAGS);
+    // Five kinds of ETags and every third case: each request meets each of them in some loss.
+    let all: Vec<_> = proof::sample(cases(&ETAGS), 3, 0).collect();
     let count = all.len();
     walk(all, false, |case, step, host, repository, is_done| {
         assert_eq!(host.open_uploads(), 0, "{case}");

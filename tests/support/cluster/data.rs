@@ -2,6 +2,12 @@
 
 use super::{PASSWORD, USER, as_postgres, succeeded};
 use crate::process::root;
+use openssl::base64::encode_block;
+use openssl::hash::MessageDigest;
+use openssl::pkcs5::pbkdf2_hmac;
+use openssl::pkey::PKey;
+use openssl::sha::sha256;
+use openssl::sign::Signer;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -12,17 +18,29 @@ const INITDB: [&str; 7] = ["-A", "scram-sha-256", "-U", USER, "-E", "UTF8", "--l
 /// Makes the data of a new server in `data` of this folder, which the user postgres may write to.
 pub(super) fn make_data(bin: &Path, directory: &Path) {
     let password = directory.join("password");
-    fs::write(&password, PASSWORD).unwrap();
+    fs::write(&password, verifier()).unwrap();
     let mut initdb = as_postgres(bin.join("initdb"));
     initdb.args(INITDB).args(["-N", "--pwfile"]).arg(password).arg("-D").arg(directory.join("data"));
     succeeded("initdb", &initdb.output().unwrap());
+}
+
+/// Returns what the server keeps of the password, from one round of hashing. It would hash 4096 times, and so would every client at
+/// every login, of which the tests have tens of thousands.
+fn verifier() -> String {
+    let (salt, mut salted) = ([7; 16], [0; 32]);
+    pbkdf2_hmac(PASSWORD.as_bytes(), &salt, 1, MessageDigest::sha256(), &mut salted).unwrap();
+    let salted = PKey::hmac(&salted).unwrap();
+    let key = |name: &str| Signer::new(MessageDigest::sha256(), &salted).unwrap().sign_oneshot_to_vec(name.as_bytes());
+    let [client, server] = ["Client Key", "Server Key"].map(|name| key(name).unwrap());
+    let [salt, client, server] = [&salt[..], &sha256(&client), &server].map(encode_block);
+    format!("SCRAM-SHA-256$1:{salt}${client}:{server}")
 }
 
 /// Copies the data that the first test process has made for all that come after it: a copy costs a twentieth of initdb.
 pub(super) fn copy_of_shared_data(bin: &Path, directory: &Path) {
     let version = Command::new(bin.join("initdb")).arg("--version").output().unwrap().stdout;
     let mut hash = DefaultHasher::new();
-    (version, INITDB, PASSWORD).hash(&mut hash);
+    (version, INITDB, verifier()).hash(&mut hash);
     let folder = root().join(".test/data");
     let shared = folder.join(format!("{:x}", hash.finish()));
     fs::create_dir_all(&folder).unwrap();
