@@ -2,16 +2,18 @@
 
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
 use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Name, X509Ref};
 
 /// A certificate authority and a server certificate of it for 127.0.0.1.
 pub fn authority() -> (SslAcceptor, Vec<u8>) {
-    let key = || PKey::from_rsa(Rsa::generate(2048).expect("rsa")).expect("key");
+    let curve = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("curve");
+    let key = || PKey::from_ec_key(EcKey::generate(&curve).expect("key")).expect("key");
     let (ca_key, server_key) = (key(), key());
     let ca = certificate("pgbk test authority", &ca_key, None);
     let server = certificate("pgbk test server", &server_key, Some((&ca, &ca_key)));
