@@ -15,3 +15,4 @@ pub(crate) mod run_record;
 pub(crate) mod sealed_text;
 pub mod sql;
 pub(crate) mod table_pattern;
+pub mod transaction_snapshot;

@@ -11,6 +11,7 @@ pub mod delta_reader;
 pub mod delta_record;
 pub mod delta_writer;
 pub mod generation;
+pub mod generation_id;
 pub(crate) mod insert_run;
 pub(crate) mod line_reader;
 pub(crate) mod relation_text;

@@ -6,6 +6,7 @@
 //! Nothing is accepted that pgbk cannot have written ([`bounded`]). The section "Format" of the README specifies the document.
 
 pub mod anonymised_note;
+pub mod base_alignment;
 pub(crate) mod bounded_members;
 pub(crate) mod chunk_bounds;
 pub mod encoding;
@@ -32,6 +33,7 @@ use crate::format::backup_id::BackupId;
 use crate::format::keys::note::KeyNote;
 use crate::format::sql::requirements::Requirements;
 use anonymised_note::AnonymisedNote;
+use base_alignment::BaseAlignment;
 use encoding::EncodingName;
 use extent::Extent;
 use further_object::{FurtherObject, MOST_FURTHER};
@@ -142,6 +144,9 @@ pub struct Manifest {
     /// The table of contents of the dump, by which single tables are restored. `None`: there is none, as before format 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contents: Option<StoredContents>,
+    /// How it is aligned to a generation, so that it is a base to which segments can be applied. `None`: it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<BaseAlignment>,
     /// For people, how the store locks the object that this run has just stored. `None`: it is not locked, or the document was
     /// read.
     #[serde(skip)]

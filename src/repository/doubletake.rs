@@ -214,6 +214,7 @@ impl DoubletakeBackup {
             chunks: seen.chunks,
             pieces: Vec::new(),
             contents: None,
+            changes: None,
             locked: None,
         }
     }

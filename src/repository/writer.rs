@@ -10,6 +10,7 @@ use crate::format::keys::digest_key::DigestKey;
 use crate::format::keys::note::KeyNote;
 use crate::format::keys::purpose::Purpose;
 use crate::format::manifest::anonymised_note::AnonymisedNote;
+use crate::format::manifest::base_alignment::BaseAlignment;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::properties::Properties;
 use crate::format::manifest::stored_contents::StoredContents;
@@ -69,6 +70,8 @@ pub struct ManifestDetails {
     pub warnings: Vec<String>,
     /// The table of contents of the dump, as pg_dump writes it; `None`: there is none.
     pub contents: Option<Vec<u8>>,
+    /// How it is aligned to a generation; `None`: it is no base.
+    pub changes: Option<BaseAlignment>,
 }
 
 impl Write for BackupWriter<'_> {
@@ -181,6 +184,7 @@ impl BackupWriter<'_> {
             chunks: packed.chunks,
             pieces: packed.pieces,
             contents,
+            changes: about.changes,
             locked: None,
         };
         let sealed = manifest.seal(derived_keys.as_ref());

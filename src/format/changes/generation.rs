@@ -5,8 +5,9 @@
 
 use crate::base::subject::Subject;
 use crate::format::changes::chain_document::{CHAIN_FORMAT, SealedChainDocument, seal_document};
+use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::replication_names::{PublicationName, SlotName};
-use crate::format::changes::segment_name::{GenerationFolder, GenerationId, GenerationObject};
+use crate::format::changes::segment_name::{GenerationFolder, GenerationObject};
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::note::KeyNote;
