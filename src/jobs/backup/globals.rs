@@ -59,6 +59,7 @@ pub fn globals(repository: &Repository, plan: &BackupPlan, now: Timestamp, monit
         must_be_whole: true,
         warnings,
         contents: None,
+        changes: None,
     };
     let manifest = writer.finish(about, monitor)?;
     Ok(manifest)
