@@ -43,6 +43,7 @@ complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "unpin" -d 'Let the rules 
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "history" -d 'Show what ran: done, failed, running'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "capture" -d 'Store the changes of a database as they are made, until told to stop'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "prune" -d 'Remove the backups that no rule keeps'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "anonymise" -d 'Show what the rules of anonymising say for each column of a database'
@@ -635,6 +636,61 @@ info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l interval -d 'How long a segment waits for more changes before it is stored' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l bytes -d 'After how many bytes of changes, before compression, a segment is stored' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l slot -d 'Name of the replication slot; when unset pgbk_ and the name of the database' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l wal-limit -d 'How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l compress -d 'Compression: 0 (none), 1 (xz), xz, zstd or gzip' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l compress-level -d 'Compression level; when unset xz 4, zstd 3, gzip 6' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l size-estimate -d 'Size of the dump to plan for, such as 500G, where the server\'s figure is too small' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l host -d 'Host name, address or socket directory' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l port -d 'Port; 5432 when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l user -d 'User name' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l pg-bin-dir -d 'Look for pg_dump and pg_restore here only' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-object-lock-days -d 'For so many days' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l setup -d 'Make publications and slot, begin a generation, and end'
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l teardown -d 'Drop slot and publications; what is stored stays'
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l status -d 'Show what is stored, and what the server keeps for the capture'
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l print-sql -d 'Show the statements of --setup, and change nothing'
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l new-generation -d 'Begin a new chain, where the one in the store cannot go on; take a backup after it'
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l json -d 'One JSON document on stdout, for --status and --print-sql'
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l server -d 'Prune the backups of this server, by its system identifier, instead of those of DB_HOST; "all" is every server\'s, each by itself, "none" what names no server' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l time-zone -d 'Time zone of schedules, hours, days, weeks and months; UTC when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l host -d 'Host name, address or socket directory' -r
@@ -782,19 +838,20 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "backup" -d 'Dump databases into the store'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "restore" -d 'Restore a backup into a database'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "upload" -d 'Make a backup of an existing dump'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "verify" -d 'Prove that stored backups are whole'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "list" -d 'Show what is stored'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "pin" -d 'Keep a backup whatever the rules of retention say'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "unpin" -d 'Let the rules of retention count for a backup again'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "history" -d 'Show what ran: done, failed, running'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "prune" -d 'Remove the backups that no rule keeps'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "anonymise" -d 'Show what the rules of anonymising say for each column of a database'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status prune doctor anonymise completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "backup" -d 'Dump databases into the store'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "restore" -d 'Restore a backup into a database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "upload" -d 'Make a backup of an existing dump'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "verify" -d 'Prove that stored backups are whole'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "list" -d 'Show what is stored'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "pin" -d 'Keep a backup whatever the rules of retention say'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "unpin" -d 'Let the rules of retention count for a backup again'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "history" -d 'Show what ran: done, failed, running'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "capture" -d 'Store the changes of a database as they are made, until told to stop'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "prune" -d 'Remove the backups that no rule keeps'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "anonymise" -d 'Show what the rules of anonymising say for each column of a database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -2,6 +2,7 @@
 
 pub(crate) mod anonymise_args;
 pub(crate) mod arguments;
+pub(crate) mod capture_args;
 pub mod console;
 pub(crate) mod omission_args;
 pub(crate) mod output_args;
@@ -18,6 +19,7 @@ use arguments::{
     BackupArgs, DoctorArgs, DownloadArgs, ListArgs, PinArgs, PruneArgs, RestoreArgs, ScheduleArgs, UploadArgs,
     VerifyArgs,
 };
+use capture_args::CaptureArgs;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use report_args::{HistoryArgs, StatusArgs};
@@ -190,6 +192,13 @@ pub enum Command {
   pgbk status --json
   docker exec backups pgbk status")]
     Status(StatusArgs),
+    /// Store the changes of a database as they are made, until told to stop
+    #[command(after_help = "  \
+  pgbk capture shop
+  pgbk capture shop --print-sql
+  CAPTURE_INTERVAL=5s pgbk capture shop --compress zstd
+  pgbk capture shop --status")]
+    Capture(Box<CaptureArgs>),
     /// Remove the backups that no rule keeps
     #[command(after_help = "  \
   pgbk prune --keep-daily 7 --keep-weekly 4 --dry-run

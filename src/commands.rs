@@ -2,6 +2,7 @@
 
 pub(crate) mod anonymise;
 pub(crate) mod backup;
+pub(crate) mod capture;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod download;
@@ -40,6 +41,7 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
     }
     match command {
         Command::Backup(args) => backup::run(&args, console),
+        Command::Capture(args) => capture::run(&args, console),
         Command::Restore(args) => found(restore::run(&args, console), &args.store, &args.state),
         Command::Download(args) => found(download::run(&args, console), &args.store, &args.state),
         Command::Upload(args) => upload::run(&args, console),
@@ -80,13 +82,14 @@ fn instead(store: &StoreArgs, state: &StateArgs, missing: &anyhow::Error) -> Res
 
 /// Whether the command warns of variables that look like settings and are none. `doctor` makes a finding of them instead.
 fn does_work(command: &Command) -> bool {
-    use Command::{Backup, Prune, Restore, Schedule, Upload, Verify};
-    matches!(command, Backup(_) | Prune(_) | Restore(_) | Schedule(_) | Upload(_) | Verify(_))
+    use Command::{Backup, Capture, Prune, Restore, Schedule, Upload, Verify};
+    matches!(command, Backup(_) | Capture(_) | Prune(_) | Restore(_) | Schedule(_) | Upload(_) | Verify(_))
 }
 
 pub fn wants_json(command: &Command) -> bool {
     match command {
         Command::Backup(args) => args.json,
+        Command::Capture(args) => args.json,
         Command::Restore(args) => args.json,
         Command::Upload(args) => args.json,
         Command::Verify(args) => args.json,

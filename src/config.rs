@@ -4,6 +4,7 @@ pub(crate) mod alerts;
 pub(crate) mod anonymise;
 pub mod arguments;
 pub(crate) mod aws;
+pub(crate) mod capture;
 pub mod environment;
 pub(crate) mod outputs;
 pub(crate) mod pipeline;

@@ -5,6 +5,7 @@
 pub(crate) mod adoption;
 pub(crate) mod budget;
 pub mod catalog;
+pub mod chain_tail;
 pub(crate) mod check;
 pub(crate) mod document_readers;
 pub(crate) mod doubletake;
@@ -23,6 +24,7 @@ pub(crate) mod pin;
 pub(crate) mod publish;
 pub(crate) mod reader;
 pub mod retention;
+pub mod segment_writer;
 pub(crate) mod tables;
 pub(crate) mod walk;
 pub(crate) mod whole_server;

@@ -3,6 +3,7 @@
 
 mod alert;
 mod anonymise;
+mod capture;
 mod cases;
 mod changes;
 mod connection;

@@ -3,6 +3,7 @@
 //! A database is dumped from one snapshot, through the pipeline into the repository; into several backups where the settings name several
 //! outputs.
 
+pub(crate) mod alignment;
 pub(crate) mod anonymised_copy;
 pub(crate) mod backup_facts;
 pub(crate) mod copy_plan;
@@ -23,6 +24,7 @@ use crate::base::subject::Subject;
 use crate::base::variant::Variant;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, Manifest, ServerNote, SnapshotNote};
+use crate::jobs::backup::alignment::{AlignedGeneration, alignment};
 use crate::jobs::backup::anonymised_copy::AnonymisedCopy;
 use crate::jobs::backup::backup_facts::{server_note, taking};
 use crate::jobs::backup::copy_plan::{AnonymiseRecipe, CopyPlan};
@@ -50,7 +52,9 @@ pub fn backup(
     let expected = plan.expected.map_or_else(|| control.size(), Ok)?;
     let settings = control.for_dump()?;
     let omitted = omitted(&mut control, monitor);
-    let from = DatabaseBackup { dump: DumpSource { plan, pg_dump, settings, expected }, repository, now, omitted };
+    let generation = AlignedGeneration::find(repository, &mut control, plan.settings.database(), monitor);
+    let dump = DumpSource { plan, pg_dump, settings, expected };
+    let from = DatabaseBackup { dump, repository, now, omitted, generation };
     let mut tries = 1;
     loop {
         let changed = match from.take(&mut control, tries, monitor)? {
@@ -94,6 +98,8 @@ struct DatabaseBackup<'a> {
     now: Timestamp,
     /// Descriptions of what the dump leaves out.
     omitted: Vec<String>,
+    /// The generation that it is a base of; `None`: no changes are captured.
+    generation: Option<AlignedGeneration>,
 }
 
 /// Holds what the backups of one snapshot have in common.
@@ -126,7 +132,9 @@ impl<'a> DatabaseBackup<'a> {
             DumpResult::Changed(names) => return Ok(SnapshotResult::Changed(names)),
         };
         control.alive()?;
-        let about = ManifestDetails { properties: properties.ok(), warnings, contents, ..self.details(&facts) };
+        let changes = self.generation.as_ref().and_then(|of| alignment(of, &facts.snapshot, control, outer));
+        let about =
+            ManifestDetails { properties: properties.ok(), warnings, contents, changes, ..self.details(&facts) };
         let manifest = writer.finish(about, monitor)?;
         if plan.format == Format::Plain && plan.arguments.is_empty() && manifest.tables.is_empty() {
             monitor.warn(&format!("\"{}\" holds no tables: is it the database that is meant?", manifest.subject));

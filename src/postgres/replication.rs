@@ -9,5 +9,6 @@ pub mod refusal;
 pub mod replication_connection;
 pub mod slot;
 pub mod stream_message;
+pub mod table_shape;
 pub mod timeline;
 pub(crate) mod wire_connection;

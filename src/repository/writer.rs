@@ -143,8 +143,7 @@ impl BackupWriter<'_> {
         let cipher = derived_keys.as_ref().filter(|_| encrypted);
         let properties = about.properties.map(|properties| StoredProperties::of(properties, cipher)).transpose()?;
         let contents = contents_of(&id, about.contents.as_deref(), cipher, monitor)?;
-        let mut seconds = BTreeMap::new();
-        seconds.insert("dump".to_owned(), begun.elapsed().as_secs_f64());
+        let mut seconds = BTreeMap::from([("dump".to_owned(), begun.elapsed().as_secs_f64())]);
         let (upload, packed) = packed.without_writer();
         let receipts = timed(&mut seconds, "commit", || upload.commit(monitor))?;
         let stored = StoredPayload::of(&object, receipts);

@@ -96,6 +96,11 @@ impl<W: Write> DeltaWriter<W> {
         self.totals.transactions
     }
 
+    /// Returns how many tables have broken since the start.
+    pub fn breaks(&self) -> usize {
+        self.breaks.len()
+    }
+
     /// Returns the tables that are known, and whether they are covered.
     pub fn known(&self) -> &Relations {
         &self.relations

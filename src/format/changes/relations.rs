@@ -86,6 +86,11 @@ impl Relations {
         self.cached.get(&oid).is_some_and(|cached| cached.broken.is_none())
     }
 
+    /// Returns the tables whose changes are kept.
+    pub fn covered(&self) -> impl Iterator<Item = &Relation> {
+        self.cached.values().filter(|cached| cached.broken.is_none()).map(|cached| &cached.relation)
+    }
+
     /// Returns the tables that are not covered, with the reasons.
     pub fn broken(&self) -> impl Iterator<Item = (&Relation, BreakReason)> {
         self.cached.values().filter_map(|cached| Some((&cached.relation, cached.broken?)))

@@ -19,6 +19,26 @@ pub enum BreakReason {
     Oversize,
     /// The table came into being after the base, whose definition it would need.
     Unknown,
+    /// The server's stream does not have its changes: it is unlogged, foreign, a materialised view, or of an extension.
+    Unstreamed,
+    /// It is not in the database any more.
+    Dropped,
+}
+
+impl BreakReason {
+    /// Says it to people, after the name of the table.
+    pub fn describe(self) -> &'static str {
+        match self {
+            BreakReason::Columns => "its columns were changed",
+            BreakReason::Renamed => "it was renamed",
+            BreakReason::Replaced => "another table has its name",
+            BreakReason::Unidentified => "it has no key by which its rows are told apart",
+            BreakReason::Oversize => "it has a row that is larger than a statement may be",
+            BreakReason::Unknown => "it is newer than the generation",
+            BreakReason::Unstreamed => "the server does not stream its changes",
+            BreakReason::Dropped => "it was dropped",
+        }
+    }
 }
 
 /// A table that is not covered from a place on, until a later segment states its relation again.

@@ -42,6 +42,8 @@ pub enum UncapturedReason {
     MaterialisedView,
     /// It belongs to an extension, which makes it and may fill it.
     Extension,
+    /// No publication lists it.
+    Unlisted,
 }
 
 impl UncapturedReason {
@@ -51,6 +53,7 @@ impl UncapturedReason {
             UncapturedReason::Foreign => "foreign",
             UncapturedReason::MaterialisedView => "materialised view",
             UncapturedReason::Extension => "of an extension",
+            UncapturedReason::Unlisted => "in no publication",
         }
     }
 }

@@ -2,12 +2,12 @@
 //! it.
 
 use crate::base::cancel;
-use crate::base::error::Result;
-use crate::format::changes::replication_names::SlotName;
+use crate::base::error::{Fault, Result};
+use crate::format::changes::replication_names::{PublicationName, SlotName};
 use crate::format::lsn::Lsn;
 use crate::postgres::session::cell::cell;
 use crate::postgres::session::query::{column, first};
-use crate::postgres::session::quote::literal;
+use crate::postgres::session::quote::{identifier, literal};
 use anyhow::Context;
 use postgres::Client;
 use serde_json::Value;
@@ -80,10 +80,41 @@ impl SlotState {
         self.invalidation.is_some() || self.wal_status.as_deref() == Some("lost")
     }
 
+    /// Fails unless the slot decodes changes of this database by `pgoutput`.
+    pub fn require_ours(&self, slot: &SlotName, database: &str) -> Result<()> {
+        if self.plugin.as_deref() == Some("pgoutput") && self.database.as_deref() == Some(database) {
+            return Ok(());
+        }
+        let whose =
+            self.database.as_deref().map_or_else(String::new, |database| format!(" of database \"{database}\""));
+        let plugin = self.plugin.as_deref().unwrap_or("none");
+        Err(Fault::usage(format!("replication slot \"{slot}\" is another one{whose}, with output plugin {plugin}"))
+            .hint("set CAPTURE_SLOT to another name")
+            .into())
+    }
+
+    /// Returns the statement that makes a slot for a capture.
+    pub fn create_statement(slot: &SlotName) -> String {
+        format!("SELECT pg_catalog.pg_create_logical_replication_slot({}, 'pgoutput')", literal(slot.as_str()))
+    }
+
     /// Returns the statement that drops a slot which nobody streams from.
     pub fn drop_statement(slot: &SlotName) -> String {
         format!("SELECT pg_catalog.pg_drop_replication_slot({})", literal(slot.as_str()))
     }
+}
+
+/// Reads what a new slot has so far, and leaves it there. One whose making met a TRUNCATE or another change of files can fail at that, and
+/// would for ever.
+pub fn probe(client: &mut Client, slot: &SlotName, publications: &[PublicationName]) -> Result<()> {
+    let names: Vec<String> = publications.iter().map(|name| identifier(name.as_str())).collect();
+    let query = format!(
+        "SELECT pg_catalog.count(*) FROM pg_catalog.pg_logical_slot_peek_binary_changes({}, pg_catalog.pg_current_wal_lsn(), NULL,
+             'proto_version', '1', 'publication_names', {})",
+        literal(slot.as_str()),
+        literal(&names.join(","))
+    );
+    column(client, &query).with_context(|| format!("read the new replication slot \"{slot}\"")).map(drop)
 }
 
 /// Ends the process that makes a slot, and drops the slot if it was made all the same.

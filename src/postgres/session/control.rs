@@ -2,6 +2,8 @@
 
 use crate::base::cancel;
 use crate::base::error::{Fault, Kind, Result, kind};
+use crate::format::changes::replication_names::SlotName;
+use crate::format::lsn::Lsn;
 use crate::format::manifest::properties::Properties;
 use crate::postgres::connect::OpenConnection;
 use crate::postgres::connect::preamble::{self, InitialSession};
@@ -53,6 +55,8 @@ pub struct Snapshot {
     pub name: String,
     pub pg_snapshot: String,
     pub lsn: Option<String>,
+    /// Where the next record of the log began, after the snapshot was taken; `None` on a standby, which writes none.
+    pub insert_lsn: Option<Lsn>,
     pub timeline: Option<u32>,
     /// Time of the snapshot by the server's clock.
     pub taken_at: Timestamp,
@@ -223,7 +227,9 @@ impl Control {
             (true, false) => "pg_catalog.pg_last_xlog_replay_location()",
         };
         let current = if version_num >= 130_000 { "pg_current_snapshot" } else { "txid_current_snapshot" };
-        let query = format!("SELECT pg_catalog.pg_export_snapshot(), pg_catalog.{current}(), {lsn}, {MICROSECONDS}");
+        let insert = insert_position(in_recovery, version_num);
+        let query =
+            format!("SELECT pg_catalog.pg_export_snapshot(), pg_catalog.{current}(), {lsn}, {MICROSECONDS}, {insert}");
         let again = self.snapshot.take().is_some();
         let row = self.line.ask(move |client| {
             if again {
@@ -239,7 +245,9 @@ impl Control {
         let value = |index: usize| row.as_ref().and_then(|row| cell(row, index)).map(str::to_owned);
         let wanted = |index| value(index).ok_or_else(|| Fault::failed("the server exported no snapshot"));
         let taken_at = Timestamp::from_microsecond(wanted(3)?.parse()?)?;
-        let snapshot = Snapshot { name: wanted(0)?, pg_snapshot: wanted(1)?, lsn: value(2), timeline, taken_at };
+        let insert_lsn = value(4).and_then(|text| text.parse().ok());
+        let snapshot =
+            Snapshot { name: wanted(0)?, pg_snapshot: wanted(1)?, lsn: value(2), insert_lsn, timeline, taken_at };
         self.snapshot = Some(snapshot.clone());
         Ok(snapshot)
     }
@@ -263,6 +271,24 @@ impl Control {
         let begun = self.ask_within(|client| text(client, &format!("SELECT {MICROSECONDS}")))?;
         let held = self.snapshot.as_ref().map(|snapshot| snapshot.taken_at.as_microsecond().to_string());
         if held.as_deref() == Some(begun.as_str()) { Ok(()) } else { Err(lost().into()) }
+    }
+
+    /// Returns where the next record of the log begins now; `None` on a standby, which writes none.
+    pub fn insert_lsn(&mut self) -> Result<Option<Lsn>> {
+        let insert = insert_position(self.server.in_recovery, self.server.version_num);
+        let query = format!("SELECT {insert}");
+        let row = self.ask_within(move |client| first(client, &query))?;
+        Ok(row.as_ref().and_then(|row| cell(row, 0)).and_then(|text| text.parse().ok()))
+    }
+
+    /// Returns whether the server has a replication slot of this database with this name.
+    pub fn has_slot(&mut self, slot: &SlotName) -> Result<bool> {
+        let query = format!(
+            "SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots
+             WHERE slot_name = {} AND database = pg_catalog.current_database()",
+            literal(slot.as_str())
+        );
+        Ok(self.ask(query)? != "0")
     }
 
     /// Returns the properties of the database itself, as of [`Control::snapshot`].
@@ -319,6 +345,14 @@ const SAYS_SO: Duration = Duration::from_secs(5);
 
 fn lost() -> Fault {
     Fault::failed("the transaction that held the dump's snapshot is gone").hint("the server's log says who ended it")
+}
+
+/// Returns the expression for where the next record of the log begins.
+fn insert_position(in_recovery: bool, version_num: u32) -> &'static str {
+    match in_recovery || version_num < 100_000 {
+        true => "NULL",
+        false => "pg_catalog.pg_current_wal_insert_lsn()",
+    }
 }
 
 const MICROSECONDS: &str = "(EXTRACT(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8";

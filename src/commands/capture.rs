@@ -1,0 +1,127 @@
+//! `pgbk capture`
+
+use crate::base::error::Result;
+use crate::base::shown::{Lines, many};
+use crate::cli::capture_args::CaptureArgs;
+use crate::cli::console::{Console, bytes};
+use crate::config;
+use crate::config::state::records;
+use crate::format::lsn::Lsn;
+use crate::jobs::capture;
+use crate::jobs::capture::plan::CapturePlan;
+use crate::jobs::capture::setup::{begin_generation, setup_statements, teardown};
+use crate::jobs::capture::status::CaptureStatus;
+use crate::repository::chain_tail::ChainTail;
+use crate::runs::history::share;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
+    let plan = config::capture::plan(args)?;
+    if args.print_sql {
+        let statements: Vec<String> =
+            setup_statements(&plan)?.into_iter().map(|statement| format!("{statement};")).collect();
+        let mut text = Lines::new();
+        statements.iter().for_each(|statement| text.push(statement));
+        console.result(&text, &json!({"statements": statements}))?;
+        return Ok(0);
+    }
+    if args.teardown {
+        teardown(&plan, console)?;
+        return Ok(0);
+    }
+    let repository = config::repository(&args.store, &args.keys, &args.state)?;
+    if args.status {
+        let status = CaptureStatus::ask(&repository, &plan)?;
+        console.result(&text(&status, &plan), &document(&status, &plan))?;
+        return Ok(0);
+    }
+    share::look(repository.store.as_ref(), &records(&args.state))?;
+    let now = Timestamp::now();
+    if args.new_generation {
+        begin_generation(&repository, &plan, now, console)?;
+    }
+    if args.setup {
+        capture::set_up(&repository, &plan, now, console)?;
+        return Ok(0);
+    }
+    match capture::capture(&repository, &plan, now, console)? {}
+}
+
+fn text(status: &CaptureStatus, plan: &CapturePlan) -> Lines {
+    let subject = plan.subject();
+    let Some(tail) = &status.tail else {
+        return Lines::of(format!(
+            "no changes of \"{subject}\" are captured into this store: pgbk capture --setup begins"
+        ));
+    };
+    let runs = if status.is_running() { "a capture streams" } else { "NO CAPTURE STREAMS" };
+    let mut text = Lines::of(format!("changes of \"{subject}\": {runs}, generation {}", tail.generation.id));
+    let (segments, size) = (many(tail.segments, "segment"), bytes(tail.stored_bytes));
+    text.push(format!("stored    {segments}, {}, {size}", many(tail.transactions, "transaction")));
+    text.push(format!("          from {} to {}{}", tail.generation.start, tail.end, last_commit(tail)));
+    text.push(format!("slot      {}", slot(status, tail)));
+    let uncovered = status.uncovered();
+    if !uncovered.is_empty() {
+        text.push(format!(
+            "not captured, of which only backups have the rows: {}",
+            many(uncovered.len() as u64, "table")
+        ));
+    }
+    for (table, reason) in uncovered {
+        text.push_under("  ", &format!("{}: {}", table.text(), reason.describe()));
+    }
+    text
+}
+
+fn last_commit(tail: &ChainTail) -> String {
+    tail.last_commit.map(|time| format!(", the last commit of {time}")).unwrap_or_default()
+}
+
+fn slot(status: &CaptureStatus, tail: &ChainTail) -> String {
+    let name = &tail.generation.slot;
+    let Some(slot) = &status.slot else {
+        return format!("\"{name}\" IS NOT THERE: pgbk capture --new-generation begins anew");
+    };
+    let kept = slot.retained_bytes.and_then(|kept| u64::try_from(kept).ok()).map(bytes);
+    let kept = kept.map(|kept| format!(", for which the server keeps {kept} of its log")).unwrap_or_default();
+    let state = if slot.is_lost() { ", WHICH THE SERVER HAS GIVEN UP" } else { "" };
+    format!("\"{name}\"{state}{kept}")
+}
+
+fn document(status: &CaptureStatus, plan: &CapturePlan) -> Value {
+    let tail = status.tail.as_ref().map(|tail| {
+        json!({
+            "generation": tail.generation.id,
+            "start": tail.generation.start,
+            "end": tail.end,
+            "segments": tail.segments,
+            "transactions": tail.transactions,
+            "stored_bytes": tail.stored_bytes,
+            "last_commit": tail.last_commit,
+            "written_at": tail.written_at,
+        })
+    });
+    let slot = status.slot.as_ref().map(|slot| {
+        let confirmed: Option<Lsn> = slot.confirmed;
+        json!({
+            "active_pid": slot.active_pid,
+            "confirmed": confirmed,
+            "lost": slot.is_lost(),
+            "wal_status": slot.wal_status,
+            "retained_bytes": slot.retained_bytes,
+        })
+    });
+    let uncovered: Vec<Value> = status
+        .uncovered()
+        .into_iter()
+        .map(|(table, reason)| json!({"table": table.text(), "reason": reason}))
+        .collect();
+    json!({
+        "database": plan.subject(),
+        "running": status.is_running(),
+        "chain": tail,
+        "slot": slot,
+        "uncovered": uncovered,
+    })
+}

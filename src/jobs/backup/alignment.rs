@@ -1,0 +1,69 @@
+//! Aligns a backup to the changes that are captured of its database, so that they can be applied to it.
+
+use crate::base::error::{Kind, Result, kind};
+use crate::base::progress::Monitor;
+use crate::base::subject::Subject;
+use crate::format::changes::generation_id::GenerationId;
+use crate::format::changes::segment_name::GenerationObject;
+use crate::format::manifest::base_alignment::BaseAlignment;
+use crate::format::transaction_snapshot::TransactionSnapshot;
+use crate::postgres::session::control::{Control, Snapshot};
+use crate::repository::Repository;
+
+/// The generation of changes that a backup is aligned to.
+pub(crate) struct AlignedGeneration(GenerationId);
+
+impl AlignedGeneration {
+    /// Returns the newest generation of the database, if its slot is on this server. `None`: no changes are captured, or people have been
+    /// told why the backup is no base for them.
+    pub fn find(
+        repository: &Repository,
+        control: &mut Control,
+        database: &str,
+        monitor: &dyn Monitor,
+    ) -> Option<AlignedGeneration> {
+        let found = find(repository, control, database);
+        found.unwrap_or_else(|error| {
+            // Who may only write sees no generations.
+            if kind(&error) != Kind::Denied {
+                monitor.warn(&format!("the backup is no base for captured changes: {error:#}"));
+            }
+            None
+        })
+    }
+}
+
+fn find(repository: &Repository, control: &mut Control, database: &str) -> Result<Option<AlignedGeneration>> {
+    // What a standby's snapshot sees is not known well enough.
+    if control.server().in_recovery || control.server().version_num < 100_000 {
+        return Ok(None);
+    }
+    let Some(generation) = repository.newest_generation(&Subject::from(database))? else { return Ok(None) };
+    // The first segment states all tables. A base from before it may lack some.
+    let first = generation.folder().key(&GenerationObject::Segment(generation.start));
+    match repository.store.open(&first, None) {
+        Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
+        opened => drop(opened?),
+    }
+    let is_ours = control.has_slot(&generation.slot)?;
+    Ok(is_ours.then_some(AlignedGeneration(generation.id)))
+}
+
+/// Returns how a dump of this snapshot is aligned. It is asked for when the dump has ended, and so had all its locks before. `None`: people
+/// have been told why it is not.
+pub(crate) fn alignment(
+    generation: &AlignedGeneration,
+    snapshot: &Snapshot,
+    control: &mut Control,
+    monitor: &dyn Monitor,
+) -> Option<BaseAlignment> {
+    let locked_lsn = control.insert_lsn().ok().flatten();
+    let seen = TransactionSnapshot::of_text(&snapshot.pg_snapshot);
+    let aligned = seen.zip(snapshot.insert_lsn.zip(locked_lsn));
+    let aligned = aligned.and_then(|(seen, positions)| BaseAlignment::new(generation.0, seen, positions));
+    if aligned.is_none() {
+        monitor
+            .warn("the backup is no base for captured changes: the server did not tell its snapshot or its position");
+    }
+    aligned
+}

@@ -1,0 +1,39 @@
+//! How far a capture is: what is stored, and what the server keeps for it.
+
+use crate::base::error::Result;
+use crate::format::changes::table_break::BreakReason;
+use crate::format::sql::object_name::TableName;
+use crate::jobs::capture::plan::CapturePlan;
+use crate::postgres::replication::slot::SlotState;
+use crate::postgres::session::connection::TimedConnection;
+use crate::repository::Repository;
+use crate::repository::chain_tail::ChainTail;
+
+/// Holds what is known of a capture.
+pub struct CaptureStatus {
+    /// The newest generation. `None`: no capture has been set up.
+    pub tail: Option<ChainTail>,
+    /// The slot on the server. `None`: there is none.
+    pub slot: Option<SlotState>,
+}
+
+impl CaptureStatus {
+    pub fn ask(repository: &Repository, plan: &CapturePlan) -> Result<CaptureStatus> {
+        let tail = repository.chain_tail(&plan.subject())?;
+        let name = tail.as_ref().map_or(&plan.slot, |tail| &tail.generation.slot).clone();
+        let client = plan.settings.connect("pgbk")?;
+        let slot = TimedConnection::new(client).ask(move |client| SlotState::find(client, &name))?;
+        Ok(CaptureStatus { tail, slot })
+    }
+
+    /// Returns whether a capture streams now.
+    pub fn is_running(&self) -> bool {
+        self.slot.as_ref().is_some_and(|slot| slot.active_pid.is_some())
+    }
+
+    /// Returns the tables that the segments do not cover.
+    pub fn uncovered(&self) -> Vec<(TableName, BreakReason)> {
+        let broken = self.tail.iter().flat_map(|tail| tail.known.broken());
+        broken.map(|(relation, reason)| (relation.table.clone(), reason)).collect()
+    }
+}

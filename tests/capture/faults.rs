@@ -1,0 +1,109 @@
+//! What a capture says where it cannot go on, and what it outlives.
+
+use super::*;
+
+#[test]
+fn a_second_capture_of_a_database_ends_and_says_why() {
+    let scene = Scene::new("second", TABLES);
+    scene.set_up();
+    let running = scene.start();
+    scene.pgbk(&[]).expect(5).says("is active for PID");
+    scene.pgbk(&["--teardown"]).expect(5).says("stop the capture first");
+    stop(running);
+}
+
+#[test]
+fn a_server_whose_log_holds_no_changes_is_refused() {
+    let cluster: &'static Cluster = support::cluster::cluster();
+    let scene = Scene::on(cluster, "replica", TABLES);
+    scene.pgbk(&["--setup"]).expect(1).says("wal_level");
+    assert!(scene.keys().is_empty());
+}
+
+#[test]
+fn a_slot_that_was_moved_dropped_or_left_without_publications_ends_the_chain_and_a_new_one_begins_when_told() {
+    let scene = Scene::new("moved", TABLES);
+    scene.set_up();
+    let running = scene.start();
+    scene.sql("INSERT INTO t VALUES (1, 'one')");
+    scene.await_transactions(1);
+    stop(running);
+    let slot = format!("pgbk_{}", scene.name);
+    let idle = format!("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{slot}' AND active");
+    assert!(until(PATIENCE, || scene.sql(&idle) == "0"));
+    let first = scene.tail().generation.id;
+
+    scene.sql("INSERT INTO t VALUES (2, 'lost')");
+    scene.sql(&format!("SELECT pg_replication_slot_advance('{slot}', pg_current_wal_lsn())"));
+    scene.pgbk(&[]).expect(1).says("something else has read or moved it");
+    scene.sql(&format!("SELECT pg_drop_replication_slot('{slot}')"));
+    scene.pgbk(&[]).expect(1).says("there is no replication slot").says("--new-generation");
+
+    scene.pgbk(&["--setup", "--new-generation"]).expect(0);
+    assert_ne!(scene.tail().generation.id, first);
+    let running = scene.start();
+    scene.sql("INSERT INTO t VALUES (3, 'three')");
+    scene.await_transactions(1);
+    scene.sql("DROP PUBLICATION pgbk_changes; INSERT INTO t VALUES (4, 'four')");
+    let outcome = running.end();
+    assert_eq!(outcome.code, Some(4), "{}", outcome.err);
+    assert!(outcome.err.contains("publication"), "{}", outcome.err);
+}
+
+#[test]
+fn a_store_that_fails_and_a_server_that_restarts_are_waited_for() {
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start_set(&["wal_level=logical"])));
+    let scene = Scene::on(cluster, "outlived", TABLES);
+    scene.set_up();
+    let running = scene.start();
+    scene.sql("INSERT INTO t VALUES (1, 'one')");
+    scene.await_transactions(1);
+    let folder = scene.place.path.join("store/@changes").join(&scene.name);
+    let generation = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let away = scene.place.path.join("away");
+    fs::rename(&generation, &away).unwrap();
+    fs::write(&generation, "in the way").unwrap();
+    scene.sql("INSERT INTO t VALUES (2, 'while the store is away')");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    fs::remove_file(&generation).unwrap();
+    fs::rename(&away, &generation).unwrap();
+    scene.await_transactions(2);
+    let ended = "SELECT count(pg_terminate_backend(active_pid)) FROM pg_replication_slots WHERE active";
+    scene.sql(ended);
+    scene.sql("INSERT INTO t VALUES (3, 'after the connection was lost')");
+    scene.await_transactions(3);
+    stop(running);
+    scene.replay();
+    scene.assert_same(&["t"]);
+}
+
+#[test]
+fn a_slot_for_which_the_server_keeps_too_much_is_given_up() {
+    let scene = Scene::new("kept", TABLES);
+    scene.set_up();
+    scene.sql("CREATE TABLE other AS SELECT i, repeat('x', 100) FROM generate_series(1, 100000) i");
+    scene.pgbk(&["--wal-limit", "1M"]).expect(1).says("was given up").says("--new-generation");
+    assert_eq!(scene.status()["slot"], Value::Null);
+}
+
+#[test]
+fn the_statements_are_shown_and_a_role_that_may_not_run_them_takes_over_what_an_administrator_made() {
+    let scene = Scene::new("shown", TABLES);
+    let outcome = scene.pgbk(&["--print-sql"]).expect(0);
+    let script = outcome.text();
+    assert!(
+        script.contains("CREATE PUBLICATION \"pgbk_changes\"") && script.contains("pg_create_logical_replication_slot")
+    );
+    assert!(scene.keys().is_empty() && scene.sql("SELECT count(*) FROM pg_publication") == "0");
+    for statement in script.lines() {
+        scene.sql(statement);
+    }
+    let role = format!("{}_role", scene.name);
+    scene.cluster.psql("postgres", &format!("CREATE ROLE {role} LOGIN REPLICATION PASSWORD '{PASSWORD}'"));
+    let restricted = |more: &[&str]| scene.pgbk(more).set("DB_USER", &role);
+    restricted(&["--setup"]).expect(0);
+    let running = restricted(&[]).start();
+    scene.sql("INSERT INTO t VALUES (1, 'one')");
+    scene.await_transactions(1);
+    stop(running);
+}
