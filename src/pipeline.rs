@@ -9,7 +9,7 @@ pub(crate) mod codec;
 pub(crate) mod expect_digest;
 pub(crate) mod multi_hash;
 pub(crate) mod ordered_pool;
-pub(crate) mod pack;
+pub mod pack;
 pub(crate) mod part_reader;
 pub mod pg_archive;
 pub(crate) mod piece_reader;

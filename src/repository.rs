@@ -5,6 +5,7 @@
 pub(crate) mod adoption;
 pub(crate) mod budget;
 pub mod catalog;
+pub mod chain;
 pub mod chain_tail;
 pub(crate) mod check;
 pub(crate) mod document_readers;

@@ -9,10 +9,11 @@ use crate::format::manifest::pieces::Piece;
 use crate::format::manifest::{Compression, Method};
 use crate::pipeline::codec::levels::cores;
 use fit::Fit;
-use flate2::{read::GzDecoder, write::GzEncoder};
+use flate2::read::{GzDecoder, MultiGzDecoder};
+use flate2::write::GzEncoder;
 use std::io::{self, Read, Write};
 use xz2::read::XzDecoder;
-use xz2::stream::{MtStreamBuilder, Stream};
+use xz2::stream::{CONCATENATED, MtStreamBuilder, Stream};
 use xz2::write::XzEncoder;
 use zstd::zstd_safe::CParameter;
 
@@ -108,6 +109,26 @@ pub fn decompressor<'a, R: Read + Send + 'a>(inner: R, method: Option<Method>) -
             Box::new(NamedDecoder("zstd", decoder))
         }
         Some(Method::Gzip) => Box::new(NamedDecoder("gzip", GzDecoder::new(inner))),
+    })
+}
+
+/// Decompresses what it reads, within the same limit: as many streams as there are, one after the other.
+pub(crate) fn concatenated<'a, R: Read + Send + 'a>(
+    inner: R,
+    method: Option<Method>,
+) -> Result<Box<dyn Read + Send + 'a>> {
+    Ok(match method {
+        None => Box::new(inner),
+        Some(Method::Xz) => {
+            let stream = Stream::new_stream_decoder(DECODER_MEMORY, CONCATENATED)?;
+            Box::new(NamedDecoder("xz", XzDecoder::new_stream(inner, stream)))
+        }
+        Some(Method::Zstd) => {
+            let mut decoder = zstd::stream::read::Decoder::new(inner)?;
+            decoder.window_log_max(ZSTD_WINDOW)?;
+            Box::new(NamedDecoder("zstd", decoder))
+        }
+        Some(Method::Gzip) => Box::new(NamedDecoder("gzip", MultiGzDecoder::new(inner))),
     })
 }
 

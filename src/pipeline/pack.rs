@@ -1,14 +1,15 @@
 //! The two pipelines, put together: `Pack` on the way to the store, `unpack` on the way back.
 
 use crate::base::error::Result;
+use crate::format::changes::segment::Segment;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::manifest::pieces::Piece;
-use crate::format::manifest::{Chunks, Compression, Digest, FORMAT, Format, Manifest};
+use crate::format::manifest::{Chunks, Compression, Digest, Encryption, FORMAT, Format, Manifest};
 use crate::format::row_block::RowPiece;
 use crate::pipeline::Stage;
 use crate::pipeline::checksum::{ChunkMac, Hasher, PlainChecksum, StoredChecksum, chunk_size};
 use crate::pipeline::cipher::{Decryptor, Encryptor};
-use crate::pipeline::codec::decompressor;
+use crate::pipeline::codec::{concatenated, decompressor};
 use crate::pipeline::expect_digest::ExpectDigest;
 use crate::pipeline::piece_reader::PieceReader;
 use crate::pipeline::piece_writer::{CutRule, PieceWriter, SharedPiece};
@@ -103,7 +104,7 @@ impl<W: Write + Send + 'static> Pack<W> {
     }
 
     /// Writes a piece of a script, whose tables were counted where it was made.
-    pub fn rows(&mut self, piece: &RowPiece) -> io::Result<()> {
+    pub(crate) fn rows(&mut self, piece: &RowPiece) -> io::Result<()> {
         if let Some(tables) = &mut self.tables {
             tables.rows(piece);
         }
@@ -115,7 +116,7 @@ impl<W: Write + Send + 'static> Pack<W> {
 
     /// Writes a piece of a script as [`rows`](Self::rows) does, and returns it for another pack of the same compression. `None`: that one
     /// compresses it by itself.
-    pub fn share_rows(&mut self, piece: &RowPiece) -> io::Result<Option<SharedPiece>> {
+    pub(crate) fn share_rows(&mut self, piece: &RowPiece) -> io::Result<Option<SharedPiece>> {
         let PackStages::Pieces(first) = &mut self.stages else { return self.rows(piece).map(|()| None) };
         if !SHARED.contains(&piece.text.len()) {
             return self.rows(piece).map(|()| None);
@@ -127,7 +128,7 @@ impl<W: Write + Send + 'static> Pack<W> {
     }
 
     /// Writes a piece of a script that another pack has compressed.
-    pub fn shared_rows(&mut self, piece: &RowPiece, shared: SharedPiece) -> io::Result<()> {
+    pub(crate) fn shared_rows(&mut self, piece: &RowPiece, shared: SharedPiece) -> io::Result<()> {
         let PackStages::Pieces(first) = &mut self.stages else { return self.rows(piece) };
         if let Some(tables) = &mut self.tables {
             tables.rows(piece);
@@ -170,6 +171,14 @@ impl<W: Write + Send + 'static> Write for Pack<W> {
     }
 }
 
+/// Says how a payload was made, as its document states it.
+struct PayloadRecipe<'a> {
+    object: &'a str,
+    chunks: &'a Chunks,
+    encryption: Option<&'a Encryption>,
+    plain: Digest,
+}
+
 /// Returns a reader of the dump of an authenticated backup. Every byte is verified before it is decrypted, and the
 /// end comes without an error only if the whole dump is what the manifest states.
 pub fn unpack(
@@ -177,17 +186,41 @@ pub fn unpack(
     manifest: &Manifest,
     derived_keys: Option<&DerivedKeys>,
 ) -> Result<Box<dyn Read + Send>> {
+    let Manifest { chunks, encryption, plain, .. } = manifest;
+    let recipe = PayloadRecipe { object: &manifest.object, chunks, encryption: encryption.as_ref(), plain: *plain };
+    unpack_by(object, &recipe, derived_keys, |packed| match manifest.compression {
+        Some(Compression { method, .. }) if !manifest.pieces.is_empty() => {
+            Ok(Box::new(PieceReader::new(packed, manifest.pieces.clone(), method)?))
+        }
+        compression => decompressor(packed, compression.map(|compression| compression.method)),
+    })
+}
+
+/// Returns a reader of the delta of an authentic segment, with the same checks. Its pieces are read as one stream, one after the other.
+pub fn unpack_delta(
+    object: Box<dyn Object>,
+    segment: &Segment,
+    derived_keys: Option<&DerivedKeys>,
+) -> Result<Box<dyn Read + Send>> {
+    let Segment { chunks, encryption, plain, .. } = segment;
+    let recipe = PayloadRecipe { object: &segment.object, chunks, encryption: encryption.as_ref(), plain: *plain };
+    unpack_by(object, &recipe, derived_keys, |packed| {
+        concatenated(packed, segment.compression.map(|compression| compression.method))
+    })
+}
+
+fn unpack_by(
+    object: Box<dyn Object>,
+    recipe: &PayloadRecipe<'_>,
+    derived_keys: Option<&DerivedKeys>,
+    decompress: impl FnOnce(Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>>,
+) -> Result<Box<dyn Read + Send>> {
     let tagger = ChunkMac::of(derived_keys);
-    let verified = VerifiedReader::new(object, manifest.chunks.clone(), tagger, &manifest.object)?;
-    let packed: Box<dyn Read + Send> = match (derived_keys, &manifest.encryption) {
+    let verified = VerifiedReader::new(object, recipe.chunks.clone(), tagger, recipe.object)?;
+    let packed: Box<dyn Read + Send> = match (derived_keys, recipe.encryption) {
         (Some(derived_keys), Some(_)) => Box::new(Decryptor::new(verified, derived_keys)?),
         _ => Box::new(verified),
     };
-    let plain: Box<dyn Read + Send> = match manifest.compression {
-        Some(Compression { method, .. }) if !manifest.pieces.is_empty() => {
-            Box::new(PieceReader::new(packed, manifest.pieces.clone(), method)?)
-        }
-        compression => decompressor(packed, compression.map(|compression| compression.method))?,
-    };
-    Ok(Box::new(ExpectDigest::new(plain, manifest.plain, Hasher::of_plain(derived_keys))))
+    let plain = decompress(packed)?;
+    Ok(Box::new(ExpectDigest::new(plain, recipe.plain, Hasher::of_plain(derived_keys))))
 }

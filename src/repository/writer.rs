@@ -125,7 +125,7 @@ impl BackupWriter<'_> {
     pub fn finish(self, about: ManifestDetails, monitor: &dyn Monitor) -> Result<Manifest> {
         let BackupWriter {
             repository,
-            name,
+            name: BackupName { id, previous, sequence, adopted },
             object,
             format,
             compression,
@@ -135,7 +135,6 @@ impl BackupWriter<'_> {
             archive,
             begun,
         } = self;
-        let BackupName { id, previous, sequence, adopted } = name;
         monitor.stage("compressing and sending the rest");
         let packed = pack.finish()?;
         as_it_should(&id, archive, packed.script.as_ref(), &about, monitor)?;
