@@ -9,6 +9,7 @@ pub mod keys;
 pub mod lsn;
 pub mod manifest;
 pub mod pgoutput;
+pub mod restore_point;
 pub(crate) mod row_block;
 pub(crate) mod row_sum;
 pub(crate) mod run_record;

@@ -2,5 +2,6 @@
 
 pub mod load;
 pub(crate) mod present;
+pub mod replay;
 pub(crate) mod target;
 pub(crate) mod wipe;

@@ -2,9 +2,9 @@
 //! the others do it.
 
 use crate::base::error::{Fault, Kind, Result, hints, kind};
-use crate::format::sql::tokens::{Token, Tokens};
 use crate::postgres::restore::load::build_batch::BuildTask;
 use crate::postgres::restore::load::loader::Loader;
+use crate::postgres::restore::load::setting_statement::{changes_session, sets_tablespace};
 use crate::postgres::restore::load::side_connection::{SessionStatement, SideSession, on_each};
 use crate::postgres::restore::load::{build_runner, failure, script, table_rows};
 use std::sync::atomic::Ordering;
@@ -109,41 +109,4 @@ fn in_another_order(error: anyhow::Error) -> anyhow::Error {
     let next = "--single-transaction loads table after table, in the order of the dump";
     let hints: Vec<&str> = hints(&error).into_iter().chain([next]).collect();
     Fault::like(&error, format!("{error:#}")).hint(hints.join("; ")).into()
-}
-
-fn sets_tablespace(text: &[u8]) -> bool {
-    Tokens::new(text).accept(&["set", "default_tablespace"])
-}
-
-/// Returns whether a statement changes the session that it runs in.
-fn changes_session(text: &[u8]) -> bool {
-    let mut tokens = Tokens::new(text);
-    match tokens.next() {
-        Some(verb) if verb.is("set") || verb.is("reset") => true,
-        Some(verb) if verb.is("select") => {
-            tokens.any(|token| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(b"set_config")))
-        }
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_changes_the_session_is_known_and_the_tablespace_apart() {
-        for text in [
-            "SET check_function_bodies = false;",
-            "RESET ALL;",
-            "SELECT pg_catalog.set_config('search_path', '', false);",
-            "SET SESSION AUTHORIZATION 'a';",
-        ] {
-            assert!(changes_session(text.as_bytes()) && !sets_tablespace(text.as_bytes()), "{text}");
-        }
-        for text in ["SELECT pg_catalog.setval('public.s', 1, true);", "CREATE TABLE set_config ();"] {
-            assert!(!changes_session(text.as_bytes()), "{text}");
-        }
-        assert!(sets_tablespace(b"SET default_tablespace = '';"));
-    }
 }

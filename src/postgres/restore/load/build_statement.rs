@@ -110,7 +110,7 @@ fn name(tokens: &mut Tokens<'_>) -> Option<String> {
 }
 
 /// Returns the name of an index with the schema of its table, as another statement names it.
-fn beside(table: &str, index: &str) -> String {
+pub(crate) fn beside(table: &str, index: &str) -> String {
     let mut tokens = Tokens::new(table.as_bytes());
     let mut schema = 0;
     while let Some(token) = tokens.next() {

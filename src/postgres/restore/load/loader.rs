@@ -9,6 +9,7 @@ use crate::postgres::restore::load::encoding::ScriptEncoding;
 use crate::postgres::restore::load::existing_objects::{ObjectState, ScriptObject};
 use crate::postgres::restore::load::extension_notice::{EndStatements, is_told};
 use crate::postgres::restore::load::header::Header;
+use crate::postgres::restore::load::held_statements::{DividedStatements, HeldStatements};
 use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
 use crate::postgres::restore::load::parallel_load::ParallelLoad;
 use crate::postgres::restore::load::privileges::StatementRest;
@@ -56,6 +57,8 @@ pub struct Loader<'a> {
     pub(crate) lacking: Option<String>,
     /// The other connections; `None`: everything is one transaction.
     pub(crate) beside: Option<ParallelLoad>,
+    /// Holds back what is behind the rows; `None`: all is done.
+    held: Option<HeldStatements>,
     pub(crate) loaded: LoadReport,
 }
 
@@ -91,6 +94,7 @@ impl<'a> Loader<'a> {
             restoring: EndStatements::default(),
             lacking,
             beside: None,
+            held: options.until_keys.then(HeldStatements::default),
             loaded: LoadReport::default(),
         };
         loader.mark_beginning()?;
@@ -111,7 +115,16 @@ impl<'a> Loader<'a> {
         }
         let ending = script.finish(&mut |event| self.take(event).map(drop))?;
         check_ending(ending, self.options)?;
+        self.keys()?;
         self.commit()
+    }
+
+    /// Makes of what was held back that by which single rows are found, and reports the rest.
+    fn keys(&mut self) -> Result<()> {
+        let Some(held) = self.held.take() else { return Ok(()) };
+        let DividedStatements { now, later } = held.divided();
+        self.loaded.held_back = later;
+        now.iter().try_for_each(|(line, text)| self.statement(*line, text))
     }
 
     /// Runs all that comes of the script, up to a pause or its end.
@@ -152,6 +165,11 @@ impl<'a> Loader<'a> {
 
     fn statement(&mut self, line: u64, text: &[u8]) -> Result<()> {
         if self.bounds.as_mut().is_some_and(|bounds| bounds.leaves_out(text)) {
+            return Ok(());
+        }
+        if let Some(held) = &mut self.held
+            && held.take(line, text)?
+        {
             return Ok(());
         }
         match statement_action::of(text, self.options) {

@@ -31,6 +31,8 @@ pub struct LoadOptions {
     pub source_path: Option<String>,
     /// Whether the server has another major version than the script.
     pub other_major: bool,
+    /// Whether only that is done behind the rows by which single rows are found. The rest is in the report.
+    pub until_keys: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -43,6 +45,8 @@ pub struct LoadReport {
     pub skipped: Vec<String>,
     /// Those of `skipped` that were known before the load: people have been told of them.
     pub foretold: Vec<String>,
+    /// The script of what was not done because of [`LoadOptions::until_keys`].
+    pub held_back: Vec<u8>,
     /// Beginnings of statements that name something which only the source's search path finds.
     pub unqualified: Vec<String>,
     /// Names of the properties that the database itself was given.
