@@ -38,6 +38,7 @@ complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "download" -d 'Write a bac
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "upload" -d 'Make a backup of an existing dump'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "verify" -d 'Prove that stored backups are whole'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "list" -d 'Show what is stored'
+complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "log" -d 'Show the transactions in the stored changes of a database'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "pin" -d 'Keep a backup whatever the rules of retention say'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "unpin" -d 'Let the rules of retention count for a backup again'
 complete -c pgbk -n "__fish_pgbk_needs_command" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
@@ -145,6 +146,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l origin -d 'The bac
 upload\t'Those that were made of a file'
 any\t'All of them, whichever is the newest by its date'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore into this database, created when missing; when unset, the backup\'s own' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l at -d 'Restore to this moment: a base and the changes that were stored since then, into a new database. A time has its offset, such as 2026-08-22T03:15:00Z; "pgbk log" shows times and positions' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l into -d 'The folder to put files below with --files, made when missing' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l exclude-extension -d 'Do not make this extension, and leave out what belongs to it; may be said more than once' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l search-path -d 'Look for names in these schemas, for functions and operators that the dump does not qualify: public,ext' -r
@@ -437,6 +439,50 @@ info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l json -d 'One JSON document on stdout, oldest first'
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l database -d 'Database whose stored changes are shown' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l table -d 'Only transactions that change tables which match this pattern, schema.name or name as pg_dump has it; several times for several patterns' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l since -d 'Only transactions that committed at this time or later, such as 2026-08-22T03:15:00Z' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l until -d 'Only transactions that committed at this time or before' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l limit -d 'The number of transactions to show, the last ones' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l store-dir -d 'Keep backups in this directory, unless an S3 bucket is set' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l max-object-size -d 'Largest object that the store takes, 8M or more: a larger payload becomes several objects. When unset 5T on S3, and no limit in a directory' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-host-base -d 'Host of the S3 service (https), or its URL; AWS when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-region -d 'Region of the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-bucket -d 'Keep backups in this S3 bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-folder -d 'Folder in the bucket' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-object-name -d 'Keep every backup as a new version of objects of this name, in a bucket that keeps versions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-addressing -d 'Where the bucket stands in addresses: in the path, or before the host\'s name; found out when unset' -r -f -a "path\t''
+virtual\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-ca-file -d 'Certificates (PEM) to trust beside the system\'s' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-request-headers -d 'Headers for the requests that create objects: key:value pairs split at a backslash' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-storage-class -d 'Storage class of the payloads, such as STANDARD_IA; a .meta stays in the bucket\'s usual one' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-sse -d 'Ask the host to encrypt what it stores' -r -f -a "AES256\t''
+aws:kms\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-sse-kms-key-id -d 'The key for aws:kms; when unset the bucket\'s' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
+COMPLIANCE\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-object-lock-days -d 'For so many days' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-timeout -d 'Limit of one request with all its retries' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-attempts -d 'How often a request is tried' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l log-format -d 'How log lines look' -r -f -a "text\t''
+json\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l json -d 'One JSON document on stdout, the oldest transaction first'
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l variant -d 'The output that is meant, as OUTPUTS names them; when unset the one of the id, and plain for "latest"' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
 custom\t'The database as it is, as an archive for pg_restore'
 anonymised\t'The database with its values changed as the rules of anonymising say'"
@@ -855,3 +901,20 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subc
 complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "anonymise" -d 'Show what the rules of anonymising say for each column of a database'
 complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "backup" -d 'Dump databases into the store'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "restore" -d 'Restore a backup into a database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "download" -d 'Write a backup\'s dump to a file, ready for an editor'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "upload" -d 'Make a backup of an existing dump'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "verify" -d 'Prove that stored backups are whole'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "list" -d 'Show what is stored'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "log" -d 'Show the transactions in the stored changes of a database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "pin" -d 'Keep a backup whatever the rules of retention say'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "unpin" -d 'Let the rules of retention count for a backup again'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "schedule" -d 'Back up whenever it is due, until told to stop'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "history" -d 'Show what ran: done, failed, running'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "status" -d 'Show whether backups go as they are scheduled: exit code 0 if so, else 1'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "prune" -d 'Remove the backups that no rule keeps'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "doctor" -d 'Check settings, server, tools and store, with a remedy for each finding'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "anonymise" -d 'Show what the rules of anonymising say for each column of a database'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pgbk -n "__fish_pgbk_using_subcommand help; and not __fish_seen_subcommand_from backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

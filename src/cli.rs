@@ -22,7 +22,7 @@ use arguments::{
 use capture_args::CaptureArgs;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use report_args::{HistoryArgs, StatusArgs};
+use report_args::{HistoryArgs, LogTransactionsArgs, StatusArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -167,6 +167,11 @@ pub enum Command {
   pgbk list --database shop --json
   pgbk list shop-20260822T031500Z")]
     List(ListArgs),
+    /// Show the transactions in the stored changes of a database
+    #[command(after_help = "  \
+  pgbk log --table orders --since 2026-08-22T03:00:00Z
+  pgbk log --until 2026-08-22T03:15:00Z --limit 20 --json")]
+    Log(Box<LogTransactionsArgs>),
     /// Keep a backup whatever the rules of retention say
     #[command(after_help = "  pgbk pin shop-20260822T031500Z")]
     Pin(PinArgs),

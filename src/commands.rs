@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod download;
 pub(crate) mod history;
 pub(crate) mod list;
+pub(crate) mod log;
 pub(crate) mod lookup;
 pub(crate) mod pin;
 pub(crate) mod prune;
@@ -47,6 +48,7 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
         Command::Upload(args) => upload::run(&args, console),
         Command::Verify(args) => found(verify::run(&args, console), &args.store, &args.state),
         Command::List(args) => list::run(&args, console),
+        Command::Log(args) => log::run(&args, console),
         Command::Pin(args) => pin::pin(&args, console),
         Command::Unpin(args) => pin::unpin(&args, console),
         Command::Schedule(args) => schedule::run(&args, console),
@@ -94,6 +96,7 @@ pub fn wants_json(command: &Command) -> bool {
         Command::Upload(args) => args.json,
         Command::Verify(args) => args.json,
         Command::List(args) => args.json,
+        Command::Log(args) => args.json,
         Command::Pin(args) | Command::Unpin(args) => args.json,
         Command::Schedule(args) => args.json,
         Command::History(args) => args.json,

@@ -21,6 +21,7 @@ const COMMANDS: [&str; 17] = [
     "upload",
     "verify",
     "list",
+    "log",
     "pin",
     "unpin",
     "schedule",

@@ -38,6 +38,7 @@ mod postgres;
 mod prompt;
 mod proven;
 mod prune;
+mod replay;
 mod replication;
 mod rights;
 mod rollover;

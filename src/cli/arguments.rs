@@ -10,6 +10,7 @@ use crate::cli::settings::{
 use crate::cli::values::{BackupChoice, ListenAddresses, duration, listen, note};
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origins;
+use crate::format::restore_point::RestorePoint;
 use crate::format::table_pattern::TablePattern;
 use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
@@ -59,6 +60,12 @@ pub struct RestoreArgs {
     /// Restore into this database, created when missing; when unset, the backup's own
     #[arg(long, value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub to: Option<String>,
+    /// Restore to this moment: a base and the changes that were stored since then, into a new database. A time has its offset, such as
+    /// 2026-08-22T03:15:00Z; "pgbk log" shows times and positions
+    #[arg(long, value_name = "TIME|LSN|latest", requires = "to", conflicts_with_all = ["object", "all", "files", "clean", "skip_failed",
+        "exclude_extension", "search_path", "single_transaction", "table", "schema", "exclude_table", "exclude_table_data", "data_only",
+        "schema_only", "variant", "origin"])]
+    pub at: Option<RestorePoint>,
     /// Restore files that BACKUP_FILES named, to where they came from
     #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "no_properties", "any_locale", "jobs",
         "single_transaction", "dry_run", "skip_failed", "no_comments", "no_tablespaces", "exclude_extension", "search_path", "table", "schema", "exclude_table",

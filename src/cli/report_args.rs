@@ -1,9 +1,11 @@
 //! Defines the arguments of the commands that report what ran.
 
-use crate::cli::settings::StateArgs;
+use crate::cli::settings::{KeyArgs, StateArgs, StoreArgs};
 use crate::cli::values::limit;
+use crate::format::table_pattern::TablePattern;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use jiff::Timestamp;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -38,6 +40,35 @@ pub struct StatusArgs {
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct LogTransactionsArgs {
+    /// Database whose stored changes are shown
+    #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
+    pub database: Option<String>,
+    /// Only transactions that change tables which match this pattern, schema.name or name as pg_dump has it; several times for several
+    /// patterns
+    #[arg(long, value_name = "PATTERN")]
+    pub table: Vec<TablePattern>,
+    /// Only transactions that committed at this time or later, such as 2026-08-22T03:15:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Timestamp>,
+    /// Only transactions that committed at this time or before
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Timestamp>,
+    /// The number of transactions to show, the last ones
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u16).range(1..))]
+    pub limit: u16,
+    /// One JSON document on stdout, the oldest transaction first
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
     #[command(flatten)]
     pub state: StateArgs,
 }

@@ -90,6 +90,14 @@ fn the_subject(database: Option<&str>, repository: &Repository) -> Result<(Subje
     Ok((subject, catalog))
 }
 
+/// Returns the named subject, or the only one that has backups.
+pub fn subject_of(database: Option<&str>, repository: &Repository) -> Result<Subject> {
+    match named(database)? {
+        Some(subject) => Ok(subject.in_variant(repository.variant)),
+        None => the_only(&repository.catalog(None)?, repository),
+    }
+}
+
 /// Returns the only subject that has backups, or the only database. It is an error if there are several.
 pub fn the_only(catalog: &Catalog, repository: &Repository) -> Result<Subject> {
     let subjects = with_backups(catalog, repository)?;

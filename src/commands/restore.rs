@@ -2,6 +2,7 @@
 
 pub(crate) mod agreement;
 pub(crate) mod all;
+pub(crate) mod at;
 pub(crate) mod dry_run;
 pub(crate) mod files;
 pub(crate) mod globals;
@@ -49,6 +50,9 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     }
     if args.all {
         return all::run(args, console);
+    }
+    if let Some(point) = args.at {
+        return at::run(args, point, console);
     }
     let id = args.which.as_ref().and_then(BackupChoice::id);
     let repository = config::outputs::repository(&args.variant, id, &args.store, &args.keys, &args.state)?;

@@ -8,6 +8,7 @@ pub(crate) mod missing_requirements;
 pub(crate) mod parallel;
 pub(crate) mod plan;
 pub(crate) mod properties;
+pub mod replay;
 pub(crate) mod restricted_role;
 pub(crate) mod tables;
 pub(crate) mod unqualified_names;

@@ -141,6 +141,7 @@ fn filled(
         any_locale: true,
         jobs: Some(1),
         processes: 1,
+        until_keys: false,
         single_transaction: true,
         loader: Some(scratch.loader().clone()),
         bin_dir: plan.bin_dir.clone(),

@@ -1,6 +1,7 @@
 //! What several test files share: starts servers, stores and pgbk, and injects faults. Built once for all programs of tests.
 
 pub mod authority;
+pub mod capture;
 pub mod ceph;
 pub mod cluster;
 pub mod crew;

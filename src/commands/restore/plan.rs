@@ -29,6 +29,7 @@ pub fn plan(
         leave: leave(args),
         jobs: args.jobs,
         processes: if opened.manifest.dump.format == Format::Custom { args.jobs.unwrap_or(1) } else { 1 },
+        until_keys: false,
         single_transaction: args.single_transaction,
         loader: None,
         bin_dir: args.server.pg_bin_dir.clone(),

@@ -50,7 +50,7 @@ pub(crate) fn execute_in_parallel(
     let (client, settings) = plan.settings.for_database(&plan.database).connect_pinned(APPLICATION)?;
     let sides = open_sides(&settings, APPLICATION, way.jobs as usize, monitor)?;
     // Together with what keeps others out of a database that was made here.
-    let opens = (target.state == TargetState::Missing).then(|| target::open_to_all(&plan.database));
+    let opens = (target.state == TargetState::Missing && !plan.until_keys).then(|| target::open_to_all(&plan.database));
     let options = LoadOptions { opens, ..options(plan, target, &manifest) };
     let loaded = if sides.is_empty() {
         run(client, &settings, &mut opened.plain()?, options, monitor)
@@ -63,6 +63,31 @@ pub(crate) fn execute_in_parallel(
         })
     };
     loaded.map_err(|error| between_majors(&manifest, target, held(&settings, error)))
+}
+
+/// Runs the script of what a restore of this plan has held back until its changes were replayed.
+pub(crate) fn execute_rest(
+    script: &[u8],
+    plan: &RestorePlan,
+    target: &RestoreTarget,
+    way: &RestoreWay,
+    manifest: &Manifest,
+    monitor: &dyn Monitor,
+) -> Result<LoadReport> {
+    let (client, settings) = plan.settings.for_database(&plan.database).connect_pinned(APPLICATION)?;
+    let sides =
+        if way.is_parallel() { open_sides(&settings, APPLICATION, way.jobs as usize, monitor)? } else { Vec::new() };
+    let opens = (target.state == TargetState::Missing).then(|| target::open_to_all(&plan.database));
+    let options = LoadOptions { opens, prelude: None, require_trailer: false, ..options(plan, target, manifest) };
+    let mut script = script;
+    let loaded = if sides.is_empty() {
+        run(client, &settings, &mut script, options, monitor)
+    } else {
+        let sizes = manifest.tables.iter().map(|table| (table.name.clone(), table.bytes)).collect();
+        let parallel = ParallelPlan { options, sides, sizes, rows_beside: false };
+        run_in_parallel(client, &settings, parallel, |pipes| hand_over(&mut script, &pipes.script, monitor))
+    };
+    loaded.map_err(|error| between_majors(manifest, target, held(&settings, error)))
 }
 
 fn options(plan: &RestorePlan, target: &RestoreTarget, manifest: &Manifest) -> LoadOptions {
@@ -85,6 +110,7 @@ fn options(plan: &RestorePlan, target: &RestoreTarget, manifest: &Manifest) -> L
         leave: plan.leave.and(&target.unavailable),
         source_path: plan.leave.search_path.is_none().then(|| source_path(plan.own.as_ref())),
         other_major: major(manifest).is_some_and(|major| major != target.server_major),
+        until_keys: plan.until_keys,
     }
 }
 

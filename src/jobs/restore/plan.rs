@@ -26,6 +26,8 @@ pub struct RestorePlan {
     pub jobs: Option<u32>,
     /// Number of processes with which `pg_restore` loads an archive; 1 for a script.
     pub processes: u32,
+    /// Whether only that is done behind the rows by which single rows are found, because changes are replayed next.
+    pub until_keys: bool,
     /// Whether everything is to be one transaction.
     pub single_transaction: bool,
     /// Role made for a restore test: the restore runs with its rights, and what it may not do is set aside. `None` for any other restore.

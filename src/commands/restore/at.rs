@@ -1,0 +1,131 @@
+//! `pgbk restore --at`: restores a base and the changes since then, up to a moment, into a new database.
+
+use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
+use crate::base::shown::{Lines, many};
+use crate::cli::arguments::RestoreArgs;
+use crate::cli::console::{Console, bytes};
+use crate::cli::values::BackupChoice;
+use crate::commands::lookup::subject_of;
+use crate::commands::restore::agreement::agreed;
+use crate::commands::restore::dry_run;
+use crate::commands::restore::plan::plan;
+use crate::commands::restore::summary::{declined, summary, tell};
+use crate::commands::summary::contents;
+use crate::config;
+use crate::format::manifest::Manifest;
+use crate::format::restore_point::RestorePoint;
+use crate::jobs::restore::admit;
+use crate::jobs::restore::properties::outlook;
+use crate::jobs::restore::replay::base_choice::choose_base;
+use crate::jobs::restore::replay::replay_plan::ReplayPlan;
+use crate::jobs::restore::replay::{must_be_new, restore_to_moment};
+use crate::jobs::restore::way::way;
+use crate::postgres::connect::settings::ConnectionSettings;
+use crate::postgres::restore::target::{RestoreTarget, TargetState};
+use crate::repository::Repository;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(crate) fn run(args: &RestoreArgs, point: RestorePoint, console: &Console) -> Result<u8> {
+    let id = args.which.as_ref().and_then(BackupChoice::id);
+    let repository = config::outputs::repository(&args.variant, id, &args.store, &args.keys, &args.state)?;
+    let server = config::server::server(&args.server)?;
+    let subject = match id {
+        Some(id) => id.subject().clone(),
+        None => subject_of(args.database.as_deref(), &repository)?,
+    };
+    let chosen = choose_base(&repository, &subject, id, point)?;
+    let (opened, changes) = (chosen.opened, Arc::new(chosen.changes));
+    let database = args.to.clone().ok_or_else(|| {
+        Fault::usage("--at restores into a new database, and none is named").hint("name it with --to")
+    })?;
+    let plan = plan(args, &opened, &server, database)?;
+    let target = admit(&opened.manifest, &plan)?;
+    must_be_new(&target)?;
+    let outlook = outlook(&opened.manifest, &plan, &target)?;
+    let mut outline = outline(&opened.manifest, &changes, point, (&server, &target), &repository);
+    if args.dry_run {
+        let way = way(&opened.manifest, &plan, &target);
+        let (more, document) = dry_run::of_database(args, &opened.manifest, &plan, &target, &outlook, &way);
+        let warnings = outlook.warnings.iter().map(String::as_str).chain(outlook.unknown);
+        warnings.for_each(|warning| outline.push(format!("  warning   {warning}")));
+        outline.append(more);
+        console.result(&outline, &with_changes(document, &changes))?;
+        return Ok(0);
+    }
+    console.note(outline.as_str());
+    outlook.unknown.iter().for_each(|unknown| console.note(unknown));
+    outlook.warnings.iter().for_each(|warning| console.warn(warning));
+    uncovered(&changes).iter().for_each(|table| console.warn(table));
+    if !args.yes && !agreed(&opened.manifest, &target, false, &outline, console)? {
+        return Err(declined());
+    }
+    let (report, counts) = restore_to_moment(opened, &changes, &plan, &target, &repository, console)?;
+    tell(&report, console);
+    let replayed = format!(
+        "  then {} with {} were replayed, up to {}",
+        many(counts.transactions, "transaction"),
+        many(counts.rows, "changed row"),
+        changes.stop
+    );
+    let mut document = with_changes(serde_json::to_value(&report)?, &changes);
+    document["changes"]["transactions"] = json!(counts.transactions);
+    document["changes"]["rows"] = json!(counts.rows);
+    console.result(&summary(&report).and(replayed), &document)?;
+    Ok(u8::from(!report.left_out.is_empty()))
+}
+
+/// Describes what will be restored and where, before anything happens.
+fn outline(
+    manifest: &Manifest,
+    changes: &ReplayPlan,
+    point: RestorePoint,
+    (server, target): (&ConnectionSettings, &RestoreTarget),
+    repository: &Repository,
+) -> Lines {
+    let state = match target.state {
+        TargetState::Missing => "does not exist and will be created",
+        TargetState::Empty | TargetState::Holds(_) => "is empty",
+    };
+    let last = changes.last_commit().map(|last| format!(", the latest of {last}")).unwrap_or_default();
+    let mut text = Lines::of(format!("  moment    {point}"))
+        .and(format!("  base      {} from {}", manifest.id, repository.store.location()))
+        .and(format!("  dump      {} {}", bytes(manifest.plain.bytes), contents(manifest)))
+        .and(format!(
+            "  changes   {} with {}{last}; {} to read",
+            many(changes.links.len() as u64, "segment"),
+            many(changes.transactions(), "transaction"),
+            bytes(changes.stored_bytes())
+        ))
+        .and(format!("  up to     {}", changes.stop));
+    uncovered(changes).iter().for_each(|table| text.push(format!("  warning   {table}")));
+    text.and(format!("  server    {}", server.describe())).and(format!("  database  \"{}\" {state}", target.database))
+}
+
+/// Describes the tables of which not all changes are replayed.
+fn uncovered(changes: &ReplayPlan) -> Vec<String> {
+    let told = changes.uncovered.iter().map(|(table, uncovered)| {
+        let since = match uncovered.reason {
+            Some(_) => format!("from {} on", uncovered.from),
+            None => "at all".to_owned(),
+        };
+        format!("changes of table {} are not replayed {since}: {}", table.text(), uncovered.why())
+    });
+    told.collect()
+}
+
+/// Adds the changes to a document.
+fn with_changes(mut document: Value, changes: &ReplayPlan) -> Value {
+    let uncovered = changes.uncovered.iter().map(|(table, uncovered)| {
+        json!({"table": table.text(), "from": uncovered.reason.map(|_| uncovered.from), "reason": uncovered.reason})
+    });
+    document["changes"] = json!({
+        "generation": changes.generation,
+        "up_to": changes.stop,
+        "segments": changes.links.len(),
+        "stored_bytes": changes.stored_bytes(),
+        "uncovered": uncovered.collect::<Vec<_>>(),
+    });
+    document
+}
