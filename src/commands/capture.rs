@@ -1,6 +1,6 @@
 //! `pgbk capture`
 
-use crate::base::error::Result;
+use crate::base::error::{Fault, Result};
 use crate::base::shown::{Lines, many};
 use crate::cli::capture_args::CaptureArgs;
 use crate::cli::console::{Console, bytes};
@@ -29,6 +29,11 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
     if args.teardown {
         teardown(&plan, console)?;
         return Ok(0);
+    }
+    if args.store.s3_object_name.is_some() {
+        return Err(Fault::usage("changes are stored under many names, and S3_OBJECT_NAME gives one")
+            .hint("unset S3_OBJECT_NAME, or capture into another folder of the bucket")
+            .into());
     }
     let repository = config::repository(&args.store, &args.keys, &args.state)?;
     if args.status {

@@ -1,6 +1,7 @@
 //! What a capture says where it cannot go on, and what it outlives.
 
 use super::*;
+use support::s3::seaweedfs;
 
 #[test]
 fn a_second_capture_of_a_database_ends_and_says_why() {
@@ -106,4 +107,39 @@ fn the_statements_are_shown_and_a_role_that_may_not_run_them_takes_over_what_an_
     scene.sql("INSERT INTO t VALUES (1, 'one')");
     scene.await_transactions(1);
     stop(running);
+}
+
+#[test]
+fn a_bucket_takes_encrypted_segments_and_a_capture_goes_on_from_them() {
+    let scene = Scene::new("bucket", TABLES);
+    let bucket = seaweedfs().bucket("capture");
+    let to_bucket = |more: &[&str]| {
+        scene.pgbk(more).unset("STORE_DIR").s3(seaweedfs(), &bucket).key().set("DB_BACKUP_COMPRESS", "zstd")
+    };
+    to_bucket(&[]).set("S3_OBJECT_NAME", "backup").expect(2).says("S3_OBJECT_NAME");
+    to_bucket(&["--setup"]).expect(0);
+    for round in 1..=3 {
+        let running = to_bucket(&[]).start();
+        scene.sql(&format!("INSERT INTO t SELECT i, 'round' FROM generate_series({round}00, {round}99) i"));
+        let before = scene.position();
+        let is_stored = format!(
+            "SELECT count(*) FROM pg_replication_slots WHERE database = current_database() AND confirmed_flush_lsn >= '{before}'"
+        );
+        assert!(until(PATIENCE, || {
+            scene.sql("INSERT INTO u SELECT coalesce(max(id), 0) + 1, 0 FROM u");
+            scene.sql(&is_stored) == "1"
+        }));
+        stop(running);
+    }
+    let status = to_bucket(&["--status"]).json();
+    assert!(status["chain"]["segments"].as_u64() >= Some(4), "{status:#}");
+    assert_eq!(status["uncovered"], serde_json::json!([]));
+}
+
+#[test]
+fn a_capture_can_begin_before_the_first_table() {
+    let scene = Scene::new("tableless", "SELECT 1");
+    scene.set_up();
+    assert_eq!(scene.tail().segments, 1);
+    assert_eq!(scene.status()["uncovered"], serde_json::json!([]));
 }
