@@ -131,8 +131,7 @@ _pgbk() {
 
     case "${cmd}" in
         pgbk)
-            opts="-h -V --log-format --log-level --help --version backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help"
-            opts="-h -V --log-format --log-level --help --version backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help"
+            opts="-h -V --log-format --log-level --help --version backup restore download upload verify list log pin unpin schedule history status capture prune doctor anonymise completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1022,8 +1021,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__help)
-            opts="backup restore download upload verify list pin unpin schedule history status capture prune doctor anonymise completions help"
-            opts="backup restore download upload verify list log pin unpin schedule history status prune doctor anonymise completions help"
+            opts="backup restore download upload verify list log pin unpin schedule history status capture prune doctor anonymise completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -13,7 +13,7 @@ use support::process::root;
 const PGBK: &str = env!("CARGO_BIN_EXE_pgbk");
 /// Stands in every secret of the sessions; never in what they print.
 const SENTINEL: &str = "5EC2E7";
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "",
     "backup",
     "restore",

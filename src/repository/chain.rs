@@ -77,7 +77,8 @@ impl Repository {
         Ok(ChainLink { segment, seal: *document.seal(), derived_keys })
     }
 
-    fn chain_document(&self, name: &str, listed: &ObjectInfo) -> Result<SealedChainDocument> {
+    /// Reads a document of a chain, whose seal is looked at when it is opened.
+    pub(super) fn chain_document(&self, name: &str, listed: &ObjectInfo) -> Result<SealedChainDocument> {
         let object: Box<dyn Object> = self.store.open_listed(listed)?;
         SealedChainDocument::parse(name, read_whole(object.as_ref(), name, META_LIMIT)?)
     }

@@ -3,16 +3,14 @@
 use crate::base::error::{Fault, Result};
 use crate::base::subject::Subject;
 use crate::base::{cancel, threads};
-use crate::format::changes::chain_document::SealedChainDocument;
 use crate::format::changes::generation::Generation;
 use crate::format::changes::relations::Relations;
 use crate::format::changes::segment::{PreviousSegment, Segment};
 use crate::format::changes::segment_name::{GenerationFolder, GenerationObject};
 use crate::format::lsn::Lsn;
-use crate::format::manifest::META_LIMIT;
 use crate::repository::Repository;
 use crate::repository::budget::Budget;
-use crate::store::{ObjectInfo, read_whole};
+use crate::store::ObjectInfo;
 use jiff::Timestamp;
 
 /// Documents read at the same time.
@@ -56,7 +54,7 @@ impl Repository {
         let segments = threads::each(&starts, READERS, |(start, listed)| {
             cancel::check()?;
             let _share = budget.take(2 * listed.bytes);
-            let document = self.chain_document(listed)?;
+            let document = self.chain_document(&listed.key, listed)?;
             let (segment, _) =
                 Segment::open(&document, (&folder, *start), self.key.as_ref(), self.allow_unauthenticated)?;
             Ok((segment, *document.seal()))
@@ -74,13 +72,8 @@ impl Repository {
     }
 
     fn listed_generation(&self, folder: &GenerationFolder, listed: &ObjectInfo) -> Result<Generation> {
-        let document = self.chain_document(listed)?;
+        let document = self.chain_document(&listed.key, listed)?;
         Generation::open(&document, folder, self.key.as_ref(), self.allow_unauthenticated)
-    }
-
-    fn chain_document(&self, listed: &ObjectInfo) -> Result<SealedChainDocument> {
-        let object = self.store.open_listed(listed)?;
-        SealedChainDocument::parse(&listed.key, read_whole(object.as_ref(), &listed.key, META_LIMIT)?)
     }
 }
 

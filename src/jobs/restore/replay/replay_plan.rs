@@ -71,11 +71,7 @@ impl UncoveredTable {
     pub fn why(&self) -> &'static str {
         match self.reason {
             None | Some(BreakReason::Unknown) => "the base does not have it",
-            Some(BreakReason::Columns) => "its columns were changed",
-            Some(BreakReason::Renamed) => "it was renamed",
-            Some(BreakReason::Replaced) => "another table took its name",
-            Some(BreakReason::Unidentified) => "a row was changed that nothing identifies",
-            Some(BreakReason::Oversize) => "a row is larger than a statement may be",
+            Some(reason) => reason.describe(),
         }
     }
 }
