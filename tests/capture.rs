@@ -196,6 +196,41 @@ fn changes_are_stored_and_psql_replays_them_into_a_copy() {
 }
 
 #[test]
+fn what_a_capture_stored_brings_the_database_to_any_moment_behind_a_backup() {
+    let scene = Scene::new("any_moment", TABLES);
+    let run = scene.pgbk(&[]).key().set("DB_BACKUP_COMPRESS", "zstd");
+    let capture = run.args(["capture", &scene.name]);
+    run.args(["capture", &scene.name, "--setup"]).expect(0);
+    let mut running = capture.start();
+    scene.sql(WORK);
+    run.args(["backup", &scene.name]).expect(0);
+    scene.sql("INSERT INTO t SELECT i, 'behind', repeat('y', 5000) FROM generate_series(100, 140) i");
+    scene.sql("UPDATE t SET v = v || '!' WHERE id % 2 = 0; DELETE FROM u");
+    let (moment, due) = (scene.position(), ["t", "u"].map(|table| scene.rows(&scene.name, table)));
+    // The accident.
+    scene.sql("DELETE FROM t");
+    scene.sql("INSERT INTO u VALUES (7, 7)");
+    let end = scene.position();
+    let is_stored = || {
+        let status = run.args(["capture", &scene.name, "--status"]).json();
+        status["chain"]["end"].as_str().is_some_and(|stored| stored.parse::<Lsn>().unwrap() >= end)
+    };
+    assert!(until(PATIENCE, || !running.runs() || is_stored()), "the changes are not stored");
+    assert!(running.runs());
+    let restored = |at: &str, into: &str| {
+        let arguments = ["restore", "--at", at, "--database", &scene.name, "--to", into, "--yes"];
+        run.args(arguments).expect(0);
+        ["t", "u"].map(|table| scene.rows(into, table))
+    };
+    assert_eq!(restored(&moment.to_string(), "any_moment_before"), due);
+    let latest = ["t", "u"].map(|table| scene.rows(&scene.name, table));
+    assert_eq!(restored("latest", "any_moment_latest"), latest);
+    let log = run.args(["log", "--database", &scene.name]).json();
+    assert_eq!(log.as_array().map(Vec::len), Some(6), "{log:#}");
+    stop(running);
+}
+
+#[test]
 fn a_chain_has_no_gap_and_nothing_twice_however_often_the_capture_is_killed() {
     let scene = Scene::new("killed", TABLES);
     scene.set_up();
