@@ -231,6 +231,22 @@ fn what_a_capture_stored_brings_the_database_to_any_moment_behind_a_backup() {
 }
 
 #[test]
+fn no_other_command_takes_segments_for_backups_or_for_what_a_killed_run_left() {
+    let scene = Scene::new("beside", TABLES);
+    let run = scene.pgbk(&[]).key();
+    run.args(["capture", &scene.name, "--setup"]).expect(0);
+    let id = run.backup(&scene.name, &[]);
+    let segments = scene.keys();
+    assert!(segments.len() >= 3, "{segments:?}");
+    assert_eq!(run.args(["list"]).json().as_array().map(Vec::len), Some(1));
+    run.args(["verify", "--all", "--level", "content"]).expect(0).says(&id);
+    run.args(["prune", "--keep-last", "1"]).set("DB_NAME", &scene.name).expect(0);
+    let cleaned = run.args(["doctor", "--clean", "--older-than", "0s"]).set("DB_NAME", &scene.name).end();
+    assert!(!cleaned.text().contains("@changes") && !cleaned.err.contains("@changes"), "{cleaned:#?}");
+    assert_eq!(scene.keys(), segments);
+}
+
+#[test]
 fn a_chain_has_no_gap_and_nothing_twice_however_often_the_capture_is_killed() {
     let scene = Scene::new("killed", TABLES);
     scene.set_up();

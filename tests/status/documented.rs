@@ -31,8 +31,10 @@ fn named(text: &str) -> BTreeSet<String> {
             found.insert(format!("{prefix}{}", word(rest)));
         }
     }
-    // What is called so and is no metric: scratch databases.
-    found.remove("pgbk_scratch_");
+    // What is called so and is no metric: scratch databases, slots, and a member of documents.
+    for name in ["pgbk_scratch_", "pgbk_", "pgbk_changes"] {
+        found.remove(name);
+    }
     found
 }
 
