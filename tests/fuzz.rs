@@ -9,7 +9,8 @@ use support::proof;
 use support::random::Random;
 use targets::{TARGETS, Target};
 
-const SECONDS: u64 = 10;
+/// Of each target, in a run of all tests and in a proof.
+const SECONDS: (usize, usize) = (4, 10);
 const LONGEST: usize = 1 << 16;
 /// What readers stumble over, beside single bytes.
 const WORDS: &[&[u8]] = &[
@@ -104,7 +105,7 @@ fn fuzz(name: &str) {
     let seeds = corpus(name);
     seeds.iter().for_each(|seed| survives(name, *target, seed));
     let mut random = Random::new(&format!("fuzz {name}"));
-    let end = Instant::now() + Duration::from_secs(SECONDS);
+    let end = Instant::now() + Duration::from_secs(proof::size(SECONDS.0, SECONDS.1) as u64);
     let mut tried = seeds.len();
     while Instant::now() < end {
         survives(name, *target, &mutated(&seeds, &mut random));
