@@ -132,10 +132,11 @@ impl Capture<'_> {
     /// Returns the end of the newest generation. Begins one if there is none. Once something has been streamed, it must be of that generation.
     fn tail(&self, streamed: Option<GenerationId>) -> Result<ChainTail> {
         let subject = self.plan.subject();
-        if streamed.is_none() && self.repository.newest_generation(&subject)?.is_none() {
+        let mut tail = self.repository.chain_tail(&subject)?;
+        if streamed.is_none() && tail.is_none() {
             begin_generation(self.repository, self.plan, self.now, self.monitor)?;
+            tail = self.repository.chain_tail(&subject)?;
         }
-        let tail = self.repository.chain_tail(&subject)?;
         let newest = tail.as_ref().map(|tail| tail.generation.id);
         let Some(tail) = tail.filter(|tail| streamed.is_none_or(|streamed| streamed == tail.generation.id)) else {
             return Err(self.other_generation(streamed, newest).into());

@@ -44,15 +44,25 @@ impl Repository {
     /// Reads all documents of a generation. It is an error if that of the generation itself is missing, damaged or not authentic.
     pub fn chain(&self, listing: &GenerationListing) -> Result<SegmentChain> {
         let generation = self.generation(listing)?;
+        let links = self.each_link(listing, |start, link| Ok((start, link.map(Arc::new))))?;
+        Ok(SegmentChain { generation, links })
+    }
+
+    /// Reads the documents of all segments, many at the same time, and returns what `keep` makes of each, in the order of their starts. An
+    /// error of `keep` ends the reading.
+    pub(super) fn each_link<T: Send>(
+        &self,
+        listing: &GenerationListing,
+        keep: impl Fn(Lsn, Result<ChainLink>) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
         let budget = Budget::new(MEMORY);
         let segments: Vec<(&Lsn, &ObjectInfo)> = listing.segments.iter().collect();
-        let links = threads::each(&segments, READERS, |(start, listed)| {
+        threads::each(&segments, READERS, |(start, listed)| {
             cancel::check()?;
             // Twice: the bytes, and what they are parsed into.
             let _share = budget.take(2 * listed.bytes);
-            Ok((**start, self.link(listing, **start, listed).map(Arc::new)))
-        })?;
-        Ok(SegmentChain { generation, links })
+            keep(**start, self.link(listing, **start, listed))
+        })
     }
 
     /// Reads the document of a generation.
@@ -77,8 +87,7 @@ impl Repository {
         Ok(ChainLink { segment, seal: *document.seal(), derived_keys })
     }
 
-    /// Reads a document of a chain, whose seal is looked at when it is opened.
-    pub(super) fn chain_document(&self, name: &str, listed: &ObjectInfo) -> Result<SealedChainDocument> {
+    fn chain_document(&self, name: &str, listed: &ObjectInfo) -> Result<SealedChainDocument> {
         let object: Box<dyn Object> = self.store.open_listed(listed)?;
         SealedChainDocument::parse(name, read_whole(object.as_ref(), name, META_LIMIT)?)
     }

@@ -4,7 +4,6 @@ use crate::base::error::{Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::subject::Subject;
 use crate::format::changes::generation_id::GenerationId;
-use crate::format::changes::segment_name::GenerationObject;
 use crate::format::manifest::base_alignment::BaseAlignment;
 use crate::format::transaction_snapshot::TransactionSnapshot;
 use crate::postgres::session::control::{Control, Snapshot};
@@ -38,12 +37,11 @@ fn find(repository: &Repository, control: &mut Control, database: &str) -> Resul
     if control.server().in_recovery || control.server().version_num < 100_000 {
         return Ok(None);
     }
-    let Some(generation) = repository.newest_generation(&Subject::from(database))? else { return Ok(None) };
+    let Some(listing) = repository.newest_generation(&Subject::from(database))? else { return Ok(None) };
+    let generation = repository.generation(&listing)?;
     // The first segment states all tables. A base from before it may lack some.
-    let first = generation.folder().key(&GenerationObject::Segment(generation.start));
-    match repository.store.open(&first, None) {
-        Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
-        opened => drop(opened?),
+    if !listing.segments.contains_key(&generation.start) {
+        return Ok(None);
     }
     let is_ours = control.has_slot(&generation.slot)?;
     Ok(is_ours.then_some(AlignedGeneration(generation.id)))

@@ -72,7 +72,7 @@ impl TableWatch {
             let listed = published.changes.unwrap_or_default();
             let is_listed = |table: &&CaptureCandidate| listed.contains(&(table.schema.clone(), table.name.clone()));
             let streamed: BTreeSet<u32> = tables.iter().filter(is_listed).map(|table| table.oid).collect();
-            let mut shapes = TableShape::list(client)?;
+            let mut shapes = TableShape::list(client, &tables)?;
             for shape in &mut shapes {
                 let is_whole = matches!(shape.capture, TableCapture::Keyed | TableCapture::WholeRow);
                 if is_whole && !streamed.contains(&shape.relation.oid) {

@@ -15,7 +15,9 @@ use crate::postgres::restore::load::side_connection::open_sides;
 use crate::postgres::restore::target::{self, APPLICATION, RestoreTarget, TargetState};
 use crate::postgres::session::lock_holders::holders;
 use crate::repository::reader::BackupReader;
+use postgres::Client;
 use postgres::error::SqlState;
+use std::collections::HashMap;
 use std::io::Read;
 
 /// Class of the SQLSTATE of what a server cannot do.
@@ -52,15 +54,10 @@ pub(crate) fn execute_in_parallel(
     // Together with what keeps others out of a database that was made here.
     let opens = (target.state == TargetState::Missing && !plan.until_keys).then(|| target::open_to_all(&plan.database));
     let options = LoadOptions { opens, ..options(plan, target, &manifest) };
-    let loaded = if sides.is_empty() {
-        run(client, &settings, &mut opened.plain()?, options, monitor)
-    } else {
-        let sizes = manifest.tables.iter().map(|table| (table.name.clone(), table.bytes)).collect();
-        let parallel = ParallelPlan { options, sides, sizes, rows_beside: way.rows_beside };
-        run_in_parallel(client, &settings, parallel, |pipes| match way.rows_beside {
-            true => feed(&opened, pipes, monitor),
-            false => hand_over(&mut opened.plain()?, &pipes.script, monitor),
-        })
+    let parallel = ParallelPlan { options, sides, sizes: sizes(&manifest), rows_beside: way.rows_beside };
+    let loaded = match way.rows_beside && !parallel.sides.is_empty() {
+        true => run_in_parallel(client, &settings, parallel, |pipes| feed(&opened, pipes, monitor)),
+        false => run_script(&mut opened.plain()?, (client, &settings), parallel, monitor),
     };
     loaded.map_err(|error| between_majors(&manifest, target, held(&settings, error)))
 }
@@ -79,15 +76,28 @@ pub(crate) fn execute_rest(
         if way.is_parallel() { open_sides(&settings, APPLICATION, way.jobs as usize, monitor)? } else { Vec::new() };
     let opens = (target.state == TargetState::Missing).then(|| target::open_to_all(&plan.database));
     let options = LoadOptions { opens, prelude: None, require_trailer: false, ..options(plan, target, manifest) };
+    let parallel = ParallelPlan { options, sides, sizes: sizes(manifest), rows_beside: false };
     let mut script = script;
-    let loaded = if sides.is_empty() {
-        run(client, &settings, &mut script, options, monitor)
-    } else {
-        let sizes = manifest.tables.iter().map(|table| (table.name.clone(), table.bytes)).collect();
-        let parallel = ParallelPlan { options, sides, sizes, rows_beside: false };
-        run_in_parallel(client, &settings, parallel, |pipes| hand_over(&mut script, &pipes.script, monitor))
-    };
+    let loaded = run_script(&mut script, (client, &settings), parallel, monitor);
     loaded.map_err(|error| between_majors(manifest, target, held(&settings, error)))
+}
+
+/// Runs a whole script by these connections: in one transaction where the first one is alone.
+fn run_script(
+    script: &mut dyn Read,
+    (client, settings): (Client, &ConnectionSettings),
+    plan: ParallelPlan,
+    monitor: &dyn Monitor,
+) -> Result<LoadReport> {
+    match plan.sides.is_empty() {
+        true => run(client, settings, script, plan.options, monitor),
+        false => run_in_parallel(client, settings, plan, |pipes| hand_over(script, &pipes.script, monitor)),
+    }
+}
+
+/// Returns the bytes of the rows of each table.
+fn sizes(manifest: &Manifest) -> HashMap<String, u64> {
+    manifest.tables.iter().map(|table| (table.name.clone(), table.bytes)).collect()
 }
 
 fn options(plan: &RestorePlan, target: &RestoreTarget, manifest: &Manifest) -> LoadOptions {

@@ -40,11 +40,7 @@ pub fn restore_to_moment(
     repository: &Repository,
     monitor: &dyn Monitor,
 ) -> Result<(RestoreReport, ReplayCounts)> {
-    if let TargetState::Holds(_) = target.state {
-        let message =
-            format!("database \"{}\" is not empty, and changes are only replayed in a new one", plan.database);
-        return Err(Fault::usage(message).hint("restore into a new database with --to").into());
-    }
+    must_be_new(target)?;
     check(changes, repository, monitor)?;
     let manifest = opened.manifest.clone();
     let way = way(&manifest, plan, target);
@@ -69,8 +65,7 @@ pub fn must_be_new(target: &RestoreTarget) -> Result<()> {
 
 /// Reads all payloads of the plan to their ends, and checks every chunk of them.
 fn check(changes: &ReplayPlan, repository: &Repository, monitor: &dyn Monitor) -> Result<()> {
-    let stored = changes.links.iter().map(|link| link.segment.stored.bytes).sum();
-    let progress = Progress::begin(monitor, "check the changes", Some(stored));
+    let progress = Progress::begin(monitor, "check the changes", Some(changes.stored_bytes()));
     for link in &changes.links {
         cancel::check()?;
         repository.check_stored(link)?;

@@ -35,8 +35,8 @@ const QUERY: &str = "
     ORDER BY c.oid, a.attnum";
 
 impl TableShape {
-    /// Returns every table of the database, in the order of their identifiers. A table that comes or goes meanwhile may be missing.
-    pub fn list(client: &mut Client) -> Result<Vec<TableShape>> {
+    /// Returns these tables of the database, in the order of their identifiers. A table that went meanwhile is missing.
+    pub fn list(client: &mut Client, tables: &[CaptureCandidate]) -> Result<Vec<TableShape>> {
         let mut shapes: BTreeMap<u32, Relation> = BTreeMap::new();
         for row in rows(client, QUERY)? {
             let unread = || Fault::failed("the catalog describes a table in a way that pgbk does not understand");
@@ -46,7 +46,7 @@ impl TableShape {
                 shape.columns.push(column(&row).ok_or_else(unread)?);
             }
         }
-        let captures = CaptureCandidate::list(client)?.into_iter().map(|table| (table.oid, table.capture));
+        let captures = tables.iter().map(|table| (table.oid, table.capture));
         let mut captures: BTreeMap<u32, TableCapture> = captures.collect();
         let shape = |relation: Relation| Some(TableShape { capture: captures.remove(&relation.oid)?, relation });
         Ok(shapes.into_values().filter_map(shape).collect())

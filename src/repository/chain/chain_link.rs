@@ -12,6 +12,7 @@ use crate::pipeline::checksum::{ChunkMac, StoredChecksum};
 use crate::pipeline::pack::unpack_delta;
 use crate::pipeline::verified_reader::VerifiedReader;
 use crate::repository::Repository;
+use crate::repository::payload::payload_object::pinned_or_newest;
 use crate::store::Object;
 use std::io::{self, BufReader, Read};
 
@@ -32,8 +33,8 @@ impl Repository {
     pub fn delta_object(&self, link: &ChainLink) -> Result<Box<dyn Object>> {
         let segment = &link.segment;
         let (key, stated) = (&segment.object, segment.stored.bytes);
-        let pinned = segment.version_id.as_deref().and_then(|version| self.store.open(key, Some(version)).ok());
-        let object = pinned.map_or_else(|| self.store.open(key, None), Ok).map_err(|error| match kind(&error) {
+        let opened = pinned_or_newest(self.store.as_ref(), key, segment.version_id.as_deref());
+        let object = opened.map_err(|error| match kind(&error) {
             Kind::NotFound => {
                 let message = format!("the payload \"{key}\" of the changes from {} is missing", segment.start);
                 Fault::damaged(message).hint(before(segment)).into()

@@ -10,9 +10,7 @@ pub(crate) const READERS: usize = 8;
 /// Opens an object of a payload: the stated version of it, else the newest. One that is missing, or of another size, is damage.
 pub(crate) fn open(store: &dyn Store, payload: &StatedPayload, stated: &StatedObject) -> Result<Box<dyn Object>> {
     let StatedObject { key, version, .. } = stated;
-    // A raw copy in another store has no such version; what the newest one holds is checked like any other.
-    let pinned = version.as_deref().and_then(|version| store.open(key, Some(version)).ok());
-    let object = match pinned.map_or_else(|| store.open(key, None), Ok) {
+    let object = match pinned_or_newest(store, key, version.as_deref()) {
         Err(error) if kind(&error) == Kind::NotFound => {
             return Err(payload.compare(stated, None).err().unwrap_or(error));
         }
@@ -20,4 +18,11 @@ pub(crate) fn open(store: &dyn Store, payload: &StatedPayload, stated: &StatedOb
     };
     payload.compare(stated, Some(object.info().bytes))?;
     Ok(object)
+}
+
+/// Opens the stated version of an object, else the newest: a raw copy in another store has no such version. What the newest one holds is
+/// checked like any other.
+pub(crate) fn pinned_or_newest(store: &dyn Store, key: &str, version: Option<&str>) -> Result<Box<dyn Object>> {
+    let pinned = version.and_then(|version| store.open(key, Some(version)).ok());
+    pinned.map_or_else(|| store.open(key, None), Ok)
 }
