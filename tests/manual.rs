@@ -13,7 +13,7 @@ pages have all\nflags. The variable of a flag stands behind it; [Settings](setti
 /// Returns pgbk's commands in the order of its help, each with the name by which it is called. `help` is clap's own.
 fn commands() -> Vec<(String, clap::Command)> {
     // On a terminal, help is as wide as the terminal.
-    let mut whole = pgbk::cli::command().term_width(100);
+    let mut whole = pgbk::cli::command().clone().term_width(100);
     whole.build();
     let of = |command: &clap::Command| (format!("pgbk {}", command.get_name()), command.clone().term_width(100));
     let commands = whole.get_subcommands().filter(|command| command.get_name() != "help").map(of).collect::<Vec<_>>();

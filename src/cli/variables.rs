@@ -12,9 +12,9 @@ pub type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// Parses a command line. A variable counts where its flag is not there, and is as good as the flag for what needs it.
 pub fn parse(command: &Command, arguments: &[OsString], variable: Variable) -> Result<ArgMatches, clap::Error> {
-    let silent = silent(command.clone());
+    let mut silent = silent(command.clone());
     let told = |error| told(error, command, arguments);
-    let given = match silent.clone().try_get_matches_from(arguments) {
+    let given = match silent.try_get_matches_from_mut(arguments) {
         Ok(given) => given,
         // What is missing may be in a variable.
         Err(error) if is_missing(&error) => silent.clone().ignore_errors(true).try_get_matches_from(arguments)?,
@@ -103,7 +103,7 @@ mod tests {
     fn parsed(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Cli, clap::Error> {
         let arguments: Vec<OsString> = ["pgbk"].iter().chain(arguments).map(OsString::from).collect();
         let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-        Cli::from_arg_matches(&parse(&crate::cli::command(), &arguments, &variable)?)
+        Cli::from_arg_matches(&parse(crate::cli::command(), &arguments, &variable)?)
     }
 
     fn databases(arguments: &[&str], set: &str) -> Vec<String> {

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 pub fn run(shell: Shell, console: &Console) -> Result<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut offering(cli::command()), "pgbk", &mut script);
+    clap_complete::generate(shell, &mut offering(cli::command().clone()), "pgbk", &mut script);
     let mut text = Lines::new();
     String::from_utf8(script)?.lines().for_each(|line| text.push(line));
     console.text(&text)?;

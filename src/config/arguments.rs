@@ -49,12 +49,12 @@ pub fn parse() -> ParsedCommand<(Cli, ArgMatches)> {
 pub(crate) fn of_schedule() -> ParsedCommand<Box<ScheduleArgs>> {
     match parsed(&["pgbk", "schedule"].map(OsString::from))?.0.command {
         Command::Schedule(args) => Ok(args),
-        _ => Err(cli::command().error(ErrorKind::InvalidSubcommand, "\"schedule\" is no command")),
+        _ => Err(cli::command().clone().error(ErrorKind::InvalidSubcommand, "\"schedule\" is no command")),
     }
 }
 
 fn parsed(arguments: &[OsString]) -> ParsedCommand<(Cli, ArgMatches)> {
-    let parsed = cli::variables::parse(&cli::command(), arguments, &environment::raw);
+    let parsed = cli::variables::parse(cli::command(), arguments, &environment::raw);
     let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     parsed.map_err(naming_the_variable)
 }
@@ -62,7 +62,7 @@ fn parsed(arguments: &[OsString]) -> ParsedCommand<(Cli, ArgMatches)> {
 /// Refuses control characters in the values of flags that have a variable, as they are refused in the variable. A
 /// database may have any name.
 pub fn check_flags(matches: &ArgMatches) -> Result<()> {
-    check(matches, &cli::command())
+    check(matches, cli::command())
 }
 
 fn check(matches: &ArgMatches, command: &clap::Command) -> Result<()> {
@@ -106,7 +106,7 @@ fn naming_the_variable(mut error: clap::Error) -> clap::Error {
         return error;
     }
     let guilty = |name: &String| environment::plain(name).is_some_and(|set| set == value);
-    if let Some(name) = variable_of(flag, &cli::command()).filter(guilty) {
+    if let Some(name) = variable_of(flag, cli::command()).filter(guilty) {
         let tip = StyledStr::from(format!("the value comes from the variable {name}"));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     }
