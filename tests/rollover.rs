@@ -9,8 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use support::database::{assert_same, comparable, create, dump, sql, stdout_of};
+use support::database::{create, sql, stdout_of};
 use support::pgbk::{KEY, Pgbk, connected, pgbk};
+use support::proof;
 use support::s3::seaweedfs;
 use tempfile::TempDir;
 
@@ -57,21 +58,17 @@ fn objects(folder: &Path, series: &str) -> Vec<PathBuf> {
 /// Restores the backup, and compares it with what it was made of. Several connections give rows in another order.
 fn is_the_same(run: &Pgbk, id: &str, database: &str, to: &str) {
     run.args(["restore", id, "--to", to, "--yes"]).expect(0);
-    let sorted = |database: &str| {
-        let mut lines: Vec<Vec<u8>> =
-            comparable(&dump(database)).split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
-        lines.sort();
-        lines.join(&b'\n')
-    };
-    assert_same(&sorted(database), &sorted(to));
+    let digest = |table: &str| format!("(SELECT count(*) || ' ' || sum(hashtextextended(r::text, 0)) FROM {table} r)");
+    let tables = ["a_small", "big", "z_small"].map(digest).join(", ");
+    let all = format!("SELECT {tables}, (SELECT indexdef FROM pg_indexes WHERE schemaname = 'public')");
+    assert_eq!(sql(database, &all), sql(to, &all));
 }
 
 #[test]
 fn a_payload_above_the_limit_is_several_objects_and_comes_back_the_same() {
     noise("rollover_same");
-    for (compress, format, jobs) in
-        [("none", "plain", "1"), ("none", "plain", "3"), ("zstd", "plain", "3"), ("gzip", "custom", "1")]
-    {
+    let ways = [("none", "plain", "1"), ("none", "plain", "3"), ("gzip", "custom", "1"), ("zstd", "plain", "3")];
+    for (compress, format, jobs) in proof::sample(ways, 2, 1) {
         let (folder, run) = place();
         let run = run.set("DB_BACKUP_COMPRESS", compress).set("DUMP_FORMAT", format);
         let made = run.args(["backup", "rollover_same", "--jobs", jobs]).json();
@@ -262,12 +259,9 @@ fn a_raw_copy_is_one_file_that_is_divided_again_as_its_document_says() {
         let raw = limit.map_or(raw.clone(), |limit| raw.set("MAX_OBJECT_SIZE", limit));
         raw.args(["upload", "--raw", copy.path().join(&payload).to_str().unwrap()]).expect(0);
         assert!(files(other.path(), "rollover_raw") == stored, "{limit:?}");
-        is_the_same(
-            &raw.server(support::cluster::cluster()).key(),
-            &id,
-            "rollover_raw",
-            &format!("rollover_raw_{}", limit.unwrap_or("x")),
-        );
+        if limit == Some("9M") {
+            is_the_same(&raw.server(support::cluster::cluster()).key(), &id, "rollover_raw", "rollover_raw_copy");
+        }
     }
     let large = tempfile::tempdir().unwrap();
     let run = run.directory(large.path()).set("MAX_OBJECT_SIZE", "10M");

@@ -14,6 +14,7 @@ use crate::postgres::session::cell::cell;
 use crate::postgres::session::moment::{Moment, WRITES_NAMES};
 use crate::postgres::session::query::rows;
 use postgres::{Client, SimpleQueryRow};
+use std::collections::BTreeSet;
 
 /// Catalogs whose rows do not matter. Every row of all others does; catalogs that databases share are in no dump of one database.
 const PASSED_OVER: [&str; 8] = [
@@ -74,12 +75,30 @@ struct SystemCatalog<'a> {
     called: Option<&'a str>,
 }
 
-/// Returns one query for each catalog that matters at this moment, which gives the names of what changed. `dumped` is the condition
-/// on a table `r` that it is in the dump.
+/// Returns a query for each catalog that matters at this moment and in which something may have changed: it gives the names of what did.
+/// `dumped` is the condition on a table `r` that it is in the dump.
 pub(crate) fn looks(client: &mut Client, moment: Moment, dumped: &str) -> Result<Vec<String>> {
     let found = rows(client, CATALOGS)?;
-    let catalogs = found.iter().filter_map(SystemCatalog::of);
-    Ok(catalogs.filter(|catalog| catalog.matters(moment)).map(|catalog| catalog.look(moment, dumped)).collect())
+    let catalogs: Vec<SystemCatalog<'_>> =
+        found.iter().filter_map(SystemCatalog::of).filter(|catalog| catalog.matters(moment)).collect();
+    let marked = marked(client, &catalogs)?;
+    let marked = catalogs.iter().filter(|catalog| marked.contains(catalog.name));
+    Ok(marked.map(|catalog| catalog.look(moment, dumped)).collect())
+}
+
+/// Returns those of the catalogs in which a row that the snapshot sees has been locked, replaced or removed, by whomever and however long
+/// ago. In most there is none, and to plan a look at all of them takes the server longer than everything else here.
+fn marked(client: &mut Client, catalogs: &[SystemCatalog<'_>]) -> Result<BTreeSet<String>> {
+    let look = |SystemCatalog { name, .. }: &SystemCatalog<'_>| {
+        format!("SELECT '{name}' WHERE EXISTS (SELECT FROM pg_catalog.{name} x WHERE x.xmax <> '0'::pg_catalog.xid)")
+    };
+    let looks: Vec<String> = catalogs.iter().map(look).collect();
+    // A role may have no right to read any.
+    if looks.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let found = rows(client, &looks.join(" UNION ALL "))?;
+    Ok(found.iter().filter_map(|row| cell(row, 0)).map(str::to_owned).collect())
 }
 
 impl SystemCatalog<'_> {
