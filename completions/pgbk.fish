@@ -106,12 +106,14 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l anon-store-dir -d '
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l rules -d 'The file (TOML) that says what becomes of each column' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-last -d 'Keep the newest N backups' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l max-full-backups -d 'Another name for KEEP_LAST, which wins' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-daily -d 'Keep the newest of each of N days' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-weekly -d 'Keep the newest of each of N ISO weeks' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-monthly -d 'Keep the newest of each of N months' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-yearly -d 'Keep the newest of each of N years' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-within -d 'Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-capture -d 'Keep the bases by which every moment of so much time can be restored from captured changes, counted from the newest base, such as 7d' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-minimum -d 'Keep N in any case, where the rules above keep fewer' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l lifecycle-tags -d 'Tag the newest backups lifecycle=monthly, weekly or hourly, for the host\'s own rules' -r -f -a "true\t''
 false\t''"
@@ -622,12 +624,14 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l anon-store-dir -d
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l anon-s3-folder -d 'Keep anonymised backups in this folder of the bucket; beside the others when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l rules -d 'The file (TOML) that says what becomes of each column' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-last -d 'Keep the newest N backups' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l max-full-backups -d 'Another name for KEEP_LAST, which wins' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-daily -d 'Keep the newest of each of N days' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-weekly -d 'Keep the newest of each of N ISO weeks' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-monthly -d 'Keep the newest of each of N months' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-yearly -d 'Keep the newest of each of N years' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-within -d 'Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-capture -d 'Keep the bases by which every moment of so much time can be restored from captured changes, counted from the newest base, such as 7d' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-minimum -d 'Keep N in any case, where the rules above keep fewer' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lifecycle-tags -d 'Tag the newest backups lifecycle=monthly, weekly or hourly, for the host\'s own rules' -r -f -a "true\t''
 false\t''"
@@ -778,12 +782,14 @@ false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-last -d 'Keep the newest N backups' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l max-full-backups -d 'Another name for KEEP_LAST, which wins' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-daily -d 'Keep the newest of each of N days' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-weekly -d 'Keep the newest of each of N ISO weeks' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-monthly -d 'Keep the newest of each of N months' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-yearly -d 'Keep the newest of each of N years' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-within -d 'Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-capture -d 'Keep the bases by which every moment of so much time can be restored from captured changes, counted from the newest base, such as 7d' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-minimum -d 'Keep N in any case, where the rules above keep fewer' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l log-format -d 'How log lines look' -r -f -a "text\t''

@@ -24,6 +24,7 @@ pub(crate) mod payload;
 pub(crate) mod pin;
 pub(crate) mod publish;
 pub(crate) mod reader;
+pub(crate) mod restore_script;
 pub mod retention;
 pub mod segment_writer;
 pub(crate) mod tables;

@@ -185,6 +185,16 @@ pub(crate) fn remove_for_good(store: &dyn Store, key: &str, version: Option<&str
     }
 }
 
+/// Removes a document for good. Returns false if it is still there: a host, or what stands before it, may say yes to what it does not do.
+pub(crate) fn remove_surely(store: &dyn Store, key: &str) -> Result<bool> {
+    remove_for_good(store, key, None)?;
+    match store.open(key, None) {
+        Err(error) if kind(&error) == Kind::NotFound => Ok(true),
+        Err(error) => Err(error),
+        Ok(_) => Ok(false),
+    }
+}
+
 /// Writes a small object in one go.
 pub fn write_small(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<PutResult> {
     write_as(store, key, bytes, ObjectKind::Note)

@@ -1,6 +1,8 @@
 //! `pgbk capture`: the changes of a real server become a chain of segments in a store, whatever ends a capture on its way.
 
 mod faults;
+mod kept;
+mod without_pgbk;
 
 use pgbk::base::subject::Subject;
 use pgbk::base::variant::Variant;

@@ -15,9 +15,17 @@ const RECIPES: (&str, &str) = ("tests/interop.rs", "fn the_recipes_of_the_format
 
 /// The command blocks that are run: the page, the first line, and the file that runs it, with words of that file that show so. All others
 /// are marked as not run.
-const RUN: [(&str, &str, (&str, &str)); 12] = [
+const RUN: [(&str, &str, (&str, &str)); 13] = [
     ("README.md", "scripts/quickstart.sh", ("tests/docs.rs", "fn the_quick_start_runs")),
     ("README.md", "scripts/test.sh", (".ci/run", "scripts/test.sh")),
+    (
+        "docs/continuous.md",
+        "base=$(ls shop/shop-*.meta | tail -n 1)",
+        (
+            "tests/capture/without_pgbk.rs",
+            "fn the_block_of_the_page_restores_a_base_and_its_changes_where_there_is_no_pgbk",
+        ),
+    ),
     ("docs/format.md", "scripts/decode.sh shop-20260822T031500Z.meta > shop.sql", RECIPES),
     ("docs/format.md", "b2sum shop-20260822T031500Z.sql.xz.enc", RECIPES),
     (

@@ -85,7 +85,7 @@ fn machines_read_the_same_decisions_and_reasons() {
                 row("shop-20240302T030000Z", "keep", &["last 2"]),
                 row("shop-20240301T030000Z", what, &["no rule keeps it"]),
             ],
-            "leftovers": [], "leftovers_removed": 0,
+            "changes": [], "leftovers": [], "leftovers_removed": 0,
         }])
     };
     assert_eq!(dry, expected("remove", 0));

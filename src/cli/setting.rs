@@ -102,11 +102,13 @@ pub fn all() -> Vec<Setting> {
 /// Stands before the names of settings that are for anonymised backups.
 pub(crate) const ANONYMISED: &str = "ANON_";
 const KEEP: &str = "KEEP_";
+/// The rule that no copy has: none is a base.
+const KEEP_CAPTURE: &str = "KEEP_CAPTURE";
 
 /// Returns the same rule of retention for anonymised backups; `None`: the setting is no such rule.
 fn of_copies(setting: &Setting) -> Option<Setting> {
     let Setting { name, kind, .. } = setting;
-    name.starts_with(KEEP).then(|| Setting {
+    (name.starts_with(KEEP) && name != KEEP_CAPTURE).then(|| Setting {
         name: format!("{ANONYMISED}{name}"),
         flag: None,
         kind: kind.clone(),

@@ -204,6 +204,9 @@ pub struct RetentionArgs {
     /// Keep the newest N backups
     #[arg(long, env = "KEEP_LAST", value_name = "N")]
     pub keep_last: Option<u32>,
+    /// Another name for KEEP_LAST, which wins
+    #[arg(long, hide_short_help = true, env = "MAX_FULL_BACKUPS", value_name = "N")]
+    pub max_full_backups: Option<u32>,
     /// Keep the newest backup of each of the last N hours that have one
     #[arg(long, env = "KEEP_HOURLY", value_name = "N")]
     pub keep_hourly: Option<u32>,
@@ -222,6 +225,9 @@ pub struct RetentionArgs {
     /// Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo
     #[arg(long, env = "KEEP_WITHIN", value_name = "TIME", value_parser = span)]
     pub keep_within: Option<Span>,
+    /// Keep the bases by which every moment of so much time can be restored from captured changes, counted from the newest base, such as 7d
+    #[arg(long, env = "KEEP_CAPTURE", value_name = "TIME", value_parser = span)]
+    pub keep_capture: Option<Span>,
     /// Keep N in any case, where the rules above keep fewer
     #[arg(long, env = "KEEP_MINIMUM", value_name = "N")]
     pub keep_minimum: Option<u32>,
@@ -232,6 +238,7 @@ impl RetentionArgs {
     pub fn any(&self) -> bool {
         let counts = [
             self.keep_last,
+            self.max_full_backups,
             self.keep_hourly,
             self.keep_daily,
             self.keep_weekly,
@@ -239,7 +246,7 @@ impl RetentionArgs {
             self.keep_yearly,
             self.keep_minimum,
         ];
-        self.keep_within.is_some() || counts.iter().any(Option::is_some)
+        self.keep_within.is_some() || self.keep_capture.is_some() || counts.iter().any(Option::is_some)
     }
 }
 

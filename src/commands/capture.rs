@@ -64,7 +64,7 @@ fn text(status: &CaptureStatus, plan: &CapturePlan) -> Lines {
     let mut text = Lines::of(format!("changes of \"{subject}\": {runs}, generation {}", tail.generation.id));
     let (segments, size) = (many(tail.segments, "segment"), bytes(tail.stored_bytes));
     text.push(format!("stored    {segments}, {}, {size}", many(tail.transactions, "transaction")));
-    text.push(format!("          from {} to {}{}", tail.generation.start, tail.end, last_commit(tail)));
+    text.push(format!("          from {} to {}{}", tail.start, tail.end, last_commit(tail)));
     text.push(format!("slot      {}", slot(status, tail)));
     let uncovered = status.uncovered();
     if !uncovered.is_empty() {
@@ -98,7 +98,7 @@ fn document(status: &CaptureStatus, plan: &CapturePlan) -> Value {
     let tail = status.tail.as_ref().map(|tail| {
         json!({
             "generation": tail.generation.id,
-            "start": tail.generation.start,
+            "start": tail.start,
             "end": tail.end,
             "segments": tail.segments,
             "transactions": tail.transactions,

@@ -13,6 +13,7 @@ use crate::config::state::records;
 use crate::config::{self, environment};
 use crate::format::backup_id::BackupId;
 use crate::format::run_record;
+use crate::jobs::prune::chain_outcome::ChainOutcome;
 use crate::jobs::prune::scope::PruneScope;
 use crate::jobs::prune::{PruneDecision, PruneMode, PruneOrder, PruneOutcome, PruneResult, orphans, prune};
 use crate::repository::Repository;
@@ -139,7 +140,7 @@ fn one(
         }
         found => found?.older_than(DAY, now),
     };
-    if pruned.backups.is_empty() && left_behind.is_empty() {
+    if pruned.backups.is_empty() && pruned.chains.is_empty() && left_behind.is_empty() {
         let place = repository.store.location();
         return Err(Fault::not_found(format!("there is no backup of \"{subject}\" in {place}"))
             .hint("\"pgbk list\" shows what is stored")
@@ -175,6 +176,7 @@ impl PruneReport {
         if left > 0 {
             text.push(format!("{left} more should go, but the store does not let them: locked, or not allowed"));
         }
+        self.pruned.chains.iter().for_each(|chain| text.push(changes(chain, args)));
         if let Some(orphans) = self.orphans(args) {
             text.push(orphans);
         }
@@ -182,7 +184,7 @@ impl PruneReport {
     }
 
     fn removed(&self, args: &PruneArgs) -> String {
-        let PruneResult { subject, backups, most } = &self.pruned;
+        let PruneResult { subject, backups, most, .. } = &self.pruned;
         let gone = |backup: &&PruneDecision| matches!(backup.fate, PruneOutcome::Removed | PruneOutcome::Due);
         let count = backups.iter().filter(gone).count();
         let size = bytes(backups.iter().filter(gone).filter_map(|backup| backup.bytes).sum());
@@ -215,10 +217,41 @@ impl PruneReport {
             "removed": self.pruned.count(|fate| *fate == PruneOutcome::Removed),
             "left": self.pruned.count(|fate| matches!(fate, PruneOutcome::Left(_))),
             "backups": backups,
+            "changes": self.pruned.chains.iter().map(|chain| changes_document(chain, args)).collect::<Vec<_>>(),
             "leftovers": self.left_behind.keys(),
             "leftovers_removed": self.swept,
         })
     }
+}
+
+/// Says what becomes of the captured changes of one generation.
+fn changes(chain: &ChainOutcome, args: &PruneArgs) -> String {
+    let ChainOutcome { generation, segments, gone, left, bytes: size, whole, why } = chain;
+    let done = if args.dry_run { "would be removed" } else { "removed" };
+    let all = many(*segments, "segment");
+    if *whole {
+        return format!("changes {generation}: all of it, {all}, {done} ({}): no base of it is left", bytes(*size));
+    }
+    let so_far = format!("changes {generation}: {gone} of {all} {done} ({})", bytes(*size));
+    match (gone, left) {
+        (0, 0) => format!("changes {generation}: {all} stay: {why}"),
+        (_, 0) => format!("{so_far}; the others stay: {why}"),
+        (_, left) => format!("{so_far}; {left} more should go, but the store does not let them: {why}"),
+    }
+}
+
+fn changes_document(chain: &ChainOutcome, args: &PruneArgs) -> Value {
+    let removed = if args.dry_run { 0 } else { chain.gone };
+    json!({
+        "generation": chain.generation,
+        "segments": chain.segments,
+        "due": chain.gone,
+        "removed": removed,
+        "left": chain.left,
+        "stored_bytes": chain.bytes,
+        "whole": chain.whole,
+        "why": chain.why,
+    })
 }
 
 fn told(fate: &PruneOutcome) -> (&'static str, String) {

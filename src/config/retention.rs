@@ -43,7 +43,7 @@ fn zone_of_file(path: &str) -> Option<TimeZone> {
 /// Returns the retention policy of the `KEEP_` settings. It is an error if none is set.
 pub fn policy(args: &RetentionArgs, zone: &TimeZone) -> Result<Policy> {
     let rules = RetentionRules {
-        last: args.keep_last.unwrap_or(0),
+        last: args.keep_last.or(args.max_full_backups).unwrap_or(0),
         hourly: args.keep_hourly.unwrap_or(0),
         daily: args.keep_daily.unwrap_or(0),
         weekly: args.keep_weekly.unwrap_or(0),
@@ -51,6 +51,7 @@ pub fn policy(args: &RetentionArgs, zone: &TimeZone) -> Result<Policy> {
         yearly: args.keep_yearly.unwrap_or(0),
         within: args.keep_within,
         minimum: args.keep_minimum.unwrap_or(0),
+        capture: args.keep_capture,
     };
     Policy::new(rules, zone.clone())
 }

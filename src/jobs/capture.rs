@@ -112,6 +112,7 @@ impl Capture<'_> {
     /// `streamed`: the generation of an earlier round; `None`: nothing has been streamed yet.
     fn round(&self, streamed: &mut Option<GenerationId>) -> RoundResult<Infallible> {
         let tail = self.tail(*streamed)?;
+        self.repository.put_restore_script(&tail.generation)?;
         let mut connection = self.plan.settings.open_for_replication("pgbk")?;
         let identity = connection.identify()?;
         same_server(&tail, &identity, &mut connection)?;

@@ -1,5 +1,8 @@
 //! Retention: removes the backups of a series that no rule keeps, the `.meta` first.
 
+pub mod chain_outcome;
+pub(crate) mod chain_survey;
+pub(crate) mod kept_bases;
 pub mod scope;
 
 use crate::base::cancel;
@@ -8,6 +11,7 @@ use crate::base::progress::Monitor;
 use crate::base::shown::many;
 use crate::base::subject::Subject;
 use crate::format::backup_id::{BackupId, folder};
+use crate::format::changes::generation_id::GenerationId;
 use crate::format::manifest::Manifest;
 use crate::format::manifest::payload_objects::{StatedObject, StatedPayload};
 use crate::format::manifest::seal::SealedManifest;
@@ -16,8 +20,11 @@ use crate::repository::catalog::{Catalog, CatalogEntry};
 use crate::repository::orphans::Orphans;
 use crate::repository::payload;
 use crate::repository::retention::{Candidate, Decision, Policy, is_most};
-use crate::store::remove_for_good;
+use crate::store::remove_surely;
+use chain_outcome::ChainOutcome;
+use chain_survey::{ChainNeeds, ChainSurvey};
 use jiff::Timestamp;
+use kept_bases::BaseNeed;
 use scope::{BackupOwner, PruneScope};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,6 +55,8 @@ pub enum PruneMode {
 pub struct PruneResult {
     pub subject: Subject,
     pub backups: Vec<PruneDecision>,
+    /// The fates of the captured changes, by generation, the oldest first.
+    pub chains: Vec<ChainOutcome>,
     /// Says whether more than half would be removed, which only [`PruneMode::Force`] does.
     pub most: bool,
 }
@@ -71,6 +80,13 @@ pub enum PruneOutcome {
     Left(String),
 }
 
+impl PruneOutcome {
+    /// Returns whether the backup is removed, or would be.
+    fn is_gone(&self) -> bool {
+        matches!(self, PruneOutcome::Due | PruneOutcome::Removed)
+    }
+}
+
 impl PruneResult {
     pub fn count(&self, of: impl Fn(&PruneOutcome) -> bool) -> usize {
         self.backups.iter().filter(|backup| of(&backup.fate)).count()
@@ -83,19 +99,23 @@ struct PruneCandidate {
     payload: Option<StatedPayload>,
     /// Owner that its document names; `None` if the document cannot be read.
     belongs: Option<BackupOwner>,
+    /// The changes that it needs, as its document says, which need not be authentic for that; `None`: it is no base.
+    base: Option<BaseNeed>,
+    /// Whether nothing of the document can be read.
+    is_unknown: bool,
 }
 
-/// Applies the rules to the backups of one database, whose catalog this is. `going` is called with the ids to remove before any is removed.
+/// Applies the rules to the backups of one database, whose catalog this is. `about` is called with the ids to remove before any is removed.
 pub fn prune(
     repository: &Repository,
     catalog: &Catalog,
     subject: &Subject,
     order: &PruneOrder,
-    going: &dyn Fn(&[BackupId]),
+    about: &dyn Fn(&[BackupId]),
     monitor: &dyn Monitor,
 ) -> Result<PruneResult> {
     if order.made.is_some() && order.mode == PruneMode::Careful && !may_go(catalog, order) {
-        return Ok(PruneResult { subject: subject.clone(), backups: Vec::new(), most: false });
+        return Ok(PruneResult { subject: subject.clone(), backups: Vec::new(), chains: Vec::new(), most: false });
     }
     let mut found = survey(repository, catalog)?;
     for (id, found) in &mut found {
@@ -105,18 +125,27 @@ pub fn prune(
         }
     }
     let backups = found.values().map(|found| (found.candidate.clone(), found.belongs.clone())).collect();
-    let sorted = scope::sort(backups, &order.scope)?;
+    let mut sorted = scope::sort(backups, &order.scope)?;
+    let bases: BTreeMap<&BackupId, GenerationId> =
+        found.iter().filter_map(|(id, found)| Some((id, found.base.as_ref()?.generation))).collect();
+    sorted.groups.iter_mut().for_each(|group| kept_bases::hold(group, &bases, order.policy, order.now));
+    let chains = chains(repository, subject, &found, order, monitor)?;
     let mut groups: Vec<Vec<Decision>> =
         sorted.groups.iter().map(|group| order.policy.decide(group, order.now)).collect();
     agree(&mut groups);
     let most = groups.iter().find(|decisions| is_most(decisions));
     if let (Some(decisions), PruneMode::Careful) = (most, order.mode) {
-        return Err(too_many(subject, decisions));
+        return Err(too_many(subject, going(decisions), "backup", decisions.len()));
     }
-    let most = most.is_some();
+    let due: BTreeSet<&BackupId> = groups.iter().flatten().filter(|one| !one.keeps()).map(|one| &one.id).collect();
+    let whole = chains.whole(&needs(&found, |id| !due.contains(id)));
+    if whole * 2 > chains.count() && order.mode == PruneMode::Careful {
+        return Err(too_many(subject, whole, "generation", chains.count()));
+    }
+    let most = most.is_some() || whole * 2 > chains.count();
     if order.mode != PruneMode::DryRun {
         let decisions = groups.iter().flatten();
-        going(&decisions.filter(|one| !one.keeps()).map(|one| one.id.clone()).collect::<Vec<_>>());
+        about(&decisions.filter(|one| !one.keeps()).map(|one| one.id.clone()).collect::<Vec<_>>());
     }
     let mut backups = Vec::with_capacity(found.len());
     let mut judged = BTreeSet::new();
@@ -128,7 +157,53 @@ pub fn prune(
         let bytes = found.get(&id).and_then(|found| found.payload.as_ref()).map(StatedPayload::bytes);
         PruneDecision { id, fate: PruneOutcome::Kept(vec![why]), bytes }
     }));
-    Ok(PruneResult { subject: subject.clone(), backups, most })
+    let gone: BTreeSet<&BackupId> = backups.iter().filter(|backup| backup.fate.is_gone()).map(|one| &one.id).collect();
+    let chains = chains.carry_out(
+        repository,
+        &needs(&found, |id| !gone.contains(id)),
+        order.mode == PruneMode::DryRun,
+        monitor,
+    )?;
+    Ok(PruneResult { subject: subject.clone(), backups, chains, most })
+}
+
+/// Lists the captured changes of a database. None are there of a copy of another form, nor where no backup is a base after a run: that asks no
+/// more of the store then.
+fn chains(
+    repository: &Repository,
+    subject: &Subject,
+    found: &BTreeMap<BackupId, PruneCandidate>,
+    order: &PruneOrder,
+    monitor: &dyn Monitor,
+) -> Result<ChainSurvey> {
+    let is_captured = order.made.is_none() || found.values().any(|found| found.base.is_some());
+    if !repository.variant.is_plain() || subject.database().is_none() || !is_captured {
+        return Ok(ChainSurvey::default());
+    }
+    let owners: Vec<&BackupOwner> = found.values().filter_map(|found| found.belongs.as_ref()).collect();
+    match ChainSurvey::of(repository, subject, &owners, &order.scope) {
+        Err(error) if kind(&error) == Kind::Denied => {
+            monitor.warn(&format!("captured changes cannot be looked for: {error:#}"));
+            Ok(ChainSurvey::default())
+        }
+        survey => survey,
+    }
+}
+
+/// Returns what the backups need of the captured changes that are there or stay.
+fn needs(found: &BTreeMap<BackupId, PruneCandidate>, stays: impl Fn(&BackupId) -> bool) -> ChainNeeds {
+    let mut needs = ChainNeeds::default();
+    for (id, found) in found.iter().filter(|(id, _)| stays(id)) {
+        needs.bases.extend(found.base.clone());
+        if found.is_unknown {
+            needs.unknown = Some(id.clone());
+        }
+    }
+    needs
+}
+
+fn going(decisions: &[Decision]) -> usize {
+    decisions.iter().filter(|decision| !decision.keeps()).count()
 }
 
 /// Returns whether the rules could remove any backup. They remove the most if all are good and of one series: if fewer count, those that do
@@ -182,13 +257,18 @@ fn carry_out(
     Ok(backups)
 }
 
-/// Finds what killed runs of this database have left.
+/// Finds what killed runs and captures of this database have left.
 pub(crate) fn orphans(repository: &Repository, catalog: &Catalog, subject: &Subject) -> Result<Orphans> {
     let unfinished = repository.store.unfinished(&folder(subject))?;
     let mut found = Orphans::of(catalog.objects().to_vec(), unfinished);
     found.unfinished.retain(|upload| {
         BackupId::of_meta_key(&upload.key).or_else(|| BackupId::of_any_payload_key(&upload.key)).is_some()
     });
+    if repository.variant.is_plain() && subject.database().is_some() {
+        let of_chains = repository.chain_orphans(subject)?;
+        found.unfinished.extend(of_chains.unfinished);
+        found.orphans.extend(of_chains.orphans);
+    }
     Ok(found)
 }
 
@@ -238,14 +318,16 @@ fn look(
     };
     let belongs = match &manifest {
         Ok(manifest) => Some(BackupOwner::of(manifest)),
-        Err(_) => claimed.map(|manifest| BackupOwner::claimed(&manifest)),
+        Err(_) => claimed.as_ref().map(BackupOwner::claimed),
     };
+    let stated = manifest.as_ref().ok().or(claimed.as_ref());
+    let (base, is_unknown) = (stated.and_then(BaseNeed::of), stated.is_none());
     let sequence = manifest.as_ref().map_or(0, |manifest| manifest.sequence);
     let payload = manifest.and_then(|manifest| payload(&manifest, catalog));
     let trouble = payload.as_ref().err().map(|error| format!("{error:#}"));
     let server = belongs.as_ref().and_then(BackupOwner::server);
     let candidate = Candidate { id: id.clone(), server, sequence, proven: false, held: Vec::new(), trouble };
-    Ok(Some(PruneCandidate { candidate, payload: payload.ok(), belongs }))
+    Ok(Some(PruneCandidate { candidate, payload: payload.ok(), belongs, base, is_unknown }))
 }
 
 /// Returns the payload, all of whose objects must be in the catalog in their stated size.
@@ -282,14 +364,12 @@ fn remove(
         return Ok(PruneOutcome::Due);
     }
     let store = repository.store.as_ref();
-    if let Err(error) = remove_for_good(store, &id.meta_key(), None) {
-        return refused(error, "");
-    }
-    // A host, or what stands before it, may say yes to what it does not do; a .meta without its payload is a damaged backup.
-    match store.open(&id.meta_key(), None) {
-        Err(error) if kind(&error) == Kind::NotFound => {}
+    match remove_surely(store, &id.meta_key()) {
         Err(error) => return refused(error, ""),
-        Ok(_) => return Ok(PruneOutcome::Left("the store was told to remove its .meta and still has it".to_owned())),
+        Ok(false) => {
+            return Ok(PruneOutcome::Left("the store was told to remove its .meta and still has it".to_owned()));
+        }
+        Ok(true) => {}
     }
     if let Err(error) = payload::remove(store, payload) {
         return refused(error, "its .meta is gone, its payload is left behind: ");
@@ -306,13 +386,14 @@ fn refused(error: anyhow::Error, so_far: &str) -> Result<PruneOutcome> {
     }
 }
 
-fn too_many(subject: &Subject, decisions: &[Decision]) -> anyhow::Error {
-    let going = decisions.iter().filter(|decision| !decision.keeps()).count();
-    let all = decisions.len();
+fn too_many(subject: &Subject, going: usize, what: &str, all: usize) -> anyhow::Error {
     Fault::failed(format!(
         "{going} of {} of \"{subject}\" would be removed, which is more than half: none is",
-        many(all, "backup")
+        many(all, what)
     ))
     .hint("look at \"pgbk prune --dry-run\"; if that is what you want, say \"pgbk prune --force\" once")
     .into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! spoil what others state: it ends the part of the chain that it would have to continue, and its error is told to whoever needs more.
 
 pub mod chain_link;
+pub(crate) mod chain_removal;
 pub mod chain_span;
 #[cfg(test)]
 pub(crate) mod forged_chain;
@@ -14,6 +15,7 @@ pub mod transaction_log;
 
 use crate::base::error::{Fault, Result, hints};
 use crate::base::{cancel, threads};
+use crate::format::changes::chain_cut::ChainCut;
 use crate::format::changes::chain_document::SealedChainDocument;
 use crate::format::changes::generation::Generation;
 use crate::format::changes::segment::Segment;
@@ -36,6 +38,8 @@ const MEMORY: u64 = 64 << 20;
 /// The segments of a generation, as far as they are in the store.
 pub struct SegmentChain {
     pub generation: Generation,
+    /// Where it was cut. `None`: it has all its segments.
+    cut: Option<Arc<ChainCut>>,
     /// In the order of the starts, which are all different.
     links: Vec<(Lsn, Result<Arc<ChainLink>>)>,
 }
@@ -44,11 +48,20 @@ impl Repository {
     /// Reads all documents of a generation. It is an error if that of the generation itself is missing, damaged or not authentic.
     pub fn chain(&self, listing: &GenerationListing) -> Result<SegmentChain> {
         let generation = self.generation(listing)?;
+        let cut = self.cut(listing)?.map(Arc::new);
         let links = self.each_link(listing, |start, link| Ok((start, link.map(Arc::new))))?;
-        Ok(SegmentChain { generation, links })
+        Ok(SegmentChain { generation, cut, links })
     }
 
-    /// Reads the documents of all segments, many at the same time, and returns what `keep` makes of each, in the order of their starts. An
+    /// Reads the document of the last cut of a chain; `None`: it was not cut. It is an error if that is damaged or not authentic: without it
+    /// nobody knows which tables the removed segments covered.
+    pub(crate) fn cut(&self, listing: &GenerationListing) -> Result<Option<ChainCut>> {
+        let Some((place, listed)) = listing.cuts.last_key_value() else { return Ok(None) };
+        let document = self.chain_document(&listed.key, listed)?;
+        ChainCut::open(&document, (&listing.folder, *place), self.key.as_ref(), self.allow_unauthenticated).map(Some)
+    }
+
+    /// Reads the documents of all segments of a chain, many at the same time, and returns what `keep` makes of each, in the order of their starts. An
     /// error of `keep` ends the reading.
     pub(super) fn each_link<T: Send>(
         &self,
@@ -56,12 +69,12 @@ impl Repository {
         keep: impl Fn(Lsn, Result<ChainLink>) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
         let budget = Budget::new(MEMORY);
-        let segments: Vec<(&Lsn, &ObjectInfo)> = listing.segments.iter().collect();
+        let segments: Vec<(Lsn, &ObjectInfo)> = listing.of_chain().collect();
         threads::each(&segments, READERS, |(start, listed)| {
             cancel::check()?;
             // Twice: the bytes, and what they are parsed into.
             let _share = budget.take(2 * listed.bytes);
-            keep(**start, self.link(listing, **start, listed))
+            keep(*start, self.link(listing, *start, listed))
         })
     }
 
@@ -80,7 +93,7 @@ impl Repository {
         )
     }
 
-    fn link(&self, listing: &GenerationListing, start: Lsn, listed: &ObjectInfo) -> Result<ChainLink> {
+    pub(crate) fn link(&self, listing: &GenerationListing, start: Lsn, listed: &ObjectInfo) -> Result<ChainLink> {
         let document = self.chain_document(&listed.key, listed)?;
         let place = (&listing.folder, start);
         let (segment, derived_keys) = Segment::open(&document, place, self.key.as_ref(), self.allow_unauthenticated)?;
@@ -124,7 +137,7 @@ impl SegmentChain {
             }
         }
         let links = self.links[begin..end].iter().filter_map(|(_, link)| link.as_ref().ok().cloned()).collect();
-        Ok(ChainSpan::new(links, broken))
+        Ok(ChainSpan::new(links, broken, self.cut.clone()))
     }
 
     /// Returns all segments whose documents are authentic, in order, and what is wrong with the others and between them, in words.
@@ -171,6 +184,13 @@ impl SegmentChain {
 
     fn begins_later(&self, position: Lsn) -> Fault {
         let folder = self.generation.folder().prefix();
+        if let Some(cut) = self.cut.as_ref().filter(|cut| position < cut.start) {
+            return Fault::not_found(format!(
+                "the segments of \"{folder}\" before {} were removed with the bases that needed them: {position} is in none",
+                cut.start
+            ))
+            .hint("go on from a later base; or leave out --at, and the backup is restored as it is");
+        }
         match self.links.first() {
             None => Fault::not_found(format!("\"{folder}\" holds no segment: no changes have been stored yet")),
             Some((first, _)) => {

@@ -2,9 +2,10 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::subject::Subject;
+use crate::format::changes::chain_cut::ChainCut;
 use crate::format::changes::generation::Generation;
 use crate::format::changes::relations::Relations;
-use crate::format::changes::segment::{PreviousSegment, Segment};
+use crate::format::changes::segment::PreviousSegment;
 use crate::format::lsn::Lsn;
 use crate::repository::Repository;
 use crate::repository::chain::chain_link::ChainLink;
@@ -15,6 +16,8 @@ use jiff::Timestamp;
 #[derive(Debug, Clone)]
 pub struct ChainTail {
     pub generation: Generation,
+    /// Where the first segment starts that is there.
+    pub start: Lsn,
     /// Where the last segment ends, and the next one starts.
     pub end: Lsn,
     /// The last segment. `None`: none has been stored yet.
@@ -41,27 +44,31 @@ impl Repository {
     pub fn chain_tail(&self, subject: &Subject) -> Result<Option<ChainTail>> {
         let Some(listing) = self.newest_generation(subject)? else { return Ok(None) };
         let generation = self.generation(&listing)?;
+        let cut = self.cut(&listing)?;
         let links = self.each_link(&listing, |_, link| link)?;
-        ChainTail::of(generation, &links).map(Some)
+        ChainTail::of(generation, cut, &links).map(Some)
     }
 }
 
 impl ChainTail {
-    fn of(generation: Generation, links: &[ChainLink]) -> Result<ChainTail> {
+    fn of(generation: Generation, cut: Option<ChainCut>, links: &[ChainLink]) -> Result<ChainTail> {
+        let mut known = Relations::default();
+        cut.iter().for_each(|cut| known.apply(&cut.relations, &cut.breaks));
+        let start = cut.as_ref().map_or(generation.start, |cut| cut.start);
         let mut tail = ChainTail {
-            end: generation.start,
+            start,
+            end: start,
             generation,
-            previous: None,
-            known: Relations::default(),
+            previous: cut.map(|cut| cut.previous),
+            known,
             segments: 0,
             stored_bytes: 0,
             transactions: 0,
             last_commit: None,
             written_at: None,
         };
-        let mut before: Option<(&Segment, &[u8; 32])> = None;
         for ChainLink { segment, seal, .. } in links {
-            segment.follows(&tail.generation, before).map_err(unfollowed)?;
+            segment.continues(&tail.generation, tail.end, tail.previous).map_err(unfollowed)?;
             tail.known.apply(&segment.relations, &segment.breaks);
             tail.segments += 1;
             tail.stored_bytes = tail.stored_bytes.saturating_add(segment.stored.bytes);
@@ -70,7 +77,6 @@ impl ChainTail {
             tail.written_at = Some(segment.written_at);
             tail.end = segment.end;
             tail.previous = Some(PreviousSegment { start: segment.start, seal: *seal });
-            before = Some((segment, seal));
         }
         Ok(tail)
     }

@@ -5,6 +5,7 @@ use crate::base::secret::Secret;
 use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::keys::Key;
+use crate::format::manifest::base_alignment::BaseAlignment;
 use crate::format::manifest::encoding::EncodingName;
 use crate::format::manifest::origin::Origin;
 use crate::format::manifest::{Format, Manifest, ServerNote};
@@ -35,6 +36,17 @@ pub(crate) fn put(
     server: Option<&str>,
     adopted: &[&str],
 ) -> Manifest {
+    put_base(repository, (database, second), server, adopted, None)
+}
+
+/// Stores a backup that is a base, if it is aligned.
+pub(crate) fn put_base(
+    repository: &Repository,
+    (database, second): (&str, i64),
+    server: Option<&str>,
+    adopted: &[&str],
+    changes: Option<BaseAlignment>,
+) -> Manifest {
     let adopted = adopted.iter().map(|one| (*one).to_owned()).collect();
     let name = BackupName {
         adopted,
@@ -52,5 +64,5 @@ pub(crate) fn put(
         session: Default::default(),
     });
     let origin = Some(if server.is_some() { Origin::Backup } else { Origin::Upload });
-    writer.finish(ManifestDetails { server, origin, ..ManifestDetails::default() }, &NullMonitor).unwrap()
+    writer.finish(ManifestDetails { server, origin, changes, ..ManifestDetails::default() }, &NullMonitor).unwrap()
 }

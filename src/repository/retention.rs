@@ -25,6 +25,8 @@ pub struct RetentionRules {
     pub within: Option<Span>,
     /// Keeps at least this many good backups: the newest ones make up for what the other rules do not keep.
     pub minimum: u32,
+    /// Keeps the bases by which every moment of this span can be restored, counted back from the newest good base.
+    pub capture: Option<Span>,
 }
 
 /// Rules that keep something, and the zone in which days begin.
@@ -87,6 +89,15 @@ impl Policy {
     /// Returns the same rules without the minimum.
     pub fn without_minimum(&self) -> Policy {
         Policy { rules: RetentionRules { minimum: 0, ..self.rules.clone() }, zone: self.zone.clone() }
+    }
+
+    /// Returns how far back from a base every moment is to be restorable, with the rule in words. `None`: no rule says so.
+    pub fn capture_since(&self, newest: Timestamp) -> Option<(Timestamp, String)> {
+        let span = self.rules.capture?;
+        // A span that leads before the beginning of time holds everything.
+        let since =
+            newest.to_zoned(self.zone.clone()).checked_sub(span).map_or(Timestamp::MIN, |since| since.timestamp());
+        Some((since, format!("capture {span:#}")))
     }
 
     /// Decides on each backup of one series. The decisions come newest first, in the order in which the

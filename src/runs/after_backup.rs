@@ -7,6 +7,7 @@ use crate::format::backup_id::BackupId;
 use crate::format::manifest::Manifest;
 use crate::format::manifest::lineage::Owner;
 use crate::jobs::lifecycle_tags::tag;
+use crate::jobs::prune::chain_outcome::ChainOutcome;
 use crate::jobs::prune::scope::PruneScope;
 use crate::jobs::prune::{PruneDecision, PruneMode, PruneOrder, PruneOutcome, prune};
 use crate::repository::Repository;
@@ -60,7 +61,10 @@ impl AfterBackup {
                 Err(error) => return warn("retention", error, monitor),
             };
             match pruned {
-                Ok(pruned) => tell(&pruned.backups, monitor),
+                Ok(pruned) => {
+                    tell(&pruned.backups, monitor);
+                    pruned.chains.iter().for_each(|chain| tell_of_changes(chain, monitor));
+                }
                 Err(error) => warn("retention", &error, monitor),
             }
         }
@@ -107,6 +111,16 @@ fn tell(backups: &[PruneDecision], monitor: &dyn Monitor) {
             0 => format!("retention: {id} is left: {why}"),
             more => format!("retention: {id} and {} are left: {why}", many(more, "older one")),
         });
+    }
+}
+
+fn tell_of_changes(chain: &ChainOutcome, monitor: &dyn Monitor) {
+    let ChainOutcome { generation, gone, left, why, .. } = chain;
+    if *gone > 0 {
+        monitor.info(&format!("retention: removed {} of changes {generation}", many(*gone, "segment")));
+    }
+    if *left > 0 {
+        monitor.warn(&format!("retention: {} of changes {generation} are left: {why}", many(*left, "segment")));
     }
 }
 

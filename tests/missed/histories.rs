@@ -47,6 +47,7 @@ impl World {
             daily: some(random),
             weekly: some(random),
             minimum: some(random),
+            capture: None,
             ..RetentionRules::default()
         };
         World {

@@ -104,6 +104,7 @@ fn rules(random: &mut Random) -> RetentionRules {
         yearly: count(random),
         within: within(random),
         minimum: u32::try_from(random.below(5)).expect("a count"),
+        capture: None,
     };
     if Policy::new(rules.clone(), TimeZone::UTC).is_err() {
         rules.last = 1;

@@ -136,6 +136,11 @@ impl Segment {
     pub fn follows(&self, generation: &Generation, before: Option<(&Segment, &[u8; 32])>) -> Result<()> {
         let start = before.map_or(generation.start, |(segment, _)| segment.end);
         let previous = before.map(|(segment, seal)| PreviousSegment { start: segment.start, seal: *seal });
+        self.continues(generation, start, previous)
+    }
+
+    /// Fails if the segment does not go on at this place, where this other one ended. `None`: there is no other.
+    pub fn continues(&self, generation: &Generation, start: Lsn, previous: Option<PreviousSegment>) -> Result<()> {
         if self.start == start && self.previous == previous && self.folder() == generation.folder() {
             return Ok(());
         }

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! @changes/<database>/<generation>/gen.meta
+//! @changes/<database>/<generation>/restore.sh
 //! @changes/<database>/<generation>/<START>.meta
 //! @changes/<database>/<generation>/<START>-<nonce>.sql.zst.enc
+//! @changes/<database>/<generation>/<START>.cut.meta
 //! ```
 //!
 //! No database has the folder `@changes`. The name of a segment's document holds its start alone. So of two that continue a chain at one
@@ -18,7 +20,9 @@ use crate::format::manifest::{Format, unpacked};
 /// The folder of all changes.
 pub const CHANGES: &str = "@changes/";
 const GENERATION: &str = "gen.meta";
+const SCRIPT: &str = "restore.sh";
 const META: &str = ".meta";
+const CUT: &str = ".cut";
 
 /// The folder of a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +36,12 @@ pub struct GenerationFolder {
 pub enum GenerationObject {
     /// The document of the generation.
     Generation,
+    /// The script that restores without pgbk.
+    Script,
     /// The document of the segment that starts here.
     Segment(Lsn),
+    /// The document of the cut behind which the chain begins: the segments before this place were removed.
+    Cut(Lsn),
     /// The payload of a segment, or of a try that failed.
     Payload { start: Lsn, nonce: [u8; 4], extension: String },
 }
@@ -53,7 +61,9 @@ impl GenerationFolder {
         let prefix = self.prefix();
         match object {
             GenerationObject::Generation => format!("{prefix}{GENERATION}"),
+            GenerationObject::Script => format!("{prefix}{SCRIPT}"),
             GenerationObject::Segment(start) => format!("{prefix}{}{META}", start.sortable()),
+            GenerationObject::Cut(start) => format!("{prefix}{}{CUT}{META}", start.sortable()),
             GenerationObject::Payload { start, nonce, extension } => {
                 format!("{prefix}{}-{}.{extension}", start.sortable(), hex::encode(nonce))
             }
@@ -76,8 +86,14 @@ impl GenerationObject {
         if name == GENERATION {
             return Some(GenerationObject::Generation);
         }
+        if name == SCRIPT {
+            return Some(GenerationObject::Script);
+        }
         if let Some(start) = name.strip_suffix(META) {
-            return Lsn::of_sortable(start).map(GenerationObject::Segment);
+            return match start.strip_suffix(CUT) {
+                Some(start) => Lsn::of_sortable(start).map(GenerationObject::Cut),
+                None => Lsn::of_sortable(start).map(GenerationObject::Segment),
+            };
         }
         let (stem, extension) = name.split_once('.')?;
         let (start, nonce) = stem.split_once('-')?;
@@ -106,7 +122,9 @@ mod tests {
         let payload = |extension: &str| GenerationObject::Payload { start, nonce: [1; 4], extension: extension.into() };
         for (object, name) in [
             (GenerationObject::Generation, "gen.meta"),
+            (GenerationObject::Script, "restore.sh"),
             (GenerationObject::Segment(start), "00000016B374D848.meta"),
+            (GenerationObject::Cut(start), "00000016B374D848.cut.meta"),
             (payload("sql.zst.enc"), "00000016B374D848-01010101.sql.zst.enc"),
             (payload("sql"), "00000016B374D848-01010101.sql"),
         ] {
@@ -126,6 +144,8 @@ mod tests {
             "16B374D848.meta",
             "00000016b374d848.meta",
             "00000016B374D848.meta.meta",
+            "00000016B374D848.cut",
+            "00000016B374D848.cut.cut.meta",
             "00000016B374D848.sql",
             "00000016B374D848-0101010.sql",
             "00000016B374D848-0101010A.sql",

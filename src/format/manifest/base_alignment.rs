@@ -5,6 +5,10 @@ use crate::format::lsn::Lsn;
 use crate::format::transaction_snapshot::TransactionSnapshot;
 use serde::{Deserialize, Serialize};
 
+/// How far before its snapshot changes are looked for that a base does not hold: the record of a commit is written before the transaction
+/// counts as over.
+const BEFORE: u64 = 64 << 20;
+
 /// Holds which transactions of a generation are in a base. Those that are not can be applied to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "StatedAlignment")]
@@ -53,6 +57,13 @@ impl BaseAlignment {
     /// snapshot does not see and that committed before it may be in the base all the same.
     pub fn locked_lsn(&self) -> Lsn {
         self.locked_lsn
+    }
+
+    /// Returns a position before the commit of every transaction that the base does not hold. `snapshot`: where the log was when the snapshot
+    /// was taken, if that is known.
+    pub fn needed_from(&self, snapshot: Option<Lsn>) -> Lsn {
+        let lowest = snapshot.unwrap_or(self.after_lsn).min(self.after_lsn);
+        Lsn(lowest.0.saturating_sub(BEFORE))
     }
 
     /// Returns whether the base holds a transaction. `commit` is where its commit record begins, `xid` the lower half of its number.

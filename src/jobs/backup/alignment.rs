@@ -39,8 +39,8 @@ fn find(repository: &Repository, control: &mut Control, database: &str) -> Resul
     }
     let Some(listing) = repository.newest_generation(&Subject::from(database))? else { return Ok(None) };
     let generation = repository.generation(&listing)?;
-    // The first segment states all tables. A base from before it may lack some.
-    if !listing.segments.contains_key(&generation.start) {
+    // The first segment states all tables, and a cut what the removed ones stated. A base from before it may lack some.
+    if listing.cut().is_none() && !listing.segments.contains_key(&generation.start) {
         return Ok(None);
     }
     let is_ours = control.has_slot(&generation.slot)?;

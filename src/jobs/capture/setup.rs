@@ -203,5 +203,6 @@ fn store(repository: &Repository, generation: &Generation) -> Result<()> {
     let derived_keys = repository.key.as_ref().map(Key::begin).transpose()?;
     let key = derived_keys.as_ref().map(|derived_keys| derived_keys.note.clone());
     let document = Generation { key, ..generation.clone() }.seal(derived_keys.as_ref())?;
-    write_as(repository.store.as_ref(), &generation.key_name(), &document, ObjectKind::Meta).map(drop)
+    write_as(repository.store.as_ref(), &generation.key_name(), &document, ObjectKind::Meta)?;
+    repository.put_restore_script(generation)
 }

@@ -81,6 +81,11 @@ pub(crate) fn sort(backups: Vec<(Candidate, Option<BackupOwner>)>, scope: &Prune
     Ok(sorted)
 }
 
+/// Returns whether the rules are applied to what this owner has: `backups` are those of the database.
+pub(crate) fn judges(backups: &[&BackupOwner], scope: &PruneScope, owner: &Owner) -> Result<bool> {
+    Ok(groups(backups, scope)?.iter().any(|group| group.contains(owner)))
+}
+
 /// The owners whose backups are judged together.
 #[derive(Debug, Default)]
 struct Group {

@@ -1,6 +1,7 @@
 //! A part of a chain without a gap.
 
 use crate::base::error::{Fault, Result};
+use crate::format::changes::chain_cut::ChainCut;
 use crate::format::changes::relations::RelationState;
 use crate::format::changes::table_break::{BreakReason, TableBreak};
 use crate::format::lsn::Lsn;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub struct ChainSpan {
     /// At least one, in order.
     links: Vec<Arc<ChainLink>>,
+    /// The cut of the chain, which states what the removed segments had told of tables. `None`: it was not cut.
+    cut: Option<Arc<ChainCut>>,
     /// Why the segments behind the last one do not continue it. `None`: there are none.
     broken: Option<anyhow::Error>,
 }
@@ -26,8 +29,12 @@ pub struct CoverGap {
 }
 
 impl ChainSpan {
-    pub(super) fn new(links: Vec<Arc<ChainLink>>, broken: Option<anyhow::Error>) -> ChainSpan {
-        ChainSpan { links, broken }
+    pub(super) fn new(
+        links: Vec<Arc<ChainLink>>,
+        broken: Option<anyhow::Error>,
+        cut: Option<Arc<ChainCut>>,
+    ) -> ChainSpan {
+        ChainSpan { links, cut, broken }
     }
 
     /// Returns all segments, in order.
@@ -78,9 +85,12 @@ impl ChainSpan {
         let mut names: BTreeMap<u32, BTreeSet<&TableName>> = BTreeMap::new();
         let mut open: BTreeMap<u32, (&TableName, CoverGap)> = BTreeMap::new();
         let mut found = BTreeMap::new();
-        for link in self.links.iter().take_while(|link| link.segment.start < to) {
-            let mut news: Vec<CoverNews<'_>> = link.segment.breaks.iter().map(CoverNews::Broken).collect();
-            news.extend(link.segment.relations.iter().map(CoverNews::Covered));
+        let removed = self.cut.iter().map(|cut| (&cut.breaks, &cut.relations));
+        let linked = self.links.iter().take_while(|link| link.segment.start < to);
+        let linked = linked.map(|link| (&link.segment.breaks, &link.segment.relations));
+        for (breaks, relations) in removed.chain(linked) {
+            let mut news: Vec<CoverNews<'_>> = breaks.iter().map(CoverNews::Broken).collect();
+            news.extend(relations.iter().map(CoverNews::Covered));
             news.sort_by_key(CoverNews::place);
             for one in news.into_iter().filter(|one| one.place().0 < to) {
                 match one {

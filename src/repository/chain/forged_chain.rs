@@ -5,8 +5,10 @@ use crate::format::changes::chain_document::{CHAIN_FORMAT, SealedChainDocument};
 use crate::format::changes::delta_head::DeltaHead;
 use crate::format::changes::delta_reader::DeltaReader;
 use crate::format::changes::generation::{Generation, ServerIdentifier};
+use crate::format::changes::relations::RelationState;
 use crate::format::changes::segment::{PreviousSegment, Segment};
 use crate::format::changes::segment_name::{GenerationFolder, GenerationObject};
+use crate::format::changes::table_break::TableBreak;
 use crate::format::changes::totals::SegmentTotals;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::lsn::Lsn;
@@ -60,13 +62,30 @@ impl<'a> ForgedChain<'a> {
         self
     }
 
+    /// Stores the next segment of the generation, which states these tables.
+    pub fn state(&mut self, end: u64, relations: Vec<RelationState>, breaks: Vec<TableBreak>) {
+        let start = self.segments.last().map_or(self.generation.start, |(segment, _)| segment.end);
+        let previous = self.segments.last().map(|(segment, seal)| (segment.start, *seal));
+        self.put((start, Lsn(end)), previous, (relations, breaks));
+    }
+
     /// Stores a segment with one transaction, which commits right behind the start.
     pub fn add(&mut self, start: Lsn, end: Lsn, previous: Option<(Lsn, [u8; 32])>) {
+        self.put((start, end), previous, (Vec::new(), Vec::new()));
+    }
+
+    fn put(
+        &mut self,
+        (start, end): (Lsn, Lsn),
+        previous: Option<(Lsn, [u8; 32])>,
+        (relations, breaks): (Vec<RelationState>, Vec<TableBreak>),
+    ) {
         let keys = keys(self.repository);
         let delta = delta(start, end);
         let mut reader = DeltaReader::begin(delta.as_bytes(), 1 << 20).unwrap();
         while reader.next_record().unwrap().is_some() {}
         let (mut segment, payload) = self.packed(start, end, &delta, keys.as_ref());
+        (segment.relations, segment.breaks) = (relations, breaks);
         segment.previous = previous.map(|(start, seal)| PreviousSegment { start, seal });
         segment.set_totals(&reader.totals());
         let bytes = segment.seal(keys.as_ref()).unwrap();

@@ -16,8 +16,12 @@ pub struct GenerationListing {
     pub document: Option<ObjectInfo>,
     /// The documents of the segments, by their starts.
     pub segments: BTreeMap<Lsn, ObjectInfo>,
-    /// The sizes of the payloads in bytes, by their keys. Some are of tries that failed.
-    pub payloads: BTreeMap<String, u64>,
+    /// The documents of the cuts, by their places. The chain begins at the last one.
+    pub cuts: BTreeMap<Lsn, ObjectInfo>,
+    /// All other objects that pgbk writes into the folder.
+    pub others: Vec<ObjectInfo>,
+    /// The payloads, by their keys. Some are of tries that failed.
+    pub payloads: BTreeMap<String, ObjectInfo>,
 }
 
 impl Repository {
@@ -30,12 +34,16 @@ impl Repository {
                 folder,
                 document: None,
                 segments: BTreeMap::new(),
+                cuts: BTreeMap::new(),
+                others: Vec::new(),
                 payloads: BTreeMap::new(),
             });
             match object {
                 GenerationObject::Generation => generation.document = Some(listed),
+                GenerationObject::Script => generation.others.push(listed),
                 GenerationObject::Segment(start) => drop(generation.segments.insert(start, listed)),
-                GenerationObject::Payload { .. } => drop(generation.payloads.insert(listed.key, listed.bytes)),
+                GenerationObject::Payload { .. } => drop(generation.payloads.insert(listed.key.clone(), listed)),
+                GenerationObject::Cut(place) => drop(generation.cuts.insert(place, listed)),
             }
         }
         Ok(found.into_values().collect())
@@ -46,5 +54,16 @@ impl GenerationListing {
     /// Returns the latest start of a segment. `None`: there is no segment.
     pub fn last(&self) -> Option<Lsn> {
         self.segments.keys().next_back().copied()
+    }
+
+    /// Returns the place at which the chain was cut last. `None`: it has all its segments.
+    pub fn cut(&self) -> Option<Lsn> {
+        self.cuts.keys().next_back().copied()
+    }
+
+    /// Returns the documents of the chain: what is still there from before a cut does not belong to it any more.
+    pub fn of_chain(&self) -> impl Iterator<Item = (Lsn, &ObjectInfo)> {
+        let begin = self.cut().unwrap_or_default();
+        self.segments.range(begin..).map(|(start, listed)| (*start, listed))
     }
 }

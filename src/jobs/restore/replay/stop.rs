@@ -14,10 +14,6 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// How far before the snapshot of a base it is looked for transactions that it does not hold: the record of a commit is written before the
-/// transaction counts as over.
-const BEFORE: u64 = 64 << 20;
-
 /// Says what is replayed behind a base.
 pub(crate) enum ReplayStop {
     /// These segments, up to the position.
@@ -48,7 +44,7 @@ pub(crate) fn stop(
     {
         return Ok(ReplayStop::TooNew);
     }
-    let from = Lsn(lowest(manifest, alignment).0.saturating_sub(BEFORE));
+    let from = first_missing(manifest, alignment);
     let stop = match point {
         RestorePoint::Latest => {
             span.must_be_whole()?;
@@ -85,9 +81,10 @@ pub(crate) fn earliest(span: &ChainSpan, alignment: &BaseAlignment) -> Lsn {
     if span.links().iter().filter(is_between).any(disturbs) { locked } else { after }
 }
 
-fn lowest(manifest: &Manifest, alignment: &BaseAlignment) -> Lsn {
+/// Returns a position before the commit of every transaction that a base does not hold.
+pub(crate) fn first_missing(manifest: &Manifest, alignment: &BaseAlignment) -> Lsn {
     let snapshot = manifest.snapshot.as_ref().and_then(|snapshot| snapshot.lsn.as_ref()?.parse().ok());
-    snapshot.unwrap_or(alignment.after_lsn()).min(alignment.after_lsn())
+    alignment.needed_from(snapshot)
 }
 
 /// Returns where the first transaction commits that is later than a time. `None`: the base holds it already. It is an error if no stored
