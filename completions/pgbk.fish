@@ -570,6 +570,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l retry -d 'Pause b
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l next -d 'Show the next N runs, and do nothing' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l listen -d 'Serve a status page, /metrics for Prometheus and /healthz at this address, such as 127.0.0.1:9187; :9187 is every address' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l health-grace -d 'How much later than it is due a backup may be done before that is unhealthy' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l capture -d 'Capture the changes of each database that is backed up, too, beside the schedule' -r -f -a "true\t''
+false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l format -d 'The format that pg_dump writes' -r -f -a "plain\t'An SQL script'
 custom\t'An archive for `pg_restore`'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "true\t''
@@ -654,6 +656,11 @@ cluster\t'On a server of its own, in a private temporary folder (TMPDIR): needs 
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-host -d 'Host of another server for it; its password is in VERIFY_DB_PASSWORD' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-port -d 'Port of that server; 5432 when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l scratch-user -d 'User name on that server; when unset as on the server that is backed up' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l interval -d 'How long a segment waits for more changes before it is stored' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l bytes -d 'After how many bytes of changes, before compression, a segment is stored' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l slot -d 'Name of the replication slot; when unset pgbk_ and the name of the database' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l wal-limit -d 'How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lag-limit -d 'How old the newest moment that can be restored may be before that is unhealthy; when unset 5m, or twice CAPTURE_INTERVAL' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -686,10 +693,6 @@ info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l interval -d 'How long a segment waits for more changes before it is stored' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l bytes -d 'After how many bytes of changes, before compression, a segment is stored' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l slot -d 'Name of the replication slot; when unset pgbk_ and the name of the database' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l wal-limit -d 'How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l compress -d 'Compression: 0 (none), 1 (xz), xz, zstd or gzip' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l compress-level -d 'Compression level; when unset xz 4, zstd 3, gzip 6' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l size-estimate -d 'Size of the dump to plan for, such as 500G, where the server\'s figure is too small' -r
@@ -727,6 +730,24 @@ false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
 false\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l interval -d 'How long a segment waits for more changes before it is stored' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l bytes -d 'After how many bytes of changes, before compression, a segment is stored' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l slot -d 'Name of the replication slot; when unset pgbk_ and the name of the database' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l wal-limit -d 'How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l lag-limit -d 'How old the newest moment that can be restored may be before that is unhealthy; when unset 5m, or twice CAPTURE_INTERVAL' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-host -d 'Send mail through this server' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-security -d 'How mail is protected on its way to the server; starttls when unset, on port 465 tls' -r -f -a "starttls\t''
+tls\t''
+none\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-user -d 'Log in to the mail server as this user' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l mail-to -d 'Recipients of mail, with commas between them' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l mail-subject-prefix -d 'Put this before every subject' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l alert-ca-file -d 'Certificates (PEM) to trust beside the system\'s, for mail and webhooks' -r -F
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l alert-timeout -d 'How long the end of a run waits for alerts to be delivered' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''

@@ -4,6 +4,7 @@
 //! message for people is written to disk before it is sent, and removed when it has arrived.
 
 pub(crate) mod batch;
+pub(crate) mod capture_outage;
 pub(crate) mod channel;
 pub mod delivery;
 pub(crate) mod http;

@@ -4,6 +4,7 @@
 pub mod anonymise;
 pub(crate) mod archive;
 pub mod backup_id;
+pub(crate) mod capture_record;
 pub mod changes;
 pub mod keys;
 pub mod lsn;

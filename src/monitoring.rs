@@ -1,6 +1,7 @@
 //! Shows how backups go: status, metrics, the status page and its publisher, and the doctor.
 
 pub(crate) mod age;
+pub(crate) mod capture_condition;
 pub mod doctor;
 pub(crate) mod health;
 pub(crate) mod metrics;

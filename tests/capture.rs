@@ -2,6 +2,7 @@
 
 mod faults;
 mod kept;
+mod operated;
 mod without_pgbk;
 
 use pgbk::base::subject::Subject;

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest text in the short form of a message, in UTF-16 units: less than the title of a card in a chat may have.
 const SHORT: usize = 250;
+/// Stands at the end of the names of messages about captures, where others have the name of a run.
+pub(crate) const CAPTURE: &str = "-capture";
 
 /// Where the backups come from.
 #[derive(Debug, Clone)]
@@ -136,7 +138,13 @@ impl AlertMessage {
         let cut = |text: &str| truncate::middle(text, SHORT).into_owned();
         let text = match self.error.as_str() {
             "" => cut(&self.text),
-            error => format!("{}\n{}\npgbk history {}\n", cut(&self.subject), cut(error), self.run),
+            error => {
+                let next = match self.run.ends_with(CAPTURE) {
+                    true => "status".to_owned(),
+                    false => format!("history {}", self.run),
+                };
+                format!("{}\n{}\npgbk {next}\n", cut(&self.subject), cut(error))
+            }
         };
         let (error, hint) = (cut(&self.error), cut(&self.hint));
         AlertMessage { database: cut(&self.database), error, hint, text, ..self.clone() }

@@ -113,6 +113,12 @@ impl Outages {
         write(&file, text.as_bytes()).map(|()| true)
     }
 
+    /// Returns the file of what people have heard of a capture.
+    pub(crate) fn capture(&self, selection: &Selection, server: &str) -> StateFile {
+        let hash = blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex();
+        self.state.capture_outage(&selection.series(), &hash)
+    }
+
     /// Returns the file. Databases of one name on two servers are kept apart, and so are backups and their restore tests.
     fn file(&self, selection: &Selection, server: &str, task: Task) -> StateFile {
         let series = selection.series();

@@ -71,6 +71,20 @@ impl StateDir {
     }
 }
 
+/// The files of captures.
+impl StateDir {
+    /// Returns the record of a capture. `database` is encoded; `hash` is of the server. Its process keeps it locked. Written by
+    /// `runs/captures/record_file.rs`.
+    pub fn capture(&self, database: &str, hash: &str) -> StateFile {
+        self.captures().file(&format!("{database}-{hash}"))
+    }
+
+    /// Returns the folder of these records.
+    pub fn captures(&self) -> StateFolder {
+        self.folder("captures", ".json", SMALL)
+    }
+}
+
 /// The files about stores.
 impl StateDir {
     /// Returns the inventory of the store. Written by `repository/inventory.rs`.
@@ -138,6 +152,11 @@ impl StateDir {
         self.alerts().file(&format!("{database}-{hash}-verify.json"))
     }
 
+    /// Returns what people have heard of a capture, named as [`StateDir::outage`]. Written by `alerts/capture_outage.rs`.
+    pub fn capture_outage(&self, database: &str, hash: &str) -> StateFile {
+        self.alerts().file(&format!("{database}-{hash}-capture.json"))
+    }
+
     /// Returns a message that has not arrived. Written by `alerts/queue.rs`.
     pub fn unsent(&self, run: &str, channel: &str) -> StateFile {
         self.all_unsent(channel).file(run)
@@ -167,7 +186,7 @@ impl StateDir {
 
     /// Removes what killed writers left. What cannot be removed now is removed another time.
     pub fn sweep(&self, now: Timestamp) {
-        let folders = ["", "runs", "series", "alerts", "alerts/unsent", "alerts/told"];
+        let folders = ["", "runs", "captures", "series", "alerts", "alerts/unsent", "alerts/told"];
         folders.iter().for_each(|name| self.folder(name, "", DOCUMENT).sweep(now));
     }
 

@@ -1,6 +1,7 @@
 //! Defines the arguments of each command.
 
 use crate::base::verify_level::Level;
+use crate::cli::capture_args::CaptureOptionArgs;
 use crate::cli::omission_args::{LeaveArgs, TableArgs};
 use crate::cli::output_args::VariantArgs;
 use crate::cli::settings::{
@@ -379,9 +380,14 @@ pub struct ScheduleArgs {
     /// How much later than it is due a backup may be done before that is unhealthy
     #[arg(long, env = "HEALTH_GRACE", value_name = "TIME", default_value = "1h", value_parser = duration)]
     pub health_grace: Duration,
+    /// Capture the changes of each database that is backed up, too, beside the schedule
+    #[arg(long, env = "CAPTURE", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0")]
+    pub capture: bool,
     // Its own have no heading, and would take over that of whatever stands before it.
     #[command(flatten)]
     pub run: RunArgs,
     #[command(flatten)]
     pub scratch: ScratchArgs,
+    #[command(flatten)]
+    pub capture_options: CaptureOptionArgs,
 }

@@ -1,6 +1,6 @@
 //! The arguments of `pgbk capture`.
 
-use crate::cli::settings::{KeyArgs, PipelineArgs, ServerArgs, StateArgs, StoreArgs};
+use crate::cli::settings::{AlertArgs, KeyArgs, PipelineArgs, ServerArgs, StateArgs, StoreArgs};
 use crate::cli::values::{limit, size};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -26,18 +26,6 @@ pub struct CaptureArgs {
     /// Begin a new chain, where the one in the store cannot go on; take a backup after it
     #[arg(long, conflicts_with_all = ["teardown", "status", "print_sql"])]
     pub new_generation: bool,
-    /// How long a segment waits for more changes before it is stored
-    #[arg(long, env = "CAPTURE_INTERVAL", value_name = "TIME", default_value = "60s", value_parser = limit)]
-    pub interval: Duration,
-    /// After how many bytes of changes, before compression, a segment is stored
-    #[arg(long, env = "CAPTURE_BYTES", value_name = "SIZE", default_value = "16M", value_parser = size)]
-    pub bytes: u64,
-    /// Name of the replication slot; when unset pgbk_ and the name of the database
-    #[arg(long, env = "CAPTURE_SLOT", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    pub slot: Option<String>,
-    /// How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G
-    #[arg(long, env = "CAPTURE_WAL_LIMIT", value_name = "SIZE", value_parser = size)]
-    pub wal_limit: Option<u64>,
     /// One JSON document on stdout, for --status and --print-sql
     #[arg(long)]
     pub json: bool,
@@ -51,4 +39,29 @@ pub struct CaptureArgs {
     pub keys: KeyArgs,
     #[command(flatten)]
     pub state: StateArgs,
+    #[command(flatten)]
+    pub options: CaptureOptionArgs,
+    #[command(flatten)]
+    pub alerts: AlertArgs,
+}
+
+/// The settings of captures, whichever command starts them.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Capture of changes")]
+pub struct CaptureOptionArgs {
+    /// How long a segment waits for more changes before it is stored
+    #[arg(long, env = "CAPTURE_INTERVAL", value_name = "TIME", default_value = "60s", value_parser = limit)]
+    pub interval: Duration,
+    /// After how many bytes of changes, before compression, a segment is stored
+    #[arg(long, env = "CAPTURE_BYTES", value_name = "SIZE", default_value = "16M", value_parser = size)]
+    pub bytes: u64,
+    /// Name of the replication slot; when unset pgbk_ and the name of the database
+    #[arg(long, env = "CAPTURE_SLOT", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub slot: Option<String>,
+    /// How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G
+    #[arg(long, env = "CAPTURE_WAL_LIMIT", value_name = "SIZE", value_parser = size)]
+    pub wal_limit: Option<u64>,
+    /// How old the newest moment that can be restored may be before that is unhealthy; when unset 5m, or twice CAPTURE_INTERVAL
+    #[arg(long, env = "CAPTURE_LAG_LIMIT", value_name = "TIME", value_parser = limit)]
+    pub lag_limit: Option<Duration>,
 }

@@ -1,23 +1,28 @@
 //! `pgbk capture`
 
-use crate::base::error::{Fault, Result};
+use crate::base::error::Result;
+use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, many};
 use crate::cli::capture_args::CaptureArgs;
 use crate::cli::console::{Console, bytes};
 use crate::config;
-use crate::config::state::records;
+use crate::config::state::{records, state_dir};
 use crate::format::lsn::Lsn;
-use crate::jobs::capture;
 use crate::jobs::capture::plan::CapturePlan;
 use crate::jobs::capture::setup::{begin_generation, setup_statements, teardown};
 use crate::jobs::capture::status::CaptureStatus;
 use crate::repository::chain_tail::ChainTail;
+use crate::runs::captures::capture_keeper::{CaptureKeeper, CaptureSetup};
+use crate::runs::captures::record_file::forget;
 use crate::runs::history::share;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
-    let plan = config::capture::plan(args)?;
+    let server = config::server::server(&args.server)?;
+    let database = config::capture::database(args, &server)?;
+    let options = config::capture::options(&args.options, &args.pipeline, server)?;
+    let plan = options.plan(&database)?;
     if args.print_sql {
         let statements: Vec<String> =
             setup_statements(&plan)?.into_iter().map(|statement| format!("{statement};")).collect();
@@ -28,13 +33,12 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
     }
     if args.teardown {
         teardown(&plan, console)?;
+        if let Ok(state) = state_dir(&args.state) {
+            forget(&state, &plan.subject(), &options.server.describe());
+        }
         return Ok(0);
     }
-    if args.store.s3_object_name.is_some() {
-        return Err(Fault::usage("changes are stored under many names, and S3_OBJECT_NAME gives one")
-            .hint("unset S3_OBJECT_NAME, or capture into another folder of the bucket")
-            .into());
-    }
+    config::capture::require_names(&args.store)?;
     let repository = config::repository(&args.store, &args.keys, &args.state)?;
     if args.status {
         let status = CaptureStatus::ask(&repository, &plan)?;
@@ -42,15 +46,23 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
         return Ok(0);
     }
     share::look(repository.store.as_ref(), &records(&args.state))?;
-    let now = Timestamp::now();
     if args.new_generation {
-        begin_generation(&repository, &plan, now, console)?;
+        begin_generation(&repository, &plan, Timestamp::now(), console)?;
     }
+    let alerts = config::alerts::alerts(&args.alerts, &args.state, options.server.describe());
+    let keeper = |state| {
+        let setup = CaptureSetup { repository: repository.clone(), options };
+        CaptureKeeper::new(setup, state, Timestamp::now, console)
+    };
     if args.setup {
-        capture::set_up(&repository, &plan, now, console)?;
+        keeper(None).set_up(&database)?;
         return Ok(0);
     }
-    match capture::capture(&repository, &plan, now, console)? {}
+    for mistake in &alerts.mistakes {
+        console.warn(&format!("alerts: {mistake:#}"));
+    }
+    let state = state_dir(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
+    Err(keeper(state).one(&database, &alerts.settings))
 }
 
 fn text(status: &CaptureStatus, plan: &CapturePlan) -> Lines {

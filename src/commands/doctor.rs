@@ -1,5 +1,6 @@
 //! `pgbk doctor`
 
+pub(crate) mod captures;
 pub(crate) mod comparison;
 pub(crate) mod copies;
 pub(crate) mod databases;
@@ -52,6 +53,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<u8> {
     }
     findings.extend(schedule_settings::look());
     findings.extend(servers(args));
+    findings.extend(captures::look(args));
     findings.extend(copies::rules(args));
     findings.extend(beside(args));
     findings.extend(alerts(args));

@@ -1,5 +1,6 @@
 //! `pgbk schedule`
 
+pub(crate) mod captures;
 pub(crate) mod due_runs;
 pub(crate) mod next;
 pub(crate) mod overdue;
@@ -21,6 +22,7 @@ use crate::commands::schedule::next::all_come;
 use crate::config;
 use crate::config::{environment, state};
 use crate::format::run_record::Task;
+use crate::jobs::restore_test::RestoreTestPlan;
 use crate::monitoring::publisher;
 use crate::monitoring::publisher::Publisher;
 use crate::monitoring::publisher::scans::WatchedStore;
@@ -35,6 +37,7 @@ use crate::runs::schedule::heartbeat::{Heartbeat, SchedulerState};
 use crate::runs::schedule::planner::{Planner, PlannerOptions, ScheduledJob};
 use crate::runs::schedule::scheduler::{End, Scheduler};
 use crate::runs::schedule::timetable::{Timetable, TimetableEntry};
+use captures::ScheduledCaptures;
 use due_runs::{Runs, SchedulerReporter};
 use jiff::{SignedDuration, Timestamp};
 use overdue::OverdueAlerts;
@@ -60,6 +63,9 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     if let Some(proofs) = &proofs {
         jobs.extend(self::jobs(Task::Verify, proofs, &default, &[], now)?);
     }
+    let of_server = (&prepared.plan.settings, &prepared.repository);
+    let captures = ScheduledCaptures::of(args, &jobs, of_server, console)?;
+    let captures = captures.as_ref();
     let proof = proofs.map(|_| config::restore_test::proof(&args.scratch, &args.run.server)).transpose()?;
     let state_dir = state::state_dir(&args.run.state).ok();
     let _place = state_dir.as_ref().map(heartbeat::take_place).transpose()?;
@@ -71,15 +77,18 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
     let mut publisher = publisher(args, &prepared, state_dir.as_ref(), console);
     word.bell = publisher.as_ref().map(Publisher::bell);
     let late = OverdueAlerts::new(state_dir.map(StatusSource::new), publisher.as_mut().and_then(Publisher::notices));
-    let proofs = proof.as_ref().map(|plan| RestoreTests {
-        runner: prepared.runner(console),
-        repository: &prepared.repository,
-        further: &prepared.plan.outputs,
-        plan,
-        server: &prepared.plan.settings,
-    });
-    let mut work =
-        Runs { args, renewed: None, backups: prepared.backups(console), proofs, console, skipped: 0, word, late };
+    let proofs = proof.as_ref().map(|plan| restore_tests(&prepared, plan, console));
+    let mut work = Runs {
+        args,
+        renewed: None,
+        backups: prepared.backups(console),
+        proofs,
+        console,
+        skipped: 0,
+        word,
+        late,
+        captures,
+    };
     let mut scheduler = Scheduler {
         planner: planner(args, jobs, &prepared, console),
         once: args.once,
@@ -94,21 +103,37 @@ pub fn run(args: &ScheduleArgs, console: &Console) -> Result<u8> {
         // However this ends, the watch ends with it: it would be waited for.
         let _guard = Guard(&over);
         threads::begin_in(scope, "watch", || watch::tell(&over, publisher, console))?;
+        let _captures = captures.map(|captures| captures.begin(scope)).transpose()?;
         let end = scheduler.run(&mut work);
         prepared.alerts.close(console);
         end
     })?;
-    Ok(match end {
-        End::Once(code) => code,
+    Ok(exit_code(&end, console))
+}
+
+/// Returns the exit code, and says why the scheduler ended.
+fn exit_code(end: &End, console: &Console) -> u8 {
+    match end {
+        End::Once(code) => *code,
         End::Over => {
             console.info("no schedule comes again");
             0
         }
         End::Signal(signal) => {
             console.info(&format!("stopped by signal {signal}"));
-            cancel::fault(signal).kind().exit_code()
+            cancel::fault(*signal).kind().exit_code()
         }
-    })
+    }
+}
+
+fn restore_tests<'a>(prepared: &'a BackupSetup, plan: &'a RestoreTestPlan, console: &'a Console) -> RestoreTests<'a> {
+    RestoreTests {
+        runner: prepared.runner(console),
+        repository: &prepared.repository,
+        further: &prepared.plan.outputs,
+        plan,
+        server: &prepared.plan.settings,
+    }
 }
 
 /// Returns the databases of schedules that name none. Empty if every schedule names its own: then no default is needed.

@@ -58,6 +58,36 @@ fn text(args: &StatusArgs, status: &Status, state: &StateDir) -> Lines {
         text.push(format!("MISSING: {line}"));
     }
     text.append(table(status));
+    text.append(captures(status));
+    text
+}
+
+/// Returns how far each capture is; empty if there is none.
+fn captures(status: &Status) -> Lines {
+    let mut text = Lines::new();
+    if status.captures.is_empty() {
+        return text;
+    }
+    let mut table =
+        TextTable::new(&["CAPTURE OF", "STATE", "RESTORABLE UP TO", "LAG", "LOG KEPT", "SEGMENTS", "STORED"]);
+    for one in &status.captures {
+        let or = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        table.row([
+            one.database.clone(),
+            one.state().to_owned(),
+            or(one.recoverable.map(|point| format!("{:.0} {}", point.time, point.position))),
+            or(one.lag_seconds.map(|lag| format!("{lag} s"))),
+            or(one.retained_bytes.map(bytes)),
+            one.segments.to_string(),
+            bytes(one.stored_bytes),
+        ]);
+    }
+    text.append(table.text(""));
+    for one in &status.captures {
+        for trouble in one.troubles.iter().filter(|trouble| !trouble.is_unhealthy()) {
+            text.push_under(&format!("{}: ", one.database), &trouble.text);
+        }
+    }
     text
 }
 

@@ -1,35 +1,68 @@
-//! Settings of a capture.
+//! Settings of captures.
 
 use crate::base::databases::Databases;
 use crate::base::error::{Fault, Result};
 use crate::base::subject::Subject;
-use crate::cli::capture_args::CaptureArgs;
+use crate::cli::capture_args::{CaptureArgs, CaptureOptionArgs};
+use crate::cli::settings::{PipelineArgs, StoreArgs};
 use crate::config;
-use crate::jobs::capture::plan::{CapturePlan, publications, slot_name};
+use crate::jobs::capture::plan::CaptureOptions;
+use crate::postgres::connect::settings::ConnectionSettings;
+use std::time::Duration;
 
-/// Returns what a capture has to do. It is an error if not one database is named.
-pub fn plan(args: &CaptureArgs) -> Result<CapturePlan> {
-    let server = config::server::server(&args.server)?;
+/// How old the newest moment that can be restored may be, where segments do not wait for longer.
+const LAG: Duration = Duration::from_secs(300);
+/// A limit below this would be passed now and then although all is well.
+const LEAST_LAG: Duration = Duration::from_secs(30);
+
+/// Returns how changes of any database of this server are captured.
+pub fn options(
+    args: &CaptureOptionArgs,
+    pipeline: &PipelineArgs,
+    server: ConnectionSettings,
+) -> Result<CaptureOptions> {
+    let lag_limit = args.lag_limit.unwrap_or(LAG.max(args.interval.saturating_mul(2)));
+    if lag_limit <= args.interval {
+        return Err(Fault::usage("CAPTURE_LAG_LIMIT is not above CAPTURE_INTERVAL: it would be passed all the time")
+            .hint("a segment waits for CAPTURE_INTERVAL before it is stored: let the limit be twice that, or more")
+            .into());
+    }
+    if lag_limit < LEAST_LAG {
+        return Err(Fault::usage("CAPTURE_LAG_LIMIT is below 30 s: progress is noted every ten seconds").into());
+    }
+    Ok(CaptureOptions {
+        server,
+        slot: args.slot.as_deref().map(str::parse).transpose()?,
+        compression: config::pipeline::compression(pipeline)?,
+        interval: args.interval,
+        bytes: args.bytes,
+        wal_limit: args.wal_limit,
+        lag_limit,
+    })
+}
+
+/// Returns the database that is captured. It is an error if not one is named.
+pub fn database(args: &CaptureArgs, server: &ConnectionSettings) -> Result<String> {
     let named = Databases::of(&args.databases)?;
     let found = match (&named, server.named_database()) {
         (Some(databases), _) => databases.only().cloned(),
         (None, Some(name)) => Some(Subject::from(name)),
         (None, None) => None,
     };
-    let database = found.as_ref().and_then(Subject::database).ok_or_else(unnamed)?.name();
-    let slot = args.slot.as_deref().map_or_else(|| slot_name(database), str::parse)?;
-    Ok(CapturePlan {
-        settings: server.for_database(database),
-        slot,
-        publications: publications()?,
-        compression: config::pipeline::compression(&args.pipeline)?,
-        interval: args.interval,
-        bytes: args.bytes,
-        wal_limit: args.wal_limit,
-    })
+    Ok(found.as_ref().and_then(Subject::database).ok_or_else(unnamed)?.name().to_owned())
 }
 
 fn unnamed() -> Fault {
     Fault::usage("a capture is of one database, and not one is named")
         .hint("say pgbk capture DB, or set DB_NAME to one database")
+}
+
+/// Refuses a store in which each backup takes the place of the one before.
+pub fn require_names(store: &StoreArgs) -> Result<()> {
+    match store.s3_object_name {
+        Some(_) => Err(Fault::usage("changes are stored under many names, and S3_OBJECT_NAME gives one")
+            .hint("unset S3_OBJECT_NAME, or capture into another folder of the bucket")
+            .into()),
+        None => Ok(()),
+    }
 }

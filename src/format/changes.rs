@@ -27,3 +27,4 @@ pub mod table_break;
 #[cfg(test)]
 mod tests;
 pub mod totals;
+pub mod uncovered_tables;

@@ -3,9 +3,11 @@
 //! Each round begins at the end of the chain that is in the store, as after a restart, so nothing is remembered elsewhere. What a round had
 //! not stored when it ended is streamed again.
 
+pub mod capture_progress;
 pub(crate) mod feed;
 pub(crate) mod give_up;
 pub mod plan;
+pub(crate) mod position_marks;
 pub(crate) mod round_end;
 pub(crate) mod segment_maker;
 pub mod setup;
@@ -15,14 +17,15 @@ pub(crate) mod table_changes;
 pub(crate) mod table_watch;
 
 use crate::base::cancel;
-use crate::base::error::{Fault, Kind, Result, hints, kind};
+use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
-use crate::base::shown::many;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::segment_name::GenerationFolder;
 use crate::format::lsn::Lsn;
+use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::jobs::capture::give_up::give_up_beyond;
 use crate::jobs::capture::plan::{CapturePlan, other_slot};
+use crate::jobs::capture::position_marks::PositionMarks;
 use crate::jobs::capture::round_end::{RoundEnd, RoundResult};
 use crate::jobs::capture::setup::begin_generation;
 use crate::jobs::capture::stream_pump::StreamPump;
@@ -35,63 +38,25 @@ use jiff::Timestamp;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-/// First and longest pause before the next round.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LAST_PAUSE: Duration = Duration::from_secs(60);
 /// How long to wait for another process to leave the slot: at the start, and after a connection of our own was lost, of which the server may
 /// not know yet.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_AGAIN: Duration = Duration::from_secs(120);
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Captures until a signal comes, or something is wrong that no waiting mends; so it never returns well. Begins a generation if there is
-/// none. `now` is the time by this host's clock.
-pub fn capture(
-    repository: &Repository,
-    plan: &CapturePlan,
-    now: Timestamp,
-    monitor: &dyn Monitor,
-) -> Result<Infallible> {
-    let capture = Capture { repository, plan, now, monitor };
-    let (mut streamed, mut pause) = (None, FIRST_PAUSE);
-    loop {
-        let begun = Instant::now();
-        let error = match capture.round(&mut streamed) {
-            Ok(never) => match never {},
-            Err(RoundEnd::Begun) => continue,
-            Err(RoundEnd::Final(error)) => return Err(error),
-            Err(RoundEnd::Passing(error)) => error,
-        };
-        // What is wrong from the beginning is a mistake in the settings rather than an outage.
-        if streamed.is_none() {
-            return Err(error);
-        }
-        if begun.elapsed() > LAST_PAUSE {
-            pause = FIRST_PAUSE;
-        }
-        let hints: String = hints(&error).iter().map(|hint| format!(" ({hint})")).collect();
-        let time = many(pause.as_secs(), "second");
-        monitor.warn(&format!("the capture goes on in {time}, from what is stored: {error:#}{hints}"));
-        rest(pause)?;
-        pause = (pause * 2).min(LAST_PAUSE);
-    }
-}
-
 /// Begins a generation if there is none, and stores its first segment, which states all tables. Nothing is done where it is stored already.
-pub fn set_up(repository: &Repository, plan: &CapturePlan, now: Timestamp, monitor: &dyn Monitor) -> Result<()> {
-    let capture = Capture { repository, plan, now, monitor };
+pub fn set_up(capture: &Capture<'_>) -> Result<()> {
     if capture.tail(None)?.previous.is_some() {
         return Ok(());
     }
-    match capture.round(&mut None) {
-        Ok(never) => match never {},
-        Err(RoundEnd::Begun) => Ok(()),
-        Err(RoundEnd::Final(error) | RoundEnd::Passing(error)) => Err(error),
+    match capture.round(&mut None).problem() {
+        Some((_, error)) => Err(error),
+        None => Ok(()),
     }
 }
 
 /// Waits, and ends early with an error at a signal.
-fn rest(time: Duration) -> Result<()> {
+pub(crate) fn rest(time: Duration) -> Result<()> {
     let begun = Instant::now();
     while let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
         cancel::check()?;
@@ -100,23 +65,35 @@ fn rest(time: Duration) -> Result<()> {
     cancel::check()
 }
 
-struct Capture<'a> {
-    repository: &'a Repository,
-    plan: &'a CapturePlan,
-    now: Timestamp,
-    monitor: &'a dyn Monitor,
+/// A capture of one database into one store.
+pub struct Capture<'a> {
+    pub repository: &'a Repository,
+    pub plan: &'a CapturePlan,
+    pub progress: &'a CaptureProgress,
+    /// Reads the clock of this host.
+    pub clock: fn() -> Timestamp,
+    pub monitor: &'a dyn Monitor,
 }
 
 impl Capture<'_> {
-    /// Streams from the end of the chain in the store, until something ends that; where no segment is stored, until the first one is.
-    /// `streamed`: the generation of an earlier round; `None`: nothing has been streamed yet.
-    fn round(&self, streamed: &mut Option<GenerationId>) -> RoundResult<Infallible> {
+    /// Streams from the end of the chain in the store, until something ends that; where no segment is stored, until the first one is. Begins
+    /// a generation if there is none. `streamed`: the generation of an earlier round; `None`: nothing has been streamed yet.
+    pub(crate) fn round(&self, streamed: &mut Option<GenerationId>) -> RoundEnd {
+        match self.stream_on(streamed) {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    fn stream_on(&self, streamed: &mut Option<GenerationId>) -> RoundResult<Infallible> {
+        let Capture { repository, plan, progress, clock, monitor } = *self;
         let tail = self.tail(*streamed)?;
-        self.repository.put_restore_script(&tail.generation)?;
-        let mut connection = self.plan.settings.open_for_replication("pgbk")?;
+        repository.put_restore_script(&tail.generation)?;
+        progress.begin(&tail);
+        let mut connection = plan.settings.open_for_replication("pgbk")?;
         let identity = connection.identify()?;
         same_server(&tail, &identity, &mut connection)?;
-        let mut watch = TableWatch::open(self.plan, connection.settings())?;
+        let mut watch = TableWatch::open(plan, connection.settings())?;
         self.require_slot(&tail, &mut watch)?;
         let is_first = tail.previous.is_none();
         if is_first {
@@ -124,10 +101,11 @@ impl Capture<'_> {
         }
         let patience = if streamed.is_some() { PATIENCE_AGAIN } else { PATIENCE };
         let stream = self.stream(connection, tail.end, patience)?;
-        self.monitor.info(&format!("changes of \"{}\" are streamed from {} on", self.plan.subject(), tail.end));
+        monitor.info(&format!("changes of \"{}\" are streamed from {} on", plan.subject(), tail.end));
         *streamed = Some(tail.generation.id);
-        StreamPump { repository: self.repository, plan: self.plan, monitor: self.monitor, watch, is_first }
-            .run(stream, tail)
+        progress.streams();
+        let marks = PositionMarks::default();
+        StreamPump { repository, plan, monitor, watch, progress, clock, marks, is_first }.run(stream, tail)
     }
 
     /// Returns the end of the newest generation. Begins one if there is none. Once something has been streamed, it must be of that generation.
@@ -135,7 +113,7 @@ impl Capture<'_> {
         let subject = self.plan.subject();
         let mut tail = self.repository.chain_tail(&subject)?;
         if streamed.is_none() && tail.is_none() {
-            begin_generation(self.repository, self.plan, self.now, self.monitor)?;
+            begin_generation(self.repository, self.plan, (self.clock)(), self.monitor)?;
             tail = self.repository.chain_tail(&subject)?;
         }
         let newest = tail.as_ref().map(|tail| tail.generation.id);
@@ -200,7 +178,7 @@ impl Capture<'_> {
 /// Returns the end of a chain that cannot go on.
 fn lost(what: &str, tail: &ChainTail) -> RoundEnd {
     let end = tail.end;
-    RoundEnd::Final(
+    RoundEnd::Lost(
         Fault::failed(format!("{what}, and the stored changes end at {end}: what was changed in between is lost"))
             .hint("pgbk capture --new-generation begins anew; take a backup after it. What is stored can be restored as before")
             .into(),

@@ -1,6 +1,7 @@
 //! Checks everything that a backup depends on, and says what to do about each finding.
 
 pub(crate) mod alerts;
+pub(crate) mod capture;
 pub(crate) mod extras;
 pub(crate) mod key;
 pub(crate) mod rules;

@@ -4,6 +4,7 @@ use crate::base::databases::Selection;
 use crate::base::subject::Subject;
 use crate::base::variant::Variant;
 use crate::format::run_record::RunState;
+use crate::monitoring::capture_condition::CaptureCondition;
 use crate::monitoring::status::{DatabaseStatus, NewestBackup, Status};
 use crate::repository::inventory::Inventory;
 use jiff::Timestamp;
@@ -24,7 +25,48 @@ pub fn text(status: &Status) -> String {
     last(&mut page, &status.databases);
     proofs(&mut page, &status.databases);
     store(&mut page, status);
+    captures(&mut page, status);
     page.0
+}
+
+/// Writes the metrics of captures. Of several captures of one name, on several servers, the first has them.
+fn captures(page: &mut MetricsPage, status: &Status) {
+    let mut seen = BTreeSet::new();
+    let captures: Vec<&CaptureCondition> =
+        status.captures.iter().filter(|one| seen.insert(one.database.as_str())).collect();
+    let mut each = |name: &str, help: &str, value: fn(&CaptureCondition) -> Option<f64>| {
+        let samples = captures.iter().filter_map(|one| Some((vec![("database", one.database.as_str())], value(one)?)));
+        page.gauge(name, help, samples);
+    };
+    each("pgbk_capture_streaming", "Whether changes are streamed.", |one| Some(f64::from(one.streaming)));
+    each("pgbk_capture_recoverable_timestamp_seconds", "The newest moment that can be restored.", |one| {
+        Some(seconds(one.recoverable?.time))
+    });
+    each("pgbk_capture_recoverable_position_bytes", "Where the stored changes end in the server's log.", |one| {
+        Some(one.recoverable?.position.0 as f64)
+    });
+    each("pgbk_capture_lag_seconds", "How old the newest moment is that can be restored.", |one| {
+        Some(one.lag_seconds? as f64)
+    });
+    each("pgbk_capture_retained_log_bytes", "How much of its log the server keeps for the slot.", |one| {
+        Some(one.retained_bytes? as f64)
+    });
+    each("pgbk_capture_retained_log_limit_bytes", "How much it may keep before the slot is given up.", |one| {
+        Some(one.wal_limit? as f64)
+    });
+    each("pgbk_capture_segments", "Segments of the generation.", |one| Some(one.segments as f64));
+    each("pgbk_capture_stored_bytes", "Size of what is stored of them.", |one| Some(one.stored_bytes as f64));
+    each("pgbk_capture_uncovered_tables", "Tables that are not covered.", |one| Some(one.uncovered.len() as f64));
+    let tables: Vec<(&str, String, f64)> = captures
+        .iter()
+        .flat_map(|one| one.uncovered.iter().map(move |table| (one.database.as_str(), table)))
+        .filter_map(|(database, table)| Some((database, table.table.text(), seconds(table.until?.time))))
+        .collect();
+    page.gauge(
+        "pgbk_capture_table_recoverable_timestamp_seconds",
+        "The newest moment to which the table can be restored, where it is not covered any more.",
+        tables.iter().map(|(database, table, at)| (vec![("database", *database), ("table", table.as_str())], *at)),
+    );
 }
 
 fn runs(page: &mut MetricsPage, databases: &[DatabaseStatus]) {

@@ -7,6 +7,7 @@ use crate::cli::units;
 use crate::format::run_record::{Record, RestoreTest, RunState, Task};
 use crate::monitoring::status::{DatabaseStatus, Status};
 use crate::repository::inventory::Inventory;
+use crate::runs::captures::capture_trouble::CaptureTrouble;
 use crate::runs::missing_backups::describe;
 use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -46,6 +47,7 @@ pub fn html(status: &Status) -> String {
                         p class="quiet" { (scheduler(status)) }
                     }
                     (section("Databases", !status.databases.iter().any(is_shown), "none yet", || databases(status)))
+                    @if !status.captures.is_empty() { (section("Continuous backup", false, "", || captures(status))) }
                     (section("Next runs", status.next.is_empty(), "none", || next(status)))
                     (section("Recent runs", status.recent.is_empty(), "none yet", || recent(status)))
                     @for inventory in status.store.iter().flat_map(Inventory::with_copies) { (stored(inventory, status)) }
@@ -110,6 +112,34 @@ fn databases(status: &Status) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Returns how far each capture is, and up to when each table that is not covered can be restored.
+fn captures(status: &Status) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Database" } th { "State" } th { "Restorable up to" } th { "Lag" } th { "Log kept" } th { "Segments" } th { "Stored" } } }
+            tbody {
+                @for one in &status.captures {
+                    tr {
+                        td data-name="Database" class="name" { bdi { (one.database) } }
+                        td data-name="State" { span class={ "mark " (if one.troubles.iter().any(CaptureTrouble::is_unhealthy) { "bad" } else { "good" }) } { (one.state()) } }
+                        @match &one.recoverable {
+                            Some(point) => td data-name="Restorable up to" { (moment(point.time, status)) " · " (point.position) },
+                            None => td data-name="Restorable up to" { "–" },
+                        }
+                        td data-name="Lag" { (one.lag_seconds.map_or("–".to_owned(), |lag| took(lag as f64))) }
+                        td data-name="Log kept" { (one.retained_bytes.map_or("–".to_owned(), bytes)) }
+                        td data-name="Segments" { (one.segments) }
+                        td data-name="Stored" { (bytes(one.stored_bytes)) }
+                    }
+                }
+            }
+        }
+        @for one in &status.captures {
+            @for trouble in &one.troubles { p class="quiet" { bdi { (one.database) } ": " bdi { (trouble.text) } } }
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::monitoring::health;
 use crate::monitoring::status::Status;
 use crate::monitoring::status_facts::Facts;
 use crate::repository::inventory::Inventory;
+use crate::runs::captures::record_file::saved;
 use crate::runs::history::{History, RecordCache};
 use crate::runs::missing_backups::watch::sights;
 use crate::runs::schedule::heartbeat;
@@ -39,6 +40,7 @@ impl StatusSource {
         let state = self.history.state();
         let seen = heartbeat::look(state)?;
         let (inventory, sights) = (Inventory::read(state), sights(state));
-        Ok(Facts { seen, past, inventory, sights, ..Facts::of(now, runs) })
+        let captures = saved(state);
+        Ok(Facts { seen, past, inventory, sights, captures, ..Facts::of(now, runs) })
     }
 }

@@ -8,6 +8,7 @@ use crate::base::error::Kind;
 use crate::base::state_dir::file::WriterLife;
 use crate::base::variant::Variant;
 use crate::format::run_record::{Record, RunState, Task, Trigger};
+use crate::monitoring::capture_condition::CaptureCondition;
 use crate::monitoring::health::{of_database, of_scheduler};
 use crate::monitoring::status_facts::{Facts, HANGS, is_over};
 use crate::repository::inventory::Inventory;
@@ -32,6 +33,8 @@ pub struct Status {
     pub scheduler: Option<SchedulerStatus>,
     /// Sorted by name.
     pub databases: Vec<DatabaseStatus>,
+    /// The captures of databases, sorted by name.
+    pub captures: Vec<CaptureCondition>,
     /// The next run of each schedule, in the order of time.
     pub next: Vec<ScheduledRun>,
     /// The newest runs, newest first.
@@ -128,6 +131,8 @@ impl Status {
         let databases: Vec<DatabaseStatus> = names.into_iter().map(|name| DatabaseStatus::of(&name, &facts)).collect();
         let mut reasons: Vec<String> = of_scheduler(facts.seen.as_ref(), facts.now).into_iter().collect();
         reasons.extend(databases.iter().filter_map(|database| database.trouble.clone()));
+        let captures = CaptureCondition::of_all(&facts);
+        reasons.extend(captures.iter().filter_map(CaptureCondition::reason));
         Status {
             healthy: reasons.is_empty(),
             reasons,
@@ -137,6 +142,7 @@ impl Status {
             next: scheduler_state.map(|scheduler_state| next(scheduler_state, facts.now)).unwrap_or_default(),
             zone: scheduler_state.and_then(zone).unwrap_or(TimeZone::UTC),
             databases,
+            captures,
             recent: facts.runs.iter().take(RECENT).cloned().collect(),
             store: facts.inventory,
         }

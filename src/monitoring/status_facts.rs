@@ -5,6 +5,7 @@ use crate::base::variant::Variant;
 use crate::format::run_record::series::by_series;
 use crate::format::run_record::{Record, RunState, Task};
 use crate::repository::inventory::Inventory;
+use crate::runs::captures::record_file::SavedCapture;
 use crate::runs::history::totals::RunTotals;
 use crate::runs::missing_backups::watch;
 use crate::runs::schedule::heartbeat::LastHeartbeat;
@@ -25,6 +26,8 @@ pub struct Facts {
     pub inventory: Option<Inventory>,
     /// The results of the last checks for missing backups, for each subject.
     pub sights: Vec<watch::SavedCheck>,
+    /// The records of captures.
+    pub captures: Vec<SavedCapture>,
 }
 
 impl Facts {
@@ -38,6 +41,7 @@ impl Facts {
             past: RunTotals::default(),
             inventory: None,
             sights: Vec::new(),
+            captures: Vec::new(),
         }
     }
 

@@ -3,7 +3,9 @@
 pub mod capture_candidate;
 pub mod change_stream;
 pub mod conditions;
+pub mod log_end;
 pub(crate) mod names;
+pub mod provider;
 pub mod publication;
 pub mod refusal;
 pub mod replication_connection;

@@ -5,7 +5,8 @@ use crate::base::subject::Subject;
 use crate::format::changes::chain_cut::ChainCut;
 use crate::format::changes::generation::Generation;
 use crate::format::changes::relations::Relations;
-use crate::format::changes::segment::PreviousSegment;
+use crate::format::changes::segment::{PreviousSegment, Segment};
+use crate::format::changes::uncovered_tables::UncoveredTables;
 use crate::format::lsn::Lsn;
 use crate::repository::Repository;
 use crate::repository::chain::chain_link::ChainLink;
@@ -24,6 +25,8 @@ pub struct ChainTail {
     pub previous: Option<PreviousSegment>,
     /// All tables as the segments state them.
     pub known: Relations,
+    /// The tables that are not covered at the end, with the moments up to which they are.
+    pub uncovered: UncoveredTables,
     pub segments: u64,
     pub stored_bytes: u64,
     pub transactions: u64,
@@ -53,7 +56,11 @@ impl Repository {
 impl ChainTail {
     fn of(generation: Generation, cut: Option<ChainCut>, links: &[ChainLink]) -> Result<ChainTail> {
         let mut known = Relations::default();
-        cut.iter().for_each(|cut| known.apply(&cut.relations, &cut.breaks));
+        let mut uncovered = UncoveredTables::default();
+        for cut in &cut {
+            known.apply(&cut.relations, &cut.breaks);
+            uncovered.begin(cut);
+        }
         let start = cut.as_ref().map_or(generation.start, |cut| cut.start);
         let mut tail = ChainTail {
             start,
@@ -61,6 +68,7 @@ impl ChainTail {
             generation,
             previous: cut.map(|cut| cut.previous),
             known,
+            uncovered,
             segments: 0,
             stored_bytes: 0,
             transactions: 0,
@@ -70,6 +78,7 @@ impl ChainTail {
         for ChainLink { segment, seal, .. } in links {
             segment.continues(&tail.generation, tail.end, tail.previous).map_err(unfollowed)?;
             tail.known.apply(&segment.relations, &segment.breaks);
+            tail.uncovered.apply(segment, tail.written_at);
             tail.segments += 1;
             tail.stored_bytes = tail.stored_bytes.saturating_add(segment.stored.bytes);
             tail.transactions = tail.transactions.saturating_add(segment.transactions);

@@ -13,6 +13,8 @@ const NAMES: &[&str] = &[
     "removed.lock\"",
     "schedule.json\"",
     "schedule.lock\"",
+    "\"captures\"",
+    "-capture.json\"",
     "store.json\"",
     "owners.json\"",
     "\"owners-",

@@ -46,6 +46,22 @@ fn named_anywhere() -> BTreeSet<String> {
     pages.flat_map(|path| named(&std::fs::read_to_string(path).unwrap())).collect()
 }
 
+/// The record of a capture that has ended.
+fn captured(place: &Place) {
+    let moment = "2026-11-01T00:00:00Z";
+    let until = serde_json::json!({"position": "0/5", "time": moment});
+    let record = serde_json::json!({
+        "database": "shop", "server": "db:5432 as pgbk", "version": "1", "process": 1, "started": moment, "streaming": true,
+        "slot": "pgbk_shop", "generation": null, "recoverable": {"position": "0/7", "time": moment, "seen": moment},
+        "last_segment": moment, "segments": 1, "transactions": 1, "stored_bytes": 1, "retained_bytes": 1, "wal_limit": 9,
+        "lag_limit": "PT5M", "problem": null,
+        "uncovered": [{"table": "\"public\".\"t\"", "reason": "columns", "until": until}],
+    });
+    let folder = place.folder.path().join("state/captures");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("shop-0.json"), record.to_string()).unwrap();
+}
+
 fn rules() -> &'static str {
     let rules = MONITORING.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
     rules.into_iter().find(|block| block.contains("alert:")).expect("no alert rules in docs/monitoring.md")
@@ -57,6 +73,7 @@ fn every_metric_that_the_docs_name_is_served_and_every_one_that_is_served_is_nam
     let name = database("documented");
     place.run(&["backup", &name]).expect(0);
     place.run(&["verify", "latest", "--database", &name, "--level", "restore"]).expect(0);
+    captured(&place);
     let (scheduler, address) = start(&place, &place.schedule("@yearly", &name));
     let looked = until(PATIENCE, || get(address, "/metrics").body.contains("pgbk_store_backups{"));
     assert!(looked, "{}", scheduler.said());

@@ -7,6 +7,7 @@ use crate::base::shown::many;
 use crate::base::subject::Subject;
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::console::{Console, bytes};
+use crate::commands::schedule::captures::ScheduledCaptures;
 use crate::commands::schedule::overdue::OverdueAlerts;
 use crate::commands::schedule::renewed_settings::RenewedSettings;
 use crate::commands::summary::tables_and_rows;
@@ -36,6 +37,8 @@ pub struct Runs<'a> {
     pub skipped: usize,
     pub word: SchedulerReporter,
     pub late: OverdueAlerts,
+    /// `None`: nothing is captured.
+    pub captures: Option<&'a ScheduledCaptures<'a>>,
 }
 
 /// Reports to other processes what the scheduler does. Backups do not depend on it.
@@ -130,6 +133,12 @@ impl Runs<'_> {
         match RenewedSettings::of(self.args, self.proofs.is_some()) {
             Ok(renewed) => {
                 self.console.info("a secret was changed in its file, and is used from now on");
+                if let Some(captures) = self.captures {
+                    match renewed.captures(self.args) {
+                        Ok(setup) => captures.keeper.renew(setup),
+                        Err(error) => self.console.warn(&format!("captures do not use it: {error:#}")),
+                    }
+                }
                 self.renewed = Some(renewed);
             }
             Err(error) => self.console.warn(&format!("a secret was changed in its file, and is not used: {error:#}")),

@@ -2,11 +2,13 @@
 
 use crate::base::error::Result;
 use crate::cli::arguments::ScheduleArgs;
+use crate::commands::schedule::captures;
 use crate::config;
 use crate::jobs::backup::plan::BackupPlan;
 use crate::jobs::restore_test;
 use crate::repository::Repository;
 use crate::runs::backups::Backups;
+use crate::runs::captures::capture_keeper::CaptureSetup;
 use crate::runs::restore_tests::RestoreTests;
 
 pub struct RenewedSettings {
@@ -26,6 +28,11 @@ impl RenewedSettings {
 
     pub fn backups<'a>(&'a self, before: Backups<'a>) -> Backups<'a> {
         Backups { repository: &self.repository, plan: &self.plan, ..before }
+    }
+
+    /// Returns how changes are captured.
+    pub fn captures(&self, args: &ScheduleArgs) -> Result<CaptureSetup> {
+        captures::setup(args, self.plan.settings.clone(), self.repository.clone())
     }
 
     pub fn proofs<'a>(&'a self, before: RestoreTests<'a>) -> RestoreTests<'a> {

@@ -25,7 +25,7 @@ pub(crate) fn give_up_beyond(
     monitor.announce(&format!("the server keeps {kept} bytes of its log for replication slot \"{name}\", more than CAPTURE_WAL_LIMIT ({limit}): the slot is given up"));
     let mut connection = plan.settings.open_for_replication("pgbk")?;
     connection.drop_slot(name, LEAVE)?;
-    Err(RoundEnd::Final(
+    Err(RoundEnd::Lost(
         Fault::failed(format!("replication slot \"{name}\" was given up: the server kept {kept} bytes of its log for it"))
             .hint("find what kept the capture from storing, then begin anew: pgbk capture --new-generation, and a backup after it")
             .into(),

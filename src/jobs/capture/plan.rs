@@ -25,6 +25,35 @@ pub struct CapturePlan {
     pub wal_limit: Option<u64>,
 }
 
+/// The settings of captures, for any database of a server.
+#[derive(Clone)]
+pub struct CaptureOptions {
+    pub server: ConnectionSettings,
+    /// `None`: each database's own.
+    pub slot: Option<SlotName>,
+    pub compression: Option<Compression>,
+    pub interval: Duration,
+    pub bytes: u64,
+    pub wal_limit: Option<u64>,
+    /// How old the newest moment that can be restored may be.
+    pub lag_limit: Duration,
+}
+
+impl CaptureOptions {
+    /// Returns the settings for this database.
+    pub fn plan(&self, database: &str) -> Result<CapturePlan> {
+        Ok(CapturePlan {
+            settings: self.server.for_database(database),
+            slot: self.slot.clone().map_or_else(|| slot_name(database), Ok)?,
+            publications: publications()?,
+            compression: self.compression,
+            interval: self.interval,
+            bytes: self.bytes,
+            wal_limit: self.wal_limit,
+        })
+    }
+}
+
 impl CapturePlan {
     /// Returns the names of the publications, as the stream is asked for them.
     pub(crate) fn published(&self) -> Vec<PublicationName> {
@@ -37,7 +66,7 @@ impl CapturePlan {
 }
 
 /// Returns the publications that pgbk makes in each database.
-pub fn publications() -> Result<Publications> {
+fn publications() -> Result<Publications> {
     Ok(Publications { changes: "pgbk_changes".parse()?, inserts: "pgbk_inserts".parse()? })
 }
 

@@ -27,6 +27,8 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Tells the thread that reads the stream what has been done.
 pub(crate) enum MakerNews {
     Stored(Box<Segment>),
+    /// Everything before this position is stored, or holds no change that is captured.
+    Held(Lsn),
     /// The tables that were handed over are noted.
     TablesNoted,
 }
@@ -65,6 +67,9 @@ impl SegmentMaker<'_> {
                     clock = time;
                     if open.writer.position().is_some() {
                         reached = position;
+                        if open.is_empty() {
+                            self.tell(MakerNews::Held(position));
+                        }
                     }
                 }
                 Ok(FeedItem::Tables(shapes)) => {
@@ -137,6 +142,11 @@ impl SegmentMaker<'_> {
 }
 
 impl OpenSegment {
+    /// Returns whether nothing in it waits to be stored.
+    fn is_empty(&self) -> bool {
+        self.writer.transactions() == 0 && !self.is_noted
+    }
+
     /// Returns where it could be ended now. `None`: a transaction has begun and not ended. `reached`: everything before it has been sent.
     fn end(&self, reached: Lsn) -> Option<Lsn> {
         self.writer.position().map(|position| position.max(reached))

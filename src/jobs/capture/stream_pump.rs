@@ -7,16 +7,20 @@ use crate::base::shown::many;
 use crate::base::threads;
 use crate::format::changes::segment::Segment;
 use crate::format::lsn::Lsn;
+use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::jobs::capture::feed::{FeedItem, IN_FLIGHT, MessageBatch};
 use crate::jobs::capture::give_up::kept_bytes;
 use crate::jobs::capture::plan::CapturePlan;
+use crate::jobs::capture::position_marks::{PositionMark, PositionMarks};
 use crate::jobs::capture::round_end::{RoundEnd, RoundResult};
 use crate::jobs::capture::segment_maker::{MakerNews, SegmentMaker};
 use crate::jobs::capture::table_watch::TableWatch;
 use crate::postgres::replication::change_stream::ChangeStream;
+use crate::postgres::replication::log_end::LogEnd;
 use crate::postgres::replication::stream_message::StreamMessage;
 use crate::repository::Repository;
 use crate::repository::chain_tail::ChainTail;
+use jiff::Timestamp;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
@@ -36,6 +40,10 @@ pub(crate) struct StreamPump<'a> {
     pub plan: &'a CapturePlan,
     pub monitor: &'a dyn Monitor,
     pub watch: TableWatch,
+    pub progress: &'a CaptureProgress,
+    /// Reads the clock of this host.
+    pub clock: fn() -> Timestamp,
+    pub marks: PositionMarks,
     /// Whether it ends when a segment is stored.
     pub is_first: bool,
 }
@@ -64,11 +72,9 @@ impl StreamPump<'_> {
             let made = maker.join().unwrap_or_else(|_| Err(Fault::failed("a thread panicked").into()));
             match (ended, made) {
                 (Ok(never), _) => match never {},
-                (Err(RoundEnd::Begun), _) => Err(RoundEnd::Begun),
-                (Err(RoundEnd::Final(error)), _) => Err(RoundEnd::Final(error)),
                 // It is why nothing could be handed on any more.
                 (Err(RoundEnd::Passing(_)), Err(error)) => Err(error.into()),
-                (Err(ended), Ok(())) => Err(ended),
+                (Err(ended), _) => Err(ended),
             }
         })
     }
@@ -79,7 +85,9 @@ impl StreamPump<'_> {
             if self.watch.is_due() {
                 let tables = self.watch.look()?;
                 self.send(FeedItem::Tables(tables), stream, line)?;
-                self.check_slot()?;
+            }
+            if self.watch.is_log_due() {
+                self.look_at_log()?;
             }
             if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
                 stream.ask()?;
@@ -128,10 +136,13 @@ impl StreamPump<'_> {
                 Ok(MakerNews::Stored(segment)) => {
                     stream.confirm(segment.end, segment.end)?;
                     self.monitor.note(&told(&segment));
+                    self.progress.stored(&segment);
+                    self.holds(segment.end);
                     if self.is_first {
                         return Err(RoundEnd::Begun);
                     }
                 }
+                Ok(MakerNews::Held(position)) => self.holds(position),
                 Ok(MakerNews::TablesNoted) => self.watch.publish(self.monitor),
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) => return Err(ended()),
@@ -139,15 +150,27 @@ impl StreamPump<'_> {
         }
     }
 
-    /// Ends the round if the server keeps too much log: the slot cannot be dropped while it is streamed from.
-    fn check_slot(&mut self) -> RoundResult<()> {
-        let limit = self.watch.wal_limit();
-        match self.watch.slot()?.map_or(0, |slot| kept_bytes(&slot)) {
-            kept if kept > limit => {
+    /// Notes where the log ends and how much of it is kept. Ends the round if that is too much: the slot cannot be dropped while it is
+    /// streamed from.
+    fn look_at_log(&mut self) -> RoundResult<()> {
+        let seen = (self.clock)();
+        let (slot, LogEnd { position, time }) = self.watch.log()?;
+        self.marks.add(PositionMark { position, time, seen });
+        let (kept, limit) = (slot.as_ref().map(kept_bytes), self.watch.wal_limit());
+        self.progress.keeps(kept, limit);
+        match kept {
+            Some(kept) if kept > limit => {
                 let message = format!("the server keeps {kept} bytes of its log for the slot, more than {limit}");
                 Err(RoundEnd::Passing(Fault::failed(message).into()))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Notes up to which moment everything is stored, now that it is up to this position.
+    fn holds(&mut self, position: Lsn) {
+        if let Some(mark) = self.marks.reached(position) {
+            self.progress.reached(mark);
         }
     }
 }

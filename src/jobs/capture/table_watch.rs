@@ -6,6 +6,7 @@ use crate::jobs::capture::plan::CapturePlan;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::replication::capture_candidate::{CaptureCandidate, TableCapture, UncapturedReason};
 use crate::postgres::replication::conditions::ReplicationConditions;
+use crate::postgres::replication::log_end::LogEnd;
 use crate::postgres::replication::publication::{PublishedTables, run, statements};
 use crate::postgres::replication::slot::SlotState;
 use crate::postgres::replication::table_shape::TableShape;
@@ -14,8 +15,10 @@ use crate::postgres::session::query::column;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// How often tables and slot are looked at.
+/// How often tables are looked at.
 const EVERY: Duration = Duration::from_secs(60);
+/// How often slot and log are looked at.
+const LOG_EVERY: Duration = Duration::from_secs(5);
 /// Most log that is kept for a slot where the server has no limit of its own, in bytes.
 const LIMIT: u64 = 10 << 30;
 
@@ -23,6 +26,7 @@ pub(crate) struct TableWatch {
     line: TimedConnection,
     plan: CapturePlan,
     looked: Option<Instant>,
+    asked: Option<Instant>,
     /// Statements that the publications need, once the maker of segments has noted the tables.
     due: Vec<String>,
     wal_limit: u64,
@@ -38,7 +42,7 @@ impl TableWatch {
         })?;
         let of_server = conditions.slot_keep_megabytes.map(|megabytes| (megabytes << 20) / 4);
         let wal_limit = plan.wal_limit.or(of_server).unwrap_or(LIMIT);
-        Ok(TableWatch { line, plan: plan.clone(), looked: None, due: Vec::new(), wal_limit })
+        Ok(TableWatch { line, plan: plan.clone(), looked: None, asked: None, due: Vec::new(), wal_limit })
     }
 
     /// Returns how many bytes of log the server may keep for the slot.
@@ -49,6 +53,18 @@ impl TableWatch {
     pub fn slot(&mut self) -> Result<Option<SlotState>> {
         let slot = self.plan.slot.clone();
         self.line.ask(move |client| SlotState::find(client, &slot))
+    }
+
+    /// Returns the slot, and where the server's log ends.
+    pub fn log(&mut self) -> Result<(Option<SlotState>, LogEnd)> {
+        self.asked = Some(Instant::now());
+        let slot = self.plan.slot.clone();
+        self.line.ask(move |client| Ok((SlotState::find(client, &slot)?, LogEnd::ask(client)?)))
+    }
+
+    /// Returns whether the log is to be looked at.
+    pub fn is_log_due(&self) -> bool {
+        self.asked.is_none_or(|asked| asked.elapsed() >= LOG_EVERY)
     }
 
     /// Writes a message into the server's log, so that the stream of a quiet server has an end that lies behind its beginning.
