@@ -148,7 +148,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l origin -d 'The bac
 upload\t'Those that were made of a file'
 any\t'All of them, whichever is the newest by its date'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore into this database, created when missing; when unset, the backup\'s own' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l at -d 'Restore to this moment: a base and the changes that were stored since then, into a new database. A time has its offset, such as 2026-08-22T03:15:00Z; "pgbk log" shows times and positions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l at -d 'Restore to this moment: a base and the changes that were stored since then, into a new database; with --table the tables alone, also beside what a database holds. A time has its offset, such as 2026-08-22T03:15:00Z; "pgbk log" shows times and positions' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l into -d 'The folder to put files below with --files, made when missing' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l exclude-extension -d 'Do not make this extension, and leave out what belongs to it; may be said more than once' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l search-path -d 'Look for names in these schemas, for functions and operators that the dump does not qualify: public,ext' -r
@@ -329,7 +329,7 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l level -d 'How deep 
 stored\t'Every stored byte is read and compared'
 content\t'Decrypted and decompressed to the end: the dump\'s hash, its tables and its trailer'
 restore\t'Restored into a scratch database, where every table\'s rows are compared; the scratch is dropped'"
-complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l database -d 'Database that "latest" and --all are about' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l database -d 'Database that "latest", --all and --changes are about' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l origin -d 'The backups that "latest" is chosen among' -r -f -a "backup\t'Those that were taken from a server'
 upload\t'Those that were made of a file'
 any\t'All of them, whichever is the newest by its date'"
@@ -397,6 +397,7 @@ warn\t''
 info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l all -d 'Every backup, or every one of --database; DB_NAME does not limit it'
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l changes -d 'The changes of a database that pgbk capture has stored, from the oldest base on, instead of backups. With --level restore the newest base is compared with the base before it and the changes between them'
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l alert -d 'Tell people and monitors of this run, though a person at a terminal starts it'
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l allow-unauthenticated -d 'Accept backups that no key has sealed although a key is set'

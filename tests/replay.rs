@@ -1,5 +1,8 @@
 //! `restore --at`: a database comes back as it was at any moment, from a base and the changes behind it.
 
+mod proof;
+mod tables;
+
 use pgbk::format::lsn::Lsn;
 use pgbk::format::manifest::base_alignment::BaseAlignment;
 use pgbk::format::transaction_snapshot::TransactionSnapshot;
@@ -52,7 +55,7 @@ const WORK: &[&str] = &[
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| Cluster::start_set(&["wal_level=logical", "max_replication_slots=20", "max_wal_senders=20"]))
+    CLUSTER.get_or_init(|| Cluster::start_set(&["wal_level=logical", "max_replication_slots=60", "max_wal_senders=20"]))
 }
 
 struct World {

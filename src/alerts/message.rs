@@ -237,7 +237,7 @@ pub(crate) fn run(record: &Record) -> String {
 }
 
 fn line(record: &Record) -> String {
-    let task = if record.task == Task::Verify { "verification of " } else { "" };
+    let task = if record.task == Task::Backup { String::new() } else { format!("{} of ", record.task.noun()) };
     word(&format!("{task}{}: {}", record.database, ending(record))).into_owned() + "\n"
 }
 

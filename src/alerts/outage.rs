@@ -126,6 +126,7 @@ impl Outages {
         match task {
             Task::Backup => self.state.outage(&series, &hash),
             Task::Verify => self.state.restore_test_outage(&series, &hash),
+            Task::VerifyChanges => self.state.change_proof_outage(&series, &hash),
         }
     }
 }

@@ -157,6 +157,11 @@ impl StateDir {
         self.alerts().file(&format!("{database}-{hash}-capture.json"))
     }
 
+    /// Returns the outage of the proofs of a database's changes, named as [`StateDir::outage`]. Written by `alerts/outage.rs`.
+    pub fn change_proof_outage(&self, database: &str, hash: &str) -> StateFile {
+        self.alerts().file(&format!("{database}-{hash}-verify-changes.json"))
+    }
+
     /// Returns a message that has not arrived. Written by `alerts/queue.rs`.
     pub fn unsent(&self, run: &str, channel: &str) -> StateFile {
         self.all_unsent(channel).file(run)

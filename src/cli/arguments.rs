@@ -61,11 +61,10 @@ pub struct RestoreArgs {
     /// Restore into this database, created when missing; when unset, the backup's own
     #[arg(long, value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub to: Option<String>,
-    /// Restore to this moment: a base and the changes that were stored since then, into a new database. A time has its offset, such as
-    /// 2026-08-22T03:15:00Z; "pgbk log" shows times and positions
+    /// Restore to this moment: a base and the changes that were stored since then, into a new database; with --table the tables alone, also
+    /// beside what a database holds. A time has its offset, such as 2026-08-22T03:15:00Z; "pgbk log" shows times and positions
     #[arg(long, value_name = "TIME|LSN|latest", requires = "to", conflicts_with_all = ["object", "all", "files", "clean", "skip_failed",
-        "exclude_extension", "search_path", "single_transaction", "table", "schema", "exclude_table", "exclude_table_data", "data_only",
-        "schema_only", "variant", "origin"])]
+        "exclude_extension", "search_path", "single_transaction", "schema_only", "variant", "origin"])]
     pub at: Option<RestorePoint>,
     /// Restore files that BACKUP_FILES named, to where they came from
     #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "no_properties", "any_locale", "jobs",
@@ -206,10 +205,14 @@ pub struct VerifyArgs {
     /// The key below S3_FOLDER of a backup that Doubletake wrote, such as backup.sql.xz.enc; it is always read whole
     #[arg(long, value_name = "KEY", conflicts_with_all = ["which", "all", "level"])]
     pub object: Option<String>,
+    /// The changes of a database that pgbk capture has stored, from the oldest base on, instead of backups. With --level restore the newest
+    /// base is compared with the base before it and the changes between them
+    #[arg(long, conflicts_with_all = ["which", "all", "object", "variant", "origin"])]
+    pub changes: bool,
     /// How deep to look
     #[arg(long, value_enum, default_value = "content")]
     pub level: Level,
-    /// Database that "latest" and --all are about
+    /// Database that "latest", --all and --changes are about
     #[arg(long, env = "DB_NAME", value_name = "DB", value_parser = NonEmptyStringValueParser::new())]
     pub database: Option<String>,
     /// Tell people and monitors of this run, though a person at a terminal starts it

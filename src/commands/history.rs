@@ -132,6 +132,7 @@ fn task(task: Task) -> &'static str {
     match task {
         Task::Backup => "backup",
         Task::Verify => "verify",
+        Task::VerifyChanges => "verify changes",
     }
 }
 

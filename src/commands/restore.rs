@@ -3,9 +3,11 @@
 pub(crate) mod agreement;
 pub(crate) mod all;
 pub(crate) mod at;
+pub(crate) mod at_tables;
 pub(crate) mod dry_run;
 pub(crate) mod files;
 pub(crate) mod globals;
+pub(crate) mod moment_text;
 pub(crate) mod pick;
 pub(crate) mod plan;
 pub(crate) mod summary;

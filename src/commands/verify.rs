@@ -1,5 +1,7 @@
 //! `pgbk verify`
 
+pub(crate) mod changes;
+pub(crate) mod proof_runs;
 pub(crate) mod report;
 
 use crate::base::databases::Selection;
@@ -9,21 +11,20 @@ use crate::base::subject::Subject;
 use crate::base::verify_level::Level;
 use crate::cli::arguments::VerifyArgs;
 use crate::cli::console::Console;
-use crate::commands::backup::AlertAudience;
 use crate::commands::lookup::{asker, limit, named, resolve};
+use crate::commands::verify::proof_runs::with_tests;
 use crate::config;
 use crate::format::backup_id::BackupId;
 use crate::format::run_record::Trigger;
-use crate::jobs::backup::outputs::FurtherOutputs;
 use crate::jobs::verify::{VerifyFinding, among_others, verify, verify_all, verify_old};
 use crate::repository::Repository;
 use crate::repository::catalog::lost_documents;
-use crate::runs::restore_tests::RestoreTests;
-use crate::runs::runner::Runner;
-use jiff::Timestamp;
 use serde_json::json;
 
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<u8> {
+    if args.changes {
+        return changes::run(args, console);
+    }
     let limit = named(limit(args.database.as_deref()))?;
     let limit = limit.map(|subject| subject.in_variant(args.variant.variant.unwrap_or_default()));
     let (findings, unlisted) = match args.all {
@@ -115,16 +116,7 @@ fn proofs(
     ids: &[BackupId],
     console: &Console,
 ) -> Result<Vec<VerifyFinding>> {
-    let plan = config::restore_test::proof(&args.scratch, &args.server)?;
-    let history = config::state::history(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
-    let server = config::server::server(&args.server)?;
-    let alerts = AlertAudience::of(args.alert)
-        .open(config::alerts::alerts(&args.alerts, &args.state, server.describe()), console);
-    let runner =
-        Runner { alerts: &alerts, history: history.as_ref(), limit: None, clock: Timestamp::now, monitor: console };
-    let done = RestoreTests { runner, repository, further: &FurtherOutputs::default(), plan: &plan, server: &server }
-        .of(ids, Trigger::Manual, |_| {});
-    alerts.close(console);
+    let done = with_tests(args, repository, console, |tests| tests.of(ids, Trigger::Manual, |_| {}));
     let found = ids.iter().zip(done?);
     match ids {
         [_] => found.map(|(_, outcome)| outcome.result).collect(),

@@ -59,6 +59,8 @@ pub enum Task {
     Backup,
     /// A backup is restored into a scratch database and compared.
     Verify,
+    /// A base is restored into a scratch database, the changes behind it are replayed, and both together are compared with the next base.
+    VerifyChanges,
 }
 
 impl Task {
@@ -67,6 +69,7 @@ impl Task {
         match self {
             Task::Backup => "backup",
             Task::Verify => "verification",
+            Task::VerifyChanges => "verification of the changes",
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Restore test: restores a backup into a scratch database and compares that with the `.meta`, table by table.
 
+pub mod chain_proof;
+pub(crate) mod comparable_tables;
 pub(crate) mod compare_rows;
 #[cfg(test)]
 mod tests;
+pub mod verify_changes;
 
 use crate::base::cancel;
 use crate::base::error::{Fault, Kind, Result, kind};
@@ -84,30 +87,50 @@ pub fn prove(
     finding.judged(proven)
 }
 
-/// Restores into a scratch database and compares. The scratch database is dropped however this ends.
+/// Restores into a scratch database and compares.
 fn restored(
     opened: BackupReader,
     extensions: &BTreeSet<String>,
     plan: &RestoreTestPlan,
     monitor: &dyn Monitor,
 ) -> Result<RestoreTestReport> {
+    let fill = |opened: BackupReader, scratch: &ScratchDatabase| filled(opened, scratch, plan, monitor);
+    let (contents, stay) = in_scratch(opened, extensions, plan, monitor, fill)?;
+    let ScratchContents { tables, properties, untried, schema } = contents;
+    let not_tried = untried.lines("the table is an extension's");
+    let ScratchStay { place, with_owners, seconds } = stay;
+    Ok(RestoreTestReport { scratch: place, seconds, with_owners, tables, properties, not_tried, schema })
+}
+
+/// Says where something was restored, and how long that took.
+struct ScratchStay {
+    place: String,
+    with_owners: bool,
+    seconds: f64,
+}
+
+/// Makes a scratch database for a backup and has `fill` fill it. It is dropped however this ends.
+fn in_scratch<T>(
+    opened: BackupReader,
+    extensions: &BTreeSet<String>,
+    plan: &RestoreTestPlan,
+    monitor: &dyn Monitor,
+    fill: impl FnOnce(BackupReader, &ScratchDatabase) -> Result<T>,
+) -> Result<(T, ScratchStay)> {
     let begun = Instant::now();
     let held = opened.properties()?;
-    let server = opened.manifest.server.as_ref();
+    let server = opened.manifest.server.clone();
     // Where the files of a database lie is not among what is proven.
-    let shape = Shape { tablespace: None, ..Shape::of(server, held.as_ref()) };
-    let scratch = ScratchDatabase::make(&plan.place, server, shape, extensions, monitor)?;
+    let shape = Shape { tablespace: None, ..Shape::of(server.as_ref(), held.as_ref()) };
+    let scratch = ScratchDatabase::make(&plan.place, server.as_ref(), shape, extensions, monitor)?;
     let (place, with_owners) = (scratch.describe(), scratch.is_alone());
-    let tables = filled(opened, &scratch, plan, monitor);
+    let filled = fill(opened, &scratch);
     if let Err(left) = scratch.remove() {
         monitor.warn(&format!("{left:#}; the next proof on this server tries again"));
     }
     // With a signal the database goes at once, and whatever was going on in it fails for that.
-    let ScratchContents { tables, properties, untried, schema } =
-        tables.map_err(|error| cancel::check().err().unwrap_or(error))?;
-    let seconds = begun.elapsed().as_secs_f64();
-    let not_tried = untried.lines("the table is an extension's");
-    Ok(RestoreTestReport { scratch: place, seconds, with_owners, tables, properties, not_tried, schema })
+    let filled = filled.map_err(|error| cancel::check().err().unwrap_or(error))?;
+    Ok((filled, ScratchStay { place, with_owners, seconds: begun.elapsed().as_secs_f64() }))
 }
 
 /// Describes what was loaded into a scratch database, and how it compares.
@@ -126,33 +149,15 @@ fn filled(
 ) -> Result<ScratchContents> {
     let manifest = opened.manifest.clone();
     let loads = opened.derived_keys.is_some();
-    let own = own(&opened, scratch.name(), None)?;
     let tables = TableCounter::of(opened.derived_keys.as_ref(), manifest.pgbk);
-    let into = RestorePlan {
-        settings: scratch.settings().clone(),
-        database: scratch.name().to_owned(),
-        clean: false,
-        over_source: false,
-        // Roles that others know have rights somewhere. Those of a server that goes with the proof have none but what the dump gives.
-        no_owner: !scratch.is_alone(),
-        no_privileges: !scratch.is_alone(),
-        leave: LoadOmissions::default(),
-        own: own.clone(),
-        any_locale: true,
-        jobs: Some(1),
-        processes: 1,
-        until_keys: false,
-        single_transaction: true,
-        loader: Some(scratch.loader().clone()),
-        bin_dir: plan.bin_dir.clone(),
-    };
+    let into = scratch_plan(&opened, scratch, plan)?;
     let target = admit(&manifest, &into)?;
     not_older(&manifest, target.server_major)?;
     let other_locale = scratch.lacking().locale.as_deref();
     let mut properties: Vec<String> =
         other_locale.map(|locale| format!("the server lacks the locale {locale}")).into_iter().collect();
     // First of all: once something of the dump is there, nobody who may more than it connects.
-    if let Some(own) = own {
+    if let Some(own) = into.own.clone() {
         let own = OwnProperties { rules: Some(PropertyRules { owner: true, privileges: true, loads }), ..own };
         properties.extend(tried(&own, scratch, &target)?);
     }
@@ -175,6 +180,28 @@ fn filled(
     let found: Vec<Table> = found.tables.into_iter().chain(found.inserted).filter(tried).collect();
     let stated = (manifest.dump.format == Format::Plain).then_some(stated.as_slice());
     Ok(ScratchContents { tables: compare(stated, &found, foreign), properties, untried, schema })
+}
+
+/// Returns the plan of a restore into a scratch database.
+fn scratch_plan(opened: &BackupReader, scratch: &ScratchDatabase, plan: &RestoreTestPlan) -> Result<RestorePlan> {
+    Ok(RestorePlan {
+        settings: scratch.settings().clone(),
+        database: scratch.name().to_owned(),
+        clean: false,
+        over_source: false,
+        // Roles that others know have rights somewhere. Those of a server that goes with the proof have none but what the dump gives.
+        no_owner: !scratch.is_alone(),
+        no_privileges: !scratch.is_alone(),
+        leave: LoadOmissions::default(),
+        own: own(opened, scratch.name(), None)?,
+        any_locale: true,
+        jobs: Some(1),
+        processes: 1,
+        until_keys: false,
+        single_transaction: true,
+        loader: Some(scratch.loader().clone()),
+        bin_dir: plan.bin_dir.clone(),
+    })
 }
 
 /// Gives the scratch database the source's properties, checks them, and takes them back: a limit

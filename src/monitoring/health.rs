@@ -92,6 +92,7 @@ impl TaskHistory<'_> {
         let success = records().find(done).or_else(|| match task {
             Task::Backup => facts.past.success(name),
             Task::Verify => facts.past.proven(name),
+            Task::VerifyChanges => None,
         });
         let newest = records().filter(own).find(|record| is_over(record));
         let failure = newest.filter(|record| {

@@ -207,7 +207,7 @@ fn outcome(state: RunState) -> Markup {
 
 fn result(record: &Record) -> Markup {
     html! {
-        @if record.task == Task::Verify { "verification: " }
+        @if record.task != Task::Backup { (record.task.noun()) ": " }
         @match (&record.backup, &record.problem) {
             (None, None) if record.proof.is_some() => (record.proof.as_ref().map(proven).unwrap_or_default()),
             (Some(backup), problem) => {

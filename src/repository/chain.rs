@@ -13,7 +13,7 @@ pub mod generation_listing;
 mod tests;
 pub mod transaction_log;
 
-use crate::base::error::{Fault, Result, hints};
+use crate::base::error::{Fault, Kind, Result, hints, kind};
 use crate::base::{cancel, threads};
 use crate::format::changes::chain_cut::ChainCut;
 use crate::format::changes::chain_document::SealedChainDocument;
@@ -96,7 +96,12 @@ impl Repository {
     pub(crate) fn link(&self, listing: &GenerationListing, start: Lsn, listed: &ObjectInfo) -> Result<ChainLink> {
         let document = self.chain_document(&listed.key, listed)?;
         let place = (&listing.folder, start);
-        let (segment, derived_keys) = Segment::open(&document, place, self.key.as_ref(), self.allow_unauthenticated)?;
+        let opened = Segment::open(&document, place, self.key.as_ref(), self.allow_unauthenticated);
+        let (segment, derived_keys) = opened.map_err(|error| match kind(&error) {
+            // It does not say which of many documents it is about.
+            Kind::OtherKey => error.context(format!("\"{}\"", listed.key)),
+            _ => error,
+        })?;
         Ok(ChainLink { segment, seal: *document.seal(), derived_keys })
     }
 
@@ -148,6 +153,30 @@ impl SegmentChain {
         let mut told: Vec<String> = first.into_iter().chain(faults).map(|error| format!("{error:#}")).collect();
         told.dedup();
         (links, told)
+    }
+
+    /// Returns the segments whose documents are authentic, from the one that holds what comes behind a position, in order; and what is wrong
+    /// with the others and between them.
+    pub fn behind(&self, position: Lsn) -> (Vec<Arc<ChainLink>>, Vec<anyhow::Error>) {
+        let first = self.links.partition_point(|(start, _)| *start <= position).saturating_sub(1);
+        let links = self.links[first..].iter().filter_map(|(_, link)| link.as_ref().ok().cloned()).collect();
+        let begins = self.links.get(first).and_then(|_| self.begins(first, position).err());
+        let between = (first + 1..self.links.len()).filter_map(|at| self.is_continued(at - 1).err());
+        let mut faults: Vec<anyhow::Error> = begins.into_iter().chain(between).collect();
+        // A document that cannot be read continues nothing, and nothing continues it.
+        faults.dedup_by(|one, other| format!("{one:#}") == format!("{other:#}"));
+        (links, faults)
+    }
+
+    /// Fails if the chain cannot begin with this link, which is to hold what comes behind a position.
+    fn begins(&self, at: usize, position: Lsn) -> Result<()> {
+        let (start, link) = &self.links[at];
+        let link = link.as_ref().map_err(unreadable)?;
+        match () {
+            () if *start > position => Err(self.begins_later(position).into()),
+            () if *start == self.generation.start => link.segment.follows(&self.generation, None),
+            () => self.must_not_overlap(at),
+        }
     }
 
     /// Fails unless the link behind this one continues it.

@@ -4,10 +4,13 @@ use crate::base::databases::{Databases, Selection};
 use crate::base::error::{Kind, Result};
 use crate::base::progress::Monitor;
 use crate::base::subject::Subject;
+use crate::base::verify_level::Level;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origins;
 use crate::format::run_record::{ErrorInfo, Record, RestoreTest, Task, Trigger};
 use crate::jobs::backup::outputs::FurtherOutputs;
+use crate::jobs::restore_test::verify_changes::chain_finding::ChainFinding;
+use crate::jobs::restore_test::verify_changes::{ChainDepth, verify_changes};
 use crate::jobs::restore_test::{RestoreTestPlan, prove};
 use crate::jobs::verify::VerifyFinding;
 use crate::postgres::connect::settings::ConnectionSettings;
@@ -42,7 +45,8 @@ impl RestoreTests<'_> {
             monitor.names(&id.to_string());
             prove(self.repository, id, self.plan, monitor)
         };
-        self.one_by_one(ids.iter().map(|id| (Selection::One(id.subject().clone()), id)), cause, &mut each, work)
+        let named = ids.iter().map(|id| (Selection::One(id.subject().clone()), id));
+        self.one_by_one((Task::Verify, cause), named, &mut each, work, note)
     }
 
     /// Tests the newest backup of each database, and of each output that is made beside it. For all databases, those count that have
@@ -55,7 +59,10 @@ impl RestoreTests<'_> {
     ) -> Result<Vec<Outcome<VerifyFinding>>> {
         match self.subjects(databases) {
             Ok(subjects) => self.again(&subjects, cause, each),
-            Err(error) => self.one_by_one([(Selection::Every, error)], cause, &mut each, |error, _| Err(error)),
+            Err(error) => {
+                let all = [(Selection::Every, error)];
+                self.one_by_one((Task::Verify, cause), all, &mut each, |error, _| Err(error), note)
+            }
         }
     }
 
@@ -67,7 +74,40 @@ impl RestoreTests<'_> {
         mut each: impl FnMut(&Outcome<VerifyFinding>),
     ) -> Result<Vec<Outcome<VerifyFinding>>> {
         let named = subjects.iter().map(|subject| (Selection::One(subject.clone()), subject));
-        self.one_by_one(named, cause, &mut each, |subject, monitor| self.newest_of(subject, monitor))
+        self.one_by_one(
+            (Task::Verify, cause),
+            named,
+            &mut each,
+            |subject, monitor| self.newest_of(subject, monitor),
+            note,
+        )
+    }
+
+    /// Tests the changes of each of these databases of which some are stored.
+    pub fn changes(
+        &self,
+        databases: &Databases,
+        segments: Level,
+        cause: Trigger,
+        mut each: impl FnMut(&Outcome<Vec<ChainFinding>>),
+    ) -> Result<Vec<Outcome<Vec<ChainFinding>>>> {
+        // Why backups cannot be listed has been told of those.
+        let subjects = self.subjects(databases).unwrap_or_default();
+        let captured: Vec<Subject> = subjects.into_iter().filter(|subject| self.has_changes(subject)).collect();
+        let named = captured.iter().map(|subject| (Selection::One(subject.clone()), subject));
+        let depth = ChainDepth { segments, proof: Some(self.plan) };
+        let work = |subject: &Subject, monitor: &dyn Monitor| {
+            verify_changes(self.repository, subject, &self.asker().server, depth, monitor)
+        };
+        self.one_by_one((Task::VerifyChanges, cause), named, &mut each, work, |found, record| {
+            note_changes(found, record)
+        })
+    }
+
+    fn has_changes(&self, subject: &Subject) -> bool {
+        let is_plain = subject.database().is_some() && subject.variant().is_plain();
+        let listed = || self.repository.generations(subject);
+        is_plain && listed().is_ok_and(|generations| !generations.is_empty())
     }
 
     /// Returns what is tested of these databases: the plain backups first, then those of each other output.
@@ -126,16 +166,18 @@ impl RestoreTests<'_> {
         NewestQuery { server, origins: Origins::Backup, now: (self.runner.clock)() }
     }
 
-    fn one_by_one<T>(
+    /// Does the work for one item after the other, each as a run of its own. `note` adds what was found to the record.
+    fn one_by_one<T, F>(
         &self,
+        (task, cause): (Task, Trigger),
         items: impl IntoIterator<Item = (Selection, T)>,
-        cause: Trigger,
-        each: &mut dyn FnMut(&Outcome<VerifyFinding>),
-        mut work: impl FnMut(T, &dyn Monitor) -> Result<VerifyFinding>,
-    ) -> Result<Vec<Outcome<VerifyFinding>>> {
+        each: &mut dyn FnMut(&Outcome<F>),
+        mut work: impl FnMut(T, &dyn Monitor) -> Result<F>,
+        note: impl Fn(&F, &mut Record),
+    ) -> Result<Vec<Outcome<F>>> {
         let Runner { alerts, monitor, .. } = self.runner;
         let mut round = alerts.round(monitor);
-        let assignment = Assignment { task: Task::Verify, cause, outputs: &[] };
+        let assignment = Assignment { task, cause, outputs: &[] };
         let mut outcomes = Vec::new();
         for (database, item) in items {
             let outcome = self.runner.written(assignment, &database, &mut round, |monitor, record| {
@@ -175,5 +217,24 @@ fn note(finding: &VerifyFinding, record: &mut Record) {
         message: message.clone(),
         hints: Vec::new(),
         exit_code: finding.kind.unwrap_or(Kind::Failed).exit_code(),
+    });
+}
+
+fn note_changes(findings: &[ChainFinding], record: &mut Record) {
+    if let Some(proof) = findings.iter().find_map(|finding| finding.proof.as_ref()) {
+        record.proof = Some(RestoreTest {
+            id: proof.reached.clone(),
+            upload: false,
+            scratch: proof.scratch.clone(),
+            with_owners: false,
+            tables: proof.tables.len() as u64,
+            rows: proof.tables.iter().filter_map(|table| table.found.as_ref()).map(|found| found.rows).sum(),
+        });
+    }
+    let failed = findings.iter().find_map(|finding| Some((finding.kind?, finding.errors.first()?)));
+    record.problem = failed.map(|(kind, message)| ErrorInfo {
+        message: message.clone(),
+        hints: Vec::new(),
+        exit_code: kind.exit_code(),
     });
 }

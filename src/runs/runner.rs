@@ -138,6 +138,11 @@ impl Runner<'_> {
 }
 
 impl<T> Outcome<T> {
+    /// Returns the outcome without what the work has found.
+    pub fn bare(self) -> Outcome<()> {
+        Outcome { record: self.record, result: self.result.map(drop) }
+    }
+
     /// Returns whether it was skipped because another run of the same database was going.
     pub fn is_skipped(&self) -> bool {
         self.record.state == RunState::Skipped

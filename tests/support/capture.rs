@@ -28,6 +28,7 @@ use pgbk::pipeline::pack::{Pack, PackOptions};
 use pgbk::store::directory::Directory;
 use pgbk::store::write_small;
 use postgres::{Client, NoTls};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The chain of one database, which grows by what [`store`](Capture::store) finds.
@@ -84,6 +85,11 @@ impl<'a> Capture<'a> {
 
     /// Stores everything that has been committed since the last time as one segment. Returns where it ends.
     pub fn store(&mut self) -> Lsn {
+        self.store_as(|script| script)
+    }
+
+    /// Stores what somebody with the key makes of the script instead.
+    pub fn store_as(&mut self, edit: impl Fn(String) -> String) -> Lsn {
         let start = self.last.as_ref().map_or(self.generation.start, |(segment, _)| segment.end);
         let keys = keys();
         let options = PackOptions {
@@ -93,20 +99,25 @@ impl<'a> Capture<'a> {
             encrypt: true,
             expected: 0,
         };
-        let pack = Pack::new(Vec::new(), &options).unwrap();
         let mut client = self.client();
         let peek = "SELECT data FROM pg_logical_slot_peek_binary_changes($1, NULL, NULL, 'proto_version', '1', \
                     'publication_names', 'p', 'messages', 'true')";
         let messages = client.query(peek, &[&self.slot]).unwrap();
         let head = DeltaHead { start, encoding: self.generation.encoding };
-        let mut writer = DeltaWriter::begin(pack, head, self.known.clone()).unwrap();
+        let mut writer = DeltaWriter::begin(Vec::new(), head, self.known.clone()).unwrap();
         for message in &messages {
             writer.take(decode(message.get(0)).unwrap()).unwrap();
         }
         let end = writer.position().unwrap();
         let written = writer.finish(end).unwrap();
         self.known = written.known;
-        let packed = written.to.finish().unwrap();
+        let mut pack = Pack::new(Vec::new(), &options).unwrap();
+        // A script of a database in another encoding is no text.
+        match String::from_utf8(written.to) {
+            Ok(script) => pack.write_all(edit(script).as_bytes()).unwrap(),
+            Err(bytes) => pack.write_all(bytes.as_bytes()).unwrap(),
+        }
+        let packed = pack.finish().unwrap();
         let extension = "sql.zst.enc".to_owned();
         let object = GenerationObject::Payload { start, nonce: [7; 4], extension };
         let previous = self.last.as_ref().map(|(before, seal)| PreviousSegment { start: before.start, seal: *seal });

@@ -2,13 +2,15 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
-use crate::base::shown::{Lines, many};
+use crate::base::shown::Lines;
 use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::{Console, bytes};
 use crate::cli::values::BackupChoice;
 use crate::commands::lookup::subject_of;
 use crate::commands::restore::agreement::agreed;
+use crate::commands::restore::at_tables;
 use crate::commands::restore::dry_run;
+use crate::commands::restore::moment_text::{estimate, of_changes, replayed, uncovered, with_changes, with_counts};
 use crate::commands::restore::plan::plan;
 use crate::commands::restore::summary::{declined, summary, tell};
 use crate::commands::summary::contents;
@@ -24,7 +26,7 @@ use crate::jobs::restore::way::way;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::target::{RestoreTarget, TargetState};
 use crate::repository::Repository;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 pub(crate) fn run(args: &RestoreArgs, point: RestorePoint, console: &Console) -> Result<u8> {
@@ -36,11 +38,14 @@ pub(crate) fn run(args: &RestoreArgs, point: RestorePoint, console: &Console) ->
         None => subject_of(args.database.as_deref(), &repository)?,
     };
     let chosen = choose_base(&repository, &subject, id, point)?;
-    let (opened, changes) = (chosen.opened, Arc::new(chosen.changes));
     let database = args.to.clone().ok_or_else(|| {
-        Fault::usage("--at restores into a new database, and none is named").hint("name it with --to")
+        Fault::usage("--at restores into a database that is named, and none is").hint("name it with --to")
     })?;
-    let plan = plan(args, &opened, &server, database)?;
+    let plan = plan(args, &chosen.opened, &server, database)?;
+    if args.limits.limit() {
+        return at_tables::run(args, point, chosen, plan, &repository, console);
+    }
+    let (opened, changes) = (chosen.opened, Arc::new(chosen.changes));
     let target = admit(&opened.manifest, &plan)?;
     must_be_new(&target)?;
     let outlook = outlook(&opened.manifest, &plan, &target)?;
@@ -51,7 +56,9 @@ pub(crate) fn run(args: &RestoreArgs, point: RestorePoint, console: &Console) ->
         let warnings = outlook.warnings.iter().map(String::as_str).chain(outlook.unknown);
         warnings.for_each(|warning| outline.push(format!("  warning   {warning}")));
         outline.append(more);
-        console.result(&outline, &with_changes(document, &changes))?;
+        let mut document = with_changes(document, &changes);
+        document["estimated_seconds"] = json!(estimate(opened.manifest.plain.bytes, &changes).0);
+        console.result(&outline, &document)?;
         return Ok(0);
     }
     console.note(outline.as_str());
@@ -63,16 +70,8 @@ pub(crate) fn run(args: &RestoreArgs, point: RestorePoint, console: &Console) ->
     }
     let (report, counts) = restore_to_moment(opened, &changes, &plan, &target, &repository, console)?;
     tell(&report, console);
-    let replayed = format!(
-        "  then {} with {} were replayed, up to {}",
-        many(counts.transactions, "transaction"),
-        many(counts.rows, "changed row"),
-        changes.stop
-    );
-    let mut document = with_changes(serde_json::to_value(&report)?, &changes);
-    document["changes"]["transactions"] = json!(counts.transactions);
-    document["changes"]["rows"] = json!(counts.rows);
-    console.result(&summary(&report).and(replayed), &document)?;
+    let document = with_counts(with_changes(serde_json::to_value(&report)?, &changes), counts);
+    console.result(&summary(&report).and(replayed(counts, &changes)), &document)?;
     Ok(u8::from(!report.left_out.is_empty()))
 }
 
@@ -88,44 +87,9 @@ fn outline(
         TargetState::Missing => "does not exist and will be created",
         TargetState::Empty | TargetState::Holds(_) => "is empty",
     };
-    let last = changes.last_commit().map(|last| format!(", the latest of {last}")).unwrap_or_default();
-    let mut text = Lines::of(format!("  moment    {point}"))
-        .and(format!("  base      {} from {}", manifest.id, repository.store.location()))
-        .and(format!("  dump      {} {}", bytes(manifest.plain.bytes), contents(manifest)))
-        .and(format!(
-            "  changes   {} with {}{last}; {} to read",
-            many(changes.links.len() as u64, "segment"),
-            many(changes.transactions(), "transaction"),
-            bytes(changes.stored_bytes())
-        ))
-        .and(format!("  up to     {}", changes.stop));
+    let mut text = of_changes(manifest, changes, point, repository)
+        .and(format!("  time      {}", estimate(manifest.plain.bytes, changes)))
+        .and(format!("  dump      {} {}", bytes(manifest.plain.bytes), contents(manifest)));
     uncovered(changes).iter().for_each(|table| text.push(format!("  warning   {table}")));
     text.and(format!("  server    {}", server.describe())).and(format!("  database  \"{}\" {state}", target.database))
-}
-
-/// Describes the tables of which not all changes are replayed.
-fn uncovered(changes: &ReplayPlan) -> Vec<String> {
-    let told = changes.uncovered.iter().map(|(table, uncovered)| {
-        let since = match uncovered.reason {
-            Some(_) => format!("from {} on", uncovered.from),
-            None => "at all".to_owned(),
-        };
-        format!("changes of table {} are not replayed {since}: {}", table.text(), uncovered.why())
-    });
-    told.collect()
-}
-
-/// Adds the changes to a document.
-fn with_changes(mut document: Value, changes: &ReplayPlan) -> Value {
-    let uncovered = changes.uncovered.iter().map(|(table, uncovered)| {
-        json!({"table": table.text(), "from": uncovered.reason.map(|_| uncovered.from), "reason": uncovered.reason})
-    });
-    document["changes"] = json!({
-        "generation": changes.generation,
-        "up_to": changes.stop,
-        "segments": changes.links.len(),
-        "stored_bytes": changes.stored_bytes(),
-        "uncovered": uncovered.collect::<Vec<_>>(),
-    });
-    document
 }

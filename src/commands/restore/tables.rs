@@ -10,6 +10,7 @@ use crate::commands::restore::dry_run;
 use crate::commands::restore::plan::plan;
 use crate::commands::restore::summary::{declined, summary_of, tell};
 use crate::format::archive::selection::TablePart;
+use crate::jobs::restore::RestoreReport;
 use crate::jobs::restore::tables::choice::TableChoice;
 use crate::jobs::restore::tables::{self, TableRestore};
 use crate::postgres::connect::settings::ConnectionSettings;
@@ -46,9 +47,7 @@ pub(crate) fn run(
     }
     console.note(outline.as_str());
     if args.yes {
-        tables.with.iter().for_each(|object| console.info(&format!("with them comes {object}")));
-        tables.without.iter().for_each(|object| console.warn(&format!("left out: {object}")));
-        tables.warnings.iter().for_each(|warning| console.warn(warning));
+        tell_outline(&tables, console);
     } else if !agreed(&opened.manifest, &tables.target, tables.replaces(), &outline, console)? {
         return Err(declined());
     }
@@ -56,17 +55,29 @@ pub(crate) fn run(
     let (report, fetched) = tables::restore(&opened, &tables, &plan, console)?;
     tell(&report, console);
     let read = format!("  {} of {} were read", bytes(fetched), bytes(stored));
-    let mut document = serde_json::to_value(&report)?;
-    if let Value::Object(members) = &mut document {
-        members.insert("read_bytes".to_owned(), json!(fetched));
-        members.insert("with".to_owned(), json!(tables.with));
-        members.insert("without".to_owned(), json!(tables.without));
-    }
+    let document = document(&report, &tables, fetched)?;
     console.result(&summary_of(&report, &tables.without_rows()).and(read), &document)?;
     Ok(u8::from(!report.left_out.is_empty()))
 }
 
-fn choice(args: &RestoreArgs) -> TableChoice {
+/// Returns the report as a document, with what came along and how much was read.
+pub(crate) fn document(report: &RestoreReport, tables: &TableRestore, fetched: u64) -> Result<Value> {
+    let mut document = serde_json::to_value(report)?;
+    document["read_bytes"] = json!(fetched);
+    document["with"] = json!(tables.with);
+    document["without"] = json!(tables.without);
+    Ok(document)
+}
+
+/// Tells what comes along and what does not, to those who are not asked.
+pub(crate) fn tell_outline(tables: &TableRestore, console: &Console) {
+    tables.with.iter().for_each(|object| console.info(&format!("with them comes {object}")));
+    tables.without.iter().for_each(|object| console.warn(&format!("left out: {object}")));
+    tables.warnings.iter().for_each(|warning| console.warn(warning));
+}
+
+/// Returns which tables the arguments mean.
+pub(crate) fn choice(args: &RestoreArgs) -> TableChoice {
     let limits = args.limits.clone();
     TableChoice {
         tables: limits.table,
@@ -82,7 +93,7 @@ fn choice(args: &RestoreArgs) -> TableChoice {
 }
 
 /// Describes what will be restored and where, before anything happens.
-fn outline(opened: &BackupReader, tables: &TableRestore, server: &ConnectionSettings) -> Lines {
+pub(crate) fn outline(opened: &BackupReader, tables: &TableRestore, server: &ConnectionSettings) -> Lines {
     let state = match tables.target.state {
         TargetState::Missing => "does not exist and will be created".to_owned(),
         TargetState::Empty => "is empty".to_owned(),

@@ -5,6 +5,7 @@ use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::base::shown::many;
 use crate::base::subject::Subject;
+use crate::base::verify_level::Level;
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::console::{Console, bytes};
 use crate::commands::schedule::captures::ScheduledCaptures;
@@ -15,6 +16,7 @@ use crate::config::environment;
 use crate::format::manifest::Manifest;
 use crate::format::run_record::{Record, Task, Trigger};
 use crate::jobs::backup::outputs::BackupsMade;
+use crate::jobs::restore_test::verify_changes::chain_finding::ChainFinding;
 use crate::jobs::verify::VerifyFinding;
 use crate::runs::backups::Backups;
 use crate::runs::restore_tests::RestoreTests;
@@ -97,7 +99,7 @@ impl ScheduledWork for Runs<'_> {
                     (Trigger::Schedule, 1.., Databases::Named(subjects)) => proofs.again(subjects, start.cause, each),
                     (_, _, databases) => proofs.newest(databases, start.cause, each),
                 };
-                done.map(|done| RunEnd::of(start, &done))
+                done.and_then(|done| self.changes(start, proofs, done)).map(|done| RunEnd::of(start, &done))
             }
             _ => self.backups(start).map(|done| RunEnd::of(start, &done)),
         };
@@ -145,6 +147,23 @@ impl Runs<'_> {
         }
     }
 
+    /// Tests the changes of the same databases, and returns all outcomes. All segments were read when they were stored: here they are looked at
+    /// in the listing, but for those that are replayed.
+    fn changes(
+        &self,
+        start: &DueRun,
+        proofs: RestoreTests<'_>,
+        done: Vec<Outcome<VerifyFinding>>,
+    ) -> Result<Vec<Outcome<()>>> {
+        let mut outcomes: Vec<Outcome<()>> = done.into_iter().map(Outcome::bare).collect();
+        if !outcomes.iter().any(Outcome::is_interrupted) {
+            let each = |outcome: &Outcome<Vec<ChainFinding>>| tell_of_changes(outcome, self.console);
+            let more = proofs.changes(&start.databases, Level::Meta, start.cause, each)?;
+            outcomes.extend(more.into_iter().map(Outcome::bare));
+        }
+        Ok(outcomes)
+    }
+
     fn backups(&mut self, start: &DueRun) -> Result<Vec<Outcome<BackupsMade>>> {
         let console = self.console;
         let backups = self.renewed.as_ref().map_or(self.backups, |renewed| renewed.backups(self.backups));
@@ -187,7 +206,14 @@ fn again<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> Option<Databases> {
         true => None,
         false if start.databases == Databases::All && unnamed(outcomes) => Some(Databases::All),
         false => {
-            Some(Databases::Named(again.into_iter().filter_map(|record| record.database.subject()).cloned().collect()))
+            let mut subjects: Vec<Subject> = Vec::new();
+            for subject in again.into_iter().filter_map(|record| record.database.subject()) {
+                // Its backup may have failed, and its changes as well.
+                if !subjects.contains(subject) {
+                    subjects.push(subject.clone());
+                }
+            }
+            Some(Databases::Named(subjects))
         }
     }
 }
@@ -201,7 +227,8 @@ fn unnamed<T>(outcomes: &[Outcome<T>]) -> bool {
 fn found<T>(start: &DueRun, outcomes: &[Outcome<T>]) -> Option<Vec<Subject>> {
     let known =
         start.databases == Databases::All && !unnamed(outcomes) && !outcomes.iter().any(Outcome::is_interrupted);
-    let subjects = outcomes.iter().filter_map(|outcome| outcome.record.database.subject());
+    let own = outcomes.iter().filter(|outcome| outcome.record.task == start.task);
+    let subjects = own.filter_map(|outcome| outcome.record.database.subject());
     known.then(|| subjects.filter(|subject| subject.variant().is_plain()).cloned().collect())
 }
 
@@ -222,6 +249,27 @@ fn tell(outcome: &Outcome<VerifyFinding>, console: &Console) {
                 });
             }
         },
+    }
+}
+
+fn tell_of_changes(outcome: &Outcome<Vec<ChainFinding>>, console: &Console) {
+    let findings = match &outcome.result {
+        Err(error) => return console.tell(error),
+        Ok(findings) => findings,
+    };
+    for finding in findings {
+        finding.errors.iter().for_each(|error| console.tell(&Fault::damaged(error.as_str()).into()));
+        if let Some(proof) = finding.proof.as_ref().filter(|_| finding.ok) {
+            console.info(&format!(
+                "{} with its changes is what {} states, in {}",
+                proof.base,
+                proof.reached,
+                many(proof.tables.len(), "table")
+            ));
+        }
+        if let Some(why) = &finding.unproven {
+            console.info(&format!("the changes of generation {} are not replayed: {why}", finding.generation));
+        }
     }
 }
 

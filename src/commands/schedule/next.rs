@@ -71,7 +71,7 @@ pub(crate) fn all_come(task: Task, timetable: &Timetable, now: Timestamp) -> Res
         Some(entry) => Err(Fault::usage(format!("\"{}\" never comes (again)", entry.schedule))
             .hint(match task {
                 Task::Backup => "take it out of CRON_SCHEDULE",
-                Task::Verify => "take it out of VERIFY_SCHEDULE",
+                Task::Verify | Task::VerifyChanges => "take it out of VERIFY_SCHEDULE",
             })
             .into()),
         None => Ok(()),

@@ -1,6 +1,7 @@
 //! One entry of an archive's table of contents.
 
 use crate::format::archive::fields::{self, Field};
+use crate::format::sql::object_name::{ObjectName, TableName};
 use std::ops::Range;
 
 /// An entry: the object that it makes, and the bytes that it has in the archive. Texts are in the encoding of the dump.
@@ -39,6 +40,11 @@ const COPY: usize = 9;
 const SCHEMA: usize = 10;
 
 impl ArchiveEntry {
+    /// Returns the name of the table that the entry is about. `None`: no server has such a name.
+    pub fn table(&self) -> Option<TableName> {
+        Some(TableName { schema: ObjectName::new(&self.schema)?, name: ObjectName::new(&self.name)? })
+    }
+
     /// Makes an entry of its bytes. `parts` are the places of its fields, each text without the length before it.
     pub fn new(bytes: Vec<u8>, parts: &[(Field, Range<usize>)], needs: Vec<i64>) -> ArchiveEntry {
         let part = |at: usize| parts.get(at).map(|(_, range)| range.clone()).unwrap_or_default();

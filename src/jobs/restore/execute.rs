@@ -9,8 +9,8 @@ use crate::jobs::restore::restricted_role::load_by;
 use crate::jobs::restore::unqualified_names::source_path;
 use crate::jobs::restore::way::RestoreWay;
 use crate::postgres::connect::settings::ConnectionSettings;
-use crate::postgres::restore::load::loader_thread::{ParallelPlan, hand_over, run, run_in_parallel};
-use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
+use crate::postgres::restore::load::loader_thread::{ParallelPlan, hand_over, run, run_around, run_in_parallel};
+use crate::postgres::restore::load::options::{BetweenStep, LoadOptions, LoadReport};
 use crate::postgres::restore::load::side_connection::open_sides;
 use crate::postgres::restore::target::{self, APPLICATION, RestoreTarget, TargetState};
 use crate::postgres::session::lock_holders::holders;
@@ -37,6 +37,22 @@ pub fn execute(
     let settings = plan.settings.for_database(&plan.database);
     let client = settings.connect(APPLICATION)?;
     let loaded = run(client, &settings, script, options, monitor);
+    loaded.map_err(|error| between_majors(manifest, target, held(&settings, error)))
+}
+
+/// Runs a script in one transaction, with a step between the keys and what stands behind them.
+pub(crate) fn execute_around(
+    script: &mut dyn Read,
+    plan: &RestorePlan,
+    target: &RestoreTarget,
+    manifest: &Manifest,
+    between: BetweenStep,
+    monitor: &dyn Monitor,
+) -> Result<LoadReport> {
+    let settings = plan.settings.for_database(&plan.database);
+    let client = settings.connect(APPLICATION)?;
+    let options = LoadOptions { until_keys: true, ..options(plan, target, manifest) };
+    let loaded = run_around(client, &settings, script, (options, Some(between)), monitor);
     loaded.map_err(|error| between_majors(manifest, target, held(&settings, error)))
 }
 
@@ -71,6 +87,10 @@ pub(crate) fn execute_rest(
     manifest: &Manifest,
     monitor: &dyn Monitor,
 ) -> Result<LoadReport> {
+    if let Some(loader) = &plan.loader {
+        let options = LoadOptions { prelude: None, require_trailer: false, ..options(plan, target, manifest) };
+        return load_by(loader, &mut &*script, options, monitor);
+    }
     let (client, settings) = plan.settings.for_database(&plan.database).connect_pinned(APPLICATION)?;
     let sides =
         if way.is_parallel() { open_sides(&settings, APPLICATION, way.jobs as usize, monitor)? } else { Vec::new() };

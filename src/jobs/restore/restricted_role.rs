@@ -5,6 +5,7 @@ use crate::base::progress::Monitor;
 use crate::format::sql::extensions::extensions;
 use crate::postgres::restore::load::loader_thread::run;
 use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
+use crate::postgres::restore::load::skipped_statements::PreparedObjects;
 use crate::postgres::restore::target::APPLICATION;
 use crate::postgres::scratch::loader::ScratchLoader;
 use std::io::Read;
@@ -23,6 +24,7 @@ pub(crate) fn load_by(
     (&mut *script).take(HEAD).read_to_end(&mut head)?;
     let prepared = loader.prepare(&extensions(&head))?;
     let client = loader.connect(APPLICATION)?;
-    let options = LoadOptions { bounds: Some(prepared), ..options };
+    let aside = loader.aside().clone();
+    let options = LoadOptions { bounds: Some(PreparedObjects { aside, ..prepared }), ..options };
     run(client, loader.settings(), &mut head.as_slice().chain(script), options, monitor)
 }

@@ -1,6 +1,7 @@
 //! Restores single tables: chooses what belongs to them, reads of the payload what they need, and loads that in one transaction.
 
 pub(crate) mod choice;
+pub(crate) mod moment;
 pub(crate) mod object;
 pub(crate) mod script;
 pub(crate) mod standing;
@@ -8,12 +9,14 @@ pub(crate) mod standing;
 use crate::base::error::{Fault, Result};
 use crate::base::progress::{Monitor, Progress};
 use crate::format::archive::contents::DumpContents;
+use crate::format::archive::entry::ArchiveEntry;
 use crate::format::archive::selection::data_order::DataOrder;
 use crate::format::archive::selection::entry_index::{DATA, is_one_of};
 use crate::format::archive::selection::shared_rows::SharedRows;
 use crate::format::archive::selection::{ArchiveSelection, TablePart, definitions, loose, select};
 use crate::format::manifest::{Format, Manifest, Table};
 use crate::format::sql::copy;
+use crate::format::sql::object_name::TableName;
 use crate::format::sql::requirements::Requirements;
 use crate::jobs::restore::execute::execute;
 use crate::jobs::restore::plan::RestorePlan;
@@ -50,6 +53,8 @@ pub struct TableRestore {
     script: MarkedScript,
     /// The rows of each entry with data.
     rows: HashMap<i64, Table>,
+    /// The tables whose rows are restored.
+    filled: BTreeSet<TableName>,
 }
 
 impl TableRestore {
@@ -58,6 +63,11 @@ impl TableRestore {
         let reader = PartReader::new(opened.object.as_ref(), &opened.manifest, opened.derived_keys.as_ref())?;
         let extents = self.rows.values().flat_map(|table| table.at.iter().copied());
         Ok(reader.expected(extents))
+    }
+
+    /// Returns how many bytes of the dump the rows are.
+    pub fn row_bytes(&self) -> u64 {
+        self.rows.values().fold(0, |sum: u64, table| sum.saturating_add(table.bytes))
     }
 
     /// Returns whether something that the target holds is dropped.
@@ -101,6 +111,7 @@ pub fn plan(opened: &BackupReader, choice: &TableChoice, plan: &RestorePlan) -> 
     properties::permitted(plan, &target)?;
     properties::shape(manifest, plan, &target)?;
     let unavailable = missing_requirements::check(&requirements(&script), plan, &target)?;
+    let filled = filled(&contents, &selection.wanted);
     let with = selection.needed.iter().map(|number| words(&contents, *number));
     Ok(TableRestore {
         tables: described(&contents, &selection.tables, &rows),
@@ -112,6 +123,7 @@ pub fn plan(opened: &BackupReader, choice: &TableChoice, plan: &RestorePlan) -> 
         target: RestoreTarget { unavailable, ..target },
         script,
         rows,
+        filled,
     })
 }
 
@@ -131,6 +143,7 @@ fn whole_definitions(manifest: &Manifest, contents: &DumpContents, plan: &Restor
         target,
         script,
         rows,
+        filled: BTreeSet::new(),
     })
 }
 
@@ -280,6 +293,12 @@ fn rows(contents: &DumpContents, wanted: &BTreeSet<i64>, manifest: &Manifest) ->
         }
     }
     Ok(rows)
+}
+
+/// Returns the tables whose rows are wanted.
+fn filled(contents: &DumpContents, wanted: &BTreeSet<i64>) -> BTreeSet<TableName> {
+    let entries = contents.entries.iter().filter(|entry| entry.is("TABLE DATA") && wanted.contains(&entry.number));
+    entries.filter_map(ArchiveEntry::table).collect()
 }
 
 /// Returns the tables with rows and bytes, in the order of the dump.

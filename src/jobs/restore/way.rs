@@ -24,7 +24,7 @@ pub struct RestoreWay {
 }
 
 impl RestoreWay {
-    fn single(because: Option<String>) -> RestoreWay {
+    pub(crate) fn single(because: Option<String>) -> RestoreWay {
         RestoreWay { jobs: 1, rows_beside: false, because }
     }
 

@@ -40,7 +40,7 @@ pub(crate) mod table_rows;
 use crate::base::error::Result;
 use crate::base::progress::{Monitor, NullMonitor};
 use crate::postgres::restore::load::loader::Loader;
-use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
+use crate::postgres::restore::load::options::{BetweenStep, LoadOptions, LoadReport};
 use crate::postgres::restore::load::parallel_load::ParallelLoad;
 use postgres::Client;
 use std::io::Read;
@@ -55,7 +55,18 @@ pub fn load(
     options: &LoadOptions,
     monitor: &dyn Monitor,
 ) -> Result<LoadReport> {
-    let loader = Loader::begin(client, options)?;
+    load_around(client, script, options, None, monitor)
+}
+
+/// Runs the script in one transaction, as [`load`], with a step between keys and rest where the options hold the rest back.
+pub(crate) fn load_around(
+    client: &mut Client,
+    script: &mut dyn Read,
+    options: &LoadOptions,
+    between: Option<BetweenStep>,
+    monitor: &dyn Monitor,
+) -> Result<LoadReport> {
+    let loader = Loader::begin(client, options)?.around(between);
     let lacking = loader.lacking.clone();
     loader.run(script, monitor).map_err(|error| money::explained(error, lacking.as_deref()))
 }

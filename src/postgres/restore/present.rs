@@ -2,6 +2,7 @@
 
 use crate::base::error::Result;
 use crate::base::worker;
+use crate::format::sql::object_name::{ObjectName, TableName};
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::target::APPLICATION;
 use crate::postgres::session::cell::cell;
@@ -142,5 +143,28 @@ pub(crate) fn present(settings: &ConnectionSettings, objects: Vec<DumpedObject>)
             found.extend(row.filter(|row| cell(row, 0) == Some("t")).map(|_| object.number));
         }
         Ok(found)
+    })?
+}
+
+/// Returns the triggers and rules of these tables that would act on changes, in words.
+pub(crate) fn acting(settings: &ConnectionSettings, tables: &BTreeSet<TableName>) -> Result<Vec<String>> {
+    const ACTING: &str = "
+        SELECT n.nspname, c.relname, 'trigger ' || t.tgname FROM pg_catalog.pg_trigger t
+        JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+        UNION ALL
+        SELECT n.nspname, c.relname, 'rule ' || r.rulename FROM pg_catalog.pg_rewrite r
+        JOIN pg_catalog.pg_class c ON c.oid = r.ev_class JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p') AND r.ev_enabled IN ('O', 'A') ORDER BY 1, 2, 3";
+    let (settings, tables) = (settings.clone(), tables.clone());
+    worker::ask(move || {
+        let found = rows(&mut settings.connect(APPLICATION)?, ACTING)?;
+        let told = found.iter().filter_map(|row| {
+            let [schema, name] = [cell(row, 0)?, cell(row, 1)?].map(|part| ObjectName::new(part.as_bytes()));
+            let table = TableName { schema: schema?, name: name? };
+            let what = cell(row, 2).filter(|_| tables.contains(&table))?;
+            Some(format!("{what} of {}", table.text()))
+        });
+        Ok(told.collect())
     })?
 }

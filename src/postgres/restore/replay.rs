@@ -12,11 +12,14 @@ use crate::base::shown::many;
 use crate::format::changes::delta_record::{DeltaRecord, TransactionHead};
 use crate::format::changes::replay_session::REPLAY_SESSION;
 use crate::format::manifest::encoding::EncodingName;
+use crate::format::sql::object_name::TableName;
 use crate::postgres::restore::load::failure;
 use crate::postgres::restore::replay::identity_columns::IdentityColumns;
 use crate::postgres::restore::replay::statement_batch::{ReplayPlace, StatementBatch};
+use crate::postgres::session::query::text;
 use crate::postgres::session::quote::literal;
-use postgres::Client;
+use postgres::GenericClient;
+use std::collections::BTreeSet;
 use std::io::Write;
 
 /// Transactions of the source that are one here.
@@ -33,14 +36,19 @@ pub struct ReplayCounts {
     pub rows: u64,
 }
 
-/// A connection that replays.
-pub struct Replayer {
-    client: Client,
+/// A connection that replays, or a transaction of it.
+pub struct Replayer<'a, C> {
+    client: &'a mut C,
+    /// Holds the settings of the session from before, to which they go back behind a replay within the transaction of somebody else, who ends
+    /// it. `None`: it commits on the way.
+    before: Option<Vec<(&'static str, String)>>,
     encoding: EncodingName,
     identities: IdentityColumns,
     batch: StatementBatch,
     /// The transaction of the source that is being replayed. `None`: the next one has not begun.
     head: Option<TransactionHead>,
+    /// Whether the transaction of the source has changed anything here.
+    has_changed: bool,
     /// Transactions of the source since the last commit.
     open: u64,
     /// The rows of a COPY block that have been sent, while one is.
@@ -59,31 +67,51 @@ struct OpenCopyBlock {
 /// Bytes of rows that are one COPY here.
 const ROWS: usize = 8 << 20;
 
-impl Replayer {
+impl<'a, C: GenericClient> Replayer<'a, C> {
     /// Begins to replay deltas in this encoding. All further use of the connection is the replayer's.
-    pub fn begin(mut client: Client, encoding: EncodingName) -> Result<Replayer> {
-        let failed = |error: postgres::Error| failure::plain("cannot begin to replay changes", &error);
-        let settings = REPLAY_SESSION.iter().chain(&[("synchronous_commit", "off")]);
-        let set: Vec<String> = settings
-            .map(|(name, value)| format!("SELECT pg_catalog.set_config({}, {}, false)", literal(name), literal(value)))
-            .collect();
-        client.batch_execute(&set.join("; ")).map_err(failed)?;
-        let identities = IdentityColumns::relax(&mut client)?;
-        client.batch_execute(BEGIN).map_err(failed)?;
-        Ok(Replayer {
+    pub fn begin(client: &'a mut C, encoding: EncodingName) -> Result<Replayer<'a, C>> {
+        set(client, REPLAY_SESSION.iter().copied().chain([("synchronous_commit", "off")]), false)?;
+        let identities = IdentityColumns::relax(client, None)?;
+        client.batch_execute(BEGIN).map_err(|error| not_begun(&error))?;
+        Ok(Replayer::new(client, encoding, identities, None))
+    }
+
+    /// Begins to replay changes of these tables within the transaction that is open, and commits nothing.
+    pub fn within(client: &'a mut C, encoding: EncodingName, tables: &BTreeSet<TableName>) -> Result<Replayer<'a, C>> {
+        let mut before = Vec::new();
+        for (name, _) in REPLAY_SESSION {
+            before.push((*name, text(client, &format!("SELECT pg_catalog.current_setting({})", literal(name)))?));
+        }
+        set(client, REPLAY_SESSION.iter().copied(), true)?;
+        let identities = IdentityColumns::relax(client, Some(tables))?;
+        client.batch_execute("SET CONSTRAINTS ALL DEFERRED").map_err(|error| not_begun(&error))?;
+        Ok(Replayer::new(client, encoding, identities, Some(before)))
+    }
+
+    fn new(
+        client: &'a mut C,
+        encoding: EncodingName,
+        identities: IdentityColumns,
+        before: Option<Vec<(&'static str, String)>>,
+    ) -> Replayer<'a, C> {
+        Replayer {
             client,
+            before,
             encoding,
             identities,
             batch: StatementBatch::default(),
             head: None,
+            has_changed: false,
             open: 0,
             copy: None,
             counts: ReplayCounts::default(),
-        })
+        }
     }
 
     /// Takes the next record of a delta, on this line of it. After an error nothing more can be taken.
     pub fn take(&mut self, record: &DeltaRecord<'_>, line: u64) -> Result<()> {
+        self.has_changed |=
+            matches!(record, DeltaRecord::Change { .. } | DeltaRecord::Truncate { .. } | DeltaRecord::CopyBegin { .. });
         match record {
             DeltaRecord::Begin(head) => self.head = Some(*head),
             DeltaRecord::Change { statement, rows, .. } => {
@@ -104,10 +132,20 @@ impl Replayer {
         Ok(())
     }
 
-    /// Commits what was replayed, and makes the database what it was before for whoever uses it.
+    /// Ends the replay: commits, or gives the transaction back as it was. The database is for whoever uses it what it was before.
     pub fn finish(mut self) -> Result<ReplayCounts> {
-        self.commit()?;
-        self.identities.restore(&mut self.client)?;
+        match self.before.take() {
+            None => self.commit()?,
+            Some(before) => {
+                self.flush()?;
+                // What was put off must be looked at before a definition is changed.
+                let refused =
+                    |error: postgres::Error| failure::plain("the changes leave what a constraint forbids", &error);
+                self.client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").map_err(refused)?;
+                set(self.client, before.iter().map(|(name, value)| (*name, value.as_str())), true)?;
+            }
+        }
+        self.identities.restore(self.client)?;
         Ok(self.counts)
     }
 
@@ -124,13 +162,17 @@ impl Replayer {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.batch.run(&mut self.client, self.encoding)
+        self.batch.run(self.client, self.encoding)
     }
 
     fn end_transaction(&mut self) -> Result<()> {
+        // One that changes other tables alone is passed over.
+        if !std::mem::take(&mut self.has_changed) {
+            return Ok(());
+        }
         self.counts.transactions += 1;
         self.open += 1;
-        if self.open < TOGETHER {
+        if self.open < TOGETHER || self.before.is_some() {
             return Ok(());
         }
         self.commit()?;
@@ -168,7 +210,7 @@ impl Replayer {
     /// Sends the rows that have come of a block.
     fn send_rows(&mut self) -> Result<()> {
         let Some(copy) = self.copy.as_mut().filter(|copy| !copy.rows.is_empty()) else { return Ok(()) };
-        let text = statement_batch::utf8(&mut self.client, self.encoding, &copy.statement)?;
+        let text = statement_batch::utf8(self.client, self.encoding, &copy.statement)?;
         let query = match self.encoding.as_str() {
             "UTF8" | "SQL_ASCII" => text,
             other => format!("{} WITH (ENCODING '{other}')", text.trim_end_matches(';')),
@@ -180,4 +222,21 @@ impl Replayer {
         copy.rows.clear();
         Ok(())
     }
+}
+
+/// Sets settings of the session, or of the transaction alone.
+fn set<'s>(
+    client: &mut impl GenericClient,
+    settings: impl Iterator<Item = (&'s str, &'s str)>,
+    of_transaction: bool,
+) -> Result<()> {
+    let one = |(name, value)| {
+        format!("SELECT pg_catalog.set_config({}, {}, {of_transaction})", literal(name), literal(value))
+    };
+    let all: Vec<String> = settings.map(one).collect();
+    client.batch_execute(&all.join("; ")).map_err(|error| not_begun(&error))
+}
+
+fn not_begun(error: &postgres::Error) -> anyhow::Error {
+    failure::plain("cannot begin to replay changes", error)
 }

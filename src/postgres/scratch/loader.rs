@@ -13,7 +13,7 @@ use crate::postgres::connect::errors;
 use crate::postgres::connect::errors::explain;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::load;
-use crate::postgres::restore::load::skipped_statements::PreparedObjects;
+use crate::postgres::restore::load::skipped_statements::{PreparedObjects, UntriedStatements};
 use crate::postgres::scratch::server::{APPLICATION, PREFIX, open};
 use crate::postgres::session::query::column;
 use crate::postgres::session::quote::{identifier, literal};
@@ -35,6 +35,8 @@ pub struct ScratchLoader {
     settings: ConnectionSettings,
     /// Whether only this restore test uses the server.
     is_alone: bool,
+    /// Names what earlier parts of the script could not load.
+    aside: UntriedStatements,
 }
 
 impl ScratchLoader {
@@ -54,7 +56,12 @@ impl ScratchLoader {
             let owners = owners(name);
             run(client, &format!("CREATE ROLE {owners}; GRANT CREATE ON DATABASE {database} TO {owners}"))?;
         }
-        Ok(ScratchLoader { maker: maker.clone(), settings: maker.as_role(name, password), is_alone })
+        Ok(ScratchLoader {
+            maker: maker.clone(),
+            settings: maker.as_role(name, password),
+            is_alone,
+            aside: UntriedStatements::default(),
+        })
     }
 
     /// Returns whether the role may give what it loads to other owners, and grant privileges. That is so only on a server of the
@@ -91,6 +98,27 @@ impl ScratchLoader {
         Ok(client)
     }
 
+    /// Returns a loader by which the role may connect once more, to go on with a script of which this was set aside. It has another
+    /// password, and its earlier sessions are ended first: nothing that ran in them can log in by it.
+    pub fn again(&self, aside: UntriedStatements) -> Result<ScratchLoader> {
+        let (role, password) = (self.settings.user(), password()?);
+        let name = identifier(role);
+        self.maintain(vec![
+            format!(
+                "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = {}",
+                literal(role)
+            ),
+            format!("ALTER ROLE {name} LOGIN PASSWORD {}", verifier(&password)),
+            format!("GRANT CONNECT ON DATABASE {name} TO {name}"),
+        ])?;
+        Ok(ScratchLoader { settings: self.maker.as_role(role, password), aside, ..self.clone() })
+    }
+
+    /// Returns what earlier parts of the script could not load.
+    pub fn aside(&self) -> &UntriedStatements {
+        &self.aside
+    }
+
     pub fn settings(&self) -> &ConnectionSettings {
         &self.settings
     }
@@ -101,7 +129,7 @@ impl ScratchLoader {
         let reader = format!("{loader}{READER}");
         let (name, owner) = (identifier(&reader), identifier(loader));
         let mut statements = vec![
-            created(&reader, &password)?,
+            created(&reader, &password),
             format!("GRANT {owner} TO {name}"),
             format!("GRANT CONNECT ON DATABASE {owner} TO {name}"),
         ];
@@ -127,7 +155,7 @@ impl ScratchLoader {
 }
 
 fn create(client: &mut Client, maker: &ConnectionSettings, name: &str, password: &Secret) -> Result<()> {
-    client.batch_execute(&created(name, password)?).map_err(|error| {
+    client.batch_execute(&created(name, password)).map_err(|error| {
         let why = errors::said(&error);
         let message = format!("cannot make a role for the proof on {}: {why}", maker.describe());
         let fault = Fault::failed(message);
@@ -145,9 +173,12 @@ fn create(client: &mut Client, maker: &ConnectionSettings, name: &str, password:
 
 /// Returns the statement that makes a role. It holds a verifier instead of the password, so that neither the server nor a reader of
 /// its log can log in.
-fn created(name: &str, password: &Secret) -> Result<String> {
-    let verifier = postgres_protocol::password::scram_sha_256(password.reveal().as_bytes());
-    Ok(format!("CREATE ROLE {} {ATTRIBUTES} PASSWORD {}", identifier(name), literal(&verifier)))
+fn created(name: &str, password: &Secret) -> String {
+    format!("CREATE ROLE {} {ATTRIBUTES} PASSWORD {}", identifier(name), verifier(password))
+}
+
+fn verifier(password: &Secret) -> String {
+    literal(&postgres_protocol::password::scram_sha_256(password.reveal().as_bytes()))
 }
 
 fn owners(loader: &str) -> String {

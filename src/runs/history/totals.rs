@@ -41,7 +41,7 @@ impl RunTotals {
 
     fn add(&mut self, record: Record) {
         let bygone = self.databases.entry(record.database.clone()).or_default();
-        if record.task == Task::Verify {
+        if record.task != Task::Backup {
             if record.is_proof() {
                 bygone.proven = Some(record);
             }

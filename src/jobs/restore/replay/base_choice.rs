@@ -48,6 +48,8 @@ pub fn choose_base(
             generation: chain.generation.id,
             alignment,
             stop,
+            reached: None,
+            tables: None,
             encoding,
             links,
             uncovered: BTreeMap::new(),
@@ -106,7 +108,8 @@ fn bases(repository: &Repository, subject: &Subject, named: Option<&BackupId>) -
     Ok(claims.into_iter().map(|(id, _)| id).collect())
 }
 
-fn is_base(manifest: &Manifest) -> bool {
+/// Returns whether changes can be replayed behind a backup.
+pub(crate) fn is_base(manifest: &Manifest) -> bool {
     manifest.changes.is_some() && manifest.dump.format == Format::Plain
 }
 
@@ -134,7 +137,7 @@ impl ReadChains<'_> {
 }
 
 /// Returns the tables of which not all changes are replayed.
-fn uncovered(
+pub(crate) fn uncovered(
     opened: &BackupReader,
     changes: &ReplayPlan,
     span: Option<&ChainSpan>,

@@ -1,5 +1,6 @@
 //! The changes that are replayed behind a base.
 
+use crate::base::error::{Fault, Result};
 use crate::format::changes::delta_record::TransactionHead;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::table_break::BreakReason;
@@ -9,7 +10,7 @@ use crate::format::manifest::encoding::EncodingName;
 use crate::format::sql::object_name::TableName;
 use crate::repository::chain::chain_link::ChainLink;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Says which transactions are replayed, and of which tables they are not.
@@ -18,6 +19,10 @@ pub struct ReplayPlan {
     pub alignment: BaseAlignment,
     /// Transactions whose commit record begins here or later are not replayed.
     pub stop: Lsn,
+    /// The base whose state is to be reached: what it does not hold is not replayed. `None`: everything up to the stop is.
+    pub reached: Option<BaseAlignment>,
+    /// The tables whose changes are replayed. `None`: those of all.
+    pub tables: Option<BTreeSet<TableName>>,
     /// The encoding of the deltas.
     pub encoding: EncodingName,
     /// The segments that hold what is replayed, in order.
@@ -35,14 +40,39 @@ pub struct UncoveredTable {
 }
 
 impl ReplayPlan {
-    /// Returns whether a transaction is replayed: it is before the stop, and the base does not hold it.
+    /// Returns whether a transaction is replayed: it is before the stop, the base does not hold it, and the one that is to be reached does.
     pub fn applies(&self, head: &TransactionHead) -> bool {
-        head.commit < self.stop && !self.alignment.holds(head.commit, head.xid)
+        let is_reached = self.reached.as_ref().is_none_or(|reached| reached.holds(head.commit, head.xid));
+        head.commit < self.stop && is_reached && !self.alignment.holds(head.commit, head.xid)
     }
 
     /// Returns whether changes of a table are replayed in the transaction that commits here.
     pub fn covers(&self, table: &TableName, commit: Lsn) -> bool {
+        self.tables.as_ref().is_none_or(|tables| tables.contains(table)) && self.is_covered(table, commit)
+    }
+
+    fn is_covered(&self, table: &TableName, commit: Lsn) -> bool {
         self.uncovered.get(table).is_none_or(|uncovered| commit < uncovered.from)
+    }
+
+    /// Limits the plan to tables of the base: only segments whose documents name one of them are fetched. It is an error if not all changes
+    /// of one are stored, which names it.
+    pub fn only(self, tables: BTreeSet<TableName>) -> Result<ReplayPlan> {
+        let broken: Vec<String> = self
+            .uncovered
+            .iter()
+            .filter(|(table, _)| tables.contains(table))
+            .map(|(table, uncovered)| format!("{} from {} on: {}", table.text(), uncovered.from, uncovered.why()))
+            .collect();
+        if !broken.is_empty() {
+            let message = format!("changes are not stored of {}", broken.join("; "));
+            return Err(Fault::failed(message)
+                .hint("--at with a position before that restores what came before; a base that was taken later, named by its id, what came behind it")
+                .into());
+        }
+        let changes_some = |link: &Arc<ChainLink>| link.segment.tables.iter().any(|table| tables.contains(&table.name));
+        let links = self.links.into_iter().filter(changes_some).collect();
+        Ok(ReplayPlan { links, tables: Some(tables), uncovered: BTreeMap::new(), ..self })
     }
 
     /// Returns how many bytes are fetched.
@@ -53,6 +83,14 @@ impl ReplayPlan {
     /// Returns how many bytes of scripts are read.
     pub fn plain_bytes(&self) -> u64 {
         self.links.iter().map(|link| link.segment.plain.bytes).sum()
+    }
+
+    /// Returns how many rows the segments insert, update or delete in the tables that are replayed.
+    pub fn changed_rows(&self) -> u64 {
+        let tables = self.links.iter().flat_map(|link| &link.segment.tables);
+        let meant = tables.filter(|table| self.tables.as_ref().is_none_or(|tables| tables.contains(&table.name)));
+        let rows = meant.flat_map(|table| [table.changes.inserts, table.changes.updates, table.changes.deletes]);
+        rows.fold(0, u64::saturating_add)
     }
 
     /// Returns how many transactions the segments hold, some of which may be in the base, or behind the stop.

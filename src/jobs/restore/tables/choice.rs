@@ -46,7 +46,7 @@ impl TableChoice {
         let named = self.tables.iter().chain(&self.exclude_tables).chain(&self.exclude_data);
         for pattern in named {
             if !relations.iter().any(|entry| pattern.matches_names(&entry.schema, &entry.name)) {
-                let hint = pattern.several().unwrap_or_else(|| format!("pgbk list {id} shows its tables"));
+                let hint = pattern.several().unwrap_or_else(|| held(&relations, id));
                 return Err(Fault::usage(format!("no table of {id} matches \"{pattern}\"")).hint(hint).into());
             }
         }
@@ -69,6 +69,21 @@ impl TableChoice {
             if self.exclude_data.iter().any(|pattern| pattern.matches_names(&entry.schema, &entry.name)) {
                 selection.wanted.remove(&entry.number);
             }
+        }
+    }
+}
+
+/// Names the first tables of a backup, and says where the others are found.
+fn held(relations: &[&ArchiveEntry], id: &str) -> String {
+    const NAMED: usize = 10;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let tables = relations.iter().filter(|entry| entry.is("TABLE"));
+    let names: Vec<String> = tables.map(|entry| format!("{}.{}", text(&entry.schema), text(&entry.name))).collect();
+    let more = if names.len() > NAMED { ", …" } else { "" };
+    match names.is_empty() {
+        true => format!("pgbk list {id} shows its tables"),
+        false => {
+            format!("it has {}{more}; pgbk list {id} shows its tables", names[..names.len().min(NAMED)].join(", "))
         }
     }
 }

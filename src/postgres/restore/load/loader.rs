@@ -10,7 +10,7 @@ use crate::postgres::restore::load::existing_objects::{ObjectState, ScriptObject
 use crate::postgres::restore::load::extension_notice::{EndStatements, is_told};
 use crate::postgres::restore::load::header::Header;
 use crate::postgres::restore::load::held_statements::{DividedStatements, HeldStatements};
-use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
+use crate::postgres::restore::load::options::{BetweenStep, LoadOptions, LoadReport};
 use crate::postgres::restore::load::parallel_load::ParallelLoad;
 use crate::postgres::restore::load::privileges::StatementRest;
 use crate::postgres::restore::load::session::LoadSession;
@@ -59,6 +59,8 @@ pub struct Loader<'a> {
     pub(crate) beside: Option<ParallelLoad>,
     /// Holds back what is behind the rows; `None`: all is done.
     held: Option<HeldStatements>,
+    /// Comes before what is held back, within the transaction. `None`: the report has that, and somebody else does it.
+    between: Option<BetweenStep>,
     pub(crate) loaded: LoadReport,
 }
 
@@ -95,6 +97,7 @@ impl<'a> Loader<'a> {
             lacking,
             beside: None,
             held: options.until_keys.then(HeldStatements::default),
+            between: None,
             loaded: LoadReport::default(),
         };
         loader.mark_beginning()?;
@@ -104,6 +107,11 @@ impl<'a> Loader<'a> {
     /// Has other connections do a part of it. What was done before each part is committed.
     pub(crate) fn with(self, beside: ParallelLoad) -> Self {
         Loader { beside: Some(beside), ..self }
+    }
+
+    /// Does something between the keys and the rest.
+    pub(crate) fn around(self, between: Option<BetweenStep>) -> Self {
+        Loader { between, ..self }
     }
 
     pub(crate) fn run(mut self, script: &mut dyn Read, monitor: &dyn Monitor) -> Result<LoadReport> {
@@ -116,6 +124,7 @@ impl<'a> Loader<'a> {
         let ending = script.finish(&mut |event| self.take(event).map(drop))?;
         check_ending(ending, self.options)?;
         self.keys()?;
+        self.rest(monitor)?;
         self.commit()
     }
 
@@ -125,6 +134,19 @@ impl<'a> Loader<'a> {
         let DividedStatements { now, later } = held.divided();
         self.loaded.held_back = later;
         now.iter().try_for_each(|(line, text)| self.statement(*line, text))
+    }
+
+    /// Does what comes between the keys and the rest, and the rest.
+    fn rest(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        let Some(between) = self.between.take() else { return Ok(()) };
+        self.run_batch()?;
+        between(&mut self.transaction)?;
+        self.sent()?;
+        let later = std::mem::take(&mut self.loaded.held_back);
+        let mut later = later.as_slice();
+        let mut script = script::Script::new(&mut later, monitor, self.session.escapes());
+        self.through(&mut script)?;
+        script.finish(&mut |event| self.take(event).map(drop)).map(drop)
     }
 
     /// Runs all that comes of the script, up to a pause or its end.
@@ -154,7 +176,7 @@ impl<'a> Loader<'a> {
     fn take(&mut self, event: ScriptEvent<'_>) -> Result<Option<Header>> {
         match event {
             ScriptEvent::Statement { line, text, .. } => self.statement(line, text)?,
-            ScriptEvent::Meta { line, text } => check_meta(line, text)?,
+            ScriptEvent::Meta { line, text } => statement_action::check_meta(line, text)?,
             ScriptEvent::CopyStart { line, header, table } => {
                 return Ok(Some(Header { line, text: header.to_vec(), table }));
             }
@@ -374,24 +396,4 @@ fn may_name_more(text: &[u8]) -> bool {
         Some(verb) if verb.is("alter") => owner(tokens).is_none(),
         _ => false,
     }
-}
-
-/// Refuses meta-commands, except `\restrict` and `\unrestrict` with a key, which concern `psql` alone.
-fn check_meta(line: u64, text: &[u8]) -> Result<()> {
-    let text = String::from_utf8_lossy(text);
-    let mut words = text.split_ascii_whitespace();
-    let command = words.next().unwrap_or_default();
-    let mut keys = words;
-    let key = keys.next().is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    if matches!(command, "\\restrict" | "\\unrestrict") && key && keys.next().is_none() {
-        return Ok(());
-    }
-    let fault = Fault::refused(format!(
-        "the dump holds the psql meta-command \"{command}\" at line {line}, which pgbk never runs"
-    ));
-    Err(match command {
-        "\\connect" | "\\c" => fault.hint("a backup holds one database: dump it without --create"),
-        _ => fault.hint("no dump that pg_dump wrote holds it: find out who changed the file"),
-    }
-    .into())
 }

@@ -7,11 +7,11 @@ use crate::base::progress::{Monitor, NullMonitor};
 use crate::base::worker::Worker;
 use crate::postgres::connect::Canceller;
 use crate::postgres::connect::settings::ConnectionSettings;
-use crate::postgres::restore::load::options::{LoadOptions, LoadReport};
+use crate::postgres::restore::load::options::{BetweenStep, LoadOptions, LoadReport};
 use crate::postgres::restore::load::parallel_load::ParallelLoad;
 use crate::postgres::restore::load::script_pipe::{ScriptSender, pipe};
 use crate::postgres::restore::load::side_connection::SideConnection;
-use crate::postgres::restore::load::{load, load_in_parallel};
+use crate::postgres::restore::load::{load_around, load_in_parallel};
 use postgres::Client;
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -29,15 +29,26 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs [`load`] on this connection, and closes it afterwards.
 pub fn run(
-    mut client: Client,
+    client: Client,
     settings: &ConnectionSettings,
     script: &mut dyn Read,
     options: LoadOptions,
     monitor: &dyn Monitor,
 ) -> Result<LoadReport> {
+    run_around(client, settings, script, (options, None), monitor)
+}
+
+/// Runs [`load`] on this connection with something in between, and closes it afterwards.
+pub fn run_around(
+    mut client: Client,
+    settings: &ConnectionSettings,
+    script: &mut dyn Read,
+    (options, between): (LoadOptions, Option<BetweenStep>),
+    monitor: &dyn Monitor,
+) -> Result<LoadReport> {
     let cancel = settings.canceller(&client)?;
     let (sender, mut receiver) = pipe(IN_FLIGHT, Arc::default());
-    let loading = Worker::begin(move || load(&mut client, &mut receiver, &options, &NullMonitor));
+    let loading = Worker::begin(move || load_around(&mut client, &mut receiver, &options, between, &NullMonitor));
     let fed = hand_over(script, &sender, monitor);
     ended(&loading, fed, sender, vec![cancel], "the database is as it was, or restored whole where the end was reached")
 }

@@ -1,11 +1,16 @@
 //! Options of a load, and its result.
 
+use crate::base::error::Result;
 use crate::format::sql::columns::TableColumns;
 use crate::format::sql::inserted::InsertCounter;
 use crate::format::sql::schema::Schema;
 use crate::postgres::properties::own_properties::OwnProperties;
 use crate::postgres::restore::load::load_omissions::LoadOmissions;
 use crate::postgres::restore::load::skipped_statements::{PreparedObjects, UntriedStatements};
+use postgres::Transaction;
+
+/// A step that is done within the transaction of a load, once rows and keys are there.
+pub(crate) type BetweenStep = Box<dyn FnOnce(&mut Transaction<'_>) -> Result<()> + Send>;
 
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {

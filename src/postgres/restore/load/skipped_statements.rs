@@ -21,6 +21,8 @@ pub struct PreparedObjects {
     pub tables: BTreeSet<String>,
     /// Extensions that the server does not create, with its reasons.
     pub refused: BTreeMap<String, String>,
+    /// Statements of an earlier part of the script that were set aside.
+    pub aside: UntriedStatements,
 }
 
 /// Statements and rows that were set aside.
@@ -68,8 +70,9 @@ impl Bounds {
         Bounds { prepared: PreparedObjects::default(), scope, untried: UntriedStatements::default() }
     }
 
-    pub fn of(prepared: PreparedObjects) -> Bounds {
-        Bounds { prepared, ..Bounds::new(AsideScope::Role) }
+    pub fn of(mut prepared: PreparedObjects) -> Bounds {
+        let untried = std::mem::take(&mut prepared.aside);
+        Bounds { prepared, untried, ..Bounds::new(AsideScope::Role) }
     }
 
     /// Returns whether what is set aside is no failure, and only noted.
@@ -210,6 +213,7 @@ mod tests {
             schemas: BTreeSet::from(["A b".to_owned()]),
             tables: BTreeSet::from(["public.spatial_ref_sys".to_owned()]),
             refused: BTreeMap::from([("pg_cron".to_owned(), "not here".to_owned())]),
+            ..PreparedObjects::default()
         })
     }
 

@@ -1,6 +1,6 @@
 //! Decides for each statement of a script whether it is sent, left out or refused.
 
-use crate::base::error::Fault;
+use crate::base::error::{Fault, Result};
 use crate::format::sql::requirements::owner;
 use crate::format::sql::tokens::{Token, Tokens};
 use crate::postgres::restore::load::existing_objects::ScriptObject;
@@ -124,6 +124,26 @@ fn set(mut tokens: Tokens<'_>, options: &LoadOptions) -> StatementAction {
         // `SET TIME ZONE`, `SET TRANSACTION` and others that are no settings by name.
         (false, _) => StatementAction::Send,
     }
+}
+
+/// Refuses meta-commands, except `\restrict` and `\unrestrict` with a key, which concern `psql` alone.
+pub(crate) fn check_meta(line: u64, text: &[u8]) -> Result<()> {
+    let text = String::from_utf8_lossy(text);
+    let mut words = text.split_ascii_whitespace();
+    let command = words.next().unwrap_or_default();
+    let mut keys = words;
+    let key = keys.next().is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    if matches!(command, "\\restrict" | "\\unrestrict") && key && keys.next().is_none() {
+        return Ok(());
+    }
+    let fault = Fault::refused(format!(
+        "the dump holds the psql meta-command \"{command}\" at line {line}, which pgbk never runs"
+    ));
+    Err(match command {
+        "\\connect" | "\\c" => fault.hint("a backup holds one database: dump it without --create"),
+        _ => fault.hint("no dump that pg_dump wrote holds it: find out who changed the file"),
+    }
+    .into())
 }
 
 #[cfg(test)]

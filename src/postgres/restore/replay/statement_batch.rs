@@ -5,7 +5,7 @@ use crate::base::shown::many;
 use crate::format::lsn::Lsn;
 use crate::format::manifest::encoding::EncodingName;
 use crate::postgres::restore::load::failure;
-use postgres::{Client, SimpleQueryMessage};
+use postgres::{GenericClient, SimpleQueryMessage};
 use std::fmt::Write;
 use std::io;
 
@@ -73,7 +73,7 @@ impl StatementBatch {
 
     /// Runs the statements in the transaction that is open, and empties the batch. It is an error if one does not change as many rows as it
     /// must.
-    pub fn run(&mut self, client: &mut Client, encoding: EncodingName) -> Result<()> {
+    pub fn run(&mut self, client: &mut impl GenericClient, encoding: EncodingName) -> Result<()> {
         if self.statements.is_empty() {
             return Ok(());
         }
@@ -100,7 +100,12 @@ impl StatementBatch {
     }
 
     /// Finds the statement that the server refuses, by running one after the other.
-    fn refusal(&self, client: &mut Client, encoding: EncodingName, first: &postgres::Error) -> anyhow::Error {
+    fn refusal(
+        &self,
+        client: &mut impl GenericClient,
+        encoding: EncodingName,
+        first: &postgres::Error,
+    ) -> anyhow::Error {
         let lost = |error: &postgres::Error| failure::plain("cannot replay changes", error);
         if client.batch_execute(BACK).is_err() {
             return lost(first);
@@ -125,7 +130,7 @@ impl StatementBatch {
             shown.push('…');
         }
         let what = format!("it changes {found} and must change {}: {shown}", many(rows, "row"));
-        Fault::failed(statement.place.error(&what)).hint(
+        Fault::refused(statement.place.error(&what)).hint(
             "the base and the changes do not fit together; another base can be named by its id, or an earlier moment by --at",
         )
     }
@@ -139,7 +144,7 @@ fn count(message: &SimpleQueryMessage) -> Option<u64> {
 }
 
 /// Returns a text of a delta as UTF-8, which is what the connection speaks. The server converts it, as it would a client's.
-pub(crate) fn utf8(client: &mut Client, encoding: EncodingName, text: &[u8]) -> Result<String> {
+pub(crate) fn utf8(client: &mut impl GenericClient, encoding: EncodingName, text: &[u8]) -> Result<String> {
     let own = matches!(encoding.as_str(), "UTF8" | "SQL_ASCII");
     if let (true, Ok(text)) = (own || text.is_ascii(), std::str::from_utf8(text)) {
         return Ok(text.to_owned());
