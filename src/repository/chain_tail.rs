@@ -5,7 +5,7 @@ use crate::base::subject::Subject;
 use crate::format::changes::chain_cut::ChainCut;
 use crate::format::changes::generation::Generation;
 use crate::format::changes::relations::Relations;
-use crate::format::changes::segment::{PreviousSegment, Segment};
+use crate::format::changes::segment::PreviousSegment;
 use crate::format::changes::uncovered_tables::UncoveredTables;
 use crate::format::lsn::Lsn;
 use crate::repository::Repository;
@@ -57,7 +57,7 @@ impl ChainTail {
     fn of(generation: Generation, cut: Option<ChainCut>, links: &[ChainLink]) -> Result<ChainTail> {
         let mut known = Relations::default();
         let mut uncovered = UncoveredTables::default();
-        for cut in &cut {
+        if let Some(cut) = &cut {
             known.apply(&cut.relations, &cut.breaks);
             uncovered.begin(cut);
         }

@@ -38,7 +38,7 @@ pub(crate) fn check_segments(
 
 /// Fails unless the payload is there in its full size. The store is asked about those alone that its listing does not show so.
 fn is_there(repository: &Repository, listing: &GenerationListing, link: &ChainLink) -> Result<()> {
-    match listing.payloads.get(&link.segment.object) == Some(&link.segment.stored.bytes) {
+    match listing.payloads.get(&link.segment.object).map(|listed| listed.bytes) == Some(link.segment.stored.bytes) {
         true => Ok(()),
         false => repository.delta_object(link).map(drop),
     }
