@@ -190,12 +190,13 @@ fn changes_are_stored_and_psql_replays_them_into_a_copy() {
     let status = scene.status();
     assert_eq!((&status["running"], &status["chain"]["transactions"]), (&true.into(), &3.into()), "{status:#}");
     assert_eq!(status["uncovered"], serde_json::json!([]));
+    // What is stored is confirmed soon, and nothing beyond.
+    let confirmed = || scene.status()["slot"]["confirmed"].as_str().unwrap().parse::<Lsn>().unwrap();
+    assert!(until(PATIENCE, || confirmed() == scene.tail().end), "{} {}", confirmed(), scene.tail().end);
     stop(running);
+    assert!(confirmed() <= scene.tail().end);
     scene.replay();
     scene.assert_same(&["t", "u"]);
-    // What is stored has been confirmed, and nothing beyond.
-    let confirmed: Lsn = scene.status()["slot"]["confirmed"].as_str().unwrap().parse().unwrap();
-    assert_eq!(confirmed, scene.tail().end);
 }
 
 #[test]
