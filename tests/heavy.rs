@@ -9,3 +9,4 @@ mod real;
 mod settings;
 mod size;
 mod traps;
+mod witness;

@@ -27,6 +27,8 @@ pub struct Cluster {
     /// `psql`, `pg_dump` and the like, which not every build of a server has beside it.
     pub clients: PathBuf,
     pub port: u16,
+    /// What started the server.
+    command: Vec<String>,
     _place: Place,
 }
 
@@ -197,15 +199,20 @@ impl Cluster {
         let mut command: Vec<String> = program.iter().map(|word| (*word).to_owned()).collect();
         command.extend([bin.join("postgres").display().to_string(), "-D".into(), data.display().to_string()]);
         command.extend(settings.into_iter().chain(more).flat_map(|setting| ["-c".to_owned(), setting]));
-        run_until_exit(command, "QUIT", &directory.join("log"));
-        let cluster = Cluster { directory, bin, clients, port, _place: place };
+        let cluster = Cluster { directory, bin, clients, port, command, _place: place };
+        cluster.run();
+        cluster
+    }
+
+    /// Starts the server, also after [`stop_immediately`](Cluster::stop_immediately), and waits until it answers.
+    pub fn run(&self) {
+        run_until_exit(self.command.clone(), "QUIT", &self.directory.join("log"));
         let begun = Instant::now();
-        while !cluster.try_psql("postgres", "SELECT 1").status.success() {
-            let log = || fs::read_to_string(cluster.directory.join("log")).unwrap_or_default();
+        while !self.try_psql("postgres", "SELECT 1").status.success() {
+            let log = || fs::read_to_string(self.directory.join("log")).unwrap_or_default();
             assert!(begun.elapsed() < PATIENCE, "the server did not start: {}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
-        cluster
     }
 
     pub fn socket(&self) -> String {

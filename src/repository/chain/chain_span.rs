@@ -119,11 +119,11 @@ enum CoverNews<'a> {
 }
 
 impl CoverNews<'_> {
-    /// Returns what they are sorted by: of two at one position the break comes first.
+    /// Returns what they are sorted by: of two at one position the break comes last, as a table that becomes known may not be covered.
     fn place(&self) -> (Lsn, bool) {
         match self {
-            CoverNews::Broken(broken) => (broken.from, false),
-            CoverNews::Covered(state) => (state.from, true),
+            CoverNews::Covered(state) => (state.from, false),
+            CoverNews::Broken(broken) => (broken.from, true),
         }
     }
 }
