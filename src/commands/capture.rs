@@ -4,8 +4,9 @@ use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, many};
 use crate::cli::capture_args::CaptureArgs;
-use crate::cli::console::{Console, bytes};
+use crate::cli::console::{Console, bytes, can_ask};
 use crate::config;
+use crate::config::alerts::AlertChannels;
 use crate::config::state::{records, state_dir};
 use crate::format::lsn::Lsn;
 use crate::jobs::capture::plan::CapturePlan;
@@ -49,7 +50,10 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
     if args.new_generation {
         begin_generation(&repository, &plan, Timestamp::now(), console)?;
     }
-    let alerts = config::alerts::alerts(&args.alerts, &args.state, options.server.describe());
+    let AlertChannels { settings, mistakes } =
+        config::alerts::alerts(&args.alerts, &args.state, options.server.describe());
+    // The person at the terminal sees what happens.
+    let settings = if can_ask() { settings.silent() } else { settings };
     let keeper = |state| {
         let setup = CaptureSetup { repository: repository.clone(), options };
         CaptureKeeper::new(setup, state, Timestamp::now, console)
@@ -58,11 +62,11 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
         keeper(None).set_up(&database)?;
         return Ok(0);
     }
-    for mistake in &alerts.mistakes {
+    for mistake in &mistakes {
         console.warn(&format!("alerts: {mistake:#}"));
     }
     let state = state_dir(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
-    Err(keeper(state).one(&database, &alerts.settings))
+    Err(keeper(state).one(&database, &settings))
 }
 
 fn text(status: &CaptureStatus, plan: &CapturePlan) -> Lines {

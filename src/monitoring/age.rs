@@ -3,6 +3,7 @@
 use crate::base::databases::Selection;
 use crate::base::variant::Variant;
 use crate::cli::units;
+use crate::monitoring::capture_condition::CaptureCondition;
 use crate::monitoring::status::{DatabaseStatus, Status};
 use jiff::SignedDuration;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use std::time::Duration;
 pub fn judged(mut status: Status, most: Duration, names: &[Selection]) -> Status {
     let most = SignedDuration::try_from(most).unwrap_or(SignedDuration::MAX);
     let known = |name: &Selection| status.databases.iter().find(|database| database.name == *name);
-    let reasons: Vec<String> = match names {
+    let mut reasons: Vec<String> = match names {
         [] => {
             let had_one = status.databases.iter().filter(|database| had_one(database, &status));
             let aged: Vec<Option<String>> = had_one.map(|database| too_old(database, &status, most)).collect();
@@ -34,6 +35,10 @@ pub fn judged(mut status: Status, most: Duration, names: &[Selection]) -> Status
             })
             .collect(),
     };
+    // A capture runs beside any timer, and is judged in the same way.
+    let is_meant = |database: &str| names.is_empty() || names.iter().any(|name| name.name() == database);
+    let captures = status.captures.iter().filter(|one| is_meant(&one.database));
+    reasons.extend(captures.filter_map(CaptureCondition::reason));
     status.healthy = reasons.is_empty();
     status.reasons = reasons;
     status

@@ -31,8 +31,8 @@ fn named(text: &str) -> BTreeSet<String> {
             found.insert(format!("{prefix}{}", word(rest)));
         }
     }
-    // What is called so and is no metric: scratch databases, slots, and a member of documents.
-    for name in ["pgbk_scratch_", "pgbk_", "pgbk_changes"] {
+    // What is called so and is no metric: scratch databases, slots, publications, and a member of documents.
+    for name in ["pgbk_scratch_", "pgbk_", "pgbk_changes", "pgbk_inserts", "pgbk_shop"] {
         found.remove(name);
     }
     found

@@ -86,7 +86,8 @@ impl ReplicationConditions {
         let mut unmet = Vec::new();
         let mut needs = |met: bool, what: String, remedy: String| {
             if !met {
-                unmet.push(Fault::failed(what).hint(remedy));
+                // Only somebody who changes the server or the role mends it.
+                unmet.push(Fault::refused(what).hint(remedy));
             }
         };
         needs(
