@@ -158,6 +158,7 @@ fn a_database_comes_back_as_it_was_at_each_moment_with_all_that_belongs_to_it() 
     let plan = plan.json();
     assert_eq!((&plan["id"], &plan["changes"]["up_to"]), (&base.as_str().into(), &end.to_string().as_str().into()));
     assert_eq!(plan["changes"]["uncovered"], serde_json::json!([]));
+    assert!(plan["estimated_seconds"].as_u64() >= Some(1), "{plan:#}");
 }
 
 #[test]

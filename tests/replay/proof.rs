@@ -1,6 +1,7 @@
 //! `verify --changes`: what is stored of the changes is checked as deep as it is asked for, up to a base that is made of the one before it.
 
 use super::*;
+use crate::alert::receiver::Receiver;
 use pgbk::base::secret::Secret;
 use pgbk::format::changes::segment::Segment;
 use pgbk::format::keys::Key;
@@ -324,7 +325,7 @@ fn finds(least: &str, level: &str) -> bool {
 }
 
 #[test]
-fn a_scheduled_proof_replays_the_changes_as_well_and_fails_while_they_are_damaged() {
+fn a_scheduled_proof_replays_the_changes_as_well_and_people_hear_once_that_they_are_damaged() {
     let world = World::with("proven_by_schedule", "CREATE TABLE t (id int PRIMARY KEY, v text)");
     let mut capture = world.capture();
     capture.base(&world.run);
@@ -337,6 +338,8 @@ fn a_scheduled_proof_replays_the_changes_as_well_and_fails_while_they_are_damage
     let place_state = place.folder.path().join("state");
     let run = world.run.args(["schedule"]).set("CRON_SCHEDULE", "@yearly").set("DB_NAME", &world.database);
     let run = run.set("VERIFY_SCHEDULE", "\"* * * * * *\"").set("STATE_DIR", place_state.display());
+    let receiver = Receiver::start();
+    let run = run.set("WEBHOOK_URL", receiver.url("/hook"));
     let scheduler = place.start(&run);
     scheduler.await_words("with its changes is what");
     let records = |state: &str| {
@@ -345,7 +348,7 @@ fn a_scheduled_proof_replays_the_changes_as_well_and_fails_while_they_are_damage
         of.cloned().collect::<Vec<_>>()
     };
     assert!(support::process::until(support::cluster::PATIENCE, || !records("done").is_empty()));
-    // A segment between the two bases is gone.
+    // The last payload is gone, which no proof replays.
     let payload = world.folder.path().join(&capture.last().object);
     let away = world.folder.path().join("away");
     fs::rename(&payload, &away).unwrap();
@@ -356,5 +359,13 @@ fn a_scheduled_proof_replays_the_changes_as_well_and_fails_while_they_are_damage
     fs::rename(&away, &payload).unwrap();
     let count = records("done").len();
     assert!(support::process::until(support::cluster::PATIENCE, || records("done").len() > count));
+    assert!(support::process::until(support::cluster::PATIENCE, || receiver.heard().len() >= 2));
+    // The end of the scheduler interrupts a run, which is told as well.
+    let heard = receiver.heard();
     scheduler.stop();
+    let told: Vec<String> = heard.iter().map(|heard| heard.json()["subject"].as_str().unwrap().to_owned()).collect();
+    // Of the backup, which is proven all the time, there is nothing to tell.
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with(&format!("verification of the changes of {} failed", world.database)), "{told:?}");
+    assert!(told[1].contains("works again"), "{told:?}");
 }

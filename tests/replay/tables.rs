@@ -70,6 +70,11 @@ fn a_table_that_was_lost_comes_back_in_the_live_database_and_only_what_names_it_
     }
     let plan = restore(&world, live, &["--table", "public.t", "--dry-run"]).json();
     assert_eq!((&plan["changes"]["segments"], &plan["state"]), (&2.into(), &"holds".into()), "{plan:#}");
+    let text = restore(&world, live, &["--table", "public.t", "--dry-run"]).expect(0).text();
+    assert!(
+        text.contains("  time      about 1 s, at ") && text.contains("passed    4 segments that change none"),
+        "{text}"
+    );
     let document = restore(&world, live, &["--table", "public.t"]).json();
     assert_eq!(document["changes"]["segments"], 2);
     let bytes: u64 = [0, 4].map(|one: usize| segments[one].stored.bytes).iter().sum();

@@ -1,12 +1,12 @@
-//! Estimates how long a restore to a moment takes, by rates that were measured once, on two cores. `docs/restore.md` states them.
+//! Estimates how long a restore to a moment takes, by one rate that was measured and two that are assumed. `docs/restore.md` states them.
 
 use std::fmt;
 
-/// Bytes of a dump that are restored in a second.
+/// Bytes of a dump that are restored in a second: measured, on two cores beside the server.
 const DUMP_RATE: u64 = 64_000_000;
-/// Bytes of stored changes that are read and checked in a second, of a store that is near.
+/// Bytes of stored changes that are read and checked in a second: assumed, of a store that is near.
 const STORED_RATE: u64 = 100_000_000;
-/// Rows that are inserted, updated or deleted in a second, by single statements.
+/// Rows that are inserted, updated or deleted in a second, by single statements: assumed, of a server that does nothing else.
 const CHANGE_RATE: u64 = 45_000;
 
 /// A time in seconds, at least one.
@@ -30,7 +30,10 @@ impl fmt::Display for TimeEstimate {
             _ => write!(f, "about {} h", seconds.div_ceil(3600))?,
         }
         let [dump, stored] = [DUMP_RATE, STORED_RATE].map(|rate| rate / 1_000_000);
-        write!(f, ", at {dump} MB/s of the dump, {stored} MB/s of stored changes and {CHANGE_RATE} changed rows/s")
+        write!(
+            f,
+            ", at {dump} MB/s of the dump (measured), {stored} MB/s of stored changes and {CHANGE_RATE} changed rows/s (assumed)"
+        )
     }
 }
 
