@@ -359,9 +359,13 @@ fn a_scheduled_proof_replays_the_changes_as_well_and_people_hear_once_that_they_
     fs::rename(&away, &payload).unwrap();
     let count = records("done").len();
     assert!(support::process::until(support::cluster::PATIENCE, || records("done").len() > count));
-    assert!(support::process::until(support::cluster::PATIENCE, || receiver.heard().len() >= 2));
+    let mut heard = Vec::new();
+    let is_told = || {
+        heard.extend(receiver.heard());
+        heard.len() >= 2
+    };
+    assert!(support::process::until(support::cluster::PATIENCE, is_told));
     // The end of the scheduler interrupts a run, which is told as well.
-    let heard = receiver.heard();
     scheduler.stop();
     let told: Vec<String> = heard.iter().map(|heard| heard.json()["subject"].as_str().unwrap().to_owned()).collect();
     // Of the backup, which is proven all the time, there is nothing to tell.
