@@ -125,6 +125,23 @@ impl Scene {
         running
     }
 
+    /// Waits until the chain that this run writes ends behind a place of the log. The capture must go on meanwhile.
+    fn await_beyond(&self, run: &Pgbk, running: &mut Running, place: Lsn) {
+        let is_stored = || {
+            let status = run.args(["capture", &self.name, "--status"]).json();
+            status["chain"]["end"].as_str().is_some_and(|end| end.parse::<Lsn>().unwrap() > place)
+        };
+        assert!(until(PATIENCE, || !running.runs() || is_stored()) && running.runs(), "the changes are not stored");
+    }
+
+    /// Waits until everything that was done before is stored.
+    fn await_all(&self, run: &Pgbk, running: &mut Running) {
+        let place = self.position();
+        // Other tests write into the server's log as well: something of this database has to lie behind that place.
+        self.sql("UPDATE t SET v = v WHERE id = 0");
+        self.await_beyond(run, running, place);
+    }
+
     /// Waits until so many transactions are stored.
     fn await_transactions(&self, count: u64) {
         let stored = until(PATIENCE, || self.tail().transactions >= count);
@@ -216,12 +233,7 @@ fn what_a_capture_stored_brings_the_database_to_any_moment_behind_a_backup() {
     // Other tests write into the server's log as well: what comes last lies behind this place, and ends the chain.
     let before_last = scene.position();
     scene.sql("INSERT INTO u VALUES (7, 7)");
-    let is_stored = || {
-        let status = run.args(["capture", &scene.name, "--status"]).json();
-        status["chain"]["end"].as_str().is_some_and(|stored| stored.parse::<Lsn>().unwrap() > before_last)
-    };
-    assert!(until(PATIENCE, || !running.runs() || is_stored()), "the changes are not stored");
-    assert!(running.runs());
+    scene.await_beyond(&run, &mut running, before_last);
     let restored = |at: &str, into: &str| {
         let arguments = ["restore", "--at", at, "--database", &scene.name, "--to", into, "--yes"];
         run.args(arguments).expect(0);

@@ -3,8 +3,8 @@
 use crate::alerts::storage_errors::write;
 use crate::base::databases::Selection;
 use crate::base::error::Result;
-use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::StateFile;
+use crate::base::state_dir::{StateDir, name_hash};
 use crate::format::run_record::{Record, RunState, Task};
 use anyhow::Context;
 use jiff::Timestamp;
@@ -115,14 +115,13 @@ impl Outages {
 
     /// Returns the file of what people have heard of a capture.
     pub(crate) fn capture(&self, selection: &Selection, server: &str) -> StateFile {
-        let hash = blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex();
-        self.state.capture_outage(&selection.series(), &hash)
+        self.state.capture_outage(&selection.series(), &name_hash(server))
     }
 
     /// Returns the file. Databases of one name on two servers are kept apart, and so are backups and their restore tests.
     fn file(&self, selection: &Selection, server: &str, task: Task) -> StateFile {
         let series = selection.series();
-        let hash = blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex();
+        let hash = name_hash(server);
         match task {
             Task::Backup => self.state.outage(&series, &hash),
             Task::Verify => self.state.restore_test_outage(&series, &hash),

@@ -68,6 +68,16 @@ pub(crate) fn wait(time: Duration) {
     let _ = rustix::event::poll(&mut [], Some(&time));
 }
 
+/// Waits for this time. A signal, or the end of this thread's work, ends the wait with an error.
+pub(crate) fn rest(time: Duration) -> Result<()> {
+    let begun = Instant::now();
+    while let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+        check()?;
+        wait(left.min(TICK));
+    }
+    check()
+}
+
 thread_local! {
     static CANCEL: RefCell<Cancel> = RefCell::default();
 }

@@ -28,6 +28,11 @@ pub struct StateDir {
     path: PathBuf,
 }
 
+/// Returns what tells files of the same database apart in their names, such as those of several servers.
+pub(crate) fn name_hash(text: &str) -> String {
+    blake2b_simd::Params::new().hash_length(8).hash(text.as_bytes()).to_hex().to_string()
+}
+
 /// The files of runs.
 impl StateDir {
     /// Returns the record of one run. Its process keeps it locked while it runs. Written by `runs/history.rs`.

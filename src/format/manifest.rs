@@ -14,6 +14,7 @@ pub mod extent;
 pub mod further_object;
 pub(crate) mod head;
 pub mod lineage;
+pub(crate) mod needed_changes;
 pub(crate) mod order;
 pub mod origin;
 pub(crate) mod payload_objects;

@@ -55,16 +55,6 @@ pub fn set_up(capture: &Capture<'_>) -> Result<()> {
     }
 }
 
-/// Waits, and ends early with an error at a signal.
-pub(crate) fn rest(time: Duration) -> Result<()> {
-    let begun = Instant::now();
-    while let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
-        cancel::check()?;
-        cancel::wait(left.min(cancel::TICK));
-    }
-    cancel::check()
-}
-
 /// A capture of one database into one store.
 pub struct Capture<'a> {
     pub repository: &'a Repository,
@@ -168,7 +158,7 @@ impl Capture<'_> {
         loop {
             let next = connection.take().map_or_else(|| self.plan.settings.open_for_replication("pgbk"), Ok)?;
             match next.stream(&self.plan.slot, from, &self.plan.published()) {
-                Err(error) if kind(&error) == Kind::Busy && begun.elapsed() < patience => rest(AGAIN)?,
+                Err(error) if kind(&error) == Kind::Busy && begun.elapsed() < patience => cancel::rest(AGAIN)?,
                 opened => return opened,
             }
         }

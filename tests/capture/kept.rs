@@ -17,25 +17,17 @@ fn segments_go_with_their_base_and_both_restore_and_capture_go_on() {
     run.args(["capture", "--setup"]).expect(0);
     let capture = run.args(["capture"]);
     let mut running = capture.start();
-    let stored = |running: &mut Running| {
-        let end = scene.position();
-        let is_stored = || {
-            let status = run.args(["capture", "--status"]).json();
-            status["chain"]["end"].as_str().is_some_and(|stored| stored.parse::<Lsn>().unwrap() >= end)
-        };
-        assert!(until(PATIENCE, || !running.runs() || is_stored()) && running.runs(), "the changes are not stored");
-    };
     scene.sql("INSERT INTO t VALUES (1, 'before the first base')");
     let first = run.backup(&scene.name, &[]);
     scene.sql("INSERT INTO t VALUES (2, 'behind the first base')");
     scene.sql("INSERT INTO keyless VALUES (1); UPDATE keyless SET n = 2");
-    stored(&mut running);
+    scene.await_all(&run, &mut running);
     let_log_pass(&scene);
     scene.sql("INSERT INTO t VALUES (3, 'much later')");
-    stored(&mut running);
+    scene.await_all(&run, &mut running);
     let second = run.args(["backup"]).set("KEEP_LAST", "9").set("KEEP_CAPTURE", "1h").json()["id"].clone();
     scene.sql("INSERT INTO t VALUES (4, 'behind the second base')");
-    stored(&mut running);
+    scene.await_all(&run, &mut running);
 
     let rules = ["prune", "--keep-last", "1"];
     let before = scene.keys();
@@ -57,7 +49,7 @@ fn segments_go_with_their_base_and_both_restore_and_capture_go_on() {
     stop(running);
     let mut running = capture.start();
     scene.sql("INSERT INTO t VALUES (5, 'behind the removal')");
-    stored(&mut running);
+    scene.await_all(&run, &mut running);
     let arguments = ["restore", "--at", "latest", "--database", &scene.name, "--to", "kept_latest", "--yes"];
     run.args(arguments).expect(0);
     assert_eq!(scene.rows("kept_latest", "t"), scene.rows(&scene.name, "t"));

@@ -44,27 +44,17 @@ fn the_block_of_the_page_restores_a_base_and_its_changes_where_there_is_no_pgbk(
     run.args(["capture", "--setup"]).expect(0);
     let capture = run.args(["capture"]);
     let mut running = capture.start();
-    let mut store_all = || {
-        let end = scene.position();
-        // Other tests write into the server's log as well: something of this database has to lie behind that place.
-        scene.sql("UPDATE t SET v = v WHERE id = 0");
-        let is_stored = || {
-            let status = run.args(["capture", "--status"]).json();
-            status["chain"]["end"].as_str().is_some_and(|stored| stored.parse::<Lsn>().unwrap() >= end)
-        };
-        assert!(until(PATIENCE, || !running.runs() || is_stored()) && running.runs(), "the changes are not stored");
-    };
     scene.sql(WORK);
     let id = run.backup("shop", &[]);
     scene.sql("INSERT INTO t SELECT i, E'two\\nlines \\\\. ' || i, repeat('y', 3000) FROM generate_series(100, 140) i");
-    store_all();
+    scene.await_all(&run, &mut running);
     scene.sql("INSERT INTO kept (t, \"odd \"\"name\") VALUES (100, '-- tx 1 0/1 1'), (101, E'\\\\.')");
     scene.sql("UPDATE t SET v = v || '!' WHERE id % 2 = 0; INSERT INTO u VALUES (50, 50)");
     let tables = ["t", "u", "kept"];
-    store_all();
+    scene.await_all(&run, &mut running);
     let (moment, due) = (scene.position(), tables.map(|table| scene.rows("shop", table)));
     scene.sql("DELETE FROM kept; DELETE FROM t WHERE id > 110; TRUNCATE u");
-    store_all();
+    scene.await_all(&run, &mut running);
     stop(running);
 
     let key = ("DB_BACKUP_ENCRYPT_KEY", KEY);

@@ -1,7 +1,7 @@
 //! `pgbk verify --changes`
 
 use crate::base::databases::Databases;
-use crate::base::error::{Fault, Kind, Result};
+use crate::base::error::{Kind, Result};
 use crate::base::shown::{Lines, agree, many, word};
 use crate::base::subject::Subject;
 use crate::base::variant::Variant;
@@ -15,7 +15,7 @@ use crate::format::manifest::table_diff::TableDiff;
 use crate::format::run_record::Trigger;
 use crate::jobs::restore_test::chain_proof::ChainProof;
 use crate::jobs::restore_test::verify_changes::chain_finding::ChainFinding;
-use crate::jobs::restore_test::verify_changes::{ChainDepth, verify_changes};
+use crate::jobs::restore_test::verify_changes::{ChainDepth, none_stored, verify_changes};
 use crate::repository::Repository;
 use serde_json::json;
 
@@ -61,13 +61,7 @@ fn proven(
     let mut done = with_tests(args, repository, console, |tests| {
         tests.changes(&databases, Level::Content, Trigger::Manual, |_| {})
     })?;
-    match done.pop() {
-        Some(outcome) => outcome.result,
-        None => {
-            let message = format!("no changes of \"{subject}\" are stored in {}", repository.store.location());
-            Err(Fault::not_found(message).hint("\"pgbk capture\" stores them").into())
-        }
-    }
+    done.pop().map_or_else(|| Err(none_stored(repository, subject).into()), |outcome| outcome.result)
 }
 
 fn describe(level: Level) -> &'static str {

@@ -7,20 +7,17 @@ use crate::base::subject::Subject;
 use crate::format::changes::chain_document::{CHAIN_FORMAT, SealedChainDocument, seal_document};
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::relations::RelationState;
-use crate::format::changes::segment::{PreviousSegment, Segment};
+use crate::format::changes::segment::{MOST_TABLES, PreviousSegment, Segment};
 use crate::format::changes::segment_name::{GenerationFolder, GenerationObject};
 use crate::format::changes::table_break::TableBreak;
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::keys::note::KeyNote;
 use crate::format::lsn::Lsn;
-use crate::format::manifest::{META_LIMIT, bounded_members};
+use crate::format::manifest::bounded_members;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-
-/// A lower bound of the bytes of one table's entry.
-const LEAST_ENTRY: usize = 48;
-const MOST_TABLES: usize = META_LIMIT as usize / LEAST_ENTRY;
+use std::collections::BTreeSet;
 
 /// The new beginning of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,15 +65,11 @@ impl ChainCut {
 
     /// Takes what a segment states of tables, after all segments before it.
     fn pass(&mut self, segment: &Segment) {
-        let is_stated =
-            |state: &RelationState| segment.relations.iter().any(|newer| newer.relation.oid == state.relation.oid);
-        self.relations.retain(|state| !is_stated(state));
-        for (at, state) in segment.relations.iter().enumerate() {
-            let later = &segment.relations[at + 1..];
-            if !later.iter().any(|newer| newer.relation.oid == state.relation.oid) {
-                self.relations.push(state.clone());
-            }
-        }
+        let mut stated = BTreeSet::new();
+        let last_first = segment.relations.iter().rev().filter(|state| stated.insert(state.relation.oid));
+        let latest: Vec<RelationState> = last_first.cloned().collect();
+        self.relations.retain(|state| !stated.contains(&state.relation.oid));
+        self.relations.extend(latest.into_iter().rev());
         self.breaks.extend(segment.breaks.iter().cloned());
     }
 

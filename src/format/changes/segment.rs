@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 /// A lower bound of the bytes of one table's entry.
 const LEAST_ENTRY: usize = 48;
-const MOST_TABLES: usize = META_LIMIT as usize / LEAST_ENTRY;
+pub(super) const MOST_TABLES: usize = META_LIMIT as usize / LEAST_ENTRY;
 
 /// How much one table changes in a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,8 +20,7 @@ impl BaseNeed {
     /// Returns what a backup needs; `None`: it is no base.
     pub fn of(manifest: &Manifest) -> Option<BaseNeed> {
         let alignment = manifest.changes.as_ref()?;
-        let snapshot = manifest.snapshot.as_ref().and_then(|snapshot| snapshot.lsn.as_ref()?.parse().ok());
-        let from = alignment.needed_from(snapshot);
+        let from = manifest.first_missing(alignment);
         Some(BaseNeed { id: manifest.id.clone(), generation: alignment.generation(), from })
     }
 }

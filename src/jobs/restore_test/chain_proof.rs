@@ -13,7 +13,6 @@ use crate::jobs::restore::execute::execute_rest;
 use crate::jobs::restore::plan::RestorePlan;
 use crate::jobs::restore::replay::base_choice::uncovered;
 use crate::jobs::restore::replay::replay_plan::ReplayPlan;
-use crate::jobs::restore::replay::stop::first_missing;
 use crate::jobs::restore::replay::{base, joined, replay};
 use crate::jobs::restore::way::way;
 use crate::jobs::restore_test::comparable_tables::IncomparableTables;
@@ -132,7 +131,7 @@ fn changes(chain: &SegmentChain, opened: &BackupReader, reached: &BackupReader) 
     let (alignment, reached) = (aligned(opened)?, aligned(reached)?);
     let stop = reached.after_lsn();
     let mut span = chain.around(alignment.after_lsn())?;
-    let links = span.between(first_missing(&opened.manifest, &alignment), stop)?;
+    let links = span.between(opened.manifest.first_missing(&alignment), stop)?;
     let mut changes = ReplayPlan {
         generation: chain.generation.id,
         alignment,

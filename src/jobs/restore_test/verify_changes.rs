@@ -47,8 +47,7 @@ pub fn verify_changes(
     let mut findings = lost_generations(&listings, subject, &bases, level);
     let listings = of_server(repository, listings, server)?;
     if listings.is_empty() && findings.is_empty() {
-        let message = format!("no changes of \"{subject}\" are stored in {}", repository.store.location());
-        return Err(Fault::not_found(message).hint("\"pgbk capture\" stores them").into());
+        return Err(none_stored(repository, subject).into());
     }
     let mut proof = depth.proof;
     // The newest first: of these one is proven.
@@ -70,6 +69,12 @@ pub fn verify_changes(
     }
     findings.sort_by_key(|finding| finding.generation);
     Ok(findings)
+}
+
+/// Returns the fault that no changes of a database are stored.
+pub fn none_stored(repository: &Repository, subject: &Subject) -> Fault {
+    let message = format!("no changes of \"{subject}\" are stored in {}", repository.store.location());
+    Fault::not_found(message).hint("\"pgbk capture\" stores them")
 }
 
 /// Checks the segments from the oldest base on; all, if there is no base.

@@ -1,14 +1,15 @@
 //! Lets a capture go on after an error, round after round.
 
+use crate::base::cancel;
 use crate::base::error::{Kind, Result, hints, kind};
 use crate::base::progress::Monitor;
 use crate::base::shown::many;
 use crate::format::capture_record::ProblemKind;
 use crate::format::changes::generation_id::GenerationId;
+use crate::jobs::capture::Capture;
 use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::jobs::capture::plan::CapturePlan;
 use crate::jobs::capture::round_end::RoundEnd;
-use crate::jobs::capture::{Capture, rest};
 use crate::repository::Repository;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
@@ -54,7 +55,7 @@ impl CaptureLoop<'_> {
             }
             let rest_for = pause_after(problem, &error, pause);
             told = self.tell(&error, rest_for, told);
-            if let Err(stopped) = rest(rest_for) {
+            if let Err(stopped) = cancel::rest(rest_for) {
                 self.progress.stopped();
                 return stopped;
             }

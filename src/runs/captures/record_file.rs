@@ -1,7 +1,7 @@
 //! Writes and reads the records of captures, `STATE_DIR/captures/`. One that is there means that this database is to be captured.
 
-use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::{StateFile, WriterLife};
+use crate::base::state_dir::{StateDir, name_hash};
 use crate::base::subject::Subject;
 use crate::format::capture_record::CaptureRecord;
 use jiff::{SignedDuration, Timestamp};
@@ -34,8 +34,7 @@ pub fn forget(state: &StateDir, database: &Subject, server: &str) {
 }
 
 fn file(state: &StateDir, database: &Subject, server: &str) -> StateFile {
-    let hash = blake2b_simd::Params::new().hash_length(8).hash(server.as_bytes()).to_hex();
-    state.capture(&database.series(), &hash)
+    state.capture(&database.series(), &name_hash(server))
 }
 
 /// Writes the record of one capture.

@@ -1,8 +1,8 @@
 //! Checks a store for missed backups, and remembers in `STATE_DIR` what each check has seen.
 
 use crate::base::error::{Fault, Kind, Result, kind};
-use crate::base::state_dir::StateDir;
 use crate::base::state_dir::file::StateFile;
+use crate::base::state_dir::{StateDir, name_hash};
 use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::run_record::{Record, RunState, Task};
@@ -134,8 +134,7 @@ impl MissingWatch {
 
     fn file(&self, location: &str, of: SeriesName) -> StateFile {
         let whose = format!("{location}\0{}", of.server.unwrap_or_default());
-        let whose = blake2b_simd::Params::new().hash_length(8).hash(whose.as_bytes()).to_hex();
-        self.history.state().sight(&of.subject.series(), &whose)
+        self.history.state().sight(&of.subject.series(), &name_hash(&whose))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::subject::Subject;
+use crate::format::archive::entry::ArchiveEntry;
 use crate::format::backup_id::BackupId;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::lsn::Lsn;
 use crate::format::manifest::base_alignment::BaseAlignment;
 use crate::format::manifest::{Format, Manifest};
 use crate::format::restore_point::RestorePoint;
-use crate::format::sql::object_name::{ObjectName, TableName};
+use crate::format::sql::object_name::TableName;
 use crate::jobs::restore::replay::replay_plan::{ReplayPlan, UncoveredTable};
 use crate::jobs::restore::replay::stop::{ReplayStop, stop};
 use crate::repository::Repository;
@@ -73,17 +74,7 @@ fn bases(repository: &Repository, subject: &Subject, named: Option<&BackupId>) -
                 .into()),
         };
     }
-    let catalog = repository.catalog(Some(subject))?;
-    let entries: Vec<_> = catalog.entries().iter().collect();
-    // What they claim only says which of them are opened.
-    let claims = repository.each(&entries, |id, sealed| {
-        let claims = sealed.and_then(|sealed| sealed.claims());
-        claims
-            .ok()
-            .filter(is_base)
-            .map(|manifest| (id.clone(), manifest.server.and_then(|server| server.system_identifier)))
-    })?;
-    let claims: Vec<(BackupId, Option<String>)> = claims.into_iter().flatten().collect();
+    let claims = claimed_bases(repository, subject)?;
     let servers: BTreeSet<&Option<String>> = claims.iter().map(|(_, server)| server).collect();
     if servers.len() > 1 {
         let newest: Vec<String> = servers
@@ -108,8 +99,23 @@ fn bases(repository: &Repository, subject: &Subject, named: Option<&BackupId>) -
     Ok(claims.into_iter().map(|(id, _)| id).collect())
 }
 
+/// Returns the backups of a database whose documents claim that they are bases, the oldest first, each with the server that it claims. A claim
+/// only says which of them are opened.
+pub(crate) fn claimed_bases(repository: &Repository, subject: &Subject) -> Result<Vec<(BackupId, Option<String>)>> {
+    let catalog = repository.catalog(Some(subject))?;
+    let entries: Vec<_> = catalog.entries().iter().collect();
+    let claims = repository.each(&entries, |id, sealed| {
+        let claims = sealed.and_then(|sealed| sealed.claims());
+        claims
+            .ok()
+            .filter(is_base)
+            .map(|manifest| (id.clone(), manifest.server.and_then(|server| server.system_identifier)))
+    })?;
+    Ok(claims.into_iter().flatten().collect())
+}
+
 /// Returns whether changes can be replayed behind a backup.
-pub(crate) fn is_base(manifest: &Manifest) -> bool {
+fn is_base(manifest: &Manifest) -> bool {
     manifest.changes.is_some() && manifest.dump.format == Format::Plain
 }
 
@@ -149,11 +155,7 @@ pub(crate) fn uncovered(
         broken.into_iter().map(|(table, one)| (table, told(one))).collect();
     let Some(contents) = opened.contents()? else { return Ok(found) };
     let tables = contents.entries.iter().filter(|entry| entry.is("TABLE"));
-    let known: BTreeSet<TableName> = tables
-        .filter_map(|entry| {
-            Some(TableName { schema: ObjectName::new(&entry.schema)?, name: ObjectName::new(&entry.name)? })
-        })
-        .collect();
+    let known: BTreeSet<TableName> = tables.filter_map(ArchiveEntry::table).collect();
     for link in &changes.links {
         for table in link.segment.tables.iter().filter(|table| !known.contains(&table.name)) {
             let missing = UncoveredTable { from: Lsn(0), reason: None };

@@ -44,7 +44,7 @@ pub(crate) fn stop(
     {
         return Ok(ReplayStop::TooNew);
     }
-    let from = first_missing(manifest, alignment);
+    let from = manifest.first_missing(alignment);
     let stop = match point {
         RestorePoint::Latest => {
             span.must_be_whole()?;
@@ -79,12 +79,6 @@ pub(crate) fn earliest(span: &ChainSpan, alignment: &BaseAlignment) -> Lsn {
         !segment.breaks.is_empty() || segment.tables.iter().any(|table| table.changes.truncates > 0)
     };
     if span.links().iter().filter(is_between).any(disturbs) { locked } else { after }
-}
-
-/// Returns a position before the commit of every transaction that a base does not hold.
-pub(crate) fn first_missing(manifest: &Manifest, alignment: &BaseAlignment) -> Lsn {
-    let snapshot = manifest.snapshot.as_ref().and_then(|snapshot| snapshot.lsn.as_ref()?.parse().ok());
-    alignment.needed_from(snapshot)
 }
 
 /// Returns where the first transaction commits that is later than a time. `None`: the base holds it already. It is an error if no stored

@@ -6,7 +6,7 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::lsn::Lsn;
 use crate::format::manifest::base_alignment::BaseAlignment;
-use crate::jobs::restore::replay::base_choice::is_base;
+use crate::jobs::restore::replay::base_choice::claimed_bases;
 use crate::repository::Repository;
 
 /// A base whose `.meta` is authentic.
@@ -23,15 +23,8 @@ pub(crate) fn stored_bases(
     subject: &Subject,
     monitor: &dyn Monitor,
 ) -> Result<Vec<StoredBase>> {
-    let catalog = repository.catalog(Some(subject))?;
-    let entries: Vec<_> = catalog.entries().iter().collect();
-    // What they claim only says which of them are opened.
-    let claimed = repository.each(&entries, |id, sealed| {
-        let claims = sealed.and_then(|sealed| sealed.claims());
-        claims.is_ok_and(|claims| is_base(&claims)).then(|| id.clone())
-    })?;
     let mut bases = Vec::new();
-    for id in claimed.into_iter().flatten() {
+    for (id, _) in claimed_bases(repository, subject)? {
         match repository.manifest(&id) {
             Ok((manifest, _)) => bases.extend(manifest.changes.map(|alignment| StoredBase { id, alignment })),
             // Somebody may prune meanwhile.
