@@ -47,7 +47,8 @@ main() {
     # What is installed waits for others, and the build needs the cores only: both at a time.
     cargo test --locked --no-run ${features:+"$features"} >"$own/build.log" 2>&1 &
     building=$!
-    trap 'kill "$building" 2>/dev/null' EXIT
+    # A build that has ended cannot be stopped; without "true", that would be the script's exit code.
+    trap 'kill "$building" 2>/dev/null || true' EXIT
     install
     if check "the rest of the build, with lints" built; then
         check "tests" run_tests || failed+=(tests)
