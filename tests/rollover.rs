@@ -25,7 +25,8 @@ fn noise(database: &str) {
         sql(
             "rollover_noise",
             "CREATE TABLE a_small AS SELECT g FROM generate_series(1, 100) g;
-             CREATE TABLE big AS SELECT g, md5(g::text) || md5((-g)::text) AS noise FROM generate_series(1, 400000) g;
+             CREATE TABLE big AS SELECT g, (SELECT string_agg(md5((100 * g + part)::text), '') FROM generate_series(1, 32) part) AS noise
+                 FROM generate_series(1, 28000) g;
              ALTER TABLE big ADD PRIMARY KEY (g);
              CREATE TABLE z_small AS SELECT g, md5(g::text) AS t FROM generate_series(1, 100) g",
         );

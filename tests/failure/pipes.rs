@@ -20,7 +20,7 @@ fn no_file_of_the_state_holds_up_a_command_whatever_stands_in_its_place() {
     });
 }
 
-/// Outside of a proof, each file meets one kind in three.
+/// Outside of a proof, each file meets one kind in six.
 fn no_file_holds_up(kind: &str, from: usize) {
     let (place, database) = (folder(), small());
     let (seed, state) = (place.path().join("seed"), place.path().join("state"));
@@ -34,7 +34,7 @@ fn no_file_holds_up(kind: &str, from: usize) {
     at(&seed, &["backup", "no_such_database"]).set("DB_NAME", "no_such_database").expect(4);
     let known = files(&seed);
     assert!(known.len() >= 4, "{known:?}");
-    for file in proof::sample(&known, 3, from).map(|file| file.strip_prefix(&seed).unwrap()) {
+    for file in proof::sample(&known, 6, from).map(|file| file.strip_prefix(&seed).unwrap()) {
         let _ = fs::remove_dir_all(&state);
         copy(&seed, &state);
         if !put(kind, &state.join(file)) {

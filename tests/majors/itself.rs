@@ -44,8 +44,8 @@ GRANT CONNECT ON DATABASE "%d" TO %l;
 "#;
 
 /// Some are tried on every major. The rest is, beside the proof, for the oldest, the newest and those that brought something.
-pub fn is_tried(server: &Server, always: bool) -> bool {
-    always || proof::whole() || [12, 15, 17, 18].contains(&server.major)
+pub fn is_tried(server: &Server) -> bool {
+    proof::whole() || [12, 15, 17, 18].contains(&server.major)
 }
 
 fn quoted(name: &str) -> String {
@@ -106,6 +106,12 @@ const WAYS: [(&str, &str, &[&str], Option<&str>); 8] = [
     ("jobs", "custom", &["--jobs", "2"], None),
 ];
 
+/// Outside of a proof, each way on some servers, and the first on all.
+fn ways_of(server: &Server) -> Vec<(&'static str, &'static str, &'static [&'static str], Option<&'static str>)> {
+    let is_sampled = |way: usize| proof::whole() || way == 0 || (way + server.major as usize).is_multiple_of(4);
+    WAYS.into_iter().enumerate().filter(|(way, _)| is_sampled(*way)).map(|(_, way)| way).collect()
+}
+
 #[test]
 fn a_restored_database_has_every_property_of_its_source_however_it_is_restored() {
     let restored = Mutex::new(0);
@@ -118,7 +124,7 @@ fn a_restored_database_has_every_property_of_its_source_however_it_is_restored()
                 let (_folder, pgbk) = keeping(server);
                 let ids = ["plain", "custom"].map(|format| (format, pgbk.backup(name, &["--format", format])));
                 let due = facts(server, name);
-                for (copy, format, more, before) in WAYS.into_iter().filter(|way| is_tried(server, way.0 == "new")) {
+                for (copy, format, more, before) in ways_of(server) {
                     let copy = format!("itself_{copy}");
                     if let Some(sql) = before {
                         server.cluster.psql("postgres", &format!("CREATE DATABASE {copy}"));
@@ -134,15 +140,16 @@ fn a_restored_database_has_every_property_of_its_source_however_it_is_restored()
                     *restored.lock().unwrap() += 1;
                 }
                 // The proof does the same with a copy, and leaves nothing.
-                let proof = pgbk.args(["verify", &ids[0].1, "--level", "restore"]).json();
-                assert_eq!(proof["backups"][0]["proof"]["properties"], serde_json::json!([]), "{proof:#}");
+                if is_tried(server) {
+                    let proof = pgbk.args(["verify", &ids[0].1, "--level", "restore"]).json();
+                    assert_eq!(proof["backups"][0]["proof"]["properties"], serde_json::json!([]), "{proof:#}");
+                }
                 gone(server, name);
             });
         }
     });
     let restored = restored.into_inner().unwrap();
-    let tried = servers().iter().map(|server| if is_tried(server, false) { WAYS.len() } else { 1 });
-    assert_eq!(restored, tried.sum::<usize>());
+    assert_eq!(restored, servers().iter().map(|server| ways_of(server).len()).sum::<usize>());
     proof::counted("properties", "ways of restoring all that belongs to a database, on each major", restored, 0);
 }
 
@@ -157,7 +164,7 @@ fn plain_role(server: &Server) -> Pgbk {
 
 #[test]
 fn what_a_role_may_not_set_is_one_error_before_the_first_row_and_can_be_left_out() {
-    let some: Vec<_> = servers().iter().filter(|server| is_tried(server, false)).collect();
+    let some: Vec<_> = servers().iter().filter(|server| proof::whole() || [12, 17].contains(&server.major)).collect();
     for server in &some {
         source(server, "it_rights");
         let (folder, pgbk) = keeping(server);

@@ -1,7 +1,7 @@
 //! A database comes back with the locale that it was made with, or a server that lacks it is refused: order decides which rows are unique,
 //! and which partition they belong to.
 
-use super::itself::{facts, gone, is_tried, restore};
+use super::itself::{facts, gone, restore};
 use super::keeping;
 use super::servers::{Server, servers};
 use std::sync::Mutex;
@@ -54,6 +54,16 @@ fn order(server: &Server, database: &str) -> String {
     server.cluster.psql(database, "SELECT string_agg(v, ' ' ORDER BY v) FROM words")
 }
 
+/// The first server that knows locales of ICU, and one of them.
+fn is_first_of_icu(server: &Server, shape: usize) -> bool {
+    (server.major, shape) == (15, 5)
+}
+
+/// Outside of a proof, each shape is tried on some servers, and the first on all.
+fn is_sampled(server: &Server, shape: usize) -> bool {
+    proof::whole() || shape == 0 || is_first_of_icu(server, shape) || (shape + server.major as usize).is_multiple_of(3)
+}
+
 #[test]
 fn every_locale_that_a_server_makes_databases_with_comes_back() {
     let restored = Mutex::new(Vec::new());
@@ -63,7 +73,7 @@ fn every_locale_that_a_server_makes_databases_with_comes_back() {
             scope.spawn(move || {
                 for (at, (_, shape)) in SHAPES.iter().enumerate().filter(|(_, (since, _))| *since <= server.major) {
                     let (name, copy) = (format!("locale_{at}"), format!("locale_{at}_copy"));
-                    if !is_tried(server, at == 0) || !made(server, &name, shape) {
+                    if !is_sampled(server, at) || !made(server, &name, shape) {
                         continue;
                     }
                     let (_folder, pgbk) = keeping(server);
@@ -72,7 +82,7 @@ fn every_locale_that_a_server_makes_databases_with_comes_back() {
                     assert_eq!(facts(server, &copy), facts(server, &name), "{}: {shape}", server.version);
                     assert_eq!(order(server, &copy), order(server, &name), "{}: {shape}", server.version);
                     gone(server, &copy);
-                    if proof::whole() || at == 5 {
+                    if proof::whole() || is_first_of_icu(server, at) {
                         let proven = pgbk.args(["verify", &id, "--level", "restore"]).json();
                         assert_eq!(proven["backups"][0]["proof"]["properties"], serde_json::json!([]), "{shape}");
                     }

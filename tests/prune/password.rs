@@ -10,12 +10,16 @@ use std::path::{Path, PathBuf};
 use support::cluster::PATIENCE;
 use support::pgbk::{ENC_PASSWORD, Pgbk, pgbk};
 use support::process::until;
+use support::proof;
 
-const BACKUPS: usize = 16;
+/// Hours of one day, of which each costs a derivation.
+fn count() -> usize {
+    proof::size(8, 16)
+}
 
 fn stored(path: &Path) {
     let repository = Repository { key: Some(Key::Password(Secret::new(ENC_PASSWORD))), ..folder(path) };
-    for hour in 0..BACKUPS {
+    for hour in 0..count() {
         made(&repository, "shop", &format!("2024-03-01T{hour:02}:00:00Z"));
     }
 }
@@ -53,10 +57,10 @@ fn many_backups_of_one_password_cost_a_new_process_one_derivation() {
     let ended = running.end();
     assert_eq!(ended.code, Some(143), "{ended:#?}");
     let so_far = kept(&ring);
-    assert!(so_far < BACKUPS, "all of them were derived although it was told to stop");
+    assert!(so_far < count(), "all of them were derived although it was told to stop");
 
     let first = work(&run(&at("store"), &at("fresh"), &dry));
-    assert_eq!(kept(&at("fresh/keyring")), BACKUPS);
+    assert_eq!(kept(&at("fresh/keyring")), count());
     for arguments in [
         &dry[..],
         &["verify", "--all", "--level", "meta"],
@@ -65,7 +69,7 @@ fn many_backups_of_one_password_cost_a_new_process_one_derivation() {
         let again = work(&run(&at("store"), &at("fresh"), arguments));
         assert!(again * 5.0 < first, "{arguments:?}: {again} s after {first} s");
     }
-    assert_eq!(kept(&at("fresh/keyring")), BACKUPS);
+    assert_eq!(kept(&at("fresh/keyring")), count());
 
     // Another password opens nothing of it, and a file that is spoiled, or none, only costs.
     let other = run(&at("store"), &at("fresh"), &["verify", "shop-20240301T000000Z", "--level", "meta"]);

@@ -17,6 +17,7 @@ use support::database::small;
 use support::faulty::{Fault, Faulty};
 use support::pgbk::{Pgbk, connected};
 use support::process::tool;
+use support::proof;
 use support::s3::{Server, moto, radosgw, seaweedfs};
 
 /// A month's end within a week, a week's end, two within an hour, the turn of a year within week 1, and what each of them is in
@@ -58,7 +59,10 @@ fn grows_old(name: &str, repository: &Repository) {
         )
         .unwrap_or_else(|error| panic!("{name}: {error:#}"));
         ids.push(newest);
-        for (at, id) in ids.iter().enumerate() {
+        // A tag that is older than that has been looked at, and at the end all of them are once more.
+        let unseen =
+            if ids.len() == HISTORY.len() { 0 } else { ids.len().saturating_sub(proof::size(2, HISTORY.len())) };
+        for (at, id) in ids.iter().enumerate().skip(unseen) {
             let expected = if at + 1 == ids.len() { "monthly" } else { HISTORY[at].1 };
             for key in [id.object_key("sql"), id.meta_key()] {
                 let found = lifecycle(repository.store.as_ref(), &key);

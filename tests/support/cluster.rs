@@ -195,6 +195,8 @@ impl Cluster {
             "listen_addresses=127.0.0.1".into(),
             format!("unix_socket_directories={}", directory.join("socket").display()),
             "fsync=off".into(),
+            // It would look at each of many databases every minute.
+            "autovacuum=off".into(),
         ];
         let mut command: Vec<String> = program.iter().map(|word| (*word).to_owned()).collect();
         command.extend([bin.join("postgres").display().to_string(), "-D".into(), data.display().to_string()]);
