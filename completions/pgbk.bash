@@ -485,12 +485,32 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__capture)
-            opts="-h --setup --teardown --status --print-sql --new-generation --json --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --interval --bytes --slot --wal-limit --lag-limit --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
+            opts="-h --setup --teardown --status --print-sql --new-generation --json --bases --base-every --max-duration-since-last-full-backup --base-bytes --base-changes --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --interval --bytes --slot --wal-limit --lag-limit --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --bases)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --base-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-duration-since-last-full-backup)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --base-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --base-changes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --compress)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2147,7 +2167,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__schedule)
-            opts="-h --schedule --verify-schedule --catch-up --jitter --retry --next --once --json --listen --health-grace --capture --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --outputs --anon-store-dir --anon-s3-folder --rules --keep-last --max-full-backups --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-capture --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --scratch --scratch-host --scratch-port --scratch-user --interval --bytes --slot --wal-limit --lag-limit --log-format --log-level --help"
+            opts="-h --schedule --verify-schedule --catch-up --jitter --retry --next --once --json --listen --health-grace --capture --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --outputs --anon-store-dir --anon-s3-folder --rules --keep-last --max-full-backups --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-capture --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --scratch --scratch-host --scratch-port --scratch-user --interval --bytes --slot --wal-limit --lag-limit --bases --base-every --max-duration-since-last-full-backup --base-bytes --base-changes --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2482,6 +2502,26 @@ _pgbk() {
                     return 0
                     ;;
                 --lag-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bases)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --base-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-duration-since-last-full-backup)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --base-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --base-changes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

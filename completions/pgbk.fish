@@ -662,6 +662,12 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l bytes -d 'After h
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l slot -d 'Name of the replication slot; when unset pgbk_ and the name of the database' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l wal-limit -d 'How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lag-limit -d 'How old the newest moment that can be restored may be before that is unhealthy; when unset 5m, or twice CAPTURE_INTERVAL' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l bases -d 'Take bases while changes are captured: the first one, and a new one whenever one is due' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l base-every -d 'How old the newest base may become before the next one is taken, such as 24h, 7d or 06:00; unset: 24h, and beside a schedule no limit, as its backups are bases' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l max-duration-since-last-full-backup -d 'Another name for CAPTURE_BASE_EVERY' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l base-bytes -d 'After how many bytes of stored changes the next base is taken; no limit when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l base-changes -d 'After how many changed rows the next base is taken; no limit when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l log-level -d 'Which log lines are shown' -r -f -a "error\t''
@@ -694,6 +700,12 @@ info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l bases -d 'Take bases while changes are captured: the first one, and a new one whenever one is due' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l base-every -d 'How old the newest base may become before the next one is taken, such as 24h, 7d or 06:00; unset: 24h, and beside a schedule no limit, as its backups are bases' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l max-duration-since-last-full-backup -d 'Another name for CAPTURE_BASE_EVERY' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l base-bytes -d 'After how many bytes of stored changes the next base is taken; no limit when unset' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l base-changes -d 'After how many changed rows the next base is taken; no limit when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l compress -d 'Compression: 0 (none), 1 (xz), xz, zstd or gzip' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l compress-level -d 'Compression level; when unset xz 4, zstd 3, gzip 6' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l size-estimate -d 'Size of the dump to plan for, such as 500G, where the server\'s figure is too small' -r

@@ -2,6 +2,7 @@
 
 pub(crate) mod anonymise_args;
 pub(crate) mod arguments;
+pub(crate) mod base_args;
 pub(crate) mod capture_args;
 pub mod console;
 pub(crate) mod omission_args;

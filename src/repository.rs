@@ -19,6 +19,7 @@ pub(crate) mod made_backups;
 pub mod name;
 pub mod new_backup;
 pub mod newest;
+pub mod newest_base;
 pub mod orphans;
 pub(crate) mod payload;
 pub(crate) mod pin;

@@ -2,6 +2,7 @@
 
 pub mod after_backup;
 pub(crate) mod backups;
+pub(crate) mod bases;
 pub mod captures;
 pub(crate) mod history;
 pub mod missing_backups;

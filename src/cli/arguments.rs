@@ -1,6 +1,7 @@
 //! Defines the arguments of each command.
 
 use crate::base::verify_level::Level;
+use crate::cli::base_args::BaseArgs;
 use crate::cli::capture_args::CaptureOptionArgs;
 use crate::cli::omission_args::{LeaveArgs, TableArgs};
 use crate::cli::output_args::VariantArgs;
@@ -393,4 +394,6 @@ pub struct ScheduleArgs {
     pub scratch: ScratchArgs,
     #[command(flatten)]
     pub capture_options: CaptureOptionArgs,
+    #[command(flatten)]
+    pub bases: BaseArgs,
 }

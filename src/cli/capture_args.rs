@@ -1,5 +1,6 @@
 //! The arguments of `pgbk capture`.
 
+use crate::cli::base_args::BaseArgs;
 use crate::cli::settings::{AlertArgs, KeyArgs, PipelineArgs, ServerArgs, StateArgs, StoreArgs};
 use crate::cli::values::{limit, size};
 use clap::Args;
@@ -29,6 +30,8 @@ pub struct CaptureArgs {
     /// One JSON document on stdout, for --status and --print-sql
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub bases: BaseArgs,
     #[command(flatten)]
     pub pipeline: PipelineArgs,
     #[command(flatten)]

@@ -132,6 +132,24 @@ pub(crate) fn wait(text: &str) -> Result<Duration, String> {
     if parsed > LONGEST_WAIT { Err("such a time is 24 days (576h) at most".to_owned()) } else { Ok(parsed) }
 }
 
+/// A time between two bases: as [`duration`] takes it, in whole days (`7d`), or as hours and minutes (`06:00`).
+pub(crate) fn pause(text: &str) -> Result<Duration, String> {
+    let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.len() <= 5 && !text.starts_with('+'));
+    let parsed = match (text.split_once(':'), text.strip_suffix('d')) {
+        (Some((hours, minutes)), _) => match (number(hours), number(minutes)) {
+            (Some(hours), Some(minutes @ 0..60)) => Duration::from_secs(hours * 3600 + minutes * 60),
+            _ => return Err("hours and minutes look like 06:00".to_owned()),
+        },
+        (None, Some(days)) if number(days).is_some() => Duration::from_secs(number(days).unwrap_or(0) * 86_400),
+        (None, _) => duration(text)?,
+    };
+    match parsed {
+        parsed if parsed < Duration::from_secs(60) => Err("such a time is 60s at least".to_owned()),
+        parsed if parsed > LONGEST => Err("a time is ten years at most".to_owned()),
+        parsed => Ok(parsed),
+    }
+}
+
 /// A time after which something is given up; 0 would give up at once.
 pub(crate) fn limit(text: &str) -> Result<Duration, String> {
     let parsed = wait(text)?;
@@ -185,11 +203,21 @@ mod tests {
         assert!(limit("0").is_err() && limit("1s").is_ok());
     }
 
+    #[test]
+    fn a_time_between_bases_is_said_in_hours_and_minutes_too() {
+        for (text, seconds) in [("06:30", 23_400), ("24h", 86_400), ("7d", 604_800), ("100:00", 360_000), ("90", 90)] {
+            assert_eq!(pause(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for wrong in ["", ":", "6:60", "6:", ":30", "00:00", "1:2:3", "+6:00", "59s", "999999d", "d", "-1:00"] {
+            assert!(pause(wrong).is_err(), "{wrong:?}: {:?}", pause(wrong));
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_a_parser_panic(text in "\\PC{0,20}", number in any::<u64>(), unit in "[a-zA-Z]{0,3}") {
             for text in [text, format!("{number}{unit}")] {
-                let _ = (size(&text), limit(&text), span(&text), listen(&text), BackupChoice::from_str(&text));
+                let _ = (size(&text), limit(&text), span(&text), pause(&text), listen(&text), BackupChoice::from_str(&text));
                 if let Ok(time) = duration(&text) {
                     prop_assert!(std::time::Instant::now().checked_add(time).is_some());
                 }

@@ -1,23 +1,35 @@
 //! `pgbk capture`
 
+use crate::base::cancel::Cancel;
 use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::shown::{Lines, many};
+use crate::base::threads;
 use crate::cli::capture_args::CaptureArgs;
 use crate::cli::console::{Console, bytes, can_ask};
+use crate::commands::backup::{AlertAudience, BackupSetup};
 use crate::config;
 use crate::config::alerts::AlertChannels;
+use crate::config::capture::BASE_EVERY;
 use crate::config::state::{records, state_dir};
+use crate::format::changes::table_break::BreakReason;
 use crate::format::lsn::Lsn;
+use crate::format::sql::object_name::TableName;
+use crate::jobs::capture::SharedNeeds;
+use crate::jobs::capture::base_needs::BaseRules;
 use crate::jobs::capture::plan::CapturePlan;
 use crate::jobs::capture::setup::{begin_generation, setup_statements, teardown};
 use crate::jobs::capture::status::CaptureStatus;
 use crate::repository::chain_tail::ChainTail;
+use crate::runs::bases::BaseRuns;
 use crate::runs::captures::capture_keeper::{CaptureKeeper, CaptureSetup};
 use crate::runs::captures::record_file::forget;
 use crate::runs::history::share;
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::thread;
 
 pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
     let server = config::server::server(&args.server)?;
@@ -43,7 +55,9 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
     let repository = config::repository(&args.store, &args.keys, &args.state)?;
     if args.status {
         let status = CaptureStatus::ask(&repository, &plan)?;
-        console.result(&text(&status, &plan), &document(&status, &plan))?;
+        let rules = args.bases.is_on.then(|| config::capture::base_rules(&args.bases, Some(BASE_EVERY))).transpose()?;
+        let text = text(&status, &plan).and(base(&status, rules.as_ref()));
+        console.result(&waiting(&status, text), &document(&status, &plan, rules.as_ref()))?;
         return Ok(0);
     }
     share::look(repository.store.as_ref(), &records(&args.state))?;
@@ -66,7 +80,70 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
         console.warn(&format!("alerts: {mistake:#}"));
     }
     let state = state_dir(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
-    Err(keeper(state).one(&database, &settings))
+    let (keeper, needs) = (keeper(state), Arc::new(SharedNeeds::default()));
+    let captured = || keeper.one(&database, &settings, &needs);
+    if !args.bases.is_on {
+        return Err(captured());
+    }
+    let rules = config::capture::base_rules(&args.bases, Some(BASE_EVERY))?;
+    let runs = config::capture::base_runs(args)?;
+    let setup = BackupSetup::new(&runs, AlertAudience::of(false), console)?;
+    let (needs, subject) = (&needs, plan.subject());
+    let bases = move || {
+        let backups = setup.backups(console);
+        let ended = BaseRuns { backups, repository: &setup.repository, subject, rules, needs }.run();
+        setup.alerts.close(console);
+        ended
+    };
+    Err(beside(bases, captured))
+}
+
+/// Captures while another thread takes bases. It is stopped when the capture ends.
+fn beside(bases: impl FnOnce() -> Result<Infallible> + Send, capture: impl FnOnce() -> anyhow::Error) -> anyhow::Error {
+    let (limits, stopper) = Cancel::of_thread().stoppable();
+    thread::scope(|scope| {
+        let taking = threads::begin_in(scope, "bases", || {
+            let _limits = limits.enter();
+            bases()
+        });
+        let taking = match taking {
+            Ok(taking) => taking,
+            Err(error) => return error,
+        };
+        let ended = capture();
+        drop(stopper);
+        // It ends with the error that stopped it.
+        let _ = taking.join();
+        ended
+    })
+}
+
+/// Describes the newest base, and when the next one is due.
+fn base(status: &CaptureStatus, rules: Option<&BaseRules>) -> String {
+    let newest = status.needs.base().map_or("none yet".to_owned(), |base| format!("{} of {}", base.id, base.taken_at));
+    let next = match (rules, rules.and_then(|rules| status.needs.due(rules))) {
+        (None, _) => "none is taken by the capture (CAPTURE_BASES=0)".to_owned(),
+        (Some(_), None) => "the next one is due when something changes".to_owned(),
+        (Some(_), Some(due)) if due.at <= Timestamp::now() => format!("the next one is due: {}", due.reason.describe()),
+        (Some(_), Some(due)) => format!(
+            "the next one is due at {}: {}",
+            due.at.round(Unit::Second).unwrap_or(due.at),
+            due.reason.describe()
+        ),
+    };
+    format!("base      {newest}; {next}")
+}
+
+/// Adds the tables that wait for a base.
+fn waiting(status: &CaptureStatus, mut text: Lines) -> Lines {
+    let waiting = status.needs.waiting();
+    if !waiting.is_empty() {
+        text.push(format!("captured anew, for which a new base is needed: {}", many(waiting.len() as u64, "table")));
+    }
+    for one in waiting {
+        text.push_under("  ", &format!("{}: {}", one.table.text(), one.reason.describe()));
+    }
+    text
 }
 
 fn text(status: &CaptureStatus, plan: &CapturePlan) -> Lines {
@@ -110,7 +187,7 @@ fn slot(status: &CaptureStatus, tail: &ChainTail) -> String {
     format!("\"{name}\"{state}{kept}")
 }
 
-fn document(status: &CaptureStatus, plan: &CapturePlan) -> Value {
+fn document(status: &CaptureStatus, plan: &CapturePlan, rules: Option<&BaseRules>) -> Value {
     let tail = status.tail.as_ref().map(|tail| {
         json!({
             "generation": tail.generation.id,
@@ -133,16 +210,20 @@ fn document(status: &CaptureStatus, plan: &CapturePlan) -> Value {
             "retained_bytes": slot.retained_bytes,
         })
     });
-    let uncovered: Vec<Value> = status
-        .uncovered()
-        .into_iter()
-        .map(|(table, reason)| json!({"table": table.text(), "reason": reason}))
-        .collect();
+    let tables = |tables: Vec<(TableName, BreakReason)>| -> Vec<Value> {
+        tables.into_iter().map(|(table, reason)| json!({"table": table.text(), "reason": reason})).collect()
+    };
+    let newest = status.needs.base().map(|base| json!({"id": base.id, "taken_at": base.taken_at}));
+    let next = rules.and_then(|rules| status.needs.due(rules));
+    let next = next.map(|due| json!({"at": due.at, "why": due.reason.describe()}));
     json!({
         "database": plan.subject(),
         "running": status.is_running(),
         "chain": tail,
         "slot": slot,
-        "uncovered": uncovered,
+        "uncovered": tables(status.uncovered()),
+        "base": newest,
+        "waiting": status.needs.waiting(),
+        "next_base": next,
     })
 }

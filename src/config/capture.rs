@@ -3,9 +3,12 @@
 use crate::base::databases::Databases;
 use crate::base::error::{Fault, Result};
 use crate::base::subject::Subject;
+use crate::cli::base_args::BaseArgs;
 use crate::cli::capture_args::{CaptureArgs, CaptureOptionArgs};
-use crate::cli::settings::{PipelineArgs, StoreArgs};
-use crate::config;
+use crate::cli::settings::{PipelineArgs, RunArgs, StoreArgs};
+use crate::cli::variables;
+use crate::config::{self, arguments, environment};
+use crate::jobs::capture::base_needs::BaseRules;
 use crate::jobs::capture::plan::CaptureOptions;
 use crate::postgres::connect::settings::ConnectionSettings;
 use std::time::Duration;
@@ -50,6 +53,35 @@ pub fn database(args: &CaptureArgs, server: &ConnectionSettings) -> Result<Strin
         (None, None) => None,
     };
     Ok(found.as_ref().and_then(Subject::database).ok_or_else(unnamed)?.name().to_owned())
+}
+
+/// How old the newest base of a capture without a schedule may become where nothing is said.
+pub const BASE_EVERY: Duration = Duration::from_secs(86_400);
+
+/// Returns when bases are due. `every` holds where no age is set. It is an error if two names of one setting have different values.
+pub fn base_rules(args: &BaseArgs, every: Option<Duration>) -> Result<BaseRules> {
+    let every = match (args.every, args.max_duration_since_last_full_backup) {
+        (Some(one), Some(other)) if one != other => {
+            let message = "CAPTURE_BASE_EVERY and MAX_DURATION_SINCE_LAST_FULL_BACKUP are one setting, with two values";
+            return Err(Fault::usage(message).hint("unset one of them").into());
+        }
+        (one, other) => one.or(other).or(every),
+    };
+    Ok(BaseRules { every, bytes: args.bytes, changes: args.changes })
+}
+
+/// Returns how the bases of a capture are taken: as the variables say it to `pgbk backup`, with what this command was told itself.
+pub fn base_runs(args: &CaptureArgs) -> Result<RunArgs> {
+    let of_variables = variables::prefixed::<RunArgs>("", &environment::raw).map_err(arguments::told)?;
+    Ok(RunArgs {
+        databases: args.databases.clone(),
+        pipeline: args.pipeline.clone(),
+        server: args.server.clone(),
+        store: args.store.clone(),
+        keys: args.keys.clone(),
+        state: args.state.clone(),
+        ..of_variables
+    })
 }
 
 fn unnamed() -> Fault {

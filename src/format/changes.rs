@@ -24,6 +24,7 @@ pub mod segment;
 pub mod segment_name;
 pub(crate) mod statement_shape;
 pub mod table_break;
+pub mod table_definition;
 #[cfg(test)]
 mod tests;
 pub mod totals;

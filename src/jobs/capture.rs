@@ -3,6 +3,7 @@
 //! Each round begins at the end of the chain that is in the store, as after a restart, so nothing is remembered elsewhere. What a round had
 //! not stored when it ended is streamed again.
 
+pub mod base_needs;
 pub mod capture_progress;
 pub(crate) mod feed;
 pub(crate) mod give_up;
@@ -14,6 +15,7 @@ pub mod setup;
 pub mod status;
 pub(crate) mod stream_pump;
 pub(crate) mod table_changes;
+pub(crate) mod table_look;
 pub(crate) mod table_watch;
 
 use crate::base::cancel;
@@ -22,6 +24,7 @@ use crate::base::progress::Monitor;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::segment_name::GenerationFolder;
 use crate::format::lsn::Lsn;
+use crate::jobs::capture::base_needs::BaseNeeds;
 use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::jobs::capture::give_up::give_up_beyond;
 use crate::jobs::capture::plan::{CapturePlan, other_slot};
@@ -36,6 +39,7 @@ use crate::repository::Repository;
 use crate::repository::chain_tail::ChainTail;
 use jiff::Timestamp;
 use std::convert::Infallible;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long to wait for another process to leave the slot: at the start, and after a connection of our own was lost, of which the server may
@@ -43,6 +47,9 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_AGAIN: Duration = Duration::from_secs(120);
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// Holds what is known of the chain, for the thread that takes bases of it.
+pub type SharedNeeds = Mutex<BaseNeeds>;
 
 /// Begins a generation if there is none, and stores its first segment, which states all tables. Nothing is done where it is stored already.
 pub fn set_up(capture: &Capture<'_>) -> Result<()> {
@@ -60,6 +67,8 @@ pub struct Capture<'a> {
     pub repository: &'a Repository,
     pub plan: &'a CapturePlan,
     pub progress: &'a CaptureProgress,
+    /// Is told of each segment.
+    pub needs: &'a SharedNeeds,
     /// Reads the clock of this host.
     pub clock: fn() -> Timestamp,
     pub monitor: &'a dyn Monitor,
@@ -76,9 +85,10 @@ impl Capture<'_> {
     }
 
     fn stream_on(&self, streamed: &mut Option<GenerationId>) -> RoundResult<Infallible> {
-        let Capture { repository, plan, progress, clock, monitor } = *self;
+        let Capture { repository, plan, progress, needs, clock, monitor } = *self;
         let tail = self.tail(*streamed)?;
         repository.put_restore_script(&tail.generation)?;
+        base_needs::locked(needs).begin(&tail);
         progress.begin(&tail);
         let mut connection = plan.settings.open_for_replication("pgbk")?;
         let identity = connection.identify()?;
@@ -86,16 +96,13 @@ impl Capture<'_> {
         let mut watch = TableWatch::open(plan, connection.settings())?;
         self.require_slot(&tail, &mut watch)?;
         let is_first = tail.previous.is_none();
-        if is_first {
-            watch.mark()?;
-        }
         let patience = if streamed.is_some() { PATIENCE_AGAIN } else { PATIENCE };
         let stream = self.stream(connection, tail.end, patience)?;
         monitor.info(&format!("changes of \"{}\" are streamed from {} on", plan.subject(), tail.end));
         *streamed = Some(tail.generation.id);
         progress.streams();
         let marks = PositionMarks::default();
-        StreamPump { repository, plan, monitor, watch, progress, clock, marks, is_first }.run(stream, tail)
+        StreamPump { repository, plan, needs, monitor, watch, progress, clock, marks, is_first }.run(stream, tail)
     }
 
     /// Returns the end of the newest generation. Begins one if there is none. Once something has been streamed, it must be of that generation.

@@ -6,6 +6,7 @@
 pub mod chain_link;
 pub(crate) mod chain_removal;
 pub mod chain_span;
+pub mod coverage;
 #[cfg(test)]
 pub(crate) mod forged_chain;
 pub mod generation_listing;

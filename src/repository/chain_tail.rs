@@ -5,13 +5,15 @@ use crate::base::subject::Subject;
 use crate::format::changes::chain_cut::ChainCut;
 use crate::format::changes::generation::Generation;
 use crate::format::changes::relations::Relations;
-use crate::format::changes::segment::PreviousSegment;
+use crate::format::changes::segment::{PreviousSegment, Segment};
+use crate::format::changes::table_break::TableBreak;
 use crate::format::changes::uncovered_tables::UncoveredTables;
 use crate::format::lsn::Lsn;
 use crate::repository::Repository;
 use crate::repository::chain::chain_link::ChainLink;
 use crate::repository::chain::generation_listing::GenerationListing;
 use jiff::Timestamp;
+use std::sync::Arc;
 
 /// The newest generation of a database, and what its segments come to.
 #[derive(Debug, Clone)]
@@ -34,6 +36,33 @@ pub struct ChainTail {
     pub last_commit: Option<Timestamp>,
     /// The server's clock when the last segment was ended.
     pub written_at: Option<Timestamp>,
+    /// All segments, as far as they decide when a base is due.
+    pub weights: Arc<Vec<SegmentWeight>>,
+}
+
+/// Holds what a segment adds to that which lies behind a base.
+#[derive(Debug, Clone)]
+pub struct SegmentWeight {
+    pub end: Lsn,
+    pub written_at: Timestamp,
+    pub stored_bytes: u64,
+    pub transactions: u64,
+    /// Changed rows and emptied tables.
+    pub changes: u64,
+    pub breaks: Vec<TableBreak>,
+}
+
+impl SegmentWeight {
+    pub fn of(segment: &Segment) -> SegmentWeight {
+        SegmentWeight {
+            end: segment.end,
+            written_at: segment.written_at,
+            stored_bytes: segment.stored.bytes,
+            transactions: segment.transactions,
+            changes: segment.tables.iter().fold(0, |sum, table| sum.saturating_add(table.changes.sum())),
+            breaks: segment.breaks.clone(),
+        }
+    }
 }
 
 impl Repository {
@@ -74,6 +103,7 @@ impl ChainTail {
             transactions: 0,
             last_commit: None,
             written_at: None,
+            weights: Arc::new(links.iter().map(|link| SegmentWeight::of(&link.segment)).collect()),
         };
         for ChainLink { segment, seal, .. } in links {
             segment.continues(&tail.generation, tail.end, tail.previous).map_err(unfollowed)?;

@@ -7,8 +7,12 @@ use support::scheduler::{Place as ScheduledPlace, Scheduler};
 
 /// A scheduler that captures these databases, and backs none of them up for a year.
 fn scheduler(place: &ScheduledPlace, run: Pgbk, databases: &str) -> Scheduler {
+    place.start(&scheduled(run, databases).set("CAPTURE_BASES", "0"))
+}
+
+fn scheduled(run: Pgbk, databases: &str) -> Pgbk {
     let run = run.set("CRON_SCHEDULE", "@yearly").set("DB_NAME", databases).set("CAPTURE", "1");
-    place.start(&run.set("CAPTURE_INTERVAL", "1s"))
+    run.set("CAPTURE_INTERVAL", "1s")
 }
 
 fn run(place: &ScheduledPlace, cluster: &'static Cluster, arguments: &[&str]) -> Pgbk {
@@ -124,7 +128,7 @@ fn a_table_that_is_not_covered_any_more_is_shown_with_its_last_moment_and_told_o
     let mut running = scene.pgbk(&[]).set("WEBHOOK_URL", hook.url("/hook")).start();
     scene.sql("INSERT INTO t VALUES (1, 'one')");
     scene.await_transactions(1);
-    scene.sql("ALTER TABLE u ADD COLUMN more int; INSERT INTO u VALUES (5, 5, 5)");
+    scene.sql("ALTER TABLE u DROP CONSTRAINT u_pkey; INSERT INTO u VALUES (5, 5)");
     let state = scene.place.path.join("state");
     let status = || -> Value {
         let said = pgbk(["status", "--json"]).set("STATE_DIR", state.display()).end().text();
@@ -132,7 +136,7 @@ fn a_table_that_is_not_covered_any_more_is_shown_with_its_last_moment_and_told_o
     };
     assert!(until(PATIENCE, || status()["uncovered"][0]["until"]["time"].is_string()), "{:#}", status());
     let uncovered = status()["uncovered"].clone();
-    assert_eq!((&uncovered[0]["table"], &uncovered[0]["reason"]), (&"\"public\".\"u\"".into(), &"columns".into()));
+    assert_eq!((&uncovered[0]["table"], &uncovered[0]["reason"]), (&"\"public\".\"u\"".into(), &"unstreamed".into()));
     let mut heard = Vec::new();
     let mut is_told = || {
         heard.extend(hook.heard().iter().map(Heard::json));
@@ -183,4 +187,37 @@ fn the_doctor_says_what_a_capture_needs_and_of_a_slot_that_nobody_reads() {
     ["FAIL", "the server's wal_level is replica", "set wal_level = logical and restart"]
         .iter()
         .for_each(|words| says(&refused, words));
+}
+
+#[test]
+fn bases_that_changes_need_are_taken_between_the_runs_of_the_schedule() {
+    // A transaction of another test would hold up the slot.
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start_set(&["wal_level=logical"])));
+    let place = ScheduledPlace::new();
+    let shop = cluster.database("beside_bases");
+    cluster.psql(&shop, TABLES);
+    let scheduler = place.start(&scheduled(run(&place, cluster, &["schedule"]), &shop));
+    let backups = || run(&place, cluster, &["history"]).json().as_array().unwrap().len();
+    let status = || run(&place, cluster, &["capture", &shop, "--status"]).json();
+    let base = || status()["base"]["id"].as_str().map(str::to_owned);
+    assert!(until(PATIENCE, || base().is_some()), "the first base is missing: {:#}", status());
+    let first = base();
+    cluster.psql(&shop, "ALTER TABLE t ADD COLUMN later int DEFAULT 7; INSERT INTO t VALUES (1, 'one', 'big', 1)");
+    // Until there is one, everybody who looks sees what waits for it.
+    await_capture(&place, cluster, &shop, |one| {
+        one["uncovered"][0]["waits_for_base"] == true && one["uncovered"][0]["until"]["time"].is_string()
+    });
+    assert!(until(PATIENCE, || base() != first), "the base of the changed table is missing: {:#}", status());
+    assert_eq!(status()["waiting"], serde_json::json!([]));
+    await_capture(&place, cluster, &shop, |one| one["uncovered"] == serde_json::json!([]));
+    assert_eq!(backups(), 2);
+    // What somebody else backs up meanwhile is a base as well, and none is made twice.
+    run(&place, cluster, &["backup", &shop]).expect(0);
+    cluster.psql(&shop, "INSERT INTO t VALUES (2, 'two', 'big', 2)");
+    await_capture(&place, cluster, &shop, |one| one["transactions"].as_u64() >= Some(2));
+    scheduler.stop();
+    assert_eq!(backups(), 3);
+    let copy = format!("{shop}_copy");
+    run(&place, cluster, &["restore", "--at", "latest", "--database", &shop, "--to", &copy, "--yes"]).expect(0);
+    assert_eq!(cluster.psql(&copy, "SELECT sum(later) FROM t"), cluster.psql(&shop, "SELECT sum(later) FROM t"));
 }

@@ -25,6 +25,8 @@ use pgbk::format::pgoutput::change_message::decode;
 use pgbk::format::sql::object_name::ObjectName;
 use pgbk::format::transaction_snapshot::TransactionSnapshot;
 use pgbk::pipeline::pack::{Pack, PackOptions};
+use pgbk::postgres::replication::capture_candidate::CaptureCandidate;
+use pgbk::postgres::replication::table_shape::TableShape;
 use pgbk::store::directory::Directory;
 use pgbk::store::write_small;
 use postgres::{Client, NoTls};
@@ -105,6 +107,12 @@ impl<'a> Capture<'a> {
         let messages = client.query(peek, &[&self.slot]).unwrap();
         let head = DeltaHead { start, encoding: self.generation.encoding };
         let mut writer = DeltaWriter::begin(Vec::new(), head, self.known.clone()).unwrap();
+        let tables = CaptureCandidate::list(&mut client).unwrap();
+        for TableShape { relation, definition, .. } in TableShape::list(&mut client, &tables).unwrap() {
+            if self.known.known(relation.oid).is_none() {
+                writer.state(relation, definition).unwrap();
+            }
+        }
         for message in &messages {
             writer.take(decode(message.get(0)).unwrap()).unwrap();
         }

@@ -4,24 +4,33 @@ use crate::alerts::AlertSettings;
 use crate::base::cancel::{Cancel, Stopper};
 use crate::base::databases::Databases;
 use crate::base::error::{Fault, Result};
+use crate::base::progress::Monitor;
 use crate::base::subject::Subject;
 use crate::base::threads;
 use crate::cli::arguments::ScheduleArgs;
 use crate::cli::console::Console;
 use crate::config;
 use crate::config::state::state_dir;
-use crate::format::run_record::Task;
+use crate::format::run_record::{Task, Trigger};
+use crate::jobs::backup::outputs::BackupsMade;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::repository::Repository;
+use crate::runs::bases::due_bases::DueBases;
 use crate::runs::captures::capture_keeper::{CaptureKeeper, CaptureSetup};
-use crate::runs::schedule::planner::ScheduledJob;
+use crate::runs::runner::Outcome;
+use crate::runs::schedule::planner::{DueRun, ScheduledJob};
 use jiff::Timestamp;
+use std::sync::{Mutex, PoisonError};
 use std::thread::Scope;
 
 pub struct ScheduledCaptures<'a> {
     pub keeper: CaptureKeeper<'a>,
     databases: Databases,
     alerts: AlertSettings,
+    /// The schedules of backups: the place of each among all, and its databases.
+    schedules: Vec<(usize, Databases)>,
+    /// `None`: no bases are taken but those of the schedules.
+    bases: Option<Mutex<DueBases>>,
 }
 
 impl<'a> ScheduledCaptures<'a> {
@@ -45,7 +54,38 @@ impl<'a> ScheduledCaptures<'a> {
             Timestamp::now,
             console,
         );
-        Ok(Some(ScheduledCaptures { keeper, databases, alerts }))
+        let of_backups = jobs.iter().enumerate().filter(|(_, job)| job.task == Task::Backup);
+        let schedules = of_backups.map(|(slot, job)| (slot, job.databases.clone())).collect();
+        let rules = args.bases.is_on.then(|| config::capture::base_rules(&args.bases, None)).transpose()?;
+        let bases = rules.map(|rules| Mutex::new(DueBases::new(rules)));
+        Ok(Some(ScheduledCaptures { keeper, databases, alerts, schedules, bases }))
+    }
+
+    /// Returns the run that makes a base which the captured changes need now. `None`: none is due.
+    pub fn due_base(&self, now: Timestamp, monitor: &dyn Monitor) -> Option<DueRun> {
+        let mut bases = self.bases.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let repository = self.keeper.repository();
+        let mut captured = self.keeper.needs().into_iter();
+        let (subject, _) = captured.find(|(subject, needs)| bases.is_due(subject, needs, &repository, now, monitor))?;
+        let is_of = |databases: &Databases| match databases {
+            Databases::All => true,
+            Databases::Named(names) => names.contains(&subject),
+        };
+        let slot = self.schedules.iter().find(|(_, databases)| is_of(databases))?.0;
+        let databases = Databases::Named(vec![subject]);
+        Some(DueRun { slot, task: Task::Backup, databases, cause: Trigger::Schedule, tries: 0 })
+    }
+
+    /// Takes what backups have made: each may be a base.
+    pub fn backed_up(&self, outcomes: &[Outcome<BackupsMade>], now: Timestamp) {
+        let Some(bases) = &self.bases else { return };
+        let (mut bases, needs) = (bases.lock().unwrap_or_else(PoisonError::into_inner), self.keeper.needs());
+        for outcome in outcomes {
+            let Some(subject) = outcome.record.database.subject() else { continue };
+            let Some(needs) = needs.get(subject) else { continue };
+            let made = outcome.result.as_ref().ok().map(|made| &made.plain);
+            bases.backed_up(subject, made, needs, now);
+        }
     }
 
     /// Begins them. They end when what is returned is dropped, or a signal comes.

@@ -85,6 +85,10 @@ impl ScheduledWork for Runs<'_> {
         self.late.tell(self.backups.runner.alerts, now, self.console);
     }
 
+    fn due_besides(&mut self, now: Timestamp) -> Option<DueRun> {
+        self.captures?.due_base(now, self.console)
+    }
+
     fn run(&mut self, start: &DueRun) -> Result<RunResult> {
         let begun = Timestamp::now();
         self.word.leave_of(start, begun, self.console, |entry| entry.running_since = Some(begun));
@@ -172,6 +176,9 @@ impl Runs<'_> {
             Err(error) => console.tell(error),
         })?;
         self.late.took(&outcomes);
+        if let Some(captures) = self.captures {
+            captures.backed_up(&outcomes, Timestamp::now());
+        }
         let busy = outcomes.iter().filter(|outcome| outcome.is_skipped()).count();
         self.count(busy);
         Ok(outcomes)

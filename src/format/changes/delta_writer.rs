@@ -2,16 +2,16 @@
 
 mod row_records;
 mod script_lines;
+mod table_news;
 
 use crate::base::error::{Fault, Result};
 use crate::format::changes::delta_head::{DeltaHead, last_line};
 use crate::format::changes::insert_run::InsertRun;
-use crate::format::changes::relations::{RelationNews, RelationState, Relations};
-use crate::format::changes::table_break::{BreakReason, TableBreak};
+use crate::format::changes::relations::{RelationState, Relations};
+use crate::format::changes::table_break::TableBreak;
 use crate::format::changes::totals::{ChangeCounts, SegmentTotals};
 use crate::format::lsn::Lsn;
 use crate::format::pgoutput::change_message::{ChangeMessage, TransactionBegin, TransactionCommit};
-use crate::format::pgoutput::relation::Relation;
 use crate::format::sql::object_name::TableName;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -43,6 +43,10 @@ pub struct DeltaWriter<W: Write> {
     totals: SegmentTotals,
     states: Vec<RelationState>,
     breaks: Vec<TableBreak>,
+    /// Where each table changed last.
+    touched: BTreeMap<u32, Lsn>,
+    /// Up to here all tables were found to be as they are known.
+    confirmed: Lsn,
 }
 
 /// Holds what has come of a delta that was written whole.
@@ -74,6 +78,8 @@ impl<W: Write> DeltaWriter<W> {
             totals: SegmentTotals::default(),
             states: Vec::new(),
             breaks: Vec::new(),
+            touched: BTreeMap::new(),
+            confirmed: head.start,
         };
         writer.line.extend_from_slice(head.text().as_bytes());
         writer.flush_line()?;
@@ -96,9 +102,9 @@ impl<W: Write> DeltaWriter<W> {
         self.totals.transactions
     }
 
-    /// Returns how many tables have broken since the start.
-    pub fn breaks(&self) -> usize {
-        self.breaks.len()
+    /// Returns the breaks since the start.
+    pub fn breaks(&self) -> &[TableBreak] {
+        &self.breaks
     }
 
     /// Returns the tables that are known, and whether they are covered.
@@ -122,23 +128,6 @@ impl<W: Write> DeltaWriter<W> {
             ChangeMessage::Truncate(truncation) => self.truncate(&truncation),
             ChangeMessage::Origin { .. } | ChangeMessage::Logical(_) => Ok(()),
         }
-    }
-
-    /// Covers a table again that had broken, or from the beginning. `relation` is its shape at [`position`](Self::position), as the
-    /// catalog has it.
-    pub fn cover(&mut self, relation: Relation) -> Result<()> {
-        self.end_run()?;
-        self.undeclare(relation.oid);
-        self.states.push(RelationState { relation: relation.clone(), from: self.place() });
-        self.relations.cover(relation);
-        Ok(())
-    }
-
-    /// Leaves out all further changes of a table. Nothing happens if it is not known, or not covered.
-    pub fn break_table(&mut self, oid: u32, reason: BreakReason) -> Result<()> {
-        self.end_run()?;
-        let Some(relation) = self.relations.break_table(oid, reason).cloned() else { return Ok(()) };
-        self.note_break(&relation, reason)
     }
 
     /// Ends the delta. `end`: the place up to which nothing more has to come, which is [`position`](Self::position) or later.
@@ -184,20 +173,6 @@ impl<W: Write> DeltaWriter<W> {
             self.line.extend_from_slice(format!("COMMIT;\n-- end {}\n", commit.end).as_bytes());
         }
         self.flush_line()
-    }
-
-    fn relation(&mut self, relation: Relation) -> Result<()> {
-        let place = self.opened()?.commit;
-        self.end_run()?;
-        match self.relations.take(relation.clone()) {
-            RelationNews::Same => Ok(()),
-            RelationNews::Stated => {
-                self.undeclare(relation.oid);
-                self.states.push(RelationState { relation, from: place });
-                Ok(())
-            }
-            RelationNews::Broken(reason) => self.note_break(&relation, reason),
-        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::format::manifest::{
 use crate::format::sql::object_name::TableName;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// A lower bound of the bytes of one table's entry.
 const LEAST_ENTRY: usize = 48;
@@ -61,14 +62,14 @@ pub struct Segment {
     /// The tables that change, in the order of their names: a restore of other tables does not need the segment.
     #[serde(deserialize_with = "bounded_members::list::<_, _, MOST_TABLES>")]
     pub tables: Vec<TableChanges>,
-    /// The tables that became known in the segment, that other columns identify since, or that are covered again.
+    /// The tables that became known in the segment, that other columns identify since, or that have another shape since.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "bounded_members::list::<_, _, MOST_TABLES>"
     )]
     pub relations: Vec<RelationState>,
-    /// The tables that are not covered any more.
+    /// The tables that are not covered any more, or were not for a while, in the order in which that was found.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
@@ -180,7 +181,9 @@ impl Segment {
             () if self.relations.iter().any(|state| !span.contains(&state.from)) => {
                 Some("a relation is not of its time")
             }
-            () if self.breaks.iter().any(|broken| !span.contains(&broken.from)) => Some("a break is not of its time"),
+            () if !self.breaks.iter().all(|one| one.from <= self.end && ends_within(one, &span)) => {
+                Some("a break is not of its time")
+            }
             () if !self.has_object() => Some("its object is not the one that its start names"),
             () => self.payload_fault(),
         }
@@ -219,6 +222,11 @@ impl Segment {
             () => self.chunks.fault(self.stored.bytes),
         }
     }
+}
+
+/// Returns whether the end of a break, if it has one, lies behind its beginning and in the segment. It may have begun before that.
+fn ends_within(one: &TableBreak, span: &RangeInclusive<Lsn>) -> bool {
+    one.until.is_none_or(|until| one.from <= until.commit && span.contains(&until.commit))
 }
 
 #[cfg(test)]

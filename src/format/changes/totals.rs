@@ -20,6 +20,12 @@ impl ChangeCounts {
         *self == ChangeCounts::default()
     }
 
+    /// Returns how many rows were changed and tables emptied, all together.
+    pub fn sum(&self) -> u64 {
+        let ChangeCounts { inserts, updates, deletes, truncates } = *self;
+        [updates, deletes, truncates].into_iter().fold(inserts, u64::saturating_add)
+    }
+
     fn add(&mut self, other: ChangeCounts) {
         self.inserts = self.inserts.saturating_add(other.inserts);
         self.updates = self.updates.saturating_add(other.updates);

@@ -8,7 +8,7 @@ use crate::format::lsn::Lsn;
 use crate::format::sql::object_name::TableName;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A table of which some changes are in no segment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct UncoveredRelation {
     /// Up to where it is covered. `None`: it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<CoverEnd>,
+    /// Whether its changes are captured anew, so that the next base covers it again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_base: bool,
 }
 
 /// A place in the log up to which a table is covered, and a time by the server's clock that is not behind it.
@@ -29,7 +32,11 @@ pub struct CoverEnd {
 
 /// Holds them by their identifiers in the source's catalog. A table that was dropped is none of them: nothing is missed of it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct UncoveredTables(BTreeMap<u32, UncoveredRelation>);
+pub struct UncoveredTables {
+    tables: BTreeMap<u32, UncoveredRelation>,
+    /// All tables that were stated.
+    stated: BTreeSet<u32>,
+}
 
 impl UncoveredTables {
     /// Takes what a segment states, after all those before it. `before`: the server's clock when the one before it was ended; `None`: it is
@@ -44,31 +51,23 @@ impl UncoveredTables {
     }
 
     fn take(&mut self, relations: &[RelationState], breaks: &[TableBreak], before: Option<Timestamp>) {
-        for state in relations {
-            self.0.remove(&state.relation.oid);
-        }
         for broken in breaks {
-            let is_later = |from: Lsn| from > broken.from;
-            let is_covered = relations.iter().any(|state| state.relation.oid == broken.oid && is_later(state.from));
-            if is_covered {
-                continue;
-            }
-            if broken.reason == BreakReason::Dropped {
-                self.0.remove(&broken.oid);
+            if broken.until.is_some() || broken.reason == BreakReason::Dropped {
+                self.tables.remove(&broken.oid);
                 continue;
             }
             // One that comes into being uncovered was never covered.
-            let is_new = relations.iter().any(|state| state.relation.oid == broken.oid);
-            let time = before.filter(|_| !is_new);
+            let time = before.filter(|_| self.stated.contains(&broken.oid));
             let until = time.map(|time| CoverEnd { position: broken.from, time });
             let (table, reason) = (broken.table.clone(), broken.reason);
-            self.0.entry(broken.oid).or_insert(UncoveredRelation { table, reason, until });
+            self.tables.entry(broken.oid).or_insert(UncoveredRelation { table, reason, until, waits_for_base: false });
         }
+        self.stated.extend(relations.iter().map(|state| state.relation.oid));
     }
 
     /// Returns them in the order of their names.
     pub fn list(&self) -> Vec<UncoveredRelation> {
-        let mut tables: Vec<UncoveredRelation> = self.0.values().cloned().collect();
+        let mut tables: Vec<UncoveredRelation> = self.tables.values().cloned().collect();
         tables.sort_by(|a, b| a.table.cmp(&b.table));
         tables
     }

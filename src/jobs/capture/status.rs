@@ -3,6 +3,7 @@
 use crate::base::error::Result;
 use crate::format::changes::table_break::BreakReason;
 use crate::format::sql::object_name::TableName;
+use crate::jobs::capture::base_needs::{BaseNeeds, KnownBase};
 use crate::jobs::capture::plan::CapturePlan;
 use crate::postgres::replication::slot::SlotState;
 use crate::postgres::session::connection::TimedConnection;
@@ -15,6 +16,8 @@ pub struct CaptureStatus {
     pub tail: Option<ChainTail>,
     /// The slot on the server. `None`: there is none.
     pub slot: Option<SlotState>,
+    /// Holds what lies behind the newest base.
+    pub needs: BaseNeeds,
 }
 
 impl CaptureStatus {
@@ -23,7 +26,16 @@ impl CaptureStatus {
         let name = tail.as_ref().map_or(&plan.slot, |tail| &tail.generation.slot).clone();
         let client = plan.settings.connect("pgbk")?;
         let slot = TimedConnection::new(client).ask(move |client| SlotState::find(client, &name))?;
-        Ok(CaptureStatus { tail, slot })
+        let mut needs = BaseNeeds::default();
+        if let Some(tail) = &tail {
+            needs.begin(tail);
+            let generation = tail.generation.id;
+            let newest = repository.newest_base(&plan.subject(), generation)?;
+            if let Some(base) = newest.and_then(|newest| KnownBase::of(&newest, generation)) {
+                needs.set_base(base);
+            }
+        }
+        Ok(CaptureStatus { tail, slot, needs })
     }
 
     /// Returns whether a capture streams now.

@@ -7,6 +7,7 @@ use crate::base::shown::many;
 use crate::base::threads;
 use crate::format::changes::segment::Segment;
 use crate::format::lsn::Lsn;
+use crate::jobs::capture::base_needs::{self, BaseNeeds};
 use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::jobs::capture::feed::{FeedItem, IN_FLIGHT, MessageBatch};
 use crate::jobs::capture::give_up::kept_bytes;
@@ -22,6 +23,7 @@ use crate::repository::Repository;
 use crate::repository::chain_tail::ChainTail;
 use jiff::Timestamp;
 use std::convert::Infallible;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
 use std::thread;
@@ -38,6 +40,7 @@ const ASK: Duration = Duration::from_secs(2);
 pub(crate) struct StreamPump<'a> {
     pub repository: &'a Repository,
     pub plan: &'a CapturePlan,
+    pub needs: &'a Mutex<BaseNeeds>,
     pub monitor: &'a dyn Monitor,
     pub watch: TableWatch,
     pub progress: &'a CaptureProgress,
@@ -83,7 +86,7 @@ impl StreamPump<'_> {
         let (mut batch, mut asked) = (MessageBatch::default(), None::<Instant>);
         loop {
             if self.watch.is_due() {
-                let tables = self.watch.look()?;
+                let tables = self.watch.look(self.monitor)?;
                 self.send(FeedItem::Tables(tables), stream, line)?;
             }
             if self.watch.is_log_due() {
@@ -136,6 +139,7 @@ impl StreamPump<'_> {
                 Ok(MakerNews::Stored(segment)) => {
                     stream.confirm(segment.end, segment.end)?;
                     self.monitor.note(&told(&segment));
+                    base_needs::locked(self.needs).add(&segment);
                     self.progress.stored(&segment);
                     self.holds(segment.end);
                     if self.is_first {
@@ -143,7 +147,7 @@ impl StreamPump<'_> {
                     }
                 }
                 Ok(MakerNews::Held(position)) => self.holds(position),
-                Ok(MakerNews::TablesNoted) => self.watch.publish(self.monitor),
+                Ok(MakerNews::LookWanted { needs_mark }) => self.watch.want(needs_mark),
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) => return Err(ended()),
             }

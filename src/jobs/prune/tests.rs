@@ -8,6 +8,7 @@ use crate::format::changes::table_break::TableBreak;
 use crate::format::lsn::Lsn;
 use crate::format::manifest::base_alignment::BaseAlignment;
 use crate::format::transaction_snapshot::TransactionSnapshot;
+use crate::repository::chain::coverage::Coverage;
 use crate::repository::chain::forged_chain::{DATABASE, ForgedChain};
 use crate::repository::chain_tail::ChainTail;
 use crate::repository::made_backups::{at, put_base, repository};
@@ -112,7 +113,9 @@ fn reach(repository: &Repository) -> Reach {
         span.must_be_whole().unwrap();
         let end = span.end();
         let links = span.between(need.from, end).unwrap();
-        let uncovered = span.uncovered(after, end).keys().map(|table| table.text()).collect();
+        let alignment = manifest.changes.as_ref().unwrap();
+        let gaps = Coverage::of(&span, alignment, end).gaps;
+        let uncovered = gaps.keys().map(|table| table.text()).collect();
         found.insert(id, (links.iter().map(|link| link.segment.start).collect(), uncovered));
     }
     found

@@ -92,6 +92,17 @@ pub fn statements(names: &Publications, tables: &[CaptureCandidate], published: 
     create.chain(add).chain(take).collect()
 }
 
+/// Returns the tables, by their identifiers, that these statements take into the publication of all changes or out of it.
+pub fn moved(tables: &[CaptureCandidate], published: &PublishedTables) -> Vec<u32> {
+    let none = BTreeSet::new();
+    let listed = published.changes.as_ref().unwrap_or(&none);
+    let is_moved = |table: &&CaptureCandidate| {
+        let is_wanted = matches!(table.capture, TableCapture::Keyed | TableCapture::WholeRow);
+        is_wanted != listed.contains(&(table.schema.clone(), table.name.clone()))
+    };
+    tables.iter().filter(is_moved).map(|table| table.oid).collect()
+}
+
 /// Returns the statements that remove the publications that are there.
 pub fn removal(names: &Publications) -> Vec<String> {
     let names = [&names.changes, &names.inserts];

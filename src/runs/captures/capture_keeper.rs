@@ -11,7 +11,7 @@ use crate::base::threads;
 use crate::format::capture_record::CaptureRecord;
 use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::jobs::capture::plan::{CaptureOptions, CapturePlan};
-use crate::jobs::capture::{self, Capture};
+use crate::jobs::capture::{self, Capture, SharedNeeds};
 use crate::postgres::session::control;
 use crate::repository::Repository;
 use crate::runs::captures::capture_loop::CaptureLoop;
@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,8 @@ pub struct CaptureKeeper<'a> {
     state: Option<StateDir>,
     clock: fn() -> Timestamp,
     monitor: &'a dyn Monitor,
+    /// For each database that is captured now: what has come behind its newest base.
+    needs: Mutex<BTreeMap<Subject, Arc<SharedNeeds>>>,
 }
 
 /// A capture that is going on.
@@ -65,7 +67,7 @@ impl<'a> CaptureKeeper<'a> {
     ) -> CaptureKeeper<'a> {
         let server = setup.options.server.describe();
         let lag_limit = SignedDuration::try_from(setup.options.lag_limit).unwrap_or(SignedDuration::MAX);
-        CaptureKeeper { setup: Mutex::new(setup), server, lag_limit, state, clock, monitor }
+        CaptureKeeper { setup: Mutex::new(setup), server, lag_limit, state, clock, monitor, needs: Mutex::default() }
     }
 
     /// Takes settings with changed secrets, for whatever begins from now on.
@@ -73,19 +75,34 @@ impl<'a> CaptureKeeper<'a> {
         *self.setup.lock().unwrap_or_else(PoisonError::into_inner) = setup;
     }
 
+    /// Returns where changes go.
+    pub fn repository(&self) -> Repository {
+        self.setup().repository
+    }
+
+    /// Returns what has come behind the newest base of each database that is captured now.
+    pub fn needs(&self) -> BTreeMap<Subject, Arc<SharedNeeds>> {
+        self.locked_needs().clone()
+    }
+
+    fn locked_needs(&self) -> MutexGuard<'_, BTreeMap<Subject, Arc<SharedNeeds>>> {
+        self.needs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Begins a generation of this database if there is none, and stores its first segment.
     pub fn set_up(&self, database: &str) -> Result<()> {
         let CaptureSetup { repository, options } = self.setup();
         let (plan, progress) = (options.plan(database)?, self.progress(database));
         let (clock, monitor) = (self.clock, self.monitor);
-        capture::set_up(&Capture { repository: &repository, plan: &plan, progress: &progress, clock, monitor })
+        let (repository, plan, progress, needs) = (&repository, &plan, &progress, &SharedNeeds::default());
+        capture::set_up(&Capture { repository, plan, progress, needs, clock, monitor })
     }
 
-    /// Captures one database until a signal comes, or it cannot go on. Returns why it ended.
-    pub fn one(&self, database: &str, alerts: &AlertSettings) -> anyhow::Error {
+    /// Captures one database until a signal comes, or it cannot go on. Returns why it ended. `needs` is told of each segment.
+    pub fn one(&self, database: &str, alerts: &AlertSettings, needs: &Arc<SharedNeeds>) -> anyhow::Error {
         let (progress, over) = (Arc::new(self.progress(database)), AtomicBool::new(false));
         thread::scope(|scope| {
-            let shown = Arc::clone(&progress);
+            let shown = (Arc::clone(&progress), Arc::clone(needs));
             let watch = threads::begin_in(scope, "keeper", || {
                 let alerts = Alerts::open(alerts);
                 let mut watched = WatchedCapture::new(shown, self.state.as_ref(), &alerts);
@@ -99,7 +116,7 @@ impl<'a> CaptureKeeper<'a> {
             if let Err(error) = watch {
                 return error;
             }
-            let ended = self.capture(database, &progress, self.monitor, false);
+            let ended = self.capture(database, (&progress, needs), self.monitor, false);
             over.store(true, Ordering::Relaxed);
             ended
         })
@@ -149,6 +166,9 @@ impl<'a> CaptureKeeper<'a> {
                 self.monitor.info(&format!("{subject} is gone, and is captured no longer"));
                 forget(state, subject, &self.server);
             }
+            if !stays {
+                self.locked_needs().remove(subject);
+            }
             stays
         });
         for subject in wanted {
@@ -182,20 +202,24 @@ impl<'a> CaptureKeeper<'a> {
     ) -> Result<RunningCapture> {
         let name = subject.database().ok_or_else(|| Fault::failed("no database"))?.name().to_owned();
         let progress = Arc::new(self.progress(&name));
-        let watched = WatchedCapture::new(Arc::clone(&progress), self.state.as_ref(), alerts);
+        let needs = Arc::new(SharedNeeds::default());
+        let shown = (Arc::clone(&progress), Arc::clone(&needs));
+        let watched = WatchedCapture::new(shown, self.state.as_ref(), alerts);
         let (cancel, stopper) = Cancel::of_thread().stoppable();
+        let told = Arc::clone(&needs);
         threads::begin_in(scope, "capture", move || {
             let _limits = cancel.enter();
             let monitor = NamedMonitor { database: name.clone(), inner: self.monitor };
-            self.capture(&name, &progress, &monitor, true);
+            self.capture(&name, (&progress, &told), &monitor, true);
         })?;
+        self.locked_needs().insert(subject.clone(), needs);
         Ok(RunningCapture { watched, _stopper: stopper })
     }
 
     fn capture(
         &self,
         database: &str,
-        progress: &CaptureProgress,
+        (progress, needs): (&CaptureProgress, &SharedNeeds),
         monitor: &dyn Monitor,
         is_patient: bool,
     ) -> anyhow::Error {
@@ -206,7 +230,7 @@ impl<'a> CaptureKeeper<'a> {
             share::look(repository.store.as_ref(), &records)?;
             Ok((repository, options.plan(database)?))
         };
-        CaptureLoop { settings: &settings, progress, clock: self.clock, monitor, is_patient }.run()
+        CaptureLoop { settings: &settings, progress, needs, clock: self.clock, monitor, is_patient }.run()
     }
 
     fn progress(&self, database: &str) -> CaptureProgress {

@@ -6,10 +6,10 @@ use crate::base::progress::Monitor;
 use crate::base::shown::many;
 use crate::format::capture_record::ProblemKind;
 use crate::format::changes::generation_id::GenerationId;
-use crate::jobs::capture::Capture;
 use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::jobs::capture::plan::CapturePlan;
 use crate::jobs::capture::round_end::RoundEnd;
+use crate::jobs::capture::{Capture, SharedNeeds};
 use crate::repository::Repository;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
@@ -26,6 +26,7 @@ pub(crate) type SettingsSource<'a> = dyn Fn() -> Result<(Repository, CapturePlan
 pub(crate) struct CaptureLoop<'a> {
     pub settings: &'a SettingsSource<'a>,
     pub progress: &'a CaptureProgress,
+    pub needs: &'a SharedNeeds,
     pub clock: fn() -> Timestamp,
     pub monitor: &'a dyn Monitor,
     /// Whether it goes on whatever is wrong. Else it ends where no waiting helps, or where nothing has been streamed yet: that is a mistake
@@ -76,6 +77,7 @@ impl CaptureLoop<'_> {
             repository: &repository,
             plan: &plan,
             progress: self.progress,
+            needs: self.needs,
             clock: self.clock,
             monitor: self.monitor,
         };

@@ -6,6 +6,7 @@ mod tests;
 use crate::alerts::capture_outage::CaptureCause;
 use crate::base::state_dir::file::WriterLife;
 use crate::format::capture_record::{CaptureProblem, CaptureRecord, ProblemKind};
+use crate::format::changes::uncovered_tables::{CoverEnd, UncoveredRelation};
 use crate::runs::captures::record_file::SavedCapture;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -111,7 +112,7 @@ pub(crate) fn of_record(record: &CaptureRecord, now: Timestamp) -> Vec<CaptureTr
         CaptureTrouble::new(TroubleKind::Lag, text, hint)
     });
     let first = [broken, begins, behind].into_iter().flatten();
-    first.chain(log(record)).chain(uncovered(record)).collect()
+    first.chain(log(record)).chain(uncovered(record, now)).collect()
 }
 
 /// Returns why a capture does not stream. `None`: it may be over soon.
@@ -141,14 +142,27 @@ fn log(record: &CaptureRecord) -> Option<CaptureTrouble> {
     })
 }
 
-fn uncovered(record: &CaptureRecord) -> impl Iterator<Item = CaptureTrouble> {
-    record.uncovered.iter().map(|table| {
+/// A table that waits for a base is none before it has waited for as long as any moment may.
+fn uncovered(record: &CaptureRecord, now: Timestamp) -> impl Iterator<Item = CaptureTrouble> {
+    let is_late = move |until: CoverEnd| now.duration_since(until.time) > record.lag_limit;
+    let counts = move |table: &&UncoveredRelation| !table.waits_for_base || table.until.is_some_and(is_late);
+    record.uncovered.iter().filter(counts).map(|table| {
         let name = table.table.text();
         let until = match &table.until {
             Some(until) => format!("from {} on, after {:.0}", until.position, until.time),
             None => "at all".to_owned(),
         };
-        let text = format!("changes of {name} are not captured {until}: {}", table.reason.describe());
-        CaptureTrouble::new(TroubleKind::Uncovered(name), text, "backups have the table: how often are they taken?")
+        let reason = table.reason.describe();
+        let (text, hint) = match &table.until {
+            Some(until) if table.waits_for_base => (
+                format!("{name} waits for a base since {}, after {:.0}: {reason}", until.position, until.time),
+                "any backup is a base: see why none was taken (CAPTURE_BASES, pgbk history)",
+            ),
+            _ => (
+                format!("changes of {name} are not captured {until}: {reason}"),
+                "backups have the table: how often are they taken?",
+            ),
+        };
+        CaptureTrouble::new(TroubleKind::Uncovered(name), text, hint)
     })
 }

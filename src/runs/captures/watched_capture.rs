@@ -5,6 +5,8 @@ use crate::alerts::capture_outage::{CaptureCause, CaptureOutage};
 use crate::base::progress::Monitor;
 use crate::base::state_dir::StateDir;
 use crate::format::capture_record::CaptureRecord;
+use crate::jobs::capture::SharedNeeds;
+use crate::jobs::capture::base_needs::locked;
 use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::runs::captures::capture_trouble::{CaptureTrouble, of_record};
 use crate::runs::captures::record_file::RecordFile;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 
 pub(crate) struct WatchedCapture {
     progress: Arc<CaptureProgress>,
+    needs: Arc<SharedNeeds>,
     /// `None`: nothing can be remembered.
     file: Option<RecordFile>,
     outage: CaptureOutage,
@@ -21,15 +24,21 @@ pub(crate) struct WatchedCapture {
 }
 
 impl WatchedCapture {
-    pub fn new(progress: Arc<CaptureProgress>, state: Option<&StateDir>, alerts: &Alerts) -> WatchedCapture {
+    pub fn new(
+        (progress, needs): (Arc<CaptureProgress>, Arc<SharedNeeds>),
+        state: Option<&StateDir>,
+        alerts: &Alerts,
+    ) -> WatchedCapture {
         let record = progress.record();
         let file = state.map(|state| RecordFile::new(state, &record));
-        WatchedCapture { file, outage: alerts.capture_outage(&record.database.into()), progress, is_silent: false }
+        let outage = alerts.capture_outage(&record.database.into());
+        WatchedCapture { file, outage, progress, needs, is_silent: false }
     }
 
     /// Writes the record where it is due, and alerts people to what is new.
     pub fn show(&mut self, alerts: &Alerts, now: Timestamp, monitor: &dyn Monitor) {
-        let record = self.progress.record();
+        let mut record = self.progress.record();
+        record.uncovered.extend(locked(&self.needs).waiting());
         self.write(&record, now, monitor);
         // Before it streams again, nothing is known to be over.
         if record.streaming || record.problem.is_some() {

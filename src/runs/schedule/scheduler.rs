@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub trait ScheduledWork {
     /// Receives, at every check of the clock, when each job begins next, in the order of the jobs.
     fn ahead(&mut self, next: &[Option<Timestamp>], now: Timestamp);
+    /// Returns a run that is due for another reason than its schedule. `None`: there is none.
+    fn due_besides(&mut self, now: Timestamp) -> Option<DueRun>;
     fn run(&mut self, start: &DueRun) -> Result<RunResult>;
     /// Receives how many runs came due while this one was going.
     fn skipped(&mut self, start: &DueRun, count: usize) -> Result<()>;
@@ -67,6 +69,11 @@ impl Scheduler<'_> {
             match step {
                 PlannerStep::Over => return Ok(End::Over),
                 PlannerStep::Wait(at) => {
+                    if let Some(start) = work.due_besides(now) {
+                        // No schedule waits for its end: whoever asked for it asks again.
+                        work.run(&start)?;
+                        continue;
+                    }
                     if announced.replace(at) != Some(at) {
                         self.monitor.info(&format!("the next run begins at {}", self.local(at)));
                     }

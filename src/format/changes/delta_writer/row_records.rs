@@ -24,9 +24,9 @@ impl<W: Write> DeltaWriter<W> {
             self.declare(oid)?;
         }
         if longest(new) >= LONGEST_LINE && copy_length(new) >= LONGEST_LINE {
-            return self.break_table(oid, BreakReason::Oversize);
+            return self.break_by_row(oid, BreakReason::Oversize);
         }
-        if let Some(relation) = self.relations.relation(oid) {
+        if let Some(relation) = self.relations.streamed(oid) {
             self.run.add(relation, new, &mut self.line);
         }
         self.count(oid, |counts| counts.inserts += 1);
@@ -42,7 +42,7 @@ impl<W: Write> DeltaWriter<W> {
         }
         self.end_run()?;
         self.declare(oid)?;
-        let Some(relation) = self.relations.relation(oid) else { return Ok(()) };
+        let Some(relation) = self.relations.streamed(oid) else { return Ok(()) };
         let before = self.line.len();
         self.line.extend_from_slice(b"UPDATE ONLY ");
         relation.table.push_quoted(&mut self.line);
@@ -67,7 +67,7 @@ impl<W: Write> DeltaWriter<W> {
         }
         self.end_run()?;
         self.declare(oid)?;
-        let Some(relation) = self.relations.relation(oid) else { return Ok(()) };
+        let Some(relation) = self.relations.streamed(oid) else { return Ok(()) };
         let before = self.line.len();
         self.line.extend_from_slice(b"DELETE FROM ONLY ");
         relation.table.push_quoted(&mut self.line);
@@ -94,7 +94,7 @@ impl<W: Write> DeltaWriter<W> {
         };
         if let Some(reason) = fault {
             self.line.truncate(before);
-            return self.break_table(oid, reason);
+            return self.break_by_row(oid, reason);
         }
         self.line.extend_from_slice(b";\n");
         self.count(oid, count);
@@ -112,7 +112,7 @@ impl<W: Write> DeltaWriter<W> {
         }
         let mut joint: &[u8] = b"TRUNCATE ";
         for oid in &covered {
-            if let Some(relation) = self.relations.relation(*oid) {
+            if let Some(relation) = self.relations.streamed(*oid) {
                 self.line.extend_from_slice(joint);
                 self.line.extend_from_slice(b"ONLY ");
                 relation.table.push_quoted(&mut self.line);

@@ -2,12 +2,11 @@
 
 use super::{BUFFER, DeltaWriter, out_of_order};
 use crate::base::error::Result;
-use crate::format::changes::table_break::{BreakReason, TableBreak};
 use crate::format::changes::totals::ChangeCounts;
 use crate::format::lsn::Lsn;
 use crate::format::pgoutput::change_message::TransactionBegin;
 use crate::format::pgoutput::message_bytes::micros_of_time;
-use crate::format::pgoutput::relation::Relation;
+use crate::format::sql::object_name::TableName;
 use std::io::Write;
 
 impl<W: Write> DeltaWriter<W> {
@@ -24,7 +23,7 @@ impl<W: Write> DeltaWriter<W> {
     /// Returns whether changes of the table are kept. It is an error if the server has not told the table.
     pub(super) fn is_kept(&self, oid: u32) -> Result<bool> {
         self.opened()?;
-        match self.relations.relation(oid) {
+        match self.relations.streamed(oid) {
             Some(_) => Ok(self.relations.is_covered(oid)),
             None => Err(out_of_order("a row changes in a table that the server has not told")),
         }
@@ -33,7 +32,7 @@ impl<W: Write> DeltaWriter<W> {
     /// Returns whether a row with so many values is kept. It is an error if the table has another number of columns.
     pub(super) fn admits(&self, oid: u32, values: usize) -> Result<bool> {
         let is_kept = self.is_kept(oid)?;
-        let fits = self.relations.relation(oid).is_some_and(|relation| relation.columns.len() == values);
+        let fits = self.relations.streamed(oid).is_some_and(|relation| relation.columns.len() == values);
         if is_kept && !fits {
             return Err(out_of_order("a row has more or fewer values than its table has columns"));
         }
@@ -49,7 +48,8 @@ impl<W: Write> DeltaWriter<W> {
     /// Writes the relation of a table before its first change, and the beginning of the transaction before that.
     pub(super) fn declare(&mut self, oid: u32) -> Result<()> {
         self.open_transaction()?;
-        if let (false, Some(relation)) = (self.declared.contains_key(&oid), self.relations.relation(oid)) {
+        self.touched.insert(oid, self.place());
+        if let (false, Some(relation)) = (self.declared.contains_key(&oid), self.relations.streamed(oid)) {
             self.line.extend_from_slice(format!("-- relation {}\n", relation.text()).as_bytes());
             self.declared.insert(oid, (relation.table.clone(), ChangeCounts::default()));
         }
@@ -72,18 +72,15 @@ impl<W: Write> DeltaWriter<W> {
         Ok(())
     }
 
-    pub(super) fn note_break(&mut self, relation: &Relation, reason: BreakReason) -> Result<()> {
-        self.breaks.push(TableBreak { table: relation.table.clone(), oid: relation.oid, from: self.place(), reason });
-        self.undeclare(relation.oid);
-        if self.open.is_some() {
-            self.open_transaction()?;
-            self.line.extend_from_slice(format!("-- break {}\n", relation.table.text()).as_bytes());
-        }
+    /// Says in the script that a table breaks.
+    pub(super) fn tell_break(&mut self, table: &TableName) -> Result<()> {
+        self.open_transaction()?;
+        self.line.extend_from_slice(format!("-- break {}\n", table.text()).as_bytes());
         self.flush_line()
     }
 
     pub(super) fn end_run(&mut self) -> Result<()> {
-        if let Some(relation) = self.run.oid.and_then(|oid| self.relations.relation(oid)) {
+        if let Some(relation) = self.run.oid.and_then(|oid| self.relations.streamed(oid)) {
             self.run.end(relation, &mut self.line);
         }
         self.flush_line()

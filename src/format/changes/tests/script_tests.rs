@@ -1,9 +1,8 @@
 //! Holds what is written for each kind of change, and what is kept of tables.
 
 use super::*;
-use crate::format::changes::relations::RelationState;
-use crate::format::changes::table_break::{BreakReason, TableBreak};
-use crate::format::changes::totals::ChangeCounts;
+use crate::format::changes::table_break::{BreakEnd, BreakReason, TableBreak};
+use crate::format::changes::table_definition::TableDefinition;
 use crate::format::pgoutput::relation::Relation;
 use crate::format::sql::object_name::{ObjectName, TableName};
 
@@ -160,29 +159,69 @@ fn a_transaction_without_rows_leaves_nothing_but_its_place() {
     assert_eq!(outcome.relations.len(), 1);
 }
 
+/// The transaction that commits here, as the end of a break.
+fn until(commit: u64) -> Option<BreakEnd> {
+    Some(BreakEnd { commit: Lsn(commit), xid: 7 })
+}
+
+const WIDER: &[(&[u8], u32, bool)] = &[(b"id", 23, true), (b"v", 25, false), (b"w", 25, false)];
+
 #[test]
-fn a_table_that_is_not_as_it_was_breaks_and_its_changes_are_left_out() {
-    let wider: &[(&[u8], u32, bool)] = &[(b"id", 23, true), (b"v", 25, false), (b"w", 25, false)];
+fn a_table_that_has_another_shape_or_name_is_covered_in_it_from_the_transaction_on_that_shows_it() {
     for (reason, changed, values) in [
-        (BreakReason::Columns, relation(5, b"t", b'd', wider), &[Some("1"), None, None][..]),
+        (BreakReason::Columns, relation(5, b"t", b'd', WIDER), &[Some("1"), None, None][..]),
         (BreakReason::Renamed, keyed(5, b"s"), &[Some("1"), None][..]),
-        (BreakReason::Replaced, keyed(6, b"t"), &[Some("1"), None][..]),
     ] {
-        let oid = if reason == BreakReason::Replaced { 6 } else { 5 };
         let name = if reason == BreakReason::Renamed { "s" } else { "t" };
         let messages = [
             transaction(0x200, &[keyed(5, b"t"), insert(5, &[Some("1"), None])]),
-            transaction(0x300, &[changed, insert(oid, values), truncate(&[oid], 0)]),
-            transaction(0x400, &[insert(oid, values)]),
+            transaction(0x300, &[changed, insert(5, values), truncate(&[5], 0)]),
+            transaction(0x400, &[insert(5, values)]),
         ];
         let outcome = written(&messages.concat());
-        assert_eq!(outcome.breaks, [TableBreak { table: table(name), oid, from: Lsn(0x300), reason }]);
+        // Whatever changed it came behind the last change that is as before.
+        let broken = TableBreak { table: table(name), oid: 5, from: Lsn(0x201), reason, until: until(0x300) };
+        assert_eq!(outcome.breaks, [broken]);
         assert_eq!(body(&outcome)[8], format!(r#"-- break "public"."{name}""#));
-        let counts = ChangeCounts { inserts: 1, ..Default::default() };
-        assert_eq!(outcome.totals.tables.into_iter().collect::<Vec<_>>(), [(table("t"), counts)]);
-        assert_eq!((outcome.end, outcome.totals.transactions), (Lsn(0x408), 2));
-        assert!(!outcome.known.is_covered(oid) && read(&outcome.to).is_ok());
+        let inserts: u64 = outcome.totals.tables.values().map(|counts| counts.inserts).sum();
+        assert_eq!((inserts, outcome.totals.transactions), (3, 3));
+        assert!(outcome.known.is_covered(5) && read(&outcome.to).unwrap().1 == outcome.totals);
     }
+}
+
+#[test]
+fn a_transaction_with_rows_of_two_shapes_is_behind_one_break_with_all_of_them() {
+    let messages = [
+        transaction(0x200, &[keyed(5, b"t"), insert(5, &[Some("1"), None])]),
+        transaction(
+            0x300,
+            &[
+                insert(5, &[Some("2"), None]),
+                relation(5, b"t", b'd', WIDER),
+                insert(5, &[Some("3"), None, None]),
+                keyed(5, b"t"),
+                insert(5, &[Some("4"), None]),
+            ],
+        ),
+    ];
+    let outcome = written(&messages.concat());
+    let until = until(0x300);
+    let broken = TableBreak { table: table("t"), oid: 5, from: Lsn(0x300), reason: BreakReason::Columns, until };
+    assert_eq!(outcome.breaks, [broken]);
+    read(&outcome.to).unwrap();
+}
+
+#[test]
+fn a_table_that_has_the_name_of_another_one_is_left_out_until_the_catalog_shows_it() {
+    let messages = [
+        transaction(0x200, &[keyed(5, b"t"), insert(5, &[Some("1"), None])]),
+        transaction(0x300, &[keyed(6, b"t"), insert(6, &[Some("1"), None]), truncate(&[6], 0)]),
+    ];
+    let outcome = written(&messages.concat());
+    let reason = BreakReason::Replaced;
+    assert_eq!(outcome.breaks, [TableBreak { table: table("t"), oid: 6, from: Lsn(0x201), reason, until: None }]);
+    assert_eq!(outcome.totals.tables.into_values().map(|counts| counts.inserts).sum::<u64>(), 1);
+    assert!(!outcome.known.is_covered(6) && read(&outcome.to).is_ok());
 }
 
 #[test]
@@ -213,25 +252,35 @@ fn what_documents_state_is_what_the_writer_knew() {
     let outcome = written(&messages.concat());
     let mut known = Relations::default();
     known.apply(&outcome.relations, &outcome.breaks);
-    assert_eq!(
-        known.broken().map(|(relation, reason)| (relation.oid, reason)).collect::<Vec<_>>(),
-        [(5, BreakReason::Renamed)]
-    );
-    assert!(known.is_covered(6) && !known.is_covered(5));
+    assert!(known.is_covered(6) && known.is_covered(5));
+    assert_eq!(known.known(5).unwrap().relation.table, table("renamed"));
 
-    // Covered again, it is kept from then on, by whoever reads the documents, too.
+    // The catalog is ahead of the stream: rows come in the shape that the stream told, whatever the catalog says by now.
     let mut writer = writer(known);
-    let relation = Relation::of_text(r#"5 d "public"."renamed" ("id" 23 -1 key, "v" 25 -1)"#).unwrap();
-    writer.cover(relation.clone()).unwrap();
-    let messages = transaction(0x400, &[keyed(5, b"renamed"), insert(5, &[Some("1"), None])]);
-    messages.iter().for_each(|message| writer.take(decode(message).unwrap()).unwrap());
-    let next = writer.finish(Lsn(0x408)).unwrap();
-    assert_eq!(next.relations, [RelationState { relation, from: HEAD.start }]);
-    assert!(next.known.is_covered(5) && next.totals.tables.contains_key(&table("renamed")));
+    let shape = Relation::of_text(r#"5 d "public"."t" ("id" 23 -1 key, "w" 25 -1)"#).unwrap();
+    let definition = |text: &str| TableDefinition::of_text(text).unwrap();
+    let feed = |writer: &mut DeltaWriter<_>, messages: &[Vec<u8>]| {
+        messages.iter().for_each(|message| writer.take(decode(message).unwrap()).unwrap());
+    };
+    feed(&mut writer, &transaction(0x400, &[keyed(5, b"t"), insert(5, &[Some("1"), None])]));
+    feed(&mut writer, &[begin(0x500, 7)]);
+    writer.resume(shape.clone(), definition("a.b.1"), BreakReason::Columns).unwrap();
+    writer.drop_table(6).unwrap();
+    feed(&mut writer, &[commit(0x500, 0x508)]);
+    feed(&mut writer, &transaction(0x600, &[insert(5, &[Some("2"), None])]));
+    let next = writer.finish(Lsn(0x608)).unwrap();
+    assert!(body(&next)[9].contains(r#"("id" 23 -1 key, "v" 25 -1)"#), "{:?}", body(&next));
+    let breaks: Vec<_> = next.breaks.iter().map(|one| (one.oid, one.from, one.reason, one.until)).collect();
+    assert_eq!(
+        breaks[1..],
+        [(5, Lsn(0x401), BreakReason::Columns, until(0x500)), (6, Lsn(0x100), BreakReason::Dropped, until(0x500)),]
+    );
     let mut again = Relations::default();
     again.apply(&outcome.relations, &outcome.breaks);
     again.apply(&next.relations, &next.breaks);
-    assert!(again.is_covered(5));
+    let known = again.known(5).unwrap();
+    assert_eq!((&known.relation, &known.broken), (&shape, &None));
+    assert!(known.definition.is_some() && again.known(6).is_none());
 }
 
 #[test]

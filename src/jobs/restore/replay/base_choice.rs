@@ -2,9 +2,9 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::subject::Subject;
-use crate::format::archive::entry::ArchiveEntry;
 use crate::format::backup_id::BackupId;
 use crate::format::changes::generation_id::GenerationId;
+use crate::format::changes::table_break::BreakReason;
 use crate::format::lsn::Lsn;
 use crate::format::manifest::base_alignment::BaseAlignment;
 use crate::format::manifest::{Format, Manifest};
@@ -14,7 +14,8 @@ use crate::jobs::restore::replay::replay_plan::{ReplayPlan, UncoveredTable};
 use crate::jobs::restore::replay::stop::{ReplayStop, stop};
 use crate::repository::Repository;
 use crate::repository::chain::SegmentChain;
-use crate::repository::chain::chain_span::{ChainSpan, CoverGap};
+use crate::repository::chain::chain_span::ChainSpan;
+use crate::repository::chain::coverage::{CoverGap, Coverage};
 use crate::repository::chain::generation_listing::GenerationListing;
 use crate::repository::reader::BackupReader;
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,18 +150,27 @@ pub(crate) fn uncovered(
     span: Option<&ChainSpan>,
 ) -> Result<BTreeMap<TableName, UncoveredTable>> {
     let Some(span) = span else { return Ok(BTreeMap::new()) };
-    let broken = span.uncovered(changes.alignment.after_lsn(), changes.stop);
-    let told = |one: CoverGap| UncoveredTable { from: one.from, reason: Some(one.reason) };
-    let mut found: BTreeMap<TableName, UncoveredTable> =
-        broken.into_iter().map(|(table, one)| (table, told(one))).collect();
+    let coverage = Coverage::of(span, &changes.alignment, changes.stop);
+    let told = |(table, one): (&TableName, &CoverGap)| {
+        (table.clone(), UncoveredTable { from: one.from, reason: Some(one.reason) })
+    };
+    let mut found: BTreeMap<TableName, UncoveredTable> = coverage.gaps.iter().map(told).collect();
     let Some(contents) = opened.contents()? else { return Ok(found) };
-    let tables = contents.entries.iter().filter(|entry| entry.is("TABLE"));
-    let known: BTreeSet<TableName> = tables.filter_map(ArchiveEntry::table).collect();
+    let named = |kind: &str| -> BTreeMap<TableName, u32> {
+        let entries = contents.entries.iter().filter(|entry| entry.is(kind));
+        entries.filter_map(|entry| Some((entry.table()?, entry.oid))).collect()
+    };
+    let known = named("TABLE");
     for link in &changes.links {
-        for table in link.segment.tables.iter().filter(|table| !known.contains(&table.name)) {
-            let missing = UncoveredTable { from: Lsn(0), reason: None };
-            found.insert(table.name.clone(), missing);
+        let missing = |table: &TableName| !known.contains_key(table) && !coverage.is_gone(table);
+        for table in link.segment.tables.iter().filter(|table| missing(&table.name)) {
+            found.insert(table.name.clone(), UncoveredTable { from: Lsn(0), reason: None });
         }
+    }
+    // What came into being and went behind the base is in neither.
+    found.retain(|table, _| known.contains_key(table) || !coverage.is_dropped(table));
+    for (table, _) in named("TABLE DATA").into_iter().filter(|(table, oid)| !coverage.states(*oid, table)) {
+        found.entry(table).or_insert(UncoveredTable { from: Lsn(0), reason: Some(BreakReason::Unknown) });
     }
     Ok(found)
 }

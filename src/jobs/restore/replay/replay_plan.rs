@@ -108,7 +108,8 @@ impl UncoveredTable {
     /// Says why, as the end of a sentence.
     pub fn why(&self) -> &'static str {
         match self.reason {
-            None | Some(BreakReason::Unknown) => "the base does not have it",
+            None => "the base does not have it",
+            Some(BreakReason::Unknown) => "it was not captured yet when the base was taken",
             Some(reason) => reason.describe(),
         }
     }

@@ -68,12 +68,24 @@ fn a_short_interruption_is_no_trouble_and_what_no_waiting_mends_is_trouble_at_on
 fn kept_log_and_uncovered_tables_are_told_and_not_unhealthy() {
     let table = TableName::of_text("\"public\".\"t\"").unwrap();
     let until = Some(CoverEnd { position: Lsn(5), time: at(0) });
-    let uncovered = vec![UncoveredRelation { table, reason: BreakReason::Columns, until }];
+    let uncovered = vec![UncoveredRelation { table, reason: BreakReason::Columns, until, waits_for_base: false }];
     let record = CaptureRecord { retained_bytes: Some(51), uncovered, ..streaming() };
     let found = of_record(&record, at(1));
     assert_eq!(found.iter().map(|one| one.cause().key).collect::<Vec<_>>(), ["log", "uncovered \"public\".\"t\""]);
     assert!(!found.iter().any(CaptureTrouble::is_unhealthy));
     assert!(found[1].text.contains("from 0/5 on, after 2027-01-15T08:00:00Z: its columns were changed"), "{found:?}");
+}
+
+#[test]
+fn a_table_that_waits_for_a_base_is_told_once_its_newest_moment_is_as_old_as_any_may_be() {
+    let table = TableName::of_text("\"public\".\"t\"").unwrap();
+    let until = Some(CoverEnd { position: Lsn(5), time: at(0) });
+    let uncovered = vec![UncoveredRelation { table, reason: BreakReason::Columns, until, waits_for_base: true }];
+    let record = CaptureRecord { uncovered, ..streaming() };
+    assert_eq!(kinds(&record, at(300)), []);
+    let found = of_record(&record, at(301)).pop().unwrap();
+    assert!(matches!(found.kind, TroubleKind::Uncovered(_)) && !found.is_unhealthy(), "{found:?}");
+    assert!(found.text.contains("waits for a base since 0/5, after 2027-01-15T08:00:00Z"), "{found:?}");
 }
 
 #[test]

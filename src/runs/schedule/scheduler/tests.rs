@@ -197,6 +197,8 @@ struct Fake {
     takes: Duration,
     failures: usize,
     log: Rc<RefCell<Vec<String>>>,
+    /// When something else is due.
+    besides: Vec<Timestamp>,
 }
 
 impl ScheduledWork for Fake {
@@ -209,6 +211,12 @@ impl ScheduledWork for Fake {
         Ok(RunResult { again: failed.then(|| start.databases.clone()), code: u8::from(failed) })
     }
 
+    fn due_besides(&mut self, now: Timestamp) -> Option<DueRun> {
+        self.besides.pop_if(|due| *due <= now)?;
+        let databases = named(&["besides"]);
+        Some(DueRun { slot: 0, task: Task::Backup, databases, cause: Trigger::Schedule, tries: 0 })
+    }
+
     fn ahead(&mut self, _: &[Option<Timestamp>], _: Timestamp) {}
 
     fn skipped(&mut self, _: &DueRun, count: usize) -> Result<()> {
@@ -219,9 +227,20 @@ impl ScheduledWork for Fake {
 
 /// Runs the loop from 05:59:00 until no schedule comes again, with a clock that only waiting and working move.
 fn log(schedule: &str, takes: u64, failures: usize, once: bool) -> (Vec<String>, Option<u8>) {
+    log_with(schedule, takes, failures, once, vec![])
+}
+
+fn log_with(
+    schedule: &str,
+    takes: u64,
+    failures: usize,
+    once: bool,
+    besides: Vec<Timestamp>,
+) -> (Vec<String>, Option<u8>) {
     let clock = Rc::new(Cell::new(at("05:59:00")));
     let log = Rc::new(RefCell::new(Vec::new()));
-    let mut work = Fake { clock: Rc::clone(&clock), takes: Duration::from_secs(takes), failures, log: Rc::clone(&log) };
+    let mut work =
+        Fake { clock: Rc::clone(&clock), takes: Duration::from_secs(takes), failures, log: Rc::clone(&log), besides };
     let mut scheduler = Scheduler {
         planner: Planner::new(vec![job(schedule, named(&["shop"]))], OPTIONS, &[], clock.get()),
         once,
@@ -251,4 +270,15 @@ fn the_loop_runs_what_is_due_skips_what_is_late_and_tries_again_what_failed() {
     let failing = log(&day, 0, 2, false).0;
     assert_eq!(failing[..4], ["06:00:00 shop", "06:01:00 shop", "06:03:00 shop", "06:10:00 shop"]);
     assert_eq!(log(&day, 60, 1, true), (vec!["06:00:00 shop".to_owned()], Some(1)));
+}
+
+#[test]
+fn what_is_due_besides_begins_between_the_runs_of_the_schedule_and_is_tried_again_by_who_asked_for_it() {
+    let schedule = "0 0-59/20 6 21 11 * 2026";
+    let besides = vec![at("06:20:00"), at("06:07:30")];
+    let (log, _) = log_with(schedule, 60, 0, false, besides);
+    assert_eq!(log, ["06:00:00 shop", "06:07:30 besides", "06:20:00 shop", "06:21:00 besides", "06:40:00 shop"]);
+    // The try of a run that failed comes all the same.
+    let (log, _) = log_with(schedule, 10, 1, false, vec![at("06:00:20")]);
+    assert_eq!(log[..3], ["06:00:00 shop", "06:00:20 besides", "06:01:10 shop"]);
 }

@@ -1,0 +1,57 @@
+//! Bases that a capture takes by itself.
+
+use super::*;
+
+#[test]
+fn the_first_base_is_taken_by_itself_and_reaches_what_is_changed_behind_it() {
+    let scene = Scene::new("by_itself", TABLES);
+    let run = scene.pgbk(&[]).key().set("CAPTURE_BASES", "1");
+    let status = || run.args(["capture", &scene.name, "--status"]).json();
+    let mut running = run.args(["capture", &scene.name]).start();
+    assert!(until(PATIENCE, || !running.runs() || status()["base"]["id"].is_string()), "no base is taken");
+    assert!(running.runs());
+    scene.sql(WORK);
+    let position = scene.position();
+    scene.sql("INSERT INTO t VALUES (5000, 'last')");
+    let is_stored = || status()["chain"]["end"].as_str().is_some_and(|end| end.parse::<Lsn>().unwrap() > position);
+    assert!(until(PATIENCE, is_stored));
+    let told = status();
+    assert_eq!(
+        (&told["waiting"], told["next_base"]["why"].as_str()),
+        (&serde_json::json!([]), Some("the newest one has the age of CAPTURE_BASE_EVERY"))
+    );
+    stop(running);
+    let history = run.args(["history"]).json();
+    assert_eq!((history.as_array().map(Vec::len), &history[0]["cause"]), (Some(1), &"schedule".into()), "{history:#}");
+    let into = format!("{}_latest", scene.name);
+    run.args(["restore", "--at", "latest", "--database", &scene.name, "--to", &into, "--yes"]).expect(0);
+    for table in ["t", "u"] {
+        assert_eq!(scene.rows(&into, table), scene.rows(&scene.name, table), "{table}");
+    }
+}
+
+#[test]
+fn a_base_that_fails_is_told_and_the_capture_goes_on() {
+    let scene = Scene::new("base_fails", TABLES);
+    let empty = scene.place.path.join("no_programs");
+    fs::create_dir(&empty).unwrap();
+    let run = scene.pgbk(&[]).set("CAPTURE_BASES", "1").set("PG_BIN_DIR", empty.display());
+    let mut running = run.start();
+    let has_failed = || !run.args(["history"]).json().as_array().unwrap().is_empty();
+    assert!(until(PATIENCE, || !running.runs() || has_failed()));
+    scene.sql(WORK);
+    scene.await_transactions(2);
+    assert!(running.runs());
+    let told = run.args(["capture", &scene.name, "--status"]).expect(0).text();
+    assert!(told.contains("none yet; the next one is due: the generation has none yet"), "{told}");
+    running.signal(Signal::TERM);
+    let outcome = running.end();
+    assert!(outcome.err.contains("no base of") && outcome.err.contains("tried again in 30 seconds"), "{}", outcome.err);
+}
+
+#[test]
+fn two_names_of_one_setting_must_not_contradict_each_other() {
+    let scene = Scene::new("two_names", TABLES);
+    let run = scene.pgbk(&[]).set("CAPTURE_BASES", "1").set("CAPTURE_BASE_EVERY", "06:00");
+    run.set("MAX_DURATION_SINCE_LAST_FULL_BACKUP", "7h").expect(2).says("MAX_DURATION_SINCE_LAST_FULL_BACKUP");
+}
