@@ -20,6 +20,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use support::crew::go;
 use support::pgbk::{KEY, Pgbk, connected};
@@ -64,6 +65,8 @@ struct Call {
 /// Runs that are looked at before anything is failed, all at a time, as the runs that are failed are.
 const LEARNT_RUNS: usize = 6;
 const MOST_TRIES: u32 = 40;
+/// Of so many cases one may be met by no run.
+const MOST_UNMET: usize = 20;
 
 /// A store in a folder, files to back up, and whatever else a run makes.
 pub struct Place(TempDir);
@@ -204,6 +207,7 @@ fn fail_each(
         assert!(cases.iter().any(|case| case.call == *call), "no {call} is failed");
     }
     eprintln!("{what}: {} cases, {left_out} calls cannot be failed without another", cases.len());
+    let unmet = AtomicUsize::new(0);
     let tally = go(
         &cases,
         5,
@@ -218,13 +222,19 @@ fn fail_each(
                     return judge(&place, &output);
                 }
             }
-            panic!("of {MOST_TRIES} runs none had this call in the store");
+            // On a machine that is busier or idler than when it was learnt, a number can mean something else in every run.
+            eprintln!("of {MOST_TRIES} runs none had this call in the store: {case:?}");
+            unmet.fetch_add(1, Ordering::Relaxed);
+            Ended::Healed
         },
     );
+    let unmet = unmet.into_inner();
+    let tried = tally.healed + tally.refused;
+    assert!(unmet * MOST_UNMET <= tried, "{unmet} of {tried} cases were met by no run");
     proof::counted(
         "faults",
         &format!("the directory store's system calls, one error each: {what}"),
-        tally.healed,
+        tally.healed - unmet,
         tally.refused,
     );
 }
