@@ -485,7 +485,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__capture)
-            opts="-h --setup --teardown --status --print-sql --new-generation --json --bases --base-every --max-duration-since-last-full-backup --base-bytes --base-changes --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --interval --bytes --slot --wal-limit --lag-limit --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
+            opts="-h --setup --teardown --status --print-sql --new-generation --json --bases --base-every --max-duration-since-last-full-backup --base-bytes --base-changes --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --interval --bytes --slot --wal-limit --journal --journal-mail --journal-every --lag-limit --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -648,6 +648,18 @@ _pgbk() {
                     return 0
                     ;;
                 --wal-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --journal)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --journal-mail)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --journal-every)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1965,7 +1977,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__restore)
-            opts="-y -h --object --all --from --database --origin --to --at --files --into --yes --clean --over-source --no-owner --no-privileges --no-properties --any-locale --skip-failed --no-comments --no-tablespaces --exclude-extension --search-path --table --schema --exclude-table --exclude-table-data --data-only --schema-only --jobs --single-transaction --dry-run --json --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
+            opts="-y -h --object --all --from --database --origin --to --at --journal --files --into --yes --clean --over-source --no-owner --no-privileges --no-properties --any-locale --skip-failed --no-comments --no-tablespaces --exclude-extension --search-path --table --schema --exclude-table --exclude-table-data --data-only --schema-only --jobs --single-transaction --dry-run --json --host --port --user --pg-bin-dir --variant --anon-store-dir --anon-s3-folder --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --state-dir --log-format --log-level --help latest"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1992,6 +2004,10 @@ _pgbk() {
                     return 0
                     ;;
                 --at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --journal)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2167,7 +2183,7 @@ _pgbk() {
             return 0
             ;;
         pgbk__subcmd__schedule)
-            opts="-h --schedule --verify-schedule --catch-up --jitter --retry --next --once --json --listen --health-grace --capture --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --outputs --anon-store-dir --anon-s3-folder --rules --keep-last --max-full-backups --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-capture --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --scratch --scratch-host --scratch-port --scratch-user --interval --bytes --slot --wal-limit --lag-limit --bases --base-every --max-duration-since-last-full-backup --base-bytes --base-changes --log-format --log-level --help"
+            opts="-h --schedule --verify-schedule --catch-up --jitter --retry --next --once --json --listen --health-grace --capture --format --globals --files --pg-dump-args --jobs --lock-timeout --stall-timeout --run-timeout --time-zone --compress --compress-level --size-estimate --host --port --user --pg-bin-dir --store-dir --max-object-size --s3-host-base --s3-region --s3-bucket --s3-folder --s3-object-name --s3-addressing --s3-ca-file --s3-request-headers --s3-storage-class --s3-sse --s3-sse-kms-key-id --s3-object-lock-mode --s3-object-lock-days --s3-md5-required --s3-part-size --s3-parts-in-flight --s3-part-limit --s3-timeout --s3-attempts --no-encrypt --allow-unauthenticated --check --outputs --anon-store-dir --anon-s3-folder --rules --keep-last --max-full-backups --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-capture --keep-minimum --lifecycle-tags --state-dir --smtp-host --smtp-port --smtp-security --smtp-user --smtp-enabled --mail-to --mail-from --mail-subject-prefix --alert-ca-file --alert-timeout --scratch --scratch-host --scratch-port --scratch-user --interval --bytes --slot --wal-limit --journal --journal-mail --journal-every --lag-limit --bases --base-every --max-duration-since-last-full-backup --base-bytes --base-changes --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2498,6 +2514,18 @@ _pgbk() {
                     return 0
                     ;;
                 --wal-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --journal)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --journal-mail)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --journal-every)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -149,6 +149,7 @@ upload\t'Those that were made of a file'
 any\t'All of them, whichever is the newest by its date'"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l to -d 'Restore into this database, created when missing; when unset, the backup\'s own' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l at -d 'Restore to this moment: a base and the changes that were stored since then, into a new database; with --table the tables alone, also beside what a database holds. A time has its offset, such as 2026-08-22T03:15:00Z; "pgbk log" shows times and positions' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l journal -d 'Restore by a journal that a capture wrote or mailed: a file with it, or - for stdin; the latest state comes back, or that of --at' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l into -d 'The folder to put files below with --files, made when missing' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l exclude-extension -d 'Do not make this extension, and leave out what belongs to it; may be said more than once' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l search-path -d 'Look for names in these schemas, for functions and operators that the dump does not qualify: public,ext' -r
@@ -661,6 +662,11 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l interval -d 'How 
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l bytes -d 'After how many bytes of changes, before compression, a segment is stored' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l slot -d 'Name of the replication slot; when unset pgbk_ and the name of the database' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l wal-limit -d 'How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l journal -d 'Keep a journal: a small sealed text that says all that is needed to restore the latest state, beside the segments and in STATE_DIR' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l journal-mail -d 'Keep a journal and mail it when it has changed, as alerts are mailed' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l journal-every -d 'Least time between two mails of a journal' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lag-limit -d 'How old the newest moment that can be restored may be before that is unhealthy; when unset 5m, or twice CAPTURE_INTERVAL' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l bases -d 'Take bases while changes are captured: the first one, and a new one whenever one is due' -r -f -a "true\t''
 false\t''"
@@ -747,6 +753,11 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l interval -d 'How l
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l bytes -d 'After how many bytes of changes, before compression, a segment is stored' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l slot -d 'Name of the replication slot; when unset pgbk_ and the name of the database' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l wal-limit -d 'How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G' -r
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l journal -d 'Keep a journal: a small sealed text that says all that is needed to restore the latest state, beside the segments and in STATE_DIR' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l journal-mail -d 'Keep a journal and mail it when it has changed, as alerts are mailed' -r -f -a "true\t''
+false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l journal-every -d 'Least time between two mails of a journal' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l lag-limit -d 'How old the newest moment that can be restored may be before that is unhealthy; when unset 5m, or twice CAPTURE_INTERVAL' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-host -d 'Send mail through this server' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r

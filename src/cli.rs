@@ -7,6 +7,7 @@ pub(crate) mod capture_args;
 pub mod console;
 pub(crate) mod omission_args;
 pub(crate) mod output_args;
+pub(crate) mod pin_args;
 pub(crate) mod report_args;
 pub mod setting;
 pub(crate) mod settings;
@@ -17,12 +18,12 @@ pub mod variables;
 
 use anonymise_args::AnonymiseArgs;
 use arguments::{
-    BackupArgs, DoctorArgs, DownloadArgs, ListArgs, PinArgs, PruneArgs, RestoreArgs, ScheduleArgs, UploadArgs,
-    VerifyArgs,
+    BackupArgs, DoctorArgs, DownloadArgs, ListArgs, PruneArgs, RestoreArgs, ScheduleArgs, UploadArgs, VerifyArgs,
 };
 use capture_args::CaptureArgs;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use pin_args::PinArgs;
 use report_args::{HistoryArgs, LogTransactionsArgs, StatusArgs};
 use std::sync::LazyLock;
 

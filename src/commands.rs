@@ -43,6 +43,8 @@ pub fn run(command: Command, console: &Console) -> Result<u8> {
     match command {
         Command::Backup(args) => backup::run(&args, console),
         Command::Capture(args) => capture::run(&args, console),
+        // A journal's store need not be the one of the settings.
+        Command::Restore(args) if args.journal.is_some() => restore::run(&args, console),
         Command::Restore(args) => found(restore::run(&args, console), &args.store, &args.state),
         Command::Download(args) => found(download::run(&args, console), &args.store, &args.state),
         Command::Upload(args) => upload::run(&args, console),

@@ -6,6 +6,7 @@ pub mod arguments;
 pub(crate) mod aws;
 pub(crate) mod capture;
 pub mod environment;
+pub(crate) mod journal;
 pub(crate) mod outputs;
 pub(crate) mod pipeline;
 pub mod privileges;

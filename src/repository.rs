@@ -13,6 +13,7 @@ pub(crate) mod doubletake;
 pub mod fixed_name;
 pub(crate) mod guard;
 pub(crate) mod inventory;
+pub(crate) mod journal_store;
 pub(crate) mod lifecycle;
 #[cfg(test)]
 pub(crate) mod made_backups;

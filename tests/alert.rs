@@ -4,7 +4,7 @@ mod clerk;
 mod doctor;
 mod endless;
 mod heard;
-mod post_office;
+pub mod post_office;
 pub mod receiver;
 mod recipients;
 mod slow;

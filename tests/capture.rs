@@ -3,6 +3,7 @@
 mod bases;
 mod ddl;
 mod faults;
+mod journal;
 mod kept;
 mod operated;
 mod without_pgbk;

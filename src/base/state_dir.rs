@@ -134,6 +134,16 @@ impl StateDir {
         StateFolder::new(self.path.join("documents").join(store), "", AcceptedOwner::Ours, COPY)
     }
 
+    /// Returns the journal of captured changes. `name` is of the database and the generation. Written by `jobs/capture/journal_keeper.rs`.
+    pub fn journal(&self, name: &str) -> StateFile {
+        self.folder("journals", ".meta", DOCUMENT).file(name)
+    }
+
+    /// Returns which journal was mailed last, named as [`StateDir::journal`]. Written by `jobs/capture/journal_keeper.rs`.
+    pub fn mailed_journal(&self, name: &str) -> StateFile {
+        self.folder("journals", ".mailed.json", SMALL).file(name)
+    }
+
     /// Returns the keys that were derived from passwords, sealed. Written by `format/keys/ring.rs`.
     pub fn keyring(&self) -> StateFile {
         self.own("keyring", SMALL)
@@ -196,7 +206,7 @@ impl StateDir {
 
     /// Removes what killed writers left. What cannot be removed now is removed another time.
     pub fn sweep(&self, now: Timestamp) {
-        let folders = ["", "runs", "captures", "series", "alerts", "alerts/unsent", "alerts/told"];
+        let folders = ["", "runs", "captures", "series", "journals", "alerts", "alerts/unsent", "alerts/told"];
         folders.iter().for_each(|name| self.folder(name, "", DOCUMENT).sweep(now));
     }
 

@@ -67,6 +67,10 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "TIME|LSN|latest", requires = "to", conflicts_with_all = ["object", "all", "files", "clean", "skip_failed",
         "exclude_extension", "search_path", "single_transaction", "schema_only", "variant", "origin"])]
     pub at: Option<RestorePoint>,
+    /// Restore by a journal that a capture wrote or mailed: a file with it, or - for stdin; the latest state comes back, or that of --at
+    #[arg(long, value_name = "FILE|-", requires = "to", conflicts_with_all = ["which", "object", "all", "files", "clean", "skip_failed",
+        "exclude_extension", "search_path", "single_transaction", "schema_only", "variant", "origin"])]
+    pub journal: Option<PathBuf>,
     /// Restore files that BACKUP_FILES named, to where they came from
     #[arg(long, conflicts_with_all = ["object", "to", "clean", "no_owner", "no_privileges", "no_properties", "any_locale", "jobs",
         "single_transaction", "dry_run", "skip_failed", "no_comments", "no_tablespaces", "exclude_extension", "search_path", "table", "schema", "exclude_table",
@@ -258,20 +262,6 @@ pub struct ListArgs {
     pub store: StoreArgs,
     #[command(flatten)]
     pub state: StateArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct PinArgs {
-    /// Backup id
-    #[arg(value_name = "ID")]
-    pub id: BackupId,
-    /// One JSON document on stdout
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub variant: VariantArgs,
-    #[command(flatten)]
-    pub store: StoreArgs,
 }
 
 #[derive(Debug, Args)]

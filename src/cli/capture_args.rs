@@ -4,7 +4,7 @@ use crate::cli::base_args::BaseArgs;
 use crate::cli::settings::{AlertArgs, KeyArgs, PipelineArgs, ServerArgs, StateArgs, StoreArgs};
 use crate::cli::values::{limit, size};
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -64,6 +64,15 @@ pub struct CaptureOptionArgs {
     /// How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G
     #[arg(long, env = "CAPTURE_WAL_LIMIT", value_name = "SIZE", value_parser = size)]
     pub wal_limit: Option<u64>,
+    /// Keep a journal: a small sealed text that says all that is needed to restore the latest state, beside the segments and in STATE_DIR
+    #[arg(long, env = "JOURNAL", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
+    pub journal: bool,
+    /// Keep a journal and mail it when it has changed, as alerts are mailed
+    #[arg(long, env = "JOURNAL_MAIL", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
+    pub journal_mail: bool,
+    /// Least time between two mails of a journal
+    #[arg(long, env = "JOURNAL_EVERY", value_name = "TIME", default_value = "10m", value_parser = limit)]
+    pub journal_every: Duration,
     /// How old the newest moment that can be restored may be before that is unhealthy; when unset 5m, or twice CAPTURE_INTERVAL
     #[arg(long, env = "CAPTURE_LAG_LIMIT", value_name = "TIME", value_parser = limit)]
     pub lag_limit: Option<Duration>,

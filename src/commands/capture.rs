@@ -34,7 +34,7 @@ use std::thread;
 pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
     let server = config::server::server(&args.server)?;
     let database = config::capture::database(args, &server)?;
-    let options = config::capture::options(&args.options, &args.pipeline, server)?;
+    let mut options = config::capture::options(&args.options, &args.pipeline, server)?;
     let plan = options.plan(&database)?;
     if args.print_sql {
         let statements: Vec<String> =
@@ -64,6 +64,7 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
     if args.new_generation {
         begin_generation(&repository, &plan, Timestamp::now(), console)?;
     }
+    options.journal = config::journal::journal(&args.options, &args.store, &args.alerts, &args.state, &options.server)?;
     let AlertChannels { settings, mistakes } =
         config::alerts::alerts(&args.alerts, &args.state, options.server.describe());
     // The person at the terminal sees what happens.

@@ -2,8 +2,8 @@
 
 use crate::base::error::Result;
 use crate::base::shown::Lines;
-use crate::cli::arguments::PinArgs;
 use crate::cli::console::Console;
+use crate::cli::pin_args::PinArgs;
 use crate::config;
 use crate::repository::Repository;
 use serde_json::json;

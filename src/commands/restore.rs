@@ -7,6 +7,7 @@ pub(crate) mod at_tables;
 pub(crate) mod dry_run;
 pub(crate) mod files;
 pub(crate) mod globals;
+pub(crate) mod journal;
 pub(crate) mod moment_text;
 pub(crate) mod pick;
 pub(crate) mod plan;
@@ -52,6 +53,9 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     }
     if args.all {
         return all::run(args, console);
+    }
+    if let Some(file) = &args.journal {
+        return journal::run(args, file, console);
     }
     if let Some(point) = args.at {
         return at::run(args, point, console);

@@ -18,7 +18,7 @@ const LAG: Duration = Duration::from_secs(300);
 /// A limit below this would be passed now and then although all is well.
 const LEAST_LAG: Duration = Duration::from_secs(30);
 
-/// Returns how changes of any database of this server are captured.
+/// Returns how changes of any database of this server are captured, without a journal.
 pub fn options(
     args: &CaptureOptionArgs,
     pipeline: &PipelineArgs,
@@ -40,6 +40,7 @@ pub fn options(
         interval: args.interval,
         bytes: args.bytes,
         wal_limit: args.wal_limit,
+        journal: None,
         lag_limit,
     })
 }

@@ -14,6 +14,7 @@ pub mod delta_writer;
 pub mod generation;
 pub mod generation_id;
 pub(crate) mod insert_run;
+pub mod journal;
 pub(crate) mod line_reader;
 pub(crate) mod relation_text;
 pub mod relations;

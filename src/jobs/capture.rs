@@ -7,6 +7,7 @@ pub mod base_needs;
 pub mod capture_progress;
 pub(crate) mod feed;
 pub(crate) mod give_up;
+pub mod journal_keeper;
 pub mod plan;
 pub(crate) mod position_marks;
 pub(crate) mod round_end;

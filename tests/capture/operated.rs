@@ -196,7 +196,7 @@ fn bases_that_changes_need_are_taken_between_the_runs_of_the_schedule() {
     let place = ScheduledPlace::new();
     let shop = cluster.database("beside_bases");
     cluster.psql(&shop, TABLES);
-    let scheduler = place.start(&scheduled(run(&place, cluster, &["schedule"]), &shop));
+    let scheduler = place.start(&scheduled(run(&place, cluster, &["schedule"]).set("JOURNAL", "1"), &shop));
     let backups = || run(&place, cluster, &["history"]).json().as_array().unwrap().len();
     let status = || run(&place, cluster, &["capture", &shop, "--status"]).json();
     let base = || status()["base"]["id"].as_str().map(str::to_owned);
@@ -208,6 +208,12 @@ fn bases_that_changes_need_are_taken_between_the_runs_of_the_schedule() {
         one["uncovered"][0]["waits_for_base"] == true && one["uncovered"][0]["until"]["time"].is_string()
     });
     assert!(until(PATIENCE, || base() != first), "the base of the changed table is missing: {:#}", status());
+    let journal = || {
+        let keys = Directory::open(place.store()).unwrap().list("@changes/").unwrap();
+        let journal = keys.into_iter().find(|listed| listed.key.ends_with("journal.meta"));
+        journal.and_then(|listed| fs::read_to_string(place.store().join(listed.key)).ok()).unwrap_or_default()
+    };
+    assert!(until(PATIENCE, || journal().contains(&base().unwrap())), "{}", journal());
     assert_eq!(status()["waiting"], serde_json::json!([]));
     await_capture(&place, cluster, &shop, |one| one["uncovered"] == serde_json::json!([]));
     assert_eq!(backups(), 2);

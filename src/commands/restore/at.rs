@@ -19,7 +19,7 @@ use crate::format::manifest::Manifest;
 use crate::format::restore_point::RestorePoint;
 use crate::jobs::restore::admit;
 use crate::jobs::restore::properties::outlook;
-use crate::jobs::restore::replay::base_choice::choose_base;
+use crate::jobs::restore::replay::base_choice::{ChosenBase, choose_base};
 use crate::jobs::restore::replay::replay_plan::ReplayPlan;
 use crate::jobs::restore::replay::{must_be_new, restore_to_moment};
 use crate::jobs::restore::way::way;
@@ -32,24 +32,35 @@ use std::sync::Arc;
 pub(crate) fn run(args: &RestoreArgs, point: RestorePoint, console: &Console) -> Result<u8> {
     let id = args.which.as_ref().and_then(BackupChoice::id);
     let repository = config::outputs::repository(&args.variant, id, &args.store, &args.keys, &args.state)?;
-    let server = config::server::server(&args.server)?;
     let subject = match id {
         Some(id) => id.subject().clone(),
         None => subject_of(args.database.as_deref(), &repository)?,
     };
     let chosen = choose_base(&repository, &subject, id, point)?;
+    carry_out(args, point, &repository, chosen, console)
+}
+
+/// Restores a base that was chosen, and the changes behind it.
+pub(crate) fn carry_out(
+    args: &RestoreArgs,
+    point: RestorePoint,
+    repository: &Repository,
+    chosen: ChosenBase,
+    console: &Console,
+) -> Result<u8> {
+    let server = config::server::server(&args.server)?;
     let database = args.to.clone().ok_or_else(|| {
         Fault::usage("--at restores into a database that is named, and none is").hint("name it with --to")
     })?;
     let plan = plan(args, &chosen.opened, &server, database)?;
     if args.limits.limit() {
-        return at_tables::run(args, point, chosen, plan, &repository, console);
+        return at_tables::run(args, point, chosen, plan, repository, console);
     }
     let (opened, changes) = (chosen.opened, Arc::new(chosen.changes));
     let target = admit(&opened.manifest, &plan)?;
     must_be_new(&target)?;
     let outlook = outlook(&opened.manifest, &plan, &target)?;
-    let mut outline = outline(&opened.manifest, &changes, point, (&server, &target), &repository);
+    let mut outline = outline(&opened.manifest, &changes, point, (&server, &target), repository);
     if args.dry_run {
         let way = way(&opened.manifest, &plan, &target);
         let (more, document) = dry_run::of_database(args, &opened.manifest, &plan, &target, &outlook, &way);
@@ -68,7 +79,7 @@ pub(crate) fn run(args: &RestoreArgs, point: RestorePoint, console: &Console) ->
     if !args.yes && !agreed(&opened.manifest, &target, false, &outline, console)? {
         return Err(declined());
     }
-    let (report, counts) = restore_to_moment(opened, &changes, &plan, &target, &repository, console)?;
+    let (report, counts) = restore_to_moment(opened, &changes, &plan, &target, repository, console)?;
     tell(&report, console);
     let document = with_counts(with_changes(serde_json::to_value(&report)?, &changes), counts);
     console.result(&summary(&report).and(replayed(counts, &changes)), &document)?;

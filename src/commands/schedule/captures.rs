@@ -101,7 +101,10 @@ impl<'a> ScheduledCaptures<'a> {
 
 /// Returns how databases of this server are captured.
 pub fn setup(args: &ScheduleArgs, server: ConnectionSettings, repository: Repository) -> Result<CaptureSetup> {
-    let options = config::capture::options(&args.capture_options, &args.run.pipeline, server)?;
+    let mut options = config::capture::options(&args.capture_options, &args.run.pipeline, server)?;
+    let run = &args.run;
+    options.journal =
+        config::journal::journal(&args.capture_options, &run.store, &run.alerts, &run.state, &options.server)?;
     Ok(CaptureSetup { repository, options })
 }
 

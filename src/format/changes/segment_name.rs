@@ -3,6 +3,7 @@
 //! ```text
 //! @changes/<database>/<generation>/gen.meta
 //! @changes/<database>/<generation>/restore.sh
+//! @changes/<database>/<generation>/journal.meta
 //! @changes/<database>/<generation>/<START>.meta
 //! @changes/<database>/<generation>/<START>-<nonce>.sql.zst.enc
 //! @changes/<database>/<generation>/<START>.cut.meta
@@ -23,6 +24,7 @@ const GENERATION: &str = "gen.meta";
 const SCRIPT: &str = "restore.sh";
 const META: &str = ".meta";
 const CUT: &str = ".cut";
+const JOURNAL: &str = "journal";
 
 /// The folder of a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub enum GenerationObject {
     Generation,
     /// The script that restores without pgbk.
     Script,
+    /// The journal. With a place, which is where the chain ended: one in a store that writes over nothing.
+    Journal(Option<Lsn>),
     /// The document of the segment that starts here.
     Segment(Lsn),
     /// The document of the cut behind which the chain begins: the segments before this place were removed.
@@ -62,6 +66,8 @@ impl GenerationFolder {
         match object {
             GenerationObject::Generation => format!("{prefix}{GENERATION}"),
             GenerationObject::Script => format!("{prefix}{SCRIPT}"),
+            GenerationObject::Journal(None) => format!("{prefix}{JOURNAL}{META}"),
+            GenerationObject::Journal(Some(end)) => format!("{prefix}{}.{JOURNAL}{META}", end.sortable()),
             GenerationObject::Segment(start) => format!("{prefix}{}{META}", start.sortable()),
             GenerationObject::Cut(start) => format!("{prefix}{}{CUT}{META}", start.sortable()),
             GenerationObject::Payload { start, nonce, extension } => {
@@ -90,8 +96,11 @@ impl GenerationObject {
             return Some(GenerationObject::Script);
         }
         if let Some(start) = name.strip_suffix(META) {
-            return match start.strip_suffix(CUT) {
-                Some(start) => Lsn::of_sortable(start).map(GenerationObject::Cut),
+            return match start.split_once('.') {
+                _ if start == JOURNAL => Some(GenerationObject::Journal(None)),
+                Some((end, JOURNAL)) => Lsn::of_sortable(end).map(|end| GenerationObject::Journal(Some(end))),
+                Some((start, "cut")) => Lsn::of_sortable(start).map(GenerationObject::Cut),
+                Some(_) => None,
                 None => Lsn::of_sortable(start).map(GenerationObject::Segment),
             };
         }
@@ -123,6 +132,8 @@ mod tests {
         for (object, name) in [
             (GenerationObject::Generation, "gen.meta"),
             (GenerationObject::Script, "restore.sh"),
+            (GenerationObject::Journal(None), "journal.meta"),
+            (GenerationObject::Journal(Some(start)), "00000016B374D848.journal.meta"),
             (GenerationObject::Segment(start), "00000016B374D848.meta"),
             (GenerationObject::Cut(start), "00000016B374D848.cut.meta"),
             (payload("sql.zst.enc"), "00000016B374D848-01010101.sql.zst.enc"),

@@ -39,6 +39,10 @@ pub fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     BoundedText::deserialize(from).map(|text| text.0)
 }
 
+pub fn maybe_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<BoundedText>::deserialize(from)?.map(|text| text.0))
+}
+
 /// Reads the name of a subject.
 pub fn subject<'de, D: Deserializer<'de>>(from: D) -> Result<Subject, D::Error> {
     text(from).map(|text| Subject::of_text(&text))

@@ -5,6 +5,7 @@ use crate::base::subject::Subject;
 use crate::format::changes::replication_names::{PublicationName, SlotName};
 use crate::format::keys::hash::keyed;
 use crate::format::manifest::Compression;
+use crate::jobs::capture::journal_keeper::JournalPlan;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::replication::publication::Publications;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct CapturePlan {
     pub bytes: u64,
     /// How many bytes of its log the server may keep for the slot. `None`: a quarter of its own limit, or 10 GiB where it has none.
     pub wal_limit: Option<u64>,
+    /// `None`: no journal is kept.
+    pub journal: Option<JournalPlan>,
 }
 
 /// The settings of captures, for any database of a server.
@@ -35,6 +38,8 @@ pub struct CaptureOptions {
     pub interval: Duration,
     pub bytes: u64,
     pub wal_limit: Option<u64>,
+    /// `None`: no journal is kept.
+    pub journal: Option<JournalPlan>,
     /// How old the newest moment that can be restored may be.
     pub lag_limit: Duration,
 }
@@ -50,6 +55,7 @@ impl CaptureOptions {
             interval: self.interval,
             bytes: self.bytes,
             wal_limit: self.wal_limit,
+            journal: self.journal.clone(),
         })
     }
 }

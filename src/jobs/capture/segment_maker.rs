@@ -8,7 +8,9 @@ use crate::format::changes::segment::{PreviousSegment, Segment};
 use crate::format::lsn::Lsn;
 use crate::format::pgoutput::change_message::{ChangeMessage, decode};
 use crate::format::pgoutput::message_bytes::time_of_micros;
+use crate::jobs::capture::base_needs::BaseNeeds;
 use crate::jobs::capture::feed::{FeedItem, MessageBatch};
+use crate::jobs::capture::journal_keeper::JournalKeeper;
 use crate::jobs::capture::plan::CapturePlan;
 use crate::jobs::capture::table_changes;
 use crate::jobs::capture::table_look::TableLook;
@@ -16,7 +18,9 @@ use crate::repository::Repository;
 use crate::repository::chain_tail::ChainTail;
 use crate::repository::segment_writer::{SegmentFacts, SegmentPayload};
 use jiff::Timestamp;
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -48,6 +52,10 @@ pub(crate) struct SegmentMaker<'a> {
     /// Whether the stream is still open: a segment is not published when it is not.
     pub is_open: &'a AtomicBool,
     pub news: Sender<MakerNews>,
+    /// Holds the newest base that the capture has taken itself, and reads the clock of this host: the journal is kept by both.
+    pub sight: (&'a Mutex<BaseNeeds>, fn() -> Timestamp),
+    /// `None`: no journal is kept, or the maker has not begun.
+    pub journal: RefCell<Option<JournalKeeper<'a>>>,
     pub monitor: &'a dyn Monitor,
 }
 
@@ -79,6 +87,8 @@ impl SegmentMaker<'_> {
     /// Makes segments until the other side is gone. What is open by then is thrown away: the server sends it again.
     pub fn run(self, feed: &Receiver<FeedItem>) -> Result<()> {
         let mut open = self.begin(&self.tail)?;
+        let begin = |plan| JournalKeeper::begin(self.repository, plan, self.sight, &self.tail, self.monitor);
+        self.journal.replace(self.plan.journal.as_ref().map(begin).transpose()?);
         let (mut tail, mut reached, mut clock) = (self.tail.clone(), Lsn(0), 0);
         let mut looks = TableLooks::default();
         loop {
@@ -100,6 +110,7 @@ impl SegmentMaker<'_> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
+            self.journal.borrow_mut().iter_mut().for_each(JournalKeeper::tick);
             let due = open.end(reached).filter(|end| self.is_due(&open, *end, &tail));
             if let Some(end) = due.and_then(|end| self.confirmed(&mut looks, &open, end, &tail)) {
                 self.store(&mut open, end, clock, &mut tail)?;
@@ -194,7 +205,8 @@ impl SegmentMaker<'_> {
         let stored = self.repository.store_segment(outcome, facts, self.monitor)?;
         let previous = Some(PreviousSegment { start: stored.segment.start, seal: stored.seal });
         *tail = ChainTail { previous, ..next };
-        self.tell(MakerNews::Stored(Box::new(stored.segment)));
+        self.tell(MakerNews::Stored(Box::new(stored.segment.clone())));
+        self.journal.borrow_mut().iter_mut().for_each(|journal| journal.add(&stored.segment));
         Ok(())
     }
 

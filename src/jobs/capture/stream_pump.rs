@@ -22,6 +22,7 @@ use crate::postgres::replication::stream_message::StreamMessage;
 use crate::repository::Repository;
 use crate::repository::chain_tail::ChainTail;
 use jiff::Timestamp;
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,9 +64,10 @@ impl StreamPump<'_> {
         let is_open = AtomicBool::new(true);
         let (feed, feeding) = sync_channel(IN_FLIGHT);
         let (news, hearing) = channel();
-        let Self { repository, plan, monitor, .. } = self;
+        let Self { repository, plan, monitor, needs, clock, .. } = self;
         thread::scope(|scope| {
-            let maker = SegmentMaker { repository, plan, tail, is_open: &is_open, news, monitor };
+            let (journal, sight) = (RefCell::default(), (needs, clock));
+            let maker = SegmentMaker { repository, plan, tail, is_open: &is_open, news, sight, journal, monitor };
             let maker = threads::begin_in(scope, "segments", move || maker.run(&feeding))?;
             let line = MakerLine { feed, news: hearing };
             let ended = self.pump(&mut stream, &line);

@@ -40,7 +40,7 @@ impl Repository {
             });
             match object {
                 GenerationObject::Generation => generation.document = Some(listed),
-                GenerationObject::Script => generation.others.push(listed),
+                GenerationObject::Script | GenerationObject::Journal(_) => generation.others.push(listed),
                 GenerationObject::Segment(start) => drop(generation.segments.insert(start, listed)),
                 GenerationObject::Payload { .. } => drop(generation.payloads.insert(listed.key.clone(), listed)),
                 GenerationObject::Cut(place) => drop(generation.cuts.insert(place, listed)),

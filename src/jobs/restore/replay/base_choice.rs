@@ -34,8 +34,26 @@ pub fn choose_base(
     named: Option<&BackupId>,
     point: RestorePoint,
 ) -> Result<ChosenBase> {
-    let bases = bases(repository, subject, named)?;
-    let mut chains = ReadChains { repository, listings: repository.generations(subject)?, read: BTreeMap::new() };
+    choose_among(repository, &bases(repository, subject, named)?, repository.generations(subject)?, point)
+}
+
+/// Chooses this base, whose generation has been looked up. It is an error if the moment cannot be reached from it.
+pub fn follow_base(
+    repository: &Repository,
+    id: &BackupId,
+    listing: GenerationListing,
+    point: RestorePoint,
+) -> Result<ChosenBase> {
+    choose_among(repository, &bases(repository, id.subject(), Some(id))?, vec![listing], point)
+}
+
+fn choose_among(
+    repository: &Repository,
+    bases: &[BackupId],
+    listings: Vec<GenerationListing>,
+    point: RestorePoint,
+) -> Result<ChosenBase> {
+    let mut chains = ReadChains { repository, listings, read: BTreeMap::new() };
     for id in bases.iter().rev() {
         let opened = repository.open(id)?;
         let Some(alignment) = opened.manifest.changes.clone() else { continue };
@@ -59,7 +77,7 @@ pub fn choose_base(
         changes.uncovered = uncovered(&opened, &changes, span.as_ref())?;
         return Ok(ChosenBase { opened, changes });
     }
-    Err(too_early(repository, &bases, point)?)
+    Err(too_early(repository, bases, point)?)
 }
 
 /// Returns the bases of a database, the oldest first.
