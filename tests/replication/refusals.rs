@@ -176,5 +176,7 @@ fn a_server_that_stops_at_once_in_mid_stream_is_an_error_soon() {
     let error = failure(&mut stream);
     assert!(begun.elapsed() < 20 * SECOND);
     let said = format!("{error:#}");
-    assert!(said.contains("the server closed the connection") || said.contains("the server says"), "{said}");
+    // What the kernel says depends on what was still on its way.
+    let words = ["the server closed the connection", "the server says", "Connection reset by peer"];
+    assert!(words.iter().any(|words| said.contains(words)), "{said}");
 }
