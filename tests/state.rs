@@ -107,6 +107,10 @@ fn after_all_commands_the_state_directory_holds_the_files_that_the_manual_lists_
     assert!(left.remove("alerts/.try"));
     // No changes are stored here that could be proven: tests/replay/proof.rs.
     assert!(left.remove("alerts/<database>-<hash>-verify-changes.json"));
+    // Nor of which there could be a journal: tests/capture/journal.rs.
+    for name in ["journals/<generation>.meta", "journals/<generation>.mailed.json"] {
+        assert!(left.remove(name), "{name}");
+    }
     assert_eq!(names_of(&state, &listed), left);
 }
 
