@@ -130,9 +130,20 @@ class Report:
         passed, failed, ignored = (sum(int(each[at]) for each in results) for at in range(3))
         reasons = re.findall(r"^test (\S+) \.\.\. ignored, (.*)", text, re.M)
         left_out = "".join(f"; `{name}`: {reason}" for name, reason in sorted(set(reasons)))
-        self.say(f"**{passed} tests passed, {failed} failed, {ignored} left out**{left_out}; in {len(results)} programs.")
-        if failed or not passed:
-            self.wrong.append(f"{failed} tests failed and {passed} passed")
+        names = set(re.findall(r"^test (\S+) \.\.\. FAILED", text, re.M))
+        mended = names & self.passed_again()
+        again = f"; when they were tried again, see below, {len(mended)} of these passed" if mended else ""
+        self.say(f"**{passed} tests passed, {failed} failed, {ignored} left out**{left_out}; in {len(results)} programs{again}.")
+        if names:
+            self.say("\n".join(f"- `{name}` failed{', and passed when it was tried again' if name in mended else ''}" for name in sorted(names)))
+        if failed > len(mended) or not passed:
+            self.wrong.append(f"{failed - len(mended)} tests failed and {passed} passed")
+
+    def passed_again(self):
+        """The tests that passed with PROVE_AGAIN, on the sources of then."""
+        path = self.folder / "again" / "tests.log"
+        text = path.read_text(errors="replace") if path.exists() else ""
+        return set(re.findall(r"^test (\S+) \.\.\. ok$", text, re.M))
 
     def areas(self):
         """A row for each area: of what it is about, how much was tried."""

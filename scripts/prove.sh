@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The whole proof: every test at its full size, with the lines that ran; libFuzzer; the benchmark. Writes PROOF.md, in which nothing is
 # typed by hand: figures come from what the tests counted (.test/proof/*.jsonl), from cargo, llvm-cov and the benchmark.
-# With PROVE_AGAIN="real rights" those programs alone are run, on the sources of now, and what they counted is put below the rest.
+# With PROVE_AGAIN="real rights" those programs alone are run, on the sources of now, and what they counted is put below the rest. A test
+# that had failed and passes then is said to have done both.
 #   PROVE_STEPS="tests coverage fuzz bench"     RUST_TEST_THREADS=4     FUZZ_SECONDS=60     GROWTH_RUNS=1     and those of benches/*.sh
 set -euo pipefail
 
@@ -54,7 +55,8 @@ again() {
     ! grep -qx 'ID=debian' /etc/os-release || features=(--features=browser)
     list_tests "$own/again/tests" cargo test --locked "${features[@]}"
     for program in $PROVE_AGAIN; do
-        PGBK_PROVE=$own/again PATH=$PATH:/usr/sbin:/sbin selected "$program" with_signals cargo test --locked "${features[@]}" || failed+=("$program")
+        PGBK_PROVE=$own/again PATH=$PATH:/usr/sbin:/sbin selected "$program" with_signals cargo test --locked "${features[@]}" 2>&1 |
+            tee -a "$own/again/tests.log" || failed+=("$program")
     done
     python3 scripts/proof.py "$own" "${failed[@]}" >PROOF.md || echo "PROOF.md says what is not good"
     [ ${#failed[@]} -eq 0 ] || { echo "NOT GOOD: ${failed[*]}"; return 1; }
