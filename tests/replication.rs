@@ -313,7 +313,9 @@ fn a_client_that_reads_lives_and_one_that_stops_is_left_and_goes_on_later() {
     source.insert(2);
     assert!(until(PATIENCE, || source.is_idle()), "the server did not leave a client that says nothing");
     let error = failure(&mut stream);
-    assert!(format!("{error:#}").contains("the server closed the connection and gave no reason"), "{error:#}");
+    // What the kernel says depends on what was still on its way.
+    let words = ["the server closed the connection and gave no reason", "Connection reset by peer"];
+    assert!(words.iter().any(|words| format!("{error:#}").contains(words)), "{error:#}");
     let mut stream = source.stream(Lsn(0));
     assert!(transaction(&mut stream).has(b"value 1"));
     assert!(transaction(&mut stream).has(b"value 2"));

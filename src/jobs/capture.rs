@@ -89,7 +89,6 @@ impl Capture<'_> {
         let Capture { repository, plan, progress, needs, clock, monitor } = *self;
         let tail = self.tail(*streamed)?;
         repository.put_restore_script(&tail.generation)?;
-        base_needs::locked(needs).begin(&tail);
         progress.begin(&tail);
         let mut connection = plan.settings.open_for_replication("pgbk")?;
         let identity = connection.identify()?;
@@ -102,6 +101,8 @@ impl Capture<'_> {
         monitor.info(&format!("changes of \"{}\" are streamed from {} on", plan.subject(), tail.end));
         *streamed = Some(tail.generation.id);
         progress.streams();
+        // Not before the slot is this capture's: one that is refused must take no base.
+        base_needs::locked(needs).begin(&tail);
         let marks = PositionMarks::default();
         StreamPump { repository, plan, needs, monitor, watch, progress, clock, marks, is_first }.run(stream, tail)
     }

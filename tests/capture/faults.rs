@@ -8,7 +8,10 @@ fn a_second_capture_of_a_database_ends_and_says_why() {
     let scene = Scene::new("second", TABLES);
     scene.set_up();
     let running = scene.start();
-    scene.pgbk(&[]).expect(5).says("is active for PID");
+    // A base is due, and not for one that cannot capture.
+    let second = scene.pgbk(&[]).set("CAPTURE_BASES", "1");
+    second.expect(5).says("is active for PID");
+    assert_eq!(second.args(["history"]).json(), serde_json::json!([]));
     scene.pgbk(&["--teardown"]).expect(5).says("stop the capture first");
     stop(running);
 }
