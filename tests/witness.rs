@@ -90,7 +90,8 @@ impl Scene {
                 // As where a share is mounted, and is not now.
                 fs::create_dir(&store).unwrap();
                 std::thread::sleep(pause);
-                fs::remove_dir(&store).unwrap();
+                // What a capture has written there meanwhile is in no chain. It may still be writing.
+                assert!(until(PATIENCE, || fs::remove_dir_all(&store).is_ok()));
                 fs::rename(&away, &store).unwrap();
                 "the store is away"
             }

@@ -119,7 +119,7 @@ impl Repository {
         found.ok_or_else(|| self.missing(&journal.base.id).into())
     }
 
-    fn looked_up(&self, key: &str) -> Result<ObjectInfo> {
+    pub(super) fn looked_up(&self, key: &str) -> Result<ObjectInfo> {
         let object = self.store.open(key, None)?;
         let info = object.info();
         Ok(ObjectInfo { key: key.to_owned(), bytes: info.bytes, modified: info.modified, etag: info.etag.clone() })

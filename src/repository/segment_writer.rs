@@ -159,7 +159,31 @@ impl Repository {
                 self.rollback(&stored.keys(), monitor);
             }
         })?;
+        self.require_place(facts.generation, &segment, &stored.keys(), monitor)?;
         Ok(StoredSegment { segment, seal, known })
+    }
+
+    /// Fails if the segment is not beside the document of its generation. A share may have gone while it was written: then it is in the
+    /// folder below, where no restore finds it, and the server must not be told that it is stored.
+    fn require_place(
+        &self,
+        generation: &Generation,
+        segment: &Segment,
+        payload: &[String],
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let (generation, document) = (generation.folder().key(&GenerationObject::Generation), segment.key_name());
+        // In this order: a share that comes back between the two lacks the second.
+        let found = self.looked_up(&generation).and_then(|_| self.looked_up(&document));
+        let Err(error) = found else { return Ok(()) };
+        if kind(&error) == Kind::NotFound {
+            let keys: Vec<String> = payload.iter().cloned().chain([document]).collect();
+            self.rollback(&keys, monitor);
+            return Err(Fault::failed("the store does not hold the changes that were stored before")
+                .hint("is the folder mounted that STORE_DIR names? Nothing is lost: the server sends the changes again")
+                .into());
+        }
+        Err(error)
     }
 
     /// Checks the payload, and returns the document.
