@@ -25,7 +25,7 @@ use crate::base::progress::Monitor;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::segment_name::GenerationFolder;
 use crate::format::lsn::Lsn;
-use crate::jobs::capture::base_needs::BaseNeeds;
+use crate::jobs::capture::base_needs::SharedNeeds;
 use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::jobs::capture::give_up::give_up_beyond;
 use crate::jobs::capture::plan::{CapturePlan, other_slot};
@@ -40,7 +40,6 @@ use crate::repository::Repository;
 use crate::repository::chain_tail::ChainTail;
 use jiff::Timestamp;
 use std::convert::Infallible;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long to wait for another process to leave the slot: at the start, and after a connection of our own was lost, of which the server may
@@ -48,9 +47,6 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_AGAIN: Duration = Duration::from_secs(120);
 const AGAIN: Duration = Duration::from_millis(500);
-
-/// Holds what is known of the chain, for the thread that takes bases of it.
-pub type SharedNeeds = Mutex<BaseNeeds>;
 
 /// Begins a generation if there is none, and stores its first segment, which states all tables. Nothing is done where it is stored already.
 pub fn set_up(capture: &Capture<'_>) -> Result<()> {

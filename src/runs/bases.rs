@@ -9,8 +9,7 @@ use crate::base::shown::many;
 use crate::base::subject::Subject;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::run_record::Trigger;
-use crate::jobs::capture::SharedNeeds;
-use crate::jobs::capture::base_needs::{BaseDue, BaseRules, KnownBase, locked};
+use crate::jobs::capture::base_needs::{BaseDue, BaseRules, KnownBase, SharedNeeds, locked};
 use crate::repository::Repository;
 use crate::runs::backups::Backups;
 use std::convert::Infallible;
@@ -85,8 +84,7 @@ impl BaseRuns<'_> {
 
 /// Takes the newest stored base of a generation: somebody else may have made it.
 fn look_again(repository: &Repository, subject: &Subject, generation: GenerationId, needs: &SharedNeeds) -> Result<()> {
-    let newest = repository.newest_base(subject, generation)?;
-    if let Some(base) = newest.and_then(|newest| KnownBase::of(&newest, generation)) {
+    if let Some(base) = KnownBase::newest(repository, subject, generation)? {
         locked(needs).set_base(base);
     }
     Ok(())

@@ -23,7 +23,7 @@ pub const CHANGES: &str = "@changes/";
 const GENERATION: &str = "gen.meta";
 const SCRIPT: &str = "restore.sh";
 const META: &str = ".meta";
-const CUT: &str = ".cut";
+const CUT: &str = "cut";
 const JOURNAL: &str = "journal";
 
 /// The folder of a generation.
@@ -69,7 +69,7 @@ impl GenerationFolder {
             GenerationObject::Journal(None) => format!("{prefix}{JOURNAL}{META}"),
             GenerationObject::Journal(Some(end)) => format!("{prefix}{}.{JOURNAL}{META}", end.sortable()),
             GenerationObject::Segment(start) => format!("{prefix}{}{META}", start.sortable()),
-            GenerationObject::Cut(start) => format!("{prefix}{}{CUT}{META}", start.sortable()),
+            GenerationObject::Cut(start) => format!("{prefix}{}.{CUT}{META}", start.sortable()),
             GenerationObject::Payload { start, nonce, extension } => {
                 format!("{prefix}{}-{}.{extension}", start.sortable(), hex::encode(nonce))
             }
@@ -99,7 +99,7 @@ impl GenerationObject {
             return match start.split_once('.') {
                 _ if start == JOURNAL => Some(GenerationObject::Journal(None)),
                 Some((end, JOURNAL)) => Lsn::of_sortable(end).map(|end| GenerationObject::Journal(Some(end))),
-                Some((start, "cut")) => Lsn::of_sortable(start).map(GenerationObject::Cut),
+                Some((start, CUT)) => Lsn::of_sortable(start).map(GenerationObject::Cut),
                 Some(_) => None,
                 None => Lsn::of_sortable(start).map(GenerationObject::Segment),
             };

@@ -1,5 +1,7 @@
 //! Says when the next base of a generation is due, and why.
 
+use crate::base::error::Result;
+use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::segment::Segment;
@@ -7,6 +9,7 @@ use crate::format::changes::table_break::{BreakReason, TableBreak};
 use crate::format::changes::uncovered_tables::{CoverEnd, UncoveredRelation};
 use crate::format::manifest::base_alignment::BaseAlignment;
 use crate::format::manifest::{Format, Manifest};
+use crate::repository::Repository;
 use crate::repository::chain_tail::{ChainTail, SegmentWeight};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -48,6 +51,12 @@ impl KnownBase {
         let took = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let (id, taken_at) = (manifest.id.clone(), manifest.taken_at);
         (manifest.dump.format == Format::Plain).then_some(KnownBase { id, taken_at, alignment, took })
+    }
+
+    /// Looks for the newest base of a generation. `None`: there is none.
+    pub fn newest(repository: &Repository, subject: &Subject, generation: GenerationId) -> Result<Option<KnownBase>> {
+        let newest = repository.newest_base(subject, generation)?;
+        Ok(newest.and_then(|newest| KnownBase::of(&newest, generation)))
     }
 }
 
@@ -100,8 +109,11 @@ pub struct BaseNeeds {
     weights: Vec<SegmentWeight>,
 }
 
+/// Holds what is known of the chain, for the thread that takes bases of it.
+pub type SharedNeeds = Mutex<BaseNeeds>;
+
 /// Locks what another thread may have left in the middle of nothing.
-pub fn locked(needs: &Mutex<BaseNeeds>) -> MutexGuard<'_, BaseNeeds> {
+pub fn locked(needs: &SharedNeeds) -> MutexGuard<'_, BaseNeeds> {
     needs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -15,13 +15,11 @@ use crate::format::changes::journal::{Journal, JournalBase, JournalPlace, Journa
 use crate::format::changes::segment::Segment;
 use crate::format::changes::segment_name::{GenerationFolder, GenerationObject};
 use crate::format::lsn::Lsn;
-use crate::format::manifest::Manifest;
-use crate::jobs::capture::base_needs::{BaseNeeds, locked};
+use crate::jobs::capture::base_needs::{SharedNeeds, locked};
 use crate::repository::Repository;
 use crate::repository::chain_tail::ChainTail;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How often a newer base is looked for while segments are stored. One that the capture has taken itself is known at once.
@@ -55,7 +53,7 @@ pub(crate) struct JournalKeeper<'a> {
     repository: &'a Repository,
     plan: &'a JournalPlan,
     /// Hold the newest base that the capture has taken itself.
-    needs: &'a Mutex<BaseNeeds>,
+    needs: &'a SharedNeeds,
     /// Reads the clock of this host.
     clock: fn() -> Timestamp,
     monitor: &'a dyn Monitor,
@@ -82,7 +80,7 @@ impl<'a> JournalKeeper<'a> {
     pub fn begin(
         repository: &'a Repository,
         plan: &'a JournalPlan,
-        (needs, clock): (&'a Mutex<BaseNeeds>, fn() -> Timestamp),
+        (needs, clock): (&'a SharedNeeds, fn() -> Timestamp),
         tail: &ChainTail,
         monitor: &'a dyn Monitor,
     ) -> Result<JournalKeeper<'a>> {
@@ -158,7 +156,7 @@ impl<'a> JournalKeeper<'a> {
         let newest = self.repository.newest_base(&generation.database, generation.id)?;
         Ok(newest.and_then(|manifest| {
             let alignment = manifest.changes.as_ref()?;
-            let from = alignment.needed_from(position(&manifest));
+            let from = manifest.first_missing(alignment);
             let key_id = manifest.key.as_ref().map(|key| hex::encode(key.check()));
             let (id, after_lsn) = (manifest.id.clone(), alignment.after_lsn());
             Some((JournalBase { meta: id.meta_key(), id, after_lsn, key_id }, from))
@@ -284,8 +282,4 @@ fn is_journal(key: &str) -> bool {
 
 fn segment(start: Lsn, end: Lsn) -> JournalSegment {
     JournalSegment { meta: format!("{}.meta", start.sortable()), start, end }
-}
-
-fn position(manifest: &Manifest) -> Option<Lsn> {
-    manifest.snapshot.as_ref()?.lsn.as_ref()?.parse().ok()
 }

@@ -8,7 +8,7 @@ use crate::format::changes::segment::{PreviousSegment, Segment};
 use crate::format::lsn::Lsn;
 use crate::format::pgoutput::change_message::{ChangeMessage, decode};
 use crate::format::pgoutput::message_bytes::time_of_micros;
-use crate::jobs::capture::base_needs::BaseNeeds;
+use crate::jobs::capture::base_needs::SharedNeeds;
 use crate::jobs::capture::feed::{FeedItem, MessageBatch};
 use crate::jobs::capture::journal_keeper::JournalKeeper;
 use crate::jobs::capture::plan::CapturePlan;
@@ -20,7 +20,6 @@ use crate::repository::segment_writer::{SegmentFacts, SegmentPayload};
 use jiff::Timestamp;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -53,7 +52,7 @@ pub(crate) struct SegmentMaker<'a> {
     pub is_open: &'a AtomicBool,
     pub news: Sender<MakerNews>,
     /// Holds the newest base that the capture has taken itself, and reads the clock of this host: the journal is kept by both.
-    pub sight: (&'a Mutex<BaseNeeds>, fn() -> Timestamp),
+    pub sight: (&'a SharedNeeds, fn() -> Timestamp),
     /// `None`: no journal is kept, or the maker has not begun.
     pub journal: RefCell<Option<JournalKeeper<'a>>>,
     pub monitor: &'a dyn Monitor,

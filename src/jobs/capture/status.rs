@@ -30,10 +30,8 @@ impl CaptureStatus {
         if let Some(tail) = &tail {
             needs.begin(tail);
             let generation = tail.generation.id;
-            let newest = repository.newest_base(&plan.subject(), generation)?;
-            if let Some(base) = newest.and_then(|newest| KnownBase::of(&newest, generation)) {
-                needs.set_base(base);
-            }
+            let newest = KnownBase::newest(repository, &plan.subject(), generation)?;
+            newest.into_iter().for_each(|base| needs.set_base(base));
         }
         Ok(CaptureStatus { tail, slot, needs })
     }

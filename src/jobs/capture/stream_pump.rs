@@ -7,7 +7,7 @@ use crate::base::shown::many;
 use crate::base::threads;
 use crate::format::changes::segment::Segment;
 use crate::format::lsn::Lsn;
-use crate::jobs::capture::base_needs::{self, BaseNeeds};
+use crate::jobs::capture::base_needs::{self, SharedNeeds};
 use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::jobs::capture::feed::{FeedItem, IN_FLIGHT, MessageBatch};
 use crate::jobs::capture::give_up::kept_bytes;
@@ -24,7 +24,6 @@ use crate::repository::chain_tail::ChainTail;
 use jiff::Timestamp;
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
 use std::thread;
@@ -41,7 +40,7 @@ const ASK: Duration = Duration::from_secs(2);
 pub(crate) struct StreamPump<'a> {
     pub repository: &'a Repository,
     pub plan: &'a CapturePlan,
-    pub needs: &'a Mutex<BaseNeeds>,
+    pub needs: &'a SharedNeeds,
     pub monitor: &'a dyn Monitor,
     pub watch: TableWatch,
     pub progress: &'a CaptureProgress,

@@ -9,9 +9,10 @@ use crate::base::state_dir::StateDir;
 use crate::base::subject::Subject;
 use crate::base::threads;
 use crate::format::capture_record::CaptureRecord;
+use crate::jobs::capture::base_needs::SharedNeeds;
 use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::jobs::capture::plan::{CaptureOptions, CapturePlan};
-use crate::jobs::capture::{self, Capture, SharedNeeds};
+use crate::jobs::capture::{self, Capture};
 use crate::postgres::session::control;
 use crate::repository::Repository;
 use crate::runs::captures::capture_loop::CaptureLoop;
@@ -72,12 +73,12 @@ impl<'a> CaptureKeeper<'a> {
 
     /// Takes settings with changed secrets, for whatever begins from now on.
     pub fn renew(&self, setup: CaptureSetup) {
-        *self.setup.lock().unwrap_or_else(PoisonError::into_inner) = setup;
+        *self.locked_setup() = setup;
     }
 
     /// Returns where changes go.
     pub fn repository(&self) -> Repository {
-        self.setup().repository
+        self.locked_setup().repository.clone()
     }
 
     /// Returns what has come behind the newest base of each database that is captured now.
@@ -259,7 +260,11 @@ impl<'a> CaptureKeeper<'a> {
     }
 
     fn setup(&self) -> CaptureSetup {
-        self.setup.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.locked_setup().clone()
+    }
+
+    fn locked_setup(&self) -> MutexGuard<'_, CaptureSetup> {
+        self.setup.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
