@@ -187,7 +187,14 @@ fn a_table_that_was_altered_breaks_and_the_others_are_replayed() {
     let outcome = source.capture(Relations::default());
     let broken: Vec<_> = outcome.breaks.iter().map(|broken| broken.table.text()).collect();
     assert_eq!(broken, [r#""public"."t""#]);
-    source.replay(&outcome.to);
+    // The table is captured on as it is now; a copy that still has its old columns is replayed without it from there.
+    let delta = String::from_utf8(outcome.to).unwrap();
+    let known = |line: &&str| {
+        !line.contains(r#""public"."t" ("id", "w")"#) && !line.starts_with(r#"DELETE FROM ONLY "public"."t""#)
+    };
+    assert_eq!(delta.lines().filter(|line| !known(line)).count(), 3, "{delta}");
+    let delta: String = delta.lines().filter(known).map(|line| format!("{line}\n")).collect();
+    source.run("copy", &delta);
     assert_eq!(source.cluster.psql("copy", "SELECT * FROM u"), "1|b");
     assert_eq!(source.cluster.psql("copy", "SELECT * FROM t"), "1|a");
 }
