@@ -70,6 +70,8 @@ fn limited(program: &str) -> Command {
     command
 }
 
+/// Makes the configuration. A disk that asks the monitor for its class and place when it starts sometimes asks before it
+/// knows the cluster, and ends: its place is given by `disk`, and a class it needs none.
 fn configuration(at: &Path, port: u16) -> String {
     let (at, gateway, first, last) = (at.display(), port + 1, port + 2, port + 11);
     format!(
@@ -99,6 +101,8 @@ ms bind port max = {last}
 osd objectstore = memstore
 memstore device bytes = 2147483648
 osd memory target = 939524096
+osd class update on start = false
+osd crush update on start = false
 [mon.a]
 mon data = {at}/mon
 mon addr = 127.0.0.1:{port}
