@@ -1,4 +1,5 @@
 -- Tables of every kind, with the first rows, which the copy has as well.
+CREATE TABLE links (a int, b int, PRIMARY KEY (a, b));
 CREATE EXTENSION citext;
 CREATE EXTENSION hstore;
 CREATE TYPE mood AS ENUM ('sad', 'it''s', 'ha"ppy\');

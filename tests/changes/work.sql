@@ -114,3 +114,7 @@ DELETE FROM "S x.y".U&"we""ird\000atable\005c" WHERE "sel""ect" = E'\r\n' AND U&
 INSERT INTO "S x.y"."UPDATE" VALUES ('SET', 'NULL'), ('NULL', NULL), (E'E''\\', 'x');
 UPDATE "S x.y"."UPDATE" SET "ctid""" = 'LIMIT 1)';
 DELETE FROM "S x.y"."UPDATE" WHERE "WHERE" = 'SET';
+
+INSERT INTO links VALUES (1, 1), (1, 2);
+UPDATE links SET a = 1;
+INSERT INTO links VALUES (1, 2) ON CONFLICT (a, b) DO UPDATE SET b = excluded.b;

@@ -2,6 +2,7 @@
 //! run, and libFuzzer (`fuzzer.rs`) for as long as one likes.
 
 use pgbk::base::databases::Databases;
+use pgbk::base::error::Result;
 use pgbk::base::progress::NullMonitor;
 use pgbk::base::secret::Secret;
 use pgbk::base::subject::Subject;
@@ -28,7 +29,7 @@ use pgbk::repository::Repository;
 use pgbk::runs::schedule::timetable::Timetable;
 use pgbk::store::memory::Memory;
 use pgbk::store::write_small;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::sync::{Arc, LazyLock};
 
 pub type Target = fn(&[u8]);
@@ -244,7 +245,7 @@ fn pgoutput(data: &[u8]) {
     }
     let Some(end) = writer.position() else { return };
     let DeltaOutcome { to, totals, .. } = writer.finish(end.max(Lsn(2))).expect("between transactions");
-    let found = totals_of(DeltaReader::begin(&to[..], 1 << 20)).expect("what pgbk wrote");
+    let found = read_whole(DeltaReader::begin(&to[..], 1 << 20)).expect("what pgbk wrote is read again");
     assert_eq!(found, totals);
 }
 
@@ -258,8 +259,13 @@ fn delta(data: &[u8]) {
 }
 
 /// What a reader counts, if there is nothing that it refuses.
-fn totals_of<R: std::io::BufRead>(reader: pgbk::base::error::Result<DeltaReader<R>>) -> Option<SegmentTotals> {
-    let mut reader = reader.ok()?;
-    while reader.next_record().ok()?.is_some() {}
-    Some(reader.totals())
+fn totals_of<R: BufRead>(reader: Result<DeltaReader<R>>) -> Option<SegmentTotals> {
+    read_whole(reader).ok()
+}
+
+/// What a reader counts, or what it refuses first.
+fn read_whole<R: BufRead>(reader: Result<DeltaReader<R>>) -> Result<SegmentTotals> {
+    let mut reader = reader?;
+    while reader.next_record()?.is_some() {}
+    Ok(reader.totals())
 }

@@ -7,7 +7,7 @@ use crate::format::changes::row_condition::{push_key, push_whole};
 use crate::format::changes::table_break::BreakReason;
 use crate::format::changes::totals::ChangeCounts;
 use crate::format::pgoutput::change_message::Truncation;
-use crate::format::pgoutput::relation::Relation;
+use crate::format::pgoutput::relation::{Relation, RelationColumn};
 use crate::format::pgoutput::row::{ColumnValue, OldRow};
 use std::io::Write;
 
@@ -41,16 +41,16 @@ impl<W: Write> DeltaWriter<W> {
             self.admits(oid, old.len())?;
         }
         self.end_run()?;
+        // A row that was written anew as it was leaves nothing, not even the beginning of its transaction.
+        if self.relations.streamed(oid).is_none_or(|relation| moved(relation, old, new).next().is_none()) {
+            return Ok(());
+        }
         self.declare(oid)?;
         let Some(relation) = self.relations.streamed(oid) else { return Ok(()) };
         let before = self.line.len();
         self.line.extend_from_slice(b"UPDATE ONLY ");
         relation.table.push_quoted(&mut self.line);
-        if push_set(relation, old, new, &mut self.line).is_none() {
-            // A row that has only what identifies it was written anew.
-            self.line.truncate(before);
-            return self.flush_line();
-        }
+        push_set(relation, old, new, &mut self.line);
         self.line.extend_from_slice(b" WHERE ");
         let found = match old {
             Some(OldRow::Full(old)) => push_whole(relation, old, &self.relations.equalities, &mut self.line),
@@ -128,24 +128,32 @@ impl<W: Write> DeltaWriter<W> {
     }
 }
 
-/// Appends the columns that an update sets. `None`: there is none.
-fn push_set(relation: &Relation, old: Option<&OldRow<'_>>, new: &[ColumnValue<'_>], to: &mut Vec<u8>) -> Option<()> {
-    let mut joint: &[u8] = b" SET ";
-    for (at, (column, value)) in relation.columns.iter().zip(new).enumerate() {
+/// Returns the columns that an update sets, with their values: those that identify the row only where they differ.
+fn moved<'a>(
+    relation: &'a Relation,
+    old: Option<&'a OldRow<'_>>,
+    new: &'a [ColumnValue<'a>],
+) -> impl Iterator<Item = (&'a RelationColumn, &'a ColumnValue<'a>)> {
+    relation.columns.iter().zip(new).enumerate().filter_map(move |(at, (column, value))| {
         let is_moved = match old {
             Some(OldRow::Full(old)) => old.get(at) != Some(value),
             Some(OldRow::Key(old)) => !column.is_key || old.get(at) != Some(value),
             None => !column.is_key,
         };
-        if is_moved && *value != ColumnValue::Unchanged {
-            to.extend_from_slice(joint);
-            column.name.push_quoted(to);
-            to.extend_from_slice(b" = ");
-            push_value(value, to);
-            joint = b", ";
-        }
+        (is_moved && *value != ColumnValue::Unchanged).then_some((column, value))
+    })
+}
+
+/// Appends the columns that an update sets.
+fn push_set(relation: &Relation, old: Option<&OldRow<'_>>, new: &[ColumnValue<'_>], to: &mut Vec<u8>) {
+    let mut joint: &[u8] = b" SET ";
+    for (column, value) in moved(relation, old, new) {
+        to.extend_from_slice(joint);
+        column.name.push_quoted(to);
+        to.extend_from_slice(b" = ");
+        push_value(value, to);
+        joint = b", ";
     }
-    (joint == b", ").then_some(())
 }
 
 /// Returns a length in bytes that no line of COPY with this row exceeds.

@@ -159,6 +159,26 @@ fn a_transaction_without_rows_leaves_nothing_but_its_place() {
     assert_eq!(outcome.relations.len(), 1);
 }
 
+#[test]
+fn a_row_that_is_written_anew_as_it_was_leaves_nothing() {
+    let links = relation(5, b"t", b'd', &[(b"a", 23, true), (b"b", 23, true)]);
+    let whole = relation(5, b"t", b'f', &[(b"a", 23, true), (b"b", 23, true)]);
+    let row: &[_] = &[Some("1"), Some("2")];
+    for (link, again) in [
+        (links.clone(), update(5, None, row)),
+        (links, update(5, Some((b'K', row)), row)),
+        (whole, update(5, Some((b'O', row)), row)),
+    ] {
+        let first = transaction(0x200, &[link, insert(5, row)]);
+        let outcome = written(&[first, transaction(0x300, &[again])].concat());
+        assert_eq!(
+            body(&outcome)[3..],
+            [body(&outcome)[3].as_str(), "COMMIT;", "-- end 0/208", "-- pgbk delta end 0/308"]
+        );
+        assert_eq!((read(&outcome.to).unwrap().1, outcome.totals.transactions), (outcome.totals, 1));
+    }
+}
+
 /// The transaction that commits here, as the end of a break.
 fn until(commit: u64) -> Option<BreakEnd> {
     Some(BreakEnd { commit: Lsn(commit), xid: 7 })
