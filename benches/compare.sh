@@ -3,7 +3,7 @@
 #   SIZE_GB=2     the database, as pg_dump writes it        XZ_MB=200   the one for the rows with xz: at 1.5 to 12 MB/s
 #                                                           each of its 6 runs a round takes minutes
 #   RUNS=3        rounds of each row, both sides in turn    PART_MB=16  part size of `aws s3 cp`
-#   ROWS="plain zstd xz shell staging restore table copy memory startup store"
+#   ROWS="plain zstd xz shell staging restore table copy many memory startup store"
 #   BENCH_DIR=/var/tmp   where the databases and the stores are; a real disk with six times SIZE_GB free
 #   BENCH_PGBK=…         an installed pgbk instead of a release build
 # Results as JSON: target/bench/results.json; every single run: target/bench/rows.tsv.
@@ -15,12 +15,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$here/benches/parts/place.sh"
 
 SIZE_GB=${SIZE_GB:-2} XZ_MB=${XZ_MB:-200}
-ROWS=${ROWS:-plain zstd xz shell staging restore table copy memory startup store}
+ROWS=${ROWS:-plain zstd xz shell staging restore table copy many memory startup store}
 rows=$out/rows.tsv
 sizes=$out/sizes.tsv
 size=$(awk "BEGIN { printf \"%d\", $SIZE_GB * 1e9 }")
 server_settings=('shared_buffers = 512MB' 'max_wal_size = 8GB' 'checkpoint_timeout = 30min' 'maintenance_work_mem = 256MB'
-    'autovacuum = off')
+    'autovacuum = off' 'max_locks_per_transaction = 512')
 
 main() {
     on_two_cores "$@"
@@ -169,6 +169,9 @@ row_table() {
     round=0
     backup prepare dir dir zstd full
     in_turn table_whole table_one
+    printf '%s\t%s\n' "table payload" "$(find "$work/store" -name '*.sql.zst.enc' -printf '%s')" >>"$sizes"
+    printf '%s\t%s\n' "table read" "$("${pgbk_dir[@]}" DB_NAME=full "$BENCH_PGBK" restore latest --table hundredth --to elsewhere \
+        --dry-run --json | "$python" -c 'import json, sys; print(json.load(sys.stdin)["read_bytes"])')" >>"$sizes"
     psql -X -q -d postgres -c "DROP DATABASE target"
     psql -X -q -d full -c "DROP TABLE hundredth"
 }
@@ -206,6 +209,15 @@ note = "keep"
 END
     sed 's/^note = "keep"/note = "text"/' "$work/tenth.toml" >"$work/texts.toml"
     in_turn copy_plain copy_both copy_texts
+}
+
+# What many small tables cost, which a dump locks all at once.
+row_many() {
+    many_peer() { pipeline many peer 'pg_dump many >/dev/null'; }
+    many_dir() { backup many dir dir 0 many; }
+    tables many 20000 20000000
+    in_turn many_peer many_dir
+    dropdb many
 }
 
 row_memory() {

@@ -246,6 +246,11 @@ class Report:
         if path.exists():
             self.say("How the cost of a backup to S3 grows:", printed("benches/growth.py", "--table", path))
 
+    def capture(self):
+        path = self.folder / "capture.json"
+        if path.exists():
+            self.say("What continuous backup costs, and how fast it is:", printed("benches/capture.py", "--table", path))
+
     def again(self):
         folder = self.folder / "again"
         if not folder.exists():
@@ -265,7 +270,7 @@ def main():
     folder, *failed = sys.argv[1:]
     report = Report(Path(folder), failed)
     for part in (report.head, report.steps, report.tests, report.areas, report.fuzz, report.coverage, report.error_paths, report.speed,
-                 report.growth, report.details, report.again, report.verdict):
+                 report.growth, report.capture, report.details, report.again, report.verdict):
         part()
     print("\n".join(report.text).rstrip())
     sys.exit(1 if report.wrong else 0)

@@ -155,7 +155,8 @@ prove_bench() {
     cp target/bench/results.json "$own/bench.json"
     GROWTH_GB=${GROWTH_GB:-0.1 0.3} TABLES=${TABLES:-1 1000} PARTS=${PARTS:-1 4} PARTS_GB=${PARTS_GB:-0.1} RUNS=${GROWTH_RUNS:-1} \
         benches/growth.sh &&
-        cp target/bench/growth.json "$own/growth.json"
+        cp target/bench/growth.json "$own/growth.json" || return 1
+    CHANGES=${CHANGES:-500000} RUNS=${CAPTURE_RUNS:-2} benches/capture.sh && cp target/bench/capture.json "$own/capture.json"
 }
 
 main "$@"

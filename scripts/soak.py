@@ -35,6 +35,53 @@ def seconds(text):
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
+# How far behind the recoverable point may be, in seconds, and how long after an outage it may take until it is there again.
+LAG, AGAIN = 60, 60
+# How much of its log the server may keep, in bytes: two minutes without a store are far less.
+RETAINED = 512 << 20
+
+
+def outages(events):
+    """The times in which changes could not be stored, with the time it takes to go on."""
+    begun = {"up": "down", "s3-back": "s3-away"}
+    since = {}
+    for at, what in events:
+        since[what] = at
+        if what in begun:
+            yield since[begun[what]], at + AGAIN
+        elif what == "db-restart":
+            yield at, at + AGAIN
+
+
+def judge_capture(folder, events):
+    """What is wrong with the capture."""
+    samples = [tuple(None if word == "None" else int(word) for word in line.split()) for line in lines(folder / "capture.log")]
+    away = list(outages(events))
+    begun, ended = events[0][0], events[-1][0]
+    states, unaccounted = {"within": 0, "outage": 0}, []
+    for minute in range(int(begun) + 60, int(ended), 60):
+        near = [lag for at, lag, _ in samples if minute <= at < minute + 60 and lag is not None]
+        if near and max(near) <= LAG:
+            states["within"] += 1
+        elif any(start < minute + 60 and minute < end for start, end in away):
+            states["outage"] += 1
+        else:
+            unaccounted.append((datetime.fromtimestamp(minute).isoformat(), near))
+    moments = {kind: sum(what == f"moment-{kind}" for _, what in events) for kind in ("same", "differs", "refused")}
+    retained = max((bytes for _, _, bytes in samples if bytes is not None), default=0)
+    lags = sorted(lag for _, lag, _ in samples if lag is not None)
+    changes = json.loads((folder / "changes.json").read_text())
+    print(f"recoverable point, by minutes: {states}; behind by {lags[len(lags) // 2]} s in half of {len(lags)} looks, at most {lags[-1]} s")
+    print(f"log kept for the slot: at most {retained / 1e6:.0f} MB; moments restored: {moments}")
+    print(f"changes verified: {json.dumps(changes)[:300]}")
+    if unaccounted:
+        yield f"the recoverable point was behind for no known reason: {unaccounted}"
+    if retained > RETAINED:
+        yield "the server keeps too much of its log"
+    if moments["differs"] or moments["refused"] or not moments["same"]:
+        yield f"moments that were restored: {moments}"
+
+
 def judge(folder):
     events = [(float(at), what) for at, what in (line.split() for line in lines(folder / "events.log"))]
     records = json.loads((folder / "history.json").read_text())
@@ -92,7 +139,7 @@ def judge(folder):
     print(f"anonymous memory: {early} KiB in the first third, {late} KiB in the last, at most {max(memory)} KiB")
     print(f"leftovers: {leftovers['detail']}; backups verified: {len(verified['backups'])}, damaged: {verified['damaged']}")
 
-    problems = []
+    problems = list(judge_capture(folder, events))
     if unaccounted:
         problems.append(f"nobody knows what became of {unaccounted}")
     if told != expected:

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# An hour of the example in a hurry: a run every 20 s, the container restarted every 5 minutes, the database restarted once and the
-# store away for two minutes. Afterwards every run that was due is accounted for, every outage was told once, and nothing is left over.
+# An hour of the example in a hurry: a run every 20 s, changes captured meanwhile, a proof of both every 10 minutes, the container
+# restarted every 5 minutes, the database restarted once and the store away for two minutes. A witness notes a moment each second, and every
+# 5 minutes one of them is restored. Afterwards every run that was due is accounted for, and so is the recoverable point of each minute; every
+# outage was told once, and nothing is left over.
 #   SOAK_MINUTES=60
 set -euo pipefail
 
@@ -22,7 +24,7 @@ main() {
     mkdir -p "$own"
     rm -f "$own"/*.log "$own"/*.json "$own/override.yml"
     : >"$log"
-    trap 'kill "${receiver:-}" 2>/dev/null || true; finish' EXIT
+    trap 'kill "${receiver:-}" "${witness:-}" 2>/dev/null || true; finish' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
 
@@ -40,6 +42,9 @@ start() {
     up_with up --detach db s3
     await 60 sql 'SELECT 1'
     sql "CREATE TABLE orders AS SELECT n AS id, md5(n::text) AS note FROM generate_series(1, 200000) n"
+    sql "CREATE TABLE moments (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())"
+    witness &
+    witness=$!
     local gateway
     gateway=$(docker network inspect "${project}_default" --format '{{(index .IPAM.Config 0).Gateway}}')
     python3 scripts/soak.py receive "$gateway" "$own" &
@@ -47,15 +52,38 @@ start() {
     await 10 test -s "$own/port"
     {
         printf 'services:\n  backups:\n    environment:\n'
-        printf '      CRON_SCHEDULE: "*/20 * * * * *"\n      SCHEDULE_RETRY: 5s\n      KEEP_LAST: "20"\n      LOG_FORMAT: json\n'
+        printf '      CRON_SCHEDULE: "*/20 * * * * *"\n      SCHEDULE_RETRY: 5s\n      KEEP_LAST: "30"\n      LOG_FORMAT: json\n'
+        printf '      VERIFY_SCHEDULE: "30 */10 * * * *"\n      CAPTURE_INTERVAL: 2s\n      CAPTURE_WAL_LIMIT: 1G\n'
         printf '      WEBHOOK_URL: http://%s:%s/hook\n' "$gateway" "$(cat "$own/port")"
     } >"$own/override.yml"
     up_with up --detach
 }
 
+# A moment each second, and changes of other rows. Where the database is away it goes on as soon as it is there.
+witness() {
+    while sleep 1; do
+        sql "INSERT INTO moments DEFAULT VALUES;
+            UPDATE orders SET note = md5(random()::text) WHERE id % 2000 = (SELECT max(id) FROM moments) % 2000" 2>/dev/null || true
+    done
+}
+
+# Restores a moment of some minutes ago, and says what was found in it.
+restores_a_moment() {
+    local moment
+    # Between two that were noted.
+    moment=$(sql "SELECT at - interval '0.4 s' FROM moments WHERE at < now() - interval '90 s' ORDER BY at DESC LIMIT 1")
+    if pgbk restore --at "$moment" --to moment --yes >>"$log" 2>&1; then
+        [ "$(sql 'SELECT count(*), max(id) FROM moments' moment)" = "$(sql "SELECT count(*), max(id) FROM moments WHERE at <= '$moment'")" ] &&
+            event moment-same || event moment-differs
+        sql 'DROP DATABASE moment' postgres
+    else
+        event moment-refused
+    fi
+}
+
 # What happens when, in seconds from the start.
 soak() {
-    local begun=$SECONDS end=$((minutes * 60)) second restart=300 db=$((minutes * 20)) away=$((minutes * 35)) back
+    local begun=$SECONDS end=$((minutes * 60)) second restart=300 moment=240 db=$((minutes * 20)) away=$((minutes * 35)) back
     back=$((away + 120))
     event begun
     while second=$((SECONDS - begun)) && [ "$second" -lt "$end" ]; do
@@ -77,7 +105,12 @@ soak() {
             docker start "$(docker ps -aq --filter "label=com.docker.compose.project=$project" --filter 'label=com.docker.compose.service=s3')" >>"$log" 2>&1
             event s3-back
         fi
+        if [ "$second" -ge "$moment" ]; then
+            moment=$((moment + 300))
+            restores_a_moment
+        fi
         memory
+        capture
         sleep 5
     done
     event ended
@@ -93,11 +126,22 @@ memory() {
         awk -v now="$(date +%s)" '{ sum += $2 } END { if (sum) print now, sum }' >>"$own/memory.log" || true
 }
 
+# How far the capture is, and how much of its log the server keeps for it.
+capture() {
+    local now
+    now=$(date +%s)
+    pgbk status --json 2>/dev/null | python3 -c '
+import json, sys
+for one in json.load(sys.stdin)["captures"]:
+    print(sys.argv[1], one["lag_seconds"], one["retained_bytes"])' "$now" >>"$own/capture.log" 2>/dev/null || true
+}
+
 evidence() {
     await 60 idle
     pgbk history --json --limit 1000 >"$own/history.json"
     pgbk doctor --json >"$own/doctor.json" || true
     pgbk verify --all --json >"$own/verify.json"
+    pgbk verify --changes --database shop --level restore --json >"$own/changes.json"
     docker stop "$(container backups)" >>"$log" 2>&1
 }
 
