@@ -2,6 +2,8 @@
 
 mod bases;
 mod ddl;
+mod encodings;
+mod failover;
 mod faults;
 mod journal;
 mod kept;

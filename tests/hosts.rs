@@ -9,6 +9,8 @@ use pgbk::store::s3::S3;
 use pgbk::store::s3::settings::{LockMode, LockSettings, LockTerm, S3Settings};
 use pgbk::store::{LockStatus, ObjectKind, PutOptions, Store};
 use std::io::Write;
+use support::capture::{capture_work, rows};
+use support::cluster::Cluster;
 use support::database::{assert_same, dump, features};
 use support::pgbk::connected;
 use support::proof;
@@ -112,6 +114,32 @@ fn a_database_comes_back_from_each_host() {
         run.args(["restore", &id, "--to", &copy, "--yes"]).expect(0);
         assert_same(&dump(&copy), &original);
         proof::counted("hosts", name, 1, 0);
+    }
+}
+
+#[test]
+fn changes_come_back_from_each_host_and_from_a_folder() {
+    let cluster = Cluster::start_set(&["wal_level=logical"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let on_hosts = hosts().into_iter().map(|(_, server)| {
+        (server.name.to_owned(), connected().s3(server, &server.bucket("changes")).set("S3_PART_SIZE", "5M"))
+    });
+    let in_folder = ("folder".to_owned(), connected().directory(folder.path()));
+    for (name, run) in on_hosts.chain([in_folder]) {
+        let database = cluster.database(&format!("changes_{name}"));
+        cluster.psql(&database, "CREATE TABLE t (id int PRIMARY KEY, v text)");
+        let run = run.server(&cluster).key().set("CAPTURE_INTERVAL", "1s").set("CAPTURE_BASES", "0");
+        run.args(["capture", &database, "--setup"]).expect(0);
+        run.backup(&database, &[]);
+        let work = "INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 99) i; UPDATE t SET v = id";
+        capture_work(&run, (&cluster, &database), work, "DELETE FROM t WHERE id > 90");
+        let copy = format!("{database}_copy");
+        run.args(["restore", "--at", "latest", "--database", &database, "--to", &copy, "--yes"]).expect(0);
+        assert_eq!(rows(&cluster, &copy), rows(&cluster, &database), "{name}");
+        assert!(rows(&cluster, &copy)[0].contains(" 90|"), "{:?}", rows(&cluster, &copy));
+        run.args(["verify", "--changes", "--database", &database]).expect(0);
+        run.args(["capture", &database, "--teardown"]).expect(0);
+        proof::counted("hosts", &format!("changes from {name}"), 1, 0);
     }
 }
 

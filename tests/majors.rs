@@ -1,6 +1,8 @@
 //! The binary against PostgreSQL of several major versions, servers and programs: each by itself, and across.
 
 mod arguments;
+mod captured;
+mod failover;
 mod itself;
 mod level;
 mod locale;

@@ -28,5 +28,6 @@ pub mod table_break;
 pub mod table_definition;
 #[cfg(test)]
 mod tests;
+pub mod timeline_history;
 pub mod totals;
 pub mod uncovered_tables;

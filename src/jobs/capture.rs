@@ -5,6 +5,7 @@
 
 pub mod base_needs;
 pub mod capture_progress;
+pub(crate) mod chain_fit;
 pub(crate) mod feed;
 pub(crate) mod give_up;
 pub mod journal_keeper;
@@ -27,6 +28,7 @@ use crate::format::changes::segment_name::GenerationFolder;
 use crate::format::lsn::Lsn;
 use crate::jobs::capture::base_needs::SharedNeeds;
 use crate::jobs::capture::capture_progress::CaptureProgress;
+use crate::jobs::capture::chain_fit::{ChainFit, LogOrigin, fit, renewed};
 use crate::jobs::capture::give_up::give_up_beyond;
 use crate::jobs::capture::plan::{CapturePlan, other_slot};
 use crate::jobs::capture::position_marks::PositionMarks;
@@ -35,7 +37,7 @@ use crate::jobs::capture::setup::begin_generation;
 use crate::jobs::capture::stream_pump::StreamPump;
 use crate::jobs::capture::table_watch::TableWatch;
 use crate::postgres::replication::change_stream::ChangeStream;
-use crate::postgres::replication::replication_connection::{ReplicationConnection, ReplicationIdentity};
+use crate::postgres::replication::replication_connection::ReplicationConnection;
 use crate::repository::Repository;
 use crate::repository::chain_tail::ChainTail;
 use jiff::Timestamp;
@@ -87,20 +89,30 @@ impl Capture<'_> {
         repository.put_restore_script(&tail.generation)?;
         progress.begin(&tail);
         let mut connection = plan.settings.open_for_replication("pgbk")?;
-        let identity = connection.identify()?;
-        same_server(&tail, &identity, &mut connection)?;
         let mut watch = TableWatch::open(plan, connection.settings())?;
-        self.require_slot(&tail, &mut watch)?;
+        watch.require_primary()?;
+        let origin = LogOrigin::ask(&mut connection)?;
+        let slot = watch.slot()?;
+        if let ChainFit::Ended(why) = fit(&tail, &origin, slot.as_ref(), plan)? {
+            monitor.announce(&format!("{why}: a new generation begins"));
+            begin_generation(repository, plan, clock(), monitor)?;
+            *streamed = None;
+            return Err(renewed(&why));
+        }
+        if let Some(slot) = slot {
+            give_up_beyond(&slot, plan, watch.wal_limit(), monitor)?;
+        }
         let is_first = tail.previous.is_none();
         let patience = if streamed.is_some() { PATIENCE_AGAIN } else { PATIENCE };
-        let stream = self.stream(connection, tail.end, patience)?;
+        let stream = self.stream((connection, &origin), tail.end, patience)?;
         monitor.info(&format!("changes of \"{}\" are streamed from {} on", plan.subject(), tail.end));
         *streamed = Some(tail.generation.id);
         progress.streams();
         // Not before the slot is this capture's: one that is refused must take no base.
         base_needs::locked(needs).begin(&tail);
-        let marks = PositionMarks::default();
-        StreamPump { repository, plan, needs, monitor, watch, progress, clock, marks, is_first }.run(stream, tail)
+        let (marks, timelines) = (PositionMarks::default(), origin.timelines);
+        StreamPump { repository, plan, needs, monitor, watch, progress, clock, marks, timelines, is_first }
+            .run(stream, tail)
     }
 
     /// Returns the end of the newest generation. Begins one if there is none. Once something has been streamed, it must be of that generation.
@@ -134,71 +146,30 @@ impl Capture<'_> {
         Fault::failed(format!("the store does not list the generation in \"{folder}\"")).hint("is it mounted?")
     }
 
-    /// Fails if the slot has gone past the chain, or if the server keeps more log for it than it may.
-    fn require_slot(&self, tail: &ChainTail, watch: &mut TableWatch) -> RoundResult<()> {
-        let name = &self.plan.slot;
-        let Some(slot) = watch.slot()? else {
-            return Err(lost(&format!("there is no replication slot \"{name}\""), tail));
-        };
-        slot.require_ours(name, self.plan.settings.database())?;
-        if slot.is_lost() {
-            let why = slot.invalidation.unwrap_or_else(|| "its log is gone".to_owned());
-            return Err(lost(&format!("the server has given up replication slot \"{name}\": {why}"), tail));
-        }
-        match slot.confirmed {
-            Some(confirmed) if confirmed > tail.end => {
-                let what = format!(
-                    "replication slot \"{name}\" is at {confirmed} already: something else has read or moved it"
-                );
-                Err(lost(&what, tail))
-            }
-            _ => give_up_beyond(&slot, self.plan, watch.wal_limit(), self.monitor),
-        }
-    }
-
     /// Opens the stream. Waits for another process to leave the slot.
-    fn stream(&self, connection: ReplicationConnection, from: Lsn, patience: Duration) -> Result<ChangeStream> {
+    fn stream(
+        &self,
+        (connection, origin): (ReplicationConnection, &LogOrigin),
+        from: Lsn,
+        patience: Duration,
+    ) -> Result<ChangeStream> {
         let begun = Instant::now();
         let mut connection = Some(connection);
         loop {
-            let next = connection.take().map_or_else(|| self.plan.settings.open_for_replication("pgbk"), Ok)?;
+            let next = connection.take().map_or_else(|| self.again(origin), Ok)?;
             match next.stream(&self.plan.slot, from, &self.plan.published()) {
                 Err(error) if kind(&error) == Kind::Busy && begun.elapsed() < patience => cancel::rest(AGAIN)?,
                 opened => return opened,
             }
         }
     }
-}
 
-/// Returns the end of a chain that cannot go on.
-fn lost(what: &str, tail: &ChainTail) -> RoundEnd {
-    let end = tail.end;
-    RoundEnd::Lost(
-        Fault::failed(format!("{what}, and the stored changes end at {end}: what was changed in between is lost"))
-            .hint("pgbk capture --new-generation begins anew; take a backup after it. What is stored can be restored as before")
-            .into(),
-    )
-}
-
-/// Fails if the chain comes from another server, or from one that has left the chain's timeline before its end.
-fn same_server(
-    tail: &ChainTail,
-    identity: &ReplicationIdentity,
-    connection: &mut ReplicationConnection,
-) -> RoundResult<()> {
-    let (ours, theirs) = (tail.generation.system_identifier.0.to_string(), &identity.system_identifier);
-    if ours != *theirs {
-        return Err(lost(&format!("this is another server ({theirs}) than the one that was captured ({ours})"), tail));
-    }
-    let history = connection.timeline_history(identity.timeline)?;
-    let of_chain = tail.generation.timeline;
-    let left = history.iter().find(|switch| switch.timeline >= of_chain && switch.end < tail.end);
-    match left {
-        Some(switch) => {
-            let what =
-                format!("the server left timeline {} at {}, before the end of the chain", switch.timeline, switch.end);
-            Err(lost(&what, tail))
+    /// Connects once more. Fails if another server answers now, or if it was promoted meanwhile.
+    fn again(&self, origin: &LogOrigin) -> Result<ReplicationConnection> {
+        let mut connection = self.plan.settings.open_for_replication("pgbk")?;
+        match LogOrigin::ask(&mut connection)? == *origin {
+            true => Ok(connection),
+            false => Err(Fault::failed("another server answers now, or it was promoted meanwhile").into()),
         }
-        None => Ok(()),
     }
 }

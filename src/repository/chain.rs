@@ -120,6 +120,13 @@ impl SegmentChain {
         })
     }
 
+    /// Returns whether a position on a timeline is in the log that the chain comes from. `None`: on any.
+    pub fn comes_from(&self, timeline: Option<u32>, position: Lsn) -> bool {
+        let last = self.links.iter().rev().find_map(|(_, link)| link.as_ref().ok());
+        let timelines = last.and_then(|link| link.segment.timelines.as_ref());
+        timelines.zip(timeline).is_none_or(|(timelines, timeline)| timelines.holds(timeline, position))
+    }
+
     /// Returns the segments around a position: those that follow each other without a gap, from the earliest possible one to the last. It is
     /// an error if no segment holds what comes behind the position, which names what is missing instead.
     pub fn around(&self, position: Lsn) -> Result<ChainSpan> {

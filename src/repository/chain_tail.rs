@@ -7,6 +7,7 @@ use crate::format::changes::generation::Generation;
 use crate::format::changes::relations::Relations;
 use crate::format::changes::segment::{PreviousSegment, Segment};
 use crate::format::changes::table_break::TableBreak;
+use crate::format::changes::timeline_history::TimelineHistory;
 use crate::format::changes::uncovered_tables::UncoveredTables;
 use crate::format::lsn::Lsn;
 use crate::repository::Repository;
@@ -25,6 +26,8 @@ pub struct ChainTail {
     pub end: Lsn,
     /// The last segment. `None`: none has been stored yet.
     pub previous: Option<PreviousSegment>,
+    /// The timeline from which the last segment comes, and those before it.
+    pub timelines: TimelineHistory,
     /// All tables as the segments state them.
     pub known: Relations,
     /// The tables that are not covered at the end, with the moments up to which they are.
@@ -94,6 +97,7 @@ impl ChainTail {
         let mut tail = ChainTail {
             start,
             end: start,
+            timelines: TimelineHistory::new(generation.timeline, Vec::new()),
             generation,
             previous: cut.map(|cut| cut.previous),
             known,
@@ -115,6 +119,7 @@ impl ChainTail {
             tail.last_commit = tail.last_commit.max(segment.last_commit);
             tail.written_at = Some(segment.written_at);
             tail.end = segment.end;
+            tail.timelines = segment.timelines.clone().unwrap_or(tail.timelines);
             tail.previous = Some(PreviousSegment { start: segment.start, seal: *seal });
         }
         Ok(tail)

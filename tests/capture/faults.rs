@@ -54,10 +54,34 @@ fn a_slot_that_was_moved_dropped_or_left_without_publications_ends_the_chain_and
     assert!(outcome.err.contains("publication"), "{}", outcome.err);
 }
 
+/// A server on which captures are disturbed.
+fn lone() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start_set(&["wal_level=logical"]))
+}
+
+#[test]
+fn log_that_others_write_is_let_go_by_a_segment_without_transactions() {
+    let scene = Scene::on(lone(), "let_go", TABLES);
+    scene.set_up();
+    let running = scene.start();
+    scene.sql("INSERT INTO t VALUES (1, 'one')");
+    scene.await_transactions(1);
+    let before = scene.tail();
+    let much =
+        "SELECT count(pg_logical_emit_message(false, 'noise', repeat('x', 1000000))) FROM generate_series(1, 68)";
+    scene.cluster.psql("postgres", much);
+    let confirmed = || scene.status()["slot"]["confirmed"].as_str().unwrap().parse::<Lsn>().unwrap();
+    assert!(until(PATIENCE, || confirmed().0 - before.end.0 >= 64 << 20), "{} {}", confirmed(), before.end);
+    let after = scene.tail();
+    assert_eq!((after.segments, after.transactions), (before.segments + 1, before.transactions));
+    assert_eq!(confirmed(), after.end);
+    stop(running);
+}
+
 #[test]
 fn a_store_that_fails_and_a_server_that_restarts_are_waited_for() {
-    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start_set(&["wal_level=logical"])));
-    let scene = Scene::on(cluster, "outlived", TABLES);
+    let scene = Scene::on(lone(), "outlived", TABLES);
     scene.set_up();
     let running = scene.start();
     scene.sql("INSERT INTO t VALUES (1, 'one')");

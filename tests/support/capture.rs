@@ -1,8 +1,9 @@
 //! Stores the changes of a real database as a chain of segments, as a capture does, and makes bases of backups.
 
-use crate::cluster::{Cluster, PASSWORD, USER};
+use crate::cluster::{Cluster, PASSWORD, PATIENCE, USER};
 use crate::forger::reseal;
-use crate::pgbk::{KEY, Pgbk};
+use crate::pgbk::{KEY, Outcome, Pgbk};
+use crate::process::until;
 use jiff::Timestamp;
 use pgbk::base::secret::Secret;
 use pgbk::base::subject::Subject;
@@ -30,6 +31,7 @@ use pgbk::postgres::replication::table_shape::TableShape;
 use pgbk::store::directory::Directory;
 use pgbk::store::write_small;
 use postgres::{Client, NoTls};
+use rustix::process::Signal;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -143,6 +145,7 @@ impl<'a> Capture<'a> {
             tables: Vec::new(),
             relations: written.relations,
             breaks: written.breaks,
+            timelines: None,
             pgbk: "0.1.0".into(),
             object: self.generation.folder().key(&object),
             version_id: None,
@@ -202,6 +205,24 @@ impl<'a> Capture<'a> {
         client.batch_execute(&format!("SET client_encoding = '{encoding}'")).unwrap();
         client
     }
+}
+
+/// Lets `pgbk capture` run, with the settings of this run, until all of the work is stored. `last` is one more change, by which that is seen.
+pub fn capture_work(run: &Pgbk, (cluster, database): (&Cluster, &str), work: &str, last: &str) -> Outcome {
+    let mut running = run.args(["capture", database]).start();
+    cluster.psql(database, work);
+    // Others write into the server's log as well: something of this database has to lie behind the place.
+    let place: Lsn = cluster.psql(database, "SELECT pg_current_wal_insert_lsn()").parse().unwrap();
+    cluster.psql(database, last);
+    let is_stored = || {
+        let status = run.args(["capture", database, "--status"]).json();
+        status["chain"]["end"].as_str().is_some_and(|end| end.parse::<Lsn>().unwrap() > place)
+    };
+    let stored = until(PATIENCE, || !running.runs() || is_stored()) && running.runs();
+    running.signal(Signal::TERM);
+    let outcome = running.end();
+    assert!(stored && outcome.code == Some(143), "{}", outcome.err);
+    outcome
 }
 
 fn keys() -> DerivedKeys {

@@ -156,6 +156,11 @@ impl Cluster {
 
     /// A hot standby of this server, which follows it.
     pub fn standby(&self) -> Cluster {
+        self.standby_set(&[])
+    }
+
+    /// The same with settings of its own.
+    pub fn standby_set(&self, settings: &[&str]) -> Cluster {
         let place = Place::within(&parent(), "standby");
         fs::create_dir(place.path.join("socket")).unwrap();
         give_away(&place.path);
@@ -182,7 +187,8 @@ impl Cluster {
                 .output()
                 .unwrap(),
         );
-        Cluster::serve(&[], (self.bin.clone(), self.clients.clone()), place, Vec::new())
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        Cluster::serve(&[], (self.bin.clone(), self.clients.clone()), place, settings)
     }
 
     /// Starts the server whose data are in this place.

@@ -8,6 +8,7 @@ use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::relations::RelationState;
 use crate::format::changes::segment_name::{GenerationFolder, GenerationObject};
 use crate::format::changes::table_break::TableBreak;
+use crate::format::changes::timeline_history::TimelineHistory;
 use crate::format::changes::totals::{ChangeCounts, SegmentTotals};
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
@@ -76,6 +77,9 @@ pub struct Segment {
         deserialize_with = "bounded_members::list::<_, _, MOST_TABLES>"
     )]
     pub breaks: Vec<TableBreak>,
+    /// The timeline of the server, and those before it. `None`: an earlier version wrote the segment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timelines: Option<TimelineHistory>,
     /// The version of pgbk.
     #[serde(deserialize_with = "bounded_members::word")]
     pub pgbk: String,
@@ -184,6 +188,7 @@ impl Segment {
             () if !self.breaks.iter().all(|one| one.from <= self.end && ends_within(one, &span)) => {
                 Some("a break is not of its time")
             }
+            () if self.timelines.as_ref().is_some_and(TimelineHistory::is_odd) => Some("no server has its timelines"),
             () if !self.has_object() => Some("its object is not the one that its start names"),
             () => self.payload_fault(),
         }

@@ -1,6 +1,6 @@
 //! Aligns a backup to the changes that are captured of its database, so that they can be applied to it.
 
-use crate::base::error::{Kind, Result, kind};
+use crate::base::error::{Fault, Kind, Result, kind};
 use crate::base::progress::Monitor;
 use crate::base::subject::Subject;
 use crate::format::changes::generation_id::GenerationId;
@@ -43,8 +43,26 @@ fn find(repository: &Repository, control: &mut Control, database: &str) -> Resul
     if listing.cut().is_none() && !listing.segments.contains_key(&generation.start) {
         return Ok(None);
     }
-    let is_ours = control.has_slot(&generation.slot)?;
-    Ok(is_ours.then_some(AlignedGeneration(generation.id)))
+    if !control.has_slot(&generation.slot)? {
+        return Ok(None);
+    }
+    if let Some((start, listed)) = listing.of_chain().last() {
+        let last = repository.link(&listing, start, listed)?.segment;
+        let of_chain = last.timelines.map_or(generation.timeline, |timelines| timelines.timeline);
+        same_timeline(control.server().timeline, of_chain)?;
+    }
+    Ok(Some(AlignedGeneration(generation.id)))
+}
+
+/// Fails if the server's log is not the one that is captured. `None`: the server does not say.
+fn same_timeline(of_server: Option<u32>, of_chain: u32) -> Result<()> {
+    match of_server.filter(|of_server| *of_server != of_chain) {
+        None => Ok(()),
+        Some(other) => Err(Fault::failed(format!(
+            "the server is on timeline {other}, and the stored changes come from timeline {of_chain}: a capture has not gone on here since a server was promoted"
+        ))
+        .into()),
+    }
 }
 
 /// Returns how a dump of this snapshot is aligned. It is asked for when the dump has ended, and so had all its locks before. `None`: people

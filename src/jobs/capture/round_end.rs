@@ -9,6 +9,8 @@ use crate::postgres::replication::refusal::{RefusalCause, cause};
 pub(crate) enum RoundEnd {
     /// The first segment of a generation is stored.
     Begun,
+    /// The server was promoted, the chain has ended, and another generation has begun. The error says why.
+    Renewed(anyhow::Error),
     /// A signal, or whoever stops the capture, ends it.
     Stopped(anyhow::Error),
     /// The slot does not lead on from the end of the chain, and never will.
@@ -28,6 +30,7 @@ impl RoundEnd {
         match self {
             RoundEnd::Begun => None,
             RoundEnd::Stopped(error) | RoundEnd::Passing(error) => Some((ProblemKind::Passing, error)),
+            RoundEnd::Renewed(error) => Some((ProblemKind::Gap, error)),
             RoundEnd::Lost(error) => Some((ProblemKind::Slot, error)),
             RoundEnd::Final(error) if matches!(kind(&error), Kind::Damaged | Kind::OtherKey) => {
                 Some((ProblemKind::Chain, error))

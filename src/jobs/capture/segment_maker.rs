@@ -5,6 +5,7 @@ use crate::base::progress::Monitor;
 use crate::format::changes::delta_head::DeltaHead;
 use crate::format::changes::delta_writer::DeltaWriter;
 use crate::format::changes::segment::{PreviousSegment, Segment};
+use crate::format::changes::timeline_history::TimelineHistory;
 use crate::format::lsn::Lsn;
 use crate::format::pgoutput::change_message::{ChangeMessage, decode};
 use crate::format::pgoutput::message_bytes::time_of_micros;
@@ -48,6 +49,8 @@ pub(crate) struct SegmentMaker<'a> {
     pub repository: &'a Repository,
     pub plan: &'a CapturePlan,
     pub tail: ChainTail,
+    /// The timelines of the server that streams.
+    pub timelines: TimelineHistory,
     /// Whether the stream is still open: a segment is not published when it is not.
     pub is_open: &'a AtomicBool,
     pub news: Sender<MakerNews>,
@@ -63,7 +66,7 @@ struct OpenSegment {
     writer: DeltaWriter<SegmentPayload>,
     /// When its first transaction was written. `None`: it has none.
     begun: Option<Instant>,
-    /// Whether it holds something about tables that must not be lost.
+    /// Whether it holds something about tables, or about the server, that must not wait for a transaction.
     is_noted: bool,
 }
 
@@ -90,6 +93,8 @@ impl SegmentMaker<'_> {
         self.journal.replace(self.plan.journal.as_ref().map(begin).transpose()?);
         let (mut tail, mut reached, mut clock) = (self.tail.clone(), Lsn(0), 0);
         let mut looks = TableLooks::default();
+        // A backup of a server that was promoted is a base once the chain says that it goes on there.
+        open.is_noted = self.timelines != tail.timelines;
         loop {
             match feed.recv_timeout(open.patience(self.plan.interval)) {
                 Ok(FeedItem::Changes(batch)) => {
@@ -200,10 +205,11 @@ impl SegmentMaker<'_> {
             return Err(Fault::failed("the stream was closed before its changes were stored").into());
         }
         let written_at = time_of_micros(clock).unwrap_or(Timestamp::UNIX_EPOCH);
-        let facts = SegmentFacts { generation: &tail.generation, previous: tail.previous, written_at };
+        let timelines = &self.timelines;
+        let facts = SegmentFacts { generation: &tail.generation, previous: tail.previous, written_at, timelines };
         let stored = self.repository.store_segment(outcome, facts, self.monitor)?;
         let previous = Some(PreviousSegment { start: stored.segment.start, seal: stored.seal });
-        *tail = ChainTail { previous, ..next };
+        *tail = ChainTail { previous, timelines: timelines.clone(), ..next };
         self.tell(MakerNews::Stored(Box::new(stored.segment.clone())));
         self.journal.borrow_mut().iter_mut().for_each(|journal| journal.add(&stored.segment));
         Ok(())

@@ -14,7 +14,7 @@ use crate::postgres::replication::capture_candidate::CaptureCandidate;
 use crate::postgres::replication::conditions::ReplicationConditions;
 use crate::postgres::replication::publication::{PublishedTables, removal, require_owned, run, statements};
 use crate::postgres::replication::replication_connection::{ReplicationConnection, ReplicationIdentity, SlotOptions};
-use crate::postgres::replication::slot::{SlotState, probe};
+use crate::postgres::replication::slot::{FAILOVER_SINCE, SlotState, probe};
 use crate::postgres::session::connection::TimedConnection;
 use crate::postgres::session::query::text;
 use crate::repository::Repository;
@@ -58,9 +58,9 @@ impl SetupState {
 
 /// Returns the statements that would set a capture up, in their order. None are needed where all is there.
 pub fn setup_statements(plan: &CapturePlan) -> Result<Vec<String>> {
-    let SetupState { mut statements, slot, .. } = SetupState::ask(plan, &plan.settings)?;
+    let SetupState { mut statements, slot, conditions, .. } = SetupState::ask(plan, &plan.settings)?;
     if slot.is_none() {
-        statements.push(SlotState::create_statement(&plan.slot));
+        statements.push(SlotState::create_statement(&plan.slot, conditions.version_num));
     }
     Ok(statements)
 }
@@ -157,7 +157,9 @@ fn usable(plan: &CapturePlan, slot: Option<&SlotState>) -> Result<Option<Lsn>> {
 fn create(plan: &CapturePlan, connection: &mut ReplicationConnection, settings: &ConnectionSettings) -> Result<Lsn> {
     let mut tries = 1;
     loop {
-        let created = connection.create_slot(&plan.slot, SlotOptions::default(), SLOT_LIMIT)?;
+        // A standby that synchronises slots takes over those alone that were made for it.
+        let options = SlotOptions { failover: connection.version_num() >= FAILOVER_SINCE, export_snapshot: false };
+        let created = connection.create_slot(&plan.slot, options, SLOT_LIMIT)?;
         let (slot, published) = (plan.slot.clone(), plan.published());
         let client = settings.connect(APPLICATION)?;
         match TimedConnection::new(client).ask(move |client| probe(client, &slot, &published)) {

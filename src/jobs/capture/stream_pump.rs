@@ -6,6 +6,7 @@ use crate::base::progress::Monitor;
 use crate::base::shown::many;
 use crate::base::threads;
 use crate::format::changes::segment::Segment;
+use crate::format::changes::timeline_history::TimelineHistory;
 use crate::format::lsn::Lsn;
 use crate::jobs::capture::base_needs::{self, SharedNeeds};
 use crate::jobs::capture::capture_progress::CaptureProgress;
@@ -47,6 +48,8 @@ pub(crate) struct StreamPump<'a> {
     /// Reads the clock of this host.
     pub clock: fn() -> Timestamp,
     pub marks: PositionMarks,
+    /// The timelines of the server that streams.
+    pub timelines: TimelineHistory,
     /// Whether it ends when a segment is stored.
     pub is_first: bool,
 }
@@ -66,7 +69,9 @@ impl StreamPump<'_> {
         let Self { repository, plan, monitor, needs, clock, .. } = self;
         thread::scope(|scope| {
             let (journal, sight) = (RefCell::default(), (needs, clock));
-            let maker = SegmentMaker { repository, plan, tail, is_open: &is_open, news, sight, journal, monitor };
+            let timelines = self.timelines.clone();
+            let is_open = &is_open;
+            let maker = SegmentMaker { repository, plan, tail, timelines, is_open, news, sight, journal, monitor };
             let maker = threads::begin_in(scope, "segments", move || maker.run(&feeding))?;
             let line = MakerLine { feed, news: hearing };
             let ended = self.pump(&mut stream, &line);

@@ -6,6 +6,7 @@ use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
 use crate::format::lsn::Lsn;
 use crate::jobs::capture::plan::CapturePlan;
+use crate::jobs::capture::round_end::{RoundEnd, RoundResult};
 use crate::jobs::capture::table_look::TableLook;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::replication::capture_candidate::{CaptureCandidate, TableCapture, UncapturedReason};
@@ -48,6 +49,7 @@ pub(crate) struct TableWatch {
     /// When the publications could not be brought in step, and what was told of it.
     failed: Option<(Instant, String)>,
     wal_limit: u64,
+    in_recovery: bool,
 }
 
 impl TableWatch {
@@ -72,7 +74,20 @@ impl TableWatch {
             written: BTreeMap::new(),
             failed: None,
             wal_limit,
+            in_recovery: conditions.in_recovery,
         })
+    }
+
+    /// Fails if the server is a standby, which may be promoted soon.
+    pub fn require_primary(&self) -> RoundResult<()> {
+        match self.in_recovery {
+            false => Ok(()),
+            true => Err(RoundEnd::Passing(
+                Fault::failed("the server is a standby, and changes are captured from its primary")
+                    .hint("let DB_HOST name the primary, or wait until this server is promoted")
+                    .into(),
+            )),
+        }
     }
 
     /// Returns how many bytes of log the server may keep for the slot.

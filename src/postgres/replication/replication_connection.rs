@@ -3,14 +3,15 @@
 use crate::base::cancel;
 use crate::base::error::{Fault, Result};
 use crate::format::changes::replication_names::{PublicationName, SlotName};
+use crate::format::changes::timeline_history::TimelineSwitch;
 use crate::format::lsn::Lsn;
 use crate::postgres::connect::plan::{self, ConnectPlan};
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::connect::transport::replication_driver::ReplicationDriver;
 use crate::postgres::replication::change_stream::ChangeStream;
 use crate::postgres::replication::names::publication_names;
-use crate::postgres::replication::slot;
-use crate::postgres::replication::timeline::{self, TimelineSwitch};
+use crate::postgres::replication::slot::{self, FAILOVER_SINCE};
+use crate::postgres::replication::timeline;
 use crate::postgres::replication::wire_connection::{ANSWER, WireConnection, WireRow};
 use crate::postgres::session::quote::literal;
 use anyhow::Context;
@@ -166,7 +167,7 @@ impl ReplicationConnection {
 /// Returns the command that makes a slot. From 15 on options are in parentheses; those of before are known as well.
 fn create(slot: &SlotName, options: SlotOptions, version_num: u32) -> Result<String> {
     let SlotOptions { failover, export_snapshot } = options;
-    if failover && version_num < 170_000 {
+    if failover && version_num < FAILOVER_SINCE {
         return Err(Fault::usage("this server cannot keep a slot on its standbys: PostgreSQL 17 and newer can").into());
     }
     let quoted = slot.quoted();

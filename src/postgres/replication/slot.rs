@@ -13,6 +13,9 @@ use postgres::Client;
 use serde_json::Value;
 use std::time::Duration;
 
+/// The first version whose standbys can take slots over.
+pub(crate) const FAILOVER_SINCE: u32 = 170_000;
+
 /// Holds the state of a slot. What a server's version does not tell is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotState {
@@ -93,9 +96,11 @@ impl SlotState {
             .into())
     }
 
-    /// Returns the statement that makes a slot for a capture.
-    pub fn create_statement(slot: &SlotName) -> String {
-        format!("SELECT pg_catalog.pg_create_logical_replication_slot({}, 'pgoutput')", literal(slot.as_str()))
+    /// Returns the statement that makes a slot for a capture on a server of this version.
+    pub fn create_statement(slot: &SlotName, version_num: u32) -> String {
+        let failover = if version_num >= FAILOVER_SINCE { ", false, false, true" } else { "" };
+        let name = literal(slot.as_str());
+        format!("SELECT pg_catalog.pg_create_logical_replication_slot({name}, 'pgoutput'{failover})")
     }
 
     /// Returns the statement that drops a slot which nobody streams from.

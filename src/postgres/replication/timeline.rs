@@ -1,14 +1,7 @@
 //! Reads the history of a timeline: when the server's log left another one, as it does when a standby is promoted.
 
 use crate::base::error::{Fault, Result};
-use crate::format::lsn::Lsn;
-
-/// Says that a timeline ended at a position, where the next one began.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimelineSwitch {
-    pub timeline: u32,
-    pub end: Lsn,
-}
+use crate::format::changes::timeline_history::TimelineSwitch;
 
 /// Reads the text of a history file: a line for each timeline before this one, the oldest first. Empty lines and comments count for
 /// nothing.

@@ -47,9 +47,10 @@ impl CaptureLoop<'_> {
                 return error;
             }
             let is_final = matches!(end, RoundEnd::Lost(_) | RoundEnd::Final(_));
+            let is_renewed = matches!(end, RoundEnd::Renewed(_));
             let Some((problem, error)) = end.problem() else { continue };
             self.progress.failed(&error, problem, (self.clock)());
-            if !self.is_patient && (is_final || streamed.is_none()) {
+            if !self.is_patient && !is_renewed && (is_final || streamed.is_none()) {
                 return error;
             }
             if begun.elapsed() > LAST_PAUSE {
@@ -100,7 +101,7 @@ impl CaptureLoop<'_> {
 /// Returns how long to wait. A slot that another process reads may be free soon: the server learns late that a host is gone.
 fn pause_after(problem: ProblemKind, error: &anyhow::Error, pause: Duration) -> Duration {
     match problem {
-        ProblemKind::Passing => pause,
+        ProblemKind::Passing | ProblemKind::Gap => pause,
         _ if kind(error) == Kind::Busy => pause,
         ProblemKind::Slot | ProblemKind::Chain | ProblemKind::Settings => SLOW_PAUSE,
     }

@@ -29,6 +29,8 @@ pub enum TroubleKind {
     NotRunning,
     /// The slot is gone, or of no more use.
     Slot,
+    /// The server was promoted, and a new generation has begun behind a gap.
+    Gap,
     /// The stored chain is broken.
     Chain,
     Lag,
@@ -53,6 +55,7 @@ impl CaptureTrouble {
         let key = match &self.kind {
             TroubleKind::NotRunning => "not-running".to_owned(),
             TroubleKind::Slot => "slot".to_owned(),
+            TroubleKind::Gap => "gap".to_owned(),
             TroubleKind::Chain => "chain".to_owned(),
             TroubleKind::Lag => "lag".to_owned(),
             TroubleKind::Log => "log".to_owned(),
@@ -126,6 +129,7 @@ fn of_problem(problem: &CaptureProblem, now: Timestamp) -> Option<CaptureTrouble
         }
         ProblemKind::Settings => trouble(TroubleKind::NotRunning, "the capture does not stream"),
         ProblemKind::Slot => trouble(TroubleKind::Slot, "the capture cannot go on"),
+        ProblemKind::Gap => trouble(TroubleKind::Gap, "there is a gap in what is captured"),
         ProblemKind::Chain => trouble(TroubleKind::Chain, "the stored chain is broken"),
     }
 }

@@ -5,6 +5,7 @@ use crate::base::error::{Kind, kind};
 use crate::base::secret::Secret;
 use crate::format::changes::generation::ServerIdentifier;
 use crate::format::changes::table_break::BreakReason;
+use crate::format::changes::timeline_history::TimelineSwitch;
 use crate::format::manifest::encoding::EncodingName;
 use crate::format::manifest::{Method, Tag};
 use crate::format::pgoutput::relation::Relation;
@@ -58,6 +59,7 @@ fn segment(start: u64, end: u64, previous: Option<PreviousSegment>, keys: Option
             reason: BreakReason::Renamed,
             until: None,
         }],
+        timelines: Some(TimelineHistory::new(2, vec![TimelineSwitch { timeline: 1, end: Lsn(0x90) }])),
         pgbk: "0.1.0".into(),
         object: folder.key(&GenerationObject::Payload { start: Lsn(start), nonce, extension }),
         version_id: None,
@@ -164,6 +166,8 @@ fn a_document_that_pgbk_cannot_have_written_is_neither_written_nor_read() {
         ("/relations/0/from", json!("0/201")),
         ("/breaks/0/from", json!("0/201")),
         ("/breaks/0/reason", json!("other")),
+        ("/timelines/timeline", json!(1)),
+        ("/timelines/left/0/timeline", json!(0)),
         ("/object", json!("shop/shop.sql.zst")),
         ("/object", json!("@changes/shop/20260822T031500Z-5f0c21ab/0000000000000101-07070707.sql.zst")),
         ("/object", json!("@changes/shop/20260822T031500Z-5f0c21ab/0000000000000100-07070707.sql")),

@@ -54,10 +54,16 @@ fn choose_among(
     point: RestorePoint,
 ) -> Result<ChosenBase> {
     let mut chains = ReadChains { repository, listings, read: BTreeMap::new() };
+    let mut elsewhere = None;
     for id in bases.iter().rev() {
         let opened = repository.open(id)?;
         let Some(alignment) = opened.manifest.changes.clone() else { continue };
         let chain = chains.of(&alignment)?;
+        let timeline = opened.manifest.server.as_ref().and_then(|server| server.timeline);
+        if !chain.comes_from(timeline, alignment.after_lsn()) {
+            elsewhere.get_or_insert_with(|| other_timeline(id));
+            continue;
+        }
         let (stop, links, span) = match stop(repository, chain, (&opened.manifest, &alignment), point)? {
             ReplayStop::TooNew => continue,
             ReplayStop::Base => (alignment.after_lsn(), Vec::new(), None),
@@ -77,7 +83,16 @@ fn choose_among(
         changes.uncovered = uncovered(&opened, &changes, span.as_ref())?;
         return Ok(ChosenBase { opened, changes });
     }
-    Err(too_early(repository, bases, point)?)
+    match elsewhere {
+        Some(fault) => Err(fault.into()),
+        None => Err(too_early(repository, bases, point)?),
+    }
+}
+
+/// Returns the fault of a base that comes from another log than the changes.
+fn other_timeline(id: &BackupId) -> Fault {
+    Fault::failed(format!("{id} is of a server that was not on the timeline of the stored changes: none fit behind it"))
+        .hint("leave out --at, and the backup is restored as it is")
 }
 
 /// Returns the bases of a database, the oldest first.

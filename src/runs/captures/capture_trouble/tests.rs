@@ -57,6 +57,7 @@ fn a_short_interruption_is_no_trouble_and_what_no_waiting_mends_is_trouble_at_on
     for (kind, trouble) in [
         (ProblemKind::Settings, TroubleKind::NotRunning),
         (ProblemKind::Slot, TroubleKind::Slot),
+        (ProblemKind::Gap, TroubleKind::Gap),
         (ProblemKind::Chain, TroubleKind::Chain),
     ] {
         let found = of_record(&failing(kind), at(1));

@@ -1,0 +1,118 @@
+//! What a capture does where another server takes over: a standby that was promoted and has no slot, and the old primary that is back.
+
+use super::*;
+
+/// A primary, and a standby that follows it.
+struct Pair {
+    primary: &'static Cluster,
+    standby: Cluster,
+}
+
+impl Pair {
+    fn start() -> Pair {
+        let settings = ["wal_level=logical"];
+        let like = logical();
+        // One that lets copies be made of it.
+        let primary = Box::leak(Box::new(Cluster::start_from_set(&like.bin, &like.clients, &settings)));
+        let standby = primary.standby_set(&settings);
+        Pair { primary, standby }
+    }
+
+    /// Waits until the standby has what the primary has, and lets it hear of nothing more.
+    fn part(&self) {
+        let place = self.primary.psql("postgres", "SELECT pg_current_wal_insert_lsn()");
+        let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{place}'");
+        assert!(until(PATIENCE, || self.standby.psql("postgres", &replayed) == "t"));
+        self.standby.psql("postgres", "ALTER SYSTEM SET primary_conninfo = ''");
+        self.standby.psql("postgres", "SELECT pg_reload_conf()");
+        let receives = "SELECT count(*) FROM pg_stat_wal_receiver";
+        assert!(until(PATIENCE, || self.standby.psql("postgres", receives) == "0"));
+    }
+}
+
+/// The time of the server, behind all commits before.
+fn moment(scene: &Scene) -> String {
+    scene.sql("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+}
+
+/// pgbk, connected to the standby, with the scene's store.
+fn on_standby(scene: &Scene, pair: &Pair) -> Pgbk {
+    let state = scene.place.path.join("state");
+    scene.pgbk(&[]).server(&pair.standby).set("STATE_DIR", state.display())
+}
+
+/// Lets a capture of the standby run until a row of it is stored, and a base before it. Returns what it said.
+fn goes_on(scene: &Scene, pair: &Pair) -> String {
+    let run = on_standby(scene, pair);
+    let status = || run.args(["capture", &scene.name, "--status"]).json();
+    let mut running = run.set("CAPTURE_BASES", "1").start();
+    assert!(until(PATIENCE, || !running.runs() || status()["base"]["id"].is_string()), "{}", running.end().err);
+    pair.standby.psql(&scene.name, "INSERT INTO t VALUES (100, 'on the standby')");
+    let place = pair.standby.psql(&scene.name, "SELECT pg_current_wal_insert_lsn()").parse().unwrap();
+    pair.standby.psql(&scene.name, "INSERT INTO u VALUES (100, 100)");
+    scene.await_beyond(&run, &mut running, place);
+    running.signal(Signal::TERM);
+    let outcome = running.end();
+    assert_eq!(outcome.code, Some(143), "{}", outcome.err);
+    outcome.err
+}
+
+#[test]
+fn a_promoted_standby_without_a_slot_or_behind_the_chain_begins_a_generation_and_each_side_of_the_gap_can_be_restored()
+{
+    let pair = Pair::start();
+    let [short, ahead] = ["short", "ahead"].map(|hint| Scene::on(pair.primary, hint, TABLES));
+    let both = [&short, &ahead];
+    let mut moments = Vec::new();
+    let mut running = Vec::new();
+    for scene in both {
+        scene.pgbk(&["--setup"]).expect(0);
+        scene.pgbk(&[]).args(["backup", &scene.name]).expect(0);
+        running.push(scene.start());
+        scene.sql("INSERT INTO t VALUES (1, 'on both')");
+    }
+    moments.push(moment(&short));
+    short.sql("INSERT INTO t VALUES (2, 'stored last')");
+    short.await_transactions(2);
+    stop(running.remove(0));
+    short.sql("INSERT INTO t VALUES (3, 'in the gap')");
+    let in_the_gap = moment(&short);
+    pair.part();
+    ahead.sql("INSERT INTO t VALUES (4, 'never on the standby')");
+    moments.push(moment(&ahead));
+    ahead.sql("INSERT INTO t VALUES (5, 'stored last')");
+    ahead.await_transactions(3);
+    stop(running.remove(0));
+    // Before it is promoted nothing is lost, and nothing begins.
+    on_standby(&ahead, &pair).expect(1).says("the server is a standby");
+    let before = both.map(Scene::tail);
+    pair.standby.psql("postgres", "SELECT pg_promote()");
+
+    let restored = |scene: &Scene, at: &str, into: &str| {
+        let run = scene.pgbk(&[]).args(["restore", "--at", at, "--database", &scene.name, "--to", into, "--yes"]);
+        run.expect(0);
+        scene.cluster.psql(into, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM t")
+    };
+    for (at, (scene, why)) in
+        both.into_iter().zip(["there is no replication slot", "it never had what is stored"]).enumerate()
+    {
+        let said = goes_on(scene, &pair);
+        assert!(said.contains(why) && said.contains("A new generation has begun"), "{said}");
+        let (old, new) = (&before[at], scene.tail());
+        assert!(new.generation.id > old.generation.id && new.generation.timeline == 2);
+        let into = |hint: &str| format!("{}_{hint}", scene.name);
+        assert_eq!(restored(scene, &moments[at], &into("before")), ["0 1", "0 1 4"][at]);
+        assert_eq!(restored(scene, "latest", &into("latest")), ["0 1 2 3 100", "0 1 100"][at]);
+    }
+    let refused = ["restore", "--at", &in_the_gap, "--database", &short.name, "--to", "gap", "--yes"];
+    short.pgbk(&[]).args(refused).expect(4).says("they do not reach");
+
+    // The old primary is back, and has a slot that leads on from the end of the first chain.
+    let tail = ahead.tail();
+    ahead.sql("INSERT INTO t VALUES (6, 'on the old primary')");
+    ahead.pgbk(&[]).expect(1).says("it is an old primary that is back").says("--new-generation");
+    let backup = ahead.pgbk(&[]).args(["backup", &ahead.name]).expect(0);
+    assert!(backup.err.contains("is no base for captured changes"), "{}", backup.err);
+    assert_eq!((ahead.tail().generation.id, ahead.tail().end), (tail.generation.id, tail.end));
+    assert_eq!(restored(&ahead, "latest", "ahead_again"), "0 1 100");
+}
