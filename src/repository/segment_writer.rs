@@ -10,6 +10,7 @@ use crate::format::changes::generation::Generation;
 use crate::format::changes::relations::Relations;
 use crate::format::changes::segment::{PreviousSegment, Segment};
 use crate::format::changes::segment_name::GenerationObject;
+use crate::format::changes::sequence_sample::SequenceSample;
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
 use crate::format::manifest::{Compression, Format, META_LIMIT, extension};
@@ -47,6 +48,8 @@ pub struct SegmentFacts<'a> {
     pub previous: Option<PreviousSegment>,
     /// The clock of the server.
     pub written_at: Timestamp,
+    /// The sequences behind the end of the segment. `None`: they could not be read.
+    pub sequences: Option<SequenceSample>,
 }
 
 /// A segment that is in the store, and the tables that are known at its end.
@@ -139,6 +142,7 @@ impl Repository {
             tables: Vec::new(),
             relations,
             breaks,
+            sequences: facts.sequences,
             pgbk: env!("CARGO_PKG_VERSION").to_owned(),
             object,
             version_id: stored.version(),

@@ -7,6 +7,7 @@ use crate::format::changes::generation::Generation;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::relations::RelationState;
 use crate::format::changes::segment_name::{GenerationFolder, GenerationObject};
+use crate::format::changes::sequence_sample::SequenceSample;
 use crate::format::changes::table_break::TableBreak;
 use crate::format::changes::totals::{ChangeCounts, SegmentTotals};
 use crate::format::keys::Key;
@@ -76,6 +77,9 @@ pub struct Segment {
         deserialize_with = "bounded_members::list::<_, _, MOST_TABLES>"
     )]
     pub breaks: Vec<TableBreak>,
+    /// The sequences, read behind the last transaction. `None`: they were not, as before pgbk did so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequences: Option<SequenceSample>,
     /// The version of pgbk.
     #[serde(deserialize_with = "bounded_members::word")]
     pub pgbk: String,
@@ -183,6 +187,9 @@ impl Segment {
             }
             () if !self.breaks.iter().all(|one| one.from <= self.end && ends_within(one, &span)) => {
                 Some("a break is not of its time")
+            }
+            () if self.sequences.as_ref().is_some_and(|sample| !sample.is_behind(self.end)) => {
+                Some("its sequences are not of its time, or not in order")
             }
             () if !self.has_object() => Some("its object is not the one that its start names"),
             () => self.payload_fault(),

@@ -121,6 +121,7 @@ impl<'a> ForgedChain<'a> {
             tables: Vec::new(),
             relations: Vec::new(),
             breaks: Vec::new(),
+            sequences: None,
             pgbk: "0.1.0".into(),
             object: self.folder().key(&object),
             version_id: None,
