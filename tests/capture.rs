@@ -8,6 +8,7 @@ mod faults;
 mod journal;
 mod kept;
 mod operated;
+mod sequences;
 mod without_pgbk;
 
 use pgbk::base::subject::Subject;

@@ -1,6 +1,7 @@
 //! `restore --at`: a database comes back as it was at any moment, from a base and the changes behind it.
 
 mod proof;
+mod sequences;
 mod tables;
 
 use pgbk::format::lsn::Lsn;

@@ -169,6 +169,12 @@ fn text(status: &CaptureStatus, plan: &CapturePlan) -> Lines {
     for (table, reason) in uncovered {
         text.push_under("  ", &format!("{}: {}", table.text(), reason.describe()));
     }
+    let unread = status.unread_sequences();
+    if !unread.is_empty() {
+        let count = many(unread.len() as u64, "sequence");
+        text.push(format!("not captured, because the role may not read them (GRANT SELECT): {count}"));
+    }
+    unread.iter().for_each(|name| text.push_under("  ", &name.text()));
     text
 }
 
@@ -222,6 +228,7 @@ fn document(status: &CaptureStatus, plan: &CapturePlan, rules: Option<&BaseRules
         "chain": tail,
         "slot": slot,
         "uncovered": tables(status.uncovered()),
+        "unread_sequences": status.unread_sequences(),
         "base": newest,
         "waiting": status.needs.waiting(),
         "next_base": next,

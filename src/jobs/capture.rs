@@ -13,6 +13,7 @@ pub mod plan;
 pub(crate) mod position_marks;
 pub(crate) mod round_end;
 pub(crate) mod segment_maker;
+pub(crate) mod sequence_look;
 pub mod setup;
 pub mod status;
 pub(crate) mod stream_pump;

@@ -10,6 +10,7 @@ pub mod coverage;
 #[cfg(test)]
 pub(crate) mod forged_chain;
 pub mod generation_listing;
+pub mod sequence_goals;
 #[cfg(test)]
 mod tests;
 pub mod transaction_log;

@@ -4,6 +4,7 @@ use crate::base::error::{Fault, Result};
 use crate::base::subject::Subject;
 use crate::format::changes::chain_cut::ChainCut;
 use crate::format::changes::generation::Generation;
+use crate::format::changes::known_sequences::KnownSequences;
 use crate::format::changes::relations::Relations;
 use crate::format::changes::segment::{PreviousSegment, Segment};
 use crate::format::changes::table_break::TableBreak;
@@ -30,6 +31,8 @@ pub struct ChainTail {
     pub timelines: TimelineHistory,
     /// All tables as the segments state them.
     pub known: Relations,
+    /// All sequences as the segments state them.
+    pub sequences: KnownSequences,
     /// The tables that are not covered at the end, with the moments up to which they are.
     pub uncovered: UncoveredTables,
     pub segments: u64,
@@ -88,9 +91,10 @@ impl Repository {
 impl ChainTail {
     fn of(generation: Generation, cut: Option<ChainCut>, links: &[ChainLink]) -> Result<ChainTail> {
         let mut known = Relations::default();
-        let mut uncovered = UncoveredTables::default();
+        let (mut sequences, mut uncovered) = (KnownSequences::default(), UncoveredTables::default());
         if let Some(cut) = &cut {
             known.apply(&cut.relations, &cut.breaks);
+            cut.sequences.iter().for_each(|sample| sequences.apply(sample));
             uncovered.begin(cut);
         }
         let start = cut.as_ref().map_or(generation.start, |cut| cut.start);
@@ -101,6 +105,7 @@ impl ChainTail {
             generation,
             previous: cut.map(|cut| cut.previous),
             known,
+            sequences,
             uncovered,
             segments: 0,
             stored_bytes: 0,
@@ -112,6 +117,7 @@ impl ChainTail {
         for ChainLink { segment, seal, .. } in links {
             segment.continues(&tail.generation, tail.end, tail.previous).map_err(unfollowed)?;
             tail.known.apply(&segment.relations, &segment.breaks);
+            segment.sequences.iter().for_each(|sample| tail.sequences.apply(sample));
             tail.uncovered.apply(segment, tail.written_at);
             tail.segments += 1;
             tail.stored_bytes = tail.stored_bytes.saturating_add(segment.stored.bytes);

@@ -10,6 +10,7 @@ use crate::format::changes::generation::Generation;
 use crate::format::changes::relations::Relations;
 use crate::format::changes::segment::{PreviousSegment, Segment};
 use crate::format::changes::segment_name::GenerationObject;
+use crate::format::changes::sequence_sample::SequenceSample;
 use crate::format::changes::timeline_history::TimelineHistory;
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
@@ -49,6 +50,8 @@ pub struct SegmentFacts<'a> {
     /// The clock of the server.
     pub written_at: Timestamp,
     pub timelines: &'a TimelineHistory,
+    /// The sequences behind the end of the segment. `None`: they could not be read.
+    pub sequences: Option<SequenceSample>,
 }
 
 /// A segment that is in the store, and the tables that are known at its end.
@@ -142,6 +145,7 @@ impl Repository {
             relations,
             breaks,
             timelines: Some(facts.timelines.clone()),
+            sequences: facts.sequences,
             pgbk: env!("CARGO_PKG_VERSION").to_owned(),
             object,
             version_id: stored.version(),

@@ -116,7 +116,7 @@ fn a_slot_for_which_the_server_keeps_too_much_is_given_up() {
 
 #[test]
 fn the_statements_are_shown_and_a_role_that_may_not_run_them_takes_over_what_an_administrator_made() {
-    let scene = Scene::new("shown", TABLES);
+    let scene = Scene::new("shown", &format!("{TABLES}; CREATE SEQUENCE seen; CREATE SEQUENCE \"Hidden\""));
     let outcome = scene.pgbk(&["--print-sql"]).expect(0);
     let script = outcome.text();
     assert!(
@@ -129,11 +129,15 @@ fn the_statements_are_shown_and_a_role_that_may_not_run_them_takes_over_what_an_
     let role = format!("{}_role", scene.name);
     scene.cluster.psql("postgres", &format!("CREATE ROLE {role} LOGIN REPLICATION PASSWORD '{PASSWORD}'"));
     let restricted = |more: &[&str]| scene.pgbk(more).set("DB_USER", &role);
+    scene.sql(&format!("GRANT SELECT ON SEQUENCE seen TO {role}"));
     restricted(&["--setup"]).expect(0);
     let running = restricted(&[]).start();
     scene.sql("INSERT INTO t VALUES (1, 'one')");
     scene.await_transactions(1);
     stop(running);
+    assert_eq!(scene.status()["unread_sequences"], serde_json::json!(["\"public\".\"Hidden\""]));
+    let said = restricted(&["--status"]).expect(0).text();
+    assert!(said.contains("the role may not read them (GRANT SELECT): 1 sequence"), "{said}");
 }
 
 #[test]

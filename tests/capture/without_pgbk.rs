@@ -37,6 +37,7 @@ fn the_block_of_the_page_restores_a_base_and_its_changes_where_there_is_no_pgbk(
     scene.sql(TABLES);
     scene.sql(
         "CREATE TABLE kept (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, t int REFERENCES t, \"odd \"\"name\" text);
+         CREATE SEQUENCE \"It's\"\"; DROP TABLE t; -- \\\" INCREMENT -3; CREATE SEQUENCE put; CREATE SEQUENCE fallen;
          CREATE FUNCTION count_up() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.n := NEW.n + 1; RETURN NEW; END';
          CREATE TRIGGER up BEFORE INSERT ON u FOR EACH ROW EXECUTE FUNCTION count_up()",
     );
@@ -50,10 +51,12 @@ fn the_block_of_the_page_restores_a_base_and_its_changes_where_there_is_no_pgbk(
     scene.await_all(&run, &mut running);
     scene.sql("INSERT INTO kept (t, \"odd \"\"name\") VALUES (100, '-- tx 1 0/1 1'), (101, E'\\\\.')");
     scene.sql("UPDATE t SET v = v || '!' WHERE id % 2 = 0; INSERT INTO u VALUES (50, 50)");
+    scene.sql("SELECT nextval(oid::regclass) FROM pg_class WHERE relname LIKE 'It%'; SELECT setval('put', 9, false); SELECT setval('fallen', 9)");
     let tables = ["t", "u", "kept"];
     scene.await_all(&run, &mut running);
     let (moment, due) = (scene.position(), tables.map(|table| scene.rows("shop", table)));
-    scene.sql("DELETE FROM kept; DELETE FROM t WHERE id > 110; TRUNCATE u");
+    scene.sql("TRUNCATE kept RESTART IDENTITY; DELETE FROM t WHERE id > 110; TRUNCATE u");
+    scene.sql("ALTER SEQUENCE fallen RESTART WITH 4; CREATE SEQUENCE later");
     scene.await_all(&run, &mut running);
     stop(running);
 
@@ -72,6 +75,11 @@ fn the_block_of_the_page_restores_a_base_and_its_changes_where_there_is_no_pgbk(
         "a"
     );
 
+    assert!(told(&output).contains("\"later\" is not set: the base does not have it"), "{}", told(&output));
+    let values =
+        scene.sequences("shop").lines().filter(|line| !line.starts_with("later")).collect::<Vec<_>>().join("\n");
+    assert_eq!(scene.sequences("shop_restored"), values);
+
     // Up to a position, and what is refused before anything is made.
     let generation = run.args(["capture", "--status"]).json()["chain"]["generation"].as_str().unwrap().to_owned();
     let script = format!("@changes/shop/{generation}/restore.sh");
@@ -80,6 +88,8 @@ fn the_block_of_the_page_restores_a_base_and_its_changes_where_there_is_no_pgbk(
     let output = shell(&scene, &store, &to("shop_before", &moment.to_string()), &[key]);
     assert!(output.status.success(), "{}", told(&output));
     assert_eq!(tables.map(|table| scene.rows("shop_before", table)), due);
+    // The first segment behind it has the sequence where the accident set it back to.
+    assert_eq!(cluster.psql("shop_before", "INSERT INTO kept (t) VALUES (100) RETURNING id"), "3");
     cluster.psql("postgres", "CREATE DATABASE shop_refused");
     for (database, more, environment, why) in [
         ("shop_before", "", &[key][..], "database shop_before is not empty"),

@@ -16,6 +16,7 @@ use pgbk::format::changes::relations::Relations;
 use pgbk::format::changes::replay_session::REPLAY_SESSION;
 use pgbk::format::changes::segment::{PreviousSegment, Segment};
 use pgbk::format::changes::segment_name::GenerationObject;
+use pgbk::format::changes::sequence_sample::{SequenceNote, SequenceSample};
 use pgbk::format::keys::Key;
 use pgbk::format::keys::derived_keys::DerivedKeys;
 use pgbk::format::lsn::Lsn;
@@ -45,6 +46,8 @@ pub struct Capture<'a> {
     known: Relations,
     /// The last segment, with its seal.
     last: Option<(Segment, [u8; 32])>,
+    /// The sequences that the next segment states. `None`: it has no sample.
+    sequences: Option<Vec<SequenceNote>>,
 }
 
 impl<'a> Capture<'a> {
@@ -81,7 +84,7 @@ impl<'a> Capture<'a> {
             known.set_equality(citext, ObjectName::new(b"public").unwrap());
         }
         let (database, folder) = (database.to_owned(), folder.to_owned());
-        let capture = Capture { cluster, database, folder, slot, generation, known, last: None };
+        let capture = Capture { cluster, database, folder, slot, generation, known, last: None, sequences: None };
         let document = capture.generation.seal(Some(&keys)).unwrap();
         write_small(&capture.directory(), &capture.generation.key_name(), &document).unwrap();
         capture
@@ -146,6 +149,7 @@ impl<'a> Capture<'a> {
             relations: written.relations,
             breaks: written.breaks,
             timelines: None,
+            sequences: self.sequences.take().map(|changed| SequenceSample { at: end, changed }),
             pgbk: "0.1.0".into(),
             object: self.generation.folder().key(&object),
             version_id: None,
@@ -164,6 +168,12 @@ impl<'a> Capture<'a> {
         self.last = Some((segment, seal));
         self.cluster.psql(&self.database, &format!("SELECT pg_replication_slot_advance('{}', '{end}')", self.slot));
         end
+    }
+
+    /// Has the next segment state these sequences, in the texts of its document.
+    pub fn state_sequences(&mut self, texts: &[&str]) {
+        let note = |text: &&str| SequenceNote::of_text(text).unwrap_or_else(|| panic!("no sequence: {text}"));
+        self.sequences = Some(texts.iter().map(note).collect());
     }
 
     /// Backs the database up, and makes a base of it.

@@ -36,15 +36,19 @@ pub(crate) fn estimate(dump_bytes: u64, changes: &ReplayPlan) -> TimeEstimate {
 
 /// Says what was replayed.
 pub(crate) fn replayed(counts: ReplayCounts, changes: &ReplayPlan) -> String {
+    let sequences = match counts.sequences {
+        0 => String::new(),
+        count => format!(", and {} set", many(count, "sequence")),
+    };
     format!(
-        "  then {} with {} were replayed, up to {}",
+        "  then {} with {} were replayed, up to {}{sequences}",
         many(counts.transactions, "transaction"),
         many(counts.rows, "changed row"),
         changes.stop
     )
 }
 
-/// Describes the tables of which not all changes are replayed.
+/// Describes the tables of which not all changes are replayed, and the sequences whose values are not stored.
 pub(crate) fn uncovered(changes: &ReplayPlan) -> Vec<String> {
     let told = changes.uncovered.iter().map(|(table, uncovered)| {
         let since = match uncovered.reason {
@@ -53,13 +57,27 @@ pub(crate) fn uncovered(changes: &ReplayPlan) -> Vec<String> {
         };
         format!("changes of table {} are not replayed {since}: {}", table.text(), uncovered.why())
     });
-    told.collect()
+    told.chain(unsampled(changes)).collect()
+}
+
+/// Describes the sequences that no sample tells.
+fn unsampled(changes: &ReplayPlan) -> Vec<String> {
+    let Some(goals) = &changes.sequences else { return Vec::new() };
+    let denied = goals.denied.iter().map(|name| {
+        format!(
+            "the value of sequence {} was not captured, for want of SELECT: it follows from base and rows",
+            name.text()
+        )
+    });
+    let behind = "no segment at or behind the moment says where sequences were: they follow from base, rows and earlier segments";
+    denied.chain((!goals.is_sampled).then(|| behind.to_owned())).collect()
 }
 
 /// Adds what was replayed to a document with the changes.
 pub(crate) fn with_counts(mut document: Value, counts: ReplayCounts) -> Value {
     document["changes"]["transactions"] = json!(counts.transactions);
     document["changes"]["rows"] = json!(counts.rows);
+    document["changes"]["sequences"] = json!(counts.sequences);
     document
 }
 

@@ -6,9 +6,11 @@
 use crate::base::subject::Subject;
 use crate::format::changes::chain_document::{CHAIN_FORMAT, SealedChainDocument, seal_document};
 use crate::format::changes::generation_id::GenerationId;
+use crate::format::changes::known_sequences::KnownSequences;
 use crate::format::changes::relations::RelationState;
 use crate::format::changes::segment::{MOST_TABLES, PreviousSegment, Segment};
 use crate::format::changes::segment_name::{GenerationFolder, GenerationObject};
+use crate::format::changes::sequence_sample::SequenceSample;
 use crate::format::changes::table_break::TableBreak;
 use crate::format::keys::Key;
 use crate::format::keys::derived_keys::DerivedKeys;
@@ -37,6 +39,9 @@ pub struct ChainCut {
     /// The breaks of the removed segments, in their order.
     #[serde(deserialize_with = "bounded_members::list::<_, _, MOST_TABLES>")]
     pub breaks: Vec<TableBreak>,
+    /// All sequences, as the last sample of the removed segments had them. `None`: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequences: Option<SequenceSample>,
     /// The version of pgbk.
     #[serde(deserialize_with = "bounded_members::word")]
     pub pgbk: String,
@@ -47,7 +52,8 @@ pub struct ChainCut {
 impl ChainCut {
     /// Cuts a chain behind a segment. `before`: an earlier cut of the same chain.
     pub fn behind(segment: &Segment, seal: [u8; 32], before: Option<ChainCut>) -> ChainCut {
-        let (relations, breaks) = before.map(|cut| (cut.relations, cut.breaks)).unwrap_or_default();
+        let before = before.map(|cut| (cut.relations, cut.breaks, cut.sequences));
+        let (relations, breaks, sequences) = before.unwrap_or_default();
         let mut cut = ChainCut {
             pgbk_changes: CHAIN_FORMAT,
             database: segment.database.clone(),
@@ -56,6 +62,7 @@ impl ChainCut {
             previous: PreviousSegment { start: segment.start, seal },
             relations,
             breaks,
+            sequences,
             pgbk: env!("CARGO_PKG_VERSION").to_owned(),
             key: None,
         };
@@ -63,7 +70,7 @@ impl ChainCut {
         cut
     }
 
-    /// Takes what a segment states of tables, after all segments before it.
+    /// Takes what a segment states of tables and sequences, after all segments before it.
     fn pass(&mut self, segment: &Segment) {
         let mut stated = BTreeSet::new();
         let last_first = segment.relations.iter().rev().filter(|state| stated.insert(state.relation.oid));
@@ -71,6 +78,11 @@ impl ChainCut {
         self.relations.retain(|state| !stated.contains(&state.relation.oid));
         self.relations.extend(latest.into_iter().rev());
         self.breaks.extend(segment.breaks.iter().cloned());
+        if let Some(sample) = &segment.sequences {
+            let mut known = KnownSequences::default();
+            self.sequences.iter().chain([sample]).for_each(|sample| known.apply(sample));
+            self.sequences = Some(SequenceSample { at: sample.at, changed: known.into_notes() });
+        }
     }
 
     /// Returns the folder of its generation.
@@ -106,6 +118,9 @@ impl ChainCut {
             () if self.previous.start >= self.start => Some("the segment before it starts behind it"),
             () if self.relations.iter().any(|state| state.from > self.start) => Some("a relation is not of its time"),
             () if self.breaks.iter().any(|broken| broken.from > self.start) => Some("a break is not of its time"),
+            () if self.sequences.as_ref().is_some_and(|sample| !sample.is_in_order()) => {
+                Some("its sequences are not in order")
+            }
             () => None,
         }
     }

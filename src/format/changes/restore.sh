@@ -10,7 +10,8 @@
 #
 # DB_BACKUP_ENCRYPT_KEY holds the key, or ENC_PASSWORD_FILE names the file with the password. openssl takes a key as an argument only: other
 # users of this host can see it while the script runs. Stored bytes are compared with their sums; seals are checked by pgbk alone. psql does
-# not look at how many rows a statement changes, as pgbk does. Sequences are as in the base.
+# not look at how many rows a statement changes, as pgbk does. Sequences are set behind the rows, as the first segment at or behind the
+# moment says. One of which that is not sure is set to where it is needed by its rows.
 set -eu
 umask 077
 LC_ALL=C
@@ -109,6 +110,16 @@ functions='
         for (at = 1; at <= length(word); at++) number = number * 16 + index("0123456789ABCDEF", substr(word, at, 1)) - 1
         return number
     }
+    function plain_text(quoted) {
+        sub(/",?$/, "", quoted)
+        gsub(/\\"/, "\"", quoted)
+        gsub(/\\\\/, "\\", quoted)
+        return quoted
+    }
+    function text(line) {
+        sub(/^[^:]*: "/, "", line)
+        return plain_text(line)
+    }
     function fail(why) {
         print "restore.sh: " why > "/dev/stderr"
         failed = 1
@@ -125,13 +136,6 @@ snapshot=$(value "$base" changes snapshot)
 
 # The segments behind the base, which must follow each other, and the tables that they do not cover.
 awk -v after="$after" -v taken="$(value "$base" snapshot lsn)" -v position="$position" "$functions"'
-    function text(line) {
-        sub(/^[^:]*: "/, "", line)
-        sub(/",?$/, "", line)
-        gsub(/\\"/, "\"", line)
-        gsub(/\\\\/, "\\", line)
-        return line
-    }
     # The place 64 MiB before, where the commits begin that the base may not hold.
     function before(from_here, number, high) {
         number = digits(substr(from_here, 2)) - 67108864
@@ -255,4 +259,124 @@ sed -n 's/^segment //p' "$work/plan" | while read -r name end; do
     replay -f "$work/script" || fail "segment $name cannot be replayed: drop database $database"
 done
 sed 's/$/ALWAYS;/' "$work/identities" | run
+
+# What each sequence is set to: what the first sample at or behind the position says, and the one before it if the position lies between.
+cat > "$work/sequences" << 'END_OF_FUNCTION'
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+CREATE FUNCTION pg_temp.pgbk_set(name text, last bigint, called boolean, before bigint, before_called boolean, sure boolean)
+RETURNS void LANGUAGE plpgsql AS $function$
+DECLARE
+    one pg_catalog.pg_sequence;
+    way numeric;
+    part record;
+    lasts bigint[] := ARRAY[last, before];
+    calls boolean[] := ARRAY[called, before_called];
+    goal bigint := last;
+    goal_called boolean := called;
+BEGIN
+    SELECT * INTO one FROM pg_catalog.pg_sequence WHERE seqrelid = pg_catalog.to_regclass(name);
+    IF one.seqrelid IS NULL THEN
+        RAISE WARNING 'sequence % is not set: the base does not have it', name;
+        RETURN;
+    END IF;
+    way := pg_catalog.sign(one.seqincrement::numeric);
+    IF NOT sure OR way * before * 2 + before_called::integer > way * last * 2 + called::integer THEN
+        IF NOT sure THEN
+            EXECUTE pg_catalog.format('SELECT last_value AS last, is_called AS called FROM %s', name) INTO part;
+            lasts := lasts || part.last;
+            calls := calls || part.called;
+        END IF;
+        -- The columns that take their values from it. Behind its end it could give nothing.
+        FOR part IN
+            SELECT pg_catalog.format(CASE WHEN one.seqincrement < 0 THEN 'SELECT min(%I) FROM %I.%I WHERE %1$I > $1'
+                                     ELSE 'SELECT max(%I) FROM %I.%I WHERE %1$I < $2' END, a.attname, n.nspname, c.relname) AS query
+            FROM (SELECT d.refobjid AS relid, d.refobjsubid AS number FROM pg_catalog.pg_depend d
+                  WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = one.seqrelid
+                    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
+                  UNION
+                  SELECT f.adrelid, f.adnum FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_attrdef f ON f.oid = d.objid
+                  WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+                    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = one.seqrelid) u
+                 JOIN pg_catalog.pg_class c ON c.oid = u.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number
+            WHERE a.atttypid IN (20, 21, 23) AND c.relkind IN ('r', 'p')
+        LOOP
+            EXECUTE part.query INTO goal USING one.seqmin, one.seqmax;
+            lasts := lasts || goal;
+            calls := calls || true;
+        END LOOP;
+        SELECT u.value, u.given INTO goal, goal_called FROM unnest(lasts, calls) u (value, given)
+        WHERE u.value IS NOT NULL ORDER BY way * u.value * 2 + u.given::integer DESC LIMIT 1;
+    END IF;
+    IF goal NOT BETWEEN one.seqmin AND one.seqmax THEN
+        RAISE WARNING 'sequence % is not set: in the base it cannot be %', name, goal;
+    ELSIF goal IS NOT NULL THEN
+        PERFORM pg_catalog.setval(one.seqrelid::pg_catalog.regclass, goal, goal_called);
+    END IF;
+END $function$;
+END_OF_FUNCTION
+cut=$(for cut in ????????????????.cut.meta; do [ ! -e "$cut" ] || echo "$cut"; done | tail -n 1)
+awk -v after="$after" -v position="$position" -v cut="$cut" "$functions"'
+    # Takes what a sample says of a sequence, such as: 16390 "public"."t_id_seq" 42 called
+    function take(line, oid, state, value) {
+        oid = state = line
+        sub(/ .*/, "", oid)
+        sub(/^.* /, "", state)
+        sub(/^[^ ]* /, "", line)
+        sub(/ [^ ]*$/, "", line)
+        if (state ~ /called$/) {
+            value = line
+            sub(/^.* /, "", value)
+            sub(/ [^ ]*$/, "", line)
+            value = "\047" value "\047, " (state == "called" ? "true" : "false")
+        }
+        if (state == "gone" && place(end) <= place(after)) {
+            delete names[oid]
+            delete values[oid]
+            return
+        }
+        if (!(oid in names)) list[++count] = oid
+        if (!(oid in names) || place(end) <= place(after)) names[oid] = line
+        states[oid] = state
+        if (value == "") return
+        before[oid] = position != "" && place(position) < place(end) && values[oid] != "" ? values[oid] : "NULL, NULL"
+        values[oid] = value
+    }
+    function set(oid, name, is_sure) {
+        if (!(oid in names) || names[oid] in told) return
+        name = names[oid]
+        told[name] = 1
+        if (name ~ /^U&"/ || name ~ /\.U&"/) {
+            print "restore.sh: sequence " name " is as in the base: set it by hand" > "/dev/stderr"
+            return
+        }
+        gsub(/\047/, "\047\047", name)
+        is_sure = is_sampled && states[oid] ~ /called$/ ? "true" : "false"
+        print "SELECT pg_temp.pgbk_set(\047" name "\047, " (values[oid] == "" ? "NULL, NULL" : values[oid]) ", " \
+            (values[oid] == "" ? "NULL, NULL" : before[oid]) ", " is_sure ");"
+    }
+    FNR == 1 {
+        if (is_sampled && position != "") exit
+        within = listed = is_sampled = 0
+        is_chain = FILENAME == cut || "x" FILENAME >= "x" cut
+    }
+    !is_chain { next }
+    /^  "start": / { end = text($0) }
+    /^  "end": / { end = text($0) }
+    /^  "sequences": [{]/ {
+        within = 1
+        is_sampled = position == "" || place(end) >= place(position)
+    }
+    /^  [}]/ { within = 0 }
+    within && /^    "changed": \[/ { listed = 1 }
+    /^    \]/ { listed = 0 }
+    listed && /^      "/ {
+        line = $0
+        sub(/^ *"/, "", line)
+        take(plain_text(line))
+    }
+    END { for (at = 1; at <= count; at++) set(list[at]) }
+' ${cut:+"$cut"} ????????????????.meta >> "$work/sequences"
+replay -At -f "$work/sequences" > "$work/said" || fail "the sequences cannot be set: drop database $database"
 echo "restore.sh: database $database holds the base and $(grep -c '^segment ' "$work/plan" || :) segments${position:+ up to $position}" >&2

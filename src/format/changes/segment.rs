@@ -7,6 +7,7 @@ use crate::format::changes::generation::Generation;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::relations::RelationState;
 use crate::format::changes::segment_name::{GenerationFolder, GenerationObject};
+use crate::format::changes::sequence_sample::SequenceSample;
 use crate::format::changes::table_break::TableBreak;
 use crate::format::changes::timeline_history::TimelineHistory;
 use crate::format::changes::totals::{ChangeCounts, SegmentTotals};
@@ -80,6 +81,9 @@ pub struct Segment {
     /// The timeline of the server, and those before it. `None`: an earlier version wrote the segment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timelines: Option<TimelineHistory>,
+    /// The sequences, read behind the last transaction. `None`: they were not, as before pgbk did so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequences: Option<SequenceSample>,
     /// The version of pgbk.
     #[serde(deserialize_with = "bounded_members::word")]
     pub pgbk: String,
@@ -189,6 +193,9 @@ impl Segment {
                 Some("a break is not of its time")
             }
             () if self.timelines.as_ref().is_some_and(TimelineHistory::is_odd) => Some("no server has its timelines"),
+            () if self.sequences.as_ref().is_some_and(|sample| !sample.is_behind(self.end)) => {
+                Some("its sequences are not of its time, or not in order")
+            }
             () if !self.has_object() => Some("its object is not the one that its start names"),
             () => self.payload_fault(),
         }

@@ -1,6 +1,7 @@
 //! Holds what goes from the thread that reads the server's stream to the one that makes segments.
 
 use crate::format::lsn::Lsn;
+use crate::jobs::capture::sequence_look::SequenceLook;
 use crate::jobs::capture::table_look::TableLook;
 
 /// Bytes that are handed over at a time.
@@ -13,8 +14,8 @@ pub(crate) enum FeedItem {
     Changes(MessageBatch),
     /// The server has sent everything that was committed before this position. The time is by its clock, in microseconds since 2000.
     Reached(Lsn, i64),
-    /// The tables as the catalog has them.
-    Tables(TableLook),
+    /// The tables as the catalog has them, and the sequences behind that.
+    Looked(TableLook, SequenceLook),
 }
 
 /// Messages of the output plugin, one after the other, each with its length before it.

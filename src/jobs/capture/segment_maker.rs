@@ -13,6 +13,7 @@ use crate::jobs::capture::base_needs::SharedNeeds;
 use crate::jobs::capture::feed::{FeedItem, MessageBatch};
 use crate::jobs::capture::journal_keeper::JournalKeeper;
 use crate::jobs::capture::plan::CapturePlan;
+use crate::jobs::capture::sequence_look::SequenceLook;
 use crate::jobs::capture::table_changes;
 use crate::jobs::capture::table_look::TableLook;
 use crate::repository::Repository;
@@ -79,6 +80,8 @@ struct TableLooks {
     marked: Option<Lsn>,
     /// Up to here all tables are as they are known.
     confirmed: Lsn,
+    /// The sequences as the last look found them. `None`: there was no look.
+    sequences: Option<SequenceLook>,
     /// Number of marks since the last segment was stored.
     marks: u32,
     /// Whether a look was asked for and has not come.
@@ -110,15 +113,17 @@ impl SegmentMaker<'_> {
                         }
                     }
                 }
-                Ok(FeedItem::Tables(look)) => looks.take(look, &mut open, tail.previous.is_none()),
+                Ok(FeedItem::Looked(tables, sequences)) => {
+                    looks.sequences = Some(sequences);
+                    looks.take(tables, &mut open, tail.previous.is_none());
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             self.journal.borrow_mut().iter_mut().for_each(JournalKeeper::tick);
             let due = open.end(reached).filter(|end| self.is_due(&open, *end, &tail));
             if let Some(end) = due.and_then(|end| self.confirmed(&mut looks, &open, end, &tail)) {
-                self.store(&mut open, end, clock, &mut tail)?;
-                looks.marks = 0;
+                self.store(&mut open, end, clock, (&mut tail, &mut looks))?;
             }
         }
     }
@@ -156,20 +161,21 @@ impl SegmentMaker<'_> {
             if is_over && open.writer.bytes() >= self.plan.bytes && open.begun.is_some() {
                 let end = open.end(Lsn(0)).and_then(|end| self.confirmed(looks, open, end, tail));
                 if let Some(end) = end {
-                    self.store(open, end, batch.server_time, tail)?;
-                    looks.marks = 0;
+                    self.store(open, end, batch.server_time, (tail, looks))?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Returns where a segment that is due can end: up to there it is known which tables it covers. `None`: the tables have to be looked at
-    /// before.
+    /// Returns where a segment that is due can end: up to there it is known which tables it covers, and the sequences were read behind it.
+    /// `None`: the tables have to be looked at before.
     fn confirmed(&self, looks: &mut TableLooks, open: &OpenSegment, end: Lsn, tail: &ChainTail) -> Option<Lsn> {
         // Where very much was changed before the look, its mark is far away.
         let is_huge = open.writer.bytes() >= self.plan.bytes.saturating_mul(HUGE);
-        if end <= looks.confirmed || is_huge {
+        // The server sends a transaction when it has committed: the next look is behind all that has come by then.
+        let is_read = looks.sequences.as_ref().is_some_and(|sequences| end <= sequences.at);
+        if end <= looks.confirmed || is_huge && is_read {
             return Some(end);
         }
         if open.writer.position().is_some_and(|position| position <= looks.confirmed) && looks.confirmed > tail.end {
@@ -195,8 +201,16 @@ impl SegmentMaker<'_> {
     }
 
     /// Stores the segment that is open, and begins the next one where it ends.
-    fn store(&self, open: &mut OpenSegment, end: Lsn, clock: i64, tail: &mut ChainTail) -> Result<()> {
-        let next = ChainTail { end, known: open.writer.known().clone(), ..tail.clone() };
+    fn store(
+        &self,
+        open: &mut OpenSegment,
+        end: Lsn,
+        clock: i64,
+        (tail, looks): (&mut ChainTail, &mut TableLooks),
+    ) -> Result<()> {
+        let sequences = looks.sequences.as_ref().and_then(|look| look.sample(end, &tail.sequences));
+        let mut next = ChainTail { end, known: open.writer.known().clone(), ..tail.clone() };
+        sequences.iter().for_each(|sample| next.sequences.apply(sample));
         let confirmed = open.writer.confirmed();
         let writer = std::mem::replace(open, self.begin(&next)?).writer;
         open.writer.begin_confirmed(confirmed);
@@ -206,10 +220,12 @@ impl SegmentMaker<'_> {
         }
         let written_at = time_of_micros(clock).unwrap_or(Timestamp::UNIX_EPOCH);
         let timelines = &self.timelines;
-        let facts = SegmentFacts { generation: &tail.generation, previous: tail.previous, written_at, timelines };
+        let facts =
+            SegmentFacts { generation: &tail.generation, previous: tail.previous, written_at, timelines, sequences };
         let stored = self.repository.store_segment(outcome, facts, self.monitor)?;
         let previous = Some(PreviousSegment { start: stored.segment.start, seal: stored.seal });
         *tail = ChainTail { previous, timelines: timelines.clone(), ..next };
+        looks.marks = 0;
         self.tell(MakerNews::Stored(Box::new(stored.segment.clone())));
         self.journal.borrow_mut().iter_mut().for_each(|journal| journal.add(&stored.segment));
         Ok(())

@@ -46,4 +46,9 @@ impl CaptureStatus {
         let broken = self.tail.iter().flat_map(|tail| tail.known.broken());
         broken.map(|(relation, reason)| (relation.table.clone(), reason)).collect()
     }
+
+    /// Returns the sequences that the role may not read.
+    pub fn unread_sequences(&self) -> Vec<&TableName> {
+        self.tail.iter().flat_map(|tail| tail.sequences.denied()).collect()
+    }
 }

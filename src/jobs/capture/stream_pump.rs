@@ -92,8 +92,8 @@ impl StreamPump<'_> {
         let (mut batch, mut asked) = (MessageBatch::default(), None::<Instant>);
         loop {
             if self.watch.is_due() {
-                let tables = self.watch.look(self.monitor)?;
-                self.send(FeedItem::Tables(tables), stream, line)?;
+                let (tables, sequences) = self.watch.look(self.monitor)?;
+                self.send(FeedItem::Looked(tables, sequences), stream, line)?;
             }
             if self.watch.is_log_due() {
                 self.look_at_log()?;

@@ -7,12 +7,14 @@ use crate::base::progress::Monitor;
 use crate::format::lsn::Lsn;
 use crate::jobs::capture::plan::CapturePlan;
 use crate::jobs::capture::round_end::{RoundEnd, RoundResult};
+use crate::jobs::capture::sequence_look::SequenceLook;
 use crate::jobs::capture::table_look::TableLook;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::replication::capture_candidate::{CaptureCandidate, TableCapture, UncapturedReason};
 use crate::postgres::replication::conditions::ReplicationConditions;
 use crate::postgres::replication::log_end::LogEnd;
 use crate::postgres::replication::publication::{Publications, PublishedTables, moved, run, statements};
+use crate::postgres::replication::sequence_list;
 use crate::postgres::replication::slot::SlotState;
 use crate::postgres::replication::table_shape::TableShape;
 use crate::postgres::session::connection::TimedConnection;
@@ -48,6 +50,8 @@ pub(crate) struct TableWatch {
     written: BTreeMap<u32, u64>,
     /// When the publications could not be brought in step, and what was told of it.
     failed: Option<(Instant, String)>,
+    /// Holds what was told of sequences that could not be read, since they last could.
+    unread: Option<String>,
     wal_limit: u64,
     in_recovery: bool,
 }
@@ -73,6 +77,7 @@ impl TableWatch {
             last: BTreeMap::new(),
             written: BTreeMap::new(),
             failed: None,
+            unread: None,
             wal_limit,
             in_recovery: conditions.in_recovery,
         })
@@ -125,8 +130,9 @@ impl TableWatch {
         self.looked.is_none_or(|looked| looked.elapsed() >= patience)
     }
 
-    /// Brings the publications in step with the tables, and returns these as the catalog has them now.
-    pub fn look(&mut self, monitor: &dyn Monitor) -> Result<TableLook> {
+    /// Brings the publications in step with the tables, and returns these as the catalog has them now. The sequences are read last: behind
+    /// the mark no transaction is left that the stream has before it.
+    pub fn look(&mut self, monitor: &dyn Monitor) -> Result<(TableLook, SequenceLook)> {
         let begun = Instant::now();
         (self.looked, self.is_wanted) = (Some(begun), false);
         self.publish(monitor)?;
@@ -136,9 +142,21 @@ impl TableWatch {
         let is_same = |shape: &TableShape| self.last.get(&shape.relation.oid).is_some_and(|last| !shape.is_news(last));
         let is_news = self.needs_mark || shapes.len() != self.last.len() || !shapes.iter().all(is_same);
         let mark = if is_news { Some(self.mark()?) } else { None };
+        let sequences = self.sequences(monitor)?;
         (self.needs_mark, self.took) = (false, begun.elapsed());
         self.last = shapes.iter().map(|shape| (shape.relation.oid, shape.clone())).collect();
-        Ok(TableLook { at, shapes, mark })
+        Ok((TableLook { at, shapes, mark }, sequences))
+    }
+
+    /// Reads the sequences. Where that fails rows are captured on, and a restore has the sequences of an earlier segment.
+    fn sequences(&mut self, monitor: &dyn Monitor) -> Result<SequenceLook> {
+        let (at, found) = self.line.ask(|client| Ok((place(client)?, sequence_list::list(client))))?;
+        let failed = found.as_ref().err().map(|error| format!("the sequences cannot be read: {error:#}"));
+        if let Some(text) = failed.as_ref().filter(|text| self.unread.as_ref() != Some(text)) {
+            monitor.warn(text);
+        }
+        self.unread = failed;
+        Ok(SequenceLook { at, found: found.ok() })
     }
 
     /// Changes the publications to what they should list. The stream tells, at the place of the change, which tables it is about.
@@ -195,9 +213,7 @@ type FoundTables = (Lsn, (u64, u64), Vec<TableShape>);
 /// Lists all tables, as of one moment. One that no publication lists is not streamed. Returns a place of the log before that moment, and
 /// the first transactions that are going on and that have not begun.
 fn list(client: &mut Client, names: &Publications) -> Result<FoundTables> {
-    let unread = |what: &str| Fault::failed(format!("the server gave no {what}"));
-    let at = text(client, "SELECT pg_catalog.pg_current_wal_insert_lsn()")?;
-    let at: Lsn = at.parse().map_err(|_| unread("place of its log"))?;
+    let at = place(client)?;
     column(client, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
     let snapshot = text(client, "SELECT pg_catalog.txid_current_snapshot()")?;
     let published = PublishedTables::ask(client, names)?;
@@ -218,4 +234,14 @@ fn list(client: &mut Client, names: &Publications) -> Result<FoundTables> {
         (Some(Ok(first)), Some(Ok(next))) => Ok((at, (first, next), shapes)),
         _ => Err(unread("snapshot").into()),
     }
+}
+
+/// Returns where the server's log ends.
+fn place(client: &mut Client) -> Result<Lsn> {
+    let at = text(client, "SELECT pg_catalog.pg_current_wal_insert_lsn()")?;
+    Ok(at.parse().map_err(|_| unread("place of its log"))?)
+}
+
+fn unread(what: &str) -> Fault {
+    Fault::failed(format!("the server gave no {what}"))
 }

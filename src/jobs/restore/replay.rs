@@ -1,6 +1,7 @@
 //! Restores a database to a moment: a base up to its keys, then the changes that were stored since, then the rest of the base.
 
 pub(crate) mod base_choice;
+pub(crate) mod replay_outcome;
 pub(crate) mod replay_plan;
 pub(crate) mod stop;
 pub(crate) mod time_estimate;
@@ -13,6 +14,7 @@ use crate::format::changes::delta_record::DeltaRecord;
 use crate::format::sql::object_name::TableName;
 use crate::jobs::restore::execute::{execute, execute_in_parallel, execute_rest};
 use crate::jobs::restore::plan::RestorePlan;
+use crate::jobs::restore::replay::replay_outcome::ReplayOutcome;
 use crate::jobs::restore::replay::replay_plan::ReplayPlan;
 use crate::jobs::restore::way::{RestoreWay, way};
 use crate::jobs::restore::{RestoreReport, carried_out};
@@ -51,7 +53,8 @@ pub fn restore_to_moment(
         let mut loaded = base(opened, plan, target, &way, monitor)?;
         let script = std::mem::take(&mut loaded.held_back);
         let settings = plan.settings.for_database(&plan.database);
-        counts = replay(changes, (settings.connect(APPLICATION)?, &settings), repository, monitor)?;
+        let replayed = replay(changes, (settings.connect(APPLICATION)?, &settings), repository, monitor)?;
+        counts = replayed.told_in(&mut loaded);
         let rest = execute_rest(&script, plan, target, &way, &manifest, monitor)
             .map_err(|error| error.context("behind the changes"))?;
         Ok(joined(loaded, rest))
@@ -111,13 +114,13 @@ pub(crate) fn joined(mut first: LoadReport, rest: LoadReport) -> LoadReport {
     first
 }
 
-/// Replays the changes by this connection, on a thread of its own, while this one waits for signals.
+/// Replays the changes by this connection, and sets the sequences, on a thread of its own, while this one waits for signals.
 pub(crate) fn replay(
     changes: &Arc<ReplayPlan>,
     (client, settings): (Client, &ConnectionSettings),
     repository: &Repository,
     monitor: &dyn Monitor,
-) -> Result<ReplayCounts> {
+) -> Result<ReplayOutcome> {
     let progress = Progress::begin(monitor, "replay the changes", Some(changes.plain_bytes()));
     let cancel = settings.canceller(&client)?;
     let passed = Arc::new(AtomicU64::new(0));
@@ -129,7 +132,8 @@ pub(crate) fn replay(
             replay_link(link, &changes, &repository, &mut replayer)?;
             of_thread.fetch_add(link.segment.plain.bytes, Ordering::Relaxed);
         }
-        replayer.finish()
+        let counts = replayer.finish()?;
+        ReplayOutcome::of(counts, &changes, &mut client)
     });
     loop {
         let ended = replaying.within(cancel::TICK)?;

@@ -55,6 +55,8 @@ pub struct TableRestore {
     rows: HashMap<i64, Table>,
     /// The tables whose rows are restored.
     filled: BTreeSet<TableName>,
+    /// The sequences that are made or set. One that the target has already, and that others may use, is none of them.
+    sequences: BTreeSet<TableName>,
 }
 
 impl TableRestore {
@@ -111,7 +113,8 @@ pub fn plan(opened: &BackupReader, choice: &TableChoice, plan: &RestorePlan) -> 
     properties::permitted(plan, &target)?;
     properties::shape(manifest, plan, &target)?;
     let unavailable = missing_requirements::check(&requirements(&script), plan, &target)?;
-    let filled = filled(&contents, &selection.wanted);
+    let filled = named(&contents, &selection.wanted, &["TABLE DATA"]);
+    let sequences = named(&contents, &selection.wanted, &["SEQUENCE", "SEQUENCE SET"]);
     let with = selection.needed.iter().map(|number| words(&contents, *number));
     Ok(TableRestore {
         tables: described(&contents, &selection.tables, &rows),
@@ -124,6 +127,7 @@ pub fn plan(opened: &BackupReader, choice: &TableChoice, plan: &RestorePlan) -> 
         script,
         rows,
         filled,
+        sequences,
     })
 }
 
@@ -144,6 +148,7 @@ fn whole_definitions(manifest: &Manifest, contents: &DumpContents, plan: &Restor
         script,
         rows,
         filled: BTreeSet::new(),
+        sequences: BTreeSet::new(),
     })
 }
 
@@ -295,9 +300,9 @@ fn rows(contents: &DumpContents, wanted: &BTreeSet<i64>, manifest: &Manifest) ->
     Ok(rows)
 }
 
-/// Returns the tables whose rows are wanted.
-fn filled(contents: &DumpContents, wanted: &BTreeSet<i64>) -> BTreeSet<TableName> {
-    let entries = contents.entries.iter().filter(|entry| entry.is("TABLE DATA") && wanted.contains(&entry.number));
+/// Returns the names of those entries that are wanted and of one of these kinds.
+fn named(contents: &DumpContents, wanted: &BTreeSet<i64>, kinds: &[&str]) -> BTreeSet<TableName> {
+    let entries = contents.entries.iter().filter(|entry| is_one_of(entry, kinds) && wanted.contains(&entry.number));
     entries.filter_map(ArchiveEntry::table).collect()
 }
 

@@ -141,6 +141,8 @@ fn changes(chain: &SegmentChain, opened: &BackupReader, reached: &BackupReader) 
         encoding: chain.generation.encoding,
         links,
         uncovered: BTreeMap::new(),
+        // The next base does not state them.
+        sequences: None,
     };
     changes.uncovered = uncovered(opened, &changes, Some(&span))?;
     Ok(changes)
@@ -191,7 +193,7 @@ fn filled(
     let script = std::mem::take(&mut loaded.held_back);
     let loader = scratch.loader().again(loaded.untried.clone())?;
     let client = loader.connect(APPLICATION)?;
-    let counts = replay(changes, (client, loader.settings()), repository, monitor)?;
+    let counts = replay(changes, (client, loader.settings()), repository, monitor)?.counts;
     let loader = loader.again(loaded.untried.clone())?;
     let into = RestorePlan { loader: Some(loader), ..into.clone() };
     let rest = execute_rest(&script, &into, target, &way, &manifest, monitor)

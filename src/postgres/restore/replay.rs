@@ -5,6 +5,7 @@
 //! takes longer than the changes. What came of it is dropped by whoever made the database if it ends early.
 
 pub(crate) mod identity_columns;
+pub mod sequence_setting;
 pub(crate) mod statement_batch;
 
 use crate::base::error::{Fault, Result};
@@ -34,6 +35,8 @@ pub struct ReplayCounts {
     pub transactions: u64,
     /// Rows that were inserted, updated or deleted.
     pub rows: u64,
+    /// Sequences that were set behind them.
+    pub sequences: u64,
 }
 
 /// A connection that replays, or a transaction of it.

@@ -122,6 +122,7 @@ impl<'a> ForgedChain<'a> {
             relations: Vec::new(),
             breaks: Vec::new(),
             timelines: None,
+            sequences: None,
             pgbk: "0.1.0".into(),
             object: self.folder().key(&object),
             version_id: None,

@@ -4,6 +4,7 @@ use super::*;
 use crate::base::error::{Kind, kind};
 use crate::base::secret::Secret;
 use crate::format::changes::generation::ServerIdentifier;
+use crate::format::changes::sequence_sample::SequenceNote;
 use crate::format::changes::table_break::BreakReason;
 use crate::format::changes::timeline_history::TimelineSwitch;
 use crate::format::manifest::encoding::EncodingName;
@@ -60,6 +61,7 @@ fn segment(start: u64, end: u64, previous: Option<PreviousSegment>, keys: Option
             until: None,
         }],
         timelines: Some(TimelineHistory::new(2, vec![TimelineSwitch { timeline: 1, end: Lsn(0x90) }])),
+        sequences: Some(SequenceSample { at: Lsn(end), changed: vec![note(5, 42), note(6, -1)] }),
         pgbk: "0.1.0".into(),
         object: folder.key(&GenerationObject::Payload { start: Lsn(start), nonce, extension }),
         version_id: None,
@@ -70,6 +72,10 @@ fn segment(start: u64, end: u64, previous: Option<PreviousSegment>, keys: Option
         stored: Digest { bytes: 300, blake2b: [2; 64] },
         chunks: Chunks { size: 1 << 20, tags: vec![Tag([3; 32])] },
     }
+}
+
+fn note(oid: u32, last: i64) -> SequenceNote {
+    SequenceNote::of_text(&format!(r#"{oid} "public".U&"s\000a{oid}" {last} called"#)).unwrap()
 }
 
 fn key(digit: &str) -> Key {
@@ -168,6 +174,11 @@ fn a_document_that_pgbk_cannot_have_written_is_neither_written_nor_read() {
         ("/breaks/0/reason", json!("other")),
         ("/timelines/timeline", json!(1)),
         ("/timelines/left/0/timeline", json!(0)),
+        ("/sequences/at", json!("0/1FF")),
+        ("/sequences/changed/0", json!("5 public.s 1 called")),
+        ("/sequences/changed/0", json!(r#"5 "public"."s" 1); DROP TABLE t; -- called"#)),
+        ("/sequences/changed/0", json!("5 \"public\".\"s\n\" 1 called")),
+        ("/sequences/changed/0", json!(r#"6 "public"."s" 1 called"#)),
         ("/object", json!("shop/shop.sql.zst")),
         ("/object", json!("@changes/shop/20260822T031500Z-5f0c21ab/0000000000000101-07070707.sql.zst")),
         ("/object", json!("@changes/shop/20260822T031500Z-5f0c21ab/0000000000000100-07070707.sql")),
@@ -179,6 +190,11 @@ fn a_document_that_pgbk_cannot_have_written_is_neither_written_nor_read() {
         *changed.pointer_mut(place).unwrap() = value.clone();
         assert!(open(&sealed(&changed), 0x100, None).is_err(), "{place} {value}");
     }
+    // A segment from before there were samples, and one with what a later pgbk may add.
+    let mut older = document.clone();
+    older.as_object_mut().unwrap().shift_remove("sequences");
+    older["later"] = json!({"any": [1]});
+    assert_eq!(open(&sealed(&older), 0x100, None).unwrap(), Segment { sequences: None, ..whole.clone() });
     let mut twice = document.clone();
     let table = twice["tables"][0].clone();
     twice["tables"].as_array_mut().unwrap().push(table);

@@ -17,6 +17,7 @@ use crate::repository::chain::SegmentChain;
 use crate::repository::chain::chain_span::ChainSpan;
 use crate::repository::chain::coverage::{CoverGap, Coverage};
 use crate::repository::chain::generation_listing::GenerationListing;
+use crate::repository::chain::sequence_goals::SequenceGoals;
 use crate::repository::reader::BackupReader;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +71,7 @@ fn choose_among(
             ReplayStop::At(stop, links, span) => (stop, links, Some(span)),
         };
         let encoding = chain.generation.encoding;
+        let sequences = span.as_ref().map(|span| SequenceGoals::of(span, &alignment, stop));
         let mut changes = ReplayPlan {
             generation: chain.generation.id,
             alignment,
@@ -79,6 +81,7 @@ fn choose_among(
             encoding,
             links,
             uncovered: BTreeMap::new(),
+            sequences,
         };
         changes.uncovered = uncovered(&opened, &changes, span.as_ref())?;
         return Ok(ChosenBase { opened, changes });

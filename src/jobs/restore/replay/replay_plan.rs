@@ -9,6 +9,7 @@ use crate::format::manifest::base_alignment::BaseAlignment;
 use crate::format::manifest::encoding::EncodingName;
 use crate::format::sql::object_name::TableName;
 use crate::repository::chain::chain_link::ChainLink;
+use crate::repository::chain::sequence_goals::SequenceGoals;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct ReplayPlan {
     pub links: Vec<Arc<ChainLink>>,
     /// The tables that stay behind, each from a place on.
     pub uncovered: BTreeMap<TableName, UncoveredTable>,
+    /// Where sequences are to be behind the changes. `None`: they stay as they are.
+    pub sequences: Option<SequenceGoals>,
 }
 
 /// Says why changes of a table are not replayed from a place on.
@@ -55,9 +58,9 @@ impl ReplayPlan {
         self.uncovered.get(table).is_none_or(|uncovered| commit < uncovered.from)
     }
 
-    /// Limits the plan to tables of the base: only segments whose documents name one of them are fetched. It is an error if not all changes
-    /// of one are stored, which names it.
-    pub fn only(self, tables: BTreeSet<TableName>) -> Result<ReplayPlan> {
+    /// Limits the plan to tables and sequences of the base: only segments whose documents name one of the tables are fetched. It is an error
+    /// if not all changes of one are stored, which names it.
+    pub fn only(mut self, tables: BTreeSet<TableName>, sequences: &BTreeSet<TableName>) -> Result<ReplayPlan> {
         let broken: Vec<String> = self
             .uncovered
             .iter()
@@ -70,6 +73,7 @@ impl ReplayPlan {
                 .hint("--at with a position before that restores what came before; a base that was taken later, named by its id, what came behind it")
                 .into());
         }
+        self.sequences.iter_mut().for_each(|goals| goals.only(sequences));
         let changes_some = |link: &Arc<ChainLink>| link.segment.tables.iter().any(|table| tables.contains(&table.name));
         let links = self.links.into_iter().filter(changes_some).collect();
         Ok(ReplayPlan { links, tables: Some(tables), uncovered: BTreeMap::new(), ..self })

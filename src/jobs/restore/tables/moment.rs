@@ -7,6 +7,7 @@ use crate::base::error::{Fault, Result};
 use crate::base::progress::{Monitor, Progress};
 use crate::jobs::restore::execute::{execute, execute_around, execute_rest};
 use crate::jobs::restore::plan::RestorePlan;
+use crate::jobs::restore::replay::replay_outcome::ReplayOutcome;
 use crate::jobs::restore::replay::replay_plan::ReplayPlan;
 use crate::jobs::restore::replay::{check, joined, replay, replay_link};
 use crate::jobs::restore::tables::TableRestore;
@@ -35,7 +36,7 @@ pub struct TableMoment<'a> {
 /// Limits the changes to the tables that are restored. It is an error if not all changes of one are stored, or if something in the target
 /// would act on them once more.
 pub fn admit_moment(tables: &TableRestore, changes: ReplayPlan, plan: &RestorePlan) -> Result<ReplayPlan> {
-    let changes = changes.only(tables.filled.clone())?;
+    let changes = changes.only(tables.filled.clone(), &tables.sequences)?;
     let fresh = matches!(tables.target.state, TargetState::Missing | TargetState::Empty);
     let found = if fresh { Vec::new() } else { acting(&plan.settings.for_database(&plan.database), &tables.filled)? };
     match found.is_empty() {
@@ -76,9 +77,9 @@ pub fn restore_to_moment(
             // Beside single tables everything in the target stays.
             let beside = RestoreTarget { state: TargetState::Empty, ..target.clone() };
             let (between, done) = step(moment);
-            let loaded = execute_around(&mut script, plan, &beside, manifest, between, progress)?;
+            let mut loaded = execute_around(&mut script, plan, &beside, manifest, between, progress)?;
             fetched = script.fetched();
-            counts = done.try_recv().unwrap_or_default();
+            counts = done.try_recv().unwrap_or_default().told_in(&mut loaded);
             return Ok(loaded);
         }
         let first = RestorePlan { until_keys: true, ..plan.clone() };
@@ -86,7 +87,8 @@ pub fn restore_to_moment(
         fetched = script.fetched();
         let rest = std::mem::take(&mut loaded.held_back);
         let settings = plan.settings.for_database(&plan.database);
-        counts = replay(moment.changes, (settings.connect(APPLICATION)?, &settings), moment.repository, monitor)?;
+        let client = settings.connect(APPLICATION)?;
+        counts = replay(moment.changes, (client, &settings), moment.repository, monitor)?.told_in(&mut loaded);
         let rest = execute_rest(&rest, plan, target, &RestoreWay::single(None), manifest, monitor)
             .map_err(|error| error.context("behind the changes"))?;
         Ok(joined(loaded, rest))
@@ -95,15 +97,16 @@ pub fn restore_to_moment(
 }
 
 /// Returns the step that replays the changes within the transaction of the load, and where it says what it has replayed.
-fn step(moment: TableMoment<'_>) -> (BetweenStep, std::sync::mpsc::Receiver<ReplayCounts>) {
+fn step(moment: TableMoment<'_>) -> (BetweenStep, std::sync::mpsc::Receiver<ReplayOutcome>) {
     let (changes, repository) = (Arc::clone(moment.changes), moment.repository.clone());
     let (sender, done) = channel();
     let step = move |transaction: &mut Transaction<'_>| {
         let tables = changes.tables.clone().unwrap_or_default();
         let mut replayer = Replayer::within(transaction, changes.encoding, &tables)?;
         changes.links.iter().try_for_each(|link| replay_link(link, &changes, &repository, &mut replayer))?;
+        let counts = replayer.finish()?;
         // Whoever waits for it is there until the load ends.
-        let _heard = sender.send(replayer.finish()?);
+        let _heard = sender.send(ReplayOutcome::of(counts, &changes, transaction)?);
         Ok(())
     };
     (Box::new(step), done)
