@@ -45,8 +45,13 @@ fn on_standby(scene: &Scene, pair: &Pair) -> Pgbk {
 fn goes_on(scene: &Scene, pair: &Pair) -> String {
     let run = on_standby(scene, pair);
     let status = || run.args(["capture", &scene.name, "--status"]).json();
+    let before = scene.tail().generation.id.to_string();
     let mut running = run.set("CAPTURE_BASES", "1").start();
-    assert!(until(PATIENCE, || !running.runs() || status()["base"]["id"].is_string()), "{}", running.end().err);
+    let has_base = || {
+        let status = status();
+        status["chain"]["generation"] != *before && status["base"]["id"].is_string()
+    };
+    assert!(until(PATIENCE, || !running.runs() || has_base()) && running.runs(), "{}", running.end().err);
     pair.standby.psql(&scene.name, "INSERT INTO t VALUES (100, 'on the standby')");
     let place = pair.standby.psql(&scene.name, "SELECT pg_current_wal_insert_lsn()").parse().unwrap();
     pair.standby.psql(&scene.name, "INSERT INTO u VALUES (100, 100)");
@@ -115,4 +120,9 @@ fn a_promoted_standby_without_a_slot_or_behind_the_chain_begins_a_generation_and
     assert!(backup.err.contains("is no base for captured changes"), "{}", backup.err);
     assert_eq!((ahead.tail().generation.id, ahead.tail().end), (tail.generation.id, tail.end));
     assert_eq!(restored(&ahead, "latest", "ahead_again"), "0 1 100");
+    // Before a generation has a base, the latest is that of the one before, and what is lacking is named.
+    on_standby(&ahead, &pair).args(["capture", &ahead.name, "--setup", "--new-generation"]).expect(0);
+    let plan = ["restore", "--at", "latest", "--database", &ahead.name, "--to", "planned", "--dry-run"];
+    let planned = ahead.pgbk(&[]).args(plan).expect(0).text();
+    assert!(planned.contains("is not restored: it has no base yet"), "{planned}");
 }

@@ -48,7 +48,7 @@ pub(crate) fn replayed(counts: ReplayCounts, changes: &ReplayPlan) -> String {
     )
 }
 
-/// Describes the tables of which not all changes are replayed, and the sequences whose values are not stored.
+/// Describes what is not replayed: a generation without a base, tables, and sequences whose values are not stored.
 pub(crate) fn uncovered(changes: &ReplayPlan) -> Vec<String> {
     let told = changes.uncovered.iter().map(|(table, uncovered)| {
         let since = match uncovered.reason {
@@ -57,7 +57,10 @@ pub(crate) fn uncovered(changes: &ReplayPlan) -> Vec<String> {
         };
         format!("changes of table {} are not replayed {since}: {}", table.text(), uncovered.why())
     });
-    told.chain(unsampled(changes)).collect()
+    let newer = changes.newer.map(|newer| {
+        format!("what was captured since then, in generation {newer}, is not restored: it has no base yet")
+    });
+    newer.into_iter().chain(told).chain(unsampled(changes)).collect()
 }
 
 /// Describes the sequences that no sample tells.
@@ -89,6 +92,7 @@ pub(crate) fn with_changes(mut document: Value, changes: &ReplayPlan) -> Value {
     document["changes"] = json!({
         "generation": changes.generation,
         "up_to": changes.stop,
+        "newer_generation": changes.newer,
         "segments": changes.links.len(),
         "stored_bytes": changes.stored_bytes(),
         "uncovered": uncovered.collect::<Vec<_>>(),

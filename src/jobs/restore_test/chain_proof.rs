@@ -140,6 +140,7 @@ fn changes(chain: &SegmentChain, opened: &BackupReader, reached: &BackupReader) 
         tables: None,
         encoding: chain.generation.encoding,
         links,
+        newer: None,
         uncovered: BTreeMap::new(),
         // The next base does not state them.
         sequences: None,

@@ -4,6 +4,7 @@
 //! source are one here: all versions of a row that is updated again and again would be searched each time otherwise, and a commit of each
 //! takes longer than the changes. What came of it is dropped by whoever made the database if it ends early.
 
+pub(crate) mod escaped_text;
 pub(crate) mod identity_columns;
 pub mod sequence_setting;
 pub(crate) mod statement_batch;
@@ -215,7 +216,7 @@ impl<'a, C: GenericClient> Replayer<'a, C> {
         let Some(copy) = self.copy.as_mut().filter(|copy| !copy.rows.is_empty()) else { return Ok(()) };
         let text = statement_batch::utf8(self.client, self.encoding, &copy.statement)?;
         let query = match self.encoding.as_str() {
-            "UTF8" | "SQL_ASCII" => text,
+            "UTF8" => text,
             other => format!("{} WITH (ENCODING '{other}')", text.trim_end_matches(';')),
         };
         let refused = |error: &postgres::Error| copy.place.refused(&copy.statement, error);

@@ -35,7 +35,13 @@ pub fn choose_base(
     named: Option<&BackupId>,
     point: RestorePoint,
 ) -> Result<ChosenBase> {
-    choose_among(repository, &bases(repository, subject, named)?, repository.generations(subject)?, point)
+    let (bases, listings) = (bases(repository, subject, named)?, repository.generations(subject)?);
+    let newest = listings.iter().rfind(|listing| listing.document.is_some()).map(|listing| listing.folder.generation);
+    let mut chosen = choose_among(repository, &bases, listings, point)?;
+    if named.is_none() && point == RestorePoint::Latest {
+        chosen.changes.newer = newest.filter(|newest| *newest > chosen.changes.generation);
+    }
+    Ok(chosen)
 }
 
 /// Chooses this base, whose generation has been looked up. It is an error if the moment cannot be reached from it.
@@ -80,6 +86,7 @@ fn choose_among(
             tables: None,
             encoding,
             links,
+            newer: None,
             uncovered: BTreeMap::new(),
             sequences,
         };

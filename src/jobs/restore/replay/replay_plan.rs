@@ -28,6 +28,8 @@ pub struct ReplayPlan {
     pub encoding: EncodingName,
     /// The segments that hold what is replayed, in order.
     pub links: Vec<Arc<ChainLink>>,
+    /// A generation that has begun since, and has no base from which it could be replayed. `None`: there is none, or another moment is wanted.
+    pub newer: Option<GenerationId>,
     /// The tables that stay behind, each from a place on.
     pub uncovered: BTreeMap<TableName, UncoveredTable>,
     /// Where sequences are to be behind the changes. `None`: they stay as they are.

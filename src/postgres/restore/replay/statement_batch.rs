@@ -5,6 +5,7 @@ use crate::base::shown::many;
 use crate::format::lsn::Lsn;
 use crate::format::manifest::encoding::EncodingName;
 use crate::postgres::restore::load::failure;
+use crate::postgres::restore::replay::escaped_text::escaped;
 use postgres::{GenericClient, SimpleQueryMessage};
 use std::fmt::Write;
 use std::io;
@@ -150,9 +151,12 @@ pub(crate) fn utf8(client: &mut impl GenericClient, encoding: EncodingName, text
         return Ok(text.to_owned());
     }
     if own {
-        let message =
-            format!("the changes of a database with encoding {} hold text that is not UTF-8", encoding.as_str());
-        return Err(Fault::failed(message).hint("psql replays the deltas as they are").into());
+        return escaped(text).ok_or_else(|| {
+            let encoding = encoding.as_str();
+            Fault::failed(format!("the changes of a database with encoding {encoding} hold a name that is not UTF-8"))
+                .hint("psql replays the deltas as they are")
+                .into()
+        });
     }
     let mut hex = String::with_capacity(2 * text.len());
     for byte in text {
