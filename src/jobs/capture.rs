@@ -29,7 +29,7 @@ use crate::format::changes::segment_name::GenerationFolder;
 use crate::format::lsn::Lsn;
 use crate::jobs::capture::base_needs::SharedNeeds;
 use crate::jobs::capture::capture_progress::CaptureProgress;
-use crate::jobs::capture::chain_fit::{ChainFit, LogOrigin, fit, renewed};
+use crate::jobs::capture::chain_fit::{ChainFit, LogOrigin, fit, has_commit, renewed, set_back, unheard};
 use crate::jobs::capture::give_up::give_up_beyond;
 use crate::jobs::capture::plan::{CapturePlan, other_slot};
 use crate::jobs::capture::position_marks::PositionMarks;
@@ -39,6 +39,7 @@ use crate::jobs::capture::stream_pump::StreamPump;
 use crate::jobs::capture::table_watch::TableWatch;
 use crate::postgres::replication::change_stream::ChangeStream;
 use crate::postgres::replication::replication_connection::ReplicationConnection;
+use crate::postgres::replication::slot::SlotState;
 use crate::repository::Repository;
 use crate::repository::chain_tail::ChainTail;
 use jiff::Timestamp;
@@ -94,7 +95,12 @@ impl Capture<'_> {
         watch.require_primary()?;
         let origin = LogOrigin::ask(&mut connection)?;
         let slot = watch.slot()?;
-        if let ChainFit::Ended(why) = fit(&tail, &origin, slot.as_ref(), plan)? {
+        let patience = if streamed.is_some() { PATIENCE_AGAIN } else { PATIENCE };
+        let fits = match fit(&tail, &origin, slot.as_ref(), plan)? {
+            ChainFit::Continues => self.has_latest(&tail, slot.as_ref(), &origin, patience)?,
+            ended => ended,
+        };
+        if let ChainFit::Ended(why) = fits {
             monitor.announce(&format!("{why}: a new generation begins"));
             begin_generation(repository, plan, clock(), monitor)?;
             *streamed = None;
@@ -104,7 +110,6 @@ impl Capture<'_> {
             give_up_beyond(&slot, plan, watch.wal_limit(), monitor)?;
         }
         let is_first = tail.previous.is_none();
-        let patience = if streamed.is_some() { PATIENCE_AGAIN } else { PATIENCE };
         let stream = self.stream((connection, &origin), tail.end, patience)?;
         monitor.info(&format!("changes of \"{}\" are streamed from {} on", plan.subject(), tail.end));
         *streamed = Some(tail.generation.id);
@@ -114,6 +119,24 @@ impl Capture<'_> {
         let (marks, timelines) = (PositionMarks::default(), origin.timelines);
         StreamPump { repository, plan, needs, monitor, watch, progress, clock, marks, timelines, is_first }
             .run(stream, tail)
+    }
+
+    /// Looks whether the server's log holds what is stored last.
+    fn has_latest(
+        &self,
+        tail: &ChainTail,
+        slot: Option<&SlotState>,
+        origin: &LogOrigin,
+        patience: Duration,
+    ) -> Result<ChainFit> {
+        let Some((start, latest)) = unheard(tail, slot) else { return Ok(ChainFit::Continues) };
+        let mut stream = self.stream((self.again(origin)?, origin), start, patience)?;
+        let holds = has_commit(&mut stream, tail.end, latest)?;
+        stream.end()?;
+        Ok(match holds {
+            true => ChainFit::Continues,
+            false => ChainFit::Ended(set_back(&format!("the server's log has no commit of {latest}, which is stored"))),
+        })
     }
 
     /// Returns the end of the newest generation. Begins one if there is none. Once something has been streamed, it must be of that generation.
@@ -168,7 +191,7 @@ impl Capture<'_> {
     /// Connects once more. Fails if another server answers now, or if it was promoted meanwhile.
     fn again(&self, origin: &LogOrigin) -> Result<ReplicationConnection> {
         let mut connection = self.plan.settings.open_for_replication("pgbk")?;
-        match LogOrigin::ask(&mut connection)? == *origin {
+        match LogOrigin::ask(&mut connection)?.is(origin) {
             true => Ok(connection),
             false => Err(Fault::failed("another server answers now, or it was promoted meanwhile").into()),
         }

@@ -40,6 +40,8 @@ pub struct ChainTail {
     pub transactions: u64,
     /// The latest time of a commit. `None`: there is no transaction.
     pub last_commit: Option<Timestamp>,
+    /// The latest time of a commit in the last segment. `None`: it has no transaction.
+    pub latest: Option<Timestamp>,
     /// The server's clock when the last segment was ended.
     pub written_at: Option<Timestamp>,
     /// All segments, as far as they decide when a base is due.
@@ -111,6 +113,7 @@ impl ChainTail {
             stored_bytes: 0,
             transactions: 0,
             last_commit: None,
+            latest: None,
             written_at: None,
             weights: Arc::new(links.iter().map(|link| SegmentWeight::of(&link.segment)).collect()),
         };
@@ -123,6 +126,7 @@ impl ChainTail {
             tail.stored_bytes = tail.stored_bytes.saturating_add(segment.stored.bytes);
             tail.transactions = tail.transactions.saturating_add(segment.transactions);
             tail.last_commit = tail.last_commit.max(segment.last_commit);
+            tail.latest = segment.last_commit;
             tail.written_at = Some(segment.written_at);
             tail.end = segment.end;
             tail.timelines = segment.timelines.clone().unwrap_or(tail.timelines);

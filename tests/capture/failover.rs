@@ -1,6 +1,7 @@
 //! What a capture does where another server takes over: a standby that was promoted and has no slot, and the old primary that is back.
 
 use super::*;
+use std::path::Path;
 
 /// A primary, and a standby that follows it.
 struct Pair {
@@ -125,4 +126,58 @@ fn a_promoted_standby_without_a_slot_or_behind_the_chain_begins_a_generation_and
     let plan = ["restore", "--at", "latest", "--database", &ahead.name, "--to", "planned", "--dry-run"];
     let planned = ahead.pgbk(&[]).args(plan).expect(0).text();
     assert!(planned.contains("is not restored: it has no base yet"), "{planned}");
+}
+
+/// Lets a capture run until it has begun another generation and stored the first segment of it. Returns what it said.
+fn begins_anew(scene: &Scene) -> String {
+    let old = scene.tail().generation.id;
+    let mut running = scene.start();
+    let is_anew = || Some(scene.tail()).is_some_and(|tail| tail.generation.id > old && tail.previous.is_some());
+    assert!(until(PATIENCE, || !running.runs() || is_anew()) && running.runs(), "{}", running.end().err);
+    running.signal(Signal::TERM);
+    running.end().err
+}
+
+#[test]
+fn a_server_that_was_set_back_to_a_copy_of_itself_begins_a_generation_however_far_it_has_written_since() {
+    let like = logical();
+    let server: &Cluster =
+        Box::leak(Box::new(Cluster::start_from_set(&like.bin, &like.clients, &["wal_level=logical"])));
+    let [behind, beyond, killed] = ["behind", "beyond", "killed"].map(|hint| Scene::on(server, hint, TABLES));
+    let all = [&behind, &beyond, &killed];
+    for scene in all {
+        scene.pgbk(&["--setup"]).expect(0);
+        scene.pgbk(&[]).args(["backup", &scene.name]).expect(0);
+    }
+    let [data, copy] = ["data", "copy"].map(|name| server.directory.join(name));
+    server.stop_immediately();
+    assert!(Command::new("cp").args([Path::new("-a"), &data, &copy]).status().unwrap().success());
+    server.run();
+    for scene in all {
+        let running = scene.start();
+        scene.sql("INSERT INTO t VALUES (1, 'gone')");
+        scene.await_transactions(1);
+        stop(running);
+    }
+    // A server that crashes may forget what it has heard last, and all of its log is there.
+    server.stop_immediately();
+    server.run();
+    let running = killed.start();
+    killed.sql("INSERT INTO t VALUES (2, 'there')");
+    killed.await_transactions(2);
+    stop(running);
+
+    server.stop_immediately();
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&copy, &data).unwrap();
+    server.run();
+    let said = begins_anew(&behind);
+    assert!(said.contains("before the stored changes end at") && said.contains("it was set back"), "{said}");
+    let end = beyond.tail().end;
+    let is_beyond = format!("SELECT pg_current_wal_insert_lsn() > '{end}'");
+    while beyond.sql(&is_beyond) != "t" {
+        beyond.sql("INSERT INTO u SELECT g, g FROM generate_series((SELECT count(*) FROM u) + 10, (SELECT count(*) FROM u) + 1000) g");
+    }
+    let said = begins_anew(&beyond);
+    assert!(said.contains("has no commit of") && said.contains("A new generation has begun"), "{said}");
 }

@@ -224,7 +224,8 @@ impl SegmentMaker<'_> {
             SegmentFacts { generation: &tail.generation, previous: tail.previous, written_at, timelines, sequences };
         let stored = self.repository.store_segment(outcome, facts, self.monitor)?;
         let previous = Some(PreviousSegment { start: stored.segment.start, seal: stored.seal });
-        *tail = ChainTail { previous, timelines: timelines.clone(), ..next };
+        let latest = stored.segment.last_commit;
+        *tail = ChainTail { previous, latest, timelines: timelines.clone(), ..next };
         looks.marks = 0;
         self.tell(MakerNews::Stored(Box::new(stored.segment.clone())));
         self.journal.borrow_mut().iter_mut().for_each(|journal| journal.add(&stored.segment));
