@@ -1,6 +1,8 @@
 //! `restore --at`: a database comes back as it was at any moment, from a base and the changes behind it.
 
+mod answers;
 mod proof;
+mod stopped;
 mod tables;
 
 use pgbk::format::lsn::Lsn;

@@ -20,7 +20,7 @@ use crate::postgres::session::query::text;
 use crate::postgres::session::quote::literal;
 use postgres::GenericClient;
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Write};
 
 /// Transactions of the source that are one here.
 const TOGETHER: u64 = 1000;
@@ -135,7 +135,7 @@ impl<'a, C: GenericClient> Replayer<'a, C> {
     /// Ends the replay: commits, or gives the transaction back as it was. The database is for whoever uses it what it was before.
     pub fn finish(mut self) -> Result<ReplayCounts> {
         match self.before.take() {
-            None => self.commit()?,
+            None => self.commit("")?,
             Some(before) => {
                 self.flush()?;
                 // What was put off must be looked at before a definition is changed.
@@ -175,14 +175,14 @@ impl<'a, C: GenericClient> Replayer<'a, C> {
         if self.open < TOGETHER || self.before.is_some() {
             return Ok(());
         }
-        self.commit()?;
-        self.client.batch_execute(BEGIN).map_err(|error| failure::plain("cannot go on to replay changes", &error))
+        self.commit(BEGIN)
     }
 
-    fn commit(&mut self) -> Result<()> {
+    /// Commits, and runs `next` in the same message.
+    fn commit(&mut self, next: &str) -> Result<()> {
         self.flush()?;
         self.open = 0;
-        self.client.batch_execute("COMMIT").map_err(|error| {
+        self.client.batch_execute(&format!("COMMIT; {next}")).map_err(|error| {
             let head = self.head.map(|head| format!(" up to {}", head.commit)).unwrap_or_default();
             failure::plain(&format!("cannot commit the changes{head}"), &error)
         })
@@ -202,7 +202,9 @@ impl<'a, C: GenericClient> Replayer<'a, C> {
             true => Ok(()),
             false => {
                 let message = format!("the server took {} of {}", copy.taken, many(rows, "row"));
-                Err(Fault::failed(copy.place.error(&message)).into())
+                Err(Fault::failed(copy.place.error(&message))
+                    .hint("a trigger of the table may leave rows out: disable it while the changes are replayed")
+                    .into())
             }
         }
     }
@@ -215,13 +217,18 @@ impl<'a, C: GenericClient> Replayer<'a, C> {
             "UTF8" | "SQL_ASCII" => text,
             other => format!("{} WITH (ENCODING '{other}')", text.trim_end_matches(';')),
         };
-        let refused = |error: &postgres::Error| copy.place.refused(&copy.statement, error);
-        let mut writer = self.client.copy_in(&query).map_err(|error| refused(&error))?;
-        writer.write_all(&copy.rows).map_err(|error| copy.place.unsent(&copy.statement, &error))?;
-        copy.taken += writer.finish().map_err(|error| refused(&error))?;
+        let refused = |error| copy.place.refused(&failure::of_rows(copy.place.line, &copy.statement, &error));
+        copy.taken += send(self.client, &query, &copy.rows).map_err(refused)?;
         copy.rows.clear();
         Ok(())
     }
+}
+
+/// Sends a block of rows. Returns how many of them the server took.
+fn send(client: &mut impl GenericClient, query: &str, rows: &[u8]) -> io::Result<u64> {
+    let mut writer = client.copy_in(query).map_err(io::Error::other)?;
+    writer.write_all(rows)?;
+    writer.finish().map_err(io::Error::other)
 }
 
 /// Sets settings of the session, or of the transaction alone.
