@@ -1,7 +1,9 @@
 //! `restore --at`: a database comes back as it was at any moment, from a base and the changes behind it.
 
+mod answers;
 mod proof;
 mod sequences;
+mod stopped;
 mod tables;
 
 use pgbk::format::lsn::Lsn;

@@ -137,9 +137,12 @@ fn a_pattern_without_a_table_is_refused_and_nothing_is_written() {
     let pgbk = connected().directory(folder.path()).set("NO_ENCRYPT", 1);
     let id = pgbk.backup("tables_none", &[]);
     let to = folder.path().join("rows.sql");
-    for (pattern, said) in
-        [("order", "it holds public.orders"), ("a.b.c", "more than one dot"), ("(", "no regular expression")]
-    {
+    for (pattern, said) in [
+        ("order", "it holds public.orders"),
+        ("orders, items", "hint: say it once for each pattern: --table orders --table items"),
+        ("a.b.c", "more than one dot"),
+        ("(", "no regular expression"),
+    ] {
         pgbk.args(["download", &id, "--table", pattern, "-o", to.to_str().unwrap()]).expect(2).says(said);
         assert!(!to.exists());
     }

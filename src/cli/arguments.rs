@@ -64,11 +64,11 @@ pub struct RestoreArgs {
     pub to: Option<String>,
     /// Restore to this moment: a base and the changes that were stored since then, into a new database; with --table the tables alone, also
     /// beside what a database holds. A time has its offset, such as 2026-08-22T03:15:00Z; "pgbk log" shows times and positions
-    #[arg(long, value_name = "TIME|LSN|latest", requires = "to", conflicts_with_all = ["object", "all", "files", "clean", "skip_failed",
+    #[arg(long, value_name = "TIME|LSN|latest", conflicts_with_all = ["object", "all", "files", "clean", "skip_failed",
         "exclude_extension", "search_path", "single_transaction", "schema_only", "variant", "origin"])]
     pub at: Option<RestorePoint>,
     /// Restore by a journal that a capture wrote or mailed: a file with it, or - for stdin; the latest state comes back, or that of --at
-    #[arg(long, value_name = "FILE|-", requires = "to", conflicts_with_all = ["which", "object", "all", "files", "clean", "skip_failed",
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["which", "object", "all", "files", "clean", "skip_failed",
         "exclude_extension", "search_path", "single_transaction", "schema_only", "variant", "origin"])]
     pub journal: Option<PathBuf>,
     /// Restore files that BACKUP_FILES named, to where they came from

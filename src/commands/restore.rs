@@ -55,10 +55,10 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         return all::run(args, console);
     }
     if let Some(file) = &args.journal {
-        return journal::run(args, file, console);
+        return journal::run(args, file, named_target(args)?, console);
     }
     if let Some(point) = args.at {
-        return at::run(args, point, console);
+        return at::run(args, point, named_target(args)?, console);
     }
     let id = args.which.as_ref().and_then(BackupChoice::id);
     let repository = config::outputs::repository(&args.variant, id, &args.store, &args.keys, &args.state)?;
@@ -111,6 +111,15 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
     tell(&report, console);
     console.result(&summary(&report), &report)?;
     Ok(u8::from(!report.left_out.is_empty()))
+}
+
+/// Returns the database that `--to` names. A restore to a moment goes into no other: what has the name of the source may be in use.
+fn named_target(args: &RestoreArgs) -> Result<&str> {
+    let named = args.to.as_deref().ok_or_else(|| {
+        Fault::usage("a restore to a moment goes into a database that --to names, and none is named")
+            .hint("say --to with a name that is not taken yet; the database is created")
+    })?;
+    Ok(named)
 }
 
 /// Returns the fault that an anonymised backup has no database of its own: the one with its name holds what was anonymised.

@@ -230,7 +230,8 @@ impl SegmentChain {
             .hint("go on from a later base; or leave out --at, and the backup is restored as it is");
         }
         match self.links.first() {
-            None => Fault::not_found(format!("\"{folder}\" holds no segment: no changes have been stored yet")),
+            None => Fault::not_found(format!("\"{folder}\" holds no segment: no changes have been stored yet"))
+                .hint("\"pgbk status\" shows whether a capture runs; without --at the backup is restored as it is"),
             Some((first, _)) => {
                 Fault::damaged(format!("the changes from {position} to {first} are in no segment of \"{folder}\""))
             }

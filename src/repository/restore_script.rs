@@ -12,13 +12,7 @@ impl Repository {
     /// Stores the script in the folder of a generation, unless it is there.
     pub(crate) fn put_restore_script(&self, generation: &Generation) -> Result<()> {
         let key = generation.folder().key(&GenerationObject::Script);
-        match self.store.open(&key, None) {
-            Ok(_) => return Ok(()),
-            Err(error) if kind(&error) == Kind::NotFound => {}
-            Err(error) => return Err(error),
-        }
         match write_as(self.store.as_ref(), &key, SCRIPT.as_bytes(), ObjectKind::Meta) {
-            // Another capture was faster.
             Err(error) if kind(&error) == Kind::Exists => Ok(()),
             written => written.map(drop),
         }

@@ -1,5 +1,8 @@
 //! Writes segments: the payload first, and its document last, under a name that only one writer can take.
 
+#[cfg(test)]
+mod tests;
+
 use crate::base::error::{Fault, Kind, Result, into_io, kind};
 use crate::base::progress::Monitor;
 use crate::base::random;

@@ -190,9 +190,11 @@ fn whatever_a_document_states_of_pieces_and_places_no_other_rows_come_of_it() {
             count += 1;
         }
     }
+    // The document itself is no forgery, and is not counted: with it the same restore works.
     fs::write(&meta, &original).unwrap();
     pgbk.args(["restore", &id, "--to", "tables_forged_new", "--yes", "--jobs", "2"]).expect(0);
-    proof::counted("forgeries", "pieces and places stated otherwise, by the ways of reading them", 1, count);
+    assert_eq!(sql("tables_forged_new", "SELECT count(*) FROM a_small"), "100");
+    proof::counted("forgeries", "pieces and places stated otherwise, by the ways of reading them", 0, count);
 }
 
 /// It works without the key, and so without a tag that could tell.

@@ -1,6 +1,6 @@
 //! `pgbk restore --at`: restores a base and the changes since then, up to a moment, into a new database.
 
-use crate::base::error::{Fault, Result};
+use crate::base::error::Result;
 use crate::base::progress::Monitor;
 use crate::base::shown::Lines;
 use crate::cli::arguments::RestoreArgs;
@@ -29,7 +29,7 @@ use crate::repository::Repository;
 use serde_json::json;
 use std::sync::Arc;
 
-pub(crate) fn run(args: &RestoreArgs, point: RestorePoint, console: &Console) -> Result<u8> {
+pub(crate) fn run(args: &RestoreArgs, point: RestorePoint, to: &str, console: &Console) -> Result<u8> {
     let id = args.which.as_ref().and_then(BackupChoice::id);
     let repository = config::outputs::repository(&args.variant, id, &args.store, &args.keys, &args.state)?;
     let subject = match id {
@@ -37,22 +37,19 @@ pub(crate) fn run(args: &RestoreArgs, point: RestorePoint, console: &Console) ->
         None => subject_of(args.database.as_deref(), &repository)?,
     };
     let chosen = choose_base(&repository, &subject, id, point)?;
-    carry_out(args, point, &repository, chosen, console)
+    carry_out(args, (point, to), &repository, chosen, console)
 }
 
-/// Restores a base that was chosen, and the changes behind it.
+/// Restores a base that was chosen, and the changes behind it, into the database of this name.
 pub(crate) fn carry_out(
     args: &RestoreArgs,
-    point: RestorePoint,
+    (point, to): (RestorePoint, &str),
     repository: &Repository,
     chosen: ChosenBase,
     console: &Console,
 ) -> Result<u8> {
     let server = config::server::server(&args.server)?;
-    let database = args.to.clone().ok_or_else(|| {
-        Fault::usage("--at restores into a database that is named, and none is").hint("name it with --to")
-    })?;
-    let plan = plan(args, &chosen.opened, &server, database)?;
+    let plan = plan(args, &chosen.opened, &server, to.to_owned())?;
     if args.limits.limit() {
         return at_tables::run(args, point, chosen, plan, repository, console);
     }

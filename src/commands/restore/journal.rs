@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-pub(crate) fn run(args: &RestoreArgs, file: &Path, console: &Console) -> Result<u8> {
+pub(crate) fn run(args: &RestoreArgs, file: &Path, to: &str, console: &Console) -> Result<u8> {
     let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
     let text = text(file, &name)?;
     let journal = Journal::open(&name, &text, config::key()?.as_ref(), args.keys.allow_unauthenticated)?;
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &RestoreArgs, file: &Path, console: &Console) -> Result<
     if point == RestorePoint::Latest {
         must_reach(&chosen, &journal)?;
     }
-    carry_out(args, point, &repository, chosen, console)
+    carry_out(args, (point, to), &repository, chosen, console)
 }
 
 /// Returns the base of the journal. Where it is gone, or is later than the moment, the bases in the store are looked at.

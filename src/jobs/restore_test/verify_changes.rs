@@ -4,6 +4,8 @@
 pub mod chain_finding;
 pub(crate) mod segment_check;
 pub(crate) mod stored_base;
+#[cfg(test)]
+mod tests;
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
@@ -45,7 +47,7 @@ pub fn verify_changes(
     let level = if depth.proof.is_some() { Level::Restore } else { depth.segments };
     let listings = repository.generations(subject)?;
     let mut findings = lost_generations(&listings, subject, &bases, level);
-    let listings = of_server(repository, listings, server)?;
+    let listings = of_server(repository, subject, listings, server)?;
     if listings.is_empty() && findings.is_empty() {
         return Err(none_stored(repository, subject).into());
     }
@@ -161,6 +163,7 @@ fn lost_generations(
 /// and stays.
 fn of_server(
     repository: &Repository,
+    subject: &Subject,
     listings: Vec<GenerationListing>,
     server: &ServerIdentity,
 ) -> Result<Vec<GenerationListing>> {
@@ -172,8 +175,9 @@ fn of_server(
         ServerIdentity::Named(own) if servers.contains(own) => own.clone(),
         _ if servers.len() > 1 => {
             let names: Vec<&str> = servers.into_iter().map(String::as_str).collect();
-            return Err(Fault::usage(format!("several servers have stored changes here: {}", names.join(", ")))
-                .hint("connect to the one that you mean: its own changes are verified then")
+            let names = names.join(", ");
+            return Err(Fault::usage(format!("several servers have stored changes of \"{subject}\" here: {names}"))
+                .hint("connect to the one that you mean (DB_HOST, DB_PORT): its own changes are verified then")
                 .into());
         }
         _ => return Ok(listings),

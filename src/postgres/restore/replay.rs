@@ -1,11 +1,12 @@
 //! Replays changes in a database that was restored up to its keys, by one connection.
 //!
-//! Statements go to the server as they are in the delta, many in one message, and runs of rows by COPY. Some thousand transactions of the
+//! Statements go to the server many in one message, those of one shape prepared, and runs of rows by COPY. Some thousand transactions of the
 //! source are one here: all versions of a row that is updated again and again would be searched each time otherwise, and a commit of each
 //! takes longer than the changes. What came of it is dropped by whoever made the database if it ends early.
 
 pub(crate) mod escaped_text;
 pub(crate) mod identity_columns;
+pub(crate) mod prepared_statements;
 pub mod sequence_setting;
 pub(crate) mod statement_batch;
 
@@ -17,12 +18,13 @@ use crate::format::manifest::encoding::EncodingName;
 use crate::format::sql::object_name::TableName;
 use crate::postgres::restore::load::failure;
 use crate::postgres::restore::replay::identity_columns::IdentityColumns;
+use crate::postgres::restore::replay::prepared_statements::PLANS;
 use crate::postgres::restore::replay::statement_batch::{ReplayPlace, StatementBatch};
 use crate::postgres::session::query::text;
 use crate::postgres::session::quote::literal;
 use postgres::GenericClient;
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Write};
 
 /// Transactions of the source that are one here.
 const TOGETHER: u64 = 1000;
@@ -74,7 +76,7 @@ const ROWS: usize = 8 << 20;
 impl<'a, C: GenericClient> Replayer<'a, C> {
     /// Begins to replay deltas in this encoding. All further use of the connection is the replayer's.
     pub fn begin(client: &'a mut C, encoding: EncodingName) -> Result<Replayer<'a, C>> {
-        set(client, REPLAY_SESSION.iter().copied().chain([("synchronous_commit", "off")]), false)?;
+        set(client, session().chain([("synchronous_commit", "off")]), false)?;
         let identities = IdentityColumns::relax(client, None)?;
         client.batch_execute(BEGIN).map_err(|error| not_begun(&error))?;
         Ok(Replayer::new(client, encoding, identities, None))
@@ -83,10 +85,10 @@ impl<'a, C: GenericClient> Replayer<'a, C> {
     /// Begins to replay changes of these tables within the transaction that is open, and commits nothing.
     pub fn within(client: &'a mut C, encoding: EncodingName, tables: &BTreeSet<TableName>) -> Result<Replayer<'a, C>> {
         let mut before = Vec::new();
-        for (name, _) in REPLAY_SESSION {
-            before.push((*name, text(client, &format!("SELECT pg_catalog.current_setting({})", literal(name)))?));
+        for (name, _) in session() {
+            before.push((name, text(client, &format!("SELECT pg_catalog.current_setting({})", literal(name)))?));
         }
-        set(client, REPLAY_SESSION.iter().copied(), true)?;
+        set(client, session(), true)?;
         let identities = IdentityColumns::relax(client, Some(tables))?;
         client.batch_execute("SET CONSTRAINTS ALL DEFERRED").map_err(|error| not_begun(&error))?;
         Ok(Replayer::new(client, encoding, identities, Some(before)))
@@ -139,7 +141,7 @@ impl<'a, C: GenericClient> Replayer<'a, C> {
     /// Ends the replay: commits, or gives the transaction back as it was. The database is for whoever uses it what it was before.
     pub fn finish(mut self) -> Result<ReplayCounts> {
         match self.before.take() {
-            None => self.commit()?,
+            None => self.commit("")?,
             Some(before) => {
                 self.flush()?;
                 // What was put off must be looked at before a definition is changed.
@@ -149,6 +151,7 @@ impl<'a, C: GenericClient> Replayer<'a, C> {
                 set(self.client, before.iter().map(|(name, value)| (*name, value.as_str())), true)?;
             }
         }
+        self.batch.release(self.client)?;
         self.identities.restore(self.client)?;
         Ok(self.counts)
     }
@@ -179,14 +182,14 @@ impl<'a, C: GenericClient> Replayer<'a, C> {
         if self.open < TOGETHER || self.before.is_some() {
             return Ok(());
         }
-        self.commit()?;
-        self.client.batch_execute(BEGIN).map_err(|error| failure::plain("cannot go on to replay changes", &error))
+        self.commit(BEGIN)
     }
 
-    fn commit(&mut self) -> Result<()> {
+    /// Commits, and runs `next` in the same message.
+    fn commit(&mut self, next: &str) -> Result<()> {
         self.flush()?;
         self.open = 0;
-        self.client.batch_execute("COMMIT").map_err(|error| {
+        self.client.batch_execute(&format!("COMMIT; {next}")).map_err(|error| {
             let head = self.head.map(|head| format!(" up to {}", head.commit)).unwrap_or_default();
             failure::plain(&format!("cannot commit the changes{head}"), &error)
         })
@@ -206,7 +209,9 @@ impl<'a, C: GenericClient> Replayer<'a, C> {
             true => Ok(()),
             false => {
                 let message = format!("the server took {} of {}", copy.taken, many(rows, "row"));
-                Err(Fault::failed(copy.place.error(&message)).into())
+                Err(Fault::failed(copy.place.error(&message))
+                    .hint("a trigger of the table may leave rows out: disable it while the changes are replayed")
+                    .into())
             }
         }
     }
@@ -219,13 +224,23 @@ impl<'a, C: GenericClient> Replayer<'a, C> {
             "UTF8" => text,
             other => format!("{} WITH (ENCODING '{other}')", text.trim_end_matches(';')),
         };
-        let refused = |error: &postgres::Error| copy.place.refused(&copy.statement, error);
-        let mut writer = self.client.copy_in(&query).map_err(|error| refused(&error))?;
-        writer.write_all(&copy.rows).map_err(|error| copy.place.unsent(&copy.statement, &error))?;
-        copy.taken += writer.finish().map_err(|error| refused(&error))?;
+        let refused = |error| copy.place.refused(&failure::of_rows(copy.place.line, &copy.statement, &error));
+        copy.taken += send(self.client, &query, &copy.rows).map_err(refused)?;
         copy.rows.clear();
         Ok(())
     }
+}
+
+/// Sends a block of rows. Returns how many of them the server took.
+fn send(client: &mut impl GenericClient, query: &str, rows: &[u8]) -> io::Result<u64> {
+    let mut writer = client.copy_in(query).map_err(io::Error::other)?;
+    writer.write_all(rows)?;
+    writer.finish().map_err(io::Error::other)
+}
+
+/// Returns the settings that a replay needs.
+fn session() -> impl Iterator<Item = (&'static str, &'static str)> {
+    REPLAY_SESSION.iter().chain(PLANS).copied()
 }
 
 /// Sets settings of the session, or of the transaction alone.

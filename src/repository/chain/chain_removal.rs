@@ -15,6 +15,9 @@ use crate::repository::orphans::Orphans;
 use crate::store::{ObjectInfo, ObjectKind, read_small, write_as};
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+mod tests;
+
 /// The segments that go of a chain.
 #[derive(Debug)]
 pub(crate) struct ChainRemoval {
@@ -83,8 +86,14 @@ impl Repository {
                 let found = SealedChainDocument::parse(&name, bytes)?;
                 let place = (&cut.folder(), cut.start);
                 let found = ChainCut::open(&found, place, self.key.as_ref(), self.allow_unauthenticated)?;
-                let is_same = found.previous == cut.previous;
-                if is_same { Ok(()) } else { Err(Fault::damaged(format!("\"{name}\" is of another chain")).into()) }
+                match found.previous == cut.previous {
+                    true => Ok(()),
+                    false => Err(Fault::damaged(format!(
+                        "\"{name}\" is there, and says that another segment came before it: nothing of the chain was removed"
+                    ))
+                    .hint("\"pgbk verify --changes\" says whether the chain is whole; do two servers write below one folder?")
+                    .into()),
+                }
             }
             written => written.map(drop),
         }

@@ -31,6 +31,11 @@ pub(crate) struct ForgedChain<'a> {
 impl<'a> ForgedChain<'a> {
     /// Begins a generation at 0/100, which this id names.
     pub fn begin(repository: &'a Repository, id: &str) -> ForgedChain<'a> {
+        ForgedChain::begin_on(repository, id, 7_301_234_567_890_123_456)
+    }
+
+    /// Begins such a generation of this server.
+    pub fn begin_on(repository: &'a Repository, id: &str, server: u64) -> ForgedChain<'a> {
         let keys = keys(repository);
         let generation = Generation {
             pgbk_changes: CHAIN_FORMAT,
@@ -38,7 +43,7 @@ impl<'a> ForgedChain<'a> {
             database: Subject::from(DATABASE),
             start: Lsn(0x100),
             created_at: "2026-08-22T03:15:00Z".parse().unwrap(),
-            system_identifier: ServerIdentifier(7_301_234_567_890_123_456),
+            system_identifier: ServerIdentifier(server),
             timeline: 1,
             server_version: "15.18".into(),
             server_version_num: 150_018,

@@ -1,12 +1,13 @@
 //! Chains as they were stored, and as somebody left them.
 
 use super::*;
-use crate::base::error::{Kind, kind};
+use crate::base::error::{Kind, hints, kind};
 use crate::base::secret::Secret;
 use crate::base::subject::Subject;
 use crate::format::changes::delta_record::DeltaRecord;
 use crate::format::keys::Key;
 use crate::repository::chain::forged_chain::{DATABASE, ForgedChain};
+use crate::repository::chain::transaction_log::LogQuery;
 use crate::repository::made_backups;
 use crate::store::memory::Memory;
 use crate::store::{Store, read_small, write_small};
@@ -195,6 +196,61 @@ fn a_payload_that_is_missing_or_changed_is_named_before_anything_of_it_is_decryp
     let error = repository.check_stored(link).unwrap_err();
     assert!(format!("{error:#}").contains("of the changes from 0/200 is missing"), "{error:#}");
     repository.check_stored(&span.links()[0]).unwrap();
+}
+
+#[test]
+fn a_payload_that_is_whole_and_not_the_one_that_its_document_states_is_damage() {
+    let store = Memory::default();
+    let repository = made_backups::repository(&store);
+    ForgedChain::begin(&repository, FIRST).up_to(&[0x200, 0x300]);
+    let listing = listings(&repository).remove(0);
+    // Whoever has the key can seal such documents.
+    let stated = |change: fn(&mut Segment)| {
+        let mut link = repository.link(&listing, Lsn(0x200), &listing.segments[&Lsn(0x200)]).unwrap();
+        change(&mut link.segment);
+        link
+    };
+    let object = stated(|_| {}).segment.object;
+    let other_sum = repository.check_stored(&stated(|segment| segment.stored.blake2b[0] ^= 1)).unwrap_err();
+    let other_start = repository.delta(&stated(|segment| segment.start = Lsn(0x280))).err().unwrap();
+    for (error, told, from) in [
+        (other_sum, "does not have the BLAKE2b that its .meta states", "0/200"),
+        (other_start, "starts elsewhere than its .meta states", "0/280"),
+    ] {
+        assert_eq!(kind(&error).exit_code(), 3);
+        assert_eq!(format!("{error:#}"), format!("\"{object}\" {told}"));
+        assert_eq!(hints(&error), [format!("what came before it can be restored: --at {from}")]);
+    }
+}
+
+#[test]
+fn a_chain_that_has_not_begun_or_is_broken_is_told_to_a_restore_a_log_and_a_capture() {
+    let store = Memory::default();
+    let repository = made_backups::repository(&store);
+    let empty = ForgedChain::begin(&repository, FIRST);
+    let error = read(&repository).unwrap().around(Lsn(0x180)).err().unwrap();
+    assert_eq!(kind(&error).exit_code(), 4);
+    let told = format!("\"{}\" holds no segment: no changes have been stored yet", empty.folder().prefix());
+    assert_eq!(format!("{error:#}"), told);
+    assert!(hints(&error)[0].contains("whether a capture runs"), "{error:?}");
+
+    let chain = empty.up_to(&[0x200, 0x300, 0x400]);
+    let subject = Subject::from(DATABASE);
+    assert_eq!(repository.chain_tail(&subject).unwrap().unwrap().end, Lsn(0x400));
+    store.remove(&chain.document(1), None).unwrap();
+    let error = repository.chain_tail(&subject).unwrap_err();
+    assert_eq!(kind(&error).exit_code(), 3);
+    let told = format!("\"{}\" does not continue the chain of segments, which ends at 0/200", chain.document(2));
+    assert_eq!(format!("{error:#}"), told);
+    assert_eq!(hints(&error), ["\"pgbk capture --new-generation\" begins a new chain; take a backup after it"]);
+
+    // The log passes over a generation that cannot be read, and says so.
+    let second = ForgedChain::begin(&repository, SECOND).up_to(&[0x200]);
+    let query = LogQuery { most: 10, ..LogQuery::default() };
+    replace(&store, &chain.generation.key_name(), b"{}");
+    let log = repository.transactions(&subject, &query).unwrap();
+    assert!(log.broken.len() == 1 && log.broken[0].contains(&chain.generation.key_name()), "{:?}", log.broken);
+    assert_eq!((log.transactions.len(), log.transactions[0].generation), (1, second.generation.id));
 }
 
 #[test]

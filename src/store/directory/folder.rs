@@ -35,10 +35,7 @@ impl StoreFolder {
         let mut made = NewFolders(Vec::new());
         let mut at = fs::openat(CWD, root, FLAGS, Mode::empty())?;
         for name in below.split('/').filter(|name| !name.is_empty()) {
-            at = match step(&at, name, case) {
-                Err(Errno::NOENT) => made.make(&at, name, case)?,
-                found => found?,
-            };
+            at = made.step(&at, name, case)?;
         }
         Ok((StoreFolder(at), made))
     }
@@ -138,7 +135,21 @@ impl StoreFolder {
 pub(crate) struct NewFolders(Vec<(OwnedFd, String)>);
 
 impl NewFolders {
-    fn make(&mut self, at: &OwnedFd, name: &str, case: &CaseCheck) -> io::Result<OwnedFd> {
+    /// Opens a folder, and makes it if it is missing.
+    fn step(&mut self, at: &OwnedFd, name: &str, case: &CaseCheck) -> io::Result<OwnedFd> {
+        // Once more: what somebody makes meanwhile may be told from this name by case alone, and then this one is spelt otherwise.
+        let mut tries = 2;
+        loop {
+            match step(at, name, case) {
+                Err(Errno::NOENT) if tries > 0 => self.make(at, name, case)?,
+                found => return Ok(found?),
+            }
+            tries -= 1;
+        }
+    }
+
+    /// Makes a folder. No error if it is there.
+    fn make(&mut self, at: &OwnedFd, name: &str, case: &CaseCheck) -> io::Result<()> {
         let spelled = case.spelled(at, name)?;
         match fs::mkdirat(at, &*spelled, Mode::RWXU) {
             Ok(()) => {
@@ -147,12 +158,10 @@ impl NewFolders {
                 self.0.push((at.try_clone()?, spelled.clone().into_owned()));
                 keeps(at, &spelled)?;
             }
-            // Somebody made it meanwhile, or one whose name is told from this one by case alone.
-            Err(Errno::EXIST) if case.spelled(at, name)? != spelled => return self.make(at, name, case),
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(step(at, name, case)?)
+        Ok(())
     }
 
     pub fn keep(&mut self) {
@@ -233,6 +242,20 @@ fn create_root(root: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_somebody_makes_meanwhile_is_as_good_and_not_removed_with_those_made_here() -> io::Result<()> {
+        let place = tempfile::tempdir()?;
+        let (case, mut made) = (CaseCheck::default(), NewFolders(Vec::new()));
+        let root = OwnedFd::from(File::open(place.path())?);
+        std::fs::create_dir(place.path().join("theirs"))?;
+        made.make(&root, "theirs", &case)?;
+        made.step(&root, "theirs", &case)?;
+        made.step(&root, "ours", &case)?;
+        drop(made);
+        assert!(place.path().join("theirs").is_dir() && !place.path().join("ours").exists());
+        Ok(())
+    }
 
     #[test]
     fn publishing_by_link_does_not_overwrite_either() -> io::Result<()> {

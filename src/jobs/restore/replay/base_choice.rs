@@ -1,5 +1,8 @@
 //! Chooses the base from which a moment is reached by the fewest changes.
 
+#[cfg(test)]
+mod tests;
+
 use crate::base::error::{Fault, Result};
 use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
@@ -19,7 +22,8 @@ use crate::repository::chain::coverage::{CoverGap, Coverage};
 use crate::repository::chain::generation_listing::GenerationListing;
 use crate::repository::chain::sequence_goals::SequenceGoals;
 use crate::repository::reader::BackupReader;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 /// A base that was opened, and what is replayed behind it.
 pub struct ChosenBase {
@@ -65,7 +69,7 @@ fn choose_among(
     for id in bases.iter().rev() {
         let opened = repository.open(id)?;
         let Some(alignment) = opened.manifest.changes.clone() else { continue };
-        let chain = chains.of(&alignment)?;
+        let chain = chains.of(id, &alignment)?;
         let timeline = opened.manifest.server.as_ref().and_then(|server| server.timeline);
         if !chain.comes_from(timeline, alignment.after_lsn()) {
             elsewhere.get_or_insert_with(|| other_timeline(id));
@@ -111,14 +115,14 @@ fn bases(repository: &Repository, subject: &Subject, named: Option<&BackupId>) -
         let (manifest, _) = repository.manifest(id)?;
         return match is_base(&manifest) {
             true => Ok(vec![id.clone()]),
-            false => Err(Fault::usage(format!("{id} is no base: no changes can be replayed behind it"))
-                .hint(
-                    "leave the id out, and the base is chosen; or leave out --at, and the backup is restored as it is",
-                )
-                .into()),
+            false => Err(Fault::usage(format!(
+                "{id} is not a base: it does not say where in the stored changes it stands, so none can be replayed behind it"
+            ))
+            .hint("leave the id out, and the base is chosen; or leave out --at, and the backup is restored as it is")
+            .into()),
         };
     }
-    let claims = claimed_bases(repository, subject)?;
+    let (claims, unread) = claimed_bases(repository, subject)?;
     let servers: BTreeSet<&Option<String>> = claims.iter().map(|(_, server)| server).collect();
     if servers.len() > 1 {
         let newest: Vec<String> = servers
@@ -129,11 +133,14 @@ fn bases(repository: &Repository, subject: &Subject, named: Option<&BackupId>) -
             "several servers have bases of \"{subject}\" here; the newest of each: {}",
             newest.join(", ")
         ))
-        .hint("say the id of the base that you mean")
+        .hint("say the id of the base that you mean: pgbk restore ID --at …")
         .into());
     }
     if claims.is_empty() {
         let place = repository.store.location();
+        if let Some(error) = unread {
+            return Err(error.context(format!("no backup of \"{subject}\" in {place} can be read that is a base")));
+        }
         return Err(Fault::not_found(format!(
             "there is no base of \"{subject}\" in {place}: no backup behind which changes were stored"
         ))
@@ -143,23 +150,31 @@ fn bases(repository: &Repository, subject: &Subject, named: Option<&BackupId>) -
     Ok(claims.into_iter().map(|(id, _)| id).collect())
 }
 
-/// Returns the backups of a database whose documents claim that they are bases, the oldest first, each with the server that it claims. A claim
-/// only says which of them are opened.
-pub(crate) fn claimed_bases(repository: &Repository, subject: &Subject) -> Result<Vec<(BackupId, Option<String>)>> {
+/// A backup that claims to be a base, with the server that it claims.
+type ClaimedBase = (BackupId, Option<String>);
+
+/// Returns the backups of a database whose documents claim that they are bases, the oldest first; and the error of a document that cannot be
+/// read, if there is one. A claim only says which of them are opened.
+fn claimed_bases(repository: &Repository, subject: &Subject) -> Result<(Vec<ClaimedBase>, Option<anyhow::Error>)> {
     let catalog = repository.catalog(Some(subject))?;
     let entries: Vec<_> = catalog.entries().iter().collect();
     let claims = repository.each(&entries, |id, sealed| {
-        let claims = sealed.and_then(|sealed| sealed.claims());
-        claims
-            .ok()
-            .filter(is_base)
-            .map(|manifest| (id.clone(), manifest.server.and_then(|server| server.system_identifier)))
+        let manifest = sealed.and_then(|sealed| sealed.claims())?;
+        let server = |manifest: Manifest| manifest.server.and_then(|server| server.system_identifier);
+        Ok(Some(manifest).filter(is_base).map(|manifest| (id.clone(), server(manifest))))
     })?;
-    Ok(claims.into_iter().flatten().collect())
+    let (mut claimed, mut unread) = (Vec::new(), None);
+    for claim in claims {
+        match claim {
+            Ok(base) => claimed.extend(base),
+            Err(error) => unread = Some(error),
+        }
+    }
+    Ok((claimed, unread))
 }
 
 /// Returns whether changes can be replayed behind a backup.
-fn is_base(manifest: &Manifest) -> bool {
+pub(crate) fn is_base(manifest: &Manifest) -> bool {
     manifest.changes.is_some() && manifest.dump.format == Format::Plain
 }
 
@@ -172,17 +187,21 @@ struct ReadChains<'a> {
 
 impl ReadChains<'_> {
     /// Returns the chain that a base belongs to.
-    fn of(&mut self, alignment: &BaseAlignment) -> Result<&SegmentChain> {
-        let id = alignment.generation();
-        if !self.read.contains_key(&id) {
-            let listing = self.listings.iter().find(|listing| listing.folder.generation == id);
-            let listing = listing.ok_or_else(|| {
-                Fault::damaged(format!("the changes of generation {id} are missing, to which the base belongs"))
-                    .hint("leave out --at, and the backup is restored as it is")
-            })?;
-            self.read.insert(id, self.repository.chain(listing)?);
-        }
-        self.read.get(&id).ok_or_else(|| Fault::failed("a chain that was read is gone").into())
+    fn of(&mut self, base: &BackupId, alignment: &BaseAlignment) -> Result<&SegmentChain> {
+        let unread = match self.read.entry(alignment.generation()) {
+            Entry::Occupied(read) => return Ok(read.into_mut()),
+            Entry::Vacant(unread) => unread,
+        };
+        let generation = unread.key();
+        let listing = self.listings.iter().find(|listing| listing.folder.generation == *generation);
+        let listing = listing.ok_or_else(|| {
+            let place = self.repository.store.location();
+            Fault::damaged(format!(
+                "base {base} belongs to generation {generation}, and {place} has nothing of the changes of that"
+            ))
+            .hint("say the id of another base; or leave out --at, and the backup is restored as it is")
+        })?;
+        Ok(unread.insert(self.repository.chain(listing)?))
     }
 }
 

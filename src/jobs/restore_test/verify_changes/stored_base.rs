@@ -6,7 +6,8 @@ use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::lsn::Lsn;
 use crate::format::manifest::base_alignment::BaseAlignment;
-use crate::jobs::restore::replay::base_choice::claimed_bases;
+use crate::format::manifest::seal::SealedManifest;
+use crate::jobs::restore::replay::base_choice::is_base;
 use crate::repository::Repository;
 
 /// A base whose `.meta` is authentic.
@@ -23,10 +24,14 @@ pub(crate) fn stored_bases(
     subject: &Subject,
     monitor: &dyn Monitor,
 ) -> Result<Vec<StoredBase>> {
+    let catalog = repository.catalog(Some(subject))?;
+    let entries: Vec<_> = catalog.entries().iter().collect();
+    let read =
+        repository.each(&entries, |id, sealed| (id.clone(), sealed.and_then(|sealed| aligned(repository, sealed))))?;
     let mut bases = Vec::new();
-    for (id, _) in claimed_bases(repository, subject)? {
-        match repository.manifest(&id) {
-            Ok((manifest, _)) => bases.extend(manifest.changes.map(|alignment| StoredBase { id, alignment })),
+    for (id, aligned) in read {
+        match aligned {
+            Ok(alignment) => bases.extend(alignment.map(|alignment| StoredBase { id, alignment })),
             // Somebody may prune meanwhile.
             Err(error) if kind(&error) == Kind::NotFound => {}
             Err(error) if matches!(kind(&error), Kind::Damaged | Kind::OtherKey) => {
@@ -36,6 +41,15 @@ pub(crate) fn stored_bases(
         }
     }
     Ok(bases)
+}
+
+/// Returns how a backup is aligned, by its authentic document. `None`: it does not claim to be a base, and no more is asked of it.
+fn aligned(repository: &Repository, sealed: SealedManifest) -> Result<Option<BaseAlignment>> {
+    if !is_base(&sealed.claims()?) {
+        return Ok(None);
+    }
+    let (manifest, _) = sealed.authenticate(repository.key.as_ref(), repository.allow_unauthenticated)?;
+    Ok(manifest.changes)
 }
 
 /// Returns the newest of these bases of one generation that the stored changes reach, and the one before it. `Err` says why there are none.

@@ -24,9 +24,9 @@ pub(crate) fn of_statement(line: u64, text: &[u8], error: &postgres::Error) -> a
 }
 
 /// Returns the error of a COPY's rows. The driver wraps the server's error in an I/O error.
-pub(crate) fn of_rows(header: &Header, error: &io::Error) -> anyhow::Error {
+pub(crate) fn of_rows(line: u64, text: &[u8], error: &io::Error) -> anyhow::Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<postgres::Error>());
-    in_statement(header.line, &header.text, inner.and_then(postgres::Error::as_db_error), error)
+    in_statement(line, text, inner.and_then(postgres::Error::as_db_error), error)
 }
 
 fn in_statement(line: u64, text: &[u8], server: Option<&DbError>, error: &(dyn Error + 'static)) -> anyhow::Error {

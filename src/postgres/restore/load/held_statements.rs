@@ -50,7 +50,10 @@ impl HeldStatements {
         }
         self.bytes += text.len();
         if self.bytes > MOST {
-            let message = "the definitions behind the rows of the dump are too large to be held back until the changes";
+            let message = format!(
+                "line {line}: what the dump defines behind its rows has more than {} MiB, and cannot be held back until the changes are replayed",
+                MOST >> 20
+            );
             return Err(Fault::failed(message).hint("restore the backup as it is: leave out --at").into());
         }
         self.held.push(HeldStatement { line, text: text.to_vec() });
@@ -130,6 +133,7 @@ fn identity(text: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::{hints, kind};
 
     #[test]
     fn keys_come_before_the_changes_and_all_else_behind_them_each_with_its_settings() {
@@ -154,6 +158,17 @@ mod tests {
         assert_eq!(now, [(5, tablespace), (6, primary), (7, index), (9, identity)]);
         let later = String::from_utf8(later).unwrap();
         assert_eq!(later, [set, unique, tablespace, other, trigger, foreign].map(|text| format!("{text}\n")).concat());
+    }
+
+    #[test]
+    fn definitions_without_end_are_refused_before_they_fill_the_memory() {
+        let full = HeldStatements { bytes: MOST, ..HeldStatements::default() };
+        let error = full.clone().take(7, b"CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING;").unwrap_err();
+        assert!(
+            format!("{error:#}").starts_with("line 7: what the dump defines behind its rows has more than 256 MiB")
+        );
+        assert_eq!((kind(&error).exit_code(), hints(&error)[0]), (1, "restore the backup as it is: leave out --at"));
+        assert!(!full.clone().take(7, b"SELECT 1;").unwrap(), "what is not held back has no limit");
     }
 
     #[test]

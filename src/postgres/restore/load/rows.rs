@@ -195,7 +195,7 @@ impl<'a> Stretch<'a> {
     fn send(&mut self, piece: &[u8]) -> Result<()> {
         self.lines += memchr::memchr_iter(b'\n', piece).count() as u64;
         self.bytes += piece.len() as u64;
-        self.writer.write_all(piece).map_err(|error| failure::of_rows(self.header, &error))
+        self.writer.write_all(piece).map_err(|error| failure::of_rows(self.header.line, &self.header.text, &error))
     }
 
     /// Ends the COPY behind the last whole row. Returns the rest for the next COPY.

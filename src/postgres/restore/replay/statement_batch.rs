@@ -1,14 +1,14 @@
 //! Statements that go to the server in one message, and what it must answer to each.
 
-use crate::base::error::{Fault, Result};
+use crate::base::error::{Fault, Kind, Result};
 use crate::base::shown::many;
 use crate::format::lsn::Lsn;
 use crate::format::manifest::encoding::EncodingName;
 use crate::postgres::restore::load::failure;
 use crate::postgres::restore::replay::escaped_text::escaped;
+use crate::postgres::restore::replay::prepared_statements::{PreparedBatch, PreparedStatements};
 use postgres::{GenericClient, SimpleQueryMessage};
 use std::fmt::Write;
-use std::io;
 
 /// Bytes of statements from which on they are sent.
 const ENOUGH: usize = 64 << 10;
@@ -16,6 +16,10 @@ const ENOUGH: usize = 64 << 10;
 const MARK: &str = "SAVEPOINT pgbk_replay;\n";
 const PASS: &str = "RELEASE SAVEPOINT pgbk_replay";
 const BACK: &str = "ROLLBACK TO SAVEPOINT pgbk_replay";
+
+/// Says what to do where a database does not take a change.
+const MISFIT: &str =
+    "the base and the changes do not fit together; another base can be named by its id, or an earlier moment by --at";
 
 /// Says where in a delta something is.
 #[derive(Debug, Clone, Copy)]
@@ -31,16 +35,10 @@ impl ReplayPlace {
         format!("the change at line {} of the transaction that commits at {}: {what}", self.line, self.commit)
     }
 
-    /// Returns the error of a statement that the server refused.
-    pub fn refused(&self, statement: &[u8], error: &postgres::Error) -> anyhow::Error {
-        let refused = failure::of_statement(self.line, statement, error);
-        Fault::like(&refused, format!("the transaction that commits at {}: {refused:#}", self.commit)).into()
-    }
-
-    /// Returns the error of rows that did not reach the server.
-    pub fn unsent(&self, statement: &[u8], error: &io::Error) -> anyhow::Error {
-        let text = String::from_utf8_lossy(statement);
-        Fault::failed(self.error(&format!("{text} {error}"))).into()
+    /// Returns the error of a statement that the server refused. What a restore of a dump can do about it, a replay cannot.
+    pub fn refused(&self, refused: &anyhow::Error) -> anyhow::Error {
+        let fault = Fault::like(refused, format!("the transaction that commits at {}: {refused:#}", self.commit));
+        if fault.kind() == Kind::Refused { fault.hint(MISFIT) } else { fault }.into()
     }
 }
 
@@ -48,9 +46,6 @@ impl ReplayPlace {
 #[derive(Debug)]
 struct BatchStatement {
     place: ReplayPlace,
-    /// Where it is in the text of the batch.
-    begin: usize,
-    end: usize,
     /// How many rows it must change. `None`: the server does not say.
     rows: Option<u64>,
 }
@@ -58,16 +53,17 @@ struct BatchStatement {
 /// Statements that have not been sent.
 #[derive(Debug, Default)]
 pub(crate) struct StatementBatch {
+    /// A line for each statement.
     text: Vec<u8>,
     statements: Vec<BatchStatement>,
+    prepared: PreparedStatements,
 }
 
 impl StatementBatch {
-    /// Adds a statement, which ends with a semicolon. Returns whether there are enough to be sent.
+    /// Adds a statement, which is one line of a delta and ends with a semicolon. Returns whether there are enough to be sent.
     pub fn add(&mut self, statement: &[u8], rows: Option<u64>, place: ReplayPlace) -> bool {
-        let begin = self.text.len();
         self.text.extend_from_slice(statement);
-        self.statements.push(BatchStatement { place, begin, end: self.text.len(), rows });
+        self.statements.push(BatchStatement { place, rows });
         self.text.push(b'\n');
         self.text.len() >= ENOUGH
     }
@@ -78,20 +74,23 @@ impl StatementBatch {
         if self.statements.is_empty() {
             return Ok(());
         }
-        let text = format!("{MARK}{}{PASS}", utf8(client, encoding, &self.text)?);
-        let answer = match client.simple_query(&text) {
-            Ok(answer) => answer,
-            Err(error) => return Err(self.refusal(client, encoding, &error)),
-        };
+        let text = utf8(client, encoding, &self.text)?;
+        let PreparedBatch { preparing, prepared, statements } = self.prepared.batch(text.lines());
+        let answer = client.simple_query(&format!("{MARK}{preparing}{statements}{PASS}"));
+        let answer = answer.map_err(|error| self.refusal(client, &text, &error))?;
         let counts: Vec<u64> = answer.iter().filter_map(count).collect();
         // The first and the last are of the mark.
-        let of_statements = counts.get(1..counts.len().saturating_sub(1)).unwrap_or_default();
+        let of_statements = counts.get(1 + prepared..counts.len().saturating_sub(1)).unwrap_or_default();
         if of_statements.len() != self.statements.len() {
-            return Err(Fault::failed("the server answers another number of statements than it was sent").into());
+            let (sent, found) = (many(self.statements.len() as u64, "statement"), of_statements.len());
+            let what = format!("from here on {sent} went to the server, and it answers to {found}");
+            return Err(Fault::failed(self.statements[0].place.error(&what))
+                .hint("connect to the server itself, without a pooler before it")
+                .into());
         }
-        for (statement, count) in self.statements.iter().zip(of_statements) {
+        for ((statement, count), text) in self.statements.iter().zip(of_statements).zip(text.lines()) {
             if let Some(rows) = statement.rows.filter(|rows| rows != count) {
-                return Err(self.missed(statement, *count, rows).into());
+                return Err(missed(statement.place, text, *count, rows).into());
             }
         }
         self.text.clear();
@@ -100,41 +99,32 @@ impl StatementBatch {
         Ok(())
     }
 
-    /// Finds the statement that the server refuses, by running one after the other.
-    fn refusal(
-        &self,
-        client: &mut impl GenericClient,
-        encoding: EncodingName,
-        first: &postgres::Error,
-    ) -> anyhow::Error {
-        let lost = |error: &postgres::Error| failure::plain("cannot replay changes", error);
-        if client.batch_execute(BACK).is_err() {
-            return lost(first);
-        }
-        for statement in &self.statements {
-            let bytes = &self.text[statement.begin..statement.end];
-            let ran = utf8(client, encoding, bytes).map(|text| client.simple_query(&text));
-            match ran {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return statement.place.refused(bytes, &error),
-                Err(error) => return error,
-            }
-        }
-        lost(first)
+    /// Ends the use of the statements that were prepared.
+    pub fn release(&mut self, client: &mut impl GenericClient) -> Result<()> {
+        client.batch_execute(&self.prepared.release()).map_err(|error| failure::plain("cannot end the replay", &error))
     }
 
-    fn missed(&self, statement: &BatchStatement, found: u64, rows: u64) -> Fault {
-        const SHOWN: usize = 120;
-        let text = String::from_utf8_lossy(&self.text[statement.begin..statement.end]);
-        let mut shown: String = text.chars().take(SHOWN).collect();
-        if shown.len() < text.len() {
-            shown.push('…');
-        }
-        let what = format!("it changes {found} and must change {}: {shown}", many(rows, "row"));
-        Fault::refused(statement.place.error(&what)).hint(
-            "the base and the changes do not fit together; another base can be named by its id, or an earlier moment by --at",
-        )
+    /// Finds the statement that the server refuses, by running one after the other.
+    fn refusal(&self, client: &mut impl GenericClient, text: &str, first: &postgres::Error) -> anyhow::Error {
+        // A connection that is lost refuses this as well.
+        let is_back = client.batch_execute(BACK).is_ok();
+        let mut each = self.statements.iter().zip(text.lines()).filter(|_| is_back);
+        let found = each.find_map(|(BatchStatement { place, .. }, text)| {
+            let error = client.simple_query(text).err()?;
+            Some(place.refused(&failure::of_statement(place.line, text.as_bytes(), &error)))
+        });
+        found.unwrap_or_else(|| failure::plain("cannot replay changes", first))
     }
+}
+
+fn missed(place: ReplayPlace, text: &str, found: u64, rows: u64) -> Fault {
+    const SHOWN: usize = 120;
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    let what = format!("it changes {found} and must change {}: {shown}", many(rows, "row"));
+    Fault::refused(place.error(&what)).hint(MISFIT)
 }
 
 fn count(message: &SimpleQueryMessage) -> Option<u64> {
@@ -154,7 +144,7 @@ pub(crate) fn utf8(client: &mut impl GenericClient, encoding: EncodingName, text
         return escaped(text).ok_or_else(|| {
             let encoding = encoding.as_str();
             Fault::failed(format!("the changes of a database with encoding {encoding} hold a name that is not UTF-8"))
-                .hint("psql replays the deltas as they are")
+                .hint("psql replays the changes as they are: the script restore.sh, which is stored beside them, does it by psql")
                 .into()
         });
     }
