@@ -55,7 +55,7 @@ fn after_a_restore_to_any_moment_each_sequence_goes_on_behind_the_rows() {
     let between = run.args(["capture", &scene.name, "--status"]).json()["chain"]["end"].as_str().unwrap().to_owned();
     let values_between = scene.sequences(&scene.name);
     scene.sql(&USED.join("; "));
-    let within = scene.position();
+    let within = scene.position().to_string();
     // The accident: here, or behind the next segment, the sequences are set back or are gone.
     scene.sql("TRUNCATE emptied RESTART IDENTITY; INSERT INTO emptied DEFAULT VALUES; DROP TABLE dropped");
     scene.sql("ALTER SEQUENCE back RESTART WITH 3; CREATE SEQUENCE later; SELECT nextval('later')");

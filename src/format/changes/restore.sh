@@ -306,7 +306,7 @@ BEGIN
             lasts := lasts || goal;
             calls := calls || true;
         END LOOP;
-        SELECT u.value, u.given INTO goal, goal_called FROM pg_catalog.unnest(lasts, calls) u (value, given)
+        SELECT u.value, u.given INTO goal, goal_called FROM unnest(lasts, calls) u (value, given)
         WHERE u.value IS NOT NULL ORDER BY way * u.value * 2 + u.given::integer DESC LIMIT 1;
     END IF;
     IF goal NOT BETWEEN one.seqmin AND one.seqmax THEN

@@ -1,4 +1,4 @@
-//! What a sequence is set to behind the rows of a moment.
+//! Says what a sequence is set to behind the rows of a moment.
 
 use crate::format::changes::sequence_sample::SequenceValue;
 use crate::format::sql::object_name::TableName;
@@ -7,9 +7,9 @@ use crate::format::sql::object_name::TableName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SequenceGoal {
     pub name: TableName,
-    /// What the first sample at or behind the moment says, or the last one before. `None`: no sample says anything.
+    /// Holds what the first sample at or behind the moment says, or the last one before. `None`: no sample says anything.
     pub value: Option<SequenceValue>,
-    /// What the sample before says, if the moment lies between the two. `None`: it does not, or the sequence was the same.
+    /// Holds what the sample before says, if the moment lies between the two. `None`: it does not, or the sequence was the same.
     pub before: Option<SequenceValue>,
     /// Whether the value is of the moment or later. If not, it may be behind the rows.
     pub is_sure: bool,

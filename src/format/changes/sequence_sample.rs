@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 const LEAST_ENTRY: usize = 16;
 const MOST_SEQUENCES: usize = META_LIMIT as usize / LEAST_ENTRY;
 
-/// What a sequence gives next.
+/// Says what a sequence gives next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SequenceValue {
     pub last: i64,
@@ -26,7 +26,7 @@ impl SequenceValue {
     }
 }
 
-/// What is known of a sequence.
+/// Says what a sample knows of a sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SequenceState {
     Known(SequenceValue),

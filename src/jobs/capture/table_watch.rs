@@ -49,7 +49,7 @@ pub(crate) struct TableWatch {
     written: BTreeMap<u32, u64>,
     /// When the publications could not be brought in step, and what was told of it.
     failed: Option<(Instant, String)>,
-    /// What was told of sequences that could not be read, since they last could.
+    /// Holds what was told of sequences that could not be read, since they last could.
     unread: Option<String>,
     wal_limit: u64,
 }

@@ -11,7 +11,7 @@ use crate::format::sql::object_name::TableName;
 use crate::repository::chain::chain_span::ChainSpan;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where all sequences are to be, and how far that is known.
+/// Says where all sequences are to be, and how far that is known.
 #[derive(Debug, Clone, Default)]
 pub struct SequenceGoals {
     pub goals: Vec<SequenceGoal>,
@@ -21,7 +21,7 @@ pub struct SequenceGoals {
     pub denied: Vec<TableName>,
 }
 
-/// What is known of one sequence on the way through the samples.
+/// Holds what is known of one sequence on the way through the samples.
 struct SequenceTrack {
     /// Its name when the base was taken; of one that came later, its first one.
     name: TableName,

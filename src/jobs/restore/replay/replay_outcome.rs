@@ -1,4 +1,4 @@
-//! What came of a replay.
+//! Holds what came of a replay.
 
 use crate::base::error::Result;
 use crate::jobs::restore::replay::replay_plan::ReplayPlan;
