@@ -9,7 +9,7 @@ pub mod provider;
 pub mod publication;
 pub mod refusal;
 pub mod replication_connection;
-pub(crate) mod sequence_list;
+pub mod sequence_list;
 pub mod slot;
 pub mod stream_message;
 pub mod table_shape;

@@ -12,6 +12,7 @@ use pgbk::postgres::replication::conditions::ReplicationConditions;
 use pgbk::postgres::replication::publication::{self, Publications, PublishedTables};
 use pgbk::postgres::replication::refusal::{RefusalCause, cause};
 use pgbk::postgres::replication::replication_connection::{ReplicationConnection, SlotOptions};
+use pgbk::postgres::replication::sequence_list;
 use pgbk::postgres::replication::slot::SlotState;
 use pgbk::postgres::replication::stream_message::StreamMessage;
 use std::time::{Duration, Instant};
@@ -58,6 +59,7 @@ fn changes_of_every_major_are_streamed_and_confirmed() {
         let cluster = Cluster::start_from_set(&server.cluster.bin, &server.cluster.clients, &own);
         captured::comes_back(&cluster);
         streams(&cluster, server.major);
+        lists_sequences(&cluster);
         if server.major >= 13 {
             loses_a_slot(&cluster);
         }
@@ -109,6 +111,37 @@ fn streams(cluster: &Cluster, major: u32) {
     sql(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '{snapshot}'; SELECT 1; COMMIT"));
     made.drop_slot(&other, PATIENCE).unwrap();
     assert_eq!(SlotState::find(&mut client, &other).unwrap(), None);
+}
+
+/// More sequences than a statement reads, some of which were never called, and one that a transaction holds.
+fn lists_sequences(cluster: &Cluster) {
+    cluster.psql(
+        "postgres",
+        "DO $$ BEGIN FOR i IN 1..1100 LOOP EXECUTE 'CREATE SEQUENCE many_' || i; END LOOP; END $$;
+         CREATE SEQUENCE \"It's \"\"odd\" INCREMENT -1; SELECT nextval('\"It''s \"\"odd\"') FROM generate_series(1, 3);
+         CREATE SEQUENCE first START 7; CREATE SEQUENCE put; SELECT setval('put', 9, false);CREATE SEQUENCE held; CREATE TEMP SEQUENCE gone",
+    );
+    let [mut client, mut holder] = [0, 1].map(|_| settings(cluster, USER).connect("pgbk test").unwrap());
+    holder.batch_execute("BEGIN; ALTER SEQUENCE public.held RESTART WITH 5").unwrap();
+    let mut list = || -> Vec<String> {
+        let found = sequence_list::list(&mut client).unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(found.is_sorted_by_key(|note| note.oid));
+        let text = |text: String| text.split_once(' ').unwrap().1.to_owned();
+        found.iter().map(|note| text(note.text())).collect()
+    };
+    let found = list();
+    assert_eq!(found.iter().filter(|text| text.contains("many_") && text.ends_with(" 1 uncalled")).count(), 1100);
+    let rest = [
+        r#""public"."It's ""odd" -3 called"#,
+        r#""public"."first" 7 uncalled"#,
+        r#""public"."put" 9 uncalled"#,
+        r#""public"."held" locked"#,
+    ];
+    assert_eq!(found[1100..], rest);
+    holder.batch_execute("COMMIT; SELECT pg_catalog.nextval('public.many_1100')").unwrap();
+    let found = list();
+    assert_eq!(found[1103], r#""public"."held" 5 uncalled"#);
+    assert_eq!(found[1099], r#""public"."many_1100" 1 called"#);
 }
 
 fn loses_a_slot(cluster: &Cluster) {

@@ -17,7 +17,7 @@ const TOGETHER: usize = 1000;
 const TRIES: u32 = 3;
 
 /// Lists all sequences that are not temporary, in the order of their identifiers, with those that this role may not read.
-pub(crate) fn list(client: &mut Client) -> Result<Vec<SequenceNote>> {
+pub fn list(client: &mut Client) -> Result<Vec<SequenceNote>> {
     let mut tries = 1;
     loop {
         match read(client) {
