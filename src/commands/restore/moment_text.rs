@@ -44,7 +44,7 @@ pub(crate) fn replayed(counts: ReplayCounts, changes: &ReplayPlan) -> String {
     )
 }
 
-/// Describes what is not replayed: tables, and a generation without a base.
+/// Describes what is not replayed: a generation without a base, large objects, and tables.
 pub(crate) fn uncovered(changes: &ReplayPlan) -> Vec<String> {
     let told = changes.uncovered.iter().map(|(table, uncovered)| {
         let since = match uncovered.reason {
@@ -56,7 +56,10 @@ pub(crate) fn uncovered(changes: &ReplayPlan) -> Vec<String> {
     let newer = changes.newer.map(|newer| {
         format!("what was captured since then, in generation {newer}, is not restored: it has no base yet")
     });
-    newer.into_iter().chain(told).collect()
+    let large = changes.large_objects.filter(|_| !changes.links.is_empty());
+    let large =
+        large.map(|time| format!("large objects are those of the base, of {time:.0}: no changes of them are captured"));
+    newer.into_iter().chain(large).chain(told).collect()
 }
 
 /// Adds what was replayed to a document with the changes.
@@ -75,6 +78,7 @@ pub(crate) fn with_changes(mut document: Value, changes: &ReplayPlan) -> Value {
         "generation": changes.generation,
         "up_to": changes.stop,
         "newer_generation": changes.newer,
+        "large_objects_of": changes.large_objects,
         "segments": changes.links.len(),
         "stored_bytes": changes.stored_bytes(),
         "uncovered": uncovered.collect::<Vec<_>>(),

@@ -141,6 +141,7 @@ fn changes(chain: &SegmentChain, opened: &BackupReader, reached: &BackupReader) 
         encoding: chain.generation.encoding,
         links,
         newer: None,
+        large_objects: None,
         uncovered: BTreeMap::new(),
     };
     changes.uncovered = uncovered(opened, &changes, Some(&span))?;

@@ -2,6 +2,7 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::subject::Subject;
+use crate::format::archive::entry::LARGE_OBJECTS;
 use crate::format::backup_id::BackupId;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::table_break::BreakReason;
@@ -18,6 +19,7 @@ use crate::repository::chain::chain_span::ChainSpan;
 use crate::repository::chain::coverage::{CoverGap, Coverage};
 use crate::repository::chain::generation_listing::GenerationListing;
 use crate::repository::reader::BackupReader;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A base that was opened, and what is replayed behind it.
@@ -85,6 +87,7 @@ fn choose_among(
             encoding,
             links,
             newer: None,
+            large_objects: large_objects(&opened)?,
             uncovered: BTreeMap::new(),
         };
         changes.uncovered = uncovered(&opened, &changes, span.as_ref())?;
@@ -181,6 +184,13 @@ impl ReadChains<'_> {
         }
         self.read.get(&id).ok_or_else(|| Fault::failed("a chain that was read is gone").into())
     }
+}
+
+/// Returns when the large objects of a base were as it holds them. `None`: it holds none, or does not tell.
+fn large_objects(opened: &BackupReader) -> Result<Option<Timestamp>> {
+    let Some(contents) = opened.contents()? else { return Ok(None) };
+    let holds_some = contents.entries.iter().any(|entry| entry.is(LARGE_OBJECTS));
+    Ok(holds_some.then_some(opened.manifest.taken_at))
 }
 
 /// Returns the tables of which not all changes are replayed.
