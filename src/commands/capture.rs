@@ -53,7 +53,7 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
     config::capture::require_names(&args.store)?;
     let repository = config::repository(&args.store, &args.keys, &args.state)?;
     if args.status {
-        let status = CaptureStatus::ask(&repository, &plan)?;
+        let status = CaptureStatus::ask(&repository, &plan, Timestamp::now())?;
         let rules = args.bases.is_on.then(|| config::capture::base_rules(&args.bases, Some(BASE_EVERY))).transpose()?;
         let text = text(&status, &plan).and(base(&status, rules.as_ref()));
         console.result(&waiting(&status, text), &document(&status, &plan, rules.as_ref()))?;

@@ -8,6 +8,7 @@ pub mod control;
 pub(crate) mod definitions;
 pub(crate) mod dump_omissions;
 pub(crate) mod identity;
+pub(crate) mod large_object_count;
 pub(crate) mod lock_holders;
 pub(crate) mod moment;
 pub(crate) mod pooler_check;

@@ -4,27 +4,36 @@ use super::*;
 
 #[test]
 fn the_first_base_is_taken_by_itself_and_reaches_what_is_changed_behind_it() {
-    let scene = Scene::new("by_itself", TABLES);
+    let scene = Scene::new("by_itself", &format!("{TABLES}; SELECT lo_from_bytea(0, 'large')"));
     let run = scene.pgbk(&[]).key().set("CAPTURE_BASES", "1");
     let status = || run.args(["capture", &scene.name, "--status"]).json();
     let mut running = run.args(["capture", &scene.name]).start();
     assert!(until(PATIENCE, || !running.runs() || status()["base"]["id"].is_string()), "no base is taken");
     assert!(running.runs());
     scene.sql(WORK);
+    scene.sql("SELECT lo_from_bytea(0, 'another')");
     let position = scene.position();
     scene.sql("INSERT INTO t VALUES (5000, 'last')");
     let is_stored = || status()["chain"]["end"].as_str().is_some_and(|end| end.parse::<Lsn>().unwrap() > position);
     assert!(until(PATIENCE, is_stored));
+    let large = || status()["next_base"]["why"] == "large objects have changed since the newest one";
+    assert!(until(PATIENCE, large), "{:#}", status());
+    // The next base has them.
+    let bases = || {
+        scene.store().list(&format!("{}/", scene.name)).unwrap().iter().filter(|one| one.key.ends_with(".meta")).count()
+    };
+    let history = || run.args(["history"]).json();
+    assert!(until(PATIENCE, || bases() == 2) && until(PATIENCE, || history().as_array().map(Vec::len) == Some(2)));
     let told = status();
-    assert_eq!(
-        (&told["waiting"], told["next_base"]["why"].as_str()),
-        (&serde_json::json!([]), Some("the newest one has the age of CAPTURE_BASE_EVERY"))
-    );
+    assert_eq!((&told["waiting"], &told["next_base"]), (&serde_json::json!([]), &Value::Null));
     stop(running);
-    let history = run.args(["history"]).json();
-    assert_eq!((history.as_array().map(Vec::len), &history[0]["cause"]), (Some(1), &"schedule".into()), "{history:#}");
+    let history = history();
+    assert_eq!((history.as_array().map(Vec::len), &history[0]["cause"]), (Some(2), &"schedule".into()), "{history:#}");
     let into = format!("{}_latest", scene.name);
-    run.args(["restore", "--at", "latest", "--database", &scene.name, "--to", &into, "--yes"]).expect(0);
+    run.args(["restore", "--at", "latest", "--database", &scene.name, "--to", &into, "--yes"])
+        .expect(0)
+        .says("large objects are those of the base");
+    assert_eq!(scene.cluster.psql(&into, "SELECT count(*) FROM pg_largeobject_metadata"), "2");
     for table in ["t", "u"] {
         assert_eq!(scene.rows(&into, table), scene.rows(&scene.name, table), "{table}");
     }

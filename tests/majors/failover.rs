@@ -1,31 +1,42 @@
 //! A standby that synchronises slots, from 17 on, is promoted: the capture goes on there in the same chain.
 
 use super::*;
+use rustix::process::Signal;
 use support::capture::{capture_work, rows};
 use support::cluster::{Cluster, PASSWORD, PATIENCE, USER};
 use support::process::until;
 
-const TABLES: &str = "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY)";
+const TABLES: &str = "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY); INSERT INTO t VALUES (0, 'first')";
 
 /// Makes a standby that takes over the slots of this server.
 fn synchronising(primary: &Cluster) -> Cluster {
     primary.psql("postgres", "SELECT pg_create_physical_replication_slot('standby')");
     let port = primary.port;
-    let source = format!("primary_conninfo=host=127.0.0.1 port={port} user={USER} password={PASSWORD} dbname=postgres");
+    let password = PASSWORD.replace('\\', "\\\\").replace('\'', "\\'");
+    let server = format!("host=127.0.0.1 port={port} user={USER} password='{password}' dbname=postgres");
+    let source = format!("primary_conninfo={server}");
     primary.standby_set(&["wal_level=logical", "primary_slot_name=standby", "hot_standby_feedback=on", &source])
 }
 
-/// Waits until the standby could go on with the slot.
-fn synchronised(primary: &Cluster, standby: &Cluster, slot: &str) {
+/// Waits until the standby could go on with the slot. For that the capture has to move it on once more: the standby has none of the log from
+/// before it was made.
+fn synchronised((primary, capture): (&Cluster, &Pgbk), standby: &Cluster, slot: &str) {
     let confirmed = format!("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{slot}'");
     let ready = format!("SELECT synced AND NOT temporary FROM pg_replication_slots WHERE slot_name = '{slot}'");
-    let place = primary.psql("postgres", &confirmed);
-    let is_ready = || {
-        primary.psql("postgres", "SELECT pg_log_standby_snapshot()");
-        standby.try_psql("postgres", "SELECT pg_sync_replication_slots()");
-        standby.psql("postgres", &ready) == "t" && standby.psql("postgres", &confirmed) == place
+    let synchronise = || standby.try_psql("postgres", "SELECT pg_sync_replication_slots()");
+    let told = || String::from_utf8_lossy(&synchronise().stderr).into_owned();
+    let running = capture.start();
+    let moves_on = || {
+        primary.psql("shop", "SELECT pg_log_standby_snapshot(); UPDATE t SET v = v WHERE id = 0");
+        synchronise();
+        standby.psql("postgres", &ready) == "t"
     };
-    assert!(until(PATIENCE, is_ready), "{}", standby.psql("postgres", "SELECT * FROM pg_replication_slots"));
+    assert!(until(PATIENCE, moves_on), "{}", told());
+    running.signal(Signal::TERM);
+    running.end();
+    let place = primary.psql("postgres", &confirmed);
+    let is_there = || synchronise().status.success() && standby.psql("postgres", &confirmed) == place;
+    assert!(until(PATIENCE, is_there), "{}", told());
 }
 
 #[test]
@@ -46,7 +57,7 @@ fn a_capture_goes_on_in_its_chain_on_a_promoted_standby_that_synchronised_its_sl
     let last = |id: u32| format!("INSERT INTO u VALUES ({id})");
     let work = |id: u32| format!("INSERT INTO t VALUES ({id}, 'work'); UPDATE t SET v = v || '!'");
     capture_work(&pgbk(&primary), (&primary, "shop"), &work(1), &last(1));
-    synchronised(&primary, &standby, "pgbk_shop");
+    synchronised((&primary, &pgbk(&primary).args(["capture", "shop"])), &standby, "pgbk_shop");
     // This is on the standby and not stored.
     primary.psql("shop", &work(2));
     let place = primary.psql("shop", "SELECT pg_current_wal_insert_lsn()");

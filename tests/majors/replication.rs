@@ -1,5 +1,6 @@
 //! Changes are streamed out of every major version in the same way.
 
+use super::captured::comes_back;
 use super::servers::servers;
 use pgbk::base::error::{hints, sqlstate};
 use pgbk::base::secret::Secret;
@@ -57,7 +58,7 @@ fn changes_of_every_major_are_streamed_and_confirmed() {
         let mut own = vec!["wal_level=logical"];
         own.extend((server.major >= 13).then_some("max_slot_wal_keep_size=16MB"));
         let cluster = Cluster::start_from_set(&server.cluster.bin, &server.cluster.clients, &own);
-        captured::comes_back(&cluster);
+        comes_back(&cluster);
         streams(&cluster, server.major);
         lists_sequences(&cluster);
         if server.major >= 13 {

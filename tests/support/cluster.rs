@@ -165,28 +165,9 @@ impl Cluster {
         fs::create_dir(place.path.join("socket")).unwrap();
         give_away(&place.path);
         let mut copy = as_postgres(self.bin.join("pg_basebackup"));
-        copy.args([
-            "-h",
-            "127.0.0.1",
-            "-p",
-            &self.port.to_string(),
-            "-U",
-            USER,
-            "-R",
-            "-X",
-            "stream",
-            "-c",
-            "fast",
-            "-D",
-        ]);
-        succeeded(
-            "pg_basebackup",
-            &copy
-                .arg(place.path.join("data"))
-                .envs([("PGPASSWORD", PASSWORD), ("HOME", "/nonexistent")])
-                .output()
-                .unwrap(),
-        );
+        copy.args("-R -X stream -c fast -h 127.0.0.1 -U".split(' ')).arg(USER).args(["-p", &self.port.to_string()]);
+        copy.arg("-D").arg(place.path.join("data")).envs([("PGPASSWORD", PASSWORD), ("HOME", "/nonexistent")]);
+        succeeded("pg_basebackup", &copy.output().unwrap());
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         Cluster::serve(&[], (self.bin.clone(), self.clients.clone()), place, settings)
     }

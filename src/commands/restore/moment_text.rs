@@ -48,7 +48,7 @@ pub(crate) fn replayed(counts: ReplayCounts, changes: &ReplayPlan) -> String {
     )
 }
 
-/// Describes what is not replayed: a generation without a base, tables, and sequences whose values are not stored.
+/// Describes what is not replayed: a generation without a base, large objects, tables, and sequences whose values are not stored.
 pub(crate) fn uncovered(changes: &ReplayPlan) -> Vec<String> {
     let told = changes.uncovered.iter().map(|(table, uncovered)| {
         let since = match uncovered.reason {
@@ -60,7 +60,10 @@ pub(crate) fn uncovered(changes: &ReplayPlan) -> Vec<String> {
     let newer = changes.newer.map(|newer| {
         format!("what was captured since then, in generation {newer}, is not restored: it has no base yet")
     });
-    newer.into_iter().chain(told).chain(unsampled(changes)).collect()
+    let large = changes.large_objects.filter(|_| !changes.links.is_empty());
+    let large =
+        large.map(|time| format!("large objects are those of the base, of {time:.0}: no changes of them are captured"));
+    newer.into_iter().chain(large).chain(told).chain(unsampled(changes)).collect()
 }
 
 /// Describes the sequences that no sample tells.
@@ -93,6 +96,7 @@ pub(crate) fn with_changes(mut document: Value, changes: &ReplayPlan) -> Value {
         "generation": changes.generation,
         "up_to": changes.stop,
         "newer_generation": changes.newer,
+        "large_objects_of": changes.large_objects,
         "segments": changes.links.len(),
         "stored_bytes": changes.stored_bytes(),
         "uncovered": uncovered.collect::<Vec<_>>(),

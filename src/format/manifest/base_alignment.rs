@@ -17,6 +17,8 @@ pub struct BaseAlignment {
     snapshot: TransactionSnapshot,
     after_lsn: Lsn,
     locked_lsn: Lsn,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    large_objects: Option<u64>,
 }
 
 /// The members as a document states them.
@@ -26,6 +28,8 @@ struct StatedAlignment {
     snapshot: TransactionSnapshot,
     after_lsn: Lsn,
     locked_lsn: Lsn,
+    #[serde(default)]
+    large_objects: Option<u64>,
 }
 
 impl BaseAlignment {
@@ -37,7 +41,18 @@ impl BaseAlignment {
         (after_lsn, locked_lsn): (Lsn, Lsn),
     ) -> Option<BaseAlignment> {
         let in_order = Lsn(0) < after_lsn && after_lsn <= locked_lsn;
-        in_order.then_some(BaseAlignment { generation, snapshot, after_lsn, locked_lsn })
+        let large_objects = None;
+        in_order.then_some(BaseAlignment { generation, snapshot, after_lsn, locked_lsn, large_objects })
+    }
+
+    /// States how many changes of large objects the server had counted before the snapshot. `None`: that is not known.
+    pub fn with_large_objects(self, large_objects: Option<u64>) -> BaseAlignment {
+        BaseAlignment { large_objects, ..self }
+    }
+
+    /// Returns how many changes of large objects the server had counted before the snapshot. `None`: that is not known.
+    pub fn large_objects(&self) -> Option<u64> {
+        self.large_objects
     }
 
     pub fn generation(&self) -> GenerationId {
@@ -76,8 +91,10 @@ impl TryFrom<StatedAlignment> for BaseAlignment {
     type Error = &'static str;
 
     fn try_from(stated: StatedAlignment) -> Result<BaseAlignment, &'static str> {
-        let StatedAlignment { generation, snapshot, after_lsn, locked_lsn } = stated;
-        BaseAlignment::new(generation, snapshot, (after_lsn, locked_lsn)).ok_or("positions that are not in order")
+        let StatedAlignment { generation, snapshot, after_lsn, locked_lsn, large_objects } = stated;
+        let alignment = BaseAlignment::new(generation, snapshot, (after_lsn, locked_lsn));
+        let alignment = alignment.ok_or("positions that are not in order")?;
+        Ok(alignment.with_large_objects(large_objects))
     }
 }
 
@@ -100,6 +117,9 @@ mod tests {
     fn an_alignment_is_read_as_it_is_written_and_nothing_else_is() {
         let alignment: BaseAlignment = serde_json::from_str(TEXT).unwrap();
         assert_eq!(serde_json::to_string(&alignment).unwrap(), TEXT);
+        let counted = alignment.with_large_objects(Some(7));
+        let text = serde_json::to_string(&counted).unwrap();
+        assert!(text != TEXT && serde_json::from_str::<BaseAlignment>(&text).unwrap() == counted);
         for (from, to) in [
             ("20260822T031500Z-5f0c21ab", "20260822T031500Z"),
             ("7:9:7", "7:9:9"),

@@ -7,10 +7,15 @@ use crate::format::changes::generation_id::GenerationId;
 use crate::format::manifest::base_alignment::BaseAlignment;
 use crate::format::transaction_snapshot::TransactionSnapshot;
 use crate::postgres::session::control::{Control, Snapshot};
+use crate::postgres::session::large_object_count::large_object_count;
 use crate::repository::Repository;
 
 /// The generation of changes that a backup is aligned to.
-pub(crate) struct AlignedGeneration(GenerationId);
+pub(crate) struct AlignedGeneration {
+    id: GenerationId,
+    /// How many changes of large objects the server has counted.
+    large_objects: u64,
+}
 
 impl AlignedGeneration {
     /// Returns the newest generation of the database, if its slot is on this server. `None`: no changes are captured, or people have been
@@ -51,7 +56,9 @@ fn find(repository: &Repository, control: &mut Control, database: &str) -> Resul
         let of_chain = last.timelines.map_or(generation.timeline, |timelines| timelines.timeline);
         same_timeline(control.server().timeline, of_chain)?;
     }
-    Ok(Some(AlignedGeneration(generation.id)))
+    // Before the snapshot: what is changed meanwhile counts as changed behind the base.
+    let large_objects = control.ask_within(large_object_count)?;
+    Ok(Some(AlignedGeneration { id: generation.id, large_objects }))
 }
 
 /// Fails if the server's log is not the one that is captured. `None`: the server does not say.
@@ -76,10 +83,10 @@ pub(crate) fn alignment(
     let locked_lsn = control.insert_lsn().ok().flatten();
     let seen = TransactionSnapshot::of_text(&snapshot.pg_snapshot);
     let aligned = seen.zip(snapshot.insert_lsn.zip(locked_lsn));
-    let aligned = aligned.and_then(|(seen, positions)| BaseAlignment::new(generation.0, seen, positions));
+    let aligned = aligned.and_then(|(seen, positions)| BaseAlignment::new(generation.id, seen, positions));
     if aligned.is_none() {
         monitor
             .warn("the backup is no base for captured changes: the server did not tell its snapshot or its position");
     }
-    aligned
+    aligned.map(|aligned| aligned.with_large_objects(Some(generation.large_objects)))
 }

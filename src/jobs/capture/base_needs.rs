@@ -73,6 +73,8 @@ pub enum BaseReason {
     Bytes(u64),
     /// So many changes of rows lie behind it.
     Changes(u64),
+    /// Large objects have changed, of which no segment tells.
+    LargeObjects,
 }
 
 impl BaseReason {
@@ -89,6 +91,7 @@ impl BaseReason {
             BaseReason::Changes(count) => {
                 format!("{count} changes of rows lie behind the newest one (CAPTURE_BASE_CHANGES)")
             }
+            BaseReason::LargeObjects => "large objects have changed since the newest one".to_owned(),
         }
     }
 }
@@ -107,6 +110,15 @@ pub struct BaseNeeds {
     generation: Option<GenerationId>,
     base: Option<KnownBase>,
     weights: Vec<SegmentWeight>,
+    /// `None`: the server has not been asked yet.
+    large_objects: Option<LargeObjectMark>,
+}
+
+/// Says how many changes of large objects the server has counted, and when it was first seen that there are so many, by its clock.
+#[derive(Debug, Clone, Copy)]
+struct LargeObjectMark {
+    count: u64,
+    since: Timestamp,
 }
 
 /// Holds what is known of the chain, for the thread that takes bases of it.
@@ -130,6 +142,12 @@ impl BaseNeeds {
     /// Takes the next segment.
     pub fn add(&mut self, segment: &Segment) {
         self.weights.push(SegmentWeight::of(segment));
+    }
+
+    /// Takes how many changes of large objects the server counts at a moment by its clock.
+    pub fn count_large_objects(&mut self, count: u64, now: Timestamp) {
+        let known = self.large_objects.filter(|known| known.count == count);
+        self.large_objects = known.or(Some(LargeObjectMark { count, since: now }));
     }
 
     /// Returns the generation, once its first segment is stored: no backup before that is a base.
@@ -170,17 +188,19 @@ impl BaseNeeds {
         let changes = behind().fold(0u64, |sum, weight| sum.saturating_add(weight.changes));
         let tables = (!waiting.is_empty()).then(|| {
             let broken = self.weights.iter().rfind(|weight| !weight.breaks.is_empty()).map(|weight| weight.written_at);
-            let quiet = later(broken.unwrap_or(base.taken_at), QUIET);
-            let at = quiet.max(later(base.taken_at, base.took.saturating_mul(SPACING)));
+            let at = settled(base, broken.unwrap_or(base.taken_at));
             BaseDue { at, reason: BaseReason::Tables(waiting.len()) }
         });
+        let held = base.alignment.large_objects();
+        let large = self.large_objects.filter(|mark| held.is_some_and(|held| held != mark.count));
+        let large = large.map(|mark| BaseDue { at: settled(base, mark.since), reason: BaseReason::LargeObjects });
         let age = rules.every.filter(|_| behind().any(|weight| weight.transactions > 0));
         let age = age.map(|every| BaseDue { at: later(base.taken_at, every), reason: BaseReason::Age });
         let size = rules.bytes.filter(|limit| bytes >= *limit);
         let size = size.map(|_| BaseDue { at: base.taken_at, reason: BaseReason::Bytes(bytes) });
         let count = rules.changes.filter(|limit| changes >= *limit);
         let count = count.map(|_| BaseDue { at: base.taken_at, reason: BaseReason::Changes(changes) });
-        [tables, age, size, count].into_iter().flatten().min_by_key(|due| due.at)
+        [tables, large, age, size, count].into_iter().flatten().min_by_key(|due| due.at)
     }
 
     /// Returns the tables that no base reaches further with until the next one is taken, each with what has changed, and up to where the
@@ -210,6 +230,11 @@ impl BaseNeeds {
 /// Returns whether a base is before a break that is over.
 fn is_before(base: &KnownBase, one: &TableBreak) -> bool {
     one.until.is_some_and(|until| !base.alignment.holds(until.commit, until.xid))
+}
+
+/// Returns when a base is due behind this one because of something that changed at a moment, and may change again.
+fn settled(base: &KnownBase, changed: Timestamp) -> Timestamp {
+    later(changed, QUIET).max(later(base.taken_at, base.took.saturating_mul(SPACING)))
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {

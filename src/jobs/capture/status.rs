@@ -7,8 +7,10 @@ use crate::jobs::capture::base_needs::{BaseNeeds, KnownBase};
 use crate::jobs::capture::plan::CapturePlan;
 use crate::postgres::replication::slot::SlotState;
 use crate::postgres::session::connection::TimedConnection;
+use crate::postgres::session::large_object_count::large_object_count;
 use crate::repository::Repository;
 use crate::repository::chain_tail::ChainTail;
+use jiff::Timestamp;
 
 /// Holds what is known of a capture.
 pub struct CaptureStatus {
@@ -21,12 +23,15 @@ pub struct CaptureStatus {
 }
 
 impl CaptureStatus {
-    pub fn ask(repository: &Repository, plan: &CapturePlan) -> Result<CaptureStatus> {
+    /// `now`: the time by the clock of this host.
+    pub fn ask(repository: &Repository, plan: &CapturePlan, now: Timestamp) -> Result<CaptureStatus> {
         let tail = repository.chain_tail(&plan.subject())?;
         let name = tail.as_ref().map_or(&plan.slot, |tail| &tail.generation.slot).clone();
         let client = plan.settings.connect("pgbk")?;
-        let slot = TimedConnection::new(client).ask(move |client| SlotState::find(client, &name))?;
+        let (slot, large_objects) = TimedConnection::new(client)
+            .ask(move |client| Ok((SlotState::find(client, &name)?, large_object_count(client)?)))?;
         let mut needs = BaseNeeds::default();
+        needs.count_large_objects(large_objects, now);
         if let Some(tail) = &tail {
             needs.begin(tail);
             let generation = tail.generation.id;

@@ -164,7 +164,8 @@ impl StreamPump<'_> {
     /// streamed from.
     fn look_at_log(&mut self) -> RoundResult<()> {
         let seen = (self.clock)();
-        let (slot, LogEnd { position, time }) = self.watch.log()?;
+        let (slot, LogEnd { position, time }, large_objects) = self.watch.log()?;
+        base_needs::locked(self.needs).count_large_objects(large_objects, time);
         self.marks.add(PositionMark { position, time, seen });
         let (kept, limit) = (slot.as_ref().map(kept_bytes), self.watch.wal_limit());
         self.progress.keeps(kept, limit);

@@ -18,6 +18,7 @@ use crate::postgres::replication::sequence_list;
 use crate::postgres::replication::slot::SlotState;
 use crate::postgres::replication::table_shape::TableShape;
 use crate::postgres::session::connection::TimedConnection;
+use crate::postgres::session::large_object_count::large_object_count;
 use crate::postgres::session::query::{column, text};
 use postgres::Client;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,11 +106,12 @@ impl TableWatch {
         self.line.ask(move |client| SlotState::find(client, &slot))
     }
 
-    /// Returns the slot, and where the server's log ends.
-    pub fn log(&mut self) -> Result<(Option<SlotState>, LogEnd)> {
+    /// Returns the slot, where the server's log ends, and how many changes of large objects it counts.
+    pub fn log(&mut self) -> Result<(Option<SlotState>, LogEnd, u64)> {
         self.asked = Some(Instant::now());
         let slot = self.plan.slot.clone();
-        self.line.ask(move |client| Ok((SlotState::find(client, &slot)?, LogEnd::ask(client)?)))
+        self.line
+            .ask(move |client| Ok((SlotState::find(client, &slot)?, LogEnd::ask(client)?, large_object_count(client)?)))
     }
 
     /// Returns whether the log is to be looked at.

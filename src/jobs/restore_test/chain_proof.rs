@@ -141,6 +141,7 @@ fn changes(chain: &SegmentChain, opened: &BackupReader, reached: &BackupReader) 
         encoding: chain.generation.encoding,
         links,
         newer: None,
+        large_objects: None,
         uncovered: BTreeMap::new(),
         // The next base does not state them.
         sequences: None,

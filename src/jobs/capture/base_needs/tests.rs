@@ -40,7 +40,7 @@ fn segment(end: u64, written: i64, breaks: &[(u32, BreakReason)]) -> SegmentWeig
 }
 
 fn needs(weights: Vec<SegmentWeight>, base: Option<KnownBase>) -> BaseNeeds {
-    let mut needs = BaseNeeds { generation: Some(generation()), base: None, weights };
+    let mut needs = BaseNeeds { generation: Some(generation()), base: None, weights, large_objects: None };
     base.into_iter().for_each(|base| needs.set_base(base));
     needs
 }
@@ -105,4 +105,23 @@ fn a_base_of_another_generation_is_none() {
     needs.generation = Some("20260823T031500Z-00000001".parse().unwrap());
     needs.set_base(base(0x200, 10));
     assert!(needs.base().is_none());
+}
+
+#[test]
+fn a_base_is_due_when_large_objects_have_changed_since_and_are_left_alone_for_a_while() {
+    let known = base(0x100, 0);
+    let alignment = known.alignment.clone().with_large_objects(Some(7));
+    let mut needs = needs(vec![], Some(KnownBase { alignment, ..known.clone() }));
+    assert_eq!(due(&needs), None);
+    needs.count_large_objects(7, time(60));
+    assert_eq!(due(&needs), None);
+    // A crash of the server begins the count anew.
+    for (count, at) in [(9, 70), (2, 80)] {
+        needs.count_large_objects(count, time(at));
+        needs.count_large_objects(count, time(at + 5));
+        assert_eq!(due(&needs), Some((time(at + 5), BaseReason::LargeObjects)));
+    }
+    // Of a base of an earlier version it is not known.
+    needs.set_base(known);
+    assert_eq!(due(&needs), None);
 }

@@ -5,6 +5,7 @@ mod tests;
 
 use crate::base::error::{Fault, Result};
 use crate::base::subject::Subject;
+use crate::format::archive::entry::LARGE_OBJECTS;
 use crate::format::backup_id::BackupId;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::changes::table_break::BreakReason;
@@ -22,6 +23,7 @@ use crate::repository::chain::coverage::{CoverGap, Coverage};
 use crate::repository::chain::generation_listing::GenerationListing;
 use crate::repository::chain::sequence_goals::SequenceGoals;
 use crate::repository::reader::BackupReader;
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 
@@ -91,6 +93,7 @@ fn choose_among(
             encoding,
             links,
             newer: None,
+            large_objects: large_objects(&opened)?,
             uncovered: BTreeMap::new(),
             sequences,
         };
@@ -203,6 +206,13 @@ impl ReadChains<'_> {
         })?;
         Ok(unread.insert(self.repository.chain(listing)?))
     }
+}
+
+/// Returns when the large objects of a base were as it holds them. `None`: it holds none, or does not tell.
+fn large_objects(opened: &BackupReader) -> Result<Option<Timestamp>> {
+    let Some(contents) = opened.contents()? else { return Ok(None) };
+    let holds_some = contents.entries.iter().any(|entry| entry.is(LARGE_OBJECTS));
+    Ok(holds_some.then_some(opened.manifest.taken_at))
 }
 
 /// Returns the tables of which not all changes are replayed.

@@ -30,6 +30,8 @@ pub struct ReplayPlan {
     pub links: Vec<Arc<ChainLink>>,
     /// A generation that has begun since, and has no base from which it could be replayed. `None`: there is none, or another moment is wanted.
     pub newer: Option<GenerationId>,
+    /// When the large objects were as they are restored, as no segment tells of them. `None`: the base holds none.
+    pub large_objects: Option<Timestamp>,
     /// The tables that stay behind, each from a place on.
     pub uncovered: BTreeMap<TableName, UncoveredTable>,
     /// Where sequences are to be behind the changes. `None`: they stay as they are.
