@@ -34,6 +34,8 @@ use std::sync::Arc;
 
 /// Documents read at the same time: a host far away answers many as fast as one.
 const READERS: usize = 64;
+/// Says what to do where the first changes behind a base are not there.
+const FROM_ANOTHER: &str = "go on from a later base; or leave out --at, and the backup is restored as it is";
 /// Most bytes that the documents and their parsed forms may take together while they are read.
 const MEMORY: u64 = 64 << 20;
 
@@ -227,13 +229,14 @@ impl SegmentChain {
                 "the segments of \"{folder}\" before {} were removed with the bases that needed them: {position} is in none",
                 cut.start
             ))
-            .hint("go on from a later base; or leave out --at, and the backup is restored as it is");
+            .hint(FROM_ANOTHER);
         }
         match self.links.first() {
             None => Fault::not_found(format!("\"{folder}\" holds no segment: no changes have been stored yet"))
                 .hint("\"pgbk status\" shows whether a capture runs; without --at the backup is restored as it is"),
             Some((first, _)) => {
                 Fault::damaged(format!("the changes from {position} to {first} are in no segment of \"{folder}\""))
+                    .hint(FROM_ANOTHER)
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::jobs::restore::admit;
 use crate::jobs::restore::properties::outlook;
 use crate::jobs::restore::replay::base_choice::{ChosenBase, choose_base};
 use crate::jobs::restore::replay::replay_plan::ReplayPlan;
-use crate::jobs::restore::replay::{must_be_new, restore_to_moment};
+use crate::jobs::restore::replay::restore_to_moment;
 use crate::jobs::restore::way::way;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::restore::target::{RestoreTarget, TargetState};
@@ -55,7 +55,6 @@ pub(crate) fn carry_out(
     }
     let (opened, changes) = (chosen.opened, Arc::new(chosen.changes));
     let target = admit(&opened.manifest, &plan)?;
-    must_be_new(&target)?;
     let outlook = outlook(&opened.manifest, &plan, &target)?;
     let mut outline = outline(&opened.manifest, &changes, point, (&server, &target), repository);
     if args.dry_run {

@@ -7,7 +7,7 @@ pub(crate) mod stop;
 pub(crate) mod time_estimate;
 
 use crate::base::cancel;
-use crate::base::error::{Fault, Result};
+use crate::base::error::Result;
 use crate::base::progress::{Monitor, Progress};
 use crate::base::worker::Worker;
 use crate::format::changes::delta_record::DeltaRecord;
@@ -22,7 +22,7 @@ use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::properties::own_properties::OwnProperties;
 use crate::postgres::restore::load::options::LoadReport;
 use crate::postgres::restore::replay::{ReplayCounts, Replayer};
-use crate::postgres::restore::target::{APPLICATION, RestoreTarget, TargetState};
+use crate::postgres::restore::target::{APPLICATION, RestoreTarget};
 use crate::repository::Repository;
 use crate::repository::chain::chain_link::ChainLink;
 use crate::repository::reader::BackupReader;
@@ -44,7 +44,6 @@ pub fn restore_to_moment(
     repository: &Repository,
     monitor: &dyn Monitor,
 ) -> Result<(RestoreReport, ReplayCounts)> {
-    must_be_new(target)?;
     check(changes, repository, monitor)?;
     let manifest = opened.manifest.clone();
     let way = way(&manifest, plan, target);
@@ -60,13 +59,6 @@ pub fn restore_to_moment(
         Ok(joined(loaded, rest))
     })?;
     Ok((report, counts))
-}
-
-/// Fails if the target holds anything.
-pub fn must_be_new(target: &RestoreTarget) -> Result<()> {
-    let TargetState::Holds(_) = target.state else { return Ok(()) };
-    let message = format!("database \"{}\" is not empty, and changes are only replayed in a new one", target.database);
-    Err(Fault::usage(message).hint("restore into a new database with --to").into())
 }
 
 /// Reads all payloads of the plan to their ends, and checks every chunk of them.

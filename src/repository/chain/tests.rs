@@ -79,7 +79,8 @@ fn a_whole_chain_is_read_from_any_place_of_it_and_its_payloads_are_what_it_state
     assert!(format!("{beyond:#}").contains("end at 0/400, before 0/401"), "{beyond:#}");
     let after = chain.around(Lsn(0x400)).err().unwrap();
     assert!(format!("{after:#}").contains("end at 0/400"), "{after:#}");
-    assert!(chain.around(Lsn(0xff)).is_err());
+    let before = chain.around(Lsn(0xff)).err().unwrap();
+    assert_eq!((kind(&before), hints(&before)), (Kind::Damaged, vec![FROM_ANOTHER]));
 }
 
 #[test]

@@ -42,3 +42,23 @@ fn of_two_captures_the_second_stores_nothing_and_is_told_of_the_other() {
     assert!(format!("{error:#}").contains(&document), "{error:#}");
     assert_eq!(keys().len(), before.len() + 1);
 }
+
+#[test]
+fn what_was_stored_while_the_share_of_its_generation_had_gone_is_taken_back() {
+    let memory = Memory::default();
+    let plain = repository(&memory);
+    let generation = ForgedChain::begin(&plain, "20260822T031500Z-5f0c21ab").generation;
+    let refused = |open| {
+        let refusing =
+            RefusingStore { memory: memory.clone(), end: generation.key_name(), open: Some(open), remove: None };
+        store(&Repository { store: Arc::new(refusing), ..plain.clone() }, &generation, 0x200).err().unwrap()
+    };
+    let count = || memory.list("").unwrap().len();
+    let error = refused(Kind::NotFound);
+    assert_eq!(format!("{error:#}"), "the store does not hold the changes that were stored before");
+    assert!(hints(&error)[0].starts_with("is the folder mounted that STORE_DIR names?"), "{error:?}");
+    assert_eq!((kind(&error).exit_code(), count()), (1, 1));
+    // Where the store only does not answer, the segment may stand where it belongs.
+    let error = refused(Kind::Denied);
+    assert_eq!((kind(&error), count()), (Kind::Denied, 3));
+}
