@@ -16,6 +16,7 @@ use crate::postgres::replication::slot::SlotState;
 use crate::postgres::replication::table_shape::TableShape;
 use crate::postgres::session::connection::TimedConnection;
 use crate::postgres::session::query::{column, text};
+use jiff::Timestamp;
 use postgres::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -116,14 +117,14 @@ impl TableWatch {
         (self.looked, self.is_wanted) = (Some(begun), false);
         self.publish(monitor)?;
         let names = self.plan.publications.clone();
-        let (at, (first, next), mut shapes) = self.line.ask(move |client| list(client, &names))?;
+        let ((at, time), (first, next), mut shapes) = self.line.ask(move |client| list(client, &names))?;
         self.settle_writers(&mut shapes, first, next);
         let is_same = |shape: &TableShape| self.last.get(&shape.relation.oid).is_some_and(|last| !shape.is_news(last));
         let is_news = self.needs_mark || shapes.len() != self.last.len() || !shapes.iter().all(is_same);
         let mark = if is_news { Some(self.mark()?) } else { None };
         (self.needs_mark, self.took) = (false, begun.elapsed());
         self.last = shapes.iter().map(|shape| (shape.relation.oid, shape.clone())).collect();
-        Ok(TableLook { at, shapes, mark })
+        Ok(TableLook { at, time, shapes, mark })
     }
 
     /// Changes the publications to what they should list. The stream tells, at the place of the change, which tables it is about.
@@ -175,12 +176,15 @@ impl TableWatch {
     }
 }
 
-type FoundTables = (Lsn, (u64, u64), Vec<TableShape>);
+type FoundTables = ((Lsn, Timestamp), (u64, u64), Vec<TableShape>);
 
-/// Lists all tables, as of one moment. One that no publication lists is not streamed. Returns a place of the log before that moment, and
-/// the first transactions that are going on and that have not begun.
+/// Lists all tables, as of one moment. One that no publication lists is not streamed. Returns a place of the log and a time before
+/// that moment, and the first transactions that are going on and that have not begun.
 fn list(client: &mut Client, names: &Publications) -> Result<FoundTables> {
     let unread = |what: &str| Fault::failed(format!("the server gave no {what}"));
+    let time = text(client, "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint")?;
+    let time = time.parse().ok().and_then(|time| Timestamp::from_microsecond(time).ok());
+    let time = time.ok_or_else(|| unread("time"))?;
     let at = text(client, "SELECT pg_catalog.pg_current_wal_insert_lsn()")?;
     let at: Lsn = at.parse().map_err(|_| unread("place of its log"))?;
     column(client, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
@@ -200,7 +204,7 @@ fn list(client: &mut Client, names: &Publications) -> Result<FoundTables> {
     }
     let mut parts = snapshot.split(':').map(str::parse::<u64>);
     match (parts.next(), parts.next()) {
-        (Some(Ok(first)), Some(Ok(next))) => Ok((at, (first, next), shapes)),
+        (Some(Ok(first)), Some(Ok(next))) => Ok(((at, time), (first, next), shapes)),
         _ => Err(unread("snapshot").into()),
     }
 }

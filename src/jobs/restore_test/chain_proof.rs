@@ -142,7 +142,7 @@ fn changes(chain: &SegmentChain, opened: &BackupReader, reached: &BackupReader) 
         links,
         uncovered: BTreeMap::new(),
     };
-    changes.uncovered = uncovered(opened, &changes, Some(&span))?;
+    changes.uncovered = uncovered(opened, &changes, Some(&span), None)?;
     Ok(changes)
 }
 

@@ -56,6 +56,7 @@ fn segment(start: u64, end: u64, previous: Option<PreviousSegment>, keys: Option
             oid: 6,
             from: Lsn(start + 1),
             reason: BreakReason::Renamed,
+            seen_at: None,
             until: None,
         }],
         pgbk: "0.1.0".into(),
