@@ -214,7 +214,7 @@ _pgbk() {
                     return 0
                     ;;
                 --globals)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --files)
@@ -334,7 +334,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -358,11 +358,11 @@ _pgbk() {
                     return 0
                     ;;
                 --no-encrypt)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --check)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --outputs)
@@ -422,7 +422,7 @@ _pgbk() {
                     return 0
                     ;;
                 --lifecycle-tags)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --state-dir)
@@ -446,7 +446,7 @@ _pgbk() {
                     return 0
                     ;;
                 --smtp-enabled)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --mail-to)
@@ -492,7 +492,7 @@ _pgbk() {
             fi
             case "${prev}" in
                 --bases)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --base-every)
@@ -600,7 +600,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -624,11 +624,11 @@ _pgbk() {
                     return 0
                     ;;
                 --no-encrypt)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --check)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --state-dir)
@@ -652,11 +652,11 @@ _pgbk() {
                     return 0
                     ;;
                 --journal)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --journal-mail)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --journal-every)
@@ -684,7 +684,7 @@ _pgbk() {
                     return 0
                     ;;
                 --smtp-enabled)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --mail-to)
@@ -760,7 +760,7 @@ _pgbk() {
                     return 0
                     ;;
                 --globals)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --files)
@@ -844,7 +844,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -868,11 +868,11 @@ _pgbk() {
                     return 0
                     ;;
                 --no-encrypt)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --check)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --state-dir)
@@ -896,7 +896,7 @@ _pgbk() {
                     return 0
                     ;;
                 --smtp-enabled)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --mail-to)
@@ -1054,7 +1054,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -1078,11 +1078,11 @@ _pgbk() {
                     return 0
                     ;;
                 --no-encrypt)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --check)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --state-dir)
@@ -1484,7 +1484,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -1614,7 +1614,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -1638,11 +1638,11 @@ _pgbk() {
                     return 0
                     ;;
                 --no-encrypt)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --check)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --state-dir)
@@ -1744,7 +1744,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -1886,7 +1886,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -1910,11 +1910,11 @@ _pgbk() {
                     return 0
                     ;;
                 --no-encrypt)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --check)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --keep-last)
@@ -2132,7 +2132,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -2156,11 +2156,11 @@ _pgbk() {
                     return 0
                     ;;
                 --no-encrypt)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --check)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --state-dir)
@@ -2198,7 +2198,7 @@ _pgbk() {
                     return 0
                     ;;
                 --catch-up)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --jitter)
@@ -2222,7 +2222,7 @@ _pgbk() {
                     return 0
                     ;;
                 --capture)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --format)
@@ -2230,7 +2230,7 @@ _pgbk() {
                     return 0
                     ;;
                 --globals)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --files)
@@ -2350,7 +2350,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -2374,11 +2374,11 @@ _pgbk() {
                     return 0
                     ;;
                 --no-encrypt)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --check)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --outputs)
@@ -2438,7 +2438,7 @@ _pgbk() {
                     return 0
                     ;;
                 --lifecycle-tags)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --state-dir)
@@ -2462,7 +2462,7 @@ _pgbk() {
                     return 0
                     ;;
                 --smtp-enabled)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --mail-to)
@@ -2518,11 +2518,11 @@ _pgbk() {
                     return 0
                     ;;
                 --journal)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --journal-mail)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --journal-every)
@@ -2534,7 +2534,7 @@ _pgbk() {
                     return 0
                     ;;
                 --bases)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --base-every)
@@ -2678,7 +2678,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -2804,7 +2804,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -2828,11 +2828,11 @@ _pgbk() {
                     return 0
                     ;;
                 --no-encrypt)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --check)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --state-dir)
@@ -2982,7 +2982,7 @@ _pgbk() {
                     return 0
                     ;;
                 --s3-md5-required)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --s3-part-size)
@@ -3006,11 +3006,11 @@ _pgbk() {
                     return 0
                     ;;
                 --no-encrypt)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --check)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --state-dir)
@@ -3034,7 +3034,7 @@ _pgbk() {
                     return 0
                     ;;
                 --smtp-enabled)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "0 1" -- "${cur}"))
                     return 0
                     ;;
                 --mail-to)

@@ -54,8 +54,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l adopt -d 'Go on wit
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l note -d 'Words that stand beside it in the list' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l format -d 'The format that pg_dump writes' -r -f -a "plain\t'An SQL script'
 custom\t'An archive for `pg_restore`'"
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l files -d 'Back up these files and folders too, once in each run, with colons between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l jobs -d 'How many connections read tables at a time; 2 when unset, or 1 on one core, and 1 for a database below 64 MiB' -r
@@ -88,17 +88,17 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-sse-kms-key-id -
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l s3-attempts -d 'How often a request is tried' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l check -d 'Check what was stored; a restore always checks' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l outputs -d 'The backups that a run makes of one snapshot, with commas between them; the list must name plain' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
 custom\t'The database as it is, as an archive for pg_restore'
 anonymised\t'The database with its values changed as the rules of anonymising say'"
@@ -115,8 +115,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-yearly -d 'Kee
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-within -d 'Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-capture -d 'Keep the bases by which every moment of so much time can be restored from captured changes, counted from the newest base, such as 7d' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l keep-minimum -d 'Keep N in any case, where the rules above keep fewer' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l lifecycle-tags -d 'Tag the newest backups lifecycle=monthly, weekly or hourly, for the host\'s own rules' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l lifecycle-tags -d 'Tag the newest backups lifecycle=monthly, weekly or hourly, for the host\'s own rules' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-host -d 'Send mail through this server' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
@@ -124,8 +124,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-security -d 'H
 tls\t''
 none\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-user -d 'Log in to the mail server as this user' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l mail-to -d 'Recipients of mail, with commas between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand backup" -l mail-subject-prefix -d 'Put this before every subject' -r
@@ -185,17 +185,17 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-sse-kms-key-id 
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l s3-attempts -d 'How often a request is tried' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l check -d 'Check what was stored; a restore always checks' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand restore" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
@@ -256,17 +256,17 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-sse-kms-key-id
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l s3-attempts -d 'How often a request is tried' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l check -d 'Check what was stored; a restore always checks' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand download" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
@@ -302,17 +302,17 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-sse-kms-key-id -
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l s3-attempts -d 'How often a request is tried' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l check -d 'Check what was stored; a restore always checks' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand upload" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
@@ -366,17 +366,17 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-sse-kms-key-id -
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l s3-attempts -d 'How often a request is tried' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l check -d 'Check what was stored; a restore always checks' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-host -d 'Send mail through this server' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
@@ -384,8 +384,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-security -d 'H
 tls\t''
 none\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-user -d 'Log in to the mail server as this user' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l mail-to -d 'Recipients of mail, with commas between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand verify" -l mail-subject-prefix -d 'Put this before every subject' -r
@@ -427,8 +427,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-sse-kms-key-id -d 
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand list" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
@@ -466,17 +466,17 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-sse-kms-key-id -d '
 complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l s3-attempts -d 'How often a request is tried' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l check -d 'Check what was stored; a restore always checks' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand log" -l log-format -d 'How log lines look' -r -f -a "text\t''
 json\t''"
@@ -510,8 +510,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-sse-kms-key-id -d '
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand pin" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
@@ -548,8 +548,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-sse-kms-key-id -d
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
@@ -565,19 +565,19 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -l json -d 'One JSON do
 complete -c pgbk -n "__fish_pgbk_using_subcommand unpin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l schedule -d 'When: as in a crontab, 6 fields with seconds, 7 with years, or @daily and the like. Several are separated by ";", and "EXPR = a,b" is for these databases alone' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l verify-schedule -d 'When the newest backup of each database is proven by a restore (verify --level restore), in the same form; never when unset' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l catch-up -d 'Run at the start what was missed while the scheduler was down' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l catch-up -d 'Run at the start what was missed while the scheduler was down' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l jitter -d 'Begin each run up to so much later, at random' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l retry -d 'Pause before what failed is tried again, doubled each time up to 1h, until the next run is due; 0 never tries again' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l next -d 'Show the next N runs, and do nothing' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l listen -d 'Serve a status page, /metrics for Prometheus and /healthz at this address, such as 127.0.0.1:9187; :9187 is every address' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l health-grace -d 'How much later than it is due a backup may be done before that is unhealthy' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l capture -d 'Capture the changes of each database that is backed up, too, beside the schedule' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l capture -d 'Capture the changes of each database that is backed up, too, beside the schedule' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l format -d 'The format that pg_dump writes' -r -f -a "plain\t'An SQL script'
 custom\t'An archive for `pg_restore`'"
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l files -d 'Back up these files and folders too, once in each run, with colons between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l pg-dump-args -d 'More arguments for pg_dump, split as a shell would' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l jobs -d 'How many connections read tables at a time; 2 when unset, or 1 on one core, and 1 for a database below 64 MiB' -r
@@ -610,17 +610,17 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-sse-kms-key-id
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l s3-attempts -d 'How often a request is tried' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l check -d 'Check what was stored; a restore always checks' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l outputs -d 'The backups that a run makes of one snapshot, with commas between them; the list must name plain' -r -f -a "plain\t'The database as it is, in the format of DUMP_FORMAT'
 custom\t'The database as it is, as an archive for pg_restore'
 anonymised\t'The database with its values changed as the rules of anonymising say'"
@@ -637,8 +637,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-yearly -d 'K
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-within -d 'Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-capture -d 'Keep the bases by which every moment of so much time can be restored from captured changes, counted from the newest base, such as 7d' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l keep-minimum -d 'Keep N in any case, where the rules above keep fewer' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lifecycle-tags -d 'Tag the newest backups lifecycle=monthly, weekly or hourly, for the host\'s own rules' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lifecycle-tags -d 'Tag the newest backups lifecycle=monthly, weekly or hourly, for the host\'s own rules' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-host -d 'Send mail through this server' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
@@ -646,8 +646,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-security -d 
 tls\t''
 none\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-user -d 'Log in to the mail server as this user' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l mail-to -d 'Recipients of mail, with commas between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l mail-subject-prefix -d 'Put this before every subject' -r
@@ -662,14 +662,14 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l interval -d 'How 
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l bytes -d 'After how many bytes of changes, before compression, a segment is stored' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l slot -d 'Name of the replication slot; when unset pgbk_ and the name of the database' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l wal-limit -d 'How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l journal -d 'Keep a journal: a small sealed text that says all that is needed to restore the latest state, beside the segments and in STATE_DIR' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l journal-mail -d 'Keep a journal and mail it when it has changed, as alerts are mailed' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l journal -d 'Keep a journal: a small sealed text that says all that is needed to restore the latest state, beside the segments and in STATE_DIR' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l journal-mail -d 'Keep a journal and mail it when it has changed, as alerts are mailed' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l journal-every -d 'Least time between two mails of a journal' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l lag-limit -d 'How old the newest moment that can be restored may be before that is unhealthy; when unset 5m, or twice CAPTURE_INTERVAL' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l bases -d 'Take bases while changes are captured: the first one, and a new one whenever one is due' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l bases -d 'Take bases while changes are captured: the first one, and a new one whenever one is due' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l base-every -d 'How old the newest base may become before the next one is taken, such as 24h, 7d or 06:00; unset: 24h, and beside a schedule no limit, as its backups are bases' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l max-duration-since-last-full-backup -d 'Another name for CAPTURE_BASE_EVERY' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand schedule" -l base-bytes -d 'After how many bytes of stored changes the next base is taken; no limit when unset' -r
@@ -706,8 +706,8 @@ info\t''
 debug\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -l json -d 'One JSON document on stdout'
 complete -c pgbk -n "__fish_pgbk_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l bases -d 'Take bases while changes are captured: the first one, and a new one whenever one is due' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l bases -d 'Take bases while changes are captured: the first one, and a new one whenever one is due' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l base-every -d 'How old the newest base may become before the next one is taken, such as 24h, 7d or 06:00; unset: 24h, and beside a schedule no limit, as its backups are bases' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l max-duration-since-last-full-backup -d 'Another name for CAPTURE_BASE_EVERY' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l base-bytes -d 'After how many bytes of stored changes the next base is taken; no limit when unset' -r
@@ -737,26 +737,26 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-sse-kms-key-id 
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l s3-attempts -d 'How often a request is tried' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l check -d 'Check what was stored; a restore always checks' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l interval -d 'How long a segment waits for more changes before it is stored' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l bytes -d 'After how many bytes of changes, before compression, a segment is stored' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l slot -d 'Name of the replication slot; when unset pgbk_ and the name of the database' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l wal-limit -d 'How much of its log the server may keep for the slot before it is dropped; when unset a quarter of max_slot_wal_keep_size, or 10G' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l journal -d 'Keep a journal: a small sealed text that says all that is needed to restore the latest state, beside the segments and in STATE_DIR' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l journal-mail -d 'Keep a journal and mail it when it has changed, as alerts are mailed' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l journal -d 'Keep a journal: a small sealed text that says all that is needed to restore the latest state, beside the segments and in STATE_DIR' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l journal-mail -d 'Keep a journal and mail it when it has changed, as alerts are mailed' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l journal-every -d 'Least time between two mails of a journal' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l lag-limit -d 'How old the newest moment that can be restored may be before that is unhealthy; when unset 5m, or twice CAPTURE_INTERVAL' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-host -d 'Send mail through this server' -r
@@ -765,8 +765,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-security -d '
 tls\t''
 none\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-user -d 'Log in to the mail server as this user' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l mail-to -d 'Recipients of mail, with commas between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand capture" -l mail-subject-prefix -d 'Put this before every subject' -r
@@ -815,17 +815,17 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-sse-kms-key-id -d
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l s3-attempts -d 'How often a request is tried' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l check -d 'Check what was stored; a restore always checks' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-last -d 'Keep the newest N backups' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l max-full-backups -d 'Another name for KEEP_LAST, which wins' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l keep-hourly -d 'Keep the newest backup of each of the last N hours that have one' -r
@@ -851,8 +851,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -l allow-unauthenticate
 complete -c pgbk -n "__fish_pgbk_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l older-than -d 'See --clean' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l remove-meta -d 'Remove this .meta, whose payload is missing; doctor names such' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l globals -d 'Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l files -d 'Back up these files and folders too, once in each run, with colons between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l host -d 'Host name, address or socket directory' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l port -d 'Port; 5432 when unset' -r
@@ -876,17 +876,17 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-sse-kms-key-id -
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-object-lock-mode -d 'Lock every backup against deletion (Object Lock)' -r -f -a "GOVERNANCE\t''
 COMPLIANCE\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-object-lock-days -d 'For so many days' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-md5-required -d 'Send Content-MD5 even where DB_BACKUP_VERIFY is 0' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-part-size -d 'Size of a part; computed from the size of the dump when unset' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-parts-in-flight -d 'Parts being sent at the same time' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-part-limit -d 'The most parts that the host allows in one upload' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-timeout -d 'Limit of one request with all its retries' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l s3-attempts -d 'How often a request is tried' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "true\t''
-false\t''"
-complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l check -d 'Check what was stored; a restore always checks' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l no-encrypt -d 'Keys decrypt and seal, but new backups are not encrypted' -r -f -a "0\t''
+1\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l check -d 'Check what was stored; a restore always checks' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l state-dir -d 'Where pgbk remembers runs, the newest 1000, and keys derived from a password; when unset /var/lib/pgbk if it can be written to, else ~/.local/state/pgbk' -r -F
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-host -d 'Send mail through this server' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-port -d 'Port of the mail server; when unset 587, for tls 465, for none 25' -r
@@ -894,8 +894,8 @@ complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-security -d 'H
 tls\t''
 none\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-user -d 'Log in to the mail server as this user' -r
-complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "true\t''
-false\t''"
+complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l smtp-enabled -d 'Whether mail is sent' -r -f -a "0\t''
+1\t''"
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l mail-to -d 'Recipients of mail, with commas between them' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l mail-from -d 'Sender of mail; SMTP_USER when unset and an address' -r
 complete -c pgbk -n "__fish_pgbk_using_subcommand doctor" -l mail-subject-prefix -d 'Put this before every subject' -r

@@ -11,10 +11,12 @@ pub(crate) mod pin_args;
 pub(crate) mod report_args;
 pub mod setting;
 pub(crate) mod settings;
+pub(crate) mod switch;
 pub(crate) mod table;
 pub(crate) mod units;
 pub mod values;
 pub mod variables;
+pub(crate) mod whole_number;
 
 use anonymise_args::AnonymiseArgs;
 use arguments::{

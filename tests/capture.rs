@@ -7,6 +7,7 @@ mod failover;
 mod faults;
 mod journal;
 mod kept;
+mod moment;
 mod operated;
 mod sequences;
 mod without_pgbk;
@@ -24,7 +25,7 @@ use std::fs;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use support::cluster::{Cluster, PASSWORD, PATIENCE, USER};
-use support::pgbk::{Pgbk, Running, pgbk};
+use support::pgbk::{Outcome, Pgbk, Running, pgbk};
 use support::process::{Place, until};
 use support::proof;
 use support::random::Random;
@@ -196,10 +197,11 @@ impl Scene {
 }
 
 /// Ends a capture by a signal, as a container's engine does.
-fn stop(running: Running) {
+fn stop(running: Running) -> Outcome {
     running.signal(Signal::TERM);
     let outcome = running.end();
     assert_eq!(outcome.code, Some(143), "{}", outcome.err);
+    outcome
 }
 
 #[test]
@@ -214,44 +216,23 @@ fn changes_are_stored_and_psql_replays_them_into_a_copy() {
     let status = scene.status();
     assert_eq!((&status["running"], &status["chain"]["transactions"]), (&true.into(), &3.into()), "{status:#}");
     assert_eq!(status["uncovered"], serde_json::json!([]));
+    // No scheduler is missed where a capture runs without one.
+    let judged = || scene.pgbk(&[]).args(["status"]).end();
+    assert!(until(PATIENCE, || judged().code == Some(0)), "{:#?}", judged());
+    assert!(judged().text().starts_with("healthy\n") && !judged().text().contains("--max-age"), "{:#?}", judged());
     // What is stored is confirmed soon, and nothing beyond.
     let confirmed = || scene.status()["slot"]["confirmed"].as_str().unwrap().parse::<Lsn>().unwrap();
     assert!(until(PATIENCE, || confirmed() == scene.tail().end), "{} {}", confirmed(), scene.tail().end);
     stop(running);
+    assert_eq!(judged().code, Some(1));
+    assert!(
+        judged().text().contains("no capture is running") && !judged().text().contains("scheduler"),
+        "{:#?}",
+        judged()
+    );
     assert!(confirmed() <= scene.tail().end);
     scene.replay();
     scene.assert_same(&["t", "u"]);
-}
-
-#[test]
-fn what_a_capture_stored_brings_the_database_to_any_moment_behind_a_backup() {
-    let scene = Scene::new("any_moment", TABLES);
-    let run = scene.pgbk(&[]).key().set("DB_BACKUP_COMPRESS", "zstd");
-    let capture = run.args(["capture", &scene.name]);
-    run.args(["capture", &scene.name, "--setup"]).expect(0);
-    let mut running = capture.start();
-    scene.sql(WORK);
-    run.args(["backup", &scene.name]).expect(0);
-    scene.sql("INSERT INTO t SELECT i, 'behind', repeat('y', 5000) FROM generate_series(100, 140) i");
-    scene.sql("UPDATE t SET v = v || '!' WHERE id % 2 = 0; DELETE FROM u");
-    let (moment, due) = (scene.position(), ["t", "u"].map(|table| scene.rows(&scene.name, table)));
-    // The accident.
-    scene.sql("DELETE FROM t");
-    // Other tests write into the server's log as well: what comes last lies behind this place, and ends the chain.
-    let before_last = scene.position();
-    scene.sql("INSERT INTO u VALUES (7, 7)");
-    scene.await_beyond(&run, &mut running, before_last);
-    let restored = |at: &str, into: &str| {
-        let arguments = ["restore", "--at", at, "--database", &scene.name, "--to", into, "--yes"];
-        run.args(arguments).expect(0);
-        ["t", "u"].map(|table| scene.rows(into, table))
-    };
-    assert_eq!(restored(&moment.to_string(), "any_moment_before"), due);
-    let latest = ["t", "u"].map(|table| scene.rows(&scene.name, table));
-    assert_eq!(restored("latest", "any_moment_latest"), latest);
-    let log = run.args(["log", "--database", &scene.name]).json();
-    assert_eq!(log.as_array().map(Vec::len), Some(6), "{log:#}");
-    stop(running);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod aws;
 mod container;
 mod pipes;
 mod plain_text;
+mod refused;
 
 use pgbk::base::error::{Kind, kind};
 use pgbk::cli::setting;

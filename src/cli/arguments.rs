@@ -9,13 +9,15 @@ use crate::cli::settings::{
     AlertArgs, ExtrasArgs, KeyArgs, PipelineArgs, RetentionArgs, RunArgs, ScratchArgs, ServerArgs, StateArgs,
     StoreArgs, ZoneArgs,
 };
+use crate::cli::switch::SwitchParser;
 use crate::cli::values::{BackupChoice, ListenAddresses, duration, listen, note};
+use crate::cli::whole_number::whole;
 use crate::format::backup_id::BackupId;
 use crate::format::manifest::origin::Origins;
 use crate::format::restore_point::RestorePoint;
 use crate::format::table_pattern::TablePattern;
 use clap::Args;
-use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::builder::NonEmptyStringValueParser;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -105,7 +107,7 @@ pub struct RestoreArgs {
     #[command(flatten)]
     pub limits: TableArgs,
     /// How many connections load into a new or empty database; 2 when unset, or 1 on one core, and 1 for a small one or an archive
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=256))]
     pub jobs: Option<u32>,
     /// Load by one connection, in one transaction
     #[arg(long, conflicts_with = "jobs")]
@@ -351,7 +353,7 @@ pub struct ScheduleArgs {
     #[arg(long, env = "VERIFY_SCHEDULE", value_name = "SCHEDULE")]
     pub verify_schedule: Option<String>,
     /// Run at the start what was missed while the scheduler was down
-    #[arg(long, env = "SCHEDULE_CATCH_UP", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
+    #[arg(long, env = "SCHEDULE_CATCH_UP", value_name = "0|1", value_parser = SwitchParser, hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
     pub catch_up: bool,
     /// Begin each run up to so much later, at random
     #[arg(long, env = "SCHEDULE_JITTER", value_name = "TIME", default_value = "0", value_parser = duration)]
@@ -360,7 +362,7 @@ pub struct ScheduleArgs {
     #[arg(long, env = "SCHEDULE_RETRY", value_name = "TIME", default_value = "1m", value_parser = duration)]
     pub retry: Duration,
     /// Show the next N runs, and do nothing
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(1..=1000))]
     pub next: Option<u16>,
     /// Wait for the first run that is due, do it, and end as "pgbk backup" would
     #[arg(long, conflicts_with = "next")]
@@ -375,7 +377,7 @@ pub struct ScheduleArgs {
     #[arg(long, env = "HEALTH_GRACE", value_name = "TIME", default_value = "1h", value_parser = duration)]
     pub health_grace: Duration,
     /// Capture the changes of each database that is backed up, too, beside the schedule
-    #[arg(long, env = "CAPTURE", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0")]
+    #[arg(long, env = "CAPTURE", value_name = "0|1", value_parser = SwitchParser, hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0")]
     pub capture: bool,
     // Its own have no heading, and would take over that of whatever stands before it.
     #[command(flatten)]

@@ -2,9 +2,10 @@
 
 use crate::cli::base_args::BaseArgs;
 use crate::cli::settings::{AlertArgs, KeyArgs, PipelineArgs, ServerArgs, StateArgs, StoreArgs};
+use crate::cli::switch::SwitchParser;
 use crate::cli::values::{limit, size};
 use clap::Args;
-use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::builder::NonEmptyStringValueParser;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -65,10 +66,10 @@ pub struct CaptureOptionArgs {
     #[arg(long, env = "CAPTURE_WAL_LIMIT", value_name = "SIZE", value_parser = size)]
     pub wal_limit: Option<u64>,
     /// Keep a journal: a small sealed text that says all that is needed to restore the latest state, beside the segments and in STATE_DIR
-    #[arg(long, env = "JOURNAL", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
+    #[arg(long, env = "JOURNAL", value_name = "0|1", value_parser = SwitchParser, hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
     pub journal: bool,
     /// Keep a journal and mail it when it has changed, as alerts are mailed
-    #[arg(long, env = "JOURNAL_MAIL", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
+    #[arg(long, env = "JOURNAL_MAIL", value_name = "0|1", value_parser = SwitchParser, hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
     pub journal_mail: bool,
     /// Least time between two mails of a journal
     #[arg(long, env = "JOURNAL_EVERY", value_name = "TIME", default_value = "10m", value_parser = limit)]

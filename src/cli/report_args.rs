@@ -2,6 +2,7 @@
 
 use crate::cli::settings::{KeyArgs, StateArgs, StoreArgs};
 use crate::cli::values::limit;
+use crate::cli::whole_number::whole;
 use crate::format::table_pattern::TablePattern;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -20,7 +21,7 @@ pub struct HistoryArgs {
     #[arg(long)]
     pub running: bool,
     /// The number of runs to show, the newest ones
-    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value = "20", value_parser = whole::<u16>(1..=1000))]
     pub limit: u16,
     /// One JSON document on stdout
     #[arg(long)]
@@ -60,7 +61,7 @@ pub struct LogTransactionsArgs {
     #[arg(long, value_name = "TIME")]
     pub until: Option<Timestamp>,
     /// The number of transactions to show, the last ones
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = whole::<u16>(1..=65_535))]
     pub limit: u16,
     /// One JSON document on stdout, the oldest transaction first
     #[arg(long)]

@@ -1,9 +1,11 @@
 //! The flags that several commands share: where the server and the store are, keys, and the pipeline.
 
 use crate::cli::output_args::OutputArgs;
+use crate::cli::switch::SwitchParser;
 use crate::cli::values::{limit, object_size, size, span, wait};
+use crate::cli::whole_number::{MOST_KEPT, whole};
 use crate::format::manifest::Format;
-use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use jiff::Span;
 use std::path::PathBuf;
@@ -24,7 +26,7 @@ pub struct RunArgs {
     #[arg(long, env = "PG_DUMP_USER_ARGS", value_name = "ARGS", allow_hyphen_values = true)]
     pub pg_dump_args: Option<String>,
     /// How many connections read tables at a time; 2 when unset, or 1 on one core, and 1 for a database below 64 MiB
-    #[arg(long, env = "DUMP_JOBS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, env = "DUMP_JOBS", value_name = "N", value_parser = whole::<u32>(1..=64))]
     pub jobs: Option<u32>,
     /// How long pg_dump may wait for a locked table; 0 waits for ever
     #[arg(long, hide_short_help = true, env = "DUMP_LOCK_TIMEOUT", value_name = "TIME", default_value = "10m", value_parser = wait)]
@@ -59,7 +61,7 @@ pub struct RunArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ExtrasArgs {
     /// Back up roles and tablespaces too, once in each run (pg_dumpall --globals-only)
-    #[arg(long, env = "BACKUP_GLOBALS", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
+    #[arg(long, env = "BACKUP_GLOBALS", value_name = "0|1", value_parser = SwitchParser, hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
     pub globals: bool,
     /// Back up these files and folders too, once in each run, with colons between them
     #[arg(long, env = "BACKUP_FILES", value_name = "PATHS")]
@@ -80,7 +82,7 @@ pub struct ServerArgs {
     /// Host name, address or socket directory
     #[arg(long, env = "DB_HOST", value_name = "HOST")]
     pub host: Option<String>,
-    #[arg(long, env = "DB_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help = "Port; 5432 when unset")]
+    #[arg(long, env = "DB_PORT", value_name = "PORT", value_parser = whole::<u16>(1..=65_535), help = "Port; 5432 when unset")]
     pub port: Option<u16>,
     /// User name
     #[arg(long, env = "DB_USER", value_name = "USER")]
@@ -101,7 +103,7 @@ pub struct ScratchArgs {
     #[arg(long, env = "VERIFY_DB_HOST", value_name = "HOST", value_parser = NonEmptyStringValueParser::new())]
     pub scratch_host: Option<String>,
     /// Port of that server; 5432 when unset
-    #[arg(long, hide_short_help = true, env = "VERIFY_DB_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), requires = "scratch_host")]
+    #[arg(long, hide_short_help = true, env = "VERIFY_DB_PORT", value_name = "PORT", value_parser = whole::<u16>(1..=65_535), requires = "scratch_host")]
     pub scratch_port: Option<u16>,
     /// User name on that server; when unset as on the server that is backed up
     #[arg(long, hide_short_help = true, env = "VERIFY_DB_USER", value_name = "USER", requires = "scratch_host")]
@@ -162,25 +164,25 @@ pub struct StoreArgs {
     #[arg(long, hide_short_help = true, env = "S3_OBJECT_LOCK_MODE", value_name = "MODE", value_parser = ["GOVERNANCE", "COMPLIANCE"], ignore_case = true)]
     pub s3_object_lock_mode: Option<String>,
     /// For so many days
-    #[arg(long, hide_short_help = true, env = "S3_OBJECT_LOCK_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    #[arg(long, hide_short_help = true, env = "S3_OBJECT_LOCK_DAYS", value_name = "DAYS", value_parser = whole::<u32>(1..=36_500))]
     pub s3_object_lock_days: Option<u32>,
     /// Send Content-MD5 even where DB_BACKUP_VERIFY is 0
-    #[arg(long, hide_short_help = true, env = "S3_MD5_REQUIRED", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0")]
+    #[arg(long, hide_short_help = true, env = "S3_MD5_REQUIRED", value_name = "0|1", value_parser = SwitchParser, hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0")]
     pub s3_md5_required: bool,
     /// Size of a part; computed from the size of the dump when unset
     #[arg(long, hide_short_help = true, env = "S3_PART_SIZE", value_name = "SIZE", value_parser = size)]
     pub s3_part_size: Option<u64>,
     /// Parts being sent at the same time
-    #[arg(long, hide_short_help = true, env = "S3_PARTS_IN_FLIGHT", value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, hide_short_help = true, env = "S3_PARTS_IN_FLIGHT", value_name = "N", default_value = "4", value_parser = whole::<u16>(1..=64))]
     pub s3_parts_in_flight: u16,
     /// The most parts that the host allows in one upload
-    #[arg(long, hide_short_help = true, env = "S3_PART_LIMIT", value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, hide_short_help = true, env = "S3_PART_LIMIT", value_name = "N", default_value = "10000", value_parser = whole::<u32>(1..=10_000))]
     pub s3_part_limit: u32,
     /// Limit of one request with all its retries
     #[arg(long, hide_short_help = true, env = "S3_TIMEOUT", value_name = "TIME", default_value = "5m", value_parser = limit)]
     pub s3_timeout: Duration,
     /// How often a request is tried
-    #[arg(long, hide_short_help = true, env = "S3_ATTEMPTS", value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, hide_short_help = true, env = "S3_ATTEMPTS", value_name = "N", default_value = "5", value_parser = whole::<u32>(1..=100))]
     pub s3_attempts: u32,
 }
 
@@ -188,13 +190,13 @@ pub struct StoreArgs {
 #[command(next_help_heading = "Keys")]
 pub struct KeyArgs {
     /// Keys decrypt and seal, but new backups are not encrypted
-    #[arg(long, env = "NO_ENCRYPT", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
+    #[arg(long, env = "NO_ENCRYPT", value_name = "0|1", value_parser = SwitchParser, hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
     pub no_encrypt: bool,
     /// Accept backups that no key has sealed although a key is set
     #[arg(long)]
     pub allow_unauthenticated: bool,
     /// Check what was stored; a restore always checks
-    #[arg(long = "check", env = "DB_BACKUP_VERIFY", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
+    #[arg(long = "check", env = "DB_BACKUP_VERIFY", value_name = "0|1", value_parser = SwitchParser, hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
     pub check: bool,
 }
 
@@ -202,25 +204,25 @@ pub struct KeyArgs {
 #[command(next_help_heading = "Retention")]
 pub struct RetentionArgs {
     /// Keep the newest N backups
-    #[arg(long, env = "KEEP_LAST", value_name = "N")]
+    #[arg(long, env = "KEEP_LAST", value_name = "N", value_parser = whole::<u32>(0..=MOST_KEPT))]
     pub keep_last: Option<u32>,
     /// Another name for KEEP_LAST, which wins
-    #[arg(long, hide_short_help = true, env = "MAX_FULL_BACKUPS", value_name = "N")]
+    #[arg(long, hide_short_help = true, env = "MAX_FULL_BACKUPS", value_name = "N", value_parser = whole::<u32>(0..=MOST_KEPT))]
     pub max_full_backups: Option<u32>,
     /// Keep the newest backup of each of the last N hours that have one
-    #[arg(long, env = "KEEP_HOURLY", value_name = "N")]
+    #[arg(long, env = "KEEP_HOURLY", value_name = "N", value_parser = whole::<u32>(0..=MOST_KEPT))]
     pub keep_hourly: Option<u32>,
     /// Keep the newest of each of N days
-    #[arg(long, env = "KEEP_DAILY", value_name = "N")]
+    #[arg(long, env = "KEEP_DAILY", value_name = "N", value_parser = whole::<u32>(0..=MOST_KEPT))]
     pub keep_daily: Option<u32>,
     /// Keep the newest of each of N ISO weeks
-    #[arg(long, env = "KEEP_WEEKLY", value_name = "N")]
+    #[arg(long, env = "KEEP_WEEKLY", value_name = "N", value_parser = whole::<u32>(0..=MOST_KEPT))]
     pub keep_weekly: Option<u32>,
     /// Keep the newest of each of N months
-    #[arg(long, env = "KEEP_MONTHLY", value_name = "N")]
+    #[arg(long, env = "KEEP_MONTHLY", value_name = "N", value_parser = whole::<u32>(0..=MOST_KEPT))]
     pub keep_monthly: Option<u32>,
     /// Keep the newest of each of N years
-    #[arg(long, env = "KEEP_YEARLY", value_name = "N")]
+    #[arg(long, env = "KEEP_YEARLY", value_name = "N", value_parser = whole::<u32>(0..=MOST_KEPT))]
     pub keep_yearly: Option<u32>,
     /// Keep what is not older than that, counted from the newest backup, such as 12h, 7d, 3mo
     #[arg(long, env = "KEEP_WITHIN", value_name = "TIME", value_parser = span)]
@@ -229,7 +231,7 @@ pub struct RetentionArgs {
     #[arg(long, env = "KEEP_CAPTURE", value_name = "TIME", value_parser = span)]
     pub keep_capture: Option<Span>,
     /// Keep N in any case, where the rules above keep fewer
-    #[arg(long, env = "KEEP_MINIMUM", value_name = "N")]
+    #[arg(long, env = "KEEP_MINIMUM", value_name = "N", value_parser = whole::<u32>(0..=MOST_KEPT))]
     pub keep_minimum: Option<u32>,
 }
 
@@ -257,7 +259,7 @@ pub struct UpkeepArgs {
     #[command(flatten)]
     pub retention: RetentionArgs,
     /// Tag the newest backups lifecycle=monthly, weekly or hourly, for the host's own rules
-    #[arg(long, env = "AUTO_LIFECYCLE_POLICY_TAGS", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
+    #[arg(long, env = "AUTO_LIFECYCLE_POLICY_TAGS", value_name = "0|1", value_parser = SwitchParser, hide_possible_values = true, action = clap::ArgAction::Set, default_value = "0", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
     pub lifecycle_tags: bool,
 }
 
@@ -275,7 +277,7 @@ pub struct PipelineArgs {
     #[arg(long, env = "DB_BACKUP_COMPRESS", value_name = "METHOD", default_value = "0")]
     pub compress: String,
     /// Compression level; when unset xz 4, zstd 3, gzip 6
-    #[arg(long, env = "DB_BACKUP_COMPRESS_LEVEL", value_name = "LEVEL")]
+    #[arg(long, env = "DB_BACKUP_COMPRESS_LEVEL", value_name = "LEVEL", value_parser = whole::<u32>(0..=19))]
     pub compress_level: Option<u32>,
     /// Size of the dump to plan for, such as 500G, where the server's figure is too small
     #[arg(long, hide_short_help = true, env = "DUMP_SIZE_ESTIMATE", value_name = "SIZE", value_parser = size)]
@@ -289,7 +291,7 @@ pub struct AlertArgs {
     #[arg(long, env = "SMTP_HOST", value_name = "HOST", value_parser = NonEmptyStringValueParser::new())]
     pub smtp_host: Option<String>,
     /// Port of the mail server; when unset 587, for tls 465, for none 25
-    #[arg(long, hide_short_help = true, env = "SMTP_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, hide_short_help = true, env = "SMTP_PORT", value_name = "PORT", value_parser = whole::<u16>(1..=65_535))]
     pub smtp_port: Option<u16>,
     /// How mail is protected on its way to the server; starttls when unset, on port 465 tls
     #[arg(long, hide_short_help = true, env = "SMTP_SECURITY", value_name = "HOW", value_enum)]
@@ -298,7 +300,7 @@ pub struct AlertArgs {
     #[arg(long, hide_short_help = true, env = "SMTP_USER", value_name = "USER")]
     pub smtp_user: Option<String>,
     /// Whether mail is sent
-    #[arg(long, hide_short_help = true, env = "SMTP_ENABLED", value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
+    #[arg(long, hide_short_help = true, env = "SMTP_ENABLED", value_name = "0|1", value_parser = SwitchParser, hide_possible_values = true, action = clap::ArgAction::Set, default_value = "1")]
     pub smtp_enabled: bool,
     /// Recipients of mail, with commas between them
     #[arg(long, env = "MAIL_TO", value_name = "ADDRESSES")]

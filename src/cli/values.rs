@@ -82,7 +82,7 @@ pub fn size(text: &str) -> Result<u64, String> {
         _ => return Err(form()),
     };
     let number: u64 = digits.parse().map_err(|_| form())?;
-    number.checked_mul(1 << shift).ok_or_else(|| "too large".to_owned())
+    number.checked_mul(1 << shift).ok_or_else(|| "a size is 16777215T at most".to_owned())
 }
 
 /// The smallest limit for the size of an object, in bytes: there is no store that takes no more, and a payload has a limited number of objects.
@@ -90,19 +90,20 @@ const SMALLEST_OBJECT: u64 = 8 << 20;
 
 /// A size that an object may be limited to.
 pub fn object_size(text: &str) -> Result<u64, String> {
-    size(text).and_then(|size| if size < SMALLEST_OBJECT { Err("at least 8M".to_owned()) } else { Ok(size) })
+    size(text)
+        .and_then(|size| if size < SMALLEST_OBJECT { Err("such a size is at least 8M".to_owned()) } else { Ok(size) })
 }
 
-/// A number of seconds, or with a unit such as 90s, 15m, 24h.
+/// A time with its unit, such as 90s, 15m or 24h; 0 has none. A number alone is refused: who writes 24 may mean hours.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let signed: jiff::SignedDuration =
-                text.parse().map_err(|_| "a time looks like 90s, 15m or 24h".to_owned())?;
-            signed.try_into().map_err(|_| "a time cannot be negative".to_owned())?
-        }
-    };
+    if !text.is_empty() && text.bytes().all(|sign| sign.is_ascii_digit()) {
+        return match text.trim_start_matches('0') {
+            "" => Ok(Duration::ZERO),
+            number => Err(format!("a time has a unit: {number}s, {number}m or {number}h")),
+        };
+    }
+    let signed: jiff::SignedDuration = text.parse().map_err(|_| "a time looks like 90s, 15m or 24h".to_owned())?;
+    let parsed: Duration = signed.try_into().map_err(|_| "a time cannot be negative".to_owned())?;
     if parsed > LONGEST { Err("a time is ten years at most".to_owned()) } else { Ok(parsed) }
 }
 
@@ -165,7 +166,10 @@ mod tests {
     fn sizes_have_units() {
         assert_eq!(size("64M"), Ok(64 << 20));
         assert_eq!(size("1TiB"), Ok(1 << 40));
-        assert_eq!((object_size("8M"), object_size("8191K")), (Ok(8 << 20), Err("at least 8M".to_owned())));
+        assert_eq!(
+            (object_size("8M"), object_size("8191K")),
+            (Ok(8 << 20), Err("such a size is at least 8M".to_owned()))
+        );
         for wrong in ["many", "99999999T", "5X", "5bb", "", "M", "-1", "1.5G"] {
             assert!(size(wrong).is_err(), "{wrong:?}");
         }
@@ -195,7 +199,10 @@ mod tests {
 
     #[test]
     fn times_have_units_and_bounds() {
-        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!((duration("90s"), duration("0")), (Ok(Duration::from_secs(90)), Ok(Duration::ZERO)));
+        for parser in [duration, wait, limit, pause] {
+            assert_eq!(parser("024"), Err("a time has a unit: 24s, 24m or 24h".to_owned()));
+        }
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert!(duration("-1s").is_err() && duration("soon").is_err());
         assert!(duration("18446744073709551615").is_err());
@@ -205,10 +212,10 @@ mod tests {
 
     #[test]
     fn a_time_between_bases_is_said_in_hours_and_minutes_too() {
-        for (text, seconds) in [("06:30", 23_400), ("24h", 86_400), ("7d", 604_800), ("100:00", 360_000), ("90", 90)] {
+        for (text, seconds) in [("06:30", 23_400), ("24h", 86_400), ("7d", 604_800), ("100:00", 360_000), ("90s", 90)] {
             assert_eq!(pause(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for wrong in ["", ":", "6:60", "6:", ":30", "00:00", "1:2:3", "+6:00", "59s", "999999d", "d", "-1:00"] {
+        for wrong in ["", ":", "6:60", "6:", ":30", "00:00", "1:2:3", "+6:00", "59s", "999999d", "d", "-1:00", "24"] {
             assert!(pause(wrong).is_err(), "{wrong:?}: {:?}", pause(wrong));
         }
     }

@@ -1,8 +1,8 @@
 //! Gives the parser the values of variables, as if each were said by its flag. clap would read them from the process's own
 //! environment, where they are not normalized and not those of files.
 
-use clap::builder::Resettable;
-use clap::error::ErrorKind;
+use clap::builder::{Resettable, StyledStr};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command};
 use std::ffi::OsString;
@@ -33,7 +33,30 @@ pub(crate) fn prefixed<T: Args>(word: &str, variable: Variable) -> Result<T, cla
         Some(flag)
     };
     let flags: Vec<OsString> = command.get_arguments().filter_map(flag).collect();
-    T::from_arg_matches(&silent(command).try_get_matches_from(flags)?)
+    let named = |long: &str, _: &str| {
+        let mut arguments = command.get_arguments();
+        let argument = arguments.find(|argument| argument.get_long() == Some(long))?;
+        Some(format!("{word}{}", argument.get_env()?.to_str()?))
+    };
+    let parsed = silent(command.clone()).try_get_matches_from(flags);
+    parsed.and_then(|matches| T::from_arg_matches(&matches)).map_err(|error| naming(error, named))
+}
+
+/// Adds to clap's error, which names the flag only, the variable that the wrong value came from. `variable` returns it, of a flag without
+/// its dashes and a value; `None`: the value came by the flag.
+pub(crate) fn naming(mut error: clap::Error, variable: impl Fn(&str, &str) -> Option<String>) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let flag = text(ContextKind::InvalidArg).split([' ', '[', '=']).next().unwrap_or_default();
+    let value = text(ContextKind::InvalidValue);
+    let long = flag.strip_prefix("--").filter(|_| !value.is_empty());
+    if let Some(name) = long.and_then(|long| variable(long, value)) {
+        let tip = StyledStr::from(format!("the value comes from the variable {name}"));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 fn is_missing(error: &clap::Error) -> bool {
@@ -152,7 +175,9 @@ mod tests {
         let read = of(&[("ANON_KEEP_LAST", "3"), ("KEEP_DAILY", "7"), ("ANON_KEEP_WITHIN", "7d")]).unwrap();
         assert_eq!((read.keep_last, read.keep_daily, read.keep_within.is_some()), (Some(3), None, true));
         assert!(!of(&[]).unwrap().any());
-        assert_eq!(of(&[("ANON_KEEP_LAST", "x")]).unwrap_err().kind(), ErrorKind::ValueValidation);
+        let refused = of(&[("ANON_KEEP_LAST", "x"), ("KEEP_LAST", "x")]).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ValueValidation);
+        assert!(refused.to_string().contains("comes from the variable ANON_KEEP_LAST\n"), "{refused}");
     }
 
     #[test]

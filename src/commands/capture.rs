@@ -10,7 +10,7 @@ use crate::cli::console::{Console, bytes, can_ask};
 use crate::commands::backup::{AlertAudience, BackupSetup};
 use crate::config;
 use crate::config::alerts::AlertChannels;
-use crate::config::capture::BASE_EVERY;
+use crate::config::capture::CaptureSettings;
 use crate::config::state::{records, state_dir};
 use crate::format::changes::table_break::BreakReason;
 use crate::format::lsn::Lsn;
@@ -31,17 +31,10 @@ use std::sync::Arc;
 use std::thread;
 
 pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
-    let server = config::server::server(&args.server)?;
-    let database = config::capture::database(args, &server)?;
-    let mut options = config::capture::options(&args.options, &args.pipeline, server)?;
+    let CaptureSettings { database, options, rules, runs } = config::capture::settings(args)?;
     let plan = options.plan(&database)?;
     if args.print_sql {
-        let statements: Vec<String> =
-            setup_statements(&plan)?.into_iter().map(|statement| format!("{statement};")).collect();
-        let mut text = Lines::new();
-        statements.iter().for_each(|statement| text.push(statement));
-        console.result(&text, &json!({"statements": statements}))?;
-        return Ok(0);
+        return print_statements(&plan, console);
     }
     if args.teardown {
         teardown(&plan, console)?;
@@ -54,18 +47,16 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
     let repository = config::repository(&args.store, &args.keys, &args.state)?;
     if args.status {
         let status = CaptureStatus::ask(&repository, &plan, Timestamp::now())?;
-        let rules = args.bases.is_on.then(|| config::capture::base_rules(&args.bases, Some(BASE_EVERY))).transpose()?;
         let text = text(&status, &plan).and(base(&status, rules.as_ref()));
         console.result(&waiting(&status, text), &document(&status, &plan, rules.as_ref()))?;
         return Ok(0);
     }
+    let AlertChannels { settings, mistakes } =
+        config::alerts::alerts(&args.alerts, &args.state, options.server.describe());
     share::look(repository.store.as_ref(), &records(&args.state))?;
     if args.new_generation {
         begin_generation(&repository, &plan, Timestamp::now(), console)?;
     }
-    options.journal = config::journal::journal(&args.options, &args.store, &args.alerts, &args.state, &options.server)?;
-    let AlertChannels { settings, mistakes } =
-        config::alerts::alerts(&args.alerts, &args.state, options.server.describe());
     // The person at the terminal sees what happens.
     let settings = if can_ask() { settings.silent() } else { settings };
     let keeper = |state| {
@@ -82,11 +73,7 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
     let state = state_dir(&args.state).inspect_err(|error| console.warn(&format!("{error:#}"))).ok();
     let (keeper, needs) = (keeper(state), Arc::new(SharedNeeds::default()));
     let captured = || keeper.one(&database, &settings, &needs);
-    if !args.bases.is_on {
-        return Err(captured());
-    }
-    let rules = config::capture::base_rules(&args.bases, Some(BASE_EVERY))?;
-    let runs = config::capture::base_runs(args)?;
+    let Some(rules) = rules else { return Err(captured()) };
     let setup = BackupSetup::new(&runs, AlertAudience::of(false), console)?;
     let (needs, subject) = (&needs, plan.subject());
     let bases = move || {
@@ -96,6 +83,20 @@ pub fn run(args: &CaptureArgs, console: &Console) -> Result<u8> {
         ended
     };
     Err(beside(bases, captured))
+}
+
+/// Prints the statements that would set the capture up.
+fn print_statements(plan: &CapturePlan, console: &Console) -> Result<u8> {
+    let statements: Vec<String> =
+        setup_statements(plan)?.into_iter().map(|statement| format!("{statement};")).collect();
+    if statements.is_empty() {
+        let (slot, database) = (&plan.slot, plan.subject());
+        console.info(&format!("nothing is to be done: \"{database}\" has the publications and the slot \"{slot}\""));
+    }
+    let mut text = Lines::new();
+    statements.iter().for_each(|statement| text.push(statement));
+    console.result(&text, &json!({"statements": statements}))?;
+    Ok(0)
 }
 
 /// Captures while another thread takes bases. It is stopped when the capture ends.
@@ -136,7 +137,7 @@ fn base(status: &CaptureStatus, rules: Option<&BaseRules>) -> String {
 
 /// Adds the tables that wait for a base.
 fn waiting(status: &CaptureStatus, mut text: Lines) -> Lines {
-    let waiting = status.needs.waiting();
+    let waiting = status.waiting();
     if !waiting.is_empty() {
         text.push(format!("captured anew, for which a new base is needed: {}", many(waiting.len() as u64, "table")));
     }
@@ -230,7 +231,7 @@ fn document(status: &CaptureStatus, plan: &CapturePlan, rules: Option<&BaseRules
         "uncovered": tables(status.uncovered()),
         "unread_sequences": status.unread_sequences(),
         "base": newest,
-        "waiting": status.needs.waiting(),
+        "waiting": status.waiting(),
         "next_base": next,
     })
 }

@@ -11,6 +11,7 @@ pub(crate) mod journal;
 pub(crate) mod moment_text;
 pub(crate) mod pick;
 pub(crate) mod plan;
+pub(crate) mod refused_options;
 pub(crate) mod summary;
 pub(crate) mod tables;
 
@@ -26,6 +27,7 @@ use crate::commands::lookup::{asker, named, resolve};
 use crate::commands::restore::agreement::agreed;
 use crate::commands::restore::pick::pick;
 use crate::commands::restore::plan::plan;
+use crate::commands::restore::refused_options::explained;
 use crate::commands::restore::summary::{declined, summary, tell};
 use crate::commands::summary::contents;
 use crate::config;
@@ -55,10 +57,10 @@ pub fn run(args: &RestoreArgs, console: &Console) -> Result<u8> {
         return all::run(args, console);
     }
     if let Some(file) = &args.journal {
-        return journal::run(args, file, named_target(args)?, console);
+        return journal::run(args, file, named_target(args)?, console).map_err(explained);
     }
     if let Some(point) = args.at {
-        return at::run(args, point, named_target(args)?, console);
+        return at::run(args, point, named_target(args)?, console).map_err(explained);
     }
     let id = args.which.as_ref().and_then(BackupChoice::id);
     let repository = config::outputs::repository(&args.variant, id, &args.store, &args.keys, &args.state)?;

@@ -14,7 +14,7 @@ use crate::format::run_record::Task;
 use crate::monitoring::age;
 use crate::monitoring::page::missing;
 use crate::monitoring::source::StatusSource;
-use crate::monitoring::status::{DatabaseStatus, SchedulerPulse, Status};
+use crate::monitoring::status::{DatabaseStatus, SchedulerPulse, SchedulerStatus, Status};
 use crate::repository::inventory::Inventory;
 use jiff::Timestamp;
 
@@ -40,9 +40,8 @@ fn text(args: &StatusArgs, status: &Status, state: &StateDir) -> Lines {
     for reason in &status.reasons {
         text.push(format!("  {reason}"));
     }
-    if args.max_age.is_none()
-        && status.scheduler.as_ref().is_none_or(|scheduler| scheduler.state == SchedulerPulse::Ended)
-    {
+    let is_ended = |scheduler: &SchedulerStatus| scheduler.state == SchedulerPulse::Ended;
+    if args.max_age.is_none() && status.scheduler.as_ref().map_or(status.captures.is_empty(), is_ended) {
         text.push(format!("  STATE_DIR is \"{state}\"; newest backups: {}", newest(status)));
         text.push("  with a timer, cron or --once, ask for the age of the backups: pgbk status --max-age 26h");
     }

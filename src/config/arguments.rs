@@ -3,12 +3,12 @@
 use crate::base::error::{Fault, Result};
 use crate::base::shown::word;
 use crate::cli::arguments::ScheduleArgs;
+use crate::cli::variables::naming;
 use crate::cli::{self, Cli, Command, setting};
 use crate::config::environment::connection::ArgumentKind;
 use crate::config::environment::stray_variables::StrayVariable;
 use crate::config::environment::{self, value};
-use clap::builder::StyledStr;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{ArgMatches, FromArgMatches};
 use std::ffi::OsString;
 
@@ -94,31 +94,18 @@ pub fn told(error: clap::Error) -> anyhow::Error {
     Fault::usage(text.trim_start_matches("error: ").trim_end()).into()
 }
 
-/// Adds the variable that a wrong value came from to clap's error, which names the flag only.
-fn naming_the_variable(mut error: clap::Error) -> clap::Error {
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => text.as_str(),
-        _ => "",
-    };
-    let flag = text(ContextKind::InvalidArg).split([' ', '[']).next().unwrap_or_default();
-    let value = text(ContextKind::InvalidValue);
-    if flag.is_empty() || value.is_empty() {
-        return error;
-    }
-    let guilty = |name: &String| environment::plain(name).is_some_and(|set| set == value);
-    if let Some(name) = variable_of(flag, cli::command()).filter(guilty) {
-        let tip = StyledStr::from(format!("the value comes from the variable {name}"));
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
-    }
-    error
+/// Adds the variable that a wrong value came from to clap's error.
+fn naming_the_variable(error: clap::Error) -> clap::Error {
+    naming(error, |long, value| {
+        variable_of(long, cli::command()).filter(|name| environment::plain(name).is_some_and(|set| set == value))
+    })
 }
 
-fn variable_of(flag: &str, command: &clap::Command) -> Option<String> {
-    let named = command.get_arguments().find(|argument| {
-        argument.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)) && argument.get_env().is_some()
-    });
+fn variable_of(long: &str, command: &clap::Command) -> Option<String> {
+    let named =
+        command.get_arguments().find(|argument| argument.get_long() == Some(long) && argument.get_env().is_some());
     match named {
         Some(argument) => argument.get_env()?.to_str().map(str::to_owned),
-        None => command.get_subcommands().find_map(|command| variable_of(flag, command)),
+        None => command.get_subcommands().find_map(|command| variable_of(long, command)),
     }
 }

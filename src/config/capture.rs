@@ -11,12 +11,40 @@ use crate::config::{self, arguments, environment};
 use crate::jobs::capture::base_needs::BaseRules;
 use crate::jobs::capture::plan::CaptureOptions;
 use crate::postgres::connect::settings::ConnectionSettings;
+use anyhow::Context;
 use std::time::Duration;
 
 /// How old the newest moment that can be restored may be, where segments do not wait for longer.
 const LAG: Duration = Duration::from_secs(300);
 /// A limit below this would be passed now and then although all is well.
 const LEAST_LAG: Duration = Duration::from_secs(30);
+
+/// Holds what the settings say to `pgbk capture`.
+pub struct CaptureSettings {
+    pub database: String,
+    pub options: CaptureOptions,
+    /// When bases are due. `None`: the capture takes none.
+    pub rules: Option<BaseRules>,
+    /// How bases are taken.
+    pub runs: RunArgs,
+}
+
+/// Reads all settings of a capture, whatever it is asked for: nothing is done by some of them while others are wrong.
+pub fn settings(args: &CaptureArgs) -> Result<CaptureSettings> {
+    let server = config::server::server(&args.server)?;
+    let database = database(args, &server)?;
+    let mut options = options(&args.options, &args.pipeline, server)?;
+    options.plan(&database)?;
+    options.journal = config::journal::journal(&args.options, &args.store, &args.alerts, &args.state, &options.server)?;
+    let rules = base_rules(&args.bases, Some(BASE_EVERY))?;
+    let runs = base_runs(args)?;
+    if args.bases.is_on {
+        config::runs::plan(&runs)?;
+        config::runs::extras(&runs)?;
+        config::retention::copy_upkeep(&config::retention::upkeep(&runs.upkeep, &runs.zone)?)?;
+    }
+    Ok(CaptureSettings { database, options, rules: args.bases.is_on.then_some(rules), runs })
+}
 
 /// Returns how changes of any database of this server are captured, without a journal.
 pub fn options(
@@ -35,7 +63,7 @@ pub fn options(
     }
     Ok(CaptureOptions {
         server,
-        slot: args.slot.as_deref().map(str::parse).transpose()?,
+        slot: args.slot.as_deref().map(str::parse).transpose().context("CAPTURE_SLOT")?,
         compression: config::pipeline::compression(pipeline)?,
         interval: args.interval,
         bytes: args.bytes,
@@ -46,7 +74,7 @@ pub fn options(
 }
 
 /// Returns the database that is captured. It is an error if not one is named.
-pub fn database(args: &CaptureArgs, server: &ConnectionSettings) -> Result<String> {
+fn database(args: &CaptureArgs, server: &ConnectionSettings) -> Result<String> {
     let named = Databases::of(&args.databases)?;
     let found = match (&named, server.named_database()) {
         (Some(databases), _) => databases.only().cloned(),
@@ -57,7 +85,7 @@ pub fn database(args: &CaptureArgs, server: &ConnectionSettings) -> Result<Strin
 }
 
 /// How old the newest base of a capture without a schedule may become where nothing is said.
-pub const BASE_EVERY: Duration = Duration::from_secs(86_400);
+const BASE_EVERY: Duration = Duration::from_secs(86_400);
 
 /// Returns when bases are due. `every` holds where no age is set. It is an error if two names of one setting have different values.
 pub fn base_rules(args: &BaseArgs, every: Option<Duration>) -> Result<BaseRules> {
@@ -72,7 +100,7 @@ pub fn base_rules(args: &BaseArgs, every: Option<Duration>) -> Result<BaseRules>
 }
 
 /// Returns how the bases of a capture are taken: as the variables say it to `pgbk backup`, with what this command was told itself.
-pub fn base_runs(args: &CaptureArgs) -> Result<RunArgs> {
+fn base_runs(args: &CaptureArgs) -> Result<RunArgs> {
     let of_variables = variables::prefixed::<RunArgs>("", &environment::raw).map_err(arguments::told)?;
     Ok(RunArgs {
         databases: args.databases.clone(),

@@ -65,9 +65,7 @@ pub fn upkeep(args: &UpkeepArgs, zone: &ZoneArgs) -> Result<AfterBackup> {
 
 /// Returns the retention policy of the `ANON_KEEP_` settings; `None` if none is set.
 pub fn copy_policy(zone: &TimeZone) -> Result<Option<Policy>> {
-    let args = variables::prefixed::<RetentionArgs>(ANONYMISED, &environment::raw).map_err(|error| {
-        arguments::told(error).context(Fault::usage(format!("a setting that begins with {ANONYMISED}KEEP_ is wrong")))
-    })?;
+    let args = variables::prefixed::<RetentionArgs>(ANONYMISED, &environment::raw).map_err(arguments::told)?;
     args.any().then(|| policy(&args, zone)).transpose()
 }
 

@@ -100,7 +100,7 @@ pub fn plan(args: &RunArgs) -> Result<BackupPlan> {
 /// Returns the timetable of `CRON_SCHEDULE`, in the zone of `TZ`.
 pub fn timetable(args: &ScheduleArgs) -> Result<Timetable> {
     let zone = retention::zone(&args.run.zone)?;
-    Ok(Timetable::parse(&args.schedule, &zone)?)
+    Timetable::parse(&args.schedule, &zone).context("CRON_SCHEDULE")
 }
 
 /// Returns the timetable of `VERIFY_SCHEDULE`, in the zone of `TZ`. None: it is unset.

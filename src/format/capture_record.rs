@@ -79,6 +79,34 @@ pub enum ProblemKind {
     Settings,
 }
 
+#[cfg(test)]
+impl CaptureRecord {
+    /// Returns that of a capture of `shop` that streams, whose newest moment is this one, for tests.
+    pub(crate) fn example(now: Timestamp) -> CaptureRecord {
+        let before = |seconds| now - SignedDuration::from_secs(seconds);
+        CaptureRecord {
+            database: "shop".to_owned().into(),
+            server: "db:5432 as pgbk".to_owned(),
+            version: "1".to_owned(),
+            process: 1,
+            started: before(100),
+            streaming: true,
+            slot: "pgbk_shop".to_owned(),
+            generation: None,
+            recoverable: Some(RecoverablePoint { position: Lsn(7), time: before(3600), seen: now }),
+            last_segment: None,
+            segments: 1,
+            transactions: 1,
+            stored_bytes: 1,
+            retained_bytes: Some(10),
+            wal_limit: Some(100),
+            lag_limit: SignedDuration::from_secs(300),
+            uncovered: Vec::new(),
+            problem: None,
+        }
+    }
+}
+
 impl CaptureRecord {
     /// Returns how old the newest moment is that can be restored. Before one is known it is as old as the capture.
     pub fn lag(&self, now: Timestamp) -> SignedDuration {

@@ -16,6 +16,16 @@ pub enum RestorePoint {
     Time(Timestamp),
 }
 
+impl RestorePoint {
+    /// Returns the time. `None`: it is said in another way.
+    pub fn time(self) -> Option<Timestamp> {
+        match self {
+            RestorePoint::Time(time) => Some(time),
+            RestorePoint::Latest | RestorePoint::Position(_) => None,
+        }
+    }
+}
+
 impl FromStr for RestorePoint {
     type Err = String;
 

@@ -82,18 +82,21 @@ pub fn admit(manifest: &Manifest, plan: &RestorePlan) -> Result<RestoreTarget> {
     }
     let mut target = RestoreTarget::look(&plan.settings, &plan.database)?;
     if let TargetState::Holds(count) = target.state {
-        if !plan.clean {
+        if !plan.clean || plan.into_new {
             return Err(Fault::failed(format!(
                 "database \"{}\" is not empty: it holds {}",
                 plan.database,
                 many(count, "object")
             ))
-            .hint(match is_source(manifest, &target) {
+            .hint(match (plan.into_new, is_source(manifest, &target)) {
+                (true, _) => {
+                    "changes are only replayed in a new database: restore into another one with --to, or drop this one first"
+                }
                 // Said together: else the next try is refused for the other.
-                true => {
+                (false, true) => {
                     "restore into another database with --to, or say --clean --over-source to replace what is there"
                 }
-                false => "restore into another database with --to, or say --clean to replace what is there",
+                (false, false) => "restore into another database with --to, or say --clean to replace what is there",
             })
             .into());
         }

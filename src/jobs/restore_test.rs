@@ -198,6 +198,7 @@ fn scratch_plan(opened: &BackupReader, scratch: &ScratchDatabase, plan: &Restore
         jobs: Some(1),
         processes: 1,
         until_keys: false,
+        into_new: false,
         single_transaction: true,
         loader: Some(scratch.loader().clone()),
         bin_dir: plan.bin_dir.clone(),

@@ -5,11 +5,15 @@ use crate::base::state_dir::file::WriterLife;
 use crate::format::run_record::{Record, RunState, Task};
 use crate::monitoring::status_facts::{Facts, HANGS, is_over};
 use crate::runs::missing_backups;
-use crate::runs::schedule::heartbeat::{HeartbeatEntry, LastHeartbeat};
+use crate::runs::schedule::heartbeat::HeartbeatEntry;
 use jiff::{SignedDuration, Timestamp};
 
-pub fn of_scheduler(seen: Option<&LastHeartbeat>, now: Timestamp) -> Option<String> {
-    let Some(seen) = seen else { return Some("no scheduler has been started with this STATE_DIR".to_owned()) };
+/// Returns what is wrong with the scheduler. None: all is well, or there is none because changes are captured without one.
+pub fn of_scheduler(facts: &Facts) -> Option<String> {
+    let Some(seen) = &facts.seen else {
+        return (!is_captured_alone(facts)).then(|| "no scheduler has been started with this STATE_DIR".to_owned());
+    };
+    let now = facts.now;
     let working = seen.scheduler_state.entries.iter().any(|entry| entry.running_since.is_some());
     let quiet = now.duration_since(seen.pulse);
     match seen.life {
@@ -27,6 +31,8 @@ pub fn of_database(name: &Selection, facts: &Facts) -> Option<String> {
     let of = |task| known.iter().find(|known| known.task == task);
     let mut troubles = faults(name, facts, |entry| of(entry.task));
     let trouble = troubles.next().map(|fault| fault.text).or_else(|| newest_is_gone(name, facts));
+    let unscheduled = || of(Task::Backup).filter(|_| is_captured_alone(facts)).and_then(TaskHistory::newest_failure);
+    let trouble = trouble.or_else(unscheduled);
     trouble.map(|trouble| match name {
         Selection::Every => trouble,
         Selection::One(subject) => format!("{subject}: {trouble}"),
@@ -38,6 +44,11 @@ pub fn overdue(name: &Selection, facts: &Facts) -> Option<String> {
     let known = TaskHistory::of(name, Task::Backup, facts);
     let mut faults = faults(name, facts, |entry| (entry.task == Task::Backup).then_some(&known));
     faults.find(|fault| fault.is_overdue).map(|fault| fault.text)
+}
+
+/// Returns whether captures run here, and no scheduler ever did: then each capture is judged, and the last backup of each database.
+fn is_captured_alone(facts: &Facts) -> bool {
+    facts.seen.is_none() && !facts.captures.is_empty()
 }
 
 struct HealthFault {
@@ -101,6 +112,13 @@ impl TaskHistory<'_> {
         let going = records().filter(own).find(|record| record.state == RunState::Running);
         TaskHistory { task, success, failure, running: going.map(|record| record.started) }
     }
+
+    /// Says how the newest run failed. None: it succeeded, or there is none.
+    fn newest_failure(&self) -> Option<String> {
+        let failure = self.failure?;
+        let why = failure.problem.as_ref().map_or("it was not said why", |problem| &problem.message);
+        Some(format!("the {} that began at {:.0} failed: {why}", self.task.noun(), failure.started))
+    }
 }
 
 fn fault(
@@ -115,9 +133,7 @@ fn fault(
     // What is due while the last one is still going is done by it.
     let due = entry.schedule.next_after(last.unwrap_or(started));
     let is_due = due.is_some_and(|due| due <= now);
-    if let Some(failure) = known.failure.filter(|_| is_due || last.is_none()) {
-        let why = failure.problem.as_ref().map_or("it was not said why", |problem| &problem.message);
-        let text = format!("the {noun} that began at {:.0} failed: {why}", failure.started);
+    if let Some(text) = known.newest_failure().filter(|_| is_due || last.is_none()) {
         return Some(HealthFault { text, is_overdue: false });
     }
     let due = due.filter(|_| is_due)?;

@@ -64,7 +64,8 @@ pub fn html(status: &Status) -> String {
 
 fn scheduler(status: &Status) -> String {
     match &status.scheduler {
-        None => "No scheduler has left word of itself.".to_owned(),
+        None if status.captures.is_empty() => "No scheduler has left word of itself.".to_owned(),
+        None => "Changes are captured without a scheduler.".to_owned(),
         Some(scheduler) => {
             format!("Scheduler started {}, {}", moment(scheduler.started, status), ago(scheduler.started, status))
         }

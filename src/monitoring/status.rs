@@ -129,7 +129,7 @@ impl Status {
                 .flat_map(HeartbeatEntry::selections),
         );
         let databases: Vec<DatabaseStatus> = names.into_iter().map(|name| DatabaseStatus::of(&name, &facts)).collect();
-        let mut reasons: Vec<String> = of_scheduler(facts.seen.as_ref(), facts.now).into_iter().collect();
+        let mut reasons: Vec<String> = of_scheduler(&facts).into_iter().collect();
         reasons.extend(databases.iter().filter_map(|database| database.trouble.clone()));
         let captures = CaptureCondition::of_all(&facts);
         reasons.extend(captures.iter().filter_map(CaptureCondition::reason));

@@ -3,7 +3,7 @@
 use crate::base::error::{Kind, Result, kind};
 use crate::base::{cancel, threads};
 use crate::format::changes::journal::{JOURNAL_LIMIT, Journal};
-use crate::format::changes::segment_name::GenerationObject;
+use crate::format::changes::segment_name::{GenerationFolder, GenerationObject};
 use crate::format::keys::Key;
 use crate::format::lsn::Lsn;
 use crate::repository::Repository;
@@ -49,16 +49,31 @@ impl Repository {
         Ok(key)
     }
 
-    /// Returns the journal that is stored in the place of this one, if it is authentic and not older; else this one.
+    /// Returns the newest journal that is stored of the generation of this one, if it is authentic and not older; else this one.
     pub fn newest_journal(&self, journal: Journal) -> Journal {
         let key = journal.key_name();
-        let stored = read_small(self.store.as_ref(), &key, JOURNAL_LIMIT).ok();
-        let stored = stored.and_then(|bytes| String::from_utf8(bytes).ok());
-        let stored =
-            stored.and_then(|text| Journal::open(&key, &text, self.key.as_ref(), self.allow_unauthenticated).ok());
         let age = |journal: &Journal| (journal.written_at, journal.base.id.clone());
         let is_newer = |stored: &Journal| stored.folder() == journal.folder() && age(stored) >= age(&journal);
-        stored.filter(is_newer).unwrap_or(journal)
+        let stored = match self.stored_journal(&key) {
+            // In a store that writes over nothing each has a name of its own.
+            Err(error) if kind(&error) == Kind::NotFound => self.named_journals(&journal),
+            stored => stored.into_iter().collect(),
+        };
+        stored.into_iter().filter(is_newer).max_by_key(age).unwrap_or(journal)
+    }
+
+    fn stored_journal(&self, key: &str) -> Result<Journal> {
+        let text = String::from_utf8_lossy(&read_small(self.store.as_ref(), key, JOURNAL_LIMIT)?).into_owned();
+        Journal::open(key, &text, self.key.as_ref(), self.allow_unauthenticated)
+    }
+
+    /// Returns the journals of a generation that have names of their own. One that cannot be read is none.
+    fn named_journals(&self, journal: &Journal) -> Vec<Journal> {
+        let listed = self.store.list(&journal.folder().prefix()).unwrap_or_default();
+        let is_named =
+            |key: &str| matches!(GenerationFolder::of_key(key), Some((_, GenerationObject::Journal(Some(_)))));
+        let keys = listed.iter().map(|listed| listed.key.as_str()).filter(|key| is_named(key));
+        keys.filter_map(|key| self.stored_journal(key).ok()).collect()
     }
 
     /// Finds the objects of a generation by their names: the segments that a journal lists, those before them from the beginning of the chain,
@@ -137,23 +152,29 @@ fn write_over(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::hints;
     use crate::format::changes::chain_cut::ChainCut;
     use crate::format::changes::chain_document::CHAIN_FORMAT;
     use crate::format::changes::journal::{JournalBase, JournalPlace, JournalSegment};
     use crate::repository::chain::forged_chain::{DATABASE, ForgedChain};
     use crate::repository::made_backups::{put, repository};
+    use crate::store::directory::Directory;
     use crate::store::memory::Memory;
+    use std::sync::Arc;
 
     const GENERATION: &str = "20260822T031500Z-5f0c21ab";
 
     fn journal(repository: &Repository, chain: &ForgedChain<'_>, listed: usize) -> Journal {
         let id = put(repository, DATABASE, 1, Some("7"), &[]).id;
+        journal_behind(JournalBase { meta: id.meta_key(), id, after_lsn: Lsn(0x300), key_id: None }, chain, listed)
+    }
+
+    fn journal_behind(base: JournalBase, chain: &ForgedChain<'_>, listed: usize) -> Journal {
         let segments = chain.segments[1..listed].iter().map(|(segment, _)| JournalSegment {
             meta: format!("{}.meta", segment.start.sortable()),
             start: segment.start,
             end: segment.end,
         });
-        let base = JournalBase { meta: id.meta_key(), id, after_lsn: Lsn(0x300), key_id: None };
         Journal {
             pgbk_changes: CHAIN_FORMAT,
             database: chain.generation.database.clone(),
@@ -200,8 +221,15 @@ mod tests {
         }
         for wrong in [text.replace("0/300", "0/400"), text.replacen('{', "", 1), "x".into(), "{".into(), "\n{\n".into()]
         {
-            assert_eq!(kind(&open(&wrong).unwrap_err()), Kind::Damaged, "{wrong}");
+            let error = open(&wrong).unwrap_err();
+            assert_eq!((kind(&error), hints(&error).len()), (Kind::Damaged, 1), "{wrong}");
         }
+        // As mail programs save it: folded, and with signs of other mails in the same letters.
+        let folded = quoted_printable::encode_to_str(format!("Hello =\n\n{text}\n-- \nf\u{fc}r = dich"));
+        assert!(folded.contains("=\r\n") && !folded.contains(text.lines().rev().nth(1).unwrap()), "{folded}");
+        assert_eq!(open(&folded).unwrap().segments, journal.segments);
+        let cut = open(&folded[..folded.len() / 2]).unwrap_err();
+        assert!(format!("{cut}").contains("cut off") && hints(&cut).len() == 1, "{cut}");
         let doubled = text.replacen("0/300", "0/300\", \"end\": \"0/300", 1);
         assert!(open(&doubled).is_err(), "{doubled}");
         let key = plain.put_journal(&journal, &bytes, &[]).unwrap();
@@ -219,10 +247,33 @@ mod tests {
         for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
             let mut changed = bytes.clone();
             changed[at] ^= 1 << bit;
-            assert!(open(&changed).is_err(), "bit {bit} of byte {at}: {}", String::from_utf8_lossy(&changed));
+            let error = open(&changed).err();
+            let told = error.as_ref().is_some_and(|error| !hints(error).is_empty());
+            assert!(told, "bit {bit} of byte {at}: {error:?} {}", String::from_utf8_lossy(&changed));
         }
         for length in 0..bytes.len() - 1 {
-            assert!(open(&bytes[..length]).is_err(), "{length} bytes");
+            let error = open(&bytes[..length]).unwrap_err();
+            let what = if length == 0 { "it is empty" } else { "it is cut off" };
+            assert!(format!("{error}").contains(what) && !hints(&error).is_empty(), "{length} bytes: {error}");
+        }
+    }
+
+    #[test]
+    fn the_newest_journal_is_found_whether_the_store_writes_over_the_one_before_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory: Arc<dyn Store> = Arc::new(Directory::open(folder.path()).unwrap());
+        for plain in [repository(&Memory::default()), Repository { store: directory, ..repository(&Memory::default()) }]
+        {
+            let chain = ForgedChain::begin(&plain, GENERATION).up_to(&[0x200, 0x300, 0x400, 0x500]);
+            let mailed = journal(&plain, &chain, 2);
+            let mut stored = Vec::new();
+            for (listed, minute) in [(2, 20), (3, 21), (4, 22)] {
+                let written_at = format!("2026-08-22T03:{minute}:00Z").parse().unwrap();
+                let newer = Journal { written_at, ..journal_behind(mailed.base.clone(), &chain, listed) };
+                let text = plain.sealed_journal(&newer).unwrap();
+                stored = vec![plain.put_journal(&newer, &text, &stored).unwrap()];
+                assert_eq!(plain.newest_journal(mailed.clone()).end, newer.end, "{stored:?}");
+            }
         }
     }
 

@@ -53,6 +53,9 @@ fn a_base_that_fails_is_told_and_the_capture_goes_on() {
     assert!(running.runs());
     let told = run.args(["capture", &scene.name, "--status"]).expect(0).text();
     assert!(told.contains("none yet; the next one is due: the generation has none yet"), "{told}");
+    // A capture that streams and never gets a base is not healthy.
+    let judged = run.args(["status"]).expect(1).text();
+    assert!(judged.contains(&format!("{}: the backup that began at ", scene.name)), "{judged}");
     running.signal(Signal::TERM);
     let outcome = running.end();
     assert!(outcome.err.contains("no base of") && outcome.err.contains("tried again in 30 seconds"), "{}", outcome.err);
@@ -62,5 +65,20 @@ fn a_base_that_fails_is_told_and_the_capture_goes_on() {
 fn two_names_of_one_setting_must_not_contradict_each_other() {
     let scene = Scene::new("two_names", TABLES);
     let run = scene.pgbk(&[]).set("CAPTURE_BASES", "1").set("CAPTURE_BASE_EVERY", "06:00");
-    run.set("MAX_DURATION_SINCE_LAST_FULL_BACKUP", "7h").expect(2).says("MAX_DURATION_SINCE_LAST_FULL_BACKUP");
+    // Whatever is asked for, nothing is done before all settings are read.
+    for mode in ["", "--setup", "--new-generation", "--status", "--print-sql", "--teardown"] {
+        let words = ["capture", &scene.name, mode];
+        let run = run.args(words.into_iter().filter(|word| !word.is_empty()));
+        for (name, value) in [
+            ("MAX_DURATION_SINCE_LAST_FULL_BACKUP", "7h"),
+            ("PG_DUMP_USER_ARGS", "'"),
+            ("JOURNAL_MAIL", "1"),
+            ("DUMP_JOBS", "many"),
+            ("TZ", "Nowhere/Here"),
+        ] {
+            run.set(name, value).expect(2).says(name);
+        }
+    }
+    assert_eq!(scene.sql("SELECT count(*) FROM pg_publication"), "0");
+    assert!(scene.keys().is_empty());
 }

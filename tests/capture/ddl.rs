@@ -99,9 +99,19 @@ impl Kinds {
         for whole in ["truncate", "create_index", "rolled_back", "comment", "vacuum_full", "cluster", "add_key"] {
             assert_eq!(named.contains(&format!("public.{whole}")), whole == "add_key", "{whole}: {named:?}");
         }
-        stop(running);
+        let log = stop(running).err;
+        // The stream tells of the columns, and the look that follows of the whole definition: people hear of it once.
+        for (table, why) in [("add_column", "its columns were changed"), ("rename_column", "its columns were changed")]
+        {
+            let line = format!("reaches further with \"public\".\"{table}\"");
+            let told: Vec<&str> = log.lines().filter(|told| told.contains(&line)).collect();
+            assert!(told.len() == 1 && told[0].ends_with(why), "{table}: {told:#?}");
+        }
         let status = self.run.args(["capture", &self.scene.name, "--status"]).json();
-        assert!(status["waiting"].as_array().unwrap().len() > 30, "{status:#}");
+        let waiting = status["waiting"].as_array().unwrap();
+        assert!(waiting.len() > 30, "{status:#}");
+        let told = waiting.iter().find(|one| one["table"].as_str().unwrap().contains("add_column\"")).unwrap();
+        assert_eq!(told["reason"], "columns", "{told:#}");
         let before = status["base"]["id"].clone();
         let mut running = self.capture().set("CAPTURE_BASES", "1").start();
         let is_whole = || {

@@ -131,6 +131,9 @@ fn the_statements_are_shown_and_a_role_that_may_not_run_them_takes_over_what_an_
     let restricted = |more: &[&str]| scene.pgbk(more).set("DB_USER", &role);
     scene.sql(&format!("GRANT SELECT ON SEQUENCE seen TO {role}"));
     restricted(&["--setup"]).expect(0);
+    let outcome = restricted(&["--print-sql"]).expect(0).says("nothing is to be done");
+    assert_eq!(outcome.text(), "");
+    assert_eq!(restricted(&["--print-sql"]).json()["statements"], serde_json::json!([]));
     let running = restricted(&[]).start();
     scene.sql("INSERT INTO t VALUES (1, 'one')");
     scene.await_transactions(1);

@@ -74,12 +74,16 @@ fn a_mailed_journal_restores_the_latest_state_and_no_other_text_does() {
 
     // The place of the store is the journal's.
     let alone = pgbk(["restore"]).key().set("STATE_DIR", scene.place.path.join("elsewhere").display());
-    restore(&scene, &alone, &file, "journalled_again", 0);
+    restore(&scene, &alone, &file, "journalled_again", 0).says("the store has a newer journal");
     assert_eq!(scene.rows("journalled_again", "t"), scene.rows(&scene.name, "t"));
     // What somebody has done there since stays as it is.
     scene.cluster.psql("journalled_again", "DELETE FROM t WHERE id > 10; CREATE TABLE mine (n int)");
     let before = ["t", "u", "mine"].map(|table| scene.rows("journalled_again", table));
-    restore(&scene, &alone, &file, "journalled_again", 1).says("is not empty");
+    let at = ["restore", "--at", "latest", "--to", "journalled_again", "--yes"];
+    for refused in [restore(&scene, &alone, &file, "journalled_again", 1), run.args(at).expect(1)] {
+        let refused = refused.says("is not empty").says("drop this one first");
+        assert!(!refused.err.contains("--clean"), "{refused:#?}");
+    }
     assert_eq!(["t", "u", "mine"].map(|table| scene.rows("journalled_again", table)), before);
     // The stored one and the one of the state directory are as good.
     let journals: Vec<String> = scene.keys().into_iter().filter(|key| key.ends_with("journal.meta")).collect();
@@ -96,8 +100,10 @@ fn a_mailed_journal_restores_the_latest_state_and_no_other_text_does() {
         ("x".repeat(5 << 20), 2, "larger than a journal is"),
     ] {
         fs::write(&file, what).unwrap();
-        restore(&scene, &alone, &file, "journalled_refused", code).says(why);
+        restore(&scene, &alone, &file, "journalled_refused", code).says(why).says("hint: ");
     }
+    let piped = alone.args(["restore", "--journal", "-", "--to", "journalled_refused", "--yes"]);
+    piped.server(scene.cluster).expect(3).says("it is empty").says("hint: ");
     fs::write(&file, &text).unwrap();
     alone
         .args(["restore", "--journal", "-", "--to", "journalled_piped", "--yes"])
@@ -106,8 +112,8 @@ fn a_mailed_journal_restores_the_latest_state_and_no_other_text_does() {
         .expect(0);
     assert_eq!(scene.rows("journalled_piped", "t"), scene.rows(&scene.name, "t"));
     let other = alone.set("DB_BACKUP_ENCRYPT_KEY", support::pgbk::OTHER_KEY);
-    restore(&scene, &other, &file, "journalled_refused", 3).says("wrong key");
-    restore(&scene, &alone, Path::new("/nowhere/journal"), "journalled_refused", 4);
+    restore(&scene, &other, &file, "journalled_refused", 3).says("wrong key").says("hint: set ");
+    restore(&scene, &alone, Path::new("/nowhere/journal"), "journalled_refused", 4).says("hint: ");
 }
 
 #[test]
@@ -170,7 +176,10 @@ fn a_journal_names_each_base_as_soon_as_the_capture_has_taken_it_and_leads_from_
         let unset = run.unset("STORE_DIR");
         restore(&scene, &unset, &file, "rebased_nowhere", 2).says("sealed with no key");
     }
-    // The base of an old journal may be gone.
+    // The base of an old journal may be gone, and the newest journal with it.
+    for key in scene.keys().into_iter().filter(|key| key.ends_with("journal.meta")) {
+        fs::remove_file(scene.place.path.join("store").join(key)).unwrap();
+    }
     let folder = scene.place.path.join("store").join(&scene.name);
     for file in
         fs::read_dir(folder).unwrap().flatten().filter(|file| file.path().display().to_string().contains(&oldest))

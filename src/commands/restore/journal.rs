@@ -6,7 +6,7 @@ use crate::cli::arguments::RestoreArgs;
 use crate::cli::console::Console;
 use crate::commands::restore::at::carry_out;
 use crate::config;
-use crate::format::changes::journal::{JOURNAL_LIMIT, Journal};
+use crate::format::changes::journal::{JOURNAL_LIMIT, Journal, with_next_step};
 use crate::format::restore_point::RestorePoint;
 use crate::jobs::restore::replay::base_choice::{ChosenBase, choose_base, follow_base};
 use crate::repository::Repository;
@@ -16,7 +16,7 @@ use std::path::Path;
 
 pub(crate) fn run(args: &RestoreArgs, file: &Path, to: &str, console: &Console) -> Result<u8> {
     let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
-    let text = text(file, &name)?;
+    let text = text(file, &name).map_err(with_next_step)?;
     let journal = Journal::open(&name, &text, config::key()?.as_ref(), args.keys.allow_unauthenticated)?;
     let store = config::journal::store_of(&journal, &args.store)?;
     let repository = config::repository(&store, &args.keys, &args.state)?;

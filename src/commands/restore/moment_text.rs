@@ -51,6 +51,14 @@ pub(crate) fn replayed(counts: ReplayCounts, changes: &ReplayPlan) -> String {
 /// Describes what is not replayed: a generation without a base, large objects, tables, and sequences whose values are not stored.
 pub(crate) fn uncovered(changes: &ReplayPlan) -> Vec<String> {
     let told = changes.uncovered.iter().map(|(table, uncovered)| {
+        if !uncovered.is_sure {
+            return format!(
+                "table {} may have changed before this moment ({}), or behind it: it is restored as it was at {}",
+                table.text(),
+                uncovered.why(),
+                uncovered.from
+            );
+        }
         let since = match uncovered.reason {
             Some(_) => format!("from {} on", uncovered.from),
             None => "at all".to_owned(),

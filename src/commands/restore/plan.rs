@@ -30,6 +30,7 @@ pub fn plan(
         jobs: args.jobs,
         processes: if opened.manifest.dump.format == Format::Custom { args.jobs.unwrap_or(1) } else { 1 },
         until_keys: false,
+        into_new: args.at.is_some() || args.journal.is_some(),
         single_transaction: args.single_transaction,
         loader: None,
         bin_dir: args.server.pg_bin_dir.clone(),

@@ -13,6 +13,7 @@ use crate::format::changes::totals::{ChangeCounts, SegmentTotals};
 use crate::format::lsn::Lsn;
 use crate::format::pgoutput::change_message::{ChangeMessage, TransactionBegin, TransactionCommit};
 use crate::format::sql::object_name::TableName;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 
@@ -47,6 +48,8 @@ pub struct DeltaWriter<W: Write> {
     touched: BTreeMap<u32, Lsn>,
     /// Up to here all tables were found to be as they are known.
     confirmed: Lsn,
+    /// When that was, by the server's clock. `None`: it was not looked.
+    confirmed_at: Option<Timestamp>,
 }
 
 /// Holds what has come of a delta that was written whole.
@@ -80,6 +83,7 @@ impl<W: Write> DeltaWriter<W> {
             breaks: Vec::new(),
             touched: BTreeMap::new(),
             confirmed: head.start,
+            confirmed_at: None,
         };
         writer.line.extend_from_slice(head.text().as_bytes());
         writer.flush_line()?;

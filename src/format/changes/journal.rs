@@ -1,7 +1,7 @@
 //! The journal of a generation: a small sealed text that says all that is needed to restore the latest state, with the bucket and the key
 //! alone. It names the place of the store, the newest base and the segments behind it, and no secret.
 
-use crate::base::error::{Fault, Result};
+use crate::base::error::{Fault, Result, hints};
 use crate::base::subject::Subject;
 use crate::format::backup_id::BackupId;
 use crate::format::changes::chain_document::{CHAIN_FORMAT, SealedChainDocument, seal_document};
@@ -13,6 +13,7 @@ use crate::format::keys::note::KeyNote;
 use crate::format::lsn::Lsn;
 use crate::format::manifest::bounded_members;
 use jiff::Timestamp;
+use quoted_printable::ParseMode;
 use serde::{Deserialize, Serialize};
 
 /// Most segments that a journal lists: those behind the first of them are found by their names, each of which is where the one before ends.
@@ -86,6 +87,26 @@ pub struct Journal {
     pub key: Option<KeyNote>,
 }
 
+/// Adds to the error of a journal that says nothing of what to do where there is another one, and how to do without.
+pub fn with_next_step(error: anyhow::Error) -> anyhow::Error {
+    if !hints(&error).is_empty() {
+        return error;
+    }
+    Fault::like(&error, format!("{error:#}"))
+        .hint(
+            "take another mail, whole and as it came; or the newest journal itself, *journal.meta beside the segments in the store \
+             (@changes/DATABASE/) or in STATE_DIR/journals; or do without, with the settings of the store: \
+             pgbk restore --database DATABASE --at latest --to NEW",
+        )
+        .into()
+}
+
+/// Returns a text whose lines a mail program has folded as it was before. `None`: no line of it is folded.
+fn unfolded(text: &str) -> Option<String> {
+    let folded = text.contains("=\n").then(|| quoted_printable::decode(text, ParseMode::Robust).ok())??;
+    Some(String::from_utf8_lossy(&folded).replace('\r', ""))
+}
+
 impl Journal {
     /// Returns the folder of its generation.
     pub fn folder(&self) -> GenerationFolder {
@@ -102,16 +123,29 @@ impl Journal {
         seal_document(&self.key_name(), self, derived_keys)
     }
 
-    /// Checks the seal of a journal and reads it. There may be other text around it, and line ends as mail has them. `name` is for messages.
+    /// Checks the seal of a journal and reads it. There may be other text around it, line ends as mail has them, and lines that a mail program
+    /// has folded (quoted-printable). `name` is for messages. Each error has a hint.
     pub fn open(name: &str, text: &str, key: Option<&Key>, unkeyed_allowed: bool) -> Result<Journal> {
         let text = text.replace('\r', "");
+        let plain = Journal::read(name, &text, key, unkeyed_allowed);
+        let opened = match (plain, unfolded(&text)) {
+            (Err(_), Some(text)) => Journal::read(name, &text, key, unkeyed_allowed),
+            (plain, _) => plain,
+        };
+        opened.map_err(with_next_step)
+    }
+
+    fn read(name: &str, text: &str, key: Option<&Key>, unkeyed_allowed: bool) -> Result<Journal> {
         let begin = if text.starts_with('{') { Some(0) } else { text.find("\n{\n").map(|at| at + 1) };
         let end = text.rfind("\n}\n").map(|at| at + 3).or_else(|| text.ends_with("\n}").then_some(text.len()));
         let document = begin.zip(end).and_then(|(begin, end)| text.get(begin..end));
         let Some(document) = document else {
-            return Err(
-                Fault::damaged(format!("\"{name}\" holds no journal: no line of it is a single bracket")).into()
-            );
+            let what = match (text.trim().is_empty(), begin) {
+                (true, _) => "no journal: it is empty",
+                (false, None) => "no journal: no line of it is a single bracket",
+                (false, Some(_)) => "only the beginning of a journal: it is cut off",
+            };
+            return Err(Fault::damaged(format!("\"{name}\" holds {what}")).into());
         };
         let document = format!("{}\n", document.trim_end());
         let sealed = SealedChainDocument::parse(name, document.into_bytes())?;

@@ -2,6 +2,7 @@
 
 use crate::format::lsn::Lsn;
 use crate::format::sql::object_name::TableName;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Why a table is not covered, or was not for a while.
@@ -28,6 +29,11 @@ pub enum BreakReason {
 }
 
 impl BreakReason {
+    /// Returns the reason of two breaks of one table, as people are told it: that its definition was changed says least.
+    pub fn then(self, later: BreakReason) -> BreakReason {
+        if later == BreakReason::Definition { self } else { later }
+    }
+
     /// Says it to people, after the name of the table.
     pub fn describe(self) -> &'static str {
         match self {
@@ -62,6 +68,9 @@ pub struct TableBreak {
     /// Up to here the table is as the stream told it. What changed it came no earlier.
     pub from: Lsn,
     pub reason: BreakReason,
+    /// Until then, by the server's clock, looks at its catalog found the table as it was. `None`: there was no look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<Timestamp>,
     /// From this transaction on the table is covered again, or is gone. `None`: it is not covered until a later break of it has an end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<BreakEnd>,

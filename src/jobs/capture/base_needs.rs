@@ -215,7 +215,7 @@ impl BaseNeeds {
                 let (table, reason) = (one.table.clone(), one.reason);
                 let found = UncoveredRelation { table, reason, until, waits_for_base: true };
                 let (_, known) = tables.entry(one.oid).or_insert((reason, found.clone()));
-                *known = UncoveredRelation { until: known.until, ..found };
+                *known = UncoveredRelation { until: known.until, reason: known.reason.then(reason), ..found };
             }
             time = time.max(weight.written_at);
         }

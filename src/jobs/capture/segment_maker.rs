@@ -76,8 +76,8 @@ struct OpenSegment {
 struct TableLooks {
     /// Looks whose marks have not come.
     pending: VecDeque<TableLook>,
-    /// Where the catalog was looked at, if the transaction that has begun is the mark of that look.
-    marked: Option<Lsn>,
+    /// Where and when the catalog was looked at, if the transaction that has begun is the mark of that look.
+    marked: Option<(Lsn, Timestamp)>,
     /// Up to here all tables are as they are known.
     confirmed: Lsn,
     /// The sequences as the last look found them. `None`: there was no look.
@@ -244,7 +244,7 @@ impl TableLooks {
         self.is_asked = false;
         let is_same = self.pending.is_empty() && !is_first && table_changes::is_known(&open.writer, &look);
         if is_same {
-            open.writer.confirm(look.at);
+            open.writer.confirm(look.at, look.time);
             self.confirmed = self.confirmed.max(look.at);
         }
         if look.mark.is_some() {
@@ -256,14 +256,14 @@ impl TableLooks {
     fn marked(&mut self, xid: u32) -> Option<TableLook> {
         let at = self.pending.iter().position(|look| look.mark == Some(xid))?;
         let look = self.pending.drain(..=at).next_back()?;
-        self.marked = Some(look.at);
+        self.marked = Some((look.at, look.time));
         Some(look)
     }
 
     /// Ends the transaction that has begun, which may be a mark. What changed between the look and the mark is found by the next look.
     fn end_mark(&mut self, open: &mut OpenSegment, is_first: bool) {
-        let (Some(at), Some(position)) = (self.marked.take(), open.writer.position()) else { return };
-        open.writer.confirm(at);
+        let (Some((at, time)), Some(position)) = (self.marked.take(), open.writer.position()) else { return };
+        open.writer.confirm(at, time);
         self.marks += 1;
         // Who changes tables all the time must have segments, too; and before the first one there is no base.
         let is_enough = is_first || self.marks > MARKS;

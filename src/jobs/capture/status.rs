@@ -2,6 +2,7 @@
 
 use crate::base::error::Result;
 use crate::format::changes::table_break::BreakReason;
+use crate::format::changes::uncovered_tables::UncoveredRelation;
 use crate::format::sql::object_name::TableName;
 use crate::jobs::capture::base_needs::{BaseNeeds, KnownBase};
 use crate::jobs::capture::plan::CapturePlan;
@@ -11,6 +12,7 @@ use crate::postgres::session::large_object_count::large_object_count;
 use crate::repository::Repository;
 use crate::repository::chain_tail::ChainTail;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// Holds what is known of a capture.
 pub struct CaptureStatus {
@@ -44,6 +46,12 @@ impl CaptureStatus {
     /// Returns whether a capture streams now.
     pub fn is_running(&self) -> bool {
         self.slot.as_ref().is_some_and(|slot| slot.active_pid.is_some())
+    }
+
+    /// Returns the tables that wait for the next base, except those that are not covered now.
+    pub fn waiting(&self) -> Vec<UncoveredRelation> {
+        let uncovered: BTreeSet<TableName> = self.uncovered().into_iter().map(|(table, _)| table).collect();
+        self.needs.waiting().into_iter().filter(|one| !uncovered.contains(&one.table)).collect()
     }
 
     /// Returns the tables that the segments do not cover.

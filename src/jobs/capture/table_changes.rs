@@ -37,6 +37,9 @@ pub(crate) fn note<W: Write>(
 ) -> Result<NotedTables> {
     let mut noted = NotedTables::default();
     let breaks = writer.breaks().len();
+    // The stream has told their break already, and this is the look that follows it.
+    let untold = |known: &&KnownTable| known.definition.is_none() && known.broken.is_none();
+    let told: BTreeSet<u32> = writer.known().all().filter(untold).map(|known| known.relation.oid).collect();
     let there: BTreeSet<u32> = look.shapes.iter().map(|shape| shape.relation.oid).collect();
     for shape in look.shapes {
         let known = writer.known().known(shape.relation.oid).cloned();
@@ -50,7 +53,8 @@ pub(crate) fn note<W: Write>(
         writer.drop_table(oid)?;
     }
     noted.is_noted |= writer.breaks().len() > breaks;
-    writer.breaks()[breaks..].iter().for_each(|one| tell(one, monitor));
+    let is_new = |one: &&TableBreak| one.reason != BreakReason::Definition || !told.contains(&one.oid);
+    writer.breaks()[breaks..].iter().filter(is_new).for_each(|one| tell(one, monitor));
     Ok(noted)
 }
 

@@ -20,6 +20,7 @@ use crate::postgres::replication::table_shape::TableShape;
 use crate::postgres::session::connection::TimedConnection;
 use crate::postgres::session::large_object_count::large_object_count;
 use crate::postgres::session::query::{column, text};
+use jiff::Timestamp;
 use postgres::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -139,7 +140,7 @@ impl TableWatch {
         (self.looked, self.is_wanted) = (Some(begun), false);
         self.publish(monitor)?;
         let names = self.plan.publications.clone();
-        let (at, (first, next), mut shapes) = self.line.ask(move |client| list(client, &names))?;
+        let ((at, time), (first, next), mut shapes) = self.line.ask(move |client| list(client, &names))?;
         self.settle_writers(&mut shapes, first, next);
         let is_same = |shape: &TableShape| self.last.get(&shape.relation.oid).is_some_and(|last| !shape.is_news(last));
         let is_news = self.needs_mark || shapes.len() != self.last.len() || !shapes.iter().all(is_same);
@@ -147,7 +148,7 @@ impl TableWatch {
         let sequences = self.sequences(monitor)?;
         (self.needs_mark, self.took) = (false, begun.elapsed());
         self.last = shapes.iter().map(|shape| (shape.relation.oid, shape.clone())).collect();
-        Ok((TableLook { at, shapes, mark }, sequences))
+        Ok((TableLook { at, time, shapes, mark }, sequences))
     }
 
     /// Reads the sequences. Where that fails rows are captured on, and a restore has the sequences of an earlier segment.
@@ -210,11 +211,14 @@ impl TableWatch {
     }
 }
 
-type FoundTables = (Lsn, (u64, u64), Vec<TableShape>);
+type FoundTables = ((Lsn, Timestamp), (u64, u64), Vec<TableShape>);
 
-/// Lists all tables, as of one moment. One that no publication lists is not streamed. Returns a place of the log before that moment, and
-/// the first transactions that are going on and that have not begun.
+/// Lists all tables, as of one moment. One that no publication lists is not streamed. Returns a place of the log and a time before
+/// that moment, and the first transactions that are going on and that have not begun.
 fn list(client: &mut Client, names: &Publications) -> Result<FoundTables> {
+    let time = text(client, "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint")?;
+    let time = time.parse().ok().and_then(|time| Timestamp::from_microsecond(time).ok());
+    let time = time.ok_or_else(|| Fault::failed("the server gave no time"))?;
     let at = place(client)?;
     column(client, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
     let snapshot = text(client, "SELECT pg_catalog.txid_current_snapshot()")?;
@@ -233,7 +237,7 @@ fn list(client: &mut Client, names: &Publications) -> Result<FoundTables> {
     }
     let mut parts = snapshot.split(':').map(str::parse::<u64>);
     match (parts.next(), parts.next()) {
-        (Some(Ok(first)), Some(Ok(next))) => Ok((at, (first, next), shapes)),
+        (Some(Ok(first)), Some(Ok(next))) => Ok(((at, time), (first, next), shapes)),
         _ => Err(unread("snapshot").into()),
     }
 }

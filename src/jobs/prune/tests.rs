@@ -114,7 +114,7 @@ fn reach(repository: &Repository) -> Reach {
         let end = span.end();
         let links = span.between(need.from, end).unwrap();
         let alignment = manifest.changes.as_ref().unwrap();
-        let gaps = Coverage::of(&span, alignment, end).gaps;
+        let gaps = Coverage::of(&span, alignment, end, None).gaps;
         let uncovered = gaps.keys().map(|table| table.text()).collect();
         found.insert(id, (links.iter().map(|link| link.segment.start).collect(), uncovered));
     }

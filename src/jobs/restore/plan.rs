@@ -28,6 +28,8 @@ pub struct RestorePlan {
     pub processes: u32,
     /// Whether only that is done behind the rows by which single rows are found, because changes are replayed next.
     pub until_keys: bool,
+    /// Whether the target must hold nothing, because changes are replayed in it.
+    pub into_new: bool,
     /// Whether everything is to be one transaction.
     pub single_transaction: bool,
     /// Role made for a restore test: the restore runs with its rights, and what it may not do is set aside. `None` for any other restore.

@@ -146,7 +146,7 @@ fn changes(chain: &SegmentChain, opened: &BackupReader, reached: &BackupReader) 
         // The next base does not state them.
         sequences: None,
     };
-    changes.uncovered = uncovered(opened, &changes, Some(&span))?;
+    changes.uncovered = uncovered(opened, &changes, Some(&span), None)?;
     Ok(changes)
 }
 

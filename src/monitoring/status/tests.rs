@@ -1,8 +1,10 @@
 use super::*;
 use crate::base::databases::Databases;
 use crate::format::backup_id::BackupId;
+use crate::format::capture_record::CaptureRecord;
 use crate::format::run_record::{ErrorInfo, RestoreTest, StoredBackup, Trigger};
 use crate::monitoring::{metrics, page};
+use crate::runs::captures::record_file::SavedCapture;
 use crate::runs::history::totals::RunTotals;
 use crate::runs::schedule::cron::Schedule;
 use crate::runs::schedule::heartbeat::HeartbeatEntry;
@@ -166,6 +168,30 @@ fn a_scheduler_that_ended_or_hangs_is_unhealthy_whatever_it_made() {
         "healthy"
     );
     assert_eq!(Status::unknown(now).line(), "no scheduler has been started with this STATE_DIR");
+}
+
+#[test]
+fn a_capture_without_a_scheduler_is_judged_by_itself_and_by_the_last_backup() {
+    let now = at("02:20");
+    let saved = |life| SavedCapture { record: CaptureRecord::example(now), life, pulse: now };
+    let captured = |life, records: Vec<Record>| {
+        let records = records.into_iter().rev().collect();
+        Status::of(Facts { captures: vec![saved(life)], ..Facts::of(now, records) })
+    };
+    let line = |life, records| captured(life, records).line();
+    assert_eq!(line(WriterLife::Held, vec![]), "healthy");
+    assert_eq!(line(WriterLife::Held, vec![failed("shop", "02:00"), done("shop", "02:05", "02:10")]), "healthy");
+    let failed_last = vec![done("shop", "02:00", "02:10"), failed("shop", "02:11"), skipped("shop", "02:12")];
+    let reason = "shop: the backup that began at 2026-11-21T02:11:00Z failed: it broke";
+    assert_eq!(line(WriterLife::Held, failed_last.clone()), reason);
+    assert_eq!(captured(WriterLife::Held, failed_last.clone()).databases[0].trouble.as_deref(), Some(reason));
+    assert!(line(WriterLife::Gone, vec![]).starts_with("shop: no capture is running"));
+    // Where a scheduler was started, it is to run.
+    let gone = LastHeartbeat { life: WriterLife::Gone, ..seen(vec![], now) };
+    let beside = Facts { captures: vec![saved(WriterLife::Held)], seen: Some(gone), ..Facts::of(now, vec![]) };
+    assert_eq!(Status::of(beside).line(), "the scheduler is not running");
+    // Without a capture nothing is judged by a run that failed.
+    assert_eq!(Status::of(Facts::of(now, failed_last)).line(), "no scheduler has been started with this STATE_DIR");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::format::lsn::Lsn;
 use crate::format::manifest::base_alignment::BaseAlignment;
 use crate::format::sql::object_name::TableName;
 use crate::repository::chain::chain_span::ChainSpan;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Holds what the documents say of tables between a base and a place.
@@ -27,6 +28,8 @@ pub struct Coverage {
 pub struct CoverGap {
     pub from: Lsn,
     pub reason: BreakReason,
+    /// Whether it lies before the place for sure. Else the table may have changed behind the place, as no look at the catalog was between.
+    pub is_sure: bool,
 }
 
 /// Holds what is known of one table on the way through the documents.
@@ -45,8 +48,10 @@ struct TableTrack<'a> {
 }
 
 impl Coverage {
-    /// Follows all documents up to a place. A break is no matter to a base that holds the transaction with which it ended.
-    pub fn of(span: &ChainSpan, alignment: &BaseAlignment, to: Lsn) -> Coverage {
+    /// Follows all documents up to a place. A break is no matter to a base that holds the transaction with which it ended. `moment`: what a
+    /// look at the catalog found to be unchanged then is no break. `None`: the place alone counts.
+    pub fn of(span: &ChainSpan, alignment: &BaseAlignment, to: Lsn, moment: Option<Timestamp>) -> Coverage {
+        let is_later = |one: &TableBreak| moment.is_some_and(|moment| one.seen_at.is_some_and(|seen| moment <= seen));
         let after = alignment.after_lsn();
         let mut tracks: BTreeMap<u32, TableTrack<'_>> = BTreeMap::new();
         let (mut stated, mut before) = (BTreeSet::new(), BTreeSet::new());
@@ -54,8 +59,8 @@ impl Coverage {
         let removed = span.cut().map(|cut| (&cut.breaks, &cut.relations));
         let linked = span.links().iter().map(|link| (&link.segment.breaks, &link.segment.relations));
         for (breaks, relations) in removed.into_iter().chain(linked) {
-            for one in breaks.iter().filter(|one| one.from < to) {
-                tracks.entry(one.oid).or_default().take_break(one, alignment);
+            for one in breaks.iter().filter(|one| one.from < to && !is_later(one)) {
+                tracks.entry(one.oid).or_default().take_break(one, alignment, to);
             }
             for state in relations.iter().filter(|state| state.from < to) {
                 tracks.entry(state.relation.oid).or_default().take_state(state, after);
@@ -104,8 +109,9 @@ impl Coverage {
 }
 
 impl<'a> TableTrack<'a> {
-    fn take_break(&mut self, one: &'a TableBreak, alignment: &BaseAlignment) {
-        let told = CoverGap { from: one.from, reason: one.reason };
+    fn take_break(&mut self, one: &'a TableBreak, alignment: &BaseAlignment, to: Lsn) {
+        let is_sure = one.until.is_none_or(|end| end.commit < to);
+        let told = CoverGap { from: one.from, reason: one.reason, is_sure };
         let begun = self.open.take().unwrap_or(told);
         self.is_dropped |= one.reason == BreakReason::Dropped;
         match one.until {

@@ -5,6 +5,7 @@ use crate::alerts::capture_outage::{CaptureCause, CaptureOutage};
 use crate::base::progress::Monitor;
 use crate::base::state_dir::StateDir;
 use crate::format::capture_record::CaptureRecord;
+use crate::format::changes::uncovered_tables::UncoveredRelation;
 use crate::jobs::capture::base_needs::{SharedNeeds, locked};
 use crate::jobs::capture::capture_progress::CaptureProgress;
 use crate::runs::captures::capture_trouble::{CaptureTrouble, of_record};
@@ -37,7 +38,10 @@ impl WatchedCapture {
     /// Writes the record where it is due, and alerts people to what is new.
     pub fn show(&mut self, alerts: &Alerts, now: Timestamp, monitor: &dyn Monitor) {
         let mut record = self.progress.record();
-        record.uncovered.extend(locked(&self.needs).waiting());
+        let waiting = locked(&self.needs).waiting();
+        let is_told = |one: &UncoveredRelation| record.uncovered.iter().any(|other| other.table == one.table);
+        let waiting: Vec<UncoveredRelation> = waiting.into_iter().filter(|one| !is_told(one)).collect();
+        record.uncovered.extend(waiting);
         self.write(&record, now, monitor);
         // Before it streams again, nothing is known to be over.
         if record.streaming || record.problem.is_some() {

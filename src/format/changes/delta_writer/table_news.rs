@@ -10,22 +10,24 @@ use crate::format::changes::table_break::{BreakEnd, BreakReason, TableBreak};
 use crate::format::changes::table_definition::TableDefinition;
 use crate::format::lsn::Lsn;
 use crate::format::pgoutput::relation::Relation;
+use jiff::Timestamp;
 use std::io::Write;
 
 impl<W: Write> DeltaWriter<W> {
-    /// Notes that all tables were found to be as they are known, up to a place.
-    pub fn confirm(&mut self, place: Lsn) {
+    /// Notes that all tables were found to be as they are known, up to a place, and when that was.
+    pub fn confirm(&mut self, place: Lsn, time: Timestamp) {
         self.confirmed = self.confirmed.max(place);
+        self.confirmed_at = self.confirmed_at.max(Some(time));
     }
 
-    /// Returns up to where that was found.
-    pub fn confirmed(&self) -> Lsn {
-        self.confirmed
+    /// Returns up to where that was found, and when.
+    pub fn confirmed(&self) -> (Lsn, Option<Timestamp>) {
+        (self.confirmed, self.confirmed_at)
     }
 
-    /// Takes over, at the start, up to where that was found while the delta before was written.
-    pub fn begin_confirmed(&mut self, place: Lsn) {
-        self.confirmed = place;
+    /// Takes over, at the start, what was found while the delta before was written.
+    pub fn begin_confirmed(&mut self, confirmed: (Lsn, Option<Timestamp>)) {
+        (self.confirmed, self.confirmed_at) = confirmed;
     }
 
     /// States a table as the catalog has it, for the first time, or with more than the stream told of it.
@@ -131,7 +133,8 @@ impl<W: Write> DeltaWriter<W> {
     }
 
     fn push_break(&mut self, relation: &Relation, from: Lsn, reason: BreakReason, until: Option<BreakEnd>) {
-        self.breaks.push(TableBreak { table: relation.table.clone(), oid: relation.oid, from, reason, until });
+        let (table, seen_at) = (relation.table.clone(), self.confirmed_at);
+        self.breaks.push(TableBreak { table, oid: relation.oid, from, reason, seen_at, until });
         self.undeclare(relation.oid);
     }
 

@@ -58,6 +58,7 @@ fn segment(start: u64, end: u64, previous: Option<PreviousSegment>, keys: Option
             oid: 6,
             from: Lsn(start + 1),
             reason: BreakReason::Renamed,
+            seen_at: None,
             until: None,
         }],
         timelines: Some(TimelineHistory::new(2, vec![TimelineSwitch { timeline: 1, end: Lsn(0x90) }])),

@@ -200,7 +200,8 @@ fn a_table_that_has_another_shape_or_name_is_covered_in_it_from_the_transaction_
         ];
         let outcome = written(&messages.concat());
         // Whatever changed it came behind the last change that is as before.
-        let broken = TableBreak { table: table(name), oid: 5, from: Lsn(0x201), reason, until: until(0x300) };
+        let broken =
+            TableBreak { table: table(name), oid: 5, from: Lsn(0x201), reason, seen_at: None, until: until(0x300) };
         assert_eq!(outcome.breaks, [broken]);
         assert_eq!(body(&outcome)[8], format!(r#"-- break "public"."{name}""#));
         let inserts: u64 = outcome.totals.tables.values().map(|counts| counts.inserts).sum();
@@ -226,7 +227,8 @@ fn a_transaction_with_rows_of_two_shapes_is_behind_one_break_with_all_of_them() 
     ];
     let outcome = written(&messages.concat());
     let until = until(0x300);
-    let broken = TableBreak { table: table("t"), oid: 5, from: Lsn(0x300), reason: BreakReason::Columns, until };
+    let broken =
+        TableBreak { table: table("t"), oid: 5, from: Lsn(0x300), reason: BreakReason::Columns, seen_at: None, until };
     assert_eq!(outcome.breaks, [broken]);
     read(&outcome.to).unwrap();
 }
@@ -239,7 +241,10 @@ fn a_table_that_has_the_name_of_another_one_is_left_out_until_the_catalog_shows_
     ];
     let outcome = written(&messages.concat());
     let reason = BreakReason::Replaced;
-    assert_eq!(outcome.breaks, [TableBreak { table: table("t"), oid: 6, from: Lsn(0x201), reason, until: None }]);
+    assert_eq!(
+        outcome.breaks,
+        [TableBreak { table: table("t"), oid: 6, from: Lsn(0x201), reason, seen_at: None, until: None }]
+    );
     assert_eq!(outcome.totals.tables.into_values().map(|counts| counts.inserts).sum::<u64>(), 1);
     assert!(!outcome.known.is_covered(6) && read(&outcome.to).is_ok());
 }

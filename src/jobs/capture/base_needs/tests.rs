@@ -33,6 +33,7 @@ fn segment(end: u64, written: i64, breaks: &[(u32, BreakReason)]) -> SegmentWeig
         oid: *oid,
         from: Lsn(end - 2),
         reason: *reason,
+        seen_at: None,
         until: Some(BreakEnd { commit: Lsn(end - 1), xid: end as u32 - 1 }),
     };
     let breaks = breaks.iter().map(one).collect();
@@ -93,6 +94,14 @@ fn a_base_is_due_when_tables_have_changed_and_are_quiet_and_the_last_one_is_long
     let mut behind = both;
     behind.set_base(base(0x450, 50));
     assert!(behind.waiting().is_empty() && due(&behind).unwrap().1 == BaseReason::Age);
+    // Of one change the stream tells the columns, and the look that follows that the definition is another one.
+    let told = |first, later| {
+        let weights = vec![segment(0x300, 12, &[(5, first)]), segment(0x400, 13, &[(5, later)])];
+        needs(weights, Some(base(0x200, 10))).waiting().into_iter().map(|one| one.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(told(BreakReason::Columns, BreakReason::Definition), [BreakReason::Columns]);
+    assert_eq!(told(BreakReason::Definition, BreakReason::Columns), [BreakReason::Columns]);
+    assert_eq!(told(BreakReason::Columns, BreakReason::Renamed), [BreakReason::Renamed]);
     // What came and went since the base.
     let passing =
         vec![segment(0x300, 12, &[(5, BreakReason::Unknown)]), segment(0x400, 13, &[(5, BreakReason::Dropped)])];

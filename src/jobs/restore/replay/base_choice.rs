@@ -97,7 +97,7 @@ fn choose_among(
             uncovered: BTreeMap::new(),
             sequences,
         };
-        changes.uncovered = uncovered(&opened, &changes, span.as_ref())?;
+        changes.uncovered = uncovered(&opened, &changes, span.as_ref(), point.time())?;
         return Ok(ChosenBase { opened, changes });
     }
     match elsewhere {
@@ -215,16 +215,17 @@ fn large_objects(opened: &BackupReader) -> Result<Option<Timestamp>> {
     Ok(holds_some.then_some(opened.manifest.taken_at))
 }
 
-/// Returns the tables of which not all changes are replayed.
+/// Returns the tables of which not all changes are replayed. `moment`: the time that is restored; `None`: the stop alone says what it is.
 pub(crate) fn uncovered(
     opened: &BackupReader,
     changes: &ReplayPlan,
     span: Option<&ChainSpan>,
+    moment: Option<Timestamp>,
 ) -> Result<BTreeMap<TableName, UncoveredTable>> {
     let Some(span) = span else { return Ok(BTreeMap::new()) };
-    let coverage = Coverage::of(span, &changes.alignment, changes.stop);
+    let coverage = Coverage::of(span, &changes.alignment, changes.stop, moment);
     let told = |(table, one): (&TableName, &CoverGap)| {
-        (table.clone(), UncoveredTable { from: one.from, reason: Some(one.reason) })
+        (table.clone(), UncoveredTable { from: one.from, reason: Some(one.reason), is_sure: one.is_sure })
     };
     let mut found: BTreeMap<TableName, UncoveredTable> = coverage.gaps.iter().map(told).collect();
     let Some(contents) = opened.contents()? else { return Ok(found) };
@@ -236,13 +237,17 @@ pub(crate) fn uncovered(
     for link in &changes.links {
         let missing = |table: &TableName| !known.contains_key(table) && !coverage.is_gone(table);
         for table in link.segment.tables.iter().filter(|table| missing(&table.name)) {
-            found.insert(table.name.clone(), UncoveredTable { from: Lsn(0), reason: None });
+            found.insert(table.name.clone(), UncoveredTable { from: Lsn(0), reason: None, is_sure: true });
         }
     }
     // What came into being and went behind the base is in neither.
     found.retain(|table, _| known.contains_key(table) || !coverage.is_dropped(table));
     for (table, _) in named("TABLE DATA").into_iter().filter(|(table, oid)| !coverage.states(*oid, table)) {
-        found.entry(table).or_insert(UncoveredTable { from: Lsn(0), reason: Some(BreakReason::Unknown) });
+        found.entry(table).or_insert(UncoveredTable {
+            from: Lsn(0),
+            reason: Some(BreakReason::Unknown),
+            is_sure: true,
+        });
     }
     Ok(found)
 }

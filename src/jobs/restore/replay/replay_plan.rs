@@ -44,6 +44,8 @@ pub struct UncoveredTable {
     pub from: Lsn,
     /// `None`: the base does not have the table.
     pub reason: Option<BreakReason>,
+    /// Whether it changed before the moment for sure.
+    pub is_sure: bool,
 }
 
 impl ReplayPlan {

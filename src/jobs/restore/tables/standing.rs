@@ -62,9 +62,12 @@ impl<'a> Standing<'a> {
             let clean = if is_source { "--clean --over-source" } else { "--clean" };
             let are = agree(&there.len(), "is", "are");
             let message = format!("{} {are} in database \"{}\" already", described(&there), self.plan.database);
-            let hint = format!(
-                "--to restores into another database, {clean} replaces what is there, --data-only adds the rows to it"
-            );
+            let hint = match self.plan.into_new {
+                true => "--to restores into another database; or drop or rename what is there first".to_owned(),
+                false => format!(
+                    "--to restores into another database, {clean} replaces what is there, --data-only adds the rows to it"
+                ),
+            };
             return Err(Fault::failed(message).hint(hint).into());
         }
         if is_source && !self.plan.over_source {

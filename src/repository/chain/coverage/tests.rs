@@ -45,7 +45,7 @@ fn span(told: &Told) -> ChainSpan {
         let breaks = told.breaks.iter().filter(|told| told.0 == at);
         let breaks = breaks.map(|(_, oid, table, from, reason, until)| {
             let until = until.map(|commit| BreakEnd { commit: Lsn(commit), xid: commit as u32 });
-            TableBreak { table: name(table), oid: *oid, from: Lsn(*from), reason: *reason, until }
+            TableBreak { table: name(table), oid: *oid, from: Lsn(*from), reason: *reason, seen_at: None, until }
         });
         segment.breaks = breaks.collect();
         Arc::new(ChainLink { segment, seal: link.seal, derived_keys: None })
@@ -60,7 +60,7 @@ fn base(place: u64) -> BaseAlignment {
 }
 
 fn gaps(told: &Told, from: u64, to: u64) -> Vec<(String, u64)> {
-    let coverage = Coverage::of(&span(told), &base(from), Lsn(to));
+    let coverage = Coverage::of(&span(told), &base(from), Lsn(to), None);
     coverage.gaps.iter().map(|(name, gap)| (name.text(), gap.from.0)).collect()
 }
 
@@ -129,10 +129,41 @@ fn what_was_dropped_before_the_base_is_no_gap_of_a_new_table_with_its_name() {
         ],
     };
     assert_eq!(gaps(&told, 0x280, 0x400), []);
-    let coverage = Coverage::of(&span(&told), &base(0x280), Lsn(0x400));
+    let coverage = Coverage::of(&span(&told), &base(0x280), Lsn(0x400), None);
     assert!(coverage.is_gone(&name("u")) && !coverage.is_gone(&name("t")));
     assert!(coverage.states(6, &name("t")) && !coverage.states(6, &name("u")) && !coverage.states(8, &name("v")));
-    let coverage = Coverage::of(&span(&told), &base(0x180), Lsn(0x400));
+    let coverage = Coverage::of(&span(&told), &base(0x180), Lsn(0x400), None);
     assert!(coverage.is_dropped(&name("u")) && !coverage.is_dropped(&name("t")));
     assert_eq!(coverage.gaps.keys().map(TableName::text).collect::<Vec<_>>(), [r#""public"."t""#, r#""public"."u""#]);
+}
+
+#[test]
+fn a_table_that_was_seen_unchanged_later_than_the_moment_has_no_gap_and_one_that_may_have_changed_later_is_not_sure() {
+    let told = Told {
+        relations: vec![(0, 5, "t", 0x101), (1, 5, "t", 0x240)],
+        breaks: vec![(1, 5, "t", 0x210, BreakReason::Columns, Some(0x240))],
+    };
+    let time = |second| Timestamp::from_second(second).unwrap();
+    let mut seen = span(&told);
+    seen = ChainSpan::new(
+        seen.links()
+            .iter()
+            .map(|link| {
+                let mut segment = link.segment.clone();
+                segment.breaks.iter_mut().for_each(|one| one.seen_at = Some(time(100)));
+                Arc::new(ChainLink { segment, seal: link.seal, derived_keys: None })
+            })
+            .collect(),
+        None,
+        None,
+    );
+    let sure = |span: &ChainSpan, to, moment| {
+        let coverage = Coverage::of(span, &base(0x180), Lsn(to), moment);
+        coverage.gaps.values().map(|gap| gap.is_sure).collect::<Vec<bool>>()
+    };
+    assert_eq!(sure(&seen, 0x240, Some(time(99))), [false; 0]);
+    assert_eq!(sure(&seen, 0x240, Some(time(100))), [false; 0]);
+    assert_eq!(sure(&seen, 0x240, Some(time(101))), [false]);
+    assert_eq!((sure(&seen, 0x240, None), sure(&span(&told), 0x240, Some(time(99)))), (vec![false], vec![false]));
+    assert_eq!((sure(&seen, 0x241, Some(time(200))), sure(&seen, 0x210, None)), (vec![true], vec![]));
 }

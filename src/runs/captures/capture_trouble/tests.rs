@@ -1,5 +1,4 @@
 use super::*;
-use crate::format::capture_record::RecoverablePoint;
 use crate::format::changes::table_break::BreakReason;
 use crate::format::changes::uncovered_tables::{CoverEnd, UncoveredRelation};
 use crate::format::lsn::Lsn;
@@ -11,26 +10,7 @@ fn at(second: i64) -> Timestamp {
 
 /// A capture that streams, whose newest moment is at 0.
 fn streaming() -> CaptureRecord {
-    CaptureRecord {
-        database: "shop".to_owned().into(),
-        server: "db:5432 as pgbk".to_owned(),
-        version: "1".to_owned(),
-        process: 1,
-        started: at(-100),
-        streaming: true,
-        slot: "pgbk_shop".to_owned(),
-        generation: None,
-        recoverable: Some(RecoverablePoint { position: Lsn(7), time: at(-3600), seen: at(0) }),
-        last_segment: None,
-        segments: 1,
-        transactions: 1,
-        stored_bytes: 1,
-        retained_bytes: Some(10),
-        wal_limit: Some(100),
-        lag_limit: SignedDuration::from_secs(300),
-        uncovered: Vec::new(),
-        problem: None,
-    }
+    CaptureRecord::example(at(0))
 }
 
 fn kinds(record: &CaptureRecord, now: Timestamp) -> Vec<TroubleKind> {
