@@ -13,7 +13,7 @@ pub(crate) const PLANS: &[(&str, &str)] =
 /// Most shapes that are remembered, and most values of one that is prepared.
 const MOST_SHAPES: usize = 500;
 const MOST_VALUES: usize = 1000;
-/// What in a delta is written as a value is, and is none.
+/// The text that is written as a value is, and is none.
 const FORMAT: &str = "'%s'";
 
 /// Remembers the shapes of statements that have come: what is left of a statement without its values.
@@ -40,7 +40,7 @@ pub(crate) struct PreparedBatch {
     pub preparing: String,
     /// How many these are.
     pub prepared: usize,
-    /// What is executed in place of each statement, or the statement itself, in their order.
+    /// Executes what is prepared in place of each statement, or is the statement itself, in their order.
     pub statements: String,
 }
 
