@@ -15,28 +15,27 @@ fn synchronising(primary: &Cluster) -> Cluster {
     let password = PASSWORD.replace('\\', "\\\\").replace('\'', "\\'");
     let server = format!("host=127.0.0.1 port={port} user={USER} password='{password}' dbname=postgres");
     let source = format!("primary_conninfo={server}");
-    primary.standby_set(&["wal_level=logical", "primary_slot_name=standby", "hot_standby_feedback=on", &source])
+    let follows = ["primary_slot_name=standby", "hot_standby_feedback=on", "sync_replication_slots=on", &source];
+    primary.standby_set(&[["wal_level=logical"].as_slice(), &follows].concat())
 }
 
 /// Waits until the standby could go on with the slot. For that the capture has to move it on once more: the standby has none of the log from
 /// before it was made.
 fn synchronised((primary, capture): (&Cluster, &Pgbk), standby: &Cluster, slot: &str) {
-    let confirmed = format!("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{slot}'");
-    let ready = format!("SELECT synced AND NOT temporary FROM pg_replication_slots WHERE slot_name = '{slot}'");
-    let synchronise = || standby.try_psql("postgres", "SELECT pg_sync_replication_slots()");
-    let told = || String::from_utf8_lossy(&synchronise().stderr).into_owned();
+    let state = |of: &Cluster, what: &str| {
+        of.psql("postgres", &format!("SELECT {what} FROM pg_replication_slots WHERE slot_name = '{slot}'"))
+    };
     let running = capture.start();
     let moves_on = || {
         primary.psql("shop", "SELECT pg_log_standby_snapshot(); UPDATE t SET v = v WHERE id = 0");
-        synchronise();
-        standby.psql("postgres", &ready) == "t"
+        state(standby, "synced AND NOT temporary") == "t"
     };
+    let told = || fs::read_to_string(standby.directory.join("log")).unwrap_or_default();
     assert!(until(PATIENCE, moves_on), "{}", told());
     running.signal(Signal::TERM);
     running.end();
-    let place = primary.psql("postgres", &confirmed);
-    let is_there = || synchronise().status.success() && standby.psql("postgres", &confirmed) == place;
-    assert!(until(PATIENCE, is_there), "{}", told());
+    let place = state(primary, "confirmed_flush_lsn");
+    assert!(until(PATIENCE, || state(standby, "confirmed_flush_lsn") == place), "{}", told());
 }
 
 #[test]
