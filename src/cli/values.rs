@@ -2,7 +2,7 @@
 
 use crate::base::error::Fault;
 use crate::format::backup_id::BackupId;
-use jiff::Span;
+use jiff::{Span, SpanRelativeTo};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
@@ -133,22 +133,27 @@ pub(crate) fn wait(text: &str) -> Result<Duration, String> {
     if parsed > LONGEST_WAIT { Err("such a time is 24 days (576h) at most".to_owned()) } else { Ok(parsed) }
 }
 
-/// A time between two bases: as [`duration`] takes it, in whole days (`7d`), or as hours and minutes (`06:00`).
+/// A time between two bases: as [`duration`] takes it, in days (`7d`, `P1D`), or as hours and minutes (`06:00`).
 pub(crate) fn pause(text: &str) -> Result<Duration, String> {
     let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.len() <= 5 && !text.starts_with('+'));
-    let parsed = match (text.split_once(':'), text.strip_suffix('d')) {
-        (Some((hours, minutes)), _) => match (number(hours), number(minutes)) {
+    let parsed = match text.split_once(':') {
+        Some((hours, minutes)) => match (number(hours), number(minutes)) {
             (Some(hours), Some(minutes @ 0..60)) => Duration::from_secs(hours * 3600 + minutes * 60),
             _ => return Err("hours and minutes look like 06:00".to_owned()),
         },
-        (None, Some(days)) if number(days).is_some() => Duration::from_secs(number(days).unwrap_or(0) * 86_400),
-        (None, _) => duration(text)?,
+        None => duration(text).or_else(|why| days(text).ok_or(why))?,
     };
     match parsed {
         parsed if parsed < Duration::from_secs(60) => Err("such a time is 60s at least".to_owned()),
         parsed if parsed > LONGEST => Err("a time is ten years at most".to_owned()),
         parsed => Ok(parsed),
     }
+}
+
+/// Returns a time in days or weeks, each day of 24 hours. `None`: it is said in another way.
+fn days(text: &str) -> Option<Duration> {
+    let span: Span = text.parse().ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()
 }
 
 /// A time after which something is given up; 0 would give up at once.
@@ -212,10 +217,22 @@ mod tests {
 
     #[test]
     fn a_time_between_bases_is_said_in_hours_and_minutes_too() {
-        for (text, seconds) in [("06:30", 23_400), ("24h", 86_400), ("7d", 604_800), ("100:00", 360_000), ("90s", 90)] {
+        for (text, seconds) in [
+            ("06:30", 23_400),
+            ("24h", 86_400),
+            ("7d", 604_800),
+            ("1w", 604_800),
+            ("P1DT12H", 129_600),
+            ("PT24H", 86_400),
+            ("100:00", 360_000),
+            ("90s", 90),
+        ] {
             assert_eq!(pause(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for wrong in ["", ":", "6:60", "6:", ":30", "00:00", "1:2:3", "+6:00", "59s", "999999d", "d", "-1:00", "24"] {
+        for wrong in [
+            "", ":", "6:60", "6:", ":30", "00:00", "1:2:3", "+6:00", "59s", "999999d", "d", "-1:00", "24", "-7d",
+            "P1M", "1mo",
+        ] {
             assert!(pause(wrong).is_err(), "{wrong:?}: {:?}", pause(wrong));
         }
     }
