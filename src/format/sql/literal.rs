@@ -33,6 +33,22 @@ fn push_special(byte: u8, to: &mut Vec<u8>) {
     }
 }
 
+/// Returns where a literal or a name ends whose opening quote is here; the end of the text if it does not end. A doubled quote does not end
+/// it. `has_escapes`: nor does one behind a backslash.
+pub(crate) fn quoted_end(text: &[u8], begin: usize, has_escapes: bool) -> usize {
+    let Some(quote) = text.get(begin) else { return text.len() };
+    let mut at = begin + 1;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'\\' if has_escapes => at += 2,
+            byte if byte == quote && text.get(at + 1) == Some(quote) => at += 2,
+            byte if byte == quote => return at + 1,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
 /// Appends a value as a column of a row of COPY in text format, as `COPY … TO` writes it.
 pub(crate) fn push_copy_value(value: &[u8], to: &mut Vec<u8>) {
     let mut rest = value;

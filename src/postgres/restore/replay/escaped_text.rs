@@ -1,5 +1,6 @@
 //! Writes statements of a database without an encoding as text: what is no UTF-8 becomes escapes, of which the server makes the same bytes.
 
+use crate::format::sql::literal::quoted_end;
 use std::fmt::Write;
 
 /// Returns statements in which each literal that is no UTF-8 is written with escapes. `None`: a name is none, or what stands between.
@@ -8,10 +9,10 @@ pub(super) fn escaped(text: &[u8]) -> Option<String> {
     let (mut at, mut begun) = (0, 0);
     while at < text.len() {
         match text[at] {
-            b'"' => at = end(text, at, b'"', false),
+            b'"' => at = quoted_end(text, at, false),
             b'\'' => {
                 let is_escaped = at > begun && text[at - 1] == b'E';
-                let after = end(text, at, b'\'', is_escaped);
+                let after = quoted_end(text, at, is_escaped);
                 let literal = &text[at..after];
                 if std::str::from_utf8(literal).is_err() {
                     let before = if is_escaped { at - 1 } else { at };
@@ -26,20 +27,6 @@ pub(super) fn escaped(text: &[u8]) -> Option<String> {
     }
     all.push_str(std::str::from_utf8(&text[begun..]).ok()?);
     Some(all)
-}
-
-/// Returns where a literal or a name ends that begins here. A doubled quote does not end it.
-fn end(text: &[u8], begin: usize, quote: u8, is_escaped: bool) -> usize {
-    let mut at = begin + 1;
-    while let Some(byte) = text.get(at) {
-        match *byte {
-            b'\\' if is_escaped => at += 2,
-            byte if byte == quote && text.get(at + 1) == Some(&quote) => at += 2,
-            byte if byte == quote => return at + 1,
-            _ => at += 1,
-        }
-    }
-    text.len()
 }
 
 fn write(all: &mut String, literal: &[u8], is_escaped: bool) {

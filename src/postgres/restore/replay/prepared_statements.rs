@@ -2,6 +2,7 @@
 //!
 //! A value stays the literal that it was: a parameter whose type nobody says gets the type that a literal at its place has.
 
+use crate::format::sql::literal::quoted_end;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::Write;
@@ -14,7 +15,10 @@ pub(crate) const PLANS: &[(&str, &str)] =
 const MOST_SHAPES: usize = 500;
 const MOST_VALUES: usize = 1000;
 /// The text that is written as a value is, and is none.
-const FORMAT: &str = "'%s'";
+const FORMAT: &[u8] = b"'%s'";
+const NULL: &[u8] = b"NULL";
+/// Stands before a NULL that is a value; elsewhere it is a part of a condition.
+const BEFORE_NULL: &[&str] = &[" = ", "(", ", "];
 
 /// Remembers the shapes of statements that have come: what is left of a statement without its values.
 #[derive(Debug, Default)]
@@ -96,39 +100,34 @@ impl PreparedStatements {
 
 /// Divides a statement into its shape, with `$1`, `$2` and so on where its values were, and these.
 fn divided(statement: &str) -> (String, Vec<&str>) {
-    let (mut shape, mut values, mut rest) = (String::with_capacity(statement.len()), Vec::new(), statement);
-    while let Some(first) = rest.chars().next() {
-        let (length, is_value) = match first {
-            '"' => (quoted(rest, '"', false), false),
-            '\'' if rest.starts_with(FORMAT) && shape.ends_with("format(") => (FORMAT.len(), false),
-            '\'' => (quoted(rest, '\'', false), true),
-            'E' if rest[1..].starts_with('\'') => (1 + quoted(&rest[1..], '\'', true), true),
-            'N' if rest.starts_with("NULL") => (4, [" = ", "(", ", "].iter().any(|before| shape.ends_with(before))),
-            first => (first.len_utf8(), false),
+    let (text, mut shape, mut values) = (statement.as_bytes(), String::with_capacity(statement.len()), Vec::new());
+    // Up to where the shape has the statement, and up to where it was looked at. What is cut out begins and ends with a sign of ASCII.
+    let (mut copied, mut at) = (0, 0);
+    while let Some(first) = text.get(at) {
+        let begin = at;
+        let (end, is_value) = match first {
+            b'"' => (quoted_end(text, at, false), false),
+            b'\'' if text[at..].starts_with(FORMAT) && statement[..at].ends_with("format(") => {
+                (at + FORMAT.len(), false)
+            }
+            b'\'' => (quoted_end(text, at, false), true),
+            b'E' if text.get(at + 1) == Some(&b'\'') => (quoted_end(text, at + 1, true), true),
+            b'N' if text[at..].starts_with(NULL) => {
+                (at + NULL.len(), BEFORE_NULL.iter().any(|before| statement[..at].ends_with(before)))
+            }
+            _ => (at + 1, false),
         };
-        let (taken, behind) = rest.split_at(length);
-        rest = behind;
+        at = end;
         if is_value {
-            values.push(taken);
+            values.push(&statement[begin..at]);
+            shape.push_str(&statement[copied..begin]);
+            // Writing to a string does not fail.
             let _ = write!(shape, "${}", values.len());
-        } else {
-            shape.push_str(taken);
+            copied = at;
         }
     }
+    shape.push_str(&statement[copied..]);
     (shape, values)
-}
-
-/// Returns the length of what is quoted at the beginning of a text, with its quotes; that of the whole text if it does not end.
-fn quoted(text: &str, quote: char, has_escapes: bool) -> usize {
-    let mut signs = text.char_indices().skip(1).peekable();
-    while let Some((at, sign)) = signs.next() {
-        if has_escapes && sign == '\\' {
-            signs.next();
-        } else if sign == quote && signs.next_if(|(_, next)| *next == quote).is_none() {
-            return at + 1;
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]
