@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::error::{Kind, kind};
 use crate::base::secret::Secret;
+use crate::format::changes::chain_cut::ChainCut;
 use crate::format::changes::generation::ServerIdentifier;
 use crate::format::changes::sequence_sample::SequenceNote;
 use crate::format::changes::table_break::BreakReason;
@@ -202,6 +203,33 @@ fn a_document_that_pgbk_cannot_have_written_is_neither_written_nor_read() {
     assert!(open(&sealed(&twice), 0x100, None).is_err());
     let ends_first = Segment { end: whole.start, ..whole };
     assert!(ends_first.seal(None).is_err());
+}
+
+#[test]
+fn the_document_of_a_cut_has_all_sequences_that_the_removed_segments_left() {
+    let sample = |end: u64, texts: &[&str]| {
+        let note = |text: &&str| SequenceNote::of_text(text).unwrap();
+        Some(SequenceSample { at: Lsn(end + 1), changed: texts.iter().map(note).collect() })
+    };
+    let with = |start, sequences| Segment { sequences, ..segment(start, start + 0x100, None, None) };
+    let (a, b, c) = (r#"5 "s"."a" 1 called"#, r#"6 "s"."b" 1 uncalled"#, r#"7 "s"."c" denied"#);
+    let mut cut = ChainCut::behind(&with(0x100, None), [0; 32], None);
+    assert_eq!(cut.sequences, None);
+    for (start, sequences) in [
+        (0x200, sample(0x300, &[a, b])),
+        (0x300, None),
+        (0x400, sample(0x500, &[r#"5 "s"."a" 9 called"#, r#"6 "s"."b" gone"#, c])),
+    ] {
+        cut = ChainCut::behind(&with(start, sequences), [0; 32], Some(cut));
+    }
+    assert_eq!(cut.sequences, sample(0x500, &[r#"5 "s"."a" 9 called"#, c]));
+    let open = |cut: &ChainCut| {
+        let sealed = SealedChainDocument::parse("x.meta", cut.seal(None).unwrap()).unwrap();
+        ChainCut::open(&sealed, (&cut.folder(), cut.start), None, false)
+    };
+    assert_eq!(open(&cut).unwrap(), cut);
+    cut.sequences = sample(0x500, &[c, a]);
+    assert!(open(&cut).is_err());
 }
 
 #[test]
