@@ -82,7 +82,9 @@ fn a_backup_restores_into_every_newer_major() {
         let (folder, pgbk) = keeping(old);
         old.copy("upwards");
         let id = pgbk.backup("upwards", &["--compress", "zstd"]);
-        for new in &complete()[at + 1..] {
+        // Outside of a proof into the newest one alone.
+        let first = if proof::whole() { at + 1 } else { complete().len() - 1 };
+        for new in &complete()[first.max(at + 1)..] {
             eprintln!("--- {} into {}", old.version, new.version);
             let copy = format!("from_{at}");
             let pgbk = keeping(new).1.directory(folder.path());

@@ -228,7 +228,7 @@ fn every_option_of_pg_dump_comes_back_or_is_refused_before_anything_is_stored() 
                 arguments.iter().map(|one| one.replace("FILTER", filter.path().to_str().unwrap())).collect();
             known += 1;
             // What is refused costs little.
-            if refused || known % proof::size(11, 1) == 0 {
+            if refused || known % proof::size(17, 1) == 0 {
                 ways.extend(servers.iter().map(|server| (arguments.clone(), *server, refused)));
             }
         }

@@ -210,7 +210,7 @@ fn complete(plain: &Repository, keys: &BTreeSet<String>, history: &History) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn whatever_a_base_that_stays_could_reach_it_reaches_after_any_pruning(history in history()) {
         holds(&history);
