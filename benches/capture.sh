@@ -24,9 +24,7 @@ server_settings=('shared_buffers = 512MB' 'max_wal_size = 8GB' 'checkpoint_timeo
 main() {
     on_two_cores "$@"
     local row
-    for row in $ROWS; do
-        declare -F "row_$row" >/dev/null || { echo "there is no row \"$row\"" >&2; exit 2; }
-    done
+    known_rows
     begin 10000000000
     export DB_NAME=changes DB_BACKUP_COMPRESS=zstd CAPTURE_SLOT=bench CAPTURE_BASES=0 CAPTURE_INTERVAL=1s STORE_DIR=$work/store
     createdb changes

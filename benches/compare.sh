@@ -25,9 +25,7 @@ server_settings=('shared_buffers = 512MB' 'max_wal_size = 8GB' 'checkpoint_timeo
 main() {
     on_two_cores "$@"
     local row
-    for row in $ROWS; do
-        declare -F "row_$row" >/dev/null || { echo "there is no row \"$row\"" >&2; exit 2; }
-    done
+    known_rows
     begin $((size * 6 + 1000000000))
     for row in $ROWS; do
         say "$row"

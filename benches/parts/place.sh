@@ -44,6 +44,14 @@ begin() {
     keys
 }
 
+# A row that is asked for has a function.
+known_rows() {
+    local row
+    for row in $ROWS; do
+        declare -F "row_$row" >/dev/null || { echo "there is no row \"$row\"" >&2; exit 2; }
+    done
+}
+
 # The bars are for two cores, the S3 server's work included.
 on_two_cores() {
     if [ "$(nproc)" -gt 2 ]; then

@@ -71,7 +71,7 @@ pub enum ProblemKind {
     Passing,
     /// The slot is gone, was given up or moved, or the server is another one: only a new generation goes on.
     Slot,
-    /// The server was promoted, and a new generation has begun behind a gap.
+    /// The server was promoted or set back, and a new generation has begun behind a gap.
     Gap,
     /// The stored chain is broken.
     Chain,

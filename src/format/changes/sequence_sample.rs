@@ -24,6 +24,11 @@ impl SequenceValue {
         let place = |one: SequenceValue| (if descends { !one.last } else { one.last }, one.is_called);
         place(self) < place(other)
     }
+
+    /// Returns the one of the two that is further on the way of the sequence. `descends`: it counts down.
+    pub fn further(self, other: SequenceValue, descends: bool) -> SequenceValue {
+        if self.is_behind(other, descends) { other } else { self }
+    }
 }
 
 /// Says what a sample knows of a sequence.

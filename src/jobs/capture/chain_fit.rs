@@ -153,7 +153,7 @@ fn lost(what: &str, tail: &ChainTail) -> RoundEnd {
     )
 }
 
-/// Returns the end of a round in which a new generation has begun because the server was promoted.
+/// Returns the end of a round in which a new generation has begun because the server was promoted or set back.
 pub(crate) fn renewed(why: &str) -> RoundEnd {
     RoundEnd::Renewed(
         Fault::failed(format!(

@@ -9,7 +9,7 @@ use crate::postgres::replication::refusal::{RefusalCause, cause};
 pub(crate) enum RoundEnd {
     /// The first segment of a generation is stored.
     Begun,
-    /// The server was promoted, the chain has ended, and another generation has begun. The error says why.
+    /// The server was promoted or set back, the chain has ended, and another generation has begun. The error says why.
     Renewed(anyhow::Error),
     /// A signal, or whoever stops the capture, ends it.
     Stopped(anyhow::Error),

@@ -4,7 +4,6 @@
 
 use crate::base::error::{Fault, Result};
 use crate::base::progress::Monitor;
-use crate::format::lsn::Lsn;
 use crate::jobs::capture::plan::CapturePlan;
 use crate::jobs::capture::round_end::{RoundEnd, RoundResult};
 use crate::jobs::capture::sequence_look::SequenceLook;
@@ -20,7 +19,6 @@ use crate::postgres::replication::table_shape::TableShape;
 use crate::postgres::session::connection::TimedConnection;
 use crate::postgres::session::large_object_count::large_object_count;
 use crate::postgres::session::query::{column, text};
-use jiff::Timestamp;
 use postgres::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -140,7 +138,8 @@ impl TableWatch {
         (self.looked, self.is_wanted) = (Some(begun), false);
         self.publish(monitor)?;
         let names = self.plan.publications.clone();
-        let ((at, time), (first, next), mut shapes) = self.line.ask(move |client| list(client, &names))?;
+        let (LogEnd { position: at, time }, (first, next), mut shapes) =
+            self.line.ask(move |client| list(client, &names))?;
         self.settle_writers(&mut shapes, first, next);
         let is_same = |shape: &TableShape| self.last.get(&shape.relation.oid).is_some_and(|last| !shape.is_news(last));
         let is_news = self.needs_mark || shapes.len() != self.last.len() || !shapes.iter().all(is_same);
@@ -153,7 +152,7 @@ impl TableWatch {
 
     /// Reads the sequences. Where that fails rows are captured on, and a restore has the sequences of an earlier segment.
     fn sequences(&mut self, monitor: &dyn Monitor) -> Result<SequenceLook> {
-        let (at, found) = self.line.ask(|client| Ok((place(client)?, sequence_list::list(client))))?;
+        let (at, found) = self.line.ask(|client| Ok((LogEnd::ask(client)?.position, sequence_list::list(client))))?;
         let failed = found.as_ref().err().map(|error| format!("the sequences cannot be read: {error:#}"));
         if let Some(text) = failed.as_ref().filter(|text| self.unread.as_ref() != Some(text)) {
             monitor.warn(text);
@@ -211,15 +210,12 @@ impl TableWatch {
     }
 }
 
-type FoundTables = ((Lsn, Timestamp), (u64, u64), Vec<TableShape>);
+type FoundTables = (LogEnd, (u64, u64), Vec<TableShape>);
 
 /// Lists all tables, as of one moment. One that no publication lists is not streamed. Returns a place of the log and a time before
 /// that moment, and the first transactions that are going on and that have not begun.
 fn list(client: &mut Client, names: &Publications) -> Result<FoundTables> {
-    let time = text(client, "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint")?;
-    let time = time.parse().ok().and_then(|time| Timestamp::from_microsecond(time).ok());
-    let time = time.ok_or_else(|| Fault::failed("the server gave no time"))?;
-    let at = place(client)?;
+    let end = LogEnd::ask(client)?;
     column(client, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
     let snapshot = text(client, "SELECT pg_catalog.txid_current_snapshot()")?;
     let published = PublishedTables::ask(client, names)?;
@@ -237,17 +233,7 @@ fn list(client: &mut Client, names: &Publications) -> Result<FoundTables> {
     }
     let mut parts = snapshot.split(':').map(str::parse::<u64>);
     match (parts.next(), parts.next()) {
-        (Some(Ok(first)), Some(Ok(next))) => Ok(((at, time), (first, next), shapes)),
-        _ => Err(unread("snapshot").into()),
+        (Some(Ok(first)), Some(Ok(next))) => Ok((end, (first, next), shapes)),
+        _ => Err(Fault::failed("the server gave no snapshot").into()),
     }
-}
-
-/// Returns where the server's log ends.
-fn place(client: &mut Client) -> Result<Lsn> {
-    let at = text(client, "SELECT pg_catalog.pg_current_wal_insert_lsn()")?;
-    Ok(at.parse().map_err(|_| unread("place of its log"))?)
-}
-
-fn unread(what: &str) -> Fault {
-    Fault::failed(format!("the server gave no {what}"))
 }

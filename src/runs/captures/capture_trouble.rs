@@ -29,7 +29,7 @@ pub enum TroubleKind {
     NotRunning,
     /// The slot is gone, or of no more use.
     Slot,
-    /// The server was promoted, and a new generation has begun behind a gap.
+    /// The server was promoted or set back, and a new generation has begun behind a gap.
     Gap,
     /// The stored chain is broken.
     Chain,

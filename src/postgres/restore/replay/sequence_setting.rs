@@ -119,11 +119,7 @@ fn value(
         known.extend(own_value(client, one)?);
     }
     known.extend(used(client, one)?);
-    let further = |one_value: SequenceValue, other: SequenceValue| match one_value.is_behind(other, one.descends) {
-        true => other,
-        false => one_value,
-    };
-    Ok(known.into_iter().reduce(further))
+    Ok(known.into_iter().reduce(|known, other| known.further(other, one.descends)))
 }
 
 /// Returns where the sequence is, as the base has it and the changes left it. `None`: the role may not read it.
@@ -155,7 +151,7 @@ fn used(client: &mut impl GenericClient, one: &StandingSequence) -> Result<Optio
               JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number
          WHERE a.atttypid IN (20, 21, 23) AND c.relkind IN ('r', 'p') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')"
     );
-    let mut furthest = None;
+    let mut furthest: Option<SequenceValue> = None;
     for row in rows(client, &columns)? {
         let (Some(table), Some(column)) = (cell(&row, 0), cell(&row, 1)) else { continue };
         let (end, within) = if *descends {
@@ -166,10 +162,7 @@ fn used(client: &mut impl GenericClient, one: &StandingSequence) -> Result<Optio
         let query = format!("SELECT pg_catalog.{end}({column}) FROM {table} WHERE {column} {within}");
         let value = first(client, &query)?.as_ref().and_then(|row| cell(row, 0)?.parse().ok());
         let value = value.map(|last| SequenceValue { last, is_called: true });
-        furthest = match (furthest, value) {
-            (Some(known), Some(value)) if value.is_behind(known, *descends) => Some(known),
-            (known, value) => value.or(known),
-        };
+        furthest = furthest.into_iter().chain(value).reduce(|known, other| known.further(other, *descends));
     }
     Ok(furthest)
 }
