@@ -44,7 +44,7 @@ const TABLES: &str =
     INSERT INTO t VALUES (0, 'before', NULL)";
 const WORK: &str = "INSERT INTO t SELECT i, 'v' || i, repeat('x', 10) FROM generate_series(1, 30) i;
     BEGIN; UPDATE t SET v = 'changed' WHERE id % 3 = 0; DELETE FROM t WHERE id % 5 = 1; COMMIT;
-    INSERT INTO u SELECT i, i FROM generate_series(1, 9) i; TRUNCATE u; INSERT INTO u VALUES (1, 1); UPDATE u SET id = 2";
+    INSERT INTO u SELECT i, i FROM generate_series(1, 90) i; TRUNCATE u; INSERT INTO u VALUES (1, 1); UPDATE u SET id = 2";
 
 /// A database, a store for its changes, and a copy of it from before them.
 struct Scene {

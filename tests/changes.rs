@@ -168,7 +168,7 @@ fn psql_replays_changes_of_every_kind_and_the_copy_has_the_same_rows_in_all_tabl
 fn names_and_values_of_a_server_that_is_not_utf8_are_replayed_as_they_are() {
     let tables = "SET client_encoding = 'UTF8'; CREATE TABLE \"größe\" (\"schlüssel\" text PRIMARY KEY, v text);";
     let source = Source::start("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0", tables);
-    let work = "SET client_encoding = 'UTF8'; INSERT INTO \"größe\" SELECT 'ä' || i, 'ß' FROM generate_series(1, 9) i; \
+    let work = "SET client_encoding = 'UTF8'; INSERT INTO \"größe\" SELECT 'ä' || i, 'ß' FROM generate_series(1, 90) i; \
                 UPDATE \"größe\" SET v = 'é' WHERE v < 'é'; DELETE FROM \"größe\" WHERE \"schlüssel\" = 'ä5';";
     source.run("source", work);
     let outcome = source.capture(Relations::default());

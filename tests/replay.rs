@@ -44,7 +44,7 @@ const SHOP: &str = "
 
 /// Changes of all of them, in transactions of their own.
 const WORK: &[&str] = &[
-    "INSERT INTO orders (id, customer, place, total) SELECT 1000 + g, 1 + g % 20, 1000 + g, g FROM generate_series(1, 50) g",
+    "INSERT INTO orders (id, customer, place, total) SELECT 1000 + g, 1 + g % 20, 1000 + g, g FROM generate_series(1, 60) g",
     "UPDATE orders SET total = total + 1 WHERE id < 30",
     "UPDATE customers SET mail = mail || '!' WHERE id <= 5",
     "DELETE FROM customers WHERE id = 7",

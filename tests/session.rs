@@ -196,6 +196,73 @@ fn a_table_that_changes_at_each_try_is_named_and_one_that_is_left_out_is_no_matt
 }
 
 #[test]
+fn who_waits_for_a_table_that_is_dumped_goes_first_and_the_dump_is_taken_anew() {
+    filled(
+        "awaited",
+        "CREATE TABLE t AS SELECT repeat(md5(g::text), 100) AS v FROM generate_series(1, 3000) g; ALTER TABLE t ALTER v SET STORAGE PLAIN",
+    );
+    // The dump has its locks; then somebody asks for the table. What asks for it after that waits for both.
+    let psql = format!(
+        "PGPASSWORD='{PASSWORD}' {} -qAt -h 127.0.0.1 -p {} -U postgres -d awaited -c",
+        server().clients.join("psql").display(),
+        server().port
+    );
+    let body = format!(
+        r#"case "$*" in *--format=plain*) ;; *) until [ -e $NOTES/queued ]; do sleep 0.02; done; exec "$REAL" "$@" ;; esac
+        "$REAL" "$@" | {{
+            head -c 1 > $NOTES/first
+            if [ ! -e $NOTES/queued ]; then
+                {psql} 'BEGIN; LOCK TABLE t; COMMIT' > /dev/null 2>&1 &
+                until [ "$({psql} "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass")" = 1 ]; do sleep 0.02; done
+                touch $NOTES/queued
+            fi
+            cat $NOTES/first -
+        }}"#
+    );
+    let fake = Fake::of(server(), "exec \"$REAL\" --version", &body);
+    let (_folder, run) = keeping();
+    let run = run.args(["backup", "awaited"]).set("PG_BIN_DIR", fake.bin().display()).set("DUMP_LOCK_TIMEOUT", "20s");
+    let outcome = run.set("DUMP_JOBS", 1).expect(0);
+    let outcome = outcome.says("a session waits for a table that is being dumped").says("the dump is taken anew");
+    assert!(!outcome.err.contains("single tables cannot be restored"), "{}", outcome.err);
+}
+
+#[test]
+fn connections_of_one_dump_never_wait_for_each_other_behind_somebody_else() {
+    // Large enough to be read in ranges, by all connections.
+    filled(
+        "crowded",
+        "CREATE TABLE t AS SELECT repeat(md5(g::text), 60) AS v FROM generate_series(1, 20000) g; ALTER TABLE t ALTER v SET STORAGE PLAIN;
+         CREATE TABLE u AS SELECT * FROM t; CREATE TABLE w AS SELECT 1 AS id; ANALYZE",
+    );
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let mut config = postgres::Config::new();
+    config.host("127.0.0.1").port(server().port).user("postgres").password(PASSWORD).dbname("crowded");
+    std::thread::scope(|scope| {
+        for asked in ["t", "u", "w"] {
+            let (config, over) = (config.clone(), &over);
+            scope.spawn(move || {
+                let mut client = config.connect(postgres::NoTls).unwrap();
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    client.batch_execute(&format!("BEGIN; LOCK TABLE {asked}; COMMIT")).unwrap();
+                }
+            });
+        }
+        let (_folder, run) = keeping();
+        let run = run.args(["backup", "crowded"]).set("DUMP_LOCK_TIMEOUT", "20s");
+        let codes = [1, 2, 3, 2, 3].map(|jobs| {
+            let outcome = run.clone().set("DUMP_JOBS", jobs).start().end();
+            (outcome.code, outcome.err)
+        });
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        for (code, said) in codes {
+            assert_eq!(code, Some(0), "{said}");
+            assert!(!said.contains("lock timeout"), "{said}");
+        }
+    });
+}
+
+#[test]
 fn a_lock_that_somebody_else_holds_is_a_failure() {
     filled("squatted", "CREATE TABLE t AS SELECT 1 AS id");
     let mut config = postgres::Config::new();

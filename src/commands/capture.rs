@@ -230,6 +230,7 @@ fn document(status: &CaptureStatus, plan: &CapturePlan, rules: Option<&BaseRules
         "slot": slot,
         "uncovered": tables(status.uncovered()),
         "unread_sequences": status.unread_sequences(),
+        "large_objects_as_of": status.needs.large_objects_as_of(),
         "base": newest,
         "waiting": status.waiting(),
         "next_base": next,

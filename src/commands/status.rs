@@ -86,6 +86,10 @@ fn captures(status: &Status) -> Lines {
         for trouble in one.troubles.iter().filter(|trouble| !trouble.is_unhealthy()) {
             text.push_under(&format!("{}: ", one.database), &trouble.text);
         }
+        if let Some(as_of) = one.large_objects_as_of {
+            let told = format!("large objects have changed since, and come back as of {as_of:.0}");
+            text.push_under(&format!("{}: ", one.database), &told);
+        }
     }
     text
 }

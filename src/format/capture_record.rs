@@ -38,6 +38,10 @@ pub struct CaptureRecord {
     pub lag_limit: SignedDuration,
     #[serde(default)]
     pub uncovered: Vec<UncoveredRelation>,
+    /// When the newest base was made, if large objects have changed behind it: a restore brings them as they were then. `None`: none have,
+    /// or there is no base.
+    #[serde(default)]
+    pub large_objects_as_of: Option<Timestamp>,
     /// Why it does not stream. `None`: it does, or begins to.
     pub problem: Option<CaptureProblem>,
 }
@@ -102,6 +106,7 @@ impl CaptureRecord {
             wal_limit: Some(100),
             lag_limit: SignedDuration::from_secs(300),
             uncovered: Vec::new(),
+            large_objects_as_of: None,
             problem: None,
         }
     }

@@ -57,38 +57,25 @@ pub fn backup(
     let from = DatabaseBackup { dump, repository, now, omitted, generation };
     let mut tries = 1;
     loop {
-        let changed = match from.take(&mut control, tries, monitor)? {
+        let why = match from.take(&mut control, tries, monitor)? {
             SnapshotResult::Whole(results) => return Ok(*results),
-            SnapshotResult::Changed(names) => some_of(&names),
+            SnapshotResult::Anew(why) => why,
         };
-        let what = "truncated, written anew, altered, replaced, renamed or dropped since the snapshot was taken";
         if tries == TRIES {
-            return Err(Fault::failed(format!("{changed}: {what}, at each of {TRIES} tries"))
+            return Err(Fault::failed(format!("{why}, at each of {TRIES} tries"))
                 .hint("back up when nobody changes tables, types, functions and their like; tables can be left out: PG_DUMP_USER_ARGS=--exclude-table=…")
                 .into());
         }
-        monitor.warn(&format!("{changed}: {what}; the dump is taken anew"));
+        monitor.warn(&format!("{why}; the dump is taken anew"));
         tries += 1;
-    }
-}
-
-/// Most names in one message: a schema may be dropped with thousands of tables.
-const TOLD: usize = 10;
-
-/// Joins the first names, and says how many more there are.
-fn some_of(names: &[String]) -> String {
-    let told = names.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(TOLD) {
-        0 => told,
-        more => format!("{told} and {more} more"),
     }
 }
 
 /// The result of one snapshot.
 enum SnapshotResult {
     Whole(Box<OutputResults>),
-    /// Names of what changed after the snapshot, so that the dump does not have it as it was. Nothing is stored.
-    Changed(Vec<String>),
+    /// Says, as the beginning of a sentence, why the dump must begin anew in another snapshot. Nothing is stored.
+    Anew(String),
 }
 
 struct DatabaseBackup<'a> {
@@ -129,7 +116,7 @@ impl<'a> DatabaseBackup<'a> {
             DumpResult::Whole(remarks, contents) => {
                 (self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect(), contents)
             }
-            DumpResult::Changed(names) => return Ok(SnapshotResult::Changed(names)),
+            DumpResult::Anew(why) => return Ok(SnapshotResult::Anew(why)),
         };
         control.alive()?;
         let changes = self.generation.as_ref().and_then(|of| alignment(of, &facts.snapshot, control, outer));
@@ -238,15 +225,13 @@ impl<'a> DatabaseBackup<'a> {
         let mut writer = self.begin(repository, Format::Custom, facts, monitor)?;
         let monitor = &Progress::begin(monitor, &format!("backup {}", writer.id()), Some(self.dump.expected));
         let properties = control.properties().ok();
-        match self.dump.by_pg_dump(Format::Custom, control, &facts.snapshot.name, &mut writer, monitor)? {
+        match self.dump.by_pg_dump(Format::Custom, control, &facts.snapshot.name, TRIES, &mut writer, monitor)? {
             DumpResult::Whole(remarks, _) => {
                 control.alive()?;
                 let warnings = self.omitted.iter().cloned().chain(remarks.tell(monitor)).collect();
                 writer.finish(ManifestDetails { properties, warnings, ..self.details(facts) }, monitor)
             }
-            DumpResult::Changed(names) => {
-                Err(Fault::failed(format!("{}: changed since the snapshot was taken", some_of(&names))).into())
-            }
+            DumpResult::Anew(why) => Err(Fault::failed(why).into()),
         }
     }
 }

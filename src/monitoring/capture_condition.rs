@@ -36,6 +36,8 @@ pub struct CaptureCondition {
     /// How many it may keep.
     pub wal_limit: Option<u64>,
     pub uncovered: Vec<UncoveredRelation>,
+    /// When the newest base was made, if large objects have changed behind it: a restore brings them as they were then. `None`: they have not.
+    pub large_objects_as_of: Option<Timestamp>,
     /// Why it does not stream, as it was said last.
     pub problem: Option<CaptureProblem>,
     /// When all this was written.
@@ -78,6 +80,7 @@ impl CaptureCondition {
             retained_bytes: record.retained_bytes,
             wal_limit: record.wal_limit,
             uncovered: record.uncovered.clone(),
+            large_objects_as_of: record.large_objects_as_of,
             problem: record.problem.clone(),
             at: saved.pulse,
         }

@@ -57,6 +57,11 @@ fn captures(page: &mut MetricsPage, status: &Status) {
     each("pgbk_capture_segments", "Segments of the generation.", |one| Some(one.segments as f64));
     each("pgbk_capture_stored_bytes", "Size of what is stored of them.", |one| Some(one.stored_bytes as f64));
     each("pgbk_capture_uncovered_tables", "Tables that are not covered.", |one| Some(one.uncovered.len() as f64));
+    each(
+        "pgbk_capture_large_objects_recoverable_timestamp_seconds",
+        "As of when a restore brings large objects, where they have changed behind the newest base.",
+        |one| Some(seconds(one.large_objects_as_of?)),
+    );
     let tables: Vec<(&str, String, f64)> = captures
         .iter()
         .flat_map(|one| one.uncovered.iter().map(move |table| (one.database.as_str(), table)))

@@ -141,6 +141,9 @@ fn captures(status: &Status) -> Markup {
         }
         @for one in &status.captures {
             @for trouble in &one.troubles { p class="quiet" { bdi { (one.database) } ": " bdi { (trouble.text) } } }
+            @if let Some(as_of) = one.large_objects_as_of {
+                p class="quiet" { bdi { (one.database) } ": large objects have changed since, and come back as of " (moment(as_of, status)) }
+            }
         }
     }
 }

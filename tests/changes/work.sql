@@ -53,7 +53,7 @@ INSERT INTO indexed SELECT i, 'b' || i, NULL, 'v' FROM generate_series(1, 12) i;
 UPDATE indexed SET v = 'w' WHERE a < 5;
 UPDATE indexed SET b = 'moved' WHERE a = 6;
 DELETE FROM indexed WHERE a > 10;
-INSERT INTO log SELECT i, 'what' FROM generate_series(1, 9) i;
+INSERT INTO log SELECT i, 'what' FROM generate_series(1, 90) i;
 
 INSERT INTO numbered (v) VALUES ('a'), ('b'), ('c');
 UPDATE numbered SET v = 'd' WHERE id = 2;

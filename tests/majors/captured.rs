@@ -16,7 +16,7 @@ const WORK: &str = "
     INSERT INTO t SELECT i, 'v' || i, (SELECT string_agg(md5(i::text || n), '') FROM generate_series(1, 200) n)
         FROM generate_series(1, 9) i;
     UPDATE t SET v = 'changed' WHERE id % 3 = 0; UPDATE t SET id = id + 100 WHERE id = 5; DELETE FROM t WHERE id = 7;
-    INSERT INTO u (n) SELECT generate_series(1, 9); TRUNCATE u RESTART IDENTITY; INSERT INTO u (n) VALUES (1);
+    INSERT INTO u (n) SELECT generate_series(1, 90); TRUNCATE u RESTART IDENTITY; INSERT INTO u (n) VALUES (1);
     INSERT INTO w VALUES (1, 'twice'), (1, 'twice'), (2, NULL); UPDATE w SET b = 'c' WHERE a = 2;
     DELETE FROM w WHERE ctid = (SELECT ctid FROM w WHERE a = 1 LIMIT 1);
     INSERT INTO p SELECT i, 1 + i % 2, 'x' FROM generate_series(1, 6) i; UPDATE p SET k = 3 - k WHERE id < 4;

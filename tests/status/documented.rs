@@ -54,7 +54,7 @@ fn captured(place: &Place) {
         "database": "shop", "server": "db:5432 as pgbk", "version": "1", "process": 1, "started": moment, "streaming": true,
         "slot": "pgbk_shop", "generation": null, "recoverable": {"position": "0/7", "time": moment, "seen": moment},
         "last_segment": moment, "segments": 1, "transactions": 1, "stored_bytes": 1, "retained_bytes": 1, "wal_limit": 9,
-        "lag_limit": "PT5M", "problem": null,
+        "lag_limit": "PT5M", "problem": null, "large_objects_as_of": moment,
         "uncovered": [{"table": "\"public\".\"t\"", "reason": "columns", "until": until}],
     });
     let folder = place.folder.path().join("state/captures");

@@ -14,21 +14,28 @@ use crate::jobs::backup::watch::SnapshotWatch;
 use crate::pipeline::drain;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::session::control::Control;
-use crate::postgres::tools::contents::{ContentsInquiry, contents};
+use crate::postgres::tools::contents::contents;
 use crate::postgres::tools::dump::{self, options};
 use crate::postgres::tools::{Tool, lock_limit};
 use crate::repository::writer::BackupWriter;
 use std::io::Write;
+use std::time::Duration;
 
 /// Number of snapshots that are tried if something changes before pg_dump has read it.
 pub(crate) const TRIES: u32 = 3;
+
+/// Longest wait for the locks of pg_dump for the table of contents, beside one that has them all. Who waits for one of these tables waits
+/// for the dump, so behind them is no use in waiting.
+const BESIDE: Duration = Duration::from_secs(2);
+/// Most names in one message: a schema may be dropped with thousands of tables.
+const TOLD: usize = 10;
 
 /// The result of one run of pg_dump.
 pub(crate) enum DumpResult {
     /// Holds the warnings of pg_dump, and the table of contents; `None`: there is none.
     Whole(StderrTail, Option<Vec<u8>>),
-    /// Names of what changed: this dump shows no single moment. It was ended, or is not kept.
-    Changed(Vec<String>),
+    /// Says, as the beginning of a sentence, why the dump must begin anew in another snapshot. It was ended, or is not kept.
+    Anew(String),
 }
 
 /// Holds what a database is dumped by.
@@ -61,7 +68,7 @@ impl DumpSource<'_> {
                 Err(why) => monitor.info(&format!("the rows come from pg_dump in one stream: {why}")),
             }
         }
-        self.by_pg_dump(plan.format, control, snapshot, writer, monitor)
+        self.by_pg_dump(plan.format, control, snapshot, number, writer, monitor)
     }
 
     /// Has several connections read the rows. The inner error says, as the end of a sentence, why that is not possible; then nothing has
@@ -80,46 +87,64 @@ impl DumpSource<'_> {
         if let Some(why) = parallel::unfit(plan) {
             return Ok(Err(why));
         }
-        let (contents, remarks) = match self.contents(snapshot, &encoding) {
+        let (contents, remarks) = match self.contents(snapshot, &encoding, plan.lock_wait) {
             Ok(told) => told,
             Err(error) => return judged(SnapshotWatch::new(control), Err(error), true).map(Ok),
         };
         let setup = DumpSetup { plan, jobs, snapshot, settings, pg_dump, contents: &contents };
-        let prepared = match ParallelDump::prepare(setup, control, copy.as_deref_mut(), monitor)? {
+        let mut prepared = match ParallelDump::prepare(setup, control, copy.as_deref_mut(), monitor)? {
             Ok(prepared) => prepared,
             Err(why) => return Ok(Err(why)),
         };
         let mut watch = SnapshotWatch::new(control);
         let mut by_rows = false;
+        match prepared.lock(copy.as_deref_mut()) {
+            Err(error) if parallel::is_awaited(&error) => return Ok(Ok(awaited(&error))),
+            Err(error) => return judged(watch, Err(error), true).map(Ok),
+            Ok(()) => {}
+        }
         let dumped = prepared.write(&mut watch, &mut by_rows, DumpWriters { plain: Some(writer), copy }, monitor);
         judged(watch, dumped.map(|()| (remarks, Some(contents.bytes()))), by_rows).map(Ok)
     }
 
-    /// Runs pg_dump and writes its output to the backup.
+    /// Runs pg_dump and writes its output to the backup. `number` says how many snapshots have been tried, with this one.
     pub fn by_pg_dump(
         &self,
         format: Format,
         control: &mut Control,
         snapshot: &str,
+        number: u32,
         writer: &mut BackupWriter<'_>,
         monitor: &dyn Monitor,
     ) -> Result<DumpResult> {
         let DumpSource { plan, pg_dump, settings, .. } = self;
-        let encoding = &control.server().encoding;
+        let encoding = &control.server().encoding.clone();
         let arguments = dump::arguments(format, snapshot, encoding, plan.lock_wait, &plan.arguments)?;
         // Pinned to the server that knows the snapshot: a host name may stand for several.
         let environment = settings.child_environment()?;
-        let mut inquiry = self.inquiry(format, snapshot, encoding)?;
-        let mut contents = None;
+        // An archive has its own.
+        let mut is_asked = format != Format::Plain;
+        let (mut contents, mut unknown) = (None, None);
         let child = ChildReader::spawn(&pg_dump.path, &arguments, &environment, plan.stall)?;
         let mut child = child.when_stalled(STALLED);
         let mut watch = SnapshotWatch::new(control);
         let mut by_dump = true;
         let dumped = child.through(|dump| {
             drain(dump, monitor, |bytes| {
-                // What both have read by now is the same, or the watch finds it.
-                contents = contents.take().or_else(|| told(inquiry.take()?, monitor));
                 watch.piece()?;
+                if !std::mem::replace(&mut is_asked, true) {
+                    // With its first piece the dump has all its locks: neither it nor anybody else waits for this one's.
+                    match self.contents(snapshot, encoding, BESIDE) {
+                        Ok((told, _)) => contents = Some(told.bytes()),
+                        Err(error) if number < TRIES => {
+                            unknown = Some(error);
+                            return Err(Fault::failed("the table of contents is not known").into());
+                        }
+                        Err(error) => monitor.warn(&format!(
+                            "single tables cannot be restored from this backup, only all of it: {error:#}"
+                        )),
+                    }
+                }
                 writer.write_all(bytes).inspect_err(|_| by_dump = false)?;
                 monitor.stored(writer.stored());
                 Ok(())
@@ -127,19 +152,12 @@ impl DumpSource<'_> {
         });
         // Where it was ended by pgbk, the server may not answer either.
         let by_itself = by_dump && child.has_exited();
-        // Their locks go with them.
-        drop((child, inquiry));
-        judged(watch, dumped.map(|((), remarks)| (remarks, contents)), by_itself)
-    }
-
-    /// Asks for the table of contents, beside the dump. `None`: the dump is an archive, which has one.
-    fn inquiry(&self, format: Format, snapshot: &str, encoding: &str) -> Result<Option<ContentsInquiry>> {
-        let DumpSource { plan, pg_dump, settings, .. } = self;
-        if format != Format::Plain {
-            return Ok(None);
+        // Its locks go with it.
+        drop(child);
+        if let Some(error) = unknown {
+            return Ok(awaited(&error));
         }
-        let arguments = self.contents_arguments(snapshot, encoding)?;
-        ContentsInquiry::begin(pg_dump.path.clone(), arguments, settings.child_environment()?, plan.stall).map(Some)
+        judged(watch, dumped.map(|((), remarks)| (remarks, contents)), by_itself)
     }
 
     /// Writes the anonymised backup by itself, in the snapshot that is still held.
@@ -152,10 +170,11 @@ impl DumpSource<'_> {
     ) -> Result<()> {
         let DumpSource { plan, settings, pg_dump, .. } = self;
         let encoding = control.server().encoding.clone();
-        let (contents, _) = self.contents(snapshot, &encoding).map_err(lock_limit::of_dump)?;
+        let (contents, _) = self.contents(snapshot, &encoding, plan.lock_wait).map_err(lock_limit::of_dump)?;
         let jobs = parallel::jobs(plan, self.expected);
         let setup = DumpSetup { plan, jobs, snapshot, settings, pg_dump, contents: &contents };
-        let prepared = ParallelDump::prepare_copy(setup, control, copy, monitor)?;
+        let mut prepared = ParallelDump::prepare_copy(setup, control, copy, monitor)?;
+        prepared.lock(None).map_err(lock_limit::of_dump)?;
         let mut watch = SnapshotWatch::new(control);
         let writers = DumpWriters { plain: None, copy: Some(copy) };
         let written = prepared.write(&mut watch, &mut false, writers, &NullMonitor);
@@ -164,21 +183,18 @@ impl DumpSource<'_> {
             Err(_) => watch.changed(true),
         };
         if !changed.is_empty() {
-            let told = format!("{}: changed since the snapshot was taken", changed.join(", "));
+            let told = format!("{}: changed since the snapshot was taken", some_of(&changed));
             return Err(Fault::failed(told).into());
         }
         written
     }
 
-    fn contents_arguments(&self, snapshot: &str, encoding: &str) -> Result<Vec<String>> {
-        let extra = options::of_contents(&self.plan.arguments);
-        dump::arguments(Format::Custom, snapshot, encoding, self.plan.lock_wait, &extra)
-    }
-
-    /// Asks pg_dump what it would dump.
-    fn contents(&self, snapshot: &str, encoding: &str) -> Result<(DumpContents, StderrTail)> {
+    /// Asks pg_dump what it would dump. It waits for a lock no longer than `wait`; zero waits for ever.
+    fn contents(&self, snapshot: &str, encoding: &str, wait: Duration) -> Result<(DumpContents, StderrTail)> {
         let DumpSource { plan, pg_dump, settings, .. } = self;
-        let arguments = self.contents_arguments(snapshot, encoding)?;
+        let wait = if plan.lock_wait.is_zero() { wait } else { wait.min(plan.lock_wait) };
+        let extra = options::of_contents(&plan.arguments);
+        let arguments = dump::arguments(Format::Custom, snapshot, encoding, wait, &extra)?;
         contents(&pg_dump.path, &arguments, &settings.child_environment()?, plan.stall)
     }
 }
@@ -193,19 +209,23 @@ fn judged(
     let failed = dumped.as_ref().is_err_and(|error| by_itself && kind(error) == Kind::Failed);
     let changed = if dumped.is_ok() { watch.changed_meanwhile()? } else { watch.changed(failed) };
     if !changed.is_empty() {
-        return Ok(DumpResult::Changed(changed));
+        let what = "truncated, written anew, altered, replaced, renamed or dropped since the snapshot was taken";
+        return Ok(DumpResult::Anew(format!("{}: {what}", some_of(&changed))));
     }
     let (remarks, contents) = dumped.map_err(lock_limit::of_dump)?;
     Ok(DumpResult::Whole(remarks, contents))
 }
 
-/// Returns the table of contents. `None`: pg_dump did not write one, and people are told what that means.
-fn told(inquiry: ContentsInquiry, monitor: &dyn Monitor) -> Option<Vec<u8>> {
-    match inquiry.end() {
-        Ok(contents) => Some(contents.bytes()),
-        Err(error) => {
-            monitor.warn(&format!("single tables cannot be restored from this backup, only all of it: {error:#}"));
-            None
-        }
+/// Returns the result of a dump that was in the way of somebody, who has waited for one of its tables and goes first now.
+fn awaited(error: &anyhow::Error) -> DumpResult {
+    DumpResult::Anew(format!("a session waits for a table that is being dumped, and goes first: {error:#}"))
+}
+
+/// Joins the first names, and says how many more there are.
+fn some_of(names: &[String]) -> String {
+    let told = names.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(TOLD) {
+        0 => told,
+        more => format!("{told} and {more} more"),
     }
 }

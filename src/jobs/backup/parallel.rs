@@ -2,7 +2,7 @@
 //! rows, all in one snapshot. The rows of tables that nothing is changed in are read once for the plain and the anonymised backup.
 
 use crate::base::cancel::Cancel;
-use crate::base::error::{Fault, Result};
+use crate::base::error::{Fault, Result, sqlstate};
 use crate::base::progress::Monitor;
 use crate::format::archive::contents::DumpContents;
 use crate::jobs::backup::anonymised_copy::AnonymisedCopy;
@@ -19,8 +19,10 @@ use crate::postgres::tools::large_objects::{self, large_objects};
 use crate::postgres::tools::script::script;
 use crate::postgres::tools::{self, Tool};
 use crate::repository::writer::BackupWriter;
+use postgres::error::SqlState;
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::scope;
 
@@ -102,7 +104,7 @@ impl<'a> ParallelDump<'a> {
             })
         });
         let work = DumpWork::divide(tables, major, connections.len());
-        let mut readers = vec![RowReaders { work, connections, reader: ReaderOf::Plain }];
+        let mut readers = vec![RowReaders { work: Arc::new(work), connections, reader: ReaderOf::Plain }];
         readers.extend(copied.flatten());
         Ok(Ok(ParallelDump { setup, pg_restore, readers }))
     }
@@ -121,6 +123,26 @@ impl<'a> ParallelDump<'a> {
         Ok(ParallelDump { setup, pg_restore, readers })
     }
 
+    /// Has all connections read in the snapshot, with their tables locked. One has every lock before the others ask for theirs, and these
+    /// do not wait: somebody who waits for one of the tables waits for the dump, so what waits behind them waits for ever.
+    pub fn lock(&mut self, mut copy: Option<&mut AnonymisedCopy<'_>>) -> Result<()> {
+        let ParallelDump { setup: DumpSetup { plan, snapshot, .. }, readers, .. } = self;
+        let works: Vec<Arc<DumpWork>> = readers.iter().map(|readers| Arc::clone(&readers.work)).collect();
+        let all: BTreeSet<&str> = works.iter().flat_map(|work| work.all_locks()).collect();
+        let all: Vec<&str> = all.into_iter().collect();
+        let mut all = Some(&*all);
+        for mut reading in std::mem::take(readers) {
+            match reading.lock(plan, snapshot, all.take()) {
+                Ok(()) => readers.push(reading),
+                Err(error) => match copy.as_mut().filter(|_| reading.is_of_copy() && !is_awaited(&error)) {
+                    Some(copy) => copy.fail(error),
+                    None => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the script with all rows to the backups. `by_rows` is set if it fails because rows could not be read.
     pub fn write(
         self,
@@ -130,7 +152,6 @@ impl<'a> ParallelDump<'a> {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let ParallelDump { setup, pg_restore, readers } = self;
-        let DumpSetup { plan, snapshot, .. } = setup;
         let (limits, stopper) = Cancel::of_thread().stoppable();
         let count = readers.iter().map(|readers| readers.connections.len()).sum::<usize>();
         let (to, coming) = sync_channel(count.max(1) * AHEAD);
@@ -140,15 +161,21 @@ impl<'a> ParallelDump<'a> {
             // The connections end when this does, however it does.
             let _stopper = stopper;
             for readers in readers {
-                readers.begin(scope, ReadingRules { plan, snapshot, keys, limits }, &to)?;
+                readers.begin(scope, ReadingRules { keys, limits }, &to)?;
             }
             drop(to);
-            // While they lock and begin to read.
+            // While they begin to read.
             let scripts = writers.scripts(&pg_restore, &setup)?;
-            let mut together = Together { setup, coming, unlocked: count, watch, by_rows, writers, monitor };
+            let mut together = Together { setup, coming, watch, by_rows, writers, monitor };
             together.write(scripts)
         })
     }
+}
+
+/// Returns whether this is the error of a connection that does not wait for a lock, or of one that was in a deadlock with somebody.
+pub(crate) fn is_awaited(error: &anyhow::Error) -> bool {
+    let codes = [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED];
+    sqlstate(error).is_some_and(|code| codes.iter().any(|known| known.code() == code))
 }
 
 /// Marks the tables that both backups read alike, and returns those that the anonymised one reads by itself.
@@ -181,7 +208,7 @@ fn copy_readers(
         return Err(Fault::failed("the server gives no connections to read its rows by").into());
     }
     let work = DumpWork::divide(tables, major, connections.len());
-    Ok(Some(RowReaders { work, connections, reader: ReaderOf::Anonymised(copy.over()) }))
+    Ok(Some(RowReaders { work: Arc::new(work), connections, reader: ReaderOf::Anonymised(copy.over()) }))
 }
 
 /// A script before its rows, from there to its large objects, and behind these.
@@ -221,8 +248,6 @@ fn whole_script(pg_restore: &Tool, setup: &DumpSetup<'_>, wanted: &BTreeSet<i64>
 struct Together<'a, 'w, 's> {
     setup: DumpSetup<'a>,
     coming: Receiver<RowMessage>,
-    /// Number of connections that have not locked their tables yet.
-    unlocked: usize,
     watch: &'a mut SnapshotWatch<'s>,
     by_rows: &'a mut bool,
     writers: DumpWriters<'a, 'w>,
@@ -233,6 +258,8 @@ impl Together<'_, '_, '_> {
     /// Writes the scripts, with all rows in the place of the first ones.
     fn write(&mut self, scripts: [ScriptParts; 2]) -> Result<()> {
         let [[before, between, behind], [copy_before, copy_between, copy_behind]] = scripts;
+        // With their locks the connections have the tables as they are now: whatever has changed before is found now.
+        self.watch.piece()?;
         self.text(&before, &copy_before)?;
         // All connections have ended when this returns.
         self.rows()?;
@@ -259,23 +286,18 @@ impl Together<'_, '_, '_> {
     fn rows(&mut self) -> Result<()> {
         while let Ok(message) = self.coming.recv() {
             match message {
-                RowMessage::Locked => self.unlocked -= 1,
                 RowMessage::Piece(piece) => self.piece(piece)?,
                 RowMessage::Failed(error) => {
                     *self.by_rows = true;
                     return Err(error);
                 }
-                RowMessage::CopyFailed { error, was_locked } => {
-                    self.unlocked -= usize::from(!was_locked);
+                RowMessage::CopyFailed(error) => {
                     if let Some(copy) = &mut self.writers.copy {
                         copy.fail(error);
                     }
                 }
             }
-            // With its locks each connection has the tables as they are now: whatever has changed before is found now.
-            if self.unlocked == 0 {
-                self.watch.piece()?;
-            }
+            self.watch.piece()?;
         }
         Ok(())
     }

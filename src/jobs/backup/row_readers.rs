@@ -9,7 +9,7 @@ use crate::jobs::backup::store::STALLED;
 use crate::postgres::connect::copy_connection::CopyConnection;
 use crate::postgres::connect::settings::ConnectionSettings;
 use crate::postgres::connect::several::open_several;
-use crate::postgres::parallel::maker;
+use crate::postgres::parallel::maker::{self, LockWait};
 use crate::postgres::parallel::script_piece::{OutputPiece, RowKeys};
 use crate::postgres::parallel::work::DumpWork;
 use crate::postgres::session::control::APPLICATION;
@@ -21,7 +21,7 @@ use std::thread::Scope;
 
 /// Connections that share the work of reading some tables.
 pub(crate) struct RowReaders {
-    pub work: DumpWork,
+    pub work: Arc<DumpWork>,
     pub connections: Vec<CopyConnection>,
     /// The backup that they read for. What goes wrong with it is no reason to end the other.
     pub reader: ReaderOf,
@@ -38,16 +38,11 @@ pub(crate) enum ReaderOf {
 
 /// Passes what the connections read to the thread that writes.
 pub(crate) enum RowMessage {
-    /// One more connection has locked its tables.
-    Locked,
     Piece(OutputPiece),
     /// A connection of the plain backup has failed.
     Failed(anyhow::Error),
-    /// A connection of the anonymised backup has failed, before it had its locks or after.
-    CopyFailed {
-        error: anyhow::Error,
-        was_locked: bool,
-    },
+    /// A connection of the anonymised backup has failed.
+    CopyFailed(anyhow::Error),
 }
 
 /// Opens as many connections as are wanted, or fewer, which people are told.
@@ -65,13 +60,28 @@ pub(crate) fn connections(
 /// Says how rows are read, whichever connection does.
 #[derive(Clone, Copy)]
 pub(crate) struct ReadingRules<'a> {
-    pub plan: &'a BackupPlan,
-    pub snapshot: &'a str,
     pub keys: &'a RowKeys,
     pub limits: &'a Cancel,
 }
 
 impl RowReaders {
+    /// Has each connection read in the snapshot, and lock what it reads. The first one waits, and locks `all`; `None`: none waits.
+    pub fn lock(&mut self, plan: &BackupPlan, snapshot: &str, mut all: Option<&[&str]>) -> Result<()> {
+        let settings = options::row_settings(&plan.arguments);
+        for (number, connection) in self.connections.iter_mut().enumerate() {
+            match all.take() {
+                Some(all) => maker::begin(connection, snapshot, &settings, all, LockWait::Within(plan.lock_wait))?,
+                None => maker::begin(connection, snapshot, &settings, &self.work.locks(number), LockWait::Never)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether they read for the anonymised backup alone.
+    pub fn is_of_copy(&self) -> bool {
+        matches!(self.reader, ReaderOf::Anonymised(_))
+    }
+
     /// Begins to read, on a thread for each connection.
     pub fn begin<'scope>(
         self,
@@ -79,17 +89,15 @@ impl RowReaders {
         rules: ReadingRules<'scope>,
         to: &SyncSender<RowMessage>,
     ) -> Result<()> {
-        let work = Arc::new(self.work);
         for (number, connection) in self.connections.into_iter().enumerate() {
             let (to, limits) = (to.clone(), rules.limits.clone());
-            let (work, reader) = (Arc::clone(&work), self.reader.clone());
+            let (work, reader) = (Arc::clone(&self.work), self.reader.clone());
             threads::begin_in(scope, "rows", move || {
                 let _limits = limits.enter();
-                let mut was_locked = false;
-                let read = rows(connection, rules, (&work, number), &reader, &mut was_locked, &to);
+                let read = rows(connection, rules.keys, (&work, number), &reader, &to);
                 let failed = |error| match reader {
                     ReaderOf::Plain => RowMessage::Failed(error),
-                    ReaderOf::Anonymised(_) => RowMessage::CopyFailed { error, was_locked },
+                    ReaderOf::Anonymised(_) => RowMessage::CopyFailed(error),
                 };
                 // Nobody may be listening any more.
                 read.or_else(|error| to.send(failed(error)).map_err(drop)).ok();
@@ -102,17 +110,11 @@ impl RowReaders {
 /// Reads what one connection is to read.
 fn rows(
     mut connection: CopyConnection,
-    rules: ReadingRules<'_>,
+    keys: &RowKeys,
     (work, number): (&DumpWork, usize),
     reader: &ReaderOf,
-    was_locked: &mut bool,
     to: &SyncSender<RowMessage>,
 ) -> Result<()> {
-    let ReadingRules { plan, snapshot, keys, .. } = rules;
-    let settings = options::row_settings(&plan.arguments);
-    maker::begin(&mut connection, snapshot, &settings, work.locks(number), plan.lock_wait)?;
-    to.send(RowMessage::Locked).ok();
-    *was_locked = true;
     let is_wanted = || match reader {
         ReaderOf::Plain => true,
         ReaderOf::Anonymised(over) => !over.load(Ordering::Relaxed),

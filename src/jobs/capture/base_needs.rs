@@ -150,6 +150,17 @@ impl BaseNeeds {
         self.large_objects = known.or(Some(LargeObjectMark { count, since: now }));
     }
 
+    /// Returns when the newest base was made, if large objects have changed behind it. `None`: they have not, or nobody knows.
+    pub fn large_objects_as_of(&self) -> Option<Timestamp> {
+        self.changed_large_objects().map(|(base, _)| base.taken_at)
+    }
+
+    fn changed_large_objects(&self) -> Option<(&KnownBase, LargeObjectMark)> {
+        let base = self.base.as_ref()?;
+        let held = base.alignment.large_objects()?;
+        Some((base, self.large_objects.filter(|mark| mark.count != held)?))
+    }
+
     /// Returns the generation, once its first segment is stored: no backup before that is a base.
     pub fn generation(&self) -> Option<GenerationId> {
         self.generation.filter(|_| !self.weights.is_empty() || self.base.is_some())
@@ -191,9 +202,9 @@ impl BaseNeeds {
             let at = settled(base, broken.unwrap_or(base.taken_at));
             BaseDue { at, reason: BaseReason::Tables(waiting.len()) }
         });
-        let held = base.alignment.large_objects();
-        let large = self.large_objects.filter(|mark| held.is_some_and(|held| held != mark.count));
-        let large = large.map(|mark| BaseDue { at: settled(base, mark.since), reason: BaseReason::LargeObjects });
+        let large = self.changed_large_objects();
+        let large =
+            large.map(|(base, mark)| BaseDue { at: settled(base, mark.since), reason: BaseReason::LargeObjects });
         let age = rules.every.filter(|_| behind().any(|weight| weight.transactions > 0));
         let age = age.map(|every| BaseDue { at: later(base.taken_at, every), reason: BaseReason::Age });
         let size = rules.bytes.filter(|limit| bytes >= *limit);

@@ -86,6 +86,11 @@ impl CaptureProgress {
         record.wal_limit = Some(limit);
     }
 
+    /// Notes as of when a restore brings large objects. `None`: as they are now.
+    pub(crate) fn large_objects(&self, as_of: Option<Timestamp>) {
+        self.lock().record.large_objects_as_of = as_of;
+    }
+
     /// Notes that the capture does not stream, and why. One that goes on began when it began.
     pub fn failed(&self, error: &anyhow::Error, kind: ProblemKind, now: Timestamp) {
         let record = &mut self.lock().record;

@@ -165,7 +165,12 @@ impl StreamPump<'_> {
     fn look_at_log(&mut self) -> RoundResult<()> {
         let seen = (self.clock)();
         let (slot, LogEnd { position, time }, large_objects) = self.watch.log()?;
-        base_needs::locked(self.needs).count_large_objects(large_objects, time);
+        let as_of = {
+            let mut needs = base_needs::locked(self.needs);
+            needs.count_large_objects(large_objects, time);
+            needs.large_objects_as_of()
+        };
+        self.progress.large_objects(as_of);
         self.marks.add(PositionMark { position, time, seen });
         let (kept, limit) = (slot.as_ref().map(kept_bytes), self.watch.wal_limit());
         self.progress.keeps(kept, limit);

@@ -129,11 +129,18 @@ pub fn said(error: &postgres::Error) -> String {
     error.as_db_error().map_or_else(|| chain(error), |answer| answer.message().to_owned())
 }
 
+/// Returns the server's SQLSTATE, which may be that of its last word before it ended the session. `None`: no server has refused anything.
+pub(crate) fn code(error: &postgres::Error) -> Option<&str> {
+    error.code().map(SqlState::code).or_else(|| Some(&*LastWord::of(error)?.sqlstate))
+}
+
 /// Turns a driver's error into one with the server's message. The driver's own text is only "db error".
 pub fn explain(error: &postgres::Error) -> anyhow::Error {
-    let by_server = error.as_db_error().is_some() || LastWord::of(error).is_some();
     let said = said(error);
-    Fault::failed(if by_server { format!("the server says: {said}") } else { said }).into()
+    match code(error) {
+        Some(code) => Fault::failed(format!("the server says: {said}")).with_sqlstate(code).into(),
+        None => Fault::failed(said).into(),
+    }
 }
 
 fn refused(place: &ConnectionTarget, answer: &DbError) -> Fault {

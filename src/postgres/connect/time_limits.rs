@@ -3,6 +3,7 @@
 //! so: pools refuse a first packet with options.
 
 use crate::postgres::connect::driver::Driver;
+use crate::postgres::connect::errors::code;
 use crate::postgres::connect::preamble::{self, InitialSession, LIMITS};
 use crate::postgres::connect::transport::Connector;
 use crate::postgres::connect::transport::gauge::MessageExcess;
@@ -53,8 +54,7 @@ fn is_hurried(error: &Error) -> bool {
 }
 
 fn is_limit(error: &Error) -> bool {
-    let code = error.code().map(SqlState::code).or_else(|| Some(&*LastWord::of(error)?.sqlstate));
-    code.is_some_and(|code| ENDED.contains(&code))
+    code(error).is_some_and(|code| ENDED.contains(&code))
 }
 
 fn lifted(config: &Config, known: usize) -> Config {

@@ -15,25 +15,38 @@ const LOCKS: usize = 500;
 /// orders.
 const SETTINGS: &str = "SET synchronize_seqscans = off; SET max_parallel_workers_per_gather = 0";
 
-/// Begins to read in a snapshot of another session, with these settings, and locks tables as pg_dump does; zero waits for ever.
+/// Says how long a connection waits for its locks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LockWait {
+    /// It waits as long as this; zero waits for ever.
+    Within(Duration),
+    /// It fails at once with `lock_not_available` where somebody has a lock that excludes it, or waits for one.
+    Never,
+}
+
+/// Begins to read in a snapshot of another session, with these settings, and locks tables as pg_dump does.
 pub(crate) fn begin(
     connection: &mut CopyConnection,
     snapshot: &str,
     settings: &[String],
-    locks: &[String],
-    lock_wait: Duration,
+    locks: &[&str],
+    wait: LockWait,
 ) -> Result<()> {
-    let wait = lock_wait.as_millis();
+    let (limit, ending) = match wait {
+        LockWait::Within(limit) => (limit, ""),
+        LockWait::Never => (Duration::ZERO, " NOWAIT"),
+    };
     connection.query(&format!(
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}; {SETTINGS}; SET lock_timeout = {wait}",
-        literal(snapshot)
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}; {SETTINGS}; SET lock_timeout = {}",
+        literal(snapshot),
+        limit.as_millis()
     ))?;
     for setting in settings {
         connection.query(setting)?;
     }
     for names in locks.chunks(LOCKS) {
         let names: Vec<String> = names.iter().map(|name| format!("ONLY {name}")).collect();
-        connection.query(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", ")))?;
+        connection.query(&format!("LOCK TABLE {} IN ACCESS SHARE MODE{ending}", names.join(", ")))?;
     }
     Ok(())
 }

@@ -49,8 +49,13 @@ impl DumpWork {
     }
 
     /// Returns the names of the tables that this connection is to lock.
-    pub fn locks(&self, connection: usize) -> &[String] {
-        self.locks.get(connection).map(Vec::as_slice).unwrap_or_default()
+    pub fn locks(&self, connection: usize) -> Vec<&str> {
+        self.locks.get(connection).into_iter().flatten().map(String::as_str).collect()
+    }
+
+    /// Returns the names of the tables that any connection is to lock.
+    pub fn all_locks(&self) -> impl Iterator<Item = &str> {
+        self.locks.iter().flatten().map(String::as_str)
     }
 
     /// Returns the statements that this connection runs next. `None`: its work is done.

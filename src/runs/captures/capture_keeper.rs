@@ -255,6 +255,7 @@ impl<'a> CaptureKeeper<'a> {
             wal_limit: None,
             lag_limit: self.lag_limit,
             uncovered: Vec::new(),
+            large_objects_as_of: None,
             problem: None,
         })
     }

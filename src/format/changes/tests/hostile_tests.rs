@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 /// A script with one of each record.
 fn sample() -> String {
-    let rows = (0..6).map(|id: u32| insert(5, &[Some(&id.to_string()), Some("a\tb")]));
+    let rows = (0..60).map(|id: u32| insert(5, &[Some(&id.to_string()), Some("a\tb")]));
     let one: Vec<_> = [keyed(5, b"t"), full(6, b"u")].into_iter().chain(rows).collect();
     let two = vec![
         insert(5, &[Some("9"), Some("it's")]),

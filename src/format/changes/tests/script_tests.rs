@@ -34,20 +34,23 @@ fn a_transaction_is_a_script_that_begins_with_its_number_and_ends_with_its_place
 }
 
 #[test]
-fn up_to_four_rows_are_one_insert_and_more_are_a_copy_block() {
-    for (rows, lines) in [
-        (
-            4,
-            vec![
-                r#"INSERT INTO "public"."t" ("id", "v") OVERRIDING SYSTEM VALUE VALUES ('1', 'a'), ('2', 'a'), ('3', 'a'), ('4', 'a');"#,
-            ],
-        ),
-        (5, vec![r#"COPY "public"."t" ("id", "v") FROM stdin;"#, "1\ta", "2\ta", "3\ta", "4\ta", "5\ta", r"\."]),
-    ] {
-        let rows = (1..=rows).map(|id: u32| insert(5, &[Some(&id.to_string()), Some("a")]));
+fn up_to_fifty_rows_are_one_insert_and_more_are_a_copy_block() {
+    let written = |rows: u32| {
+        let rows = (1..=rows).map(|id| insert(5, &[Some(&id.to_string()), Some("a")]));
         let messages: Vec<_> = [keyed(5, b"t")].into_iter().chain(rows).collect();
-        assert_eq!(records(&messages)[1..], lines);
-    }
+        records(&messages)[1..].to_vec()
+    };
+    let begin = r#"INSERT INTO "public"."t" ("id", "v") OVERRIDING SYSTEM VALUE VALUES "#;
+    assert_eq!(written(2), [format!("{begin}('1', 'a'), ('2', 'a');")]);
+    let fifty = written(50);
+    assert!(fifty.len() == 1 && fifty[0].starts_with(begin) && fifty[0].ends_with("('50', 'a');"), "{fifty:?}");
+    let lines = (1..=51).map(|id| format!("{id}\ta"));
+    let block: Vec<String> = [r#"COPY "public"."t" ("id", "v") FROM stdin;"#.to_owned()]
+        .into_iter()
+        .chain(lines)
+        .chain([r"\.".to_owned()])
+        .collect();
+    assert_eq!(written(51), block);
     // Another table between them ends the run.
     let messages = [
         vec![keyed(5, b"t"), keyed(6, b"u")],
@@ -310,7 +313,7 @@ fn what_documents_state_is_what_the_writer_knew() {
 
 #[test]
 fn a_reader_of_some_tables_passes_over_the_others() {
-    let rows = |oid: u32| (0..6).map(move |id: u32| insert(oid, &[Some(&id.to_string()), Some("a")]));
+    let rows = |oid: u32| (0..60).map(move |id: u32| insert(oid, &[Some(&id.to_string()), Some("a")]));
     let messages = [
         vec![keyed(5, b"t"), keyed(6, b"u")],
         rows(5).chain(rows(6)).collect(),
@@ -319,14 +322,15 @@ fn a_reader_of_some_tables_passes_over_the_others() {
     let outcome = written(&transaction(0x200, &messages.concat()));
     let mut reader = DeltaReader::begin(&outcome.to[..], LONGEST_LINE).unwrap().only([table("u")].into());
     let (said, totals) = told(&mut reader).unwrap();
+    let lines: String = (0..60).map(|id| format!("{id}\ta\n")).collect();
     assert_eq!(
         said,
         [
             "begin 7 0/200",
             r#"relation "public"."u""#,
             r#"copy "public"."u""#,
-            "0\ta\n1\ta\n2\ta\n3\ta\n4\ta\n5\ta\n",
-            "copied 6",
+            &*lines,
+            "copied 60",
             r#"Update "public"."u" 1"#,
             r#"1 TRUNCATE ONLY "public"."u" RESTART IDENTITY;"#,
             "commit 0/208",
