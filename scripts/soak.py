@@ -82,6 +82,23 @@ def judge_capture(folder, events):
         yield f"moments that were restored: {moments}"
 
 
+def of_capture(alert):
+    return alert["message"]["run"].endswith("-capture")
+
+
+def judge_capture_alerts(alerts, events):
+    """What is wrong with what people were told of the capture: each trouble lies in an outage, and its end is told."""
+    away, open_since = list(outages(events)), None
+    told = [(alert["at"], alert["message"]["state"], alert["message"]["subject"]) for alert in alerts if of_capture(alert)]
+    print(f"alerts of the capture: {[state for _, state, _ in told]}")
+    for at, state, subject in told:
+        if state == "failed" and not any(start <= at < end for start, end in away):
+            yield f"an alert of the capture without an outage: {subject}, {datetime.fromtimestamp(at).isoformat()}"
+        open_since = at if state == "failed" else None
+    if open_since:
+        yield "the end of the capture's trouble was not told"
+
+
 def judge(folder):
     events = [(float(at), what) for at, what in (line.split() for line in lines(folder / "events.log"))]
     records = json.loads((folder / "history.json").read_text())
@@ -118,7 +135,7 @@ def judge(folder):
         if record["state"] in ("failed", "done") and (record["state"] == "failed") != failing:
             failing = record["state"] == "failed"
             expected.append("failed" if failing else "recovered")
-    told = [alert["message"]["state"] for alert in alerts]
+    told = [alert["message"]["state"] for alert in alerts if not of_capture(alert)]
 
     memory = [int(line.split()[1]) for line in lines(folder / "memory.log")]
     third = max(1, len(memory) // 3)
@@ -139,7 +156,7 @@ def judge(folder):
     print(f"anonymous memory: {early} KiB in the first third, {late} KiB in the last, at most {max(memory)} KiB")
     print(f"leftovers: {leftovers['detail']}; backups verified: {len(verified['backups'])}, damaged: {verified['damaged']}")
 
-    problems = list(judge_capture(folder, events))
+    problems = [*judge_capture(folder, events), *judge_capture_alerts(alerts, events)]
     if unaccounted:
         problems.append(f"nobody knows what became of {unaccounted}")
     if told != expected:
