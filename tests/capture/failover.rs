@@ -42,7 +42,7 @@ fn on_standby(scene: &Scene, pair: &Pair) -> Pgbk {
     scene.pgbk(&[]).server(&pair.standby).set("STATE_DIR", state.display())
 }
 
-/// Lets a capture of the standby run until a row of it is stored, and a base before it. Returns what it said.
+/// Lets a capture of the standby run until a row of it is stored, and a base before and behind it. Returns what it said.
 fn goes_on(scene: &Scene, pair: &Pair) -> String {
     let run = on_standby(scene, pair);
     let status = || run.args(["capture", &scene.name, "--status"]).json();
@@ -56,6 +56,10 @@ fn goes_on(scene: &Scene, pair: &Pair) -> String {
     pair.standby.psql(&scene.name, "INSERT INTO t VALUES (100, 'on the standby')");
     let place = pair.standby.psql(&scene.name, "SELECT pg_current_wal_insert_lsn()").parse().unwrap();
     pair.standby.psql(&scene.name, "INSERT INTO u VALUES (100, 100)");
+    scene.await_beyond(&run, &mut running, place);
+    run.args(["backup", &scene.name]).expect(0);
+    let place = pair.standby.psql(&scene.name, "SELECT pg_current_wal_insert_lsn()").parse().unwrap();
+    pair.standby.psql(&scene.name, "INSERT INTO u VALUES (101, 101)");
     scene.await_beyond(&run, &mut running, place);
     running.signal(Signal::TERM);
     let outcome = running.end();
@@ -104,6 +108,10 @@ fn a_promoted_standby_without_a_slot_or_behind_the_chain_begins_a_generation_and
     {
         let said = goes_on(scene, &pair);
         assert!(said.contains(why) && said.contains("A new generation has begun"), "{said}");
+        let proven =
+            on_standby(scene, &pair).args(["verify", "--changes", "--level", "restore", "--database", &scene.name]);
+        let proof = proven.json()["generations"].as_array().unwrap().last().unwrap()["proof"].clone();
+        assert!(proof["tables"].as_array().is_some_and(|tables| tables.len() == 2), "{proof:#}");
         let (old, new) = (&before[at], scene.tail());
         assert!(new.generation.id > old.generation.id && new.generation.timeline == 2);
         let into = |hint: &str| format!("{}_{hint}", scene.name);
@@ -180,4 +188,33 @@ fn a_server_that_was_set_back_to_a_copy_of_itself_begins_a_generation_however_fa
     }
     let said = begins_anew(&beyond);
     assert!(said.contains("has no commit of") && said.contains("A new generation has begun"), "{said}");
+}
+
+#[test]
+fn after_pg_upgrade_the_stored_changes_end_and_a_new_generation_is_begun_when_told() {
+    let like = logical();
+    let server: &Cluster =
+        Box::leak(Box::new(Cluster::start_from_set(&like.bin, &like.clients, &["wal_level=logical"])));
+    let scene = Scene::on(server, "upgraded", TABLES);
+    scene.pgbk(&["--setup"]).expect(0);
+    scene.pgbk(&[]).args(["backup", &scene.name]).expect(0);
+    let running = scene.start();
+    scene.sql("INSERT INTO t VALUES (1, 'before')");
+    scene.await_transactions(1);
+    stop(running);
+    server.upgrade();
+    scene.pgbk(&[]).expect(1).says("this is another server").says("pgbk capture --new-generation");
+    let restore = |into: &str| {
+        let at = ["restore", "--at", "latest", "--database", &scene.name, "--to", into, "--yes"];
+        scene.pgbk(&[]).args(at).expect(0);
+        server.psql(into, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM t")
+    };
+    assert_eq!(restore("upgraded_old"), "0 1");
+    scene.pgbk(&["--setup", "--new-generation"]).expect(0);
+    scene.pgbk(&[]).args(["backup", &scene.name]).expect(0);
+    let running = scene.start();
+    scene.sql("INSERT INTO t VALUES (2, 'after')");
+    scene.await_transactions(1);
+    stop(running);
+    assert_eq!(restore("upgraded_new"), "0 1 2");
 }

@@ -1,6 +1,11 @@
 //! What a capture says where it cannot go on, and what it outlives.
 
 use super::*;
+use rustix::process::{Pid, kill_process};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use support::s3::seaweedfs;
 
 #[test]
@@ -103,6 +108,85 @@ fn a_store_that_fails_and_a_server_that_restarts_are_waited_for() {
     stop(running);
     scene.replay();
     scene.assert_same(&["t"]);
+}
+
+#[test]
+fn a_full_disk_is_waited_for_and_leaves_nothing_of_a_segment_that_is_not_whole() {
+    let scene = Scene::new("full_disk", TABLES);
+    scene.set_up();
+    // The first segments of each thread do not fit.
+    let full = "inject=fsync:error=ENOSPC:when=1..4";
+    let wrapper = ["strace", "-f", "-b", "execve", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", full];
+    let mut traced = scene.pgbk(&[]).command_by(&wrapper).stderr(Stdio::piped()).spawn().unwrap();
+    scene.sql("INSERT INTO t VALUES (1, 'one')");
+    scene.await_transactions(1);
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", traced.id())).unwrap();
+    let pgbk = children.trim().parse().unwrap();
+    kill_process(Pid::from_raw(pgbk).unwrap(), Signal::TERM).unwrap();
+    let mut said = String::new();
+    traced.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    traced.wait().unwrap();
+    assert!(said.contains("No space left on device"), "{said}");
+    let found = Command::new("find")
+        .args([&scene.place.path.join("store/@changes"), Path::new("-type"), Path::new("f")])
+        .output();
+    let files = String::from_utf8(found.unwrap().stdout).unwrap();
+    assert_eq!(files.lines().count(), scene.keys().len(), "{files}");
+    scene.replay();
+    scene.assert_same(&["t"]);
+}
+
+/// Returns a server whose clock is moved by what is written into this file.
+fn with_a_clock() -> (&'static Cluster, PathBuf) {
+    let place = Box::leak(Box::new(Place::new("clock")));
+    let file = place.path.join("clock");
+    fs::write(&file, "+0").unwrap();
+    fs::set_permissions(&place.path, fs::Permissions::from_mode(0o755)).unwrap();
+    let library =
+        fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path().join("faketime/libfaketime.so.1"));
+    let library = library.into_iter().find(|path| path.exists()).expect("libfaketime");
+    let variables =
+        [format!("LD_PRELOAD={}", library.display()), format!("FAKETIME_TIMESTAMP_FILE={}", file.display())];
+    let server =
+        Cluster::start_under(&["env", "DONT_FAKE_MONOTONIC=1", "FAKETIME_NO_CACHE=1", &variables[0], &variables[1]]);
+    server.psql("postgres", "ALTER SYSTEM SET wal_level = logical");
+    server.stop_immediately();
+    server.run();
+    (Box::leak(Box::new(server)), file)
+}
+
+#[test]
+fn a_clock_of_the_server_that_is_moved_costs_no_change_and_a_time_ends_before_the_first_later_commit() {
+    let (server, clock) = with_a_clock();
+    let scene = Scene::on(server, "moved", TABLES);
+    scene.pgbk(&["--setup"]).expect(0);
+    scene.pgbk(&[]).args(["backup", &scene.name]).expect(0);
+    let running = scene.start();
+    let mut places = Vec::new();
+    let mut times = Vec::new();
+    for (id, offset) in (1..).zip(["+0", "+3600", "-7200", "+0"]) {
+        fs::write(&clock, offset).unwrap();
+        times.push(
+            scene.sql("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"),
+        );
+        scene.sql(&format!("INSERT INTO t VALUES ({id}, 'at {offset}')"));
+        places.push(scene.position().to_string());
+        scene.await_transactions(id);
+    }
+    stop(running);
+    let restored = |at: &str, into: &str| {
+        scene.pgbk(&[]).args(["restore", "--at", at, "--database", &scene.name, "--to", into, "--yes"]).expect(0);
+        let ids = scene.cluster.psql(into, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM t");
+        scene.cluster.psql("postgres", &format!("DROP DATABASE {into}"));
+        ids
+    };
+    for (place, ids) in places.iter().zip(["0 1", "0 1 2", "0 1 2 3", "0 1 2 3 4"]) {
+        assert_eq!(restored(place, "moved_copy"), ids);
+    }
+    assert_eq!(restored("latest", "moved_copy"), "0 1 2 3 4");
+    // The first that is later than this commits an hour ahead; what came behind it, by an earlier time, counts no more.
+    assert_eq!(restored(&times[1], "moved_copy"), "0 1");
+    scene.pgbk(&[]).args(["verify", "--changes", "--database", &scene.name, "--level", "content"]).expect(0);
 }
 
 #[test]

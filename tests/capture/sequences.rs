@@ -105,4 +105,14 @@ fn after_a_restore_to_any_moment_each_sequence_goes_on_behind_the_rows() {
     scene.restored(&run, "latest", &into("tables"), &tables);
     let standing = of(&scene.sequences(&into("tables"))).join("\n");
     assert!(standing.contains("|-9|t") && standing.contains(&of(&values)[1]), "{standing}");
+
+    // The whole way, to a base behind all of it.
+    let mut running = run.args(["capture", &scene.name]).start();
+    run.backup(&scene.name, &[]);
+    scene.sql("INSERT INTO plain DEFAULT VALUES");
+    scene.await_all(&run, &mut running);
+    stop(running);
+    let proven = run.args(["verify", "--changes", "--level", "restore", "--database", &scene.name]).json();
+    let tables = proven["generations"][0]["proof"]["tables"].as_array().unwrap().len();
+    assert!(tables >= 5, "{proven:#}");
 }

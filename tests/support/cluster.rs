@@ -252,9 +252,27 @@ impl Cluster {
 
     /// Stops the server as a crash would.
     pub fn stop_immediately(&self) {
+        self.stop("immediate");
+    }
+
+    fn stop(&self, mode: &str) {
         let mut stop = as_postgres(self.bin.join("pg_ctl"));
-        stop.args(["stop", "-m", "immediate", "-D"]).arg(self.directory.join("data"));
+        stop.args(["stop", "-m", mode, "-D"]).arg(self.directory.join("data"));
         succeeded("pg_ctl stop", &stop.output().unwrap());
+    }
+
+    /// Has `pg_upgrade` carry all databases into the data of a new server, which runs in the place of this one.
+    pub fn upgrade(&self) {
+        self.stop("fast");
+        let [data, old] = ["data", "old"].map(|name| self.directory.join(name));
+        fs::rename(&data, &old).unwrap();
+        make_data(&self.bin, &self.directory);
+        let mut upgrade = as_postgres(self.bin.join("pg_upgrade"));
+        upgrade.arg("-b").arg(&self.bin).arg("-B").arg(&self.bin).arg("-d").arg(&old).arg("-D").arg(&data);
+        upgrade.args(["-U", USER, "-s", &self.socket(), "-p", &free_port().to_string(), "-P", &free_port().to_string()]);
+        upgrade.env("PGPASSWORD", PASSWORD).current_dir(&self.directory);
+        succeeded("pg_upgrade", &upgrade.output().unwrap());
+        self.run();
     }
 
     /// Starts PgBouncer before this server and gives its port.

@@ -1,11 +1,11 @@
-//! Inserts into one table that follow each other. Up to fifteen rows become one INSERT, more become a COPY block.
+//! Inserts into one table that follow each other. Up to fifty rows become one INSERT, more become a COPY block.
 
 use crate::format::pgoutput::relation::Relation;
 use crate::format::pgoutput::row::ColumnValue;
 use crate::format::sql::literal::{push_copy_value, push_literal};
 
-/// Most rows of one INSERT. A COPY block takes fewer bytes and less of the server's time, but a replay waits twice for the server's answer.
-pub(crate) const MOST_ROWS: u64 = 15;
+/// Most rows of one INSERT. A replay waits twice for the server's answer to a COPY block: with eight and twenty rows an INSERT is faster.
+pub(crate) const MOST_ROWS: u64 = 50;
 /// How many bytes of rows are held until it is known which of the two they become.
 const MOST_BYTES: usize = 256 << 10;
 

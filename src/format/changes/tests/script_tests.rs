@@ -34,7 +34,7 @@ fn a_transaction_is_a_script_that_begins_with_its_number_and_ends_with_its_place
 }
 
 #[test]
-fn up_to_fifteen_rows_are_one_insert_and_more_are_a_copy_block() {
+fn up_to_fifty_rows_are_one_insert_and_more_are_a_copy_block() {
     let written = |rows: u32| {
         let rows = (1..=rows).map(|id| insert(5, &[Some(&id.to_string()), Some("a")]));
         let messages: Vec<_> = [keyed(5, b"t")].into_iter().chain(rows).collect();
@@ -42,15 +42,15 @@ fn up_to_fifteen_rows_are_one_insert_and_more_are_a_copy_block() {
     };
     let begin = r#"INSERT INTO "public"."t" ("id", "v") OVERRIDING SYSTEM VALUE VALUES "#;
     assert_eq!(written(2), [format!("{begin}('1', 'a'), ('2', 'a');")]);
-    let fifteen = written(15);
-    assert!(fifteen.len() == 1 && fifteen[0].starts_with(begin) && fifteen[0].ends_with("('15', 'a');"), "{fifteen:?}");
-    let lines = (1..=16).map(|id| format!("{id}\ta"));
+    let fifty = written(50);
+    assert!(fifty.len() == 1 && fifty[0].starts_with(begin) && fifty[0].ends_with("('50', 'a');"), "{fifty:?}");
+    let lines = (1..=51).map(|id| format!("{id}\ta"));
     let block: Vec<String> = [r#"COPY "public"."t" ("id", "v") FROM stdin;"#.to_owned()]
         .into_iter()
         .chain(lines)
         .chain([r"\.".to_owned()])
         .collect();
-    assert_eq!(written(16), block);
+    assert_eq!(written(51), block);
     // Another table between them ends the run.
     let messages = [
         vec![keyed(5, b"t"), keyed(6, b"u")],
