@@ -1,6 +1,6 @@
 //! Bad input and bad luck: each ends with its exit code and a message, and leaves nothing behind.
 
-mod disk;
+pub mod disk;
 mod heard;
 mod host;
 mod ignored;

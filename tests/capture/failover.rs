@@ -204,17 +204,22 @@ fn after_pg_upgrade_the_stored_changes_end_and_a_new_generation_is_begun_when_to
     stop(running);
     server.upgrade();
     scene.pgbk(&[]).expect(1).says("this is another server").says("pgbk capture --new-generation");
-    let restore = |into: &str| {
-        let at = ["restore", "--at", "latest", "--database", &scene.name, "--to", into, "--yes"];
-        scene.pgbk(&[]).args(at).expect(0);
-        server.psql(into, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM t")
+    let restore = |base: &[&str], into: &str| -> Result<String, String> {
+        let at = ["--at", "latest", "--database", &scene.name, "--to", into, "--yes"];
+        let run = scene.pgbk(&[]);
+        let outcome = run.args([&["restore"], base, &at].concat()).start().end();
+        outcome.code.filter(|code| *code == 0).ok_or(outcome.err)?;
+        Ok(server.psql(into, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM t"))
     };
-    assert_eq!(restore("upgraded_old"), "0 1");
+    assert_eq!(restore(&[], "upgraded_old"), Ok("0 1".to_owned()));
     scene.pgbk(&["--setup", "--new-generation"]).expect(0);
-    scene.pgbk(&[]).args(["backup", &scene.name]).expect(0);
+    let base = scene.pgbk(&[]).backup(&scene.name, &[]);
     let running = scene.start();
     scene.sql("INSERT INTO t VALUES (2, 'after')");
     scene.await_transactions(1);
     stop(running);
-    assert_eq!(restore("upgraded_new"), "0 1 2");
+    // Nobody but its owner knows that the two are one.
+    let refused = restore(&[], "upgraded_new").unwrap_err();
+    assert!(refused.contains("several servers have bases") && refused.contains(&base), "{refused}");
+    assert_eq!(restore(&[&base], "upgraded_new"), Ok("0 1 2".to_owned()));
 }

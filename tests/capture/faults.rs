@@ -1,11 +1,9 @@
 //! What a capture says where it cannot go on, and what it outlives.
 
 use super::*;
-use rustix::process::{Pid, kill_process};
-use std::io::Read;
+use crate::failure::disk::way;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 use support::s3::seaweedfs;
 
 #[test]
@@ -110,27 +108,47 @@ fn a_store_that_fails_and_a_server_that_restarts_are_waited_for() {
     scene.assert_same(&["t"]);
 }
 
+/// Puts the store on a disk of its own that is full until `room` is there, and keeps what is on it when `over` is.
+const FULL: &str = r#"
+    mount -t tmpfs -o size=1m none "$0/store" && cp -a "$0/before/." "$0/store" || exit 99
+    head -c 2M /dev/zero > "$0/store/filler"
+    "$@" 2> "$0/said" & capture=$!
+    until [ -e "$0/room" ]; do sleep 0.05; done
+    rm "$0/store/filler"
+    until [ -e "$0/over" ]; do sleep 0.05; done
+    kill -TERM $capture; wait $capture
+    cp -a "$0/store" "$0/after"; umount "$0/store""#;
+
 #[test]
 fn a_full_disk_is_waited_for_and_leaves_nothing_of_a_segment_that_is_not_whole() {
     let scene = Scene::new("full_disk", TABLES);
     scene.set_up();
-    // The first segments of each thread do not fit.
-    let full = "inject=fsync:error=ENOSPC:when=1..4";
-    let wrapper = ["strace", "-f", "-b", "execve", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", full];
-    let mut traced = scene.pgbk(&[]).command_by(&wrapper).stderr(Stdio::piped()).spawn().unwrap();
+    let at = |name: &str| scene.place.path.join(name);
+    fs::rename(at("store"), at("before")).unwrap();
+    fs::create_dir(at("store")).unwrap();
+    let place = scene.place.path.display().to_string();
+    let wrapper: Vec<&str> =
+        ["unshare"].into_iter().chain(way().iter().copied()).chain(["sh", "-c", FULL, &place]).collect();
+    let mut child = scene.pgbk(&[]).command_by(&wrapper).spawn().unwrap();
     scene.sql("INSERT INTO t VALUES (1, 'one')");
-    scene.await_transactions(1);
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", traced.id())).unwrap();
-    let pgbk = children.trim().parse().unwrap();
-    kill_process(Pid::from_raw(pgbk).unwrap(), Signal::TERM).unwrap();
-    let mut said = String::new();
-    traced.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    traced.wait().unwrap();
-    assert!(said.contains("No space left on device"), "{said}");
-    let found = Command::new("find")
-        .args([&scene.place.path.join("store/@changes"), Path::new("-type"), Path::new("f")])
-        .output();
-    let files = String::from_utf8(found.unwrap().stdout).unwrap();
+    let said = || fs::read_to_string(at("said")).unwrap_or_default();
+    assert!(until(PATIENCE, || said().contains("No space left on device")), "{}", said());
+    let begun = scene.position();
+    fs::write(at("room"), "").unwrap();
+    let is_stored = format!(
+        "SELECT count(*) FROM pg_replication_slots WHERE database = current_database() AND confirmed_flush_lsn >= '{begun}'"
+    );
+    let goes_on = || {
+        scene.sql("INSERT INTO u SELECT coalesce(max(id), 0) + 1, 0 FROM u");
+        scene.sql(&is_stored) == "1"
+    };
+    assert!(until(PATIENCE, goes_on), "{}", said());
+    fs::write(at("over"), "").unwrap();
+    assert!(child.wait().unwrap().success());
+    fs::remove_dir(at("store")).unwrap();
+    fs::rename(at("after"), at("store")).unwrap();
+    let found = Command::new("find").arg(at("store/@changes")).args(["-type", "f"]).output().unwrap();
+    let files = String::from_utf8(found.stdout).unwrap();
     assert_eq!(files.lines().count(), scene.keys().len(), "{files}");
     scene.replay();
     scene.assert_same(&["t"]);

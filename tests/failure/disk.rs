@@ -22,7 +22,7 @@ fn on_a_full_disk(run: &Pgbk, at: &Path) -> (i32, String, String) {
 }
 
 /// The first way that can be gone here. A test that cannot make its disk has shown nothing, and must not pass.
-fn way() -> &'static [&'static str] {
+pub fn way() -> &'static [&'static str] {
     let place = folder();
     let mut said = String::new();
     let script = "mount -t tmpfs -o size=1m none \"$0\" && umount \"$0\"";
