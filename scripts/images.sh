@@ -81,7 +81,9 @@ if [ ! -e "$data/PG_VERSION" ]; then
     "$bin/createdb" "$POSTGRES_DB"
     "$bin/pg_ctl" --wait --pgdata "$data" stop
 fi
-exec "$bin/postgres" -D "$data" -c listen_addresses='*'
+# The first word is the server's name, as with the image that this stands for.
+shift
+exec "$bin/postgres" -D "$data" -c listen_addresses='*' "$@"
 END
     chmod 755 "$context/start"
     cat >"$context/Dockerfile" <<'END'
@@ -95,6 +97,7 @@ COPY start /usr/local/bin/start
 VOLUME /var/lib/postgresql/data
 STOPSIGNAL SIGINT
 ENTRYPOINT ["/usr/local/bin/start"]
+CMD ["postgres"]
 END
     docker build --tag "$1" "$context"
 }
