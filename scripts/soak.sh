@@ -41,7 +41,7 @@ main() {
 start() {
     up_with up --detach db s3
     await 60 sql 'SELECT 1'
-    sql "CREATE TABLE orders AS SELECT n AS id, md5(n::text) AS note FROM generate_series(1, 200000) n"
+    sql "CREATE TABLE orders AS SELECT n AS id, md5(n::text) AS note FROM generate_series(1, 200000) n; ALTER TABLE orders ADD PRIMARY KEY (id)"
     sql "CREATE TABLE moments (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())"
     witness &
     witness=$!
