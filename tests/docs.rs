@@ -20,7 +20,7 @@ const RUN: [(&str, &str, (&str, &str)); 13] = [
     ("README.md", "scripts/test.sh", (".ci/run", "scripts/test.sh")),
     (
         "docs/continuous.md",
-        "base=$(ls shop/shop-*.meta | tail -n 1)",
+        "base=$(grep -l '^    \"generation\": ' shop/shop-*.meta | tail -n 1)",
         (
             "tests/capture/without_pgbk.rs",
             "fn the_block_of_the_page_restores_a_base_and_its_changes_where_there_is_no_pgbk",

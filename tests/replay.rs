@@ -200,7 +200,7 @@ fn moments_that_cannot_be_reached_are_told_with_those_that_can() {
     capture.store();
     for point in [early.0.to_string(), early.1] {
         let said = world.refusal(&point, 4);
-        assert!(said.contains("no base is old enough") && said.contains(&base), "{said}");
+        assert!(said.contains("the base is too new to restore") && said.contains(&base), "{said}");
     }
     let end = capture.last().end;
     for point in [Lsn(end.0 + 1).to_string(), now()] {

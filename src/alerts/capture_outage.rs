@@ -127,6 +127,8 @@ fn describe(key: &str) -> String {
         "not-running" => "the capture did not stream".to_owned(),
         "slot" => "the replication slot could not be used".to_owned(),
         "chain" => "the stored chain was broken".to_owned(),
+        "gap" => "there was a gap in what is captured; what came behind it can be restored now".to_owned(),
+        "no-base" => "there was no base of what is captured".to_owned(),
         "lag" => "the newest moment that can be restored was too old".to_owned(),
         "log" => "the server kept much of its log".to_owned(),
         other => other.to_owned(),

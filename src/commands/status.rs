@@ -72,7 +72,7 @@ fn captures(status: &Status) -> Lines {
     for one in &status.captures {
         let or = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         table.row([
-            one.database.clone(),
+            one.label(&status.captures),
             one.state().to_owned(),
             or(one.recoverable.map(|point| format!("{:.0} {}", point.time, point.position))),
             or(one.lag_seconds.map(|lag| format!("{lag} s"))),

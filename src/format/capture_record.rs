@@ -42,7 +42,10 @@ pub struct CaptureRecord {
     /// or there is no base.
     #[serde(default)]
     pub large_objects_as_of: Option<Timestamp>,
-    /// Why it does not stream. `None`: it does, or begins to.
+    /// Since when the generation has had no base: nothing of it can be restored. `None`: it has one, or does not stream yet.
+    #[serde(default)]
+    pub no_base_since: Option<Timestamp>,
+    /// Why it does not stream. `None`: it does, or begins to. A gap stays until what is behind it can be restored.
     pub problem: Option<CaptureProblem>,
 }
 
@@ -107,6 +110,7 @@ impl CaptureRecord {
             lag_limit: SignedDuration::from_secs(300),
             uncovered: Vec::new(),
             large_objects_as_of: None,
+            no_base_since: None,
             problem: None,
         }
     }

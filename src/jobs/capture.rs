@@ -113,9 +113,9 @@ impl Capture<'_> {
         let stream = self.stream((connection, &origin), tail.end, patience)?;
         monitor.info(&format!("changes of \"{}\" are streamed from {} on", plan.subject(), tail.end));
         *streamed = Some(tail.generation.id);
-        progress.streams();
         // Not before the slot is this capture's: one that is refused must take no base.
         base_needs::locked(needs).begin(&tail);
+        progress.streams();
         let (marks, timelines) = (PositionMarks::default(), origin.timelines);
         StreamPump { repository, plan, needs, monitor, watch, progress, clock, marks, timelines, is_first }
             .run(stream, tail)

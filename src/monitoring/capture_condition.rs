@@ -10,6 +10,7 @@ use crate::runs::captures::capture_trouble::{CaptureTrouble, of_saved};
 use crate::runs::captures::record_file::SavedCapture;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::cmp::Reverse;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct CaptureCondition {
@@ -22,7 +23,7 @@ pub struct CaptureCondition {
     /// `None`: nothing is known yet.
     pub generation: Option<GenerationId>,
     pub slot: String,
-    /// The newest moment that can be restored. `None`: none is known.
+    /// The newest moment that can be restored. `None`: none is known, or the generation has no base.
     pub recoverable: Option<RecoverableMoment>,
     /// How old that is; `None` with it.
     pub lag_seconds: Option<i64>,
@@ -38,6 +39,8 @@ pub struct CaptureCondition {
     pub uncovered: Vec<UncoveredRelation>,
     /// When the newest base was made, if large objects have changed behind it: a restore brings them as they were then. `None`: they have not.
     pub large_objects_as_of: Option<Timestamp>,
+    /// Since when the generation has had no base. `None`: it has one.
+    pub no_base_since: Option<Timestamp>,
     /// Why it does not stream, as it was said last.
     pub problem: Option<CaptureProblem>,
     /// When all this was written.
@@ -56,8 +59,19 @@ impl CaptureCondition {
     pub fn of_all(facts: &Facts) -> Vec<CaptureCondition> {
         let mut all: Vec<CaptureCondition> =
             facts.captures.iter().map(|saved| CaptureCondition::of(saved, facts.now)).collect();
-        all.sort_by(|a, b| (&a.database, &a.server).cmp(&(&b.database, &b.server)));
+        // Of several of one name the one that streams is first.
+        let order =
+            |one: &CaptureCondition| (one.database.clone(), !one.streaming, Reverse(one.at), one.server.clone());
+        all.sort_by_key(order);
         all
+    }
+
+    /// Returns the name of the database, with the server where another one of these has the same name.
+    pub fn label(&self, all: &[CaptureCondition]) -> String {
+        match all.iter().filter(|one| one.database == self.database).count() {
+            0 | 1 => self.database.clone(),
+            _ => format!("{} ({})", self.database, self.server),
+        }
     }
 
     fn of(saved: &SavedCapture, now: Timestamp) -> CaptureCondition {
@@ -81,6 +95,7 @@ impl CaptureCondition {
             wal_limit: record.wal_limit,
             uncovered: record.uncovered.clone(),
             large_objects_as_of: record.large_objects_as_of,
+            no_base_since: record.no_base_since,
             problem: record.problem.clone(),
             at: saved.pulse,
         }

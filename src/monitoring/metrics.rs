@@ -29,7 +29,8 @@ pub fn text(status: &Status) -> String {
     page.0
 }
 
-/// Writes the metrics of captures. Of several captures of one name, on several servers, the first has them.
+/// Writes the metrics of captures. Of several captures of one name, on several servers, the one that streams has
+/// them, else the one that was written last.
 fn captures(page: &mut MetricsPage, status: &Status) {
     let mut seen = BTreeSet::new();
     let captures: Vec<&CaptureCondition> =

@@ -125,7 +125,7 @@ fn captures(status: &Status) -> Markup {
             tbody {
                 @for one in &status.captures {
                     tr {
-                        td data-name="Database" class="name" { bdi { (one.database) } }
+                        td data-name="Database" class="name" { bdi { (one.label(&status.captures)) } }
                         td data-name="State" { span class={ "mark " (if one.troubles.iter().any(CaptureTrouble::is_unhealthy) { "bad" } else { "good" }) } { (one.state()) } }
                         @match &one.recoverable {
                             Some(point) => td data-name="Restorable up to" { (moment(point.time, status)) " · " (point.position) },

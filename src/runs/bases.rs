@@ -9,7 +9,7 @@ use crate::base::shown::many;
 use crate::base::subject::Subject;
 use crate::format::changes::generation_id::GenerationId;
 use crate::format::run_record::Trigger;
-use crate::jobs::capture::base_needs::{BaseDue, BaseRules, KnownBase, SharedNeeds, locked};
+use crate::jobs::capture::base_needs::{BaseDue, BaseRules, KnownBase, SharedNeeds, locked, look_for_base};
 use crate::repository::Repository;
 use crate::runs::backups::Backups;
 use std::convert::Infallible;
@@ -63,7 +63,7 @@ impl BaseRuns<'_> {
 
     /// Takes a base, unless somebody else has taken one meanwhile.
     fn take(&self, generation: GenerationId) -> Result<()> {
-        look_again(self.repository, &self.subject, generation, self.needs)?;
+        look_for_base(self.repository, &self.subject, generation, self.needs)?;
         let Some(due) = self.due() else { return Ok(()) };
         let monitor = self.backups.runner.monitor;
         monitor.info(&format!("a base of \"{}\" is taken: {}", self.subject, due.reason.describe()));
@@ -80,12 +80,4 @@ impl BaseRuns<'_> {
         }
         Ok(())
     }
-}
-
-/// Takes the newest stored base of a generation: somebody else may have made it.
-fn look_again(repository: &Repository, subject: &Subject, generation: GenerationId, needs: &SharedNeeds) -> Result<()> {
-    if let Some(base) = KnownBase::newest(repository, subject, generation)? {
-        locked(needs).set_base(base);
-    }
-    Ok(())
 }

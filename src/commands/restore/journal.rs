@@ -8,7 +8,8 @@ use crate::commands::restore::at::carry_out;
 use crate::config;
 use crate::format::changes::journal::{JOURNAL_LIMIT, Journal, with_next_step};
 use crate::format::restore_point::RestorePoint;
-use crate::jobs::restore::replay::base_choice::{ChosenBase, choose_base, follow_base};
+use crate::jobs::restore::replay::base_choice::{ChosenBase, choose_base, follow_base, newest_generation};
+use crate::jobs::restore::replay::replay_plan::LeftGeneration;
 use crate::repository::Repository;
 use std::fs::File;
 use std::io::{self, Read};
@@ -26,9 +27,13 @@ pub(crate) fn run(args: &RestoreArgs, file: &Path, to: &str, console: &Console) 
         console.info(&format!("the store has a newer journal, of {}, which is followed", journal.written_at));
     }
     let point = args.at.unwrap_or(RestorePoint::Latest);
-    let chosen = choose(&repository, &journal, point, console)?;
+    let mut chosen = choose(&repository, &journal, point, console)?;
     if point == RestorePoint::Latest {
         must_reach(&chosen, &journal)?;
+        match later_generation(&repository, &journal, &chosen) {
+            Ok(later) => chosen.changes.newer = later.or(chosen.changes.newer),
+            Err(error) => console.warn(&format!("whether something was captured since then cannot be told: {error:#}")),
+        }
     }
     carry_out(args, (point, to), &repository, chosen, console)
 }
@@ -46,6 +51,14 @@ fn choose(repository: &Repository, journal: &Journal, point: RestorePoint, conso
         }
         followed => followed,
     }
+}
+
+/// Looks for a generation that has begun since, of which the journal cannot tell.
+fn later_generation(repository: &Repository, journal: &Journal, chosen: &ChosenBase) -> Result<Option<LeftGeneration>> {
+    let newest = newest_generation(&repository.generations(&journal.database)?);
+    let why = "the journal is of an earlier one. \"--at latest\" without it restores the latest that has a base";
+    let later = newest.filter(|newest| *newest > chosen.changes.generation);
+    Ok(later.map(|id| LeftGeneration { id, why }))
 }
 
 /// Fails if the store has less than the journal says.

@@ -4,7 +4,7 @@ use crate::base::shown::{Lines, many};
 use crate::cli::console::bytes;
 use crate::format::manifest::Manifest;
 use crate::format::restore_point::RestorePoint;
-use crate::jobs::restore::replay::replay_plan::ReplayPlan;
+use crate::jobs::restore::replay::replay_plan::{LeftGeneration, ReplayPlan};
 use crate::jobs::restore::replay::time_estimate::TimeEstimate;
 use crate::postgres::restore::replay::ReplayCounts;
 use crate::repository::Repository;
@@ -65,8 +65,8 @@ pub(crate) fn uncovered(changes: &ReplayPlan) -> Vec<String> {
         };
         format!("changes of table {} are not replayed {since}: {}", table.text(), uncovered.why())
     });
-    let newer = changes.newer.map(|newer| {
-        format!("what was captured since then, in generation {newer}, is not restored: it has no base yet")
+    let newer = changes.newer.map(|LeftGeneration { id, why }| {
+        format!("what was captured since then, in generation {id}, is not restored: {why}")
     });
     let large = changes.large_objects.filter(|_| !changes.links.is_empty());
     let large =
@@ -103,7 +103,7 @@ pub(crate) fn with_changes(mut document: Value, changes: &ReplayPlan) -> Value {
     document["changes"] = json!({
         "generation": changes.generation,
         "up_to": changes.stop,
-        "newer_generation": changes.newer,
+        "newer_generation": changes.newer.map(|newer| newer.id),
         "large_objects_of": changes.large_objects,
         "segments": changes.links.len(),
         "stored_bytes": changes.stored_bytes(),

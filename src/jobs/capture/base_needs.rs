@@ -124,6 +124,19 @@ struct LargeObjectMark {
 /// Holds what is known of the chain, for the thread that takes bases of it.
 pub type SharedNeeds = Mutex<BaseNeeds>;
 
+/// Takes the newest stored base of a generation: somebody else may have made it.
+pub fn look_for_base(
+    repository: &Repository,
+    subject: &Subject,
+    generation: GenerationId,
+    needs: &SharedNeeds,
+) -> Result<()> {
+    if let Some(base) = KnownBase::newest(repository, subject, generation)? {
+        locked(needs).set_base(base);
+    }
+    Ok(())
+}
+
 /// Locks what another thread may have left in the middle of nothing.
 pub fn locked(needs: &SharedNeeds) -> MutexGuard<'_, BaseNeeds> {
     needs.lock().unwrap_or_else(PoisonError::into_inner)

@@ -54,7 +54,22 @@ impl CaptureProgress {
     pub(crate) fn streams(&self) {
         let record = &mut self.lock().record;
         record.streaming = true;
-        record.problem = None;
+        record.problem = record.problem.take().filter(|problem| problem.kind == ProblemKind::Gap);
+    }
+
+    /// Notes whether the generation that streams has a base. A gap is over with the first one behind it.
+    pub fn base(&self, is_there: bool, now: Timestamp) {
+        let record = &mut self.lock().record;
+        if !record.streaming {
+            return;
+        }
+        record.no_base_since = match is_there {
+            true => None,
+            false => record.no_base_since.or(Some(now)),
+        };
+        if is_there {
+            record.problem = None;
+        }
     }
 
     /// Takes a segment that has been stored.
@@ -94,7 +109,9 @@ impl CaptureProgress {
     /// Notes that the capture does not stream, and why. One that goes on began when it began.
     pub fn failed(&self, error: &anyhow::Error, kind: ProblemKind, now: Timestamp) {
         let record = &mut self.lock().record;
-        let since = record.problem.as_ref().map_or(now, |problem| problem.since);
+        // It has streamed meanwhile, if there is a gap that is not over.
+        let before = record.problem.as_ref().filter(|_| !record.streaming);
+        let since = before.map_or(now, |problem| problem.since);
         let hints = hints(error).into_iter().map(str::to_owned).collect();
         record.streaming = false;
         record.problem = Some(CaptureProblem { kind, message: format!("{error:#}"), hints, since });

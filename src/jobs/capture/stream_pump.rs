@@ -163,6 +163,7 @@ impl StreamPump<'_> {
     /// Notes where the log ends and how much of it is kept. Ends the round if that is too much: the slot cannot be dropped while it is
     /// streamed from.
     fn look_at_log(&mut self) -> RoundResult<()> {
+        self.look_for_base()?;
         let seen = (self.clock)();
         let (slot, LogEnd { position, time }, large_objects) = self.watch.log()?;
         let as_of = {
@@ -181,6 +182,18 @@ impl StreamPump<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Looks for a base that somebody else has made, while none is known.
+    fn look_for_base(&self) -> RoundResult<()> {
+        let wanted = {
+            let needs = base_needs::locked(self.needs);
+            needs.generation().filter(|_| needs.base().is_none())
+        };
+        if let Some(generation) = wanted {
+            base_needs::look_for_base(self.repository, &self.plan.subject(), generation, self.needs)?;
+        }
+        Ok(())
     }
 
     /// Notes up to which moment everything is stored, now that it is up to this position.

@@ -13,6 +13,8 @@ use crate::postgres::session::connection::TimedConnection;
 
 /// Number of tables that are listed at most.
 const LISTED: usize = 10;
+/// How much log in bytes a slot that nobody reads may have the server keep before that stands in the way.
+const LITTLE: i64 = 64 << 20;
 
 /// Holds what the server says.
 struct CaptureFacts {
@@ -148,7 +150,9 @@ impl CaptureFacts {
         );
         let how = if is_wanted { "start the scheduler" } else { "go on with pgbk capture, or CAPTURE=1" };
         let remedy = format!("{how}; or drop it: pgbk capture {database} --teardown");
-        let status = if is_wanted { CheckStatus::Note } else { CheckStatus::Fail };
+        // One that was just made is no finding that stands in the way of anything.
+        let is_harmless = is_wanted || kept < LITTLE;
+        let status = if is_harmless { CheckStatus::Note } else { CheckStatus::Fail };
         Some(DoctorFinding { status, ..DoctorFinding::note("", text, remedy) })
     }
 }

@@ -69,7 +69,8 @@ impl ChainSpan {
     /// Returns the error of a position behind the last segment.
     fn ends(&self, wanted: Lsn) -> Fault {
         let time = self.last_commit().map(|time| format!(", and the last commit in them is of {time}"));
-        let message = format!("the stored changes end at {}, before {wanted}{}", self.end(), time.unwrap_or_default());
-        Fault::not_found(message).hint("\"--at latest\" restores up to there")
+        let (end, time) = (self.end(), time.unwrap_or_default());
+        Fault::not_found(format!("the stored changes end at {end}, before {wanted}{time}"))
+            .hint(format!("\"--at {end}\" restores up to there"))
     }
 }

@@ -1,10 +1,10 @@
 //! Says which bases are due beside a schedule. Its backups are bases as well; these come in between, where the captured changes need one.
 
-use super::{FIRST_PAUSE, LAST_PAUSE, look_again};
+use super::{FIRST_PAUSE, LAST_PAUSE};
 use crate::base::progress::Monitor;
 use crate::base::subject::Subject;
 use crate::format::manifest::Manifest;
-use crate::jobs::capture::base_needs::{BaseRules, KnownBase, SharedNeeds, locked};
+use crate::jobs::capture::base_needs::{BaseRules, KnownBase, SharedNeeds, locked, look_for_base};
 use crate::repository::Repository;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ impl DueBases {
             return false;
         }
         let Some(generation) = locked(needs).generation() else { return false };
-        if let Err(error) = look_again(repository, subject, generation, needs) {
+        if let Err(error) = look_for_base(repository, subject, generation, needs) {
             self.put_off(subject, now);
             monitor.warn(&format!("it cannot be told whether a base of \"{subject}\" is due: {error:#}"));
             return false;

@@ -256,6 +256,7 @@ impl<'a> CaptureKeeper<'a> {
             lag_limit: self.lag_limit,
             uncovered: Vec::new(),
             large_objects_as_of: None,
+            no_base_since: None,
             problem: None,
         })
     }

@@ -53,11 +53,13 @@ impl CaptureLoop<'_> {
             if !self.is_patient && !is_renewed && (is_final || streamed.is_none()) {
                 return error;
             }
-            if begun.elapsed() > LAST_PAUSE {
+            // Where a generation was begun, there is nothing to wait for.
+            if is_renewed || begun.elapsed() > LAST_PAUSE {
                 pause = FIRST_PAUSE;
             }
             let rest_for = pause_after(problem, &error, pause);
-            told = self.tell(&error, rest_for, told);
+            let what = if is_renewed { "the new generation is captured" } else { "the capture goes on" };
+            told = self.tell(what, &error, rest_for, told);
             if let Err(stopped) = cancel::rest(rest_for) {
                 self.progress.stopped();
                 return stopped;
@@ -87,12 +89,12 @@ impl CaptureLoop<'_> {
     }
 
     /// Says why the capture does not stream, and when it goes on. The same is not said again and again where pauses are long.
-    fn tell(&self, error: &anyhow::Error, pause: Duration, before: String) -> String {
+    fn tell(&self, what: &str, error: &anyhow::Error, pause: Duration, before: String) -> String {
         let hints: String = hints(error).iter().map(|hint| format!(" ({hint})")).collect();
         let text = format!("{error:#}{hints}");
         if pause < LAST_PAUSE || text != before {
             let time = many(pause.as_secs(), "second");
-            self.monitor.warn(&format!("the capture goes on in {time}, from what is stored: {text}"));
+            self.monitor.warn(&format!("{what} in {time}: {text}"));
         }
         text
     }

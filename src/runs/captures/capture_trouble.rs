@@ -33,6 +33,8 @@ pub enum TroubleKind {
     Gap,
     /// The stored chain is broken.
     Chain,
+    /// The generation has no base, so nothing of it can be restored.
+    NoBase,
     Lag,
     /// The server keeps more than half of the log that it may.
     Log,
@@ -57,6 +59,7 @@ impl CaptureTrouble {
             TroubleKind::Slot => "slot".to_owned(),
             TroubleKind::Gap => "gap".to_owned(),
             TroubleKind::Chain => "chain".to_owned(),
+            TroubleKind::NoBase => "no-base".to_owned(),
             TroubleKind::Lag => "lag".to_owned(),
             TroubleKind::Log => "log".to_owned(),
             TroubleKind::Uncovered(table) => format!("uncovered {table}"),
@@ -107,14 +110,21 @@ pub(crate) fn of_record(record: &CaptureRecord, now: Timestamp) -> Vec<CaptureTr
         )
     });
     let lag = record.lag(now);
-    let is_behind = record.streaming && lag > record.lag_limit;
+    let baseless = record.no_base_since.filter(|since| now.duration_since(*since) > record.lag_limit).map(|since| {
+        let text = format!(
+            "nothing that has been captured since {since:.0} can be restored: there is no base behind which it stands"
+        );
+        let hint = "any backup is a base: \"pgbk history\" says why none was made, and \"pgbk doctor\" what it needs";
+        CaptureTrouble::new(TroubleKind::NoBase, text, hint)
+    });
+    let is_behind = record.streaming && record.no_base_since.is_none() && lag > record.lag_limit;
     let behind = is_behind.then(|| {
         let (lag, limit) = (lag.as_secs(), record.lag_limit.as_secs());
         let text = format!("the newest moment that can be restored is {lag} s old, of at most {limit} s");
         let hint = "is the store slow, or does the server decode a long transaction? CAPTURE_LAG_LIMIT sets the limit";
         CaptureTrouble::new(TroubleKind::Lag, text, hint)
     });
-    let first = [broken, begins, behind].into_iter().flatten();
+    let first = [broken, begins, baseless, behind].into_iter().flatten();
     first.chain(log(record)).chain(uncovered(record, now)).collect()
 }
 

@@ -37,8 +37,15 @@ impl WatchedCapture {
 
     /// Writes the record where it is due, and alerts people to what is new.
     pub fn show(&mut self, alerts: &Alerts, now: Timestamp, monitor: &dyn Monitor) {
+        let (waiting, has_base) = {
+            let needs = locked(&self.needs);
+            (needs.waiting(), needs.base().is_some())
+        };
+        self.progress.base(has_base, now);
         let mut record = self.progress.record();
-        let waiting = locked(&self.needs).waiting();
+        if record.no_base_since.is_some() {
+            record.recoverable = None;
+        }
         let is_told = |one: &UncoveredRelation| record.uncovered.iter().any(|other| other.table == one.table);
         let waiting: Vec<UncoveredRelation> = waiting.into_iter().filter(|one| !is_told(one)).collect();
         record.uncovered.extend(waiting);

@@ -14,7 +14,7 @@ use crate::format::manifest::base_alignment::BaseAlignment;
 use crate::format::manifest::{Format, Manifest};
 use crate::format::restore_point::RestorePoint;
 use crate::format::sql::object_name::TableName;
-use crate::jobs::restore::replay::replay_plan::{ReplayPlan, UncoveredTable};
+use crate::jobs::restore::replay::replay_plan::{LeftGeneration, ReplayPlan, UncoveredTable};
 use crate::jobs::restore::replay::stop::{ReplayStop, stop};
 use crate::repository::Repository;
 use crate::repository::chain::SegmentChain;
@@ -42,12 +42,18 @@ pub fn choose_base(
     point: RestorePoint,
 ) -> Result<ChosenBase> {
     let (bases, listings) = (bases(repository, subject, named)?, repository.generations(subject)?);
-    let newest = listings.iter().rfind(|listing| listing.document.is_some()).map(|listing| listing.folder.generation);
+    let newest = newest_generation(&listings);
     let mut chosen = choose_among(repository, &bases, listings, point)?;
     if named.is_none() && point == RestorePoint::Latest {
-        chosen.changes.newer = newest.filter(|newest| *newest > chosen.changes.generation);
+        let newer = newest.filter(|newest| *newest > chosen.changes.generation);
+        chosen.changes.newer = newer.map(|id| LeftGeneration { id, why: "it has no base yet" });
     }
     Ok(chosen)
+}
+
+/// Returns the newest generation whose document is stored; `None`: there is none.
+pub fn newest_generation(listings: &[GenerationListing]) -> Option<GenerationId> {
+    listings.iter().rfind(|listing| listing.document.is_some()).map(|listing| listing.folder.generation)
 }
 
 /// Chooses this base, whose generation has been looked up. It is an error if the moment cannot be reached from it.
@@ -67,7 +73,7 @@ fn choose_among(
     point: RestorePoint,
 ) -> Result<ChosenBase> {
     let mut chains = ReadChains { repository, listings, read: BTreeMap::new() };
-    let mut elsewhere = None;
+    let (mut elsewhere, mut next) = (None, None);
     for id in bases.iter().rev() {
         let opened = repository.open(id)?;
         let Some(alignment) = opened.manifest.changes.clone() else { continue };
@@ -77,8 +83,11 @@ fn choose_among(
             elsewhere.get_or_insert_with(|| other_timeline(id));
             continue;
         }
-        let (stop, links, span) = match stop(repository, chain, (&opened.manifest, &alignment), point)? {
-            ReplayStop::TooNew => continue,
+        let (stop, links, span) = match stop(repository, chain, (&opened.manifest, &alignment), point, next)? {
+            ReplayStop::TooNew => {
+                next = Some(opened.manifest.taken_at);
+                continue;
+            }
             ReplayStop::Base => (alignment.after_lsn(), Vec::new(), None),
             ReplayStop::At(stop, links, span) => (stop, links, Some(span)),
         };
@@ -102,7 +111,7 @@ fn choose_among(
     }
     match elsewhere {
         Some(fault) => Err(fault.into()),
-        None => Err(too_early(repository, bases, point)?),
+        None => Err(too_early(repository, bases, point)?.into()),
     }
 }
 
@@ -253,12 +262,20 @@ pub(crate) fn uncovered(
 }
 
 /// Returns the error that no base is old enough, with the earliest moment that can be reached.
-fn too_early(repository: &Repository, bases: &[BackupId], point: RestorePoint) -> Result<anyhow::Error> {
-    let mut earliest = String::new();
-    if let Some(oldest) = bases.first() {
-        let (manifest, _) = repository.manifest(oldest)?;
-        let position = manifest.changes.as_ref().map(|changes| changes.after_lsn().to_string()).unwrap_or_default();
-        earliest = format!("; the earliest is that of base {oldest}, {} ({position})", manifest.taken_at);
-    }
-    Ok(Fault::not_found(format!("no base is old enough to restore {point}{earliest}")).into())
+fn too_early(repository: &Repository, bases: &[BackupId], point: RestorePoint) -> Result<Fault> {
+    let Some(oldest) = bases.first() else {
+        return Ok(Fault::not_found(format!("no base is old enough to restore {point}")));
+    };
+    let (manifest, _) = repository.manifest(oldest)?;
+    let position = manifest.changes.as_ref().map(|changes| changes.after_lsn().to_string()).unwrap_or_default();
+    let earliest = format!("{oldest}, {} ({position})", manifest.taken_at);
+    Ok(match bases {
+        [_] => Fault::not_found(format!(
+            "the base is too new to restore {point}; the earliest moment is that of {earliest}"
+        ))
+        .hint("where an id was given: leave it out, and an older base is looked for"),
+        _ => Fault::not_found(format!(
+            "no base is old enough to restore {point}; the earliest is that of base {earliest}"
+        )),
+    })
 }

@@ -14,6 +14,14 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// A generation of which nothing is restored although it is later than the one that is.
+#[derive(Debug, Clone, Copy)]
+pub struct LeftGeneration {
+    pub id: GenerationId,
+    /// Why, as the end of a sentence.
+    pub why: &'static str,
+}
+
 /// Says which transactions are replayed, and of which tables they are not.
 pub struct ReplayPlan {
     pub generation: GenerationId,
@@ -28,8 +36,8 @@ pub struct ReplayPlan {
     pub encoding: EncodingName,
     /// The segments that hold what is replayed, in order.
     pub links: Vec<Arc<ChainLink>>,
-    /// A generation that has begun since, and has no base from which it could be replayed. `None`: there is none, or another moment is wanted.
-    pub newer: Option<GenerationId>,
+    /// A generation that has begun since, and is left. `None`: there is none, or another moment is wanted.
+    pub newer: Option<LeftGeneration>,
     /// When the large objects were as they are restored, as no segment tells of them. `None`: the base holds none.
     pub large_objects: Option<Timestamp>,
     /// The tables that stay behind, each from a place on.

@@ -24,12 +24,14 @@ pub(crate) enum ReplayStop {
     TooNew,
 }
 
-/// Finds out what has to be replayed behind this base to come to a moment.
+/// Finds out what has to be replayed behind this base to come to a moment. `next`: when a later base was made, from which the moment cannot be
+/// reached.
 pub(crate) fn stop(
     repository: &Repository,
     chain: &SegmentChain,
     (manifest, alignment): (&Manifest, &BaseAlignment),
     point: RestorePoint,
+    next: Option<Timestamp>,
 ) -> Result<ReplayStop> {
     if is_too_new(manifest, alignment, point) {
         return Ok(ReplayStop::TooNew);
@@ -51,7 +53,7 @@ pub(crate) fn stop(
             span.end()
         }
         RestorePoint::Position(position) => position,
-        RestorePoint::Time(time) => match first_later(repository, &mut span, from, alignment, time)? {
+        RestorePoint::Time(time) => match first_later(repository, &mut span, (from, alignment), time, next)? {
             Some(stop) if stop < earliest(&span, alignment) => return Ok(ReplayStop::TooNew),
             Some(stop) => stop,
             None => return Ok(ReplayStop::TooNew),
@@ -86,9 +88,9 @@ pub(crate) fn earliest(span: &ChainSpan, alignment: &BaseAlignment) -> Lsn {
 fn first_later(
     repository: &Repository,
     span: &mut ChainSpan,
-    from: Lsn,
-    alignment: &BaseAlignment,
+    (from, alignment): (Lsn, &BaseAlignment),
     time: Timestamp,
+    next: Option<Timestamp>,
 ) -> Result<Option<Lsn>> {
     let links: Vec<Arc<ChainLink>> = span.links().iter().filter(|link| link.segment.end > from).cloned().collect();
     for link in links.iter().filter(|link| link.segment.last_commit.is_some_and(|last| last > time)) {
@@ -110,9 +112,12 @@ fn first_later(
     }
     span.must_be_whole()?;
     let last = span.last_commit().map_or("none".to_owned(), |last| last.to_string());
-    let message = format!(
-        "the stored changes end at {}, and the latest commit in them is of {last}: they do not reach {time}",
-        span.end()
+    let end = span.end();
+    let mut message = format!(
+        "the stored changes end at {end}, and the latest commit in them is of {last}: they do not reach {time}"
     );
-    Err(Fault::not_found(message).hint("\"--at latest\" restores up to there").into())
+    if let Some(next) = next {
+        message.push_str(&format!(". The next moment that can be restored is {next}"));
+    }
+    Err(Fault::not_found(message).hint(format!("\"--at {end}\" restores up to there")).into())
 }

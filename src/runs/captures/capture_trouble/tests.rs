@@ -3,6 +3,7 @@ use crate::format::changes::table_break::BreakReason;
 use crate::format::changes::uncovered_tables::{CoverEnd, UncoveredRelation};
 use crate::format::lsn::Lsn;
 use crate::format::sql::object_name::TableName;
+use crate::jobs::capture::capture_progress::CaptureProgress;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -28,6 +29,26 @@ fn the_lag_is_counted_by_the_clock_of_this_host() {
     assert_eq!(kinds(&streaming(), at(301)), [TroubleKind::Lag]);
     let unknown = CaptureRecord { recoverable: None, ..streaming() };
     assert_eq!((kinds(&unknown, at(200)), kinds(&unknown, at(201))), (vec![], vec![TroubleKind::Lag]));
+}
+
+#[test]
+fn without_a_base_nothing_can_be_restored_which_is_trouble_once_it_lasts_as_long_as_any_moment_may() {
+    let record = CaptureRecord { recoverable: None, no_base_since: Some(at(0)), ..streaming() };
+    assert_eq!((kinds(&record, at(300)), kinds(&record, at(301))), (vec![], vec![TroubleKind::NoBase]));
+    assert!(of_record(&record, at(301))[0].is_unhealthy());
+}
+
+#[test]
+fn a_gap_is_over_with_the_first_base_behind_it() {
+    let progress = CaptureProgress::new(streaming());
+    progress.failed(&anyhow::anyhow!("promoted"), ProblemKind::Gap, at(1));
+    progress.base(true, at(2));
+    assert_eq!(kinds(&progress.record(), at(2)), [TroubleKind::Gap]);
+    progress.streams();
+    progress.base(false, at(3));
+    assert_eq!(kinds(&progress.record(), at(3)), [TroubleKind::Gap]);
+    progress.base(true, at(4));
+    assert_eq!(kinds(&progress.record(), at(4)), []);
 }
 
 #[test]
