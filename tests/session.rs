@@ -228,6 +228,28 @@ fn who_waits_for_a_table_that_is_dumped_goes_first_and_the_dump_is_taken_anew() 
 }
 
 #[test]
+fn a_check_of_the_rules_leaves_no_lock_behind_for_which_a_dump_would_wait() {
+    filled("ruled", "CREATE TABLE t AS SELECT 1 AS id, 'a@example.com' AS mail");
+    let look = format!(
+        "PGPASSWORD='{PASSWORD}' {} -qAt -h 127.0.0.1 -p {} -U postgres -d ruled -c \"SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass\"",
+        server().clients.join("psql").display(),
+        server().port
+    );
+    let fake = Fake::of(
+        server(),
+        "exec \"$REAL\" --version",
+        &format!("[ -e $NOTES/locks ] || {look} > $NOTES/locks; exec \"$REAL\" \"$@\""),
+    );
+    let (folder, run) = keeping();
+    let rules = folder.path().join("rules.toml");
+    fs::write(&rules, "[tables.public.t]\nid = { sql = \"id + 0\" }\nmail = \"email\"\n").unwrap();
+    let run = run.args(["backup", "ruled"]).set("PG_BIN_DIR", fake.bin().display()).set("OUTPUTS", "plain,anonymised");
+    let run = run.set("ANONYMISE_RULES", rules.display()).set("ANONYMISE_SECRET", "a secret of sixteen or more");
+    run.set("ANON_STORE_DIR", folder.path().join("anonymised").display()).expect(0);
+    assert_eq!(fs::read_to_string(fake.note("locks")).unwrap(), "0\n");
+}
+
+#[test]
 fn connections_of_one_dump_never_wait_for_each_other_behind_somebody_else() {
     // Large enough to be read in ranges, by all connections.
     filled(

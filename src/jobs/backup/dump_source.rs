@@ -212,8 +212,14 @@ fn judged(
         let what = "truncated, written anew, altered, replaced, renamed or dropped since the snapshot was taken";
         return Ok(DumpResult::Anew(format!("{}: {what}", some_of(&changed))));
     }
-    let (remarks, contents) = dumped.map_err(lock_limit::of_dump)?;
-    Ok(DumpResult::Whole(remarks, contents))
+    match dumped {
+        // Where pg_dump has locked its tables in another order than somebody else. It tells no SQLSTATE.
+        Err(error) if by_itself && format!("{error:#}").contains("deadlock detected") => Ok(awaited(&error)),
+        dumped => {
+            let (remarks, contents) = dumped.map_err(lock_limit::of_dump)?;
+            Ok(DumpResult::Whole(remarks, contents))
+        }
+    }
 }
 
 /// Returns the result of a dump that was in the way of somebody, who has waited for one of its tables and goes first now.

@@ -88,7 +88,10 @@ impl<'a> ParallelDump<'a> {
         let Ok(pg_restore) = tools::find("pg_restore", major, plan.bin_dir.as_deref()) else {
             return Ok(Err("there is no pg_restore for it".to_owned()));
         };
-        let sources = control.snapshot_tables()?;
+        let sources = match control.snapshot_tables() {
+            Err(error) if is_awaited(&error) => return Ok(Err(format!("a large table is locked ({error:#})"))),
+            sources => sources?,
+        };
         let mut tables = match tables_to_read(contents, &sources) {
             Ok(tables) => tables,
             Err(why) => return Ok(Err(why)),

@@ -1,11 +1,12 @@
 //! Has the server read what a plan takes over from the rules as it is: expressions and constants.
 
-use crate::base::error::{Fault, Result};
+use crate::base::error::{Fault, Result, sqlstate};
 use crate::format::anonymise::rule::Rule;
 use crate::postgres::anonymise::columns::shown;
 use crate::postgres::anonymise::plan::AnonymisePlan;
 use crate::postgres::connect::errors::explain;
 use postgres::Client;
+use postgres::error::SqlState;
 
 /// A query, and what it is about.
 pub(crate) struct CheckedQuery {
@@ -41,6 +42,9 @@ pub(crate) fn check(client: &mut Client, queries: &[CheckedQuery]) -> Result<()>
         // A prepared statement is one statement, whatever is in the expression.
         client.prepare(query).map_err(|error| {
             let told = explain(&error);
+            if sqlstate(&told) == Some(SqlState::LOCK_NOT_AVAILABLE.code()) {
+                return Fault::failed(format!("the rule for {about} cannot be checked now: {told:#}"));
+            }
             Fault::usage(format!("the server does not accept the rule for {about}: {told:#}"))
         })?;
     }

@@ -14,7 +14,7 @@ use crate::postgres::session::cell::cell;
 use crate::postgres::session::connection::TimedConnection;
 use crate::postgres::session::moment::Moment;
 use crate::postgres::session::privileges::UnreadableObject;
-use crate::postgres::session::query::{first, permitted, rows, text};
+use crate::postgres::session::query::{first, guarded, permitted, rows, text};
 use crate::postgres::session::quote::literal;
 use crate::postgres::session::snapshot_tables::{SnapshotTable, snapshot_tables};
 use crate::postgres::session::{changes, dump_omissions, pooler_check, privileges};
@@ -299,7 +299,7 @@ impl Control {
 
     /// Returns the tables as of [`Control::snapshot`], by their numbers.
     pub(crate) fn snapshot_tables(&mut self) -> Result<HashMap<u32, SnapshotTable>> {
-        self.ask_within(snapshot_tables)
+        self.ask_within(|client| guarded(client, snapshot_tables))
     }
 
     /// Returns the names of what changed since the snapshot was taken; see [`changed`].

@@ -32,12 +32,12 @@ pub(crate) fn text(client: &mut impl GenericClient, query: &str) -> Result<Strin
     value.ok_or_else(|| Fault::failed(format!("the server gave no answer to \"{query}\"")).into())
 }
 
-/// Asks within a transaction. Where that fails, the transaction goes on as it was before.
+/// Asks within a transaction, which goes on as it was before, without the locks that the question took: who waits for one would have a dump wait
+/// behind them. Nor does the question wait for a lock longer than some seconds.
 pub(crate) fn guarded<T>(client: &mut Client, ask: impl FnOnce(&mut Client) -> Result<T>) -> Result<T> {
-    client.batch_execute("SAVEPOINT pgbk").map_err(|error| explain(&error))?;
+    client.batch_execute("SAVEPOINT pgbk; SET LOCAL lock_timeout = '10s'").map_err(|error| explain(&error))?;
     let answer = ask(client);
-    let back = if answer.is_ok() { "" } else { "ROLLBACK TO SAVEPOINT pgbk; " };
-    let ended = client.batch_execute(&format!("{back}RELEASE SAVEPOINT pgbk"));
+    let ended = client.batch_execute("ROLLBACK TO SAVEPOINT pgbk; RELEASE SAVEPOINT pgbk");
     // The first error tells more.
     let answer = answer?;
     ended.map_err(|error| explain(&error))?;
