@@ -59,7 +59,7 @@ def judge_capture(folder, events):
     away = list(outages(events))
     begun, ended = events[0][0], events[-1][0]
     states, unaccounted = {"within": 0, "outage": 0}, []
-    for minute in range(int(begun) + 60, int(ended), 60):
+    for minute in range(int(begun) + 60, int(ended) - 59, 60):
         near = [lag for at, lag, _ in samples if minute <= at < minute + 60 and lag is not None]
         if near and max(near) <= LAG:
             states["within"] += 1

@@ -22,7 +22,7 @@ project=pgbksoak
 main() {
     cd "$here"
     mkdir -p "$own"
-    rm -f "$own"/*.log "$own"/*.json "$own/override.yml"
+    rm -f "$own"/*.log "$own"/*.json "$own/override.yml" "$own/port"
     : >"$log"
     trap 'kill "${receiver:-}" "${witness:-}" 2>/dev/null || true; finish' EXIT
     trap 'exit 130' INT

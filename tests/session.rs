@@ -240,6 +240,7 @@ fn a_check_of_the_rules_leaves_no_lock_behind_for_which_a_dump_would_wait() {
         "exec \"$REAL\" --version",
         &format!("[ -e $NOTES/locks ] || {look} > $NOTES/locks; exec \"$REAL\" \"$@\""),
     );
+    std::os::unix::fs::symlink(server().clients.join("pg_restore"), fake.bin().join("pg_restore")).unwrap();
     let (folder, run) = keeping();
     let rules = folder.path().join("rules.toml");
     fs::write(&rules, "[tables.public.t]\nid = { sql = \"id + 0\" }\nmail = \"email\"\n").unwrap();

@@ -52,9 +52,16 @@ fn a_scheduler_captures_what_it_backs_up_and_both_go_on_where_they_were() {
     });
     let begin = || scheduler(&place, run(&place, cluster, &["schedule"]), &format!("{shop},{crm}"));
     let first = begin();
+    // Without a base nothing can be restored.
+    let begins = |one: &Value| one["segments"].as_u64() >= Some(1) && one["no_base_since"].is_string();
+    [&shop, &crm].iter().for_each(|name| await_capture(&place, cluster, name, begins));
+    assert_eq!(of(&captures(&place, cluster), &crm)["recoverable"], Value::Null);
+    run(&place, cluster, &["backup", &shop]).expect(0);
+    run(&place, cluster, &["backup", &crm]).expect(0);
+    first.stop();
+    let first = begin();
     let streams = |one: &Value| one["streaming"] == true && one["recoverable"]["time"].is_string();
     [&shop, &crm].iter().for_each(|name| await_capture(&place, cluster, name, streams));
-    run(&place, cluster, &["backup", &shop]).expect(0);
     cluster.psql(&shop, "INSERT INTO t VALUES (1, 'one')");
     await_capture(&place, cluster, &shop, |one| one["transactions"] == 1);
     // Nothing is written to it, and what can be restored goes on with the time.

@@ -136,7 +136,8 @@ impl DumpSource<'_> {
                     // With its first piece the dump has all its locks: neither it nor anybody else waits for this one's.
                     match self.contents(snapshot, encoding, BESIDE) {
                         Ok((told, _)) => contents = Some(told.bytes()),
-                        Err(error) if number < TRIES => {
+                        // It tells no SQLSTATE, but the statement.
+                        Err(error) if number < TRIES && format!("{error:#}").contains("LOCK TABLE") => {
                             unknown = Some(error);
                             return Err(Fault::failed("the table of contents is not known").into());
                         }
