@@ -11,7 +11,16 @@ impl Cluster {
         make_data(&self.bin, &self.directory);
         let mut upgrade = as_postgres(self.bin.join("pg_upgrade"));
         upgrade.arg("-b").arg(&self.bin).arg("-B").arg(&self.bin).arg("-d").arg(&old).arg("-D").arg(&data);
-        upgrade.args(["-U", USER, "-s", &self.socket(), "-p", &free_port().to_string(), "-P", &free_port().to_string()]);
+        upgrade.args([
+            "-U",
+            USER,
+            "-s",
+            &self.socket(),
+            "-p",
+            &free_port().to_string(),
+            "-P",
+            &free_port().to_string(),
+        ]);
         // It starts no server that has a logical slot otherwise.
         upgrade.args(["-o", "-c wal_level=logical"]).env("PGPASSWORD", PASSWORD).current_dir(&self.directory);
         let output = upgrade.output().unwrap();
